@@ -22,14 +22,15 @@ TRUST = {
 }
 
 
-def make_inventory(size: int, accounts: int = 1) -> Inventory:
+def make_inventory(size: int, accounts: int = 1, first: int = 1) -> Inventory:
     """Return an inventory of `size` roles, as many profiles, and four times as many tags.
 
-    The roles are spread evenly over the accounts. Profiles, links and tags are in the accounts of their roles.
+    The roles are spread evenly over the accounts, whose numbers begin with `first`. Profiles, links and tags are in the
+    accounts of their roles.
     """
     number = pa.array([f"{n:08d}" for n in range(size)])
     every = np.arange(size)
-    ids = pa.array([f"{n:012d}" for n in range(1, accounts + 1)] if accounts > 1 else [ACCOUNT])
+    ids = pa.array([f"{n:012d}" for n in range(first, first + accounts)] if accounts > 1 else [ACCOUNT])
     account = ids.take(pa.array(every * accounts // max(size, 1)))
     path = pc.if_else(pa.array(every % 20 == 0), "/team/", "/")
     role_name = concat("app-", number, pc.if_else(pa.array(every % 3 == 0), "-role", ""))

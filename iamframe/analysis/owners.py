@@ -32,8 +32,9 @@ def findings_by_owner(result: Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
     AWS.
     """
     findings = result.findings[result.findings["accepted"].isna()]
-    owner, unread = owners(result.inventory, findings, tag_key)
-    findings = findings.assign(owner=owner.to_pandas().array, owner_known=~unread)
+    if tag_key != result.owner_tag:
+        owner, unread = owners(result.inventory, findings, tag_key)
+        findings = findings.assign(owner=owner.to_pandas().array, owner_known=~unread)
     each = findings[["owner", "severity"]].assign(state=owner_states(findings))
     return schema.FINDINGS_BY_OWNER.conform(count_by_value(each, "owner", "state", STATES))
 
@@ -46,6 +47,13 @@ def owner_states(findings: pd.DataFrame) -> npt.NDArray[np.str_]:
     )
 
 
+def joined_owners(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+    """Return the sums of two frames of `findings_by_owner`, which are about two parts of a result."""
+    keys = ["state", "owner"]
+    counts = pd.concat([one, other]).groupby(keys, dropna=False)[list(SEVERITIES)].sum().reset_index()
+    return schema.FINDINGS_BY_OWNER.conform(_by_number(counts, "owner", "state", STATES))
+
+
 def count_by_value(rows: pd.DataFrame, value: str, state: str, states: Sequence[str]) -> pd.DataFrame:
     """Count rows by severity, for each value and state.
 
@@ -55,6 +63,10 @@ def count_by_value(rows: pd.DataFrame, value: str, state: str, states: Sequence[
     rows = rows.assign(**{value: rows[value].astype("str").fillna("").where(rows[state] == states[0], "")})
     counts = rows.groupby([state, value, "severity"]).size().unstack(fill_value=0)
     counts = counts.reindex(columns=list(SEVERITIES), fill_value=0).reset_index()
+    return _by_number(counts.assign(**{value: counts[value].where(counts[state] == states[0])}), value, state, states)
+
+
+def _by_number(counts: pd.DataFrame, value: str, state: str, states: Sequence[str]) -> pd.DataFrame:
+    """Add the number of findings of any severity, and sort by state, number and value."""
     counts = counts.assign(findings=counts[list(SEVERITIES)].sum(axis=1), rank=counts[state].map(list(states).index))
-    counts = counts.sort_values(["rank", "findings", value], ascending=[True, False, True])
-    return counts.assign(**{value: counts[value].where(counts[state] == states[0])})
+    return counts.sort_values(["rank", "findings", value], ascending=[True, False, True])

@@ -10,12 +10,13 @@ from typing import Any
 import pandas as pd
 
 from iamframe.checks.registry import Check
-from iamframe.checks.result import Result, attention_in, tally_of
+from iamframe.checks.result import Result, attention_in, tally_of, with_order
 from iamframe.checks.runner import run
 from iamframe.checks.shards import Shard, inventory_of
 from iamframe.checks.stored import StoredFound, done_in, read_counted, read_coverage, read_findings, write_result
 from iamframe.checks.tag_policy import Policy
 from iamframe.inventory import schema, views
+from iamframe.inventory.arrow import Positions
 from iamframe.inventory.build import joined
 from iamframe.inventory.completeness import completeness
 from iamframe.inventory.gaps import GapList
@@ -83,11 +84,10 @@ class CheckedSnapshot(Result):
         return completeness(self.inventory)
 
     @cached_property
-    def findings(self) -> pd.DataFrame:
-        """The findings of all checks, one row per finding."""
-        if self._is_changed:
-            return self.findings_in("en")
-        return schema.FINDINGS.from_arrow(read_findings(self._place, self._numbers))
+    def with_order(self) -> tuple[pd.DataFrame, Positions]:
+        """The findings of all checks, and the order of each finding within its check."""
+        is_read = not self._is_changed
+        return with_order(read_findings(self._place, self._numbers) if is_read else self.sorted_findings("en"))
 
     @cached_property
     def tally(self) -> pd.DataFrame:
@@ -122,9 +122,10 @@ class CheckedSnapshot(Result):
             else:
                 inventory = open_snapshot(self._folder, shard.accounts)
             numbers = [shard.number]
+            findings = read_findings(self._place, numbers)
             part = Result(
                 inventory,
-                StoredFound(self._place, numbers, self.checks),
+                StoredFound(self._place, numbers, self.checks, findings),
                 read_coverage(self._place, numbers),
                 self.checks,
                 self.policy,
@@ -133,7 +134,7 @@ class CheckedSnapshot(Result):
                 self.owner_tag,
             )
             # The owners of findings may be tags in other accounts.
-            part.__dict__["findings"] = schema.FINDINGS.from_arrow(read_findings(self._place, numbers))
+            part.__dict__["with_order"] = with_order(findings)
             yield part
 
     @property

@@ -22,7 +22,7 @@ from iamframe.checks.registry import STATUSES, Check
 from iamframe.checks.tag_policy import Policy
 from iamframe.errors import UnknownCheckError
 from iamframe.inventory import display, schema, views
-from iamframe.inventory.arrow import index_in, is_in, lookup
+from iamframe.inventory.arrow import Positions, index_in, is_in, lookup
 from iamframe.inventory.inventory import Inventory
 from iamframe.messages.render import render_facts, say, text_of
 from iamframe.messages.text import SEVERITIES, pluralize
@@ -65,10 +65,15 @@ class Result:
         """
         yield self
 
-    @cached_property
+    @property
     def findings(self) -> pd.DataFrame:
         """The findings of all checks, one row per finding."""
-        return self.findings_in("en")
+        return self.with_order[0]
+
+    @cached_property
+    def with_order(self) -> tuple[pd.DataFrame, Positions]:
+        """The findings of all checks, and the order of each finding within its check."""
+        return with_order(self.sorted_findings("en"))
 
     def only(self, finding_ids: Iterable[str]) -> Result:
         """Return a result with only these findings; the coverage stays the same."""
@@ -235,6 +240,11 @@ class Result:
                     display.html_line(f"and {pluralize(len(reasons) - _REASONS_SHOWN, 'more reason')}, in .coverage")
                 )
         return "".join([*parts, display.html_table(head, rows)])
+
+
+def with_order(table: pa.Table) -> tuple[pd.DataFrame, Positions]:
+    """Return findings as a frame, and their internal column `order`. See `Result.with_order`."""
+    return schema.FINDINGS.from_arrow(table), table["order"].to_numpy()
 
 
 def _most_severe(findings: pd.DataFrame) -> pd.DataFrame:

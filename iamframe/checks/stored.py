@@ -112,10 +112,16 @@ def read_coverage(place: Place, numbers: Iterable[int]) -> pd.DataFrame:
 
 
 class StoredFound(Mapping[str, Found]):
-    """The findings and facts of shards by check. Those of a check are read when they are needed."""
+    """The findings and facts of shards by check. Those of a check are read when they are needed.
 
-    def __init__(self, place: Place, numbers: Iterable[int], checks: Iterable[str]) -> None:
+    `findings` are the findings of all checks, if they were read before.
+    """
+
+    def __init__(
+        self, place: Place, numbers: Iterable[int], checks: Iterable[str], findings: pa.Table | None = None
+    ) -> None:
         self._place, self._numbers, self._checks = place, list(numbers), list(checks)
+        self._findings = findings
 
     def __iter__(self) -> Iterator[str]:
         """Yield the names of the checks."""
@@ -129,7 +135,8 @@ class StoredFound(Mapping[str, Found]):
         """Return the findings of one check and their facts, shard by shard."""
         if name not in self._checks:
             raise KeyError(name)
-        parts = [_table(_part(self._place, "findings", number)) for number in self._numbers]
+        read = (_table(_part(self._place, "findings", number)) for number in self._numbers)
+        parts = read if self._findings is None else [self._findings]
         found = pa.concat_tables([part.filter(pc.equal(part["check"], name)) for part in parts])
         each = [_table(_part(self._place, f"checks/{name}", number)).to_pandas() for number in self._numbers]
         facts = pd.concat([one for one in each if len(one)] or each[:1], ignore_index=True)

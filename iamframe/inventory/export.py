@@ -49,13 +49,13 @@ def unguarded(text: str) -> str:
     return re.sub(f"({_BEFORE})'({_FORMULA})", r"\1\2", text)
 
 
-def _write(frame: pd.DataFrame, file: BinaryIO, eol: str) -> None:
+def _write(frame: pd.DataFrame, file: BinaryIO, eol: str, *, header: bool = True) -> None:
     # A number, a flag or a time is never a formula, not even -1.
     cells = [as_text(c) if c.dtype.kind in "iufbM" else _guarded(as_text(c)) for _, c in frame.items()]
     names = _guarded(pa.array(frame.columns, pa.string())).to_pylist()
     # Arrow writes a missing value without quotes.
     table = pa.table([texts.fill_null("") for texts in cells], names)
-    csv.write_csv(table, file, csv.WriteOptions(eol=eol, quoting_style="all_valid"))
+    csv.write_csv(table, file, csv.WriteOptions(include_header=header, eol=eol, quoting_style="all_valid"))
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
@@ -66,6 +66,12 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
     with path.open("wb") as file:
         file.write(codecs.BOM_UTF8)
         _write(frame, file, "\r\n")
+
+
+def append_csv(frame: pd.DataFrame, path: Path) -> None:
+    """Append rows, without the names of their columns, to a file of `write_csv`."""
+    with path.open("ab") as file:
+        _write(frame, file, "\r\n", header=False)
 
 
 def csv_bytes(frame: pd.DataFrame) -> bytes:
@@ -87,7 +93,7 @@ def json_rows(frame: pd.DataFrame) -> str:
 def write_into(folder: Path, write: Callable[[Path], None], going: Iterable[str] = ()) -> None:
     """Write files to a temporary folder, then move them all into `folder`.
 
-    Also remove the files listed in `going` from `folder`.
+    Also remove the files listed in `going` from `folder`, unless they were written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -112,7 +118,8 @@ def write_into(folder: Path, write: Callable[[Path], None], going: Iterable[str]
 def move_in(aside: Path, folder: Path, going: Iterable[str] = ()) -> None:
     """Move all files in `aside` into `folder`.
 
-    Also move the files listed in `going` out of `folder`. If any file cannot be moved, restore `folder`.
+    Also move the files listed in `going` out of `folder`, unless `aside` has them. If any file cannot be moved, restore
+    `folder`.
     """
     files = sorted(path.relative_to(aside) for path in aside.rglob("*") if path.is_file())
     old = Path(tempfile.mkdtemp(dir=aside))
@@ -131,7 +138,7 @@ def move_in(aside: Path, folder: Path, going: Iterable[str] = ()) -> None:
                 shutil.copy2(place, old / file)
             (aside / file).replace(place)
             moved.append(file)
-        for file in map(Path, going):
+        for file in (path for path in map(Path, going) if path not in files):
             if (folder / file).is_file() or (folder / file).is_symlink():
                 (old / file).parent.mkdir(parents=True, exist_ok=True)
                 (folder / file).replace(old / file)

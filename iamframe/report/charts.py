@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from iamframe.analysis.blind_spots import tagged_counts
 from iamframe.analysis.owners import STATES, owner_states
 from iamframe.checks.orphans import unreferenced_profiles
 from iamframe.checks.result import Result
-from iamframe.inventory.arrow import Positions, as_arrow, index_in, is_in
+from iamframe.inventory.arrow import Positions, as_arrow, index_in, is_in, lookup
 from iamframe.inventory.views import count_tags_known
 from iamframe.knowledge.surfaces import known_facts
 from iamframe.messages.text import SEVERITIES
@@ -50,6 +50,11 @@ class Purpose:
     is_whole: bool
     counts: dict[str, int]
     widths: dict[str, int]
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """The place of the row: accounts with the most profiles to clean up come first."""
+        return -self.counts["silent"] - self.counts["empty"], -self.total
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,11 @@ class Totals:
     to_fix: int
     no_action: int
 
+    def __add__(self, other: Totals) -> Totals:
+        """Return the counts for an owner in both parts of a result."""
+        resources = {severity: count + other.resources[severity] for severity, count in self.resources.items()}
+        return Totals(resources, self.to_fix + other.to_fix, self.no_action + other.no_action)
+
 
 @dataclass(frozen=True, slots=True)
 class OwnerTotals:
@@ -116,10 +126,15 @@ class AccountTotals:
     totals: Totals
     incomplete: int
 
+    @property
+    def rank(self) -> tuple[int | str, ...]:
+        """The place of the row: accounts with the most resources of the highest severity come first."""
+        return (*(-count for count in self.totals.resources.values()), self.account_id)
+
 
 @dataclass(frozen=True, slots=True)
 class QuotaRow:
-    """One row of `quota_use`. `percent` is the larger share of a quota, or None if both shares are unknown."""
+    """One row of `quota_use`. `share` is the larger share of a quota, or None if both shares are unknown."""
 
     account_id: str
     account_name: str | None
@@ -132,7 +147,17 @@ class QuotaRow:
     roles: int
     profiles: int
     empty: int
-    percent: int | None
+    share: float | None
+
+    @property
+    def percent(self) -> int | None:
+        """The share in percent. A share above 0 is at least 1 percent."""
+        return None if self.share is None else min(max(round(100 * self.share), int(self.share > 0)), 100)
+
+    @property
+    def rank(self) -> tuple[bool, float, int]:
+        """The place of the row: the largest shares come first, and unknown shares last."""
+        return self.share is None, -(self.share or 0), -self.roles - self.profiles
 
 
 def widths(counts: Iterable[int], of: int) -> list[int]:
@@ -153,27 +178,23 @@ def _percent(count: int, of: int) -> int:
     return (200 * count + of) // (2 * of) if of else 0
 
 
-def relations(result: Result) -> list[Relation]:
+def relation_counts(result: Result) -> Counter[tuple[str, bool]]:
+    """Return the number of links by the relation of the names, and by whether the names differ by design."""
+    relation, expected = result.pairs["relation"], result.pairs["names_expected"]
+    counts: dict[Any, int] = result.pairs.groupby([relation, expected & (relation != "same")]).size().to_dict()
+    return Counter(counts)
+
+
+def relations(counts: Mapping[tuple[str, bool], int]) -> list[Relation]:
     """Return each relation of role and profile names, with its number of links. Without links, the list is empty."""
-    relation = as_arrow(result.pairs["relation"])
-    meant = relation.filter(pa.array(np.asarray(result.pairs["names_expected"], dtype=bool)))
-    counts, expected = (
-        {pair["values"]: pair["counts"] for pair in pc.value_counts(values).to_pylist()} for values in (relation, meant)
-    )
-    longest = max((counts.get(kind, 0) for kind in RELATIONS), default=0)
-    if not longest:
-        return []
-    rows = []
-    for kind in RELATIONS:
-        count, of_maker = counts.get(kind, 0), expected.get(kind, 0) if kind != "same" else 0
-        rows.append(
-            Relation(kind, count, of_maker, *widths((count - of_maker, of_maker), longest)),
-        )
-    return rows
+    each = {kind: (counts.get((kind, False), 0), counts.get((kind, True), 0)) for kind in RELATIONS}
+    longest = max(map(sum, each.values()))
+    rows = [Relation(kind, sum(both), both[1], *widths(both, longest)) for kind, both in each.items()]
+    return rows if longest else []
 
 
 def purposes(result: Result) -> list[Purpose]:
-    """Return how the profiles of each account are used. Accounts with the most profiles to clean up come first."""
+    """Return how the profiles of each account are used, in the order of `rank`."""
     pairs, accounts = result.pairs, result.inventory.accounts
     is_profile, linked = (np.asarray(pairs[name].notna()) for name in ("profile_arn", "relation"))
     held = np.asarray(pairs["role_known"], dtype=bool)
@@ -201,48 +222,54 @@ def purposes(result: Result) -> list[Purpose]:
         total = sum(counts.values())
         drawn = dict(zip(counts, widths(counts.values(), total), strict=True))
         rows.append(Purpose(account, name, total, bool(whole.get(account)), counts, drawn))
-    return sorted(rows, key=lambda row: (-row.counts["silent"] - row.counts["empty"], -row.total))
+    return sorted(rows, key=lambda row: row.rank)
 
 
-def tags(result: Result) -> tuple[list[str], list[Tagged]]:
-    """Return the tag keys, and how many roles and profiles of each account have each key.
+def tag_counts(result: Result) -> tuple[pa.Table, pa.Table]:
+    """Return two tables: the use of each tag key, and the numbers of resources with known and with unknown tags.
+
+    The rows are as in `tag_coverage`, and one per account and resource type.
+    """
+    coverage, accounts = result.tag_coverage, result.inventory.accounts
+    columns = {
+        name: as_arrow(coverage[name]).dictionary_encode() for name in ("account_id", "resource_type", "tag_key")
+    }
+    resources = []
+    for kind in ("role", "instance-profile"):
+        counts = count_tags_known(result.inventory, kind)
+        names = lookup(accounts["account_name"], index_in(counts["account_id"], accounts["account_id"]))
+        counts = counts.append_column("account_name", names)
+        resources.append(counts.append_column("resource_type", pa.repeat(pa.scalar(kind), len(counts))))
+    return pa.table(columns | {"tagged": pa.array(coverage["tagged"])}), pa.concat_tables(resources)
+
+
+def tags(coverage: pa.Table, resources: pa.Table) -> tuple[list[str], list[Tagged]]:
+    """Return the tag keys, and how many roles and profiles of each account have each key, from `tag_counts`.
 
     The most used keys come first. Roles and profiles of an account have separate rows. Rows with the fewest tags per
     resource come first. Rows without collected tags come last.
     """
-    coverage = result.tag_coverage
     total: Counter[str] = Counter()
     tagged: dict[tuple[str, str], dict[str, int]] = {}
-    columns = (coverage[name].tolist() for name in ("account_id", "resource_type", "tag_key", "tagged"))
-    for account, kind, key, count in zip(*columns, strict=True):
+    names = ("account_id", "resource_type", "tag_key", "tagged")
+    for account, kind, key, count in zip(*(coverage[name].to_pylist() for name in names), strict=True):
         total[key] += count
         tagged.setdefault((account, kind), {})[key] = count
     keys = sorted(total, key=lambda key: (-total[key], key))
-    names = dict(_named(result))
     rows = []
-    for kind in ("role", "instance-profile"):
-        counts = count_tags_known(result.inventory, kind).to_pydict()
-        for account, known, unknown in zip(*counts.values(), strict=True):
-            mine = tagged.get((account, kind), {})
-            of_keys = [mine.get(key, 0) for key in keys[:MAX_KEYS]]
-            rows.append(Tagged(account, names.get(account), kind, known, unknown, of_keys))
+    for one in resources.to_pylist():
+        mine = tagged.get((one["account_id"], one["resource_type"]), {})
+        rows.append(Tagged(**one, tagged=[mine.get(key, 0) for key in keys[:MAX_KEYS]]))
     return keys, sorted(rows, key=lambda row: (not row.known, sum(row.tagged) / max(row.known, 1), row.account_id))
 
 
 def quota_rows(use: pd.DataFrame) -> list[QuotaRow]:
-    """Return up to `MAX_PICTURE_ROWS` rows of `quota_use`. The largest shares come first, and unknown shares last."""
+    """Return up to `MAX_PICTURE_ROWS` rows of `quota_use`, in the order of `rank`."""
     most = use[["role_share", "profile_share"]].max(axis=1)
-    keyed = use.assign(most=-most, number=-use["roles"] - use["profiles"])
-    rows = keyed.sort_values(["most", "number"], kind="stable").head(MAX_PICTURE_ROWS).astype(object)
-    columns = [field.name for field in fields(QuotaRow) if field.name != "percent"] + ["most"]
-    each = rows[columns].where(rows[columns].notna(), None).to_dict("records")
-    # A share above zero is never drawn as zero.
-    percents = [None if (share := row.pop("most")) is None else _whole_percent(-share) for row in each]
-    return [QuotaRow(*row.values(), percent) for row, percent in zip(each, percents, strict=True)]  # type: ignore[call-arg]
-
-
-def _whole_percent(share: float) -> int:
-    return min(max(round(100 * share), int(share > 0)), 100)
+    keyed = use.assign(share=most, least=-most, number=-use["roles"] - use["profiles"])
+    rows = keyed.sort_values(["least", "number"], kind="stable").head(MAX_PICTURE_ROWS).astype(object)
+    each = rows[[field.name for field in fields(QuotaRow)]]
+    return [QuotaRow(*row) for row in each.where(each.notna(), None).itertuples(index=False)]
 
 
 def surface_rows() -> list[Surface]:
@@ -261,15 +288,21 @@ def surface_rows() -> list[Surface]:
     return rows
 
 
-def owner_counts(result: Result) -> list[OwnerTotals]:
+def owner_totals(result: Result) -> dict[tuple[str, str], Totals]:
+    """Return the totals by state and owner. In a state without an owner, the owner is an empty text."""
+    return _totals(result, lambda findings: [pd.Series(owner_states(findings)), findings["owner"].fillna("")])
+
+
+def owner_counts(totals: Mapping[tuple[str, str], Totals]) -> list[OwnerTotals]:
     """Return the totals of each owner. Owners with the most findings to fix come first. Missing owners come last."""
-    totals = _totals(result, lambda findings: [pd.Series(owner_states(findings)), findings["owner"].fillna("")])
     rows = [OwnerTotals(name or None, state, of) for (state, name), of in totals.items()]
-    return sorted(rows, key=lambda row: (STATES.index(row.state), -row.totals.to_fix, -row.totals.no_action))
+    return sorted(
+        rows, key=lambda row: (STATES.index(row.state), -row.totals.to_fix, -row.totals.no_action, row.name or "")
+    )
 
 
 def account_counts(result: Result) -> list[AccountTotals]:
-    """Return the totals of each account. Accounts with the most resources of the highest severity come first."""
+    """Return the totals of each account, in the order of `rank`."""
     accounts, coverage = result.inventory.accounts, result.coverage
     totals = _totals(result, lambda findings: [findings["account_id"]])
     incomplete = coverage["account_id"][coverage["status"] != "complete"].value_counts()
@@ -278,10 +311,10 @@ def account_counts(result: Result) -> list[AccountTotals]:
     for (account, name), at in zip(_named(result), captured, strict=True):
         of = totals.get((account,), Totals(dict.fromkeys(SEVERITIES, 0), 0, 0))
         rows.append(AccountTotals(account, name, at, of, int(incomplete.get(account, 0))))
-    return sorted(rows, key=lambda row: (*(-count for count in row.totals.resources.values()), row.account_id))
+    return sorted(rows, key=lambda row: row.rank)
 
 
-def _totals(result: Result, group: Callable[[pd.DataFrame], list[pd.Series]]) -> dict[tuple[str, ...], Totals]:
+def _totals(result: Result, group: Callable[[pd.DataFrame], list[pd.Series]]) -> dict[Any, Totals]:
 
     def counted(findings: pd.DataFrame) -> Counter[tuple[str, ...]]:
         return Counter(zip(*(keys.tolist() for keys in group(findings)), strict=True))
@@ -296,13 +329,19 @@ def _totals(result: Result, group: Callable[[pd.DataFrame], list[pd.Series]]) ->
     }
 
 
-def missed(result: Result) -> list[tuple[str, int, int, int, int]]:
+def missed_counts(result: Result) -> Counter[tuple[str, int]]:
+    """Return the number of resources by resource type and tags: 0 means tagged, 1 untagged, and 2 unknown tags."""
+    counts: Counter[tuple[str, int]] = Counter()
+    for (_, kind), found in tagged_counts(result.inventory).items():
+        counts.update({(kind, tagged): count for tagged, count in enumerate(found)})
+    return counts
+
+
+def missed(counts: Counter[tuple[str, int]]) -> list[tuple[str, int, int, int, int]]:
     """Return a row for roles and a row for profiles. The numbers are: all, tagged, untagged, and with unknown tags."""
-    counts = tagged_counts(result.inventory)
     rows = []
     for kind in ("role", "instance-profile"):
-        of_kind = [found for (_, one), found in counts.items() if one == kind]
-        tagged, untagged, unknown = (sum(found) for found in zip(*of_kind, strict=True)) if of_kind else (0, 0, 0)
+        tagged, untagged, unknown = (counts[kind, place] for place in range(3))
         rows.append((kind, tagged + untagged + unknown, tagged, untagged, unknown))
     return rows
 

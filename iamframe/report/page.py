@@ -7,7 +7,8 @@ import datetime as dt
 import hashlib
 import os
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,17 +19,17 @@ from markupsafe import Markup
 
 from iamframe.analysis.matching import things
 from iamframe.analysis.owners import STATES
-from iamframe.analysis.quota_use import quota_use
-from iamframe.checks.owner import OWNER_TAG, owner_keys
 from iamframe.checks.result import Result
 from iamframe.inventory.arrow import as_arrow
 from iamframe.inventory.display import cell_rows
 from iamframe.inventory.gaps import with_details
+from iamframe.inventory.inventory import SAMPLES
 from iamframe.messages.render import say
 from iamframe.messages.text import SEVERITIES
 from iamframe.messages.text import spell_out as spelled
 from iamframe.report import charts as pictures
-from iamframe.report.rows import CHUNK, COLUMNS, MAX_ROWS, Section, sections_of
+from iamframe.report.numbers import MAX_OTHER_ROWS, Numbers, numbers_of
+from iamframe.report.rows import CHUNK, COLUMNS, MAX_ROWS, FindingRows, Section, sections_of
 from iamframe.report.translate import Translator, without_folder
 from iamframe.version import __version__
 
@@ -36,9 +37,9 @@ if TYPE_CHECKING:
     from iamframe.analysis.compare import Changes
     from iamframe.analysis.drift import Drift
 
-# The maximum of rows about gaps on a page, and also of rows about changes.
-_MAX_OTHER_ROWS = 1_000
 _MAX_OVERVIEW_ROWS = 10
+# A longer list in a filter is slow to open and to search.
+_MAX_OPTIONS = 1_000
 # An accepted finding counts again after this time, unless a person chooses another day.
 _ACCEPTED_FOR = dt.timedelta(days=180)
 _POLICY = (
@@ -58,10 +59,9 @@ def render_page(
     changes: Changes | None = None,
     *,
     lang: str = "en",
-    owner_tag: str = OWNER_TAG,
     is_masked: bool = False,
     drift: Drift | None = None,
-    use: pd.DataFrame | None = None,
+    numbers: Numbers | None = None,
 ) -> str:
     """Return the HTML page of a result as text. The page loads no other files, and runs only its own script.
 
@@ -69,29 +69,36 @@ def render_page(
     page has at most 10,000 rows. The most severe findings come first. A check has at least 300 rows, unless it has
     fewer findings. If rows are left out, the page has a note. The title is at the top of the page, in the browser's tab
     and on each printed page. Changes, and differences from Terraform, have their own sections. `lang` is the language
-    of all texts except commands, which are English. `use` is the result of `quota_use`.
+    of all texts except commands, which are English. `numbers` are the result's numbers in this language, if they are
+    known. Then the result is not read.
     """
-    words = Translator(lang, result.inventory.sources)
-    inventory = result.inventory
-    gaps, changed = _gaps(result, words), _changed(changes, words) if changes is not None else None
+    numbers = numbers or numbers_of(result, lang)
+    listed = numbers.listed
+    words = Translator(lang, listed.sources)
+    gaps, changed = _gaps(numbers.gaps, words), _changed(changes, words) if changes is not None else None
     drifted = _drifted(drift, words) if drift is not None else None
     others = gaps["shown_gaps"] + (changed["shown"] + changed["shown_apart"] if changed else 0)
     others += drifted["shown"] if drifted else 0
-    sections = sections_of(result, words, MAX_ROWS - others, is_masked=is_masked)
-    no_action = result.findings["expected"] | result.findings["accepted"].notna()
+    sections = sections_of(listed, words, MAX_ROWS - others, is_masked=is_masked)
+    states: Counter[str] = Counter()
+    for (_, _, state), count in listed.counts.items():
+        states[state] += count
+    severities = {name: numbers.summary["attention"][name] for name in SEVERITIES}
+    drawn = _drawn(numbers)
+    linked = [one.account_id for one in numbers.accounts[:_MAX_OVERVIEW_ROWS]]
+    linked += [one.name for one in drawn["owners"][: pictures.MAX_PICTURE_ROWS] if one.name]
     return page_template().render(
-        **_frame(result, title or words("title"), words, sections),
-        **_drawn(result, owner_tag, quota_use(result, owner_tag) if use is None else use),
+        **_frame(listed, title or words("title"), words, sections, linked),
+        **drawn,
         **gaps,
         title=title or "",
         author=author or "",
         chosen="",
         masked=say("report.masked", lang) if is_masked else "",
-        rows={name: len(frame) for name, frame in inventory.frames.items()},
-        attention={name: count for name, count in result.attention.items() if count or name != "info"},
-        accounts=pictures.account_counts(result),
-        accepted=int(result.findings["accepted"].notna().sum()),
-        expected=int((no_action & result.findings["accepted"].isna()).sum()),
+        rows=numbers.summary["rows"],
+        attention={name: count for name, count in severities.items() if count or name != "info"},
+        accepted=states["accepted"],
+        expected=states["expected"],
         found=[section for section in sections if section.to_fix.total],
         changed=changed,
         drifted=drifted,
@@ -104,20 +111,26 @@ def render_findings(result: Result, said: str) -> str:
     The page is as safe as the page of `render_page`. The text `said` describes how the findings were selected. It is at
     the top of the page.
     """
-    words = Translator("en", result.inventory.sources)
+    listed = FindingRows.of(result)
+    words = Translator("en", listed.sources)
     title = words("title_of_some")
-    sections = sections_of(result, words)
+    sections = sections_of(listed, words)
     return page_template().render(
-        **_frame(result, title, words, sections), title=title, author="", chosen=said, masked="", shown_gaps=0
+        **_frame(listed, title, words, sections), title=title, author="", chosen=said, masked="", shown_gaps=0
     )
 
 
-def _frame(result: Result, title: str, words: Translator, sections: list[Section]) -> dict[str, Any]:
-    """Return the values that the template needs for every page, such as texts, style, script and checks."""
+def _frame(
+    listed: FindingRows, title: str, words: Translator, sections: list[Section], linked: Collection[str] = ()
+) -> dict[str, Any]:
+    """Return the values that the template needs for every page, such as texts, style, script and checks.
+
+    `linked` has the accounts and owners that buttons on the page select.
+    """
     layouts = _layouts(sections)
     style, script = asset("page.css") + generated_style(title, words, layouts), asset("page.js")
     today = dt.datetime.now(dt.UTC).date()
-    accounts = result.inventory.accounts["account_id"].tolist()
+    accounts, sources = listed.accounts, listed.sources
     return {
         "_": words,
         "word": words.word,
@@ -130,9 +143,10 @@ def _frame(result: Result, title: str, words: Translator, sections: list[Section
         "version": __version__,
         "date": today,
         "expires": today + _ACCEPTED_FOR,
-        "sources": [words.without_folders(source) for source in result.inventory.sources],
-        "is_sample": result.inventory.is_sample,
-        "policy_file": without_folder(result.policy.path or ""),
+        "sources": [words.without_folders(source) for source in sources],
+        "max_sources": _MAX_OVERVIEW_ROWS,
+        "is_sample": len(sources) == 1 and sources[0] in SAMPLES,
+        "policy_file": without_folder(listed.policy.path or ""),
         "labels": {name: words(f"heads.{name}") for name in {*COLUMNS, *_CHANGE, *_APART, *_DRIFT, *_GAP}},
         "sections": sections,
         "layouts": layouts,
@@ -140,52 +154,71 @@ def _frame(result: Result, title: str, words: Translator, sections: list[Section
         "reasons": _reasons(sections, words.lang),
         "all_accounts": len(accounts),
         "only_account": accounts[0] if len(accounts) == 1 else "",
-        "filters": _filters(result, words, sections, accounts),
-        "total": len(result.findings),
+        "filters": _filters(listed, words, sections, linked),
+        "total": listed.counts.total(),
         "shown": sum(section.to_fix.shown + section.no_action.shown for section in sections),
     }
 
 
 def _filters(
-    result: Result, words: Translator, sections: list[Section], accounts: list[str]
-) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Return the page's filters. A filter has a name and a list of options. An option has a value and a text."""
-    findings = result.findings
-    owners = sorted(findings["owner"].dropna().unique(), key=str.casefold)
+    listed: FindingRows, words: Translator, sections: list[Section], linked: Collection[str]
+) -> list[tuple[str, list[tuple[str, str]], int]]:
+    """Return the page's filters: the name, the options, and the number of options that are left out.
+
+    An option has a value and a text.
+    """
+    severities = {severity for _, severity, _ in listed.counts}
+    accounts, owners = (
+        _options(names, linked, Counter(listed.findings[of].drop_null().to_pylist()))
+        for of, names in (("account_id", listed.accounts), ("owner", sorted(listed.owners, key=_folded)))
+    )
     # A name gets `=` in front, so that an owner named `none` differs from "no owner".
     choices = {
-        "severity": [(name, words.word(name)) for name in SEVERITIES if (findings["severity"] == name).any()],
+        "severity": [(name, words.word(name)) for name in SEVERITIES if name in severities],
         "account": [(account, account) for account in accounts],
         "owner": [*((f"={name}", name) for name in owners), *((name, words(f"owner_{name}")) for name in STATES[1:])],
         "check": [(section.name, section.title) for section in sections if section.total],
     }
+    more = {"account": len(listed.accounts) - len(accounts), "owner": len(listed.owners) - len(owners)}
     shown = {"severity", "check", *(["account"] if len(accounts) > 1 else []), *(["owner"] if owners else [])}
-    return [(name, values) for name, values in choices.items() if name in shown]
+    return [(name, values, more.get(name, 0)) for name, values in choices.items() if name in shown]
 
 
-def _drawn(result: Result, owner_tag: str, use: pd.DataFrame) -> dict[str, Any]:
-    keys, tagged = pictures.tags(result)
+def _options(names: list[str], linked: Collection[str], rows: Counter[str]) -> list[str]:
+    """Return up to `_MAX_OPTIONS` names: those in `linked`, then those with the most rows."""
+    chosen = set(sorted(names, key=lambda name: (name not in linked, -rows[name]))[:_MAX_OPTIONS])
+    return [name for name in names if name in chosen]
+
+
+def _folded(name: str) -> tuple[str, str]:
+    return name.casefold(), name
+
+
+def _drawn(numbers: Numbers) -> dict[str, Any]:
+    keys, tagged = pictures.tags(numbers.tag_keys, numbers.taggable)
     return {
-        "owners": pictures.owner_counts(result),
-        "owner_tag": owner_tag,
-        "owner_keys": list(map(spelled, owner_keys(result.inventory, owner_tag))),
+        "accounts": numbers.accounts,
+        "dates": sorted(numbers.dates),
+        "owners": pictures.owner_counts(numbers.owners),
+        "owner_tag": numbers.owner_tag,
+        "owner_keys": list(map(spelled, numbers.owner_keys)),
         "widths": pictures.widths,
-        "relations": pictures.relations(result),
-        "purposes": pictures.purposes(result),
-        "uses": pictures.quota_rows(use),
-        "all_uses": len(use),
+        "relations": pictures.relations(numbers.relations),
+        "purposes": numbers.purposes,
+        "uses": numbers.uses,
+        "all_uses": numbers.all_uses,
         "keys": keys,
         "tagged": tagged,
         "surfaces": pictures.surface_rows(),
-        "missed": pictures.missed(result),
+        "missed": pictures.missed(numbers.missed),
         "max_picture": pictures.MAX_PICTURE_ROWS,
         "max_overview": _MAX_OVERVIEW_ROWS,
         "max_keys": pictures.MAX_KEYS,
     }
 
 
-def _gaps(result: Result, words: Translator) -> dict[str, Any]:
-    gaps = with_details(result.inventory.gaps.head(_MAX_OTHER_ROWS), words.lang).rename(columns={"detail": "gap"})
+def _gaps(gaps: pd.DataFrame, words: Translator) -> dict[str, Any]:
+    gaps = with_details(gaps, words.lang).rename(columns={"detail": "gap"})
     for column in ("subject", "gap"):
         gaps[column] = [words.without_folders(text) for text in gaps[column].fillna("")]
     return {"gap_columns": _GAP, "gaps": _chunks(cell_rows(gaps[_GAP])), "shown_gaps": len(gaps)}
@@ -193,8 +226,8 @@ def _gaps(result: Result, words: Translator) -> dict[str, Any]:
 
 def _changed(changes: Changes, words: Translator) -> dict[str, Any]:
     captured, lang = changes.old.inventory.accounts["captured_at"].max(), words.lang
-    shown = changes.to_frame(lang, _MAX_OTHER_ROWS).rename(columns={"detail": "changed"})
-    apart = changes.not_compared.head(_MAX_OTHER_ROWS).reset_index(drop=True)
+    shown = changes.to_frame(lang, MAX_OTHER_ROWS).rename(columns={"detail": "changed"})
+    apart = changes.not_compared.head(MAX_OTHER_ROWS).reset_index(drop=True)
     apart = apart.assign(what=things(as_arrow(apart["facts"]), lang).to_pylist(), why=words.reasons(apart))
     return {
         "since": [without_folder(source) for source in changes.old.inventory.sources],
@@ -213,7 +246,7 @@ def _changed(changes: Changes, words: Translator) -> dict[str, Any]:
 
 
 def _drifted(drift: Drift, words: Translator) -> dict[str, Any]:
-    shown = drift.to_frame(words.lang, _MAX_OTHER_ROWS).rename(columns={"kind": "difference", "detail": "changed"})
+    shown = drift.to_frame(words.lang, MAX_OTHER_ROWS).rename(columns={"kind": "difference", "detail": "changed"})
     return {
         "states": [without_folder(state) for state in drift.states],
         "said": drift.said_in(words.lang),

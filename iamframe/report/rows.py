@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from iamframe.analysis.owners import owner_states
 from iamframe.checks.registry import STATUSES, Check
-from iamframe.checks.result import Result
-from iamframe.inventory.arrow import as_arrow
+from iamframe.checks.result import Result, by_severity, with_order
+from iamframe.checks.tag_policy import Policy
+from iamframe.inventory.arrow import Positions, as_arrow
 from iamframe.knowledge.arn import CONSOLES, partition_of
 from iamframe.knowledge.makers import GUESS, known_makers
 from iamframe.messages.render import text_of
@@ -35,13 +38,24 @@ _FEW = 5
 _PLACES = {"resource_arn": "\ue000", "related_arn": "\ue001", "resource_name": "\ue002", "related_name": "\ue003"}
 _ARN = re.compile(r"(?s)^(?P<head>arn:[^:]*:iam::)(?P<account>[^:]*)(?P<type>:(?:role|instance-profile))(?P<rest>/.*)$")
 _READ = (
-    *("finding_id", "severity", "certainty", "account_id", "owner", "resource_type", "resource_name", "resource_arn"),
+    *(
+        "check",
+        "finding_id",
+        "severity",
+        "certainty",
+        "account_id",
+        "owner",
+        "resource_type",
+        "resource_name",
+        "resource_arn",
+    ),
     *("related_name", "related_arn", "relation", "maker", "maker_basis", "accepted", "detail", "next_step"),
 )
 
 _Finding = dict[str, Any]
 _Steps = dict[tuple[str, bool], int]
-_Seen = tuple[str, str, str]
+# The accounts of a check by its status there and the reason for it.
+_Seen = dict[tuple[str, str], list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,43 +141,112 @@ def allotted(counts: Mapping[str, tuple[int, int]], most: int = MAX_ROWS) -> dic
     return {name: (to_fix, no_action) for name, (to_fix, no_action) in shown.items()}
 
 
-def sections_of(result: Result, words: Translator, most: int = MAX_ROWS, *, is_masked: bool = False) -> list[Section]:
+@dataclass(frozen=True, slots=True)
+class FindingRows:
+    """The findings that a page can show, with the counts and the coverage of all findings. Parts can be added.
+
+    `counts` has the number of findings by check, severity and state: `to_fix`, `expected` or `accepted`. `coverage` has
+    the accounts of each check by status and reason. `findings` has at most `MAX_ROWS` rows, or more if there are many
+    checks (`allotted`).
+    """
+
+    lang: str
+    sources: tuple[str, ...]
+    policy: Policy
+    checks: Mapping[str, Check]
+    accounts: list[str]
+    owners: frozenset[str]
+    counts: Counter[tuple[str, str, str]]
+    coverage: dict[str, _Seen]
+    findings: pa.Table
+
+    @classmethod
+    def of(cls, result: Result, lang: str = "en") -> FindingRows:
+        """Return what a page can show of a result. Texts are in the language `lang`."""
+        findings, order = result.with_order if lang == "en" else with_order(result.sorted_findings(lang))
+        accepted = findings["accepted"].notna()
+        state = np.select([accepted, findings["expected"]], ["accepted", "expected"], "to_fix")
+        counts: dict[Any, int] = findings.groupby(["check", "severity", state]).size().to_dict()
+        sources = result.inventory.sources
+        rows = cls(
+            lang=lang,
+            sources=sources,
+            policy=result.policy,
+            checks=result.checks,
+            accounts=list(map(sys.intern, result.inventory.accounts["account_id"].tolist())),
+            owners=frozenset(findings["owner"].dropna().unique()),
+            counts=Counter(counts),
+            coverage=_coverage(result, Translator(lang, sources)),
+            findings=pa.table({"check": as_arrow(findings["check"]), "no_action": state != "to_fix"}),
+        )
+        shown = np.concatenate(rows.places())
+        return replace(rows, findings=_table(findings.take(shown), order[shown]))
+
+    def __add__(self, other: FindingRows) -> FindingRows:
+        """Return what a page can show of both parts together."""
+        both = replace(
+            self,
+            sources=tuple(dict.fromkeys(self.sources + other.sources)),
+            accounts=self.accounts + other.accounts,
+            owners=self.owners | other.owners,
+            counts=self.counts + other.counts,
+            coverage={name: _joined(self.coverage[name], other.coverage[name]) for name in self.coverage},
+            findings=by_severity(pa.concat_tables([self.findings, other.findings])),
+        )
+        # A later part never gives back rows that are cut here: it only adds findings.
+        return replace(both, findings=both.findings.take(np.concatenate(both.places())))
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the checks, with the most severe checks first."""
+        return sorted(self.checks, key=lambda name: SEVERITIES.index(self.checks[name].severity))
+
+    @property
+    def totals(self) -> dict[str, tuple[int, int]]:
+        """The number of findings to fix, and the number of the other findings, per check."""
+        totals = {name: [0, 0] for name in self.names}
+        for (name, _, state), count in self.counts.items():
+            totals[name][state != "to_fix"] += count
+        return {name: (to_fix, others) for name, (to_fix, others) in totals.items()}
+
+    def places(self, most: int = MAX_ROWS) -> list[Positions]:
+        """Return the rows to show in `findings`: two arrays for each check, for findings to fix and for the others."""
+        check = pd.Index(self.names).get_indexer(pd.Index(self.findings["check"].to_pandas()))
+        no_action = np.asarray(self.findings["no_action"])
+        return [
+            np.flatnonzero((check == number) & (no_action == is_folded))[:size]
+            for number, shown in enumerate(allotted(self.totals, most).values())
+            for is_folded, size in enumerate(shown)
+        ]
+
+
+def _table(findings: pd.DataFrame, order: Positions) -> pa.Table:
+    """Return findings with the columns that the page and `by_severity` read."""
+    columns: dict[str, Any] = {name: as_arrow(findings[name]) for name in _READ}
+    columns["next_step_changes"] = np.asarray(findings["next_step_changes"], dtype=bool)
+    columns["owner_state"] = as_arrow(owner_states(findings))
+    columns["no_action"] = np.asarray(findings["expected"] | findings["accepted"].notna(), dtype=bool)
+    return pa.table(columns | {"order": order})
+
+
+def sections_of(
+    listed: FindingRows, words: Translator, most: int = MAX_ROWS, *, is_masked: bool = False
+) -> list[Section]:
     """Return a section for each check, with the most severe checks first. All sections share up to `most` rows."""
-    findings = result.findings if words.lang == "en" else result.findings_in(words.lang)
-    names = sorted(result.checks, key=lambda name: SEVERITIES.index(result.checks[name].severity))
-    folded = np.asarray(findings["expected"] | findings["accepted"].notna(), dtype=bool)
-    check = pd.Index(names).get_indexer(pd.Index(findings["check"]))
-    found = {
-        name: tuple(np.flatnonzero((check == number) & (folded == is_folded)) for is_folded in (False, True))
-        for number, name in enumerate(names)
-    }
-    shown = allotted({name: (len(to_fix), len(others)) for name, (to_fix, others) in found.items()}, most)
-    places = {name: [rows[:size] for rows, size in zip(found[name], shown[name], strict=True)] for name in names}
-    rows = iter(_records(findings.take(np.concatenate([part for parts in places.values() for part in parts]))))
-    coverage = _coverage(result, words)
+    places = listed.places(most)
+    rows = iter(listed.findings.take(np.concatenate(places)).to_pylist())
+    parts = iter([list(islice(rows, len(part))) for part in places])
     show = _Show(
         words,
-        has_accounts=len(result.inventory.accounts) > 1,
-        has_owners=bool(findings["owner"].notna().any()),
+        has_accounts=len(listed.accounts) > 1,
+        has_owners=bool(listed.owners),
         is_masked=is_masked,
-        managing=frozenset(one.name for one in (*result.policy.makers, *known_makers()) if one.wants_back),
+        managing=frozenset(one.name for one in (*listed.policy.makers, *known_makers()) if one.wants_back),
     )
-    sections = []
-    for name in names:
-        parts = [
-            (len(all_rows), list(islice(rows, len(part))))
-            for all_rows, part in zip(found[name], places[name], strict=True)
-        ]
-        sections.append(show.section(result.checks[name], parts, coverage[name]))
-    return sections
-
-
-def _records(findings: pd.DataFrame) -> list[_Finding]:
-    """Return findings as dictionaries, which are faster than many small frames. A missing value is None."""
-    columns = {name: as_arrow(findings[name]).to_pylist() for name in _READ}
-    columns["next_step_changes"] = findings["next_step_changes"].tolist()
-    columns["owner_state"] = owner_states(findings).tolist()
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return [
+        show.section(listed.checks[name], [(total, next(parts)) for total in totals], listed.coverage[name])
+        for name, totals in listed.totals.items()
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +258,7 @@ class _Show:
     # Services and tools that manage what they create.
     managing: frozenset[str]
 
-    def section(self, check: Check, parts: list[tuple[int, list[_Finding]]], coverage: list[_Seen]) -> Section:
+    def section(self, check: Check, parts: list[tuple[int, list[_Finding]]], coverage: _Seen) -> Section:
         steps: _Steps = {}
         to_fix, no_action = (
             Part(total, len(rows), [self.table(group, steps) for group in _groups(rows)]) for total, rows in parts
@@ -189,7 +272,7 @@ class _Show:
             title=title,
             why=why,
             remediation=remediation,
-            status=max((status for _, status, _ in coverage), key=STATUSES.index, default="unknown"),
+            status=max((status for status, _ in coverage), key=STATUSES.index, default="unknown"),
             coverage=_grouped(coverage),
             to_fix=to_fix,
             no_action=no_action,
@@ -308,19 +391,19 @@ def _step(row: _Finding, related: str, steps: _Steps) -> int:
     return steps.setdefault((command, row["next_step_changes"]), len(steps))
 
 
-def _coverage(result: Result, words: Translator) -> dict[str, list[_Seen]]:
-    coverage: dict[str, list[_Seen]] = {name: [] for name in result.checks}
+def _coverage(result: Result, words: Translator) -> dict[str, _Seen]:
+    coverage: dict[str, _Seen] = {name: {} for name in result.checks}
     columns = (result.coverage[name].tolist() for name in ("check", "account_id", "status"))
     for of, account, status, reason in zip(*columns, words.reasons(result.coverage), strict=True):
-        coverage[of].append((account, status, reason))
+        coverage[of].setdefault((status, reason), []).append(sys.intern(account))
     return coverage
 
 
-def _grouped(coverage: list[_Seen]) -> list[tuple[str, str, list[str]]]:
-    """Return groups of accounts with the same incomplete status and reason. The worst status comes first."""
-    groups: dict[tuple[str, str], list[str]] = {}
-    for account, status, reason in coverage:
-        if status != "complete":
-            groups.setdefault((status, reason), []).append(account)
-    ordered = sorted(groups.items(), key=lambda item: (-STATUSES.index(item[0][0]), -len(item[1]), item[0][1]))
-    return [(status, reason, accounts) for (status, reason), accounts in ordered]
+def _joined(one: _Seen, other: _Seen) -> _Seen:
+    return {key: one.get(key, []) + other.get(key, []) for key in one | other}
+
+
+def _grouped(coverage: _Seen) -> list[tuple[str, str, list[str]]]:
+    """Return the groups of accounts whose status is incomplete. The worst status comes first."""
+    groups = [(status, reason, accounts) for (status, reason), accounts in coverage.items() if status != "complete"]
+    return sorted(groups, key=lambda group: (-STATUSES.index(group[0]), -len(group[2]), group[1]))

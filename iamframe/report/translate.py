@@ -56,7 +56,9 @@ class Translator:
         if self.lang != "en":
             texts = render(pa.array(frame["message"], pa.string()), pa.array(frame["facts"], pa.string()), self.lang)
             said = pd.Series(texts.to_pylist(), dtype="str")
-        return said.map(self.without_folders, na_action="ignore") if self._folders else said
+        # Many accounts share a reason.
+        short = {text: self.without_folders(text) for text in said.dropna().unique()} if self._folders else {}
+        return said.map(short) if short else said
 
 
 def without_folder(source: str) -> str:

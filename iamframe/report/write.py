@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
+from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from iamframe.analysis.owners import findings_by_owner
 from iamframe.analysis.quota_use import quota_use
-from iamframe.checks.registry import STATUSES
 from iamframe.checks.result import Result
 from iamframe.errors import ReportError, require
 from iamframe.inventory.export import move_in, write_csv, write_into
+from iamframe.inventory.schema import FRAMES
 from iamframe.messages.render import LANGUAGES, say
-from iamframe.messages.text import SEVERITIES
+from iamframe.report.numbers import Numbers, add_summaries, summary_of
 from iamframe.report.page import render_findings, render_page
-from iamframe.version import __version__
+from iamframe.report.tables import Tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,8 +39,6 @@ __all__ = [
     "write_report",
 ]
 
-# The version of `summary.json`, for programs that read it.
-SUMMARY_VERSION = 1
 _CHANGES = ("changes", "changed_findings", "not_compared")
 
 
@@ -64,6 +64,8 @@ def write_report(
       that ran;
     - one CSV file per frame of the inventory, such as `roles.csv`. `events.csv`, `resource_owners.csv` and
       `tag_policies.csv` are written only if their data was collected.
+
+    A result of many accounts is read part by part (`Result.parts`). With `mask` or `xlsx`, it is read as a whole.
 
     If the report cannot be written, an older report in the folder stays as it was. Otherwise, all files of the older
     report are replaced or removed. Other files stay. The page shows title and author at the top.
@@ -139,21 +141,23 @@ def write_shown(
         said = (title, author, owner_tag)
         result, changes, drift, (title, author, key) = masked(result, changes, pseudonyms, *said, drift=drift)
         owner_tag = key or owner_tag
-    if owner_tag != result.owner_tag:
-        result = replace(result, owner_tag=owner_tag)
-    going = _going(result, folder, changes, drift, xlsx=xlsx)
+    # Files of an older report that would seem to belong to the new one, unless it writes them, too.
+    going = [f"{name}.csv" for name in (*FRAMES, *_CHANGES, "drift", *_facts_in(folder))] + ["report.xlsx"]
 
     def write(aside: Path) -> None:
         is_masked = pseudonyms is not None
-        use, owners = quota_use(result, owner_tag), findings_by_owner(result, owner_tag)
-        shown: dict[str, Any] = {"lang": lang, "owner_tag": owner_tag, "drift": drift, "use": use}
-        page = render_page(result, title, author, changes, is_masked=is_masked, **shown)
-        answers = {"owners": owners, "quota_use": use}
-        _write_all(result, aside, page, answers, changes, drift, is_masked=is_masked)
+        # The parts of a masked result would be the original ones.
+        numbers, owners = _write_parts([result] if is_masked else result.parts(), aside, owner_tag, lang)
+        shown: dict[str, Any] = {"lang": lang, "is_masked": is_masked, "drift": drift, "numbers": numbers}
+        page = render_page(result, title, author, changes, **shown)
+        # A title may have bytes that the terminal could not decode.
+        (aside / "report.html").write_text(page, encoding="utf-8", errors="replace", newline="\n")
+        _write_summary(numbers.summary | {"masked": is_masked}, aside, changes, drift)
         if xlsx:
             from iamframe.report.excel import write_workbook
 
-            write_workbook(result, aside / "report.xlsx", owners, title, author, is_masked=is_masked)
+            whole = _with_owner_tag(result, owner_tag)
+            write_workbook(whole, aside / "report.xlsx", owners, title, author, is_masked=is_masked)
         if pseudonyms:
             search(aside, folder, pseudonyms, going)
 
@@ -161,31 +165,35 @@ def write_shown(
     return folder / "report.html", result
 
 
-def _going(
-    result: Result, folder: Path, changes: Changes | None, drift: Drift | None, *, xlsx: bool
-) -> tuple[str, ...]:
-    """Return the files of an older report to remove, because they would seem to belong to the new report."""
-    tables = (
-        *(() if changes else _CHANGES),
-        *(() if drift else ("drift",)),
-        *(() if result.inventory.events_read else ("events",)),
-    )
-    return (
-        *(f"{name}.csv" for name in tables),
-        *(() if xlsx else ("report.xlsx",)),
-        *(f"checks/{name}.csv" for name in _facts_in(folder) if name not in result.checks),
-    )
+def _write_parts(parts: Iterable[Result], folder: Path, owner_tag: str, lang: str) -> tuple[Numbers, pd.DataFrame]:
+    """Write the CSV files of all parts. Return the numbers of all parts, and their findings by owner."""
+    tables = Tables(folder)
+
+    def read(part: Result) -> Numbers:
+        part = _with_owner_tag(part, owner_tag)
+        use = quota_use(part, owner_tag)
+        tables.add(part, use)
+        return Numbers.of(part, use, lang)
+
+    # Unlike a loop, `map` does not keep a part while the next one is made.
+    numbers = reduce(add, map(read, parts))
+    tables.close()
+    return numbers, tables.owners
+
+
+def _with_owner_tag(result: Result, owner_tag: str) -> Result:
+    return result if result.owner_tag == owner_tag else replace(result, owner_tag=owner_tag)
 
 
 def _facts_in(folder: Path) -> list[str]:
-    """Return the checks that have a file of facts in the folder, from an older report."""
+    """Return the files of facts that an older report left in the folder, as `checks/CHECK`."""
     found: list[str] = []
     # A folder that cannot be read raises an error when it is written.
     with suppress(OSError, ValueError):
         for file in sorted((folder / "checks").glob("*.csv")):
             with file.open("rb") as content:
                 if b'"finding_id","account_id"' in content.readline(200):
-                    found.append(file.stem)
+                    found.append(f"checks/{file.stem}")
     return found
 
 
@@ -243,23 +251,8 @@ def write_findings(
     return folder / "findings.html"
 
 
-def _write_all(
-    result: Result,
-    folder: Path,
-    page: str,
-    answers: dict[str, pd.DataFrame],
-    changes: Changes | None,
-    drift: Drift | None,
-    *,
-    is_masked: bool,
-) -> None:
-    tables = {"findings": result.findings, "coverage": result.coverage} | answers | result.inventory.frames_read
-    for name, frame in tables.items():
-        write_csv(frame, folder / f"{name}.csv")
-    (folder / "checks").mkdir()
-    for name in result.checks:
-        write_csv(result[name], folder / "checks" / f"{name}.csv")
-    numbers = summarize(result) | {"masked": is_masked}
+def _write_summary(numbers: dict[str, Any], folder: Path, changes: Changes | None, drift: Drift | None) -> None:
+    """Write the summary, and the tables of changes and drift, which it counts."""
     if changes is not None:
         _write_tables(changes, folder)
         numbers["changes"] = _counts(changes.to_frame()["change"])
@@ -268,8 +261,6 @@ def _write_all(
         numbers["drift"] = _counts(drift.differences["kind"])
     summary = json.dumps(numbers, indent=2, ensure_ascii=False)
     (folder / "summary.json").write_text(summary + "\n", encoding="utf-8", newline="\n")
-    # A title may have bytes that the terminal could not decode.
-    (folder / "report.html").write_text(page, encoding="utf-8", errors="replace", newline="\n")
 
 
 def _counts(kinds: pd.Series) -> dict[str, int]:
@@ -288,24 +279,4 @@ def summarize(result: Result) -> dict[str, Any]:
     - `findings`: the number of findings, also expected and accepted findings, by check and severity;
     - `coverage`: the number of accounts, by check and status.
     """
-    accounts = result.inventory.accounts
-    captured = accounts["captured_at"].max()
-    counts = result.findings.groupby(["check", "severity"]).size()
-    statuses = result.coverage.groupby(["check", "status"]).size()
-    attention = {severity: int(count) for severity, count in result.attention.items()}
-    return {
-        "format_version": SUMMARY_VERSION,
-        "version": __version__,
-        "sources": list(result.inventory.sources),
-        "captured_at": None if captured is None or captured != captured else captured.isoformat(),  # noqa: PLR0124
-        "accounts": accounts["account_id"].tolist(),
-        "rows": {name: len(frame) for name, frame in result.inventory.frames_read.items()},
-        "attention": attention | {"resources": sum(attention.values())},
-        "findings": {
-            check: {severity: int(counts.get((check, severity), 0)) for severity in SEVERITIES}
-            for check in result.checks
-        },
-        "coverage": {
-            check: {status: int(statuses.get((check, status), 0)) for status in STATUSES} for check in result.checks
-        },
-    }
+    return reduce(add_summaries, map(summary_of, result.parts()))

@@ -34,7 +34,7 @@ from iamframe.errors import MissingExtraError
 from iamframe.inventory.build import build_inventory
 from iamframe.inventory.inventory import Inventory
 from iamframe.report import page
-from iamframe.report.charts import tags
+from iamframe.report.charts import tag_counts, tags
 from iamframe.ui.drawing import HEAT
 from iamframe.ui.plots import (
     plot_age,
@@ -260,7 +260,7 @@ def test_at_most_twelve_keys_and_thirty_accounts_are_shown_and_the_rest_counted(
 def test_percentages_and_colours_are_those_of_the_page() -> None:
     """Half a percent is rounded up on both: 72.5 is 73."""
     result = sample_result()
-    keys, tagged = tags(result)
+    keys, tagged = tags(*tag_counts(result))
     ax = plot_tag_coverage(result.inventory, keys=keys[:8])
     drawn = np.reshape([int(text) for text in texts(ax)], (len(rows(ax)), -1)).tolist()
     assert sorted(drawn) == sorted(one.percents for one in tagged)

@@ -1,0 +1,262 @@
+"""A report of a result in parts: the same as of the whole, and no part is kept."""
+
+from __future__ import annotations
+
+import csv
+import gc
+import re
+import weakref
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from builders import event, identity, load, nested_role, of_accounts, sample_result, write
+
+import iamframe
+from iamframe.checks.result import Result
+from iamframe.errors import ReportError
+from iamframe.inventory import schema
+from iamframe.inventory.build import joined
+from iamframe.inventory.inventory import Inventory
+from iamframe.report.write import summarize
+
+SAMPLE_ACCOUNTS = ("111122223333", "123456789012", "444455556666")
+POLICY = """
+[[accepted]]
+check = "untagged_roles"
+reason = "tagged next year"
+[[accepted]]
+check = "name_mismatches"
+resource_arn = "*000001*"
+reason = "old names"
+[required_tags]
+CostCenter = ".+"
+"""
+
+
+@dataclass(frozen=True)
+class Parted(Result):
+    """A result in parts of a few accounts each; each part was checked alone."""
+
+    size: int = 1
+    own: Any = ()
+
+    def parts(self) -> Iterator[Result]:
+        ids = self.inventory.accounts["account_id"].tolist()
+        for start in range(0, len(ids), self.size):
+            part = only(self.inventory, ids[start : start + self.size])
+            yield iamframe.run_checks(part, [*self.checks], self.policy, self.own)
+
+
+def parted(result: Result, size: int = 1, own: Any = ()) -> Parted:
+    return Parted(**{field.name: getattr(result, field.name) for field in fields(Result)}, size=size, own=own)
+
+
+def only(inventory: Inventory, ids: list[str]) -> Inventory:
+    frames = {name: frame[frame["account_id"].isin(ids)] for name, frame in inventory.frames.items()}
+    return replace(inventory, **{name: frame.reset_index(drop=True) for name, frame in frames.items()})
+
+
+def fleet(copies: int) -> Inventory:
+    """The sample's three accounts again and again, with other account ids."""
+    sample, each = iamframe.load_sample(), []
+    for copy in range(1, copies + 1):
+        frames = {}
+        for name, frame in sample.frames.items():
+            texts = {column: frame[column] for column in frame if frame[column].dtype == "str"}
+            for number, account in enumerate(SAMPLE_ACCOUNTS):
+                new = f"{copy:06d}{number:06d}"
+                texts = {column: values.str.replace(account, new, regex=False) for column, values in texts.items()}
+            frames[name] = frame.assign(**texts)
+        each.append(replace(sample, **frames))
+    return joined(each, ["/data/fleet"])
+
+
+@iamframe.check(severity="high", detail="{role_name} begins with a")
+def begins_with_a(roles: pd.DataFrame) -> pd.DataFrame:
+    """Roles that begin with a."""
+    rows = roles[roles["role_name"].str.startswith("a")]
+    return rows.assign(resource_arn=rows["role_arn"])[["resource_arn", "role_name"]]
+
+
+FIRST, SECOND = "111122223333", "444455556666"
+
+
+def two_accounts(folder: Path) -> Inventory:
+    """Two accounts, each with a role whose name is a formula; of the second, CloudTrail was read, too."""
+    each = []
+    for account in (FIRST, SECOND):
+        files: dict[str, Any] = {"get-caller-identity.json": identity(account)}
+        files["list-roles.json"] = {"Roles": [nested_role("=1+1", account=account)]}
+        if account == SECOND:
+            created = event("2024-05-01T09:00:00Z", "CreateRole", roleName="=1+1")
+            files["trail.json"] = {"Records": [created | {"recipientAccountId": SECOND}]}
+        each.append(load(folder / account, files))
+    return joined(each, ["in"])
+
+
+def without_gaps(*accounts: str) -> Inventory:
+    return replace(of_accounts(*accounts, each=1), gaps=schema.GAPS.empty())
+
+
+def column_of(path: Path, name: str) -> list[str]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return [row[name] for row in csv.DictReader(file)]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def differing(one: Path, other: Path) -> set[str]:
+    """The names of the files that differ.
+
+    Only tags and facts come in the order of the parts, and so do findings without an ARN.
+    """
+    left, right = contents(one), contents(other)
+    assert left.keys() == right.keys()
+
+    def rows(name: str, content: bytes) -> list[bytes]:
+        lines = content.split(b"\r\n")
+        if name == "findings.csv":
+            return [line for line in lines if b'"arn:' in line] + sorted(line for line in lines if b'"arn:' not in line)
+        return sorted(lines) if name == "tags.csv" or name.startswith("checks") else lines
+
+    return {name for name in left if rows(name, left[name]) != rows(name, right[name])}
+
+
+# The same report
+
+
+@pytest.mark.parametrize("lang", ["en", "ja"])
+def test_a_report_of_one_account_at_a_time_is_the_report_of_all_at_once(tmp_path: Path, lang: str) -> None:
+    iamframe.write_report(sample_result(), tmp_path / "whole", lang=lang, title="T", author="A")
+    iamframe.write_report(parted(sample_result()), tmp_path / "parts", lang=lang, title="T", author="A")
+    assert differing(tmp_path / "whole", tmp_path / "parts") == set()
+
+
+def test_of_too_many_findings_the_page_shows_the_same_rows_if_they_come_in_parts(tmp_path: Path) -> None:
+    policy = write(tmp_path, {"policy.toml": POLICY}) / "policy.toml"
+    result = iamframe.run_checks(fleet(30), policy=str(policy), checks=[begins_with_a])
+    assert len(result.findings) > 10_000
+    assert result.findings["accepted"].notna().any()
+    whole = iamframe.write_report(result, tmp_path / "whole", owner_tag="team")
+    iamframe.write_report(parted(result, 40, [begins_with_a]), tmp_path / "parts", owner_tag="team")
+    assert differing(tmp_path / "whole", tmp_path / "parts") == set()
+    assert re.search(r"[\d,]+ of [\d,]+ findings, the most severe first", whole.read_text("utf-8"))
+
+
+def test_each_file_has_its_header_once_and_guards_the_cells_of_all_parts(tmp_path: Path) -> None:
+    result = iamframe.run_checks(two_accounts(tmp_path))
+    out = iamframe.write_report(parted(result), tmp_path / "out").parent
+    assert (out / "roles.csv").read_bytes().count(b"\xef\xbb\xbf") == 1
+    assert column_of(out / "roles.csv", "role_name") == ["'=1+1", "'=1+1"]
+    assert column_of(out / "roles.csv", "account_id") == ["111122223333", "444455556666"]
+    assert sorted(column_of(out / "findings.csv", "account_id")) == sorted(result.findings["account_id"])
+
+
+def test_findings_of_all_parts_are_sorted_by_severity_then_check_then_arn(tmp_path: Path) -> None:
+    out = iamframe.write_report(parted(sample_result()), tmp_path).parent
+    severities = column_of(out / "findings.csv", "severity")
+    assert severities == sorted(severities, key=["high", "medium", "low", "info"].index)
+    assert column_of(out / "findings.csv", "finding_id") == sample_result().findings["finding_id"].tolist()
+
+
+def test_a_frame_that_only_one_part_collected_is_written_and_counted(tmp_path: Path) -> None:
+    result = iamframe.run_checks(two_accounts(tmp_path))
+    assert [one.inventory.events_read for one in parted(result).parts()] == [False, True]
+    out = iamframe.write_report(parted(result), tmp_path / "out").parent
+    assert column_of(out / "events.csv", "account_id") == [SECOND]
+    assert list(summarize(parted(result))["rows"]) == [*summarize(result)["rows"]]
+    assert summarize(parted(result)) == summarize(result)
+
+
+# The whole result
+
+
+def test_a_masked_report_and_a_workbook_have_all_parts(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("0123456789abcdef" * 4)
+    for name, result in (("whole", sample_result()), ("parts", parted(sample_result()))):
+        iamframe.write_report(result, tmp_path / name, mask=tmp_path / "key", xlsx=True)
+    assert contents(tmp_path / "whole") == contents(tmp_path / "parts")
+    assert b"111122223333" not in (tmp_path / "parts" / "report.html").read_bytes()
+
+
+# Memory
+
+
+def test_no_part_is_kept_while_the_next_one_is_read(tmp_path: Path) -> None:
+    alive: list[weakref.ref[Result]] = []
+
+    class Watched(Parted):
+        def parts(self) -> Iterator[Result]:
+            for part in map(replace, super().parts()):
+                alive.append(weakref.ref(part))
+                yield part
+                del part
+                gc.collect()
+                assert [ref() for ref in alive] == [None] * len(alive)
+
+    watched = Watched(**{field.name: getattr(parted(sample_result()), field.name) for field in fields(Parted)})
+    iamframe.write_report(watched, tmp_path)
+    assert len(alive) == 3
+
+
+# Reports that fail
+
+
+def test_a_part_that_cannot_be_read_leaves_the_old_report_whole(tmp_path: Path) -> None:
+    class Failing(Parted):
+        def parts(self) -> Iterator[Result]:
+            yield next(super().parts())
+            raise ReportError("the second part is missing; check again")
+
+    iamframe.write_report(sample_result(), tmp_path)
+    old = contents(tmp_path)
+    failing = Failing(**{field.name: getattr(parted(sample_result()), field.name) for field in fields(Parted)})
+    with pytest.raises(ReportError, match="the second part is missing"):
+        iamframe.write_report(failing, tmp_path)
+    assert contents(tmp_path) == old
+
+
+def test_a_check_that_gives_other_facts_in_other_accounts_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    @iamframe.check(severity="low", detail="is there")
+    def uneven(roles: pd.DataFrame) -> pd.DataFrame:
+        """Roles."""
+        fact = f"of_{roles['account_id'].iloc[0]}"
+        return roles.assign(resource_arn=roles["role_arn"], **{fact: "x"})[["resource_arn", fact]]
+
+    result = iamframe.run_checks(of_accounts("1" * 12, "2" * 12), ["uneven"], checks=[uneven])
+    with pytest.raises(
+        ReportError, match=r"^checks/uneven\.csv: [^\n]+of_222222222222[^\n]+; make it give the same facts"
+    ):
+        iamframe.write_report(parted(result, 1, [uneven]), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_of_an_older_report_about_data_that_was_not_collected_now_are_removed(tmp_path: Path) -> None:
+    iamframe.write_report(sample_result(), tmp_path)
+    assert (tmp_path / "resource_owners.csv").exists()
+    iamframe.write_report(iamframe.run_checks(without_gaps("1" * 12), ["empty_profiles"]), tmp_path)
+    assert not (tmp_path / "resource_owners.csv").exists()
+    assert not (tmp_path / "tag_policies.csv").exists()
+    assert [file.name for file in (tmp_path / "checks").iterdir()] == ["empty_profiles.csv"]
+
+
+# A page of very many accounts
+
+
+def test_a_filter_offers_a_thousand_accounts_those_on_the_page_first_and_tells_how_many_more_there_are(
+    tmp_path: Path,
+) -> None:
+    ids = [f"{number:012d}" for number in range(1, 1_203)]
+    html = iamframe.write_report(iamframe.run_checks(without_gaps(*ids)), tmp_path).read_text("utf-8")
+    (options,) = re.findall(r'<select data-by="account">(.*?)</select>', html)
+    assert options.count("<option value=") == 1_001
+    assert options.endswith("<option disabled>202 more: type in the filter</option>")
+    shown = set(re.findall(r'data-by="account" data-value="(\d+)"', html))
+    assert len(shown) == 10
+    assert shown <= set(re.findall(r'value="(\d+)"', options))
