@@ -18,7 +18,9 @@ from builders import event, identity, load, nested_role, of_accounts, sample_res
 from random_accounts import random_world
 
 import iamframe
+from iamframe.checks.checked import unread
 from iamframe.checks.result import Result
+from iamframe.checks.shards import Shard
 from iamframe.errors import ReportError
 from iamframe.inventory import schema
 from iamframe.inventory.build import joined
@@ -189,6 +191,21 @@ def test_a_frame_that_only_one_part_collected_is_written_and_counted(tmp_path: P
     assert column_of(out / "events.csv", "account_id") == [SECOND]
     assert list(summarize(parted(result))["rows"]) == [*summarize(result)["rows"]]
     assert summarize(parted(result)) == summarize(result)
+
+
+def test_accounts_of_a_shard_that_could_not_be_checked_are_in_the_report_as_unknown(tmp_path: Path) -> None:
+    class Failed(Parted):
+        def parts(self, *, neighbours: bool = False) -> Iterator[Result]:  # noqa: ARG002
+            yield iamframe.run_checks(unread(Shard(1, ("000000000001",)), "no memory left"))
+            yield from super().parts()
+
+    failed = Failed(**{field.name: getattr(parted(sample_result()), field.name) for field in fields(Parted)})
+    page = iamframe.write_report(failed, tmp_path)
+    rows = zip(*(column_of(tmp_path / "coverage.csv", name) for name in ("account_id", "status")), strict=True)
+    assert {status for account, status in rows if account == "000000000001"} == {"unknown"}
+    assert "no memory left" in page.read_text("utf-8")
+    assert column_of(tmp_path / "findings.csv", "finding_id") == sample_result().findings["finding_id"].tolist()
+    assert summarize(failed)["rows"]["accounts"] == 4
 
 
 # The whole result
