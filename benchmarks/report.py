@@ -24,7 +24,7 @@ from iamframe.checks.result import Result
 accounts, roles, size = map(int, sys.argv[2:])
 
 class Parts(Result):
-    def parts(self):
+    def parts(self, *, neighbours=False):
         for first in range(1, accounts + 1, size):
             yield iamframe.run_checks(make_inventory(size * roles, size, first))
 

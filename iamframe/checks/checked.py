@@ -7,7 +7,9 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
+import msgspec
 import pandas as pd
+import pyarrow as pa
 
 from iamframe.checks.registry import Check
 from iamframe.checks.result import Result, attention_in, tally_of, with_order
@@ -16,13 +18,13 @@ from iamframe.checks.shards import Shard, inventory_of
 from iamframe.checks.stored import StoredFound, done_in, read_counted, read_coverage, read_findings, write_result
 from iamframe.checks.tag_policy import Policy
 from iamframe.inventory import schema, views
-from iamframe.inventory.arrow import Positions
+from iamframe.inventory.arrow import Positions, as_arrow, is_in
 from iamframe.inventory.build import joined
 from iamframe.inventory.completeness import completeness
 from iamframe.inventory.gaps import GapList
 from iamframe.inventory.inventory import Inventory
-from iamframe.inventory.load import open_snapshot
 from iamframe.inventory.on_demand import OnDemandInventory
+from iamframe.inventory.parts import Manifest
 from iamframe.inventory.places import Place
 from iamframe.inventory.snapshot import find_snapshot
 from iamframe.knowledge.operations import ALL
@@ -114,28 +116,34 @@ class CheckedSnapshot(Result):
             return
         place, manifest = find_snapshot(self._folder)
         for shard in self._shards:
-            failure = self._failed.get(shard.number)
-            if failure:
-                inventory = unread(shard, failure)
-            elif neighbours:
-                inventory = inventory_of(self._folder, place, manifest, shard)
-            else:
-                inventory = open_snapshot(self._folder, shard.accounts)
-            numbers = [shard.number]
-            findings = read_findings(self._place, numbers)
-            part = Result(
-                inventory,
-                StoredFound(self._place, numbers, self.checks, findings),
-                read_coverage(self._place, numbers),
-                self.checks,
-                self.policy,
-                views.numbered_pairs(inventory, self.policy.makers)[schema.PAIRS.names],
-                completeness(inventory),
-                self.owner_tag,
-            )
-            # The owners of findings may be tags in other accounts.
-            part.__dict__["with_order"] = with_order(findings)
-            yield part
+            # No variable here keeps a part while the next one is read.
+            yield self._part(shard, place, manifest, neighbours=neighbours)
+
+    def _part(self, shard: Shard, place: Place, manifest: Manifest, *, neighbours: bool) -> Result:
+        failure = self._failed.get(shard.number)
+        if failure:
+            inventory = unread(shard, failure)
+        else:
+            asked = shard if neighbours else msgspec.structs.replace(shard, uses=())
+            inventory = inventory_of(self._folder, place, manifest, asked)
+        used = as_arrow(inventory.references["profile_arn"])
+        if shard.used_by and not neighbours:
+            own = is_in(inventory.references["account_id"], pa.array(shard.accounts))
+            inventory = replace(inventory, references=inventory.references[own].reset_index(drop=True))
+        findings = read_findings(self._place, [shard.number])
+        part = Result(
+            inventory,
+            StoredFound(self._place, [shard.number], self.checks, findings),
+            read_coverage(self._place, [shard.number]),
+            self.checks,
+            self.policy,
+            views.numbered_pairs(inventory, self.policy.makers)[schema.PAIRS.names],
+            completeness(inventory),
+            self.owner_tag,
+        )
+        # The owners of findings may be tags in other accounts.
+        part.__dict__.update(with_order=with_order(findings), used_profiles=used)
+        return part
 
     @property
     def _is_changed(self) -> bool:

@@ -22,7 +22,7 @@ from iamframe.checks.registry import STATUSES, Check
 from iamframe.checks.tag_policy import Policy
 from iamframe.errors import UnknownCheckError
 from iamframe.inventory import display, schema, views
-from iamframe.inventory.arrow import Positions, index_in, is_in, lookup
+from iamframe.inventory.arrow import Positions, as_arrow, index_in, is_in, lookup
 from iamframe.inventory.inventory import Inventory
 from iamframe.messages.render import render_facts, say, text_of
 from iamframe.messages.text import SEVERITIES, pluralize
@@ -87,7 +87,8 @@ class Result:
 
     def sorted_findings(self, lang: str) -> pa.Table:
         """Return the findings as an Arrow table, with the internal column `order`: the order within a check."""
-        parts = [self._findings_of(name, lang) for name in self.checks if len(self.found[name].findings)]
+        each = ((self.found[name], check) for name, check in self.checks.items())
+        parts = [_findings_of(found, check, lang) for found, check in each if len(found.findings)]
         if not parts:
             return schema.FINDINGS.arrow.empty_table().append_column("order", pa.array([], pa.int64()))
         table = pa.concat_tables(parts)
@@ -102,23 +103,6 @@ class Result:
         for name, values in added.items():
             table = table.append_column(name, values)
         return by_severity(table.select([*schema.FINDINGS.names, "order"]))
-
-    def _findings_of(self, name: str, lang: str) -> pa.Table:
-        found, check = self.found[name], self.checks[name]
-        facts = found.facts
-        of = facts["finding"].to_numpy()
-
-        def column(fact: str) -> pa.Array:
-            frame = facts if fact in facts else found.findings
-            values = frame[fact] if frame is facts else frame[fact].take(of)
-            return pa.array(values, from_pandas=True)
-
-        text = text_of(f"checks.{name}.detail", lang, check.detail)
-        detail = render_facts(text, column, of, len(found.findings), lang)
-        table = COMMON.to_arrow(found.findings).cast(COMMON.arrow)
-        starts = np.searchsorted(of, np.arange(len(table)))
-        order = facts["_order"].to_numpy()[starts] if "_order" in facts else np.zeros(len(table), dtype=np.int64)
-        return table.append_column("detail", detail).append_column("order", pa.array(order))
 
     def __getitem__(self, check: str) -> pd.DataFrame:
         """Return the facts of one check, one row per fact: finding, account and resources, then the facts.
@@ -168,6 +152,11 @@ class Result:
     def tally(self) -> pd.DataFrame:
         """The number of findings: one row per check, severity, `expected` and acceptance."""
         return tally_of(self.findings)
+
+    @cached_property
+    def used_profiles(self) -> pa.Array:
+        """The ARNs of the profiles that references name. A part also has those that only other accounts name."""
+        return as_arrow(self.inventory.references["profile_arn"])
 
     @cached_property
     def tag_coverage(self) -> pd.DataFrame:
@@ -240,6 +229,23 @@ class Result:
                     display.html_line(f"and {pluralize(len(reasons) - _REASONS_SHOWN, 'more reason')}, in .coverage")
                 )
         return "".join([*parts, display.html_table(head, rows)])
+
+
+def _findings_of(found: Found, check: Check, lang: str) -> pa.Table:
+    facts = found.facts
+    of = facts["finding"].to_numpy()
+
+    def column(fact: str) -> pa.Array:
+        frame = facts if fact in facts else found.findings
+        values = frame[fact] if frame is facts else frame[fact].take(of)
+        return pa.array(values, from_pandas=True)
+
+    text = text_of(f"checks.{check.name}.detail", lang, check.detail)
+    detail = render_facts(text, column, of, len(found.findings), lang)
+    table = COMMON.to_arrow(found.findings).cast(COMMON.arrow)
+    starts = np.searchsorted(of, np.arange(len(table)))
+    order = facts["_order"].to_numpy()[starts] if "_order" in facts else np.zeros(len(table), dtype=np.int64)
+    return table.append_column("detail", detail).append_column("order", pa.array(order))
 
 
 def with_order(table: pa.Table) -> tuple[pd.DataFrame, Positions]:

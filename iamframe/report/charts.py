@@ -198,7 +198,7 @@ def purposes(result: Result) -> list[Purpose]:
     pairs, accounts = result.pairs, result.inventory.accounts
     is_profile, linked = (np.asarray(pairs[name].notna()) for name in ("profile_arn", "relation"))
     held = np.asarray(pairs["role_known"], dtype=bool)
-    named = is_in(pairs["profile_arn"], result.inventory.references["profile_arn"])
+    named = is_in(pairs["profile_arn"], result.used_profiles)
     silent = result.findings["account_id"][result.findings["check"] == unreferenced_profiles.__name__]
     where = index_in(pairs["account_id"], accounts["account_id"])
 

@@ -65,7 +65,8 @@ def write_report(
     - one CSV file per frame of the inventory, such as `roles.csv`. `events.csv`, `resource_owners.csv` and
       `tag_policies.csv` are written only if their data was collected.
 
-    A result of many accounts is read part by part (`Result.parts`). With `mask` or `xlsx`, it is read as a whole.
+    A result of many accounts is read part by part (`Result.parts`), so that its size does not matter. Then facts, tags
+    and findings without an ARN come in the order of the parts. With `mask` or `xlsx`, it is read as a whole.
 
     If the report cannot be written, an older report in the folder stays as it was. Otherwise, all files of the older
     report are replaced or removed. Other files stay. The page shows title and author at the top.

@@ -7,6 +7,7 @@ import gc
 import re
 import weakref
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,12 @@ from typing import Any
 import pandas as pd
 import pytest
 from builders import event, identity, load, nested_role, of_accounts, sample_result, write
+from random_accounts import random_world
 
 import iamframe
+from iamframe.checks.checked import unread
 from iamframe.checks.result import Result
+from iamframe.checks.shards import Shard
 from iamframe.errors import ReportError
 from iamframe.inventory import schema
 from iamframe.inventory.build import joined
@@ -44,7 +48,7 @@ class Parted(Result):
     size: int = 1
     own: Any = ()
 
-    def parts(self) -> Iterator[Result]:
+    def parts(self, *, neighbours: bool = False) -> Iterator[Result]:  # noqa: ARG002
         ids = self.inventory.accounts["account_id"].tolist()
         for start in range(0, len(ids), self.size):
             part = only(self.inventory, ids[start : start + self.size])
@@ -149,6 +153,21 @@ def test_of_too_many_findings_the_page_shows_the_same_rows_if_they_come_in_parts
     assert re.search(r"[\d,]+ of [\d,]+ findings, the most severe first", whole.read_text("utf-8"))
 
 
+def test_a_report_of_a_checked_snapshot_counts_what_other_shards_name_and_own_as_the_whole_does(tmp_path: Path) -> None:
+    """In these two accounts, templates and instances also use profiles of the other account."""
+    load(tmp_path / "in", random_world(3, 60).files).save(tmp_path / "snapshot")
+    inventory = iamframe.open_snapshot(tmp_path / "snapshot")
+    named = inventory.references["profile_arn"].str.split(":").str[4]
+    assert (named.notna() & (named != inventory.references["account_id"])).any()
+    with ThreadPoolExecutor(1) as executor:
+        shards: dict[str, Any] = {"executor": executor, "shard_size": 1, "progress": False}
+        checked = iamframe.check_snapshot(tmp_path / "snapshot", tmp_path / "checked", **shards)
+        assert len(list(checked.parts())) == 2
+    iamframe.write_report(iamframe.run_checks(inventory), tmp_path / "whole")
+    iamframe.write_report(checked, tmp_path / "parts")
+    assert differing(tmp_path / "whole", tmp_path / "parts") == set()
+
+
 def test_each_file_has_its_header_once_and_guards_the_cells_of_all_parts(tmp_path: Path) -> None:
     result = iamframe.run_checks(two_accounts(tmp_path))
     out = iamframe.write_report(parted(result), tmp_path / "out").parent
@@ -174,6 +193,21 @@ def test_a_frame_that_only_one_part_collected_is_written_and_counted(tmp_path: P
     assert summarize(parted(result)) == summarize(result)
 
 
+def test_accounts_of_a_shard_that_could_not_be_checked_are_in_the_report_as_unknown(tmp_path: Path) -> None:
+    class Failed(Parted):
+        def parts(self, *, neighbours: bool = False) -> Iterator[Result]:  # noqa: ARG002
+            yield iamframe.run_checks(unread(Shard(1, ("000000000001",)), "no memory left"))
+            yield from super().parts()
+
+    failed = Failed(**{field.name: getattr(parted(sample_result()), field.name) for field in fields(Parted)})
+    page = iamframe.write_report(failed, tmp_path)
+    rows = zip(*(column_of(tmp_path / "coverage.csv", name) for name in ("account_id", "status")), strict=True)
+    assert {status for account, status in rows if account == "000000000001"} == {"unknown"}
+    assert "no memory left" in page.read_text("utf-8")
+    assert column_of(tmp_path / "findings.csv", "finding_id") == sample_result().findings["finding_id"].tolist()
+    assert summarize(failed)["rows"]["accounts"] == 4
+
+
 # The whole result
 
 
@@ -192,7 +226,7 @@ def test_no_part_is_kept_while_the_next_one_is_read(tmp_path: Path) -> None:
     alive: list[weakref.ref[Result]] = []
 
     class Watched(Parted):
-        def parts(self) -> Iterator[Result]:
+        def parts(self, *, neighbours: bool = False) -> Iterator[Result]:  # noqa: ARG002
             for part in map(replace, super().parts()):
                 alive.append(weakref.ref(part))
                 yield part
@@ -210,7 +244,7 @@ def test_no_part_is_kept_while_the_next_one_is_read(tmp_path: Path) -> None:
 
 def test_a_part_that_cannot_be_read_leaves_the_old_report_whole(tmp_path: Path) -> None:
     class Failing(Parted):
-        def parts(self) -> Iterator[Result]:
+        def parts(self, *, neighbours: bool = False) -> Iterator[Result]:  # noqa: ARG002
             yield next(super().parts())
             raise ReportError("the second part is missing; check again")
 
