@@ -20,6 +20,7 @@ from iamframe.inventory.owned import owned_profiles
 from iamframe.knowledge.operations import DUMP, PROFILE_LIST, ROLE_LISTS, TAG_INDEX, command_of
 from iamframe.messages.render import Message
 
+_OF_LINK = ["account_id", "role_path", "trusts_ec2", "is_aws_managed", "profile_tags_known", "role_tags_known"]
 # For roles and profiles: the operations that list them, and the operation whose command the advice gives.
 LISTINGS = {"profile": ((PROFILE_LIST,), PROFILE_LIST), "role": (ROLE_LISTS, DUMP)}
 
@@ -52,8 +53,8 @@ class Evidence:
 
     @cached_property
     def links(self) -> pd.DataFrame:
-        """The rows of `pairs` that are links."""
-        return self.pairs[self.pairs["relation"].notna()]
+        """The rows of `pairs` that are links, with the columns that a need reads."""
+        return self.pairs[_OF_LINK][self.pairs["relation"].notna()]
 
     def count(self, rows: KnownRows) -> tuple[list[int], list[int]]:
         """Return, per account, the number of rows, and the number of rows whose data is known."""

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from iamframe.checks import coverage as needs
 from iamframe.checks.findings import Found, findings, found_in
 from iamframe.checks.registry import check
 from iamframe.checks.tag_policy import ToolUse, any_text
-from iamframe.inventory.arrow import Bools, Texts, are_among, index_in, joined_key
+from iamframe.inventory.arrow import Bools, Texts, are_among, index_in, is_in, joined_key
 from iamframe.inventory.linking import without_case
 from iamframe.knowledge.tool_rules import ToolRule, tool_rules
 
@@ -90,10 +91,10 @@ def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
     case-insensitively, because IAM does not allow two roles in an account whose names differ only in case (IAM User
     Guide, "IAM and AWS STS quotas").
     """
-    linked = pairs[pairs["relation"].isin(["affix", "generated", "different"])]
-    where = index_in(_name_key(linked, "profile"), _name_key(roles, "role"))
+    linked = np.flatnonzero(is_in(pairs["relation"], pa.array(["affix", "generated", "different"])))
+    where = index_in(_name_key(pairs[["account_id", "profile_name"]].iloc[linked], "profile"), _name_key(roles, "role"))
     namesakes = roles["role_arn"].iloc[where[where >= 0]].array
-    crossed = linked[where >= 0].assign(namesake_arn=namesakes)
+    crossed = pairs.iloc[linked[where >= 0]].assign(namesake_arn=namesakes)
     crossed = crossed[crossed["namesake_arn"] != crossed["role_arn"]]
     return findings(
         crossed, "profile_arn", "role_arn", namesake_arn=crossed["namesake_arn"], relation=crossed["relation"]

@@ -73,15 +73,28 @@ def are_among(rows: Texts, others: Texts) -> Bools:
     return among
 
 
+def matches(rows: Texts, others: Texts) -> tuple[Positions, Positions]:
+    """Return the positions of equal row numbers in `rows` and in `others`, one pair each, in the order of `rows`."""
+    numbers, order = np.asarray(rows), np.argsort(others, kind="stable")
+    starts = np.searchsorted(np.asarray(others)[order], np.arange(numbers.max(initial=-1) + 2))
+    # The last element is for -1, which means no row.
+    counts = np.append(np.diff(starts), 0)[numbers]
+    at = np.repeat(np.arange(len(numbers)), counts)
+    nth = np.arange(len(at)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return at, order[starts[numbers[at]] + nth]
+
+
 def join_by_group(group: Texts, parts: pa.Array, size: int, separator: str) -> pa.Array:
     """Return one text per group: its parts, joined in the given order.
 
-    The groups are numbered 0 … size - 1. The text of a group without parts is missing.
+    The groups are numbered 0 … size - 1; a part of the group -1 is left out. The text of a group without parts is
+    missing.
     """
     groups = np.asarray(group)
     order = np.argsort(groups, kind="stable")
     offsets = np.searchsorted(groups[order], np.arange(size + 1))
-    lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), parts.take(pa.array(order)))
+    own = order[offsets[0] : offsets[-1]]
+    lists = pa.ListArray.from_arrays(pa.array(offsets - offsets[0], pa.int32()), parts.take(pa.array(own)))
     return pc.if_else(pa.array(np.diff(offsets) > 0), pc.binary_join(lists, separator), pa.scalar(None, pa.string()))
 
 

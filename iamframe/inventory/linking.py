@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.inventory.arrow import Bools, Positions, as_arrow, index_in, is_in, joined_key, lookup
+from iamframe.inventory.arrow import Bools, Positions, Texts, as_arrow, index_in, is_in, joined_key, lookup
 from iamframe.inventory.schema import REFERENCES
 from iamframe.knowledge.arn import PROFILE_TYPE, ROLE_TYPE, name_of, partition_of
 from iamframe.knowledge.operations import UNKNOWN_ACCOUNT, UNKNOWN_REGION
@@ -63,15 +63,26 @@ class LinkedRows:
         """Per link, the row of its profile."""
         return self._rows("links", "profile_arn", "profiles")
 
-    @cached_property
-    def tag_role(self) -> Positions:
-        """Per tag, the row of its role; -1 for the tag of a profile."""
-        return self._rows("tags", "resource_arn", "roles")
+    def of_resources(self, arns: Texts) -> tuple[Positions, Positions]:
+        """Return, per ARN, the row of its role and the row of its profile."""
+        roles, profiles = (as_arrow(self._frames[f"{side}s"][f"{side}_arn"]) for side in ("role", "profile"))
+        # One search is faster than two.
+        where = index_in(arns, pa.concat_arrays([roles, profiles]))
+        return np.where(where < len(roles), where, -1), np.maximum(where - len(roles), -1)
 
     @cached_property
+    def _of_tags(self) -> tuple[Positions, Positions]:
+        return self.of_resources(self._frames["tags"]["resource_arn"])
+
+    @property
+    def tag_role(self) -> Positions:
+        """Per tag, the row of its role; -1 for the tag of a profile."""
+        return self._of_tags[0]
+
+    @property
     def tag_profile(self) -> Positions:
         """Per tag, the row of its profile; -1 for the tag of a role."""
-        return self._rows("tags", "resource_arn", "profiles")
+        return self._of_tags[1]
 
     @cached_property
     def reference_profile(self) -> Positions:
