@@ -45,13 +45,13 @@ def owners(inventory: Inventory, findings: pd.DataFrame, tag_key: str = OWNER_TA
     unread = np.zeros(len(findings), dtype=bool)
     sides = []
     arns = pa.concat_arrays([as_arrow(findings[name]) for name in ("resource_arn", "related_arn")])
-    rows_of_both = (np.split(rows, 2) for rows in linked.of_resources(arns))
-    for known, role, profile in zip(np.split(np.asarray(arns.is_valid()), 2), *rows_of_both, strict=True):
+    each = (arns.is_valid(), index_in(arns, profiles["profile_arn"]), index_in(arns, roles["role_arn"]))
+    for given, profile, role in zip(*(np.split(np.asarray(of_both), 2) for of_both in each), strict=True):
         sides += [
             (_at(tag_of_profile, profile), _known(profiles, profile)),
             (_at(tag_of_role, role), _known(roles, role)),
         ]
-        unread |= known & (profile < 0) & (role < 0)
+        unread |= given & (profile < 0) & (role < 0)
         holding = _at(role_of_profile, profile)
         shown = np.maximum(holding, -1)
         sides.append((_at(tag_of_role, shown), _known(roles, shown) & (holding != -2)))

@@ -58,10 +58,8 @@ def _copied(own: pd.DataFrame, side: str, rows: Positions) -> tuple[pa.Array, Po
     if side == "profile":
         # If a profile has a key in two spellings, neither is copied: a role cannot hold both.
         mine = mine[~mine.assign(tag_key=mine["tag_key"].str.casefold()).duplicated(["profile_row", "tag_key"], False)]
-    size = rows.max(initial=-1) + 1
-    # The last element stands for a resource that is not known.
-    counts = np.bincount(mine[f"{side}_row"], minlength=size + 1)
-    return lookup(_json_list(mine[f"{side}_row"], mine, size), rows), counts[rows]
+    at, tag = matches(rows, mine[f"{side}_row"])
+    return _json_list(at, mine.iloc[tag], len(rows)), np.bincount(at, minlength=len(rows))
 
 
 @check(
