@@ -134,8 +134,8 @@ def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Seque
     by_tool = references["consumer_type"].isin([kind for rule in tool_rules() for kind in rule.consumer_types])
     is_meant = bool(tools) | are_among(pairs["profile_row"], references["profile_row"][by_tool])
     links = pairs[pairs["relation"].notna() & is_meant]
-    parts = []
-    for rule in tool_rules():
+    parts = [links[:0].assign(_rule="")]
+    for rule in tool_rules() if len(links) else ():
         used = references["profile_row"][references["consumer_type"].isin(rule.consumer_types)]
         is_used = are_among(links["profile_row"], used)
         for use in tools:
