@@ -81,8 +81,8 @@ class Evidence:
     @cached_property
     def _refused(self) -> list[tuple[str, str, str]]:
         gaps = self.inventory.gaps
-        gaps = gaps.loc[gaps["reason"].isin(["denied", "throttled", "expired"]), ["account_id", "operation", "reason"]]
-        return list(gaps.drop_duplicates().itertuples(index=False, name=None))
+        each = zip(*(gaps[name] for name in ("account_id", "operation", "reason")), strict=True)
+        return list(dict.fromkeys(one for one in each if one[2] in ("denied", "throttled", "expired")))
 
     def refusals(self, operations: tuple[str, ...]) -> list[Message | None]:
         """Return, per account, the message about a refused operation; None if AWS refused none of them."""
@@ -94,8 +94,10 @@ class Evidence:
         return [said.get(account) for account in self.accounts]
 
     @cached_property
-    def _cut(self) -> pd.DataFrame:
-        return self.inventory.calls[self.inventory.calls["state"] == "truncated"]
+    def _cut(self) -> list[tuple[str, str, int]]:
+        calls = self.inventory.calls
+        cut = calls[calls["state"] == "truncated"]
+        return list(zip(*(cut[name] for name in ("account_id", "operation", "requests")), strict=True))
 
     @cached_property
     def indexed(self) -> dict[str, int]:
@@ -112,8 +114,8 @@ class Evidence:
         """
         operations, listing = LISTINGS[side]
         accounts = self.inventory.accounts
-        cut = self._cut[is_in(self._cut["operation"], operations)]
-        broken, live = set(cut["account_id"]), set(cut["account_id"][cut["requests"] > 0])
+        requests = [(account, number) for account, operation, number in self._cut if operation in operations]
+        broken, live = {account for account, _ in requests}, {account for account, number in requests if number}
         read = getattr(self.inventory, f"{side}s")["account_id"].value_counts() if broken else {}
         said = []
         for account, expected, refusal in zip(

@@ -135,14 +135,15 @@ def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Seque
     is_meant = bool(tools) | are_among(pairs["profile_row"], references["profile_row"][by_tool])
     links = pairs[pairs["relation"].notna() & is_meant]
     parts = [links[:0].assign(_rule="")]
-    for rule in tool_rules() if len(links) else ():
+    for rule in tool_rules():
         used = references["profile_row"][references["consumer_type"].isin(rule.consumer_types)]
         is_used = are_among(links["profile_row"], used)
         for use in tools:
             if use.tool == rule.tool:
                 is_used |= links["profile_name"].str.match(any_text(use.profile)).fillna(value=False).to_numpy(bool)
-        mine = links[is_used]
-        parts.append(mine[_breaks(rule, mine) & ~mine["maker"].isin(rule.except_makers)].assign(_rule=rule.tool))
+        if is_used.any():
+            mine = links[is_used]
+            parts.append(mine[_breaks(rule, mine) & ~mine["maker"].isin(rule.except_makers)].assign(_rule=rule.tool))
     found = pd.concat(parts, ignore_index=True)
     rules = {rule.tool: rule for rule in tool_rules()}
     broken = [rules[tool] for tool in found["_rule"]]

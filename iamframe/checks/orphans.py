@@ -87,7 +87,7 @@ def unreferenced_profiles(
         certainty=np.where(scope["references_status"] == "complete", "in scope", "maybe"),
         regions=scope["references_regions"],
         not_read=scope["references_not_read"],
-        last_used_at=roles["last_used_at"].reset_index(drop=True).reindex(silent["role_row"]),
+        last_used_at=roles["last_used_at"].array.take(silent["role_row"], allow_fill=True),
         _limit=scope["limit"],
         **facts,
     )
