@@ -31,7 +31,7 @@ def next_steps(template: Text, found: Found) -> pa.Array:
     of a placeholder comes from the finding's first row of facts. If the facts have no such column, it comes from the
     columns of the finding.
     """
-    first = pa.array(np.searchsorted(found.facts["finding"].to_numpy(), np.arange(len(found.findings))))
+    first = pa.array(np.flatnonzero(np.diff(found.facts["finding"], prepend=-1)))
 
     def column(name: str) -> pa.Array:
         facts = name in found.facts

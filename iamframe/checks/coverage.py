@@ -141,7 +141,7 @@ def _organizations(evidence: Evidence) -> Verdicts:
 def _quotas(evidence: Evidence) -> Verdicts:
     accounts = evidence.inventory.accounts
     roles, profiles = (
-        accounts[[f"{side}_quota", f"{side}s_expected"]].notna().all(axis=1) for side in ("role", "profile")
+        accounts[f"{side}_quota"].notna() & accounts[f"{side}s_expected"].notna() for side in ("role", "profile")
     )
     verdicts: Verdicts = []
     for of_roles, of_profiles, refusal in zip(roles, profiles, evidence.refusals((SUMMARY,)), strict=True):

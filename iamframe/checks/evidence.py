@@ -20,6 +20,7 @@ from iamframe.inventory.owned import owned_profiles
 from iamframe.knowledge.operations import DUMP, PROFILE_LIST, ROLE_LISTS, TAG_INDEX, command_of
 from iamframe.messages.render import Message
 
+_OF_LINK = ["account_id", "role_path", "trusts_ec2", "is_aws_managed", "profile_tags_known", "role_tags_known"]
 # For roles and profiles: the operations that list them, and the operation whose command the advice gives.
 LISTINGS = {"profile": ((PROFILE_LIST,), PROFILE_LIST), "role": (ROLE_LISTS, DUMP)}
 
@@ -52,8 +53,8 @@ class Evidence:
 
     @cached_property
     def links(self) -> pd.DataFrame:
-        """The rows of `pairs` that are links."""
-        return self.pairs[self.pairs["relation"].notna()]
+        """The rows of `pairs` that are links, with the columns that a need reads."""
+        return self.pairs[_OF_LINK][self.pairs["relation"].notna()]
 
     def count(self, rows: KnownRows) -> tuple[list[int], list[int]]:
         """Return, per account, the number of rows, and the number of rows whose data is known."""
@@ -80,8 +81,8 @@ class Evidence:
     @cached_property
     def _refused(self) -> list[tuple[str, str, str]]:
         gaps = self.inventory.gaps
-        gaps = gaps.loc[gaps["reason"].isin(["denied", "throttled", "expired"]), ["account_id", "operation", "reason"]]
-        return list(gaps.drop_duplicates().itertuples(index=False, name=None))
+        each = zip(*(gaps[name] for name in ("account_id", "operation", "reason")), strict=True)
+        return list(dict.fromkeys(one for one in each if one[2] in ("denied", "throttled", "expired")))
 
     def refusals(self, operations: tuple[str, ...]) -> list[Message | None]:
         """Return, per account, the message about a refused operation; None if AWS refused none of them."""
@@ -93,8 +94,10 @@ class Evidence:
         return [said.get(account) for account in self.accounts]
 
     @cached_property
-    def _cut(self) -> pd.DataFrame:
-        return self.inventory.calls[self.inventory.calls["state"] == "truncated"]
+    def _cut(self) -> list[tuple[str, str, int]]:
+        calls = self.inventory.calls
+        cut = calls[calls["state"] == "truncated"]
+        return list(zip(*(cut[name] for name in ("account_id", "operation", "requests")), strict=True))
 
     @cached_property
     def indexed(self) -> dict[str, int]:
@@ -111,8 +114,8 @@ class Evidence:
         """
         operations, listing = LISTINGS[side]
         accounts = self.inventory.accounts
-        cut = self._cut[is_in(self._cut["operation"], operations)]
-        broken, live = set(cut["account_id"]), set(cut["account_id"][cut["requests"] > 0])
+        requests = [(account, number) for account, operation, number in self._cut if operation in operations]
+        broken, live = {account for account, _ in requests}, {account for account, number in requests if number}
         read = getattr(self.inventory, f"{side}s")["account_id"].value_counts() if broken else {}
         said = []
         for account, expected, refusal in zip(

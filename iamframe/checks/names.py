@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from iamframe.checks import coverage as needs
 from iamframe.checks.findings import Found, findings, found_in
 from iamframe.checks.registry import check
 from iamframe.checks.tag_policy import ToolUse, any_text
-from iamframe.inventory.arrow import Bools, Texts, are_among, index_in, joined_key
+from iamframe.inventory.arrow import Bools, Texts, are_among, index_in, is_in, joined_key
 from iamframe.inventory.linking import without_case
 from iamframe.knowledge.tool_rules import ToolRule, tool_rules
 
@@ -90,10 +91,10 @@ def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
     case-insensitively, because IAM does not allow two roles in an account whose names differ only in case (IAM User
     Guide, "IAM and AWS STS quotas").
     """
-    linked = pairs[pairs["relation"].isin(["affix", "generated", "different"])]
-    where = index_in(_name_key(linked, "profile"), _name_key(roles, "role"))
+    linked = np.flatnonzero(is_in(pairs["relation"], pa.array(["affix", "generated", "different"])))
+    where = index_in(_name_key(pairs[["account_id", "profile_name"]].iloc[linked], "profile"), _name_key(roles, "role"))
     namesakes = roles["role_arn"].iloc[where[where >= 0]].array
-    crossed = linked[where >= 0].assign(namesake_arn=namesakes)
+    crossed = pairs.iloc[linked[where >= 0]].assign(namesake_arn=namesakes)
     crossed = crossed[crossed["namesake_arn"] != crossed["role_arn"]]
     return findings(
         crossed, "profile_arn", "role_arn", namesake_arn=crossed["namesake_arn"], relation=crossed["relation"]
@@ -133,15 +134,16 @@ def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Seque
     by_tool = references["consumer_type"].isin([kind for rule in tool_rules() for kind in rule.consumer_types])
     is_meant = bool(tools) | are_among(pairs["profile_row"], references["profile_row"][by_tool])
     links = pairs[pairs["relation"].notna() & is_meant]
-    parts = []
+    parts = [links[:0].assign(_rule="")]
     for rule in tool_rules():
         used = references["profile_row"][references["consumer_type"].isin(rule.consumer_types)]
         is_used = are_among(links["profile_row"], used)
         for use in tools:
             if use.tool == rule.tool:
                 is_used |= links["profile_name"].str.match(any_text(use.profile)).fillna(value=False).to_numpy(bool)
-        mine = links[is_used]
-        parts.append(mine[_breaks(rule, mine) & ~mine["maker"].isin(rule.except_makers)].assign(_rule=rule.tool))
+        if is_used.any():
+            mine = links[is_used]
+            parts.append(mine[_breaks(rule, mine) & ~mine["maker"].isin(rule.except_makers)].assign(_rule=rule.tool))
     found = pd.concat(parts, ignore_index=True)
     rules = {rule.tool: rule for rule in tool_rules()}
     broken = [rules[tool] for tool in found["_rule"]]

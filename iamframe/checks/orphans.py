@@ -87,7 +87,7 @@ def unreferenced_profiles(
         certainty=np.where(scope["references_status"] == "complete", "in scope", "maybe"),
         regions=scope["references_regions"],
         not_read=scope["references_not_read"],
-        last_used_at=roles["last_used_at"].reset_index(drop=True).reindex(silent["role_row"]),
+        last_used_at=roles["last_used_at"].array.take(silent["role_row"], allow_fill=True),
         _limit=scope["limit"],
         **facts,
     )
@@ -253,9 +253,7 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
     A profile holds one role, but a role can be in several profiles. A change to the role then affects all of them, and
     an instance's profile no longer shows what the instance is for.
     """
-    columns = ["account_id", "role_arn", "role_name", "role_row", "profile_arn", "profile_name"]
-    links = pairs.loc[pairs["relation"].notna(), columns]
-    many = links[links.duplicated("role_row", keep=False)]
+    many = pairs[pairs["relation"].notna() & pairs["role_row"].duplicated(keep=False)]
     # A role that no source shows has no row: it is known only by name, and is a different one in each account.
     many = many[many.duplicated(["account_id", "role_arn"], keep=False)].sort_values("profile_name")
     return found_in(

@@ -44,14 +44,14 @@ def owners(inventory: Inventory, findings: pd.DataFrame, tag_key: str = OWNER_TA
     found = np.full(len(findings), -1)
     unread = np.zeros(len(findings), dtype=bool)
     sides = []
-    for name in ("resource_arn", "related_arn"):
-        arns = as_arrow(findings[name])
-        profile, role = index_in(arns, profiles["profile_arn"]), index_in(arns, roles["role_arn"])
+    arns = pa.concat_arrays([as_arrow(findings[name]) for name in ("resource_arn", "related_arn")])
+    each = (arns.is_valid(), index_in(arns, profiles["profile_arn"]), index_in(arns, roles["role_arn"]))
+    for given, profile, role in zip(*(np.split(np.asarray(of_both), 2) for of_both in each), strict=True):
         sides += [
             (_at(tag_of_profile, profile), _known(profiles, profile)),
             (_at(tag_of_role, role), _known(roles, role)),
         ]
-        unread |= np.asarray(arns.is_valid()) & (profile < 0) & (role < 0)
+        unread |= given & (profile < 0) & (role < 0)
         holding = _at(role_of_profile, profile)
         shown = np.maximum(holding, -1)
         sides.append((_at(tag_of_role, shown), _known(roles, shown) & (holding != -2)))

@@ -75,4 +75,4 @@ def _facts_of(roles: pd.DataFrame, where: Positions) -> dict[str, Any]:
 
 
 def _taken(values: pd.Series, where: Positions) -> pd.Series:
-    return values.reset_index(drop=True).reindex(where).reset_index(drop=True)
+    return pd.Series(values.array.take(where, allow_fill=True))

@@ -22,7 +22,7 @@ from iamframe.checks.registry import STATUSES, Check
 from iamframe.checks.tag_policy import Policy
 from iamframe.errors import UnknownCheckError
 from iamframe.inventory import display, schema, views
-from iamframe.inventory.arrow import Positions, as_arrow, index_in, is_in, lookup
+from iamframe.inventory.arrow import Positions, as_arrow, index_in, is_in, lookup, memory_of_system
 from iamframe.inventory.inventory import Inventory
 from iamframe.messages.render import render_facts, say, text_of
 from iamframe.messages.text import SEVERITIES, pluralize
@@ -85,6 +85,7 @@ class Result:
         """Return the findings with their details in the language `lang`: `en` or `ja`."""
         return schema.FINDINGS.from_arrow(self.sorted_findings(lang))
 
+    @memory_of_system()
     def sorted_findings(self, lang: str) -> pa.Table:
         """Return the findings as an Arrow table, with the internal column `order`: the order within a check."""
         each = ((self.found[name], check) for name, check in self.checks.items())

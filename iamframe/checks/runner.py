@@ -23,7 +23,7 @@ from iamframe.checks.result import Result
 from iamframe.checks.tag_policy import Policy
 from iamframe.errors import CheckError, PolicyError, UnknownCheckError
 from iamframe.inventory import schema, views
-from iamframe.inventory.arrow import Bools, Positions, as_arrow, index_in, is_in, lookup
+from iamframe.inventory.arrow import Bools, Positions, as_arrow, index_in, is_in, lookup, memory_of_system
 from iamframe.inventory.completeness import completeness
 from iamframe.inventory.inventory import Inventory
 from iamframe.messages.render import columns_of, joint, render
@@ -46,6 +46,7 @@ def selected(only: Iterable[str] | None, checks: Mapping[str, Check] = CHECKS) -
     return tuple(name for name in checks if name in names)
 
 
+@memory_of_system()
 def run(
     inventory: Inventory,
     only: Iterable[str] | None,

@@ -21,6 +21,7 @@ from iamframe.inventory.arrow import (
     is_in,
     join_by_group,
     lookup,
+    matches,
 )
 from iamframe.knowledge.names import canonical_key, variant_kinds
 from iamframe.messages.render import json_text
@@ -44,8 +45,8 @@ def _json_list(owner: Texts, tags: pd.DataFrame, size: int) -> pa.Array:
 
 
 def _own(tags: pd.DataFrame) -> pd.DataFrame:
-    # Only these columns: all columns of millions of tags would take a third of a run's memory.
-    return tags.loc[~tags["is_aws_reserved"], ["tag_key", "tag_value", "profile_row", "role_row"]]
+    # Columns first: all columns of millions of tags would take a third of a run's memory.
+    return tags[["tag_key", "tag_value", "profile_row", "role_row"]][~tags["is_aws_reserved"]]
 
 
 def _copied(own: pd.DataFrame, side: str, rows: Positions) -> tuple[pa.Array, Positions]:
@@ -57,10 +58,8 @@ def _copied(own: pd.DataFrame, side: str, rows: Positions) -> tuple[pa.Array, Po
     if side == "profile":
         # If a profile has a key in two spellings, neither is copied: a role cannot hold both.
         mine = mine[~mine.assign(tag_key=mine["tag_key"].str.casefold()).duplicated(["profile_row", "tag_key"], False)]
-    size = rows.max(initial=-1) + 1
-    # The last element stands for a resource that is not known.
-    counts = np.bincount(mine[f"{side}_row"], minlength=size + 1)
-    return lookup(_json_list(mine[f"{side}_row"], mine, size), rows), counts[rows]
+    at, tag = matches(rows, mine[f"{side}_row"])
+    return _json_list(at, mine.iloc[tag], len(rows)), np.bincount(at, minlength=len(rows))
 
 
 @check(
@@ -169,9 +168,10 @@ def tag_differences(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
     profile. If only the profile has more tags, it copies those to the role.
     """
     is_known = pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]
-    links = pairs.loc[pairs["relation"].notna() & is_known, _OF_LINK].reset_index(drop=True)
     own = _own(tags)
-    role, profile = _tags_of_links(own, links)
+    is_tagged = are_among(pairs["role_row"], own["role_row"]) & are_among(pairs["profile_row"], own["profile_row"])
+    links = pairs[_OF_LINK][pairs["relation"].notna() & is_known & is_tagged].reset_index(drop=True)
+    role, profile = (_tags_of_links(own, links, side) for side in ("role", "profile"))
     # A profile may have a key of its role in several spellings, and each is a difference; a role cannot.
     in_profile = pd.Index(profile["key"]).get_indexer(role["key"])
     in_role = are_among(np.arange(len(profile)), in_profile)
@@ -197,26 +197,20 @@ def tag_differences(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
     return _differing(links, own, facts)
 
 
-def _tags_of_links(own: pd.DataFrame, links: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the tags of roles and those of profiles, for links in which both have tags.
+def _tags_of_links(own: pd.DataFrame, links: pd.DataFrame, side: str) -> pd.DataFrame:
+    """Return the tags of the roles, or of the profiles, in `links`: one row per link and tag.
 
-    Both frames have one row per link and tag. `link` and `tag` are row numbers of `links` and `own`. `key`, `folded`
-    and `value` are codes. Equal codes mean equal keys, keys that are equal regardless of case, or equal values.
+    `link` and `tag` are row numbers of `links` and `own`. `key`, `folded` and `value` are codes. Equal codes mean equal
+    keys of a link, keys of a link that are equal regardless of case, or equal values.
     """
-    key, keys = pd.factorize(own["tag_key"])
-    folded, value = pd.factorize(keys.str.casefold())[0][key], pd.factorize(own["tag_value"])[0]
-    numbers = pd.DataFrame({"tag": np.arange(len(own)), "key": key, "folded": folded, "value": value})
-    sides = []
-    for side in ("role", "profile"):
-        mine = numbers.assign(row=own[f"{side}_row"].array)
-        held = pd.DataFrame({"link": links.index, "row": links[f"{side}_row"]})
-        # A role may be in several links: its tags count in each.
-        sides.append(held.merge(mine[mine["row"] >= 0], on="row").drop(columns="row"))
-    is_tagged = are_among(links.index, sides[0]["link"]) & are_among(links.index, sides[1]["link"])
-    sides = [side[is_tagged[side["link"]]] for side in sides]
-    by_link = [{name: side["link"] * len(keys) + side[name] for name in ("key", "folded")} for side in sides]
-    role, profile = (side.assign(**of_link) for side, of_link in zip(sides, by_link, strict=True))
-    return role, profile
+    # A role may be in several links: its tags count in each.
+    tag, link = matches(own[f"{side}_row"], links[f"{side}_row"])
+    keys, values = (as_arrow(own[name]).dictionary_encode() for name in ("tag_key", "tag_value"))
+    key, size = np.asarray(keys.indices)[tag], len(keys.dictionary)
+    folded = pd.factorize(keys.dictionary.to_pandas().str.casefold())[0][key]
+    value = np.asarray(values.indices)[tag]
+    columns = {"link": link, "tag": tag, "key": link * size + key, "folded": link * size + folded, "value": value}
+    return pd.DataFrame(columns, copy=False)
 
 
 def _differing(links: pd.DataFrame, own: pd.DataFrame, facts: pd.DataFrame) -> Found:

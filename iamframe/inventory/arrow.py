@@ -6,6 +6,8 @@ copies nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,6 +20,20 @@ Bools = npt.NDArray[np.bool_]
 Positions = npt.NDArray[np.int64]
 # A text column of pandas, or an Arrow array. pyarrow has no type annotations for them.
 Texts: TypeAlias = Any
+
+
+@contextmanager
+def memory_of_system() -> Iterator[None]:
+    """Let Arrow allocate memory from the system.
+
+    Arrow's own pool returns memory to the system and requests it again for each large array.
+    """
+    pool = pa.default_memory_pool()
+    pa.set_memory_pool(pa.system_memory_pool())
+    try:
+        yield
+    finally:
+        pa.set_memory_pool(pool)
 
 
 def as_arrow(values: Texts) -> pa.Array:
@@ -73,21 +89,43 @@ def are_among(rows: Texts, others: Texts) -> Bools:
     return among
 
 
+def matches(rows: Texts, others: Texts) -> tuple[Positions, Positions]:
+    """Return the positions of equal row numbers in `rows` and in `others`, one pair each, in the order of `rows`."""
+    numbers, places = np.asarray(rows), np.asarray(others)
+    order, starts = np.argsort(places, kind="stable"), _starts(places, numbers.max(initial=-1) + 1)
+    # The last element is for -1, which means no row.
+    counts = np.append(np.diff(starts), 0)[numbers]
+    found = np.flatnonzero(counts)
+    at = np.repeat(found, counts[found])
+    each = np.arange(len(at))
+    nth = each - np.maximum.accumulate(np.where(np.diff(at, prepend=-1) > 0, each, 0))
+    return at, order[starts[numbers[at]] + nth]
+
+
+def _starts(groups: Positions, size: int) -> Positions:
+    """Return where each of the groups 0 … size - 1 starts among the sorted `groups`, and where the last one ends."""
+    return np.cumsum(np.bincount(groups + 1, minlength=size + 1))
+
+
 def join_by_group(group: Texts, parts: pa.Array, size: int, separator: str) -> pa.Array:
     """Return one text per group: its parts, joined in the given order.
 
-    The groups are numbered 0 … size - 1. The text of a group without parts is missing.
+    The groups are numbered 0 … size - 1; a part of the group -1 is left out. The text of a group without parts is
+    missing.
     """
     groups = np.asarray(group)
     order = np.argsort(groups, kind="stable")
-    offsets = np.searchsorted(groups[order], np.arange(size + 1))
-    lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), parts.take(pa.array(order)))
+    offsets = _starts(groups, size)
+    own = order[offsets[0] : offsets[-1]]
+    lists = pa.ListArray.from_arrays(pa.array(offsets - offsets[0], pa.int32()), parts.take(pa.array(own)))
     return pc.if_else(pa.array(np.diff(offsets) > 0), pc.binary_join(lists, separator), pa.scalar(None, pa.string()))
 
 
 def shell_quoted(values: pa.Array) -> pa.Array:
     """Quote each text, so that a POSIX shell reads it as one word."""
     plain = pc.match_substring_regex(values, r"^[A-Za-z0-9@%+=:,./_-]+$")
+    if pc.all(plain).as_py():
+        return values
     return pc.if_else(plain, values, concat("'", pc.replace_substring(values, "'", "'\"'\"'"), "'"))
 
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.inventory import missing, schema
+from iamframe.inventory.arrow import memory_of_system
 from iamframe.inventory.events import event_table
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.linking import reference_table, with_profiles
@@ -30,7 +31,7 @@ def build_inventory(answers: Iterable[Answer], sources: Iterable[str] = ()) -> I
 
     Frames are sorted by their key, so that the order of the answers does not matter.
     """
-    with without_collector(), _memory_of_system():
+    with without_collector(), memory_of_system():
         staged = Staging()
         for answer in answers:
             staged.read(answer)
@@ -63,20 +64,6 @@ def without_collector() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
-
-
-@contextmanager
-def _memory_of_system() -> Iterator[None]:
-    """Let Arrow allocate memory from the system.
-
-    Arrow's own pool returns memory to the system and requests it again for each chunk.
-    """
-    pool = pa.default_memory_pool()
-    pa.set_memory_pool(pa.system_memory_pool())
-    try:
-        yield
-    finally:
-        pa.set_memory_pool(pool)
 
 
 def _inventory(staged: Staging, sources: tuple[str, ...]) -> Inventory:

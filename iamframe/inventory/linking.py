@@ -22,6 +22,12 @@ from iamframe.knowledge.arn import PROFILE_TYPE, ROLE_TYPE, name_of, partition_o
 from iamframe.knowledge.operations import UNKNOWN_ACCOUNT, UNKNOWN_REGION
 from iamframe.sources.records import Reference
 
+_COLUMNS = (
+    ("links", "role_arn"),
+    ("links", "profile_arn"),
+    ("tags", "resource_arn"),
+    ("references", "profile_arn"),
+)
 _ARN_OF_EC2 = ("instance", "launch-template")
 # Unique ids of profiles (IAM User Guide, "IAM identifiers"; API Reference, idType: 16 characters at least). Moto and
 # LocalStack write the id of an association there, which identifies no profile.
@@ -31,7 +37,7 @@ _PROFILE_ID = "^AIPA[A-Z0-9]{12,124}$"
 class LinkedRows:
     """For each link, tag and reference: the row numbers of its role and its profile; -1 if there is none.
 
-    Each column is computed on first use.
+    They are computed on first use.
     """
 
     def __init__(self, frames: Mapping[str, pd.DataFrame]) -> None:
@@ -50,33 +56,39 @@ class LinkedRows:
         }
         return {name: frame.assign(**numbers.get(name, {})) for name, frame in self._frames.items()}
 
-    def _rows(self, frame: str, column: str, among: str) -> Positions:
-        return index_in(self._frames[frame][column], self._frames[among][f"{among.removesuffix('s')}_arn"])
-
     @cached_property
+    def _rows(self) -> list[list[Positions]]:
+        # One search in all roles and profiles takes half as long as a search for each column.
+        columns = [as_arrow(self._frames[frame][column]) for frame, column in _COLUMNS]
+        roles, profiles = (as_arrow(self._frames[f"{side}s"][f"{side}_arn"]) for side in ("role", "profile"))
+        where = index_in(pa.concat_arrays(columns), pa.concat_arrays([roles, profiles]))
+        each = np.where(where < len(roles), where, -1), np.maximum(where - len(roles), -1)
+        return [np.split(rows, np.cumsum([len(column) for column in columns])[:-1]) for rows in each]
+
+    @property
     def link_role(self) -> Positions:
         """Per link, the row of its role; -1 for a role that is known only by its name."""
-        return self._rows("links", "role_arn", "roles")
+        return self._rows[0][0]
 
-    @cached_property
+    @property
     def link_profile(self) -> Positions:
         """Per link, the row of its profile."""
-        return self._rows("links", "profile_arn", "profiles")
+        return self._rows[1][1]
 
-    @cached_property
+    @property
     def tag_role(self) -> Positions:
         """Per tag, the row of its role; -1 for the tag of a profile."""
-        return self._rows("tags", "resource_arn", "roles")
+        return self._rows[0][2]
 
-    @cached_property
+    @property
     def tag_profile(self) -> Positions:
         """Per tag, the row of its profile; -1 for the tag of a role."""
-        return self._rows("tags", "resource_arn", "profiles")
+        return self._rows[1][2]
 
-    @cached_property
+    @property
     def reference_profile(self) -> Positions:
         """Per reference, the row of its profile."""
-        return self._rows("references", "profile_arn", "profiles")
+        return self._rows[1][3]
 
 
 def frames_of(frames: Mapping[str, pd.DataFrame], arns: pa.Array) -> dict[str, pd.DataFrame]:

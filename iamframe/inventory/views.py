@@ -59,6 +59,7 @@ def numbered_pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.Dat
     unseen = pc.and_(pc.is_valid(role_arn), pa.array(role < 0))
     profile_name, profile_path = (lookup(profiles[name], profile) for name in ("profile_name", "profile_path"))
     role_name, role_path = pc.coalesce(lookup(roles["role_name"], role), named), lookup(roles["role_path"], role)
+    tags = concat(as_arrow(inventory.tags["tag_key"]), "=", as_arrow(inventory.tags["tag_value"]))
     columns = {
         "account_id": pc.coalesce(lookup(profiles["account_id"], profile), lookup(roles["account_id"], role)),
         "profile_arn": profile_arn,
@@ -71,8 +72,8 @@ def numbered_pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.Dat
         "profile_segments": pc.utf8_trim(profile_path, "/"),
         "role_segments": pc.utf8_trim(role_path, "/"),
         "paths_differ": pc.fill_null(pc.not_equal(profile_path, role_path), False),
-        "profile_tags": lookup(_tag_texts(inventory.tags, profiles, linked.tag_profile), profile),
-        "role_tags": lookup(_tag_texts(inventory.tags, roles, linked.tag_role), role),
+        "profile_tags": lookup(_tag_texts(tags, profiles, linked.tag_profile), profile),
+        "role_tags": lookup(_tag_texts(tags, roles, linked.tag_role), role),
         "profile_tags_known": lookup_flag(profiles["tags_known"], profile, otherwise=False),
         "role_tags_known": lookup_flag(roles["tags_known"], role, otherwise=False),
         "role_known": lookup_flag(profiles["role_known"], profile, otherwise=False),
@@ -101,10 +102,9 @@ def _relations(role_names: pa.Array, profile_names: pa.Array) -> pa.Array:
     return pc.replace_with_mask(pc.if_else(differ, _NO_TEXT, "same"), pc.fill_null(differ, False), relations)
 
 
-def _tag_texts(tags: pd.DataFrame, frame: pd.DataFrame, owner: Positions) -> pa.Array:
+def _tag_texts(tags: pa.Array, frame: pd.DataFrame, owner: Positions) -> pa.Array:
     """Return the tags of each role or profile as one text; missing if the tags are unknown."""
-    parts = concat(as_arrow(tags["tag_key"]), "=", as_arrow(tags["tag_value"]))
-    each = pc.fill_null(join_by_group(owner, parts, len(frame), ", "), "")
+    each = pc.fill_null(join_by_group(owner, tags, len(frame), ", "), "")
     return pc.if_else(pa.array(np.asarray(frame["tags_known"], dtype=bool)), each, _NO_TEXT)
 
 

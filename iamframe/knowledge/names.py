@@ -31,10 +31,14 @@ def relation(role_name: str, profile_name: str) -> str:
     more word at either end. `generated`: they differ only by a random tail; a date, an account id or a word is not
     random.
     """
+    short, long = (role_name, profile_name) if len(role_name) <= len(profile_name) else (profile_name, role_name)
+    # Most names with one more word match here. Splitting all names into words would take ten times as long.
+    if long.startswith(short) and _ONE_WORD.fullmatch(long, len(short)) and _LETTER.search(short):
+        return "affix"
     role, profile = role_name.casefold(), profile_name.casefold()
     if role == profile:
         return "case"
-    if _is_one_word_more(role_name, profile_name) or is_same_stem(role, profile):
+    if _is_one_word_more(short, long) or is_same_stem(role, profile):
         return "affix"
     stem = _without_random_tail(role_name)
     if stem and stem == _without_random_tail(profile_name):
@@ -57,11 +61,7 @@ def _words(name: str) -> list[str]:
     return [word.casefold() for word in _SEPARATED.split(_HUMP.sub("-", name)) if word]
 
 
-def _is_one_word_more(one: str, other: str) -> bool:
-    short, long = sorted((one, other), key=len)
-    # Most names with one more word match here. Splitting all names into words would take ten times as long.
-    if long.startswith(short) and _ONE_WORD.fullmatch(long, len(short)) and _LETTER.search(short):
-        return True
+def _is_one_word_more(short: str, long: str) -> bool:
     if short.casefold() not in long.casefold():
         return False
     words, more = _words(short), _words(long)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from accounts import EC2, ID
@@ -14,6 +15,7 @@ from builders import identity, load, nested_role, profile, profile_list
 
 import iamframe
 from iamframe import run_checks
+from iamframe.inventory.arrow import matches
 from iamframe.inventory.build import joined
 from iamframe.inventory.inventory import Inventory
 from iamframe.practice import PracticeAccount
@@ -383,3 +385,12 @@ def test_a_role_and_a_profile_are_found_by_their_name_in_any_case_in_practice(ac
     iam.remove_role_from_instance_profile(InstanceProfileName="wEb", RoleName="weB")
     iam.delete_instance_profile(InstanceProfileName="WEB")
     assert iam.list_instance_profiles()["InstanceProfiles"] == []
+
+
+def test_row_numbers_are_matched_in_order_and_one_that_is_there_twice_gives_two_pairs() -> None:
+    # -1 is the number of no row.
+    of_tags, of_links = np.array([2, -1, 0, 2, 5]), np.array([0, 2, -1, 2])
+    tags, links = matches(of_tags, of_links)
+    assert list(zip(tags.tolist(), links.tolist(), strict=True)) == [(0, 1), (0, 3), (2, 0), (3, 1), (3, 3)]
+    assert [len(side) for side in matches(of_tags[:0], of_links)] == [0, 0]
+    assert [len(side) for side in matches(of_tags, of_links[:0])] == [0, 0]
