@@ -174,15 +174,16 @@ class Inventory:
 
     def __repr__(self) -> str:
         """Return the number of rows of each frame in `frames_read`, in one line."""
-        rows = [f"{count:,} {_singular(name) if count == 1 else name}" for name, count in self._counts().items()]
+        rows = [f"{count:,} {_singular(name) if count == 1 else name}" for name, count in self.row_counts().items()]
         return f"Inventory({', '.join(rows)})"
 
-    def _counts(self) -> dict[str, int]:
+    def row_counts(self) -> dict[str, int]:
+        """Return the number of rows of each frame in `frames_read`."""
         return {name: len(frame) for name, frame in self.frames_read.items()}
 
     def _repr_html_(self) -> str:
         """Return the gaps and the number of rows of each frame and account, for a notebook."""
-        frames = [(name, schema.FRAMES[name].row, count) for name, count in self._counts().items()]
+        frames = [(name, schema.FRAMES[name].row, count) for name, count in self.row_counts().items()]
         accounts = self.accounts.head(_ACCOUNTS_SHOWN)
         by_account = [self.frames[name]["account_id"].value_counts() for name in ("roles", "profiles", "gaps")]
         rows = [

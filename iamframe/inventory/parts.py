@@ -37,7 +37,7 @@ from iamframe.version import __version__
 
 FORMAT_VERSION = 2
 # Frames that older snapshots lack; columns that snapshots of version 1 lack, and their values then.
-_LATER = {"events", "resource_owners", "tag_policies"}
+LATER = {"events", "resource_owners", "tag_policies"}
 _LATER_COLUMNS = {"gaps": {"message": "", "facts": "{}"}}
 _PART = "part.parquet"
 _KEY = "account="
@@ -109,13 +109,20 @@ def write_frames(frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], p
     write_manifest([write_parts(frames, place)], sources, place)
 
 
-def write_parts(frames: Mapping[str, pd.DataFrame], place: Place) -> Written:
-    """Write one file for each frame and account into a folder. A frame without rows gets no file."""
+def write_parts(frames: Mapping[str, pd.DataFrame], place: Place, of: str | None = None) -> Written:
+    """Write one file for each frame and account into a folder. A frame without rows gets no file.
+
+    If the frames are what was read in one account of a fleet, `of` is its id. The rows are then sorted by their key, as
+    those of a fleet in memory. Rows of a different account get a file of their own, because the reads of several
+    accounts may have rows of that account.
+    """
     tables = {name: frame.to_arrow(frames[name]) for name, frame in FRAMES.items()}
+    if of is not None:
+        tables = {name: tables[name].sort_by([(key, "ascending") for key in FRAMES[name].key]) for name in tables}
     stored = {}
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         for name, table in tables.items():
-            stored[name], rows = _divided(table)
+            stored[name], rows = _divided(table, of)
             written = [
                 threads.submit(_write_part, place / name / part.folder, FRAMES[name], of_part)
                 for part, of_part in zip(stored[name].parts, rows, strict=True)
@@ -171,7 +178,7 @@ def _checksum(manifest: bytes) -> str:
     return sha256(msgspec.json.encode(content | {"sha256": ""}, order="sorted")).hexdigest()
 
 
-def _divided(table: pa.Table) -> tuple[_Stored, list[pa.Table]]:
+def _divided(table: pa.Table, of: str | None) -> tuple[_Stored, list[pa.Table]]:
     """Divide a frame into one part per account. Return the parts, and the rows of each part.
 
     Within a part, the rows keep their order.
@@ -187,21 +194,21 @@ def _divided(table: pa.Table) -> tuple[_Stored, list[pa.Table]]:
     for account, rows in runs:
         slices[account].append(rows)
     tables = [pa.concat_tables(pieces) for pieces in slices]
-    named = zip(accounts, _folders(accounts), tables, strict=True)
+    named = zip(accounts, _folders(accounts, of), tables, strict=True)
     parts = [_Part(account, folder, len(rows)) for account, folder, rows in named]
     # Accounts come in the order of their first rows: one run of each needs no order.
     order = [(account, len(rows)) for account, rows in runs] if len(runs) > len(accounts) else []
     return _Stored(len(table), parts, order), tables
 
 
-def _folders(accounts: list[str]) -> Iterator[str]:
+def _folders(accounts: list[str], of: str | None) -> Iterator[str]:
     """Yield a folder name for each account, whatever its id is."""
     taken = {_HIVE_MISSING.casefold()}
     for account in accounts:
         name = quote(account, safe="")
         # Some file systems do not allow longer names, and some ignore case.
-        if len(name) > _MAX_NAME or name.casefold() in taken:
-            name = sha256(account.encode()).hexdigest()
+        if len(name) > _MAX_NAME or name.casefold() in taken or of not in (None, account):
+            name = sha256(f"{'' if of is None else of}{account}".encode()).hexdigest()
         taken.add(name.casefold())
         yield _KEY + name
 
@@ -276,7 +283,7 @@ def read_manifest(place: Place, text: bytes | None) -> Manifest:
         raise StoreError(f"{name}: has no checksum, because an older version wrote it; save the snapshot again")
     if not is_unchanged:
         raise StoreError(f"{name}: is damaged or was changed; copy or save the snapshot again")
-    stored = [manifest.frames.get(frame) for frame in FRAMES if frame in manifest.frames or frame not in _LATER]
+    stored = [manifest.frames.get(frame) for frame in FRAMES if frame in manifest.frames or frame not in LATER]
     if not head or not all(one and _is_consistent(one) for one in stored):
         raise StoreError(f"{name}: is not the manifest of a complete snapshot; copy or save the snapshot again")
     return manifest

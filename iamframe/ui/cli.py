@@ -338,19 +338,20 @@ def drift_command(
 @_command(
     "snapshot",
     given.sources,
-    option("--out", "Folder for the snapshot.", "DIR", type=Path, required=True),
+    option("--out", "Folder for the snapshot, or its s3:// address.", "DIR", type=given.place, required=True),
     given.live,
 )
-def snapshot_command(sources: tuple[str, ...], out: Path, live: dict[str, Any]) -> int:
+def snapshot_command(sources: tuple[str, ...], out: str | Path, live: dict[str, Any]) -> int:
     """Save the data as Parquet, to use as SOURCE later.
 
     If the command is interrupted, run it again. The load then resumes.
     """
     from iamframe.inventory.load import take_snapshot
+    from iamframe.sources.archives import display_path
 
     inventory = take_snapshot(out, *sources, **loud(*sources, **live))
     click.echo(f"{output.size_of(inventory)}.")
-    click.echo(f"Snapshot: {escape_controls(str(out))}")
+    click.echo(f"Snapshot: {display_path(out)}")
     remark(output.not_collected(inventory))
     return DONE
 

@@ -145,7 +145,8 @@ def emit_drift(found: Drift, form: str) -> None:
 def size_of(inventory: Inventory) -> str:
     """Return a text with the numbers of accounts, roles and profiles."""
     things = {"accounts": "account", "roles": "role", "profiles": "instance profile"}
-    return ", ".join(pluralize(len(inventory.frames[name]), thing) for name, thing in things.items())
+    rows = inventory.row_counts()
+    return ", ".join(pluralize(rows[name], thing) for name, thing in things.items())
 
 
 def in_one_line(result: Result) -> str:

@@ -1,0 +1,56 @@
+"""The inventory of a snapshot that nobody holds in memory: each frame is read at its first use."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from iamframe.errors import StoreError
+from iamframe.inventory import display, schema
+from iamframe.inventory.inventory import Inventory
+from iamframe.inventory.linking import lacks_profiles, with_profiles
+from iamframe.inventory.parts import LATER, read_frames
+from iamframe.inventory.snapshot import find_snapshot
+from iamframe.sources.archives import display_path
+
+
+class InventoryOnDemand(Inventory):
+    """An `Inventory` whose frames are in a snapshot. Each frame is read at its first use."""
+
+    _folder: str | os.PathLike[str]
+    _checksum: str
+
+    @classmethod
+    def of(cls, folder: str | os.PathLike[str]) -> InventoryOnDemand:
+        """Return the inventory of the snapshot in a folder."""
+        inventory = object.__new__(cls)
+        manifest = find_snapshot(folder)[1]
+        inventory.__dict__.update(_folder=folder, _checksum=manifest.sha256, sources=manifest.sources)
+        return inventory
+
+    def __getattr__(self, name: str) -> Any:
+        """Read a frame. Raise StoreError if the snapshot was replaced or is damaged."""
+        if name not in schema.FRAMES or "_folder" not in self.__dict__:
+            raise AttributeError(name)
+        place, manifest = find_snapshot(self._folder)
+        if manifest.sha256 != self._checksum:
+            raise StoreError(f"{display_path(self._folder)}: was replaced meanwhile; open it again")
+        frame = read_frames(place, manifest, names=[name])[name]
+        if name == "references" and lacks_profiles(frame):
+            # Each account was saved on its own, so its references know only its own profiles.
+            found = with_profiles(schema.REFERENCES.to_arrow(frame), self.profiles)
+            frame = schema.REFERENCES.from_arrow(found)
+        return self.__dict__.setdefault(name, frame)
+
+    def row_counts(self) -> dict[str, int]:
+        """Return the number of rows of each frame, without reading the frame."""
+        if "_folder" not in self.__dict__:
+            # A copy with other frames, which are in memory.
+            return super().row_counts()
+        frames = find_snapshot(self._folder)[1].frames
+        return {name: stored.rows for name, stored in frames.items() if stored.rows or name not in LATER}
+
+    def _repr_html_(self) -> str:
+        """Return the number of rows of each frame, for a notebook."""
+        rows = [(name, schema.FRAMES[name].row, count) for name, count in self.row_counts().items()]
+        return display.html_table(("frame", "one row per", "rows"), rows)
