@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed, wait
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -275,7 +275,9 @@ def _load_all(
         for done, future in enumerate(as_completed(futures), 1):
             show("accounts", done, len(futures))
             if not future.cancelled() and isinstance(error := future.exception(), StoreError):
-                # No account can be written any more.
+                # No account can be written any more. A later call must not meet a worker that still writes.
+                ended.set()
+                wait([one for one in futures if not one.cancel()])
                 raise error
         return [_result(future, member, options) for future, member in zip(futures, members, strict=True)]
     except BaseException:
@@ -327,7 +329,8 @@ def _load_member(member: Member, options: LoadOptions) -> _LoadResult:
 
 def _written(result: _LoadResult, member: Member, options: LoadOptions) -> _LoadResult:
     """Write the account of a result, and return only what the manifest says about it."""
-    if options.out is None or result.inventory is None or result.resumable is StoreError:
+    is_ended = options.ended is not None and options.ended.is_set()
+    if options.out is None or result.inventory is None or result.resumable is StoreError or is_ended:
         return result
     is_complete = result.sentence is None and member.status == "ACTIVE"
     place = place_of(options.out)

@@ -47,6 +47,7 @@ _NO_ACCOUNT = "none"
 _HIVE_MISSING = "__HIVE_DEFAULT_PARTITION__"
 _MAX_NAME = 200
 _ROWS_AT_ONCE = 1 << 18
+_THREADS = 16
 
 # The errors of decoding a file that is not a manifest.
 _UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -341,7 +342,7 @@ def _read_frame(place: Place, frame: Frame, stored: _Stored) -> pd.DataFrame:
     """Return the rows of a frame's parts."""
     folder = place / frame.name
     try:
-        tables = [_read_part(folder / part.folder / _PART, part) for part in stored.parts]
+        tables = _read_parts(folder, stored.parts)
         # A column that a file lacks is missing in its rows; one that the schema lacks is left out.
         table = pa.concat_tables([frame.arrow.empty_table(), *_in_order(tables, stored)], promote_options="default")
         for name, value in _LATER_COLUMNS.get(frame.name, {}).items():
@@ -372,6 +373,15 @@ def _refuse_others(folder: Place, own: set[str]) -> None:
         raise StoreError(
             f"{display_path(folder / others[0])}: does not belong to the snapshot; move it away, or save it again"
         )
+
+
+def _read_parts(folder: Place, parts: list[_Part]) -> list[pa.Table]:
+    files = [folder / part.folder / _PART for part in parts]
+    if isinstance(folder, Path):
+        return [*map(_read_part, files, parts)]
+    # Most of the time is waiting for the object store.
+    with ThreadPoolExecutor(_THREADS) as threads:
+        return [*threads.map(_read_part, files, parts)]
 
 
 def _read_part(file: Place, part: _Part) -> pa.Table:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +29,8 @@ class RemoteFolder:
 
     address: str
     path: str
-    filesystem: FileSystem
+    # pyarrow's file systems have no hash.
+    filesystem: FileSystem = field(compare=False)
 
     def __truediv__(self, name: str) -> RemoteFolder:
         """Return a file or folder in this folder."""

@@ -40,7 +40,7 @@ UNFINISHED, NEW = "unfinished", "new"
 # The folder in an unfinished snapshot of a fleet that lists its complete accounts. Other readers skip hidden folders.
 HIDDEN = ".unfinished"
 # The file with the call: its sources and options.
-ASKED = "asked.json"
+NOTED_CALL = "asked.json"
 _ABANDONED_SECONDS = 24 * 3600
 # While another process saves one snapshot after another, about every second try to read it fails.
 _TRIES = 20
@@ -53,7 +53,7 @@ def is_snapshot(folder: str | os.PathLike[str]) -> bool:
             # iamframe reads nothing else from an object store.
             return True
         place = _readable(Path(folder))
-        return head_of(manifest_text(place)) is not None or (place / UNFINISHED / ASKED).is_file()
+        return head_of(manifest_text(place)) is not None or (place / UNFINISHED / NOTED_CALL).is_file()
     except (OSError, ValueError):
         return False
 
@@ -262,7 +262,7 @@ def move_back(folder: str | os.PathLike[str]) -> None:
 
 def _is_of_call(new: Path, unfinished: Path) -> bool:
     """Return whether a new snapshot of a fleet belongs to an unfinished load."""
-    asked = (new / HIDDEN / ASKED, unfinished / ASKED)
+    asked = (new / HIDDEN / NOTED_CALL, unfinished / NOTED_CALL)
     return all(file.is_file() for file in asked) and asked[0].read_bytes() == asked[1].read_bytes()
 
 

@@ -28,7 +28,7 @@ from iamframe.inventory.parts import Written, write_manifest, write_parts
 from iamframe.inventory.places import Place, names_in, place_of, read_bytes, remove, why, write_bytes
 from iamframe.inventory.schema import FRAMES
 from iamframe.inventory.snapshot import (
-    ASKED,
+    NOTED_CALL,
     HIDDEN,
     NEW,
     UNFINISHED,
@@ -83,7 +83,7 @@ def unfinished_fleet(folder: str | os.PathLike[str], sources: list[str], live: M
     if isinstance(place, Path):
         with unfinished_load(folder, sources, live) as unfinished:
             new = unfinished / NEW
-            write_bytes(new / HIDDEN / ASKED, read_bytes(unfinished / ASKED))
+            write_bytes(new / HIDDEN / NOTED_CALL, read_bytes(unfinished / NOTED_CALL))
             yield new
         return
     refuse_to_replace(place)
@@ -99,9 +99,9 @@ def unfinished_fleet(folder: str | os.PathLike[str], sources: list[str], live: M
         yield place
     except IamframeError:
         with contextlib.suppress(OSError):
-            if not is_resumed and names_in(place / HIDDEN) == [ASKED]:
-                _remove_stale(place, [])
-                remove(place / HIDDEN)
+            if not is_resumed and names_in(place / HIDDEN) == [NOTED_CALL]:
+                # The folder was empty.
+                place.filesystem.delete_dir_contents(place.path)
         raise
 
 
@@ -174,7 +174,7 @@ def _remove_stale(place: Place, written: Iterable[Written]) -> None:
 
 
 def _has_answers(unfinished: Path) -> bool:
-    complete = (file for file in (unfinished / NEW / HIDDEN).glob("*.json") if file.name != ASKED)
+    complete = (file for file in (unfinished / NEW / HIDDEN).glob("*.json") if file.name != NOTED_CALL)
     return any(kept.stat().st_size for kept in (*unfinished.glob("*.jsonl"), *complete))
 
 
@@ -188,9 +188,9 @@ def _note_call(unfinished: Place, call: bytes, way_out: str) -> None:
     try:
         noted = b""
         with contextlib.suppress(FileNotFoundError):
-            noted = read_bytes(unfinished / ASKED)
+            noted = read_bytes(unfinished / NOTED_CALL)
         if not _is_complete(noted):
-            write_bytes(unfinished / ASKED, call)
+            write_bytes(unfinished / NOTED_CALL, call)
             return
     except OSError as error:
         raise StoreError(
