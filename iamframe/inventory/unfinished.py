@@ -28,9 +28,9 @@ from iamframe.inventory.parts import Written, write_manifest, write_parts
 from iamframe.inventory.places import Place, names_in, place_of, read_bytes, remove, why, write_bytes
 from iamframe.inventory.schema import FRAMES
 from iamframe.inventory.snapshot import (
-    NOTED_CALL,
     HIDDEN,
     NEW,
+    NOTED_CALL,
     UNFINISHED,
     move_back,
     put_in_place,
