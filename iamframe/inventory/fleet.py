@@ -118,7 +118,8 @@ def load_fleet(
     given = [*accounts] if isinstance(accounts, Iterator) else accounts
     with progress_bars(progress) as show:
         if out is not None:
-            return _save_fleet(out, given, options, executor, show)
+            _save_fleet(out, given, options, executor, show)
+            return InventoryOnDemand.of(out)
         members = _members(given, options, executor)
         loaded = _load_all(members, options, executor, show)
     if journals:
@@ -130,7 +131,7 @@ def load_fleet(
 
 def _save_fleet(
     out: str | os.PathLike[str], accounts: Any, options: LoadOptions, executor: Executor | None, show: Progress
-) -> Inventory:
+) -> None:
     """Save all accounts as a snapshot. The workers write them, so no process holds them together."""
     source = source_name(options.profile)
     noted = os.fspath(accounts) if isinstance(accounts, (str, os.PathLike)) else _ids(read_members(accounts))
@@ -152,7 +153,6 @@ def _save_fleet(
             _refuse_unread(loaded, len(active))
         written |= {member.account_id: one.written for member, one in zip(rest, loaded, strict=True) if one.written}
         finish(out, place, written, (source,))
-    return InventoryOnDemand.of(out)
 
 
 def _ids(members: Iterable[Member]) -> list[str]:

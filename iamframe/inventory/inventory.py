@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -176,6 +176,10 @@ class Inventory:
         """Return the number of rows of each frame in `frames_read`, in one line."""
         rows = [f"{count:,} {_singular(name) if count == 1 else name}" for name, count in self.row_counts().items()]
         return f"Inventory({', '.join(rows)})"
+
+    def gap_parts(self) -> Iterator[pd.DataFrame]:
+        """Yield `gaps` in parts that fit into the memory: here as a whole."""
+        yield self.gaps
 
     def row_counts(self) -> dict[str, int]:
         """Return the number of rows of each frame in `frames_read`."""

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
+
+import pandas as pd
 
 from iamframe.errors import StoreError
 from iamframe.inventory import display, schema
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.linking import lacks_profiles, with_profiles
-from iamframe.inventory.parts import LATER, read_frames
+from iamframe.inventory.parts import LATER, Manifest, read_frames
+from iamframe.inventory.places import Place
 from iamframe.inventory.snapshot import find_snapshot
 from iamframe.sources.archives import display_path
+
+_ACCOUNTS_AT_ONCE = 500
 
 
 class InventoryOnDemand(Inventory):
@@ -32,9 +38,7 @@ class InventoryOnDemand(Inventory):
         """Read a frame. Raise StoreError if the snapshot was replaced or is damaged."""
         if name not in schema.FRAMES or "_folder" not in self.__dict__:
             raise AttributeError(name)
-        place, manifest = find_snapshot(self._folder)
-        if manifest.sha256 != self._checksum:
-            raise StoreError(f"{display_path(self._folder)}: was replaced meanwhile; open it again")
+        place, manifest = self._found()
         frame = read_frames(place, manifest, names=[name])[name]
         if name == "references" and lacks_profiles(frame):
             # Each account was saved on its own, so its references know only its own profiles.
@@ -42,12 +46,29 @@ class InventoryOnDemand(Inventory):
             frame = schema.REFERENCES.from_arrow(found)
         return self.__dict__.setdefault(name, frame)
 
+    def _found(self) -> tuple[Place, Manifest]:
+        place, manifest = find_snapshot(self._folder)
+        if manifest.sha256 != self._checksum:
+            raise StoreError(f"{display_path(self._folder)}: was replaced meanwhile; open it again")
+        return place, manifest
+
+    def gap_parts(self) -> Iterator[pd.DataFrame]:
+        """Yield the gaps of some accounts at a time."""
+        if "_folder" not in self.__dict__:
+            yield self.gaps
+            return
+        place, manifest = self._found()
+        accounts = [part.account_id for part in manifest.frames["gaps"].parts]
+        for start in range(0, len(accounts), _ACCOUNTS_AT_ONCE):
+            some = {*accounts[start : start + _ACCOUNTS_AT_ONCE]}
+            yield read_frames(place, manifest, some, ["gaps"])["gaps"]
+
     def row_counts(self) -> dict[str, int]:
         """Return the number of rows of each frame, without reading the frame."""
         if "_folder" not in self.__dict__:
             # A copy with other frames, which are in memory.
             return super().row_counts()
-        frames = find_snapshot(self._folder)[1].frames
+        frames = self._found()[1].frames
         return {name: stored.rows for name, stored in frames.items() if stored.rows or name not in LATER}
 
     def _repr_html_(self) -> str:

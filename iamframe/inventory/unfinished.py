@@ -166,10 +166,10 @@ def _note_of(place: Place, account: str) -> Place:
 
 def _remove_stale(place: Place, written: Iterable[Written]) -> None:
     """Delete parts that an earlier call wrote: of an account that is gone, or that failed then or fails now."""
-    own = {name: {part.folder for one in written for part in one.frames[name].parts} for name in FRAMES}
-    for name, folders in own.items():
+    for name in FRAMES:
+        own = {part.folder for one in written if name in one.frames for part in one.frames[name].parts}
         with contextlib.suppress(FileNotFoundError):
-            for other in {*names_in(place / name)} - folders:
+            for other in {*names_in(place / name)} - own:
                 remove(place / name / other)
 
 
