@@ -152,7 +152,7 @@ def _save_fleet(
         if not written:
             _refuse_unread(loaded, len(active))
         written |= {member.account_id: one.written for member, one in zip(rest, loaded, strict=True) if one.written}
-        finish(out, place, written, (source,))
+    finish(out, place, written, (source,))
 
 
 def _ids(members: Iterable[Member]) -> list[str]:

@@ -38,6 +38,7 @@ from iamframe.inventory.snapshot import (
     refuse_to_replace,
 )
 from iamframe.sources.archives import display_path
+from iamframe.sources.journal import Journal
 from iamframe.sources.records import make_decoders
 
 # Options that do not change the requests, and the external id, which is never written to a file.
@@ -78,10 +79,11 @@ def unfinished_load(folder: str | os.PathLike[str], sources: list[str], live: Ma
 
 @contextlib.contextmanager
 def unfinished_fleet(folder: str | os.PathLike[str], sources: list[str], live: Mapping[str, Any]) -> Iterator[Place]:
-    """Yield the place for the parts of a fleet's snapshot. `finish` makes it the snapshot in `folder`."""
+    """Yield the place for the parts of a fleet's snapshot. Afterwards, `finish` makes it the snapshot in `folder`."""
     place = place_of(folder)
     if isinstance(place, Path):
-        with unfinished_load(folder, sources, live) as unfinished:
+        # The open file keeps other processes out.
+        with unfinished_load(folder, sources, live) as unfinished, contextlib.closing(Journal(unfinished / "lock")):
             new = unfinished / NEW
             write_bytes(new / HIDDEN / NOTED_CALL, read_bytes(unfinished / NOTED_CALL))
             yield new

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
@@ -259,6 +260,38 @@ def test_a_disk_that_is_full_ends_the_call_at_once_and_it_goes_on_later(
     assert ids[3] not in asked(organization)
     organization.forget()
     same(load(ids, out=out), load(ids))
+
+
+def test_an_account_whose_read_was_interrupted_is_not_taken_for_complete(
+    organization: PracticeAccount, out: str
+) -> None:
+    ids = members(organization, 4, profiles=6)
+    organization.latency = 0.05
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        load([*ids, "999999999999"], out=out, progress=interrupt)
+    for thread in threading.enumerate():
+        if thread.name.startswith("iamframe-accounts"):
+            thread.join()
+    organization.latency = 0
+    same(load([*ids, "999999999999"], out=out), load([*ids, "999999999999"]))
+
+
+def test_two_calls_do_not_write_to_one_folder(organization: PracticeAccount, tmp_path: Path) -> None:
+    ids = members(organization, 2)
+    met = []
+
+    def again(*_: object) -> None:
+        if not met:
+            with pytest.raises(SourceError, match=r"unfinished: is being written by another process; wait for it"):
+                met.append(load(ids, out=tmp_path / "snap"))
+            met.append(None)
+
+    same(load(ids, out=tmp_path / "snap", progress=again), load(ids))
+    assert met == [None]
 
 
 @pytest.mark.parametrize("left", [b"", b'{"frames":{"acc'])
