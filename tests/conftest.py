@@ -6,15 +6,18 @@ import functools
 import gc
 import os
 import re
+import secrets
 import shutil
 import signal
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
+import boto3
 import moto.backends
 import pytest
 import searching  # noqa: F401 (it loads the profile of Hypothesis)
+from moto.server import ThreadedMotoServer
 from playwright.sync_api import Browser, sync_playwright
 
 from iamframe.practice import PracticeAccount
@@ -133,6 +136,26 @@ def organization(account: PracticeAccount, monkeypatch: pytest.MonkeyPatch) -> P
     for name, value in account.environment().items():
         monkeypatch.setenv(name, value)
     return account
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The host and port of an S3 server on this machine."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """A new bucket of that server: the address of each folder in it."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, os.environ.get(name, "testing"))
+    name = f"bucket-{secrets.token_hex(4)}"
+    boto3.client("s3", endpoint_url=f"http://{s3_server}", region_name="us-east-1").create_bucket(Bucket=name)
+    return lambda folder: f"s3://{name}/{folder}?region=us-east-1&scheme=http&endpoint_override={s3_server}"
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ from iamframe.inventory.build import joined
 from iamframe.inventory.completeness import completeness
 from iamframe.inventory.gaps import GapList
 from iamframe.inventory.inventory import Inventory
-from iamframe.inventory.on_demand import OnDemandInventory
+from iamframe.inventory.on_demand import InventoryOnDemand
 from iamframe.inventory.parts import Manifest
 from iamframe.inventory.places import Place
 from iamframe.inventory.snapshot import find_snapshot
@@ -63,7 +63,7 @@ class CheckedSnapshot(Result):
         """The whole inventory. Each frame is read when it is needed."""
         read = [account for shard in self._shards if shard.number not in self._failed for account in shard.accounts]
         failed = [unread(shard, self._failed[shard.number]) for shard in self._shards if shard.number in self._failed]
-        return OnDemandInventory.of(*find_snapshot(self._folder), frozenset(read), joined(failed))
+        return InventoryOnDemand.of(self._folder, read, joined(failed) if failed else None)
 
     @cached_property
     def found(self) -> Mapping[str, Any]:

@@ -201,7 +201,7 @@ class Result:
 
     def complete_in(self, lang: str) -> str:
         """Return the number of checks that are complete in every account, as a sentence in the language `lang`."""
-        accounts, checks = self.inventory.sizes["accounts"], len(self.checks)
+        accounts, checks = self.inventory.row_counts()["accounts"], len(self.checks)
         complete = int((self.summary["complete"] == accounts).sum()) if accounts else 0
         state = "all" if complete == checks else "some" if complete else "none"
         if checks == 1:

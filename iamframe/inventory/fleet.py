@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable
-from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed, wait
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,6 +16,10 @@ from iamframe.inventory.build import build_inventory, joined
 from iamframe.inventory.gaps import with_details
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.live import LoadOptions, load_plan, open_client, read_answers
+from iamframe.inventory.on_demand import InventoryOnDemand
+from iamframe.inventory.parts import Written
+from iamframe.inventory.places import place_of
+from iamframe.inventory.unfinished import finish, unfinished_fleet, write_account, written_accounts
 from iamframe.knowledge.operations import ACCOUNT_LIST, ALL, ASSUME_ROLE, IDENTITY
 from iamframe.messages.render import changed_facts
 from iamframe.sources.first_failure import first_failure, refused
@@ -52,11 +56,16 @@ def load_fleet(
     rate: float | None = None,
     progress: bool | Progress | None = None,
     journals: str | os.PathLike[str] | None = None,
+    out: str | os.PathLike[str] | None = None,
 ) -> Inventory:
     """Load several live accounts, assuming a role in each.
 
     If one account fails, the others are still loaded. The failed account has a row in `accounts`, and `gaps` shows the
     reason.
+
+    With `out`, the accounts are saved as a snapshot, and are never in memory together: each worker writes its account
+    as soon as it is read. If the call is interrupted, or if the credentials expire, the same call goes on with the
+    accounts that are missing or failed. In a folder on a disk, an older snapshot stays until the new one is complete.
 
     Parameters
     ----------
@@ -78,48 +87,93 @@ def load_fleet(
     workers
         The number of requests per account that run at the same time.
     journals
-        A folder with one journal per account, so that an interrupted load can resume.
+        A folder with one journal per account, so that an interrupted load can resume. If `out` is on a disk, the
+        default is a folder in `out`. A journal is deleted when its account is written.
+    out
+        A folder for a snapshot: on a disk that all workers share, or the address of an object store, such as
+        `s3://BUCKET/FOLDER`. If an address has access keys, these are sent to the workers.
 
     The other parameters are those of `load_account`.
+
+    Returns
+    -------
+    Inventory
+        With `out`, its frames are read from the snapshot at their first use. If a fleet does not fit into the memory,
+        use `open_snapshot(out, accounts)`, `iter_snapshot` or `check_snapshot`.
 
     Raises
     ------
     SourceError
         If the accounts cannot be listed, if no account could be read, or if an option is invalid.
+    ExpiredError
+        With `journals` or `out`, if the credentials expired.
     StoreError
-        If the disk that holds the journals is full. The journals keep the answers that they already have.
+        If the disk that holds the journals is full. The journals keep the answers that they already have. With `out`,
+        also if the folder has other files, belongs to another call, or cannot be written.
     """
     plan = load_plan(regions, references, role_details, tag_index, workers, rate)
     folder = os.fspath(journals) if journals else None
     options = LoadOptions(plan, workers, rate, role_name, external_id, profile, folder)
+    # Saving reads the accounts twice.
+    given = [*accounts] if isinstance(accounts, Iterator) else accounts
+    with progress_bars(progress) as show:
+        if out is not None:
+            _save_fleet(out, given, options, executor, show)
+            return InventoryOnDemand.of(out)
+        members = _members(given, options, executor)
+        loaded = _load_all(members, options, executor, show)
+    if journals:
+        # Raise the error instead of adding a gap: the same call can resume from the journals.
+        _raise_resumable(loaded)
+    _refuse_unread(loaded, len(active_members(members)))
+    return joined([one.inventory for one in loaded if one.inventory], [source_name(profile)])
+
+
+def _save_fleet(
+    out: str | os.PathLike[str], accounts: Any, options: LoadOptions, executor: Executor | None, show: Progress
+) -> None:
+    """Save all accounts as a snapshot. The workers write them, so no process holds them together."""
+    source = source_name(options.profile)
+    noted = os.fspath(accounts) if isinstance(accounts, (str, os.PathLike)) else _ids(read_members(accounts))
+    call = asdict(options.plan) | {"accounts": noted, "role_name": options.role_name}
+    with unfinished_fleet(out, [source], call) as place:
+        members = _members(accounts, options, executor)
+        active = active_members(members)
+        written = written_accounts(place, _ids(active))
+        options = replace(options, out=os.fspath(out))
+        if isinstance(place, Path):
+            new = place.resolve()
+            options = replace(options, out=str(new), journals=options.journals or str(new.parent))
+        rest = [member for member in members if member.account_id not in written]
+        loaded = _load_all(rest, options, executor, show)
+        if executor is None:
+            loaded = _with_renewed(rest, loaded, options, show)
+        _raise_resumable(loaded)
+        if not written:
+            _refuse_unread(loaded, len(active))
+        written |= {member.account_id: one.written for member, one in zip(rest, loaded, strict=True) if one.written}
+    finish(out, place, written, (source,))
+
+
+def _ids(members: Iterable[Member]) -> list[str]:
+    return [member.account_id for member in members]
+
+
+def _members(accounts: Any, options: LoadOptions, executor: Executor | None) -> list[Member]:
+    """Return the accounts, and get the credentials for assuming their roles."""
     # `==` would compare a DataFrame cell by cell.
-    is_organization = isinstance(accounts, str) and accounts == ORGANIZATION
-    members = _organization(options) if is_organization else read_members(accounts)
-    active = active_members(members)
+    if isinstance(accounts, str) and accounts == ORGANIZATION:
+        return _organization(options)
+    members = read_members(accounts)
     # Remote workers may hold other credentials.
-    if not is_organization and executor is None and not all(member.profile for member in active):
+    if executor is None and not all(member.profile for member in members):
         try:
             _prime_credentials(options)
         except SourceError:
             # Accounts with a profile of their own still load; each of the others reports the error.
-            if not any(member.profile for member in active):
+            if not any(member.profile for member in members):
                 raise
-    with progress_bars(progress) as show:
-        loaded = _load_all(active, options, executor, show)
-    for one in loaded:
-        # Raise the error instead of adding a gap: the same call can resume from the journals.
-        if journals and one.resumable is not None:
-            raise one.resumable(one.sentence)
-    failed = [one.sentence for one in loaded if one.sentence is not None]
-    if len(failed) == len(active):
-        first = f"; the first: {failed[0]}" if failed else ""
-        raise SourceError(f"none of the {len(active):,} account{'' if len(active) == 1 else 's'} could be read{first}")
-    left_out = [
-        _unread_account(member, "denied", "gaps.account.inactive", account=member.account_id, status=member.status)
-        for member in members
-        if member not in active
-    ]
-    return joined([*(one.inventory for one in loaded), *left_out], [source_name(profile)])
+    return members
 
 
 def _organization(options: LoadOptions) -> list[Member]:
@@ -161,15 +215,51 @@ _RESUMABLE: dict[type[IamframeError], str] = {StoreError: "unreadable", ExpiredE
 
 @dataclass(frozen=True, slots=True)
 class _LoadResult:
-    """The inventory of one account. If the account could not be read, `sentence` contains the reason.
+    """The inventory of one account, or the files to which it was written.
 
-    The result contains no exception, because the cause of an exception may be lost between worker and caller.
+    If the account could not be read, `sentence` contains the reason. The result contains no exception, because the
+    cause of an exception may be lost between worker and caller.
     """
 
-    inventory: Inventory
+    inventory: Inventory | None
     sentence: str | None = None
     # One of `_RESUMABLE`.
     resumable: type[IamframeError] | None = None
+    written: Written | None = None
+
+
+def _raise_resumable(loaded: Iterable[_LoadResult]) -> None:
+    for one in loaded:
+        if one.resumable is not None:
+            raise one.resumable(one.sentence)
+
+
+def _refuse_unread(loaded: Iterable[_LoadResult], count: int) -> None:
+    """Raise SourceError if none of the active accounts could be read."""
+    failed = [one.sentence for one in loaded if one.sentence is not None]
+    if len(failed) == count:
+        first = f"; the first: {failed[0]}" if failed else ""
+        raise SourceError(f"none of the {count:,} account{'' if count == 1 else 's'} could be read{first}")
+
+
+def _with_renewed(
+    members: list[Member], loaded: list[_LoadResult], options: LoadOptions, show: Progress
+) -> list[_LoadResult]:
+    """Read the accounts again whose credentials expired, if the credentials were renewed meanwhile.
+
+    Raise ExpiredError if they were not: then the same call goes on later. An account that fails again gets a gap.
+    """
+    expired = {one.account_id: at for at, one in enumerate(members) if loaded[at].resumable is ExpiredError}
+    again = [members[at] for at in expired.values()]
+    try:
+        for profile in {member.profile or options.profile for member in again}:
+            _prime_credentials(replace(options, profile=profile))
+    except SourceError as error:
+        raise ExpiredError(loaded[next(iter(expired.values()))].sentence) from error
+    results = list(loaded)
+    for at, one in zip(expired.values(), _load_all(again, options, None, show), strict=True):
+        results[at] = replace(one, resumable=None) if one.resumable is ExpiredError else one
+    return results
 
 
 def _load_all(
@@ -182,8 +272,13 @@ def _load_all(
     futures: list[Future[_LoadResult]] = []
     try:
         futures += (_submitted(executor or own, member, sent) for member in members)  # type: ignore[arg-type]
-        for done, _ in enumerate(as_completed(futures), 1):
+        for done, future in enumerate(as_completed(futures), 1):
             show("accounts", done, len(futures))
+            if not future.cancelled() and isinstance(error := future.exception(), StoreError):
+                # No account can be written any more. A later call must not meet a worker that still writes.
+                ended.set()
+                wait([one for one in futures if not one.cancel()])
+                raise error
         return [_result(future, member, options) for future, member in zip(futures, members, strict=True)]
     except BaseException:
         # An interrupted load does not wait for the accounts that are being read.
@@ -213,14 +308,39 @@ def _result(future: Future[_LoadResult], member: Member, options: LoadOptions) -
         said = redacted(" ".join(f"{type(error).__name__}: {error}".split()), options.secrets(member))
         source = f"{source_name(member.profile or options.profile)}/{member.account_id}"
         ended = refused(SourceError, source, "access.worker_ended", said=said[:300].rstrip(": "))
-        return _LoadResult(_unread_account(member, "unreadable", "gaps.account.failed", why=ended.said), str(ended))
+        unread = _unread_account(member, "unreadable", "gaps.account.failed", why=ended.said)
+        return _written(_LoadResult(unread, str(ended)), member, options)
 
 
 def _load_member(member: Member, options: LoadOptions) -> _LoadResult:
-    """Load one account. The executor runs this function."""
+    """Load one account, and write it if there is a place. The executor runs this function."""
+    if member.status != "ACTIVE":
+        facts = {"account": member.account_id, "status": member.status}
+        return _written(
+            _LoadResult(_unread_account(member, "denied", "gaps.account.inactive", **facts)), member, options
+        )
+    journal = Path(options.journals) / f"{member.account_id}.jsonl" if options.journals else None
+    result = _written(_read_member(member, options, journal), member, options)
+    if journal is not None and result.written and result.sentence is None:
+        # The account need not be read again.
+        journal.unlink(missing_ok=True)
+    return result
+
+
+def _written(result: _LoadResult, member: Member, options: LoadOptions) -> _LoadResult:
+    """Write the account of a result, and return only what the manifest says about it."""
+    is_ended = options.ended is not None and options.ended.is_set()
+    if options.out is None or result.inventory is None or result.resumable is StoreError or is_ended:
+        return result
+    is_complete = result.sentence is None and member.status == "ACTIVE"
+    place = place_of(options.out)
+    written = write_account(place, member.account_id, result.inventory.frames, is_complete=is_complete)
+    return replace(result, inventory=None, written=written)
+
+
+def _read_member(member: Member, options: LoadOptions, journal: Path | None) -> _LoadResult:
     profile = member.profile or options.profile
     source = f"{source_name(profile)}/{member.account_id}"
-    journal = Path(options.journals) / f"{member.account_id}.jsonl" if options.journals else None
     try:
         answers = read_answers(_session(member, options, source), options, source, journal, silent, member)
     except IamframeError as error:

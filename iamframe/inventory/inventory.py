@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -69,11 +69,6 @@ class Inventory:
     def frames(self) -> dict[str, pd.DataFrame]:
         """The frames by name, in the order of the schema."""
         return {name: getattr(self, name) for name in schema.FRAMES}
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        """The number of rows of each frame."""
-        return {name: len(frame) for name, frame in self.frames.items()}
 
     @property
     def frames_read(self) -> dict[str, pd.DataFrame]:
@@ -179,15 +174,20 @@ class Inventory:
 
     def __repr__(self) -> str:
         """Return the number of rows of each frame in `frames_read`, in one line."""
-        rows = [f"{count:,} {_singular(name) if count == 1 else name}" for name, count in self._counts().items()]
+        rows = [f"{count:,} {_singular(name) if count == 1 else name}" for name, count in self.row_counts().items()]
         return f"Inventory({', '.join(rows)})"
 
-    def _counts(self) -> dict[str, int]:
+    def gap_parts(self) -> Iterator[pd.DataFrame]:
+        """Yield `gaps` in parts that fit into the memory: here as a whole."""
+        yield self.gaps
+
+    def row_counts(self) -> dict[str, int]:
+        """Return the number of rows of each frame in `frames_read`."""
         return {name: len(frame) for name, frame in self.frames_read.items()}
 
     def _repr_html_(self) -> str:
         """Return the gaps and the number of rows of each frame and account, for a notebook."""
-        frames = [(name, schema.FRAMES[name].row, count) for name, count in self._counts().items()]
+        frames = [(name, schema.FRAMES[name].row, count) for name, count in self.row_counts().items()]
         accounts = self.accounts.head(_ACCOUNTS_SHOWN)
         by_account = [self.frames[name]["account_id"].value_counts() for name in ("roles", "profiles", "gaps")]
         rows = [

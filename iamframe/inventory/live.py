@@ -111,6 +111,8 @@ class LoadOptions:
     external_id: str | None = field(default=None, repr=False)
     profile: str | None = None
     journals: str | None = None
+    # The place to which each account is written. Without it, the account is returned.
+    out: str | None = None
     # Set when the answers are no longer wanted.
     ended: threading.Event | None = None
 

@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from iamframe.errors import IamframeError, SourceError, StoreError
+from iamframe.errors import SourceError
 from iamframe.inventory import schema
 from iamframe.inventory.build import build_inventory, joined
 from iamframe.inventory.inventory import SAMPLES, Inventory
-from iamframe.inventory.linking import with_profiles
+from iamframe.inventory.linking import lacks_profiles, with_profiles
 from iamframe.inventory.parts import account_sizes
-from iamframe.inventory.snapshot import (
-    UNFINISHED,
-    find_snapshot,
-    is_snapshot,
-    move_back,
-    read_snapshot,
-    refuse_others,
-)
-from iamframe.sources.archives import display_path, read_file
+from iamframe.inventory.places import is_address, place_of
+from iamframe.inventory.snapshot import find_snapshot, is_snapshot, read_snapshot, refuse_to_replace
+from iamframe.inventory.unfinished import unfinished_load
+from iamframe.sources.archives import display_path
 from iamframe.sources.files import read_files
 from iamframe.sources.runs import NotARun
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 # Options whose names on the command line differ.
 _OPTIONS = {"role_name": "assume-role (role_name)", "external_id": "external-id (external_id)"}
-# Options that do not change the requests, and the external id, which is never written to a file.
-_NOT_NOTED = ("external_id", "progress", "workers", "rate")
 
 
 def is_live(source: str | os.PathLike[str]) -> bool:
@@ -184,10 +173,9 @@ def resolved(inventory: Inventory) -> Inventory:
 
     If each account of a fleet was saved on its own, its references know only the profiles of their own account.
     """
-    references = inventory.references
-    if not (references["profile_arn"].isna() & references["named"].str.startswith("arn:")).any():
+    if not lacks_profiles(inventory.references):
         return inventory
-    table = with_profiles(schema.REFERENCES.to_arrow(references), inventory.profiles)
+    table = with_profiles(schema.REFERENCES.to_arrow(inventory.references), inventory.profiles)
     return replace(inventory, references=schema.REFERENCES.from_arrow(table))
 
 
@@ -223,86 +211,32 @@ def _open_snapshots(folders: list[str | os.PathLike[str]]) -> Inventory:
 def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str], **live: Any) -> Inventory:
     """Load sources as `load` does, save the inventory as a snapshot, and return the inventory.
 
-    While a live account is loaded, the folder keeps the answers of AWS. If the load is interrupted or the credentials
-    expire, call the function again: the kept answers are not requested again.
+    While a live account is loaded, a folder on a disk keeps the answers of AWS. If the load is interrupted or the
+    credentials expire, call the function again: the kept answers are not requested again. Of several accounts, those
+    that are complete are not read again, also if `out` is an address such as `s3://BUCKET/FOLDER`. Several accounts
+    are never in memory together: the frames of the returned inventory are read from the snapshot at their first use.
 
     Raises
     ------
     StoreError
-        If the folder contains other files, cannot be written, or keeps the answers of a different call.
+        If the folder contains other files, cannot be written, or keeps the answers of a different call, or if an
+        object store already has a snapshot there.
     SourceError
         If `load` raises it.
     """
-    folder = Path(out)
-    if not any(map(is_live, sources)):
-        inventory = load(*sources, **live)
-        inventory.save(folder)
-        return inventory
-    unfinished = folder / UNFINISHED
-    try:
-        move_back(folder)
-        # A folder that cannot hold the snapshot is refused before any request to AWS.
-        refuse_others(folder)
-        is_resumed = unfinished.exists()
-        new = [one for one in (folder, *folder.parents) if not one.exists()]
-    except (OSError, ValueError) as error:
-        # A name may be longer than any file system takes.
-        why = getattr(error, "strerror", None) or error
-        raise StoreError(f"{display_path(folder)[:200]}: cannot be read ({why}); choose another folder") from error
-    is_fleet = live.get("accounts") is not None or live.get("role_name") is not None
-    keep = {"journals": unfinished} if is_fleet else {"journal": unfinished / "account.jsonl"}
-    try:
-        _note_call(unfinished, [str(source) for source in sources], live)
-        inventory = load(*sources, **live, **keep)
-    except IamframeError:
-        # Without any answer, the folder must not bind the user to the failed call.
-        if not is_resumed and not any(kept.stat().st_size for kept in unfinished.glob("*.jsonl")):
-            shutil.rmtree(unfinished, ignore_errors=True)
-            for one in new:
-                with contextlib.suppress(OSError):
-                    one.rmdir()
-        raise
-    inventory.save(folder)
+    if any(map(is_live, sources)):
+        if live.get("accounts") is not None or live.get("role_name") is not None:
+            return load(*sources, **live, out=out)
+        if not is_address(out):
+            with unfinished_load(out, [str(source) for source in sources], live) as unfinished:
+                inventory = load(*sources, **live, journal=unfinished / "account.jsonl")
+            inventory.save(out)
+            return inventory
+        # An object store that cannot take the snapshot is refused before any request to AWS.
+        refuse_to_replace(place_of(out))
+    inventory = load(*sources, **live)
+    inventory.save(out)
     return inventory
-
-
-def _note_call(unfinished: Path, sources: list[str], live: dict[str, Any]) -> None:
-    """Write the sources and options of this load to the folder.
-
-    Raise StoreError if the folder belongs to another load, because answers of two loads must not be mixed.
-    """
-    options = {name: value for name, value in live.items() if name not in _NOT_NOTED}
-    if not isinstance(options.get("accounts"), (str, os.PathLike, type(None))):
-        from iamframe.sources.members import read_members
-
-        options["accounts"] = [member.account_id for member in read_members(options["accounts"])]
-    call = msgspec.json.encode({"sources": sources, "options": options}, enc_hook=str, order="sorted")
-    file = unfinished / "asked.json"
-    try:
-        noted = read_file(file) if file.exists() else b""
-        if not _is_complete(noted):
-            unfinished.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(call)
-            return
-    except OSError as error:
-        raise StoreError(f"{unfinished}: cannot be written ({error.strerror}); choose another folder") from error
-    if noted != call:
-        raise StoreError(
-            f"{display_path(unfinished.parent)}: holds an unfinished snapshot of other sources or options; finish it "
-            f"with the same command, delete {display_path(unfinished)}, or choose another folder"
-        )
-
-
-def _is_complete(note: bytes) -> bool:
-    """Return whether the note about a load was written completely.
-
-    An incomplete note can be replaced, because the answers in a journal show their account.
-    """
-    try:
-        msgspec.json.decode(note)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
-    return True
 
 
 def sample_folder(name: str) -> Path:

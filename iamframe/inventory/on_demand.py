@@ -1,52 +1,94 @@
-"""The inventory of a snapshot whose frames are read at their first use."""
+"""The inventory of a snapshot that nobody holds in memory: each frame is read at its first use."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pandas as pd
 
-from iamframe.inventory import schema
+from iamframe.errors import StoreError
+from iamframe.inventory import display, schema
 from iamframe.inventory.inventory import Inventory
-from iamframe.inventory.linking import with_profiles
-from iamframe.inventory.parts import Manifest, read_frames
+from iamframe.inventory.linking import lacks_profiles, with_profiles
+from iamframe.inventory.parts import LATER, Manifest, read_frames
 from iamframe.inventory.places import Place
+from iamframe.inventory.snapshot import find_snapshot
+from iamframe.sources.archives import display_path
+
+_ACCOUNTS_AT_ONCE = 500
 
 
-class OnDemandInventory(Inventory):
-    """An `Inventory` that reads each frame from the files of a snapshot when the frame is used for the first time."""
+class InventoryOnDemand(Inventory):
+    """An `Inventory` whose frames are in a snapshot. Each frame is read at its first use."""
 
-    _place: Place
-    _manifest: Manifest
-    _accounts: frozenset[str]
-    _more: Inventory
+    _folder: str | os.PathLike[str]
+    _checksum: str
+    _accounts: frozenset[str] | None
+    _more: Inventory | None
 
     @classmethod
-    def of(cls, place: Place, manifest: Manifest, accounts: frozenset[str], more: Inventory) -> OnDemandInventory:
-        """Return the inventory of some accounts of a snapshot, with the rows of `more` at the end of each frame."""
+    def of(
+        cls,
+        folder: str | os.PathLike[str],
+        accounts: Iterable[str] | None = None,
+        more: Inventory | None = None,
+    ) -> InventoryOnDemand:
+        """Return the inventory of a snapshot, or of some of its accounts, followed by the rows of `more`."""
         inventory = object.__new__(cls)
-        inventory.__dict__.update(_place=place, _manifest=manifest, _accounts=accounts, _more=more)
-        inventory.__dict__["sources"] = manifest.sources
+        manifest = find_snapshot(folder)[1]
+        inventory.__dict__.update(_folder=folder, _checksum=manifest.sha256, sources=manifest.sources)
+        inventory.__dict__.update(_accounts=None if accounts is None else frozenset(accounts), _more=more)
         return inventory
 
     def __getattr__(self, name: str) -> Any:
-        """Read a frame, and keep it."""
-        if name not in schema.FRAMES or "_manifest" not in self.__dict__:
+        """Read a frame. Raise StoreError if the snapshot was replaced or is damaged."""
+        if name not in schema.FRAMES or "_folder" not in self.__dict__:
             raise AttributeError(name)
-        frame = read_frames(self._place, self._manifest, self._accounts, (name,))[name]
-        if name == "references" and (frame["profile_arn"].isna() & frame["named"].str.startswith("arn:")).any():
-            table = with_profiles(schema.REFERENCES.to_arrow(frame), self.profiles)
-            frame = schema.REFERENCES.from_arrow(table)
-        more = getattr(self._more, name)
-        whole = pd.concat([frame, more], ignore_index=True) if len(more) else frame
-        self.__dict__[name] = whole
-        return whole
+        place, manifest = self._found()
+        frame = read_frames(place, manifest, self._accounts, [name])[name]
+        if name == "references" and lacks_profiles(frame):
+            # Each account was saved on its own, so its references know only its own profiles.
+            found = with_profiles(schema.REFERENCES.to_arrow(frame), self.profiles)
+            frame = schema.REFERENCES.from_arrow(found)
+        if self._more is not None and len(more := getattr(self._more, name)):
+            frame = pd.concat([frame, more], ignore_index=True)
+        return self.__dict__.setdefault(name, frame)
 
-    @property
-    def sizes(self) -> dict[str, int]:
-        """The number of rows of each frame, without reading it."""
-        stored = {
-            name: sum(part.rows for part in of.parts if part.account_id in self._accounts)
-            for name, of in self._manifest.frames.items()
+    def _found(self) -> tuple[Place, Manifest]:
+        place, manifest = find_snapshot(self._folder)
+        if manifest.sha256 != self._checksum:
+            raise StoreError(f"{display_path(self._folder)}: was replaced meanwhile; open it again")
+        return place, manifest
+
+    def gap_parts(self) -> Iterator[pd.DataFrame]:
+        """Yield the gaps of some accounts at a time."""
+        if "_folder" not in self.__dict__:
+            yield self.gaps
+            return
+        place, manifest = self._found()
+        stored = manifest.frames["gaps"].parts
+        accounts = [part.account_id for part in stored if self._accounts is None or part.account_id in self._accounts]
+        for start in range(0, len(accounts), _ACCOUNTS_AT_ONCE):
+            some = {*accounts[start : start + _ACCOUNTS_AT_ONCE]}
+            yield read_frames(place, manifest, some, ["gaps"])["gaps"]
+        if self._more is not None:
+            yield self._more.gaps
+
+    def row_counts(self) -> dict[str, int]:
+        """Return the number of rows of each frame, without reading the frame."""
+        if "_folder" not in self.__dict__:
+            # A copy with other frames, which are in memory.
+            return super().row_counts()
+        counts = {
+            name: sum(part.rows for part in of.parts if self._accounts is None or part.account_id in self._accounts)
+            + (0 if self._more is None else len(getattr(self._more, name)))
+            for name, of in self._found()[1].frames.items()
         }
-        return {name: stored.get(name, 0) + len(getattr(self._more, name)) for name in schema.FRAMES}
+        return {name: rows for name, rows in counts.items() if rows or name not in LATER}
+
+    def _repr_html_(self) -> str:
+        """Return the number of rows of each frame, for a notebook."""
+        rows = [(name, schema.FRAMES[name].row, count) for name, count in self.row_counts().items()]
+        return display.html_table(("frame", "one row per", "rows"), rows)

@@ -37,7 +37,7 @@ from iamframe.version import __version__
 
 FORMAT_VERSION = 2
 # Frames that older snapshots lack; columns that snapshots of version 1 lack, and their values then.
-_LATER = {"events", "resource_owners", "tag_policies"}
+LATER = {"events", "resource_owners", "tag_policies"}
 _LATER_COLUMNS = {"gaps": {"message": "", "facts": "{}"}}
 _PART = "part.parquet"
 _KEY = "account="
@@ -47,6 +47,7 @@ _NO_ACCOUNT = "none"
 _HIVE_MISSING = "__HIVE_DEFAULT_PARTITION__"
 _MAX_NAME = 200
 _ROWS_AT_ONCE = 1 << 18
+_THREADS = 16
 
 # The errors of decoding a file that is not a manifest.
 _UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -109,13 +110,20 @@ def write_frames(frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], p
     write_manifest([write_parts(frames, place)], sources, place)
 
 
-def write_parts(frames: Mapping[str, pd.DataFrame], place: Place) -> Written:
-    """Write one file for each frame and account into a folder. A frame without rows gets no file."""
+def write_parts(frames: Mapping[str, pd.DataFrame], place: Place, of: str | None = None) -> Written:
+    """Write one file for each frame and account into a folder. A frame without rows gets no file.
+
+    If the frames are what was read in one account of a fleet, `of` is its id. The rows are then sorted by their key, as
+    those of a fleet in memory. Rows of a different account get a file of their own, because the reads of several
+    accounts may have rows of that account.
+    """
     tables = {name: frame.to_arrow(frames[name]) for name, frame in FRAMES.items()}
+    if of is not None:
+        tables = {name: tables[name].sort_by([(key, "ascending") for key in FRAMES[name].key]) for name in tables}
     stored = {}
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         for name, table in tables.items():
-            stored[name], rows = _divided(table)
+            stored[name], rows = _divided(table, of)
             written = [
                 threads.submit(_write_part, place / name / part.folder, FRAMES[name], of_part)
                 for part, of_part in zip(stored[name].parts, rows, strict=True)
@@ -124,7 +132,7 @@ def write_parts(frames: Mapping[str, pd.DataFrame], place: Place) -> Written:
                 part.bytes, part.sha256 = done.result()
     gaps = frames["gaps"]["reason"].value_counts()
     return Written(
-        stored,
+        {name: one for name, one in stored.items() if one.parts},
         tables["accounts"].select(["account_id", "captured_at"]).to_pylist(),
         {str(reason): int(count) for reason, count in gaps.items()},
     )
@@ -157,9 +165,11 @@ def write_manifest(written: Iterable[Written], sources: tuple[str, ...], place: 
         "accounts": accounts,
         "gaps": dict(sorted(gaps.items())),
         "frames": stored,
+        "sha256": "",
     }
-    manifest = msgspec.json.encode(content | {"sha256": _checksum(msgspec.json.encode(content))})
-    write_bytes(place / MANIFEST, msgspec.json.format(manifest, indent=1) + b"\n")
+    # With 10,000 accounts, each form of the manifest has 15 MB.
+    content["sha256"] = sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
+    write_bytes(place / MANIFEST, msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
 
 
 def _checksum(manifest: bytes) -> str:
@@ -171,7 +181,7 @@ def _checksum(manifest: bytes) -> str:
     return sha256(msgspec.json.encode(content | {"sha256": ""}, order="sorted")).hexdigest()
 
 
-def _divided(table: pa.Table) -> tuple[_Stored, list[pa.Table]]:
+def _divided(table: pa.Table, of: str | None) -> tuple[_Stored, list[pa.Table]]:
     """Divide a frame into one part per account. Return the parts, and the rows of each part.
 
     Within a part, the rows keep their order.
@@ -187,21 +197,21 @@ def _divided(table: pa.Table) -> tuple[_Stored, list[pa.Table]]:
     for account, rows in runs:
         slices[account].append(rows)
     tables = [pa.concat_tables(pieces) for pieces in slices]
-    named = zip(accounts, _folders(accounts), tables, strict=True)
+    named = zip(accounts, _folders(accounts, of), tables, strict=True)
     parts = [_Part(account, folder, len(rows)) for account, folder, rows in named]
     # Accounts come in the order of their first rows: one run of each needs no order.
     order = [(account, len(rows)) for account, rows in runs] if len(runs) > len(accounts) else []
     return _Stored(len(table), parts, order), tables
 
 
-def _folders(accounts: list[str]) -> Iterator[str]:
+def _folders(accounts: list[str], of: str | None) -> Iterator[str]:
     """Yield a folder name for each account, whatever its id is."""
     taken = {_HIVE_MISSING.casefold()}
     for account in accounts:
         name = quote(account, safe="")
         # Some file systems do not allow longer names, and some ignore case.
-        if len(name) > _MAX_NAME or name.casefold() in taken:
-            name = sha256(account.encode()).hexdigest()
+        if len(name) > _MAX_NAME or name.casefold() in taken or of not in (None, account):
+            name = sha256(f"{'' if of is None else of}{account}".encode()).hexdigest()
         taken.add(name.casefold())
         yield _KEY + name
 
@@ -276,7 +286,7 @@ def read_manifest(place: Place, text: bytes | None) -> Manifest:
         raise StoreError(f"{name}: has no checksum, because an older version wrote it; save the snapshot again")
     if not is_unchanged:
         raise StoreError(f"{name}: is damaged or was changed; copy or save the snapshot again")
-    stored = [manifest.frames.get(frame) for frame in FRAMES if frame in manifest.frames or frame not in _LATER]
+    stored = [manifest.frames.get(frame) for frame in FRAMES if frame in manifest.frames or frame not in LATER]
     if not head or not all(one and _is_consistent(one) for one in stored):
         raise StoreError(f"{name}: is not the manifest of a complete snapshot; copy or save the snapshot again")
     return manifest
@@ -334,7 +344,7 @@ def _read_frame(place: Place, frame: Frame, stored: _Stored) -> pd.DataFrame:
     """Return the rows of a frame's parts."""
     folder = place / frame.name
     try:
-        tables = [_read_part(folder / part.folder / _PART, part) for part in stored.parts]
+        tables = _read_parts(folder, stored.parts)
         # A column that a file lacks is missing in its rows; one that the schema lacks is left out.
         table = pa.concat_tables([frame.arrow.empty_table(), *_in_order(tables, stored)], promote_options="default")
         for name, value in _LATER_COLUMNS.get(frame.name, {}).items():
@@ -365,6 +375,15 @@ def _refuse_others(folder: Place, own: set[str]) -> None:
         raise StoreError(
             f"{display_path(folder / others[0])}: does not belong to the snapshot; move it away, or save it again"
         )
+
+
+def _read_parts(folder: Place, parts: list[_Part]) -> list[pa.Table]:
+    files = [folder / part.folder / _PART for part in parts]
+    if isinstance(folder, Path):
+        return [*map(_read_part, files, parts)]
+    # Most of the time is waiting for the object store.
+    with ThreadPoolExecutor(_THREADS) as threads:
+        return [*threads.map(_read_part, files, parts)]
 
 
 def _read_part(file: Place, part: _Part) -> pa.Table:

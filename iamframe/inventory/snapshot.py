@@ -31,11 +31,16 @@ from iamframe.inventory.parts import (
     read_manifest,
     write_frames,
 )
-from iamframe.inventory.places import Place, RemoteFolder, is_address, place_of, why
+from iamframe.inventory.places import Place, RemoteFolder, is_address, names_in, place_of, why
 from iamframe.sources.archives import MANIFEST, display_path
 
-# The folder in which a live load keeps its answers until the snapshot is complete.
-UNFINISHED = "unfinished"
+# The folder in which a live load keeps its answers until the snapshot is complete, and in it, the new snapshot of a
+# fleet.
+UNFINISHED, NEW = "unfinished", "new"
+# The folder in an unfinished snapshot of a fleet that lists its complete accounts. Other readers skip hidden folders.
+HIDDEN = ".unfinished"
+# The file with the call: its sources and options.
+NOTED_CALL = "asked.json"
 _ABANDONED_SECONDS = 24 * 3600
 # While another process saves one snapshot after another, about every second try to read it fails.
 _TRIES = 20
@@ -48,7 +53,7 @@ def is_snapshot(folder: str | os.PathLike[str]) -> bool:
             # iamframe reads nothing else from an object store.
             return True
         place = _readable(Path(folder))
-        return head_of(manifest_text(place)) is not None or (place / UNFINISHED / "asked.json").is_file()
+        return head_of(manifest_text(place)) is not None or (place / UNFINISHED / NOTED_CALL).is_file()
     except (OSError, ValueError):
         return False
 
@@ -69,7 +74,7 @@ def write_snapshot(
         place = Path(folder).resolve()
     except (OSError, ValueError) as error:
         raise StoreError(f"{display_path(folder)[:200]}: is not a folder name ({error}); choose another one") from error
-    new = place.with_name(f".{place.name}.iamframe-new-{secrets.token_hex(4)}")
+    new = _name_new(place)
     try:
         refuse_others(folder)
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -89,18 +94,44 @@ def write_snapshot(
 
 def _write_remote(frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], place: Place) -> None:
     """Write a snapshot to an object store, which cannot rename a folder: so the manifest comes last."""
-    if manifest_text(place) is not None:
-        raise StoreError(
-            f"{display_path(place)}: already holds a snapshot, which an object store cannot replace in one step; "
-            "choose another folder, or delete it first"
-        )
+    refuse_to_replace(place)
     try:
+        if HIDDEN in names_in(place):
+            raise StoreError(
+                f"{display_path(place)}: holds an unfinished snapshot; choose another folder, or delete it"
+            )
         write_frames(frames, sources, place)
     except OSError as error:
         raise StoreError(
             f"{display_path(place)}: cannot be written ({why(error)}); check the address, the region and the "
             "credentials"
         ) from error
+
+
+def refuse_to_replace(place: Place) -> None:
+    """Raise StoreError if a folder in an object store already has a snapshot."""
+    if manifest_text(place) is not None:
+        raise StoreError(
+            f"{display_path(place)}: already holds a snapshot, which an object store cannot replace in one step; "
+            "choose another folder, or delete it first"
+        )
+
+
+def put_in_place(folder: str | os.PathLike[str], written: Path) -> None:
+    """Replace what is in `folder` by a complete snapshot, which was written to `folder`/unfinished.
+
+    Raise OSError if this is not possible. Then both are where they were.
+    """
+    place = Path(folder).resolve()
+    new = _name_new(place)
+    written.rename(new)
+    try:
+        _replace(place, new)
+    except OSError:
+        with suppress(OSError):
+            new.rename(written)
+        raise
+    shutil.rmtree(place / HIDDEN, ignore_errors=True)
 
 
 def read_snapshot(
@@ -161,6 +192,10 @@ def _old(place: Path) -> Path:
     return place.with_name(f".{place.name}.iamframe-old")
 
 
+def _name_new(place: Path) -> Path:
+    return place.with_name(f".{place.name}.iamframe-new-{secrets.token_hex(4)}")
+
+
 def _new(place: Path) -> Iterator[Path]:
     return place.parent.glob(f".{glob.escape(place.name)}.iamframe-new-*")
 
@@ -193,7 +228,7 @@ def refuse_others(folder: str | os.PathLike[str]) -> None:
     if not place.is_dir():
         raise StoreError(f"{name}: is a file; give a folder for the snapshot")
     head = head_of(manifest_text(place))
-    own = {UNFINISHED, *((MANIFEST, *head.frames) if head else ())}
+    own = {UNFINISHED, HIDDEN, *((MANIFEST, *head.frames) if head else ())}
     other = min({entry.name for entry in place.iterdir()} - own, default=None)
     if other is not None:
         what = f"holds {display_path(other)} besides a snapshot" if head else "is not empty and holds no snapshot"
@@ -204,22 +239,31 @@ def move_back(folder: str | os.PathLike[str]) -> None:
     """Move the old snapshot, or an unfinished load, back into place if a save was killed between its two renames."""
     place = Path(folder).resolve()
     old = _old(place)
-    if place.exists() or not _has_content(old):
-        return
-    try:
-        old.rename(place)
-    except OSError as error:
-        # Another process may have been quicker.
-        if not place.exists():
-            raise StoreError(
-                f"{display_path(folder)}: what was there is {display_path(old)} and cannot be moved back "
-                f"({error.strerror}); rename it by hand"
-            ) from error
-        return
+    was_killed = not place.exists() and _has_content(old)
+    if was_killed:
+        try:
+            old.rename(place)
+        except OSError as error:
+            # Another process may have been quicker.
+            if not place.exists():
+                raise StoreError(
+                    f"{display_path(folder)}: what was there is {display_path(old)} and cannot be moved back "
+                    f"({error.strerror}); rename it by hand"
+                ) from error
+            return
     for new in _new(place):
+        if _is_of_call(new, place / UNFINISHED):
+            # The accounts of a fleet need not be read again.
+            new.rename(place / UNFINISHED / NEW)
         # Without a manifest, another process may still be writing it.
-        if (new / MANIFEST).exists():
+        elif was_killed and (new / MANIFEST).exists():
             shutil.rmtree(new, ignore_errors=True)
+
+
+def _is_of_call(new: Path, unfinished: Path) -> bool:
+    """Return whether a new snapshot of a fleet belongs to an unfinished load."""
+    asked = (new / HIDDEN / NOTED_CALL, unfinished / NOTED_CALL)
+    return all(file.is_file() for file in asked) and asked[0].read_bytes() == asked[1].read_bytes()
 
 
 def _clear_abandoned(place: Path) -> None:

@@ -11,6 +11,7 @@ import gzip
 import io
 import lzma
 import os
+import re
 import stat
 import zipfile
 import zlib
@@ -37,6 +38,8 @@ _DAMAGED = (
 )
 DENIED = "denied.csv"
 _WANTED = (".json", ".jsonl", ".ndjson", ".tfstate", ".zip")
+# The access keys in an address: before the @, where a key may contain a slash, and in the query.
+_SECRET = re.compile(r"(?<=://)(?:[^/@]*|[^@?]*:[^@?]*)@|\?\S*")
 # The files of a report. A snapshot has the file `MANIFEST`, with the text `FORMAT` near its beginning.
 _REPORT = {"report.html", "summary.json", "findings.csv"}
 MANIFEST, FORMAT = "manifest.json", "iamframe snapshot"
@@ -151,13 +154,22 @@ def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
         )
 
 
+def without_secrets(text: str) -> str:
+    """Return an address, or a text with one, without the access keys: those before the @ and those in the query."""
+    return _SECRET.sub("", text) if "://" in text else text
+
+
 def display_path(path: str | os.PathLike[str]) -> str:
-    """Return a path as one line of valid Unicode: control characters are escaped, and undecodable bytes replaced."""
+    """Return a path as one line of valid Unicode: control characters are escaped, and undecodable bytes replaced.
+
+    An address is returned without its access keys.
+    """
     try:
         text = os.fsencode(path).decode(errors="replace")
     except UnicodeEncodeError:
         # A path from a script may contain text that no file name can have.
         text = os.fspath(path).encode(errors="replace").decode()
+    text = without_secrets(text)
     return "".join(f"\\x{ord(c):02x}" if c < " " or "\x7f" <= c <= "\x9f" else c for c in text)
 
 

@@ -321,17 +321,18 @@ def drift_command(
 @_command(
     "snapshot",
     given.source("sources", nargs=-1, metavar="[SOURCE]..."),
-    option("--out", "Folder for the snapshot.", "DIR", type=Path),
+    option("--out", "Folder for the snapshot, or its s3:// address.", "DIR", type=given.place),
     given.athena,
     given.live,
 )
-def snapshot_command(sources: tuple[str, ...], out: Path | None, athena: str | None, live: dict[str, Any]) -> int:
+def snapshot_command(sources: tuple[str, ...], out: str | Path | None, athena: str | None, live: dict[str, Any]) -> int:
     """Save the data as Parquet, to use as SOURCE later.
 
     Give a SOURCE and --out. If the command is interrupted, run it again. The load then resumes.
     """
     from iamframe.inventory.athena import athena_statements
     from iamframe.inventory.load import take_snapshot
+    from iamframe.sources.archives import display_path
 
     if athena is not None and not (sources or out or live):
         click.echo(";\n\n".join(athena_statements(athena)) + ";")
@@ -340,7 +341,7 @@ def snapshot_command(sources: tuple[str, ...], out: Path | None, athena: str | N
         raise click.UsageError("give a SOURCE and --out DIR, or only --athena LOCATION")
     inventory = take_snapshot(out, *sources, **loud(*sources, **live))
     click.echo(f"{output.size_of(inventory)}.")
-    click.echo(f"Snapshot: {escape_controls(str(out))}")
+    click.echo(f"Snapshot: {display_path(out)}")
     remark(output.not_collected(inventory))
     return DONE
 

@@ -48,10 +48,12 @@ def load_old_and_new(old: str, new: tuple[str, ...], live: dict[str, Any]) -> tu
     now = load_loud(*new, **({} if is_live(old) and not is_live(new[0]) else live))
     accounts = [one.accounts["account_id"].tolist() for one in (was, now)]
     if not set(accounts[0]) & set(accounts[1]):
+        from iamframe.sources.archives import display_path
+
         before, after = (", ".join(ids[:3]) + " …" * (len(ids) > 3) or "no account" for ids in accounts)
         raise SourceError(
-            f"nothing can be compared: {old} has {before}, and {' '.join(new)} has {after}; "
-            "give two loads of the same account"
+            f"nothing can be compared: {display_path(old)} has {before}, and {' '.join(map(display_path, new))} has "
+            f"{after}; give two loads of the same account"
         )
     return was, now
 

@@ -62,6 +62,13 @@ def folder(name: str) -> Path:
     return Path(name)
 
 
+def place(name: str) -> str | Path:
+    """Return the path of a folder, or the address of an object store as it is."""
+    from iamframe.inventory.places import is_address
+
+    return name if is_address(name) else folder(name)
+
+
 def _any(_: click.Context, __: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...] | None:
     return names or None
 

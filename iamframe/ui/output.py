@@ -145,7 +145,8 @@ def emit_drift(found: Drift, form: str) -> None:
 def size_of(inventory: Inventory) -> str:
     """Return a text with the numbers of accounts, roles and profiles."""
     things = {"accounts": "account", "roles": "role", "profiles": "instance profile"}
-    return ", ".join(pluralize(inventory.sizes[name], thing) for name, thing in things.items())
+    rows = inventory.row_counts()
+    return ", ".join(pluralize(rows[name], thing) for name, thing in things.items())
 
 
 def in_one_line(result: Result) -> str:
@@ -253,9 +254,10 @@ def expired(result: Result, *, is_covered: bool = False) -> Iterator[str]:
 
 def not_collected(inventory: Inventory) -> list[str]:
     """Return up to ten sentences about data that was not collected, such as unreadable files and failed regions."""
-    gaps = inventory.gaps
-    is_shown = gaps["reason"].isin(["unreadable", "contradicted", "expired"]) | (gaps["operation"] == ASSUME_ROLE)
-    details = gaps["detail"][is_shown | gaps["message"].isin(_NO_REGION)].drop_duplicates()
+    details: dict[str, None] = {}
+    for gaps in inventory.gap_parts():
+        is_shown = gaps["reason"].isin(["unreadable", "contradicted", "expired"]) | (gaps["operation"] == ASSUME_ROLE)
+        details |= dict.fromkeys(gaps["detail"][is_shown | gaps["message"].isin(_NO_REGION)])
     return _cut([f"not collected: {detail}" for detail in details], 10, "gaps.csv of a report")
 
 

@@ -313,7 +313,7 @@ def test_a_snapshot_without_accounts_has_a_result_without_findings(tmp_path: Pat
 def test_frames_are_read_when_they_are_used(snapshot: Path, tmp_path: Path) -> None:
     result = iamframe.check_snapshot(snapshot, tmp_path / "out", executor=Here(), shard_size=1)
     (snapshot / "roles" / f"account={THIRD}" / "part.parquet").unlink()
-    assert result.inventory.sizes["roles"] == 148
+    assert result.inventory.row_counts()["roles"] == 148
     assert len(result.inventory.profiles) == 109
     with pytest.raises(StoreError, match=r"part\.parquet: is missing"):
         len(result.inventory.roles)

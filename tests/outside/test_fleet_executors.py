@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from accounts import same
@@ -19,15 +20,18 @@ SIZE = int(os.environ.get("IAMFRAME_FLEET", "10"))
 PROFILES = int(os.environ.get("IAMFRAME_FLEET_PROFILES", "4"))
 
 
-def test_threads_processes_and_one_at_a_time_give_the_same_frames(organization: PracticeAccount) -> None:
+def test_threads_processes_and_one_at_a_time_give_the_same_frames(
+    organization: PracticeAccount, tmp_path: Path
+) -> None:
     ids = members(organization, 4)
     one = iamframe.load_fleet(ids, role_name=ROLE, references=False, progress=False, executor=ThreadPoolExecutor(1))
     same(one, load(ids))
     with ProcessPoolExecutor(2) as processes:
         same(one, load(ids, executor=processes))
+        same(one, load(ids, executor=processes, out=tmp_path / "snap"))
 
 
-def test_dask_gives_the_same_frames_as_threads(organization: PracticeAccount) -> None:
+def test_dask_gives_the_same_frames_as_threads(organization: PracticeAccount, tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed", reason="the extra fleet is not installed")
     ids = members(organization, SIZE, PROFILES)
     broken = {"account_id": ids[-1], "role_name": "missing"}
@@ -39,6 +43,8 @@ def test_dask_gives_the_same_frames_as_threads(organization: PracticeAccount) ->
         distributed.Client(cluster) as client,
     ):
         dask = load(accounts, executor=client.get_executor(pure=False))
+        saved = load(accounts, executor=client.get_executor(pure=False), out=tmp_path / "snap")
     same(threads, dask)
+    same(threads, saved)
     assert len(threads.profiles) == (SIZE - 2) * PROFILES
     assert len(threads.gaps[threads.gaps["operation"] == "AssumeRole"]) == 3

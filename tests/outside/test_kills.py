@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from accounts import same, snapshot
 from builders import of_accounts
+from test_fleet import load as load_fleet
+from test_fleet import members
 from test_snapshot import assert_same
 
 import iamframe
@@ -155,6 +157,79 @@ def test_killed_between_the_two_renames_of_the_save_it_goes_on(
     assert len(iamframe.open_snapshot(out).profiles) == 8 + over
     assert [entry.name for entry in out.parent.iterdir()] == ["snap"]
     assert not (out / "unfinished").exists()
+
+
+FLEET = """
+import os, pathlib, sys
+import iamframe
+rename, moves = pathlib.Path.rename, []
+def killed(self, target):
+    moved = rename(self, target)
+    moves.append(target)
+    if len(moves) == int(sys.argv[2]):
+        os.kill(os.getpid(), 9)
+    return moved
+pathlib.Path.rename = killed
+role = "OrganizationAccountAccessRole"
+iamframe.load_fleet(sys.argv[3:], role_name=role, references=False, progress=False, out=sys.argv[1])
+"""
+
+
+def fleet(organization: PracticeAccount, out: Path, rename: int, ids: list[str]) -> subprocess.Popen[bytes]:
+    """Save a fleet in a process that is killed after this rename."""
+    command = [sys.executable, "-c", FLEET, str(out), str(rename), *ids]
+    return subprocess.Popen(command, env=os.environ | organization.environment())
+
+
+def test_a_fleet_that_is_killed_at_any_moment_goes_on_with_the_accounts_that_are_missing(
+    organization: PracticeAccount, tmp_path: Path
+) -> None:
+    ids = members(organization, 12)
+    organization.latency = 0.02
+    organization.forget()
+    whole = load_fleet(ids, out=tmp_path / "whole")
+    scratch = len(organization.requests)
+    kills = random.Random(os.environ.get("IAMFRAME_SEED"))
+    for number in range(KILLS):
+        out = tmp_path / f"killed-{number}"
+        organization.forget()
+        process = fleet(organization, out, 0, ids)
+        moment = kills.randrange(1, scratch)
+        while len(organization.requests) < moment:
+            time.sleep(0.001)
+        process.kill()
+        process.wait()
+        assert not (out / "manifest.json").exists()
+        complete = {file.stem for file in out.rglob("[0-9]*.json")}
+        organization.forget()
+        same(load_fleet(ids, out=out), whole)
+        again = {one.account_id for one in organization.requests if one.action == "GetAccountSummary"}
+        assert not again & complete
+        same(iamframe.open_snapshot(out), whole)
+
+
+@pytest.mark.parametrize("rename", [1, 2, 3])
+@pytest.mark.parametrize("over", [False, True])
+def test_a_fleet_that_is_killed_between_the_renames_of_its_end_asks_for_no_account_again(
+    organization: PracticeAccount, tmp_path: Path, rename: int, over: bool
+) -> None:
+    ids = members(organization, 2)
+    out = tmp_path / "deep" / "snap"
+    if over:
+        of_accounts("a").save(out)
+    assert fleet(organization, out, rename, ids).wait() == -signal.SIGKILL
+    if over and rename < 3:
+        assert_same(of_accounts("a"), open_snapshot(out))
+    elif rename < 3:
+        with pytest.raises(StoreError, match=r"/snap: is an unfinished snapshot; run the same `iamframe snapshot`"):
+            open_snapshot(out)
+    if rename < 3:
+        organization.forget()
+        load_fleet(ids, out=out)
+        # The credentials are fetched once, and no account is read.
+        assert {one.action for one in organization.requests} == {"GetCallerIdentity"}
+        assert [entry.name for entry in out.parent.iterdir()] == ["snap"]
+    same(open_snapshot(out), load_fleet(ids))
 
 
 SAVER = """

@@ -1,0 +1,184 @@
+"""Measure a snapshot of many accounts of which one in a hundred fails, in five ways: seconds, and the largest memory.
+
+    python benchmarks/fleet.py [--accounts 10000] [--fewer 2000]
+
+Each account has twenty roles and five profiles. The requests and the journals are those of iamframe; only boto3 is
+replaced, by answers that are made on the spot. Each size is a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+import iamframe
+from iamframe.inventory import fleet
+from iamframe.sources.client import Client
+
+MOST = 400
+ROLES, PROFILES = 20, 5
+TRUST = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+TAGS = [{"Key": "Owner", "Value": "ops"}, {"Key": "Environment", "Value": "prod"}]
+# How an account fails, and a part of the sentence of its gap. Two accounts in a thousand fail in each way.
+WAYS = {
+    "denied": "could not be assumed",
+    "expired": "expired",
+    "throttled": "Rate exceeded",
+    "worker": "the worker that read the account stopped: KeyError",
+    "unreadable": "ValidationError",
+}
+EVERY = 500
+
+
+def way_of(account: str) -> str | None:
+    """Return how an account fails, or None if it can be read."""
+    place = int(account) % EVERY
+    return [*WAYS][place] if place < len(WAYS) else None
+
+
+class Session:
+    """What iamframe asks of a session of boto3 before its first request."""
+
+    region_name = "us-east-1"
+
+    def __init__(self, account: str) -> None:
+        self.account = account
+
+    def get_partition_for_region(self, _: str) -> str:
+        return "aws"
+
+    def get_available_regions(self, *_: object, **__: object) -> list[str]:
+        return [self.region_name]
+
+
+def role_of(account: str, number: int) -> dict[str, Any]:
+    name = f"app-{number:02d}"
+    return {
+        "Path": "/",
+        "RoleName": name,
+        "RoleId": f"AROA{account}{number:04d}",
+        "Arn": f"arn:aws:iam::{account}:role/{name}",
+        "CreateDate": "2026-01-01T00:00:00+00:00",
+        "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [TRUST]},
+    }
+
+
+def profile_of(account: str, number: int) -> dict[str, Any]:
+    name = f"app-{number:02d}"
+    return {
+        "Path": "/",
+        "InstanceProfileName": name,
+        "InstanceProfileId": f"AIPA{account}{number:04d}",
+        "Arn": f"arn:aws:iam::{account}:instance-profile/{name}",
+        "CreateDate": "2026-01-01T00:00:00+00:00",
+        "Roles": [role_of(account, number)],
+    }
+
+
+def identity(account: str) -> dict[str, Any]:
+    """Return the answer of GetCallerIdentity, or fail as this account fails."""
+    way = way_of(account)
+    codes = {"denied": "AccessDenied", "expired": "ExpiredToken", "throttled": "Throttling"}
+    if way in codes:
+        said = "Rate exceeded" if way == "throttled" else f"the request for {account} was refused"
+        raise ClientError({"Error": {"Code": codes[way], "Message": said}}, "AssumeRole")
+    if way == "worker":
+        raise KeyError(account)
+    arn = f"arn:aws:sts::{account}:assumed-role/audit/iamframe"
+    return {} if way == "unreadable" else {"UserId": "AROA:iamframe", "Account": account, "Arn": arn}
+
+
+def answer(self: Client, _: object, operation: str, parameters: dict[str, Any], __: str) -> dict[str, Any]:
+    """Answer a request in the place of boto3."""
+    account = self.session.account
+    if operation == "GetCallerIdentity":
+        return identity(account)
+    profiles = [profile_of(account, number) for number in range(PROFILES)]
+    if operation == "GetAccountAuthorizationDetails":
+        held = {number: [profile] for number, profile in enumerate(profiles)}
+        more = {"RolePolicyList": [], "AttachedManagedPolicies": [], "Tags": TAGS, "RoleLastUsed": {}}
+        roles = [role_of(account, n) | more | {"InstanceProfileList": held.get(n, [])} for n in range(ROLES)]
+        return {"RoleDetailList": roles, "IsTruncated": False}
+    if operation == "ListInstanceProfiles":
+        return {"InstanceProfiles": profiles, "IsTruncated": False}
+    if operation == "GetInstanceProfile":
+        return {"InstanceProfile": profiles[int(parameters["InstanceProfileName"][-2:])] | {"Tags": TAGS}}
+    if operation == "GetAccountSummary":
+        counts = {"Roles": ROLES, "RolesQuota": 1000, "InstanceProfiles": PROFILES, "InstanceProfilesQuota": 1000}
+        return {"SummaryMap": counts}
+    return {"AccountAliases": []}
+
+
+def measure(accounts: int, folder: str) -> dict[str, Any]:
+    """Save a snapshot, and return the seconds, the largest memory in MB and the gaps by way."""
+    instead: dict[tuple[object, str], object] = {
+        (Client, "_whole"): answer,
+        (Client, "boto3_client"): lambda *_: None,
+        (fleet, "_session"): lambda member, *_: Session(member.account_id),
+        (fleet, "_prime_credentials"): lambda _: None,
+    }
+    for (place, name), stub in instead.items():
+        setattr(place, name, stub)
+    ids = [f"{number:012d}" for number in range(1, accounts + 1)]
+    start = time.perf_counter()
+    inventory = iamframe.load_fleet(ids, role_name="audit", references=False, progress=False, out=folder)
+    seconds, peak = time.perf_counter() - start, peak_megabytes()
+    failing = {account: way for account in ids if (way := way_of(account))}
+    for gaps in inventory.gap_parts():
+        unread = gaps[gaps["operation"] == "AssumeRole"]
+        for account, detail in zip(unread["account_id"], unread["detail"], strict=True):
+            # Each account that failed has one such gap, and it says how; no other account has any.
+            assert WAYS[failing.pop(account)] in detail, detail
+    assert not failing
+    found = Counter(filter(None, map(way_of, ids)))
+    rows = inventory.row_counts()
+    assert (rows["accounts"], rows["roles"]) == (accounts, (accounts - found.total()) * ROLES)
+    one = iamframe.open_snapshot(folder, next(account for account in ids if not way_of(account)))
+    assert (len(one.roles), len(one.profiles), len(one.links)) == (ROLES, PROFILES, PROFILES)
+    opened = peak_megabytes()
+    assert set(iamframe.run_checks(one, only="empty_profiles").coverage["status"]) == {"complete"}
+    manifest = pathlib.Path(folder, "manifest.json").stat().st_size / 1e6
+    return {"accounts": accounts, "seconds": seconds, "peak": peak, "opened": opened, "MB": manifest, "gaps": found}
+
+
+def peak_megabytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--accounts", type=int, default=10_000)
+    parser.add_argument("--fewer", type=int, default=2_000)
+    parser.add_argument("--measure", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.measure:
+        print(json.dumps(measure(args.accounts, args.measure)))
+        return
+    print(
+        "| accounts | seconds | peak MB | with its gaps and one account opened | manifest MB | accounts that failed |"
+    )
+    print("| --- | --- | --- | --- | --- | --- |")
+    for accounts in (args.fewer, args.accounts):
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, __file__, "--accounts", str(accounts), "--measure", f"{folder}/fleet"]
+            found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        ways = ", ".join(f"{count} {way}" for way, count in found["gaps"].items())
+        seconds, size = found["seconds"], found["MB"]
+        print(
+            f"| {accounts:,} | {seconds:.0f} | {found['peak']} | {found['opened']} | {size:.1f} | {ways} |", flush=True
+        )
+    assert found["opened"] <= MOST, f"{found['opened']} MB is more than {MOST} MB"
+
+
+if __name__ == "__main__":
+    main()

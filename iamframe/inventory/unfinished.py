@@ -1,0 +1,220 @@
+"""The folder of a snapshot of live accounts until it is complete, so that an interrupted load goes on.
+
+On a disk, the old snapshot in FOLDER stays complete meanwhile:
+
+    FOLDER/unfinished/asked.json              the call
+    FOLDER/unfinished/account.jsonl           the answers of AWS, or ID.jsonl for each account of a fleet
+    FOLDER/unfinished/new/                    the new snapshot of a fleet, as far as it is written
+    FOLDER/unfinished/new/.unfinished/ID.json for each complete account: its files, as in the manifest
+
+An object store cannot rename a folder, so there, the new snapshot of a fleet is written to FOLDER itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pandas as pd
+
+from iamframe.errors import IamframeError, StoreError
+from iamframe.inventory.parts import Written, write_manifest, write_parts
+from iamframe.inventory.places import Place, names_in, place_of, read_bytes, remove, why, write_bytes
+from iamframe.inventory.schema import FRAMES
+from iamframe.inventory.snapshot import (
+    HIDDEN,
+    NEW,
+    NOTED_CALL,
+    UNFINISHED,
+    move_back,
+    put_in_place,
+    refuse_others,
+    refuse_to_replace,
+)
+from iamframe.sources.archives import display_path
+from iamframe.sources.journal import Journal
+from iamframe.sources.records import make_decoders
+
+# Options that do not change the requests, and the external id, which is never written to a file.
+_NOT_NOTED = ("external_id", "progress", "workers", "rate")
+_THREADS = 16
+
+
+@contextlib.contextmanager
+def unfinished_load(folder: str | os.PathLike[str], sources: list[str], live: Mapping[str, Any]) -> Iterator[Path]:
+    """Yield the folder for the answers of AWS, in the folder of a snapshot on a disk.
+
+    If the load fails before there is any answer, the folder is deleted. Raise StoreError if the snapshot's folder has
+    other files, cannot be written, or belongs to another load, because answers of two loads must not be mixed.
+    """
+    unfinished = Path(folder) / UNFINISHED
+    try:
+        move_back(folder)
+        # A folder that cannot hold the snapshot is refused before any request to AWS.
+        refuse_others(folder)
+        is_resumed = unfinished.exists()
+        new = [one for one in (Path(folder), *Path(folder).parents) if not one.exists()]
+    except (OSError, ValueError) as error:
+        # A name may be longer than any file system takes.
+        reason = getattr(error, "strerror", None) or error
+        raise StoreError(f"{display_path(folder)[:200]}: cannot be read ({reason}); choose another folder") from error
+    try:
+        _note_call(unfinished, _call(sources, live), f"delete {display_path(unfinished)}, or choose another folder")
+        yield unfinished
+    except IamframeError:
+        # Without any answer, the folder must not bind the user to the failed call.
+        if not is_resumed and not _has_answers(unfinished):
+            shutil.rmtree(unfinished, ignore_errors=True)
+            for one in new:
+                with contextlib.suppress(OSError):
+                    one.rmdir()
+        raise
+
+
+@contextlib.contextmanager
+def unfinished_fleet(folder: str | os.PathLike[str], sources: list[str], live: Mapping[str, Any]) -> Iterator[Place]:
+    """Yield the place for the parts of a fleet's snapshot. Afterwards, `finish` makes it the snapshot in `folder`."""
+    place = place_of(folder)
+    if isinstance(place, Path):
+        # The open file keeps other processes out.
+        with unfinished_load(folder, sources, live) as unfinished, contextlib.closing(Journal(unfinished / "lock")):
+            new = unfinished / NEW
+            write_bytes(new / HIDDEN / NOTED_CALL, read_bytes(unfinished / NOTED_CALL))
+            yield new
+        return
+    refuse_to_replace(place)
+    try:
+        names = names_in(place)
+    except OSError as error:
+        raise cannot_write(place, error) from error
+    is_resumed = HIDDEN in names
+    if any(names) and not is_resumed:
+        raise StoreError(f"{display_path(place)}: is not empty and holds no snapshot; choose another folder")
+    _note_call(place / HIDDEN, _call(sources, live), "or choose another folder")
+    try:
+        yield place
+    except IamframeError:
+        with contextlib.suppress(OSError):
+            if not is_resumed and names_in(place / HIDDEN) == [NOTED_CALL]:
+                # The folder was empty.
+                place.filesystem.delete_dir_contents(place.path)
+        raise
+
+
+def cannot_write(place: Place, error: OSError) -> StoreError:
+    """Return the error for a folder that cannot be written."""
+    what = "disk" if isinstance(place, Path) else "address, the region and the credentials"
+    return StoreError(f"{display_path(place)}: cannot be written ({why(error)}); check the {what}, and call again")
+
+
+def write_account(place: Place, account: str, frames: Mapping[str, pd.DataFrame], *, is_complete: bool) -> Written:
+    """Write the parts of one account, and then, if it is complete, the note that it need not be read again.
+
+    Raise StoreError if they cannot be written.
+    """
+    try:
+        written = write_parts(frames, place, account)
+        if is_complete:
+            write_bytes(_note_of(place, account), msgspec.json.encode(written))
+    except OSError as error:
+        raise cannot_write(place, error) from error
+    return written
+
+
+def written_accounts(place: Place, accounts: Iterable[str]) -> dict[str, Written]:
+    """Return the accounts that are complete."""
+    try:
+        found = {*names_in(place / HIDDEN)}
+        there = [account for account in accounts if f"{account}.json" in found]
+        with ThreadPoolExecutor(_THREADS) as threads:
+            texts = [*threads.map(lambda account: read_bytes(_note_of(place, account)), there)]
+    except OSError as error:
+        raise cannot_write(place, error) from error
+    complete = {}
+    for account, text in zip(there, texts, strict=True):
+        # A note that was cut off counts as missing.
+        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
+            complete[account] = msgspec.json.decode(text, type=Written)
+    return complete
+
+
+def finish(
+    folder: str | os.PathLike[str], place: Place, written: Mapping[str, Written], sources: tuple[str, ...]
+) -> None:
+    """Write the manifest, and make the parts in `place` the snapshot in `folder`. Raise StoreError if this fails."""
+    try:
+        ordered = [written[account] for account in sorted(written)]
+        _remove_stale(place, ordered)
+        write_manifest(ordered, sources, place)
+        if isinstance(place, Path):
+            put_in_place(folder, place)
+    except OSError as error:
+        raise cannot_write(place, error) from error
+    if not isinstance(place, Path):
+        # Other readers skip it, too.
+        with contextlib.suppress(OSError):
+            remove(place / HIDDEN)
+
+
+def _note_of(place: Place, account: str) -> Place:
+    return place / HIDDEN / f"{account}.json"
+
+
+def _remove_stale(place: Place, written: Iterable[Written]) -> None:
+    """Delete parts that an earlier call wrote: of an account that is gone, or that failed then or fails now."""
+    for name in FRAMES:
+        own = {part.folder for one in written if name in one.frames for part in one.frames[name].parts}
+        with contextlib.suppress(FileNotFoundError):
+            for other in {*names_in(place / name)} - own:
+                remove(place / name / other)
+
+
+def _has_answers(unfinished: Path) -> bool:
+    complete = (file for file in (unfinished / NEW / HIDDEN).glob("*.json") if file.name != NOTED_CALL)
+    return any(kept.stat().st_size for kept in (*unfinished.glob("*.jsonl"), *complete))
+
+
+def _call(sources: list[str], live: Mapping[str, Any]) -> bytes:
+    options = {name: value for name, value in live.items() if name not in _NOT_NOTED}
+    return msgspec.json.encode({"sources": sources, "options": options}, enc_hook=str, order="sorted")
+
+
+def _note_call(unfinished: Place, call: bytes, way_out: str) -> None:
+    """Write the call to the folder. Raise StoreError if the folder belongs to another call."""
+    try:
+        noted = b""
+        with contextlib.suppress(FileNotFoundError):
+            noted = read_bytes(unfinished / NOTED_CALL)
+        if not _is_complete(noted):
+            write_bytes(unfinished / NOTED_CALL, call)
+            return
+    except OSError as error:
+        raise StoreError(
+            f"{display_path(unfinished)}: cannot be written ({why(error)}); choose another folder"
+        ) from error
+    if noted != call:
+        raise StoreError(
+            f"{display_path(os.path.dirname(unfinished))}: holds an unfinished snapshot of other sources or options; "  # noqa: PTH120
+            f"finish it with the same command, {way_out}"
+        )
+
+
+def _is_complete(note: bytes) -> bool:
+    """Return whether the note about a load was written completely.
+
+    An incomplete note can be replaced, because the answers in a journal show their account.
+    """
+    try:
+        msgspec.json.decode(note)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
+make_decoders([Written])
