@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,11 @@ ALLOWED = {tuple(read.action.replace("tag:", "tagging:").split(":")) for read in
 FUNCTIONS: dict[str, Callable[[Inventory, Result, Path], Any]] = {
     "blind_spot_counts": lambda inventory, _, __: iamframe.blind_spot_counts(inventory),
     "blind_spots": lambda inventory, _, __: iamframe.blind_spots(inventory),
+    "athena_statements": lambda *_: iamframe.athena_statements("s3://BUCKET/PREFIX"),
     "check": lambda *_: iamframe.check(severity="low", detail="is there"),
+    "check_snapshot": lambda inventory, _, folder: iamframe.check_snapshot(
+        inventory.save(folder / "whole"), folder / "checked", executor=ThreadPoolExecutor(1)
+    ),
     "compare": lambda inventory, result, _: iamframe.compare(inventory, result),
     "drift": lambda inventory, _, __: iamframe.drift(inventory, "sample:terraform"),
     "explain": lambda inventory, _, __: iamframe.explain(inventory, inventory.roles["role_name"].iloc[0]),
@@ -30,6 +35,7 @@ FUNCTIONS: dict[str, Callable[[Inventory, Result, Path], Any]] = {
     "findings_by_owner": lambda _, result, __: iamframe.findings_by_owner(result),
     "history": lambda _, __, folder: iamframe.history(write(folder / "123456789012", {"lookup.json": {"Events": []}})),
     "explore": lambda _, result, __: iamframe.explore(result),
+    "iter_snapshot": lambda inventory, _, folder: [*iamframe.iter_snapshot(inventory.save(folder / "one"))],
     "load": lambda *_: iamframe.load("aws", progress=False),
     "load_account": lambda *_: iamframe.load_account(progress=False),
     "load_files": lambda *_: iamframe.load_files(SAMPLE),
