@@ -125,6 +125,8 @@ def check_snapshot(
     with progress_bars(progress) as show:
         for shard, sentence in _run_all(work, rest, executor, workers, show):
             write_failure(results, shard, sentence, {name: every[name] for name in names}, tag_rules)
+    if len(done_in(results, run.shards)) < len(run.shards):
+        raise StoreError(f"{display_path(out)}: lacks results that workers wrote; give a folder that all workers share")
     checked = {name: every[name] for name in names}
     return CheckedSnapshot.of(work.folder, results, run.shards, checked, tag_rules, owner_tag)
 

@@ -148,7 +148,7 @@ mask = together(option("--mask", _MASK), option("--mask-key", _KEY, "FILE", type
 _ATHENA = "Only print SQL statements: they make a snapshot at s3://BUCKET/PREFIX tables of Amazon Athena."
 _WORKERS = "Check a snapshot in N processes, a group of accounts at a time."
 _DASK = "Check a snapshot on the Dask cluster with this address."
-_RESULTS = "With --workers or --dask: keep what was checked in DIR, so that an interrupted command goes on there."
+_RESULTS = "With --workers or --dask: keep the results in DIR, to go on after an interruption. All machines need DIR."
 _SHARDS = together(
     option("--workers", _WORKERS, "N", type=click.IntRange(min=1)),
     option("--dask", _DASK, "ADDRESS", callback=_filled),

@@ -301,6 +301,15 @@ def test_an_executor_that_has_ended_is_an_error_that_says_how_to_go_on(snapshot:
     assert rest.shards == [(SECOND,), (THIRD,)]
 
 
+def test_workers_that_write_to_a_folder_of_their_own_machine_are_noticed(snapshot: Path, tmp_path: Path) -> None:
+    class Elsewhere(Here):
+        def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+            return super().submit(fn, replace(args[0], out=str(tmp_path / "elsewhere")), *args[1:], **kwargs)
+
+    with pytest.raises(StoreError, match="out: lacks results that workers wrote; give a folder that all workers share"):
+        iamframe.check_snapshot(snapshot, tmp_path / "out", executor=Elsewhere(), shard_size=1)
+
+
 def test_a_snapshot_without_accounts_has_a_result_without_findings(tmp_path: Path) -> None:
     frames: dict[str, Any] = {name: frame.empty() for name, frame in schema.FRAMES.items()}
     nothing = Inventory(**frames)
