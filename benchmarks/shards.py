@@ -4,9 +4,9 @@
                                 [--against "COMMAND {snapshot}"]
 
 Twice as many accounts with twice as many roles are measured too, for the growth. Each run is the command line in a
-process of its own, and the peak is that of its largest process. `--dask` takes a LocalCluster of as many processes;
-`--equal` compares findings, facts and coverage with those of the whole in one process; `--against` is another command,
-which takes turns.
+process of its own, and the peak is that of its largest process. `--dask` takes a LocalCluster of as many processes.
+`--equal` compares findings, facts and coverage with those of one process: of processes, and of Dask with a worker
+killed half-way. `--against` is another command, which takes turns.
 """
 
 from __future__ import annotations
@@ -15,12 +15,18 @@ import argparse
 import os
 import pathlib
 import shlex
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
+import iamframe
+
+# The worker on Dask is killed after so many seconds, which is about half-way.
+KILLED_AFTER = 4.0
 HERE = pathlib.Path(__file__).parent
 MAKE = f"""
 import sys
@@ -48,19 +54,33 @@ def report(snapshot: str, out: str, *how: str) -> list[str]:
 
 
 def compare(snapshot: str, results: str, workers: int) -> None:
-    """Stop unless the shards give what one process gives."""
+    """Stop unless the shards give what one process gives, in processes, and on Dask with a worker killed half-way."""
+    from distributed import Client, LocalCluster
+
+    whole = iamframe.run_checks(iamframe.open_snapshot(snapshot))
+    same(iamframe.check_snapshot(snapshot, f"{results}/processes", workers=workers), whole)
+    with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster:
+        first = next(iter(cluster.workers.values()))
+        killer = threading.Timer(KILLED_AFTER, lambda: os.kill(first.pid, signal.SIGKILL))
+        with Client(cluster) as client:
+            killer.start()
+            start = time.perf_counter()
+            parts = iamframe.check_snapshot(snapshot, f"{results}/dask", executor=client.get_executor(pure=False))
+            seconds = time.perf_counter() - start
+    assert seconds > KILLED_AFTER, "the checks were over before the worker was killed; take more roles"
+    same(parts, whole)
+    print(f"\n{len(whole.findings):,} findings, their facts and the coverage are those of one process, row by row, in")
+    print(f"processes, and on Dask with a worker killed (`kill -9`) after {KILLED_AFTER} of {seconds:.1f} s.")
+
+
+def same(parts: iamframe.Result, whole: iamframe.Result) -> None:
     from pandas.testing import assert_frame_equal
 
-    import iamframe
-
-    parts = iamframe.check_snapshot(snapshot, results, workers=workers)
-    whole = iamframe.run_checks(iamframe.open_snapshot(snapshot))
     assert_frame_equal(parts.findings, whole.findings)
     assert_frame_equal(parts.coverage, whole.coverage)
     for name in whole.checks:
         facts = [one[name].sort_values("finding_id", kind="stable", ignore_index=True) for one in (parts, whole)]
         assert_frame_equal(*facts)
-    print(f"\n{len(whole.findings):,} findings, their facts and the coverage are those of one process, row by row.")
 
 
 def main() -> None:
