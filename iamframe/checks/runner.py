@@ -28,6 +28,9 @@ from iamframe.inventory.completeness import completeness
 from iamframe.inventory.inventory import Inventory
 from iamframe.messages.render import columns_of, joint, render
 
+# The facts of each built-in check without findings. A rule runs on empty frames once.
+_NO_FACTS: dict[str, pd.DataFrame] = {}
+
 
 def selected(only: Iterable[str] | None, checks: Mapping[str, Check] = CHECKS) -> tuple[str, ...]:
     """Return the names of the selected checks, or of all checks if `only` is None.
@@ -78,6 +81,9 @@ def _found_by(
     one: Check, frames: Mapping[str, pd.DataFrame], inventory: Inventory, policy: Policy, offered: Mapping[str, Any]
 ) -> Found:
     """Return the findings of one check, with the columns that the schema and the policy add."""
+    is_idle = one.name in CHECKS and _judges_nothing(one, frames)
+    if is_idle and one.name in _NO_FACTS:
+        return Found(_nothing().copy(), _NO_FACTS[one.name].copy())
     options = {option: offered[option] for option in one.options if option in offered}
     arguments = [frames[read] for read in one.reads]
     if one.name in CHECKS:
@@ -97,9 +103,20 @@ def _found_by(
     found = given if isinstance(given, Found) else found_in(given)
     # Most checks find nothing in most accounts.
     if not len(found.findings):
+        if is_idle:
+            _NO_FACTS[one.name] = found.facts
         return Found(_nothing().copy(), found.facts)
     found = Found(_conformed(one, found.findings, inventory, policy), found.facts)
     return Found(found.findings.assign(next_step=steps_of(one, found)), found.facts)
+
+
+def _judges_nothing(one: Check, frames: Mapping[str, pd.DataFrame]) -> bool:
+    """Return whether the frame is empty whose rows a built-in check judges: the first frame that it reads.
+
+    A check that reads roles first and then profiles judges both.
+    """
+    judged = ["roles", "profiles"] if one.reads[:2] == ("roles", "profiles") else one.reads[:1]
+    return all(frames[name].empty for name in judged)
 
 
 def steps_of(one: Check, found: Found) -> pd.Series:

@@ -6,6 +6,7 @@ import csv
 import inspect
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -22,12 +23,17 @@ from builders import (
     sample_result,
     tag_list,
 )
+from pandas.testing import assert_frame_equal
 
 import iamframe
-from iamframe import CHECKS, run_checks, schema
+from iamframe import CHECKS, Inventory, Policy, run_checks, schema
 from iamframe.checks import coverage
+from iamframe.checks.evidence import Evidence
+from iamframe.checks.findings import Found
 from iamframe.checks.registry import Need
 from iamframe.errors import CheckError, UnknownCheckError
+from iamframe.inventory.completeness import completeness
+from iamframe.inventory.views import numbered_pairs
 
 POLICY = Path(__file__).parents[2] / "data" / "tag-policy.toml"
 COMMON = ["finding_id", "account_id", "resource_arn", "resource_name", "related_arn"]
@@ -315,3 +321,26 @@ def test_the_command_line_lists_checks_and_runs_ones_own(tmp_path: Path) -> None
     assert {row["severity"] for row in rows} == {"high", "medium", "low"}
     assert next(row for row in rows if row["check"] == "short_names")["needs"] == "all profiles"
     assert [line.split()[1] for line in iamframe_says("checks").splitlines()[-len(CHECKS) :]] == list(CHECKS)
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_a_rule_finds_nothing_if_the_frame_that_it_judges_is_empty(name: str) -> None:
+    """So the runner need not run it. The other frames are those of the sample."""
+    sample = iamframe.load_sample()
+    one = CHECKS[name]
+    evidence = Evidence(sample, iamframe.pairs(sample), completeness(sample), Policy())
+    judged = {"roles", "profiles"} if one.reads[:2] == ("roles", "profiles") else {one.reads[0]}
+    views_of = {"pairs": numbered_pairs(sample), "lists": evidence.lists, "owned_profiles": evidence.owned}
+    emptied = {name: frame.iloc[:0] for name, frame in sample.frames.items() if name in judged}
+    frames = replace(sample, **emptied).linked_rows.numbered() | views_of
+    found = one.rule(*(frames[read].iloc[:0] if read in judged else frames[read] for read in one.reads))
+    assert len(found.findings if isinstance(found, Found) else found) == 0
+
+
+def test_a_rule_that_is_not_run_has_the_facts_of_one_that_ran() -> None:
+    nothing = Inventory(**{name: frame.empty() for name, frame in schema.FRAMES.items()})  # type: ignore[arg-type]
+    first, second = iamframe.run_checks(nothing), iamframe.run_checks(nothing)
+    for name in CHECKS:
+        assert_frame_equal(first[name], second[name])
+    assert {"tag_key", "kind"} <= set(second["tag_differences"])
+    assert len(iamframe.run_checks(iamframe.load_sample())["tag_differences"]) > 0
