@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from iamframe.analysis.owners import owner_states
 from iamframe.checks.registry import STATUSES, Check
-from iamframe.checks.result import Result, by_severity, with_order
+from iamframe.checks.result import Result, by_severity, frame_and_order
 from iamframe.checks.tag_policy import Policy
 from iamframe.inventory.arrow import Positions, as_arrow
 from iamframe.knowledge.arn import CONSOLES, partition_of
@@ -163,7 +163,7 @@ class FindingRows:
     @classmethod
     def of(cls, result: Result, lang: str = "en") -> FindingRows:
         """Return what a page can show of a result. Texts are in the language `lang`."""
-        findings, order = result.with_order if lang == "en" else with_order(result.sorted_findings(lang))
+        findings, order = result.with_order if lang == "en" else frame_and_order(result.sorted_findings(lang))
         accepted = findings["accepted"].notna()
         state = np.select([accepted, findings["expected"]], ["accepted", "expected"], "to_fix")
         counts: dict[Any, int] = findings.groupby(["check", "severity", state]).size().to_dict()
