@@ -1,4 +1,4 @@
-"""The result of `check_snapshot`: its frames are read when they are needed, or shard by shard."""
+"""The result of `check_snapshot`. Its frames stay in files until they are needed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from iamframe.checks.registry import Check
-from iamframe.checks.result import Result, attention_in, tally_of, with_order
+from iamframe.checks.result import Result, attention_in, frame_and_order, tally_of
 from iamframe.checks.runner import run
 from iamframe.checks.shards import Shard, inventory_of
 from iamframe.checks.stored import StoredFound, done_in, read_counted, read_coverage, read_findings, write_result
@@ -33,7 +33,7 @@ from iamframe.sources.records import Gap
 
 
 class CheckedSnapshot(Result):
-    """A `Result` whose frames are in files: the snapshot, and the results of its shards.
+    """A `Result` whose frames are in the files of the snapshot and of `check_snapshot`.
 
     Each frame is read at its first use. `parts` reads one shard at a time.
     """
@@ -52,18 +52,21 @@ class CheckedSnapshot(Result):
         policy: Policy,
         owner_tag: str,
     ) -> CheckedSnapshot:
-        """Return the result of a snapshot whose shards have their results in `place`."""
+        """Return the result of a snapshot in `folder`. `place` has the results of its shards."""
         result = object.__new__(cls)
-        given = {"_folder": folder, "_place": place, "_shards": shards, "checks": checks, "policy": policy}
-        result.__dict__.update(given | {"owner_tag": owner_tag})
+        values = {"_folder": folder, "_place": place, "_shards": shards, "checks": checks, "policy": policy}
+        result.__dict__.update(values | {"owner_tag": owner_tag})
         return result
 
     @cached_property
     def inventory(self) -> Inventory:
-        """The whole inventory. Each frame is read when it is needed."""
-        read = [account for shard in self._shards if shard.number not in self._failed for account in shard.accounts]
+        """The whole inventory. Each frame is read at its first use.
+
+        An account that could not be checked has only a row in `accounts` and a row in `gaps`.
+        """
+        checked = [account for shard in self._shards if shard.number not in self._failed for account in shard.accounts]
         failed = [unread(shard, self._failed[shard.number]) for shard in self._shards if shard.number in self._failed]
-        return InventoryOnDemand.of(self._folder, read, joined(failed) if failed else None)
+        return InventoryOnDemand.of(self._folder, checked, joined(failed) if failed else None)
 
     @cached_property
     def found(self) -> Mapping[str, Any]:
@@ -88,12 +91,12 @@ class CheckedSnapshot(Result):
     @cached_property
     def with_order(self) -> tuple[pd.DataFrame, Positions]:
         """The findings of all checks, and the order of each finding within its check."""
-        is_read = not self._is_changed
-        return with_order(read_findings(self._place, self._numbers) if is_read else self.sorted_findings("en"))
+        findings = self.sorted_findings("en") if self._is_changed else read_findings(self._place, self._numbers)
+        return frame_and_order(findings)
 
     @cached_property
     def tally(self) -> pd.DataFrame:
-        """The number of findings by check, severity, `expected` and acceptance."""
+        """The number of findings. See `Result.tally`."""
         if self._is_changed:
             return tally_of(self.findings)
         tallies = pd.concat([tally_of(read_counted(self._place, number)) for number in self._numbers])
@@ -102,7 +105,7 @@ class CheckedSnapshot(Result):
 
     @cached_property
     def attention(self) -> pd.Series:
-        """The number of resources that need attention, by severity."""
+        """The number of resources that need attention, by severity. See `Result.attention`."""
         if self._is_changed:
             return attention_in(self.findings)
         # Each resource is in one account, and each account in one shard.
@@ -116,7 +119,7 @@ class CheckedSnapshot(Result):
             return
         place, manifest = find_snapshot(self._folder)
         for shard in self._shards:
-            # No variable here keeps a part while the next one is read.
+            # A variable for the part would keep it in memory while the next one is read.
             yield self._part(shard, place, manifest, neighbours=neighbours)
 
     def _part(self, shard: Shard, place: Place, manifest: Manifest, *, neighbours: bool) -> Result:
@@ -124,9 +127,9 @@ class CheckedSnapshot(Result):
         if failure:
             inventory = unread(shard, failure)
         else:
-            asked = shard if neighbours else msgspec.structs.replace(shard, uses=())
-            inventory = inventory_of(self._folder, place, manifest, asked)
-        used = as_arrow(inventory.references["profile_arn"])
+            to_read = shard if neighbours else msgspec.structs.replace(shard, uses=())
+            inventory = inventory_of(self._folder, place, manifest, to_read)
+        used_profiles = as_arrow(inventory.references["profile_arn"])
         if shard.used_by and not neighbours:
             own = is_in(inventory.references["account_id"], pa.array(shard.accounts))
             inventory = replace(inventory, references=inventory.references[own].reset_index(drop=True))
@@ -141,13 +144,13 @@ class CheckedSnapshot(Result):
             completeness(inventory),
             self.owner_tag,
         )
-        # The owners of findings may be tags in other accounts.
-        part.__dict__.update(with_order=with_order(findings), used_profiles=used)
+        # An owner may come from a tag in another account, so the stored findings are not computed again.
+        part.__dict__.update(with_order=frame_and_order(findings), used_profiles=used_profiles)
         return part
 
     @property
     def _is_changed(self) -> bool:
-        """Whether this is a copy with other findings or frames, which are in memory."""
+        """Whether this is a copy that was changed, for example by `only`. Its frames are in memory."""
         return "_shards" not in self.__dict__
 
     @property
@@ -160,7 +163,7 @@ class CheckedSnapshot(Result):
 
 
 def unread(shard: Shard, failure: str) -> Inventory:
-    """Return an inventory of the accounts of a shard that could not be checked, with a gap for each account."""
+    """Return an inventory for a shard that could not be checked. It has only its accounts, and a gap for each."""
     gaps = GapList(
         Gap("check_snapshot", ALL, "unreadable", "gaps.account.failed", {"why": failure}, account_id=account)
         for account in shard.accounts
@@ -171,9 +174,9 @@ def unread(shard: Shard, failure: str) -> Inventory:
 
 
 def write_failure(place: Place, shard: Shard, failure: str, checks: Mapping[str, Check], policy: Policy) -> None:
-    """Write the result of a shard that could not be checked: no finding, and each check is `unknown`."""
+    """Write the result of a shard that could not be checked: no findings, and the status `unknown` for each check."""
     result = run(unread(shard, failure), tuple(checks), policy, checks)
     message, facts = columns_of([{"message": "coverage.no_shard", "why": failure}] * len(result.coverage))
-    said = {"reason": render(message, facts), "message": message, "facts": facts}
-    coverage = schema.COVERAGE.conform({**result.coverage, "status": "unknown"} | said)
+    reasons = {"reason": render(message, facts), "message": message, "facts": facts}
+    coverage = schema.COVERAGE.conform({**result.coverage, "status": "unknown"} | reasons)
     write_result(place, shard.number, replace(result, coverage=coverage), failure)

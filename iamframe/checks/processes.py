@@ -1,4 +1,4 @@
-"""A pool of processes in which a process that dies takes only its own call with it."""
+"""A pool of processes. If a process dies, only its own call fails."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from typing import Any
 
 
 class Processes(Executor):
-    """An executor like `ProcessPoolExecutor`, which fails all waiting calls when one process dies."""
+    """An executor with several processes, each of which is a pool of its own.
+
+    In a single `ProcessPoolExecutor`, all waiting calls fail when one process dies.
+    """
 
     def __init__(self, workers: int) -> None:
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="iamframe-processes")
@@ -19,13 +22,13 @@ class Processes(Executor):
         self._pools: list[ProcessPoolExecutor] = []
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Call a function in one of the processes."""
+        """Call a function in one of the processes. If that process dies, the call fails with BrokenProcessPool."""
         return self._threads.submit(self._call, fn, *args, **kwargs)
 
     def _call(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         pool = getattr(self._own, "pool", None)
         if pool is None:
-            # A forked process would inherit locks that threads of this process hold.
+            # A forked process would inherit locks that other threads hold.
             pool = self._own.pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
             self._pools.append(pool)
         try:
@@ -35,7 +38,7 @@ class Processes(Executor):
             raise
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End the processes."""
+        """End the processes. The parameters are those of `Executor.shutdown`."""
         self._threads.shutdown(wait=wait, cancel_futures=cancel_futures)
         for pool in self._pools:
             pool.shutdown(wait=wait, cancel_futures=cancel_futures)

@@ -28,7 +28,7 @@ from iamframe.messages.render import render_facts, say, text_of
 from iamframe.messages.text import SEVERITIES, pluralize
 from iamframe.version import __version__
 
-# The last two decide between equal findings, so that shards give the order of the whole.
+# The last two columns make the order unique, so that shards and a single process give the same order.
 _ORDER = ("rank", "check", "order", "resource_arn", "related_arn", "detail", "account_id", "finding_id")
 _REASONS_SHOWN = 10
 _NAMED = 3
@@ -58,10 +58,10 @@ class Result:
     version: str = __version__
 
     def parts(self, *, neighbours: bool = False) -> Iterator[Result]:  # noqa: ARG002 - a subclass has neighbours
-        """Yield results that make up this result. Each account is in one of them, in the order of `accounts`.
+        """Yield the parts of this result. Each account is in one part. The parts are in the order of their accounts.
 
-        With `neighbours`, the inventory of a part also has what other accounts have to do with it: the accounts whose
-        profiles it uses, and the references of other accounts to its profiles.
+        With `neighbours`, the inventory of a part also has data of other accounts: all data of the accounts whose
+        profiles the part uses, and the references of other accounts to its profiles.
         """
         yield self
 
@@ -73,7 +73,7 @@ class Result:
     @cached_property
     def with_order(self) -> tuple[pd.DataFrame, Positions]:
         """The findings of all checks, and the order of each finding within its check."""
-        return with_order(self.sorted_findings("en"))
+        return frame_and_order(self.sorted_findings("en"))
 
     def only(self, finding_ids: Iterable[str]) -> Result:
         """Return a result with only these findings; the coverage stays the same."""
@@ -156,7 +156,7 @@ class Result:
 
     @cached_property
     def used_profiles(self) -> pa.Array:
-        """The ARNs of the profiles that references name. A part also has those that only other accounts name."""
+        """The ARNs of the profiles that references lead to. In a part, these include references of other accounts."""
         return as_arrow(self.inventory.references["profile_arn"])
 
     @cached_property
@@ -249,7 +249,7 @@ def _findings_of(found: Found, check: Check, lang: str) -> pa.Table:
     return table.append_column("detail", detail).append_column("order", pa.array(order))
 
 
-def with_order(table: pa.Table) -> tuple[pd.DataFrame, Positions]:
+def frame_and_order(table: pa.Table) -> tuple[pd.DataFrame, Positions]:
     """Return findings as a frame, and their internal column `order`. See `Result.with_order`."""
     return schema.FINDINGS.from_arrow(table), table["order"].to_numpy()
 

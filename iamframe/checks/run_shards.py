@@ -1,4 +1,4 @@
-"""Check a snapshot of many accounts shard by shard, on any executor. No process holds more than a shard."""
+"""Check a snapshot of many accounts shard by shard, on any executor. Each call holds only one shard in memory."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ from iamframe.sources.archives import display_path
 from iamframe.sources.progress import Progress, progress_bars
 from iamframe.version import __version__
 
-# A process that checks so many roles needs about 300 MB.
+# A process that checks a shard of this size needs about 400 MB.
 ROLES_PER_SHARD = 25_000
 _TRIES = 2
-# These errors concern all shards, so no shard is tried again.
+# These errors concern all shards, so they end the call.
 _FOR_ALL = (CheckError, PolicyError, StoreError)
 
 
 @dataclass(frozen=True)
 class _Work:
-    """What all workers are told. `snapshot` is the checksum of the manifest."""
+    """The parameters of `check_snapshot` that each worker needs. `snapshot` is the checksum of the manifest."""
 
     folder: str
     out: str
@@ -67,38 +67,40 @@ def check_snapshot(
     """Run the checks over a snapshot, a group of accounts at a time. No request is made to AWS.
 
     The findings are those of `run_checks(open_snapshot(folder))`, but no process holds all accounts. A group of
-    accounts is a shard. If a call is interrupted, the same call goes on where it stopped. A shard that fails is
-    tried once more. If it fails again, its accounts are `unknown` in `coverage`, with a row in `gaps`.
+    accounts is called a shard. If a call is interrupted, the same call resumes where it stopped. A shard that fails is
+    tried once more. If it fails again, its accounts are `unknown` in `coverage`, and `gaps` shows the reason. The same
+    call tries these accounts again.
 
     Parameters
     ----------
     folder
         A snapshot: a folder on a disk, or an address such as `s3://BUCKET/FOLDER`.
     out
-        A folder for the results, on a disk or in an object store. Each shard has one Parquet file in `findings/`, in
-        `coverage/`, and in `checks/CHECK/`.
+        A folder for the results, on a disk or in an object store. For each shard, it gets one Parquet file in
+        `findings/`, in `coverage/`, and in `checks/CHECK/`.
     only, policy, checks, owner_tag
         As in `run_checks`.
     executor
         Any `concurrent.futures.Executor`, such as Dask's `client.get_executor(pure=False)`. Its workers must be able to
-        read `folder`, write `out`, and read the files in `checks`. The default is a process for each processor.
+        read `folder`, write `out`, and read the files in `checks`. The default is one process per processor.
     workers
         The number of processes, if no executor is given.
     shard_size
-        The number of roles of a shard. Profiles count likewise. An account is never divided.
+        The maximum number of roles in a shard, and also of profiles. An account is never divided, so a larger account
+        is a shard of its own.
     progress
         Whether to show progress. The default is True in a terminal or notebook.
 
     Returns
     -------
     Result
-        Its frames are read when they are needed. `write_report` and `plan` read one shard at a time.
+        Its frames are read at their first use. `write_report`, `plan` and `explain` read one shard at a time.
 
     Raises
     ------
     StoreError
-        If the snapshot cannot be opened, if `out` holds the results of a different call or cannot be written, or if
-        the executor accepts no more work.
+        If the snapshot cannot be opened or is replaced meanwhile, if `out` holds the results of a different call, is
+        not shared by all workers, or cannot be written, or if the executor accepts no more work.
     UnknownCheckError, PolicyError, CheckError
         As in `run_checks`.
     """
@@ -132,7 +134,7 @@ def check_snapshot(
 
 
 def _full(folder: str | os.PathLike[str]) -> str:
-    """Return a folder in the form in which each worker finds it."""
+    """Return the absolute path of a folder. An address of an object store stays as it is."""
     return os.fspath(folder) if is_address(folder) else os.path.abspath(folder)  # noqa: PTH100
 
 
@@ -141,7 +143,10 @@ def _checksum(text: str) -> str:
 
 
 def _code(check: Check) -> str:
-    """Return the code of your own check. The code of the others belongs to the version."""
+    """Return the code of your own check, or an empty text for a check of iamframe.
+
+    The version of iamframe identifies the code of its own checks.
+    """
     if check.name in CHECKS:
         return ""
     try:
@@ -175,7 +180,7 @@ def _check_shard(work: _Work, shard: Shard) -> None:
 
 
 def _of_accounts(result: Result, accounts: Iterable[str]) -> Result:
-    """Return the findings and the coverage of some accounts. The inventory still has their neighbours."""
+    """Return the result with the findings and the coverage of these accounts only."""
     own = pa.array(accounts, pa.string())
     found = {name: one.only(is_in(one.findings["account_id"], own)) for name, one in result.found.items()}
     coverage = result.coverage[is_in(result.coverage["account_id"], own)].reset_index(drop=True)
@@ -186,12 +191,12 @@ def _run_all(
     work: _Work, shards: list[Shard], executor: Executor | None, workers: int | None, show: Progress
 ) -> Iterator[tuple[Shard, str]]:
     """Check all shards. Yield each shard that failed twice, with the reason."""
-    own = Processes(max(min(workers or os.cpu_count() or 1, len(shards)), 1))
-    used = own if executor is None else executor
+    processes = Processes(max(min(workers or os.cpu_count() or 1, len(shards)), 1))
+    chosen = processes if executor is None else executor
     waiting: dict[Future[None], Shard] = {}
     tried: Counter[int] = Counter()
     try:
-        waiting |= {_submit(used, work, shard): shard for shard in shards}
+        waiting |= {_submit(chosen, work, shard): shard for shard in shards}
         while waiting:
             for future in wait(waiting, return_when=FIRST_COMPLETED).done:
                 shard = waiting.pop(future)
@@ -200,7 +205,7 @@ def _run_all(
                 if isinstance(error, _FOR_ALL):
                     raise error
                 if error is not None and tried[shard.number] < _TRIES:
-                    waiting[_submit(used, work, shard)] = shard
+                    waiting[_submit(chosen, work, shard)] = shard
                     continue
                 if error is not None:
                     yield shard, _why(error)
@@ -208,14 +213,14 @@ def _run_all(
     finally:
         for future in waiting:
             future.cancel()
-        own.shutdown(wait=not waiting, cancel_futures=True)
+        processes.shutdown(wait=not waiting, cancel_futures=True)
 
 
 def _why(error: BaseException) -> str:
     if isinstance(error, BrokenExecutor):
-        return "the process that checked it ended abruptly, perhaps for want of memory; check it again"
-    said = " ".join(str(error).split())
-    return said if isinstance(error, IamframeError) else f"{type(error).__name__}: {said}".rstrip(": ")
+        return "the process that checked it ended abruptly, perhaps because it had too little memory; check it again"
+    text = " ".join(str(error).split())
+    return text if isinstance(error, IamframeError) else f"{type(error).__name__}: {text}".rstrip(": ")
 
 
 def _submit(executor: Executor, work: _Work, shard: Shard) -> Future[None]:
@@ -223,6 +228,6 @@ def _submit(executor: Executor, work: _Work, shard: Shard) -> Future[None]:
         return executor.submit(_check_shard, work, shard)
     except RuntimeError as error:
         raise StoreError(
-            f"the executor accepts no more work ({error}); call check_snapshot again with a new executor: it goes on "
+            f"the executor accepts no more work ({error}); call check_snapshot again with a new executor: it resumes "
             "where it stopped"
         ) from error

@@ -1,7 +1,7 @@
 """The shards of a snapshot: groups of accounts that are checked together, each by one call on an executor.
 
-A reference can name a profile of another account. So a shard knows which other accounts its references lead to, and
-which other accounts have references to its profiles. It reads these, and reports nothing about them.
+A reference can lead to a profile of another account. So a shard lists the accounts with profiles that it uses, and the
+accounts that use its profiles. Their data is read for the checks, but they get no findings in this shard.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _THREADS = 16
 class Shard(msgspec.Struct, frozen=True):
     """Some accounts of a snapshot, in the order of their ids.
 
-    `uses` are other accounts with profiles that these accounts use. `used_by` are other accounts that use profiles of
-    these accounts.
+    `uses` has the other accounts whose profiles these accounts use. `used_by` has the other accounts that use profiles
+    of these accounts.
     """
 
     number: int
@@ -42,7 +42,10 @@ class Shard(msgspec.Struct, frozen=True):
 
 
 def shards_of(place: Place, manifest: Manifest, size: int) -> list[Shard]:
-    """Return the shards of a snapshot. A shard has up to `size` roles and as many profiles, or a single account."""
+    """Return the shards of a snapshot.
+
+    A shard has up to `size` roles and up to `size` profiles. A larger account is a shard of its own.
+    """
     sizes = account_sizes(manifest)
     uses, used_by = _foreign_uses(place, manifest)
     shards = []
@@ -66,7 +69,7 @@ def _groups(sizes: dict[str, int], most: int) -> Iterator[list[str]]:
 
 
 def _foreign_uses(place: Place, manifest: Manifest) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
-    """Return, by account, the other accounts whose profiles it uses, and the other accounts that use its profiles."""
+    """Return, for each account, the accounts whose profiles it uses, and the accounts that use its profiles."""
     uses: dict[str, set[str]] = defaultdict(set)
     used_by: dict[str, set[str]] = defaultdict(set)
     accounts = [part.account_id for part in manifest.frames["references"].parts if part.rows]
@@ -81,15 +84,15 @@ def _foreign_uses(place: Place, manifest: Manifest) -> tuple[dict[str, set[str]]
 
 
 def _account_used(references: pd.DataFrame) -> pa.Array:
-    """Return the account in the ARN of each reference's profile; missing if no ARN is known."""
+    """Return the account in the ARN of each reference's profile. Without a known ARN, it is missing."""
     return pc.coalesce(account_named(references["profile_arn"]), account_named(references["named"]))
 
 
 def inventory_of(folder: str | os.PathLike[str], place: Place, manifest: Manifest, shard: Shard) -> Inventory:
-    """Return the inventory of a shard, and what its checks need of other accounts.
+    """Return the inventory of a shard, with the data of other accounts that its checks need.
 
-    The frames have all rows of the accounts in `shard.uses`. From the accounts in `shard.used_by`, they have only the
-    references to profiles of the shard.
+    This is all data of the accounts in `shard.uses`. From the accounts in `shard.used_by`, it is only the references to
+    profiles of the shard.
     """
     inventory = open_snapshot(folder, (*shard.accounts, *shard.uses))
     more = [account for account in shard.used_by if account not in shard.uses]

@@ -1,10 +1,10 @@
-"""The results of shards as files, one part per shard, in the folder that `check_snapshot` fills.
+"""The files that `check_snapshot` writes into its folder. Each shard has a number and its own files.
 
-    checked.json                         written first: what is checked, and how
+    checked.json                         written first: the snapshot and the options of the call
     findings/part-00001.parquet          the frame `findings` of a shard
     coverage/part-00001.parquet          the frame `coverage` of a shard
     checks/NAME/part-00001.parquet       the facts of a check, as in `result["NAME"]`
-    shards/00001.json                    written last: the shard is complete
+    shards/00001.json                    written last: the shard was checked, or the reason why this failed
 
 Columns whose names begin with `_` are internal.
 """
@@ -36,9 +36,10 @@ _KEYS = ["finding_id", "account_id", "resource_arn", "resource_name", "related_a
 
 
 class Run(msgspec.Struct, frozen=True):
-    """What is checked, and how. A run continues only if all of this is equal.
+    """The snapshot and the options of a call. A later call resumes it only if all fields are equal.
 
-    `snapshot`, `policy` and `checks` are checksums of the manifest, of the policy, and of the checks' names and code.
+    `snapshot` is the checksum of the manifest, and `policy` that of the policy. `checks` is a checksum of the names of
+    the checks, and of the code of your own checks.
     """
 
     snapshot: str
@@ -52,14 +53,14 @@ class Run(msgspec.Struct, frozen=True):
 
 
 class Done(msgspec.Struct, frozen=True):
-    """A shard that was checked. `failure` is the reason if this failed."""
+    """A shard that was checked. `failure` is the reason if the shard could not be checked."""
 
     number: int
     failure: str | None = None
 
 
 def begin(place: Place, run: Run) -> None:
-    """Note the run in the folder. Raise StoreError if the folder has another run, or cannot be written."""
+    """Write the run to the folder. Raise StoreError if the folder has another run, or cannot be written."""
     text = msgspec.json.encode(run)
     noted: bytes | None = None
     with suppress(FileNotFoundError):
@@ -68,13 +69,13 @@ def begin(place: Place, run: Run) -> None:
         write_file(place / HEAD, text)
     elif noted != text:
         raise StoreError(
-            f"{display_path(place)}: holds the results of another snapshot, policy, list of checks or version; choose "
-            "another folder, or delete this one"
+            f"{display_path(place)}: holds the results of another snapshot, policy, set of checks, owner tag, shard "
+            "size or version; choose another folder, or delete this one"
         )
 
 
 def done_in(place: Place, shards: Iterable[Shard]) -> list[Done]:
-    """Return the shards whose results are in the folder."""
+    """Return the shards whose results are in the folder, including those that failed."""
     found = []
     for shard in shards:
         # A file that was cut off counts as missing.
@@ -84,7 +85,7 @@ def done_in(place: Place, shards: Iterable[Shard]) -> list[Done]:
 
 
 def write_result(place: Place, number: int, result: Result, failure: str | None = None) -> None:
-    """Write the result of a shard, and then that it is complete."""
+    """Write the result of a shard, and then the file in `shards/`."""
     found = result.sorted_findings("en")
     findings = found.select(schema.FINDINGS.names).cast(schema.FINDINGS.arrow).append_column("_order", found["order"])
     tables = {"findings": findings, "coverage": schema.COVERAGE.to_arrow(result.coverage).cast(schema.COVERAGE.arrow)}
@@ -101,7 +102,7 @@ def read_findings(place: Place, numbers: Iterable[int]) -> pa.Table:
 
 
 def read_counted(place: Place, number: int) -> pd.DataFrame:
-    """Return the columns of a shard's findings that counts need. The findings are sorted by severity."""
+    """Return a shard's findings, sorted by severity, with only the columns in `COUNTED`."""
     return pd.DataFrame(_table(_part(place, "findings", number), [*COUNTED]).to_pandas())
 
 
@@ -112,9 +113,9 @@ def read_coverage(place: Place, numbers: Iterable[int]) -> pd.DataFrame:
 
 
 class StoredFound(Mapping[str, Found]):
-    """The findings and facts of shards by check. Those of a check are read when they are needed.
+    """The findings and facts of shards, by check. They are read whenever a check is looked up.
 
-    `findings` are the findings of all checks, if they were read before.
+    `findings` has the findings of all checks, if they are already in memory.
     """
 
     def __init__(
@@ -140,7 +141,7 @@ class StoredFound(Mapping[str, Found]):
         found = pa.concat_tables([part.filter(pc.equal(part["check"], name)) for part in parts])
         each = [_table(_part(self._place, f"checks/{name}", number)).to_pandas() for number in self._numbers]
         facts = pd.concat([one for one in each if len(one)] or each[:1], ignore_index=True)
-        # Facts are in the order of their findings.
+        # `Found` needs the findings in the order of their facts.
         of, ids = pd.factorize(facts["finding_id"])
         rows = found.take(pa.array(index_in(ids, found["finding_id"])))
         facts = facts[[column for column in facts if column not in _KEYS]]
@@ -154,7 +155,7 @@ def _facts_table(found: Found) -> pa.Table:
     try:
         return pa.Table.from_pandas(pd.concat([each, facts], axis="columns"), preserve_index=False)
     except pa.ArrowException:
-        # A check of one's own may have facts of several types in one column.
+        # Your own check may have facts of several types in one column.
         mixed = facts.select_dtypes("object")
         return pa.Table.from_pandas(
             pd.concat([each, facts.assign(**mixed.astype("str"))], axis="columns"), preserve_index=False

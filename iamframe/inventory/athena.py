@@ -1,6 +1,6 @@
-"""Statements that make the frames of a snapshot in S3 tables of Amazon Athena.
+"""SQL statements that create Amazon Athena tables for a snapshot in S3.
 
-Statements that define tables are in Hive's dialect: names are in backticks, and a backslash escapes a quote in a text.
+They are in Hive's dialect: names are in backticks, and a backslash escapes a quote in a text.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ from iamframe.inventory.frame import COUNT, FLAG, TEXT, TIME, Frame
 from iamframe.inventory.schema import FRAMES
 
 _TYPES = {TEXT: "string", COUNT: "bigint", FLAG: "boolean", TIME: "timestamp"}
-# Athena reads no other scheme, such as s3a.
+# Athena accepts no other scheme, such as `s3a://`.
 _LOCATION = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9._-]+(/.*)?")
 
 
 def athena_statements(location: str) -> list[str]:
-    """Return the SQL statements that make the frames of a snapshot in S3 tables of Amazon Athena.
+    """Return the SQL statements that create Amazon Athena tables for a snapshot in S3, one table per frame.
 
-    Each table has the name of its frame. Create a database for the tables, and run the statements in it one by one, in
+    Each table has the name of its frame. Create a database for the tables. Then run the statements in it one by one, in
     this order. No request is made to AWS.
 
     Parameters
     ----------
     location
-        The folder in S3 to which the snapshot was copied: `s3://BUCKET/PREFIX`.
+        The folder of the snapshot in S3: `s3://BUCKET/PREFIX`.
 
     Returns
     -------
     list of str
-        For each frame, CREATE EXTERNAL TABLE, and MSCK REPAIR TABLE. The second statement registers the folders of the
-        accounts as partitions. Run it again when the folder has new accounts.
+        Two statements per frame: CREATE EXTERNAL TABLE and MSCK REPAIR TABLE. The second one registers the folders of
+        the accounts as partitions. Run it again when the folder has new accounts.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def athena_statements(location: str) -> list[str]:
     'MSCK REPAIR TABLE `accounts`'
     """
     if not _LOCATION.fullmatch(location) or not location.isprintable():
-        raise StoreError(f"{location}: is not a folder in S3; give s3://BUCKET/PREFIX, to which the snapshot is copied")
+        raise StoreError(f"{location}: is not a folder in S3; give the snapshot's folder, s3://BUCKET/PREFIX")
     place = location.rstrip("/")
     return [
         statement

@@ -63,9 +63,9 @@ def load_fleet(
     If one account fails, the others are still loaded. The failed account has a row in `accounts`, and `gaps` shows the
     reason.
 
-    With `out`, the accounts are saved as a snapshot, and are never in memory together: each worker writes its account
-    as soon as it is read. If the call is interrupted, or if the credentials expire, the same call goes on with the
-    accounts that are missing or failed. In a folder on a disk, an older snapshot stays until the new one is complete.
+    With `out`, the accounts are saved as a snapshot. They are never in memory together, because each worker writes an
+    account as soon as it is read. If the call is interrupted, or if the credentials expire, the same call reads only
+    the accounts that are missing or failed. On a disk, an older snapshot stays until the new one is complete.
 
     Parameters
     ----------
@@ -88,33 +88,34 @@ def load_fleet(
         The number of requests per account that run at the same time.
     journals
         A folder with one journal per account, so that an interrupted load can resume. If `out` is on a disk, the
-        default is a folder in `out`. A journal is deleted when its account is written.
+        default is a folder in `out`. With `out`, a journal is deleted when its account is written.
     out
         A folder for a snapshot: on a disk that all workers share, or the address of an object store, such as
-        `s3://BUCKET/FOLDER`. If an address has access keys, these are sent to the workers.
+        `s3://BUCKET/FOLDER`. Do not put access keys into the address, because the executor receives it.
 
     The other parameters are those of `load_account`.
 
     Returns
     -------
     Inventory
-        With `out`, its frames are read from the snapshot at their first use. If a fleet does not fit into the memory,
-        use `open_snapshot(out, accounts)`, `iter_snapshot` or `check_snapshot`.
+        With `out`, its frames are read from the snapshot at their first use. If a frame does not fit into memory, use
+        `open_snapshot(out, accounts)`, `iter_snapshot` or `check_snapshot`.
 
     Raises
     ------
     SourceError
         If the accounts cannot be listed, if no account could be read, or if an option is invalid.
     ExpiredError
-        With `journals` or `out`, if the credentials expired.
+        With `journals` or `out`, if the credentials expired. The same call can resume.
     StoreError
         If the disk that holds the journals is full. The journals keep the answers that they already have. With `out`,
-        also if the folder has other files, belongs to another call, or cannot be written.
+        also if the folder has other files, belongs to another call, or cannot be written. In an object store, also if
+        the folder already has a snapshot.
     """
     plan = load_plan(regions, references, role_details, tag_index, workers, rate)
     folder = os.fspath(journals) if journals else None
     options = LoadOptions(plan, workers, rate, role_name, external_id, profile, folder)
-    # Saving reads the accounts twice.
+    # `_save_fleet` reads the accounts twice, and an iterator can be read only once.
     given = [*accounts] if isinstance(accounts, Iterator) else accounts
     with progress_bars(progress) as show:
         if out is not None:
@@ -160,7 +161,7 @@ def _ids(members: Iterable[Member]) -> list[str]:
 
 
 def _members(accounts: Any, options: LoadOptions, executor: Executor | None) -> list[Member]:
-    """Return the accounts, and get the credentials for assuming their roles."""
+    """Return the accounts. Also get the credentials for assuming their roles."""
     # `==` would compare a DataFrame cell by cell.
     if isinstance(accounts, str) and accounts == ORGANIZATION:
         return _organization(options)
@@ -245,9 +246,10 @@ def _refuse_unread(loaded: Iterable[_LoadResult], count: int) -> None:
 def _with_renewed(
     members: list[Member], loaded: list[_LoadResult], options: LoadOptions, show: Progress
 ) -> list[_LoadResult]:
-    """Read the accounts again whose credentials expired, if the credentials were renewed meanwhile.
+    """If credentials expired and were renewed meanwhile, read their accounts again. Return all results.
 
-    Raise ExpiredError if they were not: then the same call goes on later. An account that fails again gets a gap.
+    An account whose credentials expire again gets a gap. Raise ExpiredError if the credentials were not renewed. The
+    same call can resume later.
     """
     expired = {one.account_id: at for at, one in enumerate(members) if loaded[at].resumable is ExpiredError}
     again = [members[at] for at in expired.values()]
@@ -275,7 +277,7 @@ def _load_all(
         for done, future in enumerate(as_completed(futures), 1):
             show("accounts", done, len(futures))
             if not future.cancelled() and isinstance(error := future.exception(), StoreError):
-                # No account can be written any more. A later call must not meet a worker that still writes.
+                # The snapshot cannot be written. Wait until no worker writes, so that the same call can follow at once.
                 ended.set()
                 wait([one for one in futures if not one.cancel()])
                 raise error
@@ -313,7 +315,7 @@ def _result(future: Future[_LoadResult], member: Member, options: LoadOptions) -
 
 
 def _load_member(member: Member, options: LoadOptions) -> _LoadResult:
-    """Load one account, and write it if there is a place. The executor runs this function."""
+    """Load one account, and write it if `options.out` is given. The executor runs this function."""
     if member.status != "ACTIVE":
         facts = {"account": member.account_id, "status": member.status}
         return _written(
@@ -328,7 +330,7 @@ def _load_member(member: Member, options: LoadOptions) -> _LoadResult:
 
 
 def _written(result: _LoadResult, member: Member, options: LoadOptions) -> _LoadResult:
-    """Write the account of a result, and return only what the manifest says about it."""
+    """Write the account of a result. Return its manifest entries instead of the inventory."""
     is_ended = options.ended is not None and options.ended.is_set()
     if options.out is None or result.inventory is None or result.resumable is StoreError or is_ended:
         return result

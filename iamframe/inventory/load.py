@@ -147,7 +147,7 @@ def load_sample(*, earlier: bool = False) -> Inventory:
 
 
 def open_snapshot(folder: str | os.PathLike[str], accounts: Iterable[str] | None = None) -> Inventory:
-    """Return the inventory that `Inventory.save` saved in a folder, or a part of it.
+    """Return the inventory of a snapshot, or the part of it that belongs to some accounts.
 
     Snapshots of older versions can be opened, too. Columns that an older snapshot lacks have missing values.
 
@@ -169,9 +169,9 @@ def open_snapshot(folder: str | os.PathLike[str], accounts: Iterable[str] | None
 
 
 def resolved(inventory: Inventory) -> Inventory:
-    """Return an inventory in which references know profiles of other accounts.
+    """Return an inventory whose references have the ARNs of profiles in other accounts.
 
-    If each account of a fleet was saved on its own, its references know only the profiles of their own account.
+    If each account of a fleet was saved on its own, its references have only the ARNs of its own profiles.
     """
     if not lacks_profiles(inventory.references):
         return inventory
@@ -192,7 +192,7 @@ def iter_snapshot(folder: str | os.PathLike[str]) -> Iterator[Inventory]:
 
 
 def _open_snapshots(folders: list[str | os.PathLike[str]]) -> Inventory:
-    """Open snapshots of different accounts, one after the other, and join them."""
+    """Open snapshots of different accounts, and join them. Raise SourceError if two have the same account."""
     opened: list[Inventory] = []
     folder_of: dict[str, str] = {}
     for folder in folders:
@@ -211,10 +211,9 @@ def _open_snapshots(folders: list[str | os.PathLike[str]]) -> Inventory:
 def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str], **live: Any) -> Inventory:
     """Load sources as `load` does, save the inventory as a snapshot, and return the inventory.
 
-    While a live account is loaded, a folder on a disk keeps the answers of AWS. If the load is interrupted or the
-    credentials expire, call the function again: the kept answers are not requested again. Of several accounts, those
-    that are complete are not read again, also if `out` is an address such as `s3://BUCKET/FOLDER`. Several accounts
-    are never in memory together: the frames of the returned inventory are read from the snapshot at their first use.
+    If a live load is interrupted or the credentials expire, call the function again to resume. In a folder on a disk,
+    iamframe keeps the answers of AWS, and does not request them again. In an object store, only complete accounts of a
+    fleet are kept. A fleet (`accounts` or `role_name`) is saved as by `load_fleet` with `out`.
 
     Raises
     ------
@@ -232,7 +231,7 @@ def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str],
                 inventory = load(*sources, **live, journal=unfinished / "account.jsonl")
             inventory.save(out)
             return inventory
-        # An object store that cannot take the snapshot is refused before any request to AWS.
+        # An object store that already has a snapshot is refused before any request to AWS.
         refuse_to_replace(place_of(out))
     inventory = load(*sources, **live)
     inventory.save(out)

@@ -1,4 +1,4 @@
-"""The inventory of a snapshot that nobody holds in memory: each frame is read at its first use."""
+"""An inventory whose frames stay in a snapshot until they are used."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class InventoryOnDemand(Inventory):
         accounts: Iterable[str] | None = None,
         more: Inventory | None = None,
     ) -> InventoryOnDemand:
-        """Return the inventory of a snapshot, or of some of its accounts, followed by the rows of `more`."""
+        """Return the inventory of a snapshot, or of some of its accounts. `more` has rows to add at the end."""
         inventory = object.__new__(cls)
         manifest = find_snapshot(folder)[1]
         inventory.__dict__.update(_folder=folder, _checksum=manifest.sha256, sources=manifest.sources)
@@ -49,9 +49,9 @@ class InventoryOnDemand(Inventory):
         place, manifest = self._found()
         frame = read_frames(place, manifest, self._accounts, [name])[name]
         if name == "references" and lacks_profiles(frame):
-            # Each account was saved on its own, so its references know only its own profiles.
-            found = with_profiles(schema.REFERENCES.to_arrow(frame), self.profiles)
-            frame = schema.REFERENCES.from_arrow(found)
+            # When the account of a reference was saved, the profiles of other accounts were unknown.
+            table = with_profiles(schema.REFERENCES.to_arrow(frame), self.profiles)
+            frame = schema.REFERENCES.from_arrow(table)
         if self._more is not None and len(more := getattr(self._more, name)):
             frame = pd.concat([frame, more], ignore_index=True)
         return self.__dict__.setdefault(name, frame)
@@ -63,23 +63,24 @@ class InventoryOnDemand(Inventory):
         return place, manifest
 
     def gap_parts(self) -> Iterator[pd.DataFrame]:
-        """Yield the gaps of some accounts at a time."""
+        """Yield the gaps, a group of accounts at a time."""
         if "_folder" not in self.__dict__:
+            # This is a copy by `replace`, whose frames are in memory.
             yield self.gaps
             return
         place, manifest = self._found()
         stored = manifest.frames["gaps"].parts
         accounts = [part.account_id for part in stored if self._accounts is None or part.account_id in self._accounts]
         for start in range(0, len(accounts), _ACCOUNTS_AT_ONCE):
-            some = {*accounts[start : start + _ACCOUNTS_AT_ONCE]}
-            yield read_frames(place, manifest, some, ["gaps"])["gaps"]
+            group = {*accounts[start : start + _ACCOUNTS_AT_ONCE]}
+            yield read_frames(place, manifest, group, ["gaps"])["gaps"]
         if self._more is not None:
             yield self._more.gaps
 
     def row_counts(self) -> dict[str, int]:
-        """Return the number of rows of each frame, without reading the frame."""
+        """Return the number of rows of each frame, without reading the frames."""
         if "_folder" not in self.__dict__:
-            # A copy with other frames, which are in memory.
+            # This is a copy by `replace`, whose frames are in memory.
             return super().row_counts()
         counts = {
             name: sum(part.rows for part in of.parts if self._accounts is None or part.account_id in self._accounts)

@@ -72,7 +72,7 @@ class _Part(msgspec.Struct):
 
 
 class _Stored(msgspec.Struct, omit_defaults=True):
-    """The parts of a frame, one per account.
+    """The parts of a frame. An account has one part, or more if the accounts of a fleet were saved one by one.
 
     If the frame has all rows of an account together, `order` is empty. Otherwise it lists the runs of rows of one
     account: for each run, the part and the number of rows.
@@ -98,7 +98,7 @@ class Manifest(msgspec.Struct):
 
 
 class Written(msgspec.Struct):
-    """The parts of some accounts, per frame, and what the manifest says about these accounts."""
+    """The parts of some accounts, by frame. `accounts` and `gaps` are the manifest's entries about these accounts."""
 
     frames: dict[str, _Stored]
     accounts: list[dict[str, Any]]
@@ -110,20 +110,20 @@ def write_frames(frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], p
     write_manifest([write_parts(frames, place)], sources, place)
 
 
-def write_parts(frames: Mapping[str, pd.DataFrame], place: Place, of: str | None = None) -> Written:
+def write_parts(frames: Mapping[str, pd.DataFrame], place: Place, member: str | None = None) -> Written:
     """Write one file for each frame and account into a folder. A frame without rows gets no file.
 
-    If the frames are what was read in one account of a fleet, `of` is its id. The rows are then sorted by their key, as
-    those of a fleet in memory. Rows of a different account get a file of their own, because the reads of several
-    accounts may have rows of that account.
+    If the frames were read in one account of a fleet, `member` is its id. The rows are then sorted by their key, as
+    those of a fleet in memory. They can include rows of other accounts. The folders of these rows have names of their
+    own, because several members may have rows of the same account.
     """
     tables = {name: frame.to_arrow(frames[name]) for name, frame in FRAMES.items()}
-    if of is not None:
+    if member is not None:
         tables = {name: tables[name].sort_by([(key, "ascending") for key in FRAMES[name].key]) for name in tables}
     stored = {}
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         for name, table in tables.items():
-            stored[name], rows = _divided(table, of)
+            stored[name], rows = _divided(table, member)
             written = [
                 threads.submit(_write_part, place / name / part.folder, FRAMES[name], of_part)
                 for part, of_part in zip(stored[name].parts, rows, strict=True)
@@ -139,7 +139,10 @@ def write_parts(frames: Mapping[str, pd.DataFrame], place: Place, of: str | None
 
 
 def write_manifest(written: Iterable[Written], sources: tuple[str, ...], place: Place) -> None:
-    """Write the manifest of parts that are in the folder. A snapshot is complete when it has its manifest."""
+    """Write the manifest of parts that are in the folder. The snapshot is then complete.
+
+    Also write a file for each frame without rows.
+    """
     stored, accounts, gaps = {name: _Stored(0, []) for name in FRAMES}, [], Counter[str]()
     for one in written:
         accounts += one.accounts
@@ -167,7 +170,7 @@ def write_manifest(written: Iterable[Written], sources: tuple[str, ...], place: 
         "frames": stored,
         "sha256": "",
     }
-    # With 10,000 accounts, each form of the manifest has 15 MB.
+    # Keep few copies of the manifest in memory: with 10,000 accounts, each has 15 MB.
     content["sha256"] = sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
     write_bytes(place / MANIFEST, msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
 
@@ -181,7 +184,7 @@ def _checksum(manifest: bytes) -> str:
     return sha256(msgspec.json.encode(content | {"sha256": ""}, order="sorted")).hexdigest()
 
 
-def _divided(table: pa.Table, of: str | None) -> tuple[_Stored, list[pa.Table]]:
+def _divided(table: pa.Table, member: str | None) -> tuple[_Stored, list[pa.Table]]:
     """Divide a frame into one part per account. Return the parts, and the rows of each part.
 
     Within a part, the rows keep their order.
@@ -197,21 +200,21 @@ def _divided(table: pa.Table, of: str | None) -> tuple[_Stored, list[pa.Table]]:
     for account, rows in runs:
         slices[account].append(rows)
     tables = [pa.concat_tables(pieces) for pieces in slices]
-    named = zip(accounts, _folders(accounts, of), tables, strict=True)
+    named = zip(accounts, _folders(accounts, member), tables, strict=True)
     parts = [_Part(account, folder, len(rows)) for account, folder, rows in named]
     # Accounts come in the order of their first rows: one run of each needs no order.
     order = [(account, len(rows)) for account, rows in runs] if len(runs) > len(accounts) else []
     return _Stored(len(table), parts, order), tables
 
 
-def _folders(accounts: list[str], of: str | None) -> Iterator[str]:
-    """Yield a folder name for each account, whatever its id is."""
+def _folders(accounts: list[str], member: str | None) -> Iterator[str]:
+    """Yield a folder name for each account, whatever its id is. For `member`, see `write_parts`."""
     taken = {_HIVE_MISSING.casefold()}
     for account in accounts:
         name = quote(account, safe="")
         # Some file systems do not allow longer names, and some ignore case.
-        if len(name) > _MAX_NAME or name.casefold() in taken or of not in (None, account):
-            name = sha256(f"{'' if of is None else of}{account}".encode()).hexdigest()
+        if len(name) > _MAX_NAME or name.casefold() in taken or member not in (None, account):
+            name = sha256(f"{member or ''}{account}".encode()).hexdigest()
         taken.add(name.casefold())
         yield _KEY + name
 
@@ -305,7 +308,7 @@ def _is_consistent(stored: _Stored) -> bool:
 def read_frames(
     place: Place, manifest: Manifest, accounts: Collection[str] | None = None, names: Iterable[str] = FRAMES
 ) -> dict[str, pd.DataFrame]:
-    """Return frames of a snapshot as they were saved, or only their rows of some accounts.
+    """Return frames of a snapshot as they were saved, or only the rows of some accounts.
 
     Raise StoreError if a file is missing or damaged, or does not belong to the snapshot.
     """
@@ -319,7 +322,7 @@ def read_frames(
 
 
 def account_sizes(manifest: Manifest) -> dict[str, int]:
-    """Return each account of a snapshot, and the larger number of its roles or profiles."""
+    """Return, for each account of a snapshot, the number of its roles or of its profiles, whichever is larger."""
     sizes: dict[str, int] = {}
     for name in FRAMES:
         for part in manifest.frames[name].parts if name in manifest.frames else ():
@@ -381,7 +384,7 @@ def _read_parts(folder: Place, parts: list[_Part]) -> list[pa.Table]:
     files = [folder / part.folder / _PART for part in parts]
     if isinstance(folder, Path):
         return [*map(_read_part, files, parts)]
-    # Most of the time is waiting for the object store.
+    # Threads help, because most of the time goes into waiting for the object store.
     with ThreadPoolExecutor(_THREADS) as threads:
         return [*threads.map(_read_part, files, parts)]
 

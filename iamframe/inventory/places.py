@@ -1,6 +1,6 @@
-"""Folders on a disk or in an object store: an address such as `s3://BUCKET/FOLDER` is opened by pyarrow.
+"""Folders on a disk or in an object store. pyarrow opens addresses such as `s3://BUCKET/FOLDER`.
 
-pyarrow finds the credentials where the AWS CLI finds them, and reads `AWS_ENDPOINT_URL`.
+pyarrow uses the default credentials of the AWS CLI, and `AWS_ENDPOINT_URL` if it is set.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from iamframe.sources.archives import MAX_UNPACKED, read_file, without_secrets
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
 
-# A drive letter of Windows is one letter.
+# At least two letters: a single letter is a drive of Windows.
 _ADDRESS = re.compile("[a-z][a-z0-9+.-]+://")
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteFolder:
-    """A folder in an object store, or a file in it. `address` is for messages, and has no secrets."""
+    """A folder or a file in an object store. `address` is for messages, and contains no secrets."""
 
     address: str
     path: str
-    # pyarrow's file systems have no hash.
+    # pyarrow's file systems cannot be hashed.
     filesystem: FileSystem = field(compare=False)
 
     def __truediv__(self, name: str) -> RemoteFolder:
@@ -50,9 +50,9 @@ def is_address(folder: object) -> bool:
 
 
 def place_of(folder: str | os.PathLike[str]) -> Place:
-    """Return a folder on the disk, or in an object store if `folder` is an address.
+    """Return a path on a disk, or a `RemoteFolder` if `folder` is an address.
 
-    Raise StoreError if the address cannot be opened.
+    Raise StoreError if pyarrow does not accept the address.
     """
     return _opened(folder) if isinstance(folder, str) and is_address(folder) else Path(folder)
 
@@ -63,18 +63,21 @@ def _opened(address: str) -> RemoteFolder:
     from pyarrow.fs import FileSystem
 
     name = without_secrets(address).rstrip("/")
-    # A small file then takes one request, and not three.
+    # With this option, a small file takes one request instead of three.
     option = f"{'&' if '?' in address else '?'}allow_delayed_open=true" if address.startswith("s3://") else ""
     try:
         filesystem, path = FileSystem.from_uri(address + option)
     except (OSError, ValueError) as error:
-        said = without_secrets(" ".join(str(error).split()))
-        raise StoreError(f"{name}: cannot be opened ({said}); give an address such as s3://BUCKET/FOLDER") from error
+        reason = without_secrets(" ".join(str(error).split()))
+        raise StoreError(f"{name}: cannot be opened ({reason}); give an address such as s3://BUCKET/FOLDER") from error
     return RemoteFolder(name, path.rstrip("/"), filesystem)
 
 
 def read_bytes(file: Place, most: int = MAX_UNPACKED) -> bytes:
-    """Return the bytes of a file. Raise OSError if it cannot be read, or if a file on the disk has more than `most`."""
+    """Return the content of a file. Raise OSError if it cannot be read.
+
+    Also raise OSError if a file on a disk has more than `most` bytes.
+    """
     if isinstance(file, Path):
         return read_file(file, most)
     with file.filesystem.open_input_stream(file.path) as stream:
@@ -96,7 +99,10 @@ def write_bytes(file: Place, data: bytes | memoryview) -> None:
 
 
 def names_in(folder: Place) -> list[str]:
-    """Return the names of the files and folders in a folder. Raise OSError if the folder cannot be listed."""
+    """Return the names of the files and folders in a folder. Raise OSError if the folder cannot be listed.
+
+    In an object store, a folder that does not exist has no names.
+    """
     if isinstance(folder, Path):
         return [entry.name for entry in folder.iterdir()]
     from pyarrow.fs import FileSelector
@@ -113,5 +119,5 @@ def remove(folder: Place) -> None:
 
 
 def why(error: Exception) -> str:
-    """Return the reason of an error in one line: the reason of the disk, or of the object store."""
+    """Return the reason of an error in one line, as the operating system or pyarrow gives it."""
     return getattr(error, "strerror", None) or " ".join(str(error).split())

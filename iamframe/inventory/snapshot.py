@@ -1,10 +1,12 @@
 """A snapshot is a folder with the frames as Parquet files. It is either complete or absent.
 
-A new snapshot is first written to a folder beside FOLDER. That folder is renamed to FOLDER when all files are on the
-disk. Meanwhile these folders exist:
+On a disk, a new snapshot is first written to a folder beside FOLDER. That folder is renamed to FOLDER when all files
+are on the disk. Meanwhile these folders exist:
 
     .FOLDER.iamframe-new-…     the new snapshot, while it is written
     .FOLDER.iamframe-old       the old one, between the two renames; `read_snapshot` looks there too
+
+An object store cannot rename a folder. There, a snapshot is complete when it has its manifest, which is written last.
 """
 
 from __future__ import annotations
@@ -34,8 +36,8 @@ from iamframe.inventory.parts import (
 from iamframe.inventory.places import Place, RemoteFolder, is_address, names_in, place_of, why
 from iamframe.sources.archives import MANIFEST, display_path
 
-# The folder in which a live load keeps its answers until the snapshot is complete, and in it, the new snapshot of a
-# fleet.
+# `unfinished` keeps the answers of a live load until the snapshot is complete. `unfinished/new` has the new snapshot of
+# a fleet.
 UNFINISHED, NEW = "unfinished", "new"
 # The folder in an unfinished snapshot of a fleet that lists its complete accounts. Other readers skip hidden folders.
 HIDDEN = ".unfinished"
@@ -47,10 +49,13 @@ _TRIES = 20
 
 
 def is_snapshot(folder: str | os.PathLike[str]) -> bool:
-    """Return whether a folder holds a snapshot of any version. Damaged and unfinished snapshots count, too."""
+    """Return whether a folder holds a snapshot of any version. Damaged and unfinished snapshots count, too.
+
+    An address of an object store always counts.
+    """
     try:
         if is_address(folder):
-            # iamframe reads nothing else from an object store.
+            # From an object store, iamframe reads only snapshots.
             return True
         place = _readable(Path(folder))
         return head_of(manifest_text(place)) is not None or (place / UNFINISHED / NOTED_CALL).is_file()
@@ -63,8 +68,8 @@ def write_snapshot(
 ) -> Path | str:
     """Write frames as a snapshot, and return the folder. The keys of `frames` are names in the schema.
 
-    Raise StoreError if the folder contains anything other than a snapshot, or if an object store already has a
-    snapshot there.
+    Raise StoreError if the folder contains anything other than a snapshot, or cannot be written. In an object store,
+    also raise StoreError if the folder has a snapshot, complete or unfinished.
     """
     if isinstance(folder, str) and is_address(folder):
         _write_remote(frames, sources, place_of(folder))
@@ -93,7 +98,7 @@ def write_snapshot(
 
 
 def _write_remote(frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], place: Place) -> None:
-    """Write a snapshot to an object store, which cannot rename a folder: so the manifest comes last."""
+    """Write a snapshot to an object store. The manifest comes last."""
     refuse_to_replace(place)
     try:
         if HIDDEN in names_in(place):
@@ -118,9 +123,9 @@ def refuse_to_replace(place: Place) -> None:
 
 
 def put_in_place(folder: str | os.PathLike[str], written: Path) -> None:
-    """Replace what is in `folder` by a complete snapshot, which was written to `folder`/unfinished.
+    """Replace the content of `folder` with a complete snapshot. `written` is its place, in `folder`/unfinished.
 
-    Raise OSError if this is not possible. Then both are where they were.
+    Raise OSError if this fails. Both folders then stay where they were.
     """
     place = Path(folder).resolve()
     new = _name_new(place)
@@ -137,7 +142,7 @@ def put_in_place(folder: str | os.PathLike[str], written: Path) -> None:
 def read_snapshot(
     folder: str | os.PathLike[str], accounts: Iterable[str] | None = None
 ) -> tuple[dict[str, pd.DataFrame], tuple[str, ...]]:
-    """Return the frames of a snapshot as they were saved, or only the rows of some accounts, and their sources.
+    """Return the frames of a snapshot, and their sources. The frames have all rows, or only those of some accounts.
 
     Raise StoreError if the snapshot cannot be read, or lacks one of the accounts.
     """
@@ -167,7 +172,7 @@ def find_snapshot(folder: str | os.PathLike[str]) -> tuple[Place, Manifest]:
 
 
 def read_references(place: Place, manifest: Manifest, accounts: Iterable[str]) -> pd.DataFrame:
-    """Return the references of some accounts. Raise StoreError if a file is missing or damaged."""
+    """Return the references of some accounts, as they were saved. Raise StoreError if a file is missing or damaged."""
     return read_frames(place, manifest, {*accounts}, ("references",))["references"]
 
 
@@ -184,7 +189,7 @@ def _manifest_of(folder: str | os.PathLike[str], place: Place, text: bytes | Non
     return _manifest(place, text)
 
 
-# A process that checks one shard after another reads the manifest of a thousand accounts once.
+# A process that checks several shards decodes the manifest only once, because it is large.
 _manifest = lru_cache(maxsize=1)(read_manifest)
 
 
@@ -247,13 +252,13 @@ def move_back(folder: str | os.PathLike[str]) -> None:
             # Another process may have been quicker.
             if not place.exists():
                 raise StoreError(
-                    f"{display_path(folder)}: what was there is {display_path(old)} and cannot be moved back "
-                    f"({error.strerror}); rename it by hand"
+                    f"{display_path(folder)}: its old content is in {display_path(old)} and cannot be moved back "
+                    f"({error.strerror}); rename that folder by hand"
                 ) from error
             return
     for new in _new(place):
         if _is_of_call(new, place / UNFINISHED):
-            # The accounts of a fleet need not be read again.
+            # `put_in_place` was killed. The accounts of the fleet need not be read again.
             new.rename(place / UNFINISHED / NEW)
         # Without a manifest, another process may still be writing it.
         elif was_killed and (new / MANIFEST).exists():

@@ -1,13 +1,14 @@
-"""The folder of a snapshot of live accounts until it is complete, so that an interrupted load goes on.
+"""The files of an unfinished snapshot of live accounts. An interrupted load resumes from them.
 
-On a disk, the old snapshot in FOLDER stays complete meanwhile:
+On a disk, an older snapshot in FOLDER stays until the new one is complete. The new files are in FOLDER/unfinished:
 
-    FOLDER/unfinished/asked.json              the call
-    FOLDER/unfinished/account.jsonl           the answers of AWS, or ID.jsonl for each account of a fleet
-    FOLDER/unfinished/new/                    the new snapshot of a fleet, as far as it is written
-    FOLDER/unfinished/new/.unfinished/ID.json for each complete account: its files, as in the manifest
+    asked.json               the sources and options of the call
+    account.jsonl            the answers of AWS; for each account of a fleet, ID.jsonl
+    lock                     open while a fleet is loaded, to keep other processes out
+    new/                     the new snapshot of a fleet, with the accounts that are written
+    new/.unfinished/ID.json  for each complete account: its files, as in the manifest
 
-An object store cannot rename a folder, so there, the new snapshot of a fleet is written to FOLDER itself.
+An object store cannot rename a folder. There, the files of `new` are in FOLDER itself, and no answers are kept.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from iamframe.sources.archives import display_path
 from iamframe.sources.journal import Journal
 from iamframe.sources.records import make_decoders
 
-# Options that do not change the requests, and the external id, which is never written to a file.
+# A resumed load may differ in these options: they do not change the requests. The external id is never written.
 _NOT_NOTED = ("external_id", "progress", "workers", "rate")
 _THREADS = 16
 
@@ -51,7 +52,7 @@ def unfinished_load(folder: str | os.PathLike[str], sources: list[str], live: Ma
     """Yield the folder for the answers of AWS, in the folder of a snapshot on a disk.
 
     If the load fails before there is any answer, the folder is deleted. Raise StoreError if the snapshot's folder has
-    other files, cannot be written, or belongs to another load, because answers of two loads must not be mixed.
+    other files, cannot be written, or belongs to another load. The answers of two loads must not be mixed.
     """
     unfinished = Path(folder) / UNFINISHED
     try:
@@ -59,7 +60,7 @@ def unfinished_load(folder: str | os.PathLike[str], sources: list[str], live: Ma
         # A folder that cannot hold the snapshot is refused before any request to AWS.
         refuse_others(folder)
         is_resumed = unfinished.exists()
-        new = [one for one in (Path(folder), *Path(folder).parents) if not one.exists()]
+        missing = [parent for parent in (Path(folder), *Path(folder).parents) if not parent.exists()]
     except (OSError, ValueError) as error:
         # A name may be longer than any file system takes.
         reason = getattr(error, "strerror", None) or error
@@ -71,15 +72,19 @@ def unfinished_load(folder: str | os.PathLike[str], sources: list[str], live: Ma
         # Without any answer, the folder must not bind the user to the failed call.
         if not is_resumed and not _has_answers(unfinished):
             shutil.rmtree(unfinished, ignore_errors=True)
-            for one in new:
+            for created in missing:
                 with contextlib.suppress(OSError):
-                    one.rmdir()
+                    created.rmdir()
         raise
 
 
 @contextlib.contextmanager
 def unfinished_fleet(folder: str | os.PathLike[str], sources: list[str], live: Mapping[str, Any]) -> Iterator[Place]:
-    """Yield the place for the parts of a fleet's snapshot. Afterwards, `finish` makes it the snapshot in `folder`."""
+    """Yield the place for the files of a fleet's snapshot. Call `finish` to make them the snapshot in `folder`.
+
+    Raise StoreError if the folder has other files, cannot be written, or belongs to another load. In an object store,
+    also raise StoreError if the folder already has a snapshot.
+    """
     place = place_of(folder)
     if isinstance(place, Path):
         # The open file keeps other processes out.
@@ -102,7 +107,7 @@ def unfinished_fleet(folder: str | os.PathLike[str], sources: list[str], live: M
     except IamframeError:
         with contextlib.suppress(OSError):
             if not is_resumed and names_in(place / HIDDEN) == [NOTED_CALL]:
-                # The folder was empty.
+                # Before this call, the folder was empty.
                 place.filesystem.delete_dir_contents(place.path)
         raise
 
@@ -114,9 +119,9 @@ def cannot_write(place: Place, error: OSError) -> StoreError:
 
 
 def write_account(place: Place, account: str, frames: Mapping[str, pd.DataFrame], *, is_complete: bool) -> Written:
-    """Write the parts of one account, and then, if it is complete, the note that it need not be read again.
+    """Write the files of one account. If the account is complete, also note that it need not be read again.
 
-    Raise StoreError if they cannot be written.
+    Raise StoreError if this fails.
     """
     try:
         written = write_parts(frames, place, account)
@@ -128,7 +133,7 @@ def write_account(place: Place, account: str, frames: Mapping[str, pd.DataFrame]
 
 
 def written_accounts(place: Place, accounts: Iterable[str]) -> dict[str, Written]:
-    """Return the accounts that are complete."""
+    """Return those of the accounts that an earlier call wrote completely. Raise StoreError if this fails."""
     try:
         found = {*names_in(place / HIDDEN)}
         there = [account for account in accounts if f"{account}.json" in found]
@@ -147,7 +152,7 @@ def written_accounts(place: Place, accounts: Iterable[str]) -> dict[str, Written
 def finish(
     folder: str | os.PathLike[str], place: Place, written: Mapping[str, Written], sources: tuple[str, ...]
 ) -> None:
-    """Write the manifest, and make the parts in `place` the snapshot in `folder`. Raise StoreError if this fails."""
+    """Write the manifest, and make the files in `place` the snapshot in `folder`. Raise StoreError if this fails."""
     try:
         ordered = [written[account] for account in sorted(written)]
         _remove_stale(place, ordered)
@@ -157,7 +162,7 @@ def finish(
     except OSError as error:
         raise cannot_write(place, error) from error
     if not isinstance(place, Path):
-        # Other readers skip it, too.
+        # If it cannot be deleted, it does no harm: readers skip hidden folders.
         with contextlib.suppress(OSError):
             remove(place / HIDDEN)
 
@@ -167,7 +172,7 @@ def _note_of(place: Place, account: str) -> Place:
 
 
 def _remove_stale(place: Place, written: Iterable[Written]) -> None:
-    """Delete parts that an earlier call wrote: of an account that is gone, or that failed then or fails now."""
+    """Delete the files of earlier calls that do not belong to the new snapshot."""
     for name in FRAMES:
         own = {part.folder for one in written if name in one.frames for part in one.frames[name].parts}
         with contextlib.suppress(FileNotFoundError):

@@ -191,7 +191,7 @@ def test_another_policy_check_owner_tag_or_snapshot_does_not_go_on_with_these_re
     iamframe.check_snapshot(snapshot, tmp_path / "out", executor=Here(), checks=house)
     others: list[dict[str, Any]] = [{"policy": POLICY}, {"only": ["empty_profiles"]}, {"owner_tag": "Team"}]
     for other in [{}, *({"checks": house} | other for other in others)]:
-        with pytest.raises(StoreError, match=r"out: holds the results of another snapshot, policy, list of checks"):
+        with pytest.raises(StoreError, match=r"out: holds the results of another snapshot, policy, set of checks"):
             iamframe.check_snapshot(
                 snapshot, tmp_path / "out", executor=Here(), **({"checks": house} | other if other else {})
             )
@@ -294,7 +294,7 @@ def test_an_executor_that_has_ended_is_an_error_that_says_how_to_go_on(snapshot:
                 raise RuntimeError("cannot schedule new futures after shutdown")
             return super().submit(fn, *args, **kwargs)
 
-    with pytest.raises(StoreError, match="call check_snapshot again with a new executor: it goes on where it stopped"):
+    with pytest.raises(StoreError, match="call check_snapshot again with a new executor: it resumes where it stopped"):
         iamframe.check_snapshot(snapshot, tmp_path / "out", executor=Ended(), shard_size=1)
     rest = Here()
     iamframe.check_snapshot(snapshot, tmp_path / "out", executor=rest, shard_size=1)
