@@ -53,7 +53,7 @@ class Purpose:
 
     @property
     def rank(self) -> tuple[int, int]:
-        """The place of the row: accounts with the most profiles to clean up come first."""
+        """The sort key: accounts with the most profiles to clean up come first."""
         return -self.counts["silent"] - self.counts["empty"], -self.total
 
 
@@ -102,7 +102,7 @@ class Totals:
     no_action: int
 
     def __add__(self, other: Totals) -> Totals:
-        """Return the counts for an owner in both parts of a result."""
+        """Return the counts of both parts together."""
         resources = {severity: count + other.resources[severity] for severity, count in self.resources.items()}
         return Totals(resources, self.to_fix + other.to_fix, self.no_action + other.no_action)
 
@@ -128,7 +128,7 @@ class AccountTotals:
 
     @property
     def rank(self) -> tuple[int | str, ...]:
-        """The place of the row: accounts with the most resources of the highest severity come first."""
+        """The sort key: accounts with the most resources of the highest severity come first."""
         return (*(-count for count in self.totals.resources.values()), self.account_id)
 
 
@@ -151,12 +151,12 @@ class QuotaRow:
 
     @property
     def percent(self) -> int | None:
-        """The share in percent. A share above 0 is at least 1 percent."""
+        """The share in percent, at most 100. A share above 0 is at least 1 percent."""
         return None if self.share is None else min(max(round(100 * self.share), int(self.share > 0)), 100)
 
     @property
     def rank(self) -> tuple[bool, float, int]:
-        """The place of the row: the largest shares come first, and unknown shares last."""
+        """The sort key: the largest shares come first, and unknown shares last."""
         return self.share is None, -(self.share or 0), -self.roles - self.profiles
 
 
@@ -179,7 +179,7 @@ def _percent(count: int, of: int) -> int:
 
 
 def relation_counts(result: Result) -> Counter[tuple[str, bool]]:
-    """Return the number of links by the relation of the names, and by whether the names differ by design."""
+    """Return the number of links by two keys: the relation of the names, and whether the names differ by design."""
     relation, expected = result.pairs["relation"], result.pairs["names_expected"]
     counts: dict[Any, int] = result.pairs.groupby([relation, expected & (relation != "same")]).size().to_dict()
     return Counter(counts)
@@ -226,9 +226,10 @@ def purposes(result: Result) -> list[Purpose]:
 
 
 def tag_counts(result: Result) -> tuple[pa.Table, pa.Table]:
-    """Return two tables: the use of each tag key, and the numbers of resources with known and with unknown tags.
+    """Return two tables for `tags`.
 
-    The rows are as in `tag_coverage`, and one per account and resource type.
+    The first has the rows of `tag_coverage`: the number of resources with each tag key. The second has the numbers of
+    resources with known and with unknown tags, one row per account and resource type.
     """
     coverage, accounts = result.tag_coverage, result.inventory.accounts
     columns = {
@@ -244,7 +245,9 @@ def tag_counts(result: Result) -> tuple[pa.Table, pa.Table]:
 
 
 def tags(coverage: pa.Table, resources: pa.Table) -> tuple[list[str], list[Tagged]]:
-    """Return the tag keys, and how many roles and profiles of each account have each key, from `tag_counts`.
+    """Return the tag keys, and how many roles and profiles of each account have each key.
+
+    The parameters are the tables of `tag_counts`.
 
     The most used keys come first. Roles and profiles of an account have separate rows. Rows with the fewest tags per
     resource come first. Rows without collected tags come last.
@@ -257,9 +260,9 @@ def tags(coverage: pa.Table, resources: pa.Table) -> tuple[list[str], list[Tagge
         tagged.setdefault((account, kind), {})[key] = count
     keys = sorted(total, key=lambda key: (-total[key], key))
     rows = []
-    for one in resources.to_pylist():
-        mine = tagged.get((one["account_id"], one["resource_type"]), {})
-        rows.append(Tagged(**one, tagged=[mine.get(key, 0) for key in keys[:MAX_KEYS]]))
+    for row in resources.to_pylist():
+        counts = tagged.get((row["account_id"], row["resource_type"]), {})
+        rows.append(Tagged(**row, tagged=[counts.get(key, 0) for key in keys[:MAX_KEYS]]))
     return keys, sorted(rows, key=lambda row: (not row.known, sum(row.tagged) / max(row.known, 1), row.account_id))
 
 
@@ -289,7 +292,7 @@ def surface_rows() -> list[Surface]:
 
 
 def owner_totals(result: Result) -> dict[tuple[str, str], Totals]:
-    """Return the totals by state and owner. In a state without an owner, the owner is an empty text."""
+    """Return the totals by owner state and owner. A missing owner is an empty text."""
     return _totals(result, lambda findings: [pd.Series(owner_states(findings)), findings["owner"].fillna("")])
 
 
@@ -330,7 +333,7 @@ def _totals(result: Result, group: Callable[[pd.DataFrame], list[pd.Series]]) ->
 
 
 def missed_counts(result: Result) -> Counter[tuple[str, int]]:
-    """Return the number of resources by resource type and tags: 0 means tagged, 1 untagged, and 2 unknown tags."""
+    """Return the number of resources by two keys: the type, and 0 for tagged, 1 for untagged, 2 for unknown tags."""
     counts: Counter[tuple[str, int]] = Counter()
     for (_, kind), found in tagged_counts(result.inventory).items():
         counts.update({(kind, tagged): count for tagged, count in enumerate(found)})

@@ -1,4 +1,4 @@
-"""The numbers on the page and in the summary. The numbers of the parts of a result can be added."""
+"""The numbers on the page and in the summary. The numbers of several parts of a result can be added."""
 
 from __future__ import annotations
 
@@ -32,9 +32,10 @@ _Row = TypeVar("_Row", charts.AccountTotals, charts.Purpose, charts.QuotaRow)
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """What the page and the summary say about a result, without the result itself.
+    """The counts and rows that the page and the summary need from a result, without the result itself.
 
-    Pictures have the same types as in `charts`. Lists of rows are cut where the page shows only the first rows.
+    Rows for pictures have the types of `charts`. `accounts`, `purposes`, `uses` and `gaps` have only as many rows as
+    the page shows.
     """
 
     listed: FindingRows
@@ -55,7 +56,7 @@ class Numbers:
 
     @classmethod
     def of(cls, result: Result, use: pd.DataFrame, lang: str = "en") -> Numbers:
-        """Return the numbers of one part. `use` is its `quota_use`. Texts are in the language `lang`."""
+        """Return the numbers of one part of a result. `use` is its `quota_use`. `lang` is the language of the texts."""
         accounts, (tag_keys, taggable) = charts.account_counts(result), charts.tag_counts(result)
         return cls(
             listed=FindingRows.of(result, lang),
@@ -102,7 +103,7 @@ def _first(rows: list[_Row]) -> list[_Row]:
 
 
 def numbers_of(result: Result, lang: str = "en") -> Numbers:
-    """Return the numbers of a result, which is read part by part."""
+    """Return the numbers of a result. The result is read part by part."""
     return reduce(add, (Numbers.of(part, quota_use(part, part.owner_tag), lang) for part in result.parts()))
 
 

@@ -69,8 +69,8 @@ def render_page(
     page has at most 10,000 rows. The most severe findings come first. A check has at least 300 rows, unless it has
     fewer findings. If rows are left out, the page has a note. The title is at the top of the page, in the browser's tab
     and on each printed page. Changes, and differences from Terraform, have their own sections. `lang` is the language
-    of all texts except commands, which are English. `numbers` are the result's numbers in this language, if they are
-    known. Then the result is not read.
+    of all texts except commands, which are English. `numbers` has the numbers of the result in this language. If it is
+    given, the result is not read.
     """
     numbers = numbers or numbers_of(result, lang)
     listed = numbers.listed
@@ -125,7 +125,7 @@ def _frame(
 ) -> dict[str, Any]:
     """Return the values that the template needs for every page, such as texts, style, script and checks.
 
-    `linked` has the accounts and owners that buttons on the page select.
+    `linked` has the accounts and owners that the page has buttons for.
     """
     layouts = _layouts(sections)
     style, script = asset("page.css") + generated_style(title, words, layouts), asset("page.js")
@@ -163,7 +163,7 @@ def _frame(
 def _filters(
     listed: FindingRows, words: Translator, sections: list[Section], linked: Collection[str]
 ) -> list[tuple[str, list[tuple[str, str]], int]]:
-    """Return the page's filters: the name, the options, and the number of options that are left out.
+    """Return the filters of the page: for each, its name, its options, and the number of options that are left out.
 
     An option has a value and a text.
     """
@@ -325,18 +325,18 @@ _JINJA = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, unde
 
 
 class _TemplateLoader(SourceFileLoader):
-    """Loads a template as Python loads a module.
+    """Loads the template as Python loads a module: the compiled code is kept in `__pycache__`.
 
-    Jinja needs an eighth of a report's time to compile the page's template. As for a module, Python compiles it once.
+    Without it, compiling the template takes an eighth of a report's time.
     """
 
     def path_stats(self, path: str) -> dict[str, Any]:
-        """Return size and time of the template; it counts as changed when Jinja was replaced."""
+        """Return size and time of the template. A newer Jinja also makes the time newer."""
         template, jinja = (SourceFileLoader.path_stats(self, file) for file in (path, compiler.__file__))
         return {**template, "mtime": max(template["mtime"], jinja["mtime"])}
 
     def source_to_code(self, data: bytes, path: str) -> CodeType:  # type: ignore[override]
-        """Compile the template."""
+        """Compile the template with Jinja."""
         return _JINJA.compile(data.decode(), filename=path)
 
 

@@ -54,8 +54,8 @@ _READ = (
 
 _Finding = dict[str, Any]
 _Steps = dict[tuple[str, bool], int]
-# The accounts of a check by its status there and the reason for it.
-_Seen = dict[tuple[str, str], list[str]]
+# The coverage of one check: the accounts, by status and reason.
+_Coverage = dict[tuple[str, str], list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +143,11 @@ def allotted(counts: Mapping[str, tuple[int, int]], most: int = MAX_ROWS) -> dic
 
 @dataclass(frozen=True, slots=True)
 class FindingRows:
-    """The findings that a page can show, with the counts and the coverage of all findings. Parts can be added.
+    """The findings that a page can show, the number of all findings, and the coverage. Parts can be added.
 
-    `counts` has the number of findings by check, severity and state: `to_fix`, `expected` or `accepted`. `coverage` has
-    the accounts of each check by status and reason. `findings` has at most `MAX_ROWS` rows, or more if there are many
-    checks (`allotted`).
+    `counts` has the number of all findings by check, severity and state: `to_fix`, `expected` or `accepted`. `coverage`
+    has the accounts of each check, by status and reason. `findings` has at most `MAX_ROWS` rows, or more if there are
+    many checks (`allotted`).
     """
 
     lang: str
@@ -157,7 +157,7 @@ class FindingRows:
     accounts: list[str]
     owners: frozenset[str]
     counts: Counter[tuple[str, str, str]]
-    coverage: dict[str, _Seen]
+    coverage: dict[str, _Coverage]
     findings: pa.Table
 
     @classmethod
@@ -193,7 +193,7 @@ class FindingRows:
             coverage={name: _joined(self.coverage[name], other.coverage[name]) for name in self.coverage},
             findings=by_severity(pa.concat_tables([self.findings, other.findings])),
         )
-        # A later part never gives back rows that are cut here: it only adds findings.
+        # Rows that are cut here cannot be needed later, because other parts only add findings.
         return replace(both, findings=both.findings.take(np.concatenate(both.places())))
 
     @property
@@ -210,7 +210,10 @@ class FindingRows:
         return {name: (to_fix, others) for name, (to_fix, others) in totals.items()}
 
     def places(self, most: int = MAX_ROWS) -> list[Positions]:
-        """Return the rows to show in `findings`: two arrays for each check, for findings to fix and for the others."""
+        """Return the positions in `findings` of the rows to show.
+
+        There are two arrays for each check: the findings to fix, and the others.
+        """
         check = pd.Index(self.names).get_indexer(pd.Index(self.findings["check"].to_pandas()))
         no_action = np.asarray(self.findings["no_action"])
         return [
@@ -258,7 +261,7 @@ class _Show:
     # Services and tools that manage what they create.
     managing: frozenset[str]
 
-    def section(self, check: Check, parts: list[tuple[int, list[_Finding]]], coverage: _Seen) -> Section:
+    def section(self, check: Check, parts: list[tuple[int, list[_Finding]]], coverage: _Coverage) -> Section:
         steps: _Steps = {}
         to_fix, no_action = (
             Part(total, len(rows), [self.table(group, steps) for group in _groups(rows)]) for total, rows in parts
@@ -391,19 +394,19 @@ def _step(row: _Finding, related: str, steps: _Steps) -> int:
     return steps.setdefault((command, row["next_step_changes"]), len(steps))
 
 
-def _coverage(result: Result, words: Translator) -> dict[str, _Seen]:
-    coverage: dict[str, _Seen] = {name: {} for name in result.checks}
+def _coverage(result: Result, words: Translator) -> dict[str, _Coverage]:
+    coverage: dict[str, _Coverage] = {name: {} for name in result.checks}
     columns = (result.coverage[name].tolist() for name in ("check", "account_id", "status"))
     for of, account, status, reason in zip(*columns, words.reasons(result.coverage), strict=True):
         coverage[of].setdefault((status, reason), []).append(sys.intern(account))
     return coverage
 
 
-def _joined(one: _Seen, other: _Seen) -> _Seen:
+def _joined(one: _Coverage, other: _Coverage) -> _Coverage:
     return {key: one.get(key, []) + other.get(key, []) for key in one | other}
 
 
-def _grouped(coverage: _Seen) -> list[tuple[str, str, list[str]]]:
+def _grouped(coverage: _Coverage) -> list[tuple[str, str, list[str]]]:
     """Return the groups of accounts whose status is incomplete. The worst status comes first."""
     groups = [(status, reason, accounts) for (status, reason), accounts in coverage.items() if status != "complete"]
     return sorted(groups, key=lambda group: (-STATUSES.index(group[0]), -len(group[2]), group[1]))

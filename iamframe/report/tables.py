@@ -1,4 +1,4 @@
-"""The CSV files of a report. Rows are appended part by part, so that a large result is never held as a whole."""
+"""The CSV files of a report. Rows are appended part by part, so a large result is never in memory as a whole."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from iamframe.inventory.export import append_csv, write_csv
 from iamframe.inventory.schema import FINDINGS, FINDINGS_BY_OWNER
 from iamframe.messages.text import SEVERITIES
 
-# The beginning of an ARN up to its account. Accounts of parts are sorted, but partitions, services and regions are not.
+# The beginning of an ARN, before its account: partition, service and region.
 _HEAD = "(?s)^((?:[^:]*:){4}).*"
-# A missing ARN is sorted last.
+# It comes after all beginnings of ARNs: findings without an ARN come last.
 _NO_ARN = "~"
 
 
 class Tables:
     """The CSV files in a folder. `add` appends the rows of one part, and `close` completes the files.
 
-    The rows of `findings.csv` are sorted as in `Result.findings`. Findings with the same severity, check and kind of
-    ARN are collected in a piece, and the pieces are joined at the end. The other files have the rows of one part after
-    the other.
+    The rows of `findings.csv` are sorted as in `Result.findings`. Each part is sorted, and the parts come in the order
+    of their accounts. So findings with the same severity, check, order and beginning of the ARN are collected in one
+    file, and `close` joins these files. `owners.csv` has the sums of all parts. The other files have the rows of one
+    part after the other.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -49,7 +50,7 @@ class Tables:
             self._append(name, frame)
 
     def close(self) -> None:
-        """Write the files that are sorted at the end, and the files without rows."""
+        """Write `findings.csv`, `owners.csv`, and the files of tables without rows."""
         write_csv(self.owners, self._folder / "owners.csv")
         for name in self._empty.keys() - self._columns:
             write_csv(self._empty[name], self._folder / f"{name}.csv")

@@ -65,8 +65,9 @@ def write_report(
     - one CSV file per frame of the inventory, such as `roles.csv`. `events.csv`, `resource_owners.csv` and
       `tag_policies.csv` are written only if their data was collected.
 
-    A result of many accounts is read part by part (`Result.parts`), so that its size does not matter. Then facts, tags
-    and findings without an ARN come in the order of the parts. With `mask` or `xlsx`, it is read as a whole.
+    The result of `check_snapshot` is read part by part (`Result.parts`), so it does not have to fit into memory. Facts,
+    tags and findings without an ARN are then in the order of the parts. With `mask` or `xlsx`, the result is read as a
+    whole.
 
     If the report cannot be written, an older report in the folder stays as it was. Otherwise, all files of the older
     report are replaced or removed. Other files stay. The page shows title and author at the top.
@@ -142,12 +143,12 @@ def write_shown(
         said = (title, author, owner_tag)
         result, changes, drift, (title, author, key) = masked(result, changes, pseudonyms, *said, drift=drift)
         owner_tag = key or owner_tag
-    # Files of an older report that would seem to belong to the new one, unless it writes them, too.
+    # Files of an older report to remove, unless the new report writes them, too.
     going = [f"{name}.csv" for name in (*FRAMES, *_CHANGES, "drift", *_facts_in(folder))] + ["report.xlsx"]
 
     def write(aside: Path) -> None:
         is_masked = pseudonyms is not None
-        # The parts of a masked result would be the original ones.
+        # A masked result is written as a whole, because its parts would not be masked.
         numbers, owners = _write_parts([result] if is_masked else result.parts(), aside, owner_tag, lang)
         shown: dict[str, Any] = {"lang": lang, "is_masked": is_masked, "drift": drift, "numbers": numbers}
         page = render_page(result, title, author, changes, **shown)
@@ -167,7 +168,7 @@ def write_shown(
 
 
 def _write_parts(parts: Iterable[Result], folder: Path, owner_tag: str, lang: str) -> tuple[Numbers, pd.DataFrame]:
-    """Write the CSV files of all parts. Return the numbers of all parts, and their findings by owner."""
+    """Write the CSV files of all parts. Return their numbers, and their findings by owner."""
     tables = Tables(folder)
 
     def read(part: Result) -> Numbers:
@@ -176,7 +177,7 @@ def _write_parts(parts: Iterable[Result], folder: Path, owner_tag: str, lang: st
         tables.add(part, use)
         return Numbers.of(part, use, lang)
 
-    # Unlike a loop, `map` does not keep a part while the next one is made.
+    # Unlike a loop, `map` does not keep a part in memory while the next one is made.
     numbers = reduce(add, map(read, parts))
     tables.close()
     return numbers, tables.owners

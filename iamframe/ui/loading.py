@@ -1,4 +1,4 @@
-"""How the command line loads its sources, and checks them: in this process, in several, or on a cluster."""
+"""How the command line loads and checks its sources: in one process, in several processes, or on a cluster."""
 
 from __future__ import annotations
 
@@ -76,10 +76,11 @@ def drifted(inventory: Inventory, states: tuple[str, ...]) -> Drift:
 def checked(
     sources: tuple[str, ...], live: dict[str, Any], shards: dict[str, Any], older: str | None = None, **judged: Any
 ) -> Iterator[tuple[Inventory | None, Result]]:
-    """Load sources and run the checks. Yield the older inventory, if there is one, and the result.
+    """Load sources and run the checks. Yield the older inventory, or None without `older`, and the result.
 
-    With `--workers` or `--dask`, a snapshot is checked in shards. Without `--results`, the files of the shards are
-    deleted at the end.
+    `shards` has the options `--workers`, `--dask` and `--results`. With `--workers` or `--dask`, a snapshot is checked
+    in shards. Without `--results`, the files of the shards are deleted at the end. `judged` has options of
+    `run_checks`.
     """
     from iamframe.inventory.snapshot import is_snapshot
 

@@ -145,10 +145,10 @@ own = option("--checks", "Also use the checks in this Python file. Repeatable.",
 _MASK = "Replace account ids, unique ids, external ids and e-mail addresses with pseudonyms."
 _KEY = "Mask with the key in this file, so that the next report has the same pseudonyms. A missing file is created."
 mask = together(option("--mask", _MASK), option("--mask-key", _KEY, "FILE", type=Path))
-_ATHENA = "Only print SQL statements: they make a snapshot at s3://BUCKET/PREFIX tables of Amazon Athena."
+_ATHENA = "Only print SQL statements that create Amazon Athena tables for a snapshot at s3://BUCKET/PREFIX."
 _WORKERS = "Check a snapshot in N processes, a group of accounts at a time."
 _DASK = "Check a snapshot on the Dask cluster with this address."
-_RESULTS = "With --workers or --dask: keep the results in DIR, to go on after an interruption. All machines need DIR."
+_RESULTS = "With --workers or --dask: keep results in DIR, so that the command can resume. All machines must reach DIR."
 _SHARDS = together(
     option("--workers", _WORKERS, "N", type=click.IntRange(min=1)),
     option("--dask", _DASK, "ADDRESS", callback=_filled),
@@ -207,15 +207,23 @@ def live(command: Callable[..., Any]) -> Any:
 
     The command gets the given options as the dictionary `live`. Its keys are parameters of `load`.
     """
-    return _LIVE(_gathering("live", _LOADS, command))
+    return _LIVE(_as_dictionary("live", _LOADS, command))
 
 
 def shards(command: Callable[..., Any]) -> Any:
-    """Add the options for checking in shards to a command, which gets the given ones as the dictionary `shards`."""
-    return _SHARDS(_gathering("shards", ("workers", "dask", "results"), command))
+    """Add the options for checking in shards to a command.
+
+    The command gets the given options as the dictionary `shards`.
+    """
+    return _SHARDS(_as_dictionary("shards", ("workers", "dask", "results"), command))
 
 
-def _gathering(key: str, names: tuple[str, ...], command: Callable[..., Any]) -> Callable[..., Any]:
+def _as_dictionary(key: str, names: tuple[str, ...], command: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the command, which then gets the options `names` as one dictionary, the argument `key`.
+
+    Options that are not given are left out.
+    """
+
     @functools.wraps(command)
     def called(**given: Any) -> Any:
         values = {name: given.pop(name) for name in names}

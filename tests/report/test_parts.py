@@ -290,7 +290,7 @@ def test_a_filter_offers_a_thousand_accounts_those_on_the_page_first_and_tells_h
     html = iamframe.write_report(iamframe.run_checks(without_gaps(*ids)), tmp_path).read_text("utf-8")
     (options,) = re.findall(r'<select data-by="account">(.*?)</select>', html)
     assert options.count("<option value=") == 1_001
-    assert options.endswith("<option disabled>202 more: type in the filter</option>")
+    assert options.endswith("<option disabled>202 more: filter by text</option>")
     shown = set(re.findall(r'data-by="account" data-value="(\d+)"', html))
     assert len(shown) == 10
     assert shown <= set(re.findall(r'value="(\d+)"', options))
