@@ -1,9 +1,10 @@
-"""Measure a snapshot of many accounts of which one in a hundred fails, in five ways: seconds, and the largest memory.
+"""Measure a snapshot of many accounts, if one account in a hundred fails: seconds and peak memory.
 
     python benchmarks/fleet.py [--accounts 10000] [--fewer 2000]
 
-Each account has twenty roles and five profiles. The requests and the journals are those of iamframe; only boto3 is
-replaced, by answers that are made on the spot. Each size is a process of its own.
+There are five ways to fail. Each account has 20 roles and five profiles. iamframe plans its requests and writes its
+journals as usual. Only boto3 is replaced, by a function that makes the answers. Each number of accounts is measured in
+a process of its own.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ import iamframe
 from iamframe.inventory import fleet
 from iamframe.sources.client import Client
 
-MOST = 400
+MAX_MEGABYTES = 400
 ROLES, PROFILES = 20, 5
 TRUST = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
 TAGS = [{"Key": "Owner", "Value": "ops"}, {"Key": "Environment", "Value": "prod"}]
-# How an account fails, and a part of the sentence of its gap. Two accounts in a thousand fail in each way.
+# The ways in which accounts fail, each with a part of the gap's text. One account in `EVERY` fails in each way.
 WAYS = {
     "denied": "could not be assumed",
     "expired": "expired",
@@ -47,7 +48,7 @@ def way_of(account: str) -> str | None:
 
 
 class Session:
-    """What iamframe asks of a session of boto3 before its first request."""
+    """The methods of a boto3 session that iamframe calls before its first request."""
 
     region_name = "us-east-1"
 
@@ -86,12 +87,12 @@ def profile_of(account: str, number: int) -> dict[str, Any]:
 
 
 def identity(account: str) -> dict[str, Any]:
-    """Return the answer of GetCallerIdentity, or fail as this account fails."""
+    """Return the answer of GetCallerIdentity, or raise the error of an account that fails."""
     way = way_of(account)
     codes = {"denied": "AccessDenied", "expired": "ExpiredToken", "throttled": "Throttling"}
     if way in codes:
-        said = "Rate exceeded" if way == "throttled" else f"the request for {account} was refused"
-        raise ClientError({"Error": {"Code": codes[way], "Message": said}}, "AssumeRole")
+        message = "Rate exceeded" if way == "throttled" else f"the request for {account} was refused"
+        raise ClientError({"Error": {"Code": codes[way], "Message": message}}, "AssumeRole")
     if way == "worker":
         raise KeyError(account)
     arn = f"arn:aws:sts::{account}:assumed-role/audit/iamframe"
@@ -99,7 +100,7 @@ def identity(account: str) -> dict[str, Any]:
 
 
 def answer(self: Client, _: object, operation: str, parameters: dict[str, Any], __: str) -> dict[str, Any]:
-    """Answer a request in the place of boto3."""
+    """Answer a request instead of boto3."""
     account = self.session.account
     if operation == "GetCallerIdentity":
         return identity(account)
@@ -120,7 +121,7 @@ def answer(self: Client, _: object, operation: str, parameters: dict[str, Any], 
 
 
 def measure(accounts: int, folder: str) -> dict[str, Any]:
-    """Save a snapshot, and return the seconds, the largest memory in MB and the gaps by way."""
+    """Save a snapshot. Return the seconds, the peak memory in MB, and the number of failed accounts by way."""
     instead: dict[tuple[object, str], object] = {
         (Client, "_whole"): answer,
         (Client, "boto3_client"): lambda *_: None,
@@ -137,7 +138,7 @@ def measure(accounts: int, folder: str) -> dict[str, Any]:
     for gaps in inventory.gap_parts():
         unread = gaps[gaps["operation"] == "AssumeRole"]
         for account, detail in zip(unread["account_id"], unread["detail"], strict=True):
-            # Each account that failed has one such gap, and it says how; no other account has any.
+            # Each account that failed has one such gap, with the reason. No other account has one.
             assert WAYS[failing.pop(account)] in detail, detail
     assert not failing
     found = Counter(filter(None, map(way_of, ids)))
@@ -165,7 +166,7 @@ def main() -> None:
         print(json.dumps(measure(args.accounts, args.measure)))
         return
     print(
-        "| accounts | seconds | peak MB | with its gaps and one account opened | manifest MB | accounts that failed |"
+        "| accounts | seconds | peak MB | peak MB after reading gaps and an account | manifest MB | failed accounts |"
     )
     print("| --- | --- | --- | --- | --- | --- |")
     for accounts in (args.fewer, args.accounts):
@@ -177,7 +178,7 @@ def main() -> None:
         print(
             f"| {accounts:,} | {seconds:.0f} | {found['peak']} | {found['opened']} | {size:.1f} | {ways} |", flush=True
         )
-    assert found["opened"] <= MOST, f"{found['opened']} MB is more than {MOST} MB"
+    assert found["opened"] <= MAX_MEGABYTES, f"{found['opened']} MB is more than {MAX_MEGABYTES} MB"
 
 
 if __name__ == "__main__":

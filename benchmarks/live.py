@@ -58,7 +58,7 @@ result = iamframe.run_checks(inventory)
 
 
 def timed(account: PracticeAccount, code: str) -> tuple[float, int, int, float]:
-    """Seconds of a process, its requests, those refused for their rate, and seconds from the first to the last."""
+    """Return the seconds of a process, its requests, those throttled, and the seconds from first to last request."""
     account.forget()
     start, seen, arrivals = time.perf_counter(), 0, [0.0]
     process = subprocess.Popen([sys.executable, "-c", code], env=os.environ | account.environment())
@@ -78,7 +78,10 @@ def ours(**options: object) -> str:
 
 
 def medians(account: PracticeAccount, rounds: int, codes: Sequence[str]) -> list[tuple[float, int, int, float]]:
-    """Return the medians of each side, the sides taking turns after a round that does not count; the most requests."""
+    """Return, for each side, the median seconds and the largest numbers of requests, as in `timed`.
+
+    The sides take turns. The first round does not count.
+    """
     runs = [[timed(account, code) for code in codes] for _ in range(rounds + 1)][1:]
     return [
         (
@@ -117,7 +120,7 @@ def throttled(size: int, rounds: int) -> None:
         f"{free[3]:.2f} s from the first request to the last, {free[2]} refused",
         f"{free[3] / least:.2f} x the least that is possible ({least:.1f} s)",
     )
-    row("the same, the whole process with its start and the checks", f"{free[0]:.2f} s", f"{free[0] / least:.2f} x")
+    row("the same, for the whole process with its start and the checks", f"{free[0]:.2f} s", f"{free[0] / least:.2f} x")
     row(f"{what}, `rate=15`", f"{capped[0]:.2f} s, {capped[2]} refused", "")
 
 

@@ -1,9 +1,9 @@
-"""Measure a report that is written part by part: the seconds, and the peak of memory for more and more accounts.
+"""Measure a report that is written part by part: seconds and peak memory, for several numbers of accounts.
 
     python benchmarks/report.py [--accounts 1000 2000 4000] [--roles 20] [--part 1000]
 
-Each number of accounts is a process of its own. Each part is made and checked when the report reads it: the seconds
-include that, and the peak is that of one part and of what the report keeps.
+Each number of accounts is measured in a process of its own. A part is made and checked when the report reads it. The
+seconds include this. So the peak is that of one part, and of the data that the report keeps.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ seconds = time.perf_counter() - start
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--accounts", type=int, nargs="+", default=[1_000, 2_000, 4_000])
-    parser.add_argument("--roles", type=int, default=20, help="of each account")
-    parser.add_argument("--part", type=int, default=1_000, help="accounts of a part")
+    parser.add_argument("--roles", type=int, default=20, help="roles of each account")
+    parser.add_argument("--part", type=int, default=1_000, help="accounts in a part")
     args = parser.parse_args()
     print("| accounts | roles | seconds | peak MB |\n| --- | --- | --- | --- |")
     for accounts in args.accounts:

@@ -3,10 +3,12 @@
     python benchmarks/shards.py [--roles 500000] [--accounts 1000] [--workers 2] [--rounds 3] [--dask] [--equal]
                                 [--against "COMMAND {snapshot}"]
 
-Twice as many accounts with twice as many roles are measured too, for the growth. Each run is the command line in a
-process of its own, and the peak is that of its largest process. `--dask` takes a LocalCluster of as many processes;
-`--equal` compares findings, facts and coverage with those of the whole in one process; `--against` is another command,
-which takes turns.
+To show the growth, a snapshot with twice as many accounts and roles is measured, too. Each run is the command line in a
+process of its own. The peak is that of its largest process.
+
+`--dask` also measures a LocalCluster of `--workers` processes. Its peak does not include the workers. `--equal`
+compares findings, facts and coverage with those of one process. `--against` also measures another command. All sides
+take turns.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ make_inventory(int(sys.argv[1]), int(sys.argv[2])).save(sys.argv[3])
 
 
 def measured(command: list[str]) -> tuple[float, float]:
-    """Run a command; return its seconds, and the megabytes of its largest process at its peak."""
+    """Run a command. Return its seconds, and the peak memory of its largest process in MB."""
     start = time.perf_counter()
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     # The usage of a process that has ended includes that of its own children.
@@ -48,7 +50,7 @@ def report(snapshot: str, out: str, *how: str) -> list[str]:
 
 
 def compare(snapshot: str, results: str, workers: int) -> None:
-    """Stop unless the shards give what one process gives."""
+    """Fail unless the shards give the same result as one process."""
     from pandas.testing import assert_frame_equal
 
     import iamframe
@@ -94,8 +96,10 @@ def main() -> None:
         print("| how | seconds | peak MB of a process |\n| --- | --- | --- |")
         for name, seconds, peak in rows:
             print(f"| {name} | {seconds:.1f} | {peak:.0f} |")
-        (_, first, peak), (_, second, more) = rows[:2]
-        print(f"\nTwice as many accounts take {second / first:.2f} x the time and {more / peak:.2f} x the memory.")
+        (_, first, peak), (_, second, second_peak) = rows[:2]
+        print(
+            f"\nTwice as many accounts take {second / first:.2f} x the time and {second_peak / peak:.2f} x the memory."
+        )
         for name, seconds, _ in rows[2:]:
             print(f"{name}: the processes take {first / seconds:.2f} x its time.")
         if args.equal:
@@ -103,7 +107,7 @@ def main() -> None:
 
 
 def on_dask(snapshot: str, out: str, workers: int) -> tuple[float, float]:
-    """Return seconds on a LocalCluster that is there already, and the peak of the process that asks it."""
+    """Return the seconds on a LocalCluster, without its start, and the peak of the process that writes the report."""
     from distributed import LocalCluster
 
     with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster:
