@@ -44,7 +44,7 @@ from iamframe.inventory.linking import without_case
 from iamframe.inventory.views import first_maker
 from iamframe.knowledge.arn import PROFILE_TYPE, ROLE_TYPE, Query, account_of, name_of, parse_query
 from iamframe.knowledge.makers import GUESS, known_makers
-from iamframe.knowledge.operations import ALL, ASSUME_ROLE, proving
+from iamframe.knowledge.operations import ALL, ASSUME_ROLE, CHECK_SNAPSHOT, proving
 from iamframe.knowledge.trust import statements_of
 from iamframe.messages.render import Message, joint
 
@@ -303,7 +303,8 @@ def _not_found(inventory: Inventory, asked: Query, lists: pd.DataFrame) -> Itera
         said = status_note(first, "uses_not_read", "references_", more=len(unread) - 1)
         yield field("what uses profiles", note=said, section="not collected", account_id=first["account_id"])
     gaps = inventory.gaps
-    every = is_in(gaps["operation"], pa.array((*proving("roles", "profiles"), ASSUME_ROLE))) & (gaps["subject"] == ALL)
+    whole = pa.array((*proving("roles", "profiles"), ASSUME_ROLE, CHECK_SNAPSHOT))
+    every = is_in(gaps["operation"], whole) & (gaps["subject"] == ALL)
     own = _holds(gaps["subject"], asked.name)
     yield from _not_collected(pd.concat([gaps[own], gaps[every]]).drop_duplicates(["account_id", "detail"]))
     yield from _referenced_by(inventory, asked)

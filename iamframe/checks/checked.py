@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-import msgspec
 import pandas as pd
 import pyarrow as pa
 
@@ -15,7 +14,7 @@ from iamframe.checks.registry import Check
 from iamframe.checks.result import Result, attention_in, frame_and_order, tally_of
 from iamframe.checks.runner import run
 from iamframe.checks.shards import Shard, inventory_of
-from iamframe.checks.stored import StoredFound, done_in, read_counted, read_coverage, read_findings, write_result
+from iamframe.checks.stored import Stored, StoredFound, write_result
 from iamframe.checks.tag_policy import Policy
 from iamframe.inventory import schema, views
 from iamframe.inventory.arrow import Positions, as_arrow, is_in
@@ -27,7 +26,7 @@ from iamframe.inventory.on_demand import InventoryOnDemand
 from iamframe.inventory.parts import Manifest
 from iamframe.inventory.places import Place
 from iamframe.inventory.snapshot import find_snapshot
-from iamframe.knowledge.operations import ALL
+from iamframe.knowledge.operations import ALL, CHECK_SNAPSHOT
 from iamframe.messages.render import columns_of, render
 from iamframe.sources.records import Gap
 
@@ -39,22 +38,22 @@ class CheckedSnapshot(Result):
     """
 
     _folder: str
-    _place: Place
+    _stored: Stored
     _shards: Sequence[Shard]
 
     @classmethod
     def of(
         cls,
         folder: str,
-        place: Place,
+        stored: Stored,
         shards: Sequence[Shard],
         checks: Mapping[str, Check],
         policy: Policy,
         owner_tag: str,
     ) -> CheckedSnapshot:
-        """Return the result of a snapshot in `folder`. `place` has the results of its shards."""
+        """Return the result of a snapshot in `folder`. `stored` has the results of its shards."""
         result = object.__new__(cls)
-        values = {"_folder": folder, "_place": place, "_shards": shards, "checks": checks, "policy": policy}
+        values = {"_folder": folder, "_stored": stored, "_shards": shards, "checks": checks, "policy": policy}
         result.__dict__.update(values | {"owner_tag": owner_tag})
         return result
 
@@ -64,19 +63,19 @@ class CheckedSnapshot(Result):
 
         An account that could not be checked has only a row in `accounts` and a row in `gaps`.
         """
-        checked = [account for shard in self._shards if shard.number not in self._failed for account in shard.accounts]
-        failed = [unread(shard, self._failed[shard.number]) for shard in self._shards if shard.number in self._failed]
-        return InventoryOnDemand.of(self._folder, checked, joined(failed) if failed else None)
+        failures = self._stored.failures
+        checked = [account for shard in self._shards for account in shard.accounts if account not in failures]
+        return InventoryOnDemand.of(self._folder, checked, unread(failures) if failures else None)
 
     @cached_property
     def found(self) -> Mapping[str, Any]:
         """The findings of each check and their facts."""
-        return StoredFound(self._place, self._numbers, self.checks)
+        return StoredFound(self._stored, self.checks)
 
     @cached_property
     def coverage(self) -> pd.DataFrame:
         """The coverage of each check, one row per account and check."""
-        return read_coverage(self._place, self._numbers)
+        return self._stored.coverage()
 
     @cached_property
     def pairs(self) -> pd.DataFrame:
@@ -91,15 +90,14 @@ class CheckedSnapshot(Result):
     @cached_property
     def with_order(self) -> tuple[pd.DataFrame, Positions]:
         """The findings of all checks, and the order of each finding within its check."""
-        findings = self.sorted_findings("en") if self._is_changed else read_findings(self._place, self._numbers)
-        return frame_and_order(findings)
+        return frame_and_order(self.sorted_findings("en") if self._is_changed else self._stored.findings())
 
     @cached_property
     def tally(self) -> pd.DataFrame:
         """The number of findings. See `Result.tally`."""
         if self._is_changed:
             return tally_of(self.findings)
-        tallies = pd.concat([tally_of(read_counted(self._place, number)) for number in self._numbers])
+        tallies = pd.concat([tally_of(findings) for findings in self._stored.counted()])
         keys = [name for name in tallies.columns if name != "findings"]
         return tallies.groupby(keys, dropna=False, observed=True)["findings"].sum().reset_index()
 
@@ -109,8 +107,7 @@ class CheckedSnapshot(Result):
         if self._is_changed:
             return attention_in(self.findings)
         # Each resource is in one account, and each account in one shard.
-        counts = [attention_in(read_counted(self._place, number)) for number in self._numbers]
-        return pd.DataFrame(counts).sum().rename("resources")
+        return pd.DataFrame([attention_in(findings) for findings in self._stored.counted()]).sum().rename("resources")
 
     def parts(self, *, neighbours: bool = False) -> Iterator[Result]:
         """Yield the results of the shards. See `Result.parts`."""
@@ -118,26 +115,24 @@ class CheckedSnapshot(Result):
             yield self
             return
         place, manifest = find_snapshot(self._folder)
-        for shard in self._shards:
+        for shard, stored in zip(self._shards, self._stored.one_by_one(), strict=True):
             # A variable for the part would keep it in memory while the next one is read.
-            yield self._part(shard, place, manifest, neighbours=neighbours)
+            yield self._part(shard, stored, place, manifest, neighbours=neighbours)
 
-    def _part(self, shard: Shard, place: Place, manifest: Manifest, *, neighbours: bool) -> Result:
-        failure = self._failed.get(shard.number)
-        if failure:
-            inventory = unread(shard, failure)
-        else:
-            to_read = shard if neighbours else msgspec.structs.replace(shard, uses=())
-            inventory = inventory_of(self._folder, place, manifest, to_read)
+    def _part(self, shard: Shard, stored: Stored, place: Place, manifest: Manifest, *, neighbours: bool) -> Result:
+        failures = self._stored.failures
+        inventory = inventory_of(self._folder, place, manifest, shard.without(failures, neighbours=neighbours))
+        if stored.failures:
+            inventory = joined([inventory, unread(stored.failures)], inventory.sources)
         used_profiles = as_arrow(inventory.references["profile_arn"])
         if shard.used_by and not neighbours:
             own = is_in(inventory.references["account_id"], pa.array(shard.accounts))
             inventory = replace(inventory, references=inventory.references[own].reset_index(drop=True))
-        findings = read_findings(self._place, [shard.number])
+        findings = stored.findings()
         part = Result(
             inventory,
-            StoredFound(self._place, [shard.number], self.checks, findings),
-            read_coverage(self._place, [shard.number]),
+            StoredFound(stored, self.checks, findings),
+            stored.coverage(),
             self.checks,
             self.policy,
             views.numbered_pairs(inventory, self.policy.makers)[schema.PAIRS.names],
@@ -153,30 +148,34 @@ class CheckedSnapshot(Result):
         """Whether this is a copy that was changed, for example by `only`. Its frames are in memory."""
         return "_shards" not in self.__dict__
 
-    @property
-    def _numbers(self) -> list[int]:
-        return [shard.number for shard in self._shards]
 
-    @cached_property
-    def _failed(self) -> dict[int, str]:
-        return {done.number: done.failure for done in done_in(self._place, self._shards) if done.failure}
-
-
-def unread(shard: Shard, failure: str) -> Inventory:
-    """Return an inventory for a shard that could not be checked. It has only its accounts, and a gap for each."""
+def unread(failures: Mapping[str, str]) -> Inventory:
+    """Return an inventory of accounts that could not be checked, with only a row in `accounts` and a gap for each."""
     gaps = GapList(
-        Gap("check_snapshot", ALL, "unreadable", "gaps.account.failed", {"why": failure}, account_id=account)
-        for account in shard.accounts
+        Gap(CHECK_SNAPSHOT, ALL, "unreadable", "gaps.account.failed", {"why": why}, account_id=account)
+        for account, why in failures.items()
     )
     frames: dict[str, Any] = {name: frame.empty() for name, frame in schema.FRAMES.items()}
-    frames["accounts"] = schema.ACCOUNTS.conform({"account_id": list(shard.accounts), "source": "check_snapshot"})
+    frames["accounts"] = schema.ACCOUNTS.conform({"account_id": sorted(failures), "source": CHECK_SNAPSHOT})
     return Inventory(**(frames | {"gaps": gaps.frame()}))
 
 
-def write_failure(place: Place, shard: Shard, failure: str, checks: Mapping[str, Check], policy: Policy) -> None:
+def with_failures(result: Result, failures: Mapping[str, str]) -> Result:
+    """Return a result in which each check is `unknown` in the accounts that could not be checked."""
+    if not failures:
+        return result
+    rows = [(account, check, why) for account, why in failures.items() for check in result.checks]
+    accounts, checks, reasons = zip(*rows, strict=True)
+    message, facts = columns_of([{"message": "coverage.no_shard", "why": why} for why in reasons])
+    columns = {"account_id": accounts, "check": checks, "status": "unknown", "message": message, "facts": facts}
+    unknown = schema.COVERAGE.conform(columns | {"reason": render(message, facts)})
+    others = result.coverage[~result.coverage["account_id"].isin(list(failures))]
+    coverage = pd.concat([others, unknown]).sort_values("account_id", kind="stable", ignore_index=True)
+    return replace(result, coverage=coverage)
+
+
+def write_failures(place: Place, shard: Shard, why: str, checks: Mapping[str, Check], policy: Policy) -> None:
     """Write the result of a shard that could not be checked: no findings, and the status `unknown` for each check."""
-    result = run(unread(shard, failure), tuple(checks), policy, checks)
-    message, facts = columns_of([{"message": "coverage.no_shard", "why": failure}] * len(result.coverage))
-    reasons = {"reason": render(message, facts), "message": message, "facts": facts}
-    coverage = schema.COVERAGE.conform({**result.coverage, "status": "unknown"} | reasons)
-    write_result(place, shard.number, replace(result, coverage=coverage), failure)
+    failures = dict.fromkeys(shard.accounts, why)
+    result = run(unread(failures), tuple(checks), policy, checks)
+    write_result(place, shard.number, with_failures(result, failures), failures)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from iamframe.checks.catalog import CHECKS, Own, with_own
-from iamframe.checks.checked import CheckedSnapshot, write_failure
+from iamframe.checks.checked import CheckedSnapshot, with_failures, write_failures
 from iamframe.checks.owner import OWNER_TAG
 from iamframe.checks.processes import Processes
 from iamframe.checks.registry import Check
@@ -21,10 +21,11 @@ from iamframe.checks.result import Result
 from iamframe.checks.runner import run as run_here
 from iamframe.checks.runner import selected
 from iamframe.checks.shards import Shard, inventory_of, shards_of
-from iamframe.checks.stored import Run, begin, done_in, write_result
+from iamframe.checks.stored import Run, Stored, begin, done_in, write_result
 from iamframe.checks.tag_policy import Policy, PolicySource, read_policy
 from iamframe.errors import CheckError, IamframeError, PolicyError, SourceError, StoreError
 from iamframe.inventory.arrow import is_in
+from iamframe.inventory.load import open_snapshot
 from iamframe.inventory.places import is_address, place_of
 from iamframe.inventory.snapshot import find_snapshot
 from iamframe.sources.archives import display_path
@@ -108,8 +109,10 @@ def check_snapshot(
     own = tuple(os.path.abspath(one) if isinstance(one, (str, os.PathLike)) else one for one in own)  # noqa: PTH100
     every, tag_rules = with_own(own), read_policy(policy)
     names = selected(only, every)
-    if executor is None:
-        _refuse_local(own)
+    if not os.fspath(out):
+        raise StoreError("out is empty; give a folder for the results")
+    if shard_size < 1:
+        raise StoreError(f"shard_size={shard_size}: give a number of roles above 0")
     place, manifest = find_snapshot(folder)
     run = Run(
         snapshot=manifest.sha256,
@@ -122,15 +125,19 @@ def check_snapshot(
     work = _Work(_full(folder), _full(out), manifest.sha256, names, tag_rules, own, owner_tag)
     results = place_of(work.out)
     begin(results, run)
-    done = {one.number for one in done_in(results, run.shards) if one.failure is None}
+    checked = {name: every[name] for name in names}
+    done = {one.number for one in done_in(results, run.shards) if not one.failures}
     rest = [shard for shard in run.shards if shard.number not in done]
     with progress_bars(progress) as show:
-        for shard, sentence in _run_all(work, rest, executor, workers, show):
-            write_failure(results, shard, sentence, {name: every[name] for name in names}, tag_rules)
-    if len(done_in(results, run.shards)) < len(run.shards):
+        for shard, why in _run_all(work, rest, executor, workers, show):
+            write_failures(results, shard, why, checked, tag_rules)
+    stored = Stored(results, done_in(results, run.shards))
+    if len(stored.done) < len(run.shards):
         raise StoreError(f"{display_path(out)}: lacks results that workers wrote; give a folder that all workers share")
-    checked = {name: every[name] for name in names}
-    return CheckedSnapshot.of(work.folder, results, run.shards, checked, tag_rules, owner_tag)
+    failures, accounts = stored.failures, sum(len(shard.accounts) for shard in run.shards)
+    if accounts and len(failures) == accounts:
+        raise StoreError(f"no account could be checked; the first: {next(iter(failures.values()))}")
+    return CheckedSnapshot.of(work.folder, stored, run.shards, checked, tag_rules, owner_tag)
 
 
 def _full(folder: str | os.PathLike[str]) -> str:
@@ -155,28 +162,35 @@ def _code(check: Check) -> str:
         return check.rule.__code__.co_code.hex()
 
 
-def _refuse_local(own: Iterable[Own]) -> None:
-    """Raise CheckError for a function of a notebook, which another process cannot import."""
-    for one in own:
-        if getattr(one, "__module__", None) == "__main__":
-            raise CheckError(
-                f"{getattr(one, '__name__', one)}: is defined where no other process can import it; write it to a "
-                "file, and give the name of the file in checks"
-            )
-
-
 def _check_shard(work: _Work, shard: Shard) -> None:
     """Check one shard, and write its results. The executor runs this function."""
     place, manifest = find_snapshot(work.folder)
     if manifest.sha256 != work.snapshot:
         raise StoreError(f"{display_path(work.folder)}: was replaced while it was checked; check it again")
+    failures: dict[str, str] = {}
     try:
         inventory = inventory_of(work.folder, place, manifest, shard)
     except StoreError as error:
-        # A damaged file concerns this shard only.
-        raise SourceError(str(error)) from error
+        unreadable = _unreadable(work.folder, shard)
+        failures = {account: unreadable[account] for account in shard.accounts if account in unreadable}
+        shard = shard.without(unreadable)
+        if not unreadable or not shard.accounts:
+            raise SourceError(str(error)) from error
+        inventory = inventory_of(work.folder, place, manifest, shard)
     result = run_here(inventory, work.only, work.policy, with_own(work.own), work.owner_tag)
-    write_result(place_of(work.out), shard.number, _of_accounts(result, shard.accounts))
+    result = with_failures(_of_accounts(result, shard.accounts), failures)
+    write_result(place_of(work.out), shard.number, result, failures)
+
+
+def _unreadable(folder: str, shard: Shard) -> dict[str, str]:
+    """Return the accounts of a shard that cannot be read, and the reasons."""
+    failures = {}
+    for account in (*shard.accounts, *shard.uses):
+        try:
+            open_snapshot(folder, [account])
+        except StoreError as error:
+            failures[account] = str(error)
+    return failures
 
 
 def _of_accounts(result: Result, accounts: Iterable[str]) -> Result:

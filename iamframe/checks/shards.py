@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -39,6 +39,12 @@ class Shard(msgspec.Struct, frozen=True):
     accounts: tuple[str, ...]
     uses: tuple[str, ...] = ()
     used_by: tuple[str, ...] = ()
+
+    def without(self, failures: Container[str], *, neighbours: bool = True) -> Shard:
+        """Return the shard without the accounts that cannot be read, or also without all accounts in `uses`."""
+        accounts = tuple(one for one in self.accounts if one not in failures)
+        uses = tuple(one for one in self.uses if one not in failures and neighbours)
+        return Shard(self.number, accounts, uses, self.used_by)
 
 
 def shards_of(place: Place, manifest: Manifest, size: int) -> list[Shard]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from hashlib import sha256
 
 import msgspec
 import pandas as pd
@@ -25,7 +26,7 @@ from iamframe.checks.shards import Shard
 from iamframe.errors import StoreError
 from iamframe.inventory import schema
 from iamframe.inventory.arrow import index_in
-from iamframe.inventory.places import Place, read_bytes, why, write_bytes
+from iamframe.inventory.places import Place, names_in, read_bytes, why, write_bytes
 from iamframe.sources.archives import display_path
 
 HEAD = "checked.json"
@@ -53,10 +54,11 @@ class Run(msgspec.Struct, frozen=True):
 
 
 class Done(msgspec.Struct, frozen=True):
-    """A shard that was checked. `failure` is the reason if the shard could not be checked."""
+    """A shard that was checked: the checksums of its files by folder, and the accounts that could not be checked."""
 
     number: int
-    failure: str | None = None
+    files: dict[str, str]
+    failures: dict[str, str] = {}
 
 
 def begin(place: Place, run: Run) -> None:
@@ -66,6 +68,9 @@ def begin(place: Place, run: Run) -> None:
     with suppress(FileNotFoundError):
         noted = _read(place / HEAD)
     if noted is None:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            if names_in(place):
+                raise StoreError(f"{display_path(place)}: is not empty, and holds no results; choose another folder")
         write_file(place / HEAD, text)
     elif noted != text:
         raise StoreError(
@@ -75,41 +80,78 @@ def begin(place: Place, run: Run) -> None:
 
 
 def done_in(place: Place, shards: Iterable[Shard]) -> list[Done]:
-    """Return the shards whose results are in the folder, including those that failed."""
+    """Return the shards whose results are in the folder, including those with accounts that failed."""
     found = []
     for shard in shards:
         # A file that was cut off counts as missing.
-        with suppress(FileNotFoundError, msgspec.DecodeError):
+        with suppress(FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
             found.append(msgspec.json.decode(_read(_marker(place, shard.number)), type=Done))
     return found
 
 
-def write_result(place: Place, number: int, result: Result, failure: str | None = None) -> None:
-    """Write the result of a shard, and then the file in `shards/`."""
+def write_result(place: Place, number: int, result: Result, failures: Mapping[str, str]) -> None:
+    """Write the result of a shard, and then the file in `shards/`.
+
+    `failures` has the accounts that could not be checked, and the reasons.
+    """
     found = result.sorted_findings("en")
     findings = found.select(schema.FINDINGS.names).cast(schema.FINDINGS.arrow).append_column("_order", found["order"])
     tables = {"findings": findings, "coverage": schema.COVERAGE.to_arrow(result.coverage).cast(schema.COVERAGE.arrow)}
     tables |= {f"checks/{name}": _facts_table(result.found[name]) for name in result.checks}
+    files = {}
     for folder, table in tables.items():
-        write_file(_part(place, folder, number), _parquet(table))
-    write_file(_marker(place, number), msgspec.json.encode(Done(number, failure)))
+        data = _parquet(table)
+        write_file(_part(place, folder, number), data)
+        files[folder] = sha256(data).hexdigest()
+    write_file(_marker(place, number), msgspec.json.encode(Done(number, files, dict(failures))))
 
 
-def read_findings(place: Place, numbers: Iterable[int]) -> pa.Table:
-    """Return the findings of shards, sorted as in `Result.findings`, with the internal column `order`."""
-    tables = [_table(_part(place, "findings", number)) for number in numbers]
-    return by_severity(pa.concat_tables(tables).rename_columns({"_order": "order"}))
+class Stored:
+    """The results of some shards in a folder."""
 
+    def __init__(self, place: Place, done: Iterable[Done]) -> None:
+        self._place, self.done = place, list(done)
 
-def read_counted(place: Place, number: int) -> pd.DataFrame:
-    """Return a shard's findings, sorted by severity, with only the columns in `COUNTED`."""
-    return pd.DataFrame(_table(_part(place, "findings", number), [*COUNTED]).to_pandas())
+    def one_by_one(self) -> Iterator[Stored]:
+        """Yield each shard."""
+        for one in self.done:
+            yield Stored(self._place, [one])
 
+    @property
+    def failures(self) -> dict[str, str]:
+        """The accounts that could not be checked, and the reasons."""
+        return {account: reason for one in self.done for account, reason in one.failures.items()}
 
-def read_coverage(place: Place, numbers: Iterable[int]) -> pd.DataFrame:
-    """Return the coverage of shards."""
-    tables = (_table(_part(place, "coverage", number)) for number in numbers)
-    return schema.COVERAGE.from_arrow(pa.concat_tables([schema.COVERAGE.arrow.empty_table(), *tables]))
+    def tables(self, folder: str) -> list[pa.Table]:
+        """Return the files in a folder, one per shard. Raise StoreError if a file is missing or was changed."""
+        return [self._table(one, folder) for one in self.done]
+
+    def findings(self) -> pa.Table:
+        """Return the findings, sorted as in `Result.findings`, with the internal column `order`."""
+        return by_severity(pa.concat_tables(self.tables("findings")).rename_columns({"_order": "order"}))
+
+    def counted(self) -> Iterator[pd.DataFrame]:
+        """Yield the findings of each shard, sorted by severity, with only the columns in `COUNTED`."""
+        for one in self.done:
+            yield pd.DataFrame(self._table(one, "findings", [*COUNTED]).to_pandas())
+
+    def coverage(self) -> pd.DataFrame:
+        """Return the coverage."""
+        return schema.COVERAGE.from_arrow(pa.concat_tables(self.tables("coverage")))
+
+    def _table(self, one: Done, folder: str, columns: list[str] | None = None) -> pa.Table:
+        import pyarrow.parquet as pq
+
+        file, data = _part(self._place, folder, one.number), b""
+        with suppress(FileNotFoundError):
+            data = _read(file)
+        # A changed Parquet file may still be readable.
+        if sha256(data).hexdigest() != one.files.get(folder):
+            raise StoreError(
+                f"{display_path(file)}: is missing, damaged or changed; delete {display_path(self._place)}, and check "
+                "the snapshot again"
+            )
+        return pq.ParquetFile(pa.BufferReader(data)).read(columns)
 
 
 class StoredFound(Mapping[str, Found]):
@@ -118,10 +160,8 @@ class StoredFound(Mapping[str, Found]):
     `findings` has the findings of all checks, if they are already in memory.
     """
 
-    def __init__(
-        self, place: Place, numbers: Iterable[int], checks: Iterable[str], findings: pa.Table | None = None
-    ) -> None:
-        self._place, self._numbers, self._checks = place, list(numbers), list(checks)
+    def __init__(self, stored: Stored, checks: Iterable[str], findings: pa.Table | None = None) -> None:
+        self._stored, self._checks = stored, list(checks)
         self._findings = findings
 
     def __iter__(self) -> Iterator[str]:
@@ -136,10 +176,9 @@ class StoredFound(Mapping[str, Found]):
         """Return the findings of one check and their facts, shard by shard."""
         if name not in self._checks:
             raise KeyError(name)
-        read = (_table(_part(self._place, "findings", number)) for number in self._numbers)
-        parts = read if self._findings is None else [self._findings]
+        parts = self._stored.tables("findings") if self._findings is None else [self._findings]
         found = pa.concat_tables([part.filter(pc.equal(part["check"], name)) for part in parts])
-        each = [_table(_part(self._place, f"checks/{name}", number)).to_pandas() for number in self._numbers]
+        each = [table.to_pandas() for table in self._stored.tables(f"checks/{name}")]
         facts = pd.concat([one for one in each if len(one)] or each[:1], ignore_index=True)
         # `Found` needs the findings in the order of their facts.
         of, ids = pd.factorize(facts["finding_id"])
@@ -178,17 +217,6 @@ def _parquet(table: pa.Table) -> memoryview:
     file = pa.BufferOutputStream()
     pq.write_table(table, file, compression="zstd")
     return memoryview(file.getvalue())
-
-
-def _table(file: Place, columns: list[str] | None = None) -> pa.Table:
-    import pyarrow.parquet as pq
-
-    try:
-        return pq.ParquetFile(pa.BufferReader(_read(file))).read(columns)
-    except (FileNotFoundError, pa.ArrowException) as error:
-        raise StoreError(
-            f"{display_path(file)}: is missing or damaged; delete the folder and check the snapshot again"
-        ) from error
 
 
 def _read(file: Place) -> bytes:

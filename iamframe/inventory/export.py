@@ -29,6 +29,7 @@ from pyarrow import csv
 
 from iamframe.errors import ReportError
 from iamframe.inventory.display import as_text
+from iamframe.inventory.snapshot import is_snapshot
 
 _BEFORE = "^|[\x00-\x1f\x7f-\x9f\u2028\u2029;]"
 # Text with apostrophes before a formula is guarded too, so `unguarded` can always remove one.
@@ -95,6 +96,8 @@ def write_into(folder: Path, write: Callable[[Path], None], going: Iterable[str]
 
     Also remove the files listed in `going` from `folder`, unless they were written.
     """
+    if is_snapshot(folder):
+        raise ReportError(f"{folder}: holds a snapshot, which other files would spoil; choose another folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=".report-", dir=folder))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -69,12 +70,28 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
                 )
         return open_snapshot(snapshots[0]) if alone else _open_snapshots(snapshots)
     if (fiction := next((name for name in SAMPLES if name in sources), None)) is None:
+        _refuse_above_snapshots(filter(None, sources))
         return load_files(*sources)
     if not alone:
         raise SourceError(
             f"{fiction}: is the fictional sample; use it alone, or write ./{fiction} for a folder of that name"
         )
     return load_sample(earlier=fiction != SAMPLES[0])
+
+
+def _refuse_above_snapshots(sources: Iterable[str | os.PathLike[str]]) -> None:
+    """Raise SourceError for a folder with snapshots in it, or with results of `check_snapshot`."""
+    for folder in map(Path, sources):
+        # `load_files` says what is wrong with a folder that cannot be listed.
+        with suppress(OSError, ValueError):
+            if (folder / "checked.json").is_file():
+                raise SourceError(f"{display_path(folder)}: holds the results of check_snapshot; give the snapshot")
+            names = sorted(inner.name for inner in folder.iterdir() if inner.is_dir() and is_snapshot(inner))
+            if names:
+                raise SourceError(
+                    f"{display_path(folder)}: holds snapshots, such as {display_path(names[0])}; give the snapshots, "
+                    f"such as {display_path(folder)}/*"
+                )
 
 
 def _load_live(source: str, live: dict[str, Any]) -> Inventory:

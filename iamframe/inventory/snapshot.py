@@ -58,7 +58,8 @@ def is_snapshot(folder: str | os.PathLike[str]) -> bool:
             # From an object store, iamframe reads only snapshots.
             return True
         place = _readable(Path(folder))
-        return head_of(manifest_text(place)) is not None or (place / UNFINISHED / NOTED_CALL).is_file()
+        has_parts = any((place / "accounts").glob("account=*"))
+        return has_parts or head_of(manifest_text(place)) is not None or (place / UNFINISHED / NOTED_CALL).is_file()
     except (OSError, ValueError):
         return False
 

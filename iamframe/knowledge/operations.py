@@ -107,6 +107,8 @@ PROFILE_TAGS = "ListInstanceProfileTags"
 SUMMARY = "GetAccountSummary"
 TAG_INDEX = "GetResources"
 ASSUME_ROLE = "AssumeRole"
+# No operation of AWS: the gap of an account that `check_snapshot` could not check.
+CHECK_SNAPSHOT = "check_snapshot"
 ACCOUNT_LIST = "ListAccounts"
 INSTANCES = "DescribeInstances"
 ASSOCIATIONS = "DescribeIamInstanceProfileAssociations"

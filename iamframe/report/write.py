@@ -16,6 +16,7 @@ from iamframe.analysis.quota_use import quota_use
 from iamframe.checks.result import Result
 from iamframe.errors import ReportError, require
 from iamframe.inventory.export import move_in, write_csv, write_into
+from iamframe.inventory.places import is_address
 from iamframe.inventory.schema import FRAMES
 from iamframe.messages.render import LANGUAGES, say
 from iamframe.report.numbers import Numbers, add_summaries, summary_of
@@ -131,6 +132,8 @@ def write_shown(
     owner_tag = result.owner_tag if owner_tag is None else owner_tag
     if not owner_tag.strip():
         raise ReportError(f"owner_tag={owner_tag!r}: is the key of no tag; name the one whose values are owners")
+    if is_address(out):
+        raise ReportError(f"{out}: is not on this machine; write the report into a folder here, and copy it afterwards")
     folder = Path(out)
     # Title and author may have bytes that the terminal could not decode, and that no file accepts.
     title, author = (text and text.encode("utf-8", "replace").decode() for text in (title, author))

@@ -82,7 +82,8 @@ def checked(
     in shards. Without `--results`, the files of the shards are deleted at the end. `judged` has options of
     `run_checks`.
     """
-    from iamframe.inventory.snapshot import is_snapshot
+    from iamframe.inventory.inventory import SAMPLES
+    from iamframe.inventory.load import is_live
 
     results, dask = shards.get("results"), shards.get("dask")
     if shards.keys() <= {"results"}:
@@ -93,10 +94,14 @@ def checked(
         old, inventory = load_old_and_new(older, sources, live) if older else (None, load_loud(*sources, **live))
         yield old, run_checks(inventory, **judged)
         return
-    if older or live or len(sources) != 1 or not is_snapshot(sources[0]):
+    if older:
+        raise click.UsageError("--compare reads both sources as a whole; leave out --workers and --dask")
+    if len(shards.keys() - {"results"}) > 1:
+        raise click.UsageError("give --workers or --dask, not both")
+    if live or len(sources) != 1 or sources[0] in SAMPLES or is_live(sources[0]):
+        names = " ".join(map(str, sources)) or "the sample"
         raise click.UsageError(
-            "--workers and --dask check one snapshot, without --compare; save one with "
-            "`iamframe snapshot SOURCE --out DIR`"
+            f"--workers and --dask check one snapshot, not {names}; save one with `iamframe snapshot SOURCE --out DIR`"
         )
     from iamframe.checks.run_shards import check_snapshot
 

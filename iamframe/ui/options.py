@@ -59,6 +59,10 @@ def folder(name: str) -> Path:
     """
     if not name:
         raise click.BadParameter("is empty; give a folder")
+    from iamframe.inventory.places import is_address
+
+    if is_address(name):
+        raise click.BadParameter(f"{name} is not on this machine; give a folder here, and copy it afterwards")
     return Path(name)
 
 

@@ -239,6 +239,60 @@ def test_a_damaged_account_is_unknown_in_each_check_and_costs_no_other(damaged: 
     assert len(damaged.inventory.roles) == (sample.roles["account_id"] != SECOND).sum()
 
 
+def test_a_damaged_account_costs_no_other_of_its_shard_either(
+    snapshot: Path, sample: Inventory, tmp_path: Path
+) -> None:
+    (snapshot / "tags" / f"account={SECOND}" / "part.parquet").unlink()
+    parts = iamframe.check_snapshot(snapshot, tmp_path / "out", executor=Here())
+    unknown = parts.coverage[parts.coverage["account_id"] == SECOND]
+    assert set(unknown["status"]) == {"unknown"}
+    assert unknown["reason"].str.endswith("part.parquet: is missing; copy or save the snapshot again").all()
+    whole = iamframe.run_checks(sample)
+    others = whole.findings[whole.findings["account_id"] != SECOND].reset_index(drop=True)
+    assert_frame_equal(parts.findings, others)
+    assert_frame_equal(
+        parts.coverage[parts.coverage["account_id"] != SECOND].reset_index(drop=True),
+        whole.coverage[whole.coverage["account_id"] != SECOND].reset_index(drop=True),
+    )
+    (part,) = parts.parts()
+    assert part.inventory.accounts["account_id"].tolist() == [FIRST, SECOND, THIRD]
+
+
+def test_explain_names_the_account_that_could_not_be_checked(damaged: Result) -> None:
+    text = " ".join(str(damaged.explain("no such name")).split())
+    assert f"account {SECOND}: " in text
+    assert "part.parquet: is damaged or was changed" in text
+
+
+def test_without_any_readable_account_there_is_no_result(snapshot: Path, tmp_path: Path) -> None:
+    for file in (snapshot / "profiles").glob("*/part.parquet"):
+        file.unlink()
+    with pytest.raises(StoreError, match=r"no account could be checked; the first: .* is missing; copy or save"):
+        iamframe.check_snapshot(snapshot, tmp_path / "out", executor=Here(), shard_size=1)
+
+
+@pytest.mark.parametrize("folder", ["findings", "coverage", "checks/tag_differences"])
+def test_results_that_were_changed_are_refused(snapshot: Path, tmp_path: Path, folder: str) -> None:
+    result = iamframe.check_snapshot(snapshot, tmp_path / "out", executor=Here())
+    file = tmp_path / "out" / folder / "part-00001.parquet"
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(StoreError, match=r"part-00001\.parquet: is missing, damaged or changed; delete .*out, and"):
+        result.findings, result.coverage, result["tag_differences"]
+
+
+def test_results_go_into_an_empty_folder_of_their_own(snapshot: Path, tmp_path: Path) -> None:
+    for out in (snapshot, tmp_path):
+        with pytest.raises(StoreError, match="is not empty, and holds no results; choose another folder"):
+            iamframe.check_snapshot(snapshot, out, executor=Here())
+    with pytest.raises(StoreError, match="out is empty; give a folder for the results"):
+        iamframe.check_snapshot(snapshot, "", executor=Here())
+    with pytest.raises(StoreError, match="shard_size=0: give a number of roles above 0"):
+        iamframe.check_snapshot(snapshot, tmp_path / "out", executor=Here(), shard_size=0)
+    assert {file.name for file in tmp_path.iterdir()} == {"snapshot"}
+
+
 def test_the_report_of_a_damaged_account_says_so(damaged: Result, tmp_path: Path) -> None:
     damaged.write(tmp_path / "report")
     assert "could not be checked" in (tmp_path / "report" / "report.html").read_text("utf-8")

@@ -68,18 +68,21 @@ def test_an_account_that_kills_each_process_costs_itself_alone(snapshot: Path, t
     assert set(parts.findings["account_id"]) == {"111122223333", "444455556666"}
 
 
-def test_a_function_of_a_notebook_is_refused_with_what_to_do(snapshot: Path, tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(
-        house(tmp_path).read_text("utf-8")
-        + f"\nif __name__ == '__main__':\n    iamframe.check_snapshot({str(snapshot)!r}, 'out', checks=dies)\n",
-        "utf-8",
-    )
-    run = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert run.stderr.splitlines()[-1].endswith(
-        "CheckError: dies: is defined where no other process can import it; write it to a file, and give the name of "
-        "the file in checks"
-    )
+def test_a_script_needs_no_guard_and_its_own_functions_are_checks(snapshot: Path, tmp_path: Path) -> None:
+    """A process that ran the script again would print a second result, without findings."""
+    text = house(tmp_path).read_text("utf-8").replace("os.kill(os.getpid(), signal.SIGKILL)", "pass")
+    text += f"\nprint(iamframe.check_snapshot({str(snapshot)!r}, 'out', only=['dies'], checks=dies, shard_size=1))\n"
+    (tmp_path / "script.py").write_text(text, "utf-8")
+    expected = "Result(109 findings: 109 low; the check is complete)\n"
+    for out, command, given in (
+        ("out", [tmp_path / "script.py"], ""),
+        ("other", ["-"], text.replace("'out'", "'other'")),
+    ):
+        run = subprocess.run(
+            [sys.executable, *command], input=given, cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert (run.stdout, run.returncode) == (expected, 0), run.stderr
+        assert (tmp_path / out / "checked.json").exists()
 
 
 def test_dask_gives_the_same_although_a_worker_is_killed_half_way(snapshot: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -41,21 +42,53 @@ def test_results_are_kept_where_they_are_wanted_and_reused(folder: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "message"),
     [
-        ("check", "sample", "--workers", "2"),
-        ("check", "snapshot", "snapshot", "--workers", "2"),
-        ("check", "aws", "--dask", "tcp://127.0.0.1:1"),
-        ("report", "--workers", "2"),
-        ("report", "snapshot", "--workers", "2", "--compare", "snapshot"),
+        (("check", "sample", "--workers", "2"), "one snapshot, not sample; save one with `iamframe snapshot SOURCE"),
+        (("check", "snapshot", "other", "--workers", "2"), "one snapshot, not snapshot other; save one"),
+        (("check", "aws", "--dask", "tcp://127.0.0.1:1"), "one snapshot, not aws; save one"),
+        (("report", "--workers", "2"), "one snapshot, not sample; save one"),
+        (("check", "nowhere", "--workers", "2"), "nowhere is not a snapshot; give the folder of a snapshot"),
+        (("report", "snapshot", "--workers", "2", "--compare", "snapshot"), "leave out --workers and --dask"),
+        (("check", "snapshot", "--workers", "2", "--dask", "tcp://127.0.0.1:1"), "--workers or --dask, not both"),
     ],
 )
-def test_what_is_not_one_snapshot_is_refused_with_how_to_save_one(folder: Path, arguments: tuple[str, ...]) -> None:
+def test_what_is_not_one_snapshot_is_refused_with_what_to_do(
+    folder: Path, arguments: tuple[str, ...], message: str
+) -> None:
     refused = run(folder, *arguments)
     assert refused.returncode == 2
-    assert "--workers and --dask check one snapshot, without --compare" in refused.stderr
-    assert "`iamframe snapshot SOURCE --out DIR`" in refused.stderr
+    assert message in refused.stderr
     assert refused.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("report", "snapshot", "--out", "snapshot"), "snapshot: holds a snapshot, which other files would spoil"),
+        (("report", "snapshot", "--workers", "1", "--results", "snapshot"), "is not empty, and holds no results"),
+        (("report", "snapshot", "--out", "s3://bucket/report"), "s3://bucket/report is not on this machine"),
+        (("check", "."), ".: holds snapshots, such as cut; give the snapshots, such as ./*"),
+        (("check", "kept"), "kept: holds the results of check_snapshot; give the snapshot"),
+        (("check", "cut"), "manifest.json: is damaged"),
+        (("check", "headless"), "manifest.json: does not exist or cannot be read, so headless is not a snapshot"),
+    ],
+)
+def test_a_folder_for_another_thing_is_refused_and_stays_as_it_is(
+    folder: Path, tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    for name in ("snapshot", "cut", "headless"):
+        shutil.copytree(folder / "snapshot", tmp_path / name)
+    manifest = (tmp_path / "cut" / "manifest.json").read_bytes()
+    (tmp_path / "cut" / "manifest.json").write_bytes(manifest[:100])
+    (tmp_path / "headless" / "manifest.json").unlink()
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "checked.json").write_text("{}", "utf-8")
+    before = sorted(file for file in tmp_path.rglob("*"))
+    refused = run(tmp_path, *arguments)
+    assert refused.returncode == 2
+    assert message in refused.stderr
+    assert sorted(file for file in tmp_path.rglob("*")) == before
 
 
 def test_results_without_workers_and_no_worker_at_all_are_refused(folder: Path) -> None:
