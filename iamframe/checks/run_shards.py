@@ -68,9 +68,10 @@ def check_snapshot(
     """Run the checks over a snapshot, a group of accounts at a time. No request is made to AWS.
 
     The findings are those of `run_checks(open_snapshot(folder))`, but no process holds all accounts. A group of
-    accounts is called a shard. If a call is interrupted, the same call resumes where it stopped. A shard that fails is
-    tried once more. If it fails again, its accounts are `unknown` in `coverage`, and `gaps` shows the reason. The same
-    call tries these accounts again.
+    accounts is called a shard. If a call is interrupted, the same call resumes where it stopped. An account that cannot
+    be read is `unknown` in `coverage`, and `result.inventory.gaps` shows the reason. If the worker of a shard dies, the
+    shard is tried once more. If it fails again, all its accounts are `unknown`. The same call tries such accounts
+    again.
 
     Parameters
     ----------
@@ -100,8 +101,9 @@ def check_snapshot(
     Raises
     ------
     StoreError
-        If the snapshot cannot be opened or is replaced meanwhile, if `out` holds the results of a different call, is
-        not shared by all workers, or cannot be written, or if the executor accepts no more work.
+        If the snapshot cannot be opened or is replaced meanwhile, if no account can be read, if `out` has other files
+        or the results of a different call, is not shared by all workers, or cannot be written, if `shard_size` is below
+        1, or if the executor accepts no more work.
     UnknownCheckError, PolicyError, CheckError
         As in `run_checks`.
     """
