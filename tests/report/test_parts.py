@@ -20,7 +20,6 @@ from random_accounts import random_world
 import iamframe
 from iamframe.checks.checked import unread
 from iamframe.checks.result import Result
-from iamframe.checks.shards import Shard
 from iamframe.errors import ReportError
 from iamframe.inventory import schema
 from iamframe.inventory.build import joined
@@ -196,7 +195,7 @@ def test_a_frame_that_only_one_part_collected_is_written_and_counted(tmp_path: P
 def test_accounts_of_a_shard_that_could_not_be_checked_are_in_the_report_as_unknown(tmp_path: Path) -> None:
     class Failed(Parted):
         def parts(self, *, neighbours: bool = False) -> Iterator[Result]:  # noqa: ARG002
-            yield iamframe.run_checks(unread(Shard(1, ("000000000001",)), "no memory left"))
+            yield iamframe.run_checks(unread({"000000000001": "no memory left"}))
             yield from super().parts()
 
     failed = Failed(**{field.name: getattr(parted(sample_result()), field.name) for field in fields(Parted)})
