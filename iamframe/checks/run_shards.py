@@ -177,7 +177,7 @@ def _check_shard(work: _Work, shard: Shard) -> None:
         failures = {account: unreadable[account] for account in shard.accounts if account in unreadable}
         shard = shard.without(unreadable)
         if not unreadable or not shard.accounts:
-            raise SourceError(str(error)) from error
+            raise SourceError(_in_snapshot(error, work.folder)) from error
         inventory = inventory_of(work.folder, place, manifest, shard)
     result = run_here(inventory, work.only, work.policy, with_own(work.own), work.owner_tag)
     result = with_failures(_of_accounts(result, shard.accounts), failures)
@@ -191,8 +191,13 @@ def _unreadable(folder: str, shard: Shard) -> dict[str, str]:
         try:
             open_snapshot(folder, [account])
         except StoreError as error:
-            failures[account] = str(error)
+            failures[account] = _in_snapshot(error, folder)
     return failures
+
+
+def _in_snapshot(error: StoreError, folder: str) -> str:
+    """Return the text of an error, with the name of the snapshot's folder instead of its path, which is not shared."""
+    return str(error).replace(display_path(folder), os.path.basename(folder))  # noqa: PTH119 - it may be an address
 
 
 def _of_accounts(result: Result, accounts: Iterable[str]) -> Result:
