@@ -344,3 +344,15 @@ def test_a_rule_that_is_not_run_has_the_facts_of_one_that_ran() -> None:
         assert_frame_equal(first[name], second[name])
     assert {"tag_key", "kind"} <= set(second["tag_differences"])
     assert len(iamframe.run_checks(iamframe.load_sample())["tag_differences"]) > 0
+
+
+def test_profiles_are_judged_by_the_policy_although_there_are_no_roles() -> None:
+    """An inventory without anything comes first: what was kept of it must not stand for this one."""
+    frames = {name: frame.empty() for name, frame in schema.FRAMES.items()}
+    assert len(run_checks(Inventory(**frames), policy=POLICY)["missing_required_tags"]) == 0  # type: ignore[arg-type]
+    sample = iamframe.load_sample()
+    profiles = replace(sample, roles=schema.ROLES.empty(), links=schema.LINKS.empty())
+    found = run_checks(profiles, policy=POLICY).findings
+    found = found[found["check"] == "missing_required_tags"]
+    assert found["resource_type"].tolist() == ["instance-profile"] * 33
+    assert "EMR_EC2_DefaultRole" in set(found["resource_name"])
