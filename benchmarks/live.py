@@ -77,12 +77,19 @@ def ours(**options: object) -> str:
     return OURS.format(options={"references": False, **options})
 
 
-def medians(account: PracticeAccount, rounds: int, codes: Sequence[str]) -> list[tuple[float, int, int, float]]:
+def medians(
+    account: PracticeAccount, rounds: int, codes: Sequence[str], pause: float = 0
+) -> list[tuple[float, int, int, float]]:
     """Return, for each side, the median seconds and the largest numbers of requests, as in `timed`.
 
-    The sides take turns. The first round does not count.
+    The sides take turns. The first round does not count. `pause` is in seconds, before each run.
     """
-    runs = [[timed(account, code) for code in codes] for _ in range(rounds + 1)][1:]
+
+    def run(code: str) -> tuple[float, int, int, float]:
+        time.sleep(pause)
+        return timed(account, code)
+
+    runs = [[run(code) for code in codes] for _ in range(rounds + 1)][1:]
     return [
         (
             statistics.median(run[side][0] for run in runs),
@@ -110,9 +117,9 @@ def throttled(size: int, rounds: int) -> None:
         account.fill(roles=size, profiles=size)
         account.latency = 0.02
         account.throttle(25, 50)
-        (free,) = medians(account, rounds, [ours()])
-        time.sleep(2)
-        (capped,) = medians(account, 1, [ours(rate=15)])
+        # The least that is possible counts on 50 requests at once. After two seconds, the account allows them again.
+        (free,) = medians(account, rounds, [ours()], pause=2)
+        (capped,) = medians(account, 1, [ours(rate=15)], pause=2)
     least = (size + 4 - 50) / 25
     what = f"{size} + {size}, throttled to 25 a second after 50"
     row(
