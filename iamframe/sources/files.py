@@ -25,7 +25,6 @@ from iamframe.sources.documents import (
     documents_of,
     keys_of,
     object_of,
-    short_text,
     utf8,
 )
 from iamframe.sources.reading import Reading, Records, accounts_in
@@ -183,8 +182,7 @@ def _document(document: Document) -> Iterator[Answer]:
         return
     fitting = [one for one in _SHAPES if one.fits(document)]
     if not fitting:
-        shown = ", ".join(map(short_text, list(keys)[:5])) + (" …" if len(keys) > 5 else "")
-        raise Unreadable("gaps.file.no_shape", place=place, keys=shown or {"message": "list.none"})
+        raise document.of_unknown_shape()
     problems: list[dict[str, Any]] = []
     for shape in fitting:
         try:

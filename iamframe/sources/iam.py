@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
+from msgspec import UNSET
+
 from iamframe.knowledge.operations import DUMP, PROFILE_LIST, ROLE_LINKS
 from iamframe.sources.archives import Unreadable
+from iamframe.sources.documents import Value, object_of
 from iamframe.sources.records import (
     Account,
     Answer,
@@ -22,7 +26,7 @@ from iamframe.sources.records import (
     TagListing,
     tags_or_none,
 )
-from iamframe.sources.shapes import Document, shape
+from iamframe.sources.shapes import ROWS, Document, list_of, shape
 
 # The folders of tag listings, where each file is named after its resource.
 _TAG_FOLDERS = {
@@ -55,7 +59,8 @@ def _dump_without_roles(document: Document) -> Answer:
     return document.answer(DUMP, account_id=account_id, state="truncated" if document.is_truncated else "partial")
 
 
-@shape("Roles")
+# A profile without a key around it has the key `Roles`, too.
+@shape("Roles", when=lambda document: "InstanceProfileName" not in document.keys)
 def role_list(document: Document) -> Iterable[Answer]:
     """Read the output of `aws iam list-roles`."""
     return [document.listing("Roles", "ListRoles", ListedRole)]
@@ -86,6 +91,51 @@ def profile_list(document: Document) -> Iterable[Answer]:
 def one_profile(document: Document) -> Iterable[Answer]:
     """Read the output of `aws iam get-instance-profile`."""
     return [document.single("InstanceProfile", "GetInstanceProfile", GotProfile)]
+
+
+@shape("RoleName", "Arn")
+@shape("InstanceProfileName", "Arn")
+def role_or_profile(document: Document) -> Iterable[Answer]:
+    """Read a role or profile without a key around it, as `--query Role` prints it."""
+    record = _role_or_profile(document)
+    return [document.answer(_OPERATIONS[type(record)], [record])]
+
+
+@list_of("RoleName", "Arn")
+@list_of("InstanceProfileName", "Arn")
+def roles_and_profiles(document: Document) -> Iterable[Answer]:
+    """Read a list of roles and profiles, as `--query Roles` or `--query 'InstanceProfiles[]'` prints it.
+
+    A query may select some of them, so the list is never complete.
+    """
+    records: dict[type, list[Any]] = defaultdict(list)
+    for number, item in enumerate(document.items(ROWS)):
+        place = f"{document.place}[{number}]"
+        with document.reading.gap_if_unreadable(document.piece, place):
+            record = _role_or_profile(document.within(place, object_of(item, place)))
+            records[type(record)].append(record)
+    return [document.answer(_OPERATIONS[kind], chunk) for kind, chunk in records.items()]
+
+
+_OPERATIONS: dict[type, str] = {GotRole: "GetRole", RoleDetail: "GetRole", GotProfile: "GetInstanceProfile"}
+
+
+def _role_or_profile(document: Document) -> GotRole | RoleDetail | GotProfile:
+    # A query prints null for a key that the object lacks.
+    keys: dict[str, Value] = {key: value for key, value in document.keys.items() if value is not None}
+    if "RolePolicyList" in keys:
+        # This role is from an account dump, which has the tags of all roles.
+        return document.within(document.place, keys).decode(RoleDetail)  # type: ignore[no-any-return]
+    kind = GotProfile if "InstanceProfileName" in keys else GotRole
+    if not keys.keys() & {"InstanceProfileName", "RoleName"}:
+        raise document.of_unknown_shape()
+    record: GotRole | GotProfile = document.within(document.place, keys).decode(kind)
+    # The object may be from a list, which has neither tags nor last use. Tools that imitate AWS print them empty there.
+    if not record.tags:
+        record.tags = UNSET
+    if isinstance(record, GotRole) and record.last_used and not record.last_used.at:
+        record.last_used = UNSET
+    return record
 
 
 @shape("SummaryMap")

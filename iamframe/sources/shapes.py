@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Raw
 
 from iamframe.sources.archives import Piece, Unreadable
-from iamframe.sources.documents import BROKEN, Value, kind_of, problem_of, refuse_repeats
+from iamframe.sources.documents import BROKEN, Value, kind_of, problem_of, refuse_repeats, short_text
 from iamframe.sources.reading import Reading, Records
 from iamframe.sources.records import Answer, State
 from iamframe.sources.runs import NotARun, Runs
@@ -64,6 +64,11 @@ class Document:
         if any(isinstance(token, str) and _EXAMPLE_MARKER.fullmatch(token) for token in tokens):
             return False
         return self.keys.get("IsTruncated") in (True, "true", "True") or any(token is not None for token in tokens)
+
+    def of_unknown_shape(self) -> Unreadable:
+        """Return the error that says which keys the document has, because no shape fits them."""
+        shown = ", ".join(map(short_text, list(self.keys)[:5])) + (" …" if len(self.keys) > 5 else "")
+        return Unreadable("gaps.file.no_shape", place=self.place, keys=shown or {"message": "list.none"})
 
     def state(self, key: str) -> State:
         """Return whether a list is complete. Call this only after its last item was read."""

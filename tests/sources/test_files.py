@@ -309,6 +309,62 @@ def test_get_instance_profile_without_the_tags_key_leaves_tags_unknown(tmp_path:
     assert only_row(inventory.profiles)["tags_known"] is False
 
 
+# Roles and profiles without a key around them, as `--query` prints them
+
+
+def test_a_list_of_profiles_without_a_key_shows_links_and_emptiness_and_is_no_whole_list(tmp_path: Path) -> None:
+    inventory = load(tmp_path, {"profiles.json": [profile("old"), profile("web", nested_role("web"))]})
+    assert links_of(inventory) == [(WEB_PROFILE, WEB)]
+    assert inventory.profiles.set_index("profile_name")["role_known"].to_dict() == {"old": True, "web": True}
+    assert wholeness(inventory) == (False, False)
+
+
+def test_a_list_of_roles_without_a_key_is_no_whole_list_and_knows_neither_tags_nor_links(tmp_path: Path) -> None:
+    inventory = load(tmp_path, {"roles.json": [nested_role("app"), nested_role("web", RoleLastUsed={})]})
+    assert inventory.roles["role_name"].tolist() == ["app", "web"]
+    assert not inventory.roles[["tags_known", "last_used_known"]].any(axis=None)
+    assert reasons(inventory, "ListInstanceProfilesForRole") == [("*", "not_in_file")]
+    assert wholeness(inventory) == (False, False)
+
+
+@pytest.mark.parametrize("held", [None, nested_role("web")], ids=["empty", "with-a-role"])
+def test_a_profile_without_a_key_is_a_profile_and_no_list_of_roles(tmp_path: Path, held: dict[str, Any] | None) -> None:
+    inventory = load(tmp_path, {"000000000001/profile.json": profile("web", held)})
+    assert inventory.profiles["profile_arn"].tolist() == [WEB_PROFILE]
+    assert wholeness(inventory) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("item", "frame"),
+    [(profile("web", nested_role("web")), "profiles"), (nested_role("web"), "roles")],
+    ids=["profile", "role"],
+)
+def test_an_object_without_a_key_shows_its_tags_and_an_empty_list_of_tags_proves_nothing(
+    tmp_path: Path, item: dict[str, Any], frame: str
+) -> None:
+    tags = {"some": {"Tags": tag_list({"owner": "ops"})}, "empty": {"Tags": []}, "null": {"Tags": None}, "absent": {}}
+    rows = {name: load(tmp_path / name, {"item.json": item | more}).frames[frame] for name, more in tags.items()}
+    known = {name: only_row(row)["tags_known"] for name, row in rows.items()}
+    assert known == {"some": True, "empty": False, "null": False, "absent": False}
+
+
+def test_a_role_of_an_account_dump_without_a_key_says_that_it_has_no_tags(tmp_path: Path) -> None:
+    inventory = load(tmp_path, {"roles.json": [role_detail("web", tags={})]})
+    assert only_row(inventory.roles)["tags_known"] is True
+    assert wholeness(inventory) == (False, False)
+
+
+def test_an_item_beside_roles_and_profiles_that_is_neither_is_a_gap(tmp_path: Path) -> None:
+    repeated = '{"RoleName": "b", "Arn": "arn:aws:iam::000000000001:role/b", "Path": "/", "Path": "/x/"}'
+    items = [json.dumps(nested_role("web")), json.dumps(profile("web")), '{"Volume": 1}', repeated, "7"]
+    (tmp_path / "mixed.json").write_text(f"[{', '.join(items)}]", "utf-8")
+    inventory = load_files(tmp_path)
+    assert inventory.roles["role_name"].tolist() == ["web"]
+    assert inventory.profiles["profile_name"].tolist() == ["web"]
+    places = inventory.gaps["detail"].str.extract(r"(\$\[\d\])", expand=False)
+    assert places.dropna().tolist() == ["$[2]", "$[3]", "$[4]"]
+
+
 # Tag listings
 
 
