@@ -11,8 +11,10 @@ import pandas as pd
 
 import iamframe
 from iamframe.inventory import schema
+from iamframe.inventory.build import build_inventory
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.load import load_files
+from iamframe.sources.records import Answer
 
 ACCOUNT = "000000000001"
 EC2 = "ec2.amazonaws.com"
@@ -25,6 +27,12 @@ def trust(*services: str) -> dict[str, Any]:
         "Version": "2012-10-17",
         "Statement": [{"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}],
     }
+
+
+def empty_account() -> Inventory:
+    """An account that answered both lists and has nothing, as only an imitation of AWS can."""
+    lists = ("ListRoles", "ListInstanceProfiles")
+    return build_inventory([Answer(name, "live", [], ACCOUNT, state="complete") for name in lists])
 
 
 def nested_role(

@@ -40,11 +40,12 @@ def account_dump(document: Document) -> Iterable[Answer]:
     """Read the output of `aws iam get-account-authorization-details`."""
     if document.items("RoleDetailList"):
         return [document.listing("RoleDetailList", DUMP, RoleDetail)]
-    return [_dump_without_roles(document)]
+    return [_no_roles(document, DUMP)]
 
 
-def _dump_without_roles(document: Document) -> Answer:
-    # `--filter User` prints an empty list of roles too, so an empty list proves nothing.
+def _no_roles(document: Document, operation: str) -> Answer:
+    # Each account has roles, such as that of AWS Support (AWS Support User Guide, "Using service-linked roles"). With
+    # `--filter User` or `--path-prefix`, the AWS CLI prints an empty list, too.
     reading, label = document.reading, document.piece.label
     lists = (document.keys.get(key) for key in ("UserDetailList", "GroupDetailList", "Policies"))
     others = b"".join(bytes(item) for items in lists if isinstance(items, list) for item in items)
@@ -54,16 +55,18 @@ def _dump_without_roles(document: Document) -> Answer:
         reading.carried.add(document.piece, account)
     account_id = accounts.pop() if len(accounts) == 1 else None
     reading.has_read |= bool(others)
-    gap = Gap(DUMP, label, "truncated", "gaps.answer.no_roles", {"file": label}, account_id=account_id)
+    gap = Gap(operation, label, "truncated", "gaps.answer.no_roles", {"file": label}, account_id=account_id)
     reading.gap(document.piece, gap)
-    return document.answer(DUMP, account_id=account_id, state="truncated" if document.is_truncated else "partial")
+    return document.answer(operation, account_id=account_id, state="truncated" if document.is_truncated else "partial")
 
 
 # A profile without a key around it has the key `Roles`, too.
 @shape("Roles", when=lambda document: "InstanceProfileName" not in document.keys)
 def role_list(document: Document) -> Iterable[Answer]:
     """Read the output of `aws iam list-roles`."""
-    return [document.listing("Roles", "ListRoles", ListedRole)]
+    if document.items("Roles"):
+        return [document.listing("Roles", "ListRoles", ListedRole)]
+    return [_no_roles(document, "ListRoles")]
 
 
 @shape("Role")

@@ -11,7 +11,18 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from builders import ACCOUNT, dump, identity, load, nested_role, profile, profile_list, role_detail, sample_result
+from builders import (
+    ACCOUNT,
+    dump,
+    empty_account,
+    identity,
+    load,
+    nested_role,
+    profile,
+    profile_list,
+    role_detail,
+    sample_result,
+)
 
 from iamframe.analysis import changed_findings, compare, matching
 from iamframe.checks import CHECKS, coverage, evidence, registry, run_checks
@@ -118,9 +129,9 @@ def test_several_reasons_are_one_message_of_messages(tmp_path: Path) -> None:
     }
 
 
-def test_roles_that_are_all_read_and_none_need_no_profiles(tmp_path: Path) -> None:
-    documents = {"id.json": identity(), "r.json": {"Roles": []}}
-    assert covered(tmp_path, documents, "ec2_roles_without_profile") == ("complete", "", {})
+def test_roles_that_are_all_read_and_none_need_no_profiles() -> None:
+    coverage = run_checks(empty_account(), only=["ec2_roles_without_profile"]).coverage
+    assert coverage[["status", "reason"]].to_dict("records") == [{"status": "complete", "reason": ""}]
 
 
 def core_files() -> dict[str, Any]:

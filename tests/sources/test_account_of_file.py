@@ -243,10 +243,10 @@ def test_a_summary_beside_several_accounts_is_a_gap_and_nobodys(tmp_path: Path) 
 
 
 def test_an_empty_list_that_nobody_owns_makes_no_account_whole(tmp_path: Path) -> None:
-    inventory = load(tmp_path, {"profiles.json": BOTH, "roles.json": {"Roles": []}})
-    calls = inventory.calls[inventory.calls["operation"] == "ListRoles"]
+    inventory = load(tmp_path, {"profiles.json": BOTH, "groups.json": {"AutoScalingGroups": []}})
+    calls = inventory.calls[inventory.calls["operation"] == "DescribeAutoScalingGroups"]
     assert set(calls["account_id"]) <= {"unknown"}
-    assert ("unknown", "ListRoles", str(tmp_path / "roles.json")) in gaps_of(inventory, "unreadable")
+    assert ("unknown", "DescribeAutoScalingGroups", str(tmp_path / "groups.json")) in gaps_of(inventory, "unreadable")
 
 
 def test_templates_beside_several_accounts_are_of_the_account_unknown_and_a_gap(tmp_path: Path) -> None:

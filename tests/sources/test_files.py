@@ -174,6 +174,12 @@ def test_list_roles_is_the_whole_list_of_roles_and_shows_description_and_session
     assert (row["description"], row["max_session_seconds"]) == ("front", 7200)
 
 
+def test_an_empty_output_of_list_roles_is_not_a_whole_list_because_each_account_has_roles(tmp_path: Path) -> None:
+    inventory = load(tmp_path, {"000000000001/roles.json": listed(), "000000000001/id.json": identity()})
+    assert wholeness(inventory) == (False, False)
+    assert ("roles.json", "truncated") in [(Path(where).name, why) for where, why in reasons(inventory, "ListRoles")]
+
+
 def test_list_roles_shows_names_paths_ids_and_creation(tmp_path: Path) -> None:
     row = only_row(load(tmp_path, {"roles.json": listed(nested_role("web", path="/app/front/"))}).roles)
     assert row["role_arn"] == "arn:aws:iam::000000000001:role/app/front/web"

@@ -17,6 +17,7 @@ import pytest
 from builders import (
     ACCOUNT,
     dump,
+    empty_account,
     identity,
     load,
     nested_role,
@@ -509,8 +510,8 @@ def test_nothing_to_draw_is_said_in_words(plot: Callable[..., Axes], tmp_path: P
 
 
 @pytest.mark.parametrize("plot", PLOTS)
-def test_an_account_that_was_read_whole_and_has_nothing_has_none(plot: Callable[..., Axes], tmp_path: Path) -> None:
-    (text,) = texts(plot(load(tmp_path, {"r.json": {"Roles": []}, "p.json": profile_list(), "i.json": identity()})))
+def test_an_account_that_was_read_whole_and_has_nothing_has_none(plot: Callable[..., Axes]) -> None:
+    (text,) = texts(plot(empty_account()))
     assert text.startswith("no ")
     assert "collected" not in text
 
