@@ -173,3 +173,10 @@ def _constructor(type: pa.DataType) -> Callable[[str, str], Column]:
 text, count, flag, time, date, category, share = map(_constructor, (TEXT, COUNT, FLAG, TIME, DATE, CATEGORY, SHARE))
 
 ACCOUNT_ID = text("account_id", "12-digit account id; `unknown` if no ARN or file shows it")
+MAKER = (
+    text("maker?", "service or tool that created the resource, inferred from names, paths and tags"),
+    text(
+        "maker_basis?",
+        "pair (role and profile match the tool), tag (the profile has a tag of the tool), guess (only one matches)",
+    ),
+)
