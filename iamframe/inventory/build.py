@@ -23,7 +23,7 @@ from iamframe.inventory.missing import judge_lists, note_absent
 from iamframe.inventory.staging import Staging
 from iamframe.knowledge.arn import partition_of
 from iamframe.knowledge.operations import GLOBAL, ROLE, TAG_POLICY, UNKNOWN_ACCOUNT
-from iamframe.sources.records import Answer, Gap, TagDemand
+from iamframe.sources.records import Answer, TagDemand
 
 
 def build_inventory(answers: Iterable[Answer], sources: Iterable[str] = ()) -> Inventory:
@@ -77,11 +77,11 @@ def _inventory(staged: Staging, sources: tuple[str, ...]) -> Inventory:
     _add_accounts(staged, roles, profiles)
     references = with_profiles(reference_table(staged.mentions, staged.accounts), profiles.table)
     for account in pc.unique(references["account_id"]).to_pylist():
-        staged.accounts.setdefault(account, {"sources": list(sources), "captured_at": []})
+        staged.account(account)
     note_absent(staged, roles.table, profiles.table)
     if staged.gaps and not staged.accounts:
         # Every gap needs an account, so that a loop over the accounts finds it.
-        staged.accounts[UNKNOWN_ACCOUNT] = {"sources": list(sources), "captured_at": []}
+        staged.account(UNKNOWN_ACCOUNT)
     return Inventory(
         accounts=_accounts(staged, sources),
         roles=schema.ROLES.from_arrow(roles.table),
@@ -122,7 +122,7 @@ def _add_trust(staged: Staging, roles: Merged) -> None:
     unreadable = roles.is_known("trust_unreadable") & np.asarray(code.is_null())
     some = roles.table.select(["account_id", "role_arn"]).filter(pa.array(unreadable))
     for account, arn in zip(*(column.to_pylist() for column in some.columns), strict=True):
-        staged.gaps.append(Gap(ROLE, arn, "unreadable", "gaps.answer.no_policy", {"arn": arn}, account_id=account))
+        staged.gaps.add(account, ROLE, arn, "unreadable", "gaps.answer.no_policy", arn=arn)
     path = pc.fill_null(roles.table["role_path"], "")
     managed = pc.or_(pc.starts_with(path, "/aws-service-role/"), pc.starts_with(path, "/aws-reserved/"))
     roles.put("trust_policy", staged.trusts.texts().take(code))
@@ -152,8 +152,7 @@ def _add_accounts(staged: Staging, *resources: Merged) -> None:
         _, first = np.unique(np.asarray(accounts.indices), return_index=True)
         arns = merged.arns.take(pa.array(first)).to_pylist()
         for account, arn in zip(accounts.dictionary.to_pylist(), arns, strict=True):
-            row = staged.accounts.setdefault(account, {"sources": [], "captured_at": []})
-            row.setdefault("partition", partition_of(arn))
+            staged.account(account).setdefault("partition", partition_of(arn))
 
 
 def _accounts(staged: Staging, sources: tuple[str, ...]) -> pd.DataFrame:

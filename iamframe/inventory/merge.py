@@ -22,7 +22,7 @@ from iamframe.inventory.frame import TIME
 from iamframe.inventory.staging import NAMED, Staging
 from iamframe.knowledge.arn import name_of
 from iamframe.knowledge.operations import PROFILE, ROLE, ROLE_LINKS, UNKNOWN_ACCOUNT, aws_command
-from iamframe.sources.records import Gap, TagListing, parsed_time
+from iamframe.sources.records import TagListing, parsed_time
 
 # The one rule
 
@@ -155,11 +155,11 @@ def _put_cells(merged: Merged, name: str, first: Positions, several: Positions, 
 def _contradicted(staged: Staging, rows: pa.Table, name: str, one: Positions, other: Positions) -> None:
     for pair in zip(one.tolist(), other.tolist(), strict=True):
         values = [rows[name][row].as_py() for row in pair]
-        origins = [staged.origins[rows["origin"][row].as_py()] for row in pair]
+        origins = [rows["origin"][row].as_py() for row in pair]
         arn, column = rows.column(0)[pair[0]].as_py(), name
         if name == "trust":
             column, values = "trust_policy", [staged.trusts.text(code) for code in values]
-        staged.gaps.differ(arn, column, "gaps.contradicted.cell", map(str, values), origins, column=column)
+        staged.differ(arn, column, "gaps.contradicted.cell", map(str, values), origins, column=column)
 
 
 def _with_times(staged: Staging, rows: pa.Table) -> pa.Table:
@@ -168,7 +168,7 @@ def _with_times(staged: Staging, rows: pa.Table) -> pa.Table:
             times, unreadable = parsed_times(rows[name])
             for row in unreadable:
                 arn, text = rows.column(0)[row].as_py(), repr(rows[name][row].as_py())
-                staged.gaps.of(arn, name, "unreadable", "gaps.answer.no_time", column=name, text=text)
+                staged.gaps.about(arn, name, "unreadable", "gaps.answer.no_time", column=name, text=text)
             rows = rows.set_column(rows.column_names.index(name), name, times)
     return rows
 
@@ -235,7 +235,7 @@ def merge_links(staged: Staging, roles: Merged, profiles: Merged) -> pa.Table:
     # For each role that any answer shows in such a profile, it is unknown whether the profile holds the role.
     in_doubt = np.unique(role[is_doubted & (role < len(roles.table))])
     for number in in_doubt.tolist():
-        staged.gaps.of(arns[number].as_py(), ROLE_LINKS, "contradicted", "gaps.contradicted.links")
+        staged.gaps.about(arns[number].as_py(), ROLE_LINKS, "contradicted", "gaps.contradicted.links")
     profiles.doubt("role_known", np.array(sorted(doubted), dtype=np.int64))
     roles.doubt("links_known", in_doubt)
     rank = _ranks(arns) if len(arns) > len(roles.table) else np.arange(len(arns))
@@ -267,9 +267,9 @@ def _different_roles(staged: Staging, links: _Links, profiles: Merged) -> set[in
     for pair in zip(one.tolist(), other.tolist(), strict=True):
         held = (sorted(links.arns.take(pa.array(sets.of(row))).to_pylist()) for row in pair)
         sides = [roles or {"message": "gaps.contradicted.no_role"} for roles in held]
-        origins = [staged.origins[profiles.rows["origin"][row].as_py()] for row in pair]
+        origins = [profiles.rows["origin"][row].as_py() for row in pair]
         arn = arns[profiles.code[pair[0]]].as_py()
-        staged.gaps.differ(arn, PROFILE, "gaps.contradicted.holds", sides, origins, command=_showing(arn))
+        staged.differ(arn, PROFILE, "gaps.contradicted.holds", sides, origins, command=_showing(arn))
     return set(profiles.code[one].tolist())
 
 
@@ -291,10 +291,9 @@ def _lacking_in_own_list(staged: Staging, links: _Links, roles: Merged, profiles
     columns = (both[name].tolist() for name in ("profile", "role", "profile_row", "own"))
     arns = profiles.arns
     for profile, role, row, own in zip(*columns, strict=True):
-        origin, other = profiles.rows["origin"][row].as_py(), roles.rows["origin"][own].as_py()
+        origins = profiles.rows["origin"][row].as_py(), roles.rows["origin"][own].as_py()
         arn, sides = arns[profile].as_py(), (links.arns[role].as_py(), None)
-        origins = [staged.origins[origin], staged.origins[other]]
-        staged.gaps.differ(arn, PROFILE, "gaps.contradicted.held", sides, origins, command=_showing(arn))
+        staged.differ(arn, PROFILE, "gaps.contradicted.held", sides, origins, command=_showing(arn))
     return set(both["profile"].tolist())
 
 
@@ -325,7 +324,7 @@ def _roles_of(staged: Staging, links: pa.Table, roles: Merged, profiles: Merged)
             number = len(roles.table) + strange.setdefault(named, len(strange))
             name = named.partition(":")[2]
             facts = {"profile": profile, "role": name, "command": aws_command("iam get-role", {"role-name": name})}
-            staged.gaps.append(Gap(ROLE, named, "not_in_file", "gaps.absent.role", facts, account_id=account))
+            staged.gaps.add(account, ROLE, named, "not_in_file", "gaps.absent.role", **facts)
         role[row] = number
     return role, pa.concat_arrays([roles.arns, pa.array(list(strange), pa.string())])
 
@@ -430,9 +429,9 @@ def _add_listings(
             resources.append(resource)
             origins.append(origin)
         elif account:
-            of, facts = staged.operations[origin], {"resource_type": kind, "name": listing.resource_name}
-            gap = Gap(of, facts["name"], "not_in_file", "gaps.absent.owner_of_tags", facts, account_id=account)
-            staged.gaps.append(gap)
+            operation, name = staged.operations[origin], listing.resource_name
+            facts = {"resource_type": kind, "name": name}
+            staged.gaps.add(account, operation, name, "not_in_file", "gaps.absent.owner_of_tags", **facts)
     known = merged.is_known("tags_known")
     known[resources] = True
     merged.put("tags_known", known)
@@ -448,8 +447,8 @@ def _different_sets(staged: Staging, merged: Merged, tags: _Tags) -> set[int]:
     _, one, other = settle(tags.code, sets.values(tags.known, tags.code), len(merged.table))
     arns = merged.arns
     for pair in zip(one.tolist(), other.tolist(), strict=True):
-        origins, arn = [staged.origins[tags.origin[row]] for row in pair], arns[tags.code[pair[0]]].as_py()
-        staged.gaps.differ(arn, "tags", "gaps.contradicted.tags", [_listed(tags.of(row)) for row in pair], origins)
+        sides, arn = [_listed(tags.of(row)) for row in pair], arns[tags.code[pair[0]]].as_py()
+        staged.differ(arn, "tags", "gaps.contradicted.tags", sides, tags.origin[[*pair]])
     return set(tags.code[one].tolist())
 
 
@@ -468,8 +467,8 @@ def _two_values(
         resource = int(tags.code[tags.row[pair[0]]])
         if resource not in doubted | found:
             sides = [_listed({(tags.keys[tags.key[tag]].as_py(), value[tag].as_py())}) for tag in pair]
-            origins = [staged.origins[tags.origin[tags.row[tag]]] for tag in pair]
-            staged.gaps.differ(arns[resource].as_py(), "tags", "gaps.contradicted.tags", sides, origins)
+            origins = tags.origin[tags.row[[*pair]]]
+            staged.differ(arns[resource].as_py(), "tags", "gaps.contradicted.tags", sides, origins)
             found.add(resource)
     return found
 

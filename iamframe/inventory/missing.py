@@ -37,7 +37,6 @@ from iamframe.knowledge.operations import (
     proving,
 )
 from iamframe.messages.render import say
-from iamframe.sources.records import Gap
 
 # Only IAM's own answers: Config items, Terraform state and similar files need not show all of an account.
 _OF_IAM = proving("roles", "profiles", "role_links", "role", "profile")
@@ -126,7 +125,7 @@ def _compare_with_other_answers(staged: Staging, kind: Kind, rows: pa.Table, cod
 
 def _forget_truncated(staged: Staging, kind: Kind) -> None:
     """Remove the gap for a truncated list if another file contains the complete list."""
-    whole = {(account, operation) for (account, operation, _), c in staged.calls.items() if c.state == "complete"}
+    whole = staged.complete_lists()
     staged.gaps[:] = [
         gap
         for gap in staged.gaps
@@ -135,11 +134,9 @@ def _forget_truncated(staged: Staging, kind: Kind) -> None:
 
 
 def _shows_less(staged: Staging, account: str, operation: str, origin: Any, listed: int, total: int) -> None:
-    live = staged.accounts[account].get("live", False)
-    facts = {"origin": origin, "listed": listed, "total": total, "live": live}
+    facts = {"origin": origin, "listed": listed, "total": total, "live": staged.accounts[account]["live"]}
     subject = operation if origin == operation else say(**origin)
-    gap = Gap(operation, subject, "contradicted", "gaps.contradicted.total", facts, account_id=account)
-    staged.gaps.append(gap)
+    staged.gaps.add(account, operation, subject, "contradicted", "gaps.contradicted.total", **facts)
 
 
 def _compare_with_summary(staged: Staging, kind: Kind, merged: pa.Table) -> None:
@@ -155,13 +152,12 @@ def _compare_with_summary(staged: Staging, kind: Kind, merged: pa.Table) -> None
             if call and call.state == "complete":
                 call.state = "truncated"
                 facts = {"kind": kind.noun, "count": number, "expected": expected}
-                gap = Gap(operation, ALL, "truncated", "gaps.contradicted.count", facts, account_id=account)
-                staged.gaps.append(gap)
+                staged.gaps.add(account, operation, ALL, "truncated", "gaps.contradicted.count", **facts)
 
 
 def note_absent(staged: Staging, roles: pa.Table, profiles: pa.Table) -> None:
     """Add gaps, per account, for the lists, links, tags, quotas and references that no answer shows."""
-    whole = {(account, operation) for (account, operation, _), c in staged.calls.items() if c.state == "complete"}
+    whole = staged.complete_lists()
     read = {(account, operation) for account, operation, _ in staged.calls}
     for account in staged.accounts:
         if not any((account, operation) in whole for operation in ROLE_LISTS):
@@ -182,10 +178,10 @@ def _absent(staged: Staging, account: str, operation: str, what: str, region: st
     command = f"`{command_of(operation)}`"
     everywhere = command if region == GLOBAL else {"message": "gaps.each_region", "command": command}
     # If AWS refused the request, a gap with this key exists already, and that one counts.
-    live = staged.accounts[account].get("live")
+    live = staged.accounts[account]["live"]
     reason, message = ("not_asked", "gaps.not_known") if live else ("not_in_file", "gaps.not_in_files")
-    said = {"what": {"message": what, **facts}, "command": everywhere}
-    staged.gaps.append(Gap(operation, ALL, reason, message, said, region, account))
+    what_is_absent = {"message": what, **facts}
+    staged.gaps.add(account, operation, ALL, reason, message, region, what=what_is_absent, command=everywhere)
 
 
 def _note_absent_links(staged: Staging, whole: set[tuple[str, str]], roles: pa.Table, profiles: pa.Table) -> None:
@@ -202,12 +198,10 @@ def _note_absent_links(staged: Staging, whole: set[tuple[str, str]], roles: pa.T
         if len(arns) == totals[account]:
             _absent(staged, account, ROLE_LINKS, "gaps.absent.links", total=len(arns))
             continue
-        live = staged.accounts[account].get("live", False)
+        live = staged.accounts[account]["live"]
         reason = "not_asked" if live else "not_in_file"
         for arn in arns:
-            facts = {"arn": arn, "live": live}
-            gap = Gap(ROLE_LINKS, arn, reason, "gaps.absent.links_of_one", facts, account_id=account)
-            staged.gaps.append(gap)
+            staged.gaps.add(account, ROLE_LINKS, arn, reason, "gaps.absent.links_of_one", arn=arn, live=live)
 
 
 def _note_absent_tags(staged: Staging, kind: Kind, merged: pa.Table) -> None:

@@ -19,6 +19,8 @@ import pyarrow.compute as pc
 from msgspec import UNSET, Raw, UnsetType
 from msgspec.structs import asdict, astuple
 
+from iamframe.inventory import schema
+from iamframe.inventory.frame import TIME, Frame
 from iamframe.inventory.gaps import GapList
 from iamframe.knowledge.arn import account_of, accounts_of, name_of, path_of
 from iamframe.knowledge.operations import GLOBAL, UNKNOWN_ACCOUNT
@@ -38,39 +40,18 @@ from iamframe.sources.records import (
     time_text,
 )
 
-_ROLE = {
-    "role_arn": pa.string(),
-    "account_id": pa.string(),
-    "role_name": pa.string(),
-    "role_path": pa.string(),
-    "role_id": pa.string(),
-    "created_at": pa.string(),
-    "description": pa.string(),
-    "max_session_seconds": pa.int64(),
-    "permissions_boundary_arn": pa.string(),
-    "last_used_at": pa.string(),
-    "last_used_region": pa.string(),
-    "last_used_known": pa.bool_(),
-    "attached_policies": pa.string(),
-    "inline_policy_count": pa.int64(),
-    "role_template_arn": pa.string(),
-    "trust": pa.int32(),
-    "trust_unreadable": pa.bool_(),
-    "tags_known": pa.bool_(),
-    "links_known": pa.bool_(),
-    "origin": pa.int32(),
-}
-_PROFILE = {
-    "profile_arn": pa.string(),
-    "account_id": pa.string(),
-    "profile_name": pa.string(),
-    "profile_path": pa.string(),
-    "profile_id": pa.string(),
-    "created_at": pa.string(),
-    "role_known": pa.bool_(),
-    "tags_known": pa.bool_(),
-    "origin": pa.int32(),
-}
+# What `build` adds to the roles after merging.
+_ADDED = ("trust_policy", "trusts_ec2", "trusted_services", "is_aws_managed")
+
+
+def _staged(frame: Frame, **more: pa.DataType) -> dict[str, pa.DataType]:
+    """Return the columns of staged rows, the ARN first. Times are text until they are merged."""
+    own = {c.name: pa.string() if c.type == TIME else c.type for c in frame.columns if c.name not in _ADDED}
+    return {frame.key[0]: pa.string()} | own | more | {"origin": pa.int32()}
+
+
+_ROLE = _staged(schema.ROLES, trust=pa.int32(), trust_unreadable=pa.bool_(), links_known=pa.bool_())
+_PROFILE = _staged(schema.PROFILES)
 # `profile` and `role` are rows of the tables above. A role that is known only by its name has no row.
 _LINK = {"profile": pa.int32(), "role": pa.int32(), "role_name": pa.string()}
 _TAG = {"row": pa.int32(), "tag_key": pa.string(), "tag_value": pa.string()}
@@ -232,18 +213,29 @@ class Staging:
             self.account(account, answer)
 
     def _of_file(self, account: str, answer: Answer, reason: str, message: str, region: str) -> None:
-        file = answer.origin
-        self.gaps.append(Gap(answer.operation, file, reason, message, {"file": file}, region, account))
+        self.gaps.add(account, answer.operation, answer.origin, reason, message, region, file=answer.origin)
 
-    def account(self, account: str, answer: Answer) -> dict[str, Any]:
-        """Return the facts about an account, with the answer's source added to them."""
-        row = self.accounts.setdefault(account, {"sources": [], "captured_at": []})
-        if answer.source not in row["sources"]:
+    def complete_lists(self) -> set[tuple[str, str]]:
+        """Return the accounts and operations whose full list was read."""
+        return {(account, operation) for (account, operation, _), c in self.calls.items() if c.state == "complete"}
+
+    def differ(
+        self, arn: str, operation: str, message: str, sides: Iterable[Any], origins: Iterable[int], **facts: Any
+    ) -> None:
+        """Add a gap for two answers that contradict each other about one resource."""
+        (one, other), (origin, other_origin) = sides, (self.origins[number] for number in origins)
+        facts |= {"one": one, "origin": origin, "other": other, "other_origin": other_origin}
+        self.gaps.about(arn, operation, "contradicted", message, **facts)
+
+    def account(self, account: str, answer: Answer | None = None) -> dict[str, Any]:
+        """Return the facts about an account, with the source of an answer added to them."""
+        row = self.accounts.setdefault(account, {"sources": [], "captured_at": [], "live": False})
+        if answer and answer.source not in row["sources"]:
             row["sources"].append(answer.source)
-        if answer.captured_at:
+        if answer and answer.captured_at:
             row["captured_at"].append(answer.captured_at)
         # The command that closes a gap differs between live accounts and files.
-        row["live"] = row.get("live", False) or answer.tally is not None
+        row["live"] |= answer is not None and answer.tally is not None
         return row
 
     def _chunk(self, chunk: list[Any], answer: Answer, origin: int) -> Counter[str]:
