@@ -13,14 +13,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.inventory import missing, schema
+from iamframe.inventory import schema
 from iamframe.inventory.arrow import memory_of_system
 from iamframe.inventory.events import event_table
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.linking import reference_table, with_profiles
 from iamframe.inventory.merge import Merged, merge_links, merge_rows, merge_tags, parsed_times
 from iamframe.inventory.missing import judge_lists, note_absent
-from iamframe.inventory.staging import Staging
+from iamframe.inventory.staging import PROFILE_KIND, ROLE_KIND, Staging
 from iamframe.knowledge.arn import partition_of
 from iamframe.knowledge.operations import GLOBAL, ROLE, TAG_POLICY, UNKNOWN_ACCOUNT
 from iamframe.sources.records import Answer, TagDemand
@@ -67,18 +67,19 @@ def without_collector() -> Iterator[None]:
 
 
 def _inventory(staged: Staging, sources: tuple[str, ...]) -> Inventory:
-    roles, profiles = merge_rows(staged, staged.roles.table()), merge_rows(staged, staged.profiles.table())
+    roles = merge_rows(staged, ROLE_KIND, staged.roles.table())
+    profiles = merge_rows(staged, PROFILE_KIND, staged.profiles.table())
     links = merge_links(staged, roles, profiles)
-    tags = merge_tags(staged, {"role": roles, "instance-profile": profiles})
+    tags = merge_tags(staged, roles, profiles)
     _add_trust(staged, roles)
     profiles.put("account_id", profiles.accounts)
-    judge_lists(staged, missing.ROLE_KIND, roles.rows, roles.code, roles.table)
-    judge_lists(staged, missing.PROFILE_KIND, profiles.rows, profiles.code, profiles.table)
+    judge_lists(staged, roles)
+    judge_lists(staged, profiles)
     _add_accounts(staged, roles, profiles)
     references = with_profiles(reference_table(staged.mentions, staged.accounts), profiles.table)
     for account in pc.unique(references["account_id"]).to_pylist():
         staged.account(account)
-    note_absent(staged, roles.table, profiles.table)
+    note_absent(staged, roles, profiles)
     if staged.gaps and not staged.accounts:
         # Every gap needs an account, so that a loop over the accounts finds it.
         staged.account(UNKNOWN_ACCOUNT)

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from iamframe.inventory.arrow import Bools, Positions, join_by_group
 from iamframe.inventory.frame import TIME
-from iamframe.inventory.staging import NAMED, Staging
+from iamframe.inventory.staging import NAMED, Kind, Staging
 from iamframe.knowledge.arn import name_of
 from iamframe.knowledge.operations import PROFILE, ROLE, ROLE_LINKS, UNKNOWN_ACCOUNT, aws_command
 from iamframe.sources.records import TagListing, parsed_time
@@ -64,6 +64,7 @@ class Merged:
     `code` has, for each staged row, the number of its row in the table.
     """
 
+    kind: Kind
     rows: pa.Table
     code: Positions
     table: pa.Table
@@ -90,15 +91,15 @@ class Merged:
         """Return the values of a flag in the table."""
         return np.asarray(self.table[flag]).astype(bool)
 
-    def doubt(self, flag: str, rows: Positions) -> None:
-        """Set a flag such as `tags_known` to False in some rows of the table."""
-        if len(rows):
-            known = self.is_known(flag)
-            known[rows] = False
-            self.put(flag, known)
+    def set_known(self, flag: str, rows: Iterable[int], known: bool) -> None:
+        """Set a flag such as `tags_known` in some rows of the table."""
+        if chosen := [*rows]:
+            values = self.is_known(flag)
+            values[chosen] = known
+            self.put(flag, values)
 
 
-def merge_rows(staged: Staging, rows: pa.Table) -> Merged:
+def merge_rows(staged: Staging, kind: Kind, rows: pa.Table) -> Merged:
     """Return one row per ARN, sorted by ARN.
 
     If two answers differ on a cell, the cell is missing, and a gap is added.
@@ -110,7 +111,7 @@ def merge_rows(staged: Staging, rows: pa.Table) -> Merged:
     first = np.empty(len(rank), dtype=np.int64)
     first[code[::-1]] = np.arange(len(code) - 1, -1, -1)
     table = rows.drop_columns("origin")
-    merged = Merged(rows, code, table if _is_in_order(first) and len(first) == len(code) else table.take(first))
+    merged = Merged(kind, rows, code, table if np.array_equal(first, np.arange(len(code))) else table.take(first))
     if len(first) < len(code):
         _merge_cells(staged, merged, first)
     return merged
@@ -236,8 +237,8 @@ def merge_links(staged: Staging, roles: Merged, profiles: Merged) -> pa.Table:
     in_doubt = np.unique(role[is_doubted & (role < len(roles.table))])
     for number in in_doubt.tolist():
         staged.gaps.about(arns[number].as_py(), ROLE_LINKS, "contradicted", "gaps.contradicted.links")
-    profiles.doubt("role_known", np.array(sorted(doubted), dtype=np.int64))
-    roles.doubt("links_known", in_doubt)
+    profiles.set_known("role_known", doubted, False)
+    roles.set_known("links_known", in_doubt, False)
     rank = _ranks(arns) if len(arns) > len(roles.table) else np.arange(len(arns))
     _, kept = np.unique(links.profile * max(len(arns), 1) + rank[role], return_index=True)
     kept = kept[~is_doubted[kept]]
@@ -312,7 +313,7 @@ def _roles_of(staged: Staging, links: pa.Table, roles: Merged, profiles: Merged)
         return roles.code[np.asarray(links["role"])], roles.arns
     role = np.asarray(links["role"].fill_null(-1)).astype(np.int64)
     role[role >= 0] = roles.code[role[role >= 0]]
-    known, strange = _by_name(roles, "role_name"), dict[str, int]()
+    known, strange = _by_name(roles), dict[str, int]()
     rows = np.flatnonzero(names.is_valid())
     holder = pa.array(profiles.code[np.asarray(links["profile"])[rows]])
     columns = (values.to_pylist() for values in (profiles.accounts.take(holder), profiles.arns.take(holder)))
@@ -329,18 +330,18 @@ def _roles_of(staged: Staging, links: pa.Table, roles: Merged, profiles: Merged)
     return role, pa.concat_arrays([roles.arns, pa.array(list(strange), pa.string())])
 
 
-def _by_name(merged: Merged, name: str) -> dict[tuple[str, str], int]:
+def _by_name(merged: Merged) -> dict[tuple[str, str], int]:
     """Return the row of each resource, by account and case-folded name. Names are unique within an account."""
-    names = zip(merged.accounts.to_pylist(), merged.table[name].to_pylist(), strict=True)
+    names = zip(merged.accounts.to_pylist(), merged.table[merged.kind.name].to_pylist(), strict=True)
     return {(account, text.casefold()): row for row, (account, text) in enumerate(names) if text is not None}
 
 
-def merge_tags(staged: Staging, resources: dict[str, Merged]) -> pa.Table:
+def merge_tags(staged: Staging, *resources: Merged) -> pa.Table:
     """Return the frame `tags`.
 
     If answers differ on the tags of a resource, the tags of that resource are unknown, and a gap is added.
     """
-    return pa.concat_tables([_merge_tags_of(staged, kind, merged) for kind, merged in resources.items()])
+    return pa.concat_tables([_merge_tags_of(staged, merged) for merged in resources])
 
 
 @dataclass
@@ -366,8 +367,8 @@ class _Tags:
         return set(zip(own["tag_key"].to_pylist(), own["tag_value"].to_pylist(), strict=True))
 
 
-def _merge_tags_of(staged: Staging, kind: str, merged: Merged) -> pa.Table:
-    tags = _staged_tags(staged, kind, merged)
+def _merge_tags_of(staged: Staging, merged: Merged) -> pa.Table:
+    tags = _staged_tags(staged, merged)
     doubted = _different_sets(staged, merged, tags)
     owner = tags.code[tags.row]
     order = np.argsort(tags.origin[tags.row], kind="stable")
@@ -375,7 +376,7 @@ def _merge_tags_of(staged: Staging, kind: str, merged: Merged) -> pa.Table:
     owner, key = owner[order], tags.key[order]
     repeats = np.append(False, (owner[1:] == owner[:-1]) & (key[1:] == key[:-1]))[: len(order)]
     doubted |= _two_values(staged, merged, tags, order, np.flatnonzero(repeats), doubted)
-    merged.doubt("tags_known", np.array(sorted(doubted), dtype=np.int64))
+    merged.set_known("tags_known", doubted, False)
     kept = ~repeats & ~np.isin(owner, list(doubted)) if doubted else ~repeats
     order, resource = order[kept], pa.array(owner[kept])
     table = tags.table.select(["tag_key", "tag_value"]).take(pa.array(order))
@@ -383,7 +384,7 @@ def _merge_tags_of(staged: Staging, kind: str, merged: Merged) -> pa.Table:
         {
             "account_id": merged.accounts.take(resource),
             "resource_arn": merged.arns.take(resource),
-            "resource_type": pa.repeat(pa.scalar(kind), len(order)),
+            "resource_type": pa.repeat(pa.scalar(merged.kind.noun), len(order)),
             "tag_key": table["tag_key"],
             "tag_value": table["tag_value"],
             "is_aws_reserved": pc.starts_with(pc.utf8_lower(tags.keys), "aws:").take(pa.array(key[kept])),
@@ -392,12 +393,13 @@ def _merge_tags_of(staged: Staging, kind: str, merged: Merged) -> pa.Table:
     )
 
 
-def _staged_tags(staged: Staging, kind: str, merged: Merged) -> _Tags:
+def _staged_tags(staged: Staging, merged: Merged) -> _Tags:
+    kind = merged.kind.noun
     code, origin = merged.code, np.asarray(merged.rows["origin"])
     known = np.flatnonzero(merged.rows["tags_known"])
     listings = [listing for listing in staged.tag_listings if listing[1].resource_type == kind]
     if listings:
-        resources, origins = _add_listings(staged, kind, merged, listings, len(code))
+        resources, origins = _add_listings(staged, merged, listings)
         known = np.append(known, np.arange(len(code), len(code) + len(resources)))
         code, origin = np.append(code, resources), np.append(origin, origins)
     table = staged.tags[kind].table()
@@ -409,32 +411,23 @@ def _staged_tags(staged: Staging, kind: str, merged: Merged) -> _Tags:
 
 
 def _add_listings(
-    staged: Staging, kind: str, merged: Merged, listings: list[tuple[str | None, TagListing, int]], size: int
+    staged: Staging, merged: Merged, listings: list[tuple[str | None, TagListing, int]]
 ) -> tuple[Positions, Positions]:
-    """Add the tags of listings to the staged tags, in new rows. The first new row has the number `size`.
-
-    Return the resource and the origin of each new row.
-    """
-    rows = _by_name(merged, "role_name" if kind == "role" else "profile_name")
+    """Add the tags of listings to the staged tags, in new rows. Return the resource and the origin of each new row."""
+    kind, rows = merged.kind.noun, _by_name(merged)
     resources: list[int] = []
     origins: list[int] = []
     for account, listing, origin in listings:
         resource = rows.get((account or UNKNOWN_ACCOUNT, listing.resource_name.casefold()))
         if resource is not None:
-            tags = listing.tags
-            row = size + len(resources)
-            staged.tags[kind].add(
-                len(tags), row=row, tag_key=[tag.key for tag in tags], tag_value=[tag.value for tag in tags]
-            )
+            staged.add_tags(kind, listing.tags, len(merged.code) + len(resources))
             resources.append(resource)
             origins.append(origin)
         elif account:
             operation, name = staged.operations[origin], listing.resource_name
             facts = {"resource_type": kind, "name": name}
             staged.gaps.add(account, operation, name, "not_in_file", "gaps.absent.owner_of_tags", **facts)
-    known = merged.is_known("tags_known")
-    known[resources] = True
-    merged.put("tags_known", known)
+    merged.set_known("tags_known", resources, True)
     return np.array(resources, dtype=np.int64), np.array(origins, dtype=np.int64)
 
 
@@ -475,10 +468,6 @@ def _two_values(
 
 def _listed(tags: Iterable[tuple[str, str]]) -> object:
     return [f"{key}={value}" for key, value in sorted(tags)] or {"message": "list.none"}
-
-
-def _is_in_order(numbers: Positions) -> bool:
-    return bool((numbers == np.arange(len(numbers))).all())
 
 
 def _ranks(values: pa.Array) -> Positions:

@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -20,10 +20,20 @@ from msgspec import UNSET, Raw, UnsetType
 from msgspec.structs import asdict, astuple
 
 from iamframe.inventory import schema
+from iamframe.inventory.arrow import Positions
 from iamframe.inventory.frame import TIME, Frame
 from iamframe.inventory.gaps import GapList
 from iamframe.knowledge.arn import account_of, accounts_of, name_of, path_of
-from iamframe.knowledge.operations import GLOBAL, UNKNOWN_ACCOUNT
+from iamframe.knowledge.operations import (
+    GLOBAL,
+    PROFILE,
+    PROFILE_LIST,
+    PROFILE_TAGS,
+    ROLE,
+    ROLE_LISTS,
+    ROLE_TAGS,
+    UNKNOWN_ACCOUNT,
+)
 from iamframe.knowledge.trust import TrustContent, read_content, trusts_ec2
 from iamframe.sources.cloudtrail import Event, EventSpan
 from iamframe.sources.records import (
@@ -39,6 +49,31 @@ from iamframe.sources.records import (
     TagListing,
     time_text,
 )
+
+
+class Kind(NamedTuple):
+    """What differs between roles and profiles: the noun, the columns, and the operations that read them."""
+
+    noun: str
+    key: str
+    name: str
+    lists: tuple[str, ...]
+    single: tuple[str, ...]
+    tags: str
+    expected: str
+
+
+ROLE_KIND = Kind("role", "role_arn", "role_name", ROLE_LISTS, (ROLE, ROLE_TAGS), ROLE_TAGS, "roles_expected")
+PROFILE_KIND = Kind(
+    "instance-profile",
+    "profile_arn",
+    "profile_name",
+    (PROFILE_LIST,),
+    (PROFILE, PROFILE_TAGS, PROFILE_LIST),
+    PROFILE_TAGS,
+    "profiles_expected",
+)
+
 
 # What `build` adds to the roles after merging.
 _ADDED = ("trust_policy", "trusts_ec2", "trusted_services", "is_aws_managed")
@@ -125,7 +160,7 @@ class TrustPolicies:
         self._texts: list[str] = []
         self._contents: list[TrustContent] = []
 
-    def codes(self, documents: Iterable[Raw | UnsetType]) -> np.ndarray[Any, Any]:
+    def codes(self, documents: Iterable[Raw | UnsetType]) -> Positions:
         """Return the code of each document; a negative number if the document is missing or is not a policy."""
         # Thousands of roles share a few documents: most of them cost only a lookup.
         texts = [b"null" if raw is UNSET else bytes(raw) for raw in documents]
@@ -312,14 +347,14 @@ class Staging:
             links_known=_known(given.get("profiles")),
             origin=origin,
         )
-        self._tags(self.tags["role"], given.get("tags"), first)
+        self.add_tags("role", *_flat(given.get("tags"), first))
         profiles, rows = _flat(given.get("profiles"), first)
         if profiles:
             self._profiles(profiles, fallback, origin, beneath=rows)
         return counts
 
     def _profiles(
-        self, records: list[Any], fallback: str, origin: int, beneath: np.ndarray[Any, Any] | None = None
+        self, records: list[Any], fallback: str, origin: int, beneath: Positions | None = None
     ) -> Counter[str]:
         """Add profiles to the staged rows.
 
@@ -341,7 +376,7 @@ class Staging:
             tags_known=_known(given.get("tags")),
             origin=origin,
         )
-        self._tags(self.tags["instance-profile"], given.get("tags"), first)
+        self.add_tags("instance-profile", *_flat(given.get("tags"), first))
         if beneath is not None:
             self.links.add(len(records), profile=np.arange(first, first + len(records)), role=beneath)
             return counts
@@ -356,10 +391,12 @@ class Staging:
                 self._roles(shown, fallback, origin)
         return counts
 
-    def _tags(self, table: Rows, tags: Sequence[Any] | None, first: int) -> None:
-        own, rows = _flat(tags, first)
-        if own:
-            table.add(len(own), row=rows, tag_key=[tag.key for tag in own], tag_value=[tag.value for tag in own])
+    def add_tags(self, kind: str, tags: Sequence[Any], rows: int | Positions) -> None:
+        """Add tags of roles or of profiles. `rows` has the row of each tag's resource."""
+        if not tags:
+            return
+        keys, values = [tag.key for tag in tags], [tag.value for tag in tags]
+        self.tags[kind].add(len(tags), row=rows, tag_key=keys, tag_value=values)
 
 
 def _columns(records: list[Any]) -> dict[str, tuple[Any, ...]]:
@@ -368,7 +405,7 @@ def _columns(records: list[Any]) -> dict[str, tuple[Any, ...]]:
     return {name: values for name, values in columns if values[0] is not None or values.count(None) < len(values)}
 
 
-def _flat(lists: Sequence[Any] | None, first: int) -> tuple[list[Any], np.ndarray[Any, Any]]:
+def _flat(lists: Sequence[Any] | None, first: int) -> tuple[list[Any], Positions]:
     """Return the items of all lists, and a row number for each item.
 
     All items of a list have the same row number. The first list has the number `first`.
