@@ -178,11 +178,6 @@ def profiles_meant(references: Any, profiles: Any) -> pa.Array:
     return lookup(arns, where)
 
 
-def lacks_profiles(references: pd.DataFrame) -> bool:
-    """Return whether there are references whose profile may be in another account."""
-    return bool((references["profile_arn"].isna() & references["named"].str.startswith("arn:")).any())
-
-
 def with_profiles(references: pa.Table, profiles: Any) -> pa.Table:
     """Return references, and fill in the ARN of each profile where it is missing."""
     missing = np.flatnonzero(references["profile_arn"].is_null())

@@ -18,7 +18,6 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
@@ -29,11 +28,12 @@ from iamframe.inventory.parts import (
     account_sizes,
     head_of,
     manifest_text,
-    read_frames,
+    read_frame,
     read_manifest,
     write_frames,
 )
-from iamframe.inventory.places import Place, RemoteFolder, is_address, names_in, place_of, why
+from iamframe.inventory.places import Place, RemoteFolder, cannot_write, is_address, names_in, place_of
+from iamframe.inventory.schema import FRAMES
 from iamframe.sources.archives import MANIFEST, display_path
 
 # `unfinished` keeps the answers of a live load until the snapshot is complete. `unfinished/new` has the new snapshot of
@@ -108,10 +108,7 @@ def _write_remote(frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], 
             )
         write_frames(frames, sources, place)
     except OSError as error:
-        raise StoreError(
-            f"{display_path(place)}: cannot be written ({why(error)}); check the address, the region and the "
-            "credentials"
-        ) from error
+        raise cannot_write(place, error) from error
 
 
 def refuse_to_replace(place: Place) -> None:
@@ -158,7 +155,7 @@ def read_snapshot(
                 some = ", ".join([*known][:3]) + (" …" if len(known) > 3 else "")
                 raise StoreError(f"{display_path(folder)}: has no account {min(unknown)}; it has {some or 'none'}")
             # Checksums keep files of two snapshots apart.
-            return read_frames(place, manifest, chosen), manifest.sources
+            return {name: read_frame(place, manifest, name, chosen) for name in FRAMES}, manifest.sources
         except StoreError:
             # Another process may have replaced the folder meanwhile: then nothing is damaged.
             if isinstance(place, RemoteFolder) or manifest_text(_located(folder)) == text:
@@ -172,11 +169,6 @@ def find_snapshot(folder: str | os.PathLike[str]) -> tuple[Place, Manifest]:
     return place, _manifest_of(folder, place, manifest_text(place))
 
 
-def read_references(place: Place, manifest: Manifest, accounts: Iterable[str]) -> pd.DataFrame:
-    """Return the references of some accounts, as they were saved. Raise StoreError if a file is missing or damaged."""
-    return read_frames(place, manifest, {*accounts}, ("references",))["references"]
-
-
 def _located(folder: str | os.PathLike[str]) -> Place:
     place = place_of(folder)
     return _readable(place) if isinstance(place, Path) else place
@@ -187,11 +179,7 @@ def _manifest_of(folder: str | os.PathLike[str], place: Place, text: bytes | Non
         raise StoreError(
             f"{display_path(folder)}: is an unfinished snapshot; run the same `iamframe snapshot` command again"
         )
-    return _manifest(place, text)
-
-
-# A process that checks several shards decodes the manifest only once, because it is large.
-_manifest = lru_cache(maxsize=1)(read_manifest)
+    return read_manifest(place, text)
 
 
 def _old(place: Path) -> Path:
