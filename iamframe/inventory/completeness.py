@@ -164,11 +164,10 @@ def _details(gaps: pd.DataFrame) -> dict[str, Message]:
     """Return one message per account. It has the detail of the first gap, and the number of other details."""
     details: dict[str, list[Any]] = defaultdict(list)
     unique = gaps.drop_duplicates(["account_id", "detail"])
-    said: list[Any] = unique["detail"].tolist()
-    if "message" in unique:
-        said = list(map(nested, unique["message"], unique["facts"]))
-    for account, detail in zip(unique["account_id"], said, strict=True):
-        details[account].append(detail)
+    columns = (unique[name] for name in ("account_id", "message", "facts", "detail"))
+    for account, message, facts, detail in zip(*columns, strict=True):
+        # A gap from an old snapshot has only a detail.
+        details[account].append(nested(message, facts) if message else detail)
     return {
         account: {"message": "coverage.gaps", "detail": first, "more": len(others)}
         if others
