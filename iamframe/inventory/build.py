@@ -167,21 +167,13 @@ def _accounts(staged: Staging, sources: tuple[str, ...]) -> pd.DataFrame:
 
 
 def _calls(staged: Staging) -> pd.DataFrame:
-    rows = sorted(staged.calls.items())
-    calls = [call for _, call in rows]
-    keys = zip(*(key for key, _ in rows), strict=True) if rows else ((), (), ())
-    columns: dict[str, Any] = dict(zip(("account_id", "operation", "region"), map(list, keys), strict=True))
-    return schema.CALLS.conform(
-        columns
-        | {
-            "requests": [call.tally.requests for call in calls],
-            "rows": [call.rows for call in calls],
-            "retries": [call.tally.retries for call in calls],
-            "started_at": _iso_times(call.tally.started_at for call in calls),
-            "ended_at": _iso_times(call.tally.ended_at for call in calls),
-            "state": [call.state for call in calls],
-        }
-    )
+    counted = ((key, call, call.tally) for key, call in sorted(staged.calls.items()))
+    rows = [
+        (*key, tally.requests, call.rows, tally.retries, tally.started_at, tally.ended_at, call.state)
+        for key, call, tally in counted
+    ]
+    columns: dict[str, Any] = {name: [row[at] for row in rows] for at, name in enumerate(schema.CALLS.names)}
+    return schema.CALLS.conform(columns | {name: _iso_times(columns[name]) for name in ("started_at", "ended_at")})
 
 
 def _iso_times(texts: Iterable[str | None]) -> pa.ChunkedArray:

@@ -121,7 +121,14 @@ def _merge_cells(staged: Staging, merged: Merged, first: Positions) -> None:
     """Apply the rule of `settle` to the cells of the resources that have several rows."""
     rows, code = merged.rows, merged.code
     several = np.flatnonzero(np.bincount(code)[code] > 1)
-    some = rows.take(several)
+    some, shared = rows.take(several), np.unique(code[several])
+
+    def put(name: str, chosen: Positions) -> None:
+        # A resource with one row gets the value of that row.
+        where = first.copy()
+        where[shared] = np.where(chosen[shared] < 0, -1, several[chosen[shared]])
+        merged.put(name, rows[name].take(pa.array(where, mask=where < 0)))
+
     for name in rows.column_names[1:]:
         column = some[name].combine_chunks()
         if pa.types.is_boolean(column.type):
@@ -133,24 +140,13 @@ def _merge_cells(staged: Staging, merged: Merged, first: Positions) -> None:
             latest = latest[: len(column) - column.null_count]
             chosen, *_ = settle(code[several[latest]], np.zeros_like(latest, dtype=np.int64), len(first))
             where = np.where(chosen < 0, -1, latest[chosen] if len(latest) else -1)
-            for together in ("last_used_at", "last_used_region"):
-                _put_cells(merged, together, first, several, where)
+            put("last_used_at", where)
+            put("last_used_region", where)
         elif name not in ("last_used_region", "origin"):
             value = staged.trusts.unified(column) if name == "trust" else column.dictionary_encode().indices
             where, one, other = settle(code[several], np.asarray(value.fill_null(-1)), len(first))
-            _put_cells(merged, name, first, several, where)
+            put(name, where)
             _contradicted(staged, some, name, one, other)
-
-
-def _put_cells(merged: Merged, name: str, first: Positions, several: Positions, chosen: Positions) -> None:
-    """Put a column into the table.
-
-    A resource with several rows gets the value of its chosen row. Any other resource gets the value of its only row.
-    """
-    where = first.copy()
-    shared = np.unique(merged.code[several])
-    where[shared] = np.where(chosen[shared] < 0, -1, several[chosen[shared]])
-    merged.put(name, merged.rows[name].take(pa.array(where, mask=where < 0)))
 
 
 def _contradicted(staged: Staging, rows: pa.Table, name: str, one: Positions, other: Positions) -> None:
