@@ -139,8 +139,8 @@ def _trusts_ec2(staged: Staging, arns: pa.Array, code: pa.Array) -> pa.Array:
     while len(rest):
         # A load has one partition, seldom two.
         partition = rest[0].as_py().split(":")[1]
-        mine = pc.starts_with(arns, f"arn:{partition}:")
-        answers = pc.if_else(mine, staged.trusts.ec2(partition).take(code), answers)
+        is_there = pc.starts_with(arns, f"arn:{partition}:")
+        answers = pc.if_else(is_there, staged.trusts.ec2(partition).take(code), answers)
         others = pc.invert(pc.or_(pc.starts_with(rest, f"arn:{partition}:"), pc.equal(rest, f"arn:{partition}")))
         rest = rest.filter(others)
     return answers

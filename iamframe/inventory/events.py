@@ -299,11 +299,11 @@ def _known(account: str, names: set[str], table: pa.Table, prefix: str, kind: st
     if not names or not len(table):
         return {}
     name = f"{prefix}_name"
-    mine = pc.and_(
+    is_named = pc.and_(
         pc.equal(table["account_id"], account),
         pc.is_in(pc.utf8_lower(table[name]), value_set=pa.array(sorted(names), pa.string())),
     )
-    found = table.filter(pc.and_(mine, pc.is_valid(table["created_at"])))
+    found = table.filter(pc.and_(is_named, pc.is_valid(table["created_at"])))
     columns = (found[c].to_pylist() for c in (name, f"{prefix}_arn", f"{prefix}_id", "created_at"))
     return {(kind, n.casefold()): Known(arn, own, at) for n, arn, own, at in zip(*columns, strict=True)}
 

@@ -22,8 +22,8 @@ def with_details(gaps: pd.DataFrame, lang: str = "en") -> pd.DataFrame:
     A gap from an old snapshot has no message, and keeps its detail.
     """
     message, facts, detail = (as_arrow(gaps[name]) for name in ("message", "facts", "detail"))
-    said = render(message, facts, lang).cast(detail.type)
-    rendered = pc.if_else(pc.equal(message, ""), detail, said).to_pandas()
+    text = render(message, facts, lang).cast(detail.type)
+    rendered = pc.if_else(pc.equal(message, ""), detail, text).to_pandas()
     return gaps.assign(detail=rendered.astype("str").set_axis(gaps.index))
 
 

@@ -168,12 +168,12 @@ def profiles_meant(references: Any, profiles: Any) -> pa.Array:
         where[rest] = _only(by_id, as_arrow(profiles["profile_id"]))
     rest = rest[(where[rest] < 0) & np.asarray(account_named(_of(named, rest)).is_null())]
     if len(rest):
-        mine = joined_key(*(_of(without_case(references[name]), rest) for name in ("account_id", "profile_name")))
-        theirs = joined_key(*(without_case(profiles[name]) for name in ("account_id", "profile_name")))
+        wanted = joined_key(*(_of(without_case(references[name]), rest) for name in ("account_id", "profile_name")))
+        names = joined_key(*(without_case(profiles[name]) for name in ("account_id", "profile_name")))
         # If a planned and an existing profile share a name, the ARN of the existing one sorts last, so the search goes
         # backwards.
         last = len(arns) - 1
-        place = index_in(mine, theirs.take(pa.array(np.arange(last, -1, -1))))
+        place = index_in(wanted, names.take(pa.array(np.arange(last, -1, -1))))
         where[rest] = np.where(place < 0, -1, last - place)
     return lookup(arns, where)
 

@@ -211,9 +211,9 @@ class Sets:
         if len(several):
             rows, members = self._pairs
             group = np.searchsorted(several, rows).clip(max=len(several) - 1)
-            mine = several[group] == rows
-            texts = pa.array(members[mine]).cast(pa.string())
-            sets = pc.fill_null(join_by_group(group[mine], texts, len(several), ","), "")
+            is_known = several[group] == rows
+            texts = pa.array(members[is_known]).cast(pa.string())
+            sets = pc.fill_null(join_by_group(group[is_known], texts, len(several), ","), "")
             value[several] = sets.dictionary_encode().indices
         return value
 

@@ -12,7 +12,7 @@ from iamframe.errors import StoreError
 from iamframe.inventory import display, schema
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.linking import with_profiles
-from iamframe.inventory.parts import LATER, Manifest, read_frame
+from iamframe.inventory.parts import LATER, Manifest, SavedPart, read_frame
 from iamframe.inventory.places import Place
 from iamframe.inventory.snapshot import find_snapshot
 from iamframe.sources.archives import display_path
@@ -71,6 +71,9 @@ class InventoryOnDemand(Inventory):
             raise StoreError(f"{display_path(self._folder)}: was replaced meanwhile; open it again")
         return place, manifest
 
+    def _own(self, parts: list[SavedPart]) -> list[SavedPart]:
+        return [part for part in parts if self._accounts is None or part.account_id in self._accounts]
+
     def gap_parts(self) -> Iterator[pd.DataFrame]:
         """Yield the gaps, a group of accounts at a time."""
         if "_folder" not in self.__dict__:
@@ -78,8 +81,8 @@ class InventoryOnDemand(Inventory):
             yield self.gaps
             return
         place, manifest = self._found()
-        stored = manifest.frames["gaps"].parts
-        accounts = [part.account_id for part in stored if self._accounts is None or part.account_id in self._accounts]
+        # Several members of a fleet may have gaps of the same account.
+        accounts = list(dict.fromkeys(part.account_id for part in self._own(manifest.frames["gaps"].parts)))
         for start in range(0, len(accounts), _ACCOUNTS_AT_ONCE):
             group = {*accounts[start : start + _ACCOUNTS_AT_ONCE]}
             yield read_frame(place, manifest, "gaps", group)
@@ -91,11 +94,10 @@ class InventoryOnDemand(Inventory):
         if "_folder" not in self.__dict__:
             # This is a copy by `replace`, whose frames are in memory.
             return super().row_counts()
-        counts = {
-            name: sum(part.rows for part in of.parts if self._accounts is None or part.account_id in self._accounts)
-            + (0 if self._more is None else len(getattr(self._more, name)))
-            for name, of in self._found()[1].frames.items()
-        }
+        counts = {}
+        for name, stored in self._found()[1].frames.items():
+            more = 0 if self._more is None else len(getattr(self._more, name))
+            counts[name] = more + sum(part.rows for part in self._own(stored.parts))
         return {name: rows for name, rows in counts.items() if rows or name not in LATER}
 
     def _repr_html_(self) -> str:

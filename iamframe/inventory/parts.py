@@ -64,7 +64,9 @@ class Head(msgspec.Struct):
     frames: dict[str, msgspec.Raw]
 
 
-class _Part(msgspec.Struct):
+class SavedPart(msgspec.Struct):
+    """The file of a frame with the rows of one account."""
+
     account_id: str
     folder: str
     rows: _Count
@@ -80,11 +82,11 @@ class _Stored(msgspec.Struct, omit_defaults=True):
     """
 
     rows: _Count
-    parts: list[_Part]
+    parts: list[SavedPart]
     order: list[tuple[_Count, _Count]] = []
 
     @classmethod
-    def of(cls, parts: list[_Part], runs: list[tuple[int, int]]) -> _Stored:
+    def of(cls, parts: list[SavedPart], runs: list[tuple[int, int]]) -> _Stored:
         """Return the parts of a frame. `runs` lists the runs of rows of one account, in the order of the frame."""
         # Accounts come in the order of their first rows: one run of each needs no order.
         return cls(sum(part.rows for part in parts), parts, runs if len(runs) > len(parts) else [])
@@ -153,7 +155,7 @@ def write_manifest(written: Iterable[Written], sources: tuple[str, ...], place: 
     Also write a file for each frame without rows.
     """
     accounts, gaps = [], Counter[str]()
-    parts: dict[str, list[_Part]] = {name: [] for name in FRAMES}
+    parts: dict[str, list[SavedPart]] = {name: [] for name in FRAMES}
     runs: dict[str, list[tuple[int, int]]] = {name: [] for name in FRAMES}
     for one in written:
         accounts += one.accounts
@@ -164,7 +166,7 @@ def write_manifest(written: Iterable[Written], sources: tuple[str, ...], place: 
     for name, frame in FRAMES.items():
         if not parts[name]:
             # The file of a frame without rows keeps its columns.
-            parts[name].append(_Part("", _KEY + _NO_ACCOUNT, 0))
+            parts[name].append(SavedPart("", _KEY + _NO_ACCOUNT, 0))
             _write_part(place, frame, parts[name][0], frame.arrow.empty_table())
     content: dict[str, object] = {
         "format": FORMAT,
@@ -206,7 +208,7 @@ def _divided(table: pa.Table, member: str | None) -> tuple[_Stored, list[pa.Tabl
         slices[account].append(rows)
     tables = [pa.concat_tables(pieces) for pieces in slices]
     named = zip(accounts, _folders(accounts, member), tables, strict=True)
-    parts = [_Part(account, folder, len(rows)) for account, folder, rows in named]
+    parts = [SavedPart(account, folder, len(rows)) for account, folder, rows in named]
     return _Stored.of(parts, [(account, len(rows)) for account, rows in runs]), tables
 
 
@@ -222,7 +224,7 @@ def _folders(accounts: list[str], member: str | None) -> Iterator[str]:
         yield _KEY + name
 
 
-def _write_part(place: Place, frame: Frame, part: _Part, rows: pa.Table) -> None:
+def _write_part(place: Place, frame: Frame, part: SavedPart, rows: pa.Table) -> None:
     """Write one file, and put its size and checksum into `part`."""
     import pyarrow.parquet as pq
 
@@ -376,7 +378,7 @@ def _refuse_others(folder: Place, own: set[str]) -> None:
         )
 
 
-def _read_parts(folder: Place, parts: list[_Part]) -> list[pa.Table]:
+def _read_parts(folder: Place, parts: list[SavedPart]) -> list[pa.Table]:
     files = [folder / part.folder / _PART for part in parts]
     if isinstance(folder, Path):
         return [*map(_read_part, files, parts)]
@@ -385,7 +387,7 @@ def _read_parts(folder: Place, parts: list[_Part]) -> list[pa.Table]:
         return [*threads.map(_read_part, files, parts)]
 
 
-def _read_part(file: Place, part: _Part) -> pa.Table:
+def _read_part(file: Place, part: SavedPart) -> pa.Table:
     """Return the rows of a file. Raise StoreError if the file was changed.
 
     The checksum shows this. A changed Parquet file may still be readable.

@@ -59,9 +59,9 @@ def select(frames: Mapping[str, pd.DataFrame], query: str) -> pd.DataFrame:
         except duckdb.Error as error:
             raise SqlError(_sentence(error)) from error
         except _UNHELD as error:
-            said = " ".join(str(error).split())[:300]
+            reason = " ".join(str(error).split())[:300]
             raise SqlError(
-                f"the result has a column of a type that a DataFrame cannot hold ({said}); cast it, "
+                f"the result has a column of a type that a DataFrame cannot hold ({reason}); cast it, "
                 "for example column::VARCHAR"
             ) from error
 
@@ -80,10 +80,10 @@ def _frame(table: pa.Table) -> pd.DataFrame:
 
 def _sentence(error: duckdb.Error) -> str:
     """Return DuckDB's message as one sentence, without the lines that point to the place in the query."""
-    said = str(error).partition("\n\nLINE ")[0]
-    bare = 'at or near "references"' in said.lower()
+    text = str(error).partition("\n\nLINE ")[0]
+    bare = 'at or near "references"' in text.lower()
     hint = ' (REFERENCES is a word of SQL: write "references" or inventory.references)' if bare else ""
-    return f"the query cannot be answered: {' '.join(said.split())}{hint}"
+    return f"the query cannot be answered: {' '.join(text.split())}{hint}"
 
 
 # Athena

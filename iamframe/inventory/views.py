@@ -178,11 +178,11 @@ def tag_coverage(inventory: Inventory) -> pd.DataFrame:
     is_managed = lookup_flag(inventory.roles["is_aws_managed"], linked.tag_role, otherwise=True)
     parts = []
     for kind, is_own in (("role", ~is_managed), ("instance-profile", linked.tag_profile >= 0)):
-        mine = tags[is_own & ~tags["is_aws_reserved"].to_numpy(bool)]
+        own = tags[is_own & ~tags["is_aws_reserved"].to_numpy(bool)]
         # Arrow's group-by takes longer to load than this takes to run.
-        codes = np.asarray(joined_key(mine["account_id"], mine["tag_key"]).dictionary_encode().indices)
+        codes = np.asarray(joined_key(own["account_id"], own["tag_key"]).dictionary_encode().indices)
         _, first, tagged = np.unique(codes, return_index=True, return_counts=True)
-        account, tag_key = (as_arrow(mine[name]).take(pa.array(first)) for name in ("account_id", "tag_key"))
+        account, tag_key = (as_arrow(own[name]).take(pa.array(first)) for name in ("account_id", "tag_key"))
         counts = count_tags_known(inventory, kind)
         counts = counts.take(pa.array(index_in(account, counts["account_id"])))
         known = counts["known"]
