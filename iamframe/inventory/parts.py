@@ -119,11 +119,6 @@ class Written(msgspec.Struct):
     gaps: dict[str, int]
 
 
-def write_frames(frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], place: Place) -> None:
-    """Write the files of all frames into a folder, and then their manifest."""
-    write_manifest([write_parts(frames, place)], sources, place)
-
-
 def write_parts(frames: Mapping[str, pd.DataFrame], place: Place, member: str | None = None) -> Written:
     """Write one file for each frame and account into a folder. A frame without rows gets no file.
 

@@ -30,7 +30,8 @@ from iamframe.inventory.parts import (
     manifest_text,
     read_frame,
     read_manifest,
-    write_frames,
+    write_manifest,
+    write_parts,
 )
 from iamframe.inventory.places import Place, RemoteFolder, cannot_write, is_address, names_in, place_of
 from iamframe.inventory.schema import FRAMES
@@ -86,7 +87,7 @@ def write_snapshot(
         place.parent.mkdir(parents=True, exist_ok=True)
         _clear_abandoned(place)
         new.mkdir()
-        write_frames(frames, sources, new)
+        write_manifest([write_parts(frames, new)], sources, new)
         _replace(place, new)
     except OSError as error:
         raise StoreError(
@@ -106,7 +107,7 @@ def _write_remote(frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], 
             raise StoreError(
                 f"{display_path(place)}: holds an unfinished snapshot; choose another folder, or delete it"
             )
-        write_frames(frames, sources, place)
+        write_manifest([write_parts(frames, place)], sources, place)
     except OSError as error:
         raise cannot_write(place, error) from error
 
