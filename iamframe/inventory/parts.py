@@ -349,7 +349,7 @@ def _of_accounts(stored: _Stored, accounts: Collection[str]) -> _Stored:
     """Return the parts of some accounts only."""
     chosen = [number for number, part in enumerate(stored.parts) if part.account_id in accounts]
     numbers = {was: now for now, was in enumerate(chosen)}
-    runs = [(numbers[part], rows) for part, rows in stored.runs if part in numbers]
+    runs = [(numbers[part], rows) for part, rows in stored.order if part in numbers]
     return _Stored.of([stored.parts[number] for number in chosen], runs)
 
 
