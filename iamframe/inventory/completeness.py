@@ -85,8 +85,8 @@ class _Scope:
             truncated = _union(self.truncated)
             absent = [operation for operation in missing if operation not in truncated]
             in_part = [operation for operation in missing if operation in truncated]
-            parts = [_reason("not_read", operations=absent)] if absent else []
-            parts += [_reason("in_part", operations=in_part)] if in_part else []
+            named = {"not_read": absent, "in_part": in_part}
+            parts = [_reason(name, operations=operations) for name, operations in named.items() if operations]
             return "unknown", [*parts, *regional, (self.is_live and self.unread) or _reason("unknown")]
         if self.unread or regional:
             return "unknown", [self.unread] if self.unread else [*regional]
