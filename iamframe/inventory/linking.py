@@ -39,22 +39,22 @@ class LinkedRows:
         # Arrow searches without Python's lock, so each thread uses a core of its own.
         with ThreadPoolExecutor(2) as threads:
             roles, profiles = threads.map(self._find, ("role", "profile"))
-        self.link_role, self.tag_role = roles
+        self.link_role, self.tag_role, _ = roles
         self.link_profile, self.tag_profile, self.reference_profile = profiles
 
     def _find(self, side: str) -> list[Positions]:
-        """Return, per link and per tag, the row of its role; or per link, tag and reference, the row of its profile."""
+        """Return, per link, tag and reference, the row of its role, or of its profile. References have no roles."""
         links, tags, references = (self._frames[name] for name in ("links", "tags", "references"))
         is_own = np.asarray((tags["resource_type"] == "role") == (side == "role"), dtype=bool)
-        arns = [as_arrow(links[f"{side}_arn"]), as_arrow(tags["resource_arn"]).filter(pa.array(is_own))]
-        if side == "profile":
-            arns.append(as_arrow(references["profile_arn"]))
+        used = references["profile_arn"] if side == "profile" else references["profile_arn"][:0]
+        linked, tagged = as_arrow(links[f"{side}_arn"]), as_arrow(tags["resource_arn"])
         # One search takes half as long as a search for each column.
-        where = index_in(pa.concat_arrays(arns), self._frames[f"{side}s"][f"{side}_arn"])
-        of_links, of_own_tags, *of_references = np.split(where, np.cumsum([len(column) for column in arns])[:-1])
+        arns = pa.concat_arrays([linked, tagged.filter(pa.array(is_own)), as_arrow(used)])
+        where = index_in(arns, self._frames[f"{side}s"][f"{side}_arn"])
+        of_links, of_own_tags, of_references = np.split(where, np.cumsum([len(links), is_own.sum()]))
         of_tags = np.full(len(tags), -1)
         of_tags[is_own] = of_own_tags
-        return [of_links, of_tags, *of_references]
+        return [of_links, of_tags, of_references]
 
     def numbered(self) -> dict[str, pd.DataFrame]:
         """Return the frames, with the row numbers as additional columns of links, tags and references."""

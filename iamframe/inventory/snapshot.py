@@ -52,12 +52,11 @@ _TRIES = 20
 def is_snapshot(folder: str | os.PathLike[str]) -> bool:
     """Return whether a folder holds a snapshot of any version. Damaged and unfinished snapshots count, too.
 
-    An address of an object store always counts.
+    An address of an object store always counts: from there, iamframe reads only snapshots.
     """
+    if is_address(folder):
+        return True
     try:
-        if is_address(folder):
-            # From an object store, iamframe reads only snapshots.
-            return True
         place = _readable(Path(folder))
         has_parts = any((place / "accounts").glob("account=*"))
         return has_parts or head_of(manifest_text(place)) is not None or (place / UNFINISHED / NOTED_CALL).is_file()
