@@ -33,7 +33,7 @@ from iamframe.inventory.parts import (
     write_manifest,
     write_parts,
 )
-from iamframe.inventory.places import Place, RemoteFolder, cannot_write, is_address, names_in, place_of
+from iamframe.inventory.places import Place, RemoteFolder, cannot_write, is_address, names_in, place_of, why
 from iamframe.inventory.schema import FRAMES
 from iamframe.sources.archives import MANIFEST, display_path
 
@@ -90,7 +90,7 @@ def write_snapshot(
         _replace(place, new)
     except OSError as error:
         raise StoreError(
-            f"{display_path(folder)}: cannot be written ({error.strerror or error}), and its old content is unchanged; "
+            f"{display_path(folder)}: cannot be written ({why(error)}), and its old content is unchanged; "
             "choose another folder"
         ) from error
     finally:

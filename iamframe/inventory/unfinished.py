@@ -63,10 +63,10 @@ def unfinished_load(folder: str | os.PathLike[str], sources: list[str], live: Ma
         missing = [parent for parent in (Path(folder), *Path(folder).parents) if not parent.exists()]
     except (OSError, ValueError) as error:
         # A name may be longer than any file system takes.
-        reason = getattr(error, "strerror", None) or error
-        raise StoreError(f"{display_path(folder)[:200]}: cannot be read ({reason}); choose another folder") from error
+        name = display_path(folder)[:200]
+        raise StoreError(f"{name}: cannot be read ({why(error)}); choose another folder") from error
     try:
-        _note_call(unfinished, _call(sources, live), f"delete {display_path(unfinished)}, or choose another folder")
+        _note_call(unfinished, sources, live, f"delete {display_path(unfinished)}, or choose another folder")
         yield unfinished
     except IamframeError:
         # Without any answer, the folder must not bind the user to the failed call.
@@ -101,7 +101,7 @@ def unfinished_fleet(folder: str | os.PathLike[str], sources: list[str], live: M
     is_resumed = HIDDEN in names
     if any(names) and not is_resumed:
         raise StoreError(f"{display_path(place)}: is not empty and holds no snapshot; choose another folder")
-    _note_call(place / HIDDEN, _call(sources, live), "or choose another folder")
+    _note_call(place / HIDDEN, sources, live, "or choose another folder")
     try:
         yield place
     except IamframeError:
@@ -179,13 +179,10 @@ def _has_answers(unfinished: Path) -> bool:
     return any(kept.stat().st_size for kept in (*unfinished.glob("*.jsonl"), *complete))
 
 
-def _call(sources: list[str], live: Mapping[str, Any]) -> bytes:
-    options = {name: value for name, value in live.items() if name not in _NOT_NOTED}
-    return msgspec.json.encode({"sources": sources, "options": options}, enc_hook=str, order="sorted")
-
-
-def _note_call(unfinished: Place, call: bytes, way_out: str) -> None:
+def _note_call(unfinished: Place, sources: list[str], live: Mapping[str, Any], way_out: str) -> None:
     """Write the call to the folder. Raise StoreError if the folder belongs to another call."""
+    options = {name: value for name, value in live.items() if name not in _NOT_NOTED}
+    call = msgspec.json.encode({"sources": sources, "options": options}, enc_hook=str, order="sorted")
     note = unfinished / NOTED_CALL
     try:
         try:
