@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -226,9 +226,12 @@ def merge_links(staged: Staging, roles: Merged, profiles: Merged) -> pa.Table:
     rows = staged.links.table()
     profile_row, role_row = (np.asarray(rows[name].fill_null(-1)) for name in ("profile", "role"))
     role, arns = _roles_of(staged, rows, roles, profiles)
-    links = _Links(profiles.code[profile_row], role, profile_row, role_row, arns)
-    doubted = _lacking_in_own_list(staged, links, roles, profiles) | _different_roles(staged, links, profiles)
-    is_doubted = np.isin(links.profile, list(doubted))
+    profile = profiles.code[profile_row]
+    # Per staged link: its profile and its role, and the staged rows that show these.
+    links = pd.DataFrame({"profile": profile, "role": role, "profile_row": profile_row, "role_row": role_row})
+    doubted = _lacking_in_own_list(staged, links, arns, roles, profiles)
+    doubted |= _different_roles(staged, links, arns, profiles)
+    is_doubted = np.isin(profile, list(doubted))
     # For each role that any answer shows in such a profile, it is unknown whether the profile holds the role.
     in_doubt = np.unique(role[is_doubted & (role < len(roles.table))])
     for number in in_doubt.tolist():
@@ -236,60 +239,49 @@ def merge_links(staged: Staging, roles: Merged, profiles: Merged) -> pa.Table:
     profiles.set_known("role_known", doubted, False)
     roles.set_known("links_known", in_doubt, False)
     rank = _ranks(arns) if len(arns) > len(roles.table) else np.arange(len(arns))
-    _, kept = np.unique(links.profile * max(len(arns), 1) + rank[role], return_index=True)
+    _, kept = np.unique(profile * max(len(arns), 1) + rank[role], return_index=True)
     kept = kept[~is_doubted[kept]]
-    owner = pa.array(links.profile[kept])
+    owner = pa.array(profile[kept])
     columns = {"account_id": profiles.accounts.take(owner), "profile_arn": profiles.arns.take(owner)}
     return pa.table(columns | {"role_arn": arns.take(pa.array(role[kept]))})
 
 
-class _Links(NamedTuple):
-    """Per staged link: its profile and its role, and the staged rows that show these.
-
-    `arns` has the ARN of each role.
-    """
-
-    profile: Positions
-    role: Positions
-    profile_row: Positions
-    role_row: Positions
-    arns: pa.Array
-
-
-def _different_roles(staged: Staging, links: _Links, profiles: Merged) -> set[int]:
+def _different_roles(staged: Staging, links: pd.DataFrame, role_arns: pa.Array, profiles: Merged) -> set[int]:
     """Add a gap for each profile that holds different roles in different answers. Return these profiles."""
-    sets, known = Sets(links.profile_row, links.role), np.flatnonzero(profiles.rows["role_known"])
+    sets = Sets(links["profile_row"].to_numpy(), links["role"].to_numpy())
+    known = np.flatnonzero(profiles.rows["role_known"])
     _, one, other = settle(profiles.code, sets.values(known, profiles.code), len(profiles.table))
     arns = profiles.arns
     for pair in zip(one.tolist(), other.tolist(), strict=True):
-        held = (sorted(links.arns.take(pa.array(sets.of(row))).to_pylist()) for row in pair)
-        sides = [roles or {"message": "gaps.contradicted.no_role"} for roles in held]
+        held = (sorted(role_arns.take(pa.array(sets.of(row))).to_pylist()) for row in pair)
+        sides = [arns_held or {"message": "gaps.contradicted.no_role"} for arns_held in held]
         origins = [profiles.rows["origin"][row].as_py() for row in pair]
         arn = arns[profiles.code[pair[0]]].as_py()
         staged.differ(arn, PROFILE, "gaps.contradicted.holds", sides, origins, command=_showing(arn))
     return set(profiles.code[one].tolist())
 
 
-def _lacking_in_own_list(staged: Staging, links: _Links, roles: Merged, profiles: Merged) -> set[int]:
+def _lacking_in_own_list(
+    staged: Staging, links: pd.DataFrame, role_arns: pa.Array, roles: Merged, profiles: Merged
+) -> set[int]:
     """Add a gap for each profile on which two answers contradict each other. Return these profiles.
 
     One answer links the profile to a role. The other answer lists the profiles of that role, but not this profile.
     """
-    if len(roles.table) == len(roles.rows) and (links.role_row >= 0).all():
+    if len(roles.table) == len(roles.rows) and (links["role_row"] >= 0).all():
         # One answer shows all roles, each with its own list.
         return set()
-    shown = pd.DataFrame({name: getattr(links, name) for name in ("profile", "role", "profile_row", "role_row")})
     lists = pd.DataFrame({"own": np.flatnonzero(roles.rows["links_known"])})
     lists["role"] = roles.code[lists["own"]]
-    both = shown.drop_duplicates(["profile", "role_row"]).merge(lists, on="role")
-    held = shown[["profile", "role_row"]].rename(columns={"role_row": "own"}).drop_duplicates()
+    both = links.drop_duplicates(["profile", "role_row"]).merge(lists, on="role")
+    held = links[["profile", "role_row"]].rename(columns={"role_row": "own"}).drop_duplicates()
     both = both.merge(held, on=["profile", "own"], how="left", indicator="in_list")
     both = both[both["in_list"] == "left_only"]
     columns = (both[name].tolist() for name in ("profile", "role", "profile_row", "own"))
-    arns = profiles.arns
+    profile_arns = profiles.arns
     for profile, role, row, own in zip(*columns, strict=True):
         origins = profiles.rows["origin"][row].as_py(), roles.rows["origin"][own].as_py()
-        arn, sides = arns[profile].as_py(), (links.arns[role].as_py(), None)
+        arn, sides = profile_arns[profile].as_py(), (role_arns[role].as_py(), None)
         staged.differ(arn, PROFILE, "gaps.contradicted.held", sides, origins, command=_showing(arn))
     return set(both["profile"].tolist())
 
