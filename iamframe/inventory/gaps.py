@@ -39,19 +39,11 @@ class GapList(list[Gap]):
         return with_details(schema.GAPS.conform(columns | {"detail": [""] * len(gaps)}))
 
     def add(
-        self,
-        account: str,
-        operation: str,
-        subject: str,
-        reason: str,
-        message: str,
-        /,
-        region: str = GLOBAL,
-        **facts: Any,
+        self, account: str, operation: str, subject: str, reason: str, message: str, region: str = GLOBAL, **facts: Any
     ) -> None:
         """Add a gap."""
         self.append(Gap(operation, subject, reason, message, facts, region, account))
 
-    def about(self, arn: str, operation: str, reason: str, message: str, /, **facts: Any) -> None:
+    def about(self, arn: str, operation: str, reason: str, message: str, **facts: Any) -> None:
         """Add a gap about one resource. The ARN becomes a fact of the message."""
         self.add(account_of(arn) or UNKNOWN_ACCOUNT, operation, arn, reason, message, arn=arn, **facts)
