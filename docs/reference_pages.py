@@ -22,7 +22,7 @@ import iamframe
 from iamframe import errors, schema
 from iamframe.checks.registry import Check
 from iamframe.inventory.frame import Frame
-from iamframe.inventory.owned import owned_profiles
+from iamframe.inventory.views import owned_profiles
 from iamframe.knowledge.operations import OPERATIONS
 from iamframe.ui import cli
 

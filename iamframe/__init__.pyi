@@ -26,7 +26,6 @@ from .checks import check as check
 from .checks import run_checks as run_checks
 from .checks.run_shards import check_snapshot as check_snapshot
 from .errors import IamframeError as IamframeError
-from .inventory.athena import athena_statements as athena_statements
 from .inventory.display import table as table
 from .inventory.fleet import load_fleet as load_fleet
 from .inventory.inventory import Inventory as Inventory
@@ -37,6 +36,7 @@ from .inventory.load import load_files as load_files
 from .inventory.load import load_sample as load_sample
 from .inventory.load import open_snapshot as open_snapshot
 from .inventory.load import take_snapshot as take_snapshot
+from .inventory.sql import athena_statements as athena_statements
 from .inventory.views import missing_permissions as missing_permissions
 from .inventory.views import pairs as pairs
 from .inventory.views import tag_coverage as tag_coverage

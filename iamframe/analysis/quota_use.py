@@ -11,8 +11,7 @@ from iamframe.errors import require
 from iamframe.inventory import schema
 from iamframe.inventory.arrow import index_in, is_in, lookup
 from iamframe.inventory.inventory import Inventory
-from iamframe.inventory.owned import owned_profiles
-from iamframe.inventory.views import pairs
+from iamframe.inventory.views import owned_profiles, pairs
 from iamframe.knowledge.makers import GUESS
 
 # Columns of the key, and their columns in `owned_profiles`.

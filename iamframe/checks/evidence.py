@@ -16,7 +16,7 @@ import pandas as pd
 from iamframe.checks.tag_policy import Policy
 from iamframe.inventory.arrow import Bools, index_in, is_in
 from iamframe.inventory.inventory import Inventory
-from iamframe.inventory.owned import owned_profiles
+from iamframe.inventory.views import owned_profiles
 from iamframe.knowledge.operations import DUMP, PROFILE_LIST, ROLE_LISTS, TAG_INDEX, command_of
 from iamframe.messages.render import Message
 

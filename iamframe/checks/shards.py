@@ -20,10 +20,10 @@ import pyarrow.compute as pc
 from iamframe.inventory.arrow import as_arrow, is_in
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.linking import account_named
-from iamframe.inventory.load import open_snapshot, resolved
-from iamframe.inventory.parts import Manifest, account_sizes
+from iamframe.inventory.load import open_snapshot
+from iamframe.inventory.on_demand import resolved_references
+from iamframe.inventory.parts import Manifest, account_sizes, read_frame
 from iamframe.inventory.places import Place
-from iamframe.inventory.snapshot import read_references
 
 _THREADS = 16
 
@@ -80,7 +80,7 @@ def _foreign_uses(place: Place, manifest: Manifest) -> tuple[dict[str, set[str]]
     used_by: dict[str, set[str]] = defaultdict(set)
     accounts = [part.account_id for part in manifest.frames["references"].parts if part.rows]
     with ThreadPoolExecutor(_THREADS) as threads:
-        for references in threads.map(lambda one: read_references(place, manifest, [one]), accounts):
+        for references in threads.map(lambda one: read_frame(place, manifest, "references", [one]), accounts):
             own, other = as_arrow(references["account_id"]), _account_used(references)
             foreign = pa.table({"own": own, "other": other}).filter(pc.fill_null(pc.not_equal(own, other), False))
             for pair in foreign.group_by(["own", "other"]).aggregate([]).to_pylist():
@@ -104,7 +104,7 @@ def inventory_of(folder: str | os.PathLike[str], place: Place, manifest: Manifes
     more = [account for account in shard.used_by if account not in shard.uses]
     if not more:
         return inventory
-    references = read_references(place, manifest, more)
+    references = read_frame(place, manifest, "references", more)
     references = references[is_in(_account_used(references), pa.array(shard.accounts))]
     both = pd.concat([inventory.references, references], ignore_index=True)
-    return resolved(replace(inventory, references=both))
+    return replace(inventory, references=resolved_references(both, inventory))

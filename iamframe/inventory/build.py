@@ -13,17 +13,17 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.inventory import missing, schema
+from iamframe.inventory import schema
 from iamframe.inventory.arrow import memory_of_system
 from iamframe.inventory.events import event_table
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.linking import reference_table, with_profiles
 from iamframe.inventory.merge import Merged, merge_links, merge_rows, merge_tags, parsed_times
 from iamframe.inventory.missing import judge_lists, note_absent
-from iamframe.inventory.staging import Staging
+from iamframe.inventory.staging import PROFILE_KIND, ROLE_KIND, Staging
 from iamframe.knowledge.arn import partition_of
 from iamframe.knowledge.operations import GLOBAL, ROLE, TAG_POLICY, UNKNOWN_ACCOUNT
-from iamframe.sources.records import Answer, Gap, TagDemand
+from iamframe.sources.records import Answer, TagDemand
 
 
 def build_inventory(answers: Iterable[Answer], sources: Iterable[str] = ()) -> Inventory:
@@ -67,21 +67,22 @@ def without_collector() -> Iterator[None]:
 
 
 def _inventory(staged: Staging, sources: tuple[str, ...]) -> Inventory:
-    roles, profiles = merge_rows(staged, staged.roles.table()), merge_rows(staged, staged.profiles.table())
+    roles = merge_rows(staged, ROLE_KIND, staged.roles.table())
+    profiles = merge_rows(staged, PROFILE_KIND, staged.profiles.table())
     links = merge_links(staged, roles, profiles)
-    tags = merge_tags(staged, {"role": roles, "instance-profile": profiles})
+    tags = merge_tags(staged, roles, profiles)
     _add_trust(staged, roles)
     profiles.put("account_id", profiles.accounts)
-    judge_lists(staged, missing.ROLE_KIND, roles.rows, roles.code, roles.table)
-    judge_lists(staged, missing.PROFILE_KIND, profiles.rows, profiles.code, profiles.table)
+    judge_lists(staged, roles)
+    judge_lists(staged, profiles)
     _add_accounts(staged, roles, profiles)
     references = with_profiles(reference_table(staged.mentions, staged.accounts), profiles.table)
     for account in pc.unique(references["account_id"]).to_pylist():
-        staged.accounts.setdefault(account, {"sources": list(sources), "captured_at": []})
-    note_absent(staged, roles.table, profiles.table)
+        staged.account(account)
+    note_absent(staged, roles, profiles)
     if staged.gaps and not staged.accounts:
         # Every gap needs an account, so that a loop over the accounts finds it.
-        staged.accounts[UNKNOWN_ACCOUNT] = {"sources": list(sources), "captured_at": []}
+        staged.account(UNKNOWN_ACCOUNT)
     return Inventory(
         accounts=_accounts(staged, sources),
         roles=schema.ROLES.from_arrow(roles.table),
@@ -122,7 +123,7 @@ def _add_trust(staged: Staging, roles: Merged) -> None:
     unreadable = roles.is_known("trust_unreadable") & np.asarray(code.is_null())
     some = roles.table.select(["account_id", "role_arn"]).filter(pa.array(unreadable))
     for account, arn in zip(*(column.to_pylist() for column in some.columns), strict=True):
-        staged.gaps.append(Gap(ROLE, arn, "unreadable", "gaps.answer.no_policy", {"arn": arn}, account_id=account))
+        staged.gaps.add(account, ROLE, arn, "unreadable", "gaps.answer.no_policy", arn=arn)
     path = pc.fill_null(roles.table["role_path"], "")
     managed = pc.or_(pc.starts_with(path, "/aws-service-role/"), pc.starts_with(path, "/aws-reserved/"))
     roles.put("trust_policy", staged.trusts.texts().take(code))
@@ -138,8 +139,8 @@ def _trusts_ec2(staged: Staging, arns: pa.Array, code: pa.Array) -> pa.Array:
     while len(rest):
         # A load has one partition, seldom two.
         partition = rest[0].as_py().split(":")[1]
-        mine = pc.starts_with(arns, f"arn:{partition}:")
-        answers = pc.if_else(mine, staged.trusts.ec2(partition).take(code), answers)
+        is_there = pc.starts_with(arns, f"arn:{partition}:")
+        answers = pc.if_else(is_there, staged.trusts.ec2(partition).take(code), answers)
         others = pc.invert(pc.or_(pc.starts_with(rest, f"arn:{partition}:"), pc.equal(rest, f"arn:{partition}")))
         rest = rest.filter(others)
     return answers
@@ -152,8 +153,7 @@ def _add_accounts(staged: Staging, *resources: Merged) -> None:
         _, first = np.unique(np.asarray(accounts.indices), return_index=True)
         arns = merged.arns.take(pa.array(first)).to_pylist()
         for account, arn in zip(accounts.dictionary.to_pylist(), arns, strict=True):
-            row = staged.accounts.setdefault(account, {"sources": [], "captured_at": []})
-            row.setdefault("partition", partition_of(arn))
+            staged.account(account).setdefault("partition", partition_of(arn))
 
 
 def _accounts(staged: Staging, sources: tuple[str, ...]) -> pd.DataFrame:
@@ -167,21 +167,13 @@ def _accounts(staged: Staging, sources: tuple[str, ...]) -> pd.DataFrame:
 
 
 def _calls(staged: Staging) -> pd.DataFrame:
-    rows = sorted(staged.calls.items())
-    calls = [call for _, call in rows]
-    keys = zip(*(key for key, _ in rows), strict=True) if rows else ((), (), ())
-    columns: dict[str, Any] = dict(zip(("account_id", "operation", "region"), map(list, keys), strict=True))
-    return schema.CALLS.conform(
-        columns
-        | {
-            "requests": [call.tally.requests for call in calls],
-            "rows": [call.rows for call in calls],
-            "retries": [call.tally.retries for call in calls],
-            "started_at": _iso_times(call.tally.started_at for call in calls),
-            "ended_at": _iso_times(call.tally.ended_at for call in calls),
-            "state": [call.state for call in calls],
-        }
-    )
+    counted = ((key, call, call.tally) for key, call in sorted(staged.calls.items()))
+    rows = [
+        (*key, tally.requests, call.rows, tally.retries, tally.started_at, tally.ended_at, call.state)
+        for key, call, tally in counted
+    ]
+    columns: dict[str, Any] = {name: [row[at] for row in rows] for at, name in enumerate(schema.CALLS.names)}
+    return schema.CALLS.conform(columns | {name: _iso_times(columns[name]) for name in ("started_at", "ended_at")})
 
 
 def _iso_times(texts: Iterable[str | None]) -> pa.ChunkedArray:

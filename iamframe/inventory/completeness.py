@@ -85,8 +85,8 @@ class _Scope:
             truncated = _union(self.truncated)
             absent = [operation for operation in missing if operation not in truncated]
             in_part = [operation for operation in missing if operation in truncated]
-            parts = [_reason("not_read", operations=absent)] if absent else []
-            parts += [_reason("in_part", operations=in_part)] if in_part else []
+            named = {"not_read": absent, "in_part": in_part}
+            parts = [_reason(name, operations=operations) for name, operations in named.items() if operations]
             return "unknown", [*parts, *regional, (self.is_live and self.unread) or _reason("unknown")]
         if self.unread or regional:
             return "unknown", [self.unread] if self.unread else [*regional]
@@ -164,11 +164,10 @@ def _details(gaps: pd.DataFrame) -> dict[str, Message]:
     """Return one message per account. It has the detail of the first gap, and the number of other details."""
     details: dict[str, list[Any]] = defaultdict(list)
     unique = gaps.drop_duplicates(["account_id", "detail"])
-    said: list[Any] = unique["detail"].tolist()
-    if "message" in unique:
-        said = list(map(nested, unique["message"], unique["facts"]))
-    for account, detail in zip(unique["account_id"], said, strict=True):
-        details[account].append(detail)
+    columns = (unique[name] for name in ("account_id", "message", "facts", "detail"))
+    for account, message, facts, detail in zip(*columns, strict=True):
+        # A gap from an old snapshot has only a detail.
+        details[account].append(nested(message, facts) if message else detail)
     return {
         account: {"message": "coverage.gaps", "detail": first, "more": len(others)}
         if others

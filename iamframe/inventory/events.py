@@ -18,6 +18,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -38,9 +39,8 @@ Key = tuple[str, str]
 _ANY_ROLE = ("", "")
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A resource of the inventory: its ARN, unique id and creation time."""
+class _Known(NamedTuple):
+    """A resource of the inventory."""
 
     arn: str
     id: str | None
@@ -74,13 +74,9 @@ def event_table(events: Mapping[str, Iterable[Event]], roles: pa.Table, profiles
     between. Otherwise the ARN and unique id are missing.
     """
     rows = []
+    known_of = _known(events, roles, profiles) if events else {}
     for account in sorted(events):
-        unique = {event.event_id: event for event in sorted(events[account], reverse=True)}
-        names = {name.casefold() for e in unique.values() for name in (e.resource_name, e.related_name) if name}
-        known = {
-            **_known(account, names, roles, "role", ROLE_TYPE),
-            **_known(account, names, profiles, "profile", PROFILE_TYPE),
-        }
+        unique, known = {event.event_id: event for event in sorted(events[account], reverse=True)}, known_of[account]
         ordered = in_order(unique.values(), {key: one.created_at for key, one in known.items()})
         rows += [
             {
@@ -291,28 +287,27 @@ def _accepted_order(part: list[_Step], state: _State) -> list[_Step] | None:
     return order(tuple(range(len(part))), state, Counter(step.key for step in part if step.action == CREATE))
 
 
-def _known(account: str, names: set[str], table: pa.Table, prefix: str, kind: str) -> dict[Key, Known]:
-    """Return the resources of one account and type in the inventory.
-
-    Only resources that have one of these names, and a known creation time, are returned.
-    """
-    if not names or not len(table):
-        return {}
-    name = f"{prefix}_name"
-    mine = pc.and_(
-        pc.equal(table["account_id"], account),
-        pc.is_in(pc.utf8_lower(table[name]), value_set=pa.array(sorted(names), pa.string())),
-    )
-    found = table.filter(pc.and_(mine, pc.is_valid(table["created_at"])))
-    columns = (found[c].to_pylist() for c in (name, f"{prefix}_arn", f"{prefix}_id", "created_at"))
-    return {(kind, n.casefold()): Known(arn, own, at) for n, arn, own, at in zip(*columns, strict=True)}
+def _known(
+    events: Mapping[str, Iterable[Event]], roles: pa.Table, profiles: pa.Table
+) -> Mapping[str, dict[Key, _Known]]:
+    """Return, per account, the resources in the inventory that events name, if their creation time is known."""
+    named = (name for each in events.values() for event in each for name in (event.resource_name, event.related_name))
+    names = pa.array({name.casefold() for name in named}, pa.string())
+    known: dict[str, dict[Key, _Known]] = defaultdict(dict)
+    for side, kind, table in (("role", ROLE_TYPE, roles), ("profile", PROFILE_TYPE, profiles)):
+        is_named = pc.is_in(pc.utf8_lower(table[f"{side}_name"]), value_set=names)
+        found = table.filter(pc.and_(is_named, pc.is_valid(table["created_at"])))
+        columns = ("account_id", f"{side}_name", f"{side}_arn", f"{side}_id", "created_at")
+        for account, name, *facts in zip(*(found[column].to_pylist() for column in columns), strict=True):
+            known[account][kind, name.casefold()] = _Known(*facts)
+    return known
 
 
 # An ARN and a unique id.
 _Identity = tuple[str | None, str | None]
 
 
-def _identified(ordered: Iterable[Event], known: Mapping[Key, Known]) -> Iterator[tuple[Event, _Identity, _Identity]]:
+def _identified(ordered: Iterable[Event], known: Mapping[Key, _Known]) -> Iterator[tuple[Event, _Identity, _Identity]]:
     """Yield each event with the ARN and id of its resource and of the related role, where known."""
     current: dict[Key, _Identity] = {}
     deleted: dict[Key, datetime] = {}

@@ -54,7 +54,7 @@ class Column:
         return _PANDAS[self.type]
 
     @property
-    def said(self) -> str:
+    def description(self) -> str:
         """The meaning, and whether a value may be missing."""
         return f"{self.meaning}; may be missing" if self.nullable else self.meaning
 
@@ -88,9 +88,9 @@ class Frame:
         return [column.name for column in self.columns]
 
     @property
-    def said(self) -> str:
+    def description(self) -> str:
         """The meaning of a row, and the columns, in numpydoc's form."""
-        columns = "\n".join(f"{c.name} : {c.dtype}\n    {c.said}" for c in self.columns)
+        columns = "\n".join(f"{c.name} : {c.dtype}\n    {c.description}" for c in self.columns)
         head = f"`{self.name}`: one row per {self.row}"
         return f"{head}\n{'-' * len(head)}\n{columns}"
 
@@ -159,7 +159,7 @@ def shows(*frames: Frame) -> Callable[[_Documented], _Documented]:
 
     def document(thing: _Documented) -> _Documented:
         if thing.__doc__:
-            thing.__doc__ = "\n\n".join((cleandoc(thing.__doc__), *(frame.said for frame in frames)))
+            thing.__doc__ = "\n\n".join((cleandoc(thing.__doc__), *(frame.description for frame in frames)))
         return thing
 
     return document
@@ -173,3 +173,10 @@ def _constructor(type: pa.DataType) -> Callable[[str, str], Column]:
 text, count, flag, time, date, category, share = map(_constructor, (TEXT, COUNT, FLAG, TIME, DATE, CATEGORY, SHARE))
 
 ACCOUNT_ID = text("account_id", "12-digit account id; `unknown` if no ARN or file shows it")
+MAKER = (
+    text("maker?", "service or tool that created the resource, inferred from names, paths and tags"),
+    text(
+        "maker_basis?",
+        "pair (role and profile match the tool), tag (the profile has a tag of the tool), guess (only one matches)",
+    ),
+)

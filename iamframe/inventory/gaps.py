@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 import pandas as pd
@@ -11,12 +11,9 @@ import pyarrow.compute as pc
 from iamframe.inventory import schema
 from iamframe.inventory.arrow import as_arrow
 from iamframe.knowledge.arn import account_of
-from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
+from iamframe.knowledge.operations import GLOBAL, UNKNOWN_ACCOUNT
 from iamframe.messages.render import render
 from iamframe.sources.records import Gap
-
-# The message for an answer: its operation and its file.
-Origin = dict[str, str]
 
 
 def with_details(gaps: pd.DataFrame, lang: str = "en") -> pd.DataFrame:
@@ -25,8 +22,8 @@ def with_details(gaps: pd.DataFrame, lang: str = "en") -> pd.DataFrame:
     A gap from an old snapshot has no message, and keeps its detail.
     """
     message, facts, detail = (as_arrow(gaps[name]) for name in ("message", "facts", "detail"))
-    said = render(message, facts, lang).cast(detail.type)
-    rendered = pc.if_else(pc.equal(message, ""), detail, said).to_pandas()
+    text = render(message, facts, lang).cast(detail.type)
+    rendered = pc.if_else(pc.equal(message, ""), detail, text).to_pandas()
     return gaps.assign(detail=rendered.astype("str").set_axis(gaps.index))
 
 
@@ -41,21 +38,12 @@ class GapList(list[Gap]):
         columns["facts"] = [msgspec.json.encode(facts).decode() for facts in columns["facts"]]
         return with_details(schema.GAPS.conform(columns | {"detail": [""] * len(gaps)}))
 
-    def of(self, arn: str, operation: str, reason: str, message: str, **facts: object) -> None:
-        """Add a gap about one resource. The ARN becomes a fact of the message."""
-        account = account_of(arn) or UNKNOWN_ACCOUNT
-        self.append(Gap(operation, arn, reason, message, {"arn": arn} | facts, account_id=account))
-
-    def differ(
-        self,
-        arn: str,
-        operation: str,
-        message: str,
-        sides: Iterable[object],
-        origins: Iterable[Origin],
-        **facts: object,
+    def add(
+        self, account: str, operation: str, subject: str, reason: str, message: str, region: str = GLOBAL, **facts: Any
     ) -> None:
-        """Add a gap for two answers that contradict each other about one resource."""
-        (one, other), (origin, other_origin) = sides, origins
-        facts |= {"one": one, "origin": origin, "other": other, "other_origin": other_origin}
-        self.of(arn, operation, "contradicted", message, **facts)
+        """Add a gap."""
+        self.append(Gap(operation, subject, reason, message, facts, region, account))
+
+    def about(self, arn: str, operation: str, reason: str, message: str, **facts: Any) -> None:
+        """Add a gap about one resource. The ARN becomes a fact of the message."""
+        self.add(account_of(arn) or UNKNOWN_ACCOUNT, operation, arn, reason, message, arn=arn, **facts)

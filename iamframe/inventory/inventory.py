@@ -56,6 +56,10 @@ class Inventory:
         """The row numbers of the role and profile of each link, tag and reference, computed once per inventory."""
         return LinkedRows(self.frames)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the row numbers out of a pickle. Computing them again is faster than sending them."""
+        return {name: value for name, value in self.__dict__.items() if name != "linked_rows"}
+
     @cached_property
     def pairs(self) -> pd.DataFrame:
         """Roles and profiles side by side: `iamframe.pairs(inventory)`."""

@@ -8,7 +8,7 @@ reported as unused.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import cached_property
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -22,12 +22,6 @@ from iamframe.knowledge.arn import PROFILE_TYPE, ROLE_TYPE, name_of, partition_o
 from iamframe.knowledge.operations import UNKNOWN_ACCOUNT, UNKNOWN_REGION
 from iamframe.sources.records import Reference
 
-_COLUMNS = (
-    ("links", "role_arn"),
-    ("links", "profile_arn"),
-    ("tags", "resource_arn"),
-    ("references", "profile_arn"),
-)
 _ARN_OF_EC2 = ("instance", "launch-template")
 # Unique ids of profiles (IAM User Guide, "IAM identifiers"; API Reference, idType: 16 characters at least). Moto and
 # LocalStack write the id of an association there, which identifies no profile.
@@ -35,17 +29,32 @@ _PROFILE_ID = "^AIPA[A-Z0-9]{12,124}$"
 
 
 class LinkedRows:
-    """For each link, tag and reference: the row numbers of its role and its profile; -1 if there is none.
+    """For each link, tag and reference: the row numbers of its role and of its profile; -1 if there is none.
 
-    They are computed on first use.
+    A link has no role row if its role is known only by its name. A tag has either a role row or a profile row.
     """
 
     def __init__(self, frames: Mapping[str, pd.DataFrame]) -> None:
         self._frames = frames
+        # Arrow searches without Python's lock, so each thread uses a core of its own.
+        with ThreadPoolExecutor(2) as threads:
+            roles, profiles = threads.map(self._find, ("role", "profile"))
+        self.link_role, self.tag_role, _ = roles
+        self.link_profile, self.tag_profile, self.reference_profile = profiles
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Leave the row numbers out of a pickle. Computing them again is faster than sending them."""
-        return LinkedRows, (self._frames,)
+    def _find(self, side: str) -> list[Positions]:
+        """Return, per link, tag and reference, the row of its role, or of its profile. References have no roles."""
+        links, tags, references = (self._frames[name] for name in ("links", "tags", "references"))
+        is_own = np.asarray((tags["resource_type"] == "role") == (side == "role"), dtype=bool)
+        used = references["profile_arn"] if side == "profile" else references["profile_arn"][:0]
+        linked, tagged = as_arrow(links[f"{side}_arn"]), as_arrow(tags["resource_arn"])
+        # One search takes half as long as a search for each column.
+        arns = pa.concat_arrays([linked, tagged.filter(pa.array(is_own)), as_arrow(used)])
+        where = index_in(arns, self._frames[f"{side}s"][f"{side}_arn"])
+        of_links, of_own_tags, of_references = np.split(where, np.cumsum([len(links), is_own.sum()]))
+        of_tags = np.full(len(tags), -1)
+        of_tags[is_own] = of_own_tags
+        return [of_links, of_tags, of_references]
 
     def numbered(self) -> dict[str, pd.DataFrame]:
         """Return the frames, with the row numbers as additional columns of links, tags and references."""
@@ -55,40 +64,6 @@ class LinkedRows:
             "references": {"profile_row": self.reference_profile},
         }
         return {name: frame.assign(**numbers.get(name, {})) for name, frame in self._frames.items()}
-
-    @cached_property
-    def _rows(self) -> list[list[Positions]]:
-        # One search in all roles and profiles takes half as long as a search for each column.
-        columns = [as_arrow(self._frames[frame][column]) for frame, column in _COLUMNS]
-        roles, profiles = (as_arrow(self._frames[f"{side}s"][f"{side}_arn"]) for side in ("role", "profile"))
-        where = index_in(pa.concat_arrays(columns), pa.concat_arrays([roles, profiles]))
-        each = np.where(where < len(roles), where, -1), np.maximum(where - len(roles), -1)
-        return [np.split(rows, np.cumsum([len(column) for column in columns])[:-1]) for rows in each]
-
-    @property
-    def link_role(self) -> Positions:
-        """Per link, the row of its role; -1 for a role that is known only by its name."""
-        return self._rows[0][0]
-
-    @property
-    def link_profile(self) -> Positions:
-        """Per link, the row of its profile."""
-        return self._rows[1][1]
-
-    @property
-    def tag_role(self) -> Positions:
-        """Per tag, the row of its role; -1 for the tag of a profile."""
-        return self._rows[0][2]
-
-    @property
-    def tag_profile(self) -> Positions:
-        """Per tag, the row of its profile; -1 for the tag of a role."""
-        return self._rows[1][2]
-
-    @property
-    def reference_profile(self) -> Positions:
-        """Per reference, the row of its profile."""
-        return self._rows[1][3]
 
 
 def frames_of(frames: Mapping[str, pd.DataFrame], arns: pa.Array) -> dict[str, pd.DataFrame]:
@@ -191,19 +166,14 @@ def profiles_meant(references: Any, profiles: Any) -> pa.Array:
         where[rest] = _only(by_id, as_arrow(profiles["profile_id"]))
     rest = rest[(where[rest] < 0) & np.asarray(account_named(_of(named, rest)).is_null())]
     if len(rest):
-        mine = joined_key(*(_of(without_case(references[name]), rest) for name in ("account_id", "profile_name")))
-        theirs = joined_key(*(without_case(profiles[name]) for name in ("account_id", "profile_name")))
+        wanted = joined_key(*(_of(without_case(references[name]), rest) for name in ("account_id", "profile_name")))
+        names = joined_key(*(without_case(profiles[name]) for name in ("account_id", "profile_name")))
         # If a planned and an existing profile share a name, the ARN of the existing one sorts last, so the search goes
         # backwards.
         last = len(arns) - 1
-        place = index_in(mine, theirs.take(pa.array(np.arange(last, -1, -1))))
+        place = index_in(wanted, names.take(pa.array(np.arange(last, -1, -1))))
         where[rest] = np.where(place < 0, -1, last - place)
     return lookup(arns, where)
-
-
-def lacks_profiles(references: pd.DataFrame) -> bool:
-    """Return whether there are references whose profile may be in another account."""
-    return bool((references["profile_arn"].isna() & references["named"].str.startswith("arn:")).any())
 
 
 def with_profiles(references: pa.Table, profiles: Any) -> pa.Table:

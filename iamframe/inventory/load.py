@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from iamframe.errors import SourceError
-from iamframe.inventory import schema
 from iamframe.inventory.build import build_inventory, joined
 from iamframe.inventory.inventory import SAMPLES, Inventory
-from iamframe.inventory.linking import lacks_profiles, with_profiles
+from iamframe.inventory.on_demand import resolved_references
 from iamframe.inventory.parts import account_sizes
 from iamframe.inventory.places import is_address, place_of
 from iamframe.inventory.snapshot import find_snapshot, is_snapshot, read_snapshot, refuse_to_replace
@@ -182,18 +181,8 @@ def open_snapshot(folder: str | os.PathLike[str], accounts: Iterable[str] | None
         missing or damaged.
     """
     frames, sources = read_snapshot(folder, [accounts] if isinstance(accounts, str) else accounts)
-    return resolved(Inventory(**frames, sources=sources))
-
-
-def resolved(inventory: Inventory) -> Inventory:
-    """Return an inventory whose references have the ARNs of profiles in other accounts.
-
-    If each account of a fleet was saved on its own, its references have only the ARNs of its own profiles.
-    """
-    if not lacks_profiles(inventory.references):
-        return inventory
-    table = with_profiles(schema.REFERENCES.to_arrow(inventory.references), inventory.profiles)
-    return replace(inventory, references=schema.REFERENCES.from_arrow(table))
+    inventory = Inventory(**frames, sources=sources)
+    return replace(inventory, references=resolved_references(inventory.references, inventory))
 
 
 def iter_snapshot(folder: str | os.PathLike[str]) -> Iterator[Inventory]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,10 +19,10 @@ import pyarrow.compute as pc
 
 from iamframe.inventory.arrow import Bools, Positions, join_by_group
 from iamframe.inventory.frame import TIME
-from iamframe.inventory.staging import NAMED, Staging
+from iamframe.inventory.staging import NAMED, Kind, Staging
 from iamframe.knowledge.arn import name_of
 from iamframe.knowledge.operations import PROFILE, ROLE, ROLE_LINKS, UNKNOWN_ACCOUNT, aws_command
-from iamframe.sources.records import Gap, TagListing, parsed_time
+from iamframe.sources.records import TagListing, parsed_time
 
 # The one rule
 
@@ -64,6 +64,7 @@ class Merged:
     `code` has, for each staged row, the number of its row in the table.
     """
 
+    kind: Kind
     rows: pa.Table
     code: Positions
     table: pa.Table
@@ -90,15 +91,15 @@ class Merged:
         """Return the values of a flag in the table."""
         return np.asarray(self.table[flag]).astype(bool)
 
-    def doubt(self, flag: str, rows: Positions) -> None:
-        """Set a flag such as `tags_known` to False in some rows of the table."""
-        if len(rows):
-            known = self.is_known(flag)
-            known[rows] = False
-            self.put(flag, known)
+    def set_known(self, flag: str, rows: Iterable[int], known: bool) -> None:
+        """Set a flag such as `tags_known` in some rows of the table."""
+        if chosen := [*rows]:
+            values = self.is_known(flag)
+            values[chosen] = known
+            self.put(flag, values)
 
 
-def merge_rows(staged: Staging, rows: pa.Table) -> Merged:
+def merge_rows(staged: Staging, kind: Kind, rows: pa.Table) -> Merged:
     """Return one row per ARN, sorted by ARN.
 
     If two answers differ on a cell, the cell is missing, and a gap is added.
@@ -110,7 +111,7 @@ def merge_rows(staged: Staging, rows: pa.Table) -> Merged:
     first = np.empty(len(rank), dtype=np.int64)
     first[code[::-1]] = np.arange(len(code) - 1, -1, -1)
     table = rows.drop_columns("origin")
-    merged = Merged(rows, code, table if _is_in_order(first) and len(first) == len(code) else table.take(first))
+    merged = Merged(kind, rows, code, table if np.array_equal(first, np.arange(len(code))) else table.take(first))
     if len(first) < len(code):
         _merge_cells(staged, merged, first)
     return merged
@@ -120,7 +121,14 @@ def _merge_cells(staged: Staging, merged: Merged, first: Positions) -> None:
     """Apply the rule of `settle` to the cells of the resources that have several rows."""
     rows, code = merged.rows, merged.code
     several = np.flatnonzero(np.bincount(code)[code] > 1)
-    some = rows.take(several)
+    some, shared = rows.take(several), np.unique(code[several])
+
+    def put(name: str, chosen: Positions) -> None:
+        # A resource with one row gets the value of that row.
+        where = first.copy()
+        where[shared] = np.where(chosen[shared] < 0, -1, several[chosen[shared]])
+        merged.put(name, rows[name].take(pa.array(where, mask=where < 0)))
+
     for name in rows.column_names[1:]:
         column = some[name].combine_chunks()
         if pa.types.is_boolean(column.type):
@@ -132,34 +140,23 @@ def _merge_cells(staged: Staging, merged: Merged, first: Positions) -> None:
             latest = latest[: len(column) - column.null_count]
             chosen, *_ = settle(code[several[latest]], np.zeros_like(latest, dtype=np.int64), len(first))
             where = np.where(chosen < 0, -1, latest[chosen] if len(latest) else -1)
-            for together in ("last_used_at", "last_used_region"):
-                _put_cells(merged, together, first, several, where)
+            put("last_used_at", where)
+            put("last_used_region", where)
         elif name not in ("last_used_region", "origin"):
             value = staged.trusts.unified(column) if name == "trust" else column.dictionary_encode().indices
             where, one, other = settle(code[several], np.asarray(value.fill_null(-1)), len(first))
-            _put_cells(merged, name, first, several, where)
+            put(name, where)
             _contradicted(staged, some, name, one, other)
-
-
-def _put_cells(merged: Merged, name: str, first: Positions, several: Positions, chosen: Positions) -> None:
-    """Put a column into the table.
-
-    A resource with several rows gets the value of its chosen row. Any other resource gets the value of its only row.
-    """
-    where = first.copy()
-    shared = np.unique(merged.code[several])
-    where[shared] = np.where(chosen[shared] < 0, -1, several[chosen[shared]])
-    merged.put(name, merged.rows[name].take(pa.array(where, mask=where < 0)))
 
 
 def _contradicted(staged: Staging, rows: pa.Table, name: str, one: Positions, other: Positions) -> None:
     for pair in zip(one.tolist(), other.tolist(), strict=True):
         values = [rows[name][row].as_py() for row in pair]
-        origins = [staged.origins[rows["origin"][row].as_py()] for row in pair]
+        origins = [rows["origin"][row].as_py() for row in pair]
         arn, column = rows.column(0)[pair[0]].as_py(), name
         if name == "trust":
             column, values = "trust_policy", [staged.trusts.text(code) for code in values]
-        staged.gaps.differ(arn, column, "gaps.contradicted.cell", map(str, values), origins, column=column)
+        staged.differ(arn, column, "gaps.contradicted.cell", map(str, values), origins, column=column)
 
 
 def _with_times(staged: Staging, rows: pa.Table) -> pa.Table:
@@ -168,7 +165,7 @@ def _with_times(staged: Staging, rows: pa.Table) -> pa.Table:
             times, unreadable = parsed_times(rows[name])
             for row in unreadable:
                 arn, text = rows.column(0)[row].as_py(), repr(rows[name][row].as_py())
-                staged.gaps.of(arn, name, "unreadable", "gaps.answer.no_time", column=name, text=text)
+                staged.gaps.about(arn, name, "unreadable", "gaps.answer.no_time", column=name, text=text)
             rows = rows.set_column(rows.column_names.index(name), name, times)
     return rows
 
@@ -214,9 +211,9 @@ class Sets:
         if len(several):
             rows, members = self._pairs
             group = np.searchsorted(several, rows).clip(max=len(several) - 1)
-            mine = several[group] == rows
-            texts = pa.array(members[mine]).cast(pa.string())
-            sets = pc.fill_null(join_by_group(group[mine], texts, len(several), ","), "")
+            is_known = several[group] == rows
+            texts = pa.array(members[is_known]).cast(pa.string())
+            sets = pc.fill_null(join_by_group(group[is_known], texts, len(several), ","), "")
             value[several] = sets.dictionary_encode().indices
         return value
 
@@ -229,72 +226,63 @@ def merge_links(staged: Staging, roles: Merged, profiles: Merged) -> pa.Table:
     rows = staged.links.table()
     profile_row, role_row = (np.asarray(rows[name].fill_null(-1)) for name in ("profile", "role"))
     role, arns = _roles_of(staged, rows, roles, profiles)
-    links = _Links(profiles.code[profile_row], role, profile_row, role_row, arns)
-    doubted = _lacking_in_own_list(staged, links, roles, profiles) | _different_roles(staged, links, profiles)
-    is_doubted = np.isin(links.profile, list(doubted))
+    profile = profiles.code[profile_row]
+    # Per staged link: its profile and its role, and the staged rows that show these.
+    links = pd.DataFrame({"profile": profile, "role": role, "profile_row": profile_row, "role_row": role_row})
+    doubted = _lacking_in_own_list(staged, links, arns, roles, profiles)
+    doubted |= _different_roles(staged, links, arns, profiles)
+    is_doubted = np.isin(profile, list(doubted))
     # For each role that any answer shows in such a profile, it is unknown whether the profile holds the role.
     in_doubt = np.unique(role[is_doubted & (role < len(roles.table))])
     for number in in_doubt.tolist():
-        staged.gaps.of(arns[number].as_py(), ROLE_LINKS, "contradicted", "gaps.contradicted.links")
-    profiles.doubt("role_known", np.array(sorted(doubted), dtype=np.int64))
-    roles.doubt("links_known", in_doubt)
+        staged.gaps.about(arns[number].as_py(), ROLE_LINKS, "contradicted", "gaps.contradicted.links")
+    profiles.set_known("role_known", doubted, False)
+    roles.set_known("links_known", in_doubt, False)
     rank = _ranks(arns) if len(arns) > len(roles.table) else np.arange(len(arns))
-    _, kept = np.unique(links.profile * max(len(arns), 1) + rank[role], return_index=True)
+    _, kept = np.unique(profile * max(len(arns), 1) + rank[role], return_index=True)
     kept = kept[~is_doubted[kept]]
-    owner = pa.array(links.profile[kept])
+    owner = pa.array(profile[kept])
     columns = {"account_id": profiles.accounts.take(owner), "profile_arn": profiles.arns.take(owner)}
     return pa.table(columns | {"role_arn": arns.take(pa.array(role[kept]))})
 
 
-class _Links(NamedTuple):
-    """Per staged link: its profile and its role, and the staged rows that show these.
-
-    `arns` has the ARN of each role.
-    """
-
-    profile: Positions
-    role: Positions
-    profile_row: Positions
-    role_row: Positions
-    arns: pa.Array
-
-
-def _different_roles(staged: Staging, links: _Links, profiles: Merged) -> set[int]:
+def _different_roles(staged: Staging, links: pd.DataFrame, role_arns: pa.Array, profiles: Merged) -> set[int]:
     """Add a gap for each profile that holds different roles in different answers. Return these profiles."""
-    sets, known = Sets(links.profile_row, links.role), np.flatnonzero(profiles.rows["role_known"])
+    sets = Sets(links["profile_row"].to_numpy(), links["role"].to_numpy())
+    known = np.flatnonzero(profiles.rows["role_known"])
     _, one, other = settle(profiles.code, sets.values(known, profiles.code), len(profiles.table))
     arns = profiles.arns
     for pair in zip(one.tolist(), other.tolist(), strict=True):
-        held = (sorted(links.arns.take(pa.array(sets.of(row))).to_pylist()) for row in pair)
-        sides = [roles or {"message": "gaps.contradicted.no_role"} for roles in held]
-        origins = [staged.origins[profiles.rows["origin"][row].as_py()] for row in pair]
+        held = (sorted(role_arns.take(pa.array(sets.of(row))).to_pylist()) for row in pair)
+        sides = [arns_held or {"message": "gaps.contradicted.no_role"} for arns_held in held]
+        origins = [profiles.rows["origin"][row].as_py() for row in pair]
         arn = arns[profiles.code[pair[0]]].as_py()
-        staged.gaps.differ(arn, PROFILE, "gaps.contradicted.holds", sides, origins, command=_showing(arn))
+        staged.differ(arn, PROFILE, "gaps.contradicted.holds", sides, origins, command=_showing(arn))
     return set(profiles.code[one].tolist())
 
 
-def _lacking_in_own_list(staged: Staging, links: _Links, roles: Merged, profiles: Merged) -> set[int]:
+def _lacking_in_own_list(
+    staged: Staging, links: pd.DataFrame, role_arns: pa.Array, roles: Merged, profiles: Merged
+) -> set[int]:
     """Add a gap for each profile on which two answers contradict each other. Return these profiles.
 
     One answer links the profile to a role. The other answer lists the profiles of that role, but not this profile.
     """
-    if len(roles.table) == len(roles.rows) and (links.role_row >= 0).all():
+    if len(roles.table) == len(roles.rows) and (links["role_row"] >= 0).all():
         # One answer shows all roles, each with its own list.
         return set()
-    shown = pd.DataFrame({name: getattr(links, name) for name in ("profile", "role", "profile_row", "role_row")})
     lists = pd.DataFrame({"own": np.flatnonzero(roles.rows["links_known"])})
     lists["role"] = roles.code[lists["own"]]
-    both = shown.drop_duplicates(["profile", "role_row"]).merge(lists, on="role")
-    held = shown[["profile", "role_row"]].rename(columns={"role_row": "own"}).drop_duplicates()
+    both = links.drop_duplicates(["profile", "role_row"]).merge(lists, on="role")
+    held = links[["profile", "role_row"]].rename(columns={"role_row": "own"}).drop_duplicates()
     both = both.merge(held, on=["profile", "own"], how="left", indicator="in_list")
     both = both[both["in_list"] == "left_only"]
     columns = (both[name].tolist() for name in ("profile", "role", "profile_row", "own"))
-    arns = profiles.arns
+    profile_arns = profiles.arns
     for profile, role, row, own in zip(*columns, strict=True):
-        origin, other = profiles.rows["origin"][row].as_py(), roles.rows["origin"][own].as_py()
-        arn, sides = arns[profile].as_py(), (links.arns[role].as_py(), None)
-        origins = [staged.origins[origin], staged.origins[other]]
-        staged.gaps.differ(arn, PROFILE, "gaps.contradicted.held", sides, origins, command=_showing(arn))
+        origins = profiles.rows["origin"][row].as_py(), roles.rows["origin"][own].as_py()
+        arn, sides = profile_arns[profile].as_py(), (role_arns[role].as_py(), None)
+        staged.differ(arn, PROFILE, "gaps.contradicted.held", sides, origins, command=_showing(arn))
     return set(both["profile"].tolist())
 
 
@@ -313,7 +301,7 @@ def _roles_of(staged: Staging, links: pa.Table, roles: Merged, profiles: Merged)
         return roles.code[np.asarray(links["role"])], roles.arns
     role = np.asarray(links["role"].fill_null(-1)).astype(np.int64)
     role[role >= 0] = roles.code[role[role >= 0]]
-    known, strange = _by_name(roles, "role_name"), dict[str, int]()
+    known, strange = _by_name(roles), dict[str, int]()
     rows = np.flatnonzero(names.is_valid())
     holder = pa.array(profiles.code[np.asarray(links["profile"])[rows]])
     columns = (values.to_pylist() for values in (profiles.accounts.take(holder), profiles.arns.take(holder)))
@@ -325,23 +313,23 @@ def _roles_of(staged: Staging, links: pa.Table, roles: Merged, profiles: Merged)
             number = len(roles.table) + strange.setdefault(named, len(strange))
             name = named.partition(":")[2]
             facts = {"profile": profile, "role": name, "command": aws_command("iam get-role", {"role-name": name})}
-            staged.gaps.append(Gap(ROLE, named, "not_in_file", "gaps.absent.role", facts, account_id=account))
+            staged.gaps.add(account, ROLE, named, "not_in_file", "gaps.absent.role", **facts)
         role[row] = number
     return role, pa.concat_arrays([roles.arns, pa.array(list(strange), pa.string())])
 
 
-def _by_name(merged: Merged, name: str) -> dict[tuple[str, str], int]:
+def _by_name(merged: Merged) -> dict[tuple[str, str], int]:
     """Return the row of each resource, by account and case-folded name. Names are unique within an account."""
-    names = zip(merged.accounts.to_pylist(), merged.table[name].to_pylist(), strict=True)
+    names = zip(merged.accounts.to_pylist(), merged.table[merged.kind.name].to_pylist(), strict=True)
     return {(account, text.casefold()): row for row, (account, text) in enumerate(names) if text is not None}
 
 
-def merge_tags(staged: Staging, resources: dict[str, Merged]) -> pa.Table:
+def merge_tags(staged: Staging, *resources: Merged) -> pa.Table:
     """Return the frame `tags`.
 
     If answers differ on the tags of a resource, the tags of that resource are unknown, and a gap is added.
     """
-    return pa.concat_tables([_merge_tags_of(staged, kind, merged) for kind, merged in resources.items()])
+    return pa.concat_tables([_merge_tags_of(staged, merged) for merged in resources])
 
 
 @dataclass
@@ -367,8 +355,8 @@ class _Tags:
         return set(zip(own["tag_key"].to_pylist(), own["tag_value"].to_pylist(), strict=True))
 
 
-def _merge_tags_of(staged: Staging, kind: str, merged: Merged) -> pa.Table:
-    tags = _staged_tags(staged, kind, merged)
+def _merge_tags_of(staged: Staging, merged: Merged) -> pa.Table:
+    tags = _staged_tags(staged, merged)
     doubted = _different_sets(staged, merged, tags)
     owner = tags.code[tags.row]
     order = np.argsort(tags.origin[tags.row], kind="stable")
@@ -376,7 +364,7 @@ def _merge_tags_of(staged: Staging, kind: str, merged: Merged) -> pa.Table:
     owner, key = owner[order], tags.key[order]
     repeats = np.append(False, (owner[1:] == owner[:-1]) & (key[1:] == key[:-1]))[: len(order)]
     doubted |= _two_values(staged, merged, tags, order, np.flatnonzero(repeats), doubted)
-    merged.doubt("tags_known", np.array(sorted(doubted), dtype=np.int64))
+    merged.set_known("tags_known", doubted, False)
     kept = ~repeats & ~np.isin(owner, list(doubted)) if doubted else ~repeats
     order, resource = order[kept], pa.array(owner[kept])
     table = tags.table.select(["tag_key", "tag_value"]).take(pa.array(order))
@@ -384,7 +372,7 @@ def _merge_tags_of(staged: Staging, kind: str, merged: Merged) -> pa.Table:
         {
             "account_id": merged.accounts.take(resource),
             "resource_arn": merged.arns.take(resource),
-            "resource_type": pa.repeat(pa.scalar(kind), len(order)),
+            "resource_type": pa.repeat(pa.scalar(merged.kind.noun), len(order)),
             "tag_key": table["tag_key"],
             "tag_value": table["tag_value"],
             "is_aws_reserved": pc.starts_with(pc.utf8_lower(tags.keys), "aws:").take(pa.array(key[kept])),
@@ -393,12 +381,13 @@ def _merge_tags_of(staged: Staging, kind: str, merged: Merged) -> pa.Table:
     )
 
 
-def _staged_tags(staged: Staging, kind: str, merged: Merged) -> _Tags:
+def _staged_tags(staged: Staging, merged: Merged) -> _Tags:
+    kind = merged.kind.noun
     code, origin = merged.code, np.asarray(merged.rows["origin"])
     known = np.flatnonzero(merged.rows["tags_known"])
     listings = [listing for listing in staged.tag_listings if listing[1].resource_type == kind]
     if listings:
-        resources, origins = _add_listings(staged, kind, merged, listings, len(code))
+        resources, origins = _add_listings(staged, merged, listings)
         known = np.append(known, np.arange(len(code), len(code) + len(resources)))
         code, origin = np.append(code, resources), np.append(origin, origins)
     table = staged.tags[kind].table()
@@ -410,32 +399,23 @@ def _staged_tags(staged: Staging, kind: str, merged: Merged) -> _Tags:
 
 
 def _add_listings(
-    staged: Staging, kind: str, merged: Merged, listings: list[tuple[str | None, TagListing, int]], size: int
+    staged: Staging, merged: Merged, listings: list[tuple[str | None, TagListing, int]]
 ) -> tuple[Positions, Positions]:
-    """Add the tags of listings to the staged tags, in new rows. The first new row has the number `size`.
-
-    Return the resource and the origin of each new row.
-    """
-    rows = _by_name(merged, "role_name" if kind == "role" else "profile_name")
+    """Add the tags of listings to the staged tags, in new rows. Return the resource and the origin of each new row."""
+    kind, rows = merged.kind.noun, _by_name(merged)
     resources: list[int] = []
     origins: list[int] = []
     for account, listing, origin in listings:
         resource = rows.get((account or UNKNOWN_ACCOUNT, listing.resource_name.casefold()))
         if resource is not None:
-            tags = listing.tags
-            row = size + len(resources)
-            staged.tags[kind].add(
-                len(tags), row=row, tag_key=[tag.key for tag in tags], tag_value=[tag.value for tag in tags]
-            )
+            staged.add_tags(kind, listing.tags, len(merged.code) + len(resources))
             resources.append(resource)
             origins.append(origin)
         elif account:
-            of, facts = staged.operations[origin], {"resource_type": kind, "name": listing.resource_name}
-            gap = Gap(of, facts["name"], "not_in_file", "gaps.absent.owner_of_tags", facts, account_id=account)
-            staged.gaps.append(gap)
-    known = merged.is_known("tags_known")
-    known[resources] = True
-    merged.put("tags_known", known)
+            operation, name = staged.operations[origin], listing.resource_name
+            facts = {"resource_type": kind, "name": name}
+            staged.gaps.add(account, operation, name, "not_in_file", "gaps.absent.owner_of_tags", **facts)
+    merged.set_known("tags_known", resources, True)
     return np.array(resources, dtype=np.int64), np.array(origins, dtype=np.int64)
 
 
@@ -448,8 +428,8 @@ def _different_sets(staged: Staging, merged: Merged, tags: _Tags) -> set[int]:
     _, one, other = settle(tags.code, sets.values(tags.known, tags.code), len(merged.table))
     arns = merged.arns
     for pair in zip(one.tolist(), other.tolist(), strict=True):
-        origins, arn = [staged.origins[tags.origin[row]] for row in pair], arns[tags.code[pair[0]]].as_py()
-        staged.gaps.differ(arn, "tags", "gaps.contradicted.tags", [_listed(tags.of(row)) for row in pair], origins)
+        sides, arn = [_listed(tags.of(row)) for row in pair], arns[tags.code[pair[0]]].as_py()
+        staged.differ(arn, "tags", "gaps.contradicted.tags", sides, tags.origin[[*pair]])
     return set(tags.code[one].tolist())
 
 
@@ -468,18 +448,14 @@ def _two_values(
         resource = int(tags.code[tags.row[pair[0]]])
         if resource not in doubted | found:
             sides = [_listed({(tags.keys[tags.key[tag]].as_py(), value[tag].as_py())}) for tag in pair]
-            origins = [staged.origins[tags.origin[tags.row[tag]]] for tag in pair]
-            staged.gaps.differ(arns[resource].as_py(), "tags", "gaps.contradicted.tags", sides, origins)
+            origins = tags.origin[tags.row[[*pair]]]
+            staged.differ(arns[resource].as_py(), "tags", "gaps.contradicted.tags", sides, origins)
             found.add(resource)
     return found
 
 
 def _listed(tags: Iterable[tuple[str, str]]) -> object:
     return [f"{key}={value}" for key, value in sorted(tags)] or {"message": "list.none"}
-
-
-def _is_in_order(numbers: Positions) -> bool:
-    return bool((numbers == np.arange(len(numbers))).all())
 
 
 def _ranks(values: pa.Array) -> Positions:

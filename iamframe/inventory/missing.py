@@ -8,28 +8,24 @@ times. So even together they do not prove that all resources were listed.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.inventory.arrow import Positions
-from iamframe.inventory.staging import Staging
+from iamframe.inventory.merge import Merged
+from iamframe.inventory.staging import Kind, Staging
 from iamframe.knowledge.operations import (
     ALL,
     CONFIGURATIONS,
     GLOBAL,
     GROUPS,
     INSTANCES,
-    PROFILE,
     PROFILE_LIST,
-    PROFILE_TAGS,
-    ROLE,
     ROLE_LINKS,
     ROLE_LIST,
     ROLE_LISTS,
-    ROLE_TAGS,
     SUMMARY,
     UNKNOWN_REGION,
     VERSIONS,
@@ -37,7 +33,6 @@ from iamframe.knowledge.operations import (
     proving,
 )
 from iamframe.messages.render import say
-from iamframe.sources.records import Gap
 
 # Only IAM's own answers: Config items, Terraform state and similar files need not show all of an account.
 _OF_IAM = proving("roles", "profiles", "role_links", "role", "profile")
@@ -49,55 +44,26 @@ _USERS = {
 }
 
 
-class Kind(NamedTuple):
-    """What differs between roles and profiles: the noun, the columns, and the operations that read them."""
-
-    noun: str
-    key: str
-    name: str
-    lists: tuple[str, ...]
-    single: tuple[str, ...]
-    tags: str
-    expected: str
-
-
-ROLE_KIND = Kind("role", "role_arn", "role_name", ROLE_LISTS, (ROLE, ROLE_TAGS), ROLE_TAGS, "roles_expected")
-PROFILE_KIND = Kind(
-    "instance-profile",
-    "profile_arn",
-    "profile_name",
-    (PROFILE_LIST,),
-    (PROFILE, PROFILE_TAGS, PROFILE_LIST),
-    PROFILE_TAGS,
-    "profiles_expected",
-)
-
-
 def per_account(accounts: pa.ChunkedArray) -> dict[str, int]:
     """Return how many rows each account has."""
     counts = accounts.combine_chunks().value_counts()
     return dict(zip(*(part.to_pylist() for part in counts.flatten()), strict=True))
 
 
-def judge_lists(staged: Staging, kind: Kind, rows: pa.Table, code: Positions, merged: pa.Table) -> None:
-    """Compare each list with the resources that other answers show or count, and correct its state.
-
-    Parameters
-    ----------
-    rows, code
-        The staged rows, and the row in `merged` that belongs to each of them.
-    """
-    _compare_with_other_answers(staged, kind, rows, code)
-    _compare_with_summary(staged, kind, merged)
+def judge_lists(staged: Staging, merged: Merged) -> None:
+    """Compare each list with the resources that other answers show or count, and correct its state."""
+    _compare_with_other_answers(staged, merged)
+    _compare_with_summary(staged, merged)
 
 
-def _compare_with_other_answers(staged: Staging, kind: Kind, rows: pa.Table, code: Positions) -> None:
+def _compare_with_other_answers(staged: Staging, merged: Merged) -> None:
+    kind, rows = merged.kind, merged.rows
     own = [number for number, operation in enumerate(staged.operations) if operation in _OF_IAM]
     lists = [number for number in own if staged.operations[number] in kind.lists]
     if len(own) < 2 or not lists:
         return
     accounts = rows["account_id"].combine_chunks().dictionary_encode()
-    shown = pd.DataFrame({"key": code, "account": accounts.indices, "origin": rows["origin"]})
+    shown = pd.DataFrame({"key": merged.code, "account": accounts.indices, "origin": rows["origin"]})
     shown = shown[shown["origin"].isin(own)].drop_duplicates(["key", "origin"])
     # An ARN without an account may be in the files of several accounts.
     totals = shown.drop_duplicates(["key", "account"]).groupby("account").size()
@@ -126,7 +92,7 @@ def _compare_with_other_answers(staged: Staging, kind: Kind, rows: pa.Table, cod
 
 def _forget_truncated(staged: Staging, kind: Kind) -> None:
     """Remove the gap for a truncated list if another file contains the complete list."""
-    whole = {(account, operation) for (account, operation, _), c in staged.calls.items() if c.state == "complete"}
+    whole = staged.complete_lists()
     staged.gaps[:] = [
         gap
         for gap in staged.gaps
@@ -135,15 +101,13 @@ def _forget_truncated(staged: Staging, kind: Kind) -> None:
 
 
 def _shows_less(staged: Staging, account: str, operation: str, origin: Any, listed: int, total: int) -> None:
-    live = staged.accounts[account].get("live", False)
-    facts = {"origin": origin, "listed": listed, "total": total, "live": live}
+    facts = {"origin": origin, "listed": listed, "total": total, "live": staged.accounts[account]["live"]}
     subject = operation if origin == operation else say(**origin)
-    gap = Gap(operation, subject, "contradicted", "gaps.contradicted.total", facts, account_id=account)
-    staged.gaps.append(gap)
+    staged.gaps.add(account, operation, subject, "contradicted", "gaps.contradicted.total", **facts)
 
 
-def _compare_with_summary(staged: Staging, kind: Kind, merged: pa.Table) -> None:
-    held = Counter(per_account(merged["account_id"]))
+def _compare_with_summary(staged: Staging, merged: Merged) -> None:
+    kind, held = merged.kind, Counter(per_account(merged.table["account_id"]))
     # GetAccountSummary may count resources that were deleted during the load. The table lacks them, so they are added.
     held.update(str(gap.account_id) for gap in staged.gaps if gap.reason == "vanished" and gap.operation in kind.single)
     for account, row in staged.accounts.items():
@@ -155,13 +119,12 @@ def _compare_with_summary(staged: Staging, kind: Kind, merged: pa.Table) -> None
             if call and call.state == "complete":
                 call.state = "truncated"
                 facts = {"kind": kind.noun, "count": number, "expected": expected}
-                gap = Gap(operation, ALL, "truncated", "gaps.contradicted.count", facts, account_id=account)
-                staged.gaps.append(gap)
+                staged.gaps.add(account, operation, ALL, "truncated", "gaps.contradicted.count", **facts)
 
 
-def note_absent(staged: Staging, roles: pa.Table, profiles: pa.Table) -> None:
+def note_absent(staged: Staging, roles: Merged, profiles: Merged) -> None:
     """Add gaps, per account, for the lists, links, tags, quotas and references that no answer shows."""
-    whole = {(account, operation) for (account, operation, _), c in staged.calls.items() if c.state == "complete"}
+    whole = staged.complete_lists()
     read = {(account, operation) for account, operation, _ in staged.calls}
     for account in staged.accounts:
         if not any((account, operation) in whole for operation in ROLE_LISTS):
@@ -173,19 +136,19 @@ def note_absent(staged: Staging, roles: pa.Table, profiles: pa.Table) -> None:
         for operation, what in _USERS.items():
             if (account, operation) not in read:
                 _absent(staged, account, operation, what, UNKNOWN_REGION)
-    _note_absent_links(staged, whole, roles, profiles)
-    _note_absent_tags(staged, ROLE_KIND, roles)
-    _note_absent_tags(staged, PROFILE_KIND, profiles)
+    _note_absent_links(staged, whole, roles.table, profiles.table)
+    for merged in (roles, profiles):
+        _note_absent_tags(staged, merged.kind, merged.table)
 
 
 def _absent(staged: Staging, account: str, operation: str, what: str, region: str = GLOBAL, **facts: object) -> None:
     command = f"`{command_of(operation)}`"
     everywhere = command if region == GLOBAL else {"message": "gaps.each_region", "command": command}
     # If AWS refused the request, a gap with this key exists already, and that one counts.
-    live = staged.accounts[account].get("live")
+    live = staged.accounts[account]["live"]
     reason, message = ("not_asked", "gaps.not_known") if live else ("not_in_file", "gaps.not_in_files")
-    said = {"what": {"message": what, **facts}, "command": everywhere}
-    staged.gaps.append(Gap(operation, ALL, reason, message, said, region, account))
+    what_is_absent = {"message": what, **facts}
+    staged.gaps.add(account, operation, ALL, reason, message, region, what=what_is_absent, command=everywhere)
 
 
 def _note_absent_links(staged: Staging, whole: set[tuple[str, str]], roles: pa.Table, profiles: pa.Table) -> None:
@@ -202,16 +165,14 @@ def _note_absent_links(staged: Staging, whole: set[tuple[str, str]], roles: pa.T
         if len(arns) == totals[account]:
             _absent(staged, account, ROLE_LINKS, "gaps.absent.links", total=len(arns))
             continue
-        live = staged.accounts[account].get("live", False)
+        live = staged.accounts[account]["live"]
         reason = "not_asked" if live else "not_in_file"
         for arn in arns:
-            facts = {"arn": arn, "live": live}
-            gap = Gap(ROLE_LINKS, arn, reason, "gaps.absent.links_of_one", facts, account_id=account)
-            staged.gaps.append(gap)
+            staged.gaps.add(account, ROLE_LINKS, arn, reason, "gaps.absent.links_of_one", arn=arn, live=live)
 
 
-def _note_absent_tags(staged: Staging, kind: Kind, merged: pa.Table) -> None:
-    unknown = merged.filter(pc.invert(merged["tags_known"]))
+def _note_absent_tags(staged: Staging, kind: Kind, resources: pa.Table) -> None:
+    unknown = resources.filter(pc.invert(resources["tags_known"]))
     numbers = Counter(per_account(unknown["account_id"]))
     # A resource whose request failed already has a gap.
     telling = (*kind.single, "tags")
@@ -222,7 +183,7 @@ def _note_absent_tags(staged: Staging, kind: Kind, merged: pa.Table) -> None:
             account for account, arn, name in zip(*columns, strict=True) if {(account, arn), (account, name)} & own
         )
         numbers.subtract(has_own)
-    totals = per_account(merged["account_id"])
+    totals = per_account(resources["account_id"])
     for account, number in numbers.items():
         if number:
             _absent(staged, account, kind.tags, "gaps.absent.tags", kind=kind.noun, n=number, total=totals[account])

@@ -11,13 +11,24 @@ import pandas as pd
 from iamframe.errors import StoreError
 from iamframe.inventory import display, schema
 from iamframe.inventory.inventory import Inventory
-from iamframe.inventory.linking import lacks_profiles, with_profiles
-from iamframe.inventory.parts import LATER, Manifest, read_frames
+from iamframe.inventory.linking import with_profiles
+from iamframe.inventory.parts import LATER, Manifest, SavedPart, read_frame
 from iamframe.inventory.places import Place
 from iamframe.inventory.snapshot import find_snapshot
 from iamframe.sources.archives import display_path
 
 _ACCOUNTS_AT_ONCE = 500
+
+
+def resolved_references(references: pd.DataFrame, inventory: Inventory) -> pd.DataFrame:
+    """Return the references of an inventory, with the ARNs of profiles in other accounts.
+
+    If each account of a fleet was saved on its own, its references have only the ARNs of its own profiles.
+    """
+    if not (references["profile_arn"].isna() & references["named"].str.startswith("arn:")).any():
+        return references
+    table = with_profiles(schema.REFERENCES.to_arrow(references), inventory.profiles)
+    return schema.REFERENCES.from_arrow(table)
 
 
 class InventoryOnDemand(Inventory):
@@ -47,11 +58,9 @@ class InventoryOnDemand(Inventory):
         if name not in schema.FRAMES or "_folder" not in self.__dict__:
             raise AttributeError(name)
         place, manifest = self._found()
-        frame = read_frames(place, manifest, self._accounts, [name])[name]
-        if name == "references" and lacks_profiles(frame):
-            # When the account of a reference was saved, the profiles of other accounts were unknown.
-            table = with_profiles(schema.REFERENCES.to_arrow(frame), self.profiles)
-            frame = schema.REFERENCES.from_arrow(table)
+        frame = read_frame(place, manifest, name, self._accounts)
+        if name == "references":
+            frame = resolved_references(frame, self)
         if self._more is not None and len(more := getattr(self._more, name)):
             frame = pd.concat([frame, more], ignore_index=True)
         return self.__dict__.setdefault(name, frame)
@@ -62,6 +71,9 @@ class InventoryOnDemand(Inventory):
             raise StoreError(f"{display_path(self._folder)}: was replaced meanwhile; open it again")
         return place, manifest
 
+    def _own(self, parts: list[SavedPart]) -> list[SavedPart]:
+        return [part for part in parts if self._accounts is None or part.account_id in self._accounts]
+
     def gap_parts(self) -> Iterator[pd.DataFrame]:
         """Yield the gaps, a group of accounts at a time."""
         if "_folder" not in self.__dict__:
@@ -69,11 +81,11 @@ class InventoryOnDemand(Inventory):
             yield self.gaps
             return
         place, manifest = self._found()
-        stored = manifest.frames["gaps"].parts
-        accounts = [part.account_id for part in stored if self._accounts is None or part.account_id in self._accounts]
+        # Several members of a fleet may have gaps of the same account.
+        accounts = list(dict.fromkeys(part.account_id for part in self._own(manifest.frames["gaps"].parts)))
         for start in range(0, len(accounts), _ACCOUNTS_AT_ONCE):
             group = {*accounts[start : start + _ACCOUNTS_AT_ONCE]}
-            yield read_frames(place, manifest, group, ["gaps"])["gaps"]
+            yield read_frame(place, manifest, "gaps", group)
         if self._more is not None:
             yield self._more.gaps
 
@@ -82,11 +94,10 @@ class InventoryOnDemand(Inventory):
         if "_folder" not in self.__dict__:
             # This is a copy by `replace`, whose frames are in memory.
             return super().row_counts()
-        counts = {
-            name: sum(part.rows for part in of.parts if self._accounts is None or part.account_id in self._accounts)
-            + (0 if self._more is None else len(getattr(self._more, name)))
-            for name, of in self._found()[1].frames.items()
-        }
+        counts = {}
+        for name, stored in self._found()[1].frames.items():
+            more = 0 if self._more is None else len(getattr(self._more, name))
+            counts[name] = more + sum(part.rows for part in self._own(stored.parts))
         return {name: rows for name, rows in counts.items() if rows or name not in LATER}
 
     def _repr_html_(self) -> str:

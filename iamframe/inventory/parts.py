@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import lru_cache, partial
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path, PurePath
@@ -49,8 +50,8 @@ _MAX_NAME = 200
 _ROWS_AT_ONCE = 1 << 18
 _THREADS = 16
 
-# The errors of decoding a file that is not a manifest.
-_UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+# The errors of decoding a file that is damaged, or something else.
+UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _Count = Annotated[int, msgspec.Meta(ge=0)]
 
@@ -63,7 +64,9 @@ class Head(msgspec.Struct):
     frames: dict[str, msgspec.Raw]
 
 
-class _Part(msgspec.Struct):
+class SavedPart(msgspec.Struct):
+    """The file of a frame with the rows of one account."""
+
     account_id: str
     folder: str
     rows: _Count
@@ -79,8 +82,19 @@ class _Stored(msgspec.Struct, omit_defaults=True):
     """
 
     rows: _Count
-    parts: list[_Part]
+    parts: list[SavedPart]
     order: list[tuple[_Count, _Count]] = []
+
+    @classmethod
+    def of(cls, parts: list[SavedPart], runs: list[tuple[int, int]]) -> _Stored:
+        """Return the parts of a frame. `runs` lists the runs of rows of one account, in the order of the frame."""
+        # Accounts come in the order of their first rows: one run of each needs no order.
+        return cls(sum(part.rows for part in parts), parts, runs if len(runs) > len(parts) else [])
+
+    @property
+    def runs(self) -> list[tuple[int, int]]:
+        """The runs of rows of one account, each with its part and its number of rows."""
+        return self.order or [(number, part.rows) for number, part in enumerate(self.parts)]
 
 
 class Manifest(msgspec.Struct):
@@ -105,11 +119,6 @@ class Written(msgspec.Struct):
     gaps: dict[str, int]
 
 
-def write_frames(frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], place: Place) -> None:
-    """Write the files of all frames into a folder, and then their manifest."""
-    write_manifest([write_parts(frames, place)], sources, place)
-
-
 def write_parts(frames: Mapping[str, pd.DataFrame], place: Place, member: str | None = None) -> Written:
     """Write one file for each frame and account into a folder. A frame without rows gets no file.
 
@@ -123,16 +132,13 @@ def write_parts(frames: Mapping[str, pd.DataFrame], place: Place, member: str | 
     stored = {}
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         for name, table in tables.items():
-            stored[name], rows = _divided(table, member)
-            written = [
-                threads.submit(_write_part, place / name / part.folder, FRAMES[name], of_part)
-                for part, of_part in zip(stored[name].parts, rows, strict=True)
-            ]
-            for part, done in zip(stored[name].parts, written, strict=True):
-                part.bytes, part.sha256 = done.result()
+            if len(table):
+                stored[name], rows = _divided(table, member)
+                # The list raises the error of a thread.
+                list(threads.map(partial(_write_part, place, FRAMES[name]), stored[name].parts, rows))
     gaps = frames["gaps"]["reason"].value_counts()
     return Written(
-        {name: one for name, one in stored.items() if one.parts},
+        stored,
         tables["accounts"].select(["account_id", "captured_at"]).to_pylist(),
         {str(reason): int(count) for reason, count in gaps.items()},
     )
@@ -143,22 +149,20 @@ def write_manifest(written: Iterable[Written], sources: tuple[str, ...], place: 
 
     Also write a file for each frame without rows.
     """
-    stored, accounts, gaps = {name: _Stored(0, []) for name in FRAMES}, [], Counter[str]()
+    accounts, gaps = [], Counter[str]()
+    parts: dict[str, list[SavedPart]] = {name: [] for name in FRAMES}
+    runs: dict[str, list[tuple[int, int]]] = {name: [] for name in FRAMES}
     for one in written:
         accounts += one.accounts
         gaps += Counter(one.gaps)
-        for name, of in one.frames.items():
-            all_of = stored[name]
-            all_of.order += [(part + len(all_of.parts), rows) for part, rows in of.order]
-            all_of.parts += of.parts
-            all_of.rows += of.rows
-    for name, of in stored.items():
-        if not of.parts:
+        for name, stored in one.frames.items():
+            runs[name] += [(part + len(parts[name]), rows) for part, rows in stored.runs]
+            parts[name] += stored.parts
+    for name, frame in FRAMES.items():
+        if not parts[name]:
             # The file of a frame without rows keeps its columns.
-            part = _Part("", _KEY + _NO_ACCOUNT, 0)
-            empty = FRAMES[name].arrow.empty_table()
-            part.bytes, part.sha256 = _write_part(place / name / part.folder, FRAMES[name], empty)
-            of.parts.append(part)
+            parts[name].append(SavedPart("", _KEY + _NO_ACCOUNT, 0))
+            _write_part(place, frame, parts[name][0], frame.arrow.empty_table())
     content: dict[str, object] = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -167,7 +171,7 @@ def write_manifest(written: Iterable[Written], sources: tuple[str, ...], place: 
         "sources": sources,
         "accounts": accounts,
         "gaps": dict(sorted(gaps.items())),
-        "frames": stored,
+        "frames": {name: _Stored.of(parts[name], runs[name]) for name in FRAMES},
         "sha256": "",
     }
     # Keep few copies of the manifest in memory: with 10,000 accounts, each has 15 MB.
@@ -192,8 +196,6 @@ def _divided(table: pa.Table, member: str | None) -> tuple[_Stored, list[pa.Tabl
     # A missing account raises an error when the part is written.
     encoded = table["account_id"].cast(pa.string()).fill_null("").combine_chunks().dictionary_encode()
     accounts, code = encoded.dictionary.to_pylist(), np.asarray(encoded.indices)
-    if not accounts:
-        return _Stored(0, []), []
     starts = np.flatnonzero(np.diff(code, prepend=-1)).tolist()
     runs = [(int(code[start]), table.slice(start, end - start)) for start, end in pairwise([*starts, len(code)])]
     slices: list[list[pa.Table]] = [[] for _ in accounts]
@@ -201,10 +203,8 @@ def _divided(table: pa.Table, member: str | None) -> tuple[_Stored, list[pa.Tabl
         slices[account].append(rows)
     tables = [pa.concat_tables(pieces) for pieces in slices]
     named = zip(accounts, _folders(accounts, member), tables, strict=True)
-    parts = [_Part(account, folder, len(rows)) for account, folder, rows in named]
-    # Accounts come in the order of their first rows: one run of each needs no order.
-    order = [(account, len(rows)) for account, rows in runs] if len(runs) > len(accounts) else []
-    return _Stored(len(table), parts, order), tables
+    parts = [SavedPart(account, folder, len(rows)) for account, folder, rows in named]
+    return _Stored.of(parts, [(account, len(rows)) for account, rows in runs]), tables
 
 
 def _folders(accounts: list[str], member: str | None) -> Iterator[str]:
@@ -219,8 +219,8 @@ def _folders(accounts: list[str], member: str | None) -> Iterator[str]:
         yield _KEY + name
 
 
-def _write_part(folder: Place, frame: Frame, rows: pa.Table) -> tuple[int, str]:
-    """Write one file, and return its size and checksum."""
+def _write_part(place: Place, frame: Frame, part: SavedPart, rows: pa.Table) -> None:
+    """Write one file, and put its size and checksum into `part`."""
     import pyarrow.parquet as pq
 
     file = pa.BufferOutputStream()
@@ -232,8 +232,8 @@ def _write_part(folder: Place, frame: Frame, rows: pa.Table) -> tuple[int, str]:
     except (ValueError, pa.ArrowException) as error:
         raise SchemaError(f"frame {frame.name} does not match the schema: {error}") from error
     data = memoryview(file.getvalue())
-    write_bytes(folder / _PART, data)
-    return len(data), sha256(data).hexdigest()
+    write_bytes(place / frame.name / part.folder / _PART, data)
+    part.bytes, part.sha256 = len(data), sha256(data).hexdigest()
 
 
 # Reading
@@ -259,11 +259,13 @@ def head_of(text: bytes | None) -> Head | None:
     """Return the head of a manifest of any version; None if the text is not a manifest."""
     try:
         head = msgspec.json.decode(text or b"", type=Head)
-    except _UNDECODABLE:
+    except UNDECODABLE:
         return None
     return head if head.format == FORMAT else None
 
 
+# A process that checks several shards decodes the manifest only once, because it is large.
+@lru_cache(maxsize=1)
 def read_manifest(place: Place, text: bytes | None) -> Manifest:
     """Return the manifest of the snapshot in a folder.
 
@@ -283,7 +285,7 @@ def read_manifest(place: Place, text: bytes | None) -> Manifest:
     try:
         manifest = msgspec.json.decode(text, type=Manifest)
         is_unchanged = manifest.sha256 == _checksum(text)
-    except _UNDECODABLE as error:
+    except UNDECODABLE as error:
         raise StoreError(f"{name}: is damaged ({error}); copy or save the snapshot again") from error
     if not manifest.sha256:
         raise StoreError(f"{name}: has no checksum, because an older version wrote it; save the snapshot again")
@@ -298,27 +300,38 @@ def read_manifest(place: Place, text: bytes | None) -> Manifest:
 def _is_consistent(stored: _Stored) -> bool:
     """Return whether each part of a frame has its own folder, and whether the numbers of rows add up."""
     rows, names = [part.rows for part in stored.parts], [part.folder for part in stored.parts]
-    ordered = dict.fromkeys(range(len(rows)), 0) if stored.order else dict(enumerate(rows))
-    for part, length in stored.order:
+    ordered: dict[int, int] = {}
+    for part, length in stored.runs:
         ordered[part] = ordered.get(part, 0) + length
     plain = all(name.startswith(_KEY) and PurePath(name).name == name and name.isprintable() for name in names)
     return plain and len({*names}) == len(names) and sum(rows) == stored.rows and ordered == dict(enumerate(rows))
 
 
-def read_frames(
-    place: Place, manifest: Manifest, accounts: Collection[str] | None = None, names: Iterable[str] = FRAMES
-) -> dict[str, pd.DataFrame]:
-    """Return frames of a snapshot as they were saved, or only the rows of some accounts.
+def read_frame(place: Place, manifest: Manifest, name: str, accounts: Collection[str] | None = None) -> pd.DataFrame:
+    """Return a frame of a snapshot as it was saved, or only the rows of some accounts.
 
     Raise StoreError if a file is missing or damaged, or does not belong to the snapshot.
     """
-    frames = {}
-    for name in names:
-        frame, stored = FRAMES[name], manifest.frames.get(name)
-        if stored is not None and accounts is None:
-            _refuse_others(place / name, {part.folder for part in stored.parts})
-        frames[name] = _read_frame(place, frame, _of_accounts(stored, accounts)) if stored else frame.empty()
-    return frames
+    frame, stored = FRAMES[name], manifest.frames.get(name)
+    if stored is None:
+        return frame.empty()
+    if accounts is None:
+        _refuse_others(place / name, {part.folder for part in stored.parts})
+    else:
+        stored = _of_accounts(stored, accounts)
+    folder = place / name
+    try:
+        tables = _read_parts(folder, stored.parts)
+        # A column that a file lacks is missing in its rows; one that the schema lacks is left out.
+        table = pa.concat_tables([frame.arrow.empty_table(), *_in_order(tables, stored)], promote_options="default")
+        for column, value in _LATER_COLUMNS.get(name, {}).items():
+            table = table.set_column(frame.names.index(column), column, pc.fill_null(table[column], value))
+        return frame.from_arrow(table.combine_chunks())
+    except (OSError, pa.ArrowException, SchemaError) as error:
+        raise StoreError(
+            f"{display_path(folder)}: has data that this version cannot use ({' '.join(str(error).split())}); "
+            "load its sources again"
+        ) from error
 
 
 def account_sizes(manifest: Manifest) -> dict[str, int]:
@@ -332,32 +345,12 @@ def account_sizes(manifest: Manifest) -> dict[str, int]:
     return sizes
 
 
-def _of_accounts(stored: _Stored, accounts: Collection[str] | None) -> _Stored:
+def _of_accounts(stored: _Stored, accounts: Collection[str]) -> _Stored:
     """Return the parts of some accounts only."""
-    if accounts is None:
-        return stored
     chosen = [number for number, part in enumerate(stored.parts) if part.account_id in accounts]
     numbers = {was: now for now, was in enumerate(chosen)}
-    order = [(numbers[part], rows) for part, rows in stored.order if part in numbers]
-    parts = [stored.parts[number] for number in chosen]
-    return _Stored(sum(part.rows for part in parts), parts, order)
-
-
-def _read_frame(place: Place, frame: Frame, stored: _Stored) -> pd.DataFrame:
-    """Return the rows of a frame's parts."""
-    folder = place / frame.name
-    try:
-        tables = _read_parts(folder, stored.parts)
-        # A column that a file lacks is missing in its rows; one that the schema lacks is left out.
-        table = pa.concat_tables([frame.arrow.empty_table(), *_in_order(tables, stored)], promote_options="default")
-        for name, value in _LATER_COLUMNS.get(frame.name, {}).items():
-            table = table.set_column(frame.names.index(name), name, pc.fill_null(table[name], value))
-        return frame.from_arrow(table.combine_chunks())
-    except (OSError, pa.ArrowException, SchemaError) as error:
-        raise StoreError(
-            f"{display_path(folder)}: has data that this version cannot use ({' '.join(str(error).split())}); "
-            "load its sources again"
-        ) from error
+    runs = [(numbers[part], rows) for part, rows in stored.order if part in numbers]
+    return _Stored.of([stored.parts[number] for number in chosen], runs)
 
 
 def _refuse_others(folder: Place, own: set[str]) -> None:
@@ -380,7 +373,7 @@ def _refuse_others(folder: Place, own: set[str]) -> None:
         )
 
 
-def _read_parts(folder: Place, parts: list[_Part]) -> list[pa.Table]:
+def _read_parts(folder: Place, parts: list[SavedPart]) -> list[pa.Table]:
     files = [folder / part.folder / _PART for part in parts]
     if isinstance(folder, Path):
         return [*map(_read_part, files, parts)]
@@ -389,7 +382,7 @@ def _read_parts(folder: Place, parts: list[_Part]) -> list[pa.Table]:
         return [*threads.map(_read_part, files, parts)]
 
 
-def _read_part(file: Place, part: _Part) -> pa.Table:
+def _read_part(file: Place, part: SavedPart) -> pa.Table:
     """Return the rows of a file. Raise StoreError if the file was changed.
 
     The checksum shows this. A changed Parquet file may still be readable.
@@ -399,10 +392,10 @@ def _read_part(file: Place, part: _Part) -> pa.Table:
     try:
         data = read_bytes(file, part.bytes)
     except OSError as error:
-        is_longer = error.errno == errno.EFBIG
-        if not is_longer:
+        if error.errno != errno.EFBIG:
             what = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({why(error)})"
             raise StoreError(f"{display_path(file)}: {what}; copy or save the snapshot again") from error
+        # The file is longer than it was.
         data = b""
     if sha256(data).hexdigest() != part.sha256:
         raise StoreError(f"{display_path(file)}: is damaged or was changed; copy or save the snapshot again")
@@ -411,12 +404,10 @@ def _read_part(file: Place, part: _Part) -> pa.Table:
 
 def _in_order(tables: list[pa.Table], stored: _Stored) -> Iterator[pa.Table]:
     """Yield the rows of all parts in the order in which they were saved."""
-    rows = sum(map(len, tables))
-    if rows != stored.rows:
-        raise SchemaError(f"{rows:,} rows and not {stored.rows:,}")
-    if not stored.order:
-        yield from tables
+    rows = [*map(len, tables)]
+    if rows != [part.rows for part in stored.parts]:
+        raise SchemaError(f"{sum(rows):,} rows and not {stored.rows:,}")
     starts = [0] * len(tables)
-    for part, length in stored.order:
+    for part, length in stored.runs:
         yield tables[part].slice(starts[part], length)
         starts[part] += length

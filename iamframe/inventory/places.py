@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iamframe.errors import StoreError
-from iamframe.sources.archives import MAX_UNPACKED, read_file, without_secrets
+from iamframe.sources.archives import MAX_UNPACKED, display_path, read_file, without_secrets
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
@@ -121,3 +121,9 @@ def remove(folder: Place) -> None:
 def why(error: Exception) -> str:
     """Return the reason of an error in one line, as the operating system or pyarrow gives it."""
     return getattr(error, "strerror", None) or " ".join(str(error).split())
+
+
+def cannot_write(place: Place, error: OSError) -> StoreError:
+    """Return the error for a folder that cannot be written."""
+    what = "disk" if isinstance(place, Path) else "address, the region and the credentials"
+    return StoreError(f"{display_path(place)}: cannot be written ({why(error)}); check the {what}, and call again")

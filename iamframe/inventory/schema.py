@@ -6,32 +6,8 @@ types. The column tables in the documentation are generated from this table.
 
 from __future__ import annotations
 
-from iamframe.inventory.answers import QUOTA_USE  # noqa: F401 - all frames are found here
-from iamframe.inventory.drift_frame import DRIFT  # noqa: F401
-from iamframe.inventory.frame import (  # noqa: F401
-    ACCOUNT_ID,
-    Frame,
-    category,
-    count,
-    date,
-    flag,
-    share,
-    shows,
-    text,
-    time,
-)
-from iamframe.inventory.owner_frames import OWNED_PROFILES, RESOURCE_OWNERS
-from iamframe.inventory.tag_policy_frame import TAG_POLICIES
-from iamframe.messages.text import SEVERITIES
-
-_MAKER = (
-    text("maker?", "service or tool that created the resource, inferred from names, paths and tags"),
-    text(
-        "maker_basis?",
-        "pair (role and profile match the tool), tag (the profile has a tag of the tool), guess (only one matches)",
-    ),
-)
-_SEVERITIES = tuple(count(severity, f"findings of severity {severity}") for severity in SEVERITIES)
+from iamframe.inventory.frame import ACCOUNT_ID, MAKER, Frame, count, flag, share, shows, text, time  # noqa: F401
+from iamframe.inventory.result_frames import *  # noqa: F403 - all frames are found here
 
 ACCOUNTS = Frame("accounts", "account", ("account_id",)).with_columns(
     ACCOUNT_ID,
@@ -121,6 +97,40 @@ REFERENCES = Frame(
     text("consumer_name?", "name of the resource that uses the profile; for an association, the instance"),
     text("consumer_version?", "versions of the launch template that use the profile, separated by spaces"),
     text("consumer_state?", "state of the resource that uses the profile"),
+)
+
+RESOURCE_OWNERS = Frame(
+    "resource_owners",
+    "EKS cluster, Elastic Beanstalk environment or CloudFormation stack that may own instance profiles",
+    ("account_id", "region", "owner_type", "owner_id", "profile_name"),
+).with_columns(
+    ACCOUNT_ID,
+    text("region", "region, or `unknown`"),
+    text("owner_type", "eks-cluster, beanstalk-environment, stack"),
+    text("owner_id", "id of the owner; for an EKS cluster, its name"),
+    text("owner_name", "name of the owner"),
+    text("state?", "state of the owner, if the listing shows one"),
+    text(
+        "profile_name?",
+        "the profile that the stack contains (DescribeStackResources); missing if a list call showed the owner",
+    ),
+)
+
+TAG_POLICIES = Frame(
+    "tag_policies",
+    "account, resource type and tag key in the tag policy of its organization",
+    ("account_id", "resource_type", "tag_key"),
+).with_columns(
+    ACCOUNT_ID,
+    text("resource_type", "`role` or `instance-profile`"),
+    text("tag_key", "key, in the spelling that the organization demands"),
+    text(
+        "allowed_values?",
+        "allowed values, as a JSON list in which `*` is any text; empty if any value is allowed; missing if unknown",
+    ),
+    flag("is_required", "True if resources of this type need the tag; otherwise only tags with this key are judged"),
+    flag("is_enforced", "True if AWS refuses other values and spellings on resources of this type"),
+    text("source", "operation that showed it: DescribeEffectivePolicy or ListRequiredTags, which shows no values"),
 )
 
 GAPS = Frame(
@@ -215,7 +225,7 @@ PAIRS = Frame(
     flag("role_known", "True if the profile's role was collected; a missing role then means that the profile is empty"),
     text("trusts_ec2?", "whether EC2 may assume the role: yes, no, maybe, unknown"),
     flag("is_aws_managed", "True if AWS manages the role"),
-    *_MAKER,
+    *MAKER,
     flag("names_expected", "True if `maker` gives role and profile different names by design; False for a guess"),
     flag("paths_expected", "True if `maker` gives role and profile different paths by design; False for a guess"),
     flag("untagged_expected", "True if `maker` cannot tag profiles; False for a guess"),
@@ -243,6 +253,26 @@ LISTS = Frame("lists", "account", ("account_id",)).with_columns(
     text("references_facts", "values in the message, as JSON"),
     text("references_regions", "regions whose references were collected, separated by spaces"),
     text("references_not_read", "operations on references that were not collected, separated by spaces"),
+)
+
+OWNED_PROFILES = Frame(
+    "owned_profiles", "instance profile that shows what it belongs to, such as an EKS cluster", ("profile_arn",)
+).with_columns(
+    ACCOUNT_ID,
+    text("profile_arn", "ARN of the profile"),
+    text("profile_name?", "name of the profile"),
+    text("owner_type", "eks-cluster, beanstalk-environment, stack"),
+    text("owner_name", "name or id of the owner, as the profile shows it"),
+    text("owner_region?", "region of the owner, if the profile shows it"),
+    text(
+        "basis", "how the profile shows it: tag, path, name (a guess), resource (its stack, by DescribeStackResources)"
+    ),
+    text(
+        "status",
+        "living (the owner exists), gone (it is in no region where it could be), unread (owners are not collected)",
+    ),
+    text("regions", "regions where the owner could be and whose owners were collected, separated by spaces"),
+    text("listing", "the operation that lists such owners, as in `calls`"),
 )
 
 LIVES = Frame(
@@ -274,223 +304,3 @@ LIVES = Frame(
 )
 
 VIEWS: dict[str, Frame] = {frame.name: frame for frame in (PAIRS, TAG_COVERAGE, LISTS, OWNED_PROFILES, LIVES)}
-
-FINDINGS = Frame(
-    "findings",
-    "problem that a check found",
-    ("check", "resource_arn", "related_arn"),
-).with_columns(
-    text("finding_id", "short hash of check, account, resource and related resource: the same in each run"),
-    text("check", "name of the check"),
-    text("severity", "high, medium, low, or info (expected)"),
-    text("certainty", "certain, in scope (true for the regions that were scanned), maybe"),
-    ACCOUNT_ID,
-    text("account_name?", "alias or name of the account"),
-    text("owner?", "value of the owner tag of the resource, or of its role if the resource has none"),
-    flag("owner_known", "True if the tags with the owner were collected; without `owner`, there is then no owner tag"),
-    text("resource_type?", "role, instance-profile, account, or the type of a resource that uses a profile"),
-    text("resource_name?", "name of the resource"),
-    text("resource_arn?", "ARN of the resource; for a link, of the profile"),
-    text("related_name?", "name of the related resource"),
-    text("related_arn?", "ARN of the related resource; for a link, of the role"),
-    text("relation?", "how the two names differ: case, affix, generated, different"),
-    *_MAKER,
-    flag("expected", "True if `maker` causes the finding by design; False for a guess"),
-    text("accepted?", "reason in the policy file for accepting the finding"),
-    text("detail", "the finding as a sentence"),
-    text("next_step?", "a command to run next, quoted for a POSIX shell"),
-    flag("next_step_changes", "True if the command `next_step` changes something"),
-)
-
-FINDINGS_BY_OWNER = Frame(
-    "findings_by_owner", "owner; also one per state without an owner", ("owner", "state")
-).with_columns(
-    text("owner?", "value of the owner tag; missing in the states without an owner"),
-    text("state", "owned, none (no owner tag), unread (tags not collected), account (about a whole account)"),
-    count("high", "findings of severity high that are not accepted"),
-    count("medium", "findings of severity medium that are not accepted"),
-    count("low", "findings of severity low that are not accepted"),
-    count("info", "findings of severity info (expected) that are not accepted"),
-    count("findings", "findings of any severity that are not accepted"),
-)
-
-COVERAGE = Frame("coverage", "account and check", ("account_id", "check")).with_columns(
-    ACCOUNT_ID,
-    text("check", "name of the check"),
-    text("status", "complete, partial, unknown"),
-    text("reason", "what was not collected, and how to collect it; empty when complete"),
-    text("message", "id of the message in `reason`; empty when complete"),
-    text("facts", "values in the message, as JSON"),
-)
-
-COUNTS = Frame("counts", "check", ("check",)).with_columns(
-    text("check", "name of the check"),
-    count("findings", "findings that match the filters"),
-    *_SEVERITIES,
-    count("complete", "accounts in which the check is complete"),
-    count("partial", "accounts in which the check is partial"),
-    count("unknown", "accounts in which the check is unknown"),
-)
-
-FINDINGS_BY_TAG = Frame(
-    "findings_by_tag", "tag value; also one per state without a value", ("tag_value", "tagged")
-).with_columns(
-    text("tag_value?", "value, as stored; missing if neither role nor profile has the tag"),
-    text("tagged", "whether the role or profile has the tag: yes, no, or unknown (tags were not collected)"),
-    count("findings", "findings; if role and profile have different values, the finding counts for both"),
-    *_SEVERITIES,
-)
-
-EXPLANATION = Frame("explanation", "field of an explanation", ()).with_columns(
-    text("account_id?", "account; missing if the field concerns no account"),
-    text("profile_arn?", "ARN of the explained profile"),
-    text("role_arn?", "ARN of the explained role"),
-    text(
-        "section", "identity, link, tags, trust, permissions, used by, findings, not checked, deleting, next, history …"
-    ),
-    text("field", "name of the field: ARN, tag key, type of principal, resource that uses the profile, check …"),
-    text("profile?", "value for the profile; `not collected` if unknown"),
-    text("role?", "value for the role; `not collected` if it is unknown"),
-    text("note?", "explanation of the values; under `next`, the command"),
-    text("message?", "id of the message in `note`"),
-    text("facts?", "values in the message, as JSON"),
-)
-
-_SURFACE = text("surface", "console, API or tool: IAM console, Tag Editor, IAM API …")
-_OPERATION = text("operation", "write, read, or find (by tag)")
-_MISSED = (
-    "yes; depends (no if the condition in `reason` is true); unknown (neither AWS nor a measurement shows the answer)"
-)
-
-SURFACES = Frame(
-    "surfaces", "surface, resource type and tag operation", ("surface", "resource_type", "operation")
-).with_columns(
-    _SURFACE,
-    text("resource_type", "`role` or `instance-profile`"),
-    _OPERATION,
-    text("answer", "yes, no, depends, or unknown (neither AWS nor a measurement shows the answer)"),
-    text("condition?", "the condition, if the answer depends on one"),
-    text("detail", "how to do it, or what is known"),
-    date("since?", "date from which the answer is true, if known"),
-    text("source", "document that shows the answer"),
-    date("checked_on", "date on which the source was checked"),
-)
-
-BLIND_SPOTS = Frame(
-    "blind_spots",
-    "role or profile and tag operation that a console, API or tool may not support",
-    ("surface", "operation", "resource_arn"),
-).with_columns(
-    category("account_id", "account"),
-    category("surface", _SURFACE.meaning),
-    category("resource_type", "`role` or `instance-profile`"),
-    category("resource_arn", "ARN of the role or profile"),
-    category("resource_name?", "name of the role or profile"),
-    category("tagged", "whether it has tags other than reserved ones: yes, no, unknown"),
-    category("operation", _OPERATION.meaning),
-    category("missed", _MISSED),
-    category("reason", "what you cannot do with this surface, and why, or on which condition"),
-)
-
-BLIND_SPOT_COUNTS = Frame(
-    "blind_spot_counts",
-    "account, surface, resource type and tag operation",
-    ("account_id", "surface", "resource_type", "operation"),
-).with_columns(
-    ACCOUNT_ID,
-    _SURFACE,
-    text("resource_type", "`role` (AWS-managed roles are left out) or `instance-profile`"),
-    _OPERATION,
-    text("missed", f"no; {_MISSED}"),
-    count("resources", "number of collected resources of this type"),
-    count("tagged", "number of resources with tags"),
-    count("untagged", "number of resources without tags"),
-    count("unknown", "number of resources whose tags were not collected"),
-    text("reason", "what you can or cannot do with this surface, and how, why, or on which condition"),
-)
-
-PROBES = Frame(
-    "probes",
-    "fact about a surface, and region in which it was tested",
-    ("surface", "resource_type", "operation", "region"),
-).with_columns(
-    ACCOUNT_ID,
-    _SURFACE,
-    text("resource_type", "`role` or `instance-profile`"),
-    _OPERATION,
-    text("region", "region that was tested; `unknown` for regions that could not be listed"),
-    text("expected", "whether the surface should show them there, according to `surfaces`: yes, no, unknown"),
-    count("tagged?", "number of resources with tags in IAM; missing if IAM showed no tags"),
-    count("shown?", "number of tagged resources that the surface shows; missing if the surface did not respond"),
-    count("differing?", "number of resources whose tags on the surface differ from those in IAM"),
-    text("holds", "whether the result is as expected: yes, no, unknown"),
-    text("detail", "the result as a sentence, or why there is none"),
-)
-
-CHANGES = Frame(
-    "changes", "change of a role or instance profile; for tags, one per key", ("resource_arn", "change", "what")
-).with_columns(
-    text("change", "created, deleted, recreated, relinked, retagged, trust_changed, changed"),
-    ACCOUNT_ID,
-    text("resource_type?", "role or instance-profile"),
-    text("resource_name?", "name of the resource"),
-    text("resource_arn?", "ARN of the resource; if it was deleted, its last ARN"),
-    text("what?", "the tag key, or the column that changed"),
-    text("before?", "id, role, tag value, trust policy or value in OLD; missing if there was none"),
-    text("after?", "id, role, tag value, trust policy or value in NEW; missing if there was none"),
-    text("detail", "the change as a sentence"),
-    text("message", "id of the message in `detail`"),
-    text("facts", "values in the message, as JSON; for a recreated resource, `also` has the other changes"),
-)
-
-CHANGED_FINDINGS = Frame(
-    "changed_findings",
-    "finding that only one of two results has, or that is expected or accepted in only one of them",
-    ("change", *FINDINGS.key),
-).with_columns(
-    text("change", "new; gone; settled (now expected or accepted); reopened (no longer expected or accepted)"),
-    *FINDINGS.columns,
-)
-
-NOT_COMPARED = Frame(
-    "not_compared", "account and part of its data that could not be compared", ("account_id", "what")
-).with_columns(
-    ACCOUNT_ID,
-    text("what", "the part: account, roles, profile tags, findings of a check …"),
-    text("reason", "what was not collected, and whether in OLD or NEW"),
-    text("message", "id of the message in `reason`"),
-    text("facts", "values in the message, as JSON"),
-)
-
-STEPS = Frame("steps", "command of a clean-up plan", ("step",)).with_columns(
-    count("step", "position in the script"),
-    ACCOUNT_ID,
-    text("checks", "checks whose findings the step settles, separated by spaces"),
-    text("resource_type", "type of the resource: role or instance-profile"),
-    text("resource_name", "name of the resource"),
-    text("resource_arn", "ARN of the resource"),
-    text("related_arn?", "ARN of the role in a profile that will be deleted; the role stays"),
-    text("action", "check (only reads), remove-role, delete, tag"),
-    text("command", "the command, quoted for a POSIX shell"),
-    text("why", "the findings that the step settles"),
-    text(
-        "rests_on",
-        "the data behind the step, and when the data was collected",
-    ),
-    text("undo?", "the command that undoes the step; run these commands from the last row to the first"),
-    text("cannot_undo?", "what no command can restore"),
-)
-
-NOT_PLANNED = Frame(
-    "not_planned", "finding that a clean-up plan leaves alone", ("check", "resource_arn", "related_arn")
-).with_columns(
-    text("check", "name of the check"),
-    ACCOUNT_ID,
-    text("resource_type?", "role or instance-profile"),
-    text("resource_name?", "name of the resource"),
-    text("resource_arn", "ARN of the resource"),
-    text("related_arn?", "ARN of the related resource; for a link, of the role"),
-    text("reason", "why the plan leaves the resource alone"),
-    text("message", "id of the message in `reason`"),
-    text("facts", "values in the message, as JSON"),
-)

@@ -18,7 +18,6 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
@@ -29,11 +28,13 @@ from iamframe.inventory.parts import (
     account_sizes,
     head_of,
     manifest_text,
-    read_frames,
+    read_frame,
     read_manifest,
-    write_frames,
+    write_manifest,
+    write_parts,
 )
-from iamframe.inventory.places import Place, RemoteFolder, is_address, names_in, place_of, why
+from iamframe.inventory.places import Place, RemoteFolder, cannot_write, is_address, names_in, place_of, why
+from iamframe.inventory.schema import FRAMES
 from iamframe.sources.archives import MANIFEST, display_path
 
 # `unfinished` keeps the answers of a live load until the snapshot is complete. `unfinished/new` has the new snapshot of
@@ -51,12 +52,11 @@ _TRIES = 20
 def is_snapshot(folder: str | os.PathLike[str]) -> bool:
     """Return whether a folder holds a snapshot of any version. Damaged and unfinished snapshots count, too.
 
-    An address of an object store always counts.
+    An address of an object store always counts: from there, iamframe reads only snapshots.
     """
+    if is_address(folder):
+        return True
     try:
-        if is_address(folder):
-            # From an object store, iamframe reads only snapshots.
-            return True
         place = _readable(Path(folder))
         has_parts = any((place / "accounts").glob("account=*"))
         return has_parts or head_of(manifest_text(place)) is not None or (place / UNFINISHED / NOTED_CALL).is_file()
@@ -86,11 +86,11 @@ def write_snapshot(
         place.parent.mkdir(parents=True, exist_ok=True)
         _clear_abandoned(place)
         new.mkdir()
-        write_frames(frames, sources, new)
+        write_manifest([write_parts(frames, new)], sources, new)
         _replace(place, new)
     except OSError as error:
         raise StoreError(
-            f"{display_path(folder)}: cannot be written ({error.strerror or error}), and its old content is unchanged; "
+            f"{display_path(folder)}: cannot be written ({why(error)}), and its old content is unchanged; "
             "choose another folder"
         ) from error
     finally:
@@ -106,12 +106,9 @@ def _write_remote(frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], 
             raise StoreError(
                 f"{display_path(place)}: holds an unfinished snapshot; choose another folder, or delete it"
             )
-        write_frames(frames, sources, place)
+        write_manifest([write_parts(frames, place)], sources, place)
     except OSError as error:
-        raise StoreError(
-            f"{display_path(place)}: cannot be written ({why(error)}); check the address, the region and the "
-            "credentials"
-        ) from error
+        raise cannot_write(place, error) from error
 
 
 def refuse_to_replace(place: Place) -> None:
@@ -158,7 +155,7 @@ def read_snapshot(
                 some = ", ".join([*known][:3]) + (" …" if len(known) > 3 else "")
                 raise StoreError(f"{display_path(folder)}: has no account {min(unknown)}; it has {some or 'none'}")
             # Checksums keep files of two snapshots apart.
-            return read_frames(place, manifest, chosen), manifest.sources
+            return {name: read_frame(place, manifest, name, chosen) for name in FRAMES}, manifest.sources
         except StoreError:
             # Another process may have replaced the folder meanwhile: then nothing is damaged.
             if isinstance(place, RemoteFolder) or manifest_text(_located(folder)) == text:
@@ -172,11 +169,6 @@ def find_snapshot(folder: str | os.PathLike[str]) -> tuple[Place, Manifest]:
     return place, _manifest_of(folder, place, manifest_text(place))
 
 
-def read_references(place: Place, manifest: Manifest, accounts: Iterable[str]) -> pd.DataFrame:
-    """Return the references of some accounts, as they were saved. Raise StoreError if a file is missing or damaged."""
-    return read_frames(place, manifest, {*accounts}, ("references",))["references"]
-
-
 def _located(folder: str | os.PathLike[str]) -> Place:
     place = place_of(folder)
     return _readable(place) if isinstance(place, Path) else place
@@ -187,11 +179,7 @@ def _manifest_of(folder: str | os.PathLike[str], place: Place, text: bytes | Non
         raise StoreError(
             f"{display_path(folder)}: is an unfinished snapshot; run the same `iamframe snapshot` command again"
         )
-    return _manifest(place, text)
-
-
-# A process that checks several shards decodes the manifest only once, because it is large.
-_manifest = lru_cache(maxsize=1)(read_manifest)
+    return read_manifest(place, text)
 
 
 def _old(place: Path) -> Path:

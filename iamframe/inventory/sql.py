@@ -1,7 +1,11 @@
-"""Frames as read-only SQL tables, through DuckDB."""
+"""Frames as read-only SQL tables through DuckDB, and the statements that make a snapshot in S3 tables of Amazon Athena.
+
+Athena's statements are in Hive's dialect: names are in backticks, and a backslash escapes a quote in a text.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -9,7 +13,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pyarrow as pa
 
-from iamframe.errors import SqlError, missing_extra
+from iamframe.errors import SqlError, StoreError, missing_extra
+from iamframe.inventory.frame import COUNT, FLAG, TEXT, TIME, Frame
 from iamframe.inventory.schema import FRAMES
 
 if TYPE_CHECKING:
@@ -54,9 +59,9 @@ def select(frames: Mapping[str, pd.DataFrame], query: str) -> pd.DataFrame:
         except duckdb.Error as error:
             raise SqlError(_sentence(error)) from error
         except _UNHELD as error:
-            said = " ".join(str(error).split())[:300]
+            reason = " ".join(str(error).split())[:300]
             raise SqlError(
-                f"the result has a column of a type that a DataFrame cannot hold ({said}); cast it, "
+                f"the result has a column of a type that a DataFrame cannot hold ({reason}); cast it, "
                 "for example column::VARCHAR"
             ) from error
 
@@ -75,7 +80,74 @@ def _frame(table: pa.Table) -> pd.DataFrame:
 
 def _sentence(error: duckdb.Error) -> str:
     """Return DuckDB's message as one sentence, without the lines that point to the place in the query."""
-    said = str(error).partition("\n\nLINE ")[0]
-    bare = 'at or near "references"' in said.lower()
+    text = str(error).partition("\n\nLINE ")[0]
+    bare = 'at or near "references"' in text.lower()
     hint = ' (REFERENCES is a word of SQL: write "references" or inventory.references)' if bare else ""
-    return f"the query cannot be answered: {' '.join(said.split())}{hint}"
+    return f"the query cannot be answered: {' '.join(text.split())}{hint}"
+
+
+# Athena
+
+_TYPES = {TEXT: "string", COUNT: "bigint", FLAG: "boolean", TIME: "timestamp"}
+# Athena accepts no other scheme, such as `s3a://`.
+_LOCATION = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9._-]+(/.*)?")
+
+
+def athena_statements(location: str) -> list[str]:
+    """Return the SQL statements that create Amazon Athena tables for a snapshot in S3, one table per frame.
+
+    Each table has the name of its frame. Create a database for the tables. Then run the statements in it one by one, in
+    this order. No request is made to AWS.
+
+    Parameters
+    ----------
+    location
+        The folder of the snapshot in S3: `s3://BUCKET/PREFIX`.
+
+    Returns
+    -------
+    list of str
+        Two statements per frame: CREATE EXTERNAL TABLE and MSCK REPAIR TABLE. The second one registers the folders of
+        the accounts as partitions. Run it again when the folder has new accounts.
+
+    Raises
+    ------
+    StoreError
+        If `location` is not a folder in S3.
+
+    Examples
+    --------
+    >>> from iamframe import athena_statements
+    >>> athena_statements("s3://BUCKET/PREFIX")[1]
+    'MSCK REPAIR TABLE `accounts`'
+    """
+    if not _LOCATION.fullmatch(location) or not location.isprintable():
+        raise StoreError(f"{location}: is not a folder in S3; give the snapshot's folder, s3://BUCKET/PREFIX")
+    place = location.rstrip("/")
+    return [
+        statement
+        for frame in FRAMES.values()
+        for statement in (_create_table(frame, f"{place}/{frame.name}/"), f"MSCK REPAIR TABLE `{frame.name}`")
+    ]
+
+
+def _create_table(frame: Frame, location: str) -> str:
+    columns = ",\n".join(f"  `{c.name}` {_TYPES[c.type]} COMMENT {_comment(c.meaning)}" for c in frame.columns)
+    return (
+        f"CREATE EXTERNAL TABLE `{frame.name}` (\n{columns}\n)\n"
+        f"COMMENT {_comment(f'one row per {frame.row}')}\n"
+        "PARTITIONED BY (`account` string COMMENT 'account id, for queries that read one account only')\n"
+        "STORED AS PARQUET\n"
+        f"LOCATION {_quoted(location)}\n"
+        # Glue's jobs read only tables that have this property.
+        "TBLPROPERTIES ('classification' = 'parquet')"
+    )
+
+
+def _comment(meaning: str) -> str:
+    # Some clients divide statements at each semicolon.
+    return _quoted(meaning.replace(";", ","))
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

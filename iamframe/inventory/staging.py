@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -19,9 +19,21 @@ import pyarrow.compute as pc
 from msgspec import UNSET, Raw, UnsetType
 from msgspec.structs import asdict, astuple
 
+from iamframe.inventory import schema
+from iamframe.inventory.arrow import Positions
+from iamframe.inventory.frame import TIME, Frame
 from iamframe.inventory.gaps import GapList
 from iamframe.knowledge.arn import account_of, accounts_of, name_of, path_of
-from iamframe.knowledge.operations import GLOBAL, UNKNOWN_ACCOUNT
+from iamframe.knowledge.operations import (
+    GLOBAL,
+    PROFILE,
+    PROFILE_LIST,
+    PROFILE_TAGS,
+    ROLE,
+    ROLE_LISTS,
+    ROLE_TAGS,
+    UNKNOWN_ACCOUNT,
+)
 from iamframe.knowledge.trust import TrustContent, read_content, trusts_ec2
 from iamframe.sources.cloudtrail import Event, EventSpan
 from iamframe.sources.records import (
@@ -38,39 +50,43 @@ from iamframe.sources.records import (
     time_text,
 )
 
-_ROLE = {
-    "role_arn": pa.string(),
-    "account_id": pa.string(),
-    "role_name": pa.string(),
-    "role_path": pa.string(),
-    "role_id": pa.string(),
-    "created_at": pa.string(),
-    "description": pa.string(),
-    "max_session_seconds": pa.int64(),
-    "permissions_boundary_arn": pa.string(),
-    "last_used_at": pa.string(),
-    "last_used_region": pa.string(),
-    "last_used_known": pa.bool_(),
-    "attached_policies": pa.string(),
-    "inline_policy_count": pa.int64(),
-    "role_template_arn": pa.string(),
-    "trust": pa.int32(),
-    "trust_unreadable": pa.bool_(),
-    "tags_known": pa.bool_(),
-    "links_known": pa.bool_(),
-    "origin": pa.int32(),
-}
-_PROFILE = {
-    "profile_arn": pa.string(),
-    "account_id": pa.string(),
-    "profile_name": pa.string(),
-    "profile_path": pa.string(),
-    "profile_id": pa.string(),
-    "created_at": pa.string(),
-    "role_known": pa.bool_(),
-    "tags_known": pa.bool_(),
-    "origin": pa.int32(),
-}
+
+class Kind(NamedTuple):
+    """What differs between roles and profiles: the noun, the columns, and the operations that read them."""
+
+    noun: str
+    key: str
+    name: str
+    lists: tuple[str, ...]
+    single: tuple[str, ...]
+    tags: str
+    expected: str
+
+
+ROLE_KIND = Kind("role", "role_arn", "role_name", ROLE_LISTS, (ROLE, ROLE_TAGS), ROLE_TAGS, "roles_expected")
+PROFILE_KIND = Kind(
+    "instance-profile",
+    "profile_arn",
+    "profile_name",
+    (PROFILE_LIST,),
+    (PROFILE, PROFILE_TAGS, PROFILE_LIST),
+    PROFILE_TAGS,
+    "profiles_expected",
+)
+
+
+# What `build` adds to the roles after merging.
+_ADDED = ("trust_policy", "trusts_ec2", "trusted_services", "is_aws_managed")
+
+
+def _staged(frame: Frame, **more: pa.DataType) -> dict[str, pa.DataType]:
+    """Return the columns of staged rows, the ARN first. Times are text until they are merged."""
+    own = {c.name: pa.string() if c.type == TIME else c.type for c in frame.columns if c.name not in _ADDED}
+    return {frame.key[0]: pa.string()} | own | more | {"origin": pa.int32()}
+
+
+_ROLE = _staged(schema.ROLES, trust=pa.int32(), trust_unreadable=pa.bool_(), links_known=pa.bool_())
+_PROFILE = _staged(schema.PROFILES)
 # `profile` and `role` are rows of the tables above. A role that is known only by its name has no row.
 _LINK = {"profile": pa.int32(), "role": pa.int32(), "role_name": pa.string()}
 _TAG = {"row": pa.int32(), "tag_key": pa.string(), "tag_value": pa.string()}
@@ -144,7 +160,7 @@ class TrustPolicies:
         self._texts: list[str] = []
         self._contents: list[TrustContent] = []
 
-    def codes(self, documents: Iterable[Raw | UnsetType]) -> np.ndarray[Any, Any]:
+    def codes(self, documents: Iterable[Raw | UnsetType]) -> Positions:
         """Return the code of each document; a negative number if the document is missing or is not a policy."""
         # Thousands of roles share a few documents: most of them cost only a lookup.
         texts = [b"null" if raw is UNSET else bytes(raw) for raw in documents]
@@ -232,18 +248,29 @@ class Staging:
             self.account(account, answer)
 
     def _of_file(self, account: str, answer: Answer, reason: str, message: str, region: str) -> None:
-        file = answer.origin
-        self.gaps.append(Gap(answer.operation, file, reason, message, {"file": file}, region, account))
+        self.gaps.add(account, answer.operation, answer.origin, reason, message, region, file=answer.origin)
 
-    def account(self, account: str, answer: Answer) -> dict[str, Any]:
-        """Return the facts about an account, with the answer's source added to them."""
-        row = self.accounts.setdefault(account, {"sources": [], "captured_at": []})
-        if answer.source not in row["sources"]:
+    def complete_lists(self) -> set[tuple[str, str]]:
+        """Return the accounts and operations whose full list was read."""
+        return {(account, operation) for (account, operation, _), c in self.calls.items() if c.state == "complete"}
+
+    def differ(
+        self, arn: str, operation: str, message: str, sides: Iterable[Any], origins: Iterable[int], **facts: Any
+    ) -> None:
+        """Add a gap for two answers that contradict each other about one resource."""
+        (one, other), (origin, other_origin) = sides, (self.origins[number] for number in origins)
+        facts |= {"one": one, "origin": origin, "other": other, "other_origin": other_origin}
+        self.gaps.about(arn, operation, "contradicted", message, **facts)
+
+    def account(self, account: str, answer: Answer | None = None) -> dict[str, Any]:
+        """Return the facts about an account, with the source of an answer added to them."""
+        row = self.accounts.setdefault(account, {"sources": [], "captured_at": [], "live": False})
+        if answer and answer.source not in row["sources"]:
             row["sources"].append(answer.source)
-        if answer.captured_at:
+        if answer and answer.captured_at:
             row["captured_at"].append(answer.captured_at)
         # The command that closes a gap differs between live accounts and files.
-        row["live"] = row.get("live", False) or answer.tally is not None
+        row["live"] |= answer is not None and answer.tally is not None
         return row
 
     def _chunk(self, chunk: list[Any], answer: Answer, origin: int) -> Counter[str]:
@@ -320,14 +347,14 @@ class Staging:
             links_known=_known(given.get("profiles")),
             origin=origin,
         )
-        self._tags(self.tags["role"], given.get("tags"), first)
+        self.add_tags("role", *_flat(given.get("tags"), first))
         profiles, rows = _flat(given.get("profiles"), first)
         if profiles:
             self._profiles(profiles, fallback, origin, beneath=rows)
         return counts
 
     def _profiles(
-        self, records: list[Any], fallback: str, origin: int, beneath: np.ndarray[Any, Any] | None = None
+        self, records: list[Any], fallback: str, origin: int, beneath: Positions | None = None
     ) -> Counter[str]:
         """Add profiles to the staged rows.
 
@@ -349,7 +376,7 @@ class Staging:
             tags_known=_known(given.get("tags")),
             origin=origin,
         )
-        self._tags(self.tags["instance-profile"], given.get("tags"), first)
+        self.add_tags("instance-profile", *_flat(given.get("tags"), first))
         if beneath is not None:
             self.links.add(len(records), profile=np.arange(first, first + len(records)), role=beneath)
             return counts
@@ -364,10 +391,12 @@ class Staging:
                 self._roles(shown, fallback, origin)
         return counts
 
-    def _tags(self, table: Rows, tags: Sequence[Any] | None, first: int) -> None:
-        own, rows = _flat(tags, first)
-        if own:
-            table.add(len(own), row=rows, tag_key=[tag.key for tag in own], tag_value=[tag.value for tag in own])
+    def add_tags(self, kind: str, tags: Sequence[Any], rows: int | Positions) -> None:
+        """Add tags of roles or of profiles. `rows` has the row of each tag's resource."""
+        if not tags:
+            return
+        keys, values = [tag.key for tag in tags], [tag.value for tag in tags]
+        self.tags[kind].add(len(tags), row=rows, tag_key=keys, tag_value=values)
 
 
 def _columns(records: list[Any]) -> dict[str, tuple[Any, ...]]:
@@ -376,7 +405,7 @@ def _columns(records: list[Any]) -> dict[str, tuple[Any, ...]]:
     return {name: values for name, values in columns if values[0] is not None or values.count(None) < len(values)}
 
 
-def _flat(lists: Sequence[Any] | None, first: int) -> tuple[list[Any], np.ndarray[Any, Any]]:
+def _flat(lists: Sequence[Any] | None, first: int) -> tuple[list[Any], Positions]:
     """Return the items of all lists, and a row number for each item.
 
     All items of a list have the same row number. The first list has the number `first`.

@@ -25,8 +25,8 @@ import msgspec
 import pandas as pd
 
 from iamframe.errors import IamframeError, StoreError
-from iamframe.inventory.parts import Written, write_manifest, write_parts
-from iamframe.inventory.places import Place, names_in, place_of, read_bytes, remove, why, write_bytes
+from iamframe.inventory.parts import UNDECODABLE, Written, write_manifest, write_parts
+from iamframe.inventory.places import Place, cannot_write, names_in, place_of, read_bytes, remove, why, write_bytes
 from iamframe.inventory.schema import FRAMES
 from iamframe.inventory.snapshot import (
     HIDDEN,
@@ -63,10 +63,10 @@ def unfinished_load(folder: str | os.PathLike[str], sources: list[str], live: Ma
         missing = [parent for parent in (Path(folder), *Path(folder).parents) if not parent.exists()]
     except (OSError, ValueError) as error:
         # A name may be longer than any file system takes.
-        reason = getattr(error, "strerror", None) or error
-        raise StoreError(f"{display_path(folder)[:200]}: cannot be read ({reason}); choose another folder") from error
+        name = display_path(folder)[:200]
+        raise StoreError(f"{name}: cannot be read ({why(error)}); choose another folder") from error
     try:
-        _note_call(unfinished, _call(sources, live), f"delete {display_path(unfinished)}, or choose another folder")
+        _note_call(unfinished, sources, live, f"delete {display_path(unfinished)}, or choose another folder")
         yield unfinished
     except IamframeError:
         # Without any answer, the folder must not bind the user to the failed call.
@@ -101,7 +101,7 @@ def unfinished_fleet(folder: str | os.PathLike[str], sources: list[str], live: M
     is_resumed = HIDDEN in names
     if any(names) and not is_resumed:
         raise StoreError(f"{display_path(place)}: is not empty and holds no snapshot; choose another folder")
-    _note_call(place / HIDDEN, _call(sources, live), "or choose another folder")
+    _note_call(place / HIDDEN, sources, live, "or choose another folder")
     try:
         yield place
     except IamframeError:
@@ -110,12 +110,6 @@ def unfinished_fleet(folder: str | os.PathLike[str], sources: list[str], live: M
                 # Before this call, the folder was empty.
                 place.filesystem.delete_dir_contents(place.path)
         raise
-
-
-def cannot_write(place: Place, error: OSError) -> StoreError:
-    """Return the error for a folder that cannot be written."""
-    what = "disk" if isinstance(place, Path) else "address, the region and the credentials"
-    return StoreError(f"{display_path(place)}: cannot be written ({why(error)}); check the {what}, and call again")
 
 
 def write_account(place: Place, account: str, frames: Mapping[str, pd.DataFrame], *, is_complete: bool) -> Written:
@@ -144,7 +138,7 @@ def written_accounts(place: Place, accounts: Iterable[str]) -> dict[str, Written
     complete = {}
     for account, text in zip(there, texts, strict=True):
         # A note that was cut off counts as missing.
-        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
+        with contextlib.suppress(*UNDECODABLE):
             complete[account] = msgspec.json.decode(text, type=Written)
     return complete
 
@@ -185,19 +179,18 @@ def _has_answers(unfinished: Path) -> bool:
     return any(kept.stat().st_size for kept in (*unfinished.glob("*.jsonl"), *complete))
 
 
-def _call(sources: list[str], live: Mapping[str, Any]) -> bytes:
-    options = {name: value for name, value in live.items() if name not in _NOT_NOTED}
-    return msgspec.json.encode({"sources": sources, "options": options}, enc_hook=str, order="sorted")
-
-
-def _note_call(unfinished: Place, call: bytes, way_out: str) -> None:
+def _note_call(unfinished: Place, sources: list[str], live: Mapping[str, Any], way_out: str) -> None:
     """Write the call to the folder. Raise StoreError if the folder belongs to another call."""
+    options = {name: value for name, value in live.items() if name not in _NOT_NOTED}
+    call = msgspec.json.encode({"sources": sources, "options": options}, enc_hook=str, order="sorted")
+    note = unfinished / NOTED_CALL
     try:
-        noted = b""
-        with contextlib.suppress(FileNotFoundError):
-            noted = read_bytes(unfinished / NOTED_CALL)
-        if not _is_complete(noted):
-            write_bytes(unfinished / NOTED_CALL, call)
+        try:
+            noted = read_bytes(note)
+            msgspec.json.decode(noted)
+        except (FileNotFoundError, *UNDECODABLE):
+            # A note that was cut off can be replaced, because the answers in a journal show their account.
+            write_bytes(note, call)
             return
     except OSError as error:
         raise StoreError(
@@ -208,18 +201,6 @@ def _note_call(unfinished: Place, call: bytes, way_out: str) -> None:
             f"{display_path(os.path.dirname(unfinished))}: holds an unfinished snapshot of other sources or options; "  # noqa: PTH120
             f"finish it with the same command, {way_out}"
         )
-
-
-def _is_complete(note: bytes) -> bool:
-    """Return whether the note about a load was written completely.
-
-    An incomplete note can be replaced, because the answers in a journal show their account.
-    """
-    try:
-        msgspec.json.decode(note)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
-    return True
 
 
 make_decoders([Written])

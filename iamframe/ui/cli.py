@@ -330,8 +330,8 @@ def snapshot_command(sources: tuple[str, ...], out: str | Path | None, athena: s
 
     Give a SOURCE and --out. If the command is interrupted, run it again. The load then resumes.
     """
-    from iamframe.inventory.athena import athena_statements
     from iamframe.inventory.load import take_snapshot
+    from iamframe.inventory.sql import athena_statements
     from iamframe.sources.archives import display_path
 
     if athena is not None and not (sources or out or live):

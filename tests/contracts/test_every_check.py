@@ -30,7 +30,7 @@ from iamframe.checks.registry import check
 from iamframe.errors import UnknownCheckError
 from iamframe.inventory import schema, views
 from iamframe.inventory.completeness import completeness
-from iamframe.inventory.owned import owned_profiles
+from iamframe.inventory.views import owned_profiles
 from iamframe.knowledge.policies import POWERS
 
 TESTS = Path(__file__).parents[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -230,6 +231,18 @@ def test_the_latest_version_is_known_where_one_above_the_default_was_read_or_the
     if expected == "unknown":
         assert "launch template lt-1, version $Latest, is not in the files" in reason
         assert "`aws ec2 describe-launch-template-versions --launch-template-id=lt-1 --versions='$Latest'`" in reason
+
+
+def test_a_gap_of_a_snapshot_from_before_messages_is_told_by_its_detail(tmp_path: Path) -> None:
+    regional = region(
+        "eu-west-1",
+        describe_launch_template_versions=versions((1, True, "old")),
+        describe_auto_scaling_groups=group("$Latest"),
+    )
+    inventory = load(tmp_path, HELD | regional)
+    old = replace(inventory, gaps=inventory.gaps.assign(message="", facts="{}"))
+    assert "version $Latest, is not in the files" in status(old)[1]
+    assert status(old) == status(inventory)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,10 @@ from test_snapshot import assert_same, files, parts
 import iamframe
 from iamframe import Inventory, iter_snapshot, open_snapshot
 from iamframe.errors import StoreError
+from iamframe.inventory import on_demand
+from iamframe.inventory.on_demand import InventoryOnDemand
+from iamframe.inventory.parts import write_manifest, write_parts
+from iamframe.inventory.unfinished import write_account
 
 
 @pytest.fixture
@@ -43,6 +47,36 @@ def test_rows_of_a_part_keep_their_order_where_accounts_take_turns(tmp_path: Pat
     Inventory(**(whole.frames | {"tags": mixed})).save(tmp_path / "snapshot")
     part = open_snapshot(tmp_path / "snapshot", ["c", "a"])
     pd.testing.assert_frame_equal(part.tags, mixed[mixed["account_id"] != "b"].reset_index(drop=True))
+
+
+def test_rows_keep_their_order_where_accounts_take_turns_in_one_of_several_writings(tmp_path: Path) -> None:
+    both, third = of_accounts("a", "b", each=20), of_accounts("c")
+    mixed = both.tags.sample(frac=1, random_state=1).reset_index(drop=True)
+    written = [write_parts(frames, tmp_path) for frames in (both.frames | {"tags": mixed}, third.frames)]
+    write_manifest(written, ("test",), tmp_path)
+    tags = pd.concat([mixed, third.tags], ignore_index=True)
+    pd.testing.assert_frame_equal(open_snapshot(tmp_path).tags, tags)
+    only = tags[tags["account_id"].isin(["a", "c"])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(open_snapshot(tmp_path, ["c", "a"]).tags, only)
+
+
+def test_gaps_of_an_account_in_several_files_come_once_in_parts_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = {
+        member: write_account(tmp_path, member, of_accounts(member, "unknown").frames, is_complete=False)
+        for member in ("a", "b")
+    }
+    write_manifest(written.values(), ("test",), tmp_path)
+    inventory = InventoryOnDemand.of(tmp_path)
+    monkeypatch.setattr(on_demand, "_ACCOUNTS_AT_ONCE", 1)
+    assert sorted(gap for gaps in inventory.gap_parts() for gap in gaps["account_id"]) == [
+        "a",
+        "b",
+        "unknown",
+        "unknown",
+    ]
+    assert inventory.row_counts()["gaps"] == len(inventory.gaps) == 4
 
 
 def test_the_accounts_of_a_snapshot_come_one_by_one_in_the_order_of_their_ids(tmp_path: Path) -> None:

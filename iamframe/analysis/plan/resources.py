@@ -21,7 +21,7 @@ from iamframe.checks.result import Result
 from iamframe.errors import PlanError
 from iamframe.inventory.arrow import index_in, is_in
 from iamframe.inventory.linking import without_path
-from iamframe.inventory.owned import LIVING, owned_profiles
+from iamframe.inventory.views import LIVING, owned_profiles
 from iamframe.knowledge.arn import PROFILE_TYPE, ROLE_TYPE, name_of
 from iamframe.knowledge.makers import PAIR, Maker, known_makers, own_tag
 from iamframe.knowledge.operations import INSTANCES
