@@ -19,8 +19,8 @@ from iamframe.inventory.places import is_address, place_of
 from iamframe.inventory.snapshot import find_snapshot, is_snapshot, read_snapshot, refuse_to_replace
 from iamframe.inventory.unfinished import unfinished_load
 from iamframe.sources.archives import display_path
+from iamframe.sources.documents import NotARun
 from iamframe.sources.files import read_files
-from iamframe.sources.runs import NotARun
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 # Options whose names on the command line differ.

@@ -22,6 +22,7 @@ from iamframe.sources.denied_csv import read_denied
 from iamframe.sources.documents import (
     Value,
     beginning,
+    document_in_runs,
     documents_of,
     keys_of,
     object_of,
@@ -30,7 +31,6 @@ from iamframe.sources.documents import (
 )
 from iamframe.sources.reading import Reading, Records, accounts_in
 from iamframe.sources.records import Answer, make_decoders
-from iamframe.sources.runs import MARK, cut
 from iamframe.sources.shapes import LISTS, ROWS, SHAPES, Document
 
 # A document may have several shapes, which are read in this order.
@@ -51,7 +51,7 @@ def read_files(sources: Iterable[Any], *, in_runs: bool = True) -> Iterator[Answ
     sources
         Paths of files, folders and archives.
     in_runs
-        Whether to decode long lists in runs (see module `runs`).
+        Whether to decode long lists in runs (see module `documents`).
 
     Raises
     ------
@@ -137,9 +137,9 @@ def _file(reading: Reading, source: str, piece: Piece) -> Iterator[Answer]:
     if piece.name.lower() == DENIED:
         yield from read_denied(reading, source, piece)
         return
-    if document := _document_in_runs(reading, source, piece):
+    if piece.path and piece.size > shapes.LARGE and reading.in_runs and (found := document_in_runs(piece.path)):
         with reading.gap_if_unreadable(piece):
-            yield from _document(document)
+            yield from _document(Document(reading, source, piece, piece.size, "$", *found))
         return
     data = piece.read()
     for place, content in documents_of(data):
@@ -147,27 +147,6 @@ def _file(reading: Reading, source: str, piece: Piece) -> Iterator[Answer]:
         document = Document(reading, source, piece, len(data), place, keys)
         with reading.gap_if_unreadable(piece, place):
             yield from _document(document) if isinstance(content, dict) else _list(document, content)
-
-
-def _document_in_runs(reading: Reading, source: str, piece: Piece) -> Document | None:
-    """Return the document in a large file, with its long list in runs.
-
-    Return None if the file must be read as a whole.
-    """
-    if piece.path is None or piece.size <= shapes.LARGE or not reading.in_runs:
-        return None
-    try:
-        if not (parts := cut(piece.path)):
-            return None
-        text, runs = parts
-        ((place, keys),) = documents_of(text)
-    except (OSError, ValueError, Unreadable):
-        return None
-    items = keys.get(runs.key) if isinstance(keys, dict) else None
-    if not isinstance(items, list) or items[:1] != [MARK]:
-        return None
-    del items[0]
-    return Document(reading, source, piece, piece.size, place, keys, runs=runs)  # type: ignore[arg-type]
 
 
 def _document(document: Document) -> Iterator[Answer]:

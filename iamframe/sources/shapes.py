@@ -17,10 +17,9 @@ import msgspec
 from msgspec import Raw
 
 from iamframe.sources.archives import Piece, Unreadable
-from iamframe.sources.documents import BROKEN, Value, kind_of, problem_of, refuse_repeats
+from iamframe.sources.documents import BROKEN, NotARun, Runs, Value, kind_of, problem_of, refuse_repeats
 from iamframe.sources.reading import Reading, Records
 from iamframe.sources.records import Answer, State
-from iamframe.sources.runs import NotARun, Runs
 
 # The number of records that become columns at once.
 _CHUNK = 2_000
@@ -36,8 +35,8 @@ ROWS = "rows"
 class Document:
     """One JSON document, its place in the file, and the results of all files so far.
 
-    `size` is the size of the document's file. `short` has the keys of lists in which an item could not be read. `runs`
-    has the first items of a long list. Of this list, `keys` has only the last items.
+    `size` is the size of the document's file. `runs` has the first items of a long list. Of this list, `keys` has only
+    the last items. `short` has the keys of lists in which an item could not be read.
     """
 
     reading: Reading
@@ -46,8 +45,8 @@ class Document:
     size: int
     place: str
     keys: dict[str, Value]
-    short: set[str] = field(default_factory=set)
     runs: Runs | None = None
+    short: set[str] = field(default_factory=set)
 
     def within(self, place: str, keys: dict[str, Value]) -> Document:
         """Return a document inside this one."""
@@ -123,9 +122,9 @@ class Document:
         by_hand
             Whether people edit such files by hand. If so, an item with a repeated key counts as unreadable.
         """
-        runs = self.runs if self.runs and self.runs.key == key else None
-        if runs:
-            yield from _in_chunks(runs.lists(kind))
+        in_runs = self.runs is not None and self.runs.key == key
+        if self.runs and in_runs:
+            yield from self.runs.lists(kind)
         decode = self.decoder(kind) if by_hand else msgspec.json.Decoder(kind).decode
         items, path = self.items(key), self.path(key)
         for start in range(0, len(items), _CHUNK):
@@ -133,7 +132,7 @@ class Document:
             try:
                 chunk = list(map(decode, part))
             except BROKEN as error:
-                if runs:
+                if in_runs:
                     raise NotARun(str(error)) from error
                 each = [self.one(item, decode, f"{path}[{n}]") for n, item in enumerate(part, start)]
                 chunk = [record for record in each if record is not None]
@@ -177,16 +176,6 @@ class Document:
         """Return the answer of an operation that returns one resource."""
         record = self.one(self.as_json(key), self.decoder(kind), f"{self.place}.{key}")
         return self.answer(operation, [] if record is None else [record])
-
-
-def _in_chunks(lists: Iterable[Records]) -> Iterator[Records]:
-    chunk: Records = []
-    for records in lists:
-        chunk += records
-        while len(chunk) >= _CHUNK:
-            yield chunk[:_CHUNK]
-            del chunk[:_CHUNK]
-    yield chunk
 
 
 Read = Callable[[Document], Iterable[Answer]]
