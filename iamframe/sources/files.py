@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
 
-import msgspec
 from msgspec import Raw
 
 from iamframe.errors import SourceError
@@ -27,7 +26,6 @@ from iamframe.sources.documents import (
     keys_of,
     object_of,
     short_text,
-    utf8,
 )
 from iamframe.sources.reading import Reading, Records, accounts_in
 from iamframe.sources.records import Answer, make_decoders
@@ -39,8 +37,6 @@ _SHAPES = [one for module in _FORMATS for one in SHAPES[module.__name__]]
 _LISTS = [one for module in _FORMATS for one in LISTS[module.__name__]]
 for _format in _FORMATS:
     make_decoders(vars(_format).values())
-# The output of `aws sts get-caller-identity` is never larger.
-_SMALL = 4_096
 
 
 def read_files(sources: Iterable[Any], *, in_runs: bool = True) -> Iterator[Answer]:
@@ -84,15 +80,13 @@ def read_files(sources: Iterable[Any], *, in_runs: bool = True) -> Iterator[Answ
 
 def _answers(reading: Reading, found: list[tuple[str, Piece]]) -> Iterator[Answer]:
     waiting: list[tuple[Piece, Answer]] = []
-    for _, piece in found:
-        _note_caller(reading, piece)
     for source, piece in found:
         with reading.gap_if_unreadable(piece):
             for answer in _file(reading, source, piece):
                 chunks = iter(answer)
                 first = next(chunks, [])
                 if first and None not in accounts_in(first):
-                    answer.chunks = _with_accounts(reading, piece, answer, chain([first], chunks))
+                    answer.chunks = _with_accounts(reading, piece, chain([first], chunks))
                     yield answer
                 else:
                     answer.chunks = [first, *chunks]
@@ -102,25 +96,7 @@ def _answers(reading: Reading, found: list[tuple[str, Piece]]) -> Iterator[Answe
     yield from references.reference_answers(reading)
 
 
-def _note_caller(reading: Reading, piece: Piece) -> None:
-    """If a file is the output of `aws sts get-caller-identity`, note its account for its folder.
-
-    Call this before the other files are read, because they may not show their account.
-    """
-    if "identity" not in piece.name.lower() and piece.size > _SMALL:
-        return
-    try:
-        data = utf8(piece.read())
-        if b'"UserId"' in data and b'"Account"' in data:
-            for _, content in documents_of(data):
-                account = content.get("Account") if isinstance(content, dict) else None
-                if isinstance(account, str) and account and "UserId" in content:
-                    reading.callers[piece.folders] = account
-    except (Unreadable, msgspec.DecodeError):
-        return
-
-
-def _with_accounts(reading: Reading, piece: Piece, answer: Answer, chunks: Iterable[Records]) -> Iterator[Records]:
+def _with_accounts(reading: Reading, piece: Piece, chunks: Iterable[Records]) -> Iterator[Records]:
     """Yield the chunks of an answer, and note the accounts in its ARNs."""
     accounts: set[str | None] = set()
     for chunk in chunks:
@@ -129,7 +105,6 @@ def _with_accounts(reading: Reading, piece: Piece, answer: Answer, chunks: Itera
     for account in accounts - {None}:
         reading.carried.add(piece, str(account))
     reading.has_read = True
-    answer.account_id = reading.owner(piece.folders)
 
 
 def _file(reading: Reading, source: str, piece: Piece) -> Iterator[Answer]:

@@ -101,11 +101,14 @@ def account_summary(document: Document) -> Iterable[Answer]:
     return [document.answer("GetAccountSummary", [account], state="complete")]
 
 
-@shape("UserId", "Account", "Arn")
+@shape("UserId", "Account")
 def caller_identity(document: Document) -> Iterable[Answer]:
-    """Read the output of `aws sts get-caller-identity`."""
-    account, arn = document.text("Account"), document.text("Arn")
-    return [document.answer("GetCallerIdentity", [Account(caller_arn=arn)], account_id=account, state="complete")]
+    """Read the output of `aws sts get-caller-identity`. The files in its folder belong to the same account."""
+    account = document.text("Account")
+    if account:
+        document.reading.callers[document.piece.folders] = account
+    caller = Account(caller_arn=document.text("Arn") if "Arn" in document.keys else None)
+    return [document.answer("GetCallerIdentity", [caller], account_id=account, state="complete")]
 
 
 @shape("AccountAliases")

@@ -112,9 +112,20 @@ def test_a_row_without_an_account_is_of_the_folders_account(tmp_path: Path) -> N
 # The folder says it
 
 
-def test_a_summary_belongs_to_the_caller_in_the_same_folder(tmp_path: Path) -> None:
-    inventory = load(tmp_path, {"identity.json": identity(ONE), "summary.json": SUMMARY})
+@pytest.mark.parametrize(
+    "caller",
+    [
+        identity(ONE),
+        {"status_code": 200, "data": identity(ONE)},
+        {"UserId": "AIDAEXAMPLE", "Account": ONE},
+        identity(ONE) | profile_list(profile("web", Description="x" * 5_000, account=TWO)),
+    ],
+    ids=["alone", "wrapped by a recorder", "without its ARN", "merged with a long answer"],
+)
+def test_a_summary_belongs_to_the_caller_in_the_same_folder(tmp_path: Path, caller: dict[str, Any]) -> None:
+    inventory = load(tmp_path, {"caller.json": caller, "summary.json": SUMMARY})
     assert quotas(inventory) == {ONE: 1000}
+    assert gaps_of(inventory, "unreadable") == []
 
 
 @pytest.mark.parametrize("names", [("a.json", "b.json"), ("b.json", "a.json")])
