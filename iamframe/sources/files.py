@@ -7,6 +7,9 @@ summaries, empty lists). They wait until all other files are read.
 
 from __future__ import annotations
 
+import csv
+import io
+import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
@@ -14,10 +17,11 @@ from typing import Any
 from msgspec import Raw
 
 from iamframe.errors import SourceError
+from iamframe.knowledge.operations import ALL, GLOBAL, TAG_POLICY, UNKNOWN_REGION, region_in
+from iamframe.knowledge.owners import known_owners
 from iamframe.messages.render import say
 from iamframe.sources import cloudtrail, config, iam, owners, references, shapes, steampipe, tag_policies, terraform
 from iamframe.sources.archives import DENIED, Piece, Unreadable, display_path, pieces
-from iamframe.sources.denied_csv import read_denied
 from iamframe.sources.documents import (
     Value,
     beginning,
@@ -26,10 +30,12 @@ from iamframe.sources.documents import (
     keys_of,
     object_of,
     short_text,
+    utf8,
 )
-from iamframe.sources.reading import Reading, Records, accounts_in
-from iamframe.sources.records import Answer, make_decoders
+from iamframe.sources.reading import Reading, Records, accounts_in, region_of
+from iamframe.sources.records import Answer, Gap, make_decoders
 from iamframe.sources.shapes import LISTS, ROWS, SHAPES, Document
+from iamframe.sources.tag_policies import NO_POLICY
 
 # A document may have several shapes, which are read in this order.
 _FORMATS = (iam, config, terraform, steampipe, cloudtrail, references, owners, tag_policies)
@@ -37,6 +43,18 @@ _SHAPES = [one for module in _FORMATS for one in SHAPES[module.__name__]]
 _LISTS = [one for module in _FORMATS for one in LISTS[module.__name__]]
 for _format in _FORMATS:
     make_decoders(vars(_format).values())
+# The columns of `denied.csv`, and the service with which the collect script or a person may prefix an operation.
+_COLUMNS = ("operation", "subject", "error_code")
+_PREFIXES = re.compile(r"(?:iam|ec2|autoscaling|sts|organizations|tag):", re.IGNORECASE)
+# A part of an error code, and the reason of the gap.
+_REASONS = (
+    ("denied", "denied"),
+    ("unauthorized", "denied"),
+    ("throttl", "throttled"),
+    ("expired", "expired"),
+    ("nosuchentity", "vanished"),
+    ("notfound", "vanished"),
+)
 
 
 def read_files(sources: Iterable[Any], *, in_runs: bool = True) -> Iterator[Answer]:
@@ -110,7 +128,7 @@ def _with_accounts(reading: Reading, piece: Piece, chunks: Iterable[Records]) ->
 def _file(reading: Reading, source: str, piece: Piece) -> Iterator[Answer]:
     """Yield the answers in a file. A document that cannot be read becomes a gap, and the others are still read."""
     if piece.name.lower() == DENIED:
-        yield from read_denied(reading, source, piece)
+        yield from _denied(reading, source, piece)
         return
     if piece.path and piece.size > shapes.LARGE and reading.in_runs and (found := document_in_runs(piece.path)):
         with reading.gap_if_unreadable(piece):
@@ -164,3 +182,51 @@ def _list(document: Document, items: list[Raw]) -> Iterator[Answer]:
         at = f"{place}[{index}]"
         with document.reading.gap_if_unreadable(document.piece, at):
             yield from _document(document.within(at, object_of(item, at)))
+
+
+def _denied(reading: Reading, source: str, piece: Piece) -> list[Answer]:
+    """Return an answer with one gap per refused request, from the file `denied.csv` of the collect script.
+
+    Some error codes mean that no tag policy applies to the account. If the file has such a code, a second answer
+    records this fact.
+    """
+    rows = _rows(piece.read())
+    if rows and not rows[0].keys() >= set(_COLUMNS):
+        raise Unreadable("gaps.file.no_columns", columns=_COLUMNS)
+    refusals = [[row[name] or "" for name in _COLUMNS] for row in rows]
+    gaps: Records = [_denial(piece, *refusal) for refusal in refusals if refusal[2] not in NO_POLICY]
+    reading.has_read |= bool(gaps)
+    answers = [Answer("denied", piece.label, [gaps], source=source)]
+    if len(gaps) < len(refusals):
+        answers.append(Answer(TAG_POLICY, piece.label, [], state="complete", source=source))
+    return answers
+
+
+def _rows(data: bytes) -> list[dict[str, str]]:
+    try:
+        text = utf8(data).decode()
+        # Some spreadsheets write semicolons or tabs as separators.
+        head = text.lstrip().partition("\n")[0]
+        separator = next((mark for mark in ";\t" if mark in head), ",")
+        return list(csv.DictReader(io.StringIO(text, newline=""), delimiter=separator))
+    except (csv.Error, UnicodeDecodeError):
+        raise Unreadable("gaps.file.no_csv") from None
+
+
+def _denial(piece: Piece, operation: str, subject: str, code: str) -> Gap:
+    service, operation = operation.partition(" ")[0].lower(), _api_name(operation)
+    of_owners = {(one.service, one.operation): one.label for one in known_owners()}
+    operation = of_owners.get((service, operation), operation)
+    reason = next((reason for part, reason in _REASONS if part in code.lower()), "unreadable")
+    named, region = region_in(subject), GLOBAL
+    if (operation.startswith("Describe") and operation != TAG_POLICY) or operation in of_owners.values():
+        region = named or region_of(piece) or UNKNOWN_REGION
+    whom = None if named or subject == ALL else subject or None
+    facts = {"code": code or {"message": "gaps.error"}, "operation": operation, "subject": whom, "region": named}
+    return Gap(operation, subject or ALL, reason, "gaps.refused_earlier", facts, region)
+
+
+def _api_name(text: str) -> str:
+    """Return the API's name of an operation. The file may have it as `list-role-tags` or `iam:ListRoleTags`."""
+    plain = _PREFIXES.sub("", text.strip()).split()[-1:] or [""]
+    return plain[0] if plain[0][:1].isupper() else "".join(part.capitalize() for part in plain[0].split("-"))

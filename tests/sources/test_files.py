@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import warnings
 import zipfile
 from pathlib import Path
@@ -1173,6 +1174,13 @@ def test_a_list_is_read_however_it_is_encoded_and_packed(tmp_path: Path, name: s
     inventory = load(tmp_path, {name: content})
     assert only_row(inventory.roles)["description"] == "Größe 角色"
     assert wholeness(inventory) == (True, False)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="file names are text there")
+def test_two_files_whose_names_are_no_text_are_both_read(tmp_path: Path) -> None:
+    for byte, role in ((b"\xfe", "a"), (b"\xff", "b")):
+        (tmp_path / os.fsdecode(byte + b".json")).write_text(json.dumps({"Role": nested_role(role)}))
+    assert list(load_files(tmp_path).roles["role_name"]) == ["a", "b"]
 
 
 def test_a_file_is_read_whatever_its_suffix_where_it_is_named_itself(tmp_path: Path) -> None:
