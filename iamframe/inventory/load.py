@@ -147,9 +147,9 @@ def load_files(*paths: str | os.PathLike[str]) -> Inventory:
     names = [display_path(path) for path in paths]
     sources = [f"./{name}" if name in SAMPLES else name for name in names]
     try:
-        return build_inventory(read_files(paths), sources)
+        return build_inventory(read_files(paths, in_runs=True), sources)
     except NotARun:
-        return build_inventory(read_files(paths, in_runs=False), sources)
+        return build_inventory(read_files(paths), sources)
 
 
 def load_sample(*, earlier: bool = False) -> Inventory:

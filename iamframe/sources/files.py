@@ -57,7 +57,7 @@ _REASONS = (
 )
 
 
-def read_files(sources: Iterable[Any], *, in_runs: bool = True) -> Iterator[Answer]:
+def read_files(sources: Iterable[Any], *, in_runs: bool = False) -> Iterator[Answer]:
     """Yield one `Answer` per list in files, folders and archives. Content that cannot be read becomes a `Gap`.
 
     Parameters
@@ -72,7 +72,7 @@ def read_files(sources: Iterable[Any], *, in_runs: bool = True) -> Iterator[Answ
     SourceError
         If a source does not exist, or none of the sources could be read.
     NotARun
-        If a long list cannot be decoded in runs. Discard the answers that were yielded before.
+        If `in_runs` is True, and a long list cannot be decoded in runs. Discard the answers that were yielded before.
     """
     labels = []
     found: dict[tuple[str, ...], tuple[str, Piece]] = {}

@@ -106,11 +106,13 @@ def test_a_long_list_is_read_in_runs_until_one_cannot_be_read(tmp_path: Path) ->
     file = tmp_path / "dump.json"
     content = dump()
     file.write_text(json.dumps(content, indent=4), encoding="utf-8")
-    assert sum(len(chunk) for answer in read_files([file]) for chunk in answer) == 200
+    assert sum(len(chunk) for answer in read_files([file], in_runs=True) for chunk in answer) == 200
     content["RoleDetailList"][120]["Tags"] = "none"  # type: ignore[index]
     file.write_text(json.dumps(content, indent=4), encoding="utf-8")
     with pytest.raises(NotARun):
-        [len(chunk) for answer in read_files([file]) for chunk in answer]
+        [len(chunk) for answer in read_files([file], in_runs=True) for chunk in answer]
+    roles_and_gap = sum(len(chunk) for answer in read_files([file]) for chunk in answer)
+    assert roles_and_gap == 199 + 1
 
 
 @pytest.mark.usefixtures("in_runs")
