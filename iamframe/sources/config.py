@@ -33,7 +33,7 @@ from iamframe.sources.records import (
     parsed_time,
     time_text,
 )
-from iamframe.sources.shapes import ROWS, Document, list_of, shape
+from iamframe.sources.shapes import ROWS, Document, shape
 
 _ROLE, _PROFILE = "AWS::IAM::Role", "AWS::IAM::InstanceProfile"
 
@@ -113,7 +113,7 @@ def batch_items(document: Document) -> Iterable[Answer]:
     return _keep(document, _items_of(document, "baseConfigurationItems"))
 
 
-@list_of("resourceType")
+@shape("resourceType", of_items=True)
 def item_list(document: Document) -> Iterable[Answer]:
     """Read a list of Config items."""
     return _keep(document, _items_of(document, ROWS))

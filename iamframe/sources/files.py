@@ -1,8 +1,8 @@
 """Files with AWS's answers, recognized by their shape.
 
-Each format is one module. Its functions register their shapes with `@shape` and `@list_of` (see module `shapes`). Files
-are read one after the other, so memory holds one file at a time. Some answers do not show their account (tags,
-summaries, empty lists). They wait until all other files are read.
+Each format is one module. Its functions register their shapes with `@shape` (see module `shapes`). Files are read one
+after the other, so memory holds one file at a time. Some answers do not show their account (tags, summaries, empty
+lists). They wait until all other files are read.
 """
 
 from __future__ import annotations
@@ -34,13 +34,12 @@ from iamframe.sources.documents import (
 )
 from iamframe.sources.reading import Reading, Records, accounts_in, region_of
 from iamframe.sources.records import Answer, Gap, make_decoders
-from iamframe.sources.shapes import LISTS, ROWS, SHAPES, Document
+from iamframe.sources.shapes import ROWS, SHAPES, Document
 from iamframe.sources.tag_policies import NO_POLICY
 
 # A document may have several shapes, which are read in this order.
 _FORMATS = (iam, config, terraform, steampipe, cloudtrail, references, owners, tag_policies)
 _SHAPES = [one for module in _FORMATS for one in SHAPES[module.__name__]]
-_LISTS = [one for module in _FORMATS for one in LISTS[module.__name__]]
 for _format in _FORMATS:
     make_decoders(vars(_format).values())
 # The columns of `denied.csv`, and the service with which the collect script or a person may prefix an operation.
@@ -175,7 +174,7 @@ def _list(document: Document, items: list[Raw]) -> Iterator[Answer]:
     if not any(beginning(item) == b"{" for item in items):
         raise Unreadable("gaps.file.no_objects", place=place)
     first = keys_of(items[0])
-    if shape := next((one for one in _LISTS if one.keys <= first), None):
+    if shape := next((one for one in _SHAPES if one.of_items and one.keys <= first), None):
         yield from shape.read(document)
         return
     for index, item in enumerate(items):

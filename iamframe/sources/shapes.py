@@ -1,8 +1,7 @@
 """The registry of shapes. A shape is the keys that identify a document, and the function that reads it.
 
-Each format is one module. A function with the decorator `@shape` reads the documents that have certain keys. A function
-with `@list_of` reads the lists whose first item has certain keys. Each such function takes a `Document` and returns one
-`Answer` per list.
+Each format is one module. A function with the decorator `@shape` reads the documents that have certain keys, or the
+lists whose first item has certain keys. Each such function takes a `Document` and returns one `Answer` per list.
 """
 
 from __future__ import annotations
@@ -188,19 +187,19 @@ class Shape:
 
     keys: frozenset[str]
     when: Condition | None
+    of_items: bool
     read: Read
 
     def fits(self, document: Document) -> bool:
         """Return whether a document has the keys and meets the condition."""
-        return self.keys <= document.keys.keys() and (self.when is None or self.when(document))
+        return not self.of_items and self.keys <= document.keys.keys() and (self.when is None or self.when(document))
 
 
-# The shapes of documents and of lists, by module, in the order in which they are defined there.
+# The shapes by module, in the order in which they are defined there.
 SHAPES: dict[str, list[Shape]] = defaultdict(list)
-LISTS: dict[str, list[Shape]] = defaultdict(list)
 
 
-def shape(*keys: str, when: Condition | None = None) -> Callable[[Read], Read]:
+def shape(*keys: str, when: Condition | None = None, of_items: bool = False) -> Callable[[Read], Read]:
     """Register the decorated function for documents that have all these keys.
 
     Parameters
@@ -210,23 +209,13 @@ def shape(*keys: str, when: Condition | None = None) -> Callable[[Read], Read]:
         one document.
     when
         A condition that the document must also meet.
+    of_items
+        Whether the document is a list, and the keys are those of its first item. The function then gets a `Document`
+        that has the items under the key `ROWS`.
     """
 
     def register(read: Read) -> Read:
-        SHAPES[read.__module__].append(Shape(frozenset(keys), when, read))
-        return read
-
-    return register
-
-
-def list_of(*keys: str) -> Callable[[Read], Read]:
-    """Register the decorated function for lists whose first item has all these keys.
-
-    The function gets a `Document` that has the items of the list under the key `ROWS`.
-    """
-
-    def register(read: Read) -> Read:
-        LISTS[read.__module__].append(Shape(frozenset(keys), None, read))
+        SHAPES[read.__module__].append(Shape(frozenset(keys), when, of_items, read))
         return read
 
     return register

@@ -29,7 +29,7 @@ from iamframe.sources.records import (
     Tag,
     Time,
 )
-from iamframe.sources.shapes import ROWS, Document, list_of, shape
+from iamframe.sources.shapes import ROWS, Document, shape
 
 _ROLE, _PROFILE = "aws_iam_role", "aws_iam_instance_profile"
 _PROFILE_COLUMNS = {"instance_profile_name", "instance_profile_id", "roles"}
@@ -46,14 +46,13 @@ _FROM_GET_ROLE = (
 
 
 class _Row(msgspec.Struct, gc=False):
+    """A row of either table. The last three columns are those of a profile."""
+
     arn: Arn
     path: str | None = None
     create_date: Time = None
     tags: dict[str, str] | UnsetType | None = UNSET
     tags_src: list[Tag] | UnsetType | None = UNSET
-
-
-class _RoleRow(_Row, gc=False):
     name: str | None = None
     role_id: str | None = None
     description: str | None = None
@@ -65,40 +64,33 @@ class _RoleRow(_Row, gc=False):
     assume_role_policy: Raw | UnsetType = UNSET
     assume_role_policy_std: Raw | UnsetType = UNSET
     instance_profile_arns: list[str] | UnsetType | None = UNSET
-
-
-class _ProfileRow(_Row, gc=False):
     instance_profile_name: str | None = None
     instance_profile_id: str | None = None
     roles: Raw | UnsetType = UNSET
 
 
 @shape(ROWS)
-@list_of("arn")
+@shape("arn", of_items=True)
 def query(document: Document) -> Iterable[Answer]:
     """Read the rows that a query returned."""
     items = document.items(ROWS)
     columns = keys_of(items[0]) if items else set()
     if "arn" not in columns:
         raise Unreadable("gaps.file.no_arn")
-    if columns & _PROFILE_COLUMNS:
-        return [document.answer(f"steampipe:{_PROFILE}", _profiles(_rows(document, _ProfileRow)))]
-    if columns & _ROLE_COLUMNS:
-        return [document.answer(f"steampipe:{_ROLE}", _roles(_rows(document, _RoleRow)))]
+    for table, own_columns, read in ((_PROFILE, _PROFILE_COLUMNS, _profiles), (_ROLE, _ROLE_COLUMNS, _roles)):
+        if columns & own_columns:
+            rows: list[Any] = [row for chunk in document.records(ROWS, _Row) for row in chunk]
+            return [document.answer(f"steampipe:{table}", read(rows))]
     raise Unreadable("gaps.file.other_table")
 
 
-def _rows(document: Document, kind: type[_Row]) -> list[Any]:
-    return [row for chunk in document.records(ROWS, kind) for row in chunk]
-
-
-def _roles(rows: list[_RoleRow]) -> list[Role]:
+def _roles(rows: list[_Row]) -> list[Role]:
     got = any(_has_value(getattr(row, column)) for row in rows for column in _FROM_GET_ROLE)
     linked = any(_has_value(row.instance_profile_arns) for row in rows)
     return [_role(row, got, linked) for row in rows]
 
 
-def _role(row: _RoleRow, got: bool, linked: bool) -> Role:
+def _role(row: _Row, got: bool, linked: bool) -> Role:
     """Return the role in a row.
 
     `got` is True if AWS answered GetRole. `linked` is True if AWS answered the call for the role's profiles.
@@ -121,7 +113,7 @@ def _role(row: _RoleRow, got: bool, linked: bool) -> Role:
     )
 
 
-def _profiles(rows: list[_ProfileRow]) -> list[GotProfile]:
+def _profiles(rows: list[_Row]) -> list[GotProfile]:
     try:
         return [
             GotProfile(
