@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import iamframe
+from iamframe.analysis.states import read_states
 from iamframe.errors import SourceError
 from iamframe.sources import documents, shapes
 from iamframe.sources.documents import NotARun, document_in_runs
@@ -113,6 +114,20 @@ def test_a_long_list_is_read_in_runs_until_one_cannot_be_read(tmp_path: Path) ->
         [len(chunk) for answer in read_files([file], in_runs=True) for chunk in answer]
     roles_and_gap = sum(len(chunk) for answer in read_files([file]) for chunk in answer)
     assert roles_and_gap == 199 + 1
+
+
+@pytest.mark.usefixtures("in_runs")
+def test_drift_reads_a_state_beside_a_long_list_with_a_broken_role(tmp_path: Path) -> None:
+    content = dump()
+    content["RoleDetailList"][120]["Tags"] = "none"  # type: ignore[index]
+    (tmp_path / "dump.json").write_text(json.dumps(content, indent=4), encoding="utf-8")
+    attributes = {"arn": "arn:aws:iam::111122223333:role/role-000", "name": "role-000"}
+    resource = {"mode": "managed", "type": "aws_iam_role", "name": "it", "instances": [{"attributes": attributes}]}
+    state = {"version": 4, "serial": 1, "lineage": "l", "resources": [resource]}
+    (tmp_path / "x.tfstate").write_text(json.dumps(state), encoding="utf-8")
+    states = read_states([tmp_path])
+    assert states.managed["resource_name"].tolist() == ["role-000"]
+    assert [file for file, _ in states.unread] == [f"{tmp_path / 'dump.json'} $.RoleDetailList[120]"]
 
 
 @pytest.mark.usefixtures("in_runs")
