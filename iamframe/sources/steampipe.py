@@ -14,7 +14,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from iamframe.sources.archives import Unreadable
-from iamframe.sources.documents import keys_of, problem_of
+from iamframe.sources.documents import keys_of
 from iamframe.sources.records import (
     Answer,
     Arn,
@@ -22,7 +22,6 @@ from iamframe.sources.records import (
     Count,
     GotProfile,
     LastUsed,
-    ListedProfile,
     NestedProfile,
     NestedRole,
     Role,
@@ -66,7 +65,7 @@ class _Row(msgspec.Struct, gc=False):
     instance_profile_arns: list[str] | UnsetType | None = UNSET
     instance_profile_name: str | None = None
     instance_profile_id: str | None = None
-    roles: Raw | UnsetType = UNSET
+    roles: list[NestedRole] | UnsetType | None = UNSET
 
 
 @shape(ROWS)
@@ -114,21 +113,18 @@ def _role(row: _Row, got: bool, linked: bool) -> Role:
 
 
 def _profiles(rows: list[_Row]) -> list[GotProfile]:
-    try:
-        return [
-            GotProfile(
-                profile_arn=row.arn,
-                profile_name=row.instance_profile_name,
-                profile_path=row.path,
-                profile_id=row.instance_profile_id,
-                created_at=row.create_date,
-                roles=_held_roles(row.roles),
-                tags=_tags(row, answered=False),
-            )
-            for row in rows
-        ]
-    except msgspec.MsgspecError as error:
-        raise Unreadable(**problem_of(error, "$[*].roles")) from None
+    return [
+        GotProfile(
+            profile_arn=row.arn,
+            profile_name=row.instance_profile_name,
+            profile_path=row.path,
+            profile_id=row.instance_profile_id,
+            created_at=row.create_date,
+            roles=UNSET if row.roles is None else row.roles,
+            tags=_tags(row, answered=False),
+        )
+        for row in rows
+    ]
 
 
 def _has_value(value: object) -> bool:
@@ -146,10 +142,3 @@ def _tags(row: _Row, answered: bool) -> list[Tag] | UnsetType:
         return [Tag(key, value) for key, value in (row.tags or {}).items()]
     asked = row.tags is None or row.tags_src is None
     return [] if asked and answered else UNSET
-
-
-def _held_roles(roles: Raw | UnsetType) -> list[NestedRole] | UnsetType:
-    if not _has_value(roles):
-        return UNSET
-    profile = b'{"Arn":"-","Roles":' + bytes(roles) + b"}"  # type: ignore[arg-type]
-    return msgspec.json.decode(profile, type=ListedProfile).roles

@@ -991,9 +991,11 @@ def test_steampipe_profile_rows_show_profiles_and_what_they_hold(tmp_path: Path)
         "roles": [nested_role("web")],
         "tags": {"owner": "ops"},
     }
-    inventory = load(tmp_path, {"rows.json": [held]})
+    broken = {"arn": WEB_PROFILE + "-2", "instance_profile_name": "web-2", "roles": ["web"]}
+    inventory = load(tmp_path, {"rows.json": [held, broken]})
     assert links_of(inventory) == [(WEB_PROFILE, WEB)]
     assert tags_of(inventory, WEB_PROFILE) == {"owner": "ops"}
+    assert reasons(inventory, "file") == [(f"{tmp_path / 'rows.json'} $[1]", "unreadable")]
 
 
 # denied.csv
