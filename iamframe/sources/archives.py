@@ -26,17 +26,8 @@ from typing import Any, BinaryIO
 from iamframe.errors import SourceError
 
 MAX_UNPACKED = 1 << 30
-# The errors that reading a member of a damaged or encrypted archive raises.
-_DAMAGED = (
-    OSError,
-    EOFError,
-    ValueError,
-    RuntimeError,
-    NotImplementedError,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-)
+# The errors that reading a damaged, encrypted or unknown archive raises.
+_DAMAGED = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 DENIED = "denied.csv"
 _WANTED = (".json", ".jsonl", ".ndjson", ".tfstate", ".zip")
 # The access keys in an address: before the @, where a key may contain a slash, and in the query.
@@ -272,7 +263,7 @@ def _zip_members(label: str, folders: tuple[str, ...], path: Path, root: int) ->
     try:
         archive = zipfile.ZipFile(path)
         entries = sorted(archive.infolist(), key=lambda entry: entry.filename)
-    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+    except _DAMAGED as error:
         problem = Unreadable("gaps.file.zip", why=_reason(error))
         yield Piece(label, folders, root, path.name, folders, partial(_refuse, problem))
         return
