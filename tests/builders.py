@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
+import io
 import json
+import stat
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +127,18 @@ def write(folder: Path, documents: dict[str, Any]) -> Path:
         content = document if isinstance(document, (str, bytes)) else json.dumps(document, ensure_ascii=False)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return folder
+
+
+def zipped(members: dict[str, bytes], links: tuple[str, ...] = ()) -> bytes:
+    """A zip archive; the members in `links` are links."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            info = zipfile.ZipInfo(name)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            info.external_attr = ((stat.S_IFLNK if name in links else stat.S_IFREG) | 0o644) << 16
+            archive.writestr(info, content)
+    return buffer.getvalue()
 
 
 def load(folder: Path, documents: dict[str, Any]) -> Inventory:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
-import zipfile
 from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 from urllib.parse import quote
 
-from builders import EC2, dump, identity, nested_role, profile, profile_list, role_detail, tag_list, trust
+from builders import EC2, dump, identity, nested_role, profile, profile_list, role_detail, tag_list, trust, zipped
 from hypothesis import strategies as st
 
 ONE, TWO = "000000000001", "000000000002"
@@ -444,15 +442,6 @@ def rewritten(draw: st.DrawFn, text: bytes, others: list[bytes]) -> bytes:
     if kind == "utf-16":
         return text.decode(errors="replace").encode("utf-16")
     return b"[" + b",\n".join(draw(st.permutations([text, *others[:2]]))) + b"]"
-
-
-def zipped(files: dict[str, bytes]) -> bytes:
-    """Return files as a zip archive."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return buffer.getvalue()
 
 
 @st.composite

@@ -18,8 +18,8 @@ from iamframe.inventory.places import is_address, place_of
 from iamframe.inventory.snapshot import find_snapshot, is_snapshot, read_snapshot, refuse_to_replace
 from iamframe.inventory.unfinished import unfinished_load
 from iamframe.sources.archives import display_path
+from iamframe.sources.documents import NotARun
 from iamframe.sources.files import read_files
-from iamframe.sources.runs import NotARun
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 # Options whose names on the command line differ.
@@ -146,9 +146,9 @@ def load_files(*paths: str | os.PathLike[str]) -> Inventory:
     names = [display_path(path) for path in paths]
     sources = [f"./{name}" if name in SAMPLES else name for name in names]
     try:
-        return build_inventory(read_files(paths), sources)
+        return build_inventory(read_files(paths, in_runs=True), sources)
     except NotARun:
-        return build_inventory(read_files(paths, in_runs=False), sources)
+        return build_inventory(read_files(paths), sources)
 
 
 def load_sample(*, earlier: bool = False) -> Inventory:

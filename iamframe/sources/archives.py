@@ -16,6 +16,7 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from io import BufferedReader
@@ -25,17 +26,8 @@ from typing import Any, BinaryIO
 from iamframe.errors import SourceError
 
 MAX_UNPACKED = 1 << 30
-# The errors that reading a member of a damaged or encrypted archive raises.
-_DAMAGED = (
-    OSError,
-    EOFError,
-    ValueError,
-    RuntimeError,
-    NotImplementedError,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-)
+# The errors that reading a damaged, encrypted or unknown archive raises.
+_DAMAGED = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 DENIED = "denied.csv"
 _WANTED = (".json", ".jsonl", ".ndjson", ".tfstate", ".zip")
 # The access keys in an address: before the @, where a key may contain a slash, and in the query.
@@ -58,10 +50,10 @@ class Unreadable(Exception):
 class Piece:
     """One file, in a folder or an archive.
 
-    `label` is the file's name in messages. `name` is the file's own name without `.gz`. `size` is the file's size; for
-    a `.gz` file, it is the size before unpacking. `read` returns the file's bytes, or raises Unreadable. `path` is set
-    only for an uncompressed file outside archives. `member` distinguishes two members of one archive that have the same
-    name.
+    `label` is the file's name in messages. `name` is the file's own name without `.gz`. `place` identifies the file. It
+    is the same in all sources that contain the file. `read` returns the file's bytes, or raises Unreadable. `size` is
+    the file's size; for a `.gz` file, it is the size before unpacking. `path` is set only for an uncompressed file
+    outside archives.
 
     `folders` are the names of all folders above the file, from the outermost to the innermost. The first `root` of them
     are the path of the folder that the user gave. If the user gave a file, they are the path of the file's folder.
@@ -69,17 +61,12 @@ class Piece:
 
     label: str
     folders: tuple[str, ...]
-    name: str
-    read: Callable[[], bytes]
-    size: int
     root: int
-    member: str = ""
+    name: str
+    place: tuple[str, ...]
+    read: Callable[[], bytes]
+    size: int = 0
     path: Path | None = None
-
-    @property
-    def place(self) -> tuple[str, ...]:
-        """A key that identifies the file. The key is the same in all sources that contain the file."""
-        return (*self.folders, Path(self.label).name, self.member)
 
 
 def open_file(path: str | os.PathLike[str], *, pipe: bool = False) -> BufferedReader:
@@ -177,11 +164,6 @@ def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-def _failed_read(error: OSError) -> Unreadable:
-    # A disk or a share may fail while a file is read.
-    return Unreadable("gaps.file.breaks_off", why=_reason(error))
-
-
 def _folder(root: Path) -> Iterator[Piece]:
     def refuse(error: OSError) -> None:
         raise SourceError(
@@ -225,17 +207,15 @@ def _without_gz(name: str) -> str:
 
 
 def _file(path: Path, folders: tuple[str, ...], root: int) -> Iterator[Piece]:
-    label = display_path(path)
-    try:
-        size = path.stat().st_size
-    except OSError as error:
-        yield _broken(label, folders, root, _failed_read(error))
-        return
+    label, name, place = display_path(path), _without_gz(path.name), (*folders, path.name)
     if path.suffix.lower() == ".zip":
-        yield from _zip_members(label, (*folders, path.name), path, root)
-    else:
-        plain = None if _is_gz(path.name) else path
-        yield Piece(label, folders, _without_gz(path.name), partial(_read_file, path), size, root, path=plain)
+        yield from _zip_members(label, place, path, root)
+        return
+    size = 0
+    with suppress(OSError):  # Reading the file will say why.
+        size = path.stat().st_size
+    plain = None if _is_gz(path.name) else path
+    yield Piece(label, folders, root, name, place, partial(_read_file, path), size, plain)
 
 
 def _read_file(path: Path) -> bytes:
@@ -249,7 +229,8 @@ def _read_file(path: Path) -> bytes:
         try:
             return file.read()
         except OSError as error:
-            raise _failed_read(error) from error
+            # A disk or a share may fail while a file is read.
+            raise Unreadable("gaps.file.breaks_off", why=_reason(error)) from error
 
 
 class _Budget:
@@ -282,38 +263,35 @@ def _zip_members(label: str, folders: tuple[str, ...], path: Path, root: int) ->
     try:
         archive = zipfile.ZipFile(path)
         entries = sorted(archive.infolist(), key=lambda entry: entry.filename)
-    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        yield _broken(label, folders, root, Unreadable("gaps.file.zip", why=_reason(error)))
+    except _DAMAGED as error:
+        problem = Unreadable("gaps.file.zip", why=_reason(error))
+        yield Piece(label, folders, root, path.name, folders, partial(_refuse, problem))
         return
     budget = _Budget()
     for entry in entries:
         inner = PurePosixPath(entry.filename.replace("\\", "/"))
-        if not inner.name or entry.is_dir() or not _is_wanted(inner.name):
+        if not _is_wanted(inner.name) or entry.is_dir():
             continue
-        place = f"{label}/{display_path(entry.filename)}"
-        if stat.S_ISLNK(entry.external_attr >> 16):
-            yield _broken(place, folders, root, Unreadable("gaps.file.link"))
-        elif _without_gz(inner.name).lower().endswith(".zip"):
-            yield _broken(place, folders, root, Unreadable("gaps.file.archive"))
-        else:
-            within = tuple(part for part in inner.parent.parts if part not in ("/", ".."))
-            read = partial(_read_member, archive, entry, budget, _is_gz(inner.name))
-            member = f"{entry.filename} at {entry.header_offset}"
-            name = _without_gz(inner.name)
-            yield Piece(place, (*folders, *within), name, read, entry.file_size, root, member)
+        within = (*folders, *(part for part in inner.parent.parts if part not in ("/", "..")))
+        # Two members of an archive may have the same name.
+        place = (*within, inner.name, f"{entry.filename} at {entry.header_offset}")
+        read = partial(_read_member, archive, entry, budget)
+        member = f"{label}/{display_path(entry.filename)}"
+        yield Piece(member, within, root, _without_gz(inner.name), place, read, entry.file_size)
 
 
-def _read_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, budget: _Budget, is_gz: bool) -> bytes:
+def _read_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, budget: _Budget) -> bytes:
+    if stat.S_ISLNK(entry.external_attr >> 16):
+        raise Unreadable("gaps.file.link")
+    if _without_gz(entry.filename).lower().endswith(".zip"):
+        raise Unreadable("gaps.file.archive")
     budget.spend(entry.file_size)
     try:
         data = archive.read(entry)
     except _DAMAGED as error:
         raise Unreadable("gaps.file.not_unpacked", why=_reason(error)) from error
-    return _gunzipped(io.BytesIO(data), budget) if is_gz else data
+    return _gunzipped(io.BytesIO(data), budget) if _is_gz(entry.filename) else data
 
 
-def _broken(label: str, folders: tuple[str, ...], root: int, error: Unreadable) -> Piece:
-    def read() -> bytes:
-        raise error
-
-    return Piece(label, folders, label, read, 0, root)
+def _refuse(problem: Unreadable) -> bytes:
+    raise problem

@@ -19,7 +19,7 @@ from iamframe.knowledge.arn import PROFILE_TYPE, ROLE_TYPE
 from iamframe.sources.archives import Unreadable
 from iamframe.sources.documents import BROKEN, keys_of, problem_of
 from iamframe.sources.records import Answer, State, make_decoders, parsed_time
-from iamframe.sources.shapes import ROWS, Document, list_of, shape
+from iamframe.sources.shapes import ROWS, Document, shape
 
 TRAIL, LOOKUP = "cloudtrail:trail", "LookupEvents"
 # Per partition, the region of IAM's control plane, where IAM's events are recorded (AWS Fault Isolation Boundaries,
@@ -263,7 +263,7 @@ def trail_file(document: Document) -> Iterable[Answer]:
     return _answers(document, "Records", TRAIL)
 
 
-@list_of(*_RECORD_KEYS)
+@shape(*_RECORD_KEYS, of_items=True)
 def record_list(document: Document) -> Iterable[Answer]:
     """Read a list of CloudTrail records."""
     return _answers(document, ROWS, TRAIL)

@@ -11,6 +11,7 @@ configuration item", "Selecting which resources are recorded").
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import msgspec
@@ -32,7 +33,7 @@ from iamframe.sources.records import (
     parsed_time,
     time_text,
 )
-from iamframe.sources.shapes import ROWS, Document, list_of, shape
+from iamframe.sources.shapes import ROWS, Document, shape
 
 _ROLE, _PROFILE = "AWS::IAM::Role", "AWS::IAM::InstanceProfile"
 
@@ -52,12 +53,10 @@ class Item(msgspec.Struct, gc=False, rename="camel"):
     @property
     def captured_at(self) -> str:
         """The time of the capture, as text. Sorting these texts sorts the items by time."""
-        try:
-            text = time_text(self.configuration_item_capture_time) or ""
-        except (ValueError, OverflowError, OSError):
-            text = ""
-        time = parsed_time(text)
-        return time.isoformat(timespec="microseconds") if time else ""
+        with suppress(ValueError, OverflowError, OSError):
+            if time := parsed_time(time_text(self.configuration_item_capture_time) or ""):
+                return time.isoformat(timespec="microseconds")
+        return ""
 
     @property
     def is_deleted(self) -> bool:
@@ -105,43 +104,41 @@ class Recorded(NamedTuple):
 @shape("configurationItems")
 def api_items(document: Document) -> Iterable[Answer]:
     """Read the output of `aws configservice get-resource-config-history`, or a snapshot from S3."""
-    return _keep_items(document, "configurationItems")
+    return _keep(document, _items_of(document, "configurationItems"))
 
 
 @shape("baseConfigurationItems")
 def batch_items(document: Document) -> Iterable[Answer]:
     """Read the output of `aws configservice batch-get-resource-config`."""
-    return _keep_items(document, "baseConfigurationItems")
+    return _keep(document, _items_of(document, "baseConfigurationItems"))
 
 
-@list_of("resourceType")
+@shape("resourceType", of_items=True)
 def item_list(document: Document) -> Iterable[Answer]:
     """Read a list of Config items."""
-    return _keep_items(document, ROWS)
+    return _keep(document, _items_of(document, ROWS))
 
 
 @shape("resourceType", "configuration")
 def one_item(document: Document) -> Iterable[Answer]:
     """Read a single Config item."""
-    item = document.one(document.as_json(), document.decoder(Item), document.place)
-    return () if item is None else _keep(document, [(document.place, item)])
+    return _keep(document, [(document.place, document.as_json())])
 
 
-def _keep_items(document: Document, key: str) -> Iterable[Answer]:
-    decode = document.decoder(Item)
-    places = [f"{document.path(key)}[{index}]" for index in range(len(document.items(key)))]
-    items = [document.one(raw, decode, place) for place, raw in zip(places, document.items(key), strict=True)]
-    return _keep(document, [(place, item) for place, item in zip(places, items, strict=True) if item is not None])
+def _items_of(document: Document, key: str) -> list[tuple[str, Raw]]:
+    return [(f"{document.path(key)}[{index}]", raw) for index, raw in enumerate(document.items(key))]
 
 
-def _keep(document: Document, items: list[tuple[str, Item]]) -> Iterable[Answer]:
+def _keep(document: Document, items: list[tuple[str, Raw]]) -> Iterable[Answer]:
     """Keep the items of roles and profiles until all files are read, because a later file may hold a later capture."""
-    of_iam = [(place, item) for place, item in items if item.resource_type in (_ROLE, _PROFILE)]
-    if not of_iam:
+    decode = document.decoder(Item)
+    read = [Recorded(document, place, document.one(raw, decode, place)) for place, raw in items]
+    of_iam = [one for one in read if one.item and one.item.resource_type in (_ROLE, _PROFILE)]
+    if not of_iam and all(one.item for one in read):
         raise Unreadable("gaps.file.no_config_item")
-    for place, item in of_iam:
-        document.reading.keep(Recorded(document, place, item))
-    document.reading.has_read |= any(item.is_deleted for _, item in of_iam)
+    for one in of_iam:
+        document.reading.keep(one)
+    document.reading.has_read |= any(one.item.is_deleted for one in of_iam)
     return ()
 
 

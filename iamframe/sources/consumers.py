@@ -139,7 +139,7 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if isinstance(record, ConsumerRecord):
             yield from record.pinnings(self.consumer_type)
         elif pins := self._listed(self.pins, record, list[Pin]):
-            yield TemplateUse(pins=pins, **self._about(record))
+            yield TemplateUse(Reference(named="", **self._about(record)), pins)
 
     def _listed(self, path: str, record: Any, kind: type[T]) -> T:
         """Return the values that a JMESPath expression finds in a record.
@@ -267,17 +267,18 @@ class _Group(ConsumerRecord, gc=False):
     def pinnings(self, consumer_type: str) -> Iterator[TemplateUse]:
         mixed = self.mixed.template if self.mixed else None
         overrides = [one.pin for one in mixed.overrides or ()] if mixed else []
-        yield TemplateUse(
+        group = Reference(
             consumer_type,
             self.name,
-            [pin for pin in (self.template, mixed.pin if mixed else None, *overrides) if pin],
+            named="",
             region=region_in(self.arn),
             account_id=account_of(self.arn or ""),
             consumer_arn=self.arn,
             consumer_name=self.name,
             consumer_state=self.status,
-            configuration=self.configuration,
         )
+        pins = [pin for pin in (self.template, mixed.pin if mixed else None, *overrides) if pin]
+        yield TemplateUse(group, pins, self.configuration)
 
 
 _TYPED = {

@@ -1,11 +1,23 @@
-"""The JSON documents in a file. Lists in a document are split into items, which are decoded later."""
+"""The JSON documents in a file. Lists in a document are split into items, which are decoded later.
+
+The long list of a large file is decoded in runs while the file is read. A run is several items in a row. To find where
+each of 100,000 items ends takes as long as to decode the items, and the text of all items takes more memory than all
+frames. So the list is cut where an item seems to begin, and each run is decoded as a list.
+
+A wrong cut is always noticed. The first run begins with an item. If it is a valid list, it also ends with an item, and
+so the next run begins with an item. If a run is not a valid list, or contains an item that cannot be read, all files
+are read again, each as a whole.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -33,6 +45,89 @@ _KeyedValue = list[Raw] | dict[_Key, Raw] | str | bool | int | float | None
 # One pass checks the whole text, finds the keys of an object, and cuts its lists into items.
 _OBJECT = msgspec.json.Decoder(dict[_Key, _KeyedValue], dec_hook=lambda _, text: _Key(text))
 _LIST = msgspec.json.Decoder(list[Raw])
+_LONG_LIST = re.compile(rb'"(RoleDetailList|Roles|InstanceProfiles)"\s*:\s*\[(\s*\{\s*"\w+")')
+# The long list must begin within this many bytes of the start of the file, and end within as many of its end.
+_ENDS = 16 << 20
+# The size of a run in bytes. Much larger runs do not fit into the processor's cache.
+_RUN = 1 << 20
+# The item that replaces the runs in the document. It proves that the list is the document's own, not a nested one.
+_MARK = Raw(b'"iamframe: items in runs"')
+
+
+class NotARun(Exception):
+    """A run could not be decoded as a list of items. The files must be read as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """The part of a file that has the items of a long list, except the last ones.
+
+    `between` is a comma and the text with which each item begins. The list can be cut at this text.
+    """
+
+    key: str
+    path: Path
+    start: int
+    end: int
+    between: bytes
+
+    def lists(self, kind: Any) -> Iterator[list[Any]]:
+        """Yield the records of each run.
+
+        Raises
+        ------
+        NotARun
+            If a run cannot be decoded.
+        """
+        decode = msgspec.json.Decoder(list[kind]).decode
+        left, text = self.end - self.start, bytearray(b"[")
+        try:
+            with self.path.open("rb", buffering=0) as file:
+                file.seek(self.start)
+                while left:
+                    block = file.read(min(_RUN, left))
+                    if not block:
+                        raise NotARun(f"{self.path} became shorter")
+                    left -= len(block)
+                    text += block
+                    end = text.rfind(self.between) if left else len(text)
+                    if end > 1:
+                        # The comma between two items becomes the end of one list and the beginning of the next.
+                        rest = text[end + 1 :]
+                        text[end:] = b"]"
+                        yield decode(text)
+                        text = bytearray(b"[") + rest
+        except (OSError, *BROKEN) as error:
+            raise NotARun(str(error)) from error
+
+
+def document_in_runs(path: Path) -> tuple[dict[str, Value], Runs] | None:
+    """Return the document in a large file, and the runs of its long list. The document has only the list's last items.
+
+    Return None if the file must be read as a whole.
+    """
+    try:
+        with path.open("rb", buffering=0) as file:
+            head = file.read(_ENDS)
+            if not (found := _LONG_LIST.search(head)):
+                return None
+            (key, first), start = found.groups(), found.start(2)
+            tail_at = file.seek(max(file.seek(0, os.SEEK_END) - _ENDS, start))
+            tail = file.read()
+        # Each item begins like the first. In a list on one line, all but the first have a space before them.
+        for between in (b"," + first, b", " + first):
+            if (last := tail.find(between)) > 0:
+                break
+        else:
+            return None
+        ((_, keys),) = documents_of(head[:start] + bytes(_MARK) + tail[last:])
+    except (OSError, ValueError, Unreadable):
+        return None
+    items = keys.get(key.decode()) if isinstance(keys, dict) else None
+    if not isinstance(items, list) or items[:1] != [_MARK]:
+        return None
+    del items[0]
+    return keys, Runs(key.decode(), path, start, tail_at + last, between)  # type: ignore[return-value]
 
 
 def utf8(data: bytes) -> bytes:

@@ -1,48 +1,61 @@
 """Files with AWS's answers, recognized by their shape.
 
-Each format is one module. Its functions register their shapes with `@shape` and `@list_of` (see module `shapes`). Files
-are read one after the other, so memory holds one file at a time. Some answers do not show their account (tags,
-summaries, empty lists). They wait until all other files are read.
+Each format is one module. Its functions register their shapes with `@shape` (see module `shapes`). Files are read one
+after the other, so memory holds one file at a time. Some answers do not show their account (tags, summaries, empty
+lists). They wait until all other files are read.
 """
 
 from __future__ import annotations
 
+import csv
+import io
+import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
 
-import msgspec
 from msgspec import Raw
 
 from iamframe.errors import SourceError
+from iamframe.knowledge.operations import ALL, GLOBAL, TAG_POLICY, UNKNOWN_REGION, region_in
+from iamframe.knowledge.owners import known_owners
 from iamframe.messages.render import say
 from iamframe.sources import cloudtrail, config, iam, owners, references, shapes, steampipe, tag_policies, terraform
 from iamframe.sources.archives import DENIED, Piece, Unreadable, display_path, pieces
-from iamframe.sources.denied_csv import read_denied
 from iamframe.sources.documents import (
     Value,
     beginning,
+    document_in_runs,
     documents_of,
     keys_of,
     object_of,
     utf8,
 )
-from iamframe.sources.reading import Reading, Records, accounts_in
-from iamframe.sources.records import Answer, make_decoders
-from iamframe.sources.runs import MARK, cut
-from iamframe.sources.shapes import LISTS, ROWS, SHAPES, Document
+from iamframe.sources.reading import Reading, Records, accounts_in, region_of
+from iamframe.sources.records import Answer, Gap, make_decoders
+from iamframe.sources.shapes import ROWS, SHAPES, Document
+from iamframe.sources.tag_policies import NO_POLICY
 
 # A document may have several shapes, which are read in this order.
 _FORMATS = (iam, config, terraform, steampipe, cloudtrail, references, owners, tag_policies)
 _SHAPES = [one for module in _FORMATS for one in SHAPES[module.__name__]]
-_LISTS = [one for module in _FORMATS for one in LISTS[module.__name__]]
 for _format in _FORMATS:
     make_decoders(vars(_format).values())
-# The output of `aws sts get-caller-identity` is never larger.
-_SMALL = 4_096
+# The columns of `denied.csv`, and the service with which the collect script or a person may prefix an operation.
+_COLUMNS = ("operation", "subject", "error_code")
+_PREFIXES = re.compile(r"(?:iam|ec2|autoscaling|sts|organizations|tag):", re.IGNORECASE)
+# A part of an error code, and the reason of the gap.
+_REASONS = (
+    ("denied", "denied"),
+    ("unauthorized", "denied"),
+    ("throttl", "throttled"),
+    ("expired", "expired"),
+    ("nosuchentity", "vanished"),
+    ("notfound", "vanished"),
+)
 
 
-def read_files(sources: Iterable[Any], *, in_runs: bool = True) -> Iterator[Answer]:
+def read_files(sources: Iterable[Any], *, in_runs: bool = False) -> Iterator[Answer]:
     """Yield one `Answer` per list in files, folders and archives. Content that cannot be read becomes a `Gap`.
 
     Parameters
@@ -50,14 +63,14 @@ def read_files(sources: Iterable[Any], *, in_runs: bool = True) -> Iterator[Answ
     sources
         Paths of files, folders and archives.
     in_runs
-        Whether to decode long lists in runs (see module `runs`).
+        Whether to decode long lists in runs (see module `documents`).
 
     Raises
     ------
     SourceError
         If a source does not exist, or none of the sources could be read.
     NotARun
-        If a long list cannot be decoded in runs. Discard the answers that were yielded before.
+        If `in_runs` is True, and a long list cannot be decoded in runs. Discard the answers that were yielded before.
     """
     labels = []
     found: dict[tuple[str, ...], tuple[str, Piece]] = {}
@@ -83,15 +96,13 @@ def read_files(sources: Iterable[Any], *, in_runs: bool = True) -> Iterator[Answ
 
 def _answers(reading: Reading, found: list[tuple[str, Piece]]) -> Iterator[Answer]:
     waiting: list[tuple[Piece, Answer]] = []
-    for _, piece in found:
-        _note_caller(reading, piece)
     for source, piece in found:
         with reading.gap_if_unreadable(piece):
             for answer in _file(reading, source, piece):
                 chunks = iter(answer)
                 first = next(chunks, [])
                 if first and None not in accounts_in(first):
-                    answer.chunks = _with_accounts(reading, piece, answer, chain([first], chunks))
+                    answer.chunks = _with_accounts(reading, piece, chain([first], chunks))
                     yield answer
                 else:
                     answer.chunks = [first, *chunks]
@@ -101,25 +112,7 @@ def _answers(reading: Reading, found: list[tuple[str, Piece]]) -> Iterator[Answe
     yield from references.reference_answers(reading)
 
 
-def _note_caller(reading: Reading, piece: Piece) -> None:
-    """If a file is the output of `aws sts get-caller-identity`, note its account for its folder.
-
-    Call this before the other files are read, because they may not show their account.
-    """
-    if "identity" not in piece.name.lower() and piece.size > _SMALL:
-        return
-    try:
-        data = utf8(piece.read())
-        if b'"UserId"' in data and b'"Account"' in data:
-            for _, content in documents_of(data):
-                account = content.get("Account") if isinstance(content, dict) else None
-                if isinstance(account, str) and account and "UserId" in content:
-                    reading.callers[piece.folders] = account
-    except (Unreadable, msgspec.DecodeError):
-        return
-
-
-def _with_accounts(reading: Reading, piece: Piece, answer: Answer, chunks: Iterable[Records]) -> Iterator[Records]:
+def _with_accounts(reading: Reading, piece: Piece, chunks: Iterable[Records]) -> Iterator[Records]:
     """Yield the chunks of an answer, and note the accounts in its ARNs."""
     accounts: set[str | None] = set()
     for chunk in chunks:
@@ -128,17 +121,16 @@ def _with_accounts(reading: Reading, piece: Piece, answer: Answer, chunks: Itera
     for account in accounts - {None}:
         reading.carried.add(piece, str(account))
     reading.has_read = True
-    answer.account_id = reading.owner(piece.folders)
 
 
 def _file(reading: Reading, source: str, piece: Piece) -> Iterator[Answer]:
     """Yield the answers in a file. A document that cannot be read becomes a gap, and the others are still read."""
     if piece.name.lower() == DENIED:
-        yield from read_denied(reading, source, piece)
+        yield from _denied(reading, source, piece)
         return
-    if document := _document_in_runs(reading, source, piece):
+    if piece.path and piece.size > shapes.LARGE and reading.in_runs and (found := document_in_runs(piece.path)):
         with reading.gap_if_unreadable(piece):
-            yield from _document(document)
+            yield from _document(Document(reading, source, piece, piece.size, "$", *found))
         return
     data = piece.read()
     for place, content in documents_of(data):
@@ -146,27 +138,6 @@ def _file(reading: Reading, source: str, piece: Piece) -> Iterator[Answer]:
         document = Document(reading, source, piece, len(data), place, keys)
         with reading.gap_if_unreadable(piece, place):
             yield from _document(document) if isinstance(content, dict) else _list(document, content)
-
-
-def _document_in_runs(reading: Reading, source: str, piece: Piece) -> Document | None:
-    """Return the document in a large file, with its long list in runs.
-
-    Return None if the file must be read as a whole.
-    """
-    if piece.path is None or piece.size <= shapes.LARGE or not reading.in_runs:
-        return None
-    try:
-        if not (parts := cut(piece.path)):
-            return None
-        text, runs = parts
-        ((place, keys),) = documents_of(text)
-    except (OSError, ValueError, Unreadable):
-        return None
-    items = keys.get(runs.key) if isinstance(keys, dict) else None
-    if not isinstance(items, list) or items[:1] != [MARK]:
-        return None
-    del items[0]
-    return Document(reading, source, piece, piece.size, place, keys, runs=runs)  # type: ignore[arg-type]
 
 
 def _document(document: Document) -> Iterator[Answer]:
@@ -201,10 +172,58 @@ def _list(document: Document, items: list[Raw]) -> Iterator[Answer]:
     if not any(beginning(item) == b"{" for item in items):
         raise Unreadable("gaps.file.no_objects", place=place)
     first = keys_of(items[0])
-    if shape := next((one for one in _LISTS if one.keys <= first), None):
+    if shape := next((one for one in _SHAPES if one.of_items and one.keys <= first), None):
         yield from shape.read(document)
         return
     for index, item in enumerate(items):
         at = f"{place}[{index}]"
         with document.reading.gap_if_unreadable(document.piece, at):
             yield from _document(document.within(at, object_of(item, at)))
+
+
+def _denied(reading: Reading, source: str, piece: Piece) -> list[Answer]:
+    """Return an answer with one gap per refused request, from the file `denied.csv` of the collect script.
+
+    Some error codes mean that no tag policy applies to the account. If the file has such a code, a second answer
+    records this fact.
+    """
+    rows = _rows(piece.read())
+    if rows and not rows[0].keys() >= set(_COLUMNS):
+        raise Unreadable("gaps.file.no_columns", columns=_COLUMNS)
+    refusals = [[row[name] or "" for name in _COLUMNS] for row in rows]
+    gaps: Records = [_denial(piece, *refusal) for refusal in refusals if refusal[2] not in NO_POLICY]
+    reading.has_read |= bool(gaps)
+    answers = [Answer("denied", piece.label, [gaps], source=source)]
+    if len(gaps) < len(refusals):
+        answers.append(Answer(TAG_POLICY, piece.label, [], state="complete", source=source))
+    return answers
+
+
+def _rows(data: bytes) -> list[dict[str, str]]:
+    try:
+        text = utf8(data).decode()
+        # Some spreadsheets write semicolons or tabs as separators.
+        head = text.lstrip().partition("\n")[0]
+        separator = next((mark for mark in ";\t" if mark in head), ",")
+        return list(csv.DictReader(io.StringIO(text, newline=""), delimiter=separator))
+    except (csv.Error, UnicodeDecodeError):
+        raise Unreadable("gaps.file.no_csv") from None
+
+
+def _denial(piece: Piece, operation: str, subject: str, code: str) -> Gap:
+    service, operation = operation.partition(" ")[0].lower(), _api_name(operation)
+    of_owners = {(one.service, one.operation): one.label for one in known_owners()}
+    operation = of_owners.get((service, operation), operation)
+    reason = next((reason for part, reason in _REASONS if part in code.lower()), "unreadable")
+    named, region = region_in(subject), GLOBAL
+    if (operation.startswith("Describe") and operation != TAG_POLICY) or operation in of_owners.values():
+        region = named or region_of(piece) or UNKNOWN_REGION
+    whom = None if named or subject == ALL else subject or None
+    facts = {"code": code or {"message": "gaps.error"}, "operation": operation, "subject": whom, "region": named}
+    return Gap(operation, subject or ALL, reason, "gaps.refused_earlier", facts, region)
+
+
+def _api_name(text: str) -> str:
+    """Return the API's name of an operation. The file may have it as `list-role-tags` or `iam:ListRoleTags`."""
+    plain = _PREFIXES.sub("", text.strip()).split()[-1:] or [""]
+    return plain[0] if plain[0][:1].isupper() else "".join(part.capitalize() for part in plain[0].split("-"))

@@ -26,7 +26,7 @@ from iamframe.sources.records import (
     TagListing,
     tags_or_none,
 )
-from iamframe.sources.shapes import ROWS, Document, list_of, shape
+from iamframe.sources.shapes import ROWS, Document, shape
 
 # The folders of tag listings, where each file is named after its resource.
 _TAG_FOLDERS = {
@@ -104,8 +104,8 @@ def role_or_profile(document: Document) -> Iterable[Answer]:
     return [document.answer(_OPERATIONS[type(record)], [record])]
 
 
-@list_of("RoleName", "Arn")
-@list_of("InstanceProfileName", "Arn")
+@shape("RoleName", "Arn", of_items=True)
+@shape("InstanceProfileName", "Arn", of_items=True)
 def roles_and_profiles(document: Document) -> Iterable[Answer]:
     """Read a list of roles and profiles, as `--query Roles` or `--query 'InstanceProfiles[]'` prints it.
 
@@ -154,11 +154,14 @@ def account_summary(document: Document) -> Iterable[Answer]:
     return [document.answer("GetAccountSummary", [account], state="complete")]
 
 
-@shape("UserId", "Account", "Arn")
+@shape("UserId", "Account")
 def caller_identity(document: Document) -> Iterable[Answer]:
-    """Read the output of `aws sts get-caller-identity`."""
-    account, arn = document.text("Account"), document.text("Arn")
-    return [document.answer("GetCallerIdentity", [Account(caller_arn=arn)], account_id=account, state="complete")]
+    """Read the output of `aws sts get-caller-identity`. The files in its folder belong to the same account."""
+    account = document.text("Account")
+    if account:
+        document.reading.callers[document.piece.folders] = account
+    caller = Account(caller_arn=document.text("Arn") if "Arn" in document.keys else None)
+    return [document.answer("GetCallerIdentity", [caller], account_id=account, state="complete")]
 
 
 @shape("AccountAliases")

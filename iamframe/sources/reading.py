@@ -87,7 +87,7 @@ class Reading:
         Whether at least one file could be used.
     """
 
-    in_runs: bool = True
+    in_runs: bool = False
     gaps: list[tuple[Piece, Gap]] = field(default_factory=list)
     callers: dict[tuple[str, ...], str] = field(default_factory=dict)
     carried: AccountsByFolder = field(default_factory=AccountsByFolder)

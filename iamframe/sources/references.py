@@ -43,7 +43,8 @@ class _Use:
     @classmethod
     def of(cls, record: Any, consumer: Consumer) -> _Use:
         mentions, pinnings = list(consumer.mentions(record)), list(consumer.pinnings(record))
-        arns = [getattr(record, "arn", None), *(m.consumer_arn for m in mentions), *(p.consumer_arn for p in pinnings)]
+        consumers = [*mentions, *(pinning.consumer for pinning in pinnings)]
+        arns = [getattr(record, "arn", None), *(one.consumer_arn for one in consumers)]
         own = getattr(record, "owner_id", None) or next(filter(None, (account_of(arn or "") for arn in arns)), None)
         return cls(record, mentions, pinnings, own, account_of(getattr(record, "created_by", None) or ""))
 

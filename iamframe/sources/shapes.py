@@ -1,8 +1,7 @@
 """The registry of shapes. A shape is the keys that identify a document, and the function that reads it.
 
-Each format is one module. A function with the decorator `@shape` reads the documents that have certain keys. A function
-with `@list_of` reads the lists whose first item has certain keys. Each such function takes a `Document` and returns one
-`Answer` per list.
+Each format is one module. A function with the decorator `@shape` reads the documents that have certain keys, or the
+lists whose first item has certain keys. Each such function takes a `Document` and returns one `Answer` per list.
 """
 
 from __future__ import annotations
@@ -17,10 +16,9 @@ import msgspec
 from msgspec import Raw
 
 from iamframe.sources.archives import Piece, Unreadable
-from iamframe.sources.documents import BROKEN, Value, kind_of, problem_of, refuse_repeats, short_text
+from iamframe.sources.documents import BROKEN, NotARun, Runs, Value, kind_of, problem_of, refuse_repeats, short_text
 from iamframe.sources.reading import Reading, Records
 from iamframe.sources.records import Answer, State
-from iamframe.sources.runs import NotARun, Runs
 
 # The number of records that become columns at once.
 _CHUNK = 2_000
@@ -36,8 +34,8 @@ ROWS = "rows"
 class Document:
     """One JSON document, its place in the file, and the results of all files so far.
 
-    `size` is the size of the document's file. `short` has the keys of lists in which an item could not be read. `runs`
-    has the first items of a long list. Of this list, `keys` has only the last items.
+    `size` is the size of the document's file. `runs` has the first items of a long list. Of this list, `keys` has only
+    the last items. `short` has the keys of lists in which an item could not be read.
     """
 
     reading: Reading
@@ -46,8 +44,8 @@ class Document:
     size: int
     place: str
     keys: dict[str, Value]
-    short: set[str] = field(default_factory=set)
     runs: Runs | None = None
+    short: set[str] = field(default_factory=set)
 
     def within(self, place: str, keys: dict[str, Value]) -> Document:
         """Return a document inside this one."""
@@ -128,9 +126,9 @@ class Document:
         by_hand
             Whether people edit such files by hand. If so, an item with a repeated key counts as unreadable.
         """
-        runs = self.runs if self.runs and self.runs.key == key else None
-        if runs:
-            yield from _in_chunks(runs.lists(kind))
+        in_runs = self.runs is not None and self.runs.key == key
+        if self.runs and in_runs:
+            yield from self.runs.lists(kind)
         decode = self.decoder(kind) if by_hand else msgspec.json.Decoder(kind).decode
         items, path = self.items(key), self.path(key)
         for start in range(0, len(items), _CHUNK):
@@ -138,7 +136,7 @@ class Document:
             try:
                 chunk = list(map(decode, part))
             except BROKEN as error:
-                if runs:
+                if in_runs:
                     raise NotARun(str(error)) from error
                 each = [self.one(item, decode, f"{path}[{n}]") for n, item in enumerate(part, start)]
                 chunk = [record for record in each if record is not None]
@@ -184,16 +182,6 @@ class Document:
         return self.answer(operation, [] if record is None else [record])
 
 
-def _in_chunks(lists: Iterable[Records]) -> Iterator[Records]:
-    chunk: Records = []
-    for records in lists:
-        chunk += records
-        while len(chunk) >= _CHUNK:
-            yield chunk[:_CHUNK]
-            del chunk[:_CHUNK]
-    yield chunk
-
-
 Read = Callable[[Document], Iterable[Answer]]
 Condition = Callable[[Document], bool]
 
@@ -204,19 +192,19 @@ class Shape:
 
     keys: frozenset[str]
     when: Condition | None
+    of_items: bool
     read: Read
 
     def fits(self, document: Document) -> bool:
         """Return whether a document has the keys and meets the condition."""
-        return self.keys <= document.keys.keys() and (self.when is None or self.when(document))
+        return not self.of_items and self.keys <= document.keys.keys() and (self.when is None or self.when(document))
 
 
-# The shapes of documents and of lists, by module, in the order in which they are defined there.
+# The shapes by module, in the order in which they are defined there.
 SHAPES: dict[str, list[Shape]] = defaultdict(list)
-LISTS: dict[str, list[Shape]] = defaultdict(list)
 
 
-def shape(*keys: str, when: Condition | None = None) -> Callable[[Read], Read]:
+def shape(*keys: str, when: Condition | None = None, of_items: bool = False) -> Callable[[Read], Read]:
     """Register the decorated function for documents that have all these keys.
 
     Parameters
@@ -226,23 +214,13 @@ def shape(*keys: str, when: Condition | None = None) -> Callable[[Read], Read]:
         one document.
     when
         A condition that the document must also meet.
+    of_items
+        Whether the document is a list, and the keys are those of its first item. The function then gets a `Document`
+        that has the items under the key `ROWS`.
     """
 
     def register(read: Read) -> Read:
-        SHAPES[read.__module__].append(Shape(frozenset(keys), when, read))
-        return read
-
-    return register
-
-
-def list_of(*keys: str) -> Callable[[Read], Read]:
-    """Register the decorated function for lists whose first item has all these keys.
-
-    The function gets a `Document` that has the items of the list under the key `ROWS`.
-    """
-
-    def register(read: Read) -> Read:
-        LISTS[read.__module__].append(Shape(frozenset(keys), None, read))
+        SHAPES[read.__module__].append(Shape(frozenset(keys), when, of_items, read))
         return read
 
     return register

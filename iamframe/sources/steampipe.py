@@ -14,7 +14,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from iamframe.sources.archives import Unreadable
-from iamframe.sources.documents import keys_of, problem_of
+from iamframe.sources.documents import keys_of
 from iamframe.sources.records import (
     Answer,
     Arn,
@@ -22,14 +22,13 @@ from iamframe.sources.records import (
     Count,
     GotProfile,
     LastUsed,
-    ListedProfile,
     NestedProfile,
     NestedRole,
     Role,
     Tag,
     Time,
 )
-from iamframe.sources.shapes import ROWS, Document, list_of, shape
+from iamframe.sources.shapes import ROWS, Document, shape
 
 _ROLE, _PROFILE = "aws_iam_role", "aws_iam_instance_profile"
 _PROFILE_COLUMNS = {"instance_profile_name", "instance_profile_id", "roles"}
@@ -46,14 +45,13 @@ _FROM_GET_ROLE = (
 
 
 class _Row(msgspec.Struct, gc=False):
+    """A row of either table. The last three columns are those of a profile."""
+
     arn: Arn
     path: str | None = None
     create_date: Time = None
     tags: dict[str, str] | UnsetType | None = UNSET
     tags_src: list[Tag] | UnsetType | None = UNSET
-
-
-class _RoleRow(_Row, gc=False):
     name: str | None = None
     role_id: str | None = None
     description: str | None = None
@@ -65,40 +63,33 @@ class _RoleRow(_Row, gc=False):
     assume_role_policy: Raw | UnsetType = UNSET
     assume_role_policy_std: Raw | UnsetType = UNSET
     instance_profile_arns: list[str] | UnsetType | None = UNSET
-
-
-class _ProfileRow(_Row, gc=False):
     instance_profile_name: str | None = None
     instance_profile_id: str | None = None
-    roles: Raw | UnsetType = UNSET
+    roles: list[NestedRole] | UnsetType | None = UNSET
 
 
 @shape(ROWS)
-@list_of("arn")
+@shape("arn", of_items=True)
 def query(document: Document) -> Iterable[Answer]:
     """Read the rows that a query returned."""
     items = document.items(ROWS)
     columns = keys_of(items[0]) if items else set()
     if "arn" not in columns:
         raise Unreadable("gaps.file.no_arn")
-    if columns & _PROFILE_COLUMNS:
-        return [document.answer(f"steampipe:{_PROFILE}", _profiles(_rows(document, _ProfileRow)))]
-    if columns & _ROLE_COLUMNS:
-        return [document.answer(f"steampipe:{_ROLE}", _roles(_rows(document, _RoleRow)))]
+    for table, own_columns, read in ((_PROFILE, _PROFILE_COLUMNS, _profiles), (_ROLE, _ROLE_COLUMNS, _roles)):
+        if columns & own_columns:
+            rows: list[Any] = [row for chunk in document.records(ROWS, _Row) for row in chunk]
+            return [document.answer(f"steampipe:{table}", read(rows))]
     raise Unreadable("gaps.file.other_table")
 
 
-def _rows(document: Document, kind: type[_Row]) -> list[Any]:
-    return [row for chunk in document.records(ROWS, kind) for row in chunk]
-
-
-def _roles(rows: list[_RoleRow]) -> list[Role]:
+def _roles(rows: list[_Row]) -> list[Role]:
     got = any(_has_value(getattr(row, column)) for row in rows for column in _FROM_GET_ROLE)
     linked = any(_has_value(row.instance_profile_arns) for row in rows)
     return [_role(row, got, linked) for row in rows]
 
 
-def _role(row: _RoleRow, got: bool, linked: bool) -> Role:
+def _role(row: _Row, got: bool, linked: bool) -> Role:
     """Return the role in a row.
 
     `got` is True if AWS answered GetRole. `linked` is True if AWS answered the call for the role's profiles.
@@ -121,22 +112,19 @@ def _role(row: _RoleRow, got: bool, linked: bool) -> Role:
     )
 
 
-def _profiles(rows: list[_ProfileRow]) -> list[GotProfile]:
-    try:
-        return [
-            GotProfile(
-                profile_arn=row.arn,
-                profile_name=row.instance_profile_name,
-                profile_path=row.path,
-                profile_id=row.instance_profile_id,
-                created_at=row.create_date,
-                roles=_held_roles(row.roles),
-                tags=_tags(row, answered=False),
-            )
-            for row in rows
-        ]
-    except msgspec.MsgspecError as error:
-        raise Unreadable(**problem_of(error, "$[*].roles")) from None
+def _profiles(rows: list[_Row]) -> list[GotProfile]:
+    return [
+        GotProfile(
+            profile_arn=row.arn,
+            profile_name=row.instance_profile_name,
+            profile_path=row.path,
+            profile_id=row.instance_profile_id,
+            created_at=row.create_date,
+            roles=UNSET if row.roles is None else row.roles,
+            tags=_tags(row, answered=False),
+        )
+        for row in rows
+    ]
 
 
 def _has_value(value: object) -> bool:
@@ -154,10 +142,3 @@ def _tags(row: _Row, answered: bool) -> list[Tag] | UnsetType:
         return [Tag(key, value) for key, value in (row.tags or {}).items()]
     asked = row.tags is None or row.tags_src is None
     return [] if asked and answered else UNSET
-
-
-def _held_roles(roles: Raw | UnsetType) -> list[NestedRole] | UnsetType:
-    if not _has_value(roles):
-        return UNSET
-    profile = b'{"Arn":"-","Roles":' + bytes(roles) + b"}"  # type: ignore[arg-type]
-    return msgspec.json.decode(profile, type=ListedProfile).roles

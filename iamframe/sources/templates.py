@@ -6,9 +6,10 @@ The fields are those in the Amazon EC2 API Reference and the Amazon EC2 Auto Sca
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import msgspec
+from msgspec.structs import replace
 
 from iamframe.knowledge.arn import account_of
 from iamframe.knowledge.operations import region_in
@@ -17,16 +18,13 @@ from iamframe.sources.records import Reference, make_decoders
 
 @dataclass(slots=True)
 class TemplateUse:
-    """A group or fleet that uses profiles through launch templates, or through a launch configuration."""
+    """A group or fleet that uses profiles through launch templates, or through a launch configuration.
 
-    consumer_type: str
-    consumer_id: str
-    pins: list[Pin] = field(default_factory=list)
-    region: str | None = None
-    account_id: str | None = None
-    consumer_arn: str | None = None
-    consumer_name: str | None = None
-    consumer_state: str | None = None
+    `consumer` has the facts about the group or fleet. The profile that `named` stands for is not known yet.
+    """
+
+    consumer: Reference
+    pins: list[Pin]
     configuration: str | None = None
 
 
@@ -175,9 +173,11 @@ def template_references(
             elif profile := read[label].named:
                 found.setdefault(profile, []).append(label[1])
         name = pinning.configuration or ""
-        if profile := named.get((pinning.region, name), anywhere.get(name)):
+        if profile := named.get((pinning.consumer.region, name), anywhere.get(name)):
             found.setdefault(profile, [])
-        mentions += [_through(pinning, profile, labels) for profile, labels in found.items()]
+        for profile, labels in found.items():
+            versions_used = " ".join(sorted({*labels}, key=lambda label: (len(label), label))) or None
+            mentions.append(replace(pinning.consumer, named=profile, consumer_version=versions_used))
     return mentions, unread
 
 
@@ -206,20 +206,6 @@ def _by_label(versions: list[Version], templates: list[Template] | None) -> dict
         for key in filter(None, (template.launch_template_id, template.launch_template_name)):
             latest[key] = template.latest_version_number or 0
     return read | {(key, "$Latest"): read[key, str(n)] for key, n in latest.items() if (key, str(n)) in read}
-
-
-def _through(pinning: TemplateUse, profile: str, labels: list[str]) -> Reference:
-    return Reference(
-        pinning.consumer_type,
-        pinning.consumer_id,
-        profile,
-        region=pinning.region,
-        account_id=pinning.account_id,
-        consumer_arn=pinning.consumer_arn,
-        consumer_name=pinning.consumer_name,
-        consumer_version=" ".join(sorted({*labels}, key=lambda label: (len(label), label))) or None,
-        consumer_state=pinning.consumer_state,
-    )
 
 
 make_decoders(list(globals().values()))

@@ -121,7 +121,7 @@ class Leaving(msgspec.Struct, gc=False):
 
 
 class _Attributes(msgspec.Struct, gc=False):
-    """The attributes that roles and profiles share."""
+    """The attributes of a role or profile. The last two are those of a profile."""
 
     arn: str | None = None
     name: str | None = None
@@ -130,16 +130,11 @@ class _Attributes(msgspec.Struct, gc=False):
     create_date: str | None = None
     tags: dict[str, str | None] | UnsetType | None = UNSET
     tags_all: dict[str, str | None] | UnsetType | None = UNSET
-
-
-class _RoleAttributes(_Attributes, gc=False):
     assume_role_policy: Raw | UnsetType = UNSET
     description: str | None = None
     max_session_duration: Count | None = None
     permissions_boundary: str | None = None
 
-
-class _ProfileAttributes(_Attributes, gc=False):
     role: str | UnsetType | None = UNSET
     roles: list[str] | UnsetType | None = UNSET
 
@@ -182,7 +177,6 @@ def _answers(document: Document, operation: str, managed: Iterable[_Managed]) ->
 
 
 def _in_state(state: _State) -> Iterator[_Managed]:
-    """Yield the managed resources in a state file."""
     for resource in state.resources:
         if resource.mode != "managed":
             continue
@@ -223,7 +217,7 @@ def _leaving(shown: _Shown) -> Iterator[Leaving]:
 
 
 def _role(managed: _Managed) -> ManagedRole:
-    role = msgspec.json.decode(managed.attributes, type=_RoleAttributes)
+    role = msgspec.json.decode(managed.attributes, type=_Attributes)
     return ManagedRole(
         role_arn=role.arn or f"address:{managed.address}",
         role_name=role.name,
@@ -240,7 +234,7 @@ def _role(managed: _Managed) -> ManagedRole:
 
 
 def _profile(managed: _Managed) -> ManagedProfile:
-    profile = msgspec.json.decode(managed.attributes, type=_ProfileAttributes)
+    profile = msgspec.json.decode(managed.attributes, type=_Attributes)
     return ManagedProfile(
         profile_arn=profile.arn or f"address:{managed.address}",
         profile_name=profile.name,
@@ -262,7 +256,7 @@ def _tags(attributes: _Attributes, managed: _Managed) -> list[Tag] | UnsetType:
     return [Tag(key, value or "") for key, value in (tags or {}).items()]
 
 
-def _held_roles(profile: _ProfileAttributes, managed: _Managed) -> list[NestedRole] | UnsetType:
+def _held_roles(profile: _Attributes, managed: _Managed) -> list[NestedRole] | UnsetType:
     if managed.unknown.get("role") or (managed.unknown.get("roles") and not profile.role):
         return UNSET
     if profile.role is UNSET and profile.roles is UNSET:

@@ -12,6 +12,7 @@ from builders import ACCOUNT, identity, load, nested_role, profile, profile_list
 from iamframe.checks import run_checks
 from iamframe.inventory.completeness import completeness
 from iamframe.inventory.inventory import Inventory
+from iamframe.sources.records import Reference
 from iamframe.sources.templates import Pin, Profile, Template, TemplateData, TemplateUse, Version, template_references
 
 OTHER = "000000000002"
@@ -299,7 +300,7 @@ def test_a_folder_may_be_of_the_sovereign_cloud(tmp_path: Path, text: str, found
 def test_a_live_load_asks_for_the_latest_version_by_that_name(
     templates: list[Template] | None, unread: list[str]
 ) -> None:
-    pin = TemplateUse("auto-scaling-group", "g", [Pin("lt-1", "n", "$Latest")])
+    pin = TemplateUse(Reference("auto-scaling-group", "g", ""), [Pin("lt-1", "n", "$Latest")])
     data = TemplateData(Profile(name="web"))
     read = [Version("lt-1", 1, "n", default_version=True, launch_template_data=data)]
     mentions, missing = template_references([pin], read, [], templates)

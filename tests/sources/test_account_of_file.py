@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-import io
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
-from builders import dump, identity, load, nested_role, profile, profile_list, role_detail, tag_list, trust, write
+from builders import (
+    dump,
+    identity,
+    load,
+    nested_role,
+    profile,
+    profile_list,
+    role_detail,
+    tag_list,
+    trust,
+    write,
+    zipped,
+)
 
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.load import load_files
@@ -112,9 +122,20 @@ def test_a_row_without_an_account_is_of_the_folders_account(tmp_path: Path) -> N
 # The folder says it
 
 
-def test_a_summary_belongs_to_the_caller_in_the_same_folder(tmp_path: Path) -> None:
-    inventory = load(tmp_path, {"identity.json": identity(ONE), "summary.json": SUMMARY})
+@pytest.mark.parametrize(
+    "caller",
+    [
+        identity(ONE),
+        {"status_code": 200, "data": identity(ONE)},
+        {"UserId": "AIDAEXAMPLE", "Account": ONE},
+        identity(ONE) | profile_list(profile("web", Description="x" * 5_000, account=TWO)),
+    ],
+    ids=["alone", "wrapped by a recorder", "without its ARN", "merged with a long answer"],
+)
+def test_a_summary_belongs_to_the_caller_in_the_same_folder(tmp_path: Path, caller: dict[str, Any]) -> None:
+    inventory = load(tmp_path, {"caller.json": caller, "summary.json": SUMMARY})
     assert quotas(inventory) == {ONE: 1000}
+    assert gaps_of(inventory, "unreadable") == []
 
 
 @pytest.mark.parametrize("names", [("a.json", "b.json"), ("b.json", "a.json")])
@@ -167,10 +188,8 @@ def test_a_folder_of_12_digits_counts_before_the_arns_that_it_carries(tmp_path: 
 
 
 def test_a_folder_of_12_digits_inside_an_archive_counts(tmp_path: Path) -> None:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr(f"export/{ONE}/summary.json", json.dumps(SUMMARY))
-    assert quotas(load(tmp_path, {"export.zip": buffer.getvalue()})) == {ONE: 1000}
+    archive = zipped({f"export/{ONE}/summary.json": json.dumps(SUMMARY).encode()})
+    assert quotas(load(tmp_path, {"export.zip": archive})) == {ONE: 1000}
 
 
 @pytest.mark.parametrize("folder", ["00000000001", "0000000000001", "account-000000000001", "٠٠٠٠٠٠٠٠٠٠٠١"])

@@ -7,7 +7,6 @@ import gzip
 import io
 import json
 import os
-import stat
 import struct
 import threading
 import zipfile
@@ -28,6 +27,7 @@ from builders import (
     role_detail,
     tag_list,
     write,
+    zipped,
 )
 from commands import process, run
 
@@ -51,18 +51,6 @@ BOMB_CAP = 10_000
 def nested(depth: int) -> str:
     """Return an object in an object, so many levels deep."""
     return '{"a":' * depth + "1" + "}" * depth
-
-
-def zipped(members: dict[str, bytes], links: tuple[str, ...] = ()) -> bytes:
-    """Return a zip archive, of which some members are links."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in members.items():
-            info = zipfile.ZipInfo(name)
-            info.compress_type = zipfile.ZIP_DEFLATED
-            info.external_attr = ((stat.S_IFLNK if name in links else stat.S_IFREG) | 0o644) << 16
-            archive.writestr(info, content)
-    return buffer.getvalue()
 
 
 def unreadable(inventory: Inventory) -> list[str]:

@@ -40,7 +40,7 @@ def said(mention: Reference) -> tuple[str | None, ...]:
 
 def pinned(pinning: TemplateUse) -> tuple[str, str, list[str]]:
     labels = [f"{pin.launch_template_id or pin.launch_template_name}:{pin.version}" for pin in pinning.pins]
-    return pinning.consumer_type, pinning.consumer_id, labels
+    return pinning.consumer.consumer_type, pinning.consumer.consumer_id, labels
 
 
 def records(operation: str, answer: dict[str, Any]) -> list[Any]:

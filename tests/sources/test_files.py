@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
+import os
 import warnings
 import zipfile
 from pathlib import Path
@@ -25,6 +25,7 @@ from builders import (
     tag_list,
     trust,
     write,
+    zipped,
 )
 
 from iamframe.checks import CHECKS, run_checks
@@ -78,20 +79,18 @@ def listed(*roles: dict[str, Any], **more: Any) -> dict[str, Any]:
 # get-account-authorization-details
 
 
-def test_an_account_dump_is_the_whole_list_of_roles_and_not_of_profiles(tmp_path: Path) -> None:
-    inventory = load(tmp_path, {"dump.json": dump(role_detail("web", [profile("web")]))})
-    assert wholeness(inventory) == (True, False)
-
-
-def test_an_account_dump_shows_the_profiles_that_hold_a_role(tmp_path: Path) -> None:
+def test_an_account_dump_lists_all_roles_but_only_the_profiles_that_hold_one(tmp_path: Path) -> None:
     inventory = load(tmp_path, {"dump.json": dump(role_detail("web", [profile("web")]), role_detail("batch"))})
+    assert wholeness(inventory) == (True, False)
     assert links_of(inventory) == [(WEB_PROFILE, WEB)]
     assert only_row(inventory.profiles)["role_known"] is True
 
 
-def test_an_account_dump_knows_that_a_role_with_an_empty_profile_list_is_in_none(tmp_path: Path) -> None:
+def test_an_account_dump_with_empty_lists_says_that_a_role_has_no_profile_and_no_tags(tmp_path: Path) -> None:
     inventory = load(tmp_path, {"dump.json": dump(role_detail("web"))})
     assert reasons(inventory, "ListInstanceProfilesForRole") == []
+    assert only_row(inventory.roles)["tags_known"] is True
+    assert tags_of(inventory, WEB) == {}
 
 
 def test_an_account_dump_without_a_roles_profile_list_leaves_its_profiles_unknown(tmp_path: Path) -> None:
@@ -112,12 +111,6 @@ def test_an_account_dump_shows_role_tags_where_the_key_is_there(tmp_path: Path) 
         "is_aws_reserved": False,
         "tag_source": "GetAccountAuthorizationDetails",
     }
-
-
-def test_an_account_dump_with_empty_tags_says_that_there_are_none(tmp_path: Path) -> None:
-    inventory = load(tmp_path, {"dump.json": dump(role_detail("web"))})
-    assert only_row(inventory.roles)["tags_known"] is True
-    assert tags_of(inventory, WEB) == {}
 
 
 def test_an_account_dump_without_the_tags_key_leaves_role_tags_unknown(tmp_path: Path) -> None:
@@ -187,15 +180,11 @@ def test_list_roles_shows_names_paths_ids_and_creation(tmp_path: Path) -> None:
     assert row["created_at"] == pd.Timestamp("2024-05-01T09:00:00Z")
 
 
-def test_a_tags_key_in_list_roles_is_never_trusted(tmp_path: Path) -> None:
-    inventory = load(tmp_path, {"roles.json": listed(nested_role("web", Tags=tag_list({"owner": "ops"})))})
+@pytest.mark.parametrize("tags", [[], tag_list({"owner": "ops"})])
+def test_a_tags_key_in_list_roles_is_never_trusted(tmp_path: Path, tags: list[dict[str, str]]) -> None:
+    inventory = load(tmp_path, {"roles.json": listed(nested_role("web", Tags=tags))})
     assert only_row(inventory.roles)["tags_known"] is False
     assert len(inventory.tags) == 0
-
-
-def test_an_empty_tags_key_in_list_roles_is_never_trusted(tmp_path: Path) -> None:
-    inventory = load(tmp_path, {"roles.json": listed(nested_role("web", Tags=[]))})
-    assert only_row(inventory.roles)["tags_known"] is False
 
 
 def test_list_roles_never_proves_links_or_last_use(tmp_path: Path) -> None:
@@ -220,16 +209,14 @@ def test_get_role_shows_the_tags_of_that_role_and_is_no_whole_list(tmp_path: Pat
     assert wholeness(inventory) == (False, False)
 
 
-def test_get_role_without_tags_but_with_last_use_says_that_there_are_none(tmp_path: Path) -> None:
-    inventory = load(tmp_path, {"role.json": {"Role": nested_role("web", RoleLastUsed={})}})
+@pytest.mark.parametrize(("used", "known"), [({"RoleLastUsed": {}}, True), ({}, False)])
+def test_get_role_without_tags_says_that_there_are_none_only_where_it_shows_the_last_use(
+    tmp_path: Path, used: dict[str, Any], known: bool
+) -> None:
+    inventory = load(tmp_path, {"role.json": {"Role": nested_role("web", **used)}})
     row = only_row(inventory.roles)
-    assert (row["tags_known"], row["last_used_known"]) == (True, True)
+    assert (row["tags_known"], row["last_used_known"]) == (known, known)
     assert tags_of(inventory, WEB) == {}
-
-
-def test_get_role_without_tags_and_without_last_use_leaves_both_unknown(tmp_path: Path) -> None:
-    row = only_row(load(tmp_path, {"role.json": {"Role": nested_role("web")}}).roles)
-    assert (row["tags_known"], row["last_used_known"]) == (False, False)
 
 
 def test_get_role_never_proves_links(tmp_path: Path) -> None:
@@ -304,15 +291,13 @@ def test_get_instance_profile_shows_link_and_tags_and_is_no_whole_list(tmp_path:
     assert wholeness(inventory) == (False, False)
 
 
-def test_get_instance_profile_with_empty_tags_says_that_there_are_none(tmp_path: Path) -> None:
-    inventory = load(tmp_path, {"profile.json": {"InstanceProfile": profile("web", Tags=[])}})
-    assert only_row(inventory.profiles)["tags_known"] is True
+@pytest.mark.parametrize(("tags", "known"), [({"Tags": []}, True), ({}, False)])
+def test_get_instance_profile_knows_that_there_are_no_tags_only_by_the_tags_key(
+    tmp_path: Path, tags: dict[str, Any], known: bool
+) -> None:
+    inventory = load(tmp_path, {"profile.json": {"InstanceProfile": profile("web", **tags)}})
+    assert only_row(inventory.profiles)["tags_known"] is known
     assert len(inventory.tags) == 0
-
-
-def test_get_instance_profile_without_the_tags_key_leaves_tags_unknown(tmp_path: Path) -> None:
-    inventory = load(tmp_path, {"profile.json": {"InstanceProfile": profile("web")}})
-    assert only_row(inventory.profiles)["tags_known"] is False
 
 
 # Roles and profiles without a key around them, as `--query` prints them
@@ -541,20 +526,13 @@ def test_launch_template_versions_that_name_the_same_profile_are_one_reference(t
     assert row["consumer_arn"] == "arn:aws:ec2:eu-west-1:000000000001:launch-template/lt-1"
 
 
-def test_a_launch_template_whose_versions_nobody_read_is_a_gap(tmp_path: Path) -> None:
-    templates = {"LaunchTemplates": [{"LaunchTemplateId": "lt-1", "DefaultVersionNumber": 1, "LatestVersionNumber": 2}]}
-    documents = {"profiles.json": profile_list(profile("web")), "templates.json": templates}
+def test_a_launch_template_is_a_gap_until_its_default_version_is_read(tmp_path: Path) -> None:
+    template = {"LaunchTemplateId": "lt-1", "DefaultVersionNumber": 1, "LatestVersionNumber": 1}
+    documents = {"profiles.json": profile_list(profile("web")), "templates.json": {"LaunchTemplates": [template]}}
     assert ("lt-1:$Default", "not_in_file") in reasons(load(tmp_path, documents), "DescribeLaunchTemplateVersions")
-
-
-def test_a_launch_template_whose_default_version_was_read_is_no_gap(tmp_path: Path) -> None:
-    templates = {"LaunchTemplates": [{"LaunchTemplateId": "lt-1", "DefaultVersionNumber": 1, "LatestVersionNumber": 1}]}
-    documents = {
-        "profiles.json": profile_list(profile("web")),
-        "templates.json": templates,
-        "versions.json": {"LaunchTemplateVersions": [version(1, "web", DefaultVersion=True)]},
-    }
-    assert reasons(load(tmp_path, documents), "DescribeLaunchTemplateVersions") == []
+    versions = {"LaunchTemplateVersions": [version(1, "web", DefaultVersion=True)]}
+    inventory = load(tmp_path, documents | {"versions.json": versions})
+    assert reasons(inventory, "DescribeLaunchTemplateVersions") == []
 
 
 def test_a_launch_configuration_refers_to_its_profile_in_the_region_of_its_arn(tmp_path: Path) -> None:
@@ -730,25 +708,17 @@ def test_each_shape_of_config_shows_the_role_with_its_links_tags_and_trust(tmp_p
     assert links_of(inventory) == [(WEB_PROFILE, WEB)]
 
 
-def test_config_is_never_the_whole_account(tmp_path: Path) -> None:
-    inventory = load(tmp_path, {"config.json": {"configurationItems": [item(config_role())]}})
-    assert wholeness(inventory) == (False, False)
-
-
-def test_config_that_records_empty_tags_says_that_there_are_none(tmp_path: Path) -> None:
+def test_config_that_records_empty_tags_says_that_there_are_none_and_when_it_looked(tmp_path: Path) -> None:
     inventory = load(tmp_path, {"config.json": [item(config_role(tags=[]))]})
     assert only_row(inventory.roles)["tags_known"] is True
+    assert only_row(inventory.accounts)["captured_at"] == pd.Timestamp("2024-06-01T00:00:00Z")
+    assert wholeness(inventory) == (False, False), "Config never shows the whole account"
 
 
 def test_config_that_records_no_tags_leaves_them_unknown(tmp_path: Path) -> None:
     configuration = {key: value for key, value in config_role().items() if key != "tags"}
     inventory = load(tmp_path, {"config.json": [item(configuration, tags={})]})
     assert only_row(inventory.roles)["tags_known"] is False
-
-
-def test_config_shows_when_it_last_looked(tmp_path: Path) -> None:
-    inventory = load(tmp_path, {"config.json": [item(config_role())]})
-    assert only_row(inventory.accounts)["captured_at"] == pd.Timestamp("2024-06-01T00:00:00Z")
 
 
 def test_the_latest_capture_of_a_role_counts_across_files(tmp_path: Path) -> None:
@@ -951,24 +921,23 @@ def test_a_resource_that_has_an_arn_in_a_plan_keeps_it(tmp_path: Path) -> None:
     assert only_row(inventory.roles)["role_arn"] == "arn:aws:iam::000000000001:role/web"
 
 
-@pytest.mark.parametrize("key", ["tags_all", "tags"])
-def test_tags_that_a_plan_calls_unknown_stay_unknown(tmp_path: Path, key: str) -> None:
-    resource = plan_resource("aws_iam_role.web", {"name": "web", "path": "/"})
-    inventory = load(tmp_path, {"plan.json": plan(resource, unknown={"aws_iam_role.web": {"arn": True, key: True}})})
-    assert only_row(inventory.roles)["tags_known"] is False
-
-
-def test_single_tag_values_that_a_plan_calls_unknown_leave_the_tags_unknown(tmp_path: Path) -> None:
-    resource = plan_resource("aws_iam_role.web", {"name": "web", "path": "/", "tags_all": {"owner": "ops"}})
-    unknown = {"aws_iam_role.web": {"tags_all": {"stamp": True}}}
-    inventory = load(tmp_path, {"plan.json": plan(resource, unknown=unknown)})
-    assert only_row(inventory.roles)["tags_known"] is False
-
-
-def test_tags_of_which_a_plan_calls_nothing_unknown_are_known(tmp_path: Path) -> None:
-    resource = plan_resource("aws_iam_role.web", {"name": "web", "path": "/", "tags_all": {"owner": "ops"}})
-    inventory = load(tmp_path, {"plan.json": plan(resource, unknown={"aws_iam_role.web": {"tags_all": {}}})})
-    assert tags_of(inventory, "address:aws_iam_role.web") == {"owner": "ops"}
+@pytest.mark.parametrize(
+    ("attributes", "unknown", "tags"),
+    [
+        ({}, {"arn": True, "tags_all": True}, None),
+        ({}, {"arn": True, "tags": True}, None),
+        ({"tags_all": {"owner": "ops"}}, {"tags_all": {"stamp": True}}, None),
+        ({"tags_all": {"owner": "ops"}}, {"tags_all": {}}, {"owner": "ops"}),
+    ],
+    ids=["all", "its own", "one value", "none"],
+)
+def test_tags_are_known_only_where_a_plan_calls_none_of_them_unknown(
+    tmp_path: Path, attributes: dict[str, Any], unknown: dict[str, Any], tags: dict[str, str] | None
+) -> None:
+    resource = plan_resource("aws_iam_role.web", {"name": "web", "path": "/"} | attributes)
+    inventory = load(tmp_path, {"plan.json": plan(resource, unknown={"aws_iam_role.web": unknown})})
+    assert only_row(inventory.roles)["tags_known"] is (tags is not None)
+    assert tags_of(inventory, "address:aws_iam_role.web") == (tags or {})
 
 
 def test_a_role_that_a_plan_calls_unknown_leaves_the_profile_neither_empty_nor_linked(tmp_path: Path) -> None:
@@ -1084,9 +1053,11 @@ def test_steampipe_profile_rows_show_profiles_and_what_they_hold(tmp_path: Path)
         "roles": [nested_role("web")],
         "tags": {"owner": "ops"},
     }
-    inventory = load(tmp_path, {"rows.json": [held]})
+    broken = {"arn": WEB_PROFILE + "-2", "instance_profile_name": "web-2", "roles": ["web"]}
+    inventory = load(tmp_path, {"rows.json": [held, broken]})
     assert links_of(inventory) == [(WEB_PROFILE, WEB)]
     assert tags_of(inventory, WEB_PROFILE) == {"owner": "ops"}
+    assert reasons(inventory, "file") == [(f"{tmp_path / 'rows.json'} $[1]", "unreadable")]
 
 
 # denied.csv
@@ -1203,15 +1174,6 @@ def test_json_lines_are_all_read(tmp_path: Path, suffix: str) -> None:
     assert list(load(tmp_path, {f"items.{suffix}": text}).roles["role_name"]) == ["a", "b"]
 
 
-def zipped(members: dict[str, bytes]) -> bytes:
-    """Return a zip archive."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return buffer.getvalue()
-
-
 LIST = json.dumps(listed(nested_role("web", Description="Größe 角色")), ensure_ascii=False)
 UTF8 = LIST.encode()
 
@@ -1235,6 +1197,13 @@ def test_a_list_is_read_however_it_is_encoded_and_packed(tmp_path: Path, name: s
     inventory = load(tmp_path, {name: content})
     assert only_row(inventory.roles)["description"] == "Größe 角色"
     assert wholeness(inventory) == (True, False)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="file names are text there")
+def test_two_files_whose_names_are_no_text_are_both_read(tmp_path: Path) -> None:
+    for byte, role in ((b"\xfe", "a"), (b"\xff", "b")):
+        (tmp_path / os.fsdecode(byte + b".json")).write_text(json.dumps({"Role": nested_role(role)}))
+    assert list(load_files(tmp_path).roles["role_name"]) == ["a", "b"]
 
 
 def test_a_file_is_read_whatever_its_suffix_where_it_is_named_itself(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Long lists become records in chunks: whatever the text and the size of a chunk, the same frames come out."""
+"""Long lists become records in runs: whatever the text and the size of a run, the same frames come out."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 
 import iamframe
+from iamframe.analysis.states import read_states
 from iamframe.errors import SourceError
-from iamframe.sources import runs, shapes
+from iamframe.sources import documents, shapes
+from iamframe.sources.documents import NotARun, document_in_runs
 from iamframe.sources.files import read_files
-from iamframe.sources.runs import NotARun
 
 EC2 = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
 FORMS = {
@@ -45,15 +46,13 @@ def dump(**more: object) -> dict[str, object]:
     return {"UserDetailList": [], "RoleDetailList": [role(number) for number in range(200)], "Policies": [], **more}
 
 
-@pytest.fixture(params=[1, 7, 150])
-def in_chunks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Read so many records at once, from files that count as large."""
+@pytest.fixture(params=[500, 2_000, 40_000])
+def in_runs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read so many bytes at once: less than a role, two or three roles, or many. Every file counts as large."""
+    monkeypatch.setattr(documents, "_RUN", request.param)
+    monkeypatch.setattr(documents, "_ENDS", 6_000)
     monkeypatch.setattr(shapes, "LARGE", 0)
-    monkeypatch.setattr(shapes, "_CHUNK", request.param)
-    # Two or three roles are a run, and only the end of the file is not read in runs.
-    monkeypatch.setattr(runs, "_RUN", 2_000)
-    monkeypatch.setattr(runs, "_ENDS", (500, 6_000))
-    return int(request.param)
+    monkeypatch.setattr(shapes, "_CHUNK", 7)
 
 
 def load(folder: Path, text: str) -> iamframe.Inventory:
@@ -62,9 +61,9 @@ def load(folder: Path, text: str) -> iamframe.Inventory:
     return iamframe.load_files(file)
 
 
-@pytest.mark.usefixtures("in_chunks")
+@pytest.mark.usefixtures("in_runs")
 @pytest.mark.parametrize("form", FORMS)
-def test_a_list_in_chunks_is_the_list(form: str, tmp_path: Path) -> None:
+def test_a_list_in_runs_is_the_list(form: str, tmp_path: Path) -> None:
     inventory = load(tmp_path, json.dumps(dump(), **FORMS[form]))  # type: ignore[arg-type]
     assert inventory.roles["role_name"].tolist() == [f"role-{number:03}" for number in range(200)]
     assert inventory.links["role_arn"].tolist() == [
@@ -88,27 +87,50 @@ def test_the_frames_are_those_of_one_chunk(tmp_path: Path, monkeypatch: pytest.M
             pd.testing.assert_frame_equal(chunks.frames[name], frame)
 
 
-def test_memory_holds_the_records_of_one_chunk(tmp_path: Path, in_chunks: int) -> None:
+@pytest.mark.parametrize("in_runs", [True, False])
+def test_memory_holds_few_records_of_a_long_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_runs: bool
+) -> None:
+    monkeypatch.setattr(documents, "_RUN", 2_000)
+    monkeypatch.setattr(documents, "_ENDS", 6_000)
+    monkeypatch.setattr(shapes, "LARGE", 0)
+    monkeypatch.setattr(shapes, "_CHUNK", 3)
     file = tmp_path / "dump.json"
     file.write_text(json.dumps(dump(), indent=4), encoding="utf-8")
-    sizes = [len(chunk) for answer in read_files([file]) for chunk in answer]
-    assert max(sizes) <= in_chunks
+    sizes = [len(chunk) for answer in read_files([file], in_runs=in_runs) for chunk in answer]
+    assert max(sizes) == 3
     assert sum(sizes) == 200
 
 
-@pytest.mark.usefixtures("in_chunks")
+@pytest.mark.usefixtures("in_runs")
 def test_a_long_list_is_read_in_runs_until_one_cannot_be_read(tmp_path: Path) -> None:
     file = tmp_path / "dump.json"
     content = dump()
     file.write_text(json.dumps(content, indent=4), encoding="utf-8")
-    assert sum(len(chunk) for answer in read_files([file]) for chunk in answer) == 200
+    assert sum(len(chunk) for answer in read_files([file], in_runs=True) for chunk in answer) == 200
     content["RoleDetailList"][120]["Tags"] = "none"  # type: ignore[index]
     file.write_text(json.dumps(content, indent=4), encoding="utf-8")
     with pytest.raises(NotARun):
-        [len(chunk) for answer in read_files([file]) for chunk in answer]
+        [len(chunk) for answer in read_files([file], in_runs=True) for chunk in answer]
+    roles_and_gap = sum(len(chunk) for answer in read_files([file]) for chunk in answer)
+    assert roles_and_gap == 199 + 1
 
 
-@pytest.mark.usefixtures("in_chunks")
+@pytest.mark.usefixtures("in_runs")
+def test_drift_reads_a_state_beside_a_long_list_with_a_broken_role(tmp_path: Path) -> None:
+    content = dump()
+    content["RoleDetailList"][120]["Tags"] = "none"  # type: ignore[index]
+    (tmp_path / "dump.json").write_text(json.dumps(content, indent=4), encoding="utf-8")
+    attributes = {"arn": "arn:aws:iam::111122223333:role/role-000", "name": "role-000"}
+    resource = {"mode": "managed", "type": "aws_iam_role", "name": "it", "instances": [{"attributes": attributes}]}
+    state = {"version": 4, "serial": 1, "lineage": "l", "resources": [resource]}
+    (tmp_path / "x.tfstate").write_text(json.dumps(state), encoding="utf-8")
+    states = read_states([tmp_path])
+    assert states.managed["resource_name"].tolist() == ["role-000"]
+    assert [file for file, _ in states.unread] == [f"{tmp_path / 'dump.json'} $.RoleDetailList[120]"]
+
+
+@pytest.mark.usefixtures("in_runs")
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("nested_first", [True, False])
 def test_a_long_list_inside_another_object_is_not_the_documents_own(
@@ -119,7 +141,7 @@ def test_a_long_list_inside_another_object_is_not_the_documents_own(
     assert names(load(tmp_path, text)) == ["role-900", "role-901"]
 
 
-@pytest.mark.usefixtures("in_chunks")
+@pytest.mark.usefixtures("in_runs")
 @pytest.mark.parametrize("form", FORMS)
 def test_a_list_that_looks_like_the_long_one_is_not_part_of_it(form: str, tmp_path: Path) -> None:
     others = [{"Path": "/", "PolicyName": f"p-{number}", "Text": "x" * 200} for number in range(200)]
@@ -128,25 +150,26 @@ def test_a_list_that_looks_like_the_long_one_is_not_part_of_it(form: str, tmp_pa
     assert inventory.calls["state"].tolist() == ["complete"]
 
 
-@pytest.mark.usefixtures("in_chunks")
+@pytest.mark.usefixtures("in_runs")
 def test_a_file_that_became_shorter_is_not_a_shorter_list(tmp_path: Path) -> None:
     file = tmp_path / "dump.json"
     file.write_text(json.dumps(dump(), indent=4), encoding="utf-8")
-    text, found = runs.cut(file) or (b"", None)
-    assert text.startswith(b'{\n    "UserDetailList": [],\n    "RoleDetailList": ["iamframe')
+    found = document_in_runs(file)
     assert found is not None
-    file.write_bytes(file.read_bytes()[: found.end - 10])
+    keys, runs = found
+    assert list(keys) == ["UserDetailList", "RoleDetailList", "Policies"]
+    file.write_bytes(file.read_bytes()[: runs.end - 10])
     with pytest.raises(NotARun):
-        list(found.lists(dict))
+        list(runs.lists(dict))
 
 
-@pytest.mark.usefixtures("in_chunks")
+@pytest.mark.usefixtures("in_runs")
 def test_that_there_is_more_is_read_after_the_list(tmp_path: Path) -> None:
     inventory = load(tmp_path, json.dumps(dump(IsTruncated=True), indent=4))
     assert inventory.calls["state"].tolist() == ["truncated"]
 
 
-@pytest.mark.usefixtures("in_chunks")
+@pytest.mark.usefixtures("in_runs")
 def test_a_role_that_cannot_be_read_is_one_gap_with_its_place(tmp_path: Path) -> None:
     content = dump()
     content["RoleDetailList"][120]["Tags"] = "none"  # type: ignore[index]
@@ -157,7 +180,7 @@ def test_a_role_that_cannot_be_read_is_one_gap_with_its_place(tmp_path: Path) ->
     assert inventory.calls["state"].tolist() == ["truncated"]
 
 
-@pytest.mark.usefixtures("in_chunks")
+@pytest.mark.usefixtures("in_runs")
 def test_a_file_that_is_not_json_in_the_middle_is_told_and_others_are_read(tmp_path: Path) -> None:
     (tmp_path / "broken.json").write_text(json.dumps(dump(), indent=4).replace('"role-120"', '"role-120'), "utf-8")
     (tmp_path / "listing.json").write_text(json.dumps(listing(1)), "utf-8")
@@ -168,14 +191,14 @@ def test_a_file_that_is_not_json_in_the_middle_is_told_and_others_are_read(tmp_p
     assert "broken.json: is not JSON" in detail
 
 
-@pytest.mark.usefixtures("in_chunks")
+@pytest.mark.usefixtures("in_runs")
 def test_half_a_file_is_refused(tmp_path: Path) -> None:
     text = json.dumps(dump(), indent=4)
     with pytest.raises(SourceError, match="is not JSON"):
         load(tmp_path, text[: len(text) // 2])
 
 
-@pytest.mark.usefixtures("in_chunks")
+@pytest.mark.usefixtures("in_runs")
 def test_a_list_that_comes_twice_is_refused(tmp_path: Path) -> None:
     text = json.dumps(dump(), indent=4)
     again = text.replace('"Policies": []', '"RoleDetailList": []')
@@ -183,7 +206,7 @@ def test_a_list_that_comes_twice_is_refused(tmp_path: Path) -> None:
         load(tmp_path, again)
 
 
-@pytest.mark.usefixtures("in_chunks")
+@pytest.mark.usefixtures("in_runs")
 def test_a_list_within_another_document_is_found_all_the_same(tmp_path: Path) -> None:
     inventory = load(tmp_path, json.dumps({"status_code": 200, "data": dump()}, indent=4))
     assert len(inventory.roles) == 200
@@ -204,7 +227,7 @@ ROLES = [f"role-{number:03}" for number in range(200)]
 USERS = [user(number) for number in range(200)]
 
 
-@pytest.mark.usefixtures("in_chunks")
+@pytest.mark.usefixtures("in_runs")
 @pytest.mark.parametrize("form", FORMS)
 def test_users_after_the_roles_are_no_roles(form: str, tmp_path: Path) -> None:
     content = {"Policies": [], "RoleDetailList": [role(number) for number in range(200)], "UserDetailList": USERS}
@@ -214,7 +237,7 @@ def test_users_after_the_roles_are_no_roles(form: str, tmp_path: Path) -> None:
     assert "unreadable" not in set(inventory.gaps["reason"])
 
 
-@pytest.mark.usefixtures("in_chunks")
+@pytest.mark.usefixtures("in_runs")
 def test_what_stands_after_the_users_counts_too(tmp_path: Path) -> None:
     content = {"RoleDetailList": [role(number) for number in range(200)], "UserDetailList": USERS, "IsTruncated": True}
     inventory = load(tmp_path, json.dumps(content, indent=1))
@@ -226,7 +249,7 @@ def listing(*numbers: int) -> dict[str, object]:
     return {"InstanceProfiles": [profile(f"p-{number:03}") | {"Roles": []} for number in numbers]}
 
 
-@pytest.mark.usefixtures("in_chunks")
+@pytest.mark.usefixtures("in_runs")
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("order", ["dump first", "listing first"])
 def test_documents_appended_to_one_file_are_both_read(form: str, order: str, tmp_path: Path) -> None:
@@ -244,7 +267,7 @@ def test_documents_appended_to_one_file_are_both_read(form: str, order: str, tmp
     }
 
 
-@pytest.mark.usefixtures("in_chunks")
+@pytest.mark.usefixtures("in_runs")
 @pytest.mark.parametrize("form", FORMS)
 def test_two_documents_of_one_kind_are_both_read(form: str, tmp_path: Path) -> None:
     one = {"Roles": [{k: v for k, v in role(number).items() if k != "Tags"} for number in range(100)]}
@@ -255,7 +278,7 @@ def test_two_documents_of_one_kind_are_both_read(form: str, tmp_path: Path) -> N
     assert inventory.calls["rows"].tolist() == [200]
 
 
-@pytest.mark.usefixtures("in_chunks")
+@pytest.mark.usefixtures("in_runs")
 def test_a_broken_document_leaves_the_one_before_it(tmp_path: Path) -> None:
     text = json.dumps(dump(), indent=4) + json.dumps(listing(*range(150)), indent=4)[:-40]
     inventory = load(tmp_path, text)
