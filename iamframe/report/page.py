@@ -52,29 +52,11 @@ _COLUMNS = {
     "drift": ["difference", "account_id", "resource_type", "resource_name", "state_address", "changed"],
     "gaps": ["account_id", "region", "operation", "subject", "reason", "gap"],
 }
-# What was collected: the frame and the noun of each count.
-_COUNTED = {
-    "accounts": ("accounts", "account"),
-    "roles": ("roles", "role"),
-    "profiles": ("profiles", "instance-profile"),
-    "links": ("links", "link"),
-    "tags": ("tags", "tag"),
-    "mentions": ("references", "mention"),
-}
-# The texts that the script shows, by their names in the script.
-_SCRIPT_TEXTS = {
-    "of": "of_findings",
-    "match": "match",
-    "copy": "copy",
-    "copied": "copied",
-    "selected": "selected",
-    "more": "more",
-    "less": "less",
-    "maker": "made_by_tool",
-    "reason": "say_why",
-    "file": "policy_file",
-    "until": "until",
-}
+# What was collected: the noun of each count.
+_NOUNS = {"accounts": "account", "roles": "role", "profiles": "instance-profile"}
+_NOUNS |= {"links": "link", "tags": "tag", "references": "mention"}
+# The texts that the script shows.
+_SCRIPT_TEXTS = ("of", "match", "copy", "copied", "selected", "more", "less", "maker", "reason", "file", "until")
 _SHARES = {"name": "1.4fr", "path": ".7fr", "found": "2fr", "relation": ".9fr", "maker": ".8fr", "owner": ".7fr"}
 
 
@@ -154,7 +136,7 @@ def _frame(
         "_": words,
         "style": Markup(style),  # noqa: S704 - our own files, and a title of which each letter is escaped
         "script": Markup(script),  # noqa: S704 - our own file
-        "script_texts": {name: words(text) for name, text in _SCRIPT_TEXTS.items()},
+        "script_texts": _SCRIPT_TEXTS,
         "policy": content_policy(style, script),
         "version": __version__,
         "made": words("made_with_policy", file=file, **made) if file else words("made", **made),
@@ -185,7 +167,7 @@ def _overview(numbers: Numbers, words: Translator, sections: list[Section]) -> d
         states[state] += count
     total, rows = sum(attention.values()), numbers.summary["rows"]
     pictures = Pictures(numbers, words, attention)
-    counted = {name: words.n(rows[frame], noun) for name, (frame, noun) in _COUNTED.items()}
+    counted = {name: words.n(rows[name], noun) for name, noun in _NOUNS.items()}
     dates = [collected_at(time, words) for time in numbers.dates]
     return {
         "strip": [

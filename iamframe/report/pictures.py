@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
@@ -52,26 +51,18 @@ class ColumnHead:
     swatch: str = ""
 
 
-class Cell(NamedTuple):
-    """A cell of a picture: its text, its CSS classes, and its label on narrow screens."""
-
-    text: str
-    kind: str
-    label: str
-
-
 @dataclass(frozen=True, slots=True)
 class Picture:
     """A picture: its name, CSS classes, caption, heads of columns, and rows of cells.
 
-    If there are no rows, the text `none` is in the place of the picture.
+    A cell has a text, CSS classes, and a label. If there are no rows, the text `none` is in the place of the picture.
     """
 
     name: Markup
     kind: str
     caption: Markup
     heads: list[ColumnHead]
-    rows: list[list[Cell]]
+    rows: list[list[tuple[str, str, str]]]
     none: str
 
 
@@ -279,10 +270,10 @@ def _picture(
     return Picture(name, f"picture {kind}".strip(), Markup("").join(caption), heads, cells, none)
 
 
-def _cell(head: ColumnHead, value: _Value) -> Cell:
+def _cell(head: ColumnHead, value: _Value) -> tuple[str, str, str]:
     text, more = value if isinstance(value, tuple) else (value, "")
     shown = text if isinstance(text, str) else f"{text:,}"
-    return Cell(shown, f"{head.kind} {more}".strip(), head.label)
+    return shown, f"{head.kind} {more}".strip(), head.label
 
 
 # Heads, rows, and pieces of cells

@@ -68,11 +68,7 @@ def _command(name: str, *added: given.Decorator) -> Callable[[Callable[..., int]
     given.owner_tag,
     option("--xlsx", "Also write an Excel workbook."),
     given.mask,
-    given.policy_file,
-    given.own,
-    given.strict,
-    given.shards,
-    given.live,
+    given.judging,
 )
 def report_command(
     sources: tuple[str, ...],
@@ -131,11 +127,7 @@ def _masked_errors(*said: object) -> AbstractContextManager[None]:
     given.formats(*given.FORMATS),
     option("--fail-on", "Exit with 1 if there are findings of this severity or above.", type=click.Choice(SEVERITIES)),
     given.owner_tag,
-    given.policy_file,
-    given.own,
-    given.strict,
-    given.shards,
-    given.live,
+    given.judging,
 )
 def check_command(
     sources: tuple[str, ...],

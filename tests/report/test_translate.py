@@ -31,8 +31,8 @@ from iamframe.messages.render import _catalogue, say
 from iamframe.practice import PracticeAccount
 from iamframe.report import charts, page, pictures, rows, translate
 from iamframe.report import mask as masking
+from iamframe.report.page import render_page
 from iamframe.report.translate import Translator
-from iamframe.report.write import render_page
 from iamframe.ui.cli import app
 
 EN, JA_TEXTS = (_catalogue(lang) for lang in ("en", "ja"))
@@ -95,7 +95,9 @@ def test_every_text_that_the_page_names_is_there_and_none_is_left_over() -> None
     assert len(named) > 150
     assert named - EN.keys() == set()
     code = "".join(Path(str(module.__file__)).read_text("utf-8") for module in (page, pictures, masking))
-    rest = ids_of("page") - named - ids_of("page.words") - ids_of("page.heads") - ids_of("page.names")
+    assert ids_of("page.script") == {f"page.script.{name}" for name in page._SCRIPT_TEXTS}
+    listed = [one for part in ("words", "heads", "names", "script") for one in ids_of(f"page.{part}")]
+    rest = ids_of("page") - named - {*listed}
     # These are named by the value of a column.
     rest = {one for one in rest if not one.startswith(("page.filter_", "page.owner_", "page.cell_"))}
     assert {one for one in rest if f'"{one.removeprefix("page.")}"' not in code and f'"{one}"' not in code} == set()
