@@ -177,6 +177,7 @@ def _overview(numbers: Numbers, words: Translator, sections: list[Section]) -> d
             *([("soft", states["accepted"], words.n(states["accepted"], "accepted"))] if states["accepted"] else []),
         ],
         "looked_at": Markup(" ").join([words("looked_at", **counted), *(dates if len(dates) == 1 else [])]),
+        "demands": _demands(numbers, words),
         "accounts": pictures.accounts(),
         "owners": pictures.owners(),
         "no_owner_key": "" if numbers.owner_keys else words("no_owner_key", key=numbers.owner_tag),
@@ -192,6 +193,16 @@ def _overview(numbers: Numbers, words: Translator, sections: list[Section]) -> d
         ],
         "all_gaps": rows["gaps"],
     }
+
+
+def _demands(numbers: Numbers, words: Translator) -> str:
+    """Return a sentence with the tags that organizations demand. If there are none, the text is empty."""
+    said = []
+    for key, values, required_of in sorted(numbers.demands):
+        tag = words("demand_values", key=key, values=values) if values else key
+        resources = words("and").join(map(words.word, required_of.split()))
+        said.append(words("demand_required", tag=tag, resources=resources) if required_of else tag)
+    return words("demands", tags=words("semicolon").join(said)) if said else ""
 
 
 def _filters(
