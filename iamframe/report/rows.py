@@ -29,7 +29,6 @@ from iamframe.report.translate import Translator
 # A browser is too slow with more rows; the CSV files beside the page have all rows.
 MAX_ROWS = 10_000
 MIN_ROWS_PER_CHECK = 300
-COLUMNS = ("name", "path", "found", "relation", "maker", "owner", "account")
 CHUNK = 100
 # If at least this many rows share a text, the text is shown once, above them.
 _MANY = 3
@@ -37,20 +36,10 @@ _FEW = 5
 # Letters that replace a row's own values in a command. Commands that are then equal are on the page only once.
 _PLACES = {"resource_arn": "\ue000", "related_arn": "\ue001", "resource_name": "\ue002", "related_name": "\ue003"}
 _ARN = re.compile(r"(?s)^(?P<head>arn:[^:]*:iam::)(?P<account>[^:]*)(?P<type>:(?:role|instance-profile))(?P<rest>/.*)$")
-_READ = (
-    *(
-        "check",
-        "finding_id",
-        "severity",
-        "certainty",
-        "account_id",
-        "owner",
-        "resource_type",
-        "resource_name",
-        "resource_arn",
-    ),
-    *("related_name", "related_arn", "relation", "maker", "maker_basis", "accepted", "detail", "next_step"),
-)
+# The columns of findings that the page reads.
+_READ = ["check", "finding_id", "severity", "certainty", "account_id", "owner", "resource_type", "resource_name"]
+_READ += ["resource_arn", "related_name", "related_arn", "relation", "maker", "maker_basis", "accepted", "detail"]
+_READ += ["next_step"]
 
 _Finding = dict[str, Any]
 _Row = TypeVar("_Row")
