@@ -1,5 +1,6 @@
 """Write a result to files: one HTML page, CSV tables, a JSON summary, a workbook. Ids can be masked."""
 
-from iamframe.report.write import render_findings, render_page, summarize, write_changes, write_findings, write_report
+from iamframe.report.page import render_findings, render_page
+from iamframe.report.write import summarize, write_changes, write_findings, write_report
 
 __all__ = ["render_findings", "render_page", "summarize", "write_changes", "write_findings", "write_report"]

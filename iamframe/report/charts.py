@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -12,12 +12,11 @@ import pandas as pd
 import pyarrow as pa
 
 from iamframe.analysis.blind_spots import tagged_counts
-from iamframe.analysis.owners import STATES, owner_states
+from iamframe.analysis.owners import owner_states
 from iamframe.checks.orphans import unreferenced_profiles
 from iamframe.checks.result import Result
 from iamframe.inventory.arrow import Positions, as_arrow, index_in, is_in, lookup
 from iamframe.inventory.views import count_tags_known
-from iamframe.knowledge.surfaces import known_facts
 from iamframe.messages.text import SEVERITIES
 
 # A picture with more rows is unreadable; the CSV files have all rows.
@@ -27,29 +26,18 @@ RELATIONS = ("same", "case", "affix", "generated", "different")
 
 
 @dataclass(frozen=True, slots=True)
-class Relation:
-    """How role and profile names are related, and the number of links with this relation.
-
-    `expected` is the number of these links whose names differ by design.
-    """
-
-    kind: str
-    count: int
-    expected: int
-    width: int
-    expected_width: int
-
-
-@dataclass(frozen=True, slots=True)
 class Purpose:
     """The profiles of one account, counted by use. `is_whole` is True if all profiles were listed."""
 
     account_id: str
     account_name: str | None
-    total: int
     is_whole: bool
     counts: dict[str, int]
-    widths: dict[str, int]
+
+    @property
+    def total(self) -> int:
+        """The number of profiles that were collected."""
+        return sum(self.counts.values())
 
     @property
     def rank(self) -> tuple[int, int]:
@@ -80,16 +68,6 @@ class Tagged:
 
 
 @dataclass(frozen=True, slots=True)
-class Surface:
-    """Whether one console, API or tool can write, read and find tags of one resource type, and the conditions."""
-
-    name: str
-    resource_type: str
-    answers: dict[str, str]
-    conditions: list[tuple[list[str], str, str]]
-
-
-@dataclass(frozen=True, slots=True)
 class Totals:
     """The counts for one owner or account.
 
@@ -105,15 +83,6 @@ class Totals:
         """Return the counts of both parts together."""
         resources = {severity: count + other.resources[severity] for severity, count in self.resources.items()}
         return Totals(resources, self.to_fix + other.to_fix, self.no_action + other.no_action)
-
-
-@dataclass(frozen=True, slots=True)
-class OwnerTotals:
-    """The totals of one owner. If `name` is None, they are the totals of all findings with this `state`."""
-
-    name: str | None
-    state: str
-    totals: Totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,14 +154,6 @@ def relation_counts(result: Result) -> Counter[tuple[str, bool]]:
     return Counter(counts)
 
 
-def relations(counts: Mapping[tuple[str, bool], int]) -> list[Relation]:
-    """Return each relation of role and profile names, with its number of links. Without links, the list is empty."""
-    each = {kind: (counts.get((kind, False), 0), counts.get((kind, True), 0)) for kind in RELATIONS}
-    longest = max(map(sum, each.values()))
-    rows = [Relation(kind, sum(both), both[1], *widths(both, longest)) for kind, both in each.items()]
-    return rows if longest else []
-
-
 def purposes(result: Result) -> list[Purpose]:
     """Return how the profiles of each account are used, in the order of `rank`."""
     pairs, accounts = result.pairs, result.inventory.accounts
@@ -219,9 +180,7 @@ def purposes(result: Result) -> list[Purpose]:
     rows = []
     for index, (account, name) in enumerate(_named(result)):
         counts = {kind: counts[index] for kind, counts in by_kind.items()}
-        total = sum(counts.values())
-        drawn = dict(zip(counts, widths(counts.values(), total), strict=True))
-        rows.append(Purpose(account, name, total, bool(whole.get(account)), counts, drawn))
+        rows.append(Purpose(account, name, bool(whole.get(account)), counts))
     return sorted(rows, key=lambda row: row.rank)
 
 
@@ -275,33 +234,9 @@ def quota_rows(use: pd.DataFrame) -> list[QuotaRow]:
     return [QuotaRow(*row) for row in each.where(each.notna(), None).itertuples(index=False)]
 
 
-def surface_rows() -> list[Surface]:
-    """Return what each console, API or tool can do with tags, with one row for roles and one row for profiles."""
-    answers: dict[tuple[str, str], dict[str, str]] = {}
-    conditions: dict[tuple[str, str], dict[tuple[str, str], list[str]]] = {}
-    for fact in known_facts():
-        key = fact.surface, fact.resource_type
-        answers.setdefault(key, {})[fact.operation] = "if" if fact.condition else fact.answer
-        if fact.condition and fact.condition_id:
-            conditions.setdefault(key, {}).setdefault((fact.condition_id, fact.condition), []).append(fact.operation)
-    rows = []
-    for key, of_key in answers.items():
-        said = conditions.get(key, {})
-        rows.append(Surface(*key, of_key, [(of if len(said) > 1 else [], *one) for one, of in said.items()]))
-    return rows
-
-
 def owner_totals(result: Result) -> dict[tuple[str, str], Totals]:
     """Return the totals by owner state and owner. A missing owner is an empty text."""
     return _totals(result, lambda findings: [pd.Series(owner_states(findings)), findings["owner"].fillna("")])
-
-
-def owner_counts(totals: Mapping[tuple[str, str], Totals]) -> list[OwnerTotals]:
-    """Return the totals of each owner. Owners with the most findings to fix come first. Missing owners come last."""
-    rows = [OwnerTotals(name or None, state, of) for (state, name), of in totals.items()]
-    return sorted(
-        rows, key=lambda row: (STATES.index(row.state), -row.totals.to_fix, -row.totals.no_action, row.name or "")
-    )
 
 
 def account_counts(result: Result) -> list[AccountTotals]:
@@ -338,15 +273,6 @@ def missed_counts(result: Result) -> Counter[tuple[str, int]]:
     for (_, kind), found in tagged_counts(result.inventory).items():
         counts.update({(kind, tagged): count for tagged, count in enumerate(found)})
     return counts
-
-
-def missed(counts: Counter[tuple[str, int]]) -> list[tuple[str, int, int, int, int]]:
-    """Return a row for roles and a row for profiles. The numbers are: all, tagged, untagged, and with unknown tags."""
-    rows = []
-    for kind in ("role", "instance-profile"):
-        tagged, untagged, unknown = (counts[kind, place] for place in range(3))
-        rows.append((kind, tagged + untagged + unknown, tagged, untagged, unknown))
-    return rows
 
 
 def _named(result: Result) -> list[tuple[str, str | None]]:

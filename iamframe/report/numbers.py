@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from iamframe.analysis.quota_use import quota_use
+from iamframe.checks.demands import demands
 from iamframe.checks.owner import owner_keys
 from iamframe.checks.registry import STATUSES
 from iamframe.checks.result import Result
@@ -35,13 +36,15 @@ class Numbers:
     """The counts and rows that the page and the summary need from a result, without the result itself.
 
     Rows for pictures have the types of `charts`. `accounts`, `purposes`, `uses` and `gaps` have only as many rows as
-    the page shows.
+    the page shows. `demands` has the tags that organizations demand: the key, the allowed values as text, and the
+    resource types that need the tag, separated by spaces.
     """
 
     listed: FindingRows
     summary: dict[str, Any]
     owner_tag: str
     owner_keys: list[str]
+    demands: frozenset[tuple[str, str, str]]
     dates: frozenset[str]
     accounts: list[charts.AccountTotals]
     owners: dict[tuple[str, str], charts.Totals]
@@ -58,11 +61,13 @@ class Numbers:
     def of(cls, result: Result, use: pd.DataFrame, lang: str = "en") -> Numbers:
         """Return the numbers of one part of a result. `use` is its `quota_use`. `lang` is the language of the texts."""
         accounts, (tag_keys, taggable) = charts.account_counts(result), charts.tag_counts(result)
+        demanded = demands(result.policy, result.inventory.tag_policies)
         return cls(
             listed=FindingRows.of(result, lang),
             summary=summary_of(result),
             owner_tag=result.owner_tag,
             owner_keys=owner_keys(result.inventory, result.owner_tag),
+            demands=frozenset((one.rule.key, one.wanted, one.required_of) for one in demanded if one.account_id),
             dates=frozenset(one.captured_at for one in accounts),
             accounts=accounts[: charts.MAX_PICTURE_ROWS],
             owners=charts.owner_totals(result),
@@ -84,6 +89,7 @@ class Numbers:
             summary=add_summaries(self.summary, other.summary),
             owner_tag=self.owner_tag,
             owner_keys=sorted({*self.owner_keys, *other.owner_keys}, key=lambda key: (key != self.owner_tag, key)),
+            demands=self.demands | other.demands,
             dates=self.dates | other.dates,
             accounts=_first([*self.accounts, *other.accounts]),
             owners=owners | {key: self.owners[key] + other.owners[key] for key in self.owners.keys() & other.owners},

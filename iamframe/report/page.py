@@ -7,14 +7,12 @@ import datetime as dt
 import hashlib
 from collections import Counter
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from importlib import resources
-from importlib.machinery import SourceFileLoader
-from pathlib import Path
-from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from jinja2 import Environment, StrictUndefined, Template, compiler
+from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from iamframe.analysis.matching import things
@@ -26,18 +24,19 @@ from iamframe.inventory.gaps import with_details
 from iamframe.inventory.inventory import SAMPLES
 from iamframe.messages.render import say
 from iamframe.messages.text import SEVERITIES
-from iamframe.messages.text import spell_out as spelled
-from iamframe.report import charts as pictures
+from iamframe.report.charts import MAX_PICTURE_ROWS
 from iamframe.report.numbers import MAX_OTHER_ROWS, Numbers, numbers_of
-from iamframe.report.rows import CHUNK, COLUMNS, MAX_ROWS, FindingRows, Section, sections_of
-from iamframe.report.translate import Translator, without_folder
+from iamframe.report.pictures import MAX_OVERVIEW_ROWS, Pictures, collected_at, sorted_owners
+from iamframe.report.rows import CHUNK, MAX_ROWS, FindingRows, Section, chunked, sections_of
+from iamframe.report.translate import Translator, coded, whole_words, without_folder
 from iamframe.version import __version__
 
 if TYPE_CHECKING:
     from iamframe.analysis.compare import Changes
     from iamframe.analysis.drift import Drift
 
-_MAX_OVERVIEW_ROWS = 10
+# The number of sources that are named.
+_MAX_SOURCES = 10
 # A longer list in a filter is slow to open and to search.
 _MAX_OPTIONS = 1_000
 # An accepted finding counts again after this time, unless a person chooses another day.
@@ -45,10 +44,19 @@ _ACCEPTED_FOR = dt.timedelta(days=180)
 _POLICY = (
     "default-src 'none'; style-src {style}; script-src {script}; img-src data:; base-uri 'none'; form-action 'none'"
 )
-_CHANGE = ["change", "account_id", "resource_type", "resource_name", "resource_arn", "changed"]
-_APART = ["account_id", "what", "why"]
-_DRIFT = ["difference", "account_id", "resource_type", "resource_name", "state_address", "changed"]
-_GAP = ["account_id", "region", "operation", "subject", "reason", "gap"]
+_Row = tuple[str | None, ...]
+# The columns of other tables, by their CSS class.
+_COLUMNS = {
+    "changes": ["change", "account_id", "resource_type", "resource_name", "resource_arn", "changed"],
+    "apart": ["account_id", "what", "why"],
+    "drift": ["difference", "account_id", "resource_type", "resource_name", "state_address", "changed"],
+    "gaps": ["account_id", "region", "operation", "subject", "reason", "gap"],
+}
+# What was collected: the noun of each count.
+_NOUNS = {"accounts": "account", "roles": "role", "profiles": "instance-profile"}
+_NOUNS |= {"links": "link", "tags": "tag", "references": "mention"}
+# The texts that the script shows.
+_SCRIPT_TEXTS = ("of", "match", "copy", "copied", "selected", "more", "less", "maker", "reason", "file", "until")
 _SHARES = {"name": "1.4fr", "path": ".7fr", "found": "2fr", "relation": ".9fr", "maker": ".8fr", "owner": ".7fr"}
 
 
@@ -75,31 +83,24 @@ def render_page(
     numbers = numbers or numbers_of(result, lang)
     listed = numbers.listed
     words = Translator(lang, listed.sources)
-    gaps, changed = _gaps(numbers.gaps, words), _changed(changes, words) if changes is not None else None
+    gaps, changed = _gaps(numbers, words), _changed(changes, words) if changes is not None else None
     drifted = _drifted(drift, words) if drift is not None else None
-    others = gaps["shown_gaps"] + (changed["shown"] + changed["shown_apart"] if changed else 0)
-    others += drifted["shown"] if drifted else 0
-    sections = sections_of(listed, words, MAX_ROWS - others, is_masked=is_masked)
-    states: Counter[str] = Counter()
-    for (_, _, state), count in listed.counts.items():
-        states[state] += count
-    severities = {name: numbers.summary["attention"][name] for name in SEVERITIES}
-    drawn = _drawn(numbers)
-    linked = [one.account_id for one in numbers.accounts[:_MAX_OVERVIEW_ROWS]]
-    linked += [one.name for one in drawn["owners"][: pictures.MAX_PICTURE_ROWS] if one.name]
+    others: list[OtherTable] = [
+        gaps,
+        *([changed["list"], changed["apart"]] if changed else []),
+        *([drifted["list"]] if drifted else []),
+    ]
+    sections = sections_of(listed, words, MAX_ROWS - sum(one.size for one in others), is_masked=is_masked)
+    linked = [one.account_id for one in numbers.accounts[:MAX_OVERVIEW_ROWS]]
+    linked += [name for (_, name), _ in sorted_owners(numbers)[:MAX_PICTURE_ROWS] if name]
     return page_template().render(
         **_frame(listed, title or words("title"), words, sections, linked),
-        **drawn,
-        **gaps,
+        **_overview(numbers, words, sections),
         title=title or "",
         author=author or "",
         chosen="",
         masked=say("report.masked", lang) if is_masked else "",
-        rows=numbers.summary["rows"],
-        attention={name: count for name, count in severities.items() if count or name != "info"},
-        accepted=states["accepted"],
-        expected=states["expected"],
-        found=[section for section in sections if section.to_fix.total],
+        gaps=gaps,
         changed=changed,
         drifted=drifted,
     )
@@ -114,10 +115,8 @@ def render_findings(result: Result, said: str) -> str:
     listed = FindingRows.of(result)
     words = Translator("en", listed.sources)
     title = words("title_of_some")
-    sections = sections_of(listed, words)
-    return page_template().render(
-        **_frame(listed, title, words, sections), title=title, author="", chosen=said, masked="", shown_gaps=0
-    )
+    frame = _frame(listed, title, words, sections_of(listed, words))
+    return page_template().render(**frame, title=title, author="", masked="", chosen=said, gaps=None)
 
 
 def _frame(
@@ -130,24 +129,19 @@ def _frame(
     layouts = _layouts(sections)
     style, script = asset("page.css") + generated_style(title, words, layouts), asset("page.js")
     today = dt.datetime.now(dt.UTC).date()
-    accounts, sources = listed.accounts, listed.sources
+    accounts, sources, file = listed.accounts, listed.sources, without_folder(listed.policy.path or "")
+    shown = _sources(list(map(words.without_folders, sources)), words, "inventory")
+    made = {"date": today, "version": __version__, "sources": shown}
     return {
         "_": words,
-        "word": words.word,
-        "on": words.condition,
-        "n": words.n,
-        "lang": words.lang,
         "style": Markup(style),  # noqa: S704 - our own files, and a title of which each letter is escaped
         "script": Markup(script),  # noqa: S704 - our own file
+        "script_texts": _SCRIPT_TEXTS,
         "policy": content_policy(style, script),
         "version": __version__,
-        "date": today,
+        "made": words("made_with_policy", file=file, **made) if file else words("made", **made),
         "expires": today + _ACCEPTED_FOR,
-        "sources": [words.without_folders(source) for source in sources],
-        "max_sources": _MAX_OVERVIEW_ROWS,
         "is_sample": len(sources) == 1 and sources[0] in SAMPLES,
-        "policy_file": without_folder(listed.policy.path or ""),
-        "labels": {name: words(f"heads.{name}") for name in {*COLUMNS, *_CHANGE, *_APART, *_DRIFT, *_GAP}},
         "sections": sections,
         "layouts": layouts,
         "unseen": [section for section in sections if section.status != "complete"],
@@ -158,6 +152,57 @@ def _frame(
         "total": listed.counts.total(),
         "shown": sum(section.to_fix.shown + section.no_action.shown for section in sections),
     }
+
+
+def _sources(sources: list[str], words: Translator, otherwise: str) -> str:
+    return words.some(sources) if len(sources) > _MAX_SOURCES else ", ".join(sources) or words(otherwise)
+
+
+def _overview(numbers: Numbers, words: Translator, sections: list[Section]) -> dict[str, Any]:
+    """Return the numbers, pictures and first steps of a report's page."""
+    severities = {name: numbers.summary["attention"][name] for name in SEVERITIES}
+    attention = {name: count for name, count in severities.items() if count or name != "info"}
+    states: Counter[str] = Counter()
+    for (_, _, state), count in numbers.listed.counts.items():
+        states[state] += count
+    total, rows = sum(attention.values()), numbers.summary["rows"]
+    pictures = Pictures(numbers, words, attention)
+    counted = {name: words.n(rows[name], noun) for name, noun in _NOUNS.items()}
+    dates = [collected_at(time, words) for time in numbers.dates]
+    return {
+        "strip": [
+            ("all", total, words.n(total, "attention")),
+            *((name, count, words.word(name)) for name, count in attention.items()),
+            ("soft", states["expected"], words.n(states["expected"], "expected")),
+            *([("soft", states["accepted"], words.n(states["accepted"], "accepted"))] if states["accepted"] else []),
+        ],
+        "looked_at": Markup(" ").join([words("looked_at", **counted), *(dates if len(dates) == 1 else [])]),
+        "demands": _demands(numbers, words),
+        "accounts": pictures.accounts(),
+        "owners": pictures.owners(),
+        "no_owner_key": "" if numbers.owner_keys else words("no_owner_key", key=numbers.owner_tag),
+        "found": [section for section in sections if section.to_fix.total],
+        "checks": pictures.checks(sections),
+        # Each picture, and the id of its heading.
+        "pictures": [
+            ("", pictures.relations()),
+            ("", pictures.purposes()),
+            ("quota", pictures.quota_use()),
+            ("", pictures.tag_coverage()),
+            ("", pictures.surfaces()),
+        ],
+        "all_gaps": rows["gaps"],
+    }
+
+
+def _demands(numbers: Numbers, words: Translator) -> str:
+    """Return a sentence with the tags that organizations demand. If there are none, the text is empty."""
+    said = []
+    for key, values, required_of in sorted(numbers.demands):
+        tag = words("demand_values", key=key, values=values) if values else key
+        resources = words("and").join(map(words.word, required_of.split()))
+        said.append(words("demand_required", tag=tag, resources=resources) if required_of else tag)
+    return words("demands", tags=words("semicolon").join(said)) if said else ""
 
 
 def _filters(
@@ -194,34 +239,38 @@ def _folded(name: str) -> tuple[str, str]:
     return name.casefold(), name
 
 
-def _drawn(numbers: Numbers) -> dict[str, Any]:
-    keys, tagged = pictures.tags(numbers.tag_keys, numbers.taggable)
-    return {
-        "accounts": numbers.accounts,
-        "dates": sorted(numbers.dates),
-        "owners": pictures.owner_counts(numbers.owners),
-        "owner_tag": numbers.owner_tag,
-        "owner_keys": list(map(spelled, numbers.owner_keys)),
-        "widths": pictures.widths,
-        "relations": pictures.relations(numbers.relations),
-        "purposes": numbers.purposes,
-        "uses": numbers.uses,
-        "all_uses": numbers.all_uses,
-        "keys": keys,
-        "tagged": tagged,
-        "surfaces": pictures.surface_rows(),
-        "missed": pictures.missed(numbers.missed),
-        "max_picture": pictures.MAX_PICTURE_ROWS,
-        "max_overview": _MAX_OVERVIEW_ROWS,
-        "max_keys": pictures.MAX_KEYS,
-    }
+@dataclass(frozen=True, slots=True)
+class OtherTable:
+    """A table of changes, differences or gaps: its name, CSS class, caption and columns, and chunks of rows."""
+
+    name: Markup
+    kind: str
+    caption: Markup
+    columns: list[str]
+    chunks: list[list[_Row]]
+    size: int
 
 
-def _gaps(gaps: pd.DataFrame, words: Translator) -> dict[str, Any]:
-    gaps = with_details(gaps, words.lang).rename(columns={"detail": "gap"})
+def _other_table(
+    words: Translator, kind: str, name: str, rows: list[_Row], total: int, file: str = "", more: str = ""
+) -> OtherTable:
+    """Return a table with the first of `total` rows.
+
+    All rows are in `file`, by default the CSV file of this kind. The text `more` is at the end of the caption.
+    """
+    caption = Markup("").join([words.rows_of(len(rows), total, file or f"{kind}.csv"), more])
+    return OtherTable(words(name), kind, caption, _COLUMNS[kind], chunked(rows), len(rows))
+
+
+def _gaps(numbers: Numbers, words: Translator) -> OtherTable:
+    gaps = with_details(numbers.gaps, words.lang).rename(columns={"detail": "gap"})
     for column in ("subject", "gap"):
         gaps[column] = [words.without_folders(text) for text in gaps[column].fillna("")]
-    return {"gap_columns": _GAP, "gaps": _chunks(cell_rows(gaps[_GAP])), "shown_gaps": len(gaps)}
+    rows: list[_Row] = [
+        (account, words.word(region), operation, subject, words.word(reason), gap)
+        for account, region, operation, subject, reason, gap in cell_rows(gaps[_COLUMNS["gaps"]])
+    ]
+    return _other_table(words, "gaps", "gaps", rows, numbers.summary["rows"]["gaps"])
 
 
 def _changed(changes: Changes, words: Translator) -> dict[str, Any]:
@@ -229,32 +278,38 @@ def _changed(changes: Changes, words: Translator) -> dict[str, Any]:
     shown = changes.to_frame(lang, MAX_OTHER_ROWS).rename(columns={"detail": "changed"})
     apart = changes.not_compared.head(MAX_OTHER_ROWS).reset_index(drop=True)
     apart = apart.assign(what=things(as_arrow(apart["facts"]), lang).to_pylist(), why=words.reasons(apart))
+    rows: list[_Row] = [
+        (say(f"changes.kind.{change}", lang), account, words.word(kind or ""), *others)
+        for change, account, kind, *others in cell_rows(shown[_COLUMNS["changes"]])
+    ]
+    reasons: list[_Row] = [(account, what, coded(why)) for account, what, why in cell_rows(apart[_COLUMNS["apart"]])]
+    older = [without_folder(source) for source in changes.old.inventory.sources]
+    given = {"sources": _sources(older, words, "older"), "said": changes.said_in(lang)}
+    since = words("since", **given)
+    if not pd.isna(captured):
+        since = words("since_at", time=f"{captured:%Y-%m-%d %H:%M} UTC", **given)
+    total, total_apart = len(changes.changes) + len(changes.findings), len(changes.not_compared)
+    more = words("old_and_new")
     return {
-        "since": [without_folder(source) for source in changes.old.inventory.sources],
-        "as_of": "" if pd.isna(captured) else f"{captured:%Y-%m-%d %H:%M} UTC",
-        "said": changes.said_in(lang),
-        "columns": _CHANGE,
-        "kinds": {kind: say(f"changes.kind.{kind}", lang) for kind in shown["change"].unique()},
-        "chunks": _chunks(cell_rows(shown[_CHANGE])),
-        "shown": len(shown),
-        "total": len(changes.changes) + len(changes.findings),
-        "apart_columns": _APART,
-        "apart": _chunks(cell_rows(apart[_APART])),
-        "shown_apart": len(apart),
-        "total_apart": len(changes.not_compared),
+        "said": Markup(" ").join([since, *([words("no_change")] if reasons else [])]),
+        "list": _other_table(words, "changes", "changed", rows, total, words("files_of_changes")),
+        "nothing": words("nothing_compared" if reasons else "nothing"),
+        "apart": _other_table(words, "apart", "not_compared", reasons, total_apart, "not_compared.csv", more),
+        "total": total,
     }
 
 
 def _drifted(drift: Drift, words: Translator) -> dict[str, Any]:
     shown = drift.to_frame(words.lang, MAX_OTHER_ROWS).rename(columns={"kind": "difference", "detail": "changed"})
+    rows: list[_Row] = [
+        (say(f"drift.kind.{kind}", words.lang), account, words.word(of or ""), *others)
+        for kind, account, of, *others in cell_rows(shown[_COLUMNS["drift"]])
+    ]
+    total, states = len(drift.differences), ", ".join(map(without_folder, drift.states))
     return {
-        "states": [without_folder(state) for state in drift.states],
-        "said": drift.said_in(words.lang),
-        "columns": _DRIFT,
-        "kinds": {kind: say(f"drift.kind.{kind}", words.lang) for kind in shown["difference"].unique()},
-        "chunks": _chunks(cell_rows(shown[_DRIFT])),
-        "shown": len(shown),
-        "total": len(drift.differences),
+        "said": words("against", states=states, said=drift.said_in(words.lang)),
+        "list": _other_table(words, "drift", "drifted", rows, total),
+        "total": total,
     }
 
 
@@ -278,9 +333,8 @@ def generated_style(title: str, words: Translator, layouts: dict[tuple[str, ...]
     """
     widths = "".join(f".w{percent}{{width:{percent}%}}" for percent in range(101))
     room = "".join(f".n{tens}{{--rows:{tens}0}}" for tens in range(1, CHUNK // 10 + 1))
-    tables: dict[str, Sequence[str]] = {".changes": _CHANGE, ".apart": _APART, ".drift": _DRIFT, ".gaps": _GAP}
-    tables |= {f".{of}": names for names, of in layouts.items()}
-    cells = [(f"{of} td:nth-child({at})", name) for of, names in tables.items() for at, name in enumerate(names, 1)]
+    tables: dict[str, Sequence[str]] = _COLUMNS | {of: names for names, of in layouts.items()}
+    cells = [(f".{of} td:nth-child({at})", name) for of, names in tables.items() for at, name in enumerate(names, 1)]
     labels = "".join(f'{cell}::before{{content:"{words(f"heads.{name}")}"}}' for cell, name in cells)
     grids = "".join(
         f".{of} tr{{grid-template-columns:{' '.join(_SHARES.get(name, '8.1rem') for name in names)} 5.5rem}}"
@@ -302,10 +356,6 @@ def _hash(text: str) -> str:
     return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
 
 
-def _chunks(rows: list[tuple[Any, ...]]) -> list[list[tuple[Any, ...]]]:
-    return [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
-
-
 def _reasons(sections: list[Section], lang: str) -> list[tuple[str, list[tuple[Section, str]], list[str]]]:
     """Return the reasons for incomplete checks. Each reason is listed once, with its checks and accounts."""
     said: dict[str, tuple[list[tuple[Section, str]], dict[str, None]]] = {}
@@ -321,26 +371,8 @@ def _reasons(sections: list[Section], lang: str) -> list[tuple[str, list[tuple[S
     return [(reason, checks, list(accounts)) for reason, (checks, accounts) in ordered]
 
 
-_JINJA = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
-
-
-class _TemplateLoader(SourceFileLoader):
-    """Loads the template as Python loads a module: the compiled code is kept in `__pycache__`.
-
-    Without it, compiling the template takes an eighth of a report's time.
-    """
-
-    def path_stats(self, path: str) -> dict[str, Any]:
-        """Return size and time of the template. A newer Jinja also makes the time newer."""
-        template, jinja = (SourceFileLoader.path_stats(self, file) for file in (path, compiler.__file__))
-        return {**template, "mtime": max(template["mtime"], jinja["mtime"])}
-
-    def source_to_code(self, data: bytes, path: str) -> CodeType:  # type: ignore[override]
-        """Compile the template with Jinja."""
-        return _JINJA.compile(data.decode(), filename=path)
-
-
 def page_template() -> Template:
     """Return the page's template. Values are escaped, and a missing value is an error."""
-    loader = _TemplateLoader("page", str(Path(__file__).with_name("page.html.j2")))
-    return Template.from_code(_JINJA, loader.get_code("page"), _JINJA.globals)  # type: ignore[arg-type]
+    jinja = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
+    jinja.filters |= {"coded": coded, "whole_words": whole_words}
+    return jinja.from_string(asset("page.html.j2"))

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import numpy as np
@@ -29,7 +29,6 @@ from iamframe.report.translate import Translator
 # A browser is too slow with more rows; the CSV files beside the page have all rows.
 MAX_ROWS = 10_000
 MIN_ROWS_PER_CHECK = 300
-COLUMNS = ("name", "path", "found", "relation", "maker", "owner", "account")
 CHUNK = 100
 # If at least this many rows share a text, the text is shown once, above them.
 _MANY = 3
@@ -37,22 +36,13 @@ _FEW = 5
 # Letters that replace a row's own values in a command. Commands that are then equal are on the page only once.
 _PLACES = {"resource_arn": "\ue000", "related_arn": "\ue001", "resource_name": "\ue002", "related_name": "\ue003"}
 _ARN = re.compile(r"(?s)^(?P<head>arn:[^:]*:iam::)(?P<account>[^:]*)(?P<type>:(?:role|instance-profile))(?P<rest>/.*)$")
-_READ = (
-    *(
-        "check",
-        "finding_id",
-        "severity",
-        "certainty",
-        "account_id",
-        "owner",
-        "resource_type",
-        "resource_name",
-        "resource_arn",
-    ),
-    *("related_name", "related_arn", "relation", "maker", "maker_basis", "accepted", "detail", "next_step"),
-)
+# The columns of findings that the page reads.
+_READ = ["check", "finding_id", "severity", "certainty", "account_id", "owner", "resource_type", "resource_name"]
+_READ += ["resource_arn", "related_name", "related_arn", "relation", "maker", "maker_basis", "accepted", "detail"]
+_READ += ["next_step"]
 
 _Finding = dict[str, Any]
+_Row = TypeVar("_Row")
 _Steps = dict[tuple[str, bool], int]
 # The coverage of one check: the accounts, by status and reason.
 _Coverage = dict[tuple[str, str], list[str]]
@@ -62,15 +52,15 @@ _Coverage = dict[tuple[str, str], list[str]]
 class FindingTable:
     """One table of findings.
 
-    `columns` has the names of the columns. `common` has the values that all rows share. `arns` is the most common
-    beginning of the resources' ARNs, up to the path. It has `{}` instead of the account id. `related` is the most
-    common beginning of the related resources' ARNs.
+    `columns` has the names of the columns. `common` is a text with the values that all rows share, and `maker` is their
+    maker, if they share it. `arns` is the most common beginning of the resources' ARNs, up to the path. It has `{}`
+    instead of the account id. `related` is the most common beginning of the related resources' ARNs.
     """
 
     columns: tuple[str, ...]
     chunks: list[list[dict[str, Any]]]
-    size: int
-    common: dict[str, str]
+    common: str
+    maker: str
     severity: str
     arns: str
     related: str
@@ -297,7 +287,8 @@ class _Show:
         severity = Counter(row["severity"] for row in rows).most_common(1)[0][0]
         listed = [
             {
-                "cells": [cells[name][at] for name in columns],
+                "name": cells["name"][at],
+                "cells": [cells[name][at] for name in columns[1:]],
                 "href": "" if self.is_masked else _link(row),
                 # The ARN is left out if account, path and name already show it.
                 "arn": "" if short[:1] == "/" else short,
@@ -312,9 +303,18 @@ class _Show:
             }
             for at, (row, short, other) in enumerate(zip(rows, own, others, strict=True))
         ]
-        chunks = [listed[start : start + CHUNK] for start in range(0, len(listed), CHUNK)]
-        shown = {name: value for name, value in common.items() if value}
-        return FindingTable(columns, chunks, len(listed), shown, severity, arns, related)
+        maker = common.get("maker", "")
+        return FindingTable(columns, chunked(listed), self._common(**common), maker, severity, arns, related)
+
+    def _common(self, certainty: str = "", maker: str = "", **texts: str) -> str:
+        """Return a text with the values that all rows of a table share."""
+        words = self.words
+        said = [
+            *texts.values(),
+            f"{words('heads.maker')} {maker}" if maker else "",
+            words("as_collected", certainty=certainty) if certainty else "",
+        ]
+        return words("semicolon").join(filter(None, said))
 
     def _cells(self) -> dict[str, Callable[[_Finding], str]]:
         word = self.words.word
@@ -334,6 +334,11 @@ class _Show:
     def _is_column(self, name: str, values: list[str]) -> bool:
         chosen = {"name": True, "account": self.has_accounts, "owner": self.has_owners, "certainty": False}
         return chosen.get(name, any(values))
+
+
+def chunked(rows: list[_Row]) -> list[list[_Row]]:
+    """Return rows in parts that a browser can skip."""
+    return [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
 
 
 def _groups(rows: list[_Finding]) -> list[list[_Finding]]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ntpath
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 import pyarrow as pa
 from markupsafe import Markup
 
-from iamframe.messages.render import fill, render, text_of
+from iamframe.messages.render import LISTED, fill, render, text_of
 
 
 class Translator:
@@ -27,12 +27,16 @@ class Translator:
         return text
 
     def __call__(self, name: str, /, **given: object) -> Markup:
-        """Return one of the page's fixed texts as markup. The given values are escaped and inserted."""
+        """Return one of the page's fixed texts as markup. The given values are escaped and inserted.
+
+        Numbers get thousands separators.
+        """
         text = text_of(f"page.{name}", self.lang)
         if not isinstance(text, str):
             text = text.get(str(given[text["by"]]), text["other"])
         said = Markup(text)  # noqa: S704 - a text of the catalogue
-        return said.format(**given) if given else said
+        shown = {key: f"{value:,}" if isinstance(value, int) else value for key, value in given.items()}
+        return said.format(**shown) if given else said
 
     def word(self, value: str) -> str:
         """Return the translation of a column's value, or the value itself if there is no translation."""
@@ -45,6 +49,18 @@ class Translator:
     def n(self, count: int, noun: str) -> str:
         """Return a count and its noun, such as "2 roles"."""
         return fill(f"{{count:{noun}}}", {"count": count}, self.lang)
+
+    def some(self, names: Sequence[str], total: int = 0) -> str:
+        """Return the first three of many names, or "all" of them if there are `total` names."""
+        if len(names) <= LISTED:
+            return ", ".join(names)
+        if len(names) == total:
+            return self("all_of", accounts=self.n(total, "account"))
+        return self("some_of", some=", ".join(names[:LISTED]), n=len(names) - LISTED)
+
+    def rows_of(self, shown: int, total: int, file: str) -> str:
+        """Return the number of rows. If only some rows are shown, also return the file that has all of them."""
+        return self("rows_of", n=shown, n2=total, file=file) if shown < total else self.n(total, "row")
 
     def reasons(self, frame: pd.DataFrame) -> pd.Series:
         """Return a frame's reasons in the page's language.
@@ -59,6 +75,18 @@ class Translator:
         # Many accounts share a reason.
         short = {text: self.without_folders(text) for text in said.dropna().unique()} if self._folders else {}
         return said.map(short) if short else said
+
+
+def coded(text: str) -> Markup:
+    """Return a text as markup. Parts in backticks become code."""
+    parts = text.split("`")
+    parts[1::2] = [Markup("<code>{}</code>").format(whole_words(part) if " " in part else part) for part in parts[1::2]]
+    return Markup("").join(parts)
+
+
+def whole_words(command: str) -> Markup:
+    """Return a command as markup. Lines break between its words, and not within a word that fits into a line."""
+    return Markup(" ").join(Markup("<span>{}</span>").format(word) for word in command.split(" "))
 
 
 def without_folder(source: str) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from iamframe.analysis.quota_use import quota_use
 from iamframe.checks.result import Result
 from iamframe.errors import ReportError, require
-from iamframe.inventory.export import move_in, write_csv, write_into
+from iamframe.inventory.export import write_csv, write_into
 from iamframe.inventory.places import is_address
 from iamframe.inventory.schema import FRAMES
 from iamframe.messages.render import LANGUAGES, say
@@ -28,17 +28,6 @@ if TYPE_CHECKING:
 
     from iamframe.analysis.compare import Changes
     from iamframe.analysis.drift import Drift
-
-__all__ = [
-    "move_in",
-    "render_findings",
-    "render_page",
-    "summarize",
-    "write_changes",
-    "write_csv",
-    "write_findings",
-    "write_report",
-]
 
 _CHANGES = ("changes", "changed_findings", "not_compared")
 

@@ -8,7 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,11 +68,7 @@ def _command(name: str, *added: given.Decorator) -> Callable[[Callable[..., int]
     given.owner_tag,
     option("--xlsx", "Also write an Excel workbook."),
     given.mask,
-    given.policy_file,
-    given.own,
-    given.strict,
-    given.shards,
-    given.live,
+    given.judging,
 )
 def report_command(
     sources: tuple[str, ...],
@@ -131,11 +127,7 @@ def _masked_errors(*said: object) -> AbstractContextManager[None]:
     given.formats(*given.FORMATS),
     option("--fail-on", "Exit with 1 if there are findings of this severity or above.", type=click.Choice(SEVERITIES)),
     given.owner_tag,
-    given.policy_file,
-    given.own,
-    given.strict,
-    given.shards,
-    given.live,
+    given.judging,
 )
 def check_command(
     sources: tuple[str, ...],
@@ -163,7 +155,7 @@ def check_command(
         if hide_expected:
             shown = shown[~shown["expected"] & shown["accepted"].isna()]
         output.emit_findings(shown, form)
-        remark([output.in_one_line(result)] * (form == "table"))
+        remark([output.in_one_line(result, owner)] * (form == "table"))
         remark(output.not_printed(findings, shown, by_owner=bool(owner)), output.no_such_owner(findings, owner))
         output.said_incomplete(result)
         remark(output.incomplete(result), output.no_owner(result.inventory, owner_tag))
@@ -178,6 +170,7 @@ def check_command(
     given.ages,
     given.only,
     given.policy_file,
+    given.shards,
     given.live,
 )
 def plan_command(
@@ -186,6 +179,7 @@ def plan_command(
     min_age: timedelta,
     min_idle: timedelta,
     live: dict[str, Any],
+    shards: dict[str, Any],
     **judged: Any,
 ) -> int:
     """Print a clean-up script to review.
@@ -194,18 +188,17 @@ def plan_command(
     run it with `sh`.
     """
     from iamframe.analysis.plan.plan import plan
-    from iamframe.checks import run_checks
 
-    result = run_checks(load_loud(*sources, **live), **judged)
-    made = plan(result, min_age=min_age, min_idle=min_idle)
-    if out is None:
-        click.echo(made.script, nl=False)
-    else:
-        click.echo(f"Plan: {escape_controls(str(made.write(out)))}")
-    where = "at the end of the script" if out is None else "in the CSV file beside it and at the end of the script"
-    remark([made.said + (f"; the reasons are {where}" if len(made.not_planned) else "")])
-    remark(output.expired(result), output.not_collected(result.inventory))
-    return DONE
+    with checked(sources, live, shards, **judged) as (_, result):
+        made = plan(result, min_age=min_age, min_idle=min_idle)
+        if out is None:
+            click.echo(made.script, nl=False)
+        else:
+            click.echo(f"Plan: {escape_controls(str(made.write(out)))}")
+        where = "at the end of the script" if out is None else "in the CSV file beside it and at the end of the script"
+        remark([made.said + (f"; the reasons are {where}" if len(made.not_planned) else "")])
+        remark(output.expired(result), output.not_collected(result.inventory))
+        return DONE
 
 
 @_command(
@@ -214,10 +207,16 @@ def plan_command(
     given.sources,
     given.formats("text", "csv", "json"),
     given.policy_file,
+    given.shards,
     given.live,
 )
 def explain_command(
-    name: str, sources: tuple[str, ...], form: str, policy: tuple[str, ...], live: dict[str, Any]
+    name: str,
+    sources: tuple[str, ...],
+    form: str,
+    policy: tuple[str, ...],
+    live: dict[str, Any],
+    shards: dict[str, Any],
 ) -> int:
     """Print everything known about one resource.
 
@@ -229,14 +228,19 @@ def explain_command(
     # An unset shell variable gives an empty name. It is refused before any file is read.
     if not name.strip():
         raise click.BadParameter("is empty; give the name, ARN or id of a role or profile", param_hint="'NAME_OR_ARN'")
-    inventory = load_loud(*sources, **live)
-    told = explain(inventory, name, policy=policy)
-    if form == "text":
-        click.echo(str(told))
-    else:
-        output.emit(told.to_frame(), form)
-    remark(output.not_collected(inventory))
-    return DONE if told.found else REFUSED
+    with ExitStack() as opened:
+        if shards:
+            _, result = opened.enter_context(checked(sources, live, shards, policy=policy))
+            inventory, explanation = result.inventory, explain(result, name)
+        else:
+            inventory = load_loud(*sources, **live)
+            explanation = explain(inventory, name, policy=policy)
+        if form == "text":
+            click.echo(str(explanation))
+        else:
+            output.emit(explanation.to_frame(), form)
+        remark(output.not_collected(inventory))
+        return DONE if explanation.found else REFUSED
 
 
 @_command(

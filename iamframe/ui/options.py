@@ -222,6 +222,11 @@ def shards(command: Callable[..., Any]) -> Any:
     return _SHARDS(_as_dictionary("shards", ("workers", "dask", "results"), command))
 
 
+def judging(command: Callable[..., Any]) -> Any:
+    """Add the options of the commands that run all checks: what they judge by, how strictly, and how they load."""
+    return together(policy_file, own, strict, shards, live)(command)
+
+
 def _as_dictionary(key: str, names: tuple[str, ...], command: Callable[..., Any]) -> Callable[..., Any]:
     """Return the command, which then gets the options `names` as one dictionary, the argument `key`.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from shutil import get_terminal_size
 from textwrap import wrap
@@ -149,16 +149,22 @@ def size_of(inventory: Inventory) -> str:
     return ", ".join(pluralize(rows[name], thing) for name, thing in things.items())
 
 
-def in_one_line(result: Result) -> str:
+def in_one_line(result: Result, owners: Sequence[str] = ()) -> str:
     """Return one line with the numbers of a result.
 
-    These are accounts, roles, profiles, resources that need attention, findings, and complete checks.
+    These are accounts, roles, profiles, resources that need attention, findings, and complete checks. With `owners`,
+    only resources and findings of these owners count.
     """
-    counts, tally = result.attention, result.tally
+    from iamframe.checks.result import attention_in, some, tally_of
+
+    counts, tally, of = result.attention, result.tally, ""
+    if owners:
+        findings = result.findings[result.findings["owner"].isin(owners)]
+        counts, tally, of = attention_in(findings), tally_of(findings), f" of {some(owners)}"
     total = int(counts.sum())
     verb = "needs" if total == 1 else "need"
     by_severity = ", ".join(f"{counts[name]:,} {name}" for name in SEVERITIES if counts[name])
-    said = f"{pluralize(total, 'resource')} {verb} attention" + (f" ({by_severity})" if by_severity else "")
+    said = f"{pluralize(total, 'resource')}{of} {verb} attention" + (f" ({by_severity})" if by_severity else "")
     marks = {"expected": tally["expected"] & tally["accepted"].isna(), "accepted": tally["accepted"].notna()}
     sums = {mark: int(tally["findings"][rows].sum()) for mark, rows in marks.items()}
     of_them = ", ".join(f"{number:,} {mark}" for mark, number in sums.items() if number)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from commands import run
 
 import iamframe
 from iamframe.practice import PracticeAccount
+from iamframe.report.page import render_page
 
 CHECK = "missing_required_tags"
 DESCRIBE, LIST = "DescribeEffectivePolicy", "ListRequiredTags"
@@ -282,6 +284,23 @@ def test_a_file_and_the_organization_count_together_and_the_file_first(tmp_path:
         for name, key in (("app", "K"), ("app", "Owner"), ("web", "K"))
     ]
     assert covered(inventory, tags) == [("complete", ""), ("partial", "coverage.policy.organization.unread")]
+
+
+def test_the_page_lists_what_the_organization_demands(loads: Mapping[tuple[str, ...], iamframe.Inventory]) -> None:
+    said = re.compile("<p>(Tags that .*|組織のタグポリシー.*)</p>")
+    result = checked(loads[()])
+    # Of `Other`, the policy says only how it is spelled.
+    tags = "CostCenter (100, Prod*), required on each {0}; Env (prod); Other; team, required on each {0} and role."
+    (told,) = said.findall(render_page(result))
+    assert told == "Tags that the organization's tag policy demands: " + tags.format("instance-profile")
+    (told,) = said.findall(render_page(result, lang="ja"))
+    assert told.startswith("組織のタグポリシーが求めるタグ: CostCenter (100, Prod*) (インスタンスプロファイルに必須)")
+    # Without the values, the keys are still known. The policy counts only if it is asked for.
+    (keys,) = said.findall(render_page(checked(loads[DESCRIBE,])))
+    assert keys.endswith(
+        "demands: CostCenter, required on each instance-profile; team, required on each instance-profile and role."
+    )
+    assert said.findall(render_page(iamframe.run_checks(loads[()], only=CHECK))) == []
 
 
 # The frame, saved and shared

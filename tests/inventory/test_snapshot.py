@@ -27,7 +27,7 @@ from iamframe import Inventory, load_sample, open_snapshot, run_checks
 from iamframe.errors import SchemaError, StoreError
 from iamframe.inventory import schema
 from iamframe.inventory.snapshot import MANIFEST
-from iamframe.report.write import render_page
+from iamframe.report.page import render_page
 from iamframe.ui.cli import _run
 
 # Digits alone, with and without a leading zero; a date; what other people may have put into an ARN.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Iterator
@@ -28,11 +29,10 @@ from iamframe.knowledge.operations import OPERATIONS
 from iamframe.knowledge.surfaces import known_facts
 from iamframe.messages.render import _catalogue, say
 from iamframe.practice import PracticeAccount
-from iamframe.report import charts as pictures
+from iamframe.report import charts, page, pictures, rows, translate
 from iamframe.report import mask as masking
-from iamframe.report import page
+from iamframe.report.page import render_page
 from iamframe.report.translate import Translator
-from iamframe.report.write import render_page
 from iamframe.ui.cli import app
 
 EN, JA_TEXTS = (_catalogue(lang) for lang in ("en", "ja"))
@@ -57,33 +57,71 @@ def said_by_template() -> set[str]:
     """The ids that the template names: of its own texts and of nouns."""
     ids = set()
     for call in TEMPLATE.find_all(nodes.Call):
-        name = call.node.name if isinstance(call.node, nodes.Name) else ""
-        if name == "_":
+        if isinstance(call.node, nodes.Name) and call.node.name == "_":
             ids |= {f"page.{one}" for one in fixed(call.args[0])}
-        elif name == "n":
+        elif isinstance(call.node, nodes.Getattr) and call.node.attr == "n":
             ids |= {f"nouns.{one}" for one in fixed(call.args[1])}
     return ids
+
+
+def said_by_code() -> set[str]:
+    """The ids that the modules of the page name: of its own texts and of nouns."""
+    ids = set()
+    for module in (page, pictures, rows, translate):
+        for call in ast.walk(ast.parse(Path(str(module.__file__)).read_text("utf-8"))):
+            if isinstance(call, ast.Call):
+                name = ast.unparse(call.func)
+                if name in ("words", "self", "self.words") and call.args:
+                    ids |= {f"page.{one}" for one in _fixed(call.args[0])}
+                elif name in ("words.n", "self.n"):
+                    ids |= {f"nouns.{one}" for one in _fixed(call.args[1])}
+    return ids
+
+
+def _fixed(argument: ast.expr) -> Iterator[str]:
+    if isinstance(argument, ast.Constant):
+        yield argument.value
+    elif isinstance(argument, ast.IfExp):
+        yield from (*_fixed(argument.body), *_fixed(argument.orelse))
 
 
 def ids_of(part: str) -> set[str]:
     return {one for one in EN if one.startswith(f"{part}.")}
 
 
-def test_every_text_that_the_template_names_is_there_and_none_is_left_over() -> None:
-    assert len(said_by_template()) > 100
-    assert said_by_template() - EN.keys() == set()
-    code = "".join(Path(str(module.__file__)).read_text("utf-8") for module in (page, masking))
-    rest = ids_of("page") - said_by_template() - ids_of("page.words") - ids_of("page.heads") - ids_of("page.names")
+def test_every_text_that_the_page_names_is_there_and_none_is_left_over() -> None:
+    named = said_by_template() | said_by_code()
+    assert len(said_by_template()) > 50
+    assert len(named) > 150
+    assert named - EN.keys() == set()
+    code = "".join(Path(str(module.__file__)).read_text("utf-8") for module in (page, pictures, masking))
+    assert ids_of("page.script") == {f"page.script.{name}" for name in page._SCRIPT_TEXTS}
+    listed = [one for part in ("words", "heads", "names", "script") for one in ids_of(f"page.{part}")]
+    rest = ids_of("page") - named - {*listed}
     # These are named by the value of a column.
     rest = {one for one in rest if not one.startswith(("page.filter_", "page.owner_", "page.cell_"))}
     assert {one for one in rest if f'"{one.removeprefix("page.")}"' not in code and f'"{one}"' not in code} == set()
 
 
+def test_the_markup_in_the_code_of_the_page_has_no_text() -> None:
+    code = ast.parse("".join(Path(str(module.__file__)).read_text("utf-8") for module in (pictures, translate)))
+    calls = [call for call in ast.walk(code) if isinstance(call, ast.Call) and ast.unparse(call.func) == "Markup"]
+    markup = [str(call.args[0].value) for call in calls if isinstance(call.args[0], ast.Constant)]
+    assert len(markup) > 10
+    assert [text for text in markup if re.search("[A-Za-z]", re.sub(r"<[^>]*>", "", text))] == []
+    assert attributes("".join(markup)) == set()
+
+
+def attributes(html: str) -> set[str]:
+    """The words in attributes that people read, or that the script shows."""
+    told = re.findall(r'(?:aria-label|placeholder|title|alt|data-[\w-]+)="([^"]*)"', html)
+    return {text for text in told if re.search("[A-Za-z]", text)}
+
+
 def test_the_template_has_no_text_that_is_not_in_the_catalogue() -> None:
     raw = "".join(data.data if isinstance(data, nodes.TemplateData) else "0" for data in _parts(TEMPLATE))
     assert re.findall(r"[A-Za-z]{2,}", re.sub(r"<[^>]*>", " ", raw)) == []
-    told = re.findall(r'(?:aria-label|placeholder|title|alt|data-[\w-]+)="([^"]*)"', raw)
-    assert {text for text in told if re.search("[A-Za-z]", text)} == {"account", "owner"}
+    assert attributes(raw) == set()
 
 
 def _parts(node: nodes.Node) -> Iterator[nodes.Node]:
@@ -140,7 +178,7 @@ def test_every_word_that_stands_in_a_column_has_its_japanese() -> None:
     reasons = next(column for column in schema.FRAMES["gaps"].columns if column.name == "reason")
     facts = known_facts()
     words = {
-        *(kind for kind in pictures.RELATIONS if kind not in ("same", "different")),
+        *(kind for kind in charts.RELATIONS if kind not in ("same", "different")),
         *SEVERITIES,
         *registry.STATUSES,
         *("maybe", "in scope", "expected", "accepted"),
@@ -152,7 +190,7 @@ def test_every_word_that_stands_in_a_column_has_its_japanese() -> None:
     assert {fact.condition_id for fact in facts if fact.condition} == {
         one.removeprefix("surfaces.") for one in JA_TEXTS if one.startswith("surfaces.")
     }
-    assert ids_of("page.names") == {f"page.names.{kind}" for kind in pictures.RELATIONS}
+    assert ids_of("page.names") == {f"page.names.{kind}" for kind in charts.RELATIONS}
     kinds = {*compare.KINDS, *(f"finding_{way}" for way in changed_findings.WAYS)}
     assert ids_of("changes.kind") == {f"changes.kind.{kind}" for kind in kinds}
     assert ids_of("changes.count") == {f"changes.count.{kind}" for kind in compare.KINDS}

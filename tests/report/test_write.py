@@ -5,10 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -333,11 +330,3 @@ def test_a_report_into_a_file_is_refused_in_one_sentence_and_leaves_the_file(tmp
         iamframe.write_report(iamframe.run_checks(small(tmp_path / "in")), tmp_path / out)
     assert (tmp_path / "file").read_text() == "mine"
     assert sorted(file.name for file in tmp_path.iterdir()) == ["file", "in"]
-
-
-def test_the_compiled_template_is_where_python_keeps_its_own_compiled_files(tmp_path: Path) -> None:
-    loads = "from iamframe.report.page import page_template; page_template()"
-    for more, kept in ((["-B"], 0), ([], 1)):
-        command = [sys.executable, *more, "-X", f"pycache_prefix={tmp_path}", "-c", loads]
-        subprocess.run(command, env=os.environ | {"PYTHONDONTWRITEBYTECODE": ""}, check=True)
-        assert len(list(tmp_path.rglob("page.html.*.pyc"))) == kept

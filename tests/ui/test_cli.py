@@ -330,6 +330,22 @@ def test_output_that_nobody_reads_to_its_end_is_no_failure_to_tell_of(tmp_path: 
     assert "BrokenPipe" not in said
 
 
+def test_the_summary_counts_only_what_belongs_to_the_owners_that_are_asked_for(tmp_path: Path) -> None:
+    profiles = {"p.json": profile_list(*map(profile, ("a", "b", "c", "d")))}
+    owners = {"a": "ops", "b": "it", "c": "it"}
+    tags = {f"instance-profile-tags/{name}.json": {"Tags": tag_list({"Owner": of})} for name, of in owners.items()}
+    write(tmp_path, profiles | tags)
+    for asked, said in {
+        (): "4 resources need attention (4 medium). 4 findings.",
+        ("ops",): "1 resource of ops needs attention (1 medium). 1 finding.",
+        ("ops", "it"): "3 resources of ops, it need attention (3 medium). 3 findings.",
+        ("nobody",): "0 resources of nobody need attention. 0 findings.",
+    }.items():
+        options = [word for owner in asked for word in ("--owner", owner)]
+        done = run(tmp_path, "check", ".", "--only", "empty_profiles", *options)
+        assert done.stderr.startswith(f"1 account, 0 roles, 4 instance profiles. {said} "), done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "names", "left"),
     [

@@ -28,6 +28,22 @@ def test_check_with_workers_prints_what_it_prints_without(folder: Path) -> None:
     assert "444455556666" in one.stdout
 
 
+def test_explain_with_workers_prints_what_it_prints_without(folder: Path) -> None:
+    one, two = (run(folder, "explain", "ci-runner", "snapshot", *options) for options in ((), ("--workers", "1")))
+    assert (one.returncode, one.stdout, one.stderr) == (two.returncode, two.stdout, two.stderr)
+    assert "444455556666:instance-profile/ci-runner" in one.stdout
+    refused = run(folder, "explain", "ci-runner", "sample", "--workers", "1")
+    assert (refused.returncode, "check one snapshot, not sample" in refused.stderr) == (2, True)
+
+
+def test_plan_with_workers_prints_what_it_prints_without(folder: Path) -> None:
+    one, two = (run(folder, "plan", "snapshot", *options) for options in ((), ("--workers", "1")))
+    scripts = [[line for line in done.stdout.splitlines() if " by iamframe " not in line] for done in (one, two)]
+    assert scripts[0] == scripts[1]
+    assert (one.returncode, one.stderr) == (two.returncode, two.stderr)
+    assert "tag-instance-profile" in one.stdout
+
+
 def test_fail_on_and_strict_hold_for_shards(folder: Path) -> None:
     assert run(folder, "check", "snapshot", "--workers", "1", "--fail-on", "medium").returncode == 1
     assert run(folder, "check", "snapshot", "--workers", "1", "--strict").returncode == 3
