@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.analysis.changed_findings import WAYS, changed_findings
-from iamframe.analysis.matching import TYPES, KeyMap, NotCompared, Pairs, ordered
+from iamframe.analysis.matching import TYPES, KeyMap, NotCompared, Pairs, counts_by_kind, ordered
 from iamframe.checks import CHECKS, Result
 from iamframe.checks.runner import run
 from iamframe.checks.tag_policy import PolicySource, read_policy
@@ -92,9 +92,7 @@ class Changes:
     @cached_property
     def summary(self) -> pd.DataFrame:
         """The number of changes of roles and of instance profiles, one row per kind, in the order of `changes`."""
-        counts = self.changes.groupby(["change", "resource_type"]).size()
-        rows = [[int(counts.get((kind, of), 0)) for of in TYPES.values()] for kind in KINDS]
-        return pd.DataFrame(rows, columns=["roles", "profiles"]).assign(change=KINDS)[["change", "roles", "profiles"]]
+        return counts_by_kind(self.changes, "change", KINDS)
 
     @property
     def said(self) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import difflib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +32,6 @@ from iamframe.analysis.explain_pair import (
 )
 from iamframe.analysis.explain_text import html_parts, text_lines
 from iamframe.analysis.history import events_of
-from iamframe.analysis.nearest import nearest
 from iamframe.checks import Result, run_checks
 from iamframe.checks.runner import part_of
 from iamframe.checks.tag_policy import PolicySource
@@ -50,6 +50,8 @@ from iamframe.messages.render import Message, joint
 
 # The maximum of fields of one kind.
 _MOST = 10
+# The number of names that are compared letter by letter.
+_COMPARED = 500
 _KEYS = ("account_id", "profile_arn", "role_arn")
 _Arns = dict[str, list[str]]
 
@@ -367,3 +369,17 @@ def _nearest(inventory: Inventory, asked: Query) -> list[tuple[str, dict[str, st
                 far = asked.account not in (None, row["account_id"]), asked.kind not in (None, "other", TYPE_OF[side])
                 found.append((far, row[f"{side}_name"], {side: row[f"{side}_arn"]}))
     return [one[1:] for one in sorted(found, key=lambda one: one[0])[:_MOST]]
+
+
+def nearest(name: str, columns: Iterable[pd.Series], count: int = 5) -> list[str]:
+    """Return the most similar names, the best match first."""
+    names = pc.unique(pa.chunked_array([as_arrow(column) for column in columns]).drop_null())
+    wanted, lower = name.lower(), pc.utf8_lower(names)
+    # A typing error keeps most letters, so only the names that share the most letters are compared.
+    size = max(1, len(wanted) // 4)
+    alike = np.zeros(len(names))
+    for piece in {wanted[at : at + size] for at in range(0, len(wanted), size)}:
+        alike += np.asarray(pc.match_substring(lower, piece)) * len(piece)
+    likest = np.argsort(-alike / (len(wanted) + np.asarray(pc.utf8_length(lower))), kind="stable")[:_COMPARED]
+    spelled = dict(zip(*(values.take(pa.array(likest)).to_pylist() for values in (lower, names)), strict=True))
+    return [spelled[one] for one in difflib.get_close_matches(wanted, spelled, count)]

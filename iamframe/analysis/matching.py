@@ -181,6 +181,13 @@ def things(facts: pa.Array, lang: str = "en") -> pa.Array:
     return render(pa.repeat(pa.scalar("not_compared.thing"), len(facts)), facts, lang)
 
 
+def counts_by_kind(rows: pd.DataFrame, column: str, kinds: Iterable[str]) -> pd.DataFrame:
+    """Count the rows about roles and about profiles, one row per kind. `column` has the kind of a row."""
+    counts = rows.groupby([column, "resource_type"]).size()
+    each = [(kind, *(int(counts.get((kind, of), 0)) for of in TYPES.values())) for kind in kinds]
+    return pd.DataFrame(each, columns=[column, "roles", "profiles"])
+
+
 def ordered(table: pa.Table, ranks: Mapping[str, tuple[str, ...]], then: Iterable[str]) -> pa.Table:
     """Sort a table: first by the order of values that `ranks` gives for its columns, then by the columns in `then`."""
     keyed = table

@@ -27,9 +27,8 @@ from builders import (
 from click.testing import CliRunner
 
 import iamframe
-from iamframe.analysis.explain import Explanation, explain
+from iamframe.analysis.explain import Explanation, explain, nearest
 from iamframe.analysis.explain_pair import CONFLICT, SECTIONS
-from iamframe.analysis.nearest import nearest
 from iamframe.checks import CHECKS
 from iamframe.checks.registry import About
 from iamframe.inventory.inventory import Inventory

@@ -12,17 +12,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from iamframe.analysis.plan.commands import Block
-from iamframe.analysis.plan.deletions import deletion, objections
+from iamframe.analysis.plan.actions import STATE_QUERIES, Block, deletion, deletion_objections, tagging
+from iamframe.analysis.plan.reads import functions
 from iamframe.analysis.plan.resources import AccountFacts, Context, Finding, ProfileFacts, read_age, stamp
-from iamframe.analysis.plan.script import render_script, sentence
-from iamframe.analysis.plan.tags import tagging
 from iamframe.checks import CHECKS
 from iamframe.checks.result import Result
 from iamframe.errors import ReportError, require
 from iamframe.inventory import display, schema
-from iamframe.messages.render import Message, columns_of, render
-from iamframe.messages.text import pluralize
+from iamframe.messages.render import Message, columns_of, render, say
+from iamframe.messages.text import escape_controls, pluralize
+from iamframe.sources.shell import render_template
+from iamframe.version import __version__
 
 __all__ = ["Plan", "plan"]
 
@@ -162,10 +162,10 @@ def plan(
     frames, unchecked = [], []
     for part in result.parts(neighbours=True):
         context = Context(part, *ages, now)
-        mine, not_planned = _planned(part, context)
-        blocks += mine
+        planned, not_planned = _planned(part, context)
+        blocks += planned
         # A script needs the facts of an account only if it has steps there.
-        accounts |= {block.profile.account_id: context.accounts[block.profile.account_id] for block in mine}
+        accounts |= {block.profile.account_id: context.accounts[block.profile.account_id] for block in planned}
         frames.append(not_planned)
         coverage = part.coverage[part.coverage["check"].isin(_PLANNED) & part.coverage["check"].isin(part.asked)]
         unchecked += _lines(coverage[coverage["status"] != "complete"], "account_id", "check", "status", "reason")
@@ -175,7 +175,7 @@ def plan(
         "Not checked": unchecked,
         "Not planned": _lines(not_planned, "account_id", "check", "resource_name", "reason"),
     }
-    return Plan(_steps(blocks), not_planned, render_script(blocks, accounts, left_out, stamp(now)))
+    return Plan(_steps(blocks), not_planned, _script(blocks, accounts, left_out, stamp(now)))
 
 
 def _planned(result: Result, context: Context) -> tuple[list[Block], pd.DataFrame]:
@@ -186,15 +186,15 @@ def _planned(result: Result, context: Context) -> tuple[list[Block], pd.DataFram
         by_resource.setdefault(one.resource_arn, []).append(one)
     profiles = context.profiles(by_resource)
     blocks: list[Block] = []
-    left: dict[Finding, Message] = {}
+    not_planned: dict[Finding, Message] = {}
     for arn, found in by_resource.items():
-        block, others = _settled(found, profiles.get(arn), context)
+        block, reasons = _settled(found, profiles.get(arn), context)
         blocks += [block] if block else []
-        left |= others
-    rows = sorted(left, key=lambda one: one.row)
-    message, facts = columns_of(left[one] for one in rows)
-    reasons = {"message": message, "facts": facts, "reason": render(message, facts)}
-    return blocks, schema.NOT_PLANNED.conform({**findings.iloc[[one.row for one in rows]], **reasons})
+        not_planned |= reasons
+    rows = sorted(not_planned, key=lambda one: one.row)
+    message, facts = columns_of(not_planned[one] for one in rows)
+    columns = {"message": message, "facts": facts, "reason": render(message, facts)}
+    return blocks, schema.NOT_PLANNED.conform({**findings.iloc[[one.row for one in rows]], **columns})
 
 
 def _settled(
@@ -204,23 +204,23 @@ def _settled(
 
     `profile` is None if the resource is a role.
     """
-    left = {one: why for one in findings if (why := one.meant_so)}
-    tags = []
+    not_planned = {one: why for one in findings if (why := one.why_kept)}
+    about_tags = []
     for one in findings:
-        if one in left:
+        if one in not_planned:
             continue
         if profile is None:
-            left[one] = {"message": "plan.tags.of_role"}
+            not_planned[one] = {"message": "plan.tags.of_role"}
         elif one.remedy != "delete":
-            tags.append(one)
-        elif why := next(objections(one, profile, context), None):
-            left[one] = why
+            about_tags.append(one)
+        elif objection := next(deletion_objections(one, profile, context), None):
+            not_planned[one] = objection
         else:
-            return deletion(one, [other for other in findings if other is not one], profile, context), {}
-    if profile is None or not tags:
-        return None, left
-    block, others = tagging(tags, profile, context)
-    return block, left | others
+            return deletion(one, findings, profile, context), {}
+    if profile is None or not about_tags:
+        return None, not_planned
+    block, reasons = tagging(about_tags, profile, context)
+    return block, not_planned | reasons
 
 
 def _steps(blocks: list[Block]) -> pd.DataFrame:
@@ -234,10 +234,10 @@ def _steps(blocks: list[Block]) -> pd.DataFrame:
             "related_arn": block.profile.role.arn if block.deletes and block.profile.role else None,
             "action": step.action,
             "command": step.command,
-            "why": sentence(block.why),
-            "rests_on": sentence(block.rests_on),
+            "why": _sentence(block.why),
+            "rests_on": _sentence(block.rests_on),
             "undo": step.undo,
-            "cannot_undo": sentence([step.cannot_undo]) if step.cannot_undo else None,
+            "cannot_undo": _sentence([step.cannot_undo]) if step.cannot_undo else None,
         }
         for block in blocks
         for step in block.steps
@@ -247,3 +247,37 @@ def _steps(blocks: list[Block]) -> pd.DataFrame:
 
 def _lines(frame: pd.DataFrame, *columns: str) -> list[str]:
     return [": ".join(cells) for cells in zip(*(frame[name].fillna("") for name in columns), strict=True)]
+
+
+def _script(blocks: list[Block], accounts: dict[str, AccountFacts], left_out: dict[str, list[str]], made: str) -> str:
+    """Return a POSIX shell script that a reviewer can read: the steps of each account, and `left_out` as comments.
+
+    Every value is one shell word, and every comment is one line, whatever the data contains.
+    """
+    by_account: dict[str, list[tuple[int, Block]]] = {}
+    for number, block in enumerate(blocks, 1):
+        by_account.setdefault(block.profile.account_id, []).append((number, block))
+    return render_template(
+        "iamframe.analysis.plan",
+        "cleanup.sh.j2",
+        version=__version__,
+        made=made,
+        accounts=[(accounts[account], _to_do(numbered), numbered) for account, numbered in by_account.items()],
+        state_queries=STATE_QUERIES,
+        # A script that only changes tags has no functions for deletions.
+        last_look=functions() if any(block.deletes for block in blocks) else "",
+        left_out=left_out,
+        line=escape_controls,
+        sentence=_sentence,
+    )
+
+
+def _to_do(numbered: list[tuple[int, Block]]) -> str:
+    deleted = sum(block.deletes for _, block in numbered)
+    counts = (("delete", deleted), ("tag", len(numbered) - deleted))
+    return ", ".join(f"{verb} {pluralize(count, 'profile')}" for verb, count in counts if count)
+
+
+def _sentence(messages: list[Message]) -> str:
+    """Return messages in English, on one line."""
+    return say("list.messages", messages=messages)
