@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from iamframe.analysis.plan.plan import why_not_deleted
 from iamframe.checks import CHECKS, Result
 from iamframe.checks.coverage import tag_policy
 from iamframe.inventory import schema
@@ -53,7 +54,7 @@ def frame_of(fields: Iterable[Row]) -> pd.DataFrame:
     return schema.EXPLANATION.conform({**rows, **{n: pc.if_else(pc.equal(message, ""), None, said[n]) for n in said}})
 
 
-def note(name: str, **facts: Any) -> Message:
+def note(name: str, **facts: Any) -> dict[str, Any]:
     """Return one message of an explanation."""
     return {"message": f"explain.{name}", **facts}
 
@@ -66,7 +67,7 @@ def gap_note(row: Row) -> Message:
     return nested(row["message"], row["facts"]) if row.get("message") else note("value", value=row["detail"])
 
 
-def status_note(row: Row, name: str = "coverage", prefix: str = "", **facts: Any) -> Message:
+def status_note(row: Row, name: str = "coverage", prefix: str = "", **facts: Any) -> dict[str, Any]:
     """Return a status and its reason as a message.
 
     `prefix` is put before the column names: `references_` for a row of `lists`, nothing for a row of `coverage`.
@@ -155,6 +156,7 @@ class RowsByKey:
         self.tags, self.held = records_by("resource_arn", near.tags), records_by("role_arn", near.links)
         paths = without_path(near.references["named"])
         self.references = records_by("profile_arn", near.references.assign(path=paths.to_pandas().array))
+        self.not_deleted = why_not_deleted(result, [row["profile_arn"] for row in explained if row["profile_arn"]])
         numbered = result.findings.reset_index(names="at")
         self.findings = [records_by(f"{what}_arn", numbered) for what in ("resource", "related")]
 
@@ -324,6 +326,9 @@ def _used_by(pair: Pair) -> Iterator[Row]:
     yield from (field(consumer(row), note=note("other_path", named=row["named"])) for row in pair.elsewhere)
     regions = pair.lists["references_regions"].replace(" ", ", ") or None
     looked = status_note(pair.lists, "looked_for", "references_", regions=regions)
+    if "regions" in looked["reason"]:
+        # The reason names the regions.
+        looked |= {"message": "explain.coverage"}
     yield field("references searched", note=joint([None if pair.references else note("nothing_names_it"), looked]))
 
 
@@ -363,7 +368,7 @@ def _deleting(pair: Pair) -> Iterator[Row]:
 
 
 def _next(pair: Pair) -> Iterator[Row]:
-    """Yield commands. Those that delete or unlink come last, because AWS accepts them even for a profile in use."""
+    """Yield commands. Those that delete or unlink come last, and only if a plan would delete the profile, too."""
     options = {f"{'instance-profile' if s == 'profile' else s}-name": name for s, name in pair.names.items()}
     of = {side: {name: options[name]} for side, name in zip(pair.arns, options, strict=True)}
     for side, tags in pair.tags.items():
@@ -379,10 +384,10 @@ def _next(pair: Pair) -> Iterator[Row]:
         if "role" in pair.arns:
             taking.append(field("take the role out", note=_command("iam remove-role-from-instance-profile", options)))
         taking.append(field("delete the profile", note=_command("iam delete-instance-profile", of["profile"])))
-    use = _use(pair.references)
-    if taking and not use and (pair.elsewhere or pair.lists["references_status"] != "complete"):
-        yield field("first make sure", note=note("make_sure"))
-    yield from (one | {"note": note("not_offered", use=use)} if use else one for one in taking)
+    objection = _use(pair.references) or pair.known.not_deleted.get(pair.arns.get("profile", ""))
+    if objection and objection["message"] == "plan.use_unknown":
+        objection = note("use_unknown")
+    yield from (one | {"note": note("not_offered", use=objection)} if objection else one for one in taking)
 
 
 def _use(references: list[Row]) -> Message | None:

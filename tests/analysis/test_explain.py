@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
 import pandas as pd
 import pytest
+from accounts import add
 from botocore.exceptions import ClientError
 from builders import (
     ACCOUNT,
@@ -25,6 +27,7 @@ from builders import (
     trust,
 )
 from click.testing import CliRunner
+from plans import checked, name_in_template
 
 import iamframe
 from iamframe.analysis.explain import Explanation, explain, nearest
@@ -37,6 +40,7 @@ from iamframe.ui.cli import app
 
 OTHER = "000000000002"
 REGION = "eu-west-1"
+LONG_ID = "AIPAWEBWEBWEBWEBWEB2"
 CLOUD9 = profile("AWSCloud9SSMInstanceProfile", nested_role("AWSCloud9SSMAccessRole", "/service-role/"), "/cloud9/")
 TEXTS = Path(__file__).with_name("explanations.txt")
 
@@ -440,28 +444,51 @@ def test_its_findings_are_those_of_the_whole_inventory_and_all_of_it_is_what_a_r
     [
         ([("i-1", "running")], {"message": "explain.use.runs", "count": 1, "names": ["i-1"]}),
         ([("i-1", "stopped")], {"message": "explain.use.has", "count": 1, "names": ["i-1"]}),
-        ([("i-1", "terminated")], None),
+        ([("i-1", "terminated")], {"message": "explain.use_unknown"}),
         ([(f"i-{n}", "running") for n in range(5)], {"count": 5, "names": [f"i-{n}" for n in range(5)]}),
         (None, {"message": "explain.use.names", "names": ["launch-configuration lc"]}),
     ],
 )
 def test_what_takes_something_away_stands_last_and_is_not_offered_where_the_profile_is_used(
-    tmp_path: Path, consumers: list[tuple[str, str]] | None, use: dict[str, Any] | None
+    tmp_path: Path, consumers: list[tuple[str, str]] | None, use: dict[str, Any]
 ) -> None:
     launch = {"LaunchConfigurations": [{"LaunchConfigurationName": "lc", "IamInstanceProfile": "web"}]}
     running = instances(*(instance(one, WEB_ARN, state=state) for one, state in consumers or []))
-    used = {"eu-west-1/used.json": running if consumers else launch}
-    *steps, out, deleted = told(explain(account(tmp_path, profile("web", nested_role("web")), **used), "web"), "next")
+    used = {"eu-west-1/used.json": running if consumers else launch, "instance-profile-tags/web.json": {"Tags": []}}
+    web = profile("web", nested_role("web", RoleId=LONG_ID), InstanceProfileId=LONG_ID)
+    *steps, out, deleted = told(explain(account(tmp_path, web, **used), "web"), "next")
     assert (out["field"], deleted["field"]) == ("take the role out", "delete the profile")
-    assert all("get-" in row.get("value", "") or "list-" in row.get("value", "") for row in steps[:-1])
-    if use:
-        assert [row["use"].items() >= use.items() for row in (out, deleted)] == [True, True]
-    else:
-        assert steps[-1] == {"field": "first make sure", "message": "make_sure"}
-        assert deleted["value"] == "aws iam delete-instance-profile --instance-profile-name=web"
+    assert all("get-" in row["value"] or "list-" in row["value"] for row in steps)
+    assert [row["use"].items() >= use.items() for row in (out, deleted)] == [True, True]
 
 
-def test_what_names_a_profile_with_another_path_is_told_before_its_deletion_is_offered(tmp_path: Path) -> None:
+def test_a_deletion_is_offered_where_a_plan_makes_it_and_nowhere_else() -> None:
+    with PracticeAccount(regions=["us-east-1"]) as one:
+        for name in ("empty", "unused", "young", "used", "lately", "kept"):
+            add(one, name, *([] if name in ("empty", "young") else [name]))
+        add(one, "prod_4067990795380418201", path="/karpenter/eu-west-1/prod/x/")
+        name_in_template(one, "used")
+        inventory = checked(one).inventory
+    day = pd.Timedelta(days=1)
+    profiles, roles = inventory.profiles, inventory.roles
+    old = profiles["created_at"].where(profiles["profile_name"] == "young", profiles["created_at"] - 2 * day)
+    used = (profiles["created_at"].iloc[0] - day).floor("s")
+    lately = roles["last_used_at"].where(roles["role_name"] != "lately", used)
+    inventory = replace(inventory, profiles=profiles.assign(created_at=old), roles=roles.assign(last_used_at=lately))
+    result = iamframe.run_checks(inventory)
+    steps = iamframe.plan(result).steps
+    deleted = set(steps["resource_name"][steps["action"] == "delete"])
+    assert deleted == {"empty", "unused", "kept"}
+    command = "aws iam delete-instance-profile --instance-profile-name="
+    for name in profiles["profile_name"]:
+        last = told(explain(result, name), "next")[-1]
+        assert last["field"] == "delete the profile"
+        assert (last.get("value") == command + name) == (name in deleted)
+    reasons = {name: told(explain(result, name), "next")[-1]["use"]["message"] for name in ("young", "lately", "used")}
+    assert reasons == {"young": "plan.too_young", "lately": "plan.role_used", "used": "explain.use.names"}
+
+
+def test_a_profile_that_something_names_with_another_path_is_not_offered_for_deletion(tmp_path: Path) -> None:
     """AWS does not say whether it takes such an ARN for the profile of that name."""
     templates = versions("lt-1", None)
     data = {"IamInstanceProfile": {"Arn": arn("profile/old/web")}}
@@ -469,7 +496,19 @@ def test_what_names_a_profile_with_another_path_is_told_before_its_deletion_is_o
     explained = explain(account(tmp_path, profile("web"), **{"versions.json": templates}), "web")
     said = {"message": "other_path", "named": arn("profile/old/web")}
     assert field(explained, "used by", "launch-template lt-1") == said
-    assert names(explained, "next")[-3:] == ["first make sure", "empty_profiles", "delete the profile"]
+    assert names(explained, "next")[-2:] == ["empty_profiles", "delete the profile"]
+    assert {row["message"] for row in told(explained, "next")[-2:]} == {"not_offered"}
+
+
+def test_fields_that_say_the_same_are_one_line_of_text_and_each_a_row(sample: Inventory) -> None:
+    explained = explain(sample, "old-batch")
+    lines = [" ".join(line.split()) for line in str(explained).splitlines()]
+    assert sum("delete the profile" in line for line in lines) == 1
+    assert any(line.startswith("empty_profiles, delete the profile not suggested: it is unknown") for line in lines)
+    assert names(explained, "next") == ["see the profile", "empty_profiles", "delete the profile"]
+    not_checked = names(explained, "not checked")
+    assert (len(not_checked), sum(line.startswith(", ".join(not_checked)) for line in lines)) == (3, 1)
+    assert "(regions: " not in str(explained)
 
 
 @pytest.mark.parametrize(("name", "deletes"), [("web", True), ("Web", True), ("web-profile", False), ("we", False)])

@@ -88,9 +88,9 @@ class Block:
 # Deletions
 
 
-def deletion_objections(finding: Finding, profile: ProfileFacts, context: Context) -> Iterator[Message]:
-    """Yield the reasons against deleting a profile."""
-    if finding.check == OWNER_GONE and profile.gone is None:
+def deletion_objections(finding: Finding | None, profile: ProfileFacts, context: Context) -> Iterator[Message]:
+    """Yield the reasons against deleting a profile because of a finding, or without one."""
+    if finding and finding.check == OWNER_GONE and profile.gone is None:
         yield {"message": "plan.owner_by_name"}
     yield from context.objections(profile, "delete")
     if profile.living:
@@ -100,7 +100,7 @@ def deletion_objections(finding: Finding, profile: ProfileFacts, context: Contex
         yield {"message": "plan.role_managed", "role": role.name}
     yield from needed_tags(filter(profile.needs, profile.own_tags))
     account = context.accounts[profile.account_id]
-    if not account.is_complete or not account.regions or finding.certainty == "maybe":
+    if not account.is_complete or not account.regions or (finding and finding.certainty == "maybe"):
         yield {"message": "plan.use_unknown", "why": account.reason}
     if role:
         yield from context.used_lately(role)

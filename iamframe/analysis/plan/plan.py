@@ -6,6 +6,7 @@ iamframe never runs the script. A plan never deletes a role.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -105,14 +106,13 @@ class Plan:
 
 
 _SHOWN = 20
+_MIN_AGE, _MIN_IDLE = timedelta(days=1), timedelta(days=90)
 _WRITTEN = {"delete": "profile", "tag": "resource"}
 # The checks whose findings a plan can settle.
 _PLANNED = [name for name, one in CHECKS.items() if one.remedy]
 
 
-def plan(
-    result: Result, *, min_age: timedelta | str = timedelta(days=1), min_idle: timedelta | str = timedelta(days=90)
-) -> Plan:
+def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timedelta | str = _MIN_IDLE) -> Plan:
     """Return a clean-up plan to review and run yourself; no request is made to AWS.
 
     A plan deletes profiles that are empty, that nothing references, or whose owner (a cluster, environment or stack) is
@@ -180,10 +180,7 @@ def plan(
 
 def _planned(result: Result, context: Context) -> tuple[list[Block], pd.DataFrame]:
     """Return the steps about each profile, and the findings that are not planned."""
-    findings = result.findings[result.findings["check"].isin(_PLANNED)].reset_index(drop=True)
-    by_resource: dict[str, list[Finding]] = {}
-    for one in map(Finding._make, findings[[*Finding._fields[1:]]].itertuples()):
-        by_resource.setdefault(one.resource_arn, []).append(one)
+    findings, by_resource = _findings(result)
     profiles = context.profiles(by_resource)
     blocks: list[Block] = []
     not_planned: dict[Finding, Message] = {}
@@ -195,6 +192,28 @@ def _planned(result: Result, context: Context) -> tuple[list[Block], pd.DataFram
     message, facts = columns_of(not_planned[one] for one in rows)
     columns = {"message": message, "facts": facts, "reason": render(message, facts)}
     return blocks, schema.NOT_PLANNED.conform({**findings.iloc[[one.row for one in rows]], **columns})
+
+
+def _findings(result: Result) -> tuple[pd.DataFrame, dict[str, list[Finding]]]:
+    """Return the findings that a plan can settle, as a frame and by resource."""
+    frame = result.findings[result.findings["check"].isin(_PLANNED)].reset_index(drop=True)
+    by_resource: dict[str, list[Finding]] = {}
+    for one in map(Finding._make, frame[[*Finding._fields[1:]]].itertuples()):
+        by_resource.setdefault(one.resource_arn, []).append(one)
+    return frame, by_resource
+
+
+def why_not_deleted(result: Result, arns: Iterable[str]) -> dict[str, Message | None]:
+    """Return, by ARN, why a plan with the default ages would not delete a profile; None if it might."""
+    context, (_, by_resource) = Context(result, _MIN_AGE, _MIN_IDLE, datetime.now(UTC)), _findings(result)
+    reasons = {}
+    for arn, profile in context.profiles(arns).items():
+        found: list[Finding | None] = [one for one in by_resource.get(arn, ()) if one.remedy == "delete"]
+        each = [
+            (one and one.why_kept) or next(deletion_objections(one, profile, context), None) for one in found or [None]
+        ]
+        reasons[arn] = None if None in each else each[0]
+    return reasons
 
 
 def _settled(
