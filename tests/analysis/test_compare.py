@@ -712,6 +712,24 @@ def test_diff_prints_the_changes_by_kind_and_on_standard_error_what_was_not_comp
     assert done.returncode == 0
 
 
+def test_diff_prints_short_reasons_once_for_all_that_share_them_and_says_where_they_are_whole(
+    tmp_path: Path,
+) -> None:
+    done = run(tmp_path, "diff", "sample:earlier", "sample", "--out", "out")
+    *lines, where = [line for line in done.stderr.splitlines()[1:] if not line.startswith("not collected: ")]
+    assert where == "the whole reasons are in the column `reason` of not_compared.csv, which --out DIR writes"
+    assert len(lines) == len(set(lines)) == 15
+    assert max(len(line.split(": ", 2)[-1]) for line in lines) <= 120
+    assert (
+        "not compared: findings of stale_references, findings of unreferenced_profiles, findings of names_refused "
+        "in 111122223333: OLD and NEW: the files cover only ap-northeast-1, eu-west-1; other regions are unknown; "
+        "`iamframe collect-script` …"
+    ) in lines
+    rows = pd.read_csv(tmp_path / "out" / "not_compared.csv", encoding="utf-8-sig")
+    assert len(rows) == 21
+    assert rows["reason"].str.len().max() > 400
+
+
 @pytest.mark.parametrize(
     ("arguments", "status"),
     [
