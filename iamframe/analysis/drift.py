@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import UNSET
 
-from iamframe.analysis.matching import MASKED_ID, TYPES, counts_by_kind, name_key, ordered
+from iamframe.analysis.matching import TYPES, counts_by_kind, differ, name_key, ordered, unmasked
 from iamframe.checks import Result
 from iamframe.errors import SourceError, require
 from iamframe.inventory import display, schema
@@ -232,16 +232,10 @@ def _identity(sides: _Sides) -> Iterator[pd.DataFrame]:
     """Yield resources whose path differs, and resources that were recreated under the same path."""
     mine, theirs = (as_arrow(sides.managed[name]) for name in ("path", "id"))
     path, unique = sides.theirs(f"{sides.kind}_path"), sides.theirs(f"{sides.kind}_id")
-    moved = _differ(mine, path)
+    moved = differ(mine, path)
     yield sides.rows_of(moved, "path", "path", state_value=mine, account_value=path)
-    ids = [pc.if_else(pc.match_substring_regex(one, MASKED_ID), None, one) for one in (theirs, unique)]
-    again = _differ(*ids) & ~moved
+    again = differ(unmasked(theirs), unmasked(unique)) & ~moved
     yield sides.rows_of(again, "recreated", "recreated", state_value=theirs, account_value=unique)
-
-
-def _differ(one: pa.Array, other: pa.Array) -> Bools:
-    """Return a mask of the rows in which two columns differ. A missing value never counts as different."""
-    return np.asarray(pc.fill_null(pc.not_equal(one, other), False), dtype=bool)
 
 
 def _roles(sides: _Sides, inventory: Inventory) -> Iterator[pd.DataFrame]:
@@ -257,7 +251,7 @@ def _roles(sides: _Sides, inventory: Inventory) -> Iterator[pd.DataFrame]:
     yield sides.rows_of(there & ~stated, UNKNOWN, "unknown.state_role")
     yield sides.rows_of(there & stated & ~known, UNKNOWN, "unknown.role")
     both, has, gives = there & stated & known, np.asarray(held.is_valid()), np.asarray(given.is_valid())
-    other = both & _differ(pc.utf8_lower(held), pc.utf8_lower(given))
+    other = both & differ(pc.utf8_lower(held), pc.utf8_lower(given))
     yield sides.rows_of(both & ~has & gives, "role_lost", "role_lost", state_value=given)
     yield sides.rows_of(both & has & ~gives, "other_role", "role_added", account_value=held)
     yield sides.rows_of(other, "other_role", "other_role", state_value=given, account_value=held)

@@ -20,7 +20,7 @@ TYPES = {"role": "role", "profile": "instance-profile"}
 SIDES = ("OLD", "NEW")
 _NULL = pa.scalar(None, pa.string())
 # Masked ids repeat one character.
-MASKED_ID = "^(?:A(?:RO|IP)A)?(?:" + "|".join(rf"\x{{{code:x}}}{{2,}}" for code in range(0x21, 0x7F)) + ")$"
+_MASKED_ID = "^(?:A(?:RO|IP)A)?(?:" + "|".join(rf"\x{{{code:x}}}{{2,}}" for code in range(0x21, 0x7F)) + ")$"
 
 
 class Pairs:
@@ -45,8 +45,7 @@ class Pairs:
         self.renamed = [as_arrow(arns.iloc[rows]) for arns, rows in zip((was, now), renamed, strict=True)]
         self.arns = [self.column(f"{kind}_arn", side) for side in (0, 1)]
         self.accounts = self.column("account_id", 1)
-        ids = [self.column(f"{kind}_id", side) for side in (0, 1)]
-        self.ids = [pc.if_else(pc.match_substring_regex(one, MASKED_ID), _NULL, one) for one in ids]
+        self.ids = [unmasked(self.column(f"{kind}_id", side)) for side in (0, 1)]
         self.id_known = [np.asarray(one.is_valid()) for one in self.ids]
         planned = pc.or_(*(pc.starts_with(arns, "address:") for arns in self.arns))
         named, laid = (pc.not_equal(*(self.column(f"{kind}_{of}", s) for s in (0, 1))) for of in ("name", "path"))
@@ -79,6 +78,16 @@ class Pairs:
             keys.append(pc.if_else(pa.array(named & once), key, _NULL))
         where = index_in(*keys)
         return [alone[0][where >= 0], alone[1][where[where >= 0]]]
+
+
+def unmasked(ids: pa.Array) -> pa.Array:
+    """Return unique ids. Masked ids become missing."""
+    return pc.if_else(pc.match_substring_regex(ids, _MASKED_ID), _NULL, ids)
+
+
+def differ(one: pa.Array, other: pa.Array) -> Bools:
+    """Return a mask of the rows in which two columns differ. A missing value never counts as different."""
+    return np.asarray(pc.fill_null(pc.not_equal(one, other), pa.scalar(False)), dtype=bool)
 
 
 def name_key(accounts: Texts, names: Texts) -> pa.Array:
@@ -130,13 +139,12 @@ class NotCompared:
     def unread(self, each: Pairs, what: str, known: list[Bools]) -> None:
         """Add how many matched resources lack some data in the old load, in the new load, or in both."""
         was, now = known
-        every = self.counts(each.accounts, was | True)
+        totals = self.counts(each.accounts, was | True)
         for sides, mask in (("OLD", ~was & now), ("NEW", was & ~now), ("OLD NEW", ~was & ~now)):
-            for account, missing, rows in zip(self.accounts, self.counts(each.accounts, mask), every, strict=True):
+            for account, missing, total in zip(self.accounts, self.counts(each.accounts, mask), totals, strict=True):
                 if missing:
-                    self.add(
-                        account, what, "unread", each.kind, kind=each.kind, missing=missing, total=rows, sides=sides
-                    )
+                    facts = {"kind": each.kind, "missing": missing, "total": total, "sides": sides}
+                    self.add(account, what, "unread", each.kind, **facts)
 
     def unread_columns(self, each: Pairs, names: tuple[str, str, str]) -> None:
         """Add how many roles lack a session duration, or have a description or boundary in only one load."""
