@@ -51,7 +51,7 @@ def blind_spots(inventory: Inventory) -> pd.DataFrame:
         columns = {
             name: as_arrow(values).dictionary_encode().take(pa.array(row)) for name, values in of_resource.items()
         }
-        columns |= {name: pa.array(said).dictionary_encode().take(pa.array(fact)) for name, said in of_fact.items()}
+        columns |= {name: pa.array(values).dictionary_encode().take(pa.array(fact)) for name, values in of_fact.items()}
         parts.append(pa.table(columns).select(schema.BLIND_SPOTS.names))
     return schema.BLIND_SPOTS.from_arrow(pa.concat_tables(parts).unify_dictionaries())
 

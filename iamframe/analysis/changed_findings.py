@@ -85,10 +85,8 @@ def _seen_by_other(found: pd.DataFrame, sides: _Sides, side: int, scopes: set[st
     """Return, for each of one result's findings, whether the other result had enough data to find it."""
     complete = [_of_check(one.coverage[one.coverage["status"] == "complete"]) for one in sides]
     checks, check = sides[side].checks, _of_check(found)
-    relying, alone = (
-        found["check"].isin([name for name, one in checks.items() if of(one)]).to_numpy(bool)
-        for of in (lambda one: "references" in one.reads, lambda one: one.alone)
-    )
+    relying = is_in(found["check"], [name for name, one in checks.items() if "references" in one.reads])
+    alone = is_in(found["check"], [name for name, one in checks.items() if one.alone])
     of_one_scope = is_in(check, complete[side]) & found["account_id"].isin(scopes).to_numpy(bool)
     return is_in(check, complete[1 - side]) & (~relying | of_one_scope) | (alone & read)
 
@@ -138,13 +136,13 @@ def _wholly_read(one: Result, keys: KeyMap, side: int) -> pa.Array:
 
 def _note_coverage(sides: _Sides, apart: NotCompared) -> None:
     """Add to `apart` the checks with incomplete data, because they may have missed new or gone findings."""
-    said: dict[tuple[str, str], dict[tuple[str, str], list[str]]] = {}
+    reasons: dict[tuple[str, str], dict[tuple[str, str], list[str]]] = {}
     for side, one in zip(SIDES, sides, strict=True):
         rows = one.coverage[(one.coverage["status"] != "complete") & one.coverage["check"].isin(one.asked)]
         rows = rows[is_in(rows["account_id"], apart.accounts)]
         columns = (rows[name] for name in ("account_id", "check", "message", "facts"))
         for account, check, message, facts in zip(*columns, strict=True):
-            said.setdefault((account, check), {}).setdefault((message, facts), []).append(side)
-    for (account, check), reasons in said.items():
-        for (message, facts), of in reasons.items():
-            apart.add(account, "findings", "coverage", check, sides=" ".join(of), reason=nested(message, facts))
+            reasons.setdefault((account, check), {}).setdefault((message, facts), []).append(side)
+    for (account, check), sides_of in reasons.items():
+        for (message, facts), names in sides_of.items():
+            apart.add(account, "findings", "coverage", check, sides=" ".join(names), reason=nested(message, facts))

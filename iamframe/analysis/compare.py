@@ -102,8 +102,8 @@ class Changes:
     def said_in(self, lang: str) -> str:
         """Return the number of changes of each kind, as a sentence in the language `lang`."""
         kinds, ways = (
-            [{"message": f"{said}.{one}", "n": int(counts[one])} for one in order if one in counts]
-            for said, order, counts in (
+            [{"message": f"{message}.{one}", "n": int(counts[one])} for one in order if one in counts]
+            for message, order, counts in (
                 ("changes.count", KINDS, self.changes["change"].value_counts()),
                 ("changes.findings", WAYS, self.findings["change"].value_counts()),
             )
@@ -361,8 +361,8 @@ def _tags(each: Pairs, sides: tuple[Result, Result], apart: NotCompared) -> Iter
     tables = []
     for side, one in enumerate(sides):
         owner = each.number(side, getattr(one.inventory.linked_rows, f"tag_{each.kind}"))
-        mine = np.flatnonzero(read[owner])
-        tables.append((owner[mine], *(as_arrow(one.inventory.tags[f"tag_{of}"].iloc[mine]) for of in ("key", "value"))))
+        at = np.flatnonzero(read[owner])
+        tables.append((owner[at], *(as_arrow(one.inventory.tags[f"tag_{what}"].iloc[at]) for what in ("key", "value"))))
     (was_of, was_key, was), (now_of, now_key, now) = tables
     keys = pa.concat_arrays([was_key, now_key]).dictionary_encode()
     cells = np.concatenate([was_of, now_of]) * len(keys.dictionary) + np.asarray(keys.indices)
@@ -390,10 +390,10 @@ def _trusts(each: Pairs, apart: NotCompared) -> _Part:
     first = pa.array(np.unique(np.asarray(codes), return_index=True)[1])
     distinct = zip(*(one.take(first).to_pylist() for one in columns), strict=True)
     message, facts = columns_of(_trust(*policies_and_ec2) for policies_and_ec2 in distinct)
-    said = {"message": message, "facts": facts, "detail": render(message, facts)}
-    said = {name: values.take(codes) for name, values in said.items()} | {"before": columns[0], "after": columns[1]}
-    changed = pc.not_equal(said["message"], "")
-    return "trust_changed", at[np.asarray(changed)], {name: values.filter(changed) for name, values in said.items()}
+    by_code = {"message": message, "facts": facts, "detail": render(message, facts)}
+    rows = {name: values.take(codes) for name, values in by_code.items()} | {"before": columns[0], "after": columns[1]}
+    changed = pc.not_equal(rows["message"], "")
+    return "trust_changed", at[np.asarray(changed)], {name: values.filter(changed) for name, values in rows.items()}
 
 
 def _trust(old: str, new: str, was: str, now: str) -> Message | None:

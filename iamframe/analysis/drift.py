@@ -186,28 +186,26 @@ class _Sides:
     def __init__(self, kind: str, inventory: Inventory, read: States, whole: pd.Series) -> None:
         self.kind, self.frame = kind, getattr(inventory, f"{kind}s")
         self.rows = np.flatnonzero(read.managed["resource_type"] == TYPES[kind])
-        mine = read.managed.iloc[self.rows].reset_index(drop=True)
+        managed = read.managed.iloc[self.rows].reset_index(drop=True)
         arns, names = self.frame[f"{kind}_arn"], self.frame[f"{kind}_name"]
         # A resource that a plan is about to create does not exist yet, even if another resource has its name.
-        self.planned = np.asarray(mine["resource_arn"].isna())
-        by_name = index_in(
-            name_key(mine["account_id"], mine["resource_name"]), name_key(self.frame["account_id"], names)
-        )
-        by_arn = index_in(mine["resource_arn"], arns)
+        self.planned = np.asarray(managed["resource_arn"].isna())
+        keys = name_key(managed["account_id"], managed["resource_name"])
+        by_name = index_in(keys, name_key(self.frame["account_id"], names))
+        by_arn = index_in(managed["resource_arn"], arns)
         self.at = np.where(self.planned, -1, np.where(by_arn < 0, by_name, by_arn))
-        there = {"resource_name": names, "resource_arn": arns}
-        self.managed = mine.assign(
-            **{name: pc.coalesce(lookup(of, self.at), as_arrow(mine[name])).to_pandas() for name, of in there.items()}
-        )
+        for name, values in (("resource_name", names), ("resource_arn", arns)):
+            managed[name] = pc.coalesce(lookup(values, self.at), as_arrow(managed[name])).to_pandas()
+        self.managed = managed
         self.about = read.about
         self.listed = whole
         self.collected = inventory.accounts["account_id"]
 
-    def theirs(self, column: str) -> pa.Array:
+    def in_account(self, column: str) -> pa.Array:
         """Return a column of the account's resources as text, one value per row of `managed`."""
         return lookup(self.frame[column], self.at)
 
-    def theirs_known(self, flag: str) -> Bools:
+    def known_in_account(self, flag: str) -> Bools:
         """Return a flag of the account's resources, one per row of `managed`; false if the resource is missing."""
         return np.append(np.asarray(self.frame[flag], dtype=bool), False)[self.at]
 
@@ -230,12 +228,12 @@ def _missing(sides: _Sides) -> Iterator[pd.DataFrame]:
 
 def _identity(sides: _Sides) -> Iterator[pd.DataFrame]:
     """Yield resources whose path differs, and resources that were recreated under the same path."""
-    mine, theirs = (as_arrow(sides.managed[name]) for name in ("path", "id"))
-    path, unique = sides.theirs(f"{sides.kind}_path"), sides.theirs(f"{sides.kind}_id")
-    moved = differ(mine, path)
-    yield sides.rows_of(moved, "path", "path", state_value=mine, account_value=path)
-    again = differ(unmasked(theirs), unmasked(unique)) & ~moved
-    yield sides.rows_of(again, "recreated", "recreated", state_value=theirs, account_value=unique)
+    state_path, state_id = (as_arrow(sides.managed[name]) for name in ("path", "id"))
+    path, unique_id = sides.in_account(f"{sides.kind}_path"), sides.in_account(f"{sides.kind}_id")
+    moved = differ(state_path, path)
+    yield sides.rows_of(moved, "path", "path", state_value=state_path, account_value=path)
+    again = differ(unmasked(state_id), unmasked(unique_id)) & ~moved
+    yield sides.rows_of(again, "recreated", "recreated", state_value=state_id, account_value=unique_id)
 
 
 def _roles(sides: _Sides, inventory: Inventory) -> Iterator[pd.DataFrame]:
@@ -246,7 +244,7 @@ def _roles(sides: _Sides, inventory: Inventory) -> Iterator[pd.DataFrame]:
     first = index_in(sides.frame["profile_arn"], links["profile_arn"])
     held = lookup(lookup(names, first), sides.at)
     given = as_arrow(sides.managed["role"])
-    there, known = sides.at >= 0, sides.theirs_known("role_known")
+    there, known = sides.at >= 0, sides.known_in_account("role_known")
     stated = np.asarray(sides.managed["role_known"], dtype=bool)
     yield sides.rows_of(there & ~stated, UNKNOWN, "unknown.state_role")
     yield sides.rows_of(there & stated & ~known, UNKNOWN, "unknown.role")
@@ -259,7 +257,7 @@ def _roles(sides: _Sides, inventory: Inventory) -> Iterator[pd.DataFrame]:
 
 def _tags(sides: _Sides, inventory: Inventory, read: States) -> Iterator[pd.DataFrame]:
     """Yield tags that differ, one row per key. Reserved tags (`aws:`) are left out: Terraform does not manage them."""
-    there, known = sides.at >= 0, sides.theirs_known("tags_known")
+    there, known = sides.at >= 0, sides.known_in_account("tags_known")
     stated = np.asarray(sides.managed["tags_known"], dtype=bool)
     yield sides.rows_of(there & ~stated, UNKNOWN, "unknown.state_tags")
     yield sides.rows_of(there & stated & ~known, UNKNOWN, "unknown.tags")
@@ -289,9 +287,9 @@ def _unmanaged(sides: _Sides, read: States) -> Iterator[pd.DataFrame]:
     kind, frame = sides.kind, sides.frame
     arns, accounts = frame[f"{kind}_arn"], frame["account_id"]
     managed = is_in(arns, sides.managed["resource_arn"]) | is_in(arns, pd.Series(read.leaving, dtype="str"))
-    mine = is_in(accounts, sides.about) & ~managed & ~np.asarray(arns.str.startswith("address:"), dtype=bool)
-    mine &= ~np.asarray(frame["is_aws_managed"], dtype=bool) if kind == "role" else True
-    found = frame.loc[mine, ["account_id", f"{kind}_name", f"{kind}_arn"]]
+    unmanaged = is_in(accounts, sides.about) & ~managed & ~np.asarray(arns.str.startswith("address:"), dtype=bool)
+    unmanaged &= ~np.asarray(frame["is_aws_managed"], dtype=bool) if kind == "role" else True
+    found = frame.loc[unmanaged, ["account_id", f"{kind}_name", f"{kind}_arn"]]
     what = (UNKNOWN, "unknown.states") if read.unread else ("unmanaged", "unmanaged")
     yield found.set_axis(["account_id", "resource_name", "resource_arn"], axis=1).assign(
         resource_type=TYPES[kind], kind=what[0], message=f"drift.{what[1]}"

@@ -199,17 +199,17 @@ def _of_id(events: pd.DataFrame, text: str, arns: list[str]) -> pd.Series[bool]:
     """
     ids = events["resource_id"].str.casefold() == text.casefold()
     arns = [*events["resource_arn"][ids].dropna().unique(), *arns]
-    mine = events["resource_arn"].isin(arns) & events["resource_id"].isna()
+    by_arn = events["resource_arn"].isin(arns) & events["resource_id"].isna()
     linked = events["related_arn"].isin(arns)
     if not linked.any():
-        return ids | mine
+        return ids | by_arn
     # A resource that was recreated under the same ARN is a different one.
     others = events["resource_arn"].isin(arns) & events["resource_id"].notna() & ~ids
     order = events["event_order"].to_numpy(dtype=np.int64)
     first = order[ids].min(initial=len(order))
     before, after = (order[others & place] for place in (order < first, order > first))
     lived = (order > before.max(initial=-1)) & (order < after.min(initial=len(order)))
-    found: pd.Series[bool] = ids | mine | (linked & lived)
+    found: pd.Series[bool] = ids | by_arn | (linked & lived)
     return found
 
 

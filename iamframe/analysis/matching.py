@@ -35,9 +35,9 @@ class Pairs:
         self.frames = [getattr(one.inventory, f"{kind}s") for one in sides]
         self.whole = [one.lists["account_id"][one.lists[f"{kind}s_whole"]] for one in sides]
         was, now = (frame[f"{kind}_arn"] for frame in self.frames)
-        mine = [is_in(frame["account_id"], accounts) for frame in self.frames]
-        where = np.where(mine[0], index_in(was, now), -1)
-        alone = [np.flatnonzero(mine[0] & (where < 0)), np.flatnonzero(mine[1] & ~is_in(now, was))]
+        compared = [is_in(frame["account_id"], accounts) for frame in self.frames]
+        where = np.where(compared[0], index_in(was, now), -1)
+        alone = [np.flatnonzero(compared[0] & (where < 0)), np.flatnonzero(compared[1] & ~is_in(now, was))]
         renamed = self._same_name(alone)
         self.alone = [np.setdiff1d(*of, assume_unique=True) for of in zip(alone, renamed, strict=True)]
         kept = np.flatnonzero(where >= 0)
