@@ -122,7 +122,6 @@ class Changes:
         return f"Changes({self.said})"
 
     def _repr_html_(self) -> str:
-        """Return the kinds of change, the first changes and what could not be compared, for a notebook."""
         parts = [display.html_line(f"{self.said}."), display.html_frame(self.summary)]
         columns = ["change", "account_id", "resource_type", "resource_name", "detail"]
         if not self.is_empty:

@@ -109,7 +109,6 @@ class Drift:
         return f"Drift({self.said})"
 
     def _repr_html_(self) -> str:
-        """Return the kinds of difference and the first differences, for a notebook."""
         parts = [display.html_line(f"{self.said}."), display.html_frame(self.summary)]
         if len(self.differences):
             columns = ["kind", "account_id", "resource_type", "resource_name", "state_address", "detail"]

@@ -87,7 +87,6 @@ class Explanation:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        """Return HTML tables, one per pair, for a notebook."""
         return "".join(html_parts(self.frame))
 
 
@@ -115,7 +114,7 @@ def explain(inventory: Inventory | Result, name: str, policy: PolicySource = Non
         uses the profile, and where iamframe searched for references to it. It lists the findings, the checks that did
         not run or lacked data, commands that you can run next, and CloudTrail events. It also shows whether AWS would
         accept a deletion, and which consoles show the tags. Commands that delete a resource or take a role out of a
-        profile come last, and are not suggested for a profile in use. If nothing matches, the explanation shows
+        profile come last, and only if `plan` has no reason against the deletion. If nothing matches, the explanation shows
         references to the name, similar names, and what was not collected. No request is made to AWS.
 
     Raises
@@ -144,7 +143,6 @@ def explain(inventory: Inventory | Result, name: str, policy: PolicySource = Non
 
 
 def _frame(read: Inventory, result: Result | None, name: str, policy: PolicySource) -> pd.DataFrame:
-    """Return the rows of an explanation."""
     query = parse_query(name)
     found = _matching_arns(read, query)
     fields: list[Row] = []

@@ -257,7 +257,6 @@ def _tool(agent: str) -> str | float:
 
 
 def _looked_up(live: boto3.Session | str, name: str | None) -> _Read:
-    """Return the events of one name from a live account."""
     from iamframe.sources.client import Client
     from iamframe.sources.refusals import RequestFailed
 

@@ -115,7 +115,6 @@ def quota_use(inventory: Inventory | Result, tag_key: str = OWNER_TAG) -> pd.Dat
 
 
 def _resources(inventory: Inventory, view: pd.DataFrame, tag_key: str) -> pd.DataFrame:
-    """Return one row per role and profile, with its maker, owner and state."""
     # A link comes before profiles and roles without a link, and a sure maker before a guess.
     rank = (view["maker_basis"] == GUESS) + 2 * view["maker"].isna()
     sure = view.assign(rank=rank).sort_values("rank", kind="stable")

@@ -185,7 +185,6 @@ def tagging(
 
 
 def _violated(rules: _Rules, tags: _Tags) -> list[str]:
-    """Return the keys of the rules that `tags` break."""
     return list(dict.fromkeys(one.rule.key for one in rules if one.is_broken_by(tags)))
 
 

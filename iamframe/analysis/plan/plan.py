@@ -94,7 +94,6 @@ class Plan:
         return f"{deleted} to delete, {tagged} to tag; {pluralize(len(self.not_planned), 'finding')} not planned"
 
     def _repr_html_(self) -> str:
-        """Return the counts, the first commands, and why findings are not planned, for a notebook."""
         parts = [display.html_line(f"{self.said}.")]
         for frame, columns, where in (
             (self.steps, ["step", "account_id", "resource_name", "action", "command"], ".steps"),
