@@ -114,8 +114,8 @@ def explain(inventory: Inventory | Result, name: str, policy: PolicySource = Non
         uses the profile, and where iamframe searched for references to it. It lists the findings, the checks that did
         not run or lacked data, commands that you can run next, and CloudTrail events. It also shows whether AWS would
         accept a deletion, and which consoles show the tags. Commands that delete a resource or take a role out of a
-        profile come last, and only if `plan` has no reason against the deletion. If nothing matches, the explanation shows
-        references to the name, similar names, and what was not collected. No request is made to AWS.
+        profile come last, and only if `plan` has no reason against the deletion. If nothing matches, the explanation
+        shows references to the name, similar names, and what was not collected. No request is made to AWS.
 
     Raises
     ------
