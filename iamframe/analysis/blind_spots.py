@@ -113,16 +113,7 @@ def surfaces() -> pd.DataFrame:
     measurement gives the answer. Each row has a source and the date on which the source was checked. AWS may change its
     services, and then the answers change too. `probe_surfaces` tests the tagging API in a real account.
     """
-    return _framed(known_facts())
-
-
-def surfaces_of(resource_type: str) -> pd.DataFrame:
-    """Return the rows of `surfaces` about one resource type, `role` or `instance-profile`."""
-    return _framed(tuple(fact for fact in known_facts() if fact.resource_type == resource_type))
-
-
-def _framed(facts: tuple[Fact, ...]) -> pd.DataFrame:
-    columns = {name: [getattr(fact, name) for fact in facts] for name in schema.SURFACES.names}
+    columns = {name: [getattr(fact, name) for fact in known_facts()] for name in schema.SURFACES.names}
     # Arrow converts days to times, but not a missing day.
     days = {name: pa.array(columns[name], pa.date32()) for name in ("since", "checked_on")}
     return schema.SURFACES.conform(columns | days)

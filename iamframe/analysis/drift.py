@@ -168,18 +168,11 @@ def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Dri
 
 
 class _Sides:
-    """The roles (or the profiles) that the states manage, matched with those of the account.
+    """The roles (or the profiles) that the states manage, matched with those of the account in `frame`.
 
-    Attributes
-    ----------
-    managed : DataFrame
-        The rows of the states. If the account has the resource, its name and ARN come from the account.
-    rows : Positions
-        For each row of `managed`, its row number among all rows of the states.
-    at : Positions
-        For each row of `managed`, the row number of the resource in `frame`; -1 if the account does not have it.
-    frame : DataFrame
-        The roles or profiles of the account.
+    `managed` has the rows of the states. If the account has the resource, its name and ARN come from the account.
+    `rows` has their row numbers among all rows of the states, and `at` those of the resources in `frame`; -1 if the
+    account does not have the resource.
     """
 
     def __init__(self, kind: str, inventory: Inventory, read: States, whole: pd.Series) -> None:
@@ -330,17 +323,10 @@ def _table(part: pd.DataFrame) -> pa.Table:
 class States:
     """The resources that Terraform manages.
 
-    Attributes
-    ----------
-    managed : DataFrame
-        One row per Terraform address of a role or profile. `resource_arn` is missing if a plan will create the
-        resource.
-    tags : DataFrame
-        The tags in the states. The column `row` is the row number in `managed`.
-    leaving : list of str
-        ARNs of the resources that a plan will delete. They are managed until the plan is applied.
-    unread : list of (file, message)
-        The problems that occurred while reading the states.
+    `managed` has one row per Terraform address of a role or profile. `resource_arn` is missing if a plan will create
+    the resource. `tags` has the tags in the states; `row` is the row number in `managed`. `leaving` has the ARNs of the
+    resources that a plan will delete: they are managed until the plan is applied. `unread` has the problems that
+    occurred while reading the states, as file and message.
     """
 
     managed: pd.DataFrame

@@ -152,22 +152,24 @@ def _judged(
     if seen.refusal is not None:
         return expected, tagged, None, None, "unknown", seen.refusal
     shown, differing = len(seen.tags), sum(known.get(arn, tags) != tags for arn, tags in seen.tags.items())
-    by_iam = f"IAM has {pluralize(tagged, f'{noun}')} with tags" if tagged is not None else f"IAM told no {noun}'s tags"
+    in_iam = f"the tags of {noun}s in IAM are unknown"
+    if tagged is not None:
+        in_iam = f"IAM has {pluralize(tagged, noun)} with tags"
     bare = sum(not tags for tags in seen.tags.values())
-    without = f" ({bare:,} without tags, as what once had some)" if bare else ""
-    holds, detail = "unknown", f"it shows {pluralize(shown, noun)}{without}, and {by_iam}"
+    without = f" ({bare:,} without tags, which may have had some before)" if bare else ""
+    holds, detail = "unknown", f"it shows {pluralize(shown, noun)}{without}, and {in_iam}"
     if differing:
-        detail += f"; {pluralize(differing, noun)} with other tags than in IAM, as where it lags behind"
+        detail += f"; {pluralize(differing, noun)} with other tags than in IAM, perhaps because it lags behind"
     if expected == "unknown":
-        detail += "; nobody has said what it shows in this partition"
+        detail += "; no source says what it shows in this partition"
     elif shown:
         holds = expected
     elif not tagged:
-        detail += ", so that there is nothing to tell by"
+        detail += ", so there is nothing to compare"
     else:
         holds = "no" if expected == "yes" else "yes"
         if expected == "yes":
-            detail += "; ask again in some hours if these are new, since it lags behind"
+            detail += "; it lags behind, so ask again in some hours if these are new"
     if holds == "no":
-        detail += f"; as of {fact.checked_on}, AWS was known to do otherwise"
+        detail += f"; on {fact.checked_on}, AWS did otherwise"
     return expected, tagged, shown, differing, holds, detail
