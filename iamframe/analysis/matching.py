@@ -129,44 +129,42 @@ class NotCompared:
         """
         self._rows.setdefault((account, what, of), []).append({"message": f"not_compared.{message}", **facts})
 
-    def counts(self, accounts: Texts, mask: Bools) -> list[int]:
-        """Return, per account, the number of rows that `mask` selects."""
-        if not mask.any():
-            return [0] * len(self.accounts)
-        where = index_in(as_arrow(accounts).filter(pa.array(mask)), self.accounts)
-        return np.bincount(where[where >= 0], minlength=len(self.accounts)).tolist()  # type: ignore[no-any-return]
+    def counts(self, accounts: Texts, mask: Bools) -> dict[str, int]:
+        """Return the number of rows that `mask` selects, for each compared account that has any."""
+        counts = as_arrow(accounts).filter(pa.array(mask)).to_pandas().value_counts()
+        found: dict[str, int] = counts[counts.index.isin(self.accounts)].to_dict()
+        return found
 
     def unread(self, each: Pairs, what: str, known: list[Bools]) -> None:
         """Add how many matched resources lack some data in the old load, in the new load, or in both."""
         was, now = known
         totals = self.counts(each.accounts, was | True)
         for sides, mask in (("OLD", ~was & now), ("NEW", was & ~now), ("OLD NEW", ~was & ~now)):
-            for account, missing, total in zip(self.accounts, self.counts(each.accounts, mask), totals, strict=True):
-                if missing:
-                    facts = {"kind": each.kind, "missing": missing, "total": total, "sides": sides}
-                    self.add(account, what, "unread", each.kind, **facts)
+            for account, missing in self.counts(each.accounts, mask).items():
+                facts = {"kind": each.kind, "missing": missing, "total": totals[account], "sides": sides}
+                self.add(account, what, "unread", each.kind, **facts)
 
     def unread_columns(self, each: Pairs, names: tuple[str, str, str]) -> None:
         """Add how many roles lack a session duration, or have a description or boundary in only one load."""
         known = [[np.asarray(each.column(name, side).is_valid()) for side in (0, 1)] for name in names]
         self.unread(each, "details", known[0])
         for what, (was, now) in zip(("descriptions", "boundaries"), known[1:], strict=True):
-            for account, count in zip(self.accounts, self.counts(each.accounts, was != now), strict=True):
-                if count:
-                    self.add(account, what, "in_one", count=count)
+            for account, count in self.counts(each.accounts, was != now).items():
+                self.add(account, what, "in_one", count=count)
 
-    def unlisted(self, each: Pairs, side: int, change: str, unsure: list[int], planned: list[int]) -> None:
+    def unlisted(self, each: Pairs, side: int, change: str, unsure: dict[str, int], planned: dict[str, int]) -> None:
         """Add the accounts whose list in the other load is incomplete: existing resources may be missing there."""
         own, other = SIDES[side], SIDES[1 - side]
         listed = set(each.whole[1 - side])
-        for account, count, plans in zip(self.accounts, unsure, planned, strict=True):
+        for account in self.accounts:
+            count = unsure.get(account)
             so = {"message": "not_compared.so", "change": change, "count": count, "own": own} if count else None
             if account == UNKNOWN_ACCOUNT:
                 self.add(account, "lists", "whose", each.kind, so=so)
             elif account not in listed:
                 self.add(account, "lists", "lists", each.kind, other=other, so=so)
-            if plans:
-                self.add(account, "lists", "planned", each.kind, count=plans, own=own)
+            if account in planned:
+                self.add(account, "lists", "planned", each.kind, count=planned[account], own=own)
 
     def frame(self, old: pd.Series, new: pd.Series) -> pd.DataFrame:
         """Return all reasons, and the accounts that only one load has."""

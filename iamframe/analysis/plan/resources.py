@@ -380,18 +380,16 @@ def read_age(value: timedelta | str, of: str = "") -> timedelta:
     PlanError
         If the age cannot be parsed, or is below zero. The error message begins with `of`.
     """
-    age = _parsed_age(value) if isinstance(value, str) else value
+    age: timedelta | str | None = value
+    if isinstance(value, str):
+        number, unit = (value[:-1], value[-1]) if value[-1:] in ("d", "h") else (value, "d")
+        try:
+            age = timedelta(days=float(number)) if unit == "d" else timedelta(hours=float(number))
+        except (ValueError, OverflowError):
+            age = None
     if not isinstance(age, timedelta) or age < timedelta(0):
         raise PlanError(f"{of}{value!r} is no age; give days or hours, such as 1d, 12h or 0")
     return age
-
-
-def _parsed_age(text: str) -> timedelta | None:
-    number, unit = (text[:-1], text[-1]) if text[-1:] in ("d", "h") else (text, "d")
-    try:
-        return timedelta(days=float(number)) if unit == "d" else timedelta(hours=float(number))
-    except (ValueError, OverflowError):
-        return None
 
 
 def _age(age: timedelta) -> Message:
