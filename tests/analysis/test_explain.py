@@ -28,6 +28,7 @@ from builders import (
 )
 from click.testing import CliRunner
 from plans import checked, name_in_template
+from test_files import managed, state, tf_profile
 
 import iamframe
 from iamframe.analysis.explain import Explanation, explain, nearest
@@ -211,11 +212,8 @@ def test_a_name_is_looked_for_in_each_account(tmp_path: Path) -> None:
 
 
 def test_a_role_that_no_source_shows_is_found_by_the_profile_that_names_it(tmp_path: Path) -> None:
-    attributes = {"arn": WEB_ARN, "name": "web", "path": "/", "role": "elsewhere"}
-    managed = {"mode": "managed", "type": "aws_iam_instance_profile", "name": "web"}
-    resource = managed | {"instances": [{"attributes": attributes}]}
-    state = {"version": 4, "terraform_version": "1.5.0", "resources": [resource]}
-    explained = explain(load(tmp_path, {"terraform.tfstate": state}), "elsewhere")
+    managed_profile = managed("aws_iam_instance_profile", tf_profile("web", "elsewhere"))
+    explained = explain(load(tmp_path, {"terraform.tfstate": state(managed_profile)}), "elsewhere")
     assert pairs(explained) == [(WEB_ARN, "name:elsewhere")]
     said = {"profile": WEB_ARN, "role": "not collected", "message": "role_not_shown"}
     assert field(explained, "identity", "ARN") == said
