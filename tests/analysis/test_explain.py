@@ -197,9 +197,9 @@ def test_an_arn_that_is_not_there_has_the_nearest_with_their_arns(tmp_path: Path
 
 
 @pytest.mark.parametrize("name", [None, 7, b"web"])
-def test_a_name_that_is_no_text_is_refused_in_one_sentence(name: Any) -> None:
+def test_a_name_that_is_no_text_is_refused_in_one_sentence(sample: Inventory, name: Any) -> None:
     with pytest.raises(TypeError, match=r"^explain takes the name, ARN or unique id of a role or profile as text"):
-        explain(iamframe.load_sample(), name)
+        explain(sample, name)
 
 
 def test_a_name_is_looked_for_in_each_account(tmp_path: Path) -> None:
@@ -230,14 +230,12 @@ def test_a_name_of_a_role_and_of_another_roles_profile_shows_both_and_says_so(tm
     assert all("crossed_names" in names(explain(inventory, name), "findings") for name in ("web", "other"))
 
 
-@pytest.mark.parametrize(
-    ("typed", "meant"),
-    [("bacth", "batch"), ("wbe", "web"), ("wb", "web"), ("web-sevrer", "web-server"), ("BACTH", "batch"), ("qqq", "")],
-)
-def test_a_name_with_a_slip_has_the_nearest_ones(tmp_path: Path, typed: str, meant: str) -> None:
+def test_a_name_with_a_slip_has_the_nearest_ones(tmp_path: Path) -> None:
     there = ("web", "batch", "web-server", "payroll", "etl")
-    explained = explain(account(tmp_path, *(profile(name, nested_role(name)) for name in there)), typed)
-    assert told(explained, "nearest names")[:1] == [{"field": meant}] * bool(meant)
+    inventory = account(tmp_path, *(profile(name, nested_role(name)) for name in there))
+    slips = {"bacth": "batch", "wbe": "web", "wb": "web", "web-sevrer": "web-server", "BACTH": "batch", "qqq": ""}
+    for typed, meant in slips.items():
+        assert told(explain(inventory, typed), "nearest names")[:1] == [{"field": meant}] * bool(meant), typed
 
 
 def test_the_nearest_of_very_many_names_is_found() -> None:
@@ -274,8 +272,10 @@ def test_nothing_found_says_what_was_looked_through_and_what_was_not_readable(tm
         ("AROAEXAMPLEDELETED01", "trust policy of role partner-access", {"value": "AWS AROAEXAMPLEDELETED01"}),
     ],
 )
-def test_what_is_gone_is_told_by_what_still_names_it(turn: Any, gone: str, by: str, said: dict[str, Any]) -> None:
-    explained = explain(iamframe.load_sample(), turn(gone))
+def test_what_is_gone_is_told_by_what_still_names_it(
+    sample: Inventory, turn: Any, gone: str, by: str, said: dict[str, Any]
+) -> None:
+    explained = explain(sample, turn(gone))
     assert not explained.found
     assert names(explained, "referenced by") == [by]
     assert field(explained, "referenced by", by).items() >= said.items()
