@@ -119,7 +119,7 @@ class NotCompared:
     """The reasons why something could not be compared, by account."""
 
     def __init__(self, accounts: pd.Series) -> None:
-        self.accounts = accounts
+        self.accounts, self._compared = accounts, set(accounts)
         self._rows: dict[tuple[str, str, str], list[Message]] = {}
 
     def add(self, account: str, what: str, message: str, of: str = "", **facts: Any) -> None:
@@ -131,9 +131,8 @@ class NotCompared:
 
     def counts(self, accounts: Texts, mask: Bools) -> dict[str, int]:
         """Return the number of rows that `mask` selects, for each compared account that has any."""
-        counts = as_arrow(accounts).filter(pa.array(mask)).to_pandas().value_counts()
-        found: dict[str, int] = counts[counts.index.isin(self.accounts)].to_dict()
-        return found
+        counts = pc.value_counts(as_arrow(accounts).filter(pa.array(mask))).to_pylist()
+        return {one["values"]: one["counts"] for one in counts if one["values"] in self._compared}
 
     def unread(self, each: Pairs, what: str, known: list[Bools]) -> None:
         """Add how many matched resources lack some data in the old load, in the new load, or in both."""
