@@ -298,9 +298,8 @@ def _parts(
 def _recreated(each: Pairs, also: list[tuple[Positions, pa.Array, pa.Array]]) -> pa.Table:
     """Return one row per recreated resource, with all its other differences."""
     at = np.flatnonzero(each.recreated)
-    paths, names = ([each.column(f"{each.kind}_{of}", side) for side in (0, 1)] for of in ("path", "name"))
-    places = [concat(*of_side) for of_side in zip(paths, names, strict=True)]
-    arns, ids, places = ([one.take(pa.array(at)) for one in of] for of in (each.arns, each.ids, places))
+    places = [concat(*(each.column(f"{each.kind}_{part}", side) for part in ("path", "name"))) for side in (0, 1)]
+    arns, ids, places = ([one.take(pa.array(at)) for one in sides] for sides in (each.arns, each.ids, places))
     moved = pc.not_equal(*arns)
     before, after = (pc.if_else(moved, place, one) for place, one in zip(places, ids, strict=True))
     empty = np.zeros(0, dtype=np.int64), pa.array([], pa.string()), pa.array([], pa.string())
@@ -330,7 +329,7 @@ def _links(
     for side, column in enumerate(("before", "after")):
         links, linked = sides[side].inventory.links, sides[side].inventory.linked_rows
         owner, arn = each.number(side, linked.link_profile), as_arrow(links["role_arn"])
-        key = keys.keys(arn, links["account_id"], side)
+        key = keys.keys(links, "role_arn", side)
         named = lookup(roles.frames[side]["role_name"], linked.link_role)
         name = pc.coalesce(named, pc.replace_substring_regex(arn, "^name:", ""))
         # A profile holds one role. Contradicting files may show several: their order does not matter.

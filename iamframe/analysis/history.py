@@ -240,9 +240,9 @@ def _lives(events: pd.DataFrame) -> pd.DataFrame:
     lives["first_event_at"], lives["last_event_at"] = grouped["event_at"].min(), grouped["event_at"].max()
     lives["first_order"] = grouped["event_order"].min()
     for what, rows in (("created", created), ("deleted", deleted)):
-        of = touched[rows].set_index(number[rows])
+        steps = touched[rows].set_index(number[rows])
         for column, source in (("at", "event_at"), ("by", "actor_arn"), ("with", "with")):
-            lives[f"{what}_{column}"] = of[source]
+            lives[f"{what}_{column}"] = steps[source]
     related = touched[touched["related_name"].notna()]
     names = related.groupby(number[related.index])["related_name"]
     lives["related_names"] = names.agg(lambda held: " ".join(dict.fromkeys(held))).astype("str")

@@ -39,7 +39,7 @@ class Pairs:
         where = np.where(compared[0], index_in(was, now), -1)
         alone = [np.flatnonzero(compared[0] & (where < 0)), np.flatnonzero(compared[1] & ~is_in(now, was))]
         renamed = self._same_name(alone)
-        self.alone = [np.setdiff1d(*of, assume_unique=True) for of in zip(alone, renamed, strict=True)]
+        self.alone = [np.setdiff1d(*rows, assume_unique=True) for rows in zip(alone, renamed, strict=True)]
         kept = np.flatnonzero(where >= 0)
         self.rows = [np.append(kept, renamed[0]), np.append(where[kept], renamed[1])]
         self.renamed = [as_arrow(arns.iloc[rows]) for arns, rows in zip((was, now), renamed, strict=True)]
@@ -48,8 +48,8 @@ class Pairs:
         self.ids = [unmasked(self.column(f"{kind}_id", side)) for side in (0, 1)]
         self.id_known = [np.asarray(one.is_valid()) for one in self.ids]
         planned = pc.or_(*(pc.starts_with(arns, "address:") for arns in self.arns))
-        named, laid = (pc.not_equal(*(self.column(f"{kind}_{of}", s) for s in (0, 1))) for of in ("name", "path"))
-        moved = pc.and_not(pc.or_kleene(named, laid), planned)
+        other = [pc.not_equal(*(self.column(f"{kind}_{what}", s) for s in (0, 1))) for what in ("name", "path")]
+        moved = pc.and_not(pc.or_kleene(*other), planned)
         # If both ids are known, they decide. If the ids are equal, only the spelling of the ARN differs.
         self.recreated = np.asarray(pc.fill_null(pc.coalesce(pc.not_equal(*self.ids), moved), pa.scalar(False)))
 
@@ -71,7 +71,7 @@ class Pairs:
         """Return the rows, in each load, of the resources that match only by name."""
         keys = []
         for frame, rows in zip(self.frames, alone, strict=True):
-            account, name = (as_arrow(frame[of].iloc[rows]) for of in ("account_id", f"{self.kind}_name"))
+            account, name = (as_arrow(frame[column].iloc[rows]) for column in ("account_id", f"{self.kind}_name"))
             key = name_key(account, name)
             named = np.asarray(name.is_valid()) & np.asarray(pc.not_equal(account, UNKNOWN_ACCOUNT))
             once = ~key.to_pandas().duplicated(keep=False).to_numpy()
@@ -104,13 +104,16 @@ class KeyMap:
         self._names = [name_key(frame["account_id"], frame["role_name"]) for frame in frames]
         self._arns = [frame["role_arn"] for frame in frames]
 
-    def keys(self, arns: Texts, accounts: Texts, side: int) -> pa.Array:
-        """Return a key for each ARN. For a role that this load has only by name, use the ARN in the other load."""
-        arns = as_arrow(arns)
+    def keys(self, frame: pd.DataFrame, column: str, side: int) -> pa.Array:
+        """Return a key for each ARN in a column of one load's frame.
+
+        For a role that this load has only by name, use the ARN in the other load.
+        """
+        arns = as_arrow(frame[column])
         by_name = pc.fill_null(pc.starts_with(arns, "name:"), pa.scalar(False))
         if pc.any(by_name).as_py():
             name = pc.if_else(by_name, pc.utf8_slice_codeunits(arns, 5), _NULL)
-            known = lookup(self._arns[1 - side], index_in(name_key(accounts, name), self._names[1 - side]))
+            known = lookup(self._arns[1 - side], index_in(name_key(frame["account_id"], name), self._names[1 - side]))
             arns = pc.if_else(by_name, pc.coalesce(known, concat("name:", pc.utf8_lower(name))), arns)
         return pc.coalesce(lookup(self._old, index_in(arns, self._new)), arns) if len(self._new) else arns
 
@@ -122,12 +125,12 @@ class NotCompared:
         self.accounts, self._compared = accounts, set(accounts)
         self._rows: dict[tuple[str, str, str], list[Message]] = {}
 
-    def add(self, account: str, what: str, message: str, of: str = "", **facts: Any) -> None:
+    def add(self, account: str, what: str, message: str, about: str = "", **facts: Any) -> None:
         """Add a reason why something was not compared: a message and its facts.
 
         Several reasons about the same thing become one row.
         """
-        self._rows.setdefault((account, what, of), []).append({"message": f"not_compared.{message}", **facts})
+        self._rows.setdefault((account, what, about), []).append({"message": f"not_compared.{message}", **facts})
 
     def counts(self, accounts: Texts, mask: Bools) -> dict[str, int]:
         """Return the number of rows that `mask` selects, for each compared account that has any."""
@@ -172,13 +175,14 @@ class NotCompared:
                 self.add(account, "account", "account", side=side)
         # Rows are sorted by account, then in the order of the notes: lists first, findings last.
         rows = sorted(self._rows, key=lambda row: row[0])
-        message, facts = columns_of(
-            {**(joint(reasons) or {}), "what": {"message": f"not_compared.what.{what}"} | ({"of": of} if of else {})}
-            for reasons, (_, what, of) in ((self._rows[row], row) for row in rows)
-        )
+        message, facts = columns_of({**(joint(self._rows[row]) or {}), "what": _thing(*row[1:])} for row in rows)
         columns = {"account_id": [account for account, _, _ in rows], "what": things(facts)}
         columns |= {"reason": render(message, facts), "message": message, "facts": facts}
         return schema.NOT_COMPARED.conform(columns)
+
+
+def _thing(what: str, about: str) -> Message:
+    return {"message": f"not_compared.what.{what}"} | ({"of": about} if about else {})
 
 
 def things(facts: pa.Array, lang: str = "en") -> pa.Array:
