@@ -372,13 +372,13 @@ def day(time: datetime) -> str:
     return stamp(time)[:10]
 
 
-def read_age(value: timedelta | str, of: str = "") -> timedelta:
+def read_age(value: timedelta | str, option: str = "") -> timedelta:
     """Parse an age: a `timedelta`, or a text in days or hours, such as 1d, 12h or 0.
 
     Raises
     ------
     PlanError
-        If the age cannot be parsed, or is below zero. The error message begins with `of`.
+        If the age cannot be parsed, or is below zero. The error message begins with `option`.
     """
     age: timedelta | str | None = value
     if isinstance(value, str):
@@ -388,7 +388,7 @@ def read_age(value: timedelta | str, of: str = "") -> timedelta:
         except (ValueError, OverflowError):
             age = None
     if not isinstance(age, timedelta) or age < timedelta(0):
-        raise PlanError(f"{of}{value!r} is no age; give days or hours, such as 1d, 12h or 0")
+        raise PlanError(f"{option}{value!r} is no age; give days or hours, such as 1d, 12h or 0")
     return age
 
 
