@@ -84,17 +84,17 @@ class Plan:
 
     def __repr__(self) -> str:
         """Return the number of steps and of findings that are not planned, in one line."""
-        return f"Plan({self.said})"
+        return f"Plan({self.in_one_line})"
 
     @property
-    def said(self) -> str:
+    def in_one_line(self) -> str:
         """The number of profiles to delete, of resources to tag, and of findings that are not planned."""
         actions = self.steps["action"].value_counts()
         deleted, tagged = (pluralize(int(actions.get(name, 0)), what) for name, what in _WRITTEN.items())
         return f"{deleted} to delete, {tagged} to tag; {pluralize(len(self.not_planned), 'finding')} not planned"
 
     def _repr_html_(self) -> str:
-        parts = [display.html_line(f"{self.said}.")]
+        parts = [display.html_line(f"{self.in_one_line}.")]
         for frame, columns, where in (
             (self.steps, ["step", "account_id", "resource_name", "action", "command"], ".steps"),
             (self.not_planned, ["check", "account_id", "resource_name", "reason"], ".not_planned"),
