@@ -298,8 +298,11 @@ def _parts(
 def _recreated(each: Pairs, also: list[tuple[Positions, pa.Array, pa.Array]]) -> pa.Table:
     """Return one row per recreated resource, with all its other differences."""
     at = np.flatnonzero(each.recreated)
-    places = [concat(*(each.column(f"{each.kind}_{part}", side) for part in ("path", "name"))) for side in (0, 1)]
-    arns, ids, places = ([one.take(pa.array(at)) for one in sides] for sides in (each.arns, each.ids, places))
+    arns, ids = ([one.take(pa.array(at)) for one in sides] for sides in (each.arns, each.ids))
+    paths, names = (
+        [each.column(f"{each.kind}_{part}", side).take(pa.array(at)) for side in (0, 1)] for part in ("path", "name")
+    )
+    places = map(concat, paths, names)
     moved = pc.not_equal(*arns)
     before, after = (pc.if_else(moved, place, one) for place, one in zip(places, ids, strict=True))
     empty = np.zeros(0, dtype=np.int64), pa.array([], pa.string()), pa.array([], pa.string())
