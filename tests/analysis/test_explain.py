@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
 import pandas as pd
 import pytest
-from accounts import add
 from botocore.exceptions import ClientError
 from builders import (
     ACCOUNT,
@@ -27,7 +25,6 @@ from builders import (
     trust,
 )
 from click.testing import CliRunner
-from plans import checked, name_in_template
 from test_files import managed, state, tf_profile
 
 import iamframe
@@ -458,32 +455,6 @@ def test_what_takes_something_away_stands_last_and_is_not_offered_where_the_prof
     assert (out["field"], deleted["field"]) == ("take the role out", "delete the profile")
     assert all("get-" in row["value"] or "list-" in row["value"] for row in steps)
     assert [row["use"].items() >= use.items() for row in (out, deleted)] == [True, True]
-
-
-def test_a_deletion_is_offered_where_a_plan_makes_it_and_nowhere_else() -> None:
-    with PracticeAccount(regions=["us-east-1"]) as one:
-        for name in ("empty", "unused", "young", "used", "lately", "kept"):
-            add(one, name, *([] if name in ("empty", "young") else [name]))
-        add(one, "prod_4067990795380418201", path="/karpenter/eu-west-1/prod/x/")
-        name_in_template(one, "used")
-        inventory = checked(one).inventory
-    day = pd.Timedelta(days=1)
-    profiles, roles = inventory.profiles, inventory.roles
-    old = profiles["created_at"].where(profiles["profile_name"] == "young", profiles["created_at"] - 2 * day)
-    used = (profiles["created_at"].iloc[0] - day).floor("s")
-    lately = roles["last_used_at"].where(roles["role_name"] != "lately", used)
-    inventory = replace(inventory, profiles=profiles.assign(created_at=old), roles=roles.assign(last_used_at=lately))
-    result = iamframe.run_checks(inventory)
-    steps = iamframe.plan(result).steps
-    deleted = set(steps["resource_name"][steps["action"] == "delete"])
-    assert deleted == {"empty", "unused", "kept"}
-    command = "aws iam delete-instance-profile --instance-profile-name="
-    for name in profiles["profile_name"]:
-        last = told(explain(result, name), "next")[-1]
-        assert last["field"] == "delete the profile"
-        assert (last.get("value") == command + name) == (name in deleted)
-    reasons = {name: told(explain(result, name), "next")[-1]["use"]["message"] for name in ("young", "lately", "used")}
-    assert reasons == {"young": "plan.too_young", "lately": "plan.role_used", "used": "explain.use.names"}
 
 
 def test_a_profile_that_something_names_with_another_path_is_not_offered_for_deletion(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -97,6 +96,41 @@ def test_what_is_younger_than_a_day_is_left_alone_unless_another_age_is_given() 
     assert iamframe.plan(result, min_age=NOW).steps["action"].tolist() == ["check", "check", "delete"]
 
 
+def test_explain_offers_a_deletion_where_a_plan_makes_it_and_nowhere_else() -> None:
+    with PracticeAccount(regions=["us-east-1"]) as account:
+        for name in ("empty", "unused", "young", "used", "lately"):
+            add(account, name, *([] if name in ("empty", "young") else [name]))
+        add(account, "prod_4067990795380418201", path="/karpenter/eu-west-1/prod/x/")
+        name_in_template(account, "used")
+        inventory = checked(account).inventory
+    day = pd.Timedelta(days=1)
+    profiles, roles = inventory.profiles, inventory.roles
+    created = profiles["created_at"].where(profiles["profile_name"] == "young", profiles["created_at"] - 2 * day)
+    used = (profiles["created_at"].iloc[0] - day).floor("s")
+    last_used = roles["last_used_at"].where(roles["role_name"] != "lately", used)
+    inventory = replace(
+        inventory, profiles=profiles.assign(created_at=created), roles=roles.assign(last_used_at=last_used)
+    )
+    found = iamframe.run_checks(inventory)
+    steps = iamframe.plan(found).steps
+    assert set(steps["resource_name"][steps["action"] == "delete"]) == {"empty", "unused"}
+    offered, reasons = {}, {}
+    for name in profiles["profile_name"]:
+        last = iamframe.explain(found, name).to_frame().query("section == 'next'").iloc[-1]
+        assert last["field"] == "delete the profile"
+        offered[name] = last["note"] == f"aws iam delete-instance-profile --instance-profile-name={name}"
+        reasons[name] = json.loads(last["facts"]).get("use", {}).get("message")
+    assert {name for name, is_offered in offered.items() if is_offered} == {"empty", "unused"}
+    assert reasons == {
+        "empty": None,
+        "unused": None,
+        "young": "plan.too_young",
+        "lately": "plan.role_used",
+        "used": "explain.use.names",
+        "prod_4067990795380418201": "plan.guess",
+    }
+
+
 @pytest.mark.parametrize("age", [timedelta(days=-1), "-1d", "soon", "nan", 1, None])
 def test_an_age_that_is_none_is_refused_in_a_sentence(tmp_path: Path, age: Any) -> None:
     found = result(tmp_path, pair({}, {}))
@@ -172,16 +206,6 @@ def arn(name: str, account: str = ID) -> str:
     return f"arn:aws:iam::{account}:instance-profile/{name}"
 
 
-@pytest.fixture(scope="module")
-def unused() -> Iterator[PracticeAccount]:
-    """An account with three profiles that nothing uses."""
-    with PracticeAccount(regions=["us-east-1"]) as account:
-        add(account, "web", "web", path="/team/")
-        add(account, "old")
-        add(account, "nobody", "nobody")
-        yield account
-
-
 @pytest.mark.parametrize(
     ("named", "kept", "why"),
     [
@@ -199,13 +223,14 @@ def unused() -> Iterator[PracticeAccount]:
     ],
 )
 def test_what_a_template_names_in_any_case_or_with_any_path_is_not_planned(
-    unused: PracticeAccount, named: str, kept: str | None, why: str | None
+    named: str, kept: str | None, why: str | None
 ) -> None:
-    name_in_template(unused, named)
-    plan = iamframe.plan(checked(unused), min_age=NOW)
-    ec2 = unused.session().client("ec2")
-    (template,) = ec2.describe_launch_templates()["LaunchTemplates"]
-    ec2.delete_launch_template(LaunchTemplateId=template["LaunchTemplateId"])
+    with PracticeAccount(regions=["us-east-1"]) as account:
+        add(account, "web", "web", path="/team/")
+        add(account, "old")
+        add(account, "nobody", "nobody")
+        name_in_template(account, named)
+        plan = iamframe.plan(checked(account), min_age=NOW)
     assert set(plan.steps["resource_name"][plan.steps["action"] == "delete"]) == {"nobody", "old", "web"} - {kept}
     left = {name: reason for (check, name), reason in reasons(plan).items() if check in DELETING}
     assert {name: reason["message"] for name, reason in left.items()} == ({kept: why} if why else {})
