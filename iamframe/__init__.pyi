@@ -15,10 +15,10 @@ from .analysis.explain import explain as explain
 from .analysis.history import events_of as events_of
 from .analysis.history import history as history
 from .analysis.owners import findings_by_owner as findings_by_owner
+from .analysis.owners import quota_use as quota_use
 from .analysis.plan.plan import Plan as Plan
 from .analysis.plan.plan import plan as plan
 from .analysis.probe import probe_surfaces as probe_surfaces
-from .analysis.quota_use import quota_use as quota_use
 from .checks import CHECKS as CHECKS
 from .checks import Policy as Policy
 from .checks import Result as Result

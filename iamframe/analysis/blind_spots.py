@@ -51,7 +51,7 @@ def blind_spots(inventory: Inventory) -> pd.DataFrame:
         columns = {
             name: as_arrow(values).dictionary_encode().take(pa.array(row)) for name, values in of_resource.items()
         }
-        columns |= {name: pa.array(said).dictionary_encode().take(pa.array(fact)) for name, said in of_fact.items()}
+        columns |= {name: pa.array(values).dictionary_encode().take(pa.array(fact)) for name, values in of_fact.items()}
         parts.append(pa.table(columns).select(schema.BLIND_SPOTS.names))
     return schema.BLIND_SPOTS.from_arrow(pa.concat_tables(parts).unify_dictionaries())
 
@@ -113,16 +113,7 @@ def surfaces() -> pd.DataFrame:
     measurement gives the answer. Each row has a source and the date on which the source was checked. AWS may change its
     services, and then the answers change too. `probe_surfaces` tests the tagging API in a real account.
     """
-    return _framed(known_facts())
-
-
-def surfaces_of(resource_type: str) -> pd.DataFrame:
-    """Return the rows of `surfaces` about one resource type, `role` or `instance-profile`."""
-    return _framed(tuple(fact for fact in known_facts() if fact.resource_type == resource_type))
-
-
-def _framed(facts: tuple[Fact, ...]) -> pd.DataFrame:
-    columns = {name: [getattr(fact, name) for fact in facts] for name in schema.SURFACES.names}
+    columns = {name: [getattr(fact, name) for fact in known_facts()] for name in schema.SURFACES.names}
     # Arrow converts days to times, but not a missing day.
     days = {name: pa.array(columns[name], pa.date32()) for name in ("since", "checked_on")}
     return schema.SURFACES.conform(columns | days)

@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.analysis.matching import SIDES, KeyMap, NotCompared, ordered
+from iamframe.analysis.matching import SIDES, KeyMap, NotCompared, differ, ordered
 from iamframe.checks import Result
 from iamframe.inventory import schema
 from iamframe.inventory.arrow import Bools, Positions, as_arrow, index_in, is_in, joined_key
@@ -26,16 +26,15 @@ def changed_findings(sides: _Sides, keys: KeyMap, changes: pd.DataFrame, apart: 
     """
     scopes = _same_scope(sides)
     findings = [one.findings for one in sides]
-    resources = [keys.keys(of["resource_arn"], of["account_id"], side) for side, of in enumerate(findings)]
+    resources = [keys.keys(frame, "resource_arn", side) for side, frame in enumerate(findings)]
     where = _counterparts(findings, resources, keys)
     read = [_wholly_read(one, keys, side) for side, one in enumerate(sides)]
     parts = _judged_otherwise(findings, where[1], is_in(resources[1], read[0]) & is_in(resources[1], read[1]))
     for side, (way, appeared) in enumerate((("gone", "deleted"), ("new", "created"))):
         alone = (where[side] < 0) & is_in(findings[side]["account_id"], apart.accounts)
         found = findings[side][alone]
-        seen = _seen_by_other(
-            found, sides, side, scopes, is_in(resources[side].filter(pa.array(alone)), read[1 - side])
-        )
+        is_read = is_in(resources[side].filter(pa.array(alone)), read[1 - side])
+        seen = _seen_by_other(found, sides, side, scopes, is_read)
         seen |= is_in(found["resource_arn"], changes["resource_arn"][changes["change"] == appeared])
         parts.append((way, found[seen]))
         _note_unsure(found[~seen], way, side, sides[side], scopes, apart)
@@ -54,15 +53,12 @@ def _counterparts(findings: list[pd.DataFrame], resources: list[pa.Array], keys:
     cases, findings match by account, check and resources.
     """
     named, moved = [], []
-    for side, (of, resource) in enumerate(zip(findings, resources, strict=True)):
-        related = keys.keys(of["related_arn"], of["account_id"], side)
-        named.append(
-            pc.if_else(resource.is_valid(), joined_key(of["account_id"], of["check"], resource, related), None)
-        )
-        differ = [
-            pc.not_equal(as_arrow(of[f"{name}_arn"]), to) for name, to in (("resource", resource), ("related", related))
-        ]
-        moved.append(np.asarray(pc.or_(*(pc.fill_null(one, pa.scalar(False)) for one in differ))))
+    for side, (frame, resource) in enumerate(zip(findings, resources, strict=True)):
+        related = keys.keys(frame, "related_arn", side)
+        key = joined_key(frame["account_id"], frame["check"], resource, related)
+        named.append(pc.if_else(resource.is_valid(), key, None))
+        arns = (as_arrow(frame[column]) for column in ("resource_arn", "related_arn"))
+        moved.append(np.logical_or(*map(differ, arns, (resource, related))))
     where = []
     for side in (0, 1):
         by_id = index_in(findings[side]["finding_id"], findings[1 - side]["finding_id"])
@@ -75,7 +71,7 @@ def _counterparts(findings: list[pd.DataFrame], resources: list[pa.Array], keys:
 def _judged_otherwise(findings: list[pd.DataFrame], where: Positions, read: Bools) -> list[tuple[str, pd.DataFrame]]:
     """Return findings in both results that became expected or accepted (`settled`), or no longer are (`reopened`)."""
     was, now = findings[0].take(np.maximum(where, 0)) if len(findings[0]) else findings[1], findings[1]
-    settled = [np.asarray(of["expected"] | of["accepted"].notna()) for of in (was, now)]
+    settled = [np.asarray(frame["expected"] | frame["accepted"].notna()) for frame in (was, now)]
     # Tags can make a finding expected, so tags that only one side collected decide nothing.
     sure = (where >= 0) & (read | (np.asarray(was["expected"]) == np.asarray(now["expected"])))
     return [("reopened", now[sure & settled[0] & ~settled[1]]), ("settled", now[sure & ~settled[0] & settled[1]])]
@@ -85,10 +81,8 @@ def _seen_by_other(found: pd.DataFrame, sides: _Sides, side: int, scopes: set[st
     """Return, for each of one result's findings, whether the other result had enough data to find it."""
     complete = [_of_check(one.coverage[one.coverage["status"] == "complete"]) for one in sides]
     checks, check = sides[side].checks, _of_check(found)
-    relying, alone = (
-        found["check"].isin([name for name, one in checks.items() if of(one)]).to_numpy(bool)
-        for of in (lambda one: "references" in one.reads, lambda one: one.alone)
-    )
+    relying = is_in(found["check"], [name for name, one in checks.items() if "references" in one.reads])
+    alone = is_in(found["check"], [name for name, one in checks.items() if one.alone])
     of_one_scope = is_in(check, complete[side]) & found["account_id"].isin(scopes).to_numpy(bool)
     return is_in(check, complete[1 - side]) & (~relying | of_one_scope) | (alone & read)
 
@@ -133,18 +127,18 @@ def _wholly_read(one: Result, keys: KeyMap, side: int) -> pa.Array:
     profiles = pairs[pairs["profile_arn"].notna()]
     profiles = profiles[~is_in(profiles["profile_arn"], profiles["profile_arn"][~read[profiles.index]])]
     of_both = ((known, "role_arn"), (profiles, "profile_arn"))
-    return pa.concat_arrays([keys.keys(frame[key], frame["account_id"], side) for frame, key in of_both])
+    return pa.concat_arrays([keys.keys(frame, column, side) for frame, column in of_both])
 
 
 def _note_coverage(sides: _Sides, apart: NotCompared) -> None:
     """Add to `apart` the checks with incomplete data, because they may have missed new or gone findings."""
-    said: dict[tuple[str, str], dict[tuple[str, str], list[str]]] = {}
+    reasons: dict[tuple[str, str], dict[tuple[str, str], list[str]]] = {}
     for side, one in zip(SIDES, sides, strict=True):
         rows = one.coverage[(one.coverage["status"] != "complete") & one.coverage["check"].isin(one.asked)]
         rows = rows[is_in(rows["account_id"], apart.accounts)]
         columns = (rows[name] for name in ("account_id", "check", "message", "facts"))
         for account, check, message, facts in zip(*columns, strict=True):
-            said.setdefault((account, check), {}).setdefault((message, facts), []).append(side)
-    for (account, check), reasons in said.items():
-        for (message, facts), of in reasons.items():
-            apart.add(account, "findings", "coverage", check, sides=" ".join(of), reason=nested(message, facts))
+            reasons.setdefault((account, check), {}).setdefault((message, facts), []).append(side)
+    for (account, check), sides_of in reasons.items():
+        for (message, facts), names in sides_of.items():
+            apart.add(account, "findings", "coverage", check, sides=" ".join(names), reason=nested(message, facts))

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.analysis.changed_findings import WAYS, changed_findings
-from iamframe.analysis.matching import TYPES, KeyMap, NotCompared, Pairs, ordered
+from iamframe.analysis.matching import TYPES, KeyMap, NotCompared, Pairs, counts_by_kind, differ, ordered
 from iamframe.checks import CHECKS, Result
 from iamframe.checks.runner import run
 from iamframe.checks.tag_policy import PolicySource, read_policy
@@ -92,9 +92,7 @@ class Changes:
     @cached_property
     def summary(self) -> pd.DataFrame:
         """The number of changes of roles and of instance profiles, one row per kind, in the order of `changes`."""
-        counts = self.changes.groupby(["change", "resource_type"]).size()
-        rows = [[int(counts.get((kind, of), 0)) for of in TYPES.values()] for kind in KINDS]
-        return pd.DataFrame(rows, columns=["roles", "profiles"]).assign(change=KINDS)[["change", "roles", "profiles"]]
+        return counts_by_kind(self.changes, "change", KINDS)
 
     @property
     def said(self) -> str:
@@ -104,8 +102,8 @@ class Changes:
     def said_in(self, lang: str) -> str:
         """Return the number of changes of each kind, as a sentence in the language `lang`."""
         kinds, ways = (
-            [{"message": f"{said}.{one}", "n": int(counts[one])} for one in order if one in counts]
-            for said, order, counts in (
+            [{"message": f"{message}.{one}", "n": int(counts[one])} for one in order if one in counts]
+            for message, order, counts in (
                 ("changes.count", KINDS, self.changes["change"].value_counts()),
                 ("changes.findings", WAYS, self.findings["change"].value_counts()),
             )
@@ -124,7 +122,6 @@ class Changes:
         return f"Changes({self.said})"
 
     def _repr_html_(self) -> str:
-        """Return the kinds of change, the first changes and what could not be compared, for a notebook."""
         parts = [display.html_line(f"{self.said}."), display.html_frame(self.summary)]
         columns = ["change", "account_id", "resource_type", "resource_name", "detail"]
         if not self.is_empty:
@@ -232,7 +229,7 @@ def _rows(each: Pairs, side: int, rows: Positions, change: str, **more: Any) -> 
     return pa.table([column(columns.get(name)) for name in schema.CHANGES.names], names=schema.CHANGES.names)
 
 
-def _said(message: str, **facts: pa.Array) -> dict[str, Any]:
+def _message(message: str, **facts: pa.Array) -> dict[str, Any]:
     """Return the columns `message`, `facts` and `detail`. All rows have the same message, and each fact is a column."""
     size = len(next(iter(facts.values())))
     detail = render_facts(text_of(message), facts.__getitem__, np.arange(size), size)
@@ -241,8 +238,9 @@ def _said(message: str, **facts: pa.Array) -> dict[str, Any]:
 
 def _appeared(each: Pairs, apart: NotCompared) -> Iterator[pa.Table]:
     """Yield created and deleted resources. A resource counts only if the other load's list is complete."""
-    for side, (change, dated, undated) in enumerate(
-        (("deleted", "changes.deleted", "changes.gone"), ("created", "changes.created", "changes.appeared"))
+    for side, change, undated, column in (
+        (0, "deleted", "changes.gone", "before"),
+        (1, "created", "changes.appeared", "after"),
     ):
         frame, rows = each.frames[side], each.alone[side]
         accounts = as_arrow(frame["account_id"]).take(pa.array(rows))
@@ -251,13 +249,12 @@ def _appeared(each: Pairs, apart: NotCompared) -> Iterator[pa.Table]:
         apart.unlisted(each, side, change, apart.counts(accounts, ~whole & ~planned), apart.counts(accounts, planned))
         found = rows[whole & ~planned]
         made = as_arrow(frame["created_at"].iloc[found].dt.strftime("%Y-%m-%d %H:%M UTC"))
-        is_dated = np.asarray(made.is_valid())
-        for mask, said in (
-            (is_dated, _said(dated, at=made.filter(pa.array(is_dated)))),
-            (~is_dated, {"message": undated, "facts": "{}", "detail": say(undated)}),
+        dated = np.asarray(made.is_valid())
+        for chosen, message in (
+            (found[dated], _message(f"changes.{change}", at=made.drop_null())),
+            (found[~dated], {"message": undated, "facts": "{}", "detail": say(undated)}),
         ):
-            ids = frame[f"{each.kind}_id"].iloc[found[mask]]
-            yield _rows(each, side, found[mask], change, **said, **{("before", "after")[side]: ids})
+            yield _rows(each, side, chosen, change, **message, **{column: frame[f"{each.kind}_id"].iloc[chosen]})
 
 
 # A kind of change, the positions of the resources among the pairs, and columns of `changes`.
@@ -301,32 +298,27 @@ def _parts(
 def _recreated(each: Pairs, also: list[tuple[Positions, pa.Array, pa.Array]]) -> pa.Table:
     """Return one row per recreated resource, with all its other differences."""
     at = np.flatnonzero(each.recreated)
-    arns, ids = ([one.take(pa.array(at)) for one in of] for of in (each.arns, each.ids))
+    arns, ids = ([one.take(pa.array(at)) for one in sides] for sides in (each.arns, each.ids))
+    paths, names = (
+        [each.column(f"{each.kind}_{part}", side).take(pa.array(at)) for side in (0, 1)] for part in ("path", "name")
+    )
+    places = map(concat, paths, names)
     moved = pc.not_equal(*arns)
-    places = [
-        concat(*(each.column(f"{each.kind}_{of}", side).take(pa.array(at)) for of in ("path", "name")))
-        for side in (0, 1)
-    ]
     before, after = (pc.if_else(moved, place, one) for place, one in zip(places, ids, strict=True))
-    owner = np.concatenate([np.zeros(0, dtype=np.int64), *(where for where, _, _ in also)])
-    order = np.argsort(owner, kind="stable")
-    group = np.searchsorted(at, owner[order])
+    empty = np.zeros(0, dtype=np.int64), pa.array([], pa.string()), pa.array([], pa.string())
+    owners, facts, details = zip(empty, *also, strict=True)
+    group = np.searchsorted(at, np.concatenate(owners))
     facts, details = (
-        join_by_group(group, pa.concat_arrays([pa.array([], pa.string()), *one]).take(pa.array(order)), len(at), by)
-        for one, by in (([f for _, f, _ in also], ","), ([d for _, _, d in also], str(text_of("list.between"))))
+        pc.fill_null(join_by_group(group, pa.concat_arrays(parts), len(at), by), "")
+        for parts, by in ((facts, ","), (details, str(text_of("list.between"))))
     )
-    facts, details = (pc.fill_null(one, "") for one in (facts, details))
-    some = pc.not_equal(facts, "")
-    message = pc.if_else(
-        moved,
-        pc.if_else(some, "changes.recreated.moved_and_changed", "changes.recreated.moved"),
-        pc.if_else(some, "changes.recreated.again_and_changed", "changes.recreated.again"),
-    )
-    said = {"message": message, "before": before, "after": after, "also": details}
+    changed = pc.not_equal(facts, "")
+    message = concat("changes.recreated.", pc.if_else(moved, "moved", "again"), pc.if_else(changed, "_and_changed", ""))
+    columns = {"message": message, "before": before, "after": after, "also": details}
     texts = {"by": "message"} | {one: str(text_of(one)) for one in pc.unique(message).to_pylist()}
-    detail = render_facts(texts, said.__getitem__, np.arange(len(at)), len(at)) if len(at) else message
+    detail = render_facts(texts, columns.__getitem__, np.arange(len(at)), len(at)) if len(at) else message
     plain = facts_of({"before": before, "after": after})
-    whole = concat(pc.utf8_slice_codeunits(plain, 0, -1), pc.if_else(some, concat(',"also":[', facts, "]"), ""), "}")
+    whole = concat(pc.utf8_slice_codeunits(plain, 0, -1), pc.if_else(changed, concat(',"also":[', facts, "]"), ""), "}")
     shown = {name: pc.if_else(moved, arns[side], ids[side]) for side, name in enumerate(("before", "after"))}
     return _rows(each, 1, each.rows[1][at], "recreated", message=message, facts=whole, detail=detail, **shown)
 
@@ -336,29 +328,30 @@ def _links(
 ) -> Iterator[_Part]:
     known = each.flag("role_known")
     apart.unread(each, "links", known)
-    held: list[dict[str, pa.Array]] = []
-    for side, one in enumerate(sides):
-        links, linked = one.inventory.links, one.inventory.linked_rows
+    held = {}
+    for side, column in enumerate(("before", "after")):
+        links, linked = sides[side].inventory.links, sides[side].inventory.linked_rows
         owner, arn = each.number(side, linked.link_profile), as_arrow(links["role_arn"])
-        key = keys.keys(arn, links["account_id"], side)
+        key = keys.keys(links, "role_arn", side)
         named = lookup(roles.frames[side]["role_name"], linked.link_role)
         name = pc.coalesce(named, pc.replace_substring_regex(arn, "^name:", ""))
-        table = pa.table({"owner": owner, "key": key, "arn": arn, "name": name}).filter(pa.array(owner >= 0))
-        table = table.take(pc.sort_indices(table, [("owner", "ascending"), ("key", "ascending")]))
-        group, size = np.asarray(table["owner"]), len(each.accounts)
-        joined = (join_by_group(group, as_arrow(table[of]), size, " ") for of in ("key", "arn", "name"))
-        held.append(dict(zip(("key", "arn", "name"), (pc.fill_null(one, "") for one in joined), strict=True)))
-    other = np.asarray(pc.not_equal(*(of["key"] for of in held))) & known[0] & known[1]
-    none = [np.asarray(pc.equal(of["key"], "")) for of in held]
-    for message, mask, facts in (
-        ("changes.relinked", ~none[0] & ~none[1], ("before", "after")),
-        ("changes.filled", none[0], ("after",)),
-        ("changes.emptied", none[1], ("before",)),
+        # A profile holds one role. Contradicting files may show several: their order does not matter.
+        order = np.asarray(pc.sort_indices(key))
+        held[column] = {
+            what: pc.fill_null(join_by_group(owner[order], values.take(order), len(each.accounts), " "), "")
+            for what, values in (("key", key), ("arn", arn), ("name", name))
+        }
+    was, now = (one["key"] for one in held.values())
+    other = np.asarray(pc.not_equal(was, now)) & known[0] & known[1]
+    empty, emptied = np.asarray(pc.equal(was, "")), np.asarray(pc.equal(now, ""))
+    for message, mask, columns in (
+        ("changes.relinked", ~empty & ~emptied, ("before", "after")),
+        ("changes.filled", empty, ("after",)),
+        ("changes.emptied", emptied, ("before",)),
     ):
         at = np.flatnonzero(other & mask)
-        of_side = {"before": held[0], "after": held[1]}
-        names, arns = ({side: of_side[side][of].take(pa.array(at)) for side in facts} for of in ("name", "arn"))
-        yield "relinked", at, _said(message, **names) | arns
+        names, arns = ({one: held[one][what].take(pa.array(at)) for one in columns} for what in ("name", "arn"))
+        yield "relinked", at, _message(message, **names) | arns
 
 
 def _tags(each: Pairs, sides: tuple[Result, Result], apart: NotCompared) -> Iterator[_Part]:
@@ -369,40 +362,39 @@ def _tags(each: Pairs, sides: tuple[Result, Result], apart: NotCompared) -> Iter
     tables = []
     for side, one in enumerate(sides):
         owner = each.number(side, getattr(one.inventory.linked_rows, f"tag_{each.kind}"))
-        mine = np.flatnonzero(read[owner])
-        tables.append((owner[mine], *(as_arrow(one.inventory.tags[f"tag_{of}"].iloc[mine]) for of in ("key", "value"))))
+        at = np.flatnonzero(read[owner])
+        tables.append((owner[at], *(as_arrow(one.inventory.tags[f"tag_{what}"].iloc[at]) for what in ("key", "value"))))
     (was_of, was_key, was), (now_of, now_key, now) = tables
     keys = pa.concat_arrays([was_key, now_key]).dictionary_encode()
     cells = np.concatenate([was_of, now_of]) * len(keys.dictionary) + np.asarray(keys.indices)
     there = pd.Index(cells[: len(was)]).get_indexer(pd.Index(cells[len(was) :]))
-    added, other = there < 0, np.asarray(pc.fill_null(pc.not_equal(now, lookup(was, there)), pa.scalar(False)))
+    before = lookup(was, there)
+    new, other = there < 0, differ(now, before)
     gone = np.ones(len(was), dtype=bool)
-    gone[there[~added]] = False
-    for message, at, columns in (
-        ("changes.tag.added", now_of[added], {"what": (now_key, added), "after": (now, added)}),
-        ("changes.tag.removed", was_of[gone], {"what": (was_key, gone), "before": (was, gone)}),
-        ("changes.tag.changed", now_of[other], {"what": (now_key, other), "after": (now, other)}),
+    gone[there[~new]] = False
+    for message, owner, mask, columns in (
+        ("added", now_of, new, {"what": now_key, "after": now}),
+        ("removed", was_of, gone, {"what": was_key, "before": was}),
+        ("changed", now_of, other, {"what": now_key, "after": now, "before": before}),
     ):
-        facts = {name: values.filter(pa.array(mask)) for name, (values, mask) in columns.items()}
-        if message == "changes.tag.changed":
-            facts["before"] = lookup(was, there[other])
-        yield "retagged", at, _said(message, **facts) | facts
+        facts = {name: values.filter(pa.array(mask)) for name, values in columns.items()}
+        yield "retagged", owner[mask], _message(f"changes.tag.{message}", **facts) | facts
 
 
 def _trusts(each: Pairs, apart: NotCompared) -> _Part:
     policies = [each.column("trust_policy", side) for side in (0, 1)]
     apart.unread(each, "trust_policies", [np.asarray(one.is_valid()) for one in policies])
-    at = _other(*policies)
+    at = np.flatnonzero(differ(*policies))
     columns = [one.take(pa.array(at)) for one in (*policies, *(each.column("trusts_ec2", side) for side in (0, 1)))]
     # Many roles share a policy, so each pair of policies is compared once.
     codes = joined_key(*columns).dictionary_encode().indices
     first = pa.array(np.unique(np.asarray(codes), return_index=True)[1])
     distinct = zip(*(one.take(first).to_pylist() for one in columns), strict=True)
     message, facts = columns_of(_trust(*policies_and_ec2) for policies_and_ec2 in distinct)
-    said = {"message": message, "facts": facts, "detail": render(message, facts)}
-    said = {name: values.take(codes) for name, values in said.items()} | {"before": columns[0], "after": columns[1]}
-    changed = pc.not_equal(said["message"], "")
-    return "trust_changed", at[np.asarray(changed)], {name: values.filter(changed) for name, values in said.items()}
+    by_code = {"message": message, "facts": facts, "detail": render(message, facts)}
+    rows = {name: values.take(codes) for name, values in by_code.items()} | {"before": columns[0], "after": columns[1]}
+    changed = pc.not_equal(rows["message"], "")
+    return "trust_changed", at[np.asarray(changed)], {name: values.filter(changed) for name, values in rows.items()}
 
 
 def _trust(old: str, new: str, was: str, now: str) -> Message | None:
@@ -415,12 +407,7 @@ def _trust(old: str, new: str, was: str, now: str) -> Message | None:
 
 def _column(each: Pairs, name: str) -> _Part:
     values = [each.column(name, side) for side in (0, 1)]
-    at = _other(*values)
+    at = np.flatnonzero(differ(*values))
     before, after = (one.take(pa.array(at)) for one in values)
     columns = {"what": pa.repeat(pa.scalar(name), len(at)), "before": before, "after": after}
-    return "changed", at, _said("changes.column", **columns) | columns
-
-
-def _other(one: pa.Array, other: pa.Array) -> Positions:
-    """Return the row numbers at which two columns have different values."""
-    return np.flatnonzero(np.asarray(pc.fill_null(pc.not_equal(one, other), pa.scalar(False))))
+    return "changed", at, _message("changes.column", **columns) | columns

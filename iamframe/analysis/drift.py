@@ -9,7 +9,7 @@ a role or profile (IAM API Reference, UpdateRole).
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -18,24 +18,34 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import UNSET
 
-from iamframe.analysis.matching import MASKED_ID, TYPES, name_key, ordered
-from iamframe.analysis.states import States, read_states
+from iamframe.analysis.matching import TYPES, counts_by_kind, differ, name_key, ordered, unmasked
 from iamframe.checks import Result
-from iamframe.errors import require
+from iamframe.errors import SourceError, require
 from iamframe.inventory import display, schema
 from iamframe.inventory.arrow import Bools, as_arrow, index_in, is_in, lookup
 from iamframe.inventory.completeness import completeness
 from iamframe.inventory.gaps import with_details
 from iamframe.inventory.inventory import Inventory
+from iamframe.inventory.load import sample_folder
+from iamframe.knowledge.arn import account_of, name_of, path_of
 from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
 from iamframe.messages.render import Message, columns_of, facts_of, render, say
 from iamframe.messages.text import DIFFERENCES
+from iamframe.sources.archives import display_path
+from iamframe.sources.files import read_files
+from iamframe.sources.records import Gap
+from iamframe.sources.terraform import Leaving, ManagedProfile, ManagedRole
 
 UNKNOWN = "unknown"
 ALL_KINDS = (*DIFFERENCES, UNKNOWN)
 _SHOWN = 20
+# The Terraform state of the fictional sample, as a STATE.
+SAMPLE_STATE = "sample:terraform"
 _PLACE = ["account_id", "resource_type", "resource_name", "resource_arn", "state_file", "state_address"]
+_MANAGED = dict.fromkeys([*_PLACE, "path", "id", "role"], "str") | dict.fromkeys(["role_known", "tags_known"], "bool")
+_STATE_TAGS = {"row": "int64", "tag_key": "str", "tag_value": "str"}
 # The columns that are facts of a message, by the names of the facts.
 _FACTS = {"tag_key": "key", "state_value": "state", "account_value": "account"}
 
@@ -76,9 +86,7 @@ class Drift:
     @cached_property
     def summary(self) -> pd.DataFrame:
         """The number of differences of roles and of profiles, one row per kind, in the order of `differences`."""
-        counts = self.differences.groupby(["kind", "resource_type"]).size()
-        rows = [[int(counts.get((kind, of), 0)) for of in TYPES.values()] for kind in ALL_KINDS]
-        return pd.DataFrame(rows, columns=["roles", "profiles"]).assign(kind=ALL_KINDS)[["kind", "roles", "profiles"]]
+        return counts_by_kind(self.differences, "kind", ALL_KINDS)
 
     @property
     def said(self) -> str:
@@ -101,7 +109,6 @@ class Drift:
         return f"Drift({self.said})"
 
     def _repr_html_(self) -> str:
-        """Return the kinds of difference and the first differences, for a notebook."""
         parts = [display.html_line(f"{self.said}."), display.html_frame(self.summary)]
         if len(self.differences):
             columns = ["kind", "account_id", "resource_type", "resource_name", "state_address", "detail"]
@@ -161,45 +168,36 @@ def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Dri
 
 
 class _Sides:
-    """The roles (or the profiles) that the states manage, matched with those of the account.
+    """The roles (or the profiles) that the states manage, matched with those of the account in `frame`.
 
-    Attributes
-    ----------
-    managed : DataFrame
-        The rows of the states. If the account has the resource, its name and ARN come from the account.
-    rows : Positions
-        For each row of `managed`, its row number among all rows of the states.
-    at : Positions
-        For each row of `managed`, the row number of the resource in `frame`; -1 if the account does not have it.
-    frame : DataFrame
-        The roles or profiles of the account.
+    `managed` has the rows of the states. If the account has the resource, its name and ARN come from the account.
+    `rows` has their row numbers among all rows of the states, and `at` those of the resources in `frame`; -1 if the
+    account does not have the resource.
     """
 
     def __init__(self, kind: str, inventory: Inventory, read: States, whole: pd.Series) -> None:
         self.kind, self.frame = kind, getattr(inventory, f"{kind}s")
         self.rows = np.flatnonzero(read.managed["resource_type"] == TYPES[kind])
-        mine = read.managed.iloc[self.rows].reset_index(drop=True)
+        managed = read.managed.iloc[self.rows].reset_index(drop=True)
         arns, names = self.frame[f"{kind}_arn"], self.frame[f"{kind}_name"]
         # A resource that a plan is about to create does not exist yet, even if another resource has its name.
-        self.planned = np.asarray(mine["resource_arn"].isna())
-        by_name = index_in(
-            name_key(mine["account_id"], mine["resource_name"]), name_key(self.frame["account_id"], names)
-        )
-        by_arn = index_in(mine["resource_arn"], arns)
+        self.planned = np.asarray(managed["resource_arn"].isna())
+        keys = name_key(managed["account_id"], managed["resource_name"])
+        by_name = index_in(keys, name_key(self.frame["account_id"], names))
+        by_arn = index_in(managed["resource_arn"], arns)
         self.at = np.where(self.planned, -1, np.where(by_arn < 0, by_name, by_arn))
-        there = {"resource_name": names, "resource_arn": arns}
-        self.managed = mine.assign(
-            **{name: pc.coalesce(lookup(of, self.at), as_arrow(mine[name])).to_pandas() for name, of in there.items()}
-        )
+        for name, values in (("resource_name", names), ("resource_arn", arns)):
+            managed[name] = pc.coalesce(lookup(values, self.at), as_arrow(managed[name])).to_pandas()
+        self.managed = managed
         self.about = read.about
         self.listed = whole
         self.collected = inventory.accounts["account_id"]
 
-    def theirs(self, column: str) -> pa.Array:
+    def in_account(self, column: str) -> pa.Array:
         """Return a column of the account's resources as text, one value per row of `managed`."""
         return lookup(self.frame[column], self.at)
 
-    def theirs_known(self, flag: str) -> Bools:
+    def known_in_account(self, flag: str) -> Bools:
         """Return a flag of the account's resources, one per row of `managed`; false if the resource is missing."""
         return np.append(np.asarray(self.frame[flag], dtype=bool), False)[self.at]
 
@@ -222,18 +220,12 @@ def _missing(sides: _Sides) -> Iterator[pd.DataFrame]:
 
 def _identity(sides: _Sides) -> Iterator[pd.DataFrame]:
     """Yield resources whose path differs, and resources that were recreated under the same path."""
-    mine, theirs = (as_arrow(sides.managed[name]) for name in ("path", "id"))
-    path, unique = sides.theirs(f"{sides.kind}_path"), sides.theirs(f"{sides.kind}_id")
-    moved = _differ(mine, path)
-    yield sides.rows_of(moved, "path", "path", state_value=mine, account_value=path)
-    ids = [pc.if_else(pc.match_substring_regex(one, MASKED_ID), None, one) for one in (theirs, unique)]
-    again = _differ(*ids) & ~moved
-    yield sides.rows_of(again, "recreated", "recreated", state_value=theirs, account_value=unique)
-
-
-def _differ(one: pa.Array, other: pa.Array) -> Bools:
-    """Return a mask of the rows in which two columns differ. A missing value never counts as different."""
-    return np.asarray(pc.fill_null(pc.not_equal(one, other), False), dtype=bool)
+    state_path, state_id = (as_arrow(sides.managed[name]) for name in ("path", "id"))
+    path, unique_id = sides.in_account(f"{sides.kind}_path"), sides.in_account(f"{sides.kind}_id")
+    moved = differ(state_path, path)
+    yield sides.rows_of(moved, "path", "path", state_value=state_path, account_value=path)
+    again = differ(unmasked(state_id), unmasked(unique_id)) & ~moved
+    yield sides.rows_of(again, "recreated", "recreated", state_value=state_id, account_value=unique_id)
 
 
 def _roles(sides: _Sides, inventory: Inventory) -> Iterator[pd.DataFrame]:
@@ -244,12 +236,12 @@ def _roles(sides: _Sides, inventory: Inventory) -> Iterator[pd.DataFrame]:
     first = index_in(sides.frame["profile_arn"], links["profile_arn"])
     held = lookup(lookup(names, first), sides.at)
     given = as_arrow(sides.managed["role"])
-    there, known = sides.at >= 0, sides.theirs_known("role_known")
+    there, known = sides.at >= 0, sides.known_in_account("role_known")
     stated = np.asarray(sides.managed["role_known"], dtype=bool)
     yield sides.rows_of(there & ~stated, UNKNOWN, "unknown.state_role")
     yield sides.rows_of(there & stated & ~known, UNKNOWN, "unknown.role")
     both, has, gives = there & stated & known, np.asarray(held.is_valid()), np.asarray(given.is_valid())
-    other = both & _differ(pc.utf8_lower(held), pc.utf8_lower(given))
+    other = both & differ(pc.utf8_lower(held), pc.utf8_lower(given))
     yield sides.rows_of(both & ~has & gives, "role_lost", "role_lost", state_value=given)
     yield sides.rows_of(both & has & ~gives, "other_role", "role_added", account_value=held)
     yield sides.rows_of(other, "other_role", "other_role", state_value=given, account_value=held)
@@ -257,37 +249,29 @@ def _roles(sides: _Sides, inventory: Inventory) -> Iterator[pd.DataFrame]:
 
 def _tags(sides: _Sides, inventory: Inventory, read: States) -> Iterator[pd.DataFrame]:
     """Yield tags that differ, one row per key. Reserved tags (`aws:`) are left out: Terraform does not manage them."""
-    there, known = sides.at >= 0, sides.theirs_known("tags_known")
+    there, known = sides.at >= 0, sides.known_in_account("tags_known")
     stated = np.asarray(sides.managed["tags_known"], dtype=bool)
     yield sides.rows_of(there & ~stated, UNKNOWN, "unknown.state_tags")
     yield sides.rows_of(there & stated & ~known, UNKNOWN, "unknown.tags")
-    of = np.full(len(read.managed), -1)
-    of[sides.rows] = np.where(there & stated & known, np.arange(len(sides.rows)), -1)
-    mine = read.tags.assign(row=of[read.tags["row"].to_numpy(dtype=np.int64)]).query("row >= 0")
+    compared = there & stated & known
+    row = np.full(len(read.managed), -1)
+    row[sides.rows] = np.where(compared, np.arange(len(compared)), -1)
+    in_state = read.tags.assign(row=row[read.tags["row"].to_numpy(dtype=np.int64)]).query("row >= 0")
     tags = inventory.tags.assign(at=getattr(inventory.linked_rows, f"tag_{sides.kind}"))
     tags = tags.loc[~tags["is_aws_reserved"] & (tags["at"] >= 0), ["at", "tag_key", "tag_value"]]
-    compared = pd.DataFrame({"row": np.flatnonzero(of[sides.rows] >= 0)})
-    theirs = compared.assign(at=sides.at[compared["row"]]).merge(tags, on="at").drop(columns="at")
-    both = mine.merge(theirs, on=["row", "tag_key"], how="outer", suffixes=("_state", "_account"))
-    state, account = both["tag_value_state"], both["tag_value_account"]
+    rows = pd.DataFrame({"row": np.flatnonzero(compared), "at": sides.at[compared]})
+    in_account = rows.merge(tags, on="at").drop(columns="at")
+    both = in_state.merge(in_account, on=["row", "tag_key"], how="outer", suffixes=("_state", "_account"))
+    both = both.set_axis(["row", *_FACTS], axis=1)
+    state, account = both["state_value"], both["account_value"]
     for mask, message in (
         (account.isna(), "tag.missing"),
         (state.isna(), "tag.added"),
         (state.notna() & account.notna() & (state != account), "tag.changed"),
     ):
-        found = both[mask]
-        yield (
-            sides.managed.iloc[found["row"].to_numpy()][_PLACE]
-            .reset_index(drop=True)
-            .assign(
-                kind="tags",
-                message=f"drift.{message}",
-                **{
-                    name: found[of].reset_index(drop=True)
-                    for name, of in zip(_FACTS, ("tag_key", "tag_value_state", "tag_value_account"), strict=True)
-                },
-            )
-        )
+        different = both[mask].reset_index(drop=True)
+        place = sides.managed.iloc[different.pop("row")][_PLACE].reset_index(drop=True)
+        yield place.join(different).assign(kind="tags", message=f"drift.{message}")
 
 
 def _unmanaged(sides: _Sides, read: States) -> Iterator[pd.DataFrame]:
@@ -295,9 +279,9 @@ def _unmanaged(sides: _Sides, read: States) -> Iterator[pd.DataFrame]:
     kind, frame = sides.kind, sides.frame
     arns, accounts = frame[f"{kind}_arn"], frame["account_id"]
     managed = is_in(arns, sides.managed["resource_arn"]) | is_in(arns, pd.Series(read.leaving, dtype="str"))
-    mine = is_in(accounts, sides.about) & ~managed & ~np.asarray(arns.str.startswith("address:"), dtype=bool)
-    mine &= ~np.asarray(frame["is_aws_managed"], dtype=bool) if kind == "role" else True
-    found = frame.loc[mine, ["account_id", f"{kind}_name", f"{kind}_arn"]]
+    unmanaged = is_in(accounts, sides.about) & ~managed & ~np.asarray(arns.str.startswith("address:"), dtype=bool)
+    unmanaged &= ~np.asarray(frame["is_aws_managed"], dtype=bool) if kind == "role" else True
+    found = frame.loc[unmanaged, ["account_id", f"{kind}_name", f"{kind}_arn"]]
     what = (UNKNOWN, "unknown.states") if read.unread else ("unmanaged", "unmanaged")
     yield found.set_axis(["account_id", "resource_name", "resource_arn"], axis=1).assign(
         resource_type=TYPES[kind], kind=what[0], message=f"drift.{what[1]}"
@@ -333,3 +317,92 @@ def _table(part: pd.DataFrame) -> pa.Table:
         part = part.assign(facts=facts_of(facts).to_pylist() if facts and len(part) else "{}")
     detail = render(as_arrow(part["message"]), as_arrow(part["facts"])) if len(part) else pa.array([], pa.string())
     return schema.DRIFT.to_arrow(schema.DRIFT.conform(part.assign(detail=detail.to_pylist())))
+
+
+@dataclass(frozen=True)
+class States:
+    """The resources that Terraform manages.
+
+    `managed` has one row per Terraform address of a role or profile. `resource_arn` is missing if a plan will create
+    the resource. `tags` has the tags in the states; `row` is the row number in `managed`. `leaving` has the ARNs of the
+    resources that a plan will delete: they are managed until the plan is applied. `unread` has the problems that
+    occurred while reading the states, as file and message.
+    """
+
+    managed: pd.DataFrame
+    tags: pd.DataFrame
+    leaving: list[str]
+    unread: list[tuple[str, Message]]
+
+    @property
+    def about(self) -> pd.Series:
+        """The accounts in which the states manage resources."""
+        accounts = self.managed["account_id"][self.managed["resource_arn"].notna()]
+        return accounts[accounts != UNKNOWN_ACCOUNT].drop_duplicates()
+
+
+def read_states(states: Iterable[str | os.PathLike[str]]) -> States:
+    """Read Terraform states and plans.
+
+    Raises
+    ------
+    SourceError
+        If no state is given, a path does not exist, or there is no Terraform state in the paths.
+    """
+    paths = {display_path(one): one for one in states}
+    if not paths:
+        raise SourceError("no Terraform state given; give a state file, or the output of `terraform show -json`")
+    folder = str(sample_folder("sample-terraform")) if SAMPLE_STATE in paths else None
+    managed: list[dict[str, object]] = []
+    tags: list[tuple[int, str, str]] = []
+    leaving: list[str] = []
+    unread: list[tuple[str, Message]] = []
+    is_terraform = False
+    for answer in read_files([folder if name == SAMPLE_STATE else path for name, path in paths.items()]):
+        is_terraform |= answer.operation.startswith("terraform:")
+        file = answer.origin
+        if folder and answer.source == display_path(folder):
+            file = f"{SAMPLE_STATE}/{name_of(file)}"
+        # The account of a file is known only after the file was read.
+        for record in [record for chunk in answer for record in chunk]:
+            match record:
+                case ManagedRole() | ManagedProfile():
+                    tags += [(len(managed), key, value) for key, value in _tags_in_state(record).items()]
+                    managed.append(_managed(record, file, answer.account_id or UNKNOWN_ACCOUNT))
+                case Leaving():
+                    leaving.append(record.managed_arn)
+                # A plan whose resources have no ARN yet has no account. That is not a problem of the plan.
+                case Gap() if not record.message.startswith("gaps.answer."):
+                    unread.append((record.subject, {"message": record.message, **record.facts}))
+    if not is_terraform:
+        raise SourceError(
+            f"{', '.join(paths)}: holds no Terraform state; give a state file (version 4), or the output of "
+            "`terraform show -json`"
+        )
+    rows = pd.DataFrame(managed, columns=[*_MANAGED]).astype(_MANAGED)
+    return States(rows, pd.DataFrame(tags, columns=[*_STATE_TAGS]).astype(_STATE_TAGS), leaving, unread)
+
+
+def _managed(record: ManagedRole | ManagedProfile, file: str, account: str) -> dict[str, object]:
+    """Return a managed resource as a row. A resource without an ARN gets the account of the file."""
+    kind = "role" if isinstance(record, ManagedRole) else "profile"
+    arn, name, path, unique_id = (getattr(record, f"{kind}_{field}") for field in ("arn", "name", "path", "id"))
+    is_planned = arn.startswith("address:")
+    held = record.roles if isinstance(record, ManagedProfile) else UNSET
+    return {
+        "account_id": account_of(arn) or account,
+        "resource_type": TYPES[kind],
+        "resource_name": name or (None if is_planned else name_of(arn)),
+        "resource_arn": None if is_planned else arn,
+        "path": path or path_of(arn),
+        "id": unique_id,
+        "role": held[0].role_arn.removeprefix("name:") if held else None,
+        "role_known": held is not UNSET,
+        "tags_known": record.tags is not UNSET,
+        "state_file": file,
+        "state_address": record.address,
+    }
+
+
+def _tags_in_state(record: ManagedRole | ManagedProfile) -> dict[str, str]:
+    return {} if record.tags is UNSET else {tag.key: tag.value for tag in record.tags}

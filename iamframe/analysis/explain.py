@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import difflib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +32,6 @@ from iamframe.analysis.explain_pair import (
 )
 from iamframe.analysis.explain_text import html_parts, text_lines
 from iamframe.analysis.history import events_of
-from iamframe.analysis.nearest import nearest
 from iamframe.checks import Result, run_checks
 from iamframe.checks.runner import part_of
 from iamframe.checks.tag_policy import PolicySource
@@ -50,6 +50,8 @@ from iamframe.messages.render import Message, joint
 
 # The maximum of fields of one kind.
 _MOST = 10
+# The number of names that are compared letter by letter.
+_COMPARED = 500
 _KEYS = ("account_id", "profile_arn", "role_arn")
 _Arns = dict[str, list[str]]
 
@@ -85,7 +87,6 @@ class Explanation:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        """Return HTML tables, one per pair, for a notebook."""
         return "".join(html_parts(self.frame))
 
 
@@ -113,8 +114,8 @@ def explain(inventory: Inventory | Result, name: str, policy: PolicySource = Non
         uses the profile, and where iamframe searched for references to it. It lists the findings, the checks that did
         not run or lacked data, commands that you can run next, and CloudTrail events. It also shows whether AWS would
         accept a deletion, and which consoles show the tags. Commands that delete a resource or take a role out of a
-        profile come last, and are not suggested for a profile in use. If nothing matches, the explanation shows
-        references to the name, similar names, and what was not collected. No request is made to AWS.
+        profile come last, and only if `plan` has no reason against the deletion. If nothing matches, the explanation
+        shows references to the name, similar names, and what was not collected. No request is made to AWS.
 
     Raises
     ------
@@ -142,48 +143,47 @@ def explain(inventory: Inventory | Result, name: str, policy: PolicySource = Non
 
 
 def _frame(read: Inventory, result: Result | None, name: str, policy: PolicySource) -> pd.DataFrame:
-    """Return the rows of an explanation."""
-    asked = parse_query(name)
-    found = _matching_arns(read, asked)
+    query = parse_query(name)
+    found = _matching_arns(read, query)
     fields: list[Row] = []
     if found["profile"] or found["role"]:
-        fields += _full_arns(asked, found)
+        fields += _full_arns(query, found)
     else:
-        using, lists = _using(read.references, asked), result.lists if result else completeness(read)
+        using, lists = _using(read.references, query), result.lists if result else completeness(read)
         found["profile"] = using["profile_arn"].dropna().unique().tolist()
-        fields += _uses(read, using, asked, lists) if len(using) else _not_found(read, asked, lists)
+        fields += _uses(read, using, query, lists) if len(using) else _not_found(read, query, lists)
     if found["profile"] or found["role"]:
         near = _near(read, [*found["profile"], *found["role"]])
         fields += _explained(part_of(result, near) if result else run_checks(near, policy=policy), found)
     return frame_of(fields)
 
 
-def _matching_arns(inventory: Inventory, asked: Query) -> _Arns:
+def _matching_arns(inventory: Inventory, query: Query) -> _Arns:
     """Return the ARNs of the roles and profiles that match every part of the query."""
     found = {}
     for side, kind in TYPE_OF.items():
         frame = getattr(inventory, f"{side}s")
         # A planned resource has no ARN; it matches by the key that replaces the ARN.
-        hit = _equal(frame[f"{side}_id"], asked.text) | np.asarray(frame[f"{side}_arn"] == asked.text, dtype=bool)
-        if asked.kind in (None, kind):
-            named = _equal(frame[f"{side}_name"], asked.name) & _of_place(frame, side, asked)
-            if asked.path:
-                named &= _equal(pc.utf8_trim(as_arrow(frame[f"{side}_path"]), "/"), asked.path)
+        hit = _equal(frame[f"{side}_id"], query.text) | np.asarray(frame[f"{side}_arn"] == query.text, dtype=bool)
+        if query.kind in (None, kind):
+            named = _equal(frame[f"{side}_name"], query.name) & _of_place(frame, side, query)
+            if query.path:
+                named &= _equal(pc.utf8_trim(as_arrow(frame[f"{side}_path"]), "/"), query.path)
             hit |= named
-        if side == "profile" and not asked.path and asked.kind in (None, ROLE_TYPE):
+        if side == "profile" and not query.path and query.kind in (None, ROLE_TYPE):
             # A role that no source shows is known only by its name, from the profile that holds it.
             links = inventory.links
-            mine = _equal(links["role_arn"], f"name:{asked.name}") & _of_place(links, "profile", asked)
-            hit |= is_in(frame["profile_arn"], links["profile_arn"][mine])
+            by_name = _equal(links["role_arn"], f"name:{query.name}") & _of_place(links, "profile", query)
+            hit |= is_in(frame["profile_arn"], links["profile_arn"][by_name])
         found[side] = frame[f"{side}_arn"][hit].tolist()
     return found
 
 
-def _of_place(frame: pd.DataFrame, side: str, asked: Query) -> Bools:
-    if not asked.is_arn:
+def _of_place(frame: pd.DataFrame, side: str, query: Query) -> Bools:
+    if not query.is_arn:
         return np.ones(len(frame), dtype=bool)
-    begins = pc.starts_with(as_arrow(frame[f"{side}_arn"]), f"arn:{asked.partition}:", ignore_case=True)
-    return np.asarray(pc.fill_null(begins, False)) & _equal(frame["account_id"], asked.account or "")
+    begins = pc.starts_with(as_arrow(frame[f"{side}_arn"]), f"arn:{query.partition}:", ignore_case=True)
+    return np.asarray(pc.fill_null(begins, False)) & _equal(frame["account_id"], query.account or "")
 
 
 def _equal(values: Any, text: str) -> Bools:
@@ -191,33 +191,33 @@ def _equal(values: Any, text: str) -> Bools:
     return np.array(pc.fill_null(pc.equal(without_case(values), text.lower()), False), dtype=bool)
 
 
-def _full_arns(asked: Query, found: _Arns) -> Iterator[Row]:
+def _full_arns(query: Query, found: _Arns) -> Iterator[Row]:
     """Yield a field with the full ARN if the ARN in the query lacks the path."""
     for arn in (arn for arns in found.values() for arn in arns):
-        if asked.is_arn and not asked.assumed and arn.lower() != asked.text.lower():
+        if query.is_arn and not query.assumed and arn.lower() != query.text.lower():
             # A role that is known only by its name is shown with the profile that holds it.
-            yield field("another ARN", note=note("asked", asked=asked.text, arn=arn), section="searched for")
+            yield field("another ARN", note=note("asked", asked=query.text, arn=arn), section="searched for")
 
 
-def _using(references: pd.DataFrame, asked: Query) -> pd.DataFrame:
+def _using(references: pd.DataFrame, query: Query) -> pd.DataFrame:
     """Find a resource that uses profiles by its id, name or ARN. Return its references, sorted by version."""
-    hit = np.logical_or.reduce([_equal(references[f"consumer_{what}"], asked.text) for what in ("id", "arn", "name")])
-    parts = asked.text.split(":", 5)
+    hit = np.logical_or.reduce([_equal(references[f"consumer_{what}"], query.text) for what in ("id", "arn", "name")])
+    parts = query.text.split(":", 5)
     if parts[0].lower() == "arn" and len(parts) == 6:
         # A file may not show its region.
         region, account, resource = parts[3:]
-        mine = _equal(references["account_id"], account) & references["consumer_arn"].isna().to_numpy(bool)
+        without_arn = _equal(references["account_id"], account) & references["consumer_arn"].isna().to_numpy(bool)
         there = references["region"].isin([region, "unknown"]).to_numpy(bool)
-        hit = hit | (_equal(references["consumer_id"], resource.partition("/")[2]) & mine & there)
-    named = references[hit & bool(asked.text)]
+        hit = hit | (_equal(references["consumer_id"], resource.partition("/")[2]) & without_arn & there)
+    named = references[hit & bool(query.text)]
     version = named["consumer_version"].fillna("").str.split(" ").str[0]
     keyed = named.assign(version=version, length=version.str.len())
     order = ["account_id", "region", "consumer_type", "consumer_id", "length", "version"]
-    ordered: pd.DataFrame = references.loc[keyed.sort_values(order, kind="stable").index]
+    ordered: pd.DataFrame = keyed.sort_values(order, kind="stable")[[*references]]
     return ordered
 
 
-def _uses(inventory: Inventory, using: pd.DataFrame, asked: Query, lists: pd.DataFrame) -> Iterator[Row]:
+def _uses(inventory: Inventory, using: pd.DataFrame, query: Query, lists: pd.DataFrame) -> Iterator[Row]:
     """Yield each profile that a resource uses: its role or, if the profile is missing, whether it was deleted."""
     part = inventory.only(using["profile_arn"].dropna())
     profiles, links = records_by("profile_arn", part.profiles), records_by("profile_arn", part.links)
@@ -228,13 +228,13 @@ def _uses(inventory: Inventory, using: pd.DataFrame, asked: Query, lists: pd.Dat
         state = note("uses.role", roles=held) if held else _missing(inventory, row, whole)
         if profile and not held:
             state = note("uses.no_role" if profile["role_known"] else "uses.role_not_read")
-        of = {"section": "uses", "account_id": row["account_id"]}
-        yield field(consumer(row), row["profile_arn"] or row["named"], note=used_note(row, profile, state), **of)
+        used = row["profile_arn"] or row["named"], None, used_note(row, profile, state)
+        yield field(consumer(row), *used, section="uses", account_id=row["account_id"])
     # Template versions that were not collected may use other profiles.
     subjects = inventory.gaps["subject"].str.split(":").str[0]
     yield from _not_collected(inventory.gaps[is_in(without_case(subjects), without_case(using["consumer_id"]))])
     # The text may also be the name of a deleted profile.
-    yield from _referenced_by(inventory, asked)
+    yield from _referenced_by(inventory, query)
 
 
 def _missing(inventory: Inventory, reference: Row, whole: dict[str, bool]) -> Message | None:
@@ -267,9 +267,9 @@ def _explained(result: Result, found: _Arns) -> Iterator[Row]:
     rows = [*records(pairs), *({"profile_arn": None, **row} for row in _guessed(alone, result))]
     known = RowsByKey(result, rows)
     for row in sorted(rows, key=lambda row: [row[name] or "" for name in _KEYS]):
-        pair, of = Pair(known, row), {name: row[name] for name in _KEYS}
+        pair, keys = Pair(known, row), {name: row[name] for name in _KEYS}
         for section, fields in SECTIONS.items():
-            yield from ({"section": section, **of, **one} for one in fields(pair))
+            yield from ({"section": section, **keys, **one} for one in fields(pair))
 
 
 def _guessed(roles: pd.DataFrame, result: Result) -> Iterator[Row]:
@@ -282,35 +282,36 @@ def _guessed(roles: pd.DataFrame, result: Result) -> Iterator[Row]:
 
 def _namesakes(near: Inventory, found: _Arns) -> Iterator[Row]:
     """Yield each role and profile that have the same name but are not linked."""
-    sides = [getattr(near, f"{s}s")[is_in(getattr(near, f"{s}s")[f"{s}_arn"], found[s])] for s in TYPE_OF]
-    # If files disagree on a name, it is missing.
-    both = zip(TYPE_OF, sides, strict=True)
-    named = [frame.assign(name=frame[f"{side}_name"].str.lower()).dropna(subset="name") for side, frame in both]
+    named = []
+    for side, frame in (("profile", near.profiles), ("role", near.roles)):
+        selected = frame[is_in(frame[f"{side}_arn"], found[side])]
+        # If files disagree on a name, it is missing.
+        named.append(selected.assign(name=selected[f"{side}_name"].str.lower()).dropna(subset="name"))
     held = records_by("profile_arn", near.links)
     for row in records(named[0].merge(named[1], on=["account_id", "name"])):
         roles = [link["role_arn"] for link in held[row["profile_arn"]]]
         if roles and row["role_arn"] not in roles:
-            said, of = note("namesakes", roles=[*map(bare_name, roles)]), {name: row[name] for name in _KEYS}
-            yield field(row["profile_name"], row["profile_arn"], row["role_arn"], said, section="name", **of)
+            why, keys = note("namesakes", roles=[*map(bare_name, roles)]), {name: row[name] for name in _KEYS}
+            yield field(row["profile_name"], row["profile_arn"], row["role_arn"], why, section="name", **keys)
 
 
-def _not_found(inventory: Inventory, asked: Query, lists: pd.DataFrame) -> Iterator[Row]:
+def _not_found(inventory: Inventory, query: Query, lists: pd.DataFrame) -> Iterator[Row]:
     """Yield the scope of the search, missing data, references to the name, and similar names."""
     counts = {name: len(getattr(inventory, name)) for name in ("accounts", "roles", "profiles", "references")}
-    yield field(asked.text, note=note("not_found", **counts), section="not found")
+    yield field(query.text, note=note("not_found", **counts), section="not found")
     unread = records(lists[lists["references_status"] != "complete"])
     for first in unread[:1]:
-        said = status_note(first, "uses_not_read", "references_", more=len(unread) - 1)
-        yield field("what uses profiles", note=said, section="not collected", account_id=first["account_id"])
+        why = status_note(first, "uses_not_read", "references_", more=len(unread) - 1)
+        yield field("what uses profiles", note=why, section="not collected", account_id=first["account_id"])
     gaps = inventory.gaps
     whole = pa.array((*proving("roles", "profiles"), ASSUME_ROLE, CHECK_SNAPSHOT))
     every = is_in(gaps["operation"], whole) & (gaps["subject"] == ALL)
-    own = _holds(gaps["subject"], asked.name)
+    own = _holds(gaps["subject"], query.name)
     yield from _not_collected(pd.concat([gaps[own], gaps[every]]).drop_duplicates(["account_id", "detail"]))
-    yield from _referenced_by(inventory, asked)
-    for event in records(events_of(inventory, name=asked.text)):
+    yield from _referenced_by(inventory, query)
+    for event in records(events_of(inventory, name=query.text)):
         yield event_field(event, section="history", account_id=event["account_id"])
-    yield from (field(near, **arns, section="nearest names") for near, arns in _nearest(inventory, asked))
+    yield from (field(near, **arns, section="nearest names") for near, arns in _nearest(inventory, query))
 
 
 def _not_collected(gaps: pd.DataFrame) -> Iterator[Row]:
@@ -324,46 +325,60 @@ def _holds(texts: pd.Series, part: str) -> Bools:
     return np.asarray(pc.fill_null(held, False)) & bool(part)
 
 
-def _referenced_by(inventory: Inventory, asked: Query) -> Iterator[Row]:
+def _referenced_by(inventory: Inventory, query: Query) -> Iterator[Row]:
     """Yield references to the role or profile in the query.
 
     Resources that use profiles reference them by name, ARN or unique id. Trust policies reference principals by ARN or
     unique id.
     """
     references = inventory.references
-    by_id = _equal(references["profile_id"], asked.text)
-    by_name = _equal(references["profile_name"], asked.name) & (asked.kind in (None, PROFILE_TYPE))
+    by_id = _equal(references["profile_id"], query.text)
+    by_name = _equal(references["profile_name"], query.name) & (query.kind in (None, PROFILE_TYPE))
     naming = records(references.assign(by_id=by_id)[by_id | by_name])
-    for row in [row for row in naming if row["by_id"] or _matches(row, asked)][:_MOST]:
-        said = note("named", **{name: row[name] for name in ("by_id", "region", "named")})
-        yield field(consumer(row), note=said, section="referenced by", account_id=row["account_id"])
-    for row in records(inventory.roles[_holds(inventory.roles["trust_policy"], asked.text)].head(_MOST * _MOST)):
+    for row in [row for row in naming if row["by_id"] or _matches(row, query)][:_MOST]:
+        named = note("named", **{name: row[name] for name in ("by_id", "region", "named")})
+        yield field(consumer(row), note=named, section="referenced by", account_id=row["account_id"])
+    for row in records(inventory.roles[_holds(inventory.roles["trust_policy"], query.text)].head(_MOST * _MOST)):
+        name, account = f"trust policy of role {row['role_name']}", row["account_id"]
         for one in statements_of(row["trust_policy"]):
-            if one.principal.lower() == asked.text.lower():
-                of = {"section": "referenced by", "account_id": row["account_id"]}
-                yield field(f"trust policy of role {row['role_name']}", note=f"{one.kind} {one.principal}", **of)
+            if one.principal.lower() == query.text.lower():
+                yield field(name, note=f"{one.kind} {one.principal}", section="referenced by", account_id=account)
 
 
-def _matches(reference: Row, asked: Query) -> bool:
+def _matches(reference: Row, query: Query) -> bool:
     """Return whether a reference, whose name matches, has the account, partition and path of the query."""
     named = parse_query(reference["named"])
-    is_there = asked.account in (None, named.account or reference["account_id"])
+    is_there = query.account in (None, named.account or reference["account_id"])
     return is_there and (
-        not named.is_arn or (asked.partition in (None, named.partition) and asked.path in (None, named.path))
+        not named.is_arn or (query.partition in (None, named.partition) and query.path in (None, named.path))
     )
 
 
-def _nearest(inventory: Inventory, asked: Query) -> list[tuple[str, dict[str, str]]]:
+def _nearest(inventory: Inventory, query: Query) -> list[tuple[str, dict[str, str]]]:
     """Return similar names. If the query is more than a bare name, each has its ARN."""
     frames = {"profile": inventory.profiles, "role": inventory.roles}
     columns = [frame[f"{side}_name"] for side, frame in frames.items()]
-    if not (asked.is_arn or asked.path or asked.kind):
-        return [(near, {}) for near in nearest(asked.name, columns)]
-    there = any(_equal(column, asked.name).any() for column in columns)
+    if not (query.is_arn or query.path or query.kind):
+        return [(near, {}) for near in nearest(query.name, columns)]
+    there = any(_equal(column, query.name).any() for column in columns)
     found = []
-    for name in [asked.name] if there else nearest(asked.name, columns):
+    for name in [query.name] if there else nearest(query.name, columns):
         for side, frame in frames.items():
             for row in records(frame[_equal(frame[f"{side}_name"], name)]):
-                far = asked.account not in (None, row["account_id"]), asked.kind not in (None, "other", TYPE_OF[side])
+                far = query.account not in (None, row["account_id"]), query.kind not in (None, "other", TYPE_OF[side])
                 found.append((far, row[f"{side}_name"], {side: row[f"{side}_arn"]}))
     return [one[1:] for one in sorted(found, key=lambda one: one[0])[:_MOST]]
+
+
+def nearest(name: str, columns: Iterable[pd.Series], count: int = 5) -> list[str]:
+    """Return the most similar names, the best match first."""
+    names = pc.unique(pa.chunked_array([as_arrow(column) for column in columns]).drop_null())
+    wanted, lower = name.lower(), pc.utf8_lower(names)
+    # A typing error keeps most letters, so only the names that share the most letters are compared.
+    size = max(1, len(wanted) // 4)
+    alike = np.zeros(len(names))
+    for piece in {wanted[at : at + size] for at in range(0, len(wanted), size)}:
+        alike += np.asarray(pc.match_substring(lower, piece)) * len(piece)
+    likest = np.argsort(-alike / (len(wanted) + np.asarray(pc.utf8_length(lower))), kind="stable")[:_COMPARED]
+    spelled = dict(zip(*(values.take(pa.array(likest)).to_pylist() for values in (lower, names)), strict=True))
+    return [spelled[one] for one in difflib.get_close_matches(wanted, spelled, count)]

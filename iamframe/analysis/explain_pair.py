@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from iamframe.analysis.plan.plan import why_not_deleted
 from iamframe.checks import CHECKS, Result
 from iamframe.checks.coverage import tag_policy
 from iamframe.inventory import schema
@@ -39,21 +40,24 @@ _OF_ROLE = {
 }
 
 
-def field(name: str, profile: object = None, role: object = None, note: str | Message | None = None, **of: Any) -> Row:
-    """Return one row of an explanation. `of` sets the columns that have no argument."""
-    said = {"message": "explain.value", "value": note} if isinstance(note, str) else note
-    return {"field": name, "profile": profile, "role": role, "note": said, **of}
+def field(
+    name: str, profile: object = None, role: object = None, note: str | Message | None = None, **more: Any
+) -> Row:
+    """Return one row of an explanation. `more` sets the columns that have no argument."""
+    message = {"message": "explain.value", "value": note} if isinstance(note, str) else note
+    return {"field": name, "profile": profile, "role": role, "note": message, **more}
 
 
 def frame_of(fields: Iterable[Row]) -> pd.DataFrame:
     """Return fields as a frame with the columns of `schema.EXPLANATION`. The notes are in English."""
     rows = pd.DataFrame(list(fields), columns=schema.EXPLANATION.names)
     message, facts = columns_of(rows["note"])
-    said = {"note": render(message, facts), "message": message, "facts": facts}
-    return schema.EXPLANATION.conform({**rows, **{n: pc.if_else(pc.equal(message, ""), None, said[n]) for n in said}})
+    columns = {"note": render(message, facts), "message": message, "facts": facts}
+    known = {name: pc.if_else(pc.equal(message, ""), None, values) for name, values in columns.items()}
+    return schema.EXPLANATION.conform({**rows, **known})
 
 
-def note(name: str, **facts: Any) -> Message:
+def note(name: str, **facts: Any) -> dict[str, Any]:
     """Return one message of an explanation."""
     return {"message": f"explain.{name}", **facts}
 
@@ -66,7 +70,7 @@ def gap_note(row: Row) -> Message:
     return nested(row["message"], row["facts"]) if row.get("message") else note("value", value=row["detail"])
 
 
-def status_note(row: Row, name: str = "coverage", prefix: str = "", **facts: Any) -> Message:
+def status_note(row: Row, name: str = "coverage", prefix: str = "", **facts: Any) -> dict[str, Any]:
     """Return a status and its reason as a message.
 
     `prefix` is put before the column names: `references_` for a row of `lists`, nothing for a row of `coverage`.
@@ -107,24 +111,24 @@ def used_note(reference: Row, profile: Row | None, *more: Message | None) -> Mes
     """
     version, ids = reference["consumer_version"], [reference["profile_id"], profile and profile["profile_id"]]
     then, now = profile_ids(pa.array(ids, pa.string())).to_pylist()
-    said = [
+    parts = [
         *(reference[name] for name in ("region", "consumer_name", "consumer_state")),
         version and note("version", version=version),
         joint([*more, note("other_id", id=then) if then and now and then != now else None]),
     ]
-    return note("parts", parts=[*filter(None, said)])
+    return note("parts", parts=[*filter(None, parts)])
 
 
-def event_field(event: Row, **of: Any) -> Row:
+def event_field(event: Row, **more: Any) -> Row:
     """Return an event as a field with its time, action and actor."""
     what = [event[name] for name in ("event_name", "resource_name", "related_name", "tag_keys")]
-    said = [
+    parts = [
         " ".join(filter(None, what)),
         note("event.actor", actor=event["actor_arn"]) if event["actor_arn"] else note("event.no_actor"),
         event["user_agent"] and note("event.with", agent=event["user_agent"]),
         event["error_code"] and note("event.refused", code=event["error_code"]),
     ]
-    return field(_time(event["event_at"]) or "", note=note("parts", parts=[*filter(None, said)]), **of)
+    return field(_time(event["event_at"]) or "", note=note("parts", parts=[*filter(None, parts)]), **more)
 
 
 def _time(value: datetime | None) -> str | None:
@@ -155,6 +159,7 @@ class RowsByKey:
         self.tags, self.held = records_by("resource_arn", near.tags), records_by("role_arn", near.links)
         paths = without_path(near.references["named"])
         self.references = records_by("profile_arn", near.references.assign(path=paths.to_pandas().array))
+        self.not_deleted = why_not_deleted(result, [row["profile_arn"] for row in explained if row["profile_arn"]])
         numbered = result.findings.reset_index(names="at")
         self.findings = [records_by(f"{what}_arn", numbered) for what in ("resource", "related")]
 
@@ -188,8 +193,8 @@ class Pair:
         found = {one["at"]: one for arn in self.arns.values() for by in known.findings for one in by[arn]}
         # A finding on another link of this role or profile is shown with that link.
         others = known.explained - {(self.arns.get("profile"), self.arns.get("role"))}
-        mine = [found[at] for at in sorted(found)]
-        self.findings = [one for one in mine if (one["resource_arn"], one["related_arn"]) not in others]
+        in_order = [found[at] for at in sorted(found)]
+        self.findings = [one for one in in_order if (one["resource_arn"], one["related_arn"]) not in others]
         self.unsure = [one for one in known.unsure[account] if self._concerns(known.about[one["check"]])]
 
     def _concerns(self, about: str) -> bool:
@@ -204,9 +209,10 @@ def _identity(pair: Pair) -> Iterator[Row]:
     parts = {side: _parts(pair, side) for side in pair.arns}
     for name in dict.fromkeys(name for part in parts.values() for name in part):
         cells = {side: part.get(name) for side, part in parts.items()}
-        there = [side for side, value in cells.items() if value]
-        said = note("only_side", side=there[0]) if name.startswith("segment") and len(cells) > len(there) else None
-        yield field(name, **cells, note=note("role_not_shown") if NOT_COLLECTED in cells.values() else said)
+        with_value = [side for side, value in cells.items() if value]
+        is_extra = name.startswith("segment") and len(cells) > len(with_value)
+        extra = note("only_side", side=with_value[0]) if is_extra else None
+        yield field(name, **cells, note=note("role_not_shown") if NOT_COLLECTED in cells.values() else extra)
     if pair.row.get("maker"):
         yield field("created by", note=note("maker", maker=pair.row["maker"], basis=pair.row["maker_basis"]))
     after = {side: known for side, name in pair.names.items() if name and (known := namesake_of(name))}
@@ -214,10 +220,12 @@ def _identity(pair: Pair) -> Iterator[Row]:
         cells = {side: pair.names[side] for side in after}
         yield field("about the name", **cells, note=note("named_after", policy=known.policy, service=known.service))
     if role := pair.role:
-        at, where = _time(role["last_used_at"]), role["last_used_region"]
-        said = note("last_used", known=bool(at and where), region=where) if at else note("not_used")
-        known = role["last_used_known"]
-        yield field("last used", role=at or "none" if known else NOT_COLLECTED, note=said if known else None)
+        at, region = _time(role["last_used_at"]), role["last_used_region"]
+        if role["last_used_known"]:
+            used = note("last_used", known=bool(region), region=region) if at else note("not_used")
+            yield field("last used", role=at or "none", note=used)
+        else:
+            yield field("last used", role=NOT_COLLECTED)
         yield from (field(name, role=str(role[c])) for name, c in _OF_ROLE.items() if role[c] is not None)
         if role["is_aws_managed"]:
             yield field("managed by AWS", role="yes", note=note("aws_managed"))
@@ -239,8 +247,8 @@ def _parts(pair: Pair, side: str) -> dict[str, str | None]:
 def _link(pair: Pair) -> Iterator[Row]:
     if len(pair.arns) == 2:
         row, intent = pair.row, note("by_design") if pair.row["names_expected"] else None
-        said = note("names", relation=row["relation"], intent=intent) if row["relation"] else None
-        yield field("names", row["profile_name"], row["role_name"], said)
+        relation = note("names", relation=row["relation"], intent=intent) if row["relation"] else None
+        yield field("names", row["profile_name"], row["role_name"], relation)
         if row["relation"] not in (None, "same", "case"):
             tools = [rule.tool for rule in tool_rules() if rule.wants_same_names]
             yield field("tools that need equal names", note=note("same_names", tools=tools))
@@ -255,17 +263,16 @@ def _link(pair: Pair) -> Iterator[Row]:
 def _tags(pair: Pair) -> Iterator[Row]:
     unread = [side for side, tags in pair.tags.items() if tags is None]
     if unread:
-        cells = {
-            s: NOT_COLLECTED if tags is None else say("explain.tags", count=len(tags)) for s, tags in pair.tags.items()
-        }
+        counts = {side: say("explain.tags", count=len(tags or ())) for side, tags in pair.tags.items()}
+        cells = counts | dict.fromkeys(unread, NOT_COLLECTED)
         why = joint(gap_note(gap) for side in unread for gap in _why_no_tags(pair, side))
         yield field("tags", **cells, note=why or (note("no_listing") if "profile" in unread else None))
     elif not any(pair.tags.values()):
         yield field("all", **dict.fromkeys(pair.tags, "none"))
     sides = {side: tags or {} for side, tags in pair.tags.items()}
     for key in sorted({key for tags in sides.values() for key in tags}):
-        said = _difference(key, sides) if len(sides) == 2 and not unread else None
-        yield field(key, **{side: tags.get(key) for side, tags in sides.items()}, note=said)
+        difference = _difference(key, sides) if len(sides) == 2 and not unread else None
+        yield field(key, **{side: tags.get(key) for side, tags in sides.items()}, note=difference)
 
 
 def _difference(key: str, sides: dict[str, dict[str, str]]) -> Message | None:
@@ -324,6 +331,9 @@ def _used_by(pair: Pair) -> Iterator[Row]:
     yield from (field(consumer(row), note=note("other_path", named=row["named"])) for row in pair.elsewhere)
     regions = pair.lists["references_regions"].replace(" ", ", ") or None
     looked = status_note(pair.lists, "looked_for", "references_", regions=regions)
+    if "regions" in looked["reason"]:
+        # The reason names the regions.
+        looked |= {"message": "explain.coverage"}
     yield field("references searched", note=joint([None if pair.references else note("nothing_names_it"), looked]))
 
 
@@ -363,26 +373,26 @@ def _deleting(pair: Pair) -> Iterator[Row]:
 
 
 def _next(pair: Pair) -> Iterator[Row]:
-    """Yield commands. Those that delete or unlink come last, because AWS accepts them even for a profile in use."""
-    options = {f"{'instance-profile' if s == 'profile' else s}-name": name for s, name in pair.names.items()}
-    of = {side: {name: options[name]} for side, name in zip(pair.arns, options, strict=True)}
+    """Yield commands. Those that delete or unlink come last, and only if a plan would delete the profile, too."""
+    options = {side: {f"{TYPE_OF[side]}-name": name} for side, name in pair.names.items()}
     for side, tags in pair.tags.items():
         if tags is None:
-            yield field(f"see the {side}'s tags", note=_command(f"iam list-{TYPE_OF[side]}-tags", of[side]))
+            yield field(f"see the {side}'s tags", note=_command(f"iam list-{TYPE_OF[side]}-tags", options[side]))
     steps = [(row["check"], row["next_step"]) for row in pair.findings if row["next_step"]]
     yield from (field(check, note=step) for check, step in steps if not step.startswith(_TAKES_AWAY))
     for side, row in pair.rows.items():
         if row:
-            yield field(f"see the {side}", note=_command(f"iam get-{TYPE_OF[side]}", of[side]))
+            yield field(f"see the {side}", note=_command(f"iam get-{TYPE_OF[side]}", options[side]))
     taking = [field(check, note=step) for check, step in steps if step.startswith(_TAKES_AWAY)]
     if pair.profile:
         if "role" in pair.arns:
-            taking.append(field("take the role out", note=_command("iam remove-role-from-instance-profile", options)))
-        taking.append(field("delete the profile", note=_command("iam delete-instance-profile", of["profile"])))
-    use = _use(pair.references)
-    if taking and not use and (pair.elsewhere or pair.lists["references_status"] != "complete"):
-        yield field("first make sure", note=note("make_sure"))
-    yield from (one | {"note": note("not_offered", use=use)} if use else one for one in taking)
+            names = options["profile"] | options["role"]
+            taking.append(field("take the role out", note=_command("iam remove-role-from-instance-profile", names)))
+        taking.append(field("delete the profile", note=_command("iam delete-instance-profile", options["profile"])))
+    objection = _use(pair.references) or pair.known.not_deleted.get(pair.arns.get("profile", ""))
+    if objection and objection["message"] == "plan.use_unknown":
+        objection = note("use_unknown")
+    yield from (one | {"note": note("not_offered", use=objection)} if objection else one for one in taking)
 
 
 def _use(references: list[Row]) -> Message | None:
@@ -417,9 +427,9 @@ def _surfaces(pair: Pair) -> Iterator[Row]:
     """Yield, for each console, API and tool, whether it shows and changes the tags."""
     facts = {(fact.surface, fact.operation, fact.resource_type): fact for fact in known_facts()}
     for surface, operation in dict.fromkeys(key[:2] for key in facts if key[1] != "find"):
-        mine = {side: facts[surface, operation, TYPE_OF[side]] for side in pair.arns}
-        conditions = dict.fromkeys(fact.condition for fact in mine.values() if fact.condition)
-        answers = {side: fact.answer for side, fact in mine.items()}
+        by_side = {side: facts[surface, operation, TYPE_OF[side]] for side in pair.arns}
+        conditions = dict.fromkeys(fact.condition for fact in by_side.values() if fact.condition)
+        answers = {side: fact.answer for side, fact in by_side.items()}
         yield field(f"{surface}: {operation}", **answers, note="; ".join(conditions) or None)
 
 

@@ -18,11 +18,15 @@ from iamframe.messages.text import escape_controls, pluralize
 
 _SHOWN = 10
 _BESIDE = 56
-_ARNS = ["account_id", "profile_arn", "role_arn"]
+# The text of a longer field begins on the next line.
+_WIDEST = 40
+_KEY = ["account_id", "profile_arn", "role_arn"]
 _CELLS = ["section", "field", "profile", "role", "note"]
 Cells = tuple[Any, ...]
 # This section is long, and the same for most resources, so a page shows it on demand.
 _FOLDED = "where tags show"
+# In these sections, consecutive fields that say the same become one line.
+_JOINED = ("not checked", "deleting", "next")
 _SIDE_BY_SIDE = ("identity", "link", "tags", _FOLDED)
 
 
@@ -30,20 +34,29 @@ def _parts(frame: pd.DataFrame) -> Iterator[tuple[str, bool, list[Cells]]]:
     """Yield each part: its heading, whether it has both a profile and a role, and its rows."""
     before: list[Cells] = []
     pairs: dict[Cells, list[Cells]] = defaultdict(list)
-    for of, cells in zip(display.cell_rows(frame[_ARNS]), display.cell_rows(frame[_CELLS]), strict=True):
-        if any(of[1:]) and cells[0] in SECTIONS:
-            pairs[of].append(cells)
+    for key, cells in zip(display.cell_rows(frame[_KEY]), display.cell_rows(frame[_CELLS]), strict=True):
+        account, *arns = key
+        if any(arns) and cells[0] in SECTIONS:
+            pairs[key].append(cells)
         else:
-            lone = of[0] and cells[-1] and not any(of[1:])
-            before.append((*cells[:-1], f"account {of[0]}: {cells[-1]}") if lone else cells)
+            is_of_account = account and cells[-1] and not any(arns)
+            before.append((*cells[:-1], f"account {account}: {cells[-1]}") if is_of_account else cells)
     if before:
         yield "", False, before
-    for (_, profile, role), mine in list(pairs.items())[:_SHOWN]:
+    for (_, profile, role), rows in list(pairs.items())[:_SHOWN]:
         named = {"instance profile": profile, "role": role}
         heading = " with ".join(f"{kind} {bare_name(arn)}" for kind, arn in named.items() if arn)
-        yield heading, bool(profile and role), mine
+        yield heading, bool(profile and role), [*_joined(rows)]
     if (more := len(pairs) - _SHOWN) > 0:
         yield f"and {pluralize(more, 'more pair')}; to_frame() has all of them", False, []
+
+
+def _joined(rows: list[Cells]) -> Iterator[Cells]:
+    for (section, *rest), same in groupby(rows, key=lambda cells: (cells[0], *cells[2:])):
+        if section in _JOINED:
+            yield section, ", ".join(cells[1] for cells in same), *rest
+        else:
+            yield from same
 
 
 def html_parts(frame: pd.DataFrame) -> Iterator[str]:
@@ -76,15 +89,17 @@ def text_lines(frame: pd.DataFrame) -> Iterator[str]:
 
 def _section_lines(section: str, rows: list[list[str]], two: bool) -> Iterator[str]:
     yield section + ("   (instance profile | role)" if two else "")
-    width = min(max(len(row[1]) for row in rows), 36)
+    width = max((len(row[1]) for row in rows if len(row[1]) <= _WIDEST), default=20)
     beside = max((len(row[2]) for row in rows if len(row[2]) <= _BESIDE), default=0)
+    indent = " " * (width + 4)
     for _, field, profile, role, note in rows:
-        said = " | ".join(filter(None, (profile, role)))
-        if two and said:
-            said = f"{profile or '-':<{beside}} | {role or '-'}"
-        words = [said, f"({note})" if said and note else note]
-        line = f"  {field:<{width}}  {' '.join(filter(None, words))}".rstrip()
+        values = " | ".join(filter(None, (profile, role)))
+        if two and values:
+            values = f"{profile or '-':<{beside}} | {role or '-'}"
+        text = " ".join(filter(None, (values, f"({note})" if values and note else note)))
+        if len(field) > width:
+            yield f"  {field}"
+        line = f"{indent if len(field) > width else f'  {field:<{width}}  '}{text}".rstrip()
         # A command stays on one line, so that it can be copied.
-        indent = " " * (width + 4)
         wrapped = textwrap.wrap(line, 118, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
         yield from [line] if section == "next" else wrapped

@@ -103,11 +103,12 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
     read = _read(sources, name)
     lives = _lives(read.events).merge(read.covered, on="account_id", how="left", validate="many_to_one")
     if name is not None:
-        asked = parse_query(name)
-        mine = _named(lives, asked, "resource", lives["resource_type"])
+        query = parse_query(name)
+        is_named = _named(lives, query, "resource")
+        has_id = lives["resource_id"].str.casefold() == query.text.casefold()
         # If the records show only links of a resource, its id is only in the inventory.
-        unsaid = lives["resource_id"].isna() & lives["resource_arn"].isin(read.arns_of(asked.text))
-        lives = lives[mine | (lives["resource_id"].str.casefold() == asked.text.casefold()) | unsaid]
+        id_elsewhere = lives["resource_id"].isna() & lives["resource_arn"].isin(read.arns_of(query.text))
+        lives = lives[is_named | has_id | id_elsewhere]
     return LIVES.conform(lives)
 
 
@@ -129,11 +130,11 @@ def events_of(*sources: Inventory | boto3.Session | str | os.PathLike[str], name
         read = _Read(sources[0].events, sources[0].accounts, sources[0])
     else:
         read = _read(sources, name)
-    asked, events = parse_query(name), read.events
-    mine = _named(events, asked, "resource", events["resource_type"])
-    if asked.kind in (None, ROLE_TYPE):
-        mine |= _named(events, asked, "related", None)
-    found = events[mine | _of_id(events, asked.text, read.arns_of(asked.text))]
+    query, events = parse_query(name), read.events
+    is_named = _named(events, query, "resource")
+    if query.kind in (None, ROLE_TYPE):
+        is_named |= _named(events, query, "related")
+    found = events[is_named | _of_id(events, query.text, read.arns_of(query.text))]
     return found.sort_values(["account_id", "event_order"], ignore_index=True)
 
 
@@ -149,18 +150,17 @@ class _Read:
         """Return the ARNs of the roles and profiles whose unique id is `text`."""
         if self.inventory is None:
             return []
-        sides = ((self.inventory.roles, "role"), (self.inventory.profiles, "profile"))
-        return [
-            arn
-            for frame, side in sides
-            for arn in frame[f"{side}_arn"][frame[f"{side}_id"].str.casefold() == text.casefold()]
-        ]
+        arns: list[str] = []
+        for side, frame in (("role", self.inventory.roles), ("profile", self.inventory.profiles)):
+            arns += frame.loc[frame[f"{side}_id"].str.casefold() == text.casefold(), f"{side}_arn"].tolist()
+        return arns
 
 
 def _read(sources: tuple[Any, ...], name: str | None) -> _Read:
-    if len(sources) == 1 and (hasattr(sources[0], "client") or _is_live(sources[0])):
-        return _looked_up(sources[0], name)
-    inventory = sources[0] if len(sources) == 1 and isinstance(sources[0], Inventory) else load(*sources)
+    only = sources[0] if len(sources) == 1 else None
+    if hasattr(only, "client") or (isinstance(only, str) and is_live(only)):
+        return _looked_up(only, name)
+    inventory = only if isinstance(only, Inventory) else load(*sources)
     if not inventory.events_read:
         where = ", ".join(inventory.sources) or "the inventory"
         raise SourceError(
@@ -172,27 +172,24 @@ def _read(sources: tuple[Any, ...], name: str | None) -> _Read:
     return _Read(inventory.events, covered, inventory)
 
 
-def _is_live(source: object) -> bool:
-    return isinstance(source, str) and is_live(source)
-
-
-def _named(frame: pd.DataFrame, asked: Query, which: str, kinds: pd.Series[str] | None) -> pd.Series[bool]:
+def _named(frame: pd.DataFrame, query: Query, which: str) -> pd.Series[bool]:
     """Return a mask of the rows that match the query. An ARN or path also matches rows with its name but no ARN."""
-    named: pd.Series[bool] = frame[f"{which}_name"].str.casefold() == asked.name.casefold()
-    if asked.kind and kinds is not None:
-        named &= kinds == asked.kind
-    if asked.account:
-        named &= frame["account_id"] == asked.account
-    if asked.is_arn or asked.path:
+    named: pd.Series[bool] = frame[f"{which}_name"].str.casefold() == query.name.casefold()
+    if query.kind and which == "resource":
+        named &= frame["resource_type"] == query.kind
+    if query.account:
+        named &= frame["account_id"] == query.account
+    if query.is_arn or query.path:
         arns = frame[f"{which}_arn"]
-        known = arns[named].dropna().unique()
-        named &= arns.isna() | arns.isin([arn for arn in known if _is_same(asked, parse_query(arn))])
+        known = {arn: parse_query(arn) for arn in arns[named].dropna().unique()}
+        # The ARN in the query may be without its path. The ARN of a session never has a path.
+        same = [
+            arn
+            for arn, one in known.items()
+            if query.partition in (None, one.partition) and query.path in (None, one.path)
+        ]
+        named &= arns.isna() | arns.isin(same)
     return named
-
-
-def _is_same(asked: Query, one: Query) -> bool:
-    # The ARN may be without its path. The ARN of a session never has a path.
-    return asked.partition in (None, one.partition) and asked.path in (None, one.path)
 
 
 def _of_id(events: pd.DataFrame, text: str, arns: list[str]) -> pd.Series[bool]:
@@ -202,17 +199,17 @@ def _of_id(events: pd.DataFrame, text: str, arns: list[str]) -> pd.Series[bool]:
     """
     ids = events["resource_id"].str.casefold() == text.casefold()
     arns = [*events["resource_arn"][ids].dropna().unique(), *arns]
-    mine = events["resource_arn"].isin(arns) & events["resource_id"].isna()
+    by_arn = events["resource_arn"].isin(arns) & events["resource_id"].isna()
     linked = events["related_arn"].isin(arns)
     if not linked.any():
-        return ids | mine
+        return ids | by_arn
     # A resource that was recreated under the same ARN is a different one.
     others = events["resource_arn"].isin(arns) & events["resource_id"].notna() & ~ids
     order = events["event_order"].to_numpy(dtype=np.int64)
     first = order[ids].min(initial=len(order))
     before, after = (order[others & place] for place in (order < first, order > first))
     lived = (order > before.max(initial=-1)) & (order < after.min(initial=len(order)))
-    found: pd.Series[bool] = ids | mine | (linked & lived)
+    found: pd.Series[bool] = ids | by_arn | (linked & lived)
     return found
 
 
@@ -220,14 +217,11 @@ def _lives(events: pd.DataFrame) -> pd.DataFrame:
     """Group events into lives, one row each, without the columns of the covered time."""
     done = events[events["error_code"].isna() & events["resource_name"].notna()]
     linked = done[done["related_name"].notna()]
-    held = linked.assign(
-        resource_type=ROLE_TYPE,
-        resource_name=linked["related_name"],
-        resource_arn=linked["related_arn"],
-        resource_id=np.nan,
-        related_name=linked["resource_name"],
+    swapped = {"resource_name": "related_name", "resource_arn": "related_arn", "related_name": "resource_name"}
+    of_roles = linked.assign(
+        resource_type=ROLE_TYPE, resource_id=np.nan, **{to: linked[source] for to, source in swapped.items()}
     )
-    touched = pd.concat([done, held.astype(done.dtypes)], ignore_index=True)
+    touched = pd.concat([done, of_roles.astype(done.dtypes)], ignore_index=True)
     touched["folded"] = touched["resource_name"].str.casefold()
     touched = touched.sort_values([*_SUBJECT, "event_order"], ignore_index=True)
     created, deleted = (touched["event_name"].isin(names) for names in (_CREATIONS, _DELETIONS))
@@ -236,7 +230,8 @@ def _lives(events: pd.DataFrame) -> pd.DataFrame:
     created &= ~(touched["resource_id"].notna() & (touched["resource_id"] == before))
     first = ~touched.duplicated(_SUBJECT)
     begins = first | created | deleted.shift(fill_value=False)
-    touched["with"] = touched["user_agent"].map(_tools(touched["user_agent"])).astype("str")
+    agents = touched["user_agent"].dropna().unique()
+    touched["with"] = touched["user_agent"].map({agent: _tool(agent) for agent in agents}).astype("str")
     number = begins.cumsum().rename("number")
     grouped = touched.groupby(number)
     lives = grouped[[*_SUBJECT, "resource_name", "resource_arn", "resource_id"]].first()
@@ -245,17 +240,13 @@ def _lives(events: pd.DataFrame) -> pd.DataFrame:
     lives["first_event_at"], lives["last_event_at"] = grouped["event_at"].min(), grouped["event_at"].max()
     lives["first_order"] = grouped["event_order"].min()
     for what, rows in (("created", created), ("deleted", deleted)):
-        of = touched[rows].set_index(number[rows])
+        steps = touched[rows].set_index(number[rows])
         for column, source in (("at", "event_at"), ("by", "actor_arn"), ("with", "with")):
-            lives[f"{what}_{column}"] = of[source]
+            lives[f"{what}_{column}"] = steps[source]
     related = touched[touched["related_name"].notna()]
     names = related.groupby(number[related.index])["related_name"]
     lives["related_names"] = names.agg(lambda held: " ".join(dict.fromkeys(held))).astype("str")
     return lives.sort_values(["account_id", "first_order", "resource_type"], ignore_index=True)
-
-
-def _tools(agents: pd.Series[str]) -> dict[str, str | float]:
-    return {agent: _tool(agent) for agent in agents.dropna().unique()}
 
 
 def _tool(agent: str) -> str | float:
@@ -266,7 +257,6 @@ def _tool(agent: str) -> str | float:
 
 
 def _looked_up(live: boto3.Session | str, name: str | None) -> _Read:
-    """Return the events of one name from a live account."""
     from iamframe.sources.client import Client
     from iamframe.sources.refusals import RequestFailed
 

@@ -20,7 +20,7 @@ TYPES = {"role": "role", "profile": "instance-profile"}
 SIDES = ("OLD", "NEW")
 _NULL = pa.scalar(None, pa.string())
 # Masked ids repeat one character.
-MASKED_ID = "^(?:A(?:RO|IP)A)?(?:" + "|".join(rf"\x{{{code:x}}}{{2,}}" for code in range(0x21, 0x7F)) + ")$"
+_MASKED_ID = "^(?:A(?:RO|IP)A)?(?:" + "|".join(rf"\x{{{code:x}}}{{2,}}" for code in range(0x21, 0x7F)) + ")$"
 
 
 class Pairs:
@@ -35,22 +35,21 @@ class Pairs:
         self.frames = [getattr(one.inventory, f"{kind}s") for one in sides]
         self.whole = [one.lists["account_id"][one.lists[f"{kind}s_whole"]] for one in sides]
         was, now = (frame[f"{kind}_arn"] for frame in self.frames)
-        mine = [is_in(frame["account_id"], accounts) for frame in self.frames]
-        where = np.where(mine[0], index_in(was, now), -1)
-        alone = [np.flatnonzero(mine[0] & (where < 0)), np.flatnonzero(mine[1] & ~is_in(now, was))]
+        compared = [is_in(frame["account_id"], accounts) for frame in self.frames]
+        where = np.where(compared[0], index_in(was, now), -1)
+        alone = [np.flatnonzero(compared[0] & (where < 0)), np.flatnonzero(compared[1] & ~is_in(now, was))]
         renamed = self._same_name(alone)
-        self.alone = [np.setdiff1d(*of, assume_unique=True) for of in zip(alone, renamed, strict=True)]
+        self.alone = [np.setdiff1d(*rows, assume_unique=True) for rows in zip(alone, renamed, strict=True)]
         kept = np.flatnonzero(where >= 0)
         self.rows = [np.append(kept, renamed[0]), np.append(where[kept], renamed[1])]
         self.renamed = [as_arrow(arns.iloc[rows]) for arns, rows in zip((was, now), renamed, strict=True)]
         self.arns = [self.column(f"{kind}_arn", side) for side in (0, 1)]
         self.accounts = self.column("account_id", 1)
-        ids = [self.column(f"{kind}_id", side) for side in (0, 1)]
-        self.ids = [pc.if_else(pc.match_substring_regex(one, MASKED_ID), _NULL, one) for one in ids]
+        self.ids = [unmasked(self.column(f"{kind}_id", side)) for side in (0, 1)]
         self.id_known = [np.asarray(one.is_valid()) for one in self.ids]
         planned = pc.or_(*(pc.starts_with(arns, "address:") for arns in self.arns))
-        named, laid = (pc.not_equal(*(self.column(f"{kind}_{of}", s) for s in (0, 1))) for of in ("name", "path"))
-        moved = pc.and_not(pc.or_kleene(named, laid), planned)
+        other = [pc.not_equal(*(self.column(f"{kind}_{what}", s) for s in (0, 1))) for what in ("name", "path")]
+        moved = pc.and_not(pc.or_kleene(*other), planned)
         # If both ids are known, they decide. If the ids are equal, only the spelling of the ARN differs.
         self.recreated = np.asarray(pc.fill_null(pc.coalesce(pc.not_equal(*self.ids), moved), pa.scalar(False)))
 
@@ -72,13 +71,23 @@ class Pairs:
         """Return the rows, in each load, of the resources that match only by name."""
         keys = []
         for frame, rows in zip(self.frames, alone, strict=True):
-            account, name = (as_arrow(frame[of].iloc[rows]) for of in ("account_id", f"{self.kind}_name"))
+            account, name = (as_arrow(frame[column].iloc[rows]) for column in ("account_id", f"{self.kind}_name"))
             key = name_key(account, name)
             named = np.asarray(name.is_valid()) & np.asarray(pc.not_equal(account, UNKNOWN_ACCOUNT))
             once = ~key.to_pandas().duplicated(keep=False).to_numpy()
             keys.append(pc.if_else(pa.array(named & once), key, _NULL))
         where = index_in(*keys)
         return [alone[0][where >= 0], alone[1][where[where >= 0]]]
+
+
+def unmasked(ids: pa.Array) -> pa.Array:
+    """Return unique ids. Masked ids become missing."""
+    return pc.if_else(pc.match_substring_regex(ids, _MASKED_ID), _NULL, ids)
+
+
+def differ(one: pa.Array, other: pa.Array) -> Bools:
+    """Return a mask of the rows in which two columns differ. A missing value never counts as different."""
+    return np.asarray(pc.fill_null(pc.not_equal(one, other), pa.scalar(False)), dtype=bool)
 
 
 def name_key(accounts: Texts, names: Texts) -> pa.Array:
@@ -95,13 +104,16 @@ class KeyMap:
         self._names = [name_key(frame["account_id"], frame["role_name"]) for frame in frames]
         self._arns = [frame["role_arn"] for frame in frames]
 
-    def keys(self, arns: Texts, accounts: Texts, side: int) -> pa.Array:
-        """Return a key for each ARN. For a role that this load has only by name, use the ARN in the other load."""
-        arns = as_arrow(arns)
+    def keys(self, frame: pd.DataFrame, column: str, side: int) -> pa.Array:
+        """Return a key for each ARN in a column of one load's frame.
+
+        For a role that this load has only by name, use the ARN in the other load.
+        """
+        arns = as_arrow(frame[column])
         by_name = pc.fill_null(pc.starts_with(arns, "name:"), pa.scalar(False))
         if pc.any(by_name).as_py():
             name = pc.if_else(by_name, pc.utf8_slice_codeunits(arns, 5), _NULL)
-            known = lookup(self._arns[1 - side], index_in(name_key(accounts, name), self._names[1 - side]))
+            known = lookup(self._arns[1 - side], index_in(name_key(frame["account_id"], name), self._names[1 - side]))
             arns = pc.if_else(by_name, pc.coalesce(known, concat("name:", pc.utf8_lower(name))), arns)
         return pc.coalesce(lookup(self._old, index_in(arns, self._new)), arns) if len(self._new) else arns
 
@@ -110,55 +122,51 @@ class NotCompared:
     """The reasons why something could not be compared, by account."""
 
     def __init__(self, accounts: pd.Series) -> None:
-        self.accounts = accounts
+        self.accounts, self._compared = accounts, set(accounts)
         self._rows: dict[tuple[str, str, str], list[Message]] = {}
 
-    def add(self, account: str, what: str, message: str, of: str = "", **facts: Any) -> None:
+    def add(self, account: str, what: str, message: str, about: str = "", **facts: Any) -> None:
         """Add a reason why something was not compared: a message and its facts.
 
         Several reasons about the same thing become one row.
         """
-        self._rows.setdefault((account, what, of), []).append({"message": f"not_compared.{message}", **facts})
+        self._rows.setdefault((account, what, about), []).append({"message": f"not_compared.{message}", **facts})
 
-    def counts(self, accounts: Texts, mask: Bools) -> list[int]:
-        """Return, per account, the number of rows that `mask` selects."""
-        if not mask.any():
-            return [0] * len(self.accounts)
-        where = index_in(as_arrow(accounts).filter(pa.array(mask)), self.accounts)
-        return np.bincount(where[where >= 0], minlength=len(self.accounts)).tolist()  # type: ignore[no-any-return]
+    def counts(self, accounts: Texts, mask: Bools) -> dict[str, int]:
+        """Return the number of rows that `mask` selects, for each compared account that has any."""
+        counts = pc.value_counts(as_arrow(accounts).filter(pa.array(mask))).to_pylist()
+        return {one["values"]: one["counts"] for one in counts if one["values"] in self._compared}
 
     def unread(self, each: Pairs, what: str, known: list[Bools]) -> None:
         """Add how many matched resources lack some data in the old load, in the new load, or in both."""
         was, now = known
-        every = self.counts(each.accounts, was | True)
+        totals = self.counts(each.accounts, was | True)
         for sides, mask in (("OLD", ~was & now), ("NEW", was & ~now), ("OLD NEW", ~was & ~now)):
-            for account, missing, rows in zip(self.accounts, self.counts(each.accounts, mask), every, strict=True):
-                if missing:
-                    self.add(
-                        account, what, "unread", each.kind, kind=each.kind, missing=missing, total=rows, sides=sides
-                    )
+            for account, missing in self.counts(each.accounts, mask).items():
+                facts = {"kind": each.kind, "missing": missing, "total": totals[account], "sides": sides}
+                self.add(account, what, "unread", each.kind, **facts)
 
     def unread_columns(self, each: Pairs, names: tuple[str, str, str]) -> None:
         """Add how many roles lack a session duration, or have a description or boundary in only one load."""
         known = [[np.asarray(each.column(name, side).is_valid()) for side in (0, 1)] for name in names]
         self.unread(each, "details", known[0])
         for what, (was, now) in zip(("descriptions", "boundaries"), known[1:], strict=True):
-            for account, count in zip(self.accounts, self.counts(each.accounts, was != now), strict=True):
-                if count:
-                    self.add(account, what, "in_one", count=count)
+            for account, count in self.counts(each.accounts, was != now).items():
+                self.add(account, what, "in_one", count=count)
 
-    def unlisted(self, each: Pairs, side: int, change: str, unsure: list[int], planned: list[int]) -> None:
+    def unlisted(self, each: Pairs, side: int, change: str, unsure: dict[str, int], planned: dict[str, int]) -> None:
         """Add the accounts whose list in the other load is incomplete: existing resources may be missing there."""
         own, other = SIDES[side], SIDES[1 - side]
         listed = set(each.whole[1 - side])
-        for account, count, plans in zip(self.accounts, unsure, planned, strict=True):
+        for account in self.accounts:
+            count = unsure.get(account)
             so = {"message": "not_compared.so", "change": change, "count": count, "own": own} if count else None
             if account == UNKNOWN_ACCOUNT:
                 self.add(account, "lists", "whose", each.kind, so=so)
             elif account not in listed:
                 self.add(account, "lists", "lists", each.kind, other=other, so=so)
-            if plans:
-                self.add(account, "lists", "planned", each.kind, count=plans, own=own)
+            if account in planned:
+                self.add(account, "lists", "planned", each.kind, count=planned[account], own=own)
 
     def frame(self, old: pd.Series, new: pd.Series) -> pd.DataFrame:
         """Return all reasons, and the accounts that only one load has."""
@@ -167,18 +175,26 @@ class NotCompared:
                 self.add(account, "account", "account", side=side)
         # Rows are sorted by account, then in the order of the notes: lists first, findings last.
         rows = sorted(self._rows, key=lambda row: row[0])
-        message, facts = columns_of(
-            {**(joint(reasons) or {}), "what": {"message": f"not_compared.what.{what}"} | ({"of": of} if of else {})}
-            for reasons, (_, what, of) in ((self._rows[row], row) for row in rows)
-        )
+        message, facts = columns_of({**(joint(self._rows[row]) or {}), "what": _thing(*row[1:])} for row in rows)
         columns = {"account_id": [account for account, _, _ in rows], "what": things(facts)}
         columns |= {"reason": render(message, facts), "message": message, "facts": facts}
         return schema.NOT_COMPARED.conform(columns)
 
 
+def _thing(what: str, about: str) -> Message:
+    return {"message": f"not_compared.what.{what}"} | ({"of": about} if about else {})
+
+
 def things(facts: pa.Array, lang: str = "en") -> pa.Array:
     """Return the column `what` of `not_compared` in the language `lang`."""
     return render(pa.repeat(pa.scalar("not_compared.thing"), len(facts)), facts, lang)
+
+
+def counts_by_kind(rows: pd.DataFrame, column: str, kinds: Iterable[str]) -> pd.DataFrame:
+    """Count the rows about roles and about profiles, one row per kind. `column` has the kind of a row."""
+    counts = rows.groupby([column, "resource_type"]).size()
+    each = [(kind, *(int(counts.get((kind, of), 0)) for of in TYPES.values())) for kind in kinds]
+    return pd.DataFrame(each, columns=[column, "roles", "profiles"])
 
 
 def ordered(table: pa.Table, ranks: Mapping[str, tuple[str, ...]], then: Iterable[str]) -> pa.Table:

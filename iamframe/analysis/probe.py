@@ -16,16 +16,19 @@ from iamframe.errors import SourceError
 from iamframe.inventory import schema
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.live import load_account
+from iamframe.knowledge.arn import ROLE_TYPE
 from iamframe.knowledge.operations import TAG_INDEX, UNKNOWN_REGION
 from iamframe.knowledge.surfaces import Fact, index_home, known_facts
 from iamframe.messages.text import pluralize
-from iamframe.sources.records import LoadPlan, Tag
+from iamframe.sources.calls import Calls, Indexed
+from iamframe.sources.client import Client
+from iamframe.sources.records import LoadPlan
+from iamframe.sources.refusals import RequestFailed
+from iamframe.sources.regions import ReferenceReader
 from iamframe.sources.sessions import DEFAULT_REGION, check_regions, open_session
 
 if TYPE_CHECKING:
     import boto3
-
-    from iamframe.sources.client import Client
 
 _SURFACE = "Resource Groups Tagging API"
 _NOUNS = {"role": "role", "instance-profile": "instance profile"}
@@ -34,13 +37,8 @@ _NOT_LISTED = "which regions are enabled could not be read: allow ec2:DescribeRe
 _TagSet = frozenset[tuple[str, str]]
 
 
-class _Shown(msgspec.Struct):
-    arn: str = msgspec.field(name="ResourceARN")
-    tags: list[Tag] = msgspec.field(name="Tags", default_factory=list)
-
-
 class _Page(msgspec.Struct):
-    shown: list[_Shown] = msgspec.field(name="ResourceTagMappingList", default_factory=list)
+    shown: list[Indexed] = msgspec.field(name="ResourceTagMappingList", default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +81,6 @@ def probe_surfaces(
         If the credentials are missing, expired or unknown, if AWS cannot be reached or denies all requests to IAM, or
         if no region is given.
     """
-    from iamframe.sources.calls import Calls
-    from iamframe.sources.client import Client
-    from iamframe.sources.regions import ReferenceReader
-
     named = None if regions == "all" else tuple(dict.fromkeys([regions] if isinstance(regions, str) else regions))
     if named == ():
         raise SourceError("no region given; give one, or all")
@@ -104,27 +98,21 @@ def probe_surfaces(
     if not is_whole and home is not None and home not in where:
         where.append(home)
     facts = [fact for fact in known_facts() if fact.surface == _SURFACE and fact.operation == "read"]
-    asked = list(product(where, facts))
+    tests = list(product(where, facts))
     with ThreadPoolExecutor(workers, thread_name_prefix="iamframe") as pool:
-        seen = list(pool.map(lambda one: _indexed(client, one[0], one[1].resource_type), asked))
-    known = {fact.resource_type: _tags_of(inventory, fact.resource_type) for fact in facts}
+        seen = list(pool.map(lambda test: _indexed(client, test[0], test[1].resource_type), tests))
+    in_iam = {fact.resource_type: _tags_of(inventory, fact.resource_type) for fact in facts}
     if not is_whole:
-        asked += product([UNKNOWN_REGION], facts)
+        tests += product([UNKNOWN_REGION], facts)
         seen += [_Seen({}, _NOT_LISTED) for _ in facts]
-    rows = [
-        (
-            account_id,
-            *(fact.surface, fact.resource_type, fact.operation, region),
-            *_judged(fact, _expected(fact, region, home), known[fact.resource_type], found),
-        )
-        for (region, fact), found in zip(asked, seen, strict=True)
-    ]
+    rows = []
+    for (region, fact), found in zip(tests, seen, strict=True):
+        key = account_id, fact.surface, fact.resource_type, fact.operation, region
+        rows.append((*key, *_judged(fact, _expected(fact, region, home), in_iam[fact.resource_type], found)))
     return schema.PROBES.conform(dict(zip(schema.PROBES.names, zip(*rows, strict=True), strict=True)))
 
 
 def _indexed(client: Client, region: str, resource_type: str) -> _Seen:
-    from iamframe.sources.refusals import RequestFailed
-
     found: dict[str, _TagSet] = {}
     wanted = {"ResourceTypeFilters": [f"iam:{resource_type}"], "ResourcesPerPage": 100}
     try:
@@ -139,15 +127,11 @@ def _indexed(client: Client, region: str, resource_type: str) -> _Seen:
 
 def _tags_of(inventory: Inventory, resource_type: str) -> dict[str, _TagSet]:
     """Return the tags by ARN, for each resource whose tags were collected from IAM."""
-    frame, key = {
-        "role": (inventory.roles, "role_arn"),
-        "instance-profile": (inventory.profiles, "profile_arn"),
-    }[resource_type]
+    side, frame = ("role", inventory.roles) if resource_type == ROLE_TYPE else ("profile", inventory.profiles)
     tags = defaultdict(set)
-    columns = (inventory.tags[name].tolist() for name in ("resource_arn", "tag_key", "tag_value"))
-    for arn, tag, value in zip(*columns, strict=True):
-        tags[arn].add((tag, value))
-    return {arn: frozenset(tags.get(arn, ())) for arn in frame[key][frame["tags_known"]]}
+    for arn, key, value in inventory.tags[["resource_arn", "tag_key", "tag_value"]].itertuples(index=False):
+        tags[arn].add((key, value))
+    return {arn: frozenset(tags.get(arn, ())) for arn in frame[f"{side}_arn"][frame["tags_known"]]}
 
 
 def _expected(fact: Fact, region: str, home: str | None) -> str:
@@ -168,22 +152,24 @@ def _judged(
     if seen.refusal is not None:
         return expected, tagged, None, None, "unknown", seen.refusal
     shown, differing = len(seen.tags), sum(known.get(arn, tags) != tags for arn, tags in seen.tags.items())
-    by_iam = f"IAM has {pluralize(tagged, f'{noun}')} with tags" if tagged is not None else f"IAM told no {noun}'s tags"
+    in_iam = f"the tags of {noun}s in IAM are unknown"
+    if tagged is not None:
+        in_iam = f"IAM has {pluralize(tagged, noun)} with tags"
     bare = sum(not tags for tags in seen.tags.values())
-    without = f" ({bare:,} without tags, as what once had some)" if bare else ""
-    holds, said = "unknown", f"it shows {pluralize(shown, noun)}{without}, and {by_iam}"
+    without = f" ({bare:,} without tags, which may have had some before)" if bare else ""
+    holds, detail = "unknown", f"it shows {pluralize(shown, noun)}{without}, and {in_iam}"
     if differing:
-        said += f"; {pluralize(differing, noun)} with other tags than in IAM, as where it lags behind"
+        detail += f"; {pluralize(differing, noun)} with other tags than in IAM, perhaps because it lags behind"
     if expected == "unknown":
-        said += "; nobody has said what it shows in this partition"
+        detail += "; no source says what it shows in this partition"
     elif shown:
         holds = expected
     elif not tagged:
-        said += ", so that there is nothing to tell by"
+        detail += ", so there is nothing to compare"
     else:
         holds = "no" if expected == "yes" else "yes"
         if expected == "yes":
-            said += "; ask again in some hours if these are new, since it lags behind"
+            detail += "; it lags behind, so ask again in some hours if these are new"
     if holds == "no":
-        said += f"; as of {fact.checked_on}, AWS was known to do otherwise"
-    return expected, tagged, shown, differing, holds, said
+        detail += f"; on {fact.checked_on}, AWS did otherwise"
+    return expected, tagged, shown, differing, holds, detail

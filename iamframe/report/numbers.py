@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import pandas as pd
 import pyarrow as pa
 
-from iamframe.analysis.quota_use import quota_use
+from iamframe.analysis.owners import quota_use
 from iamframe.checks.demands import demands
 from iamframe.checks.owner import owner_keys
 from iamframe.checks.registry import STATUSES

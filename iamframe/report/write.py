@@ -12,7 +12,7 @@ from operator import add
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from iamframe.analysis.quota_use import quota_use
+from iamframe.analysis.owners import quota_use
 from iamframe.checks.result import Result
 from iamframe.errors import ReportError, require
 from iamframe.inventory.export import write_csv, write_into

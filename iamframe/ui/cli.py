@@ -196,7 +196,7 @@ def plan_command(
         else:
             click.echo(f"Plan: {escape_controls(str(made.write(out)))}")
         where = "at the end of the script" if out is None else "in the CSV file beside it and at the end of the script"
-        remark([made.said + (f"; the reasons are {where}" if len(made.not_planned) else "")])
+        remark([made.in_one_line + (f"; the reasons are {where}" if len(made.not_planned) else "")])
         remark(output.expired(result), output.not_collected(result.inventory))
         return DONE
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from shutil import get_terminal_size
-from textwrap import wrap
+from textwrap import shorten, wrap
 from typing import TYPE_CHECKING
 
 import click
@@ -35,6 +35,10 @@ SURFACE_COLUMNS = {"surface": "tool", "resource_type": "resource type", "operati
 SURFACE_COLUMNS |= {"checked_on": "checked on", "said": "condition or detail"}
 # If consecutive findings share a sentence with more letters than this, it is printed once, below them.
 _LONG = 40
+# The letters of a reason that `diff` prints.
+_REASON = 120
+# The unmanaged resources that a table lists.
+_UNMANAGED = 10
 # The messages on a region that is not enabled.
 _NO_REGION = [f"gaps.region.{name}" for name in ("unknown", "disabled", "rejects", "rejects_session")]
 
@@ -120,7 +124,8 @@ def emit_changes(changes: Changes, form: str) -> None:
 def emit_drift(found: Drift, form: str) -> None:
     """Print differences from Terraform.
 
-    If all differences of a kind have the same sentence, a table has this sentence only in the heading of the kind.
+    If all differences of a kind have the same sentence, a table has this sentence only in the heading of the kind. Of
+    the unmanaged resources, a table lists only the first.
     """
     from iamframe.inventory.display import cell_rows, text_rows
 
@@ -133,9 +138,12 @@ def emit_drift(found: Drift, form: str) -> None:
     for kind, group in rows.groupby("kind", sort=False):
         shared = group["detail"].iloc[0] if group["detail"].nunique() == 1 < len(group) else ""
         click.echo(f"{str(kind).replace('_', ' ')}: {len(group):,}" + (f" ({shared})" if shared else ""))
-        for account, of, name, detail, file, address in text_rows(cell_rows(group[columns])):
+        listed = group.head(_UNMANAGED) if kind == "unmanaged" else group
+        for account, of, name, detail, file, address in text_rows(cell_rows(listed[columns])):
             place = f" ({file}: {address})" if address and several else f" ({address})" if address else ""
             click.echo(f"  {account:<12}  {of:<16}  {name}{'' if shared else f': {detail}'}{place}")
+        if more := len(group) - len(listed):
+            click.echo(f"  and {more:,} more; --format csv lists all of them")
     remark([f"{found.said}."])
 
 
@@ -176,24 +184,34 @@ def in_one_line(result: Result, owners: Sequence[str] = ()) -> str:
 def incomplete(result: Result) -> Iterator[str]:
     """Yield pairs of lines about incomplete checks: a line with checks and accounts, and a line with the reasons."""
     from iamframe.checks.result import some
-    from iamframe.messages.render import sentences_of
 
     unsure = result.coverage[result.coverage["status"] != "complete"]
-    checks_of: dict[str, dict[str, list[str]]] = {}
-    columns = ("account_id", "check", "status", "message", "facts")
-    for account, name, status, message, facts in unsure[[*columns]].itertuples(index=False, name=None):
-        for sentence in sentences_of(message, facts):
-            checks_of.setdefault(account, {}).setdefault(sentence, []).append(f"{name} ({status})")
-    accounts: dict[tuple[str, str], list[str]] = {}
-    for account, sentences in checks_of.items():
-        shared: dict[str, list[str]] = {}
-        for sentence, checks in sentences.items():
-            shared.setdefault(", ".join(checks), []).append(sentence)
-        for names, reasons in shared.items():
-            accounts.setdefault((names, "; ".join(reasons)), []).append(account)
-    for (names, reason), those in accounts.items():
-        yield f"{names} in {some(those)}:"
+    checks = unsure.assign(check=unsure["check"] + " (" + unsure["status"] + ")")
+    rows = checks[["account_id", "check", "message", "facts"]].itertuples(index=False, name=None)
+    for (names, reason), accounts in _by_reason(rows).items():
+        yield f"{', '.join(names)} in {some(accounts)}:"
         yield f"    {reason}"
+
+
+def _by_reason(rows: Iterable[tuple[str, str, str, str]]) -> dict[tuple[tuple[str, ...], str], list[str]]:
+    """Group rows (account, thing, message, facts) by their reasons.
+
+    Return the accounts of each group of things with the same sentences. Each sentence of an account is in one group.
+    """
+    from iamframe.messages.render import sentences_of
+
+    things_of: dict[str, dict[str, list[str]]] = {}
+    for account, thing, message, facts in rows:
+        for sentence in sentences_of(message, facts):
+            things_of.setdefault(account, {}).setdefault(sentence, []).append(thing)
+    accounts: dict[tuple[tuple[str, ...], str], list[str]] = {}
+    for account, sentences in things_of.items():
+        shared: dict[tuple[str, ...], list[str]] = {}
+        for sentence, things in sentences.items():
+            shared.setdefault(tuple(things), []).append(sentence)
+        for group, reasons in shared.items():
+            accounts.setdefault((group, "; ".join(reasons)), []).append(account)
+    return accounts
 
 
 def not_printed(findings: DataFrame, shown: DataFrame, *, by_owner: bool) -> Iterator[str]:
@@ -268,14 +286,20 @@ def not_collected(inventory: Inventory) -> list[str]:
 
 
 def not_compared(changes: Changes) -> list[str]:
-    """Return up to twenty sentences about data that could not be compared, one sentence per reason."""
+    """Return up to twenty short sentences about data that could not be compared, one sentence per reason.
+
+    If a reason is cut, the last sentence says where the whole reasons are.
+    """
     from iamframe.checks.result import some
 
-    lines = []
-    for reason, rows in changes.not_compared.groupby("reason", sort=False):
-        things, accounts = ", ".join(rows["what"].drop_duplicates()), some(rows["account_id"].drop_duplicates())
-        lines.append(f"not compared: {things} in {accounts}: {reason}")
-    return _cut(lines, 20, "not_compared.csv of --out")
+    rows = changes.not_compared[["account_id", "what", "message", "facts"]].itertuples(index=False, name=None)
+    lines, is_cut = [], False
+    for (things, reason), accounts in _by_reason(rows).items():
+        short = shorten(reason, _REASON, placeholder=" …")
+        is_cut |= short.endswith(" …")
+        lines.append(f"not compared: {some(things)} in {some(accounts)}: {short}")
+    where = "the whole reasons are in the column `reason` of not_compared.csv, which --out DIR writes"
+    return [*_cut(lines, 20, "not_compared.csv of --out"), *([where] if is_cut else [])]
 
 
 def not_known(found: Drift) -> list[str]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from iamframe.analysis.quota_use import quota_use
+from iamframe.analysis.owners import quota_use
 from iamframe.checks import Result
 from iamframe.inventory import views
 from iamframe.inventory.arrow import is_in

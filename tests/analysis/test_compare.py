@@ -33,6 +33,7 @@ from commands import run
 from hypothesis import assume, given
 from searching import searching
 from shapes import broken_worlds
+from test_files import managed, state, tf_profile
 from test_properties import folder_of, loaded
 
 import iamframe
@@ -458,7 +459,9 @@ def test_an_account_that_is_on_one_side_alone_is_told_and_nothing_of_it_is_a_cha
 
 @pytest.mark.parametrize("turned", [False, True])
 def test_a_role_known_by_its_name_alone_and_then_by_its_arn_is_the_same_role(tmp_path: Path, turned: bool) -> None:
-    by_name = load(tmp_path / "state", {"terraform.tfstate": terraform_profile("p", "Web")})
+    attributes = tf_profile("p", "Web", unique_id="AIPAP", tags_all={})
+    files = {"terraform.tfstate": state(managed("aws_iam_instance_profile", attributes))}
+    by_name = load(tmp_path / "state", files)
     by_arn = load(tmp_path / "files", {"p.json": profile_list(profile("p", nested_role("web")))})
     assert by_name.links["role_arn"].tolist() == ["name:Web"]
     changes = iamframe.compare(*((by_arn, by_name) if turned else (by_name, by_arn)))
@@ -467,25 +470,6 @@ def test_a_role_known_by_its_name_alone_and_then_by_its_arn_is_the_same_role(tmp
     assert rows(iamframe.compare(by_name, other), "change", "before", "after") == [
         ("relinked", "name:Web", arn("role", "db"))
     ]
-
-
-def terraform_profile(name: str, role: str) -> dict[str, Any]:
-    """A Terraform state that manages one profile."""
-    attributes = {
-        "arn": arn("instance-profile", name),
-        "name": name,
-        "path": "/",
-        "role": role,
-        "unique_id": f"AIPA{name.upper()}",
-        "tags_all": {},
-    }
-    one = {
-        "mode": "managed",
-        "type": "aws_iam_instance_profile",
-        "name": name,
-        "instances": [{"attributes": attributes}],
-    }
-    return {"version": 4, "terraform_version": "1.9.0", "resources": [one]}
 
 
 # Findings
@@ -710,6 +694,24 @@ def test_diff_prints_the_changes_by_kind_and_on_standard_error_what_was_not_comp
         f"not compared: descriptions and session lengths in {ACCOUNT}: unknown in both OLD and NEW for 1 of 1 resource"
     ]
     assert done.returncode == 0
+
+
+def test_diff_prints_short_reasons_once_for_all_that_share_them_and_says_where_they_are_whole(
+    tmp_path: Path,
+) -> None:
+    done = run(tmp_path, "diff", "sample:earlier", "sample", "--out", "out")
+    *lines, where = [line for line in done.stderr.splitlines()[1:] if not line.startswith("not collected: ")]
+    assert where == "the whole reasons are in the column `reason` of not_compared.csv, which --out DIR writes"
+    assert len(lines) == len(set(lines)) == 15
+    assert max(len(line.split(": ", 2)[-1]) for line in lines) <= 120
+    assert (
+        "not compared: findings of stale_references, findings of unreferenced_profiles, findings of names_refused "
+        "in 111122223333: OLD and NEW: the files cover only ap-northeast-1, eu-west-1; other regions are unknown; "
+        "`iamframe collect-script` …"
+    ) in lines
+    rows = pd.read_csv(tmp_path / "out" / "not_compared.csv", encoding="utf-8-sig")
+    assert len(rows) == 21
+    assert rows["reason"].str.len().max() > 400
 
 
 @pytest.mark.parametrize(

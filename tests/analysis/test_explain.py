@@ -25,11 +25,11 @@ from builders import (
     trust,
 )
 from click.testing import CliRunner
+from test_files import managed, state, tf_profile
 
 import iamframe
-from iamframe.analysis.explain import Explanation, explain
+from iamframe.analysis.explain import Explanation, explain, nearest
 from iamframe.analysis.explain_pair import CONFLICT, SECTIONS
-from iamframe.analysis.nearest import nearest
 from iamframe.checks import CHECKS
 from iamframe.checks.registry import About
 from iamframe.inventory.inventory import Inventory
@@ -38,6 +38,7 @@ from iamframe.ui.cli import app
 
 OTHER = "000000000002"
 REGION = "eu-west-1"
+LONG_ID = "AIPAWEBWEBWEBWEBWEB2"
 CLOUD9 = profile("AWSCloud9SSMInstanceProfile", nested_role("AWSCloud9SSMAccessRole", "/service-role/"), "/cloud9/")
 TEXTS = Path(__file__).with_name("explanations.txt")
 
@@ -193,9 +194,9 @@ def test_an_arn_that_is_not_there_has_the_nearest_with_their_arns(tmp_path: Path
 
 
 @pytest.mark.parametrize("name", [None, 7, b"web"])
-def test_a_name_that_is_no_text_is_refused_in_one_sentence(name: Any) -> None:
+def test_a_name_that_is_no_text_is_refused_in_one_sentence(sample: Inventory, name: Any) -> None:
     with pytest.raises(TypeError, match=r"^explain takes the name, ARN or unique id of a role or profile as text"):
-        explain(iamframe.load_sample(), name)
+        explain(sample, name)
 
 
 def test_a_name_is_looked_for_in_each_account(tmp_path: Path) -> None:
@@ -208,11 +209,8 @@ def test_a_name_is_looked_for_in_each_account(tmp_path: Path) -> None:
 
 
 def test_a_role_that_no_source_shows_is_found_by_the_profile_that_names_it(tmp_path: Path) -> None:
-    attributes = {"arn": WEB_ARN, "name": "web", "path": "/", "role": "elsewhere"}
-    managed = {"mode": "managed", "type": "aws_iam_instance_profile", "name": "web"}
-    resource = managed | {"instances": [{"attributes": attributes}]}
-    state = {"version": 4, "terraform_version": "1.5.0", "resources": [resource]}
-    explained = explain(load(tmp_path, {"terraform.tfstate": state}), "elsewhere")
+    managed_profile = managed("aws_iam_instance_profile", tf_profile("web", "elsewhere"))
+    explained = explain(load(tmp_path, {"terraform.tfstate": state(managed_profile)}), "elsewhere")
     assert pairs(explained) == [(WEB_ARN, "name:elsewhere")]
     said = {"profile": WEB_ARN, "role": "not collected", "message": "role_not_shown"}
     assert field(explained, "identity", "ARN") == said
@@ -229,14 +227,12 @@ def test_a_name_of_a_role_and_of_another_roles_profile_shows_both_and_says_so(tm
     assert all("crossed_names" in names(explain(inventory, name), "findings") for name in ("web", "other"))
 
 
-@pytest.mark.parametrize(
-    ("typed", "meant"),
-    [("bacth", "batch"), ("wbe", "web"), ("wb", "web"), ("web-sevrer", "web-server"), ("BACTH", "batch"), ("qqq", "")],
-)
-def test_a_name_with_a_slip_has_the_nearest_ones(tmp_path: Path, typed: str, meant: str) -> None:
+def test_a_name_with_a_slip_has_the_nearest_ones(tmp_path: Path) -> None:
     there = ("web", "batch", "web-server", "payroll", "etl")
-    explained = explain(account(tmp_path, *(profile(name, nested_role(name)) for name in there)), typed)
-    assert told(explained, "nearest names")[:1] == [{"field": meant}] * bool(meant)
+    inventory = account(tmp_path, *(profile(name, nested_role(name)) for name in there))
+    slips = {"bacth": "batch", "wbe": "web", "wb": "web", "web-sevrer": "web-server", "BACTH": "batch", "qqq": ""}
+    for typed, meant in slips.items():
+        assert told(explain(inventory, typed), "nearest names")[:1] == [{"field": meant}] * bool(meant), typed
 
 
 def test_the_nearest_of_very_many_names_is_found() -> None:
@@ -273,8 +269,10 @@ def test_nothing_found_says_what_was_looked_through_and_what_was_not_readable(tm
         ("AROAEXAMPLEDELETED01", "trust policy of role partner-access", {"value": "AWS AROAEXAMPLEDELETED01"}),
     ],
 )
-def test_what_is_gone_is_told_by_what_still_names_it(turn: Any, gone: str, by: str, said: dict[str, Any]) -> None:
-    explained = explain(iamframe.load_sample(), turn(gone))
+def test_what_is_gone_is_told_by_what_still_names_it(
+    sample: Inventory, turn: Any, gone: str, by: str, said: dict[str, Any]
+) -> None:
+    explained = explain(sample, turn(gone))
     assert not explained.found
     assert names(explained, "referenced by") == [by]
     assert field(explained, "referenced by", by).items() >= said.items()
@@ -441,28 +439,25 @@ def test_its_findings_are_those_of_the_whole_inventory_and_all_of_it_is_what_a_r
     [
         ([("i-1", "running")], {"message": "explain.use.runs", "count": 1, "names": ["i-1"]}),
         ([("i-1", "stopped")], {"message": "explain.use.has", "count": 1, "names": ["i-1"]}),
-        ([("i-1", "terminated")], None),
+        ([("i-1", "terminated")], {"message": "explain.use_unknown"}),
         ([(f"i-{n}", "running") for n in range(5)], {"count": 5, "names": [f"i-{n}" for n in range(5)]}),
         (None, {"message": "explain.use.names", "names": ["launch-configuration lc"]}),
     ],
 )
 def test_what_takes_something_away_stands_last_and_is_not_offered_where_the_profile_is_used(
-    tmp_path: Path, consumers: list[tuple[str, str]] | None, use: dict[str, Any] | None
+    tmp_path: Path, consumers: list[tuple[str, str]] | None, use: dict[str, Any]
 ) -> None:
     launch = {"LaunchConfigurations": [{"LaunchConfigurationName": "lc", "IamInstanceProfile": "web"}]}
     running = instances(*(instance(one, WEB_ARN, state=state) for one, state in consumers or []))
-    used = {"eu-west-1/used.json": running if consumers else launch}
-    *steps, out, deleted = told(explain(account(tmp_path, profile("web", nested_role("web")), **used), "web"), "next")
+    used = {"eu-west-1/used.json": running if consumers else launch, "instance-profile-tags/web.json": {"Tags": []}}
+    web = profile("web", nested_role("web", RoleId=LONG_ID), InstanceProfileId=LONG_ID)
+    *steps, out, deleted = told(explain(account(tmp_path, web, **used), "web"), "next")
     assert (out["field"], deleted["field"]) == ("take the role out", "delete the profile")
-    assert all("get-" in row.get("value", "") or "list-" in row.get("value", "") for row in steps[:-1])
-    if use:
-        assert [row["use"].items() >= use.items() for row in (out, deleted)] == [True, True]
-    else:
-        assert steps[-1] == {"field": "first make sure", "message": "make_sure"}
-        assert deleted["value"] == "aws iam delete-instance-profile --instance-profile-name=web"
+    assert all("get-" in row["value"] or "list-" in row["value"] for row in steps)
+    assert [row["use"].items() >= use.items() for row in (out, deleted)] == [True, True]
 
 
-def test_what_names_a_profile_with_another_path_is_told_before_its_deletion_is_offered(tmp_path: Path) -> None:
+def test_a_profile_that_something_names_with_another_path_is_not_offered_for_deletion(tmp_path: Path) -> None:
     """AWS does not say whether it takes such an ARN for the profile of that name."""
     templates = versions("lt-1", None)
     data = {"IamInstanceProfile": {"Arn": arn("profile/old/web")}}
@@ -470,7 +465,19 @@ def test_what_names_a_profile_with_another_path_is_told_before_its_deletion_is_o
     explained = explain(account(tmp_path, profile("web"), **{"versions.json": templates}), "web")
     said = {"message": "other_path", "named": arn("profile/old/web")}
     assert field(explained, "used by", "launch-template lt-1") == said
-    assert names(explained, "next")[-3:] == ["first make sure", "empty_profiles", "delete the profile"]
+    assert names(explained, "next")[-2:] == ["empty_profiles", "delete the profile"]
+    assert {row["message"] for row in told(explained, "next")[-2:]} == {"not_offered"}
+
+
+def test_fields_that_say_the_same_are_one_line_of_text_and_each_a_row(sample: Inventory) -> None:
+    explained = explain(sample, "old-batch")
+    lines = [" ".join(line.split()) for line in str(explained).splitlines()]
+    assert sum("delete the profile" in line for line in lines) == 1
+    assert any(line.startswith("empty_profiles, delete the profile not suggested: it is unknown") for line in lines)
+    assert names(explained, "next") == ["see the profile", "empty_profiles", "delete the profile"]
+    not_checked = names(explained, "not checked")
+    assert (len(not_checked), sum(line.startswith(", ".join(not_checked)) for line in lines)) == (3, 1)
+    assert "(regions: " not in str(explained)
 
 
 @pytest.mark.parametrize(("name", "deletes"), [("web", True), ("Web", True), ("web-profile", False), ("we", False)])

@@ -103,8 +103,14 @@ LIFE = (
 )  # fmt: skip
 
 
-def test_a_life_says_who_created_linked_and_deleted_a_role_and_a_profile_when_and_with_what(tmp_path: Path) -> None:
-    lives = iamframe.history(load(tmp_path, *LIFE))
+@pytest.fixture(scope="module")
+def life(tmp_path_factory: pytest.TempPathFactory) -> Inventory:
+    """A trail with the life of a role and of a profile."""
+    return load(tmp_path_factory.mktemp("life"), *LIFE)
+
+
+def test_a_life_says_who_created_linked_and_deleted_a_role_and_a_profile_when_and_with_what(life: Inventory) -> None:
+    lives = iamframe.history(life)
     assert lives["resource_name"].tolist() == ["web", "box"]
     assert lives["resource_type"].tolist() == ["role", "instance-profile"]
     assert lives["resource_arn"].tolist() == [
@@ -125,8 +131,8 @@ def test_a_life_says_who_created_linked_and_deleted_a_role_and_a_profile_when_an
     assert lives["covered_to_at"].tolist() == [at("11:00:02")] * 2
 
 
-def test_events_name_tag_keys_and_the_resource_that_each_is_of(tmp_path: Path) -> None:
-    events = load(tmp_path, *LIFE).events
+def test_events_name_tag_keys_and_the_resource_that_each_is_of(life: Inventory) -> None:
+    events = life.events
     assert events["event_order"].tolist() == list(range(8))
     assert events["tag_keys"].dropna().tolist() == ["Owner, Team", "Owner"]
     assert set(events["resource_arn"]) == {
@@ -134,16 +140,15 @@ def test_events_name_tag_keys_and_the_resource_that_each_is_of(tmp_path: Path) -
         f"arn:aws:iam::{ACCOUNT}:instance-profile/box",
     }
     assert events["related_arn"].dropna().tolist() == [f"arn:aws:iam::{ACCOUNT}:role/app/web"] * 2
-    inventory = iamframe.load_files(tmp_path)
-    assert iamframe.events_of(inventory, name="BOX")["event_name"].tolist() == [
+    assert iamframe.events_of(life, name="BOX")["event_name"].tolist() == [
         "CreateInstanceProfile",
         "AddRoleToInstanceProfile",
         "RemoveRoleFromInstanceProfile",
         "DeleteInstanceProfile",
     ]
-    of_role = iamframe.events_of(inventory, name=f"arn:aws:iam::{ACCOUNT}:role/app/web")
+    of_role = iamframe.events_of(life, name=f"arn:aws:iam::{ACCOUNT}:role/app/web")
     assert len(of_role) == 6
-    assert iamframe.events_of(inventory, name="arn:aws:iam::444455556666:role/app/web").empty
+    assert iamframe.events_of(life, name="arn:aws:iam::444455556666:role/app/web").empty
 
 
 def test_nothing_is_kept_of_addresses_keys_tag_values_and_other_services_events(tmp_path: Path) -> None:
@@ -154,13 +159,12 @@ def test_nothing_is_kept_of_addresses_keys_tag_values_and_other_services_events(
     assert not [word for word in ("192.0.2.7", "AKIAEXAMPLE", "secret", "hunter2", "evelyn") if word in text]
 
 
-def test_a_name_chooses_its_lives_and_none_is_an_empty_answer_of_what_was_read(tmp_path: Path) -> None:
-    inventory = load(tmp_path, *LIFE)
-    assert iamframe.history(inventory, name="WEB")["resource_name"].tolist() == ["web"]
-    assert iamframe.history(inventory, name=f"arn:aws:iam::{ACCOUNT}:instance-profile/web").empty
-    nobody = iamframe.history(inventory, name="nobody")
+def test_a_name_chooses_its_lives_and_none_is_an_empty_answer_of_what_was_read(life: Inventory) -> None:
+    assert iamframe.history(life, name="WEB")["resource_name"].tolist() == ["web"]
+    assert iamframe.history(life, name=f"arn:aws:iam::{ACCOUNT}:instance-profile/web").empty
+    nobody = iamframe.history(life, name="nobody")
     assert nobody.empty
-    assert nobody.dtypes.equals(iamframe.history(inventory).dtypes)
+    assert nobody.dtypes.equals(iamframe.history(life).dtypes)
 
 
 # The order of cause
@@ -356,32 +360,28 @@ def test_a_role_of_a_template_has_its_birth_and_one_that_was_there_has_none(
     assert [(f"{at:%Y-%m-%dT%H:%M:%SZ}", by) for at, by in told] == lives
 
 
-@pytest.mark.parametrize(
-    ("agent", "tool"),
-    [
-        (TERRAFORM, "Terraform"),
-        ("stratus APN/1.0 HashiCorp/1.0 Terraform/1.1.2 aws-sdk-go/1.44.157 (go1.19.3; linux; amd64)", "Terraform"),
-        ("APN/1.0 Pulumi/1.0 PulumiAWS/6.0 aws-sdk-go-v2/1.2", "Pulumi"),
-        ("aws-cli/1.33.0 md/Botocore#1.34 Python/3.12", "AWS CLI"),
-        ("Boto3/1.34 md/Botocore#1.34.0 ua/2.0 os/linux", "boto3"),
-        ("aws-sdk-go-v2/1.30.0 os/linux lang/go#1.22", "aws-sdk-go-v2"),
-        ("AWSPowerShell.Common/4.1.600 .NET_Core/8", "AWS Tools for PowerShell"),
-        ("console.amazonaws.com", "console"),
-        ("Mozilla/5.0 (X11; Linux x86_64) Firefox/128.0", "console"),
-        ("cloudformation.amazonaws.com", "CloudFormation"),
-        ("cloud9.amazonaws.com", "cloud9.amazonaws.com"),
-        ("AWS Internal", "AWS"),
-    ],
-)
-def test_the_tool_is_told_by_its_user_agent(tmp_path: Path, agent: str, tool: str) -> None:
-    inventory = load(tmp_path, record("CreateRole", "web", userAgent=agent))
-    assert iamframe.history(inventory)["created_with"].tolist() == [tool]
-    assert inventory.events["user_agent"].tolist() == [agent]
+# The user agent, and the tool. An unknown tool is not guessed.
+AGENTS = {
+    TERRAFORM: "Terraform",
+    "stratus APN/1.0 HashiCorp/1.0 Terraform/1.1.2 aws-sdk-go/1.44.157 (go1.19.3; linux; amd64)": "Terraform",
+    "APN/1.0 Pulumi/1.0 PulumiAWS/6.0 aws-sdk-go-v2/1.2": "Pulumi",
+    "aws-cli/1.33.0 md/Botocore#1.34 Python/3.12": "AWS CLI",
+    "Boto3/1.34 md/Botocore#1.34.0 ua/2.0 os/linux": "boto3",
+    "aws-sdk-go-v2/1.30.0 os/linux lang/go#1.22": "aws-sdk-go-v2",
+    "AWSPowerShell.Common/4.1.600 .NET_Core/8": "AWS Tools for PowerShell",
+    "console.amazonaws.com": "console",
+    "Mozilla/5.0 (X11; Linux x86_64) Firefox/128.0": "console",
+    "cloudformation.amazonaws.com": "CloudFormation",
+    "cloud9.amazonaws.com": "cloud9.amazonaws.com",
+    "AWS Internal": "AWS",
+    "home-made/1.0": "",
+}
 
 
-def test_an_unknown_tool_is_not_guessed(tmp_path: Path) -> None:
-    inventory = load(tmp_path, record("CreateRole", "web", userAgent="home-made/1.0"))
-    assert iamframe.history(inventory)["created_with"].isna().all()
+def test_the_tool_is_told_by_its_user_agent(tmp_path: Path) -> None:
+    inventory = load(tmp_path, *(record("CreateRole", f"r{n:02}", userAgent=one) for n, one in enumerate(AGENTS)))
+    assert inventory.events["user_agent"].tolist() == [*AGENTS]
+    assert iamframe.history(inventory)["created_with"].fillna("").tolist() == [*AGENTS.values()]
 
 
 # ARNs and ids
@@ -440,10 +440,9 @@ def test_of_a_role_that_was_only_linked_the_inventory_says_the_id(tmp_path: Path
         ("other/web", 0),
     ],
 )
-def test_an_arn_of_another_path_partition_or_type_is_another_resources(tmp_path: Path, arn: str, number: int) -> None:
-    inventory = load(tmp_path, *LIFE)
-    assert len(iamframe.events_of(inventory, name=arn)) == number
-    assert len(iamframe.history(inventory, name=arn)) == bool(number)
+def test_an_arn_of_another_path_partition_or_type_is_another_resources(life: Inventory, arn: str, number: int) -> None:
+    assert len(iamframe.events_of(life, name=arn)) == number
+    assert len(iamframe.history(life, name=arn)) == bool(number)
 
 
 def test_an_event_before_what_was_read_gets_the_arn_of_the_inventory_only_if_that_lived_then(tmp_path: Path) -> None:

@@ -96,6 +96,41 @@ def test_what_is_younger_than_a_day_is_left_alone_unless_another_age_is_given() 
     assert iamframe.plan(result, min_age=NOW).steps["action"].tolist() == ["check", "check", "delete"]
 
 
+def test_explain_offers_a_deletion_where_a_plan_makes_it_and_nowhere_else() -> None:
+    with PracticeAccount(regions=["us-east-1"]) as account:
+        for name in ("empty", "unused", "young", "used", "lately"):
+            add(account, name, *([] if name in ("empty", "young") else [name]))
+        add(account, "prod_4067990795380418201", path="/karpenter/eu-west-1/prod/x/")
+        name_in_template(account, "used")
+        inventory = checked(account).inventory
+    day = pd.Timedelta(days=1)
+    profiles, roles = inventory.profiles, inventory.roles
+    created = profiles["created_at"].where(profiles["profile_name"] == "young", profiles["created_at"] - 2 * day)
+    used = (profiles["created_at"].iloc[0] - day).floor("s")
+    last_used = roles["last_used_at"].where(roles["role_name"] != "lately", used)
+    inventory = replace(
+        inventory, profiles=profiles.assign(created_at=created), roles=roles.assign(last_used_at=last_used)
+    )
+    found = iamframe.run_checks(inventory)
+    steps = iamframe.plan(found).steps
+    assert set(steps["resource_name"][steps["action"] == "delete"]) == {"empty", "unused"}
+    offered, reasons = {}, {}
+    for name in profiles["profile_name"]:
+        last = iamframe.explain(found, name).to_frame().query("section == 'next'").iloc[-1]
+        assert last["field"] == "delete the profile"
+        offered[name] = last["note"] == f"aws iam delete-instance-profile --instance-profile-name={name}"
+        reasons[name] = json.loads(last["facts"]).get("use", {}).get("message")
+    assert {name for name, is_offered in offered.items() if is_offered} == {"empty", "unused"}
+    assert reasons == {
+        "empty": None,
+        "unused": None,
+        "young": "plan.too_young",
+        "lately": "plan.role_used",
+        "used": "explain.use.names",
+        "prod_4067990795380418201": "plan.guess",
+    }
+
+
 @pytest.mark.parametrize("age", [timedelta(days=-1), "-1d", "soon", "nan", 1, None])
 def test_an_age_that_is_none_is_refused_in_a_sentence(tmp_path: Path, age: Any) -> None:
     found = result(tmp_path, pair({}, {}))
@@ -135,16 +170,15 @@ def test_what_was_used_lately_is_started_by_something_between_two_loads() -> Non
         assert gone == {"never", "unread", "empty", *too} | ({"long-ago"} if idle != "92d" else set())
 
 
-@pytest.mark.parametrize("references", ["core", "none", False])
-def test_nothing_is_deleted_where_a_consumer_was_not_asked(references: Any) -> None:
+def test_nothing_is_deleted_where_a_consumer_was_not_asked() -> None:
     """Nor is an empty profile: what was not asked may name it."""
     with PracticeAccount(regions=["us-east-1"]) as account:
         add(account, "web", "web")
         add(account, "left")
-        inventory = checked(account, references=references).inventory
-    plan = iamframe.plan(iamframe.run_checks(inventory), min_age=NOW, min_idle="0")
-    assert plan.steps.empty
-    assert reasons(plan)["empty_profiles", "left"]["message"] == "plan.use_unknown"
+        for references in ("core", "none", False):
+            plan = iamframe.plan(checked(account, references=references), min_age=NOW, min_idle="0")
+            assert plan.steps.empty, references
+            assert reasons(plan)["empty_profiles", "left"]["message"] == "plan.use_unknown"
 
 
 def test_what_services_made_and_nothing_uses_is_planned_once_they_were_asked() -> None:

@@ -18,7 +18,6 @@ from builders import ACCOUNT, dump, load, profile, profile_list, role_detail, ta
 from commands import run
 
 import iamframe
-from iamframe.analysis.blind_spots import surfaces_of
 from iamframe.errors import SourceError
 from iamframe.inventory import schema
 from iamframe.knowledge.surfaces import known_facts
@@ -90,7 +89,8 @@ def test_each_surface_has_an_answer_for_each_type_and_operation() -> None:
 
 
 def test_dates_are_dates_and_what_is_not_known_is_missing() -> None:
-    known = surfaces_of("instance-profile").set_index(["surface", "operation"]).loc[("IAM API", "write")]
+    surfaces = iamframe.surfaces().query("resource_type == 'instance-profile'")
+    known = surfaces.set_index(["surface", "operation"]).loc[("IAM API", "write")]
     assert known["since"] == pd.Timestamp(2021, 2, 12)
     assert known["checked_on"] > pd.Timestamp(2026, 1, 1)
     assert pd.isna(known["condition"])
@@ -301,7 +301,7 @@ def test_in_china_where_nobody_has_said_it_what_is_seen_is_told_and_not_judged()
     assert held(probes)["cn-north-1", "instance-profile"] == ("unknown", "unknown")
     (detail,) = probes["detail"][(probes["region"] == "cn-north-1") & (probes["resource_type"] == "instance-profile")]
     assert detail == (
-        "it shows 1 instance profile, and IAM has 1 instance profile with tags; nobody has said what it shows in this "
+        "it shows 1 instance profile, and IAM has 1 instance profile with tags; no source says what it shows in this "
         "partition"
     )
 
@@ -315,7 +315,7 @@ def test_without_anything_tagged_nothing_can_be_told() -> None:
         ("us-east-1", "instance-profile"): ("yes", "unknown"),
     }
     assert probes["detail"].tolist()[1] == (
-        "it shows 0 instance profiles, and IAM has 0 instance profiles with tags, so that there is nothing to tell by"
+        "it shows 0 instance profiles, and IAM has 0 instance profiles with tags, so there is nothing to compare"
     )
 
 
@@ -326,7 +326,7 @@ def test_where_aws_has_moved_the_index_the_fact_does_not_hold() -> None:
         probes = probe(account)
     assert held(probes)["us-east-1", "instance-profile"] == ("yes", "no")
     assert held(probes)["eu-west-1", "instance-profile"] == ("no", "no")
-    assert probes["detail"].str.contains("AWS was known to do otherwise").sum() == 2
+    assert probes["detail"].str.contains("AWS did otherwise").sum() == 2
 
 
 def test_where_aws_shows_roles_at_last_the_fact_does_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -349,7 +349,9 @@ def test_what_had_tags_once_and_is_shown_without_is_told_apart() -> None:
         iam.untag_instance_profile(InstanceProfileName="once", TagKeys=["Owner"])
         probes = probe(account, regions="us-east-1")
     (detail,) = probes["detail"][probes["resource_type"] == "instance-profile"]
-    assert detail.startswith("it shows 2 instance profiles (1 without tags, as what once had some), and IAM has 1 ")
+    assert detail.startswith(
+        "it shows 2 instance profiles (1 without tags, which may have had some before), and IAM has 1 "
+    )
 
 
 def test_a_denied_index_is_unknown_and_says_what_to_allow() -> None:

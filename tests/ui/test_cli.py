@@ -628,6 +628,9 @@ def test_drift_prints_a_line_per_difference_and_on_standard_error_what_is_unknow
         "gone: 2 (does not exist in the account)",
     ]
     assert "  111122223333  instance-profile  bastion" in lines
+    assert lines[lines.index("unmanaged: 121 (no state manages it)") + 11 :] == [
+        "  and 111 more; --format csv lists all of them"
+    ]
     assert done.stderr.splitlines() == [
         (
             "1 profile lost its role, 1 profile holds another role, 2 gone, 1 recreated, 1 path differs, "

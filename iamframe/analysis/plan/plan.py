@@ -6,23 +6,24 @@ iamframe never runs the script. A plan never deletes a role.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
 
-from iamframe.analysis.plan.commands import Block
-from iamframe.analysis.plan.deletions import deletion, objections
+from iamframe.analysis.plan.actions import STATE_QUERIES, Block, deletion, deletion_objections, tagging
+from iamframe.analysis.plan.reads import functions
 from iamframe.analysis.plan.resources import AccountFacts, Context, Finding, ProfileFacts, read_age, stamp
-from iamframe.analysis.plan.script import render_script, sentence
-from iamframe.analysis.plan.tags import tagging
 from iamframe.checks import CHECKS
 from iamframe.checks.result import Result
 from iamframe.errors import ReportError, require
 from iamframe.inventory import display, schema
-from iamframe.messages.render import Message, columns_of, render
-from iamframe.messages.text import pluralize
+from iamframe.messages.render import Message, columns_of, render, say
+from iamframe.messages.text import escape_controls, pluralize
+from iamframe.sources.shell import render_template
+from iamframe.version import __version__
 
 __all__ = ["Plan", "plan"]
 
@@ -83,18 +84,17 @@ class Plan:
 
     def __repr__(self) -> str:
         """Return the number of steps and of findings that are not planned, in one line."""
-        return f"Plan({self.said})"
+        return f"Plan({self.in_one_line})"
 
     @property
-    def said(self) -> str:
+    def in_one_line(self) -> str:
         """The number of profiles to delete, of resources to tag, and of findings that are not planned."""
         actions = self.steps["action"].value_counts()
         deleted, tagged = (pluralize(int(actions.get(name, 0)), what) for name, what in _WRITTEN.items())
         return f"{deleted} to delete, {tagged} to tag; {pluralize(len(self.not_planned), 'finding')} not planned"
 
     def _repr_html_(self) -> str:
-        """Return the counts, the first commands, and why findings are not planned, for a notebook."""
-        parts = [display.html_line(f"{self.said}.")]
+        parts = [display.html_line(f"{self.in_one_line}.")]
         for frame, columns, where in (
             (self.steps, ["step", "account_id", "resource_name", "action", "command"], ".steps"),
             (self.not_planned, ["check", "account_id", "resource_name", "reason"], ".not_planned"),
@@ -105,14 +105,13 @@ class Plan:
 
 
 _SHOWN = 20
+_MIN_AGE, _MIN_IDLE = timedelta(days=1), timedelta(days=90)
 _WRITTEN = {"delete": "profile", "tag": "resource"}
 # The checks whose findings a plan can settle.
 _PLANNED = [name for name, one in CHECKS.items() if one.remedy]
 
 
-def plan(
-    result: Result, *, min_age: timedelta | str = timedelta(days=1), min_idle: timedelta | str = timedelta(days=90)
-) -> Plan:
+def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timedelta | str = _MIN_IDLE) -> Plan:
     """Return a clean-up plan to review and run yourself; no request is made to AWS.
 
     A plan deletes profiles that are empty, that nothing references, or whose owner (a cluster, environment or stack) is
@@ -162,10 +161,10 @@ def plan(
     frames, unchecked = [], []
     for part in result.parts(neighbours=True):
         context = Context(part, *ages, now)
-        mine, not_planned = _planned(part, context)
-        blocks += mine
+        planned, not_planned = _planned(part, context)
+        blocks += planned
         # A script needs the facts of an account only if it has steps there.
-        accounts |= {block.profile.account_id: context.accounts[block.profile.account_id] for block in mine}
+        accounts |= {block.profile.account_id: context.accounts[block.profile.account_id] for block in planned}
         frames.append(not_planned)
         coverage = part.coverage[part.coverage["check"].isin(_PLANNED) & part.coverage["check"].isin(part.asked)]
         unchecked += _lines(coverage[coverage["status"] != "complete"], "account_id", "check", "status", "reason")
@@ -175,26 +174,45 @@ def plan(
         "Not checked": unchecked,
         "Not planned": _lines(not_planned, "account_id", "check", "resource_name", "reason"),
     }
-    return Plan(_steps(blocks), not_planned, render_script(blocks, accounts, left_out, stamp(now)))
+    return Plan(_steps(blocks), not_planned, _script(blocks, accounts, left_out, stamp(now)))
 
 
 def _planned(result: Result, context: Context) -> tuple[list[Block], pd.DataFrame]:
     """Return the steps about each profile, and the findings that are not planned."""
-    findings = result.findings[result.findings["check"].isin(_PLANNED)].reset_index(drop=True)
-    by_resource: dict[str, list[Finding]] = {}
-    for one in map(Finding._make, findings[[*Finding._fields[1:]]].itertuples()):
-        by_resource.setdefault(one.resource_arn, []).append(one)
+    findings, by_resource = _findings(result)
     profiles = context.profiles(by_resource)
     blocks: list[Block] = []
-    left: dict[Finding, Message] = {}
+    not_planned: dict[Finding, Message] = {}
     for arn, found in by_resource.items():
-        block, others = _settled(found, profiles.get(arn), context)
+        block, reasons = _settled(found, profiles.get(arn), context)
         blocks += [block] if block else []
-        left |= others
-    rows = sorted(left, key=lambda one: one.row)
-    message, facts = columns_of(left[one] for one in rows)
-    reasons = {"message": message, "facts": facts, "reason": render(message, facts)}
-    return blocks, schema.NOT_PLANNED.conform({**findings.iloc[[one.row for one in rows]], **reasons})
+        not_planned |= reasons
+    rows = sorted(not_planned, key=lambda one: one.row)
+    message, facts = columns_of(not_planned[one] for one in rows)
+    columns = {"message": message, "facts": facts, "reason": render(message, facts)}
+    return blocks, schema.NOT_PLANNED.conform({**findings.iloc[[one.row for one in rows]], **columns})
+
+
+def _findings(result: Result) -> tuple[pd.DataFrame, dict[str, list[Finding]]]:
+    """Return the findings that a plan can settle, as a frame and by resource."""
+    frame = result.findings[result.findings["check"].isin(_PLANNED)].reset_index(drop=True)
+    by_resource: dict[str, list[Finding]] = {}
+    for one in map(Finding._make, frame[[*Finding._fields[1:]]].itertuples()):
+        by_resource.setdefault(one.resource_arn, []).append(one)
+    return frame, by_resource
+
+
+def why_not_deleted(result: Result, arns: Iterable[str]) -> dict[str, Message | None]:
+    """Return, by ARN, why a plan with the default ages would not delete a profile; None if it might."""
+    context, (_, by_resource) = Context(result, _MIN_AGE, _MIN_IDLE, datetime.now(UTC)), _findings(result)
+    reasons = {}
+    for arn, profile in context.profiles(arns).items():
+        found: list[Finding | None] = [one for one in by_resource.get(arn, ()) if one.remedy == "delete"]
+        each = [
+            (one and one.why_kept) or next(deletion_objections(one, profile, context), None) for one in found or [None]
+        ]
+        reasons[arn] = None if None in each else each[0]
+    return reasons
 
 
 def _settled(
@@ -204,23 +222,23 @@ def _settled(
 
     `profile` is None if the resource is a role.
     """
-    left = {one: why for one in findings if (why := one.meant_so)}
-    tags = []
+    not_planned = {one: why for one in findings if (why := one.why_kept)}
+    about_tags = []
     for one in findings:
-        if one in left:
+        if one in not_planned:
             continue
         if profile is None:
-            left[one] = {"message": "plan.tags.of_role"}
+            not_planned[one] = {"message": "plan.tags.of_role"}
         elif one.remedy != "delete":
-            tags.append(one)
-        elif why := next(objections(one, profile, context), None):
-            left[one] = why
+            about_tags.append(one)
+        elif objection := next(deletion_objections(one, profile, context), None):
+            not_planned[one] = objection
         else:
-            return deletion(one, [other for other in findings if other is not one], profile, context), {}
-    if profile is None or not tags:
-        return None, left
-    block, others = tagging(tags, profile, context)
-    return block, left | others
+            return deletion(one, findings, profile, context), {}
+    if profile is None or not about_tags:
+        return None, not_planned
+    block, reasons = tagging(about_tags, profile, context)
+    return block, not_planned | reasons
 
 
 def _steps(blocks: list[Block]) -> pd.DataFrame:
@@ -234,10 +252,10 @@ def _steps(blocks: list[Block]) -> pd.DataFrame:
             "related_arn": block.profile.role.arn if block.deletes and block.profile.role else None,
             "action": step.action,
             "command": step.command,
-            "why": sentence(block.why),
-            "rests_on": sentence(block.rests_on),
+            "why": _sentence(block.why),
+            "rests_on": _sentence(block.rests_on),
             "undo": step.undo,
-            "cannot_undo": sentence([step.cannot_undo]) if step.cannot_undo else None,
+            "cannot_undo": _sentence([step.cannot_undo]) if step.cannot_undo else None,
         }
         for block in blocks
         for step in block.steps
@@ -247,3 +265,37 @@ def _steps(blocks: list[Block]) -> pd.DataFrame:
 
 def _lines(frame: pd.DataFrame, *columns: str) -> list[str]:
     return [": ".join(cells) for cells in zip(*(frame[name].fillna("") for name in columns), strict=True)]
+
+
+def _script(blocks: list[Block], accounts: dict[str, AccountFacts], left_out: dict[str, list[str]], made: str) -> str:
+    """Return a POSIX shell script that a reviewer can read: the steps of each account, and `left_out` as comments.
+
+    Every value is one shell word, and every comment is one line, whatever the data contains.
+    """
+    by_account: dict[str, list[tuple[int, Block]]] = {}
+    for number, block in enumerate(blocks, 1):
+        by_account.setdefault(block.profile.account_id, []).append((number, block))
+    return render_template(
+        "iamframe.analysis.plan",
+        "cleanup.sh.j2",
+        version=__version__,
+        made=made,
+        accounts=[(accounts[account], _to_do(numbered), numbered) for account, numbered in by_account.items()],
+        state_queries=STATE_QUERIES,
+        # A script that only changes tags has no functions for deletions.
+        last_look=functions() if any(block.deletes for block in blocks) else "",
+        left_out=left_out,
+        line=escape_controls,
+        sentence=_sentence,
+    )
+
+
+def _to_do(numbered: list[tuple[int, Block]]) -> str:
+    deleted = sum(block.deletes for _, block in numbered)
+    counts = (("delete", deleted), ("tag", len(numbered) - deleted))
+    return ", ".join(f"{verb} {pluralize(count, 'profile')}" for verb, count in counts if count)
+
+
+def _sentence(messages: list[Message]) -> str:
+    """Return messages in English, on one line."""
+    return say("list.messages", messages=messages)

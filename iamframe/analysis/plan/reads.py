@@ -9,24 +9,19 @@ from __future__ import annotations
 import json
 import shlex
 
-from iamframe.knowledge.operations import ASSOCIATIONS, INSTANCES, UNPAGED, VERSIONS, cli_name, label
+from iamframe.knowledge.operations import ASSOCIATIONS, INSTANCES, UNPAGED, VERSIONS, cli_name
 from iamframe.knowledge.owners import Owner, known_owners
 from iamframe.sources.consumers import CONSUMERS, Consumer, flat
 from iamframe.sources.shell import options, render_template
 
-# The operations of a load, except those for instances and associations: a script calls these before each deletion.
+# The consumers that a script asks for once. It asks for instances and associations before each deletion.
 ASKED = tuple(one for one in CONSUMERS if one.when != "files" and one.operation not in (INSTANCES, ASSOCIATIONS))
 SERVICES = {one.service: [other for other in ASKED if other.service == one.service] for one in ASKED}
 
 
-def asked_first(consumer: Consumer) -> str:
-    """Return the first operation that reads a kind of consumer, by its name in the frame `calls`."""
-    return label(consumer.service, consumer.steps[0].operation if consumer.steps else consumer.operation)
-
-
-def first_command(consumer: Consumer) -> str:
-    """Return the AWS CLI command of the first operation that reads a kind of consumer, without `aws`."""
-    return f"{consumer.service} {cli_name(consumer.steps[0].operation if consumer.steps else consumer.operation)}"
+def first_operation(consumer: Consumer) -> str:
+    """Return the first operation that reads a kind of consumer."""
+    return consumer.steps[0].operation if consumer.steps else consumer.operation
 
 
 def rows_of(consumer: Consumer) -> str:
@@ -114,6 +109,6 @@ def functions() -> str:
         owners=known_owners(),
         existing=existing,
         ask=ask,
-        first_command=first_command,
+        first_operation=first_operation,
         rows_of=rows_of,
     )

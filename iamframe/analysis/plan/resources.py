@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import pandas as pd
 
-from iamframe.analysis.plan.reads import SERVICES, asked_first
+from iamframe.analysis.plan.reads import SERVICES, first_operation
 from iamframe.checks import CHECKS
 from iamframe.checks.demands import Demand, demands
 from iamframe.checks.registry import Remedy
@@ -24,7 +24,7 @@ from iamframe.inventory.linking import without_path
 from iamframe.inventory.views import LIVING, owned_profiles
 from iamframe.knowledge.arn import PROFILE_TYPE, ROLE_TYPE, name_of
 from iamframe.knowledge.makers import PAIR, Maker, known_makers, own_tag
-from iamframe.knowledge.operations import INSTANCES
+from iamframe.knowledge.operations import INSTANCES, label
 from iamframe.knowledge.owners import Owner, known_owners, owner_of
 from iamframe.messages.render import Message, nested
 
@@ -89,7 +89,7 @@ class GoneOwner:
     regions: tuple[str, ...]
 
     @property
-    def said(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, Any]:
         """The facts about the owner, for messages."""
         kind: Message = {"message": f"plan.owner.{self.owner.owner_type}"}
         return {"owner": kind, "name": self.names[-1], "regions": list(self.regions)}
@@ -166,7 +166,7 @@ class Finding(NamedTuple):
         return CHECKS[self.check].remedy
 
     @property
-    def meant_so(self) -> Message | None:
+    def why_kept(self) -> Message | None:
         """Why the finding must stay: it is accepted or expected. None if it is neither."""
         if isinstance(self.accepted, str):
             return {"message": "plan.accepted", "reason": self.accepted}
@@ -184,27 +184,26 @@ class Context:
     def accounts(self) -> dict[str, AccountFacts]:
         """The accounts, by id."""
         calls = self.inventory.calls
-        asked = calls[(calls["state"] == "complete") & (calls["requests"] > 0)]
-        where: dict[tuple[str, str], set[str]] = defaultdict(set)
-        for account, operation, region in zip(asked["account_id"], asked["operation"], asked["region"], strict=True):
+        complete = calls[(calls["state"] == "complete") & (calls["requests"] > 0)]
+        regions: dict[tuple[str, str], set[str]] = defaultdict(set)
+        for account, operation, region in complete[["account_id", "operation", "region"]].itertuples(index=False):
             if _REGION.fullmatch(region):
-                where[account, operation].add(region)
-        found = {}
+                regions[account, operation].add(region)
+        # The first operation that reads each kind of consumer, by service.
+        first = {name: [label(name, first_operation(one)) for one in consumers] for name, consumers in SERVICES.items()}
+        accounts = {}
         lists = self.result.lists.to_dict("records")
         for captured_at, row in zip(self.inventory.accounts["captured_at"], lists, strict=True):
             account, message = row["account_id"], row["references_message"]
-            found[account] = AccountFacts(
+            accounts[account] = AccountFacts(
                 account_id=account,
                 captured_at=None if pd.isna(captured_at) else captured_at,
-                regions=sorted(where[account, INSTANCES]),
-                reads={
-                    service: sorted(set().union(*(where[account, asked_first(one)] for one in consumers)))
-                    for service, consumers in SERVICES.items()
-                },
+                regions=sorted(regions[account, INSTANCES]),
+                reads={name: sorted(set().union(*(regions[account, one] for one in first[name]))) for name in first},
                 is_complete=row["references_status"] == "complete",
                 reason=nested(message, row["references_facts"]) if message else {"message": "plan.no_region"},
             )
-        return found
+        return accounts
 
     @cached_property
     def _demands(self) -> dict[tuple[str | None, str], list[Demand]]:
@@ -223,29 +222,24 @@ class Context:
         pairs = pairs[is_in(pairs["profile_arn"], pd.Series(sorted(set(arns)), dtype="str"))]
         holders = self.inventory.links["role_arn"].value_counts()
         roles = {
-            one["arn"]: RoleFacts(**one, holders=int(holders[one["arn"]]))
-            for one in self._collected(RoleFacts, self.inventory.roles, pairs["role_arn"])
+            row["arn"]: RoleFacts(**row, holders=int(holders[row["arn"]]))
+            for row in self._collected(RoleFacts, self.inventory.roles, pairs["role_arn"])
         }
         held: dict[str, list[RoleFacts | None]] = defaultdict(list)
-        made: dict[str, dict[str, Any]] = {}
-        columns = ("profile_arn", "role_arn", "maker", "maker_basis")
-        for arn, role, maker, basis in zip(*(pairs[name] for name in columns), strict=True):
+        makers: dict[str, dict[str, Any]] = {}
+        columns = ["profile_arn", "role_arn", "maker", "maker_basis"]
+        for arn, role, maker, basis in pairs[columns].itertuples(index=False):
             held[arn] += [roles.get(role)] if isinstance(role, str) else []
-            made[arn] = {"maker": self._makers.get(maker), "maker_basis": basis}
+            makers[arn] = {"maker": self._makers.get(maker), "maker_basis": basis}
         living = _living(owned_profiles(self.inventory))
         users = _users(self.inventory.references, pairs["profile_arn"].drop_duplicates())
-        return {
-            arn: ProfileFacts(
-                **one,
-                **made[arn],
-                roles=tuple(held[arn]),
-                user=users.get(arn),
-                gone=self._gone_owner(one),
-                living=living.get(arn),
+        profiles = {}
+        for row in self._collected(ProfileFacts, self.inventory.profiles, pairs["profile_arn"]):
+            arn, gone = row["arn"], self._gone_owner(row)
+            profiles[arn] = ProfileFacts(
+                **row, **makers[arn], roles=tuple(held[arn]), user=users.get(arn), gone=gone, living=living.get(arn)
             )
-            for one in self._collected(ProfileFacts, self.inventory.profiles, pairs["profile_arn"])
-            if (arn := one["arn"])
-        }
+        return profiles
 
     @cached_property
     def _gone(self) -> dict[str, tuple[str, str, str]]:
@@ -271,8 +265,8 @@ class Context:
         side = "profile_" if kind is ProfileFacts else "role_"
         rows = frame[is_in(frame[f"{side}arn"], arns)].rename(columns=lambda name: name.removeprefix(side))
         tags: dict[str, dict[str, str]] = defaultdict(dict)
-        mine = self.inventory.tags[is_in(self.inventory.tags["resource_arn"], rows["arn"])]
-        for arn, key, value in zip(mine["resource_arn"], mine["tag_key"], mine["tag_value"], strict=True):
+        own_tags = self.inventory.tags[is_in(self.inventory.tags["resource_arn"], rows["arn"])]
+        for arn, key, value in own_tags[["resource_arn", "tag_key", "tag_value"]].itertuples(index=False):
             tags[arn][key] = value
         names = [field.name for field in fields(kind) if field.name in rows]
         for row in rows.fillna({"name": "", "path": "", "id": ""}).to_dict("records"):
@@ -378,26 +372,24 @@ def day(time: datetime) -> str:
     return stamp(time)[:10]
 
 
-def read_age(value: timedelta | str, of: str = "") -> timedelta:
+def read_age(value: timedelta | str, option: str = "") -> timedelta:
     """Parse an age: a `timedelta`, or a text in days or hours, such as 1d, 12h or 0.
 
     Raises
     ------
     PlanError
-        If the age cannot be parsed, or is below zero. The error message begins with `of`.
+        If the age cannot be parsed, or is below zero. The error message begins with `option`.
     """
-    age = _parsed_age(value) if isinstance(value, str) else value
+    age: timedelta | str | None = value
+    if isinstance(value, str):
+        number, unit = (value[:-1], value[-1]) if value[-1:] in ("d", "h") else (value, "d")
+        try:
+            age = timedelta(days=float(number)) if unit == "d" else timedelta(hours=float(number))
+        except (ValueError, OverflowError):
+            age = None
     if not isinstance(age, timedelta) or age < timedelta(0):
-        raise PlanError(f"{of}{value!r} is no age; give days or hours, such as 1d, 12h or 0")
+        raise PlanError(f"{option}{value!r} is no age; give days or hours, such as 1d, 12h or 0")
     return age
-
-
-def _parsed_age(text: str) -> timedelta | None:
-    number, unit = (text[:-1], text[-1]) if text[-1:] in ("d", "h") else (text, "d")
-    try:
-        return timedelta(days=float(number)) if unit == "d" else timedelta(hours=float(number))
-    except (ValueError, OverflowError):
-        return None
 
 
 def _age(age: timedelta) -> Message:
