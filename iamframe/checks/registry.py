@@ -93,7 +93,7 @@ class Check:
     """One check: its function, the function's parameters, and the arguments of the decorator.
 
     `detail` is the sentence about a finding, with placeholders for its facts. `next_step` is the template of the next
-    command (see `checks.commands`). `remediation` is the advice. `about` is the type of resource that the findings are
+    command (see `checks.findings`). `remediation` is the advice. `about` is the type of resource that the findings are
     about. `alone` is true if the check needs only the data of one resource and, for a profile, of its role. `remedy` is
     what a clean-up plan does about the findings; None if it does nothing.
     """

@@ -203,7 +203,7 @@ def _in_snapshot(error: StoreError, folder: str) -> str:
 def _of_accounts(result: Result, accounts: Iterable[str]) -> Result:
     """Return the result with the findings and the coverage of these accounts only."""
     own = pa.array(accounts, pa.string())
-    found = {name: one.only(is_in(one.findings["account_id"], own)) for name, one in result.found.items()}
+    found = {name: one.only(is_in(one.table["account_id"], own)) for name, one in result.found.items()}
     coverage = result.coverage[is_in(result.coverage["account_id"], own)].reset_index(drop=True)
     return replace(result, found=found, coverage=coverage)
 

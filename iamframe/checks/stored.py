@@ -20,7 +20,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.checks.findings import COMMON, Found
+from iamframe.checks.findings import COMMON, KEYS, Found
 from iamframe.checks.result import Result, by_severity
 from iamframe.checks.shards import Shard
 from iamframe.errors import StoreError
@@ -33,7 +33,6 @@ HEAD = "checked.json"
 _FORMAT, _FORMAT_VERSION = "iamframe checked snapshot", 1
 # The columns that decide how findings are counted.
 COUNTED = ("check", "severity", "expected", "accepted", "account_id", "resource_arn", "finding_id")
-_KEYS = ["finding_id", "account_id", "resource_arn", "resource_name", "related_arn"]
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -183,22 +182,19 @@ class StoredFound(Mapping[str, Found]):
         # `Found` needs the findings in the order of their facts.
         of, ids = pd.factorize(facts["finding_id"])
         rows = found.take(pa.array(index_in(ids, found["finding_id"])))
-        facts = facts[[column for column in facts if column not in _KEYS]]
-        return Found(COMMON.from_arrow(rows), facts.assign(finding=of))
+        facts = facts[[column for column in facts if column not in KEYS]]
+        return Found(COMMON.checked(rows), facts.assign(finding=of))
 
 
 def _facts_table(found: Found) -> pa.Table:
-    each = found.findings[_KEYS].take(found.facts["finding"].to_numpy()).reset_index(drop=True)
-    facts = found.facts.drop(columns="finding").reset_index(drop=True)
+    facts = found.keyed([name for name in found.facts if name != "finding"])
     facts.columns = facts.columns.astype("str")
     try:
-        return pa.Table.from_pandas(pd.concat([each, facts], axis="columns"), preserve_index=False)
+        return pa.Table.from_pandas(facts, preserve_index=False)
     except pa.ArrowException:
         # Your own check may have facts of several types in one column.
-        mixed = facts.select_dtypes("object")
-        return pa.Table.from_pandas(
-            pd.concat([each, facts.assign(**mixed.astype("str"))], axis="columns"), preserve_index=False
-        )
+        mixed = facts.select_dtypes("object").astype("str")
+        return pa.Table.from_pandas(facts.assign(**mixed), preserve_index=False)
 
 
 def _part(place: Place, folder: str, number: int) -> Place:
