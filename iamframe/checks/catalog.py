@@ -13,7 +13,8 @@ import pandas as pd
 
 from iamframe.checks import orphans, names, tags, trust  # isort: skip - the order of the output
 from iamframe.checks.coverage import NEEDS_OF
-from iamframe.checks.registry import Check, Need, checks_of, stopped_with
+from iamframe.checks.evidence import Need
+from iamframe.checks.registry import Check, checks_of, stopped_with
 from iamframe.errors import CheckError
 
 CHECKS: dict[str, Check] = checks_of(orphans, names, tags, trust)

@@ -12,13 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.checks.catalog import CHECKS
-from iamframe.checks.demands import demands
 from iamframe.checks.evidence import Evidence
 from iamframe.checks.findings import COMMON, Found, array_of, finding_ids, found_in, next_steps, with_column
 from iamframe.checks.owner import OWNER_TAG
 from iamframe.checks.registry import STATUSES, Check, stopped_with
 from iamframe.checks.result import Result
-from iamframe.checks.tag_policy import Policy
+from iamframe.checks.tag_policy import Policy, demands
 from iamframe.errors import CheckError, PolicyError, UnknownCheckError
 from iamframe.inventory import schema, views
 from iamframe.inventory.arrow import Bools, Positions, as_arrow, index_in, is_in, lookup, memory_of_system
@@ -175,7 +174,8 @@ def coverage_of(evidence: Evidence, checks: Mapping[str, Check], found: Mapping[
     reasons = []
     for index, account in enumerate(evidence.accounts):
         for name, one in checks.items():
-            mine = [judged[need][index] for need in one.needs]
+            failed = evidence.failed.get(account)
+            mine = [failed] if failed else [judged[need][index] for need in one.needs]
             status = max((status for status, _ in mine), key=STATUSES.index, default="complete")
             rows["account_id"].append(account)
             rows["check"].append(name)

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.checks import coverage as needs
-from iamframe.checks.demands import SIDE_OF, Demand
 from iamframe.checks.findings import Found, findings
 from iamframe.checks.registry import check
+from iamframe.checks.tag_policy import SIDE_OF, Demand
 from iamframe.inventory.arrow import (
     Positions,
     Texts,

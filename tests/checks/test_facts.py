@@ -28,9 +28,8 @@ from pandas.testing import assert_frame_equal
 import iamframe
 from iamframe import CHECKS, Inventory, Policy, run_checks, schema
 from iamframe.checks import coverage
-from iamframe.checks.evidence import Evidence
+from iamframe.checks.evidence import Evidence, Need
 from iamframe.checks.findings import Found
-from iamframe.checks.registry import Need
 from iamframe.errors import CheckError, UnknownCheckError
 from iamframe.inventory.completeness import completeness
 from iamframe.inventory.views import numbered_pairs

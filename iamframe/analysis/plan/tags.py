@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 from iamframe.analysis.plan.commands import Block, Command, aws_iam, is_unchanged, tags_json
 from iamframe.analysis.plan.resources import Context, Finding, ProfileFacts, RoleFacts, needed_tags
-from iamframe.checks.demands import Demand
+from iamframe.checks.tag_policy import Demand
 from iamframe.messages.render import Message
 
 MOST = 50
