@@ -23,6 +23,7 @@ from iamframe.inventory.arrow import Positions, as_arrow, concat, joined_key, sh
 from iamframe.knowledge.operations import NO_VALUE
 from iamframe.messages.render import Text, json_text
 
+_KNOWN = frozenset(schema.FINDINGS.names)
 _RESOURCE_TYPES = {"profile_arn": "instance-profile", "role_arn": "role"}
 _FACTS_TOO = ("relation",)
 # The columns that are added after the rule has run.
@@ -101,7 +102,7 @@ def findings(
 
 
 def _is_fact(column: Any) -> bool:
-    return column not in schema.FINDINGS.names or column in _FACTS_TOO
+    return column not in _KNOWN or column in _FACTS_TOO
 
 
 def _without_index(values: Any) -> Any:
@@ -169,7 +170,7 @@ def next_steps(template: Text, found: Found) -> pa.Array:
     if isinstance(template, str):
         return _filled(template, column, len(first))
     by, steps = column(template["by"]), _filled(template["other"], column, len(first))
-    for value in template.keys() - {"by", "other"}:
+    for value in (template.keys() - {"by", "other"}) & set(by.unique().to_pylist()):
         chosen = pc.fill_null(pc.equal(by, value), False)
         steps = pc.if_else(chosen, _filled(template[value], column, len(first)), steps)
     return steps
