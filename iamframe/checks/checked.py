@@ -15,7 +15,7 @@ from iamframe.checks.registry import Check
 from iamframe.checks.result import Result, attention_in, frame_and_order, tally_of
 from iamframe.checks.shards import Shard, Stored, StoredFound, inventory_of, unread
 from iamframe.checks.tag_policy import Policy
-from iamframe.inventory import schema, views
+from iamframe.inventory import views
 from iamframe.inventory.arrow import Positions, as_arrow, is_in
 from iamframe.inventory.completeness import completeness
 from iamframe.inventory.inventory import Inventory
@@ -28,12 +28,17 @@ from iamframe.inventory.snapshot import find_snapshot
 class CheckedSnapshot(Result):
     """A `Result` whose frames are in the files of the snapshot and of `check_snapshot`.
 
-    Each frame is read at its first use. `parts` reads one shard at a time.
+    Each frame is read at its first use. `parts` reads one shard at a time. A changed copy, such as that of `only`, is a
+    plain `Result`: its frames are in memory.
     """
 
     _folder: str
     _stored: Stored
     _shards: Sequence[Shard]
+
+    def __new__(cls, **values: Any) -> Result:  # type: ignore[misc]
+        """Return a changed copy. `dataclasses.replace` calls this."""
+        return Result(**values)
 
     @classmethod
     def of(
@@ -74,7 +79,7 @@ class CheckedSnapshot(Result):
     @cached_property
     def pairs(self) -> pd.DataFrame:
         """The view `pairs` of the whole inventory."""
-        return views.numbered_pairs(self.inventory, self.policy.makers)[schema.PAIRS.names]
+        return views.pairs(self.inventory, self.policy.makers)
 
     @cached_property
     def lists(self) -> pd.DataFrame:
@@ -84,13 +89,11 @@ class CheckedSnapshot(Result):
     @cached_property
     def with_order(self) -> tuple[pd.DataFrame, Positions]:
         """The findings of all checks, and the order of each finding within its check."""
-        return frame_and_order(self.sorted_findings("en") if self._is_changed else self._stored.findings())
+        return frame_and_order(self._stored.findings())
 
     @cached_property
     def tally(self) -> pd.DataFrame:
         """The number of findings. See `Result.tally`."""
-        if self._is_changed:
-            return tally_of(self.findings)
         tallies = pd.concat([tally_of(findings) for findings in self._stored.counted()])
         keys = [name for name in tallies.columns if name != "findings"]
         return tallies.groupby(keys, dropna=False, observed=True)["findings"].sum().reset_index()
@@ -98,16 +101,11 @@ class CheckedSnapshot(Result):
     @cached_property
     def attention(self) -> pd.Series:
         """The number of resources that need attention, by severity. See `Result.attention`."""
-        if self._is_changed:
-            return attention_in(self.findings)
         # Each resource is in one account, and each account in one shard.
         return pd.DataFrame([attention_in(findings) for findings in self._stored.counted()]).sum().rename("resources")
 
     def parts(self, *, neighbours: bool = False) -> Iterator[Result]:
         """Yield the results of the shards. See `Result.parts`."""
-        if self._is_changed:
-            yield self
-            return
         place, manifest = find_snapshot(self._folder)
         for shard, stored in zip(self._shards, self._stored.one_by_one(), strict=True):
             # A variable for the part would keep it in memory while the next one is read.
@@ -127,15 +125,10 @@ class CheckedSnapshot(Result):
             stored.coverage(),
             self.checks,
             self.policy,
-            views.numbered_pairs(inventory, self.policy.makers)[schema.PAIRS.names],
+            views.pairs(inventory, self.policy.makers),
             completeness(inventory),
             self.owner_tag,
         )
         # An owner may come from a tag in another account, so the stored findings are not computed again.
         part.__dict__.update(with_order=frame_and_order(findings), used_profiles=used_profiles)
         return part
-
-    @property
-    def _is_changed(self) -> bool:
-        """Whether this is a copy that was changed, for example by `only`. Its frames are in memory."""
-        return "_shards" not in self.__dict__

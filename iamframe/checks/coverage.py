@@ -15,14 +15,13 @@ from iamframe.checks.evidence import COMPLETE, Accounts, Evidence, Need, Require
 from iamframe.checks.tag_policy import Policy
 from iamframe.inventory.arrow import Bools, are_among, is_in
 from iamframe.inventory.linking import account_named
+from iamframe.inventory.views import knows_profiles
 from iamframe.knowledge.operations import (
-    ALL,
     DUMP,
     INSTANCES,
     PROFILE_LIST,
     PROFILE_TAGS,
     REQUIRED_TAGS,
-    ROLE_LINKS,
     ROLE_LISTS,
     SUMMARY,
     TAG_POLICY,
@@ -53,11 +52,7 @@ def _held(evidence: Evidence) -> tuple[pd.DataFrame, pd.Series]:
 
 
 def _holders(evidence: Evidence) -> tuple[pd.DataFrame, Bools]:
-    """Return the roles, and for each role whether the profiles that hold it were collected."""
-    roles, gaps = evidence.inventory.roles, evidence.inventory.gaps
-    gaps = gaps[gaps["operation"] == ROLE_LINKS]
-    none = is_in(roles["account_id"], gaps["account_id"][gaps["subject"] == ALL])
-    return roles, ~none & ~is_in(roles["role_arn"], gaps["subject"])
+    return evidence.inventory.roles, knows_profiles(evidence.inventory)
 
 
 def _links_whole(evidence: Evidence) -> set[str]:
