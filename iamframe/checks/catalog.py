@@ -33,12 +33,17 @@ def with_own(own: Own | Iterable[Own] | None) -> dict[str, Check]:
         name.
     """
     checks = dict(CHECKS)
-    for one in [own] if isinstance(own, (str, os.PathLike)) or callable(own) else own or ():
+    for one in each_own(own):
         for check in _checks_in(Path(one)) if isinstance(one, (str, os.PathLike)) else [_check_of(one)]:
             if check.name in checks:
                 raise CheckError(f"{check.name}: a check of that name already exists; rename the function")
             checks[check.name] = replace(check, needs=_needs(check))
     return checks
+
+
+def each_own(own: Own | Iterable[Own] | None) -> tuple[Own, ...]:
+    """Return your own checks as a tuple, whether one is given, several or none."""
+    return (own,) if isinstance(own, (str, os.PathLike)) or callable(own) else tuple(own or ())
 
 
 def list_checks(own: Own | Iterable[Own] | None = None) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from iamframe.checks.catalog import CHECKS, Own, with_own
+from iamframe.checks.catalog import CHECKS, Own, each_own, with_own
 from iamframe.checks.checked import CheckedSnapshot
 from iamframe.checks.owner import OWNER_TAG
 from iamframe.checks.registry import Check
@@ -107,8 +107,7 @@ def check_snapshot(
     UnknownCheckError, PolicyError, CheckError
         As in `run_checks`.
     """
-    own = tuple([checks] if isinstance(checks, (str, os.PathLike)) or callable(checks) else checks or ())
-    own = tuple(os.path.abspath(one) if isinstance(one, (str, os.PathLike)) else one for one in own)  # noqa: PTH100
+    own = tuple(_full(one) if isinstance(one, (str, os.PathLike)) else one for one in each_own(checks))
     every, tag_rules = with_own(own), read_policy(policy)
     names = selected(only, every)
     if not os.fspath(out):
@@ -144,7 +143,7 @@ def check_snapshot(
 
 
 def _full(folder: str | os.PathLike[str]) -> str:
-    """Return the absolute path of a folder. An address of an object store stays as it is."""
+    """Return the absolute path of a file or folder. An address of an object store stays as it is."""
     return os.fspath(folder) if is_address(folder) else os.path.abspath(folder)  # noqa: PTH100
 
 

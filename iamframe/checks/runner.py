@@ -83,21 +83,21 @@ def _found_by(
         return Found(COMMON.arrow.empty_table(), _NO_FACTS[one.name].copy())
     options = {option: offered[option] for option in one.options if option in offered}
     arguments = [frames[read] for read in one.reads]
-    if one.name in CHECKS:
+    try:
         given = one.rule(*arguments, **options)
+    except Exception as error:
+        if one.name in CHECKS:
+            raise
+        columns = "; ".join(f"{name} has {', '.join(frames[name].columns)}" for name in one.reads)
+        advice = columns if isinstance(error, (KeyError, AttributeError)) else "fix it"
+        problem = stopped_with(error, one.rule.__code__.co_filename)
+        raise CheckError(f"check {one.name}: {problem}; {advice}") from error
+    if isinstance(given, Found):
+        found = given
+    elif isinstance(given, pd.DataFrame) and "resource_arn" in given:
+        found = found_in(given)
     else:
-        try:
-            given = one.rule(*arguments, **options)
-        except Exception as error:
-            columns = "; ".join(f"{name} has {', '.join(frames[name].columns)}" for name in one.reads)
-            advice = columns if isinstance(error, (KeyError, AttributeError)) else "fix it"
-            problem = stopped_with(error, one.rule.__code__.co_filename)
-            raise CheckError(f"check {one.name}: {problem}; {advice}") from error
-        if not isinstance(given, (pd.DataFrame, Found)) or (
-            isinstance(given, pd.DataFrame) and "resource_arn" not in given
-        ):
-            raise CheckError(f"check {one.name}: does not return a DataFrame with a column resource_arn; return one")
-    found = given if isinstance(given, Found) else found_in(given)
+        raise CheckError(f"check {one.name}: does not return a DataFrame with a column resource_arn; return one")
     # Most checks find nothing in most accounts.
     if not len(found.table):
         if is_idle:
