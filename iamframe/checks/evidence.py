@@ -19,7 +19,7 @@ from iamframe.messages.render import Message, nested
 
 _OF_LINK = ["account_id", "role_path", "trusts_ec2", "is_aws_managed", "profile_tags_known", "role_tags_known"]
 # For roles and profiles: the operations that list them, and the operation whose command the advice gives.
-LISTINGS = {"profile": ((PROFILE_LIST,), PROFILE_LIST), "role": (ROLE_LISTS, DUMP)}
+_LISTINGS = {"profile": ((PROFILE_LIST,), PROFILE_LIST), "role": (ROLE_LISTS, DUMP)}
 
 
 @dataclass
@@ -115,7 +115,7 @@ class Evidence:
 
         A truncated list needs a new load or export, not a command that lists it again.
         """
-        operations, listing = LISTINGS[side]
+        operations, listing = _LISTINGS[side]
         facts: dict[str, dict[str, Any]] = {
             account: {"refusal": refusals.get(account), "advice": advice(listing, refusals.get(account))}
             for account in self.accounts
@@ -135,8 +135,9 @@ class Evidence:
         return facts
 
 
+# By account: the number of rows, and the number of rows whose data is known.
 Counts = Mapping[str, tuple[int, int]]
-# The accounts for which something is true.
+# A function that returns the accounts for which something is true.
 Accounts = Callable[[Evidence], set[str]]
 # The rows that a check needs, and a mask of those that are known.
 KnownRows = Callable[[Evidence], tuple[pd.DataFrame, Bools | pd.Series]]
@@ -171,10 +172,11 @@ class Requirement:
     CLI command of the operation `advised` or, without `advised`, the command that completes the list. If AWS refused
     one of the operations in `settled_by`, the message mentions the refusal.
 
-    `of` is what the list contains: `role` or `profile`. `whole` returns whether the list is complete. Without `whole`,
-    the list is complete if all roles (or profiles) were collected. `seen` returns whether a part of the list was
-    collected. Without `seen`, a part was collected if `rows` returns any row. An incomplete list is `partial` if a part
-    was collected, and otherwise `unknown`. `listed` is the list in the messages; by default, roles or profiles.
+    `of` is what the list contains: `role` or `profile`. `whole` returns the accounts whose list is complete. Without
+    `whole`, the list is complete if all roles (or profiles) were collected. `seen` returns the accounts with a part of
+    the list. Without `seen`, an account has a part if `rows` returns any row. An incomplete list is `partial` if the
+    account has a part of it, and otherwise `unknown`. `listed` is the list in the messages; by default, roles or
+    profiles.
 
     If rows are unknown and the list is incomplete, only the rows are reported. With `list_first`, only the list is
     reported.
