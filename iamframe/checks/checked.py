@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 import pandas as pd
-import pyarrow as pa
 
 from iamframe.checks.registry import Check
 from iamframe.checks.result import Result, attention_in, frame_and_order, tally_of
@@ -116,7 +115,7 @@ class CheckedSnapshot(Result):
         inventory = inventory_of(self._folder, place, manifest, wanted, self._stored.failures)
         used_profiles = as_arrow(inventory.references["profile_arn"])
         if shard.used_by and not neighbours:
-            own = is_in(inventory.references["account_id"], pa.array(shard.accounts))
+            own = is_in(inventory.references["account_id"], shard.accounts)
             inventory = replace(inventory, references=inventory.references[own].reset_index(drop=True))
         findings = stored.findings()
         part = Result(

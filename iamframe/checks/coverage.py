@@ -116,7 +116,7 @@ def _demanded(evidence: Evidence) -> Verdicts:
 def _organizations(evidence: Evidence) -> Verdicts:
     """Return one verdict per account: whether its organization's tag policy was collected and, if not, why."""
     calls = evidence.inventory.calls
-    calls = calls[calls["operation"].isin([TAG_POLICY, REQUIRED_TAGS])]
+    calls = calls[is_in(calls["operation"], (TAG_POLICY, REQUIRED_TAGS))]
     states = dict(zip(zip(calls["account_id"], calls["operation"], strict=True), calls["state"], strict=True))
     verdicts: Verdicts = []
     refusals = evidence.refusals((TAG_POLICY,))

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from iamframe.checks import coverage as needs
 from iamframe.checks.findings import Found, findings, found_in
@@ -101,7 +100,7 @@ def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
     case-insensitively, because IAM does not allow two roles in an account whose names differ only in case (IAM User
     Guide, "IAM and AWS STS quotas").
     """
-    linked = np.flatnonzero(is_in(pairs["relation"], pa.array(["affix", "generated", "different"])))
+    linked = np.flatnonzero(is_in(pairs["relation"], ["affix", "generated", "different"]))
     where = index_in(_name_key(pairs[["account_id", "profile_name"]].iloc[linked], "profile"), _name_key(roles, "role"))
     namesakes = roles["role_arn"].iloc[where[where >= 0]].array
     crossed = pairs.iloc[linked[where >= 0]].assign(namesake_arn=namesakes)
@@ -141,19 +140,19 @@ def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Seque
     design.
     """
     # Few profiles are used by such tools.
-    by_tool = references["consumer_type"].isin([kind for rule in tool_rules() for kind in rule.consumer_types])
+    by_tool = is_in(references["consumer_type"], [kind for rule in tool_rules() for kind in rule.consumer_types])
     is_meant = bool(tools) | are_among(pairs["profile_row"], references["profile_row"][by_tool])
     links = pairs[pairs["relation"].notna() & is_meant]
     parts = [links[:0].assign(tool="", rule="", prefix="", certainty="")]
     for rule in tool_rules():
-        used = references["profile_row"][references["consumer_type"].isin(rule.consumer_types)]
+        used = references["profile_row"][is_in(references["consumer_type"], rule.consumer_types)]
         is_used = are_among(links["profile_row"], used)
         for use in tools:
             if use.tool == rule.tool:
                 is_used |= links["profile_name"].str.match(any_text(use.profile)).fillna(value=False).to_numpy(bool)
         if is_used.any():
             mine = links[is_used]
-            broken = mine[_breaks(rule, mine) & ~mine["maker"].isin(rule.except_makers)]
+            broken = mine[_breaks(rule, mine) & ~is_in(mine["maker"], rule.except_makers)]
             certainty = "maybe" if rule.rule == "policy" else "certain"
             parts.append(broken.assign(tool=rule.tool, rule=rule.rule, prefix=rule.role_prefix, certainty=certainty))
     found = pd.concat(parts, ignore_index=True).sort_values("certainty", kind="stable")
@@ -165,7 +164,7 @@ def _breaks(rule: ToolRule, links: pd.DataFrame) -> Bools:
     """Return a mask of the links that break a rule. A name or path that was not collected breaks no rule."""
     if rule.wants_same_names:
         # No source says whether a tool distinguishes names by case.
-        return ~links["relation"].isin(["same", "case"]).to_numpy(bool)
+        return ~is_in(links["relation"], ["same", "case"])
     wrong = np.zeros(len(links), dtype=bool)
     for side, prefix in (("role", rule.role_prefix), ("profile", rule.profile_prefix)):
         other = links[f"{side}_name"].notna() & ~links[f"{side}_name"].str.startswith(prefix).fillna(value=True)

@@ -129,7 +129,7 @@ def owner_gone(owned_profiles: pd.DataFrame, pairs: pd.DataFrame, references: pd
     clusters with this tag. Karpenter on a cluster that EKS does not run writes the same tags: check that first.
     """
     gone = owned_profiles[owned_profiles["status"] == "gone"]
-    running = references["profile_arn"][is_in(references["consumer_type"], pa.array(["instance", "association"]))]
+    running = references["profile_arn"][is_in(references["consumer_type"], ["instance", "association"])]
     gone = gone[~is_in(gone["profile_arn"], as_arrow(running))]
     used = references["profile_arn"].value_counts()
     pair = pairs.iloc[index_in(gone["profile_arn"], pairs["profile_arn"])]
@@ -219,7 +219,7 @@ def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd
 
 def _direct(references: pd.DataFrame) -> pd.DataFrame:
     """Return the references of instances and templates, and of associations whose instances were not collected."""
-    direct = references[is_in(references["consumer_type"], pa.array(_CONSUMERS))]
+    direct = references[is_in(references["consumer_type"], _CONSUMERS)]
     seen = direct[direct["consumer_type"] == "instance"]
     return direct[~((direct["consumer_type"] == "association") & is_in(direct["consumer_name"], seen["consumer_id"]))]
 

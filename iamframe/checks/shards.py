@@ -126,7 +126,7 @@ def inventory_of(
     inventory = open_snapshot(folder, (*accounts, *uses))
     if more := [one for one in shard.used_by if one not in uses]:
         references = read_references(place, manifest, more)
-        references = references[is_in(_account_used(references), pa.array(accounts, pa.string()))]
+        references = references[is_in(_account_used(references), accounts)]
         both = pd.concat([inventory.references, references], ignore_index=True)
         inventory = resolved(replace(inventory, references=both))
     lost = {one: failures[one] for one in shard.accounts if one in failures}

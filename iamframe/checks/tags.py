@@ -232,7 +232,7 @@ def _differing(links: pd.DataFrame, own: pd.DataFrame, facts: pd.DataFrame) -> F
         for side in rows
         for part in ("key", "value")
     }
-    is_put = {"profile": kind.isin(["value", "missing_on_profile"]), "role": facts["is_put_on_role"]}
+    is_put = {"profile": is_in(kind, ["value", "missing_on_profile"]), "role": facts["is_put_on_role"].to_numpy()}
     to_profile, to_role = (
         _json_list(finding[is_put[side]], own.iloc[rows[other][is_put[side]]], len(differing))
         for side, other in (("profile", "role"), ("role", "profile"))
@@ -304,7 +304,7 @@ def _broken(group: list[Demand], frame: pd.DataFrame, judged: Positions, tags: p
     of = np.zeros(len(frame), int) if group[0].account_id is None else index_in(frame["account_id"], accounts)
     frame, rows, of = frame[of >= 0], judged[of >= 0], of[of >= 0]
     keys = [one for one in tags["tag_key"].unique() if one == key or group[0].is_misspelled(one)]
-    near = tags.loc[is_in(tags["tag_key"], pa.array(keys, pa.string())), [f"{side}_row", "tag_key", "tag_value"]]
+    near = tags.loc[is_in(tags["tag_key"], keys), [f"{side}_row", "tag_key", "tag_value"]]
     held = pd.DataFrame({"at": np.arange(len(frame)), "of": of, f"{side}_row": rows})
     there = held.merge(near, on=f"{side}_row")
     distinct = there[["of", "tag_key", "tag_value"]].drop_duplicates()
