@@ -13,7 +13,8 @@ import pandas as pd
 
 from iamframe.checks import orphans, names, tags, trust  # isort: skip - the order of the output
 from iamframe.checks.coverage import NEEDS_OF
-from iamframe.checks.registry import Check, Need, checks_of, stopped_with
+from iamframe.checks.evidence import Need
+from iamframe.checks.registry import Check, checks_of, stopped_with
 from iamframe.errors import CheckError
 
 CHECKS: dict[str, Check] = checks_of(orphans, names, tags, trust)
@@ -32,12 +33,17 @@ def with_own(own: Own | Iterable[Own] | None) -> dict[str, Check]:
         name.
     """
     checks = dict(CHECKS)
-    for one in [own] if isinstance(own, (str, os.PathLike)) or callable(own) else own or ():
+    for one in each_own(own):
         for check in _checks_in(Path(one)) if isinstance(one, (str, os.PathLike)) else [_check_of(one)]:
             if check.name in checks:
                 raise CheckError(f"{check.name}: a check of that name already exists; rename the function")
             checks[check.name] = replace(check, needs=_needs(check))
     return checks
+
+
+def each_own(own: Own | Iterable[Own] | None) -> tuple[Own, ...]:
+    """Return your own checks as a tuple, whether one is given, several or none."""
+    return (own,) if isinstance(own, (str, os.PathLike)) or callable(own) else tuple(own or ())
 
 
 def list_checks(own: Own | Iterable[Own] | None = None) -> pd.DataFrame:

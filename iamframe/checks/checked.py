@@ -7,39 +7,37 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
+import msgspec
 import pandas as pd
-import pyarrow as pa
 
 from iamframe.checks.registry import Check
 from iamframe.checks.result import Result, attention_in, frame_and_order, tally_of
-from iamframe.checks.runner import run
-from iamframe.checks.shards import Shard, inventory_of
-from iamframe.checks.stored import Stored, StoredFound, write_result
+from iamframe.checks.shards import Shard, Stored, StoredFound, inventory_of, unread
 from iamframe.checks.tag_policy import Policy
-from iamframe.inventory import schema, views
+from iamframe.inventory import views
 from iamframe.inventory.arrow import Positions, as_arrow, is_in
-from iamframe.inventory.build import joined
 from iamframe.inventory.completeness import completeness
-from iamframe.inventory.gaps import GapList
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.on_demand import InventoryOnDemand
 from iamframe.inventory.parts import Manifest
 from iamframe.inventory.places import Place
 from iamframe.inventory.snapshot import find_snapshot
-from iamframe.knowledge.operations import ALL, CHECK_SNAPSHOT
-from iamframe.messages.render import columns_of, render
-from iamframe.sources.records import Gap
 
 
 class CheckedSnapshot(Result):
     """A `Result` whose frames are in the files of the snapshot and of `check_snapshot`.
 
-    Each frame is read at its first use. `parts` reads one shard at a time.
+    Each frame is read at its first use. `parts` reads one shard at a time. A changed copy, such as that of `only`, is a
+    plain `Result`: its frames are in memory.
     """
 
     _folder: str
     _stored: Stored
     _shards: Sequence[Shard]
+
+    def __new__(cls, **values: Any) -> Result:  # type: ignore[misc]
+        """Return a changed copy. `dataclasses.replace` calls this."""
+        return Result(**values)
 
     @classmethod
     def of(
@@ -80,7 +78,7 @@ class CheckedSnapshot(Result):
     @cached_property
     def pairs(self) -> pd.DataFrame:
         """The view `pairs` of the whole inventory."""
-        return views.numbered_pairs(self.inventory, self.policy.makers)[schema.PAIRS.names]
+        return views.pairs(self.inventory, self.policy.makers)
 
     @cached_property
     def lists(self) -> pd.DataFrame:
@@ -90,13 +88,11 @@ class CheckedSnapshot(Result):
     @cached_property
     def with_order(self) -> tuple[pd.DataFrame, Positions]:
         """The findings of all checks, and the order of each finding within its check."""
-        return frame_and_order(self.sorted_findings("en") if self._is_changed else self._stored.findings())
+        return frame_and_order(self._stored.findings())
 
     @cached_property
     def tally(self) -> pd.DataFrame:
         """The number of findings. See `Result.tally`."""
-        if self._is_changed:
-            return tally_of(self.findings)
         tallies = pd.concat([tally_of(findings) for findings in self._stored.counted()])
         keys = [name for name in tallies.columns if name != "findings"]
         return tallies.groupby(keys, dropna=False, observed=True)["findings"].sum().reset_index()
@@ -104,29 +100,22 @@ class CheckedSnapshot(Result):
     @cached_property
     def attention(self) -> pd.Series:
         """The number of resources that need attention, by severity. See `Result.attention`."""
-        if self._is_changed:
-            return attention_in(self.findings)
         # Each resource is in one account, and each account in one shard.
         return pd.DataFrame([attention_in(findings) for findings in self._stored.counted()]).sum().rename("resources")
 
     def parts(self, *, neighbours: bool = False) -> Iterator[Result]:
         """Yield the results of the shards. See `Result.parts`."""
-        if self._is_changed:
-            yield self
-            return
         place, manifest = find_snapshot(self._folder)
         for shard, stored in zip(self._shards, self._stored.one_by_one(), strict=True):
             # A variable for the part would keep it in memory while the next one is read.
             yield self._part(shard, stored, place, manifest, neighbours=neighbours)
 
     def _part(self, shard: Shard, stored: Stored, place: Place, manifest: Manifest, *, neighbours: bool) -> Result:
-        failures = self._stored.failures
-        inventory = inventory_of(self._folder, place, manifest, shard.without(failures, neighbours=neighbours))
-        if stored.failures:
-            inventory = joined([inventory, unread(stored.failures)], inventory.sources)
+        wanted = shard if neighbours else msgspec.structs.replace(shard, uses=())
+        inventory = inventory_of(self._folder, place, manifest, wanted, self._stored.failures)
         used_profiles = as_arrow(inventory.references["profile_arn"])
         if shard.used_by and not neighbours:
-            own = is_in(inventory.references["account_id"], pa.array(shard.accounts))
+            own = is_in(inventory.references["account_id"], shard.accounts)
             inventory = replace(inventory, references=inventory.references[own].reset_index(drop=True))
         findings = stored.findings()
         part = Result(
@@ -135,47 +124,10 @@ class CheckedSnapshot(Result):
             stored.coverage(),
             self.checks,
             self.policy,
-            views.numbered_pairs(inventory, self.policy.makers)[schema.PAIRS.names],
+            views.pairs(inventory, self.policy.makers),
             completeness(inventory),
             self.owner_tag,
         )
         # An owner may come from a tag in another account, so the stored findings are not computed again.
         part.__dict__.update(with_order=frame_and_order(findings), used_profiles=used_profiles)
         return part
-
-    @property
-    def _is_changed(self) -> bool:
-        """Whether this is a copy that was changed, for example by `only`. Its frames are in memory."""
-        return "_shards" not in self.__dict__
-
-
-def unread(failures: Mapping[str, str]) -> Inventory:
-    """Return an inventory of accounts that could not be checked, with only a row in `accounts` and a gap for each."""
-    gaps = GapList(
-        Gap(CHECK_SNAPSHOT, ALL, "unreadable", "gaps.account.failed", {"why": why}, account_id=account)
-        for account, why in failures.items()
-    )
-    frames: dict[str, Any] = {name: frame.empty() for name, frame in schema.FRAMES.items()}
-    frames["accounts"] = schema.ACCOUNTS.conform({"account_id": sorted(failures), "source": CHECK_SNAPSHOT})
-    return Inventory(**(frames | {"gaps": gaps.frame()}))
-
-
-def with_failures(result: Result, failures: Mapping[str, str]) -> Result:
-    """Return a result in which each check is `unknown` in the accounts that could not be checked."""
-    if not failures:
-        return result
-    rows = [(account, check, why) for account, why in failures.items() for check in result.checks]
-    accounts, checks, reasons = zip(*rows, strict=True)
-    message, facts = columns_of([{"message": "coverage.no_shard", "why": why} for why in reasons])
-    columns = {"account_id": accounts, "check": checks, "status": "unknown", "message": message, "facts": facts}
-    unknown = schema.COVERAGE.conform(columns | {"reason": render(message, facts)})
-    others = result.coverage[~result.coverage["account_id"].isin(list(failures))]
-    coverage = pd.concat([others, unknown]).sort_values("account_id", kind="stable", ignore_index=True)
-    return replace(result, coverage=coverage)
-
-
-def write_failures(place: Place, shard: Shard, why: str, checks: Mapping[str, Check], policy: Policy) -> None:
-    """Write the result of a shard that could not be checked: no findings, and the status `unknown` for each check."""
-    failures = dict.fromkeys(shard.accounts, why)
-    result = run(unread(failures), tuple(checks), policy, checks)
-    write_result(place, shard.number, with_failures(result, failures), failures)

@@ -5,24 +5,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from iamframe.checks.evidence import COMPLETE, Evidence, Flags, Verdict, Verdicts, advice
-from iamframe.checks.registry import Need, Requirement
+from iamframe.checks.evidence import COMPLETE, Accounts, Evidence, Need, Requirement, Verdict, Verdicts, advice
 from iamframe.checks.tag_policy import Policy
 from iamframe.inventory.arrow import Bools, are_among, is_in
 from iamframe.inventory.linking import account_named
+from iamframe.inventory.views import knows_profiles
 from iamframe.knowledge.operations import (
-    ALL,
     DUMP,
     INSTANCES,
     PROFILE_LIST,
     PROFILE_TAGS,
     REQUIRED_TAGS,
-    ROLE_LINKS,
     ROLE_LISTS,
     SUMMARY,
     TAG_POLICY,
@@ -34,18 +33,16 @@ from iamframe.messages.render import Message, joint, nested
 _MOST_COMMANDS = 2
 
 
-def _alone_seen(side: str) -> Flags:
-    """Return a function. It returns, per account, whether a source could show roles (or profiles) without a link."""
+def _alone_seen(side: str) -> Accounts:
+    """Return a function. It returns the accounts of which a source could show roles (or profiles) without a link."""
     operations = proving("roles" if side == "role" else "profiles", files=True)
 
-    def seen(evidence: Evidence) -> Sequence[object]:
+    def seen(evidence: Evidence) -> set[str]:
         frame = getattr(evidence.inventory, f"{side}s")
         alone = ~are_among(np.arange(len(frame)), getattr(evidence.inventory.linked_rows, f"link_{side}"))
         if side == "profile":
             alone &= frame["role_known"].to_numpy(bool)
-        accounts = set(frame["account_id"][alone].unique())
-        some = zip(evidence.whole(side), evidence.read(operations), evidence.accounts, strict=True)
-        return [whole or read or account in accounts for whole, read, account in some]
+        return evidence.whole(side) | evidence.read(operations) | set(frame["account_id"][alone].unique())
 
     return seen
 
@@ -55,21 +52,18 @@ def _held(evidence: Evidence) -> tuple[pd.DataFrame, pd.Series]:
 
 
 def _holders(evidence: Evidence) -> tuple[pd.DataFrame, Bools]:
-    """Return the roles, and for each role whether the profiles that hold it were collected."""
-    roles, gaps = evidence.inventory.roles, evidence.inventory.gaps
-    gaps = gaps[gaps["operation"] == ROLE_LINKS]
-    none = is_in(roles["account_id"], gaps["account_id"][gaps["subject"] == ALL])
-    return roles, ~none & ~is_in(roles["role_arn"], gaps["subject"])
+    return evidence.inventory.roles, knows_profiles(evidence.inventory)
 
 
-def _links_whole(evidence: Evidence) -> Sequence[object]:
-    """Return, per account, whether all profiles were collected, or all roles with their profiles."""
-    known = np.equal(*evidence.count(_holders))
-    return list(evidence.whole("profile") | (evidence.whole("role") & known))
+def _links_whole(evidence: Evidence) -> set[str]:
+    """Return the accounts of which all profiles were collected, or all roles with their profiles."""
+    known = {account for account, (total, known) in evidence.count(_holders).items() if total == known}
+    return evidence.whole("profile") | (evidence.whole("role") & known)
 
 
-def _links_seen(evidence: Evidence) -> Sequence[object]:
-    return [rows or known for rows, known in zip(evidence.count(_held)[0], evidence.count(_holders)[1], strict=True)]
+def _links_seen(evidence: Evidence) -> set[str]:
+    profiles, roles = evidence.count(_held), evidence.count(_holders)
+    return {account for account in evidence.accounts if profiles[account][0] or roles[account][1]}
 
 
 def _tagged_roles(evidence: Evidence) -> tuple[pd.DataFrame, pd.Series]:
@@ -122,10 +116,12 @@ def _demanded(evidence: Evidence) -> Verdicts:
 def _organizations(evidence: Evidence) -> Verdicts:
     """Return one verdict per account: whether its organization's tag policy was collected and, if not, why."""
     calls = evidence.inventory.calls
-    calls = calls[calls["operation"].isin([TAG_POLICY, REQUIRED_TAGS])]
+    calls = calls[is_in(calls["operation"], (TAG_POLICY, REQUIRED_TAGS))]
     states = dict(zip(zip(calls["account_id"], calls["operation"], strict=True), calls["state"], strict=True))
     verdicts: Verdicts = []
-    for account, refusal in zip(evidence.accounts, evidence.refusals((TAG_POLICY,)), strict=True):
+    refusals = evidence.refusals((TAG_POLICY,))
+    for account in evidence.accounts:
+        refusal = refusals.get(account)
         state, keys = states.get((account, TAG_POLICY)), states.get((account, REQUIRED_TAGS), "refused")
         if state == "complete":
             verdicts.append(COMPLETE)
@@ -143,8 +139,10 @@ def _quotas(evidence: Evidence) -> Verdicts:
     roles, profiles = (
         accounts[f"{side}_quota"].notna() & accounts[f"{side}s_expected"].notna() for side in ("role", "profile")
     )
+    refusals = evidence.refusals((SUMMARY,))
     verdicts: Verdicts = []
-    for of_roles, of_profiles, refusal in zip(roles, profiles, evidence.refusals((SUMMARY,)), strict=True):
+    for account, of_roles, of_profiles in zip(evidence.accounts, roles, profiles, strict=True):
+        refusal = refusals.get(account)
         known = "roles" if of_roles else "profiles" if of_profiles else "nothing"
         facts = {"known": known, "refusal": refusal, "advice": advice(SUMMARY, refusal)}
         status = "partial" if of_roles or of_profiles else "unknown"
@@ -185,12 +183,12 @@ def _any_references(evidence: Evidence) -> Verdicts:
     # Without the full list of profiles, recreated profiles are found, but deleted ones are not.
     not_gone = {"message": "coverage.profiles.not_gone", "advice": advice(PROFILE_LIST)}
     profiles, abroad = set(evidence.inventory.profiles["account_id"].unique()), _abroad(evidence)
+    read, whole = evidence.read(proving("references")), evidence.whole("profile")
     verdicts: Verdicts = []
-    each = (evidence.read(proving("references")), _references(evidence), evidence.whole("profile"))
-    for account, some, (_, reason), whole in zip(evidence.accounts, *each, strict=True):
-        why = joint([reason, None if whole else not_gone]) or abroad.get(account)
-        status = "partial" if whole or account in profiles else "unknown"
-        verdicts.append(("unknown", nothing) if not some else (status, why) if why else COMPLETE)
+    for account, (_, reason) in zip(evidence.accounts, _references(evidence), strict=True):
+        why = joint([reason, None if account in whole else not_gone]) or abroad.get(account)
+        status = "partial" if account in whole or account in profiles else "unknown"
+        verdicts.append(("unknown", nothing) if account not in read else (status, why) if why else COMPLETE)
     return verdicts
 
 
@@ -201,7 +199,7 @@ def _owners(evidence: Evidence) -> Verdicts:
     totals, by_account = owned["account_id"].value_counts(), dict(iter(unread.groupby("account_id")))
     refused = {label: evidence.refusals((label,)) for label in dict.fromkeys(unread["listing"])}
     verdicts: Verdicts = []
-    for place, account in enumerate(evidence.accounts):
+    for account in evidence.accounts:
         if (mine := by_account.get(account)) is None:
             verdicts.append(COMPLETE)
             continue
@@ -209,7 +207,7 @@ def _owners(evidence: Evidence) -> Verdicts:
             {
                 "message": "coverage.owners.list",
                 "owner_type": str(rows["owner_type"].iloc[0]),
-                "refusal": refused[label][place],
+                "refusal": refused[label].get(account),
                 "command": f"{command_of(label)} --region={_one(rows['owner_region'])}",
             }
             for label, rows in ((str(label), rows) for label, rows in mine.groupby("listing", sort=False))
@@ -236,65 +234,47 @@ def _abroad(evidence: Evidence) -> dict[str, Message]:
     return {str(account): {**facts, "count": int(n)} for account, n in counts.items()}
 
 
-all_profiles: Need = Need(
+def _need(name: str, **requirement: Any) -> Need:
+    return Need(name, Requirement(**requirement))
+
+
+all_profiles: Need = _need(
     "all profiles",
-    Requirement(
-        rows=_held,
-        missing="profiles.not_held",
-        settled_by=(PROFILE_LIST,),
-        of="profile",
-        seen=_alone_seen("profile"),
-        not_all="profiles.not_all",
-        not_seen="profiles.not_seen",
-        list_first=True,
-    ),
+    rows=_held,
+    missing="profiles.not_held",
+    settled_by=(PROFILE_LIST,),
+    of="profile",
+    seen=_alone_seen("profile"),
+    list_first=True,
 )
-links: Need = Need(
+links: Need = _need(
     "links",
-    Requirement(
-        rows=_held,
-        missing="profiles.not_held",
-        of="profile",
-        whole=_links_whole,
-        seen=_links_seen,
-        not_all="links.not_all",
-        not_seen="links.not_seen",
-    ),
+    rows=_held,
+    missing="profiles.not_held",
+    of="profile",
+    whole=_links_whole,
+    seen=_links_seen,
+    listed="links",
 )
-role_paths: Need = Need(
+role_paths: Need = _need(
     "role paths",
-    Requirement(
-        rows=lambda e: (e.links, e.links["role_path"].notna()),
-        missing="links.paths",
-        advised=DUMP,
-        none_known="partial",
-    ),
+    rows=lambda e: (e.links, e.links["role_path"].notna()),
+    missing="links.paths",
+    advised=DUMP,
+    none_known="partial",
 )
-all_roles: Need = Need(
-    "all roles",
-    Requirement(
-        settled_by=ROLE_LISTS,
-        of="role",
-        seen=_alone_seen("role"),
-        not_all="roles.not_all",
-        not_seen="roles.not_seen",
-    ),
+all_roles: Need = _need("all roles", settled_by=ROLE_LISTS, of="role", seen=_alone_seen("role"))
+own_profiles: Need = _need(
+    "own profiles", rows=_holders, missing="roles.profiles", of="profile", whole=lambda e: {*e.accounts}
 )
-own_profiles: Need = Need(
-    "own profiles",
-    Requirement(rows=_holders, missing="roles.profiles", of="profile", whole=lambda e: [True] * len(e.accounts)),
-)
-trust: Need = Need(
+trust: Need = _need(
     "trust",
-    Requirement(
-        rows=lambda e: (e.inventory.roles, e.inventory.roles["trusts_ec2"] != "unknown"),
-        missing="roles.trust",
-        advised=DUMP,
-    ),
+    rows=lambda e: (e.inventory.roles, e.inventory.roles["trusts_ec2"] != "unknown"),
+    missing="roles.trust",
+    advised=DUMP,
 )
-linked_trust: Need = Need(
-    "linked trust",
-    Requirement(rows=lambda e: (e.links, e.links["trusts_ec2"] != "unknown"), missing="links.trust", advised=DUMP),
+linked_trust: Need = _need(
+    "linked trust", rows=lambda e: (e.links, e.links["trusts_ec2"] != "unknown"), missing="links.trust", advised=DUMP
 )
 # List calls return no tags of profiles.
 profile_tags: Need = Need(
@@ -306,20 +286,16 @@ profile_tags: Need = Need(
             advised=PROFILE_TAGS,
             settled_by=proving("profile_tags"),
             of="profile",
-            not_all="profiles.not_all",
         )
     ),
 )
-role_tags: Need = Need(
+role_tags: Need = _need(
     "role tags",
-    Requirement(
-        rows=_tagged_roles,
-        missing="roles.tags",
-        advised=DUMP,
-        settled_by=proving("role_tags"),
-        of="role",
-        not_all="roles.not_all",
-    ),
+    rows=_tagged_roles,
+    missing="roles.tags",
+    advised=DUMP,
+    settled_by=proving("role_tags"),
+    of="role",
 )
 any_tags: Need = Need("any tags", _tags_of_any)
 tags_of_both: Need = Need("tags of both", _unless_indexed(Requirement(rows=_tagged_links, missing="links.tags")))

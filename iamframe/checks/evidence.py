@@ -1,11 +1,8 @@
-"""What was collected in each account: counts, complete lists, refused operations, and commands for missing data.
-
-Each list has one entry per account, in the same order as `accounts`.
-"""
+"""What was collected in each account: counts, complete lists, refused operations, and commands for missing data."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -17,12 +14,12 @@ from iamframe.checks.tag_policy import Policy
 from iamframe.inventory.arrow import Bools, index_in, is_in
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.views import owned_profiles
-from iamframe.knowledge.operations import DUMP, PROFILE_LIST, ROLE_LISTS, TAG_INDEX, command_of
-from iamframe.messages.render import Message
+from iamframe.knowledge.operations import CHECK_SNAPSHOT, DUMP, PROFILE_LIST, ROLE_LISTS, TAG_INDEX, command_of
+from iamframe.messages.render import Message, nested
 
 _OF_LINK = ["account_id", "role_path", "trusts_ec2", "is_aws_managed", "profile_tags_known", "role_tags_known"]
 # For roles and profiles: the operations that list them, and the operation whose command the advice gives.
-LISTINGS = {"profile": ((PROFILE_LIST,), PROFILE_LIST), "role": (ROLE_LISTS, DUMP)}
+_LISTINGS = {"profile": ((PROFILE_LIST,), PROFILE_LIST), "role": (ROLE_LISTS, DUMP)}
 
 
 @dataclass
@@ -33,7 +30,7 @@ class Evidence:
     pairs: pd.DataFrame
     lists: pd.DataFrame
     policy: Policy
-    counted: dict[KnownRows, tuple[list[int], list[int]]] = field(default_factory=dict)
+    _counts: dict[KnownRows, Counts] = field(default_factory=dict)
 
     @cached_property
     def accounts(self) -> list[str]:
@@ -56,27 +53,25 @@ class Evidence:
         """The rows of `pairs` that are links, with the columns that a need reads."""
         return self.pairs[_OF_LINK][self.pairs["relation"].notna()]
 
-    def count(self, rows: KnownRows) -> tuple[list[int], list[int]]:
-        """Return, per account, the number of rows, and the number of rows whose data is known."""
-        if rows not in self.counted:
+    def count(self, rows: KnownRows) -> Counts:
+        """Return, by account, the number of rows, and the number of rows whose data is known."""
+        if rows not in self._counts:
             frame, known = rows(self)
             account = index_in(frame["account_id"], self.inventory.accounts["account_id"])
-            is_known = np.asarray(known, bool)
-            both = [
-                np.bincount(account[where & (account >= 0)], minlength=len(self.accounts)) for where in (True, is_known)
-            ]
-            self.counted[rows] = both[0].tolist(), both[1].tolist()
-        return self.counted[rows]
+            every, is_known = np.ones(len(account), dtype=bool), np.asarray(known, bool)
+            size = len(self.accounts)
+            both = (np.bincount(account[mask & (account >= 0)], minlength=size).tolist() for mask in (every, is_known))
+            self._counts[rows] = dict(zip(self.accounts, zip(*both, strict=True), strict=True))
+        return self._counts[rows]
 
-    def whole(self, side: str) -> Bools:
-        """Return, per account, whether all its roles or profiles were collected."""
-        return self.lists[f"{side}s_whole"].to_numpy(bool)
+    def whole(self, side: str) -> set[str]:
+        """Return the accounts of which all roles or profiles were collected."""
+        return set(self.lists["account_id"][self.lists[f"{side}s_whole"]])
 
-    def read(self, operations: tuple[str, ...]) -> list[bool]:
-        """Return, per account, whether AWS or a file answered at least one of the operations."""
+    def read(self, operations: tuple[str, ...]) -> set[str]:
+        """Return the accounts for which AWS or a file answered at least one of the operations."""
         calls = self.inventory.calls
-        accounts = set(calls["account_id"][is_in(calls["operation"], operations) & (calls["state"] != "refused")])
-        return [account in accounts for account in self.accounts]
+        return set(calls["account_id"][is_in(calls["operation"], operations) & (calls["state"] != "refused")])
 
     @cached_property
     def _refused(self) -> list[tuple[str, str, str]]:
@@ -84,20 +79,13 @@ class Evidence:
         each = zip(*(gaps[name] for name in ("account_id", "operation", "reason")), strict=True)
         return list(dict.fromkeys(one for one in each if one[2] in ("denied", "throttled", "expired")))
 
-    def refusals(self, operations: tuple[str, ...]) -> list[Message | None]:
-        """Return, per account, the message about a refused operation; None if AWS refused none of them."""
-        said = {
+    def refusals(self, operations: tuple[str, ...]) -> dict[str, Message]:
+        """Return, by account, the message about a refused operation. An account without one is left out."""
+        return {
             account: {"message": "coverage.refused", "operation": operation, "reason": reason}
             for account, operation, reason in self._refused
             if operation in operations
         }
-        return [said.get(account) for account in self.accounts]
-
-    @cached_property
-    def _cut(self) -> list[tuple[str, str, int]]:
-        calls = self.inventory.calls
-        cut = calls[calls["state"] == "truncated"]
-        return list(zip(*(cut[name] for name in ("account_id", "operation", "requests")), strict=True))
 
     @cached_property
     def indexed(self) -> dict[str, int]:
@@ -107,32 +95,50 @@ class Evidence:
         counts = of_index.groupby("account_id")["resource_arn"].nunique()
         return {str(account): int(count) for account, count in counts.items()}
 
-    def listed(self, side: str, refusals: list[Message | None]) -> list[dict[str, Any]]:
-        """Return, per account, the facts for a message about an incomplete list: advice and, if truncated, the length.
+    @cached_property
+    def failed(self) -> dict[str, Verdict]:
+        """By account: the verdict for each check, if `check_snapshot` could not check the account."""
+        gaps = self.inventory.gaps[self.inventory.gaps["operation"] == CHECK_SNAPSHOT]
+        each = zip(gaps["account_id"], gaps["message"], gaps["facts"], strict=True)
+        return {
+            account: ("unknown", {**nested(message, facts), "message": "coverage.no_shard"})
+            for account, message, facts in each
+        }
+
+    @cached_property
+    def _truncated(self) -> pd.DataFrame:
+        calls = self.inventory.calls
+        return calls[calls["state"] == "truncated"]
+
+    def list_facts(self, side: str, refusals: Mapping[str, Message]) -> dict[str, dict[str, Any]]:
+        """Return, by account, the facts for a message about an incomplete list: advice and, if truncated, the length.
 
         A truncated list needs a new load or export, not a command that lists it again.
         """
-        operations, listing = LISTINGS[side]
-        accounts = self.inventory.accounts
-        requests = [(account, number) for account, operation, number in self._cut if operation in operations]
-        broken, live = {account for account, _ in requests}, {account for account, number in requests if number}
-        read = getattr(self.inventory, f"{side}s")["account_id"].value_counts() if broken else {}
-        said = []
-        for account, expected, refusal in zip(
-            self.accounts, accounts[f"{side}s_expected"].astype(object), refusals, strict=True
-        ):
-            one: dict[str, Any] = {"refusal": refusal, "advice": advice(listing, refusal)}
-            if account in broken:
-                again = "coverage.load_again" if account in live else f"coverage.{side}s.export"
-                number = int(read.get(account, 0))
-                is_short = not pd.isna(expected) and number < expected
-                one |= {"advice": {"message": again}, "read": number, "message": f"coverage.{side}s.or_more"}
-                one |= {"expected": int(expected), "message": f"coverage.{side}s.some"} if is_short else {}
-            said.append(one)
-        return said
+        operations, listing = _LISTINGS[side]
+        facts: dict[str, dict[str, Any]] = {
+            account: {"refusal": refusals.get(account), "advice": advice(listing, refusals.get(account))}
+            for account in self.accounts
+        }
+        cut = self._truncated[is_in(self._truncated["operation"], operations)]
+        if cut.empty:
+            return facts
+        live, accounts = set(cut["account_id"][cut["requests"] > 0]), self.inventory.accounts.set_index("account_id")
+        read = getattr(self.inventory, f"{side}s")["account_id"].value_counts()
+        for account in facts.keys() & set(cut["account_id"]):
+            again = "coverage.load_again" if account in live else f"coverage.{side}s.export"
+            number, expected = int(read.get(account, 0)), accounts[f"{side}s_expected"][account]
+            is_short = not pd.isna(expected) and number < expected
+            length = {"expected": int(expected), "message": f"coverage.{side}s.some"} if is_short else {}
+            facts[account] |= {"message": f"coverage.{side}s.or_more", "advice": {"message": again}, "read": number}
+            facts[account] |= length
+        return facts
 
 
-Flags = Callable[[Evidence], Sequence[Any] | Bools]
+# By account: the number of rows, and the number of rows whose data is known.
+Counts = Mapping[str, tuple[int, int]]
+# A function that returns the accounts for which something is true.
+Accounts = Callable[[Evidence], set[str]]
 # The rows that a check needs, and a mask of those that are known.
 KnownRows = Callable[[Evidence], tuple[pd.DataFrame, Bools | pd.Series]]
 # A status and, unless it is complete, the message with the reason.
@@ -148,3 +154,67 @@ def advice(operation: str, refusal: Message | None = None) -> Message:
     if reason == "expired":
         return {"message": "coverage.renew"}
     return {"message": f"coverage.advice.{operation}", "command": command_of(operation), "reason": reason}
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Data that a check needs: its name, and the function that judges its completeness in each account."""
+
+    name: str
+    judge: Callable[[Evidence], Verdicts]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Requirement:
+    """Rows that must be known, a list that must be complete, or both; and the messages about missing data.
+
+    `rows` returns rows, and which of them are known. If some are unknown, the message is `missing`. It suggests the AWS
+    CLI command of the operation `advised` or, without `advised`, the command that completes the list. If AWS refused
+    one of the operations in `settled_by`, the message mentions the refusal.
+
+    `of` is what the list contains: `role` or `profile`. `whole` returns the accounts whose list is complete. Without
+    `whole`, the list is complete if all roles (or profiles) were collected. `seen` returns the accounts with a part of
+    the list. Without `seen`, an account has a part if `rows` returns any row. An incomplete list is `partial` if the
+    account has a part of it, and otherwise `unknown`. `listed` is the list in the messages; by default, roles or
+    profiles.
+
+    If rows are unknown and the list is incomplete, only the rows are reported. With `list_first`, only the list is
+    reported.
+    """
+
+    rows: KnownRows | None = None
+    missing: str = ""
+    advised: str = ""
+    settled_by: tuple[str, ...] = ()
+    of: str = ""
+    whole: Accounts | None = None
+    seen: Accounts | None = None
+    listed: str = ""
+    list_first: bool = False
+    none_known: str = "unknown"
+
+    def __call__(self, evidence: Evidence) -> Verdicts:
+        """Return a status and a reason for each account."""
+        refusals = evidence.refusals(self.settled_by)
+        counts = evidence.count(self.rows) if self.rows else {}
+        whole = self.whole(evidence) if self.whole else evidence.whole(self.of) if self.of else {*evidence.accounts}
+        seen = self.seen(evidence) if self.seen else {account for account, (total, _) in counts.items() if total}
+        lists = evidence.list_facts(self.of, refusals) if self.of else {}
+        return [
+            self._verdict(*counts.get(one, (0, 0)), one in whole, one in seen, lists.get(one, {}), refusals.get(one))
+            for one in evidence.accounts
+        ]
+
+    def _verdict(
+        self, total: int, known: int, whole: bool, seen: bool, facts: dict[str, Any], refusal: Message | None
+    ) -> Verdict:
+        if known < total and (whole or not self.list_first):
+            settled = advice(self.advised, refusal) if self.advised else facts.get("advice")
+            facts = {"missing": total - known, "total": total, "refusal": refusal, "advice": settled}
+            return "partial" if known else self.none_known, {"message": f"coverage.{self.missing}"} | facts
+        if whole:
+            return COMPLETE
+        if seen or not self.seen:
+            listed = {"message": f"coverage.{self.listed or self.of + 's'}.not_all"} | facts
+            return "partial" if seen else "unknown", listed
+        return "unknown", facts | {"message": f"coverage.{self.listed or self.of + 's'}.not_seen"}

@@ -1,8 +1,15 @@
-"""The findings of a check with their facts, and functions that create findings from rows."""
+"""The findings of a check with their facts. They are made from rows, and get an id and the next command.
+
+A template of a command is a text with placeholders, such as `{column}`. The value of the column replaces the
+placeholder, quoted as one word of a POSIX shell. A template may also be a table of texts. Its entry `by` names a
+column, and the value of that column selects a text. `{column:region}` becomes the option `--region`, or nothing if the
+region is unknown. `{column:FILTER}` becomes a value of the AWS CLI's option `--filters`, for the filter named FILTER.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,35 +19,63 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.inventory import schema
-from iamframe.inventory.arrow import as_arrow, joined_key
+from iamframe.inventory.arrow import Positions, as_arrow, concat, joined_key, shell_quoted
+from iamframe.knowledge.operations import NO_VALUE
+from iamframe.messages.render import Text, json_text
 
-_TYPES = {"profile_arn": "instance-profile", "role_arn": "role"}
+_KNOWN = frozenset(schema.FINDINGS.names)
+_RESOURCE_TYPES = {"profile_arn": "instance-profile", "role_arn": "role"}
 _FACTS_TOO = ("relation",)
 # The columns that are added after the rule has run.
 _ADDED = ("account_name", "owner", "owner_known", "detail")
 COMMON = schema.FINDINGS.with_columns(*(column for column in schema.FINDINGS.columns if column.name not in _ADDED))
+_COLUMN_TYPES = {column.name: column.type for column in COMMON.columns}
+# The columns of a finding that are shown with its facts.
+KEYS = ["finding_id", "account_id", "resource_arn", "resource_name", "related_arn"]
+_PLACE = re.compile(r"\{(\w+)(?::([\w.-]+))?\}")
+_NULL = pa.scalar(None, pa.string())
 
 
 @dataclass(frozen=True)
 class Found:
     """The findings of a check and their facts.
 
-    `findings` has one row per finding, with columns of `schema.FINDINGS`.
+    `table` has one row per finding, with columns of `schema.FINDINGS`. What a rule returns has only some of them.
 
     `facts` has one or more rows per finding. Its column `finding` is the row number of the finding, in ascending order.
     Columns whose names begin with `_` are internal: only the text, the command and the order of the findings use them.
     """
 
-    findings: pd.DataFrame
+    table: pa.Table
     facts: pd.DataFrame
+
+    @classmethod
+    def of(cls, findings: pd.DataFrame, facts: pd.DataFrame) -> Found:
+        """Return findings that are given as a frame."""
+        return cls(COMMON.to_arrow(findings).cast(COMMON.arrow), facts)
+
+    @property
+    def findings(self) -> pd.DataFrame:
+        """The findings as a frame."""
+        return COMMON.from_arrow(self.table)
+
+    @property
+    def numbers(self) -> Positions:
+        """Per fact, the row number of its finding."""
+        return self.facts["finding"].to_numpy()
 
     def only(self, chosen: Any) -> Found:
         """Return the findings that a mask selects, with their facts."""
         chosen = np.asarray(chosen, dtype=bool)
-        of = self.facts["finding"].to_numpy()
-        facts = self.facts[chosen[of]].reset_index(drop=True)
-        numbers = np.cumsum(chosen) - 1
-        return Found(self.findings[chosen].reset_index(drop=True), facts.assign(finding=numbers[of[chosen[of]]]))
+        facts = self.facts[chosen[self.numbers]].reset_index(drop=True)
+        numbers = (np.cumsum(chosen) - 1)[facts["finding"].to_numpy()]
+        return Found(self.table.filter(pa.array(chosen)), facts.assign(finding=numbers))
+
+    def keyed(self, names: Sequence[Any]) -> pd.DataFrame:
+        """Return these columns of the facts, with the columns `KEYS` of their findings in front."""
+        keys = self.table.select(KEYS).take(pa.array(self.numbers)).to_pandas()
+        keyed: pd.DataFrame = pd.concat([keys, self.facts[names].reset_index(drop=True)], axis="columns")
+        return keyed
 
 
 def findings(
@@ -53,31 +88,45 @@ def findings(
     is a fact. If a finding has several rows of facts, pass them as `facts`.
     """
     columns: dict[str, Any] = {"resource_arn": rows[resource], "related_arn": rows[related] if related else None}
-    columns["resource_type"] = _TYPES.get(resource)
+    columns["resource_type"] = _RESOURCE_TYPES.get(resource)
     names = {"resource_name": resource, "related_name": related or ""}
-    columns |= {name: rows[of.replace("_arn", "_name")] for name, of in names.items() if of in _TYPES}
+    columns |= {name: rows[of.replace("_arn", "_name")] for name, of in names.items() if of in _RESOURCE_TYPES}
     columns |= {name: rows[name] for name in ("account_id", "maker", "maker_basis") if name in rows}
-    known = set(schema.FINDINGS.names)
-    columns |= {name: value for name, value in more.items() if name in known}
+    columns |= {name: value for name, value in more.items() if name in _COLUMN_TYPES}
     if facts is None:
-        mine = {name: value for name, value in more.items() if name not in known or name in _FACTS_TOO}
-        facts = _frame({"finding": np.arange(len(rows))} | mine, len(rows))
-    return Found(_frame(columns, len(rows)), facts)
+        own = {name: value for name, value in more.items() if _is_fact(name)}
+        # Building one frame is faster than adding column after column.
+        values = {"finding": np.arange(len(rows))} | {name: _without_index(given) for name, given in own.items()}
+        facts = pd.DataFrame(values, index=pd.RangeIndex(len(rows)))
+    return Found(_table(columns, len(rows)), facts)
 
 
-def _frame(columns: dict[str, Any], size: int) -> pd.DataFrame:
-    """Return columns as a frame; values are aligned by position, not by index."""
-    values = {
-        name: pd.array(as_arrow(given), dtype="str")
-        if isinstance(given, (pa.Array, pa.ChunkedArray))
-        else given.array
-        if isinstance(given, pd.Series)
-        else given
-        for name, given in columns.items()
-        if given is not None
-    }
-    # Building one frame is faster than adding column after column.
-    return pd.DataFrame(values, index=pd.RangeIndex(size))
+def _is_fact(column: Any) -> bool:
+    return column not in _KNOWN or column in _FACTS_TOO
+
+
+def _without_index(values: Any) -> Any:
+    if isinstance(values, (pa.Array, pa.ChunkedArray)):
+        return pd.array(as_arrow(values), dtype="str")
+    return values.array if isinstance(values, pd.Series) else values
+
+
+def _table(columns: Mapping[str, Any], size: int) -> pa.Table:
+    return pa.table({name: array_of(name, given, size) for name, given in columns.items() if given is not None})
+
+
+def with_column(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
+    """Return a table in which a column has other values."""
+    return table.set_column(table.column_names.index(name), table.schema.field(name), values)
+
+
+def array_of(name: str, values: Any, size: int) -> pa.Array:
+    """Return values as a column of findings: of its type, and by position, not by index. One value fills all rows."""
+    kind = _COLUMN_TYPES.get(name, pa.string())
+    if values is None or isinstance(values, (str, bool)):
+        return pa.repeat(pa.scalar(values, kind), size)
+    array = values if isinstance(values, (pa.Array, pa.ChunkedArray)) else pa.array(values, from_pandas=True)
+    return array.cast(kind)
 
 
 def found_in(rows: pd.DataFrame) -> Found:
@@ -85,19 +134,18 @@ def found_in(rows: pd.DataFrame) -> Found:
 
     A column `_key` separates several findings on the same resource, or findings without a resource.
     """
-    rows = rows.reset_index(drop=True)
     missing = pd.Series([None] * len(rows), dtype="str")
     key = joined_key(*(rows.get(name, missing) for name in ("account_id", "resource_arn", "related_arn", "_key")))
     codes = np.asarray(key.dictionary_encode().indices)
     order = np.argsort(codes, kind="stable")
     rows, codes = rows.iloc[order].reset_index(drop=True), codes[order]
-    known = [name for name in rows.columns if name in schema.FINDINGS.names or name == "_key"]
-    facts = rows[[name for name in rows.columns if name not in known or name in _FACTS_TOO]]
+    known = {name: rows[name] for name in rows.columns if name in _COLUMN_TYPES or name == "_key"}
+    facts = rows[[name for name in rows.columns if _is_fact(name) and name != "_key"]]
     first = np.flatnonzero(np.diff(codes, prepend=-1))
-    return Found(rows[known].iloc[first].reset_index(drop=True), facts.assign(finding=codes))
+    return Found(_table(known, len(rows)).take(pa.array(first)), facts.assign(finding=codes))
 
 
-def finding_ids(found: Mapping[str, pa.Array], keys: pd.Series | None = None) -> pa.Array:
+def finding_ids(found: Mapping[str, pa.Array], keys: pa.Array | None = None) -> pa.Array:
     """Return the id of each finding: a hash of its check, account, resource, related resource, and key."""
     named = pc.if_else(found["resource_arn"].is_null(), found["resource_name"], None) if keys is None else keys
     key = joined_key(*(found[name] for name in ("check", "account_id", "resource_arn", "related_arn")), named)
@@ -105,3 +153,44 @@ def finding_ids(found: Mapping[str, pa.Array], keys: pd.Series | None = None) ->
     hashes = pd.util.hash_array(key.to_numpy(zero_copy_only=False), categorize=False)
     digits = np.frombuffer(hashes.astype(">u8").tobytes().hex().encode(), dtype="S16")
     return pa.array(digits).cast(pa.string())
+
+
+def next_steps(template: Text, found: Found) -> pa.Array:
+    """Return the command of each finding.
+
+    A command is missing if one of its values begins like `file://`, because the AWS CLI would read that file. The value
+    of a placeholder comes from the finding's first row of facts. If the facts have no such column, it comes from the
+    columns of the finding.
+    """
+    first = pa.array(np.flatnonzero(np.diff(found.numbers, prepend=-1)))
+
+    def column(name: str) -> pa.Array:
+        return as_arrow(found.facts[name]).take(first) if name in found.facts else as_arrow(found.table[name])
+
+    if isinstance(template, str):
+        return _filled(template, column, len(first))
+    by, steps = column(template["by"]), _filled(template["other"], column, len(first))
+    for value in (template.keys() - {"by", "other"}) & set(by.unique().to_pylist()):
+        chosen = pc.fill_null(pc.equal(by, value), False)
+        steps = pc.if_else(chosen, _filled(template[value], column, len(first)), steps)
+    return steps
+
+
+def _filled(template: str, column: Callable[[str], pa.Array], size: int) -> pa.Array:
+    text, *rest = _PLACE.split(template)
+    parts = [pa.repeat(pa.scalar(text), size)]
+    for name, how, literal in zip(rest[::3], rest[1::3], rest[2::3], strict=True):
+        parts += [_word(column(name), how), literal]
+    return concat(*parts)
+
+
+def _word(values: pa.Array, how: str | None) -> pa.Array:
+    if how == "region":
+        known = pc.fill_null(pc.not_equal(values, "unknown"), False)
+        return pc.if_else(known, concat(" --region=", shell_quoted(values)), "")
+    if how:
+        # The AWS CLI's shorthand has no safe way to write a comma or a quote.
+        plain = pc.match_substring_regex(values, r"^[A-Za-z0-9:/_.-]+$")
+        as_json = concat(f'[{{"Name":"{how}","Values":[', json_text(values), "]}]")
+        values = pc.if_else(plain, concat(f"Name={how},Values=", values), as_json)
+    return shell_quoted(pc.if_else(pc.match_substring_regex(values, NO_VALUE.pattern), _NULL, values))

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from iamframe.checks import coverage as needs
 from iamframe.checks.findings import Found, findings, found_in
@@ -16,6 +15,16 @@ from iamframe.inventory.arrow import Bools, Texts, are_among, index_in, is_in, j
 from iamframe.inventory.linking import without_case
 from iamframe.knowledge.tool_rules import ToolRule, tool_rules
 
+_OF_LINK = [
+    *("account_id", "maker", "maker_basis", "relation", "profile_name", "role_name"),
+    *("certainty", "tool", "rule", "prefix"),
+]
+_RESOURCES = {
+    "resource_arn": "profile_arn",
+    "resource_name": "profile_name",
+    "related_arn": "role_arn",
+    "related_name": "role_name",
+}
 _SHOW = "aws iam get-instance-profile --instance-profile-name={resource_name}"
 
 
@@ -91,7 +100,7 @@ def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
     case-insensitively, because IAM does not allow two roles in an account whose names differ only in case (IAM User
     Guide, "IAM and AWS STS quotas").
     """
-    linked = np.flatnonzero(is_in(pairs["relation"], pa.array(["affix", "generated", "different"])))
+    linked = np.flatnonzero(is_in(pairs["relation"], ["affix", "generated", "different"]))
     where = index_in(_name_key(pairs[["account_id", "profile_name"]].iloc[linked], "profile"), _name_key(roles, "role"))
     namesakes = roles["role_arn"].iloc[where[where >= 0]].array
     crossed = pairs.iloc[linked[where >= 0]].assign(namesake_arn=namesakes)
@@ -131,45 +140,31 @@ def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Seque
     design.
     """
     # Few profiles are used by such tools.
-    by_tool = references["consumer_type"].isin([kind for rule in tool_rules() for kind in rule.consumer_types])
+    by_tool = is_in(references["consumer_type"], [kind for rule in tool_rules() for kind in rule.consumer_types])
     is_meant = bool(tools) | are_among(pairs["profile_row"], references["profile_row"][by_tool])
     links = pairs[pairs["relation"].notna() & is_meant]
-    parts = [links[:0].assign(_rule="")]
+    parts = [links[:0].assign(tool="", rule="", prefix="", certainty="")]
     for rule in tool_rules():
-        used = references["profile_row"][references["consumer_type"].isin(rule.consumer_types)]
+        used = references["profile_row"][is_in(references["consumer_type"], rule.consumer_types)]
         is_used = are_among(links["profile_row"], used)
         for use in tools:
             if use.tool == rule.tool:
                 is_used |= links["profile_name"].str.match(any_text(use.profile)).fillna(value=False).to_numpy(bool)
         if is_used.any():
             mine = links[is_used]
-            parts.append(mine[_breaks(rule, mine) & ~mine["maker"].isin(rule.except_makers)].assign(_rule=rule.tool))
-    found = pd.concat(parts, ignore_index=True)
-    rules = {rule.tool: rule for rule in tool_rules()}
-    broken = [rules[tool] for tool in found["_rule"]]
-    rows = pd.DataFrame(
-        {
-            **found[["account_id", "maker", "maker_basis", "relation", "profile_name", "role_name"]],
-            "resource_type": "instance-profile",
-            "resource_arn": found["profile_arn"],
-            "resource_name": found["profile_name"],
-            "related_arn": found["role_arn"],
-            "related_name": found["role_name"],
-            "certainty": ["maybe" if rule.rule == "policy" else "certain" for rule in broken],
-            "tool": [rule.tool for rule in broken],
-            "rule": [rule.rule for rule in broken],
-            "prefix": [rule.role_prefix for rule in broken],
-        }
-    )
-    text = {name: rows[name].astype("str") for name in ("certainty", "tool", "rule", "prefix")}
-    return found_in(rows.assign(**text).sort_values("certainty", kind="stable"))
+            broken = mine[_breaks(rule, mine) & ~is_in(mine["maker"], rule.except_makers)]
+            certainty = "maybe" if rule.rule == "policy" else "certain"
+            parts.append(broken.assign(tool=rule.tool, rule=rule.rule, prefix=rule.role_prefix, certainty=certainty))
+    found = pd.concat(parts, ignore_index=True).sort_values("certainty", kind="stable")
+    given = {name: found[column] for name, column in _RESOURCES.items()}
+    return found_in(found[_OF_LINK].assign(resource_type="instance-profile", **given))
 
 
 def _breaks(rule: ToolRule, links: pd.DataFrame) -> Bools:
     """Return a mask of the links that break a rule. A name or path that was not collected breaks no rule."""
     if rule.wants_same_names:
         # No source says whether a tool distinguishes names by case.
-        return ~links["relation"].isin(["same", "case"]).to_numpy(bool)
+        return ~is_in(links["relation"], ["same", "case"])
     wrong = np.zeros(len(links), dtype=bool)
     for side, prefix in (("role", rule.role_prefix), ("profile", rule.profile_prefix)):
         other = links[f"{side}_name"].notna() & ~links[f"{side}_name"].str.startswith(prefix).fillna(value=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -9,11 +12,12 @@ import pyarrow.compute as pc
 
 from iamframe.checks import coverage as needs
 from iamframe.checks.findings import Found, findings, found_in
-from iamframe.checks.permissions import powerful_first
 from iamframe.checks.registry import check
-from iamframe.inventory.arrow import are_among, as_arrow, index_in, is_in, lookup
+from iamframe.inventory.arrow import are_among, as_arrow, index_in, is_in, joined_key, lookup
 from iamframe.inventory.linking import account_named, profile_ids, without_case, without_path
-from iamframe.messages.render import as_fact
+from iamframe.knowledge.arn import name_of
+from iamframe.knowledge.policies import POWERS, aws_managed_name, power_of
+from iamframe.messages.render import Message, as_fact
 
 _SHOW_ASSOCIATION = (
     "aws ec2 describe-iam-instance-profile-associations --filters={_instance:instance-id}{region:region}"
@@ -75,7 +79,7 @@ def unreferenced_profiles(
     readable = lists[lists["references_status"] != "unknown"]
     candidates = pairs[pairs["relation"].notna() & is_in(pairs["account_id"], readable["account_id"])]
     silent = candidates[~are_among(candidates["profile_row"], references["profile_row"])]
-    silent, facts = powerful_first(silent, roles)
+    silent, facts = _powerful_first(silent, roles)
     reasons = zip(readable["references_message"], readable["references_facts"], strict=True)
     limits = pd.Series([as_fact(message, facts) for message, facts in reasons], readable.index, dtype="str")
     readable = readable.assign(limit=limits)
@@ -125,7 +129,7 @@ def owner_gone(owned_profiles: pd.DataFrame, pairs: pd.DataFrame, references: pd
     clusters with this tag. Karpenter on a cluster that EKS does not run writes the same tags: check that first.
     """
     gone = owned_profiles[owned_profiles["status"] == "gone"]
-    running = references["profile_arn"][is_in(references["consumer_type"], pa.array(["instance", "association"]))]
+    running = references["profile_arn"][is_in(references["consumer_type"], ["instance", "association"])]
     gone = gone[~is_in(gone["profile_arn"], as_arrow(running))]
     used = references["profile_arn"].value_counts()
     pair = pairs.iloc[index_in(gone["profile_arn"], pairs["profile_arn"])]
@@ -215,7 +219,7 @@ def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd
 
 def _direct(references: pd.DataFrame) -> pd.DataFrame:
     """Return the references of instances and templates, and of associations whose instances were not collected."""
-    direct = references[is_in(references["consumer_type"], pa.array(_CONSUMERS))]
+    direct = references[is_in(references["consumer_type"], _CONSUMERS)]
     seen = direct[direct["consumer_type"] == "instance"]
     return direct[~((direct["consumer_type"] == "association") & is_in(direct["consumer_name"], seen["consumer_id"]))]
 
@@ -235,7 +239,7 @@ def ec2_roles_without_profile(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found
     profile along with the role; APIs and templates do not. Roles with an administrator policy come first.
     """
     alone = pairs[pairs["profile_arn"].isna() & (pairs["trusts_ec2"] == "yes")]
-    alone, facts = powerful_first(alone, roles)
+    alone, facts = _powerful_first(alone, roles)
     return findings(alone, "role_arn", **facts)
 
 
@@ -306,3 +310,50 @@ def quota_pressure(accounts: pd.DataFrame, *, threshold: float = 0.8) -> Found:
         _percent=(100 * share[full.index]).round().astype("Int64"),
     )
     return found_in(rows)
+
+
+def _powerful_first(rows: pd.DataFrame, roles: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return rows of `pairs`, roles with an administrator policy first, and facts about the roles' policies.
+
+    The fact `_may` is the message about the policies. `_order` keeps the findings of a check in this order.
+    """
+    where = rows["role_row"].to_numpy()
+    attached = lookup(roles["attached_policies"], where)
+    inline = roles["inline_policy_count"].array.take(where, allow_fill=True)
+    # Thousands of roles share a few sets of policies.
+    codes = joined_key(attached, inline).dictionary_encode().indices
+    first = pa.array(np.unique(codes, return_index=True)[1])
+    sets = zip(attached.take(first).to_pylist(), pa.array(inline).take(first).to_pylist(), strict=True)
+    messages = [_policies_message(*one) for one in sets]
+    powers = [message.get("power") or None for message in messages]
+    ranks = [POWERS.index(power) if power else len(POWERS) for power in powers]
+    facts = {
+        "attached_policies": attached,
+        "inline_policy_count": inline,
+        "power": pa.array(powers, pa.string()).take(codes),
+        "_may": pa.array([msgspec.json.encode(one).decode() for one in messages], pa.string()).take(codes),
+        "_order": np.array(ranks, dtype=np.int64)[codes],
+    }
+    order = np.argsort(facts["_order"], kind="stable")
+    return rows.iloc[order], {name: values.take(order) for name, values in facts.items()}
+
+
+def _policies_message(attached: str | None, inline: int | None) -> Message:
+    """Return the message about a role's policies. If policies were not collected, the message says so.
+
+    `attached` is a value of the column `attached_policies` of `roles`. `inline` is the number of inline policies.
+    """
+    if attached is None or (inline is None and not attached):
+        return {"message": "permissions.unknown"}
+    arns = sorted(attached.split(), key=lambda arn: POWERS.index(power_of(arn) or POWERS[-1]))
+    names = {
+        "aws": [name_of(arn) for arn in arns if aws_managed_name(arn)],
+        "own": [name_of(arn) for arn in arns if not aws_managed_name(arn)],
+    }
+    parts: list[Message] = [{"message": f"permissions.{whose}", "names": own} for whose, own in names.items() if own]
+    parts += [{"message": "permissions.inline", "count": inline}] if inline else []
+    if not parts:
+        return {"message": "permissions.none"}
+    powers = set(map(power_of, arns))
+    power = next((power for power in POWERS if power in powers), "")
+    return {"message": "permissions.some", "power": power, "parts": parts}

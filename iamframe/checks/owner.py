@@ -43,20 +43,17 @@ def owners(inventory: Inventory, findings: pd.DataFrame, tag_key: str = OWNER_TA
     role_of_profile = _last(linked.link_profile[::-1], held, len(profiles))
     found = np.full(len(findings), -1)
     unread = np.zeros(len(findings), dtype=bool)
-    sides = []
+    direct, by_role = [], []
     arns = pa.concat_arrays([as_arrow(findings[name]) for name in ("resource_arn", "related_arn")])
     each = (arns.is_valid(), index_in(arns, profiles["profile_arn"]), index_in(arns, roles["role_arn"]))
     for given, profile, role in zip(*(np.split(np.asarray(of_both), 2) for of_both in each), strict=True):
-        sides += [
-            (_at(tag_of_profile, profile), _known(profiles, profile)),
-            (_at(tag_of_role, role), _known(roles, role)),
-        ]
+        direct.append((_at(tag_of_profile, profile), _known(profiles, profile)))
+        direct.append((_at(tag_of_role, role), _known(roles, role)))
         unread |= given & (profile < 0) & (role < 0)
         holding = _at(role_of_profile, profile)
         shown = np.maximum(holding, -1)
-        sides.append((_at(tag_of_role, shown), _known(roles, shown) & (holding != -2)))
-    for at in (0, 1, 3, 4, 2, 5):
-        tag, known = sides[at]
+        by_role.append((_at(tag_of_role, shown), _known(roles, shown) & (holding != -2)))
+    for tag, known in direct + by_role:
         found = np.where(found < 0, tag, found)
         unread |= ~known
     return lookup(tags["tag_value"], found), unread

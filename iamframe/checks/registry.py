@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Literal
 
-from iamframe.checks.evidence import COMPLETE, Evidence, Flags, KnownRows, Verdicts, advice
+from iamframe.checks.evidence import Need
 from iamframe.inventory import schema
 from iamframe.messages.render import Text
 from iamframe.messages.text import SEVERITIES
@@ -25,75 +25,11 @@ Rule = Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
-    """Data that a check needs: its name, and the function that judges its completeness in each account."""
-
-    name: str
-    judge: Callable[[Evidence], Verdicts]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Requirement:
-    """Rows that must be known, a list that must be complete, or both; and the messages about missing data.
-
-    `rows` returns rows, and which of them are known. If some are unknown, the message is `missing`. It suggests the AWS
-    CLI command of the operation `advised` or, without `advised`, the command that completes the list. If AWS refused
-    one of the operations in `settled_by`, the message mentions the refusal.
-
-    `of` is what the list contains: `role` or `profile`. `whole` returns whether the list is complete. Without `whole`,
-    the list is complete if all roles (or profiles) were collected. `seen` returns whether a part of the list was
-    collected. Without `seen`, a part was collected if `rows` returns any row. An incomplete list is `partial` if a part
-    was collected, and otherwise `unknown`.
-
-    If rows are unknown and the list is incomplete, only the rows are reported. With `list_first`, only the list is
-    reported.
-    """
-
-    rows: KnownRows | None = None
-    missing: str = ""
-    advised: str = ""
-    settled_by: tuple[str, ...] = ()
-    of: str = ""
-    whole: Flags | None = None
-    seen: Flags | None = None
-    not_all: str = ""
-    not_seen: str = ""
-    list_first: bool = False
-    none_known: str = "unknown"
-
-    def __call__(self, evidence: Evidence) -> Verdicts:
-        """Return a status and a reason for each account."""
-        size = len(evidence.accounts)
-        total, known = evidence.count(self.rows) if self.rows else ([0] * size, [0] * size)
-        refusals = evidence.refusals(self.settled_by)
-        whole = self.whole(evidence) if self.whole else evidence.whole(self.of) if self.of else [True] * size
-        seen = self.seen(evidence) if self.seen else total
-        lists = evidence.listed(self.of, refusals) if self.of else [{}] * size
-        verdicts: Verdicts = []
-        for rows, of_them, is_whole, some, listed, refusal in zip(
-            total, known, whole, seen, lists, refusals, strict=True
-        ):
-            if of_them < rows and (is_whole or not self.list_first):
-                settled = advice(self.advised, refusal) if self.advised else listed.get("advice")
-                facts = {"missing": rows - of_them, "total": rows, "refusal": refusal, "advice": settled}
-                verdicts.append(
-                    ("partial" if of_them else self.none_known, {"message": f"coverage.{self.missing}"} | facts)
-                )
-            elif is_whole:
-                verdicts.append(COMPLETE)
-            else:
-                said = {"message": f"coverage.{self.not_all}"} | listed
-                said |= {} if some or not self.not_seen else {"message": f"coverage.{self.not_seen}"}
-                verdicts.append(("partial" if some else "unknown", said))
-        return verdicts
-
-
-@dataclass(frozen=True, slots=True)
 class Check:
     """One check: its function, the function's parameters, and the arguments of the decorator.
 
     `detail` is the sentence about a finding, with placeholders for its facts. `next_step` is the template of the next
-    command (see `checks.commands`). `remediation` is the advice. `about` is the type of resource that the findings are
+    command (see `checks.findings`). `remediation` is the advice. `about` is the type of resource that the findings are
     about. `alone` is true if the check needs only the data of one resource and, for a profile, of its role. `remedy` is
     what a clean-up plan does about the findings; None if it does nothing.
     """

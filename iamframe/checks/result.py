@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 import iamframe
 from iamframe.checks.coverage import tag_policy
-from iamframe.checks.findings import COMMON, Found
+from iamframe.checks.findings import Found
 from iamframe.checks.owner import OWNER_TAG, owners
 from iamframe.checks.registry import STATUSES, Check
 from iamframe.checks.tag_policy import Policy
@@ -78,7 +78,7 @@ class Result:
     def only(self, finding_ids: Iterable[str]) -> Result:
         """Return a result with only these findings; the coverage stays the same."""
         chosen = pa.array(finding_ids, from_pandas=True)
-        found = {name: one.only(is_in(one.findings["finding_id"], chosen)) for name, one in self.found.items()}
+        found = {name: one.only(is_in(one.table["finding_id"], chosen)) for name, one in self.found.items()}
         return replace(self, found=found)
 
     def findings_in(self, lang: str) -> pd.DataFrame:
@@ -89,7 +89,7 @@ class Result:
     def sorted_findings(self, lang: str) -> pa.Table:
         """Return the findings as an Arrow table, with the internal column `order`: the order within a check."""
         each = ((self.found[name], check) for name, check in self.checks.items())
-        parts = [_findings_of(found, check, lang) for found, check in each if len(found.findings)]
+        parts = [_findings_of(found, check, lang) for found, check in each if len(found.table)]
         if not parts:
             return schema.FINDINGS.arrow.empty_table().append_column("order", pa.array([], pa.int64()))
         table = pa.concat_tables(parts)
@@ -116,10 +116,7 @@ class Result:
         if check not in self.checks:
             raise UnknownCheckError(f"{check}: that check did not run; there are {', '.join(self.checks)}")
         found = self.found[check]
-        columns = found.findings[["finding_id", "account_id", "resource_arn", "resource_name", "related_arn"]]
-        facts = found.facts[[name for name in found.facts if not str(name).startswith("_") and name != "finding"]]
-        each = columns.take(found.facts["finding"].to_numpy()).reset_index(drop=True)
-        return pd.concat([each, facts.reset_index(drop=True)], axis="columns")
+        return found.keyed([name for name in found.facts if not str(name).startswith("_") and name != "finding"])
 
     def explain(self, name: str, **given: Any) -> Any:
         """Return everything known about a role or profile: `iamframe.explain(result, name)`."""
@@ -233,20 +230,16 @@ class Result:
 
 
 def _findings_of(found: Found, check: Check, lang: str) -> pa.Table:
-    facts = found.facts
-    of = facts["finding"].to_numpy()
+    facts, of, size = found.facts, found.numbers, len(found.table)
 
     def column(fact: str) -> pa.Array:
-        frame = facts if fact in facts else found.findings
-        values = frame[fact] if frame is facts else frame[fact].take(of)
-        return pa.array(values, from_pandas=True)
+        return pa.array(facts[fact], from_pandas=True) if fact in facts else found.table[fact].take(pa.array(of))
 
     text = text_of(f"checks.{check.name}.detail", lang, check.detail)
-    detail = render_facts(text, column, of, len(found.findings), lang)
-    table = COMMON.to_arrow(found.findings).cast(COMMON.arrow)
-    starts = np.searchsorted(of, np.arange(len(table)))
-    order = facts["_order"].to_numpy()[starts] if "_order" in facts else np.zeros(len(table), dtype=np.int64)
-    return table.append_column("detail", detail).append_column("order", pa.array(order))
+    detail = render_facts(text, column, of, size, lang)
+    starts = np.searchsorted(of, np.arange(size))
+    order = facts["_order"].to_numpy()[starts] if "_order" in facts else np.zeros(size, dtype=np.int64)
+    return found.table.append_column("detail", detail).append_column("order", pa.array(order))
 
 
 def frame_and_order(table: pa.Table) -> tuple[pd.DataFrame, Positions]:

@@ -5,23 +5,23 @@ from __future__ import annotations
 import hashlib
 import inspect
 import os
+import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pyarrow as pa
 
-from iamframe.checks.catalog import CHECKS, Own, with_own
-from iamframe.checks.checked import CheckedSnapshot, with_failures, write_failures
+from iamframe.checks.catalog import CHECKS, Own, each_own, with_own
+from iamframe.checks.checked import CheckedSnapshot
 from iamframe.checks.owner import OWNER_TAG
-from iamframe.checks.processes import Processes
 from iamframe.checks.registry import Check
 from iamframe.checks.result import Result
 from iamframe.checks.runner import run as run_here
 from iamframe.checks.runner import selected
-from iamframe.checks.shards import Shard, inventory_of, shards_of
-from iamframe.checks.stored import Run, Stored, begin, done_in, write_result
+from iamframe.checks.shards import Run, Shard, Stored, begin, done_in, inventory_of, shards_of, unread, write_result
 from iamframe.checks.tag_policy import Policy, PolicySource, read_policy
 from iamframe.errors import CheckError, IamframeError, PolicyError, SourceError, StoreError
 from iamframe.inventory.arrow import is_in
@@ -107,8 +107,7 @@ def check_snapshot(
     UnknownCheckError, PolicyError, CheckError
         As in `run_checks`.
     """
-    own = tuple([checks] if isinstance(checks, (str, os.PathLike)) or callable(checks) else checks or ())
-    own = tuple(os.path.abspath(one) if isinstance(one, (str, os.PathLike)) else one for one in own)  # noqa: PTH100
+    own = tuple(_full(one) if isinstance(one, (str, os.PathLike)) else one for one in each_own(checks))
     every, tag_rules = with_own(own), read_policy(policy)
     names = selected(only, every)
     if not os.fspath(out):
@@ -132,7 +131,8 @@ def check_snapshot(
     rest = [shard for shard in run.shards if shard.number not in done]
     with progress_bars(progress) as show:
         for shard, why in _run_all(work, rest, executor, workers, show):
-            write_failures(results, shard, why, checked, tag_rules)
+            failures = dict.fromkeys(shard.accounts, why)
+            write_result(results, shard.number, run_here(unread(failures), names, tag_rules, every), failures)
     stored = Stored(results, done_in(results, run.shards))
     if len(stored.done) < len(run.shards):
         raise StoreError(f"{display_path(out)}: lacks results that workers wrote; give a folder that all workers share")
@@ -143,7 +143,7 @@ def check_snapshot(
 
 
 def _full(folder: str | os.PathLike[str]) -> str:
-    """Return the absolute path of a folder. An address of an object store stays as it is."""
+    """Return the absolute path of a file or folder. An address of an object store stays as it is."""
     return os.fspath(folder) if is_address(folder) else os.path.abspath(folder)  # noqa: PTH100
 
 
@@ -173,15 +173,13 @@ def _check_shard(work: _Work, shard: Shard) -> None:
     try:
         inventory = inventory_of(work.folder, place, manifest, shard)
     except StoreError as error:
-        unreadable = _unreadable(work.folder, shard)
-        failures = {account: unreadable[account] for account in shard.accounts if account in unreadable}
-        shard = shard.without(unreadable)
-        if not unreadable or not shard.accounts:
+        failures = _unreadable(work.folder, shard)
+        if not failures or failures.keys() >= {*shard.accounts}:
             raise SourceError(_in_snapshot(error, work.folder)) from error
-        inventory = inventory_of(work.folder, place, manifest, shard)
+        inventory = inventory_of(work.folder, place, manifest, shard, failures)
     result = run_here(inventory, work.only, work.policy, with_own(work.own), work.owner_tag)
-    result = with_failures(_of_accounts(result, shard.accounts), failures)
-    write_result(place_of(work.out), shard.number, result, failures)
+    own = {account: failures[account] for account in shard.accounts if account in failures}
+    write_result(place_of(work.out), shard.number, _of_accounts(result, shard.accounts), own)
 
 
 def _unreadable(folder: str, shard: Shard) -> dict[str, str]:
@@ -203,7 +201,7 @@ def _in_snapshot(error: StoreError, folder: str) -> str:
 def _of_accounts(result: Result, accounts: Iterable[str]) -> Result:
     """Return the result with the findings and the coverage of these accounts only."""
     own = pa.array(accounts, pa.string())
-    found = {name: one.only(is_in(one.findings["account_id"], own)) for name, one in result.found.items()}
+    found = {name: one.only(is_in(one.table["account_id"], own)) for name, one in result.found.items()}
     coverage = result.coverage[is_in(result.coverage["account_id"], own)].reset_index(drop=True)
     return replace(result, found=found, coverage=coverage)
 
@@ -252,3 +250,42 @@ def _submit(executor: Executor, work: _Work, shard: Shard) -> Future[None]:
             f"the executor accepts no more work ({error}); call check_snapshot again with a new executor: it resumes "
             "where it stopped"
         ) from error
+
+
+class Processes(Executor):
+    """An executor with a pool of its own for each process.
+
+    In `concurrent.futures.ProcessPoolExecutor`, all waiting calls fail when one process dies. Its processes also run
+    the user's script again. The processes of loky do not, and they take functions of a notebook.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="iamframe-processes")
+        self._own = threading.local()
+        self._pools: list[Any] = []
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Call a function in one of the processes."""
+        return self._threads.submit(self._call, fn, *args, **kwargs)
+
+    def _call(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        from loky.process_executor import ProcessPoolExecutor
+
+        pool = getattr(self._own, "pool", None)
+        if pool is None:
+            pool = self._own.pool = ProcessPoolExecutor(1, timeout=None)
+            self._pools.append(pool)
+        try:
+            return pool.submit(fn, *args, **kwargs).result()
+        except BrokenExecutor:
+            self._own.pool = None
+            raise
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the processes. Without `wait`, stop also those that still run a call."""
+        for pool in self._pools:
+            if not wait:
+                pool.shutdown(wait=False, kill_workers=True)
+        self._threads.shutdown(wait=wait, cancel_futures=cancel_futures)
+        for pool in self._pools:
+            pool.shutdown(wait=wait)

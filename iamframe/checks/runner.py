@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,14 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.checks.catalog import CHECKS
-from iamframe.checks.commands import next_steps
-from iamframe.checks.demands import demands
 from iamframe.checks.evidence import Evidence
-from iamframe.checks.findings import COMMON, Found, finding_ids, found_in
+from iamframe.checks.findings import COMMON, Found, array_of, finding_ids, found_in, next_steps, with_column
 from iamframe.checks.owner import OWNER_TAG
 from iamframe.checks.registry import STATUSES, Check, stopped_with
 from iamframe.checks.result import Result
-from iamframe.checks.tag_policy import Policy
+from iamframe.checks.tag_policy import Policy, demands
 from iamframe.errors import CheckError, PolicyError, UnknownCheckError
 from iamframe.inventory import schema, views
 from iamframe.inventory.arrow import Bools, Positions, as_arrow, index_in, is_in, lookup, memory_of_system
@@ -73,7 +70,7 @@ def run(
     offered = {field.name: getattr(policy, field.name) for field in fields(policy)}
     offered["demanded"] = tuple(demands(policy, inventory.tag_policies))
     found = {name: _found_by(one, frames, inventory, policy, offered) for name, one in chosen.items()}
-    coverage = coverage_of(evidence, chosen, {name: one.findings["account_id"] for name, one in found.items()})
+    coverage = coverage_of(evidence, chosen, found)
     return Result(inventory, found, coverage, chosen, policy, evidence.pairs, evidence.lists, owner_tag)
 
 
@@ -83,31 +80,31 @@ def _found_by(
     """Return the findings of one check, with the columns that the schema and the policy add."""
     is_idle = one.name in CHECKS and _judges_nothing(one, frames)
     if is_idle and one.name in _NO_FACTS:
-        return Found(_nothing().copy(), _NO_FACTS[one.name].copy())
+        return Found(COMMON.arrow.empty_table(), _NO_FACTS[one.name].copy())
     options = {option: offered[option] for option in one.options if option in offered}
     arguments = [frames[read] for read in one.reads]
-    if one.name in CHECKS:
+    try:
         given = one.rule(*arguments, **options)
+    except Exception as error:
+        if one.name in CHECKS:
+            raise
+        columns = "; ".join(f"{name} has {', '.join(frames[name].columns)}" for name in one.reads)
+        advice = columns if isinstance(error, (KeyError, AttributeError)) else "fix it"
+        problem = stopped_with(error, one.rule.__code__.co_filename)
+        raise CheckError(f"check {one.name}: {problem}; {advice}") from error
+    if isinstance(given, Found):
+        found = given
+    elif isinstance(given, pd.DataFrame) and "resource_arn" in given:
+        found = found_in(given)
     else:
-        try:
-            given = one.rule(*arguments, **options)
-        except Exception as error:
-            columns = "; ".join(f"{name} has {', '.join(frames[name].columns)}" for name in one.reads)
-            advice = columns if isinstance(error, (KeyError, AttributeError)) else "fix it"
-            problem = stopped_with(error, one.rule.__code__.co_filename)
-            raise CheckError(f"check {one.name}: {problem}; {advice}") from error
-        if not isinstance(given, (pd.DataFrame, Found)) or (
-            isinstance(given, pd.DataFrame) and "resource_arn" not in given
-        ):
-            raise CheckError(f"check {one.name}: does not return a DataFrame with a column resource_arn; return one")
-    found = given if isinstance(given, Found) else found_in(given)
+        raise CheckError(f"check {one.name}: does not return a DataFrame with a column resource_arn; return one")
     # Most checks find nothing in most accounts.
-    if not len(found.findings):
+    if not len(found.table):
         if is_idle:
             _NO_FACTS[one.name] = found.facts
-        return Found(_nothing().copy(), found.facts)
-    found = Found(_conformed(one, found.findings, inventory, policy), found.facts)
-    return Found(found.findings.assign(next_step=steps_of(one, found)), found.facts)
+        return Found(COMMON.arrow.empty_table(), found.facts)
+    found = Found(_conformed(one, found.table, inventory, policy), found.facts)
+    return replace(found, table=with_column(found.table, "next_step", steps_of(one, found)))
 
 
 def _judges_nothing(one: Check, frames: Mapping[str, pd.DataFrame]) -> bool:
@@ -119,19 +116,13 @@ def _judges_nothing(one: Check, frames: Mapping[str, pd.DataFrame]) -> bool:
     return all(frames[name].empty for name in judged)
 
 
-def steps_of(one: Check, found: Found) -> pd.Series:
+def steps_of(one: Check, found: Found) -> pa.Array:
     """Return the next step of each finding; an expected finding needs none."""
-    steps = next_steps(one.next_step, found) if one.next_step else as_arrow(found.findings["next_step"])
-    steps = pc.if_else(pa.array(found.findings["expected"]), pa.scalar(None, pa.string()), steps)
-    return pd.Series(pd.array(steps, dtype="str"), found.findings.index)
+    steps = next_steps(one.next_step, found) if one.next_step else found.table["next_step"]
+    return pc.if_else(found.table["expected"], pa.scalar(None, pa.string()), steps)
 
 
-@cache
-def _nothing() -> pd.DataFrame:
-    return COMMON.empty()
-
-
-def _conformed(one: Check, found: pd.DataFrame, inventory: Inventory, policy: Policy) -> pd.DataFrame:
+def _conformed(one: Check, found: pa.Table, inventory: Inventory, policy: Policy) -> pa.Table:
     """Add the columns that come from the check, the inventory and the policy to findings."""
     size = len(found)
     columns: dict[str, Any] = {
@@ -140,21 +131,19 @@ def _conformed(one: Check, found: pd.DataFrame, inventory: Inventory, policy: Po
         "certainty": one.certainty,
         "expected": False,
         "next_step_changes": False,
-    } | {name: found[name] for name in found.columns}
+    } | {name: found[name] for name in found.column_names}
     if missing := {"account_id", "resource_type", "resource_name"} - columns.keys():
         columns |= {name: value for name, value in _resources(found, inventory).items() if name in missing}
-    if not isinstance(columns["expected"], bool):
-        expected = pa.array(columns["expected"])
-        columns["severity"] = pc.if_else(expected, "info", one.severity)
-        columns["next_step_changes"] = pc.and_not(_array(columns["next_step_changes"], pa.bool_(), size), expected)
-    arrays = {c.name: _array(columns.get(c.name), c.type, size) for c in COMMON.columns if c.name != "finding_id"}
-    table = pa.table({"finding_id": finding_ids(arrays, found.get("_key"))} | arrays)
-    if policy.acceptances and size:
-        table = table.set_column(table.column_names.index("accepted"), "accepted", policy.accepted(table))
-    return COMMON.from_arrow(table)
+    if "expected" in found.column_names:
+        columns["severity"] = pc.if_else(columns["expected"], "info", one.severity)
+        changes = array_of("next_step_changes", columns["next_step_changes"], size)
+        columns["next_step_changes"] = pc.and_not(changes, columns["expected"])
+    arrays = {name: array_of(name, columns.get(name), size) for name in COMMON.names if name != "finding_id"}
+    table = pa.table({"finding_id": finding_ids(arrays, columns.get("_key"))} | arrays)
+    return COMMON.checked(with_column(table, "accepted", policy.accepted(table)) if policy.acceptances else table)
 
 
-def _resources(found: pd.DataFrame, inventory: Inventory) -> dict[str, pa.Array]:
+def _resources(found: pa.Table, inventory: Inventory) -> dict[str, pa.Array]:
     """Look up the account, type and name of each finding's role or profile in the inventory."""
     arn = as_arrow(found["resource_arn"])
     profile, role = (
@@ -173,33 +162,25 @@ def _resources(found: pd.DataFrame, inventory: Inventory) -> dict[str, pa.Array]
     }
 
 
-def _array(values: Any, kind: pa.DataType, size: int) -> pa.Array:
-    if values is None or isinstance(values, (str, bool)):
-        return pa.repeat(pa.scalar(values, kind), size)
-    array = values if isinstance(values, (pa.Array, pa.ChunkedArray)) else pa.array(values, from_pandas=True)
-    return array.cast(kind)
-
-
-def coverage_of(evidence: Evidence, checks: Mapping[str, Check], found: Mapping[str, pd.Series]) -> pd.DataFrame:
+def coverage_of(evidence: Evidence, checks: Mapping[str, Check], found: Mapping[str, Found]) -> pd.DataFrame:
     """Return the coverage of each check in each account.
-
-    `found` has, for each check, the accounts of its findings.
 
     Columns are those of `schema.COVERAGE`. There is one row per account and check, in the order of accounts and checks.
     """
-    found_in = {name: set(pc.unique(as_arrow(ids)).to_pylist()) for name, ids in found.items()}
+    accounts_of = {name: set(pc.unique(one.table["account_id"]).to_pylist()) for name, one in found.items()}
     needs = dict.fromkeys(need for one in checks.values() for need in one.needs)
     judged = {need: need.judge(evidence) for need in needs}
     rows: dict[str, list[Any]] = {"account_id": [], "check": [], "status": []}
     reasons = []
     for index, account in enumerate(evidence.accounts):
         for name, one in checks.items():
-            mine = [judged[need][index] for need in one.needs]
+            failed = evidence.failed.get(account)
+            mine = [failed] if failed else [judged[need][index] for need in one.needs]
             status = max((status for status, _ in mine), key=STATUSES.index, default="complete")
             rows["account_id"].append(account)
             rows["check"].append(name)
             # A finding is correct even if little was collected.
-            rows["status"].append("partial" if status == "unknown" and account in found_in[name] else status)
+            rows["status"].append("partial" if status == "unknown" and account in accounts_of[name] else status)
             reasons.append(joint(reason for _, reason in mine))
     message, facts = columns_of(reasons)
     return schema.COVERAGE.conform(rows | {"reason": render(message, facts), "message": message, "facts": facts})
@@ -209,12 +190,11 @@ def part_of(result: Result, part: Inventory) -> Result:
     """Return the result for a part of the inventory. Missing data elsewhere does not affect its coverage."""
     arns = pa.concat_arrays([as_arrow(part.roles["role_arn"]), as_arrow(part.profiles["profile_arn"])])
 
-    def is_of(frame: pd.DataFrame, one: str, other: str) -> Bools:
+    def is_of(frame: pd.DataFrame | pa.Table, one: str, other: str) -> Bools:
         return is_in(frame[one], arns) | is_in(frame[other], arns)
 
     pairs = result.pairs[is_of(result.pairs, "profile_arn", "role_arn")]
     lists = result.lists[is_in(result.lists["account_id"], part.accounts["account_id"])]
-    found = {name: one.only(is_of(one.findings, "resource_arn", "related_arn")) for name, one in result.found.items()}
-    accounts = {name: one.findings["account_id"] for name, one in found.items()}
-    coverage = coverage_of(Evidence(part, pairs, lists, result.policy), result.checks, accounts)
+    found = {name: one.only(is_of(one.table, "resource_arn", "related_arn")) for name, one in result.found.items()}
+    coverage = coverage_of(Evidence(part, pairs, lists, result.policy), result.checks, found)
     return replace(result, inventory=part, found=found, coverage=coverage, pairs=pairs, lists=lists)

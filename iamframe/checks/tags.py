@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.checks import coverage as needs
-from iamframe.checks.demands import SIDE_OF, Demand
 from iamframe.checks.findings import Found, findings
 from iamframe.checks.registry import check
+from iamframe.checks.tag_policy import SIDE_OF, Demand
 from iamframe.inventory.arrow import (
     Positions,
     Texts,
@@ -173,32 +173,43 @@ def tag_differences(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
     links = pairs[_OF_LINK][pairs["relation"].notna() & is_known & is_tagged].reset_index(drop=True)
     role, profile = (_tags_of_links(own, links, side) for side in ("role", "profile"))
     # A profile may have a key of its role in several spellings, and each is a difference; a role cannot.
-    in_profile = pd.Index(profile["key"]).get_indexer(role["key"])
-    in_role = are_among(np.arange(len(profile)), in_profile)
-    same, other = role[in_profile >= 0].reset_index(drop=True), profile.iloc[in_profile[in_profile >= 0]]
-    role_only, profile_only = role[in_profile < 0], profile[~in_role]
-    cased = profile_only.merge(role[["folded", "tag"]], on="folded", suffixes=("_of_profile", "_of_role"))
-    lacking = profile_only[~profile_only["folded"].isin(role["folded"])]
+    in_profile = pd.Index(profile["key"]).get_indexer(pd.Index(role["key"]))
+    same, role_only = np.flatnonzero(in_profile >= 0), np.flatnonzero(in_profile < 0)
+    changed = same[role["value"][same] != profile["value"][in_profile[same]]]
+    profile_only = np.flatnonzero(~are_among(np.arange(len(profile["key"])), in_profile))
+    folded, _ = pd.factorize(np.concatenate([role["folded"], profile["folded"][profile_only]]))
+    role_folded, only_folded = np.split(folded, [len(in_profile)])
+    cased, spelled = matches(only_folded, role_folded)
+    is_lacking = ~are_among(only_folded, role_folded)
+    profile_alone, role_alone = profile_only[is_lacking], role_only[~are_among(role_folded[role_only], only_folded)]
+    # The rows of `role` and of `profile`; -1 where the tag is missing.
     kinds = {
-        "value": same.assign(tag_of_role=same["tag"], tag_of_profile=other["tag"].array)[
-            same["value"].array != other["value"].array
-        ],
-        "key_case": cased,
-        "missing_on_profile": role_only[~role_only["folded"].isin(profile_only["folded"])].rename(
-            columns={"tag": "tag_of_role"}
-        ),
-        # IAM refuses two spellings of a key together, so the command has neither.
-        "missing_on_role": lacking.assign(is_twice=lacking.duplicated("folded", keep=False)).rename(
-            columns={"tag": "tag_of_profile"}
-        ),
+        "value": (changed, in_profile[changed]),
+        "key_case": (spelled, profile_only[cased]),
+        "missing_on_profile": (role_alone, np.full(len(role_alone), -1)),
+        "missing_on_role": (np.full(len(profile_alone), -1), profile_alone),
     }
-    facts = pd.concat([rows.assign(kind=kind) for kind, rows in kinds.items()], ignore_index=True)
-    facts = facts.sort_values("link", kind="stable", ignore_index=True)
-    return _differing(links, own, facts)
+    role_rows, profile_rows = (np.concatenate(each) for each in zip(*kinds.values(), strict=True))
+    # IAM refuses two spellings of a key together, so the command has neither.
+    is_alone = ~pd.Series(only_folded[is_lacking]).duplicated(keep=False)
+    facts = pd.DataFrame(
+        {
+            "kind": np.repeat([*kinds], [len(rows) for rows, _ in kinds.values()]),
+            "link": np.maximum(_at(role["link"], role_rows), _at(profile["link"], profile_rows)),
+            "role": _at(role["tag"], role_rows),
+            "profile": _at(profile["tag"], profile_rows),
+            "is_put_on_role": np.concatenate([np.zeros(len(role_rows) - len(profile_alone), dtype=bool), is_alone]),
+        }
+    )
+    return _differing(links, own, facts.sort_values("link", kind="stable", ignore_index=True))
 
 
-def _tags_of_links(own: pd.DataFrame, links: pd.DataFrame, side: str) -> pd.DataFrame:
-    """Return the tags of the roles, or of the profiles, in `links`: one row per link and tag.
+def _at(values: Positions, rows: Positions) -> Positions:
+    return np.append(values, -1)[rows]
+
+
+def _tags_of_links(own: pd.DataFrame, links: pd.DataFrame, side: str) -> dict[str, Positions]:
+    """Return the tags of the roles, or of the profiles, in `links`: one element per link and tag.
 
     `link` and `tag` are row numbers of `links` and `own`. `key`, `folded` and `value` are codes. Equal codes mean equal
     keys of a link, keys of a link that are equal regardless of case, or equal values.
@@ -209,24 +220,19 @@ def _tags_of_links(own: pd.DataFrame, links: pd.DataFrame, side: str) -> pd.Data
     key, size = np.asarray(keys.indices)[tag], len(keys.dictionary)
     folded = pd.factorize(keys.dictionary.to_pandas().str.casefold())[0][key]
     value = np.asarray(values.indices)[tag]
-    columns = {"link": link, "tag": tag, "key": link * size + key, "folded": link * size + folded, "value": value}
-    return pd.DataFrame(columns, copy=False)
+    return {"link": link, "tag": tag, "key": link * size + key, "folded": link * size + folded, "value": value}
 
 
 def _differing(links: pd.DataFrame, own: pd.DataFrame, facts: pd.DataFrame) -> Found:
     """Return differences as findings, sorted by link, each with the command that settles it."""
     differing, finding = np.unique(facts["link"], return_inverse=True)
-    kind = facts["kind"]
-    rows = {side: facts[f"tag_of_{side}"].fillna(-1).to_numpy(np.int64) for side in ("role", "profile")}
+    kind, rows = facts["kind"], {side: facts[side].to_numpy() for side in ("role", "profile")}
     text = {
         f"{side}_{part}": pd.Series(own[f"tag_{part}"].array.take(rows[side], allow_fill=True))
         for side in rows
         for part in ("key", "value")
     }
-    is_put = {
-        "profile": kind.isin(["value", "missing_on_profile"]),
-        "role": (kind == "missing_on_role") & (facts["is_twice"] != True),  # noqa: E712 - missing elsewhere
-    }
+    is_put = {"profile": is_in(kind, ["value", "missing_on_profile"]), "role": facts["is_put_on_role"].to_numpy()}
     to_profile, to_role = (
         _json_list(finding[is_put[side]], own.iloc[rows[other][is_put[side]]], len(differing))
         for side, other in (("profile", "role"), ("role", "profile"))
@@ -298,7 +304,7 @@ def _broken(group: list[Demand], frame: pd.DataFrame, judged: Positions, tags: p
     of = np.zeros(len(frame), int) if group[0].account_id is None else index_in(frame["account_id"], accounts)
     frame, rows, of = frame[of >= 0], judged[of >= 0], of[of >= 0]
     keys = [one for one in tags["tag_key"].unique() if one == key or group[0].is_misspelled(one)]
-    near = tags.loc[is_in(tags["tag_key"], pa.array(keys, pa.string())), [f"{side}_row", "tag_key", "tag_value"]]
+    near = tags.loc[is_in(tags["tag_key"], keys), [f"{side}_row", "tag_key", "tag_value"]]
     held = pd.DataFrame({"at": np.arange(len(frame)), "of": of, f"{side}_row": rows})
     there = held.merge(near, on=f"{side}_row")
     distinct = there[["of", "tag_key", "tag_value"]].drop_duplicates()

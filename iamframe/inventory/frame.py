@@ -105,8 +105,8 @@ class Frame:
         """Return a DataFrame without rows, whose columns have the types of this frame."""
         return self.from_arrow(self.arrow.empty_table())
 
-    def from_arrow(self, table: pa.Table) -> pd.DataFrame:
-        """Convert an Arrow table to this frame.
+    def checked(self, table: pa.Table) -> pa.Table:
+        """Return an Arrow table with the columns and types of this frame.
 
         Raise SchemaError if a column is missing, or if a column that must be complete has missing values.
         """
@@ -117,10 +117,12 @@ class Frame:
             # Arrow does not enforce nullable=False everywhere.
             if not column.nullable and table[column.name].null_count:
                 raise SchemaError(f"frame {self.name}: {column.name} has missing values")
-        frame: pd.DataFrame = (
-            table.select(self.names)
-            .cast(self.arrow)
-            .to_pandas(types_mapper={COUNT: pd.Int64Dtype()}.get, split_blocks=True, ignore_metadata=True)
+        return table.select(self.names).cast(self.arrow)
+
+    def from_arrow(self, table: pa.Table) -> pd.DataFrame:
+        """Convert an Arrow table to this frame. Raise SchemaError as `checked` does."""
+        frame: pd.DataFrame = self.checked(table).to_pandas(
+            types_mapper={COUNT: pd.Int64Dtype()}.get, split_blocks=True, ignore_metadata=True
         )
         return frame
 

@@ -90,14 +90,19 @@ def numbered_pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.Dat
     return schema.PAIRS.conform(columns | made).assign(profile_row=profile, role_row=role)
 
 
-def _is_lone_role(inventory: Inventory) -> Bools:
-    """Return, per role, whether it trusts EC2 and is known to be in no profile."""
+def knows_profiles(inventory: Inventory) -> Bools:
+    """Return, per role, whether the profiles that hold it were collected."""
     roles, gaps = inventory.roles, inventory.gaps
     unread = gaps[gaps["operation"] == ROLE_LINKS]
     none_read = is_in(roles["account_id"], unread["account_id"][unread["subject"] == ALL])
-    known = ~none_read & ~is_in(roles["role_arn"], unread["subject"])
-    trusting = np.asarray(roles["trusts_ec2"] == "yes", dtype=bool)
-    return trusting & known & ~are_among(np.arange(len(roles)), inventory.linked_rows.link_role)
+    return ~none_read & ~is_in(roles["role_arn"], unread["subject"])
+
+
+def _is_lone_role(inventory: Inventory) -> Bools:
+    """Return, per role, whether it trusts EC2 and is known to be in no profile."""
+    trusting = np.asarray(inventory.roles["trusts_ec2"] == "yes", dtype=bool)
+    linked = are_among(np.arange(len(inventory.roles)), inventory.linked_rows.link_role)
+    return trusting & knows_profiles(inventory) & ~linked
 
 
 def _relations(role_names: pa.Array, profile_names: pa.Array) -> pa.Array:

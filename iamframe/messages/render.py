@@ -101,11 +101,11 @@ def _text(text: str, how: str | None, lang: str) -> str:
     if how is None:
         return text
     if how == "words":
-        return str(text_of("list.and", lang)).join(say(f"words.{word}", lang) for word in text.split())
+        return say("list.and", lang).join(say(f"words.{word}", lang) for word in text.split())
     if how not in _WAYS:
         return say(f"phrases.{how}", lang, text=text)
     shown, empty = _WAYS[how]
-    return shown(text) or str(text_of(empty, lang))
+    return shown(text) or say(empty, lang)
 
 
 def _listed(values: Sequence[Any], how: str | None, lang: str) -> str:
@@ -113,14 +113,14 @@ def _listed(values: Sequence[Any], how: str | None, lang: str) -> str:
     if joint := _catalogue(lang).get(f"list.{how}" if how else "list.between" if is_messages else ""):
         return str(joint).join(_shown(one, None, lang) for one in values)
     each = [_shown(one, how, lang) for one in values]
-    more = {"n": len(each) - LISTED}
-    listed = _separator(lang).join(each[:LISTED])
-    return listed + (fill(text_of("list.more", lang), more, lang) if more["n"] > 0 else "")
+    listed = say("list.separator", lang).join(each[:LISTED])
+    return listed + (say("list.more", lang, n=len(each) - LISTED) if len(each) > LISTED else "")
 
 
 def _number(value: float, noun: str | None, lang: str) -> str:
     number = f"{value:,.0f}"
-    return number if noun is None else _chosen_noun(noun, int(value), lang).replace("{n}", number)
+    text = "{n}" if noun is None else text_of(f"nouns.{noun}", lang)
+    return (text if isinstance(text, str) else _chosen(text, int(value))).replace("{n}", number)
 
 
 # The ways to show a text: with look-alike letters spelled out, or unchanged; an empty text becomes a word.
@@ -129,15 +129,6 @@ _WAYS: dict[str | None, tuple[Callable[[str], str], str]] = {
     "value": (str, "list.empty"),
     "path": (str, "list.nothing"),
 }
-
-
-def _chosen_noun(noun: str, count: int, lang: str) -> str:
-    text = text_of(f"nouns.{noun}", lang)
-    return text if isinstance(text, str) else _chosen(text, count)
-
-
-def _separator(lang: str) -> str:
-    return str(text_of("list.separator", lang))
 
 
 def render(messages: pa.Array, facts: pa.Array, lang: str = "en") -> pa.Array:
@@ -245,11 +236,10 @@ def render_facts(text: Text, column: Callable[[str], pa.Array], group: Groups, s
     if len(group) > size:
         shown = np.arange(len(group)) - starts[group] < LISTED
         rows, offsets = rows.filter(pa.array(shown)), np.concatenate([[0], np.cumsum(np.minimum(sizes, LISTED))])
-        joint = _separator(lang) if listed else str(text_of("list.between", lang))
-        rows = pc.binary_join(pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), rows), joint)
-        more = text_of("list.more" if listed else "list.more_sentences", lang)
+        between, more = ("list.separator", "list.more") if listed else ("list.between", "list.more_sentences")
+        rows = pc.binary_join(pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), rows), say(between, lang))
         counts, which = np.unique(np.maximum(sizes - LISTED, 0), return_inverse=True)
-        ends = [fill(more, {"n": int(count)}, lang) if count else "" for count in counts]
+        ends = [say(more, lang, n=int(count)) if count else "" for count in counts]
         rows = pc.binary_join_element_wise(rows, pa.array(ends, pa.string()).take(pa.array(which)), "")
     if listed is None or not isinstance(text, str):
         return rows
@@ -297,7 +287,7 @@ def _texts(values: pa.Array, how: str | None, lang: str) -> pa.Array:
     if how in (None, "value") and (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
         values = values.cast(pa.string())
         if how:
-            values = pc.if_else(pc.equal(values, ""), str(text_of("list.empty", lang)), values)
+            values = pc.if_else(pc.equal(values, ""), say("list.empty", lang), values)
         return values.fill_null("")
     encoded = values.dictionary_encode()
     shown = [_shown(value, how, lang) for value in encoded.dictionary.to_pylist()]

@@ -21,7 +21,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.checks.findings import Found
+from iamframe.checks.findings import Found, with_column
 from iamframe.checks.registry import Check
 from iamframe.checks.result import Result
 from iamframe.checks.runner import steps_of
@@ -172,11 +172,11 @@ def _found(result: Result, by_kind: _MaskedTexts) -> dict[str, Found]:
 
 def _masked_found(check: Check, one: Found, by_kind: _MaskedTexts) -> Found:
     """Return findings with pseudonyms. A command that contains a pseudonym becomes a comment."""
-    shown = Found(_masked(one.findings, by_kind), _masked(one.facts, by_kind))
-    was, now = one.findings["next_step"], steps_of(check, shown)
-    return replace(
-        shown, findings=shown.findings.assign(next_step=now.where(now.isna() | (now == was), _comments(now)))
-    )
+    findings = one.findings
+    shown = Found.of(_masked(findings, by_kind), _masked(one.facts, by_kind))
+    was, now = findings["next_step"], pd.Series(pd.array(steps_of(check, shown), dtype="str"))
+    steps = now.where(now.isna() | (now == was), _comments(now))
+    return replace(shown, table=with_column(shown.table, "next_step", pa.array(steps, pa.string())))
 
 
 def _comments(commands: pd.Series) -> pd.Series:

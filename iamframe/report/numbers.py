@@ -13,10 +13,10 @@ import pandas as pd
 import pyarrow as pa
 
 from iamframe.analysis.owners import quota_use
-from iamframe.checks.demands import demands
 from iamframe.checks.owner import owner_keys
 from iamframe.checks.registry import STATUSES
 from iamframe.checks.result import Result
+from iamframe.checks.tag_policy import demands
 from iamframe.inventory.schema import FRAMES
 from iamframe.messages.text import SEVERITIES
 from iamframe.report import charts

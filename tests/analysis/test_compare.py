@@ -37,6 +37,7 @@ from test_files import managed, state, tf_profile
 from test_properties import folder_of, loaded
 
 import iamframe
+from iamframe.checks.findings import Found
 from iamframe.inventory import schema
 from iamframe.practice import PracticeAccount
 
@@ -609,7 +610,7 @@ def test_a_finding_that_is_no_longer_accepted_is_reopened_and_one_that_is_accept
     inventory = whole(tmp_path / "in", [], [profile("p")])
     open_one = iamframe.run_checks(inventory, ["empty_profiles"])
     (found,) = [one.findings for one in open_one.found.values()]
-    agreed = {"empty_profiles": replace(open_one.found["empty_profiles"], findings=found.assign(accepted="agreed"))}
+    agreed = {"empty_profiles": Found.of(found.assign(accepted="agreed"), open_one.found["empty_profiles"].facts)}
     accepted = replace(open_one, found=agreed)
     reopened, settled = "1 no longer expected or accepted", "1 now expected or accepted"
     for old, new, way, said in (
@@ -627,7 +628,7 @@ def test_a_finding_is_reopened_if_its_maker_left_and_not_if_its_tags_were_not_re
     inventory = whole(tmp_path / "in", [role_detail("r")], [profile("p")], **tagged("p", a="b"))
     result = iamframe.run_checks(inventory, ["empty_profiles"])
     one = result.found["empty_profiles"]
-    meant = replace(result, found={"empty_profiles": replace(one, findings=one.findings.assign(expected=True))})
+    meant = replace(result, found={"empty_profiles": Found.of(one.findings.assign(expected=True), one.facts)})
     assert iamframe.compare(meant, result).findings["change"].tolist() == ["reopened"]
     unread = replace(meant, pairs=meant.pairs.assign(profile_tags_known=False))
     assert iamframe.compare(unread, result).findings.empty

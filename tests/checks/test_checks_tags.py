@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from builders import ACCOUNT, dump, load, nested_role, profile, profile_list, role_detail, tag_list
+from checking import covered, found, rows
 
 from iamframe import run_checks
 
@@ -22,35 +23,11 @@ NODE_UUID = "eks-08c968da-2d88-0096-4c82-1ee57490a6af"
 Tags = dict[str, str]
 
 
-def rows(folder: Path, documents: dict[str, Any], check: str, policy: str | None = None) -> list[dict[str, Any]]:
-    """The findings of one check, missing values as None."""
-    findings = run_checks(load(folder, documents), only=[check], policy=saved(folder, policy)).findings
-    return findings.astype(object).where(findings.notna(), None).to_dict("records")
-
-
 def facts(folder: Path, documents: dict[str, Any], check: str, *columns: str) -> list[list[Any]]:
     """The facts of one check in some columns, missing values as None."""
     result = run_checks(load(folder, documents), only=[check])
     chosen = result[check][[*columns]].astype(object)
     return chosen.where(chosen.notna(), None).to_numpy().tolist()
-
-
-def found(folder: Path, documents: dict[str, Any], check: str) -> list[str]:
-    return [row["resource_arn"] for row in rows(folder, documents, check)]
-
-
-def covered(folder: Path, documents: dict[str, Any], check: str, policy: str | None = None) -> tuple[str, str]:
-    """Status and reason of one check in the one account."""
-    coverage = run_checks(load(folder, documents), only=[check], policy=saved(folder, policy)).coverage
-    ((status, reason),) = coverage[["status", "reason"]].itertuples(index=False, name=None)
-    return status, reason
-
-
-def saved(folder: Path, policy: str | None) -> Path | None:
-    if policy is None:
-        return None
-    (folder / "policy.toml").write_text(policy, encoding="utf-8")
-    return folder / "policy.toml"
 
 
 def tagged(**profiles: Tags | None) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from builders import (
 from iamframe.analysis import changed_findings, compare, matching
 from iamframe.checks import CHECKS, coverage, evidence, registry, run_checks
 from iamframe.checks.catalog import list_checks
-from iamframe.checks.registry import Need
+from iamframe.checks.evidence import Need
 from iamframe.inventory import completeness
 from iamframe.messages import render
 from iamframe.messages.render import text_of

@@ -28,9 +28,8 @@ from pandas.testing import assert_frame_equal
 import iamframe
 from iamframe import CHECKS, Inventory, Policy, run_checks, schema
 from iamframe.checks import coverage
-from iamframe.checks.evidence import Evidence
+from iamframe.checks.evidence import Evidence, Need
 from iamframe.checks.findings import Found
-from iamframe.checks.registry import Need
 from iamframe.errors import CheckError, UnknownCheckError
 from iamframe.inventory.completeness import completeness
 from iamframe.inventory.views import numbered_pairs
@@ -334,7 +333,7 @@ def test_a_rule_finds_nothing_if_the_frame_that_it_judges_is_empty(name: str) ->
     emptied = {name: frame.iloc[:0] for name, frame in sample.frames.items() if name in judged}
     frames = replace(sample, **emptied).linked_rows.numbered() | views_of
     found = one.rule(*(frames[read].iloc[:0] if read in judged else frames[read] for read in one.reads))
-    assert len(found.findings if isinstance(found, Found) else found) == 0
+    assert len(found.table if isinstance(found, Found) else found) == 0
 
 
 def test_a_rule_that_is_not_run_has_the_facts_of_one_that_ran() -> None:

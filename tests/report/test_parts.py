@@ -18,8 +18,8 @@ from builders import event, identity, load, nested_role, of_accounts, sample_res
 from random_accounts import random_world
 
 import iamframe
-from iamframe.checks.checked import unread
 from iamframe.checks.result import Result
+from iamframe.checks.shards import unread
 from iamframe.errors import ReportError
 from iamframe.inventory import schema
 from iamframe.inventory.build import joined

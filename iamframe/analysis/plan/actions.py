@@ -31,7 +31,7 @@ from iamframe.analysis.plan.resources import (
     day,
     needed_tags,
 )
-from iamframe.checks.demands import Demand
+from iamframe.checks.tag_policy import Demand
 from iamframe.knowledge.arn import PROFILE_TYPE, ROLE_TYPE
 from iamframe.knowledge.makers import GUESS
 from iamframe.messages.render import Message

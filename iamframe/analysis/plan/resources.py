@@ -15,9 +15,9 @@ import pandas as pd
 
 from iamframe.analysis.plan.reads import SERVICES, first_operation
 from iamframe.checks import CHECKS
-from iamframe.checks.demands import Demand, demands
 from iamframe.checks.registry import Remedy
 from iamframe.checks.result import Result
+from iamframe.checks.tag_policy import Demand, demands
 from iamframe.errors import PlanError
 from iamframe.inventory.arrow import index_in, is_in
 from iamframe.inventory.linking import without_path
