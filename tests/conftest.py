@@ -9,6 +9,7 @@ import secrets
 import shutil
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
@@ -25,6 +26,9 @@ from iamframe.sources import client
 
 # moto makes 1,300 machine images for each region of each account, which takes a third of a second; here it makes one.
 os.environ.setdefault("MOTO_AMIS_PATH", str(Path(__file__).with_name("images.json")))
+
+# Small tests leave little garbage, and searching for it is a tenth of their time.
+gc.set_threshold(20_000)
 
 BEGAN = pytest.StashKey[float]()
 SLOWEST = 5
@@ -61,7 +65,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if OUTSIDE in item.path.parents:
             item.add_marker("outside")
     # Files are handed out whole, since accounts, pages and servers are shared within them; the longest go first.
-    items.sort(key=lambda item: item.get_closest_marker("outside") is None)
+    tests = Counter(item.path for item in items)
+    items.sort(key=lambda item: (item.get_closest_marker("outside") is None, -tests[item.path]))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -83,9 +88,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 def pytest_collection_finish() -> None:
-    # What was imported is garbage at no time, and need not be searched for any; what a small test leaves, seldom.
+    # What was imported is garbage at no time, and need not be searched for any.
     gc.freeze()
-    gc.set_threshold(20_000)
 
 
 @pytest.fixture(scope="session", autouse=True)
