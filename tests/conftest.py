@@ -1,15 +1,15 @@
-"""What all tests share: a real browser, how long a test may take, and order after the notebooks."""
+"""What all tests share: a real browser, how long a test may take, and what is done once for all of them."""
 
 from __future__ import annotations
 
 import functools
 import gc
 import os
-import re
 import secrets
 import shutil
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
@@ -27,9 +27,12 @@ from iamframe.sources import client
 # moto makes 1,300 machine images for each region of each account, which takes a third of a second; here it makes one.
 os.environ.setdefault("MOTO_AMIS_PATH", str(Path(__file__).with_name("images.json")))
 
-BEFORE = pytest.StashKey[set[Path]]()
+# Small tests leave little garbage, and searching for it is a tenth of their time.
+gc.set_threshold(20_000)
+
 BEGAN = pytest.StashKey[float]()
 SLOWEST = 5
+OUTSIDE = Path(__file__).parent / "outside"
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
 QUIET = (
     "--no-sandbox",
@@ -51,41 +54,19 @@ def needed(found: object, what: str, how: str) -> None:
         pytest.skip(reason)
 
 
-OUTSIDE = {Path(__file__).parent / "outside", Path(__file__).parents[1] / "notebooks"}
-REPORTS = Path(__file__).parent.parent / "iamframe-report"
-
-
-def reports_of_notebooks() -> set[Path]:
-    """The folders that the notebooks as they stand write their reports into, those that are there."""
-    texts = (notebook.read_text("utf-8") for notebook in (REPORTS.parent / "notebooks").glob("*.ipynb"))
-    names = (re.search(r"\.\./iamframe-report/(\w+)", text) for text in texts)
-    return {REPORTS / name[1] for name in names if name and (REPORTS / name[1]).is_dir()}
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[BEFORE] = reports_of_notebooks()
+def pytest_configure() -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # Started in the background, where interrupts are ignored, which programs that tests interrupt would inherit.
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """Take away the reports that the notebooks wrote in the run, and none that was there before."""
-    if hasattr(config, "workerinput"):
-        # Another worker may still write its own.
-        return
-    for folder in reports_of_notebooks() - config.stash[BEFORE]:
-        shutil.rmtree(folder)
-    if REPORTS.is_dir() and not any(REPORTS.iterdir()):
-        REPORTS.rmdir()
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if not OUTSIDE.isdisjoint(item.path.parents):
+        if OUTSIDE in item.path.parents:
             item.add_marker("outside")
     # Files are handed out whole, since accounts, pages and servers are shared within them; the longest go first.
-    items.sort(key=lambda item: item.get_closest_marker("outside") is None)
+    tests = Counter(item.path for item in items)
+    items.sort(key=lambda item: (item.get_closest_marker("outside") is None, -tests[item.path]))
 
 
 @pytest.hookimpl(tryfirst=True)

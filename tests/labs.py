@@ -18,6 +18,7 @@ from typing import Any
 
 from conftest import needed
 from playwright.sync_api import Browser, Page
+from resident_aws import resident_aws
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -47,7 +48,9 @@ def serving(root: Path, folder: Path) -> Iterator[str]:
     ]
     command += ["--LabApp.expose_app_in_browser=True", "--LabApp.news_url="]
     with (folder / "log").open("w") as log:
-        server = subprocess.Popen(command, env=environment(folder), stdout=log, stderr=log)
+        # The notebook that runs a plan calls the AWS CLI two hundred times.
+        variables = environment(folder) | {"PATH": f"{resident_aws()}{os.pathsep}{os.environ['PATH']}"}
+        server = subprocess.Popen(command, env=variables, stdout=log, stderr=log)
     try:
         address = f"http://127.0.0.1:{port}"
         deadline = time.monotonic() + 60

@@ -7,7 +7,6 @@ from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pandas as pd
 from IPython.core.displayhook import DisplayHook
 from IPython.core.interactiveshell import InteractiveShell
@@ -48,10 +47,13 @@ def execute(notebook: Path, made: Path, parameters: dict[str, str], folder: Path
     with warnings.catch_warnings():
         # What papermill's own dependencies warn of is not about iamframe.
         warnings.simplefilter("ignore")
+        import nbformat
         from papermill.iorw import load_notebook_node
         from papermill.parameterize import parameterize_notebook
 
-        document = parameterize_notebook(load_notebook_node(str(notebook)), parameters, kernel_name="python3")
+        document = load_notebook_node(str(notebook))
+        if parameters:
+            document = parameterize_notebook(document, parameters, kernel_name="python3")
     shell = _Shell.instance(config=Config(HistoryManager={"enabled": False}))
     try:
         select_figure_formats(shell, {"png"})
@@ -64,16 +66,19 @@ def execute(notebook: Path, made: Path, parameters: dict[str, str], folder: Path
                     with capture_output() as captured:
                         done = shell.run_cell(cell.source)
                     done.raise_error()
-                    # As a kernel does when it has shown them.
+                    # A kernel shows the figures that a cell leaves open, and closes them.
+                    figures = [shell.display_formatter.format(plt.figure(number))[0] for number in plt.get_fignums()]
                     plt.close("all")
-                    cell.outputs = _outputs(captured, shell.displayhook.given)
+                    cell.outputs = _outputs(captured, shell.displayhook.given + figures)
     finally:
         _Shell.clear_instance()
     nbformat.write(document, made)
 
 
 def _outputs(captured: Any, given: list[dict[str, Any]]) -> list[Any]:
+    from nbformat.v4 import new_output
+
     said = (("stdout", captured.stdout), ("stderr", captured.stderr))
-    streams = [nbformat.v4.new_output("stream", name=name, text=text) for name, text in said if text]
+    streams = [new_output("stream", name=name, text=text) for name, text in said if text]
     shown = [one.data for one in captured.outputs] + given
-    return [*streams, *(nbformat.v4.new_output("display_data", data=dict(data)) for data in shown)]
+    return [*streams, *(new_output("display_data", data=dict(data)) for data in shown)]

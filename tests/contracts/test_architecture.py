@@ -204,8 +204,8 @@ def test_names_that_people_type_lead_to_the_modules_of_the_rooms() -> None:
     assert iamframe.inventory.Inventory is iamframe.Inventory
 
 
-def loaded_by(statement: str, folder: Path) -> set[str]:
-    """The top-level modules that a fresh interpreter has tried to load after a statement, whether there or not."""
+def loaded_by(folder: Path, *statements: str) -> list[set[str]]:
+    """The top-level modules that a fresh interpreter has tried to load after each statement, whether there or not."""
     spy = (
         "import sys\n"
         "class Spy:\n"
@@ -213,29 +213,30 @@ def loaded_by(statement: str, folder: Path) -> set[str]:
         "    def find_spec(self, name, *_):\n"
         "        self.asked.add(name.split('.')[0])\n"
         "sys.meta_path.insert(0, Spy())\n"
-        f"{statement}\n"
-        "print(*sorted(Spy.asked))\n"
     )
-    done = subprocess.run([sys.executable, "-c", spy], cwd=folder, capture_output=True, text=True, check=True)
-    return set(done.stdout.splitlines()[-1].split())
+    shown = (f"{statement}\nprint('asked', *sorted(Spy.asked))\n" for statement in statements)
+    code = spy + "".join(shown)
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
+    return [set(line.split()[1:]) for line in done.stdout.splitlines() if line.startswith("asked ")]
 
 
-def test_importing_iamframe_loads_neither_pandas_nor_the_page_nor_the_command_line(tmp_path: Path) -> None:
-    asked = loaded_by("import iamframe", tmp_path)
-    assert "iamframe" in asked
-    assert not asked & {"pandas", "numpy", "pyarrow", "msgspec", "jinja2", "typer", "click"}
+def test_importing_iamframe_and_asking_for_its_version_or_a_wrong_name_loads_nothing_heavy(tmp_path: Path) -> None:
+    then = "assert iamframe.__version__; assert not hasattr(iamframe, 'nonsense'); dir(iamframe)"
+    imported, asked_for = loaded_by(tmp_path, "import iamframe", then)
+    for asked in (imported, asked_for):
+        assert "iamframe" in asked
+        assert not asked & {"pandas", "numpy", "pyarrow", "msgspec", "jinja2", "typer", "click"}
 
 
-def test_asking_for_the_version_or_a_wrong_name_loads_nothing_heavy(tmp_path: Path) -> None:
-    statement = "import iamframe; assert iamframe.__version__; assert not hasattr(iamframe, 'nonsense'); dir(iamframe)"
-    assert not loaded_by(statement, tmp_path) & {"pandas", "numpy", "pyarrow", "msgspec", "jinja2", "typer", "click"}
-
-
-def test_from_files_to_report_nothing_of_notebooks_plots_or_aws_is_even_asked_for(tmp_path: Path) -> None:
-    statement = "import iamframe; iamframe.write_report(iamframe.run_checks(iamframe.load_sample()), 'out')"
-    asked = loaded_by(statement, tmp_path)
-    assert {"pandas", "jinja2"} <= asked
-    assert not asked & {
+def test_from_files_to_report_nothing_of_notebooks_plots_or_aws_is_even_asked_for_and_checks_need_no_page(
+    tmp_path: Path,
+) -> None:
+    checks = "import iamframe; result = iamframe.run_checks(iamframe.load_sample())"
+    checked, written = loaded_by(tmp_path, checks, "iamframe.write_report(result, 'out')")
+    assert "pandas" in checked
+    assert "jinja2" not in checked
+    assert "jinja2" in written
+    assert not written & {
         "duckdb",
         "matplotlib",
         "IPython",
@@ -254,15 +255,9 @@ def test_the_command_line_starts_without_reading_what_is_known(tmp_path: Path) -
     statement = (
         "from click.testing import CliRunner; from iamframe.ui.cli import app; CliRunner().invoke(app, ['--help'])"
     )
-    asked = loaded_by(statement, tmp_path)
+    (asked,) = loaded_by(tmp_path, statement)
     assert "click" in asked
     assert not asked & {"tomllib", "msgspec", "pandas", "boto3"}
-
-
-def test_checks_need_no_page(tmp_path: Path) -> None:
-    asked = loaded_by("import iamframe; iamframe.run_checks(iamframe.load_sample())", tmp_path)
-    assert "pandas" in asked
-    assert "jinja2" not in asked
 
 
 @pytest.mark.parametrize("name", iamframe.__all__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import tomllib
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ def texts_of(lang: str) -> dict[str, Any]:
     return tomllib.loads(file.read_text("utf-8"))["gaps"]
 
 
+@functools.cache
 def named() -> set[str]:
     """The ids that stand in the code, each whole: an id that is put together would be found nowhere."""
     constants = (node for source in modules().values() for node in ast.walk(ast.parse(source)))

@@ -68,7 +68,7 @@ FILES = {
 }
 
 
-# The others run from start to end in the kernels of nbval, which holds what they show against what is stored.
+# The others run in it from start to end below; `test_notebooks.py` holds what they show against what is stored.
 @pytest.mark.parametrize("notebook", [NOTEBOOKS[0], PRACTICE, CLEAN_UP], ids=lambda path: path.stem)
 def test_a_notebook_runs_from_start_to_end(notebook: Path, lab: Lab) -> None:
     with lab.opened(notebook.name) as page:
