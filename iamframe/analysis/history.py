@@ -30,9 +30,8 @@ from iamframe.sources.cloudtrail import (
     is_of_iam,
     record_of,
 )
-from iamframe.sources.first_failure import first_failure
 from iamframe.sources.records import Answer
-from iamframe.sources.sessions import DEFAULT_REGION, open_session, source_name
+from iamframe.sources.sessions import DEFAULT_REGION, first_failure, open_session, source_name
 
 if TYPE_CHECKING:
     import boto3

@@ -14,7 +14,7 @@ from iamframe.checks.registry import check
 from iamframe.checks.tag_policy import ToolUse, any_text
 from iamframe.inventory.arrow import Bools, Texts, are_among, index_in, is_in, joined_key
 from iamframe.inventory.linking import without_case
-from iamframe.knowledge.tool_rules import ToolRule, tool_rules
+from iamframe.knowledge.makers import ToolRule, tool_rules
 
 _SHOW = "aws iam get-instance-profile --instance-profile-name={resource_name}"
 

@@ -22,7 +22,6 @@ from iamframe.inventory.places import place_of
 from iamframe.inventory.unfinished import finish, unfinished_fleet, write_account, written_accounts
 from iamframe.knowledge.operations import ACCOUNT_LIST, ALL, ASSUME_ROLE, IDENTITY
 from iamframe.messages.render import changed_facts
-from iamframe.sources.first_failure import first_failure, refused
 from iamframe.sources.members import (
     ORGANIZATION,
     Member,
@@ -35,7 +34,7 @@ from iamframe.sources.members import (
 from iamframe.sources.progress import Progress, progress_bars, silent
 from iamframe.sources.records import Account, Answer, CallStats, Gap, References
 from iamframe.sources.refusals import RequestFailed
-from iamframe.sources.sessions import open_session, source_name
+from iamframe.sources.sessions import first_failure, open_session, refused, source_name
 
 if TYPE_CHECKING:
     import boto3

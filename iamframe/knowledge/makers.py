@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache, cached_property, lru_cache
 from importlib.resources import files
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -302,14 +302,37 @@ class OwnTag(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     is_proof: bool = False
 
 
-class _File(msgspec.Struct, forbid_unknown_fields=True):
+class ToolRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The names that a tool requires for a profile and its role. `tool_rules.toml` describes the fields."""
+
+    tool: str
+    rule: Literal["same_names", "role_arn", "prefix", "policy"]
+    source: str
+    date: dt.date
+    consumer_types: tuple[str, ...] = ()
+    role_prefix: str = ""
+    profile_prefix: str = ""
+    role_path: str = ""
+    except_makers: tuple[str, ...] = ()
+
+    @property
+    def wants_same_names(self) -> bool:
+        """Whether the tool requires the same name for profile and role, or the role's ARN if the names differ."""
+        return self.rule in ("same_names", "role_arn")
+
+
+class _Makers(msgspec.Struct, forbid_unknown_fields=True):
     maker: tuple[Maker, ...]
     tag: tuple[OwnTag, ...]
 
 
+class _ToolRules(msgspec.Struct, forbid_unknown_fields=True):
+    rules: tuple[ToolRule, ...]
+
+
 @cache
-def _known() -> _File:
-    return msgspec.toml.decode(files("iamframe.knowledge").joinpath("makers.toml").read_bytes(), type=_File)
+def _known() -> _Makers:
+    return msgspec.toml.decode(files("iamframe.knowledge").joinpath("makers.toml").read_bytes(), type=_Makers)
 
 
 def known_tags() -> tuple[OwnTag, ...]:
@@ -326,3 +349,10 @@ def known_makers() -> tuple[Maker, ...]:
 def own_tag(key: str) -> OwnTag | None:
     """Return the entry for a tag key, or None for one of the account's own keys."""
     return next((one for one in _known().tag if fnmatchcase(key, one.key)), None)
+
+
+@cache
+def tool_rules() -> tuple[ToolRule, ...]:
+    """Return the rules of `tool_rules.toml`."""
+    text = files("iamframe.knowledge").joinpath("tool_rules.toml").read_bytes()
+    return msgspec.toml.decode(text, type=_ToolRules).rules

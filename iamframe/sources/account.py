@@ -21,12 +21,12 @@ from iamframe.knowledge.arn import account_of, name_of, partition_of
 from iamframe.knowledge.operations import BY_LABEL, DUMP, IDENTITY, PROFILE_LIST, REQUIRED_TAGS, ROLE_LINKS, TAG_POLICY
 from iamframe.sources.calls import Calls, Listing, ResourceAnswer
 from iamframe.sources.client import Client
-from iamframe.sources.first_failure import refused
 from iamframe.sources.owner_lists import OwnerReader
 from iamframe.sources.progress import Progress, silent
 from iamframe.sources.records import Account, Answer, GotProfile, LoadPlan, Reference, RoleDetail, Tag, make_decoders
 from iamframe.sources.refusals import RequestFailed
 from iamframe.sources.regions import ReferenceReader
+from iamframe.sources.sessions import refused
 from iamframe.sources.tag_policies import NO_POLICY, EffectivePolicy, demands_in, required_in
 
 # The region in which the tag index has IAM's resources. In other regions it answers with an empty list (measured by

@@ -13,6 +13,7 @@ retry, so this module does.
 from __future__ import annotations
 
 import logging
+import math
 import re
 import threading
 import time
@@ -34,7 +35,6 @@ from iamframe.errors import IamframeError
 from iamframe.knowledge.operations import GLOBAL, label
 from iamframe.sources.guards import guard, guard_requests
 from iamframe.sources.journal import Entry, Journal
-from iamframe.sources.pacing import Pacer
 from iamframe.sources.records import CallStats
 from iamframe.sources.refusals import THROTTLED, RequestFailed, failure_of, is_unknown_host
 from iamframe.sources.sessions import PATIENCE, share_models
@@ -58,6 +58,60 @@ _BROKEN = (*_CUT, failures.ConnectionClosedError, failures.ReadTimeoutError)
 _BROKEN_WAITS = (0.2, 0.4, 0.8)
 # boto3's own errors, and those of files, programs and addresses that it does not catch.
 _FAILED = (failures.BotoCoreError, failures.ClientError, ResponseParserError, OSError, ValueError)
+# The rate after the first refusal. IAM allows at least 15 requests per second of one operation (measured by others).
+_AFTER_FIRST = 20.0
+_GAIN = 2.0
+_LOSS = 0.7
+_LEAST = 1.0
+
+
+class Pacer:
+    """The pace of requests to one service of one account, shared by all threads.
+
+    AWS publishes no limits for IAM, and all users of an account share them. If a load uses them up, other work in the
+    account fails. `rate` is the highest allowed rate, in requests per second. Without it, no request waits until AWS
+    throttles one for the first time. From then on, the rate grows by two each second, and a throttled request lowers it
+    to seven tenths. When a limit is reached, AWS throttles nearly all requests in flight at once. So at most one
+    throttled request per second counts.
+    """
+
+    def __init__(
+        self,
+        rate: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._most = rate or math.inf
+        # The rate at a time. Before the first throttled request, that time is infinitely long ago.
+        self._rate, self._since = 0.0, -math.inf
+        self._next = -math.inf
+        self._clock, self._sleep = clock, sleep
+        self._lock = threading.Lock()
+
+    def wait(self) -> float:
+        """Wait until the next request may be sent. Return the number of seconds waited."""
+        with self._lock:
+            now = self._clock()
+            at = max(now, self._next)
+            self._next = at + 1 / self._current_rate()
+        if at > now:
+            self._sleep(min(at - now, threading.TIMEOUT_MAX))
+        return at - now
+
+    def refused(self) -> None:
+        """Lower the rate, because AWS throttled a request."""
+        with self._lock:
+            rate, now = self._current_rate(), self._clock()
+            if rate == math.inf:
+                rate, self._next = _AFTER_FIRST, now + 1 / _AFTER_FIRST
+            elif now - self._since < 1:
+                return
+            else:
+                rate = max(rate * _LOSS, _LEAST)
+            self._rate, self._since = min(rate, self._most), now
+
+    def _current_rate(self) -> float:
+        return min(self._rate + _GAIN * (self._clock() - self._since), self._most)
 
 
 @dataclass

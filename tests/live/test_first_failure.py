@@ -24,9 +24,8 @@ from conftest import needed
 import iamframe
 from iamframe.errors import SourceError
 from iamframe.practice import PracticeAccount
-from iamframe.sources.first_failure import first_failure
 from iamframe.sources.refusals import RequestFailed
-from iamframe.sources.sessions import PATIENCE, check_regions, open_session
+from iamframe.sources.sessions import PATIENCE, check_regions, first_failure, open_session
 
 ROOT = str(Path(iamframe.__file__).parent.parent)
 SECONDS = 30

@@ -12,7 +12,7 @@ import shlex
 from iamframe.knowledge.operations import ASSOCIATIONS, INSTANCES, UNPAGED, VERSIONS, cli_name, label
 from iamframe.knowledge.owners import Owner, known_owners
 from iamframe.sources.consumers import CONSUMERS, Consumer, flat
-from iamframe.sources.shell import options, render_template
+from iamframe.sources.scripts import options, render_template
 
 # The operations of a load, except those for instances and associations: a script calls these before each deletion.
 ASKED = tuple(one for one in CONSUMERS if one.when != "files" and one.operation not in (INSTANCES, ASSOCIATIONS))

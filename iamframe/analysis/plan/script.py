@@ -12,7 +12,7 @@ from iamframe.analysis.plan.reads import functions
 from iamframe.analysis.plan.resources import AccountFacts
 from iamframe.messages.render import Message, say
 from iamframe.messages.text import escape_controls, pluralize
-from iamframe.sources import shell
+from iamframe.sources import scripts
 from iamframe.version import __version__
 
 
@@ -23,7 +23,7 @@ def render_script(
     by_account: dict[str, list[tuple[int, Block]]] = {}
     for number, block in enumerate(blocks, 1):
         by_account.setdefault(block.profile.account_id, []).append((number, block))
-    return shell.render_template(
+    return scripts.render_template(
         "iamframe.analysis.plan",
         "cleanup.sh.j2",
         version=__version__,
