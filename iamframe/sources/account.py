@@ -24,7 +24,7 @@ from iamframe.sources.client import Client
 from iamframe.sources.owner_lists import OwnerReader
 from iamframe.sources.progress import Progress, silent
 from iamframe.sources.records import Account, Answer, GotProfile, LoadPlan, Reference, RoleDetail, Tag, make_decoders
-from iamframe.sources.refusals import RequestFailed
+from iamframe.sources.refusals import RequestFailed, failure_of
 from iamframe.sources.regions import ReferenceReader
 from iamframe.sources.sessions import refused
 from iamframe.sources.tag_policies import NO_POLICY, EffectivePolicy, demands_in, required_in
@@ -40,11 +40,6 @@ _HOMES = {
 }
 # The operations that answer about a single role or profile.
 _SINGLE = ("GetInstanceProfile", "GetRole", "ListInstanceProfileTags", "ListRoleTags")
-
-
-class _Identity(msgspec.Struct, rename="pascal"):
-    account: str
-    arn: str
 
 
 @dataclass
@@ -83,9 +78,7 @@ class AccountReader:
         """Set the account ID and return the caller's ARN. Return None if AWS denies GetCallerIdentity."""
         calls, client = self._calls, self.client
         try:
-            identity = msgspec.json.decode(client.call("sts", IDENTITY), type=_Identity)
-        except msgspec.ValidationError as error:
-            raise RequestFailed("unreadable", type(error).__name__, str(error)) from error
+            identity = client.identity()
         except RequestFailed as refusal:
             # GetCallerIdentity needs no permission, but a service control policy can deny it.
             if refusal.code not in ("AccessDenied", "AccessDeniedException") or refusal.operation != IDENTITY:
@@ -322,15 +315,12 @@ def _demands(calls: Calls) -> list[Answer]:
     row = BY_LABEL[TAG_POLICY]
     parameters: dict[str, Any] = dict(row.parameters)
     try:
-        body = calls.client.call(row.service, row.operation, **parameters)
-        demands = demands_in(msgspec.json.decode(body, type=_Effective).policy)
+        body = calls.client.call(row.service, row.operation, none_codes=NO_POLICY, **parameters)
+        answer = msgspec.json.decode(body, type=_Effective | None)
+        demands = demands_in(answer.policy) if answer else []
         return [calls.answer(TAG_POLICY, Listing(demands, "complete"))]
-    except msgspec.DecodeError as error:
-        refusal = RequestFailed("unreadable", type(error).__name__, str(error))
-    except RequestFailed as failed:
-        if failed.code in NO_POLICY:
-            return [calls.answer(TAG_POLICY, Listing(state="complete"))]
-        refusal = failed
+    except (msgspec.DecodeError, RequestFailed) as error:
+        refusal = error if isinstance(error, RequestFailed) else failure_of(error)
     calls.note_refused(TAG_POLICY, refusal)
     answers = [calls.answer(TAG_POLICY, Listing(state="refused"))]
     if refusal.reason == "denied":
@@ -349,4 +339,4 @@ def _results(jobs: list[Future[Any]]) -> list[Any]:
     return [found for job in jobs if (found := job.result()) is not None]
 
 
-make_decoders([_Identity, _Effective])
+make_decoders([_Effective])

@@ -18,7 +18,7 @@ import re
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -32,7 +32,7 @@ from botocore.parsers import ResponseParserError, ResponseParserFactory
 from botocore.utils import parse_timestamp
 
 from iamframe.errors import IamframeError
-from iamframe.knowledge.operations import GLOBAL, label
+from iamframe.knowledge.operations import GLOBAL, IDENTITY, label
 from iamframe.sources.guards import guard, guard_requests
 from iamframe.sources.journal import Entry, Journal
 from iamframe.sources.records import CallStats
@@ -63,6 +63,13 @@ _AFTER_FIRST = 20.0
 _GAIN = 2.0
 _LOSS = 0.7
 _LEAST = 1.0
+
+
+class Identity(msgspec.Struct, rename="pascal"):
+    """Whose credentials a session has."""
+
+    account: str
+    arn: str
 
 
 class Pacer:
@@ -142,12 +149,26 @@ class Client:
     _counting: threading.Lock = field(default_factory=threading.Lock)
     _sent: threading.local = field(default_factory=threading.local)
 
+    def identity(self) -> Identity:
+        """Return whose credentials the session has. Raise `RequestFailed` if AWS does not say it."""
+        try:
+            return msgspec.json.decode(self.call(FIRST, IDENTITY), type=Identity)
+        except msgspec.ValidationError as error:
+            raise failure_of(error) from error
+
     def call(
-        self, service: str, operation: str, region: str = GLOBAL, counted_as: str = "", **parameters: Any
+        self,
+        service: str,
+        operation: str,
+        region: str = GLOBAL,
+        counted_as: str = "",
+        none_codes: Collection[str] = (),
+        **parameters: Any,
     ) -> bytes:
         """Return AWS's answer to one call, as JSON.
 
-        The call is counted under the name `counted_as`. By default, this is the operation's label.
+        The call is counted under the name `counted_as`. By default, this is the operation's label. By the error codes
+        `none_codes`, AWS says that what was asked for does not exist. Then the answer is `null`.
 
         The method raises `RequestFailed` if the call fails, and `WriteBlocked` if the operation is not in the table.
         """
@@ -165,19 +186,20 @@ class Client:
         self._sent.requests = 0
         try:
             answer = self._whole(self.boto3_client(service, region), operation, parameters, service)
+            body = msgspec.json.encode(answer)
         except _FAILED as error:
             refusal = failure_of(error)
             where = self.region if region == GLOBAL else region
             LOG.info("%s in %s: refused, %s (%s)", name, where, refusal.code, refusal.reason)
-            with self._counting:
-                self.refusals[name] += refusal.reason == "denied"
-            if refusal.reason == "expired":
-                self.stopped = refusal
-            raise refusal from error
+            if refusal.code not in none_codes:
+                with self._counting:
+                    self.refusals[name] += refusal.reason == "denied"
+                if refusal.reason == "expired":
+                    self.stopped = refusal
+                raise refusal from error
+            body = b"null"
         finally:
             self._count(name, region, self._sent.requests, started_at, _now())
-        answer.pop("ResponseMetadata", None)
-        body = msgspec.json.encode(answer)
         if journal is not None:
             journal.put(Entry(key, self._sent.requests, started_at, _now(), msgspec.Raw(body)))
         with self._counting:
@@ -291,12 +313,14 @@ def _call(client: Any, operation: str, parameters: dict[str, Any]) -> dict[str, 
         message = "the boto3 that is installed does not know it; install a newer one"
         raise RequestFailed("unreadable", "UnknownOperation", message)
     try:
-        return method(**parameters)  # type: ignore[no-any-return]
+        answer: dict[str, Any] = method(**parameters)
     except (IamframeError, RequestFailed, *_FAILED):
         raise
     except Exception as error:
         # Botocore's parsers raise any exception for an error without AWS's form, such as one without a code.
         raise ResponseParserError(f"the response is not from AWS ({type(error).__name__}: {error})") from error
+    answer.pop("ResponseMetadata", None)
+    return answer
 
 
 # Pagination: the token in an answer has the same name as the parameter of the next call (botocore's paginators).

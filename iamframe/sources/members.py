@@ -24,7 +24,7 @@ from iamframe.sources.archives import display_path, read_file
 from iamframe.sources.client import Client
 from iamframe.sources.guards import guard_requests
 from iamframe.sources.records import make_decoders
-from iamframe.sources.refusals import RequestFailed, failure_of
+from iamframe.sources.refusals import failure_of
 from iamframe.sources.sessions import share_models
 
 ORGANIZATION = "org"
@@ -141,10 +141,6 @@ class _Accounts(msgspec.Struct, rename="pascal"):
     accounts: list[_Account] = []
 
 
-class _Caller(msgspec.Struct, rename="pascal"):
-    account: str
-
-
 def members_of_organization(client: Client) -> list[Member]:
     """Return the accounts of the caller's organization.
 
@@ -152,11 +148,11 @@ def members_of_organization(client: Client) -> list[Member]:
     """
     found: list[_Account] = []
     try:
-        caller = msgspec.json.decode(client.call("sts", "GetCallerIdentity"), type=_Caller).account
+        caller = client.identity().account
         for page in client.pages("organizations", "ListAccounts"):
             found += msgspec.json.decode(page, type=_Accounts).accounts
     except msgspec.ValidationError as error:
-        raise RequestFailed("unreadable", type(error).__name__, str(error)) from error
+        raise failure_of(error) from error
     # `State` replaces `Status` in newer answers (Organizations API Reference, Account).
     return [
         Member(one.id, one.name, is_caller=one.id == caller, status=one.state or one.status)
