@@ -309,17 +309,15 @@ def _result(future: Future[_LoadResult], member: Member, options: LoadOptions) -
         said = redacted(" ".join(f"{type(error).__name__}: {error}".split()), options.secrets(member))
         source = f"{source_name(member.profile or options.profile)}/{member.account_id}"
         ended = refused(SourceError, source, "access.worker_ended", said=said[:300].rstrip(": "))
-        unread = _unread_account(member, "unreadable", "gaps.account.failed", why=ended.said)
-        return _written(_LoadResult(unread, str(ended)), member, options)
+        return _written(_failed(member, ended, "unreadable"), member, options)
 
 
 def _load_member(member: Member, options: LoadOptions) -> _LoadResult:
-    """Load one account, and write it if `options.out` is given. The executor runs this function."""
+    """Load one account, and write it if `options.out` is given. An executor runs this function."""
     if member.status != "ACTIVE":
         facts = {"account": member.account_id, "status": member.status}
-        return _written(
-            _LoadResult(_unread_account(member, "denied", "gaps.account.inactive", **facts)), member, options
-        )
+        unread = _unread_account(member, "denied", "gaps.account.inactive", **facts)
+        return _written(_LoadResult(unread), member, options)
     journal = Path(options.journals) / f"{member.account_id}.jsonl" if options.journals else None
     result = _written(_read_member(member, options, journal), member, options)
     if journal is not None and result.written and result.sentence is None:
@@ -334,8 +332,8 @@ def _written(result: _LoadResult, member: Member, options: LoadOptions) -> _Load
     if options.out is None or result.inventory is None or result.resumable is StoreError or is_ended:
         return result
     is_complete = result.sentence is None and member.status == "ACTIVE"
-    place = place_of(options.out)
-    written = write_account(place, member.account_id, result.inventory.frames, is_complete=is_complete)
+    frames = result.inventory.frames
+    written = write_account(place_of(options.out), member.account_id, frames, is_complete=is_complete)
     return replace(result, inventory=None, written=written)
 
 
@@ -345,10 +343,7 @@ def _read_member(member: Member, options: LoadOptions, journal: Path | None) -> 
     try:
         answers = read_answers(_session(member, options, source), options, source, journal, silent, member)
     except IamframeError as error:
-        kind, sentence = type(error), str(error)
-        why = getattr(error, "said", None) or sentence
-        unread = _unread_account(member, _RESUMABLE.get(kind, "denied"), "gaps.account.failed", why=why)
-        return _LoadResult(unread, sentence, kind if kind in _RESUMABLE else None)
+        return _failed(member, error, _RESUMABLE.get(type(error), "denied"))
     inventory = build_inventory(answers, [source])
     if secrets := options.secrets(member):
         change = partial(redacted, secrets=secrets)
@@ -371,6 +366,12 @@ def _session(member: Member, options: LoadOptions, source: str) -> boto3.Session
         return assume_role(session, member, role, member.external_id or options.external_id)
     except RequestFailed as refusal:
         raise first_failure(refusal, source, profile) from refusal.cause
+
+
+def _failed(member: Member, error: IamframeError, reason: str) -> _LoadResult:
+    why = getattr(error, "said", None) or str(error)
+    unread = _unread_account(member, reason, "gaps.account.failed", why=why)
+    return _LoadResult(unread, str(error), type(error) if type(error) in _RESUMABLE else None)
 
 
 def _unread_account(member: Member, reason: str, message: str, **facts: Any) -> Inventory:

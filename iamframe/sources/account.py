@@ -23,7 +23,17 @@ from iamframe.sources.calls import Calls, Listing, ResourceAnswer
 from iamframe.sources.client import Client
 from iamframe.sources.owner_lists import OwnerReader
 from iamframe.sources.progress import Progress, silent
-from iamframe.sources.records import Account, Answer, GotProfile, LoadPlan, Reference, RoleDetail, Tag, make_decoders
+from iamframe.sources.records import (
+    Account,
+    Answer,
+    GotProfile,
+    LoadPlan,
+    Reference,
+    RoleDetail,
+    Tag,
+    account_of_summary,
+    make_decoders,
+)
 from iamframe.sources.refusals import RequestFailed, failure_of
 from iamframe.sources.regions import ReferenceReader
 from iamframe.sources.sessions import refused
@@ -186,21 +196,11 @@ class AccountReader:
             yield answer(operation, Listing(records, "partial" if is_answered else "refused"))
 
     def _account(self, counts: dict[str, int] | None, aliases: list[str] | None) -> Iterator[Answer]:
-        """Yield the quotas and the alias of the account."""
-        count = (counts or {}).get
-        quotas = Account(
-            role_quota=count("RolesQuota"),
-            profile_quota=count("InstanceProfilesQuota"),
-            roles_expected=count("Roles"),
-            profiles_expected=count("InstanceProfiles"),
-        )
-        alias = Account(account_name=self.name or next(iter(aliases or ()), None))
-        for operation, record, is_refused in (
-            ("GetAccountSummary", quotas, counts is None),
-            ("ListAccountAliases", alias, aliases is None),
-        ):
-            read = Listing([], "refused") if is_refused else Listing([record], "complete")
-            yield self._calls.answer(operation, read)
+        """Yield the quotas and the alias of the account. None means that AWS denied the operation."""
+        quotas = [] if counts is None else [account_of_summary(counts)]
+        alias = [] if aliases is None else [Account(account_name=self.name or next(iter(aliases), None))]
+        for operation, records in (("GetAccountSummary", quotas), ("ListAccountAliases", alias)):
+            yield self._calls.answer(operation, Listing(records, "complete" if records else "refused"))
 
 
 @dataclass
@@ -260,13 +260,9 @@ class _Profiles:
 
     def tagged(self) -> dict[str, dict[str, str]]:
         """Return the tags of each profile, with the profile's ARN as the key."""
-        names = {name_of(arn): arn for arn in self.arns}
-        read = {names.get(one.name): getattr(one.record, "tags", UNSET) for one in self.found}
-        read |= {arn: tags for arn, tags in self._indexed.items() if arn in self.arns}
-        found: dict[str, dict[str, str]] = {arn: {} for arn in self.arns}
-        return found | {
-            arn: {tag.key: tag.value for tag in own} for arn, own in read.items() if arn and own is not UNSET
-        }
+        arns = {name_of(arn): arn for arn in self.arns}
+        read = {arns.get(one.name): getattr(one.record, "tags", UNSET) or [] for one in self.found} | self._indexed
+        return {arn: {tag.key: tag.value for tag in read.get(arn, ())} for arn in arns.values()}
 
     def is_outdated(self, referring: list[Answer]) -> bool:
         """Return whether a profile may have been created or replaced since the profiles were listed."""

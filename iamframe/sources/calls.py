@@ -30,7 +30,7 @@ from iamframe.sources.records import (
     make_decoders,
     tags_or_none,
 )
-from iamframe.sources.refusals import RequestFailed, advice_on, closed_region, failure_of, is_closed, is_unknown_host
+from iamframe.sources.refusals import CLOSED, RequestFailed, advice_on, closed_region, failure_of, is_unknown_host
 
 
 class Indexed(msgspec.Struct):
@@ -258,13 +258,13 @@ class Calls:
 
     def note_refused(self, operation: str, refusal: RequestFailed, subject: str = ALL, region: str = GLOBAL) -> None:
         """Add a gap for an operation that AWS refused."""
-        if is_closed(refusal) and region not in (GLOBAL, self.client.region):
+        if refusal.code in CLOSED and region not in (GLOBAL, self.client.region):
             reason, message = closed_region(region, self.enabled_regions())
             self.gap(operation, subject, reason, message, {"region": region, "code": refusal.code}, region)
             return
-        row, of = BY_LABEL[operation], None if subject == ALL else subject
+        row, named = BY_LABEL[operation], None if subject == ALL else subject
         where = None if region == GLOBAL else region
-        facts: dict[str, Any] = {"operation": operation, "subject": of, "region": where, "code": refusal.code}
+        facts: dict[str, Any] = {"operation": operation, "subject": named, "region": where, "code": refusal.code}
         facts |= {"cost": {"message": row.cost}, "advice": advice_on(refusal, row.action)}
         self.gap(operation, subject, refusal.reason, "gaps.refused", facts, region)
 

@@ -35,7 +35,7 @@ from iamframe.errors import IamframeError
 from iamframe.knowledge.operations import GLOBAL, IDENTITY, label
 from iamframe.sources.guards import guard, guard_requests
 from iamframe.sources.journal import Entry, Journal
-from iamframe.sources.records import CallStats
+from iamframe.sources.records import CallStats, make_decoders
 from iamframe.sources.refusals import THROTTLED, RequestFailed, failure_of, is_unknown_host
 from iamframe.sources.sessions import PATIENCE, share_models
 
@@ -424,3 +424,6 @@ def _watch(pacer: Pacer, region: str) -> Callable[..., None]:
             raise caught_exception
 
     return notice
+
+
+make_decoders([Identity])

@@ -20,6 +20,7 @@ from iamframe.sources.records import (
     RoleDetail,
     Tag,
     TagListing,
+    account_of_summary,
     tags_or_none,
 )
 from iamframe.sources.shapes import Document, shape
@@ -91,13 +92,7 @@ def one_profile(document: Document) -> Iterable[Answer]:
 @shape("SummaryMap")
 def account_summary(document: Document) -> Iterable[Answer]:
     """Read the output of `aws iam get-account-summary`."""
-    counts = document.decode(dict[str, Count], "SummaryMap")
-    account = Account(
-        role_quota=counts.get("RolesQuota"),
-        profile_quota=counts.get("InstanceProfilesQuota"),
-        roles_expected=counts.get("Roles"),
-        profiles_expected=counts.get("InstanceProfiles"),
-    )
+    account = account_of_summary(document.decode(dict[str, Count], "SummaryMap"))
     return [document.answer("GetAccountSummary", [account], state="complete")]
 
 

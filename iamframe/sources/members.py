@@ -19,7 +19,6 @@ from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshabl
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from iamframe.errors import SourceError
-from iamframe.knowledge.arn import partition_of
 from iamframe.sources.archives import display_path, read_file
 from iamframe.sources.client import Client
 from iamframe.sources.guards import guard_requests
@@ -216,11 +215,6 @@ def redacted(text: str, secrets: Iterable[str]) -> str:
     for secret in secrets:
         text = text.replace(secret, "…")
     return text
-
-
-def role_account(role_arn: str) -> str | None:
-    """Return the account in a role's ARN, or None if the text is a name."""
-    return role_arn.split(":", 5)[4] if partition_of(role_arn) else None
 
 
 make_decoders(list(globals().values()))

@@ -32,7 +32,7 @@ _EXPIRED = (
 
 # Error codes by which a region rejects the account's credentials, usually because the region is not enabled. No
 # permission would help (General Reference, "Managing AWS Regions").
-_CLOSED = {"AuthFailure", "InvalidClientTokenId", "OptInRequired", "UnrecognizedClientException"}
+CLOSED = {"AuthFailure", "InvalidClientTokenId", "OptInRequired", "UnrecognizedClientException"}
 
 
 class RequestFailed(Exception):
@@ -79,11 +79,6 @@ def advice_on(refusal: RequestFailed, *actions: str) -> dict[str, Any]:
     if refusal.reason == "denied":
         return {"message": "gaps.advice.allow", "actions": actions}
     return {"message": "gaps.advice.again"}
-
-
-def is_closed(refusal: RequestFailed) -> bool:
-    """Return whether the error code of a request may mean that the region is not enabled in the account."""
-    return refusal.code in _CLOSED
 
 
 def closed_region(region: str, enabled: list[str]) -> tuple[str, str]:

@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iamframe.knowledge.trust import UNREADABLE, Trust, read_trust, what_changed
+from iamframe.knowledge.trust import read_content, trusts_ec2, what_changed
 from iamframe.messages.render import say
+
+
+class Trust(NamedTuple):
+    text: str | None
+    trusts_ec2: str
+    services: str | None
+    deleted: str | None
+
+
+UNREADABLE = Trust(None, "unknown", None, None)
+
+
+def read_trust(document: bytes, partition: str = "aws") -> Trust:
+    """What the frame of roles has of a trust policy in a partition."""
+    if (read := read_content(document)) is None:
+        return UNREADABLE
+    text, content = read
+    return Trust(text, trusts_ec2(content.reaches, partition), content.services, content.deleted)
+
 
 ASSUME = "sts:AssumeRole"
 EC2 = {"Service": "ec2.amazonaws.com"}
@@ -281,7 +300,6 @@ def test_letters_written_as_escapes_mean_what_they_spell() -> None:
 )
 def test_what_is_no_policy_is_unreadable_and_unknown(document: str) -> None:
     assert read_trust(document.encode()) is UNREADABLE
-    assert UNREADABLE == (None, "unknown", None, None)
 
 
 def test_bytes_that_are_no_text_are_unreadable() -> None:

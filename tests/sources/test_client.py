@@ -14,7 +14,7 @@ from botocore.utils import parse_timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iamframe.knowledge.operations import OPERATIONS, actions, policy
+from iamframe.knowledge.operations import OPERATIONS, actions, policy_of
 from iamframe.practice import PracticeAccount
 from iamframe.sources.client import Client, check_answer, parse_date
 from iamframe.sources.refusals import RequestFailed, WriteBlocked
@@ -92,7 +92,7 @@ def test_the_least_policy_names_each_action_once_and_none_that_writes() -> None:
     assert "sts:GetCallerIdentity" not in named
     assert actions("index") == ["tag:GetResources"]
     assert actions("fleet") == ["organizations:ListAccounts", "sts:AssumeRole"]
-    assert policy("index") == {
+    assert policy_of(actions("index")) == {
         "Version": "2012-10-17",
         "Statement": [{"Effect": "Allow", "Action": ["tag:GetResources"], "Resource": "*"}],
     }
