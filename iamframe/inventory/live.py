@@ -18,11 +18,7 @@ from iamframe.knowledge.operations import IDENTITY
 from iamframe.sources.account import AccountReader
 from iamframe.sources.client import Client
 from iamframe.sources.journal import Journal
-from iamframe.sources.members import (
-    Member,
-    redacted,
-    spellings,
-)
+from iamframe.sources.members import Member, redacted, spellings
 from iamframe.sources.progress import Progress, progress_bars
 from iamframe.sources.records import Answer, Gap, LoadPlan, References
 from iamframe.sources.refusals import RequestFailed

@@ -46,11 +46,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("iamframe")
 # The service that is called first. It shows quickly whether AWS can be reached at all.
 FIRST = "sts"
-_PATIENCE = {
-    "connect_timeout": 10,
-    "read_timeout": 60,
-    "retries": {"mode": "standard", "total_max_attempts": 10},
-}
+_PATIENCE = {"connect_timeout": 10, "read_timeout": 60, "retries": {"mode": "standard", "total_max_attempts": 10}}
 # Errors of an answer that was cut off after botocore accepted it as complete.
 _CUT = (ResponseParserError, failures.IncompleteReadError, failures.ResponseStreamingError)
 # Botocore retries the last two, but gives up before a service in trouble has recovered.

@@ -447,12 +447,7 @@ def test_hostile_names_have_no_maker(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("role", "profile"),
-    [
-        ("web", f"web\n/\n{NODE_UUID}"),
-        ("web", "web\neks-local-prod"),
-        ("web\n/\nAWSPCS", "hpc"),
-    ],
+    ("role", "profile"), [("web", f"web\n/\n{NODE_UUID}"), ("web", "web\neks-local-prod"), ("web\n/\nAWSPCS", "hpc")]
 )
 def test_a_line_break_in_a_name_does_not_make_one_name_of_two(role: str, profile: str) -> None:
     assert of_pair("/", role, "/", profile) is None

@@ -52,11 +52,7 @@ HARD_SPACE = "Cost\u00a0Center"
         ("web-1A2B3C4D5E6F", "web", "generated"),
         ("app-20260102030405000000000001", "app-20260102030406000000000002", "generated"),
         ("shop-Node-1A2B3C4D5E6F", "shop-Node-Z9Y8X7W6V5U4", "generated"),
-        (
-            "web-08c968da-2d88-0096-4c82-1ee57490a6af",
-            "web-1ee57490-4c82-0096-2d88-08c968da0000",
-            "generated",
-        ),
+        ("web-08c968da-2d88-0096-4c82-1ee57490a6af", "web-1ee57490-4c82-0096-2d88-08c968da0000", "generated"),
         ("node_4067990795380418201", "node_9911", "different"),
         ("shop-NodeRole-1A2B3C4D5E6F", "shop-NodeProfile-Z9Y8X7W6V5U4", "different"),
         ("green", "blue", "different"),

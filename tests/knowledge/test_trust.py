@@ -388,11 +388,7 @@ MFA = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
             [allow(action="sts:TagSession", Condition=MFA), allow(action="sts:AssumeRole")],
             "still trusts ec2.amazonaws.com, but the conditions of its actions changed",
         ),
-        (
-            [allow(Sid="one")],
-            [allow(Sid="two")],
-            "still trusts ec2.amazonaws.com; another part of its policy changed",
-        ),
+        ([allow(Sid="one")], [allow(Sid="two")], "still trusts ec2.amazonaws.com; another part of its policy changed"),
     ],
 )
 def test_a_policy_that_changed_names_every_principal_that_came_or_went(

@@ -68,17 +68,6 @@ def test_of_each_list_one_request_and_of_each_profile_one(filled: tuple[Practice
     assert (inventory.calls["ended_at"] >= inventory.calls["started_at"]).all()
 
 
-def test_no_public_way_of_loading_writes_anything(filled: tuple[PracticeAccount, dict[str, Any]]) -> None:
-    account, _ = filled
-    account.forget()
-    for options in ({"references": "all"}, {"role_details": True}, {"tag_index": True}, {"regions": ["us-east-1"]}):
-        iamframe.run_checks(load(account, **options))
-    assert account.writes() == 0
-    # Requests are signed for the tagging API by another name than its permissions have.
-    known = {read.action.replace("tag:", "tagging:") for read in OPERATIONS}
-    assert {f"{request.service}:{request.action}" for request in account.requests} <= known
-
-
 # What is refused
 
 OTHER_READS = [
@@ -129,9 +118,7 @@ def test_whatever_is_denied_nothing_false_is_said(
 
 @pytest.mark.parametrize("pair", list(itertools.combinations(IAM_READS, 2)), ids="-".join)
 def test_whatever_two_iam_reads_are_denied_nothing_false_is_said(
-    filled: tuple[PracticeAccount, dict[str, Any]],
-    whole: iamframe.Result,
-    pair: tuple[str, str],
+    filled: tuple[PracticeAccount, dict[str, Any]], whole: iamframe.Result, pair: tuple[str, str]
 ) -> None:
     account, _ = filled
     for operation in pair:
