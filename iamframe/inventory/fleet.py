@@ -306,9 +306,9 @@ def _result(future: Future[_LoadResult], member: Member, options: LoadOptions) -
     try:
         return future.result()
     except Exception as error:  # noqa: BLE001 - executors have exceptions of their own
-        said = redacted(" ".join(f"{type(error).__name__}: {error}".split()), options.secrets(member))
+        text = redacted(" ".join(f"{type(error).__name__}: {error}".split()), options.secrets(member))
         source = f"{source_name(member.profile or options.profile)}/{member.account_id}"
-        ended = refused(SourceError, source, "access.worker_ended", said=said[:300].rstrip(": "))
+        ended = refused(SourceError, source, "access.worker_ended", said=text[:300].rstrip(": "))
         return _written(_failed(member, ended, "unreadable"), member, options)
 
 

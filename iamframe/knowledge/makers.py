@@ -216,7 +216,6 @@ class Form:
 
 @lru_cache(maxsize=4096)
 def _form(*templates: str) -> Form:
-    """Return the form that these templates of path and name describe."""
     lines, checked = [], dict[str, tuple[_Token, list[str]]]()
     for line, template in enumerate(templates):
         plain = grouped = ""
@@ -238,7 +237,6 @@ def _form(*templates: str) -> Form:
 
 
 def _token(text: str) -> tuple[str, _Token]:
-    """Return the name of a token in braces, and its description."""
     if "|" in text:
         # `{a|b}`: one of these texts, equal on both sides.
         return "kind", _Token(f"(?:{'|'.join(map(re.escape, text[1:-1].split('|')))})", _equal)
@@ -248,13 +246,7 @@ def _token(text: str) -> tuple[str, _Token]:
 
 
 class Maker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One service or tool, and the names and paths that it gives to roles and profiles.
-
-    `names_differ` and `paths_differ`: role and profile differ by design. `is_guess`: users also choose names of this
-    form themselves, so a name is no proof. `is_example`: users take the names from an example in AWS's documentation. A
-    maker without `profile` creates only roles, which are used without a profile. `not_rechecked` is the reason why the
-    source could not be read again since `date`.
-    """
+    """One service or tool, and the names and paths that it gives to roles and profiles; see `makers.toml`."""
 
     name: str
     role: str = "*"
@@ -289,10 +281,7 @@ class Maker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class OwnTag(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The tag keys by which a service or tool recognizes its own resources; `*` is any text.
-
-    `is_proof`: only the maker writes these tags, and only to profiles that it creates.
-    """
+    """The tag keys by which a service or tool recognizes its own resources; see `makers.toml`."""
 
     key: str
     maker: str

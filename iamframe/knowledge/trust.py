@@ -264,8 +264,8 @@ def what_changed(old: str, new: str) -> list[_Message]:
             if label in was and now[label] != was[label]:
                 changed.setdefault(_changed_terms(was[label], now[label]), []).append(label)
         messages += [
-            {"message": said, "principals": _named(labels)} | more
-            for said, labels, more in (
+            {"message": message, "principals": _named(labels)} | more
+            for message, labels, more in (
                 (added, [label for label in now if label not in was], {}),
                 (removed, [label for label in was if label not in now], {}),
                 *((otherwise, labels, {"terms": {"message": terms}}) for terms, labels in changed.items()),

@@ -228,11 +228,11 @@ class Calls:
                 return None
             if refusals[way].reason != "denied":
                 break
-        first, one = next(iter(refusals.items()))
-        asked = [{"message": "gaps.refusal", "operation": way, "code": each.code} for way, each in refusals.items()]
-        advice = advice_on(one, *(f"iam:{way}" for way in refusals))
-        facts = {"refusals": asked, "arn": arn, "cost": {"message": row.cost}, "advice": advice}
-        self.gap(first, arn, one.reason, "gaps.refused_one", facts)
+        first = next(iter(refusals))
+        failed = [{"message": "gaps.refusal", "operation": way, "code": each.code} for way, each in refusals.items()]
+        advice = advice_on(refusals[first], *(f"iam:{way}" for way in refusals))
+        facts = {"refusals": failed, "arn": arn, "cost": {"message": row.cost}, "advice": advice}
+        self.gap(first, arn, refusals[first].reason, "gaps.refused_one", facts)
         return None
 
     def _resource(self, operation: str, name: str) -> GotProfile | GotRole | TagListing:

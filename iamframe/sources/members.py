@@ -166,8 +166,8 @@ def assume_role(base: boto3.Session, member: Member, role: str, external_id: str
     """
     inner = base._session  # noqa: SLF001 - boto3 has no other way to credentials that renew
 
-    def create_client(*asked: Any, **named: Any) -> Any:
-        client = inner.create_client(*asked, **named)
+    def create_client(*args: Any, **options: Any) -> Any:
+        client = inner.create_client(*args, **options)
         guard_requests(client, "sts")
         return client
 
@@ -187,8 +187,8 @@ def assume_role(base: boto3.Session, member: Member, role: str, external_id: str
             return fetcher.fetch_credentials()
         except ClientError as error:
             # AWS quotes an external id that it does not accept, and botocore logs the message as a warning.
-            said = error.response.get("Error", {})
-            clean = said | {"Message": redacted(str(said.get("Message", "")), spellings(external_id))}
+            answer = error.response.get("Error", {})
+            clean = answer | {"Message": redacted(str(answer.get("Message", "")), spellings(external_id))}
             raise ClientError(error.response | {"Error": clean}, error.operation_name) from None
 
     # A copy keeps the set-up of the session: endpoint, proxy, certificates, region.

@@ -59,8 +59,8 @@ def is_unknown_host(error: Exception | None) -> bool:
 def failure_of(error: Exception) -> RequestFailed:
     """Convert an error from boto3 to a RequestFailed with its reason."""
     if isinstance(error, failures.ClientError):
-        said = error.response.get("Error", {})
-        code, message = str(said.get("Code", "Unknown")), " ".join(str(said.get("Message", "")).split())
+        answer = error.response.get("Error", {})
+        code, message = str(answer.get("Code", "Unknown")), " ".join(str(answer.get("Message", "")).split())
         other = "vanished" if code.endswith(_NOT_FOUND) else "unreadable"
         return RequestFailed(_REASONS.get(code, other), code, message, error)
     reason = "expired" if isinstance(error, _EXPIRED) else "unreadable"
