@@ -25,7 +25,6 @@ from iamframe.messages.render import changed_facts
 from iamframe.sources.members import (
     ORGANIZATION,
     Member,
-    active_members,
     assume_role,
     members_of_organization,
     read_members,
@@ -125,7 +124,7 @@ def load_fleet(
     if journals:
         # Raise the error instead of adding a gap: the same call can resume from the journals.
         _raise_resumable(loaded)
-    _refuse_unread(loaded, len(active_members(members)))
+    _refuse_unread(loaded, members)
     return joined([one.inventory for one in loaded if one.inventory], [source_name(profile)])
 
 
@@ -138,8 +137,7 @@ def _save_fleet(
     call = asdict(options.plan) | {"accounts": noted, "role_name": options.role_name}
     with unfinished_fleet(out, [source], call) as place:
         members = _members(accounts, options, executor)
-        active = active_members(members)
-        written = written_accounts(place, _ids(active))
+        written = written_accounts(place, _ids(member for member in members if member.is_active))
         options = replace(options, out=os.fspath(out))
         if isinstance(place, Path):
             new = place.resolve()
@@ -150,7 +148,7 @@ def _save_fleet(
             loaded = _with_renewed(rest, loaded, options, show)
         _raise_resumable(loaded)
         if not written:
-            _refuse_unread(loaded, len(active))
+            _refuse_unread(loaded, members)
         written |= {member.account_id: one.written for member, one in zip(rest, loaded, strict=True) if one.written}
     finish(out, place, written, (source,))
 
@@ -234,8 +232,9 @@ def _raise_resumable(loaded: Iterable[_LoadResult]) -> None:
             raise one.resumable(one.sentence)
 
 
-def _refuse_unread(loaded: Iterable[_LoadResult], count: int) -> None:
+def _refuse_unread(loaded: Iterable[_LoadResult], members: Iterable[Member]) -> None:
     """Raise SourceError if none of the active accounts could be read."""
+    count = sum(member.is_active for member in members)
     failed = [one.sentence for one in loaded if one.sentence is not None]
     if len(failed) == count:
         first = f"; the first: {failed[0]}" if failed else ""
@@ -314,7 +313,7 @@ def _result(future: Future[_LoadResult], member: Member, options: LoadOptions) -
 
 def _load_member(member: Member, options: LoadOptions) -> _LoadResult:
     """Load one account, and write it if `options.out` is given. An executor runs this function."""
-    if member.status != "ACTIVE":
+    if not member.is_active:
         facts = {"account": member.account_id, "status": member.status}
         unread = _unread_account(member, "denied", "gaps.account.inactive", **facts)
         return _written(_LoadResult(unread), member, options)
@@ -331,7 +330,7 @@ def _written(result: _LoadResult, member: Member, options: LoadOptions) -> _Load
     is_ended = options.ended is not None and options.ended.is_set()
     if options.out is None or result.inventory is None or result.resumable is StoreError or is_ended:
         return result
-    is_complete = result.sentence is None and member.status == "ACTIVE"
+    is_complete = result.sentence is None and member.is_active
     frames = result.inventory.frames
     written = write_account(place_of(options.out), member.account_id, frames, is_complete=is_complete)
     return replace(result, inventory=None, written=written)

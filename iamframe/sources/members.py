@@ -47,8 +47,13 @@ class Member(msgspec.Struct, frozen=True):
     profile: str | None = None
     # The caller's own account needs no role.
     is_caller: bool = False
-    # The status in Organizations; only an active account can be read.
+    # The status in Organizations.
     status: str = "ACTIVE"
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the account can be read."""
+        return self.status == "ACTIVE"
 
     def __repr__(self) -> str:
         """Return a text without the external id, which is a kind of secret."""
@@ -71,11 +76,6 @@ def read_members(accounts: Any) -> list[Member]:
     if not members:
         raise SourceError(f"{where}: holds no account")
     return list(members.values())
-
-
-def active_members(members: Iterable[Member]) -> list[Member]:
-    """Return the members whose accounts are active. Other accounts cannot be read."""
-    return [member for member in members if member.status == "ACTIVE"]
 
 
 def _rows(accounts: Any, where: str) -> Iterable[Mapping[str, Any]]:

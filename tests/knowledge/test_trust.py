@@ -281,6 +281,7 @@ def test_letters_written_as_escapes_mean_what_they_spell() -> None:
 @pytest.mark.parametrize(
     "document",
     [
+        b'{"Statement":{"Effect":"Allow","Sid":"\xff\xfe"}}',  # no text
         '"<URL-encoded-JSON>"',
         '"%7B%22Version%22%3A"',
         '"%ff%fe"',
@@ -298,12 +299,8 @@ def test_letters_written_as_escapes_mean_what_they_spell() -> None:
         '{"Statement":{"Principal":' + '{"a":' * 5000 + "1" + "}" * 5001 + "}",
     ],
 )
-def test_what_is_no_policy_is_unreadable_and_unknown(document: str) -> None:
-    assert read_trust(document.encode()) is UNREADABLE
-
-
-def test_bytes_that_are_no_text_are_unreadable() -> None:
-    assert read_trust(b'{"Statement":{"Effect":"Allow","Sid":"\xff\xfe"}}') == UNREADABLE
+def test_what_is_no_policy_is_unreadable_and_unknown(document: str | bytes) -> None:
+    assert read_trust(document if isinstance(document, bytes) else document.encode()) is UNREADABLE
 
 
 values = st.recursive(
