@@ -1329,6 +1329,17 @@ def test_services_that_share_the_name_of_a_request_are_told_apart(account: Pract
     assert calls["pcs:ListClusters"] == "complete"
 
 
+def test_an_answer_without_its_list_is_told_of_its_own_service(
+    account: PracticeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Elastic Beanstalk has a DescribeEnvironments, too."""
+    answers: dict[str, Any] = {"ListEnvironments": {"environmentIds": ["e"]}, "DescribeEnvironments": {}}
+    answered(monkeypatch, lambda service, operation, *_: answers[operation] if service == "cloud9" else None)
+    gaps = load(account, references="all", regions=["us-east-1"]).gaps
+    (gap,) = gaps[gaps["reason"] == "unreadable"].to_dict("records")
+    assert gap["operation"] == "cloud9:DescribeEnvironments"
+
+
 # One consumer denied in one of two regions
 
 
