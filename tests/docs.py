@@ -22,7 +22,7 @@ import rooms
 
 from iamframe import load_sample, run_checks, write_report
 from iamframe.checks import CHECKS
-from iamframe.knowledge.operations import When, actions, policy
+from iamframe.knowledge.operations import When, actions, policy_of
 
 ROOT = Path(__file__).parent.parent
 # The files with generated parts. Such a part begins below `<!-- NAME -->` and ends at the next empty line.
@@ -55,7 +55,8 @@ def printed_text() -> str:
 
 def policy_text() -> str:
     """The least policy of a load with its defaults."""
-    return f"```json\n{json.dumps(policy('plan', 'references', 'all', 'owners', 'organization'), indent=2)}\n```"
+    policy = policy_of(actions("plan", "references", "all", "owners", "organization"))
+    return f"```json\n{json.dumps(policy, indent=2)}\n```"
 
 
 def more_actions() -> str:

@@ -17,10 +17,10 @@ from iamframe.checks.coverage import tag_policy
 from iamframe.inventory import schema
 from iamframe.inventory.linking import profile_ids, without_path
 from iamframe.knowledge.arn import PROFILE_TYPE, ROLE_TYPE, name_of, partition_of
+from iamframe.knowledge.makers import tool_rules
 from iamframe.knowledge.operations import ALL, DUMP, ROLE_LINKS, aws_command, proving
 from iamframe.knowledge.policies import namesake_of, power_of
 from iamframe.knowledge.surfaces import known_facts
-from iamframe.knowledge.tool_rules import tool_rules
 from iamframe.knowledge.trust import statements_of
 from iamframe.messages.render import Message, columns_of, joint, nested, render, say
 

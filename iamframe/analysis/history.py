@@ -18,7 +18,6 @@ from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.load import is_live, load
 from iamframe.inventory.schema import EVENTS, LIVES, shows
 from iamframe.knowledge.arn import ROLE_TYPE, Query, parse_query, partition_of
-from iamframe.knowledge.operations import IDENTITY
 from iamframe.sources.cloudtrail import (
     ACTIONS,
     CREATE,
@@ -30,9 +29,8 @@ from iamframe.sources.cloudtrail import (
     is_of_iam,
     record_of,
 )
-from iamframe.sources.first_failure import first_failure
 from iamframe.sources.records import Answer
-from iamframe.sources.sessions import DEFAULT_REGION, open_session, source_name
+from iamframe.sources.sessions import DEFAULT_REGION, first_failure, open_session, source_name
 
 if TYPE_CHECKING:
     import boto3
@@ -267,10 +265,10 @@ def _looked_up(live: boto3.Session | str, name: str | None) -> _Read:
         raise SourceError(f"{source}: is looked up for one name; give name=, or load a trail's files for all")
     client = Client(session, session.region_name or DEFAULT_REGION, workers=1, rate=_RATE)
     try:
-        identity = msgspec.json.decode(client.call("sts", IDENTITY), type=dict[str, str])
+        identity = client.identity()
     except RequestFailed as refusal:
         raise first_failure(refusal, source, profile) from refusal.cause
-    account, home = identity["Account"], HOMES.get(partition_of(identity["Arn"]) or "aws", DEFAULT_REGION)
+    account, home = identity.account, HOMES.get(partition_of(identity.arn) or "aws", DEFAULT_REGION)
     asked_at = datetime.now(UTC)
     attribute = {"AttributeKey": "ResourceName", "AttributeValue": parse_query(name).name}
     try:

@@ -13,7 +13,7 @@ from iamframe.checks.registry import check
 from iamframe.checks.tag_policy import ToolUse, any_text
 from iamframe.inventory.arrow import Bools, Texts, are_among, index_in, is_in, joined_key
 from iamframe.inventory.linking import without_case
-from iamframe.knowledge.tool_rules import ToolRule, tool_rules
+from iamframe.knowledge.makers import ToolRule, tool_rules
 
 _OF_LINK = [
     *("account_id", "maker", "maker_basis", "relation", "profile_name", "role_name"),

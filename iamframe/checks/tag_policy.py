@@ -46,8 +46,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.errors import PolicyError
-from iamframe.knowledge.makers import Maker
-from iamframe.knowledge.tool_rules import tool_rules
+from iamframe.knowledge.makers import Maker, tool_rules
 from iamframe.sources.archives import read_file
 
 # An installed package has the example too.

@@ -8,7 +8,7 @@ import pandas as pd
 from iamframe.checks import coverage as needs
 from iamframe.checks.findings import Found, findings
 from iamframe.checks.registry import check
-from iamframe.knowledge.trust import read_trust
+from iamframe.knowledge.trust import read_content
 
 
 @check(
@@ -63,8 +63,8 @@ def deleted_trust_principals(roles: pd.DataFrame) -> Found:
     """
     rows = roles[roles["trust_policy"].str.contains('"A(?:RO|ID)A', na=False)]
     # Many roles share a policy.
-    deleted = {policy: read_trust(policy.encode()).deleted for policy in rows["trust_policy"].unique()}
-    principals = rows["trust_policy"].map(deleted)
+    read = {policy: read_content(policy.encode()) for policy in rows["trust_policy"].unique()}
+    principals = rows["trust_policy"].map({policy: found and found[1].deleted for policy, found in read.items()})
     rows, principals = rows[principals.notna()], principals.dropna().str.split(" ").reset_index(drop=True).explode()
     facts = pd.DataFrame({"finding": principals.index, "principal_id": principals.astype("str").array})
     return findings(rows, "role_arn", facts=facts)

@@ -22,11 +22,9 @@ from iamframe.inventory.places import place_of
 from iamframe.inventory.unfinished import finish, unfinished_fleet, write_account, written_accounts
 from iamframe.knowledge.operations import ACCOUNT_LIST, ALL, ASSUME_ROLE, IDENTITY
 from iamframe.messages.render import changed_facts
-from iamframe.sources.first_failure import first_failure, refused
 from iamframe.sources.members import (
     ORGANIZATION,
     Member,
-    active_members,
     assume_role,
     members_of_organization,
     read_members,
@@ -35,7 +33,7 @@ from iamframe.sources.members import (
 from iamframe.sources.progress import Progress, progress_bars, silent
 from iamframe.sources.records import Account, Answer, CallStats, Gap, References
 from iamframe.sources.refusals import RequestFailed
-from iamframe.sources.sessions import open_session, source_name
+from iamframe.sources.sessions import first_failure, open_session, refused, source_name
 
 if TYPE_CHECKING:
     import boto3
@@ -126,7 +124,7 @@ def load_fleet(
     if journals:
         # Raise the error instead of adding a gap: the same call can resume from the journals.
         _raise_resumable(loaded)
-    _refuse_unread(loaded, len(active_members(members)))
+    _refuse_unread(loaded, members)
     return joined([one.inventory for one in loaded if one.inventory], [source_name(profile)])
 
 
@@ -139,8 +137,7 @@ def _save_fleet(
     call = asdict(options.plan) | {"accounts": noted, "role_name": options.role_name}
     with unfinished_fleet(out, [source], call) as place:
         members = _members(accounts, options, executor)
-        active = active_members(members)
-        written = written_accounts(place, _ids(active))
+        written = written_accounts(place, _ids(member for member in members if member.is_active))
         options = replace(options, out=os.fspath(out))
         if isinstance(place, Path):
             new = place.resolve()
@@ -151,7 +148,7 @@ def _save_fleet(
             loaded = _with_renewed(rest, loaded, options, show)
         _raise_resumable(loaded)
         if not written:
-            _refuse_unread(loaded, len(active))
+            _refuse_unread(loaded, members)
         written |= {member.account_id: one.written for member, one in zip(rest, loaded, strict=True) if one.written}
     finish(out, place, written, (source,))
 
@@ -235,8 +232,9 @@ def _raise_resumable(loaded: Iterable[_LoadResult]) -> None:
             raise one.resumable(one.sentence)
 
 
-def _refuse_unread(loaded: Iterable[_LoadResult], count: int) -> None:
+def _refuse_unread(loaded: Iterable[_LoadResult], members: Iterable[Member]) -> None:
     """Raise SourceError if none of the active accounts could be read."""
+    count = sum(member.is_active for member in members)
     failed = [one.sentence for one in loaded if one.sentence is not None]
     if len(failed) == count:
         first = f"; the first: {failed[0]}" if failed else ""
@@ -307,20 +305,18 @@ def _result(future: Future[_LoadResult], member: Member, options: LoadOptions) -
     try:
         return future.result()
     except Exception as error:  # noqa: BLE001 - executors have exceptions of their own
-        said = redacted(" ".join(f"{type(error).__name__}: {error}".split()), options.secrets(member))
+        text = redacted(" ".join(f"{type(error).__name__}: {error}".split()), options.secrets(member))
         source = f"{source_name(member.profile or options.profile)}/{member.account_id}"
-        ended = refused(SourceError, source, "access.worker_ended", said=said[:300].rstrip(": "))
-        unread = _unread_account(member, "unreadable", "gaps.account.failed", why=ended.said)
-        return _written(_LoadResult(unread, str(ended)), member, options)
+        ended = refused(SourceError, source, "access.worker_ended", said=text[:300].rstrip(": "))
+        return _written(_failed(member, ended, "unreadable"), member, options)
 
 
 def _load_member(member: Member, options: LoadOptions) -> _LoadResult:
-    """Load one account, and write it if `options.out` is given. The executor runs this function."""
-    if member.status != "ACTIVE":
+    """Load one account, and write it if `options.out` is given. An executor runs this function."""
+    if not member.is_active:
         facts = {"account": member.account_id, "status": member.status}
-        return _written(
-            _LoadResult(_unread_account(member, "denied", "gaps.account.inactive", **facts)), member, options
-        )
+        unread = _unread_account(member, "denied", "gaps.account.inactive", **facts)
+        return _written(_LoadResult(unread), member, options)
     journal = Path(options.journals) / f"{member.account_id}.jsonl" if options.journals else None
     result = _written(_read_member(member, options, journal), member, options)
     if journal is not None and result.written and result.sentence is None:
@@ -334,9 +330,9 @@ def _written(result: _LoadResult, member: Member, options: LoadOptions) -> _Load
     is_ended = options.ended is not None and options.ended.is_set()
     if options.out is None or result.inventory is None or result.resumable is StoreError or is_ended:
         return result
-    is_complete = result.sentence is None and member.status == "ACTIVE"
-    place = place_of(options.out)
-    written = write_account(place, member.account_id, result.inventory.frames, is_complete=is_complete)
+    is_complete = result.sentence is None and member.is_active
+    frames = result.inventory.frames
+    written = write_account(place_of(options.out), member.account_id, frames, is_complete=is_complete)
     return replace(result, inventory=None, written=written)
 
 
@@ -346,10 +342,7 @@ def _read_member(member: Member, options: LoadOptions, journal: Path | None) -> 
     try:
         answers = read_answers(_session(member, options, source), options, source, journal, silent, member)
     except IamframeError as error:
-        kind, sentence = type(error), str(error)
-        why = getattr(error, "said", None) or sentence
-        unread = _unread_account(member, _RESUMABLE.get(kind, "denied"), "gaps.account.failed", why=why)
-        return _LoadResult(unread, sentence, kind if kind in _RESUMABLE else None)
+        return _failed(member, error, _RESUMABLE.get(type(error), "denied"))
     inventory = build_inventory(answers, [source])
     if secrets := options.secrets(member):
         change = partial(redacted, secrets=secrets)
@@ -372,6 +365,12 @@ def _session(member: Member, options: LoadOptions, source: str) -> boto3.Session
         return assume_role(session, member, role, member.external_id or options.external_id)
     except RequestFailed as refusal:
         raise first_failure(refusal, source, profile) from refusal.cause
+
+
+def _failed(member: Member, error: IamframeError, reason: str) -> _LoadResult:
+    why = getattr(error, "said", None) or str(error)
+    unread = _unread_account(member, reason, "gaps.account.failed", why=why)
+    return _LoadResult(unread, str(error), type(error) if type(error) in _RESUMABLE else None)
 
 
 def _unread_account(member: Member, reason: str, message: str, **facts: Any) -> Inventory:

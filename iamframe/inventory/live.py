@@ -17,17 +17,12 @@ from iamframe.inventory.inventory import Inventory
 from iamframe.knowledge.operations import IDENTITY
 from iamframe.sources.account import AccountReader
 from iamframe.sources.client import Client
-from iamframe.sources.first_failure import first_failure, refused
 from iamframe.sources.journal import Journal
-from iamframe.sources.members import (
-    Member,
-    redacted,
-    spellings,
-)
+from iamframe.sources.members import Member, redacted, spellings
 from iamframe.sources.progress import Progress, progress_bars
 from iamframe.sources.records import Answer, Gap, LoadPlan, References
 from iamframe.sources.refusals import RequestFailed
-from iamframe.sources.sessions import DEFAULT_REGION, check_regions, open_session
+from iamframe.sources.sessions import DEFAULT_REGION, check_regions, first_failure, open_session, refused
 
 if TYPE_CHECKING:
     import boto3

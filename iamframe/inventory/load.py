@@ -17,6 +17,7 @@ from iamframe.inventory.parts import account_sizes
 from iamframe.inventory.places import is_address, place_of
 from iamframe.inventory.snapshot import find_snapshot, is_snapshot, read_snapshot, refuse_to_replace
 from iamframe.inventory.unfinished import unfinished_load
+from iamframe.knowledge.arn import account_of
 from iamframe.sources.archives import display_path
 from iamframe.sources.documents import NotARun
 from iamframe.sources.files import read_files
@@ -97,7 +98,6 @@ def _load_live(source: str, live: dict[str, Any]) -> Inventory:
     # These take as long to import as small files take to load.
     from iamframe.inventory.fleet import load_fleet
     from iamframe.inventory.live import load_account
-    from iamframe.sources.members import role_account
     from iamframe.sources.sessions import open_session
 
     profile = source.partition(":")[2] or None
@@ -114,7 +114,7 @@ def _load_live(source: str, live: dict[str, Any]) -> Inventory:
             )
         return load_account(open_session(profile), source=source, **live)
     if accounts is None:
-        if (account := role_account(str(role))) is None:
+        if (account := account_of(str(role))) is None:
             raise SourceError(
                 f"{role}: the account of the role is unknown; give the role's ARN, or the accounts with --accounts"
             )

@@ -31,7 +31,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.errors import SchemaError, StoreError
-from iamframe.inventory.places import Place, names_in, read_bytes, why, write_bytes
+from iamframe.inventory.places import Place, missing_bucket, names_in, read_bytes, why, write_bytes
 from iamframe.inventory.schema import FRAMES, Frame
 from iamframe.sources.archives import FORMAT, MANIFEST, display_path
 from iamframe.version import __version__
@@ -273,6 +273,8 @@ def read_manifest(place: Place, text: bytes | None) -> Manifest:
     """
     name, head = display_path(place / MANIFEST), head_of(text)
     if text is None:
+        if bucket := missing_bucket(place):
+            raise StoreError(f"{display_path(place)}: the bucket {bucket} does not exist; check the address")
         raise StoreError(
             f"{name}: does not exist or cannot be read, so {display_path(place)} is not a snapshot; give "
             "the folder of a snapshot"

@@ -10,7 +10,7 @@ import re
 import shutil
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from iamframe.errors import StoreError
@@ -108,6 +108,19 @@ def names_in(folder: Place) -> list[str]:
     from pyarrow.fs import FileSelector
 
     return [info.base_name for info in folder.filesystem.get_file_info(FileSelector(folder.path, allow_not_found=True))]
+
+
+def missing_bucket(folder: Place) -> str | None:
+    """Return the name of a folder's bucket in an object store if the bucket does not exist."""
+    if isinstance(folder, Path):
+        return None
+    from pyarrow.fs import FileType
+
+    bucket = PurePosixPath(folder.path).parts[0]
+    try:
+        return bucket if folder.filesystem.get_file_info(bucket).type is FileType.NotFound else None
+    except OSError:
+        return None
 
 
 def remove(folder: Place) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache, cached_property, lru_cache
 from importlib.resources import files
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -216,7 +216,6 @@ class Form:
 
 @lru_cache(maxsize=4096)
 def _form(*templates: str) -> Form:
-    """Return the form that these templates of path and name describe."""
     lines, checked = [], dict[str, tuple[_Token, list[str]]]()
     for line, template in enumerate(templates):
         plain = grouped = ""
@@ -238,7 +237,6 @@ def _form(*templates: str) -> Form:
 
 
 def _token(text: str) -> tuple[str, _Token]:
-    """Return the name of a token in braces, and its description."""
     if "|" in text:
         # `{a|b}`: one of these texts, equal on both sides.
         return "kind", _Token(f"(?:{'|'.join(map(re.escape, text[1:-1].split('|')))})", _equal)
@@ -248,13 +246,7 @@ def _token(text: str) -> tuple[str, _Token]:
 
 
 class Maker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One service or tool, and the names and paths that it gives to roles and profiles.
-
-    `names_differ` and `paths_differ`: role and profile differ by design. `is_guess`: users also choose names of this
-    form themselves, so a name is no proof. `is_example`: users take the names from an example in AWS's documentation. A
-    maker without `profile` creates only roles, which are used without a profile. `not_rechecked` is the reason why the
-    source could not be read again since `date`.
-    """
+    """One service or tool, and the names and paths that it gives to roles and profiles; see `makers.toml`."""
 
     name: str
     role: str = "*"
@@ -289,10 +281,7 @@ class Maker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class OwnTag(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The tag keys by which a service or tool recognizes its own resources; `*` is any text.
-
-    `is_proof`: only the maker writes these tags, and only to profiles that it creates.
-    """
+    """The tag keys by which a service or tool recognizes its own resources; see `makers.toml`."""
 
     key: str
     maker: str
@@ -302,14 +291,37 @@ class OwnTag(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     is_proof: bool = False
 
 
-class _File(msgspec.Struct, forbid_unknown_fields=True):
+class ToolRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The names that a tool requires for a profile and its role. `tool_rules.toml` describes the fields."""
+
+    tool: str
+    rule: Literal["same_names", "role_arn", "prefix", "policy"]
+    source: str
+    date: dt.date
+    consumer_types: tuple[str, ...] = ()
+    role_prefix: str = ""
+    profile_prefix: str = ""
+    role_path: str = ""
+    except_makers: tuple[str, ...] = ()
+
+    @property
+    def wants_same_names(self) -> bool:
+        """Whether the tool requires the same name for profile and role, or the role's ARN if the names differ."""
+        return self.rule in ("same_names", "role_arn")
+
+
+class _Makers(msgspec.Struct, forbid_unknown_fields=True):
     maker: tuple[Maker, ...]
     tag: tuple[OwnTag, ...]
 
 
+class _ToolRules(msgspec.Struct, forbid_unknown_fields=True):
+    rules: tuple[ToolRule, ...]
+
+
 @cache
-def _known() -> _File:
-    return msgspec.toml.decode(files("iamframe.knowledge").joinpath("makers.toml").read_bytes(), type=_File)
+def _known() -> _Makers:
+    return msgspec.toml.decode(files("iamframe.knowledge").joinpath("makers.toml").read_bytes(), type=_Makers)
 
 
 def known_tags() -> tuple[OwnTag, ...]:
@@ -326,3 +338,10 @@ def known_makers() -> tuple[Maker, ...]:
 def own_tag(key: str) -> OwnTag | None:
     """Return the entry for a tag key, or None for one of the account's own keys."""
     return next((one for one in _known().tag if fnmatchcase(key, one.key)), None)
+
+
+@cache
+def tool_rules() -> tuple[ToolRule, ...]:
+    """Return the rules of `tool_rules.toml`."""
+    text = files("iamframe.knowledge").joinpath("tool_rules.toml").read_bytes()
+    return msgspec.toml.decode(text, type=_ToolRules).rules

@@ -241,13 +241,8 @@ def actions(*when: When) -> list[str]:
     return sorted({row.action for row in OPERATIONS if row.when in when} - _FREE)
 
 
-def policy(*when: When) -> dict[str, object]:
-    """Return the least-privilege IAM policy for the operations whose `when` is one of these values."""
-    return policy_of(actions(*when))
-
-
 def policy_of(allowed: list[str]) -> dict[str, object]:
-    """Return the IAM policy that allows some actions. Without actions, it has no statement."""
+    """Return the least-privilege IAM policy that allows some actions. Without actions, it has no statement."""
     # IAM refuses a statement with an empty list of actions.
     statements = [{"Effect": "Allow", "Action": allowed, "Resource": "*"}] if allowed else []
     return {"Version": "2012-10-17", "Statement": statements}

@@ -36,15 +36,6 @@ _OF_A_REGION = re.compile(r"^ec2\.[a-z]{2,}(-[a-z]+)+-\d+\.")
 _DELETED = re.compile(r"A(?:RO|ID)A\w+")
 
 
-class Trust(NamedTuple):
-    """The content of one trust policy."""
-
-    text: str | None
-    trusts_ec2: str
-    services: str | None
-    deleted: str | None
-
-
 # A statement on sts:AssumeRole that may concern EC2: whether it allows, its names of EC2, whether it concerns everyone,
 # and whether it has a condition.
 Reach = tuple[bool, tuple[str, ...], bool, bool]
@@ -56,9 +47,6 @@ class TrustContent(NamedTuple):
     reaches: tuple[Reach, ...]
     services: str | None
     deleted: str | None
-
-
-UNREADABLE = Trust(None, "unknown", None, None)
 
 
 _ABSENT = Raw(b"null")
@@ -99,7 +87,6 @@ def _listed(value: object) -> list[str]:
 
 
 def _principals(raw: bytes) -> list[tuple[str, str]]:
-    """Return the kind and name of each principal."""
     # A bare `*` is of the kind AWS (IAM User Guide, "AWS JSON policy elements: Principal").
     principals = msgspec.json.decode(raw)
     by_kind = principals if isinstance(principals, dict) else {"AWS": principals}
@@ -113,22 +100,12 @@ def _allows(effect: bytes) -> bool:
 # The text of a policy, and whether EC2 may assume the role
 
 
-def read_trust(document: bytes, partition: str = "aws") -> Trust:
-    """Return the content of a trust policy that is an object, a string, or a percent-encoded string.
-
-    `partition` is the partition of the role, because EC2's name depends on it. `text` is compact JSON with the keys in
-    the given order, so that the same policy is the same text from every source. A document that is not a policy is
-    `UNREADABLE`.
-    """
-    read = read_content(document)
-    if read is None:
-        return UNREADABLE
-    text, says = read
-    return Trust(text, trusts_ec2(says.reaches, partition), says.services, says.deleted)
-
-
 def read_content(document: bytes) -> tuple[str, TrustContent] | None:
-    """Return the text and the content of a trust policy; None if the document is not a policy."""
+    """Return the text and the content of a trust policy; None if the document is not a policy.
+
+    The document is an object, a string, or a percent-encoded string. The text is compact JSON with the keys in the
+    given order, so that the same policy is the same text from every source.
+    """
     try:
         if document.startswith(b'"'):
             quoted = msgspec.json.decode(document, type=str)
@@ -154,7 +131,6 @@ def _compact(document: bytes) -> str:
 
 @lru_cache(maxsize=65_536)
 def _content_of(*statements: bytes) -> TrustContent:
-    """Return the content of a policy with these statements."""
     reaches: list[Reach] = []
     trusted: set[str] = set()
     deleted: set[str] = set()
@@ -229,7 +205,7 @@ class Statement(NamedTuple):
 
 
 def statements_of(text: str) -> list[Statement]:
-    """Return the principals that a policy (`Trust.text`) allows or denies, in the order of the policy.
+    """Return the principals that the text of a policy allows or denies, in the order of the policy.
 
     `kind` is a principal type of AWS (`Service`, `AWS`, `Federated`, `CanonicalUser`), or `everyone but` for
     NotPrincipal.
@@ -275,7 +251,7 @@ _DENIED = ("changes.trust.denies", "changes.trust.denies_no_longer", "changes.tr
 
 
 def what_changed(old: str, new: str) -> list[_Message]:
-    """Return messages on how a trust policy (`Trust.text`) changed.
+    """Return messages on how the text of a trust policy changed.
 
     The messages name the principals that the policy gained or lost, and those whose actions or conditions changed.
     """
@@ -288,8 +264,8 @@ def what_changed(old: str, new: str) -> list[_Message]:
             if label in was and now[label] != was[label]:
                 changed.setdefault(_changed_terms(was[label], now[label]), []).append(label)
         messages += [
-            {"message": said, "principals": _named(labels)} | more
-            for said, labels, more in (
+            {"message": message, "principals": _named(labels)} | more
+            for message, labels, more in (
                 (added, [label for label in now if label not in was], {}),
                 (removed, [label for label in was if label not in now], {}),
                 *((otherwise, labels, {"terms": {"message": terms}}) for terms, labels in changed.items()),

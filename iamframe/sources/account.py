@@ -21,12 +21,22 @@ from iamframe.knowledge.arn import account_of, name_of, partition_of
 from iamframe.knowledge.operations import BY_LABEL, DUMP, IDENTITY, PROFILE_LIST, REQUIRED_TAGS, ROLE_LINKS, TAG_POLICY
 from iamframe.sources.calls import Calls, Listing, ResourceAnswer
 from iamframe.sources.client import Client
-from iamframe.sources.first_failure import refused
 from iamframe.sources.owner_lists import OwnerReader
 from iamframe.sources.progress import Progress, silent
-from iamframe.sources.records import Account, Answer, GotProfile, LoadPlan, Reference, RoleDetail, Tag, make_decoders
-from iamframe.sources.refusals import RequestFailed
+from iamframe.sources.records import (
+    Account,
+    Answer,
+    GotProfile,
+    LoadPlan,
+    Reference,
+    RoleDetail,
+    Tag,
+    account_of_summary,
+    make_decoders,
+)
+from iamframe.sources.refusals import RequestFailed, failure_of
 from iamframe.sources.regions import ReferenceReader
+from iamframe.sources.sessions import refused
 from iamframe.sources.tag_policies import NO_POLICY, EffectivePolicy, demands_in, required_in
 
 # The region in which the tag index has IAM's resources. In other regions it answers with an empty list (measured by
@@ -40,11 +50,6 @@ _HOMES = {
 }
 # The operations that answer about a single role or profile.
 _SINGLE = ("GetInstanceProfile", "GetRole", "ListInstanceProfileTags", "ListRoleTags")
-
-
-class _Identity(msgspec.Struct, rename="pascal"):
-    account: str
-    arn: str
 
 
 @dataclass
@@ -83,9 +88,7 @@ class AccountReader:
         """Set the account ID and return the caller's ARN. Return None if AWS denies GetCallerIdentity."""
         calls, client = self._calls, self.client
         try:
-            identity = msgspec.json.decode(client.call("sts", IDENTITY), type=_Identity)
-        except msgspec.ValidationError as error:
-            raise RequestFailed("unreadable", type(error).__name__, str(error)) from error
+            identity = client.identity()
         except RequestFailed as refusal:
             # GetCallerIdentity needs no permission, but a service control policy can deny it.
             if refusal.code not in ("AccessDenied", "AccessDeniedException") or refusal.operation != IDENTITY:
@@ -193,21 +196,11 @@ class AccountReader:
             yield answer(operation, Listing(records, "partial" if is_answered else "refused"))
 
     def _account(self, counts: dict[str, int] | None, aliases: list[str] | None) -> Iterator[Answer]:
-        """Yield the quotas and the alias of the account."""
-        count = (counts or {}).get
-        quotas = Account(
-            role_quota=count("RolesQuota"),
-            profile_quota=count("InstanceProfilesQuota"),
-            roles_expected=count("Roles"),
-            profiles_expected=count("InstanceProfiles"),
-        )
-        alias = Account(account_name=self.name or next(iter(aliases or ()), None))
-        for operation, record, is_refused in (
-            ("GetAccountSummary", quotas, counts is None),
-            ("ListAccountAliases", alias, aliases is None),
-        ):
-            read = Listing([], "refused") if is_refused else Listing([record], "complete")
-            yield self._calls.answer(operation, read)
+        """Yield the quotas and the alias of the account. None means that AWS denied the operation."""
+        quotas = [] if counts is None else [account_of_summary(counts)]
+        alias = [] if aliases is None else [Account(account_name=self.name or next(iter(aliases), None))]
+        for operation, records in (("GetAccountSummary", quotas), ("ListAccountAliases", alias)):
+            yield self._calls.answer(operation, Listing(records, "complete" if records else "refused"))
 
 
 @dataclass
@@ -267,13 +260,9 @@ class _Profiles:
 
     def tagged(self) -> dict[str, dict[str, str]]:
         """Return the tags of each profile, with the profile's ARN as the key."""
-        names = {name_of(arn): arn for arn in self.arns}
-        read = {names.get(one.name): getattr(one.record, "tags", UNSET) for one in self.found}
-        read |= {arn: tags for arn, tags in self._indexed.items() if arn in self.arns}
-        found: dict[str, dict[str, str]] = {arn: {} for arn in self.arns}
-        return found | {
-            arn: {tag.key: tag.value for tag in own} for arn, own in read.items() if arn and own is not UNSET
-        }
+        arns = {name_of(arn): arn for arn in self.arns}
+        read = {arns.get(one.name): getattr(one.record, "tags", UNSET) or [] for one in self.found} | self._indexed
+        return {arn: {tag.key: tag.value for tag in read.get(arn, ())} for arn in arns.values()}
 
     def is_outdated(self, referring: list[Answer]) -> bool:
         """Return whether a profile may have been created or replaced since the profiles were listed."""
@@ -322,15 +311,12 @@ def _demands(calls: Calls) -> list[Answer]:
     row = BY_LABEL[TAG_POLICY]
     parameters: dict[str, Any] = dict(row.parameters)
     try:
-        body = calls.client.call(row.service, row.operation, **parameters)
-        demands = demands_in(msgspec.json.decode(body, type=_Effective).policy)
+        body = calls.client.call(row.service, row.operation, none_codes=NO_POLICY, **parameters)
+        answer = msgspec.json.decode(body, type=_Effective | None)
+        demands = demands_in(answer.policy) if answer else []
         return [calls.answer(TAG_POLICY, Listing(demands, "complete"))]
-    except msgspec.DecodeError as error:
-        refusal = RequestFailed("unreadable", type(error).__name__, str(error))
-    except RequestFailed as failed:
-        if failed.code in NO_POLICY:
-            return [calls.answer(TAG_POLICY, Listing(state="complete"))]
-        refusal = failed
+    except (msgspec.DecodeError, RequestFailed) as error:
+        refusal = error if isinstance(error, RequestFailed) else failure_of(error)
     calls.note_refused(TAG_POLICY, refusal)
     answers = [calls.answer(TAG_POLICY, Listing(state="refused"))]
     if refusal.reason == "denied":
@@ -349,4 +335,4 @@ def _results(jobs: list[Future[Any]]) -> list[Any]:
     return [found for job in jobs if (found := job.result()) is not None]
 
 
-make_decoders([_Identity, _Effective])
+make_decoders([_Effective])

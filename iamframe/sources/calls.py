@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -29,7 +30,7 @@ from iamframe.sources.records import (
     make_decoders,
     tags_or_none,
 )
-from iamframe.sources.refusals import RequestFailed, advice_on, closed_region, is_closed
+from iamframe.sources.refusals import CLOSED, RequestFailed, advice_on, closed_region, failure_of, is_unknown_host
 
 
 class Indexed(msgspec.Struct):
@@ -137,14 +138,34 @@ class Calls:
         """Call an operation that returns a list. Yield the records of each page, and add them to `found`."""
         row = BY_LABEL[operation]
         found.state = "complete"
+        for body in self.bodies(operation, found, {**row.parameters, **parameters}, subject, region):
+            page = self.records(found, operation, region, body, row.key, _LISTED[operation])
+            found.records += page
+            yield page
+
+    def bodies(
+        self,
+        operation: str,
+        found: Listing,
+        parameters: Mapping[str, object],
+        subject: str = ALL,
+        region: str = GLOBAL,
+        *,
+        may_vanish: bool = False,
+    ) -> Iterator[bytes]:
+        """Yield the pages of an operation as JSON. A failed request becomes a gap, and `found` becomes incomplete.
+
+        With `may_vanish`, "not found" is no failure. A service that a region lacks leaves no gap there.
+        """
+        row = BY_LABEL[operation]
         try:
-            for body in self.client.pages(row.service, row.operation, region, **row.parameters, **parameters):
-                page = self.records(found, operation, region, body, row.key, _LISTED[operation])
-                found.records += page
-                yield page
+            yield from self.client.pages(row.service, row.operation, region, counted_as=operation, **parameters)
         except RequestFailed as refusal:
+            if may_vanish and refusal.reason == "vanished":
+                return
             found.state = "truncated" if found.records else "refused"
-            self.note_refused(operation, refusal, subject, region)
+            if not _is_absent(self, refusal, row.service, region):
+                self.note_refused(operation, refusal, subject, region)
 
     def records(self, found: Listing, operation: str, region: str, body: bytes, key: str, kind: Any) -> list[Any]:
         """Return the records that an answer has under `key`. A record with an unexpected form becomes a gap."""
@@ -207,11 +228,11 @@ class Calls:
                 return None
             if refusals[way].reason != "denied":
                 break
-        first, one = next(iter(refusals.items()))
-        asked = [{"message": "gaps.refusal", "operation": way, "code": each.code} for way, each in refusals.items()]
-        advice = advice_on(one, *(f"iam:{way}" for way in refusals))
-        facts = {"refusals": asked, "arn": arn, "cost": {"message": row.cost}, "advice": advice}
-        self.gap(first, arn, one.reason, "gaps.refused_one", facts)
+        first = next(iter(refusals))
+        failed = [{"message": "gaps.refusal", "operation": way, "code": each.code} for way, each in refusals.items()]
+        advice = advice_on(refusals[first], *(f"iam:{way}" for way in refusals))
+        facts = {"refusals": failed, "arn": arn, "cost": {"message": row.cost}, "advice": advice}
+        self.gap(first, arn, refusals[first].reason, "gaps.refused_one", facts)
         return None
 
     def _resource(self, operation: str, name: str) -> GotProfile | GotRole | TagListing:
@@ -237,13 +258,13 @@ class Calls:
 
     def note_refused(self, operation: str, refusal: RequestFailed, subject: str = ALL, region: str = GLOBAL) -> None:
         """Add a gap for an operation that AWS refused."""
-        if is_closed(refusal) and region not in (GLOBAL, self.client.region):
+        if refusal.code in CLOSED and region not in (GLOBAL, self.client.region):
             reason, message = closed_region(region, self.enabled_regions())
             self.gap(operation, subject, reason, message, {"region": region, "code": refusal.code}, region)
             return
-        row, of = BY_LABEL[operation], None if subject == ALL else subject
+        row, named = BY_LABEL[operation], None if subject == ALL else subject
         where = None if region == GLOBAL else region
-        facts: dict[str, Any] = {"operation": operation, "subject": of, "region": where, "code": refusal.code}
+        facts: dict[str, Any] = {"operation": operation, "subject": named, "region": where, "code": refusal.code}
         facts |= {"cost": {"message": row.cost}, "advice": advice_on(refusal, row.action)}
         self.gap(operation, subject, refusal.reason, "gaps.refused", facts, region)
 
@@ -272,12 +293,47 @@ class Calls:
         )
 
 
+# Services that a region does not have
+
+
+def _regions_of(calls: Calls, service: str) -> list[str]:
+    return calls.client.session.get_available_regions(service, calls.partition)  # type: ignore[no-any-return]
+
+
+def is_known(calls: Calls, region: str) -> bool:
+    """Return whether botocore knows a region."""
+    return region in _regions_of(calls, "ec2")
+
+
+def is_offered(calls: Calls, service: str, region: str) -> bool:
+    """Return whether to call a service in a region.
+
+    The result is False if botocore lists the service in other regions, but not in this one. It is True if botocore
+    lists no region for the service, or does not know the region. It is always True for EC2 and Auto Scaling.
+    """
+    there = _regions_of(calls, service)
+    return not there or region in there or service in ("ec2", "autoscaling") or not is_known(calls, region)
+
+
+def _is_absent(calls: Calls, refusal: RequestFailed, service: str, region: str) -> bool:
+    """Return whether a request failed because AWS does not offer the service in the region.
+
+    The result is True only if the service's host name does not exist, and if botocore knows the region but does not
+    list the service there. Only AWS's own host names count, because a custom endpoint may be mistyped.
+    """
+    if not is_unknown_host(refusal.cause) or region in _regions_of(calls, service) or not is_known(calls, region):
+        return False
+    meta = calls.client.boto3_client(service, region).meta
+    host = urlsplit(meta.endpoint_url).hostname or ""
+    return host.startswith(f"{meta.service_model.endpoint_prefix}.{region}.amazonaws.")
+
+
 def _decoded(operation: str, body: bytes) -> Any:
     """Decode the value in the body of an answer. A body with an unexpected form counts as a failed request."""
     try:
         return _DECODE[operation](body).value
     except msgspec.ValidationError as error:
-        raise RequestFailed("unreadable", type(error).__name__, str(error)) from error
+        raise failure_of(error) from error
 
 
 make_decoders([Indexed, Region])

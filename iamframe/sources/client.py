@@ -13,11 +13,12 @@ retry, so this module does.
 from __future__ import annotations
 
 import logging
+import math
 import re
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -31,11 +32,10 @@ from botocore.parsers import ResponseParserError, ResponseParserFactory
 from botocore.utils import parse_timestamp
 
 from iamframe.errors import IamframeError
-from iamframe.knowledge.operations import GLOBAL, label
+from iamframe.knowledge.operations import GLOBAL, IDENTITY, label
 from iamframe.sources.guards import guard, guard_requests
 from iamframe.sources.journal import Entry, Journal
-from iamframe.sources.pacing import Pacer
-from iamframe.sources.records import CallStats
+from iamframe.sources.records import CallStats, make_decoders
 from iamframe.sources.refusals import THROTTLED, RequestFailed, failure_of, is_unknown_host
 from iamframe.sources.sessions import PATIENCE, share_models
 
@@ -46,11 +46,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("iamframe")
 # The service that is called first. It shows quickly whether AWS can be reached at all.
 FIRST = "sts"
-_PATIENCE = {
-    "connect_timeout": 10,
-    "read_timeout": 60,
-    "retries": {"mode": "standard", "total_max_attempts": 10},
-}
+_PATIENCE = {"connect_timeout": 10, "read_timeout": 60, "retries": {"mode": "standard", "total_max_attempts": 10}}
 # Errors of an answer that was cut off after botocore accepted it as complete.
 _CUT = (ResponseParserError, failures.IncompleteReadError, failures.ResponseStreamingError)
 # Botocore retries the last two, but gives up before a service in trouble has recovered.
@@ -58,6 +54,67 @@ _BROKEN = (*_CUT, failures.ConnectionClosedError, failures.ReadTimeoutError)
 _BROKEN_WAITS = (0.2, 0.4, 0.8)
 # boto3's own errors, and those of files, programs and addresses that it does not catch.
 _FAILED = (failures.BotoCoreError, failures.ClientError, ResponseParserError, OSError, ValueError)
+# The rate after the first refusal. IAM allows at least 15 requests per second of one operation (measured by others).
+_AFTER_FIRST = 20.0
+_GAIN = 2.0
+_LOSS = 0.7
+_LEAST = 1.0
+
+
+class Identity(msgspec.Struct, rename="pascal"):
+    """Whose credentials a session has."""
+
+    account: str
+    arn: str
+
+
+class Pacer:
+    """The pace of requests to one service of one account, shared by all threads.
+
+    AWS publishes no limits for IAM, and all users of an account share them. If a load uses them up, other work in the
+    account fails. `rate` is the highest allowed rate, in requests per second. Without it, no request waits until AWS
+    throttles one for the first time. From then on, the rate grows by two each second, and a throttled request lowers it
+    to seven tenths. When a limit is reached, AWS throttles nearly all requests in flight at once. So at most one
+    throttled request per second counts.
+    """
+
+    def __init__(
+        self,
+        rate: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._most = rate or math.inf
+        # The rate at a time. Before the first throttled request, that time is infinitely long ago.
+        self._rate, self._since = 0.0, -math.inf
+        self._next = -math.inf
+        self._clock, self._sleep = clock, sleep
+        self._lock = threading.Lock()
+
+    def wait(self) -> float:
+        """Wait until the next request may be sent. Return the number of seconds waited."""
+        with self._lock:
+            now = self._clock()
+            at = max(now, self._next)
+            self._next = at + 1 / self._current_rate()
+        if at > now:
+            self._sleep(min(at - now, threading.TIMEOUT_MAX))
+        return at - now
+
+    def refused(self) -> None:
+        """Lower the rate, because AWS throttled a request."""
+        with self._lock:
+            rate, now = self._current_rate(), self._clock()
+            if rate == math.inf:
+                rate, self._next = _AFTER_FIRST, now + 1 / _AFTER_FIRST
+            elif now - self._since < 1:
+                return
+            else:
+                rate = max(rate * _LOSS, _LEAST)
+            self._rate, self._since = min(rate, self._most), now
+
+    def _current_rate(self) -> float:
+        return min(self._rate + _GAIN * (self._clock() - self._since), self._most)
 
 
 @dataclass
@@ -88,12 +145,26 @@ class Client:
     _counting: threading.Lock = field(default_factory=threading.Lock)
     _sent: threading.local = field(default_factory=threading.local)
 
+    def identity(self) -> Identity:
+        """Return whose credentials the session has. Raise `RequestFailed` if AWS does not say it."""
+        try:
+            return msgspec.json.decode(self.call(FIRST, IDENTITY), type=Identity)
+        except msgspec.ValidationError as error:
+            raise failure_of(error) from error
+
     def call(
-        self, service: str, operation: str, region: str = GLOBAL, counted_as: str = "", **parameters: Any
+        self,
+        service: str,
+        operation: str,
+        region: str = GLOBAL,
+        counted_as: str = "",
+        none_codes: Collection[str] = (),
+        **parameters: Any,
     ) -> bytes:
         """Return AWS's answer to one call, as JSON.
 
-        The call is counted under the name `counted_as`. By default, this is the operation's label.
+        The call is counted under the name `counted_as`. By default, this is the operation's label. By the error codes
+        `none_codes`, AWS says that what was asked for does not exist. Then the answer is `null`.
 
         The method raises `RequestFailed` if the call fails, and `WriteBlocked` if the operation is not in the table.
         """
@@ -111,19 +182,20 @@ class Client:
         self._sent.requests = 0
         try:
             answer = self._whole(self.boto3_client(service, region), operation, parameters, service)
+            body = msgspec.json.encode(answer)
         except _FAILED as error:
             refusal = failure_of(error)
             where = self.region if region == GLOBAL else region
             LOG.info("%s in %s: refused, %s (%s)", name, where, refusal.code, refusal.reason)
-            with self._counting:
-                self.refusals[name] += refusal.reason == "denied"
-            if refusal.reason == "expired":
-                self.stopped = refusal
-            raise refusal from error
+            if refusal.code not in none_codes:
+                with self._counting:
+                    self.refusals[name] += refusal.reason == "denied"
+                if refusal.reason == "expired":
+                    self.stopped = refusal
+                raise refusal from error
+            body = b"null"
         finally:
             self._count(name, region, self._sent.requests, started_at, _now())
-        answer.pop("ResponseMetadata", None)
-        body = msgspec.json.encode(answer)
         if journal is not None:
             journal.put(Entry(key, self._sent.requests, started_at, _now(), msgspec.Raw(body)))
         with self._counting:
@@ -237,12 +309,14 @@ def _call(client: Any, operation: str, parameters: dict[str, Any]) -> dict[str, 
         message = "the boto3 that is installed does not know it; install a newer one"
         raise RequestFailed("unreadable", "UnknownOperation", message)
     try:
-        return method(**parameters)  # type: ignore[no-any-return]
+        answer: dict[str, Any] = method(**parameters)
     except (IamframeError, RequestFailed, *_FAILED):
         raise
     except Exception as error:
         # Botocore's parsers raise any exception for an error without AWS's form, such as one without a code.
         raise ResponseParserError(f"the response is not from AWS ({type(error).__name__}: {error})") from error
+    answer.pop("ResponseMetadata", None)
+    return answer
 
 
 # Pagination: the token in an answer has the same name as the parameter of the next call (botocore's paginators).
@@ -346,3 +420,6 @@ def _watch(pacer: Pacer, region: str) -> Callable[..., None]:
             raise caught_exception
 
     return notice
+
+
+make_decoders([Identity])

@@ -148,7 +148,7 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         `kind`.
         """
         in_use = path and _text(self.state, record) not in self.over
-        found = _search(flat(path), record) if in_use else []
+        found = _compiled(flat(path)).search(record) if in_use else []
         return msgspec.convert([value for value in found if value], kind)
 
     def _about(self, record: Any) -> dict[str, Any]:
@@ -169,12 +169,8 @@ def flat(path: str) -> str:
 
 
 def _text(path: str, record: Any) -> str | None:
-    value = _search(path, record) if path else None
+    value = _compiled(path).search(record) if path else None
     return value if isinstance(value, str) else None
-
-
-def _search(path: str, record: Any) -> Any:
-    return _compiled(path).search(record)
 
 
 @cache

@@ -24,6 +24,7 @@ from iamframe.sources.records import (
     RoleDetail,
     Tag,
     TagListing,
+    account_of_summary,
     tags_or_none,
 )
 from iamframe.sources.shapes import ROWS, Document, shape
@@ -144,13 +145,7 @@ def _role_or_profile(document: Document) -> GotRole | RoleDetail | GotProfile:
 @shape("SummaryMap")
 def account_summary(document: Document) -> Iterable[Answer]:
     """Read the output of `aws iam get-account-summary`."""
-    counts = document.decode(dict[str, Count], "SummaryMap")
-    account = Account(
-        role_quota=counts.get("RolesQuota"),
-        profile_quota=counts.get("InstanceProfilesQuota"),
-        roles_expected=counts.get("Roles"),
-        profiles_expected=counts.get("InstanceProfiles"),
-    )
+    account = account_of_summary(document.decode(dict[str, Count], "SummaryMap"))
     return [document.answer("GetAccountSummary", [account], state="complete")]
 
 

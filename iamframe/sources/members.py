@@ -19,12 +19,11 @@ from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshabl
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from iamframe.errors import SourceError
-from iamframe.knowledge.arn import partition_of
 from iamframe.sources.archives import display_path, read_file
 from iamframe.sources.client import Client
 from iamframe.sources.guards import guard_requests
 from iamframe.sources.records import make_decoders
-from iamframe.sources.refusals import RequestFailed, failure_of
+from iamframe.sources.refusals import failure_of
 from iamframe.sources.sessions import share_models
 
 ORGANIZATION = "org"
@@ -48,8 +47,13 @@ class Member(msgspec.Struct, frozen=True):
     profile: str | None = None
     # The caller's own account needs no role.
     is_caller: bool = False
-    # The status in Organizations; only an active account can be read.
+    # The status in Organizations.
     status: str = "ACTIVE"
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the account can be read."""
+        return self.status == "ACTIVE"
 
     def __repr__(self) -> str:
         """Return a text without the external id, which is a kind of secret."""
@@ -72,11 +76,6 @@ def read_members(accounts: Any) -> list[Member]:
     if not members:
         raise SourceError(f"{where}: holds no account")
     return list(members.values())
-
-
-def active_members(members: Iterable[Member]) -> list[Member]:
-    """Return the members whose accounts are active. Other accounts cannot be read."""
-    return [member for member in members if member.status == "ACTIVE"]
 
 
 def _rows(accounts: Any, where: str) -> Iterable[Mapping[str, Any]]:
@@ -141,10 +140,6 @@ class _Accounts(msgspec.Struct, rename="pascal"):
     accounts: list[_Account] = []
 
 
-class _Caller(msgspec.Struct, rename="pascal"):
-    account: str
-
-
 def members_of_organization(client: Client) -> list[Member]:
     """Return the accounts of the caller's organization.
 
@@ -152,11 +147,11 @@ def members_of_organization(client: Client) -> list[Member]:
     """
     found: list[_Account] = []
     try:
-        caller = msgspec.json.decode(client.call("sts", "GetCallerIdentity"), type=_Caller).account
+        caller = client.identity().account
         for page in client.pages("organizations", "ListAccounts"):
             found += msgspec.json.decode(page, type=_Accounts).accounts
     except msgspec.ValidationError as error:
-        raise RequestFailed("unreadable", type(error).__name__, str(error)) from error
+        raise failure_of(error) from error
     # `State` replaces `Status` in newer answers (Organizations API Reference, Account).
     return [
         Member(one.id, one.name, is_caller=one.id == caller, status=one.state or one.status)
@@ -171,8 +166,8 @@ def assume_role(base: boto3.Session, member: Member, role: str, external_id: str
     """
     inner = base._session  # noqa: SLF001 - boto3 has no other way to credentials that renew
 
-    def create_client(*asked: Any, **named: Any) -> Any:
-        client = inner.create_client(*asked, **named)
+    def create_client(*args: Any, **options: Any) -> Any:
+        client = inner.create_client(*args, **options)
         guard_requests(client, "sts")
         return client
 
@@ -192,8 +187,8 @@ def assume_role(base: boto3.Session, member: Member, role: str, external_id: str
             return fetcher.fetch_credentials()
         except ClientError as error:
             # AWS quotes an external id that it does not accept, and botocore logs the message as a warning.
-            said = error.response.get("Error", {})
-            clean = said | {"Message": redacted(str(said.get("Message", "")), spellings(external_id))}
+            answer = error.response.get("Error", {})
+            clean = answer | {"Message": redacted(str(answer.get("Message", "")), spellings(external_id))}
             raise ClientError(error.response | {"Error": clean}, error.operation_name) from None
 
     # A copy keeps the set-up of the session: endpoint, proxy, certificates, region.
@@ -220,11 +215,6 @@ def redacted(text: str, secrets: Iterable[str]) -> str:
     for secret in secrets:
         text = text.replace(secret, "…")
     return text
-
-
-def role_account(role_arn: str) -> str | None:
-    """Return the account in a role's ARN, or None if the text is a name."""
-    return role_arn.split(":", 5)[4] if partition_of(role_arn) else None
 
 
 make_decoders(list(globals().values()))

@@ -16,11 +16,10 @@ import msgspec
 from iamframe.knowledge.arn import name_of, path_of
 from iamframe.knowledge.operations import ALL, BY_LABEL, STACK_RESOURCES, UNKNOWN_REGION
 from iamframe.knowledge.owners import NAME, Owned, Owner, known_owners, owner_of
-from iamframe.sources.calls import Calls, Listing
+from iamframe.sources.calls import Calls, Listing, is_offered
 from iamframe.sources.owners import owners_in
 from iamframe.sources.records import Answer, LoadPlan, ResourceOwner, make_decoders
 from iamframe.sources.refusals import RequestFailed
-from iamframe.sources.regions import is_absent, is_offered
 
 _IN_STACK = BY_LABEL[STACK_RESOURCES]
 
@@ -89,19 +88,13 @@ class OwnerReader:
     def _list(self, owner: Owner, region: str) -> Listing:
         found = Listing(state="complete")
         try:
-            for page in self.calls.client.pages(
-                owner.service, owner.operation, region, counted_as=owner.label, **owner.parameters
-            ):
+            for page in self.calls.bodies(owner.label, found, owner.parameters, region=region):
                 records = self.calls.records(found, owner.label, region, page, owner.key, Any)
                 found.records += self._placed(owner, records, region)
         except msgspec.ValidationError as error:
             found.state = "truncated"
             facts = {"where": owner.label, "why": str(error)}
             self.calls.gap(owner.label, ALL, "unreadable", "gaps.answer.record", facts, region)
-        except RequestFailed as refusal:
-            found.state = "truncated" if found.records else "refused"
-            if not is_absent(self.calls, refusal, owner.service, region):
-                self.calls.note_refused(owner.label, refusal, region=region)
         return found
 
     def _placed(self, owner: Owner, records: Iterable[Any], region: str) -> list[ResourceOwner]:
@@ -118,17 +111,20 @@ class OwnerReader:
         name = name_of(arn)
         try:
             body = self.calls.client.call(
-                _IN_STACK.service, STACK_RESOURCES, region, counted_as=_IN_STACK.action, PhysicalResourceId=name
+                _IN_STACK.service,
+                STACK_RESOURCES,
+                region,
+                counted_as=_IN_STACK.action,
+                none_codes=["ValidationError"],  # "Stack for NAME does not exist"
+                PhysicalResourceId=name,
             )
         except RequestFailed as refusal:
-            # AWS: "Stack for NAME does not exist", a ValidationError.
-            if refusal.code != "ValidationError":
-                self.calls.note_refused(_IN_STACK.action, refusal, arn, region)
+            self.calls.note_refused(_IN_STACK.action, refusal, arn, region)
             return []
-        resources = msgspec.json.decode(body, type=_StackResources).resources
+        answer = msgspec.json.decode(body, type=_StackResources | None)
         return [
             ResourceOwner("stack", one.stack_id, one.stack_name, region=region, profile_name=name)
-            for one in resources
+            for one in (answer.resources if answer else ())
             if one.physical_id == name and one.type == "AWS::IAM::InstanceProfile"
         ]
 

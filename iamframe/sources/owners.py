@@ -37,10 +37,10 @@ def _owner_in(owner: Owner, record: Any) -> ResourceOwner:
     if not isinstance(record, dict) or not owner.name:
         raise msgspec.ValidationError(f"Expected {'`object`' if owner.name else '`str`'}")
     fields = (owner.id, owner.name, owner.state, owner.arn)
-    one, name, state, arn = (record.get(field) for field in fields)
-    if not isinstance(one, str) or not isinstance(name, str):
+    owner_id, name, state, arn = (record.get(field) for field in fields)
+    if not isinstance(owner_id, str) or not isinstance(name, str):
         raise msgspec.ValidationError(f"Object missing required field `{owner.id}` or `{owner.name}`")
-    return ResourceOwner(owner.owner_type, one, name, state, region_in(arn), account_of(arn or ""))
+    return ResourceOwner(owner.owner_type, owner_id, name, state, region_in(arn), account_of(arn or ""))
 
 
 def _is_list_of(owner: Owner, key: str, document: Document) -> bool:

@@ -13,15 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from iamframe.knowledge.arn import account_of
-from iamframe.knowledge.operations import (
-    DUMP,
-    GLOBAL,
-    PROFILE_LIST,
-    ROLE_LINKS,
-    UNKNOWN_REGION,
-    cli_name,
-    region_in,
-)
+from iamframe.knowledge.operations import DUMP, GLOBAL, PROFILE_LIST, ROLE_LINKS, UNKNOWN_REGION, cli_name, region_in
 from iamframe.knowledge.owners import known_owners
 from iamframe.sources.archives import Piece, Unreadable
 from iamframe.sources.consumers import CONSUMERS

@@ -10,7 +10,7 @@ recorded answers agree). So their record types have no `Tags` field, even if a f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -235,6 +235,16 @@ class Account(msgspec.Struct, gc=False):
     profile_quota: int | None = None
     roles_expected: int | None = None
     profiles_expected: int | None = None
+
+
+def account_of_summary(counts: Mapping[str, int]) -> Account:
+    """Return the quotas and counts in the answer to GetAccountSummary."""
+    return Account(
+        role_quota=counts.get("RolesQuota"),
+        profile_quota=counts.get("InstanceProfilesQuota"),
+        roles_expected=counts.get("Roles"),
+        profiles_expected=counts.get("InstanceProfiles"),
+    )
 
 
 class Gap(msgspec.Struct, gc=False):

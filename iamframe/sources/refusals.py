@@ -32,7 +32,7 @@ _EXPIRED = (
 
 # Error codes by which a region rejects the account's credentials, usually because the region is not enabled. No
 # permission would help (General Reference, "Managing AWS Regions").
-_CLOSED = {"AuthFailure", "InvalidClientTokenId", "OptInRequired", "UnrecognizedClientException"}
+CLOSED = {"AuthFailure", "InvalidClientTokenId", "OptInRequired", "UnrecognizedClientException"}
 
 
 class RequestFailed(Exception):
@@ -59,8 +59,8 @@ def is_unknown_host(error: Exception | None) -> bool:
 def failure_of(error: Exception) -> RequestFailed:
     """Convert an error from boto3 to a RequestFailed with its reason."""
     if isinstance(error, failures.ClientError):
-        said = error.response.get("Error", {})
-        code, message = str(said.get("Code", "Unknown")), " ".join(str(said.get("Message", "")).split())
+        answer = error.response.get("Error", {})
+        code, message = str(answer.get("Code", "Unknown")), " ".join(str(answer.get("Message", "")).split())
         other = "vanished" if code.endswith(_NOT_FOUND) else "unreadable"
         return RequestFailed(_REASONS.get(code, other), code, message, error)
     reason = "expired" if isinstance(error, _EXPIRED) else "unreadable"
@@ -79,11 +79,6 @@ def advice_on(refusal: RequestFailed, *actions: str) -> dict[str, Any]:
     if refusal.reason == "denied":
         return {"message": "gaps.advice.allow", "actions": actions}
     return {"message": "gaps.advice.again"}
-
-
-def is_closed(refusal: RequestFailed) -> bool:
-    """Return whether the error code of a request may mean that the region is not enabled in the account."""
-    return refusal.code in _CLOSED
 
 
 def closed_region(region: str, enabled: list[str]) -> tuple[str, str]:

@@ -6,16 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
 
 import jmespath
 import msgspec
 
 from iamframe.knowledge.operations import CONFIGURATIONS, CORE, UNKNOWN_REGION, VERSIONS, label
-from iamframe.sources.calls import Calls, Listing
+from iamframe.sources.calls import Calls, Listing, is_known, is_offered
 from iamframe.sources.consumers import CONSUMERS, OTHERS, Consumer
 from iamframe.sources.records import Answer, LoadPlan, Reference, make_decoders
-from iamframe.sources.refusals import RequestFailed, is_unknown_host
+from iamframe.sources.refusals import RequestFailed
 from iamframe.sources.templates import TemplateUse, template_ids, template_references, with_other_versions
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ class ReferenceReader:
 
     def _existing(self, named: Iterable[str]) -> list[str]:
         """Return the given regions, except those that neither botocore nor the account knows."""
-        unknown = {region for region in named if not _is_known(self.calls, region)}
+        unknown = {region for region in named if not is_known(self.calls, region)}
         enabled = self.calls.enabled_regions() if unknown else []
         nowhere = unknown - set(enabled) if enabled else set()
         for region in sorted(nowhere):
@@ -113,41 +112,22 @@ class ReferenceReader:
         asked: list[dict[str, Any]] = [{}]
         for step in consumer.steps:
             name = label(consumer.service, step.operation)
-            asked = [
-                parameters
-                for before in asked
-                for page in self._pages(found, consumer.service, step.operation, region, before, step.parameters)
-                for parameters in self._next(found, name, step.each, region, page)
-            ]
-        name, fixed = consumer.operation, self._parameters(consumer, region)
-        for before in asked:
-            for page in self._pages(found, consumer.service, name, region, before, fixed):
-                body = consumer.whole_in(page)
-                found.records += self.calls.records(found, name, region, body, consumer.key, consumer.record)
+            pages = self._pages(name, found, region, asked, step.parameters)
+            asked = [each for page in pages for each in self._next(found, name, step.each, region, page)]
+        name = label(consumer.service, consumer.operation)
+        for page in self._pages(name, found, region, asked, self._parameters(consumer, region)):
+            body = consumer.whole_in(page)
+            found.records += self.calls.records(found, name, region, body, consumer.key, consumer.record)
         self._note_silent(found, consumer, region)
         return found
 
     def _pages(
-        self,
-        found: Listing,
-        service: str,
-        operation: str,
-        region: str,
-        before: dict[str, Any],
-        fixed: Mapping[str, object],
+        self, name: str, found: Listing, region: str, asked: list[dict[str, Any]], fixed: Mapping[str, object]
     ) -> Iterator[bytes]:
-        """Yield the pages of one operation of a consumer. `before` has the parameters from the previous step."""
-        try:
-            yield from self.calls.client.pages(service, operation, region, **before, **fixed)
-        except RequestFailed as refusal:
-            # "Not found" after an earlier step means that a consumer was deleted since its listing, so it uses nothing.
-            # Without a step, the call is itself a listing, which cannot be deleted.
-            if refusal.reason == "vanished" and before:
-                return
-            # A service that a region lacks leaves no gap there, but its list is not complete.
-            found.state = "truncated" if found.records else "refused"
-            if not is_absent(self.calls, refusal, service, region):
-                self.calls.note_refused(label(service, operation), refusal, region=region)
+        for each in asked:
+            # "Not found" after a step means that a consumer was deleted since its listing, so it uses nothing. A call
+            # without a step is itself a listing, which cannot be deleted.
+            yield from self.calls.bodies(name, found, {**each, **fixed}, region=region, may_vanish=bool(each))
 
     def _next(self, found: Listing, operation: str, path: str, region: str, page: bytes) -> list[dict[str, Any]]:
         """Return the parameters that a page supplies for the next calls."""
@@ -229,40 +209,6 @@ class ReferenceReader:
                 return [version for one in wanted for version in self._versions(template, [one], region)]
             # A deleted version starts no instances, so it uses no profile.
         return found
-
-
-# Services that a region does not have
-
-
-def _regions_of(calls: Calls, service: str) -> list[str]:
-    return calls.client.session.get_available_regions(service, calls.partition)  # type: ignore[no-any-return]
-
-
-def _is_known(calls: Calls, region: str) -> bool:
-    return region in _regions_of(calls, "ec2")
-
-
-def is_offered(calls: Calls, service: str, region: str) -> bool:
-    """Return whether to call a service in a region.
-
-    The result is False if botocore lists the service in other regions, but not in this one. It is True if botocore
-    lists no region for the service, or does not know the region. It is always True for EC2 and Auto Scaling.
-    """
-    there = _regions_of(calls, service)
-    return not there or region in there or service in ("ec2", "autoscaling") or not _is_known(calls, region)
-
-
-def is_absent(calls: Calls, refusal: RequestFailed, service: str, region: str) -> bool:
-    """Return whether a request failed because AWS does not offer the service in the region.
-
-    The result is True only if the service's host name does not exist, and if botocore knows the region but does not
-    list the service there. Only AWS's own host names count, because a custom endpoint may be mistyped.
-    """
-    if not is_unknown_host(refusal.cause) or region in _regions_of(calls, service) or not _is_known(calls, region):
-        return False
-    meta = calls.client.boto3_client(service, region).meta
-    host = urlsplit(meta.endpoint_url).hostname or ""
-    return host.startswith(f"{meta.service_model.endpoint_prefix}.{region}.amazonaws.")
 
 
 make_decoders(consumer.record for consumer in CONSUMERS)

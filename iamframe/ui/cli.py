@@ -411,7 +411,7 @@ def collect_script_command(regions: str | None) -> int:
     The script only reads, with the AWS CLI. Give it to somebody with access. It writes a zip file, which you can use
     as SOURCE.
     """
-    from iamframe.sources.collect import collect_script
+    from iamframe.sources.scripts import collect_script
 
     named = [name.strip() for name in (regions or "all").split(",")]
     # As bytes, because a shell does not accept Windows line endings.

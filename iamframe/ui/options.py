@@ -42,7 +42,7 @@ def offer_sources(context: click.Context, argument: click.Parameter, typed: str)
     is_split = typed == ":" or before[-1:] == (":",)
     names = [] if is_split else ["sample", "aws"]
     if is_split or typed.startswith("aws"):
-        from iamframe.sources.first_failure import profile_names
+        from iamframe.sources.sessions import profile_names
 
         names += [name if is_split else f"aws:{name}" for name in profile_names()]
     files = [] if is_split else [CompletionItem(typed, type="file")]

@@ -70,8 +70,11 @@ def test_a_file_that_somebody_put_beside_the_parts_is_named(bucket: Bucket) -> N
 
 def test_a_bucket_or_a_folder_that_is_missing_is_one_sentence(bucket: Bucket) -> None:
     gone = re.sub("bucket-[^/]+", "bucket-that-is-gone", bucket("snap"))
-    for address in (gone, bucket("snap")):
-        with pytest.raises(StoreError, match=r"^s3://bucket-.+/snap/manifest\.json: does not exist or cannot be read"):
+    for address, said in (
+        (gone, r"^s3://bucket-that-is-gone/snap: the bucket bucket-that-is-gone does not exist; check the address$"),
+        (bucket("snap"), r"^s3://bucket-.+/snap/manifest\.json: does not exist or cannot be read"),
+    ):
+        with pytest.raises(StoreError, match=said):
             open_snapshot(address)
     with pytest.raises(StoreError, match=r"^s3://bucket-that-is-gone/snap: cannot be written \(.*NO_SUCH_BUCKET.*\)"):
         of_accounts("a").save(gone)

@@ -395,11 +395,9 @@ def test_an_empty_profile_is_guessed_by_its_own_name_and_path() -> None:
     assert name_of(of_profile("/", NODE_UUID)) == "EKS managed node group"
     assert name_of(of_profile("/cloud9/", "AWSCloud9SSMInstanceProfile")) == "AWS Cloud9"
     assert of_profile("/", "web") is None
-
-
-@pytest.mark.parametrize("name", ["backup_2024", "db_1"])
-def test_an_empty_profile_has_no_maker_that_only_its_role_could_tell(name: str) -> None:
-    assert of_profile("/", name) is None
+    # Only their roles could tell.
+    assert of_profile("/", "backup_2024") is None
+    assert of_profile("/", "db_1") is None
 
 
 def test_the_first_maker_that_fits_counts() -> None:
@@ -447,12 +445,7 @@ def test_hostile_names_have_no_maker(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("role", "profile"),
-    [
-        ("web", f"web\n/\n{NODE_UUID}"),
-        ("web", "web\neks-local-prod"),
-        ("web\n/\nAWSPCS", "hpc"),
-    ],
+    ("role", "profile"), [("web", f"web\n/\n{NODE_UUID}"), ("web", "web\neks-local-prod"), ("web\n/\nAWSPCS", "hpc")]
 )
 def test_a_line_break_in_a_name_does_not_make_one_name_of_two(role: str, profile: str) -> None:
     assert of_pair("/", role, "/", profile) is None

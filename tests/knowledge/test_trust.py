@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iamframe.knowledge.trust import UNREADABLE, Trust, read_trust, what_changed
+from iamframe.knowledge.trust import read_content, trusts_ec2, what_changed
 from iamframe.messages.render import say
+
+
+class Trust(NamedTuple):
+    text: str | None
+    trusts_ec2: str
+    services: str | None
+    deleted: str | None
+
+
+UNREADABLE = Trust(None, "unknown", None, None)
+
+
+def read_trust(document: bytes, partition: str = "aws") -> Trust:
+    """What the frame of roles has of a trust policy in a partition."""
+    if (read := read_content(document)) is None:
+        return UNREADABLE
+    text, content = read
+    return Trust(text, trusts_ec2(content.reaches, partition), content.services, content.deleted)
+
 
 ASSUME = "sts:AssumeRole"
 EC2 = {"Service": "ec2.amazonaws.com"}
@@ -262,6 +281,7 @@ def test_letters_written_as_escapes_mean_what_they_spell() -> None:
 @pytest.mark.parametrize(
     "document",
     [
+        b'{"Statement":{"Effect":"Allow","Sid":"\xff\xfe"}}',  # no text
         '"<URL-encoded-JSON>"',
         '"%7B%22Version%22%3A"',
         '"%ff%fe"',
@@ -279,13 +299,8 @@ def test_letters_written_as_escapes_mean_what_they_spell() -> None:
         '{"Statement":{"Principal":' + '{"a":' * 5000 + "1" + "}" * 5001 + "}",
     ],
 )
-def test_what_is_no_policy_is_unreadable_and_unknown(document: str) -> None:
-    assert read_trust(document.encode()) is UNREADABLE
-    assert UNREADABLE == (None, "unknown", None, None)
-
-
-def test_bytes_that_are_no_text_are_unreadable() -> None:
-    assert read_trust(b'{"Statement":{"Effect":"Allow","Sid":"\xff\xfe"}}') == UNREADABLE
+def test_what_is_no_policy_is_unreadable_and_unknown(document: str | bytes) -> None:
+    assert read_trust(document if isinstance(document, bytes) else document.encode()) is UNREADABLE
 
 
 values = st.recursive(
@@ -370,11 +385,7 @@ MFA = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
             [allow(action="sts:TagSession", Condition=MFA), allow(action="sts:AssumeRole")],
             "still trusts ec2.amazonaws.com, but the conditions of its actions changed",
         ),
-        (
-            [allow(Sid="one")],
-            [allow(Sid="two")],
-            "still trusts ec2.amazonaws.com; another part of its policy changed",
-        ),
+        ([allow(Sid="one")], [allow(Sid="two")], "still trusts ec2.amazonaws.com; another part of its policy changed"),
     ],
 )
 def test_a_policy_that_changed_names_every_principal_that_came_or_went(

@@ -24,9 +24,8 @@ from conftest import needed
 import iamframe
 from iamframe.errors import SourceError
 from iamframe.practice import PracticeAccount
-from iamframe.sources.first_failure import first_failure
 from iamframe.sources.refusals import RequestFailed
-from iamframe.sources.sessions import PATIENCE, check_regions, open_session
+from iamframe.sources.sessions import PATIENCE, check_regions, first_failure, open_session
 
 ROOT = str(Path(iamframe.__file__).parent.parent)
 SECONDS = 30
@@ -228,9 +227,7 @@ def test_an_mfa_code_is_asked_for_once_for_all_sessions_of_a_profile(
         AssumeRolePolicyDocument=json.dumps(
             {
                 "Version": "2012-10-17",
-                "Statement": [
-                    {"Effect": "Allow", "Principal": {"AWS": "123456789012"}, "Action": "sts:AssumeRole"},
-                ],
+                "Statement": [{"Effect": "Allow", "Principal": {"AWS": "123456789012"}, "Action": "sts:AssumeRole"}],
             }
         ),
     )
@@ -606,15 +603,9 @@ def test_who_may_not_list_the_accounts_is_told_what_to_allow(tmp_path: Path, acc
         (["check", "sample", "--regions", "us-east-1"], "regions: is for a live account; use aws or aws:PROFILE"),
         (["check", ".", "--assume-role", "audit"], "assume-role (role_name): is for a live account; use aws or"),
         (["report", "--accounts", "org"], "accounts: is for a live account; use aws or aws:PROFILE as the source"),
-        (
-            ["check", "aws", "--assume-role", "audit"],
-            "audit: the account of the role is unknown; give the role's ARN",
-        ),
+        (["check", "aws", "--assume-role", "audit"], "audit: the account of the role is unknown; give the role's ARN"),
         (["check", "aws", "--external-id", "x"], "aws: an external id needs a role; give it with --assume-role"),
-        (
-            ["check", "aws", "--accounts", "org"],
-            "aws: the accounts of an organization need a role in each;",
-        ),
+        (["check", "aws", "--accounts", "org"], "aws: the accounts of an organization need a role in each;"),
         (
             ["check", "aws", "--accounts", "gone.csv"],
             "gone.csv: cannot be read (No such file or directory); give a CSV",

@@ -46,14 +46,17 @@ def names(folder: str) -> set[str]:
     return {name for name in files if not name.endswith(".parquet")}
 
 
-def expires_after(organization: PracticeAccount, accounts: int) -> Callable[[str, int, int], None]:
-    """Progress that lets all credentials expire when so many accounts are done."""
+def interrupt(organization: PracticeAccount, accounts: Any, out: str | Path, one: Executor, after: int) -> None:
+    """Save a fleet whose credentials expire when so many accounts are done; they are renewed afterwards."""
 
     def show(stage: str, done: int, _: int) -> None:
-        if (stage, done) == ("accounts", accounts):
+        if (stage, done) == ("accounts", after):
             organization.expire(0)
 
-    return show
+    with pytest.raises(ExpiredError, match="the credentials have expired; renew them"):
+        load(accounts, out=out, executor=one, progress=show)
+    organization.expire(None)
+    organization.forget()
 
 
 def asked(organization: PracticeAccount) -> set[str]:
@@ -119,12 +122,9 @@ def test_a_fleet_whose_credentials_expire_goes_on_with_the_accounts_that_are_mis
     organization: PracticeAccount, out: str, one: Executor
 ) -> None:
     ids = members(organization, 3)
-    with pytest.raises(ExpiredError, match="the credentials have expired; renew them"):
-        load(ids, out=out, executor=one, progress=expires_after(organization, 1))
+    interrupt(organization, ids, out, one, after=1)
     with pytest.raises(StoreError, match=r"is (an unfinished|not a) snapshot"):
         iamframe.open_snapshot(out)
-    organization.expire(None)
-    organization.forget()
     saved = load(ids, out=out)
     assert ids[0] not in asked(organization)
     assert ids[2] in asked(organization)
@@ -137,11 +137,8 @@ def test_an_account_that_failed_is_asked_again_when_it_goes_on(
 ) -> None:
     ids = members(organization, 3)
     organization.deny("*", account_id=ids[0])
-    with pytest.raises(ExpiredError):
-        load(ids, out=out, executor=one, progress=expires_after(organization, 2))
-    organization.expire(None)
+    interrupt(organization, ids, out, one, after=2)
     organization.allow()
-    organization.forget()
     saved = load(ids, out=out)
     assert asked(organization) == {ids[0], ids[2]}
     same(saved, load(ids))
@@ -152,9 +149,7 @@ def test_an_account_that_left_the_organization_meanwhile_is_not_in_the_snapshot(
     organization: PracticeAccount, out: str, one: Executor
 ) -> None:
     ids = members(organization, 3)
-    with pytest.raises(ExpiredError):
-        load("org", out=out, executor=one, progress=expires_after(organization, 2))
-    organization.expire(None)
+    interrupt(organization, "org", out, one, after=2)
     organization._organization.members = [
         member for member in organization._organization.members if member.id != ids[0]
     ]
@@ -183,9 +178,7 @@ def test_an_older_snapshot_stays_until_the_new_one_is_complete(
     first = load(ids, out=tmp_path / "snap")
     same(first, load(ids))
     organization.session(account_id=ids[0]).client("iam").create_instance_profile(InstanceProfileName="new")
-    with pytest.raises(ExpiredError):
-        load(ids, out=tmp_path / "snap", executor=one, progress=expires_after(organization, 1))
-    organization.expire(None)
+    interrupt(organization, ids, tmp_path / "snap", one, after=1)
     assert len(iamframe.open_snapshot(tmp_path / "snap").profiles) == 4
     assert len(load(ids, out=tmp_path / "snap").profiles) == 5
     assert [place.name for place in tmp_path.iterdir()] == ["snap"]
@@ -195,9 +188,7 @@ def test_the_unfinished_folder_of_another_call_is_refused(
     organization: PracticeAccount, out: str, one: Executor
 ) -> None:
     ids = members(organization, 2)
-    with pytest.raises(ExpiredError):
-        load(ids, out=out, executor=one, progress=expires_after(organization, 1))
-    organization.expire(None)
+    interrupt(organization, ids, out, one, after=1)
     kept = names(out)
     for other in (lambda: load(ids[:1], out=out), lambda: load(ids, out=out, references="core")):
         with pytest.raises(StoreError, match="holds an unfinished snapshot of other sources or options; finish it"):
@@ -268,11 +259,11 @@ def test_an_account_whose_read_was_interrupted_is_not_taken_for_complete(
     ids = members(organization, 4, profiles=6)
     organization.latency = 0.05
 
-    def interrupt(*_: object) -> None:
+    def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        load([*ids, "999999999999"], out=out, progress=interrupt)
+        load([*ids, "999999999999"], out=out, progress=stop)
     for thread in threading.enumerate():
         if thread.name.startswith("iamframe-accounts"):
             thread.join()
@@ -299,9 +290,7 @@ def test_a_note_of_an_account_that_was_cut_off_counts_for_nothing(
     organization: PracticeAccount, tmp_path: Path, one: Executor, left: bytes
 ) -> None:
     ids = members(organization, 2)
-    with pytest.raises(ExpiredError):
-        load(ids, out=tmp_path / "snap", executor=one, progress=expires_after(organization, 1))
-    organization.expire(None)
+    interrupt(organization, ids, tmp_path / "snap", one, after=1)
     (note,) = (tmp_path / "snap").rglob(f"{ids[0]}.json")
     note.write_bytes(left)
     same(load(ids, out=tmp_path / "snap"), load(ids))
@@ -311,8 +300,7 @@ def test_journals_of_accounts_that_are_written_are_deleted(
     organization: PracticeAccount, tmp_path: Path, one: Executor
 ) -> None:
     ids = members(organization, 3)
-    with pytest.raises(ExpiredError):
-        load(ids, out=tmp_path / "snap", executor=one, progress=expires_after(organization, 1))
+    interrupt(organization, ids, tmp_path / "snap", one, after=1)
     assert ids[0] not in {file.stem for file in (tmp_path / "snap" / "unfinished").glob("*.jsonl")}
 
 

@@ -270,10 +270,7 @@ def test_a_profile_that_gets_its_role_while_it_is_read_is_not_called_empty(
 
 @pytest.mark.parametrize(
     ("partition", "region", "service"),
-    [
-        ("aws-cn", "cn-north-1", "ec2.amazonaws.com.cn"),
-        ("aws-us-gov", "us-gov-west-1", "ec2.amazonaws.com"),
-    ],
+    [("aws-cn", "cn-north-1", "ec2.amazonaws.com.cn"), ("aws-us-gov", "us-gov-west-1", "ec2.amazonaws.com")],
 )
 def test_other_partitions_are_asked_where_their_iam_is(partition: str, region: str, service: str) -> None:
     with PracticeAccount(partition=partition) as account:
@@ -309,19 +306,6 @@ def test_where_regions_cannot_be_listed_only_the_own_one_is_asked_and_that_is_sa
     account.forget()
     inventory = load(account, references=True)
     assert {r.region for r in account.requests if r.action == "DescribeInstances"} == {"us-east-1"}
-    assert status(inventory, "unreferenced_profiles") == "partial"
-    findings = iamframe.run_checks(inventory).findings
-    assert findings["certainty"][findings["check"] == "unreferenced_profiles"].tolist() == ["maybe"]
-
-
-def test_a_region_that_is_switched_off_is_a_gap(account: PracticeAccount) -> None:
-    add(account, "web", "web")
-    account.disable_region("ap-east-1")
-    inventory = load(account, references=True, regions=["us-east-1", "ap-east-1"])
-    gaps = inventory.gaps[inventory.gaps["region"] == "ap-east-1"]
-    assert {"DescribeInstances", "DescribeComputeEnvironments"} <= set(gaps["operation"])
-    assert set(gaps["reason"]) == {"not_asked"}
-    # Whatever started there before it was switched off may run there still, seen by nobody.
     assert status(inventory, "unreferenced_profiles") == "partial"
     findings = iamframe.run_checks(inventory).findings
     assert findings["certainty"][findings["check"] == "unreferenced_profiles"].tolist() == ["maybe"]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from accounts import found, load, same, snapshot
+from accounts import add, found, load, same, snapshot
 
 import iamframe
 from iamframe.errors import ExpiredError, StoreError
@@ -84,6 +84,20 @@ def test_what_was_denied_is_asked_again_when_it_goes_on(account: PracticeAccount
     second = iamframe.load_account(session, references=False, progress=False, journal=journal)
     assert found(first, "empty_profiles") == set()
     same(second, load(account))
+
+
+def test_of_an_account_that_was_read_to_its_end_only_who_asks_is_asked_again(
+    account: PracticeAccount, tmp_path: Path
+) -> None:
+    """AWS says by an error that there is no organization, and no stack of this name."""
+    add(account, "forgotten-Web-Z9Y8X7W6V5U4")
+    session = account.session(region_name="us-east-1")
+    read: dict[str, Any] = {"regions": ["us-east-1"], "progress": False, "journal": tmp_path / "account.jsonl"}
+    first = iamframe.load_account(session, **read)
+    assert {"DescribeEffectivePolicy", "DescribeStackResources"} <= {request.action for request in account.requests}
+    account.forget()
+    same(iamframe.load_account(session, **read), first)
+    assert account.counts() == {"GetCallerIdentity": 1}
 
 
 def test_an_old_snapshot_stays_whole_until_the_new_one_is(account: PracticeAccount, tmp_path: Path) -> None:

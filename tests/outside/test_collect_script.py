@@ -29,8 +29,8 @@ import iamframe
 from iamframe.knowledge.operations import OPERATIONS, TEMPLATES, cli_name
 from iamframe.knowledge.owners import known_owners
 from iamframe.practice import PracticeAccount
-from iamframe.sources.collect import collect_script
 from iamframe.sources.consumers import CONSUMERS
+from iamframe.sources.scripts import collect_script
 
 SECRET = "password=correct-horse"
 TOOLS = ("awk", "cat", "date", "find", "grep", "mkdir", "mktemp", "mv", "rm", "sed", "sort", "tr", "uniq")

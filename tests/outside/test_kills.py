@@ -152,8 +152,8 @@ def test_killed_between_the_two_renames_of_the_save_it_goes_on(
             iamframe.open_snapshot(out)
     account.forget()
     assert snapshot(account, out)[0] == 0
-    # Only who asks is asked again, and what was an error: there is no organization.
-    assert [request.action for request in account.requests] == ["GetCallerIdentity", "DescribeEffectivePolicy"]
+    # Only who asks is asked again.
+    assert [request.action for request in account.requests] == ["GetCallerIdentity"]
     assert len(iamframe.open_snapshot(out).profiles) == 8 + over
     assert [entry.name for entry in out.parent.iterdir()] == ["snap"]
     assert not (out / "unfinished").exists()

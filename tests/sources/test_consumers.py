@@ -20,7 +20,7 @@ from iamframe.errors import SourceError
 from iamframe.knowledge.operations import CONFIGURATIONS, CORE, FLEETS, OPERATIONS, VERSIONS, label
 from iamframe.practice import PracticeAccount
 from iamframe.sources.client import Client
-from iamframe.sources.consumers import CONSUMERS, Consumer, Step
+from iamframe.sources.consumers import CONSUMERS, Consumer
 from iamframe.sources.records import Reference
 from iamframe.sources.templates import Profile, TemplateUse, Version, template_references
 
@@ -325,11 +325,7 @@ CASES: list[Case] = [
                             "launchTemplateId": LT,
                             "version": "2",
                             "overrides": [
-                                {
-                                    "launchTemplateName": "arm",
-                                    "version": "$Latest",
-                                    "targetInstanceTypes": ["t4g"],
-                                }
+                                {"launchTemplateName": "arm", "version": "$Latest", "targetInstanceTypes": ["t4g"]}
                             ],
                         },
                     },
@@ -421,7 +417,7 @@ CASES: list[Case] = [
                     "arn": f"arn:aws:imagebuilder:{HERE}:infrastructure-configuration/golden",
                     "name": "golden",
                     "instanceProfileName": "web",
-                },
+                }
             ],
         },
         [("imagebuilder-infrastructure", "golden", "web", "golden", None)],
@@ -680,10 +676,7 @@ def paths_of(consumer: Consumer) -> dict[str, str]:
 
 
 # The field that only newer models have, and what stands in for it.
-NEWER = (
-    "managedInstancesProvider.instanceLaunchTemplate.ec2InstanceProfileArn",
-    "instanceRole",
-)
+NEWER = ("managedInstancesProvider.instanceLaunchTemplate.ec2InstanceProfileArn", "instanceRole")
 
 
 def each_of(shape: Any) -> list[Any]:
@@ -788,29 +781,29 @@ def test_each_step_gives_what_the_next_read_asks_for(consumer: Consumer) -> None
 
 
 @pytest.mark.parametrize(
-    ("operation", "answer", "asked"),
+    ("operation", "step", "answer", "asked"),
     [
-        ("DescribeCluster", {"Clusters": [{"Id": "j-1"}, {"Id": "j-2"}]}, [{"ClusterId": "j-1"}, {"ClusterId": "j-2"}]),
+        ("DescribeCluster", 0, {"Clusters": [{"Id": "a"}, {"Id": "b"}]}, [{"ClusterId": "a"}, {"ClusterId": "b"}]),
         (
             "DescribeConfigurationSettings",
+            0,
             {"Environments": [{"ApplicationName": "shop", "EnvironmentName": "prod", "EnvironmentId": "e-1"}]},
             [{"ApplicationName": "shop", "EnvironmentName": "prod"}],
         ),
-        ("GetComputeNodeGroup", {"clusters": [{"id": "c", "name": "n"}]}, [{"clusterIdentifier": "c"}]),
-        ("DescribeCluster", {"Clusters": []}, []),
+        ("GetComputeNodeGroup", 0, {"clusters": [{"id": "c", "name": "n"}]}, [{"clusterIdentifier": "c"}]),
+        (
+            "GetComputeNodeGroup",
+            1,
+            {"computeNodeGroups": [{"id": "g", "clusterId": "c", "name": "n"}]},
+            [{"clusterIdentifier": "c", "computeNodeGroupIdentifier": "g"}],
+        ),
+        ("DescribeCluster", 0, {"Clusters": []}, []),
     ],
 )
 def test_a_listing_leads_to_a_request_for_each_of_what_it_lists(
-    operation: str, answer: dict[str, Any], asked: list[dict[str, str]]
+    operation: str, step: int, answer: dict[str, Any], asked: list[dict[str, str]]
 ) -> None:
-    step: Step = of(operation).steps[0]
-    assert jmespath.search(step.each, answer) == asked
-
-
-def test_a_node_group_is_asked_for_by_its_cluster_and_id() -> None:
-    step = of("GetComputeNodeGroup").steps[1]
-    answer = {"computeNodeGroups": [{"id": "g", "clusterId": "c", "name": "n"}]}
-    assert jmespath.search(step.each, answer) == [{"clusterIdentifier": "c", "computeNodeGroupIdentifier": "g"}]
+    assert jmespath.search(of(operation).steps[step].each, answer) == asked
 
 
 # Versions of launch templates
@@ -1100,10 +1093,7 @@ def test_the_launch_configuration_of_a_group_is_the_one_of_its_region(account: P
     for region, name in (("eu-west-1", "europe"), ("us-east-1", "america")):
         add(account, name, name)
         account.session(region_name=region).client("autoscaling").create_launch_configuration(
-            LaunchConfigurationName="same",
-            ImageId="ami-12345678",
-            InstanceType="t3.micro",
-            IamInstanceProfile=name,
+            LaunchConfigurationName="same", ImageId="ami-12345678", InstanceType="t3.micro", IamInstanceProfile=name
         )
     group(account, {"LaunchConfigurationName": "same"})
     inventory = load(account, references=True)
@@ -1118,11 +1108,7 @@ def test_a_spot_request_refers_to_its_profile(account: PracticeAccount) -> None:
     arn = add(account, "web", "web")
     account.session(region_name="eu-west-1").client("ec2").request_spot_instances(
         SpotPrice="0.1",
-        LaunchSpecification={
-            "ImageId": "ami-12345678",
-            "InstanceType": "t3.micro",
-            "IamInstanceProfile": {"Arn": arn},
-        },
+        LaunchSpecification={"ImageId": "ami-12345678", "InstanceType": "t3.micro", "IamInstanceProfile": {"Arn": arn}},
     )
     inventory = load(account, references=True)
     assert {tuple(row[:2]) for row in referring(inventory, "spot-request")} == {("eu-west-1", "web")}
@@ -1135,11 +1121,7 @@ def test_a_cluster_of_emr_refers_to_its_profile(account: PracticeAccount) -> Non
         ReleaseLabel="emr-7.0.0",
         JobFlowRole="web",
         ServiceRole="emr",
-        Instances={
-            "MasterInstanceType": "m5.xlarge",
-            "InstanceCount": 1,
-            "KeepJobFlowAliveWhenNoSteps": True,
-        },
+        Instances={"MasterInstanceType": "m5.xlarge", "InstanceCount": 1, "KeepJobFlowAliveWhenNoSteps": True},
     )
     # The practice account shows its clusters in every region.
     inventory = load(account, references="all", regions=["us-east-1"])
@@ -1347,6 +1329,17 @@ def test_services_that_share_the_name_of_a_request_are_told_apart(account: Pract
     assert calls["pcs:ListClusters"] == "complete"
 
 
+def test_an_answer_without_its_list_is_told_of_its_own_service(
+    account: PracticeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Elastic Beanstalk has a DescribeEnvironments, too."""
+    answers: dict[str, Any] = {"ListEnvironments": {"environmentIds": ["e"]}, "DescribeEnvironments": {}}
+    answered(monkeypatch, lambda service, operation, *_: answers[operation] if service == "cloud9" else None)
+    gaps = load(account, references="all", regions=["us-east-1"]).gaps
+    (gap,) = gaps[gaps["reason"] == "unreadable"].to_dict("records")
+    assert gap["operation"] == "cloud9:DescribeEnvironments"
+
+
 # One consumer denied in one of two regions
 
 
@@ -1437,10 +1430,7 @@ def recorded(shared: PracticeAccount) -> dict[tuple[str, ...], dict[str, Any]]:
 
 @pytest.mark.parametrize("read", DENIED, ids=[read.action for read in DENIED])
 def test_one_consumer_denied_in_one_region(
-    shared: PracticeAccount,
-    recorded: dict[tuple[str, ...], dict[str, Any]],
-    monkeypatch: pytest.MonkeyPatch,
-    read: Any,
+    shared: PracticeAccount, recorded: dict[tuple[str, ...], dict[str, Any]], monkeypatch: pytest.MonkeyPatch, read: Any
 ) -> None:
     def answer(service: str, operation: str, region: str, parameters: dict[str, Any]) -> dict[str, Any] | str | None:
         before = recorded.get((service, operation, region, str(parameters)))

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from iamframe.sources.pacing import Pacer
+from iamframe.sources.client import Pacer
 
 
 class Clock:

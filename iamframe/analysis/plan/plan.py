@@ -22,7 +22,7 @@ from iamframe.errors import ReportError, require
 from iamframe.inventory import display, schema
 from iamframe.messages.render import Message, columns_of, render, say
 from iamframe.messages.text import escape_controls, pluralize
-from iamframe.sources.shell import render_template
+from iamframe.sources.scripts import render_template
 from iamframe.version import __version__
 
 __all__ = ["Plan", "plan"]

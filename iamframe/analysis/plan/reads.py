@@ -12,7 +12,7 @@ import shlex
 from iamframe.knowledge.operations import ASSOCIATIONS, INSTANCES, UNPAGED, VERSIONS, cli_name
 from iamframe.knowledge.owners import Owner, known_owners
 from iamframe.sources.consumers import CONSUMERS, Consumer, flat
-from iamframe.sources.shell import options, render_template
+from iamframe.sources.scripts import options, render_template
 
 # The consumers that a script asks for once. It asks for instances and associations before each deletion.
 ASKED = tuple(one for one in CONSUMERS if one.when != "files" and one.operation not in (INSTANCES, ASSOCIATIONS))

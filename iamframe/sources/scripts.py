@@ -1,0 +1,77 @@
+"""Shell scripts of AWS CLI commands: how they are made from templates, and the script that collects data."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from iamframe.errors import SourceError
+from iamframe.knowledge.operations import VERSIONS, cli_name, region_in
+from iamframe.knowledge.owners import known_owners
+from iamframe.sources.consumers import CONSUMERS
+from iamframe.sources.tag_policies import NO_POLICY
+
+
+def render_template(package: str, template: str, **values: object) -> str:
+    """Return a shell script, made from a template in a package. `{{ x | quote }}` becomes one word of the shell."""
+    environment = Environment(  # noqa: S701 - a script is not HTML
+        loader=PackageLoader(package, "."),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters |= {"quote": shlex.quote, "cli_name": cli_name, "options": options}
+    return environment.get_template(template).render(values)
+
+
+def options(parameters: Mapping[str, object], service: str) -> str:
+    """Return the parameters of a read operation as options of the AWS CLI, each after a space, without page sizes.
+
+    The shell variable `$managed_SERVICE` stands for `IncludeManagedResources`. A script sets the variable if its AWS
+    CLI knows that option.
+    """
+    words = []
+    for name, value in parameters.items():
+        if name == "IncludeManagedResources":
+            words.append(f'${{managed_{service}:+"$managed_{service}"}}')
+        elif isinstance(value, bool):
+            words.append(f"--{'' if value else 'no-'}{cli_name(name)}")
+        elif isinstance(value, list):
+            words.append(f"--{cli_name(name)} {shlex.join(map(str, value))}")
+    return "".join(f" {word}" for word in words)
+
+
+def collect_script(regions: Sequence[str] = ()) -> str:
+    """Return a POSIX shell script that collects data with the AWS CLI and makes a zip for `load_files`.
+
+    The script makes the same read requests as a live load with `references="core"`. If AWS denies a request, the script
+    tries its fallback, as a live load does. The script works with the AWS CLI 1 and 2.
+
+    The arguments of the script are regions. It reads the resources that use profiles in these regions. Without
+    arguments, it reads them in `regions`, or in all enabled regions if `regions` is empty.
+
+    The script lists EKS clusters only if a profile seems to belong to one. The same applies to Elastic Beanstalk
+    environments and CloudFormation stacks. The script also reads the tag policy of the organization.
+
+    Raises
+    ------
+    SourceError
+        If one of `regions` is not the name of a region.
+    """
+    for region in regions:
+        if region_in(region) != region:
+            raise SourceError(f"{region!r} is not a region; write regions like eu-west-1,us-east-1")
+    consumers = [one for one in CONSUMERS if one.service in ("ec2", "autoscaling")]
+    versions = next(one for one in consumers if one.operation == VERSIONS)
+    return render_template(
+        "iamframe.sources",
+        "collect.sh.j2",
+        regions=regions,
+        consumers=consumers,
+        versions=versions,
+        owners=known_owners(),
+        no_policy=NO_POLICY,
+    )
