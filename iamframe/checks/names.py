@@ -40,10 +40,10 @@ _SHOW = "aws iam get-instance-profile --instance-profile-name={resource_name}"
 def name_mismatches(pairs: pd.DataFrame) -> Found:
     """Profile and role names differ.
 
-    The EC2 console lists profiles under "IAM role", so people mistake the profile's name for the role's name. The
-    IAM console deletes a profile with its role only if both have the same name. `relation` shows how the names differ.
-    A difference by design is `info`. AWS cannot rename a profile or a role: create a profile with the right name, put
-    the role into it, and associate it.
+    The EC2 console lists profiles under "IAM role", so people mistake the profile's name for the role's name. The IAM
+    console deletes a profile with its role only if both have the same name. The column `relation` shows how the names
+    differ. A difference by design has the severity `info`. AWS cannot rename a profile or a role. Create a profile with
+    the right name, put the role into the new profile, and associate the new profile with the instances.
     """
     differ = pairs[pairs["relation"].notna() & (pairs["relation"] != "same")]
     return findings(
@@ -90,14 +90,14 @@ def path_mismatches(pairs: pd.DataFrame) -> Found:
     needs=[needs.all_roles, needs.links],
     detail="holds role {related_name}, but a role with the profile's own name exists: {namesake_arn}",
     next_step=_SHOW,
-    remediation="Put the role with the profile's name into the profile, or create a profile with the current role's "
-    "name.",
+    remediation="Replace the profile's role with the role that has the profile's name, or create a profile with the "
+    "name of the current role.",
 )
 def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
     """Profiles that hold the wrong role.
 
-    If you choose the profile by its name, the instance gets the permissions of a different role. Names are compared
-    case-insensitively, because IAM does not allow two roles in an account whose names differ only in case (IAM User
+    People choose a profile by its name, but the instance gets the permissions of the role in the profile. Names are
+    compared case-insensitively, because an account cannot have two roles whose names differ only in case (IAM User
     Guide, "IAM and AWS STS quotas").
     """
     linked = np.flatnonzero(is_in(pairs["relation"], ["affix", "generated", "different"]))
@@ -133,11 +133,11 @@ def _name_key(frame: pd.DataFrame, side: str) -> Texts:
 def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Sequence[ToolUse] = ()) -> Found:
     """Names that EMR or another tool rejects.
 
-    Amazon EMR accepts a profile only if it has the same name as its role. RDS Custom and AWS PCS accept only names with
-    their prefix. A running cluster keeps running; the next one that you create fails. A profile is checked if such a
-    resource uses it, or if `[[tools]]` of the policy file names it. AWS does not show which profiles Databricks uses,
-    so name them there. The tools reject such names even if CloudFormation or your own naming rule creates them by
-    design.
+    Amazon EMR accepts a profile only if it has the same name as its role. RDS Custom and AWS PCS accept only names that
+    begin with the prefix of the service. A running cluster keeps running; the next cluster that you create fails. A
+    profile is checked if a resource of such a tool uses the profile, or if `[[tools]]` of the policy file covers it.
+    AWS does not show which profiles Databricks uses, so list these profiles under `[[tools]]`. A tool rejects a wrong
+    name even if CloudFormation or your own naming rule creates this name by design.
     """
     # Few profiles are used by such tools.
     by_tool = is_in(references["consumer_type"], [kind for rule in tool_rules() for kind in rule.consumer_types])

@@ -39,10 +39,10 @@ _CONSUMERS = ("instance", "association", "launch-template", "launch-configuratio
 def empty_profiles(pairs: pd.DataFrame) -> Found:
     """Instance profiles that hold no role.
 
-    An empty profile gives an instance no credentials, and no instance can be started with it. It counts against the
-    quota, and the IAM console does not show it. Empty profiles remain when a role was deleted or a deployment stopped
-    half-way. The command is safe: AWS refuses to delete a profile that holds a role. A profile that is minutes old may
-    be about to get its role.
+    An empty profile gives an instance no credentials, and no instance can be started with an empty profile. Empty
+    profiles count against the quota, and the IAM console does not show them. A profile is left empty if its role is
+    deleted or a deployment stops half-way. The command is safe: AWS refuses to delete a profile that holds a role. A
+    profile that was created minutes ago may still be waiting for its role.
     """
     empty = pairs[pairs["role_arn"].isna() & pairs["role_known"]]
     return findings(
@@ -71,10 +71,10 @@ def unreferenced_profiles(
 ) -> Found:
     """Profiles not used by anything we scanned.
 
-    The detail shows what was scanned, and the policies of the profile's role. Profiles whose role has an administrator
-    policy come first. Karpenter, Terraform or a script may still use such a profile later, so iamframe does not call it
-    unused. The command lists the instances of one region that use the profile. Before you remove anything, run it in
-    each region that you use, and check the role's last use.
+    The finding shows what was scanned, and the policies of the profile's role. Profiles whose role has an administrator
+    policy come first. Karpenter, Terraform or a script may use a profile later, so iamframe does not call any profile
+    unused. The command lists the instances in one region that use the profile. Before you delete a profile, run the
+    command in each region that you use, and check the role's last use.
     """
     readable = lists[lists["references_status"] != "unknown"]
     candidates = pairs[pairs["relation"].notna() & is_in(pairs["account_id"], readable["account_id"])]
@@ -121,12 +121,13 @@ def unreferenced_profiles(
 def owner_gone(owned_profiles: pd.DataFrame, pairs: pd.DataFrame, references: pd.DataFrame) -> Found:
     """Profiles whose cluster, environment or stack is gone.
 
-    Deleted clusters and stacks can leave profiles behind, and these count against the quota. A tag (`eks:cluster-name`,
-    `elasticbeanstalk:environment-id` …) or Karpenter's path shows which cluster, environment or stack a profile belongs
-    to. A name that CloudFormation gives is only a guess (`maybe`). A cluster, environment or stack counts as gone only
-    if the list of them was collected in each region that it could be in. A profile that an instance has is left out,
-    because somebody runs that instance. The tag `kubernetes.io/cluster/…` does not count, because EKS does not list all
-    clusters with this tag. Karpenter on a cluster that EKS does not run writes the same tags: check that first.
+    Deleted clusters and stacks can leave profiles behind, and these profiles count against the quota. A tag
+    (`eks:cluster-name`, `elasticbeanstalk:environment-id` …) or the path of a Karpenter profile shows which cluster,
+    environment or stack a profile belongs to. If only the name looks like one that CloudFormation generated, the
+    finding is a guess (`maybe`). A cluster, environment or stack counts as gone only if the complete list was collected
+    in each possible region. A profile that an instance has is left out, because somebody runs the instance. The tag
+    `kubernetes.io/cluster/…` does not count, because clusters outside EKS use the same tag. Karpenter writes the same
+    tags on clusters outside EKS: before you delete the profile, check whether such a cluster uses it.
     """
     gone = owned_profiles[owned_profiles["status"] == "gone"]
     running = references["profile_arn"][is_in(references["consumer_type"], ["instance", "association"])]
@@ -235,8 +236,8 @@ def _direct(references: pd.DataFrame) -> pd.DataFrame:
 def ec2_roles_without_profile(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
     """EC2 roles that are in no instance profile.
 
-    An instance gets a role only through a profile, so no instance can use such a role. The IAM console creates the
-    profile along with the role; APIs and templates do not. Roles with an administrator policy come first.
+    An instance gets a role only through a profile, so no instance can use a role that is in no profile. The IAM console
+    creates a profile along with an EC2 role; APIs and templates do not. Roles with an administrator policy come first.
     """
     alone = pairs[pairs["profile_arn"].isna() & (pairs["trusts_ec2"] == "yes")]
     alone, facts = _powerful_first(alone, roles)
@@ -254,8 +255,8 @@ def ec2_roles_without_profile(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found
 def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
     """Roles in more than one profile.
 
-    A profile holds one role, but a role can be in several profiles. A change to the role then affects all of them, and
-    an instance's profile no longer shows what the instance is for.
+    A profile holds one role, but a role can be in several profiles. A change to a shared role affects all its profiles,
+    and an instance's profile no longer shows what the instance is for.
     """
     many = pairs[pairs["relation"].notna() & pairs["role_row"].duplicated(keep=False)]
     # A role that no source shows has no row: it is known only by name, and is a different one in each account.
@@ -290,8 +291,8 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
 def quota_pressure(accounts: pd.DataFrame, *, threshold: float = 0.8) -> Found:
     """Accounts near their role or profile quota.
 
-    When the quota is reached, the next deployment fails with LimitExceeded. EKS and Karpenter create a profile per node
-    group or node class, so they are often the first to reach it.
+    When an account reaches its role or profile quota, the next deployment fails with LimitExceeded. EKS and Karpenter
+    create a profile per node group or node class, so accounts with many of these often reach the profile quota first.
     """
     counted = [
         accounts.assign(counted=what, used=accounts[used], quota=accounts[quota].where(accounts[quota] > 0))

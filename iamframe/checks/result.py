@@ -114,7 +114,9 @@ class Result:
             If the check did not run.
         """
         if check not in self.checks:
-            raise UnknownCheckError(f"{check}: that check did not run; there are {', '.join(self.checks)}")
+            raise UnknownCheckError(
+                f"{check}: that check did not run; the checks that ran are {', '.join(self.checks)}"
+            )
         found = self.found[check]
         return found.keyed([name for name in found.facts if not str(name).startswith("_") and name != "finding"])
 

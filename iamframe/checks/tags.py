@@ -80,8 +80,8 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
     """Instance profiles without tags.
 
     The IAM console neither shows nor sets tags of a profile, and CloudFormation cannot tag a profile. So profiles stay
-    untagged while their roles are tagged. If the role has tags, the command copies them to the profile. Otherwise it
-    lists the profile's tags.
+    untagged while their roles are tagged. If the role has tags, the command copies these tags to the profile. If the
+    role has no tags, the command lists the profile's tags.
     """
     own = _own(tags)
     is_bare = pairs["profile_tags_known"] & ~are_among(pairs["profile_row"], own["profile_row"])
@@ -108,7 +108,7 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
         "tagged": "aws iam tag-role --role-name={resource_name} --tags={_tags}",
         "other": _SHOW_ROLE,
     },
-    remediation="Tag the role. If its profile has tags, copy them to the role.",
+    remediation="Tag the role. If the role's profile has tags, copy these tags to the role.",
     about="role",
     alone=True,
     remedy="any tag",
@@ -117,7 +117,8 @@ def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame)
     """Roles without tags.
 
     AWS-managed roles (service-linked, or created by IAM Identity Center) cannot be tagged and are left out. If a
-    profile of the role has tags, the command copies them to the role. Otherwise it lists the role's tags.
+    profile of the role has tags, the command copies these tags to the role. If no profile of the role has tags, the
+    command lists the role's tags.
     """
     own, every = _own(tags), np.arange(len(roles))
     rows = every[roles["tags_known"] & ~roles["is_aws_managed"] & ~are_among(every, own["role_row"])]
@@ -162,10 +163,11 @@ def tag_differences(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
     """Profile and role tags differ.
 
     Cost reports, inventories and tag-based permissions use the tags of either the profile or the role, so their results
-    differ. Keys that AWS reserves do not count. A role cannot have two keys that differ only in case; a profile can
-    (IAM User Guide, "Tags for IAM resources"). So keys that differ only in case are reported as such. If the profile or
-    the role has no tags at all, it is reported as untagged, not here. The command copies the role's tags to the
-    profile. If only the profile has more tags, it copies those to the role.
+    differ. Tag keys that AWS reserves are not compared. A role cannot have two tag keys that differ only in case, but a
+    profile can (IAM User Guide, "Tags for IAM resources"). So the finding says if two keys differ only in case. A
+    profile or role without any tags is not listed here, but under `untagged_profiles` or `untagged_roles`. The command
+    copies the role's tags to the profile. If the role only lacks tags that the profile has, the command copies these
+    tags to the role.
     """
     is_known = pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]
     own = _own(tags)
@@ -260,9 +262,9 @@ def _differing(links: pd.DataFrame, own: pd.DataFrame, facts: pd.DataFrame) -> F
     detail={
         "by": "_text",
         "missing": "{tag_key} is missing",
-        "missing_everywhere": "{tag_key} is missing, which the organization requires",
-        "missing_on_profile": "{tag_key} is missing, which the organization requires of profiles, not of roles",
-        "missing_on_role": "{tag_key} is missing, which the organization requires of roles, not of profiles",
+        "missing_everywhere": "{tag_key} is missing, but the organization requires this tag",
+        "missing_on_profile": "{tag_key} is missing, but the organization requires this tag of profiles (not of roles)",
+        "missing_on_role": "{tag_key} is missing, but the organization requires this tag of roles (not of profiles)",
         "spelling": "{found_key} must be spelled {tag_key}, as the organization demands",
         "pattern": "{tag_key} is {tag_value}, which does not match {_wanted}",
         "organization": "{tag_key} is {tag_value}; the organization allows {_wanted}",
@@ -278,10 +280,10 @@ def missing_required_tags(
 ) -> pd.DataFrame:
     """Roles and profiles missing required tags.
 
-    Keys are case-sensitive, as in cost allocation and tag policies. AWS-managed roles are left out. With
-    `--policy org`, each account is checked against its organization's tag policy. The policy can require a tag for
-    instance profiles but not for roles, or the reverse. A tag that the policy does not require may be missing; if it is
-    present, its value and the case of its key must be allowed.
+    Tag keys are case-sensitive, as in cost allocation and tag policies. AWS-managed roles are left out. With `--policy
+    org`, each account is checked against its organization's tag policy. A tag policy can require a tag for instance
+    profiles but not for roles, or the reverse. A tag that the policy does not require may be missing. If such a tag is
+    present, the policy must allow its value and the case of its key.
     """
     judged = {
         "role": (roles, np.flatnonzero(roles["tags_known"] & ~roles["is_aws_managed"])),
@@ -353,8 +355,9 @@ def _text_of(problem: str, demand: Demand) -> str:
 def tag_key_variants(tags: pd.DataFrame, roles: pd.DataFrame) -> pd.DataFrame:
     """Tag keys that only look the same.
 
-    The keys differ in case, spaces, width, separators, or letters of different scripts that look the same. A filter on
-    one key misses the others. Characters that are hard to see are spelled out after the key.
+    Such keys differ in case, spaces, character width, separators, or letters of different scripts that look the same. A
+    filter on one key misses resources with the other keys. Characters that are hard to see are shown as codes after the
+    key.
     """
     own = tags[~tags["is_aws_reserved"] & ~are_among(tags["role_row"], np.flatnonzero(roles["is_aws_managed"]))]
     keys = own.groupby(["account_id", "tag_key"], sort=True).size().rename("resources").reset_index()

@@ -28,7 +28,7 @@ from iamframe.knowledge.trust import read_content
 def profiles_without_ec2_trust(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
     """Profiles whose role EC2 cannot assume.
 
-    AWS accepts any role in a profile, but an instance with such a profile gets no credentials
+    AWS accepts any role in a profile, but an instance gets no credentials if the role does not trust EC2
     (`AssumeRoleUnauthorizedAccess`; IAM User Guide, "Troubleshoot IAM and Amazon EC2"). Roles that trust EC2 under a
     condition are not listed.
     """
@@ -58,8 +58,8 @@ def profiles_without_ec2_trust(pairs: pd.DataFrame, roles: pd.DataFrame) -> Foun
 def deleted_trust_principals(roles: pd.DataFrame) -> Found:
     """Roles that trust a deleted role or user.
 
-    If a trusted role or user is deleted, the trust policy shows its unique id instead (`AROA…`, `AIDA…`; IAM User
-    Guide, "AWS JSON policy elements: Principal"). A new role or user with the same name is not trusted.
+    If a trusted role or user is deleted, the trust policy shows a unique id instead of an ARN (`AROA…`, `AIDA…`; IAM
+    User Guide, "AWS JSON policy elements: Principal"). A new role or user with the same name is not trusted.
     """
     rows = roles[roles["trust_policy"].str.contains('"A(?:RO|ID)A', na=False)]
     # Many roles share a policy.

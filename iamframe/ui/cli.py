@@ -43,9 +43,9 @@ def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
 def app() -> None:
     """Find IAM instance profiles that are orphaned, untagged, or named differently from their role.
 
-    A SOURCE is `sample` (fictional), `aws` or `aws:PROFILE` (a live account, read-only), or files. Files are saved
-    snapshots, or a file, folder, .gz or .zip with output of the AWS CLI, AWS Config items, Terraform state or
-    Steampipe rows.
+    A SOURCE is `sample` (fictional), `aws` or `aws:PROFILE` (a live account, read-only), or files. Files
+    contain AWS CLI output, AWS Config items, Terraform state, Steampipe rows or a saved snapshot. You can also
+    give a folder, or a .gz or .zip file.
     """
 
 
@@ -195,7 +195,7 @@ def plan_command(
             click.echo(made.script, nl=False)
         else:
             click.echo(f"Plan: {escape_controls(str(made.write(out)))}")
-        where = "at the end of the script" if out is None else "in the CSV file beside it and at the end of the script"
+        where = "at the end of the script" + ("" if out is None else " and in the CSV file beside the script")
         remark([made.in_one_line + (f"; the reasons are {where}" if len(made.not_planned) else "")])
         remark(output.expired(result), output.not_collected(result.inventory))
         return DONE
@@ -268,8 +268,8 @@ def diff_command(
 ) -> int:
     """Print what changed between two sources.
 
-    OLD and NEW are sources. To try it, type `iamframe diff sample:earlier sample`. Standard error lists what could
-    not be compared.
+    OLD and NEW are sources. To try the command, type `iamframe diff sample:earlier sample`. Standard error lists
+    what could not be compared.
     """
     from iamframe.analysis.compare import compare
 
@@ -292,7 +292,7 @@ def diff_command(
     option("--against", "The account, as a SOURCE.", "SOURCE", required=True, shell_complete=given.offer_sources),
     given.kinds,
     given.formats(*given.FORMATS),
-    option("--fail-on-drift", "Exit with 1 if anything differs; unknown does not count."),
+    option("--fail-on-drift", "Exit with 1 if anything differs. Unknown rows do not count."),
     option("--strict", "Exit with 3 if something could not be compared."),
     given.live,
 )
@@ -307,9 +307,9 @@ def drift_command(
 ) -> int:
     """Compare Terraform states with the account.
 
-    A STATE is a state file, or the output of `terraform show -json`. Give all states of the account: resources in none
-    of them are listed as unmanaged. `sample:terraform` is the state of the sample. References to profiles are
-    collected only with --references.
+    A STATE is a state file, or the output of `terraform show -json`. Give all states of the account,
+    because resources that are in no state are listed as unmanaged. `sample:terraform` is the state of the sample.
+    References to profiles are collected only with --references.
     """
     from iamframe.inventory.load import is_live
 
@@ -408,8 +408,8 @@ def notebooks_command(folder: Path, *, force: bool) -> int:
 def collect_script_command(regions: str | None) -> int:
     """Print a shell script that collects the data.
 
-    The script only reads, with the AWS CLI. Give it to somebody with access. It writes a zip file, which you can use
-    as SOURCE.
+    The script uses the AWS CLI and only reads. Give the script to somebody with access. The script writes a zip
+    file, which you can use as SOURCE.
     """
     from iamframe.sources.scripts import collect_script
 

@@ -138,11 +138,11 @@ talk = together(
     option("-q --quiet", "Print results and errors only.", expose_value=False, callback=_talk),
     option("-v --verbose", "Log each request to AWS.", expose_value=False, callback=_talk),
 )
-_OWNER = "Key of the tag with the owner of a resource or its role."
+_OWNER = "Key of the tag that holds the owner of a resource or its role."
 owner_tag = option("--owner-tag", _OWNER, "KEY", default="Owner", show_default=True, callback=_filled)
 strict = option("--strict", "Exit with 3 if a selected check is incomplete.")
 _POLICY = (
-    "Policy file (TOML) with required tags and accepted findings, or org, the organization's tag policy. Repeatable."
+    "Policy file (TOML) with required tags and accepted findings, or org for the organization's tag policy. Repeatable."
 )
 policy_file = option("--policy", _POLICY, "FILE|org", multiple=True)
 own = option("--checks", "Also use the checks in this Python file. Repeatable.", "FILE", multiple=True)
@@ -159,7 +159,7 @@ _SHARDS = together(
     option("--results", _RESULTS, "DIR", callback=_filled),
 )
 athena = option("--athena", _ATHENA, "LOCATION")
-_ONLY = "Run only this check. Repeatable; `iamframe checks` lists them."
+_ONLY = "Run only this check. Repeatable; `iamframe checks` lists all checks."
 only = option("--only", _ONLY, "CHECK", multiple=True, callback=_any, shell_complete=offer_checks)
 _SEVERITY = "Print only findings of this severity. Repeatable."
 narrowed = together(

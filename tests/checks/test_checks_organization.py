@@ -137,8 +137,8 @@ def test_the_finding_says_that_profiles_need_a_tag_and_roles_do_not(
 ) -> None:
     details = checked(loads[()]).findings.set_index("resource_name")["detail"]
     assert details["bare"] == (
-        "CostCenter is missing, which the organization requires of profiles, not of roles; "
-        "team is missing, which the organization requires"
+        "CostCenter is missing, but the organization requires this tag of profiles (not of roles); "
+        "team is missing, but the organization requires this tag"
     )
     assert details["value"] == (
         "CostCenter is prod-7; the organization allows 100, Prod*; Env is dev; the organization allows prod"
@@ -226,8 +226,8 @@ def test_each_account_is_held_to_its_own_policy_and_one_without_to_none(tmp_path
     result = checked(load_documents(tmp_path, documents | of_account(TWO, **{"e.json": described(of_roles, TWO)})))
     found = result.findings[["account_id", "resource_type", "detail"]].to_numpy().tolist()
     assert found == [
-        [ONE, "instance-profile", "K is missing, which the organization requires of profiles, not of roles"],
-        [TWO, "role", "team is missing, which the organization requires of roles, not of profiles"],
+        [ONE, "instance-profile", "K is missing, but the organization requires this tag of profiles (not of roles)"],
+        [TWO, "role", "team is missing, but the organization requires this tag of roles (not of profiles)"],
     ]
     assert result.coverage["status"].tolist() == ["complete", "complete", "unknown"]
 

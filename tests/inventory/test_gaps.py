@@ -142,7 +142,8 @@ def test_coverage_does_not_advise_what_was_denied(tmp_path: Path) -> None:
     said = reason(load(tmp_path, LISTED | tags | denied | {"id.json": identity()}), "untagged_profiles")
     assert said == (
         "the tags of 1 of 3 profiles were not collected (ListInstanceProfileTags was denied); "
-        "ask someone with access to run `aws iam list-instance-profile-tags --instance-profile-name=NAME` for each"
+        "ask someone with access to run `aws iam list-instance-profile-tags --instance-profile-name=NAME` "
+        "for each profile"
     )
 
 

@@ -361,7 +361,7 @@ def test_the_reason_names_every_core_consumer_that_is_missing_and_where(tmp_path
     row = lists(tmp_path, documents | {f"{ACCOUNT}/denied.csv": denied})
     assert row["references_reason"] == (
         "not collected: DescribeLaunchTemplateVersions; not collected in sa-east-1: DescribeInstances; "
-        "not collected in us-east-1: DescribeAutoScalingGroups; so some uses of profiles are unknown"
+        "not collected in us-east-1: DescribeAutoScalingGroups; some uses of profiles are therefore unknown"
     )
 
 

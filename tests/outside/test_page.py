@@ -610,7 +610,7 @@ def test_where_tags_can_be_seen_and_changed_is_told_with_how_many_are_missed(bro
         group = it.page.get_by_role("group", name="Table: Where tags can be seen and changed")
         said = group.locator("caption").inner_text()
         assert said.startswith(
-            '"No" means that this tool cannot show or change the tags. The data has 1 role (1 tagged, 0 untagged) and 2'
+            '"No" means that the tool cannot show or change the tags. The data has 1 role (1 tagged, 0 untagged) and 2'
         )
         assert "2 profiles (0 tagged, 1 untagged, 1 unknown). AWS-managed roles are left out." in said
         unknown = group.locator("td.unknown")
@@ -745,7 +745,7 @@ def test_noughts_are_no_all_clear_where_a_check_did_not_see_all(browser: Browser
         found = it.page.get_by_role("region", name="Incomplete", exact=True).inner_text()
         assert "checks are incomplete, so there may be more findings." in found
         first = it.page.get_by_role("region", name="Start here").inner_text()
-        assert "No findings in the data that was collected. Collect what is missing, then run it again." in first
+        assert "No findings in the data that was collected. Collect what is missing, then run iamframe again." in first
 
 
 def test_a_page_has_10000_rows_at_most_and_says_where_it_was_cut(browser: Browser, tmp_path: Path) -> None:
@@ -920,7 +920,10 @@ def test_a_command_that_changes_something_is_marked_and_copied_with_a_line_that_
     assert all(text.startswith(guard) for text in changing)
     assert [text for text in said if text not in changing and "sts get-caller" in text] == []
     (managed,) = (shown for text, shown in changing.items() if "ImageBuilder" in text)
-    assert "EC2 Image Builder manages this resource: change it there. A clean-up plan leaves it alone." in managed
+    assert (
+        "EC2 Image Builder manages this resource: make changes there. A clean-up plan leaves this resource alone."
+        in managed
+    )
     assert sum("manages this resource" in shown for shown in said.values()) == 1
 
 

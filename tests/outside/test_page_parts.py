@@ -75,7 +75,7 @@ def test_on_the_page_no_change_is_no_all_clear_where_something_was_not_compared(
     old, new = load(tmp_path / "old", page), whole(tmp_path / "new", [role_detail("web", tags={"a": "b"})], [])
     changes = iamframe.compare(old, new)
     with opened(browser, iamframe.write_report(changes.new, tmp_path / "out", changes=changes)) as it:
-        expect(it.page.get_by_text("Nothing, as far as the data could be compared.")).to_be_visible()
+        expect(it.page.get_by_text("No changes in the data that could be compared.")).to_be_visible()
         cells = it.page.get_by_role("group", name="Table: What could not be compared", exact=True).locator("td")
         expect(cells.nth(2)).to_have_text("the list is incomplete in OLD, so 1 found only in NEW may or may not be new")
 
@@ -113,7 +113,7 @@ def test_the_page_shows_each_owner_with_its_findings_by_severity(browser: Browse
             ["owner unknown (tags not collected)", "0", "1", "0", "1", "0"],
         ]
         caption = it.page.get_by_role("region", name="By owner").locator("caption").inner_text()
-        assert caption.startswith("By the owner tag of the resource, or of its role if the resource has none.")
+        assert caption.startswith("The owner is the value of the owner tag of the resource.")
     with (tmp_path / "out" / "owners.csv").open(encoding="utf-8-sig", newline="") as file:
         assert [row["owner"] for row in csv.DictReader(file)] == ["<b>web", "", ""]
 
@@ -139,7 +139,7 @@ def test_a_key_that_looks_like_the_owners_is_spelled_out_on_the_page(browser: Br
     page = iamframe.write_report(sample_result(), tmp_path)
     with opened(browser, page) as it:
         caption = it.page.get_by_role("region", name="By owner").locator("caption").inner_text()
-    assert "By the Owner tag (also spelled owner, \u039fwner [\\u039fwner]) of the resource" in caption
+    assert "the value of the Owner tag (also spelled owner, \u039fwner [\\u039fwner]) of the resource" in caption
 
 
 # What is masked

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import iamframe
-from iamframe.analysis.states import read_states
+from iamframe.analysis.drift import read_states
 from iamframe.errors import SourceError
 from iamframe.sources import documents, shapes
 from iamframe.sources.documents import NotARun, document_in_runs

@@ -521,7 +521,7 @@ def test_the_tables_of_a_snapshot_in_s3_are_printed_without_a_source_or_a_reques
         (["check", "in", "sample:earlier"], "write ./sample:earlier for a folder of that name"),
         (["check", "void"], "holds no file that iamframe reads"),
         (["check", "notes.txt"], "is not JSON"),
-        (["check", "in", "--only", "empty"], "no check 'empty'; there are empty_profiles, "),
+        (["check", "in", "--only", "empty"], "no check 'empty'; the checks are empty_profiles, "),
         (["check", "in", "--nope"], "--nope"),
         (["check", "in", "--format", "xml"], "'xml' is not one of 'table', 'csv', 'json', 'markdown'"),
         (["check", "in", "--fail-on", "urgent"], "'urgent' is not one of 'high', 'medium', 'low', 'info'"),
