@@ -124,7 +124,7 @@ def test_a_role_that_no_source_shows_has_a_path_that_nobody_knows(tmp_path: Path
     ("wanted", "words"),
     [
         (Filter(accounts="000000000009"), "no account '000000000009'; there are 000000000001"),
-        (Filter(checks=["empty_profile"]), "no check 'empty_profile'; the checks are "),
+        (Filter(checks=["empty_profile"]), "the result has no check 'empty_profile'; there are "),
         (Filter(severities="High"), "no severity 'High'; there are high, medium, low and 1 more"),
     ],
     ids=str,
