@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from iamframe.errors import SourceError
+from iamframe.inventory.arrow import memory_of_system
 from iamframe.inventory.build import build_inventory, joined
 from iamframe.inventory.inventory import SAMPLES, Inventory
 from iamframe.inventory.on_demand import resolved_references
@@ -162,6 +163,7 @@ def load_sample(*, earlier: bool = False) -> Inventory:
     return build_inventory(read_files([sample_folder("sample-earlier" if earlier else "sample")]), [SAMPLES[earlier]])
 
 
+@memory_of_system()
 def open_snapshot(folder: str | os.PathLike[str], accounts: Iterable[str] | None = None) -> Inventory:
     """Return the inventory of a snapshot, or the part of it that belongs to some accounts.
 
