@@ -439,7 +439,7 @@ def _arns(values: Sequence[Any] | None) -> list[str | None] | None:
 
 
 def _attached(lists: Sequence[Any] | None) -> list[str | None] | None:
-    """Return one text per list of policies: their ARNs. The text is None if the list, or an ARN in it, is missing."""
+    """Return, for each list of policies, one text with their ARNs; None if the list, or an ARN in it, is missing."""
     arns = [None if held is UNSET else [one.arn for one in held] for held in lists or ()]
     return [None if held is None or None in held else " ".join(sorted(held)) for held in arns] if lists else None
 

@@ -146,7 +146,7 @@ class Client:
     _sent: threading.local = field(default_factory=threading.local)
 
     def identity(self) -> Identity:
-        """Return whose credentials the session has. Raise `RequestFailed` if AWS does not say it."""
+        """Return the identity whose credentials the session uses. Raise `RequestFailed` if AWS does not return it."""
         try:
             return msgspec.json.decode(self.call(FIRST, IDENTITY), type=Identity)
         except msgspec.ValidationError as error:

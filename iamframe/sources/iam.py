@@ -175,7 +175,7 @@ def _has_only_tags(document: Document) -> bool:
 def tag_list(document: Document) -> Iterable[Answer]:
     """Read the output of `aws iam list-role-tags` or `list-instance-profile-tags`.
 
-    The output does not name its resource. The names of the file and its folder show which resource it is.
+    The output does not name its resource. The names of the file and its folder show whose tags the file has.
     """
     folder = document.piece.folders[-1] if document.piece.folders else ""
     if folder not in _TAG_FOLDERS:

@@ -389,7 +389,7 @@ def _folded(words: str, html: str) -> str:
 def _counted(chosen: exploring.Selection) -> str:
     """Return an HTML table with the number of findings by check and severity.
 
-    A complete check has no row if no finding of the check matches or may match the filter.
+    A complete check has a row only if one of its findings matches, or may match, the filter.
     """
     rows = chosen.count(chosen.findings)
     quiet = (rows["findings"] == 0) & (rows["complete"] > 0) & (rows["partial"] + rows["unknown"] == 0)
