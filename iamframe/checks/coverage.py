@@ -34,7 +34,7 @@ _MOST_COMMANDS = 2
 
 
 def _alone_seen(side: str) -> Accounts:
-    """Return a function. It returns the accounts of which a source could show roles (or profiles) without a link."""
+    """Return a function. It returns the accounts with a source that could show roles (or profiles) without a link."""
     operations = proving("roles" if side == "role" else "profiles", files=True)
 
     def seen(evidence: Evidence) -> set[str]:
@@ -56,7 +56,7 @@ def _holders(evidence: Evidence) -> tuple[pd.DataFrame, Bools]:
 
 
 def _links_whole(evidence: Evidence) -> set[str]:
-    """Return the accounts of which all profiles were collected, or all roles with their profiles."""
+    """Return the accounts whose profiles, or whose roles with their profiles, were all collected."""
     known = {account for account, (total, known) in evidence.count(_holders).items() if total == known}
     return evidence.whole("profile") | (evidence.whole("role") & known)
 

@@ -65,7 +65,7 @@ class Evidence:
         return self._counts[rows]
 
     def whole(self, side: str) -> set[str]:
-        """Return the accounts of which all roles or profiles were collected."""
+        """Return the accounts whose roles, or whose profiles, were all collected."""
         return set(self.lists["account_id"][self.lists[f"{side}s_whole"]])
 
     def read(self, operations: tuple[str, ...]) -> set[str]:
