@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
@@ -10,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.inventory.arrow import Bools, Positions, as_arrow, index_in, lookup, lookup_flag
+from iamframe.inventory.arrow import Bools, Positions, as_arrow, index_in, lookup, lookup_flag, on_two_cores
 from iamframe.inventory.inventory import Inventory
 from iamframe.knowledge.names import canonical_key
 
@@ -48,9 +47,10 @@ def owners(inventory: Inventory, findings: pd.DataFrame, tag_key: str = OWNER_TA
     unread = np.zeros(len(findings), dtype=bool)
     direct, by_role = [], []
     arns = pa.concat_arrays([as_arrow(findings[name]) for name in ("resource_arn", "related_arn")])
-    # Arrow searches without Python's lock, so each thread uses a core of its own.
-    with ThreadPoolExecutor(2) as threads:
-        each = (arns.is_valid(), *threads.map(partial(index_in, arns), (profiles["profile_arn"], roles["role_arn"])))
+    each = (
+        arns.is_valid(),
+        *on_two_cores(*(partial(index_in, arns, own) for own in (profiles["profile_arn"], roles["role_arn"]))),
+    )
     for given, profile, role in zip(*(np.split(np.asarray(of_both), 2) for of_both in each), strict=True):
         direct.append((_at(tag_of_profile, profile), _known(profiles, profile)))
         direct.append((_at(tag_of_role, role), _known(roles, role)))

@@ -8,7 +8,7 @@ reported as unused.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.inventory.arrow import Bools, Positions, as_arrow, index_in, is_in, joined_key, lookup
+from iamframe.inventory.arrow import Bools, Positions, as_arrow, index_in, is_in, joined_key, lookup, on_two_cores
 from iamframe.inventory.schema import REFERENCES
 from iamframe.knowledge.arn import PROFILE_TYPE, ROLE_TYPE, name_of, partition_of
 from iamframe.knowledge.operations import UNKNOWN_ACCOUNT, UNKNOWN_REGION
@@ -36,9 +36,7 @@ class LinkedRows:
 
     def __init__(self, frames: Mapping[str, pd.DataFrame]) -> None:
         self._frames = frames
-        # Arrow searches without Python's lock, so each thread uses a core of its own.
-        with ThreadPoolExecutor(2) as threads:
-            roles, profiles = threads.map(self._find, ("role", "profile"))
+        roles, profiles = on_two_cores(*(partial(self._find, side) for side in ("role", "profile")))
         self.link_role, self.tag_role, _ = roles
         self.link_profile, self.tag_profile, self.reference_profile = profiles
 

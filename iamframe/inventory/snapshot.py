@@ -18,11 +18,13 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
 from iamframe.errors import StoreError
+from iamframe.inventory.arrow import on_two_cores
 from iamframe.inventory.parts import (
     Manifest,
     account_sizes,
@@ -155,7 +157,8 @@ def read_snapshot(
                 some = ", ".join([*known][:3]) + (" …" if len(known) > 3 else "")
                 raise StoreError(f"{display_path(folder)}: has no account {min(unknown)}; it has {some or 'none'}")
             # Checksums keep files of two snapshots apart.
-            return {name: read_frame(place, manifest, name, chosen) for name in FRAMES}, manifest.sources
+            frames = on_two_cores(*(partial(read_frame, place, manifest, name, chosen) for name in FRAMES))
+            return dict(zip(FRAMES, frames, strict=True)), manifest.sources
         except StoreError:
             # Another process may have replaced the folder meanwhile: then nothing is damaged.
             if isinstance(place, RemoteFolder) or manifest_text(_located(folder)) == text:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +25,7 @@ from iamframe.inventory.arrow import (
     joined_key,
     lookup,
     lookup_flag,
+    on_two_cores,
 )
 from iamframe.inventory.inventory import Inventory
 from iamframe.knowledge.makers import GUESS, PAIR, TAG, Maker, known_makers, own_tag
@@ -65,21 +67,25 @@ def numbered_pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.Dat
     unseen = pc.and_(pc.is_valid(role_arn), pa.array(role < 0))
     profile_name, profile_path = (lookup(profiles[name], profile) for name in ("profile_name", "profile_path"))
     role_name, role_path = pc.coalesce(lookup(roles["role_name"], role), named), lookup(roles["role_path"], role)
-    tags = concat(as_arrow(inventory.tags["tag_key"]), "=", as_arrow(inventory.tags["tag_value"]))
+    profile_tags, role_tags, relations = on_two_cores(
+        partial(_tag_texts, inventory.tags, profiles, linked.tag_profile),
+        partial(_tag_texts, inventory.tags, roles, linked.tag_role),
+        partial(_relations, role_name, profile_name),
+    )
     columns = {
         "account_id": pc.coalesce(lookup(profiles["account_id"], profile), lookup(roles["account_id"], role)),
         "profile_arn": profile_arn,
         "role_arn": role_arn,
         "profile_name": profile_name,
         "role_name": role_name,
-        "relation": _relations(role_name, profile_name),
+        "relation": relations,
         "profile_path": profile_path,
         "role_path": role_path,
         "profile_segments": pc.utf8_trim(profile_path, "/"),
         "role_segments": pc.utf8_trim(role_path, "/"),
         "paths_differ": pc.fill_null(pc.not_equal(profile_path, role_path), False),
-        "profile_tags": lookup(_tag_texts(tags, profiles, linked.tag_profile), profile),
-        "role_tags": lookup(_tag_texts(tags, roles, linked.tag_role), role),
+        "profile_tags": lookup(profile_tags, profile),
+        "role_tags": lookup(role_tags, role),
         "profile_tags_known": lookup_flag(profiles["tags_known"], profile, otherwise=False),
         "role_tags_known": lookup_flag(roles["tags_known"], role, otherwise=False),
         "role_known": lookup_flag(profiles["role_known"], profile, otherwise=False),
@@ -113,9 +119,11 @@ def _relations(role_names: pa.Array, profile_names: pa.Array) -> pa.Array:
     return pc.replace_with_mask(pc.if_else(differ, _NO_TEXT, "same"), pc.fill_null(differ, False), relations)
 
 
-def _tag_texts(tags: pa.Array, frame: pd.DataFrame, owner: Positions) -> pa.Array:
+def _tag_texts(tags: pd.DataFrame, frame: pd.DataFrame, owner: Positions) -> pa.Array:
     """Return the tags of each role or profile as one text; missing if the tags are unknown."""
-    each = pc.fill_null(join_by_group(owner, tags, len(frame), ", "), "")
+    own = np.flatnonzero(owner >= 0)
+    key, value = (as_arrow(tags[name]).take(pa.array(own)) for name in ("tag_key", "tag_value"))
+    each = pc.fill_null(join_by_group(owner[own], concat(key, "=", value), len(frame), ", "), "")
     return pc.if_else(pa.array(np.asarray(frame["tags_known"], dtype=bool)), each, _NO_TEXT)
 
 
