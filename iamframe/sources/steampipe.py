@@ -1,8 +1,8 @@
 """Rows of Steampipe's `aws_iam_role` and `aws_iam_instance_profile` tables, as its JSON output prints them.
 
-The columns are those in the documentation and source code of the Steampipe AWS plugin. For some columns, Steampipe
-makes one call per row. Such a column is null if AWS has no value. It is also null if AWS refused the call and Steampipe
-ignored the error. So null means "no value" only if another row of the same file shows that AWS answered the call.
+The columns are those in the documentation and source code of the Steampipe AWS plugin. A column that takes one call per
+row is null if AWS has no value, or if AWS refused the call and Steampipe ignored the error. Null therefore counts as
+"no value" only if another row of the same file shows that AWS answered the call.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _FROM_GET_ROLE = (
 
 
 class _Row(msgspec.Struct, gc=False):
-    """A row of either table. The last three columns are those of a profile."""
+    """A row of the table of roles, or of the table of profiles, which has the last three columns."""
 
     arn: Arn
     path: str | None = None
@@ -71,7 +71,7 @@ class _Row(msgspec.Struct, gc=False):
 @shape(ROWS)
 @shape("arn", of_items=True)
 def query(document: Document) -> Iterable[Answer]:
-    """Read the rows that a query returned."""
+    """Read the rows that a Steampipe query returned."""
     items = document.items(ROWS)
     columns = keys_of(items[0]) if items else set()
     if "arn" not in columns:
@@ -90,10 +90,7 @@ def _roles(rows: list[_Row]) -> list[Role]:
 
 
 def _role(row: _Row, got: bool, linked: bool) -> Role:
-    """Return the role in a row.
-
-    `got` is True if AWS answered GetRole. `linked` is True if AWS answered the call for the role's profiles.
-    """
+    """Return the role in a row; AWS answered GetRole if `got`, and the call for a role's profiles if `linked`."""
     used, arns = row.role_last_used_date, row.instance_profile_arns
     trusts = (raw for raw in (row.assume_role_policy, row.assume_role_policy_std) if _has_value(raw))
     return Role(
