@@ -26,7 +26,7 @@ def _field(arn: str, number: int) -> str | None:
 
 
 def account_of(arn: str) -> str | None:
-    """Return the account in an ARN (of any form, because shared files mask account ids), or None."""
+    """Return the account id in an ARN, or None; any text counts as an id, because people mask ids in shared files."""
     return _field(arn, 4)
 
 

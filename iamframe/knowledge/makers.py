@@ -104,22 +104,22 @@ def _counted_at(counter: str) -> dt.datetime | None:
 
 
 def _are_of_one_prefix(role: str, profile: str, _: str) -> bool:
-    """Return whether two prefixes are equal, apart from the words for role and profile."""
+    """Return whether two prefixes are equal, apart from words such as `role` and `profile`."""
     one, other = role.strip("-_."), profile.strip("-_.")
     either = ((one, other), (f"{one}-role", other), (one, f"{other}-profile"))
     return one == other or any(is_same_stem(*both) for both in either)
 
 
 def _are_of_one_counted_prefix(role: str, profile: str, _: str) -> bool:
-    """Return whether two prefixes of counters are equal, apart from the words for role and profile.
+    """Return whether the texts before two of Terraform's counters are equal, apart from words like `role`.
 
-    A prefix may also be such a word alone, as in `role-` and `profile-`, because the counter is unmistakable.
+    The prefixes `role-` and `profile-` count as equal, because the counters after them are unmistakable.
     """
     return _are_of_one_prefix(role, profile, _) or is_same_stem(f"x-{role.strip('-_.')}", f"x-{profile.strip('-_.')}")
 
 
 def _are_hexadecimal(role: str, profile: str, _: str) -> bool:
-    """Return whether Pulumi may have made both texts at random: not two numbers, two words, or nearly one text."""
+    """Return whether both texts may be random texts of Pulumi: not two numbers, two words or two similar texts."""
     counted = [re.fullmatch(r"[a-f]?[0-9]+|[a-f]+", text) for text in (role, profile)]
     return not all(counted) and _alike(role, profile) <= 3
 
@@ -136,7 +136,7 @@ def _are_of_one_infrastructure(role: str, profile: str, _: str) -> bool:
 
 
 class _Token(NamedTuple):
-    """A token's regular expression; `agree` compares the texts of role and profile, `alone` checks one text."""
+    """A token such as `{cluster}`: `agree` compares the texts of role and profile, `alone` checks one text."""
 
     text: str
     agree: Callable[[str, str, str], bool] | None = None
@@ -182,8 +182,8 @@ class Form:
     """The form of path and name of a role, of a profile, or of both.
 
     Path and name are on separate lines, and the role's lines come before the profile's. `plain` is a regular expression
-    without back-references, which Arrow does not support. `checked` has each token whose texts are compared or checked
-    too, with the names of its groups in the regular expression `grouped`.
+    without back-references, which Arrow does not support. `checked` has the tokens whose texts are also compared or
+    checked, with the names of their groups in the regular expression `grouped`.
     """
 
     plain: str

@@ -47,7 +47,7 @@ def relation(role_name: str, profile_name: str) -> str:
 
 
 def is_same_stem(role: str, profile: str) -> bool:
-    """Return whether two names are equal, apart from the words for role and profile at either end."""
+    """Return whether two names are equal, apart from words such as `role` and `profile` at either end."""
     stems = _stems(_WORD_OF_ROLE, role)
     return bool(stems) and not stems.isdisjoint(_stems(_WORD_OF_PROFILE, profile))
 

@@ -36,10 +36,10 @@ class Operation:
     """One AWS operation.
 
     `key` is the key of the list or record in the operation's answer. `parameters` are sent with each request.
-    `fallback` is the operation to call if AWS denies this one. `cost` is the message about the facts that a denial
-    leaves unknown. `command` is the AWS CLI command that shows the same data, if not the operation's own command. An
-    operation of a REST API has a `method` and a `path`. `has_namesake` means that the plain name of the operation
-    stands for an operation of another service in `calls`, also in older snapshots.
+    `fallback` is the operation to call if AWS denies the first one. `cost` is the message about the facts that a denial
+    leaves unknown. `command` is the AWS CLI command to suggest instead of the operation's own command. An operation of
+    a REST API has a `method` and a `path`. If `has_namesake` is True, the plain name of the operation in `calls` (also
+    of older snapshots) means an operation of another service.
     """
 
     service: str

@@ -55,6 +55,6 @@ def power_of(arn: str) -> str | None:
 
 
 def namesake_of(name: str) -> Namesake | None:
-    """Return the AWS managed policy after which people give a role or profile this name, or None."""
+    """Return the AWS managed policy from which the name of a role or profile is taken, or None."""
     # IAM does not distinguish names that differ only in case.
     return next((one for known, one in _known().namesake.items() if known.lower() == name.lower()), None)

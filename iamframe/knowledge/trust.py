@@ -104,8 +104,8 @@ def _allows(effect: bytes) -> bool:
 def read_content(document: bytes) -> tuple[str, TrustContent] | None:
     """Return the text and the content of a trust policy; None if the document is not a policy.
 
-    The document is a JSON object, or such an object in a string, which may be percent-encoded. The text is compact JSON
-    with the keys in the given order, so that the same policy is the same text from every source.
+    The document is a JSON object, or a JSON string that contains the object, percent-encoded or not. The text is
+    compact JSON with the keys in the given order, so that the same policy is the same text from every source.
     """
     try:
         if document.startswith(b'"'):

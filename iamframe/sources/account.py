@@ -142,7 +142,7 @@ class AccountReader:
         yield calls.answer("denied", Listing(list(calls.gaps)))
 
     def _roles_one_by_one(self, dump: Listing, roles: Listing | None) -> tuple[list[ResourceAnswer], list[Any]]:
-        """Return the roles that an incomplete dump lacks, and their profiles if the profile list is incomplete too.
+        """Return the roles that an incomplete account dump lacks; if profiles are missing too, also those of roles.
 
         Reading a role takes one request, and reading its profiles another one.
         """

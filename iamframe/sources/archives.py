@@ -38,7 +38,7 @@ MANIFEST, FORMAT = "manifest.json", "iamframe snapshot"
 
 
 class Unreadable(Exception):
-    """A file cannot be read. `problem` is a message with the reason, without the file's name."""
+    """A file cannot be read. `problem` is the reason as a message, without the file's name."""
 
     def __init__(self, message: str, **facts: Any) -> None:
         super().__init__(message)
@@ -50,12 +50,12 @@ class Unreadable(Exception):
 class Piece:
     """One file, in a folder or an archive.
 
-    `label` is the file's name in messages. `name` is the file's own name without `.gz`. `place` identifies the file,
-    whichever source contains the file. `read` returns the file's bytes, or raises Unreadable. `size` is the file's size
-    in bytes; a `.gz` file counts packed. `path` is set only for an uncompressed file outside archives.
+    `label` is the file's name in messages. `name` is the file's own name without `.gz`. `place` identifies the file
+    across all sources, so that no file is read twice. `read` returns the file's bytes, or raises Unreadable. `size` is
+    the file's size in bytes; a `.gz` file counts packed. `path` is set only for an uncompressed file outside archives.
 
-    `folders` are the names of all folders above the file, from the outermost to the innermost. The first `root` names
-    in `folders` are the folder that the user gave, or the folder of the file that the user gave.
+    `folders` are the names of all folders above the file, from the outermost to the innermost. `root` is the number of
+    those `folders` that belong to the path given by the user, without a file's own name.
     """
 
     label: str

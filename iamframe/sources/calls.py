@@ -34,7 +34,7 @@ from iamframe.sources.refusals import CLOSED, RequestFailed, advice_on, closed_r
 
 
 class Indexed(msgspec.Struct):
-    """A resource in an answer of GetResources (Resource Groups Tagging API, here the "tag index")."""
+    """A resource in an answer of GetResources (Resource Groups Tagging API)."""
 
     arn: str = msgspec.field(name="ResourceARN")
     tags: list[Tag] = msgspec.field(name="Tags", default_factory=list)
@@ -153,7 +153,7 @@ class Calls:
         *,
         may_vanish: bool = False,
     ) -> Iterator[bytes]:
-        """Yield the pages of an operation as JSON. A failed request becomes a gap, and `found` becomes incomplete.
+        """Yield the pages of an operation as JSON; a failed request becomes a gap, and makes `found` incomplete.
 
         If `may_vanish` is True, the error "not found" counts as an empty answer. A service that AWS does not offer in
         the region causes no gap.
@@ -192,7 +192,7 @@ class Calls:
         return records
 
     def note_missing(self, found: Listing, operation: str, key: str, region: str) -> None:
-        """Add a gap for an answer without a list under `key`, because AWS sends even an empty list."""
+        """Add a gap for an answer without a list under `key`: AWS always sends a list, even an empty one."""
         found.state = "truncated"
         facts = {"operation": operation, "key": key}
         self.gap(operation, ALL, "unreadable", "gaps.answer.no_list", facts, region)
@@ -207,7 +207,7 @@ class Calls:
             return None
 
     def resource(self, operation: str, arn: str) -> ResourceAnswer | None:
-        """Return an operation's answer about one role or profile (its fallback's if denied), or None on failure."""
+        """Return the answer about one role or profile, from the operation or (if denied) its fallback, or None."""
         client, row, name = self.client, BY_LABEL[operation], name_of(arn)
         refusals: dict[str, RequestFailed] = {}
         # An operation may be denied for a few resources only. After more than three denials and no answer, its fallback
@@ -306,8 +306,8 @@ def is_known(calls: Calls, region: str) -> bool:
 def is_offered(calls: Calls, service: str, region: str) -> bool:
     """Return whether to call a service in a region.
 
-    A service is skipped only if botocore knows the region, and lists the service in other regions alone. EC2 and Auto
-    Scaling are called in every region.
+    A service is skipped in a region that botocore knows, if botocore lists the service only in other regions. EC2 and
+    Auto Scaling are called in every region.
     """
     there = _regions_of(calls, service)
     return not there or region in there or service in ("ec2", "autoscaling") or not is_known(calls, region)
@@ -316,8 +316,8 @@ def is_offered(calls: Calls, service: str, region: str) -> bool:
 def _is_absent(calls: Calls, refusal: RequestFailed, service: str, region: str) -> bool:
     """Return whether a request failed because AWS does not offer the service in the region.
 
-    The result is True if the service's host name does not exist, and botocore knows the region without the service.
-    Only AWS's own host names count, because a custom endpoint may be mistyped.
+    The service counts as missing if its host name does not exist, and botocore knows the region but not the service
+    there. Only AWS's own host names count, because a custom endpoint may be mistyped.
     """
     if not is_unknown_host(refusal.cause) or region in _regions_of(calls, service) or not is_known(calls, region):
         return False

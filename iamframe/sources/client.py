@@ -40,7 +40,7 @@ from iamframe.sources.sessions import PATIENCE, share_models
 if TYPE_CHECKING:
     import boto3
 
-# It logs operations, regions, waits and refusals, but no parameters or answers, which may be secret.
+# The log has operations, regions, waits and refusals, but no parameters or answers, which may be secret.
 LOG = logging.getLogger("iamframe")
 # The service that is called first. It shows quickly whether AWS can be reached at all.
 FIRST = "sts"
@@ -60,7 +60,7 @@ _LEAST = 1.0
 
 
 class Identity(msgspec.Struct, rename="pascal"):
-    """The account and the ARN of the caller, whose credentials a session has."""
+    """The account and the ARN of the user or role whose credentials a session has."""
 
     account: str
     arn: str
@@ -71,9 +71,9 @@ class Pacer:
 
     AWS publishes no request limits for IAM. All users of an account share the limits, so a load that uses them up makes
     other work in the account fail. `rate` is the highest allowed rate, in requests per second. Without `rate`, requests
-    wait only after AWS has throttled one. After the first throttled request, the rate grows by two requests per second
-    each second, and each throttled request lowers the rate to seven tenths. At a limit, AWS throttles nearly all
-    requests in flight at once, so at most one throttled request per second counts.
+    wait only after AWS has throttled one. After a throttled request, the rate grows by two each second. Each throttled
+    request lowers the rate to seven tenths. At a limit, AWS throttles nearly all requests in flight at once, so at most
+    one throttled request per second counts.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class Client:
     _sent: threading.local = field(default_factory=threading.local)
 
     def identity(self) -> Identity:
-        """Return the caller's account and ARN, or raise `RequestFailed`."""
+        """Return the caller's account and ARN, or raise `RequestFailed` if the call fails."""
         try:
             return msgspec.json.decode(self.call(FIRST, IDENTITY), type=Identity)
         except msgspec.ValidationError as error:
@@ -340,7 +340,7 @@ def _quick_dates(session: boto3.Session) -> Iterator[None]:
     """Give the boto3 clients created in the `with` block a fast date parser and shared service models.
 
     Parsing dates takes a quarter of the time that botocore needs for an answer. The AWS CLI replaces botocore's date
-    parser, too. Other clients of the session keep botocore's parser.
+    parser, too. Clients created elsewhere keep botocore's parser.
     """
     core = session._session  # noqa: SLF001 - boto3 does not give its parts away
     parsers = ResponseParserFactory()
@@ -370,7 +370,7 @@ _ROOT = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<(?:\w+:)?(\w+)")
 def check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
     """Raise ResponseParserError if a successful response is not AWS's answer to the operation.
 
-    Without this handler of the event `before-parse`, botocore would take a proxy's page, a network's login page or
+    This handler of the event `before-parse` prevents that botocore takes a proxy's page, a network's login page or
     truncated JSON for an empty list.
     """
     if response_dict["status_code"] >= 300:

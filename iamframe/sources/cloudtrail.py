@@ -126,7 +126,7 @@ class Event(msgspec.Struct, gc=False, frozen=True, order=True):
 
 
 class EventSpan(msgspec.Struct, gc=False):
-    """The times of the first and last record in a trail's file from regions where IAM's events are recorded."""
+    """In a trail's file, the times of the first and last record from regions where IAM's events are recorded."""
 
     from_at: datetime
     to_at: datetime
@@ -169,7 +169,7 @@ _response = msgspec.json.Decoder(_Response | None).decode
 
 
 def record_of(item: TrailRecord | LookupEvent) -> TrailRecord:
-    """Return a CloudTrail record, decoded from its text if it is inside an event from LookupEvents."""
+    """Return a CloudTrail record, which an event from LookupEvents contains as text."""
     return item if isinstance(item, TrailRecord) else _record(item.text)
 
 

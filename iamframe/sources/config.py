@@ -1,7 +1,7 @@
 """AWS Config items: the latest recorded state of each role and profile.
 
-The `configuration` of an item is a JSON string in answers of the API, and an object in an S3 snapshot. A document can
-also be a single item.
+The `configuration` of an item is a JSON string in answers of the API, and an object in an S3 snapshot. A JSON document
+can also be a single item.
 
 Config records a role in every region where Config is switched on, so a role may appear several times. Only the latest
 capture of a role counts, and a role that was deleted by then is dropped (AWS Config Developer Guide, "Components of a
@@ -143,7 +143,7 @@ def _keep(document: Document, items: list[tuple[str, Raw]]) -> Iterable[Answer]:
 
 
 def config_answers(reading: Reading) -> list[tuple[Piece, Answer]]:
-    """Return the latest items, as one answer per file, resource type and account, each with its file."""
+    """Return the latest items as pairs of file and answer: one answer per file, resource type and account."""
     found: dict[tuple[str, str, str | None], tuple[Piece, Answer]] = {}
     for document, place, item in _latest(reading.kept(Recorded)):
         with reading.gap_if_unreadable(document.piece, f"{place}.configuration"):

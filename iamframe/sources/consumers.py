@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A call whose list `key` supplies parameters for the next call: `gives` maps each one to a field of a record."""
+    """A call that supplies parameters for the next call: `gives` maps each one to a field of the list `key`."""
 
     operation: str
     key: str
@@ -118,7 +118,7 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"{{{self.key}: {self.key}{f'[].{self.kept}' if self.kept else ''}}}"
 
     def whole_in(self, answer: bytes) -> bytes:
-        """Return an answer as JSON with the records under `key`, where `whole` puts the answer itself under `key`."""
+        """Return an answer as JSON with the records under `key`; with `whole`, the answer itself is the record."""
         if not self.whole or self.key not in msgspec.json.decode(answer):
             return answer
         return msgspec.json.encode({self.key: msgspec.Raw(answer)})

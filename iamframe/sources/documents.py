@@ -1,12 +1,12 @@
 """The JSON documents in a file, whose lists are split into items that are decoded later.
 
-The long list of a large file is decoded in runs of several items, while the file is read. To find where each of 100,000
-items ends takes as long as to decode the items, and the text of all items takes more memory than all frames. A long
-list is therefore cut where an item seems to begin, and each run is decoded as a list.
+The long list of a large file is decoded in runs of several items, while the file is read. Finding the end of each of
+100,000 items takes as long as decoding the items, and the text of all items takes more memory than all frames. A long
+list is therefore cut where an item seems to begin, and each run of items is decoded as a list.
 
-A wrong cut is always noticed: a run that begins with an item and is a valid list also ends with an item, so that the
-next run begins with an item. If a run is not a valid list, or contains an unreadable item, all files are read again as
-a whole.
+A wrong cut is always noticed. A run that begins with an item and is a valid list also ends with an item, so that the
+next run begins with an item. If a run of items is not a valid list, or contains an unreadable item, all files are read
+again as a whole.
 """
 
 from __future__ import annotations
@@ -255,7 +255,7 @@ def in_plain_words(error: Exception) -> str:
 
 
 def problem_of(error: Exception, path: str) -> dict[str, Any]:
-    """Return a message about an error at `path`, to which the place in a decoder's message is appended."""
+    """Return a message about an error at `path`, or at the place below `path` that a decoder's error shows."""
     if isinstance(error, Unreadable):
         return {"message": "gaps.file.value", "at": path, "why": error.problem}
     why, _, inner = in_plain_words(error).partition(" - at `$")

@@ -141,7 +141,7 @@ def _file(reading: Reading, source: str, piece: Piece) -> Iterator[Answer]:
 
 
 def _document(document: Document) -> Iterator[Answer]:
-    """Yield a document's answers, or raise Unreadable if no shape fits or a fitting shape fails."""
+    """Yield a document's answers; raise Unreadable if no shape fits, or a fitting one cannot read the document."""
     place, keys = document.place, document.keys
     if keys.keys() >= {"status_code", "data"}:
         # Recorders of botocore wrap each answer like this.

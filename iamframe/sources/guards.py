@@ -26,10 +26,10 @@ def guard(service: str) -> Callable[..., None]:
 
 
 def guard_requests(client: Any, service: str) -> None:
-    """Block each prepared request of a client that does not itself call a read operation of the table.
+    """Block a client's prepared requests, except calls of the read operations in the table.
 
-    The operation's name alone proves nothing: botocore builds requests from models, and files on the machine can
-    replace models.
+    An operation's name alone proves nothing: botocore builds requests from models, and files on the machine can replace
+    models.
     """
     base = urlsplit(client.meta.endpoint_url).path.rstrip("/")
 
@@ -76,9 +76,9 @@ def _is_that_read(service: str, operation: str, base: str, request: Any) -> bool
 
 
 def _is_query_of(row: Operation, query: str) -> bool:
-    """Return whether a request for this operation may have this query string.
+    """Return whether a request for an operation may have the given query string.
 
-    A GET request may have any query parameters, another request of a REST API only those of pagination.
+    A GET request may have any query parameters, another request of a REST API only the parameters of pagination.
     """
     names = {name for name, _ in parse_qsl(query, keep_blank_values=True)}
     return not query or row.method == "GET" or (bool(row.path) and names <= {"maxResults", "nextToken"})

@@ -172,7 +172,7 @@ def region_of(piece: Piece) -> str | None:
 
 
 def _named_after(piece: Piece) -> str | None:
-    """Return the operation in a file's name, such as `describe-instances.json`, or None."""
+    """Return the operation in a file's name (such as `describe-instances.json`), or None."""
     name = cli_name(piece.name).replace("_", "-")
     return next((operation for pattern, operation in _FILE_NAMES if pattern.search(name)), None)
 

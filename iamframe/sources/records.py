@@ -1,8 +1,8 @@
 """The record types of each AWS operation.
 
-A record type has only the fields that its operation really returns, so that no code uses other fields by accident.
-ListRoles and ListInstanceProfiles, for example, return no tags (IAM API Reference, ListRoles, ListInstanceProfiles;
-recorded answers agree), so their types have no `Tags`, even if a file or an emulator has some.
+A record type has only the fields that its operation really returns, so that no code uses other fields by accident. For
+example, the types of ListRoles and ListInstanceProfiles ignore `Tags` from a file or an emulator, because AWS returns
+none (IAM API Reference, ListRoles, ListInstanceProfiles; recorded answers agree).
 
 `UNSET` means that an answer does not have the field. None and [] mean that AWS has no value.
 """
@@ -149,7 +149,7 @@ class RoleDetail(NestedRole, gc=False, rename=_IAM):
 
 
 class ListedProfile(NestedProfile, gc=False, rename=_IAM):
-    """A profile from ListInstanceProfiles, which always returns `Roles`, with no role or one."""
+    """A profile from ListInstanceProfiles, which always returns `Roles`, with at most one role."""
 
     roles: list[NestedRole] | UnsetType = UNSET
 
@@ -175,7 +175,7 @@ class TagListing(msgspec.Struct, gc=False):
 
 
 class Reference(msgspec.Struct, gc=False):
-    """A resource that uses a profile: a row of the frame `references`, once the profile is looked up."""
+    """A resource that uses a profile: a row of the frame `references`, before the profile's ARN is looked up."""
 
     consumer_type: str
     consumer_id: str
@@ -202,7 +202,7 @@ class ResourceOwner(msgspec.Struct, gc=False):
 
 
 class RequiredKeys(msgspec.Struct, gc=False):
-    """The tag keys that resources of one type must have, with any values (ListRequiredTags)."""
+    """The tag keys, without values, that resources of one type must have (ListRequiredTags)."""
 
     resource_type: str = msgspec.field(name="ResourceType", default="")
     tag_keys: list[str] = msgspec.field(name="ReportingTagKeys", default_factory=list)
@@ -261,7 +261,7 @@ class Gap(msgspec.Struct, gc=False):
 
 @dataclass(slots=True)
 class CallStats:
-    """The requests and retries of one operation in one region, from the first to the last (times as ISO text)."""
+    """The requests and retries of one operation in one region, with the first and last time as ISO text."""
 
     requests: int = 0
     retries: int = 0
@@ -327,7 +327,7 @@ def time_text(value: Time) -> str | None:
 
 
 def parsed_time(text: str) -> datetime | None:
-    """Return the time in an ISO text, or None if the text is not valid; without a zone, the time is in UTC."""
+    """Return the time in ISO text, or None if the text is invalid; text without a zone is in UTC."""
     try:
         # Frames store six decimal places of a second.
         time = datetime.fromisoformat(_MORE_DIGITS.sub(r"\1", text))

@@ -30,8 +30,8 @@ class _Use:
     """The record of a resource, the profiles and templates that the resource uses, and its account.
 
     `account` is the account that owns the resource, or the account in the resource's ARN. `made_in` is the account of
-    the user or role that created the resource, usually the same one. An account in a folder's name overrides `made_in`,
-    because files may mask who created the resource.
+    the user or role that created the resource, usually the same account. An account in a folder's name overrides
+    `made_in`, because files may mask who created the resource.
     """
 
     record: Any
@@ -63,7 +63,7 @@ class _Used(NamedTuple):
 
 
 def _keep_uses(document: Document, consumer: Consumer) -> Iterable[Answer]:
-    """Keep the records in a document until all files are read, and so the account of each record is known."""
+    """Keep the records in a document until all files are read, when the account of each record is known."""
     if consumer.whole or isinstance(document.keys[consumer.key], dict):
         # Some operations answer with one record instead of a list.
         document.keys[consumer.key] = [document.as_json(None if consumer.whole else consumer.key)]

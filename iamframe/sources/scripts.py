@@ -1,4 +1,4 @@
-"""Shell scripts of AWS CLI commands: how they are made from templates, and the script that collects data."""
+"""Shell scripts of AWS CLI commands, made from templates: here, the script that collects data."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def render_template(package: str, template: str, **values: object) -> str:
 def options(parameters: Mapping[str, object], service: str) -> str:
     """Return the parameters of a read operation as options of the AWS CLI, each after a space, without page sizes.
 
-    The shell variable `$managed_SERVICE` stands for `IncludeManagedResources`. A script sets the variable only if its
-    AWS CLI knows the option.
+    The shell variable `$managed_SERVICE` stands for `IncludeManagedResources`, and is set only if the AWS CLI knows the
+    option.
     """
     words = []
     for name, value in parameters.items():

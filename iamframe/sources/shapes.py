@@ -34,7 +34,7 @@ ROWS = "rows"
 class Document:
     """One JSON document, its place in the file, and the results of all files so far.
 
-    `size` is the size of the document's file in bytes. If a long list is decoded in runs, `runs` has its first items
+    `size` is the size of the document's file in bytes. If a long list is decoded in parts, `runs` has its first items
     and `keys` only its last ones. `short` has the keys of lists in which an item could not be read.
     """
 
@@ -198,7 +198,7 @@ SHAPES: dict[str, list[Shape]] = defaultdict(list)
 
 
 def shape(*keys: str, when: Condition | None = None, of_items: bool = False) -> Callable[[Read], Read]:
-    """Register the decorated function for documents that have all these keys.
+    """Register the decorated function for documents that have all the given keys.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Rows of Steampipe's `aws_iam_role` and `aws_iam_instance_profile` tables, as its JSON output prints them.
+"""Rows of the tables `aws_iam_role` and `aws_iam_instance_profile` in the JSON output of Steampipe.
 
 The columns are those in the documentation and source code of the Steampipe AWS plugin. A column that takes one call per
 row is null if AWS has no value, or if AWS refused the call and Steampipe ignored the error. Null therefore counts as
@@ -45,7 +45,7 @@ _FROM_GET_ROLE = (
 
 
 class _Row(msgspec.Struct, gc=False):
-    """A row of the table of roles, or of the table of profiles, which has the last three columns."""
+    """A row of the table of roles or of profiles; only profiles have the last three columns."""
 
     arn: Arn
     path: str | None = None
@@ -84,13 +84,12 @@ def query(document: Document) -> Iterable[Answer]:
 
 
 def _roles(rows: list[_Row]) -> list[Role]:
-    got = any(_has_value(getattr(row, column)) for row in rows for column in _FROM_GET_ROLE)
-    linked = any(_has_value(row.instance_profile_arns) for row in rows)
-    return [_role(row, got, linked) for row in rows]
+    got_role = any(_has_value(getattr(row, column)) for row in rows for column in _FROM_GET_ROLE)
+    got_links = any(_has_value(row.instance_profile_arns) for row in rows)
+    return [_role(row, got_role, got_links) for row in rows]
 
 
-def _role(row: _Row, got: bool, linked: bool) -> Role:
-    """Return the role in a row; AWS answered GetRole if `got`, and the call for a role's profiles if `linked`."""
+def _role(row: _Row, got_role: bool, got_links: bool) -> Role:
     used, arns = row.role_last_used_date, row.instance_profile_arns
     trusts = (raw for raw in (row.assume_role_policy, row.assume_role_policy_std) if _has_value(raw))
     return Role(
@@ -103,9 +102,9 @@ def _role(row: _Row, got: bool, linked: bool) -> Role:
         description=row.description or None,
         max_session_seconds=row.max_session_duration,
         boundary=Boundary(row.permissions_boundary_arn) if row.permissions_boundary_arn else None,
-        last_used=UNSET if _is_unknown(used, got) else LastUsed(used, row.role_last_used_region),  # type: ignore[arg-type]
-        tags=_tags(row, got),
-        profiles=UNSET if _is_unknown(arns, linked) else [NestedProfile(arn) for arn in arns or ()],
+        last_used=UNSET if _is_unknown(used, got_role) else LastUsed(used, row.role_last_used_region),  # type: ignore[arg-type]
+        tags=_tags(row, got_role),
+        profiles=UNSET if _is_unknown(arns, got_links) else [NestedProfile(arn) for arn in arns or ()],
     )
 
 

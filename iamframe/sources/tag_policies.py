@@ -5,13 +5,13 @@ The effective policy is `{"tags": {"costcenter": {"tag_key": "CostCenter", "tag_
 
 - `tag_key` is the key in the compliant spelling, by default the policy's key in lower case.
 - `tag_value` lists the compliant values, in which `*` stands for any text. Without `tag_value`, any value is compliant.
-- `report_required_tag_for` lists the resource types that must have the tag. Resources of other types may lack the tag,
-  but an existing tag must be compliant.
+- `report_required_tag_for` lists the resource types that must have the tag. A resource of another type may lack the
+  tag, but a tag that exists must be compliant.
 - `enforced_for` lists the resource types for which AWS rejects values that are not compliant, but not missing tags.
 
 `iam:ALL_SUPPORTED` stands for all IAM resource types that AWS supports. A tag can be required for `iam:role` and
 `iam:instance-profile`, among others (Pulumi, "AWS Organizations Tag Policies", which maps `report_required_tag_for`). A
-tag can be enforced for `iam:instance-profile`. No list of enforced types that we found has `iam:role`.
+tag can be enforced for `iam:instance-profile`. We found no list of enforced types with `iam:role`.
 """
 
 from __future__ import annotations

@@ -126,10 +126,10 @@ class Pin(msgspec.Struct, gc=False, rename="pascal"):
 
 
 def with_other_versions(versions: Iterable[Version], templates: Iterable[Template] = ()) -> list[str]:
-    """Return the ids of the launch templates that may have versions that were not read.
+    """Return the ids of the launch templates that may have versions besides those that were read.
 
-    A template's newest version number is the most versions that the template can have, because versions are numbered
-    from 1 and some may have been deleted. The newest version is the highest one in `versions` or `templates`.
+    Versions are numbered from 1, so a template has at most as many versions as the number of its newest version, which
+    is the highest number in `versions` or `templates`. Some versions may have been deleted.
     """
     read: dict[str, set[int]] = {}
     for version in versions:
@@ -153,8 +153,8 @@ def template_references(
     """Return the profiles that groups and fleets use through templates and configurations, and the missing versions.
 
     A missing version is written as `ID:VERSION`, or as `NAME:VERSION` if a group pins the template by name (see
-    `template_ids`). `templates` is None for a live load, which requests `$Latest` of each template, so that the highest
-    version that was read is the latest.
+    `template_ids`). `templates` is None for a live load, which requests `$Latest` of each template: the highest version
+    that was read is the latest.
     """
     read = _by_label(versions, templates)
     # Names of launch configurations are unique within a region, and only the ARN shows the region.
@@ -179,7 +179,7 @@ def template_references(
 
 
 def _by_label(versions: list[Version], templates: list[Template] | None) -> dict[tuple[str, str], Version]:
-    """Return versions by pairs of a template's id or name, and the version's number, `$Default` or `$Latest`."""
+    """Return each version under its labels: the template's id or name, with a number, `$Default` or `$Latest`."""
     read: dict[tuple[str, str], Version] = {}
     newest: dict[str, int] = {}
     for version in versions:

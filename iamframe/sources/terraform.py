@@ -3,9 +3,9 @@
 The format of `terraform show -json` is described in the Terraform docs, "JSON output format". The state format is not
 documented; version 4 is in use since Terraform 0.12.
 
-Only resources with `mode: managed` count, because a data source is managed elsewhere. Deposed instances do not count,
-because Terraform is about to destroy them. Tags are read from `tags_all`, which includes the provider's default tags,
-or from `tags` if there is no `tags_all`.
+Only resources with `mode: managed` count, because a data source is managed elsewhere. Deposed instances of a resource
+do not count, because Terraform is about to destroy them. Tags are read from `tags_all`, which includes the provider's
+default tags, or from `tags` if there is no `tags_all`.
 """
 
 from __future__ import annotations
@@ -205,7 +205,7 @@ def _in_shown(shown: _Shown) -> Iterator[_Managed]:
 
 
 def _leaving(shown: _Shown) -> Iterator[Leaving]:
-    """Yield the roles and profiles that a plan deletes, alone or to replace them."""
+    """Yield the roles and profiles that a plan deletes or replaces."""
     for one in shown.resource_changes:
         if one.change and one.type in (_ROLE, _PROFILE) and "delete" in one.change.actions:
             before = msgspec.json.decode(one.change.before, type=_Before | None)
