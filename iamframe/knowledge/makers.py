@@ -329,7 +329,7 @@ def known_makers() -> tuple[Maker, ...]:
 @lru_cache(maxsize=4096)
 def own_tag(key: str) -> OwnTag | None:
     """Return the entry of `makers.toml` for a tag key, or None for any other key."""
-    return next((one for one in _known().tag if fnmatchcase(key, one.key)), None)
+    return next((one for one in known_tags() if fnmatchcase(key, one.key)), None)
 
 
 @cache

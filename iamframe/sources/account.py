@@ -142,9 +142,9 @@ class AccountReader:
         yield calls.answer("denied", Listing(list(calls.gaps)))
 
     def _roles_one_by_one(self, dump: Listing, roles: Listing | None) -> tuple[list[ResourceAnswer], list[Any]]:
-        """Return the roles that an incomplete account dump lacks; if profiles are missing too, also those of roles.
+        """Return the roles that an incomplete account dump lacks, with one request per role.
 
-        Reading a role takes one request, and reading its profiles another one.
+        If the list of profiles is incomplete too, also return the roles' profiles, with one more request per role.
         """
         calls, profiles = self._calls, self._profiles.listed
         if roles is None or dump.state == "complete":

@@ -54,8 +54,8 @@ class Piece:
     across all sources, so that no file is read twice. `read` returns the file's bytes, or raises Unreadable. `size` is
     the file's size in bytes; a `.gz` file counts packed. `path` is set only for an uncompressed file outside archives.
 
-    `folders` are the names of all folders above the file, from the outermost to the innermost. `root` is the number of
-    those `folders` that belong to the path given by the user, without a file's own name.
+    `folders` are the names of all folders above the file, from the outermost to the innermost. The first `root` of the
+    `folders` are the path given by the user (for a single file, the path of its folder).
     """
 
     label: str
@@ -68,15 +68,7 @@ class Piece:
     path: Path | None = None
 
 
-def open_file(path: str | os.PathLike[str], *, pipe: bool = False) -> BufferedReader:
-    """Open a file that a user named, or a pipe if `pipe` is True.
-
-    Raises
-    ------
-    OSError
-        If the path cannot be opened, or is a folder, a device, or (if `pipe` is False) a pipe. Reading a device or a
-        pipe may never end.
-    """
+def _open(path: str | os.PathLike[str], pipe: bool) -> BufferedReader:
     try:
         # Without O_NONBLOCK, opening a pipe waits for its writer: right for `<(command)`, wrong in a folder.
         waits = 0 if pipe else getattr(os, "O_NONBLOCK", 0)
@@ -89,6 +81,7 @@ def open_file(path: str | os.PathLike[str], *, pipe: bool = False) -> BufferedRe
     os.close(handle)
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    # Reading a device or a pipe may never end.
     raise OSError(errno.EINVAL, "that is a device or a pipe")
 
 
@@ -98,9 +91,10 @@ def read_file(path: str | os.PathLike[str], most: int = MAX_UNPACKED, *, pipe: b
     Raises
     ------
     OSError
-        If the file cannot be opened or read, or has more than `most` bytes.
+        If the file cannot be opened or read, has more than `most` bytes, or is a folder, a device, or (if `pipe` is
+        False) a pipe.
     """
-    with open_file(path, pipe=pipe) as file:
+    with _open(path, pipe) as file:
         data = file.read(most + 1)
     if len(data) > most:
         raise OSError(errno.EFBIG, f"it has more than {most:,} bytes")

@@ -207,7 +207,7 @@ class Calls:
             return None
 
     def resource(self, operation: str, arn: str) -> ResourceAnswer | None:
-        """Return the answer about one role or profile, from the operation or (if denied) its fallback, or None."""
+        """Return the answer about a role or profile, or None; if AWS denies the operation, its fallback is called."""
         client, row, name = self.client, BY_LABEL[operation], name_of(arn)
         refusals: dict[str, RequestFailed] = {}
         # An operation may be denied for a few resources only. After more than three denials and no answer, its fallback
@@ -316,8 +316,8 @@ def is_offered(calls: Calls, service: str, region: str) -> bool:
 def _is_absent(calls: Calls, refusal: RequestFailed, service: str, region: str) -> bool:
     """Return whether a request failed because AWS does not offer the service in the region.
 
-    The service counts as missing if its host name does not exist, and botocore knows the region but not the service
-    there. Only AWS's own host names count, because a custom endpoint may be mistyped.
+    The service counts as missing if its host name does not exist, and botocore lists the region, but not for the
+    service. Only AWS's own host names count, because a custom endpoint may be mistyped.
     """
     if not is_unknown_host(refusal.cause) or region in _regions_of(calls, service) or not is_known(calls, region):
         return False

@@ -71,9 +71,9 @@ class Pacer:
 
     AWS publishes no request limits for IAM. All users of an account share the limits, so a load that uses them up makes
     other work in the account fail. `rate` is the highest allowed rate, in requests per second. Without `rate`, requests
-    wait only after AWS has throttled one. After a throttled request, the rate grows by two each second. Each throttled
-    request lowers the rate to seven tenths. At a limit, AWS throttles nearly all requests in flight at once, so at most
-    one throttled request per second counts.
+    wait only after AWS has throttled one. After a throttled request, the rate grows by two requests per second each
+    second. Each throttled request lowers the rate to seven tenths. At a limit, AWS throttles nearly all requests in
+    flight at once, so at most one throttled request per second counts.
     """
 
     def __init__(
@@ -370,7 +370,7 @@ _ROOT = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<(?:\w+:)?(\w+)")
 def check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
     """Raise ResponseParserError if a successful response is not AWS's answer to the operation.
 
-    This handler of the event `before-parse` prevents that botocore takes a proxy's page, a network's login page or
+    This handler of the event `before-parse` keeps botocore from taking a proxy's page, a network's login page or
     truncated JSON for an empty list.
     """
     if response_dict["status_code"] >= 300:

@@ -39,7 +39,7 @@ class ReferenceReader:
     plan: LoadPlan
 
     def regions(self) -> list[str]:
-        """Return the regions of the plan; for `all`, the enabled ones, or the session's own if AWS shows none."""
+        """Return the regions of the plan: `all` means the enabled ones, or the session's region if AWS shows none."""
         if self.plan.references == "none":
             return []
         if self.plan.regions != "all":

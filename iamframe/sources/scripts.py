@@ -1,4 +1,4 @@
-"""Shell scripts of AWS CLI commands, made from templates: here, the script that collects data."""
+"""Shell scripts of AWS CLI commands, made from templates, such as the script that collects data."""
 
 from __future__ import annotations
 

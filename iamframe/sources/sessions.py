@@ -117,7 +117,7 @@ def source_name(profile: str | None) -> str:
 def refused(kind: type[Refused], source: str, message: str, **facts: Any) -> Refused:
     """Return an error with the reason why a source cannot be read.
 
-    The error's attribute `said` is its message as an id and values, in the form of a row of `gaps`.
+    The error's attribute `said` is the message as an id and values, in the form of a row of `gaps`.
     """
     text = str(text_of(message))
     why = {"message": message} | {name: fact for name, fact in facts.items() if f"{{{name}" in text}

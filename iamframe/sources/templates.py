@@ -128,8 +128,8 @@ class Pin(msgspec.Struct, gc=False, rename="pascal"):
 def with_other_versions(versions: Iterable[Version], templates: Iterable[Template] = ()) -> list[str]:
     """Return the ids of the launch templates that may have versions besides those that were read.
 
-    Versions are numbered from 1, so a template has at most as many versions as the number of its newest version, which
-    is the highest number in `versions` or `templates`. Some versions may have been deleted.
+    Versions are numbered from 1, and some may have been deleted. The number of a template's newest version is the
+    highest one in `versions` or `templates`.
     """
     read: dict[str, set[int]] = {}
     for version in versions:
