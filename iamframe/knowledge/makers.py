@@ -266,7 +266,7 @@ class Maker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return _form(*(template for side in sides for template in templates[side]))
 
     def tells(self, side: str) -> bool:
-        """Return whether path and name of the `role` or `profile` alone are enough to suggest this maker."""
+        """Return whether path and name of the `role` or `profile` alone are enough to suggest the maker."""
         # A name without fixed text and without random text would fit any name.
         name = self.role if side == "role" else self.profile
         return bool(_TOKEN.sub("", name).strip("-_.")) or not _TELLING.isdisjoint(_TOKEN.findall(name))

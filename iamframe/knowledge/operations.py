@@ -1,8 +1,8 @@
 """The table of AWS operations that iamframe calls: one row contains all facts about one operation.
 
 iamframe calls no operation outside this table, and each operation in the table only reads. The permissions in the
-README are generated from this table. An IAM action is the IAM prefix of the service, followed by the operation's name
-(Service Authorization Reference).
+README are generated from the table `OPERATIONS`. An IAM action is the IAM prefix of the service, followed by the
+operation's name (Service Authorization Reference).
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ class Operation:
     """One AWS operation.
 
     `key` is the key of the list or record in the operation's answer. `parameters` are sent with each request.
-    `fallback` is the operation to call if AWS denies the first one. `cost` is the message about the facts that a denial
-    leaves unknown. `command` is the AWS CLI command to suggest instead of the operation's own command. An operation of
-    a REST API has a `method` and a `path`. If `has_namesake` is True, the plain name of the operation in `calls` (also
-    of older snapshots) means an operation of another service.
+    `fallback` is the operation to call if AWS denies this operation. `cost` is the message about the facts that a
+    denial leaves unknown. `command` is the AWS CLI command to suggest instead of the operation's own command. An
+    operation of a REST API has a `method` and a `path`. If `has_namesake` is True, the plain name of the operation in
+    `calls` (also of older snapshots) means an operation of another service.
     """
 
     service: str
@@ -238,7 +238,7 @@ def actions_of(operations: Iterable[str]) -> list[str]:
 
 
 def actions(*when: When) -> list[str]:
-    """Return the sorted IAM actions of the operations whose `when` is one of these values."""
+    """Return the sorted IAM actions of the operations whose `when` is one of the given values."""
     return sorted({row.action for row in OPERATIONS if row.when in when} - _FREE)
 
 

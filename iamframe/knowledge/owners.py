@@ -98,7 +98,7 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
 
     @cached_property
     def name_form(self) -> Form:
-        """The form of path and name that this owner's profiles have."""
+        """The form of path and name of profiles with this kind of owner."""
         return Maker(self.owner_type, profile=self.form).form(["profile"])
 
     def of(self, name: str, path: str, tags: Mapping[str, str]) -> Owned | None:
@@ -132,7 +132,7 @@ def known_owners() -> tuple[Owner, ...]:
 
 
 def owner_of(name: str, path: str, tags: Mapping[str, str]) -> Owned | None:
-    """Return the first owner that a profile shows by a tag or its path, else the first one by its name."""
+    """Return the first owner that a profile shows by a tag or its path, else the first owner shown by its name."""
     found = [one for owner in known_owners() if (one := owner.of(name, path, tags))]
     return min(found, key=lambda one: one.basis == NAME, default=None)
 

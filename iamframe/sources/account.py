@@ -144,7 +144,7 @@ class AccountReader:
     def _roles_one_by_one(self, dump: Listing, roles: Listing | None) -> tuple[list[ResourceAnswer], list[Any]]:
         """Return the roles that an incomplete account dump lacks, with one request per role.
 
-        If the list of profiles is incomplete too, also return the roles' profiles, with one more request per role.
+        If the list of profiles is incomplete, also return the roles' profiles, with one more request per role.
         """
         calls, profiles = self._calls, self._profiles.listed
         if roles is None or dump.state == "complete":

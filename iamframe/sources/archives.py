@@ -104,8 +104,8 @@ def read_file(path: str | os.PathLike[str], most: int = MAX_UNPACKED, *, pipe: b
 def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
     """Yield each single file in a file, folder or archive, sorted by name.
 
-    In a folder, only JSON, Terraform state, archives and `denied.csv` are read. The folders skipped are links, reports
-    and snapshots of iamframe, and folders whose name begins with a dot (such as `.terraform`).
+    In a folder, only JSON, Terraform state, archives and `denied.csv` are read. Links to folders are skipped, and so
+    are reports and snapshots of iamframe, and folders whose name begins with a dot (such as `.terraform`).
 
     Raises
     ------

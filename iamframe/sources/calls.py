@@ -46,7 +46,7 @@ class Region(msgspec.Struct):
     name: str = msgspec.field(name="RegionName")
 
 
-# The record type of each list. Its records are decoded one by one if the list cannot be decoded as a whole.
+# The record type of each list. If a list cannot be decoded as a whole, its records are decoded one by one.
 _LISTED = {
     DUMP: RoleDetail,
     "ListRoles": ListedRole,

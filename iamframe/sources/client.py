@@ -4,8 +4,8 @@ boto3's answers are converted to the JSON that the AWS CLI would print, so one t
 files. An interrupted load resumes from the answers in its journal.
 
 Retries always use botocore's `standard` mode with ten attempts (four for STS). Botocore's default retry mode changes
-between releases, and lets some calls fail when AWS throttles. This module repeats a call whose answer breaks off,
-because botocore does not.
+between releases, and lets some calls fail when AWS throttles. iamframe repeats a call whose answer breaks off, because
+botocore does not.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 # The log has operations, regions, waits and refusals, but no parameters or answers, which may be secret.
 LOG = logging.getLogger("iamframe")
-# The service that is called first. It shows quickly whether AWS can be reached at all.
+# The service that is called first, to find out quickly whether AWS can be reached at all.
 FIRST = "sts"
 _PATIENCE = {"connect_timeout": 10, "read_timeout": 60, "retries": {"mode": "standard", "total_max_attempts": 10}}
 # Errors of an answer that was cut off after botocore accepted it as complete.
@@ -50,7 +50,7 @@ _CUT = (ResponseParserError, failures.IncompleteReadError, failures.ResponseStre
 # Botocore retries the last two, but gives up before a service in trouble has recovered.
 _BROKEN = (*_CUT, failures.ConnectionClosedError, failures.ReadTimeoutError)
 _BROKEN_WAITS = (0.2, 0.4, 0.8)
-# boto3's own errors, and those of files, programs and addresses that it does not catch.
+# boto3's own errors, and errors of files, programs and addresses that boto3 does not catch.
 _FAILED = (failures.BotoCoreError, failures.ClientError, ResponseParserError, OSError, ValueError)
 # The rate after the first refusal. IAM allows at least 15 requests per second of one operation (measured by others).
 _AFTER_FIRST = 20.0
@@ -71,9 +71,9 @@ class Pacer:
 
     AWS publishes no request limits for IAM. All users of an account share the limits, so a load that uses them up makes
     other work in the account fail. `rate` is the highest allowed rate, in requests per second. Without `rate`, requests
-    wait only after AWS has throttled one. After a throttled request, the rate grows by two requests per second each
-    second. Each throttled request lowers the rate to seven tenths. At a limit, AWS throttles nearly all requests in
-    flight at once, so at most one throttled request per second counts.
+    wait only after AWS has throttled a request. After a throttled request, the rate grows by two requests per second
+    each second. Each throttled request lowers the rate to seven tenths. At a limit, AWS throttles nearly all requests
+    in flight at once, so at most one throttled request per second counts.
     """
 
     def __init__(

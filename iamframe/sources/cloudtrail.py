@@ -188,8 +188,8 @@ def is_of_iam(record: TrailRecord) -> bool:
 def event_of(record: TrailRecord) -> tuple[str | None, Event | None]:
     """Return the account and the event of an IAM record.
 
-    The account is None if the record does not show one. Account and event are None if AcquireRole returned an existing
-    role, because nothing changed.
+    The account is None if the record does not show an account. Account and event are None if AcquireRole returned an
+    existing role, because nothing changed.
 
     Raises
     ------

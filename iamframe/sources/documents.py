@@ -2,7 +2,7 @@
 
 The long list of a large file is decoded in runs of several items, while the file is read. Finding the end of each of
 100,000 items takes as long as decoding the items, and the text of all items takes more memory than all frames. A long
-list is therefore cut where an item seems to begin, and each run of items is decoded as a list.
+list is cut where an item seems to begin, and each run of items is decoded as a list.
 
 A wrong cut is always noticed. A run that begins with an item and is a valid list also ends with an item, so that the
 next run begins with an item. If a run of items is not a valid list, or contains an unreadable item, all files are read
@@ -114,7 +114,7 @@ def document_in_runs(path: Path) -> tuple[dict[str, Value], Runs] | None:
             (key, first), start = found.groups(), found.start(2)
             tail_at = file.seek(max(file.seek(0, os.SEEK_END) - _ENDS, start))
             tail = file.read()
-        # Each item begins like the first. In a list on one line, all but the first have a space before them.
+        # Each item begins like the first. In a list on one line, a space precedes each item but the first.
         for between in (b"," + first, b", " + first):
             if (last := tail.find(between)) > 0:
                 break

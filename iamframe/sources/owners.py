@@ -44,7 +44,7 @@ def _owner_in(owner: Owner, record: Any) -> ResourceOwner:
 
 
 def _is_list_of(owner: Owner, key: str, document: Document) -> bool:
-    """Return whether the list under `key` in a document is from the owner's service, not from another one.
+    """Return whether the list under `key` in a document is from the owner's service, not from another service.
 
     The list `clusters` contains names in answers of EKS, and objects in answers of AWS PCS. The items of the list
     `Stacks` have other fields in answers of OpsWorks than in answers of CloudFormation. An empty list of clusters

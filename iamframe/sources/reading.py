@@ -167,7 +167,7 @@ class Reading:
 
 
 def region_of(piece: Piece) -> str | None:
-    """Return the region in a file's name, else in the name of the innermost folder that has one."""
+    """Return the region in the name of a file, or else of the innermost folder with a region in its name."""
     return next(filter(None, map(region_in, (piece.name, *reversed(piece.folders)))), None)
 
 

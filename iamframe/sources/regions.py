@@ -39,7 +39,7 @@ class ReferenceReader:
     plan: LoadPlan
 
     def regions(self) -> list[str]:
-        """Return the regions of the plan: `all` means the enabled ones, or the session's region if AWS shows none."""
+        """Return the regions of the plan: `all` means the enabled regions, or the session's if AWS shows none."""
         if self.plan.references == "none":
             return []
         if self.plan.regions != "all":
@@ -134,7 +134,7 @@ class ReferenceReader:
         return each or []
 
     def _note_silent(self, found: Listing, consumer: Consumer, region: str) -> None:
-        """Add a gap for each record without the field that shows which profile it uses."""
+        """Add a gap for each record without the field that shows which profile the resource uses."""
         silent = [record for record in found.records if consumer.always and not record.get(consumer.always)]
         for record in silent:
             found.state = "truncated"

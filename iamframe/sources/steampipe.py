@@ -1,8 +1,8 @@
 """Rows of the tables `aws_iam_role` and `aws_iam_instance_profile` in the JSON output of Steampipe.
 
 The columns are those in the documentation and source code of the Steampipe AWS plugin. A column that takes one call per
-row is null if AWS has no value, or if AWS refused the call and Steampipe ignored the error. Null therefore counts as
-"no value" only if another row of the same file shows that AWS answered the call.
+row is null if AWS has no value, or if AWS refused the call and Steampipe ignored the error. Null counts as "no value"
+only if another row of the same file shows that AWS answered the call.
 """
 
 from __future__ import annotations

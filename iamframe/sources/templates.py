@@ -129,7 +129,7 @@ def with_other_versions(versions: Iterable[Version], templates: Iterable[Templat
     """Return the ids of the launch templates that may have versions besides those that were read.
 
     Versions are numbered from 1, and some may have been deleted. The number of a template's newest version is the
-    highest one in `versions` or `templates`.
+    highest number in `versions` or `templates`.
     """
     read: dict[str, set[int]] = {}
     for version in versions:
