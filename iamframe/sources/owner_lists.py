@@ -1,8 +1,8 @@
 """The clusters, environments and stacks of each region that may own profiles of a live account.
 
 The tags, path or name of a profile may show its owner, and the tags or path also the owner's region. A kind of owner is
-listed only if a profile shows an owner of that kind. For one kind of owner, a region is skipped if all profiles with
-such an owner show other regions.
+listed only if a profile shows an owner of that kind. Clusters, for example, are not listed in a region if all profiles
+with a cluster show other regions.
 """
 
 from __future__ import annotations
