@@ -60,7 +60,7 @@ class Member(msgspec.Struct, frozen=True):
 
 
 def read_members(accounts: Any) -> list[Member]:
-    """Return the accounts in a CSV file, a DataFrame, or an iterable of account ids or mappings."""
+    """Return the accounts in a CSV file, a DataFrame, or an iterable of account ids or of rows as mappings."""
     where = display_path(accounts)[:200] if isinstance(accounts, (str, os.PathLike)) else "accounts"
     members: dict[str, Member] = {}
     for number, row in enumerate(_rows(accounts, where), 1):
