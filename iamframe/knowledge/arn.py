@@ -26,18 +26,12 @@ def _field(arn: str, number: int) -> str | None:
 
 
 def account_of(arn: str) -> str | None:
-    """Return the account of an ARN, or None.
-
-    The form of the account id is not checked, because people mask the ids in shared files.
-    """
+    """Return the account id in an ARN, or None; any text counts as an id, because people mask ids in shared files."""
     return _field(arn, 4)
 
 
 def accounts_of(arns: Iterable[str]) -> list[str | None]:
-    """Return the account of each ARN.
-
-    Many ARNs share the text before their first `/`. Each such text is parsed once.
-    """
+    """Return the account of each ARN, parsing ARNs with the same text before the first `/` only once."""
     account = cache(account_of)
     return [account(arn.split("/", 1)[0]) for arn in arns]
 
@@ -53,7 +47,7 @@ def name_of(arn: str) -> str:
 
 
 class Query(NamedTuple):
-    """A role or profile as a user typed it. A part that the text does not have is None.
+    """The parts of the name, id or ARN of a role or profile, as a user typed it; absent parts are None.
 
     All parts except `text` and `name` are in lower case. `path` has no slash at either end.
     """
@@ -73,7 +67,7 @@ class Query(NamedTuple):
 
 
 def parse_query(text: str) -> Query:
-    """Return the parts of what a user typed: an ARN, a unique id, or a name with or without its type and path.
+    """Return the parts of a typed ARN, unique id, or name with or without its type and path.
 
     The ARN of a session (`assumed-role`) stands for the session's role, whose path is then unknown. An ARN of another
     type, such as a user's, has the kind `other`.

@@ -1,8 +1,8 @@
 """Makers: the services and tools that create roles and profiles, recognized by names and paths, or by their own tags.
 
-A maker is recognized on one of three bases. `pair`: names and paths of both sides match one entry, with the same
-cluster or stack. `tag`: the profile has a tag that only this maker writes. `guess`: only one side matches. A guess
-never makes a finding `expected`.
+The basis `pair` means that names and paths of role and profile match one entry, with the same cluster or stack. The
+basis `tag` means that the profile has a tag that only this maker writes. The basis `guess` means that only the role or
+only the profile matches; a guess never makes a finding `expected`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _differs(role: str, profile: str, _: str) -> bool:
 def _is_one_stack(role: str, profile: str, role_name: str) -> bool:
     """Return whether a role and a profile have the same stack name in their names.
 
-    The stack name in the role's name may be cut off, because role names have at most 64 characters.
+    A role's name may contain only the beginning of the stack's name, because role names have at most 64 characters.
     """
     # CloudFormation cuts the text before the random text to 51 characters; to 52 if the random text has small letters.
     random = role_name.rpartition("-")[2]
@@ -85,9 +85,9 @@ def _is_random(text: str) -> bool:
 
 
 def _are_of_one_day(role: str, profile: str, _: str) -> bool:
-    """Return whether two counters that Terraform appended to names are from the same run.
+    """Return whether two counters that Terraform appended to names are from the same run of Terraform.
 
-    Two counters of a run are never equal. Their times are on the same day, or less than ten minutes apart.
+    Counters of one run are never equal, and their times are on the same day or less than ten minutes apart.
     """
     one, other = _counted_at(role), _counted_at(profile)
     if one is None or other is None or role == profile:
@@ -104,25 +104,22 @@ def _counted_at(counter: str) -> dt.datetime | None:
 
 
 def _are_of_one_prefix(role: str, profile: str, _: str) -> bool:
-    """Return whether two prefixes are equal, apart from the words for role and profile."""
+    """Return whether two prefixes are equal, apart from words such as `role` and `profile`."""
     one, other = role.strip("-_."), profile.strip("-_.")
     either = ((one, other), (f"{one}-role", other), (one, f"{other}-profile"))
     return one == other or any(is_same_stem(*both) for both in either)
 
 
 def _are_of_one_counted_prefix(role: str, profile: str, _: str) -> bool:
-    """Return whether two prefixes of counters are equal, apart from the words for role and profile.
+    """Return whether the texts before two of Terraform's counters are equal, apart from words like `role`.
 
-    A prefix may also consist of such a word alone, because a counter is unmistakable.
+    The prefixes `role-` and `profile-` count as equal, because the counters after them are unmistakable.
     """
     return _are_of_one_prefix(role, profile, _) or is_same_stem(f"x-{role.strip('-_.')}", f"x-{profile.strip('-_.')}")
 
 
 def _are_hexadecimal(role: str, profile: str, _: str) -> bool:
-    """Return whether both texts may be random texts of Pulumi.
-
-    Two numbers, two words, or two almost equal texts do not count as random.
-    """
+    """Return whether both texts may be random texts of Pulumi: not two numbers, two words or two similar texts."""
     counted = [re.fullmatch(r"[a-f]?[0-9]+|[a-f]+", text) for text in (role, profile)]
     return not all(counted) and _alike(role, profile) <= 3
 
@@ -139,10 +136,7 @@ def _are_of_one_infrastructure(role: str, profile: str, _: str) -> bool:
 
 
 class _Token(NamedTuple):
-    """A token in braces, with the regular expression of its text.
-
-    `agree` compares the texts of the two sides. `alone` checks the text of one side.
-    """
+    """A token such as `{cluster}`: `agree` compares the texts of role and profile, `alone` checks one text."""
 
     text: str
     agree: Callable[[str, str, str], bool] | None = None
@@ -185,13 +179,11 @@ _TELLING = {"{uuid}", "{random}", "{counter}", "{hash}", "{id}"}
 
 @dataclass(frozen=True)
 class Form:
-    """The form of path and name, for one side or for both.
+    """The form of path and name of a role, of a profile, or of both.
 
-    Path and name are on separate lines. If there are two sides, the role's lines come first.
-
-    `plain` is a regular expression for the form. It has no back-references, because Arrow does not support them.
-    `checked` has the tokens whose values are also compared or checked. For each token, it has the names of its groups
-    in `grouped`, one per side.
+    Path and name are on separate lines, and the role's lines come before the profile's. `plain` is a regular expression
+    without back-references, which Arrow does not support. `checked` has the tokens whose texts are also compared or
+    checked, with the names of their groups in the regular expression `grouped`.
     """
 
     plain: str
@@ -199,7 +191,7 @@ class Form:
     checked: tuple[tuple[_Token, list[str]], ...]
 
     def fits(self, text: str) -> bool:
-        """Return whether a text has this form, and whether both sides agree on the tokens that they share."""
+        """Return whether a text has this form, and whether role and profile agree on the tokens that both contain."""
         found = self._grouped.fullmatch(text)
         return found is not None and all(
             token.agree(found[groups[0]], found[groups[1]], text.split("\n")[1])
@@ -269,12 +261,12 @@ class Maker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         self.form(("role", "profile"))
 
     def form(self, sides: Iterable[str]) -> Form:
-        """Return the form of the given sides: of `role`, of `profile`, or of both."""
+        """Return the form of path and name of the `role`, the `profile`, or both."""
         templates = {"role": (self.role_path, self.role), "profile": (self.profile_path, self.profile)}
         return _form(*(template for side in sides for template in templates[side]))
 
     def tells(self, side: str) -> bool:
-        """Return whether the path and name of one side are enough to suggest this maker."""
+        """Return whether path and name of the `role` or `profile` alone are enough to suggest the maker."""
         # A name without fixed text and without random text would fit any name.
         name = self.role if side == "role" else self.profile
         return bool(_TOKEN.sub("", name).strip("-_.")) or not _TELLING.isdisjoint(_TOKEN.findall(name))
@@ -292,7 +284,7 @@ class OwnTag(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ToolRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The names that a tool requires for a profile and its role. `tool_rules.toml` describes the fields."""
+    """The names that a tool requires for a profile and its role; see `tool_rules.toml`."""
 
     tool: str
     rule: Literal["same_names", "role_arn", "prefix", "policy"]
@@ -336,8 +328,8 @@ def known_makers() -> tuple[Maker, ...]:
 
 @lru_cache(maxsize=4096)
 def own_tag(key: str) -> OwnTag | None:
-    """Return the entry for a tag key, or None for one of the account's own keys."""
-    return next((one for one in _known().tag if fnmatchcase(key, one.key)), None)
+    """Return the entry of `makers.toml` for a tag key, or None for any other key."""
+    return next((one for one in known_tags() if fnmatchcase(key, one.key)), None)
 
 
 @cache

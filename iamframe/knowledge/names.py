@@ -27,9 +27,9 @@ _TAIL = re.compile(
 def relation(role_name: str, profile_name: str) -> str:
     """Return how two names differ: `case`, `affix`, `generated` or `different`; the first match counts.
 
-    `affix`: the names are equal, apart from words such as `-role` and `-profile` at either end, or one name has one
-    more word at either end. `generated`: they differ only by a random tail; a date, an account id or a word is not
-    random.
+    Names differ by an `affix` if they are equal apart from words such as `-role` and `-profile` at either end, or if
+    one name has one more word at either end. Names are `generated` if they differ only by a random tail; a date, an
+    account id or a word is not random.
     """
     short, long = (role_name, profile_name) if len(role_name) <= len(profile_name) else (profile_name, role_name)
     # Most names with one more word match here. Splitting all names into words would take ten times as long.
@@ -47,7 +47,7 @@ def relation(role_name: str, profile_name: str) -> str:
 
 
 def is_same_stem(role: str, profile: str) -> bool:
-    """Return whether two names are equal, apart from the words for role and profile at either end."""
+    """Return whether two names are equal, apart from words such as `role` and `profile` at either end."""
     stems = _stems(_WORD_OF_ROLE, role)
     return bool(stems) and not stems.isdisjoint(_stems(_WORD_OF_PROFILE, profile))
 
@@ -87,10 +87,7 @@ def _is_random(tail: str) -> bool:
 
 
 def turns(text: str) -> int:
-    """Return how often a text changes between capitals, small letters and digits.
-
-    Words seldom change. Random text changes often.
-    """
+    """Return how often a text changes between capitals, small letters and digits: words seldom, random text often."""
     kinds = ["d" if c.isdigit() else "u" if c.isupper() else "l" for c in text]
     return sum(one != other for one, other in pairwise(kinds))
 
@@ -142,12 +139,12 @@ def _folded(key: str, without: str = "") -> str:
 
 
 def canonical_key(key: str) -> str:
-    """Return one text for all keys that look alike (see `variant_kinds` for the differences)."""
+    """Return the same text for all tag keys that look alike (see `variant_kinds` for the differences)."""
     return _folded(key)
 
 
 def variant_kinds(keys: list[str]) -> list[str]:
-    """Return how keys that look alike differ: case, space, width, separator, look-alike, invisible."""
+    """Return how tag keys that look alike differ: case, space, width, separator, look-alike, invisible."""
     differing = {kind for kind in _FOLDS if len({_folded(key, without=kind) for key in keys}) > 1}
     if not differing:
         # Several folds change letters such as the Kelvin sign. The first fold counts.

@@ -1,7 +1,8 @@
 """The table of AWS operations that iamframe calls: one row contains all facts about one operation.
 
-iamframe sends no other operation, and each of these only reads. The permissions in the README are generated from this
-table. An action is the IAM prefix of the service, followed by the operation's name (Service Authorization Reference).
+iamframe calls no operation outside this table, and each operation in the table only reads. The permissions in the
+README are generated from the table `OPERATIONS`. An IAM action is the IAM prefix of the service, followed by the
+operation's name (Service Authorization Reference).
 """
 
 from __future__ import annotations
@@ -34,11 +35,11 @@ Proof = Literal["roles", "profiles", "role", "profile", "role_tags", "profile_ta
 class Operation:
     """One AWS operation.
 
-    `key` is the list or record in its answer, and `parameters` are sent with each request. `fallback` is called if the
-    operation is denied. In that case, the message `cost` describes what is unknown. `command` is the AWS CLI command
-    that shows the same data, if it is not the operation's own command. An operation of a REST API has a `method` and a
-    `path`. `has_namesake`: another service has an operation of the same name. In `calls`, the plain name means the
-    operation of the other service, also in older snapshots.
+    `key` is the key of the list or record in the operation's answer. `parameters` are sent with each request.
+    `fallback` is the operation to call if AWS denies this operation. `cost` is the message about the facts that a
+    denial leaves unknown. `command` is the AWS CLI command to suggest instead of the operation's own command. An
+    operation of a REST API has a `method` and a `path`. If `has_namesake` is True, the plain name of the operation in
+    `calls` (also of older snapshots) means an operation of another service.
     """
 
     service: str
@@ -61,12 +62,12 @@ class Operation:
 
     @property
     def label(self) -> str:
-        """The name in `calls` and `gaps`. It is the action if several services have an operation of the same name."""
+        """The name in `calls` and `gaps`: the action if several services have an operation of the same name."""
         return self.action if self.has_namesake or _NAMES[self.operation] > 1 else self.operation
 
 
 def _users(service: str, when: When, *operations: str, proves: tuple[Proof, ...] = (), **more: Any) -> list[Operation]:
-    """Return operations that show consumers of profiles."""
+    """Return the rows of operations that show which resources use profiles."""
     return [Operation(service, name, when, proves=proves, cost="gaps.cost.users", **more) for name in operations]
 
 
@@ -219,7 +220,7 @@ def label(service: str, operation: str) -> str:
 
 
 def proving(*facts: Proof, files: bool = False) -> tuple[str, ...]:
-    """Return the operations that prove at least one of the facts. With `files`, also return the file formats."""
+    """Return the operations (and the file formats, with `files`) that prove at least one of the facts."""
     operations = {row.label: row.proves for row in OPERATIONS}
     proofs = operations | (_FILES if files else {})
     return tuple(name for name, proves in proofs.items() if not set(facts).isdisjoint(proves))
@@ -232,17 +233,17 @@ def command_of(operation: str) -> str:
 
 
 def actions_of(operations: Iterable[str]) -> list[str]:
-    """Return the sorted IAM actions that allow some operations. `operations` has their names in `calls` and `gaps`."""
+    """Return the sorted IAM actions that allow some operations, given by their names in `calls` and `gaps`."""
     return sorted({BY_LABEL[name].action for name in operations if name in BY_LABEL} - _FREE)
 
 
 def actions(*when: When) -> list[str]:
-    """Return the sorted IAM actions of the operations whose `when` is one of these values."""
+    """Return the sorted IAM actions of the operations whose `when` is one of the given values."""
     return sorted({row.action for row in OPERATIONS if row.when in when} - _FREE)
 
 
 def policy_of(allowed: list[str]) -> dict[str, object]:
-    """Return the least-privilege IAM policy that allows some actions. Without actions, it has no statement."""
+    """Return the least-privilege IAM policy that allows some actions; no actions give no statement."""
     # IAM refuses a statement with an empty list of actions.
     statements = [{"Effect": "Allow", "Action": allowed, "Resource": "*"}] if allowed else []
     return {"Version": "2012-10-17", "Statement": statements}
@@ -259,7 +260,7 @@ NO_VALUE = re.compile(r"^(?:fileb?|https?)://")
 
 
 def aws_command(verb: str, options: Mapping[str, str]) -> str:
-    """Return an AWS CLI command in backticks. The values of options are quoted for a shell.
+    """Return an AWS CLI command in backticks, with the values of options quoted for a shell.
 
     A value that the AWS CLI would replace with a file's content becomes `VALUE`.
     """

@@ -23,7 +23,7 @@ _CLUSTER_TAG = "kubernetes.io/cluster/"
 
 
 class Owned(NamedTuple):
-    """The owner that a profile shows: its kind, its names or ids, its region if known, and the basis for it."""
+    """The owner that a profile shows: kind, names or ids, region if known, and basis (tag, path or name)."""
 
     owner: Owner
     names: tuple[str, ...]
@@ -32,7 +32,7 @@ class Owned(NamedTuple):
 
 
 class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
-    """One kind of owner. `owners.toml` describes `tags`, `region_tags`, `path`, `form` and `lifts`.
+    """One kind of owner; `owners.toml` describes `tags`, `region_tags`, `path`, `form` and `lifts`.
 
     Attributes
     ----------
@@ -64,9 +64,9 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
 
     @property
     def label(self) -> str:
-        """The name of the list in `calls` and `gaps`: the IAM action.
+        """The name of the list of owners in `calls` and `gaps`: the IAM action.
 
-        Elastic Beanstalk environments are also listed to find references. That list has the plain operation name.
+        Elastic Beanstalk environments are also listed to find references, under the plain operation name.
         """
         row = read_of(self.service, self.operation)
         return row.action if row else f"{self.service}:{self.operation}"
@@ -86,7 +86,7 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
 
     @property
     def hint(self) -> str:
-        """The regular expression for `grep -E` that finds such owners in the AWS CLI's output about profiles."""
+        """The regular expression for `grep -E` that finds signs of the owner in the AWS CLI's output about profiles."""
         texts = [f'"{key}"' for key in self.tags]
         texts += [self.path.partition("(")[0]] if self.path else []
         texts += ['-[A-Za-z0-9]+-[A-Za-z0-9]{11,13}"'] if self.form else []
@@ -98,7 +98,7 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
 
     @cached_property
     def name_form(self) -> Form:
-        """The form of path and name that this owner's profiles have."""
+        """The form of path and name of profiles with this kind of owner."""
         return Maker(self.owner_type, profile=self.form).form(["profile"])
 
     def of(self, name: str, path: str, tags: Mapping[str, str]) -> Owned | None:
@@ -115,9 +115,9 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
         return None
 
     def lifted(self, key: str, names: tuple[str, ...]) -> bool:
-        """Return whether a tag is no longer needed if this owner does not exist any more.
+        """Return whether a tag is no longer needed if the owner with these names does not exist any more.
 
-        The maker of the tag must be in `lifts`, and the tag must not name another cluster.
+        The maker of the tag must be in `lifts`, and the tag's key must not contain the name of another cluster.
         """
         own = own_tag(key)
         of_another = key.startswith(_CLUSTER_TAG) and key.removeprefix(_CLUSTER_TAG) not in names
@@ -132,16 +132,13 @@ def known_owners() -> tuple[Owner, ...]:
 
 
 def owner_of(name: str, path: str, tags: Mapping[str, str]) -> Owned | None:
-    """Return the first owner that a profile shows by a tag or by its path.
-
-    If there is none, return the first owner that the profile shows by its name.
-    """
+    """Return the first owner that a profile shows by a tag or its path, else the first owner shown by its name."""
     found = [one for owner in known_owners() if (one := owner.of(name, path, tags))]
     return min(found, key=lambda one: one.basis == NAME, default=None)
 
 
 class Shown(NamedTuple):
-    """Signs of an owner: tag keys, and a regular expression for path and name on separate lines."""
+    """The signs of an owner: tag keys, and a regular expression for path and name on separate lines."""
 
     tags: tuple[str, ...]
     texts: str
@@ -149,7 +146,7 @@ class Shown(NamedTuple):
 
 @cache
 def shows_owner() -> Shown:
-    """Return the signs of all kinds of owners. They select candidates among many profiles. Then `owner_of` decides."""
+    """Return the signs of all kinds of owners, which select candidates for `owner_of` among many profiles."""
     owners = known_owners()
     tags = [key for owner in owners for key in (*owner.tags, *owner.region_tags)]
     paths = [f"(?:{_GROUP.sub('(?:', owner.path)})\\n[^\\n]*" for owner in owners if owner.path]

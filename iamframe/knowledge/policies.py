@@ -55,6 +55,6 @@ def power_of(arn: str) -> str | None:
 
 
 def namesake_of(name: str) -> Namesake | None:
-    """Return the AWS managed policy from which people take this name for a role or profile, or None."""
-    # IAM tells no names apart that differ in case alone.
+    """Return the AWS managed policy from which the name of a role or profile is taken, or None."""
+    # IAM does not distinguish names that differ only in case.
     return next((one for known, one in _known().namesake.items() if known.lower() == name.lower()), None)

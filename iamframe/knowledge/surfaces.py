@@ -19,7 +19,7 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Fact(_Entry, frozen=True, kw_only=True):
-    """Whether a surface can write or read tags of a resource type, or search by them, and the source of this fact."""
+    """Whether a console, API or tool can write, read or find tags of a resource type, with the source of this fact."""
 
     surface: str
     resource_type: str

@@ -1,7 +1,8 @@
 """Trust policies: canonical text, trusted services, whether EC2 may assume the role, and how two policies differ.
 
-A policy is read, never evaluated: a Condition or a Deny makes the answer `maybe`. Grammar: IAM User Guide, "Grammar of
-the IAM JSON policy language" (a statement, a principal and an action may each be one value or a list).
+A trust policy is read, never evaluated: a Condition or a Deny makes the result of `trusts_ec2` `maybe`. Grammar: IAM
+User Guide, "Grammar of the IAM JSON policy language" (a statement, a principal and an action may each be one value or a
+list).
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ Reach = tuple[bool, tuple[str, ...], bool, bool]
 
 
 class TrustContent(NamedTuple):
-    """The content of a trust policy. Policies with different texts may have the same content."""
+    """The content of a trust policy, which policies with different texts may share."""
 
     reaches: tuple[Reach, ...]
     services: str | None
@@ -103,8 +104,8 @@ def _allows(effect: bytes) -> bool:
 def read_content(document: bytes) -> tuple[str, TrustContent] | None:
     """Return the text and the content of a trust policy; None if the document is not a policy.
 
-    The document is an object, a string, or a percent-encoded string. The text is compact JSON with the keys in the
-    given order, so that the same policy is the same text from every source.
+    The document is a JSON object, or a JSON string that contains the object, percent-encoded or not. The text is
+    compact JSON with the keys in the given order, so that the same policy is the same text from every source.
     """
     try:
         if document.startswith(b'"'):
@@ -161,7 +162,7 @@ def _covers_assume_role(action: bytes, not_action: bytes) -> bool:
 
 @lru_cache(maxsize=65_536)
 def trusts_ec2(reaches: tuple[Reach, ...], partition: str) -> str:
-    """Return whether a policy lets EC2 assume a role of a partition. A role without an ARN has the partition ""."""
+    """Return whether a policy lets EC2 assume a role of a partition ("" for a role without an ARN)."""
     sure = maybe = denied = False
     for allows, names, everyone, conditional in reaches:
         named = {_is_ec2(name, partition) for name in names}
@@ -227,7 +228,7 @@ def statements_of(text: str) -> list[Statement]:
 
 
 def same_policy(one: str, other: str) -> bool:
-    """Return whether two trust policies are equal. The order, or a list around a single value, makes no difference."""
+    """Return whether two trust policies are equal, apart from order and lists around single values."""
     return _unordered(msgspec.json.decode(one)) == _unordered(msgspec.json.decode(other))
 
 
@@ -251,10 +252,7 @@ _DENIED = ("changes.trust.denies", "changes.trust.denies_no_longer", "changes.tr
 
 
 def what_changed(old: str, new: str) -> list[_Message]:
-    """Return messages on how the text of a trust policy changed.
-
-    The messages name the principals that the policy gained or lost, and those whose actions or conditions changed.
-    """
+    """Return messages on the principals that a trust policy gained, lost, or treats differently than before."""
     messages: list[_Message] = []
     before, after = _terms(old), _terms(new)
     for allows, (added, removed, otherwise) in ((True, _ALLOWED), (False, _DENIED)):
@@ -290,10 +288,7 @@ def _changed_terms(was: _Terms, now: _Terms) -> str:
 
 
 def _terms(text: str) -> dict[bool, dict[_Label, _Terms]]:
-    """Return the principals that a policy allows (True) and denies (False), each with its actions and conditions.
-
-    The principals are in the order of the policy.
-    """
+    """Return the principals that a policy allows (True) and denies (False), in order, with actions and conditions."""
     found: dict[bool, dict[_Label, _Terms]] = {True: {}, False: {}}
     for one in _statements(text):
         condition = _unordered(msgspec.json.decode(one.condition)) if one.has_condition else None

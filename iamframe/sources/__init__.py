@@ -1,1 +1,1 @@
-"""The sources of data. Each source yields `records.Answer` objects with only the facts that it contains."""
+"""The sources of data, files and live accounts, each of which yields `records.Answer` objects."""

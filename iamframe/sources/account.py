@@ -1,9 +1,9 @@
 """One live account: its roles, profiles, quotas and references.
 
-Roles come from GetAccountAuthorizationDetails (the "dump"), with their tags, last use and profiles. Profiles come from
-ListInstanceProfiles. No list operation returns the tags of profiles (IAM API Reference, ListInstanceProfiles), so each
-profile costs one request. This request is GetInstanceProfile, because it also confirms the profile's role. Some
-operations have a fallback, which is called if AWS denies the operation.
+Roles come from GetAccountAuthorizationDetails (the "dump"), with their tags, last use and profiles. The list of
+profiles comes from ListInstanceProfiles. No list operation returns the tags of profiles (IAM API Reference,
+ListInstanceProfiles), so each profile costs one more request: GetInstanceProfile, which also confirms the profile's
+role.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _SINGLE = ("GetInstanceProfile", "GetRole", "ListInstanceProfileTags", "ListRole
 
 @dataclass
 class AccountReader:
-    """Reads one account. `answers` returns `Answer` objects like those that are read from files."""
+    """Reads one live account."""
 
     client: Client
     plan: LoadPlan
@@ -64,10 +64,10 @@ class AccountReader:
     progress: Progress = silent
 
     def answers(self) -> list[Answer]:
-        """Call all operations of the plan and return their answers, with the gaps last.
+        """Call all operations that the `LoadPlan` requires, and return their answers, with the gaps last.
 
-        The method raises `RequestFailed` if GetCallerIdentity fails, unless AWS denies that operation. It raises
-        `SourceError` if the credentials belong to another account.
+        A failed GetCallerIdentity raises `RequestFailed`, unless AWS denies the operation. Credentials of another
+        account raise `SourceError`.
         """
         self._calls = Calls(self.client, self.source, self.progress)
         self._profiles = _Profiles(self._calls)
@@ -85,7 +85,7 @@ class AccountReader:
         return [answer for answer in answers if answer.tally is not None or answer.operation in ("", "denied")]
 
     def _identify(self) -> str | None:
-        """Set the account ID and return the caller's ARN. Return None if AWS denies GetCallerIdentity."""
+        """Set the account id; return the caller's ARN, or None if AWS denies GetCallerIdentity."""
         calls, client = self._calls, self.client
         try:
             identity = client.identity()
@@ -105,7 +105,7 @@ class AccountReader:
         return identity.arn
 
     def _read_all(self, caller_arn: str | None) -> Iterator[Answer]:
-        """Yield the answers. Calls that do not depend on other answers start at once."""
+        # Calls that do not depend on other answers start at once.
         calls, profiles, references = self._calls, self._profiles, ReferenceReader(self._calls, self.plan)
         dumping = calls.pool.submit(calls.listing, DUMP)
         listing_roles = calls.pool.submit(calls.listing, "ListRoles") if self.plan.role_details else None
@@ -142,10 +142,9 @@ class AccountReader:
         yield calls.answer("denied", Listing(list(calls.gaps)))
 
     def _roles_one_by_one(self, dump: Listing, roles: Listing | None) -> tuple[list[ResourceAnswer], list[Any]]:
-        """Return the roles that are missing from an incomplete dump. Each one is read with one request.
+        """Return the roles that an incomplete account dump lacks, with one request per role.
 
-        If the list of profiles is incomplete too, also return the profiles of each listed role whose profiles the dump
-        does not show. This takes one request per role.
+        If the list of profiles is incomplete, also return the roles' profiles, with one more request per role.
         """
         calls, profiles = self._calls, self._profiles.listed
         if roles is None or dump.state == "complete":
@@ -196,7 +195,7 @@ class AccountReader:
             yield answer(operation, Listing(records, "partial" if is_answered else "refused"))
 
     def _account(self, counts: dict[str, int] | None, aliases: list[str] | None) -> Iterator[Answer]:
-        """Yield the quotas and the alias of the account. None means that AWS denied the operation."""
+        """Yield the account's quotas and alias; an argument is None if its call failed."""
         quotas = [] if counts is None else [account_of_summary(counts)]
         alias = [] if aliases is None else [Account(account_name=self.name or next(iter(aliases), None))]
         for operation, records in (("GetAccountSummary", quotas), ("ListAccountAliases", alias)):
@@ -205,7 +204,7 @@ class AccountReader:
 
 @dataclass
 class _Profiles:
-    """The list of an account's profiles, and one answer per profile."""
+    """The list of an account's profiles, and AWS's answer about each profile."""
 
     calls: Calls
     listed: Listing = field(default_factory=Listing)
@@ -215,14 +214,10 @@ class _Profiles:
 
     @property
     def arns(self) -> set[str]:
-        """The ARNs of the listed profiles."""
         return {profile.profile_arn for profile in self.listed.records}
 
     def start(self, homes: Iterable[str]) -> Iterator[Answer]:
-        """List the profiles, and yield the answers of the tag index (GetResources).
-
-        Each listed profile without tags in the index is then read in another thread.
-        """
+        """Yield the answers of the tag index (GetResources), and start to read the profiles that the index lacks."""
         jobs = {home: self.calls.pool.submit(self._index, home) for home in homes}
         indexes = {home: job.result() for home, job in jobs.items()}
         indexed = {profile.profile_arn: profile.tags for index in indexes.values() for profile in index.records}
@@ -243,7 +238,7 @@ class _Profiles:
         return index
 
     def ask(self, arns: Iterable[str]) -> None:
-        """Read profiles in other threads, with one request per profile."""
+        """Start to read profiles in other threads, with one request per profile."""
         self._jobs += [self.calls.submit("profiles", self._read, arn) for arn in arns]
 
     def _read(self, arn: str) -> ResourceAnswer | None:
@@ -254,12 +249,11 @@ class _Profiles:
         return found
 
     def wait(self) -> None:
-        """Wait until all requested profiles are read."""
         self.found += _results(self._jobs)
         self._jobs = []
 
     def tagged(self) -> dict[str, dict[str, str]]:
-        """Return the tags of each profile, with the profile's ARN as the key."""
+        """Return the tags of each profile by the profile's ARN."""
         arns = {name_of(arn): arn for arn in self.arns}
         read = {arns.get(one.name): getattr(one.record, "tags", UNSET) or [] for one in self.found} | self._indexed
         return {arn: {tag.key: tag.value for tag in read.get(arn, ())} for arn in arns.values()}
@@ -279,7 +273,7 @@ class _Profiles:
         return self.listed.state == "complete" and (is_missing or bool(self.calls.vanished))
 
     def list_again(self) -> None:
-        """List the profiles again and read the new ones. Call this after the references were read."""
+        """List the profiles again after the references were read, and read the new profiles."""
         calls = self.calls
         before = {profile.profile_arn: profile.profile_id for profile in self.listed.records}
         with calls.client.bypass_journal():
@@ -307,7 +301,7 @@ class _Effective(msgspec.Struct):
 
 
 def _demands(calls: Calls) -> list[Answer]:
-    """Read the organization's tag policy. If AWS denies access to it, read the required tag keys instead."""
+    """Read the organization's tag policy, or the required tag keys if AWS denies the policy."""
     row = BY_LABEL[TAG_POLICY]
     parameters: dict[str, Any] = dict(row.parameters)
     try:
@@ -326,7 +320,6 @@ def _demands(calls: Calls) -> list[Answer]:
 
 
 def _profiles_of(dump: Listing) -> set[str]:
-    """Return the ARNs of the profiles that a dump lists under its roles."""
     roles: list[RoleDetail] = dump.records
     return {profile.profile_arn for role in roles if role.profiles is not UNSET for profile in role.profiles}
 

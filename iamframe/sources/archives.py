@@ -1,7 +1,7 @@
-"""Files, folders and archives (`.gz`, `.zip`), split into pieces. A piece is one file.
+"""The single files (the "pieces") in files, folders and archives (`.gz`, `.zip`).
 
-A piece is read only when its content is needed. Archives are read in memory and never unpacked to disk. Their unpacked
-size is capped, and links in them are not followed. No name inside an archive is used as a path.
+A file is read only when its content is needed. Archives are unpacked in memory, never to disk, up to `MAX_UNPACKED`
+bytes. Links in archives are not followed. No name inside an archive is used as a path.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MANIFEST, FORMAT = "manifest.json", "iamframe snapshot"
 
 
 class Unreadable(Exception):
-    """A piece cannot be read. `problem` is the reason, without the name of the piece."""
+    """A file cannot be read. `problem` is the reason as a message, without the file's name."""
 
     def __init__(self, message: str, **facts: Any) -> None:
         super().__init__(message)
@@ -50,13 +50,12 @@ class Unreadable(Exception):
 class Piece:
     """One file, in a folder or an archive.
 
-    `label` is the file's name in messages. `name` is the file's own name without `.gz`. `place` identifies the file. It
-    is the same in all sources that contain the file. `read` returns the file's bytes, or raises Unreadable. `size` is
-    the file's size; for a `.gz` file, it is the size before unpacking. `path` is set only for an uncompressed file
-    outside archives.
+    `label` is the file's name in messages. `name` is the file's own name without `.gz`. `place` identifies the file
+    across all sources, so that no file is read twice. `read` returns the file's bytes, or raises Unreadable. `size` is
+    the file's size in bytes; a `.gz` file counts packed. `path` is set only for an uncompressed file outside archives.
 
-    `folders` are the names of all folders above the file, from the outermost to the innermost. The first `root` of them
-    are the path of the folder that the user gave. If the user gave a file, they are the path of the file's folder.
+    `folders` are the names of all folders above the file, from the outermost to the innermost. The first `root` of the
+    `folders` are the path given by the user (for a single file, the path of its folder).
     """
 
     label: str
@@ -69,15 +68,7 @@ class Piece:
     path: Path | None = None
 
 
-def open_file(path: str | os.PathLike[str], *, pipe: bool = False) -> BufferedReader:
-    """Open a file that a user named. If `pipe` is True, it may also be a pipe.
-
-    Raises
-    ------
-    OSError
-        If the path cannot be opened, or is a folder, a device, or a pipe although `pipe` is False. Reading a device or
-        a pipe may never end.
-    """
+def _open(path: str | os.PathLike[str], pipe: bool) -> BufferedReader:
     try:
         # Without O_NONBLOCK, opening a pipe waits for its writer: right for `<(command)`, wrong in a folder.
         waits = 0 if pipe else getattr(os, "O_NONBLOCK", 0)
@@ -90,18 +81,20 @@ def open_file(path: str | os.PathLike[str], *, pipe: bool = False) -> BufferedRe
     os.close(handle)
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    # Reading a device or a pipe may never end.
     raise OSError(errno.EINVAL, "that is a device or a pipe")
 
 
 def read_file(path: str | os.PathLike[str], most: int = MAX_UNPACKED, *, pipe: bool = False) -> bytes:
-    """Return the bytes of a file that a user named. If `pipe` is True, it may also be a pipe, such as `<(command)`.
+    """Return the bytes of a file that a user named, or of a pipe such as `<(command)` if `pipe` is True.
 
     Raises
     ------
     OSError
-        If the file cannot be opened or read, or has more than `most` bytes.
+        If the file cannot be opened or read, has more than `most` bytes, or is a folder, a device, or (if `pipe` is
+        False) a pipe.
     """
-    with open_file(path, pipe=pipe) as file:
+    with _open(path, pipe) as file:
         data = file.read(most + 1)
     if len(data) > most:
         raise OSError(errno.EFBIG, f"it has more than {most:,} bytes")
@@ -109,10 +102,10 @@ def read_file(path: str | os.PathLike[str], most: int = MAX_UNPACKED, *, pipe: b
 
 
 def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
-    """Yield the pieces of a file, folder or archive, sorted by name.
+    """Yield each single file in a file, folder or archive, sorted by name.
 
-    In a folder, only JSON, Terraform state, archives and `denied.csv` are read. Some folders are skipped: links to
-    folders, reports and snapshots of iamframe, and folders whose name begins with a dot (such as `.terraform`).
+    In a folder, only JSON, Terraform state, archives and `denied.csv` are read. Links to folders are skipped, and so
+    are reports and snapshots of iamframe, and folders whose name begins with a dot (such as `.terraform`).
 
     Raises
     ------
@@ -142,15 +135,12 @@ def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
 
 
 def without_secrets(text: str) -> str:
-    """Return an address, or a text with one, without the access keys: those before the @ and those in the query."""
+    """Return a text without the access keys in URLs, which are before the @ or in the query."""
     return _SECRET.sub("", text) if "://" in text else text
 
 
 def display_path(path: str | os.PathLike[str]) -> str:
-    """Return a path as one line of valid Unicode: control characters are escaped, and undecodable bytes replaced.
-
-    An address is returned without its access keys.
-    """
+    """Return a path as one line of valid Unicode, with control characters escaped and access keys removed."""
     try:
         text = os.fsencode(path).decode(errors="replace")
     except UnicodeEncodeError:
@@ -240,7 +230,7 @@ class _Budget:
         self.left = MAX_UNPACKED
 
     def spend(self, size: int) -> None:
-        """Subtract `size` bytes, or raise Unreadable if fewer are left."""
+        """Subtract unpacked bytes, or raise Unreadable if the archive exceeds its limit."""
         self.left -= size
         if self.left < 0:
             cap = f"{MAX_UNPACKED >> 30} GiB" if MAX_UNPACKED >= 1 << 30 else f"{MAX_UNPACKED:,} bytes"

@@ -1,4 +1,4 @@
-"""Calls to AWS operations in one account. Answers are decoded, and a failed call becomes a gap."""
+"""Calls to AWS operations in one account: answers are decoded, and each failed call becomes a row of `gaps`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from iamframe.sources.refusals import CLOSED, RequestFailed, advice_on, closed_r
 
 
 class Indexed(msgspec.Struct):
-    """A resource in the tag index, as GetResources returns it (Resource Groups Tagging API)."""
+    """A resource in an answer of GetResources (Resource Groups Tagging API)."""
 
     arn: str = msgspec.field(name="ResourceARN")
     tags: list[Tag] = msgspec.field(name="Tags", default_factory=list)
@@ -46,7 +46,7 @@ class Region(msgspec.Struct):
     name: str = msgspec.field(name="RegionName")
 
 
-# The record type of each list. Its records are decoded one by one if the list cannot be decoded as a whole.
+# The record type of each list. If a list cannot be decoded as a whole, its records are decoded one by one.
 _LISTED = {
     DUMP: RoleDetail,
     "ListRoles": ListedRole,
@@ -83,7 +83,7 @@ class Listing:
 
 
 class ResourceAnswer(NamedTuple):
-    """The answer of one operation about one role or profile. `name` is the name of that role or profile."""
+    """The answer of one operation about the role or profile that is called `name`."""
 
     operation: str
     name: str
@@ -92,7 +92,7 @@ class ResourceAnswer(NamedTuple):
 
 @dataclass
 class Calls:
-    """Makes the calls in one account, from several threads, and collects the gaps."""
+    """Calls operations in one account from several threads, and collects the rows of `gaps`."""
 
     client: Client
     source: str
@@ -108,11 +108,11 @@ class Calls:
     _done: dict[str, list[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Create the thread pool. The pool starts its threads later."""
+        """Create the thread pool, which starts threads on demand."""
         self.pool = ThreadPoolExecutor(self.client.workers, thread_name_prefix="iamframe")
 
     def submit(self, stage: str, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """Call `work` with `arguments` in another thread, and count it in the progress of `stage`."""
+        """Call `work` in another thread, and count the call in the progress of `stage`."""
         with self._lock:
             self._done.setdefault(stage, [0, 0])[1] += 1
         future = self.pool.submit(work, *arguments)
@@ -135,7 +135,7 @@ class Calls:
     def pages(
         self, operation: str, found: Listing, subject: str = ALL, region: str = GLOBAL, **parameters: Any
     ) -> Iterator[list[Any]]:
-        """Call an operation that returns a list. Yield the records of each page, and add them to `found`."""
+        """Call an operation that returns a list; yield the records of each page, and add all records to `found`."""
         row = BY_LABEL[operation]
         found.state = "complete"
         for body in self.bodies(operation, found, {**row.parameters, **parameters}, subject, region):
@@ -153,9 +153,10 @@ class Calls:
         *,
         may_vanish: bool = False,
     ) -> Iterator[bytes]:
-        """Yield the pages of an operation as JSON. A failed request becomes a gap, and `found` becomes incomplete.
+        """Yield the pages of an operation as JSON; a failed request becomes a gap, and makes `found` incomplete.
 
-        With `may_vanish`, "not found" is no failure. A service that a region lacks leaves no gap there.
+        If `may_vanish` is True, the error "not found" counts as an empty answer. A service that AWS does not offer in
+        the region causes no gap.
         """
         row = BY_LABEL[operation]
         try:
@@ -168,7 +169,7 @@ class Calls:
                 self.note_refused(operation, refusal, subject, region)
 
     def records(self, found: Listing, operation: str, region: str, body: bytes, key: str, kind: Any) -> list[Any]:
-        """Return the records that an answer has under `key`. A record with an unexpected form becomes a gap."""
+        """Return the records under `key` in an answer; each record with an unexpected form becomes a gap."""
         value = msgspec.json.decode(body, type=dict[str, msgspec.Raw]).get(key)
         if value is None:
             self.note_missing(found, operation, key, region)
@@ -191,7 +192,7 @@ class Calls:
         return records
 
     def note_missing(self, found: Listing, operation: str, key: str, region: str) -> None:
-        """Add a gap for an answer that has no list under `key`. AWS sends an empty list if there are no records."""
+        """Add a gap for an answer without a list under `key`: AWS always sends a list, even an empty one."""
         found.state = "truncated"
         facts = {"operation": operation, "key": key}
         self.gap(operation, ALL, "unreadable", "gaps.answer.no_list", facts, region)
@@ -206,10 +207,7 @@ class Calls:
             return None
 
     def resource(self, operation: str, arn: str) -> ResourceAnswer | None:
-        """Return the answer about one role or profile, or None if no call succeeds.
-
-        If AWS denies the operation, its fallback is called.
-        """
+        """Return the answer about a role or profile, or None; if AWS denies the operation, its fallback is called."""
         client, row, name = self.client, BY_LABEL[operation], name_of(arn)
         refusals: dict[str, RequestFailed] = {}
         # An operation may be denied for a few resources only. After more than three denials and no answer, its fallback
@@ -244,7 +242,7 @@ class Calls:
         return tags_or_none(found) if isinstance(found, GotRole) else found
 
     def enabled_regions(self) -> list[str]:
-        """Return the regions that are enabled in the account. The list is empty if AWS does not return them."""
+        """Return the regions that are enabled in the account, or an empty list if AWS does not show any."""
         with self._enabling:
             if self._enabled is None:
                 regions = self.one("DescribeRegions", self.client.region)
@@ -308,8 +306,8 @@ def is_known(calls: Calls, region: str) -> bool:
 def is_offered(calls: Calls, service: str, region: str) -> bool:
     """Return whether to call a service in a region.
 
-    The result is False if botocore lists the service in other regions, but not in this one. It is True if botocore
-    lists no region for the service, or does not know the region. It is always True for EC2 and Auto Scaling.
+    A service is skipped in a region that botocore knows, if botocore lists the service only in other regions. EC2 and
+    Auto Scaling are called in every region.
     """
     there = _regions_of(calls, service)
     return not there or region in there or service in ("ec2", "autoscaling") or not is_known(calls, region)
@@ -318,8 +316,8 @@ def is_offered(calls: Calls, service: str, region: str) -> bool:
 def _is_absent(calls: Calls, refusal: RequestFailed, service: str, region: str) -> bool:
     """Return whether a request failed because AWS does not offer the service in the region.
 
-    The result is True only if the service's host name does not exist, and if botocore knows the region but does not
-    list the service there. Only AWS's own host names count, because a custom endpoint may be mistyped.
+    The service counts as missing if its host name does not exist, and botocore lists the region, but not for the
+    service. Only AWS's own host names count, because a custom endpoint may be mistyped.
     """
     if not is_unknown_host(refusal.cause) or region in _regions_of(calls, service) or not is_known(calls, region):
         return False
@@ -329,7 +327,7 @@ def _is_absent(calls: Calls, refusal: RequestFailed, service: str, region: str) 
 
 
 def _decoded(operation: str, body: bytes) -> Any:
-    """Decode the value in the body of an answer. A body with an unexpected form counts as a failed request."""
+    """Return the value in an answer's body, or raise RequestFailed if the body has an unexpected form."""
     try:
         return _DECODE[operation](body).value
     except msgspec.ValidationError as error:

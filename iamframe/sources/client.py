@@ -1,13 +1,11 @@
-"""Requests to AWS. They are paced and retried, and the answers are saved in a journal.
+"""Requests to AWS: paced, retried, blocked if the operation is not in `knowledge.operations`, and kept in a journal.
 
-An operation that is not in the table in `knowledge.operations` is blocked.
+boto3's answers are converted to the JSON that the AWS CLI would print, so one typed decoder reads live accounts and
+files. An interrupted load resumes from the answers in its journal.
 
-boto3's answers are converted to the JSON that the AWS CLI would print. Therefore one typed decoder works for live
-accounts and for files, and an interrupted load can resume from its saved answers.
-
-Retries always use botocore's `standard` mode with ten attempts (four for STS). Botocore's default mode changes between
-releases, and with it some calls fail when AWS throttles. If an answer breaks off in the middle, botocore does not
-retry, so this module does.
+Retries always use botocore's `standard` mode with ten attempts (four for STS). Botocore's default retry mode changes
+between releases, and lets some calls fail when AWS throttles. iamframe repeats a call whose answer breaks off, because
+botocore does not.
 """
 
 from __future__ import annotations
@@ -42,9 +40,9 @@ from iamframe.sources.sessions import PATIENCE, share_models
 if TYPE_CHECKING:
     import boto3
 
-# It logs operations, regions, waits and refusals, but no parameters or answers, which may be secret.
+# The log has operations, regions, waits and refusals, but no parameters or answers, which may be secret.
 LOG = logging.getLogger("iamframe")
-# The service that is called first. It shows quickly whether AWS can be reached at all.
+# The service that is called first, to find out quickly whether AWS can be reached at all.
 FIRST = "sts"
 _PATIENCE = {"connect_timeout": 10, "read_timeout": 60, "retries": {"mode": "standard", "total_max_attempts": 10}}
 # Errors of an answer that was cut off after botocore accepted it as complete.
@@ -52,7 +50,7 @@ _CUT = (ResponseParserError, failures.IncompleteReadError, failures.ResponseStre
 # Botocore retries the last two, but gives up before a service in trouble has recovered.
 _BROKEN = (*_CUT, failures.ConnectionClosedError, failures.ReadTimeoutError)
 _BROKEN_WAITS = (0.2, 0.4, 0.8)
-# boto3's own errors, and those of files, programs and addresses that it does not catch.
+# boto3's own errors, and errors of files, programs and addresses that boto3 does not catch.
 _FAILED = (failures.BotoCoreError, failures.ClientError, ResponseParserError, OSError, ValueError)
 # The rate after the first refusal. IAM allows at least 15 requests per second of one operation (measured by others).
 _AFTER_FIRST = 20.0
@@ -62,7 +60,7 @@ _LEAST = 1.0
 
 
 class Identity(msgspec.Struct, rename="pascal"):
-    """Whose credentials a session has."""
+    """The account and the ARN of the user or role whose credentials a session has."""
 
     account: str
     arn: str
@@ -71,11 +69,11 @@ class Identity(msgspec.Struct, rename="pascal"):
 class Pacer:
     """The pace of requests to one service of one account, shared by all threads.
 
-    AWS publishes no limits for IAM, and all users of an account share them. If a load uses them up, other work in the
-    account fails. `rate` is the highest allowed rate, in requests per second. Without it, no request waits until AWS
-    throttles one for the first time. From then on, the rate grows by two each second, and a throttled request lowers it
-    to seven tenths. When a limit is reached, AWS throttles nearly all requests in flight at once. So at most one
-    throttled request per second counts.
+    AWS publishes no request limits for IAM. All users of an account share the limits, so a load that uses them up makes
+    other work in the account fail. `rate` is the highest allowed rate, in requests per second. Without `rate`, requests
+    wait only after AWS has throttled a request. After a throttled request, the rate grows by two requests per second
+    each second. Each throttled request lowers the rate to seven tenths. At a limit, AWS throttles nearly all requests
+    in flight at once, so at most one throttled request per second counts.
     """
 
     def __init__(
@@ -92,7 +90,7 @@ class Pacer:
         self._lock = threading.Lock()
 
     def wait(self) -> float:
-        """Wait until the next request may be sent. Return the number of seconds waited."""
+        """Wait until the next request may be sent, and return the number of seconds waited."""
         with self._lock:
             now = self._clock()
             at = max(now, self._next)
@@ -119,10 +117,7 @@ class Pacer:
 
 @dataclass
 class Client:
-    """Makes all requests to one account through one session.
-
-    All threads share its boto3 clients, pace, journal and counts.
-    """
+    """Makes all requests to one account through one session, and is shared by all threads."""
 
     session: boto3.Session
     region: str
@@ -146,7 +141,7 @@ class Client:
     _sent: threading.local = field(default_factory=threading.local)
 
     def identity(self) -> Identity:
-        """Return the identity whose credentials the session uses. Raise `RequestFailed` if AWS does not return it."""
+        """Return the caller's account and ARN, or raise `RequestFailed` if the call fails."""
         try:
             return msgspec.json.decode(self.call(FIRST, IDENTITY), type=Identity)
         except msgspec.ValidationError as error:
@@ -163,10 +158,10 @@ class Client:
     ) -> bytes:
         """Return AWS's answer to one call, as JSON.
 
-        The call is counted under the name `counted_as`. By default, this is the operation's label. By the error codes
-        `none_codes`, AWS says that what was asked for does not exist. Then the answer is `null`.
+        `counted_as` is the name under which the call is counted, by default the operation's label. The error codes
+        `none_codes` mean that the requested resource does not exist, and become the answer `null`.
 
-        The method raises `RequestFailed` if the call fails, and `WriteBlocked` if the operation is not in the table.
+        A failed call raises `RequestFailed`. An operation that is not in the table of operations raises `WriteBlocked`.
         """
         name = counted_as or label(service, operation)
         # STS is always called: the credentials may have changed since the journal began.
@@ -222,7 +217,7 @@ class Client:
             seen.add(mark)
 
     def boto3_client(self, service: str, region: str = GLOBAL) -> Any:
-        """Return the boto3 client of a service in a region. It is created once, and all threads share it."""
+        """Return the boto3 client of a service in a region, which all threads share."""
         key = (service, self.region if region == GLOBAL else region)
         with self._making:
             if key not in self._clients:
@@ -235,7 +230,7 @@ class Client:
         return str(self.session.get_partition_for_region(self.region))
 
     def takes(self, service: str, operation: str, parameter: str, region: str = GLOBAL) -> bool:
-        """Return whether the operation has this parameter in the installed botocore."""
+        """Return whether the installed botocore knows a parameter of an operation."""
         try:
             shape = self.boto3_client(service, region).meta.service_model.operation_model(operation).input_shape
         except _FAILED:
@@ -245,7 +240,7 @@ class Client:
 
     @contextmanager
     def bypass_journal(self) -> Iterator[None]:
-        """Send all requests in this context to AWS, because the answers in the journal may be out of date."""
+        """Send all requests in the `with` block to AWS, because answers in the journal may be out of date."""
         self._asks_anew = True
         try:
             yield
@@ -253,7 +248,7 @@ class Client:
             self._asks_anew = False
 
     def always_denied(self, operation: str) -> bool:
-        """Return whether AWS denied an operation many times and never answered it. More calls would be useless."""
+        """Return whether AWS denied an operation 20 times and never answered, so that more calls are useless."""
         return self.refusals[operation] >= 20 and not self.answered[operation]
 
     def _new_client(self, service: str, region: str) -> Any:
@@ -289,7 +284,7 @@ class Client:
         return before_send
 
     def _whole(self, client: Any, operation: str, parameters: dict[str, Any], service: str) -> dict[str, Any]:
-        """Return a complete answer. If an answer breaks off, repeat the call."""
+        """Make a call, repeat the call if the answer breaks off, and return the answer."""
         broken = _CUT if service == FIRST else _BROKEN
         for wait in _BROKEN_WAITS:
             try:
@@ -329,7 +324,7 @@ _MARKS = msgspec.json.Decoder(
 def _next_page(page: bytes) -> tuple[dict[str, str], bool]:
     """Return the parameter that requests the next page, if any, and whether IAM reports a next page.
 
-    IAM may cut a list short at any size. It then sets `IsTruncated` (IAM API Reference, ListRoleTags).
+    IAM may cut a list short at any size, and then sets `IsTruncated` (IAM API Reference, ListRoleTags).
     """
     marks = msgspec.structs.asdict(_MARKS(page))
     more = marks.pop("IsTruncated")
@@ -342,10 +337,10 @@ def _now() -> str:
 
 @contextmanager
 def _quick_dates(session: boto3.Session) -> Iterator[None]:
-    """Give clients that are created in this context a fast date parser and shared service models.
+    """Give the boto3 clients created in the `with` block a fast date parser and shared service models.
 
-    Parsing dates takes a quarter of the time that botocore needs for an answer. The AWS CLI replaces the parser in the
-    same way. Other clients of the session keep botocore's parser.
+    Parsing dates takes a quarter of the time that botocore needs for an answer. The AWS CLI replaces botocore's date
+    parser, too. Clients created elsewhere keep botocore's parser.
     """
     core = session._session  # noqa: SLF001 - boto3 does not give its parts away
     parsers = ResponseParserFactory()
@@ -361,7 +356,7 @@ def _quick_dates(session: boto3.Session) -> Iterator[None]:
 
 
 def parse_date(value: Any) -> datetime:
-    """Parse a date in any form that botocore accepts. Raise `ValueError` for anything else."""
+    """Parse a date in any form that botocore accepts, or raise `ValueError`."""
     if isinstance(value, str) and value[4:5] == "-":
         with suppress(ValueError):
             return datetime.fromisoformat(value)
@@ -373,10 +368,10 @@ _ROOT = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<(?:\w+:)?(\w+)")
 
 
 def check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
-    """Raise ResponseParserError if a successful response is not AWS's answer to this operation.
+    """Raise ResponseParserError if a successful response is not AWS's answer to the operation.
 
-    This function handles botocore's event `before-parse`. Without it, botocore would parse a proxy's page, a network's
-    login page or truncated JSON as an empty answer, which would look like an empty list.
+    This handler of the event `before-parse` keeps botocore from taking a proxy's page, a network's login page or
+    truncated JSON for an empty list.
     """
     if response_dict["status_code"] >= 300:
         return
@@ -399,10 +394,7 @@ def check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) 
 
 
 def _watch(pacer: Pacer, region: str) -> Callable[..., None]:
-    """Return a handler of botocore's event `needs-retry`.
-
-    The handler slows the pace when AWS throttles a request. It stops the retries if the host does not exist.
-    """
+    """Return a `needs-retry` handler that slows the pace when AWS throttles, and stops retries to an unknown host."""
     is_known = False
 
     def notice(

@@ -1,8 +1,9 @@
 """CloudTrail records of changes to roles and instance profiles, and to their links, tags and trust policies.
 
-The files of a trail hold `{"Records": […]}`. The events of `lookup-events` contain each record as text (CloudTrail User
-Guide, "CloudTrail record contents"; CloudTrail API Reference, LookupEvents). Most records belong to other services and
-are dropped. From each other record, iamframe keeps only the id, time, names, tag keys, actor, tool and error code.
+Log files of a trail have the form `{"Records": […]}`. `aws cloudtrail lookup-events` prints each record as text inside
+an event (CloudTrail User Guide, "CloudTrail record contents"; CloudTrail API Reference, LookupEvents). Records of
+services other than IAM are dropped. From a record of IAM, iamframe keeps only the id, time, names, tag keys, actor,
+tool and error code.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ _NULL = Raw(b"null")
 
 
 class TrailRecord(msgspec.Struct, gc=False, rename="camel"):
-    """A CloudTrail record. Fields of the type `Raw` are decoded later, and only in IAM's records."""
+    """A CloudTrail record, whose `Raw` fields are decoded later, and only if the record is one of IAM."""
 
     event_source: str | None = None
     event_name: str | None = None
@@ -91,7 +92,7 @@ class TrailRecord(msgspec.Struct, gc=False, rename="camel"):
 
 
 class LookupEvent(msgspec.Struct, gc=False):
-    """An event from LookupEvents. It contains the CloudTrail record as text."""
+    """An event from LookupEvents, which contains the CloudTrail record as text."""
 
     text: str = msgspec.field(name="CloudTrailEvent")
     event_id: str | None = msgspec.field(name="EventId", default=None)
@@ -104,10 +105,7 @@ class LookupPage(msgspec.Struct):
 
 
 class Event(msgspec.Struct, gc=False, frozen=True, order=True):
-    """One event that changed a role or profile, or tried to change it.
-
-    The events are sorted later and then become rows of the frame `events`.
-    """
+    """A row of the frame `events`: an attempt to change a role or profile, successful or not."""
 
     event_id: str
     at: datetime
@@ -128,10 +126,7 @@ class Event(msgspec.Struct, gc=False, frozen=True, order=True):
 
 
 class EventSpan(msgspec.Struct, gc=False):
-    """The time span for which a trail's file has the records of IAM.
-
-    Only the regions in which CloudTrail records IAM's events count. The span is from their first to their last record.
-    """
+    """In a trail's file, the times of the first and last record from regions where IAM's events are recorded."""
 
     from_at: datetime
     to_at: datetime
@@ -174,14 +169,14 @@ _response = msgspec.json.Decoder(_Response | None).decode
 
 
 def record_of(item: TrailRecord | LookupEvent) -> TrailRecord:
-    """Return the CloudTrail record. If the item is an event from LookupEvents, decode the record from its text."""
+    """Return a CloudTrail record, which an event from LookupEvents contains as text."""
     return item if isinstance(item, TrailRecord) else _record(item.text)
 
 
 def is_of_iam(record: TrailRecord) -> bool:
     """Return whether a record is an API call that changes a role or profile.
 
-    A record of CloudTrail Insights is not an API call. It only reports how many API calls there were.
+    CloudTrail Insights records do not count, because they only report numbers of API calls.
     """
     return (
         record.event_source == "iam.amazonaws.com"
@@ -193,8 +188,8 @@ def is_of_iam(record: TrailRecord) -> bool:
 def event_of(record: TrailRecord) -> tuple[str | None, Event | None]:
     """Return the account and the event of an IAM record.
 
-    The account is None if the record does not contain it. Both are None if AcquireRole returned an existing role,
-    because then nothing changed.
+    The account is None if the record does not show an account. Account and event are None if AcquireRole returned an
+    existing role, because nothing changed.
 
     Raises
     ------
@@ -235,10 +230,7 @@ def event_of(record: TrailRecord) -> tuple[str | None, Event | None]:
 
 
 def _is_at(text: str | None, at: datetime) -> bool:
-    """Return whether a creation time is at most one minute away from the time of an event.
-
-    The creation time `text` has the form of CloudTrail's responses, or is ISO text.
-    """
+    """Return whether a creation time (in CloudTrail's form or ISO text) is at most a minute away from an event."""
     try:
         made = datetime.strptime(text or "", "%b %d, %Y %I:%M:%S %p").replace(tzinfo=UTC)
     except ValueError:
@@ -247,7 +239,7 @@ def _is_at(text: str | None, at: datetime) -> bool:
 
 
 def _holds(key: str, keys: frozenset[str]) -> Callable[[Document], bool]:
-    """Return a condition for documents: the list at `key` is empty, or one of its first items has all `keys`."""
+    """Return a condition for documents: the list under `key` is empty, or one of its first items has all `keys`."""
 
     def holds(document: Document) -> bool:
         items = document.keys[key]
@@ -277,7 +269,7 @@ def looked_up(document: Document) -> Iterable[Answer]:
 
 @shape("digestStartTime")
 def digest(document: Document) -> Iterable[Answer]:  # noqa: ARG001 - it holds nothing to read
-    """Skip a digest file. It is a signed list of a trail's own files, and contains nothing about IAM."""
+    """Skip a digest file, which is a signed list of a trail's own files and contains nothing about IAM."""
     return ()
 
 
@@ -304,7 +296,7 @@ def _answers(document: Document, key: str, operation: str) -> Iterator[Answer]:
 
 
 def _records(document: Document, key: str, kind: type) -> Iterator[tuple[TrailRecord, str | None, Event | None]]:
-    """Yield each record of a list. A record of IAM comes with its account and event."""
+    """Yield each record of a list, together with its account and event if the record is one of IAM."""
     # Nobody edits CloudTrail's records by hand.
     for item in (item for chunk in document.records(key, kind, by_hand=False) for item in chunk):
         try:

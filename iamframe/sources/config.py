@@ -1,10 +1,10 @@
-"""AWS Config items: each recorded role and profile as Config last saw it.
+"""AWS Config items: the latest recorded state of each role and profile.
 
-Items come in three shapes. In answers of the API, `configuration` is a JSON string. In an S3 snapshot, it is an object.
-A document can also be a single item.
+The `configuration` of an item is a JSON string in answers of the API, and an object in an S3 snapshot. A JSON document
+can also be a single item.
 
 Config records a role in every region where Config is switched on, so a role may appear several times. Only the latest
-capture counts. If the role was deleted by then, it is dropped (AWS Config Developer Guide, "Components of a
+capture of a role counts, and a role that was deleted by then is dropped (AWS Config Developer Guide, "Components of a
 configuration item", "Selecting which resources are recorded").
 """
 
@@ -39,7 +39,7 @@ _ROLE, _PROFILE = "AWS::IAM::Role", "AWS::IAM::InstanceProfile"
 
 
 class Item(msgspec.Struct, gc=False, rename="camel"):
-    """One configuration item. Its `configuration` is not decoded yet."""
+    """One configuration item, whose `configuration` is decoded later."""
 
     resource_type: str
     configuration_item_status: str | None = None
@@ -52,7 +52,7 @@ class Item(msgspec.Struct, gc=False, rename="camel"):
 
     @property
     def captured_at(self) -> str:
-        """The time of the capture, as text. Sorting these texts sorts the items by time."""
+        """The time of the capture, as text that sorts by time."""
         with suppress(ValueError, OverflowError, OSError):
             if time := parsed_time(time_text(self.configuration_item_capture_time) or ""):
                 return time.isoformat(timespec="microseconds")
@@ -65,7 +65,7 @@ class Item(msgspec.Struct, gc=False, rename="camel"):
 
 
 def _in_camel_case(kind: type[msgspec.Struct], **types: Any) -> Any:
-    """Return a record type with camelCase keys, as Config writes them. `types` has new types for some fields."""
+    """Return a record type with Config's camelCase keys; `types` replaces the types of some fields."""
     fields: list[Any] = []
     keys = {}
     for one in msgspec.structs.fields(kind):
@@ -94,7 +94,7 @@ _Profile = _in_camel_case(GotProfile, roles=list[Raw] | UnsetType, tags=_Tags)
 
 
 class Recorded(NamedTuple):
-    """An item, with the document that contains it and its place in the document."""
+    """A configuration item, the document that contains it, and its place in the document."""
 
     document: Document
     place: str
@@ -143,10 +143,7 @@ def _keep(document: Document, items: list[tuple[str, Raw]]) -> Iterable[Answer]:
 
 
 def config_answers(reading: Reading) -> list[tuple[Piece, Answer]]:
-    """Return the latest items as answers. Each answer comes with the file of its items.
-
-    There is one answer per file, resource type and account.
-    """
+    """Return the latest items as pairs of file and answer: one answer per file, resource type and account."""
     found: dict[tuple[str, str, str | None], tuple[Piece, Answer]] = {}
     for document, place, item in _latest(reading.kept(Recorded)):
         with reading.gap_if_unreadable(document.piece, f"{place}.configuration"):
@@ -165,7 +162,7 @@ def config_answers(reading: Reading) -> list[tuple[Piece, Answer]]:
 
 
 def _latest(recorded: Iterable[Recorded]) -> list[Recorded]:
-    """Return the latest capture of each resource. Resources that were deleted by then are left out."""
+    """Return the latest capture of each resource, unless the resource was deleted by then."""
     newest: dict[str, Recorded] = {}
     for one in recorded:
         item = one.item
@@ -191,7 +188,7 @@ def _profile(item: Item) -> GotProfile:
 
 
 def _unwrapped(raw: Raw | UnsetType) -> bytes | Raw:
-    """Return the JSON itself, even if the item contains it as a string."""
+    """Return JSON as it is, or the JSON that a JSON string contains."""
     if raw is UNSET:
         return b"null"
     text = bytes(raw)

@@ -1,7 +1,7 @@
 """The kinds of AWS resources that use instance profiles, and how to find the profiles in their records.
 
-`consumers.toml` has one table per kind. Some kinds have hundreds of thousands of records. For speed, these records are
-decoded as typed objects.
+`consumers.toml` has one table per kind of resource. Kinds with hundreds of thousands of records are decoded as typed
+objects, which is faster.
 """
 
 from __future__ import annotations
@@ -31,10 +31,7 @@ T = TypeVar("T")
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A call whose answer supplies parameters for the next call.
-
-    `key` is the key of the list in the answer. `gives` maps each parameter of the next call to a field of a record.
-    """
+    """A call that supplies parameters for the next call: `gives` maps each one to a field of the list `key`."""
 
     operation: str
     key: str
@@ -121,13 +118,13 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"{{{self.key}: {self.key}{f'[].{self.kept}' if self.kept else ''}}}"
 
     def whole_in(self, answer: bytes) -> bytes:
-        """Return the JSON of an answer with its records under `key`. If `whole` is True, put the answer under `key`."""
+        """Return an answer as JSON with the records under `key`; with `whole`, the answer itself is the record."""
         if not self.whole or self.key not in msgspec.json.decode(answer):
             return answer
         return msgspec.json.encode({self.key: msgspec.Raw(answer)})
 
     def mentions(self, record: Any) -> Iterator[Reference]:
-        """Yield a reference for each profile that a record names."""
+        """Yield a reference for each profile that a record uses."""
         if isinstance(record, ConsumerRecord):
             yield from record.mentions(self.consumer_type)
             return
@@ -142,10 +139,9 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             yield TemplateUse(Reference(named="", **self._about(record)), pins)
 
     def _listed(self, path: str, record: Any, kind: type[T]) -> T:
-        """Return the values that a JMESPath expression finds in a record.
+        """Return the values at a JMESPath in a record, or an empty list if the resource no longer starts instances.
 
-        The list is empty if the resource no longer starts instances. Raise ValidationError if the values do not fit
-        `kind`.
+        Values that do not fit the type `kind` raise ValidationError.
         """
         in_use = path and _text(self.state, record) not in self.over
         found = _compiled(flat(path)).search(record) if in_use else []
@@ -164,7 +160,7 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def flat(path: str) -> str:
-    """Return a JMESPath expression for one flat list of the values that `path` finds, without missing values."""
+    """Return a JMESPath expression that finds the values of `path` as one flat list, without missing values."""
     return f"[{path}][][][]"
 
 

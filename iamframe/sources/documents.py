@@ -1,12 +1,12 @@
-"""The JSON documents in a file. Lists in a document are split into items, which are decoded later.
+"""The JSON documents in a file, whose lists are split into items that are decoded later.
 
-The long list of a large file is decoded in runs while the file is read. A run is several items in a row. To find where
-each of 100,000 items ends takes as long as to decode the items, and the text of all items takes more memory than all
-frames. So the list is cut where an item seems to begin, and each run is decoded as a list.
+The long list of a large file is decoded in runs of several items, while the file is read. Finding the end of each of
+100,000 items takes as long as decoding the items, and the text of all items takes more memory than all frames. A long
+list is cut where an item seems to begin, and each run of items is decoded as a list.
 
-A wrong cut is always noticed. The first run begins with an item. If it is a valid list, it also ends with an item, and
-so the next run begins with an item. If a run is not a valid list, or contains an item that cannot be read, all files
-are read again, each as a whole.
+A wrong cut is always noticed. A run that begins with an item and is a valid list also ends with an item, so that the
+next run begins with an item. If a run of items is not a valid list, or contains an unreadable item, all files are read
+again as a whole.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _TRAILING = re.compile(r"trailing characters \(byte (\d+)\)")
 
 
 class _Key:
-    """A key of a JSON object. Equal keys count as different, so that a repeated key is noticed."""
+    """A key of a JSON object; equal keys count as different, so that a repeated key is noticed."""
 
     __slots__ = ("text",)
 
@@ -55,14 +55,14 @@ _MARK = Raw(b'"iamframe: items in runs"')
 
 
 class NotARun(Exception):
-    """A run could not be decoded as a list of items. The files must be read as a whole."""
+    """A part of a long list could not be decoded, so all files must be read as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """The part of a file that has the items of a long list, except the last ones.
+    """The part of a file with all but the last items of a long list.
 
-    `between` is a comma and the text with which each item begins. The list can be cut at this text.
+    The list can be cut at `between`, which is a comma and the text with which each item begins.
     """
 
     key: str
@@ -72,7 +72,7 @@ class Runs:
     between: bytes
 
     def lists(self, kind: Any) -> Iterator[list[Any]]:
-        """Yield the records of each run.
+        """Yield the records of a long list, run by run.
 
         Raises
         ------
@@ -102,9 +102,9 @@ class Runs:
 
 
 def document_in_runs(path: Path) -> tuple[dict[str, Value], Runs] | None:
-    """Return the document in a large file, and the runs of its long list. The document has only the list's last items.
+    """Return a large file's document with the last items of its long list, and the runs with all other items.
 
-    Return None if the file must be read as a whole.
+    The result is None if the file must be read as a whole.
     """
     try:
         with path.open("rb", buffering=0) as file:
@@ -114,7 +114,7 @@ def document_in_runs(path: Path) -> tuple[dict[str, Value], Runs] | None:
             (key, first), start = found.groups(), found.start(2)
             tail_at = file.seek(max(file.seek(0, os.SEEK_END) - _ENDS, start))
             tail = file.read()
-        # Each item begins like the first. In a list on one line, all but the first have a space before them.
+        # Each item begins like the first. In a list on one line, a space precedes each item but the first.
         for between in (b"," + first, b", " + first):
             if (last := tail.find(between)) > 0:
                 break
@@ -131,7 +131,7 @@ def document_in_runs(path: Path) -> tuple[dict[str, Value], Runs] | None:
 
 
 def utf8(data: bytes) -> bytes:
-    """Return the text of a file as UTF-8. The file may be in UTF-16, or begin with a byte order mark."""
+    """Return the text of a UTF-8 or UTF-16 file as UTF-8, without a byte order mark."""
     # PowerShell 5 writes UTF-16 when a command's output is redirected to a file.
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         try:
@@ -142,7 +142,7 @@ def utf8(data: bytes) -> bytes:
 
 
 def documents_of(data: bytes) -> Iterator[tuple[str, dict[str, Value] | list[Raw]]]:
-    """Yield each JSON document in a text, with its place. A file may contain several exports, one after the other.
+    """Yield each JSON document in a text, with its place; a file may contain several exports in a row.
 
     Raises
     ------
@@ -219,7 +219,7 @@ def _decoded(decoder: msgspec.json.Decoder[Any], text: bytes | Raw, place: str) 
 
 
 def _without_repeats(pairs: list[tuple[str, Any]], place: str | None = None) -> dict[str, Any]:
-    """Return a dictionary of the pairs. Raise Unreadable if a key is repeated."""
+    """Return pairs as a dictionary, or raise Unreadable if a key is repeated."""
     keys = dict(pairs)
     if len(keys) < len(pairs):
         twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
@@ -237,12 +237,12 @@ def refuse_repeats(item: Raw) -> None:
 
 
 def beginning(text: bytes | Raw) -> bytes:
-    """Return the first byte of a document that is not white space."""
+    """Return a document's first byte that is not white space."""
     return bytes(memoryview(text)[:1_000]).lstrip()[:1]
 
 
 def keys_of(item: Raw) -> set[str]:
-    """Return the keys of an item. The set is empty if the item is not an object."""
+    """Return the keys of an item, or an empty set if the item is not an object."""
     try:
         return set(msgspec.json.decode(item, type=dict[str, Raw]))
     except BROKEN:
@@ -255,10 +255,7 @@ def in_plain_words(error: Exception) -> str:
 
 
 def problem_of(error: Exception, path: str) -> dict[str, Any]:
-    """Return a message about a problem at `path`.
-
-    A decoder's error may contain the place of a value. This place is appended to `path`.
-    """
+    """Return a message about an error at `path`, or at the place below `path` that a decoder's error shows."""
     if isinstance(error, Unreadable):
         return {"message": "gaps.file.value", "at": path, "why": error.problem}
     why, _, inner = in_plain_words(error).partition(" - at `$")
@@ -266,7 +263,7 @@ def problem_of(error: Exception, path: str) -> dict[str, Any]:
 
 
 def kind_of(value: Value) -> str:
-    """Return the kind of a JSON value. It is a key of the table `words` in the messages."""
+    """Return the kind of a JSON value, which is a key of the table `words` in the messages."""
     kinds = {list: "list", dict: "object", str: "text", bool: "boolean", type(None): "null"}
     return kinds.get(type(value), "number")
 

@@ -1,8 +1,8 @@
-"""Files with AWS's answers, recognized by their shape.
+"""Files with AWS's answers, recognized by the keys of their JSON (their "shape").
 
-Each format is one module. Its functions register their shapes with `@shape` (see module `shapes`). Files are read one
-after the other, so memory holds one file at a time. Some answers do not show their account (tags, summaries, empty
-lists). They wait until all other files are read.
+Each format is one module, whose functions register shapes with `@shape` (see module `shapes`). Files are read one after
+the other, so memory holds one file at a time. Answers that do not show their account (tags, summaries, empty lists)
+wait until all other files are read.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _REASONS = (
 
 
 def read_files(sources: Iterable[Any], *, in_runs: bool = False) -> Iterator[Answer]:
-    """Yield one `Answer` per list in files, folders and archives. Content that cannot be read becomes a `Gap`.
+    """Yield one `Answer` per list in files, folders and archives; unreadable content becomes a `Gap`.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def _answers(reading: Reading, found: list[tuple[str, Piece]]) -> Iterator[Answe
 
 
 def _with_accounts(reading: Reading, piece: Piece, chunks: Iterable[Records]) -> Iterator[Records]:
-    """Yield the chunks of an answer, and note the accounts in its ARNs."""
+    """Yield the chunks of an answer, and note the accounts in the ARNs."""
     accounts: set[str | None] = set()
     for chunk in chunks:
         accounts |= accounts_in(chunk)
@@ -124,7 +124,7 @@ def _with_accounts(reading: Reading, piece: Piece, chunks: Iterable[Records]) ->
 
 
 def _file(reading: Reading, source: str, piece: Piece) -> Iterator[Answer]:
-    """Yield the answers in a file. A document that cannot be read becomes a gap, and the others are still read."""
+    """Yield the answers in a file; each unreadable document becomes a gap."""
     if piece.name.lower() == DENIED:
         yield from _denied(reading, source, piece)
         return
@@ -141,10 +141,7 @@ def _file(reading: Reading, source: str, piece: Piece) -> Iterator[Answer]:
 
 
 def _document(document: Document) -> Iterator[Answer]:
-    """Yield the answers of each shape that fits a document.
-
-    Raise Unreadable if no shape fits, or if the document cannot be read as one of the fitting shapes.
-    """
+    """Yield a document's answers; raise Unreadable if no shape fits, or a fitting one cannot read the document."""
     place, keys = document.place, document.keys
     if keys.keys() >= {"status_code", "data"}:
         # Recorders of botocore wrap each answer like this.
@@ -165,7 +162,7 @@ def _document(document: Document) -> Iterator[Answer]:
 
 
 def _list(document: Document, items: list[Raw]) -> Iterator[Answer]:
-    """Yield the answers in a document that is a list. Raise Unreadable if the list contains no objects."""
+    """Yield the answers in a JSON list, or raise Unreadable if the list contains no objects."""
     place = document.place
     if not items:
         raise Unreadable("gaps.file.empty_list", place=place)
@@ -182,10 +179,9 @@ def _list(document: Document, items: list[Raw]) -> Iterator[Answer]:
 
 
 def _denied(reading: Reading, source: str, piece: Piece) -> list[Answer]:
-    """Return an answer with one gap per refused request, from the file `denied.csv` of the collect script.
+    """Return one gap per refused request in the file `denied.csv` of the collect script.
 
-    Some error codes mean that no tag policy applies to the account. If the file has such a code, a second answer
-    records this fact.
+    An error code that means "no tag policy applies to the account" becomes a second answer: an empty tag policy.
     """
     rows = _rows(piece.read())
     if rows and not rows[0].keys() >= set(_COLUMNS):
@@ -224,6 +220,6 @@ def _denial(piece: Piece, operation: str, subject: str, code: str) -> Gap:
 
 
 def _api_name(text: str) -> str:
-    """Return the API's name of an operation. The file may have it as `list-role-tags` or `iam:ListRoleTags`."""
+    """Return the API's name of an operation that is written as `list-role-tags` or `iam:ListRoleTags`."""
     plain = _PREFIXES.sub("", text.strip()).split()[-1:] or [""]
     return plain[0] if plain[0][:1].isupper() else "".join(part.capitalize() for part in plain[0].split("-"))

@@ -1,4 +1,4 @@
-"""Handlers of botocore's events. They block every request that is not in the table of read operations."""
+"""Handlers of botocore's events that block every request outside the table of read operations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from iamframe.sources.refusals import WriteBlocked
 
 
 def guard(service: str) -> Callable[..., None]:
-    """Return a handler of botocore's event `before-call`. It blocks operations that are not in the table."""
+    """Return a handler of botocore's event `before-call` that blocks operations outside the table of operations."""
 
     def refuse(model: Any, **_: Any) -> None:
         if read_of(service, model.name) is None:
@@ -26,10 +26,10 @@ def guard(service: str) -> Callable[..., None]:
 
 
 def guard_requests(client: Any, service: str) -> None:
-    """Block each prepared request of a client, unless the request itself is a read in the table of operations.
+    """Block a client's prepared requests, except calls of the read operations in the table.
 
-    Checking the operation's name is not enough. botocore builds the request from a model, and files on the machine can
-    replace models.
+    An operation's name alone proves nothing: botocore builds requests from models, and files on the machine can replace
+    models.
     """
     base = urlsplit(client.meta.endpoint_url).path.rstrip("/")
 
@@ -54,7 +54,7 @@ _SMITHY = re.compile(r"/service/(?P<prefix>\w+)/operation/(?P<operation>\w+)")
 
 
 def _is_that_read(service: str, operation: str, base: str, request: Any) -> bool:
-    """Return whether a prepared request really calls this read operation, in the protocol of its service."""
+    """Return whether a prepared request really calls the given read operation, in the protocol of its service."""
     row = read_of(service, operation)
     place = urlsplit(request.url)
     if row is None or request.method != row.method or not _is_query_of(row, place.query) or place.fragment:
@@ -76,9 +76,9 @@ def _is_that_read(service: str, operation: str, base: str, request: Any) -> bool
 
 
 def _is_query_of(row: Operation, query: str) -> bool:
-    """Return whether a request for this operation may have this query string.
+    """Return whether a request for an operation may have the given query string.
 
-    A GET request may have any parameters. Other requests of a REST API may have only the parameters of pagination.
+    A GET request may have any query parameters, another request of a REST API only the parameters of pagination.
     """
     names = {name for name, _ in parse_qsl(query, keep_blank_values=True)}
     return not query or row.method == "GET" or (bool(row.path) and names <= {"maxResults", "nextToken"})
@@ -86,7 +86,7 @@ def _is_query_of(row: Operation, query: str) -> bool:
 
 @cache
 def _expression(path: str) -> re.Pattern[str]:
-    """Return a regular expression for a path. Each parameter in braces matches one segment of the path."""
+    """Return a regular expression for a path, in which each parameter in braces matches one segment."""
     return re.compile("[^/]+".join(map(re.escape, _PARAMETER.split(path))))
 
 

@@ -1,4 +1,4 @@
-"""IAM's own answers, and answers about the account itself, as the AWS CLI prints them."""
+"""The AWS CLI's output about roles, profiles, their tags, and the account itself."""
 
 from __future__ import annotations
 
@@ -81,11 +81,8 @@ def one_role(document: Document) -> Iterable[Answer]:
 
 @shape("InstanceProfiles")
 def profile_list(document: Document) -> Iterable[Answer]:
-    """Read the output of `aws iam list-instance-profiles`.
-
-    The output of `aws iam list-instance-profiles-for-role` has the same shape and is read too.
-    """
-    # Only the file's name shows which of the two it is. The second lists the profiles of one role only.
+    """Read the output of `aws iam list-instance-profiles` or `list-instance-profiles-for-role`."""
+    # Both outputs have the same shape. Only the file's name shows that the profiles are those of one role.
     if "for-role" in document.piece.name.lower():
         return [document.listing("InstanceProfiles", ROLE_LINKS, ListedProfile, lists_all=False)]
     return [document.listing("InstanceProfiles", PROFILE_LIST, ListedProfile)]
@@ -100,7 +97,7 @@ def one_profile(document: Document) -> Iterable[Answer]:
 @shape("RoleName", "Arn")
 @shape("InstanceProfileName", "Arn")
 def role_or_profile(document: Document) -> Iterable[Answer]:
-    """Read a role or profile without a key around it, as `--query Role` prints it."""
+    """Read a single role or profile, as `aws iam get-role --query Role` prints a role."""
     record = _role_or_profile(document)
     return [document.answer(_OPERATIONS[type(record)], [record])]
 
@@ -108,9 +105,9 @@ def role_or_profile(document: Document) -> Iterable[Answer]:
 @shape("RoleName", "Arn", of_items=True)
 @shape("InstanceProfileName", "Arn", of_items=True)
 def roles_and_profiles(document: Document) -> Iterable[Answer]:
-    """Read a list of roles and profiles, as `--query Roles` or `--query 'InstanceProfiles[]'` prints it.
+    """Read a list of roles and profiles that the AWS CLI prints with `--query Roles` or `'InstanceProfiles[]'`.
 
-    A query may select some of them, so the list is never complete.
+    A list printed with `--query` never counts as complete, because a query may leave out roles or profiles.
     """
     records: dict[type, list[Any]] = defaultdict(list)
     for number, item in enumerate(document.items(ROWS)):
@@ -151,7 +148,7 @@ def account_summary(document: Document) -> Iterable[Answer]:
 
 @shape("UserId", "Account")
 def caller_identity(document: Document) -> Iterable[Answer]:
-    """Read the output of `aws sts get-caller-identity`. The files in its folder belong to the same account."""
+    """Read the output of `aws sts get-caller-identity`, which shows the account of all files in its folder."""
     account = document.text("Account")
     if account:
         document.reading.callers[document.piece.folders] = account
@@ -175,7 +172,7 @@ def _has_only_tags(document: Document) -> bool:
 def tag_list(document: Document) -> Iterable[Answer]:
     """Read the output of `aws iam list-role-tags` or `list-instance-profile-tags`.
 
-    The output does not name its resource. The names of the file and its folder show whose tags the file has.
+    The tagged role or profile is shown only by the names of the file and its folder.
     """
     folder = document.piece.folders[-1] if document.piece.folders else ""
     if folder not in _TAG_FOLDERS:

@@ -1,7 +1,7 @@
-"""A file that stores AWS's answers, so that an interrupted load repeats no request. Each line is one answer.
+"""A file that stores AWS's answers, one per line, so that an interrupted load repeats no request.
 
-Each line reaches the operating system before the next request. If the process is killed, at most the last line is
-incomplete. An incomplete line is removed when the file is opened again.
+Each answer reaches the operating system before the next request, so a killed process leaves at most the last line
+incomplete. An incomplete line is removed when the journal is opened again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from iamframe.errors import SourceError, StoreError
 
 
 class Entry(msgspec.Struct, gc=False):
-    """One answer as JSON, with the key of its call, the number of requests, and the times."""
+    """One answer as JSON, with the key of its call, and the number and times of its requests."""
 
     key: str
     requests: int
@@ -29,7 +29,7 @@ class Entry(msgspec.Struct, gc=False):
 
 
 class _Line(msgspec.Struct):
-    """An entry in the file, with a checksum that detects damage on the disk."""
+    """A line of the journal: an entry, and a checksum that detects damage on the disk."""
 
     crc: int
     entry: Raw
@@ -49,9 +49,9 @@ def _entry(line: bytes) -> Entry | None:
 
 
 class Journal:
-    """A journal file. Only one load can have it open at a time.
+    """A journal file, which only one load can have open at a time.
 
-    Opening it raises `SourceError` if the file cannot be opened or is in use.
+    The constructor raises `SourceError` if the file cannot be opened or is in use.
     """
 
     def __init__(self, path: Path) -> None:
@@ -72,7 +72,7 @@ class Journal:
             raise SourceError(f"{path}: cannot be written to ({error.strerror}); choose another folder") from error
 
     def get(self, key: str) -> Entry | None:
-        """Return the answer to a call, or None if the journal does not have it."""
+        """Return the answer to a call, or None if the journal has none."""
         with self._lock:
             if (place := self._places.get(key)) is None:
                 return None
@@ -81,7 +81,7 @@ class Journal:
             return _entry(self._file.read(size))
 
     def put(self, entry: Entry) -> None:
-        """Add an answer. It is kept even if the process is killed later, or if the disk is full at the next answer."""
+        """Add an answer, which is kept even if the process is killed later or the disk is full at the next answer."""
         raw = msgspec.json.encode(entry)
         line = msgspec.json.encode(_Line(zlib.crc32(raw), Raw(raw))) + b"\n"
         with self._lock:

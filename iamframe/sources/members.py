@@ -1,7 +1,6 @@
 """The accounts of a fleet, and a session for each account, which uses a role in that account.
 
-Each account is one unit of work. A worker receives only the account's id and the names of the role and the AWS profile,
-never a key.
+A worker process receives only an account's id and the names of the role and the AWS profile, never a key.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ _COLUMNS = {
 
 
 class Member(msgspec.Struct, frozen=True):
-    """One account of a fleet. It has its own options only where they differ from those of the other accounts."""
+    """One account of a fleet, with only those options that differ from the options of the other accounts."""
 
     account_id: str
     account_name: str | None = None
@@ -52,7 +51,7 @@ class Member(msgspec.Struct, frozen=True):
 
     @property
     def is_active(self) -> bool:
-        """Whether the account can be read."""
+        """Whether the status of the account in Organizations is `ACTIVE`."""
         return self.status == "ACTIVE"
 
     def __repr__(self) -> str:
@@ -61,10 +60,7 @@ class Member(msgspec.Struct, frozen=True):
 
 
 def read_members(accounts: Any) -> list[Member]:
-    """Return the accounts in a CSV file, a DataFrame or an iterable.
-
-    An iterable contains account ids, or mappings whose keys are the same as the columns of the file.
-    """
+    """Return the accounts in a CSV file, a DataFrame, or an iterable of account ids or of rows as mappings."""
     where = display_path(accounts)[:200] if isinstance(accounts, (str, os.PathLike)) else "accounts"
     members: dict[str, Member] = {}
     for number, row in enumerate(_rows(accounts, where), 1):
@@ -95,7 +91,7 @@ def _text(file: str | os.PathLike[str], where: str) -> str:
 
 
 def _cells(text: str, where: str) -> Iterator[Mapping[str, Any]]:
-    """Yield each row of a CSV text as a mapping. A row with only blank cells becomes an empty mapping."""
+    """Yield each row of a CSV text as a mapping, which is empty if all cells are blank."""
     try:
         # Spreadsheets write semicolons where the comma is a decimal sign, and tabs when they copy.
         for separator in ",;\t":
@@ -141,10 +137,7 @@ class _Accounts(msgspec.Struct, rename="pascal"):
 
 
 def members_of_organization(client: Client) -> list[Member]:
-    """Return the accounts of the caller's organization.
-
-    Organizations ListAccounts returns them, with one request per 20 accounts.
-    """
+    """Return the accounts of the caller's organization (ListAccounts, one request per 20 accounts)."""
     found: list[_Account] = []
     try:
         caller = client.identity().account
@@ -162,7 +155,8 @@ def members_of_organization(client: Client) -> list[Member]:
 def assume_role(base: boto3.Session, member: Member, role: str, external_id: str | None) -> boto3.Session:
     """Return a session that uses a role in a member's account.
 
-    The credentials are fetched at the first use, and renewed later. `role` is an ARN, or a name with its path.
+    The session fetches the role's credentials at its first use, and renews them later. `role` is a role's ARN, or its
+    name with its path.
     """
     inner = base._session  # noqa: SLF001 - boto3 has no other way to credentials that renew
 

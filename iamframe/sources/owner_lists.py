@@ -1,12 +1,13 @@
-"""The possible owners of profiles in a live account: the clusters, environments and stacks of each region.
+"""The clusters, environments and stacks of each region that may own profiles of a live account.
 
-The tags, path or name of a profile may show its owner. A kind of owner is listed only if a profile shows an owner of
-that kind. If the profile also shows the owner's region, only that region is read. If not, each region is read.
+The tags, path or name of a profile may show its owner, and the tags or path also the owner's region. A kind of owner is
+listed only if a profile shows an owner of that kind. Clusters, for example, are not listed in a region if all profiles
+with a cluster show other regions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -32,14 +33,14 @@ class _Job(NamedTuple):
 
 @dataclass
 class OwnerReader:
-    """Reads which owners of profiles exist in the given regions of an account."""
+    """Reads which possible owners of profiles exist in some regions of an account."""
 
     calls: Calls
     plan: LoadPlan
     regions: list[str]
 
     def start(self, profiles: Mapping[str, Mapping[str, str]]) -> list[_Job]:
-        """Start to list the owners. `profiles` maps the ARN of each profile to the tags of the profile."""
+        """Start to list the owners; `profiles` maps the ARN of each profile to the tags of the profile."""
         self._owned: dict[str, Owned] = {
             arn: found for arn, tags in profiles.items() if (found := owner_of(name_of(arn), path_of(arn) or "/", tags))
         }
@@ -64,10 +65,10 @@ class OwnerReader:
         return jobs
 
     def answers(self, jobs: list[_Job]) -> Iterator[Answer]:
-        """Yield the owners of each kind and region, then the stacks that the lists do not contain.
+        """Yield the listed owners of each kind and region, then other stacks that contain profiles.
 
-        The name of a profile may suggest a stack that is not in the lists. Then a request to AWS finds out
-        which stack contains the profile.
+        If a profile's name suggests a stack that is not listed, one more request asks AWS which stack contains the
+        profile.
         """
         for owner, region, future in jobs:
             yield self.calls.answer(owner.label, future.result(), region)
@@ -90,24 +91,17 @@ class OwnerReader:
         try:
             for page in self.calls.bodies(owner.label, found, owner.parameters, region=region):
                 records = self.calls.records(found, owner.label, region, page, owner.key, Any)
-                found.records += self._placed(owner, records, region)
+                for one in owners_in(owner, records):
+                    one.region = region
+                    found.records.append(one)
         except msgspec.ValidationError as error:
             found.state = "truncated"
             facts = {"where": owner.label, "why": str(error)}
             self.calls.gap(owner.label, ALL, "unreadable", "gaps.answer.record", facts, region)
         return found
 
-    def _placed(self, owner: Owner, records: Iterable[Any], region: str) -> list[ResourceOwner]:
-        found = owners_in(owner, records)
-        for one in found:
-            one.region = region
-        return found
-
     def _stack_of(self, arn: str, region: str) -> list[ResourceOwner]:
-        """Return the stack that contains a profile. Its `profile_name` is the name of the profile.
-
-        AWS also returns a stack that was deleted in the last 90 days.
-        """
+        """Return the stack that contains a profile, even a stack that was deleted in the last 90 days."""
         name = name_of(arn)
         try:
             body = self.calls.client.call(

@@ -1,4 +1,4 @@
-"""The possible owners of profiles, read from files: the clusters, environments and stacks that exist in a region."""
+"""Files that list the clusters, environments and stacks of a region, which may own profiles."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _STACKS = "Stacks"
 
 
 def owners_in(owner: Owner, records: Iterable[Any]) -> list[ResourceOwner]:
-    """Return the owners in the records of an answer. Owners that no longer exist are left out.
+    """Return the owners in the records of an answer, without those that no longer exist.
 
     Raises
     ------
@@ -44,11 +44,11 @@ def _owner_in(owner: Owner, record: Any) -> ResourceOwner:
 
 
 def _is_list_of(owner: Owner, key: str, document: Document) -> bool:
-    """Return whether a document has the list of this owner's service. Other services use the same key.
+    """Return whether the list under `key` in a document is from the owner's service, not from another service.
 
-    EKS and AWS PCS both use the key `clusters`. In answers of EKS the items are names, in those of AWS PCS they are
-    objects. OpsWorks also uses the key `Stacks`, but its items have other fields. An empty list of clusters counts as
-    one of EKS, unless the name of its file or folder contains `pcs`.
+    The list `clusters` contains names in answers of EKS, and objects in answers of AWS PCS. The items of the list
+    `Stacks` have other fields in answers of OpsWorks than in answers of CloudFormation. An empty list of clusters
+    counts as one of EKS, unless the name of its file or folder contains `pcs`.
     """
     items = document.keys[key]
     if not isinstance(items, list):

@@ -1,4 +1,4 @@
-"""The progress of a load, shown on standard error. It never contains text from AWS."""
+"""The progress of a load, shown on standard error without any text from AWS."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Progress = Callable[[str, int, int], None]
 
 @contextmanager
 def progress_bars(progress: bool | Progress | None) -> Iterator[Progress]:
-    """Yield a function that shows progress. Its arguments are a stage, the finished count, and the total so far.
+    """Yield a function that shows progress, with a stage, the finished count and the total so far as arguments.
 
-    If `progress` is a function, that function is yielded. If it is True, bars are shown. If it is False, nothing is
-    shown. If it is None, bars are shown only in a terminal or a notebook.
+    If `progress` is a function, that function is yielded. True shows bars, False shows nothing, and None shows bars
+    only in a terminal or a notebook.
     """
     if callable(progress):
         yield progress

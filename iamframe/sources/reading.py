@@ -45,17 +45,14 @@ class AccountsByFolder:
         self._beneath: dict[tuple[str, ...], set[str]] = defaultdict(set)
 
     def add(self, piece: Piece, account: str) -> None:
-        """Note that a file contains this account."""
+        """Note an account that a file contains."""
         self._here[piece.folders].add(account)
         # Folders above the source do not count: their other files may belong to other accounts.
         for depth in range(piece.root, len(piece.folders) + 1):
             self._beneath[piece.folders[:depth]].add(account)
 
     def of(self, folders: tuple[str, ...], depth: int) -> set[str]:
-        """Return the accounts that were found in a parent folder of a file.
-
-        `folders` is the path of the file's folder. Its first `depth` parts are the path of the parent folder.
-        """
+        """Return the accounts found in the folder `folders[:depth]`, for a file in the folder `folders`."""
         # `prod/` beside `dev/` is another account; `us-east-1/` beside `iam/` is the same one.
         is_one = all(map(_PART_OF_ACCOUNT.fullmatch, folders[depth:]))
         return (self._beneath if is_one else self._here).get(folders[:depth], set())
@@ -109,7 +106,7 @@ class Reading:
 
     @contextmanager
     def gap_if_unreadable(self, piece: Piece, path: str = "$") -> Iterator[None]:
-        """Add a gap if the code in this context cannot read a file, or one place in a file."""
+        """Add a gap if the code in the `with` block cannot read a file, or one place in a file."""
         try:
             yield
         except Unreadable as error:
@@ -118,7 +115,7 @@ class Reading:
             self.unreadable(piece, problem_of(error, path), path)
 
     def gaps_with_owner(self) -> Records:
-        """Return all gaps, each with the account of its file if it is known. Call this after all files are read."""
+        """Return all gaps, each with the account of its file, which is known once all files are read."""
         for piece, gap in self.gaps:
             if gap.operation != "file":
                 gap.account_id = gap.account_id or self.owner(piece.folders)
@@ -160,7 +157,7 @@ class Reading:
         return None
 
     def with_owner(self, piece: Piece, answer: Answer) -> Answer:
-        """Set the account of an answer, and return the answer. Call this after all files are read."""
+        """Set the account of an answer, which is known once all files are read, and return the answer."""
         answer.account_id = answer.account_id or self.owner(piece.folders)
         records = sum(map(len, answer.chunks))
         self.has_read |= bool(records) or (answer.state == "complete" and answer.account_id is not None)
@@ -170,21 +167,18 @@ class Reading:
 
 
 def region_of(piece: Piece) -> str | None:
-    """Return the region in a file's name. If there is none, return the region in the name of the innermost folder."""
+    """Return the region in the name of a file, or else of the innermost folder with a region in its name."""
     return next(filter(None, map(region_in, (piece.name, *reversed(piece.folders)))), None)
 
 
 def _named_after(piece: Piece) -> str | None:
-    """Return the operation in a file's name, such as `describe-instances.json`, or None."""
+    """Return the operation in a file's name (such as `describe-instances.json`), or None."""
     name = cli_name(piece.name).replace("_", "-")
     return next((operation for pattern, operation in _FILE_NAMES if pattern.search(name)), None)
 
 
 def accounts_in(records: Records) -> set[str | None]:
-    """Return the set of accounts in the ARNs of the records, which all have the same type.
-
-    The set contains None if the type has no ARN, or if the ARN of a record has no account.
-    """
+    """Return the accounts in the ARNs of records of one type, with None for a missing ARN or account."""
     fields = type(records[0]).__struct_fields__
     name = next((name for name in ("role_arn", "profile_arn", "managed_arn") if name in fields), None)
     if name is None:

@@ -1,10 +1,10 @@
 """The record types of each AWS operation.
 
-A type has only the fields that its operation really returns, so that no code uses other fields by accident. For
-example, ListRoles and ListInstanceProfiles do not return tags (IAM API Reference, ListRoles, ListInstanceProfiles;
-recorded answers agree). So their record types have no `Tags` field, even if a file or an emulator has one.
+A record type has only the fields that its operation really returns, so that no code uses other fields by accident. For
+example, the types of ListRoles and ListInstanceProfiles ignore `Tags` from a file or an emulator, because AWS returns
+none (IAM API Reference, ListRoles, ListInstanceProfiles; recorded answers agree).
 
-`UNSET` means that the answer does not have the field. None and [] mean that AWS has no value.
+`UNSET` means that an answer does not have the field. None and [] mean that AWS has no value.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ State = Literal["complete", "partial", "truncated", "refused"]
 
 
 class RecordedTime(msgspec.Struct, gc=False):
-    """A time in the form that recorders of botocore answers write: `{"__class__": "datetime", "year": …}`."""
+    """A time in the form that recorders of botocore's answers write: `{"__class__": "datetime", "year": …}`."""
 
     year: int
     month: int
@@ -76,7 +76,7 @@ class Tag(msgspec.Struct, gc=False, frozen=True):
 
 
 class LastUsed(msgspec.Struct, gc=False):
-    """The last use of a role. It is empty if there was no use in the last 400 days (IAM API Reference, GetRole)."""
+    """The last use of a role, empty if there was no use in the last 400 days (IAM API Reference, GetRole)."""
 
     at: Time = msgspec.field(name="LastUsedDate", default=None)
     region: str | None = msgspec.field(name="Region", default=None)
@@ -95,13 +95,13 @@ class AttachedPolicy(msgspec.Struct, gc=False):
 
 
 class RoleTemplate(msgspec.Struct, gc=False):
-    """The template from which AcquireRole created a role. Other roles have none (botocore 1.44.8, GetRole)."""
+    """The template from which AcquireRole created a role; other roles have none (botocore 1.44.8, GetRole)."""
 
     arn: str | None = msgspec.field(name="TemplateArn", default=None)
 
 
 class NestedRole(msgspec.Struct, gc=False, rename=_IAM):
-    """A role inside a profile. It has no tags, last use or description."""
+    """A role inside a profile, without tags, last use or description."""
 
     role_arn: Arn
     role_name: str | None = None
@@ -112,14 +112,14 @@ class NestedRole(msgspec.Struct, gc=False, rename=_IAM):
 
 
 class ListedRole(NestedRole, gc=False, rename=_IAM):
-    """A role as ListRoles returns it."""
+    """A role from ListRoles."""
 
     description: str | None = None
     max_session_seconds: Count | None = None
 
 
 class GotRole(ListedRole, gc=False, rename=_IAM):
-    """A role as GetRole returns it. `Tags` is absent if the role has no tags. `RoleLastUsed` is always present."""
+    """A role from GetRole, which omits `Tags` if there are none, and always returns `RoleLastUsed`."""
 
     boundary: Boundary | None = None
     last_used: LastUsed | UnsetType = UNSET
@@ -128,7 +128,7 @@ class GotRole(ListedRole, gc=False, rename=_IAM):
 
 
 class NestedProfile(msgspec.Struct, gc=False, rename=_IAM):
-    """A profile under its role, as in an account dump. It has no tags."""
+    """A profile under its role, as in an account dump, without tags."""
 
     profile_arn: Arn
     profile_name: str | None = None
@@ -138,7 +138,7 @@ class NestedProfile(msgspec.Struct, gc=False, rename=_IAM):
 
 
 class RoleDetail(NestedRole, gc=False, rename=_IAM):
-    """A role as GetAccountAuthorizationDetails returns it, with the lists of its profiles and policies."""
+    """A role from GetAccountAuthorizationDetails, with the lists of its profiles and policies."""
 
     boundary: Boundary | None = None
     last_used: LastUsed | UnsetType = UNSET
@@ -149,13 +149,13 @@ class RoleDetail(NestedRole, gc=False, rename=_IAM):
 
 
 class ListedProfile(NestedProfile, gc=False, rename=_IAM):
-    """A profile as ListInstanceProfiles returns it. `Roles` is always present, and has no role or one."""
+    """A profile from ListInstanceProfiles, which always returns `Roles`, with at most one role."""
 
     roles: list[NestedRole] | UnsetType = UNSET
 
 
 class GotProfile(ListedProfile, gc=False, rename=_IAM):
-    """A profile as GetInstanceProfile returns it. `Tags` is present even if it is empty."""
+    """A profile from GetInstanceProfile, which always returns `Tags`, even if there are none."""
 
     tags: list[Tag] | UnsetType = UNSET
 
@@ -167,7 +167,7 @@ class Role(GotRole, gc=False, rename=_IAM):
 
 
 class TagListing(msgspec.Struct, gc=False):
-    """The tags of one resource. The resource's name is known, but not its ARN."""
+    """The tags of one resource, whose name is known, but not its ARN."""
 
     resource_type: str
     resource_name: str
@@ -175,7 +175,7 @@ class TagListing(msgspec.Struct, gc=False):
 
 
 class Reference(msgspec.Struct, gc=False):
-    """A resource that uses a profile. It becomes a row of `references` when the profile is looked up."""
+    """A resource that uses a profile: a row of the frame `references`, before the profile's ARN is looked up."""
 
     consumer_type: str
     consumer_id: str
@@ -190,10 +190,7 @@ class Reference(msgspec.Struct, gc=False):
 
 
 class ResourceOwner(msgspec.Struct, gc=False):
-    """A cluster, environment or stack that exists in a region.
-
-    For a stack, `profile_name` can be the name of a profile in it.
-    """
+    """A cluster, environment or stack in a region; `profile_name` may be a profile that the stack contains."""
 
     owner_type: str
     owner_id: str
@@ -205,14 +202,14 @@ class ResourceOwner(msgspec.Struct, gc=False):
 
 
 class RequiredKeys(msgspec.Struct, gc=False):
-    """The tag keys that resources of one type must have (ListRequiredTags). The values are not known."""
+    """The tag keys, without values, that resources of one type must have (ListRequiredTags)."""
 
     resource_type: str = msgspec.field(name="ResourceType", default="")
     tag_keys: list[str] = msgspec.field(name="ReportingTagKeys", default_factory=list)
 
 
 class TagDemand(msgspec.Struct, gc=False):
-    """What the organization demands of one tag key on roles or profiles: a row of `tag_policies`.
+    """A row of the frame `tag_policies`: the organization's demand on one tag key of roles or profiles.
 
     `allowed_values` is a JSON list, or None if the values are unknown.
     """
@@ -227,7 +224,7 @@ class TagDemand(msgspec.Struct, gc=False):
 
 
 class Account(msgspec.Struct, gc=False):
-    """Facts about an account itself."""
+    """The name, caller and quotas of an account, and the numbers of its roles and profiles."""
 
     caller_arn: str | None = None
     account_name: str | None = None
@@ -248,9 +245,9 @@ def account_of_summary(counts: Mapping[str, int]) -> Account:
 
 
 class Gap(msgspec.Struct, gc=False):
-    """A row of `gaps`: data that could not be collected.
+    """A row of the frame `gaps`: data that could not be collected.
 
-    `message` is the id of a text in `messages`. `facts` are the values for the places in that text.
+    `message` is the id of a text in `messages`, and `facts` has the values to insert into the text.
     """
 
     operation: str
@@ -264,10 +261,7 @@ class Gap(msgspec.Struct, gc=False):
 
 @dataclass(slots=True)
 class CallStats:
-    """The numbers of requests and retries of one operation in one region.
-
-    `started_at` is the time of the first request, and `ended_at` that of the last one, both as ISO text.
-    """
+    """The requests and retries of one operation in one region, with the first and last time as ISO text."""
 
     requests: int = 0
     retries: int = 0
@@ -286,10 +280,9 @@ class CallStats:
 class Answer:
     """One answer of AWS, live or from a file.
 
-    `chunks` yields lists of records, so that a large answer becomes columns chunk by chunk. All records in a list have
-    the same type. `account_id` is the account of records without an ARN. `state` is `complete` if the answer has the
-    complete list of its operation, and `refused` if AWS gave no answer. `tally` counts the requests. It is None for a
-    file.
+    `chunks` yields lists of records of one type, so that a large answer becomes columns chunk by chunk. `account_id` is
+    the account of records without an ARN. `state` is `complete` if the answer has the complete list of its operation,
+    and `refused` if AWS gave no answer. `tally` counts the requests to a live account.
     """
 
     operation: str
@@ -308,9 +301,9 @@ class Answer:
 
 
 def tags_or_none(role: GotRole) -> GotRole:
-    """Return a role from GetRole. If the role has no tags, `tags` becomes [].
+    """Return a role from GetRole, with `tags` as [] if the role has no tags.
 
-    If a role has no tags, AWS leaves out `Tags`, but returns `RoleLastUsed` (recorded answers).
+    GetRole omits the `Tags` of a role without tags, but returns its `RoleLastUsed` (recorded answers).
     """
     if role.tags is UNSET and role.last_used is not UNSET:
         role.tags = []
@@ -318,7 +311,7 @@ def tags_or_none(role: GotRole) -> GotRole:
 
 
 def time_text(value: Time) -> str | None:
-    """Return a time from a file as ISO text. If the time is text already, it is returned unchanged.
+    """Return a time from a file as ISO text; text is returned unchanged.
 
     Raises
     ------
@@ -334,7 +327,7 @@ def time_text(value: Time) -> str | None:
 
 
 def parsed_time(text: str) -> datetime | None:
-    """Parse ISO text and return the time in UTC, or None if it is not valid. A time without a zone is in UTC."""
+    """Return the time in ISO text, or None if the text is invalid; text without a zone is in UTC."""
     try:
         # Frames store six decimal places of a second.
         time = datetime.fromisoformat(_MORE_DIGITS.sub(r"\1", text))
@@ -344,10 +337,10 @@ def parsed_time(text: str) -> datetime | None:
 
 
 def make_decoders(kinds: Iterable[object]) -> None:
-    """Create the decoders of all record types in `kinds`, before threads use them.
+    """Create the decoders of all record types in `kinds`, before threads use the decoders.
 
-    msgspec creates a decoder at its first use, in several steps. If a second thread decodes the same type during these
-    steps, it finds an incomplete decoder and the process crashes.
+    msgspec creates a decoder at its first use, in several steps. A second thread that uses the incomplete decoder
+    crashes the process.
     """
     for kind in kinds:
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
@@ -363,7 +356,7 @@ References = Literal["all", "core", "none"]
 
 @dataclass(frozen=True, slots=True)
 class LoadPlan:
-    """What to read in an account."""
+    """The regions, references and details to read in an account."""
 
     regions: Literal["all"] | tuple[str, ...] = "all"
     references: References = "all"

@@ -27,11 +27,11 @@ from iamframe.sources.templates import TemplateUse, template_ids, template_refer
 
 @dataclass(slots=True)
 class _Use:
-    """One record of a consumer, the profiles and templates that it uses, and its account.
+    """The record of a resource, the profiles and templates that the resource uses, and its account.
 
     `account` is the account that owns the resource, or the account in the resource's ARN. `made_in` is the account of
-    the user or role that created the resource. Usually both are the same. But files may mask who created the resource,
-    so an account in a folder's name overrides `made_in`.
+    the user or role that created the resource, usually the same account. An account in a folder's name overrides
+    `made_in`, because files may mask who created the resource.
     """
 
     record: Any
@@ -50,12 +50,12 @@ class _Use:
 
     @property
     def named(self) -> set[str]:
-        """The accounts of the profiles that the record uses."""
+        """The accounts of the profiles that the resource uses."""
         return {account for mention in self.mentions if (account := account_of(mention.named))}
 
 
 class _Used(NamedTuple):
-    """A document with records of one kind of consumer, and the profiles that each record uses."""
+    """A document with records of one kind of resource, and the profiles that each resource uses."""
 
     document: Document
     consumer: Consumer
@@ -63,7 +63,7 @@ class _Used(NamedTuple):
 
 
 def _keep_uses(document: Document, consumer: Consumer) -> Iterable[Answer]:
-    """Keep the records of a consumer until all files are read. Only then is the account of each record known."""
+    """Keep the records in a document until all files are read, when the account of each record is known."""
     if consumer.whole or isinstance(document.keys[consumer.key], dict):
         # Some operations answer with one record instead of a list.
         document.keys[consumer.key] = [document.as_json(None if consumer.whole else consumer.key)]
@@ -99,7 +99,7 @@ for _consumer in CONSUMERS:
 
 
 def reference_answers(reading: Reading) -> Iterator[Answer]:
-    """Yield the references in all files. Call this after all files are read."""
+    """Yield the references in all files, once all files are read."""
     records: dict[str, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
     pinnings: dict[str, list[TemplateUse]] = defaultdict(list)
     for used in reading.kept(_Used):
@@ -123,7 +123,7 @@ def reference_answers(reading: Reading) -> Iterator[Answer]:
 
 
 def _owner(reading: Reading, used: _Used) -> str | None:
-    """Return the account of the records in a document that do not show their own account."""
+    """Return the account of those records in a document that do not show an account."""
     shown = {use.account for use in used.uses if use.account}
     if len(shown) == 1:
         # No answer of AWS holds two accounts.
@@ -161,10 +161,7 @@ def _by_region(mentions: Iterable[Reference], otherwise: str = UNKNOWN_REGION) -
 
 
 def _pinned(account: str, pinnings: list[TemplateUse], read: Mapping[str, list[Any]]) -> Iterator[Answer]:
-    """Yield the profiles in the template versions that groups pin.
-
-    Yield a gap for each version that is missing in the files.
-    """
+    """Yield the profiles in launch template versions that groups pin, and a gap for each missing version."""
     versions, templates = read[VERSIONS], read[TEMPLATES]
     mentions, unread = template_references(pinnings, versions, read[CONFIGURATIONS], templates)
     shown = {version.launch_template_id for version in versions}
@@ -183,9 +180,9 @@ def _pinned(account: str, pinnings: list[TemplateUse], read: Mapping[str, list[A
 
 
 def _other_versions(account: str, read: Mapping[str, list[Any]], whole: set[str]) -> Iterator[Answer]:
-    """Yield a gap for each template that has versions missing in the files.
+    """Yield a gap for each launch template that has versions missing in the files.
 
-    A list of the versions of all templates has only two versions per template: the latest and the default one.
+    Without a template's name or id, DescribeLaunchTemplateVersions returns only the latest and the default version.
     """
     for template in with_other_versions(read[VERSIONS], read[TEMPLATES]):
         if any(name.endswith(template) for name in whole):

@@ -1,4 +1,4 @@
-"""Failed requests. An error from boto3 is converted to the reason and the facts of a gap."""
+"""Failed requests: an error from boto3 is converted to the reason and the facts of a row of `gaps`."""
 
 from __future__ import annotations
 
@@ -29,14 +29,13 @@ _EXPIRED = (
     failures.RefreshWithMFAUnsupportedError,
 )
 
-
 # Error codes by which a region rejects the account's credentials, usually because the region is not enabled. No
 # permission would help (General Reference, "Managing AWS Regions").
 CLOSED = {"AuthFailure", "InvalidClientTokenId", "OptInRequired", "UnrecognizedClientException"}
 
 
 class RequestFailed(Exception):
-    """A request failed. The error has a reason (as in the frame `gaps`), and AWS's error code and message."""
+    """A failed request, with a reason (as in the frame `gaps`) and AWS's error code and message."""
 
     def __init__(self, reason: str, code: str, message: str, cause: Exception | None = None) -> None:
         super().__init__(f"{code}: {message}")
@@ -50,7 +49,7 @@ class WriteBlocked(IamframeError):
 
 
 def is_unknown_host(error: Exception | None) -> bool:
-    """Return whether DNS reports that a host does not exist. If DNS could not be reached, return False."""
+    """Return whether DNS reports that a host does not exist (False if DNS could not be reached)."""
     cause = error.kwargs.get("error") if isinstance(error, failures.EndpointConnectionError) else None
     found = getattr(cause, "__cause__", None) or getattr(cause, "__context__", None)
     return isinstance(found, socket.gaierror) and found.errno == socket.EAI_NONAME
@@ -73,7 +72,7 @@ def failure_of(error: Exception) -> RequestFailed:
 
 
 def advice_on(refusal: RequestFailed, *actions: str) -> dict[str, Any]:
-    """Return a message with advice on a failed request. `actions` are the IAM actions that would allow it."""
+    """Return a message with advice on a failed request. `actions` are the IAM actions that would allow the request."""
     if is_unknown_host(refusal.cause):
         return {"message": "gaps.advice.no_host"}
     if refusal.reason == "denied":

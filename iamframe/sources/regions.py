@@ -33,16 +33,13 @@ class _Job(NamedTuple):
 
 @dataclass
 class ReferenceReader:
-    """Reads which consumers use profiles, in each region of a plan."""
+    """Reads the resources that use profiles, in each region of a `LoadPlan`."""
 
     calls: Calls
     plan: LoadPlan
 
     def regions(self) -> list[str]:
-        """Return the regions to read: those of the plan, or all enabled ones.
-
-        If AWS does not show the enabled regions, only the session's own region is read.
-        """
+        """Return the regions of the plan: `all` means the enabled regions, or the session's if AWS shows none."""
         if self.plan.references == "none":
             return []
         if self.plan.regions != "all":
@@ -137,7 +134,7 @@ class ReferenceReader:
         return each or []
 
     def _note_silent(self, found: Listing, consumer: Consumer, region: str) -> None:
-        """Add a gap for each record without the field that shows which profile it uses."""
+        """Add a gap for each record without the field that shows which profile the resource uses."""
         silent = [record for record in found.records if consumer.always and not record.get(consumer.always)]
         for record in silent:
             found.state = "truncated"
@@ -146,7 +143,7 @@ class ReferenceReader:
             self.calls.gap(consumer.operation, what, "unreadable", "gaps.answer.no_profile", facts, region)
 
     def _parameters(self, consumer: Consumer, region: str) -> dict[str, object]:
-        """Return the parameters of a call, without `IncludeManagedResources` if botocore does not know it."""
+        """Return the parameters of a call, without an `IncludeManagedResources` that botocore does not know."""
         return {
             name: value
             for name, value in consumer.parameters.items()
@@ -157,7 +154,7 @@ class ReferenceReader:
     # Versions of launch templates
 
     def _add_other_versions(self, jobs: list[_Job]) -> None:
-        """Add the versions that the listing of all templates leaves out: it has only the latest and the default."""
+        """Add the versions besides the latest and the default, which a listing of all launch templates leaves out."""
         more = [
             (job, self.calls.submit("references", self._versions, {"LaunchTemplateId": template}, [], job.region))
             for job in jobs
@@ -172,7 +169,7 @@ class ReferenceReader:
     def _pinned(
         self, region: str, pinnings: list[TemplateUse], read: dict[tuple[str, str], Listing]
     ) -> list[Reference]:
-        """Return the references through pinned versions of launch templates. Missing versions are read first."""
+        """Read missing versions of launch templates, and return the references through pinned versions."""
         listed = read[VERSIONS, region]
         # If a listing broke off, its highest number need not be the newest version.
         versions: list[Version] = list(listed.records) if listed.state == "complete" else []
@@ -191,7 +188,7 @@ class ReferenceReader:
         return template_references(pinnings, versions, configurations, None)[0]
 
     def _versions(self, template: dict[str, str], wanted: list[str], region: str) -> list[Version]:
-        """Return the `wanted` versions of a launch template. If `wanted` is empty, return all versions."""
+        """Return the `wanted` versions of a launch template, or all versions if `wanted` is empty."""
         parameters = self._parameters(_OF_VERSIONS, region)
         del parameters["Versions"]
         parameters |= template | ({"Versions": wanted} if wanted else {})

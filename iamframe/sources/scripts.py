@@ -1,4 +1,4 @@
-"""Shell scripts of AWS CLI commands: how they are made from templates, and the script that collects data."""
+"""Shell scripts of AWS CLI commands, made from templates, such as the script that collects data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from iamframe.sources.tag_policies import NO_POLICY
 
 
 def render_template(package: str, template: str, **values: object) -> str:
-    """Return a shell script, made from a template in a package. `{{ x | quote }}` becomes one word of the shell."""
+    """Return a shell script made from a template, in which `{{ x | quote }}` becomes one word of the shell."""
     environment = Environment(  # noqa: S701 - a script is not HTML
         loader=PackageLoader(package, "."),
         trim_blocks=True,
@@ -30,8 +30,8 @@ def render_template(package: str, template: str, **values: object) -> str:
 def options(parameters: Mapping[str, object], service: str) -> str:
     """Return the parameters of a read operation as options of the AWS CLI, each after a space, without page sizes.
 
-    The shell variable `$managed_SERVICE` stands for `IncludeManagedResources`. A script sets the variable if its AWS
-    CLI knows that option.
+    The shell variable `$managed_SERVICE` stands for `IncludeManagedResources`, and is set only if the AWS CLI knows the
+    option.
     """
     words = []
     for name, value in parameters.items():
@@ -48,13 +48,13 @@ def collect_script(regions: Sequence[str] = ()) -> str:
     """Return a POSIX shell script that collects data with the AWS CLI and makes a zip for `load_files`.
 
     The script makes the same read requests as a live load with `references="core"`. If AWS denies a request, the script
-    tries its fallback, as a live load does. The script works with the AWS CLI 1 and 2.
+    makes the fallback request, as a live load does. The script works with the AWS CLI 1 and 2.
 
-    The arguments of the script are regions. It reads the resources that use profiles in these regions. Without
-    arguments, it reads them in `regions`, or in all enabled regions if `regions` is empty.
+    The script reads the resources that use profiles in the regions given as its arguments, else in `regions`, else in
+    all enabled regions.
 
-    The script lists EKS clusters only if a profile seems to belong to one. The same applies to Elastic Beanstalk
-    environments and CloudFormation stacks. The script also reads the tag policy of the organization.
+    EKS clusters, Elastic Beanstalk environments and CloudFormation stacks are listed only if a profile seems to belong
+    to one. The script also reads the tag policy of the organization.
 
     Raises
     ------

@@ -1,7 +1,4 @@
-"""Sessions of boto3, and the error message if the first request of a session fails.
-
-The cause of a first failure may be the credentials, profile, network or region. The message shows what to type.
-"""
+"""Sessions of boto3, and an error that shows what to type if the first request of a session fails."""
 
 from __future__ import annotations
 
@@ -40,7 +37,7 @@ _ASSUMED: dict[str, Any] = {}
 
 
 def open_session(profile: str | None = None) -> boto3.Session:
-    """Return a session with the credentials of a profile, or of the environment. No request is sent."""
+    """Return a session with the credentials of an AWS profile or of the environment, without any request."""
     import boto3
     from botocore.exceptions import BotoCoreError, ProfileNotFound
 
@@ -96,7 +93,7 @@ def _ask_mfa_code(prompt: str) -> str:
 def check_regions(session: boto3.Session, named: Iterable[str], source: str) -> None:
     """Raise SourceError if a given region, or the session's own region, cannot exist.
 
-    Requests to such a region would only time out.
+    Requests to a region that does not exist would only time out.
     """
     from botocore.exceptions import UnknownRegionError
 
@@ -110,7 +107,7 @@ def check_regions(session: boto3.Session, named: Iterable[str], source: str) -> 
 
 
 def source_name(profile: str | None) -> str:
-    """Return the name of a live source, as it is typed on the command line."""
+    """Return the name of a live account as a source: `aws`, or `aws:PROFILE`."""
     return f"aws:{profile}" if profile else "aws"
 
 
@@ -120,7 +117,7 @@ def source_name(profile: str | None) -> str:
 def refused(kind: type[Refused], source: str, message: str, **facts: Any) -> Refused:
     """Return an error with the reason why a source cannot be read.
 
-    The attribute `said` of the error is its message in the form that a gap stores.
+    The error's attribute `said` is the message as an id and values, in the form of a row of `gaps`.
     """
     text = str(text_of(message))
     why = {"message": message} | {name: fact for name, fact in facts.items() if f"{{{name}" in text}

@@ -1,7 +1,7 @@
-"""The registry of shapes. A shape is the keys that identify a document, and the function that reads it.
+"""The registry of shapes: the keys that identify a JSON document, and the function that reads the document.
 
-Each format is one module. A function with the decorator `@shape` reads the documents that have certain keys, or the
-lists whose first item has certain keys. Each such function takes a `Document` and returns one `Answer` per list.
+The decorator `@shape` registers a function for documents that have certain keys, or for lists whose first item has
+certain keys. A registered function takes a `Document` and returns one `Answer` per list.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ ROWS = "rows"
 class Document:
     """One JSON document, its place in the file, and the results of all files so far.
 
-    `size` is the size of the document's file. `runs` has the first items of a long list. Of this list, `keys` has only
-    the last items. `short` has the keys of lists in which an item could not be read.
+    `size` is the size of the document's file in bytes. If a long list is decoded in parts, `runs` has its first items
+    and `keys` only its last ones. `short` has the keys of lists in which an item could not be read.
     """
 
     reading: Reading
@@ -48,28 +48,24 @@ class Document:
     short: set[str] = field(default_factory=set)
 
     def within(self, place: str, keys: dict[str, Value]) -> Document:
-        """Return a document inside this one."""
+        """Return the `Document` of an object inside this document."""
         return Document(self.reading, self.source, self.piece, self.size, place, keys)
 
     @property
     def is_truncated(self) -> bool:
-        """Whether the answer has more pages.
-
-        Such an answer has `IsTruncated`, or a token for the next page. The AWS CLI prints `NextToken` if `--max-items`
-        is set.
-        """
+        """Whether `IsTruncated` or a token (`NextToken` if `--max-items` is set) shows that AWS has more pages."""
         tokens = [self.keys.get(key) for key in ("NextToken", "nextToken", "Marker")]
         if any(isinstance(token, str) and _EXAMPLE_MARKER.fullmatch(token) for token in tokens):
             return False
         return self.keys.get("IsTruncated") in (True, "true", "True") or any(token is not None for token in tokens)
 
     def of_unknown_shape(self) -> Unreadable:
-        """Return the error that says which keys the document has, because no shape fits them."""
+        """Return the error that no shape fits the keys of the document."""
         shown = ", ".join(map(short_text, list(self.keys)[:5])) + (" …" if len(self.keys) > 5 else "")
         return Unreadable("gaps.file.no_shape", place=self.place, keys=shown or {"message": "list.none"})
 
     def state(self, key: str) -> State:
-        """Return whether a list is complete. Call this only after its last item was read."""
+        """Return whether a list is complete, which is known once its last item was read."""
         return "truncated" if self.is_truncated or key in self.short else "complete"
 
     def path(self, key: str) -> str:
@@ -77,14 +73,14 @@ class Document:
         return self.place if key == ROWS else f"{self.place}.{key}"
 
     def items(self, key: str) -> list[Raw]:
-        """Return the items of the list under `key`. Raise Unreadable if the value is not a list."""
+        """Return the items of the list under `key`, or raise Unreadable if the value is not a list."""
         items = self.keys[key]
         if not isinstance(items, list):
             raise Unreadable("gaps.file.no_list", place=f"{self.place}.{key}", kind=kind_of(items))
         return items
 
     def text(self, key: str) -> str:
-        """Return the text under `key`. Raise Unreadable if the value is not text."""
+        """Return the text under `key`, or raise Unreadable if the value is not text."""
         value = self.keys[key]
         if not isinstance(value, str):
             raise Unreadable("gaps.file.no_text", place=f"{self.place}.{key}", kind=kind_of(value))
@@ -95,10 +91,7 @@ class Document:
         return Raw(msgspec.json.encode(self.keys if key is None else self.keys[key]))
 
     def decode(self, kind: Any, key: str | None = None) -> Any:
-        """Decode the value under `key` as the type `kind`. If `key` is None, decode the whole document.
-
-        Raise Unreadable if the value does not fit the type.
-        """
+        """Return the value under `key` (or the whole document) as the type `kind`, or raise Unreadable."""
         try:
             return self.decoder(kind)(self.as_json(key))
         except BROKEN as error:
@@ -106,7 +99,7 @@ class Document:
             raise Unreadable(**problem_of(error, place)) from None
 
     def decoder(self, kind: Any) -> Callable[[Raw], Any]:
-        """Return a function that decodes an item. In a small file, it raises Unreadable if the item repeats a key."""
+        """Return a function that decodes an item, and in a small file raises Unreadable if the item repeats a key."""
         decode = msgspec.json.Decoder(kind).decode
         if self.size > LARGE:
             return decode
@@ -119,12 +112,12 @@ class Document:
         return decode_once
 
     def records(self, key: str, kind: Any, *, by_hand: bool = True) -> Iterator[Records]:
-        """Yield the records of a list in chunks. An item that cannot be read becomes a gap.
+        """Yield the records of a list in chunks; each unreadable item becomes a gap.
 
         Parameters
         ----------
         by_hand
-            Whether people edit such files by hand. If so, an item with a repeated key counts as unreadable.
+            Whether people edit such files by hand, so that an item with a repeated key counts as unreadable.
         """
         in_runs = self.runs is not None and self.runs.key == key
         if self.runs and in_runs:
@@ -144,7 +137,7 @@ class Document:
             yield chunk
 
     def one(self, item: Raw, decode: Callable[[Raw], Any], path: str) -> Any:
-        """Return the record of one item. If the item cannot be read, add a gap and return None."""
+        """Return the record of one item, or add a gap and return None if the item is unreadable."""
         try:
             return decode(item)
         except BROKEN as error:
@@ -188,7 +181,7 @@ Condition = Callable[[Document], bool]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A function that reads documents, and the keys and the condition of these documents."""
+    """A function that reads documents, and the keys and the condition that the documents must meet."""
 
     keys: frozenset[str]
     when: Condition | None
@@ -205,13 +198,12 @@ SHAPES: dict[str, list[Shape]] = defaultdict(list)
 
 
 def shape(*keys: str, when: Condition | None = None, of_items: bool = False) -> Callable[[Read], Read]:
-    """Register the decorated function for documents that have all these keys.
+    """Register the decorated function for documents that have all the given keys.
 
     Parameters
     ----------
     keys
-        Keys at the top of the document. The document may have other keys too, because people merge several answers into
-        one document.
+        Keys at the top of the document, which may have other keys too: people merge several answers into one document.
     when
         A condition that the document must also meet.
     of_items

@@ -1,8 +1,8 @@
-"""Rows of Steampipe's `aws_iam_role` and `aws_iam_instance_profile` tables, as its JSON output prints them.
+"""Rows of the tables `aws_iam_role` and `aws_iam_instance_profile` in the JSON output of Steampipe.
 
-The columns are those in the documentation and source code of the Steampipe AWS plugin. For some columns, Steampipe
-makes one call per row. Such a column is null if AWS has no value. It is also null if AWS refused the call and Steampipe
-ignored the error. So null means "no value" only if another row of the same file shows that AWS answered the call.
+The columns are those in the documentation and source code of the Steampipe AWS plugin. A column that takes one call per
+row is null if AWS has no value, or if AWS refused the call and Steampipe ignored the error. Null counts as "no value"
+only if another row of the same file shows that AWS answered the call.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _FROM_GET_ROLE = (
 
 
 class _Row(msgspec.Struct, gc=False):
-    """A row of either table. The last three columns are those of a profile."""
+    """A row of the table of roles or of profiles; only profiles have the last three columns."""
 
     arn: Arn
     path: str | None = None
@@ -71,7 +71,7 @@ class _Row(msgspec.Struct, gc=False):
 @shape(ROWS)
 @shape("arn", of_items=True)
 def query(document: Document) -> Iterable[Answer]:
-    """Read the rows that a query returned."""
+    """Read the rows that a Steampipe query returned."""
     items = document.items(ROWS)
     columns = keys_of(items[0]) if items else set()
     if "arn" not in columns:
@@ -84,16 +84,12 @@ def query(document: Document) -> Iterable[Answer]:
 
 
 def _roles(rows: list[_Row]) -> list[Role]:
-    got = any(_has_value(getattr(row, column)) for row in rows for column in _FROM_GET_ROLE)
-    linked = any(_has_value(row.instance_profile_arns) for row in rows)
-    return [_role(row, got, linked) for row in rows]
+    got_role = any(_has_value(getattr(row, column)) for row in rows for column in _FROM_GET_ROLE)
+    got_links = any(_has_value(row.instance_profile_arns) for row in rows)
+    return [_role(row, got_role, got_links) for row in rows]
 
 
-def _role(row: _Row, got: bool, linked: bool) -> Role:
-    """Return the role in a row.
-
-    `got` is True if AWS answered GetRole. `linked` is True if AWS answered the call for the role's profiles.
-    """
+def _role(row: _Row, got_role: bool, got_links: bool) -> Role:
     used, arns = row.role_last_used_date, row.instance_profile_arns
     trusts = (raw for raw in (row.assume_role_policy, row.assume_role_policy_std) if _has_value(raw))
     return Role(
@@ -106,9 +102,9 @@ def _role(row: _Row, got: bool, linked: bool) -> Role:
         description=row.description or None,
         max_session_seconds=row.max_session_duration,
         boundary=Boundary(row.permissions_boundary_arn) if row.permissions_boundary_arn else None,
-        last_used=UNSET if _is_unknown(used, got) else LastUsed(used, row.role_last_used_region),  # type: ignore[arg-type]
-        tags=_tags(row, got),
-        profiles=UNSET if _is_unknown(arns, linked) else [NestedProfile(arn) for arn in arns or ()],
+        last_used=UNSET if _is_unknown(used, got_role) else LastUsed(used, row.role_last_used_region),  # type: ignore[arg-type]
+        tags=_tags(row, got_role),
+        profiles=UNSET if _is_unknown(arns, got_links) else [NestedProfile(arn) for arn in arns or ()],
     )
 
 

@@ -3,16 +3,15 @@
 The effective policy is `{"tags": {"costcenter": {"tag_key": "CostCenter", "tag_value": ["100", "Prod*"], …}}}`
 (Organizations User Guide, "Tag policy syntax and examples", checked 2026-11-26):
 
-- `tag_key` is the key in the compliant spelling. If it is left out, the policy's key in lower case is compliant.
-- `tag_value` lists the compliant values, in which `*` stands for any text. Without it, any value is compliant.
-- `report_required_tag_for` lists the resource types that must have the tag. Other types may lack the tag, but if they
-  have it, it must be compliant.
-- `enforced_for` lists the resource types for which AWS rejects values that are not compliant. It never makes a tag
-  required.
+- `tag_key` is the key in the compliant spelling, by default the policy's key in lower case.
+- `tag_value` lists the compliant values, in which `*` stands for any text. Without `tag_value`, any value is compliant.
+- `report_required_tag_for` lists the resource types that must have the tag. A resource of another type may lack the
+  tag, but a tag that exists must be compliant.
+- `enforced_for` lists the resource types for which AWS rejects values that are not compliant, but not missing tags.
 
 `iam:ALL_SUPPORTED` stands for all IAM resource types that AWS supports. A tag can be required for `iam:role` and
 `iam:instance-profile`, among others (Pulumi, "AWS Organizations Tag Policies", which maps `report_required_tag_for`). A
-tag can be enforced for `iam:instance-profile`. No list of enforced types that we found has `iam:role`.
+tag can be enforced for `iam:instance-profile`. We found no list of enforced types with `iam:role`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Launch templates and launch configurations, and the profiles that groups and fleets use through them.
 
-The fields are those in the Amazon EC2 API Reference and the Amazon EC2 Auto Scaling API Reference.
+The fields of records are those in the Amazon EC2 API Reference and the Amazon EC2 Auto Scaling API Reference.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from iamframe.sources.records import Reference, make_decoders
 class TemplateUse:
     """A group or fleet that uses profiles through launch templates, or through a launch configuration.
 
-    `consumer` has the facts about the group or fleet. The profile that `named` stands for is not known yet.
+    `consumer` has the facts about the group or fleet, without the name of a profile.
     """
 
     consumer: Reference
@@ -29,14 +29,14 @@ class TemplateUse:
 
 
 class ConsumerRecord(msgspec.Struct, gc=False):
-    """A typed record of a consumer. Its methods list the profiles and templates that the consumer uses."""
+    """A typed record of a resource, whose methods list the profiles and templates that the resource uses."""
 
     def mentions(self, _: str) -> Iterator[Reference]:
-        """Yield a reference for each profile that the record names."""
+        """Yield a reference for each profile that the resource uses."""
         return iter(())
 
     def pinnings(self, _: str) -> Iterator[TemplateUse]:
-        """Yield the launch templates and configurations from which the consumer starts instances."""
+        """Yield the launch templates and configurations from which the resource starts instances."""
         return iter(())
 
 
@@ -49,7 +49,7 @@ class Profile(msgspec.Struct, gc=False):
 
     @property
     def named(self) -> str | None:
-        """The ARN, or the name if there is no ARN."""
+        """The profile's ARN, or the profile's name if the record has no ARN."""
         return self.arn or self.name
 
 
@@ -59,12 +59,11 @@ class Template(ConsumerRecord, gc=False, rename="pascal"):
     launch_template_id: str
     launch_template_name: str | None = None
     created_by: str | None = None
-    default_version_number: int | None = None
     latest_version_number: int | None = None
 
 
 class TemplateData(msgspec.Struct, gc=False, rename="pascal"):
-    """The settings in a template version with which instances start."""
+    """The instance profile setting in a version of a launch template."""
 
     iam_instance_profile: Profile | None = None
 
@@ -81,12 +80,12 @@ class Version(ConsumerRecord, gc=False, rename="pascal"):
 
     @property
     def named(self) -> str | None:
-        """The ARN or name of the profile in this version."""
+        """The ARN or name of the profile in the launch template version."""
         data = self.launch_template_data
         return data.iam_instance_profile.named if data and data.iam_instance_profile else None
 
     def mentions(self, consumer_type: str) -> Iterator[Reference]:
-        """Yield a reference to the profile in this version."""
+        """Yield a reference to the profile in the launch template version."""
         if self.named is not None:
             yield Reference(
                 consumer_type,
@@ -105,7 +104,7 @@ class Configuration(ConsumerRecord, gc=False):
     named: str | None = msgspec.field(name="IamInstanceProfile", default=None)
 
     def mentions(self, consumer_type: str) -> Iterator[Reference]:
-        """Yield a reference to the profile in this configuration."""
+        """Yield a reference to the profile in the launch configuration."""
         if self.named:
             yield Reference(
                 consumer_type,
@@ -127,10 +126,10 @@ class Pin(msgspec.Struct, gc=False, rename="pascal"):
 
 
 def with_other_versions(versions: Iterable[Version], templates: Iterable[Template] = ()) -> list[str]:
-    """Return the ids of the templates that may have versions that were not read.
+    """Return the ids of the launch templates that may have versions besides those that were read.
 
-    Versions are numbered from 1, but some may have been deleted. The highest version that was read is the newest,
-    unless `templates` shows a newer one.
+    Versions are numbered from 1, and some may have been deleted. The number of a template's newest version is the
+    highest number in `versions` or `templates`.
     """
     read: dict[str, set[int]] = {}
     for version in versions:
@@ -140,7 +139,7 @@ def with_other_versions(versions: Iterable[Version], templates: Iterable[Templat
 
 
 def template_ids(pinnings: Iterable[TemplateUse], templates: Iterable[Template] = ()) -> set[str]:
-    """Return the ids of all known templates. With them, ids can be distinguished from names that look like ids."""
+    """Return the ids of all known templates, to distinguish ids from names that look like ids."""
     pinned = {pin.launch_template_id for pinning in pinnings for pin in pinning.pins if pin.launch_template_id}
     return pinned | {template.launch_template_id for template in templates}
 
@@ -153,11 +152,9 @@ def template_references(
 ) -> tuple[list[Reference], list[str]]:
     """Return the profiles that groups and fleets use through templates and configurations, and the missing versions.
 
-    A missing version is written as `ID:VERSION`, or as `NAME:VERSION` if its template is pinned by name (see
-    `template_ids`).
-
-    `templates` is None for a live load. A live load requests `$Latest` of each template, so the highest version that
-    was read is the latest.
+    A missing version is written as `ID:VERSION`, or as `NAME:VERSION` if a group pins the template by name (see
+    `template_ids`). `templates` is None for a live load, which requests `$Latest` of each template: the highest version
+    that was read is the latest.
     """
     read = _by_label(versions, templates)
     # Names of launch configurations are unique within a region, and only the ARN shows the region.
@@ -182,11 +179,7 @@ def template_references(
 
 
 def _by_label(versions: list[Version], templates: list[Template] | None) -> dict[tuple[str, str], Version]:
-    """Return the versions that were read, each under several keys.
-
-    A key is a pair. Its first part is the id or name of a template. Its second part is a number, `$Default` or
-    `$Latest`.
-    """
+    """Return each version under its labels: the template's id or name, with a number, `$Default` or `$Latest`."""
     read: dict[tuple[str, str], Version] = {}
     newest: dict[str, int] = {}
     for version in versions:

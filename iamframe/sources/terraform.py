@@ -3,9 +3,9 @@
 The format of `terraform show -json` is described in the Terraform docs, "JSON output format". The state format is not
 documented; version 4 is in use since Terraform 0.12.
 
-Only `mode: managed` counts, because a data source is managed elsewhere. Deposed instances do not count, because they
-are about to be destroyed. Tags are read from `tags_all`, which includes the provider's default tags. If there is no
-`tags_all`, they are read from `tags`.
+Only resources with `mode: managed` count, because a data source is managed elsewhere. Deposed instances of a resource
+do not count, because Terraform is about to destroy them. Tags are read from `tags_all`, which includes the provider's
+default tags, or from `tags` if there is no `tags_all`.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class _ResourceChange(msgspec.Struct, gc=False):
 
 
 class _Shown(msgspec.Struct, gc=False):
-    """The output of `terraform show -json`. A plan has `planned_values`, and a state has `values`."""
+    """The output of `terraform show -json`, with `planned_values` for a plan, and `values` for a state."""
 
     planned_values: _Values | None = None
     values: _Values | None = None
@@ -90,10 +90,7 @@ class _Shown(msgspec.Struct, gc=False):
 
 @dataclass(slots=True)
 class _Managed:
-    """One managed resource, with its address and attributes.
-
-    `unknown` has the attributes whose values are known only after the plan is applied.
-    """
+    """One managed resource; `unknown` has the attributes whose values are known only after a plan is applied."""
 
     address: str
     type: str
@@ -114,14 +111,14 @@ class ManagedProfile(GotProfile, gc=False):
 
 
 class Leaving(msgspec.Struct, gc=False):
-    """A role or profile that a plan deletes or replaces. Terraform manages it until then."""
+    """A role or profile that Terraform manages until a plan deletes or replaces it."""
 
     managed_arn: str
     address: str
 
 
 class _Attributes(msgspec.Struct, gc=False):
-    """The attributes of a role or profile. The last two are those of a profile."""
+    """The attributes of a role or of a profile; only profiles have the last two."""
 
     arn: str | None = None
     name: str | None = None
@@ -189,7 +186,7 @@ def _in_state(state: _State) -> Iterator[_Managed]:
 
 
 def _in_shown(shown: _Shown) -> Iterator[_Managed]:
-    """Yield the managed resources in a state, or the managed resources that exist after a plan is applied."""
+    """Yield the managed resources in a state, or those that exist after a plan is applied."""
     unknown = {
         change.address: msgspec.json.decode(change.change.after_unknown, type=dict[str, object] | bool)
         for change in shown.resource_changes
@@ -208,7 +205,7 @@ def _in_shown(shown: _Shown) -> Iterator[_Managed]:
 
 
 def _leaving(shown: _Shown) -> Iterator[Leaving]:
-    """Yield the roles and profiles that a plan deletes. A plan also deletes the ones that it replaces."""
+    """Yield the roles and profiles that a plan deletes or replaces."""
     for one in shown.resource_changes:
         if one.change and one.type in (_ROLE, _PROFILE) and "delete" in one.change.actions:
             before = msgspec.json.decode(one.change.before, type=_Before | None)
