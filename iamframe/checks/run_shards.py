@@ -183,7 +183,6 @@ def _check_shard(work: _Work, shard: Shard) -> None:
 
 
 def _unreadable(folder: str, shard: Shard) -> dict[str, str]:
-    """Return the accounts of a shard that cannot be read, and the reasons."""
     failures = {}
     for account in (*shard.accounts, *shard.uses):
         try:
@@ -199,7 +198,6 @@ def _in_snapshot(error: StoreError, folder: str) -> str:
 
 
 def _of_accounts(result: Result, accounts: Iterable[str]) -> Result:
-    """Return a result with the findings and the coverage of these accounts only."""
     own = pa.array(accounts, pa.string())
     found = {name: one.only(is_in(one.table["account_id"], own)) for name, one in result.found.items()}
     coverage = result.coverage[is_in(result.coverage["account_id"], own)].reset_index(drop=True)
