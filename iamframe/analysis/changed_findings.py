@@ -47,10 +47,10 @@ def changed_findings(sides: _Sides, keys: KeyMap, changes: pd.DataFrame, apart: 
 
 
 def _counterparts(findings: list[pd.DataFrame], resources: list[pa.Array], keys: KeyMap) -> list[Positions]:
-    """Return, for each result, the row of each of its findings in the other result, or -1.
+    """For the findings of each result, return the row numbers in the other result; -1 if the finding is missing there.
 
     Findings match by id. If a resource has a new ARN, or if one result has only its name, the ids of its findings
-    differ. These findings match by account, check and resources.
+    differ. Findings with different ids match by account, check and resources.
     """
     named, moved = [], []
     for side, (frame, resource) in enumerate(zip(findings, resources, strict=True)):
@@ -69,7 +69,7 @@ def _counterparts(findings: list[pd.DataFrame], resources: list[pa.Array], keys:
 
 
 def _judged_otherwise(findings: list[pd.DataFrame], where: Positions, read: Bools) -> list[tuple[str, pd.DataFrame]]:
-    """Return findings in both results that became expected or accepted (`settled`), or ceased to be (`reopened`)."""
+    """Return findings in both results that became expected or accepted (`settled`), or no longer are (`reopened`)."""
     was, now = findings[0].take(np.maximum(where, 0)) if len(findings[0]) else findings[1], findings[1]
     settled = [np.asarray(frame["expected"] | frame["accepted"].notna()) for frame in (was, now)]
     # Tags can make a finding expected, so tags that only one side collected decide nothing.
@@ -78,7 +78,7 @@ def _judged_otherwise(findings: list[pd.DataFrame], where: Positions, read: Bool
 
 
 def _seen_by_other(found: pd.DataFrame, sides: _Sides, side: int, scopes: set[str], read: Bools) -> Bools:
-    """Return whether the other result had enough data to find each of these findings."""
+    """Return whether the other result had enough data to find each finding in `found`."""
     complete = [_of_check(one.coverage[one.coverage["status"] == "complete"]) for one in sides]
     checks, check = sides[side].checks, _of_check(found)
     relying = is_in(found["check"], [name for name, one in checks.items() if "references" in one.reads])

@@ -46,9 +46,9 @@ class Changes:
 
     `changes` has one row per change of a resource, sorted by kind of change, account and ARN. Each changed tag has its
     own row. `findings` has the findings that changed. `new` findings are only in the new result, and `gone` findings
-    only in the old result. `settled` findings became expected or accepted, and `reopened` findings ceased to be.
-    `not_compared` lists, per account, what could not be compared. An account that has no row in `not_compared` and no
-    row in `changes` has not changed.
+    only in the old result. `settled` findings became expected or accepted. `reopened` findings are no longer expected
+    or accepted. `not_compared` lists, per account, what could not be compared. An account without a row in
+    `not_compared` and in `changes` has not changed.
     """
 
     old: Result
@@ -142,13 +142,12 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
 
     - `created` and `deleted`: the resource is only in one load, and the list of roles (or profiles) of the account is
       complete in the other load.
-    - `recreated`: the unique id differs. If an id is unknown, a different path or case of the name counts, because IAM
-      cannot change these. The columns `facts` and `detail` list all other differences of a recreated resource.
+    - `recreated`: the unique id differs. If an id is unknown, the path and the case of the name decide, because IAM
+      cannot change path and case. The columns `facts` and `detail` list all other differences of a recreated resource.
     - `relinked`: a profile holds a different role, lost its role, or got a role.
     - `retagged`: a tag differs (one row per tag key).
     - `trust_changed`: the trust policy differs in more than the order of keys and lists.
-    - `changed`: the description, the maximum session duration or the permissions boundary differs, and both loads have
-      the value.
+    - `changed`: both loads have a description, maximum session duration or permissions boundary, but the values differ.
 
     Resources that exist only in a Terraform plan are left out. A finding is new or gone only if the other load had
     enough data for the check to find it. If only the text of a finding differs, the finding has not changed. If the two
@@ -229,14 +228,14 @@ def _rows(each: Pairs, side: int, rows: Positions, change: str, **more: Any) -> 
 
 
 def _message(message: str, **facts: pa.Array) -> dict[str, Any]:
-    """Return the columns `message`, `facts` and `detail` of rows with the same message; each fact is a column."""
+    """Return the columns `message`, `facts` and `detail` for rows that have the same message."""
     size = len(next(iter(facts.values())))
     detail = render_facts(text_of(message), facts.__getitem__, np.arange(size), size)
     return {"message": pa.repeat(pa.scalar(message), size), "facts": facts_of(facts), "detail": detail}
 
 
 def _appeared(each: Pairs, apart: NotCompared) -> Iterator[pa.Table]:
-    """Yield created and deleted resources, if the list of the load without the resource is complete."""
+    """Yield the resources that only one load has, if the list of the other load is complete."""
     for side, change, undated, column in (
         (0, "deleted", "changes.gone", "before"),
         (1, "created", "changes.appeared", "after"),

@@ -170,9 +170,9 @@ def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Dri
 class _Sides:
     """The roles (or profiles) that the states manage, matched with the roles (or profiles) of the account in `frame`.
 
-    `managed` has one row per managed resource. If the account has the resource, the name and ARN come from the account.
-    `rows` has the row numbers of these resources in `States.managed`. `at` has their row numbers in `frame`, or -1 if
-    the account does not have the resource.
+    `managed` has one row per managed resource. The names and ARNs in `managed` come from the account, if the account
+    has the resource. `rows` has the row number of each managed resource in `States.managed`. `at` has the row number of
+    each managed resource in `frame`, or -1 if the account lacks the resource.
     """
 
     def __init__(self, kind: str, inventory: Inventory, read: States, whole: pd.Series) -> None:

@@ -199,7 +199,7 @@ def _full_arns(query: Query, found: _Arns) -> Iterator[Row]:
 
 
 def _using(references: pd.DataFrame, query: Query) -> pd.DataFrame:
-    """Return the references of a resource with this id, name or ARN, sorted by version."""
+    """Return the references of the resource whose id, name or ARN is the query, sorted by version."""
     hit = np.logical_or.reduce([_equal(references[f"consumer_{what}"], query.text) for what in ("id", "arn", "name")])
     parts = query.text.split(":", 5)
     if parts[0].lower() == "arn" and len(parts) == 6:
@@ -249,7 +249,7 @@ def _missing(inventory: Inventory, reference: Row, whole: dict[str, bool]) -> Me
 
 
 def _near(inventory: Inventory, arns: list[str]) -> Inventory:
-    """Return the part of the inventory that the checks need for these roles and profiles."""
+    """Return the part of the inventory that the checks need to judge the given roles and profiles."""
     # `crossed_names` needs the role that has the profile's name.
     profiles, roles = inventory.only(arns).profiles, inventory.roles
     own = joined_key(profiles["account_id"], without_case(profiles["profile_name"]))
@@ -258,7 +258,7 @@ def _near(inventory: Inventory, arns: list[str]) -> Inventory:
 
 
 def _explained(result: Result, found: _Arns) -> Iterator[Row]:
-    """Yield the fields of each selected link, and of each selected role or profile without a link."""
+    """Yield the fields of each link, and of each role or profile without a link."""
     near, pairs = result.inventory, result.pairs
     pairs = pairs[is_in(pairs["profile_arn"], found["profile"]) | is_in(pairs["role_arn"], found["role"])]
     alone = near.roles[is_in(near.roles["role_arn"], found["role"]) & ~is_in(near.roles["role_arn"], pairs["role_arn"])]
@@ -295,7 +295,7 @@ def _namesakes(near: Inventory, found: _Arns) -> Iterator[Row]:
 
 
 def _not_found(inventory: Inventory, query: Query, lists: pd.DataFrame) -> Iterator[Row]:
-    """Yield fields for a name without a match: scope of the search, missing data, references to it, similar names."""
+    """Explain that nothing matches: yield the scope of the search, missing data, references and similar names."""
     counts = {name: len(getattr(inventory, name)) for name in ("accounts", "roles", "profiles", "references")}
     yield field(query.text, note=note("not_found", **counts), section="not found")
     unread = records(lists[lists["references_status"] != "complete"])
@@ -345,7 +345,7 @@ def _referenced_by(inventory: Inventory, query: Query) -> Iterator[Row]:
 
 
 def _matches(reference: Row, query: Query) -> bool:
-    """Return whether a reference with the name in the query also has its account, partition and path."""
+    """Return whether a reference matches the account, partition and path of the query."""
     named = parse_query(reference["named"])
     is_there = query.account in (None, named.account or reference["account_id"])
     return is_there and (

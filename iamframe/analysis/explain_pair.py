@@ -71,7 +71,7 @@ def gap_note(row: Row) -> Message:
 
 
 def status_note(row: Row, name: str = "coverage", prefix: str = "", **facts: Any) -> dict[str, Any]:
-    """Return the status in a row, with its reason, as a message.
+    """Return the coverage status in a row, with its reason, as a message.
 
     `prefix` precedes the column names: `references_` for a row of `lists`, nothing for a row of `coverage`.
     """
@@ -107,7 +107,7 @@ def consumer(reference: Row) -> str:
 def used_note(reference: Row, profile: Row | None, *more: Message | None) -> Message:
     """Return a message about a resource that uses a profile: its region, name, state and version.
 
-    If the resource uses another unique id of the profile than the current id, the message includes the other id.
+    If the resource uses a unique id that the profile no longer has, the message includes this id.
     """
     version, ids = reference["consumer_version"], [reference["profile_id"], profile and profile["profile_id"]]
     then, now = profile_ids(pa.array(ids, pa.string())).to_pylist()
@@ -165,7 +165,7 @@ class RowsByKey:
 
 
 class Pair:
-    """A link, or a role or profile without a link.
+    """A link (a role in a profile), or a role or profile without a link.
 
     `row` comes from the view `pairs` or, if the view does not have the role, from `roles`.
     """
@@ -288,8 +288,7 @@ def _difference(key: str, sides: dict[str, dict[str, str]]) -> Message | None:
 def _why_no_tags(pair: Pair, side: str) -> list[Row]:
     """Return the gaps that explain why tags are missing.
 
-    Gaps of the resource itself come first. If the resource has no gaps, gaps of operations that AWS refused are
-    returned.
+    If no gap is about the resource itself, the gaps are operations that AWS refused.
     """
     telling = (*proving("role_tags" if side == "role" else "profile_tags"), "tags")
     gaps = [gap for gap in pair.gaps if gap["operation"] in telling]

@@ -27,7 +27,7 @@ class Pairs:
     """The roles (or profiles) of two loads, matched.
 
     `rows` has the row numbers of the resources that both loads have, one array per load. `alone` has the row numbers of
-    the resources that only one load has. All columns and flags are in the order of `rows`.
+    the resources that only one load has. All methods return values in the order of `rows`.
     """
 
     def __init__(self, kind: str, sides: tuple[Result, Result], accounts: pd.Series) -> None:
@@ -107,7 +107,7 @@ class KeyMap:
     def keys(self, frame: pd.DataFrame, column: str, side: int) -> pa.Array:
         """Return a key for each ARN in a column of one load's frame.
 
-        If this load has a role only by name, the key is the role's ARN in the other load.
+        If one load has a role only by name, the key is the role's ARN in the other load.
         """
         arns = as_arrow(frame[column])
         by_name = pc.fill_null(pc.starts_with(arns, "name:"), pa.scalar(False))
@@ -133,7 +133,7 @@ class NotCompared:
         self._rows.setdefault((account, what, about), []).append({"message": f"not_compared.{message}", **facts})
 
     def counts(self, accounts: Texts, mask: Bools) -> dict[str, int]:
-        """Return the number of rows that `mask` selects, for each compared account that has any."""
+        """Count the rows that `mask` selects, for each compared account with such rows."""
         counts = pc.value_counts(as_arrow(accounts).filter(pa.array(mask))).to_pylist()
         return {one["values"]: one["counts"] for one in counts if one["values"] in self._compared}
 
@@ -191,7 +191,7 @@ def things(facts: pa.Array, lang: str = "en") -> pa.Array:
 
 
 def counts_by_kind(rows: pd.DataFrame, column: str, kinds: Iterable[str]) -> pd.DataFrame:
-    """Count the rows about roles and about profiles, one row per kind. `column` is the column with the kind."""
+    """Count the rows about roles and about profiles, one row per kind. `column` is the name of the kind column."""
     counts = rows.groupby([column, "resource_type"]).size()
     each = [(kind, *(int(counts.get((kind, of), 0)) for of in TYPES.values())) for kind in kinds]
     return pd.DataFrame(each, columns=[column, "roles", "profiles"])

@@ -75,7 +75,7 @@ def count_by_value(rows: pd.DataFrame, value: str, state: str, states: Sequence[
 
 
 def _by_number(counts: pd.DataFrame, value: str, state: str, states: Sequence[str]) -> pd.DataFrame:
-    """Add the number of findings of any severity, and sort by state, number and value."""
+    """Add the number of findings of any severity, and sort by state, number of findings and value."""
     counts = counts.assign(findings=counts[list(SEVERITIES)].sum(axis=1), rank=counts[state].map(list(states).index))
     return counts.sort_values(["rank", "findings", value], ascending=[True, False, True])
 
@@ -85,8 +85,8 @@ def quota_use(inventory: Inventory | Result, tag_key: str = OWNER_TAG) -> pd.Dat
     """Return how many roles and instance profiles each tool, cluster and team has, and their share of the quotas.
 
     The tool is the `maker` in the view `pairs`. The tool is missing for roles that are in no profile and do not trust
-    EC2. The cluster, environment or stack of a profile comes from the view `owned_profiles`. A role has a cluster,
-    environment or stack if all its profiles have the same one. The owner is the value of the owner tag. A profile
+    EC2. The cluster, environment or stack of a profile comes from the view `owned_profiles`. A role belongs to a
+    cluster, environment or stack if all its profiles belong to it. The owner is the value of the owner tag. A profile
     without an owner tag has the owner of its role. Roles that AWS manages have separate rows, because no source says
     whether they count against the quota. If GetAccountSummary counts more resources than were collected, a row with the
     state `not_collected` has the difference.
@@ -162,7 +162,7 @@ def _belongs_to(inventory: Inventory) -> pd.DataFrame:
 
 
 def _not_collected(inventory: Inventory) -> pd.DataFrame:
-    """Return one row per account in which roles or profiles were not collected, with their number."""
+    """Return the numbers of roles and profiles that were not collected, one row per account that lacks any."""
     accounts = inventory.accounts
     columns = {"account_id": accounts["account_id"], "state": "not_collected"}
     for side in ("role", "profile"):

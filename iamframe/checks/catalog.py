@@ -62,7 +62,7 @@ def list_checks(own: Own | Iterable[Own] | None = None) -> pd.DataFrame:
 
 
 def _needs(check: Check) -> tuple[Need, ...]:
-    """Return the needs of a check, and the default need of each frame that the check reads without a need."""
+    """Return the needs of a check, with a default need for each frame that the check reads but no need covers."""
     named = set(check.needs)
     frames = [NEEDS_OF[frame] for frame in check.reads if frame in NEEDS_OF]
     return (*check.needs, *dict.fromkeys(needs[0] for needs in frames if named.isdisjoint(needs)))

@@ -65,7 +65,7 @@ class Evidence:
         return self._counts[rows]
 
     def whole(self, side: str) -> set[str]:
-        """Return the accounts in which all roles, or all profiles, were collected."""
+        """Return the accounts whose list of roles, or of profiles, is complete."""
         return set(self.lists["account_id"][self.lists[f"{side}s_whole"]])
 
     def read(self, operations: tuple[str, ...]) -> set[str]:
@@ -97,7 +97,7 @@ class Evidence:
 
     @cached_property
     def failed(self) -> dict[str, Verdict]:
-        """The verdict on all checks of an account that `check_snapshot` could not check, by account."""
+        """The verdict for each account that `check_snapshot` could not check."""
         gaps = self.inventory.gaps[self.inventory.gaps["operation"] == CHECK_SNAPSHOT]
         each = zip(gaps["account_id"], gaps["message"], gaps["facts"], strict=True)
         return {
@@ -166,10 +166,7 @@ class Need:
 
 @dataclass(frozen=True, kw_only=True)
 class Requirement:
-    """A function that judges a need: rows with known data, a complete list of roles or profiles, or both.
-
-    If rows are unknown and the list is incomplete, only the rows are reported, unless `list_first` is set.
-    """
+    """Judge whether rows have known data, whether a list of roles or profiles is complete, or both."""
 
     rows: KnownRows | None = None
     # The message about unknown rows.
@@ -186,12 +183,13 @@ class Requirement:
     seen: Accounts | None = None
     # The name of the list in messages; by default, roles or profiles.
     listed: str = ""
+    # If rows are unknown and the list is incomplete, report the list; by default, the rows.
     list_first: bool = False
     # The status if no row is known.
     none_known: str = "unknown"
 
     def __call__(self, evidence: Evidence) -> Verdicts:
-        """Return a status and a reason for each account."""
+        """Return a coverage status and a reason for each account."""
         refusals = evidence.refusals(self.settled_by)
         counts = evidence.count(self.rows) if self.rows else {}
         whole = self.whole(evidence) if self.whole else evidence.whole(self.of) if self.of else {*evidence.accounts}

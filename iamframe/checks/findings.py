@@ -51,7 +51,7 @@ class Found:
 
     @classmethod
     def of(cls, findings: pd.DataFrame, facts: pd.DataFrame) -> Found:
-        """Convert findings from a frame."""
+        """Convert a frame of findings, with the facts of these findings."""
         return cls(COMMON.to_arrow(findings).cast(COMMON.arrow), facts)
 
     @property

@@ -41,9 +41,10 @@ def name_mismatches(pairs: pd.DataFrame) -> Found:
     """Profile and role names differ.
 
     The EC2 console lists profiles under "IAM role", so people mistake the profile's name for the role's name. When you
-    delete a role, the IAM console deletes its profile only if both have the same name. The column `relation` shows how
-    the names differ. A difference by design has the severity `info`. AWS cannot rename a profile or a role. Create a
-    profile with the right name, put the role into the new profile, and associate the new profile with the instances.
+    delete a role, the IAM console deletes its profile only if role and profile have the same name. The column
+    `relation` shows how the names differ. A difference by design has the severity `info`. AWS cannot rename a profile
+    or a role. Create a profile with the right name, put the role into the new profile, and associate the new profile
+    with the instances.
     """
     differ = pairs[pairs["relation"].notna() & (pairs["relation"] != "same")]
     return findings(
@@ -135,9 +136,9 @@ def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Seque
 
     Amazon EMR accepts a profile only if it has the same name as its role. RDS Custom and AWS PCS accept only names that
     begin with the prefix of the service. With a rejected name, a running cluster keeps running, but you cannot create
-    the next cluster. The check judges profiles that such tools use, and profiles that `[[tools]]` of the policy file
-    lists. AWS does not show which profiles Databricks uses, so list these profiles under `[[tools]]`. A tool rejects a
-    wrong name even if CloudFormation or your own naming rule creates this name by design.
+    the next cluster. The check covers profiles that a tool with naming rules uses, and profiles that `[[tools]]` of the
+    policy file lists. AWS does not show which profiles Databricks uses, so list these profiles under `[[tools]]`. A
+    tool rejects a wrong name even if CloudFormation or your own naming rule creates this name by design.
     """
     # Few profiles are used by such tools.
     by_tool = is_in(references["consumer_type"], [kind for rule in tool_rules() for kind in rule.consumer_types])

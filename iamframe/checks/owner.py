@@ -65,7 +65,7 @@ def owners(inventory: Inventory, findings: pd.DataFrame, tag_key: str = OWNER_TA
 
 
 def _last(of: Positions, values: Positions, size: int) -> Positions:
-    """Return an array with `values[i]` at position `of[i]`, where the last value counts, and -1 elsewhere."""
+    """Return an array with `values[i]` at position `of[i]` and -1 elsewhere. Later values replace earlier values."""
     result = np.full(size, -1)
     result[of[of >= 0]] = values[of >= 0]
     return result

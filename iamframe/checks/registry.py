@@ -75,8 +75,8 @@ def check(
 
     The function's positional parameters are the frames or views that the check reads. The function's keyword-only
     parameters are the options of the check. The first line of the function's docstring is the title of the check. The
-    class `Check` describes the arguments of the decorator. `needs` lists the data that must be complete. If your own
-    check reads a frame that no entry of `needs` covers, the default need of that frame applies.
+    class `Check` describes the arguments of the decorator. `needs` lists the data without which the check is
+    incomplete. If your own check reads a frame that no entry of `needs` covers, the default need of that frame applies.
 
     The function returns a frame with one row per fact. The returned frame must have the column `resource_arn`. A column
     with a name from `schema.FINDINGS` sets that column of the finding. All other columns are facts, which the text

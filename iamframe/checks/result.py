@@ -57,10 +57,10 @@ class Result:
     version: str = __version__
 
     def parts(self, *, neighbours: bool = False) -> Iterator[Result]:  # noqa: ARG002 - a subclass has neighbours
-        """Yield the parts of this result, in the order of their accounts. Each account is in one part.
+        """Yield the parts of this result, in the order of their accounts. Each account is in exactly one part.
 
-        With `neighbours`, the inventory of a part also has all data of the accounts whose profiles the part uses.
-        References of other accounts to the part's profiles are then included, too.
+        With `neighbours`, the inventory of a part also has all data of the accounts whose profiles the part uses, and
+        the references of other accounts to the part's profiles.
         """
         yield self
 
@@ -152,7 +152,7 @@ class Result:
 
     @cached_property
     def used_profiles(self) -> pa.Array:
-        """The ARNs of the profiles that references lead to, including references of accounts outside this part."""
+        """The ARNs of the profiles that references lead to, including references of accounts outside a part."""
         return as_arrow(self.inventory.references["profile_arn"])
 
     @cached_property

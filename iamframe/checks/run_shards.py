@@ -44,7 +44,7 @@ _FOR_ALL = (CheckError, PolicyError, StoreError)
 
 @dataclass(frozen=True)
 class _Work:
-    """The parameters of `check_snapshot` that each worker needs. `snapshot` is the checksum of its manifest."""
+    """Parameters of `check_snapshot` for its workers. `snapshot` is the checksum of the snapshot's manifest."""
 
     folder: str
     out: str
@@ -70,8 +70,8 @@ def check_snapshot(
 ) -> Result:
     """Run the checks over a snapshot, a group of accounts at a time. No request is made to AWS.
 
-    The findings are those of `run_checks(open_snapshot(folder))`, but no process holds all accounts. A group of
-    accounts is called a shard. If a call is interrupted, the same call resumes where it stopped. If the worker of a
+    The findings are those of `run_checks(open_snapshot(folder))`, but no process holds all accounts in memory. A group
+    of accounts is called a shard. If a call is interrupted, the same call resumes where it stopped. If the worker of a
     shard dies, the shard is tried once more. After a second failure, all accounts of the shard are `unknown` in
     `coverage`. An account that cannot be read is `unknown`, too, and `result.inventory.gaps` shows the reason. Run the
     same call again to retry failed accounts.
@@ -165,7 +165,7 @@ def _code(check: Check) -> str:
 
 
 def _check_shard(work: _Work, shard: Shard) -> None:
-    """Check one shard and write the results, as the executor does for each shard."""
+    """Check one shard in a worker of the executor, and write the results."""
     place, manifest = find_snapshot(work.folder)
     if manifest.sha256 != work.snapshot:
         raise StoreError(f"{display_path(work.folder)}: was replaced while it was checked; check it again")
@@ -281,7 +281,7 @@ class Processes(Executor):
             raise
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End the processes; without `wait`, even those that still run a call."""
+        """End the processes; without `wait`, even processes that still run a call."""
         for pool in self._pools:
             if not wait:
                 pool.shutdown(wait=False, kill_workers=True)

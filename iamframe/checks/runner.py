@@ -110,14 +110,14 @@ def _found_by(
 def _judges_nothing(one: Check, frames: Mapping[str, pd.DataFrame]) -> bool:
     """Return whether a built-in check has no rows to judge.
 
-    A check judges the rows of the first frame that it reads. A check that reads roles and then profiles judges both.
+    A check judges the rows of its first frame. A check whose first frames are `roles` and `profiles` judges both.
     """
     judged = ["roles", "profiles"] if one.reads[:2] == ("roles", "profiles") else one.reads[:1]
     return all(frames[name].empty for name in judged)
 
 
 def steps_of(one: Check, found: Found) -> pa.Array:
-    """Return the next command of each finding; an expected finding has none."""
+    """Return the next command of each finding; expected findings have no next command."""
     steps = next_steps(one.next_step, found) if one.next_step else found.table["next_step"]
     return pc.if_else(found.table["expected"], pa.scalar(None, pa.string()), steps)
 

@@ -1,8 +1,8 @@
 """The shards of a snapshot: groups of accounts that are checked together, each by one call on an executor.
 
-A reference can lead to a profile of another account. So a shard also lists the other accounts whose profiles it uses,
-and the other accounts that use its profiles. The checks of a shard read data of these accounts, but report no findings
-about them.
+A reference can lead to a profile of another account. A shard therefore lists the other accounts whose profiles it uses,
+and the other accounts that use its profiles. The checks of a shard read data of the other accounts that it lists, but
+report no findings about these accounts.
 
 Each shard has a number and its own files in the folder of `check_snapshot`:
 
@@ -69,7 +69,7 @@ class Shard(msgspec.Struct, frozen=True):
 def shards_of(place: Place, manifest: Manifest, size: int) -> list[Shard]:
     """Divide the accounts of a snapshot into shards of up to `size` roles and up to `size` profiles.
 
-    An account with more roles or profiles is a shard of its own.
+    An account with more than `size` roles or profiles is a shard of its own.
     """
     sizes = account_sizes(manifest)
     uses, used_by = _foreign_uses(place, manifest)
@@ -118,8 +118,8 @@ def inventory_of(
 ) -> Inventory:
     """Return the inventory of a shard, with the data of other accounts that the checks of the shard need.
 
-    The inventory has all data of the accounts in `shard.uses`, but only the references of the accounts in
-    `shard.used_by` to profiles of the shard. `failures` has the accounts that cannot be read, and the reasons.
+    The inventory has all data of the accounts in `shard.uses`. From the accounts in `shard.used_by`, the inventory has
+    only references to profiles of the shard. `failures` has the accounts that cannot be read, and the reasons.
     """
     failures = failures or {}
     accounts, uses = ([one for one in some if one not in failures] for some in (shard.accounts, shard.uses))
@@ -170,7 +170,7 @@ class Done(msgspec.Struct, frozen=True):
 
 
 def begin(place: Place, run: Run) -> None:
-    """Write the run to the folder. Raise StoreError if the folder has another run, or cannot be written."""
+    """Write a run to the folder of results. Raise StoreError if this folder has another run, or cannot be written."""
     text = msgspec.json.encode(run)
     try:
         is_same = _read(place / _HEAD) == text

@@ -135,7 +135,7 @@ class Policy:
 
     @property
     def demands_tags(self) -> bool:
-        """Whether the policy has tag rules of its own, or uses those of organizations."""
+        """Whether the policy has tag rules of its own, or uses the tag policies of organizations."""
         return bool(self.required) or self.organization
 
     def accepted(self, findings: pa.Table) -> pa.Array:
@@ -174,7 +174,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def read_policy(source: PolicySource) -> Policy:
-    """Read a policy from one or several TOML files. None gives an empty policy.
+    """Read a policy from one or several TOML files. If `source` is None, the policy is empty.
 
     If several files have a rule for the same tag, the last rule counts. All other rules of the files are combined. The
     text `org` stands for the tag policy of the organization. For a file with the name `org`, write `./org`.

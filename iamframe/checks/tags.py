@@ -281,7 +281,7 @@ def missing_required_tags(
     Tag keys are case-sensitive, as in cost allocation and tag policies. AWS-managed roles are left out. With `--policy
     org`, each account is checked against its organization's tag policy. A tag policy can require a tag for instance
     profiles but not for roles, or the reverse. A tag policy can also have rules for a tag without requiring the tag. If
-    such an optional tag is present, the policy must allow its value and the case of its key.
+    a resource has a tag with rules, the policy must allow the value of the tag and the case of its key.
     """
     judged = {
         "role": (roles, np.flatnonzero(roles["tags_known"] & ~roles["is_aws_managed"])),
@@ -335,7 +335,6 @@ def _broken(group: list[Demand], frame: pd.DataFrame, judged: Positions, tags: p
 
 
 def _text_of(problem: str, demand: Demand) -> str:
-    """Return which of the texts in `detail` describes a broken requirement."""
     if demand.account_id is None:
         return "pattern" if problem == "value" and demand.rule.pattern else problem
     if problem == "missing":

@@ -1,4 +1,4 @@
-"""The steps that settle findings (delete a profile, or copy tags to a profile), and the reasons against them.
+"""The steps that settle findings (delete a profile, or copy tags to a profile), and the reasons why findings stay.
 
 AWS refuses to delete a profile that holds a role (DeleteConflict), so the role is taken out first. Roles are never
 tagged, because only people know their right tags. A finding about tags is planned only if the steps settle it and cause

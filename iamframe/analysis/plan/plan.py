@@ -35,8 +35,8 @@ class Plan:
 
     `script` is the text of the script. `steps` has one row per command, in the order of the script. A step with the
     action `check` only reads. If a check finds a change, the script skips the other steps on the profile. The actions
-    `remove-role`, `delete` and `tag` write. `not_planned` has the findings that the plan does not settle, each with a
-    reason. The columns are in `iamframe.schema.STEPS` and `iamframe.schema.NOT_PLANNED`.
+    `remove-role`, `delete` and `tag` change the account. `not_planned` has the findings that the plan does not settle,
+    each with a reason. The columns are in `iamframe.schema.STEPS` and `iamframe.schema.NOT_PLANNED`.
     """
 
     steps: pd.DataFrame
@@ -47,9 +47,9 @@ class Plan:
         """Write the script and two CSV files into one folder, and return the path of the script.
 
         If the script is `cleanup.sh`, the CSV files are `cleanup.csv` with the steps, and `cleanup.not-planned.csv`.
-        The files appear only when all three are complete. Run the script, not the commands in the CSV files, because
-        an apostrophe may precede a command in a CSV file. An older plan is never overwritten, because only its files
-        show how to undo its steps.
+        The script and the CSV files appear only when all three files are complete. Run the script, not the commands in
+        the CSV files, because an apostrophe may precede a command in a CSV file. An older plan is never overwritten,
+        because only its files show how to undo its steps.
 
         Raises
         ------
@@ -115,7 +115,7 @@ def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timed
     """Return a clean-up plan to review and run yourself; no request is made to AWS.
 
     A plan deletes profiles that are empty, that nothing references, or whose owner (a cluster, environment or stack) is
-    gone. Before the plan deletes a profile that holds a role, it takes the role out. A plan never deletes or tags a
+    gone. Before a plan deletes a profile that holds a role, the plan takes the role out. A plan never deletes or tags a
     role. If tags of a profile are missing or differ from the role's, the plan copies the role's tags. The column `why`
     shows the tag values that are replaced.
 

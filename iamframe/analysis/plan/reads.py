@@ -1,6 +1,6 @@
 """The last check of a clean-up script: before each deletion, the script lists again which profiles are in use.
 
-`CONSUMERS` has the operations that list users of profiles, and the places of profiles in their responses.
+`CONSUMERS` has the operations that list resources with profiles, and the places of profiles in their responses.
 `last_look.sh.j2` contains the functions of the script. The AWS CLI extracts the profiles from the responses with
 JMESPath.
 """
@@ -47,7 +47,7 @@ def _records(consumer: Consumer) -> str:
 
 
 def _not_over(kind: Consumer | Owner) -> str:
-    """Return the JMESPath that leaves out resources in a state in which they use no profile any more."""
+    """Return the JMESPath that leaves out resources whose state shows that they no longer use a profile."""
     return f"[?!contains(`{json.dumps(kind.over, separators=(',', ':'))}`,{kind.state})]" if kind.over else "[]"
 
 
@@ -85,7 +85,7 @@ def ask(consumer: Consumer) -> str:
 
 
 def existing(owner: Owner) -> str:
-    """Return the command that prints ids and names of the owners of one kind in `$region`, one text per line."""
+    """Return the command that prints ids and names of clusters, environments or stacks in `$region`, one per line."""
     # `reverse` fails if the answer lacks the key: a missing list is not an empty one.
     query = f"reverse({owner.key})[].[@]"
     if owner.name:

@@ -57,7 +57,7 @@ class Resource:
 
     @property
     def collected(self) -> Message:
-        """The collected data, as a message."""
+        """The collected data about the resource, as a message."""
         facts = {"kind": self.kind, "name": self.name, "id": self.id, "tags": len(self.tags or {})}
         return {"message": "plan.rests_on.resource", **facts}
 
@@ -90,7 +90,7 @@ class GoneOwner:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The facts about the owner, for messages."""
+        """The kind, name and regions of the owner, as facts of a message."""
         kind: Message = {"message": f"plan.owner.{self.owner.owner_type}"}
         return {"owner": kind, "name": self.names[-1], "regions": list(self.regions)}
 
@@ -140,7 +140,7 @@ class AccountFacts:
 
     @property
     def collected(self) -> Message:
-        """The collection time, as a message."""
+        """The time when the account was collected, as a message."""
         if self.captured_at is None:
             return {"message": "plan.rests_on.collected"}
         return {"message": "plan.rests_on.collected_at", "time": stamp(self.captured_at)}
