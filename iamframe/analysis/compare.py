@@ -47,8 +47,8 @@ class Changes:
     `changes` has one row per change of a resource, sorted by kind of change, account and ARN. Each changed tag has its
     own row. `findings` has the findings that changed. `new` findings are only in the new result, and `gone` findings
     only in the old result. `settled` findings became expected or accepted. `reopened` findings are no longer expected
-    or accepted. `not_compared` lists, per account, what could not be compared. An account without a row in
-    `not_compared` and in `changes` has not changed.
+    or accepted. `not_compared` lists, per account, what could not be compared. An account without rows in `changes` and
+    `not_compared` has not changed.
     """
 
     old: Result

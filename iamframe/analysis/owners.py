@@ -65,8 +65,8 @@ def joined_owners(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
 def count_by_value(rows: pd.DataFrame, value: str, state: str, states: Sequence[str]) -> pd.DataFrame:
     """Count rows by severity, for each pair of values in the columns `value` and `state`.
 
-    Only the first state has one row per value. Each other state has one row without a value. The states are in the
-    order of `states`. Within a state, the values with the most rows come first.
+    Only the first of `states` has one row per value. Each other state has a single row without a value. The states are
+    in the order of `states`. Within a state, the values with the most rows come first.
     """
     rows = rows.assign(**{value: rows[value].astype("str").fillna("").where(rows[state] == states[0], "")})
     counts = rows.groupby([state, value, "severity"]).size().unstack(fill_value=0)

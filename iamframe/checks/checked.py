@@ -25,7 +25,7 @@ from iamframe.inventory.snapshot import find_snapshot
 
 
 class CheckedSnapshot(Result):
-    """A `Result` that reads each frame from the results of `check_snapshot` when the frame is first used.
+    """A `Result` that reads each frame at its first use, from the files of the snapshot or of `check_snapshot`.
 
     The method `parts` reads one shard (a group of accounts) at a time. A changed copy, such as the result of `only`, is
     a plain `Result` with all frames in memory.

@@ -113,7 +113,7 @@ class Evidence:
     def list_facts(self, side: str, refusals: Mapping[str, Message]) -> dict[str, dict[str, Any]]:
         """Return, by account, the facts for a message about an incomplete list, such as advice.
 
-        For a truncated list, the advice is a new load or export, because a list command would be truncated again.
+        For a truncated list, the advice is a new load or export, not a command that lists the resources again.
         """
         operations, listing = _LISTINGS[side]
         facts: dict[str, dict[str, Any]] = {
