@@ -1,4 +1,4 @@
-"""Blind spots: roles and profiles, tagged or untagged, that a console, API or tool misses when you work with tags."""
+"""Blind spots: roles and profiles whose tags a console, API or tool cannot read, write or search."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _ANSWERS = {
 
 @schema.shows(schema.BLIND_SPOTS)
 def blind_spots(inventory: Inventory) -> pd.DataFrame:
-    """Return the roles and profiles that each console, API or tool misses when you work with tags.
+    """Return the roles and profiles whose tags each console, API or tool cannot read, write or search.
 
-    A *surface* is a console, API or tool. The frame has one row per resource, surface and operation, except where the
-    surface supports the operation. AWS-managed roles are left out. `missed` is `yes`, `depends` or `unknown`. `depends`
-    means that the surface supports the operation only under the condition in `reason`. `unknown` means that neither
-    AWS's documentation nor a measurement gives the answer. `tagged` is `unknown` if tags were not collected. Rows are
-    in the order of `surfaces`. The columns have the pandas type `category`, because an account of 100,000 roles has
-    millions of rows. `blind_spot_counts` returns only the counts.
+    A *surface* is a console, API or tool. The frame has one row per resource, surface and operation, unless the surface
+    always supports the operation. AWS-managed roles are left out. The column `missed` is `yes`, `depends` or `unknown`.
+    The value `depends` means that the surface supports the operation only under the condition in `reason`. The value
+    `unknown` means that the answer is neither in AWS's documentation nor measured. The column `tagged` is `unknown` if
+    tags were not collected. Rows are in the order of `surfaces()`. The columns have the pandas type `category`, because
+    an account of 100,000 roles has millions of rows. `blind_spot_counts` returns only the counts.
     """
     parts = []
     for kind, (frame, key) in taggable_resources(inventory).items():
@@ -58,12 +58,12 @@ def blind_spots(inventory: Inventory) -> pd.DataFrame:
 
 @schema.shows(schema.BLIND_SPOT_COUNTS)
 def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
-    """Return, per account, how many roles and profiles each console, API or tool misses when you work with tags.
+    """Count the roles and profiles of each account, and return which consoles, APIs and tools miss their tags.
 
     The frame has one row per account, surface, resource type and operation. A *surface* is a console, API or tool.
-    Accounts without such resources and AWS-managed roles are left out. `missed` applies to all resources that the row
-    counts: `no`, `yes`, `depends` or `unknown`. `depends` means that the surface supports the operation only under the
-    condition in `reason`.
+    AWS-managed roles are left out, and so are accounts without resources of the type. The column `missed` (`no`, `yes`,
+    `depends` or `unknown`) applies to all resources that the row counts. The value `depends` means that the surface
+    supports the operation only under the condition in `reason`.
     """
     counts = tagged_counts(inventory)
     rows = [
@@ -77,7 +77,7 @@ def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
 
 
 def tagged_counts(inventory: Inventory) -> dict[tuple[str, str], list[int]]:
-    """Count the tagged resources, the untagged ones and those with unknown tags, per account and resource type."""
+    """Count tagged resources, untagged resources and those with unknown tags, per account and resource type."""
     counts: dict[tuple[str, str], list[int]] = {}
     for kind, (frame, key) in taggable_resources(inventory).items():
         accounts = pc.unique(as_arrow(frame["account_id"]))
@@ -108,9 +108,9 @@ def surfaces() -> pd.DataFrame:
     """Return which consoles, APIs and tools can write, read and search the tags of roles and profiles.
 
     A *surface* is a console, API or tool. The frame has one row per surface, resource type and operation, the most
-    common surfaces first. `answer` is `yes`, `no`, `depends` or `unknown`. If `answer` is `depends`, the column
-    `condition` says when the surface supports the operation. `unknown` means that neither AWS's documentation nor a
-    measurement gives the answer. Each row has a source and the date on which the source was checked. AWS may change its
+    common surfaces first. The column `answer` is `yes`, `no`, `depends` or `unknown`. If `answer` is `depends`, the
+    column `condition` says when the surface supports the operation. The answer is `unknown` if it is neither in AWS's
+    documentation nor measured. Each row has a source and the date on which the source was checked. AWS may change its
     services, and then the answers change too. `probe_surfaces` tests the tagging API in a real account.
     """
     columns = {name: [getattr(fact, name) for fact in known_facts()] for name in schema.SURFACES.names}

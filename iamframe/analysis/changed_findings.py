@@ -1,4 +1,4 @@
-"""Compare the findings of two results: which are new, gone, reopened or settled, and which cannot be compared."""
+"""Compare the findings of two results: which are new, gone, reopened or settled."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _Sides = tuple[Result, Result]
 def changed_findings(sides: _Sides, keys: KeyMap, changes: pd.DataFrame, apart: NotCompared) -> pd.DataFrame:
     """Return the new, gone, settled and reopened findings.
 
-    If the other result may have missed a finding for lack of data, the finding is not returned, but counted in `apart`.
+    A finding that the other result may have missed for lack of data is only counted, in `apart`.
     """
     scopes = _same_scope(sides)
     findings = [one.findings for one in sides]
@@ -47,10 +47,10 @@ def changed_findings(sides: _Sides, keys: KeyMap, changes: pd.DataFrame, apart: 
 
 
 def _counterparts(findings: list[pd.DataFrame], resources: list[pa.Array], keys: KeyMap) -> list[Positions]:
-    """For each result, return the row of each finding in the other result; -1 if the other result lacks the finding.
+    """For the findings of each result, return the row numbers in the other result; -1 if the finding is missing there.
 
-    Findings match by id. If a resource has a new ARN, or if one result has only its name, the ids differ. In these two
-    cases, findings match by account, check and resources.
+    Findings match by id. If a resource has a new ARN, or if one result has only its name, the ids of its findings
+    differ. Findings with different ids match by account, check and resources.
     """
     named, moved = [], []
     for side, (frame, resource) in enumerate(zip(findings, resources, strict=True)):
@@ -78,7 +78,7 @@ def _judged_otherwise(findings: list[pd.DataFrame], where: Positions, read: Bool
 
 
 def _seen_by_other(found: pd.DataFrame, sides: _Sides, side: int, scopes: set[str], read: Bools) -> Bools:
-    """Return, for each of one result's findings, whether the other result had enough data to find it."""
+    """Return whether the other result had enough data to find each finding in `found`."""
     complete = [_of_check(one.coverage[one.coverage["status"] == "complete"]) for one in sides]
     checks, check = sides[side].checks, _of_check(found)
     relying = is_in(found["check"], [name for name, one in checks.items() if "references" in one.reads])
@@ -90,7 +90,7 @@ def _seen_by_other(found: pd.DataFrame, sides: _Sides, side: int, scopes: set[st
 def _note_unsure(
     found: pd.DataFrame, way: str, side: int, result: Result, scopes: set[str], apart: NotCompared
 ) -> None:
-    """Add to `apart` the number of one result's findings that the other result may have missed."""
+    """Add to `apart` the number of findings of one result that the other result may have missed."""
     unsure = found.value_counts(["account_id", "check"], sort=False).reset_index()
     for account, name, count in unsure.itertuples(index=False, name=None):
         other_scope = "references" in result.checks[name].reads and account not in scopes

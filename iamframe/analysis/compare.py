@@ -1,8 +1,8 @@
 """The changes between two loads of the same accounts, and what could not be compared.
 
 Gaining or losing read access is never a change. A role that is missing from an incomplete list does not count as
-deleted, and tags that were not collected before do not count as added. Each such case is a row of `not_compared`, so
-missing data is never reported as "no change".
+deleted. Tags that were not collected before do not count as added. Missing data is a row of `not_compared`, and is
+never reported as "no change".
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ class Changes:
 
     `changes` has one row per change of a resource, sorted by kind of change, account and ARN. Each changed tag has its
     own row. `findings` has the findings that changed. `new` findings are only in the new result, and `gone` findings
-    only in the old one. `settled` findings are now expected or accepted, and `reopened` findings no longer are.
-    `not_compared` lists, per account, what could not be compared. If an account has no row in `not_compared` and none
-    in `changes`, it has not changed.
+    only in the old result. `settled` findings became expected or accepted. `reopened` findings are no longer expected
+    or accepted. `not_compared` lists, per account, what could not be compared. An account without rows in `changes` and
+    `not_compared` has not changed.
     """
 
     old: Result
@@ -59,15 +59,14 @@ class Changes:
 
     @property
     def is_empty(self) -> bool:
-        """True if no resource and no finding changed in the data that could be compared."""
+        """True if the compared data shows no changed resource and no changed finding."""
         return self.changes.empty and self.findings.empty
 
     def to_frame(self, lang: str = "en", rows: int | None = None) -> pd.DataFrame:
-        """Return the changes and then the findings in one frame.
+        """Return the changes and then the findings in one frame with the columns of `changes`.
 
-        The frame has one row per change and finding, with the columns of `changes`. In the rows of findings, `change`
-        is `finding_new`, `finding_gone` and so on, and `what` is the check. `lang` is the language of `detail`: `en`
-        or `ja`. `rows` limits the result to the first rows.
+        In the rows of findings, `change` is `finding_new`, `finding_gone` and so on, and `what` is the check. `lang` is
+        the language of `detail`: `en` or `ja`. `rows` limits the frame to the first rows.
         """
         changes, found = self.changes[:rows], self.findings
         if lang != "en":
@@ -138,24 +137,23 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
     """Compare two loads of the same accounts, and return what changed and which findings are new or gone.
 
     Two resources are the same if they have the same ARN, or the same name in the same account. Names are unique in an
-    account, regardless of case and path (IAM User Guide, "IAM and AWS STS quotas"). The last use of a role never
-    counts as a change. These are the kinds of change:
+    account, regardless of case and path (IAM User Guide, "IAM and AWS STS quotas"). The last use of a role never counts
+    as a change. The column `change` has one of these kinds:
 
-    - `created` and `deleted`: only one load has the resource, although the other load's list of roles (or profiles) of
-      the account is complete.
-    - `recreated`: the unique id differs. If an id is unknown, a different path or case of the name counts instead. IAM
-      cannot change these, so the resource was created again. `facts` and `detail` list any other differences.
+    - `created` and `deleted`: the resource is only in one load, and the list of roles (or profiles) of the account is
+      complete in the other load.
+    - `recreated`: the unique id differs. If an id is unknown, the path and the case of the name decide, because IAM
+      cannot change path and case. The columns `facts` and `detail` list all other differences of a recreated resource.
     - `relinked`: a profile holds a different role, lost its role, or got a role.
-    - `retagged`: a tag differs. There is one row per tag key.
-    - `trust_changed`: the trust policy differs. The order of keys and lists does not matter.
-    - `changed`: the description, the maximum session duration or the permissions boundary differs. A difference counts
-      only if both loads have the value.
+    - `retagged`: a tag differs (one row per tag key).
+    - `trust_changed`: the trust policy differs in more than the order of keys and lists.
+    - `changed`: both loads have a description, maximum session duration or permissions boundary, but the values differ.
 
     Resources that exist only in a Terraform plan are left out. A finding is new or gone only if the other load had
     enough data for the check to find it. If only the text of a finding differs, the finding has not changed. If the two
     results come from different checks, policies or versions of iamframe, the checks run again. If you pass an
-    inventory, the checks run on it. By default, the policy is that of the new result. If only one result has a check,
-    the check is listed in `not_compared`. No request is made to AWS.
+    inventory, the checks run on the inventory. By default, the policy of the new result applies. A check that only one
+    result has is listed in `not_compared`. No request is made to AWS.
 
     Returns
     -------
@@ -211,7 +209,7 @@ def _checked(
 
 
 def _rows(each: Pairs, side: int, rows: Positions, change: str, **more: Any) -> pa.Table:
-    """Return one change per given row of one load's frame. `more` sets other columns of `changes`."""
+    """Return one row of `changes` per given row of one load's frame. `more` sets other columns of `changes`."""
     at = each.frames[side].iloc[rows]
     columns: dict[str, Any] = {
         "change": change,
@@ -230,14 +228,14 @@ def _rows(each: Pairs, side: int, rows: Positions, change: str, **more: Any) -> 
 
 
 def _message(message: str, **facts: pa.Array) -> dict[str, Any]:
-    """Return the columns `message`, `facts` and `detail`. All rows have the same message, and each fact is a column."""
+    """Return the columns `message`, `facts` and `detail` for rows that have the same message."""
     size = len(next(iter(facts.values())))
     detail = render_facts(text_of(message), facts.__getitem__, np.arange(size), size)
     return {"message": pa.repeat(pa.scalar(message), size), "facts": facts_of(facts), "detail": detail}
 
 
 def _appeared(each: Pairs, apart: NotCompared) -> Iterator[pa.Table]:
-    """Yield created and deleted resources. A resource counts only if the other load's list is complete."""
+    """Yield the resources that only one load has, if the list of the other load is complete."""
     for side, change, undated, column in (
         (0, "deleted", "changes.gone", "before"),
         (1, "created", "changes.appeared", "after"),
@@ -264,7 +262,7 @@ _Part = tuple[str, Positions, dict[str, Any]]
 def _differing(
     each: Pairs, roles: Pairs, keys: KeyMap, sides: tuple[Result, Result], apart: NotCompared
 ) -> Iterator[pa.Table]:
-    """Yield the differences of resources that both loads have. A recreated resource is one change."""
+    """Yield the differences of resources that both loads have; a recreated resource is a single change."""
     apart.unread(each, "ids", each.id_known)
     also: list[tuple[Positions, pa.Array, pa.Array]] = []
     for change, at, columns in _parts(each, roles, keys, sides, apart):

@@ -1,9 +1,9 @@
 """Differences between Terraform and the account: unmanaged resources, missing ones, and different values.
 
-A state never becomes part of the inventory. If the state or the account lacks a value, the result is unknown, never a
-difference. Resources are matched by ARN or, if no ARN matches, by name. Names of roles and profiles are unique in an
-account, regardless of case and path (IAM User Guide, "IAM and AWS STS quotas"). No operation of IAM changes the path of
-a role or profile (IAM API Reference, UpdateRole).
+A Terraform state never becomes part of the inventory. If the state or the account lacks a value, the result is unknown,
+never a difference. Resources are matched by ARN or, if no ARN matches, by name. Names of roles and profiles are unique
+in an account, regardless of case and path (IAM User Guide, "IAM and AWS STS quotas"). No operation of IAM changes the
+path of a role or profile (IAM API Reference, UpdateRole).
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Drift:
 
     @property
     def is_empty(self) -> bool:
-        """True if there is no difference in the data that could be compared."""
+        """True if the compared data shows no difference."""
         return bool((self.differences["kind"] == UNKNOWN).all())
 
     @property
@@ -74,12 +74,12 @@ class Drift:
         return not (self.differences["kind"] == UNKNOWN).any()
 
     def only(self, *kinds: str) -> Drift:
-        """Keep only differences of these kinds; by default, of all kinds. Rows of the kind `unknown` always remain."""
+        """Keep only differences of these kinds (by default, all kinds), and all rows of the kind `unknown`."""
         chosen = self.differences["kind"].isin([*(kinds or ALL_KINDS), UNKNOWN])
         return replace(self, differences=self.differences[chosen].reset_index(drop=True))
 
     def to_frame(self, lang: str = "en", rows: int | None = None) -> pd.DataFrame:
-        """Return the differences, with details in `lang`: `en` or `ja`. `rows` limits the result to the first rows."""
+        """Return the differences, with details in `lang`: `en` or `ja`. `rows` limits the frame to the first rows."""
         shown = self.differences[:rows]
         return shown if lang == "en" else with_details(shown, lang)
 
@@ -120,10 +120,10 @@ class Drift:
 def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Drift:
     """Compare Terraform states with the account: find unmanaged resources, missing ones and different values.
 
-    Rows of the kind `unmanaged` are resources that none of the given states manages. So pass all states that manage
-    roles or profiles of the account. Accounts without managed resources are left out. AWS-managed roles are left out,
-    too. Roles and profiles, the role in a profile, paths, unique ids and tags are compared; attached policies are not.
-    The states never become part of the inventory. No request is made to AWS.
+    Pass all states that manage roles or profiles of the account: a resource that no given state manages counts as
+    `unmanaged`. Accounts without managed resources are left out, and so are AWS-managed roles. Roles and profiles, the
+    role in a profile, paths, unique ids and tags are compared; attached policies are not. The states never become part
+    of the inventory. No request is made to AWS.
 
     Parameters
     ----------
@@ -168,11 +168,11 @@ def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Dri
 
 
 class _Sides:
-    """The roles (or the profiles) that the states manage, matched with those of the account in `frame`.
+    """The roles (or profiles) that the states manage, matched with the roles (or profiles) of the account in `frame`.
 
-    `managed` has the rows of the states. If the account has the resource, its name and ARN come from the account.
-    `rows` has their row numbers among all rows of the states, and `at` those of the resources in `frame`; -1 if the
-    account does not have the resource.
+    `managed` has one row per managed resource. The names and ARNs in `managed` come from the account, if the account
+    has the resource. `rows` has the row number of each managed resource in `States.managed`. `at` has the row number of
+    each managed resource in `frame`, or -1 if the account lacks the resource.
     """
 
     def __init__(self, kind: str, inventory: Inventory, read: States, whole: pd.Series) -> None:
@@ -202,7 +202,7 @@ class _Sides:
         return np.append(np.asarray(self.frame[flag], dtype=bool), False)[self.at]
 
     def rows_of(self, mask: Bools, kind: str, message: str, **values: Any) -> pd.DataFrame:
-        """Return one difference per row of `managed` that `mask` selects. `values` have an entry per row of it."""
+        """Return one difference per row of `managed` that `mask` selects. `values` are columns as long as `managed`."""
         columns = {name: pd.Series(as_arrow(of).to_pandas(), dtype="str")[mask] for name, of in values.items()}
         return self.managed.loc[mask, _PLACE].assign(kind=kind, message=f"drift.{message}", **columns)
 
@@ -300,9 +300,9 @@ def _of_states(read: States) -> pd.DataFrame:
 
 
 def _of_source(inventory: Inventory, read: States) -> pd.DataFrame:
-    """Return one row of the kind `unknown` per account for which the inventory has data from Terraform.
+    """Return a row of the kind `unknown` for each account whose inventory has data from Terraform.
 
-    In such an inventory, a resource that is only in a state looks like a resource of the account.
+    If an inventory has data from Terraform, a resource that is only in a state looks like a resource of the account.
     """
     calls = inventory.calls
     mixed = calls["account_id"][calls["operation"].str.startswith("terraform:")]
@@ -324,9 +324,9 @@ class States:
     """The resources that Terraform manages.
 
     `managed` has one row per Terraform address of a role or profile. `resource_arn` is missing if a plan will create
-    the resource. `tags` has the tags in the states; `row` is the row number in `managed`. `leaving` has the ARNs of the
-    resources that a plan will delete: they are managed until the plan is applied. `unread` has the problems that
-    occurred while reading the states, as file and message.
+    the resource. `tags` has the tags in the states, with the row number in `managed` as the column `row`. `leaving` has
+    the ARNs of the resources that a plan will delete: they are managed until the plan is applied. `unread` has a file
+    and a message for each problem that occurred while reading the states.
     """
 
     managed: pd.DataFrame
@@ -371,7 +371,7 @@ def read_states(states: Iterable[str | os.PathLike[str]]) -> States:
                     managed.append(_managed(record, file, answer.account_id or UNKNOWN_ACCOUNT))
                 case Leaving():
                     leaving.append(record.managed_arn)
-                # A plan whose resources have no ARN yet has no account. That is not a problem of the plan.
+                # A plan whose resources have no ARN yet has no account, which is not a problem.
                 case Gap() if not record.message.startswith("gaps.answer."):
                     unread.append((record.subject, {"message": record.message, **record.facts}))
     if not is_terraform:

@@ -60,7 +60,7 @@ _Arns = dict[str, list[str]]
 class Explanation:
     """Everything known about the roles and profiles that match a name, ARN or id.
 
-    `print` shows the explanation as text. `to_frame()` returns its fields as a frame.
+    `print` shows the explanation as text, and `to_frame()` returns the explanation as a frame.
     """
 
     query: str
@@ -73,15 +73,14 @@ class Explanation:
 
     @schema.shows(schema.EXPLANATION)
     def to_frame(self) -> pd.DataFrame:
-        """Return one row per field, in the printed order.
+        """Return one row per field, in the printed order, with the columns of `schema.EXPLANATION`.
 
-        The columns are those of `schema.EXPLANATION`. The column `profile` has the profile's values, and `role` the
-        role's.
+        The columns `profile` and `role` have the values of the profile and of the role.
         """
         return self.frame
 
     def __str__(self) -> str:
-        """Return plain text, one part per pair, with profile and role side by side."""
+        """Return the explanation as plain text, one part per pair, with profile and role side by side."""
         return "\n".join(text_lines(self.frame))
 
     __repr__ = __str__
@@ -99,8 +98,8 @@ def explain(inventory: Inventory | Result, name: str, policy: PolicySource = Non
         An `Inventory` or a `Result`. The findings and policy of a `Result` are reused.
     name
         A name, an ARN or a unique id; case does not matter. A name selects the role and the profile of that name, in
-        each account. The ARN of an assumed-role session selects the role. Names and ARNs may contain the path or leave
-        it out. If an ARN leaves it out, the section `searched for` shows the full ARN. You can also pass the id, name
+        each account. The ARN of an assumed-role session selects the role. Names and ARNs may be without
+        their path. If an ARN has no path, the section `searched for` shows the full ARN. You can also pass the id, name
         or ARN of a resource that uses profiles, such as an instance. The section `uses` then shows the profiles that
         the resource uses, and whether each profile still exists.
     policy
@@ -200,7 +199,7 @@ def _full_arns(query: Query, found: _Arns) -> Iterator[Row]:
 
 
 def _using(references: pd.DataFrame, query: Query) -> pd.DataFrame:
-    """Find a resource that uses profiles by its id, name or ARN. Return its references, sorted by version."""
+    """Return the references of the resource whose id, name or ARN is the query, sorted by version."""
     hit = np.logical_or.reduce([_equal(references[f"consumer_{what}"], query.text) for what in ("id", "arn", "name")])
     parts = query.text.split(":", 5)
     if parts[0].lower() == "arn" and len(parts) == 6:
@@ -218,7 +217,7 @@ def _using(references: pd.DataFrame, query: Query) -> pd.DataFrame:
 
 
 def _uses(inventory: Inventory, using: pd.DataFrame, query: Query, lists: pd.DataFrame) -> Iterator[Row]:
-    """Yield each profile that a resource uses: its role or, if the profile is missing, whether it was deleted."""
+    """Yield each profile that a resource uses, with its role or, if the profile is missing, whether it was deleted."""
     part = inventory.only(using["profile_arn"].dropna())
     profiles, links = records_by("profile_arn", part.profiles), records_by("profile_arn", part.links)
     whole = dict(zip(lists["account_id"], lists["profiles_whole"], strict=True))
@@ -238,7 +237,7 @@ def _uses(inventory: Inventory, using: pd.DataFrame, query: Query, lists: pd.Dat
 
 
 def _missing(inventory: Inventory, reference: Row, whole: dict[str, bool]) -> Message | None:
-    """Return the message about a profile that no source shows. If known, it shows whether the profile was deleted."""
+    """Return the message about a profile that no source shows, and whether the profile was deleted, if known."""
     account = account_of(reference["named"]) or reference["account_id"]
     if not whole.get(account):
         way = "list_not_read" if account in whole else "account_not_read"
@@ -250,7 +249,7 @@ def _missing(inventory: Inventory, reference: Row, whole: dict[str, bool]) -> Me
 
 
 def _near(inventory: Inventory, arns: list[str]) -> Inventory:
-    """Return the part of the inventory that the checks need for these roles and profiles."""
+    """Return the part of the inventory that the checks need to judge the given roles and profiles."""
     # `crossed_names` needs the role that has the profile's name.
     profiles, roles = inventory.only(arns).profiles, inventory.roles
     own = joined_key(profiles["account_id"], without_case(profiles["profile_name"]))
@@ -259,7 +258,7 @@ def _near(inventory: Inventory, arns: list[str]) -> Inventory:
 
 
 def _explained(result: Result, found: _Arns) -> Iterator[Row]:
-    """Yield the fields of each selected link, and of each selected role or profile without a link."""
+    """Yield the fields of each link, and of each role or profile without a link."""
     near, pairs = result.inventory, result.pairs
     pairs = pairs[is_in(pairs["profile_arn"], found["profile"]) | is_in(pairs["role_arn"], found["role"])]
     alone = near.roles[is_in(near.roles["role_arn"], found["role"]) & ~is_in(near.roles["role_arn"], pairs["role_arn"])]
@@ -273,7 +272,7 @@ def _explained(result: Result, found: _Arns) -> Iterator[Row]:
 
 
 def _guessed(roles: pd.DataFrame, result: Result) -> Iterator[Row]:
-    """Add to each of these roles, which are in no profile, the maker that its name suggests."""
+    """Yield the given roles (which are in no profile), each with the maker that the role name suggests."""
     makers = [*result.policy.makers, *known_makers()]
     columns = {name: pc.fill_null(as_arrow(roles[name]), "") for name in ("role_path", "role_name")}
     for row, at in zip(records(roles), first_maker(makers, columns, "role"), strict=True):
@@ -296,7 +295,7 @@ def _namesakes(near: Inventory, found: _Arns) -> Iterator[Row]:
 
 
 def _not_found(inventory: Inventory, query: Query, lists: pd.DataFrame) -> Iterator[Row]:
-    """Yield the scope of the search, missing data, references to the name, and similar names."""
+    """Explain that nothing matches: yield the scope of the search, missing data, references and similar names."""
     counts = {name: len(getattr(inventory, name)) for name in ("accounts", "roles", "profiles", "references")}
     yield field(query.text, note=note("not_found", **counts), section="not found")
     unread = records(lists[lists["references_status"] != "complete"])
@@ -320,7 +319,7 @@ def _not_collected(gaps: pd.DataFrame) -> Iterator[Row]:
 
 
 def _holds(texts: pd.Series, part: str) -> Bools:
-    """Return a mask of the texts that contain `part`, regardless of case. No text contains an empty `part`."""
+    """Return a mask of the texts that contain `part`, regardless of case. An empty `part` matches no text."""
     held = pc.match_substring(as_arrow(texts), part, ignore_case=True)
     return np.asarray(pc.fill_null(held, False)) & bool(part)
 
@@ -346,7 +345,7 @@ def _referenced_by(inventory: Inventory, query: Query) -> Iterator[Row]:
 
 
 def _matches(reference: Row, query: Query) -> bool:
-    """Return whether a reference, whose name matches, has the account, partition and path of the query."""
+    """Return whether a reference matches the account, partition and path of the query."""
     named = parse_query(reference["named"])
     is_there = query.account in (None, named.account or reference["account_id"])
     return is_there and (
@@ -355,7 +354,7 @@ def _matches(reference: Row, query: Query) -> bool:
 
 
 def _nearest(inventory: Inventory, query: Query) -> list[tuple[str, dict[str, str]]]:
-    """Return similar names. If the query is more than a bare name, each has its ARN."""
+    """Return similar names, with their ARNs if the query is more than a bare name."""
     frames = {"profile": inventory.profiles, "role": inventory.roles}
     columns = [frame[f"{side}_name"] for side, frame in frames.items()]
     if not (query.is_arn or query.path or query.kind):

@@ -43,7 +43,7 @@ _OF_ROLE = {
 def field(
     name: str, profile: object = None, role: object = None, note: str | Message | None = None, **more: Any
 ) -> Row:
-    """Return one row of an explanation. `more` sets the columns that have no argument."""
+    """Return one row of an explanation. `more` sets columns that have no parameter of their own."""
     message = {"message": "explain.value", "value": note} if isinstance(note, str) else note
     return {"field": name, "profile": profile, "role": role, "note": message, **more}
 
@@ -71,9 +71,9 @@ def gap_note(row: Row) -> Message:
 
 
 def status_note(row: Row, name: str = "coverage", prefix: str = "", **facts: Any) -> dict[str, Any]:
-    """Return a status and its reason as a message.
+    """Return the coverage status in a row, with its reason, as a message.
 
-    `prefix` is put before the column names: `references_` for a row of `lists`, nothing for a row of `coverage`.
+    `prefix` precedes the column names: `references_` for a row of `lists`, nothing for a row of `coverage`.
     """
     status, message, values = (row[f"{prefix}{column}"] for column in ("status", "message", "facts"))
     facts |= {"status": status, "reason": nested(message, values) if message else note("all_regions")}
@@ -107,7 +107,7 @@ def consumer(reference: Row) -> str:
 def used_note(reference: Row, profile: Row | None, *more: Message | None) -> Message:
     """Return a message about a resource that uses a profile: its region, name, state and version.
 
-    If the resource uses another unique id of the profile than the current one, the message includes that id.
+    If the resource uses a unique id that the profile no longer has, the message includes this id.
     """
     version, ids = reference["consumer_version"], [reference["profile_id"], profile and profile["profile_id"]]
     then, now = profile_ids(pa.array(ids, pa.string())).to_pylist()
@@ -138,7 +138,7 @@ def _time(value: datetime | None) -> str | None:
 class RowsByKey:
     """The rows of an inventory and its findings, grouped by ARN or account.
 
-    `explained` has the two ARNs, of profile and role, of each explained pair.
+    `explained` has the profile ARN and role ARN of each explained pair.
     """
 
     def __init__(self, result: Result, explained: list[Row]) -> None:
@@ -165,7 +165,7 @@ class RowsByKey:
 
 
 class Pair:
-    """A link, or a role or profile without a link.
+    """A link (a role in a profile), or a role or profile without a link.
 
     `row` comes from the view `pairs` or, if the view does not have the role, from `roles`.
     """
@@ -288,7 +288,7 @@ def _difference(key: str, sides: dict[str, dict[str, str]]) -> Message | None:
 def _why_no_tags(pair: Pair, side: str) -> list[Row]:
     """Return the gaps that explain why tags are missing.
 
-    These are the gaps of the resource. If it has none, these are the gaps of operations that AWS refused.
+    If no gap is about the resource itself, the gaps are operations that AWS refused.
     """
     telling = (*proving("role_tags" if side == "role" else "profile_tags"), "tags")
     gaps = [gap for gap in pair.gaps if gap["operation"] in telling]
@@ -373,7 +373,10 @@ def _deleting(pair: Pair) -> Iterator[Row]:
 
 
 def _next(pair: Pair) -> Iterator[Row]:
-    """Yield commands. Those that delete or unlink come last, and only if a plan would delete the profile, too."""
+    """Yield the next commands.
+
+    Commands that delete or unlink come last, and only if a plan would delete the profile, too.
+    """
     options = {side: {f"{TYPE_OF[side]}-name": name} for side, name in pair.names.items()}
     for side, tags in pair.tags.items():
         if tags is None:

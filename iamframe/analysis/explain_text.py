@@ -25,13 +25,13 @@ _CELLS = ["section", "field", "profile", "role", "note"]
 Cells = tuple[Any, ...]
 # This section is long, and the same for most resources, so a page shows it on demand.
 _FOLDED = "where tags show"
-# In these sections, consecutive fields that say the same become one line.
+# In these sections, consecutive fields with the same content become one line.
 _JOINED = ("not checked", "deleting", "next")
 _SIDE_BY_SIDE = ("identity", "link", "tags", _FOLDED)
 
 
 def _parts(frame: pd.DataFrame) -> Iterator[tuple[str, bool, list[Cells]]]:
-    """Yield each part: its heading, whether it has both a profile and a role, and its rows."""
+    """Yield the heading of each part, whether the part has both a profile and a role, and its rows."""
     before: list[Cells] = []
     pairs: dict[Cells, list[Cells]] = defaultdict(list)
     for key, cells in zip(display.cell_rows(frame[_KEY]), display.cell_rows(frame[_CELLS]), strict=True):

@@ -72,9 +72,9 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
     The frame has one row per life of a resource: from its creation to its deletion. If a resource is created again
     under the same name, the new life has its own row. Columns are those of `iamframe.schema.LIVES`. Rows are sorted by
     account and first event. A time is missing if the collected records do not show it. `covered_from_at` and
-    `covered_to_at` are the start and end of the time that the records cover. They are known only for files of a trail
-    and for a live lookup. Even between these times, a file of a trail may be missing. Requests that AWS refused are
-    left out.
+    `covered_to_at` are the start and end of the time that the records cover. The covered time is known only for files
+    of a trail and for a live lookup. Even within the covered time, a file of a trail may be missing. Requests that AWS
+    refused are left out.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ def _read(sources: tuple[Any, ...], name: str | None) -> _Read:
 
 
 def _named(frame: pd.DataFrame, query: Query, which: str) -> pd.Series[bool]:
-    """Return a mask of the rows that match the query. An ARN or path also matches rows with its name but no ARN."""
+    """Return a mask of the rows that match the query. A row without an ARN matches by name."""
     named: pd.Series[bool] = frame[f"{which}_name"].str.casefold() == query.name.casefold()
     if query.kind and which == "resource":
         named &= frame["resource_type"] == query.kind
@@ -191,7 +191,7 @@ def _named(frame: pd.DataFrame, query: Query, which: str) -> pd.Series[bool]:
 
 
 def _of_id(events: pd.DataFrame, text: str, arns: list[str]) -> pd.Series[bool]:
-    """Return a mask of the events of a unique id.
+    """Return a mask of the events of the resource with this unique id.
 
     Events that link the resource to a profile count, too, if they happened while the resource existed.
     """
@@ -212,7 +212,7 @@ def _of_id(events: pd.DataFrame, text: str, arns: list[str]) -> pd.Series[bool]:
 
 
 def _lives(events: pd.DataFrame) -> pd.DataFrame:
-    """Group events into lives, one row each, without the columns of the covered time."""
+    """Group events into lives of resources, one row per life, without the columns of the covered time."""
     done = events[events["error_code"].isna() & events["resource_name"].notna()]
     linked = done[done["related_name"].notna()]
     swapped = {"resource_name": "related_name", "resource_arn": "related_arn", "related_name": "resource_name"}

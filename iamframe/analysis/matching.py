@@ -24,10 +24,10 @@ _MASKED_ID = "^(?:A(?:RO|IP)A)?(?:" + "|".join(rf"\x{{{code:x}}}{{2,}}" for code
 
 
 class Pairs:
-    """The roles (or the profiles) of two loads, matched.
+    """The roles (or profiles) of two loads, matched.
 
-    `rows` has the row numbers of the resources that both loads have, one array per load. `alone` has those of the
-    resources that only one load has. All columns and flags are in the order of `rows`.
+    `rows` has the row numbers of the resources that both loads have, one array per load. `alone` has the row numbers of
+    the resources that only one load has. All methods return values in the order of `rows`.
     """
 
     def __init__(self, kind: str, sides: tuple[Result, Result], accounts: pd.Series) -> None:
@@ -58,11 +58,11 @@ class Pairs:
         return as_arrow(self.frames[side][name]).take(pa.array(self.rows[side]))
 
     def flag(self, name: str) -> list[Bools]:
-        """Return a flag of each load for the matched resources."""
+        """Return a boolean column of each load for the matched resources."""
         return [np.asarray(frame[name], dtype=bool)[rows] for frame, rows in zip(self.frames, self.rows, strict=True)]
 
     def number(self, side: int, rows: Positions) -> Positions:
-        """Return the position in `self.rows` of each given row of one load's frame; -1 for an unmatched resource."""
+        """Return the positions in `self.rows` of given rows of one load's frame; -1 for unmatched resources."""
         numbers = np.full(len(self.frames[side]) + 1, -1)
         numbers[self.rows[side]] = np.arange(len(self.rows[side]))
         return numbers[rows]
@@ -81,7 +81,7 @@ class Pairs:
 
 
 def unmasked(ids: pa.Array) -> pa.Array:
-    """Return unique ids. Masked ids become missing."""
+    """Return unique ids, with masked ids as missing values."""
     return pc.if_else(pc.match_substring_regex(ids, _MASKED_ID), _NULL, ids)
 
 
@@ -96,7 +96,7 @@ def name_key(accounts: Texts, names: Texts) -> pa.Array:
 
 
 class KeyMap:
-    """Keys that are the same in both loads: a resource's ARN or, if the ARN changed, its old ARN."""
+    """Keys that identify a resource in both loads: its ARN or, if the ARN changed, its old ARN."""
 
     def __init__(self, pairs: Mapping[str, Pairs]) -> None:
         self._old, self._new = (pa.concat_arrays([each.renamed[side] for each in pairs.values()]) for side in (0, 1))
@@ -107,7 +107,7 @@ class KeyMap:
     def keys(self, frame: pd.DataFrame, column: str, side: int) -> pa.Array:
         """Return a key for each ARN in a column of one load's frame.
 
-        For a role that this load has only by name, use the ARN in the other load.
+        If one load has a role only by name, the key is the role's ARN in the other load.
         """
         arns = as_arrow(frame[column])
         by_name = pc.fill_null(pc.starts_with(arns, "name:"), pa.scalar(False))
@@ -128,12 +128,12 @@ class NotCompared:
     def add(self, account: str, what: str, message: str, about: str = "", **facts: Any) -> None:
         """Add a reason why something was not compared: a message and its facts.
 
-        Several reasons about the same thing become one row.
+        Several reasons with the same account, `what` and `about` become one row.
         """
         self._rows.setdefault((account, what, about), []).append({"message": f"not_compared.{message}", **facts})
 
     def counts(self, accounts: Texts, mask: Bools) -> dict[str, int]:
-        """Return the number of rows that `mask` selects, for each compared account that has any."""
+        """Count the rows that `mask` selects, for each compared account with such rows."""
         counts = pc.value_counts(as_arrow(accounts).filter(pa.array(mask))).to_pylist()
         return {one["values"]: one["counts"] for one in counts if one["values"] in self._compared}
 
@@ -155,7 +155,7 @@ class NotCompared:
                 self.add(account, what, "in_one", count=count)
 
     def unlisted(self, each: Pairs, side: int, change: str, unsure: dict[str, int], planned: dict[str, int]) -> None:
-        """Add the accounts whose list in the other load is incomplete: existing resources may be missing there."""
+        """Add the accounts with an incomplete list in the other load: the list may lack existing resources."""
         own, other = SIDES[side], SIDES[1 - side]
         listed = set(each.whole[1 - side])
         for account in self.accounts:
@@ -169,7 +169,7 @@ class NotCompared:
                 self.add(account, "lists", "planned", each.kind, count=planned[account], own=own)
 
     def frame(self, old: pd.Series, new: pd.Series) -> pd.DataFrame:
-        """Return all reasons, and the accounts that only one load has."""
+        """Return the frame `not_compared`: all reasons, and the accounts that only one load has."""
         for one, other, side in ((old, new, "NEW"), (new, old, "OLD")):
             for account in one[~is_in(one, other)]:
                 self.add(account, "account", "account", side=side)
@@ -191,14 +191,14 @@ def things(facts: pa.Array, lang: str = "en") -> pa.Array:
 
 
 def counts_by_kind(rows: pd.DataFrame, column: str, kinds: Iterable[str]) -> pd.DataFrame:
-    """Count the rows about roles and about profiles, one row per kind. `column` has the kind of a row."""
+    """Count the rows about roles and about profiles, one row per kind. `column` is the name of the kind column."""
     counts = rows.groupby([column, "resource_type"]).size()
     each = [(kind, *(int(counts.get((kind, of), 0)) for of in TYPES.values())) for kind in kinds]
     return pd.DataFrame(each, columns=[column, "roles", "profiles"])
 
 
 def ordered(table: pa.Table, ranks: Mapping[str, tuple[str, ...]], then: Iterable[str]) -> pa.Table:
-    """Sort a table: first by the order of values that `ranks` gives for its columns, then by the columns in `then`."""
+    """Sort a table by the columns in `ranks`, in the given order of values, and then by the columns in `then`."""
     keyed = table
     for name, order in ranks.items():
         keyed = keyed.append_column(f"{name} rank", pc.index_in(table[name], value_set=pa.array(order)))

@@ -1,4 +1,4 @@
-"""Counts by owner: findings, and quota use (the roles and profiles of each tool, cluster, stack and owner)."""
+"""Counts by owner: findings, and the roles and profiles of each tool, cluster, stack and owner."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _COUNTS = ["roles", "profiles", "empty", "role_unread", "guessed"]
 def findings_by_owner(result: Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
     """Return the number of findings per owner, by severity. Accepted findings are left out.
 
-    The owner is the value of the resource's owner tag. If a profile has no owner tag, its role's owner tag counts.
-    Keys that look the same, such as `owner` and `OWNER`, count as `tag_key`. If a resource has several such keys, the
-    key spelled like `tag_key` counts. An empty value counts as no owner. Each finding counts once, so the sum is the
-    number of findings. `iamframe.exploring.grouped` differs: if role and profile have different values, it counts a
-    finding for both values.
+    The owner is the value of the resource's owner tag. If a profile has no owner tag, its role's owner tag counts. Keys
+    that look the same, such as `owner` and `OWNER`, count as `tag_key`. If a resource has several such keys, the key
+    spelled like `tag_key` counts. An owner tag with an empty value counts as no owner. Each finding counts once, so the
+    sum is the number of findings. In contrast, `iamframe.exploring.grouped` counts a finding for both values if role
+    and profile have different values.
 
     The frame has one row per owner; owners with the most findings come first. Up to three more rows count findings
     without an owner, findings whose tags were not collected, and findings about a whole account. No request is made to
@@ -56,17 +56,17 @@ def owner_states(findings: pd.DataFrame) -> npt.NDArray[np.str_]:
 
 
 def joined_owners(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
-    """Return the sums of two frames of `findings_by_owner`, which are about two parts of a result."""
+    """Add up two frames of `findings_by_owner`, which are about two parts of a result."""
     keys = ["state", "owner"]
     counts = pd.concat([one, other]).groupby(keys, dropna=False)[list(SEVERITIES)].sum().reset_index()
     return schema.FINDINGS_BY_OWNER.conform(_by_number(counts, "owner", "state", STATES))
 
 
 def count_by_value(rows: pd.DataFrame, value: str, state: str, states: Sequence[str]) -> pd.DataFrame:
-    """Count rows by severity, for each value and state.
+    """Count rows by severity, for each pair of values in the columns `value` and `state`.
 
-    `value` and `state` are names of columns. Only the first state has one row per value. Each other state has one row
-    without a value. The states are in the order of `states`. Within a state, the values with the most rows come first.
+    Only the first of `states` has one row per value. Each other state has a single row without a value. The states are
+    in the order of `states`. Within a state, the values with the most rows come first.
     """
     rows = rows.assign(**{value: rows[value].astype("str").fillna("").where(rows[state] == states[0], "")})
     counts = rows.groupby([state, value, "severity"]).size().unstack(fill_value=0)
@@ -75,7 +75,7 @@ def count_by_value(rows: pd.DataFrame, value: str, state: str, states: Sequence[
 
 
 def _by_number(counts: pd.DataFrame, value: str, state: str, states: Sequence[str]) -> pd.DataFrame:
-    """Add the number of findings of any severity, and sort by state, number and value."""
+    """Add the number of findings of any severity, and sort by state, number of findings and value."""
     counts = counts.assign(findings=counts[list(SEVERITIES)].sum(axis=1), rank=counts[state].map(list(states).index))
     return counts.sort_values(["rank", "findings", value], ascending=[True, False, True])
 
@@ -84,12 +84,12 @@ def _by_number(counts: pd.DataFrame, value: str, state: str, states: Sequence[st
 def quota_use(inventory: Inventory | Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
     """Return how many roles and instance profiles each tool, cluster and team has, and their share of the quotas.
 
-    The tool is the `maker` in the view `pairs`. It is missing for roles that are in no profile and do not trust EC2.
-    The cluster, environment or stack of a profile comes from the view `owned_profiles`. If all profiles of a role have
-    the same one, it counts for the role, too. The owner is the value of the owner tag. A profile without an owner tag
-    has the owner of its role. Roles that AWS manages have separate rows, because no source says whether they count
-    against the quota. If GetAccountSummary counts more resources than were collected, a row with the state
-    `not_collected` has the difference.
+    The tool is the `maker` in the view `pairs`. The tool is missing for roles that are in no profile and do not trust
+    EC2. The cluster, environment or stack of a profile comes from the view `owned_profiles`. A role belongs to a
+    cluster, environment or stack if all its profiles belong to it. The owner is the value of the owner tag. A profile
+    without an owner tag has the owner of its role. Roles that AWS manages have separate rows, because no source says
+    whether they count against the quota. If GetAccountSummary counts more resources than were collected, a row with the
+    state `not_collected` has the difference.
 
     Rows are sorted by account. In each account, rows with the largest share of a quota come first. No request is made
     to AWS.
@@ -162,7 +162,7 @@ def _belongs_to(inventory: Inventory) -> pd.DataFrame:
 
 
 def _not_collected(inventory: Inventory) -> pd.DataFrame:
-    """Return one row per account in which roles or profiles were not collected, with their number."""
+    """Return the numbers of roles and profiles that were not collected, one row per account that lacks any."""
     accounts = inventory.accounts
     columns = {"account_id": accounts["account_id"], "state": "not_collected"}
     for side in ("role", "profile"):

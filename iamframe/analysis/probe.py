@@ -60,10 +60,10 @@ def probe_surfaces(
 ) -> pd.DataFrame:
     """Test `surfaces` in a live account: compare the tags in the tagging API with the tags in IAM.
 
-    The frame has one row per region and resource type of the Resource Groups Tagging API. `expected` is the answer of
-    `surfaces`. `holds` shows whether this answer is true in the account. `holds` is `unknown` if AWS denied the
-    request, if IAM has no tagged resource, or if `surfaces` has no answer for the partition. The tagging API lags
-    behind IAM: a resource that was tagged minutes ago may be missing there.
+    The frame has one row per region and resource type of the Resource Groups Tagging API. The column `expected` is the
+    answer of `surfaces`. The column `holds` shows whether the answer of `surfaces` is true in the account. `holds` is
+    `unknown` if AWS denied the request, if IAM has no tagged resource, or if `surfaces` has no answer for the
+    partition. The tagging API lags behind IAM: a resource that was tagged minutes ago may be missing there.
 
     All requests are reads: those of `load_account` without references, DescribeRegions, and GetResources twice per
     region. For more than 100 resources, GetResources needs more requests.

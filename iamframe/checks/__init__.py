@@ -1,4 +1,4 @@
-"""The checks, one file per family, and `run_checks`."""
+"""The built-in checks, and the function `run_checks`."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def run_checks(
     checks
         Your own checks: functions decorated with `@iamframe.check`, or Python files with such functions.
     owner_tag
-        Key of the tag that has the owner of a role or profile as its value. Keys that look the same count as one key.
+        Key of the tag whose value is the owner of a role or profile. Keys that look the same count as one key.
 
     Returns
     -------

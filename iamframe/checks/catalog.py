@@ -1,4 +1,4 @@
-"""The built-in checks, and your own."""
+"""The built-in checks, and your own checks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Own = str | os.PathLike[str] | Callable[..., Any]
 
 
 def with_own(own: Own | Iterable[Own] | None) -> dict[str, Check]:
-    """Return all checks by name: the built-in ones, then your own.
+    """Return all checks by name: first the built-in checks, then your own checks.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def with_own(own: Own | Iterable[Own] | None) -> dict[str, Check]:
 
 
 def each_own(own: Own | Iterable[Own] | None) -> tuple[Own, ...]:
-    """Return your own checks as a tuple, whether one is given, several or none."""
+    """Return your own checks as a tuple, also if `own` is a single check or None."""
     return (own,) if isinstance(own, (str, os.PathLike)) or callable(own) else tuple(own or ())
 
 
@@ -62,10 +62,7 @@ def list_checks(own: Own | Iterable[Own] | None = None) -> pd.DataFrame:
 
 
 def _needs(check: Check) -> tuple[Need, ...]:
-    """Return the needs of your own check.
-
-    If no need covers a frame that the check reads, the default need of that frame is added.
-    """
+    """Return the needs of a check, with a default need for each frame that the check reads but no need covers."""
     named = set(check.needs)
     frames = [NEEDS_OF[frame] for frame in check.reads if frame in NEEDS_OF]
     return (*check.needs, *dict.fromkeys(needs[0] for needs in frames if named.isdisjoint(needs)))

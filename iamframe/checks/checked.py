@@ -1,4 +1,4 @@
-"""The result of `check_snapshot`. Its frames stay in files until they are needed."""
+"""The result of `check_snapshot`, whose frames stay in files until they are needed."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from iamframe.inventory.snapshot import find_snapshot
 
 
 class CheckedSnapshot(Result):
-    """A `Result` whose frames are in the files of the snapshot and of `check_snapshot`.
+    """A `Result` that reads each frame at its first use, from the files of the snapshot or of `check_snapshot`.
 
-    Each frame is read at its first use. `parts` reads one shard at a time. A changed copy, such as that of `only`, is a
-    plain `Result`: its frames are in memory.
+    The method `parts` reads one shard (a group of accounts) at a time. A changed copy, such as the result of `only`, is
+    a plain `Result` with all frames in memory.
     """
 
     _folder: str
@@ -36,7 +36,7 @@ class CheckedSnapshot(Result):
     _shards: Sequence[Shard]
 
     def __new__(cls, **values: Any) -> Result:  # type: ignore[misc]
-        """Return a changed copy. `dataclasses.replace` calls this."""
+        """Return a changed copy of the result, as `dataclasses.replace` expects."""
         return Result(**values)
 
     @classmethod
@@ -49,7 +49,7 @@ class CheckedSnapshot(Result):
         policy: Policy,
         owner_tag: str,
     ) -> CheckedSnapshot:
-        """Return the result of a snapshot in `folder`. `stored` has the results of its shards."""
+        """Return the result of the snapshot in `folder` from the stored results of its shards."""
         result = object.__new__(cls)
         values = {"_folder": folder, "_stored": stored, "_shards": shards, "checks": checks, "policy": policy}
         result.__dict__.update(values | {"owner_tag": owner_tag})
@@ -57,7 +57,7 @@ class CheckedSnapshot(Result):
 
     @cached_property
     def inventory(self) -> Inventory:
-        """The whole inventory. Each frame is read at its first use.
+        """The inventory of the whole snapshot.
 
         An account that could not be checked has only a row in `accounts` and a row in `gaps`.
         """
@@ -67,7 +67,7 @@ class CheckedSnapshot(Result):
 
     @cached_property
     def found(self) -> Mapping[str, Any]:
-        """The findings of each check and their facts."""
+        """The findings of each check, and the facts of these findings."""
         return StoredFound(self._stored, self.checks)
 
     @cached_property
@@ -107,7 +107,7 @@ class CheckedSnapshot(Result):
         """Yield the results of the shards. See `Result.parts`."""
         place, manifest = find_snapshot(self._folder)
         for shard, stored in zip(self._shards, self._stored.one_by_one(), strict=True):
-            # A variable for the part would keep it in memory while the next one is read.
+            # A variable would keep the part in memory while the next part is read.
             yield self._part(shard, stored, place, manifest, neighbours=neighbours)
 
     def _part(self, shard: Shard, stored: Stored, place: Place, manifest: Manifest, *, neighbours: bool) -> Result:

@@ -1,6 +1,7 @@
-"""Whether the data that each check needs is complete, partial or unknown in each account, and why.
+"""Judge whether the data that each check needs is complete, partial or unknown in each account, and why.
 
-`partial`: the findings are correct, but there may be more. `unknown`: an empty result proves nothing.
+With the status `partial`, the findings are correct, but other findings may be missing. With the status `unknown`, an
+empty result proves nothing.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _MOST_COMMANDS = 2
 
 
 def _alone_seen(side: str) -> Accounts:
-    """Return a function. It returns the accounts with a source that could show roles (or profiles) without a link."""
+    """Return a function that finds the accounts in which roles (or profiles) without a link would be visible."""
     operations = proving("roles" if side == "role" else "profiles", files=True)
 
     def seen(evidence: Evidence) -> set[str]:
@@ -56,7 +57,7 @@ def _holders(evidence: Evidence) -> tuple[pd.DataFrame, Bools]:
 
 
 def _links_whole(evidence: Evidence) -> set[str]:
-    """Return the accounts whose profiles, or whose roles with their profiles, were all collected."""
+    """Return the accounts in which all profiles, or all roles with their profiles, were collected."""
     known = {account for account, (total, known) in evidence.count(_holders).items() if total == known}
     return evidence.whole("profile") | (evidence.whole("role") & known)
 
@@ -77,10 +78,9 @@ def _tagged_links(evidence: Evidence) -> tuple[pd.DataFrame, pd.Series]:
 
 
 def _unless_indexed(judge: Callable[[Evidence], Verdicts]) -> Callable[[Evidence], Verdicts]:
-    """Wrap a function that judges profile tags. Tags from the tagging API are at best `partial`."""
+    """Lower verdicts to `partial` for tags from the tagging API, which may still show tags that were removed."""
 
     def judged(evidence: Evidence) -> Verdicts:
-        # The tagging API may still show tags that were removed.
         return [
             ("partial", {"message": "coverage.profiles.indexed", "count": evidence.indexed[account]})
             if verdict == COMPLETE and account in evidence.indexed
@@ -114,7 +114,7 @@ def _demanded(evidence: Evidence) -> Verdicts:
 
 
 def _organizations(evidence: Evidence) -> Verdicts:
-    """Return one verdict per account: whether its organization's tag policy was collected and, if not, why."""
+    """Return for each account whether the tag policy of its organization was collected and, if not, why."""
     calls = evidence.inventory.calls
     calls = calls[is_in(calls["operation"], (TAG_POLICY, REQUIRED_TAGS))]
     states = dict(zip(zip(calls["account_id"], calls["operation"], strict=True), calls["state"], strict=True))
@@ -163,10 +163,7 @@ def _references(evidence: Evidence) -> Verdicts:
 
 
 def _reference_advice(reason: Message | None) -> Message | None:
-    """Return the advice to run commands that collect the references missing from files.
-
-    If more than two commands are needed, the advice is to run the collect script instead.
-    """
+    """Return advice on missing references: the commands to run or, for more than two commands, the collect script."""
     commands, is_cut = [], False
     for one in reason.get("messages", [reason]) if reason else ():
         regions, operations = one.get("regions", ["REGION"]), one.get("operations", ())
@@ -178,7 +175,7 @@ def _reference_advice(reason: Message | None) -> Message | None:
 
 
 def _any_references(evidence: Evidence) -> Verdicts:
-    """Return one verdict per account, for checks that judge each reference on its own."""
+    """Judge per account whether references are complete enough for a check of single references."""
     nothing = {"message": "coverage.references.nothing", "advice": advice(INSTANCES)}
     # Without the full list of profiles, recreated profiles are found, but deleted ones are not.
     not_gone = {"message": "coverage.profiles.not_gone", "advice": advice(PROFILE_LIST)}
@@ -193,7 +190,7 @@ def _any_references(evidence: Evidence) -> Verdicts:
 
 
 def _owners(evidence: Evidence) -> Verdicts:
-    """Return one verdict per account: whether the clusters, environments and stacks of its profiles were listed."""
+    """Return for each account whether the clusters, environments and stacks of its profiles were listed."""
     owned = evidence.owned
     unread = owned[owned["status"] == "unread"]
     totals, by_account = owned["account_id"].value_counts(), dict(iter(unread.groupby("account_id")))
@@ -224,7 +221,7 @@ def _one(regions: pd.Series) -> str:
 
 
 def _abroad(evidence: Evidence) -> dict[str, Message]:
-    """Return a message for each account with references to accounts whose profiles were not all collected."""
+    """Return a message for each account that references profiles of accounts with an incomplete profile list."""
     references, lists = evidence.inventory.references, evidence.lists
     some = references[references["profile_arn"].isna()]
     whole = lists["account_id"][lists["profiles_whole"]]
@@ -306,7 +303,7 @@ references: Need = Need("references", _references)
 any_references: Need = Need("any references", _any_references)
 owners: Need = Need("owners", _owners)
 
-# The needs that make the rows of each frame complete. If a check gives no need for a frame, the first one applies.
+# The needs that make the rows of each frame complete. If a check has no need for a frame, the first need applies.
 NEEDS_OF: dict[str, tuple[Need, ...]] = {
     "profiles": (all_profiles, profile_tags),
     "roles": (all_roles, own_profiles, trust, role_tags),

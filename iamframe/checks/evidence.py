@@ -1,4 +1,4 @@
-"""What was collected in each account: counts, complete lists, refused operations, and commands for missing data."""
+"""Evidence for the coverage: what was collected in each account, and which operations AWS refused."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LISTINGS = {"profile": ((PROFILE_LIST,), PROFILE_LIST), "role": (ROLE_LISTS, DU
 
 @dataclass
 class Evidence:
-    """What was collected in each account. The needs of checks use it to judge the coverage."""
+    """The collected data of each account, from which checks judge their coverage."""
 
     inventory: Inventory
     pairs: pd.DataFrame
@@ -39,22 +39,22 @@ class Evidence:
 
     @cached_property
     def live(self) -> set[str]:
-        """The accounts for which at least one request was sent to AWS. The others were read only from files."""
+        """The accounts for which iamframe sent at least one request to AWS."""
         calls = self.inventory.calls
         return set(calls["account_id"][calls["requests"] > 0])
 
     @cached_property
     def owned(self) -> pd.DataFrame:
-        """The view `owned_profiles`: the profiles that show an owner."""
+        """The view `owned_profiles`: the profiles whose cluster, environment or stack is known."""
         return owned_profiles(self.inventory)
 
     @cached_property
     def links(self) -> pd.DataFrame:
-        """The rows of `pairs` that are links, with the columns that a need reads."""
+        """The rows of `pairs` that have a profile and a role, with the columns that coverage depends on."""
         return self.pairs[_OF_LINK][self.pairs["relation"].notna()]
 
     def count(self, rows: KnownRows) -> Counts:
-        """Return, by account, the number of rows, and the number of rows whose data is known."""
+        """Return, by account, the number of rows, and the number of rows with known data."""
         if rows not in self._counts:
             frame, known = rows(self)
             account = index_in(frame["account_id"], self.inventory.accounts["account_id"])
@@ -65,7 +65,7 @@ class Evidence:
         return self._counts[rows]
 
     def whole(self, side: str) -> set[str]:
-        """Return the accounts whose roles, or whose profiles, were all collected."""
+        """Return the accounts whose list of roles, or of profiles, is complete."""
         return set(self.lists["account_id"][self.lists[f"{side}s_whole"]])
 
     def read(self, operations: tuple[str, ...]) -> set[str]:
@@ -80,7 +80,7 @@ class Evidence:
         return list(dict.fromkeys(one for one in each if one[2] in ("denied", "throttled", "expired")))
 
     def refusals(self, operations: tuple[str, ...]) -> dict[str, Message]:
-        """Return, by account, the message about a refused operation. An account without one is left out."""
+        """Return a message for each account in which AWS refused one of the operations."""
         return {
             account: {"message": "coverage.refused", "operation": operation, "reason": reason}
             for account, operation, reason in self._refused
@@ -89,7 +89,7 @@ class Evidence:
 
     @cached_property
     def indexed(self) -> dict[str, int]:
-        """By account: the number of resources whose tags come from the tagging API."""
+        """The number of resources whose tags come from the tagging API, by account."""
         tags = self.inventory.tags
         of_index = tags[tags["tag_source"] == TAG_INDEX]
         counts = of_index.groupby("account_id")["resource_arn"].nunique()
@@ -97,7 +97,7 @@ class Evidence:
 
     @cached_property
     def failed(self) -> dict[str, Verdict]:
-        """By account: the verdict for each check, if `check_snapshot` could not check the account."""
+        """The verdict for each account that `check_snapshot` could not check."""
         gaps = self.inventory.gaps[self.inventory.gaps["operation"] == CHECK_SNAPSHOT]
         each = zip(gaps["account_id"], gaps["message"], gaps["facts"], strict=True)
         return {
@@ -111,9 +111,9 @@ class Evidence:
         return calls[calls["state"] == "truncated"]
 
     def list_facts(self, side: str, refusals: Mapping[str, Message]) -> dict[str, dict[str, Any]]:
-        """Return, by account, the facts for a message about an incomplete list: advice and, if truncated, the length.
+        """Return, by account, the facts for a message about an incomplete list, such as advice.
 
-        A truncated list needs a new load or export, not a command that lists it again.
+        For a truncated list, the advice is a new load or export, not a command that lists the resources again.
         """
         operations, listing = _LISTINGS[side]
         facts: dict[str, dict[str, Any]] = {
@@ -158,7 +158,7 @@ def advice(operation: str, refusal: Message | None = None) -> Message:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Data that a check needs: its name, and the function that judges its completeness in each account."""
+    """Data that a check needs, with the function that judges in which accounts the data is complete."""
 
     name: str
     judge: Callable[[Evidence], Verdicts]
@@ -166,35 +166,30 @@ class Need:
 
 @dataclass(frozen=True, kw_only=True)
 class Requirement:
-    """Rows that must be known, a list that must be complete, or both; and the messages about missing data.
-
-    `rows` returns rows, and which of them are known. If some are unknown, the message is `missing`. It suggests the AWS
-    CLI command of the operation `advised` or, without `advised`, the command that completes the list. If AWS refused
-    one of the operations in `settled_by`, the message mentions the refusal.
-
-    `of` is what the list contains: `role` or `profile`. `whole` returns the accounts whose list is complete. Without
-    `whole`, the list is complete if all roles (or profiles) were collected. `seen` returns the accounts with a part of
-    the list. Without `seen`, an account has a part if `rows` returns any row. An incomplete list is `partial` if the
-    account has a part of it, and otherwise `unknown`. `listed` is the list in the messages; by default, roles or
-    profiles.
-
-    If rows are unknown and the list is incomplete, only the rows are reported. With `list_first`, only the list is
-    reported.
-    """
+    """Judge whether rows have known data, whether a list of roles or profiles is complete, or both."""
 
     rows: KnownRows | None = None
+    # The message about unknown rows.
     missing: str = ""
+    # The operation whose AWS CLI command the message suggests; by default, the command that completes the list.
     advised: str = ""
+    # If AWS refused one of these operations, the message mentions the refusal.
     settled_by: tuple[str, ...] = ()
+    # The content of the list: `role` or `profile`.
     of: str = ""
+    # The accounts with a complete list; by default, those in which all roles (or profiles) were collected.
     whole: Accounts | None = None
+    # The accounts in which an incomplete list is `partial`, not `unknown`; by default, those with a row.
     seen: Accounts | None = None
+    # The name of the list in messages; by default, roles or profiles.
     listed: str = ""
+    # If rows are unknown and the list is incomplete, report the list; by default, the rows.
     list_first: bool = False
+    # The status if no row is known.
     none_known: str = "unknown"
 
     def __call__(self, evidence: Evidence) -> Verdicts:
-        """Return a status and a reason for each account."""
+        """Return a coverage status and a reason for each account."""
         refusals = evidence.refusals(self.settled_by)
         counts = evidence.count(self.rows) if self.rows else {}
         whole = self.whole(evidence) if self.whole else evidence.whole(self.of) if self.of else {*evidence.accounts}

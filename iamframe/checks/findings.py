@@ -1,9 +1,10 @@
-"""The findings of a check with their facts. They are made from rows, and get an id and the next command.
+"""Make findings, with their facts, ids and next commands, from the rows that a check returns.
 
-A template of a command is a text with placeholders, such as `{column}`. The value of the column replaces the
-placeholder, quoted as one word of a POSIX shell. A template may also be a table of texts. Its entry `by` names a
-column, and the value of that column selects a text. `{column:region}` becomes the option `--region`, or nothing if the
-region is unknown. `{column:FILTER}` becomes a value of the AWS CLI's option `--filters`, for the filter named FILTER.
+The template of a next command is a text with placeholders, such as `{column}`. The value of the column replaces the
+placeholder, quoted as one word of a POSIX shell. A template may also be a table of texts. The table's entry `by` is the
+name of a column, and the value of this column selects the text. The placeholder `{column:region}` becomes the option
+`--region`, or nothing if the region is unknown. The placeholder `{column:FILTER}` becomes a value of the AWS CLI's
+option `--filters`, for the filter FILTER.
 """
 
 from __future__ import annotations
@@ -38,12 +39,11 @@ _NULL = pa.scalar(None, pa.string())
 
 @dataclass(frozen=True)
 class Found:
-    """The findings of a check and their facts.
+    """The findings of a check, and the facts of these findings.
 
-    `table` has one row per finding, with columns of `schema.FINDINGS`. What a rule returns has only some of them.
-
-    `facts` has one or more rows per finding. Its column `finding` is the row number of the finding, in ascending order.
-    Columns whose names begin with `_` are internal: only the text, the command and the order of the findings use them.
+    `table` has one row per finding, with some or all columns of `schema.FINDINGS`. `facts` has one or more rows per
+    finding. The column `finding` of `facts` is a row number of `table`, in ascending order. Columns whose names begin
+    with `_` are internal: only the text, the command and the order of the findings use them.
     """
 
     table: pa.Table
@@ -51,7 +51,7 @@ class Found:
 
     @classmethod
     def of(cls, findings: pd.DataFrame, facts: pd.DataFrame) -> Found:
-        """Return findings that are given as a frame."""
+        """Convert a frame of findings, with the facts of these findings."""
         return cls(COMMON.to_arrow(findings).cast(COMMON.arrow), facts)
 
     @property
@@ -61,18 +61,18 @@ class Found:
 
     @property
     def numbers(self) -> Positions:
-        """Per fact, the row number of its finding."""
+        """The row number of the finding to which each fact belongs."""
         return self.facts["finding"].to_numpy()
 
     def only(self, chosen: Any) -> Found:
-        """Return the findings that a mask selects, with their facts."""
+        """Return the findings that a mask selects, with the facts of these findings."""
         chosen = np.asarray(chosen, dtype=bool)
         facts = self.facts[chosen[self.numbers]].reset_index(drop=True)
         numbers = (np.cumsum(chosen) - 1)[facts["finding"].to_numpy()]
         return Found(self.table.filter(pa.array(chosen)), facts.assign(finding=numbers))
 
     def keyed(self, names: Sequence[Any]) -> pd.DataFrame:
-        """Return these columns of the facts, with the columns `KEYS` of their findings in front."""
+        """Return columns of the facts, preceded by the columns `KEYS` of the findings."""
         keys = self.table.select(KEYS).take(pa.array(self.numbers)).to_pandas()
         keyed: pd.DataFrame = pd.concat([keys, self.facts[names].reset_index(drop=True)], axis="columns")
         return keyed
@@ -84,8 +84,8 @@ def findings(
     """Return one finding per row of a frame.
 
     `resource` and `related` are names of columns with ARNs. Names, account and maker come from the matching columns of
-    `rows`. Any other keyword argument sets the column of that name in `schema.FINDINGS`. If there is no such column, it
-    is a fact. If a finding has several rows of facts, pass them as `facts`.
+    `rows`. Any other keyword argument sets the column of that name in `schema.FINDINGS` or, if no such column exists, a
+    fact. Findings with several rows of facts need the argument `facts`.
     """
     columns: dict[str, Any] = {"resource_arn": rows[resource], "related_arn": rows[related] if related else None}
     columns["resource_type"] = _RESOURCE_TYPES.get(resource)
@@ -116,12 +116,12 @@ def _table(columns: Mapping[str, Any], size: int) -> pa.Table:
 
 
 def with_column(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
-    """Return a table in which a column has other values."""
+    """Return a table with new values in one column."""
     return table.set_column(table.column_names.index(name), table.schema.field(name), values)
 
 
 def array_of(name: str, values: Any, size: int) -> pa.Array:
-    """Return values as a column of findings: of its type, and by position, not by index. One value fills all rows."""
+    """Convert values to the type of a column of findings, ignoring a pandas index. A single value fills all rows."""
     kind = _COLUMN_TYPES.get(name, pa.string())
     if values is None or isinstance(values, (str, bool)):
         return pa.repeat(pa.scalar(values, kind), size)
@@ -130,9 +130,9 @@ def array_of(name: str, values: Any, size: int) -> pa.Array:
 
 
 def found_in(rows: pd.DataFrame) -> Found:
-    """Group the rows that a rule returned into findings: one finding per account, resource and related resource.
+    """Group the rows that a check returned into findings: one finding per account, resource and related resource.
 
-    A column `_key` separates several findings on the same resource, or findings without a resource.
+    A column `_key` separates several findings about one resource, or findings without a resource.
     """
     missing = pd.Series([None] * len(rows), dtype="str")
     key = joined_key(*(rows.get(name, missing) for name in ("account_id", "resource_arn", "related_arn", "_key")))
@@ -156,11 +156,10 @@ def finding_ids(found: Mapping[str, pa.Array], keys: pa.Array | None = None) -> 
 
 
 def next_steps(template: Text, found: Found) -> pa.Array:
-    """Return the command of each finding.
+    """Return the next command of each finding.
 
-    A command is missing if one of its values begins like `file://`, because the AWS CLI would read that file. The value
-    of a placeholder comes from the finding's first row of facts. If the facts have no such column, it comes from the
-    columns of the finding.
+    If a value begins like `file://`, the command is missing, because the AWS CLI would read that file. The value of a
+    placeholder comes from the finding's first row of facts or, if the facts lack the column, from the finding.
     """
     first = pa.array(np.flatnonzero(np.diff(found.numbers, prepend=-1)))
 

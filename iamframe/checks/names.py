@@ -40,10 +40,11 @@ _SHOW = "aws iam get-instance-profile --instance-profile-name={resource_name}"
 def name_mismatches(pairs: pd.DataFrame) -> Found:
     """Profile and role names differ.
 
-    The EC2 console lists profiles under "IAM role", so people mistake the profile's name for the role's name. The IAM
-    console deletes a profile with its role only if both have the same name. The column `relation` shows how the names
-    differ. A difference by design has the severity `info`. AWS cannot rename a profile or a role. Create a profile with
-    the right name, put the role into the new profile, and associate the new profile with the instances.
+    The EC2 console lists profiles under "IAM role", so people mistake the profile's name for the role's name. When you
+    delete a role, the IAM console deletes its profile only if role and profile have the same name. The column
+    `relation` shows how the names differ. A difference by design has the severity `info`. AWS cannot rename a profile
+    or a role. Create a profile with the right name, put the role into the new profile, and associate the new profile
+    with the instances.
     """
     differ = pairs[pairs["relation"].notna() & (pairs["relation"] != "same")]
     return findings(
@@ -69,10 +70,10 @@ def name_mismatches(pairs: pd.DataFrame) -> Found:
 def path_mismatches(pairs: pd.DataFrame) -> Found:
     """Profile and role paths differ.
 
-    Policies can allow or deny by path (`instance-profile/team/*`), so different rules may apply to the profile and
-    to the role. A path other than `/` also breaks tools that expect the name directly after `instance-profile/` or
-    `role/` in the ARN. AWS itself creates Cloud9's profile under `/cloud9/` and its role under `/service-role/`. A path
-    cannot be changed: create the resource again.
+    Policies can allow or deny by path (`instance-profile/team/*`), so different rules may apply to the profile and to
+    the role. A path other than `/` also breaks tools that expect the name directly after `instance-profile/` or `role/`
+    in the ARN. AWS itself creates Cloud9's profile under `/cloud9/` and its role under `/service-role/`. AWS cannot
+    change the path of a profile or role: create the resource again.
     """
     differ = pairs[pairs["paths_differ"]]
     return findings(
@@ -134,10 +135,10 @@ def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Seque
     """Names that EMR or another tool rejects.
 
     Amazon EMR accepts a profile only if it has the same name as its role. RDS Custom and AWS PCS accept only names that
-    begin with the prefix of the service. A running cluster keeps running; the next cluster that you create fails. A
-    profile is checked if a resource of such a tool uses the profile, or if `[[tools]]` of the policy file covers it.
-    AWS does not show which profiles Databricks uses, so list these profiles under `[[tools]]`. A tool rejects a wrong
-    name even if CloudFormation or your own naming rule creates this name by design.
+    begin with the prefix of the service. With a rejected name, a running cluster keeps running, but you cannot create
+    the next cluster. The check covers profiles that a tool with naming rules uses, and profiles that `[[tools]]` of the
+    policy file lists. AWS does not show which profiles Databricks uses, so list these profiles under `[[tools]]`. A
+    tool rejects a wrong name even if CloudFormation or your own naming rule creates this name by design.
     """
     # Few profiles are used by such tools.
     by_tool = is_in(references["consumer_type"], [kind for rule in tool_rules() for kind in rule.consumer_types])
@@ -161,7 +162,7 @@ def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Seque
 
 
 def _breaks(rule: ToolRule, links: pd.DataFrame) -> Bools:
-    """Return a mask of the links that break a rule. A name or path that was not collected breaks no rule."""
+    """Return a mask of the links that break a tool's rule. A name or path that was not collected breaks no rule."""
     if rule.wants_same_names:
         # No source says whether a tool distinguishes names by case.
         return ~is_in(links["relation"], ["same", "case"])

@@ -41,8 +41,8 @@ def empty_profiles(pairs: pd.DataFrame) -> Found:
 
     An empty profile gives an instance no credentials, and no instance can be started with an empty profile. Empty
     profiles count against the quota, and the IAM console does not show them. A profile is left empty if its role is
-    deleted or a deployment stops half-way. The command is safe: AWS refuses to delete a profile that holds a role. A
-    profile that was created minutes ago may still be waiting for its role.
+    deleted or a deployment stops half-way. The suggested command is safe: AWS refuses to delete a profile that holds a
+    role. A profile that was created minutes ago may still be waiting for its role.
     """
     empty = pairs[pairs["role_arn"].isna() & pairs["role_known"]]
     return findings(
@@ -73,8 +73,8 @@ def unreferenced_profiles(
 
     The finding shows what was scanned, and the policies of the profile's role. Profiles whose role has an administrator
     policy come first. Karpenter, Terraform or a script may use a profile later, so iamframe does not call any profile
-    unused. The command lists the instances in one region that use the profile. Before you delete a profile, run the
-    command in each region that you use, and check the role's last use.
+    unused. The suggested command lists the instances in one region that use the profile. Before you delete a profile,
+    run the suggested command in each region that you use, and check the last use of the profile's role.
     """
     readable = lists[lists["references_status"] != "unknown"]
     candidates = pairs[pairs["relation"].notna() & is_in(pairs["account_id"], readable["account_id"])]
@@ -123,11 +123,12 @@ def owner_gone(owned_profiles: pd.DataFrame, pairs: pd.DataFrame, references: pd
 
     Deleted clusters and stacks can leave profiles behind, and these profiles count against the quota. A tag
     (`eks:cluster-name`, `elasticbeanstalk:environment-id` …) or the path of a Karpenter profile shows which cluster,
-    environment or stack a profile belongs to. If only the name looks like one that CloudFormation generated, the
-    finding is a guess (`maybe`). A cluster, environment or stack counts as gone only if the complete list was collected
-    in each possible region. A profile that an instance has is left out, because somebody runs the instance. The tag
-    `kubernetes.io/cluster/…` does not count, because clusters outside EKS use the same tag. Karpenter writes the same
-    tags on clusters outside EKS: before you delete the profile, check whether such a cluster uses it.
+    environment or stack a profile belongs to. If only the profile's name suggests a CloudFormation stack, the finding
+    is a guess (`maybe`). A cluster, environment or stack counts as gone only if the complete list was collected in each
+    possible region. Profiles of existing instances are left out, because somebody runs these instances. The tag
+    `kubernetes.io/cluster/…` does not count, because clusters outside EKS use the same tag. Before you delete a
+    Karpenter profile, check that no cluster outside EKS uses the profile, because Karpenter writes the same tags for
+    such clusters.
     """
     gone = owned_profiles[owned_profiles["status"] == "gone"]
     running = references["profile_arn"][is_in(references["consumer_type"], ["instance", "association"])]
@@ -179,10 +180,10 @@ def _first_three(regions: list[str]) -> str:
 def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd.DataFrame) -> Found:
     """Instances and templates using deleted or recreated profiles.
 
-    An instance keeps the id of the profile that it was started with. If the profile is deleted and recreated under the
-    same name, the instance has no credentials until the profile is associated again (IAM User Guide, "Troubleshoot IAM
-    and Amazon EC2"). A template cannot start instances if its profile does not exist, or exists only under another
-    path.
+    An instance keeps the id of the profile that it was started with. If the profile of an instance is deleted and
+    recreated under the same name, the instance has no credentials until the profile is associated again (IAM User
+    Guide, "Troubleshoot IAM and Amazon EC2"). A template cannot start instances if its profile does not exist, or
+    exists only under another path.
     """
     direct = _direct(references)
     # An ARN contains its account.
@@ -316,7 +317,7 @@ def quota_pressure(accounts: pd.DataFrame, *, threshold: float = 0.8) -> Found:
 def _powerful_first(rows: pd.DataFrame, roles: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return rows of `pairs`, roles with an administrator policy first, and facts about the roles' policies.
 
-    The fact `_may` is the message about the policies. `_order` keeps the findings of a check in this order.
+    The fact `_may` is the message about a role's policies. The fact `_order` sorts findings by the policies' power.
     """
     where = rows["role_row"].to_numpy()
     attached = lookup(roles["attached_policies"], where)
@@ -340,10 +341,7 @@ def _powerful_first(rows: pd.DataFrame, roles: pd.DataFrame) -> tuple[pd.DataFra
 
 
 def _policies_message(attached: str | None, inline: int | None) -> Message:
-    """Return the message about a role's policies. If policies were not collected, the message says so.
-
-    `attached` is a value of the column `attached_policies` of `roles`. `inline` is the number of inline policies.
-    """
+    """Return the message about a role's attached policies and its number of inline policies; None means unknown."""
     if attached is None or (inline is None and not attached):
         return {"message": "permissions.unknown"}
     arns = sorted(attached.split(), key=lambda arn: POWERS.index(power_of(arn) or POWERS[-1]))

@@ -17,7 +17,7 @@ OWNER_TAG = "Owner"
 
 
 def owner_keys(inventory: Inventory, tag_key: str = OWNER_TAG) -> list[str]:
-    """Return the collected tag keys that look like `tag_key`. The exact spelling comes first."""
+    """Return the collected tag keys that look like `tag_key`, the exact spelling first."""
     wanted = canonical_key(tag_key)
     keys = pc.unique(as_arrow(inventory.tags["tag_key"])).to_pylist()
     return sorted((key for key in keys if canonical_key(key) == wanted), key=lambda key: (key != tag_key, key))
@@ -26,9 +26,9 @@ def owner_keys(inventory: Inventory, tag_key: str = OWNER_TAG) -> list[str]:
 def owners(inventory: Inventory, findings: pd.DataFrame, tag_key: str = OWNER_TAG) -> tuple[pa.Array, Bools]:
     """Return the owner of each finding, and whether tags that may show an owner were not collected.
 
-    The owner is the value of the owner tag of the finding's resource. If it has no such tag, the tag of its related
-    resource counts and, after that, the tag of the role in the profile. An empty value counts as no owner. An unknown
-    owner is missing.
+    The owner is the value of the owner tag of the finding's resource. If the resource has no owner tag, the tag of the
+    related resource counts and, after that, the tag of the role in the profile. An owner tag with an empty value does
+    not count. If no owner is known, the value is missing.
     """
     tags, roles, profiles, linked = inventory.tags, inventory.roles, inventory.profiles, inventory.linked_rows
     keys = pa.array(owner_keys(inventory, tag_key), pa.string())
@@ -65,7 +65,7 @@ def owners(inventory: Inventory, findings: pd.DataFrame, tag_key: str = OWNER_TA
 
 
 def _last(of: Positions, values: Positions, size: int) -> Positions:
-    """Return an array in which `values[i]` is at the position `of[i]`; the last value counts, and -1 means none."""
+    """Return an array with `values[i]` at position `of[i]` and -1 elsewhere. Later values replace earlier values."""
     result = np.full(size, -1)
     result[of[of >= 0]] = values[of >= 0]
     return result

@@ -1,4 +1,4 @@
-"""The classes for checks and their needs, and the decorator `check`. No check is defined here."""
+"""The class `Check`, and the decorator `check`."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Check:
     """One check: its function, the function's parameters, and the arguments of the decorator.
 
     `detail` is the sentence about a finding, with placeholders for its facts. `next_step` is the template of the next
-    command (see `checks.findings`). `remediation` is the advice. `about` is the type of resource that the findings are
-    about. `alone` is true if the check needs only the data of one resource and, for a profile, of its role. `remedy` is
-    what a clean-up plan does about the findings; None if it does nothing.
+    command (see `checks.findings`). `remediation` is advice on what to do about the findings. `about` is the type of
+    resource that the findings are about. `alone` is true if the check needs only the data of one resource and, for a
+    profile, of its role. `remedy` is what a clean-up plan does about the findings, or None.
     """
 
     name: str
@@ -50,12 +50,12 @@ class Check:
 
     @property
     def title(self) -> str:
-        """The title: the first line of the function's docstring."""
+        """The title of the check: the first line of the function's docstring."""
         return (inspect.getdoc(self.rule) or "").splitlines()[0].rstrip(".")
 
     @property
     def why(self) -> str:
-        """Why the finding matters and what to do: the other paragraphs of the docstring, one line each."""
+        """Why a finding matters and what to do: the other paragraphs of the docstring, one line each."""
         return "\n\n".join(" ".join(part.split()) for part in (inspect.getdoc(self.rule) or "").split("\n\n")[1:])
 
 
@@ -73,14 +73,14 @@ def check(
 ) -> Callable[[Rule], Rule]:
     """Turn a function into a check; the check has the function's name.
 
-    The function's positional parameters are the frames or views that it reads. The function's keyword-only parameters
-    are its options. The first line of its docstring is the title of the check. The arguments of the decorator are
-    those of `Check`. `needs` lists the data that must be complete. If your own check reads a frame that no entry of
-    `needs` covers, the default need of that frame applies.
+    The function's positional parameters are the frames or views that the check reads. The function's keyword-only
+    parameters are the options of the check. The first line of the function's docstring is the title of the check. The
+    class `Check` describes the arguments of the decorator. `needs` lists the data without which the check is
+    incomplete. If your own check reads a frame that no entry of `needs` covers, the default need of that frame applies.
 
-    The function returns a frame with one row per fact. The column `resource_arn` is required. A column with a name from
-    `schema.FINDINGS` sets that column of the finding. All other columns are facts, which the text `detail` can use.
-    Rows with the same account, resource and related resource become one finding.
+    The function returns a frame with one row per fact. The returned frame must have the column `resource_arn`. A column
+    with a name from `schema.FINDINGS` sets that column of the finding. All other columns are facts, which the text
+    `detail` can use. Rows with the same account, resource and related resource become one finding.
 
     Raises
     ------

@@ -39,12 +39,11 @@ _NAMED = 3
 class Result:
     """The findings of the checks, and the coverage of each check.
 
-    `findings` has one row per finding, sorted by severity, check and ARN. If a check shows the policies of roles, its
-    findings about administrators' roles come first. `result["empty_profiles"]` has the facts of one check, one row per
-    fact.
-    `coverage` has one row per account and check. Trust an empty list of findings only if the status in `coverage` is
-    `complete`. `checks` has the checks that ran, by name. `pairs` and `lists` are the views that the checks read.
-    `version` is the version of iamframe that ran the checks.
+    `findings` has one row per finding, sorted by severity, check and ARN. If a check shows the policies of roles, the
+    findings about administrators' roles come first within the check. `result["empty_profiles"]` has the facts of one
+    check, one row per fact. `coverage` has one row per account and check. Trust an empty list of findings only if the
+    status in `coverage` is `complete`. `checks` has the checks that ran, by name. `pairs` and `lists` are the views
+    that the checks read. `version` is the version of iamframe that ran the checks.
     """
 
     inventory: Inventory
@@ -58,10 +57,10 @@ class Result:
     version: str = __version__
 
     def parts(self, *, neighbours: bool = False) -> Iterator[Result]:  # noqa: ARG002 - a subclass has neighbours
-        """Yield the parts of this result. Each account is in one part. The parts are in the order of their accounts.
+        """Yield the parts of this result, in the order of their accounts. Each account is in exactly one part.
 
-        With `neighbours`, the inventory of a part also has data of other accounts: all data of the accounts whose
-        profiles the part uses, and the references of other accounts to its profiles.
+        With `neighbours`, the inventory of a part also has all data of the accounts whose profiles the part uses, and
+        the references of other accounts to the part's profiles.
         """
         yield self
 
@@ -106,7 +105,7 @@ class Result:
         return by_severity(table.select([*schema.FINDINGS.names, "order"]))
 
     def __getitem__(self, check: str) -> pd.DataFrame:
-        """Return the facts of one check, one row per fact: finding, account and resources, then the facts.
+        """Return the facts of one check, one row per fact, with the columns of the finding first.
 
         Raises
         ------
@@ -136,10 +135,8 @@ class Result:
     def attention(self) -> pd.Series:
         """The number of resources that need attention, by severity.
 
-        Each resource counts once, with its highest severity.
-
-        A resource needs attention if it has a finding that is neither expected nor accepted. A finding without an ARN
-        counts as one resource.
+        A resource needs attention if it has a finding that is neither expected nor accepted. Each resource counts once,
+        with its highest severity. A finding without an ARN counts as one resource.
         """
         return attention_in(self.findings)
 
@@ -150,12 +147,12 @@ class Result:
 
     @cached_property
     def tally(self) -> pd.DataFrame:
-        """The number of findings: one row per check, severity, `expected` and acceptance."""
+        """The number of findings for each combination of check, severity, `expected` and acceptance."""
         return tally_of(self.findings)
 
     @cached_property
     def used_profiles(self) -> pa.Array:
-        """The ARNs of the profiles that references lead to. In a part, these include references of other accounts."""
+        """The ARNs of the profiles that references lead to, including references of accounts outside a part."""
         return as_arrow(self.inventory.references["profile_arn"])
 
     @cached_property
@@ -214,7 +211,7 @@ class Result:
         return f"Result({pluralize(int(counts.sum()), 'finding')}: {by_severity}; {self.said_complete})"
 
     def _repr_html_(self) -> str:
-        """Return what could not be checked, then the checks with their findings, for a notebook."""
+        """Return HTML for a notebook: what could not be checked, then the checks with their findings."""
         unsure = self.coverage[self.coverage["status"] != "complete"]
         reasons = said_not_complete(unsure)
         summary = self.summary
@@ -279,7 +276,7 @@ def said_not_complete(unsure: pd.DataFrame) -> list[tuple[str, str, str]]:
 
 
 def some(names: Iterable[str]) -> str:
-    """Join up to three names as one text, and add how many more there are."""
+    """Join up to three names as one text, and add the number of further names."""
     every = list(names)
     more = f" and {len(every) - _NAMED} more" if len(every) > _NAMED else ""
     return ", ".join(every[:_NAMED]) + more

@@ -1,4 +1,7 @@
-"""Check a snapshot of many accounts shard by shard, on any executor. Each call holds only one shard in memory."""
+"""Check a snapshot of many accounts in shards (groups of accounts), on any executor.
+
+Each call of the executor holds only one shard in memory.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ _FOR_ALL = (CheckError, PolicyError, StoreError)
 
 @dataclass(frozen=True)
 class _Work:
-    """The parameters of `check_snapshot` that each worker needs. `snapshot` is the checksum of the manifest."""
+    """Parameters of `check_snapshot` for its workers. `snapshot` is the checksum of the snapshot's manifest."""
 
     folder: str
     out: str
@@ -67,11 +70,11 @@ def check_snapshot(
 ) -> Result:
     """Run the checks over a snapshot, a group of accounts at a time. No request is made to AWS.
 
-    The findings are those of `run_checks(open_snapshot(folder))`, but no process holds all accounts. A group of
-    accounts is called a shard. If a call is interrupted, the same call resumes where it stopped. An account that cannot
-    be read is `unknown` in `coverage`, and `result.inventory.gaps` shows the reason. If the worker of a shard dies, the
-    shard is tried once more. If it fails again, all its accounts are `unknown`. The same call tries such accounts
-    again.
+    The findings are those of `run_checks(open_snapshot(folder))`, but no process holds all accounts in memory. A group
+    of accounts is called a shard. If a call is interrupted, the same call resumes where it stopped. If the worker of a
+    shard dies, the shard is tried once more. After a second failure, all accounts of the shard are `unknown` in
+    `coverage`. An account that cannot be read is `unknown`, too, and `result.inventory.gaps` shows the reason. Run the
+    same call again to retry failed accounts.
 
     Parameters
     ----------
@@ -143,7 +146,7 @@ def check_snapshot(
 
 
 def _full(folder: str | os.PathLike[str]) -> str:
-    """Return the absolute path of a file or folder. An address of an object store stays as it is."""
+    """Return the absolute path of a file or folder. The address of an object store stays as it is."""
     return os.fspath(folder) if is_address(folder) else os.path.abspath(folder)  # noqa: PTH100
 
 
@@ -152,10 +155,7 @@ def _checksum(text: str) -> str:
 
 
 def _code(check: Check) -> str:
-    """Return the code of your own check, or an empty text for a check of iamframe.
-
-    The version of iamframe identifies the code of its own checks.
-    """
+    """Return the code of your own check, or an empty text for a built-in check, whose code the version identifies."""
     if check.name in CHECKS:
         return ""
     try:
@@ -165,7 +165,7 @@ def _code(check: Check) -> str:
 
 
 def _check_shard(work: _Work, shard: Shard) -> None:
-    """Check one shard, and write its results. The executor runs this function."""
+    """Check one shard in a worker of the executor, and write the results."""
     place, manifest = find_snapshot(work.folder)
     if manifest.sha256 != work.snapshot:
         raise StoreError(f"{display_path(work.folder)}: was replaced while it was checked; check it again")
@@ -183,7 +183,6 @@ def _check_shard(work: _Work, shard: Shard) -> None:
 
 
 def _unreadable(folder: str, shard: Shard) -> dict[str, str]:
-    """Return the accounts of a shard that cannot be read, and the reasons."""
     failures = {}
     for account in (*shard.accounts, *shard.uses):
         try:
@@ -194,12 +193,11 @@ def _unreadable(folder: str, shard: Shard) -> dict[str, str]:
 
 
 def _in_snapshot(error: StoreError, folder: str) -> str:
-    """Return the text of an error, with the name of the snapshot's folder instead of its path, which is not shared."""
+    """Return the text of an error, with the name of the snapshot's folder instead of its path, which stays private."""
     return str(error).replace(display_path(folder), os.path.basename(folder))  # noqa: PTH119 - it may be an address
 
 
 def _of_accounts(result: Result, accounts: Iterable[str]) -> Result:
-    """Return the result with the findings and the coverage of these accounts only."""
     own = pa.array(accounts, pa.string())
     found = {name: one.only(is_in(one.table["account_id"], own)) for name, one in result.found.items()}
     coverage = result.coverage[is_in(result.coverage["account_id"], own)].reset_index(drop=True)
@@ -209,7 +207,7 @@ def _of_accounts(result: Result, accounts: Iterable[str]) -> Result:
 def _run_all(
     work: _Work, shards: list[Shard], executor: Executor | None, workers: int | None, show: Progress
 ) -> Iterator[tuple[Shard, str]]:
-    """Check all shards. Yield each shard that failed twice, with the reason."""
+    """Check all shards, and yield each shard that failed twice, with the reason."""
     processes = Processes(max(min(workers or os.cpu_count() or 1, len(shards)), 1))
     chosen = processes if executor is None else executor
     waiting: dict[Future[None], Shard] = {}
@@ -253,10 +251,11 @@ def _submit(executor: Executor, work: _Work, shard: Shard) -> Future[None]:
 
 
 class Processes(Executor):
-    """An executor with a pool of its own for each process.
+    """An executor that runs each process in a pool of its own.
 
-    In `concurrent.futures.ProcessPoolExecutor`, all waiting calls fail when one process dies. Its processes also run
-    the user's script again. The processes of loky do not, and they take functions of a notebook.
+    In `concurrent.futures.ProcessPoolExecutor`, all waiting calls fail when one process dies. The processes of
+    `ProcessPoolExecutor` also run the user's script again. The processes of loky do not run the script, and they accept
+    functions of a notebook.
     """
 
     def __init__(self, workers: int) -> None:
@@ -282,7 +281,7 @@ class Processes(Executor):
             raise
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End the processes. Without `wait`, stop also those that still run a call."""
+        """End the processes; without `wait`, even processes that still run a call."""
         for pool in self._pools:
             if not wait:
                 pool.shutdown(wait=False, kill_workers=True)

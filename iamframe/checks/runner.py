@@ -114,22 +114,22 @@ def _found_by(
 
 
 def _judges_nothing(one: Check, frames: Mapping[str, pd.DataFrame]) -> bool:
-    """Return whether the frame is empty whose rows a built-in check judges: the first frame that it reads.
+    """Return whether a built-in check has no rows to judge.
 
-    A check that reads roles first and then profiles judges both.
+    A check judges the rows of its first frame. A check whose first frames are `roles` and `profiles` judges both.
     """
     judged = ["roles", "profiles"] if one.reads[:2] == ("roles", "profiles") else one.reads[:1]
     return all(frames[name].empty for name in judged)
 
 
 def steps_of(one: Check, found: Found) -> pa.Array:
-    """Return the next step of each finding; an expected finding needs none."""
+    """Return the next command of each finding; expected findings have no next command."""
     steps = next_steps(one.next_step, found) if one.next_step else found.table["next_step"]
     return pc.if_else(found.table["expected"], pa.scalar(None, pa.string()), steps)
 
 
 def _conformed(one: Check, found: pa.Table, inventory: Inventory, policy: Policy) -> pa.Table:
-    """Add the columns that come from the check, the inventory and the policy to findings."""
+    """Complete findings with the columns that come from the check, the inventory and the policy."""
     size = len(found)
     columns: dict[str, Any] = {
         "check": one.name,
@@ -169,10 +169,7 @@ def _resources(found: pa.Table, inventory: Inventory) -> dict[str, pa.Array]:
 
 
 def coverage_of(evidence: Evidence, checks: Mapping[str, Check], found: Mapping[str, Found]) -> pd.DataFrame:
-    """Return the coverage of each check in each account.
-
-    Columns are those of `schema.COVERAGE`. There is one row per account and check, in the order of accounts and checks.
-    """
+    """Return the frame `coverage`: one row per account and check, in the order of accounts and checks."""
     accounts_of = {name: set(pc.unique(one.table["account_id"]).to_pylist()) for name, one in found.items()}
     needs = dict.fromkeys(need for one in checks.values() for need in one.needs)
     judged = {need: need.judge(evidence) for need in needs}
@@ -193,7 +190,10 @@ def coverage_of(evidence: Evidence, checks: Mapping[str, Check], found: Mapping[
 
 
 def part_of(result: Result, part: Inventory) -> Result:
-    """Return the result for a part of the inventory. Missing data elsewhere does not affect its coverage."""
+    """Return the result for a part of the inventory.
+
+    Data that is missing in the rest of the inventory does not affect the coverage of the part.
+    """
     arns = pa.concat_arrays([as_arrow(part.roles["role_arn"]), as_arrow(part.profiles["profile_arn"])])
 
     def is_of(frame: pd.DataFrame | pa.Table, one: str, other: str) -> Bools:

@@ -1,7 +1,8 @@
 """The shards of a snapshot: groups of accounts that are checked together, each by one call on an executor.
 
-A reference can lead to a profile of another account. So a shard lists the accounts with profiles that it uses, and the
-accounts that use its profiles. Their data is read for the checks, but they get no findings in this shard.
+A reference can lead to a profile of another account. A shard therefore lists the other accounts whose profiles it uses,
+and the other accounts that use its profiles. The checks of a shard read data of the other accounts that it lists, but
+report no findings about these accounts.
 
 Each shard has a number and its own files in the folder of `check_snapshot`:
 
@@ -53,10 +54,10 @@ _COUNTED = ["check", "severity", "expected", "accepted", "account_id", "resource
 
 
 class Shard(msgspec.Struct, frozen=True):
-    """Some accounts of a snapshot, in the order of their ids.
+    """A group of a snapshot's accounts, in the order of their ids.
 
-    `uses` has the other accounts whose profiles these accounts use. `used_by` has the other accounts that use profiles
-    of these accounts.
+    `uses` has the other accounts whose profiles the group uses. `used_by` has the other accounts that use profiles of
+    the group.
     """
 
     number: int
@@ -66,9 +67,9 @@ class Shard(msgspec.Struct, frozen=True):
 
 
 def shards_of(place: Place, manifest: Manifest, size: int) -> list[Shard]:
-    """Return the shards of a snapshot.
+    """Divide the accounts of a snapshot into shards of up to `size` roles and up to `size` profiles.
 
-    A shard has up to `size` roles and up to `size` profiles. A larger account is a shard of its own.
+    An account with more than `size` roles or profiles is a shard of its own.
     """
     sizes = account_sizes(manifest)
     uses, used_by = _foreign_uses(place, manifest)
@@ -108,17 +109,17 @@ def _foreign_uses(place: Place, manifest: Manifest) -> tuple[dict[str, set[str]]
 
 
 def _account_used(references: pd.DataFrame) -> pa.Array:
-    """Return the account in the ARN of each reference's profile. Without a known ARN, it is missing."""
+    """Return the account in the ARN of each reference's profile; missing if the ARN is unknown."""
     return pc.coalesce(account_named(references["profile_arn"]), account_named(references["named"]))
 
 
 def inventory_of(
     folder: str, place: Place, manifest: Manifest, shard: Shard, failures: Mapping[str, str] | None = None
 ) -> Inventory:
-    """Return the inventory of a shard, with the data of other accounts that its checks need.
+    """Return the inventory of a shard, with the data of other accounts that the checks of the shard need.
 
-    This is all data of the accounts in `shard.uses`. From the accounts in `shard.used_by`, it is only the references to
-    profiles of the shard. `failures` has the accounts that cannot be read, and the reasons.
+    The inventory has all data of the accounts in `shard.uses`. From the accounts in `shard.used_by`, the inventory has
+    only references to profiles of the shard. `failures` has the accounts that cannot be read, and the reasons.
     """
     failures = failures or {}
     accounts, uses = ([one for one in some if one not in failures] for some in (shard.accounts, shard.uses))
@@ -143,10 +144,11 @@ def unread(failures: Mapping[str, str]) -> Inventory:
 
 
 class Run(msgspec.Struct, frozen=True):
-    """The snapshot and the options of a call. A later call resumes it only if all fields are equal.
+    """The snapshot and the options of a call of `check_snapshot`.
 
-    `snapshot` is the checksum of the manifest, and `policy` that of the policy. `checks` is a checksum of the names of
-    the checks, and of the code of your own checks.
+    A later call resumes an earlier call only if all fields are equal. `snapshot` is the checksum of the manifest, and
+    `policy` is the checksum of the policy. `checks` is a checksum of the names of the checks, and of the code of your
+    own checks.
     """
 
     snapshot: str
@@ -168,7 +170,7 @@ class Done(msgspec.Struct, frozen=True):
 
 
 def begin(place: Place, run: Run) -> None:
-    """Write the run to the folder. Raise StoreError if the folder has another run, or cannot be written."""
+    """Write a run to the folder of results. Raise StoreError if this folder has another run, or cannot be written."""
     text = msgspec.json.encode(run)
     try:
         is_same = _read(place / _HEAD) == text
@@ -198,7 +200,7 @@ def done_in(place: Place, shards: Iterable[Shard]) -> list[Done]:
 
 
 def write_result(place: Place, number: int, result: Result, failures: Mapping[str, str]) -> None:
-    """Write the result of a shard, and then the file in `shards/`.
+    """Write the result of a shard, and then the file in `shards/` that marks the shard as checked.
 
     `failures` has the accounts that could not be checked, and the reasons.
     """
@@ -215,7 +217,7 @@ def write_result(place: Place, number: int, result: Result, failures: Mapping[st
 
 
 class Stored:
-    """The results of some shards in a folder."""
+    """The stored results of one or more shards."""
 
     def __init__(self, place: Place, done: Iterable[Done]) -> None:
         self._place, self.done = place, list(done)
@@ -235,7 +237,7 @@ class Stored:
         return by_severity(pa.concat_tables(self.tables("findings")).rename_columns({"_order": "order"}))
 
     def counted(self) -> Iterator[pd.DataFrame]:
-        """Yield the findings of each shard, sorted by severity, with only the columns that are counted."""
+        """Yield the findings of each shard, sorted by severity, with only the columns that counting needs."""
         for table in self.tables("findings", _COUNTED):
             yield table.to_pandas()
 
@@ -261,7 +263,7 @@ class Stored:
 
 
 class StoredFound(Mapping[str, Found]):
-    """The findings and facts of shards, by check. They are read whenever a check is looked up.
+    """The findings and facts of shards, by check. Each look-up of a check reads its facts from files.
 
     `findings` has the findings of all checks, if they are already in memory.
     """
@@ -332,7 +334,6 @@ def _read(file: Place) -> bytes:
 
 
 def _write(file: Place, data: bytes | memoryview) -> None:
-    """Write a file. Raise StoreError if it cannot be written."""
     try:
         write_bytes(file, data)
     except OSError as error:

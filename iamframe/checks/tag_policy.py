@@ -1,4 +1,4 @@
-"""The tag policy file (TOML): required tags, your own naming rules, and accepted findings.
+"""The tag policy file (TOML): required tags, your own naming rules, tools that use profiles, and accepted findings.
 
 ```toml
 [required_tags]
@@ -70,14 +70,14 @@ class RequiredTag(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"`pattern` is not a regular expression ({error})") from error
 
     def allows(self, value: str) -> bool:
-        """Return whether a value is allowed."""
+        """Return whether the rule allows a value."""
         if self.pattern:
             return re.fullmatch(self.pattern, value) is not None
         return not self.values or value in self.values
 
 
 class NamePair(Maker, frozen=True, kw_only=True):
-    """Your own rule by which the names of role and profile differ."""
+    """Your own naming rule, by which the names of a role and its profile differ."""
 
     role: str
     profile: str
@@ -96,7 +96,7 @@ class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     expires: dt.date | None = None
 
     def __post_init__(self) -> None:
-        """Refuse an entry without a reason. Entries that the HTML page offers lack it, and you must fill it in."""
+        """Refuse an entry without a reason, such as an entry from the HTML page that you have not completed."""
         if not self.reason.strip():
             raise ValueError("`reason` is empty; say why the finding is accepted")
 
@@ -107,13 +107,13 @@ class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ToolUse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A tool that uses certain profiles, even if AWS does not show the use. In `profile`, `*` is any text."""
+    """A tool that uses certain profiles, even if AWS does not show the use. In `profile`, `*` stands for any text."""
 
     tool: str
     profile: str = "*"
 
     def __post_init__(self) -> None:
-        """Refuse a tool without a known rule for names."""
+        """Refuse a tool without a known naming rule."""
         known = [rule.tool for rule in tool_rules()]
         if self.tool not in known:
             raise ValueError(f"`tool` is {self.tool!r}, of which no rule is known; there are {', '.join(known)}")
@@ -123,7 +123,7 @@ class ToolUse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Policy:
     """The rules of a policy file: required tags, your own naming rules, accepted findings, tools that use profiles.
 
-    If `organization` is true, the tag policy of each account's organization applies, too, if it was collected.
+    If `organization` is true, collected tag policies of organizations apply to their accounts, too.
     """
 
     path: str | None = None
@@ -135,11 +135,11 @@ class Policy:
 
     @property
     def demands_tags(self) -> bool:
-        """Whether the policy has tag rules of its own, or uses those of organizations."""
+        """Whether the policy has tag rules of its own, or uses the tag policies of organizations."""
         return bool(self.required) or self.organization
 
     def accepted(self, findings: pa.Table) -> pa.Array:
-        """Return, for each finding, the reason why the policy accepts it, or a missing value."""
+        """Return the reason why the policy accepts each finding, or a missing value."""
         reasons = pa.nulls(len(findings), pa.string())
         for one in self.acceptances:
             if one.has_expired:
@@ -156,7 +156,7 @@ class Policy:
 
 
 def any_text(glob: str) -> str:
-    """Return a regular expression for a pattern in which `*` is any text."""
+    """Return a regular expression for a pattern in which `*` stands for any text."""
     return "(?s)^" + ".*".join(map(re.escape, glob.split("*"))) + "$"
 
 
@@ -174,10 +174,10 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def read_policy(source: PolicySource) -> Policy:
-    """Read a policy from one TOML file or from several. None gives an empty policy.
+    """Read a policy from one or several TOML files. If `source` is None, the policy is empty.
 
-    If several files have a rule for the same tag, the last one counts. All other rules are combined. `org` means the
-    tag policy of the organization. For a file with that name, write `./org`.
+    If several files have a rule for the same tag, the last rule counts. All other rules of the files are combined. The
+    text `org` stands for the tag policy of the organization. For a file with the name `org`, write `./org`.
 
     Raises
     ------
@@ -236,7 +236,7 @@ class Demand:
 
     `account_id` is None for a rule of a file, which applies to every account. An organization also prescribes the case
     of the key (Organizations User Guide, "Tag policy syntax and examples"). `required_of` has the types of resources
-    that need the tag. `wanted` has the allowed values as text for people.
+    that need the tag. `wanted` has the allowed values as readable text.
     """
 
     kind: str
@@ -252,7 +252,7 @@ class Demand:
         return "file" if self.account_id is None else "organization"
 
     def is_misspelled(self, key: str) -> bool:
-        """Return whether the rule is an organization's, and the key differs from the rule's key only in case."""
+        """Return whether a key differs only in case from the key that an organization prescribes."""
         return self.account_id is not None and key != self.rule.key and key.casefold() == self.rule.key.casefold()
 
     def forbids(self, key: str, value: str) -> bool:

@@ -38,7 +38,7 @@ _SHOW_ROLE = "aws iam list-role-tags --role-name={resource_name}"
 
 
 def _json_list(owner: Texts, tags: pd.DataFrame, size: int) -> pa.Array:
-    """Return the tags of the resources 0 to `size` - 1 as JSON for the AWS CLI; missing for one without tags."""
+    """Return the tags of the resources 0 to `size` - 1 as JSON for the AWS CLI; missing for a resource without tags."""
     key, value = (json_text(as_arrow(tags[name])) for name in ("tag_key", "tag_value"))
     each = concat('{"Key":', key, ',"Value":', value, "}")
     return concat("[", join_by_group(owner, each, size, ","), "]")
@@ -50,10 +50,7 @@ def _own(tags: pd.DataFrame) -> pd.DataFrame:
 
 
 def _copied(own: pd.DataFrame, side: str, rows: Positions) -> tuple[pa.Array, Positions]:
-    """Return the tags to copy from the roles or the profiles in `rows`, as JSON, and the number of tags.
-
-    `side` is where the tags come from: `role` or `profile`. From a profile, only tags that a role can hold are copied.
-    """
+    """Return, as JSON, the tags to copy from each role or profile (`side`) in `rows`, and the number of these tags."""
     mine = own[are_among(own[f"{side}_row"], rows)]
     if side == "profile":
         # If a profile has a key in two spellings, neither is copied: a role cannot hold both.
@@ -79,9 +76,9 @@ def _copied(own: pd.DataFrame, side: str, rows: Positions) -> tuple[pa.Array, Po
 def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
     """Instance profiles without tags.
 
-    The IAM console neither shows nor sets tags of a profile, and CloudFormation cannot tag a profile. So profiles stay
-    untagged while their roles are tagged. If the role has tags, the command copies these tags to the profile. If the
-    role has no tags, the command lists the profile's tags.
+    Profiles often stay untagged while their roles are tagged. The IAM console neither shows nor sets tags of a profile,
+    and CloudFormation cannot tag a profile. If the role has tags, the suggested command copies these tags to the
+    profile. If the role has no tags, the suggested command lists the profile's tags.
     """
     own = _own(tags)
     is_bare = pairs["profile_tags_known"] & ~are_among(pairs["profile_row"], own["profile_row"])
@@ -117,8 +114,8 @@ def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame)
     """Roles without tags.
 
     AWS-managed roles (service-linked, or created by IAM Identity Center) cannot be tagged and are left out. If a
-    profile of the role has tags, the command copies these tags to the role. If no profile of the role has tags, the
-    command lists the role's tags.
+    profile of the role has tags, the suggested command copies these tags to the role. If no profile of the role has
+    tags, the suggested command lists the role's tags.
     """
     own, every = _own(tags), np.arange(len(roles))
     rows = every[roles["tags_known"] & ~roles["is_aws_managed"] & ~are_among(every, own["role_row"])]
@@ -164,10 +161,10 @@ def tag_differences(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
 
     Cost reports, inventories and tag-based permissions use the tags of either the profile or the role, so their results
     differ. Tag keys that AWS reserves are not compared. A role cannot have two tag keys that differ only in case, but a
-    profile can (IAM User Guide, "Tags for IAM resources"). So the finding says if two keys differ only in case. A
-    profile or role without any tags is not listed here, but under `untagged_profiles` or `untagged_roles`. The command
-    copies the role's tags to the profile. If the role only lacks tags that the profile has, the command copies these
-    tags to the role.
+    profile can (IAM User Guide, "Tags for IAM resources"). The finding shows whether two keys differ only in case.
+    Profiles and roles without any tags are listed under `untagged_profiles` and `untagged_roles` instead. The suggested
+    command copies the role's tags to the profile. If the role only lacks tags that the profile has, the suggested
+    command copies these tags to the role.
     """
     is_known = pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]
     own = _own(tags)
@@ -211,10 +208,11 @@ def _at(values: Positions, rows: Positions) -> Positions:
 
 
 def _tags_of_links(own: pd.DataFrame, links: pd.DataFrame, side: str) -> dict[str, Positions]:
-    """Return the tags of the roles, or of the profiles, in `links`: one element per link and tag.
+    """Return the tags of the roles (or profiles) in `links`, as arrays with one element per link and tag.
 
-    `link` and `tag` are row numbers of `links` and `own`. `key`, `folded` and `value` are codes. Equal codes mean equal
-    keys of a link, keys of a link that are equal regardless of case, or equal values.
+    `link` and `tag` are row numbers of `links` and `own`. The codes in `key` are equal for equal keys of a link. The
+    codes in `folded` are equal for keys of a link that are equal regardless of case. The codes in `value` are equal for
+    equal values.
     """
     # A role may be in several links: its tags count in each.
     tag, link = matches(own[f"{side}_row"], links[f"{side}_row"])
@@ -226,7 +224,7 @@ def _tags_of_links(own: pd.DataFrame, links: pd.DataFrame, side: str) -> dict[st
 
 
 def _differing(links: pd.DataFrame, own: pd.DataFrame, facts: pd.DataFrame) -> Found:
-    """Return differences as findings, sorted by link, each with the command that settles it."""
+    """Return tag differences as findings, sorted by link, each with the command that copies the tags."""
     differing, finding = np.unique(facts["link"], return_inverse=True)
     kind, rows = facts["kind"], {side: facts[side].to_numpy() for side in ("role", "profile")}
     text = {
@@ -282,8 +280,8 @@ def missing_required_tags(
 
     Tag keys are case-sensitive, as in cost allocation and tag policies. AWS-managed roles are left out. With `--policy
     org`, each account is checked against its organization's tag policy. A tag policy can require a tag for instance
-    profiles but not for roles, or the reverse. A tag that the policy does not require may be missing. If such a tag is
-    present, the policy must allow its value and the case of its key.
+    profiles but not for roles, or the reverse. A tag policy can also have rules for a tag without requiring the tag. If
+    a resource has a tag with rules, the policy must allow the value of the tag and the case of its key.
     """
     judged = {
         "role": (roles, np.flatnonzero(roles["tags_known"] & ~roles["is_aws_managed"])),
@@ -337,7 +335,6 @@ def _broken(group: list[Demand], frame: pd.DataFrame, judged: Positions, tags: p
 
 
 def _text_of(problem: str, demand: Demand) -> str:
-    """Return which of the texts in `detail` describes a broken requirement."""
     if demand.account_id is None:
         return "pattern" if problem == "value" and demand.rule.pattern else problem
     if problem == "missing":
@@ -355,9 +352,9 @@ def _text_of(problem: str, demand: Demand) -> str:
 def tag_key_variants(tags: pd.DataFrame, roles: pd.DataFrame) -> pd.DataFrame:
     """Tag keys that only look the same.
 
-    Such keys differ in case, spaces, character width, separators, or letters of different scripts that look the same. A
-    filter on one key misses resources with the other keys. Characters that are hard to see are shown as codes after the
-    key.
+    Keys that look the same can differ in case, spaces, character width, separators, or letters of different scripts. A
+    filter on one spelling of a key misses resources that use another spelling. Characters that are hard to see are
+    shown as codes after the key.
     """
     own = tags[~tags["is_aws_reserved"] & ~are_among(tags["role_row"], np.flatnonzero(roles["is_aws_managed"]))]
     keys = own.groupby(["account_id", "tag_key"], sort=True).size().rename("resources").reset_index()

@@ -1,11 +1,11 @@
-"""The steps that settle findings: delete a profile, or copy tags to it; and the reasons why a finding stays.
+"""The steps that settle findings (delete a profile, or copy tags to a profile), and the reasons why findings stay.
 
 AWS refuses to delete a profile that holds a role (DeleteConflict), so the role is taken out first. Roles are never
 tagged, because only people know their right tags. A finding about tags is planned only if the steps settle it and cause
 no other finding.
 
-Tag rules (IAM User Guide, "Tags for IAM resources"): a resource has at most 50 tags, not counting those that AWS
-reserves. No key or value may begin with `aws:`.
+A resource has at most 50 tags, not counting those that AWS reserves, and no tag key or value may begin with `aws:` (IAM
+User Guide, "Tags for IAM resources").
 
 Every value in a command is quoted as one shell word, `--option=value`, whatever characters it contains.
 """
@@ -53,7 +53,7 @@ _Rules = list[Demand]
 class Command:
     """One step of a clean-up: one shell line, the command that undoes it, and its effects that cannot be undone.
 
-    A step with the action `check` only reads. For such a step, the script runs `line` instead of `command`.
+    A step with the action `check` only reads, and the script runs its `line` instead of its `command`.
     """
 
     resource: Resource
@@ -76,7 +76,7 @@ class Block:
 
     @property
     def writes(self) -> list[Command]:
-        """The steps that change something."""
+        """The steps that change the account."""
         return [step for step in self.steps if step.action != "check"]
 
     @property
@@ -89,7 +89,7 @@ class Block:
 
 
 def deletion_objections(finding: Finding | None, profile: ProfileFacts, context: Context) -> Iterator[Message]:
-    """Yield the reasons against deleting a profile because of a finding, or without one."""
+    """Yield the reasons against deleting a profile, including the reasons that depend on the finding, if given."""
     if finding and finding.check == OWNER_GONE and profile.gone is None:
         yield {"message": "plan.owner_by_name"}
     yield from context.objections(profile, "delete")
@@ -109,7 +109,7 @@ def deletion_objections(finding: Finding | None, profile: ProfileFacts, context:
 
 
 def deletion(finding: Finding, findings: list[Finding], profile: ProfileFacts, context: Context) -> Block:
-    """Return the steps that delete a profile. They settle all its `findings`; `finding` is the one to delete it for."""
+    """Return the steps that delete a profile because of `finding`, and so settle all its `findings`."""
     account, role, gone = context.accounts[profile.account_id], profile.role, profile.gone
     steps = [_is_unchanged(profile), _is_unused(profile, account.regions)]
     why: list[Message] = [{"message": "plan.why.finding", "check": finding.check, "detail": finding.detail}]
@@ -144,7 +144,7 @@ def _held(role: RoleFacts | None) -> Message:
 
 
 def _last_use(role: RoleFacts) -> Message:
-    """Return a message about a role's last use. AWS keeps this for 400 days (IAM API Reference, RoleLastUsed)."""
+    """Return a message about a role's last use, which AWS keeps for 400 days (IAM API Reference, RoleLastUsed)."""
     if not role.last_used_known:
         return {"message": "plan.rests_on.last_use_unknown", "role": role.name}
     if role.last_used_at is None:
@@ -160,7 +160,8 @@ def tagging(
 ) -> tuple[Block | None, dict[Finding, Message]]:
     """Return the steps that copy a role's tags to a profile, and the reasons why other findings are not planned.
 
-    The profile gets all tags of its role. If its only finding is about required tags, it gets only the required ones.
+    The profile gets all tags of its role. If the only finding is about required tags, the profile gets only required
+    tags.
     """
     role = profile.role
     objection = next(context.objections(profile, "tag"), None)
@@ -189,7 +190,7 @@ def _violated(rules: _Rules, tags: _Tags) -> list[str]:
 
 
 def _objections(profile: ProfileFacts, new: _Tags, rules: _Rules) -> Iterator[Message]:
-    """Yield the reasons against setting these tags on a profile."""
+    """Yield the reasons against setting the tags `new` on a profile."""
     spelled = {key.casefold(): key for key in new}
     cased = [key for key in profile.own_tags if spelled.get(key.casefold(), key) != key]
     if cased:
@@ -214,7 +215,7 @@ def _objections_to_all(profile: ProfileFacts, role: RoleFacts, new: _Tags, rules
 
 
 def _is_accepted(text: str, longest: int) -> bool:
-    """Return whether IAM accepts a text as tag key or value. This depends on its length, characters and beginning."""
+    """Return whether IAM accepts the length, the characters and the beginning of a tag key or value."""
     return (
         len(text) <= longest
         and not text.lower().startswith("aws:")
@@ -268,7 +269,6 @@ def _is_unchanged(resource: Resource) -> Command:
 
 
 def _is_unused(profile: ProfileFacts, regions: list[str]) -> Command:
-    """Return a step that checks that no instance in these regions uses a profile."""
     by_id = f"IamInstanceProfileAssociations[?IamInstanceProfile.Id=='{profile.id}'].AssociationId"
     command = (
         f"for region in {' '.join(regions)}; do aws ec2 describe-iam-instance-profile-associations "
@@ -280,7 +280,6 @@ def _is_unused(profile: ProfileFacts, regions: list[str]) -> Command:
 
 
 def _is_without_owner(profile: ProfileFacts, gone: GoneOwner) -> Command:
-    """Return a step that checks that the owner of a profile still does not exist."""
     regions = " ".join(gone.regions)
     command = f"for region in {regions}; do {' '.join(existing(gone.owner).split())}; done"
     line = shlex.join(("without_owner", profile.name, gone.owner.owner_type, regions, *gone.names))

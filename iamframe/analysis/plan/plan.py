@@ -34,9 +34,9 @@ class Plan:
     """A clean-up plan: the script, its steps, and the findings that are not planned.
 
     `script` is the text of the script. `steps` has one row per command, in the order of the script. A step with the
-    action `check` only reads. If it finds a change, the script skips the other steps on the profile. The actions
-    `remove-role`, `delete` and `tag` write. `not_planned` has the other findings, with the reason. The columns are in
-    `iamframe.schema.STEPS` and `iamframe.schema.NOT_PLANNED`.
+    action `check` only reads. If a check finds a change, the script skips the other steps on the profile. The actions
+    `remove-role`, `delete` and `tag` change the account. `not_planned` has the findings that the plan does not settle,
+    each with a reason. The columns are in `iamframe.schema.STEPS` and `iamframe.schema.NOT_PLANNED`.
     """
 
     steps: pd.DataFrame
@@ -47,9 +47,9 @@ class Plan:
         """Write the script and two CSV files into one folder, and return the path of the script.
 
         If the script is `cleanup.sh`, the CSV files are `cleanup.csv` with the steps, and `cleanup.not-planned.csv`.
-        The files appear only when all three are complete. Run the script, not the commands in the CSV files, because
-        an apostrophe may precede a command in a CSV file. An older plan is never overwritten, because only its files
-        show how to undo its steps.
+        The script and the CSV files appear only when all three files are complete. Run the script, not the commands in
+        the CSV files, because an apostrophe may precede a command in a CSV file. An older plan is never overwritten,
+        because only its files show how to undo its steps.
 
         Raises
         ------
@@ -115,12 +115,12 @@ def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timed
     """Return a clean-up plan to review and run yourself; no request is made to AWS.
 
     A plan deletes profiles that are empty, that nothing references, or whose owner (a cluster, environment or stack) is
-    gone. If such a profile holds a role, the plan first takes the role out. A plan never deletes or tags a role. If
-    tags of a profile are missing or differ from the role's, the plan copies the role's tags. The column `why` shows the
-    tag values that are replaced.
+    gone. Before a plan deletes a profile that holds a role, the plan takes the role out. A plan never deletes or tags a
+    role. If tags of a profile are missing or differ from the role's, the plan copies the role's tags. The column `why`
+    shows the tag values that are replaced.
 
-    `not_planned` has the other findings about such profiles and tags, each with a reason. For a deletion, the reason
-    may be one of these:
+    `not_planned` has the findings that the plan does not settle, each with a reason. For a deletion, the reason may be
+    one of these:
 
     - The finding is accepted or expected.
     - It is unknown whether something uses the profile.
@@ -178,7 +178,6 @@ def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timed
 
 
 def _planned(result: Result, context: Context) -> tuple[list[Block], pd.DataFrame]:
-    """Return the steps about each profile, and the findings that are not planned."""
     findings, by_resource = _findings(result)
     profiles = context.profiles(by_resource)
     blocks: list[Block] = []
@@ -297,5 +296,4 @@ def _to_do(numbered: list[tuple[int, Block]]) -> str:
 
 
 def _sentence(messages: list[Message]) -> str:
-    """Return messages in English, on one line."""
     return say("list.messages", messages=messages)

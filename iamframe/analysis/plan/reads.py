@@ -1,7 +1,8 @@
 """The last check of a clean-up script: before each deletion, the script lists again which profiles are in use.
 
-`CONSUMERS` has the operations, and the places of profiles in their responses. `last_look.sh.j2` contains the functions
-of the script. The AWS CLI extracts the profiles with JMESPath.
+`CONSUMERS` has the operations that list resources with profiles, and the places of profiles in their responses.
+`last_look.sh.j2` contains the functions of the script. The AWS CLI extracts the profiles from the responses with
+JMESPath.
 """
 
 from __future__ import annotations
@@ -20,15 +21,12 @@ SERVICES = {one.service: [other for other in ASKED if other.service == one.servi
 
 
 def first_operation(consumer: Consumer) -> str:
-    """Return the first operation that reads a kind of consumer."""
+    """Return the first operation that lists a kind of consumer (a resource that uses profiles)."""
     return consumer.steps[0].operation if consumer.steps else consumer.operation
 
 
 def rows_of(consumer: Consumer) -> str:
-    """Return the JMESPath that selects rows from a response.
-
-    A row is the name or ARN of a profile, or a launch template with a version.
-    """
+    """Return the JMESPath that selects names or ARNs of profiles, and launch template versions, from a response."""
     records = _records(consumer)
     # `join` fails if a record lacks the field that shows which profile it uses.
     profiles = f"join('',[{consumer.profiles}])" if consumer.always else consumer.profiles
@@ -42,13 +40,15 @@ def rows_of(consumer: Consumer) -> str:
 
 
 def _records(consumer: Consumer) -> str:
-    """Return the JMESPath of the records in a response, without resources that can no longer start instances."""
     # `reverse` and `merge` fail if the answer lacks the key: a missing list is not an empty one.
     one = f"[merge({consumer.key},@)]" if consumer.whole else f"[merge({consumer.key})]"
     records = one if consumer.single or consumer.whole else f"reverse({consumer.key})"
-    if not consumer.over:
-        return f"{records}[]"
-    return f"{records}[?!contains(`{json.dumps(consumer.over, separators=(',', ':'))}`,{consumer.state})]"
+    return records + _not_over(consumer)
+
+
+def _not_over(kind: Consumer | Owner) -> str:
+    """Return the JMESPath that leaves out resources whose state shows that they no longer use a profile."""
+    return f"[?!contains(`{json.dumps(kind.over, separators=(',', ':'))}`,{kind.state})]" if kind.over else "[]"
 
 
 def _command(service: str, operation: str, given: str, query: str) -> str:
@@ -62,7 +62,7 @@ def _command(service: str, operation: str, given: str, query: str) -> str:
 
 
 def ask(consumer: Consumer) -> str:
-    """Return the script lines that query one kind of consumer in `$region`. Each preceding call becomes a loop."""
+    """Return the script lines that query one kind of consumer in `$region`, with a loop for each preceding call."""
     where = f'"{consumer.plural} of $region"'
     lines, ends, given = [], [], ""
     for level, step in enumerate(consumer.steps, 1):
@@ -85,12 +85,11 @@ def ask(consumer: Consumer) -> str:
 
 
 def existing(owner: Owner) -> str:
-    """Return the command that prints ids and names of the owners of one kind in `$region`, one text per line."""
+    """Return the command that prints ids and names of clusters, environments or stacks in `$region`, one per line."""
     # `reverse` fails if the answer lacks the key: a missing list is not an empty one.
     query = f"reverse({owner.key})[].[@]"
     if owner.name:
-        over = f"[?!contains(`{json.dumps(owner.over, separators=(',', ':'))}`,{owner.state})]" if owner.over else "[]"
-        query = f"reverse({owner.key}){over}.[{owner.id},{owner.name}][].[@]"
+        query = f"reverse({owner.key}){_not_over(owner)}.[{owner.id},{owner.name}][].[@]"
     given = options(owner.parameters, owner.service)
     return _command(owner.service, owner.operation, given, query)
 

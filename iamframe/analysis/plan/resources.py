@@ -28,8 +28,8 @@ from iamframe.knowledge.operations import INSTANCES, label
 from iamframe.knowledge.owners import Owner, known_owners, owner_of
 from iamframe.messages.render import Message, nested
 
-# Account ids, names, paths and unique ids in IAM's form (API Reference, data types). Other forms were masked, shortened
-# or invented. A command with one of them could change another resource.
+# Account ids, names, paths and unique ids in IAM's form (API Reference, data types). Values in other forms were masked,
+# shortened or invented, and a command with such a value could change another resource.
 _ARN = re.compile(r"arn:aws[a-z0-9-]*:iam::(?P<account>\d{12}):instance-profile/(?:[!-~]+/)?[\w+=,.@-]+", re.ASCII)
 _ID = re.compile(r"[A-Za-z0-9]{16,128}")
 _REGION = re.compile(r"[a-z0-9-]+")
@@ -57,7 +57,7 @@ class Resource:
 
     @property
     def collected(self) -> Message:
-        """The collected data, as a message."""
+        """The collected data about the resource, as a message."""
         facts = {"kind": self.kind, "name": self.name, "id": self.id, "tags": len(self.tags or {})}
         return {"message": "plan.rests_on.resource", **facts}
 
@@ -90,7 +90,7 @@ class GoneOwner:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The facts about the owner, for messages."""
+        """The kind, name and regions of the owner, as facts of a message."""
         kind: Message = {"message": f"plan.owner.{self.owner.owner_type}"}
         return {"owner": kind, "name": self.names[-1], "regions": list(self.regions)}
 
@@ -100,8 +100,9 @@ class ProfileFacts(Resource):
     """A profile.
 
     In `roles`, None stands for a role that no source shows. `maker` is the tool that created the profile, if a plan
-    must consider it. `user` is a message about one reference to the profile. `gone` is the profile's owner, if it
-    certainly no longer exists. `living` is a message about an owner that still exists.
+    must consider it. `user` is a message about one reference to the profile. `gone` is the profile's cluster,
+    environment or stack, if it certainly no longer exists. `living` is a message about a cluster, environment or stack
+    that still exists.
     """
 
     kind: ClassVar[str] = PROFILE_TYPE
@@ -139,7 +140,7 @@ class AccountFacts:
 
     @property
     def collected(self) -> Message:
-        """The collection time, as a message."""
+        """The time when the account was collected, as a message."""
         if self.captured_at is None:
             return {"message": "plan.rests_on.collected"}
         return {"message": "plan.rests_on.collected_at", "time": stamp(self.captured_at)}
@@ -148,7 +149,7 @@ class AccountFacts:
 class Finding(NamedTuple):
     """A finding that a plan may settle.
 
-    `row` is its position among these findings. `accepted` and `maker` may be NaN.
+    `row` is the position of the finding among all findings that a plan may settle. `accepted` and `maker` may be NaN.
     """
 
     row: int
@@ -167,7 +168,7 @@ class Finding(NamedTuple):
 
     @property
     def why_kept(self) -> Message | None:
-        """Why the finding must stay: it is accepted or expected. None if it is neither."""
+        """Why the finding must stay: it is accepted or expected. None for other findings."""
         if isinstance(self.accepted, str):
             return {"message": "plan.accepted", "reason": self.accepted}
         return {"message": "plan.expected", "maker": self.maker} if self.expected else None
@@ -243,7 +244,7 @@ class Context:
 
     @cached_property
     def _gone(self) -> dict[str, tuple[str, str, str]]:
-        """By profile: the kind, name and regions of an owner that certainly no longer exists."""
+        """The kind, name and regions of an owner that certainly no longer exists, by the ARN of its profile."""
         if (found := self.result.found.get(OWNER_GONE)) is None or found.findings.empty:
             return {}
         facts = found.findings.join(found.facts.set_index("finding"))
@@ -275,12 +276,12 @@ class Context:
 
     @cached_property
     def _makers(self) -> dict[str, Maker]:
-        """By name: the makers that a plan must consider. They recreate or need their profiles, or have a note."""
+        """The makers that a plan must consider, by name: they recreate or need their profiles, or have a note."""
         every = (*self.result.policy.makers, *known_makers())
         return {one.name: one for one in reversed(every) if one.wants_back or one.note}
 
     def objections(self, profile: ProfileFacts, step: str) -> Iterator[Message]:
-        """Yield the reasons against the step `delete` or `tag` on a profile. They apply to every finding."""
+        """Yield the reasons against the step `delete` or `tag` on a profile that apply to every finding."""
         form = _ARN.fullmatch(profile.arn)
         if not form or form["account"] != profile.account_id or name_of(profile.arn) != profile.name:
             yield {"message": "plan.arn"}
@@ -300,7 +301,7 @@ class Context:
             yield {"message": "plan.too_young", "created_at": stamp(profile.created_at), "age": age}
 
     def used_lately(self, role: RoleFacts) -> Iterator[Message]:
-        """Yield the reason against a deletion if a role was used less than `min_idle` before it was collected."""
+        """Yield a reason against a deletion if the role was used less than `min_idle` before it was collected."""
         used = role.last_used_at
         if used is not None and self.min_idle > timedelta(0) and self._before(role, used) < self.min_idle:
             yield {"message": "plan.role_used", "role": role.name, "used_at": day(used), "age": _age(self.min_idle)}
@@ -313,7 +314,7 @@ class Context:
 def _users(references: pd.DataFrame, arns: pd.Series) -> dict[str, Message]:
     """Return, for each profile's ARN, a message about one reference to the profile.
 
-    A reference with the same name but another path counts, too: AWS may treat it as this profile.
+    A reference with the name of the profile but another path counts, too, because AWS may treat it as this profile.
     """
     exact = references[is_in(references["profile_arn"], arns)]
     unknown = references[references["profile_arn"].isna()]
@@ -339,7 +340,7 @@ def _living(owned: pd.DataFrame) -> dict[str, Message]:
 def _wanted_back(profile: ProfileFacts, step: str) -> Iterator[Message]:
     """Yield the reasons not to change a profile that a tool needs or recreates.
 
-    If the tool is only a guess, this is a reason against deleting, but not against tagging.
+    A tool that is only a guess is a reason against deleting, but not against tagging.
     """
     lifted = profile.gone.owner.lifts if profile.gone else ()
     maker = profile.maker if profile.maker and profile.maker.wants_back and profile.maker.name not in lifted else None
