@@ -1,8 +1,8 @@
-"""Check whether each list is complete. Add gaps for missing data, each with the command that collects the data.
+"""Add gaps for missing data, each with the command that collects the data.
 
-A list that claims to be complete counts as incomplete if GetAccountSummary counts more resources than the list has. The
-list also counts as incomplete if IAM's answers together show more resources. Several answers may be from different
-times. So even together they do not prove that all resources were listed.
+A list of roles or profiles counts as incomplete if GetAccountSummary counts more resources, or if the answers of IAM
+together show more resources. Answers may be from different times, so even all answers together do not prove that all
+resources were listed.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ _USERS = {
 
 
 def per_account(accounts: pa.ChunkedArray) -> dict[str, int]:
-    """Return how many rows each account has."""
+    """Return the number of rows of each account."""
     counts = accounts.combine_chunks().value_counts()
     return dict(zip(*(part.to_pylist() for part in counts.flatten()), strict=True))
 
 
 def judge_lists(staged: Staging, merged: Merged) -> None:
-    """Compare each list with the resources that other answers show or count, and correct its state."""
+    """Correct the state of each list, such as `complete`, by comparing the list with other answers."""
     _compare_with_other_answers(staged, merged)
     _compare_with_summary(staged, merged)
 
@@ -123,7 +123,7 @@ def _compare_with_summary(staged: Staging, merged: Merged) -> None:
 
 
 def note_absent(staged: Staging, roles: Merged, profiles: Merged) -> None:
-    """Add gaps, per account, for the lists, links, tags, quotas and references that no answer shows."""
+    """Add gaps for the lists, links, tags, quotas and references that no answer shows."""
     whole = staged.complete_lists()
     read = {(account, operation) for account, operation, _ in staged.calls}
     for account in staged.accounts:
