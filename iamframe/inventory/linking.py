@@ -159,12 +159,12 @@ def profiles_meant(references: Any, profiles: Any) -> pa.Array:
     rest = np.flatnonzero(where < 0)
     if not len(rest) or not len(arns):
         return lookup(arns, where)
-    by_id = profile_ids(_take(references["profile_id"], rest))
+    by_id = profile_ids(lookup(references["profile_id"], rest))
     if by_id.null_count < len(by_id):
         where[rest] = _unique_index(by_id, as_arrow(profiles["profile_id"]))
-    rest = rest[(where[rest] < 0) & np.asarray(account_named(_take(named, rest)).is_null())]
+    rest = rest[(where[rest] < 0) & np.asarray(account_named(lookup(named, rest)).is_null())]
     if len(rest):
-        wanted = joined_key(*(_take(without_case(references[name]), rest) for name in ("account_id", "profile_name")))
+        wanted = joined_key(*(lookup(without_case(references[name]), rest) for name in ("account_id", "profile_name")))
         names = joined_key(*(without_case(profiles[name]) for name in ("account_id", "profile_name")))
         # If a planned and an existing profile share a name, the ARN of the existing one sorts last, so the search goes
         # backwards.
@@ -222,10 +222,6 @@ def _consumer_arn(
     # The profile may belong to another account, in another partition.
     partition = known or partition_of(mention.named) or "aws"
     return f"arn:{partition}:ec2:{region}:{account}:{mention.consumer_type}/{mention.consumer_id}"
-
-
-def _take(values: Any, rows: Any) -> pa.Array:
-    return as_arrow(values).take(pa.array(rows))
 
 
 def _unique_index(ids: pa.Array, among: pa.Array) -> Any:

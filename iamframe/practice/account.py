@@ -328,7 +328,7 @@ class PracticeAccount:
     def _respond(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Reply:
         began = time.perf_counter()
         call = read_call(method, target, headers, body)
-        call.who = self._principal(call.key)
+        call.who = self._keys.get(call.key, call.who)
         broken = self._faults.broken(call)
         answer = refusal_answer(call, faults.service_failure(call)) if broken == "500" else self._answer(call)
         if broken == "truncated":
@@ -341,9 +341,6 @@ class PracticeAccount:
         with self._lock:
             self._requests.append(request)
         return Reply(answer, broken)
-
-    def _principal(self, key: str) -> Principal:
-        return self._keys.get(key, Principal("", "", ""))
 
     def _answer(self, call: Call) -> Answer:
         try:
