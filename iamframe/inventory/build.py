@@ -56,7 +56,7 @@ def joined(inventories: Iterable[Inventory], sources: Iterable[str] = ()) -> Inv
 
 @contextmanager
 def without_collector() -> Iterator[None]:
-    """Pause Python's garbage collector, which would visit all records repeatedly, although they contain no cycles."""
+    """Pause Python's garbage collector: a search of all records for reference cycles would find none."""
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -62,7 +62,7 @@ _Regions = Mapping[str, set[str]]
 
 @dataclass(frozen=True, slots=True)
 class _Scope:
-    """The operations that show references in one account, by region: complete, truncated, refused."""
+    """The state of the operations that show references in one account: complete, truncated or refused, by region."""
 
     is_live: bool
     complete: _Regions
@@ -98,7 +98,7 @@ class _Scope:
         return sorted(self.complete.keys() - {UNKNOWN_REGION})
 
     def _missing_in_regions(self, everywhere: list[str]) -> list[Message]:
-        """Return messages about core operations that are missing in some regions, but not everywhere."""
+        """Return messages about core operations that are missing in some regions, but not in all."""
         regions = self.regions
         # A file without a region counts for the region of the other files, unless these have several regions.
         anywhere = self.complete.get(UNKNOWN_REGION, set()) if len(regions) < 2 else set()
@@ -128,8 +128,7 @@ def _scopes(inventory: Inventory) -> Iterable[_Scope]:
     truncated = _by_region(core[core["state"] == "truncated"])
     refused = _by_region(gaps[is_in(gaps["operation"], CORE) & gaps["reason"].isin(_REFUSED)])
     not_in_file = gaps["reason"] == "not_in_file"
-    # A missing version that a group starts from (TEMPLATE:VERSION) leaves the references unknown; others make them
-    # partial.
+    # A missing version that a group starts from (TEMPLATE:VERSION) makes the status unknown, any other version partial.
     other_versions = (gaps["operation"] == VERSIONS) & not_in_file & ~gaps["subject"].str.contains(":", regex=False)
     limiting = (gaps["reason"] == "not_asked") | ~is_in(gaps["operation"], (*CORE, *FLEETS)) | other_versions
     all_not_in_file = not_in_file & (gaps["subject"] == ALL)

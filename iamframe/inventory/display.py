@@ -147,7 +147,7 @@ class Table:
 def table(frame: pd.DataFrame | pd.Series, rows: int = 100) -> Table:
     """Return a DataFrame as a table that is easier to read than pandas' own.
 
-    Text is left-aligned. Text with letters that look like others is followed by an escaped copy. Times are in UTC. A
+    Text is left-aligned. An escaped copy follows text with letters that look like other letters. Times are in UTC. A
     missing value is an empty cell. A DataFrame without rows is shown as `none in the collected data`. The index is
     shown unless it only numbers the rows.
 

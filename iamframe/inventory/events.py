@@ -127,7 +127,7 @@ def _step(event: Event) -> _Step | None:
 
 
 def _unrelated(steps: list[_Step]) -> list[list[_Step]]:
-    """Divide the events of one second into groups that share no resource, each sorted by rank."""
+    """Divide the events of one second into groups that share no resource."""
     root: dict[Key, Key] = {}
 
     def find(key: Key) -> Key:
@@ -153,7 +153,7 @@ class _State:
     held: dict[Key, Key | None] = field(default_factory=dict)
 
     def accepts(self, step: _Step, to_create: Counter[Key]) -> bool:
-        """Return whether IAM accepts an event. `to_create` counts the later creations of each resource."""
+        """Return whether IAM accepts an event. `to_create` counts the creations of each resource that are to come."""
         key, held = step.key, self.held.get(step.key)
         if step.action == CREATE:
             return not self.exists[key]
@@ -248,7 +248,7 @@ def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tupl
 
 
 def _accepted_order(part: list[_Step], state: _State) -> list[_Step] | None:
-    """Return the first order of events, by rank, that IAM accepts; None if records are missing, or too many."""
+    """Return an order of events that IAM accepts; None if records are missing, or too many."""
     if len(part) > _MAX_EVENTS:
         return None
     # The remaining steps determine which steps were done, and so the state.

@@ -19,7 +19,7 @@ from iamframe.sources.records import Gap
 def with_details(gaps: pd.DataFrame, lang: str = "en") -> pd.DataFrame:
     """Return the frame `gaps` with the column `detail` in the given language.
 
-    Rows from old snapshots have no `message`, and keep their `detail`.
+    Gaps from old snapshots have no `message`, and keep their `detail`.
     """
     message, facts, detail = (as_arrow(gaps[name]) for name in ("message", "facts", "detail"))
     text = render(message, facts, lang).cast(detail.type)

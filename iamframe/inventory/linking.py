@@ -23,8 +23,8 @@ from iamframe.knowledge.operations import UNKNOWN_ACCOUNT, UNKNOWN_REGION
 from iamframe.sources.records import Reference
 
 _ARN_OF_EC2 = ("instance", "launch-template")
-# Unique ids of profiles (IAM User Guide, "IAM identifiers"; API Reference, idType: 16 characters at least). Moto and
-# LocalStack write the id of an association there, which identifies no profile.
+# Unique ids of profiles (IAM User Guide, "IAM identifiers"; API Reference, idType: 16 characters at least). moto and
+# LocalStack show the id of an association instead, which identifies no profile.
 _PROFILE_ID = "^AIPA[A-Z0-9]{12,124}$"
 
 

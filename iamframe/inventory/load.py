@@ -167,7 +167,7 @@ def load_sample(*, earlier: bool = False) -> Inventory:
 def open_snapshot(folder: str | os.PathLike[str], accounts: Iterable[str] | None = None) -> Inventory:
     """Load the inventory of a snapshot, with all accounts or only some accounts.
 
-    Snapshots that an older version saved can be opened. Columns that an older snapshot lacks have missing values.
+    Snapshots of older versions of iamframe can be opened. Columns that an older snapshot lacks have missing values.
 
     Parameters
     ----------

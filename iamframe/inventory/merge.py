@@ -1,8 +1,7 @@
 """Merge the rows of several answers into sorted tables with one row per resource.
 
 The function `settle` merges cells, the tags of a resource, and the roles in a profile. A known value replaces an
-unknown one. If two answers give different values, the value becomes unknown, and a gap is added. Row numbers identify
-rows: row i of the answers is merged into row `code[i]` of the merged table.
+unknown one. If two answers give different values, the value becomes unknown, and a gap is added.
 """
 
 from __future__ import annotations
@@ -198,10 +197,7 @@ class _Sets:
         return members[slice(*np.searchsorted(rows, (row, row + 1)))]
 
     def values(self, known: Positions, code: Positions) -> Positions:
-        """Return one number per row, with equal numbers for equal sets.
-
-        A row gets -1 if its set is unknown, or if no other row of the same resource has a known set.
-        """
+        """Return equal numbers for equal sets; -1 for an unknown set, or for the only known set of a resource."""
         value = np.full(len(code), -1)
         several = known[np.bincount(code[known])[code[known]] > 1]
         if len(several):
@@ -220,12 +216,12 @@ def merge_links(staged: Staging, roles: Merged, profiles: Merged) -> pa.Table:
     profile_row, role_row = (np.asarray(rows[name].fill_null(-1)) for name in ("profile", "role"))
     role, arns = _roles_of(staged, rows, roles, profiles)
     profile = profiles.code[profile_row]
-    # Per staged link: its profile and its role, and the staged rows that show these.
+    # Per staged link: its profile and its role, and the staged rows of both.
     links = pd.DataFrame({"profile": profile, "role": role, "profile_row": profile_row, "role_row": role_row})
     doubted = _lacking_in_own_list(staged, links, arns, roles, profiles)
     doubted |= _different_roles(staged, links, arns, profiles)
     is_doubted = np.isin(profile, list(doubted))
-    # For each role that any answer shows in such a profile, it is unknown whether the profile holds the role.
+    # The profiles of a role are unknown if any answer shows the role in a doubted profile.
     in_doubt = np.unique(role[is_doubted & (role < len(roles.table))])
     for number in in_doubt.tolist():
         staged.gaps.about(arns[number].as_py(), ROLE_LINKS, "contradicted", "gaps.contradicted.links")
@@ -257,7 +253,7 @@ def _different_roles(staged: Staging, links: pd.DataFrame, role_arns: pa.Array, 
 def _lacking_in_own_list(
     staged: Staging, links: pd.DataFrame, role_arns: pa.Array, roles: Merged, profiles: Merged
 ) -> set[int]:
-    """Add a gap for each linked profile that another answer's list of the role's profiles lacks."""
+    """Add a gap for each profile that one answer links to a role, but that another answer's list for the role lacks."""
     if len(roles.table) == len(roles.rows) and (links["role_row"] >= 0).all():
         # One answer shows all roles, each with its own list.
         return set()
@@ -281,11 +277,7 @@ def _showing(profile: str) -> str:
 
 
 def _roles_of(staged: Staging, links: pa.Table, roles: Merged, profiles: Merged) -> tuple[Positions, pa.Array]:
-    """Return the number of the role in each link, and the ARN of each number.
-
-    Numbers below `len(roles.table)` are rows of that table. Each higher number is a role that is known only by its
-    name, with `name:ROLE` instead of an ARN.
-    """
+    """Return the position of each link's role in an array of ARNs, and this array; `name:ROLE` is an unknown ARN."""
     names = links["role_name"].combine_chunks()
     if names.null_count == len(names):
         return roles.code[np.asarray(links["role"])], roles.arns
@@ -305,6 +297,7 @@ def _roles_of(staged: Staging, links: pa.Table, roles: Merged, profiles: Merged)
             facts = {"profile": profile, "role": name, "command": aws_command("iam get-role", {"role-name": name})}
             staged.gaps.add(account, ROLE, named, "not_in_file", "gaps.absent.role", **facts)
         role[row] = number
+    # The ARNs of the table of roles come first.
     return role, pa.concat_arrays([roles.arns, pa.array(list(strange), pa.string())])
 
 
@@ -347,6 +340,7 @@ def _merge_tags_of(staged: Staging, merged: Merged) -> pa.Table:
     order = np.argsort(tags.origin[tags.row], kind="stable")
     order = order[np.argsort((owner * max(len(tags.keys), 1) + tags.key)[order], kind="stable")]
     owner, key = owner[order], tags.key[order]
+    # Tags with the same resource and key as the tag before.
     repeats = np.append(False, (owner[1:] == owner[:-1]) & (key[1:] == key[:-1]))[: len(order)]
     doubted |= _two_values(staged, merged, tags, order, np.flatnonzero(repeats), doubted)
     merged.set_known("tags_known", doubted, False)
@@ -421,10 +415,7 @@ def _different_sets(staged: Staging, merged: Merged, tags: _Tags) -> set[int]:
 def _two_values(
     staged: Staging, merged: Merged, tags: _Tags, order: Positions, repeats: Positions, doubted: set[int]
 ) -> set[int]:
-    """Find the resources with two values of one tag key in the same answer, and add a gap for each of them.
-
-    `repeats` has the positions in `order` whose resource and tag key are those of the position before.
-    """
+    """Find the resources with two values of one tag key in the same answer, and add a gap for each of them."""
     one, other = order[repeats - 1], order[repeats]
     value = tags.table["tag_value"]
     differs = np.asarray(pc.not_equal(value.take(pa.array(one)), value.take(pa.array(other))))

@@ -75,7 +75,7 @@ def _compare_with_other_answers(staged: Staging, merged: Merged) -> None:
         if staged.states[origin] != "complete" or not call:
             continue
         if count == totals[place] and call.state == "truncated" and not call.blank:
-            # Other files contain parts of this list, and show that there is more.
+            # This file contains the complete list, and other files contain parts of the list.
             call.state = "complete"
         elif count < totals[place] and call.state == "complete":
             call.state = "partial"
@@ -108,7 +108,7 @@ def _shows_less(staged: Staging, account: str, operation: str, origin: Any, list
 
 def _compare_with_summary(staged: Staging, merged: Merged) -> None:
     kind, held = merged.kind, Counter(per_account(merged.table["account_id"]))
-    # GetAccountSummary may count resources that were deleted during the load. The table lacks them, so they are added.
+    # Resources that were deleted during the load may still be in the counts of GetAccountSummary.
     held.update(str(gap.account_id) for gap in staged.gaps if gap.reason == "vanished" and gap.operation in kind.single)
     for account, row in staged.accounts.items():
         number, expected = held[account], row.get(kind.expected)
@@ -144,7 +144,7 @@ def note_absent(staged: Staging, roles: Merged, profiles: Merged) -> None:
 def _absent(staged: Staging, account: str, operation: str, what: str, region: str = GLOBAL, **facts: object) -> None:
     command = f"`{command_of(operation)}`"
     everywhere = command if region == GLOBAL else {"message": "gaps.each_region", "command": command}
-    # If AWS refused the request, a gap with this key exists already, and that one counts.
+    # If AWS refused the request, a gap with this key exists already, and the first gap counts.
     live = staged.accounts[account]["live"]
     reason, message = ("not_asked", "gaps.not_known") if live else ("not_in_file", "gaps.not_in_files")
     what_is_absent = {"message": what, **facts}

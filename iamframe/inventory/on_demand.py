@@ -23,7 +23,7 @@ _ACCOUNTS_AT_ONCE = 500
 def resolved_references(references: pd.DataFrame, inventory: Inventory) -> pd.DataFrame:
     """Fill in `profile_arn` of references to profiles in other accounts.
 
-    Accounts of a fleet that were saved one by one have only the ARNs of their own profiles in `references`.
+    If accounts were loaded and saved one by one, their references have only the ARNs of their own profiles.
     """
     if not (references["profile_arn"].isna() & references["named"].str.startswith("arn:")).any():
         return references

@@ -77,8 +77,8 @@ class SavedPart(msgspec.Struct):
 class _Stored(msgspec.Struct, omit_defaults=True):
     """The Parquet files (parts) of one frame.
 
-    An account can have several parts if the accounts of a fleet were saved one by one. If the rows of an account are
-    not together in the frame, `order` lists the runs of rows: for each run, the part and the number of rows.
+    An account can have several parts if several accounts were loaded and saved one by one. If the rows of an account
+    are not together in the frame, `order` lists the runs of rows: for each run, the part and the number of rows.
     """
 
     rows: _Count
@@ -120,9 +120,9 @@ class Written(msgspec.Struct):
 def write_parts(frames: Mapping[str, pd.DataFrame], place: Place, member: str | None = None) -> Written:
     """Write one Parquet file for each frame and account. A frame without rows gets no file.
 
-    `member` is the account in which the frames were read, if the accounts of a fleet are saved one by one. With
-    `member`, rows are sorted by key, as in the inventory of a fleet in memory. With `member`, the folders of other
-    accounts have unique names, because several accounts of a fleet may have rows about the same account.
+    `member` is the account in which the frames were read, if several accounts are loaded and saved one by one. With
+    `member`, rows are sorted by key, as in an inventory of several accounts in memory. With `member`, the folders of
+    other accounts have unique names, because several members may have rows about the same account.
     """
     tables = {name: frame.to_arrow(frames[name]) for name, frame in FRAMES.items()}
     if member is not None:
@@ -379,7 +379,7 @@ def _read_part(file: Place, part: SavedPart) -> pa.Table:
         if error.errno != errno.EFBIG:
             what = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({why(error)})"
             raise StoreError(f"{display_path(file)}: {what}; copy or save the snapshot again") from error
-        # The file is longer than it was.
+        # The file became longer, so its checksum cannot match.
         data = b""
     # A changed Parquet file may still be readable.
     if sha256(data).hexdigest() != part.sha256:
@@ -388,7 +388,7 @@ def _read_part(file: Place, part: SavedPart) -> pa.Table:
 
 
 def _in_order(tables: list[pa.Table], stored: _Stored) -> Iterator[pa.Table]:
-    """Yield the rows of a frame in the saved order, run by run."""
+    """Yield the rows of a frame in the saved order."""
     rows = [*map(len, tables)]
     if rows != [part.rows for part in stored.parts]:
         raise SchemaError(f"{sum(rows):,} rows and not {stored.rows:,}")

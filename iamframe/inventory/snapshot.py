@@ -120,7 +120,7 @@ def refuse_to_replace(place: Place) -> None:
 
 
 def put_in_place(folder: str | os.PathLike[str], written: Path) -> None:
-    """Move the complete snapshot in `written`, a folder in `folder`/unfinished, to `folder` itself.
+    """Move the complete snapshot in `written`, a folder inside `folder`, to `folder` itself.
 
     If a folder cannot be moved, raise OSError, and leave both folders where they were.
     """
@@ -254,7 +254,7 @@ def move_back(folder: str | os.PathLike[str]) -> None:
 
 
 def _is_of_call(new: Path, unfinished: Path) -> bool:
-    """Return whether a new snapshot of a fleet and an unfinished load belong to the same call."""
+    """Return whether a new snapshot and an unfinished load belong to the same call."""
     asked = (new / HIDDEN / NOTED_CALL, unfinished / NOTED_CALL)
     return all(file.is_file() for file in asked) and asked[0].read_bytes() == asked[1].read_bytes()
 

@@ -80,7 +80,7 @@ def unfinished_load(folder: str | os.PathLike[str], sources: list[str], live: Ma
 
 @contextlib.contextmanager
 def unfinished_fleet(folder: str | os.PathLike[str], sources: list[str], live: Mapping[str, Any]) -> Iterator[Place]:
-    """Yield the folder for the new snapshot of a fleet, which `finish` then makes the snapshot in `folder`.
+    """Yield the folder for the new snapshot of several accounts, which `finish` then makes the snapshot in `folder`.
 
     Raise StoreError if the folder has other files, cannot be written, or belongs to another load. In an object store,
     also raise StoreError if the folder already has a snapshot.

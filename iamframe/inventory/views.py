@@ -251,7 +251,7 @@ def first_maker(makers: Iterable[Maker], columns: Mapping[str, Any], sides: str)
     found = np.full(len(text), -1)
     if not forms or not len(found):
         return found
-    # Most rows fit no maker, and most of the others only one: all forms are tried at once first.
+    # Most rows fit no maker, so a pattern of all makers comes first.
     rows = _fitting(text, "|".join(form.plain for form in forms.values()), np.arange(len(found)))
     for at, form in forms.items():
         fitting = _fitting(text, form.plain, rows)

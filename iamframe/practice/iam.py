@@ -42,7 +42,7 @@ class Iam:
             write = _WRITES.get(call.action)
             if write:
                 return query_answer(call, write(self, call))
-            # moto's messages on missing resources differ from AWS's, and it compares names with case.
+            # moto's messages on missing resources differ from AWS's, and moto compares names with case.
             role = self.role(call) if call.params.get("RoleName") else None
             return self.backends.ask(call, **({"RoleName": role.name} if role else {}))
 
@@ -206,7 +206,7 @@ class Iam:
         return ""
 
     def update_role_description(self, call: Call) -> str:
-        """Answer UpdateRoleDescription, an older operation than UpdateRole, with the role."""
+        """Answer UpdateRoleDescription, the older form of UpdateRole, which returns the role."""
         role = self.role(call)
         role.description = call.params.get("Description", "")
         return f"<Role>{shapes.bare_role(role)}{text('Description', role.description)}</Role>"
@@ -335,7 +335,7 @@ def same_name(one: str, other: str) -> bool:
     """Return whether two names or ARNs of IAM are equal, regardless of case.
 
     IAM's names are unique without case. AWS does not document whether IAM finds a resource by its name in another case;
-    a practice account does.
+    a practice account finds the resource.
     """
     return one.lower() == other.lower()
 

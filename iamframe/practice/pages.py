@@ -27,8 +27,8 @@ def cut(
 ) -> tuple[list[T], str | None]:
     """Return at most `size` items after a marker, and the next marker; None if no items follow.
 
-    A marker contains the last key of a page, not a number, so that items that are created or deleted between two pages
-    neither repeat nor hide other items.
+    A marker contains the last key of a page, so that items created or deleted between two pages neither repeat nor hide
+    other items.
     """
     start = bisect_right(items, _read(marker, purpose), key=key) if marker is not None else 0
     part = items[start : start + size]

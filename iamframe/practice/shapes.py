@@ -107,7 +107,7 @@ def role_detail(role: Any, profiles: Iterable[Any]) -> str:
 
 
 def user_detail(user: Any, tags: Iterable[dict[str, str]]) -> str:
-    """Return the XML of a user. Unlike roles and groups, a user without inline policies shows no list of them."""
+    """Return the XML of a user, which omits an empty list of inline policies, unlike the XML of roles and groups."""
     groups = "".join(text("member", name) for name in user.group_list)
     policies = _policies_of(user, "UserPolicyList").removeprefix("<UserPolicyList></UserPolicyList>")
     return (
