@@ -59,7 +59,7 @@ class Column:
         return f"{self.meaning}; may be missing" if self.nullable else self.meaning
 
     def array(self, values: Any, size: int) -> pa.Array:
-        """Convert the values of a column to an Arrow array. A single value fills all rows; None makes all missing."""
+        """Convert values to an Arrow array. A single value fills all rows; None leaves all rows missing."""
         if values is None:
             return pa.nulls(size, self.type)
         if isinstance(values, (pa.Array, pa.ChunkedArray)):

@@ -108,9 +108,9 @@ class Inventory:
     def only(self, arns: Iterable[str]) -> Inventory:
         """Return a new inventory with only some roles and profiles, and everything known about them.
 
-        Roles and profiles that are linked to the chosen ones, directly or indirectly, are included. A reference is
-        included even if its path differs from the profile's path. `accounts`, `gaps` and `calls` keep all rows of the
-        accounts of the chosen roles and profiles. Rows keep their order.
+        Roles and profiles that are linked to the chosen ones, directly or indirectly, are included. References with the
+        name of an included profile are included, even with another path. `accounts`, `gaps` and `calls` keep all rows
+        of the accounts of the chosen roles and profiles. Rows keep their order.
 
         Parameters
         ----------
@@ -149,9 +149,9 @@ class Inventory:
         `iamframe.open_snapshot` opens a saved folder. `folder` is on a disk, or the address of an object store, such as
         `s3://BUCKET/FOLDER`. The saved files are `FRAME/account=ACCOUNT/part.parquet` and `manifest.json`.
 
-        On a disk, a new snapshot replaces an older snapshot in one step, so even a killed process leaves one of them
-        complete. A folder in an object store must not have a snapshot yet, because an object store cannot replace a
-        folder.
+        On a disk, a complete new snapshot replaces an older snapshot. If the process is killed, either the old or the
+        new snapshot can be opened. A folder in an object store must not have a snapshot yet, because an object store
+        cannot replace a folder.
 
         Raises
         ------
