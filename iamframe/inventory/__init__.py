@@ -1,4 +1,4 @@
-"""These modules turn records into linked frames. They define, build, load, save and query the frames."""
+"""Load, save and query the linked DataFrames of AWS accounts."""
 
 import lazy_loader
 

@@ -1,7 +1,6 @@
-"""Fast operations on text columns: membership, position, joining.
+"""Search and join text columns with Arrow, because pandas' `isin` and `merge` are 20 times slower.
 
-pandas' `isin` and `merge` are 20 times slower. Text columns of pandas 3 are Arrow arrays inside, so converting them
-copies nothing.
+The text columns of pandas 3 hold Arrow arrays, so a conversion to Arrow copies nothing.
 """
 
 from __future__ import annotations
@@ -27,10 +26,7 @@ Texts: TypeAlias = Any
 
 @contextmanager
 def memory_of_system() -> Iterator[None]:
-    """Let Arrow allocate memory from the system.
-
-    Arrow's own pool returns memory to the system and requests it again for each large array.
-    """
+    """Let Arrow use the system's allocator: Arrow's own pool frees and requests memory for each large array."""
     pool = pa.default_memory_pool()
     pa.set_memory_pool(pa.system_memory_pool())
     try:
@@ -49,21 +45,21 @@ def on_two_cores(*calls: Callable[[], Any]) -> list[Any]:
 
 
 def as_arrow(values: Texts) -> pa.Array:
-    """Return text values as one Arrow array of type string. Missing values are null."""
+    """Convert text values to one Arrow string array, in which missing values are null."""
     array = values if isinstance(values, (pa.Array, pa.ChunkedArray)) else pa.array(values, from_pandas=True)
     array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
     return array.cast(pa.string())
 
 
 def is_in(values: Texts, among: Texts) -> Bools:
-    """Return, per value, whether `among` contains it. The answer for a missing value is False."""
+    """Return one flag per value: True if `among` contains the value; False for a missing value."""
     if not len(among):
         return np.zeros(len(values), dtype=bool)
     return np.asarray(pc.is_in(as_arrow(values), value_set=as_arrow(among).drop_null()))
 
 
 def index_in(values: Texts, among: Texts) -> Positions:
-    """Return, per value, its first position in `among`; -1 if the value is missing, or `among` does not contain it."""
+    """Return the first position of each value in `among`; -1 for a missing value, or one that `among` lacks."""
     wanted, places = as_arrow(values), as_arrow(among)
     candidates = None
     if 8 * len(wanted) < len(places):
@@ -75,24 +71,24 @@ def index_in(values: Texts, among: Texts) -> Positions:
 
 
 def lookup(values: Texts, where: Positions) -> pa.Array:
-    """Return, per position in `where`, the value at this position. For the position -1, the result is missing."""
+    """Return the value at each position in `where`; for the position -1, a missing value."""
     return as_arrow(values).take(pa.array(where, mask=where < 0))
 
 
 def lookup_flag(flags: pd.Series | Bools, where: Positions, otherwise: bool) -> Bools:
-    """Return, per position in `where`, the flag at this position. For the position -1, the result is `otherwise`."""
+    """Return the flag at each position in `where`; `otherwise` for the position -1."""
     if not len(flags):
         return np.full(len(where), otherwise)
     return np.where(where < 0, otherwise, np.asarray(flags, dtype=bool)[where])
 
 
 def joined_key(*parts: Texts) -> pa.Array:
-    """Return, per row, one text that joins the columns of a key."""
+    """Join the key columns of each row to one text."""
     return pc.binary_join_element_wise(*map(as_arrow, parts), "\x1f", null_handling="replace", null_replacement="\x1e")
 
 
 def are_among(rows: Texts, others: Texts) -> Bools:
-    """Return, per row number, whether `others` contains it. The answer for -1, which means no row, is False."""
+    """Return one flag per row number: True if `others` contains the number; False for -1, which means no row."""
     numbers, known = np.asarray(rows), np.asarray(others)
     found = np.zeros(max(numbers.max(initial=-1), known.max(initial=-1)) + 2, dtype=bool)
     found[known] = True
@@ -102,7 +98,7 @@ def are_among(rows: Texts, others: Texts) -> Bools:
 
 
 def matches(rows: Texts, others: Texts) -> tuple[Positions, Positions]:
-    """Return the positions of equal row numbers in `rows` and in `others`, one pair each, in the order of `rows`."""
+    """Return the pairs of positions at which `rows` and `others` have the same row number, in the order of `rows`."""
     numbers, places = np.asarray(rows), np.asarray(others)
     order, starts = np.argsort(places, kind="stable"), _starts(places, numbers.max(initial=-1) + 1)
     # The last element is for -1, which means no row.
@@ -115,15 +111,14 @@ def matches(rows: Texts, others: Texts) -> tuple[Positions, Positions]:
 
 
 def _starts(groups: Positions, size: int) -> Positions:
-    """Return where each of the groups 0 … size - 1 starts among the sorted `groups`, and where the last one ends."""
+    """Return the start of each group 0 … size - 1 in the sorted `groups`, and the end of the last group."""
     return np.cumsum(np.bincount(groups + 1, minlength=size + 1))
 
 
 def join_by_group(group: Texts, parts: pa.Array, size: int, separator: str) -> pa.Array:
-    """Return one text per group: its parts, joined in the given order.
+    """Join the texts of each group 0 … size - 1 in the given order; a group without texts gets a missing value.
 
-    The groups are numbered 0 … size - 1; a part of the group -1 is left out. The text of a group without parts is
-    missing.
+    `parts` has the texts. `group` has the group number of each text, or -1 for a text to leave out.
     """
     groups = np.asarray(group)
     order = np.argsort(groups, kind="stable")
@@ -134,7 +129,7 @@ def join_by_group(group: Texts, parts: pa.Array, size: int, separator: str) -> p
 
 
 def shell_quoted(values: pa.Array) -> pa.Array:
-    """Quote each text, so that a POSIX shell reads it as one word."""
+    """Quote each text as one word of a POSIX shell."""
     plain = pc.match_substring_regex(values, r"^[A-Za-z0-9@%+=:,./_-]+$")
     if pc.all(plain).as_py():
         return values
@@ -142,5 +137,5 @@ def shell_quoted(values: pa.Array) -> pa.Array:
 
 
 def concat(*parts: Any) -> pa.Array:
-    """Join arrays and constants, element by element. If one part is missing, the result is missing."""
+    """Join text arrays and constants element by element; a missing part makes the result missing."""
     return pc.binary_join_element_wise(*parts, "")

@@ -1,4 +1,4 @@
-"""Build an inventory from answers: stage and merge them, and add gaps for missing data."""
+"""Build an inventory from AWS's answers, and list missing data in `gaps`."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from iamframe.sources.records import Answer, TagDemand
 
 
 def build_inventory(answers: Iterable[Answer], sources: Iterable[str] = ()) -> Inventory:
-    """Build an inventory from answers of AWS, or from files with such answers.
+    """Build an inventory from AWS's answers to live requests, or from files with such answers.
 
-    Frames are sorted by their key, so that the order of the answers does not matter.
+    Each frame is sorted by its key columns, whatever the order of the answers.
     """
     with without_collector(), memory_of_system():
         staged = Staging()
@@ -39,7 +39,7 @@ def build_inventory(answers: Iterable[Answer], sources: Iterable[str] = ()) -> I
 
 
 def joined(inventories: Iterable[Inventory], sources: Iterable[str] = ()) -> Inventory:
-    """Join inventories of different accounts into one, with its frames sorted by their keys."""
+    """Join inventories of different accounts into one inventory, and sort each frame by its key columns."""
     parts = list(inventories)
     tables = {}
     for name, frame in schema.FRAMES.items():
@@ -56,7 +56,7 @@ def joined(inventories: Iterable[Inventory], sources: Iterable[str] = ()) -> Inv
 
 @contextmanager
 def without_collector() -> Iterator[None]:
-    """Pause the garbage collector: answers contain no cycles, and the collector would visit all of them repeatedly."""
+    """Pause Python's garbage collector: a search of all records for reference cycles would find none."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -100,24 +100,20 @@ def _inventory(staged: Staging, sources: tuple[str, ...]) -> Inventory:
 
 
 def _is_in_force(staged: Staging, demand: TagDemand) -> bool:
-    """Return whether the demand for a tag applies.
-
-    A demand from the account's tag policy (DescribeEffectivePolicy) always applies. A demand from ListRequiredTags
-    applies only if the tag policy was not collected.
-    """
+    """Return False for a tag of ListRequiredTags if the tag policy (DescribeEffectivePolicy) was collected."""
     call = staged.calls.get((str(demand.account_id), TAG_POLICY, GLOBAL))
     return demand.source == TAG_POLICY or call is None or call.state != "complete"
 
 
 def _once(frame: schema.Frame, records: Iterable[Any]) -> pd.DataFrame:
-    """Return records as a frame that has one row per key and is sorted by the key."""
+    """Convert records to a frame with one row per key, sorted by key."""
     rows = {tuple(getattr(one, name) for name in frame.key): one for one in records}
     found = [rows[key] for key in sorted(rows, key=lambda key: [(part is None, part or "") for part in key])]
     return frame.conform({name: [getattr(one, name) for one in found] for name in frame.names})
 
 
 def _add_trust(staged: Staging, roles: Merged) -> None:
-    """Add columns to the roles: the content of each trust policy, and whether AWS manages the role."""
+    """Add the columns about trust policies, and `is_aws_managed`, to the table of roles."""
     code = roles.table["trust"].combine_chunks()
     roles.put("account_id", roles.accounts)
     unreadable = roles.is_known("trust_unreadable") & np.asarray(code.is_null())
@@ -133,7 +129,7 @@ def _add_trust(staged: Staging, roles: Merged) -> None:
 
 
 def _trusts_ec2(staged: Staging, arns: pa.Array, code: pa.Array) -> pa.Array:
-    """Return whether each role lets EC2 assume it. EC2's service principal depends on the role's partition."""
+    """Return whether each role trusts EC2. The name of EC2's service principal depends on the role's partition."""
     answers = staged.trusts.ec2("").take(code)
     rest = arns.filter(pc.starts_with(arns, "arn:"))
     while len(rest):
@@ -147,7 +143,6 @@ def _trusts_ec2(staged: Staging, arns: pa.Array, code: pa.Array) -> pa.Array:
 
 
 def _add_accounts(staged: Staging, *resources: Merged) -> None:
-    """Add the accounts of roles and profiles. The first ARN of an account shows its partition."""
     for merged in resources:
         accounts = merged.accounts.dictionary_encode()
         _, first = np.unique(np.asarray(accounts.indices), return_index=True)

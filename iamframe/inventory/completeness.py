@@ -1,4 +1,4 @@
-"""Completeness of each account's lists: roles, profiles, and the references to profiles."""
+"""Find out, per account, whether all roles, instance profiles and references to profiles were collected."""
 
 from __future__ import annotations
 
@@ -29,11 +29,12 @@ _REFUSED = ("denied", "throttled", "expired")
 
 
 def completeness(inventory: Inventory) -> pd.DataFrame:
-    """Return, per account, whether all roles, all profiles and all references to profiles were collected.
+    """Return, per account, whether all roles, all instance profiles and all references to profiles were collected.
 
-    References are `unknown` if any core consumer is missing from a region that was otherwise collected. References are
-    at best `partial` if the data comes from files, because files cannot prove that every region is included. They are
-    also at best `partial` if only some regions or kinds of consumers of an account were queried.
+    `references_status` is `unknown` if a core list (instances, versions of launch templates, launch configurations,
+    Auto Scaling groups) was not collected in one of the regions. Data from files is at best `partial`, because files
+    cannot prove that they cover every region. A live load of only some regions, or of only some types of resources, is
+    also at best `partial`.
     """
     calls, accounts = inventory.calls, inventory.accounts["account_id"]
     complete = calls[calls["state"] == "complete"]
@@ -61,22 +62,19 @@ _Regions = Mapping[str, set[str]]
 
 @dataclass(frozen=True, slots=True)
 class _Scope:
-    """Which references of one account were collected, and which are missing.
-
-    `unread` is a message about the gaps that make the references `unknown`. `limit` is a message about the gaps that
-    make the references `partial`.
-    """
+    """The state of the operations that show references in one account: complete, truncated or refused, by region."""
 
     is_live: bool
     complete: _Regions
     truncated: _Regions
     refused: _Regions
+    # The gaps that make the references `unknown`, and the gaps that make them `partial`.
     unread: Message | None
     limit: Message | None
     not_read: str
 
     def status(self) -> tuple[str, list[Message | None]]:
-        """Return `complete`, `partial` or `unknown`, and the reasons."""
+        """Return the status of the references (`complete`, `partial` or `unknown`), and the reasons."""
         missing = [operation for operation in CORE if operation not in _union(self.complete)]
         if missing and self.is_live and self.limit and not self.unread and not self.complete:
             return "unknown", [self.limit]
@@ -97,14 +95,12 @@ class _Scope:
 
     @property
     def regions(self) -> list[str]:
-        """The regions whose references were collected."""
         return sorted(self.complete.keys() - {UNKNOWN_REGION})
 
     def _missing_in_regions(self, everywhere: list[str]) -> list[Message]:
-        """Return messages with the core operations that are missing in some regions, but not everywhere."""
+        """Return messages about core operations that are missing in some regions, but not in all."""
         regions = self.regions
-        # A file without a region counts for the region of the other files. If these have several regions, it counts for
-        # none.
+        # A file without a region counts for the region of the other files, unless these have several regions.
         anywhere = self.complete.get(UNKNOWN_REGION, set()) if len(regions) < 2 else set()
         missing: dict[tuple[str, ...], list[str]] = defaultdict(list)
         for region in sorted({*regions, *self.refused} - {UNKNOWN_REGION}):
@@ -125,7 +121,6 @@ def _union(regions: _Regions) -> set[str]:
 
 
 def _scopes(inventory: Inventory) -> Iterable[_Scope]:
-    """Yield, per account, which references were collected, and which are missing."""
     calls, gaps = inventory.calls, inventory.gaps[is_in(inventory.gaps["operation"], _CONSUMING)]
     live = set(calls["account_id"][calls["requests"] > 0])
     core = calls[is_in(calls["operation"], CORE)]
@@ -133,8 +128,7 @@ def _scopes(inventory: Inventory) -> Iterable[_Scope]:
     truncated = _by_region(core[core["state"] == "truncated"])
     refused = _by_region(gaps[is_in(gaps["operation"], CORE) & gaps["reason"].isin(_REFUSED)])
     not_in_file = gaps["reason"] == "not_in_file"
-    # A missing version that a group starts from (TEMPLATE:VERSION) leaves the references unknown; others make them
-    # partial.
+    # A missing version that a group starts from (TEMPLATE:VERSION) makes the status unknown, any other version partial.
     other_versions = (gaps["operation"] == VERSIONS) & not_in_file & ~gaps["subject"].str.contains(":", regex=False)
     limiting = (gaps["reason"] == "not_asked") | ~is_in(gaps["operation"], (*CORE, *FLEETS)) | other_versions
     all_not_in_file = not_in_file & (gaps["subject"] == ALL)
@@ -153,7 +147,7 @@ def _scopes(inventory: Inventory) -> Iterable[_Scope]:
 
 
 def _by_region(rows: pd.DataFrame) -> dict[str, dict[str, set[str]]]:
-    """Return the operations in rows of `calls` or `gaps`, grouped by account and region."""
+    """Return the operations in rows of `calls` or `gaps`, by account and region."""
     found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for account, region, operation in zip(rows["account_id"], rows["region"], rows["operation"], strict=True):
         found[account][region].add(operation)
@@ -161,7 +155,7 @@ def _by_region(rows: pd.DataFrame) -> dict[str, dict[str, set[str]]]:
 
 
 def _details(gaps: pd.DataFrame) -> dict[str, Message]:
-    """Return one message per account. It has the detail of the first gap, and the number of other details."""
+    """Return one message per account: the detail of its first gap, and the number of other details."""
     details: dict[str, list[Any]] = defaultdict(list)
     unique = gaps.drop_duplicates(["account_id", "detail"])
     columns = (unique[name] for name in ("account_id", "message", "facts", "detail"))

@@ -1,4 +1,4 @@
-"""Show frames as tables in text, Markdown or HTML. No cell is interpreted as markup."""
+"""Show DataFrames as tables in text, Markdown or HTML, with markup in cells escaped."""
 
 from __future__ import annotations
 
@@ -23,10 +23,7 @@ _MARKUP = re.compile(r"([\\|`*_\[\]<>#&!~$])")
 
 
 def as_text(values: pd.Series, *, iso: bool = True) -> pa.Array:
-    """Return a column as text.
-
-    Flags become `True` and `False`. Times are in UTC, to the second. Missing values stay missing.
-    """
+    """Convert a column to text: flags to `True` or `False`, times to UTC in whole seconds, missing to missing."""
     if values.dtype.kind != "M":
         # Converting a column that is already text would take four times as long.
         return pa.array(values if values.dtype == "str" else values.astype("str"), from_pandas=True)
@@ -39,7 +36,7 @@ def as_text(values: pd.Series, *, iso: bool = True) -> pa.Array:
 
 
 def cell_rows(frame: pd.DataFrame, *, iso: bool = True) -> list[tuple[Any, ...]]:
-    """Return the rows of a frame: numbers unchanged, all other values as text (`as_text`), None for a missing value."""
+    """Return the rows of a frame: numbers unchanged, None for a missing value, all other values as text."""
     columns = [column.infer_objects() for _, column in frame.items()]
     arrays = [pa.array(c, from_pandas=True) if c.dtype.kind in "iuf" else as_text(c, iso=iso) for c in columns]
     return list(zip(*(array.to_pylist() for array in arrays), strict=True))
@@ -50,7 +47,7 @@ def _text(value: object) -> str:
 
 
 def text_rows(rows: Iterable[Sequence[object]]) -> list[list[str]]:
-    """Return rows as text for a terminal. None becomes an empty text. Control characters are escaped."""
+    """Convert cells to text for a terminal: None becomes an empty text, and control characters are escaped."""
     return [[escape_controls(_text(cell)) for cell in row] for row in rows]
 
 
@@ -62,15 +59,15 @@ def text_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a Markdown table. Markdown characters in cells are escaped."""
+    """Return a Markdown table, with Markdown characters in cells escaped."""
     texts = [[_MARKUP.sub(r"\\\1", cell) for cell in row] for row in text_rows(rows)]
     return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *texts])
 
 
 def html_table(head: Sequence[str], rows: Iterable[Sequence[object]], caption: str = "") -> str:
-    """Return an HTML table.
+    """Return an HTML table: whole numbers right-aligned, None as an empty cell.
 
-    Numbers are right-aligned. None is an empty cell. The last cell of a short row spans the remaining columns.
+    If a row has fewer cells than `head`, its last cell spans the remaining columns.
     """
     title = f"<caption style='text-align:left'>{escape(caption)}</caption>" if caption else ""
     top = "".join(f"<th scope='col' style='text-align:left'>{escape(name)}</th>" for name in head)
@@ -81,8 +78,7 @@ def html_table(head: Sequence[str], rows: Iterable[Sequence[object]], caption: s
 def html_frame(frame: pd.DataFrame, total: int | None = None, where: str = "") -> str:
     """Return a frame as an HTML table.
 
-    If `total` is greater than the number of rows shown, a line below the table gives the number of the other rows, and
-    where to find them.
+    If `total` exceeds the number of rows, a line below the table shows how many more rows `where` has.
     """
     more = len(frame) if total is None else total
     rest = html_line(f"and {pluralize(more - len(frame), 'more row')}, in {where}") if more > len(frame) else ""
@@ -110,7 +106,7 @@ NO_ROWS = "none in the collected data"
 
 @dataclass(frozen=True, repr=False)
 class Table:
-    """A frame for reading: a notebook shows it as HTML, `print` as text."""
+    """A DataFrame that a notebook shows as an HTML table, and `print` as a text table."""
 
     frame: pd.DataFrame
     rows: int
@@ -149,10 +145,11 @@ class Table:
 
 
 def table(frame: pd.DataFrame | pd.Series, rows: int = 100) -> Table:
-    """Return a frame as a table that is easier to read than pandas' own.
+    """Return a DataFrame as a table that is easier to read than pandas' own.
 
-    Text is left-aligned, and look-alike letters are spelled out. Times are in UTC. A missing value is an empty cell. A
-    frame without rows is shown as `none in the collected data`. Row numbers are not shown, but row names are.
+    Text is left-aligned. An escaped copy follows text with letters that look like other letters. Times are in UTC. A
+    missing value is an empty cell. A DataFrame without rows is shown as `none in the collected data`. The index is
+    shown unless it only numbers the rows.
 
     Parameters
     ----------

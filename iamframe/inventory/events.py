@@ -1,14 +1,15 @@
-"""CloudTrail events in causal order, each with its resource.
+"""Put CloudTrail events into causal order, and identify the resource of each event.
 
-CloudTrail's times are whole seconds, and its files have no order within a second (User Guide, "CloudTrail record
-contents": `eventTime` is when the request was completed; "CloudTrail log file examples": records are in no particular
-order). The events of one second are put into an order that IAM accepts (IAM API Reference: CreateRole,
-AddRoleToInstanceProfile, DeleteInstanceProfile, DeleteRole). In such an order, a role or profile exists before it is
-used. It is created again only after its deletion. A profile holds one role at a time. A role or profile is not deleted
-while it is linked.
+CloudTrail's times are whole seconds (User Guide, "CloudTrail record contents": `eventTime` is when the request was
+completed). Records in CloudTrail's files are in no particular order (User Guide, "CloudTrail log file examples").
+iamframe puts the events of one second into an order that IAM accepts (IAM API Reference: CreateRole,
+AddRoleToInstanceProfile, DeleteInstanceProfile, DeleteRole). In an accepted order, a role or profile is created only
+while no other resource has the same name, and used only while the resource exists. A profile holds one role at most,
+and a role or profile is not deleted while it is linked.
 
-If IAM accepts several orders, creations come first, then links, changes, unlinkings and deletions. Names and ids decide
-the rest, so the order does not depend on the files. Within a second, failed events come first.
+If IAM accepts several orders of events, creations come first, then links, changes, unlinkings and deletions. Events of
+the same kind are sorted by name and id, so that the order of the files does not matter. Failed events of a second come
+before its successful events.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ from iamframe.knowledge.arn import PROFILE_TYPE, ROLE_TYPE
 from iamframe.sources.cloudtrail import ADD, CHANGE, CREATE, DELETE, REMOVE, Event
 
 _RANKS = {CREATE: 0, ADD: 1, CHANGE: 2, REMOVE: 3, DELETE: 4}
-# The search for an order stops after this many dead ends. It does not start if there are more than this many events. No
-# script needs more.
+# The search for an order stops after this many dead ends, and does not start with more than this many events. No script
+# needs more.
 _MAX_DEAD_ENDS = 2_000
 _MAX_EVENTS = 200
 
@@ -40,8 +41,6 @@ _ANY_ROLE = ("", "")
 
 
 class _Known(NamedTuple):
-    """A resource of the inventory."""
-
     arn: str
     id: str | None
     created_at: datetime
@@ -49,7 +48,7 @@ class _Known(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """A successful event: its action, its resource and, if it links or unlinks a role, this role."""
+    """A successful event, with its resource and the role that the event links or unlinks."""
 
     event: Event
     action: str
@@ -66,12 +65,11 @@ class _Step:
 
 
 def event_table(events: Mapping[str, Iterable[Event]], roles: pa.Table, profiles: pa.Table) -> pa.Table:
-    """Return the events of each account in causal order, one row each, with the columns of the schema.
+    """Return the events of each account in causal order, with one row per event, even if several trails recorded it.
 
-    An event has one row, even if several trails recorded it, or if a lookup shows it, too. The ARN and unique id come
-    from the event that created the resource. Without that event, they come from the resource of this name in the
-    inventory. That resource must be older than the event, and no resource of this name may have been deleted in
-    between. Otherwise the ARN and unique id are missing.
+    The ARN and unique id of a resource come from the event that created the resource. If no event shows the creation,
+    the ARN and unique id are those of the inventory's resource of the same name. The ARN and unique id are missing if
+    the inventory's resource was created after the event, or deleted before the event.
     """
     rows = []
     known_of = _known(events, roles, profiles) if events else {}
@@ -102,10 +100,7 @@ def event_table(events: Mapping[str, Iterable[Event]], roles: pa.Table, profiles
 
 
 def in_order(events: Iterable[Event], created: Mapping[Key, datetime]) -> list[Event]:
-    """Return the events of one account in causal order.
-
-    `created` contains the creation times of the resources that exist today.
-    """
+    """Return the events of one account in causal order. `created` has the creation time of each existing resource."""
     steps: dict[datetime, list[_Step]] = defaultdict(list)
     others: dict[datetime, list[Event]] = defaultdict(list)
     for event in sorted(events, key=lambda event: event.at):
@@ -132,7 +127,7 @@ def _step(event: Event) -> _Step | None:
 
 
 def _unrelated(steps: list[_Step]) -> list[list[_Step]]:
-    """Divide the steps of one second into parts that share no resource. Each part is sorted by rank."""
+    """Divide the events of one second into groups that share no resource."""
     root: dict[Key, Key] = {}
 
     def find(key: Key) -> Key:
@@ -152,13 +147,13 @@ def _unrelated(steps: list[_Step]) -> list[list[_Step]]:
 
 @dataclass(slots=True)
 class _State:
-    """The resources that exist, and the role in each profile."""
+    """Whether each resource exists, and which role each profile holds."""
 
     exists: dict[Key, bool] = field(default_factory=dict)
     held: dict[Key, Key | None] = field(default_factory=dict)
 
     def accepts(self, step: _Step, to_create: Counter[Key]) -> bool:
-        """Return whether IAM accepts a step. `to_create` counts, per resource, the creations that are still to come."""
+        """Return whether IAM accepts an event. `to_create` counts the creations of each resource that are to come."""
         key, held = step.key, self.held.get(step.key)
         if step.action == CREATE:
             return not self.exists[key]
@@ -166,7 +161,7 @@ class _State:
             return self.exists[key] and held is None and key not in self.held.values()
         if step.action == REMOVE:
             return held in (step.role, _ANY_ROLE)
-        # A resource that is recreated within one second is set up after that, not before.
+        # A resource that is recreated within one second is set up after its creation.
         if any(not self.exists[one] or to_create[one] for one in step.keys):
             return False
         return step.action == CHANGE or held is None
@@ -181,7 +176,7 @@ class _State:
 
 
 class _Timeline:
-    """The resources and links that exist when each second begins, as far as the events show them."""
+    """The resources and links that exist at the beginning of each second, as inferred from the events."""
 
     def __init__(self, steps: Mapping[datetime, list[_Step]], created: Mapping[Key, datetime]) -> None:
         uses: _Changes = defaultdict(lambda: defaultdict(list))
@@ -196,7 +191,7 @@ class _Timeline:
         self.held: dict[Key, Key | None] = {}
 
     def ordered(self, part: list[_Step], at: datetime) -> list[_Step]:
-        """Return the steps of a part in causal order. Call this method for earlier parts before later parts."""
+        """Put events of one second into causal order. Earlier seconds must be put in order before later ones."""
         if len(part) > 1:
             keys = {key for step in part for key in step.keys}
             state = _State(
@@ -221,13 +216,15 @@ _Changes = defaultdict[Key, defaultdict[datetime, list[int]]]
 
 
 def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tuple[Key, datetime], bool]:
-    """Return, per resource and second, whether the resource exists (or is linked) when the second begins.
+    """Return whether each resource exists, or is linked, at the beginning of each second.
 
-    Creations and deletions alternate. If a second has more creations than deletions, the resource did not exist when
-    the second began. If a second has more deletions than creations, or only other uses, the resource existed. If a
-    second has as many creations as deletions, the state at the end of the previous second counts. If that is unknown,
-    the state at the beginning of the next second counts. If both are unknown, the resource existed only if today's
-    resource was created in this second.
+    Creations and deletions of a resource alternate, so the events of one second show whether the resource existed
+    before:
+
+        more creations than deletions        it did not exist
+        more deletions, or only other uses   it existed
+        as many creations as deletions       as at the end of the second before, else at the beginning of the next one;
+                                             if both are unknown, only if today's resource was created in this second
     """
     beginnings = {}
     for key, seconds in changes.items():
@@ -251,11 +248,7 @@ def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tupl
 
 
 def _accepted_order(part: list[_Step], state: _State) -> list[_Step] | None:
-    """Return the first order, by rank, that IAM accepts.
-
-    Return None if IAM accepts no order, because records are missing. Also return None if there are too many records to
-    search.
-    """
+    """Return an order of events that IAM accepts; None if records are missing, or too many."""
     if len(part) > _MAX_EVENTS:
         return None
     # The remaining steps determine which steps were done, and so the state.
@@ -290,7 +283,7 @@ def _accepted_order(part: list[_Step], state: _State) -> list[_Step] | None:
 def _known(
     events: Mapping[str, Iterable[Event]], roles: pa.Table, profiles: pa.Table
 ) -> Mapping[str, dict[Key, _Known]]:
-    """Return, per account, the resources in the inventory that events name, if their creation time is known."""
+    """Return the inventory's resources that events name, by account, if their creation time is known."""
     named = (name for each in events.values() for event in each for name in (event.resource_name, event.related_name))
     names = pa.array({name.casefold() for name in named}, pa.string())
     known: dict[str, dict[Key, _Known]] = defaultdict(dict)
@@ -308,7 +301,7 @@ _Identity = tuple[str | None, str | None]
 
 
 def _identified(ordered: Iterable[Event], known: Mapping[Key, _Known]) -> Iterator[tuple[Event, _Identity, _Identity]]:
-    """Yield each event with the ARN and id of its resource and of the related role, where known."""
+    """Yield each event with the ARN and unique id of its resource and of its related role, if known."""
     current: dict[Key, _Identity] = {}
     deleted: dict[Key, datetime] = {}
 

@@ -1,13 +1,12 @@
-"""Write frames as CSV or JSON, and replace several files together.
+"""Write DataFrames as CSV or JSON, and move several files into a folder together.
 
-A spreadsheet opens the CSV safely, and its values can be read back unchanged. Every cell is quoted, and lines of a file
-end in CR LF, so a lone CR in a description stays inside its cell. A file begins with a byte order mark, so that a
-spreadsheet reads it as UTF-8.
+Spreadsheets can open the CSV files safely, and `unguarded` restores the original values. CSV cells are quoted and CSV
+lines end in CR LF, so a lone CR in a description stays inside its cell. A byte order mark makes a spreadsheet read a
+CSV file as UTF-8.
 
-A value is guarded: an apostrophe is put before each character that a spreadsheet could take for the beginning of a
-formula (OWASP, "CSV Injection"). Such a character is at the start of a value, or after a control character, because
-spreadsheets drop control characters. It can also be after a line break, a tab or a semicolon, where a cell begins if
-the file is read with another separator. `unguarded` removes exactly these apostrophes.
+To prevent formulas (OWASP, "CSV Injection"), an apostrophe is put before each character that could begin a formula. A
+formula could begin at the start of a value, or after a control character, because spreadsheets drop control characters.
+If a spreadsheet reads the file with another separator, a formula could also begin after a line break, tab or semicolon.
 """
 
 from __future__ import annotations
@@ -40,13 +39,13 @@ _OBEYED = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 def _guarded(texts: pa.Array) -> pa.Array:
     place = f"({_BEFORE})({_FORMULA})"
-    # Few columns have any, and searching takes a third of the time.
+    # Searching takes a third of the time of replacing, and few columns have a formula.
     found = pc.any(pc.match_substring_regex(texts, place)).as_py()
     return pc.replace_substring_regex(texts, place, r"\1'\2") if found else texts
 
 
 def unguarded(text: str) -> str:
-    """Return the original text of a cell, without the apostrophes that guard it."""
+    """Remove the apostrophes that protect a CSV cell from being read as a formula."""
     return re.sub(f"({_BEFORE})'({_FORMULA})", r"\1\2", text)
 
 
@@ -60,42 +59,33 @@ def _write(frame: pd.DataFrame, file: BinaryIO, eol: str, *, header: bool = True
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Write a frame as CSV for people: guarded, quoted, UTF-8 with a byte order mark.
-
-    Times are in ISO form. Flags are `True` and `False`. Missing values are empty cells.
-    """
+    """Write a frame as CSV for spreadsheets: ISO times, `True` or `False` for flags, empty cells for missing values."""
     with path.open("wb") as file:
         file.write(codecs.BOM_UTF8)
         _write(frame, file, "\r\n")
 
 
 def append_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Append rows, without the names of their columns, to a file of `write_csv`."""
+    """Append rows, without a header, to a CSV file that `write_csv` wrote."""
     with path.open("ab") as file:
         _write(frame, file, "\r\n", header=False)
 
 
 def csv_bytes(frame: pd.DataFrame) -> bytes:
-    """Return a frame as CSV for another program.
-
-    Unlike the CSV of `write_csv`, it has no byte order mark, and its lines end in LF.
-    """
+    """Return a frame as CSV for other programs: without a byte order mark, and with lines that end in LF."""
     file = io.BytesIO()
     _write(frame, file, "\n")
     return file.getvalue()
 
 
 def json_rows(frame: pd.DataFrame) -> str:
-    """Return a frame as JSON: a list of rows. Characters that control a terminal are escaped."""
+    """Return a frame as a JSON list of rows, with terminal control characters escaped."""
     text = frame.to_json(orient="records", indent=2, force_ascii=False, date_format="iso", date_unit="s")
     return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def write_into(folder: Path, write: Callable[[Path], None], going: Iterable[str] = ()) -> None:
-    """Write files to a temporary folder, then move them all into `folder`.
-
-    Also remove the files listed in `going` from `folder`, unless they were written.
-    """
+    """Write files to a temporary folder, move them all into `folder`, and remove other files listed in `going`."""
     if is_snapshot(folder):
         raise ReportError(f"{folder}: holds a snapshot, which other files would spoil; choose another folder")
     try:
@@ -119,10 +109,9 @@ def write_into(folder: Path, write: Callable[[Path], None], going: Iterable[str]
 
 
 def move_in(aside: Path, folder: Path, going: Iterable[str] = ()) -> None:
-    """Move all files in `aside` into `folder`.
+    """Move all files from `aside` into `folder`, and remove other files listed in `going` from `folder`.
 
-    Also move the files listed in `going` out of `folder`, unless `aside` has them. If any file cannot be moved, restore
-    `folder`.
+    If a file cannot be moved, `folder` gets its old files back.
     """
     files = sorted(path.relative_to(aside) for path in aside.rglob("*") if path.is_file())
     old = Path(tempfile.mkdtemp(dir=aside))

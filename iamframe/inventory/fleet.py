@@ -58,12 +58,12 @@ def load_fleet(
 ) -> Inventory:
     """Load several live accounts, assuming a role in each.
 
-    If one account fails, the others are still loaded. The failed account has a row in `accounts`, and `gaps` shows the
-    reason.
+    If an account cannot be read, the other accounts are still loaded, and `gaps` has the reason. An account that cannot
+    be read still has a row in `accounts`.
 
-    With `out`, the accounts are saved as a snapshot. They are never in memory together, because each worker writes an
-    account as soon as it is read. If the call is interrupted, or if the credentials expire, the same call reads only
-    the accounts that are missing or failed. On a disk, an older snapshot stays until the new one is complete.
+    With `out`, each worker saves an account as soon as the account is read, so the accounts are never in memory
+    together. If a call with `out` is interrupted, or the credentials expire, the same call reads only missing and
+    failed accounts. On a disk, an older snapshot stays until the new snapshot is complete.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def load_fleet(
         A folder for a snapshot: on a disk that all workers share, or the address of an object store, such as
         `s3://BUCKET/FOLDER`. Do not put access keys into the address, because the executor receives it.
 
-    The other parameters are those of `load_account`.
+    Parameters that are not listed here are those of `load_account`.
 
     Returns
     -------
@@ -131,7 +131,7 @@ def load_fleet(
 def _save_fleet(
     out: str | os.PathLike[str], accounts: Any, options: LoadOptions, executor: Executor | None, show: Progress
 ) -> None:
-    """Save all accounts as a snapshot. The workers write them, so no process holds them together."""
+    """Let the workers save all accounts as a snapshot, so that no process holds all accounts in memory."""
     source = source_name(options.profile)
     noted = os.fspath(accounts) if isinstance(accounts, (str, os.PathLike)) else _ids(read_members(accounts))
     call = asdict(options.plan) | {"accounts": noted, "role_name": options.role_name}
@@ -158,7 +158,6 @@ def _ids(members: Iterable[Member]) -> list[str]:
 
 
 def _members(accounts: Any, options: LoadOptions, executor: Executor | None) -> list[Member]:
-    """Return the accounts. Also get the credentials for assuming their roles."""
     # `==` would compare a DataFrame cell by cell.
     if isinstance(accounts, str) and accounts == ORGANIZATION:
         return _organization(options)
@@ -197,7 +196,7 @@ def _organization(options: LoadOptions) -> list[Member]:
 
 
 def _prime_credentials(options: LoadOptions) -> None:
-    """Get the credentials for assuming the roles, once for all accounts. An MFA code works only once."""
+    """Request credentials once for all accounts, because an MFA code works only once."""
     source = source_name(options.profile)
     try:
         open_client(open_session(options.profile), options, source).call("sts", IDENTITY)
@@ -213,10 +212,10 @@ _RESUMABLE: dict[type[IamframeError], str] = {StoreError: "unreadable", ExpiredE
 
 @dataclass(frozen=True, slots=True)
 class _LoadResult:
-    """The inventory of one account, or the files to which it was written.
+    """The inventory of one account, or the files with the saved inventory.
 
-    If the account could not be read, `sentence` contains the reason. The result contains no exception, because the
-    cause of an exception may be lost between worker and caller.
+    `sentence` has the reason if the account could not be read, because an exception may lose its cause between
+    processes.
     """
 
     inventory: Inventory | None
@@ -244,10 +243,9 @@ def _refuse_unread(loaded: Iterable[_LoadResult], members: Iterable[Member]) -> 
 def _with_renewed(
     members: list[Member], loaded: list[_LoadResult], options: LoadOptions, show: Progress
 ) -> list[_LoadResult]:
-    """If credentials expired and were renewed meanwhile, read their accounts again. Return all results.
+    """Reload the accounts whose credentials expired, and return the results of all accounts.
 
-    An account whose credentials expire again gets a gap. Raise ExpiredError if the credentials were not renewed. The
-    same call can resume later.
+    If credentials expire a second time, the account gets a gap. Raise ExpiredError if the credentials were not renewed.
     """
     expired = {one.account_id: at for at, one in enumerate(members) if loaded[at].resumable is ExpiredError}
     again = [members[at] for at in expired.values()]
@@ -301,7 +299,7 @@ def _submitted(executor: Executor, member: Member, options: LoadOptions) -> Futu
 
 
 def _result(future: Future[_LoadResult], member: Member, options: LoadOptions) -> _LoadResult:
-    """Return the result of one account. A worker that died affects only its own accounts."""
+    """Return the result of one account, even if the worker of this account died."""
     try:
         return future.result()
     except Exception as error:  # noqa: BLE001 - executors have exceptions of their own
@@ -312,7 +310,7 @@ def _result(future: Future[_LoadResult], member: Member, options: LoadOptions) -
 
 
 def _load_member(member: Member, options: LoadOptions) -> _LoadResult:
-    """Load one account, and write it if `options.out` is given. An executor runs this function."""
+    """Load one account in a worker, and save the account if `options.out` is given."""
     if not member.is_active:
         facts = {"account": member.account_id, "status": member.status}
         unread = _unread_account(member, "denied", "gaps.account.inactive", **facts)
@@ -326,7 +324,7 @@ def _load_member(member: Member, options: LoadOptions) -> _LoadResult:
 
 
 def _written(result: _LoadResult, member: Member, options: LoadOptions) -> _LoadResult:
-    """Write the account of a result. Return its manifest entries instead of the inventory."""
+    """Save the inventory of one account, and return the result with a list of files instead of the inventory."""
     is_ended = options.ended is not None and options.ended.is_set()
     if options.out is None or result.inventory is None or result.resumable is StoreError or is_ended:
         return result
@@ -352,10 +350,7 @@ def _read_member(member: Member, options: LoadOptions, journal: Path | None) -> 
 
 
 def _session(member: Member, options: LoadOptions, source: str) -> boto3.Session:
-    """Return a session in a member's account.
-
-    The session assumes the member's role. If no role is to be assumed, the session uses the AWS CLI profile directly.
-    """
+    """Return a boto3 session with the assumed role of an account, or with the AWS CLI profile if there is no role."""
     profile = member.profile or options.profile
     session = open_session(profile)
     role = member.role_name or options.role_name
@@ -374,7 +369,7 @@ def _failed(member: Member, error: IamframeError, reason: str) -> _LoadResult:
 
 
 def _unread_account(member: Member, reason: str, message: str, **facts: Any) -> Inventory:
-    """Return an inventory that contains only the account, and the gap with the reason."""
+    """Return an inventory with one account, and with one gap that has the reason why the account was not read."""
     gap = Gap(ASSUME_ROLE, ALL, reason, message, facts, account_id=member.account_id)
     chunks: list[list[Any]] = [[gap], [Account(account_name=member.account_name)]]
     answer = Answer("denied", "aws", chunks, member.account_id, source="aws", tally=CallStats())

@@ -1,7 +1,7 @@
-"""Descriptions of frames: columns, types and key. A `Frame` makes a DataFrame, empty or from given columns.
+"""Describe DataFrames: their columns, types and keys.
 
-Each column type has one Arrow type and one pandas type. Arrow's own mapping would turn a count with a missing value
-into a float, and a flag with a missing value into an object.
+Each column type has one Arrow type and one pandas type. Arrow's own conversion to pandas would turn whole numbers with
+missing values into floats, and flags with missing values into objects.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _Documented = TypeVar("_Documented", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its name, Arrow type, meaning, and whether a value may be missing."""
+    """The description of a column: name, Arrow type, meaning, and whether values may be missing."""
 
     name: str
     type: pa.DataType
@@ -50,16 +50,16 @@ class Column:
 
     @property
     def dtype(self) -> str:
-        """The name of the pandas type."""
+        """The name of the column's pandas type."""
         return _PANDAS[self.type]
 
     @property
     def description(self) -> str:
-        """The meaning, and whether a value may be missing."""
+        """The column's meaning, and whether values may be missing."""
         return f"{self.meaning}; may be missing" if self.nullable else self.meaning
 
     def array(self, values: Any, size: int) -> pa.Array:
-        """Convert values to an Arrow array. A single value fills all rows. With None, all rows are missing."""
+        """Convert values to an Arrow array. A single value fills all rows; None leaves all rows missing."""
         if values is None:
             return pa.nulls(size, self.type)
         if isinstance(values, (pa.Array, pa.ChunkedArray)):
@@ -71,7 +71,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame: its name, the meaning of a row, its key, its columns."""
+    """The description of a DataFrame: its name, the meaning of a row, its key and its columns."""
 
     name: str
     row: str
@@ -79,7 +79,7 @@ class Frame:
     columns: tuple[Column, ...] = ()
 
     def with_columns(self, *columns: Column) -> Frame:
-        """Return a copy of this description that has these columns."""
+        """Return a copy of the description with the given columns."""
         return replace(self, columns=columns)
 
     @property
@@ -89,24 +89,24 @@ class Frame:
 
     @property
     def description(self) -> str:
-        """The meaning of a row, and the columns, in numpydoc's form."""
+        """The meaning of a row, and the columns, in numpydoc format."""
         columns = "\n".join(f"{c.name} : {c.dtype}\n    {c.description}" for c in self.columns)
         head = f"`{self.name}`: one row per {self.row}"
         return f"{head}\n{'-' * len(head)}\n{columns}"
 
     @cached_property
     def arrow(self) -> pa.Schema:
-        """The Arrow schema, with each column's meaning as its metadata."""
+        """The Arrow schema, with the meaning of each column as metadata."""
         return pa.schema(
             pa.field(c.name, c.type, nullable=c.nullable, metadata={"meaning": c.meaning}) for c in self.columns
         )
 
     def empty(self) -> pd.DataFrame:
-        """Return a DataFrame without rows, whose columns have the types of this frame."""
+        """Return a DataFrame without rows that has the described columns and types."""
         return self.from_arrow(self.arrow.empty_table())
 
     def checked(self, table: pa.Table) -> pa.Table:
-        """Return an Arrow table with the columns and types of this frame.
+        """Return an Arrow table with exactly the described columns and types.
 
         Raise SchemaError if a column is missing, or if a column that must be complete has missing values.
         """
@@ -120,16 +120,16 @@ class Frame:
         return table.select(self.names).cast(self.arrow)
 
     def from_arrow(self, table: pa.Table) -> pd.DataFrame:
-        """Convert an Arrow table to this frame. Raise SchemaError as `checked` does."""
+        """Convert an Arrow table to a DataFrame. Raise SchemaError if the table lacks a column or a required value."""
         frame: pd.DataFrame = self.checked(table).to_pandas(
             types_mapper={COUNT: pd.Int64Dtype()}.get, split_blocks=True, ignore_metadata=True
         )
         return frame
 
     def to_arrow(self, frame: pd.DataFrame) -> pa.Table:
-        """Convert a DataFrame of this frame to an Arrow table. Both share memory where possible.
+        """Convert a DataFrame to an Arrow table that shares its memory where possible.
 
-        Text is Arrow's `large_string`, as in pandas, because an array of type `string` holds at most 2 GB.
+        Text has Arrow's type `large_string`, as in pandas, because an array of type `string` holds at most 2 GB.
         """
         try:
             return pa.Table.from_pandas(frame[self.names], preserve_index=False).replace_schema_metadata()
@@ -137,10 +137,10 @@ class Frame:
             raise SchemaError(f"frame {self.name} does not match the schema: {error}") from error
 
     def conform(self, columns: Mapping[str, Any] | pd.DataFrame) -> pd.DataFrame:
-        """Convert columns to this frame.
+        """Convert columns to a DataFrame with the described columns, types and order.
 
-        The result has the types and the order of this frame's columns. A column that is not given has missing values. A
-        value that cannot be converted, or a missing value that is not allowed, raises SchemaError.
+        Columns that are not given get missing values. Raise SchemaError if a value cannot be converted, or a required
+        value is missing.
         """
         if isinstance(columns, pd.DataFrame):
             size = len(columns)
@@ -157,7 +157,7 @@ class Frame:
 
 
 def shows(*frames: Frame) -> Callable[[_Documented], _Documented]:
-    """Add the columns of these frames to the docstring of a function or class, for `help` and notebooks."""
+    """Add descriptions of frames to the docstring of a function or class, for `help` and notebooks."""
 
     def document(thing: _Documented) -> _Documented:
         if thing.__doc__:

@@ -1,4 +1,4 @@
-"""The gaps of an inventory, and their frame."""
+"""The gaps of an inventory: the data that could not be collected, and why."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from iamframe.sources.records import Gap
 
 
 def with_details(gaps: pd.DataFrame, lang: str = "en") -> pd.DataFrame:
-    """Return gaps with their details in the given language.
+    """Return the frame `gaps` with the column `detail` in the given language.
 
-    A gap from an old snapshot has no message, and keeps its detail.
+    Gaps from old snapshots have no `message`, and keep their `detail`.
     """
     message, facts, detail = (as_arrow(gaps[name]) for name in ("message", "facts", "detail"))
     text = render(message, facts, lang).cast(detail.type)
@@ -28,7 +28,7 @@ def with_details(gaps: pd.DataFrame, lang: str = "en") -> pd.DataFrame:
 
 
 class GapList(list[Gap]):
-    """Gaps in the order in which they are found. If two have the same key, the first one counts."""
+    """A list of gaps. If several gaps have the same key, `frame` keeps only the first."""
 
     def frame(self) -> pd.DataFrame:
         """Return the frame `gaps`, sorted by its key."""
@@ -45,5 +45,5 @@ class GapList(list[Gap]):
         self.append(Gap(operation, subject, reason, message, facts, region, account))
 
     def about(self, arn: str, operation: str, reason: str, message: str, **facts: Any) -> None:
-        """Add a gap about one resource. The ARN becomes a fact of the message."""
+        """Add a gap about one resource, whose ARN also appears in the message."""
         self.add(account_of(arn) or UNKNOWN_ACCOUNT, operation, arn, reason, message, arn=arn, **facts)

@@ -1,4 +1,4 @@
-"""The Inventory: the frames of one account or many, how they are saved, queried and shown."""
+"""The class `Inventory`: the DataFrames of one or many AWS accounts."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ SAMPLES = ("sample", "sample:earlier")
 class Inventory:
     """The roles and instance profiles of one account or many, as linked DataFrames.
 
-    Each frame is a plain DataFrame. `iamframe.schema` lists the columns. You can join frames on the columns that they
-    share: `role_arn`, `profile_arn` and `account_id`. Functions of iamframe never change a frame.
+    All frames are plain DataFrames, and `iamframe.schema` lists their columns. You can join frames on the columns
+    `role_arn`, `profile_arn` and `account_id`. No function of iamframe changes a frame.
     """
 
     accounts: pd.DataFrame
@@ -53,11 +53,11 @@ class Inventory:
 
     @cached_property
     def linked_rows(self) -> LinkedRows:
-        """The row numbers of the role and profile of each link, tag and reference, computed once per inventory."""
+        """The row numbers of the roles and profiles to which links, tags and references belong."""
         return LinkedRows(self.frames)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the row numbers out of a pickle. Computing them again is faster than sending them."""
+        """Leave `linked_rows` out of a pickle, because computing the row numbers is faster than sending them."""
         return {name: value for name, value in self.__dict__.items() if name != "linked_rows"}
 
     @cached_property
@@ -71,47 +71,46 @@ class Inventory:
 
     @property
     def frames(self) -> dict[str, pd.DataFrame]:
-        """The frames by name, in the order of the schema."""
+        """All frames of the inventory by name, in the order of the schema."""
         return {name: getattr(self, name) for name in schema.FRAMES}
 
     @property
     def frames_read(self) -> dict[str, pd.DataFrame]:
-        """The frames by name, without `events`, `resource_owners` and `tag_policies` if they were not collected."""
+        """The frames by name; `events`, `resource_owners` and `tag_policies` only if they were collected."""
         read = {"events": self.events_read, "resource_owners": self.owners_read}
         read["tag_policies"] = bool(self.tag_policies_read.any())
         return {name: frame for name, frame in self.frames.items() if read.get(name, True)}
 
     @property
     def is_sample(self) -> bool:
-        """Whether this is the fictional sample or the earlier sample."""
+        """Whether the inventory is the fictional sample, of today or of four weeks earlier."""
         return len(self.sources) == 1 and self.sources[0] in SAMPLES
 
     @property
     def events_read(self) -> bool:
-        """Whether CloudTrail records of IAM were collected. If not, an empty `events` frame proves nothing."""
+        """Whether CloudTrail records of IAM were collected; if not, an empty `events` frame proves nothing."""
         return bool(self.calls["operation"].isin([TRAIL, LOOKUP]).any())
 
     @property
     def owners_read(self) -> bool:
-        """Whether clusters, environments or stacks were collected in some region."""
+        """Whether EKS clusters, Elastic Beanstalk environments or CloudFormation stacks were collected anywhere."""
         return bool(self.calls["operation"].isin([owner.label for owner in known_owners()]).any())
 
     @property
     def tag_policies_read(self) -> pd.Series:
-        """Per account, whether its tag policy was collected.
+        """Whether the tag policy of each account was collected, in the order of `accounts`.
 
-        If not, the account may have a tag policy, although `tag_policies` has no row for the account.
+        An account may have a tag policy without rows in `tag_policies` if its tag policy was not collected.
         """
         calls = self.calls[self.calls["operation"].isin([TAG_POLICY, REQUIRED_TAGS])]
         return self.accounts["account_id"].isin(calls["account_id"][calls["state"] != "refused"])
 
     def only(self, arns: Iterable[str]) -> Inventory:
-        """Return an inventory of some roles and profiles only, with everything known about them.
+        """Return a new inventory with only some roles and profiles, and everything known about them.
 
-        The new inventory has the links, tags, events and references of these roles and profiles. If a profile holds a
-        role, the role and its other profiles are included. References that have the profile's name with another path
-        are included, too. `accounts`, `gaps` and `calls` keep all rows of the accounts concerned. Rows keep their
-        order. This inventory does not change.
+        Roles and profiles that are linked to the chosen ones, directly or indirectly, are included. References with the
+        name of an included profile are included, even with another path. `accounts`, `gaps` and `calls` keep all rows
+        of the accounts of the chosen roles and profiles. Rows keep their order.
 
         Parameters
         ----------
@@ -145,13 +144,14 @@ class Inventory:
         return Inventory(**frames_of(self.frames, as_arrow(chosen)), sources=self.sources)
 
     def save(self, folder: str | os.PathLike[str]) -> Path | str:
-        """Save the frames as Parquet files, and return the folder. `iamframe.open_snapshot` opens the folder again.
+        """Save the frames as Parquet files (a snapshot), and return the folder.
 
-        `folder` is on a disk, or the address of an object store, such as `s3://BUCKET/FOLDER`.
+        `iamframe.open_snapshot` opens a saved folder. `folder` is on a disk, or the address of an object store, such as
+        `s3://BUCKET/FOLDER`. The saved files are `FRAME/account=ACCOUNT/part.parquet` and `manifest.json`.
 
-        The files are `FRAME/account=ACCOUNT/part.parquet` and `manifest.json`. A complete new snapshot replaces an
-        older snapshot in the folder. If the process is killed, the old or the new snapshot can still be opened. An
-        object store cannot replace a folder, so a folder there must not have a snapshot yet.
+        On a disk, a complete new snapshot replaces an older snapshot. If the process is killed, either the old or the
+        new snapshot can be opened. A folder in an object store must not have a snapshot yet, because an object store
+        cannot replace a folder.
 
         Raises
         ------
@@ -161,11 +161,11 @@ class Inventory:
         return write_snapshot(self.frames, self.sources, folder)
 
     def sql(self, query: str) -> pd.DataFrame:
-        """Run a SELECT on the frames with DuckDB, and return the result. This needs the extra `sql`.
+        """Run a SELECT on the frames with DuckDB (extra `sql`), and return the result.
 
-        Each frame is a table with the frame's name. You can also write `inventory.` before a table's name, as in
-        `inventory.roles`. REFERENCES is a keyword of SQL, so write `inventory.references` or `"references"`. Times are
-        UTC. A query cannot change anything, and cannot read files or the network.
+        Each frame is a table, such as `roles` or `inventory.roles`. REFERENCES is a keyword of SQL, so write
+        `inventory.references` or `"references"`. Times are UTC. A query cannot change anything, and cannot read files
+        or the network.
 
         Raises
         ------
@@ -177,12 +177,12 @@ class Inventory:
         return select(self.frames, query)
 
     def __repr__(self) -> str:
-        """Return the number of rows of each frame in `frames_read`, in one line."""
+        """Return one line with the number of rows of each frame in `frames_read`."""
         rows = [f"{count:,} {_singular(name) if count == 1 else name}" for name, count in self.row_counts().items()]
         return f"Inventory({', '.join(rows)})"
 
     def gap_parts(self) -> Iterator[pd.DataFrame]:
-        """Yield `gaps` in parts that fit into the memory: here as a whole."""
+        """Yield the frame `gaps` as a whole, because the frame is in memory."""
         yield self.gaps
 
     def row_counts(self) -> dict[str, int]:
@@ -190,7 +190,7 @@ class Inventory:
         return {name: len(frame) for name, frame in self.frames_read.items()}
 
     def _repr_html_(self) -> str:
-        """Return the gaps and the number of rows of each frame and account, for a notebook."""
+        """Return HTML for a notebook: a summary of the gaps, and the number of rows by frame and by account."""
         frames = [(name, schema.FRAMES[name].row, count) for name, count in self.row_counts().items()]
         accounts = self.accounts.head(_ACCOUNTS_SHOWN)
         by_account = [self.frames[name]["account_id"].value_counts() for name in ("roles", "profiles", "gaps")]

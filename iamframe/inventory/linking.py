@@ -1,4 +1,4 @@
-"""Find the profile to which each reference refers: by full ARN, else by unique id, else by name.
+"""Find the instance profile to which each reference refers: by full ARN, else by unique id, else by name.
 
 Names of profiles are unique in an account, regardless of case and path (IAM User Guide, "IAM and AWS STS quotas"). AWS
 does not document whether case matters in ARNs. ARNs that differ only in case count as equal, so that no used profile is
@@ -23,15 +23,15 @@ from iamframe.knowledge.operations import UNKNOWN_ACCOUNT, UNKNOWN_REGION
 from iamframe.sources.records import Reference
 
 _ARN_OF_EC2 = ("instance", "launch-template")
-# Unique ids of profiles (IAM User Guide, "IAM identifiers"; API Reference, idType: 16 characters at least). Moto and
-# LocalStack write the id of an association there, which identifies no profile.
+# Unique ids of profiles (IAM User Guide, "IAM identifiers"; API Reference, idType: 16 characters at least). moto and
+# LocalStack show the id of an association instead, which identifies no profile.
 _PROFILE_ID = "^AIPA[A-Z0-9]{12,124}$"
 
 
 class LinkedRows:
-    """For each link, tag and reference: the row numbers of its role and of its profile; -1 if there is none.
+    """The row numbers of the role and profile of each row in `links`, `tags` and `references`; -1 if there is no row.
 
-    A link has no role row if its role is known only by its name. A tag has either a role row or a profile row.
+    A role that is known only by its name has no row in `roles`.
     """
 
     def __init__(self, frames: Mapping[str, pd.DataFrame]) -> None:
@@ -41,9 +41,10 @@ class LinkedRows:
         self.link_profile, self.tag_profile, self.reference_profile = profiles
 
     def _find(self, side: str) -> list[Positions]:
-        """Return, per link, tag and reference, the row of its role, or of its profile. References have no roles."""
+        """Return, for links, tags and references, the row numbers of their roles, or of their profiles."""
         links, tags, references = (self._frames[name] for name in ("links", "tags", "references"))
         is_own = np.asarray((tags["resource_type"] == "role") == (side == "role"), dtype=bool)
+        # References have no roles.
         used = references["profile_arn"] if side == "profile" else references["profile_arn"][:0]
         linked, tagged = as_arrow(links[f"{side}_arn"]), as_arrow(tags["resource_arn"])
         # One search takes half as long as a search for each column.
@@ -55,7 +56,7 @@ class LinkedRows:
         return [of_links, of_tags, of_references]
 
     def numbered(self) -> dict[str, pd.DataFrame]:
-        """Return the frames, with the row numbers as additional columns of links, tags and references."""
+        """Return the frames, with the row numbers of roles and profiles as columns of links, tags and references."""
         numbers = {
             "links": {"profile_row": self.link_profile, "role_row": self.link_role},
             "tags": {"profile_row": self.tag_profile, "role_row": self.tag_role},
@@ -65,9 +66,9 @@ class LinkedRows:
 
 
 def frames_of(frames: Mapping[str, pd.DataFrame], arns: pa.Array) -> dict[str, pd.DataFrame]:
-    """Return the rows about some roles and profiles, about all resources linked to them, and about their accounts.
+    """Return the rows of all frames about some roles and profiles, and about the roles and profiles linked to them.
 
-    All links are followed, also indirect ones, so none of these rows is linked to a resource outside them.
+    Indirect links count, so that no resource in the result is linked to a resource outside the result.
     """
     links, references = frames["links"], frames["references"]
     linked = _linked(links, arns)
@@ -90,7 +91,7 @@ def frames_of(frames: Mapping[str, pd.DataFrame], arns: pa.Array) -> dict[str, p
 
 
 def _linked(links: pd.DataFrame, arns: pa.Array) -> Bools:
-    """Return, per link, whether it is connected to one of the ARNs, directly or through other links."""
+    """Return one flag per link: True if the link leads to one of the ARNs, directly or through other links."""
     # A role that no source shows is known only by its name, and is a different role in each account.
     role, profile = joined_key(links["account_id"], links["role_arn"]), as_arrow(links["profile_arn"])
     linked, before = is_in(links["role_arn"], arns) | is_in(profile, arns), -1
@@ -101,10 +102,7 @@ def _linked(links: pd.DataFrame, arns: pa.Array) -> Bools:
 
 
 def _events_of(events: pd.DataFrame, sides: Mapping[str, pd.DataFrame], links: pd.DataFrame) -> pd.DataFrame:
-    """Return the events of some roles and profiles.
-
-    The events are found by name, because an event may have no ARN and no id.
-    """
+    """Find the events of roles and profiles by name, because an event may have neither an ARN nor an id."""
     kinds = {"role": ROLE_TYPE, "profile": PROFILE_TYPE}
     keys = [_event_key(frame["account_id"], kinds[side], frame[f"{side}_name"]) for side, frame in sides.items()]
     unseen = links[links["role_arn"].str.startswith("name:")]
@@ -121,7 +119,7 @@ def _event_key(accounts: pd.Series, kinds: pd.Series | str, names: pd.Series) ->
 
 
 def profile_ids(values: Any) -> pa.Array:
-    """Return each text that is the unique id of a profile. Any other text, or a masked id, becomes a missing value."""
+    """Keep the unique ids of instance profiles; other texts and masked ids become missing values."""
     ids = as_arrow(values)
     rest = pc.utf8_slice_codeunits(ids, 4)
     # A masked id repeats one character.
@@ -131,7 +129,7 @@ def profile_ids(values: Any) -> pa.Array:
 
 
 def account_named(named: Any) -> pa.Array:
-    """Return the account in each profile's ARN; missing for a name, and for an ARN without an account."""
+    """Return the account id in each ARN; missing for a name, or for an ARN without an account."""
     return pc.struct_field(pc.extract_regex(as_arrow(named), r"^arn:[^:]*:[^:]*:[^:]*:(?P<account>[^:]+):"), "account")
 
 
@@ -141,17 +139,17 @@ def without_case(values: Any) -> pa.Array:
 
 
 def without_path(arns: Any) -> pa.Array:
-    """Return ARNs of profiles without their path and in lower case, for comparisons; missing for other text."""
+    """Return ARNs of instance profiles in lower case and without the path; missing for any other text."""
     form = r"(?s)^(?P<account>arn:[^:]*:iam::[^:]*:instance-profile/)(?:.*/)?(?P<name>[^/]+)$"
     found = pc.extract_regex(without_case(arns), form)
     return pc.binary_join_element_wise(pc.struct_field(found, "account"), pc.struct_field(found, "name"), "")
 
 
 def profiles_meant(references: Any, profiles: Any) -> pa.Array:
-    """Return, per row of `references`, the ARN of the profile to which it refers; missing if `profiles` lacks it.
+    """Return the ARN of the profile that each row of `references` uses; missing if `profiles` lacks the profile.
 
-    An ARN may refer to a profile of any account. A name refers only to a profile of the consumer's own account. If the
-    ARN matches no profile, the unique id decides: an instance keeps the id of the profile that it was started with.
+    An ARN may refer to a profile of any account. A name refers only to a profile in the account that uses the name. If
+    an ARN matches no profile, the unique id decides: an instance keeps the id of the profile that it was started with.
     """
     arns = as_arrow(profiles["profile_arn"])
     named = as_arrow(references["named"])
@@ -159,12 +157,12 @@ def profiles_meant(references: Any, profiles: Any) -> pa.Array:
     rest = np.flatnonzero(where < 0)
     if not len(rest) or not len(arns):
         return lookup(arns, where)
-    by_id = profile_ids(_of(references["profile_id"], rest))
+    by_id = profile_ids(lookup(references["profile_id"], rest))
     if by_id.null_count < len(by_id):
-        where[rest] = _only(by_id, as_arrow(profiles["profile_id"]))
-    rest = rest[(where[rest] < 0) & np.asarray(account_named(_of(named, rest)).is_null())]
+        where[rest] = _unique_index(by_id, as_arrow(profiles["profile_id"]))
+    rest = rest[(where[rest] < 0) & np.asarray(account_named(lookup(named, rest)).is_null())]
     if len(rest):
-        wanted = joined_key(*(_of(without_case(references[name]), rest) for name in ("account_id", "profile_name")))
+        wanted = joined_key(*(lookup(without_case(references[name]), rest) for name in ("account_id", "profile_name")))
         names = joined_key(*(without_case(profiles[name]) for name in ("account_id", "profile_name")))
         # If a planned and an existing profile share a name, the ARN of the existing one sorts last, so the search goes
         # backwards.
@@ -175,7 +173,7 @@ def profiles_meant(references: Any, profiles: Any) -> pa.Array:
 
 
 def with_profiles(references: pa.Table, profiles: Any) -> pa.Table:
-    """Return references, and fill in the ARN of each profile where it is missing."""
+    """Fill in missing values of `profile_arn` in the table of references."""
     missing = np.flatnonzero(references["profile_arn"].is_null())
     if not len(missing):
         return references
@@ -188,9 +186,9 @@ def with_profiles(references: pa.Table, profiles: Any) -> pa.Table:
 
 
 def reference_table(mentions: Iterable[Reference], accounts: Mapping[str, Mapping[str, Any]]) -> pa.Table:
-    """Return `mentions` as the frame `references`, sorted by its key. The column `profile_arn` is still empty.
+    """Make the table `references`, sorted by its key, with an empty column `profile_arn`.
 
-    `accounts` contains the facts about each account, such as its partition or its caller.
+    `accounts` has facts about each account, such as the partition or the caller's ARN.
     """
     rows: dict[tuple[str, ...], Reference] = {}
     for mention in mentions:
@@ -224,12 +222,8 @@ def _consumer_arn(
     return f"arn:{partition}:ec2:{region}:{account}:{mention.consumer_type}/{mention.consumer_id}"
 
 
-def _of(values: Any, rows: Any) -> pa.Array:
-    return as_arrow(values).take(pa.array(rows))
-
-
-def _only(ids: pa.Array, among: pa.Array) -> Any:
-    """Return, per id, its position in `among`; -1 if `among` does not contain it, or contains it several times."""
+def _unique_index(ids: pa.Array, among: pa.Array) -> Any:
+    """Return the position of each id in `among`; -1 unless `among` contains the id exactly once."""
     where = index_in(ids, among)
     found = np.unique(where[where >= 0])
     counts = among.filter(pc.is_in(among, value_set=among.take(pa.array(found)))).value_counts()

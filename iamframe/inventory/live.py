@@ -43,15 +43,15 @@ def load_account(
 ) -> Inventory:
     """Load one live account, read-only, with the credentials of a boto3 session.
 
-    Without a session, iamframe uses the credentials of the environment. iamframe sends only the read operations of a
-    fixed list. GetCallerIdentity, GetAccountSummary and ListAccountAliases are sent once.
+    Without a session, iamframe uses the credentials of the environment. Only read operations of a fixed list are sent
+    to AWS. GetCallerIdentity, GetAccountSummary and ListAccountAliases need one request each.
     GetAccountAuthorizationDetails and ListInstanceProfiles return pages of 1,000. The tags of each instance profile
-    need one request: GetInstanceProfile, or ListInstanceProfileTags if AWS denies the first. If AWS denies an
-    operation, iamframe tries another operation that shows the same, and records the denial in `gaps` and `calls`.
+    need one request: GetInstanceProfile, or ListInstanceProfileTags if AWS denies GetInstanceProfile. If AWS denies an
+    operation, iamframe tries another operation that shows the same data, and records the denial in `gaps` and `calls`.
 
-    Some profiles show that they belong to an EKS cluster, an Elastic Beanstalk environment or a CloudFormation stack.
-    iamframe then lists the clusters, environments or stacks in each region in which they could be. With
-    `references="none"`, iamframe lists none of them.
+    If profiles appear to belong to EKS clusters, Elastic Beanstalk environments or CloudFormation stacks, iamframe
+    lists these owners in each region where they could be. With `references="none"`, iamframe lists no clusters,
+    environments or stacks.
 
     Parameters
     ----------
@@ -72,8 +72,8 @@ def load_account(
     rate
         The maximum number of requests per second, per service and region. The default is what AWS allows.
     progress
-        Whether to show progress. The default is True in a terminal or notebook. If this is a function, it is called
-        with the stage, the number of finished requests, and the total so far.
+        Whether to show progress. The default is True in a terminal or notebook. A function is called with the stage,
+        the number of finished requests, and the total so far.
     source
         The text in the column `source` of `accounts`.
     journal
@@ -96,7 +96,7 @@ def load_account(
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions:
-    """The options for reading accounts; an executor sends them to its workers."""
+    """The options for loading an account; an executor sends the options to its workers."""
 
     plan: LoadPlan
     workers: int
@@ -112,7 +112,7 @@ class LoadOptions:
     ended: threading.Event | None = None
 
     def secrets(self, member: Member) -> tuple[str, ...]:
-        """Return the external ids that AWS may repeat in its messages."""
+        """Return the external ids that AWS may repeat in error messages."""
         return spellings(member.external_id, self.external_id)
 
 
@@ -124,7 +124,7 @@ def load_plan(
     workers: object,
     rate: object,
 ) -> LoadPlan:
-    """Return the requests to make in each account. Raise SourceError for an invalid option, such as a rate of 0."""
+    """Return a plan of the requests per account. Raise SourceError for an invalid option, such as a rate of 0."""
     if not (isinstance(references, bool) or references in get_args(References)):
         raise SourceError(f'references={references!r}: is not a value of this option; give "all", "core" or "none"')
     if not (isinstance(workers, Integral) and int(workers) >= 1):
@@ -141,11 +141,7 @@ def load_plan(
 
 
 def open_client(session: boto3.Session, options: LoadOptions, source: str) -> Client:
-    """Return a client for a session.
-
-    The client uses the session's region. If the session has none, the client uses the first of the given regions.
-    Without these, it uses the default region.
-    """
+    """Return a client for the session's region, else for the first region of the plan, else for the default region."""
     named = options.plan.regions if options.plan.regions != "all" else ()
     check_regions(session, named, source)
     region = session.region_name or next(iter(named), DEFAULT_REGION)
@@ -160,7 +156,7 @@ def read_answers(
     show: Progress,
     member: Member | None = None,
 ) -> list[Answer]:
-    """Return all answers of one account."""
+    """Request the data of one account from AWS, and return all answers."""
     client = open_client(session, options, source)
     client.journal = Journal(Path(journal)) if journal is not None else None
     client.ended = options.ended or client.ended
@@ -172,7 +168,7 @@ def read_answers(
             raise refused(ExpiredError, source, "access.expired_after", answers=len(client.journal))
     except RequestFailed as refusal:
         if member:
-            # This comes before the sentence is shortened: a part of an external id would not be recognised.
+            # Redacting comes before shortening, because a part of an external id would not be recognised.
             refusal.message = redacted(refusal.message, options.secrets(member))
         raise first_failure(refusal, source, (member and member.profile) or options.profile) from refusal.cause
     finally:

@@ -1,4 +1,4 @@
-"""Load sources into an Inventory with one call. Save the Inventory as a snapshot."""
+"""Load an `Inventory` from any source: the sample, live accounts, files or snapshots."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
 
     `sample:earlier` is the sample as it was four weeks earlier. Snapshots of different accounts become one inventory.
 
-    Keyword arguments apply to a live source. With `accounts` or `role_name`, they are the parameters of `load_fleet`.
-    Without these two, they are the parameters of `load_account`.
+    Keyword arguments apply to a live source. With `accounts` or `role_name`, the parameters are those of `load_fleet`,
+    otherwise those of `load_account`.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
 
 
 def _refuse_above_snapshots(sources: Iterable[str | os.PathLike[str]]) -> None:
-    """Raise SourceError for a folder with snapshots in it, or with results of `check_snapshot`."""
+    """Raise SourceError for a folder that contains snapshots, or the results of `check_snapshot`."""
     for folder in map(Path, sources):
         # `load_files` says what is wrong with a folder that cannot be listed.
         with suppress(OSError, ValueError):
@@ -96,7 +96,7 @@ def _refuse_above_snapshots(sources: Iterable[str | os.PathLike[str]]) -> None:
 
 
 def _load_live(source: str, live: dict[str, Any]) -> Inventory:
-    # These take as long to import as small files take to load.
+    # Importing these modules takes as long as loading small files.
     from iamframe.inventory.fleet import load_fleet
     from iamframe.inventory.live import load_account
     from iamframe.sources.sessions import open_session
@@ -126,10 +126,10 @@ def _load_live(source: str, live: dict[str, Any]) -> Inventory:
 def load_files(*paths: str | os.PathLike[str]) -> Inventory:
     """Load files: output of the AWS CLI, AWS Config items, CloudTrail records, Terraform state, or Steampipe rows.
 
-    A path is a file, a folder, a `.gz` or a `.zip`. iamframe reads subfolders, too, and recognises a file by its
-    content. Only two kinds of file need a certain name. Tag lists must be named `instance-profile-tags/NAME.json` or
-    `role-tags/NAME.json`. `denied.csv` lists what AWS denied when the files were made, in the columns
-    `operation,subject,error_code`. No request is made to AWS.
+    A path is a file, a folder with any subfolders, a `.gz` or a `.zip`. iamframe recognises files by their content,
+    except for lists of tags and `denied.csv`. Lists of tags must be named `instance-profile-tags/NAME.json` or
+    `role-tags/NAME.json`. A file `denied.csv` can list what AWS denied when the files were made, in the columns
+    `operation,subject,error_code`. Loading files makes no request to AWS.
 
     Returns
     -------
@@ -153,7 +153,7 @@ def load_files(*paths: str | os.PathLike[str]) -> Inventory:
 
 
 def load_sample(*, earlier: bool = False) -> Inventory:
-    """Load the fictional sample that comes with iamframe. No request is made to AWS.
+    """Load the fictional sample that comes with iamframe, without any request to AWS.
 
     Parameters
     ----------
@@ -165,9 +165,9 @@ def load_sample(*, earlier: bool = False) -> Inventory:
 
 @memory_of_system()
 def open_snapshot(folder: str | os.PathLike[str], accounts: Iterable[str] | None = None) -> Inventory:
-    """Return the inventory of a snapshot, or the part of it that belongs to some accounts.
+    """Load the inventory of a snapshot, with all accounts or only some accounts.
 
-    Snapshots of older versions can be opened, too. Columns that an older snapshot lacks have missing values.
+    Snapshots of older versions of iamframe can be opened. Columns that an older snapshot lacks have missing values.
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ def open_snapshot(folder: str | os.PathLike[str], accounts: Iterable[str] | None
 
 
 def iter_snapshot(folder: str | os.PathLike[str]) -> Iterator[Inventory]:
-    """Yield the accounts of a snapshot one by one, each as an inventory, in the order of their ids.
+    """Yield one inventory per account of a snapshot, in the order of the account ids.
 
     Raises
     ------
@@ -200,7 +200,7 @@ def iter_snapshot(folder: str | os.PathLike[str]) -> Iterator[Inventory]:
 
 
 def _open_snapshots(folders: list[str | os.PathLike[str]]) -> Inventory:
-    """Open snapshots of different accounts, and join them. Raise SourceError if two have the same account."""
+    """Open several snapshots as one inventory. Raise SourceError if two snapshots have the same account."""
     opened: list[Inventory] = []
     folder_of: dict[str, str] = {}
     for folder in folders:
@@ -219,9 +219,9 @@ def _open_snapshots(folders: list[str | os.PathLike[str]]) -> Inventory:
 def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str], **live: Any) -> Inventory:
     """Load sources as `load` does, save the inventory as a snapshot, and return the inventory.
 
-    If a live load is interrupted or the credentials expire, call the function again to resume. In a folder on a disk,
-    iamframe keeps the answers of AWS, and does not request them again. In an object store, only complete accounts of a
-    fleet are kept. A fleet (`accounts` or `role_name`) is saved as by `load_fleet` with `out`.
+    If a live load is interrupted or the credentials expire, call `take_snapshot` again to resume. On a disk, iamframe
+    keeps AWS's answers, and does not request them again. In an object store, an interrupted load of several accounts
+    keeps only the complete accounts. With `accounts` or `role_name`, `load_fleet` loads and saves the accounts.
 
     Raises
     ------
@@ -247,7 +247,7 @@ def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str],
 
 
 def sample_folder(name: str) -> Path:
-    """Return a folder of the sample: the AWS CLI output, the output of four weeks earlier, or the Terraform state."""
+    """Return a folder of the sample: AWS CLI output of today or of four weeks earlier, or a Terraform state."""
     for folder in (_PACKAGE / f"_{name}", _PACKAGE.parent / "data" / name):
         if folder.is_dir():
             return folder

@@ -1,8 +1,7 @@
-"""Merge staged rows into tables with one row per key, linked and sorted.
+"""Merge the rows of several answers into sorted tables with one row per resource.
 
-One rule (`settle`) applies to every cell, to the tags of a resource, and to the roles in a profile. A known value
-replaces an unknown one. If two known values differ, the value is unknown, and a gap is added. Rows are identified by
-numbers: staged row i is merged into row `code[i]` of the merged table.
+The function `settle` merges cells, the tags of a resource, and the roles in a profile. A known value replaces an
+unknown one. If two answers give different values, the value becomes unknown, and a gap is added.
 """
 
 from __future__ import annotations
@@ -59,9 +58,9 @@ def settle(code: Positions, value: Positions, size: int) -> tuple[Positions, Pos
 
 @dataclass
 class Merged:
-    """Roles or profiles: the staged rows, and the table with one row per ARN.
+    """Roles or profiles: the rows of all answers, and the merged table with one row per ARN.
 
-    `code` has, for each staged row, the number of its row in the table.
+    Row i of `rows` is merged into row `code[i]` of `table`.
     """
 
     kind: Kind
@@ -80,7 +79,7 @@ class Merged:
         return pc.fill_null(self.table["account_id"], UNKNOWN_ACCOUNT).combine_chunks()
 
     def put(self, name: str, values: Any) -> None:
-        """Replace a column of the table, or add one."""
+        """Add or replace a column of the merged table."""
         values = values if isinstance(values, (pa.Array, pa.ChunkedArray)) else pa.array(values)
         if name in self.table.column_names:
             self.table = self.table.set_column(self.table.column_names.index(name), name, values)
@@ -88,11 +87,11 @@ class Merged:
             self.table = self.table.append_column(name, values)
 
     def is_known(self, flag: str) -> Bools:
-        """Return the values of a flag in the table."""
+        """Return a flag column of the merged table, such as `tags_known`."""
         return np.asarray(self.table[flag]).astype(bool)
 
     def set_known(self, flag: str, rows: Iterable[int], known: bool) -> None:
-        """Set a flag such as `tags_known` in some rows of the table."""
+        """Set a flag such as `tags_known` in some rows of the merged table."""
         if chosen := [*rows]:
             values = self.is_known(flag)
             values[chosen] = known
@@ -100,10 +99,7 @@ class Merged:
 
 
 def merge_rows(staged: Staging, kind: Kind, rows: pa.Table) -> Merged:
-    """Return one row per ARN, sorted by ARN.
-
-    If two answers differ on a cell, the cell is missing, and a gap is added.
-    """
+    """Merge the rows of roles or profiles to one row per ARN, sorted by ARN."""
     rows = _with_times(staged, rows)
     encoded = rows.column(0).combine_chunks().dictionary_encode()
     rank = _ranks(encoded.dictionary)
@@ -118,7 +114,7 @@ def merge_rows(staged: Staging, kind: Kind, rows: pa.Table) -> Merged:
 
 
 def _merge_cells(staged: Staging, merged: Merged, first: Positions) -> None:
-    """Apply the rule of `settle` to the cells of the resources that have several rows."""
+    """Merge the cells of resources that have rows from several answers."""
     rows, code = merged.rows, merged.code
     several = np.flatnonzero(np.bincount(code)[code] > 1)
     some, shared = rows.take(several), np.unique(code[several])
@@ -171,7 +167,7 @@ def _with_times(staged: Staging, rows: pa.Table) -> pa.Table:
 
 
 def parsed_times(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, list[int]]:
-    """Return the times that ISO texts show, and the numbers of the rows whose text is not a time."""
+    """Parse a column of ISO times, and return the times with the numbers of rows that cannot be parsed."""
     try:
         return column.cast(TIME), []
     except pa.ArrowInvalid:
@@ -184,28 +180,24 @@ def parsed_times(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, list[int]]:
 # Links and tags
 
 
-class Sets:
-    """The set of members that each row has: the roles in a profile, or the tags of a resource."""
+class _Sets:
+    """A set of numbers per row: the roles in each profile, or the tags of each resource."""
 
     def __init__(self, rows: Positions, members: Positions) -> None:
         self._rows, self._members = rows, members
 
     @cached_property
     def _pairs(self) -> tuple[Positions, Positions]:
-        """Distinct rows and members, sorted."""
+        """Distinct pairs of row and member, sorted."""
         span = int(self._members.max(initial=0)) + 1
         return np.divmod(np.unique(self._rows.astype(np.int64) * span + self._members), span)
 
-    def of(self, row: int) -> Positions:
-        """Return the members of a row, sorted."""
+    def members_in(self, row: int) -> Positions:
         rows, members = self._pairs
         return members[slice(*np.searchsorted(rows, (row, row + 1)))]
 
     def values(self, known: Positions, code: Positions) -> Positions:
-        """Return one number per row. Equal sets have equal numbers.
-
-        The number is -1 if the row's set is unknown, or if no other row of the same resource has a known set.
-        """
+        """Return equal numbers for equal sets; -1 for an unknown set, or for the only known set of a resource."""
         value = np.full(len(code), -1)
         several = known[np.bincount(code[known])[code[known]] > 1]
         if len(several):
@@ -219,20 +211,17 @@ class Sets:
 
 
 def merge_links(staged: Staging, roles: Merged, profiles: Merged) -> pa.Table:
-    """Return the frame `links`.
-
-    If answers differ on the roles in a profile, the roles of that profile are unknown, and a gap is added.
-    """
+    """Return the table `links`. A profile for which answers show different roles gets a gap instead of a link."""
     rows = staged.links.table()
     profile_row, role_row = (np.asarray(rows[name].fill_null(-1)) for name in ("profile", "role"))
     role, arns = _roles_of(staged, rows, roles, profiles)
     profile = profiles.code[profile_row]
-    # Per staged link: its profile and its role, and the staged rows that show these.
+    # Per staged link: its profile and its role, and the staged rows of both.
     links = pd.DataFrame({"profile": profile, "role": role, "profile_row": profile_row, "role_row": role_row})
     doubted = _lacking_in_own_list(staged, links, arns, roles, profiles)
     doubted |= _different_roles(staged, links, arns, profiles)
     is_doubted = np.isin(profile, list(doubted))
-    # For each role that any answer shows in such a profile, it is unknown whether the profile holds the role.
+    # The profiles of a role are unknown if any answer shows the role in a doubted profile.
     in_doubt = np.unique(role[is_doubted & (role < len(roles.table))])
     for number in in_doubt.tolist():
         staged.gaps.about(arns[number].as_py(), ROLE_LINKS, "contradicted", "gaps.contradicted.links")
@@ -247,13 +236,13 @@ def merge_links(staged: Staging, roles: Merged, profiles: Merged) -> pa.Table:
 
 
 def _different_roles(staged: Staging, links: pd.DataFrame, role_arns: pa.Array, profiles: Merged) -> set[int]:
-    """Add a gap for each profile that holds different roles in different answers. Return these profiles."""
-    sets = Sets(links["profile_row"].to_numpy(), links["role"].to_numpy())
+    """Find the profiles for which answers show different roles, and add a gap for each of them."""
+    sets = _Sets(links["profile_row"].to_numpy(), links["role"].to_numpy())
     known = np.flatnonzero(profiles.rows["role_known"])
     _, one, other = settle(profiles.code, sets.values(known, profiles.code), len(profiles.table))
     arns = profiles.arns
     for pair in zip(one.tolist(), other.tolist(), strict=True):
-        held = (sorted(role_arns.take(pa.array(sets.of(row))).to_pylist()) for row in pair)
+        held = (sorted(role_arns.take(pa.array(sets.members_in(row))).to_pylist()) for row in pair)
         sides = [arns_held or {"message": "gaps.contradicted.no_role"} for arns_held in held]
         origins = [profiles.rows["origin"][row].as_py() for row in pair]
         arn = arns[profiles.code[pair[0]]].as_py()
@@ -264,10 +253,7 @@ def _different_roles(staged: Staging, links: pd.DataFrame, role_arns: pa.Array, 
 def _lacking_in_own_list(
     staged: Staging, links: pd.DataFrame, role_arns: pa.Array, roles: Merged, profiles: Merged
 ) -> set[int]:
-    """Add a gap for each profile on which two answers contradict each other. Return these profiles.
-
-    One answer links the profile to a role. The other answer lists the profiles of that role, but not this profile.
-    """
+    """Add a gap for each profile that one answer links to a role, but that another answer's list for the role lacks."""
     if len(roles.table) == len(roles.rows) and (links["role_row"] >= 0).all():
         # One answer shows all roles, each with its own list.
         return set()
@@ -291,11 +277,7 @@ def _showing(profile: str) -> str:
 
 
 def _roles_of(staged: Staging, links: pa.Table, roles: Merged, profiles: Merged) -> tuple[Positions, pa.Array]:
-    """Return the role of each link as a number, and the ARN for each number.
-
-    The lowest numbers are the rows of the table of roles. Higher numbers are roles that are known only by their names.
-    Instead of an ARN, they have `name:ROLE`.
-    """
+    """Return the position of each link's role in an array of ARNs, and this array; `name:ROLE` is an unknown ARN."""
     names = links["role_name"].combine_chunks()
     if names.null_count == len(names):
         return roles.code[np.asarray(links["role"])], roles.arns
@@ -315,41 +297,37 @@ def _roles_of(staged: Staging, links: pa.Table, roles: Merged, profiles: Merged)
             facts = {"profile": profile, "role": name, "command": aws_command("iam get-role", {"role-name": name})}
             staged.gaps.add(account, ROLE, named, "not_in_file", "gaps.absent.role", **facts)
         role[row] = number
+    # The ARNs of the table of roles come first.
     return role, pa.concat_arrays([roles.arns, pa.array(list(strange), pa.string())])
 
 
 def _by_name(merged: Merged) -> dict[tuple[str, str], int]:
-    """Return the row of each resource, by account and case-folded name. Names are unique within an account."""
+    """Return the row of each resource by account and lower-case name, which IAM keeps unique within an account."""
     names = zip(merged.accounts.to_pylist(), merged.table[merged.kind.name].to_pylist(), strict=True)
     return {(account, text.casefold()): row for row, (account, text) in enumerate(names) if text is not None}
 
 
 def merge_tags(staged: Staging, *resources: Merged) -> pa.Table:
-    """Return the frame `tags`.
-
-    If answers differ on the tags of a resource, the tags of that resource are unknown, and a gap is added.
-    """
+    """Return the table `tags`. A resource for which answers show different tags gets a gap instead of tags."""
     return pa.concat_tables([_merge_tags_of(staged, merged) for merged in resources])
 
 
 @dataclass
 class _Tags:
-    """The staged tags of roles or of profiles.
+    """The tags of roles, or of profiles, in the rows of all answers."""
 
-    The rows are the staged rows, followed by one row per tag listing. `code` and `origin` have one value per row.
-    `known` has the numbers of the rows whose tags are known. `row` has the row number of each tag, ascending. `key` has
-    the position of each tag's key in `keys`.
-    """
-
+    # The merged row and the answer of each row: first the staged rows, then one row per list of a resource's tags.
     code: Positions
     origin: Positions
+    # The rows whose tags are known.
     known: Positions
     table: pa.Table
+    # The row of each tag, ascending, and the position of the tag's key in `keys`.
     row: Positions
     key: Positions
     keys: pa.Array
 
-    def of(self, row: int) -> set[tuple[str, str]]:
+    def tags_in(self, row: int) -> set[tuple[str, str]]:
         start, end = np.searchsorted(self.row, (row, row + 1)).tolist()
         own = self.table.slice(start, end - start)
         return set(zip(own["tag_key"].to_pylist(), own["tag_value"].to_pylist(), strict=True))
@@ -362,6 +340,7 @@ def _merge_tags_of(staged: Staging, merged: Merged) -> pa.Table:
     order = np.argsort(tags.origin[tags.row], kind="stable")
     order = order[np.argsort((owner * max(len(tags.keys), 1) + tags.key)[order], kind="stable")]
     owner, key = owner[order], tags.key[order]
+    # Tags with the same resource and key as the tag before.
     repeats = np.append(False, (owner[1:] == owner[:-1]) & (key[1:] == key[:-1]))[: len(order)]
     doubted |= _two_values(staged, merged, tags, order, np.flatnonzero(repeats), doubted)
     merged.set_known("tags_known", doubted, False)
@@ -401,7 +380,7 @@ def _staged_tags(staged: Staging, merged: Merged) -> _Tags:
 def _add_listings(
     staged: Staging, merged: Merged, listings: list[tuple[str | None, TagListing, int]]
 ) -> tuple[Positions, Positions]:
-    """Add the tags of listings to the staged tags, in new rows. Return the resource and the origin of each new row."""
+    """Add a row for each list of one resource's tags, and return the resource and the answer of each new row."""
     kind, rows = merged.kind.noun, _by_name(merged)
     resources: list[int] = []
     origins: list[int] = []
@@ -420,15 +399,15 @@ def _add_listings(
 
 
 def _different_sets(staged: Staging, merged: Merged, tags: _Tags) -> set[int]:
-    """Add a gap for each resource whose tags differ between answers. Return these resources."""
+    """Find the resources for which answers show different tags, and add a gap for each of them."""
     if np.bincount(tags.code[tags.known]).max(initial=0) < 2:
         return set()
     values = tags.table["tag_value"].combine_chunks().dictionary_encode()
-    sets = Sets(tags.row, tags.key * len(values.dictionary) + np.asarray(values.indices))
+    sets = _Sets(tags.row, tags.key * len(values.dictionary) + np.asarray(values.indices))
     _, one, other = settle(tags.code, sets.values(tags.known, tags.code), len(merged.table))
     arns = merged.arns
     for pair in zip(one.tolist(), other.tolist(), strict=True):
-        sides, arn = [_listed(tags.of(row)) for row in pair], arns[tags.code[pair[0]]].as_py()
+        sides, arn = [_listed(tags.tags_in(row)) for row in pair], arns[tags.code[pair[0]]].as_py()
         staged.differ(arn, "tags", "gaps.contradicted.tags", sides, tags.origin[[*pair]])
     return set(tags.code[one].tolist())
 
@@ -436,10 +415,7 @@ def _different_sets(staged: Staging, merged: Merged, tags: _Tags) -> set[int]:
 def _two_values(
     staged: Staging, merged: Merged, tags: _Tags, order: Positions, repeats: Positions, doubted: set[int]
 ) -> set[int]:
-    """Add a gap for each resource that has two values of one tag key in the same answer. Return these resources.
-
-    `repeats` contains the positions in `order` that have the same resource and tag key as the position before.
-    """
+    """Find the resources with two values of one tag key in the same answer, and add a gap for each of them."""
     one, other = order[repeats - 1], order[repeats]
     value = tags.table["tag_value"]
     differs = np.asarray(pc.not_equal(value.take(pa.array(one)), value.take(pa.array(other))))
@@ -459,7 +435,7 @@ def _listed(tags: Iterable[tuple[str, str]]) -> object:
 
 
 def _ranks(values: pa.Array) -> Positions:
-    """Return the rank of each text in sorted order. The texts must be distinct."""
+    """Return the rank of each text; the texts must be distinct."""
     if pc.all(pc.less(values[:-1], values[1:])).as_py() is not False:
         return np.arange(len(values))
     order = np.asarray(pc.sort_indices(values))

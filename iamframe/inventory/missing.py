@@ -1,8 +1,8 @@
-"""Check whether each list is complete. Add gaps for missing data, each with the command that collects the data.
+"""Add gaps for missing data, each with the command that collects the data.
 
-A list that claims to be complete counts as incomplete if GetAccountSummary counts more resources than the list has. The
-list also counts as incomplete if IAM's answers together show more resources. Several answers may be from different
-times. So even together they do not prove that all resources were listed.
+A list of roles or profiles counts as incomplete if GetAccountSummary counts more resources, or if the answers of IAM
+together show more resources. Answers may be from different times, so even all answers together do not prove that all
+resources were listed.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ _USERS = {
 
 
 def per_account(accounts: pa.ChunkedArray) -> dict[str, int]:
-    """Return how many rows each account has."""
+    """Return the number of rows of each account."""
     counts = accounts.combine_chunks().value_counts()
     return dict(zip(*(part.to_pylist() for part in counts.flatten()), strict=True))
 
 
 def judge_lists(staged: Staging, merged: Merged) -> None:
-    """Compare each list with the resources that other answers show or count, and correct its state."""
+    """Correct the state of each list, such as `complete`, by comparing the list with other answers."""
     _compare_with_other_answers(staged, merged)
     _compare_with_summary(staged, merged)
 
@@ -75,7 +75,7 @@ def _compare_with_other_answers(staged: Staging, merged: Merged) -> None:
         if staged.states[origin] != "complete" or not call:
             continue
         if count == totals[place] and call.state == "truncated" and not call.blank:
-            # Other files contain parts of this list, and show that there is more.
+            # This file contains the complete list, and other files contain parts of the list.
             call.state = "complete"
         elif count < totals[place] and call.state == "complete":
             call.state = "partial"
@@ -108,7 +108,7 @@ def _shows_less(staged: Staging, account: str, operation: str, origin: Any, list
 
 def _compare_with_summary(staged: Staging, merged: Merged) -> None:
     kind, held = merged.kind, Counter(per_account(merged.table["account_id"]))
-    # GetAccountSummary may count resources that were deleted during the load. The table lacks them, so they are added.
+    # Resources that were deleted during the load may still be in the counts of GetAccountSummary.
     held.update(str(gap.account_id) for gap in staged.gaps if gap.reason == "vanished" and gap.operation in kind.single)
     for account, row in staged.accounts.items():
         number, expected = held[account], row.get(kind.expected)
@@ -123,7 +123,7 @@ def _compare_with_summary(staged: Staging, merged: Merged) -> None:
 
 
 def note_absent(staged: Staging, roles: Merged, profiles: Merged) -> None:
-    """Add gaps, per account, for the lists, links, tags, quotas and references that no answer shows."""
+    """Add gaps for the lists, links, tags, quotas and references that no answer shows."""
     whole = staged.complete_lists()
     read = {(account, operation) for account, operation, _ in staged.calls}
     for account in staged.accounts:
@@ -144,7 +144,7 @@ def note_absent(staged: Staging, roles: Merged, profiles: Merged) -> None:
 def _absent(staged: Staging, account: str, operation: str, what: str, region: str = GLOBAL, **facts: object) -> None:
     command = f"`{command_of(operation)}`"
     everywhere = command if region == GLOBAL else {"message": "gaps.each_region", "command": command}
-    # If AWS refused the request, a gap with this key exists already, and that one counts.
+    # If AWS refused the request, a gap with this key exists already, and the first gap counts.
     live = staged.accounts[account]["live"]
     reason, message = ("not_asked", "gaps.not_known") if live else ("not_in_file", "gaps.not_in_files")
     what_is_absent = {"message": what, **facts}

@@ -1,4 +1,4 @@
-"""An inventory whose frames stay in a snapshot until they are used."""
+"""An inventory that reads each frame from a snapshot when the frame is first used."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _ACCOUNTS_AT_ONCE = 500
 
 
 def resolved_references(references: pd.DataFrame, inventory: Inventory) -> pd.DataFrame:
-    """Return the references of an inventory, with the ARNs of profiles in other accounts.
+    """Fill in `profile_arn` of references to profiles in other accounts.
 
-    If each account of a fleet was saved on its own, its references have only the ARNs of its own profiles.
+    If accounts were loaded and saved one by one, their references have only the ARNs of their own profiles.
     """
     if not (references["profile_arn"].isna() & references["named"].str.startswith("arn:")).any():
         return references
@@ -32,7 +32,7 @@ def resolved_references(references: pd.DataFrame, inventory: Inventory) -> pd.Da
 
 
 class InventoryOnDemand(Inventory):
-    """An `Inventory` whose frames are in a snapshot. Each frame is read at its first use."""
+    """An `Inventory` that reads each frame from a snapshot when the frame is first used."""
 
     _folder: str | os.PathLike[str]
     _checksum: str
@@ -46,7 +46,7 @@ class InventoryOnDemand(Inventory):
         accounts: Iterable[str] | None = None,
         more: Inventory | None = None,
     ) -> InventoryOnDemand:
-        """Return the inventory of a snapshot, or of some of its accounts. `more` has rows to add at the end."""
+        """Return the inventory of a snapshot, or of some of its accounts, followed by the rows of `more`."""
         inventory = object.__new__(cls)
         manifest = find_snapshot(folder)[1]
         inventory.__dict__.update(_folder=folder, _checksum=manifest.sha256, sources=manifest.sources)
@@ -75,7 +75,7 @@ class InventoryOnDemand(Inventory):
         return [part for part in parts if self._accounts is None or part.account_id in self._accounts]
 
     def gap_parts(self) -> Iterator[pd.DataFrame]:
-        """Yield the gaps, a group of accounts at a time."""
+        """Yield the frame `gaps` in parts, one for each group of accounts."""
         if "_folder" not in self.__dict__:
             # This is a copy by `replace`, whose frames are in memory.
             yield self.gaps
@@ -101,6 +101,6 @@ class InventoryOnDemand(Inventory):
         return {name: rows for name, rows in counts.items() if rows or name not in LATER}
 
     def _repr_html_(self) -> str:
-        """Return the number of rows of each frame, for a notebook."""
+        """Return an HTML table with the number of rows of each frame, for a notebook."""
         rows = [(name, schema.FRAMES[name].row, count) for name, count in self.row_counts().items()]
         return display.html_table(("frame", "one row per", "rows"), rows)

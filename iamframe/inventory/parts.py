@@ -3,10 +3,10 @@
     manifest.json                              written last: the parts, their rows and checksums
     roles/account=123456789012/part.parquet    … and so for each frame and account
 
-Hive, DuckDB and pyarrow can read the folder name of an account: `account=`, followed by the percent-encoded id. The
-name does not begin with `account_id=`, because readers guess the type of a value in a folder's name. 12 digits would
-become a number (DuckDB), lose their leading zeros (pyarrow), or clash with the text in the file (pandas). The file has
-the column `account_id` as text.
+Hive, DuckDB and pyarrow can read the folder name of an account: `account=` and the percent-encoded id. A folder name
+`account_id=…` would clash with the column `account_id`, because readers guess the type of the value in the name. The 12
+digits in the name would become a number (DuckDB), lose leading zeros (pyarrow), or clash with the text in the file
+(pandas).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from iamframe.sources.archives import FORMAT, MANIFEST, display_path
 from iamframe.version import __version__
 
 FORMAT_VERSION = 2
-# Frames that older snapshots lack; columns that snapshots of version 1 lack, and their values then.
+# Frames that older snapshots lack, and columns that snapshots of version 1 lack, with their values.
 LATER = {"events", "resource_owners", "tag_policies"}
 _LATER_COLUMNS = {"gaps": {"message": "", "facts": "{}"}}
 _PART = "part.parquet"
@@ -57,7 +57,7 @@ _Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Head(msgspec.Struct):
-    """The fields that the manifests of all versions have."""
+    """The manifest fields that snapshots of all format versions have."""
 
     format: str
     format_version: int
@@ -65,7 +65,7 @@ class Head(msgspec.Struct):
 
 
 class SavedPart(msgspec.Struct):
-    """The file of a frame with the rows of one account."""
+    """One Parquet file of a snapshot: the rows of one frame in one account."""
 
     account_id: str
     folder: str
@@ -75,10 +75,10 @@ class SavedPart(msgspec.Struct):
 
 
 class _Stored(msgspec.Struct, omit_defaults=True):
-    """The parts of a frame. An account has one part, or more if the accounts of a fleet were saved one by one.
+    """The Parquet files (parts) of one frame.
 
-    If the frame has all rows of an account together, `order` is empty. Otherwise it lists the runs of rows of one
-    account: for each run, the part and the number of rows.
+    An account can have several parts if several accounts were loaded and saved one by one. If the rows of an account
+    are not together in the frame, `order` lists the runs of rows: for each run, the part and the number of rows.
     """
 
     rows: _Count
@@ -86,19 +86,17 @@ class _Stored(msgspec.Struct, omit_defaults=True):
     order: list[tuple[_Count, _Count]] = []
 
     @classmethod
-    def of(cls, parts: list[SavedPart], runs: list[tuple[int, int]]) -> _Stored:
-        """Return the parts of a frame. `runs` lists the runs of rows of one account, in the order of the frame."""
+    def from_runs(cls, parts: list[SavedPart], runs: list[tuple[int, int]]) -> _Stored:
         # Accounts come in the order of their first rows: one run of each needs no order.
         return cls(sum(part.rows for part in parts), parts, runs if len(runs) > len(parts) else [])
 
     @property
     def runs(self) -> list[tuple[int, int]]:
-        """The runs of rows of one account, each with its part and its number of rows."""
         return self.order or [(number, part.rows) for number, part in enumerate(self.parts)]
 
 
 class Manifest(msgspec.Struct):
-    """The fields of a manifest that iamframe reads. The other fields are only information for people."""
+    """The manifest fields that iamframe reads. The other fields of a manifest are information for people."""
 
     format: str
     format_version: int
@@ -112,7 +110,7 @@ class Manifest(msgspec.Struct):
 
 
 class Written(msgspec.Struct):
-    """The parts of some accounts, by frame. `accounts` and `gaps` are the manifest's entries about these accounts."""
+    """The written Parquet files of some accounts, and the entries `accounts` and `gaps` for the manifest."""
 
     frames: dict[str, _Stored]
     accounts: list[dict[str, Any]]
@@ -120,11 +118,11 @@ class Written(msgspec.Struct):
 
 
 def write_parts(frames: Mapping[str, pd.DataFrame], place: Place, member: str | None = None) -> Written:
-    """Write one file for each frame and account into a folder. A frame without rows gets no file.
+    """Write one Parquet file for each frame and account. A frame without rows gets no file.
 
-    If the frames were read in one account of a fleet, `member` is its id. The rows are then sorted by their key, as
-    those of a fleet in memory. They can include rows of other accounts. The folders of these rows have names of their
-    own, because several members may have rows of the same account.
+    `member` is the account in which the frames were read, if several accounts are loaded and saved one by one. With
+    `member`, rows are sorted by key, as in an inventory of several accounts in memory. With `member`, the folders of
+    other accounts have unique names, because several members may have rows about the same account.
     """
     tables = {name: frame.to_arrow(frames[name]) for name, frame in FRAMES.items()}
     if member is not None:
@@ -145,10 +143,7 @@ def write_parts(frames: Mapping[str, pd.DataFrame], place: Place, member: str | 
 
 
 def write_manifest(written: Iterable[Written], sources: tuple[str, ...], place: Place) -> None:
-    """Write the manifest of parts that are in the folder. The snapshot is then complete.
-
-    Also write a file for each frame without rows.
-    """
+    """Write a file for each frame without rows, and then the manifest, which makes the snapshot complete."""
     accounts, gaps = [], Counter[str]()
     parts: dict[str, list[SavedPart]] = {name: [] for name in FRAMES}
     runs: dict[str, list[tuple[int, int]]] = {name: [] for name in FRAMES}
@@ -171,7 +166,7 @@ def write_manifest(written: Iterable[Written], sources: tuple[str, ...], place: 
         "sources": sources,
         "accounts": accounts,
         "gaps": dict(sorted(gaps.items())),
-        "frames": {name: _Stored.of(parts[name], runs[name]) for name in FRAMES},
+        "frames": {name: _Stored.from_runs(parts[name], runs[name]) for name in FRAMES},
         "sha256": "",
     }
     # Keep few copies of the manifest in memory: with 10,000 accounts, each has 15 MB.
@@ -180,19 +175,13 @@ def write_manifest(written: Iterable[Written], sources: tuple[str, ...], place: 
 
 
 def _checksum(manifest: bytes) -> str:
-    """Return the checksum of a manifest's content.
-
-    The layout of the JSON, and the checksum stored in the manifest, do not change the result.
-    """
+    """Return the checksum of a manifest's content, whatever the JSON layout and the stored checksum are."""
     content = msgspec.json.decode(manifest)
     return sha256(msgspec.json.encode(content | {"sha256": ""}, order="sorted")).hexdigest()
 
 
 def _divided(table: pa.Table, member: str | None) -> tuple[_Stored, list[pa.Table]]:
-    """Divide a frame into one part per account. Return the parts, and the rows of each part.
-
-    Within a part, the rows keep their order.
-    """
+    """Divide a frame into one part per account, and return the parts and their rows, in the order of the frame."""
     # A missing account raises an error when the part is written.
     encoded = table["account_id"].cast(pa.string()).fill_null("").combine_chunks().dictionary_encode()
     accounts, code = encoded.dictionary.to_pylist(), np.asarray(encoded.indices)
@@ -204,11 +193,11 @@ def _divided(table: pa.Table, member: str | None) -> tuple[_Stored, list[pa.Tabl
     tables = [pa.concat_tables(pieces) for pieces in slices]
     named = zip(accounts, _folders(accounts, member), tables, strict=True)
     parts = [SavedPart(account, folder, len(rows)) for account, folder, rows in named]
-    return _Stored.of(parts, [(account, len(rows)) for account, rows in runs]), tables
+    return _Stored.from_runs(parts, [(account, len(rows)) for account, rows in runs]), tables
 
 
 def _folders(accounts: list[str], member: str | None) -> Iterator[str]:
-    """Yield a folder name for each account, whatever its id is. For `member`, see `write_parts`."""
+    """Yield a valid, unique folder name for each account, whatever the account id is."""
     taken = {_HIVE_MISSING.casefold()}
     for account in accounts:
         name = quote(account, safe="")
@@ -220,7 +209,7 @@ def _folders(accounts: list[str], member: str | None) -> Iterator[str]:
 
 
 def _write_part(place: Place, frame: Frame, part: SavedPart, rows: pa.Table) -> None:
-    """Write one file, and put its size and checksum into `part`."""
+    """Write one Parquet file, and put the file's size and checksum into `part`."""
     import pyarrow.parquet as pq
 
     file = pa.BufferOutputStream()
@@ -240,7 +229,7 @@ def _write_part(place: Place, frame: Frame, part: SavedPart, rows: pa.Table) -> 
 
 
 def manifest_text(place: Place) -> bytes | None:
-    """Return the manifest in a folder; None if it is not there or cannot be read.
+    """Return the manifest file in a folder; None if the file is missing or cannot be read.
 
     Raise StoreError if an object store does not answer.
     """
@@ -256,7 +245,7 @@ def manifest_text(place: Place) -> bytes | None:
 
 
 def head_of(text: bytes | None) -> Head | None:
-    """Return the head of a manifest of any version; None if the text is not a manifest."""
+    """Return the manifest fields that all versions have; None if the text is not a manifest."""
     try:
         head = msgspec.json.decode(text or b"", type=Head)
     except UNDECODABLE:
@@ -310,7 +299,7 @@ def _is_consistent(stored: _Stored) -> bool:
 
 
 def read_frame(place: Place, manifest: Manifest, name: str, accounts: Collection[str] | None = None) -> pd.DataFrame:
-    """Return a frame of a snapshot as it was saved, or only the rows of some accounts.
+    """Return a frame of a snapshot, with all rows in the saved order, or only the rows of some accounts.
 
     Raise StoreError if a file is missing or damaged, or does not belong to the snapshot.
     """
@@ -337,7 +326,7 @@ def read_frame(place: Place, manifest: Manifest, name: str, accounts: Collection
 
 
 def account_sizes(manifest: Manifest) -> dict[str, int]:
-    """Return, for each account of a snapshot, the number of its roles or of its profiles, whichever is larger."""
+    """Return the number of roles or of profiles of each account in a snapshot, whichever is larger."""
     sizes: dict[str, int] = {}
     for name in FRAMES:
         for part in manifest.frames[name].parts if name in manifest.frames else ():
@@ -348,18 +337,14 @@ def account_sizes(manifest: Manifest) -> dict[str, int]:
 
 
 def _of_accounts(stored: _Stored, accounts: Collection[str]) -> _Stored:
-    """Return the parts of some accounts only."""
     chosen = [number for number, part in enumerate(stored.parts) if part.account_id in accounts]
     numbers = {was: now for now, was in enumerate(chosen)}
     runs = [(numbers[part], rows) for part, rows in stored.order if part in numbers]
-    return _Stored.of([stored.parts[number] for number in chosen], runs)
+    return _Stored.from_runs([stored.parts[number] for number in chosen], runs)
 
 
 def _refuse_others(folder: Place, own: set[str]) -> None:
-    """Raise StoreError if the folder of a frame contains files that are not parts of the snapshot.
-
-    Other programs that read the folder would read such files, too.
-    """
+    """Raise StoreError if a frame's folder has foreign files, which programs that read the folder would read, too."""
     try:
         more = {*names_in(folder)} - own
         if isinstance(folder, Path):
@@ -385,10 +370,7 @@ def _read_parts(folder: Place, parts: list[SavedPart]) -> list[pa.Table]:
 
 
 def _read_part(file: Place, part: SavedPart) -> pa.Table:
-    """Return the rows of a file. Raise StoreError if the file was changed.
-
-    The checksum shows this. A changed Parquet file may still be readable.
-    """
+    """Return the rows of a Parquet file. Raise StoreError if the file is missing, or its checksum is wrong."""
     import pyarrow.parquet as pq
 
     try:
@@ -397,15 +379,16 @@ def _read_part(file: Place, part: SavedPart) -> pa.Table:
         if error.errno != errno.EFBIG:
             what = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({why(error)})"
             raise StoreError(f"{display_path(file)}: {what}; copy or save the snapshot again") from error
-        # The file is longer than it was.
+        # The file became longer, so its checksum cannot match.
         data = b""
+    # A changed Parquet file may still be readable.
     if sha256(data).hexdigest() != part.sha256:
         raise StoreError(f"{display_path(file)}: is damaged or was changed; copy or save the snapshot again")
     return pq.ParquetFile(pa.BufferReader(data)).read()
 
 
 def _in_order(tables: list[pa.Table], stored: _Stored) -> Iterator[pa.Table]:
-    """Yield the rows of all parts in the order in which they were saved."""
+    """Yield the rows of a frame in the saved order."""
     rows = [*map(len, tables)]
     if rows != [part.rows for part in stored.parts]:
         raise SchemaError(f"{sum(rows):,} rows and not {stored.rows:,}")

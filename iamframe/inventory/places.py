@@ -1,6 +1,6 @@
-"""Folders on a disk or in an object store. pyarrow opens addresses such as `s3://BUCKET/FOLDER`.
+"""Read and write files on a disk, or in an object store through pyarrow.
 
-pyarrow uses the default credentials of the AWS CLI, and `AWS_ENDPOINT_URL` if it is set.
+pyarrow uses the default credentials of the AWS CLI, and the endpoint in `AWS_ENDPOINT_URL`, if that variable is set.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ADDRESS = re.compile("[a-z][a-z0-9+.-]+://")
 
 @dataclass(frozen=True, slots=True)
 class RemoteFolder:
-    """A folder or a file in an object store. `address` is for messages, and contains no secrets."""
+    """A folder or a file in an object store. Messages show `address`, which contains no secrets."""
 
     address: str
     path: str
@@ -33,7 +33,7 @@ class RemoteFolder:
     filesystem: FileSystem = field(compare=False)
 
     def __truediv__(self, name: str) -> RemoteFolder:
-        """Return a file or folder in this folder."""
+        """Return a file or folder in this folder of an object store."""
         return RemoteFolder(f"{self.address}/{name}", f"{self.path}/{name}", self.filesystem)
 
     def __fspath__(self) -> str:
@@ -50,9 +50,9 @@ def is_address(folder: object) -> bool:
 
 
 def place_of(folder: str | os.PathLike[str]) -> Place:
-    """Return a path on a disk, or a `RemoteFolder` if `folder` is an address.
+    """Return a path on a disk, or a `RemoteFolder` if `folder` is an address such as `s3://BUCKET/FOLDER`.
 
-    Raise StoreError if pyarrow does not accept the address.
+    Raise StoreError if pyarrow does not accept the address of an object store.
     """
     return _opened(folder) if isinstance(folder, str) and is_address(folder) else Path(folder)
 
@@ -74,9 +74,9 @@ def _opened(address: str) -> RemoteFolder:
 
 
 def read_bytes(file: Place, most: int = MAX_UNPACKED) -> bytes:
-    """Return the content of a file. Raise OSError if it cannot be read.
+    """Return the content of a file.
 
-    Also raise OSError if a file on a disk has more than `most` bytes.
+    Raise OSError if the file cannot be read, or if a file on a disk has more than `most` bytes.
     """
     if isinstance(file, Path):
         return read_file(file, most)
@@ -86,7 +86,7 @@ def read_bytes(file: Place, most: int = MAX_UNPACKED) -> bytes:
 
 
 def write_bytes(file: Place, data: bytes | memoryview) -> None:
-    """Write a file, and create its folders. On a disk, the data is flushed to the disk."""
+    """Write a file and its folders, and flush the data if the file is on a disk."""
     if isinstance(file, RemoteFolder):
         with file.filesystem.open_output_stream(file.path) as stream:
             stream.write(data)
@@ -101,7 +101,7 @@ def write_bytes(file: Place, data: bytes | memoryview) -> None:
 def names_in(folder: Place) -> list[str]:
     """Return the names of the files and folders in a folder. Raise OSError if the folder cannot be listed.
 
-    In an object store, a folder that does not exist has no names.
+    A folder that does not exist in an object store counts as empty.
     """
     if isinstance(folder, Path):
         return [entry.name for entry in folder.iterdir()]
@@ -111,7 +111,7 @@ def names_in(folder: Place) -> list[str]:
 
 
 def missing_bucket(folder: Place) -> str | None:
-    """Return the name of a folder's bucket in an object store if the bucket does not exist."""
+    """Return the bucket of a folder in an object store if that bucket does not exist, else None."""
     if isinstance(folder, Path):
         return None
     from pyarrow.fs import FileType
@@ -124,7 +124,7 @@ def missing_bucket(folder: Place) -> str | None:
 
 
 def remove(folder: Place) -> None:
-    """Delete a folder with all files in it. Raise OSError if it cannot be deleted."""
+    """Delete a folder with all files in it. Raise OSError if the folder cannot be deleted."""
     if isinstance(folder, Path):
         shutil.rmtree(folder)
     else:
@@ -132,7 +132,7 @@ def remove(folder: Place) -> None:
 
 
 def why(error: Exception) -> str:
-    """Return the reason of an error in one line, as the operating system or pyarrow gives it."""
+    """Return the reason for an error of the operating system or of pyarrow, in one line."""
     return getattr(error, "strerror", None) or " ".join(str(error).split())
 
 

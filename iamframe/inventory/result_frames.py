@@ -1,4 +1,4 @@
-"""The table of the frames that checks and analyses return. `schema` imports them."""
+"""The columns of the DataFrames that checks and analyses return."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ PROBES = Frame(
     text("resource_type", "`role` or `instance-profile`"),
     _OPERATION,
     text("region", "region that was tested; `unknown` for regions that could not be listed"),
-    text("expected", "whether the surface should show them there, according to `surfaces`: yes, no, unknown"),
+    text("expected", "whether the surface should show the resources, according to `surfaces`: yes, no, unknown"),
     count("tagged?", "number of resources with tags in IAM; missing if IAM showed no tags"),
     count("shown?", "number of tagged resources that the surface shows; missing if the surface did not respond"),
     count("differing?", "number of resources whose tags on the surface differ from those in IAM"),
@@ -256,11 +256,16 @@ QUOTA_USE = Frame(
 ).with_columns(
     text("account_id", "12-digit account id"),
     text("account_name?", "alias or name of the account"),
-    text("maker?", "service or tool that created them, as in `pairs`; missing if no name, path or tag shows one"),
-    text("owner_type?", "what they belong to, as in `owned_profiles`: eks-cluster, beanstalk-environment, stack"),
-    text("owner_name?", "name or id of that cluster, environment or stack"),
-    text("owner_region?", "its region, if the profile shows it"),
-    text("owner_status?", "living, gone, or unread: it is unknown whether it still exists"),
+    text(
+        "maker?", "service or tool that created the resources, as in `pairs`; missing if no name, path or tag shows one"
+    ),
+    text(
+        "owner_type?",
+        "type of the owner of the resources, as in `owned_profiles`: eks-cluster, beanstalk-environment, stack",
+    ),
+    text("owner_name?", "name or id of the cluster, environment or stack"),
+    text("owner_region?", "region of the cluster, environment or stack, if the profile shows the region"),
+    text("owner_status?", "living, gone, or unread (owners were not collected)"),
     text("owner?", "value of the owner tag; missing in the states without an owner"),
     text(
         "state",

@@ -1,7 +1,7 @@
-"""The table of all frames: their columns, the meaning of each column, and their keys.
+"""The columns of all frames, with the type and meaning of each column, and the keys.
 
-This table gives empty frames their column types. The frames that the loader and the checks make are converted to these
-types. The column tables in the documentation are generated from this table.
+Every frame, even an empty frame, has the column types of this table. The column tables in the documentation are
+generated from this table.
 """
 
 from __future__ import annotations
@@ -130,7 +130,9 @@ TAG_POLICIES = Frame(
     ),
     flag("is_required", "True if resources of this type need the tag; otherwise only tags with this key are judged"),
     flag("is_enforced", "True if AWS refuses other values and spellings on resources of this type"),
-    text("source", "operation that showed it: DescribeEffectivePolicy or ListRequiredTags, which shows no values"),
+    text(
+        "source", "operation that showed the key: DescribeEffectivePolicy, or ListRequiredTags, which shows no values"
+    ),
 )
 
 GAPS = Frame(

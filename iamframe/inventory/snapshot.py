@@ -1,12 +1,12 @@
-"""A snapshot is a folder with the frames as Parquet files. It is either complete or absent.
+"""Save and open snapshots: folders with the frames as Parquet files, either complete or absent.
 
-On a disk, a new snapshot is first written to a folder beside FOLDER. That folder is renamed to FOLDER when all files
-are on the disk. Meanwhile these folders exist:
+On a disk, a new snapshot is written to a folder beside FOLDER, which is renamed to FOLDER when all files are complete.
+During a save, these folders exist beside FOLDER:
 
     .FOLDER.iamframe-new-…     the new snapshot, while it is written
     .FOLDER.iamframe-old       the old one, between the two renames; `read_snapshot` looks there too
 
-An object store cannot rename a folder. There, a snapshot is complete when it has its manifest, which is written last.
+An object store cannot rename a folder, so a snapshot there is complete when it has its manifest, which is written last.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ _TRIES = 20
 
 
 def is_snapshot(folder: str | os.PathLike[str]) -> bool:
-    """Return whether a folder holds a snapshot of any version. Damaged and unfinished snapshots count, too.
+    """Return whether a folder holds a snapshot of any version, even a damaged or unfinished one.
 
-    An address of an object store always counts: from there, iamframe reads only snapshots.
+    An address of an object store always counts as a snapshot, because iamframe reads only snapshots from object stores.
     """
     if is_address(folder):
         return True
@@ -69,7 +69,7 @@ def is_snapshot(folder: str | os.PathLike[str]) -> bool:
 def write_snapshot(
     frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], folder: str | os.PathLike[str]
 ) -> Path | str:
-    """Write frames as a snapshot, and return the folder. The keys of `frames` are names in the schema.
+    """Save frames, given by their names in the schema, as a snapshot, and return the folder.
 
     Raise StoreError if the folder contains anything other than a snapshot, or cannot be written. In an object store,
     also raise StoreError if the folder has a snapshot, complete or unfinished.
@@ -101,7 +101,6 @@ def write_snapshot(
 
 
 def _write_remote(frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], place: Place) -> None:
-    """Write a snapshot to an object store. The manifest comes last."""
     refuse_to_replace(place)
     try:
         if HIDDEN in names_in(place):
@@ -123,9 +122,9 @@ def refuse_to_replace(place: Place) -> None:
 
 
 def put_in_place(folder: str | os.PathLike[str], written: Path) -> None:
-    """Replace the content of `folder` with a complete snapshot. `written` is its place, in `folder`/unfinished.
+    """Move the complete snapshot in `written`, a folder inside `folder`, to `folder` itself.
 
-    Raise OSError if this fails. Both folders then stay where they were.
+    If a folder cannot be moved, raise OSError, and leave both folders where they were.
     """
     place = Path(folder).resolve()
     new = _name_new(place)
@@ -142,7 +141,7 @@ def put_in_place(folder: str | os.PathLike[str], written: Path) -> None:
 def read_snapshot(
     folder: str | os.PathLike[str], accounts: Iterable[str] | None = None
 ) -> tuple[dict[str, pd.DataFrame], tuple[str, ...]]:
-    """Return the frames of a snapshot, and their sources. The frames have all rows, or only those of some accounts.
+    """Return the frames of a snapshot, with the rows of all accounts or only of some, and the snapshot's sources.
 
     Raise StoreError if the snapshot cannot be read, or lacks one of the accounts.
     """
@@ -167,7 +166,7 @@ def read_snapshot(
 
 
 def find_snapshot(folder: str | os.PathLike[str]) -> tuple[Place, Manifest]:
-    """Return the place of a complete snapshot, and its manifest. Raise StoreError if there is none."""
+    """Return the place of a complete snapshot and its manifest. Raise StoreError if there is no snapshot."""
     place = _located(folder)
     return place, _manifest_of(folder, place, manifest_text(place))
 
@@ -198,7 +197,7 @@ def _new(place: Path) -> Iterator[Path]:
 
 
 def _has_content(place: Path) -> bool:
-    """Return whether a folder holds a snapshot, or the answers of an unfinished load."""
+    """Return whether a folder holds a snapshot, or AWS's answers of an unfinished load."""
     try:
         return (place / MANIFEST).exists() or (place / UNFINISHED).is_dir()
     except OSError:
@@ -206,7 +205,7 @@ def _has_content(place: Path) -> bool:
 
 
 def _readable(place: Path) -> Path:
-    """Return the folder to read: `place`, or the folder of the old snapshot if a save was interrupted."""
+    """Return `place`, or the folder of the old snapshot if a save was interrupted."""
     try:
         old = _old(place.resolve())
         if (old / MANIFEST).exists():
@@ -252,21 +251,21 @@ def move_back(folder: str | os.PathLike[str]) -> None:
         if _is_of_call(new, place / UNFINISHED):
             # `put_in_place` was killed. The accounts of the fleet need not be read again.
             new.rename(place / UNFINISHED / NEW)
-        # Without a manifest, another process may still be writing it.
+        # Another process may still be writing a folder without a manifest.
         elif was_killed and (new / MANIFEST).exists():
             shutil.rmtree(new, ignore_errors=True)
 
 
 def _is_of_call(new: Path, unfinished: Path) -> bool:
-    """Return whether a new snapshot of a fleet belongs to an unfinished load."""
+    """Return whether a new snapshot and an unfinished load belong to the same call."""
     asked = (new / HIDDEN / NOTED_CALL, unfinished / NOTED_CALL)
     return all(file.is_file() for file in asked) and asked[0].read_bytes() == asked[1].read_bytes()
 
 
 def _clear_abandoned(place: Path) -> None:
-    """Delete the new folders that killed saves left beside `place`.
+    """Delete the folders of new snapshots that killed processes left beside `place`.
 
-    Recent folders stay, because another process may still be writing them.
+    Recent folders stay, because another process may still be writing to them.
     """
     for new in _new(place):
         with suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""Frames as read-only SQL tables through DuckDB, and the statements that make a snapshot in S3 tables of Amazon Athena.
+"""Query frames with DuckDB, and create Amazon Athena tables for a snapshot in S3.
 
 Athena's statements are in Hive's dialect: names are in backticks, and a backslash escapes a quote in a text.
 """
@@ -37,9 +37,9 @@ _UNHELD = (pa.ArrowException, ArithmeticError, LookupError, NotImplementedError,
 
 
 def select(frames: Mapping[str, pd.DataFrame], query: str) -> pd.DataFrame:
-    """Return the result of one SELECT on frames. The query can name a frame as `NAME` or `inventory.NAME`.
+    """Return the result of one SELECT on frames, which are tables such as `roles` or `inventory.roles`.
 
-    Text is `str`, whole numbers are `Int64`, times `datetime64[us, UTC]`, as in the frames.
+    Text has the type `str`, whole numbers have `Int64`, and times have `datetime64[us, UTC]`, as in the frames.
     """
     try:
         import duckdb
@@ -79,7 +79,7 @@ def _frame(table: pa.Table) -> pd.DataFrame:
 
 
 def _sentence(error: duckdb.Error) -> str:
-    """Return DuckDB's message as one sentence, without the lines that point to the place in the query."""
+    """Return DuckDB's error message as one sentence, without the lines that quote the query."""
     text = str(error).partition("\n\nLINE ")[0]
     bare = 'at or near "references"' in text.lower()
     hint = ' (REFERENCES is a word of SQL: write "references" or inventory.references)' if bare else ""
@@ -96,8 +96,8 @@ _LOCATION = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9._-]+(/.*)?")
 def athena_statements(location: str) -> list[str]:
     """Return the SQL statements that create Amazon Athena tables for a snapshot in S3, one table per frame.
 
-    Each table has the name of its frame. Create a database for the tables. Then run the statements in it one by one, in
-    this order. No request is made to AWS.
+    Create a database for the tables in Athena, and run the statements in that database one by one, in the given order.
+    `athena_statements` makes no request to AWS.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""Convert records to rows. The rows contain the facts of each answer, before the answers are merged.
+"""Convert the records of AWS's answers to Arrow tables, which the module `merge` combines.
 
-A role or profile has a row for each answer that shows it. A tag refers to its resource by row number. A link refers to
-its profile and its role by row number. So merging compares numbers, not texts. Rows become Arrow columns chunk by
-chunk, so hundreds of thousands of records are never in memory at once.
+A role or profile has a row for each answer that shows the resource. Tags and links refer to roles and profiles by row
+number, so merging compares numbers, not texts. Records become Arrow columns chunk by chunk, so hundreds of thousands of
+records are never in memory at once.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ from iamframe.sources.records import (
 
 
 class Kind(NamedTuple):
-    """What differs between roles and profiles: the noun, the columns, and the operations that read them."""
+    """The names of columns and operations that differ between roles and profiles."""
 
     noun: str
     key: str
@@ -80,7 +80,7 @@ _ADDED = ("trust_policy", "trusts_ec2", "trusted_services", "is_aws_managed")
 
 
 def _staged(frame: Frame, **more: pa.DataType) -> dict[str, pa.DataType]:
-    """Return the columns of staged rows, the ARN first. Times are text until they are merged."""
+    """Return the columns of a table before the merge: the ARN first, and times as text."""
     own = {c.name: pa.string() if c.type == TIME else c.type for c in frame.columns if c.name not in _ADDED}
     return {frame.key[0]: pa.string()} | own | more | {"origin": pa.int32()}
 
@@ -97,7 +97,7 @@ NAMED = "name:"
 
 
 class Rows:
-    """A table that grows by chunks, one Arrow array per chunk and column."""
+    """An Arrow table that grows chunk by chunk."""
 
     def __init__(self, columns: dict[str, pa.DataType]) -> None:
         self.schema = pa.schema(list(columns.items()))
@@ -105,10 +105,7 @@ class Rows:
         self.size = 0
 
     def add(self, size: int, **values: Any) -> None:
-        """Add rows. A single value fills all of them.
-
-        If a column is not given, a flag is False, and any other value is missing.
-        """
+        """Add rows. A single value fills all rows. A column that is not given is False for a flag, or else missing."""
         arrays = []
         for column in self.schema:
             given = values.get(column.name)
@@ -122,7 +119,7 @@ class Rows:
         self.size += size
 
     def table(self) -> pa.Table:
-        """Return all rows as one table, and remove them from this object."""
+        """Return all chunks as one Arrow table, and remove the chunks from this object."""
         table = pa.Table.from_batches(self.batches, self.schema)
         # Thousands of small files are thousands of chunks, each of which costs time in every step that follows. Joining
         # large chunks costs more than it saves.
@@ -133,7 +130,7 @@ class Rows:
 
 @dataclass(slots=True)
 class Call:
-    """One operation in one account and region: the number of its records, its state, and its requests."""
+    """One operation in one account and region: the number of records, the state, and the requests."""
 
     rows: int = 0
     state: str = "refused"
@@ -150,7 +147,7 @@ class Call:
 
 
 class TrustPolicies:
-    """The trust policies of all roles. Each distinct document is parsed once.
+    """The trust policies of all roles. Each distinct policy document is parsed only once.
 
     The code of a document is its position in the arrays that `texts`, `services` and `ec2` return.
     """
@@ -161,7 +158,7 @@ class TrustPolicies:
         self._contents: list[TrustContent] = []
 
     def codes(self, documents: Iterable[Raw | UnsetType]) -> Positions:
-        """Return the code of each document; a negative number if the document is missing or is not a policy."""
+        """Return the code of each policy document; a negative number for a missing or invalid policy."""
         # Thousands of roles share a few documents: most of them cost only a lookup.
         texts = [b"null" if raw is UNSET else bytes(raw) for raw in documents]
         known = self._codes
@@ -177,29 +174,29 @@ class TrustPolicies:
         return code
 
     def text(self, code: int) -> str:
-        """Return the canonical text of the document with a code."""
+        """Return the canonical text of the trust policy with a code."""
         return self._texts[code]
 
     def texts(self) -> pa.Array:
-        """Return, per code, the canonical text of the document."""
+        """Return the canonical text of each distinct trust policy."""
         return pa.array(self._texts, pa.string())
 
     def unified(self, codes: pa.Array) -> pa.Array:
-        """Return one number per document. Documents with the same canonical text get the same number."""
+        """Replace the codes of trust policies, so that policies with equal canonical texts have equal codes."""
         same = self.texts().dictionary_encode().indices
         return same.take(codes)
 
     def services(self) -> pa.Array:
-        """Return, per code, the services that the document trusts."""
+        """Return the services that each distinct trust policy trusts."""
         return pa.array([content.services for content in self._contents], pa.string())
 
     def ec2(self, partition: str) -> pa.Array:
-        """Return, per code, whether EC2 may assume a role with this document in a partition."""
+        """Return, for each distinct trust policy, whether EC2 may assume a role with the policy in a partition."""
         return pa.array([trusts_ec2(content.reaches, partition) for content in self._contents], pa.string())
 
 
 class Staging:
-    """The rows of all answers, before they are merged."""
+    """The records of all answers, as rows that are not merged yet."""
 
     def __init__(self) -> None:
         self.roles, self.profiles, self.links = Rows(_ROLE), Rows(_PROFILE), Rows(_LINK)
@@ -219,7 +216,7 @@ class Staging:
         self.trusts = TrustPolicies()
 
     def read(self, answer: Answer) -> None:
-        """Add the records of an answer to the staged rows, and count them for `calls`."""
+        """Add the records of an answer to the rows, and count the records for `calls`."""
         origin = len(self.origins)
         self.origins.append({"message": "gaps.origin", "operation": answer.operation, "file": answer.origin})
         self.operations.append(answer.operation)
@@ -251,7 +248,7 @@ class Staging:
         self.gaps.add(account, answer.operation, answer.origin, reason, message, region, file=answer.origin)
 
     def complete_lists(self) -> set[tuple[str, str]]:
-        """Return the accounts and operations whose full list was read."""
+        """Return each account and operation whose full list was collected."""
         return {(account, operation) for (account, operation, _), c in self.calls.items() if c.state == "complete"}
 
     def differ(
@@ -263,7 +260,7 @@ class Staging:
         self.gaps.about(arn, operation, "contradicted", message, **facts)
 
     def account(self, account: str, answer: Answer | None = None) -> dict[str, Any]:
-        """Return the facts about an account, with the source of an answer added to them."""
+        """Return the facts about an account, after adding the source and time of an answer."""
         row = self.accounts.setdefault(account, {"sources": [], "captured_at": [], "live": False})
         if answer and answer.source not in row["sources"]:
             row["sources"].append(answer.source)
@@ -274,7 +271,7 @@ class Staging:
         return row
 
     def _chunk(self, chunk: list[Any], answer: Answer, origin: int) -> Counter[str]:
-        """Add records of one type to the staged rows. Return how many belong to each account."""
+        """Add records of one type to the rows, and return the number of records per account."""
         account = answer.account_id or UNKNOWN_ACCOUNT
         match chunk[0]:
             case NestedRole():
@@ -356,10 +353,7 @@ class Staging:
     def _profiles(
         self, records: list[Any], fallback: str, origin: int, beneath: Positions | None = None
     ) -> Counter[str]:
-        """Add profiles to the staged rows.
-
-        If the profiles are listed under roles, `beneath` has the row of each profile's role.
-        """
+        """Add profiles to the rows. `beneath` has the role's row for each profile that is listed under a role."""
         first, given = self.profiles.size, _columns(records)
         arns = given["profile_arn"]
         texts = pa.array(arns, pa.string())
@@ -392,7 +386,7 @@ class Staging:
         return counts
 
     def add_tags(self, kind: str, tags: Sequence[Any], rows: int | Positions) -> None:
-        """Add tags of roles or of profiles. `rows` has the row of each tag's resource."""
+        """Add tags of roles or profiles. `rows` has the row number of each tag's resource."""
         if not tags:
             return
         keys, values = [tag.key for tag in tags], [tag.value for tag in tags]
@@ -400,16 +394,13 @@ class Staging:
 
 
 def _columns(records: list[Any]) -> dict[str, tuple[Any, ...]]:
-    """Return the fields of records as columns. A field that is None in all records is left out."""
+    """Return the fields of records as columns, without the fields that are None in all records."""
     columns = zip(type(records[0]).__struct_fields__, zip(*map(astuple, records), strict=True), strict=True)
     return {name: values for name, values in columns if values[0] is not None or values.count(None) < len(values)}
 
 
 def _flat(lists: Sequence[Any] | None, first: int) -> tuple[list[Any], Positions]:
-    """Return the items of all lists, and a row number for each item.
-
-    All items of a list have the same row number. The first list has the number `first`.
-    """
+    """Return the items of all lists, and for each item the number of its list, counted from `first`."""
     held = [one or () for one in lists or ()]
     items = list(chain.from_iterable(held))
     return items, np.repeat(np.arange(first, first + len(held), dtype=np.int32), list(map(len, held)))
@@ -418,14 +409,14 @@ def _flat(lists: Sequence[Any] | None, first: int) -> tuple[list[Any], Positions
 def _filled(
     values: Sequence[str | None] | None, arns: Sequence[str], derive: Callable[[str], str | None]
 ) -> Sequence[str | None]:
-    """Return the values. If a value is missing, derive it from the ARN."""
+    """Return the values, and derive missing values from the ARNs."""
     if values is None:
         return list(map(derive, arns))
     return values if all(values) else [value or derive(arn) for value, arn in zip(values, arns, strict=True)]
 
 
 def _accounts_of(texts: pa.Array, arns: Sequence[str], fallback: str) -> tuple[str | list[str], Counter[str]]:
-    """Return the account of each ARN (one text if all have the same account), and how many ARNs each account has."""
+    """Return the account of each ARN (one text if all accounts are equal), and the number of ARNs per account."""
     prefix = arns[0].split("/", 1)[0] + "/"
     if pc.all(pc.starts_with(texts, prefix)).as_py():
         account = account_of(prefix) or fallback
@@ -439,7 +430,7 @@ def _arns(values: Sequence[Any] | None) -> list[str | None] | None:
 
 
 def _attached(lists: Sequence[Any] | None) -> list[str | None] | None:
-    """Return, for each list of policies, one text with their ARNs; None if the list, or an ARN in it, is missing."""
+    """Join the ARNs of each list of attached policies to one text; None if the list or an ARN is missing."""
     arns = [None if held is UNSET else [one.arn for one in held] for held in lists or ()]
     return [None if held is None or None in held else " ".join(sorted(held)) for held in arns] if lists else None
 

@@ -1,6 +1,6 @@
-"""The files of an unfinished snapshot of live accounts. An interrupted load resumes from them.
+"""Keep the files of an unfinished snapshot of live accounts, so that an interrupted load can resume.
 
-On a disk, an older snapshot in FOLDER stays until the new one is complete. The new files are in FOLDER/unfinished:
+On a disk, an older snapshot in FOLDER stays until the new snapshot is complete. The new files are in FOLDER/unfinished:
 
     asked.json               the sources and options of the call
     account.jsonl            the answers of AWS; for each account of a fleet, ID.jsonl
@@ -8,7 +8,7 @@ On a disk, an older snapshot in FOLDER stays until the new one is complete. The 
     new/                     the new snapshot of a fleet, with the accounts that are written
     new/.unfinished/ID.json  for each complete account: its files, as in the manifest
 
-An object store cannot rename a folder. There, the files of `new` are in FOLDER itself, and no answers are kept.
+An object store cannot rename a folder: the files of `new` are in FOLDER itself, and AWS's answers are not kept.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ _THREADS = 16
 
 @contextlib.contextmanager
 def unfinished_load(folder: str | os.PathLike[str], sources: list[str], live: Mapping[str, Any]) -> Iterator[Path]:
-    """Yield the folder for the answers of AWS, in the folder of a snapshot on a disk.
+    """Yield a folder for AWS's answers, inside the folder of a snapshot on a disk.
 
-    If the load fails before there is any answer, the folder is deleted. Raise StoreError if the snapshot's folder has
-    other files, cannot be written, or belongs to another load. The answers of two loads must not be mixed.
+    If the load fails before AWS answers, the folder for answers is deleted. Raise StoreError if the snapshot's folder
+    has other files, cannot be written, or belongs to another load, because the answers of two loads must not be mixed.
     """
     unfinished = Path(folder) / UNFINISHED
     try:
@@ -80,7 +80,7 @@ def unfinished_load(folder: str | os.PathLike[str], sources: list[str], live: Ma
 
 @contextlib.contextmanager
 def unfinished_fleet(folder: str | os.PathLike[str], sources: list[str], live: Mapping[str, Any]) -> Iterator[Place]:
-    """Yield the place for the files of a fleet's snapshot. Call `finish` to make them the snapshot in `folder`.
+    """Yield the folder for the new snapshot of several accounts, which `finish` then makes the snapshot in `folder`.
 
     Raise StoreError if the folder has other files, cannot be written, or belongs to another load. In an object store,
     also raise StoreError if the folder already has a snapshot.
@@ -113,9 +113,9 @@ def unfinished_fleet(folder: str | os.PathLike[str], sources: list[str], live: M
 
 
 def write_account(place: Place, account: str, frames: Mapping[str, pd.DataFrame], *, is_complete: bool) -> Written:
-    """Write the files of one account. If the account is complete, also note that it need not be read again.
+    """Write the files of one account. A complete account is noted, so that a resumed load skips the account.
 
-    Raise StoreError if this fails.
+    Raise StoreError if a file cannot be written.
     """
     try:
         written = write_parts(frames, place, account)
@@ -127,7 +127,7 @@ def write_account(place: Place, account: str, frames: Mapping[str, pd.DataFrame]
 
 
 def written_accounts(place: Place, accounts: Iterable[str]) -> dict[str, Written]:
-    """Return those of the accounts that an earlier call wrote completely. Raise StoreError if this fails."""
+    """Return the complete accounts of an earlier call. Raise StoreError if the folder cannot be read."""
     try:
         found = {*names_in(place / HIDDEN)}
         there = [account for account in accounts if f"{account}.json" in found]
@@ -146,7 +146,10 @@ def written_accounts(place: Place, accounts: Iterable[str]) -> dict[str, Written
 def finish(
     folder: str | os.PathLike[str], place: Place, written: Mapping[str, Written], sources: tuple[str, ...]
 ) -> None:
-    """Write the manifest, and make the files in `place` the snapshot in `folder`. Raise StoreError if this fails."""
+    """Write the manifest of a new snapshot, and move the snapshot from `place` to `folder`.
+
+    Raise StoreError if a file cannot be written or moved.
+    """
     try:
         ordered = [written[account] for account in sorted(written)]
         _remove_stale(place, ordered)
@@ -156,7 +159,7 @@ def finish(
     except OSError as error:
         raise cannot_write(place, error) from error
     if not isinstance(place, Path):
-        # If it cannot be deleted, it does no harm: readers skip hidden folders.
+        # A leftover folder does no harm, because readers skip hidden folders.
         with contextlib.suppress(OSError):
             remove(place / HIDDEN)
 
@@ -180,7 +183,7 @@ def _has_answers(unfinished: Path) -> bool:
 
 
 def _note_call(unfinished: Place, sources: list[str], live: Mapping[str, Any], way_out: str) -> None:
-    """Write the call to the folder. Raise StoreError if the folder belongs to another call."""
+    """Note the sources and options of a call. Raise StoreError if the folder belongs to a different call."""
     options = {name: value for name, value in live.items() if name not in _NOT_NOTED}
     call = msgspec.json.encode({"sources": sources, "options": options}, enc_hook=str, order="sorted")
     note = unfinished / NOTED_CALL

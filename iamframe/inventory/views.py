@@ -46,14 +46,14 @@ def pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.DataFrame:
     """Return roles and profiles side by side: names, paths, tags, trust, and the service or tool that created them.
 
     The first rows are the links: one row per role in a profile. The next rows are the profiles without a link. The last
-    rows are the roles that trust EC2 and are in no profile. `makers` describes tools of your own. They are tried before
-    the built-in ones.
+    rows are the roles that trust EC2 and are in no profile. `makers` describes tools of your own, which take precedence
+    over the built-in tools.
     """
     return numbered_pairs(inventory, makers)[schema.PAIRS.names]
 
 
 def numbered_pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.DataFrame:
-    """Return `pairs` with two more columns: the row numbers in `profiles` and in `roles`; -1 if there is no row."""
+    """Return `pairs` with the row numbers in `profiles` and `roles` as columns; -1 if there is no row."""
     roles, profiles, linked = inventory.roles, inventory.profiles, inventory.linked_rows
     lone_profiles = np.flatnonzero(~are_among(np.arange(len(profiles)), linked.link_profile))
     lone_roles = np.flatnonzero(_is_lone_role(inventory))
@@ -97,7 +97,7 @@ def numbered_pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.Dat
 
 
 def knows_profiles(inventory: Inventory) -> Bools:
-    """Return, per role, whether the profiles that hold it were collected."""
+    """Return one flag per role: True if the profiles that hold the role were collected."""
     roles, gaps = inventory.roles, inventory.gaps
     unread = gaps[gaps["operation"] == ROLE_LINKS]
     none_read = is_in(roles["account_id"], unread["account_id"][unread["subject"] == ALL])
@@ -105,7 +105,7 @@ def knows_profiles(inventory: Inventory) -> Bools:
 
 
 def _is_lone_role(inventory: Inventory) -> Bools:
-    """Return, per role, whether it trusts EC2 and is known to be in no profile."""
+    """Return one flag per role: True if the role trusts EC2 and is known to be in no profile."""
     trusting = np.asarray(inventory.roles["trusts_ec2"] == "yes", dtype=bool)
     linked = are_among(np.arange(len(inventory.roles)), inventory.linked_rows.link_role)
     return trusting & knows_profiles(inventory) & ~linked
@@ -120,7 +120,7 @@ def _relations(role_names: pa.Array, profile_names: pa.Array) -> pa.Array:
 
 
 def _tag_texts(tags: pd.DataFrame, frame: pd.DataFrame, owner: Positions) -> pa.Array:
-    """Return the tags of each role or profile as one text; missing if the tags are unknown."""
+    """Join the tags of each role or profile to one text; missing if the tags are unknown."""
     own = np.flatnonzero(owner >= 0)
     key, value = (as_arrow(tags[name]).take(pa.array(own)) for name in ("tag_key", "tag_value"))
     each = pc.fill_null(join_by_group(owner[own], concat(key, "=", value), len(frame), ", "), "")
@@ -128,10 +128,9 @@ def _tag_texts(tags: pd.DataFrame, frame: pd.DataFrame, owner: Positions) -> pa.
 
 
 def _made(columns: Mapping[str, Any], makers: list[Maker], tag: pa.Array) -> dict[str, Any]:
-    """Return the maker of each row, the basis for it, and which differences the maker intends.
+    """Return the columns about the service or tool (maker) that created the role and profile of each row.
 
-    If the maker is a guess, no difference counts as intended. `tag` has, per row, the maker that a tag of the profile
-    proves.
+    If a maker is only a guess, no difference counts as expected. `tag` has the maker that a tag of the profile proves.
     """
 
     def first_fitting(sides: str, among: Bools) -> Positions:
@@ -166,10 +165,7 @@ def _made(columns: Mapping[str, Any], makers: list[Maker], tag: pa.Array) -> dic
 
 
 def _maker_by_tag(inventory: Inventory) -> pa.Array:
-    """Return, per profile, the maker that a tag proves.
-
-    If several tags prove a maker, the first one counts. If no tag proves one, the maker is missing.
-    """
+    """Return the service or tool that created each profile, by the profile's first tag that proves a creator."""
     keys = as_arrow(inventory.tags["tag_key"]).dictionary_encode()
     proofs = [own.maker if own and own.is_proof else None for own in map(own_tag, keys.dictionary.to_pylist())]
     maker, owner = pa.array(proofs, pa.string()).take(keys.indices), inventory.linked_rows.tag_profile
@@ -183,9 +179,9 @@ def _maker_by_tag(inventory: Inventory) -> pa.Array:
 def tag_coverage(inventory: Inventory) -> pd.DataFrame:
     """Return how many roles and profiles of each account have each tag key.
 
-    The frame has one row per account, resource type and tag key. Within an account and type, the most common keys come
-    first. Resources with unknown tags count as neither tagged nor untagged. `owner` and `Owner` are two keys, in two
-    rows. Roles that AWS manages and keys that AWS reserves are left out.
+    Within an account and resource type, the most common tag keys come first. Resources with unknown tags count as
+    neither tagged nor untagged. Keys that differ only in case, such as `owner` and `Owner`, have separate rows. Roles
+    that AWS manages and keys that AWS reserves are left out.
     """
     tags, linked = inventory.tags, inventory.linked_rows
     is_managed = lookup_flag(inventory.roles["is_aws_managed"], linked.tag_role, otherwise=True)
@@ -218,16 +214,16 @@ def tag_coverage(inventory: Inventory) -> pd.DataFrame:
 def taggable_resources(inventory: Inventory) -> dict[str, tuple[pd.DataFrame, str]]:
     """Return the profiles, and the roles that AWS does not manage, by resource type.
 
-    Each frame comes in a tuple with the name of its ARN column.
+    Each resource type has a DataFrame and the name of its ARN column.
     """
     roles = inventory.roles[~inventory.roles["is_aws_managed"]]
     return {"role": (roles, "role_arn"), "instance-profile": (inventory.profiles, "profile_arn")}
 
 
 def count_tags_known(inventory: Inventory, resource_type: str) -> pa.Table:
-    """Return, per account, the number of resources with known tags, and the number with unknown tags.
+    """Return the number of resources with known tags, and with unknown tags, per account.
 
-    An account without resources of this type has no row.
+    An account without resources of the given type has no row.
     """
     frame, _ = taggable_resources(inventory)[resource_type]
     accounts, known = as_arrow(frame["account_id"]).dictionary_encode(), np.asarray(frame["tags_known"], dtype=bool)
@@ -239,8 +235,8 @@ def count_tags_known(inventory: Inventory, resource_type: str) -> pa.Table:
 def missing_permissions(inventory: Inventory) -> dict[str, object]:
     """Return the smallest IAM policy that allows what AWS denied, as a dict.
 
-    The policy covers all gaps with the reason `denied`, in all accounts. If there are no such gaps, `Statement` is
-    empty. The policy may not be enough: an explicit Deny, a permissions boundary or a policy of the organisation
+    The policy covers all rows of `gaps` with the reason `denied`, in all accounts. `Statement` is empty if AWS denied
+    nothing. The policy may not be enough: an explicit Deny, a permissions boundary or a policy of the organisation
     overrides any Allow (IAM User Guide, "Policy evaluation logic").
     """
     gaps = inventory.gaps
@@ -248,10 +244,10 @@ def missing_permissions(inventory: Inventory) -> dict[str, object]:
 
 
 def first_maker(makers: Iterable[Maker], columns: Mapping[str, Any], sides: str) -> Positions:
-    """Return, per row, the position of the first maker that fits its names and paths; -1 if no maker fits.
+    """Return the position in `makers` of the first tool that fits the names and paths in each row; -1 if no tool fits.
 
-    `columns` contains role_path and role_name, profile_path and profile_name, or all four. `sides` is `role`, `profile`
-    or `both`. With `both`, the two sides must agree, and the basis is `pair`. With one side, the basis is `guess`.
+    `sides` is `role`, `profile` or `both`; with `both`, the tool must fit the role and the profile. `columns` has the
+    path and the name of each side, such as role_path and role_name.
     """
     chosen = _sides(sides)
     forms = {
@@ -263,7 +259,7 @@ def first_maker(makers: Iterable[Maker], columns: Mapping[str, Any], sides: str)
     found = np.full(len(text), -1)
     if not forms or not len(found):
         return found
-    # Most rows fit no maker, and most of the others only one: all forms are tried at once first.
+    # Most rows fit no maker, so a pattern of all makers comes first.
     rows = _fitting(text, "|".join(form.plain for form in forms.values()), np.arange(len(found)))
     for at, form in forms.items():
         fitting = _fitting(text, form.plain, rows)
@@ -291,7 +287,7 @@ def _fitting(text: pa.Array, pattern: str, rows: Positions) -> Positions:
 
 
 def owned_profiles(inventory: Inventory) -> pd.DataFrame:
-    """Return the profiles that show an owner, and whether that owner is living, gone, or unread (not collected)."""
+    """Return the profiles that belong to a cluster, environment or stack, and whether that owner still exists."""
     lists = _Lists(inventory)
     rows = [lists.judged(one) for one in _candidates(inventory)]
     return schema.OWNED_PROFILES.conform(pd.DataFrame(rows, columns=schema.OWNED_PROFILES.names))
@@ -322,7 +318,7 @@ def _candidates(inventory: Inventory) -> Iterator[_Profile]:
 
 
 class _Lists:
-    """The lists of owners that were collected, by account, kind and region."""
+    """The collected lists of clusters, environments and stacks."""
 
     def __init__(self, inventory: Inventory) -> None:
         labels = pa.array([owner.label for owner in known_owners()])
@@ -349,7 +345,6 @@ class _Lists:
                 self.living[account, kind, name].add(region)
 
     def judged(self, profile: _Profile) -> dict[str, Any]:
-        """Return the row of a profile in the view."""
         account, (owner, names, region, basis) = profile.account_id, profile.owned
         if basis == NAME and (stacks := self.stacks.get((account, profile.name))):
             # AWS shows the profile's stack, whether or not the profile's name contains the name of the stack.

@@ -1,7 +1,7 @@
-"""A practice account, which answers as AWS does, on this machine (127.0.0.1).
+"""A practice account on this machine (127.0.0.1), which answers as AWS does.
 
-The package moto keeps the resources of the account. Some answers of moto differ from AWS's, for example in tags,
-pages, ids and errors. This package replaces such answers. You do not need it to read files or run checks.
+The package moto keeps the resources of a practice account. Where moto's answers differ from AWS's, for example in tags,
+pages, ids and errors, this package replaces the answers.
 """
 
 from iamframe.practice.account import PracticeAccount, refusal_of

@@ -1,4 +1,4 @@
-"""`python -m iamframe.practice`: a practice account, until Ctrl-C."""
+"""Run a practice account until Ctrl-C, with `python -m iamframe.practice`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from iamframe.practice.account import PracticeAccount
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Serve a small filled account and print the environment variables for it."""
+    """Serve a practice account with fictional roles and profiles, and print its environment variables."""
     parser = argparse.ArgumentParser(
         prog="python -m iamframe.practice",
         description="A fictional AWS account on 127.0.0.1, filled with roles and instance profiles, until Ctrl-C.",

@@ -1,4 +1,4 @@
-"""The practice account: `PracticeAccount`."""
+"""The class `PracticeAccount`: a fictional AWS account on this machine."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ _GLOBAL = ("iam", "organizations", "account")
 
 
 class PracticeAccount:
-    """An AWS account for practice, on 127.0.0.1. The account is empty at first.
+    """A fictional AWS account for practice, on 127.0.0.1, which is empty at first.
 
-    Open the account with `with`, or with `open` and `close`. A process can have one open account. The clients of
-    `session()` call this account. So does any program with the environment variables of `environment()`. The account
-    accepts only the credentials of these two, and credentials that AssumeRole returns. Create clients from
-    `session()`: without these variables, a new boto3 session calls AWS itself.
+    Open a practice account with `with`, or with `open` and `close`. A process can have one open practice account.
+    Clients of `session()`, and programs with the environment variables of `environment()`, call the practice account. A
+    boto3 session that does not come from `session()` calls AWS itself, unless those variables are set. A practice
+    account accepts only the credentials of `session()` and `environment()`, and credentials that AssumeRole returns.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ class PracticeAccount:
         self._faults = Faults(partition)
 
     def open(self) -> None:
-        """Start the account.
+        """Start the practice account.
 
         Raises
         ------
@@ -112,19 +112,19 @@ class PracticeAccount:
         self._server.start()
 
     def close(self) -> None:
-        """Stop the account, and discard its data."""
+        """Stop the practice account, and discard its data."""
         self._server.stop()
         self._backends.close()
 
     def __enter__(self) -> Self:
-        """Start the account, as `open` does."""
+        """Start the practice account, as `open` does."""
         self.open()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Stop the account, as `close` does."""
+        """Stop the practice account, as `close` does."""
         self.close()
 
     def _know(self, account_id: str, *, active: bool = True) -> None:
@@ -137,13 +137,13 @@ class PracticeAccount:
 
     @property
     def endpoint(self) -> str:
-        """The URL of the account."""
+        """The URL of the practice account."""
         return self._server.endpoint
 
     def session(self, region_name: str | None = None, account_id: str | None = None) -> Any:
-        """Return a boto3 session for the account, or for a member account of its organization.
+        """Return a boto3 session for the practice account, or for a member account of its organization.
 
-        Environment variables, files of the AWS CLI and proxies have no effect on this session.
+        Environment variables, files of the AWS CLI and proxies have no effect on the returned session.
         """
         import boto3
         from botocore.config import Config
@@ -172,10 +172,10 @@ class PracticeAccount:
         return session
 
     def environment(self, account_id: str | None = None) -> dict[str, str]:
-        """Return environment variables with which the AWS CLI 2 and boto3 programs call this account.
+        """Return environment variables with which the AWS CLI 2 and boto3 programs call the practice account.
 
-        The AWS CLI 1 ignores these variables for EMR in most regions, and for RDS in us-east-1. Such calls go to AWS,
-        which refuses the keys of a practice account.
+        The AWS CLI 1 ignores the returned variables for EMR in most regions, and for RDS in us-east-1. A request that
+        ignores the variables goes to AWS, which refuses the keys of a practice account.
         """
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
@@ -192,12 +192,12 @@ class PracticeAccount:
         }
 
     def fill(self, roles: int = 500, profiles: int = 500, account_id: str | None = None) -> dict[str, dict[str, Any]]:
-        """Fill the account with fictional roles and profiles, and return them. They are always the same.
+        """Fill the account with fictional roles and profiles, which are always the same, and return them.
 
-        `roles` has `path`, `tags` and the trusted service `trusts` of each role, by name. `profiles` has `path`,
-        `role` and `tags` of each profile, by name. Some profiles have the name of their role, some have another name,
-        and some are empty. Half of the resources have tags. Every tenth role trusts eks.amazonaws.com, the others
-        trust ec2.amazonaws.com.
+        In the result, `roles` has `path`, `tags` and the trusted service `trusts` of each role, by name. `profiles` has
+        `path`, `role` and `tags` of each profile, by name. Some profiles have the name of their role, some have another
+        name, and some are empty. Half of the roles and profiles have tags. Every tenth role trusts eks.amazonaws.com,
+        and the other roles trust ec2.amazonaws.com.
         """
         with self._backends.lock:
             return fill(self._iam, account_id or self.account_id, roles, profiles)
@@ -205,7 +205,7 @@ class PracticeAccount:
     def add_member(
         self, name: str, status: str = "ACTIVE", role_name: str | None = "OrganizationAccountAccessRole"
     ) -> str:
-        """Add a member account with a role that the first account may assume, and return its id."""
+        """Add a member account with a role that the first account may assume, and return the new account's id."""
         with self._lock:
             account_id = f"{len(self._organization.members):012d}"
             self._organization.members.append(Member(account_id, name, status))
@@ -221,9 +221,9 @@ class PracticeAccount:
         return account_id
 
     def set_tag_policy(self, policy: Mapping[str, Any] | None, account_id: str | None = None) -> None:
-        """Give an account an effective tag policy of its organization, such as `{"tags": {…}}`; None removes it.
+        """Set the effective tag policy of an account, such as `{"tags": {…}}`; None removes the policy.
 
-        The organization exists once there is a second account.
+        The practice account has no organization until `add_member` adds a second account.
         """
         policies, account_id = self._organization.tag_policies, account_id or self.account_id
         if policy is None:
@@ -232,7 +232,7 @@ class PracticeAccount:
             policies[account_id] = dict(policy)
 
     def disable_region(self, name: str) -> None:
-        """Disable a region. AWS then no longer lists the region as enabled, and refuses all credentials there."""
+        """Disable a region: lists of enabled regions then omit the region, and the region refuses all credentials."""
         self._regions.disable(name)
 
     def instance_credentials(
@@ -240,9 +240,9 @@ class PracticeAccount:
     ) -> dict[str, str]:
         """Return the credentials document in an instance's metadata (`iam/security-credentials/ROLE`).
 
-        If the role trusts EC2, `Code` is "Success" and the document has keys for this account. If not, `Code` is
-        "AssumeRoleUnauthorizedAccess" and the document has a `Message`. On AWS, a change to the role may reach the
-        instance an hour later; here, it does at once.
+        If the role trusts EC2, `Code` is "Success" and the document has keys for the practice account. If the role does
+        not trust EC2, `Code` is "AssumeRoleUnauthorizedAccess" and the document has a `Message`. On AWS, a change to
+        the role may reach the instance an hour later; in a practice account, the change reaches the instance at once.
 
         Raises
         ------
@@ -262,7 +262,7 @@ class PracticeAccount:
 
     @property
     def requests(self) -> list[Request]:
-        """All requests so far, in the order of their answers."""
+        """The record of all requests, in the order of the answers."""
         with self._lock:
             return list(self._requests)
 
@@ -271,18 +271,18 @@ class PracticeAccount:
         return Counter(request.action for request in self.requests)
 
     def writes(self) -> int:
-        """Return the number of requests that were writes."""
+        """Return the number of requests that change something."""
         return sum(faults.is_write(request.action) for request in self.requests)
 
     def forget(self) -> None:
-        """Reset the record of requests."""
+        """Clear the record of requests."""
         with self._lock:
             self._requests.clear()
 
     # Failures
 
     def throttle(self, rate: float, burst: float, service: str = "iam") -> None:
-        """Limit a service to `rate` requests per second, after a `burst`; `throttle(0, 0)` ends the limit."""
+        """Limit a service to `rate` requests per second, after a first `burst`; `throttle(0, 0)` ends the limit."""
         with self._faults.lock:
             if rate or burst:
                 self._faults.buckets[service] = Bucket(rate, burst, burst, time.monotonic())
@@ -300,16 +300,23 @@ class PracticeAccount:
             self._faults.denials.clear()
 
     def expire(self, after: int | None = 0) -> None:
-        """Let all credentials expire after this number of requests. None makes the credentials valid again."""
+        """Let all credentials expire after the given number of requests; None makes the credentials valid again."""
         with self._faults.lock:
             self._faults.left = after
 
     def fault(self, kind: str, action: str = "*", times: int = 1) -> None:
         """Break the next answers to an action.
 
-        The kind "reset" closes the connection without an answer. "truncated" cuts the answer in the middle, and the
-        header Content-Length has the length of the cut answer. "short" does the same with the length of the full
-        answer. "500" returns an error of the service.
+        Parameters
+        ----------
+        kind
+            "reset" closes the connection without an answer. "truncated" sends half of the answer, with the length of
+            this half as Content-Length. "short" sends half of the answer, with the full length as Content-Length. "500"
+            sends an error of the service.
+        action
+            The action, such as "GetRole"; `*` matches any text.
+        times
+            The number of answers to break.
         """
         if kind not in faults.FAULTS:
             raise ValueError(f"{kind} is not a fault: {', '.join(faults.FAULTS)}")
@@ -321,7 +328,7 @@ class PracticeAccount:
     def _respond(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Reply:
         began = time.perf_counter()
         call = read_call(method, target, headers, body)
-        call.who = self._principal(call.key)
+        call.who = self._keys.get(call.key, call.who)
         broken = self._faults.broken(call)
         answer = refusal_answer(call, faults.service_failure(call)) if broken == "500" else self._answer(call)
         if broken == "truncated":
@@ -334,9 +341,6 @@ class PracticeAccount:
         with self._lock:
             self._requests.append(request)
         return Reply(answer, broken)
-
-    def _principal(self, key: str) -> Principal:
-        return self._keys.get(key, Principal("", "", ""))
 
     def _answer(self, call: Call) -> Answer:
         try:

@@ -1,4 +1,4 @@
-"""moto in this process: the account's data, and all answers that this package does not replace."""
+"""Run moto in this process, which keeps the data and answers the calls that this package does not answer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ERROR_CODE = re.compile(rb"<Code>([^<]+)</Code>|\"__type\":\s*\"([^\"]+)\"")
 
 
 class Backends:
-    """The backends of moto, emptied, with one lock around them: moto does not support writes from several threads.
+    """The backends of moto, emptied, with one lock: moto does not support writes from several threads.
 
     Raises
     ------
@@ -40,7 +40,7 @@ class Backends:
         self._reset()
 
     def close(self) -> None:
-        """Discard the account's data, so that another account can start."""
+        """Discard the data, so that another practice account can start."""
         self._reset()
         _in_use.release()
 
@@ -55,31 +55,31 @@ class Backends:
         organizations_backends.master_accounts.clear()
 
     def iam(self, account_id: str) -> Any:
-        """Return moto's IAM of an account."""
+        """Return moto's IAM backend of an account."""
         from moto.iam.models import iam_backends
 
         return iam_backends[account_id][self.partition]
 
     def ec2(self, account_id: str, region: str) -> Any:
-        """Return moto's EC2 of an account in a region."""
+        """Return moto's EC2 backend of an account in a region."""
         from moto.ec2.models import ec2_backends
 
         return ec2_backends[account_id][region]
 
     def cloudformation(self, account_id: str, region: str) -> Any:
-        """Return moto's CloudFormation of an account in a region."""
+        """Return moto's CloudFormation backend of an account in a region."""
         from moto.cloudformation.models import cloudformation_backends
 
         return cloudformation_backends[account_id][region]
 
     def beanstalk(self, account_id: str, region: str) -> Any:
-        """Return moto's Elastic Beanstalk of an account in a region."""
+        """Return moto's Elastic Beanstalk backend of an account in a region."""
         from moto.elasticbeanstalk.models import eb_backends
 
         return eb_backends[account_id][region]
 
     def ask(self, call: Call, **changed: str | None) -> Answer:
-        """Return moto's answer to a call. Some parameters of the query protocol may be changed; None removes one."""
+        """Return moto's answer to a call, with some query parameters changed; None removes a parameter."""
         body = call.body
         if changed:
             params = {name: value for name, value in (call.params | changed).items() if value is not None}

@@ -1,4 +1,4 @@
-"""Elastic Beanstalk: environments that end, and their settings; moto answers all other calls."""
+"""Answer the Elastic Beanstalk calls that create, terminate and describe environments."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _NO_ID = b"<EnvironmentId></EnvironmentId>"
 
 
 class Beanstalk:
-    """Elastic Beanstalk of all accounts."""
+    """Elastic Beanstalk in all regions and accounts."""
 
     def __init__(self, backends: Backends) -> None:
         self.backends = backends
 
     def answer(self, call: Call) -> Answer:
-        """Return the answer to a call; other operations go to moto."""
+        """Answer a call to Elastic Beanstalk, or let moto answer the call."""
         if call.action == "CreateEnvironment":
             with self.backends.lock:
                 answer = self.backends.ask(call)
@@ -41,13 +41,13 @@ class Beanstalk:
         return self.backends.ask(call)
 
     def _number(self, call: Call) -> tuple[bytes, bytes]:
-        """Give a new environment an id, which moto omits. Return the empty element, and the element with the id."""
+        """Give a new environment the id that moto omits, and return the XML elements without and with the id."""
         environment = self._found(call)[1]
         environment.environment_id = f"e-{token_hex(5)}"
         return _NO_ID, text("EnvironmentId", environment.environment_id).encode()
 
     def _found(self, call: Call) -> tuple[dict[str, Any], Any]:
-        """Return the environment with the name or id in a call, and the environments of its application."""
+        """Return all environments of an application, and the environment whose name or id is in the call."""
         name, environment_id = (call.params.get(f"Environment{part}") for part in ("Name", "Id"))
         for application in self.backends.beanstalk(call.account_id, call.region).applications.values():
             for one in application.environments.values():

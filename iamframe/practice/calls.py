@@ -1,4 +1,4 @@
-"""One request to AWS over HTTP, and its answer or error."""
+"""Parse requests to AWS, and build AWS's answers and errors."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True)
 class Request:
-    """The record of one request.
+    """The record of one request to a practice account.
 
     `status` is 0 if the connection was closed without an answer. `error_code` is None if the request succeeded.
     `seconds` is the time from the last byte read to the first byte written, without the wait of `latency`.
@@ -58,7 +58,7 @@ class Principal:
 
 @dataclass
 class Call:
-    """The parts of one request: `params` for the query protocols, `json` for the JSON protocols."""
+    """A parsed request, with `params` for the query protocols and `json` for the JSON protocols."""
 
     service: str
     action: str
@@ -85,7 +85,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer; `error_code` goes into the record of the request."""
+    """An HTTP answer. The record of the request keeps `error_code`."""
 
     status: int
     body: bytes
@@ -95,7 +95,7 @@ class Answer:
 
 
 class Refusal(Exception):
-    """An error of AWS: its code, its message and the HTTP status."""
+    """An error of AWS, with its code, its message and the HTTP status."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
         super().__init__(message)
@@ -103,7 +103,7 @@ class Refusal(Exception):
 
 
 def read_call(method: str, target: str, headers: Mapping[str, str], body: bytes) -> Call:
-    """Return the parts of a request; without a signature, it has no service and no key."""
+    """Parse a request. A request without a signature gets an empty service and an empty key."""
     scope = _SCOPE.search(headers.get("authorization", ""))
     key, region, service = scope.groups() if scope else ("", "", "")
     url = urlsplit(target)
@@ -135,7 +135,7 @@ def members(params: Mapping[str, str], name: str) -> list[dict[str, str]]:
 
 
 def values(params: Mapping[str, str], name: str) -> list[str]:
-    """Return the strings of a list in query parameters."""
+    """Return the strings of a list in query parameters, such as `TagKeys.member.1`."""
     return [member[""] for member in members(params, name) if "" in member]
 
 
@@ -145,7 +145,7 @@ def text(name: str, value: object) -> str:
 
 
 def query_answer(call: Call, result: str | None) -> Answer:
-    """Return an answer of the query protocol; without a result, its element is left out."""
+    """Return an answer of the query protocol, without the result element if `result` is None."""
     name, number = call.action, next(_numbers)
     inner = "" if result is None else f"<{name}Result>{result}</{name}Result>"
     body = (
@@ -172,7 +172,7 @@ def json_answer(call: Call, result: Mapping[str, Any], status: int = 200, error_
 
 
 def refusal_answer(call: Call, refusal: Refusal) -> Answer:
-    """Return an error in the protocol of its service."""
+    """Return an error in the protocol of the called service."""
     code, message = text("Code", refusal.code), text("Message", refusal.message)
     identity = request_id(next(_numbers))
     if call.service == "ec2":
@@ -190,5 +190,5 @@ def refusal_answer(call: Call, refusal: Refusal) -> Answer:
 
 
 def request_id(number: int) -> str:
-    """Return the id of a request: a counter, so that a failing test shows the same id every time."""
+    """Return a request id that counts up, so that a failing test shows the same id every time."""
     return f"00000000-0000-4000-8000-{number:012d}"

@@ -1,4 +1,4 @@
-"""Validation of names, paths, tags and trust policies, with IAM's own error messages."""
+"""Validate names, paths, tags and trust policies, with IAM's own error messages."""
 
 from __future__ import annotations
 
@@ -18,18 +18,17 @@ _TRUST_ACTIONS = re.compile(
 
 
 def violated(where: str, constraint: str) -> Refusal:
-    """Return the error for a value that breaks a constraint of the service's model."""
-    return Refusal("ValidationError", f"1 validation error detected: Value at '{where}' failed to satisfy {constraint}")
+    """Return IAM's error for a value that breaks a constraint of the service's model."""
+    return Refusal(
+        "ValidationError", f"1 validation error detected: Value at '{where}' failed to satisfy constraint: {constraint}"
+    )
 
 
 def required(call: Call, name: str) -> str:
-    """Return a required parameter."""
+    """Return a required parameter of a call."""
     if not call.params.get(name):
         where = name[0].lower() + name[1:]
-        raise Refusal(
-            "ValidationError",
-            f"1 validation error detected: Value at '{where}' failed to satisfy constraint: Member must not be null",
-        )
+        raise violated(where, "Member must not be null")
     return call.params[name]
 
 
@@ -38,7 +37,7 @@ def checked_name(call: Call, parameter: str, longest: int) -> str:
     name = required(call, parameter)
     where = parameter[0].lower() + parameter[1:]
     if len(name) > longest:
-        raise violated(where, f"constraint: Member must have length less than or equal to {longest}")
+        raise violated(where, f"Member must have length less than or equal to {longest}")
     if not _NAME.fullmatch(name):
         raise Refusal(
             "ValidationError",
@@ -52,7 +51,7 @@ def checked_path(call: Call) -> str:
     """Return the path of a new resource; "/" by default."""
     path = call.params.get("Path", "/")
     if len(path) > 512:
-        raise violated("path", "constraint: Member must have length less than or equal to 512")
+        raise violated("path", "Member must have length less than or equal to 512")
     if not _PATH.fullmatch(path):
         raise Refusal(
             "ValidationError",
@@ -71,15 +70,15 @@ def checked_prefix(call: Call) -> str:
 
 
 def checked_tags(call: Call, *, fold: bool) -> list[dict[str, str]]:
-    """Return the tags of a request; with `fold`, two keys that differ only in case count as a repeated key."""
+    """Return the tags of a request; with `fold`, two keys that differ only in case are an error."""
     tags = [{"Key": tag.get("Key", ""), "Value": tag.get("Value", "")} for tag in members(call.params, "Tags")]
     return check_tags(tags, fold=fold)
 
 
 def check_tags(tags: list[dict[str, str]], *, fold: bool) -> list[dict[str, str]]:
-    """Return valid tags unchanged; refuse others."""
+    """Return valid tags unchanged, and raise IAM's error for invalid tags."""
     if len(tags) > 50:
-        raise violated("tags", "constraint: Member must have length less than or equal to 50")
+        raise violated("tags", "Member must have length less than or equal to 50")
     seen = set()
     for number, tag in enumerate(tags, 1):
         _check_text(tag["Key"], f"tags.{number}.member.key", 128, "+")
@@ -95,11 +94,11 @@ def check_tags(tags: list[dict[str, str]], *, fold: bool) -> list[dict[str, str]
 
 def _check_text(value: str, where: str, longest: int, sign: str) -> None:
     if len(value) > longest:
-        raise violated(where, f"constraint: Member must have length less than or equal to {longest}")
+        raise violated(where, f"Member must have length less than or equal to {longest}")
     if sign == "+" and not value:
-        raise violated(where, "constraint: Member must have length greater than or equal to 1")
+        raise violated(where, "Member must have length greater than or equal to 1")
     if not _is_tag_text(value):
-        raise violated(where, f"constraint: Member must satisfy regular expression pattern: {_TAG}{sign}")
+        raise violated(where, f"Member must satisfy regular expression pattern: {_TAG}{sign}")
 
 
 def _is_tag_text(value: str) -> bool:
@@ -110,11 +109,11 @@ def checked_tag_keys(call: Call) -> list[str]:
     """Return the tag keys of a request that removes tags."""
     keys = values(call.params, "TagKeys")
     if len(keys) > 50:
-        raise violated("tagKeys", "constraint: Member must have length less than or equal to 50")
+        raise violated("tagKeys", "Member must have length less than or equal to 50")
     if any(not key or len(key) > 128 or not _is_tag_text(key) for key in keys):
         raise violated(
             "tagKeys",
-            "constraint: Member must satisfy constraint: [Member must have length less than or equal to 128, Member "
+            "Member must satisfy constraint: [Member must have length less than or equal to 128, Member "
             "must have length greater than or equal to 1, Member must satisfy regular expression pattern: "
             f"{_TAG}+, Member must not be null]",
         )
@@ -124,7 +123,7 @@ def checked_tag_keys(call: Call) -> list[str]:
 def merged_tags(
     old: Sequence[Mapping[str, str]], new: Sequence[Mapping[str, str]], *, fold: bool, quota: str
 ) -> list[dict[str, str]]:
-    """Return tags merged into others: the new spelling and value of a key win."""
+    """Add new tags to old tags; the spelling and the value of a new tag replace those of an old tag."""
     kept = {(tag["Key"].lower() if fold else tag["Key"]): dict(tag) for tag in old}
     for tag in new:
         kept[tag["Key"].lower() if fold else tag["Key"]] = dict(tag)
@@ -134,7 +133,7 @@ def merged_tags(
 
 
 def checked_trust(document: str) -> str:
-    """Return a valid trust policy unchanged; refuse others."""
+    """Return a valid trust policy unchanged, and raise IAM's error for an invalid trust policy."""
     try:
         read = json.loads(document)
     except ValueError:

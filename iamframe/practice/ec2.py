@@ -1,10 +1,11 @@
-"""EC2, based on moto: the profiles of instances, regions, and lists that moto cuts short or lacks."""
+"""Answer the EC2 calls on instance profiles and regions, and the list calls that moto cuts short or lacks."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from operator import attrgetter, itemgetter
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -27,7 +28,7 @@ _CUT_LISTS = {
 
 
 class Ec2:
-    """EC2 of all accounts."""
+    """EC2 in all regions and accounts."""
 
     def __init__(self, backends: Backends, regions: Regions) -> None:
         self.backends, self.regions = backends, regions
@@ -35,7 +36,7 @@ class Ec2:
         self._spot: dict[str, dict[str, str]] = {}
 
     def answer(self, call: Call) -> Answer:
-        """Return the answer to a call: this module's, or else moto's."""
+        """Answer a call to EC2, or let moto answer the call."""
         own = _OWN.get(call.action)
         if own:
             with self.backends.lock:
@@ -49,9 +50,10 @@ class Ec2:
         return answer if call.action.startswith("Describe") else self._settled(call, answer)
 
     def settle(self, account_id: str, region: str) -> dict[str, str]:
-        """Give each instance the id that its profile had at the start of the instance. Return this id per association.
+        """Give each instance the id that its profile had at launch, and return the ids by association.
 
-        moto uses the id of the association instead. The id stays if the profile is deleted and recreated.
+        moto uses the id of the association instead of the profile's id. On AWS, the instance keeps the old id if the
+        profile is deleted and recreated.
         """
         started = {}
         for association in self.backends.ec2(account_id, region).iam_instance_profile_associations.values():
@@ -61,7 +63,7 @@ class Ec2:
         return started
 
     def profile_of(self, account_id: str, region: str, instance_id: str) -> Any:
-        """Return the profile of an instance; None if it has none, or the profile was deleted."""
+        """Return the profile of an instance; None if the instance has no profile, or the profile was deleted."""
         associations = self.backends.ec2(account_id, region).iam_instance_profile_associations.values()
         held = {one.iam_instance_profile.id for one in associations if one.instance_id == instance_id}
         profiles = self.backends.iam(account_id).instance_profiles.values()
@@ -79,7 +81,7 @@ class Ec2:
                 named = set((version.data.get("IamInstanceProfile") or {}).values())
             else:
                 named = {group.launch_config.iam_instance_profile} if group.launch_config else set()
-            for profile in [one for one in profiles if any(_means(one, given) for given in named if given)]:
+            for profile in [one for one in profiles if any(_is_called(one, given) for given in named if given)]:
                 for state in group.instance_states:
                     if state.instance.id not in backend.iam_instance_profile_associations:
                         backend.associate_iam_instance_profile(state.instance.id, profile.name)
@@ -94,7 +96,7 @@ class Ec2:
         return replace(answer, body=_ASSOCIATION_ID.sub(replaced, answer.body))
 
     def describe_regions(self, call: Call) -> Answer:
-        """The enabled regions, and with AllRegions the others."""
+        """Answer DescribeRegions, with the disabled regions if `AllRegions` is true."""
         states = dict.fromkeys(self.regions.enabled, "opt-in-not-required")
         if call.params.get("AllRegions") == "true":
             states |= dict.fromkeys(self.regions.disabled, "not-opted-in")
@@ -112,13 +114,13 @@ class Ec2:
         return ec2_answer(call, f"<regionInfo>{''.join(f'<item>{item}</item>' for item in found)}</regionInfo>")
 
     def run_instances(self, call: Call) -> Answer:
-        """Refused if the profile does not exist or is empty. Every instance gets the profile and its id."""
+        """Answer RunInstances: refuse a missing or empty profile, and give every instance the profile and its id."""
         profile = self._profile(call)
         answer = self._settled(call, self.backends.ask(call, **_spelled(call, profile)))
         return answer if profile is None or answer.status != 200 else self._with_all(call, answer, profile)
 
     def _with_all(self, call: Call, answer: Answer, profile: Any) -> Answer:
-        """Give every instance the profile. moto gives it only to the first one, and to none that a template starts."""
+        """Give every instance the profile: moto does so only for the first instance, and never with a template."""
         backend = self.backends.ec2(call.account_id, call.region)
         root = _tree(answer)
         for item in root.iterfind(f"{{{_SPACE}}}instancesSet/{{{_SPACE}}}item"):
@@ -131,12 +133,12 @@ class Ec2:
         return replace(answer, body=ET.tostring(root, default_namespace=_SPACE))
 
     def associate(self, call: Call) -> Answer:
-        """Refused for the same reasons as `run_instances`."""
+        """Answer calls that give an instance a profile: refuse a missing or empty profile."""
         profile = self._profile(call)
         return self._settled(call, self.backends.ask(call, **_spelled(call, profile)))
 
     def _profile(self, call: Call) -> Any:
-        """Return the profile for a new instance; None if the request has none."""
+        """Return the profile for a new instance; None if the request has no profile."""
         prefix = "IamInstanceProfile."
         name, arn = call.params.get(f"{prefix}Name"), call.params.get(f"{prefix}Arn")
         if not (name or arn):
@@ -145,7 +147,7 @@ class Ec2:
         if not (name or arn):
             return None
         for profile in list(self.backends.iam(call.account_id).instance_profiles.values()):
-            if any(_means(profile, given) for given in (name, arn) if given):
+            if any(_is_called(profile, given) for given in (name, arn) if given):
                 if not profile.roles:
                     message = f'IAM Instance Profile "{profile.arn}" has no associated IAM Roles'
                     raise Refusal("InvalidParameterValue", message)
@@ -170,7 +172,7 @@ class Ec2:
         return named
 
     def describe_instances(self, call: Call) -> Answer:
-        """Moto does not know the two filters by profile, so they become a filter by instance."""
+        """Answer DescribeInstances: filters by profile, which moto lacks, become filters by instance id."""
         token = call.params.get("NextToken")
         if token and token not in self.backends.ec2(call.account_id, call.region).reservations:
             raise Refusal("InvalidParameterValue", "Unable to parse pagination token")
@@ -196,7 +198,7 @@ class Ec2:
         return {one.id: one.iam_instance_profile for one in backend.all_instances() if one.iam_instance_profile}
 
     def request_spot(self, call: Call) -> Answer:
-        """A spot request keeps its profile, which is given by name or ARN."""
+        """Answer RequestSpotInstances, and keep the profile of each request, given by name or ARN."""
         names = {"Name": "name", "Arn": "arn"}
         prefix = "LaunchSpecification.IamInstanceProfile."
         given = {names[name]: call.params[prefix + name] for name in names if prefix + name in call.params}
@@ -206,7 +208,7 @@ class Ec2:
         return self._with_spot_profiles(answer)
 
     def describe_spot(self, call: Call) -> Answer:
-        """The answer has the profiles of the requests."""
+        """Answer DescribeSpotInstanceRequests, with the profile of each request."""
         return self._with_spot_profiles(self.backends.ask(call))
 
     def _with_spot_profiles(self, answer: Answer) -> Answer:
@@ -221,7 +223,7 @@ class Ec2:
         return replace(answer, body=ET.tostring(root, default_namespace=_SPACE))
 
     def request_fleet(self, call: Call) -> Answer:
-        """A strategy is optional, and a profile may be given by name; moto requires the ARN."""
+        """Answer RequestSpotFleet, even without a strategy, or with a profile's name where moto needs the ARN."""
         config = "SpotFleetRequestConfig"
         changed: dict[str, str | None] = {}
         if f"{config}.AllocationStrategy" not in call.params:
@@ -235,7 +237,7 @@ class Ec2:
         return self._settled(call, self.backends.ask(call, **changed))
 
     def describe_associations(self, call: Call) -> Answer:
-        """The answer has the ids of the profiles, and comes in pages."""
+        """Answer DescribeIamInstanceProfileAssociations in pages, with the ids of the profiles."""
         wanted, filters = values(call.params, "AssociationId"), _filters(call)
         backend = self.backends.ec2(call.account_id, call.region)
         found = [
@@ -245,14 +247,14 @@ class Ec2:
             and one.instance_id in filters.get("instance-id", [one.instance_id])
             and one.state in filters.get("state", [one.state])
         ]
-        ordered = sorted(found, key=_association_id)
-        part, token = _cut(call, ordered, _association_id, 1000)
+        by_id = attrgetter("association_id")
+        part, token = _cut(call, sorted(found, key=by_id), by_id, 1000)
         items = "".join(f"<item>{_association(one)}</item>" for one in part)
         end = text("nextToken", token) if token else ""
         return ec2_answer(call, f"<iamInstanceProfileAssociationSet>{items}</iamInstanceProfileAssociationSet>{end}")
 
     def cut_list(self, call: Call) -> Answer:
-        """The full list of moto, in our own pages, because moto's pages lose rows."""
+        """Answer calls that list launch templates, in this module's own pages, because moto's pages lose rows."""
         name, most = _CUT_LISTS[call.action]
         answer = self.backends.ask(call, MaxResults="100000", NextToken=None)
         if answer.status != 200:
@@ -260,18 +262,18 @@ class Ec2:
         root = _tree(answer)
         items = root.findall(f"{{{_SPACE}}}{name}/{{{_SPACE}}}item")
         places = [(f"{place:08d}", item) for place, item in enumerate(items)]
-        part, token = _cut(call, places, lambda pair: pair[0], most)
+        part, token = _cut(call, places, itemgetter(0), most)
         inner = "".join(ET.tostring(item, encoding="unicode", default_namespace=_SPACE) for _, item in part)
         return ec2_answer(call, f"<{name}>{inner}</{name}>{text('nextToken', token) if token else ''}")
 
 
-def _means(profile: Any, named: str) -> bool:
-    """Return whether a name, or an ARN with its path, is that of a profile."""
+def _is_called(profile: Any, named: str) -> bool:
+    """Return whether a profile has the given name, or the given ARN with its path."""
     return same_name(profile.name, named) or same_name(profile.arn, named)
 
 
 def _spelled(call: Call, profile: Any) -> dict[str, str]:
-    """Return a call with the profile in IAM's spelling, because moto compares names with case."""
+    """Return the name and ARN of the profile in IAM's spelling, because moto's comparison is case-sensitive."""
     spelled = {"IamInstanceProfile.Name": profile.name, "IamInstanceProfile.Arn": profile.arn} if profile else {}
     return {key: value for key, value in spelled.items() if key in call.params}
 
@@ -308,11 +310,6 @@ def _numbered_filters(call: Call) -> dict[int, tuple[str, list[str]]]:
         number: (one.get("Name", ""), [value for key, value in one.items() if key.startswith("Value")])
         for number, one in enumerate(members(call.params, "Filter"), 1)
     }
-
-
-def _association_id(association: Any) -> str:
-    identity: str = association.association_id
-    return identity
 
 
 def _association(one: Any) -> str:

@@ -1,4 +1,4 @@
-"""Simulated failures: denials, throttling, expired credentials, broken answers."""
+"""Simulate failures: denials, throttling, expired credentials and broken answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _READS = ("Get", "List", "Describe", "GET ")
 
 @dataclass
 class Bucket:
-    """A token bucket: `rate` a second, `burst` at once."""
+    """A token bucket, with `rate` new tokens per second and at most `burst` tokens."""
 
     rate: float
     burst: float
@@ -23,7 +23,7 @@ class Bucket:
     at: float
 
     def take(self) -> bool:
-        """Take one token; False if there is none."""
+        """Take one token; return False if the bucket has none."""
         now = time.monotonic()
         self.tokens = min(self.burst, self.tokens + (now - self.at) * self.rate)
         self.at = now
@@ -35,14 +35,14 @@ class Bucket:
 
 @dataclass(frozen=True)
 class Denial:
-    """A denied action on a resource, in one account or in all. The texts are patterns of fnmatch."""
+    """A denied action on a resource, in one account or in all; the three texts are patterns of `fnmatch`."""
 
     action: str
     resource: str
     account_id: str
 
     def meets(self, call: Call, names: tuple[str, ...]) -> bool:
-        """Whether the denial applies to a call on a resource with these names."""
+        """Return whether the denial applies to a call on a resource with the given names."""
         action = call.permission if ":" in self.action else call.action
         return (
             fnmatchcase(action.lower(), self.action.lower())
@@ -53,7 +53,7 @@ class Denial:
 
 @dataclass
 class Fault:
-    """A kind of broken answer, and how many more times it occurs."""
+    """A kind of broken answer, and the number of answers that are still to break."""
 
     kind: str
     action: str
@@ -61,7 +61,7 @@ class Fault:
 
 
 class Faults:
-    """All simulated failures; safe to change while requests run."""
+    """All simulated failures, which can be changed while requests run."""
 
     def __init__(self, partition: str) -> None:
         self.partition = partition
@@ -73,7 +73,7 @@ class Faults:
         self.left: int | None = None
 
     def broken(self, call: Call) -> str | None:
-        """Return how to break the answer to a call, and count it."""
+        """Return the kind of broken answer for a call, if any, and count the broken answer."""
         with self.lock:
             for fault in self.faults:
                 if fault.times > 0 and fnmatchcase(call.action, fault.action):
@@ -82,7 +82,7 @@ class Faults:
         return None
 
     def check(self, call: Call) -> None:
-        """Refuse a call if its credentials have expired, it is throttled, or it is denied."""
+        """Raise AWS's error if the credentials of a call expired, or if the call is throttled or denied."""
         with self.lock:
             if self.left == 0:
                 raise expired(call)
@@ -99,12 +99,12 @@ class Faults:
 
 
 def is_write(action: str) -> bool:
-    """Whether a request changes anything."""
+    """Return whether an action changes something on AWS."""
     return not action.startswith(_READS) and action != "AssumeRole"
 
 
 def resource_of(call: Call, partition: str) -> tuple[str, tuple[str, ...]]:
-    """Return the resource of a call as in IAM's error messages, and the names by which a denial matches it."""
+    """Return the resource of a call as in IAM's error messages, and the resource's names that denials can match."""
     params, stem = call.params, f"arn:{partition}:iam::{call.account_id}"
     if call.service == "sts":
         arn = params.get("RoleArn", "*")
@@ -125,7 +125,7 @@ def resource_of(call: Call, partition: str) -> tuple[str, tuple[str, ...]]:
 
 
 def denied(call: Call, shown: str) -> Refusal:
-    """Return the error of a denied call."""
+    """Return AWS's error for a denied call."""
     reason = f"because no identity-based policy allows the {call.permission} action"
     user = f"User: {call.who.arn} is not authorized to perform: {call.permission}"
     if call.service == "ec2":
@@ -140,7 +140,7 @@ def denied(call: Call, shown: str) -> Refusal:
 
 
 def throttled(call: Call) -> Refusal:
-    """Return the error of a throttled call."""
+    """Return AWS's error for a throttled call."""
     by_service = {
         "ec2": Refusal("RequestLimitExceeded", "Request limit exceeded.", 503),
         "tagging": Refusal("ThrottledException", "Rate exceeded"),
@@ -152,7 +152,7 @@ def throttled(call: Call) -> Refusal:
 
 
 def expired(call: Call) -> Refusal:
-    """Return the error for expired credentials."""
+    """Return AWS's error for expired credentials."""
     message = "The security token included in the request is expired"
     if call.service == "ec2":
         return Refusal("RequestExpired", "Request has expired.")
@@ -162,7 +162,7 @@ def expired(call: Call) -> Refusal:
 
 
 def unknown_credentials(call: Call) -> Refusal:
-    """Return the error for credentials that are unknown in this partition or region."""
+    """Return AWS's error for credentials that are unknown in this partition or region."""
     message = "The security token included in the request is invalid."
     if call.service == "ec2":
         return Refusal("AuthFailure", "AWS was not able to validate the provided access credentials", 401)
@@ -172,11 +172,11 @@ def unknown_credentials(call: Call) -> Refusal:
 
 
 def unsigned() -> Refusal:
-    """Return the error for a request without a signature."""
+    """Return AWS's error for a request without a signature."""
     return Refusal("MissingAuthenticationToken", "Missing Authentication Token", 403)
 
 
 def service_failure(call: Call) -> Refusal:
-    """Return an error of the service itself."""
+    """Return AWS's error for a failure of the service itself."""
     code = {"ec2": "InternalError", "iam": "ServiceFailure"}.get(call.service, "InternalFailure")
     return Refusal(code, "The request processing has failed because of an unknown error, exception or failure.", 500)

@@ -1,4 +1,4 @@
-"""Deterministic fictional roles and profiles, in the forms that real accounts have."""
+"""Fictional roles and profiles, always the same, with the names and paths that real accounts have."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _role(number: int) -> tuple[str, str]:
 
 
 def _profile(number: int, role: str | None) -> tuple[str, str, str | None]:
-    """Return name, path and role of a profile: Cloud9's, a different name, empty, or the role's name, in this order."""
+    """Return the name, path and role of a profile: empty, of Cloud9, with a different name, or with the role's name."""
     if role is None or number % 10 == 7:
         return f"empty-{number:04d}", "/", None
     if role.startswith(_CLOUD9_ROLE):

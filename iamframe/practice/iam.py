@@ -1,7 +1,7 @@
-"""IAM: roles, instance profiles and their tags. The behaviour is AWS's, the data is moto's.
+"""Answer IAM's calls on roles, instance profiles and their tags.
 
-This module builds the answers itself, because moto's answers differ in content and are too slow for load tests. Reads
-take no lock: they use copies, each made in one step, and writes replace a whole list.
+moto keeps the data, but this module builds the answers, because moto's answers differ from AWS's and are too slow for
+load tests. Reads take no lock: reads use copies, each made in one step, and writes replace a whole list.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import secrets
 import string
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any
 from urllib.parse import quote
 
@@ -23,9 +24,9 @@ QUOTA = 1000
 
 
 class Iam:
-    """IAM of all accounts of a partition.
+    """IAM in all accounts of a partition.
 
-    `ever_tagged` holds the ids of the profiles that have, or had, a tag. The tagging API knows only these.
+    `ever_tagged` has the ids of the profiles that have or had a tag, because the tagging API shows only such profiles.
     """
 
     def __init__(self, backends: Backends) -> None:
@@ -33,7 +34,7 @@ class Iam:
         self.ever_tagged: set[str] = set()
 
     def answer(self, call: Call) -> Answer:
-        """Return the answer to a call. moto answers calls that are not about roles and profiles."""
+        """Answer a call to IAM. moto answers calls that are not about roles and profiles."""
         read = _READS.get(call.action)
         if read:
             return query_answer(call, read(self, call))
@@ -41,12 +42,12 @@ class Iam:
             write = _WRITES.get(call.action)
             if write:
                 return query_answer(call, write(self, call))
-            # moto's messages on missing resources differ from AWS's, and it compares names with case.
+            # moto's messages on missing resources differ from AWS's, and moto compares names with case.
             role = self.role(call) if call.params.get("RoleName") else None
             return self.backends.ask(call, **({"RoleName": role.name} if role else {}))
 
     def role(self, call: Call, name: str | None = None) -> Any:
-        """Return the role of a call, regardless of case, or refuse."""
+        """Return the role with the name in a call, regardless of case, or raise NoSuchEntity."""
         name = name or checks.required(call, "RoleName")
         role = _of_name(self.roles(call.account_id), name)
         if role is not None:
@@ -54,7 +55,7 @@ class Iam:
         raise Refusal("NoSuchEntity", f"The role with name {name} cannot be found.", 404)
 
     def profile(self, call: Call, name: str | None = None) -> Any:
-        """Return the instance profile of a call, regardless of case, or refuse."""
+        """Return the instance profile with the name in a call, regardless of case, or raise NoSuchEntity."""
         name = name or checks.required(call, "InstanceProfileName")
         there = self.backends.iam(call.account_id).instance_profiles
         profile = there.get(name) or _of_name(list(there.values()), name)
@@ -73,67 +74,67 @@ class Iam:
     # Reads
 
     def get_role(self, call: Call) -> str:
-        """The answer has `Tags` only if there are any, and `RoleLastUsed` always."""
+        """Answer GetRole: with `RoleLastUsed`, and with `Tags` if the role has any."""
         role = self.role(call)
         tags = shapes.tag_list(role.tags) if role.tags else ""
         more = f"{shapes.boundary(role)}{tags}{shapes.last_used(role)}{shapes.source_template(role)}"
         return f"<Role>{shapes.listed_role(role)}{more}</Role>"
 
     def list_roles(self, call: Call) -> str:
-        """The answer has no tags, no boundary and no last use."""
+        """Answer ListRoles: without tags, permissions boundary and last use."""
         part, more = page(call, _below(call, self.roles(call.account_id)), shapes.by_name)
         return f"{shapes.shown('Roles', map(shapes.listed_role, part))}{more}"
 
     def list_role_tags(self, call: Call) -> str:
-        """Sorted by key."""
+        """Answer ListRoleTags, sorted by key."""
         return _tag_page(call, self.role(call).tags)
 
     def get_instance_profile(self, call: Call) -> str:
-        """The answer always has tags."""
+        """Answer GetInstanceProfile, always with `Tags`."""
         profile = self.profile(call)
         return f"<InstanceProfile>{shapes.bare_profile(profile)}{shapes.tag_list(profile.tags)}</InstanceProfile>"
 
     def list_instance_profiles(self, call: Call) -> str:
-        """The answer never has tags."""
+        """Answer ListInstanceProfiles, always without tags."""
         part, more = page(call, _below(call, self.profiles(call.account_id)), shapes.by_name)
         return f"{shapes.shown('InstanceProfiles', map(shapes.bare_profile, part))}{more}"
 
     def list_instance_profiles_for_role(self, call: Call) -> str:
-        """The answer never has tags."""
+        """Answer ListInstanceProfilesForRole, always without tags."""
         role = self.role(call)
         held = [profile for profile in self.profiles(call.account_id) if role in profile.roles]
         part, more = page(call, sorted(held, key=shapes.by_name), shapes.by_name)
         return f"{shapes.shown('InstanceProfiles', map(shapes.bare_profile, part))}{more}"
 
     def list_instance_profile_tags(self, call: Call) -> str:
-        """Sorted by key."""
+        """Answer ListInstanceProfileTags, sorted by key."""
         return _tag_page(call, self.profile(call).tags)
 
     def list_role_policies(self, call: Call) -> str:
-        """Names of the inline policies."""
+        """Answer ListRolePolicies with the names of the inline policies."""
         part, more = page(call, sorted(self.role(call).policies), str)
         return f"<PolicyNames>{''.join(text('member', name) for name in part)}</PolicyNames>{more}"
 
     def list_attached_role_policies(self, call: Call) -> str:
-        """Names and ARNs of the managed policies."""
+        """Answer ListAttachedRolePolicies with the names and ARNs of the managed policies."""
         attached = sorted(_below(call, list(self.role(call).managed_policies.values())), key=shapes.by_name)
         part, more = page(call, attached, shapes.by_name)
         return f"{shapes.shown('AttachedPolicies', map(shapes.policy_name, part))}{more}"
 
     def get_role_policy(self, call: Call) -> str:
-        """One inline policy."""
+        """Answer GetRolePolicy with one inline policy."""
         role, name = self.role(call), checks.required(call, "PolicyName")
         document = quote(_inline(role, name))
         return f"{text('RoleName', role.name)}{text('PolicyName', name)}{text('PolicyDocument', document)}"
 
     def get_account_authorization_details(self, call: Call) -> str:
-        """Roles with their tags and profiles, users, groups and policies; no empty profiles."""
+        """Answer GetAccountAuthorizationDetails: roles show their tags and profiles; empty profiles are absent."""
         wanted = set(values(call.params, "Filter"))
         entries = sorted(
             ((f"{kind} {item.name}", item) for kind, items in self._details(call, wanted) for item in items),
-            key=_first,
+            key=itemgetter(0),
         )
-        part, more = page(call, entries, _first)
+        part, more = page(call, entries, itemgetter(0))
         held: dict[str, list[Any]] = {}
         for profile in sorted(self.profiles(call.account_id), key=shapes.by_name):
             for role in profile.roles:
@@ -154,7 +155,7 @@ class Iam:
         )
 
     def _details(self, call: Call, wanted: set[str]) -> Iterator[tuple[str, list[Any]]]:
-        """Yield the resources that a filter selects; all without a filter."""
+        """Yield the resources of the requested types; without a filter, all resources."""
         backend = self.backends.iam(call.account_id)
         policies = list(backend.managed_policies.values())
         kinds = {
@@ -171,7 +172,7 @@ class Iam:
     # Writes
 
     def create_role(self, call: Call) -> str:
-        """The answer has tags only if some were given, and neither description nor session length."""
+        """Answer CreateRole: with given tags, but without description and session duration."""
         name = checks.checked_name(call, "RoleName", 64)
         path = checks.checked_path(call)
         trust = checks.checked_trust(checks.required(call, "AssumeRolePolicyDocument"))
@@ -185,7 +186,7 @@ class Iam:
         return f"<Role>{shapes.bare_role(role)}{shapes.boundary(role)}{shown}</Role>"
 
     def create_service_linked_role(self, call: Call) -> str:
-        """The role's name is derived from the service's name."""
+        """Answer CreateServiceLinkedRole, which derives the role's name from the service's name."""
         from moto.iam.exceptions import EntityAlreadyExists
 
         service = checks.required(call, "AWSServiceName")
@@ -198,24 +199,24 @@ class Iam:
         return f"<Role>{shapes.bare_role(role)}</Role>"
 
     def update_role(self, call: Call) -> str:
-        """Parameters that are not given change nothing."""
+        """Answer UpdateRole, which changes only the given parameters."""
         role = self.role(call)
         role.description = call.params.get("Description", role.description)
         role.max_session_duration = call.params.get("MaxSessionDuration", role.max_session_duration)
         return ""
 
     def update_role_description(self, call: Call) -> str:
-        """The older call, which returns the role."""
+        """Answer UpdateRoleDescription, the older form of UpdateRole, which returns the role."""
         role = self.role(call)
         role.description = call.params.get("Description", "")
         return f"<Role>{shapes.bare_role(role)}{text('Description', role.description)}</Role>"
 
     def update_assume_role_policy(self, call: Call) -> None:
-        """Replaces the trust policy."""
+        """Answer UpdateAssumeRolePolicy, which replaces the trust policy."""
         self.role(call).assume_role_policy_document = checks.checked_trust(checks.required(call, "PolicyDocument"))
 
     def delete_role(self, call: Call) -> None:
-        """Refused while a profile holds the role, or the role has a policy."""
+        """Answer DeleteRole: refuse to delete a role that a profile holds, or that has a policy."""
         role = self.role(call)
         if any(role in profile.roles for profile in self.profiles(call.account_id)):
             raise Refusal("DeleteConflict", _IN_PROFILE, 409)
@@ -226,17 +227,17 @@ class Iam:
         del self.backends.iam(call.account_id).roles[role.id]
 
     def tag_role(self, call: Call) -> None:
-        """If keys differ only in case, the new spelling replaces the old one."""
+        """Answer TagRole: if keys differ only in case, the new spelling replaces the old spelling."""
         role, tags = self.role(call), checks.checked_tags(call, fold=True)
         role.tags = checks.merged_tags(role.tags, tags, fold=True, quota="TagsPerRole")
 
     def untag_role(self, call: Call) -> None:
-        """Keys are compared without case."""
+        """Answer UntagRole, which compares keys regardless of case."""
         role, keys = self.role(call), {key.lower() for key in checks.checked_tag_keys(call)}
         role.tags = [tag for tag in role.tags if tag["Key"].lower() not in keys]
 
     def create_instance_profile(self, call: Call) -> str:
-        """The answer has tags only if some were given."""
+        """Answer CreateInstanceProfile: with `Tags` only if tags were given."""
         name = checks.checked_name(call, "InstanceProfileName", 128)
         path, tags = checks.checked_path(call), checks.checked_tags(call, fold=False)
         _check_free(self.profiles(call.account_id), name, f"Instance Profile {name}", "InstanceProfilesPerAccount")
@@ -249,21 +250,21 @@ class Iam:
         )
 
     def delete_instance_profile(self, call: Call) -> None:
-        """Refused while the profile holds a role."""
+        """Answer DeleteInstanceProfile: refuse to delete a profile that holds a role."""
         profile = self.profile(call)
         if profile.roles:
             raise Refusal("DeleteConflict", _IN_PROFILE, 409)
         del self.backends.iam(call.account_id).instance_profiles[profile.name]
 
     def add_role_to_instance_profile(self, call: Call) -> None:
-        """A profile holds one role at most."""
+        """Answer AddRoleToInstanceProfile: a profile holds one role at most."""
         profile, role = self.profile(call), self.role(call)
         if profile.roles:
             raise Refusal("LimitExceeded", "Cannot exceed quota for InstanceSessionsPerInstanceProfile: 1", 409)
         profile.roles = [role]
 
     def remove_role_from_instance_profile(self, call: Call) -> None:
-        """Refused if the role is not in the profile."""
+        """Answer RemoveRoleFromInstanceProfile: refuse a role that is not in the profile."""
         profile, role = self.profile(call), self.role(call)
         if role not in profile.roles:
             message = f"Role {role.name} in Instance Profile {profile.name} cannot be found."
@@ -271,19 +272,19 @@ class Iam:
         profile.roles = []
 
     def tag_instance_profile(self, call: Call) -> None:
-        """Keys are compared with case."""
+        """Answer TagInstanceProfile: keys that differ only in case are two keys."""
         profile, tags = self.profile(call), checks.checked_tags(call, fold=False)
         profile.tags = checks.merged_tags(profile.tags, tags, fold=False, quota="TagsPerInstanceProfile")
         if tags:
             self.ever_tagged.add(profile.id)
 
     def untag_instance_profile(self, call: Call) -> None:
-        """Keys are compared with case."""
+        """Answer UntagInstanceProfile: keys that differ only in case are two keys."""
         profile, keys = self.profile(call), checks.checked_tag_keys(call)
         profile.tags = [tag for tag in profile.tags if tag["Key"] not in keys]
 
     def put_role_permissions_boundary(self, call: Call) -> None:
-        """The boundary must be a policy that exists."""
+        """Answer PutRolePermissionsBoundary: refuse a policy that does not exist."""
         role = self.role(call)
         role.permissions_boundary_arn = self._checked_boundary(call)
 
@@ -296,7 +297,7 @@ class Iam:
         return arn
 
     def attach_role_policy(self, call: Call) -> None:
-        """Every AWS-managed policy is assumed to exist."""
+        """Answer AttachRolePolicy, assuming that every AWS-managed policy exists."""
         role, arn = self.role(call), _policy_arn(call)
         backend = self.backends.iam(call.account_id)
         policy = backend.managed_policies.get(arn)
@@ -317,29 +318,30 @@ class Iam:
         return AWSManagedPolicy.from_data(name, account_id, self.backends.partition, data | {"UpdateDate": made})
 
     def detach_role_policy(self, call: Call) -> None:
-        """Refused if the policy is not attached."""
+        """Answer DetachRolePolicy: refuse a policy that is not attached."""
         role, arn = self.role(call), _policy_arn(call)
         if arn not in role.managed_policies:
             raise Refusal("NoSuchEntity", f"Policy {arn} was not found.", 404)
         role.managed_policies[arn].detach_from(role)
 
     def delete_role_policy(self, call: Call) -> None:
-        """Refused if there is no such policy."""
+        """Answer DeleteRolePolicy: refuse an inline policy that does not exist."""
         role, name = self.role(call), checks.required(call, "PolicyName")
         _inline(role, name)
         del role.policies[name]
 
 
 def same_name(one: str, other: str) -> bool:
-    """Return whether two names, or two ARNs, are the same for IAM, where names are unique without case.
+    """Return whether two names or ARNs of IAM are equal, regardless of case.
 
-    AWS does not document whether it finds a resource by its name in another case; this account does.
+    IAM's names are unique without case. AWS does not document whether IAM finds a resource by its name in another case;
+    a practice account finds the resource.
     """
     return one.lower() == other.lower()
 
 
 def new_id(prefix: str) -> str:
-    """Return a new unique id of IAM, 21 characters long."""
+    """Return a new unique id of IAM with 21 characters."""
     letters = string.ascii_uppercase + "234567"
     return prefix + "".join(secrets.choice(letters) for _ in range(17))
 
@@ -371,10 +373,6 @@ def _inline(role: Any, name: str) -> str:
     return document
 
 
-def _first(entry: tuple[str, Any]) -> str:
-    return entry[0]
-
-
 def _below(call: Call, items: list[Any]) -> list[Any]:
     prefix = checks.checked_prefix(call)
     return sorted((item for item in items if item.path.startswith(prefix)), key=shapes.by_name)
@@ -386,7 +384,7 @@ def _tag_page(call: Call, tags: list[dict[str, str]]) -> str:
 
 
 def now() -> datetime:
-    """Return the current time in moto's form."""
+    """Return the current time in UTC without a time zone, as moto keeps times."""
     return datetime.now(UTC).replace(tzinfo=None)
 
 

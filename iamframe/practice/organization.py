@@ -1,9 +1,10 @@
-"""AWS Organizations and Account Management: the accounts of an organization, and the regions of an account."""
+"""Answer calls to AWS Organizations and Account Management: accounts, tag policies and regions."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from iamframe.practice.backends import Backends
@@ -14,7 +15,7 @@ from iamframe.practice.pages import cut
 
 @dataclass
 class Member:
-    """An account of the organization."""
+    """An account in an AWS organization."""
 
     id: str
     name: str
@@ -37,7 +38,7 @@ class Regions:
 
 
 class Organization:
-    """An organization: the first account manages it. It exists once there is a second account."""
+    """The organization that the first account manages. An organization exists only if it has a second account."""
 
     def __init__(self, backends: Backends, account_id: str) -> None:
         self.backends = backends
@@ -47,7 +48,7 @@ class Organization:
         self._began = now().timestamp()
 
     def answer(self, call: Call) -> Answer:
-        """Return the answer to a call."""
+        """Answer a call to AWS Organizations."""
         manager = self.members[0].id
         if len(self.members) == 1:
             message = "Your account is not a member of an organization."
@@ -70,7 +71,7 @@ class Organization:
         raise Refusal("UnsupportedAPIEndpointException", f"{call.action} is not part of this practice account")
 
     def _effective_policy(self, call: Call) -> dict[str, Any]:
-        """Return the tag policy of an account; members see only their own (Organizations API Reference)."""
+        """Return an account's tag policy. Members see only their own policy (Organizations API Reference)."""
         kind, target = call.json.get("PolicyType"), call.json.get("TargetId", call.account_id)
         if not kind:
             raise Refusal("InvalidInputException", "You specified an invalid value. PolicyType must not be null.")
@@ -84,7 +85,7 @@ class Organization:
         return {"PolicyContent": content, "LastUpdatedTimestamp": self._began, "TargetId": target, "PolicyType": kind}
 
     def required_tags(self, account_id: str) -> list[dict[str, Any]]:
-        """Return the keys that each type of resource needs, as the tagging API lists them."""
+        """Return the required tag keys of each resource type, as ListRequiredTags lists them."""
         keys: dict[str, list[str]] = {}
         for name, tag in self.tag_policies.get(account_id, {}).get("tags", {}).items():
             for kind in tag.get("report_required_tag_for", []):
@@ -97,8 +98,8 @@ class Organization:
         if not 1 <= size <= 20:
             raise Refusal("InvalidInputException", "You specified an invalid value. MaxResults must be 1 to 20.")
         try:
-            ordered = sorted(self.members, key=_id)
-            part, token = cut(ordered, _id, size, call.json.get("NextToken"), "ListAccounts")
+            ordered = sorted(self.members, key=attrgetter("id"))
+            part, token = cut(ordered, attrgetter("id"), size, call.json.get("NextToken"), "ListAccounts")
         except Refusal:
             raise Refusal("InvalidInputException", "You provided an invalid pagination token.") from None
         found: dict[str, Any] = {"Accounts": [self._account(member) for member in part]}
@@ -133,22 +134,14 @@ class Organization:
 _IAM_TYPES = ("iam:instance-profile", "iam:role")
 
 
-def _id(member: Member) -> str:
-    return member.id
-
-
 def list_regions(call: Call, regions: Regions) -> Answer:
-    """Return the regions of an account with their state, for `account:ListRegions`."""
+    """Answer `account:ListRegions` with the regions and their states."""
     states = dict.fromkeys(regions.enabled, "ENABLED_BY_DEFAULT") | dict.fromkeys(regions.disabled, "DISABLED")
     wanted = call.json.get("RegionOptStatusContains") or list(states.values())
     found = [{"RegionName": name, "RegionOptStatus": state} for name, state in states.items() if state in wanted]
     size = call.json.get("MaxResults", 50)
     if not 1 <= size <= 50:
         raise Refusal("ValidationException", "MaxResults must be between 1 and 50")
-    ordered = sorted(found, key=_region_name)
-    part, token = cut(ordered, _region_name, size, call.json.get("NextToken"), "ListRegions")
+    by_name = itemgetter("RegionName")
+    part, token = cut(sorted(found, key=by_name), by_name, size, call.json.get("NextToken"), "ListRegions")
     return json_answer(call, {"Regions": part} | ({"NextToken": token} if token else {}))
-
-
-def _region_name(region: dict[str, str]) -> str:
-    return region["RegionName"]

@@ -1,4 +1,4 @@
-"""HTTP on 127.0.0.1: connections that stay open, one thread each."""
+"""Serve HTTP on 127.0.0.1, with one thread per connection."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from iamframe.practice.calls import Answer
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer, and how to break it: "reset" the connection, or send less than the announced length ("short")."""
+    """An answer, which `broken` can break: "reset" closes the connection, and "short" sends half of the answer."""
 
     answer: Answer
     broken: str | None = None
@@ -26,7 +26,7 @@ Responder = Callable[[str, str, Mapping[str, str], bytes], Reply]
 
 
 class Server(ThreadingHTTPServer):
-    """A server on 127.0.0.1 only, which ends every connection when it is closed."""
+    """An HTTP server on 127.0.0.1 that ends every connection when the server is stopped."""
 
     daemon_threads = True
     block_on_close = False
@@ -45,11 +45,11 @@ class Server(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def start(self) -> None:
-        """Serve in a separate thread."""
+        """Start the server in a separate thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End the server and all its connections."""
+        """Stop the server, and end all connections."""
         self.shutdown()
         self._thread.join()
         self.server_close()
@@ -60,13 +60,13 @@ class Server(ThreadingHTTPServer):
                     connection.shutdown(socket.SHUT_RDWR)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Remember a connection, then serve it in a separate thread."""
+        """Note an open connection, then serve the connection in a separate thread."""
         with self._lock:
             self._open.add(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        """Close a connection and forget it."""
+        """Close a connection, and forget the connection."""
         with self._lock:
             self._open.discard(request)
         super().shutdown_request(request)
@@ -83,7 +83,7 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def answer(self) -> None:
-        """Answer one request. A small answer is one packet, because two packets would wait for each other."""
+        """Answer one request in a single write, because a client would wait between two packets."""
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         headers = {name.lower(): value for name, value in self.headers.items()}
         reply = self.server.respond(self.command, self.path, headers, body)
@@ -105,4 +105,4 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = answer  # noqa: N815 (the names that http.server expects)
 
     def log_message(self, *_: object) -> None:
-        """Print nothing: the account records requests."""
+        """Print nothing, because the account records requests."""

@@ -1,49 +1,39 @@
-"""IAM's XML for roles, profiles, users, groups and policies, built as text because that is fast.
-
-The objects are those that moto keeps.
-"""
+"""Build IAM's XML for roles, profiles, users, groups and policies as text, because text is fast."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
 from functools import lru_cache
+from operator import attrgetter, itemgetter
 from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import escape
 
 from iamframe.practice.calls import text
 
-
-def by_name(item: Any) -> str:
-    """Return the key by which resources are sorted."""
-    name: str = item.name
-    return name
-
-
-def by_key(tag: dict[str, str]) -> str:
-    """Return the key by which tags are sorted."""
-    return tag["Key"]
+# IAM lists resources by name, and tags by key.
+by_name, by_key = attrgetter("name"), itemgetter("Key")
 
 
 def shown(name: str, items: Iterable[str]) -> str:
-    """Return a list of items that are already XML."""
+    """Return an XML list of items that are already XML."""
     return f"<{name}>{''.join(f'<member>{item}</member>' for item in items)}</{name}>"
 
 
 def moment(at: datetime) -> str:
-    """Return a time as IAM writes it, in whole seconds."""
+    """Return a time in IAM's format, in whole seconds."""
     return f"{at.replace(microsecond=0, tzinfo=None).isoformat()}Z"
 
 
 @lru_cache(maxsize=4096)
 def encoded(document: str) -> str:
-    """Return a policy document, percent-encoded as in AWS's responses."""
+    """Return a policy document with percent-encoding, as in AWS's responses."""
     return quote(document, safe="")
 
 
 def bare_role(role: Any) -> str:
-    """Return the six fields that a role has in every response, even inside a profile."""
+    """Return the six fields that a role has in every response of IAM, even inside a profile."""
     return (
         f"<Path>{escape(role.path)}</Path><RoleName>{role.name}</RoleName><RoleId>{role.id}</RoleId>"
         f"<Arn>{escape(role.arn)}</Arn><CreateDate>{moment(role.create_date)}</CreateDate>"
@@ -52,13 +42,13 @@ def bare_role(role: Any) -> str:
 
 
 def listed_role(role: Any) -> str:
-    """Return a role as ListRoles shows it."""
+    """Return the XML of a role as in ListRoles."""
     description = text("Description", role.description) if role.description else ""
     return f"{bare_role(role)}{description}{text('MaxSessionDuration', role.max_session_duration or 3600)}"
 
 
 def boundary(role: Any) -> str:
-    """Return the permissions boundary; nothing if there is none."""
+    """Return the XML of a role's permissions boundary; an empty text if the role has no boundary."""
     if not role.permissions_boundary_arn:
         return ""
     # botocore's model says PermissionsBoundaryPolicy; AWS's responses say Policy.
@@ -67,14 +57,14 @@ def boundary(role: Any) -> str:
 
 
 def source_template(role: Any) -> str:
-    """Return the template that a role was created from; only roles of AcquireRole have one (botocore, GetRole)."""
+    """Return the XML of the template from which AcquireRole created a role (botocore, GetRole)."""
     template = getattr(role, "source_template_arn", None)
     both = f"{text('TemplateArn', template)}{text('TemplateMinorVersion', 1)}" if template else ""
     return f"<SourceRoleTemplate>{both}</SourceRoleTemplate>" if template else ""
 
 
 def last_used(role: Any) -> str:
-    """Return time and region of a role's last use; an empty element if it was not used."""
+    """Return the XML of the time and region of a role's last use; an empty element for an unused role."""
     if role.last_used is None:
         return "<RoleLastUsed/>"
     region = text("Region", role.last_used_region or "us-east-1")
@@ -82,12 +72,12 @@ def last_used(role: Any) -> str:
 
 
 def tag_list(tags: Iterable[dict[str, str]]) -> str:
-    """Return tags, sorted by key."""
+    """Return the XML of tags, sorted by key."""
     return shown("Tags", (text("Key", tag["Key"]) + text("Value", tag["Value"]) for tag in sorted(tags, key=by_key)))
 
 
 def bare_profile(profile: Any) -> str:
-    """Return a profile without tags, as in all listings."""
+    """Return the XML of a profile without tags, as in all listings of IAM."""
     return (
         f"<InstanceProfileName>{profile.name}</InstanceProfileName><InstanceProfileId>{profile.id}</InstanceProfileId>"
         f"<Path>{escape(profile.path)}</Path><Arn>{escape(profile.arn)}</Arn>"
@@ -96,7 +86,7 @@ def bare_profile(profile: Any) -> str:
 
 
 def policy_name(policy: Any) -> str:
-    """Return a managed policy as in a list of attached policies."""
+    """Return the XML of a managed policy as in a list of attached policies."""
     return text("PolicyName", policy.name) + text("PolicyArn", policy.arn)
 
 
@@ -110,14 +100,14 @@ def _policies_of(holder: Any, inline: str) -> str:
 
 
 def role_detail(role: Any, profiles: Iterable[Any]) -> str:
-    """Return a role with its profiles, without description and session duration."""
+    """Return the XML of a role with its profiles, without description and session duration."""
     held = shown("InstanceProfileList", map(bare_profile, profiles))
     policies = _policies_of(role, "RolePolicyList")
     return f"{bare_role(role)}{held}{policies}{boundary(role)}{tag_list(role.tags)}{last_used(role)}"
 
 
 def user_detail(user: Any, tags: Iterable[dict[str, str]]) -> str:
-    """Return a user, without an empty list of inline policies, which roles and groups do show."""
+    """Return the XML of a user, which omits an empty list of inline policies, unlike the XML of roles and groups."""
     groups = "".join(text("member", name) for name in user.group_list)
     policies = _policies_of(user, "UserPolicyList").removeprefix("<UserPolicyList></UserPolicyList>")
     return (
@@ -127,7 +117,7 @@ def user_detail(user: Any, tags: Iterable[dict[str, str]]) -> str:
 
 
 def group_detail(group: Any) -> str:
-    """Return a group."""
+    """Return the XML of a group."""
     return (
         f"{text('Path', group.path)}{text('GroupName', group.name)}{text('GroupId', group.id)}{text('Arn', group.arn)}"
         f"{text('CreateDate', moment(group.create_date))}{_policies_of(group, 'GroupPolicyList')}"
@@ -135,7 +125,7 @@ def group_detail(group: Any) -> str:
 
 
 def policy_detail(policy: Any) -> str:
-    """Return a managed policy with its versions."""
+    """Return the XML of a managed policy with its versions."""
     versions = (
         text("Document", encoded(version.document))
         + text("VersionId", version.version_id)

@@ -1,4 +1,4 @@
-"""CloudFormation: the lists of stacks, in pages, and the stack of a resource; moto answers all other calls."""
+"""Answer the CloudFormation calls that list stacks in pages, or find the stack of a resource."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ PAGE = 100
 
 
 class Stacks:
-    """CloudFormation of all accounts."""
+    """CloudFormation in all regions and accounts."""
 
     def __init__(self, backends: Backends) -> None:
         self.backends = backends
 
     def answer(self, call: Call) -> Answer:
-        """Return the answer to a call; other operations go to moto."""
+        """Answer a call to CloudFormation, or let moto answer the call."""
         if call.action == "ListStacks":
             return query_answer(call, self._list(call))
         if call.action == "DescribeStackResources" and "PhysicalResourceId" in call.params:
@@ -28,7 +28,7 @@ class Stacks:
         return self.backends.ask(call)
 
     def _stacks(self, call: Call) -> list[Any]:
-        """Return all stacks, the deleted ones last: AWS shows these for 90 days."""
+        """Return all stacks, even deleted stacks, which AWS shows for 90 days."""
         held = self.backends.cloudformation(call.account_id, call.region)
         return [*held.stacks.values(), *held.deleted_stacks.values()]
 

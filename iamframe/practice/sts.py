@@ -1,4 +1,4 @@
-"""STS: GetCallerIdentity and AssumeRole, in the account or in a member of its organization."""
+"""Answer GetCallerIdentity and AssumeRole, in the account or in a member of its organization."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _HELP = (
 
 
 class Sts:
-    """STS of all accounts; `keys` has the identity of each access key."""
+    """STS in all accounts. `keys` has the identity of each access key."""
 
     def __init__(self, backends: Backends, keys: dict[str, Principal], accounts: list[str]) -> None:
         self.backends, self.keys, self.accounts = backends, keys, accounts
 
     def answer(self, call: Call) -> Answer:
-        """Return the answer to a call; other operations go to moto."""
+        """Answer a call to STS, or let moto answer the call."""
         if call.action == "GetCallerIdentity":
             who = call.who
             result = text("Arn", who.arn) + text("UserId", who.user_id) + text("Account", who.account_id)
@@ -67,13 +67,13 @@ class Sts:
         }
 
     def instance_credentials(self, role: Any, instance_id: str) -> dict[str, str]:
-        """Return the response of the metadata service to a request for the credentials of an instance's role.
+        """Return the metadata service's document with the credentials of an instance's role.
 
-        Both documents are those of `iam/security-credentials/ROLE` (EC2 User Guide, "Retrieve security credentials
-        from instance metadata"; IAM User Guide, "Troubleshooting Amazon EC2 and IAM").
+        The documents for success and failure are those of `iam/security-credentials/ROLE` (EC2 User Guide, "Retrieve
+        security credentials from instance metadata"; IAM User Guide, "Troubleshooting Amazon EC2 and IAM").
         """
         asked = datetime.now(UTC).strftime(_TIME)
-        if not any(_names_ec2(statement) for statement in _allows(role)):
+        if not any(_trusts_ec2(statement) for statement in _allows(role)):
             message = f"EC2 cannot assume the role {role.name}.  Please see documentation at {_HELP}."
             return {"Code": "AssumeRoleUnauthorizedAccess", "Message": message, "LastUpdated": asked}
         _, given = self._session(role, instance_id, 6 * 3600)
@@ -89,8 +89,8 @@ class Sts:
 
 
 def _trusts(role: Any, call: Call) -> bool:
-    """Whether a role trusts the caller: only principals and an external id are evaluated; other conditions fail."""
-    return any(_names(statement, call) and _meets(statement, call) for statement in _allows(role))
+    """Return whether a role trusts the caller, by principals and an external id; any other condition fails."""
+    return any(_trusts_principal(statement, call) and _conditions_hold(statement, call) for statement in _allows(role))
 
 
 def _allows(role: Any) -> Iterator[dict[str, Any]]:
@@ -100,7 +100,7 @@ def _allows(role: Any) -> Iterator[dict[str, Any]]:
             yield statement
 
 
-def _names(statement: dict[str, Any], call: Call) -> bool:
+def _trusts_principal(statement: dict[str, Any], call: Call) -> bool:
     principal = statement.get("Principal", {})
     named = principal.get("AWS", []) if isinstance(principal, dict) else principal
     partition, account_id = call.who.arn.split(":")[1], call.account_id
@@ -108,15 +108,15 @@ def _names(statement: dict[str, Any], call: Call) -> bool:
     return bool(caller & set([named] if isinstance(named, str) else named))
 
 
-def _names_ec2(statement: dict[str, Any]) -> bool:
-    """Whether a statement trusts EC2, regardless of the account; a statement with a condition does not."""
+def _trusts_ec2(statement: dict[str, Any]) -> bool:
+    """Return whether a statement trusts EC2 without a condition."""
     principal = statement.get("Principal", {})
     named = principal.get("Service", []) if isinstance(principal, dict) else []
     services = {"ec2.amazonaws.com", "ec2.amazonaws.com.cn"}
     return bool(services & set([named] if isinstance(named, str) else named)) and "Condition" not in statement
 
 
-def _meets(statement: dict[str, Any], call: Call) -> bool:
+def _conditions_hold(statement: dict[str, Any], call: Call) -> bool:
     external_id = call.params.get("ExternalId")
     for operator, conditions in statement.get("Condition", {}).items():
         for key, wanted in conditions.items():

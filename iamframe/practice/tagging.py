@@ -1,7 +1,8 @@
-"""The Resource Groups Tagging API for IAM. It reads and writes tags of profiles, but only writes tags of roles."""
+"""Answer the Resource Groups Tagging API for IAM, which shows tags of profiles, but only writes tags of roles."""
 
 from __future__ import annotations
 
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from iamframe.practice.calls import Answer, Call, Refusal, json_answer
@@ -18,14 +19,14 @@ REQUIRED_PAGE = 100
 
 
 class Tagging:
-    """The tagging API of all accounts of a partition."""
+    """The tagging API in all accounts of a partition."""
 
     def __init__(self, iam: Iam, organization: Organization) -> None:
         self.iam, self.organization = iam, organization
         self.home = HOMES[iam.backends.partition]
 
     def answer(self, call: Call) -> Answer:
-        """Return the answer to a call. moto answers calls about other services."""
+        """Answer a call to the tagging API. moto answers calls about other services than IAM."""
         if call.action == "GetResources" and _asks_for_iam(call):
             return json_answer(call, self._get_resources(call))
         if call.action == "ListRequiredTags":
@@ -43,7 +44,7 @@ class Tagging:
         every = self.organization.required_tags(call.account_id)
         size = call.json.get("MaxResults") or REQUIRED_PAGE
         try:
-            part, token = cut(every, _kind, size, call.json.get("NextToken"), "ListRequiredTags")
+            part, token = cut(every, itemgetter("ResourceType"), size, call.json.get("NextToken"), "ListRequiredTags")
         except Refusal:
             raise Refusal("PaginationTokenExpiredException", "The pagination token is not valid") from None
         return {"RequiredTags": part} | ({"NextToken": token} if token else {})
@@ -67,16 +68,15 @@ class Tagging:
             and _passes(profile.tags, asked.get("TagFilters", []))
         ]
         try:
-            part, token = cut(
-                sorted(wanted, key=_arn), _arn, size, asked.get("PaginationToken") or None, "GetResources"
-            )
+            wanted.sort(key=attrgetter("arn"))
+            part, token = cut(wanted, attrgetter("arn"), size, asked.get("PaginationToken") or None, "GetResources")
         except Refusal:
             raise Refusal("PaginationTokenExpiredException", "The pagination token is not valid") from None
         found = [{"ResourceARN": profile.arn, "Tags": list(profile.tags)} for profile in part]
         return {"ResourceTagMappingList": found, "PaginationToken": token or ""}
 
     def _write(self, call: Call, arn: str) -> dict[str, Any] | None:
-        """Change the tags of one resource; return the error, or None."""
+        """Change the tags of one resource, and return AWS's error, or None."""
         kind, _, rest = arn.rpartition(":")[2].partition("/")
         name = rest.rpartition("/")[2]
         try:
@@ -101,16 +101,6 @@ class Tagging:
 
 def _folded(key: str, *, fold: bool) -> str:
     return key.lower() if fold else key
-
-
-def _kind(required: dict[str, Any]) -> str:
-    kind: str = required["ResourceType"]
-    return kind
-
-
-def _arn(profile: Any) -> str:
-    arn: str = profile.arn
-    return arn
 
 
 def _asks_for_iam(call: Call) -> bool:
