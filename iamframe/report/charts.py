@@ -27,10 +27,7 @@ RELATIONS = ("same", "case", "affix", "generated", "different")
 
 @dataclass(frozen=True, slots=True)
 class Purpose:
-    """The number of instance profiles of one account, by use.
-
-    `is_whole` is True if the account's list of instance profiles is complete.
-    """
+    """The number of instance profiles of one account, by use. `is_whole` is False if the list is incomplete."""
 
     account_id: str
     account_name: str | None
@@ -65,10 +62,7 @@ class Tagged:
 
     @property
     def percents(self) -> list[int]:
-        """For each tag key, the rounded percentage of resources with that key.
-
-        Only a key that no resource has gets 0 percent, and only a key that all resources have gets 100 percent.
-        """
+        """The rounded percentage of resources with each tag key: 0 only for no resource, and 100 only for all."""
         known = max(self.known, 1)
         return [count and (100 if count >= known else min(max(_percent(count, known), 1), 99)) for count in self.tagged]
 
@@ -140,10 +134,7 @@ class QuotaRow:
 
 
 def widths(counts: Iterable[int], of: int) -> list[int]:
-    """Return the widths of a row's bars in percent, in total at most 100.
-
-    A bar for a count above 0 is at least 1 percent wide.
-    """
+    """Return the widths of a row's bars in percent. A count above 0 gets at least 1, and the sum is at most 100."""
     parts, ends = list(counts), [0]
     for part in parts:
         ends.append(ends[-1] + part)

@@ -265,10 +265,7 @@ def search(aside: Path, folder: Path, mask: Mask, going: Iterable[str] = ()) -> 
 
 
 def holds(file: Path, mask: Mask) -> bool:
-    """Return whether a file or its name contains an original id or e-mail address.
-
-    The members of a zip archive, such as a workbook, are searched one by one.
-    """
+    """Return whether the name or content of a file, even in a zip archive, contains an original id or address."""
     if mask.holds(file.name):
         return True
     if is_zipfile(file):

@@ -59,10 +59,7 @@ class Numbers:
 
     @classmethod
     def of(cls, result: Result, use: pd.DataFrame, lang: str = "en") -> Numbers:
-        """Return the numbers of one part of a result.
-
-        `use` is the frame `quota_use` of this part. Texts are in the language `lang`.
-        """
+        """Return the numbers of one part of a result. `use` is the frame `quota_use` of this part."""
         accounts, (tag_keys, taggable) = charts.account_counts(result), charts.tag_counts(result)
         demanded = demands(result.policy, result.inventory.tag_policies)
         return cls(
@@ -155,7 +152,6 @@ def add_summaries(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str,
 
 
 def _sum(one: Any, other: Any) -> Any:
-    """Add two numbers, or add the numbers in two dictionaries. A key that a dictionary lacks counts as 0."""
     if isinstance(one, int):
         return one + other
     return {key: _sum(one.get(key, 0), other.get(key, 0)) for key in one | other}

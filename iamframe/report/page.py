@@ -159,7 +159,6 @@ def _sources(sources: list[str], words: Translator, otherwise: str) -> str:
 
 
 def _overview(numbers: Numbers, words: Translator, sections: list[Section]) -> dict[str, Any]:
-    """Return the template's values for the overview of a report, such as numbers and pictures."""
     severities = {name: numbers.summary["attention"][name] for name in SEVERITIES}
     attention = {name: count for name, count in severities.items() if count or name != "info"}
     states: Counter[str] = Counter()

@@ -347,7 +347,6 @@ def _soft(text: str) -> Markup:
 
 
 def _button(by: str, value: str, text: str) -> Markup:
-    """Return a button that sets a filter of the page."""
     button = Markup('<button class="as-link" type="button" data-by="{}" data-value="{}">{}</button>')
     return button.format(by, value, text)
 

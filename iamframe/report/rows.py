@@ -307,7 +307,6 @@ class _Show:
         return FindingTable(columns, chunked(listed), self._common(**common), maker, severity, arns, related)
 
     def _common(self, certainty: str = "", maker: str = "", **texts: str) -> str:
-        """Return a text with the values that all rows of a table share."""
         words = self.words
         said = [
             *texts.values(),

@@ -27,10 +27,7 @@ class Translator:
         return text
 
     def __call__(self, name: str, /, **given: object) -> Markup:
-        """Return one of the page's fixed texts as markup, with the given values inserted and escaped.
-
-        Whole numbers get thousands separators.
-        """
+        """Return a fixed text of the page as markup, with escaped values. Whole numbers get thousands separators."""
         text = text_of(f"page.{name}", self.lang)
         if not isinstance(text, str):
             text = text.get(str(given[text["by"]]), text["other"])
@@ -66,7 +63,7 @@ class Translator:
         return self("rows_of", n=shown, n2=total, file=file) if shown < total else self.n(total, "row")
 
     def reasons(self, frame: pd.DataFrame) -> pd.Series:
-        """Return the column of reasons of a frame, in the page's language.
+        """Return the reasons in a frame, in the page's language.
 
         English reasons come from the column `reason`. Reasons in other languages are rendered from the columns
         `message` and `facts`.

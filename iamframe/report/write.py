@@ -152,7 +152,6 @@ def write_shown(
 
 
 def _refuse(out: str | os.PathLike[str], lang: str, owner_tag: str) -> None:
-    """Raise ReportError if the folder, the language or the owner tag is not valid for a report."""
     if lang not in LANGUAGES:
         raise ReportError(f"lang={lang!r}: the page is not written in that language; there are {', '.join(LANGUAGES)}")
     if not owner_tag.strip():
@@ -248,7 +247,6 @@ def write_findings(
 
 
 def _write_summary(numbers: dict[str, Any], folder: Path, changes: Changes | None, drift: Drift | None) -> None:
-    """Write `summary.json`, and the CSV files of changes and drift."""
     if changes is not None:
         _write_tables(changes, folder)
         numbers["changes"] = _counts(changes.to_frame()["change"])
