@@ -27,7 +27,7 @@ RELATIONS = ("same", "case", "affix", "generated", "different")
 
 @dataclass(frozen=True, slots=True)
 class Purpose:
-    """The number of instance profiles of one account, by use. `is_whole` is False if the list is incomplete."""
+    """The number of instance profiles of one account, by use. `is_whole` is True if all profiles were listed."""
 
     account_id: str
     account_name: str | None
@@ -134,7 +134,7 @@ class QuotaRow:
 
 
 def widths(counts: Iterable[int], of: int) -> list[int]:
-    """Return the widths of a row's bars in percent. A count above 0 gets at least 1, and the sum is at most 100."""
+    """Return the widths of a row's bars in percent, in total up to 100. A count above 0 gets at least 1 percent."""
     parts, ends = list(counts), [0]
     for part in parts:
         ends.append(ends[-1] + part)

@@ -126,7 +126,7 @@ def _opened(path: Path) -> Workbook:
 
 def _properties(result: Result, title: str | None, author: str | None) -> dict[str, Any]:
     captured = result.inventory.accounts["captured_at"].max()
-    # By default the file has its creation date, and the same result would give different bytes.
+    # By default, the file contains the time when it was written, and the same result would give different bytes.
     made = pd.Timestamp("1980-01-01") if pd.isna(captured) else captured
     return {
         "title": title or "IAM roles and instance profiles",

@@ -45,14 +45,14 @@ _POLICY = (
     "default-src 'none'; style-src {style}; script-src {script}; img-src data:; base-uri 'none'; form-action 'none'"
 )
 _Row = tuple[str | None, ...]
-# The columns of other tables, by their CSS class.
+# The columns of the tables that do not show findings, by CSS class.
 _COLUMNS = {
     "changes": ["change", "account_id", "resource_type", "resource_name", "resource_arn", "changed"],
     "apart": ["account_id", "what", "why"],
     "drift": ["difference", "account_id", "resource_type", "resource_name", "state_address", "changed"],
     "gaps": ["account_id", "region", "operation", "subject", "reason", "gap"],
 }
-# What was collected: the noun of each count.
+# The nouns for the numbers of collected rows.
 _NOUNS = {"accounts": "account", "roles": "role", "profiles": "instance-profile"}
 _NOUNS |= {"links": "link", "tags": "tag", "references": "mention"}
 # The texts that the script shows.
@@ -134,7 +134,7 @@ def _frame(
     made = {"date": today, "version": __version__, "sources": shown}
     return {
         "_": words,
-        "style": Markup(style),  # noqa: S704 - our own files, and a title of which each letter is escaped
+        "style": Markup(style),  # noqa: S704 - our own files, and a title whose letters are all escaped
         "script": Markup(script),  # noqa: S704 - our own file
         "script_texts": _SCRIPT_TEXTS,
         "policy": content_policy(style, script),

@@ -74,7 +74,7 @@ _STARTS = (re.compile(rf"a(?={_BETWEEN}(?:{_PREFIXES}){_BETWEEN}a)"), re.compile
 _SPELLED = re.compile(rf"[^\W_](?:{_BETWEEN}[^\W_])*+")
 # The length of a letter with the separators after it.
 _MAX_SPELLED = 4
-# A shorter id, from an example, is replaced only where its form shows it.
+# A shorter id, as in an example, is replaced only where it is recognized by its form.
 _MIN_UNIQUE = 12
 _WORD = re.compile(r"[^\W_]+")
 # Up to this number of words, one pattern of all words is faster.
@@ -260,8 +260,8 @@ class Mask:
             if "externalid" in policy.lower():
                 with suppress(msgspec.MsgspecError, RecursionError):
                     external.update(_external_ids(msgspec.json.decode(policy)))
-        # A pattern stays a pattern, and its text counts as an external id. An account id that is used as an external id
-        # keeps its pseudonym.
+        # Wildcards around an external id are kept, and only the text between them is replaced. An account id that is
+        # used as an external id keeps its pseudonym.
         cores = {one: one.strip("*?") for one in external}
         cores = {one: core for one, core in cores.items() if core and not self._is_id(core)}
         self._external = {one: one.replace(core, self.named("ext", core)) for one, core in cores.items()}
@@ -379,7 +379,7 @@ class Mask:
             return [self._within(value, kind) for value in node]
         if isinstance(node, bool) or not isinstance(node, (str, int)):
             return node
-        # Policies repeat the same few words. An id without quotes counts too.
+        # Policies repeat the same few words, so each word is masked once. An id may be a number without quotes.
         word = str(node)
         if (kind, word) not in self._hidden:
             self._hidden[kind, word] = self._hidden_text(word, kind)

@@ -170,7 +170,7 @@ def _write_parts(parts: Iterable[Result], folder: Path, owner_tag: str, lang: st
         tables.add(part, use)
         return Numbers.of(part, use, lang)
 
-    # Unlike a loop, `map` does not keep a part in memory while the next one is made.
+    # Unlike a loop, `map` does not keep a part in memory while the next part is made.
     numbers = reduce(add, map(read, parts))
     tables.close()
     return numbers, tables.owners
@@ -195,7 +195,7 @@ def _facts_in(folder: Path) -> list[str]:
 def write_changes(changes: Changes, out: str | os.PathLike[str]) -> None:
     """Write `changes.csv`, `changed_findings.csv` and `not_compared.csv` into a folder.
 
-    Either all three files are written, or none of them.
+    Either all three CSV files are written, or no file is written.
 
     Raises
     ------

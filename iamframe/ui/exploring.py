@@ -56,10 +56,10 @@ class Filter:
     tag_key
         Key of a tag, as stored.
     tag_value
-        Value of that tag, as stored. None means any value.
+        Value of the tag `tag_key`, as stored. None means any value.
     tagged
-        `yes` selects findings with the tag `tag_key`, `no` selects findings without it. `unknown` selects findings for
-        which this is unknown, because some tags were not collected.
+        `yes` selects findings with the tag `tag_key`, and `no` selects findings without the tag. `unknown` selects
+        findings that may have the tag, because some tags were not collected.
     text
         Words that must all occur in the row. Case does not matter.
 
@@ -242,8 +242,8 @@ def export(
     FilterError
         As for `filtered`.
     ReportError
-        If the folder contains a report, because the `findings.csv` of the report would be lost. Also if the folder
-        cannot be written, or if `mask` is not valid for `write_report`.
+        If the folder contains a report, whose `findings.csv` would be lost, if the folder cannot be written, or if
+        `mask` is not valid for `write_report`.
     """
     place = Path(folder)
     if (place / "summary.json").exists():

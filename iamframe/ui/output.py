@@ -35,11 +35,11 @@ SURFACE_COLUMNS = {"surface": "tool", "resource_type": "resource type", "operati
 SURFACE_COLUMNS |= {"checked_on": "checked on", "said": "condition or detail"}
 # If consecutive findings share a sentence with more letters than this, it is printed once, below them.
 _LONG = 40
-# The letters of a reason that `diff` prints.
+# `diff` prints at most this many letters of a reason.
 _REASON = 120
-# The unmanaged resources that a table lists.
+# A table lists at most this many unmanaged resources.
 _UNMANAGED = 10
-# The messages on a region that is not enabled.
+# The ids of messages about a region that is not enabled.
 _NO_REGION = [f"gaps.region.{name}" for name in ("unknown", "disabled", "rejects", "rejects_session")]
 
 
@@ -63,7 +63,7 @@ def emit(frame: DataFrame, form: str, columns: Mapping[str, str] | None = None) 
 
     if form == "csv":
         written = export.csv_bytes(frame)
-        # A pipe gets bytes, because `echo` removes escape sequences from text. A terminal would obey them.
+        # A pipe gets bytes, because `echo` removes escape sequences from text. A terminal would obey the sequences.
         lines = written.decode().split("\n") if sys.stdout.isatty() else []
         click.echo("\n".join(map(escape_controls, lines)) or written, nl=False)
     elif form == "json":
@@ -85,7 +85,7 @@ def emit_findings(findings: DataFrame, form: str) -> None:
     from iamframe.inventory.display import cell_rows, text_rows
 
     rows = [*text_rows(cell_rows(findings[[*FINDING_COLUMNS, "accepted"]]))]
-    # Findings of one check and account with the same sentence stand together, where the first of them is.
+    # Findings of one check and account with the same sentence are printed together, in the place of the first one.
     place: dict[tuple[str, ...], int] = {}
     rows.sort(key=lambda row: place.setdefault((row[0], row[1], row[2], row[4]), len(place)))
     for (_, detail), group in groupby(rows, key=lambda row: (row[1], row[4])):
@@ -194,7 +194,7 @@ def incomplete(result: Result) -> Iterator[str]:
 
 
 def _by_reason(rows: Iterable[tuple[str, str, str, str]]) -> dict[tuple[tuple[str, ...], str], list[str]]:
-    """Return the accounts for each pair of things and reasons. Reasons for the same things are joined."""
+    """Return the accounts for each pair of things (such as checks) and reasons of these things, joined."""
     from iamframe.messages.render import sentences_of
 
     things_of: dict[str, dict[str, list[str]]] = {}

@@ -119,7 +119,7 @@ def plot_name_relations(result: Result, ax: Axes | None = None) -> Axes:
         "not collected": (True, UNKNOWN),
     }
     looks, counts = count_parts(parts, row, _RELATION_ROWS)
-    # Each relation has a row, even without links. The other rows are shown only if they have any.
+    # Each relation has a row, even without links. The other rows are shown only if they are not empty.
     shown = counts[(counts.sum(axis=1) > 0) | counts.index.isin(RELATIONS)].rename(index=_RELATION_ROWS)
     bars = Bars("links", looks, shown, "links, and profiles without one")
     total, unread = int((~row.isin(["empty", "role unread"])).sum()), int((row == "unread").sum())
@@ -172,7 +172,7 @@ def plot_tag_coverage(inventory: Inventory, ax: Axes | None = None, keys: Iterab
 
 def _tag_rows(coverage: pd.DataFrame, resources: pd.DataFrame, keys: list[str]) -> tuple[int, list[Tagged]]:
     """Return the number of accounts, and the rows to draw. Accounts with the lowest mean percentage come first."""
-    # The view has no row for an account without any tag key, and that account is the worst one.
+    # `tag_coverage` has no row for an account without tags, but such an account comes first in the plot.
     sides = resources.groupby(["account_id", "resource_type"])["tags_known"].agg(known="sum", size="size")
     tagged = coverage.set_index(["account_id", "resource_type", "tag_key"])["tagged"].unstack()
     tagged = tagged.reindex(index=sides.index, columns=keys).fillna(0).astype(int)

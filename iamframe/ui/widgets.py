@@ -35,7 +35,7 @@ _NO_ROW, _NO_KEY, _ANY = -1, "", ("yes", None)
 
 # A widget has a margin within its grid's cell.
 _WITHIN = "calc(100% - 4px)"
-# Names without a space can be very long. They are broken, so that the column of the finding stays visible.
+# Long names without a space are broken, so that the column of the finding stays visible.
 _STYLE = (
     "<style>.iamframe-findings table { width: 100% !important; table-layout: auto; }"
     ".iamframe-findings td:is(:nth-child(5), :nth-child(7)) { overflow-wrap: anywhere; }"
@@ -44,9 +44,9 @@ _STYLE = (
     ".iamframe-card td:nth-child(n+3) { overflow-wrap: anywhere; }</style>"
 )
 
-# Options of itables, which must be passed at each update. Captions and column filters would interpret text as markup,
-# so there are none. Its own search would search only one page, so it is left out. Every row of the page is sent,
-# whatever its size.
+# Options of itables, which must be passed at each update. There are no captions and column filters, because both would
+# interpret text as markup. The search of itables is left out, because it would search only one page. Every row of the
+# page is sent, whatever its size.
 _SORTING: dict[str, Any] = {
     "maxBytes": 0,
     "select": "single",
@@ -72,7 +72,7 @@ def explore(
     source
         An inventory, or a result of `run_checks`. For an inventory, the checks run first.
     policy
-        A tag policy file, as for `run_checks`. It applies only to an inventory.
+        A tag policy file, as for `run_checks`. The policy is used only if `source` is an inventory.
     folder
         The folder for exports. The user can change the folder in the explorer.
 
@@ -434,6 +434,6 @@ def _lines(texts: Iterable[str]) -> str:
 
 def _show(output: Any, html: str) -> None:
     """Show escaped HTML in an output widget. Empty HTML clears the widget."""
-    # Without `outputs`, the running cell would print the HTML, too.
+    # Setting `outputs` prints nothing in the running cell.
     data = {"text/html": html, "text/plain": ""}
     output.outputs = ({"output_type": "display_data", "data": data, "metadata": {}},) if html else ()
