@@ -219,11 +219,11 @@ def draw_section(ax: Axes, row: float, name: str, *, is_strong: bool) -> None:
 # Letters
 
 
-def account_labels(inventory: Inventory, limit: int = 24) -> dict[str, str]:
+def account_labels(inventory: Inventory) -> dict[str, str]:
     """Return a label with name and id for each account."""
     columns = inventory.accounts[["account_id", "account_name"]].itertuples(index=False, name=None)
     return {
-        account: shortened(account, 16) if pd.isna(name) else f"{shortened(name, limit)} ({shortened(account, 16)})"
+        account: shortened(account, 16) if pd.isna(name) else f"{shortened(name, 24)} ({shortened(account, 16)})"
         for account, name in columns
     }
 
