@@ -232,10 +232,7 @@ class Mask:
         return self._ids[squeezed]
 
     def account(self, spelled: str) -> str:
-        """Return the pseudonym of an account id, with or without hyphens.
-
-        Words that an ARN has in the place of an account id, such as `aws`, are returned unchanged.
-        """
+        """Return the pseudonym of an account id, with or without hyphens. ARN words such as `aws` are not replaced."""
         if spelled in _NOT_ACCOUNTS:
             return spelled
         plain = spelled.replace("-", "")
