@@ -191,8 +191,8 @@ def purposes(result: Result) -> list[Purpose]:
 def tag_counts(result: Result) -> tuple[pa.Table, pa.Table]:
     """Return the two tables that the function `tags` needs.
 
-    The first table counts the resources with each tag key, as the frame `tag_coverage` does. The second table counts
-    the resources with known tags and the resources with unknown tags, per account and resource type.
+    The first returned table counts the resources with each tag key, as the frame `tag_coverage` does. The second
+    returned table counts the resources with known and with unknown tags, per account and resource type.
     """
     coverage, accounts = result.tag_coverage, result.inventory.accounts
     columns = {

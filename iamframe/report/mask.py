@@ -1,6 +1,6 @@
 """Mask a result: replace ids with pseudonyms in all texts, and render sentences again from the masked facts.
 
-The files of a masked report are searched for original ids and e-mail addresses before they replace an older report.
+Before a masked report replaces an older report, its files are searched for original ids and e-mail addresses.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ class Numbers:
 
     @classmethod
     def of(cls, result: Result, use: pd.DataFrame, lang: str = "en") -> Numbers:
-        """Return the numbers of one part of a result. `use` is the frame `quota_use` of this part."""
+        """Return the numbers of one part of a result. `use` is the part's frame `quota_use`."""
         accounts, (tag_keys, taggable) = charts.account_counts(result), charts.tag_counts(result)
         demanded = demands(result.policy, result.inventory.tag_policies)
         return cls(

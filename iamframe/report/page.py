@@ -75,8 +75,8 @@ def render_page(
 
     Every text is escaped. The Content-Security-Policy allows only the page's own style and script, by their hashes. The
     page has at most 10,000 rows, with the most severe findings first. A check with 300 findings or more has at least
-    300 rows. If rows are left out, a note on the page shows this. The title is at the top of the page, in the browser's
-    tab and on each printed page. Changes, and differences from Terraform, have their own sections. All texts are in the
+    300 rows. If rows are left out, the page has a note. The title is at the top of the page, in the browser's tab and
+    on each printed page. Changes, and differences from Terraform, have their own sections. All texts are in the
     language `lang`, but commands are always in English. If `numbers` (the numbers of the result in the language `lang`)
     are given, the result is not read.
     """

@@ -27,9 +27,9 @@ class Tables:
     """The CSV files of a report. `add` appends the rows of one part of a result, and `close` completes the files.
 
     `findings.csv` is sorted as `Result.findings` is. Findings with the same severity, check, order and beginning of the
-    ARN are collected in one file, and `close` joins these files. The findings in such a file are in order, because each
-    part is sorted, and the parts come in the order of their accounts. `owners.csv` has the sums of all parts. The other
-    files have the rows of one part after the other.
+    ARN are collected in one file, and `close` joins these files. The collected findings are in order, because each part
+    of the result is sorted, and the parts come in the order of their accounts. `owners.csv` has the sums of all parts.
+    All other CSV files have the rows of one part after the other.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -41,7 +41,7 @@ class Tables:
         (folder / "checks").mkdir()
 
     def add(self, part: Result, use: pd.DataFrame) -> None:
-        """Append the rows of one part. `use` is the frame `quota_use` of this part."""
+        """Append the rows of one part. `use` is the part's frame `quota_use`."""
         self.owners = joined_owners(self.owners, findings_by_owner(part, part.owner_tag))
         self._add_findings(part)
         tables = {"coverage": part.coverage, "quota_use": use} | part.inventory.frames_read

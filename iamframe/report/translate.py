@@ -50,7 +50,7 @@ class Translator:
     def some(self, names: Sequence[str], total: int = 0) -> str:
         """Return up to three names and the number of the other names.
 
-        If there are more than three names, and `total` is their number, return a text such as "all 12 accounts".
+        If `names` are more than three and all of `total` accounts, return a text such as "all 12 accounts".
         """
         if len(names) <= LISTED:
             return ", ".join(names)

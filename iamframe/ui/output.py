@@ -194,7 +194,7 @@ def incomplete(result: Result) -> Iterator[str]:
 
 
 def _by_reason(rows: Iterable[tuple[str, str, str, str]]) -> dict[tuple[tuple[str, ...], str], list[str]]:
-    """Return the accounts for each pair of things (such as checks) and reasons of these things, joined."""
+    """Group things, such as checks, that have the same reasons, and return the accounts of each group."""
     from iamframe.messages.render import sentences_of
 
     things_of: dict[str, dict[str, list[str]]] = {}
