@@ -385,10 +385,10 @@ def plot_last_use(inventory: Inventory, ax: Axes | None = None, now: datetime | 
 def plot_age(inventory: Inventory, ax: Axes | None = None) -> Axes:
     """Draw how many roles and profiles were created in each year.
 
-    Each year has a bar for roles and a bar for profiles. Crossed parts of a bar are resources without tags. Tags that
-    AWS reserves do not count. Hatched parts are resources whose tags or creation time were not collected. If there are
-    more than 20 years, the earliest years share their bars. Roles that AWS manages are left out, and the title shows
-    how many roles AWS manages.
+    Each year has a bar for roles and a bar for profiles. Crossed parts of a bar are resources without tags. A tag that
+    AWS reserves does not count as a tag. Hatched parts are resources whose tags or creation time were not collected. If
+    there are more than 20 years, the earliest years share their bars. Roles that AWS manages are left out, and the
+    title shows how many roles AWS manages.
     """
     resources = _resources(inventory)
     tagged, known = resources["is_tagged"], resources["tags_known"]
