@@ -1,8 +1,10 @@
-"""IAM roles and instance profiles as linked DataFrames, and what is wrong with them.
+"""IAM roles and instance profiles as linked DataFrames, and checks that find what is wrong with them.
 
-`load` returns an `Inventory`, as do `load_files`, `load_sample` and `open_snapshot`. `run_checks` returns a `Result`.
-`write_report` writes a result to files, `plots` draws it, and `plan` returns a clean-up plan to review. Names are
-loaded on first use, so importing iamframe takes almost no time. `__init__.pyi` shows the module of each name.
+`load`, `load_files`, `load_sample` and `open_snapshot` return an `Inventory`. `run_checks` returns a `Result`.
+`write_report` writes a result to files, `plots` draws a result, and `plan` returns a clean-up plan to review.
+
+The public names are loaded on first use, so importing iamframe takes almost no time. `__init__.pyi` shows the module of
+each public name.
 """
 
 import lazy_loader

@@ -1,11 +1,11 @@
 """All errors of iamframe, and what they mean.
 
-An error means that no answer is possible: a file does not exist, nothing can be read, or a policy file is not valid.
-Its message is one sentence: what happened, where, and what to do. The command line prints the message and exits with
-status 2.
+iamframe raises an error if no answer is possible: a file does not exist, nothing can be read, or a policy file is not
+valid. The message of an error is one sentence: what happened, where, and what to do. The command line prints the
+message of an error and exits with status 2.
 
-If data can be read only in part, no error is raised. The readable part is kept, and each unreadable piece becomes a row
-of the frame `gaps`. So a failure never looks like an empty result.
+Data that can be read only in part raises no error. The readable part is kept, and each unreadable piece becomes a row
+of the frame `gaps`, so that a failure never looks like an empty result.
 """
 
 from collections.abc import Mapping
@@ -13,21 +13,21 @@ from typing import Any
 
 
 class IamframeError(Exception):
-    """The base class of all errors of iamframe. The message of an error is one sentence."""
+    """The base class of all errors of iamframe."""
 
 
 class SourceError(IamframeError):
-    """A source cannot be read: the file does not exist, or iamframe can read nothing in it.
+    """A source cannot be read: the file does not exist, or contains nothing that iamframe can read.
 
-    `said` is the error's message and its facts, in the form that a gap stores. If it is None, the gap uses the text of
-    the error.
+    `said` is the message id and facts of the error, as the frame `gaps` stores them. If `said` is None, the frame
+    `gaps` has the text of the error.
     """
 
     said: Mapping[str, Any] | None = None
 
 
 class ExpiredError(SourceError):
-    """The credentials expired while an account was being read. Answers received before that are kept."""
+    """The credentials expired while an account was being read. Answers received before the expiry are kept."""
 
 
 class PolicyError(IamframeError):
@@ -35,17 +35,17 @@ class PolicyError(IamframeError):
 
 
 class UnknownCheckError(IamframeError):
-    """No check with this name exists."""
+    """No check with the given name exists."""
 
 
 class CheckError(IamframeError):
-    """One of your own checks cannot be loaded, or stops with an error."""
+    """A check that you wrote cannot be loaded, or stops with an error."""
 
 
 class FilterError(IamframeError):
-    """A filter is not valid, or names something that the result does not have.
+    """A filter is not valid, or has an account, check or severity that the result does not have.
 
-    An empty result would be misleading here, so iamframe raises an error.
+    Without an error, a mistyped filter would look like a result without findings.
     """
 
 
@@ -54,7 +54,7 @@ class SchemaError(IamframeError):
 
 
 class ReportError(IamframeError):
-    """A report cannot be written to its folder."""
+    """A report cannot be written to its folder, or an option of the report is not valid."""
 
 
 class NotebookError(IamframeError):
@@ -62,7 +62,7 @@ class NotebookError(IamframeError):
 
 
 class PlanError(IamframeError):
-    """`plan` was given an age that cannot be parsed."""
+    """An age that was given to `plan` cannot be parsed."""
 
 
 class StoreError(IamframeError):
@@ -80,13 +80,7 @@ class WrongObjectError(IamframeError, TypeError):
 def require(function: str, given: object, *kinds: type, instead: str) -> None:
     """Raise WrongObjectError unless `given` is an instance of one of `kinds`.
 
-    The message begins with `function`, the name of the called function. It ends with `instead`, a description of what
-    to pass.
-
-    Raises
-    ------
-    WrongObjectError
-        If `given` is not an instance of any of `kinds`.
+    The error message begins with the name of the called `function`, and ends with what to pass `instead`.
     """
     if not isinstance(given, kinds):
         names = " or ".join(kind.__name__ for kind in kinds)

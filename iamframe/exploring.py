@@ -1,4 +1,4 @@
-"""`iamframe.ui.exploring`, under the name that people type."""
+"""The module `iamframe.ui.exploring`, under the name that people type."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""`iamframe.ui.plots`, under the name that people type."""
+"""The module `iamframe.ui.plots`, under the name that people type."""
 
 import sys
 

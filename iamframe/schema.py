@@ -1,4 +1,4 @@
-"""`iamframe.inventory.schema`, under the name that people type."""
+"""The module `iamframe.inventory.schema`, under the name that people type."""
 
 import sys
 

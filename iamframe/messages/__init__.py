@@ -1,1 +1,1 @@
-"""Texts of messages: counts and names in sentences."""
+"""The texts of all messages, and functions that fill the texts with facts."""

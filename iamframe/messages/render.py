@@ -1,11 +1,12 @@
 """Fill the texts of messages with facts, for one sentence or a column of sentences.
 
-A text is a string with `{places}`. Each place has the name of a fact, and may have a form. The form is the way to show
-the fact (`{key:spelled}`), the noun that the fact counts (`{total:profile}`), a phrase around the fact if it is not
-missing (`{region:in}`), or the way to join a full list (`{actions:or}`). Lists of messages are shown in full, too.
-Other lists are cut. The part in `[…]` is repeated for each row of a group. A text may also be a table of strings. Its
-entry `by` names a fact (by default `count`), and the value of the fact selects a string. If there is no string for the
-value, `one` (for 1) or `other` is used.
+The text of a message is a string with `{places}`. A place has the name of a fact, and may have a form. The form of a
+place is a way to show the fact (`{key:spelled}`), a noun that the fact counts (`{total:profile}`), a phrase around a
+fact that is not missing (`{region:in}`), or a way to join a full list (`{actions:or}`). Lists of messages are shown in
+full, too, and all other lists are cut. The part of a text in `[…]` is repeated for each row of a group.
+
+The text of a message may also be a table of strings. In a table of strings, the entry `by` names a fact (by default
+`count`) whose value selects a string. A value without a string of its own selects the string `one` (for 1) or `other`.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _LIST = re.compile(r"\[(.*)\]", re.DOTALL)
 
 @cache
 def _catalogue(lang: str) -> dict[str, Text]:
-    """Return the texts of a language by id. An id joins the keys of the nested TOML tables with dots."""
+    """Return the texts of a language by message id. A message id joins the keys of the nested TOML tables with dots."""
     texts: dict[str, Text] = {}
 
     def flatten(table: Mapping[str, Any], prefix: str) -> None:
@@ -50,9 +51,9 @@ def _catalogue(lang: str) -> dict[str, Text]:
 
 
 def text_of(message: str, lang: str = "en", default: Text | None = None) -> Text:
-    """Return the text of a message in a language. If it is missing, return `default`.
+    """Return the text of a message in a language.
 
-    Without `default`, return the English text.
+    If the language has no such text, return `default`, or the English text if `default` is None.
 
     Raises
     ------
@@ -64,15 +65,15 @@ def text_of(message: str, lang: str = "en", default: Text | None = None) -> Text
 
 
 def say(message: str, lang: str = "en", **facts: Any) -> str:
-    """Return one message filled with its facts.
+    """Return the text of a message, filled with facts.
 
-    A fact is a text, a count, a list, or another message (a dict with a `message`).
+    A fact is a text, a number, a list, or another message (a dict with a `message`).
     """
     return fill(text_of(message, lang), facts, lang)
 
 
 def fill(text: Text, facts: Mapping[str, Any], lang: str = "en") -> str:
-    """Return one text filled with its facts."""
+    """Return a text whose places are filled with facts."""
     if not isinstance(text, str):
         text = _chosen(text, facts.get(text.get("by", "count")))
     return _PLACE.sub(lambda place: _shown(facts[place[1]], place[2], lang), text)
@@ -83,7 +84,6 @@ def _chosen(texts: Mapping[str, str], value: Any) -> str:
 
 
 def _shown(value: Any, how: str | None, lang: str) -> str:
-    """Return a fact as text for a reader."""
     if isinstance(value, str):
         return _shown(msgspec.json.decode(value), None, lang) if how == "message" else _text(value, how, lang)
     if value is None or (isinstance(value, float) and np.isnan(value)):
@@ -134,7 +134,7 @@ _WAYS: dict[str | None, tuple[Callable[[str], str], str]] = {
 def render(messages: pa.Array, facts: pa.Array, lang: str = "en") -> pa.Array:
     """Return a column of sentences from a column of message ids and a column of facts (JSON).
 
-    Each distinct pair of message and facts is filled once.
+    Each distinct pair of message id and facts is rendered only once.
     """
     pairs = pc.binary_join_element_wise(messages, facts, "\x1f").dictionary_encode()
     sentences = []
@@ -146,7 +146,7 @@ def render(messages: pa.Array, facts: pa.Array, lang: str = "en") -> pa.Array:
 
 @cache
 def _choosing() -> frozenset[str]:
-    """Return the names of facts that only select a message, a string of a text, or a word."""
+    """Return the names of facts that select a text, and that are not shown themselves."""
     tables = [text for text in _catalogue("en").values() if not isinstance(text, str)]
     texts = [text for text in _catalogue("en").values() if isinstance(text, str)]
     texts += [text for table in tables for text in table.values()]
@@ -155,7 +155,7 @@ def _choosing() -> frozenset[str]:
 
 
 def changed_facts(facts: str, change: Callable[[str], str]) -> str:
-    """Apply `change` to each text in facts (JSON), except to ids of messages and to facts that select a text."""
+    """Apply `change` to each text in facts (JSON), except to message ids and to facts that select a text."""
 
     def within(value: Any) -> Any:
         if isinstance(value, dict):
@@ -174,12 +174,12 @@ def nested(message: str, facts: str) -> Message:
 
 
 def as_fact(message: str, facts: str) -> str | None:
-    """Return a message as one JSON text for a place `{fact:message}`; None if there is no message."""
+    """Return a message as JSON for a place such as `{reason:message}`, or None if there is no message."""
     return msgspec.json.encode(nested(message, facts)).decode() if message else None
 
 
 def joint(messages: Iterable[Message | None]) -> Message | None:
-    """Return several messages as one message, without duplicates; None if there are no messages."""
+    """Join messages into one message without duplicates, or return None if there are no messages."""
     each = [part for one in messages if one for part in one.get("messages", [one])]
     distinct = [one for place, one in enumerate(each) if one not in each[:place]]
     return {"message": "list.messages", "messages": distinct} if len(distinct) > 1 else next(iter(distinct), None)
@@ -192,7 +192,7 @@ def sentences_of(message: str, facts: str, lang: str = "en") -> list[str]:
 
 
 def columns_of(messages: Iterable[Message | None]) -> tuple[pa.Array, pa.Array]:
-    """Return messages as two columns: ids and facts (JSON). For None, the id is empty, and there are no facts."""
+    """Return a column of message ids and a column of facts (JSON). None becomes an empty id without facts."""
     ids, facts = [], []
     for one in messages:
         values = dict(one or {})
@@ -224,10 +224,9 @@ Groups = npt.NDArray[np.int64]
 def render_facts(text: Text, column: Callable[[str], pa.Array], group: Groups, size: int, lang: str = "en") -> pa.Array:
     """Return one sentence per group of rows.
 
-    The function `column` returns the column of a fact, given the fact's name.
-
-    `group` has the group of each row, from 0 to size - 1, in ascending order. Three sentences or list items of a group
-    are shown, followed by the number of the others.
+    `column` is a function that returns the column of a fact, given the fact's name. `group` has the group of each row,
+    from 0 to `size` - 1, in ascending order. Up to three sentences or list items of a group are shown, followed by the
+    number of the others.
     """
     starts = np.searchsorted(group, np.arange(size + 1))
     sizes = np.diff(starts)
@@ -282,7 +281,7 @@ def _whole(values: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 
 def _texts(values: pa.Array, how: str | None, lang: str) -> pa.Array:
-    """Return a column as text for readers; each distinct value is converted once."""
+    """Return a column of facts as text for readers, converting each distinct value only once."""
     values = _whole(values)
     if how in (None, "value") and (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
         values = values.cast(pa.string())

@@ -1,4 +1,4 @@
-"""Show counts with their nouns, and make other people's text safe to print on one line."""
+"""Show counts with their nouns, and make names from AWS safe to print on one line."""
 
 from __future__ import annotations
 
@@ -19,24 +19,21 @@ INVISIBLE = re.compile("[\u115f\u1160\u3164\uffa0\u200b-\u200f\u2060\ufeff\u00ad
 
 
 def pluralize(count: int, noun: str) -> str:
-    """Return a count with its noun, in the singular for one."""
+    """Return a count with its noun, such as "1 role" or "2 roles"."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def escape_controls(text: str) -> str:
-    """Return a text with control characters escaped.
-
-    Names come from other people. Their control characters could change what a terminal does.
-    """
+    """Escape the control characters in a text, because such characters could change what a terminal does."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def spell_out(text: str) -> str:
-    """Return a text. If it may deceive a reader, add an escaped copy in brackets.
+    """Return a text, followed by an escaped ASCII copy in brackets if the text may deceive a reader.
 
-    Letters that look like others, invisible letters and unusual spaces may deceive a reader. The copy shows only ASCII.
+    A text may deceive with letters that look like Latin letters, invisible letters, and unusual spaces.
     """
     spelled = "".join(
         c if c.isascii() and c.isprintable() else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}"

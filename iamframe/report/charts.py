@@ -1,4 +1,4 @@
-"""The numbers in the charts of the page: about names, uses of profiles, tag keys, and tools that show tags."""
+"""The numbers that the charts on the report's page show."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RELATIONS = ("same", "case", "affix", "generated", "different")
 
 @dataclass(frozen=True, slots=True)
 class Purpose:
-    """The profiles of one account, counted by use. `is_whole` is True if all profiles were listed."""
+    """The number of instance profiles of one account, by use. `is_whole` is True if all profiles were listed."""
 
     account_id: str
     account_name: str | None
@@ -36,21 +36,21 @@ class Purpose:
 
     @property
     def total(self) -> int:
-        """The number of profiles that were collected."""
+        """The number of collected instance profiles."""
         return sum(self.counts.values())
 
     @property
     def rank(self) -> tuple[int, int]:
-        """The sort key: accounts with the most profiles to clean up come first."""
+        """The sort key: accounts with the most unreferenced or empty profiles come first."""
         return -self.counts["silent"] - self.counts["empty"], -self.total
 
 
 @dataclass(frozen=True, slots=True)
 class Tagged:
-    """The tags of one account's roles, or of its profiles.
+    """The tag coverage of the roles, or of the instance profiles, of one account.
 
-    `known` is the number of resources whose tags were collected, and `unknown` is the number of the other resources.
-    `tagged` has the number of resources for each tag key.
+    `known` counts the resources whose tags were collected, and `unknown` counts the resources whose tags were not
+    collected. `tagged` lists, for each tag key, the number of resources with that key.
     """
 
     account_id: str
@@ -62,17 +62,17 @@ class Tagged:
 
     @property
     def percents(self) -> list[int]:
-        """The percentage of resources that have each tag key, rounded. 0 means no resource, and 100 means all."""
+        """The rounded percentage of resources with each tag key: 0 only for no resource, and 100 only for all."""
         known = max(self.known, 1)
         return [count and (100 if count >= known else min(max(_percent(count, known), 1), 99)) for count in self.tagged]
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """The counts for one owner or account.
+    """The numbers of resources and findings of one owner or one account.
 
-    `resources` has the number of resources that need attention, by severity. `to_fix` and `no_action` are numbers of
-    findings.
+    `resources` counts the resources that need attention, by severity. `to_fix` counts the findings to fix, and
+    `no_action` counts the expected and accepted findings.
     """
 
     resources: dict[str, int]
@@ -80,7 +80,7 @@ class Totals:
     no_action: int
 
     def __add__(self, other: Totals) -> Totals:
-        """Return the counts of both parts together."""
+        """Add two totals, count by count."""
         resources = {severity: count + other.resources[severity] for severity, count in self.resources.items()}
         return Totals(resources, self.to_fix + other.to_fix, self.no_action + other.no_action)
 
@@ -103,7 +103,11 @@ class AccountTotals:
 
 @dataclass(frozen=True, slots=True)
 class QuotaRow:
-    """One row of `quota_use`. `share` is the larger share of a quota, or None if both shares are unknown."""
+    """One row of the frame `quota_use`.
+
+    `share` is the larger of two shares: of the role quota, and of the profile quota. `share` is None if both shares are
+    unknown.
+    """
 
     account_id: str
     account_name: str | None
@@ -120,17 +124,17 @@ class QuotaRow:
 
     @property
     def percent(self) -> int | None:
-        """The share in percent, at most 100. A share above 0 is at least 1 percent."""
+        """The quota share in percent, at most 100. A quota share above 0 is rounded to at least 1 percent."""
         return None if self.share is None else min(max(round(100 * self.share), int(self.share > 0)), 100)
 
     @property
     def rank(self) -> tuple[bool, float, int]:
-        """The sort key: the largest shares come first, and unknown shares last."""
+        """The sort key: the largest quota shares come first, and unknown shares come last."""
         return self.share is None, -(self.share or 0), -self.roles - self.profiles
 
 
 def widths(counts: Iterable[int], of: int) -> list[int]:
-    """Return the bar widths of one row in percent. A count above 0 gets at least 1 percent. The sum is at most 100."""
+    """Return the widths of a row's bars in percent, in total up to 100. A count above 0 gets at least 1 percent."""
     parts, ends = list(counts), [0]
     for part in parts:
         ends.append(ends[-1] + part)
@@ -148,14 +152,14 @@ def _percent(count: int, of: int) -> int:
 
 
 def relation_counts(result: Result) -> Counter[tuple[str, bool]]:
-    """Return the number of links by two keys: the relation of the names, and whether the names differ by design."""
+    """Count the links by the relation between profile name and role name, and by whether the names differ by design."""
     relation, expected = result.pairs["relation"], result.pairs["names_expected"]
     counts: dict[Any, int] = result.pairs.groupby([relation, expected & (relation != "same")]).size().to_dict()
     return Counter(counts)
 
 
 def purposes(result: Result) -> list[Purpose]:
-    """Return how the profiles of each account are used, in the order of `rank`."""
+    """Count the instance profiles of each account by use, and sort the accounts by `Purpose.rank`."""
     pairs, accounts = result.pairs, result.inventory.accounts
     is_profile, linked = (np.asarray(pairs[name].notna()) for name in ("profile_arn", "relation"))
     held = np.asarray(pairs["role_known"], dtype=bool)
@@ -185,10 +189,10 @@ def purposes(result: Result) -> list[Purpose]:
 
 
 def tag_counts(result: Result) -> tuple[pa.Table, pa.Table]:
-    """Return two tables for `tags`.
+    """Return the two tables that the function `tags` needs.
 
-    The first has the rows of `tag_coverage`: the number of resources with each tag key. The second has the numbers of
-    resources with known and with unknown tags, one row per account and resource type.
+    The first returned table counts the resources with each tag key, as the frame `tag_coverage` does. The second
+    returned table counts the resources with known and with unknown tags, per account and resource type.
     """
     coverage, accounts = result.tag_coverage, result.inventory.accounts
     columns = {
@@ -204,12 +208,10 @@ def tag_counts(result: Result) -> tuple[pa.Table, pa.Table]:
 
 
 def tags(coverage: pa.Table, resources: pa.Table) -> tuple[list[str], list[Tagged]]:
-    """Return the tag keys, and how many roles and profiles of each account have each key.
+    """Return all tag keys and the tag coverage of all accounts, from the two tables of `tag_counts`.
 
-    The parameters are the tables of `tag_counts`.
-
-    The most used keys come first. Roles and profiles of an account have separate rows. Rows with the fewest tags per
-    resource come first. Rows without collected tags come last.
+    The most used tag keys come first. Each account has a row for roles and a row for profiles. Rows with the fewest
+    tags per resource come first, and rows without collected tags come last.
     """
     total: Counter[str] = Counter()
     tagged: dict[tuple[str, str], dict[str, int]] = {}
@@ -226,7 +228,7 @@ def tags(coverage: pa.Table, resources: pa.Table) -> tuple[list[str], list[Tagge
 
 
 def quota_rows(use: pd.DataFrame) -> list[QuotaRow]:
-    """Return up to `MAX_PICTURE_ROWS` rows of `quota_use`, in the order of `rank`."""
+    """Return the rows of the frame `quota_use` with the largest quota shares, at most `MAX_PICTURE_ROWS` rows."""
     most = use[["role_share", "profile_share"]].max(axis=1)
     keyed = use.assign(share=most, least=-most, number=-use["roles"] - use["profiles"])
     rows = keyed.sort_values(["least", "number"], kind="stable").head(MAX_PICTURE_ROWS).astype(object)
@@ -235,12 +237,12 @@ def quota_rows(use: pd.DataFrame) -> list[QuotaRow]:
 
 
 def owner_totals(result: Result) -> dict[tuple[str, str], Totals]:
-    """Return the totals by owner state and owner. A missing owner is an empty text."""
+    """Return the totals of each pair of owner state and owner. A missing owner is an empty string."""
     return _totals(result, lambda findings: [pd.Series(owner_states(findings)), findings["owner"].fillna("")])
 
 
 def account_counts(result: Result) -> list[AccountTotals]:
-    """Return the totals of each account, in the order of `rank`."""
+    """Return the totals of each account, sorted by `AccountTotals.rank`."""
     accounts, coverage = result.inventory.accounts, result.coverage
     totals = _totals(result, lambda findings: [findings["account_id"]])
     incomplete = coverage["account_id"][coverage["status"] != "complete"].value_counts()
@@ -268,7 +270,7 @@ def _totals(result: Result, group: Callable[[pd.DataFrame], list[pd.Series]]) ->
 
 
 def missed_counts(result: Result) -> Counter[tuple[str, int]]:
-    """Return the number of resources by two keys: the type, and 0 for tagged, 1 for untagged, 2 for unknown tags."""
+    """Count the resources by type and tag state: 0 for tagged, 1 for untagged, and 2 for unknown tags."""
     counts: Counter[tuple[str, int]] = Counter()
     for (_, kind), found in tagged_counts(result.inventory).items():
         counts.update({(kind, tagged): count for tagged, count in enumerate(found)})

@@ -1,4 +1,4 @@
-"""An Excel workbook. Text always stays text. The first sheet shows what is missing from the other sheets."""
+"""A result as an Excel workbook."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Formats(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """One sheet of the workbook: its table, the CSV file that has all rows of the table, and a note about the table."""
+    """One sheet of the workbook. `file` is the CSV file that has all rows of the sheet."""
 
     name: str
     title: str
@@ -64,18 +64,18 @@ def write_workbook(
     *,
     is_masked: bool = False,
 ) -> None:
-    """Write a result as a workbook. It has an overview and sheets of checks, coverage, findings by owner, and frames.
+    """Write a result as an Excel workbook: an overview, and sheets of checks, coverage, owners and frames.
 
-    Text is written as text: ids keep their zeros, and no cell becomes a formula or a link, even after an edit. Counts
-    are numbers. Times are UTC in ISO form, and flags are True or False. Both are text, as in the CSV files.
-    (LibreOffice turns a flag that is not text into a formula.) A missing value has no cell.
+    Text cells stay text: account ids keep leading zeros, and no text becomes a formula or a link, even after an edit.
+    Counts are written as numbers. Times (UTC, in ISO form) and flags (True or False) are written as text, as in the CSV
+    files. LibreOffice would turn a flag that is not text into a formula. A missing value leaves its cell empty.
 
-    The overview has a row per sheet, with the number of rows. The row of a check also has the numbers of accounts in
-    which the check is complete, partial and unknown. A note shows what is missing from the sheet: rows after the first
-    1,048,575, and characters of a cell after the first 32,767.
+    The overview lists the sheets with their numbers of rows. For a check, the overview also shows in how many accounts
+    the check is complete, partial and unknown. A sheet holds at most 1,048,575 rows below its heading, and a cell at
+    most 32,767 characters. A note in the overview shows which rows and characters were cut.
 
-    Each check has its own sheet. If a check has no findings, a comment at the top of the sheet shows whether all
-    data for the check was collected. The same result gives the same bytes.
+    Each check has its own sheet. If a check has no findings, a comment at the top of its sheet shows whether all data
+    for the check was collected. Writing the same result again gives the same bytes.
 
     Raises
     ------
@@ -126,7 +126,7 @@ def _opened(path: Path) -> Workbook:
 
 def _properties(result: Result, title: str | None, author: str | None) -> dict[str, Any]:
     captured = result.inventory.accounts["captured_at"].max()
-    # By default the file has its creation date, and the same result would give different bytes.
+    # By default, the file contains the time when it was written, and the same result would give different bytes.
     made = pd.Timestamp("1980-01-01") if pd.isna(captured) else captured
     return {
         "title": title or "IAM roles and instance profiles",
@@ -162,7 +162,7 @@ def _sheets(result: Result, owners: pd.DataFrame) -> Iterator[Sheet]:
 
 
 def _write(sheet: Worksheet, table: Sheet, formats: Formats) -> list[str]:
-    """Write a table below its column names. Return notes about rows and characters that were left out."""
+    """Write a sheet's table below its column names, and return notes about rows and characters that were cut."""
     columns = list(table.frame.columns)
     frame = table.frame.head(MAX_SHEET_ROWS - 1)
     is_number = [frame[name].dtype.kind in "iuf" for name in columns]

@@ -1,6 +1,6 @@
-"""How a result is masked: pseudonyms replace ids in all texts, and sentences are rendered again from the masked facts.
+"""Mask a result: replace ids with pseudonyms in all texts, and render sentences again from the masked facts.
 
-At the end, the finished files are searched for the original ids and addresses.
+Before a masked report replaces an older report, its files are searched for original ids and e-mail addresses.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ _MaskedTexts = Mapping[str, Mapping[str, str]]
 def masked(
     result: Result, changes: Changes | None, mask: Mask, *said: str | None, drift: Drift | None = None
 ) -> tuple[Result, Changes | None, Drift | None, list[str | None]]:
-    """Return the given result, changes, drift and texts with pseudonyms. Masked values decide the order of rows."""
+    """Mask a result, its changes, its drift and other texts, and sort rows by their masked values."""
     old = changes.old if changes else None
     tables = {name: getattr(changes, name) for name in ("changes", "findings", "not_compared")} if changes else {}
     if changes:
@@ -104,9 +104,9 @@ def masked(
 
 
 def _with_left_out(drift: Drift) -> pd.DataFrame:
-    """Return the differences, with an extra row for each account that was left out.
+    """Return the differences from Terraform, with an extra row for each account that was left out.
 
-    The facts contain tag values, so their column is renamed to `changed_facts`.
+    The column `facts` is renamed to `changed_facts`, because facts with tag values are masked under this name.
     """
     left_out = pd.DataFrame({"account_id": pd.Series(drift.left_out, dtype="str")})
     return pd.concat([drift.differences.rename(columns={"facts": "changed_facts"}), left_out], ignore_index=True)
@@ -171,7 +171,7 @@ def _found(result: Result, by_kind: _MaskedTexts) -> dict[str, Found]:
 
 
 def _masked_found(check: Check, one: Found, by_kind: _MaskedTexts) -> Found:
-    """Return findings with pseudonyms. A command that contains a pseudonym becomes a comment."""
+    """Return a check's findings with pseudonyms. A command with a pseudonym becomes a shell comment."""
     findings = one.findings
     shown = Found.of(_masked(findings, by_kind), _masked(one.facts, by_kind))
     was, now = findings["next_step"], pd.Series(pd.array(steps_of(check, shown), dtype="str"))
@@ -184,7 +184,7 @@ def _comments(commands: pd.Series) -> pd.Series:
 
 
 def _with_masked_sentences(findings: pd.DataFrame, new: Result, old: Result) -> pd.DataFrame:
-    """Return the changed findings. Their `detail` and `next_step` come from the masked results."""
+    """Replace `detail` and `next_step` of changed findings with the texts of the masked results."""
     where = [index_in(findings["finding_id"], one.findings["finding_id"]) for one in (new, old)]
     texts = {
         name: pc.coalesce(*(lookup(one.findings[name], at) for one, at in zip((new, old), where, strict=True)))
@@ -238,10 +238,10 @@ def _masked(frame: pd.DataFrame, by_kind: _MaskedTexts) -> pd.DataFrame:
 
 
 def search(aside: Path, folder: Path, mask: Mask, going: Iterable[str] = ()) -> None:
-    """Search finished files for original ids and addresses.
+    """Search the new files of a report for original ids and e-mail addresses.
 
-    Files of an earlier report that stay in the folder are searched, too. The new report removes the files in `going`,
-    so these files are not searched.
+    Files of an older report that stay in the folder are searched, too. The files in `going` are not searched, because
+    the new report removes these files.
 
     Raises
     ------
@@ -265,7 +265,7 @@ def search(aside: Path, folder: Path, mask: Mask, going: Iterable[str] = ()) -> 
 
 
 def holds(file: Path, mask: Mask) -> bool:
-    """Return whether a file, its name, or a file in a zip archive contains an original id or address."""
+    """Return whether the name or content of a file, even in a zip archive, contains an original id or address."""
     if mask.holds(file.name):
         return True
     if is_zipfile(file):
@@ -277,7 +277,7 @@ def holds(file: Path, mask: Mask) -> bool:
 
 
 def _pieces(stream: IO[bytes], *, is_markup: bool) -> Iterator[str]:
-    """Yield a file's decoded text in pieces. Each piece begins with the end of the previous piece."""
+    """Yield the decoded text of a file in overlapping pieces, because an id may lie at the border of two pieces."""
     kept = b""
     while piece := stream.read(_PIECE):
         text = (kept + piece).decode(errors="replace").lstrip("\ufeff")
@@ -286,9 +286,9 @@ def _pieces(stream: IO[bytes], *, is_markup: bool) -> Iterator[str]:
 
 
 def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
-    """Return a mask with a new key, or with the key in a file.
+    """Return a mask with a new random key, or with the key from a key file.
 
-    A missing file is created, and only the current user can read it.
+    A missing key file is created, and only the current user can read the created file.
 
     Raises
     ------
@@ -323,7 +323,7 @@ def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
 
 @contextmanager
 def masked_errors(*said: object) -> Iterator[None]:
-    """Replace ids in error messages of a `with` block. Texts that the user gave keep their ids."""
+    """Replace ids with pseudonyms in the error messages of a `with` block, but keep ids that the user typed."""
     try:
         yield
     except IamframeError as error:

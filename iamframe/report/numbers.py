@@ -25,7 +25,7 @@ from iamframe.version import __version__
 
 # The version of `summary.json`, for programs that read it.
 SUMMARY_VERSION = 1
-# The maximum of rows about gaps on a page, and also of rows about changes.
+# The page shows at most this many gaps, and at most this many changes.
 MAX_OTHER_ROWS = 1_000
 
 _Row = TypeVar("_Row", charts.AccountTotals, charts.Purpose, charts.QuotaRow)
@@ -33,11 +33,11 @@ _Row = TypeVar("_Row", charts.AccountTotals, charts.Purpose, charts.QuotaRow)
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """The counts and rows that the page and the summary need from a result, without the result itself.
+    """All that the page and the summary of a report need from a result.
 
-    Rows for pictures have the types of `charts`. `accounts`, `purposes`, `uses` and `gaps` have only as many rows as
-    the page shows. `demands` has the tags that organizations demand: the key, the allowed values as text, and the
-    resource types that need the tag, separated by spaces.
+    The lists `accounts`, `purposes` and `uses`, and the frame `gaps`, have only as many rows as the page can show.
+    `demands` has the rules of the tag policies of organizations. A rule has a tag key, the allowed values, and the
+    resource types that must have the tag, separated by spaces.
     """
 
     listed: FindingRows
@@ -59,7 +59,7 @@ class Numbers:
 
     @classmethod
     def of(cls, result: Result, use: pd.DataFrame, lang: str = "en") -> Numbers:
-        """Return the numbers of one part of a result. `use` is its `quota_use`. `lang` is the language of the texts."""
+        """Return the numbers of one part of a result. `use` is the part's frame `quota_use`."""
         accounts, (tag_keys, taggable) = charts.account_counts(result), charts.tag_counts(result)
         demanded = demands(result.policy, result.inventory.tag_policies)
         return cls(
@@ -82,7 +82,7 @@ class Numbers:
         )
 
     def __add__(self, other: Numbers) -> Numbers:
-        """Return the numbers of both parts together."""
+        """Add the numbers of two parts of a result."""
         owners = self.owners | other.owners
         return Numbers(
             listed=self.listed + other.listed,
@@ -109,12 +109,12 @@ def _first(rows: list[_Row]) -> list[_Row]:
 
 
 def numbers_of(result: Result, lang: str = "en") -> Numbers:
-    """Return the numbers of a result. The result is read part by part."""
+    """Return the numbers of a result, reading the result part by part."""
     return reduce(add, (Numbers.of(part, quota_use(part, part.owner_tag), lang) for part in result.parts()))
 
 
 def summary_of(result: Result) -> dict[str, Any]:
-    """Return the summary of one part, as described in `iamframe.report.summarize`."""
+    """Return the summary of one part of a result, with the keys that `iamframe.report.summarize` describes."""
     accounts = result.inventory.accounts
     captured = accounts["captured_at"].max()
     counts = result.findings.groupby(["check", "severity"]).size()
@@ -139,7 +139,7 @@ def summary_of(result: Result) -> dict[str, Any]:
 
 
 def add_summaries(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the summary of both parts together."""
+    """Add the summaries of two parts of a result."""
     numbers = {name: _sum(one[name], other[name]) for name in ("rows", "attention", "findings", "coverage")}
     # A part has only the frames that were collected for it.
     numbers["rows"] = {name: numbers["rows"][name] for name in FRAMES if name in numbers["rows"]}
@@ -152,7 +152,6 @@ def add_summaries(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str,
 
 
 def _sum(one: Any, other: Any) -> Any:
-    """Return the sum of two numbers, or of the numbers in two dictionaries. A missing number counts as 0."""
     if isinstance(one, int):
         return one + other
     return {key: _sum(one.get(key, 0), other.get(key, 0)) for key in one | other}

@@ -1,4 +1,4 @@
-"""The page: one self-contained HTML file that is safe to open, whatever names it contains."""
+"""The report's page: one self-contained HTML file that is safe to open, whatever names it contains."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from iamframe.analysis.compare import Changes
     from iamframe.analysis.drift import Drift
 
-# The number of sources that are named.
+# The page names at most this many sources.
 _MAX_SOURCES = 10
 # A longer list in a filter is slow to open and to search.
 _MAX_OPTIONS = 1_000
@@ -45,14 +45,14 @@ _POLICY = (
     "default-src 'none'; style-src {style}; script-src {script}; img-src data:; base-uri 'none'; form-action 'none'"
 )
 _Row = tuple[str | None, ...]
-# The columns of other tables, by their CSS class.
+# The columns of the tables that do not show findings, by CSS class.
 _COLUMNS = {
     "changes": ["change", "account_id", "resource_type", "resource_name", "resource_arn", "changed"],
     "apart": ["account_id", "what", "why"],
     "drift": ["difference", "account_id", "resource_type", "resource_name", "state_address", "changed"],
     "gaps": ["account_id", "region", "operation", "subject", "reason", "gap"],
 }
-# What was collected: the noun of each count.
+# The nouns for the numbers of collected rows.
 _NOUNS = {"accounts": "account", "roles": "role", "profiles": "instance-profile"}
 _NOUNS |= {"links": "link", "tags": "tag", "references": "mention"}
 # The texts that the script shows.
@@ -74,11 +74,11 @@ def render_page(
     """Return the HTML page of a result as text. The page loads no other files, and runs only its own script.
 
     Every text is escaped. The Content-Security-Policy allows only the page's own style and script, by their hashes. The
-    page has at most 10,000 rows. The most severe findings come first. A check has at least 300 rows, unless it has
-    fewer findings. If rows are left out, the page has a note. The title is at the top of the page, in the browser's tab
-    and on each printed page. Changes, and differences from Terraform, have their own sections. `lang` is the language
-    of all texts except commands, which are English. `numbers` has the numbers of the result in this language. If it is
-    given, the result is not read.
+    page has at most 10,000 rows, with the most severe findings first. A check with 300 findings or more has at least
+    300 rows. If rows are left out, the page has a note. The title is at the top of the page, in the browser's tab and
+    on each printed page. Changes, and differences from Terraform, have their own sections. All texts are in the
+    language `lang`, but commands are always in English. If `numbers` (the numbers of the result in the language `lang`)
+    are given, the result is not read.
     """
     numbers = numbers or numbers_of(result, lang)
     listed = numbers.listed
@@ -109,8 +109,8 @@ def render_page(
 def render_findings(result: Result, said: str) -> str:
     """Return the findings of a result as one HTML page, with a section per check.
 
-    The page is as safe as the page of `render_page`. The text `said` describes how the findings were selected. It is at
-    the top of the page.
+    The page has the same security policy as the page of `render_page`. At the top of the page, the text `said`
+    describes how the findings were selected.
     """
     listed = FindingRows.of(result)
     words = Translator("en", listed.sources)
@@ -124,7 +124,7 @@ def _frame(
 ) -> dict[str, Any]:
     """Return the values that the template needs for every page, such as texts, style, script and checks.
 
-    `linked` has the accounts and owners that the page has buttons for.
+    `linked` lists the accounts and owners for which the page has a filter button.
     """
     layouts = _layouts(sections)
     style, script = asset("page.css") + generated_style(title, words, layouts), asset("page.js")
@@ -134,7 +134,7 @@ def _frame(
     made = {"date": today, "version": __version__, "sources": shown}
     return {
         "_": words,
-        "style": Markup(style),  # noqa: S704 - our own files, and a title of which each letter is escaped
+        "style": Markup(style),  # noqa: S704 - our own files, and a title whose letters are all escaped
         "script": Markup(script),  # noqa: S704 - our own file
         "script_texts": _SCRIPT_TEXTS,
         "policy": content_policy(style, script),
@@ -159,7 +159,6 @@ def _sources(sources: list[str], words: Translator, otherwise: str) -> str:
 
 
 def _overview(numbers: Numbers, words: Translator, sections: list[Section]) -> dict[str, Any]:
-    """Return the numbers, pictures and first steps of a report's page."""
     severities = {name: numbers.summary["attention"][name] for name in SEVERITIES}
     attention = {name: count for name, count in severities.items() if count or name != "info"}
     states: Counter[str] = Counter()
@@ -196,7 +195,7 @@ def _overview(numbers: Numbers, words: Translator, sections: list[Section]) -> d
 
 
 def _demands(numbers: Numbers, words: Translator) -> str:
-    """Return a sentence with the tags that organizations demand. If there are none, the text is empty."""
+    """Return a sentence with the rules of the organizations' tag policies, or an empty text without such rules."""
     said = []
     for key, values, required_of in sorted(numbers.demands):
         tag = words("demand_values", key=key, values=values) if values else key
@@ -208,9 +207,9 @@ def _demands(numbers: Numbers, words: Translator) -> str:
 def _filters(
     listed: FindingRows, words: Translator, sections: list[Section], linked: Collection[str]
 ) -> list[tuple[str, list[tuple[str, str]], int]]:
-    """Return the filters of the page: for each, its name, its options, and the number of options that are left out.
+    """Return the name of each filter on the page, its options, and the number of options that are left out.
 
-    An option has a value and a text.
+    An option of a filter is a pair of a value and a text.
     """
     severities = {severity for _, severity, _ in listed.counts}
     accounts, owners = (
@@ -230,7 +229,7 @@ def _filters(
 
 
 def _options(names: list[str], linked: Collection[str], rows: Counter[str]) -> list[str]:
-    """Return up to `_MAX_OPTIONS` names: those in `linked`, then those with the most rows."""
+    """Return up to `_MAX_OPTIONS` names: first the names in `linked`, then the names with the most rows."""
     chosen = set(sorted(names, key=lambda name: (name not in linked, -rows[name]))[:_MAX_OPTIONS])
     return [name for name in names if name in chosen]
 
@@ -241,7 +240,7 @@ def _folded(name: str) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class OtherTable:
-    """A table of changes, differences or gaps: its name, CSS class, caption and columns, and chunks of rows."""
+    """A table of changes, of differences from Terraform, or of gaps. `kind` is the CSS class of the table."""
 
     name: Markup
     kind: str
@@ -254,9 +253,10 @@ class OtherTable:
 def _other_table(
     words: Translator, kind: str, name: str, rows: list[_Row], total: int, file: str = "", more: str = ""
 ) -> OtherTable:
-    """Return a table with the first of `total` rows.
+    """Return a table with its caption.
 
-    All rows are in `file`, by default the CSV file of this kind. The text `more` is at the end of the caption.
+    The caption shows how many of the `total` rows are in the table, and ends with the text `more`. All rows are in the
+    CSV file `file`, by default `KIND.csv`.
     """
     caption = Markup("").join([words.rows_of(len(rows), total, file or f"{kind}.csv"), more])
     return OtherTable(words(name), kind, caption, _COLUMNS[kind], chunked(rows), len(rows))
@@ -314,12 +314,12 @@ def _drifted(drift: Drift, words: Translator) -> dict[str, Any]:
 
 
 def asset(name: str) -> str:
-    """Return the text of a file in this package."""
+    """Return the text of a file in the package `iamframe.report`."""
     return resources.files("iamframe.report").joinpath(name).read_text("utf-8")
 
 
 def _layouts(sections: list[Section]) -> dict[tuple[str, ...], str]:
-    """Return the CSS classes of the tables of findings. Tables with the same columns have the same class."""
+    """Return a CSS class for each list of columns that a table of findings has."""
     columns = dict.fromkeys(
         rows.columns for one in sections for part in (one.to_fix, one.no_action) for rows in part.tables
     )
@@ -327,9 +327,9 @@ def _layouts(sections: list[Section]) -> dict[tuple[str, ...], str]:
 
 
 def generated_style(title: str, words: Translator, layouts: dict[tuple[str, ...], str]) -> str:
-    """Return style rules that depend on the page: widths, space for rows to be drawn later, labels, and the title.
+    """Return the style rules that depend on the page's content, such as widths, labels and the printed title.
 
-    The page's security policy forbids `style` attributes, so the style sheet contains these rules.
+    The page's security policy forbids `style` attributes, so the widths of bars and columns are in the style sheet.
     """
     widths = "".join(f".w{percent}{{width:{percent}%}}" for percent in range(101))
     room = "".join(f".n{tens}{{--rows:{tens}0}}" for tens in range(1, CHUNK // 10 + 1))
@@ -348,7 +348,7 @@ def generated_style(title: str, words: Translator, layouts: dict[tuple[str, ...]
 
 
 def content_policy(style: str, script: str) -> str:
-    """Return the security policy that allows only the page's own style and script."""
+    """Return the Content-Security-Policy that allows only the page's own style and script."""
     return _POLICY.format(style=_hash(style), script=_hash(script))
 
 
@@ -357,7 +357,7 @@ def _hash(text: str) -> str:
 
 
 def _reasons(sections: list[Section], lang: str) -> list[tuple[str, list[tuple[Section, str]], list[str]]]:
-    """Return the reasons for incomplete checks. Each reason is listed once, with its checks and accounts."""
+    """Return each reason for incomplete checks once, with its checks and accounts."""
     said: dict[str, tuple[list[tuple[Section, str]], dict[str, None]]] = {}
     for section in sections:
         for status, reason, accounts in section.coverage:
@@ -372,7 +372,7 @@ def _reasons(sections: list[Section], lang: str) -> list[tuple[str, list[tuple[S
 
 
 def page_template() -> Template:
-    """Return the page's template. Values are escaped, and a missing value is an error."""
+    """Return the page's template, which escapes all values and refuses missing values."""
     jinja = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
     jinja.filters |= {"coded": coded, "whole_words": whole_words}
     return jinja.from_string(asset("page.html.j2"))

@@ -1,4 +1,4 @@
-"""The pictures on the page: tables in which bars and shades repeat what the numbers say."""
+"""The pictures on the report's page: tables in which bars and shades repeat the numbers."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ _USES = ("referred", "silent", "empty")
 
 @dataclass(frozen=True, slots=True)
 class ColumnHead:
-    """The head of a column, and what the cells of the column have in common.
+    """The heading of a column, and the properties that all cells of the column share.
 
-    `kind` is the CSS class of the cells. On narrow screens, `label` is beside each cell. `sort` is what the column is
-    sorted by: `number`, `severity`, or its text if empty. A column with None cannot be sorted.
+    `kind` is the CSS class of the cells. On narrow screens, `label` is shown beside each cell. `sort` is `number` or
+    `severity`, or empty to sort the column by text. If `sort` is None, the column cannot be sorted.
     """
 
     text: str
@@ -53,9 +53,9 @@ class ColumnHead:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture: its name, CSS classes, caption, heads of columns, and rows of cells.
+    """One picture on the page, as a table.
 
-    A cell has a text, CSS classes, and a label. If there are no rows, the text `none` is in the place of the picture.
+    A cell consists of a text, CSS classes, and a label. A picture without rows is replaced by the text `none`.
     """
 
     name: Markup
@@ -68,7 +68,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """The pictures of a report. `severities` has the severities that are shown."""
+    """All pictures of a report. `severities` lists the severities that the pictures show."""
 
     numbers: Numbers
     words: Translator
@@ -116,7 +116,7 @@ class Pictures:
         return [*(totals.resources[severity] for severity in self.severities), totals.to_fix, totals.no_action]
 
     def checks(self, sections: list[Section]) -> Picture:
-        """Return the checks with their findings."""
+        """Return all checks with their numbers of findings."""
         words = self.words
         columns = [
             ColumnHead(words("check")),
@@ -147,7 +147,7 @@ class Pictures:
         ]
 
     def relations(self) -> Picture:
-        """Return how the names of profiles and roles are related: the numbers of links, and of links by design."""
+        """Return the number of links for each relation between profile name and role name."""
         words, found = self.words, self.numbers.relations
         counts = {kind: [found[kind, is_expected] for is_expected in (False, True)] for kind in RELATIONS}
         longest, links = max(map(sum, counts.values())), sum(map(sum, counts.values()))
@@ -165,7 +165,7 @@ class Pictures:
         return _picture(words("relations"), [caption], columns, rows, none=words("no_link"))
 
     def purposes(self) -> Picture:
-        """Return how the profiles of each account are used."""
+        """Return how the instance profiles of each account are used."""
         words, total = self.words, len(self.numbers.listed.accounts)
         columns = [
             ColumnHead(words("heads.account_id")),
@@ -194,7 +194,7 @@ class Pictures:
         ]
 
     def quota_use(self) -> Picture:
-        """Return which tools and owners use the most of the quotas."""
+        """Return the tools and owners that use the largest shares of the IAM quotas."""
         words = self.words
         columns = [
             *(ColumnHead(words(f"heads.{name}")) for name in ("account_id", "maker", "belongs_to")),
@@ -207,7 +207,7 @@ class Pictures:
         return _picture(words("quota_use"), caption, columns, rows, kind="quota", none=words("no_resource"))
 
     def tag_coverage(self) -> Picture:
-        """Return the share of roles and profiles that have each of the most used tag keys."""
+        """Return the percentage of roles and of profiles that have each of the most used tag keys."""
         words, (keys, tagged) = self.words, tags(self.numbers.tag_keys, self.numbers.taggable)
         columns = [
             ColumnHead(words("heads.account_id")),
@@ -222,7 +222,7 @@ class Pictures:
         return _picture(words("tags"), caption, columns, rows, kind="heat", none=words("no_resource"))
 
     def surfaces(self) -> Picture:
-        """Return what each console, API or tool can do with tags, with a row for roles and a row for profiles."""
+        """Return what each console, API or tool can do with tags of roles, and with tags of profiles."""
         words = self.words
         columns = [
             ColumnHead(words("surface")),
@@ -236,7 +236,7 @@ class Pictures:
         return _picture(words("surfaces"), [caption], columns, rows)
 
     def _missed(self) -> Iterator[str]:
-        """Yield the numbers of tagged and untagged resources, for roles and for profiles."""
+        """Yield texts with the numbers of tagged and untagged resources, for roles and for profiles."""
         words = self.words
         for kind, noun in (("role", "role"), ("instance-profile", "profile")):
             counts = [self.numbers.missed[kind, place] for place in range(3)]
@@ -245,7 +245,7 @@ class Pictures:
 
 
 def sorted_owners(numbers: Numbers) -> list[tuple[tuple[str, str], Totals]]:
-    """Return the totals by owner state and owner. The most findings to fix come first, and missing owners last."""
+    """Return the totals of all owners: known owners first, and among them the owners with the most findings to fix."""
     return sorted(
         numbers.owners.items(),
         key=lambda item: (STATES.index(item[0][0]), -item[1].to_fix, -item[1].no_action, item[0][1]),
@@ -253,7 +253,7 @@ def sorted_owners(numbers: Numbers) -> list[tuple[tuple[str, str], Totals]]:
 
 
 def collected_at(time: str, words: Translator) -> Markup:
-    """Return a sentence with a collection time."""
+    """Return a sentence with the time when the data was collected."""
     return words("as_of", time=time) if time else words("undated")
 
 
@@ -317,7 +317,7 @@ def _shares(one: Tagged, words: Translator) -> _Row:
 
 
 def _answers(facts: Iterable[Fact], words: Translator) -> Iterator[_Value]:
-    """Yield whether a tool can write, read and find tags, and the conditions."""
+    """Yield whether a tool can write, read and find tags, and then the conditions for these operations."""
     conditions: dict[str, list[str]] = {}
     for fact in facts:
         answer = "if" if fact.condition else fact.answer
@@ -337,7 +337,7 @@ def _side(resource_type: str, words: Translator) -> str:
 
 
 def _track(*bars: tuple[int, str]) -> Markup:
-    """Return bars, one after the other. A bar has a width in percent and a CSS class."""
+    """Return bars side by side, as markup. Each bar has a width in percent and a CSS class."""
     drawn = (Markup('<span class="bar w{} {}"></span>').format(*bar) for bar in bars if bar[0])
     return Markup('<span class="track">{}</span>').format(Markup("").join(drawn))
 
@@ -347,7 +347,6 @@ def _soft(text: str) -> Markup:
 
 
 def _button(by: str, value: str, text: str) -> Markup:
-    """Return a button that chooses an option of a filter."""
     button = Markup('<button class="as-link" type="button" data-by="{}" data-value="{}">{}</button>')
     return button.format(by, value, text)
 

@@ -1,16 +1,16 @@
 """Pseudonyms for ids that identify accounts.
 
-A pseudonym is the same in all files of a report. With a new key, the next report has different pseudonyms.
+An id has the same pseudonym in all files of a report. With a new key, the next report has different pseudonyms.
 
 A pseudonym is an HMAC with a secret key. A plain hash of an account id could be reversed: anybody can hash all numbers
 of twelve digits.
 
-An "original" is an id or address that a pseudonym replaces. An original is recognized by its form, or by its place,
-such as a column of account ids. After that, the original is found in any spelling: invisible characters are ignored,
-percent-encoding is decoded, and letters and digits of any script are converted to ASCII.
+An "original" is an id or e-mail address that a pseudonym replaces. An original is recognized by its form, or by its
+place, such as a column of account ids. A recognized original is then found in any spelling. The search ignores
+invisible characters, decodes percent-encoding, and converts letters and digits of any script to ASCII.
 
-Forms of ids: IAM User Guide, "IAM identifiers" (unique ids and their prefixes); AWS Organizations API Reference,
-"Organization", "OrganizationalUnit", "Root" (`o-…`, `ou-…`, `r-…`).
+The forms of ids are documented in the IAM User Guide, "IAM identifiers" (unique ids and their prefixes), and in the AWS
+Organizations API Reference, "Organization", "OrganizationalUnit", "Root" (`o-…`, `ou-…`, `r-…`).
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ _STARTS = (re.compile(rf"a(?={_BETWEEN}(?:{_PREFIXES}){_BETWEEN}a)"), re.compile
 _SPELLED = re.compile(rf"[^\W_](?:{_BETWEEN}[^\W_])*+")
 # The length of a letter with the separators after it.
 _MAX_SPELLED = 4
-# A shorter id, from an example, is replaced only where its form shows it.
+# A shorter id, as in an example, is replaced only where it is recognized by its form.
 _MIN_UNIQUE = 12
 _WORD = re.compile(r"[^\W_]+")
 # Up to this number of words, one pattern of all words is faster.
@@ -83,7 +83,7 @@ _FEW = 50
 _ARN_HEAD = re.compile(r"arn:[^:\s]*:[^:\s]*:[^:\s]*:[^:\s]*:[\w-]*")
 # A shorter word, or one without a digit, may also be a word of iamframe. So finished files are not searched for it.
 _MIN_SEARCHED = 8
-# The same holds for dates and regions.
+# Finished files are not searched for dates and regions, either.
 _NOT_SEARCHED = re.compile(r"[0-9]+\W[0-9\W]*|[a-z]{2,3}(?:-[a-z]+)+-[0-9]\w?")
 _LETTERS = b"abcdefghijklmnopqrstuvwxyz234567" * 8
 _DIGEST = 10
@@ -103,7 +103,8 @@ class Hit(NamedTuple):
 class Plain(NamedTuple):
     """The ASCII form of a text.
 
-    `starts` has the position of each ASCII letter in the text, and then the length of the text.
+    `starts` has the position in the text for each ASCII letter, followed by the text's length. If no letter had to be
+    converted, `starts` is None.
     """
 
     text: str
@@ -128,7 +129,7 @@ class Plain(NamedTuple):
         return cls("".join([*parts, text[last:]]), [*starts, *range(last, len(text) + 1)])
 
     def put(self, text: str, hits: Iterable[Hit]) -> str:
-        """Return the text itself, with each hit replaced by its pseudonym."""
+        """Return the text before its conversion to ASCII, with each hit replaced by its pseudonym."""
         parts, last = [], 0
         for start, end, pseudonym in hits:
             begin, stop = start, end
@@ -174,7 +175,7 @@ def _small(text: str) -> str:
 class Words:
     """A search for whole words, and for sequences of whole words, in a text.
 
-    An entry of `open_ended` is also found if more letters follow.
+    A word in `open_ended` is also found at the beginning of a longer word.
     """
 
     def __init__(self, words: Mapping[str, str], open_ended: Container[str] = ()) -> None:
@@ -231,24 +232,24 @@ class Mask:
         return self._ids[squeezed]
 
     def account(self, spelled: str) -> str:
-        """Return the pseudonym of an account id, with or without hyphens. Words such as `aws` are not replaced."""
+        """Return the pseudonym of an account id, with or without hyphens. ARN words such as `aws` are not replaced."""
         if spelled in _NOT_ACCOUNTS:
             return spelled
         plain = spelled.replace("-", "")
         return self._noted("acct", plain) if re.fullmatch("[0-9]{12}", plain) else self.named("acct", spelled)
 
     def unique(self, spelled: str) -> str:
-        """Return the pseudonym of a unique id. The pseudonym begins with the prefix of the id, such as `AROA`."""
+        """Return the pseudonym of an IAM unique id. The pseudonym begins with the prefix of the id, such as `AROA`."""
         if not re.fullmatch(f"A{_UNIQUE}", spelled):
             return self.named("id", spelled)
         note = self._noted if len(spelled) >= _MIN_UNIQUE else self.named
         return note(spelled[:4], spelled)
 
     def learn(self, accounts: Iterable[str], policies: Iterable[str], own: Iterable[str] = ()) -> None:
-        """Learn the account ids, and the external ids in policies.
+        """Learn account ids, and the external ids in policies.
 
-        In policies, these account ids are then found even if they do not have twelve digits. `own` has the words of
-        iamframe and AWS. Finished files are not searched for an external id that is one of these words.
+        In policies, learned account ids are found even if they do not have twelve digits. `own` lists words that
+        iamframe and AWS use. Finished files are not searched for an external id that is one of the words in `own`.
         """
         self._accounts |= {one: self.account(one) for one in accounts if one not in _NOT_ACCOUNTS}
         external: set[str] = set()
@@ -256,8 +257,8 @@ class Mask:
             if "externalid" in policy.lower():
                 with suppress(msgspec.MsgspecError, RecursionError):
                     external.update(_external_ids(msgspec.json.decode(policy)))
-        # A pattern stays a pattern, and its text counts as an external id. An account id that is used as an external id
-        # keeps its pseudonym.
+        # Wildcards around an external id are kept, and only the text between them is replaced. An account id that is
+        # used as an external id keeps its pseudonym.
         cores = {one: one.strip("*?") for one in external}
         cores = {one: core for one, core in cores.items() if core and not self._is_id(core)}
         self._external = {one: one.replace(core, self.named("ext", core)) for one, core in cores.items()}
@@ -323,7 +324,7 @@ class Mask:
         return self._roots[root]
 
     def written(self, text: str) -> str:
-        """Replace the same ids as the method `text`, and also root ids and policy ids of AWS Organizations."""
+        """Mask a text as the method `text` does, and also mask root ids and policy ids of AWS Organizations."""
         return _OF_ORGANIZATION.sub(lambda one: self.named(_KINDS[one[0][0]], one[0]), self.text(text))
 
     def known(self, text: str) -> str:
@@ -352,7 +353,7 @@ class Mask:
                         yield Hit(places[first], end, self._ids[squeezed[first : first + size]])
 
     def holds(self, text: str) -> bool:
-        """Return whether a text contains an original in any spelling. External ids count only as whole words."""
+        """Return whether a text contains an original in any spelling. An external id must be a whole word to count."""
         small = _small(text)
         if next(self._known(small), None) or next(self._searched.hits(small), None):
             return True
@@ -375,7 +376,7 @@ class Mask:
             return [self._within(value, kind) for value in node]
         if isinstance(node, bool) or not isinstance(node, (str, int)):
             return node
-        # Policies repeat the same few words. An id without quotes counts too.
+        # Policies repeat the same few words, so each word is masked once. An id may be a number without quotes.
         word = str(node)
         if (kind, word) not in self._hidden:
             self._hidden[kind, word] = self._hidden_text(word, kind)
@@ -394,7 +395,7 @@ class Mask:
         return self.by_form(head) + slash + (self.text(rest) if rest else "")
 
     def _part_of_path(self, part: str) -> str:
-        """Replace one id of an organization path, such as `o-…/r-…/ou-…/`. A wildcard may shorten the id."""
+        """Mask one id of an organization path, such as `o-…/r-…/ou-…/`. The id may end in a wildcard."""
         core = part.rstrip("*?")
         masked, kind = self.by_form(core), core.partition("-")[0]
         if masked == core and kind in _KINDS and core != f"{kind}-":

@@ -1,4 +1,4 @@
-"""How the page shows findings: which rows and columns, and which texts only once per table."""
+"""Select the findings that the page shows, and arrange the findings in tables."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ _Coverage = dict[tuple[str, str], list[str]]
 class FindingTable:
     """One table of findings.
 
-    `columns` has the names of the columns. `common` is a text with the values that all rows share, and `maker` is their
-    maker, if they share it. `arns` is the most common beginning of the resources' ARNs, up to the path. It has `{}`
-    instead of the account id. `related` is the most common beginning of the related resources' ARNs.
+    `common` is a text with the values that all rows share. `maker` is the tool or service that created the resources of
+    all rows, or empty. `arns` is the most common beginning of the resources' ARNs, up to the path, with `{}` instead of
+    the account id. `related` is the most common beginning of the related resources' ARNs.
     """
 
     columns: tuple[str, ...]
@@ -67,7 +67,7 @@ class FindingTable:
 
     @property
     def console(self) -> str:
-        """Return the address of the AWS console in the AWS partition of the rows."""
+        """The address of the AWS console for the partition of the table's ARNs, or an empty text."""
         return CONSOLES.get(partition_of(f"{self.related or self.arns}/") or "", "")
 
 
@@ -107,16 +107,16 @@ class Section:
 
     @property
     def worst(self) -> int:
-        """The number of accounts in which the check has its worst status. It is 0 if all accounts are complete."""
+        """The number of accounts in which the check has its worst status, or 0 if all accounts are complete."""
         return sum(len(accounts) for status, _, accounts in self.coverage if status == self.status)
 
 
 def allotted(counts: Mapping[str, tuple[int, int]], most: int = MAX_ROWS) -> dict[str, tuple[int, int]]:
-    """Return two numbers of rows for each check: for findings to fix, and for findings that need no action.
+    """Return how many rows each check gets for findings to fix, and for findings that need no action.
 
-    Each check gets `MIN_ROWS_PER_CHECK` rows, or fewer if it has fewer findings. The remaining rows go to findings to
-    fix, in the order of `counts`: the most severe checks come first. Rows that are still left go to findings that need
-    no action.
+    A check gets `MIN_ROWS_PER_CHECK` rows, or a row per finding if it has fewer findings. The remaining rows go to
+    findings to fix, in the order of `counts`, and then to findings that need no action. The most severe checks come
+    first in `counts`.
     """
     shown = {}
     for name, (to_fix, no_action) in counts.items():
@@ -133,11 +133,11 @@ def allotted(counts: Mapping[str, tuple[int, int]], most: int = MAX_ROWS) -> dic
 
 @dataclass(frozen=True, slots=True)
 class FindingRows:
-    """The findings that a page can show, the number of all findings, and the coverage. Parts can be added.
+    """The findings that the page can show, the number of all findings, and the coverage. Parts can be added.
 
     `counts` has the number of all findings by check, severity and state: `to_fix`, `expected` or `accepted`. `coverage`
-    has the accounts of each check, by status and reason. `findings` has at most `MAX_ROWS` rows, or more if there are
-    many checks (`allotted`).
+    has the accounts of each check, by status and reason. `findings` has at most `MAX_ROWS` rows, unless
+    `MIN_ROWS_PER_CHECK` rows for each check are more.
     """
 
     lang: str
@@ -152,7 +152,7 @@ class FindingRows:
 
     @classmethod
     def of(cls, result: Result, lang: str = "en") -> FindingRows:
-        """Return what a page can show of a result. Texts are in the language `lang`."""
+        """Return the rows of one part of a result, with texts in the language `lang`."""
         findings, order = result.with_order if lang == "en" else frame_and_order(result.sorted_findings(lang))
         accepted = findings["accepted"].notna()
         state = np.select([accepted, findings["expected"]], ["accepted", "expected"], "to_fix")
@@ -173,7 +173,7 @@ class FindingRows:
         return replace(rows, findings=_table(findings.take(shown), order[shown]))
 
     def __add__(self, other: FindingRows) -> FindingRows:
-        """Return what a page can show of both parts together."""
+        """Add the rows of two parts of a result."""
         both = replace(
             self,
             sources=tuple(dict.fromkeys(self.sources + other.sources)),
@@ -193,7 +193,7 @@ class FindingRows:
 
     @property
     def totals(self) -> dict[str, tuple[int, int]]:
-        """The number of findings to fix, and the number of the other findings, per check."""
+        """The number of findings to fix, and the number of findings that need no action, per check."""
         totals = {name: [0, 0] for name in self.names}
         for (name, _, state), count in self.counts.items():
             totals[name][state != "to_fix"] += count
@@ -202,7 +202,7 @@ class FindingRows:
     def places(self, most: int = MAX_ROWS) -> list[Positions]:
         """Return the positions in `findings` of the rows to show.
 
-        There are two arrays for each check: the findings to fix, and the others.
+        Each check has two arrays of positions: of findings to fix, and of findings that need no action.
         """
         check = pd.Index(self.names).get_indexer(pd.Index(self.findings["check"].to_pandas()))
         no_action = np.asarray(self.findings["no_action"])
@@ -214,7 +214,7 @@ class FindingRows:
 
 
 def _table(findings: pd.DataFrame, order: Positions) -> pa.Table:
-    """Return findings with the columns that the page and `by_severity` read."""
+    """Return the columns of findings that the page and the function `by_severity` read."""
     columns: dict[str, Any] = {name: as_arrow(findings[name]) for name in _READ}
     columns["next_step_changes"] = np.asarray(findings["next_step_changes"], dtype=bool)
     columns["owner_state"] = as_arrow(owner_states(findings))
@@ -225,7 +225,7 @@ def _table(findings: pd.DataFrame, order: Positions) -> pa.Table:
 def sections_of(
     listed: FindingRows, words: Translator, most: int = MAX_ROWS, *, is_masked: bool = False
 ) -> list[Section]:
-    """Return a section for each check, with the most severe checks first. All sections share up to `most` rows."""
+    """Return a section for each check, the most severe checks first. All sections together have up to `most` rows."""
     places = listed.places(most)
     rows = iter(listed.findings.take(np.concatenate(places)).to_pylist())
     parts = iter([list(islice(rows, len(part))) for part in places])
@@ -307,7 +307,6 @@ class _Show:
         return FindingTable(columns, chunked(listed), self._common(**common), maker, severity, arns, related)
 
     def _common(self, certainty: str = "", maker: str = "", **texts: str) -> str:
-        """Return a text with the values that all rows of a table share."""
         words = self.words
         said = [
             *texts.values(),
@@ -337,12 +336,12 @@ class _Show:
 
 
 def chunked(rows: list[_Row]) -> list[list[_Row]]:
-    """Return rows in parts that a browser can skip."""
+    """Split rows into chunks, so that a browser can skip the chunks that are out of view."""
     return [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
 
 
 def _groups(rows: list[_Finding]) -> list[list[_Finding]]:
-    """Return groups of findings with the same text. With many groups, or a small group, return only one group."""
+    """Group findings by their text. If there are many groups, or a small group, return all findings as one group."""
     groups: dict[str, list[_Finding]] = {}
     for row in rows:
         groups.setdefault(row["detail"], []).append(row)
@@ -352,10 +351,10 @@ def _groups(rows: list[_Finding]) -> list[list[_Finding]]:
 
 
 def _parsed(row: _Finding, side: str) -> tuple[str, str, str]:
-    """Return the beginning of an ARN, its path with the name, and its path alone.
+    """Split an ARN: return its beginning, its path with the name, and its path alone.
 
-    `side` is `resource` or `related`. The beginning has `{}` instead of the account id. It is empty if the account or
-    the name in the ARN differs from the row.
+    `side` is `resource` or `related`. The beginning of the ARN has `{}` instead of the account id. If the account or
+    the name in the ARN differs from the row, the beginning is empty.
     """
     arn, name = row[f"{side}_arn"] or "", row[f"{side}_name"] or ""
     match = _ARN.match(arn)
@@ -376,7 +375,7 @@ def _shortened(rows: list[_Finding], side: str) -> tuple[str, list[str]]:
 
 
 def _link(row: _Finding) -> str:
-    """Return the address of a role's page in the AWS console. The console has no page for a profile."""
+    """Return the address of a role's page in the AWS console. The console has no page for an instance profile."""
     console = CONSOLES.get(partition_of(row["resource_arn"] or "") or "") if row["resource_type"] == "role" else None
     return f"{console}/iam/home#/roles/details/{quote(row['resource_name'], safe='')}" if console else ""
 
@@ -384,7 +383,7 @@ def _link(row: _Finding) -> str:
 def _step(row: _Finding, related: str, steps: _Steps) -> int:
     """Return the index of a row's command in `steps`, or -1 if the row has no command.
 
-    In `steps`, placeholders replace the row's names and ARNs, so that rows can share a command.
+    The commands in `steps` have placeholders instead of a row's names and ARNs, so that rows can share a command.
     """
     command, name = row["next_step"], row["related_name"] or ""
     if not command:
@@ -412,6 +411,6 @@ def _joined(one: _Coverage, other: _Coverage) -> _Coverage:
 
 
 def _grouped(coverage: _Coverage) -> list[tuple[str, str, list[str]]]:
-    """Return the groups of accounts whose status is incomplete. The worst status comes first."""
+    """Return the accounts in which a check is incomplete, by status and reason. The worst status comes first."""
     groups = [(status, reason, accounts) for (status, reason), accounts in coverage.items() if status != "complete"]
     return sorted(groups, key=lambda group: (-STATUSES.index(group[0]), -len(group[2]), group[1]))

@@ -19,17 +19,17 @@ from iamframe.messages.text import SEVERITIES
 
 # The beginning of an ARN, before its account: partition, service and region.
 _HEAD = "(?s)^((?:[^:]*:){4}).*"
-# It comes after all beginnings of ARNs: findings without an ARN come last.
+# Findings without an ARN come last, so their sort key comes after all beginnings of ARNs.
 _NO_ARN = "~"
 
 
 class Tables:
-    """The CSV files in a folder. `add` appends the rows of one part, and `close` completes the files.
+    """The CSV files of a report. `add` appends the rows of one part of a result, and `close` completes the files.
 
-    The rows of `findings.csv` are sorted as in `Result.findings`. Each part is sorted, and the parts come in the order
-    of their accounts. So findings with the same severity, check, order and beginning of the ARN are collected in one
-    file, and `close` joins these files. `owners.csv` has the sums of all parts. The other files have the rows of one
-    part after the other.
+    `findings.csv` is sorted as `Result.findings` is. Findings with the same severity, check, order and beginning of the
+    ARN are collected in one file, and `close` joins these files. The collected findings are in order, because each part
+    of the result is sorted, and the parts come in the order of their accounts. `owners.csv` has the sums of all parts.
+    All other CSV files have the rows of one part after the other.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -41,7 +41,7 @@ class Tables:
         (folder / "checks").mkdir()
 
     def add(self, part: Result, use: pd.DataFrame) -> None:
-        """Append the rows of one part. `use` is its `quota_use`."""
+        """Append the rows of one part. `use` is the part's frame `quota_use`."""
         self.owners = joined_owners(self.owners, findings_by_owner(part, part.owner_tag))
         self._add_findings(part)
         tables = {"coverage": part.coverage, "quota_use": use} | part.inventory.frames_read

@@ -27,10 +27,7 @@ class Translator:
         return text
 
     def __call__(self, name: str, /, **given: object) -> Markup:
-        """Return one of the page's fixed texts as markup. The given values are escaped and inserted.
-
-        Numbers get thousands separators.
-        """
+        """Return a fixed text of the page as markup, with escaped values. Whole numbers get thousands separators."""
         text = text_of(f"page.{name}", self.lang)
         if not isinstance(text, str):
             text = text.get(str(given[text["by"]]), text["other"])
@@ -43,7 +40,7 @@ class Translator:
         return str(text_of(f"page.words.{value}", self.lang, value))
 
     def condition(self, name: str, text: str) -> str:
-        """Return a condition of a console, API or tool in the page's language. `text` is the condition in English."""
+        """Return a tool's condition in the page's language. `text` is the same condition in English."""
         return str(text_of(f"surfaces.{name}", self.lang, text))
 
     def n(self, count: int, noun: str) -> str:
@@ -51,7 +48,10 @@ class Translator:
         return fill(f"{{count:{noun}}}", {"count": count}, self.lang)
 
     def some(self, names: Sequence[str], total: int = 0) -> str:
-        """Return the first three of many names, or "all" of them if there are `total` names."""
+        """Return up to three names and the number of the other names.
+
+        If `names` are more than three and all of `total` accounts, return a text such as "all 12 accounts".
+        """
         if len(names) <= LISTED:
             return ", ".join(names)
         if len(names) == total:
@@ -59,14 +59,14 @@ class Translator:
         return self("some_of", some=", ".join(names[:LISTED]), n=len(names) - LISTED)
 
     def rows_of(self, shown: int, total: int, file: str) -> str:
-        """Return the number of rows. If only some rows are shown, also return the file that has all of them."""
+        """Return a text with the number of rows, and with the file of all rows if some rows are not shown."""
         return self("rows_of", n=shown, n2=total, file=file) if shown < total else self.n(total, "row")
 
     def reasons(self, frame: pd.DataFrame) -> pd.Series:
-        """Return a frame's reasons in the page's language.
+        """Return the reasons in a frame, in the page's language.
 
-        English reasons come from the column `reason`. Reasons in other languages are rendered from `message` and
-        `facts`.
+        English reasons come from the column `reason`. Reasons in other languages are rendered from the columns
+        `message` and `facts`.
         """
         said = frame["reason"]
         if self.lang != "en":
@@ -78,19 +78,19 @@ class Translator:
 
 
 def coded(text: str) -> Markup:
-    """Return a text as markup. Parts in backticks become code."""
+    """Return a text as markup, in which parts in backticks become code."""
     parts = text.split("`")
     parts[1::2] = [Markup("<code>{}</code>").format(whole_words(part) if " " in part else part) for part in parts[1::2]]
     return Markup("").join(parts)
 
 
 def whole_words(command: str) -> Markup:
-    """Return a command as markup. Lines break between its words, and not within a word that fits into a line."""
+    """Return a command as markup whose lines break only between words, unless a word is wider than a line."""
     return Markup(" ").join(Markup("<span>{}</span>").format(word) for word in command.split(" "))
 
 
 def without_folder(source: str) -> str:
-    """Return the file name of an absolute path. Any other text is returned unchanged."""
+    """Return the file name of an absolute path. A text that is not an absolute path is returned unchanged."""
     for kind in (posixpath, ntpath):
         if kind.isabs(source):
             return kind.basename(source.rstrip("/\\")) or source

@@ -1,4 +1,4 @@
-"""Write a result to files: one HTML page, CSV tables, a JSON summary, an optional workbook. Ids can be masked."""
+"""Write a result to files: an HTML page, CSV tables, a JSON summary, and an optional workbook."""
 
 from __future__ import annotations
 
@@ -47,23 +47,20 @@ def write_report(
 ) -> Path:
     """Write a report of a result into a folder, and return the path of the page.
 
-    The folder gets:
+    The page is `report.html`, and `summary.json` has the numbers of the result. `findings.csv`, `coverage.csv`,
+    `owners.csv` and `quota_use.csv` cover all checks, and `checks/CHECK.csv` has the facts of one check that ran. Each
+    frame of the inventory has a CSV file, such as `roles.csv`. `events.csv`, `resource_owners.csv` and
+    `tag_policies.csv` are written only if their data was collected.
 
-    - `report.html` (the page) and `summary.json` (the numbers of the result);
-    - `findings.csv`, `coverage.csv`, `owners.csv`, `quota_use.csv`, and `checks/CHECK.csv` with the facts of each check
-      that ran;
-    - one CSV file per frame of the inventory, such as `roles.csv`. `events.csv`, `resource_owners.csv` and
-      `tag_policies.csv` are written only if their data was collected.
+    A result of `check_snapshot` is read part by part (`Result.parts`), so the result does not have to fit into memory.
+    The facts, the tags and the findings without an ARN are written in the order of the parts. With `mask` or
+    `xlsx`, the result is read as a whole.
 
-    The result of `check_snapshot` is read part by part (`Result.parts`), so it does not have to fit into memory. Facts,
-    tags and findings without an ARN are then in the order of the parts. With `mask` or `xlsx`, the result is read as a
-    whole.
+    If the report cannot be written, an older report in the folder stays as it was. A new report replaces or removes all
+    files of an older report, and keeps other files in the folder. Title and author are at the top of the page.
 
-    If the report cannot be written, an older report in the folder stays as it was. Otherwise, all files of the older
-    report are replaced or removed. Other files stay. The page shows title and author at the top.
-
-    If `changes` are given, they are shown on the page, counted in the summary, and written as by `write_changes`. If
-    `drift` is given, it is shown on the page, counted in the summary, and written to `drift.csv`.
+    The `changes` are shown on the page, counted in the summary, and written as by `write_changes`. The `drift` is shown
+    on the page, counted in the summary, and written to `drift.csv`.
 
     Parameters
     ----------
@@ -111,9 +108,9 @@ def write_shown(
     mask: bool | str | os.PathLike[str],
     drift: Drift | None = None,
 ) -> tuple[Path, Result]:
-    """Write a report as `write_report` does. Return the path of the page, and the result on the page.
+    """Write a report as `write_report` does, and return the page's path and the result that the page shows.
 
-    If the report is masked, the returned result is masked, too. In this case, print only the returned result.
+    The returned result of a masked report has pseudonyms. After a masked report, print only the returned result.
     """
     require("write_report", result, Result, instead="what `iamframe.run_checks` gives")
     owner_tag = result.owner_tag if owner_tag is None else owner_tag
@@ -155,7 +152,6 @@ def write_shown(
 
 
 def _refuse(out: str | os.PathLike[str], lang: str, owner_tag: str) -> None:
-    """Raise ReportError for a folder, a language or an owner tag that a report cannot have."""
     if lang not in LANGUAGES:
         raise ReportError(f"lang={lang!r}: the page is not written in that language; there are {', '.join(LANGUAGES)}")
     if not owner_tag.strip():
@@ -165,7 +161,7 @@ def _refuse(out: str | os.PathLike[str], lang: str, owner_tag: str) -> None:
 
 
 def _write_parts(parts: Iterable[Result], folder: Path, owner_tag: str, lang: str) -> tuple[Numbers, pd.DataFrame]:
-    """Write the CSV files of all parts. Return their numbers, and their findings by owner."""
+    """Write the CSV files of all parts of a result, and return the numbers and the findings by owner."""
     tables = Tables(folder)
 
     def read(part: Result) -> Numbers:
@@ -174,7 +170,7 @@ def _write_parts(parts: Iterable[Result], folder: Path, owner_tag: str, lang: st
         tables.add(part, use)
         return Numbers.of(part, use, lang)
 
-    # Unlike a loop, `map` does not keep a part in memory while the next one is made.
+    # Unlike a loop, `map` does not keep a part in memory while the next part is made.
     numbers = reduce(add, map(read, parts))
     tables.close()
     return numbers, tables.owners
@@ -185,7 +181,7 @@ def _with_owner_tag(result: Result, owner_tag: str) -> Result:
 
 
 def _facts_in(folder: Path) -> list[str]:
-    """Return the files of facts that an older report left in the folder, as `checks/CHECK`."""
+    """Return the fact files of an older report in the folder, in the form `checks/CHECK`."""
     found: list[str] = []
     # A folder that cannot be read raises an error when it is written.
     with suppress(OSError, ValueError):
@@ -199,7 +195,7 @@ def _facts_in(folder: Path) -> list[str]:
 def write_changes(changes: Changes, out: str | os.PathLike[str]) -> None:
     """Write `changes.csv`, `changed_findings.csv` and `not_compared.csv` into a folder.
 
-    Either all three files are written, or no file.
+    Either all three CSV files are written, or no file is written.
 
     Raises
     ------
@@ -220,8 +216,8 @@ def write_findings(
 ) -> Path:
     """Write selected findings into a folder, and return the path of the page.
 
-    The folder gets `findings.html`, `findings.csv` and `coverage.csv`, or no file at all. The page has the text `said`
-    at the top. `mask` has the same meaning as in `write_report`.
+    The folder gets `findings.html`, `findings.csv` and `coverage.csv`, or no file at all. The text `said` is at the top
+    of the page. The parameter `mask` has the same meaning as in `write_report`.
 
     Raises
     ------
@@ -251,7 +247,6 @@ def write_findings(
 
 
 def _write_summary(numbers: dict[str, Any], folder: Path, changes: Changes | None, drift: Drift | None) -> None:
-    """Write the summary, and the tables of changes and drift, which it counts."""
     if changes is not None:
         _write_tables(changes, folder)
         numbers["changes"] = _counts(changes.to_frame()["change"])
@@ -269,13 +264,10 @@ def _counts(kinds: pd.Series) -> dict[str, int]:
 def summarize(result: Result) -> dict[str, Any]:
     """Return the numbers of a result as a dictionary that can be written as JSON.
 
-    The keys are:
-
-    - `format_version`, `version`, `sources` and `accounts`;
-    - `captured_at`: the latest collection time in ISO form, or None if no source shows a time;
-    - `rows`: the number of rows of each frame;
-    - `attention`: the number of resources that need attention, by their highest severity, and in total;
-    - `findings`: the number of findings, also expected and accepted findings, by check and severity;
-    - `coverage`: the number of accounts, by check and status.
+    The keys `format_version`, `version`, `sources` and `accounts` describe the origin of the numbers. `captured_at` is
+    the latest collection time in ISO form, or None if no source shows a time. `rows` has the number of rows of each
+    frame. `attention` has the number of resources that need attention, by their highest severity and in total.
+    `findings` has the number of findings by check and severity, including expected and accepted findings. `coverage`
+    has the number of accounts by check and status.
     """
     return reduce(add_summaries, map(summary_of, result.parts()))

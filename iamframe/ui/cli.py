@@ -19,7 +19,7 @@ from iamframe.errors import IamframeError
 from iamframe.messages.text import SEVERITIES, escape_controls
 from iamframe.ui import options as given
 from iamframe.ui import output
-from iamframe.ui.loading import checked, compared, drifted, load_loud, load_old_and_new, loud
+from iamframe.ui.loading import checked, compared, drifted, load_old_and_new, load_sources, progress_options
 from iamframe.ui.options import option
 from iamframe.ui.output import remark
 from iamframe.version import __version__
@@ -43,14 +43,14 @@ def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
 def app() -> None:
     """Find IAM instance profiles that are orphaned, untagged, or named differently from their role.
 
-    A SOURCE is `sample` (fictional), `aws` or `aws:PROFILE` (a live account, read-only), or files. Files
-    contain AWS CLI output, AWS Config items, Terraform state, Steampipe rows or a saved snapshot. You can also
-    give a folder, or a .gz or .zip file.
+    A SOURCE is `sample` (fictional), `aws` or `aws:PROFILE` (a live account, read-only), or a path. The path of
+    a SOURCE leads to AWS CLI output, AWS Config items, Terraform state, Steampipe rows or a saved snapshot, as a
+    file, a folder, or a .gz or .zip file.
     """
 
 
 def _command(name: str, *added: given.Decorator) -> Callable[[Callable[..., int]], click.Command]:
-    """Return a decorator that makes a function a command with the given options and arguments."""
+    """Return a decorator that turns a function into a command with the given options and arguments."""
     return lambda function: app.command(name)(given.together(*added, given.talk)(function))
 
 
@@ -144,7 +144,7 @@ def check_command(
 ) -> int:
     """Print the findings.
 
-    Standard error lists incomplete checks. Options that hide findings do not change the exit status.
+    Incomplete checks are listed on standard error. Options that hide findings do not change the exit status.
     """
     with checked(sources, live, shards, owner_tag=owner_tag, **judged) as (_, result):
         findings = shown = result.findings
@@ -157,7 +157,7 @@ def check_command(
         output.emit_findings(shown, form)
         remark([output.in_one_line(result, owner)] * (form == "table"))
         remark(output.not_printed(findings, shown, by_owner=bool(owner)), output.no_such_owner(findings, owner))
-        output.said_incomplete(result)
+        output.say_incomplete(result)
         remark(output.incomplete(result), output.no_owner(result.inventory, owner_tag))
         remark(output.expired(result, is_covered=True), output.not_collected(result.inventory))
         return _status(result, fail_on, judged["only"], strict=strict)
@@ -184,8 +184,8 @@ def plan_command(
 ) -> int:
     """Print a clean-up script to review.
 
-    The script deletes profiles, and copies tags from roles to profiles. iamframe never runs the script. Read it, then
-    run it with `sh`.
+    The script deletes profiles, and copies tags from roles to profiles. iamframe never runs the script. Read
+    the script, then run it with `sh`.
     """
     from iamframe.analysis.plan.plan import plan
 
@@ -221,7 +221,7 @@ def explain_command(
     """Print everything known about one resource.
 
     NAME_OR_ARN is a role, an instance profile, or a resource that uses a profile, such as an instance. The exit
-    status is 2 if nothing matches.
+    status is 2 if no resource matches.
     """
     from iamframe.analysis.explain import explain
 
@@ -233,7 +233,7 @@ def explain_command(
             _, result = opened.enter_context(checked(sources, live, shards, policy=policy))
             inventory, explanation = result.inventory, explain(result, name)
         else:
-            inventory = load_loud(*sources, **live)
+            inventory = load_sources(*sources, **live)
             explanation = explain(inventory, name, policy=policy)
         if form == "text":
             click.echo(str(explanation))
@@ -268,8 +268,8 @@ def diff_command(
 ) -> int:
     """Print what changed between two sources.
 
-    OLD and NEW are sources. To try the command, type `iamframe diff sample:earlier sample`. Standard error lists
-    what could not be compared.
+    OLD and NEW are sources. To try the command, type `iamframe diff sample:earlier sample`. Data that
+    could not be compared is listed on standard error.
     """
     from iamframe.analysis.compare import compare
 
@@ -308,12 +308,12 @@ def drift_command(
     """Compare Terraform states with the account.
 
     A STATE is a state file, or the output of `terraform show -json`. Give all states of the account,
-    because resources that are in no state are listed as unmanaged. `sample:terraform` is the state of the sample.
-    References to profiles are collected only with --references.
+    because resources that are in no state are listed as unmanaged. `sample:terraform` is the Terraform state of the
+    sample. References to profiles are collected only with --references.
     """
     from iamframe.inventory.load import is_live
 
-    inventory = load_loud(against, **({"references": "none"} if is_live(against) else {}) | live)
+    inventory = load_sources(against, **({"references": "none"} if is_live(against) else {}) | live)
     found = drifted(inventory, states).only(*only)
     output.emit_drift(found, form)
     remark(output.not_known(found), output.not_collected(inventory))
@@ -330,9 +330,9 @@ def drift_command(
     given.live,
 )
 def snapshot_command(sources: tuple[str, ...], out: str | Path | None, athena: str | None, live: dict[str, Any]) -> int:
-    """Save the data as Parquet, to use as SOURCE later.
+    """Save IAM data as Parquet, to use as SOURCE later.
 
-    Give a SOURCE and --out. If the command is interrupted, run it again. The load then resumes.
+    Give a SOURCE and --out. To resume an interrupted load, run the same command again.
     """
     from iamframe.inventory.load import take_snapshot
     from iamframe.inventory.sql import athena_statements
@@ -343,7 +343,7 @@ def snapshot_command(sources: tuple[str, ...], out: str | Path | None, athena: s
         return DONE
     if athena is not None or not sources or out is None:
         raise click.UsageError("give a SOURCE and --out DIR, or only --athena LOCATION")
-    inventory = take_snapshot(out, *sources, **loud(*sources, **live))
+    inventory = take_snapshot(out, *sources, **progress_options(*sources, **live))
     click.echo(f"{output.size_of(inventory)}.")
     click.echo(f"Snapshot: {display_path(out)}")
     remark(output.not_collected(inventory))
@@ -354,7 +354,7 @@ def snapshot_command(sources: tuple[str, ...], out: str | Path | None, athena: s
 def checks_command(form: str, checks: tuple[str, ...]) -> int:
     """List the checks.
 
-    Shows the severity of each check, what it finds, and the data that it needs to be complete.
+    The list shows the severity of each check, what the check finds, and the data that the check needs.
     """
     from iamframe.checks.catalog import list_checks
 
@@ -366,7 +366,8 @@ def checks_command(form: str, checks: tuple[str, ...]) -> int:
 def surfaces_command(form: str) -> int:
     """Show where tags can be written, read and found.
 
-    One row per tool, resource type and operation. CSV and JSON include the sources.
+    The list has one row per tool, resource type and operation. CSV and JSON include the source of
+    each answer.
     """
     from iamframe.analysis.blind_spots import surfaces
 
@@ -387,7 +388,7 @@ def surfaces_command(form: str) -> int:
 def notebooks_command(folder: Path, *, force: bool) -> int:
     """Copy the notebooks into a folder.
 
-    Existing files are not overwritten.
+    Existing files are overwritten only with --force.
     """
     import shlex
     from importlib.util import find_spec
@@ -406,10 +407,10 @@ def notebooks_command(folder: Path, *, force: bool) -> int:
 
 @_command("collect-script", given.named_regions)
 def collect_script_command(regions: str | None) -> int:
-    """Print a shell script that collects the data.
+    """Print a shell script that collects IAM data.
 
-    The script uses the AWS CLI and only reads. Give the script to somebody with access. The script writes a zip
-    file, which you can use as SOURCE.
+    The script uses the AWS CLI, and only reads. Give the script to somebody with access to the account. The
+    script writes a zip file, which you can use as SOURCE.
     """
     from iamframe.sources.scripts import collect_script
 
@@ -429,7 +430,7 @@ def _status(result: Result, fail_on: str | None, asked: tuple[str, ...] | None, 
 
 
 def main() -> None:
-    """Run the command line. After an error, print one sentence on standard error and exit with 2."""
+    """Run the command line. After an error, print one sentence on standard error and exit with status 2."""
     # pandas creates hundreds of thousands of lasting objects, and the garbage collector would visit all of them.
     gc.set_threshold(1_000_000, 10, 10)
     for stream in (sys.stdout, sys.stderr):
@@ -471,12 +472,12 @@ def _answered(arguments: list[str] | None) -> Any:
         click.echo(error.ctx.get_help())
         return REFUSED
     except click.UsageError as error:
-        return _refuse(f"{error.format_message().rstrip('.')}; {_way_out(error)}")
+        return _refuse(f"{error.format_message().rstrip('.')}; {_usage_hint(error)}")
     except click.Abort:
         return INTERRUPTED
 
 
-def _way_out(error: click.UsageError) -> str:
+def _usage_hint(error: click.UsageError) -> str:
     unknown = isinstance(error, click.NoSuchOption) and not error.possibilities
     if unknown and error.ctx and error.ctx.command is explain_command:
         return "put a name that begins with - after --, as in `iamframe explain -- -NAME SOURCE`"

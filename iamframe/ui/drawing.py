@@ -1,8 +1,4 @@
-"""The parts of plots: stacked bars, tables, and text.
-
-Only unknown data is hatched with slanted lines. Text is drawn letter by letter, never as mathematics.
-Letters that are invisible, or that no installed font has, are shown as code points.
-"""
+"""The parts that plots are drawn from: stacked bars, tables, and text. Slanted hatching always means unknown data."""
 
 from __future__ import annotations
 
@@ -54,7 +50,7 @@ FONTS = (
 
 
 def first_true(parts: Mapping[str, Any], size: int) -> Any:
-    """Return the name of a part for each row: the first part whose mask is True, or else the last part."""
+    """Return, for each row, the name of the first part whose mask is True, or else the name of the last part."""
     *masks, _ = (np.broadcast_to(np.asarray(mask, dtype=bool), size) for mask in parts.values())
     *names, otherwise = parts
     return np.select(masks, names, otherwise)
@@ -63,9 +59,9 @@ def first_true(parts: Mapping[str, Any], size: int) -> Any:
 def count_parts(
     parts: Mapping[str, tuple[Any, dict[str, Any]]], row: pd.Series, rows: Iterable[str]
 ) -> tuple[dict[str, dict[str, Any]], pd.DataFrame]:
-    """Return the look of each part, and how many items each part has in each row.
+    """Return the look of each part of a bar, and the number of items per row and part.
 
-    Each item counts only in the first part whose mask is True.
+    An item counts only in the first part whose mask is True.
     """
     part = first_true({name: mask for name, (mask, _) in parts.items()}, len(row))
     counts = row.to_frame("row").assign(part=part).value_counts().unstack()
@@ -75,20 +71,20 @@ def count_parts(
 
 @dataclass(frozen=True)
 class Bars:
-    """Stacked bars. `things` names what is counted. `counts` has a row per bar and a column per part."""
+    """Stacked bars. `things` is the noun of the counted items. `counts` has a row per bar and a column per part."""
 
     things: str
     looks: Mapping[str, dict[str, Any]]
     counts: pd.DataFrame
     unit: str = ""
 
-    def draw(self, ax: Axes | None, inventory: Inventory, lists: Sequence[str], *said: str) -> Axes:
-        """Draw the bars below a title. If all counts are zero, draw a text such as "no roles" instead.
+    def draw(self, ax: Axes | None, inventory: Inventory, lists: Sequence[str], *sentences: str) -> Axes:
+        """Draw the bars below a title, or draw a text such as "no roles" if all counts are zero.
 
-        If a frame in `lists` is incomplete, this text ends with "in the collected data".
+        If a frame in `lists` is incomplete, the text ends with "in the collected data".
         """
         ax = new_axes(ax, self.counts.index, rows=len(self.counts))
-        draw_title(ax, *said, not_all_read(inventory, *lists))
+        draw_title(ax, *sentences, not_all_read(inventory, *lists))
         counts = self.counts.loc[:, self.counts.sum() > 0]
         if counts.empty:
             return draw_none(ax, self.things, inventory, *lists)
@@ -105,7 +101,7 @@ class Bars:
         return ax
 
     def _stack(self, ax: Axes, counts: pd.DataFrame) -> None:
-        """Draw the parts with their numbers. If a part is too narrow for its number, the number is beside the bar."""
+        """Draw the parts of the bars. The number of a part is in the part, or beside the bar if the part is narrow."""
         totals, rows = counts.sum(axis=1).to_numpy(), np.arange(len(counts))
         digits = counts.astype(str).map(len).to_numpy()
         is_wide = counts.to_numpy() >= (0.02 + 0.02 * digits) * totals.max()
@@ -127,12 +123,12 @@ class Bars:
 
 
 def more_not_shown(count: int, noun: str) -> str:
-    """Return a clause such as "3 more rows not shown". It is empty if all rows are shown."""
+    """Return a clause such as "3 more rows not shown", or an empty text if all rows are shown."""
     return f"{count:,} more {noun}{'s' * (count > 1)} not shown" if count > 0 else ""
 
 
 def not_all_read(inventory: Inventory, *frames: str) -> str:
-    """Return a clause about incomplete frames and their accounts. It is empty if the given frames are complete."""
+    """Return a clause about incomplete frames, or an empty text if all given frames are complete."""
     lists = completeness(inventory)
     counts = {frame: int((~lists[f"{frame}_whole"]).sum()) for frame in frames}
     parts = [f"not all {frame} of {pluralize(count, 'account')}" for frame, count in counts.items() if count]
@@ -140,7 +136,7 @@ def not_all_read(inventory: Inventory, *frames: str) -> str:
 
 
 def draw_none(ax: Axes, things: str, inventory: Inventory, *frames: str) -> Axes:
-    """Draw a text such as "no roles". If a given frame is incomplete, it ends with "in the collected data"."""
+    """Draw a text such as "no roles", or "no roles in the collected data" if a given frame is incomplete."""
     whole = len(inventory.accounts) and not not_all_read(inventory, *frames)
     text = f"no {things}" if whole else f"no {things} in the collected data"
     ax.text(0.5, 0.5, textwrap.fill(text, 50), ha="center", transform=ax.transAxes)
@@ -149,7 +145,7 @@ def draw_none(ax: Axes, things: str, inventory: Inventory, *frames: str) -> Axes
 
 
 def draw_title(ax: Axes, *sentences: str) -> None:
-    """Write sentences above the picture, each on its own line."""
+    """Write sentences above a plot, each on its own line."""
     lines = [line for sentence in sentences for line in textwrap.wrap(sentence[:1].upper() + sentence[1:], 84)]
     ax.set_title("\n".join(lines), loc="left", fontsize=10.5, **as_letters())
 
@@ -165,7 +161,7 @@ def _loaded(module: str) -> Any:
 
 
 def new_axes(ax: Axes | None, labels: Iterable[str], rows: float, across: float = 6.2) -> Axes:
-    """Return `ax`. If `ax` is None, return the axes of a new figure that has room for the labels and rows."""
+    """Return `ax`, or the axes of a new figure with room for labels and rows if `ax` is None."""
     if ax is not None:
         return ax
     width = across + 0.08 * max(map(_width, labels), default=0)
@@ -176,7 +172,7 @@ def new_axes(ax: Axes | None, labels: Iterable[str], rows: float, across: float 
 def draw_percentages(
     ax: Axes, percents: Sequence[Sequence[int] | None], rows: Sequence[str], columns: Sequence[str]
 ) -> None:
-    """Draw percentages as cells, in the colours of the page's heat map. If a row is None, its cells are unknown."""
+    """Draw percentages as cells, in the colours of the page's heat map. A row that is None gets unknown cells."""
     for row, of_row in enumerate(percents):
         for column in range(len(columns)):
             if of_row is None:
@@ -189,7 +185,7 @@ def draw_percentages(
 
 
 def draw_cell(ax: Axes, column: int, row: int, text: str, look: dict[str, Any], ink: str = "black") -> None:
-    """Draw a cell of a table, and its text. In a hatched cell, the text has a white background."""
+    """Draw a cell of a table, and its text. The text of a hatched cell has a white background."""
     ax.add_patch(_loaded("matplotlib.patches").Rectangle((column, row), 1, 1, **(_OUTLINE | look)))
     if "hatch" in look:
         _in_a_box(ax, column + 0.5, row + 0.5, text)
@@ -214,7 +210,7 @@ def _in_a_box(ax: Axes, x: Any, y: Any, text: str, ink: str = "black") -> None:
 
 
 def draw_section(ax: Axes, row: float, name: str, *, is_strong: bool) -> None:
-    """Draw a line above the first row of a section, from x = 0 to 1. The section's name is in the middle."""
+    """Draw a line above the first row of a section, with the name of the section in the middle of the line."""
     ax.hlines(row - 0.5, 0, 1, color="#888888" if is_strong else "#cccccc", linewidth=0.8)
     if name:
         _in_a_box(ax, 0.5, row - 0.5, name, GREY)
@@ -223,25 +219,25 @@ def draw_section(ax: Axes, row: float, name: str, *, is_strong: bool) -> None:
 # Letters
 
 
-def account_labels(inventory: Inventory, limit: int = 24) -> dict[str, str]:
-    """Return a label for each account id. The label has the account's name and id."""
+def account_labels(inventory: Inventory) -> dict[str, str]:
+    """Return a label with name and id for each account."""
     columns = inventory.accounts[["account_id", "account_name"]].itertuples(index=False, name=None)
     return {
-        account: shortened(account, 16) if pd.isna(name) else f"{shortened(name, limit)} ({shortened(account, 16)})"
+        account: shortened(account, 16) if pd.isna(name) else f"{shortened(name, 24)} ({shortened(account, 16)})"
         for account, name in columns
     }
 
 
 def as_letters() -> dict[str, Any]:
-    """Return the options that make matplotlib draw text letter by letter, in the user's fonts.
+    """Return the options that make matplotlib draw a text letter by letter, never as mathematics.
 
-    Letters that these fonts lack are drawn in other installed fonts.
+    Letters that the user's fonts lack are drawn in other installed fonts.
     """
     return {"family": [*_fonts()], "parse_math": False, "usetex": False}
 
 
 def _fonts() -> dict[str, Any]:
-    """Return the installed fonts by family, in the order for matplotlib. The user's fonts come first."""
+    """Return the installed fonts by family, the user's fonts first."""
     fonts, installed = _loaded("matplotlib.font_manager"), {}
     for family in dict.fromkeys([*_loaded("matplotlib").rcParams["font.family"], *FONTS]):
         # matplotlib would parse a family given as plain text as a fontconfig pattern.
@@ -252,7 +248,7 @@ def _fonts() -> dict[str, Any]:
 
 
 def shortened(text: Any, limit: int = 36) -> str:
-    """Shorten a text to one line. A long text loses its middle. Letters that no font has become code points."""
+    """Shorten a text to one line by cutting its middle. Letters that no font has become code points."""
     if pd.isna(text):
         return "(name not collected)"
     fonts = [] if str(text).isascii() else list(_fonts().values())

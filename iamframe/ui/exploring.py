@@ -1,10 +1,10 @@
 """Filter, count, group and export findings.
 
-The explorer of `iamframe.explore` uses these functions. Most of them return a frame that the explorer shows.
+The explorer of `iamframe.explore` shows the frames that the functions of this module return.
 
-A filter by path or tag cannot decide about findings whose paths or tags were not collected. `filtered` leaves such
-findings out, and `undecided` returns such findings. If a filter has an account or check that the result does not have,
-the functions raise `FilterError`.
+A filter by path or tag cannot decide about findings whose paths or tags were not collected. `filtered` leaves undecided
+findings out, and `undecided` returns only undecided findings. If a filter has an account or check that the result does
+not have, the functions raise `FilterError`.
 """
 
 from __future__ import annotations
@@ -41,10 +41,11 @@ _LISTS = {"accounts": "account", "checks": "check", "severities": "severity", "m
 
 @dataclass(frozen=True)
 class Filter:
-    """A filter of findings. An empty field lets all findings through.
+    """A filter of findings. An empty field of the filter lets all findings through.
 
-    `path` and the tag fields apply to the finding's resource and to its related resource. If a finding has no related
-    resource, these fields also apply to the roles or profiles that are linked to the finding's resource.
+    The fields `path`, `tag_key`, `tag_value` and `tagged` apply to the finding's resource and to its related resource.
+    If a finding has no related resource, paths and tags of the roles or profiles that are linked to its resource count,
+    too.
 
     Attributes
     ----------
@@ -55,10 +56,10 @@ class Filter:
     tag_key
         Key of a tag, as stored.
     tag_value
-        Value of that tag, as stored. None means any value.
+        Value of the tag `tag_key`, as stored. None means any value.
     tagged
-        `yes` selects findings with the tag `tag_key`, `no` selects findings without it. `unknown` selects findings for
-        which this is unknown, because some tags were not collected.
+        `yes` selects findings with the tag `tag_key`, and `no` selects findings without the tag. `unknown` selects
+        findings that may have the tag, because some tags were not collected.
     text
         Words that must all occur in the row. Case does not matter.
 
@@ -79,7 +80,7 @@ class Filter:
     text: str = ""
 
     def __post_init__(self) -> None:
-        """Convert single strings to tuples. Refuse a tag value or a tag state without a tag key."""
+        """Convert single strings to tuples, and refuse a tag value or a tag state without a tag key."""
         for name in _LISTS:
             given = getattr(self, name)
             object.__setattr__(self, name, (given,) if isinstance(given, str) else tuple(given))
@@ -105,8 +106,8 @@ class Filter:
 def filtered(result: Result, wanted: Filter) -> pd.DataFrame:
     """Return the findings that match the filter.
 
-    The frame has the columns, order and index of `result.findings`. An empty frame means "no findings" only if the
-    coverage is complete and `undecided` is empty.
+    The returned frame has the columns, order and index of `result.findings`. An empty frame means "no findings" only if
+    the coverage is complete and `undecided` is empty.
 
     Raises
     ------
@@ -118,9 +119,9 @@ def filtered(result: Result, wanted: Filter) -> pd.DataFrame:
 
 @schema.shows(schema.FINDINGS)
 def undecided(result: Result, wanted: Filter) -> pd.DataFrame:
-    """Return the findings that may match the filter, because their path or tags were not collected.
+    """Return the findings that the filter cannot decide about, because paths or tags were not collected.
 
-    The frame has the columns, order and index of `result.findings`. `filtered` does not return these findings.
+    The returned frame has the columns, order and index of `result.findings`.
     """
     return Selection(result, wanted).undecided
 
@@ -130,17 +131,14 @@ def counts(result: Result, findings: pd.DataFrame, wanted: Filter) -> pd.DataFra
     """Return the number of findings by check and severity, and the coverage of each check.
 
     The frame has one row per check that the filter selects, with the most severe checks first. The columns `complete`,
-    `partial` and `unknown` are numbers of accounts. `schema.COUNTS` describes all columns.
+    `partial` and `unknown` count accounts.
     """
     return Selection(result, wanted).count(findings)
 
 
 @schema.shows(schema.COVERAGE)
 def not_complete(result: Result, wanted: Filter) -> pd.DataFrame:
-    """Return the rows of `result.coverage` that match the filter and are not complete.
-
-    The frame has the columns and order of `result.coverage`.
-    """
+    """Return the rows of `result.coverage` that match the filter and are not complete."""
     return Selection(result, wanted).not_complete
 
 
@@ -148,9 +146,9 @@ def not_complete(result: Result, wanted: Filter) -> pd.DataFrame:
 def grouped(result: Result, findings: pd.DataFrame, tag_key: str) -> pd.DataFrame:
     """Return the number of findings for each value of a tag.
 
-    The frame has one row per value, with the most findings first. Two more rows count findings without the tag, and
-    findings whose tags were not collected. `schema.FINDINGS_BY_TAG` describes the columns. `owner` and `Owner` are two
-    keys. If role and profile have different values, the finding counts for both values. In contrast,
+    The frame has one row per value of the tag, with the most findings first. Two more rows count findings without the
+    tag, and findings whose tags were not collected. Tag keys are case-sensitive: `owner` and `Owner` are two keys. If
+    role and profile have different values of the tag, the finding counts for both values. Unlike `grouped`,
     `iamframe.findings_by_owner` counts each finding once.
     """
     sides = _Sides(result.inventory, findings)
@@ -171,8 +169,8 @@ def grouped(result: Result, findings: pd.DataFrame, tag_key: str) -> pd.DataFram
 def tag_keys(result: Result, findings: pd.DataFrame) -> list[str]:
     """Return the sorted tag keys of the resources in the findings. Keys that AWS reserves (`aws:`) are left out."""
     tags, sides = result.inventory.tags, _Sides(result.inventory, findings)
-    mine = tags[is_in(tags["resource_arn"], sides.frame["arn"]) & ~tags["is_aws_reserved"]]
-    return sorted(mine["tag_key"].unique())
+    shown = tags[is_in(tags["resource_arn"], sides.frame["arn"]) & ~tags["is_aws_reserved"]]
+    return sorted(shown["tag_key"].unique())
 
 
 def tag_values(result: Result, findings: pd.DataFrame, tag_key: str) -> list[str]:
@@ -190,8 +188,8 @@ def paths(result: Result, findings: pd.DataFrame) -> list[str]:
 def card(result: Result, row: int) -> Explanation:
     """Return one finding, the coverage of its check, and everything known about its resources.
 
-    `row` is the finding's label in the index of `result.findings`. The first section is about the finding. The other
-    sections are as in `explain`.
+    `row` is the finding's label in the index of `result.findings`. The first section of the explanation is about the
+    finding. The other sections of the explanation are as in `explain`.
 
     Raises
     ------
@@ -202,9 +200,9 @@ def card(result: Result, row: int) -> Explanation:
         raise FilterError(f"there is no finding {row}; use a label of the index of result.findings")
     finding, coverage = result.findings.loc[[row]], result.coverage
     (one,) = records(finding)
-    mine = coverage[(coverage["account_id"] == one["account_id"]) & (coverage["check"] == one["check"])]
+    rows = coverage[(coverage["account_id"] == one["account_id"]) & (coverage["check"] == one["check"])]
     fields = one | {"expected": note("by_its_maker") if one["expected"] else None}
-    fields["coverage"] = next((status_note(of) if of["message"] else of["status"] for of in records(mine)), "unknown")
+    fields["coverage"] = next((status_note(of) if of["message"] else of["status"] for of in records(rows)), "unknown")
     notes = {
         name: value if isinstance(value, dict) else str(value) for name, value in fields.items() if value is not None
     }
@@ -237,15 +235,15 @@ def export(
     """Write the findings that match the filter into a folder, and return the path of the page.
 
     The folder gets `findings.html`, `findings.csv` and `coverage.csv`, or no file at all. The page shows the filter.
-    `mask` has the same meaning as in `write_report`.
+    The parameter `mask` has the same meaning as in `write_report`.
 
     Raises
     ------
     FilterError
         As for `filtered`.
     ReportError
-        If the folder contains a report, because the `findings.csv` of the report would be lost. Also if the folder
-        cannot be written, or if `mask` is not valid for `write_report`.
+        If the folder contains a report, whose `findings.csv` would be lost, if the folder cannot be written, or if
+        `mask` is not valid for `write_report`.
     """
     place = Path(folder)
     if (place / "summary.json").exists():
@@ -264,7 +262,7 @@ def export(
 
 
 def said_undecided(count: int) -> str:
-    """Return a sentence with the number of findings that may match the filter. For 0, the text is empty."""
+    """Return a sentence about findings that may match the filter, or an empty text if there are none."""
     if not count:
         return ""
     return f"{pluralize(count, 'more finding')} may match: the path or tags of the resource were not collected."
@@ -290,13 +288,13 @@ class Selection:
 
     @cached_property
     def coverage(self) -> pd.DataFrame:
-        """Return the coverage rows for the checks and accounts that the filter selects."""
+        """The coverage rows for the checks and accounts that the filter selects."""
         coverage = self.result.coverage
-        return coverage[self._of(coverage, check=self.wanted.checks, account_id=self.wanted.accounts)]
+        return coverage[self._matches(coverage, check=self.wanted.checks, account_id=self.wanted.accounts)]
 
     @property
     def not_complete(self) -> pd.DataFrame:
-        """The rows of `coverage` that are not complete."""
+        """The selected coverage rows whose status is not complete."""
         return self.coverage[self.coverage["status"] != "complete"]
 
     def count(self, findings: pd.DataFrame) -> pd.DataFrame:
@@ -311,10 +309,10 @@ class Selection:
         return schema.COUNTS.conform(columns)
 
     @staticmethod
-    def _of(frame: pd.DataFrame, **asked: Iterable[str]) -> Bools:
-        """Return one flag per row: True if each given column has one of its given values.
+    def _matches(frame: pd.DataFrame, **asked: Iterable[str]) -> Bools:
+        """Return one flag per row: True if each column in `asked` has one of the asked values.
 
-        A column without given values matches all rows.
+        A column without asked values matches all rows.
         """
         mask = np.ones(len(frame), dtype=bool)
         for column, values in asked.items():
@@ -323,11 +321,11 @@ class Selection:
         return mask
 
     def _judge(self) -> tuple[Bools, Bools]:
-        """Return two flags per finding: whether it matches, and whether it matches or may match."""
+        """Return two flags per finding: whether the finding matches, and whether the finding matches or may match."""
         findings, wanted = self.result.findings, self.wanted
         asked = {"account_id": wanted.accounts, "check": wanted.checks, "severity": wanted.severities}
         makers = findings.assign(maker=findings["maker"].fillna(NO_MAKER)) if wanted.makers else findings
-        sure = self._of(makers, maker=wanted.makers, **asked)
+        sure = self._matches(makers, maker=wanted.makers, **asked)
         if words := wanted.text.split():
             sure &= _with_words(findings, words)
         maybe = sure.copy()
@@ -353,8 +351,8 @@ def _with_words(findings: pd.DataFrame, words: list[str]) -> Bools:
 class _Sides:
     """The resources of each finding.
 
-    `frame` has one row per finding and resource: the number of the finding, the ARN and path of the resource, and
-    whether its tags were collected.
+    `frame` has one row per finding and resource, with the position of the finding, the ARN and path of the resource,
+    and whether the resource's tags were collected.
     """
 
     def __init__(self, inventory: Inventory, findings: pd.DataFrame) -> None:
@@ -385,23 +383,19 @@ class _Sides:
         links = inventory.links
         near = links[is_in(links["profile_arn"], one["arn"]) | is_in(links["role_arn"], one["arn"])]
         linked = [
-            one.merge(near, left_on="arn", right_on=mine)[["finding", other]].rename(columns={other: "arn"})
-            for mine, other in (("profile_arn", "role_arn"), ("role_arn", "profile_arn"))
+            one.merge(near, left_on="arn", right_on=own_side)[["finding", other]].rename(columns={other: "arn"})
+            for own_side, other in (("profile_arn", "role_arn"), ("role_arn", "profile_arn"))
         ]
         return pd.concat([own, *linked], ignore_index=True).drop_duplicates()
 
     def any(self, positions: pd.Series) -> Bools:
-        """Return one flag per finding: True if `positions` contains the finding's number."""
+        """Return one flag per finding: True if `positions` contains the position of the finding."""
         flags = np.zeros(self.size, dtype=bool)
         flags[positions.to_numpy(dtype=int)] = True
         return flags
 
     def on_path(self, path: str) -> tuple[Bools, Bools]:
-        """Return two flags per finding.
-
-        The first flag is True if a resource of the finding is on the path. The second flag is True if the path of a
-        resource was not collected.
-        """
+        """Return two flags per finding: whether a resource is on the path, and whether a path was not collected."""
         frame, segments = self.frame, path.strip("/")
         paths = pc.utf8_lower(as_arrow(frame["path"]))
         on = pc.match_substring(paths, f"/{segments}/") if segments else pc.equal(paths, "/")
@@ -409,10 +403,10 @@ class _Sides:
         return hit, self.any(frame["finding"][frame["path"].isna() & frame["has_path"]])
 
     def tagged(self, wanted: Filter) -> tuple[Bools, Bools]:
-        """Return two flags per finding: whether it matches the tag filter, and whether it may match."""
+        """Return two flags per finding: whether its tags match the filter, and whether its tags may match."""
         carried, unread = self.carried(str(wanted.tag_key))
-        mine = carried if wanted.tag_value is None else carried[carried["value"] == wanted.tag_value]
-        yes = self.any(mine["finding"])
+        matching = carried if wanted.tag_value is None else carried[carried["value"] == wanted.tag_value]
+        yes = self.any(matching["finding"])
         if wanted.tagged == "yes":
             return yes, unread
         if wanted.tagged == "no":
@@ -420,15 +414,12 @@ class _Sides:
         return ~yes & unread, np.zeros_like(yes)
 
     def carried(self, tag_key: str) -> tuple[pd.DataFrame, Bools]:
-        """Return the values of a tag, with their findings, and one flag per finding.
-
-        The flag is True if the tags of a resource of the finding were not collected.
-        """
+        """Return the values of a tag with their findings, and one flag per finding: True if tags were not collected."""
         tags, sides = self.tags, self.frame
-        mine = tags[
+        shown = tags[
             np.asarray(pc.equal(as_arrow(tags["tag_key"]), tag_key)) & is_in(tags["resource_arn"], sides["arn"])
         ]
-        at = index_in(sides["arn"], mine["resource_arn"])
-        values = lookup(mine["tag_value"], at[at >= 0])
+        at = index_in(sides["arn"], shown["resource_arn"])
+        values = lookup(shown["tag_value"], at[at >= 0])
         each = {"finding": sides["finding"][at >= 0].to_numpy(), "value": pd.Series(values.to_pandas(), dtype="str")}
         return pd.DataFrame(each).drop_duplicates(), self.any(sides["finding"][~sides["tags_known"]])

@@ -1,4 +1,4 @@
-"""How the command line loads and checks its sources: in one process, in several processes, or on a cluster."""
+"""Load and check the sources of a command: in one process, in several processes, or on a Dask cluster."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from iamframe.inventory.inventory import Inventory
 
 
-def loud(*sources: str, **live: Any) -> dict[str, Any]:
-    """Return the options for `load`. `--quiet` and `--verbose` turn off the progress of a live load."""
+def progress_options(*sources: str, **live: Any) -> dict[str, Any]:
+    """Return the options for `load`, without progress if `--quiet` or `--verbose` is given."""
     from iamframe.inventory.load import is_live
 
     meta = click.get_current_context().meta
@@ -30,22 +30,22 @@ def loud(*sources: str, **live: Any) -> dict[str, Any]:
     return live | ({"progress": False} if is_silent and any(map(is_live, sources)) else {})
 
 
-def load_loud(*sources: str, **live: Any) -> Inventory:
-    """Load sources as `load` does. A live load shows its progress, except with `--quiet` or `--verbose`."""
+def load_sources(*sources: str, **live: Any) -> Inventory:
+    """Load sources as `load` does, and show the progress unless `--quiet` or `--verbose` is given."""
     from iamframe.inventory.load import load
 
-    return load(*sources, **loud(*sources, **live))
+    return load(*sources, **progress_options(*sources, **live))
 
 
 def load_old_and_new(old: str, new: tuple[str, ...], live: dict[str, Any]) -> tuple[Inventory, Inventory]:
     """Load an older and a newer source.
 
-    Each live source gets the live options. If neither source is live, the newer source gets the live options.
+    Each live source gets the options in `live`. If neither source is live, the newer source gets the options in `live`.
     """
     from iamframe.inventory.load import is_live
 
-    was = load_loud(old, **(live if is_live(old) else {}))
-    now = load_loud(*new, **({} if is_live(old) and not is_live(new[0]) else live))
+    was = load_sources(old, **(live if is_live(old) else {}))
+    now = load_sources(*new, **({} if is_live(old) and not is_live(new[0]) else live))
     accounts = [one.accounts["account_id"].tolist() for one in (was, now)]
     if not set(accounts[0]) & set(accounts[1]):
         from iamframe.sources.archives import display_path
@@ -76,7 +76,7 @@ def drifted(inventory: Inventory, states: tuple[str, ...]) -> Drift:
 def checked(
     sources: tuple[str, ...], live: dict[str, Any], shards: dict[str, Any], older: str | None = None, **judged: Any
 ) -> Iterator[tuple[Inventory | None, Result]]:
-    """Load sources and run the checks. Yield the older inventory, or None without `older`, and the result.
+    """Load sources, run the checks, and yield the older inventory (None without `older`) and the result.
 
     `shards` has the options `--workers`, `--dask` and `--results`. With `--workers` or `--dask`, a snapshot is checked
     in shards. Without `--results`, the files of the shards are deleted at the end. `judged` has options of
@@ -91,7 +91,7 @@ def checked(
             raise click.UsageError("--results needs --workers or --dask")
         from iamframe.checks import run_checks
 
-        old, inventory = load_old_and_new(older, sources, live) if older else (None, load_loud(*sources, **live))
+        old, inventory = load_old_and_new(older, sources, live) if older else (None, load_sources(*sources, **live))
         yield old, run_checks(inventory, **judged)
         return
     if older:

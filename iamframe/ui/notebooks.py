@@ -33,8 +33,8 @@ def notebook_files() -> list[Path]:
 def copy_notebooks(folder: str | os.PathLike[str], *, force: bool = False) -> tuple[list[Path], list[Path]]:
     """Copy the notebooks and their tag policy into a folder. Return the written files and the skipped files.
 
-    A missing folder is created. An existing file is overwritten only with `force`. The copies read the policy from
-    this folder, and write their reports into this folder.
+    A missing folder is created. An existing file is overwritten only with `force`. A copied notebook reads the policy
+    from its own folder, and writes its reports into its own folder.
 
     Raises
     ------

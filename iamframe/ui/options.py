@@ -53,9 +53,9 @@ def offer_sources(context: click.Context, argument: click.Parameter, typed: str)
 
 
 def folder(name: str) -> Path:
-    """Return the path of a folder. An empty name is an error.
+    """Return the path of a local folder. An empty name is refused.
 
-    An unset shell variable gives an empty name, and `Path("")` is the working directory.
+    An unset shell variable gives an empty name, and `Path("")` would be the working directory.
     """
     if not name:
         raise click.BadParameter("is empty; give a folder")
@@ -67,7 +67,7 @@ def folder(name: str) -> Path:
 
 
 def place(name: str) -> str | Path:
-    """Return the path of a folder, or the address of an object store as it is."""
+    """Return the path of a local folder, or the unchanged address of an object store."""
     from iamframe.inventory.places import is_address
 
     return name if is_address(name) else folder(name)
@@ -116,16 +116,16 @@ def _talk(context: click.Context, option: click.Parameter, wanted: bool) -> None
 # Options
 
 
-def option(names: str, said: str, metavar: str | None = None, **more: Any) -> Decorator:
+def option(names: str, help_text: str, metavar: str | None = None, **more: Any) -> Decorator:
     """Return an option with the given names and help text. Without a metavar and a type, the option is a flag."""
     more = {"is_flag": True} | more if metavar is None and "type" not in more else {"metavar": metavar} | more
-    return click.option(*names.split(), help=said, **more)
+    return click.option(*names.split(), help=help_text, **more)
 
 
 def formats(*choices: str) -> Decorator:
-    """Return the option `--format`. The first choice is the default."""
-    said = f"Output format.  [default: {choices[0]}]"
-    return option("--format form", said, type=click.Choice(choices), default=choices[0])
+    """Return the option `--format`, whose default is the first choice."""
+    help_text = f"Output format.  [default: {choices[0]}]"
+    return option("--format form", help_text, type=click.Choice(choices), default=choices[0])
 
 
 def source(name: str, **more: Any) -> Decorator:
@@ -209,29 +209,23 @@ _LOADS = ("regions", "references", "accounts", "role_name", "external_id", "rate
 def live(command: Callable[..., Any]) -> Any:
     """Add the options of a live source to a command.
 
-    The command gets the given options as the dictionary `live`. Its keys are parameters of `load`.
+    The command gets the given options as the dictionary `live`, with the parameter names of `load` as keys.
     """
     return _LIVE(_as_dictionary("live", _LOADS, command))
 
 
 def shards(command: Callable[..., Any]) -> Any:
-    """Add the options for checking in shards to a command.
-
-    The command gets the given options as the dictionary `shards`.
-    """
+    """Add the options `--workers`, `--dask` and `--results` to a command, as the dictionary `shards`."""
     return _SHARDS(_as_dictionary("shards", ("workers", "dask", "results"), command))
 
 
 def judging(command: Callable[..., Any]) -> Any:
-    """Add the options of the commands that run all checks: what they judge by, how strictly, and how they load."""
+    """Add the options of the commands that run all checks: policy, own checks, strictness, shards and live sources."""
     return together(policy_file, own, strict, shards, live)(command)
 
 
 def _as_dictionary(key: str, names: tuple[str, ...], command: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the command, which then gets the options `names` as one dictionary, the argument `key`.
-
-    Options that are not given are left out.
-    """
+    """Wrap a command, so that the given options among `names` become one dictionary, the argument `key`."""
 
     @functools.wraps(command)
     def called(**given: Any) -> Any:

@@ -35,11 +35,11 @@ SURFACE_COLUMNS = {"surface": "tool", "resource_type": "resource type", "operati
 SURFACE_COLUMNS |= {"checked_on": "checked on", "said": "condition or detail"}
 # If consecutive findings share a sentence with more letters than this, it is printed once, below them.
 _LONG = 40
-# The letters of a reason that `diff` prints.
+# `diff` prints at most this many letters of a reason.
 _REASON = 120
-# The unmanaged resources that a table lists.
+# A table lists at most this many unmanaged resources.
 _UNMANAGED = 10
-# The messages on a region that is not enabled.
+# The ids of messages about a region that is not enabled.
 _NO_REGION = [f"gaps.region.{name}" for name in ("unknown", "disabled", "rejects", "rejects_session")]
 
 
@@ -58,12 +58,12 @@ def remark(*groups: Iterable[str]) -> None:
 
 
 def emit(frame: DataFrame, form: str, columns: Mapping[str, str] | None = None) -> None:
-    """Print a frame. CSV and JSON have all columns. A table or Markdown has only `columns`, with their headings."""
+    """Print a frame. CSV and JSON have all columns. Tables and Markdown have only `columns`, with their headings."""
     from iamframe.inventory import display, export
 
     if form == "csv":
         written = export.csv_bytes(frame)
-        # A pipe gets bytes, because `echo` removes escape sequences from text. A terminal would obey them.
+        # A pipe gets bytes, because `echo` removes escape sequences from text. A terminal would obey the sequences.
         lines = written.decode().split("\n") if sys.stdout.isatty() else []
         click.echo("\n".join(map(escape_controls, lines)) or written, nl=False)
     elif form == "json":
@@ -77,7 +77,7 @@ def emit(frame: DataFrame, form: str, columns: Mapping[str, str] | None = None) 
 def emit_findings(findings: DataFrame, form: str) -> None:
     """Print findings.
 
-    If consecutive findings have the same long sentence, a table has this sentence once, below these findings.
+    In a table, a long sentence that consecutive findings share is printed once, below these findings.
     """
     if form != "table":
         emit(findings, form, FINDING_COLUMNS)
@@ -85,7 +85,7 @@ def emit_findings(findings: DataFrame, form: str) -> None:
     from iamframe.inventory.display import cell_rows, text_rows
 
     rows = [*text_rows(cell_rows(findings[[*FINDING_COLUMNS, "accepted"]]))]
-    # Findings of one check and account with the same sentence stand together, where the first of them is.
+    # Findings of one check and account with the same sentence are printed together, in the place of the first one.
     place: dict[tuple[str, ...], int] = {}
     rows.sort(key=lambda row: place.setdefault((row[0], row[1], row[2], row[4]), len(place)))
     for (_, detail), group in groupby(rows, key=lambda row: (row[1], row[4])):
@@ -100,7 +100,7 @@ def emit_findings(findings: DataFrame, form: str) -> None:
 
 
 def emit_changes(changes: Changes, form: str) -> None:
-    """Print changes, then changed findings. JSON also contains what was not compared."""
+    """Print the changes of resources, then the changed findings. JSON also has the frame `not_compared`."""
     from iamframe.inventory.display import cell_rows, text_rows
     from iamframe.inventory.export import json_rows
 
@@ -124,8 +124,8 @@ def emit_changes(changes: Changes, form: str) -> None:
 def emit_drift(found: Drift, form: str) -> None:
     """Print differences from Terraform.
 
-    If all differences of a kind have the same sentence, a table has this sentence only in the heading of the kind. Of
-    the unmanaged resources, a table lists only the first.
+    In a table, a sentence that all differences of a kind share is only in the heading of the kind. A table lists only
+    the first ten unmanaged resources.
     """
     from iamframe.inventory.display import cell_rows, text_rows
 
@@ -151,7 +151,7 @@ def emit_drift(found: Drift, form: str) -> None:
 
 
 def size_of(inventory: Inventory) -> str:
-    """Return a text with the numbers of accounts, roles and profiles."""
+    """Return a text with the numbers of accounts, roles and profiles of an inventory."""
     things = {"accounts": "account", "roles": "role", "profiles": "instance profile"}
     rows = inventory.row_counts()
     return ", ".join(pluralize(rows[name], thing) for name, thing in things.items())
@@ -160,8 +160,8 @@ def size_of(inventory: Inventory) -> str:
 def in_one_line(result: Result, owners: Sequence[str] = ()) -> str:
     """Return one line with the numbers of a result.
 
-    These are accounts, roles, profiles, resources that need attention, findings, and complete checks. With `owners`,
-    only resources and findings of these owners count.
+    The line counts accounts, roles, profiles, resources that need attention, findings, and complete checks. With
+    `owners`, only findings of these owners count, and only the resources in these findings.
     """
     from iamframe.checks.result import attention_in, some, tally_of
 
@@ -194,10 +194,7 @@ def incomplete(result: Result) -> Iterator[str]:
 
 
 def _by_reason(rows: Iterable[tuple[str, str, str, str]]) -> dict[tuple[tuple[str, ...], str], list[str]]:
-    """Group rows (account, thing, message, facts) by their reasons.
-
-    Return the accounts of each group of things with the same sentences. Each sentence of an account is in one group.
-    """
+    """Group things, such as checks, that have the same reasons, and return the accounts of each group."""
     from iamframe.messages.render import sentences_of
 
     things_of: dict[str, dict[str, list[str]]] = {}
@@ -232,17 +229,17 @@ def no_such_owner(findings: DataFrame, owners: Iterable[str]) -> Iterator[str]:
             yield f"no finding has the owner {owner}" + (f"; the owners are {some(known)}" if len(known) else "")
 
 
-def said_incomplete(result: Result) -> None:
+def say_incomplete(result: Result) -> None:
     """With `--quiet`, print the number of complete checks if some checks are incomplete.
 
-    Without this line, an empty list would seem to mean that there are no findings.
+    If checks are incomplete, an empty list of findings does not mean that there are no findings.
     """
     if click.get_current_context().meta.get(QUIET) and (result.coverage["status"] != "complete").any():
         click.echo(f"{result.said_complete[:1].upper()}{result.said_complete[1:]}.", err=True)
 
 
 def no_owner(inventory: Inventory, owner_tag: str) -> list[str]:
-    """Return a sentence if no collected tag has the given key. The default key never gives a sentence."""
+    """Return a sentence if no collected tag has the key `owner_tag`, unless the key is the default."""
     from iamframe.checks.owner import OWNER_TAG, owner_keys
 
     if owner_tag == OWNER_TAG or owner_keys(inventory, owner_tag):
@@ -251,10 +248,10 @@ def no_owner(inventory: Inventory, owner_tag: str) -> list[str]:
 
 
 def expired(result: Result, *, is_covered: bool = False) -> Iterator[str]:
-    """Yield sentences about acceptances that accept nothing, and about tag policies that were not collected.
+    """Yield sentences about expired or unused acceptances, and about tag policies that were not collected.
 
-    A finding whose acceptance has expired counts again. `is_covered` is True if the coverage of each check is printed,
-    too. In this case, the sentence about tag policies is left out, because the coverage shows the reason.
+    A finding whose acceptance has expired counts again. If `is_covered` is True, the sentence about tag policies is
+    left out, because the printed coverage shows the reason.
     """
     if result.policy.organization and not is_covered:
         from iamframe.checks.result import some
@@ -288,7 +285,7 @@ def not_collected(inventory: Inventory) -> list[str]:
 def not_compared(changes: Changes) -> list[str]:
     """Return up to twenty short sentences about data that could not be compared, one sentence per reason.
 
-    If a reason is cut, the last sentence says where the whole reasons are.
+    If a reason is cut, the last sentence refers to the file that has all reasons in full.
     """
     from iamframe.checks.result import some
 

@@ -1,9 +1,9 @@
 """Plots of an inventory or a result, drawn with matplotlib. Each function draws one plot.
 
-Data that was not collected is hatched with slanted lines. So missing data never looks like zero. No plot shows a fact
-by colour alone. Names and keys are drawn as text, never as formulas. Letters that are invisible, or that no installed
-font has, are shown as code points. Each function draws on the axes `ax`, or on a new figure, and returns the axes. If
-matplotlib is not installed, the functions raise `MissingExtraError`.
+Data that was not collected is hatched with slanted lines, so that missing data never looks like zero. No plot shows a
+fact by colour alone. Names and keys are drawn as text, never as formulas. Letters that are invisible, or that no
+installed font has, are shown as code points. Each function draws on the axes `ax`, or on a new figure, and returns the
+axes. If matplotlib is not installed, the functions raise `MissingExtraError`.
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ def plot_name_relations(result: Result, ax: Axes | None = None) -> Axes:
     """Draw how the names of profiles and their roles differ, with one bar per kind of difference.
 
     Profiles without a role have a bar of their own, after the bars of links. Dotted bars are links whose names differ
-    by design of a tool. The title counts these links separately. Hatched bars are profiles whose role or role name was
-    not collected.
+    by design of a tool, and the title counts the dotted links separately. Hatched bars are profiles whose role or role
+    name was not collected.
     """
     pairs = views.pairs(result.inventory, result.policy.makers)
     pairs = pairs[pairs["profile_arn"].notna()]
@@ -119,7 +119,7 @@ def plot_name_relations(result: Result, ax: Axes | None = None) -> Axes:
         "not collected": (True, UNKNOWN),
     }
     looks, counts = count_parts(parts, row, _RELATION_ROWS)
-    # Each relation has a row, even without links. The other rows are shown only if they have any.
+    # Each relation has a row, even without links. The other rows are shown only if they are not empty.
     shown = counts[(counts.sum(axis=1) > 0) | counts.index.isin(RELATIONS)].rename(index=_RELATION_ROWS)
     bars = Bars("links", looks, shown, "links, and profiles without one")
     total, unread = int((~row.isin(["empty", "role unread"])).sum()), int((row == "unread").sum())
@@ -131,13 +131,13 @@ def plot_name_relations(result: Result, ax: Axes | None = None) -> Axes:
 
 
 def plot_tag_coverage(inventory: Inventory, ax: Axes | None = None, keys: Iterable[str] | None = None) -> Axes:
-    """Draw a heat map. It shows what percentage of roles and profiles in each account have each tag key.
+    """Draw a heat map of the percentage of roles, and of profiles, that have each tag key.
 
-    Each account has one row for roles and one row for profiles. Accounts with the lowest mean come first. The plot has
-    at most 30 accounts. Each column is a tag key. By default, the columns are the 12 most used keys. `n` is the number
-    of resources whose tags were collected. Percentages are shares of `n`. Resources whose tags were not collected are
-    counted beside `n`. A row is hatched if no tags were collected. Roles that AWS manages and keys that AWS reserves
-    are left out.
+    Each account has one row for roles and one row for profiles. Accounts with the lowest mean percentage come first.
+    The plot has at most 30 accounts. Each column is a tag key. By default, the columns are the 12 most used tag keys.
+    In the label of a row, `n` is the number of resources whose tags were collected. All percentages are shares of `n`.
+    The label of a row also counts the resources whose tags were not collected. A row is hatched if no tags were
+    collected. Roles that AWS manages and keys that AWS reserves are left out.
     """
     coverage = views.tag_coverage(inventory)
     uses = coverage.groupby("tag_key")["tagged"].sum().sort_values(ascending=False, kind="stable").index
@@ -171,8 +171,8 @@ def plot_tag_coverage(inventory: Inventory, ax: Axes | None = None, keys: Iterab
 
 
 def _tag_rows(coverage: pd.DataFrame, resources: pd.DataFrame, keys: list[str]) -> tuple[int, list[Tagged]]:
-    """Return the number of accounts, and the rows to draw. Accounts with the fewest tags come first."""
-    # The view has no row for an account without any tag key, and that account is the worst one.
+    """Return the number of accounts, and the rows to draw. Accounts with the lowest mean percentage come first."""
+    # `tag_coverage` has no row for an account without tags, but such an account comes first in the plot.
     sides = resources.groupby(["account_id", "resource_type"])["tags_known"].agg(known="sum", size="size")
     tagged = coverage.set_index(["account_id", "resource_type", "tag_key"])["tagged"].unstack()
     tagged = tagged.reindex(index=sides.index, columns=keys).fillna(0).astype(int)
@@ -194,7 +194,7 @@ def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
 
     The plot has one bar per account, for at most 30 accounts. Accounts with the most unreferenced or empty profiles
     come first. A bar shows referenced profiles, then profiles that the check `unreferenced_profiles` found, then
-    profiles without a role. Hatched parts are profiles whose references or role were not collected. If
+    profiles without a role. Hatched parts are profiles whose references or role were not collected. If the check
     `unreferenced_profiles` did not run, all profiles without a known reference are hatched, too.
     """
     inventory, total = result.inventory, pluralize(len(result.inventory.profiles), "instance profile")
@@ -216,12 +216,12 @@ def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
 def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resources: str = "profiles") -> Axes:
     """Draw how many instance profiles, or roles, each tool created in each account.
 
-    There is one bar per account, tool, and cluster or stack. The largest bars come first. The plot has at most 15 bars.
+    The plot has one bar per account, tool, and cluster or stack. Only the 15 largest bars are drawn, the largest first.
     The label of a bar shows the share of the account's quota, if the quota is known.
 
     The parts of a bar are resources with an owner tag, resources without an owner tag (crossed), roles that AWS manages
-    (dotted), and resources whose owner is unknown (hatched). The owner is unknown if tags were not collected, or if
-    only GetAccountSummary counts the resource. `quota_use` returns the numbers.
+    (dotted), and resources whose owner is unknown (hatched). The owner of a resource is unknown if its tags were not
+    collected, or if only GetAccountSummary counts the resource. `iamframe.quota_use` returns the numbers of the plot.
 
     Parameters
     ----------
@@ -257,10 +257,10 @@ def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resour
 def plot_ladder(inventory: Inventory, ax: Axes | None = None, limit: int = 60) -> Axes:
     """Draw the roles and profiles that are not linked one to one.
 
-    Roles are on the left, and profiles are on the right. A line goes from each role to its profiles. Each profile has
-    a row, and each role without a profile has a row. The plot has at most `limit` rows. The order is: roles in several
-    profiles, profiles without a role, roles that trust EC2 and are in no profile, and profiles whose role was not
-    collected. A line is dashed if the role was not collected. If there are several accounts, each account's name is
+    Roles are on the left, and profiles are on the right. A line goes from each role to its profiles. Each profile has a
+    row, and each role without a profile has a row. The plot has at most `limit` rows. Rows come in this order: roles in
+    several profiles, profiles without a role, roles that trust EC2 and are in no profile, and profiles whose role was
+    not collected. A line is dashed if the role was not collected. If there are several accounts, each account's name is
     above the rows of the account.
     """
     rungs = _rungs(inventory)
@@ -287,9 +287,9 @@ def plot_ladder(inventory: Inventory, ax: Axes | None = None, limit: int = 60) -
 
 
 def _rungs(inventory: Inventory) -> pd.DataFrame:
-    """Return the roles and profiles that are not linked one to one.
+    """Return the roles and profiles that are not linked one to one, with all rows of a role together.
 
-    The rows of a role are together. The frame has the columns of `pairs`, and also `kind`, `group` and `role_read`.
+    The frame has the columns of `iamframe.pairs`, and the columns `kind`, `group` and `role_read`.
     """
     pairs = views.pairs(inventory)
     size = pairs.groupby("role_arn")["profile_arn"].transform("count").fillna(0)
@@ -313,7 +313,7 @@ def _rungs(inventory: Inventory) -> pd.DataFrame:
 
 
 def _rungs_in_words(rungs: pd.DataFrame) -> list[str]:
-    """Return texts such as "2 profiles without a role". Kinds without rows are left out."""
+    """Return texts such as "2 profiles without a role". A kind of row that does not occur has no text."""
     kinds, shared = rungs["kind"].value_counts(), rungs[rungs["kind"] == "shared"]
     said = {
         f"{pluralize(shared['group'].nunique(), 'role')} in several profiles ({len(shared):,})": len(shared),
@@ -355,10 +355,11 @@ def _draw_rungs(ax: Axes, rows: pd.DataFrame) -> Axes:
 def plot_last_use(inventory: Inventory, ax: Axes | None = None, now: datetime | None = None) -> Axes:
     """Draw how many days ago roles were last used, with one bar per range of days.
 
-    AWS keeps the last use for 400 days. A role that was not used in that time counts as "no use in 400 days", even if
-    the role is new. The days are counted back from `now`. By default, `now` is the time when the account was collected.
-    If no source shows that time, `now` is the current time. A time without a zone is UTC. The hatched bar counts roles
-    whose last use was not collected. Roles that AWS manages are left out. The title shows their number.
+    AWS keeps the last use of a role for 400 days. A role without a use in 400 days counts as "no use in 400 days", even
+    if the role is new. Days are counted back from `now`. By default, `now` is the time when the account was collected.
+    If no source shows the collection time, `now` is the current time. If `now` has no time zone, `now` is in UTC. The
+    hatched bar counts roles whose last use was not collected. Roles that AWS manages are left out, and the title shows
+    how many roles AWS manages.
     """
     roles = inventory.roles[~inventory.roles["is_aws_managed"]]
     present = pd.Timestamp(datetime.now(UTC) if now is None else now)
@@ -384,10 +385,10 @@ def plot_last_use(inventory: Inventory, ax: Axes | None = None, now: datetime | 
 def plot_age(inventory: Inventory, ax: Axes | None = None) -> Axes:
     """Draw how many roles and profiles were created in each year.
 
-    Each year has a bar for roles and a bar for profiles. Crossed parts of a bar are resources without tags. Tags that
-    AWS reserves do not count. Hatched parts are resources whose tags or creation time were not collected. If there are
-    more than 20 years, the earliest years share their bars. Roles that AWS manages are left out. The title shows the
-    number of these roles.
+    Each year has a bar for roles and a bar for profiles. Crossed parts of a bar are resources without tags. A tag that
+    AWS reserves does not count as a tag. Hatched parts are resources whose tags or creation time were not collected. If
+    there are more than 20 years, the earliest years share their bars. Roles that AWS manages are left out, and the
+    title shows how many roles AWS manages.
     """
     resources = _resources(inventory)
     tagged, known = resources["is_tagged"], resources["tags_known"]
@@ -415,10 +416,9 @@ def plot_age(inventory: Inventory, ax: Axes | None = None) -> Axes:
 def plot_surfaces(ax: Axes | None = None) -> Axes:
     """Draw a table of the consoles, APIs and tools with which you can write, read and search tags.
 
-    The table has one row per console, API or tool. It has three columns for roles and three columns for profiles. A
-    number in a cell refers to a condition below the table. A hatched cell means that neither AWS nor a measurement
-    shows the answer.
-    `iamframe.surfaces` returns the sources.
+    The table has one row per console, API or tool, three columns for roles, and three columns for profiles. A number in
+    a cell refers to a condition below the table. For a hatched cell, neither AWS nor a measurement shows the answer.
+    `iamframe.surfaces` returns the source of each cell.
     """
     facts = known_facts()
     rows = list(dict.fromkeys(fact.surface for fact in facts))
@@ -443,7 +443,7 @@ def plot_surfaces(ax: Axes | None = None) -> Axes:
 
 
 def _resources(inventory: Inventory) -> pd.DataFrame:
-    """Return one frame with the roles that AWS does not manage, and the profiles. `is_tagged` ignores reserved tags."""
+    """Return all profiles, and all roles that AWS does not manage. `is_tagged` ignores tags that AWS reserves."""
     columns = ["account_id", "resource_arn", "created_at", "tags_known", "resource_type"]
     roles = inventory.roles[~inventory.roles["is_aws_managed"]].rename(columns={"role_arn": "resource_arn"})
     profiles = inventory.profiles.rename(columns={"profile_arn": "resource_arn"})
@@ -454,11 +454,7 @@ def _resources(inventory: Inventory) -> pd.DataFrame:
 
 
 def _untagged_in_words(resources: pd.DataFrame, shown: str) -> tuple[str, str]:
-    """Return two sentences.
-
-    The first sentence has the numbers of untagged roles and profiles. The second sentence is the text `shown` and the
-    number of resources whose tags were not collected.
-    """
+    """Return a sentence about untagged resources, and `shown` with the number of resources with unknown tags."""
     known = resources[resources["tags_known"]]
     counts = [(side, known["is_tagged"][known["resource_type"] == kind]) for kind, side in reversed(_SIDES.items())]
     said = [f"{(~tagged).sum():,} of {len(tagged):,} {side}" for side, tagged in counts if len(tagged)]

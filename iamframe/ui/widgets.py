@@ -1,8 +1,8 @@
-"""The explorer for notebooks. Its widgets use the functions of `iamframe.exploring` and have no logic of their own.
+"""The explorer for notebooks. The widgets use the functions of `iamframe.exploring` and have no logic of their own.
 
 No widget interprets text from AWS. Lists and drop-down lists show only plain text, no HTML. Tables are escaped HTML in
-which nothing is rendered as mathematics. A label would render text between dollar signs as mathematics. So labels
-contain only iamframe's own words.
+which nothing is rendered as mathematics. Labels contain only iamframe's own words, because a label renders text between
+dollar signs as mathematics.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _NO_ROW, _NO_KEY, _ANY = -1, "", ("yes", None)
 
 # A widget has a margin within its grid's cell.
 _WITHIN = "calc(100% - 4px)"
-# Names without a space can be very long. They are broken, so that the column of the finding stays visible.
+# Long names without a space are broken, so that the column of the finding stays visible.
 _STYLE = (
     "<style>.iamframe-findings table { width: 100% !important; table-layout: auto; }"
     ".iamframe-findings td:is(:nth-child(5), :nth-child(7)) { overflow-wrap: anywhere; }"
@@ -44,9 +44,9 @@ _STYLE = (
     ".iamframe-card td:nth-child(n+3) { overflow-wrap: anywhere; }</style>"
 )
 
-# Options of itables, which must be passed at each update. Captions and column filters would interpret text as markup,
-# so there are none. Its own search would search only one page, so it is left out. Every row of the page is sent,
-# whatever its size.
+# Options of itables, which must be passed at each update. There are no captions and column filters, because both would
+# interpret text as markup. The search of itables is left out, because it would search only one page. Every row of the
+# page is sent, whatever its size.
 _SORTING: dict[str, Any] = {
     "maxBytes": 0,
     "select": "single",
@@ -72,7 +72,7 @@ def explore(
     source
         An inventory, or a result of `run_checks`. For an inventory, the checks run first.
     policy
-        A tag policy file, as for `run_checks`. It applies only to an inventory.
+        A tag policy file, as for `run_checks`. The policy is used only if `source` is an inventory.
     folder
         The folder for exports. The user can change the folder in the explorer.
 
@@ -160,8 +160,8 @@ class Filters:
     def _values(self) -> None:
         """Fill the list of tag values for the selected tag key.
 
-        The list also has options for resources without the key and for unknown tags. Each option has a state and a
-        value. So a tag value can have the same text as another option.
+        The list of tag values also has options for resources without the tag key, and for unknown tags. An option is a
+        pair of a tag state and a tag value, so that a tag value can have the same text as another option.
         """
         key = self.tag_key.value
         options: list[tuple[str, tuple[str, str | None]]] = [("any", _ANY)]
@@ -206,7 +206,7 @@ class Filters:
 
 
 class Explorer(Filters):
-    """Widgets in a notebook cell. With these, a user can filter, count, view and export findings."""
+    """Widgets in a notebook cell with which a user can filter, count, view and export findings."""
 
     def __init__(self, result: Result, folder: str | os.PathLike[str] = "iamframe-export") -> None:
         super().__init__(result)
@@ -230,7 +230,7 @@ class Explorer(Filters):
         self._filter()
 
     def __repr__(self) -> str:
-        """Return the number of shown findings, in one line."""
+        """Return one line with the number of findings that match the filter."""
         return f"Explorer({len(self.findings):,} of {pluralize(len(self.result.findings), 'finding')})"
 
     def _repr_mimebundle_(self, **how: Any) -> Any:
@@ -318,7 +318,7 @@ class Explorer(Filters):
         _show(self.grouped, "" if rows is None else _by_tag(rows, spell_out(key)))
 
     def _page(self, start: int) -> None:
-        """Show one page of the findings. Put these findings into the drop-down list "Details of", too."""
+        """Show one page of the findings in the table, and in the drop-down list "Details of"."""
         self._start, total = start, len(self.findings)
         rows = self.findings.iloc[start : start + self._size]
         end = start + len(rows)
@@ -372,7 +372,7 @@ class Explorer(Filters):
 
 
 def _unseen(reasons: list[tuple[str, str, str]]) -> str:
-    """Return HTML that shows whether all checks are complete, and the reasons if some are incomplete."""
+    """Return HTML that shows whether all checks are complete, and why some checks are incomplete."""
     if not reasons:
         return _lines(["All these checks are complete in these accounts: no finding means that there is none."])
     words = "Some of these checks are incomplete: no finding does not mean that there is none."
@@ -412,7 +412,7 @@ def _by_tag(rows: pd.DataFrame, key: str) -> str:
 
 
 def _sorting_table() -> Any:
-    """Return the table widget of itables, or None if itables is not installed. Users can sort and mark its rows."""
+    """Return a table widget of itables, or None if itables is not installed."""
     try:
         from itables.widget import ITable
     except ImportError:
@@ -433,6 +433,7 @@ def _lines(texts: Iterable[str]) -> str:
 
 
 def _show(output: Any, html: str) -> None:
-    """Show escaped HTML in an output widget. Empty HTML clears the widget. The running cell prints nothing."""
+    """Show escaped HTML in an output widget. Empty HTML clears the widget."""
+    # Setting `outputs` prints nothing in the running cell.
     data = {"text/html": html, "text/plain": ""}
     output.outputs = ({"output_type": "display_data", "data": data, "metadata": {}},) if html else ()
