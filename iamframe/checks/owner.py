@@ -49,7 +49,9 @@ def owners(inventory: Inventory, findings: pd.DataFrame, tag_key: str = OWNER_TA
     arns = pa.concat_arrays([as_arrow(findings[name]) for name in ("resource_arn", "related_arn")])
     each = (
         arns.is_valid(),
-        *on_two_cores(*(partial(index_in, arns, own) for own in (profiles["profile_arn"], roles["role_arn"]))),
+        *on_two_cores(
+            len(tags), *(partial(index_in, arns, own) for own in (profiles["profile_arn"], roles["role_arn"]))
+        ),
     )
     for given, profile, role in zip(*(np.split(np.asarray(of_both), 2) for of_both in each), strict=True):
         direct.append((_at(tag_of_profile, profile), _known(profiles, profile)))

@@ -290,5 +290,5 @@ def by_severity(findings: pa.Table) -> pa.Table:
     keyed = findings.append_column("rank", severity)
     keys = [(name, "ascending") for name in _ORDER]
     order = pc.sort_indices(keyed, keys)
-    columns = on_two_cores(*(partial(column.take, order) for column in findings.columns))
+    columns = on_two_cores(len(findings), *(partial(column.take, order) for column in findings.columns))
     return pa.table(columns, schema=findings.schema)

@@ -73,7 +73,7 @@ def run(
     calls = {name: partial(_found_by, one, frames, inventory, policy, offered) for name, one in chosen.items()}
     # Checks that read tags take longest, so they start first. Users' own checks need not be safe in threads.
     built_in = sorted(calls.keys() & CHECKS.keys(), key=lambda name: ("tags" not in CHECKS[name].reads, name))
-    found = dict(zip(built_in, on_two_cores(*(calls[name] for name in built_in)), strict=True))
+    found = dict(zip(built_in, on_two_cores(len(inventory.tags), *(calls[name] for name in built_in)), strict=True))
     found = {name: found[name] if name in found else call() for name, call in calls.items()}
     coverage = coverage_of(evidence, chosen, found)
     return Result(inventory, found, coverage, chosen, policy, evidence.pairs, evidence.lists, owner_tag)

@@ -22,6 +22,8 @@ Bools = npt.NDArray[np.bool_]
 Positions = npt.NDArray[np.int64]
 # A text column of pandas, or an Arrow array. pyarrow has no type annotations for them.
 Texts: TypeAlias = Any
+# For fewer rows, starting threads takes longer than they save.
+_MANY_ROWS = 250_000
 
 
 @contextmanager
@@ -38,8 +40,10 @@ def memory_of_system() -> Iterator[None]:
             trim(0)
 
 
-def on_two_cores(*calls: Callable[[], Any]) -> list[Any]:
-    """Return the result of each call. Two run at a time, because Arrow computes without Python's lock."""
+def on_two_cores(rows: int, *calls: Callable[[], Any]) -> list[Any]:
+    """Return the result of each call. For many rows, two calls run at a time: Arrow needs no lock of Python's."""
+    if rows < _MANY_ROWS:
+        return [call() for call in calls]
     with ThreadPoolExecutor(2) as threads:
         return [each.result() for each in [threads.submit(call) for call in calls]]
 

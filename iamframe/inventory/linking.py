@@ -36,7 +36,9 @@ class LinkedRows:
 
     def __init__(self, frames: Mapping[str, pd.DataFrame]) -> None:
         self._frames = frames
-        roles, profiles = on_two_cores(*(partial(self._find, side) for side in ("role", "profile")))
+        roles, profiles = on_two_cores(
+            len(frames["tags"]), *(partial(self._find, side) for side in ("role", "profile"))
+        )
         self.link_role, self.tag_role, _ = roles
         self.link_profile, self.tag_profile, self.reference_profile = profiles
 

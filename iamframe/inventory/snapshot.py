@@ -156,7 +156,8 @@ def read_snapshot(
                 some = ", ".join([*known][:3]) + (" …" if len(known) > 3 else "")
                 raise StoreError(f"{display_path(folder)}: has no account {min(unknown)}; it has {some or 'none'}")
             # Checksums keep files of two snapshots apart.
-            frames = on_two_cores(*(partial(read_frame, place, manifest, name, chosen) for name in FRAMES))
+            reads = (partial(read_frame, place, manifest, name, chosen) for name in FRAMES)
+            frames = on_two_cores(manifest.frames["tags"].rows, *reads)
             return dict(zip(FRAMES, frames, strict=True)), manifest.sources
         except StoreError:
             # Another process may have replaced the folder meanwhile: then nothing is damaged.

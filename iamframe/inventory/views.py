@@ -68,6 +68,7 @@ def numbered_pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.Dat
     profile_name, profile_path = (lookup(profiles[name], profile) for name in ("profile_name", "profile_path"))
     role_name, role_path = pc.coalesce(lookup(roles["role_name"], role), named), lookup(roles["role_path"], role)
     profile_tags, role_tags, relations = on_two_cores(
+        len(inventory.tags),
         partial(_tag_texts, inventory.tags, profiles, linked.tag_profile),
         partial(_tag_texts, inventory.tags, roles, linked.tag_role),
         partial(_relations, role_name, profile_name),
