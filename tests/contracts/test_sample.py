@@ -15,6 +15,7 @@ from builders import identity, sample_result, write
 
 import iamframe
 from iamframe import CHECKS
+from iamframe.inventory import arrow
 from iamframe.inventory.arrow import as_arrow
 from iamframe.inventory.gaps import with_details
 from iamframe.messages.render import render, text_of
@@ -185,8 +186,14 @@ def test_reads_were_refused_in_one_account_of_the_sample() -> None:
     assert set(gaps["account_id"]) == {"123456789012"}
 
 
-def test_the_findings_of_the_sample_are_these() -> None:
-    findings = sample_result().findings.fillna("")
+@pytest.mark.parametrize("is_on_two_cores", [False, True])
+def test_the_findings_of_the_sample_are_these(is_on_two_cores: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if is_on_two_cores:
+        monkeypatch.setattr(arrow, "_MANY_ROWS", 0)
+        result = iamframe.run_checks(iamframe.load_sample())
+    else:
+        result = sample_result()
+    findings = result.findings.fillna("")
     findings["related"] = [arn.rpartition("/")[2] for arn in findings["related_arn"]]
     columns = [
         "severity",
