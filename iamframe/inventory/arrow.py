@@ -24,20 +24,22 @@ Positions = npt.NDArray[np.int64]
 Texts: TypeAlias = Any
 # For fewer rows, starting threads takes longer than they save.
 _MANY_ROWS = 250_000
+_MUCH_MEMORY = 100_000_000
 
 
 @contextmanager
 def memory_of_system() -> Iterator[None]:
     """Let Arrow use the system's allocator: Arrow's own pool frees and requests memory for each large array."""
-    pool = pa.default_memory_pool()
-    pa.set_memory_pool(pa.system_memory_pool())
+    pool, system = pa.default_memory_pool(), pa.system_memory_pool()
+    pa.set_memory_pool(system)
     try:
         yield
     finally:
         pa.set_memory_pool(pool)
-        # glibc keeps a quarter of the memory that was freed; Arrow's own `release_unused` does not return it.
-        if trim := getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None:
-            trim(0)
+        if system.bytes_allocated() > _MUCH_MEMORY and sys.platform == "linux":
+            # glibc keeps up to a quarter of what was freed, and Arrow's `release_unused` does not return it.
+            if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
+                trim(0)
 
 
 def on_two_cores(rows: int, *calls: Callable[[], Any]) -> list[Any]:
