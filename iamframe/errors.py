@@ -4,8 +4,8 @@ iamframe raises an error if no answer is possible: a file does not exist, nothin
 valid. The message of an error is one sentence: what happened, where, and what to do. The command line prints the
 message of an error and exits with status 2.
 
-Data that can be read only in part raises no error. The readable part is kept, and each unreadable piece becomes a row
-of the frame `gaps`, so that a failure never looks like an empty result.
+Data that can be read only in part raises no error. Readable data is kept, and each unreadable piece becomes a row of
+the frame `gaps`. A failure never looks like an empty result.
 """
 
 from collections.abc import Mapping
@@ -19,8 +19,8 @@ class IamframeError(Exception):
 class SourceError(IamframeError):
     """A source cannot be read: the file does not exist, or contains nothing that iamframe can read.
 
-    `said` is the message id and facts of the error, as the frame `gaps` stores them. If `said` is None, the frame
-    `gaps` has the text of the error.
+    `said` has the id and the facts of the message, as in the frame `gaps`. If `said` is None, the frame `gaps` has the
+    text of the error.
     """
 
     said: Mapping[str, Any] | None = None
@@ -45,7 +45,7 @@ class CheckError(IamframeError):
 class FilterError(IamframeError):
     """A filter is not valid, or has an account, check or severity that the result does not have.
 
-    Without an error, a mistyped filter would look like a result without findings.
+    Without the error, a mistyped filter would give a result without findings.
     """
 
 
@@ -78,9 +78,9 @@ class WrongObjectError(IamframeError, TypeError):
 
 
 def require(function: str, given: object, *kinds: type, instead: str) -> None:
-    """Raise WrongObjectError unless `given` is an instance of one of `kinds`.
+    """Raise WrongObjectError if `given` is not an instance of one of `kinds`.
 
-    The error message begins with the name of the called `function`, and ends with what to pass `instead`.
+    The error message contains `function`, the called function, and `instead`, what to pass.
     """
     if not isinstance(given, kinds):
         names = " or ".join(kind.__name__ for kind in kinds)

@@ -42,7 +42,7 @@ def with_own(own: Own | Iterable[Own] | None) -> dict[str, Check]:
 
 
 def each_own(own: Own | Iterable[Own] | None) -> tuple[Own, ...]:
-    """Return your own checks as a tuple, also if `own` is a single check or None."""
+    """Return your own checks as a tuple, which is empty if `own` is None."""
     return (own,) if isinstance(own, (str, os.PathLike)) or callable(own) else tuple(own or ())
 
 
@@ -62,7 +62,6 @@ def list_checks(own: Own | Iterable[Own] | None = None) -> pd.DataFrame:
 
 
 def _needs(check: Check) -> tuple[Need, ...]:
-    """Return the needs of a check, with a default need for each frame that the check reads but no need covers."""
     named = set(check.needs)
     frames = [NEEDS_OF[frame] for frame in check.reads if frame in NEEDS_OF]
     return (*check.needs, *dict.fromkeys(needs[0] for needs in frames if named.isdisjoint(needs)))

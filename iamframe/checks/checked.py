@@ -49,7 +49,7 @@ class CheckedSnapshot(Result):
         policy: Policy,
         owner_tag: str,
     ) -> CheckedSnapshot:
-        """Return the result of the snapshot in `folder` from the stored results of its shards."""
+        """Return the result of a snapshot that was checked in shards (groups of accounts)."""
         result = object.__new__(cls)
         values = {"_folder": folder, "_stored": stored, "_shards": shards, "checks": checks, "policy": policy}
         result.__dict__.update(values | {"owner_tag": owner_tag})
@@ -67,7 +67,7 @@ class CheckedSnapshot(Result):
 
     @cached_property
     def found(self) -> Mapping[str, Any]:
-        """The findings of each check, and the facts of these findings."""
+        """The findings and facts of each check, by the name of the check."""
         return StoredFound(self._stored, self.checks)
 
     @cached_property

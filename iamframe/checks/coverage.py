@@ -35,7 +35,7 @@ _MOST_COMMANDS = 2
 
 
 def _alone_seen(side: str) -> Accounts:
-    """Return a function that finds the accounts in which roles (or profiles) without a link would be visible."""
+    """Return a function that finds the accounts whose data would show a role in no profile (or an empty profile)."""
     operations = proving("roles" if side == "role" else "profiles", files=True)
 
     def seen(evidence: Evidence) -> set[str]:
@@ -78,7 +78,7 @@ def _tagged_links(evidence: Evidence) -> tuple[pd.DataFrame, pd.Series]:
 
 
 def _unless_indexed(judge: Callable[[Evidence], Verdicts]) -> Callable[[Evidence], Verdicts]:
-    """Lower verdicts to `partial` for tags from the tagging API, which may still show tags that were removed."""
+    """Report `partial` instead of `complete` if tags come from the tagging API, which may still show removed tags."""
 
     def judged(evidence: Evidence) -> Verdicts:
         return [
@@ -163,7 +163,7 @@ def _references(evidence: Evidence) -> Verdicts:
 
 
 def _reference_advice(reason: Message | None) -> Message | None:
-    """Return advice on missing references: the commands to run or, for more than two commands, the collect script."""
+    """Return how to collect missing references: a few commands, or the collect script."""
     commands, is_cut = [], False
     for one in reason.get("messages", [reason]) if reason else ():
         regions, operations = one.get("regions", ["REGION"]), one.get("operations", ())
@@ -175,7 +175,7 @@ def _reference_advice(reason: Message | None) -> Message | None:
 
 
 def _any_references(evidence: Evidence) -> Verdicts:
-    """Judge per account whether references are complete enough for a check of single references."""
+    """Judge, per account, whether all references to deleted or recreated profiles would be found."""
     nothing = {"message": "coverage.references.nothing", "advice": advice(INSTANCES)}
     # Without the full list of profiles, recreated profiles are found, but deleted ones are not.
     not_gone = {"message": "coverage.profiles.not_gone", "advice": advice(PROFILE_LIST)}
@@ -221,7 +221,7 @@ def _one(regions: pd.Series) -> str:
 
 
 def _abroad(evidence: Evidence) -> dict[str, Message]:
-    """Return a message for each account that references profiles of accounts with an incomplete profile list."""
+    """Return a message per account: some references lead to accounts whose profiles were not all collected."""
     references, lists = evidence.inventory.references, evidence.lists
     some = references[references["profile_arn"].isna()]
     whole = lists["account_id"][lists["profiles_whole"]]

@@ -50,11 +50,11 @@ class Evidence:
 
     @cached_property
     def links(self) -> pd.DataFrame:
-        """The rows of `pairs` that have a profile and a role, with the columns that coverage depends on."""
+        """The rows of `pairs` that have both a profile and a role."""
         return self.pairs[_OF_LINK][self.pairs["relation"].notna()]
 
     def count(self, rows: KnownRows) -> Counts:
-        """Return, by account, the number of rows, and the number of rows with known data."""
+        """Return, for each account, its number of rows, and the number of rows whose data was collected."""
         if rows not in self._counts:
             frame, known = rows(self)
             account = index_in(frame["account_id"], self.inventory.accounts["account_id"])
@@ -97,7 +97,7 @@ class Evidence:
 
     @cached_property
     def failed(self) -> dict[str, Verdict]:
-        """The verdict for each account that `check_snapshot` could not check."""
+        """The coverage status and the reason for each account that `check_snapshot` could not check."""
         gaps = self.inventory.gaps[self.inventory.gaps["operation"] == CHECK_SNAPSHOT]
         each = zip(gaps["account_id"], gaps["message"], gaps["facts"], strict=True)
         return {
@@ -111,9 +111,9 @@ class Evidence:
         return calls[calls["state"] == "truncated"]
 
     def list_facts(self, side: str, refusals: Mapping[str, Message]) -> dict[str, dict[str, Any]]:
-        """Return, by account, the facts for a message about an incomplete list, such as advice.
+        """Return, by account, the values for the message about an incomplete list of roles or profiles.
 
-        For a truncated list, the advice is a new load or export, not a command that lists the resources again.
+        If a list was cut off, the message advises to load or export again.
         """
         operations, listing = _LISTINGS[side]
         facts: dict[str, dict[str, Any]] = {
@@ -158,7 +158,7 @@ def advice(operation: str, refusal: Message | None = None) -> Message:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Data that a check needs, with the function that judges in which accounts the data is complete."""
+    """Data that a check needs, such as all roles, and a function that judges whether each account has the data."""
 
     name: str
     judge: Callable[[Evidence], Verdicts]
@@ -166,7 +166,7 @@ class Need:
 
 @dataclass(frozen=True, kw_only=True)
 class Requirement:
-    """Judge whether rows have known data, whether a list of roles or profiles is complete, or both."""
+    """Judge, for each account, whether all rows have the needed data, whether a list is complete, or both."""
 
     rows: KnownRows | None = None
     # The message about unknown rows.

@@ -1,10 +1,9 @@
 """Make findings, with their facts, ids and next commands, from the rows that a check returns.
 
-The template of a next command is a text with placeholders, such as `{column}`. The value of the column replaces the
-placeholder, quoted as one word of a POSIX shell. A template may also be a table of texts. The table's entry `by` is the
-name of a column, and the value of this column selects the text. The placeholder `{column:region}` becomes the option
-`--region`, or nothing if the region is unknown. The placeholder `{column:FILTER}` becomes a value of the AWS CLI's
-option `--filters`, for the filter FILTER.
+The template of a next command is a text with placeholders, such as `{column}`. The value of a column replaces the
+placeholder `{column}`, quoted as one word of a POSIX shell. If a template is a table of texts, its entry `by` names the
+column whose value selects the text. The placeholder `{column:region}` becomes the option `--region`, or nothing if the
+region is unknown. The placeholder `{column:FILTER}` becomes a filter named FILTER for the AWS CLI's option `--filters`.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ class Found:
 
     @classmethod
     def of(cls, findings: pd.DataFrame, facts: pd.DataFrame) -> Found:
-        """Convert a frame of findings, with the facts of these findings."""
+        """Return a `Found` from a frame of findings and a frame of facts."""
         return cls(COMMON.to_arrow(findings).cast(COMMON.arrow), facts)
 
     @property
@@ -65,14 +64,14 @@ class Found:
         return self.facts["finding"].to_numpy()
 
     def only(self, chosen: Any) -> Found:
-        """Return the findings that a mask selects, with the facts of these findings."""
+        """Return only the findings that a mask selects, with their facts."""
         chosen = np.asarray(chosen, dtype=bool)
         facts = self.facts[chosen[self.numbers]].reset_index(drop=True)
         numbers = (np.cumsum(chosen) - 1)[facts["finding"].to_numpy()]
         return Found(self.table.filter(pa.array(chosen)), facts.assign(finding=numbers))
 
     def keyed(self, names: Sequence[Any]) -> pd.DataFrame:
-        """Return columns of the facts, preceded by the columns `KEYS` of the findings."""
+        """Return one row per fact: first the finding's columns `KEYS`, then the given columns of the facts."""
         keys = self.table.select(KEYS).take(pa.array(self.numbers)).to_pandas()
         keyed: pd.DataFrame = pd.concat([keys, self.facts[names].reset_index(drop=True)], axis="columns")
         return keyed
@@ -83,9 +82,9 @@ def findings(
 ) -> Found:
     """Return one finding per row of a frame.
 
-    `resource` and `related` are names of columns with ARNs. Names, account and maker come from the matching columns of
-    `rows`. Any other keyword argument sets the column of that name in `schema.FINDINGS` or, if no such column exists, a
-    fact. Findings with several rows of facts need the argument `facts`.
+    `resource` and `related` are names of columns with ARNs. Account, names and maker (the tool that created the
+    resource) come from columns of `rows`. A keyword argument named like a column of `schema.FINDINGS` sets the column.
+    All other keyword arguments become facts of the finding. Pass `facts` if a finding has several rows of facts.
     """
     columns: dict[str, Any] = {"resource_arn": rows[resource], "related_arn": rows[related] if related else None}
     columns["resource_type"] = _RESOURCE_TYPES.get(resource)
@@ -121,7 +120,7 @@ def with_column(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
 
 
 def array_of(name: str, values: Any, size: int) -> pa.Array:
-    """Convert values to the type of a column of findings, ignoring a pandas index. A single value fills all rows."""
+    """Convert values to the type of a column of findings. A single text or boolean is repeated for all rows."""
     kind = _COLUMN_TYPES.get(name, pa.string())
     if values is None or isinstance(values, (str, bool)):
         return pa.repeat(pa.scalar(values, kind), size)
@@ -132,7 +131,7 @@ def array_of(name: str, values: Any, size: int) -> pa.Array:
 def found_in(rows: pd.DataFrame) -> Found:
     """Group the rows that a check returned into findings: one finding per account, resource and related resource.
 
-    A column `_key` separates several findings about one resource, or findings without a resource.
+    Rows with different values in a column `_key` become different findings.
     """
     missing = pd.Series([None] * len(rows), dtype="str")
     key = joined_key(*(rows.get(name, missing) for name in ("account_id", "resource_arn", "related_arn", "_key")))
@@ -158,8 +157,8 @@ def finding_ids(found: Mapping[str, pa.Array], keys: pa.Array | None = None) -> 
 def next_steps(template: Text, found: Found) -> pa.Array:
     """Return the next command of each finding.
 
-    If a value begins like `file://`, the command is missing, because the AWS CLI would read that file. The value of a
-    placeholder comes from the finding's first row of facts or, if the facts lack the column, from the finding.
+    A finding gets no next command if a value begins like `file://`, because the AWS CLI would read the file. A
+    placeholder's value comes from the finding's first row of facts or, without such a column, from the finding.
     """
     first = pa.array(np.flatnonzero(np.diff(found.numbers, prepend=-1)))
 

@@ -42,9 +42,9 @@ def name_mismatches(pairs: pd.DataFrame) -> Found:
 
     The EC2 console lists profiles under "IAM role", so people mistake the profile's name for the role's name. When you
     delete a role, the IAM console deletes its profile only if role and profile have the same name. The column
-    `relation` shows how the names differ. A difference by design has the severity `info`. AWS cannot rename a profile
-    or a role. Create a profile with the right name, put the role into the new profile, and associate the new profile
-    with the instances.
+    `relation` shows how the names of role and profile differ. If a tool or your own naming rule creates different
+    names, the severity is `info`. AWS cannot rename a profile or a role. Create a profile with the right name, put the
+    role into the new profile, and associate the new profile with the instances.
     """
     differ = pairs[pairs["relation"].notna() & (pairs["relation"] != "same")]
     return findings(
@@ -97,9 +97,9 @@ def path_mismatches(pairs: pd.DataFrame) -> Found:
 def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
     """Profiles that hold the wrong role.
 
-    People choose a profile by its name, but the instance gets the permissions of the role in the profile. Names are
-    compared case-insensitively, because an account cannot have two roles whose names differ only in case (IAM User
-    Guide, "IAM and AWS STS quotas").
+    People choose a profile by its name, but the instance gets the permissions of the role in the profile. The check
+    ignores the case of names: an account cannot have two roles whose names differ only in case (IAM User Guide, "IAM
+    and AWS STS quotas").
     """
     linked = np.flatnonzero(is_in(pairs["relation"], ["affix", "generated", "different"]))
     where = index_in(_name_key(pairs[["account_id", "profile_name"]].iloc[linked], "profile"), _name_key(roles, "role"))
@@ -135,10 +135,10 @@ def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Seque
     """Names that EMR or another tool rejects.
 
     Amazon EMR accepts a profile only if it has the same name as its role. RDS Custom and AWS PCS accept only names that
-    begin with the prefix of the service. With a rejected name, a running cluster keeps running, but you cannot create
-    the next cluster. The check covers profiles that a tool with naming rules uses, and profiles that `[[tools]]` of the
-    policy file lists. AWS does not show which profiles Databricks uses, so list these profiles under `[[tools]]`. A
-    tool rejects a wrong name even if CloudFormation or your own naming rule creates this name by design.
+    begin with the prefix of the service. If a tool rejects a name, running clusters keep running, but you cannot create
+    a new cluster. The check judges profiles used by tools with naming rules, and profiles listed under `[[tools]]` in
+    the policy file. AWS does not show which profiles Databricks uses, so list these profiles under `[[tools]]`. A tool
+    rejects a wrong name even if CloudFormation or your own naming rule creates this name by design.
     """
     # Few profiles are used by such tools.
     by_tool = is_in(references["consumer_type"], [kind for rule in tool_rules() for kind in rule.consumer_types])
@@ -162,7 +162,7 @@ def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Seque
 
 
 def _breaks(rule: ToolRule, links: pd.DataFrame) -> Bools:
-    """Return a mask of the links that break a tool's rule. A name or path that was not collected breaks no rule."""
+    """A name or path that was not collected breaks no rule."""
     if rule.wants_same_names:
         # No source says whether a tool distinguishes names by case.
         return ~is_in(links["relation"], ["same", "case"])

@@ -121,14 +121,14 @@ def unreferenced_profiles(
 def owner_gone(owned_profiles: pd.DataFrame, pairs: pd.DataFrame, references: pd.DataFrame) -> Found:
     """Profiles whose cluster, environment or stack is gone.
 
-    Deleted clusters and stacks can leave profiles behind, and these profiles count against the quota. A tag
-    (`eks:cluster-name`, `elasticbeanstalk:environment-id` …) or the path of a Karpenter profile shows which cluster,
-    environment or stack a profile belongs to. If only the profile's name suggests a CloudFormation stack, the finding
-    is a guess (`maybe`). A cluster, environment or stack counts as gone only if the complete list was collected in each
-    possible region. Profiles of existing instances are left out, because somebody runs these instances. The tag
-    `kubernetes.io/cluster/…` does not count, because clusters outside EKS use the same tag. Before you delete a
-    Karpenter profile, check that no cluster outside EKS uses the profile, because Karpenter writes the same tags for
-    such clusters.
+    Deleted clusters and stacks can leave profiles behind, and these profiles count against the quota. Tags such as
+    `eks:cluster-name` and `elasticbeanstalk:environment-id` show the cluster, environment or stack of a profile. For a
+    Karpenter profile, the path shows the cluster. If only the profile's name suggests a CloudFormation stack, the
+    finding is a guess (`maybe`). A cluster, environment or stack counts as gone only if complete lists were collected
+    in all possible regions. Profiles of existing instances are left out, because somebody runs these instances. The tag
+    `kubernetes.io/cluster/…` is ignored, because clusters outside EKS use the same tag. Karpenter writes EKS tags for
+    clusters outside EKS, too. Before you delete a Karpenter profile, check that no cluster outside EKS uses the
+    profile.
     """
     gone = owned_profiles[owned_profiles["status"] == "gone"]
     running = references["profile_arn"][is_in(references["consumer_type"], ["instance", "association"])]
@@ -180,10 +180,9 @@ def _first_three(regions: list[str]) -> str:
 def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd.DataFrame) -> Found:
     """Instances and templates using deleted or recreated profiles.
 
-    An instance keeps the id of the profile that it was started with. If the profile of an instance is deleted and
-    recreated under the same name, the instance has no credentials until the profile is associated again (IAM User
-    Guide, "Troubleshoot IAM and Amazon EC2"). A template cannot start instances if its profile does not exist, or
-    exists only under another path.
+    An instance keeps the id of the profile that it was started with. An instance whose profile is deleted and recreated
+    under the same name has no credentials until you associate the profile again (IAM User Guide, "Troubleshoot IAM and
+    Amazon EC2"). A template cannot start instances if its profile does not exist, or exists only under another path.
     """
     direct = _direct(references)
     # An ARN contains its account.
@@ -220,7 +219,7 @@ def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd
 
 
 def _direct(references: pd.DataFrame) -> pd.DataFrame:
-    """Return the references of instances and templates, and of associations whose instances were not collected."""
+    """Return the references of instances and templates; associations count only if the instance was not collected."""
     direct = references[is_in(references["consumer_type"], _CONSUMERS)]
     seen = direct[direct["consumer_type"] == "instance"]
     return direct[~((direct["consumer_type"] == "association") & is_in(direct["consumer_name"], seen["consumer_id"]))]
@@ -315,9 +314,10 @@ def quota_pressure(accounts: pd.DataFrame, *, threshold: float = 0.8) -> Found:
 
 
 def _powerful_first(rows: pd.DataFrame, roles: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Return rows of `pairs`, roles with an administrator policy first, and facts about the roles' policies.
+    """Sort rows of `pairs` so that roles with an administrator policy come first, and return facts about the policies.
 
-    The fact `_may` is the message about a role's policies. The fact `_order` sorts findings by the policies' power.
+    The fact `_may` is the message about what a role's policies allow. The fact `_order` ranks roles by the power of
+    their policies.
     """
     where = rows["role_row"].to_numpy()
     attached = lookup(roles["attached_policies"], where)
@@ -341,7 +341,7 @@ def _powerful_first(rows: pd.DataFrame, roles: pd.DataFrame) -> tuple[pd.DataFra
 
 
 def _policies_message(attached: str | None, inline: int | None) -> Message:
-    """Return the message about a role's attached policies and its number of inline policies; None means unknown."""
+    """Return a message about a role's policies; `attached` and `inline` are None if unknown."""
     if attached is None or (inline is None and not attached):
         return {"message": "permissions.unknown"}
     arns = sorted(attached.split(), key=lambda arn: POWERS.index(power_of(arn) or POWERS[-1]))

@@ -30,8 +30,8 @@ class Check:
 
     `detail` is the sentence about a finding, with placeholders for its facts. `next_step` is the template of the next
     command (see `checks.findings`). `remediation` is advice on what to do about the findings. `about` is the type of
-    resource that the findings are about. `alone` is true if the check needs only the data of one resource and, for a
-    profile, of its role. `remedy` is what a clean-up plan does about the findings, or None.
+    resource that the findings are about. `alone` is true if the check needs only the data of one profile or role, or of
+    a profile and its role. `remedy` is what a clean-up plan does about the findings, or None.
     """
 
     name: str
@@ -73,14 +73,15 @@ def check(
 ) -> Callable[[Rule], Rule]:
     """Turn a function into a check; the check has the function's name.
 
-    The function's positional parameters are the frames or views that the check reads. The function's keyword-only
+    The positional parameters of a check's function are the frames or views that the check reads. The keyword-only
     parameters are the options of the check. The first line of the function's docstring is the title of the check. The
-    class `Check` describes the arguments of the decorator. `needs` lists the data without which the check is
-    incomplete. If your own check reads a frame that no entry of `needs` covers, the default need of that frame applies.
+    class `Check` explains the arguments of the decorator, such as `detail` and `next_step`. `needs` lists the data
+    without which the check is incomplete. If `needs` has no entry for a frame of your check, the default entry of the
+    frame applies.
 
-    The function returns a frame with one row per fact. The returned frame must have the column `resource_arn`. A column
-    with a name from `schema.FINDINGS` sets that column of the finding. All other columns are facts, which the text
-    `detail` can use. Rows with the same account, resource and related resource become one finding.
+    A check's function returns a frame with one row per fact. The returned frame must have the column `resource_arn`. A
+    column with a name from `schema.FINDINGS` sets that column of the finding. All other columns are facts, which the
+    text `detail` can use. Rows with the same account, resource and related resource become one finding.
 
     Raises
     ------

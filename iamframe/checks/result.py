@@ -57,10 +57,10 @@ class Result:
     version: str = __version__
 
     def parts(self, *, neighbours: bool = False) -> Iterator[Result]:  # noqa: ARG002 - a subclass has neighbours
-        """Yield the parts of this result, in the order of their accounts. Each account is in exactly one part.
+        """Yield one `Result` per group of accounts, in order of the account ids. No account is in two groups.
 
-        With `neighbours`, the inventory of a part also has all data of the accounts whose profiles the part uses, and
-        the references of other accounts to the part's profiles.
+        With `neighbours`, the inventory of a group also has the accounts whose profiles the group uses. References of
+        other accounts to the group's profiles are included, too.
         """
         yield self
 
@@ -75,7 +75,7 @@ class Result:
         return frame_and_order(self.sorted_findings("en"))
 
     def only(self, finding_ids: Iterable[str]) -> Result:
-        """Return a result with only these findings; the coverage stays the same."""
+        """Return a result with only the findings in `finding_ids`, and with the same coverage."""
         chosen = pa.array(finding_ids, from_pandas=True)
         found = {name: one.only(is_in(one.table["finding_id"], chosen)) for name, one in self.found.items()}
         return replace(self, found=found)
@@ -152,7 +152,7 @@ class Result:
 
     @cached_property
     def used_profiles(self) -> pa.Array:
-        """The ARNs of the profiles that references lead to, including references of accounts outside a part."""
+        """The profile ARN of each reference, also of references from other accounts."""
         return as_arrow(self.inventory.references["profile_arn"])
 
     @cached_property
@@ -242,7 +242,7 @@ def _findings_of(found: Found, check: Check, lang: str) -> pa.Table:
 
 
 def frame_and_order(table: pa.Table) -> tuple[pd.DataFrame, Positions]:
-    """Return findings as a frame, and their internal column `order`. See `Result.with_order`."""
+    """Return the findings as a frame, and the order of each finding within its check. See `Result.with_order`."""
     return schema.FINDINGS.from_arrow(table), table["order"].to_numpy()
 
 

@@ -1,6 +1,6 @@
 """Check a snapshot of many accounts in shards (groups of accounts), on any executor.
 
-Each call of the executor holds only one shard in memory.
+No worker of the executor has more than one shard in memory.
 """
 
 from __future__ import annotations
@@ -70,11 +70,11 @@ def check_snapshot(
 ) -> Result:
     """Run the checks over a snapshot, a group of accounts at a time. No request is made to AWS.
 
-    The findings are those of `run_checks(open_snapshot(folder))`, but no process holds all accounts in memory. A group
-    of accounts is called a shard. If a call is interrupted, the same call resumes where it stopped. If the worker of a
-    shard dies, the shard is tried once more. After a second failure, all accounts of the shard are `unknown` in
-    `coverage`. An account that cannot be read is `unknown`, too, and `result.inventory.gaps` shows the reason. Run the
-    same call again to retry failed accounts.
+    `run_checks(open_snapshot(folder))` gives the same findings, but holds all accounts in memory. A group of accounts
+    is called a shard. An interrupted run resumes if you call `check_snapshot` again with the same arguments. If the
+    worker of a shard dies, the shard is tried once more. If a shard fails twice, all its accounts have the status
+    `unknown` in `coverage`. An account that cannot be read has the status `unknown`, and a row with the reason in
+    `result.inventory.gaps`. Run the same call again to retry failed accounts.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def check_snapshot(
 
 
 def _full(folder: str | os.PathLike[str]) -> str:
-    """Return the absolute path of a file or folder. The address of an object store stays as it is."""
+    """Return the absolute path of a file or folder. The address of an object store is returned unchanged."""
     return os.fspath(folder) if is_address(folder) else os.path.abspath(folder)  # noqa: PTH100
 
 
@@ -155,9 +155,9 @@ def _checksum(text: str) -> str:
 
 
 def _code(check: Check) -> str:
-    """Return the code of your own check, or an empty text for a built-in check, whose code the version identifies."""
+    """Return the code of your own check, or an empty text for a built-in check."""
     if check.name in CHECKS:
-        return ""
+        return ""  # The version of iamframe identifies this code.
     try:
         return inspect.getsource(check.rule)
     except OSError:
@@ -165,7 +165,6 @@ def _code(check: Check) -> str:
 
 
 def _check_shard(work: _Work, shard: Shard) -> None:
-    """Check one shard in a worker of the executor, and write the results."""
     place, manifest = find_snapshot(work.folder)
     if manifest.sha256 != work.snapshot:
         raise StoreError(f"{display_path(work.folder)}: was replaced while it was checked; check it again")
@@ -193,7 +192,7 @@ def _unreadable(folder: str, shard: Shard) -> dict[str, str]:
 
 
 def _in_snapshot(error: StoreError, folder: str) -> str:
-    """Return the text of an error, with the name of the snapshot's folder instead of its path, which stays private."""
+    """Return the text of an error, with the folder's name instead of its path, which may be private."""
     return str(error).replace(display_path(folder), os.path.basename(folder))  # noqa: PTH119 - it may be an address
 
 
@@ -281,7 +280,7 @@ class Processes(Executor):
             raise
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End the processes; without `wait`, even processes that still run a call."""
+        """End the processes; if `wait` is false, stop running calls, too."""
         for pool in self._pools:
             if not wait:
                 pool.shutdown(wait=False, kill_workers=True)

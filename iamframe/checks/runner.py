@@ -82,7 +82,7 @@ def run(
 def _found_by(
     one: Check, frames: Mapping[str, pd.DataFrame], inventory: Inventory, policy: Policy, offered: Mapping[str, Any]
 ) -> Found:
-    """Return the findings of one check, with the columns that the schema and the policy add."""
+    """Run one check, and add the columns that come from the inventory and the policy."""
     is_idle = one.name in CHECKS and _judges_nothing(one, frames)
     if is_idle and one.name in _NO_FACTS:
         return Found(COMMON.arrow.empty_table(), _NO_FACTS[one.name].copy())
@@ -114,10 +114,7 @@ def _found_by(
 
 
 def _judges_nothing(one: Check, frames: Mapping[str, pd.DataFrame]) -> bool:
-    """Return whether a built-in check has no rows to judge.
-
-    A check judges the rows of its first frame. A check whose first frames are `roles` and `profiles` judges both.
-    """
+    """Return whether the frames that a check judges are empty: the first frame, or `roles` and `profiles`."""
     judged = ["roles", "profiles"] if one.reads[:2] == ("roles", "profiles") else one.reads[:1]
     return all(frames[name].empty for name in judged)
 

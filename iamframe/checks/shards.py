@@ -1,8 +1,8 @@
 """The shards of a snapshot: groups of accounts that are checked together, each by one call on an executor.
 
-A reference can lead to a profile of another account. A shard therefore lists the other accounts whose profiles it uses,
-and the other accounts that use its profiles. The checks of a shard read data of the other accounts that it lists, but
-report no findings about these accounts.
+A reference can lead to a profile of another account. A shard lists the other accounts whose profiles the shard uses,
+and the other accounts that use the shard's profiles. The checks of a shard read data of the listed accounts, but report
+findings only about the shard's own accounts.
 
 Each shard has a number and its own files in the folder of `check_snapshot`:
 
@@ -94,7 +94,6 @@ def _groups(sizes: dict[str, int], most: int) -> Iterator[list[str]]:
 
 
 def _foreign_uses(place: Place, manifest: Manifest) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
-    """Return, for each account, the accounts whose profiles it uses, and the accounts that use its profiles."""
     uses: dict[str, set[str]] = defaultdict(set)
     used_by: dict[str, set[str]] = defaultdict(set)
     accounts = [part.account_id for part in manifest.frames["references"].parts if part.rows]
@@ -109,7 +108,7 @@ def _foreign_uses(place: Place, manifest: Manifest) -> tuple[dict[str, set[str]]
 
 
 def _account_used(references: pd.DataFrame) -> pa.Array:
-    """Return the account in the ARN of each reference's profile; missing if the ARN is unknown."""
+    """Return, for each reference, the account of its profile; missing if unknown."""
     return pc.coalesce(account_named(references["profile_arn"]), account_named(references["named"]))
 
 
@@ -118,8 +117,8 @@ def inventory_of(
 ) -> Inventory:
     """Return the inventory of a shard, with the data of other accounts that the checks of the shard need.
 
-    The inventory has all data of the accounts in `shard.uses`. From the accounts in `shard.used_by`, the inventory has
-    only references to profiles of the shard. `failures` has the accounts that cannot be read, and the reasons.
+    All data of the accounts in `shard.uses` is included. Of the accounts in `shard.used_by`, only references to the
+    shard's profiles are included. `failures` has the accounts that cannot be read, and the reasons.
     """
     failures = failures or {}
     accounts, uses = ([one for one in some if one not in failures] for some in (shard.accounts, shard.uses))
@@ -134,7 +133,7 @@ def inventory_of(
 
 
 def unread(failures: Mapping[str, str]) -> Inventory:
-    """Return an inventory of accounts that could not be checked, with only a row in `accounts` and a gap for each."""
+    """Return an inventory of failed accounts, each with a row in `accounts` and a row with the reason in `gaps`."""
     gaps = GapList()
     for account, reason in failures.items():
         gaps.add(account, CHECK_SNAPSHOT, ALL, "unreadable", "gaps.account.failed", why=reason)
@@ -146,9 +145,9 @@ def unread(failures: Mapping[str, str]) -> Inventory:
 class Run(msgspec.Struct, frozen=True):
     """The snapshot and the options of a call of `check_snapshot`.
 
-    A later call resumes an earlier call only if all fields are equal. `snapshot` is the checksum of the manifest, and
-    `policy` is the checksum of the policy. `checks` is a checksum of the names of the checks, and of the code of your
-    own checks.
+    A call of `check_snapshot` resumes a stored run only if all fields of the two runs are equal. `snapshot` is the
+    checksum of the manifest, and `policy` is the checksum of the policy. `checks` is a checksum of the names of the
+    checks, and of the code of your own checks.
     """
 
     snapshot: str
@@ -162,7 +161,7 @@ class Run(msgspec.Struct, frozen=True):
 
 
 class Done(msgspec.Struct, frozen=True):
-    """A shard that was checked: the checksums of its files by folder, and the accounts that could not be checked."""
+    """A checked shard: the checksums of its files by folder, and the accounts that failed, with the reasons."""
 
     number: int
     files: dict[str, str]
@@ -170,7 +169,7 @@ class Done(msgspec.Struct, frozen=True):
 
 
 def begin(place: Place, run: Run) -> None:
-    """Write a run to the folder of results. Raise StoreError if this folder has another run, or cannot be written."""
+    """Store the options of `check_snapshot`. Raise StoreError if the folder has other results, or cannot be written."""
     text = msgspec.json.encode(run)
     try:
         is_same = _read(place / _HEAD) == text
@@ -200,10 +199,7 @@ def done_in(place: Place, shards: Iterable[Shard]) -> list[Done]:
 
 
 def write_result(place: Place, number: int, result: Result, failures: Mapping[str, str]) -> None:
-    """Write the result of a shard, and then the file in `shards/` that marks the shard as checked.
-
-    `failures` has the accounts that could not be checked, and the reasons.
-    """
+    """Write the result of a shard, and then the file in `shards/` that marks the shard as checked."""
     found = result.sorted_findings("en")
     findings = found.select(schema.FINDINGS.names).cast(schema.FINDINGS.arrow).append_column("_order", found["order"])
     tables = {"findings": findings, "coverage": schema.COVERAGE.to_arrow(result.coverage).cast(schema.COVERAGE.arrow)}
@@ -263,7 +259,7 @@ class Stored:
 
 
 class StoredFound(Mapping[str, Found]):
-    """The findings and facts of shards, by check. Each look-up of a check reads its facts from files.
+    """The findings and facts of shards, by check. Facts are read from files each time you look up a check.
 
     `findings` has the findings of all checks, if they are already in memory.
     """

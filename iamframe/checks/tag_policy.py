@@ -96,7 +96,7 @@ class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     expires: dt.date | None = None
 
     def __post_init__(self) -> None:
-        """Refuse an entry without a reason, such as an entry from the HTML page that you have not completed."""
+        """Raise ValueError if `reason` is empty, as in an incomplete entry copied from the HTML page."""
         if not self.reason.strip():
             raise ValueError("`reason` is empty; say why the finding is accepted")
 
@@ -107,7 +107,7 @@ class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ToolUse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A tool that uses certain profiles, even if AWS does not show the use. In `profile`, `*` stands for any text."""
+    """A tool whose use of profiles AWS does not show. In `profile`, `*` stands for any text."""
 
     tool: str
     profile: str = "*"
@@ -123,7 +123,7 @@ class ToolUse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Policy:
     """The rules of a policy file: required tags, your own naming rules, accepted findings, tools that use profiles.
 
-    If `organization` is true, collected tag policies of organizations apply to their accounts, too.
+    If `organization` is true, each account must also follow the collected tag policy of its organization.
     """
 
     path: str | None = None
@@ -176,8 +176,9 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 def read_policy(source: PolicySource) -> Policy:
     """Read a policy from one or several TOML files. If `source` is None, the policy is empty.
 
-    If several files have a rule for the same tag, the last rule counts. All other rules of the files are combined. The
-    text `org` stands for the tag policy of the organization. For a file with the name `org`, write `./org`.
+    If several files have a rule for the same tag, the last rule counts. Naming rules, accepted findings and tools of
+    all files are combined. If `source` is `org`, the tag policy of each account's organization applies. For a file with
+    the name `org`, write `./org`.
 
     Raises
     ------
@@ -234,9 +235,9 @@ SIDE_OF = {"role": "role", "instance-profile": "profile"}
 class Demand:
     """A tag requirement for resources of one type: the allowed values of a key, and whether the key is required.
 
-    `account_id` is None for a rule of a file, which applies to every account. An organization also prescribes the case
-    of the key (Organizations User Guide, "Tag policy syntax and examples"). `required_of` has the types of resources
-    that need the tag. `wanted` has the allowed values as readable text.
+    `account_id` is None for a rule of a policy file, which applies to every account. The tag policy of an organization
+    also prescribes the case of tag keys (Organizations User Guide, "Tag policy syntax and examples"). `required_of` has
+    the types of resources that need the tag. `wanted` has the allowed values as readable text.
     """
 
     kind: str

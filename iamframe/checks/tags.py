@@ -38,7 +38,7 @@ _SHOW_ROLE = "aws iam list-role-tags --role-name={resource_name}"
 
 
 def _json_list(owner: Texts, tags: pd.DataFrame, size: int) -> pa.Array:
-    """Return the tags of the resources 0 to `size` - 1 as JSON for the AWS CLI; missing for a resource without tags."""
+    """Return the tags of each of `size` resources as JSON for the AWS CLI; missing for a resource without tags."""
     key, value = (json_text(as_arrow(tags[name])) for name in ("tag_key", "tag_value"))
     each = concat('{"Key":', key, ',"Value":', value, "}")
     return concat("[", join_by_group(owner, each, size, ","), "]")
@@ -50,7 +50,7 @@ def _own(tags: pd.DataFrame) -> pd.DataFrame:
 
 
 def _copied(own: pd.DataFrame, side: str, rows: Positions) -> tuple[pa.Array, Positions]:
-    """Return, as JSON, the tags to copy from each role or profile (`side`) in `rows`, and the number of these tags."""
+    """Return the tags to copy from each role (or profile), as JSON, and their number."""
     mine = own[are_among(own[f"{side}_row"], rows)]
     if side == "profile":
         # If a profile has a key in two spellings, neither is copied: a role cannot hold both.
@@ -162,9 +162,9 @@ def tag_differences(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
     Cost reports, inventories and tag-based permissions use the tags of either the profile or the role, so their results
     differ. Tag keys that AWS reserves are not compared. A role cannot have two tag keys that differ only in case, but a
     profile can (IAM User Guide, "Tags for IAM resources"). The finding shows whether two keys differ only in case.
-    Profiles and roles without any tags are listed under `untagged_profiles` and `untagged_roles` instead. The suggested
-    command copies the role's tags to the profile. If the role only lacks tags that the profile has, the suggested
-    command copies these tags to the role.
+    Profiles and roles without any tags are findings of `untagged_profiles` and `untagged_roles`. The suggested command
+    copies the role's tags to the profile. If the only difference is tags that the role lacks, the suggested command
+    copies these tags to the role.
     """
     is_known = pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]
     own = _own(tags)
@@ -208,11 +208,11 @@ def _at(values: Positions, rows: Positions) -> Positions:
 
 
 def _tags_of_links(own: pd.DataFrame, links: pd.DataFrame, side: str) -> dict[str, Positions]:
-    """Return the tags of the roles (or profiles) in `links`, as arrays with one element per link and tag.
+    """Return the tags of the roles (or profiles) in `links`, as arrays with one element per row of `links` and tag.
 
-    `link` and `tag` are row numbers of `links` and `own`. The codes in `key` are equal for equal keys of a link. The
-    codes in `folded` are equal for keys of a link that are equal regardless of case. The codes in `value` are equal for
-    equal values.
+    The array `link` has row numbers of `links`, and the array `tag` has row numbers of `own`. Equal codes in `key` mean
+    equal tag keys in the same row of `links`. Equal codes in `folded` mean tag keys in the same row of `links` that
+    differ at most in case. Equal codes in `value` mean equal tag values.
     """
     # A role may be in several links: its tags count in each.
     tag, link = matches(own[f"{side}_row"], links[f"{side}_row"])
@@ -224,7 +224,7 @@ def _tags_of_links(own: pd.DataFrame, links: pd.DataFrame, side: str) -> dict[st
 
 
 def _differing(links: pd.DataFrame, own: pd.DataFrame, facts: pd.DataFrame) -> Found:
-    """Return tag differences as findings, sorted by link, each with the command that copies the tags."""
+    """Return a finding for each row of `links` whose tags differ, with the command that copies the tags."""
     differing, finding = np.unique(facts["link"], return_inverse=True)
     kind, rows = facts["kind"], {side: facts[side].to_numpy() for side in ("role", "profile")}
     text = {
@@ -280,8 +280,8 @@ def missing_required_tags(
 
     Tag keys are case-sensitive, as in cost allocation and tag policies. AWS-managed roles are left out. With `--policy
     org`, each account is checked against its organization's tag policy. A tag policy can require a tag for instance
-    profiles but not for roles, or the reverse. A tag policy can also have rules for a tag without requiring the tag. If
-    a resource has a tag with rules, the policy must allow the value of the tag and the case of its key.
+    profiles but not for roles, or the reverse. A tag policy can have rules for a tag without requiring the tag. The
+    value of a tag, and the case of its key, must follow the rules even if the tag is not required.
     """
     judged = {
         "role": (roles, np.flatnonzero(roles["tags_known"] & ~roles["is_aws_managed"])),
@@ -298,7 +298,7 @@ def missing_required_tags(
 
 
 def _broken(group: list[Demand], frame: pd.DataFrame, judged: Positions, tags: pd.DataFrame) -> pd.DataFrame:
-    """Return the tags that break their account's rule for one key, and the required tags that are missing."""
+    """Return, for one tag key, the tags that break their account's rule, and the missing required tags."""
     side, key, frame = SIDE_OF[group[0].kind], group[0].rule.key, frame.iloc[judged]
     accounts = pa.array([one.account_id for one in group], pa.string())
     of = np.zeros(len(frame), int) if group[0].account_id is None else index_in(frame["account_id"], accounts)
