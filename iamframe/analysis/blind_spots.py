@@ -27,12 +27,13 @@ _ANSWERS = {
 def blind_spots(inventory: Inventory) -> pd.DataFrame:
     """Return the roles and profiles whose tags each console, API or tool cannot read, write or search.
 
-    A *surface* is a console, API or tool. The frame has one row per resource, surface and operation, unless the surface
-    always supports the operation. AWS-managed roles are left out. The column `missed` is `yes`, `depends` or `unknown`.
-    The value `depends` means that the surface supports the operation only under the condition in `reason`. The value
-    `unknown` means that the answer is neither in AWS's documentation nor measured. The column `tagged` is `unknown` if
-    tags were not collected. Rows are in the order of `surfaces()`. The columns have the pandas type `category`, because
-    an account of 100,000 roles has millions of rows. `blind_spot_counts` returns only the counts.
+    A *surface* is a console, API or tool. The frame has one row per resource, surface and operation; operations that
+    the surface always supports are left out. AWS-managed roles are left out. The column `missed` is `yes`, `depends` or
+    `unknown`. The value `depends` means that the surface supports the operation only under the condition in `reason`.
+    The value `unknown` means that the answer is neither in AWS's documentation nor measured. The column `tagged` is
+    `unknown` if tags were not collected. Surfaces are in the same order as in `surfaces()`. The columns have the pandas
+    type `category`, because an account of 100,000 roles has millions of rows. `blind_spot_counts` returns only the
+    counts.
     """
     parts = []
     for kind, (frame, key) in taggable_resources(inventory).items():
@@ -61,9 +62,9 @@ def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
     """Count the roles and profiles of each account, and return which consoles, APIs and tools miss their tags.
 
     The frame has one row per account, surface, resource type and operation. A *surface* is a console, API or tool.
-    AWS-managed roles are left out, and so are accounts without resources of the type. The column `missed` (`no`, `yes`,
-    `depends` or `unknown`) applies to all resources that the row counts. The value `depends` means that the surface
-    supports the operation only under the condition in `reason`.
+    AWS-managed roles are left out. An account without roles (or profiles) has no rows about roles (or profiles). The
+    column `missed` (`no`, `yes`, `depends` or `unknown`) is the same for all resources that the row counts. The value
+    `depends` means that the surface supports the operation only under the condition in `reason`.
     """
     counts = tagged_counts(inventory)
     rows = [
@@ -110,8 +111,8 @@ def surfaces() -> pd.DataFrame:
     A *surface* is a console, API or tool. The frame has one row per surface, resource type and operation, the most
     common surfaces first. The column `answer` is `yes`, `no`, `depends` or `unknown`. If `answer` is `depends`, the
     column `condition` says when the surface supports the operation. The answer is `unknown` if it is neither in AWS's
-    documentation nor measured. Each row has a source and the date on which the source was checked. AWS may change its
-    services, and then the answers change too. `probe_surfaces` tests the tagging API in a real account.
+    documentation nor measured. Each row has a source and the date on which the source was checked. If AWS changes its
+    services, the answers may no longer be true. `probe_surfaces` tests the tagging API in a real account.
     """
     columns = {name: [getattr(fact, name) for fact in known_facts()] for name in schema.SURFACES.names}
     # Arrow converts days to times, but not a missing day.

@@ -22,7 +22,7 @@ _Sides = tuple[Result, Result]
 def changed_findings(sides: _Sides, keys: KeyMap, changes: pd.DataFrame, apart: NotCompared) -> pd.DataFrame:
     """Return the new, gone, settled and reopened findings.
 
-    A finding that the other result may have missed for lack of data is only counted, in `apart`.
+    Findings that the other result may have missed, because data is missing, are only counted (in `apart`).
     """
     scopes = _same_scope(sides)
     findings = [one.findings for one in sides]
@@ -47,10 +47,10 @@ def changed_findings(sides: _Sides, keys: KeyMap, changes: pd.DataFrame, apart: 
 
 
 def _counterparts(findings: list[pd.DataFrame], resources: list[pa.Array], keys: KeyMap) -> list[Positions]:
-    """For the findings of each result, return the row numbers in the other result; -1 if the finding is missing there.
+    """Return, for each finding of each result, its row number in the other result, or -1.
 
-    Findings match by id. If a resource has a new ARN, or if one result has only its name, the ids of its findings
-    differ. Findings with different ids match by account, check and resources.
+    Findings match by id. The finding ids of a resource change if the ARN changes, or if one result has only the name.
+    Findings with different ids match by account, check and resources.
     """
     named, moved = [], []
     for side, (frame, resource) in enumerate(zip(findings, resources, strict=True)):
@@ -69,7 +69,7 @@ def _counterparts(findings: list[pd.DataFrame], resources: list[pa.Array], keys:
 
 
 def _judged_otherwise(findings: list[pd.DataFrame], where: Positions, read: Bools) -> list[tuple[str, pd.DataFrame]]:
-    """Return findings in both results that became expected or accepted (`settled`), or no longer are (`reopened`)."""
+    """Return the findings that became expected or accepted (`settled`), and those that no longer are (`reopened`)."""
     was, now = findings[0].take(np.maximum(where, 0)) if len(findings[0]) else findings[1], findings[1]
     settled = [np.asarray(frame["expected"] | frame["accepted"].notna()) for frame in (was, now)]
     # Tags can make a finding expected, so tags that only one side collected decide nothing.
@@ -78,7 +78,7 @@ def _judged_otherwise(findings: list[pd.DataFrame], where: Positions, read: Bool
 
 
 def _seen_by_other(found: pd.DataFrame, sides: _Sides, side: int, scopes: set[str], read: Bools) -> Bools:
-    """Return whether the other result had enough data to find each finding in `found`."""
+    """Return, for each finding in `found`, whether the data of the other result is enough to find it."""
     complete = [_of_check(one.coverage[one.coverage["status"] == "complete"]) for one in sides]
     checks, check = sides[side].checks, _of_check(found)
     relying = is_in(found["check"], [name for name, one in checks.items() if "references" in one.reads])
@@ -90,7 +90,7 @@ def _seen_by_other(found: pd.DataFrame, sides: _Sides, side: int, scopes: set[st
 def _note_unsure(
     found: pd.DataFrame, way: str, side: int, result: Result, scopes: set[str], apart: NotCompared
 ) -> None:
-    """Add to `apart` the number of findings of one result that the other result may have missed."""
+    """Count, in `apart`, the findings of one result that the other result may have missed."""
     unsure = found.value_counts(["account_id", "check"], sort=False).reset_index()
     for account, name, count in unsure.itertuples(index=False, name=None):
         other_scope = "references" in result.checks[name].reads and account not in scopes
@@ -131,7 +131,7 @@ def _wholly_read(one: Result, keys: KeyMap, side: int) -> pa.Array:
 
 
 def _note_coverage(sides: _Sides, apart: NotCompared) -> None:
-    """Add to `apart` the checks with incomplete data, because they may have missed new or gone findings."""
+    """List, in `apart`, the checks with incomplete data, which may have missed new or gone findings."""
     reasons: dict[tuple[str, str], dict[tuple[str, str], list[str]]] = {}
     for side, one in zip(SIDES, sides, strict=True):
         rows = one.coverage[(one.coverage["status"] != "complete") & one.coverage["check"].isin(one.asked)]

@@ -65,8 +65,8 @@ class Changes:
     def to_frame(self, lang: str = "en", rows: int | None = None) -> pd.DataFrame:
         """Return the changes and then the findings in one frame with the columns of `changes`.
 
-        In the rows of findings, `change` is `finding_new`, `finding_gone` and so on, and `what` is the check. `lang` is
-        the language of `detail`: `en` or `ja`. `rows` limits the frame to the first rows.
+        For a finding, `change` is `finding_new`, `finding_gone`, `finding_settled` or `finding_reopened`, and `what` is
+        the check. `lang` is the language of `detail`: `en` or `ja`. `rows` limits the frame to the first rows.
         """
         changes, found = self.changes[:rows], self.findings
         if lang != "en":
@@ -140,14 +140,15 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
     account, regardless of case and path (IAM User Guide, "IAM and AWS STS quotas"). The last use of a role never counts
     as a change. The column `change` has one of these kinds:
 
-    - `created` and `deleted`: the resource is only in one load, and the list of roles (or profiles) of the account is
-      complete in the other load.
-    - `recreated`: the unique id differs. If an id is unknown, the path and the case of the name decide, because IAM
-      cannot change path and case. The columns `facts` and `detail` list all other differences of a recreated resource.
+    - `created` and `deleted`: only one load has the resource, and the other load has all roles (or profiles) of the
+      account.
+    - `recreated`: the unique id differs. If an id is unknown, a changed path, or a changed case of the name, counts as
+      recreated: IAM cannot change either. The columns `facts` and `detail` list all other differences of a recreated
+      resource.
     - `relinked`: a profile holds a different role, lost its role, or got a role.
     - `retagged`: a tag differs (one row per tag key).
     - `trust_changed`: the trust policy differs in more than the order of keys and lists.
-    - `changed`: both loads have a description, maximum session duration or permissions boundary, but the values differ.
+    - `changed`: the description, maximum session duration or permissions boundary differs, and both loads have a value.
 
     Resources that exist only in a Terraform plan are left out. A finding is new or gone only if the other load had
     enough data for the check to find it. If only the text of a finding differs, the finding has not changed. If the two
@@ -209,7 +210,7 @@ def _checked(
 
 
 def _rows(each: Pairs, side: int, rows: Positions, change: str, **more: Any) -> pa.Table:
-    """Return one row of `changes` per given row of one load's frame. `more` sets other columns of `changes`."""
+    """Return rows of `changes` about the given rows of one load's frame; `more` has further columns."""
     at = each.frames[side].iloc[rows]
     columns: dict[str, Any] = {
         "change": change,
@@ -228,7 +229,7 @@ def _rows(each: Pairs, side: int, rows: Positions, change: str, **more: Any) -> 
 
 
 def _message(message: str, **facts: pa.Array) -> dict[str, Any]:
-    """Return the columns `message`, `facts` and `detail` for rows that have the same message."""
+    """Return the columns `message`, `facts` and `detail` of rows that share one message."""
     size = len(next(iter(facts.values())))
     detail = render_facts(text_of(message), facts.__getitem__, np.arange(size), size)
     return {"message": pa.repeat(pa.scalar(message), size), "facts": facts_of(facts), "detail": detail}
@@ -276,7 +277,7 @@ def _differing(
 
 
 def _nested(message: pa.Array, facts: pa.Array) -> pa.Array:
-    """Return messages and their facts as JSON, so that other messages can use them as facts."""
+    """Return messages with their facts as JSON, to put them into the facts of another message."""
     rest = pc.utf8_slice_codeunits(facts, 1)
     return concat('{"message":"', message, pc.if_else(pc.equal(rest, "}"), '"', '",'), rest)
 
@@ -353,7 +354,6 @@ def _links(
 
 
 def _tags(each: Pairs, sides: tuple[Result, Result], apart: NotCompared) -> Iterator[_Part]:
-    """Yield added, removed and changed tags: an outer join of both loads by resource and key."""
     known = each.flag("tags_known")
     apart.unread(each, "tags", known)
     read = np.append(known[0] & known[1], False)

@@ -74,7 +74,7 @@ class Drift:
         return not (self.differences["kind"] == UNKNOWN).any()
 
     def only(self, *kinds: str) -> Drift:
-        """Keep only differences of these kinds (by default, all kinds), and all rows of the kind `unknown`."""
+        """Return the differences of the given kinds (by default, all), and all rows of the kind `unknown`."""
         chosen = self.differences["kind"].isin([*(kinds or ALL_KINDS), UNKNOWN])
         return replace(self, differences=self.differences[chosen].reset_index(drop=True))
 
@@ -121,9 +121,9 @@ def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Dri
     """Compare Terraform states with the account: find unmanaged resources, missing ones and different values.
 
     Pass all states that manage roles or profiles of the account: a resource that no given state manages counts as
-    `unmanaged`. Accounts without managed resources are left out, and so are AWS-managed roles. Roles and profiles, the
-    role in a profile, paths, unique ids and tags are compared; attached policies are not. The states never become part
-    of the inventory. No request is made to AWS.
+    `unmanaged`. Accounts without resources managed by Terraform are left out, as are AWS-managed roles. Roles and
+    profiles, the role in a profile, paths, unique ids and tags are compared; attached policies are not. The states
+    never become part of the inventory. No request is made to AWS.
 
     Parameters
     ----------
@@ -168,11 +168,11 @@ def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Dri
 
 
 class _Sides:
-    """The roles (or profiles) that the states manage, matched with the roles (or profiles) of the account in `frame`.
+    """The roles (or profiles) that Terraform manages, each with its counterpart in the account.
 
-    `managed` has one row per managed resource. The names and ARNs in `managed` come from the account, if the account
-    has the resource. `rows` has the row number of each managed resource in `States.managed`. `at` has the row number of
-    each managed resource in `frame`, or -1 if the account lacks the resource.
+    `managed` has one row per managed resource. If the account has the resource, its name and ARN in `managed` come from
+    the account. `rows` has the row number of each managed resource in `States.managed`. `at` has the row number of each
+    managed resource in `frame`, the account's resources; -1 if the account lacks it.
     """
 
     def __init__(self, kind: str, inventory: Inventory, read: States, whole: pd.Series) -> None:
@@ -194,21 +194,20 @@ class _Sides:
         self.collected = inventory.accounts["account_id"]
 
     def in_account(self, column: str) -> pa.Array:
-        """Return a column of the account's resources as text, one value per row of `managed`."""
+        """Return a column of the account's roles (or profiles) as text, one value per row of `managed`."""
         return lookup(self.frame[column], self.at)
 
     def known_in_account(self, flag: str) -> Bools:
-        """Return a flag of the account's resources, one per row of `managed`; false if the resource is missing."""
+        """Return a boolean column of the account's resources, one value per row of `managed`; false if missing."""
         return np.append(np.asarray(self.frame[flag], dtype=bool), False)[self.at]
 
     def rows_of(self, mask: Bools, kind: str, message: str, **values: Any) -> pd.DataFrame:
-        """Return one difference per row of `managed` that `mask` selects. `values` are columns as long as `managed`."""
+        """Return a difference for each row of `managed` that `mask` selects; `values` are further columns."""
         columns = {name: pd.Series(as_arrow(of).to_pandas(), dtype="str")[mask] for name, of in values.items()}
         return self.managed.loc[mask, _PLACE].assign(kind=kind, message=f"drift.{message}", **columns)
 
 
 def _missing(sides: _Sides) -> Iterator[pd.DataFrame]:
-    """Yield managed resources that the account lacks, or may lack."""
     account = sides.managed["account_id"]
     away = (sides.at < 0) & ~sides.planned
     collected, listed = is_in(account, sides.collected), is_in(account, sides.listed)
@@ -302,7 +301,7 @@ def _of_states(read: States) -> pd.DataFrame:
 def _of_source(inventory: Inventory, read: States) -> pd.DataFrame:
     """Return a row of the kind `unknown` for each account whose inventory has data from Terraform.
 
-    If an inventory has data from Terraform, a resource that is only in a state looks like a resource of the account.
+    Because of data from Terraform, a resource that exists only in a state looks like a resource of the account.
     """
     calls = inventory.calls
     mixed = calls["account_id"][calls["operation"].str.startswith("terraform:")]
@@ -324,9 +323,9 @@ class States:
     """The resources that Terraform manages.
 
     `managed` has one row per Terraform address of a role or profile. `resource_arn` is missing if a plan will create
-    the resource. `tags` has the tags in the states, with the row number in `managed` as the column `row`. `leaving` has
-    the ARNs of the resources that a plan will delete: they are managed until the plan is applied. `unread` has a file
-    and a message for each problem that occurred while reading the states.
+    the resource. `tags` has the tags in the states; its column `row` is the row number of the resource in `managed`.
+    `leaving` has the ARNs of the resources that a plan will delete: they are managed until the plan is applied.
+    `unread` has a file and a message for each problem that occurred while reading the states.
     """
 
     managed: pd.DataFrame
@@ -384,7 +383,7 @@ def read_states(states: Iterable[str | os.PathLike[str]]) -> States:
 
 
 def _managed(record: ManagedRole | ManagedProfile, file: str, account: str) -> dict[str, object]:
-    """Return a managed resource as a row. A resource without an ARN gets the account of the file."""
+    """Return the row of a managed resource. If the resource has no ARN, the account of the file counts."""
     kind = "role" if isinstance(record, ManagedRole) else "profile"
     arn, name, path, unique_id = (getattr(record, f"{kind}_{field}") for field in ("arn", "name", "path", "id"))
     is_planned = arn.startswith("address:")

@@ -80,7 +80,7 @@ class Explanation:
         return self.frame
 
     def __str__(self) -> str:
-        """Return the explanation as plain text, one part per pair, with profile and role side by side."""
+        """Return the explanation as plain text, with each profile and its role side by side."""
         return "\n".join(text_lines(self.frame))
 
     __repr__ = __str__
@@ -158,7 +158,7 @@ def _frame(read: Inventory, result: Result | None, name: str, policy: PolicySour
 
 
 def _matching_arns(inventory: Inventory, query: Query) -> _Arns:
-    """Return the ARNs of the roles and profiles that match every part of the query."""
+    """Return the ARNs of the roles and profiles with the name, ARN or id in the query."""
     found = {}
     for side, kind in TYPE_OF.items():
         frame = getattr(inventory, f"{side}s")
@@ -191,7 +191,7 @@ def _equal(values: Any, text: str) -> Bools:
 
 
 def _full_arns(query: Query, found: _Arns) -> Iterator[Row]:
-    """Yield a field with the full ARN if the ARN in the query lacks the path."""
+    """Yield the full ARN of each match if the query is an ARN without a path."""
     for arn in (arn for arns in found.values() for arn in arns):
         if query.is_arn and not query.assumed and arn.lower() != query.text.lower():
             # A role that is known only by its name is shown with the profile that holds it.
@@ -237,7 +237,7 @@ def _uses(inventory: Inventory, using: pd.DataFrame, query: Query, lists: pd.Dat
 
 
 def _missing(inventory: Inventory, reference: Row, whole: dict[str, bool]) -> Message | None:
-    """Return the message about a profile that no source shows, and whether the profile was deleted, if known."""
+    """Return a message that tells whether a profile missing from the inventory was deleted or not collected."""
     account = account_of(reference["named"]) or reference["account_id"]
     if not whole.get(account):
         way = "list_not_read" if account in whole else "account_not_read"
@@ -249,7 +249,7 @@ def _missing(inventory: Inventory, reference: Row, whole: dict[str, bool]) -> Me
 
 
 def _near(inventory: Inventory, arns: list[str]) -> Inventory:
-    """Return the part of the inventory that the checks need to judge the given roles and profiles."""
+    """Return the data that the checks need to judge the roles and profiles in `arns`."""
     # `crossed_names` needs the role that has the profile's name.
     profiles, roles = inventory.only(arns).profiles, inventory.roles
     own = joined_key(profiles["account_id"], without_case(profiles["profile_name"]))
@@ -258,7 +258,7 @@ def _near(inventory: Inventory, arns: list[str]) -> Inventory:
 
 
 def _explained(result: Result, found: _Arns) -> Iterator[Row]:
-    """Yield the fields of each link, and of each role or profile without a link."""
+    """Yield the explanation of each role with its profile, and of each role or profile alone."""
     near, pairs = result.inventory, result.pairs
     pairs = pairs[is_in(pairs["profile_arn"], found["profile"]) | is_in(pairs["role_arn"], found["role"])]
     alone = near.roles[is_in(near.roles["role_arn"], found["role"]) & ~is_in(near.roles["role_arn"], pairs["role_arn"])]
@@ -272,7 +272,7 @@ def _explained(result: Result, found: _Arns) -> Iterator[Row]:
 
 
 def _guessed(roles: pd.DataFrame, result: Result) -> Iterator[Row]:
-    """Yield the given roles (which are in no profile), each with the maker that the role name suggests."""
+    """Yield each role, with the maker (the tool that created the role) that the role's name suggests."""
     makers = [*result.policy.makers, *known_makers()]
     columns = {name: pc.fill_null(as_arrow(roles[name]), "") for name in ("role_path", "role_name")}
     for row, at in zip(records(roles), first_maker(makers, columns, "role"), strict=True):
@@ -280,7 +280,7 @@ def _guessed(roles: pd.DataFrame, result: Result) -> Iterator[Row]:
 
 
 def _namesakes(near: Inventory, found: _Arns) -> Iterator[Row]:
-    """Yield each role and profile that have the same name but are not linked."""
+    """Yield each role and profile that have the same name, although the profile holds another role."""
     named = []
     for side, frame in (("profile", near.profiles), ("role", near.roles)):
         selected = frame[is_in(frame[f"{side}_arn"], found[side])]
@@ -295,7 +295,7 @@ def _namesakes(near: Inventory, found: _Arns) -> Iterator[Row]:
 
 
 def _not_found(inventory: Inventory, query: Query, lists: pd.DataFrame) -> Iterator[Row]:
-    """Explain that nothing matches: yield the scope of the search, missing data, references and similar names."""
+    """Explain that nothing was found: yield what was searched, what was not collected, references and similar names."""
     counts = {name: len(getattr(inventory, name)) for name in ("accounts", "roles", "profiles", "references")}
     yield field(query.text, note=note("not_found", **counts), section="not found")
     unread = records(lists[lists["references_status"] != "complete"])
@@ -354,7 +354,7 @@ def _matches(reference: Row, query: Query) -> bool:
 
 
 def _nearest(inventory: Inventory, query: Query) -> list[tuple[str, dict[str, str]]]:
-    """Return similar names, with their ARNs if the query is more than a bare name."""
+    """Return similar names; if the query is an ARN or has a path, return their ARNs, too."""
     frames = {"profile": inventory.profiles, "role": inventory.roles}
     columns = [frame[f"{side}_name"] for side, frame in frames.items()]
     if not (query.is_arn or query.path or query.kind):

@@ -43,7 +43,7 @@ _OF_ROLE = {
 def field(
     name: str, profile: object = None, role: object = None, note: str | Message | None = None, **more: Any
 ) -> Row:
-    """Return one row of an explanation. `more` sets columns that have no parameter of their own."""
+    """Return one row of an explanation. `more` sets further columns, such as `section`."""
     message = {"message": "explain.value", "value": note} if isinstance(note, str) else note
     return {"field": name, "profile": profile, "role": role, "note": message, **more}
 
@@ -71,9 +71,9 @@ def gap_note(row: Row) -> Message:
 
 
 def status_note(row: Row, name: str = "coverage", prefix: str = "", **facts: Any) -> dict[str, Any]:
-    """Return the coverage status in a row, with its reason, as a message.
+    """Return a message about a coverage status and its reason.
 
-    `prefix` precedes the column names: `references_` for a row of `lists`, nothing for a row of `coverage`.
+    `prefix` is `references_` for a row of `lists`, and empty for a row of `coverage`.
     """
     status, message, values = (row[f"{prefix}{column}"] for column in ("status", "message", "facts"))
     facts |= {"status": status, "reason": nested(message, values) if message else note("all_regions")}
@@ -95,7 +95,7 @@ def records_by(key: str, frame: pd.DataFrame) -> defaultdict[str | None, list[Ro
 
 
 def bare_name(arn: str) -> str:
-    """Return the name in an ARN, or in `name:NAME`, the key of a role that no source shows."""
+    """Return the name in an ARN or in `name:NAME`, which stands for a role without a known ARN."""
     return name_of(arn.removeprefix("name:"))
 
 
@@ -120,7 +120,7 @@ def used_note(reference: Row, profile: Row | None, *more: Message | None) -> Mes
 
 
 def event_field(event: Row, **more: Any) -> Row:
-    """Return an event as a field with its time, action and actor."""
+    """Return a CloudTrail event as a row of an explanation: its time, action and actor."""
     what = [event[name] for name in ("event_name", "resource_name", "related_name", "tag_keys")]
     parts = [
         " ".join(filter(None, what)),
@@ -167,11 +167,11 @@ class RowsByKey:
 class Pair:
     """A link (a role in a profile), or a role or profile without a link.
 
-    `row` comes from the view `pairs` or, if the view does not have the role, from `roles`.
+    `row` is a row of the view `pairs`; for a role that is not in the view, a row of `roles`.
     """
 
     def __init__(self, known: RowsByKey, row: Row) -> None:
-        """Look up the data for the sections. A role that no source shows has a name, but no row in `roles`."""
+        """Look up the data for the sections. If no source has data about the role, only its name is known."""
         account = row["account_id"]
         self.known, self.row, self.lists = known, row, known.lists[account][0]
         self.account, self.gaps, self.events = known.accounts[account][0], known.gaps[account], known.events[account]
@@ -198,7 +198,7 @@ class Pair:
         self.unsure = [one for one in known.unsure[account] if self._concerns(known.about[one["check"]])]
 
     def _concerns(self, about: str) -> bool:
-        """Return whether a check applies to this pair. For example, checks of profiles do not apply to a lone role."""
+        """Return whether a check applies. A check of profiles, for example, does not apply to a role in no profile."""
         if "profile" in self.arns:
             return "role" in self.arns or about != "role"
         return about != "profile" and (about != "link" or not self.profiles_read)
@@ -286,9 +286,9 @@ def _difference(key: str, sides: dict[str, dict[str, str]]) -> Message | None:
 
 
 def _why_no_tags(pair: Pair, side: str) -> list[Row]:
-    """Return the gaps that explain why tags are missing.
+    """Return the rows of `gaps` that explain why the tags of a role or profile are missing.
 
-    If no gap is about the resource itself, the gaps are operations that AWS refused.
+    If no row is about the resource itself, rows about refused operations are returned.
     """
     telling = (*proving("role_tags" if side == "role" else "profile_tags"), "tags")
     gaps = [gap for gap in pair.gaps if gap["operation"] in telling]
@@ -373,10 +373,7 @@ def _deleting(pair: Pair) -> Iterator[Row]:
 
 
 def _next(pair: Pair) -> Iterator[Row]:
-    """Yield the next commands.
-
-    Commands that delete or unlink come last, and only if a plan would delete the profile, too.
-    """
+    """Yield the next commands; deletions come last, and only if a plan would delete the profile."""
     options = {side: {f"{TYPE_OF[side]}-name": name} for side, name in pair.names.items()}
     for side, tags in pair.tags.items():
         if tags is None:

@@ -1,4 +1,4 @@
-"""Show an explanation as text or HTML: first the fields that belong to no pair, then one part per pair."""
+"""Show an explanation as text or HTML, with one part for each profile with its role."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SIDE_BY_SIDE = ("identity", "link", "tags", _FOLDED)
 
 
 def _parts(frame: pd.DataFrame) -> Iterator[tuple[str, bool, list[Cells]]]:
-    """Yield the heading of each part, whether the part has both a profile and a role, and its rows."""
+    """Yield the parts of the text: a heading, whether both a profile and a role are shown, and the rows."""
     before: list[Cells] = []
     pairs: dict[Cells, list[Cells]] = defaultdict(list)
     for key, cells in zip(display.cell_rows(frame[_KEY]), display.cell_rows(frame[_CELLS]), strict=True):

@@ -71,7 +71,7 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
 
     The frame has one row per life of a resource: from its creation to its deletion. If a resource is created again
     under the same name, the new life has its own row. Columns are those of `iamframe.schema.LIVES`. Rows are sorted by
-    account and first event. A time is missing if the collected records do not show it. `covered_from_at` and
+    account and first event. A time is missing if the CloudTrail records do not show it. `covered_from_at` and
     `covered_to_at` are the start and end of the time that the records cover. The covered time is known only for files
     of a trail and for a live lookup. Even within the covered time, a file of a trail may be missing. Requests that AWS
     refused are left out.
@@ -114,10 +114,10 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
 def events_of(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: str) -> pd.DataFrame:
     """Return the events of one role or profile in causal order, including requests that AWS refused.
 
-    Rows and columns are those of the frame `events`. The events of a role include AddRoleToInstanceProfile and
-    RemoveRoleFromInstanceProfile. `sources` and `name` are as for `history`. A unique id selects the events of one
-    resource, but not those of later resources with the same name. If the inventory has no CloudTrail records, the
-    result has no rows.
+    The result has the columns of the frame `events`. The events of a role include AddRoleToInstanceProfile and
+    RemoveRoleFromInstanceProfile. The parameters `sources` and `name` have the same meaning as in `history`. If `name`
+    is a unique id, events of other resources with the same name are left out. If the inventory has no CloudTrail
+    records, the result has no rows.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def events_of(*sources: Inventory | boto3.Session | str | os.PathLike[str], name
 
 @dataclass(frozen=True)
 class _Read:
-    """Events, the time that they cover in each account, and the inventory that they come from, if any."""
+    """Events, their inventory (if any), and the time that they cover in each account."""
 
     events: pd.DataFrame
     covered: pd.DataFrame
@@ -171,7 +171,7 @@ def _read(sources: tuple[Any, ...], name: str | None) -> _Read:
 
 
 def _named(frame: pd.DataFrame, query: Query, which: str) -> pd.Series[bool]:
-    """Return a mask of the rows that match the query. A row without an ARN matches by name."""
+    """Return a mask of the rows that match the query. Rows without an ARN are compared by name."""
     named: pd.Series[bool] = frame[f"{which}_name"].str.casefold() == query.name.casefold()
     if query.kind and which == "resource":
         named &= frame["resource_type"] == query.kind
@@ -193,7 +193,7 @@ def _named(frame: pd.DataFrame, query: Query, which: str) -> pd.Series[bool]:
 def _of_id(events: pd.DataFrame, text: str, arns: list[str]) -> pd.Series[bool]:
     """Return a mask of the events of the resource with this unique id.
 
-    Events that link the resource to a profile count, too, if they happened while the resource existed.
+    AddRoleToInstanceProfile and RemoveRoleFromInstanceProfile count if they happened while the resource existed.
     """
     ids = events["resource_id"].str.casefold() == text.casefold()
     arns = [*events["resource_arn"][ids].dropna().unique(), *arns]

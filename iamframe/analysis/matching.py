@@ -27,7 +27,7 @@ class Pairs:
     """The roles (or profiles) of two loads, matched.
 
     `rows` has the row numbers of the resources that both loads have, one array per load. `alone` has the row numbers of
-    the resources that only one load has. All methods return values in the order of `rows`.
+    the resources that only one load has.
     """
 
     def __init__(self, kind: str, sides: tuple[Result, Result], accounts: pd.Series) -> None:
@@ -54,21 +54,21 @@ class Pairs:
         self.recreated = np.asarray(pc.fill_null(pc.coalesce(pc.not_equal(*self.ids), moved), pa.scalar(False)))
 
     def column(self, name: str, side: int) -> pa.Array:
-        """Return a column of one load for the matched resources, as text."""
+        """Return a column of one load as text, in the order of `rows`."""
         return as_arrow(self.frames[side][name]).take(pa.array(self.rows[side]))
 
     def flag(self, name: str) -> list[Bools]:
-        """Return a boolean column of each load for the matched resources."""
+        """Return a boolean column of each load, in the order of `rows`."""
         return [np.asarray(frame[name], dtype=bool)[rows] for frame, rows in zip(self.frames, self.rows, strict=True)]
 
     def number(self, side: int, rows: Positions) -> Positions:
-        """Return the positions in `self.rows` of given rows of one load's frame; -1 for unmatched resources."""
+        """Convert row numbers of one load to positions in `rows`; -1 if the other load lacks the resource."""
         numbers = np.full(len(self.frames[side]) + 1, -1)
         numbers[self.rows[side]] = np.arange(len(self.rows[side]))
         return numbers[rows]
 
     def _same_name(self, alone: list[Positions]) -> list[Positions]:
-        """Return the rows, in each load, of the resources that match only by name."""
+        """Return the row numbers, in each load, of resources with the same name but different ARNs."""
         keys = []
         for frame, rows in zip(self.frames, alone, strict=True):
             account, name = (as_arrow(frame[column].iloc[rows]) for column in ("account_id", f"{self.kind}_name"))
@@ -81,7 +81,7 @@ class Pairs:
 
 
 def unmasked(ids: pa.Array) -> pa.Array:
-    """Return unique ids, with masked ids as missing values."""
+    """Replace masked unique ids, such as `AROAXXXXXXXX`, by missing values."""
     return pc.if_else(pc.match_substring_regex(ids, _MASKED_ID), _NULL, ids)
 
 
@@ -91,7 +91,7 @@ def differ(one: pa.Array, other: pa.Array) -> Bools:
 
 
 def name_key(accounts: Texts, names: Texts) -> pa.Array:
-    """Join account and lower-case name, because names are unique in an account regardless of case."""
+    """Return keys of account and name that ignore the case of the name, as IAM does."""
     return joined_key(accounts, pc.utf8_lower(as_arrow(names)))
 
 
@@ -105,9 +105,9 @@ class KeyMap:
         self._arns = [frame["role_arn"] for frame in frames]
 
     def keys(self, frame: pd.DataFrame, column: str, side: int) -> pa.Array:
-        """Return a key for each ARN in a column of one load's frame.
+        """Return a key for each ARN in a column: equal keys mean the same resource in both loads.
 
-        If one load has a role only by name, the key is the role's ARN in the other load.
+        If one load knows only the name of a role, the key is the ARN in the other load.
         """
         arns = as_arrow(frame[column])
         by_name = pc.fill_null(pc.starts_with(arns, "name:"), pa.scalar(False))
@@ -126,14 +126,14 @@ class NotCompared:
         self._rows: dict[tuple[str, str, str], list[Message]] = {}
 
     def add(self, account: str, what: str, message: str, about: str = "", **facts: Any) -> None:
-        """Add a reason why something was not compared: a message and its facts.
+        """Add the reason why `what` was not compared in an account: a message and its facts.
 
-        Several reasons with the same account, `what` and `about` become one row.
+        Reasons with equal `account`, `what` and `about` become one row.
         """
         self._rows.setdefault((account, what, about), []).append({"message": f"not_compared.{message}", **facts})
 
     def counts(self, accounts: Texts, mask: Bools) -> dict[str, int]:
-        """Count the rows that `mask` selects, for each compared account with such rows."""
+        """Count the rows that `mask` selects, per account that both loads have."""
         counts = pc.value_counts(as_arrow(accounts).filter(pa.array(mask))).to_pylist()
         return {one["values"]: one["counts"] for one in counts if one["values"] in self._compared}
 
@@ -191,14 +191,14 @@ def things(facts: pa.Array, lang: str = "en") -> pa.Array:
 
 
 def counts_by_kind(rows: pd.DataFrame, column: str, kinds: Iterable[str]) -> pd.DataFrame:
-    """Count the rows about roles and about profiles, one row per kind. `column` is the name of the kind column."""
+    """Count the rows about roles and about profiles for each kind (a value of `column`)."""
     counts = rows.groupby([column, "resource_type"]).size()
     each = [(kind, *(int(counts.get((kind, of), 0)) for of in TYPES.values())) for kind in kinds]
     return pd.DataFrame(each, columns=[column, "roles", "profiles"])
 
 
 def ordered(table: pa.Table, ranks: Mapping[str, tuple[str, ...]], then: Iterable[str]) -> pa.Table:
-    """Sort a table by the columns in `ranks`, in the given order of values, and then by the columns in `then`."""
+    """Sort a table by the columns in `ranks`, in the order of values given there, and then by the columns in `then`."""
     keyed = table
     for name, order in ranks.items():
         keyed = keyed.append_column(f"{name} rank", pc.index_in(table[name], value_set=pa.array(order)))

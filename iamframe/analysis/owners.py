@@ -30,10 +30,10 @@ def findings_by_owner(result: Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
     """Return the number of findings per owner, by severity. Accepted findings are left out.
 
     The owner is the value of the resource's owner tag. If a profile has no owner tag, its role's owner tag counts. Keys
-    that look the same, such as `owner` and `OWNER`, count as `tag_key`. If a resource has several such keys, the key
-    spelled like `tag_key` counts. An owner tag with an empty value counts as no owner. Each finding counts once, so the
-    sum is the number of findings. In contrast, `iamframe.exploring.grouped` counts a finding for both values if role
-    and profile have different values.
+    that look the same, such as `owner` and `OWNER`, count as `tag_key`. If a resource has several keys that look the
+    same, the key spelled like `tag_key` counts. An owner tag with an empty value counts as no owner. Each finding
+    counts once, so the sum is the number of findings. `iamframe.exploring.grouped` can count a finding twice: once for
+    the role's value, and once for the profile's value.
 
     The frame has one row per owner; owners with the most findings come first. Up to three more rows count findings
     without an owner, findings whose tags were not collected, and findings about a whole account. No request is made to
@@ -48,7 +48,7 @@ def findings_by_owner(result: Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
 
 
 def owner_states(findings: pd.DataFrame) -> npt.NDArray[np.str_]:
-    """Return, for each finding, the state of its owner: one of `STATES`."""
+    """Return one of `STATES` for each finding: whether the finding has an owner and, if not, why."""
     whole = findings["resource_type"].isin(_OF_ACCOUNTS)
     return np.select(
         [findings["owner"].notna(), whole, ~findings["owner_known"]], ["owned", "account", "unread"], "none"
@@ -56,7 +56,7 @@ def owner_states(findings: pd.DataFrame) -> npt.NDArray[np.str_]:
 
 
 def joined_owners(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
-    """Add up two frames of `findings_by_owner`, which are about two parts of a result."""
+    """Add up two frames of `findings_by_owner` about different accounts."""
     keys = ["state", "owner"]
     counts = pd.concat([one, other]).groupby(keys, dropna=False)[list(SEVERITIES)].sum().reset_index()
     return schema.FINDINGS_BY_OWNER.conform(_by_number(counts, "owner", "state", STATES))
@@ -65,8 +65,8 @@ def joined_owners(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
 def count_by_value(rows: pd.DataFrame, value: str, state: str, states: Sequence[str]) -> pd.DataFrame:
     """Count rows by severity, for each pair of values in the columns `value` and `state`.
 
-    Only the first of `states` has one row per value. Each other state has a single row without a value. The states are
-    in the order of `states`. Within a state, the values with the most rows come first.
+    Rows with the first state in `states` are counted per value. Rows with another state are counted together, without a
+    value. The result is sorted as in `states`, then by the number of rows, the highest first.
     """
     rows = rows.assign(**{value: rows[value].astype("str").fillna("").where(rows[state] == states[0], "")})
     counts = rows.groupby([state, value, "severity"]).size().unstack(fill_value=0)
@@ -85,11 +85,11 @@ def quota_use(inventory: Inventory | Result, tag_key: str = OWNER_TAG) -> pd.Dat
     """Return how many roles and instance profiles each tool, cluster and team has, and their share of the quotas.
 
     The tool is the `maker` in the view `pairs`. The tool is missing for roles that are in no profile and do not trust
-    EC2. The cluster, environment or stack of a profile comes from the view `owned_profiles`. A role belongs to a
-    cluster, environment or stack if all its profiles belong to it. The owner is the value of the owner tag. A profile
+    EC2. The cluster, environment or stack of a profile comes from the view `owned_profiles`. A role belongs to the
+    cluster, environment or stack to which all its profiles belong. The owner is the value of the owner tag. A profile
     without an owner tag has the owner of its role. Roles that AWS manages have separate rows, because no source says
-    whether they count against the quota. If GetAccountSummary counts more resources than were collected, a row with the
-    state `not_collected` has the difference.
+    whether they count against the quota. A row with the state `not_collected` has the number of resources in
+    GetAccountSummary that were not collected.
 
     Rows are sorted by account. In each account, rows with the largest share of a quota come first. No request is made
     to AWS.
@@ -151,7 +151,7 @@ def _resources(inventory: Inventory, view: pd.DataFrame, tag_key: str) -> pd.Dat
 
 
 def _belongs_to(inventory: Inventory) -> pd.DataFrame:
-    """Return the cluster, environment or stack of each profile that has one, and of roles whose profiles all agree."""
+    """Return the cluster, environment or stack of each profile, and of each role whose profiles share one."""
     shown = owned_profiles(inventory).rename(columns={"status": "owner_status"})[["profile_arn", *_OWNER]]
     links = inventory.links[["role_arn", "profile_arn"]]
     links = links[is_in(links["role_arn"], links["role_arn"][is_in(links["profile_arn"], shown["profile_arn"])])]
@@ -162,7 +162,7 @@ def _belongs_to(inventory: Inventory) -> pd.DataFrame:
 
 
 def _not_collected(inventory: Inventory) -> pd.DataFrame:
-    """Return the numbers of roles and profiles that were not collected, one row per account that lacks any."""
+    """Return the number of roles and of profiles that were not collected, for each account that lacks some."""
     accounts = inventory.accounts
     columns = {"account_id": accounts["account_id"], "state": "not_collected"}
     for side in ("role", "profile"):

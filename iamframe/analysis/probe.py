@@ -62,11 +62,11 @@ def probe_surfaces(
 
     The frame has one row per region and resource type of the Resource Groups Tagging API. The column `expected` is the
     answer of `surfaces`. The column `holds` shows whether the answer of `surfaces` is true in the account. `holds` is
-    `unknown` if AWS denied the request, if IAM has no tagged resource, or if `surfaces` has no answer for the
-    partition. The tagging API lags behind IAM: a resource that was tagged minutes ago may be missing there.
+    `unknown` if AWS denies the request, IAM has no tagged resource, or `surfaces` has no answer for the partition. The
+    tagging API lags behind IAM: a resource that was tagged minutes ago may be missing there.
 
-    All requests are reads: those of `load_account` without references, DescribeRegions, and GetResources twice per
-    region. For more than 100 resources, GetResources needs more requests.
+    The requests only read: the requests of `load_account` without references, DescribeRegions, and GetResources twice
+    per region. For more than 100 resources, GetResources needs more requests.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""The steps that settle findings (delete a profile, or copy tags to a profile), and the reasons why findings stay.
+"""The steps of a clean-up plan (delete a profile, or copy tags to a profile), and the reasons against them.
 
 AWS refuses to delete a profile that holds a role (DeleteConflict), so the role is taken out first. Roles are never
-tagged, because only people know their right tags. A finding about tags is planned only if the steps settle it and cause
-no other finding.
+tagged, because only people know their right tags. Tags are copied only if the finding disappears and no new finding
+appears.
 
 A resource has at most 50 tags, not counting those that AWS reserves, and no tag key or value may begin with `aws:` (IAM
 User Guide, "Tags for IAM resources").
@@ -53,7 +53,7 @@ _Rules = list[Demand]
 class Command:
     """One step of a clean-up: one shell line, the command that undoes it, and its effects that cannot be undone.
 
-    A step with the action `check` only reads, and the script runs its `line` instead of its `command`.
+    If the action is `check`, the step only reads, and the script runs `line` instead of `command`.
     """
 
     resource: Resource
@@ -89,7 +89,7 @@ class Block:
 
 
 def deletion_objections(finding: Finding | None, profile: ProfileFacts, context: Context) -> Iterator[Message]:
-    """Yield the reasons against deleting a profile, including the reasons that depend on the finding, if given."""
+    """Yield the reasons against deleting a profile, in general or because of `finding`."""
     if finding and finding.check == OWNER_GONE and profile.gone is None:
         yield {"message": "plan.owner_by_name"}
     yield from context.objections(profile, "delete")
@@ -109,7 +109,7 @@ def deletion_objections(finding: Finding | None, profile: ProfileFacts, context:
 
 
 def deletion(finding: Finding, findings: list[Finding], profile: ProfileFacts, context: Context) -> Block:
-    """Return the steps that delete a profile because of `finding`, and so settle all its `findings`."""
+    """Return the steps that delete a profile because of `finding`, which also settles the profile's other findings."""
     account, role, gone = context.accounts[profile.account_id], profile.role, profile.gone
     steps = [_is_unchanged(profile), _is_unused(profile, account.regions)]
     why: list[Message] = [{"message": "plan.why.finding", "check": finding.check, "detail": finding.detail}]
@@ -158,9 +158,9 @@ def _last_use(role: RoleFacts) -> Message:
 def tagging(
     findings: list[Finding], profile: ProfileFacts, context: Context
 ) -> tuple[Block | None, dict[Finding, Message]]:
-    """Return the steps that copy a role's tags to a profile, and the reasons why other findings are not planned.
+    """Return the steps that copy a role's tags to a profile, and the reasons for findings without steps.
 
-    The profile gets all tags of its role. If the only finding is about required tags, the profile gets only required
+    The profile gets all tags of its role. If all findings are about required tags, the profile gets only the required
     tags.
     """
     role = profile.role
@@ -190,7 +190,6 @@ def _violated(rules: _Rules, tags: _Tags) -> list[str]:
 
 
 def _objections(profile: ProfileFacts, new: _Tags, rules: _Rules) -> Iterator[Message]:
-    """Yield the reasons against setting the tags `new` on a profile."""
     spelled = {key.casefold(): key for key in new}
     cased = [key for key in profile.own_tags if spelled.get(key.casefold(), key) != key]
     if cased:
@@ -244,10 +243,7 @@ def _tag_block(findings: list[Finding], profile: ProfileFacts, role: RoleFacts, 
 
 
 def _aws_iam(verb: str, resource: Resource, **options: str) -> str:
-    """Return an AWS CLI command on a role or profile, such as `aws iam get-role …`, as one shell line.
-
-    `verb` is the part of the command before the resource type, such as `get`.
-    """
+    """Return an AWS CLI command on a role or profile, such as `aws iam get-role …`, as one shell line."""
     given = {f"{resource.kind}-name": resource.name, **options}
     words = [f"--{name.replace('_', '-')}={shlex.quote(value)}" for name, value in given.items()]
     return " ".join(("aws iam", f"{verb}-{resource.kind}", *words))

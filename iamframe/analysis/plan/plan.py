@@ -1,4 +1,4 @@
-"""Clean-up plans from findings: a shell script of AWS CLI commands to review and run, and the same steps as CSV.
+"""Clean-up plans: a shell script of AWS CLI commands to review and run, and the same steps as CSV files.
 
 iamframe never runs the script. A plan never deletes a role.
 """
@@ -34,9 +34,10 @@ class Plan:
     """A clean-up plan: the script, its steps, and the findings that are not planned.
 
     `script` is the text of the script. `steps` has one row per command, in the order of the script. A step with the
-    action `check` only reads. If a check finds a change, the script skips the other steps on the profile. The actions
-    `remove-role`, `delete` and `tag` change the account. `not_planned` has the findings that the plan does not settle,
-    each with a reason. The columns are in `iamframe.schema.STEPS` and `iamframe.schema.NOT_PLANNED`.
+    action `check` only reads. If a `check` step finds that the resource has changed, the script skips the other steps
+    on the profile. The actions `remove-role`, `delete` and `tag` change the account. `not_planned` has the findings
+    that the plan does not settle, each with a reason. The columns are in `iamframe.schema.STEPS` and
+    `iamframe.schema.NOT_PLANNED`.
     """
 
     steps: pd.DataFrame
@@ -114,7 +115,7 @@ _PLANNED = [name for name, one in CHECKS.items() if one.remedy]
 def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timedelta | str = _MIN_IDLE) -> Plan:
     """Return a clean-up plan to review and run yourself; no request is made to AWS.
 
-    A plan deletes profiles that are empty, that nothing references, or whose owner (a cluster, environment or stack) is
+    A plan deletes empty profiles, profiles without references, and profiles whose cluster, environment or stack is
     gone. Before a plan deletes a profile that holds a role, the plan takes the role out. A plan never deletes or tags a
     role. If tags of a profile are missing or differ from the role's, the plan copies the role's tags. The column `why`
     shows the tag values that are replaced.
@@ -202,7 +203,7 @@ def _findings(result: Result) -> tuple[pd.DataFrame, dict[str, list[Finding]]]:
 
 
 def why_not_deleted(result: Result, arns: Iterable[str]) -> dict[str, Message | None]:
-    """Return, by ARN, why a plan with the default ages would not delete a profile; None if it might."""
+    """Return, by ARN, why a plan with default options would not delete a profile; None if no reason is known."""
     context, (_, by_resource) = Context(result, _MIN_AGE, _MIN_IDLE, datetime.now(UTC)), _findings(result)
     reasons = {}
     for arn, profile in context.profiles(arns).items():
@@ -217,7 +218,7 @@ def why_not_deleted(result: Result, arns: Iterable[str]) -> dict[str, Message | 
 def _settled(
     findings: list[Finding], profile: ProfileFacts | None, context: Context
 ) -> tuple[Block | None, dict[Finding, Message]]:
-    """Return the steps that settle findings about one resource, and why its other findings are not planned.
+    """Return the steps that settle findings about one resource, and the reasons for findings without steps.
 
     `profile` is None if the resource is a role.
     """

@@ -62,7 +62,7 @@ def _command(service: str, operation: str, given: str, query: str) -> str:
 
 
 def ask(consumer: Consumer) -> str:
-    """Return the script lines that query one kind of consumer in `$region`, with a loop for each preceding call."""
+    """Return the script lines that list one kind of consumer (a resource that uses profiles) in `$region`."""
     where = f'"{consumer.plural} of $region"'
     lines, ends, given = [], [], ""
     for level, step in enumerate(consumer.steps, 1):
@@ -97,7 +97,7 @@ def existing(owner: Owner) -> str:
 def functions() -> str:
     """Return the shell functions that a script needs to delete profiles.
 
-    For each account, the script sets two variables: `regions`, and `reads`, which has the regions of each service.
+    The script sets the variables `regions` and `reads` (the regions of each service) for each account.
     """
     versions = next(one for one in ASKED if one.operation == VERSIONS)
     return render_template(

@@ -1,4 +1,4 @@
-"""The collected profiles and roles of a clean-up, and the reasons against changing a profile."""
+"""The collected profiles and roles of a clean-up plan, and the reasons against changing a profile."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Resource:
 
     @property
     def state(self) -> str:
-        """The values that a script checks again, as compact ASCII JSON: id, ids of the profile's roles, and tags."""
+        """The id, the role ids and the tags that a script checks again, as compact ASCII JSON."""
         held = [[role.id for role in self.roles if role]] if isinstance(self, ProfileFacts) else []
         return json.dumps([self.id, *held, sorted((self.tags or {}).items())], separators=(",", ":"))
 
@@ -99,7 +99,7 @@ class GoneOwner:
 class ProfileFacts(Resource):
     """A profile.
 
-    In `roles`, None stands for a role that no source shows. `maker` is the tool that created the profile, if a plan
+    `roles` has None for a role of which only the name is known. `maker` is the tool that created the profile, if a plan
     must consider it. `user` is a message about one reference to the profile. `gone` is the profile's cluster,
     environment or stack, if it certainly no longer exists. `living` is a message about a cluster, environment or stack
     that still exists.
@@ -163,12 +163,12 @@ class Finding(NamedTuple):
 
     @property
     def remedy(self) -> Remedy | None:
-        """The kind of steps that settle the finding."""
+        """What a plan does about the finding, such as deleting the profile."""
         return CHECKS[self.check].remedy
 
     @property
     def why_kept(self) -> Message | None:
-        """Why the finding must stay: it is accepted or expected. None for other findings."""
+        """The reason why a plan ignores the finding: it is accepted or expected. None for other findings."""
         if isinstance(self.accepted, str):
             return {"message": "plan.accepted", "reason": self.accepted}
         return {"message": "plan.expected", "maker": self.maker} if self.expected else None
@@ -244,7 +244,7 @@ class Context:
 
     @cached_property
     def _gone(self) -> dict[str, tuple[str, str, str]]:
-        """The kind, name and regions of an owner that certainly no longer exists, by the ARN of its profile."""
+        """The kind, name and regions of each deleted cluster, environment or stack, by the ARN of its profile."""
         if (found := self.result.found.get(OWNER_GONE)) is None or found.findings.empty:
             return {}
         facts = found.findings.join(found.facts.set_index("finding"))
@@ -276,12 +276,12 @@ class Context:
 
     @cached_property
     def _makers(self) -> dict[str, Maker]:
-        """The makers that a plan must consider, by name: they recreate or need their profiles, or have a note."""
+        """The makers (tools that create profiles) that recreate or need their profiles, or have a note, by name."""
         every = (*self.result.policy.makers, *known_makers())
         return {one.name: one for one in reversed(every) if one.wants_back or one.note}
 
     def objections(self, profile: ProfileFacts, step: str) -> Iterator[Message]:
-        """Yield the reasons against the step `delete` or `tag` on a profile that apply to every finding."""
+        """Yield the reasons against deleting or tagging a profile that hold for every finding."""
         form = _ARN.fullmatch(profile.arn)
         if not form or form["account"] != profile.account_id or name_of(profile.arn) != profile.name:
             yield {"message": "plan.arn"}
@@ -314,7 +314,7 @@ class Context:
 def _users(references: pd.DataFrame, arns: pd.Series) -> dict[str, Message]:
     """Return, for each profile's ARN, a message about one reference to the profile.
 
-    A reference with the name of the profile but another path counts, too, because AWS may treat it as this profile.
+    A reference with the profile's name and a different path also counts: AWS may take it as a reference to the profile.
     """
     exact = references[is_in(references["profile_arn"], arns)]
     unknown = references[references["profile_arn"].isna()]
@@ -340,7 +340,7 @@ def _living(owned: pd.DataFrame) -> dict[str, Message]:
 def _wanted_back(profile: ProfileFacts, step: str) -> Iterator[Message]:
     """Yield the reasons not to change a profile that a tool needs or recreates.
 
-    A tool that is only a guess is a reason against deleting, but not against tagging.
+    If the tool is only a guess, the profile can be tagged, but not deleted.
     """
     lifted = profile.gone.owner.lifts if profile.gone else ()
     maker = profile.maker if profile.maker and profile.maker.wants_back and profile.maker.name not in lifted else None
