@@ -1,8 +1,8 @@
 """All errors of iamframe, and what they mean.
 
-iamframe raises an error if no answer is possible: a file does not exist, nothing can be read, or a policy file is not
-valid. The message of an error is one sentence: what happened, where, and what to do. The command line prints the
-message of an error and exits with status 2.
+iamframe raises an error if a file does not exist, nothing can be read, or a policy file is not valid. The message of an
+error is one sentence: what happened, where, and what to do. The command line prints the message of an error and exits
+with status 2.
 
 Data that can be read only in part raises no error. Readable data is kept, and each unreadable piece becomes a row of
 the frame `gaps`. A failure never looks like an empty result.

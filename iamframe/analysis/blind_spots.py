@@ -30,10 +30,10 @@ def blind_spots(inventory: Inventory) -> pd.DataFrame:
     A *surface* is a console, API or tool. The frame has one row per resource, surface and operation; operations that
     the surface always supports are left out. AWS-managed roles are left out. The column `missed` is `yes`, `depends` or
     `unknown`. The value `depends` means that the surface supports the operation only under the condition in `reason`.
-    The value `unknown` means that the answer is neither in AWS's documentation nor measured. The column `tagged` is
-    `unknown` if tags were not collected. Surfaces are in the same order as in `surfaces()`. The columns have the pandas
-    type `category`, because an account of 100,000 roles has millions of rows. `blind_spot_counts` returns only the
-    counts.
+    The value `unknown` means that AWS does not document the answer, and that nobody has measured it. The column
+    `tagged` is `unknown` if tags were not collected. Surfaces are in the same order as in `surfaces()`. The columns
+    have the pandas type `category`, because an account of 100,000 roles has millions of rows. `blind_spot_counts`
+    returns only the counts.
     """
     parts = []
     for kind, (frame, key) in taggable_resources(inventory).items():
@@ -78,7 +78,7 @@ def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
 
 
 def tagged_counts(inventory: Inventory) -> dict[tuple[str, str], list[int]]:
-    """Count tagged resources, untagged resources and those with unknown tags, per account and resource type."""
+    """Count the resources with tags, without tags, and with unknown tags, per account and resource type."""
     counts: dict[tuple[str, str], list[int]] = {}
     for kind, (frame, key) in taggable_resources(inventory).items():
         accounts = pc.unique(as_arrow(frame["account_id"]))
@@ -110,9 +110,10 @@ def surfaces() -> pd.DataFrame:
 
     A *surface* is a console, API or tool. The frame has one row per surface, resource type and operation, the most
     common surfaces first. The column `answer` is `yes`, `no`, `depends` or `unknown`. If `answer` is `depends`, the
-    column `condition` says when the surface supports the operation. The answer is `unknown` if it is neither in AWS's
-    documentation nor measured. Each row has a source and the date on which the source was checked. If AWS changes its
-    services, the answers may no longer be true. `probe_surfaces` tests the tagging API in a real account.
+    column `condition` says when the surface supports the operation. The value `unknown` means that AWS does not
+    document the answer, and that nobody has measured it. Each row has a source and the date on which the source was
+    checked. If AWS changes its services, the answers may no longer be true. `probe_surfaces` tests the tagging API in a
+    real account.
     """
     columns = {name: [getattr(fact, name) for fact in known_facts()] for name in schema.SURFACES.names}
     # Arrow converts days to times, but not a missing day.

@@ -1,4 +1,4 @@
-"""Compare the findings of two results: which are new, gone, reopened or settled."""
+"""Compare the findings of two results: which are new or gone, and which became expected or accepted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _Sides = tuple[Result, Result]
 
 
 def changed_findings(sides: _Sides, keys: KeyMap, changes: pd.DataFrame, apart: NotCompared) -> pd.DataFrame:
-    """Return the new, gone, settled and reopened findings.
+    """Return the new, gone, settled (now expected or accepted) and reopened findings.
 
     Findings that the other result may have missed, because data is missing, are only counted (in `apart`).
     """

@@ -70,7 +70,7 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
     """Return when and by whom each role and instance profile was created and deleted, from CloudTrail.
 
     The frame has one row per life of a resource: from its creation to its deletion. If a resource is created again
-    under the same name, the new life has its own row. Columns are those of `iamframe.schema.LIVES`. Rows are sorted by
+    under the same name, the new life has its own row. The columns are in `iamframe.schema.LIVES`. Rows are sorted by
     account and first event. A time is missing if the CloudTrail records do not show it. `covered_from_at` and
     `covered_to_at` are the start and end of the time that the records cover. The covered time is known only for files
     of a trail and for a live lookup. Even within the covered time, a file of a trail may be missing. Requests that AWS
@@ -191,7 +191,7 @@ def _named(frame: pd.DataFrame, query: Query, which: str) -> pd.Series[bool]:
 
 
 def _of_id(events: pd.DataFrame, text: str, arns: list[str]) -> pd.Series[bool]:
-    """Return a mask of the events of the resource with this unique id.
+    """Return a mask of the events of the resource whose unique id is `text`.
 
     AddRoleToInstanceProfile and RemoveRoleFromInstanceProfile count if they happened while the resource existed.
     """

@@ -74,7 +74,7 @@ def unreferenced_profiles(
     The finding shows what was scanned, and the policies of the profile's role. Profiles whose role has an administrator
     policy come first. Karpenter, Terraform or a script may use a profile later, so iamframe does not call any profile
     unused. The suggested command lists the instances in one region that use the profile. Before you delete a profile,
-    run the suggested command in each region that you use, and check the last use of the profile's role.
+    run the suggested command in each region that you use, and check when the profile's role was last used.
     """
     readable = lists[lists["references_status"] != "unknown"]
     candidates = pairs[pairs["relation"].notna() & is_in(pairs["account_id"], readable["account_id"])]
@@ -292,7 +292,8 @@ def quota_pressure(accounts: pd.DataFrame, *, threshold: float = 0.8) -> Found:
     """Accounts near their role or profile quota.
 
     When an account reaches its role or profile quota, the next deployment fails with LimitExceeded. EKS and Karpenter
-    create a profile per node group or node class, so accounts with many of these often reach the profile quota first.
+    create a profile per node group or node class. Accounts with many node groups or node classes often reach the
+    profile quota first.
     """
     counted = [
         accounts.assign(counted=what, used=accounts[used], quota=accounts[quota].where(accounts[quota] > 0))

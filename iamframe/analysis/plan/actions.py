@@ -4,8 +4,8 @@ AWS refuses to delete a profile that holds a role (DeleteConflict), so the role 
 tagged, because only people know their right tags. Tags are copied only if the finding disappears and no new finding
 appears.
 
-A resource has at most 50 tags, not counting those that AWS reserves, and no tag key or value may begin with `aws:` (IAM
-User Guide, "Tags for IAM resources").
+A resource has at most 50 tags, not counting tags that AWS reserves. No tag key or value may begin with `aws:` (IAM User
+Guide, "Tags for IAM resources").
 
 Every value in a command is quoted as one shell word, `--option=value`, whatever characters it contains.
 """

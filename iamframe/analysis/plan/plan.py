@@ -35,8 +35,8 @@ class Plan:
 
     `script` is the text of the script. `steps` has one row per command, in the order of the script. A step with the
     action `check` only reads. If a `check` step finds that the resource has changed, the script skips the other steps
-    on the profile. The actions `remove-role`, `delete` and `tag` change the account. `not_planned` has the findings
-    that the plan does not settle, each with a reason. The columns are in `iamframe.schema.STEPS` and
+    on the profile. The actions `remove-role`, `delete` and `tag` change the account. `not_planned` has the findings for
+    which the plan has no steps, each with a reason. The columns are in `iamframe.schema.STEPS` and
     `iamframe.schema.NOT_PLANNED`.
     """
 
@@ -120,8 +120,8 @@ def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timed
     role. If tags of a profile are missing or differ from the role's, the plan copies the role's tags. The column `why`
     shows the tag values that are replaced.
 
-    `not_planned` has the findings that the plan does not settle, each with a reason. For a deletion, the reason may be
-    one of these:
+    `not_planned` has the findings for which the plan has no steps, each with a reason. The plan does not delete a
+    profile in the following cases:
 
     - The finding is accepted or expected.
     - It is unknown whether something uses the profile.
@@ -129,7 +129,7 @@ def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timed
     - The role was used less than `min_idle` before it was collected.
     - A service or tool needs the profile or will create it again, unless its cluster or stack is certainly gone.
 
-    For a tag, the reason may be one of these:
+    The plan does not copy a tag in the following cases:
 
     - A service needs the tag.
     - Only the profile has the tag, or the keys differ only in case.
