@@ -320,8 +320,7 @@ class Selection:
         return mask
 
     def _judge(self) -> tuple[Bools, Bools]:
-        """Return two flags per finding: whether the finding surely matches the filter, and whether it possibly matches.
-        """
+        """Return two flags per finding: whether the finding surely matches, and whether it possibly matches."""
         findings, wanted = self.result.findings, self.wanted
         asked = {"account_id": wanted.accounts, "check": wanted.checks, "severity": wanted.severities}
         makers = findings.assign(maker=findings["maker"].fillna(NO_MAKER)) if wanted.makers else findings
