@@ -3,8 +3,8 @@
 The text of a message is a string with places such as `{key}`. A place has the name of a fact, and may have a form after
 a colon. In `{key:spelled}`, the form is a way to show the fact. In `{total:profile}`, the form is the noun that the
 fact counts. In `{region:in}`, the form is a phrase around a fact that is not missing. In `{actions:or}`, the form joins
-a list in full. A list of messages is shown in full, and any other list is cut after three items. The part of a text
-between `[` and `]` is repeated for each row of a group.
+all items of a list. A list of messages is shown in full, and any other list is cut after three items. The part of a
+text between `[` and `]` is repeated for each row of a group.
 
 The text of a message may also be a table of strings. In a table of strings, the entry `by` names a fact (by default
 `count`) whose value selects a string. A value without a string of its own selects the string `one` (for 1) or `other`.

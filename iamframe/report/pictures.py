@@ -245,7 +245,7 @@ class Pictures:
 
 
 def sorted_owners(numbers: Numbers) -> list[tuple[tuple[str, str], Totals]]:
-    """Return the totals of all owners. Known owners come first, beginning with the most findings to fix."""
+    """Return the totals of all owners: known owners first, sorted by their findings to fix (most findings first)."""
     return sorted(
         numbers.owners.items(),
         key=lambda item: (STATES.index(item[0][0]), -item[1].to_fix, -item[1].no_action, item[0][1]),

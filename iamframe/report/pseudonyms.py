@@ -6,7 +6,7 @@ A pseudonym is an HMAC with a secret key. A plain hash of an account id could be
 of twelve digits.
 
 An "original" is an id or e-mail address that a pseudonym replaces. An id or e-mail address is recognized by its form,
-or by its place, such as a column of account ids. An id recognized at one place is replaced everywhere, in any spelling.
+or by its place, such as a column of account ids. An id that is recognized once is replaced everywhere, in any spelling.
 The search ignores invisible characters, decodes percent-encoding, and converts letters and digits of any script to
 ASCII.
 
@@ -247,7 +247,7 @@ class Mask:
         return note(spelled[:4], spelled)
 
     def learn(self, accounts: Iterable[str], policies: Iterable[str], own: Iterable[str] = ()) -> None:
-        """Learn which account ids, and which external ids in policies, are to be replaced.
+        """Remember the account ids, and the external ids in policies, that pseudonyms will replace.
 
         In policies, the ids in `accounts` are replaced even if they do not have twelve digits. `own` lists words of
         iamframe and AWS. An external id that equals a word in `own` is not searched for in finished files.

@@ -365,7 +365,7 @@ def _parsed(row: _Finding, side: str) -> tuple[str, str, str]:
 
 
 def _shortened(rows: list[_Finding], side: str) -> tuple[str, list[str]]:
-    """Return the most common beginning of the ARNs, and all ARNs without this beginning."""
+    """Return the most common beginning of the ARNs, and the ARNs with this beginning cut off."""
     parsed = [_parsed(row, side) for row in rows]
     begins = Counter(begin for begin, _, _ in parsed if begin).most_common(1)
     most = begins[0][0] if begins else ""

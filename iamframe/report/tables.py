@@ -29,7 +29,7 @@ class Tables:
     `add` collects findings with the same severity, check, order and beginning of the ARN in one file. `close` joins the
     collected files to `findings.csv`, in the order of `Result.findings`. Each collected file is sorted, because the
     parts of a result are sorted, and come in the order of their accounts. `owners.csv` has the sums over all parts of a
-    result. All other CSV files have the rows of one part after the other.
+    result. All other CSV files have the rows of the parts one after another.
     """
 
     def __init__(self, folder: Path) -> None:

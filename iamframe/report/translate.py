@@ -40,7 +40,7 @@ class Translator:
         return str(text_of(f"page.words.{value}", self.lang, value))
 
     def condition(self, name: str, text: str) -> str:
-        """Return a condition on the use of a tool in the page's language, or `text` if there is no translation."""
+        """Return, in the page's language, a condition on the use of a tool, or `text` if there is no translation."""
         return str(text_of(f"surfaces.{name}", self.lang, text))
 
     def n(self, count: int, noun: str) -> str:
@@ -50,7 +50,7 @@ class Translator:
     def some(self, names: Sequence[str], total: int = 0) -> str:
         """Return up to three names and the number of the other names.
 
-        If more than three names are all of the `total` accounts, return a text such as "all 12 accounts".
+        If all `total` accounts are named, and `total` is more than three, return a text such as "all 12 accounts".
         """
         if len(names) <= LISTED:
             return ", ".join(names)

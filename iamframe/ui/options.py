@@ -220,7 +220,7 @@ def shards(command: Callable[..., Any]) -> Any:
 
 
 def judging(command: Callable[..., Any]) -> Any:
-    """Add the options that all commands that run the checks share, such as `--policy` and `--strict`."""
+    """Add the options of every command that runs the checks, such as `--policy` and `--strict`."""
     return together(policy_file, own, strict, shards, live)(command)
 
 

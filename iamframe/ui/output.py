@@ -194,7 +194,7 @@ def incomplete(result: Result) -> Iterator[str]:
 
 
 def _by_reason(rows: Iterable[tuple[str, str, str, str]]) -> dict[tuple[tuple[str, ...], str], list[str]]:
-    """Group things, such as checks, that have the same reasons, and return the accounts of each group."""
+    """Group checks, or other things, with the same reasons, and return the accounts of each group."""
     from iamframe.messages.render import sentences_of
 
     things_of: dict[str, dict[str, list[str]]] = {}
@@ -239,7 +239,7 @@ def say_incomplete(result: Result) -> None:
 
 
 def no_owner(inventory: Inventory, owner_tag: str) -> list[str]:
-    """Return a sentence if no collected tag has the key `owner_tag`, unless the key is the default."""
+    """Return a sentence if `owner_tag` is not the default key and no collected tag has this key."""
     from iamframe.checks.owner import OWNER_TAG, owner_keys
 
     if owner_tag == OWNER_TAG or owner_keys(inventory, owner_tag):
