@@ -1,9 +1,10 @@
 """Fill the texts of messages with facts, for one sentence or a column of sentences.
 
-The text of a message is a string with `{places}`. A place has the name of a fact, and may have a form. The form of a
-place is a way to show the fact (`{key:spelled}`), a noun that the fact counts (`{total:profile}`), a phrase around a
-fact that is not missing (`{region:in}`), or a way to join a full list (`{actions:or}`). Lists of messages are shown in
-full, too, and all other lists are cut. The part of a text in `[…]` is repeated for each row of a group.
+The text of a message is a string with places such as `{key}`. A place has the name of a fact, and may have a form after
+a colon. In `{key:spelled}`, the form is a way to show the fact. In `{total:profile}`, the form is the noun that the
+fact counts. In `{region:in}`, the form is a phrase around a fact that is not missing. In `{actions:or}`, the form joins
+all items of a list. A list of messages is shown in full, and any other list is cut after three items. The part of a
+text between `[` and `]` is repeated for each row of a group.
 
 The text of a message may also be a table of strings. In a table of strings, the entry `by` names a fact (by default
 `count`) whose value selects a string. A value without a string of its own selects the string `one` (for 1) or `other`.
@@ -146,7 +147,7 @@ def render(messages: pa.Array, facts: pa.Array, lang: str = "en") -> pa.Array:
 
 @cache
 def _choosing() -> frozenset[str]:
-    """Return the names of facts that select a text, and that are not shown themselves."""
+    """Return the names of facts that only select a text, and are never shown."""
     tables = [text for text in _catalogue("en").values() if not isinstance(text, str)]
     texts = [text for text in _catalogue("en").values() if isinstance(text, str)]
     texts += [text for table in tables for text in table.values()]
@@ -155,7 +156,7 @@ def _choosing() -> frozenset[str]:
 
 
 def changed_facts(facts: str, change: Callable[[str], str]) -> str:
-    """Apply `change` to each text in facts (JSON), except to message ids and to facts that select a text."""
+    """Apply `change` to each text in facts (JSON), except to message ids and to facts that only select a text."""
 
     def within(value: Any) -> Any:
         if isinstance(value, dict):
@@ -192,7 +193,7 @@ def sentences_of(message: str, facts: str, lang: str = "en") -> list[str]:
 
 
 def columns_of(messages: Iterable[Message | None]) -> tuple[pa.Array, pa.Array]:
-    """Return a column of message ids and a column of facts (JSON). None becomes an empty id without facts."""
+    """Split messages into a column of ids (empty for None) and a column of facts (JSON)."""
     ids, facts = [], []
     for one in messages:
         values = dict(one or {})

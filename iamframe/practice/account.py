@@ -47,8 +47,8 @@ class PracticeAccount:
     """A fictional AWS account for practice, on 127.0.0.1, which is empty at first.
 
     Open a practice account with `with`, or with `open` and `close`. A process can have one open practice account.
-    Clients of `session()`, and programs with the environment variables of `environment()`, call the practice account. A
-    boto3 session that does not come from `session()` calls AWS itself, unless those variables are set. A practice
+    Clients of `session()`, and programs with the environment variables of `environment()`, call the practice account.
+    Without the environment variables, a boto3 session that does not come from `session()` calls AWS itself. A practice
     account accepts only the credentials of `session()` and `environment()`, and credentials that AssumeRole returns.
 
     Parameters
@@ -58,10 +58,10 @@ class PracticeAccount:
     partition
         "aws", "aws-us-gov" or "aws-cn".
     regions
-        The enabled regions; by default two of the partition. Other regions answer, too, unless `disable_region`
-        disabled them. But AWS's lists of regions do not show them.
+        The enabled regions; by default two of the partition. Other regions also answer until `disable_region`
+        disables them, but no list of regions shows them.
     port
-        The port on 127.0.0.1; 0 selects a free one.
+        The port on 127.0.0.1; 0 selects a free port.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class PracticeAccount:
         MissingExtraError
             If moto is not installed.
         RuntimeError
-            If another account of this process is still open.
+            If another practice account is still open in this process.
         OSError
             If the port is taken.
         """

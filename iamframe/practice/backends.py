@@ -17,14 +17,14 @@ _ERROR_CODE = re.compile(rb"<Code>([^<]+)</Code>|\"__type\":\s*\"([^\"]+)\"")
 
 
 class Backends:
-    """The backends of moto, emptied, with one lock: moto does not support writes from several threads.
+    """The emptied backends of moto, with one lock, because moto does not support writes from several threads.
 
     Raises
     ------
     MissingExtraError
         If moto is not installed.
     RuntimeError
-        If another account of this process is still open.
+        If another practice account is still open in this process.
     """
 
     def __init__(self, partition: str) -> None:

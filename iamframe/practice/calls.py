@@ -58,7 +58,7 @@ class Principal:
 
 @dataclass
 class Call:
-    """A parsed request, with `params` for the query protocols and `json` for the JSON protocols."""
+    """A parsed request. `params` has the parameters of a query protocol, and `json` has the body of a JSON protocol."""
 
     service: str
     action: str

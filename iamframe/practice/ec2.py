@@ -50,7 +50,7 @@ class Ec2:
         return answer if call.action.startswith("Describe") else self._settled(call, answer)
 
     def settle(self, account_id: str, region: str) -> dict[str, str]:
-        """Give each instance the id that its profile had at launch, and return the ids by association.
+        """Give each instance the id of its profile at launch, and return the id of the profile for each association.
 
         moto uses the id of the association instead of the profile's id. On AWS, the instance keeps the old id if the
         profile is deleted and recreated.
@@ -120,7 +120,7 @@ class Ec2:
         return answer if profile is None or answer.status != 200 else self._with_all(call, answer, profile)
 
     def _with_all(self, call: Call, answer: Answer, profile: Any) -> Answer:
-        """Give every instance the profile: moto does so only for the first instance, and never with a template."""
+        """Give the profile to every instance, because moto gives it only to the first, and never with a template."""
         backend = self.backends.ec2(call.account_id, call.region)
         root = _tree(answer)
         for item in root.iterfind(f"{{{_SPACE}}}instancesSet/{{{_SPACE}}}item"):

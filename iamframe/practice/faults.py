@@ -35,7 +35,7 @@ class Bucket:
 
 @dataclass(frozen=True)
 class Denial:
-    """A denied action on a resource, in one account or in all; the three texts are patterns of `fnmatch`."""
+    """A denied action on a resource in an account. `action`, `resource` and `account_id` are patterns of `fnmatch`."""
 
     action: str
     resource: str
@@ -104,7 +104,7 @@ def is_write(action: str) -> bool:
 
 
 def resource_of(call: Call, partition: str) -> tuple[str, tuple[str, ...]]:
-    """Return the resource of a call as in IAM's error messages, and the resource's names that denials can match."""
+    """Return a call's resource as IAM's error messages show it, and all its names that a denial can match."""
     params, stem = call.params, f"arn:{partition}:iam::{call.account_id}"
     if call.service == "sts":
         arn = params.get("RoleArn", "*")

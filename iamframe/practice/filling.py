@@ -37,7 +37,7 @@ def _role(number: int) -> tuple[str, str]:
 
 
 def _profile(number: int, role: str | None) -> tuple[str, str, str | None]:
-    """Return the name, path and role of a profile: empty, of Cloud9, with a different name, or with the role's name."""
+    """Return the name, the path and the role (None if empty) of a fictional profile."""
     if role is None or number % 10 == 7:
         return f"empty-{number:04d}", "/", None
     if role.startswith(_CLOUD9_ROLE):

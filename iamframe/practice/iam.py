@@ -1,7 +1,7 @@
 """Answer IAM's calls on roles, instance profiles and their tags.
 
 moto keeps the data, but this module builds the answers, because moto's answers differ from AWS's and are too slow for
-load tests. Reads take no lock: reads use copies, each made in one step, and writes replace a whole list.
+load tests. Reads need no lock, because a read copies a list in one step, and a write replaces a whole list.
 """
 
 from __future__ import annotations
@@ -334,8 +334,8 @@ class Iam:
 def same_name(one: str, other: str) -> bool:
     """Return whether two names or ARNs of IAM are equal, regardless of case.
 
-    IAM's names are unique without case. AWS does not document whether IAM finds a resource by its name in another case;
-    a practice account finds the resource.
+    IAM refuses a new name that differs from an existing name only in case. AWS does not document whether IAM finds a
+    resource by its name in another case; a practice account finds the resource.
     """
     return one.lower() == other.lower()
 

@@ -38,7 +38,7 @@ class Regions:
 
 
 class Organization:
-    """The organization that the first account manages. An organization exists only if it has a second account."""
+    """The organization that the first account manages. The organization exists only if there is a second account."""
 
     def __init__(self, backends: Backends, account_id: str) -> None:
         self.backends = backends

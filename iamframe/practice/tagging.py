@@ -1,4 +1,4 @@
-"""Answer the Resource Groups Tagging API for IAM, which shows tags of profiles, but only writes tags of roles."""
+"""Answer the Resource Groups Tagging API for IAM, which writes tags of roles and profiles, but does not show roles."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class Tagged:
 
     @property
     def percents(self) -> list[int]:
-        """The rounded percentage of resources with each tag key: 0 only for no resource, and 100 only for all."""
+        """The rounded percentage of resources with each tag key, from 1 to 99 if some but not all have the key."""
         known = max(self.known, 1)
         return [count and (100 if count >= known else min(max(_percent(count, known), 1), 99)) for count in self.tagged]
 
@@ -80,7 +80,7 @@ class Totals:
     no_action: int
 
     def __add__(self, other: Totals) -> Totals:
-        """Add two totals, count by count."""
+        """Add the numbers of another `Totals`."""
         resources = {severity: count + other.resources[severity] for severity, count in self.resources.items()}
         return Totals(resources, self.to_fix + other.to_fix, self.no_action + other.no_action)
 
@@ -103,10 +103,9 @@ class AccountTotals:
 
 @dataclass(frozen=True, slots=True)
 class QuotaRow:
-    """One row of the frame `quota_use`.
+    """The roles and profiles of one account, tool and owner, as in `iamframe.quota_use`.
 
-    `share` is the larger of two shares: of the role quota, and of the profile quota. `share` is None if both shares are
-    unknown.
+    `share` is the larger share of the two IAM quotas (roles, profiles), or None if no share is known.
     """
 
     account_id: str
@@ -134,7 +133,7 @@ class QuotaRow:
 
 
 def widths(counts: Iterable[int], of: int) -> list[int]:
-    """Return the widths of a row's bars in percent, in total up to 100. A count above 0 gets at least 1 percent."""
+    """Return the width of a bar for each count, in percent of `of`. A count above 0 gets at least 1 percent."""
     parts, ends = list(counts), [0]
     for part in parts:
         ends.append(ends[-1] + part)
@@ -152,14 +151,14 @@ def _percent(count: int, of: int) -> int:
 
 
 def relation_counts(result: Result) -> Counter[tuple[str, bool]]:
-    """Count the links by the relation between profile name and role name, and by whether the names differ by design."""
+    """Count pairs of profile and role by the relation of their names, and by whether different names are intended."""
     relation, expected = result.pairs["relation"], result.pairs["names_expected"]
     counts: dict[Any, int] = result.pairs.groupby([relation, expected & (relation != "same")]).size().to_dict()
     return Counter(counts)
 
 
 def purposes(result: Result) -> list[Purpose]:
-    """Count the instance profiles of each account by use, and sort the accounts by `Purpose.rank`."""
+    """Count the instance profiles of each account by use, and sort the accounts by `rank`."""
     pairs, accounts = result.pairs, result.inventory.accounts
     is_profile, linked = (np.asarray(pairs[name].notna()) for name in ("profile_arn", "relation"))
     held = np.asarray(pairs["role_known"], dtype=bool)
@@ -189,11 +188,7 @@ def purposes(result: Result) -> list[Purpose]:
 
 
 def tag_counts(result: Result) -> tuple[pa.Table, pa.Table]:
-    """Return the two tables that the function `tags` needs.
-
-    The first returned table counts the resources with each tag key, as the frame `tag_coverage` does. The second
-    returned table counts the resources with known and with unknown tags, per account and resource type.
-    """
+    """Count resources per account and type in two tables: by tag key, and by whether their tags were collected."""
     coverage, accounts = result.tag_coverage, result.inventory.accounts
     columns = {
         name: as_arrow(coverage[name]).dictionary_encode() for name in ("account_id", "resource_type", "tag_key")
@@ -208,7 +203,7 @@ def tag_counts(result: Result) -> tuple[pa.Table, pa.Table]:
 
 
 def tags(coverage: pa.Table, resources: pa.Table) -> tuple[list[str], list[Tagged]]:
-    """Return all tag keys and the tag coverage of all accounts, from the two tables of `tag_counts`.
+    """Return all tag keys and the tag coverage of all accounts, from the tables that `tag_counts` returns.
 
     The most used tag keys come first. Each account has a row for roles and a row for profiles. Rows with the fewest
     tags per resource come first, and rows without collected tags come last.
@@ -228,7 +223,7 @@ def tags(coverage: pa.Table, resources: pa.Table) -> tuple[list[str], list[Tagge
 
 
 def quota_rows(use: pd.DataFrame) -> list[QuotaRow]:
-    """Return the rows of the frame `quota_use` with the largest quota shares, at most `MAX_PICTURE_ROWS` rows."""
+    """Return up to `MAX_PICTURE_ROWS` rows of the frame `quota_use`: the rows with the largest quota shares."""
     most = use[["role_share", "profile_share"]].max(axis=1)
     keyed = use.assign(share=most, least=-most, number=-use["roles"] - use["profiles"])
     rows = keyed.sort_values(["least", "number"], kind="stable").head(MAX_PICTURE_ROWS).astype(object)
@@ -237,12 +232,12 @@ def quota_rows(use: pd.DataFrame) -> list[QuotaRow]:
 
 
 def owner_totals(result: Result) -> dict[tuple[str, str], Totals]:
-    """Return the totals of each pair of owner state and owner. A missing owner is an empty string."""
+    """Count resources and findings by owner state and owner. A missing owner is an empty string."""
     return _totals(result, lambda findings: [pd.Series(owner_states(findings)), findings["owner"].fillna("")])
 
 
 def account_counts(result: Result) -> list[AccountTotals]:
-    """Return the totals of each account, sorted by `AccountTotals.rank`."""
+    """Count resources and findings by account, and sort the accounts by `rank`."""
     accounts, coverage = result.inventory.accounts, result.coverage
     totals = _totals(result, lambda findings: [findings["account_id"]])
     incomplete = coverage["account_id"][coverage["status"] != "complete"].value_counts()
@@ -270,7 +265,7 @@ def _totals(result: Result, group: Callable[[pd.DataFrame], list[pd.Series]]) ->
 
 
 def missed_counts(result: Result) -> Counter[tuple[str, int]]:
-    """Count the resources by type and tag state: 0 for tagged, 1 for untagged, and 2 for unknown tags."""
+    """Count the resources by type and by tag state: 0 (tagged), 1 (untagged) or 2 (tags not collected)."""
     counts: Counter[tuple[str, int]] = Counter()
     for (_, kind), found in tagged_counts(result.inventory).items():
         counts.update({(kind, tagged): count for tagged, count in enumerate(found)})

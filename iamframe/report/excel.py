@@ -1,4 +1,4 @@
-"""A result as an Excel workbook."""
+"""Write the result of the checks as an Excel workbook."""
 
 from __future__ import annotations
 

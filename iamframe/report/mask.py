@@ -1,6 +1,6 @@
-"""Mask a result: replace ids with pseudonyms in all texts, and render sentences again from the masked facts.
+"""Mask a result: replace ids with pseudonyms in all texts, and write all sentences anew with the pseudonyms.
 
-Before a masked report replaces an older report, its files are searched for original ids and e-mail addresses.
+The files of a masked report are searched for original ids and e-mail addresses before an older report is replaced.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ _MaskedTexts = Mapping[str, Mapping[str, str]]
 def masked(
     result: Result, changes: Changes | None, mask: Mask, *said: str | None, drift: Drift | None = None
 ) -> tuple[Result, Changes | None, Drift | None, list[str | None]]:
-    """Mask a result, its changes, its drift and other texts, and sort rows by their masked values."""
+    """Mask a result, changes, differences from Terraform and other texts, and sort the rows by their masked values."""
     old = changes.old if changes else None
     tables = {name: getattr(changes, name) for name in ("changes", "findings", "not_compared")} if changes else {}
     if changes:
@@ -104,9 +104,9 @@ def masked(
 
 
 def _with_left_out(drift: Drift) -> pd.DataFrame:
-    """Return the differences from Terraform, with an extra row for each account that was left out.
+    """Return the differences from Terraform, with an extra row for each account in which Terraform manages nothing.
 
-    The column `facts` is renamed to `changed_facts`, because facts with tag values are masked under this name.
+    The column `facts` becomes `changed_facts`, because `changed_facts` is masked as a column with tag values.
     """
     left_out = pd.DataFrame({"account_id": pd.Series(drift.left_out, dtype="str")})
     return pd.concat([drift.differences.rename(columns={"facts": "changed_facts"}), left_out], ignore_index=True)
@@ -184,7 +184,7 @@ def _comments(commands: pd.Series) -> pd.Series:
 
 
 def _with_masked_sentences(findings: pd.DataFrame, new: Result, old: Result) -> pd.DataFrame:
-    """Replace `detail` and `next_step` of changed findings with the texts of the masked results."""
+    """Give changed findings the texts `detail` and `next_step` of the masked results."""
     where = [index_in(findings["finding_id"], one.findings["finding_id"]) for one in (new, old)]
     texts = {
         name: pc.coalesce(*(lookup(one.findings[name], at) for one, at in zip((new, old), where, strict=True)))
@@ -240,8 +240,8 @@ def _masked(frame: pd.DataFrame, by_kind: _MaskedTexts) -> pd.DataFrame:
 def search(aside: Path, folder: Path, mask: Mask, going: Iterable[str] = ()) -> None:
     """Search the new files of a report for original ids and e-mail addresses.
 
-    Files of an older report that stay in the folder are searched, too. The files in `going` are not searched, because
-    the new report removes these files.
+    Files of an older report that stay in the folder are searched, too. The files in `going`, which the new report
+    removes, are not searched.
 
     Raises
     ------
@@ -286,7 +286,7 @@ def _pieces(stream: IO[bytes], *, is_markup: bool) -> Iterator[str]:
 
 
 def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
-    """Return a mask with a new random key, or with the key from a key file.
+    """Return a `Mask` with a new random key, or with the key from a key file.
 
     A missing key file is created, and only the current user can read the created file.
 

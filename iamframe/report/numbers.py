@@ -1,4 +1,4 @@
-"""The numbers on the page and in the summary. The numbers of several parts of a result can be added."""
+"""Count what the report's page and `summary.json` show, and add the counts of several parts of a result."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _Row = TypeVar("_Row", charts.AccountTotals, charts.Purpose, charts.QuotaRow)
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """All that the page and the summary of a report need from a result.
+    """The numbers and rows of a result that the report's page and `summary.json` show.
 
-    The lists `accounts`, `purposes` and `uses`, and the frame `gaps`, have only as many rows as the page can show.
-    `demands` has the rules of the tag policies of organizations. A rule has a tag key, the allowed values, and the
-    resource types that must have the tag, separated by spaces.
+    `accounts`, `purposes`, `uses` and `gaps` have at most as many rows as the page can show. `demands` has the rules of
+    the organizations' tag policies: tag key, allowed values, and resource types that need the tag (separated by
+    spaces).
     """
 
     listed: FindingRows
@@ -59,7 +59,7 @@ class Numbers:
 
     @classmethod
     def of(cls, result: Result, use: pd.DataFrame, lang: str = "en") -> Numbers:
-        """Return the numbers of one part of a result. `use` is the part's frame `quota_use`."""
+        """Return the numbers of one part of a result. `use` is the frame `quota_use` of the same part."""
         accounts, (tag_keys, taggable) = charts.account_counts(result), charts.tag_counts(result)
         demanded = demands(result.policy, result.inventory.tag_policies)
         return cls(
@@ -109,12 +109,12 @@ def _first(rows: list[_Row]) -> list[_Row]:
 
 
 def numbers_of(result: Result, lang: str = "en") -> Numbers:
-    """Return the numbers of a result, reading the result part by part."""
+    """Return the numbers of a whole result, which is read part by part."""
     return reduce(add, (Numbers.of(part, quota_use(part, part.owner_tag), lang) for part in result.parts()))
 
 
 def summary_of(result: Result) -> dict[str, Any]:
-    """Return the summary of one part of a result, with the keys that `iamframe.report.summarize` describes."""
+    """Return the summary of one part of a result, with the keys of `summary.json`."""
     accounts = result.inventory.accounts
     captured = accounts["captured_at"].max()
     counts = result.findings.groupby(["check", "severity"]).size()

@@ -77,8 +77,8 @@ def render_page(
     page has at most 10,000 rows, with the most severe findings first. A check with 300 findings or more has at least
     300 rows. If rows are left out, the page has a note. The title is at the top of the page, in the browser's tab and
     on each printed page. Changes, and differences from Terraform, have their own sections. All texts are in the
-    language `lang`, but commands are always in English. If `numbers` (the numbers of the result in the language `lang`)
-    are given, the result is not read.
+    language `lang`, but commands are always in English. `numbers` may have the numbers of the result in the language
+    `lang`, so that the result is not read again.
     """
     numbers = numbers or numbers_of(result, lang)
     listed = numbers.listed
@@ -195,7 +195,7 @@ def _overview(numbers: Numbers, words: Translator, sections: list[Section]) -> d
 
 
 def _demands(numbers: Numbers, words: Translator) -> str:
-    """Return a sentence with the rules of the organizations' tag policies, or an empty text without such rules."""
+    """Return a sentence with the rules of the organizations' tag policies, or an empty text if there are no rules."""
     said = []
     for key, values, required_of in sorted(numbers.demands):
         tag = words("demand_values", key=key, values=values) if values else key
@@ -240,7 +240,7 @@ def _folded(name: str) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class OtherTable:
-    """A table of changes, of differences from Terraform, or of gaps. `kind` is the CSS class of the table."""
+    """A table of changes, differences from Terraform, or missing data. `kind` is the CSS class of the table."""
 
     name: Markup
     kind: str
@@ -255,8 +255,8 @@ def _other_table(
 ) -> OtherTable:
     """Return a table with its caption.
 
-    The caption shows how many of the `total` rows are in the table, and ends with the text `more`. All rows are in the
-    CSV file `file`, by default `KIND.csv`.
+    The caption shows how many of the `total` rows are in the table, and ends with the text `more`. `file` is the CSV
+    file with all rows, by default `gaps.csv` for the kind `gaps`.
     """
     caption = Markup("").join([words.rows_of(len(rows), total, file or f"{kind}.csv"), more])
     return OtherTable(words(name), kind, caption, _COLUMNS[kind], chunked(rows), len(rows))
@@ -319,7 +319,7 @@ def asset(name: str) -> str:
 
 
 def _layouts(sections: list[Section]) -> dict[tuple[str, ...], str]:
-    """Return a CSS class for each list of columns that a table of findings has."""
+    """Return a CSS class for each combination of columns that occurs in the tables of findings."""
     columns = dict.fromkeys(
         rows.columns for one in sections for part in (one.to_fix, one.no_action) for rows in part.tables
     )

@@ -55,7 +55,7 @@ class ColumnHead:
 class Picture:
     """One picture on the page, as a table.
 
-    A cell consists of a text, CSS classes, and a label. A picture without rows is replaced by the text `none`.
+    A cell consists of a text, CSS classes, and a label. If a picture has no rows, the page shows the text in `none`.
     """
 
     name: Markup
@@ -245,7 +245,7 @@ class Pictures:
 
 
 def sorted_owners(numbers: Numbers) -> list[tuple[tuple[str, str], Totals]]:
-    """Return the totals of all owners: known owners first, and among them the owners with the most findings to fix."""
+    """Return the totals of all owners: known owners first, sorted by their findings to fix (most findings first)."""
     return sorted(
         numbers.owners.items(),
         key=lambda item: (STATES.index(item[0][0]), -item[1].to_fix, -item[1].no_action, item[0][1]),
@@ -317,7 +317,7 @@ def _shares(one: Tagged, words: Translator) -> _Row:
 
 
 def _answers(facts: Iterable[Fact], words: Translator) -> Iterator[_Value]:
-    """Yield whether a tool can write, read and find tags, and then the conditions for these operations."""
+    """Yield three cells about whether a tool can write, read and find tags, and a cell with the conditions."""
     conditions: dict[str, list[str]] = {}
     for fact in facts:
         answer = "if" if fact.condition else fact.answer

@@ -5,12 +5,13 @@ An id has the same pseudonym in all files of a report. With a new key, the next 
 A pseudonym is an HMAC with a secret key. A plain hash of an account id could be reversed: anybody can hash all numbers
 of twelve digits.
 
-An "original" is an id or e-mail address that a pseudonym replaces. An original is recognized by its form, or by its
-place, such as a column of account ids. A recognized original is then found in any spelling. The search ignores
-invisible characters, decodes percent-encoding, and converts letters and digits of any script to ASCII.
+An "original" is an id or e-mail address that a pseudonym replaces. An id or e-mail address is recognized by its form,
+or by its place, such as a column of account ids. An id that is recognized once is replaced everywhere, in any spelling.
+The search ignores invisible characters, decodes percent-encoding, and converts letters and digits of any script to
+ASCII.
 
-The forms of ids are documented in the IAM User Guide, "IAM identifiers" (unique ids and their prefixes), and in the AWS
-Organizations API Reference, "Organization", "OrganizationalUnit", "Root" (`o-…`, `ou-…`, `r-…`).
+The IAM User Guide documents unique ids and their prefixes in "IAM identifiers". The AWS Organizations API Reference
+documents the ids `o-…`, `ou-…` and `r-…` in "Organization", "OrganizationalUnit" and "Root".
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ _ODD = re.compile(r"(?:%[0-9A-Fa-f]{2})+|(?:\\u[0-9A-Fa-f]{4})+|[^\x00-\x7f]")
 
 
 class Hit(NamedTuple):
-    """The start and end of an original in a text, and its pseudonym."""
+    """The start and end of an id or e-mail address in a text, and the pseudonym that replaces it."""
 
     start: int
     end: int
@@ -103,8 +104,8 @@ class Hit(NamedTuple):
 class Plain(NamedTuple):
     """The ASCII form of a text.
 
-    `starts` has the position in the text for each ASCII letter, followed by the text's length. If no letter had to be
-    converted, `starts` is None.
+    For each ASCII letter, `starts` has the position of the converted letter in the original text. The last entry of
+    `starts` is the length of the original text. `starts` is None for a text that needs no conversion.
     """
 
     text: str
@@ -129,7 +130,7 @@ class Plain(NamedTuple):
         return cls("".join([*parts, text[last:]]), [*starts, *range(last, len(text) + 1)])
 
     def put(self, text: str, hits: Iterable[Hit]) -> str:
-        """Return the text before its conversion to ASCII, with each hit replaced by its pseudonym."""
+        """Put the pseudonyms of `hits` into `text`, the text whose ASCII form was searched."""
         parts, last = [], 0
         for start, end, pseudonym in hits:
             begin, stop = start, end
@@ -148,7 +149,7 @@ def _is_plain(text: str) -> bool:
 
 
 def _decoded(odd: str) -> Iterator[tuple[str, int]]:
-    """Yield each decoded letter, and the number of characters that encoded the letter."""
+    """Yield each decoded letter with the length of its encoded form."""
     if odd[0] == "%":
         for letter in bytes.fromhex(odd.replace("%", "")).decode(errors="surrogateescape"):
             yield letter, 3 * len(letter.encode(errors="surrogateescape"))
@@ -187,7 +188,7 @@ class Words:
                 self._starting.setdefault(first[0], set()).add((len(one), first.start()))
 
     def hits(self, small: str, end: int = 0) -> Iterator[Hit]:
-        """Yield the hits in a lower-case text, from left to right. The longest hit wins, and hits do not overlap."""
+        """Yield the longest matches in a lower-case text, from left to right and without overlap."""
         every = self._starting.keys()
         there = {one for one in every if one in small} if len(every) < _FEW else every & {*_WORD.findall(small)}
         of_these = rf"(?<![^\W_])(?:{'|'.join(sorted(there))})(?![^\W_])" if len(there) < _FEW else _WORD
@@ -203,7 +204,7 @@ class Words:
 
 
 class Mask:
-    """The pseudonyms of one report, and their originals."""
+    """The pseudonyms of one report, and the ids and e-mail addresses that they replace."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
@@ -219,7 +220,7 @@ class Mask:
         self._hidden: dict[tuple[str, str], str] = {}
 
     def named(self, kind: str, original: str) -> str:
-        """Return the pseudonym of an original. The pseudonym begins with `kind`, such as `acct`."""
+        """Return the pseudonym of an id or e-mail address. The pseudonym begins with `kind`, such as `acct`."""
         # A title may have bytes that the terminal could not decode.
         digest = hmac.digest(self._key, f"{kind}\0{original}".encode(errors="surrogatepass"), hashlib.sha256)
         return f"{kind}-{digest[:_DIGEST].translate(_LETTERS).decode()}"
@@ -232,7 +233,7 @@ class Mask:
         return self._ids[squeezed]
 
     def account(self, spelled: str) -> str:
-        """Return the pseudonym of an account id, with or without hyphens. ARN words such as `aws` are not replaced."""
+        """Return the pseudonym of an account id (hyphens are ignored). Words such as `aws` are returned unchanged."""
         if spelled in _NOT_ACCOUNTS:
             return spelled
         plain = spelled.replace("-", "")
@@ -246,10 +247,10 @@ class Mask:
         return note(spelled[:4], spelled)
 
     def learn(self, accounts: Iterable[str], policies: Iterable[str], own: Iterable[str] = ()) -> None:
-        """Learn account ids, and the external ids in policies.
+        """Remember the account ids, and the external ids in policies, that pseudonyms will replace.
 
-        In policies, learned account ids are found even if they do not have twelve digits. `own` lists words that
-        iamframe and AWS use. Finished files are not searched for an external id that is one of the words in `own`.
+        In policies, the ids in `accounts` are replaced even if they do not have twelve digits. `own` lists words of
+        iamframe and AWS. An external id that equals a word in `own` is not searched for in finished files.
         """
         self._accounts |= {one: self.account(one) for one in accounts if one not in _NOT_ACCOUNTS}
         external: set[str] = set()
@@ -353,7 +354,7 @@ class Mask:
                         yield Hit(places[first], end, self._ids[squeezed[first : first + size]])
 
     def holds(self, text: str) -> bool:
-        """Return whether a text contains an original in any spelling. An external id must be a whole word to count."""
+        """Return whether a text contains a known id or address in any spelling, or an external id as a whole word."""
         small = _small(text)
         if next(self._known(small), None) or next(self._searched.hits(small), None):
             return True
@@ -395,7 +396,7 @@ class Mask:
         return self.by_form(head) + slash + (self.text(rest) if rest else "")
 
     def _part_of_path(self, part: str) -> str:
-        """Mask one id of an organization path, such as `o-…/r-…/ou-…/`. The id may end in a wildcard."""
+        """Mask one id of an organization path, such as `o-…/r-…/ou-…/`, and keep wildcards at its end."""
         core = part.rstrip("*?")
         masked, kind = self.by_form(core), core.partition("-")[0]
         if masked == core and kind in _KINDS and core != f"{kind}-":

@@ -67,7 +67,7 @@ class FindingTable:
 
     @property
     def console(self) -> str:
-        """The address of the AWS console for the partition of the table's ARNs, or an empty text."""
+        """The address of the AWS console for the table's ARNs, or an empty text if their partition is unknown."""
         return CONSOLES.get(partition_of(f"{self.related or self.arns}/") or "", "")
 
 
@@ -114,9 +114,9 @@ class Section:
 def allotted(counts: Mapping[str, tuple[int, int]], most: int = MAX_ROWS) -> dict[str, tuple[int, int]]:
     """Return how many rows each check gets for findings to fix, and for findings that need no action.
 
-    A check gets `MIN_ROWS_PER_CHECK` rows, or a row per finding if it has fewer findings. The remaining rows go to
-    findings to fix, in the order of `counts`, and then to findings that need no action. The most severe checks come
-    first in `counts`.
+    `counts` has the numbers of findings of each check, the most severe checks first. A check gets `MIN_ROWS_PER_CHECK`
+    rows, or a row per finding if it has fewer findings. The remaining rows go first to findings to fix of the most
+    severe checks, and last to findings that need no action.
     """
     shown = {}
     for name, (to_fix, no_action) in counts.items():
@@ -133,11 +133,11 @@ def allotted(counts: Mapping[str, tuple[int, int]], most: int = MAX_ROWS) -> dic
 
 @dataclass(frozen=True, slots=True)
 class FindingRows:
-    """The findings that the page can show, the number of all findings, and the coverage. Parts can be added.
+    """The findings that the page can show, the numbers of all findings, and the completeness of the checks.
 
     `counts` has the number of all findings by check, severity and state: `to_fix`, `expected` or `accepted`. `coverage`
-    has the accounts of each check, by status and reason. `findings` has at most `MAX_ROWS` rows, unless
-    `MIN_ROWS_PER_CHECK` rows for each check are more.
+    lists the accounts of each check by status and reason. `findings` has at least `MIN_ROWS_PER_CHECK` findings (or
+    all) of each check, and up to `MAX_ROWS` rows.
     """
 
     lang: str
@@ -214,7 +214,7 @@ class FindingRows:
 
 
 def _table(findings: pd.DataFrame, order: Positions) -> pa.Table:
-    """Return the columns of findings that the page and the function `by_severity` read."""
+    """Return only the columns of findings that the page and `by_severity` need."""
     columns: dict[str, Any] = {name: as_arrow(findings[name]) for name in _READ}
     columns["next_step_changes"] = np.asarray(findings["next_step_changes"], dtype=bool)
     columns["owner_state"] = as_arrow(owner_states(findings))
@@ -341,7 +341,7 @@ def chunked(rows: list[_Row]) -> list[list[_Row]]:
 
 
 def _groups(rows: list[_Finding]) -> list[list[_Finding]]:
-    """Group findings by their text. If there are many groups, or a small group, return all findings as one group."""
+    """Group findings by their text, or return all findings as one group if the groups would be many or small."""
     groups: dict[str, list[_Finding]] = {}
     for row in rows:
         groups.setdefault(row["detail"], []).append(row)
@@ -351,10 +351,10 @@ def _groups(rows: list[_Finding]) -> list[list[_Finding]]:
 
 
 def _parsed(row: _Finding, side: str) -> tuple[str, str, str]:
-    """Split an ARN: return its beginning, its path with the name, and its path alone.
+    """Return three parts of a finding's ARN: the beginning, the path with the name, and the path without the name.
 
-    `side` is `resource` or `related`. The beginning of the ARN has `{}` instead of the account id. If the account or
-    the name in the ARN differs from the row, the beginning is empty.
+    `side` selects the ARN: `resource` or `related`. The beginning of the ARN has `{}` instead of the account id. The
+    beginning is empty if the account or name in the ARN is not that of the finding.
     """
     arn, name = row[f"{side}_arn"] or "", row[f"{side}_name"] or ""
     match = _ARN.match(arn)
@@ -365,7 +365,7 @@ def _parsed(row: _Finding, side: str) -> tuple[str, str, str]:
 
 
 def _shortened(rows: list[_Finding], side: str) -> tuple[str, list[str]]:
-    """Return the most common beginning of the ARNs, and all ARNs without this beginning."""
+    """Return the most common beginning of the ARNs, and the ARNs with this beginning cut off."""
     parsed = [_parsed(row, side) for row in rows]
     begins = Counter(begin for begin, _, _ in parsed if begin).most_common(1)
     most = begins[0][0] if begins else ""
@@ -381,9 +381,9 @@ def _link(row: _Finding) -> str:
 
 
 def _step(row: _Finding, related: str, steps: _Steps) -> int:
-    """Return the index of a row's command in `steps`, or -1 if the row has no command.
+    """Add a finding's command to `steps`, and return the index of the command, or -1 if there is no command.
 
-    The commands in `steps` have placeholders instead of a row's names and ARNs, so that rows can share a command.
+    The commands in `steps` have placeholders for names and ARNs, so that findings can share a command.
     """
     command, name = row["next_step"], row["related_name"] or ""
     if not command:
@@ -411,6 +411,6 @@ def _joined(one: _Coverage, other: _Coverage) -> _Coverage:
 
 
 def _grouped(coverage: _Coverage) -> list[tuple[str, str, list[str]]]:
-    """Return the accounts in which a check is incomplete, by status and reason. The worst status comes first."""
+    """Return the accounts in which a check is incomplete, by status and reason, the worst status first."""
     groups = [(status, reason, accounts) for (status, reason), accounts in coverage.items() if status != "complete"]
     return sorted(groups, key=lambda group: (-STATUSES.index(group[0]), -len(group[2]), group[1]))

@@ -26,10 +26,10 @@ _NO_ARN = "~"
 class Tables:
     """The CSV files of a report. `add` appends the rows of one part of a result, and `close` completes the files.
 
-    `findings.csv` is sorted as `Result.findings` is. Findings with the same severity, check, order and beginning of the
-    ARN are collected in one file, and `close` joins these files. The collected findings are in order, because each part
-    of the result is sorted, and the parts come in the order of their accounts. `owners.csv` has the sums of all parts.
-    All other CSV files have the rows of one part after the other.
+    `add` collects findings with the same severity, check, order and beginning of the ARN in one file. `close` joins the
+    collected files to `findings.csv`, in the order of `Result.findings`. Each collected file is sorted, because the
+    parts of a result are sorted, and come in the order of their accounts. `owners.csv` has the sums over all parts of a
+    result. All other CSV files have the rows of the parts one after another.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -41,7 +41,7 @@ class Tables:
         (folder / "checks").mkdir()
 
     def add(self, part: Result, use: pd.DataFrame) -> None:
-        """Append the rows of one part. `use` is the part's frame `quota_use`."""
+        """Append the rows of one part of a result. `use` is the frame `quota_use` of the same part."""
         self.owners = joined_owners(self.owners, findings_by_owner(part, part.owner_tag))
         self._add_findings(part)
         tables = {"coverage": part.coverage, "quota_use": use} | part.inventory.frames_read
@@ -50,7 +50,7 @@ class Tables:
             self._append(name, frame)
 
     def close(self) -> None:
-        """Write `findings.csv`, `owners.csv`, and the files of tables without rows."""
+        """Write `findings.csv`, `owners.csv`, and a file with only a heading for each table without rows."""
         write_csv(self.owners, self._folder / "owners.csv")
         for name in self._empty.keys() - self._columns:
             write_csv(self._empty[name], self._folder / f"{name}.csv")

@@ -40,7 +40,7 @@ class Translator:
         return str(text_of(f"page.words.{value}", self.lang, value))
 
     def condition(self, name: str, text: str) -> str:
-        """Return a tool's condition in the page's language. `text` is the same condition in English."""
+        """Return, in the page's language, a condition on the use of a tool, or `text` if there is no translation."""
         return str(text_of(f"surfaces.{name}", self.lang, text))
 
     def n(self, count: int, noun: str) -> str:
@@ -50,7 +50,7 @@ class Translator:
     def some(self, names: Sequence[str], total: int = 0) -> str:
         """Return up to three names and the number of the other names.
 
-        If `names` are more than three and all of `total` accounts, return a text such as "all 12 accounts".
+        If all `total` accounts are named, and `total` is more than three, return a text such as "all 12 accounts".
         """
         if len(names) <= LISTED:
             return ", ".join(names)
@@ -63,7 +63,7 @@ class Translator:
         return self("rows_of", n=shown, n2=total, file=file) if shown < total else self.n(total, "row")
 
     def reasons(self, frame: pd.DataFrame) -> pd.Series:
-        """Return the reasons in a frame, in the page's language.
+        """Return the reasons of a frame's rows in the page's language.
 
         English reasons come from the column `reason`. Reasons in other languages are rendered from the columns
         `message` and `facts`.

@@ -48,19 +48,19 @@ def write_report(
     """Write a report of a result into a folder, and return the path of the page.
 
     The page is `report.html`, and `summary.json` has the numbers of the result. `findings.csv`, `coverage.csv`,
-    `owners.csv` and `quota_use.csv` cover all checks, and `checks/CHECK.csv` has the facts of one check that ran. Each
-    frame of the inventory has a CSV file, such as `roles.csv`. `events.csv`, `resource_owners.csv` and
-    `tag_policies.csv` are written only if their data was collected.
+    `owners.csv` and `quota_use.csv` cover all checks. For each check that ran, `checks/CHECK.csv` has the facts behind
+    the findings. Each frame of the inventory has a CSV file, such as `roles.csv`. `events.csv`, `resource_owners.csv`
+    and `tag_policies.csv` are written only if their data was collected.
 
     A result of `check_snapshot` is read part by part (`Result.parts`), so the result does not have to fit into memory.
-    The facts, the tags and the findings without an ARN are written in the order of the parts. With `mask` or
-    `xlsx`, the result is read as a whole.
+    The rows of `checks/CHECK.csv` and `tags.csv`, and findings without an ARN, are in the order of the parts. With
+    `mask` or `xlsx`, the result is read as a whole.
 
     If the report cannot be written, an older report in the folder stays as it was. A new report replaces or removes all
     files of an older report, and keeps other files in the folder. Title and author are at the top of the page.
 
-    The `changes` are shown on the page, counted in the summary, and written as by `write_changes`. The `drift` is shown
-    on the page, counted in the summary, and written to `drift.csv`.
+    `changes` and `drift` (differences from Terraform) are shown on the page, and counted in the summary. `changes` is
+    written to the CSV files of `write_changes`, and `drift` is written to `drift.csv`.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def write_report(
         Key of the owner tag. The default is `result.owner_tag`. Keys that look the same, such as `owner` and `OWNER`,
         count as one key.
     xlsx
-        Whether to write the Excel workbook `report.xlsx`, too. This needs the extra `excel`. The workbook has an
+        Whether to write the Excel workbook `report.xlsx`, too, which needs the extra `excel`. The workbook has an
         overview, coverage, findings by owner, and a sheet per check and per frame.
     mask
         Whether to replace account ids, unique ids, external ids, e-mail addresses and ids of AWS Organizations with
@@ -80,14 +80,13 @@ def write_report(
         digits or letters of other scripts. An account id that does not have twelve digits is replaced only in columns
         of ids, in ARNs, and in policies. External ids are replaced only as whole words. Other parts of names are not
         masked. A command in `next_step` that contains a pseudonym becomes a comment. At the end, the finished files are
-        searched for the original ids. This search leaves out external ids that have fewer than eight characters or no
-        digit.
+        searched for the original ids, except for external ids with fewer than eight characters or without a digit.
 
     Raises
     ------
     ReportError
-        If the folder cannot be created or written, the language does not exist, `owner_tag` is empty, the key file is
-        invalid or in the folder, or a masked file would still contain an original.
+        If the folder cannot be created or written, the language does not exist, or `owner_tag` is empty. If the key
+        file is invalid or in the folder. If a masked file would still contain an original id or e-mail address.
     MissingExtraError
         If `xlsx` is true and XlsxWriter is not installed.
     """
@@ -110,7 +109,7 @@ def write_shown(
 ) -> tuple[Path, Result]:
     """Write a report as `write_report` does, and return the page's path and the result that the page shows.
 
-    The returned result of a masked report has pseudonyms. After a masked report, print only the returned result.
+    After a masked report, print only the returned result, which has pseudonyms.
     """
     require("write_report", result, Result, instead="what `iamframe.run_checks` gives")
     owner_tag = result.owner_tag if owner_tag is None else owner_tag
@@ -161,7 +160,7 @@ def _refuse(out: str | os.PathLike[str], lang: str, owner_tag: str) -> None:
 
 
 def _write_parts(parts: Iterable[Result], folder: Path, owner_tag: str, lang: str) -> tuple[Numbers, pd.DataFrame]:
-    """Write the CSV files of all parts of a result, and return the numbers and the findings by owner."""
+    """Write the CSV files of a report, and return the numbers for the page and the findings by owner."""
     tables = Tables(folder)
 
     def read(part: Result) -> Numbers:
@@ -181,7 +180,7 @@ def _with_owner_tag(result: Result, owner_tag: str) -> Result:
 
 
 def _facts_in(folder: Path) -> list[str]:
-    """Return the fact files of an older report in the folder, in the form `checks/CHECK`."""
+    """Return the names of the CSV files with facts that an older report left in the folder, such as `checks/CHECK`."""
     found: list[str] = []
     # A folder that cannot be read raises an error when it is written.
     with suppress(OSError, ValueError):
@@ -222,8 +221,8 @@ def write_findings(
     Raises
     ------
     ReportError
-        If the folder cannot be created or written, the key file is invalid or in the folder, or a masked file would
-        still contain an original.
+        If the folder cannot be created or written, or the key file is invalid or in the folder. If a masked file would
+        still contain an original id or e-mail address.
     """
     folder = Path(out)
     pseudonyms = None

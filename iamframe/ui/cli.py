@@ -43,9 +43,9 @@ def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
 def app() -> None:
     """Find IAM instance profiles that are orphaned, untagged, or named differently from their role.
 
-    A SOURCE is `sample` (fictional), `aws` or `aws:PROFILE` (a live account, read-only), or a path. The path of
-    a SOURCE leads to AWS CLI output, AWS Config items, Terraform state, Steampipe rows or a saved snapshot, as a
-    file, a folder, or a .gz or .zip file.
+    A SOURCE is `sample` (fictional), `aws` or `aws:PROFILE` (a live account, read-only), or a path. A path leads
+    to AWS CLI output, AWS Config items, Terraform state, Steampipe rows or a saved snapshot. A path may be a file,
+    a folder, or a .gz or .zip file.
     """
 
 
@@ -366,8 +366,7 @@ def checks_command(form: str, checks: tuple[str, ...]) -> int:
 def surfaces_command(form: str) -> int:
     """Show where tags can be written, read and found.
 
-    The list has one row per tool, resource type and operation. CSV and JSON include the source of
-    each answer.
+    The list has one row per tool, resource type and operation. CSV and JSON also have the source of each row.
     """
     from iamframe.analysis.blind_spots import surfaces
 

@@ -50,7 +50,7 @@ FONTS = (
 
 
 def first_true(parts: Mapping[str, Any], size: int) -> Any:
-    """Return, for each row, the name of the first part whose mask is True, or else the name of the last part."""
+    """Return, for each row, the name of the first mask in `parts` that is True, or else the last name."""
     *masks, _ = (np.broadcast_to(np.asarray(mask, dtype=bool), size) for mask in parts.values())
     *names, otherwise = parts
     return np.select(masks, names, otherwise)
@@ -59,9 +59,9 @@ def first_true(parts: Mapping[str, Any], size: int) -> Any:
 def count_parts(
     parts: Mapping[str, tuple[Any, dict[str, Any]]], row: pd.Series, rows: Iterable[str]
 ) -> tuple[dict[str, dict[str, Any]], pd.DataFrame]:
-    """Return the look of each part of a bar, and the number of items per row and part.
+    """Return the colour and hatching of each part of a bar, and the number of items per bar and part.
 
-    An item counts only in the first part whose mask is True.
+    An item counts only in the first part whose mask is True for the item.
     """
     part = first_true({name: mask for name, (mask, _) in parts.items()}, len(row))
     counts = row.to_frame("row").assign(part=part).value_counts().unstack()
@@ -81,7 +81,7 @@ class Bars:
     def draw(self, ax: Axes | None, inventory: Inventory, lists: Sequence[str], *sentences: str) -> Axes:
         """Draw the bars below a title, or draw a text such as "no roles" if all counts are zero.
 
-        If a frame in `lists` is incomplete, the text ends with "in the collected data".
+        Title and text show whether the frames in `lists` are complete.
         """
         ax = new_axes(ax, self.counts.index, rows=len(self.counts))
         draw_title(ax, *sentences, not_all_read(inventory, *lists))
@@ -101,7 +101,7 @@ class Bars:
         return ax
 
     def _stack(self, ax: Axes, counts: pd.DataFrame) -> None:
-        """Draw the parts of the bars. The number of a part is in the part, or beside the bar if the part is narrow."""
+        """Draw the parts of the bars, with the number of each part inside, or beside the bar if the part is narrow."""
         totals, rows = counts.sum(axis=1).to_numpy(), np.arange(len(counts))
         digits = counts.astype(str).map(len).to_numpy()
         is_wide = counts.to_numpy() >= (0.02 + 0.02 * digits) * totals.max()
@@ -128,7 +128,7 @@ def more_not_shown(count: int, noun: str) -> str:
 
 
 def not_all_read(inventory: Inventory, *frames: str) -> str:
-    """Return a clause about incomplete frames, or an empty text if all given frames are complete."""
+    """Return a clause such as "not all roles of 1 account were collected", or an empty text if all were collected."""
     lists = completeness(inventory)
     counts = {frame: int((~lists[f"{frame}_whole"]).sum()) for frame in frames}
     parts = [f"not all {frame} of {pluralize(count, 'account')}" for frame, count in counts.items() if count]
@@ -136,7 +136,7 @@ def not_all_read(inventory: Inventory, *frames: str) -> str:
 
 
 def draw_none(ax: Axes, things: str, inventory: Inventory, *frames: str) -> Axes:
-    """Draw a text such as "no roles", or "no roles in the collected data" if a given frame is incomplete."""
+    """Draw a text such as "no roles", or "no roles in the collected data" if some roles were not collected."""
     whole = len(inventory.accounts) and not not_all_read(inventory, *frames)
     text = f"no {things}" if whole else f"no {things} in the collected data"
     ax.text(0.5, 0.5, textwrap.fill(text, 50), ha="center", transform=ax.transAxes)
@@ -172,7 +172,7 @@ def new_axes(ax: Axes | None, labels: Iterable[str], rows: float, across: float 
 def draw_percentages(
     ax: Axes, percents: Sequence[Sequence[int] | None], rows: Sequence[str], columns: Sequence[str]
 ) -> None:
-    """Draw percentages as cells, in the colours of the page's heat map. A row that is None gets unknown cells."""
+    """Draw percentages as cells, in the colours of the page's heat map. A row that is None is hatched."""
     for row, of_row in enumerate(percents):
         for column in range(len(columns)):
             if of_row is None:
@@ -248,7 +248,7 @@ def _fonts() -> dict[str, Any]:
 
 
 def shortened(text: Any, limit: int = 36) -> str:
-    """Shorten a text to one line by cutting its middle. Letters that no font has become code points."""
+    """Shorten a text to one line by cutting its middle. A letter that no font has is shown as its code point."""
     if pd.isna(text):
         return "(name not collected)"
     fonts = [] if str(text).isascii() else list(_fonts().values())

@@ -44,8 +44,7 @@ class Filter:
     """A filter of findings. An empty field of the filter lets all findings through.
 
     The fields `path`, `tag_key`, `tag_value` and `tagged` apply to the finding's resource and to its related resource.
-    If a finding has no related resource, paths and tags of the roles or profiles that are linked to its resource count,
-    too.
+    A finding without a related resource also matches by the path and tags of linked roles or profiles.
 
     Attributes
     ----------
@@ -188,8 +187,8 @@ def paths(result: Result, findings: pd.DataFrame) -> list[str]:
 def card(result: Result, row: int) -> Explanation:
     """Return one finding, the coverage of its check, and everything known about its resources.
 
-    `row` is the finding's label in the index of `result.findings`. The first section of the explanation is about the
-    finding. The other sections of the explanation are as in `explain`.
+    `row` is the finding's label in the index of `result.findings`. The explanation has a section about the finding, and
+    then the sections that `explain` returns.
 
     Raises
     ------
@@ -214,7 +213,7 @@ def card(result: Result, row: int) -> Explanation:
 
 
 def _named(inventory: Inventory, one: dict[str, Any]) -> str | None:
-    """Return the ARN or name that `explain` needs, or None if the finding is not about a role or profile."""
+    """Return the ARN or name of a finding's role or profile, for `explain`, or None if the finding has neither."""
     for arn in (one["resource_arn"], one["related_arn"]):
         asked = pa.array([arn], pa.string())
         if is_in(asked, inventory.profiles["profile_arn"])[0] or is_in(asked, inventory.roles["role_arn"])[0]:
@@ -240,9 +239,9 @@ def export(
     Raises
     ------
     FilterError
-        As for `filtered`.
+        If the filter has an account or check that the result does not have, or a severity that does not exist.
     ReportError
-        If the folder contains a report, whose `findings.csv` would be lost, if the folder cannot be written, or if
+        If the folder contains a report, because its `findings.csv` would be lost. If the folder cannot be written, or
         `mask` is not valid for `write_report`.
     """
     place = Path(folder)
@@ -310,9 +309,9 @@ class Selection:
 
     @staticmethod
     def _matches(frame: pd.DataFrame, **asked: Iterable[str]) -> Bools:
-        """Return one flag per row: True if each column in `asked` has one of the asked values.
+        """Return one flag per row: True if the row has one of the given values in each column of `asked`.
 
-        A column without asked values matches all rows.
+        A column without given values matches all rows.
         """
         mask = np.ones(len(frame), dtype=bool)
         for column, values in asked.items():
@@ -321,7 +320,7 @@ class Selection:
         return mask
 
     def _judge(self) -> tuple[Bools, Bools]:
-        """Return two flags per finding: whether the finding matches, and whether the finding matches or may match."""
+        """Return two flags per finding: whether the finding surely matches, and whether it possibly matches."""
         findings, wanted = self.result.findings, self.wanted
         asked = {"account_id": wanted.accounts, "check": wanted.checks, "severity": wanted.severities}
         makers = findings.assign(maker=findings["maker"].fillna(NO_MAKER)) if wanted.makers else findings
@@ -349,10 +348,10 @@ def _with_words(findings: pd.DataFrame, words: list[str]) -> Bools:
 
 
 class _Sides:
-    """The resources of each finding.
+    """The roles, profiles and other resources that each finding is about.
 
-    `frame` has one row per finding and resource, with the position of the finding, the ARN and path of the resource,
-    and whether the resource's tags were collected.
+    `frame` has one row per finding and resource. A row has the finding's position, the resource's ARN and path, and
+    whether the resource's tags were collected.
     """
 
     def __init__(self, inventory: Inventory, findings: pd.DataFrame) -> None:
@@ -395,7 +394,7 @@ class _Sides:
         return flags
 
     def on_path(self, path: str) -> tuple[Bools, Bools]:
-        """Return two flags per finding: whether a resource is on the path, and whether a path was not collected."""
+        """Return two flags per finding: whether a resource has the path, and whether a path was not collected."""
         frame, segments = self.frame, path.strip("/")
         paths = pc.utf8_lower(as_arrow(frame["path"]))
         on = pc.match_substring(paths, f"/{segments}/") if segments else pc.equal(paths, "/")
@@ -414,7 +413,7 @@ class _Sides:
         return ~yes & unread, np.zeros_like(yes)
 
     def carried(self, tag_key: str) -> tuple[pd.DataFrame, Bools]:
-        """Return the values of a tag with their findings, and one flag per finding: True if tags were not collected."""
+        """Return the values of a tag for each finding, and one flag per finding: True if tags were not collected."""
         tags, sides = self.tags, self.frame
         shown = tags[
             np.asarray(pc.equal(as_arrow(tags["tag_key"]), tag_key)) & is_in(tags["resource_arn"], sides["arn"])

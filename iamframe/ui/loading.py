@@ -79,7 +79,7 @@ def checked(
     """Load sources, run the checks, and yield the older inventory (None without `older`) and the result.
 
     `shards` has the options `--workers`, `--dask` and `--results`. With `--workers` or `--dask`, a snapshot is checked
-    in shards. Without `--results`, the files of the shards are deleted at the end. `judged` has options of
+    in shards. Without `--results`, the files of the shards are deleted at the end. The options in `judged` go to
     `run_checks`.
     """
     from iamframe.inventory.inventory import SAMPLES

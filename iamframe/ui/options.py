@@ -220,12 +220,12 @@ def shards(command: Callable[..., Any]) -> Any:
 
 
 def judging(command: Callable[..., Any]) -> Any:
-    """Add the options of the commands that run all checks: policy, own checks, strictness, shards and live sources."""
+    """Add the options of every command that runs the checks, such as `--policy` and `--strict`."""
     return together(policy_file, own, strict, shards, live)(command)
 
 
 def _as_dictionary(key: str, names: tuple[str, ...], command: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a command, so that the given options among `names` become one dictionary, the argument `key`."""
+    """Wrap a command, so that its argument `key` is a dictionary of the options in `names` that were given."""
 
     @functools.wraps(command)
     def called(**given: Any) -> Any:

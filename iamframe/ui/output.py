@@ -124,8 +124,8 @@ def emit_changes(changes: Changes, form: str) -> None:
 def emit_drift(found: Drift, form: str) -> None:
     """Print differences from Terraform.
 
-    In a table, a sentence that all differences of a kind share is only in the heading of the kind. A table lists only
-    the first ten unmanaged resources.
+    If all differences of one kind have the same sentence, a table shows the sentence only once, in the heading. A table
+    lists only the first ten unmanaged resources.
     """
     from iamframe.inventory.display import cell_rows, text_rows
 
@@ -194,7 +194,7 @@ def incomplete(result: Result) -> Iterator[str]:
 
 
 def _by_reason(rows: Iterable[tuple[str, str, str, str]]) -> dict[tuple[tuple[str, ...], str], list[str]]:
-    """Group things, such as checks, that have the same reasons, and return the accounts of each group."""
+    """Group checks, or other things, with the same reasons, and return the accounts of each group."""
     from iamframe.messages.render import sentences_of
 
     things_of: dict[str, dict[str, list[str]]] = {}
@@ -239,7 +239,7 @@ def say_incomplete(result: Result) -> None:
 
 
 def no_owner(inventory: Inventory, owner_tag: str) -> list[str]:
-    """Return a sentence if no collected tag has the key `owner_tag`, unless the key is the default."""
+    """Return a sentence if `owner_tag` is not the default key and no collected tag has this key."""
     from iamframe.checks.owner import OWNER_TAG, owner_keys
 
     if owner_tag == OWNER_TAG or owner_keys(inventory, owner_tag):
@@ -248,10 +248,10 @@ def no_owner(inventory: Inventory, owner_tag: str) -> list[str]:
 
 
 def expired(result: Result, *, is_covered: bool = False) -> Iterator[str]:
-    """Yield sentences about expired or unused acceptances, and about tag policies that were not collected.
+    """Yield sentences about policy entries that have expired or accept no finding, and about missing tag policies.
 
-    A finding whose acceptance has expired counts again. If `is_covered` is True, the sentence about tag policies is
-    left out, because the printed coverage shows the reason.
+    An accepted finding counts again after its policy entry has expired. If `is_covered` is True, there is no sentence
+    about tag policies, because the command prints the reason elsewhere.
     """
     if result.policy.organization and not is_covered:
         from iamframe.checks.result import some
@@ -285,7 +285,7 @@ def not_collected(inventory: Inventory) -> list[str]:
 def not_compared(changes: Changes) -> list[str]:
     """Return up to twenty short sentences about data that could not be compared, one sentence per reason.
 
-    If a reason is cut, the last sentence refers to the file that has all reasons in full.
+    If a reason is shortened, the last sentence names the file with the full reasons.
     """
     from iamframe.checks.result import some
 
@@ -300,7 +300,7 @@ def not_compared(changes: Changes) -> list[str]:
 
 
 def not_known(found: Drift) -> list[str]:
-    """Return up to twenty sentences about data that could not be compared with Terraform, by reason."""
+    """Return up to twenty sentences about resources that could not be compared with Terraform."""
     from iamframe.checks.result import some
 
     unknown = found.differences[found.differences["kind"] == "unknown"]

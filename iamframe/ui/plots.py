@@ -102,9 +102,8 @@ _SIDES = {"role": "roles", "instance-profile": "profiles"}
 def plot_name_relations(result: Result, ax: Axes | None = None) -> Axes:
     """Draw how the names of profiles and their roles differ, with one bar per kind of difference.
 
-    Profiles without a role have a bar of their own, after the bars of links. Dotted bars are links whose names differ
-    by design of a tool, and the title counts the dotted links separately. Hatched bars are profiles whose role or role
-    name was not collected.
+    Profiles without a role have a bar of their own. In dotted bars, profile and role have different names by design of
+    a tool. Hatched bars are profiles whose role or role name was not collected.
     """
     pairs = views.pairs(result.inventory, result.policy.makers)
     pairs = pairs[pairs["profile_arn"].notna()]
@@ -219,9 +218,10 @@ def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resour
     The plot has one bar per account, tool, and cluster or stack. Only the 15 largest bars are drawn, the largest first.
     The label of a bar shows the share of the account's quota, if the quota is known.
 
-    The parts of a bar are resources with an owner tag, resources without an owner tag (crossed), roles that AWS manages
-    (dotted), and resources whose owner is unknown (hatched). The owner of a resource is unknown if its tags were not
-    collected, or if only GetAccountSummary counts the resource. `iamframe.quota_use` returns the numbers of the plot.
+    Crossed parts of a bar are resources without an owner tag, and plain parts are resources with an owner tag. Dotted
+    parts are roles that AWS manages, and hatched parts are resources whose owner is unknown. The owner of a resource is
+    unknown if its tags were not collected, or if only GetAccountSummary counts the resource. `iamframe.quota_use`
+    returns the numbers of the plot.
 
     Parameters
     ----------
@@ -258,10 +258,10 @@ def plot_ladder(inventory: Inventory, ax: Axes | None = None, limit: int = 60) -
     """Draw the roles and profiles that are not linked one to one.
 
     Roles are on the left, and profiles are on the right. A line goes from each role to its profiles. Each profile has a
-    row, and each role without a profile has a row. The plot has at most `limit` rows. Rows come in this order: roles in
-    several profiles, profiles without a role, roles that trust EC2 and are in no profile, and profiles whose role was
-    not collected. A line is dashed if the role was not collected. If there are several accounts, each account's name is
-    above the rows of the account.
+    row, and each role without a profile has a row. The plot has at most `limit` rows. The first rows are roles in
+    several profiles, followed by profiles without a role. The last rows are roles that trust EC2 but are in no profile,
+    followed by profiles whose role was not collected. A line is dashed if the role was not collected. If there are
+    several accounts, each account's name is above the rows of the account.
     """
     rungs = _rungs(inventory)
     rows = rungs.head(limit).reset_index(drop=True)
@@ -313,7 +313,7 @@ def _rungs(inventory: Inventory) -> pd.DataFrame:
 
 
 def _rungs_in_words(rungs: pd.DataFrame) -> list[str]:
-    """Return texts such as "2 profiles without a role". A kind of row that does not occur has no text."""
+    """Return texts such as "2 profiles without a role", but no text with the number 0."""
     kinds, shared = rungs["kind"].value_counts(), rungs[rungs["kind"] == "shared"]
     said = {
         f"{pluralize(shared['group'].nunique(), 'role')} in several profiles ({len(shared):,})": len(shared),
@@ -417,8 +417,8 @@ def plot_surfaces(ax: Axes | None = None) -> Axes:
     """Draw a table of the consoles, APIs and tools with which you can write, read and search tags.
 
     The table has one row per console, API or tool, three columns for roles, and three columns for profiles. A number in
-    a cell refers to a condition below the table. For a hatched cell, neither AWS nor a measurement shows the answer.
-    `iamframe.surfaces` returns the source of each cell.
+    a cell refers to a condition below the table. In a hatched cell, the answer is unknown: AWS does not document the
+    answer, and no measurement shows it. `iamframe.surfaces` returns the source of each cell.
     """
     facts = known_facts()
     rows = list(dict.fromkeys(fact.surface for fact in facts))
@@ -454,7 +454,7 @@ def _resources(inventory: Inventory) -> pd.DataFrame:
 
 
 def _untagged_in_words(resources: pd.DataFrame, shown: str) -> tuple[str, str]:
-    """Return a sentence about untagged resources, and `shown` with the number of resources with unknown tags."""
+    """Return two texts: how many resources have no tags, and `shown` with the number of resources with unknown tags."""
     known = resources[resources["tags_known"]]
     counts = [(side, known["is_tagged"][known["resource_type"] == kind]) for kind, side in reversed(_SIDES.items())]
     said = [f"{(~tagged).sum():,} of {len(tagged):,} {side}" for side, tagged in counts if len(tagged)]

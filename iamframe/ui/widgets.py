@@ -80,8 +80,7 @@ def explore(
     -------
     Explorer
         Later cells can use the attributes `filter` (the current filter) and `findings` (the findings that match this
-        filter). The explorer makes no requests to AWS. `iamframe.exploring` has functions that do the same without
-        widgets.
+        filter). The explorer makes no requests to AWS. The functions of `iamframe.exploring` need no widgets.
 
     Raises
     ------
@@ -160,8 +159,8 @@ class Filters:
     def _values(self) -> None:
         """Fill the list of tag values for the selected tag key.
 
-        The list of tag values also has options for resources without the tag key, and for unknown tags. An option is a
-        pair of a tag state and a tag value, so that a tag value can have the same text as another option.
+        The list of tag values also has options for resources without the tag key, and for unknown tags. Each option has
+        a tag state and a tag value, because a tag value may be a text such as "any".
         """
         key = self.tag_key.value
         options: list[tuple[str, tuple[str, str | None]]] = [("any", _ANY)]
