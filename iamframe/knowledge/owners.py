@@ -115,9 +115,9 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
         return None
 
     def lifted(self, key: str, names: tuple[str, ...]) -> bool:
-        """Return whether a tag is no longer needed if the owner with these names does not exist any more.
+        """Return whether a tag is useless after the owner with the given names was deleted.
 
-        The maker of the tag must be in `lifts`, and the tag's key must not contain the name of another cluster.
+        The tool that writes the tag must be in `lifts`, and the tag's key must not contain the name of another cluster.
         """
         own = own_tag(key)
         of_another = key.startswith(_CLUSTER_TAG) and key.removeprefix(_CLUSTER_TAG) not in names

@@ -64,7 +64,7 @@ class AccountReader:
     progress: Progress = silent
 
     def answers(self) -> list[Answer]:
-        """Call all operations that the `LoadPlan` requires. Return their answers, and at the end the rows of `gaps`.
+        """Call all operations that the `LoadPlan` requires, and return the answers, followed by the rows of `gaps`.
 
         A failed GetCallerIdentity raises `RequestFailed`, unless AWS denies the operation. Credentials of an account
         other than `expected` raise `SourceError`.

@@ -78,7 +78,7 @@ def _is_that_read(service: str, operation: str, base: str, request: Any) -> bool
 def _is_query_of(row: Operation, query: str) -> bool:
     """Return whether a request for an operation may have the given query string.
 
-    GET allows any query parameters. Other methods of a REST API allow only `maxResults` and `nextToken`.
+    GET allows any query parameters. POST to a REST API allows only `maxResults` and `nextToken`.
     """
     names = {name for name, _ in parse_qsl(query, keep_blank_values=True)}
     return not query or row.method == "GET" or (bool(row.path) and names <= {"maxResults", "nextToken"})
