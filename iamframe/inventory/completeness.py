@@ -34,7 +34,7 @@ def completeness(inventory: Inventory) -> pd.DataFrame:
     The core lists are instances, versions of launch templates, launch configurations and Auto Scaling groups.
     `references_status` is `unknown` if a core list was not collected in one of the regions. Data from files is at best
     `partial`, because files cannot prove that they cover every region. A live load of only some regions, or of only
-    some types of resources, is also at best `partial`.
+    some types of resources, is at best `partial`, too.
     """
     calls, accounts = inventory.calls, inventory.accounts["account_id"]
     complete = calls[calls["state"] == "complete"]

@@ -1,7 +1,7 @@
 """Merge the rows of several answers into sorted tables with one row per resource.
 
 The function `settle` merges cells, the tags of a resource, and the roles in a profile. A known value replaces an
-unknown one. If two answers give different values, the value becomes unknown, and `gaps` gets a row.
+unknown value. If two answers give different values, the value becomes unknown, and `gaps` gets a row.
 """
 
 from __future__ import annotations

@@ -82,8 +82,8 @@ def unfinished_load(folder: str | os.PathLike[str], sources: list[str], live: Ma
 def unfinished_fleet(folder: str | os.PathLike[str], sources: list[str], live: Mapping[str, Any]) -> Iterator[Place]:
     """Yield the folder for the new snapshot of several accounts; `finish` completes the snapshot.
 
-    Raise StoreError if the folder has other files, cannot be written, or belongs to another load. In an object store,
-    also raise StoreError if the folder already has a snapshot.
+    Raise StoreError if the folder has other files, cannot be written, or belongs to another load. Raise StoreError if
+    the folder is in an object store and already has a snapshot.
     """
     place = place_of(folder)
     if isinstance(place, Path):

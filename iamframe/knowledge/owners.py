@@ -66,7 +66,7 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     def label(self) -> str:
         """The name of the list of owners in `calls` and `gaps`: the IAM action.
 
-        Elastic Beanstalk environments are also listed to find references, under the plain operation name.
+        The plain operation name belongs to the list of Elastic Beanstalk environments that use profiles.
         """
         row = read_of(self.service, self.operation)
         return row.action if row else f"{self.service}:{self.operation}"

@@ -13,7 +13,7 @@ Progress = Callable[[str, int, int], None]
 
 @contextmanager
 def progress_bars(progress: bool | Progress | None) -> Iterator[Progress]:
-    """Yield a function that shows progress, to call with a stage, the finished count and the total so far.
+    """Yield a function that shows progress; its arguments are a stage, the finished count and the total so far.
 
     A function in `progress` is yielded unchanged. `progress=True` shows bars, False shows nothing, and None shows bars
     only in a terminal or a notebook.
