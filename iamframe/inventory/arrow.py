@@ -94,7 +94,7 @@ def joined_key(*parts: Texts) -> pa.Array:
 
 
 def are_among(rows: Texts, others: Texts) -> Bools:
-    """Return one flag per row number: True if `others` contains the number; False for -1, which means no row."""
+    """Return one flag per row number: True if `others` contains the number. The number -1 (no row) gives False."""
     numbers, known = np.asarray(rows), np.asarray(others)
     found = np.zeros(max(numbers.max(initial=-1), known.max(initial=-1)) + 2, dtype=bool)
     found[known] = True
@@ -117,7 +117,7 @@ def matches(rows: Texts, others: Texts) -> tuple[Positions, Positions]:
 
 
 def _starts(groups: Positions, size: int) -> Positions:
-    """Return the start of each group 0 … size - 1 in the sorted `groups`, and the end of the last group."""
+    """Return where each group (0 to size - 1) begins in the sorted `groups`, and where the last group ends."""
     return np.cumsum(np.bincount(groups + 1, minlength=size + 1))
 
 

@@ -100,7 +100,7 @@ def _inventory(staged: Staging, sources: tuple[str, ...]) -> Inventory:
 
 
 def _is_in_force(staged: Staging, demand: TagDemand) -> bool:
-    """Return False for a tag of ListRequiredTags if the tag policy (DescribeEffectivePolicy) was collected."""
+    """Return False for a record of ListRequiredTags if DescribeEffectivePolicy was collected, else True."""
     call = staged.calls.get((str(demand.account_id), TAG_POLICY, GLOBAL))
     return demand.source == TAG_POLICY or call is None or call.state != "complete"
 

@@ -1,4 +1,4 @@
-"""Find out, per account, whether all roles, instance profiles and references to profiles were collected."""
+"""Find out how complete the collected roles, instance profiles and references of each account are."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _REFUSED = ("denied", "throttled", "expired")
 def completeness(inventory: Inventory) -> pd.DataFrame:
     """Return, per account, whether all roles, all instance profiles and all references to profiles were collected.
 
-    `references_status` is `unknown` if a core list (instances, versions of launch templates, launch configurations,
-    Auto Scaling groups) was not collected in one of the regions. Data from files is at best `partial`, because files
-    cannot prove that they cover every region. A live load of only some regions, or of only some types of resources, is
-    also at best `partial`.
+    The core lists are instances, versions of launch templates, launch configurations and Auto Scaling groups.
+    `references_status` is `unknown` if a core list was not collected in one of the regions. Data from files is at best
+    `partial`, because files cannot prove that they cover every region. A live load of only some regions, or of only
+    some types of resources, is at best `partial`, too.
     """
     calls, accounts = inventory.calls, inventory.accounts["account_id"]
     complete = calls[calls["state"] == "complete"]
@@ -74,7 +74,7 @@ class _Scope:
     not_read: str
 
     def status(self) -> tuple[str, list[Message | None]]:
-        """Return the status of the references (`complete`, `partial` or `unknown`), and the reasons."""
+        """Return the status of the frame `references` (`complete`, `partial` or `unknown`), and the reasons."""
         missing = [operation for operation in CORE if operation not in _union(self.complete)]
         if missing and self.is_live and self.limit and not self.unread and not self.complete:
             return "unknown", [self.limit]
@@ -147,7 +147,6 @@ def _scopes(inventory: Inventory) -> Iterable[_Scope]:
 
 
 def _by_region(rows: pd.DataFrame) -> dict[str, dict[str, set[str]]]:
-    """Return the operations in rows of `calls` or `gaps`, by account and region."""
     found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for account, region, operation in zip(rows["account_id"], rows["region"], rows["operation"], strict=True):
         found[account][region].add(operation)
@@ -155,7 +154,7 @@ def _by_region(rows: pd.DataFrame) -> dict[str, dict[str, set[str]]]:
 
 
 def _details(gaps: pd.DataFrame) -> dict[str, Message]:
-    """Return one message per account: the detail of its first gap, and the number of other details."""
+    """Return one message per account: the `detail` of the first row of `gaps`, and the number of other details."""
     details: dict[str, list[Any]] = defaultdict(list)
     unique = gaps.drop_duplicates(["account_id", "detail"])
     columns = (unique[name] for name in ("account_id", "message", "facts", "detail"))

@@ -78,7 +78,7 @@ def html_table(head: Sequence[str], rows: Iterable[Sequence[object]], caption: s
 def html_frame(frame: pd.DataFrame, total: int | None = None, where: str = "") -> str:
     """Return a frame as an HTML table.
 
-    If `total` exceeds the number of rows, a line below the table shows how many more rows `where` has.
+    If `total` exceeds the number of rows, a line below the table shows the number and place (`where`) of the rest.
     """
     more = len(frame) if total is None else total
     rest = html_line(f"and {pluralize(more - len(frame), 'more row')}, in {where}") if more > len(frame) else ""
@@ -119,7 +119,6 @@ class Table:
         return "\n".join([text_table(head, rows), *self._more()])
 
     def _repr_html_(self) -> str:
-        """Return the table as HTML."""
         head, rows = self._cells()
         body = html_table(head, rows or [(NO_ROWS,)])
         return "".join([body, *map(html_line, self._more())])
@@ -147,9 +146,9 @@ class Table:
 def table(frame: pd.DataFrame | pd.Series, rows: int = 100) -> Table:
     """Return a DataFrame as a table that is easier to read than pandas' own.
 
-    Text is left-aligned. An escaped copy follows text with letters that look like other letters. Times are in UTC. A
-    missing value is an empty cell. A DataFrame without rows is shown as `none in the collected data`. The index is
-    shown unless it only numbers the rows.
+    Text is left-aligned. Text with letters that look like other letters is followed by an escaped copy. Times are in
+    UTC. A missing value is an empty cell. A DataFrame without rows is shown as `none in the collected data`. The index
+    is shown unless it only numbers the rows.
 
     Parameters
     ----------

@@ -191,7 +191,7 @@ class _Timeline:
         self.held: dict[Key, Key | None] = {}
 
     def ordered(self, part: list[_Step], at: datetime) -> list[_Step]:
-        """Put events of one second into causal order. Earlier seconds must be put in order before later ones."""
+        """Put events of one second into causal order, after the events of all earlier seconds."""
         if len(part) > 1:
             keys = {key for step in part for key in step.keys}
             state = _State(
@@ -248,7 +248,7 @@ def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tupl
 
 
 def _accepted_order(part: list[_Step], state: _State) -> list[_Step] | None:
-    """Return an order of events that IAM accepts; None if records are missing, or too many."""
+    """Return an order of events that IAM accepts; None if no such order exists, or there are too many events."""
     if len(part) > _MAX_EVENTS:
         return None
     # The remaining steps determine which steps were done, and so the state.

@@ -85,7 +85,7 @@ def json_rows(frame: pd.DataFrame) -> str:
 
 
 def write_into(folder: Path, write: Callable[[Path], None], going: Iterable[str] = ()) -> None:
-    """Write files to a temporary folder, move them all into `folder`, and remove other files listed in `going`."""
+    """Write files to a temporary folder, move all files into `folder`, and remove old files named in `going`."""
     if is_snapshot(folder):
         raise ReportError(f"{folder}: holds a snapshot, which other files would spoil; choose another folder")
     try:
@@ -109,7 +109,7 @@ def write_into(folder: Path, write: Callable[[Path], None], going: Iterable[str]
 
 
 def move_in(aside: Path, folder: Path, going: Iterable[str] = ()) -> None:
-    """Move all files from `aside` into `folder`, and remove other files listed in `going` from `folder`.
+    """Move all files from `aside` into `folder`, and remove old files named in `going` from `folder`.
 
     If a file cannot be moved, `folder` gets its old files back.
     """

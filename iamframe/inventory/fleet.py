@@ -62,7 +62,7 @@ def load_fleet(
     be read still has a row in `accounts`.
 
     With `out`, each worker saves an account as soon as the account is read, so the accounts are never in memory
-    together. If a call with `out` is interrupted, or the credentials expire, the same call reads only missing and
+    together. If a call with `out` is interrupted, or the credentials expire, repeat the call to load only missing and
     failed accounts. On a disk, an older snapshot stays until the new snapshot is complete.
 
     Parameters
@@ -214,8 +214,7 @@ _RESUMABLE: dict[type[IamframeError], str] = {StoreError: "unreadable", ExpiredE
 class _LoadResult:
     """The inventory of one account, or the files with the saved inventory.
 
-    `sentence` has the reason if the account could not be read, because an exception may lose its cause between
-    processes.
+    `sentence` says why the account could not be read, because an exception may lose its cause between processes.
     """
 
     inventory: Inventory | None
@@ -245,7 +244,8 @@ def _with_renewed(
 ) -> list[_LoadResult]:
     """Reload the accounts whose credentials expired, and return the results of all accounts.
 
-    If credentials expire a second time, the account gets a gap. Raise ExpiredError if the credentials were not renewed.
+    If credentials expire twice, the account gets a row in `gaps`. Raise ExpiredError if the credentials were not
+    renewed.
     """
     expired = {one.account_id: at for at, one in enumerate(members) if loaded[at].resumable is ExpiredError}
     again = [members[at] for at in expired.values()]
@@ -310,7 +310,6 @@ def _result(future: Future[_LoadResult], member: Member, options: LoadOptions) -
 
 
 def _load_member(member: Member, options: LoadOptions) -> _LoadResult:
-    """Load one account in a worker, and save the account if `options.out` is given."""
     if not member.is_active:
         facts = {"account": member.account_id, "status": member.status}
         unread = _unread_account(member, "denied", "gaps.account.inactive", **facts)
@@ -369,7 +368,7 @@ def _failed(member: Member, error: IamframeError, reason: str) -> _LoadResult:
 
 
 def _unread_account(member: Member, reason: str, message: str, **facts: Any) -> Inventory:
-    """Return an inventory with one account, and with one gap that has the reason why the account was not read."""
+    """Return an inventory with one account, and one row of `gaps` with the reason why the account was not read."""
     gap = Gap(ASSUME_ROLE, ALL, reason, message, facts, account_id=member.account_id)
     chunks: list[list[Any]] = [[gap], [Account(account_name=member.account_name)]]
     answer = Answer("denied", "aws", chunks, member.account_id, source="aws", tally=CallStats())

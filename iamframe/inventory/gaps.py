@@ -19,7 +19,7 @@ from iamframe.sources.records import Gap
 def with_details(gaps: pd.DataFrame, lang: str = "en") -> pd.DataFrame:
     """Return the frame `gaps` with the column `detail` in the given language.
 
-    Gaps from old snapshots have no `message`, and keep their `detail`.
+    Rows of `gaps` from old snapshots have no `message`, and keep their `detail`.
     """
     message, facts, detail = (as_arrow(gaps[name]) for name in ("message", "facts", "detail"))
     text = render(message, facts, lang).cast(detail.type)
@@ -28,7 +28,7 @@ def with_details(gaps: pd.DataFrame, lang: str = "en") -> pd.DataFrame:
 
 
 class GapList(list[Gap]):
-    """A list of gaps. If several gaps have the same key, `frame` keeps only the first."""
+    """The rows of the frame `gaps`. If several rows have the same key, the frame has only the first row."""
 
     def frame(self) -> pd.DataFrame:
         """Return the frame `gaps`, sorted by its key."""
@@ -41,9 +41,9 @@ class GapList(list[Gap]):
     def add(
         self, account: str, operation: str, subject: str, reason: str, message: str, region: str = GLOBAL, **facts: Any
     ) -> None:
-        """Add a gap."""
+        """Add a row to the frame `gaps`."""
         self.append(Gap(operation, subject, reason, message, facts, region, account))
 
     def about(self, arn: str, operation: str, reason: str, message: str, **facts: Any) -> None:
-        """Add a gap about one resource, whose ARN also appears in the message."""
+        """Add a row of `gaps` about one resource, whose ARN also appears in the message."""
         self.add(account_of(arn) or UNKNOWN_ACCOUNT, operation, arn, reason, message, arn=arn, **facts)

@@ -53,7 +53,7 @@ class Inventory:
 
     @cached_property
     def linked_rows(self) -> LinkedRows:
-        """The row numbers of the roles and profiles to which links, tags and references belong."""
+        """The row numbers of roles and profiles, for each row of `links`, `tags` and `references`."""
         return LinkedRows(self.frames)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class Inventory:
     def tag_policies_read(self) -> pd.Series:
         """Whether the tag policy of each account was collected, in the order of `accounts`.
 
-        An account may have a tag policy without rows in `tag_policies` if its tag policy was not collected.
+        If the tag policy of an account was not collected, an empty frame `tag_policies` proves nothing.
         """
         calls = self.calls[self.calls["operation"].isin([TAG_POLICY, REQUIRED_TAGS])]
         return self.accounts["account_id"].isin(calls["account_id"][calls["state"] != "refused"])
@@ -108,9 +108,9 @@ class Inventory:
     def only(self, arns: Iterable[str]) -> Inventory:
         """Return a new inventory with only some roles and profiles, and everything known about them.
 
-        Roles and profiles that are linked to the chosen ones, directly or indirectly, are included. References with the
-        name of an included profile are included, even with another path. `accounts`, `gaps` and `calls` keep all rows
-        of the accounts of the chosen roles and profiles. Rows keep their order.
+        Roles and profiles that are linked to a chosen role or profile, directly or indirectly, are included.
+        `references` includes rows with the name of an included profile, even with another path. `accounts`, `gaps` and
+        `calls` keep all rows of the accounts of the chosen roles and profiles. Rows keep their order.
 
         Parameters
         ----------
@@ -177,16 +177,16 @@ class Inventory:
         return select(self.frames, query)
 
     def __repr__(self) -> str:
-        """Return one line with the number of rows of each frame in `frames_read`."""
+        """Return one line with the number of rows of each collected frame."""
         rows = [f"{count:,} {_singular(name) if count == 1 else name}" for name, count in self.row_counts().items()]
         return f"Inventory({', '.join(rows)})"
 
     def gap_parts(self) -> Iterator[pd.DataFrame]:
-        """Yield the frame `gaps` as a whole, because the frame is in memory."""
+        """Yield the frame `gaps` in one part, because the frame is in memory."""
         yield self.gaps
 
     def row_counts(self) -> dict[str, int]:
-        """Return the number of rows of each frame in `frames_read`."""
+        """Return the number of rows of each collected frame."""
         return {name: len(frame) for name, frame in self.frames_read.items()}
 
     def _repr_html_(self) -> str:

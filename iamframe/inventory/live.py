@@ -49,9 +49,8 @@ def load_account(
     need one request: GetInstanceProfile, or ListInstanceProfileTags if AWS denies GetInstanceProfile. If AWS denies an
     operation, iamframe tries another operation that shows the same data, and records the denial in `gaps` and `calls`.
 
-    If profiles appear to belong to EKS clusters, Elastic Beanstalk environments or CloudFormation stacks, iamframe
-    lists these owners in each region where they could be. With `references="none"`, iamframe lists no clusters,
-    environments or stacks.
+    iamframe lists the EKS clusters, Elastic Beanstalk environments and CloudFormation stacks of each region where
+    profiles may belong to one. With `references="none"`, iamframe lists no clusters, environments or stacks.
 
     Parameters
     ----------

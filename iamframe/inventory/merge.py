@@ -1,7 +1,7 @@
 """Merge the rows of several answers into sorted tables with one row per resource.
 
 The function `settle` merges cells, the tags of a resource, and the roles in a profile. A known value replaces an
-unknown one. If two answers give different values, the value becomes unknown, and a gap is added.
+unknown value. If two answers give different values, the value becomes unknown, and `gaps` gets a row.
 """
 
 from __future__ import annotations
@@ -211,7 +211,7 @@ class _Sets:
 
 
 def merge_links(staged: Staging, roles: Merged, profiles: Merged) -> pa.Table:
-    """Return the table `links`. A profile for which answers show different roles gets a gap instead of a link."""
+    """Return the table `links`. A profile for which answers show different roles is in `gaps`, not in `links`."""
     rows = staged.links.table()
     profile_row, role_row = (np.asarray(rows[name].fill_null(-1)) for name in ("profile", "role"))
     role, arns = _roles_of(staged, rows, roles, profiles)
@@ -236,7 +236,7 @@ def merge_links(staged: Staging, roles: Merged, profiles: Merged) -> pa.Table:
 
 
 def _different_roles(staged: Staging, links: pd.DataFrame, role_arns: pa.Array, profiles: Merged) -> set[int]:
-    """Find the profiles for which answers show different roles, and add a gap for each of them."""
+    """Find the profiles for which answers show different roles, and note each profile in `gaps`."""
     sets = _Sets(links["profile_row"].to_numpy(), links["role"].to_numpy())
     known = np.flatnonzero(profiles.rows["role_known"])
     _, one, other = settle(profiles.code, sets.values(known, profiles.code), len(profiles.table))
@@ -253,7 +253,7 @@ def _different_roles(staged: Staging, links: pd.DataFrame, role_arns: pa.Array, 
 def _lacking_in_own_list(
     staged: Staging, links: pd.DataFrame, role_arns: pa.Array, roles: Merged, profiles: Merged
 ) -> set[int]:
-    """Add a gap for each profile that one answer links to a role, but that another answer's list for the role lacks."""
+    """Note in `gaps` each profile that one answer links to a role, but another answer does not list under the role."""
     if len(roles.table) == len(roles.rows) and (links["role_row"] >= 0).all():
         # One answer shows all roles, each with its own list.
         return set()
@@ -277,7 +277,7 @@ def _showing(profile: str) -> str:
 
 
 def _roles_of(staged: Staging, links: pa.Table, roles: Merged, profiles: Merged) -> tuple[Positions, pa.Array]:
-    """Return the position of each link's role in an array of ARNs, and this array; `name:ROLE` is an unknown ARN."""
+    """Return the position of each link's role in an array of ARNs, and the array; `name:ROLE` is an unknown ARN."""
     names = links["role_name"].combine_chunks()
     if names.null_count == len(names):
         return roles.code[np.asarray(links["role"])], roles.arns
@@ -302,13 +302,13 @@ def _roles_of(staged: Staging, links: pa.Table, roles: Merged, profiles: Merged)
 
 
 def _by_name(merged: Merged) -> dict[tuple[str, str], int]:
-    """Return the row of each resource by account and lower-case name, which IAM keeps unique within an account."""
+    """Return the row of each resource; the key is the account and the lower-case name, which are unique together."""
     names = zip(merged.accounts.to_pylist(), merged.table[merged.kind.name].to_pylist(), strict=True)
     return {(account, text.casefold()): row for row, (account, text) in enumerate(names) if text is not None}
 
 
 def merge_tags(staged: Staging, *resources: Merged) -> pa.Table:
-    """Return the table `tags`. A resource for which answers show different tags gets a gap instead of tags."""
+    """Return the table `tags`. A resource for which answers show different tags is in `gaps`, not in `tags`."""
     return pa.concat_tables([_merge_tags_of(staged, merged) for merged in resources])
 
 
@@ -399,7 +399,7 @@ def _add_listings(
 
 
 def _different_sets(staged: Staging, merged: Merged, tags: _Tags) -> set[int]:
-    """Find the resources for which answers show different tags, and add a gap for each of them."""
+    """Find the resources for which answers show different tags, and note each resource in `gaps`."""
     if np.bincount(tags.code[tags.known]).max(initial=0) < 2:
         return set()
     values = tags.table["tag_value"].combine_chunks().dictionary_encode()
@@ -415,7 +415,7 @@ def _different_sets(staged: Staging, merged: Merged, tags: _Tags) -> set[int]:
 def _two_values(
     staged: Staging, merged: Merged, tags: _Tags, order: Positions, repeats: Positions, doubted: set[int]
 ) -> set[int]:
-    """Find the resources with two values of one tag key in the same answer, and add a gap for each of them."""
+    """Find the resources with two values of one tag key in the same answer, and note each resource in `gaps`."""
     one, other = order[repeats - 1], order[repeats]
     value = tags.table["tag_value"]
     differs = np.asarray(pc.not_equal(value.take(pa.array(one)), value.take(pa.array(other))))

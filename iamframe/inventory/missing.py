@@ -1,8 +1,7 @@
-"""Add gaps for missing data, each with the command that collects the data.
+"""Note missing data in the frame `gaps`, with the commands that collect the data.
 
-A list of roles or profiles counts as incomplete if GetAccountSummary counts more resources, or if the answers of IAM
-together show more resources. Answers may be from different times, so even all answers together do not prove that all
-resources were listed.
+A list of roles or profiles counts as incomplete if GetAccountSummary counts more, or if all answers of IAM together
+show more. Answers may be from different times, so even all answers together may lack a role or profile.
 """
 
 from __future__ import annotations
@@ -91,7 +90,7 @@ def _compare_with_other_answers(staged: Staging, merged: Merged) -> None:
 
 
 def _forget_truncated(staged: Staging, kind: Kind) -> None:
-    """Remove the gap for a truncated list if another file contains the complete list."""
+    """Remove the row of `gaps` about a truncated list if another file contains the complete list."""
     whole = staged.complete_lists()
     staged.gaps[:] = [
         gap
@@ -123,7 +122,7 @@ def _compare_with_summary(staged: Staging, merged: Merged) -> None:
 
 
 def note_absent(staged: Staging, roles: Merged, profiles: Merged) -> None:
-    """Add gaps for the lists, links, tags, quotas and references that no answer shows."""
+    """Note in the frame `gaps` which lists, links, tags, quotas and references no answer shows."""
     whole = staged.complete_lists()
     read = {(account, operation) for account, operation, _ in staged.calls}
     for account in staged.accounts:

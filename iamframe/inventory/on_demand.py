@@ -101,6 +101,5 @@ class InventoryOnDemand(Inventory):
         return {name: rows for name, rows in counts.items() if rows or name not in LATER}
 
     def _repr_html_(self) -> str:
-        """Return an HTML table with the number of rows of each frame, for a notebook."""
         rows = [(name, schema.FRAMES[name].row, count) for name, count in self.row_counts().items()]
         return display.html_table(("frame", "one row per", "rows"), rows)

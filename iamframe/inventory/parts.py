@@ -4,9 +4,9 @@
     roles/account=123456789012/part.parquet    … and so for each frame and account
 
 Hive, DuckDB and pyarrow can read the folder name of an account: `account=` and the percent-encoded id. A folder name
-`account_id=…` would clash with the column `account_id`, because readers guess the type of the value in the name. The 12
-digits in the name would become a number (DuckDB), lose leading zeros (pyarrow), or clash with the text in the file
-(pandas).
+`account_id=…` would clash with the column `account_id`, because readers guess the type of the value in the name. In the
+name `account_id=…`, the 12 digits would become a number (DuckDB), lose leading zeros (pyarrow), or clash with the text
+in the file (pandas).
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ class SavedPart(msgspec.Struct):
 class _Stored(msgspec.Struct, omit_defaults=True):
     """The Parquet files (parts) of one frame.
 
-    An account can have several parts if several accounts were loaded and saved one by one. If the rows of an account
-    are not together in the frame, `order` lists the runs of rows: for each run, the part and the number of rows.
+    An account can have several parts if several accounts were loaded and saved one by one. `order` is needed only if an
+    account's rows are not together in the frame. `order` has the part and the number of rows of each run of rows.
     """
 
     rows: _Count
@@ -96,7 +96,7 @@ class _Stored(msgspec.Struct, omit_defaults=True):
 
 
 class Manifest(msgspec.Struct):
-    """The manifest fields that iamframe reads. The other fields of a manifest are information for people."""
+    """The manifest fields that iamframe reads. Further fields of a manifest are information for people."""
 
     format: str
     format_version: int
@@ -175,7 +175,7 @@ def write_manifest(written: Iterable[Written], sources: tuple[str, ...], place: 
 
 
 def _checksum(manifest: bytes) -> str:
-    """Return the checksum of a manifest's content, whatever the JSON layout and the stored checksum are."""
+    """Return the checksum of a manifest's content, regardless of the JSON layout and the stored checksum."""
     content = msgspec.json.decode(manifest)
     return sha256(msgspec.json.encode(content | {"sha256": ""}, order="sorted")).hexdigest()
 
@@ -388,7 +388,6 @@ def _read_part(file: Place, part: SavedPart) -> pa.Table:
 
 
 def _in_order(tables: list[pa.Table], stored: _Stored) -> Iterator[pa.Table]:
-    """Yield the rows of a frame in the saved order."""
     rows = [*map(len, tables)]
     if rows != [part.rows for part in stored.parts]:
         raise SchemaError(f"{sum(rows):,} rows and not {stored.rows:,}")

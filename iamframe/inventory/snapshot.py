@@ -71,8 +71,8 @@ def write_snapshot(
 ) -> Path | str:
     """Save frames, given by their names in the schema, as a snapshot, and return the folder.
 
-    Raise StoreError if the folder contains anything other than a snapshot, or cannot be written. In an object store,
-    also raise StoreError if the folder has a snapshot, complete or unfinished.
+    Raise StoreError if the folder contains anything other than a snapshot, or cannot be written. Raise StoreError if
+    the folder is in an object store and has a snapshot, complete or unfinished.
     """
     if isinstance(folder, str) and is_address(folder):
         _write_remote(frames, sources, place_of(folder))

@@ -80,7 +80,7 @@ _ADDED = ("trust_policy", "trusts_ec2", "trusted_services", "is_aws_managed")
 
 
 def _staged(frame: Frame, **more: pa.DataType) -> dict[str, pa.DataType]:
-    """Return the columns of a table before the merge: the ARN first, and times as text."""
+    """Return the column types of a table before the merge; the first column is the ARN, and times are text."""
     own = {c.name: pa.string() if c.type == TIME else c.type for c in frame.columns if c.name not in _ADDED}
     return {frame.key[0]: pa.string()} | own | more | {"origin": pa.int32()}
 
@@ -254,13 +254,13 @@ class Staging:
     def differ(
         self, arn: str, operation: str, message: str, sides: Iterable[Any], origins: Iterable[int], **facts: Any
     ) -> None:
-        """Add a gap for two answers that contradict each other about one resource."""
+        """Note in the frame `gaps` that two answers contradict each other about one resource."""
         (one, other), (origin, other_origin) = sides, (self.origins[number] for number in origins)
         facts |= {"one": one, "origin": origin, "other": other, "other_origin": other_origin}
         self.gaps.about(arn, operation, "contradicted", message, **facts)
 
     def account(self, account: str, answer: Answer | None = None) -> dict[str, Any]:
-        """Return the facts about an account, after adding the source and time of an answer."""
+        """Add the source and time of an answer to the facts about an account, and return the facts."""
         row = self.accounts.setdefault(account, {"sources": [], "captured_at": [], "live": False})
         if answer and answer.source not in row["sources"]:
             row["sources"].append(answer.source)
@@ -409,7 +409,7 @@ def _flat(lists: Sequence[Any] | None, first: int) -> tuple[list[Any], Positions
 def _filled(
     values: Sequence[str | None] | None, arns: Sequence[str], derive: Callable[[str], str | None]
 ) -> Sequence[str | None]:
-    """Return the values, and derive missing values from the ARNs."""
+    """Return the values of a column, and derive missing values from the ARNs."""
     if values is None:
         return list(map(derive, arns))
     return values if all(values) else [value or derive(arn) for value, arn in zip(values, arns, strict=True)]

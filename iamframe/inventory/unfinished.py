@@ -8,7 +8,7 @@ On a disk, an older snapshot in FOLDER stays until the new snapshot is complete.
     new/                     the new snapshot of a fleet, with the accounts that are written
     new/.unfinished/ID.json  for each complete account: its files, as in the manifest
 
-An object store cannot rename a folder: the files of `new` are in FOLDER itself, and AWS's answers are not kept.
+In an object store, which cannot rename a folder, the files of `new` are in FOLDER, and AWS's answers are not kept.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def unfinished_load(folder: str | os.PathLike[str], sources: list[str], live: Ma
     """Yield a folder for AWS's answers, inside the folder of a snapshot on a disk.
 
     If the load fails before AWS answers, the folder for answers is deleted. Raise StoreError if the snapshot's folder
-    has other files, cannot be written, or belongs to another load, because the answers of two loads must not be mixed.
+    has other files, cannot be written, or belongs to another load. The answers of two loads must not be mixed.
     """
     unfinished = Path(folder) / UNFINISHED
     try:
@@ -80,10 +80,10 @@ def unfinished_load(folder: str | os.PathLike[str], sources: list[str], live: Ma
 
 @contextlib.contextmanager
 def unfinished_fleet(folder: str | os.PathLike[str], sources: list[str], live: Mapping[str, Any]) -> Iterator[Place]:
-    """Yield the folder for the new snapshot of several accounts, which `finish` then makes the snapshot in `folder`.
+    """Yield the folder for the new snapshot of several accounts; `finish` completes the snapshot.
 
-    Raise StoreError if the folder has other files, cannot be written, or belongs to another load. In an object store,
-    also raise StoreError if the folder already has a snapshot.
+    Raise StoreError if the folder has other files, cannot be written, or belongs to another load. Raise StoreError if
+    the folder is in an object store and already has a snapshot.
     """
     place = place_of(folder)
     if isinstance(place, Path):

@@ -1,1 +1,1 @@
-"""Dated facts with their sources, and the code that reads them."""
+"""Facts about AWS and tools, with dates and sources."""

@@ -67,7 +67,7 @@ class Query(NamedTuple):
 
 
 def parse_query(text: str) -> Query:
-    """Return the parts of a typed ARN, unique id, or name with or without its type and path.
+    """Return the parts of an ARN, a unique id, or a name with an optional type and path.
 
     The ARN of a session (`assumed-role`) stands for the session's role, whose path is then unknown. An ARN of another
     type, such as a user's, has the kind `other`.
@@ -88,7 +88,7 @@ def parse_query(text: str) -> Query:
 
 
 def path_of(arn: str) -> str | None:
-    """Return the path in a role's or profile's ARN: `/`, or `/…/`; None if the text is not an ARN."""
+    """Return the path in a role's or profile's ARN, such as `/` or `/team/`; None if the text is not an ARN."""
     resource = arn.split(":", 5)[-1]
     if not arn.startswith("arn:") or "/" not in resource:
         return None

@@ -1,7 +1,7 @@
 """Makers: the services and tools that create roles and profiles, recognized by names and paths, or by their own tags.
 
-The basis `pair` means that names and paths of role and profile match one entry, with the same cluster or stack. The
-basis `tag` means that the profile has a tag that only this maker writes. The basis `guess` means that only the role or
+`maker_basis` is `pair` if names and paths of role and profile match one maker, with the same cluster or stack.
+`maker_basis` is `tag` if the profile has a tag that only one maker writes. `maker_basis` is `guess` if only the role or
 only the profile matches; a guess never makes a finding `expected`.
 """
 
@@ -136,7 +136,7 @@ def _are_of_one_infrastructure(role: str, profile: str, _: str) -> bool:
 
 
 class _Token(NamedTuple):
-    """A token such as `{cluster}`: `agree` compares the texts of role and profile, `alone` checks one text."""
+    """A token of `makers.toml`, such as `{cluster}`; `agree` compares two texts, and `alone` checks one text."""
 
     text: str
     agree: Callable[[str, str, str], bool] | None = None
@@ -181,9 +181,9 @@ _TELLING = {"{uuid}", "{random}", "{counter}", "{hash}", "{id}"}
 class Form:
     """The form of path and name of a role, of a profile, or of both.
 
-    Path and name are on separate lines, and the role's lines come before the profile's. `plain` is a regular expression
-    without back-references, which Arrow does not support. `checked` has the tokens whose texts are also compared or
-    checked, with the names of their groups in the regular expression `grouped`.
+    Path and name are on separate lines, and the role's lines come before the profile's lines. `plain` is a regular
+    expression for Arrow, which does not support back-references. `checked` has the tokens that Python functions check.
+    Each token in `checked` has the names of its groups in the regular expression `grouped`.
     """
 
     plain: str
@@ -191,7 +191,7 @@ class Form:
     checked: tuple[tuple[_Token, list[str]], ...]
 
     def fits(self, text: str) -> bool:
-        """Return whether a text has this form, and whether role and profile agree on the tokens that both contain."""
+        """Return whether a text has this form, and the tokens (such as `{cluster}`) of role and profile agree."""
         found = self._grouped.fullmatch(text)
         return found is not None and all(
             token.agree(found[groups[0]], found[groups[1]], text.split("\n")[1])

@@ -27,9 +27,9 @@ _TAIL = re.compile(
 def relation(role_name: str, profile_name: str) -> str:
     """Return how two names differ: `case`, `affix`, `generated` or `different`; the first match counts.
 
-    Names differ by an `affix` if they are equal apart from words such as `-role` and `-profile` at either end, or if
-    one name has one more word at either end. Names are `generated` if they differ only by a random tail; a date, an
-    account id or a word is not random.
+    The result is `affix` if one name has one more word at either end. The result is also `affix` if the names are equal
+    apart from words such as `-role` and `-profile` at either end. Names are `generated` if they differ only by a random
+    tail; a date, an account id or a word is not random.
     """
     short, long = (role_name, profile_name) if len(role_name) <= len(profile_name) else (profile_name, role_name)
     # Most names with one more word match here. Splitting all names into words would take ten times as long.

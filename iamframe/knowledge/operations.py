@@ -38,8 +38,8 @@ class Operation:
     `key` is the key of the list or record in the operation's answer. `parameters` are sent with each request.
     `fallback` is the operation to call if AWS denies this operation. `cost` is the message about the facts that a
     denial leaves unknown. `command` is the AWS CLI command to suggest instead of the operation's own command. An
-    operation of a REST API has a `method` and a `path`. If `has_namesake` is True, the plain name of the operation in
-    `calls` (also of older snapshots) means an operation of another service.
+    operation of a REST API has a `method` and a `path`. If `has_namesake` is True, the plain name in `calls` belongs to
+    an operation of another service, also in older snapshots.
     """
 
     service: str
@@ -220,7 +220,7 @@ def label(service: str, operation: str) -> str:
 
 
 def proving(*facts: Proof, files: bool = False) -> tuple[str, ...]:
-    """Return the operations (and the file formats, with `files`) that prove at least one of the facts."""
+    """Return the operations, and with `files` also the file formats, that prove at least one of the facts."""
     operations = {row.label: row.proves for row in OPERATIONS}
     proofs = operations | (_FILES if files else {})
     return tuple(name for name, proves in proofs.items() if not set(facts).isdisjoint(proves))

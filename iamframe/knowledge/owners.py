@@ -66,7 +66,7 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     def label(self) -> str:
         """The name of the list of owners in `calls` and `gaps`: the IAM action.
 
-        Elastic Beanstalk environments are also listed to find references, under the plain operation name.
+        The plain operation name belongs to the list of Elastic Beanstalk environments that use profiles.
         """
         row = read_of(self.service, self.operation)
         return row.action if row else f"{self.service}:{self.operation}"
@@ -115,9 +115,9 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
         return None
 
     def lifted(self, key: str, names: tuple[str, ...]) -> bool:
-        """Return whether a tag is no longer needed if the owner with these names does not exist any more.
+        """Return whether a tag is useless after the owner with the given names was deleted.
 
-        The maker of the tag must be in `lifts`, and the tag's key must not contain the name of another cluster.
+        The tool that writes the tag must be in `lifts`, and the tag's key must not contain the name of another cluster.
         """
         own = own_tag(key)
         of_another = key.startswith(_CLUSTER_TAG) and key.removeprefix(_CLUSTER_TAG) not in names

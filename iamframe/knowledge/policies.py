@@ -1,4 +1,4 @@
-"""AWS managed policies that allow (almost) everything, and those whose name (or a variant) people give to roles."""
+"""AWS managed policies that allow (almost) everything, and AWS managed policies after which people name roles."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class _Policy(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Namesake(msgspec.Struct, forbid_unknown_fields=True):
-    """An AWS managed policy whose name (or a variant) people give to roles and profiles, and the policy's service."""
+    """An AWS managed policy after which people name roles and profiles, and the policy's service."""
 
     policy: str
     service: str

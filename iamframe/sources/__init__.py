@@ -1,1 +1,1 @@
-"""The sources of data, files and live accounts, each of which yields `records.Answer` objects."""
+"""Read AWS's answers from files and live accounts, as `records.Answer` objects."""

@@ -1,9 +1,9 @@
-"""One live account: its roles, profiles, quotas and references.
+"""Read the roles, instance profiles and quotas of one live account, and the resources that use the profiles.
 
 Roles come from GetAccountAuthorizationDetails (the "dump"), with their tags, last use and profiles. The list of
 profiles comes from ListInstanceProfiles. No list operation returns the tags of profiles (IAM API Reference,
-ListInstanceProfiles), so each profile costs one more request: GetInstanceProfile, which also confirms the profile's
-role.
+ListInstanceProfiles). iamframe reads the tags of each profile with one request, GetInstanceProfile, which also confirms
+the profile's role.
 """
 
 from __future__ import annotations
@@ -64,10 +64,10 @@ class AccountReader:
     progress: Progress = silent
 
     def answers(self) -> list[Answer]:
-        """Call all operations that the `LoadPlan` requires, and return their answers, with the gaps last.
+        """Call all operations that the `LoadPlan` requires, and return the answers, followed by the rows of `gaps`.
 
-        A failed GetCallerIdentity raises `RequestFailed`, unless AWS denies the operation. Credentials of another
-        account raise `SourceError`.
+        A failed GetCallerIdentity raises `RequestFailed`, unless AWS denies the operation. Credentials of an account
+        other than `expected` raise `SourceError`.
         """
         self._calls = Calls(self.client, self.source, self.progress)
         self._profiles = _Profiles(self._calls)
@@ -195,7 +195,7 @@ class AccountReader:
             yield answer(operation, Listing(records, "partial" if is_answered else "refused"))
 
     def _account(self, counts: dict[str, int] | None, aliases: list[str] | None) -> Iterator[Answer]:
-        """Yield the account's quotas and alias; an argument is None if its call failed."""
+        """Yield the account's quotas and alias; None as an argument means that the call failed."""
         quotas = [] if counts is None else [account_of_summary(counts)]
         alias = [] if aliases is None else [Account(account_name=self.name or next(iter(aliases), None))]
         for operation, records in (("GetAccountSummary", quotas), ("ListAccountAliases", alias)):
@@ -253,7 +253,7 @@ class _Profiles:
         self._jobs = []
 
     def tagged(self) -> dict[str, dict[str, str]]:
-        """Return the tags of each profile by the profile's ARN."""
+        """Return a dictionary from the ARN of each profile to the profile's tags."""
         arns = {name_of(arn): arn for arn in self.arns}
         read = {arns.get(one.name): getattr(one.record, "tags", UNSET) or [] for one in self.found} | self._indexed
         return {arn: {tag.key: tag.value for tag in read.get(arn, ())} for arn in arns.values()}
@@ -273,7 +273,7 @@ class _Profiles:
         return self.listed.state == "complete" and (is_missing or bool(self.calls.vanished))
 
     def list_again(self) -> None:
-        """List the profiles again after the references were read, and read the new profiles."""
+        """List the profiles a second time, and read the new profiles."""
         calls = self.calls
         before = {profile.profile_arn: profile.profile_id for profile in self.listed.records}
         with calls.client.bypass_journal():

@@ -1,4 +1,4 @@
-"""The single files (the "pieces") in files, folders and archives (`.gz`, `.zip`).
+"""Find the single files in folders and archives (`.gz`, `.zip`).
 
 A file is read only when its content is needed. Archives are unpacked in memory, never to disk, up to `MAX_UNPACKED`
 bytes. Links in archives are not followed. No name inside an archive is used as a path.
@@ -38,7 +38,7 @@ MANIFEST, FORMAT = "manifest.json", "iamframe snapshot"
 
 
 class Unreadable(Exception):
-    """A file cannot be read. `problem` is the reason as a message, without the file's name."""
+    """A file cannot be read; `problem` is a message with the reason, without the file's name."""
 
     def __init__(self, message: str, **facts: Any) -> None:
         super().__init__(message)
@@ -52,10 +52,11 @@ class Piece:
 
     `label` is the file's name in messages. `name` is the file's own name without `.gz`. `place` identifies the file
     across all sources, so that no file is read twice. `read` returns the file's bytes, or raises Unreadable. `size` is
-    the file's size in bytes; a `.gz` file counts packed. `path` is set only for an uncompressed file outside archives.
+    the file's size in bytes; for a `.gz` file, the packed size. `path` is set only for an unpacked file outside
+    archives.
 
-    `folders` are the names of all folders above the file, from the outermost to the innermost. The first `root` of the
-    `folders` are the path given by the user (for a single file, the path of its folder).
+    `folders` are the names of all folders above the file, from the outermost to the innermost. `root` is the number of
+    leading `folders` in the path that the user gave, without the name of a single file.
     """
 
     label: str
@@ -104,8 +105,8 @@ def read_file(path: str | os.PathLike[str], most: int = MAX_UNPACKED, *, pipe: b
 def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
     """Yield each single file in a file, folder or archive, sorted by name.
 
-    In a folder, only JSON, Terraform state, archives and `denied.csv` are read. Links to folders are skipped, and so
-    are reports and snapshots of iamframe, and folders whose name begins with a dot (such as `.terraform`).
+    In a folder, only JSON, Terraform state, archives and `denied.csv` are read. iamframe skips links to folders,
+    folders whose name begins with a dot (such as `.terraform`), and its own reports and snapshots.
 
     Raises
     ------
@@ -135,7 +136,7 @@ def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
 
 
 def without_secrets(text: str) -> str:
-    """Return a text without the access keys in URLs, which are before the @ or in the query."""
+    """Return a text without the parts of URLs that may contain access keys: before the @, and in the query."""
     return _SECRET.sub("", text) if "://" in text else text
 
 

@@ -1,4 +1,4 @@
-"""Calls to AWS operations in one account: answers are decoded, and each failed call becomes a row of `gaps`."""
+"""Call AWS operations in one account, decode the answers, and note each failed call in the frame `gaps`."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class ResourceAnswer(NamedTuple):
 
 @dataclass
 class Calls:
-    """Calls operations in one account from several threads, and collects the rows of `gaps`."""
+    """Calls operations in one account from several threads, and collects the rows of the frame `gaps`."""
 
     client: Client
     source: str
@@ -112,7 +112,7 @@ class Calls:
         self.pool = ThreadPoolExecutor(self.client.workers, thread_name_prefix="iamframe")
 
     def submit(self, stage: str, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """Call `work` in another thread, and count the call in the progress of `stage`."""
+        """Call `work` in another thread, and show the number of finished calls as the progress of `stage`."""
         with self._lock:
             self._done.setdefault(stage, [0, 0])[1] += 1
         future = self.pool.submit(work, *arguments)
@@ -153,10 +153,10 @@ class Calls:
         *,
         may_vanish: bool = False,
     ) -> Iterator[bytes]:
-        """Yield the pages of an operation as JSON; a failed request becomes a gap, and makes `found` incomplete.
+        """Yield the pages of an operation as JSON. A failed request makes `found` incomplete.
 
-        If `may_vanish` is True, the error "not found" counts as an empty answer. A service that AWS does not offer in
-        the region causes no gap.
+        If `may_vanish` is True, the error "not found" counts as an empty answer. A failed request is noted in the frame
+        `gaps`, unless AWS does not offer the service in the region.
         """
         row = BY_LABEL[operation]
         try:
@@ -169,7 +169,7 @@ class Calls:
                 self.note_refused(operation, refusal, subject, region)
 
     def records(self, found: Listing, operation: str, region: str, body: bytes, key: str, kind: Any) -> list[Any]:
-        """Return the records under `key` in an answer; each record with an unexpected form becomes a gap."""
+        """Return the records under `key` in an answer, and note records with an unexpected form in the frame `gaps`."""
         value = msgspec.json.decode(body, type=dict[str, msgspec.Raw]).get(key)
         if value is None:
             self.note_missing(found, operation, key, region)
@@ -192,7 +192,7 @@ class Calls:
         return records
 
     def note_missing(self, found: Listing, operation: str, key: str, region: str) -> None:
-        """Add a gap for an answer without a list under `key`: AWS always sends a list, even an empty one."""
+        """Note in the frame `gaps` that an answer has no list under `key`, because AWS sends even empty lists."""
         found.state = "truncated"
         facts = {"operation": operation, "key": key}
         self.gap(operation, ALL, "unreadable", "gaps.answer.no_list", facts, region)
@@ -207,7 +207,7 @@ class Calls:
             return None
 
     def resource(self, operation: str, arn: str) -> ResourceAnswer | None:
-        """Return the answer about a role or profile, or None; if AWS denies the operation, its fallback is called."""
+        """Return the answer about a role or profile, or None. A denied operation is replaced by its `fallback`."""
         client, row, name = self.client, BY_LABEL[operation], name_of(arn)
         refusals: dict[str, RequestFailed] = {}
         # An operation may be denied for a few resources only. After more than three denials and no answer, its fallback
@@ -255,7 +255,7 @@ class Calls:
     # Gaps and answers
 
     def note_refused(self, operation: str, refusal: RequestFailed, subject: str = ALL, region: str = GLOBAL) -> None:
-        """Add a gap for an operation that AWS refused."""
+        """Note in the frame `gaps` that AWS refused an operation."""
         if refusal.code in CLOSED and region not in (GLOBAL, self.client.region):
             reason, message = closed_region(region, self.enabled_regions())
             self.gap(operation, subject, reason, message, {"region": region, "code": refusal.code}, region)
@@ -267,18 +267,18 @@ class Calls:
         self.gap(operation, subject, refusal.reason, "gaps.refused", facts, region)
 
     def note_vanished(self, operation: str, arn: str) -> None:
-        """Add a gap for a role or profile that was deleted during the load."""
+        """Note in the frame `gaps` that a role or profile was deleted during the load."""
         with self._lock:
             self.vanished.add(arn)
         self.gap(operation, arn, "vanished", "gaps.vanished", {"arn": arn})
 
     def note_not_asked(self, operations: Iterable[str], where: str, message: str, **facts: Any) -> None:
-        """Add a gap for each operation that was not called in a region."""
+        """Note in the frame `gaps` that some operations were not called in a region."""
         for operation in operations:
             self.gap(operation, ALL, "not_asked", message, facts, where)
 
     def gap(self, operation: str, subject: str, reason: str, message: str, facts: Any, region: str = GLOBAL) -> None:
-        """Add a gap."""
+        """Add a row to the frame `gaps`."""
         with self._lock:
             self.gaps.append(Gap(operation, subject, reason, message, facts, region, self.account_id))
 
@@ -306,8 +306,8 @@ def is_known(calls: Calls, region: str) -> bool:
 def is_offered(calls: Calls, service: str, region: str) -> bool:
     """Return whether to call a service in a region.
 
-    A service is skipped in a region that botocore knows, if botocore lists the service only in other regions. EC2 and
-    Auto Scaling are called in every region.
+    A service is called in the regions that botocore lists for the service, and in regions that botocore does not know.
+    EC2, Auto Scaling, and services for which botocore lists no region are called in every region.
     """
     there = _regions_of(calls, service)
     return not there or region in there or service in ("ec2", "autoscaling") or not is_known(calls, region)
@@ -316,8 +316,8 @@ def is_offered(calls: Calls, service: str, region: str) -> bool:
 def _is_absent(calls: Calls, refusal: RequestFailed, service: str, region: str) -> bool:
     """Return whether a request failed because AWS does not offer the service in the region.
 
-    The service counts as missing if its host name does not exist, and botocore lists the region, but not for the
-    service. Only AWS's own host names count, because a custom endpoint may be mistyped.
+    The result is True if the service's host name does not exist, and botocore lists the service only in other regions.
+    The result is False for a region that botocore does not know, and for a custom endpoint, which may be mistyped.
     """
     if not is_unknown_host(refusal.cause) or region in _regions_of(calls, service) or not is_known(calls, region):
         return False

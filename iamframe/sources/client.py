@@ -69,11 +69,11 @@ class Identity(msgspec.Struct, rename="pascal"):
 class Pacer:
     """The pace of requests to one service of one account, shared by all threads.
 
-    AWS publishes no request limits for IAM. All users of an account share the limits, so a load that uses them up makes
-    other work in the account fail. `rate` is the highest allowed rate, in requests per second. Without `rate`, requests
-    wait only after AWS has throttled a request. After a throttled request, the rate grows by two requests per second
-    each second. Each throttled request lowers the rate to seven tenths. At a limit, AWS throttles nearly all requests
-    in flight at once, so at most one throttled request per second counts.
+    AWS publishes no request limits for IAM. All users of an account share the request limits, so a load that reaches a
+    limit makes other work in the account fail. `rate` is the highest allowed rate, in requests per second. Without
+    `rate`, requests wait only after AWS has throttled a request. A throttled request lowers the rate to seven tenths.
+    Every second without throttling adds 2 requests per second to the rate. At a limit, AWS throttles nearly all
+    requests in flight, so the rate is lowered at most once per second.
     """
 
     def __init__(
@@ -340,7 +340,7 @@ def _quick_dates(session: boto3.Session) -> Iterator[None]:
     """Give the boto3 clients created in the `with` block a fast date parser and shared service models.
 
     Parsing dates takes a quarter of the time that botocore needs for an answer. The AWS CLI replaces botocore's date
-    parser, too. Clients created elsewhere keep botocore's parser.
+    parser, too. Clients created outside the `with` block keep botocore's parser.
     """
     core = session._session  # noqa: SLF001 - boto3 does not give its parts away
     parsers = ResponseParserFactory()
@@ -370,8 +370,8 @@ _ROOT = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<(?:\w+:)?(\w+)")
 def check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
     """Raise ResponseParserError if a successful response is not AWS's answer to the operation.
 
-    This handler of the event `before-parse` keeps botocore from taking a proxy's page, a network's login page or
-    truncated JSON for an empty list.
+    botocore alone would take a proxy's page, a network's login page or truncated JSON for an empty list. The function
+    is a handler of botocore's event `before-parse`.
     """
     if response_dict["status_code"] >= 300:
         return

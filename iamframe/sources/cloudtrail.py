@@ -1,4 +1,4 @@
-"""CloudTrail records of changes to roles and instance profiles, and to their links, tags and trust policies.
+"""CloudTrail records of changes to roles and instance profiles.
 
 Log files of a trail have the form `{"Records": […]}`. `aws cloudtrail lookup-events` prints each record as text inside
 an event (CloudTrail User Guide, "CloudTrail record contents"; CloudTrail API Reference, LookupEvents). Records of
@@ -75,7 +75,7 @@ _NULL = Raw(b"null")
 
 
 class TrailRecord(msgspec.Struct, gc=False, rename="camel"):
-    """A CloudTrail record, whose `Raw` fields are decoded later, and only if the record is one of IAM."""
+    """A CloudTrail record, whose `Raw` fields are decoded only if the service is IAM."""
 
     event_source: str | None = None
     event_name: str | None = None
@@ -126,7 +126,7 @@ class Event(msgspec.Struct, gc=False, frozen=True, order=True):
 
 
 class EventSpan(msgspec.Struct, gc=False):
-    """In a trail's file, the times of the first and last record from regions where IAM's events are recorded."""
+    """The times of the first and last record in a trail's file, from regions where IAM's events are recorded."""
 
     from_at: datetime
     to_at: datetime
@@ -230,7 +230,7 @@ def event_of(record: TrailRecord) -> tuple[str | None, Event | None]:
 
 
 def _is_at(text: str | None, at: datetime) -> bool:
-    """Return whether a creation time (in CloudTrail's form or ISO text) is at most a minute away from an event."""
+    """Return whether a creation time (in CloudTrail's form or ISO text) is within a minute of an event's time."""
     try:
         made = datetime.strptime(text or "", "%b %d, %Y %I:%M:%S %p").replace(tzinfo=UTC)
     except ValueError:
@@ -239,7 +239,7 @@ def _is_at(text: str | None, at: datetime) -> bool:
 
 
 def _holds(key: str, keys: frozenset[str]) -> Callable[[Document], bool]:
-    """Return a condition for documents: the list under `key` is empty, or one of its first items has all `keys`."""
+    """Return a test for documents: the list under `key` is empty, or one of its first items has all `keys`."""
 
     def holds(document: Document) -> bool:
         items = document.keys[key]

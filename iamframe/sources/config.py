@@ -1,11 +1,11 @@
 """AWS Config items: the latest recorded state of each role and profile.
 
 The `configuration` of an item is a JSON string in answers of the API, and an object in an S3 snapshot. A JSON document
-can also be a single item.
+may consist of a single item.
 
 Config records a role in every region where Config is switched on, so a role may appear several times. Only the latest
-capture of a role counts, and a role that was deleted by then is dropped (AWS Config Developer Guide, "Components of a
-configuration item", "Selecting which resources are recorded").
+capture of a role counts. A role whose latest capture shows its deletion is dropped (AWS Config Developer Guide,
+"Components of a configuration item", "Selecting which resources are recorded").
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ def config_answers(reading: Reading) -> list[tuple[Piece, Answer]]:
 
 
 def _latest(recorded: Iterable[Recorded]) -> list[Recorded]:
-    """Return the latest capture of each resource, unless the resource was deleted by then."""
+    """Return the latest capture of each resource, without resources whose latest capture shows their deletion."""
     newest: dict[str, Recorded] = {}
     for one in recorded:
         item = one.item
@@ -188,7 +188,7 @@ def _profile(item: Item) -> GotProfile:
 
 
 def _unwrapped(raw: Raw | UnsetType) -> bytes | Raw:
-    """Return JSON as it is, or the JSON that a JSON string contains."""
+    """Return the JSON inside a JSON string, and any other JSON unchanged."""
     if raw is UNSET:
         return b"null"
     text = bytes(raw)

@@ -1,7 +1,7 @@
 """The kinds of AWS resources that use instance profiles, and how to find the profiles in their records.
 
-`consumers.toml` has one table per kind of resource. Kinds with hundreds of thousands of records are decoded as typed
-objects, which is faster.
+`consumers.toml` has one table per kind of resource. Kinds of resources with hundreds of thousands of records are
+decoded as typed objects, which is faster.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A call that supplies parameters for the next call: `gives` maps each one to a field of the list `key`."""
+    """A call that supplies parameters for the next call. `gives` maps each parameter to a field of the list `key`."""
 
     operation: str
     key: str
@@ -118,13 +118,13 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"{{{self.key}: {self.key}{f'[].{self.kept}' if self.kept else ''}}}"
 
     def whole_in(self, answer: bytes) -> bytes:
-        """Return an answer as JSON with the records under `key`; with `whole`, the answer itself is the record."""
+        """Return an answer as JSON with the records under `key`; if `whole` is True, the answer is the record."""
         if not self.whole or self.key not in msgspec.json.decode(answer):
             return answer
         return msgspec.json.encode({self.key: msgspec.Raw(answer)})
 
     def mentions(self, record: Any) -> Iterator[Reference]:
-        """Yield a reference for each profile that a record uses."""
+        """Yield a `Reference` for each profile that a record uses."""
         if isinstance(record, ConsumerRecord):
             yield from record.mentions(self.consumer_type)
             return

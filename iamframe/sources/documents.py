@@ -1,12 +1,11 @@
 """The JSON documents in a file, whose lists are split into items that are decoded later.
 
 The long list of a large file is decoded in runs of several items, while the file is read. Finding the end of each of
-100,000 items takes as long as decoding the items, and the text of all items takes more memory than all frames. A long
-list is cut where an item seems to begin, and each run of items is decoded as a list.
+100,000 items takes as long as decoding the items. The text of all items takes more memory than all frames. A long list
+is cut where an item seems to begin, and each run of items is decoded as a list.
 
-A wrong cut is always noticed. A run that begins with an item and is a valid list also ends with an item, so that the
-next run begins with an item. If a run of items is not a valid list, or contains an unreadable item, all files are read
-again as a whole.
+A cut at a wrong place is always noticed, because the text before the cut is not a valid list of items. If a run of
+items is not a valid list, or contains an unreadable item, all files are read again as a whole.
 """
 
 from __future__ import annotations
@@ -60,9 +59,9 @@ class NotARun(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """The part of a file with all but the last items of a long list.
+    """A part of a file: a long list without its last items.
 
-    The list can be cut at `between`, which is a comma and the text with which each item begins.
+    `between` is the text at which the list can be cut: a comma, and the beginning of an item.
     """
 
     key: str
@@ -72,7 +71,7 @@ class Runs:
     between: bytes
 
     def lists(self, kind: Any) -> Iterator[list[Any]]:
-        """Yield the records of a long list, run by run.
+        """Yield the records of a long list, several at a time.
 
         Raises
         ------
@@ -102,7 +101,7 @@ class Runs:
 
 
 def document_in_runs(path: Path) -> tuple[dict[str, Value], Runs] | None:
-    """Return a large file's document with the last items of its long list, and the runs with all other items.
+    """Return a large file's document with only the last items of its long list, and the other items as `Runs`.
 
     The result is None if the file must be read as a whole.
     """
@@ -255,7 +254,7 @@ def in_plain_words(error: Exception) -> str:
 
 
 def problem_of(error: Exception, path: str) -> dict[str, Any]:
-    """Return a message about an error at `path`, or at the place below `path` that a decoder's error shows."""
+    """Return a message about an error and its place: `path`, extended by the place in a decoder's error."""
     if isinstance(error, Unreadable):
         return {"message": "gaps.file.value", "at": path, "why": error.problem}
     why, _, inner = in_plain_words(error).partition(" - at `$")

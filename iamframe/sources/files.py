@@ -113,7 +113,7 @@ def _answers(reading: Reading, found: list[tuple[str, Piece]]) -> Iterator[Answe
 
 
 def _with_accounts(reading: Reading, piece: Piece, chunks: Iterable[Records]) -> Iterator[Records]:
-    """Yield the chunks of an answer, and note the accounts in the ARNs."""
+    """Yield the lists of records in an answer, and note the accounts in the records' ARNs."""
     accounts: set[str | None] = set()
     for chunk in chunks:
         accounts |= accounts_in(chunk)
@@ -124,7 +124,7 @@ def _with_accounts(reading: Reading, piece: Piece, chunks: Iterable[Records]) ->
 
 
 def _file(reading: Reading, source: str, piece: Piece) -> Iterator[Answer]:
-    """Yield the answers in a file; each unreadable document becomes a gap."""
+    """Yield the answers in a file, and note unreadable documents in the frame `gaps`."""
     if piece.name.lower() == DENIED:
         yield from _denied(reading, source, piece)
         return
@@ -141,7 +141,7 @@ def _file(reading: Reading, source: str, piece: Piece) -> Iterator[Answer]:
 
 
 def _document(document: Document) -> Iterator[Answer]:
-    """Yield a document's answers; raise Unreadable if no shape fits, or a fitting one cannot read the document."""
+    """Yield a document's answers, or raise Unreadable if its keys or its content do not fit any format."""
     place, keys = document.place, document.keys
     if keys.keys() >= {"status_code", "data"}:
         # Recorders of botocore wrap each answer like this.
@@ -179,7 +179,7 @@ def _list(document: Document, items: list[Raw]) -> Iterator[Answer]:
 
 
 def _denied(reading: Reading, source: str, piece: Piece) -> list[Answer]:
-    """Return one gap per refused request in the file `denied.csv` of the collect script.
+    """Return one `Gap` per refused request in the file `denied.csv` of the collect script.
 
     An error code that means "no tag policy applies to the account" becomes a second answer: an empty tag policy.
     """

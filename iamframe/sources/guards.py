@@ -78,7 +78,7 @@ def _is_that_read(service: str, operation: str, base: str, request: Any) -> bool
 def _is_query_of(row: Operation, query: str) -> bool:
     """Return whether a request for an operation may have the given query string.
 
-    A GET request may have any query parameters, another request of a REST API only the parameters of pagination.
+    GET allows any query parameters. POST to a REST API allows only `maxResults` and `nextToken`.
     """
     names = {name for name, _ in parse_qsl(query, keep_blank_values=True)}
     return not query or row.method == "GET" or (bool(row.path) and names <= {"maxResults", "nextToken"})
@@ -91,7 +91,7 @@ def _expression(path: str) -> re.Pattern[str]:
 
 
 def _form_actions(body: Any) -> list[str] | None:
-    """Return the values of all `Action` fields in a form, or None if the body is not a form."""
+    """Return the values of all `Action` fields in a form-encoded body, or None for a body of another type."""
     if not isinstance(body, (bytes, bytearray, str)):
         return None
     return [value for name, value in parse_qsl(_text(body), keep_blank_values=True) if name.strip().lower() == "action"]

@@ -1,4 +1,4 @@
-"""The accounts of a fleet, and a session for each account, which uses a role in that account.
+"""The accounts that `load_fleet` loads, and for each account a session that uses a role in the account.
 
 A worker process receives only an account's id and the names of the role and the AWS profile, never a key.
 """
@@ -37,7 +37,7 @@ _COLUMNS = {
 
 
 class Member(msgspec.Struct, frozen=True):
-    """One account of a fleet, with only those options that differ from the options of the other accounts."""
+    """One of several accounts to load, with the options that apply only to this account."""
 
     account_id: str
     account_name: str | None = None
@@ -153,7 +153,7 @@ def members_of_organization(client: Client) -> list[Member]:
 
 
 def assume_role(base: boto3.Session, member: Member, role: str, external_id: str | None) -> boto3.Session:
-    """Return a session that uses a role in a member's account.
+    """Return a session that uses a role in another account.
 
     The session fetches the role's credentials at its first use, and renews them later. `role` is a role's ARN, or its
     name with its path.

@@ -1,8 +1,8 @@
 """The clusters, environments and stacks of each region that may own profiles of a live account.
 
-The tags, path or name of a profile may show its owner, and the tags or path also the owner's region. A kind of owner is
-listed only if a profile shows an owner of that kind. Clusters, for example, are not listed in a region if all profiles
-with a cluster show other regions.
+The tags, path or name of a profile may show its owner. The tags or path may show the owner's region, too. For example,
+clusters are listed only if a profile shows a cluster. If each profile with a cluster shows a region, clusters are
+listed only in the shown regions.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class _Job(NamedTuple):
 
 @dataclass
 class OwnerReader:
-    """Reads which possible owners of profiles exist in some regions of an account."""
+    """Lists the clusters, environments and stacks to which profiles may belong, in some regions of an account."""
 
     calls: Calls
     plan: LoadPlan
@@ -65,7 +65,7 @@ class OwnerReader:
         return jobs
 
     def answers(self, jobs: list[_Job]) -> Iterator[Answer]:
-        """Yield the listed owners of each kind and region, then other stacks that contain profiles.
+        """Yield each region's clusters, environments and stacks, and at the end other stacks that contain profiles.
 
         If a profile's name suggests a stack that is not listed, one more request asks AWS which stack contains the
         profile.

@@ -13,9 +13,9 @@ Progress = Callable[[str, int, int], None]
 
 @contextmanager
 def progress_bars(progress: bool | Progress | None) -> Iterator[Progress]:
-    """Yield a function that shows progress, with a stage, the finished count and the total so far as arguments.
+    """Yield a function that shows progress; its arguments are a stage, the finished count and the total so far.
 
-    If `progress` is a function, that function is yielded. True shows bars, False shows nothing, and None shows bars
+    A function in `progress` is yielded unchanged. `progress=True` shows bars, False shows nothing, and None shows bars
     only in a terminal or a notebook.
     """
     if callable(progress):

@@ -1,4 +1,4 @@
-"""The results of reading files: the account of each folder, records kept for later, and gaps."""
+"""The results of reading files: the account of each folder, records kept for later, and rows of `gaps`."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class AccountsByFolder:
             self._beneath[piece.folders[:depth]].add(account)
 
     def of(self, folders: tuple[str, ...], depth: int) -> set[str]:
-        """Return the accounts found in the folder `folders[:depth]`, for a file in the folder `folders`."""
+        """Return the accounts in the folder `folders[:depth]` that may own a file in the folder `folders`."""
         # `prod/` beside `dev/` is another account; `us-east-1/` beside `iam/` is the same one.
         is_one = all(map(_PART_OF_ACCOUNT.fullmatch, folders[depth:]))
         return (self._beneath if is_one else self._here).get(folders[:depth], set())
@@ -67,7 +67,7 @@ class Reading:
     in_runs : bool
         Whether long lists are decoded in runs.
     gaps : list of (Piece, Gap)
-        Each gap with its file. A gap without an account gets the account of its file after all files are read.
+        Rows of `gaps` with their files. A row without an account gets the account of its file after all files are read.
     callers : dict
         The accounts in the outputs of `aws sts get-caller-identity`. The key is the folder of the file.
     carried, named : AccountsByFolder
@@ -93,11 +93,11 @@ class Reading:
         return self._kept[kind]
 
     def gap(self, piece: Piece, gap: Gap) -> None:
-        """Add a gap."""
+        """Add a row to the frame `gaps`."""
         self.gaps.append((piece, gap))
 
     def unreadable(self, piece: Piece, problem: dict[str, Any], path: str = "$") -> None:
-        """Add a gap for a file that cannot be read, or for one place in a file."""
+        """Note in the frame `gaps` that a file, or one place in a file, cannot be read."""
         subject = piece.label if path == "$" else f"{piece.label} {path}"
         operation = _named_after(piece) or "file"
         region = GLOBAL if operation in _IAM else region_of(piece) or UNKNOWN_REGION
@@ -106,7 +106,7 @@ class Reading:
 
     @contextmanager
     def gap_if_unreadable(self, piece: Piece, path: str = "$") -> Iterator[None]:
-        """Add a gap if the code in the `with` block cannot read a file, or one place in a file."""
+        """Note in the frame `gaps` that the code in the `with` block could not read a file, or one place in a file."""
         try:
             yield
         except Unreadable as error:
@@ -115,14 +115,14 @@ class Reading:
             self.unreadable(piece, problem_of(error, path), path)
 
     def gaps_with_owner(self) -> Records:
-        """Return all gaps, each with the account of its file, which is known once all files are read."""
+        """Return all rows of `gaps`, with the accounts that are known once all files are read."""
         for piece, gap in self.gaps:
             if gap.operation != "file":
                 gap.account_id = gap.account_id or self.owner(piece.folders)
         return [gap for _, gap in self.gaps]
 
     def cannot_place(self, piece: Piece, answer: Answer) -> None:
-        """Add a gap for an answer whose account is unknown."""
+        """Note in the frame `gaps` that the account of an answer is unknown."""
         message = "gaps.answer.whose_tags" if answer.operation.endswith("Tags") else "gaps.answer.whose"
         self.gap(piece, Gap(answer.operation, answer.origin, "unreadable", message, {"file": answer.origin}))
 
@@ -167,7 +167,7 @@ class Reading:
 
 
 def region_of(piece: Piece) -> str | None:
-    """Return the region in the name of a file, or else of the innermost folder with a region in its name."""
+    """Return the first region in the names of a file and its folders, from the file to the outermost folder."""
     return next(filter(None, map(region_in, (piece.name, *reversed(piece.folders)))), None)
 
 

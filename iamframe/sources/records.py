@@ -1,8 +1,8 @@
 """The record types of each AWS operation.
 
 A record type has only the fields that its operation really returns, so that no code uses other fields by accident. For
-example, the types of ListRoles and ListInstanceProfiles ignore `Tags` from a file or an emulator, because AWS returns
-none (IAM API Reference, ListRoles, ListInstanceProfiles; recorded answers agree).
+example, ListRoles and ListInstanceProfiles return no `Tags` (IAM API Reference, ListRoles, ListInstanceProfiles;
+recorded answers agree). The types for ListRoles and ListInstanceProfiles ignore `Tags` in files and from emulators.
 
 `UNSET` means that an answer does not have the field. None and [] mean that AWS has no value.
 """
@@ -269,7 +269,7 @@ class CallStats:
     ended_at: str | None = None
 
     def add(self, requests: int, started_at: str, ended_at: str) -> None:
-        """Add the requests of one answer."""
+        """Add the requests that one answer needed."""
         self.requests += requests
         self.retries += max(requests - 1, 0)
         self.started_at = min(self.started_at or started_at, started_at)
@@ -280,9 +280,9 @@ class CallStats:
 class Answer:
     """One answer of AWS, live or from a file.
 
-    `chunks` yields lists of records of one type, so that a large answer becomes columns chunk by chunk. `account_id` is
-    the account of records without an ARN. `state` is `complete` if the answer has the complete list of its operation,
-    and `refused` if AWS gave no answer. `tally` counts the requests to a live account.
+    `chunks` yields the records in lists, which become columns one after the other. All records of a list have one type.
+    `account_id` is the account of records without an ARN. `state` is `complete` if the answer has the complete list of
+    its operation, and `refused` if AWS gave no answer. `tally` counts the requests to a live account.
     """
 
     operation: str
@@ -296,7 +296,7 @@ class Answer:
     tally: CallStats | None = None
 
     def __iter__(self) -> Iterator[list[msgspec.Struct]]:
-        """Yield the chunks that are not empty."""
+        """Yield the lists of records that are not empty."""
         return (chunk for chunk in self.chunks if chunk)
 
 
@@ -356,7 +356,7 @@ References = Literal["all", "core", "none"]
 
 @dataclass(frozen=True, slots=True)
 class LoadPlan:
-    """The regions, references and details to read in an account."""
+    """What to read in an account: the regions, the kinds of resources that use profiles, and extra details."""
 
     regions: Literal["all"] | tuple[str, ...] = "all"
     references: References = "all"

@@ -99,7 +99,7 @@ for _consumer in CONSUMERS:
 
 
 def reference_answers(reading: Reading) -> Iterator[Answer]:
-    """Yield the references in all files, once all files are read."""
+    """Yield the resources in all files that use profiles, once all files are read."""
     records: dict[str, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
     pinnings: dict[str, list[TemplateUse]] = defaultdict(list)
     for used in reading.kept(_Used):
@@ -134,7 +134,7 @@ def _owner(reading: Reading, used: _Used) -> str | None:
 
 
 def _mentioned(reading: Reading, used: _Used, found: Mapping[str | None, list[Reference]]) -> Iterator[Answer]:
-    """Yield the references in a document, with one answer per account and region."""
+    """Yield one answer per account and region, with the resources in a document that use profiles."""
     document, consumer = used.document, used.consumer
     region, state = region_of(document.piece) or UNKNOWN_REGION, document.state(consumer.key)
     if consumer.steps and state == "complete":
@@ -161,7 +161,7 @@ def _by_region(mentions: Iterable[Reference], otherwise: str = UNKNOWN_REGION) -
 
 
 def _pinned(account: str, pinnings: list[TemplateUse], read: Mapping[str, list[Any]]) -> Iterator[Answer]:
-    """Yield the profiles in launch template versions that groups pin, and a gap for each missing version."""
+    """Yield the profiles in the launch template versions that groups use, and a `Gap` for each missing version."""
     versions, templates = read[VERSIONS], read[TEMPLATES]
     mentions, unread = template_references(pinnings, versions, read[CONFIGURATIONS], templates)
     shown = {version.launch_template_id for version in versions}
@@ -180,7 +180,7 @@ def _pinned(account: str, pinnings: list[TemplateUse], read: Mapping[str, list[A
 
 
 def _other_versions(account: str, read: Mapping[str, list[Any]], whole: set[str]) -> Iterator[Answer]:
-    """Yield a gap for each launch template that has versions missing in the files.
+    """Yield a `Gap` for each launch template that has versions missing in the files.
 
     Without a template's name or id, DescribeLaunchTemplateVersions returns only the latest and the default version.
     """

@@ -1,4 +1,4 @@
-"""Failed requests: an error from boto3 is converted to the reason and the facts of a row of `gaps`."""
+"""Convert an error from boto3 to the reason and the facts of a row of `gaps`."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def advice_on(refusal: RequestFailed, *actions: str) -> dict[str, Any]:
 
 
 def closed_region(region: str, enabled: list[str]) -> tuple[str, str]:
-    """Return the reason and the message of the gap for a region that rejects the account's credentials."""
+    """Return the reason and message of a row of `gaps`, for a region that rejects the account's credentials."""
     if not enabled:
         return "unreadable", "gaps.region.rejects"
     if region not in enabled:

@@ -39,7 +39,7 @@ class ReferenceReader:
     plan: LoadPlan
 
     def regions(self) -> list[str]:
-        """Return the regions of the plan: `all` means the enabled regions, or the session's if AWS shows none."""
+        """Return the plan's regions. `all` means the enabled regions, or the session's region if AWS shows none."""
         if self.plan.references == "none":
             return []
         if self.plan.regions != "all":
@@ -71,7 +71,7 @@ class ReferenceReader:
         ]
 
     def answers(self, jobs: list[_Job]) -> Iterator[Answer]:
-        """Yield the direct references of each consumer and region, then the references through launch templates."""
+        """Yield the resources that use profiles directly, and at the end those that use launch templates."""
         read: dict[tuple[str, str], Listing] = {}
         pinnings: dict[str, list[TemplateUse]] = {job.region: [] for job in jobs}
         self._add_other_versions([job for job in jobs if job.consumer is _OF_VERSIONS])
@@ -91,7 +91,7 @@ class ReferenceReader:
             yield self.calls.answer("", Listing(self._placed(job.result(), region)), region)
 
     def note_not_wanted(self) -> None:
-        """Add a gap for each kind of consumer that the plan leaves out."""
+        """Note in the frame `gaps` which kinds of resources the plan leaves out."""
         wanted = ("files", *_WANTED[self.plan.references])
         left_out = [label(one.service, one.operation) for one in CONSUMERS if one.when not in wanted]
         message = "gaps.references.core" if self.plan.references == "core" else "gaps.references.none"
@@ -127,14 +127,14 @@ class ReferenceReader:
             yield from self.calls.bodies(name, found, {**each, **fixed}, region=region, may_vanish=bool(each))
 
     def _next(self, found: Listing, operation: str, path: str, region: str, page: bytes) -> list[dict[str, Any]]:
-        """Return the parameters that a page supplies for the next calls."""
+        """Return the parameters of the next calls, taken from a page of an answer."""
         each: list[dict[str, Any]] | None = jmespath.search(path, msgspec.json.decode(page))
         if each is None:
             self.calls.note_missing(found, operation, path, region)
         return each or []
 
     def _note_silent(self, found: Listing, consumer: Consumer, region: str) -> None:
-        """Add a gap for each record without the field that shows which profile the resource uses."""
+        """Note in the frame `gaps` each record without the field that shows which profile the resource uses."""
         silent = [record for record in found.records if consumer.always and not record.get(consumer.always)]
         for record in silent:
             found.state = "truncated"
@@ -143,7 +143,7 @@ class ReferenceReader:
             self.calls.gap(consumer.operation, what, "unreadable", "gaps.answer.no_profile", facts, region)
 
     def _parameters(self, consumer: Consumer, region: str) -> dict[str, object]:
-        """Return the parameters of a call, without an `IncludeManagedResources` that botocore does not know."""
+        """Return the parameters of a call, with `IncludeManagedResources` only if botocore knows the parameter."""
         return {
             name: value
             for name, value in consumer.parameters.items()
@@ -154,7 +154,7 @@ class ReferenceReader:
     # Versions of launch templates
 
     def _add_other_versions(self, jobs: list[_Job]) -> None:
-        """Add the versions besides the latest and the default, which a listing of all launch templates leaves out."""
+        """Add the other versions of launch templates to the list, which has only the latest and the default version."""
         more = [
             (job, self.calls.submit("references", self._versions, {"LaunchTemplateId": template}, [], job.region))
             for job in jobs
@@ -169,7 +169,7 @@ class ReferenceReader:
     def _pinned(
         self, region: str, pinnings: list[TemplateUse], read: dict[tuple[str, str], Listing]
     ) -> list[Reference]:
-        """Read missing versions of launch templates, and return the references through pinned versions."""
+        """Read missing versions of launch templates, and return the resources that use profiles through templates."""
         listed = read[VERSIONS, region]
         # If a listing broke off, its highest number need not be the newest version.
         versions: list[Version] = list(listed.records) if listed.state == "complete" else []

@@ -48,7 +48,7 @@ def collect_script(regions: Sequence[str] = ()) -> str:
     """Return a POSIX shell script that collects data with the AWS CLI and makes a zip for `load_files`.
 
     The script makes the same read requests as a live load with `references="core"`. If AWS denies a request, the script
-    makes the fallback request, as a live load does. The script works with the AWS CLI 1 and 2.
+    tries another request that shows the same data, as a live load does. The script works with the AWS CLI 1 and 2.
 
     The script reads the resources that use profiles in the regions given as its arguments, else in `regions`, else in
     all enabled regions.

@@ -78,7 +78,6 @@ def share_models(session: boto3.Session) -> None:
 
 
 def _ask_mfa_code(prompt: str) -> str:
-    """Ask for an MFA code in a terminal or a notebook."""
     from botocore.exceptions import RefreshWithMFAUnsupportedError
 
     try:

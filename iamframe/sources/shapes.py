@@ -34,8 +34,8 @@ ROWS = "rows"
 class Document:
     """One JSON document, its place in the file, and the results of all files so far.
 
-    `size` is the size of the document's file in bytes. If a long list is decoded in parts, `runs` has its first items
-    and `keys` only its last ones. `short` has the keys of lists in which an item could not be read.
+    `size` is the size of the document's file in bytes. If a long list is decoded in parts, `runs` has the first items,
+    and `keys` has the last items. `short` has the keys of lists in which an item could not be read.
     """
 
     reading: Reading
@@ -60,7 +60,7 @@ class Document:
         return self.keys.get("IsTruncated") in (True, "true", "True") or any(token is not None for token in tokens)
 
     def of_unknown_shape(self) -> Unreadable:
-        """Return the error that no shape fits the keys of the document."""
+        """Return the error for a document whose keys fit no format."""
         shown = ", ".join(map(short_text, list(self.keys)[:5])) + (" …" if len(self.keys) > 5 else "")
         return Unreadable("gaps.file.no_shape", place=self.place, keys=shown or {"message": "list.none"})
 
@@ -69,7 +69,7 @@ class Document:
         return "truncated" if self.is_truncated or key in self.short else "complete"
 
     def path(self, key: str) -> str:
-        """Return the place of a key."""
+        """Return the place of a key in the file."""
         return self.place if key == ROWS else f"{self.place}.{key}"
 
     def items(self, key: str) -> list[Raw]:
@@ -99,7 +99,7 @@ class Document:
             raise Unreadable(**problem_of(error, place)) from None
 
     def decoder(self, kind: Any) -> Callable[[Raw], Any]:
-        """Return a function that decodes an item, and in a small file raises Unreadable if the item repeats a key."""
+        """Return a function that decodes an item, and in a small file raises Unreadable for a repeated key."""
         decode = msgspec.json.Decoder(kind).decode
         if self.size > LARGE:
             return decode
@@ -112,7 +112,7 @@ class Document:
         return decode_once
 
     def records(self, key: str, kind: Any, *, by_hand: bool = True) -> Iterator[Records]:
-        """Yield the records of a list in chunks; each unreadable item becomes a gap.
+        """Yield the records of a list, many at a time, and note unreadable items in the frame `gaps`.
 
         Parameters
         ----------
@@ -137,7 +137,7 @@ class Document:
             yield chunk
 
     def one(self, item: Raw, decode: Callable[[Raw], Any], path: str) -> Any:
-        """Return the record of one item, or add a gap and return None if the item is unreadable."""
+        """Return the record of one item, or None for an unreadable item, which is noted in the frame `gaps`."""
         try:
             return decode(item)
         except BROKEN as error:
@@ -181,7 +181,7 @@ Condition = Callable[[Document], bool]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A function that reads documents, and the keys and the condition that the documents must meet."""
+    """A function that reads documents, with the keys that a document must have and the condition that it must meet."""
 
     keys: frozenset[str]
     when: Condition | None

@@ -7,11 +7,11 @@ The effective policy is `{"tags": {"costcenter": {"tag_key": "CostCenter", "tag_
 - `tag_value` lists the compliant values, in which `*` stands for any text. Without `tag_value`, any value is compliant.
 - `report_required_tag_for` lists the resource types that must have the tag. A resource of another type may lack the
   tag, but a tag that exists must be compliant.
-- `enforced_for` lists the resource types for which AWS rejects values that are not compliant, but not missing tags.
+- `enforced_for` lists the resource types for which AWS rejects wrong tag values. AWS accepts a missing tag.
 
 `iam:ALL_SUPPORTED` stands for all IAM resource types that AWS supports. A tag can be required for `iam:role` and
 `iam:instance-profile`, among others (Pulumi, "AWS Organizations Tag Policies", which maps `report_required_tag_for`). A
-tag can be enforced for `iam:instance-profile`. We found no list of enforced types with `iam:role`.
+tag can be enforced for `iam:instance-profile`. We found no source for an enforced tag of `iam:role`.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class ConsumerRecord(msgspec.Struct, gc=False):
     """A typed record of a resource, whose methods list the profiles and templates that the resource uses."""
 
     def mentions(self, _: str) -> Iterator[Reference]:
-        """Yield a reference for each profile that the resource uses."""
+        """Yield a `Reference` for each profile that the resource uses."""
         return iter(())
 
     def pinnings(self, _: str) -> Iterator[TemplateUse]:
@@ -85,7 +85,7 @@ class Version(ConsumerRecord, gc=False, rename="pascal"):
         return data.iam_instance_profile.named if data and data.iam_instance_profile else None
 
     def mentions(self, consumer_type: str) -> Iterator[Reference]:
-        """Yield a reference to the profile in the launch template version."""
+        """Yield a `Reference` to the profile in the launch template version."""
         if self.named is not None:
             yield Reference(
                 consumer_type,
@@ -104,7 +104,7 @@ class Configuration(ConsumerRecord, gc=False):
     named: str | None = msgspec.field(name="IamInstanceProfile", default=None)
 
     def mentions(self, consumer_type: str) -> Iterator[Reference]:
-        """Yield a reference to the profile in the launch configuration."""
+        """Yield a `Reference` to the profile in the launch configuration."""
         if self.named:
             yield Reference(
                 consumer_type,
@@ -152,9 +152,9 @@ def template_references(
 ) -> tuple[list[Reference], list[str]]:
     """Return the profiles that groups and fleets use through templates and configurations, and the missing versions.
 
-    A missing version is written as `ID:VERSION`, or as `NAME:VERSION` if a group pins the template by name (see
-    `template_ids`). `templates` is None for a live load, which requests `$Latest` of each template: the highest version
-    that was read is the latest.
+    A missing version is written as `ID:VERSION`, or as `NAME:VERSION` if a group names the template (see
+    `template_ids`). `templates` is None for a live load. A live load requests `$Latest` of each template, so the
+    highest version that was read is the latest.
     """
     read = _by_label(versions, templates)
     # Names of launch configurations are unique within a region, and only the ARN shows the region.
