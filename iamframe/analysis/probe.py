@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Literal
 
@@ -41,8 +40,7 @@ class _Page(msgspec.Struct):
     shown: list[Indexed] = msgspec.field(name="ResourceTagMappingList", default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
+class _Seen(msgspec.Struct, frozen=True):
     """The response of the tagging API for one region and resource type: the tags by ARN, or why AWS refused."""
 
     tags: dict[str, _TagSet]

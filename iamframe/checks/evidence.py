@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 
@@ -156,8 +157,7 @@ def advice(operation: str, refusal: Message | None = None) -> Message:
     return {"message": f"coverage.advice.{operation}", "command": command_of(operation), "reason": reason}
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(msgspec.Struct, frozen=True):
     """Data that a check needs, such as all roles, and a function that judges whether each account has the data."""
 
     name: str

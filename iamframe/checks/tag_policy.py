@@ -231,8 +231,7 @@ def _required(key: str, rule: Any) -> RequiredTag:
 SIDE_OF = {"role": "role", "instance-profile": "profile"}
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
+class Demand(msgspec.Struct, frozen=True):
     """A tag requirement for resources of one type: the allowed values of a key, and whether the key is required.
 
     `account_id` is None for a rule of a policy file, which applies to every account. The tag policy of an organization

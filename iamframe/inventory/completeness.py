@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import pandas as pd
 
 from iamframe.inventory import schema
@@ -60,8 +60,7 @@ def completeness(inventory: Inventory) -> pd.DataFrame:
 _Regions = Mapping[str, set[str]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Scope:
+class _Scope(msgspec.Struct, frozen=True):
     """The state of the operations that show references in one account: complete, truncated or refused, by region."""
 
     is_live: bool

@@ -17,10 +17,10 @@ from __future__ import annotations
 import heapq
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -46,8 +46,7 @@ class _Known(NamedTuple):
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(msgspec.Struct, frozen=True):
     """A successful event, with its resource and the role that the event links or unlinks."""
 
     event: Event
@@ -145,12 +144,11 @@ def _unrelated(steps: list[_Step]) -> list[list[_Step]]:
     return list(parts.values())
 
 
-@dataclass(slots=True)
-class _State:
+class _State(msgspec.Struct):
     """Whether each resource exists, and which role each profile holds."""
 
-    exists: dict[Key, bool] = field(default_factory=dict)
-    held: dict[Key, Key | None] = field(default_factory=dict)
+    exists: dict[Key, bool] = msgspec.field(default_factory=dict)
+    held: dict[Key, Key | None] = msgspec.field(default_factory=dict)
 
     def accepts(self, step: _Step, to_create: Counter[Key]) -> bool:
         """Return whether IAM accepts an event. `to_create` counts the creations of each resource that are to come."""

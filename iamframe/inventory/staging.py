@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -128,15 +128,14 @@ class Rows:
         return table.combine_chunks() if is_scattered else table
 
 
-@dataclass(slots=True)
-class Call:
+class Call(msgspec.Struct):
     """One operation in one account and region: the number of records, the state, and the requests."""
 
     rows: int = 0
     state: str = "refused"
     # Whether an answer was empty but marked as incomplete: it may be a page of any list.
     blank: bool = False
-    tally: CallStats = field(default_factory=CallStats)
+    tally: CallStats = msgspec.field(default_factory=CallStats)
 
     def add(self, rows: int, answer: Answer) -> None:
         """Count the records of an answer."""

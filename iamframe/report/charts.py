@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -25,8 +25,7 @@ MAX_KEYS = 8
 RELATIONS = ("same", "case", "affix", "generated", "different")
 
 
-@dataclass(frozen=True, slots=True)
-class Purpose:
+class Purpose(msgspec.Struct, frozen=True):
     """The number of instance profiles of one account, by use. `is_whole` is True if all profiles were listed."""
 
     account_id: str
@@ -45,8 +44,7 @@ class Purpose:
         return -self.counts["silent"] - self.counts["empty"], -self.total
 
 
-@dataclass(frozen=True, slots=True)
-class Tagged:
+class Tagged(msgspec.Struct, frozen=True):
     """The tag coverage of the roles, or of the instance profiles, of one account.
 
     `known` counts the resources whose tags were collected, and `unknown` counts the resources whose tags were not
@@ -67,8 +65,7 @@ class Tagged:
         return [count and (100 if count >= known else min(max(_percent(count, known), 1), 99)) for count in self.tagged]
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
+class Totals(msgspec.Struct, frozen=True):
     """The numbers of resources and findings of one owner or one account.
 
     `resources` counts the resources that need attention, by severity. `to_fix` counts the findings to fix, and
@@ -85,8 +82,7 @@ class Totals:
         return Totals(resources, self.to_fix + other.to_fix, self.no_action + other.no_action)
 
 
-@dataclass(frozen=True, slots=True)
-class AccountTotals:
+class AccountTotals(msgspec.Struct, frozen=True):
     """The totals of one account, its collection time, and the number of its incomplete checks."""
 
     account_id: str
@@ -101,8 +97,7 @@ class AccountTotals:
         return (*(-count for count in self.totals.resources.values()), self.account_id)
 
 
-@dataclass(frozen=True, slots=True)
-class QuotaRow:
+class QuotaRow(msgspec.Struct, frozen=True):
     """The roles and profiles of one account, tool and owner, as in `iamframe.quota_use`.
 
     `share` is the larger share of the two IAM quotas (roles, profiles), or None if no share is known.
@@ -227,7 +222,7 @@ def quota_rows(use: pd.DataFrame) -> list[QuotaRow]:
     most = use[["role_share", "profile_share"]].max(axis=1)
     keyed = use.assign(share=most, least=-most, number=-use["roles"] - use["profiles"])
     rows = keyed.sort_values(["least", "number"], kind="stable").head(MAX_PICTURE_ROWS).astype(object)
-    each = rows[[field.name for field in fields(QuotaRow)]]
+    each = rows[list(QuotaRow.__struct_fields__)]
     return [QuotaRow(*row) for row in each.where(each.notna(), None).itertuples(index=False)]
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import reduce
 from operator import add
 from typing import Any, TypeVar
 
+import msgspec
 import pandas as pd
 import pyarrow as pa
 
@@ -31,8 +31,7 @@ MAX_OTHER_ROWS = 1_000
 _Row = TypeVar("_Row", charts.AccountTotals, charts.Purpose, charts.QuotaRow)
 
 
-@dataclass(frozen=True, slots=True)
-class Numbers:
+class Numbers(msgspec.Struct, frozen=True):
     """The numbers and rows of a result that the report's page and `summary.json` show.
 
     `accounts`, `purposes`, `uses` and `gaps` have at most as many rows as the page can show. `demands` has the rules of

@@ -7,10 +7,10 @@ import datetime as dt
 import hashlib
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pandas as pd
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
@@ -238,8 +238,7 @@ def _folded(name: str) -> tuple[str, str]:
     return name.casefold(), name
 
 
-@dataclass(frozen=True, slots=True)
-class OtherTable:
+class OtherTable(msgspec.Struct, frozen=True):
     """A table of changes, differences from Terraform, or missing data. `kind` is the CSS class of the table."""
 
     name: Markup

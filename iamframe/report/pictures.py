@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 
+import msgspec
 from markupsafe import Markup, escape
 
 from iamframe.analysis.owners import STATES
@@ -36,8 +36,7 @@ _Row = Sequence[_Value]
 _USES = ("referred", "silent", "empty")
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnHead:
+class ColumnHead(msgspec.Struct, frozen=True):
     """The heading of a column, and the properties that all cells of the column share.
 
     `kind` is the CSS class of the cells. On narrow screens, `label` is shown beside each cell. `sort` is `number` or
@@ -51,8 +50,7 @@ class ColumnHead:
     swatch: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
+class Picture(msgspec.Struct, frozen=True):
     """One picture on the page, as a table.
 
     A cell consists of a text, CSS classes, and a label. If a picture has no rows, the page shows the text in `none`.
@@ -66,8 +64,7 @@ class Picture:
     none: str
 
 
-@dataclass(frozen=True, slots=True)
-class Pictures:
+class Pictures(msgspec.Struct, frozen=True):
     """All pictures of a report. `severities` lists the severities that the pictures show."""
 
     numbers: Numbers

@@ -6,14 +6,15 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from msgspec.structs import replace
 
 from iamframe.analysis.owners import owner_states
 from iamframe.checks.registry import STATUSES, Check
@@ -48,8 +49,7 @@ _Steps = dict[tuple[str, bool], int]
 _Coverage = dict[tuple[str, str], list[str]]
 
 
-@dataclass(frozen=True, slots=True)
-class FindingTable:
+class FindingTable(msgspec.Struct, frozen=True):
     """One table of findings.
 
     `common` is a text with the values that all rows share. `maker` is the tool or service that created the resources of
@@ -71,8 +71,7 @@ class FindingTable:
         return CONSOLES.get(partition_of(f"{self.related or self.arns}/") or "", "")
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(msgspec.Struct, frozen=True):
     """One part of a check's findings: the findings to fix, or the findings that need no action."""
 
     total: int
@@ -80,8 +79,7 @@ class Part:
     tables: list[FindingTable]
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(msgspec.Struct, frozen=True):
     """One check on the page."""
 
     check: Check
@@ -131,8 +129,7 @@ def allotted(counts: Mapping[str, tuple[int, int]], most: int = MAX_ROWS) -> dic
     return {name: (to_fix, no_action) for name, (to_fix, no_action) in shown.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class FindingRows:
+class FindingRows(msgspec.Struct, frozen=True):
     """The findings that the page can show, the numbers of all findings, and the completeness of the checks.
 
     `counts` has the number of all findings by check, severity and state: `to_fix`, `expected` or `accepted`. `coverage`
@@ -242,8 +239,7 @@ def sections_of(
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Show:
+class _Show(msgspec.Struct, frozen=True):
     words: Translator
     has_accounts: bool
     has_owners: bool

@@ -17,7 +17,8 @@ import re
 import shlex
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from iamframe.analysis.plan.reads import existing
 from iamframe.analysis.plan.resources import (
@@ -49,8 +50,7 @@ _Tags = dict[str, str]
 _Rules = list[Demand]
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(msgspec.Struct, frozen=True):
     """One step of a clean-up: one shell line, the command that undoes it, and its effects that cannot be undone.
 
     If the action is `check`, the step only reads, and the script runs `line` instead of `command`.
@@ -64,8 +64,7 @@ class Command:
     cannot_undo: Message | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(msgspec.Struct, frozen=True):
     """Steps on one profile that run together or not at all: checks first, then writes."""
 
     profile: ProfileFacts

@@ -6,11 +6,11 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
+import msgspec
 import pandas as pd
 
 from iamframe.analysis.plan.reads import SERVICES, first_operation
@@ -37,8 +37,7 @@ _REGION = re.compile(r"[a-z0-9-]+")
 (OWNER_GONE,) = (name for name, one in CHECKS.items() if "owned_profiles" in one.reads)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resource:
+class Resource(msgspec.Struct, frozen=True, kw_only=True):
     """A role or profile as it was collected. `tags` is None if tags were not collected."""
 
     kind: ClassVar[str]
@@ -68,8 +67,7 @@ class Resource:
         return json.dumps([self.id, *held, sorted((self.tags or {}).items())], separators=(",", ":"))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoleFacts(Resource):
+class RoleFacts(Resource, frozen=True, kw_only=True):
     """A role, and the number of profiles that hold it."""
 
     kind: ClassVar[str] = ROLE_TYPE
@@ -80,8 +78,7 @@ class RoleFacts(Resource):
     last_used_known: bool
 
 
-@dataclass(frozen=True, slots=True)
-class GoneOwner:
+class GoneOwner(msgspec.Struct, frozen=True):
     """The deleted owner of a profile (a cluster, environment or stack), and the regions where it no longer exists."""
 
     owner: Owner
@@ -95,8 +92,7 @@ class GoneOwner:
         return {"owner": kind, "name": self.names[-1], "regions": list(self.regions)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProfileFacts(Resource):
+class ProfileFacts(Resource, frozen=True, kw_only=True):
     """A profile.
 
     `roles` has None for a role of which only the name is known. `maker` is the tool that created the profile, if a plan
@@ -123,8 +119,7 @@ class ProfileFacts(Resource):
         return self.roles[0] if self.roles else None
 
 
-@dataclass(frozen=True, slots=True)
-class AccountFacts:
+class AccountFacts(msgspec.Struct, frozen=True):
     """The collected data of an account, on which a plan is based.
 
     `regions` are the regions whose instances were collected. `reads` has the regions whose references were collected,
@@ -269,7 +264,7 @@ class Context:
         own_tags = self.inventory.tags[is_in(self.inventory.tags["resource_arn"], rows["arn"])]
         for arn, key, value in own_tags[["resource_arn", "tag_key", "tag_value"]].itertuples(index=False):
             tags[arn][key] = value
-        names = [field.name for field in fields(kind) if field.name in rows]
+        names = [name for name in kind.__struct_fields__ if name in rows]
         for row in rows.fillna({"name": "", "path": "", "id": ""}).to_dict("records"):
             values = {name: None if row[name] is pd.NaT else row[name] for name in names}
             yield values | {"tags": tags[row["arn"]] if row["tags_known"] else None}
