@@ -96,7 +96,7 @@ def _workers(_: click.Context, __: click.Parameter, number: int | None) -> int |
 
 
 def _rate(_: click.Context, __: click.Parameter, number: float | None) -> float | None:
-    if number is not None and not number > 0:
+    if number is not None and number <= 0:
         raise click.BadParameter(f"{number:g} is not a number of requests per second; give more than 0")
     return number
 

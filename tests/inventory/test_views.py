@@ -360,8 +360,8 @@ def test_the_reason_names_every_core_consumer_that_is_missing_and_where(tmp_path
     denied = "operation,subject,error_code\nDescribeInstances,sa-east-1,UnauthorizedOperation\n"
     row = lists(tmp_path, documents | {f"{ACCOUNT}/denied.csv": denied})
     assert row["references_reason"] == (
-        "not collected: DescribeLaunchTemplateVersions; not collected in sa-east-1: DescribeInstances; "
-        "not collected in us-east-1: DescribeAutoScalingGroups; some uses of profiles are therefore unknown"
+        "no data from DescribeLaunchTemplateVersions; no data from DescribeInstances in sa-east-1; "
+        "no data from DescribeAutoScalingGroups in us-east-1; some uses of profiles are therefore unknown"
     )
 
 

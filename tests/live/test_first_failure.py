@@ -313,7 +313,7 @@ def test_credentials_that_have_expired_say_how_to_renew_them(tmp_path: Path, acc
 def test_an_access_key_that_aws_does_not_know_is_told_so(tmp_path: Path, account: PracticeAccount) -> None:
     assert refusal(tmp_path, **at(account, AWS_ACCESS_KEY_ID="AKIANOBODY")) == (
         "aws: AWS does not know these credentials (The security token included in the request is invalid); check the "
-        "access key, and the region: accounts in China and GovCloud need one of theirs, such as --regions cn-north-1"
+        "access key, and the region (accounts in China and GovCloud need one of theirs, such as --regions cn-north-1)"
     )
 
 
@@ -610,7 +610,10 @@ def test_who_may_not_list_the_accounts_is_told_what_to_allow(tmp_path: Path, acc
             ["check", "aws", "--accounts", "gone.csv"],
             "gone.csv: cannot be read (No such file or directory); give a CSV",
         ),
-        (["check", "aws", "--rate", "0"], "Invalid value for '--rate': 0.0 is not in the range x>0"),
+        (
+            ["check", "aws", "--rate", "0"],
+            "Invalid value for '--rate': 0 is not a number of requests per second; give more than 0",
+        ),
         (["check", "aws", "--rate", "fast"], "Invalid value for '--rate': 'fast' is not a valid float"),
         (["check", "aws", "--regions", ","], "Invalid value for '--regions': is empty; fill it, or leave the option"),
         (["check", "aws", "--regions", ""], "Invalid value for '--regions': is empty; fill it, or leave the option"),

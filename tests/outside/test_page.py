@@ -603,7 +603,7 @@ def test_where_tags_can_be_seen_and_changed_is_told_with_how_many_are_missed(bro
         assert len(rows) == 22
         assert rows["IAM console", "profiles"] == ["no", "no", "no", ""]
         assert rows["CloudFormation", "roles"] == ["if", "if", "unknown", "only for roles that a stack manages"]
-        find = "find: only in us-east-1 (GovCloud: us-gov-west-1; China: not confirmed), and only resources that have"
+        find = "find: only in us-east-1, or us-gov-west-1 in GovCloud (not confirmed for China), and only resources"
         assert (
             f"write, read: only for profiles that a configuration manages; {find}" in rows["Terraform", "profiles"][3]
         )

@@ -47,7 +47,7 @@ def test_on_the_page_what_changed_is_text_whatever_it_holds(browser: Browser, tm
             .evaluate_all("rows => rows.map(row => Array.from(row.cells, cell => cell.textContent))")
         )
         assert (change, account, kind, name) == ("retagged", ACCOUNT, "role", "web")
-        assert detail == f"tag k is {text}; before: v"
+        assert detail == f"tag k is now {text}; it was v"
         assert (it.page.evaluate("window.pwned"), it.requests, it.said) == (None, [page.as_uri()], [])
 
 
