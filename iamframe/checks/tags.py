@@ -67,7 +67,7 @@ def _copied(own: pd.DataFrame, side: str, rows: Positions) -> tuple[pa.Array, Po
     needs=[needs.profile_tags],
     detail={
         "by": "_role",
-        "tagged": "has no tags; its role {related_name} has {related_tag_count:tag}",
+        "tagged": "has no tags, but its role has {related_tag_count:tag}",
         "other": "has no tags",
     },
     next_step={"by": "_role", "tagged": _TAG_PROFILE, "other": _SHOW_PROFILE},
@@ -102,7 +102,11 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
 @check(
     severity="medium",
     needs=[needs.role_tags],
-    detail={"by": "_profile", "tagged": "has no tags; its profile has {related_tag_count:tag}", "other": "has no tags"},
+    detail={
+        "by": "_profile",
+        "tagged": "has no tags, but its profile has {related_tag_count:tag}",
+        "other": "has no tags",
+    },
     next_step={
         "by": "_profile",
         "tagged": "aws iam tag-role --role-name={resource_name} --tags={_tags}",

@@ -92,7 +92,7 @@ def test_an_empty_profile_may_be_untagged_too(tmp_path: Path) -> None:
 
 def test_the_next_step_copies_the_tags_of_the_role(tmp_path: Path) -> None:
     (row,) = rows(tmp_path, link({"Owner": "ops", "aws:x": "y", "Env": ""}, {}), "untagged_profiles")
-    assert row["detail"] == "has no tags; its role web has 2 tags"
+    assert row["detail"] == "has no tags, but its role has 2 tags"
     assert row["next_step"].startswith("aws iam tag-instance-profile --instance-profile-name=web --tags=")
     assert sent_tags(row["next_step"]) == {"Env": "", "Owner": "ops"}
 

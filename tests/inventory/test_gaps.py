@@ -202,7 +202,7 @@ def test_one_role_whose_profiles_nobody_shows_is_one_role(tmp_path: Path) -> Non
 def test_a_list_of_one_that_lacks_one_is_said_as_one(tmp_path: Path) -> None:
     documents = {"a.json": profile_list(profile("web")), "b.json": dump(role_detail("old", [profile("old")]))}
     said = details(load(tmp_path, documents), "ListInstanceProfiles")
-    assert "lists 1 but all files together show 2" in " ".join(said)
+    assert "lists 1 resource, but all files together show 2" in " ".join(said)
 
 
 # Lists that broke off

@@ -361,7 +361,7 @@ def test_the_reason_names_every_core_consumer_that_is_missing_and_where(tmp_path
     row = lists(tmp_path, documents | {f"{ACCOUNT}/denied.csv": denied})
     assert row["references_reason"] == (
         "no data from DescribeLaunchTemplateVersions; no data from DescribeInstances in sa-east-1; "
-        "no data from DescribeAutoScalingGroups in us-east-1; some uses of profiles are therefore unknown"
+        "no data from DescribeAutoScalingGroups in us-east-1; references may be missing"
     )
 
 

@@ -131,19 +131,19 @@ def test_without_credentials_it_says_how_to_log_in(tmp_path: Path) -> None:
 
 def test_without_credentials_it_names_the_profiles_that_there_are(tmp_path: Path) -> None:
     said = refusal(tmp_path, files={".aws/config": f"{AUDIT}[profile dev]\nregion = us-east-1\n"})
-    assert said.endswith("or use a profile as aws:PROFILE (there are audit, dev)")
+    assert said.endswith("or use a profile as aws:PROFILE (known profiles: audit, dev)")
 
 
 def test_an_unknown_profile_is_told_with_those_that_exist(tmp_path: Path) -> None:
     said = refusal(tmp_path, "check", "aws:nope", files={".aws/config": AUDIT, ".aws/credentials": BASE})
     assert said == (
-        "aws:nope: there is no such profile (there are audit, base); `aws configure list-profiles` lists them"
+        "aws:nope: there is no such profile (known profiles: audit, base); `aws configure list-profiles` lists them"
     )
 
 
 def test_an_unknown_profile_of_the_environment_is_told_so(tmp_path: Path) -> None:
     assert refusal(tmp_path, files={".aws/config": AUDIT}, AWS_PROFILE="nope") == (
-        "aws: the profile nope in AWS_PROFILE does not exist (there are audit); "
+        "aws: the profile nope in AWS_PROFILE does not exist (known profiles: audit); "
         "`aws configure list-profiles` lists the profiles"
     )
 
