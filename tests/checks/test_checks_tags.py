@@ -157,7 +157,7 @@ def test_a_role_of_get_role_without_tags_is_untagged(tmp_path: Path) -> None:
 
 def test_the_next_step_copies_the_tags_of_the_profile(tmp_path: Path) -> None:
     (row,) = rows(tmp_path, link({}, {"Owner": "ops", "aws:x": "y"}), "untagged_roles")
-    assert row["detail"] == "has no tags; its profile has 1 tag"
+    assert row["detail"] == "has no tags, but its profile has 1 tag"
     assert row["next_step"].startswith("aws iam tag-role --role-name=web --tags=")
     assert sent_tags(row["next_step"]) == {"Owner": "ops"}
 

@@ -186,8 +186,8 @@ def test_one_is_not_said_in_the_plural(tmp_path: Path) -> None:
         "id.json": identity(),
     }
     said = " ".join(load(tmp_path, documents).gaps["detail"])
-    assert "1 instance profile was collected but GetAccountSummary counts 2" in said
-    assert "1 role was collected but GetAccountSummary counts 2" in said
+    assert "1 instance profile was collected, but GetAccountSummary counts 2" in said
+    assert "1 role was collected, but GetAccountSummary counts 2" in said
     assert "the tags of 1 of 1 instance profile are not in the files" in said
     assert "the tags of 1 of 1 role are not in the files" in said
 

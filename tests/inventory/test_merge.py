@@ -157,7 +157,7 @@ def test_policies_that_are_known_beat_unknown_ones_and_those_that_differ_are_unk
     )
     if attached is None:
         assert (
-            f"is arn:a in GetAccountAuthorizationDetails ({tmp_path / 'a.json'}) but empty in"
+            f"is arn:a in GetAccountAuthorizationDetails in {tmp_path / 'a.json'} but empty in"
             in contradicted(inventory)["attached_policies", WEB]
         )
 
@@ -403,7 +403,7 @@ def test_two_whole_lists_that_differ_are_not_of_one_time_and_only_the_one_that_h
     inventory = load(tmp_path, documents)
     assert list(inventory.profiles["profile_name"]) == ["a", "b"]
     assert list(inventory.calls["state"]) == ["partial"]
-    assert inventory.gaps["detail"].str.contains("old.json) lists 1 resource, but all files together show 2").any()
+    assert inventory.gaps["detail"].str.contains("old.json lists 1 resource, but all files together show 2").any()
 
 
 def test_a_list_of_none_is_not_whole_where_a_role_shows_a_profile(tmp_path: Path) -> None:

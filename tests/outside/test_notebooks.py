@@ -364,7 +364,7 @@ def test_a_notebook_shows_what_is_stored_in_it(notebook: Path, tmp_path: Path, m
 
 def test_a_stored_output_that_went_stale_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = named("03_name_mismatches").read_text("utf-8")
-    stale = text.replace("profile billing-profile holds role", "profile billing-profile held role")
+    stale = text.replace("holds the role billing-role", "held the role billing-role")
     write(tmp_path, {"stale.ipynb": stale})
     assert differing_cells(tmp_path / "stale.ipynb", tmp_path, monkeypatch) == [4]
 

@@ -278,8 +278,8 @@ def test_facts_of_gaps_are_masked_and_details_are_said_from_them(tmp_path: Path)
     assert re.fullmatch(r"arn:aws:iam::acct-[a-z2-7]{10}:role/r", facts["arn"])
     assert re.fullmatch(r"of email-[a-z2-7]{10} ext-[a-z2-7]{10}", facts["one"])
     assert detail == (
-        f"description of {facts['arn']} is {facts['one']} in ListRoles ({facts['origin']['file']}) but "
-        f"{facts['other']} in ListRoles ({facts['other_origin']['file']}), so it is unknown"
+        f"description of {facts['arn']} is {facts['one']} in ListRoles in {facts['origin']['file']} but "
+        f"{facts['other']} in ListRoles in {facts['other_origin']['file']}, so it is unknown"
     )
     report(tmp_path, documents, "ja", lang="ja")
     html = (tmp_path / "ja" / "report.html").read_text("utf-8")
@@ -837,7 +837,7 @@ def test_differences_from_terraform_are_masked_as_all_else_is(tmp_path: Path) ->
     assert re.fullmatch(
         r"was recreated with the id AIPA-\w{10}; the state has the id AIPA-\w{10}", told["drift.recreated"]
     )
-    assert re.fullmatch(r"tag to is email-\w{10}; the state does not have it", told["drift.tag.added"])
+    assert re.fullmatch(r"tag to is email-\w{10}; the state does not have this tag", told["drift.tag.added"])
     assert column(out / "drift.csv", "kind") == sorted(
         column(out / "drift.csv", "kind"), key=[*DIFFERENCES, "unknown"].index
     )
