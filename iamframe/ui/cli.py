@@ -57,7 +57,7 @@ def _command(name: str, *added: given.Decorator) -> Callable[[Callable[..., int]
 @_command(
     "report",
     given.source("sources", nargs=-1, metavar="[SOURCE]..."),
-    option("--out", "Output folder (default: iamframe-report).", "DIR", type=given.folder, default="iamframe-report"),
+    option("--out", "Folder (default: iamframe-report).", "DIR", type=given.folder, default="iamframe-report"),
     option("--title", "Title of the page.", "TEXT"),
     option("--author", "Author of the page.", "TEXT"),
     option("--compare older", "Show what changed since an older SOURCE.", "OLD", shell_complete=given.offer_sources),
@@ -289,10 +289,10 @@ def diff_command(
 @_command(
     "drift",
     click.argument("states", nargs=-1, required=True, metavar="STATE..."),
-    option("--against", "The account, as a SOURCE.", "SOURCE", required=True, shell_complete=given.offer_sources),
+    given.against,
     given.kinds,
     given.formats(*given.FORMATS),
-    option("--fail-on-drift", "Exit with 1 if anything differs. Unknown rows do not count."),
+    option("--fail-on-drift", "Exit with 1 if anything differs; unknown rows do not count."),
     option("--strict", "Exit with 3 if something could not be compared."),
     given.live,
 )

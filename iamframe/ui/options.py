@@ -89,6 +89,13 @@ def _regions(context: click.Context, option: click.Parameter, text: str | None) 
     return "all" if names == ["all"] else names or None
 
 
+def _required(context: click.Context, option: click.Parameter, text: str | None) -> str:
+    # click's own `required` would put a mark behind the last sentence of the help text.
+    if text is None:
+        raise click.MissingParameter(ctx=context, param=option)
+    return text
+
+
 def _workers(_: click.Context, __: click.Parameter, number: int | None) -> int | None:
     if number is not None and number < 1:
         raise click.BadParameter(f"{number} is not a number of processes; give 1 or more")
@@ -159,14 +166,12 @@ _POLICY = (
 policy_file = option("--policy", _POLICY, "FILE|org", multiple=True)
 own = option("--checks", "Also use the checks in this Python file. Repeatable.", "FILE", multiple=True)
 _MASK = "Replace account ids, unique ids, external ids and e-mail addresses with pseudonyms."
-_KEY = "Mask with the key in this file, so that the next report has the same pseudonyms. A missing file is created."
+_KEY = "Mask with the key in this file, which is created if missing, so that the next report has the same pseudonyms."
 mask = together(option("--mask", _MASK), option("--mask-key", _KEY, "FILE", type=Path))
 _ATHENA = "Only print SQL statements that create Amazon Athena tables for a snapshot at s3://BUCKET/PREFIX."
 _WORKERS = "Check a snapshot in N processes, a group of accounts at a time."
 _DASK = "Check a snapshot on the Dask cluster with this address."
-_RESULTS = (
-    "Keep the results of --workers or --dask in DIR, so that the command can resume. All machines need access to DIR."
-)
+_RESULTS = "Keep the results of --workers or --dask in DIR, a folder of all machines, so that the command can resume."
 _SHARDS = together(
     option("--workers", _WORKERS, "N", type=int, callback=_workers),
     option("--dask", _DASK, "ADDRESS", callback=_filled),
@@ -180,6 +185,9 @@ narrowed = together(
     option("--severity", _SEVERITY, type=click.Choice(SEVERITIES), multiple=True),
     option("--owner", "Print only findings of this owner. Repeatable.", "NAME", multiple=True),
     option("--hide-expected", "Do not print expected or accepted findings."),
+)
+against = option(
+    "--against", "The account, as a SOURCE (required).", "SOURCE", callback=_required, shell_complete=offer_sources
 )
 _KIND = f"Compare only this kind: {', '.join(DIFFERENCES)}. Repeatable."
 kinds = option("--only", _KIND, "KIND", type=click.Choice(DIFFERENCES), multiple=True)
@@ -205,7 +213,7 @@ regions = option("--regions", _REGIONS, "LIST", callback=_regions)
 named_regions = option("--regions", _REGIONS, "LIST", callback=_filled)
 _ASKED = "Collect references to profiles from all services (default), only EC2 and Auto Scaling (core), or none."
 _ACCOUNTS = "Scan the accounts in a CSV file, or all accounts of the organization."
-_ROLE = "Role to assume in each account. For one account, give the role's ARN."
+_ROLE = "Name of the role to assume in each account, or ARN of the role for one account."
 _LIVE = together(
     regions,
     option("--references", _ASKED, type=click.Choice(("all", "core", "none"))),

@@ -148,7 +148,7 @@ def in_one_line(result: Result, owners: Sequence[str] = ()) -> str:
     counts, tally, of = result.attention, result.tally, ""
     if owners:
         findings = result.findings[result.findings["owner"].isin(owners)]
-        counts, tally, of = attention_in(findings), tally_of(findings), f" of {some(owners)}"
+        counts, tally, of = attention_in(findings), tally_of(findings), f" owned by {some(owners)}"
     total = int(counts.sum())
     verb = "needs" if total == 1 else "need"
     by_severity = ", ".join(f"{counts[name]:,} {name}" for name in SEVERITIES if counts[name])

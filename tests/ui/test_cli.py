@@ -339,9 +339,9 @@ def test_the_summary_counts_only_what_belongs_to_the_owners_that_are_asked_for(t
     write(tmp_path, profiles | tags)
     for asked, said in {
         (): "4 resources need attention (4 medium). 4 findings.",
-        ("ops",): "1 resource of ops needs attention (1 medium). 1 finding.",
-        ("ops", "it"): "3 resources of ops, it need attention (3 medium). 3 findings.",
-        ("nobody",): "0 resources of nobody need attention. 0 findings.",
+        ("ops",): "1 resource owned by ops needs attention (1 medium). 1 finding.",
+        ("ops", "it"): "3 resources owned by ops, it need attention (3 medium). 3 findings.",
+        ("nobody",): "0 resources owned by nobody need attention. 0 findings.",
     }.items():
         options = [word for owner in asked for word in ("--owner", owner)]
         done = run(tmp_path, "check", ".", "--only", "empty_profiles", *options)
