@@ -201,7 +201,7 @@ STEPS = {
     "3. EC2 needs the role in the profile": ["'arn:aws:sts::123456789012:assumed-role/web'"],
     "4. A role for EKS in a profile does not work": [
         "web True Success",
-        "high eks-cluster certain role eks-cluster trusts eks.amazonaws.com, not EC2",
+        "high eks-cluster certain its role eks-cluster trusts eks.amazonaws.com, not EC2",
     ],
     "5. A tag on the role is not on the profile": [
         "web web Owner=web-team True",
