@@ -89,7 +89,7 @@ def _finding(severity: str, check: str, account: str, name: str, detail: str) ->
 
 
 def emit_changes(changes: Changes, form: str) -> None:
-    """Print changes, then changed findings. JSON also contains what was not compared."""
+    """Print changes, then changed findings, one line each. JSON also contains what was not compared."""
     from iamframe.inventory.display import cell_rows, text_rows
     from iamframe.inventory.export import json_rows
 
@@ -108,7 +108,7 @@ def emit_changes(changes: Changes, form: str) -> None:
 
 
 def emit_drift(found: Drift, form: str) -> None:
-    """Print differences from Terraform. In a table, each difference is one line, and few unmanaged resources are."""
+    """Print differences from Terraform, one line each. A table lists only the first unmanaged resources."""
     from iamframe.inventory.display import cell_rows, text_rows
 
     if form != "table":
