@@ -459,7 +459,7 @@ def test_a_certificate_that_is_not_trusted_says_where_to_name_the_right_ones(
     )
     gone = str(tmp_path / "gone.pem")
     assert refusal(tmp_path, **at(account, AWS_ENDPOINT_URL=url, AWS_CA_BUNDLE=gone)) == (
-        f"aws: the certificates cannot be read: AWS_CA_BUNDLE points to {gone}, which does not exist; fix it"
+        f"aws: the certificates cannot be read, because AWS_CA_BUNDLE points to {gone}, which does not exist; fix it"
     )
 
 
