@@ -199,7 +199,9 @@ def test_what_services_made_and_nothing_uses_is_planned_once_they_were_asked() -
         "ecsInstanceRole",
         "AWSCloud9SSMInstanceProfile",
     }
-    assert "; each new no-ingress environment of AWS Cloud9 uses this profile; " in deleted["AWSCloud9SSMInstanceProfile"]
+    assert (
+        "; each new no-ingress environment of AWS Cloud9 uses this profile; " in deleted["AWSCloud9SSMInstanceProfile"]
+    )
 
 
 def arn(name: str, account: str = ID) -> str:
