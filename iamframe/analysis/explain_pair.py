@@ -333,7 +333,7 @@ def _used_by(pair: Pair) -> Iterator[Row]:
     looked = status_note(pair.lists, "looked_for", "references_", regions=regions)
     if "regions" in looked["reason"]:
         # The reason names the regions.
-        looked |= {"message": "explain.coverage"}
+        looked |= {"message": "explain.looked_in"}
     yield field("references searched", note=joint([None if pair.references else note("nothing_names_it"), looked]))
 
 

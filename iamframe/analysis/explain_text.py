@@ -20,6 +20,8 @@ _SHOWN = 10
 _BESIDE = 56
 # The text of a longer field begins on the next line.
 _WIDEST = 40
+# The length of a line.
+_WIDTH = 118
 _KEY = ["account_id", "profile_arn", "role_arn"]
 _CELLS = ["section", "field", "profile", "role", "note"]
 Cells = tuple[Any, ...]
@@ -96,10 +98,14 @@ def _section_lines(section: str, rows: list[list[str]], two: bool) -> Iterator[s
         values = " | ".join(filter(None, (profile, role)))
         if two and values:
             values = f"{profile or '-':<{beside}} | {role or '-'}"
-        text = " ".join(filter(None, (values, f"({note})" if values and note else note)))
         if len(field) > width:
             yield f"  {field}"
-        line = f"{indent if len(field) > width else f'  {field:<{width}}  '}{text}".rstrip()
-        # A command stays on one line, so that it can be copied.
-        wrapped = textwrap.wrap(line, 118, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
-        yield from [line] if section == "next" else wrapped
+        line = indent if len(field) > width else f"  {field:<{width}}  "
+        short = f"{line}{values} ({note})" if values and note else f"{line}{values or note}".rstrip()
+        # A command stays on one line, so that it can be copied. A long note is on a line of its own.
+        lines = [line + values, indent + note] if values and note and len(short) > _WIDTH else [short]
+        yield from lines if section == "next" else [part for one in lines for part in _wrapped(one, indent)]
+
+
+def _wrapped(line: str, indent: str) -> list[str]:
+    return textwrap.wrap(line, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)

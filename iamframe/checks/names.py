@@ -31,7 +31,7 @@ _SHOW = "aws iam get-instance-profile --instance-profile-name={resource_name}"
 @check(
     severity="low",
     needs=[needs.links],
-    detail="profile {profile_name} holds role {role_name}",
+    detail="holds the role {role_name}",
     next_step=_SHOW,
     remediation="Create a profile with the role's name, put the role into it, and use it instead of the old profile.",
     about="link",
@@ -89,7 +89,7 @@ def path_mismatches(pairs: pd.DataFrame) -> Found:
 @check(
     severity="high",
     needs=[needs.all_roles, needs.links],
-    detail="holds role {related_name}, but a role with the profile's own name exists: {namesake_arn}",
+    detail="holds the role {related_name}, but the role with the profile's own name is {namesake_arn}",
     next_step=_SHOW,
     remediation="Replace the profile's role with the role that has the profile's name, or create a profile with the "
     "name of the current role.",
@@ -120,11 +120,11 @@ def _name_key(frame: pd.DataFrame, side: str) -> Texts:
     needs=[needs.links, needs.references],
     detail={
         "by": "rule",
-        "same_names": "{tool} rejects the profile: it must have the same name as its role, {role_name}",
+        "same_names": "{tool} rejects the profile, because its role has another name, {role_name}",
         "role_arn": "{tool} also needs the role's ARN, because profile and role ({role_name}) have different names",
-        "prefix": "{tool} accepts only names that begin with {prefix}: {profile_name} holds role {role_name}",
-        "policy": "AWS's policy for {tool} allows only role names that begin with {prefix}; the profile holds role "
-        "{role_name}",
+        "prefix": "{tool} accepts only names that begin with {prefix}; the profile holds the role {role_name}",
+        "policy": "AWS's policy for {tool} allows only role names that begin with {prefix}; the profile holds the "
+        "role {role_name}",
         "other": "{tool} rejects the names",
     },
     next_step=_SHOW,

@@ -161,8 +161,8 @@ def _first_three(regions: list[str]) -> str:
     detail={
         "by": "problem",
         "gone": "uses the profile {named}, which does not exist",
-        "recreated": "still holds the deleted profile {referenced_id}; {_name} was recreated as {current_id}",
-        "other_path": "uses the profile {named}, which does not exist: the profile of that name has the path {_path}",
+        "recreated": "still holds the deleted profile {referenced_id}; the profile {_name} is now {current_id}",
+        "other_path": "uses the profile {named}, which does not exist; the profile of that name is under {_path}",
         "other": "uses the profile {named}",
     },
     next_step={
@@ -280,8 +280,8 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
     needs=[needs.quotas],
     detail={
         "by": "counted",
-        "roles": "{used} of {quota} roles ({_percent}%)",
-        "profiles": "{used} of {quota} instance profiles ({_percent}%)",
+        "roles": "has {used} of at most {quota} roles ({_percent}%)",
+        "profiles": "has {used} of at most {quota} instance profiles ({_percent}%)",
     },
     next_step="aws iam get-account-summary",
     remediation="See which tools and owners use the quota, in `quota_use.csv` (`iamframe.quota_use`). Delete what is "

@@ -64,7 +64,7 @@ def _copied(own: pd.DataFrame, side: str, rows: Positions) -> tuple[pa.Array, Po
     needs=[needs.profile_tags],
     detail={
         "by": "_role",
-        "tagged": "has no tags; its role {related_name} has {related_tag_count:tag}",
+        "tagged": "has no tags, but its role has {related_tag_count:tag}",
         "other": "has no tags",
     },
     next_step={"by": "_role", "tagged": _TAG_PROFILE, "other": _SHOW_PROFILE},
@@ -99,7 +99,11 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
 @check(
     severity="medium",
     needs=[needs.role_tags],
-    detail={"by": "_profile", "tagged": "has no tags; its profile has {related_tag_count:tag}", "other": "has no tags"},
+    detail={
+        "by": "_profile",
+        "tagged": "has no tags, but its profile has {related_tag_count:tag}",
+        "other": "has no tags",
+    },
     next_step={
         "by": "_profile",
         "tagged": "aws iam tag-role --role-name={resource_name} --tags={_tags}",
@@ -346,7 +350,7 @@ def _text_of(problem: str, demand: Demand) -> str:
 @check(
     severity="low",
     needs=[needs.any_tags],
-    detail="differ by {_differ:words}: [{tag_key:spelled} ({resources})]",
+    detail="has spellings that differ by {_differ:words}: [{tag_key:spelled} ({resources:resource})]",
     remediation="Choose one spelling, and retag the resources that use another spelling.",
 )
 def tag_key_variants(tags: pd.DataFrame, roles: pd.DataFrame) -> pd.DataFrame:

@@ -16,9 +16,9 @@ from iamframe.knowledge.trust import read_content
     needs=[needs.links, needs.linked_trust],
     detail={
         "by": "_trust",
-        "none": "role {related_name} trusts no service",
-        "elsewhere": "role {related_name} trusts {trusted_services}, which is not EC2 in partition {_partition}",
-        "other": "role {related_name} trusts {trusted_services}, not EC2",
+        "none": "its role {related_name} trusts no service",
+        "elsewhere": "its role {related_name} trusts {trusted_services}, which is not EC2 in partition {_partition}",
+        "other": "its role {related_name} trusts {trusted_services}, not EC2",
     },
     next_step="aws iam get-role --role-name={related_name}",
     remediation="Allow ec2.amazonaws.com in the role's trust policy, or put another role into the profile.",

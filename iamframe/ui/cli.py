@@ -57,14 +57,14 @@ def _command(name: str, *added: given.Decorator) -> Callable[[Callable[..., int]
 @_command(
     "report",
     given.source("sources", nargs=-1, metavar="[SOURCE]..."),
-    option("--out", "Output folder.", "DIR", type=given.folder, default="iamframe-report", show_default=True),
+    option("--out", "Folder (default: iamframe-report).", "DIR", type=given.folder, default="iamframe-report"),
     option("--title", "Title of the page.", "TEXT"),
     option("--author", "Author of the page.", "TEXT"),
     option("--compare older", "Show what changed since an older SOURCE.", "OLD", shell_complete=given.offer_sources),
     option(
         "--terraform states", "Show how the accounts differ from a Terraform state. Repeatable.", "STATE", multiple=True
     ),
-    option("--lang", "Page language.  [default: en]", type=click.Choice(("en", "ja"), False), default="en"),
+    option("--lang", "Page language (default: en).", type=click.Choice(("en", "ja"), False), default="en"),
     given.owner_tag,
     option("--xlsx", "Also write an Excel workbook."),
     given.mask,
@@ -289,10 +289,10 @@ def diff_command(
 @_command(
     "drift",
     click.argument("states", nargs=-1, required=True, metavar="STATE..."),
-    option("--against", "The account, as a SOURCE.", "SOURCE", required=True, shell_complete=given.offer_sources),
+    given.against,
     given.kinds,
     given.formats(*given.FORMATS),
-    option("--fail-on-drift", "Exit with 1 if anything differs. Unknown rows do not count."),
+    option("--fail-on-drift", "Exit with 1 if anything differs; unknown rows do not count."),
     option("--strict", "Exit with 3 if something could not be compared."),
     given.live,
 )
@@ -471,7 +471,10 @@ def _answered(arguments: list[str] | None) -> Any:
         click.echo(error.ctx.get_help())
         return REFUSED
     except click.UsageError as error:
-        return _refuse(f"{error.format_message().rstrip('.')}; {_usage_hint(error)}")
+        said = error.format_message().rstrip(".")
+        hint = _usage_hint(error)
+        # A suggestion of click ends with a question mark.
+        return _refuse(f"{said} {hint.capitalize()}" if said.endswith(("?", "?)")) else f"{said}; {hint}")
     except click.Abort:
         return INTERRUPTED
 

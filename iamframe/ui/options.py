@@ -89,6 +89,25 @@ def _regions(context: click.Context, option: click.Parameter, text: str | None) 
     return "all" if names == ["all"] else names or None
 
 
+def _required(context: click.Context, option: click.Parameter, text: str | None) -> str:
+    # click's own `required` would put a mark behind the last sentence of the help text.
+    if text is None:
+        raise click.MissingParameter(ctx=context, param=option)
+    return text
+
+
+def _workers(_: click.Context, __: click.Parameter, number: int | None) -> int | None:
+    if number is not None and number < 1:
+        raise click.BadParameter(f"{number} is not a number of processes; give 1 or more")
+    return number
+
+
+def _rate(_: click.Context, __: click.Parameter, number: float | None) -> float | None:
+    if number is not None and number <= 0:
+        raise click.BadParameter(f"{number:g} is not a number of requests per second; give more than 0")
+    return number
+
+
 def _age(_: click.Context, __: click.Parameter, text: str) -> timedelta:
     from iamframe.analysis.plan.resources import read_age
 
@@ -123,8 +142,8 @@ def option(names: str, help_text: str, metavar: str | None = None, **more: Any) 
 
 
 def formats(*choices: str) -> Decorator:
-    """Return the option `--format`, whose default is the first choice."""
-    help_text = f"Output format.  [default: {choices[0]}]"
+    """Return the option `--format`. The first choice is the default."""
+    help_text = f"Output format (default: {choices[0]})."
     return option("--format form", help_text, type=click.Choice(choices), default=choices[0])
 
 
@@ -138,8 +157,8 @@ talk = together(
     option("-q --quiet", "Print results and errors only.", expose_value=False, callback=_talk),
     option("-v --verbose", "Log each request to AWS.", expose_value=False, callback=_talk),
 )
-_OWNER = "Key of the tag that holds the owner of a resource or its role."
-owner_tag = option("--owner-tag", _OWNER, "KEY", default="Owner", show_default=True, callback=_filled)
+_OWNER = "Key of the tag that holds the owner of a resource or its role (default: Owner)."
+owner_tag = option("--owner-tag", _OWNER, "KEY", default="Owner", callback=_filled)
 strict = option("--strict", "Exit with 3 if a selected check is incomplete.")
 _POLICY = (
     "Policy file (TOML) with required tags and accepted findings, or org for the organization's tag policy. Repeatable."
@@ -147,19 +166,19 @@ _POLICY = (
 policy_file = option("--policy", _POLICY, "FILE|org", multiple=True)
 own = option("--checks", "Also use the checks in this Python file. Repeatable.", "FILE", multiple=True)
 _MASK = "Replace account ids, unique ids, external ids and e-mail addresses with pseudonyms."
-_KEY = "Mask with the key in this file, so that the next report has the same pseudonyms. A missing file is created."
+_KEY = "Mask with the key in this file, which is created if missing, so that the next report has the same pseudonyms."
 mask = together(option("--mask", _MASK), option("--mask-key", _KEY, "FILE", type=Path))
 _ATHENA = "Only print SQL statements that create Amazon Athena tables for a snapshot at s3://BUCKET/PREFIX."
 _WORKERS = "Check a snapshot in N processes, a group of accounts at a time."
 _DASK = "Check a snapshot on the Dask cluster with this address."
-_RESULTS = "With --workers or --dask: keep results in DIR, so that the command can resume. All machines must reach DIR."
+_RESULTS = "Keep the results of --workers or --dask in DIR, a folder of all machines, so that the command can resume."
 _SHARDS = together(
-    option("--workers", _WORKERS, "N", type=click.IntRange(min=1)),
+    option("--workers", _WORKERS, "N", type=int, callback=_workers),
     option("--dask", _DASK, "ADDRESS", callback=_filled),
     option("--results", _RESULTS, "DIR", callback=_filled),
 )
 athena = option("--athena", _ATHENA, "LOCATION")
-_ONLY = "Run only this check. Repeatable; `iamframe checks` lists all checks."
+_ONLY = "Run only this check; `iamframe checks` lists all checks. Repeatable."
 only = option("--only", _ONLY, "CHECK", multiple=True, callback=_any, shell_complete=offer_checks)
 _SEVERITY = "Print only findings of this severity. Repeatable."
 narrowed = together(
@@ -167,19 +186,22 @@ narrowed = together(
     option("--owner", "Print only findings of this owner. Repeatable.", "NAME", multiple=True),
     option("--hide-expected", "Do not print expected or accepted findings."),
 )
+against = option(
+    "--against", "The account, as a SOURCE (required).", "SOURCE", callback=_required, shell_complete=offer_sources
+)
 _KIND = f"Compare only this kind: {', '.join(DIFFERENCES)}. Repeatable."
 kinds = option("--only", _KIND, "KIND", type=click.Choice(DIFFERENCES), multiple=True)
 ages = together(
     option(
         "--min-age",
-        "Skip profiles that are younger than AGE, such as 12h.  [default: 1d]",
+        "Skip profiles that are younger than AGE, such as 12h (default: 1d).",
         "AGE",
         default="1d",
         callback=_age,
     ),
     option(
         "--min-idle",
-        "Skip profiles whose role was used within AGE, such as 30d.  [default: 90d]",
+        "Skip profiles whose role was used less than AGE ago (default: 90d).",
         "AGE",
         default="90d",
         callback=_age,
@@ -191,17 +213,16 @@ regions = option("--regions", _REGIONS, "LIST", callback=_regions)
 named_regions = option("--regions", _REGIONS, "LIST", callback=_filled)
 _ASKED = "Collect references to profiles from all services (default), only EC2 and Auto Scaling (core), or none."
 _ACCOUNTS = "Scan the accounts in a CSV file, or all accounts of the organization."
-_ROLE = "Role to assume in each account. For one account, give the role's ARN."
-_RATE = click.FloatRange(min=0, min_open=True)
+_ROLE = "Name of the role to assume in each account, or ARN of the role for one account."
 _LIVE = together(
     regions,
     option("--references", _ASKED, type=click.Choice(("all", "core", "none"))),
     option("--accounts", _ACCOUNTS, "FILE|org", callback=_filled),
     option("--assume-role role_name", _ROLE, "NAME", callback=_filled),
     option("--external-id", "External id that the role's trust policy requires.", "ID", callback=_filled),
-    option("--rate", "Send at most N requests per second, per service and region.", "N", type=_RATE),
+    option("--rate", "Send at most N requests per second, per service and region.", "N", type=float, callback=_rate),
     option("--role-details", "Also read descriptions and session lengths of roles."),
-    option("--tag-index", "Read tags from the tagging API. This is faster, but may be out of date."),
+    option("--tag-index", "Read tags from the tagging API, which is faster but may be out of date."),
 )
 _LOADS = ("regions", "references", "accounts", "role_name", "external_id", "rate", "role_details", "tag_index")
 

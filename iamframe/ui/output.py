@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
 from shutil import get_terminal_size
-from textwrap import shorten, wrap
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import click
@@ -33,11 +32,11 @@ DRIFT_COLUMNS |= {"state_address": "address in the state", "detail": "found"}
 CHECK_COLUMNS = {"severity": "severity", "check": "check", "title": "finds", "needs": "needs"}
 SURFACE_COLUMNS = {"surface": "tool", "resource_type": "resource type", "operation": "operation", "answer": "answer"}
 SURFACE_COLUMNS |= {"checked_on": "checked on", "said": "condition or detail"}
-# If consecutive findings share a sentence with more letters than this, it is printed once, below them.
-_LONG = 40
-# `diff` prints at most this many letters of a reason.
-_REASON = 120
-# A table lists at most this many unmanaged resources.
+# The messages about an incomplete check, with its reason and without.
+_WHOLE, _SHORT = "not_compared.coverage", "not_compared.incomplete"
+# The ends of lines about findings that both loads have.
+_SINCE = {"reopened": " (no longer expected or accepted)", "settled": " (now expected or accepted)"}
+# The unmanaged resources that a table lists.
 _UNMANAGED = 10
 # The ids of messages about a region that is not enabled.
 _NO_REGION = [f"gaps.region.{name}" for name in ("unknown", "disabled", "rejects", "rejects_session")]
@@ -75,32 +74,22 @@ def emit(frame: DataFrame, form: str, columns: Mapping[str, str] | None = None) 
 
 
 def emit_findings(findings: DataFrame, form: str) -> None:
-    """Print findings.
-
-    In a table, a long sentence that consecutive findings share is printed once, below these findings.
-    """
+    """Print findings. In a table, each finding is one line."""
     if form != "table":
         emit(findings, form, FINDING_COLUMNS)
         return
     from iamframe.inventory.display import cell_rows, text_rows
 
-    rows = [*text_rows(cell_rows(findings[[*FINDING_COLUMNS, "accepted"]]))]
-    # Findings of one check and account with the same sentence are printed together, in the place of the first one.
-    place: dict[tuple[str, ...], int] = {}
-    rows.sort(key=lambda row: place.setdefault((row[0], row[1], row[2], row[4]), len(place)))
-    for (_, detail), group in groupby(rows, key=lambda row: (row[1], row[4])):
-        shared = list(group)
-        is_once = len(shared) > 1 and len(detail) > _LONG
-        for severity, name, account, resource, _, accepted in shared:
-            said = resource if is_once else f"{resource}: {detail}"
-            said += f" (accepted: {accepted})" if accepted else ""
-            click.echo(f"{severity:<6}  {name:<26}  {account:<12}  {said}")
-        if is_once:
-            click.echo(f"        each of the {len(shared):,} above: {detail}")
+    for *row, accepted in text_rows(cell_rows(findings[[*FINDING_COLUMNS, "accepted"]])):
+        click.echo(_finding(*row) + (f" (accepted: {accepted})" if accepted else ""))
+
+
+def _finding(severity: str, check: str, account: str, name: str, detail: str) -> str:
+    return f"{severity:<6}  {check:<26}  {account:<12}  {name}: {detail}"
 
 
 def emit_changes(changes: Changes, form: str) -> None:
-    """Print the changes of resources, then the changed findings. JSON also has the frame `not_compared`."""
+    """Print changes, then changed findings, one line each. JSON also contains what was not compared."""
     from iamframe.inventory.display import cell_rows, text_rows
     from iamframe.inventory.export import json_rows
 
@@ -111,22 +100,15 @@ def emit_changes(changes: Changes, form: str) -> None:
     elif form != "table":
         emit(frame, form, CHANGE_COLUMNS)
     else:
-        columns = ["severity", "account_id", "resource_type", "resource_name", "detail"]
-        # Findings follow the changes, in their own order; a change has no severity.
-        severity = changes.findings["severity"].set_axis(frame.index[len(changes.changes) :])
-        for change, group in frame.assign(severity=severity).groupby("change", sort=False):
-            click.echo(f"{str(change).replace('_', ' ')}: {len(group):,}")
-            for how, account, kind, name, detail in text_rows(cell_rows(group[columns])):
-                click.echo(f"  {how and f'{how:<6}  '}{account:<12}  {kind:<16}  {name}: {detail}")
+        for change, account, kind, name, detail in text_rows(cell_rows(changes.changes[[*CHANGE_COLUMNS]])):
+            click.echo(f"{change.replace('_', ' '):<13}  {account:<12}  {kind:<16}  {name}: {detail}")
+        for change, *row in text_rows(cell_rows(changes.findings[["change", *FINDING_COLUMNS]])):
+            click.echo(f"{f'finding {change}':<16}  {_finding(*row)}{_SINCE.get(change, '')}")
         remark([f"{changes.said}."])
 
 
 def emit_drift(found: Drift, form: str) -> None:
-    """Print differences from Terraform.
-
-    If all differences of one kind have the same sentence, a table shows the sentence only once, in the heading. A table
-    lists only the first ten unmanaged resources.
-    """
+    """Print differences from Terraform, one line each. A table lists only the first unmanaged resources."""
     from iamframe.inventory.display import cell_rows, text_rows
 
     if form != "table":
@@ -136,14 +118,12 @@ def emit_drift(found: Drift, form: str) -> None:
     columns = ["account_id", "resource_type", "resource_name", "detail", "state_file", "state_address"]
     several = found.differences["state_file"].nunique() > 1
     for kind, group in rows.groupby("kind", sort=False):
-        shared = group["detail"].iloc[0] if group["detail"].nunique() == 1 < len(group) else ""
-        click.echo(f"{str(kind).replace('_', ' ')}: {len(group):,}" + (f" ({shared})" if shared else ""))
         listed = group.head(_UNMANAGED) if kind == "unmanaged" else group
         for account, of, name, detail, file, address in text_rows(cell_rows(listed[columns])):
-            place = f" ({file}: {address})" if address and several else f" ({address})" if address else ""
-            click.echo(f"  {account:<12}  {of:<16}  {name}{'' if shared else f': {detail}'}{place}")
+            place = f" ({address} in {file})" if address and several else f" ({address})" if address else ""
+            click.echo(f"{str(kind).replace('_', ' '):<10}  {account:<12}  {of:<16}  {name}: {detail}{place}")
         if more := len(group) - len(listed):
-            click.echo(f"  and {more:,} more; --format csv lists all of them")
+            click.echo(f"and {pluralize(more, 'more unmanaged resource')}; --format csv lists all of them")
     remark([f"{found.said}."])
 
 
@@ -168,7 +148,7 @@ def in_one_line(result: Result, owners: Sequence[str] = ()) -> str:
     counts, tally, of = result.attention, result.tally, ""
     if owners:
         findings = result.findings[result.findings["owner"].isin(owners)]
-        counts, tally, of = attention_in(findings), tally_of(findings), f" of {some(owners)}"
+        counts, tally, of = attention_in(findings), tally_of(findings), f" owned by {some(owners)}"
     total = int(counts.sum())
     verb = "needs" if total == 1 else "need"
     by_severity = ", ".join(f"{counts[name]:,} {name}" for name in SEVERITIES if counts[name])
@@ -214,7 +194,7 @@ def _by_reason(rows: Iterable[tuple[str, str, str, str]]) -> dict[tuple[tuple[st
 def not_printed(findings: DataFrame, shown: DataFrame, *, by_owner: bool) -> Iterator[str]:
     """Yield a sentence about findings that are not printed, and a sentence about findings with unknown owners."""
     if left := len(findings) - len(shown):
-        yield f"{pluralize(left, 'finding')} not printed, by --severity, --owner or --hide-expected"
+        yield f"not printed because of --severity, --owner or --hide-expected: {pluralize(left, 'finding')}"
     if by_owner and (unknown := int((~findings["owner_known"]).sum())):
         yield f"the owner of {pluralize(unknown, 'finding')} is unknown, because tags were not collected"
 
@@ -279,24 +259,24 @@ def not_collected(inventory: Inventory) -> list[str]:
     for gaps in inventory.gap_parts():
         is_shown = gaps["reason"].isin(["unreadable", "contradicted", "expired"]) | (gaps["operation"] == ASSUME_ROLE)
         details |= dict.fromkeys(gaps["detail"][is_shown | gaps["message"].isin(_NO_REGION)])
-    return _cut([f"not collected: {detail}" for detail in details], 10, "gaps.csv of a report")
+    return _cut([*details], 10, "gaps.csv of a report")
 
 
 def not_compared(changes: Changes) -> list[str]:
-    """Return up to twenty short sentences about data that could not be compared, one sentence per reason.
+    """Return up to twenty sentences about data that could not be compared, one sentence per reason.
 
-    If a reason is shortened, the last sentence names the file with the full reasons.
+    If a check is incomplete, the last sentence says where the reasons are.
     """
     from iamframe.checks.result import some
 
-    rows = changes.not_compared[["account_id", "what", "message", "facts"]].itertuples(index=False, name=None)
-    lines, is_cut = [], False
-    for (things, reason), accounts in _by_reason(rows).items():
-        short = shorten(reason, _REASON, placeholder=" …")
-        is_cut |= short.endswith(" …")
-        lines.append(f"not compared: {some(things)} in {some(accounts)}: {short}")
-    where = "the whole reasons are in the column `reason` of not_compared.csv, which --out DIR writes"
-    return [*_cut(lines, 20, "not_compared.csv of --out"), *([where] if is_cut else [])]
+    rows = changes.not_compared[["account_id", "what", "message", "facts"]]
+    short = rows.replace({"message": {_WHOLE: _SHORT}}).assign(facts=rows["facts"].str.replace(_WHOLE, _SHORT))
+    lines = [
+        f"not compared: {some(things)} in {some(accounts)} ({reason})"
+        for (things, reason), accounts in _by_reason(short.itertuples(index=False, name=None)).items()
+    ]
+    why = ["`iamframe check` prints why a check is incomplete"] if short.isin([_SHORT]).any(axis=None) else []
+    return [*_cut(lines, 20, "not_compared.csv of --out"), *why]
 
 
 def not_known(found: Drift) -> list[str]:
@@ -309,7 +289,7 @@ def not_known(found: Drift) -> list[str]:
         names = (rows["resource_type"] + " " + rows["resource_name"]).dropna().drop_duplicates()
         of = f"{some(names)} in {account}" if len(names) else account
         lines.append(f"unknown: {of}: {detail}")
-    left_out = [f"left out: {some(found.left_out)}"] if found.left_out else []
+    left_out = [f"left out because no state manages anything there: {some(found.left_out)}"] if found.left_out else []
     return [*left_out, *_cut(lines, 20, "the output of --format csv")]
 
 

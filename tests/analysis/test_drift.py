@@ -101,23 +101,32 @@ RULES: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]]
     "a profile lost the role that the state gives it": (
         whole([role_detail("web")], [profile("web")]),
         state(of_role(), of_profile()),
-        [("role_lost", "web", IN_PROFILE, "web", None, "holds no role; the state has web")],
+        [("role_lost", "web", IN_PROFILE, "web", None, "holds no role; the state has the role web")],
     ),
     "a profile holds another role": (
         whole([role_detail("web"), role_detail("db", [HELD])], [profile("web", nested_role("db"))]),
         state(of_role(), of_role(name="db", arn=f"arn:aws:iam::{ACCOUNT}:role/db", unique_id="AROADB"), of_profile()),
-        [("other_role", "web", IN_PROFILE, "web", "db", "holds db; the state has web")],
+        [("other_role", "web", IN_PROFILE, "web", "db", "holds the role db; the state has the role web")],
     ),
     "a profile to which the state gives no role holds one": (
         PAIR,
         state(of_role(), of_profile(role=None)),
-        [("other_role", "web", IN_PROFILE, None, "web", "holds web; the state has no role")],
+        [("other_role", "web", IN_PROFILE, None, "web", "holds the role web; the state has no role")],
     ),
     "names of roles have no case": (PAIR, state(of_role(), of_profile(role="WEB")), []),
     "a resource with another id was deleted and created again": (
         PAIR,
         state(of_role(unique_id="AROAOLD"), of_profile()),
-        [("recreated", "web", IN_ROLE, "AROAOLD", "AROAWEB", "recreated with the id AROAWEB; the state has AROAOLD")],
+        [
+            (
+                "recreated",
+                "web",
+                IN_ROLE,
+                "AROAOLD",
+                "AROAWEB",
+                "was recreated with the id AROAWEB; the state has the id AROAOLD",
+            )
+        ],
     ),
     "an id that somebody masked differs from nothing": (PAIR, state(of_role(unique_id="XXXXXX"), of_profile()), []),
     "another path is one difference, neither gone nor unmanaged nor recreated": (
@@ -125,15 +134,15 @@ RULES: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]]
         state(
             of_role(), of_profile(arn=f"arn:aws:iam::{ACCOUNT}:instance-profile/x/WEB", path="/x/", unique_id="AIPAOLD")
         ),
-        [("path", "web", IN_PROFILE, "/x/", "/", "its path is /; the state has /x/")],
+        [("path", "web", IN_PROFILE, "/x/", "/", "has the path /; the state has the path /x/")],
     ),
     "each key of a tag is a difference": (
         whole([role_detail("web", [HELD], {"Kept": "1", "Owner": "ops", "New": ""})], [HELD], web={"aws:x:y": "1"}),
         state(of_role(tags={"Owner": "x"}, tags_all={"Kept": "1", "Owner": "dev", "Old": "x"}), of_profile()),
         [
-            ("tags", "web", IN_ROLE, None, "", "tag New is empty; the state does not have it"),
-            ("tags", "web", IN_ROLE, "x", None, "tag Old is missing; the state has x"),
-            ("tags", "web", IN_ROLE, "dev", "ops", "tag Owner is ops; the state has dev"),
+            ("tags", "web", IN_ROLE, None, "", "tag New is empty; the state does not have this tag"),
+            ("tags", "web", IN_ROLE, "x", None, "tag Old is missing; in the state, it is x"),
+            ("tags", "web", IN_ROLE, "dev", "ops", "tag Owner is ops; in the state, it is dev"),
         ],
     ),
     "a provider without tags_all has its tags in tags": (
@@ -142,7 +151,7 @@ RULES: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]]
             managed("aws_iam_role", tf_role(tags={"a": "1"})),
             managed("aws_iam_instance_profile", tf_profile(tags=None)),
         ),
-        [("tags", "web", IN_ROLE, "1", None, "tag a is missing; the state has 1")],
+        [("tags", "web", IN_ROLE, "1", None, "tag a is missing; in the state, it is 1")],
     ),
     "a plan still manages what it is about to delete or to replace": (
         PAIR,

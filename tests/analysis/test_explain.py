@@ -473,7 +473,7 @@ def test_fields_that_say_the_same_are_one_line_of_text_and_each_a_row(sample: In
     explained = explain(sample, "old-batch")
     lines = [" ".join(line.split()) for line in str(explained).splitlines()]
     assert sum("delete the profile" in line for line in lines) == 1
-    assert any(line.startswith("empty_profiles, delete the profile not suggested: it is unknown") for line in lines)
+    assert any(line.startswith("empty_profiles, delete the profile not suggested: something may use") for line in lines)
     assert names(explained, "next") == ["see the profile", "empty_profiles", "delete the profile"]
     not_checked = names(explained, "not checked")
     assert (len(not_checked), sum(line.startswith(", ".join(not_checked)) for line in lines)) == (3, 1)
@@ -820,7 +820,7 @@ def test_many_pairs_are_cut_in_text_and_whole_in_the_frame(tmp_path: Path) -> No
     [
         (["awscloud9ssmaccessrole"], 0, "instance-profile/cloud9/AWSCloud9SSMInstanceProfile"),
         (["i-0abcdef0000000009"], 0, "AIPAEXAMPLEGONE00001"),
-        (["lt-0abcdef000000000c"], 0, "deleted: account 111122223333 has no such profile"),
+        (["lt-0abcdef000000000c"], 0, "deleted (account 111122223333 has no such profile)"),
         (["no-such-thing", "--format", "csv"], 2, '"not found","no-such-thing"'),
     ],
 )

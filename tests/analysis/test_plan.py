@@ -199,7 +199,9 @@ def test_what_services_made_and_nothing_uses_is_planned_once_they_were_asked() -
         "ecsInstanceRole",
         "AWSCloud9SSMInstanceProfile",
     }
-    assert "; AWS Cloud9 uses it by this name " in deleted["AWSCloud9SSMInstanceProfile"]
+    assert (
+        "; each new no-ingress environment of AWS Cloud9 uses this profile; " in deleted["AWSCloud9SSMInstanceProfile"]
+    )
 
 
 def arn(name: str, account: str = ID) -> str:
@@ -596,7 +598,7 @@ def test_the_command_line_prints_the_script_and_counts_what_is_left(tmp_path: Pa
     done = run(tmp_path, "plan", "sample", "--only", "tag_differences")
     assert done.returncode == 0
     assert done.stdout.startswith("#!/bin/sh\n")
-    assert "; to do: tag 1 profile.\n" in done.stdout
+    assert "): tag 1 profile.\n" in done.stdout
     assert (
         "change tag 'profile batch' aws iam tag-instance-profile --instance-profile-name=batch --tags=" in done.stdout
     )

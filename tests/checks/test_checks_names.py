@@ -50,7 +50,7 @@ def test_a_link_of_two_names_is_found_with_how_they_differ(tmp_path: Path, role:
     (row,) = rows(tmp_path, listed(profile(name, nested_role(role))), "name_mismatches")
     assert (row["resource_arn"], row["related_arn"], row["relation"]) == (PROFILE_ARN + name, ROLE_ARN + role, relation)
     assert (row["severity"], row["expected"], row["certainty"]) == ("low", False, "certain")
-    assert row["detail"] == f"profile {name} holds role {role}"
+    assert row["detail"] == f"holds the role {role}"
     assert row["next_step"] == f"aws iam get-instance-profile --instance-profile-name={name}"
 
 
@@ -167,7 +167,7 @@ def test_a_profile_that_holds_another_role_than_its_namesake_is_crossed(tmp_path
     (row,) = rows(tmp_path, {"d.json": crossing("green", "blue")}, "crossed_names")
     assert (row["resource_arn"], row["related_arn"]) == (f"{PROFILE_ARN}blue", f"{ROLE_ARN}green")
     assert (row["severity"], row["relation"], row["expected"]) == ("high", "different", False)
-    assert row["detail"] == f"holds role green, but a role with the profile's own name exists: {ROLE_ARN}blue"
+    assert row["detail"] == f"holds the role green, but the role with the profile's own name is {ROLE_ARN}blue"
     assert row["next_step"] == "aws iam get-instance-profile --instance-profile-name=blue"
 
 
@@ -202,8 +202,8 @@ def test_each_crossed_profile_is_told_with_its_own_namesake(tmp_path: Path) -> N
     }
     details = {row["resource_name"]: row["detail"] for row in rows(tmp_path, documents, "crossed_names")}
     assert details == {
-        "a": f"holds role b, but a role with the profile's own name exists: {ROLE_ARN}a",
-        "b": f"holds role a, but a role with the profile's own name exists: {ROLE_ARN}b",
+        "a": f"holds the role b, but the role with the profile's own name is {ROLE_ARN}a",
+        "b": f"holds the role a, but the role with the profile's own name is {ROLE_ARN}b",
     }
 
 
@@ -294,14 +294,19 @@ def test_a_profile_without_a_role_is_never_expected_by_its_name(tmp_path: Path) 
 ARN = PROFILE_ARN + "{}"
 # Links (profile, role, the role's path), and which tool uses each: what is said, with its certainty; None is nothing.
 REFUSED: dict[str, tuple[str, str, str, str | None]] = {
-    "web-profile": ("web", "/", "emr", "Amazon EMR rejects the profile: it must have the same name as its role, web"),
+    "web-profile": ("web", "/", "emr", "Amazon EMR rejects the profile, because its role has another name, web"),
     "web": ("web", "/", "emr", None),
     "WEB2": ("web2", "/", "emr", None),
     "datazone_emr_ec2_instance_profile_d4": ("datazone_emr_ec2_instance_role_d4", "/", "emr", None),
     "nobody-profile": ("nobody", "/", "", None),
-    "db": ("AWSRDSCustomRole", "/", "rds", "RDS Custom accepts only names that begin with AWSRDSCustom: db holds"),
+    "db": ("AWSRDSCustomRole", "/", "rds", "RDS Custom accepts only names that begin with AWSRDSCustom; the profile"),
     "AWSRDSCustomProfile": ("AWSRDSCustomDb", "/", "rds", None),
-    "hpc": ("hpc-role", "/", "pcs", "AWS PCS accepts only names that begin with AWSPCS: hpc holds role hpc-role"),
+    "hpc": (
+        "hpc-role",
+        "/",
+        "pcs",
+        "AWS PCS accepts only names that begin with AWSPCS; the profile holds the role hpc-role",
+    ),
     "hpc2": ("hpc2-role", "/aws-pcs/", "pcs", None),
     "tasks": (
         "task-role",

@@ -147,7 +147,7 @@ def test_a_profile_that_nothing_names_is_unreferenced_maybe(tmp_path: Path) -> N
     (row,) = rows(tmp_path, core([instance("web")]) | profiles(linked("web"), linked("old")), "unreferenced_profiles")
     assert (row["resource_arn"], row["related_arn"]) == (f"{PROFILE_ARN}old", f"{ROLE_ARN}old")
     assert (row["severity"], row["certainty"]) == ("medium", "maybe")
-    assert "only eu-west-1; other regions are unknown" in row["detail"]
+    assert "only eu-west-1, so other regions are unknown" in row["detail"]
     assert options(row["next_step"]) == [f"--filters=Name=iam-instance-profile.arn,Values={PROFILE_ARN}old"]
 
 
@@ -182,7 +182,7 @@ def test_without_one_core_consumer_no_profile_is_called_unreferenced(tmp_path: P
     assert found(tmp_path, documents, "unreferenced_profiles") == []
     status, reason = covered(tmp_path, documents, "unreferenced_profiles")
     assert status == "unknown"
-    assert reason.startswith("not collected: Describe")
+    assert reason.startswith("no data from Describe")
 
 
 def test_references_of_another_account_do_not_speak_for_this_one(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_references_of_another_account_do_not_speak_for_this_one(tmp_path: Path)
 def test_unreferenced_profiles_are_partial_from_files(tmp_path: Path) -> None:
     status, reason = covered(tmp_path, core() | profiles(linked("old")), "unreferenced_profiles")
     assert status == "partial"
-    assert reason.startswith("the files cover only eu-west-1;")
+    assert reason.startswith("the files cover only eu-west-1, so")
 
 
 def test_the_filter_does_not_break_a_name_at_its_comma(tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_an_instance_of_a_profile_that_was_made_anew_is_stale(tmp_path: Path) ->
     assert row["resource_arn"] == f"arn:aws:ec2:eu-west-1:{ACCOUNT}:instance/i-9"
     assert (row["related_arn"], row["account_id"]) == (f"{PROFILE_ARN}web", ACCOUNT)
     assert (row["resource_type"], row["resource_name"], row["severity"]) == ("instance", "i-9", "high")
-    assert row["detail"] == f"still holds the deleted profile {id_of('before')}; web was recreated as {id_of('web')}"
+    assert row["detail"] == f"still holds the deleted profile {id_of('before')}; the profile web is now {id_of('web')}"
     assert options(row["next_step"]) == ["--filters=Name=instance-id,Values=i-9", "--region=eu-west-1"]
 
 
@@ -236,7 +236,7 @@ def test_each_stale_instance_is_told_with_its_own_ids(tmp_path: Path) -> None:
     details = {row["resource_name"]: row["detail"] for row in rows(tmp_path, documents, "stale_references")}
 
     def anew(name: str, before: str) -> str:
-        return f"still holds the deleted profile {id_of(before)}; {name} was recreated as {id_of(name)}"
+        return f"still holds the deleted profile {id_of(before)}; the profile {name} is now {id_of(name)}"
 
     assert details == {
         "i-1": anew("web", "old1"),
@@ -482,14 +482,14 @@ def test_an_account_at_80_percent_of_its_profiles_is_full(tmp_path: Path) -> Non
     documents = summary(Roles=799, RolesQuota=1000, InstanceProfiles=800, InstanceProfilesQuota=1000)
     (row,) = rows(tmp_path, documents, "quota_pressure")
     assert (row["resource_arn"], row["resource_type"]) == (f"arn:aws:iam::{ACCOUNT}:root", "account")
-    assert (row["severity"], row["detail"]) == ("high", "800 of 1,000 instance profiles (80%)")
+    assert (row["severity"], row["detail"]) == ("high", "has 800 of at most 1,000 instance profiles (80%)")
     assert row["next_step"] == "aws iam get-account-summary"
 
 
 def test_one_row_tells_both_quotas(tmp_path: Path) -> None:
     documents = summary(Roles=10, RolesQuota=10, InstanceProfiles=9, InstanceProfilesQuota=10)
     (row,) = rows(tmp_path, documents, "quota_pressure")
-    assert row["detail"] == "10 of 10 roles (100%); 9 of 10 instance profiles (90%)"
+    assert row["detail"] == "has 10 of at most 10 roles (100%); has 9 of at most 10 instance profiles (90%)"
 
 
 @pytest.mark.parametrize(

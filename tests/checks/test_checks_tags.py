@@ -92,7 +92,7 @@ def test_an_empty_profile_may_be_untagged_too(tmp_path: Path) -> None:
 
 def test_the_next_step_copies_the_tags_of_the_role(tmp_path: Path) -> None:
     (row,) = rows(tmp_path, link({"Owner": "ops", "aws:x": "y", "Env": ""}, {}), "untagged_profiles")
-    assert row["detail"] == "has no tags; its role web has 2 tags"
+    assert row["detail"] == "has no tags, but its role has 2 tags"
     assert row["next_step"].startswith("aws iam tag-instance-profile --instance-profile-name=web --tags=")
     assert sent_tags(row["next_step"]) == {"Env": "", "Owner": "ops"}
 
@@ -157,7 +157,7 @@ def test_a_role_of_get_role_without_tags_is_untagged(tmp_path: Path) -> None:
 
 def test_the_next_step_copies_the_tags_of_the_profile(tmp_path: Path) -> None:
     (row,) = rows(tmp_path, link({}, {"Owner": "ops", "aws:x": "y"}), "untagged_roles")
-    assert row["detail"] == "has no tags; its profile has 1 tag"
+    assert row["detail"] == "has no tags, but its profile has 1 tag"
     assert row["next_step"].startswith("aws iam tag-role --role-name=web --tags=")
     assert sent_tags(row["next_step"]) == {"Owner": "ops"}
 
@@ -527,8 +527,8 @@ def test_keys_that_read_alike_are_one_row_with_how_often_each_is_used(tmp_path: 
     documents = {"d.json": keyed("Owner", "owner", "owner", "CostCenter", "cost-center", "Team")}
     found = rows(tmp_path, documents, "tag_key_variants")
     assert [row["detail"] for row in found] == [
-        "differ by case and separator: CostCenter (1), cost-center (1)",
-        "differ by case: owner (2), Owner (1)",
+        "has spellings that differ by case and separator: CostCenter (1 resource), cost-center (1 resource)",
+        "has spellings that differ by case: owner (2 resources), Owner (1 resource)",
     ]
     assert {(row["resource_arn"], row["related_arn"], row["account_id"]) for row in found} == {(None, None, ACCOUNT)}
     assert {(row["severity"], row["resource_type"], row["expected"]) for row in found} == {("low", "tag key", False)}
@@ -537,16 +537,16 @@ def test_keys_that_read_alike_are_one_row_with_how_often_each_is_used(tmp_path: 
 @pytest.mark.parametrize(
     ("key", "other", "detail"),
     [
-        ("\u039fwner", "Owner", "differ by look-alike: Owner (1), \u039fwner [\\u039fwner] (1)"),
-        ("\uff2fwner", "Owner", "differ by width: Owner (1), \uff2fwner [\\uff2fwner] (1)"),
-        ("Owner\u3164", "Owner", "differ by invisible: Owner (1), Owner\u3164 [Owner\\u3164] (1)"),
+        ("\u039fwner", "Owner", "look-alike letters: Owner (1 resource), \u039fwner [\\u039fwner] (1 resource)"),
+        ("\uff2fwner", "Owner", "width: Owner (1 resource), \uff2fwner [\\uff2fwner] (1 resource)"),
+        ("Owner\u3164", "Owner", "invisible letters: Owner (1 resource), Owner\u3164 [Owner\\u3164] (1 resource)"),
         ("Cost\u00a0Center", "Cost Center",
-         "differ by space: Cost Center (1), Cost\u00a0Center [Cost\\u00a0Center] (1)"),
+         "space: Cost Center (1 resource), Cost\u00a0Center [Cost\\u00a0Center] (1 resource)"),
     ],
 )  # fmt: skip
 def test_what_the_eye_misses_is_spelled_out(tmp_path: Path, key: str, other: str, detail: str) -> None:
     (row,) = rows(tmp_path, {"d.json": keyed(key, other)}, "tag_key_variants")
-    assert row["detail"] == detail
+    assert row["detail"] == f"has spellings that differ by {detail}"
 
 
 @pytest.mark.parametrize(
@@ -566,7 +566,7 @@ def test_other_keys_other_accounts_and_what_aws_reserves_or_manages_make_no_vari
 
 def test_a_key_of_a_profile_and_one_of_a_role_are_variants_too(tmp_path: Path) -> None:
     (row,) = rows(tmp_path, link({"Owner": "x"}, {"owner": "x"}), "tag_key_variants")
-    assert row["detail"] == "differ by case: Owner (1), owner (1)"
+    assert row["detail"] == "has spellings that differ by case: Owner (1 resource), owner (1 resource)"
 
 
 @pytest.mark.parametrize(

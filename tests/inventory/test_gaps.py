@@ -186,8 +186,8 @@ def test_one_is_not_said_in_the_plural(tmp_path: Path) -> None:
         "id.json": identity(),
     }
     said = " ".join(load(tmp_path, documents).gaps["detail"])
-    assert "1 instance profile was collected but GetAccountSummary counts 2" in said
-    assert "1 role was collected but GetAccountSummary counts 2" in said
+    assert "1 instance profile was collected, but GetAccountSummary counts 2" in said
+    assert "1 role was collected, but GetAccountSummary counts 2" in said
     assert "the tags of 1 of 1 instance profile are not in the files" in said
     assert "the tags of 1 of 1 role are not in the files" in said
 
@@ -202,7 +202,7 @@ def test_one_role_whose_profiles_nobody_shows_is_one_role(tmp_path: Path) -> Non
 def test_a_list_of_one_that_lacks_one_is_said_as_one(tmp_path: Path) -> None:
     documents = {"a.json": profile_list(profile("web")), "b.json": dump(role_detail("old", [profile("old")]))}
     said = details(load(tmp_path, documents), "ListInstanceProfiles")
-    assert "lists 1 but all files together show 2" in " ".join(said)
+    assert "lists 1 resource, but all files together show 2" in " ".join(said)
 
 
 # Lists that broke off

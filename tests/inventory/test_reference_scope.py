@@ -112,7 +112,7 @@ def test_templates_that_another_account_owns_are_not_those_of_the_account_that_t
     inventory = load(tmp_path, mine | {theirs: versions((1, True, WEB))})
     said, reason = status(inventory)
     assert said == "unknown"
-    assert "not collected: DescribeLaunchTemplateVersions" in reason
+    assert "no data from DescribeLaunchTemplateVersions" in reason
     read = inventory.calls[inventory.calls["operation"] == "DescribeLaunchTemplateVersions"]
     assert list(read["account_id"]) == [OTHER]
     # What they name is known all the same.
@@ -272,7 +272,7 @@ def test_refusals_are_read_as_spreadsheets_save_them(tmp_path: Path, name: str, 
     text = "".join(between.join(row) + "\r\n" for row in (HEAD, DENIED))
     inventory = load(tmp_path, HELD | region("eu-west-1") | {name: text})
     assert status(inventory)[0] == "unknown"
-    assert "DescribeInstances in us-east-1 failed (UnauthorizedOperation)" in status(inventory)[1]
+    assert "DescribeInstances in us-east-1 failed with UnauthorizedOperation" in status(inventory)[1]
 
 
 def test_a_refusal_in_a_regions_folder_is_of_that_region(tmp_path: Path) -> None:

@@ -584,10 +584,10 @@ def test_a_snapshot_of_format_1_opens_with_the_details_that_its_gaps_had(tmp_pat
     assert gaps["detail"].tolist() == inventory.gaps["detail"].tolist()
     assert (
         gaps["detail"][0]
-        == "DescribeInstances in eu-west-1 failed (UnauthorizedOperation) when the files were collected"
+        == "DescribeInstances in eu-west-1 failed with UnauthorizedOperation when the files were collected"
     )
     html = render_page(run_checks(open_snapshot(tmp_path / "snapshot")), lang="ja")
-    assert "<td>DescribeInstances in eu-west-1 failed (UnauthorizedOperation) when the files were collected" in html
+    assert "<td>DescribeInstances in eu-west-1 failed with UnauthorizedOperation when the files were collected" in html
 
 
 def test_a_snapshot_that_lacks_what_must_be_known_is_refused(tmp_path: Path) -> None:

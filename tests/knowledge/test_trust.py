@@ -343,13 +343,13 @@ MFA = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
     ("old", "new", "said"),
     [
         ([allow()], [allow({"AWS": "*"})], "now trusts everyone (AWS: *); no longer trusts ec2.amazonaws.com"),
-        ([allow()], [allow(), allow({"AWS": ROOT})], f"now trusts AWS {ROOT}"),
+        ([allow()], [allow(), allow({"AWS": ROOT})], f"now trusts {ROOT}"),
         (
             [allow(SAML)],
             [allow({"CanonicalUser": "79a5"})],
             f"now trusts CanonicalUser 79a5; no longer trusts Federated {SAML['Federated']}",
         ),
-        ([allow({"AWS": [ROOT, "AROAGONE"]})], [allow({"AWS": ROOT})], "no longer trusts AWS AROAGONE"),
+        ([allow({"AWS": [ROOT, "AROAGONE"]})], [allow({"AWS": ROOT})], "no longer trusts AROAGONE"),
         ([allow()], [], "no longer trusts ec2.amazonaws.com; no longer trusts anybody"),
         (
             [allow()],
@@ -359,7 +359,7 @@ MFA = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
         (
             [without(allow(NotPrincipal={"AWS": ROOT}), "Principal")],
             [without(allow(NotPrincipal={"AWS": [ROOT, "AROAB"]}), "Principal")],
-            f"now trusts everyone but AWS AROAB and AWS {ROOT}; no longer trusts everyone but AWS {ROOT}",
+            f"now trusts everyone but AROAB and {ROOT}; no longer trusts everyone but {ROOT}",
         ),
         (
             [allow(), without(allow(NotPrincipal=SAML, Effect="Deny"), "Principal")],

@@ -131,19 +131,19 @@ def test_without_credentials_it_says_how_to_log_in(tmp_path: Path) -> None:
 
 def test_without_credentials_it_names_the_profiles_that_there_are(tmp_path: Path) -> None:
     said = refusal(tmp_path, files={".aws/config": f"{AUDIT}[profile dev]\nregion = us-east-1\n"})
-    assert said.endswith("or use a profile as aws:PROFILE (there are audit, dev)")
+    assert said.endswith("or use a profile as aws:PROFILE (known profiles: audit, dev)")
 
 
 def test_an_unknown_profile_is_told_with_those_that_exist(tmp_path: Path) -> None:
     said = refusal(tmp_path, "check", "aws:nope", files={".aws/config": AUDIT, ".aws/credentials": BASE})
     assert said == (
-        "aws:nope: there is no such profile (there are audit, base); `aws configure list-profiles` lists them"
+        "aws:nope: there is no such profile (known profiles: audit, base); `aws configure list-profiles` lists them"
     )
 
 
 def test_an_unknown_profile_of_the_environment_is_told_so(tmp_path: Path) -> None:
     assert refusal(tmp_path, files={".aws/config": AUDIT}, AWS_PROFILE="nope") == (
-        "aws: the profile nope in AWS_PROFILE does not exist (there are audit); "
+        "aws: the profile nope in AWS_PROFILE does not exist (known profiles: audit); "
         "`aws configure list-profiles` lists the profiles"
     )
 
@@ -313,7 +313,7 @@ def test_credentials_that_have_expired_say_how_to_renew_them(tmp_path: Path, acc
 def test_an_access_key_that_aws_does_not_know_is_told_so(tmp_path: Path, account: PracticeAccount) -> None:
     assert refusal(tmp_path, **at(account, AWS_ACCESS_KEY_ID="AKIANOBODY")) == (
         "aws: AWS does not know these credentials (The security token included in the request is invalid); check the "
-        "access key, and the region: accounts in China and GovCloud need one of theirs, such as --regions cn-north-1"
+        "access key, and the region (accounts in China and GovCloud need one of theirs, such as --regions cn-north-1)"
     )
 
 
@@ -459,7 +459,7 @@ def test_a_certificate_that_is_not_trusted_says_where_to_name_the_right_ones(
     )
     gone = str(tmp_path / "gone.pem")
     assert refusal(tmp_path, **at(account, AWS_ENDPOINT_URL=url, AWS_CA_BUNDLE=gone)) == (
-        f"aws: the certificates cannot be read: AWS_CA_BUNDLE points to {gone}, which does not exist; fix it"
+        f"aws: the certificates cannot be read, because AWS_CA_BUNDLE points to {gone}, which does not exist; fix it"
     )
 
 
@@ -610,7 +610,10 @@ def test_who_may_not_list_the_accounts_is_told_what_to_allow(tmp_path: Path, acc
             ["check", "aws", "--accounts", "gone.csv"],
             "gone.csv: cannot be read (No such file or directory); give a CSV",
         ),
-        (["check", "aws", "--rate", "0"], "Invalid value for '--rate': 0.0 is not in the range x>0"),
+        (
+            ["check", "aws", "--rate", "0"],
+            "Invalid value for '--rate': 0 is not a number of requests per second; give more than 0",
+        ),
         (["check", "aws", "--rate", "fast"], "Invalid value for '--rate': 'fast' is not a valid float"),
         (["check", "aws", "--regions", ","], "Invalid value for '--regions': is empty; fill it, or leave the option"),
         (["check", "aws", "--regions", ""], "Invalid value for '--regions': is empty; fill it, or leave the option"),

@@ -201,7 +201,7 @@ STEPS = {
     "3. EC2 needs the role in the profile": ["'arn:aws:sts::123456789012:assumed-role/web'"],
     "4. A role for EKS in a profile does not work": [
         "web True Success",
-        "high eks-cluster certain role eks-cluster trusts eks.amazonaws.com, not EC2",
+        "high eks-cluster certain its role eks-cluster trusts eks.amazonaws.com, not EC2",
     ],
     "5. A tag on the role is not on the profile": [
         "web web Owner=web-team True",
@@ -211,7 +211,7 @@ STEPS = {
         "Owner=web-team Owner=web-team Owner=web-team",
         "Owner=payments Owner=payments Owner=payments",
         "owner=shop owner=shop Owner=payments, owner=shop",
-        "low tag_key_variants owner differ by case: owner (2), Owner (1)",
+        "low tag_key_variants owner has spellings that differ by case: owner (2 resources), Owner (1 resource)",
     ],
     "7. Linked resources must be deleted in a fixed order": [
         f"high stale_references running uses the profile {PROFILE}eks-cluster, which does not exist",
@@ -364,7 +364,7 @@ def test_a_notebook_shows_what_is_stored_in_it(notebook: Path, tmp_path: Path, m
 
 def test_a_stored_output_that_went_stale_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = named("03_name_mismatches").read_text("utf-8")
-    stale = text.replace("profile billing-profile holds role", "profile billing-profile held role")
+    stale = text.replace("holds the role billing-role", "held the role billing-role")
     write(tmp_path, {"stale.ipynb": stale})
     assert differing_cells(tmp_path / "stale.ipynb", tmp_path, monkeypatch) == [4]
 

@@ -108,14 +108,14 @@ def test_hostile_text_in_any_field_title_or_author_is_shown_as_text_and_nothing_
             f"arn:aws:iam::{ACCOUNT}:role/{text}/{text}-role",
             f"/{text}/x/",
             f"{text}-maker",
-            f"profile {text}-profile holds role {text}-role",
+            f"holds the role {text}-role",
             f"the profile is under /{text}/x/, the role under /{text}/",
             f"{text} is {text}-value on the role and other on the profile; {text}-only is missing on the profile",
             f"{text}-wanted is missing; {text} is {text}-value, not one of {text}-allowed",
-            f"role {text}-shut trusts {text}.example, not EC2",
+            f"its role {text}-shut trusts {text}.example, not EC2",
             f"{text}-instance",
             f"uses the profile arn:aws:iam::{ACCOUNT}:instance-profile/{text}-gone, which does not exist",
-            f"ListRoleTags for {text} failed ({text}-code) when the files were collected",
+            f"ListRoleTags for {text} failed with {text}-code when the files were collected",
             f"{source.name}/broken.json",
         ):
             assert shown in cells
@@ -467,7 +467,7 @@ def test_on_a_narrow_screen_each_finding_is_a_card_that_says_what_is_what_and_no
         assert [(label.strip('"'), text) for label, text in cells.evaluate_all(labels)] == [
             ("Name", "web"),
             ("Path", "/"),
-            ("Found", "profile web holds role portal"),
+            ("Found", "holds the role portal"),
             ("Differ by", "different"),
             ("none", "More"),
         ]
@@ -603,7 +603,7 @@ def test_where_tags_can_be_seen_and_changed_is_told_with_how_many_are_missed(bro
         assert len(rows) == 22
         assert rows["IAM console", "profiles"] == ["no", "no", "no", ""]
         assert rows["CloudFormation", "roles"] == ["if", "if", "unknown", "only for roles that a stack manages"]
-        find = "find: only in us-east-1 (GovCloud: us-gov-west-1; China: not confirmed), and only resources that have"
+        find = "find: only in us-east-1, or us-gov-west-1 in GovCloud (not confirmed for China), and only resources"
         assert (
             f"write, read: only for profiles that a configuration manages; {find}" in rows["Terraform", "profiles"][3]
         )

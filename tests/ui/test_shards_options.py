@@ -109,7 +109,7 @@ def test_a_folder_for_another_thing_is_refused_and_stays_as_it_is(
 
 def test_results_without_workers_and_no_worker_at_all_are_refused(folder: Path) -> None:
     assert "--results needs --workers or --dask" in run(folder, "check", "snapshot", "--results", "kept").stderr
-    assert "0 is not in the range" in run(folder, "check", "snapshot", "--workers", "0").stderr
+    assert "0 is not a number of processes; give 1 or more" in run(folder, "check", "snapshot", "--workers", "0").stderr
 
 
 def test_an_address_where_no_scheduler_answers_is_named(folder: Path) -> None:

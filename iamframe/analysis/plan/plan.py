@@ -168,12 +168,12 @@ def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timed
         accounts |= {block.profile.account_id: context.accounts[block.profile.account_id] for block in planned}
         frames.append(not_planned)
         coverage = part.coverage[part.coverage["check"].isin(_PLANNED) & part.coverage["check"].isin(part.asked)]
-        unchecked += _lines(coverage[coverage["status"] != "complete"], "account_id", "check", "status", "reason")
+        unchecked += _lines(coverage[coverage["status"] != "complete"], "check", "status")
     blocks.sort(key=lambda block: (block.profile.account_id, block.deletes))
     not_planned = pd.concat(frames, ignore_index=True)
     left_out = {
         "Not checked": unchecked,
-        "Not planned": _lines(not_planned, "account_id", "check", "resource_name", "reason"),
+        "Not planned": _lines(not_planned, "resource_name", "check"),
     }
     return Plan(_steps(blocks), not_planned, _script(blocks, accounts, left_out, stamp(now)))
 
@@ -263,8 +263,9 @@ def _steps(blocks: list[Block]) -> pd.DataFrame:
     return schema.STEPS.conform(pd.DataFrame(rows).assign(step=range(1, len(rows) + 1)))
 
 
-def _lines(frame: pd.DataFrame, *columns: str) -> list[str]:
-    return [": ".join(cells) for cells in zip(*(frame[name].fillna("") for name in columns), strict=True)]
+def _lines(frame: pd.DataFrame, what: str, how: str) -> list[str]:
+    columns = (frame[name].fillna("") for name in (what, how, "account_id", "reason"))
+    return [f"{cells[0]} ({cells[1]}) in {cells[2]}: {cells[3]}" for cells in zip(*columns, strict=True)]
 
 
 def _script(blocks: list[Block], accounts: dict[str, AccountFacts], left_out: dict[str, list[str]], made: str) -> str:
