@@ -11,9 +11,8 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
-
-import msgspec
 
 # When an operation is called.
 # `plan`: by every load.
@@ -32,7 +31,8 @@ When = Literal["plan", "fallback", "references", "all", "owners", "organization"
 Proof = Literal["roles", "profiles", "role", "profile", "role_tags", "profile_tags", "role_links", "references"]
 
 
-class Operation(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Operation:
     """One AWS operation.
 
     `key` is the key of the list or record in the operation's answer. `parameters` are sent with each request.
@@ -47,7 +47,7 @@ class Operation(msgspec.Struct, frozen=True):
     when: When
     key: str = ""
     proves: tuple[Proof, ...] = ()
-    parameters: Mapping[str, object] = msgspec.field(default_factory=dict)
+    parameters: Mapping[str, object] = field(default_factory=dict)
     fallback: str = ""
     cost: str = "gaps.cost.it"
     command: str = ""
