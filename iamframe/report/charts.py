@@ -26,7 +26,7 @@ RELATIONS = ("same", "case", "affix", "generated", "different")
 
 
 class Purpose(msgspec.Struct, frozen=True):
-    """The number of instance profiles of one account, by use. `is_whole` is True if all profiles were listed."""
+    """The use of one account's instance profiles, in numbers. `is_whole` is True if all profiles were listed."""
 
     account_id: str
     account_name: str | None
@@ -45,10 +45,10 @@ class Purpose(msgspec.Struct, frozen=True):
 
 
 class Tagged(msgspec.Struct, frozen=True):
-    """The tag coverage of the roles, or of the instance profiles, of one account.
+    """The tag coverage of one resource type (role or instance profile) in one account.
 
-    `known` counts the resources whose tags were collected, and `unknown` counts the resources whose tags were not
-    collected. `tagged` lists, for each tag key, the number of resources with that key.
+    `known` counts the resources whose tags were collected, and `unknown` counts the others. `tagged` has the number of
+    resources with each tag key.
     """
 
     account_id: str
@@ -60,16 +60,16 @@ class Tagged(msgspec.Struct, frozen=True):
 
     @property
     def percents(self) -> list[int]:
-        """The rounded percentage of resources with each tag key, from 1 to 99 if some but not all have the key."""
+        """The rounded percentage of resources with each tag key. Only exact percentages are shown as 0 or 100."""
         known = max(self.known, 1)
         return [count and (100 if count >= known else min(max(_percent(count, known), 1), 99)) for count in self.tagged]
 
 
 class Totals(msgspec.Struct, frozen=True):
-    """The numbers of resources and findings of one owner or one account.
+    """How many resources and findings one owner or one account has.
 
-    `resources` counts the resources that need attention, by severity. `to_fix` counts the findings to fix, and
-    `no_action` counts the expected and accepted findings.
+    `resources` counts the resources that need attention, by severity. `to_fix` counts the findings to fix. `no_action`
+    counts the expected and accepted findings.
     """
 
     resources: dict[str, int]
@@ -98,9 +98,9 @@ class AccountTotals(msgspec.Struct, frozen=True):
 
 
 class QuotaRow(msgspec.Struct, frozen=True):
-    """The roles and profiles of one account, tool and owner, as in `iamframe.quota_use`.
+    """A row of the frame `quota_use`: the roles and profiles of one account, tool and owner.
 
-    `share` is the larger share of the two IAM quotas (roles, profiles), or None if no share is known.
+    `share` is the used share of the role quota or profile quota, whichever is larger. An unknown share is None.
     """
 
     account_id: str
@@ -128,7 +128,7 @@ class QuotaRow(msgspec.Struct, frozen=True):
 
 
 def widths(counts: Iterable[int], of: int) -> list[int]:
-    """Return the width of a bar for each count, in percent of `of`. A count above 0 gets at least 1 percent."""
+    """Return each count as a bar width in percent of the number `of`. A count above 0 gets at least 1 percent."""
     parts, ends = list(counts), [0]
     for part in parts:
         ends.append(ends[-1] + part)
@@ -146,7 +146,7 @@ def _percent(count: int, of: int) -> int:
 
 
 def relation_counts(result: Result) -> Counter[tuple[str, bool]]:
-    """Count pairs of profile and role by the relation of their names, and by whether different names are intended."""
+    """Count pairs of profile and role by how their names differ, and by whether a difference is intended."""
     relation, expected = result.pairs["relation"], result.pairs["names_expected"]
     counts: dict[Any, int] = result.pairs.groupby([relation, expected & (relation != "same")]).size().to_dict()
     return Counter(counts)
@@ -183,7 +183,7 @@ def purposes(result: Result) -> list[Purpose]:
 
 
 def tag_counts(result: Result) -> tuple[pa.Table, pa.Table]:
-    """Count resources per account and type in two tables: by tag key, and by whether their tags were collected."""
+    """Return two tables of resource counts per account and type: by tag key, and by whether tags were collected."""
     coverage, accounts = result.tag_coverage, result.inventory.accounts
     columns = {
         name: as_arrow(coverage[name]).dictionary_encode() for name in ("account_id", "resource_type", "tag_key")
@@ -198,7 +198,7 @@ def tag_counts(result: Result) -> tuple[pa.Table, pa.Table]:
 
 
 def tags(coverage: pa.Table, resources: pa.Table) -> tuple[list[str], list[Tagged]]:
-    """Return all tag keys and the tag coverage of all accounts, from the tables that `tag_counts` returns.
+    """Return all tag keys, and the tag coverage of each account, from the tables of `tag_counts`.
 
     The most used tag keys come first. Each account has a row for roles and a row for profiles. Rows with the fewest
     tags per resource come first, and rows without collected tags come last.
@@ -227,7 +227,7 @@ def quota_rows(use: pd.DataFrame) -> list[QuotaRow]:
 
 
 def owner_totals(result: Result) -> dict[tuple[str, str], Totals]:
-    """Count resources and findings by owner state and owner. A missing owner is an empty string."""
+    """Count resources and findings by owner state (such as `owned`) and owner. A missing owner is an empty string."""
     return _totals(result, lambda findings: [pd.Series(owner_states(findings)), findings["owner"].fillna("")])
 
 

@@ -64,18 +64,18 @@ def write_workbook(
     *,
     is_masked: bool = False,
 ) -> None:
-    """Write a result as an Excel workbook: an overview, and sheets of checks, coverage, owners and frames.
+    """Write a result as an Excel workbook: an overview, then the sheets of checks, coverage, owners and frames.
 
-    Text cells stay text: account ids keep leading zeros, and no text becomes a formula or a link, even after an edit.
+    Text cells stay text, even after an edit: account ids keep leading zeros, and no text becomes a formula or a link.
     Counts are written as numbers. Times (UTC, in ISO form) and flags (True or False) are written as text, as in the CSV
-    files. LibreOffice would turn a flag that is not text into a formula. A missing value leaves its cell empty.
+    files. A flag that is not text would become a formula in LibreOffice. A missing value leaves its cell empty.
 
-    The overview lists the sheets with their numbers of rows. For a check, the overview also shows in how many accounts
-    the check is complete, partial and unknown. A sheet holds at most 1,048,575 rows below its heading, and a cell at
-    most 32,767 characters. A note in the overview shows which rows and characters were cut.
+    The overview lists all sheets and counts their rows. For each check, the overview counts the accounts in which the
+    check is complete, partial or unknown. A sheet holds at most 1,048,575 rows below its heading. A cell holds at most
+    32,767 characters. A note in the overview says which rows and characters were cut.
 
-    Each check has its own sheet. If a check has no findings, a comment at the top of its sheet shows whether all data
-    for the check was collected. Writing the same result again gives the same bytes.
+    Each check has its own sheet. A check without findings has a comment at the top of its sheet: whether all data for
+    the check was collected. Writing the same result again gives the same bytes.
 
     Raises
     ------

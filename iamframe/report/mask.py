@@ -1,6 +1,6 @@
-"""Mask a result: replace ids with pseudonyms in all texts, and write all sentences anew with the pseudonyms.
+"""Mask a result: replace ids with pseudonyms in all texts, and render all sentences again.
 
-The files of a masked report are searched for original ids and e-mail addresses before an older report is replaced.
+A masked report replaces an older report only if the new files contain no original id or e-mail address.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ _MaskedTexts = Mapping[str, Mapping[str, str]]
 def masked(
     result: Result, changes: Changes | None, mask: Mask, *said: str | None, drift: Drift | None = None
 ) -> tuple[Result, Changes | None, Drift | None, list[str | None]]:
-    """Mask a result, changes, differences from Terraform and other texts, and sort the rows by their masked values."""
+    """Mask a result, changes, differences from Terraform and texts. The rows are sorted by their masked values."""
     old = changes.old if changes else None
     tables = {name: getattr(changes, name) for name in ("changes", "findings", "not_compared")} if changes else {}
     if changes:
@@ -106,7 +106,7 @@ def masked(
 def _with_left_out(drift: Drift) -> pd.DataFrame:
     """Return the differences from Terraform, with an extra row for each account in which Terraform manages nothing.
 
-    The column `facts` becomes `changed_facts`, because `changed_facts` is masked as a column with tag values.
+    The column `facts` is renamed to `changed_facts`, so that its values are masked like the values of tags.
     """
     left_out = pd.DataFrame({"account_id": pd.Series(drift.left_out, dtype="str")})
     return pd.concat([drift.differences.rename(columns={"facts": "changed_facts"}), left_out], ignore_index=True)
@@ -171,7 +171,7 @@ def _found(result: Result, by_kind: _MaskedTexts) -> dict[str, Found]:
 
 
 def _masked_found(check: Check, one: Found, by_kind: _MaskedTexts) -> Found:
-    """Return a check's findings with pseudonyms. A command with a pseudonym becomes a shell comment."""
+    """Return the findings of a check with pseudonyms. A command with a pseudonym becomes a shell comment."""
     findings = one.findings
     shown = Found.of(_masked(findings, by_kind), _masked(one.facts, by_kind))
     was, now = findings["next_step"], pd.Series(pd.array(steps_of(check, shown), dtype="str"))
@@ -184,7 +184,7 @@ def _comments(commands: pd.Series) -> pd.Series:
 
 
 def _with_masked_sentences(findings: pd.DataFrame, new: Result, old: Result) -> pd.DataFrame:
-    """Give changed findings the texts `detail` and `next_step` of the masked results."""
+    """Copy the texts `detail` and `next_step` from the masked results to the changed findings."""
     where = [index_in(findings["finding_id"], one.findings["finding_id"]) for one in (new, old)]
     texts = {
         name: pc.coalesce(*(lookup(one.findings[name], at) for one, at in zip((new, old), where, strict=True)))
@@ -240,8 +240,8 @@ def _masked(frame: pd.DataFrame, by_kind: _MaskedTexts) -> pd.DataFrame:
 def search(aside: Path, folder: Path, mask: Mask, going: Iterable[str] = ()) -> None:
     """Search the new files of a report for original ids and e-mail addresses.
 
-    Files of an older report that stay in the folder are searched, too. The files in `going`, which the new report
-    removes, are not searched.
+    Files of an older report that stay in the folder are searched, too. Files that the new report removes (`going`) are
+    not searched.
 
     Raises
     ------
@@ -265,7 +265,7 @@ def search(aside: Path, folder: Path, mask: Mask, going: Iterable[str] = ()) -> 
 
 
 def holds(file: Path, mask: Mask) -> bool:
-    """Return whether the name or content of a file, even in a zip archive, contains an original id or address."""
+    """Return whether a file's name or content contains an original id or address. Zip archives are searched, too."""
     if mask.holds(file.name):
         return True
     if is_zipfile(file):
@@ -277,7 +277,7 @@ def holds(file: Path, mask: Mask) -> bool:
 
 
 def _pieces(stream: IO[bytes], *, is_markup: bool) -> Iterator[str]:
-    """Yield the decoded text of a file in overlapping pieces, because an id may lie at the border of two pieces."""
+    """Yield the decoded text of a file in pieces. The pieces overlap, because an id may lie where two pieces meet."""
     kept = b""
     while piece := stream.read(_PIECE):
         text = (kept + piece).decode(errors="replace").lstrip("\ufeff")
@@ -323,7 +323,7 @@ def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
 
 @contextmanager
 def masked_errors(*said: object) -> Iterator[None]:
-    """Replace ids with pseudonyms in the error messages of a `with` block, but keep ids that the user typed."""
+    """Mask ids in error messages that are raised in a `with` block. Ids that the user typed are not masked."""
     try:
         yield
     except IamframeError as error:

@@ -1,4 +1,4 @@
-"""Count what the report's page and `summary.json` show, and add the counts of several parts of a result."""
+"""Count what the report's page and `summary.json` show. A large result is counted in groups of accounts."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ _Row = TypeVar("_Row", charts.AccountTotals, charts.Purpose, charts.QuotaRow)
 
 
 class Numbers(msgspec.Struct, frozen=True):
-    """The numbers and rows of a result that the report's page and `summary.json` show.
+    """What the report's page and `summary.json` show: numbers and rows of a result.
 
-    `accounts`, `purposes`, `uses` and `gaps` have at most as many rows as the page can show. `demands` has the rules of
-    the organizations' tag policies: tag key, allowed values, and resource types that need the tag (separated by
-    spaces).
+    `accounts`, `purposes`, `uses` and `gaps` are cut to the number of rows that the page can show. `demands` has the
+    rules of the organizations' tag policies. A rule has a tag key, the allowed values, and the resource types that need
+    the tag (separated by spaces).
     """
 
     listed: FindingRows
@@ -58,7 +58,7 @@ class Numbers(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, result: Result, use: pd.DataFrame, lang: str = "en") -> Numbers:
-        """Return the numbers of one part of a result. `use` is the frame `quota_use` of the same part."""
+        """Return the numbers of one group of accounts. `use` is the frame `quota_use` of the same accounts."""
         accounts, (tag_keys, taggable) = charts.account_counts(result), charts.tag_counts(result)
         demanded = demands(result.policy, result.inventory.tag_policies)
         return cls(
@@ -81,7 +81,7 @@ class Numbers(msgspec.Struct, frozen=True):
         )
 
     def __add__(self, other: Numbers) -> Numbers:
-        """Add the numbers of two parts of a result."""
+        """Add the numbers of two groups of accounts."""
         owners = self.owners | other.owners
         return Numbers(
             listed=self.listed + other.listed,
@@ -108,12 +108,12 @@ def _first(rows: list[_Row]) -> list[_Row]:
 
 
 def numbers_of(result: Result, lang: str = "en") -> Numbers:
-    """Return the numbers of a whole result, which is read part by part."""
+    """Return the numbers of a whole result, which is counted in groups of accounts."""
     return reduce(add, (Numbers.of(part, quota_use(part, part.owner_tag), lang) for part in result.parts()))
 
 
 def summary_of(result: Result) -> dict[str, Any]:
-    """Return the summary of one part of a result, with the keys of `summary.json`."""
+    """Return the summary of one group of accounts, with the keys of `summary.json`."""
     accounts = result.inventory.accounts
     captured = accounts["captured_at"].max()
     counts = result.findings.groupby(["check", "severity"]).size()
@@ -138,7 +138,7 @@ def summary_of(result: Result) -> dict[str, Any]:
 
 
 def add_summaries(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """Add the summaries of two parts of a result."""
+    """Add the summaries of two groups of accounts."""
     numbers = {name: _sum(one[name], other[name]) for name in ("rows", "attention", "findings", "coverage")}
     # A part has only the frames that were collected for it.
     numbers["rows"] = {name: numbers["rows"][name] for name in FRAMES if name in numbers["rows"]}

@@ -1,4 +1,4 @@
-"""The report's page: one self-contained HTML file that is safe to open, whatever names it contains."""
+"""The report's page: one self-contained HTML file that is safe to open, even if a name in it contains HTML."""
 
 from __future__ import annotations
 
@@ -74,11 +74,11 @@ def render_page(
     """Return the HTML page of a result as text. The page loads no other files, and runs only its own script.
 
     Every text is escaped. The Content-Security-Policy allows only the page's own style and script, by their hashes. The
-    page has at most 10,000 rows, with the most severe findings first. A check with 300 findings or more has at least
-    300 rows. If rows are left out, the page has a note. The title is at the top of the page, in the browser's tab and
-    on each printed page. Changes, and differences from Terraform, have their own sections. All texts are in the
-    language `lang`, but commands are always in English. `numbers` may have the numbers of the result in the language
-    `lang`, so that the result is not read again.
+    page has at most 10,000 rows, and shows the most severe findings first. Each check shows at least 300 findings, or
+    all findings if the check has fewer. If findings are left out, a note on the page says so. The title is at the top
+    of the page, in the browser's tab and on each printed page. Changes have a section, and so do differences from
+    Terraform. All texts are in the language `lang`, but commands are always in English. Pass `numbers` (counted with
+    the same `lang`), so that the result is not read again.
     """
     numbers = numbers or numbers_of(result, lang)
     listed = numbers.listed
@@ -109,8 +109,8 @@ def render_page(
 def render_findings(result: Result, said: str) -> str:
     """Return the findings of a result as one HTML page, with a section per check.
 
-    The page has the same security policy as the page of `render_page`. At the top of the page, the text `said`
-    describes how the findings were selected.
+    The page has the same security policy as the page of `render_page`. The text `said` at the top of the page says how
+    the findings were selected.
     """
     listed = FindingRows.of(result)
     words = Translator("en", listed.sources)
@@ -122,7 +122,7 @@ def render_findings(result: Result, said: str) -> str:
 def _frame(
     listed: FindingRows, title: str, words: Translator, sections: list[Section], linked: Collection[str] = ()
 ) -> dict[str, Any]:
-    """Return the values that the template needs for every page, such as texts, style, script and checks.
+    """Return the values that the template needs for every page, such as texts, style and script.
 
     `linked` lists the accounts and owners for which the page has a filter button.
     """
@@ -195,7 +195,7 @@ def _overview(numbers: Numbers, words: Translator, sections: list[Section]) -> d
 
 
 def _demands(numbers: Numbers, words: Translator) -> str:
-    """Return a sentence with the rules of the organizations' tag policies, or an empty text if there are no rules."""
+    """Return a sentence about the rules of the organizations' tag policies. Without rules, the text is empty."""
     said = []
     for key, values, required_of in sorted(numbers.demands):
         tag = words("demand_values", key=key, values=values) if values else key
@@ -207,10 +207,7 @@ def _demands(numbers: Numbers, words: Translator) -> str:
 def _filters(
     listed: FindingRows, words: Translator, sections: list[Section], linked: Collection[str]
 ) -> list[tuple[str, list[tuple[str, str]], int]]:
-    """Return the name of each filter on the page, its options, and the number of options that are left out.
-
-    An option of a filter is a pair of a value and a text.
-    """
+    """Return the filters of the page. A filter has a name, options, and the number of options that are left out."""
     severities = {severity for _, severity, _ in listed.counts}
     accounts, owners = (
         _options(names, linked, Counter(listed.findings[of].drop_null().to_pylist()))
@@ -254,8 +251,8 @@ def _other_table(
 ) -> OtherTable:
     """Return a table with its caption.
 
-    The caption shows how many of the `total` rows are in the table, and ends with the text `more`. `file` is the CSV
-    file with all rows, by default `gaps.csv` for the kind `gaps`.
+    The caption says how many of the `total` rows are in the table, and ends with the text `more`. `file` is the CSV
+    file with all rows. The default name is the `kind` and `.csv`, such as `gaps.csv`.
     """
     caption = Markup("").join([words.rows_of(len(rows), total, file or f"{kind}.csv"), more])
     return OtherTable(words(name), kind, caption, _COLUMNS[kind], chunked(rows), len(rows))
@@ -356,7 +353,7 @@ def _hash(text: str) -> str:
 
 
 def _reasons(sections: list[Section], lang: str) -> list[tuple[str, list[tuple[Section, str]], list[str]]]:
-    """Return each reason for incomplete checks once, with its checks and accounts."""
+    """Return the distinct reasons why checks are incomplete, each reason with its checks and accounts."""
     said: dict[str, tuple[list[tuple[Section, str]], dict[str, None]]] = {}
     for section in sections:
         for status, reason, accounts in section.coverage:

@@ -39,8 +39,8 @@ _USES = ("referred", "silent", "empty")
 class ColumnHead(msgspec.Struct, frozen=True):
     """The heading of a column, and the properties that all cells of the column share.
 
-    `kind` is the CSS class of the cells. On narrow screens, `label` is shown beside each cell. `sort` is `number` or
-    `severity`, or empty to sort the column by text. If `sort` is None, the column cannot be sorted.
+    `kind` is the CSS class of the cells. On narrow screens, `label` is shown beside each cell. `sort` is `number`,
+    `severity`, an empty text (order of the alphabet), or None (no sorting).
     """
 
     text: str
@@ -53,7 +53,7 @@ class ColumnHead(msgspec.Struct, frozen=True):
 class Picture(msgspec.Struct, frozen=True):
     """One picture on the page, as a table.
 
-    A cell consists of a text, CSS classes, and a label. If a picture has no rows, the page shows the text in `none`.
+    A cell consists of a text, CSS classes, and a label. `none` is the text for a picture without rows.
     """
 
     name: Markup
@@ -65,7 +65,7 @@ class Picture(msgspec.Struct, frozen=True):
 
 
 class Pictures(msgspec.Struct, frozen=True):
-    """All pictures of a report. `severities` lists the severities that the pictures show."""
+    """All pictures of a report."""
 
     numbers: Numbers
     words: Translator
@@ -144,7 +144,7 @@ class Pictures(msgspec.Struct, frozen=True):
         ]
 
     def relations(self) -> Picture:
-        """Return the number of links for each relation between profile name and role name."""
+        """Count the links between profiles and roles by how the two names differ."""
         words, found = self.words, self.numbers.relations
         counts = {kind: [found[kind, is_expected] for is_expected in (False, True)] for kind in RELATIONS}
         longest, links = max(map(sum, counts.values())), sum(map(sum, counts.values()))
@@ -191,7 +191,7 @@ class Pictures(msgspec.Struct, frozen=True):
         ]
 
     def quota_use(self) -> Picture:
-        """Return the tools and owners that use the largest shares of the IAM quotas."""
+        """Return which tools and owners use the largest shares of the IAM quotas."""
         words = self.words
         columns = [
             *(ColumnHead(words(f"heads.{name}")) for name in ("account_id", "maker", "belongs_to")),
@@ -204,7 +204,7 @@ class Pictures(msgspec.Struct, frozen=True):
         return _picture(words("quota_use"), caption, columns, rows, kind="quota", none=words("no_resource"))
 
     def tag_coverage(self) -> Picture:
-        """Return the percentage of roles and of profiles that have each of the most used tag keys."""
+        """Return how many percent of roles and of profiles have each of the most used tag keys."""
         words, (keys, tagged) = self.words, tags(self.numbers.tag_keys, self.numbers.taggable)
         columns = [
             ColumnHead(words("heads.account_id")),
@@ -219,7 +219,7 @@ class Pictures(msgspec.Struct, frozen=True):
         return _picture(words("tags"), caption, columns, rows, kind="heat", none=words("no_resource"))
 
     def surfaces(self) -> Picture:
-        """Return what each console, API or tool can do with tags of roles, and with tags of profiles."""
+        """Return what each console, API or tool can do with the tags of roles and of profiles."""
         words = self.words
         columns = [
             ColumnHead(words("surface")),
@@ -233,7 +233,7 @@ class Pictures(msgspec.Struct, frozen=True):
         return _picture(words("surfaces"), [caption], columns, rows)
 
     def _missed(self) -> Iterator[str]:
-        """Yield texts with the numbers of tagged and untagged resources, for roles and for profiles."""
+        """Yield a text about roles and a text about profiles: how many have tags, and how many have no tags."""
         words = self.words
         for kind, noun in (("role", "role"), ("instance-profile", "profile")):
             counts = [self.numbers.missed[kind, place] for place in range(3)]
@@ -242,7 +242,7 @@ class Pictures(msgspec.Struct, frozen=True):
 
 
 def sorted_owners(numbers: Numbers) -> list[tuple[tuple[str, str], Totals]]:
-    """Return the totals of all owners: known owners first, sorted by their findings to fix (most findings first)."""
+    """Return the totals of all owners. Known owners come first, then owners with more findings to fix."""
     return sorted(
         numbers.owners.items(),
         key=lambda item: (STATES.index(item[0][0]), -item[1].to_fix, -item[1].no_action, item[0][1]),
@@ -314,7 +314,7 @@ def _shares(one: Tagged, words: Translator) -> _Row:
 
 
 def _answers(facts: Iterable[Fact], words: Translator) -> Iterator[_Value]:
-    """Yield three cells about whether a tool can write, read and find tags, and a cell with the conditions."""
+    """Yield four cells about one tool: whether the tool can write, read and find tags, and under which conditions."""
     conditions: dict[str, list[str]] = {}
     for fact in facts:
         answer = "if" if fact.condition else fact.answer

@@ -94,7 +94,7 @@ _ODD = re.compile(r"(?:%[0-9A-Fa-f]{2})+|(?:\\u[0-9A-Fa-f]{4})+|[^\x00-\x7f]")
 
 
 class Hit(NamedTuple):
-    """The start and end of an id or e-mail address in a text, and the pseudonym that replaces it."""
+    """One id or e-mail address in a text: its start, its end, and its pseudonym."""
 
     start: int
     end: int
@@ -104,8 +104,8 @@ class Hit(NamedTuple):
 class Plain(NamedTuple):
     """The ASCII form of a text.
 
-    For each ASCII letter, `starts` has the position of the converted letter in the original text. The last entry of
-    `starts` is the length of the original text. `starts` is None for a text that needs no conversion.
+    `starts` maps each letter of the ASCII form to a position in the original text. The last entry of `starts` is the
+    length of the original text. If a text needs no conversion, `starts` is None.
     """
 
     text: str
@@ -130,7 +130,7 @@ class Plain(NamedTuple):
         return cls("".join([*parts, text[last:]]), [*starts, *range(last, len(text) + 1)])
 
     def put(self, text: str, hits: Iterable[Hit]) -> str:
-        """Put the pseudonyms of `hits` into `text`, the text whose ASCII form was searched."""
+        """Replace each hit in `text` with its pseudonym. The hits were found in the ASCII form of `text`."""
         parts, last = [], 0
         for start, end, pseudonym in hits:
             begin, stop = start, end
@@ -149,7 +149,7 @@ def _is_plain(text: str) -> bool:
 
 
 def _decoded(odd: str) -> Iterator[tuple[str, int]]:
-    """Yield each decoded letter with the length of its encoded form."""
+    """Yield each decoded letter, and the length of its encoded form."""
     if odd[0] == "%":
         for letter in bytes.fromhex(odd.replace("%", "")).decode(errors="surrogateescape"):
             yield letter, 3 * len(letter.encode(errors="surrogateescape"))
@@ -174,7 +174,7 @@ def _small(text: str) -> str:
 
 
 class Words:
-    """A search for whole words, and for sequences of whole words, in a text.
+    """A search for whole words, and for sequences of whole words.
 
     A word in `open_ended` is also found at the beginning of a longer word.
     """
@@ -247,10 +247,10 @@ class Mask:
         return note(spelled[:4], spelled)
 
     def learn(self, accounts: Iterable[str], policies: Iterable[str], own: Iterable[str] = ()) -> None:
-        """Remember the account ids, and the external ids in policies, that pseudonyms will replace.
+        """Remember the ids to replace: account ids, and external ids in policies.
 
-        In policies, the ids in `accounts` are replaced even if they do not have twelve digits. `own` lists words of
-        iamframe and AWS. An external id that equals a word in `own` is not searched for in finished files.
+        In policies, the ids in `accounts` are replaced even if they do not have twelve digits. `own` lists words that
+        iamframe and AWS use. Finished files are not searched for an external id that equals a word in `own`.
         """
         self._accounts |= {one: self.account(one) for one in accounts if one not in _NOT_ACCOUNTS}
         external: set[str] = set()
@@ -280,7 +280,7 @@ class Mask:
         return masked != text and _PSEUDONYM.fullmatch(masked) is not None
 
     def text(self, text: str) -> str:
-        """Return a text with pseudonyms for external ids, and for ids and addresses recognized by their form."""
+        """Mask external ids in a text, and ids and addresses that have a known form."""
         if text in self._external:
             return self._external[text]
         plain = Plain.of(text)
@@ -288,7 +288,7 @@ class Mask:
         return self.by_form(plain.put(text, self._words.hits(plain.text.lower(), head.end() if head else 0)))
 
     def by_form(self, text: str) -> str:
-        """Return a text with pseudonyms for ids and addresses recognized by their form."""
+        """Mask the ids and addresses in a text that have a known form."""
         plain = Plain.of(text)
         while "@" in plain.text and (masked := plain.put(text, map(self._email, _EMAIL.finditer(plain.text)))) != text:
             text, plain = masked, Plain.of(masked)
@@ -325,11 +325,11 @@ class Mask:
         return self._roots[root]
 
     def written(self, text: str) -> str:
-        """Mask a text as the method `text` does, and also mask root ids and policy ids of AWS Organizations."""
+        """Mask a text like the method `text`, and also mask root ids and policy ids of AWS Organizations."""
         return _OF_ORGANIZATION.sub(lambda one: self.named(_KINDS[one[0][0]], one[0]), self.text(text))
 
     def known(self, text: str) -> str:
-        """Replace each known id in a text by its pseudonym, in any spelling and at any place."""
+        """Replace each known id in a text with its pseudonym. Every spelling of an id is found."""
         plain = Plain.of(text)
         masked = plain.put(text, self._known(plain.text.lower()))
         return _ROOT.sub(lambda one: self._roots.get(one[0], one[0]), masked) if self._roots else masked
@@ -354,7 +354,7 @@ class Mask:
                         yield Hit(places[first], end, self._ids[squeezed[first : first + size]])
 
     def holds(self, text: str) -> bool:
-        """Return whether a text contains a known id or address in any spelling, or an external id as a whole word."""
+        """Return whether a text has a known id or address, in any spelling. External ids count only as whole words."""
         small = _small(text)
         if next(self._known(small), None) or next(self._searched.hits(small), None):
             return True
@@ -364,7 +364,7 @@ class Mask:
         return any(small.startswith(one, max(place - one.rindex("@"), 0)) for place, one in near)
 
     def policy(self, policy: str) -> str:
-        """Return a policy with pseudonyms, as compact JSON. A policy that is not JSON is masked as free text."""
+        """Mask a policy, and return the policy as compact JSON. A policy that is not JSON is masked as free text."""
         if policy.startswith("{"):
             with suppress(msgspec.MsgspecError, RecursionError):
                 return msgspec.json.encode(self._within(msgspec.json.decode(policy), "")).decode()
@@ -396,7 +396,7 @@ class Mask:
         return self.by_form(head) + slash + (self.text(rest) if rest else "")
 
     def _part_of_path(self, part: str) -> str:
-        """Mask one id of an organization path, such as `o-…/r-…/ou-…/`, and keep wildcards at its end."""
+        """Mask one id in an organization path, such as `o-…/r-…/ou-…/`. Wildcards after the id are kept."""
         core = part.rstrip("*?")
         masked, kind = self.by_form(core), core.partition("-")[0]
         if masked == core and kind in _KINDS and core != f"{kind}-":

@@ -53,8 +53,8 @@ class FindingTable(msgspec.Struct, frozen=True):
     """One table of findings.
 
     `common` is a text with the values that all rows share. `maker` is the tool or service that created the resources of
-    all rows, or empty. `arns` is the most common beginning of the resources' ARNs, up to the path, with `{}` instead of
-    the account id. `related` is the most common beginning of the related resources' ARNs.
+    all rows, or an empty text. `arns` is the beginning, up to the path, that most ARNs of the resources share. The
+    beginning has `{}` instead of the account id. `related` is the same for the ARNs of the related resources.
     """
 
     columns: tuple[str, ...]
@@ -67,12 +67,12 @@ class FindingTable(msgspec.Struct, frozen=True):
 
     @property
     def console(self) -> str:
-        """The address of the AWS console for the table's ARNs, or an empty text if their partition is unknown."""
+        """The address of the AWS console for the table's ARNs. The text is empty if the ARNs' partition is unknown."""
         return CONSOLES.get(partition_of(f"{self.related or self.arns}/") or "", "")
 
 
 class Part(msgspec.Struct, frozen=True):
-    """One part of a check's findings: the findings to fix, or the findings that need no action."""
+    """Some findings of a check: all findings to fix, or all findings that need no action."""
 
     total: int
     shown: int
@@ -105,16 +105,16 @@ class Section(msgspec.Struct, frozen=True):
 
     @property
     def worst(self) -> int:
-        """The number of accounts in which the check has its worst status, or 0 if all accounts are complete."""
+        """The number of accounts with the check's worst status, or 0 if the check is complete in all accounts."""
         return sum(len(accounts) for status, _, accounts in self.coverage if status == self.status)
 
 
 def allotted(counts: Mapping[str, tuple[int, int]], most: int = MAX_ROWS) -> dict[str, tuple[int, int]]:
     """Return how many rows each check gets for findings to fix, and for findings that need no action.
 
-    `counts` has the numbers of findings of each check, the most severe checks first. A check gets `MIN_ROWS_PER_CHECK`
-    rows, or a row per finding if it has fewer findings. The remaining rows go first to findings to fix of the most
-    severe checks, and last to findings that need no action.
+    `counts` has the number of each check's findings to fix, and of its findings that need no action. The most severe
+    checks come first. A check gets `MIN_ROWS_PER_CHECK` rows, or one row per finding if the check has fewer findings.
+    The other rows are for findings to fix of the most severe checks, and then for findings that need no action.
     """
     shown = {}
     for name, (to_fix, no_action) in counts.items():
@@ -132,9 +132,9 @@ def allotted(counts: Mapping[str, tuple[int, int]], most: int = MAX_ROWS) -> dic
 class FindingRows(msgspec.Struct, frozen=True):
     """The findings that the page can show, the numbers of all findings, and the completeness of the checks.
 
-    `counts` has the number of all findings by check, severity and state: `to_fix`, `expected` or `accepted`. `coverage`
-    lists the accounts of each check by status and reason. `findings` has at least `MIN_ROWS_PER_CHECK` findings (or
-    all) of each check, and up to `MAX_ROWS` rows.
+    `counts` counts all findings by check, severity and state (`to_fix`, `expected` or `accepted`). `coverage` lists the
+    accounts of each check by status and reason. `findings` has up to `MAX_ROWS` rows. Each check has at least
+    `MIN_ROWS_PER_CHECK` rows, or a row per finding if the check has fewer findings.
     """
 
     lang: str
@@ -149,7 +149,7 @@ class FindingRows(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, result: Result, lang: str = "en") -> FindingRows:
-        """Return the rows of one part of a result, with texts in the language `lang`."""
+        """Return the rows of one group of accounts, with texts in the language `lang`."""
         findings, order = result.with_order if lang == "en" else frame_and_order(result.sorted_findings(lang))
         accepted = findings["accepted"].notna()
         state = np.select([accepted, findings["expected"]], ["accepted", "expected"], "to_fix")
@@ -170,7 +170,7 @@ class FindingRows(msgspec.Struct, frozen=True):
         return replace(rows, findings=_table(findings.take(shown), order[shown]))
 
     def __add__(self, other: FindingRows) -> FindingRows:
-        """Add the rows of two parts of a result."""
+        """Add the rows of two groups of accounts."""
         both = replace(
             self,
             sources=tuple(dict.fromkeys(self.sources + other.sources)),
@@ -190,14 +190,14 @@ class FindingRows(msgspec.Struct, frozen=True):
 
     @property
     def totals(self) -> dict[str, tuple[int, int]]:
-        """The number of findings to fix, and the number of findings that need no action, per check."""
+        """Two numbers for each check: its findings to fix, and its findings that need no action."""
         totals = {name: [0, 0] for name in self.names}
         for (name, _, state), count in self.counts.items():
             totals[name][state != "to_fix"] += count
         return {name: (to_fix, others) for name, (to_fix, others) in totals.items()}
 
     def places(self, most: int = MAX_ROWS) -> list[Positions]:
-        """Return the positions in `findings` of the rows to show.
+        """Return which rows of `findings` to show, as positions.
 
         Each check has two arrays of positions: of findings to fix, and of findings that need no action.
         """
@@ -222,7 +222,7 @@ def _table(findings: pd.DataFrame, order: Positions) -> pa.Table:
 def sections_of(
     listed: FindingRows, words: Translator, most: int = MAX_ROWS, *, is_masked: bool = False
 ) -> list[Section]:
-    """Return a section for each check, the most severe checks first. All sections together have up to `most` rows."""
+    """Return a section per check, most severe checks first. The sections have no more than `most` rows in total."""
     places = listed.places(most)
     rows = iter(listed.findings.take(np.concatenate(places)).to_pylist())
     parts = iter([list(islice(rows, len(part))) for part in places])
@@ -270,7 +270,7 @@ class _Show(msgspec.Struct, frozen=True):
         )
 
     def table(self, rows: list[_Finding], steps: _Steps) -> FindingTable:
-        """Return findings of one check as a table, and add their commands to `steps`."""
+        """Return findings of one check as a table. Add the commands of the findings to `steps`."""
         arns, own = _shortened(rows, "resource")
         related, others = _shortened(rows, "related")
         cells = {name: [cell(row) for row in rows] for name, cell in self._cells().items()}
@@ -337,7 +337,7 @@ def chunked(rows: list[_Row]) -> list[list[_Row]]:
 
 
 def _groups(rows: list[_Finding]) -> list[list[_Finding]]:
-    """Group findings by their text, or return all findings as one group if the groups would be many or small."""
+    """Group findings by their text. If the groups would be many or small, return all findings as one group."""
     groups: dict[str, list[_Finding]] = {}
     for row in rows:
         groups.setdefault(row["detail"], []).append(row)
@@ -350,7 +350,7 @@ def _parsed(row: _Finding, side: str) -> tuple[str, str, str]:
     """Return three parts of a finding's ARN: the beginning, the path with the name, and the path without the name.
 
     `side` selects the ARN: `resource` or `related`. The beginning of the ARN has `{}` instead of the account id. The
-    beginning is empty if the account or name in the ARN is not that of the finding.
+    beginning is empty if the ARN has another account or name than the finding.
     """
     arn, name = row[f"{side}_arn"] or "", row[f"{side}_name"] or ""
     match = _ARN.match(arn)
@@ -361,7 +361,7 @@ def _parsed(row: _Finding, side: str) -> tuple[str, str, str]:
 
 
 def _shortened(rows: list[_Finding], side: str) -> tuple[str, list[str]]:
-    """Return the most common beginning of the ARNs, and the ARNs with this beginning cut off."""
+    """Return the most common beginning of the ARNs, and the ARNs without this beginning."""
     parsed = [_parsed(row, side) for row in rows]
     begins = Counter(begin for begin, _, _ in parsed if begin).most_common(1)
     most = begins[0][0] if begins else ""
@@ -377,7 +377,7 @@ def _link(row: _Finding) -> str:
 
 
 def _step(row: _Finding, related: str, steps: _Steps) -> int:
-    """Add a finding's command to `steps`, and return the index of the command, or -1 if there is no command.
+    """Add a finding's command to `steps`, and return the index of the command. Return -1 if there is no command.
 
     The commands in `steps` have placeholders for names and ARNs, so that findings can share a command.
     """
@@ -407,6 +407,6 @@ def _joined(one: _Coverage, other: _Coverage) -> _Coverage:
 
 
 def _grouped(coverage: _Coverage) -> list[tuple[str, str, list[str]]]:
-    """Return the accounts in which a check is incomplete, by status and reason, the worst status first."""
+    """Return the accounts in which a check is incomplete, by status and reason. The worst status comes first."""
     groups = [(status, reason, accounts) for (status, reason), accounts in coverage.items() if status != "complete"]
     return sorted(groups, key=lambda group: (-STATUSES.index(group[0]), -len(group[2]), group[1]))

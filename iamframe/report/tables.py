@@ -1,4 +1,4 @@
-"""The CSV files of a report. Rows are appended part by part, so a large result is never in memory as a whole."""
+"""Write the CSV files of a report, one group of accounts at a time. A large result is never in memory as a whole."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _NO_ARN = "~"
 
 
 class Tables:
-    """The CSV files of a report. `add` appends the rows of one part of a result, and `close` completes the files.
+    """The CSV files of a report. `add` appends the rows of a group of accounts, and `close` completes the files.
 
-    `add` collects findings with the same severity, check, order and beginning of the ARN in one file. `close` joins the
-    collected files to `findings.csv`, in the order of `Result.findings`. Each collected file is sorted, because the
-    parts of a result are sorted, and come in the order of their accounts. `owners.csv` has the sums over all parts of a
-    result. All other CSV files have the rows of the parts one after another.
+    `add` writes findings with the same severity, check, order and beginning of the ARN to the same temporary file.
+    `close` joins the temporary files to `findings.csv`, in the order of `Result.findings`. The rows of a temporary file
+    are sorted, because each group is sorted, and the groups come in the order of account ids. `owners.csv` has the sums
+    of all groups of accounts. All other CSV files have the rows of one group after the rows of another.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -41,7 +41,7 @@ class Tables:
         (folder / "checks").mkdir()
 
     def add(self, part: Result, use: pd.DataFrame) -> None:
-        """Append the rows of one part of a result. `use` is the frame `quota_use` of the same part."""
+        """Append the rows of one group of accounts. `use` is the frame `quota_use` of the same accounts."""
         self.owners = joined_owners(self.owners, findings_by_owner(part, part.owner_tag))
         self._add_findings(part)
         tables = {"coverage": part.coverage, "quota_use": use} | part.inventory.frames_read
@@ -50,7 +50,7 @@ class Tables:
             self._append(name, frame)
 
     def close(self) -> None:
-        """Write `findings.csv`, `owners.csv`, and a file with only a heading for each table without rows."""
+        """Write `findings.csv` and `owners.csv`. A table without rows becomes a file with only a heading."""
         write_csv(self.owners, self._folder / "owners.csv")
         for name in self._empty.keys() - self._columns:
             write_csv(self._empty[name], self._folder / f"{name}.csv")

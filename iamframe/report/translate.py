@@ -21,7 +21,7 @@ class Translator:
         self._folders = {source: short for source in sources if (short := without_folder(source)) != source}
 
     def without_folders(self, text: str) -> str:
-        """Return a text in which the paths of sources are shortened to file names."""
+        """Shorten the paths of sources in a text to file names."""
         for source, short in self._folders.items():
             text = text.replace(source, short)
         return text
@@ -40,7 +40,7 @@ class Translator:
         return str(text_of(f"page.words.{value}", self.lang, value))
 
     def condition(self, name: str, text: str) -> str:
-        """Return, in the page's language, a condition on the use of a tool, or `text` if there is no translation."""
+        """Translate a condition on the use of a tool. If there is no translation, return `text`."""
         return str(text_of(f"surfaces.{name}", self.lang, text))
 
     def n(self, count: int, noun: str) -> str:
@@ -48,9 +48,9 @@ class Translator:
         return fill(f"{{count:{noun}}}", {"count": count}, self.lang)
 
     def some(self, names: Sequence[str], total: int = 0) -> str:
-        """Return up to three names and the number of the other names.
+        """Return up to three names. If there are more names, their number follows.
 
-        If all `total` accounts are named, and `total` is more than three, return a text such as "all 12 accounts".
+        If more than three names are all `total` accounts, return a text such as "all 12 accounts".
         """
         if len(names) <= LISTED:
             return ", ".join(names)
@@ -59,11 +59,11 @@ class Translator:
         return self("some_of", some=", ".join(names[:LISTED]), n=len(names) - LISTED)
 
     def rows_of(self, shown: int, total: int, file: str) -> str:
-        """Return a text with the number of rows, and with the file of all rows if some rows are not shown."""
+        """Return a text with the number of rows. If some rows are not shown, the text names the file with all rows."""
         return self("rows_of", n=shown, n2=total, file=file) if shown < total else self.n(total, "row")
 
     def reasons(self, frame: pd.DataFrame) -> pd.Series:
-        """Return the reasons of a frame's rows in the page's language.
+        """Return the reason in each row of a frame, in the page's language.
 
         English reasons come from the column `reason`. Reasons in other languages are rendered from the columns
         `message` and `facts`.
@@ -78,19 +78,19 @@ class Translator:
 
 
 def coded(text: str) -> Markup:
-    """Return a text as markup, in which parts in backticks become code."""
+    """Convert a text to markup. Parts in backticks become code."""
     parts = text.split("`")
     parts[1::2] = [Markup("<code>{}</code>").format(whole_words(part) if " " in part else part) for part in parts[1::2]]
     return Markup("").join(parts)
 
 
 def whole_words(command: str) -> Markup:
-    """Return a command as markup whose lines break only between words, unless a word is wider than a line."""
+    """Convert a command to markup. Lines break only between words, or inside a word that is wider than a line."""
     return Markup(" ").join(Markup("<span>{}</span>").format(word) for word in command.split(" "))
 
 
 def without_folder(source: str) -> str:
-    """Return the file name of an absolute path. A text that is not an absolute path is returned unchanged."""
+    """Return the file name of an absolute path. Other texts are returned unchanged."""
     for kind in (posixpath, ntpath):
         if kind.isabs(source):
             return kind.basename(source.rstrip("/\\")) or source

@@ -48,19 +48,19 @@ def write_report(
     """Write a report of a result into a folder, and return the path of the page.
 
     The page is `report.html`, and `summary.json` has the numbers of the result. `findings.csv`, `coverage.csv`,
-    `owners.csv` and `quota_use.csv` cover all checks. For each check that ran, `checks/CHECK.csv` has the facts behind
-    the findings. Each frame of the inventory has a CSV file, such as `roles.csv`. `events.csv`, `resource_owners.csv`
-    and `tag_policies.csv` are written only if their data was collected.
+    `owners.csv` and `quota_use.csv` cover all checks. For each check that ran, `checks/CHECK.csv` has the details of
+    the findings, as in `result["CHECK"]`. Each frame of the inventory has a CSV file, such as `roles.csv`.
+    `events.csv`, `resource_owners.csv` and `tag_policies.csv` are written only if their data was collected.
 
-    A result of `check_snapshot` is read part by part (`Result.parts`), so the result does not have to fit into memory.
-    The rows of `checks/CHECK.csv` and `tags.csv`, and findings without an ARN, are in the order of the parts. With
-    `mask` or `xlsx`, the result is read as a whole.
+    A result of `check_snapshot` is read in groups of accounts (`Result.parts`), so that it need not fit into memory. In
+    `checks/CHECK.csv` and `tags.csv`, the rows are in the order of the groups of accounts. Findings without an ARN are
+    in this order, too. With `mask` or `xlsx`, the whole result is in memory.
 
     If the report cannot be written, an older report in the folder stays as it was. A new report replaces or removes all
     files of an older report, and keeps other files in the folder. Title and author are at the top of the page.
 
-    `changes` and `drift` (differences from Terraform) are shown on the page, and counted in the summary. `changes` is
-    written to the CSV files of `write_changes`, and `drift` is written to `drift.csv`.
+    The page shows `changes` and `drift` (differences from Terraform), and `summary.json` counts both. `write_changes`
+    writes the CSV files of `changes`, and `drift.csv` has the differences from Terraform.
 
     Parameters
     ----------
@@ -107,9 +107,9 @@ def write_shown(
     mask: bool | str | os.PathLike[str],
     drift: Drift | None = None,
 ) -> tuple[Path, Result]:
-    """Write a report as `write_report` does, and return the page's path and the result that the page shows.
+    """Write a report like `write_report`. Return the page's path, and the result that the page shows.
 
-    After a masked report, print only the returned result, which has pseudonyms.
+    After a masked report, only the returned result may be printed, because its ids are pseudonyms.
     """
     require("write_report", result, Result, instead="what `iamframe.run_checks` gives")
     owner_tag = result.owner_tag if owner_tag is None else owner_tag
@@ -160,7 +160,7 @@ def _refuse(out: str | os.PathLike[str], lang: str, owner_tag: str) -> None:
 
 
 def _write_parts(parts: Iterable[Result], folder: Path, owner_tag: str, lang: str) -> tuple[Numbers, pd.DataFrame]:
-    """Write the CSV files of a report, and return the numbers for the page and the findings by owner."""
+    """Write the CSV files of a report. Return the numbers for the page, and the findings by owner."""
     tables = Tables(folder)
 
     def read(part: Result) -> Numbers:
@@ -180,7 +180,7 @@ def _with_owner_tag(result: Result, owner_tag: str) -> Result:
 
 
 def _facts_in(folder: Path) -> list[str]:
-    """Return the names of the CSV files with facts that an older report left in the folder, such as `checks/CHECK`."""
+    """Return the names of the check tables that an older report left in the folder, such as `checks/CHECK`."""
     found: list[str] = []
     # A folder that cannot be read raises an error when it is written.
     with suppress(OSError, ValueError):
@@ -194,7 +194,7 @@ def _facts_in(folder: Path) -> list[str]:
 def write_changes(changes: Changes, out: str | os.PathLike[str]) -> None:
     """Write `changes.csv`, `changed_findings.csv` and `not_compared.csv` into a folder.
 
-    Either all three CSV files are written, or no file is written.
+    If one file cannot be written, no file is written.
 
     Raises
     ------
@@ -215,8 +215,8 @@ def write_findings(
 ) -> Path:
     """Write selected findings into a folder, and return the path of the page.
 
-    The folder gets `findings.html`, `findings.csv` and `coverage.csv`, or no file at all. The text `said` is at the top
-    of the page. The parameter `mask` has the same meaning as in `write_report`.
+    The folder gets `findings.html`, `findings.csv` and `coverage.csv`, or no file at all. The text `said` is shown at
+    the top of the page. The parameter `mask` has the same meaning as in `write_report`.
 
     Raises
     ------
