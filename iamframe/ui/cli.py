@@ -220,7 +220,7 @@ def explain_command(
 ) -> int:
     """Print everything known about one resource.
 
-    NAME_OR_ARN is a role, an instance profile, or a resource that uses a profile, such as an instance. The exit
+    NAME_OR_ARN stands for a role, an instance profile, or a resource that uses a profile, such as an instance. The exit
     status is 2 if no resource matches.
     """
     from iamframe.analysis.explain import explain
@@ -307,9 +307,9 @@ def drift_command(
 ) -> int:
     """Compare Terraform states with the account.
 
-    A STATE is a state file, or the output of `terraform show -json`. Give all states of the account,
-    because resources that are in no state are listed as unmanaged. `sample:terraform` is the Terraform state of the
-    sample. References to profiles are collected only with --references.
+    A STATE is a state file, or the output of `terraform show -json`. Give all Terraform states of the account. A
+    resource that no state contains is listed as unmanaged. `sample:terraform` is the Terraform state of the sample.
+    References to profiles are collected only with --references.
     """
     from iamframe.inventory.load import is_live
 
@@ -330,7 +330,7 @@ def drift_command(
     given.live,
 )
 def snapshot_command(sources: tuple[str, ...], out: str | Path | None, athena: str | None, live: dict[str, Any]) -> int:
-    """Save IAM data as Parquet, to use as SOURCE later.
+    """Save IAM data as Parquet files that other commands can read.
 
     Give a SOURCE and --out. To resume an interrupted load, run the same command again.
     """
@@ -408,8 +408,8 @@ def notebooks_command(folder: Path, *, force: bool) -> int:
 def collect_script_command(regions: str | None) -> int:
     """Print a shell script that collects IAM data.
 
-    The script uses the AWS CLI, and only reads. Give the script to somebody with access to the account. The
-    script writes a zip file, which you can use as SOURCE.
+    The script uses the AWS CLI, and changes nothing. Give the script to somebody with access to the account. The script
+    writes a zip file, which you can use as SOURCE.
     """
     from iamframe.sources.scripts import collect_script
 

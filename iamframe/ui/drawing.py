@@ -1,4 +1,4 @@
-"""The parts that plots are drawn from: stacked bars, tables, and text. Slanted hatching always means unknown data."""
+"""Building blocks of plots: stacked bars, tables and text. Slanted hatching always means unknown data."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ FONTS = (
 
 
 def first_true(parts: Mapping[str, Any], size: int) -> Any:
-    """Return, for each row, the name of the first mask in `parts` that is True, or else the last name."""
+    """Return a name per row: the first name in `parts` whose mask is True, or else the last name."""
     *masks, _ = (np.broadcast_to(np.asarray(mask, dtype=bool), size) for mask in parts.values())
     *names, otherwise = parts
     return np.select(masks, names, otherwise)
@@ -59,7 +59,7 @@ def first_true(parts: Mapping[str, Any], size: int) -> Any:
 def count_parts(
     parts: Mapping[str, tuple[Any, dict[str, Any]]], row: pd.Series, rows: Iterable[str]
 ) -> tuple[dict[str, dict[str, Any]], pd.DataFrame]:
-    """Return the colour and hatching of each part of a bar, and the number of items per bar and part.
+    """Return the look of each part of a bar (colour and hatching), and the number of items per bar and part.
 
     An item counts only in the first part whose mask is True for the item.
     """
@@ -81,7 +81,7 @@ class Bars:
     def draw(self, ax: Axes | None, inventory: Inventory, lists: Sequence[str], *sentences: str) -> Axes:
         """Draw the bars below a title, or draw a text such as "no roles" if all counts are zero.
 
-        Title and text show whether the frames in `lists` are complete.
+        If a frame in `lists` is incomplete, title and text say so.
         """
         ax = new_axes(ax, self.counts.index, rows=len(self.counts))
         draw_title(ax, *sentences, not_all_read(inventory, *lists))
@@ -101,7 +101,7 @@ class Bars:
         return ax
 
     def _stack(self, ax: Axes, counts: pd.DataFrame) -> None:
-        """Draw the parts of the bars, with the number of each part inside, or beside the bar if the part is narrow."""
+        """Draw the parts of the bars with their numbers. The number of a narrow part is beside the bar."""
         totals, rows = counts.sum(axis=1).to_numpy(), np.arange(len(counts))
         digits = counts.astype(str).map(len).to_numpy()
         is_wide = counts.to_numpy() >= (0.02 + 0.02 * digits) * totals.max()
@@ -161,7 +161,7 @@ def _loaded(module: str) -> Any:
 
 
 def new_axes(ax: Axes | None, labels: Iterable[str], rows: float, across: float = 6.2) -> Axes:
-    """Return `ax`, or the axes of a new figure with room for labels and rows if `ax` is None."""
+    """Return `ax`. If `ax` is None, return the axes of a new figure with room for labels and rows."""
     if ax is not None:
         return ax
     width = across + 0.08 * max(map(_width, labels), default=0)

@@ -2,9 +2,9 @@
 
 The explorer of `iamframe.explore` shows the frames that the functions of this module return.
 
-A filter by path or tag cannot decide about findings whose paths or tags were not collected. `filtered` leaves undecided
-findings out, and `undecided` returns only undecided findings. If a filter has an account or check that the result does
-not have, the functions raise `FilterError`.
+A filter by path or tag cannot decide about a finding if paths or tags of its resource were not collected. `filtered`
+leaves undecided findings out, and `undecided` returns only undecided findings. If a filter names an account or check
+that the result does not have, the functions raise `FilterError`.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Filter:
     text: str = ""
 
     def __post_init__(self) -> None:
-        """Convert single strings to tuples, and refuse a tag value or a tag state without a tag key."""
+        """Convert single strings to tuples. Refuse a tag value or a tag state that has no tag key."""
         for name in _LISTS:
             given = getattr(self, name)
             object.__setattr__(self, name, (given,) if isinstance(given, str) else tuple(given))
@@ -89,7 +89,7 @@ class Filter:
             raise FilterError("a tag value or tag state is given without a tag key; set tag_key")
 
     def __str__(self) -> str:
-        """Return the filter in words, or `all` if the filter is empty."""
+        """Return the filter in words. For an empty filter, return the word "all"."""
         parts = [f"{_LISTS[name]} {' or '.join(asked)}" for name in _LISTS if (asked := getattr(self, name))]
         if self.path.strip():
             parts.append(f"path {self.path.strip()}")
@@ -129,8 +129,8 @@ def undecided(result: Result, wanted: Filter) -> pd.DataFrame:
 def counts(result: Result, findings: pd.DataFrame, wanted: Filter) -> pd.DataFrame:
     """Return the number of findings by check and severity, and the coverage of each check.
 
-    The frame has one row per check that the filter selects, with the most severe checks first. The columns `complete`,
-    `partial` and `unknown` count accounts.
+    The frame has one row per selected check, with the most severe checks first. The columns `complete`, `partial` and
+    `unknown` count accounts.
     """
     return Selection(result, wanted).count(findings)
 
@@ -145,9 +145,9 @@ def not_complete(result: Result, wanted: Filter) -> pd.DataFrame:
 def grouped(result: Result, findings: pd.DataFrame, tag_key: str) -> pd.DataFrame:
     """Return the number of findings for each value of a tag.
 
-    The frame has one row per value of the tag, with the most findings first. Two more rows count findings without the
-    tag, and findings whose tags were not collected. Tag keys are case-sensitive: `owner` and `Owner` are two keys. If
-    role and profile have different values of the tag, the finding counts for both values. Unlike `grouped`,
+    The frame has one row per value, with the most findings first. Two more rows count findings without the tag, and
+    findings whose tags were not collected. Tag keys are case-sensitive: `owner` and `Owner` are two keys. If role and
+    profile have different values of the tag, the finding counts for both values. Unlike `grouped`,
     `iamframe.findings_by_owner` counts each finding once.
     """
     sides = _Sides(result.inventory, findings)
@@ -213,7 +213,7 @@ def card(result: Result, row: int) -> Explanation:
 
 
 def _named(inventory: Inventory, one: dict[str, Any]) -> str | None:
-    """Return the ARN or name of a finding's role or profile, for `explain`, or None if the finding has neither."""
+    """Return the ARN or name of a finding's role or profile. Return None if the finding has no such resource."""
     for arn in (one["resource_arn"], one["related_arn"]):
         asked = pa.array([arn], pa.string())
         if is_in(asked, inventory.profiles["profile_arn"])[0] or is_in(asked, inventory.roles["role_arn"])[0]:
@@ -261,14 +261,14 @@ def export(
 
 
 def said_undecided(count: int) -> str:
-    """Return a sentence about findings that may match the filter, or an empty text if there are none."""
+    """Return a sentence about findings that may match the filter, or an empty text if there are no such findings."""
     if not count:
         return ""
     return f"{pluralize(count, 'more finding')} may match: the path or tags of the resource were not collected."
 
 
 class Selection:
-    """The part of a result that a filter selects: findings, findings that may match, checks, and coverage."""
+    """What a filter selects from a result: findings, findings that may match, checks, and coverage."""
 
     def __init__(self, result: Result, wanted: Filter) -> None:
         known = {
@@ -287,7 +287,7 @@ class Selection:
 
     @cached_property
     def coverage(self) -> pd.DataFrame:
-        """The coverage rows for the checks and accounts that the filter selects."""
+        """The coverage rows for the selected checks and accounts."""
         coverage = self.result.coverage
         return coverage[self._matches(coverage, check=self.wanted.checks, account_id=self.wanted.accounts)]
 
@@ -297,7 +297,7 @@ class Selection:
         return self.coverage[self.coverage["status"] != "complete"]
 
     def count(self, findings: pd.DataFrame) -> pd.DataFrame:
-        """Return a row per check, with the numbers of findings by severity and of accounts by status."""
+        """Count each check's findings by severity, and its accounts by status."""
         order = {name: SEVERITIES.index(self.result.checks[name].severity) for name in self.checks}
         checks = sorted(order, key=order.__getitem__)
         columns: dict[str, object] = {"check": checks}
@@ -309,7 +309,7 @@ class Selection:
 
     @staticmethod
     def _matches(frame: pd.DataFrame, **asked: Iterable[str]) -> Bools:
-        """Return one flag per row: True if the row has one of the given values in each column of `asked`.
+        """Return one flag per row: True if the row has a given value in each column of `asked`.
 
         A column without given values matches all rows.
         """
@@ -402,7 +402,7 @@ class _Sides:
         return hit, self.any(frame["finding"][frame["path"].isna() & frame["has_path"]])
 
     def tagged(self, wanted: Filter) -> tuple[Bools, Bools]:
-        """Return two flags per finding: whether its tags match the filter, and whether its tags may match."""
+        """Return two flags per finding: whether the finding's tags match the filter, and whether its tags may match."""
         carried, unread = self.carried(str(wanted.tag_key))
         matching = carried if wanted.tag_value is None else carried[carried["value"] == wanted.tag_value]
         yes = self.any(matching["finding"])
@@ -413,7 +413,7 @@ class _Sides:
         return ~yes & unread, np.zeros_like(yes)
 
     def carried(self, tag_key: str) -> tuple[pd.DataFrame, Bools]:
-        """Return the values of a tag for each finding, and one flag per finding: True if tags were not collected."""
+        """Return the values of a tag per finding. Also return one flag per finding: True if tags were not collected."""
         tags, sides = self.tags, self.frame
         shown = tags[
             np.asarray(pc.equal(as_arrow(tags["tag_key"]), tag_key)) & is_in(tags["resource_arn"], sides["arn"])

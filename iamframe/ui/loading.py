@@ -40,7 +40,7 @@ def load_sources(*sources: str, **live: Any) -> Inventory:
 def load_old_and_new(old: str, new: tuple[str, ...], live: dict[str, Any]) -> tuple[Inventory, Inventory]:
     """Load an older and a newer source.
 
-    Each live source gets the options in `live`. If neither source is live, the newer source gets the options in `live`.
+    Each live source gets the options in `live`. If no source is live, the newer source gets the options in `live`.
     """
     from iamframe.inventory.load import is_live
 
@@ -76,11 +76,11 @@ def drifted(inventory: Inventory, states: tuple[str, ...]) -> Drift:
 def checked(
     sources: tuple[str, ...], live: dict[str, Any], shards: dict[str, Any], older: str | None = None, **judged: Any
 ) -> Iterator[tuple[Inventory | None, Result]]:
-    """Load sources, run the checks, and yield the older inventory (None without `older`) and the result.
+    """Load sources and run the checks. Yield the older inventory (None without `older`) and the result.
 
     `shards` has the options `--workers`, `--dask` and `--results`. With `--workers` or `--dask`, a snapshot is checked
-    in shards. Without `--results`, the files of the shards are deleted at the end. The options in `judged` go to
-    `run_checks`.
+    in shards (groups of accounts). Without `--results`, the files of the shards are deleted at the end. The options in
+    `judged` go to `run_checks`.
     """
     from iamframe.inventory.inventory import SAMPLES
     from iamframe.inventory.load import is_live

@@ -14,7 +14,7 @@ _BESIDE = {f"../data/{_POLICY}": _POLICY, "../iamframe-report/": "iamframe-repor
 
 
 def notebook_files() -> list[Path]:
-    """Return the paths of the notebooks and of their tag policy, in the installed package or in a checkout.
+    """Return the paths of the notebooks and of their tag policy. The files are in the package or in a checkout.
 
     Raises
     ------

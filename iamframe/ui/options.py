@@ -1,4 +1,4 @@
-"""The options of the command line, in groups, and their completion by the Tab key."""
+"""The options of the command line, and functions that complete typed values after the Tab key."""
 
 from __future__ import annotations
 
@@ -230,13 +230,13 @@ _LOADS = ("regions", "references", "accounts", "role_name", "external_id", "rate
 def live(command: Callable[..., Any]) -> Any:
     """Add the options of a live source to a command.
 
-    The command gets the given options as the dictionary `live`, with the parameter names of `load` as keys.
+    The command gets the given options as the dictionary `live`. The keys are parameter names of `load`.
     """
     return _LIVE(_as_dictionary("live", _LOADS, command))
 
 
 def shards(command: Callable[..., Any]) -> Any:
-    """Add the options `--workers`, `--dask` and `--results` to a command, as the dictionary `shards`."""
+    """Add `--workers`, `--dask` and `--results`. The command gets these options as the dictionary `shards`."""
     return _SHARDS(_as_dictionary("shards", ("workers", "dask", "results"), command))
 
 
@@ -246,7 +246,7 @@ def judging(command: Callable[..., Any]) -> Any:
 
 
 def _as_dictionary(key: str, names: tuple[str, ...], command: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a command, so that its argument `key` is a dictionary of the options in `names` that were given."""
+    """Wrap a command: pass the given options in `names` as one dictionary, the argument `key`."""
 
     @functools.wraps(command)
     def called(**given: Any) -> Any:

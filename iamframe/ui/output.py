@@ -141,7 +141,7 @@ def in_one_line(result: Result, owners: Sequence[str] = ()) -> str:
     """Return one line with the numbers of a result.
 
     The line counts accounts, roles, profiles, resources that need attention, findings, and complete checks. With
-    `owners`, only findings of these owners count, and only the resources in these findings.
+    `owners`, the line counts only findings of these owners, and only resources with such findings.
     """
     from iamframe.checks.result import attention_in, some, tally_of
 
@@ -174,7 +174,7 @@ def incomplete(result: Result) -> Iterator[str]:
 
 
 def _by_reason(rows: Iterable[tuple[str, str, str, str]]) -> dict[tuple[tuple[str, ...], str], list[str]]:
-    """Group checks, or other things, with the same reasons, and return the accounts of each group."""
+    """Return the accounts for each group of checks (or other things) that share the same reasons."""
     from iamframe.messages.render import sentences_of
 
     things_of: dict[str, dict[str, list[str]]] = {}
@@ -192,7 +192,7 @@ def _by_reason(rows: Iterable[tuple[str, str, str, str]]) -> dict[tuple[tuple[st
 
 
 def not_printed(findings: DataFrame, shown: DataFrame, *, by_owner: bool) -> Iterator[str]:
-    """Yield a sentence about findings that are not printed, and a sentence about findings with unknown owners."""
+    """Yield one sentence about findings that are not printed, and one about findings with unknown owners."""
     if left := len(findings) - len(shown):
         yield f"not printed because of --severity, --owner or --hide-expected: {pluralize(left, 'finding')}"
     if by_owner and (unknown := int((~findings["owner_known"]).sum())):
@@ -200,7 +200,7 @@ def not_printed(findings: DataFrame, shown: DataFrame, *, by_owner: bool) -> Ite
 
 
 def no_such_owner(findings: DataFrame, owners: Iterable[str]) -> Iterator[str]:
-    """Yield a sentence for each given owner that no finding has."""
+    """Yield a sentence for each given owner without findings."""
     from iamframe.checks.result import some
 
     known = findings["owner"].dropna().drop_duplicates().sort_values()
@@ -210,16 +210,16 @@ def no_such_owner(findings: DataFrame, owners: Iterable[str]) -> Iterator[str]:
 
 
 def say_incomplete(result: Result) -> None:
-    """With `--quiet`, print the number of complete checks if some checks are incomplete.
+    """With `--quiet`, print how many checks are complete, unless all checks are complete.
 
-    If checks are incomplete, an empty list of findings does not mean that there are no findings.
+    While checks are incomplete, an empty list of findings does not mean that nothing is wrong.
     """
     if click.get_current_context().meta.get(QUIET) and (result.coverage["status"] != "complete").any():
         click.echo(f"{result.said_complete[:1].upper()}{result.said_complete[1:]}.", err=True)
 
 
 def no_owner(inventory: Inventory, owner_tag: str) -> list[str]:
-    """Return a sentence if `owner_tag` is not the default key and no collected tag has this key."""
+    """Return a warning if no collected tag has the key `owner_tag`. The default key gets no warning."""
     from iamframe.checks.owner import OWNER_TAG, owner_keys
 
     if owner_tag == OWNER_TAG or owner_keys(inventory, owner_tag):
@@ -228,10 +228,10 @@ def no_owner(inventory: Inventory, owner_tag: str) -> list[str]:
 
 
 def expired(result: Result, *, is_covered: bool = False) -> Iterator[str]:
-    """Yield sentences about policy entries that have expired or accept no finding, and about missing tag policies.
+    """Yield warnings about policy entries that have expired, and about entries that accept no finding.
 
-    An accepted finding counts again after its policy entry has expired. If `is_covered` is True, there is no sentence
-    about tag policies, because the command prints the reason elsewhere.
+    An accepted finding counts again after its policy entry has expired. Tag policies that were not collected also get a
+    warning, unless the command prints the reason elsewhere (`is_covered`).
     """
     if result.policy.organization and not is_covered:
         from iamframe.checks.result import some
@@ -265,7 +265,7 @@ def not_collected(inventory: Inventory) -> list[str]:
 def not_compared(changes: Changes) -> list[str]:
     """Return up to twenty sentences about data that could not be compared, one sentence per reason.
 
-    If a check is incomplete, the last sentence says where the reasons are.
+    If a check is incomplete, the last sentence names the command that prints the reasons.
     """
     from iamframe.checks.result import some
 

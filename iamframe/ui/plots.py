@@ -1,9 +1,9 @@
 """Plots of an inventory or a result, drawn with matplotlib. Each function draws one plot.
 
-Data that was not collected is hatched with slanted lines, so that missing data never looks like zero. No plot shows a
-fact by colour alone. Names and keys are drawn as text, never as formulas. Letters that are invisible, or that no
-installed font has, are shown as code points. Each function draws on the axes `ax`, or on a new figure, and returns the
-axes. If matplotlib is not installed, the functions raise `MissingExtraError`.
+Slanted hatching shows data that was not collected, so that missing data never looks like zero. No plot relies on colour
+alone. Names and keys are drawn as text, never as formulas. Invisible letters, and letters that no installed font has,
+are shown as code points. Each function draws on the axes `ax`, or on a new figure. Each function returns the axes of
+the plot. If matplotlib is not installed, the functions raise `MissingExtraError`.
 """
 
 from __future__ import annotations
@@ -102,8 +102,8 @@ _SIDES = {"role": "roles", "instance-profile": "profiles"}
 def plot_name_relations(result: Result, ax: Axes | None = None) -> Axes:
     """Draw how the names of profiles and their roles differ, with one bar per kind of difference.
 
-    Profiles without a role have a bar of their own. In dotted bars, profile and role have different names by design of
-    a tool. Hatched bars are profiles whose role or role name was not collected.
+    Profiles without a role have a bar of their own. A dotted bar counts profiles that a tool deliberately names
+    differently from their roles. A hatched bar counts profiles whose role or role name was not collected.
     """
     pairs = views.pairs(result.inventory, result.policy.makers)
     pairs = pairs[pairs["profile_arn"].notna()]
@@ -130,7 +130,7 @@ def plot_name_relations(result: Result, ax: Axes | None = None) -> Axes:
 
 
 def plot_tag_coverage(inventory: Inventory, ax: Axes | None = None, keys: Iterable[str] | None = None) -> Axes:
-    """Draw a heat map of the percentage of roles, and of profiles, that have each tag key.
+    """Draw a heat map: which percentage of roles, and which percentage of profiles, has each tag key.
 
     Each account has one row for roles and one row for profiles. Accounts with the lowest mean percentage come first.
     The plot has at most 30 accounts. Each column is a tag key. By default, the columns are the 12 most used tag keys.
@@ -193,8 +193,8 @@ def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
 
     The plot has one bar per account, for at most 30 accounts. Accounts with the most unreferenced or empty profiles
     come first. A bar shows referenced profiles, then profiles that the check `unreferenced_profiles` found, then
-    profiles without a role. Hatched parts are profiles whose references or role were not collected. If the check
-    `unreferenced_profiles` did not run, all profiles without a known reference are hatched, too.
+    profiles without a role. Hatched parts count profiles whose references or role were not collected. If the check
+    `unreferenced_profiles` did not run, the hatched parts count all profiles without a known reference, too.
     """
     inventory, total = result.inventory, pluralize(len(result.inventory.profiles), "instance profile")
     rows = [row for row in purposes(result) if row.total]
@@ -218,10 +218,10 @@ def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resour
     The plot has one bar per account, tool, and cluster or stack. Only the 15 largest bars are drawn, the largest first.
     The label of a bar shows the share of the account's quota, if the quota is known.
 
-    Crossed parts of a bar are resources without an owner tag, and plain parts are resources with an owner tag. Dotted
-    parts are roles that AWS manages, and hatched parts are resources whose owner is unknown. The owner of a resource is
-    unknown if its tags were not collected, or if only GetAccountSummary counts the resource. `iamframe.quota_use`
-    returns the numbers of the plot.
+    Plain parts of a bar count resources with an owner tag, and crossed parts count resources without an owner tag.
+    Dotted parts count roles that AWS manages. Hatched parts count resources whose owner is unknown. The owner of a
+    resource is unknown if its tags were not collected. Resources that only GetAccountSummary counts have an unknown
+    owner, too. `iamframe.quota_use` returns the numbers of the plot.
 
     Parameters
     ----------
@@ -257,11 +257,11 @@ def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resour
 def plot_ladder(inventory: Inventory, ax: Axes | None = None, limit: int = 60) -> Axes:
     """Draw the roles and profiles that are not linked one to one.
 
-    Roles are on the left, and profiles are on the right. A line goes from each role to its profiles. Each profile has a
-    row, and each role without a profile has a row. The plot has at most `limit` rows. The first rows are roles in
-    several profiles, followed by profiles without a role. The last rows are roles that trust EC2 but are in no profile,
-    followed by profiles whose role was not collected. A line is dashed if the role was not collected. If there are
-    several accounts, each account's name is above the rows of the account.
+    Roles are on the left, and profiles are on the right. A line goes from each role to its profiles. Each row shows a
+    profile, or a role without a profile. The plot has at most `limit` rows. The first rows show roles in several
+    profiles, and then profiles without a role. The last rows show roles that trust EC2 but are in no profile, and then
+    profiles whose role was not collected. A line is dashed if the role was not collected. If there are several
+    accounts, the name of an account is above its rows.
     """
     rungs = _rungs(inventory)
     rows = rungs.head(limit).reset_index(drop=True)
@@ -287,7 +287,7 @@ def plot_ladder(inventory: Inventory, ax: Axes | None = None, limit: int = 60) -
 
 
 def _rungs(inventory: Inventory) -> pd.DataFrame:
-    """Return the roles and profiles that are not linked one to one, with all rows of a role together.
+    """Return the roles and profiles that are not linked one to one. All rows of a role are next to each other.
 
     The frame has the columns of `iamframe.pairs`, and the columns `kind`, `group` and `role_read`.
     """
@@ -313,7 +313,7 @@ def _rungs(inventory: Inventory) -> pd.DataFrame:
 
 
 def _rungs_in_words(rungs: pd.DataFrame) -> list[str]:
-    """Return texts such as "2 profiles without a role", but no text with the number 0."""
+    """Return texts such as "2 profiles without a role". A number of 0 gives no text."""
     kinds, shared = rungs["kind"].value_counts(), rungs[rungs["kind"] == "shared"]
     said = {
         f"{pluralize(shared['group'].nunique(), 'role')} in several profiles ({len(shared):,})": len(shared),
@@ -358,8 +358,8 @@ def plot_last_use(inventory: Inventory, ax: Axes | None = None, now: datetime | 
     AWS keeps the last use of a role for 400 days. A role without a use in 400 days counts as "no use in 400 days", even
     if the role is new. Days are counted back from `now`. By default, `now` is the time when the account was collected.
     If no source shows the collection time, `now` is the current time. If `now` has no time zone, `now` is in UTC. The
-    hatched bar counts roles whose last use was not collected. Roles that AWS manages are left out, and the title shows
-    how many roles AWS manages.
+    hatched bar counts roles whose last use was not collected. The title counts the roles that AWS manages, but no bar
+    does.
     """
     roles = inventory.roles[~inventory.roles["is_aws_managed"]]
     present = pd.Timestamp(datetime.now(UTC) if now is None else now)
@@ -385,10 +385,10 @@ def plot_last_use(inventory: Inventory, ax: Axes | None = None, now: datetime | 
 def plot_age(inventory: Inventory, ax: Axes | None = None) -> Axes:
     """Draw how many roles and profiles were created in each year.
 
-    Each year has a bar for roles and a bar for profiles. Crossed parts of a bar are resources without tags. A tag that
-    AWS reserves does not count as a tag. Hatched parts are resources whose tags or creation time were not collected. If
-    there are more than 20 years, the earliest years share their bars. Roles that AWS manages are left out, and the
-    title shows how many roles AWS manages.
+    Each year has a bar for roles and a bar for profiles. Crossed parts of a bar count resources without tags. A tag
+    that AWS reserves does not count as a tag. Hatched parts count resources whose tags or creation time were not
+    collected. If there are more than 20 years, the earliest years share their bars. The title counts the roles that AWS
+    manages, but no bar does.
     """
     resources = _resources(inventory)
     tagged, known = resources["is_tagged"], resources["tags_known"]
@@ -454,7 +454,7 @@ def _resources(inventory: Inventory) -> pd.DataFrame:
 
 
 def _untagged_in_words(resources: pd.DataFrame, shown: str) -> tuple[str, str]:
-    """Return two texts: how many resources have no tags, and `shown` with the number of resources with unknown tags."""
+    """Return a text about untagged resources. Add the number of resources with unknown tags to the text `shown`."""
     known = resources[resources["tags_known"]]
     counts = [(side, known["is_tagged"][known["resource_type"] == kind]) for kind, side in reversed(_SIDES.items())]
     said = [f"{(~tagged).sum():,} of {len(tagged):,} {side}" for side, tagged in counts if len(tagged)]

@@ -1,8 +1,8 @@
 """The explorer for notebooks. The widgets use the functions of `iamframe.exploring` and have no logic of their own.
 
-No widget interprets text from AWS. Lists and drop-down lists show only plain text, no HTML. Tables are escaped HTML in
-which nothing is rendered as mathematics. Labels contain only iamframe's own words, because a label renders text between
-dollar signs as mathematics.
+Text from AWS is never interpreted as HTML or as mathematics. Lists and drop-down lists show only plain text, no HTML.
+Tables are escaped HTML in which nothing is rendered as mathematics. Labels contain only iamframe's own words, because a
+label renders text between dollar signs as mathematics.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def explore(
     policy: PolicySource = None,
     folder: str | os.PathLike[str] = "iamframe-export",
 ) -> Explorer:
-    """Return an explorer of the findings, with filters, for a notebook.
+    """Return an explorer for a notebook: widgets that filter, count, show and export findings.
 
     Parameters
     ----------
@@ -159,8 +159,8 @@ class Filters:
     def _values(self) -> None:
         """Fill the list of tag values for the selected tag key.
 
-        The list of tag values also has options for resources without the tag key, and for unknown tags. Each option has
-        a tag state and a tag value, because a tag value may be a text such as "any".
+        The list of tag values also has options for resources without the tag key, and for unknown tags. Each option is
+        a pair of tag state and tag value, because a tag value may be a text such as "any".
         """
         key = self.tag_key.value
         options: list[tuple[str, tuple[str, str | None]]] = [("any", _ANY)]
@@ -205,7 +205,7 @@ class Filters:
 
 
 class Explorer(Filters):
-    """Widgets in a notebook cell with which a user can filter, count, view and export findings."""
+    """Widgets that filter, count, show and export findings in a notebook."""
 
     def __init__(self, result: Result, folder: str | os.PathLike[str] = "iamframe-export") -> None:
         super().__init__(result)
@@ -388,7 +388,7 @@ def _folded(words: str, html: str) -> str:
 def _counted(chosen: exploring.Selection) -> str:
     """Return an HTML table with the number of findings by check and severity.
 
-    A complete check has a row only if one of its findings matches, or may match, the filter.
+    A complete check has a row only if a finding matches or may match the filter.
     """
     rows = chosen.count(chosen.findings)
     quiet = (rows["findings"] == 0) & (rows["complete"] > 0) & (rows["partial"] + rows["unknown"] == 0)
