@@ -4,7 +4,7 @@ iamframe raises an error if a file does not exist, nothing can be read, or a pol
 error is one sentence: what happened, where, and what to do. The command line prints the message of an error and exits
 with status 2.
 
-Data that can be read only in part raises no error. Readable data is kept, and each unreadable piece becomes a row of
+Data that can be read only in part raises no error. All readable data is kept. Each unreadable piece becomes a row of
 the frame `gaps`. A failure never looks like an empty result.
 """
 
@@ -19,8 +19,8 @@ class IamframeError(Exception):
 class SourceError(IamframeError):
     """A source cannot be read: the file does not exist, or contains nothing that iamframe can read.
 
-    `said` has the id and the facts of the message, as in the frame `gaps`. If `said` is None, the frame `gaps` has the
-    text of the error.
+    `said` has the id of the message and the values in the message, as in the frame `gaps`. If `said` is None, the frame
+    `gaps` has the text of the error.
     """
 
     said: Mapping[str, Any] | None = None
@@ -43,9 +43,9 @@ class CheckError(IamframeError):
 
 
 class FilterError(IamframeError):
-    """A filter is not valid, or has an account, check or severity that the result does not have.
+    """A filter is not valid, or names an account, check or severity that the result does not have.
 
-    Without the error, a mistyped filter would give a result without findings.
+    Without this error, a mistyped filter would look like a filter that finds nothing.
     """
 
 
@@ -66,7 +66,7 @@ class PlanError(IamframeError):
 
 
 class StoreError(IamframeError):
-    """A snapshot cannot be saved to a folder, or opened from it."""
+    """A snapshot cannot be saved to its folder, or cannot be opened."""
 
 
 class SqlError(IamframeError):
@@ -80,7 +80,7 @@ class WrongObjectError(IamframeError, TypeError):
 def require(function: str, given: object, *kinds: type, instead: str) -> None:
     """Raise WrongObjectError if `given` is not an instance of one of `kinds`.
 
-    The error message contains `function`, the called function, and `instead`, what to pass.
+    The error message names the called function. The text `instead` says what to pass.
     """
     if not isinstance(given, kinds):
         names = " or ".join(kind.__name__ for kind in kinds)
@@ -88,7 +88,7 @@ def require(function: str, given: object, *kinds: type, instead: str) -> None:
 
 
 class MissingExtraError(IamframeError):
-    """A feature needs a package of an extra that is not installed."""
+    """A feature needs an optional package that is not installed."""
 
 
 def missing_extra(package: str, extra: str) -> MissingExtraError:

@@ -1,1 +1,1 @@
-"""The texts of all messages, and functions that fill the texts with facts."""
+"""The texts of all messages, and functions that fill values into the texts."""

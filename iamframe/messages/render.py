@@ -1,13 +1,13 @@
-"""Fill the texts of messages with facts, for one sentence or a column of sentences.
+"""Fill the texts of messages with facts. A fact is a value that a message shows, such as a name or a number.
 
 The text of a message is a string with places such as `{key}`. A place has the name of a fact, and may have a form after
-a colon. In `{key:spelled}`, the form is a way to show the fact. In `{total:profile}`, the form is the noun that the
-fact counts. In `{region:in}`, the form is a phrase around a fact that is not missing. In `{actions:or}`, the form joins
-all items of a list. A list of messages is shown in full, and any other list is cut after three items. The part of a
-text between `[` and `]` is repeated for each row of a group.
+a colon. In `{key:spelled}`, the form says how the fact is written. In `{total:profile}`, the form is the noun that the
+fact counts. In `{region:in}`, the form is a phrase around the fact. If the fact is missing, the phrase is left out. In
+`{actions:or}`, the form joins all items of a list. A list of messages is shown in full, and any other list is cut after
+three items. The part of a text between `[` and `]` is repeated for each row of a group.
 
-The text of a message may also be a table of strings. In a table of strings, the entry `by` names a fact (by default
-`count`) whose value selects a string. A value without a string of its own selects the string `one` (for 1) or `other`.
+The text may also be a table of strings. The entry `by` of the table names a fact (by default `count`), and the value of
+this fact selects a string. A value without a string selects `one` (for 1) or `other`.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def say(message: str, lang: str = "en", **facts: Any) -> str:
 
 
 def fill(text: Text, facts: Mapping[str, Any], lang: str = "en") -> str:
-    """Return a text whose places are filled with facts."""
+    """Fill the places of a text with facts."""
     if not isinstance(text, str):
         text = _chosen(text, facts.get(text.get("by", "count")))
     return _PLACE.sub(lambda place: _shown(facts[place[1]], place[2], lang), text)
@@ -133,7 +133,7 @@ _WAYS: dict[str | None, tuple[Callable[[str], str], str]] = {
 
 
 def render(messages: pa.Array, facts: pa.Array, lang: str = "en") -> pa.Array:
-    """Return a column of sentences from a column of message ids and a column of facts (JSON).
+    """Return one sentence per row, from a column of message ids and a column of facts (as JSON).
 
     Each distinct pair of message id and facts is rendered only once.
     """
@@ -156,7 +156,7 @@ def _choosing() -> frozenset[str]:
 
 
 def changed_facts(facts: str, change: Callable[[str], str]) -> str:
-    """Apply `change` to each text in facts (JSON), except to message ids and to facts that only select a text."""
+    """Apply `change` to each text in facts (JSON). Message ids, and facts that only select a text, stay as they are."""
 
     def within(value: Any) -> Any:
         if isinstance(value, dict):
@@ -170,12 +170,12 @@ def changed_facts(facts: str, change: Callable[[str], str]) -> str:
 
 
 def nested(message: str, facts: str) -> Message:
-    """Return a message from its id and its facts (JSON), for use as a fact of another message."""
+    """Return a message from its id and its facts (JSON). The message becomes a fact of another message."""
     return {"message": message, **msgspec.json.decode(facts)}
 
 
 def as_fact(message: str, facts: str) -> str | None:
-    """Return a message as JSON for a place such as `{reason:message}`, or None if there is no message."""
+    """Return a message as JSON for a place such as `{reason:message}`. If there is no message, return None."""
     return msgspec.json.encode(nested(message, facts)).decode() if message else None
 
 
@@ -225,9 +225,9 @@ Groups = npt.NDArray[np.int64]
 def render_facts(text: Text, column: Callable[[str], pa.Array], group: Groups, size: int, lang: str = "en") -> pa.Array:
     """Return one sentence per group of rows.
 
-    `column` is a function that returns the column of a fact, given the fact's name. `group` has the group of each row,
-    from 0 to `size` - 1, in ascending order. Up to three sentences or list items of a group are shown, followed by the
-    number of the others.
+    The function `column` takes the name of a fact and returns the column of the fact. `group` has the group number of
+    each row, from 0 to `size` - 1, in ascending order. Up to three sentences or list items of a group are shown,
+    followed by the number of the others.
     """
     starts = np.searchsorted(group, np.arange(size + 1))
     sizes = np.diff(starts)
@@ -282,7 +282,7 @@ def _whole(values: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 
 def _texts(values: pa.Array, how: str | None, lang: str) -> pa.Array:
-    """Return a column of facts as text for readers, converting each distinct value only once."""
+    """Convert a column of facts to text for readers. Each distinct value is converted only once."""
     values = _whole(values)
     if how in (None, "value") and (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
         values = values.cast(pa.string())

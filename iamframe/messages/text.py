@@ -31,7 +31,7 @@ def escape_controls(text: str) -> str:
 
 
 def spell_out(text: str) -> str:
-    """Return a text, followed by an escaped ASCII copy in brackets if the text may deceive a reader.
+    """Return a text. If the text may deceive a reader, an escaped ASCII copy follows in brackets.
 
     A text may deceive with letters that look like Latin letters, invisible letters, and unusual spaces.
     """
