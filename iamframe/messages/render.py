@@ -212,7 +212,7 @@ def json_text(values: pa.Array) -> pa.Array:
 
 
 def facts_of(columns: Mapping[str, pa.Array]) -> pa.Array:
-    """Combine columns of texts, one per fact, into one column of JSON objects."""
+    """Combine one column of texts per fact into one column of JSON objects."""
     parts: list[Any] = []
     for name, values in columns.items():
         parts += [f'{"," if parts else "{"}"{name}":', json_text(values)]

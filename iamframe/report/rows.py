@@ -211,7 +211,7 @@ class FindingRows(msgspec.Struct, frozen=True):
 
 
 def _table(findings: pd.DataFrame, order: Positions) -> pa.Table:
-    """Return only the columns of findings that the page and `by_severity` need."""
+    """Return only the columns of findings that the page and the function `by_severity` need."""
     columns: dict[str, Any] = {name: as_arrow(findings[name]) for name in _READ}
     columns["next_step_changes"] = np.asarray(findings["next_step_changes"], dtype=bool)
     columns["owner_state"] = as_arrow(owner_states(findings))

@@ -61,7 +61,7 @@ def count_parts(
 ) -> tuple[dict[str, dict[str, Any]], pd.DataFrame]:
     """Return the look of each part of a bar (colour and hatching), and the number of items per bar and part.
 
-    An item counts only in the first part whose mask is True for the item.
+    If several masks are True for an item, the item counts only in the first of these parts.
     """
     part = first_true({name: mask for name, (mask, _) in parts.items()}, len(row))
     counts = row.to_frame("row").assign(part=part).value_counts().unstack()

@@ -44,7 +44,7 @@ class Filter:
     """A filter of findings. An empty field of the filter lets all findings through.
 
     The fields `path`, `tag_key`, `tag_value` and `tagged` apply to the finding's resource and to its related resource.
-    A finding without a related resource also matches by the path and tags of linked roles or profiles.
+    If a finding has no related resource, the path and tags of linked roles or profiles count, too.
 
     Attributes
     ----------

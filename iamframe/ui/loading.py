@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def progress_options(*sources: str, **live: Any) -> dict[str, Any]:
-    """Return the options for `load`, without progress if `--quiet` or `--verbose` is given."""
+    """Return the options for `load`. If `--quiet` or `--verbose` is given, no progress is shown."""
     from iamframe.inventory.load import is_live
 
     meta = click.get_current_context().meta

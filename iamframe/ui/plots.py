@@ -213,10 +213,10 @@ def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
 
 
 def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resources: str = "profiles") -> Axes:
-    """Draw how many instance profiles, or roles, each tool created in each account.
+    """Draw how many instance profiles (or roles) each tool created in each account.
 
-    The plot has one bar per account, tool, and cluster or stack. Only the 15 largest bars are drawn, the largest first.
-    The label of a bar shows the share of the account's quota, if the quota is known.
+    The plot has one bar for each account, tool and cluster (or stack). Only the 15 largest bars are drawn, the largest
+    first. The label of a bar shows the share of the account's quota, if the quota is known.
 
     Plain parts of a bar count resources with an owner tag, and crossed parts count resources without an owner tag.
     Dotted parts count roles that AWS manages. Hatched parts count resources whose owner is unknown. The owner of a

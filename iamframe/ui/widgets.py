@@ -129,7 +129,7 @@ class Filters:
 
     @property
     def wanted(self) -> Filter:
-        """The filter that the widgets are set to."""
+        """The filter that the user has set in the widgets."""
         tagged, value = self.tag_value.value
         accounts, checks, severities, makers = (one.value for one in self._lists)
         key = self.tag_key.value or None
@@ -420,7 +420,7 @@ def _sorting_table() -> Any:
 
 
 def _displayed(findings: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns of findings that the table shows, as text. Expected and accepted findings are marked."""
+    """Return the columns that the table of findings shows, as text. Expected and accepted findings are marked."""
     marks = pd.Series("", index=findings.index).mask(findings["expected"], " (expected)")
     marks = marks.mask(findings["accepted"].notna(), " (accepted)")
     severity = findings["severity"] + marks
