@@ -8,7 +8,8 @@ On a disk, an older snapshot in FOLDER stays until the new snapshot is complete.
     new/                     the new snapshot of a fleet, with the accounts that are written
     new/.unfinished/ID.json  for each complete account: its files, as in the manifest
 
-In an object store, which cannot rename a folder, the files of `new` are in FOLDER, and AWS's answers are not kept.
+An object store cannot rename a folder, so the files of `new` are in FOLDER there. An object store never gets AWS's
+answers.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ def unfinished_load(folder: str | os.PathLike[str], sources: list[str], live: Ma
 
 @contextlib.contextmanager
 def unfinished_fleet(folder: str | os.PathLike[str], sources: list[str], live: Mapping[str, Any]) -> Iterator[Place]:
-    """Yield the folder for the new snapshot of several accounts; `finish` completes the snapshot.
+    """Yield the folder for the new snapshot of several accounts. The function `finish` completes the snapshot.
 
     Raise StoreError if the folder has other files, cannot be written, or belongs to another load. Raise StoreError if
     the folder is in an object store and already has a snapshot.

@@ -89,7 +89,7 @@ class Sts:
 
 
 def _trusts(role: Any, call: Call) -> bool:
-    """Return whether a role trusts the caller, by principals and external id. Any other condition is not met."""
+    """Return whether a role trusts the caller, by principal and external id. Other conditions count as not met."""
     return any(_trusts_principal(statement, call) and _conditions_hold(statement, call) for statement in _allows(role))
 
 
