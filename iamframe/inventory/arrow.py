@@ -29,7 +29,7 @@ _MUCH_MEMORY = 100_000_000
 
 @contextmanager
 def memory_of_system() -> Iterator[None]:
-    """Let Arrow use the system's memory pool, because Arrow's own frees and requests memory for each large array."""
+    """Let Arrow use the system's memory pool, because Arrow's pool frees and requests memory for each large array."""
     pool, system = pa.default_memory_pool(), pa.system_memory_pool()
     pa.set_memory_pool(system)
     try:
@@ -58,14 +58,14 @@ def as_arrow(values: Texts) -> pa.Array:
 
 
 def is_in(values: Texts, among: Texts) -> Bools:
-    """Return whether `among` contains each value. A missing value gives False."""
+    """Return whether `among` contains each value, with False for a missing value."""
     if not len(among):
         return np.zeros(len(values), dtype=bool)
     return np.asarray(pc.is_in(as_arrow(values), value_set=as_arrow(among).drop_null()))
 
 
 def index_in(values: Texts, among: Texts) -> Positions:
-    """Return the first position of each value in `among`. A missing or absent value gives -1."""
+    """Return the first position of each value in `among`, or -1 for a missing or absent value."""
     wanted, places = as_arrow(values), as_arrow(among)
     candidates = None
     if 8 * len(wanted) < len(places):
@@ -77,12 +77,12 @@ def index_in(values: Texts, among: Texts) -> Positions:
 
 
 def lookup(values: Texts, where: Positions) -> pa.Array:
-    """Return the value at each position in `where`. The position -1 gives a missing value."""
+    """Return the value at each position in `where`, or a missing value for the position -1."""
     return as_arrow(values).take(pa.array(where, mask=where < 0))
 
 
 def lookup_flag(flags: pd.Series | Bools, where: Positions, otherwise: bool) -> Bools:
-    """Return the flag at each position in `where`. The position -1 gives the flag `otherwise`."""
+    """Return the flag at each position in `where`, or the flag `otherwise` for the position -1."""
     if not len(flags):
         return np.full(len(where), otherwise)
     return np.where(where < 0, otherwise, np.asarray(flags, dtype=bool)[where])
@@ -94,7 +94,7 @@ def joined_key(*parts: Texts) -> pa.Array:
 
 
 def are_among(rows: Texts, others: Texts) -> Bools:
-    """Return whether `others` contains each row number. The number -1 (no row) gives False."""
+    """Return whether `others` contains each row number, with False for -1 (no row)."""
     numbers, known = np.asarray(rows), np.asarray(others)
     found = np.zeros(max(numbers.max(initial=-1), known.max(initial=-1)) + 2, dtype=bool)
     found[known] = True

@@ -100,7 +100,7 @@ def _inventory(staged: Staging, sources: tuple[str, ...]) -> Inventory:
 
 
 def _is_in_force(staged: Staging, demand: TagDemand) -> bool:
-    """Return whether a required tag counts. DescribeEffectivePolicy, if collected, replaces ListRequiredTags."""
+    """Return whether to keep a record: ListRequiredTags is not needed if DescribeEffectivePolicy was collected."""
     call = staged.calls.get((str(demand.account_id), TAG_POLICY, GLOBAL))
     return demand.source == TAG_POLICY or call is None or call.state != "complete"
 

@@ -97,7 +97,6 @@ class _Scope(msgspec.Struct, frozen=True):
         return sorted(self.complete.keys() - {UNKNOWN_REGION})
 
     def _missing_in_regions(self, everywhere: list[str]) -> list[Message]:
-        """Return messages about regions that lack some of the core lists."""
         regions = self.regions
         # A file without a region counts for the region of the other files, unless these have several regions.
         anywhere = self.complete.get(UNKNOWN_REGION, set()) if len(regions) < 2 else set()
@@ -153,7 +152,6 @@ def _by_region(rows: pd.DataFrame) -> dict[str, dict[str, set[str]]]:
 
 
 def _details(gaps: pd.DataFrame) -> dict[str, Message]:
-    """Return a message for each account, with the account's first `detail` in `gaps` and the number of the others."""
     details: dict[str, list[Any]] = defaultdict(list)
     unique = gaps.drop_duplicates(["account_id", "detail"])
     columns = (unique[name] for name in ("account_id", "message", "facts", "detail"))

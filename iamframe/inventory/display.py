@@ -23,7 +23,10 @@ _MARKUP = re.compile(r"([\\|`*_\[\]<>#&!~$])")
 
 
 def as_text(values: pd.Series, *, iso: bool = True) -> pa.Array:
-    """Convert a column to text, with times in UTC and whole seconds. Missing values stay missing."""
+    """Convert a column to text, with times in UTC and whole seconds.
+
+    Flags become `True` or `False`, and missing values stay missing.
+    """
     if values.dtype.kind != "M":
         # Converting a column that is already text would take four times as long.
         return pa.array(values if values.dtype == "str" else values.astype("str"), from_pandas=True)
@@ -78,7 +81,8 @@ def html_table(head: Sequence[str], rows: Iterable[Sequence[object]], caption: s
 def html_frame(frame: pd.DataFrame, total: int | None = None, where: str = "") -> str:
     """Return a frame as an HTML table.
 
-    If `total` exceeds the number of rows, a line below the table shows how many more rows `where` has.
+    If `total` exceeds the number of rows, a line below the table shows the number of the other rows and their place
+    (`where`).
     """
     more = len(frame) if total is None else total
     rest = html_line(f"and {pluralize(more - len(frame), 'more row')}, in {where}") if more > len(frame) else ""

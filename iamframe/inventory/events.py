@@ -189,7 +189,7 @@ class _Timeline:
         self.held: dict[Key, Key | None] = {}
 
     def ordered(self, part: list[_Step], at: datetime) -> list[_Step]:
-        """Put events of one second into causal order. The events of earlier seconds must come first."""
+        """Put events of one second into causal order, once the events of earlier seconds are in order."""
         if len(part) > 1:
             keys = {key for step in part for key in step.keys}
             state = _State(
@@ -299,7 +299,7 @@ _Identity = tuple[str | None, str | None]
 
 
 def _identified(ordered: Iterable[Event], known: Mapping[Key, _Known]) -> Iterator[tuple[Event, _Identity, _Identity]]:
-    """Yield each event, then the ARN and unique id of its resource, then those of the role in the event."""
+    """Yield each event with two identities: the ARN and unique id of its resource, and those of its role."""
     current: dict[Key, _Identity] = {}
     deleted: dict[Key, datetime] = {}
 

@@ -59,7 +59,10 @@ def _write(frame: pd.DataFrame, file: BinaryIO, eol: str, *, header: bool = True
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Write a frame as CSV for spreadsheets. Times are in ISO format, and missing values are empty cells."""
+    """Write a frame as CSV for spreadsheets, with times in ISO format.
+
+    Flags are `True` or `False`, and missing values are empty cells.
+    """
     with path.open("wb") as file:
         file.write(codecs.BOM_UTF8)
         _write(frame, file, "\r\n")
@@ -85,7 +88,7 @@ def json_rows(frame: pd.DataFrame) -> str:
 
 
 def write_into(folder: Path, write: Callable[[Path], None], going: Iterable[str] = ()) -> None:
-    """Let `write` fill a temporary folder, and move all files from there into `folder`, as `move_in` does."""
+    """Let the function `write` fill a temporary folder, and move the files into `folder` as `move_in` does."""
     if is_snapshot(folder):
         raise ReportError(f"{folder}: holds a snapshot, which other files would spoil; choose another folder")
     try:
@@ -109,7 +112,7 @@ def write_into(folder: Path, write: Callable[[Path], None], going: Iterable[str]
 
 
 def move_in(aside: Path, folder: Path, going: Iterable[str] = ()) -> None:
-    """Move all files from `aside` into `folder`. Then delete the old files in `folder` that `going` names.
+    """Move all files from `aside` into `folder`, and delete the old files that `going` names there.
 
     If a file cannot be moved, the old files in `folder` are restored.
     """

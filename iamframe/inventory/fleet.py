@@ -91,7 +91,7 @@ def load_fleet(
         A folder for a snapshot: on a disk that all workers share, or the address of an object store, such as
         `s3://BUCKET/FOLDER`. Do not put access keys into the address, because the executor receives it.
 
-    The other parameters are described at `load_account`.
+    See `load_account` for the other parameters.
 
     Returns
     -------
@@ -214,7 +214,8 @@ _RESUMABLE: dict[type[IamframeError], str] = {StoreError: "unreadable", ExpiredE
 class _LoadResult:
     """The inventory of one account, or the files with the saved inventory.
 
-    `sentence` says why the account could not be read. An exception could lose its cause between processes.
+    `sentence` says why the account could not be read. An exception that is sent to another process could lose its
+    cause.
     """
 
     inventory: Inventory | None
@@ -323,7 +324,6 @@ def _load_member(member: Member, options: LoadOptions) -> _LoadResult:
 
 
 def _written(result: _LoadResult, member: Member, options: LoadOptions) -> _LoadResult:
-    """Save the inventory of one account. In the returned result, a list of files replaces the inventory."""
     is_ended = options.ended is not None and options.ended.is_set()
     if options.out is None or result.inventory is None or result.resumable is StoreError or is_ended:
         return result
@@ -349,7 +349,6 @@ def _read_member(member: Member, options: LoadOptions, journal: Path | None) -> 
 
 
 def _session(member: Member, options: LoadOptions, source: str) -> boto3.Session:
-    """Return a boto3 session for an account. If no role is to be assumed, the session uses the AWS CLI profile."""
     profile = member.profile or options.profile
     session = open_session(profile)
     role = member.role_name or options.role_name
@@ -368,7 +367,6 @@ def _failed(member: Member, error: IamframeError, reason: str) -> _LoadResult:
 
 
 def _unread_account(member: Member, reason: str, message: str, **facts: Any) -> Inventory:
-    """Return the inventory of an account that was not read, with the reason in `gaps`."""
     gap = Gap(ASSUME_ROLE, ALL, reason, message, facts, account_id=member.account_id)
     chunks: list[list[Any]] = [[gap], [Account(account_name=member.account_name)]]
     answer = Answer("denied", "aws", chunks, member.account_id, source="aws", tally=CallStats())

@@ -59,7 +59,7 @@ class Column:
         return f"{self.meaning}; may be missing" if self.nullable else self.meaning
 
     def array(self, values: Any, size: int) -> pa.Array:
-        """Convert values to an Arrow array. A single value fills all rows. None makes all values missing."""
+        """Convert values to an Arrow array. A single value fills all rows, and None makes all values missing."""
         if values is None:
             return pa.nulls(size, self.type)
         if isinstance(values, (pa.Array, pa.ChunkedArray)):

@@ -53,7 +53,7 @@ class Inventory:
 
     @cached_property
     def linked_rows(self) -> LinkedRows:
-        """The row numbers of the role and profile of each row in `links`, `tags` and `references`."""
+        """For each row in `links`, `tags` and `references`, the row numbers of its role and profile."""
         return LinkedRows(self.frames)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -88,7 +88,7 @@ class Inventory:
 
     @property
     def events_read(self) -> bool:
-        """Whether CloudTrail records of IAM were collected. Without records, an empty `events` proves nothing."""
+        """Whether CloudTrail records of IAM were collected, without which an empty frame `events` proves nothing."""
         return bool(self.calls["operation"].isin([TRAIL, LOOKUP]).any())
 
     @property

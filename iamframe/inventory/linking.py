@@ -29,7 +29,7 @@ _PROFILE_ID = "^AIPA[A-Z0-9]{12,124}$"
 
 
 class LinkedRows:
-    """The row numbers of the role and profile of each row in `links`, `tags` and `references`, or -1 for no row.
+    """For each row in `links`, `tags` and `references`, the row numbers of its role and profile (-1 for none).
 
     A role that is known only by its name has no row in `roles`.
     """
@@ -43,7 +43,6 @@ class LinkedRows:
         self.link_profile, self.tag_profile, self.reference_profile = profiles
 
     def _find(self, side: str) -> list[Positions]:
-        """Return the row number of the role, or of the profile, of each row in `links`, `tags` and `references`."""
         links, tags, references = (self._frames[name] for name in ("links", "tags", "references"))
         is_own = np.asarray((tags["resource_type"] == "role") == (side == "role"), dtype=bool)
         # References have no roles.
@@ -141,7 +140,7 @@ def without_case(values: Any) -> pa.Array:
 
 
 def without_path(arns: Any) -> pa.Array:
-    """Return ARNs of instance profiles in lower case and without the path. Other texts become missing values."""
+    """Return ARNs of instance profiles in lower case and without the path, and missing values for other texts."""
     form = r"(?s)^(?P<account>arn:[^:]*:iam::[^:]*:instance-profile/)(?:.*/)?(?P<name>[^/]+)$"
     found = pc.extract_regex(without_case(arns), form)
     return pc.binary_join_element_wise(pc.struct_field(found, "account"), pc.struct_field(found, "name"), "")
@@ -226,7 +225,7 @@ def _consumer_arn(
 
 
 def _unique_index(ids: pa.Array, among: pa.Array) -> Any:
-    """Return the position of each id in `among`. An id that is absent or repeated there gives -1."""
+    """Return the position of each id in `among`, or -1 for an id that is absent or repeated in `among`."""
     where = index_in(ids, among)
     found = np.unique(where[where >= 0])
     counts = among.filter(pc.is_in(among, value_set=among.take(pa.array(found)))).value_counts()

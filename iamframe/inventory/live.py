@@ -141,7 +141,7 @@ def load_plan(
 
 
 def open_client(session: boto3.Session, options: LoadOptions, source: str) -> Client:
-    """Return a client for the region of the session, else of the plan, else for the default region."""
+    """Return a client for the session's region, else for the plan's first region, else for the default region."""
     named = options.plan.regions if options.plan.regions != "all" else ()
     check_regions(session, named, source)
     region = session.region_name or next(iter(named), DEFAULT_REGION)

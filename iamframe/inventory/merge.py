@@ -114,7 +114,6 @@ def merge_rows(staged: Staging, kind: Kind, rows: pa.Table) -> Merged:
 
 
 def _merge_cells(staged: Staging, merged: Merged, first: Positions) -> None:
-    """If several answers show a resource, merge the cells of its rows."""
     rows, code = merged.rows, merged.code
     several = np.flatnonzero(np.bincount(code)[code] > 1)
     some, shared = rows.take(several), np.unique(code[several])
@@ -277,7 +276,7 @@ def _showing(profile: str) -> str:
 
 
 def _roles_of(staged: Staging, links: pa.Table, roles: Merged, profiles: Merged) -> tuple[Positions, pa.Array]:
-    """Return the position of each link's role among the role ARNs, and these ARNs. An unknown ARN is `name:ROLE`."""
+    """Return the position of each link's role in a list of ARNs, and the list. An unknown ARN is `name:ROLE`."""
     names = links["role_name"].combine_chunks()
     if names.null_count == len(names):
         return roles.code[np.asarray(links["role"])], roles.arns
@@ -314,8 +313,6 @@ def merge_tags(staged: Staging, *resources: Merged) -> pa.Table:
 
 @dataclass
 class _Tags:
-    """The tags of roles, or of profiles, from all answers."""
-
     # The merged row and the answer of each row: first the staged rows, then one row per list of a resource's tags.
     code: Positions
     origin: Positions
@@ -380,7 +377,7 @@ def _staged_tags(staged: Staging, merged: Merged) -> _Tags:
 def _add_listings(
     staged: Staging, merged: Merged, listings: list[tuple[str | None, TagListing, int]]
 ) -> tuple[Positions, Positions]:
-    """Add a row for each resource whose tags have a list of their own. Return the resource and answer of each row."""
+    """Add rows for lists of tags, and return the resource and the answer of each row."""
     kind, rows = merged.kind.noun, _by_name(merged)
     resources: list[int] = []
     origins: list[int] = []
@@ -435,7 +432,7 @@ def _listed(tags: Iterable[tuple[str, str]]) -> object:
 
 
 def _ranks(values: pa.Array) -> Positions:
-    """Return the rank of each text. The texts must be distinct."""
+    """Return the rank of each of the distinct texts."""
     if pc.all(pc.less(values[:-1], values[1:])).as_py() is not False:
         return np.arange(len(values))
     order = np.asarray(pc.sort_indices(values))

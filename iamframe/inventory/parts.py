@@ -3,10 +3,10 @@
     manifest.json                              written last: the parts, their rows and checksums
     roles/account=123456789012/part.parquet    … and so for each frame and account
 
-The folder of an account is named `account=ID`, which Hive, DuckDB and pyarrow can read. The id is percent-encoded. A
-name `account_id=ID` would clash with the column `account_id`, because programs guess the type of the id. In a name
-`account_id=ID`, the id would become a number (DuckDB), lose leading zeros (pyarrow), or clash with the text in the file
-(pandas).
+The folder of an account is named `account=ID`, which Hive, DuckDB and pyarrow can read. The account id in the folder
+name is percent-encoded. A name `account_id=ID` would clash with the column `account_id`, because programs guess the
+type of the id. In a name `account_id=ID`, the id would become a number (DuckDB), lose leading zeros (pyarrow), or clash
+with the text in the file (pandas).
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def write_parts(frames: Mapping[str, pd.DataFrame], place: Place, member: str | 
 
 
 def write_manifest(written: Iterable[Written], sources: tuple[str, ...], place: Place) -> None:
-    """Write a file for each frame that has no rows. Then write the manifest, which completes the snapshot."""
+    """Write files for frames without rows, and finally the manifest, which completes the snapshot."""
     accounts, gaps = [], Counter[str]()
     parts: dict[str, list[SavedPart]] = {name: [] for name in FRAMES}
     runs: dict[str, list[tuple[int, int]]] = {name: [] for name in FRAMES}
@@ -176,7 +176,7 @@ def write_manifest(written: Iterable[Written], sources: tuple[str, ...], place: 
 
 
 def _checksum(manifest: bytes) -> str:
-    """Return the checksum of a manifest's content. The JSON layout and the stored checksum do not count."""
+    """Return the checksum of a manifest's content, whatever the JSON layout and the stored checksum are."""
     content = msgspec.json.decode(manifest)
     return sha256(msgspec.json.encode(content | {"sha256": ""}, order="sorted")).hexdigest()
 
@@ -198,7 +198,7 @@ def _divided(table: pa.Table, member: str | None) -> tuple[_Stored, list[pa.Tabl
 
 
 def _folders(accounts: list[str], member: str | None) -> Iterator[str]:
-    """Yield a unique folder name for each account. The name is valid for every account id."""
+    """Yield a unique and valid folder name for each account, whatever the account id is."""
     taken = {_HIVE_MISSING.casefold()}
     for account in accounts:
         name = quote(account, safe="")
@@ -210,7 +210,6 @@ def _folders(accounts: list[str], member: str | None) -> Iterator[str]:
 
 
 def _write_part(place: Place, frame: Frame, part: SavedPart, rows: pa.Table) -> None:
-    """Write one Parquet file, and put the file's size and checksum into `part`."""
     import pyarrow.parquet as pq
 
     file = pa.BufferOutputStream()
@@ -327,7 +326,7 @@ def read_frame(place: Place, manifest: Manifest, name: str, accounts: Collection
 
 
 def account_sizes(manifest: Manifest) -> dict[str, int]:
-    """Return the larger of two numbers for each account in a snapshot: its number of roles or of profiles."""
+    """Return each account's number of roles or number of profiles in a snapshot, whichever is larger."""
     sizes: dict[str, int] = {}
     for name in FRAMES:
         for part in manifest.frames[name].parts if name in manifest.frames else ():

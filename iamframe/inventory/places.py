@@ -87,7 +87,7 @@ def read_bytes(file: Place, most: int = MAX_UNPACKED) -> bytes:
 
 
 def write_bytes(file: Place, data: bytes | memoryview) -> None:
-    """Write a file, and create its folders. Data on a disk is flushed."""
+    """Write a file, create its folders, and flush the data if the file is on a disk."""
     if isinstance(file, RemoteFolder):
         with file.filesystem.open_output_stream(file.path) as stream:
             stream.write(data)

@@ -259,7 +259,6 @@ def move_back(folder: str | os.PathLike[str]) -> None:
 
 
 def _is_of_call(new: Path, unfinished: Path) -> bool:
-    """Return whether a new snapshot and an unfinished load belong to the same call."""
     asked = (new / HIDDEN / NOTED_CALL, unfinished / NOTED_CALL)
     return all(file.is_file() for file in asked) and asked[0].read_bytes() == asked[1].read_bytes()
 

@@ -96,8 +96,8 @@ _LOCATION = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9._-]+(/.*)?")
 def athena_statements(location: str) -> list[str]:
     """Return the SQL statements that create Amazon Athena tables for a snapshot in S3, one table per frame.
 
-    First create a database for the tables in Athena. Then run the statements in the database, one by one and in the
-    given order. `athena_statements` makes no request to AWS.
+    Create a database in Athena, and run the statements there, one by one and in the given order. `athena_statements`
+    makes no request to AWS.
 
     Parameters
     ----------

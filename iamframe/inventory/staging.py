@@ -105,7 +105,7 @@ class Rows:
         self.size = 0
 
     def add(self, size: int, **values: Any) -> None:
-        """Add rows. A single value fills all rows. Without given values, flags are False and other cells missing."""
+        """Add rows. A single value fills all rows. Without values, flags are False and other cells are missing."""
         arrays = []
         for column in self.schema:
             given = values.get(column.name)
@@ -270,7 +270,6 @@ class Staging:
         return row
 
     def _chunk(self, chunk: list[Any], answer: Answer, origin: int) -> Counter[str]:
-        """Add records of one type to the rows, and return the number of records per account."""
         account = answer.account_id or UNKNOWN_ACCOUNT
         match chunk[0]:
             case NestedRole():

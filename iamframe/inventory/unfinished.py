@@ -8,8 +8,8 @@ On a disk, an older snapshot in FOLDER stays until the new snapshot is complete.
     new/                     the new snapshot of a fleet, with the accounts that are written
     new/.unfinished/ID.json  for each complete account: its files, as in the manifest
 
-An object store cannot rename a folder, so the files of `new` are in FOLDER there. An object store never gets AWS's
-answers.
+In an object store, the files of `new` are in FOLDER, because folders there cannot be renamed. An object store never
+gets AWS's answers.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def numbered_pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.Dat
 
 
 def knows_profiles(inventory: Inventory) -> Bools:
-    """Return whether the profiles that hold each role were collected."""
+    """Return for each role whether the profiles that hold the role were collected."""
     roles, gaps = inventory.roles, inventory.gaps
     unread = gaps[gaps["operation"] == ROLE_LINKS]
     none_read = is_in(roles["account_id"], unread["account_id"][unread["subject"] == ALL])
@@ -127,10 +127,10 @@ def _tag_texts(tags: pd.DataFrame, frame: pd.DataFrame, owner: Positions) -> pa.
 
 
 def _made(columns: Mapping[str, Any], makers: list[Maker], tag: pa.Array) -> dict[str, Any]:
-    """Return the columns about the maker of each row's role and profile: the service or tool that created them.
+    """Return the columns about makers: the services or tools that created the role and profile of each row.
 
-    Differences are never expected from a maker that is only a guess. `tag` has the makers that the profiles' tags
-    prove.
+    If a maker is only a guess, no differences between role and profile are expected. `tag` has the makers that the
+    profiles' tags prove.
     """
 
     def first_fitting(sides: str, among: Bools) -> Positions:
@@ -221,7 +221,7 @@ def taggable_resources(inventory: Inventory) -> dict[str, tuple[pd.DataFrame, st
 
 
 def count_tags_known(inventory: Inventory, resource_type: str) -> pa.Table:
-    """Return the number of resources with known tags and of those with unknown tags, for each account.
+    """Count the resources with known tags, and the resources with unknown tags, in each account.
 
     An account without resources of the given type has no row.
     """
@@ -318,8 +318,6 @@ def _candidates(inventory: Inventory) -> Iterator[_Profile]:
 
 
 class _Lists:
-    """The collected lists of clusters, environments and stacks."""
-
     def __init__(self, inventory: Inventory) -> None:
         labels = pa.array([owner.label for owner in known_owners()])
         calls = inventory.calls[is_in(inventory.calls["operation"], labels)]
@@ -374,5 +372,4 @@ class _Lists:
         }
 
     def _is_everywhere(self, account: str, listing: str) -> bool:
-        """Return whether a list was collected in every enabled region."""
         return (account, listing) in self.asked and (account, listing) not in self.any_gap

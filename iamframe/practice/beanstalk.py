@@ -47,7 +47,7 @@ class Beanstalk:
         return _NO_ID, text("EnvironmentId", environment.environment_id).encode()
 
     def _found(self, call: Call) -> tuple[dict[str, Any], Any]:
-        """Find the environment that a call names. Return all environments of its application, and this environment."""
+        """Return all environments of an application, followed by the environment that a call names."""
         name, environment_id = (call.params.get(f"Environment{part}") for part in ("Name", "Id"))
         for application in self.backends.beanstalk(call.account_id, call.region).applications.values():
             for one in application.environments.values():

@@ -114,13 +114,13 @@ class Ec2:
         return ec2_answer(call, f"<regionInfo>{''.join(f'<item>{item}</item>' for item in found)}</regionInfo>")
 
     def run_instances(self, call: Call) -> Answer:
-        """Answer RunInstances. Refuse a missing or empty profile, and give every instance the profile and its id."""
+        """Answer RunInstances, and give every instance the profile, but refuse a missing or empty profile."""
         profile = self._profile(call)
         answer = self._settled(call, self.backends.ask(call, **_spelled(call, profile)))
         return answer if profile is None or answer.status != 200 else self._with_all(call, answer, profile)
 
     def _with_all(self, call: Call, answer: Answer, profile: Any) -> Answer:
-        """Give every instance the profile. moto gives only the first instance a profile, and none with a template."""
+        """Give every instance the profile. moto gives the profile only to the first instance, and ignores templates."""
         backend = self.backends.ec2(call.account_id, call.region)
         root = _tree(answer)
         for item in root.iterfind(f"{{{_SPACE}}}instancesSet/{{{_SPACE}}}item"):
@@ -133,12 +133,11 @@ class Ec2:
         return replace(answer, body=ET.tostring(root, default_namespace=_SPACE))
 
     def associate(self, call: Call) -> Answer:
-        """Answer calls that give an instance a profile. Refuse a missing or empty profile."""
+        """Answer calls that give an instance a profile, but refuse a missing or empty profile."""
         profile = self._profile(call)
         return self._settled(call, self.backends.ask(call, **_spelled(call, profile)))
 
     def _profile(self, call: Call) -> Any:
-        """Return the profile for a new instance, or None if the request has no profile."""
         prefix = "IamInstanceProfile."
         name, arn = call.params.get(f"{prefix}Name"), call.params.get(f"{prefix}Arn")
         if not (name or arn):
@@ -223,7 +222,7 @@ class Ec2:
         return replace(answer, body=ET.tostring(root, default_namespace=_SPACE))
 
     def request_fleet(self, call: Call) -> Answer:
-        """Answer RequestSpotFleet, even if the strategy or the profile's ARN, which moto needs, is not given."""
+        """Answer RequestSpotFleet, and add the strategy and the profile's ARN, which moto needs."""
         config = "SpotFleetRequestConfig"
         changed: dict[str, str | None] = {}
         if f"{config}.AllocationStrategy" not in call.params:
@@ -254,7 +253,7 @@ class Ec2:
         return ec2_answer(call, f"<iamInstanceProfileAssociationSet>{items}</iamInstanceProfileAssociationSet>{end}")
 
     def cut_list(self, call: Call) -> Answer:
-        """Answer calls that list launch templates. moto's pages are not used, because moto's pages lose rows."""
+        """Answer calls that list launch templates, but without moto's pages, because moto's pages lose rows."""
         name, most = _CUT_LISTS[call.action]
         answer = self.backends.ask(call, MaxResults="100000", NextToken=None)
         if answer.status != 200:
@@ -268,7 +267,6 @@ class Ec2:
 
 
 def _is_called(profile: Any, named: str) -> bool:
-    """Return whether a profile has the given name or the given full ARN."""
     return same_name(profile.name, named) or same_name(profile.arn, named)
 
 

@@ -23,7 +23,7 @@ class Bucket:
     at: float
 
     def take(self) -> bool:
-        """Take one token. Return False if the bucket has no token."""
+        """Take one token, and return whether the bucket had a token."""
         now = time.monotonic()
         self.tokens = min(self.burst, self.tokens + (now - self.at) * self.rate)
         self.at = now

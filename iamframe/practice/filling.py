@@ -37,7 +37,6 @@ def _role(number: int) -> tuple[str, str]:
 
 
 def _profile(number: int, role: str | None) -> tuple[str, str, str | None]:
-    """Return the name, the path and the role of a fictional profile. The role of an empty profile is None."""
     if role is None or number % 10 == 7:
         return f"empty-{number:04d}", "/", None
     if role.startswith(_CLOUD9_ROLE):

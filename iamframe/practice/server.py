@@ -16,7 +16,7 @@ from iamframe.practice.calls import Answer
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer to send. If `broken` is "reset", the connection is closed. If it is "short", half of it is sent."""
+    """An answer, and how to break it: "reset" closes the connection, and "short" sends half of the answer."""
 
     answer: Answer
     broken: str | None = None

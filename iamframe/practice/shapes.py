@@ -107,7 +107,7 @@ def role_detail(role: Any, profiles: Iterable[Any]) -> str:
 
 
 def user_detail(user: Any, tags: Iterable[dict[str, str]]) -> str:
-    """Return the XML of a user. Unlike roles and groups, a user never has an empty list of inline policies."""
+    """Return the XML of a user. An empty list of inline policies is left out, unlike for roles and groups."""
     groups = "".join(text("member", name) for name in user.group_list)
     policies = _policies_of(user, "UserPolicyList").removeprefix("<UserPolicyList></UserPolicyList>")
     return (

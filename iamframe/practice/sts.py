@@ -109,7 +109,6 @@ def _trusts_principal(statement: dict[str, Any], call: Call) -> bool:
 
 
 def _trusts_ec2(statement: dict[str, Any]) -> bool:
-    """Return whether a statement trusts EC2 without a condition."""
     principal = statement.get("Principal", {})
     named = principal.get("Service", []) if isinstance(principal, dict) else []
     services = {"ec2.amazonaws.com", "ec2.amazonaws.com.cn"}

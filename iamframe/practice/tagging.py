@@ -76,7 +76,6 @@ class Tagging:
         return {"ResourceTagMappingList": found, "PaginationToken": token or ""}
 
     def _write(self, call: Call, arn: str) -> dict[str, Any] | None:
-        """Change the tags of one resource. Return AWS's error, or None."""
         kind, _, rest = arn.rpartition(":")[2].partition("/")
         name = rest.rpartition("/")[2]
         try:
