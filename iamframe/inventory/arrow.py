@@ -144,5 +144,5 @@ def shell_quoted(values: pa.Array) -> pa.Array:
 
 
 def concat(*parts: Any) -> pa.Array:
-    """Join text arrays and constants row by row. A missing text in a row makes the row's result missing."""
+    """Join text arrays and constants row by row. If a text in a row is missing, the row's result is missing."""
     return pc.binary_join_element_wise(*parts, "")

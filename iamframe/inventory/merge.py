@@ -58,7 +58,7 @@ def settle(code: Positions, value: Positions, size: int) -> tuple[Positions, Pos
 
 @dataclass
 class Merged:
-    """The rows about roles, or about profiles, in all answers, and the merged table with one row per ARN.
+    """All rows about roles (or about profiles), and the merged table with one row per ARN.
 
     Row i of `rows` is merged into row `code[i]` of `table`.
     """

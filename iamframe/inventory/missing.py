@@ -1,4 +1,4 @@
-"""Note missing data in the frame `gaps`, with the commands that collect the data.
+"""Write into the frame `gaps` which data is missing, with the commands that collect the data.
 
 A list of roles or profiles is incomplete if GetAccountSummary, or all answers of IAM together, have more. Answers may
 be from different times, so even all answers together may lack a role or profile.
@@ -122,7 +122,7 @@ def _compare_with_summary(staged: Staging, merged: Merged) -> None:
 
 
 def note_absent(staged: Staging, roles: Merged, profiles: Merged) -> None:
-    """Add the lists, links, tags, quotas and references that no answer shows to `gaps`."""
+    """Add to `gaps` all lists, links, tags, quotas and references that no answer shows."""
     whole = staged.complete_lists()
     read = {(account, operation) for account, operation, _ in staged.calls}
     for account in staged.accounts:

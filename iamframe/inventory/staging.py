@@ -253,7 +253,7 @@ class Staging:
     def differ(
         self, arn: str, operation: str, message: str, sides: Iterable[Any], origins: Iterable[int], **facts: Any
     ) -> None:
-        """Note in the frame `gaps` that two answers contradict each other about one resource."""
+        """Write into the frame `gaps` that two answers contradict each other about one resource."""
         (one, other), (origin, other_origin) = sides, (self.origins[number] for number in origins)
         facts |= {"one": one, "origin": origin, "other": other, "other_origin": other_origin}
         self.gaps.about(arn, operation, "contradicted", message, **facts)

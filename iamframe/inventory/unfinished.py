@@ -184,7 +184,7 @@ def _has_answers(unfinished: Path) -> bool:
 
 
 def _note_call(unfinished: Place, sources: list[str], live: Mapping[str, Any], way_out: str) -> None:
-    """Note the sources and options of a call. Raise StoreError if the folder belongs to a different call."""
+    """Write down the sources and options of a call. Raise StoreError if the folder belongs to a different call."""
     options = {name: value for name, value in live.items() if name not in _NOT_NOTED}
     call = msgspec.json.encode({"sources": sources, "options": options}, enc_hook=str, order="sorted")
     note = unfinished / NOTED_CALL

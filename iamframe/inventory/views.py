@@ -244,7 +244,7 @@ def missing_permissions(inventory: Inventory) -> dict[str, object]:
 
 
 def first_maker(makers: Iterable[Maker], columns: Mapping[str, Any], sides: str) -> Positions:
-    """Return the position of the first of the `makers` that fits the names and paths in each row, or -1 for none.
+    """For each row, return the position of the first tool in `makers` that fits the names and paths, or -1.
 
     `sides` is `"role"`, `"profile"` or `"both"`. With `"both"`, a tool must fit the role and the profile. `columns` has
     the paths and names, such as `role_path` and `role_name`.

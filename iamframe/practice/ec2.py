@@ -1,4 +1,4 @@
-"""Answer EC2 calls about instance profiles and regions, and lists that moto answers incompletely or not at all."""
+"""Answer EC2 calls about profiles and regions, and list calls that moto answers incompletely or not at all."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Ec2:
         return answer if call.action.startswith("Describe") else self._settled(call, answer)
 
     def settle(self, account_id: str, region: str) -> dict[str, str]:
-        """Note the profile id of each instance at launch, and return the profile id of each association.
+        """Save the profile id that each instance has at launch, and return the profile id of each association.
 
         moto uses the id of the association instead of the profile's id. On AWS, an instance keeps the old id if the
         profile is deleted and created again.
@@ -120,7 +120,7 @@ class Ec2:
         return answer if profile is None or answer.status != 200 else self._with_all(call, answer, profile)
 
     def _with_all(self, call: Call, answer: Answer, profile: Any) -> Answer:
-        """Give every instance the profile. moto gives the profile only to the first instance, and ignores templates."""
+        """Give every instance the profile. moto serves only the first instance, and ignores launch templates."""
         backend = self.backends.ec2(call.account_id, call.region)
         root = _tree(answer)
         for item in root.iterfind(f"{{{_SPACE}}}instancesSet/{{{_SPACE}}}item"):
