@@ -27,7 +27,7 @@ from iamframe.sources.records import Answer, TagDemand
 
 
 def build_inventory(answers: Iterable[Answer], sources: Iterable[str] = ()) -> Inventory:
-    """Build an inventory from AWS's answers to live requests, or from files with such answers.
+    """Build an inventory from AWS's answers, which come from live requests or from files.
 
     Each frame is sorted by its key columns, whatever the order of the answers.
     """
@@ -56,7 +56,7 @@ def joined(inventories: Iterable[Inventory], sources: Iterable[str] = ()) -> Inv
 
 @contextmanager
 def without_collector() -> Iterator[None]:
-    """Pause Python's garbage collector: a search of all records for reference cycles would find none."""
+    """Pause Python's garbage collector, because its search through all records would find nothing to free."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -100,7 +100,7 @@ def _inventory(staged: Staging, sources: tuple[str, ...]) -> Inventory:
 
 
 def _is_in_force(staged: Staging, demand: TagDemand) -> bool:
-    """Return False for a record of ListRequiredTags if DescribeEffectivePolicy was collected, else True."""
+    """Return whether to keep a record: ListRequiredTags is not needed if DescribeEffectivePolicy was collected."""
     call = staged.calls.get((str(demand.account_id), TAG_POLICY, GLOBAL))
     return demand.source == TAG_POLICY or call is None or call.state != "complete"
 

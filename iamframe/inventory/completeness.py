@@ -29,12 +29,12 @@ _REFUSED = ("denied", "throttled", "expired")
 
 
 def completeness(inventory: Inventory) -> pd.DataFrame:
-    """Return, per account, whether all roles, all instance profiles and all references to profiles were collected.
+    """Return whether all roles, instance profiles and references to profiles of each account were collected.
 
-    The core lists are instances, versions of launch templates, launch configurations and Auto Scaling groups.
-    `references_status` is `unknown` if a core list was not collected in one of the regions. Data from files is at best
-    `partial`, because files cannot prove that they cover every region. A live load of only some regions, or of only
-    some types of resources, is at best `partial`, too.
+    The core lists contain instances, launch template versions, launch configurations and Auto Scaling groups.
+    `references_status` is `unknown` if a region lacks one of the core lists. Data from files is at best `partial`,
+    because files cannot prove that they cover every region. A live load is at best `partial` if it covers only some
+    regions, or only some types of resources.
     """
     calls, accounts = inventory.calls, inventory.accounts["account_id"]
     complete = calls[calls["state"] == "complete"]
@@ -61,7 +61,7 @@ _Regions = Mapping[str, set[str]]
 
 
 class _Scope(msgspec.Struct, frozen=True):
-    """The state of the operations that show references in one account: complete, truncated or refused, by region."""
+    """The complete, truncated and refused lists of references in each region of an account."""
 
     is_live: bool
     complete: _Regions
@@ -97,7 +97,6 @@ class _Scope(msgspec.Struct, frozen=True):
         return sorted(self.complete.keys() - {UNKNOWN_REGION})
 
     def _missing_in_regions(self, everywhere: list[str]) -> list[Message]:
-        """Return messages about core operations that are missing in some regions, but not in all."""
         regions = self.regions
         # A file without a region counts for the region of the other files, unless these have several regions.
         anywhere = self.complete.get(UNKNOWN_REGION, set()) if len(regions) < 2 else set()
@@ -153,7 +152,6 @@ def _by_region(rows: pd.DataFrame) -> dict[str, dict[str, set[str]]]:
 
 
 def _details(gaps: pd.DataFrame) -> dict[str, Message]:
-    """Return one message per account: the `detail` of the first row of `gaps`, and the number of other details."""
     details: dict[str, list[Any]] = defaultdict(list)
     unique = gaps.drop_duplicates(["account_id", "detail"])
     columns = (unique[name] for name in ("account_id", "message", "facts", "detail"))

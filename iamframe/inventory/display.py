@@ -1,4 +1,4 @@
-"""Show DataFrames as tables in text, Markdown or HTML, with markup in cells escaped."""
+"""Show DataFrames as tables in text, Markdown or HTML, and escape markup in cells."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ _MARKUP = re.compile(r"([\\|`*_\[\]<>#&!~$])")
 
 
 def as_text(values: pd.Series, *, iso: bool = True) -> pa.Array:
-    """Convert a column to text: flags to `True` or `False`, times to UTC in whole seconds, missing to missing."""
+    """Convert a column to text, with times in UTC and whole seconds.
+
+    Flags become `True` or `False`, and missing values stay missing.
+    """
     if values.dtype.kind != "M":
         # Converting a column that is already text would take four times as long.
         return pa.array(values if values.dtype == "str" else values.astype("str"), from_pandas=True)
@@ -36,7 +39,7 @@ def as_text(values: pd.Series, *, iso: bool = True) -> pa.Array:
 
 
 def cell_rows(frame: pd.DataFrame, *, iso: bool = True) -> list[tuple[Any, ...]]:
-    """Return the rows of a frame: numbers unchanged, None for a missing value, all other values as text."""
+    """Return the rows of a frame. Numbers stay numbers, missing values become None, and other values become text."""
     columns = [column.infer_objects() for _, column in frame.items()]
     arrays = [pa.array(c, from_pandas=True) if c.dtype.kind in "iuf" else as_text(c, iso=iso) for c in columns]
     return list(zip(*(array.to_pylist() for array in arrays), strict=True))
@@ -59,13 +62,13 @@ def text_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a Markdown table, with Markdown characters in cells escaped."""
+    """Return a Markdown table. Markdown characters in cells are escaped."""
     texts = [[_MARKUP.sub(r"\\\1", cell) for cell in row] for row in text_rows(rows)]
     return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *texts])
 
 
 def html_table(head: Sequence[str], rows: Iterable[Sequence[object]], caption: str = "") -> str:
-    """Return an HTML table: whole numbers right-aligned, None as an empty cell.
+    """Return an HTML table. Whole numbers are right-aligned, and None becomes an empty cell.
 
     If a row has fewer cells than `head`, its last cell spans the remaining columns.
     """
@@ -78,7 +81,8 @@ def html_table(head: Sequence[str], rows: Iterable[Sequence[object]], caption: s
 def html_frame(frame: pd.DataFrame, total: int | None = None, where: str = "") -> str:
     """Return a frame as an HTML table.
 
-    If `total` exceeds the number of rows, a line below the table shows the number and place (`where`) of the rest.
+    If `total` exceeds the number of rows, a line below the table shows the number of the other rows and their place
+    (`where`).
     """
     more = len(frame) if total is None else total
     rest = html_line(f"and {pluralize(more - len(frame), 'more row')}, in {where}") if more > len(frame) else ""
@@ -106,7 +110,7 @@ NO_ROWS = "none in the collected data"
 
 @dataclass(frozen=True, repr=False)
 class Table:
-    """A DataFrame that a notebook shows as an HTML table, and `print` as a text table."""
+    """A DataFrame that is shown as an HTML table in a notebook and as a text table elsewhere."""
 
     frame: pd.DataFrame
     rows: int
@@ -144,11 +148,11 @@ class Table:
 
 
 def table(frame: pd.DataFrame | pd.Series, rows: int = 100) -> Table:
-    """Return a DataFrame as a table that is easier to read than pandas' own.
+    """Return a DataFrame as a table that is easier to read than the table that pandas shows.
 
-    Text is left-aligned. Text with letters that look like other letters is followed by an escaped copy. Times are in
-    UTC. A missing value is an empty cell. A DataFrame without rows is shown as `none in the collected data`. The index
-    is shown unless it only numbers the rows.
+    Text is left-aligned. If letters in a text look like other letters, an escaped copy follows the text. Times are in
+    UTC. A missing value is an empty cell. A DataFrame without rows is shown as `none in the collected data`. An index
+    that only numbers the rows is not shown.
 
     Parameters
     ----------

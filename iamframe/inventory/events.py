@@ -1,15 +1,15 @@
 """Put CloudTrail events into causal order, and identify the resource of each event.
 
-CloudTrail's times are whole seconds (User Guide, "CloudTrail record contents": `eventTime` is when the request was
-completed). Records in CloudTrail's files are in no particular order (User Guide, "CloudTrail log file examples").
-iamframe puts the events of one second into an order that IAM accepts (IAM API Reference: CreateRole,
-AddRoleToInstanceProfile, DeleteInstanceProfile, DeleteRole). In an accepted order, a role or profile is created only
-while no other resource has the same name, and used only while the resource exists. A profile holds one role at most,
-and a role or profile is not deleted while it is linked.
+The time of an event is when the request was completed, in whole seconds (CloudTrail User Guide, "CloudTrail record
+contents", `eventTime`). Records in CloudTrail's files are in no particular order (CloudTrail User Guide, "CloudTrail
+log file examples"). iamframe puts the events of one second into an order that IAM's rules allow (IAM API Reference:
+CreateRole, AddRoleToInstanceProfile, DeleteInstanceProfile, DeleteRole). A role or profile can be created only while
+its name is free, and used only while it exists. A profile holds at most one role. A role in a profile cannot be
+deleted, nor can a profile that holds a role.
 
-If IAM accepts several orders of events, creations come first, then links, changes, unlinkings and deletions. Events of
-the same kind are sorted by name and id, so that the order of the files does not matter. Failed events of a second come
-before its successful events.
+If IAM's rules allow several orders of events, creations come first, then links, changes, unlinkings and deletions.
+Events of the same kind are sorted by name and id, so that the order of the files does not matter. Within one second,
+failed events come before successful events.
 """
 
 from __future__ import annotations
@@ -64,11 +64,11 @@ class _Step(msgspec.Struct, frozen=True):
 
 
 def event_table(events: Mapping[str, Iterable[Event]], roles: pa.Table, profiles: pa.Table) -> pa.Table:
-    """Return the events of each account in causal order, with one row per event, even if several trails recorded it.
+    """Return the events of each account in causal order. An event that several trails recorded has one row.
 
     The ARN and unique id of a resource come from the event that created the resource. If no event shows the creation,
-    the ARN and unique id are those of the inventory's resource of the same name. The ARN and unique id are missing if
-    the inventory's resource was created after the event, or deleted before the event.
+    the ARN and unique id come from the inventory's resource with the same name. The ARN and unique id are missing if
+    the inventory's resource did not exist at the time of the event.
     """
     rows = []
     known_of = _known(events, roles, profiles) if events else {}
@@ -145,13 +145,13 @@ def _unrelated(steps: list[_Step]) -> list[list[_Step]]:
 
 
 class _State(msgspec.Struct):
-    """Whether each resource exists, and which role each profile holds."""
+    """The resources that exist at one moment, and the role in each profile."""
 
     exists: dict[Key, bool] = msgspec.field(default_factory=dict)
     held: dict[Key, Key | None] = msgspec.field(default_factory=dict)
 
     def accepts(self, step: _Step, to_create: Counter[Key]) -> bool:
-        """Return whether IAM accepts an event. `to_create` counts the creations of each resource that are to come."""
+        """Return whether IAM's rules allow an event. `to_create` counts the later creations of each resource."""
         key, held = step.key, self.held.get(step.key)
         if step.action == CREATE:
             return not self.exists[key]
@@ -189,7 +189,7 @@ class _Timeline:
         self.held: dict[Key, Key | None] = {}
 
     def ordered(self, part: list[_Step], at: datetime) -> list[_Step]:
-        """Put events of one second into causal order, after the events of all earlier seconds."""
+        """Put events of one second into causal order, once the events of earlier seconds are in order."""
         if len(part) > 1:
             keys = {key for step in part for key in step.keys}
             state = _State(
@@ -246,7 +246,7 @@ def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tupl
 
 
 def _accepted_order(part: list[_Step], state: _State) -> list[_Step] | None:
-    """Return an order of events that IAM accepts; None if no such order exists, or there are too many events."""
+    """Return the events in an order that IAM's rules allow. Return None if no order is found."""
     if len(part) > _MAX_EVENTS:
         return None
     # The remaining steps determine which steps were done, and so the state.
@@ -281,7 +281,7 @@ def _accepted_order(part: list[_Step], state: _State) -> list[_Step] | None:
 def _known(
     events: Mapping[str, Iterable[Event]], roles: pa.Table, profiles: pa.Table
 ) -> Mapping[str, dict[Key, _Known]]:
-    """Return the inventory's resources that events name, by account, if their creation time is known."""
+    """Return the inventory's resources, by account, that events name and whose creation time is known."""
     named = (name for each in events.values() for event in each for name in (event.resource_name, event.related_name))
     names = pa.array({name.casefold() for name in named}, pa.string())
     known: dict[str, dict[Key, _Known]] = defaultdict(dict)
@@ -299,7 +299,7 @@ _Identity = tuple[str | None, str | None]
 
 
 def _identified(ordered: Iterable[Event], known: Mapping[Key, _Known]) -> Iterator[tuple[Event, _Identity, _Identity]]:
-    """Yield each event with the ARN and unique id of its resource and of its related role, if known."""
+    """Yield each event with two identities: the ARN and unique id of its resource, and those of its role."""
     current: dict[Key, _Identity] = {}
     deleted: dict[Key, datetime] = {}
 

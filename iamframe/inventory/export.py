@@ -4,7 +4,7 @@ Spreadsheets can open the CSV files safely, and `unguarded` restores the origina
 lines end in CR LF, so a lone CR in a description stays inside its cell. A byte order mark makes a spreadsheet read a
 CSV file as UTF-8.
 
-To prevent formulas (OWASP, "CSV Injection"), an apostrophe is put before each character that could begin a formula. A
+An apostrophe is put before each character that could begin a formula in a spreadsheet (OWASP, "CSV Injection"). A
 formula could begin at the start of a value, or after a control character, because spreadsheets drop control characters.
 If a spreadsheet reads the file with another separator, a formula could also begin after a line break, tab or semicolon.
 """
@@ -59,7 +59,10 @@ def _write(frame: pd.DataFrame, file: BinaryIO, eol: str, *, header: bool = True
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Write a frame as CSV for spreadsheets: ISO times, `True` or `False` for flags, empty cells for missing values."""
+    """Write a frame as CSV for spreadsheets, with times in ISO format.
+
+    Flags are `True` or `False`, and missing values are empty cells.
+    """
     with path.open("wb") as file:
         file.write(codecs.BOM_UTF8)
         _write(frame, file, "\r\n")
@@ -72,7 +75,7 @@ def append_csv(frame: pd.DataFrame, path: Path) -> None:
 
 
 def csv_bytes(frame: pd.DataFrame) -> bytes:
-    """Return a frame as CSV for other programs: without a byte order mark, and with lines that end in LF."""
+    """Return a frame as CSV for other programs, without a byte order mark, and with LF at the end of each line."""
     file = io.BytesIO()
     _write(frame, file, "\n")
     return file.getvalue()
@@ -85,7 +88,7 @@ def json_rows(frame: pd.DataFrame) -> str:
 
 
 def write_into(folder: Path, write: Callable[[Path], None], going: Iterable[str] = ()) -> None:
-    """Write files to a temporary folder, move all files into `folder`, and remove old files named in `going`."""
+    """Let the function `write` fill a temporary folder, and move the files into `folder` as `move_in` does."""
     if is_snapshot(folder):
         raise ReportError(f"{folder}: holds a snapshot, which other files would spoil; choose another folder")
     try:
@@ -109,9 +112,9 @@ def write_into(folder: Path, write: Callable[[Path], None], going: Iterable[str]
 
 
 def move_in(aside: Path, folder: Path, going: Iterable[str] = ()) -> None:
-    """Move all files from `aside` into `folder`, and remove old files named in `going` from `folder`.
+    """Move all files from `aside` into `folder`, and delete the old files that `going` names there.
 
-    If a file cannot be moved, `folder` gets its old files back.
+    If a file cannot be moved, the old files in `folder` are restored.
     """
     files = sorted(path.relative_to(aside) for path in aside.rglob("*") if path.is_file())
     old = Path(tempfile.mkdtemp(dir=aside))

@@ -56,14 +56,14 @@ def load_fleet(
     journals: str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] | None = None,
 ) -> Inventory:
-    """Load several live accounts, assuming a role in each.
+    """Load several live accounts by assuming a role in each account.
 
     If an account cannot be read, the other accounts are still loaded, and `gaps` has the reason. An account that cannot
     be read still has a row in `accounts`.
 
-    With `out`, each worker saves an account as soon as the account is read, so the accounts are never in memory
-    together. If a call with `out` is interrupted, or the credentials expire, repeat the call to load only missing and
-    failed accounts. On a disk, an older snapshot stays until the new snapshot is complete.
+    With `out`, a worker saves each account as soon as it is read, so memory never holds all accounts. After an
+    interruption or expired credentials, the same call with `out` loads only the missing and failed accounts. On a disk,
+    an older snapshot stays until the new snapshot is complete.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def load_fleet(
         A folder for a snapshot: on a disk that all workers share, or the address of an object store, such as
         `s3://BUCKET/FOLDER`. Do not put access keys into the address, because the executor receives it.
 
-    Parameters that are not listed here are those of `load_account`.
+    See `load_account` for the other parameters.
 
     Returns
     -------
@@ -214,7 +214,8 @@ _RESUMABLE: dict[type[IamframeError], str] = {StoreError: "unreadable", ExpiredE
 class _LoadResult:
     """The inventory of one account, or the files with the saved inventory.
 
-    `sentence` says why the account could not be read, because an exception may lose its cause between processes.
+    `sentence` says why the account could not be read. An exception that is sent to another process could lose its
+    cause.
     """
 
     inventory: Inventory | None
@@ -244,7 +245,7 @@ def _with_renewed(
 ) -> list[_LoadResult]:
     """Reload the accounts whose credentials expired, and return the results of all accounts.
 
-    If credentials expire twice, the account gets a row in `gaps`. Raise ExpiredError if the credentials were not
+    An account whose credentials expire twice gets a row in `gaps`. Raise ExpiredError if the credentials were not
     renewed.
     """
     expired = {one.account_id: at for at, one in enumerate(members) if loaded[at].resumable is ExpiredError}
@@ -299,7 +300,7 @@ def _submitted(executor: Executor, member: Member, options: LoadOptions) -> Futu
 
 
 def _result(future: Future[_LoadResult], member: Member, options: LoadOptions) -> _LoadResult:
-    """Return the result of one account, even if the worker of this account died."""
+    """Return the result of one account, even if the worker process of the account died."""
     try:
         return future.result()
     except Exception as error:  # noqa: BLE001 - executors have exceptions of their own
@@ -323,7 +324,6 @@ def _load_member(member: Member, options: LoadOptions) -> _LoadResult:
 
 
 def _written(result: _LoadResult, member: Member, options: LoadOptions) -> _LoadResult:
-    """Save the inventory of one account, and return the result with a list of files instead of the inventory."""
     is_ended = options.ended is not None and options.ended.is_set()
     if options.out is None or result.inventory is None or result.resumable is StoreError or is_ended:
         return result
@@ -349,7 +349,6 @@ def _read_member(member: Member, options: LoadOptions, journal: Path | None) -> 
 
 
 def _session(member: Member, options: LoadOptions, source: str) -> boto3.Session:
-    """Return a boto3 session with the assumed role of an account, or with the AWS CLI profile if there is no role."""
     profile = member.profile or options.profile
     session = open_session(profile)
     role = member.role_name or options.role_name
@@ -368,7 +367,6 @@ def _failed(member: Member, error: IamframeError, reason: str) -> _LoadResult:
 
 
 def _unread_account(member: Member, reason: str, message: str, **facts: Any) -> Inventory:
-    """Return an inventory with one account, and one row of `gaps` with the reason why the account was not read."""
     gap = Gap(ASSUME_ROLE, ALL, reason, message, facts, account_id=member.account_id)
     chunks: list[list[Any]] = [[gap], [Account(account_name=member.account_name)]]
     answer = Answer("denied", "aws", chunks, member.account_id, source="aws", tally=CallStats())

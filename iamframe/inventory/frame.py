@@ -59,7 +59,7 @@ class Column:
         return f"{self.meaning}; may be missing" if self.nullable else self.meaning
 
     def array(self, values: Any, size: int) -> pa.Array:
-        """Convert values to an Arrow array. A single value fills all rows; None leaves all rows missing."""
+        """Convert values to an Arrow array. A single value fills all rows, and None makes all values missing."""
         if values is None:
             return pa.nulls(size, self.type)
         if isinstance(values, (pa.Array, pa.ChunkedArray)):
@@ -79,7 +79,7 @@ class Frame:
     columns: tuple[Column, ...] = ()
 
     def with_columns(self, *columns: Column) -> Frame:
-        """Return a copy of the description with the given columns."""
+        """Return a copy of the description with the given columns instead of its own columns."""
         return replace(self, columns=columns)
 
     @property
@@ -108,7 +108,7 @@ class Frame:
     def checked(self, table: pa.Table) -> pa.Table:
         """Return an Arrow table with exactly the described columns and types.
 
-        Raise SchemaError if a column is missing, or if a column that must be complete has missing values.
+        Raise SchemaError if the table lacks a column or a required value.
         """
         missing = [name for name in self.names if name not in table.column_names]
         if missing:
@@ -127,7 +127,7 @@ class Frame:
         return frame
 
     def to_arrow(self, frame: pd.DataFrame) -> pa.Table:
-        """Convert a DataFrame to an Arrow table that shares its memory where possible.
+        """Convert a DataFrame to an Arrow table that shares the DataFrame's memory where possible.
 
         Text has Arrow's type `large_string`, as in pandas, because an array of type `string` holds at most 2 GB.
         """

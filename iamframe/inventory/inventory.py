@@ -53,20 +53,20 @@ class Inventory:
 
     @cached_property
     def linked_rows(self) -> LinkedRows:
-        """The row numbers of roles and profiles, for each row of `links`, `tags` and `references`."""
+        """For each row in `links`, `tags` and `references`, the row numbers of its role and profile."""
         return LinkedRows(self.frames)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave `linked_rows` out of a pickle, because computing the row numbers is faster than sending them."""
+        """Leave `linked_rows` out of a pickled inventory, because computing row numbers is faster than sending them."""
         return {name: value for name, value in self.__dict__.items() if name != "linked_rows"}
 
     @cached_property
     def pairs(self) -> pd.DataFrame:
-        """Roles and profiles side by side: `iamframe.pairs(inventory)`."""
+        """The result of `iamframe.pairs(inventory)`: roles and profiles side by side."""
         return iamframe.pairs(self)
 
     def explain(self, name: str, **given: Any) -> Any:
-        """Return everything known about a role or profile: `iamframe.explain(inventory, name)`."""
+        """Return everything known about a role or profile, as `iamframe.explain(inventory, name)` does."""
         return iamframe.explain(self, name, **given)
 
     @property
@@ -76,24 +76,24 @@ class Inventory:
 
     @property
     def frames_read(self) -> dict[str, pd.DataFrame]:
-        """The frames by name; `events`, `resource_owners` and `tag_policies` only if they were collected."""
+        """The collected frames by name. Only `events`, `resource_owners` and `tag_policies` can be absent."""
         read = {"events": self.events_read, "resource_owners": self.owners_read}
         read["tag_policies"] = bool(self.tag_policies_read.any())
         return {name: frame for name, frame in self.frames.items() if read.get(name, True)}
 
     @property
     def is_sample(self) -> bool:
-        """Whether the inventory is the fictional sample, of today or of four weeks earlier."""
+        """Whether the inventory is one of the fictional samples, `sample` or `sample:earlier`."""
         return len(self.sources) == 1 and self.sources[0] in SAMPLES
 
     @property
     def events_read(self) -> bool:
-        """Whether CloudTrail records of IAM were collected; if not, an empty `events` frame proves nothing."""
+        """Whether CloudTrail records of IAM were collected, without which an empty frame `events` proves nothing."""
         return bool(self.calls["operation"].isin([TRAIL, LOOKUP]).any())
 
     @property
     def owners_read(self) -> bool:
-        """Whether EKS clusters, Elastic Beanstalk environments or CloudFormation stacks were collected anywhere."""
+        """Whether EKS clusters, Elastic Beanstalk environments or CloudFormation stacks of any account were read."""
         return bool(self.calls["operation"].isin([owner.label for owner in known_owners()]).any())
 
     @property
@@ -106,11 +106,11 @@ class Inventory:
         return self.accounts["account_id"].isin(calls["account_id"][calls["state"] != "refused"])
 
     def only(self, arns: Iterable[str]) -> Inventory:
-        """Return a new inventory with only some roles and profiles, and everything known about them.
+        """Return a new inventory with some of the roles and profiles, and everything known about them.
 
         Roles and profiles that are linked to a chosen role or profile, directly or indirectly, are included.
-        `references` includes rows with the name of an included profile, even with another path. `accounts`, `gaps` and
-        `calls` keep all rows of the accounts of the chosen roles and profiles. Rows keep their order.
+        `references` keeps each row that names an included profile, even with another path. `accounts`, `gaps` and
+        `calls` keep all rows of each account that has a chosen role or profile. Rows keep their order.
 
         Parameters
         ----------
@@ -161,7 +161,7 @@ class Inventory:
         return write_snapshot(self.frames, self.sources, folder)
 
     def sql(self, query: str) -> pd.DataFrame:
-        """Run a SELECT on the frames with DuckDB (extra `sql`), and return the result.
+        """Run an SQL query (SELECT) on the frames, and return the result.
 
         Each frame is a table, such as `roles` or `inventory.roles`. REFERENCES is a keyword of SQL, so write
         `inventory.references` or `"references"`. Times are UTC. A query cannot change anything, and cannot read files
@@ -172,7 +172,7 @@ class Inventory:
         SqlError
             If the query is not a single SELECT, or reads other tables.
         MissingExtraError
-            If DuckDB is not installed.
+            If DuckDB (extra `sql`) is not installed.
         """
         return select(self.frames, query)
 
@@ -182,7 +182,7 @@ class Inventory:
         return f"Inventory({', '.join(rows)})"
 
     def gap_parts(self) -> Iterator[pd.DataFrame]:
-        """Yield the frame `gaps` in one part, because the frame is in memory."""
+        """Yield the whole frame `gaps`, which is in memory."""
         yield self.gaps
 
     def row_counts(self) -> dict[str, int]:
@@ -190,7 +190,7 @@ class Inventory:
         return {name: len(frame) for name, frame in self.frames_read.items()}
 
     def _repr_html_(self) -> str:
-        """Return HTML for a notebook: a summary of the gaps, and the number of rows by frame and by account."""
+        """Return HTML for a notebook, with a summary of the gaps and the number of rows by frame and account."""
         frames = [(name, schema.FRAMES[name].row, count) for name, count in self.row_counts().items()]
         accounts = self.accounts.head(_ACCOUNTS_SHOWN)
         by_account = [self.frames[name]["account_id"].value_counts() for name in ("roles", "profiles", "gaps")]

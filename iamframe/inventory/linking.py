@@ -1,4 +1,4 @@
-"""Find the instance profile to which each reference refers: by full ARN, else by unique id, else by name.
+"""Find the instance profile of each reference by full ARN, else by unique id, else by name.
 
 Names of profiles are unique in an account, regardless of case and path (IAM User Guide, "IAM and AWS STS quotas"). AWS
 does not document whether case matters in ARNs. ARNs that differ only in case count as equal, so that no used profile is
@@ -29,7 +29,7 @@ _PROFILE_ID = "^AIPA[A-Z0-9]{12,124}$"
 
 
 class LinkedRows:
-    """The row numbers of the role and profile of each row in `links`, `tags` and `references`; -1 if there is no row.
+    """For each row in `links`, `tags` and `references`, the row numbers of its role and profile (-1 for none).
 
     A role that is known only by its name has no row in `roles`.
     """
@@ -43,7 +43,6 @@ class LinkedRows:
         self.link_profile, self.tag_profile, self.reference_profile = profiles
 
     def _find(self, side: str) -> list[Positions]:
-        """Return, for links, tags and references, the row numbers of their roles, or of their profiles."""
         links, tags, references = (self._frames[name] for name in ("links", "tags", "references"))
         is_own = np.asarray((tags["resource_type"] == "role") == (side == "role"), dtype=bool)
         # References have no roles.
@@ -58,7 +57,7 @@ class LinkedRows:
         return [of_links, of_tags, of_references]
 
     def numbered(self) -> dict[str, pd.DataFrame]:
-        """Return the frames, with the row numbers of roles and profiles as columns of links, tags and references."""
+        """Return the frames. `links`, `tags` and `references` also get the row numbers of roles and profiles."""
         numbers = {
             "links": {"profile_row": self.link_profile, "role_row": self.link_role},
             "tags": {"profile_row": self.tag_profile, "role_row": self.tag_role},
@@ -68,9 +67,9 @@ class LinkedRows:
 
 
 def frames_of(frames: Mapping[str, pd.DataFrame], arns: pa.Array) -> dict[str, pd.DataFrame]:
-    """Return the rows of all frames about some roles and profiles, and about the roles and profiles linked to them.
+    """Return the frames with only the rows about the given ARNs, and about roles and profiles linked to these ARNs.
 
-    Indirect links count, so that no resource in the result is linked to a resource outside the result.
+    Indirect links count, so that the result separates no role from its profile.
     """
     links, references = frames["links"], frames["references"]
     linked = _linked(links, arns)
@@ -93,7 +92,7 @@ def frames_of(frames: Mapping[str, pd.DataFrame], arns: pa.Array) -> dict[str, p
 
 
 def _linked(links: pd.DataFrame, arns: pa.Array) -> Bools:
-    """Return one flag per link: True if the link leads to one of the ARNs, directly or through other links."""
+    """Return whether each link leads to one of the ARNs, directly or through other links."""
     # A role that no source shows is known only by its name, and is a different role in each account.
     role, profile = joined_key(links["account_id"], links["role_arn"]), as_arrow(links["profile_arn"])
     linked, before = is_in(links["role_arn"], arns) | is_in(profile, arns), -1
@@ -121,7 +120,7 @@ def _event_key(accounts: pd.Series, kinds: pd.Series | str, names: pd.Series) ->
 
 
 def profile_ids(values: Any) -> pa.Array:
-    """Keep the unique ids of instance profiles; other texts and masked ids become missing values."""
+    """Return unique ids of instance profiles unchanged. Masked ids and other texts become missing values."""
     ids = as_arrow(values)
     rest = pc.utf8_slice_codeunits(ids, 4)
     # A masked id repeats one character.
@@ -131,7 +130,7 @@ def profile_ids(values: Any) -> pa.Array:
 
 
 def account_named(named: Any) -> pa.Array:
-    """Return the account id in each ARN; missing for a name, or for an ARN without an account."""
+    """Return the account id in each ARN. A name, or an ARN without an account, gives a missing value."""
     return pc.struct_field(pc.extract_regex(as_arrow(named), r"^arn:[^:]*:[^:]*:[^:]*:(?P<account>[^:]+):"), "account")
 
 
@@ -141,17 +140,18 @@ def without_case(values: Any) -> pa.Array:
 
 
 def without_path(arns: Any) -> pa.Array:
-    """Return ARNs of instance profiles in lower case and without the path; missing for any other text."""
+    """Return ARNs of instance profiles in lower case and without the path, and missing values for other texts."""
     form = r"(?s)^(?P<account>arn:[^:]*:iam::[^:]*:instance-profile/)(?:.*/)?(?P<name>[^/]+)$"
     found = pc.extract_regex(without_case(arns), form)
     return pc.binary_join_element_wise(pc.struct_field(found, "account"), pc.struct_field(found, "name"), "")
 
 
 def profiles_meant(references: Any, profiles: Any) -> pa.Array:
-    """Return the ARN of the profile that each row of `references` uses; missing if `profiles` lacks the profile.
+    """Return the ARN of the profile that each reference uses. A profile that `profiles` lacks gives a missing value.
 
-    An ARN may refer to a profile of any account. A name refers only to a profile in the account that uses the name. If
-    an ARN matches no profile, the unique id decides: an instance keeps the id of the profile that it was started with.
+    An ARN may refer to a profile of any account. A name refers only to a profile in the reference's account. If an ARN
+    matches no profile, the unique id decides. An instance keeps the id of the profile with which the instance was
+    started.
     """
     arns = as_arrow(profiles["profile_arn"])
     named = as_arrow(references["named"])
@@ -190,7 +190,7 @@ def with_profiles(references: pa.Table, profiles: Any) -> pa.Table:
 def reference_table(mentions: Iterable[Reference], accounts: Mapping[str, Mapping[str, Any]]) -> pa.Table:
     """Make the table `references`, sorted by its key, with an empty column `profile_arn`.
 
-    `accounts` has facts about each account, such as the partition or the caller's ARN.
+    `accounts` has known values of each account, such as the partition or the caller's ARN.
     """
     rows: dict[tuple[str, ...], Reference] = {}
     for mention in mentions:
@@ -225,7 +225,7 @@ def _consumer_arn(
 
 
 def _unique_index(ids: pa.Array, among: pa.Array) -> Any:
-    """Return the position of each id in `among`; -1 unless `among` contains the id exactly once."""
+    """Return the position of each id in `among`, or -1 for an id that is absent or repeated in `among`."""
     where = index_in(ids, among)
     found = np.unique(where[where >= 0])
     counts = among.filter(pc.is_in(among, value_set=among.take(pa.array(found)))).value_counts()

@@ -45,12 +45,13 @@ def load_account(
 
     Without a session, iamframe uses the credentials of the environment. Only read operations of a fixed list are sent
     to AWS. GetCallerIdentity, GetAccountSummary and ListAccountAliases need one request each.
-    GetAccountAuthorizationDetails and ListInstanceProfiles return pages of 1,000. The tags of each instance profile
-    need one request: GetInstanceProfile, or ListInstanceProfileTags if AWS denies GetInstanceProfile. If AWS denies an
-    operation, iamframe tries another operation that shows the same data, and records the denial in `gaps` and `calls`.
+    GetAccountAuthorizationDetails and ListInstanceProfiles return pages of 1,000 entries. The tags of each instance
+    profile need one request: GetInstanceProfile, or ListInstanceProfileTags if AWS denies GetInstanceProfile. If AWS
+    denies an operation, iamframe tries another operation with the same data. Each denial is recorded in `gaps` and
+    `calls`.
 
-    iamframe lists the EKS clusters, Elastic Beanstalk environments and CloudFormation stacks of each region where
-    profiles may belong to one. With `references="none"`, iamframe lists no clusters, environments or stacks.
+    iamframe lists EKS clusters, Elastic Beanstalk environments and CloudFormation stacks only in regions where profiles
+    may belong to them. With `references="none"`, iamframe lists no clusters, environments or stacks.
 
     Parameters
     ----------
@@ -95,7 +96,7 @@ def load_account(
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions:
-    """The options for loading an account; an executor sends the options to its workers."""
+    """The options for loading an account, which an executor can send to its workers."""
 
     plan: LoadPlan
     workers: int
@@ -123,7 +124,7 @@ def load_plan(
     workers: object,
     rate: object,
 ) -> LoadPlan:
-    """Return a plan of the requests per account. Raise SourceError for an invalid option, such as a rate of 0."""
+    """Return the plan of the requests to an account. Raise SourceError for an invalid option, such as a rate of 0."""
     if not (isinstance(references, bool) or references in get_args(References)):
         raise SourceError(f'references={references!r}: is not a value of this option; give "all", "core" or "none"')
     if not (isinstance(workers, Integral) and int(workers) >= 1):
@@ -140,7 +141,7 @@ def load_plan(
 
 
 def open_client(session: boto3.Session, options: LoadOptions, source: str) -> Client:
-    """Return a client for the session's region, else for the first region of the plan, else for the default region."""
+    """Return a client for the session's region, else for the plan's first region, else for the default region."""
     named = options.plan.regions if options.plan.regions != "all" else ()
     check_regions(session, named, source)
     region = session.region_name or next(iter(named), DEFAULT_REGION)

@@ -29,7 +29,7 @@ _OPTIONS = {"role_name": "assume-role (role_name)", "external_id": "external-id 
 
 
 def is_live(source: str | os.PathLike[str]) -> bool:
-    """Return whether a source is a live account: `aws`, or `aws:PROFILE`."""
+    """Return whether a source is `aws` or `aws:PROFILE`, which both mean a live account."""
     return str(source) == "aws" or str(source).startswith("aws:")
 
 
@@ -38,8 +38,8 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
 
     `sample:earlier` is the sample as it was four weeks earlier. Snapshots of different accounts become one inventory.
 
-    Keyword arguments apply to a live source. With `accounts` or `role_name`, the parameters are those of `load_fleet`,
-    otherwise those of `load_account`.
+    Only a live source takes keyword arguments. With `accounts` or `role_name`, the keyword arguments are those of
+    `load_fleet`, otherwise those of `load_account`.
 
     Raises
     ------
@@ -124,12 +124,12 @@ def _load_live(source: str, live: dict[str, Any]) -> Inventory:
 
 
 def load_files(*paths: str | os.PathLike[str]) -> Inventory:
-    """Load files: output of the AWS CLI, AWS Config items, CloudTrail records, Terraform state, or Steampipe rows.
+    """Load files with AWS CLI output, AWS Config items, CloudTrail records, Terraform state or Steampipe rows.
 
-    A path is a file, a folder with any subfolders, a `.gz` or a `.zip`. iamframe recognises files by their content,
-    except for lists of tags and `denied.csv`. Lists of tags must be named `instance-profile-tags/NAME.json` or
-    `role-tags/NAME.json`. A file `denied.csv` can list what AWS denied when the files were made, in the columns
-    `operation,subject,error_code`. Loading files makes no request to AWS.
+    A path leads to a file, an archive (`.gz` or `.zip`), or a folder with its subfolders. iamframe recognises files by
+    their content, except for lists of tags and `denied.csv`. Lists of tags must be named
+    `instance-profile-tags/NAME.json` or `role-tags/NAME.json`. A file `denied.csv` can list the operations that AWS
+    denied, in the columns `operation,subject,error_code`. Loading files makes no request to AWS.
 
     Returns
     -------
@@ -219,9 +219,10 @@ def _open_snapshots(folders: list[str | os.PathLike[str]]) -> Inventory:
 def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str], **live: Any) -> Inventory:
     """Load sources as `load` does, save the inventory as a snapshot, and return the inventory.
 
-    If a live load is interrupted or the credentials expire, call `take_snapshot` again to resume. On a disk, iamframe
-    keeps AWS's answers, and does not request them again. In an object store, an interrupted load of several accounts
-    keeps only the complete accounts. With `accounts` or `role_name`, `load_fleet` loads and saves the accounts.
+    If a live load is interrupted or the credentials expire, call `take_snapshot` again to resume. If `out` is on a
+    disk, iamframe keeps AWS's answers, and does not repeat the requests. If `out` is in an object store, an interrupted
+    load of several accounts keeps only the complete accounts. With `accounts` or `role_name`, `load_fleet` loads and
+    saves the accounts.
 
     Raises
     ------
@@ -247,7 +248,7 @@ def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str],
 
 
 def sample_folder(name: str) -> Path:
-    """Return a folder of the sample: AWS CLI output of today or of four weeks earlier, or a Terraform state."""
+    """Return a folder of the sample, with AWS CLI output (current or four weeks older) or a Terraform state."""
     for folder in (_PACKAGE / f"_{name}", _PACKAGE.parent / "data" / name):
         if folder.is_dir():
             return folder

@@ -1,7 +1,7 @@
-"""Merge the rows of several answers into sorted tables with one row per resource.
+"""Merge the rows of AWS's answers into sorted tables with one row per resource.
 
-The function `settle` merges cells, the tags of a resource, and the roles in a profile. A known value replaces an
-unknown value. If two answers give different values, the value becomes unknown, and `gaps` gets a row.
+The function `settle` merges the values of a cell, the tags of a resource, and the roles in a profile. A known value
+replaces an unknown value. If two answers give different values, the value becomes unknown, and `gaps` gets a row.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def settle(code: Positions, value: Positions, size: int) -> tuple[Positions, Pos
 
 @dataclass
 class Merged:
-    """Roles or profiles: the rows of all answers, and the merged table with one row per ARN.
+    """All rows about roles (or about profiles), and the merged table with one row per ARN.
 
     Row i of `rows` is merged into row `code[i]` of `table`.
     """
@@ -114,7 +114,6 @@ def merge_rows(staged: Staging, kind: Kind, rows: pa.Table) -> Merged:
 
 
 def _merge_cells(staged: Staging, merged: Merged, first: Positions) -> None:
-    """Merge the cells of resources that have rows from several answers."""
     rows, code = merged.rows, merged.code
     several = np.flatnonzero(np.bincount(code)[code] > 1)
     some, shared = rows.take(several), np.unique(code[several])
@@ -167,7 +166,7 @@ def _with_times(staged: Staging, rows: pa.Table) -> pa.Table:
 
 
 def parsed_times(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, list[int]]:
-    """Parse a column of ISO times, and return the times with the numbers of rows that cannot be parsed."""
+    """Parse a column of ISO times. Return the times, and the numbers of the rows that cannot be parsed."""
     try:
         return column.cast(TIME), []
     except pa.ArrowInvalid:
@@ -181,14 +180,14 @@ def parsed_times(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, list[int]]:
 
 
 class _Sets:
-    """A set of numbers per row: the roles in each profile, or the tags of each resource."""
+    """One set of numbers per row, such as the roles in a profile or the tags of a resource."""
 
     def __init__(self, rows: Positions, members: Positions) -> None:
         self._rows, self._members = rows, members
 
     @cached_property
     def _pairs(self) -> tuple[Positions, Positions]:
-        """Distinct pairs of row and member, sorted."""
+        """The sorted distinct pairs of a row and a number in the row's set."""
         span = int(self._members.max(initial=0)) + 1
         return np.divmod(np.unique(self._rows.astype(np.int64) * span + self._members), span)
 
@@ -197,7 +196,7 @@ class _Sets:
         return members[slice(*np.searchsorted(rows, (row, row + 1)))]
 
     def values(self, known: Positions, code: Positions) -> Positions:
-        """Return equal numbers for equal sets; -1 for an unknown set, or for the only known set of a resource."""
+        """Return equal numbers for equal sets. An unknown set, or the only known set of a resource, gives -1."""
         value = np.full(len(code), -1)
         several = known[np.bincount(code[known])[code[known]] > 1]
         if len(several):
@@ -211,7 +210,7 @@ class _Sets:
 
 
 def merge_links(staged: Staging, roles: Merged, profiles: Merged) -> pa.Table:
-    """Return the table `links`. A profile for which answers show different roles is in `gaps`, not in `links`."""
+    """Return the table `links`. A profile with different roles in different answers is only in `gaps`."""
     rows = staged.links.table()
     profile_row, role_row = (np.asarray(rows[name].fill_null(-1)) for name in ("profile", "role"))
     role, arns = _roles_of(staged, rows, roles, profiles)
@@ -236,7 +235,7 @@ def merge_links(staged: Staging, roles: Merged, profiles: Merged) -> pa.Table:
 
 
 def _different_roles(staged: Staging, links: pd.DataFrame, role_arns: pa.Array, profiles: Merged) -> set[int]:
-    """Find the profiles for which answers show different roles, and note each profile in `gaps`."""
+    """Find profiles with different roles in different answers, and add each profile to `gaps`."""
     sets = _Sets(links["profile_row"].to_numpy(), links["role"].to_numpy())
     known = np.flatnonzero(profiles.rows["role_known"])
     _, one, other = settle(profiles.code, sets.values(known, profiles.code), len(profiles.table))
@@ -253,7 +252,7 @@ def _different_roles(staged: Staging, links: pd.DataFrame, role_arns: pa.Array, 
 def _lacking_in_own_list(
     staged: Staging, links: pd.DataFrame, role_arns: pa.Array, roles: Merged, profiles: Merged
 ) -> set[int]:
-    """Note in `gaps` each profile that one answer links to a role, but another answer does not list under the role."""
+    """Find profiles that one answer links to a role, but another answer does not, and add each profile to `gaps`."""
     if len(roles.table) == len(roles.rows) and (links["role_row"] >= 0).all():
         # One answer shows all roles, each with its own list.
         return set()
@@ -277,7 +276,7 @@ def _showing(profile: str) -> str:
 
 
 def _roles_of(staged: Staging, links: pa.Table, roles: Merged, profiles: Merged) -> tuple[Positions, pa.Array]:
-    """Return the position of each link's role in an array of ARNs, and the array; `name:ROLE` is an unknown ARN."""
+    """Return the position of each link's role in a list of ARNs, and the list. An unknown ARN is `name:ROLE`."""
     names = links["role_name"].combine_chunks()
     if names.null_count == len(names):
         return roles.code[np.asarray(links["role"])], roles.arns
@@ -302,20 +301,18 @@ def _roles_of(staged: Staging, links: pa.Table, roles: Merged, profiles: Merged)
 
 
 def _by_name(merged: Merged) -> dict[tuple[str, str], int]:
-    """Return the row of each resource; the key is the account and the lower-case name, which are unique together."""
+    """Return the row of each resource, by account id and lower-case name, which together are unique."""
     names = zip(merged.accounts.to_pylist(), merged.table[merged.kind.name].to_pylist(), strict=True)
     return {(account, text.casefold()): row for row, (account, text) in enumerate(names) if text is not None}
 
 
 def merge_tags(staged: Staging, *resources: Merged) -> pa.Table:
-    """Return the table `tags`. A resource for which answers show different tags is in `gaps`, not in `tags`."""
+    """Return the table `tags`. A resource with different tags in different answers is only in `gaps`."""
     return pa.concat_tables([_merge_tags_of(staged, merged) for merged in resources])
 
 
 @dataclass
 class _Tags:
-    """The tags of roles, or of profiles, in the rows of all answers."""
-
     # The merged row and the answer of each row: first the staged rows, then one row per list of a resource's tags.
     code: Positions
     origin: Positions
@@ -380,7 +377,7 @@ def _staged_tags(staged: Staging, merged: Merged) -> _Tags:
 def _add_listings(
     staged: Staging, merged: Merged, listings: list[tuple[str | None, TagListing, int]]
 ) -> tuple[Positions, Positions]:
-    """Add a row for each list of one resource's tags, and return the resource and the answer of each new row."""
+    """Add rows for lists of tags, and return the resource and the answer of each row."""
     kind, rows = merged.kind.noun, _by_name(merged)
     resources: list[int] = []
     origins: list[int] = []
@@ -399,7 +396,7 @@ def _add_listings(
 
 
 def _different_sets(staged: Staging, merged: Merged, tags: _Tags) -> set[int]:
-    """Find the resources for which answers show different tags, and note each resource in `gaps`."""
+    """Find resources with different tags in different answers, and add each resource to `gaps`."""
     if np.bincount(tags.code[tags.known]).max(initial=0) < 2:
         return set()
     values = tags.table["tag_value"].combine_chunks().dictionary_encode()
@@ -415,7 +412,7 @@ def _different_sets(staged: Staging, merged: Merged, tags: _Tags) -> set[int]:
 def _two_values(
     staged: Staging, merged: Merged, tags: _Tags, order: Positions, repeats: Positions, doubted: set[int]
 ) -> set[int]:
-    """Find the resources with two values of one tag key in the same answer, and note each resource in `gaps`."""
+    """Find resources with two values of a tag key in one answer, and add each resource to `gaps`."""
     one, other = order[repeats - 1], order[repeats]
     value = tags.table["tag_value"]
     differs = np.asarray(pc.not_equal(value.take(pa.array(one)), value.take(pa.array(other))))
@@ -435,7 +432,7 @@ def _listed(tags: Iterable[tuple[str, str]]) -> object:
 
 
 def _ranks(values: pa.Array) -> Positions:
-    """Return the rank of each text; the texts must be distinct."""
+    """Return the rank of each of the distinct texts."""
     if pc.all(pc.less(values[:-1], values[1:])).as_py() is not False:
         return np.arange(len(values))
     order = np.asarray(pc.sort_indices(values))

@@ -1,7 +1,7 @@
-"""Note missing data in the frame `gaps`, with the commands that collect the data.
+"""Write into the frame `gaps` which data is missing, with the commands that collect the data.
 
-A list of roles or profiles counts as incomplete if GetAccountSummary counts more, or if all answers of IAM together
-show more. Answers may be from different times, so even all answers together may lack a role or profile.
+A list of roles or profiles is incomplete if GetAccountSummary, or all answers of IAM together, have more. Answers may
+be from different times, so even all answers together may lack a role or profile.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def per_account(accounts: pa.ChunkedArray) -> dict[str, int]:
 
 
 def judge_lists(staged: Staging, merged: Merged) -> None:
-    """Correct the state of each list, such as `complete`, by comparing the list with other answers."""
+    """Compare each list with other answers, and correct its state, such as `complete`."""
     _compare_with_other_answers(staged, merged)
     _compare_with_summary(staged, merged)
 
@@ -90,7 +90,7 @@ def _compare_with_other_answers(staged: Staging, merged: Merged) -> None:
 
 
 def _forget_truncated(staged: Staging, kind: Kind) -> None:
-    """Remove the row of `gaps` about a truncated list if another file contains the complete list."""
+    """If another file has the complete list, remove the row of `gaps` about the truncated list."""
     whole = staged.complete_lists()
     staged.gaps[:] = [
         gap
@@ -122,7 +122,7 @@ def _compare_with_summary(staged: Staging, merged: Merged) -> None:
 
 
 def note_absent(staged: Staging, roles: Merged, profiles: Merged) -> None:
-    """Note in the frame `gaps` which lists, links, tags, quotas and references no answer shows."""
+    """Add to `gaps` all lists, links, tags, quotas and references that no answer shows."""
     whole = staged.complete_lists()
     read = {(account, operation) for account, operation, _ in staged.calls}
     for account in staged.accounts:

@@ -23,7 +23,7 @@ _ACCOUNTS_AT_ONCE = 500
 def resolved_references(references: pd.DataFrame, inventory: Inventory) -> pd.DataFrame:
     """Fill in `profile_arn` of references to profiles in other accounts.
 
-    If accounts were loaded and saved one by one, their references have only the ARNs of their own profiles.
+    If accounts were saved one by one, their references lack the ARNs of profiles in other accounts.
     """
     if not (references["profile_arn"].isna() & references["named"].str.startswith("arn:")).any():
         return references
@@ -46,7 +46,7 @@ class InventoryOnDemand(Inventory):
         accounts: Iterable[str] | None = None,
         more: Inventory | None = None,
     ) -> InventoryOnDemand:
-        """Return the inventory of a snapshot, or of some of its accounts, followed by the rows of `more`."""
+        """Open all or some accounts of a snapshot, and append the rows of the inventory `more`."""
         inventory = object.__new__(cls)
         manifest = find_snapshot(folder)[1]
         inventory.__dict__.update(_folder=folder, _checksum=manifest.sha256, sources=manifest.sources)

@@ -3,10 +3,10 @@
     manifest.json                              written last: the parts, their rows and checksums
     roles/account=123456789012/part.parquet    … and so for each frame and account
 
-Hive, DuckDB and pyarrow can read the folder name of an account: `account=` and the percent-encoded id. A folder name
-`account_id=…` would clash with the column `account_id`, because readers guess the type of the value in the name. In the
-name `account_id=…`, the 12 digits would become a number (DuckDB), lose leading zeros (pyarrow), or clash with the text
-in the file (pandas).
+The folder of an account is named `account=ID`, which Hive, DuckDB and pyarrow can read. The account id in the folder
+name is percent-encoded. A name `account_id=ID` would clash with the column `account_id`, because programs guess the
+type of the id. In a name `account_id=ID`, the id would become a number (DuckDB), lose leading zeros (pyarrow), or clash
+with the text in the file (pandas).
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Head(msgspec.Struct):
-    """The manifest fields that snapshots of all format versions have."""
+    """The fields that the manifest has in all format versions of snapshots."""
 
     format: str
     format_version: int
@@ -77,8 +77,9 @@ class SavedPart(msgspec.Struct):
 class _Stored(msgspec.Struct, omit_defaults=True):
     """The Parquet files (parts) of one frame.
 
-    An account can have several parts if several accounts were loaded and saved one by one. `order` is needed only if an
-    account's rows are not together in the frame. `order` has the part and the number of rows of each run of rows.
+    If several accounts were loaded and saved one by one, an account can have several files. `order` is needed only if
+    an account's rows are not together in the frame. `order` lists blocks of rows, each with the number of its file and
+    its number of rows.
     """
 
     rows: _Count
@@ -96,7 +97,7 @@ class _Stored(msgspec.Struct, omit_defaults=True):
 
 
 class Manifest(msgspec.Struct):
-    """The manifest fields that iamframe reads. Further fields of a manifest are information for people."""
+    """The manifest fields that iamframe reads. Other fields of a manifest are only for people."""
 
     format: str
     format_version: int
@@ -120,9 +121,9 @@ class Written(msgspec.Struct):
 def write_parts(frames: Mapping[str, pd.DataFrame], place: Place, member: str | None = None) -> Written:
     """Write one Parquet file for each frame and account. A frame without rows gets no file.
 
-    `member` is the account in which the frames were read, if several accounts are loaded and saved one by one. With
-    `member`, rows are sorted by key, as in an inventory of several accounts in memory. With `member`, the folders of
-    other accounts have unique names, because several members may have rows about the same account.
+    If several accounts are loaded and saved one by one, `member` is the loaded account. With `member`, rows are sorted
+    by key, as in an inventory of several accounts in memory. With `member`, the folders of other accounts have unique
+    names, because several loaded accounts may have rows about one account.
     """
     tables = {name: frame.to_arrow(frames[name]) for name, frame in FRAMES.items()}
     if member is not None:
@@ -143,7 +144,7 @@ def write_parts(frames: Mapping[str, pd.DataFrame], place: Place, member: str | 
 
 
 def write_manifest(written: Iterable[Written], sources: tuple[str, ...], place: Place) -> None:
-    """Write a file for each frame without rows, and then the manifest, which makes the snapshot complete."""
+    """Write files for frames without rows, and finally the manifest, which completes the snapshot."""
     accounts, gaps = [], Counter[str]()
     parts: dict[str, list[SavedPart]] = {name: [] for name in FRAMES}
     runs: dict[str, list[tuple[int, int]]] = {name: [] for name in FRAMES}
@@ -175,13 +176,13 @@ def write_manifest(written: Iterable[Written], sources: tuple[str, ...], place: 
 
 
 def _checksum(manifest: bytes) -> str:
-    """Return the checksum of a manifest's content, regardless of the JSON layout and the stored checksum."""
+    """Return the checksum of a manifest's content, whatever the JSON layout and the stored checksum are."""
     content = msgspec.json.decode(manifest)
     return sha256(msgspec.json.encode(content | {"sha256": ""}, order="sorted")).hexdigest()
 
 
 def _divided(table: pa.Table, member: str | None) -> tuple[_Stored, list[pa.Table]]:
-    """Divide a frame into one part per account, and return the parts and their rows, in the order of the frame."""
+    """Divide a frame by account, and return the files to write and their rows, in the order of the frame."""
     # A missing account raises an error when the part is written.
     encoded = table["account_id"].cast(pa.string()).fill_null("").combine_chunks().dictionary_encode()
     accounts, code = encoded.dictionary.to_pylist(), np.asarray(encoded.indices)
@@ -197,7 +198,7 @@ def _divided(table: pa.Table, member: str | None) -> tuple[_Stored, list[pa.Tabl
 
 
 def _folders(accounts: list[str], member: str | None) -> Iterator[str]:
-    """Yield a valid, unique folder name for each account, whatever the account id is."""
+    """Yield a unique and valid folder name for each account, whatever the account id is."""
     taken = {_HIVE_MISSING.casefold()}
     for account in accounts:
         name = quote(account, safe="")
@@ -209,7 +210,6 @@ def _folders(accounts: list[str], member: str | None) -> Iterator[str]:
 
 
 def _write_part(place: Place, frame: Frame, part: SavedPart, rows: pa.Table) -> None:
-    """Write one Parquet file, and put the file's size and checksum into `part`."""
     import pyarrow.parquet as pq
 
     file = pa.BufferOutputStream()
@@ -229,7 +229,7 @@ def _write_part(place: Place, frame: Frame, part: SavedPart, rows: pa.Table) -> 
 
 
 def manifest_text(place: Place) -> bytes | None:
-    """Return the manifest file in a folder; None if the file is missing or cannot be read.
+    """Return the manifest file in a folder, or None if the file is missing or cannot be read.
 
     Raise StoreError if an object store does not answer.
     """
@@ -245,7 +245,7 @@ def manifest_text(place: Place) -> bytes | None:
 
 
 def head_of(text: bytes | None) -> Head | None:
-    """Return the manifest fields that all versions have; None if the text is not a manifest."""
+    """Return the fields that all versions of a manifest have, or None if the text is not a manifest."""
     try:
         head = msgspec.json.decode(text or b"", type=Head)
     except UNDECODABLE:
@@ -289,7 +289,7 @@ def read_manifest(place: Place, text: bytes | None) -> Manifest:
 
 
 def _is_consistent(stored: _Stored) -> bool:
-    """Return whether each part of a frame has its own folder, and whether the numbers of rows add up."""
+    """Return whether a frame's files have different folders and the right numbers of rows."""
     rows, names = [part.rows for part in stored.parts], [part.folder for part in stored.parts]
     ordered: dict[int, int] = {}
     for part, length in stored.runs:
@@ -299,7 +299,7 @@ def _is_consistent(stored: _Stored) -> bool:
 
 
 def read_frame(place: Place, manifest: Manifest, name: str, accounts: Collection[str] | None = None) -> pd.DataFrame:
-    """Return a frame of a snapshot, with all rows in the saved order, or only the rows of some accounts.
+    """Return a frame of a snapshot, with the rows of all accounts or only of the given accounts.
 
     Raise StoreError if a file is missing or damaged, or does not belong to the snapshot.
     """
@@ -326,7 +326,7 @@ def read_frame(place: Place, manifest: Manifest, name: str, accounts: Collection
 
 
 def account_sizes(manifest: Manifest) -> dict[str, int]:
-    """Return the number of roles or of profiles of each account in a snapshot, whichever is larger."""
+    """Return each account's number of roles or number of profiles in a snapshot, whichever is larger."""
     sizes: dict[str, int] = {}
     for name in FRAMES:
         for part in manifest.frames[name].parts if name in manifest.frames else ():
@@ -344,7 +344,7 @@ def _of_accounts(stored: _Stored, accounts: Collection[str]) -> _Stored:
 
 
 def _refuse_others(folder: Place, own: set[str]) -> None:
-    """Raise StoreError if a frame's folder has foreign files, which programs that read the folder would read, too."""
+    """Raise StoreError if a frame's folder has foreign files, which other programs would read, too."""
     try:
         more = {*names_in(folder)} - own
         if isinstance(folder, Path):

@@ -1,6 +1,7 @@
 """Read and write files on a disk, or in an object store through pyarrow.
 
-pyarrow uses the default credentials of the AWS CLI, and the endpoint in `AWS_ENDPOINT_URL`, if that variable is set.
+pyarrow uses the default credentials of the AWS CLI. If `AWS_ENDPOINT_URL` is set, pyarrow uses the endpoint in that
+variable.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class RemoteFolder:
     filesystem: FileSystem = field(compare=False)
 
     def __truediv__(self, name: str) -> RemoteFolder:
-        """Return a file or folder in this folder of an object store."""
+        """Return a file or folder inside this folder."""
         return RemoteFolder(f"{self.address}/{name}", f"{self.path}/{name}", self.filesystem)
 
     def __fspath__(self) -> str:
@@ -86,7 +87,7 @@ def read_bytes(file: Place, most: int = MAX_UNPACKED) -> bytes:
 
 
 def write_bytes(file: Place, data: bytes | memoryview) -> None:
-    """Write a file and its folders, and flush the data if the file is on a disk."""
+    """Write a file, create its folders, and flush the data if the file is on a disk."""
     if isinstance(file, RemoteFolder):
         with file.filesystem.open_output_stream(file.path) as stream:
             stream.write(data)
@@ -101,7 +102,7 @@ def write_bytes(file: Place, data: bytes | memoryview) -> None:
 def names_in(folder: Place) -> list[str]:
     """Return the names of the files and folders in a folder. Raise OSError if the folder cannot be listed.
 
-    A folder that does not exist in an object store counts as empty.
+    In an object store, a missing folder counts as empty.
     """
     if isinstance(folder, Path):
         return [entry.name for entry in folder.iterdir()]
@@ -111,7 +112,7 @@ def names_in(folder: Place) -> list[str]:
 
 
 def missing_bucket(folder: Place) -> str | None:
-    """Return the bucket of a folder in an object store if that bucket does not exist, else None."""
+    """Return the bucket's name if the bucket of a folder in an object store is missing, else None."""
     if isinstance(folder, Path):
         return None
     from pyarrow.fs import FileType
@@ -132,7 +133,7 @@ def remove(folder: Place) -> None:
 
 
 def why(error: Exception) -> str:
-    """Return the reason for an error of the operating system or of pyarrow, in one line."""
+    """Return in one line why the operating system or pyarrow failed."""
     return getattr(error, "strerror", None) or " ".join(str(error).split())
 
 

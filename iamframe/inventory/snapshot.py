@@ -1,12 +1,13 @@
-"""Save and open snapshots: folders with the frames as Parquet files, either complete or absent.
+"""Save and open snapshots, which are folders with the frames as Parquet files.
 
-On a disk, a new snapshot is written to a folder beside FOLDER, which is renamed to FOLDER when all files are complete.
-During a save, these folders exist beside FOLDER:
+A snapshot is either complete or absent. On a disk, a new snapshot is written to a temporary folder beside FOLDER. The
+temporary folder is renamed to FOLDER when all files are complete. During a save, these folders exist beside FOLDER:
 
     .FOLDER.iamframe-new-…     the new snapshot, while it is written
     .FOLDER.iamframe-old       the old one, between the two renames; `read_snapshot` looks there too
 
-An object store cannot rename a folder, so a snapshot there is complete when it has its manifest, which is written last.
+An object store cannot rename a folder. A snapshot in an object store is complete when its last file, the manifest, is
+written.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ _TRIES = 20
 
 
 def is_snapshot(folder: str | os.PathLike[str]) -> bool:
-    """Return whether a folder holds a snapshot of any version, even a damaged or unfinished one.
+    """Return whether a folder holds a snapshot of any version, even a damaged or unfinished snapshot.
 
     An address of an object store always counts as a snapshot, because iamframe reads only snapshots from object stores.
     """
@@ -69,10 +70,10 @@ def is_snapshot(folder: str | os.PathLike[str]) -> bool:
 def write_snapshot(
     frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], folder: str | os.PathLike[str]
 ) -> Path | str:
-    """Save frames, given by their names in the schema, as a snapshot, and return the folder.
+    """Save frames as a snapshot, and return the folder. `frames` has the frames by name.
 
     Raise StoreError if the folder contains anything other than a snapshot, or cannot be written. Raise StoreError if
-    the folder is in an object store and has a snapshot, complete or unfinished.
+    the folder is in an object store and has a snapshot, even an unfinished snapshot.
     """
     if isinstance(folder, str) and is_address(folder):
         _write_remote(frames, sources, place_of(folder))
@@ -122,7 +123,7 @@ def refuse_to_replace(place: Place) -> None:
 
 
 def put_in_place(folder: str | os.PathLike[str], written: Path) -> None:
-    """Move the complete snapshot in `written`, a folder inside `folder`, to `folder` itself.
+    """Move the complete snapshot from `written`, which is inside `folder`, to `folder` itself.
 
     If a folder cannot be moved, raise OSError, and leave both folders where they were.
     """
@@ -141,7 +142,7 @@ def put_in_place(folder: str | os.PathLike[str], written: Path) -> None:
 def read_snapshot(
     folder: str | os.PathLike[str], accounts: Iterable[str] | None = None
 ) -> tuple[dict[str, pd.DataFrame], tuple[str, ...]]:
-    """Return the frames of a snapshot, with the rows of all accounts or only of some, and the snapshot's sources.
+    """Return the frames and the sources of a snapshot. With `accounts`, only rows of these accounts are returned.
 
     Raise StoreError if the snapshot cannot be read, or lacks one of the accounts.
     """
@@ -167,7 +168,7 @@ def read_snapshot(
 
 
 def find_snapshot(folder: str | os.PathLike[str]) -> tuple[Place, Manifest]:
-    """Return the place of a complete snapshot and its manifest. Raise StoreError if there is no snapshot."""
+    """Find a complete snapshot, and return its folder and its manifest. Raise StoreError if there is no snapshot."""
     place = _located(folder)
     return place, _manifest_of(folder, place, manifest_text(place))
 
@@ -198,7 +199,7 @@ def _new(place: Path) -> Iterator[Path]:
 
 
 def _has_content(place: Path) -> bool:
-    """Return whether a folder holds a snapshot, or AWS's answers of an unfinished load."""
+    """Return whether a folder holds a snapshot, or AWS's answers from an unfinished load."""
     try:
         return (place / MANIFEST).exists() or (place / UNFINISHED).is_dir()
     except OSError:
@@ -206,7 +207,7 @@ def _has_content(place: Path) -> bool:
 
 
 def _readable(place: Path) -> Path:
-    """Return `place`, or the folder of the old snapshot if a save was interrupted."""
+    """Return the folder `place`. After an interrupted save, return the folder of the old snapshot."""
     try:
         old = _old(place.resolve())
         if (old / MANIFEST).exists():
@@ -233,7 +234,7 @@ def refuse_others(folder: str | os.PathLike[str]) -> None:
 
 
 def move_back(folder: str | os.PathLike[str]) -> None:
-    """Move the old snapshot, or an unfinished load, back into place if a save was killed between its two renames."""
+    """If a save was killed between its two renames, move the old snapshot or unfinished load back into place."""
     place = Path(folder).resolve()
     old = _old(place)
     was_killed = not place.exists() and _has_content(old)
@@ -258,13 +259,12 @@ def move_back(folder: str | os.PathLike[str]) -> None:
 
 
 def _is_of_call(new: Path, unfinished: Path) -> bool:
-    """Return whether a new snapshot and an unfinished load belong to the same call."""
     asked = (new / HIDDEN / NOTED_CALL, unfinished / NOTED_CALL)
     return all(file.is_file() for file in asked) and asked[0].read_bytes() == asked[1].read_bytes()
 
 
 def _clear_abandoned(place: Path) -> None:
-    """Delete the folders of new snapshots that killed processes left beside `place`.
+    """Delete the unfinished snapshots that killed processes left beside `place`.
 
     Recent folders stay, because another process may still be writing to them.
     """

@@ -1,6 +1,6 @@
 """Query frames with DuckDB, and create Amazon Athena tables for a snapshot in S3.
 
-Athena's statements are in Hive's dialect: names are in backticks, and a backslash escapes a quote in a text.
+Statements for Athena are in Hive's dialect. Names are in backticks, and a backslash escapes a quotation mark in a text.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ _UNHELD = (pa.ArrowException, ArithmeticError, LookupError, NotImplementedError,
 
 
 def select(frames: Mapping[str, pd.DataFrame], query: str) -> pd.DataFrame:
-    """Return the result of one SELECT on frames, which are tables such as `roles` or `inventory.roles`.
+    """Run one SELECT query, in which each frame is a table, such as `roles` or `inventory.roles`.
 
-    Text has the type `str`, whole numbers have `Int64`, and times have `datetime64[us, UTC]`, as in the frames.
+    As in the frames, the type of text is `str`, of whole numbers `Int64`, and of times `datetime64[us, UTC]`.
     """
     try:
         import duckdb
@@ -96,8 +96,8 @@ _LOCATION = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9._-]+(/.*)?")
 def athena_statements(location: str) -> list[str]:
     """Return the SQL statements that create Amazon Athena tables for a snapshot in S3, one table per frame.
 
-    Create a database for the tables in Athena, and run the statements in that database one by one, in the given order.
-    `athena_statements` makes no request to AWS.
+    Create a database in Athena, and run the statements there, one by one and in the given order. `athena_statements`
+    makes no request to AWS.
 
     Parameters
     ----------
@@ -107,8 +107,8 @@ def athena_statements(location: str) -> list[str]:
     Returns
     -------
     list of str
-        Two statements per frame: CREATE EXTERNAL TABLE and MSCK REPAIR TABLE. The second one registers the folders of
-        the accounts as partitions. Run it again when the folder has new accounts.
+        Two statements per frame: CREATE EXTERNAL TABLE and MSCK REPAIR TABLE. MSCK REPAIR TABLE registers the folders
+        of the accounts as partitions. Run MSCK REPAIR TABLE again when the folder has new accounts.
 
     Raises
     ------

@@ -80,7 +80,7 @@ _ADDED = ("trust_policy", "trusts_ec2", "trusted_services", "is_aws_managed")
 
 
 def _staged(frame: Frame, **more: pa.DataType) -> dict[str, pa.DataType]:
-    """Return the column types of a table before the merge; the first column is the ARN, and times are text."""
+    """Return the column types of a table before the merge: the ARN first, and text for times."""
     own = {c.name: pa.string() if c.type == TIME else c.type for c in frame.columns if c.name not in _ADDED}
     return {frame.key[0]: pa.string()} | own | more | {"origin": pa.int32()}
 
@@ -105,7 +105,7 @@ class Rows:
         self.size = 0
 
     def add(self, size: int, **values: Any) -> None:
-        """Add rows. A single value fills all rows. A column that is not given is False for a flag, or else missing."""
+        """Add rows. A single value fills all rows. Without values, flags are False and other cells are missing."""
         arrays = []
         for column in self.schema:
             given = values.get(column.name)
@@ -129,7 +129,7 @@ class Rows:
 
 
 class Call(msgspec.Struct):
-    """One operation in one account and region: the number of records, the state, and the requests."""
+    """The records, state and requests of one operation in one account and region."""
 
     rows: int = 0
     state: str = "refused"
@@ -148,7 +148,7 @@ class Call(msgspec.Struct):
 class TrustPolicies:
     """The trust policies of all roles. Each distinct policy document is parsed only once.
 
-    The code of a document is its position in the arrays that `texts`, `services` and `ec2` return.
+    The code of a policy document is its position in the arrays that `texts`, `services` and `ec2` return.
     """
 
     def __init__(self) -> None:
@@ -157,7 +157,7 @@ class TrustPolicies:
         self._contents: list[TrustContent] = []
 
     def codes(self, documents: Iterable[Raw | UnsetType]) -> Positions:
-        """Return the code of each policy document; a negative number for a missing or invalid policy."""
+        """Return the code of each policy document. A missing or invalid policy has a negative code."""
         # Thousands of roles share a few documents: most of them cost only a lookup.
         texts = [b"null" if raw is UNSET else bytes(raw) for raw in documents]
         known = self._codes
@@ -173,7 +173,7 @@ class TrustPolicies:
         return code
 
     def text(self, code: int) -> str:
-        """Return the canonical text of the trust policy with a code."""
+        """Return the canonical text of the trust policy that has the given code."""
         return self._texts[code]
 
     def texts(self) -> pa.Array:
@@ -190,7 +190,7 @@ class TrustPolicies:
         return pa.array([content.services for content in self._contents], pa.string())
 
     def ec2(self, partition: str) -> pa.Array:
-        """Return, for each distinct trust policy, whether EC2 may assume a role with the policy in a partition."""
+        """Return whether each distinct trust policy lets EC2 assume a role in the given partition."""
         return pa.array([trusts_ec2(content.reaches, partition) for content in self._contents], pa.string())
 
 
@@ -247,19 +247,19 @@ class Staging:
         self.gaps.add(account, answer.operation, answer.origin, reason, message, region, file=answer.origin)
 
     def complete_lists(self) -> set[tuple[str, str]]:
-        """Return each account and operation whose full list was collected."""
+        """Return the account and the operation of each list that was collected in full."""
         return {(account, operation) for (account, operation, _), c in self.calls.items() if c.state == "complete"}
 
     def differ(
         self, arn: str, operation: str, message: str, sides: Iterable[Any], origins: Iterable[int], **facts: Any
     ) -> None:
-        """Note in the frame `gaps` that two answers contradict each other about one resource."""
+        """Write into the frame `gaps` that two answers contradict each other about one resource."""
         (one, other), (origin, other_origin) = sides, (self.origins[number] for number in origins)
         facts |= {"one": one, "origin": origin, "other": other, "other_origin": other_origin}
         self.gaps.about(arn, operation, "contradicted", message, **facts)
 
     def account(self, account: str, answer: Answer | None = None) -> dict[str, Any]:
-        """Add the source and time of an answer to the facts about an account, and return the facts."""
+        """Add the source and time of an answer to the row of an account, and return the row."""
         row = self.accounts.setdefault(account, {"sources": [], "captured_at": [], "live": False})
         if answer and answer.source not in row["sources"]:
             row["sources"].append(answer.source)
@@ -270,7 +270,6 @@ class Staging:
         return row
 
     def _chunk(self, chunk: list[Any], answer: Answer, origin: int) -> Counter[str]:
-        """Add records of one type to the rows, and return the number of records per account."""
         account = answer.account_id or UNKNOWN_ACCOUNT
         match chunk[0]:
             case NestedRole():
@@ -352,7 +351,7 @@ class Staging:
     def _profiles(
         self, records: list[Any], fallback: str, origin: int, beneath: Positions | None = None
     ) -> Counter[str]:
-        """Add profiles to the rows. `beneath` has the role's row for each profile that is listed under a role."""
+        """Add profiles to the rows. For profiles listed under roles, `beneath` has the row numbers of the roles."""
         first, given = self.profiles.size, _columns(records)
         arns = given["profile_arn"]
         texts = pa.array(arns, pa.string())
@@ -399,7 +398,7 @@ def _columns(records: list[Any]) -> dict[str, tuple[Any, ...]]:
 
 
 def _flat(lists: Sequence[Any] | None, first: int) -> tuple[list[Any], Positions]:
-    """Return the items of all lists, and for each item the number of its list, counted from `first`."""
+    """Join lists. Return all items, and the number of each item's list, counted from `first`."""
     held = [one or () for one in lists or ()]
     items = list(chain.from_iterable(held))
     return items, np.repeat(np.arange(first, first + len(held), dtype=np.int32), list(map(len, held)))
@@ -415,7 +414,7 @@ def _filled(
 
 
 def _accounts_of(texts: pa.Array, arns: Sequence[str], fallback: str) -> tuple[str | list[str], Counter[str]]:
-    """Return the account of each ARN (one text if all accounts are equal), and the number of ARNs per account."""
+    """Return the accounts of ARNs, and the number of ARNs per account. Equal accounts are returned as one text."""
     prefix = arns[0].split("/", 1)[0] + "/"
     if pc.all(pc.starts_with(texts, prefix)).as_py():
         account = account_of(prefix) or fallback
@@ -429,7 +428,7 @@ def _arns(values: Sequence[Any] | None) -> list[str | None] | None:
 
 
 def _attached(lists: Sequence[Any] | None) -> list[str | None] | None:
-    """Join the ARNs of each list of attached policies to one text; None if the list or an ARN is missing."""
+    """Join each list of attached policies to one text of ARNs. A missing list or ARN gives None."""
     arns = [None if held is UNSET else [one.arn for one in held] for held in lists or ()]
     return [None if held is None or None in held else " ".join(sorted(held)) for held in arns] if lists else None
 

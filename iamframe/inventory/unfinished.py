@@ -8,7 +8,8 @@ On a disk, an older snapshot in FOLDER stays until the new snapshot is complete.
     new/                     the new snapshot of a fleet, with the accounts that are written
     new/.unfinished/ID.json  for each complete account: its files, as in the manifest
 
-In an object store, which cannot rename a folder, the files of `new` are in FOLDER, and AWS's answers are not kept.
+In an object store, the files of `new` are in FOLDER, because folders there cannot be renamed. An object store never
+gets AWS's answers.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ def unfinished_load(folder: str | os.PathLike[str], sources: list[str], live: Ma
 
 @contextlib.contextmanager
 def unfinished_fleet(folder: str | os.PathLike[str], sources: list[str], live: Mapping[str, Any]) -> Iterator[Place]:
-    """Yield the folder for the new snapshot of several accounts; `finish` completes the snapshot.
+    """Yield the folder for the new snapshot of several accounts. The function `finish` completes the snapshot.
 
     Raise StoreError if the folder has other files, cannot be written, or belongs to another load. Raise StoreError if
     the folder is in an object store and already has a snapshot.
@@ -183,7 +184,7 @@ def _has_answers(unfinished: Path) -> bool:
 
 
 def _note_call(unfinished: Place, sources: list[str], live: Mapping[str, Any], way_out: str) -> None:
-    """Note the sources and options of a call. Raise StoreError if the folder belongs to a different call."""
+    """Write down the sources and options of a call. Raise StoreError if the folder belongs to a different call."""
     options = {name: value for name, value in live.items() if name not in _NOT_NOTED}
     call = msgspec.json.encode({"sources": sources, "options": options}, enc_hook=str, order="sorted")
     note = unfinished / NOTED_CALL

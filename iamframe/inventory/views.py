@@ -53,7 +53,7 @@ def pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.DataFrame:
 
 
 def numbered_pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.DataFrame:
-    """Return `pairs` with two more columns: the row numbers in `profiles` and `roles`, or -1 if there is no row."""
+    """Return `pairs` with two more columns: the row numbers in `profiles` and `roles`, or -1 for no row."""
     roles, profiles, linked = inventory.roles, inventory.profiles, inventory.linked_rows
     lone_profiles = np.flatnonzero(~are_among(np.arange(len(profiles)), linked.link_profile))
     lone_roles = np.flatnonzero(_is_lone_role(inventory))
@@ -96,7 +96,7 @@ def numbered_pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.Dat
 
 
 def knows_profiles(inventory: Inventory) -> Bools:
-    """Return one flag per role: True if the profiles that hold the role were collected."""
+    """Return for each role whether the profiles that hold the role were collected."""
     roles, gaps = inventory.roles, inventory.gaps
     unread = gaps[gaps["operation"] == ROLE_LINKS]
     none_read = is_in(roles["account_id"], unread["account_id"][unread["subject"] == ALL])
@@ -104,7 +104,7 @@ def knows_profiles(inventory: Inventory) -> Bools:
 
 
 def _is_lone_role(inventory: Inventory) -> Bools:
-    """Return one flag per role: True if the role trusts EC2 and is known to be in no profile."""
+    """Return whether each role trusts EC2 and is known to be in no profile."""
     trusting = np.asarray(inventory.roles["trusts_ec2"] == "yes", dtype=bool)
     linked = are_among(np.arange(len(inventory.roles)), inventory.linked_rows.link_role)
     return trusting & knows_profiles(inventory) & ~linked
@@ -119,7 +119,7 @@ def _relations(role_names: pa.Array, profile_names: pa.Array) -> pa.Array:
 
 
 def _tag_texts(tags: pd.DataFrame, frame: pd.DataFrame, owner: Positions) -> pa.Array:
-    """Join the tags of each role or profile to one text; missing if the tags are unknown."""
+    """Join the tags of each role or profile to one text. Unknown tags give a missing value."""
     own = np.flatnonzero(owner >= 0)
     key, value = (as_arrow(tags[name]).take(pa.array(own)) for name in ("tag_key", "tag_value"))
     each = pc.fill_null(join_by_group(owner[own], concat(key, "=", value), len(frame), ", "), "")
@@ -127,9 +127,10 @@ def _tag_texts(tags: pd.DataFrame, frame: pd.DataFrame, owner: Positions) -> pa.
 
 
 def _made(columns: Mapping[str, Any], makers: list[Maker], tag: pa.Array) -> dict[str, Any]:
-    """Return the columns about the service or tool (maker) that created the role and profile of each row.
+    """Return the columns about makers: the services or tools that created the role and profile of each row.
 
-    If a maker is only a guess, no difference counts as expected. `tag` has the maker that a tag of the profile proves.
+    If a maker is only a guess, no differences between role and profile are expected. `tag` has the makers that the
+    profiles' tags prove.
     """
 
     def first_fitting(sides: str, among: Bools) -> Positions:
@@ -164,7 +165,7 @@ def _made(columns: Mapping[str, Any], makers: list[Maker], tag: pa.Array) -> dic
 
 
 def _maker_by_tag(inventory: Inventory) -> pa.Array:
-    """Return the service or tool that created each profile, by the profile's first tag that proves a creator."""
+    """Return the creator (a service or tool) of each profile, from the first tag that proves a creator."""
     keys = as_arrow(inventory.tags["tag_key"]).dictionary_encode()
     proofs = [own.maker if own and own.is_proof else None for own in map(own_tag, keys.dictionary.to_pylist())]
     maker, owner = pa.array(proofs, pa.string()).take(keys.indices), inventory.linked_rows.tag_profile
@@ -180,7 +181,7 @@ def tag_coverage(inventory: Inventory) -> pd.DataFrame:
 
     Within an account and resource type, the most common tag keys come first. Resources with unknown tags count as
     neither tagged nor untagged. Keys that differ only in case, such as `owner` and `Owner`, have separate rows. Roles
-    that AWS manages and keys that AWS reserves are left out.
+    managed by AWS and tag keys reserved by AWS are left out.
     """
     tags, linked = inventory.tags, inventory.linked_rows
     is_managed = lookup_flag(inventory.roles["is_aws_managed"], linked.tag_role, otherwise=True)
@@ -213,14 +214,14 @@ def tag_coverage(inventory: Inventory) -> pd.DataFrame:
 def taggable_resources(inventory: Inventory) -> dict[str, tuple[pd.DataFrame, str]]:
     """Return the profiles, and the roles that AWS does not manage, by resource type.
 
-    Each resource type has a DataFrame and the name of its ARN column.
+    The value of each resource type is a DataFrame and the name of the DataFrame's ARN column.
     """
     roles = inventory.roles[~inventory.roles["is_aws_managed"]]
     return {"role": (roles, "role_arn"), "instance-profile": (inventory.profiles, "profile_arn")}
 
 
 def count_tags_known(inventory: Inventory, resource_type: str) -> pa.Table:
-    """Return the number of resources with known tags, and with unknown tags, per account.
+    """Count the resources with known tags, and the resources with unknown tags, in each account.
 
     An account without resources of the given type has no row.
     """
@@ -232,10 +233,10 @@ def count_tags_known(inventory: Inventory, resource_type: str) -> pa.Table:
 
 
 def missing_permissions(inventory: Inventory) -> dict[str, object]:
-    """Return the smallest IAM policy that allows what AWS denied, as a dict.
+    """Return a dict with the smallest IAM policy that allows what AWS denied.
 
     The policy covers all rows of `gaps` with the reason `denied`, in all accounts. `Statement` is empty if AWS denied
-    nothing. The policy may not be enough: an explicit Deny, a permissions boundary or a policy of the organisation
+    nothing. The policy may not be enough. An explicit Deny, a permissions boundary or a policy of the organisation
     overrides any Allow (IAM User Guide, "Policy evaluation logic").
     """
     gaps = inventory.gaps
@@ -243,10 +244,10 @@ def missing_permissions(inventory: Inventory) -> dict[str, object]:
 
 
 def first_maker(makers: Iterable[Maker], columns: Mapping[str, Any], sides: str) -> Positions:
-    """Return the position in `makers` of the first tool that fits the names and paths in each row; -1 if no tool fits.
+    """For each row, return the position of the first tool in `makers` that fits the names and paths, or -1.
 
-    `sides` is `role`, `profile` or `both`; with `both`, the tool must fit the role and the profile. `columns` has the
-    path and the name of each side, such as role_path and role_name.
+    `sides` is `"role"`, `"profile"` or `"both"`. With `"both"`, a tool must fit the role and the profile. `columns` has
+    the paths and names, such as `role_path` and `role_name`.
     """
     chosen = _sides(sides)
     forms = {
@@ -286,7 +287,7 @@ def _fitting(text: pa.Array, pattern: str, rows: Positions) -> Positions:
 
 
 def owned_profiles(inventory: Inventory) -> pd.DataFrame:
-    """Return the profiles that belong to a cluster, environment or stack, and whether that owner still exists."""
+    """Return the profiles that a cluster, environment or stack owns, and whether the owner still exists."""
     lists = _Lists(inventory)
     rows = [lists.judged(one) for one in _candidates(inventory)]
     return schema.OWNED_PROFILES.conform(pd.DataFrame(rows, columns=schema.OWNED_PROFILES.names))
@@ -317,8 +318,6 @@ def _candidates(inventory: Inventory) -> Iterator[_Profile]:
 
 
 class _Lists:
-    """The collected lists of clusters, environments and stacks."""
-
     def __init__(self, inventory: Inventory) -> None:
         labels = pa.array([owner.label for owner in known_owners()])
         calls = inventory.calls[is_in(inventory.calls["operation"], labels)]
@@ -373,5 +372,4 @@ class _Lists:
         }
 
     def _is_everywhere(self, account: str, listing: str) -> bool:
-        """Return whether a list was collected in every enabled region."""
         return (account, listing) in self.asked and (account, listing) not in self.any_gap

@@ -44,12 +44,13 @@ _GLOBAL = ("iam", "organizations", "account")
 
 
 class PracticeAccount:
-    """A fictional AWS account for practice, on 127.0.0.1, which is empty at first.
+    """A fictional AWS account for practice, which answers on 127.0.0.1 and is empty at first.
 
-    Open a practice account with `with`, or with `open` and `close`. A process can have one open practice account.
-    Clients of `session()`, and programs with the environment variables of `environment()`, call the practice account.
-    Without the environment variables, a boto3 session that does not come from `session()` calls AWS itself. A practice
-    account accepts only the credentials of `session()` and `environment()`, and credentials that AssumeRole returns.
+    Use a practice account in a `with` statement, or call its methods `open` and `close`. A process can have only one
+    open practice account. Clients of `session()`, and programs with the environment variables of `environment()`, call
+    the practice account. Without the environment variables, a boto3 session that does not come from `session()` calls
+    AWS itself. A practice account accepts only the credentials of `session()` and `environment()`, and credentials that
+    AssumeRole returns.
 
     Parameters
     ----------
@@ -192,12 +193,12 @@ class PracticeAccount:
         }
 
     def fill(self, roles: int = 500, profiles: int = 500, account_id: str | None = None) -> dict[str, dict[str, Any]]:
-        """Fill the account with fictional roles and profiles, which are always the same, and return them.
+        """Fill the account with fictional roles and profiles, and return them.
 
-        In the result, `roles` has `path`, `tags` and the trusted service `trusts` of each role, by name. `profiles` has
-        `path`, `role` and `tags` of each profile, by name. Some profiles have the name of their role, some have another
-        name, and some are empty. Half of the roles and profiles have tags. Every tenth role trusts eks.amazonaws.com,
-        and the other roles trust ec2.amazonaws.com.
+        The fictional roles and profiles are always the same. The result's `roles` maps each name to `path`, `tags` and
+        `trusts` (the trusted service). The result's `profiles` maps each name to `path`, `role` and `tags`. Some
+        profiles have the name of their role, some have another name, and some are empty. Half of the roles and profiles
+        have tags. Every tenth role trusts eks.amazonaws.com, and the other roles trust ec2.amazonaws.com.
         """
         with self._backends.lock:
             return fill(self._iam, account_id or self.account_id, roles, profiles)
@@ -221,7 +222,7 @@ class PracticeAccount:
         return account_id
 
     def set_tag_policy(self, policy: Mapping[str, Any] | None, account_id: str | None = None) -> None:
-        """Set the effective tag policy of an account, such as `{"tags": {…}}`; None removes the policy.
+        """Set the effective tag policy of an account, such as `{"tags": {…}}`. None removes the policy.
 
         The practice account has no organization until `add_member` adds a second account.
         """
@@ -232,7 +233,7 @@ class PracticeAccount:
             policies[account_id] = dict(policy)
 
     def disable_region(self, name: str) -> None:
-        """Disable a region: lists of enabled regions then omit the region, and the region refuses all credentials."""
+        """Disable a region, which then refuses all credentials and is absent from lists of enabled regions."""
         self._regions.disable(name)
 
     def instance_credentials(
@@ -242,7 +243,8 @@ class PracticeAccount:
 
         If the role trusts EC2, `Code` is "Success" and the document has keys for the practice account. If the role does
         not trust EC2, `Code` is "AssumeRoleUnauthorizedAccess" and the document has a `Message`. On AWS, a change to
-        the role may reach the instance an hour later; in a practice account, the change reaches the instance at once.
+        the role may reach the instance an hour later. In a practice account, a change to the role reaches the instance
+        at once.
 
         Raises
         ------
@@ -282,7 +284,7 @@ class PracticeAccount:
     # Failures
 
     def throttle(self, rate: float, burst: float, service: str = "iam") -> None:
-        """Limit a service to `rate` requests per second, after a first `burst`; `throttle(0, 0)` ends the limit."""
+        """Limit a service to `rate` requests per second after `burst` requests. `throttle(0, 0)` ends the limit."""
         with self._faults.lock:
             if rate or burst:
                 self._faults.buckets[service] = Bucket(rate, burst, burst, time.monotonic())
@@ -300,12 +302,12 @@ class PracticeAccount:
             self._faults.denials.clear()
 
     def expire(self, after: int | None = 0) -> None:
-        """Let all credentials expire after the given number of requests; None makes the credentials valid again."""
+        """Let all credentials expire after the given number of requests. None makes the credentials valid again."""
         with self._faults.lock:
             self._faults.left = after
 
     def fault(self, kind: str, action: str = "*", times: int = 1) -> None:
-        """Break the next answers to an action.
+        """Break the next `times` answers to an action.
 
         Parameters
         ----------
@@ -385,7 +387,7 @@ class PracticeAccount:
 
 
 def refusal_of(call: Callable[..., Any], /, **arguments: Any) -> str:
-    """Call a method of a boto3 client, and return the message of its error.
+    """Call a method of a boto3 client that must fail, and return the error message.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Run moto in this process, which keeps the data and answers the calls that this package does not answer."""
+"""Run moto, which keeps the data and answers the calls that `iamframe.practice` does not answer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ERROR_CODE = re.compile(rb"<Code>([^<]+)</Code>|\"__type\":\s*\"([^\"]+)\"")
 
 
 class Backends:
-    """The emptied backends of moto, with one lock, because moto does not support writes from several threads.
+    """moto's backends, without old data. One lock guards writes, because moto does not support parallel writes.
 
     Raises
     ------
@@ -79,7 +79,7 @@ class Backends:
         return eb_backends[account_id][region]
 
     def ask(self, call: Call, **changed: str | None) -> Answer:
-        """Return moto's answer to a call, with some query parameters changed; None removes a parameter."""
+        """Return moto's answer to a call after changing some query parameters. None removes a parameter."""
         body = call.body
         if changed:
             params = {name: value for name, value in (call.params | changed).items() if value is not None}

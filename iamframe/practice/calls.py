@@ -35,7 +35,7 @@ class Request:
     """The record of one request to a practice account.
 
     `status` is 0 if the connection was closed without an answer. `error_code` is None if the request succeeded.
-    `seconds` is the time from the last byte read to the first byte written, without the wait of `latency`.
+    `seconds` is the time from the last byte read to the first byte written, without the delay `latency`.
     """
 
     service: str
@@ -85,7 +85,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer. The record of the request keeps `error_code`."""
+    """An HTTP answer, whose `error_code` is copied into the record of the request."""
 
     status: int
     body: bytes
@@ -103,7 +103,7 @@ class Refusal(Exception):
 
 
 def read_call(method: str, target: str, headers: Mapping[str, str], body: bytes) -> Call:
-    """Parse a request. A request without a signature gets an empty service and an empty key."""
+    """Parse a request. A request without a signature gets an empty service and an empty access key."""
     scope = _SCOPE.search(headers.get("authorization", ""))
     key, region, service = scope.groups() if scope else ("", "", "")
     url = urlsplit(target)
@@ -140,12 +140,12 @@ def values(params: Mapping[str, str], name: str) -> list[str]:
 
 
 def text(name: str, value: object) -> str:
-    """Return an XML element with a text."""
+    """Return an XML element that contains a text."""
     return f"<{name}>{escape(str(value))}</{name}>"
 
 
 def query_answer(call: Call, result: str | None) -> Answer:
-    """Return an answer of the query protocol, without the result element if `result` is None."""
+    """Return an answer of the query protocol. If `result` is None, the answer has no result element."""
     name, number = call.action, next(_numbers)
     inner = "" if result is None else f"<{name}Result>{result}</{name}Result>"
     body = (

@@ -48,7 +48,7 @@ def checked_name(call: Call, parameter: str, longest: int) -> str:
 
 
 def checked_path(call: Call) -> str:
-    """Return the path of a new resource; "/" by default."""
+    """Return the path of a new resource, which is "/" by default."""
     path = call.params.get("Path", "/")
     if len(path) > 512:
         raise violated("path", "Member must have length less than or equal to 512")
@@ -62,7 +62,7 @@ def checked_path(call: Call) -> str:
 
 
 def checked_prefix(call: Call) -> str:
-    """Return the path prefix of a listing; "/" by default."""
+    """Return the path prefix of a listing, which is "/" by default."""
     prefix = call.params.get("PathPrefix") or "/"
     if not prefix.startswith("/") or len(prefix) > 512:
         raise Refusal("ValidationError", "The specified value for pathPrefix is invalid. It must begin with /.")
@@ -70,7 +70,7 @@ def checked_prefix(call: Call) -> str:
 
 
 def checked_tags(call: Call, *, fold: bool) -> list[dict[str, str]]:
-    """Return the tags of a request; with `fold`, two keys that differ only in case are an error."""
+    """Return the tags of a request. With `fold`, keys that differ only in case are an error."""
     tags = [{"Key": tag.get("Key", ""), "Value": tag.get("Value", "")} for tag in members(call.params, "Tags")]
     return check_tags(tags, fold=fold)
 
@@ -123,7 +123,7 @@ def checked_tag_keys(call: Call) -> list[str]:
 def merged_tags(
     old: Sequence[Mapping[str, str]], new: Sequence[Mapping[str, str]], *, fold: bool, quota: str
 ) -> list[dict[str, str]]:
-    """Add new tags to old tags; the spelling and the value of a new tag replace those of an old tag."""
+    """Add new tags to old tags. If a key exists, the new spelling and value replace the old spelling and value."""
     kept = {(tag["Key"].lower() if fold else tag["Key"]): dict(tag) for tag in old}
     for tag in new:
         kept[tag["Key"].lower() if fold else tag["Key"]] = dict(tag)

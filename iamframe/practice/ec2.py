@@ -1,4 +1,4 @@
-"""Answer the EC2 calls on instance profiles and regions, and the list calls that moto cuts short or lacks."""
+"""Answer EC2 calls about profiles and regions, and list calls that moto answers incompletely or not at all."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ class Ec2:
         return answer if call.action.startswith("Describe") else self._settled(call, answer)
 
     def settle(self, account_id: str, region: str) -> dict[str, str]:
-        """Give each instance the id of its profile at launch, and return the id of the profile for each association.
+        """Save the profile id that each instance has at launch, and return the profile id of each association.
 
-        moto uses the id of the association instead of the profile's id. On AWS, the instance keeps the old id if the
-        profile is deleted and recreated.
+        moto uses the id of the association instead of the profile's id. On AWS, an instance keeps the old id if the
+        profile is deleted and created again.
         """
         started = {}
         for association in self.backends.ec2(account_id, region).iam_instance_profile_associations.values():
@@ -63,14 +63,14 @@ class Ec2:
         return started
 
     def profile_of(self, account_id: str, region: str, instance_id: str) -> Any:
-        """Return the profile of an instance; None if the instance has no profile, or the profile was deleted."""
+        """Return the profile of an instance. Return None if there is no profile, or if the profile was deleted."""
         associations = self.backends.ec2(account_id, region).iam_instance_profile_associations.values()
         held = {one.iam_instance_profile.id for one in associations if one.instance_id == instance_id}
         profiles = self.backends.iam(account_id).instance_profiles.values()
         return next((profile for profile in profiles if profile.id in held), None)
 
     def settle_groups(self, account_id: str, region: str) -> None:
-        """Give the instances of Auto Scaling groups the profile of their template or configuration."""
+        """Give the instances of each Auto Scaling group the profile of the group's launch template or configuration."""
         from moto.autoscaling.models import autoscaling_backends
 
         backend = self.backends.ec2(account_id, region)
@@ -96,7 +96,7 @@ class Ec2:
         return replace(answer, body=_ASSOCIATION_ID.sub(replaced, answer.body))
 
     def describe_regions(self, call: Call) -> Answer:
-        """Answer DescribeRegions, with the disabled regions if `AllRegions` is true."""
+        """Answer DescribeRegions. If `AllRegions` is true, include the disabled regions."""
         states = dict.fromkeys(self.regions.enabled, "opt-in-not-required")
         if call.params.get("AllRegions") == "true":
             states |= dict.fromkeys(self.regions.disabled, "not-opted-in")
@@ -114,13 +114,13 @@ class Ec2:
         return ec2_answer(call, f"<regionInfo>{''.join(f'<item>{item}</item>' for item in found)}</regionInfo>")
 
     def run_instances(self, call: Call) -> Answer:
-        """Answer RunInstances: refuse a missing or empty profile, and give every instance the profile and its id."""
+        """Answer RunInstances, and give every instance the profile, but refuse a missing or empty profile."""
         profile = self._profile(call)
         answer = self._settled(call, self.backends.ask(call, **_spelled(call, profile)))
         return answer if profile is None or answer.status != 200 else self._with_all(call, answer, profile)
 
     def _with_all(self, call: Call, answer: Answer, profile: Any) -> Answer:
-        """Give the profile to every instance, because moto gives it only to the first, and never with a template."""
+        """Give every instance the profile. moto serves only the first instance, and ignores launch templates."""
         backend = self.backends.ec2(call.account_id, call.region)
         root = _tree(answer)
         for item in root.iterfind(f"{{{_SPACE}}}instancesSet/{{{_SPACE}}}item"):
@@ -133,12 +133,11 @@ class Ec2:
         return replace(answer, body=ET.tostring(root, default_namespace=_SPACE))
 
     def associate(self, call: Call) -> Answer:
-        """Answer calls that give an instance a profile: refuse a missing or empty profile."""
+        """Answer calls that give an instance a profile, but refuse a missing or empty profile."""
         profile = self._profile(call)
         return self._settled(call, self.backends.ask(call, **_spelled(call, profile)))
 
     def _profile(self, call: Call) -> Any:
-        """Return the profile for a new instance; None if the request has no profile."""
         prefix = "IamInstanceProfile."
         name, arn = call.params.get(f"{prefix}Name"), call.params.get(f"{prefix}Arn")
         if not (name or arn):
@@ -172,7 +171,7 @@ class Ec2:
         return named
 
     def describe_instances(self, call: Call) -> Answer:
-        """Answer DescribeInstances: filters by profile, which moto lacks, become filters by instance id."""
+        """Answer DescribeInstances. moto cannot filter by profile, so such filters become filters by instance id."""
         token = call.params.get("NextToken")
         if token and token not in self.backends.ec2(call.account_id, call.region).reservations:
             raise Refusal("InvalidParameterValue", "Unable to parse pagination token")
@@ -198,7 +197,7 @@ class Ec2:
         return {one.id: one.iam_instance_profile for one in backend.all_instances() if one.iam_instance_profile}
 
     def request_spot(self, call: Call) -> Answer:
-        """Answer RequestSpotInstances, and keep the profile of each request, given by name or ARN."""
+        """Answer RequestSpotInstances, and keep the name or ARN of each request's profile."""
         names = {"Name": "name", "Arn": "arn"}
         prefix = "LaunchSpecification.IamInstanceProfile."
         given = {names[name]: call.params[prefix + name] for name in names if prefix + name in call.params}
@@ -223,7 +222,7 @@ class Ec2:
         return replace(answer, body=ET.tostring(root, default_namespace=_SPACE))
 
     def request_fleet(self, call: Call) -> Answer:
-        """Answer RequestSpotFleet, even without a strategy, or with a profile's name where moto needs the ARN."""
+        """Answer RequestSpotFleet, and add the strategy and the profile's ARN, which moto needs."""
         config = "SpotFleetRequestConfig"
         changed: dict[str, str | None] = {}
         if f"{config}.AllocationStrategy" not in call.params:
@@ -254,7 +253,7 @@ class Ec2:
         return ec2_answer(call, f"<iamInstanceProfileAssociationSet>{items}</iamInstanceProfileAssociationSet>{end}")
 
     def cut_list(self, call: Call) -> Answer:
-        """Answer calls that list launch templates, in this module's own pages, because moto's pages lose rows."""
+        """Answer calls that list launch templates, but without moto's pages, because moto's pages lose rows."""
         name, most = _CUT_LISTS[call.action]
         answer = self.backends.ask(call, MaxResults="100000", NextToken=None)
         if answer.status != 200:
@@ -268,7 +267,6 @@ class Ec2:
 
 
 def _is_called(profile: Any, named: str) -> bool:
-    """Return whether a profile has the given name, or the given ARN with its path."""
     return same_name(profile.name, named) or same_name(profile.arn, named)
 
 

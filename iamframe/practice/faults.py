@@ -23,7 +23,7 @@ class Bucket:
     at: float
 
     def take(self) -> bool:
-        """Take one token; return False if the bucket has none."""
+        """Take one token, and return whether the bucket had a token."""
         now = time.monotonic()
         self.tokens = min(self.burst, self.tokens + (now - self.at) * self.rate)
         self.at = now
@@ -42,7 +42,7 @@ class Denial:
     account_id: str
 
     def meets(self, call: Call, names: tuple[str, ...]) -> bool:
-        """Return whether the denial applies to a call on a resource with the given names."""
+        """Return whether the denial applies to a call. `names` has all names of the call's resource."""
         action = call.permission if ":" in self.action else call.action
         return (
             fnmatchcase(action.lower(), self.action.lower())
@@ -53,7 +53,7 @@ class Denial:
 
 @dataclass
 class Fault:
-    """A kind of broken answer, and the number of answers that are still to break."""
+    """A kind of broken answer, and how many more answers of that kind follow."""
 
     kind: str
     action: str
@@ -73,7 +73,7 @@ class Faults:
         self.left: int | None = None
 
     def broken(self, call: Call) -> str | None:
-        """Return the kind of broken answer for a call, if any, and count the broken answer."""
+        """Return how to break the answer to a call, or None for no fault, and count the broken answer."""
         with self.lock:
             for fault in self.faults:
                 if fault.times > 0 and fnmatchcase(call.action, fault.action):
@@ -82,7 +82,7 @@ class Faults:
         return None
 
     def check(self, call: Call) -> None:
-        """Raise AWS's error if the credentials of a call expired, or if the call is throttled or denied."""
+        """Raise AWS's error for a call that is throttled, denied, or made with expired credentials."""
         with self.lock:
             if self.left == 0:
                 raise expired(call)
@@ -104,7 +104,7 @@ def is_write(action: str) -> bool:
 
 
 def resource_of(call: Call, partition: str) -> tuple[str, tuple[str, ...]]:
-    """Return a call's resource as IAM's error messages show it, and all its names that a denial can match."""
+    """Return a call's resource as in IAM's error messages, and all names by which a denial can match the resource."""
     params, stem = call.params, f"arn:{partition}:iam::{call.account_id}"
     if call.service == "sts":
         arn = params.get("RoleArn", "*")

@@ -1,4 +1,4 @@
-"""Fictional roles and profiles, always the same, with the names and paths that real accounts have."""
+"""Fictional roles and profiles, which are always the same and have names and paths as in real accounts."""
 
 from __future__ import annotations
 
@@ -37,7 +37,6 @@ def _role(number: int) -> tuple[str, str]:
 
 
 def _profile(number: int, role: str | None) -> tuple[str, str, str | None]:
-    """Return the name, the path and the role (None if empty) of a fictional profile."""
     if role is None or number % 10 == 7:
         return f"empty-{number:04d}", "/", None
     if role.startswith(_CLOUD9_ROLE):

@@ -1,7 +1,7 @@
 """Answer IAM's calls on roles, instance profiles and their tags.
 
-moto keeps the data, but this module builds the answers, because moto's answers differ from AWS's and are too slow for
-load tests. Reads need no lock, because a read copies a list in one step, and a write replaces a whole list.
+moto keeps the data. This module builds the answers, because moto's answers differ from AWS's and are too slow for load
+tests. Reading needs no lock, because reading copies a list in one step and writing replaces a whole list.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Iam:
         self.ever_tagged: set[str] = set()
 
     def answer(self, call: Call) -> Answer:
-        """Answer a call to IAM. moto answers calls that are not about roles and profiles."""
+        """Answer a call to IAM. Calls that are not about roles or profiles go to moto."""
         read = _READS.get(call.action)
         if read:
             return query_answer(call, read(self, call))
@@ -47,7 +47,7 @@ class Iam:
             return self.backends.ask(call, **({"RoleName": role.name} if role else {}))
 
     def role(self, call: Call, name: str | None = None) -> Any:
-        """Return the role with the name in a call, regardless of case, or raise NoSuchEntity."""
+        """Return the role that a call names, regardless of case, or raise NoSuchEntity."""
         name = name or checks.required(call, "RoleName")
         role = _of_name(self.roles(call.account_id), name)
         if role is not None:
@@ -55,7 +55,7 @@ class Iam:
         raise Refusal("NoSuchEntity", f"The role with name {name} cannot be found.", 404)
 
     def profile(self, call: Call, name: str | None = None) -> Any:
-        """Return the instance profile with the name in a call, regardless of case, or raise NoSuchEntity."""
+        """Return the instance profile that a call names, regardless of case, or raise NoSuchEntity."""
         name = name or checks.required(call, "InstanceProfileName")
         there = self.backends.iam(call.account_id).instance_profiles
         profile = there.get(name) or _of_name(list(there.values()), name)
@@ -74,19 +74,19 @@ class Iam:
     # Reads
 
     def get_role(self, call: Call) -> str:
-        """Answer GetRole: with `RoleLastUsed`, and with `Tags` if the role has any."""
+        """Answer GetRole, always with `RoleLastUsed`, and with `Tags` if the role has tags."""
         role = self.role(call)
         tags = shapes.tag_list(role.tags) if role.tags else ""
         more = f"{shapes.boundary(role)}{tags}{shapes.last_used(role)}{shapes.source_template(role)}"
         return f"<Role>{shapes.listed_role(role)}{more}</Role>"
 
     def list_roles(self, call: Call) -> str:
-        """Answer ListRoles: without tags, permissions boundary and last use."""
+        """Answer ListRoles, without tags, permissions boundaries and last use."""
         part, more = page(call, _below(call, self.roles(call.account_id)), shapes.by_name)
         return f"{shapes.shown('Roles', map(shapes.listed_role, part))}{more}"
 
     def list_role_tags(self, call: Call) -> str:
-        """Answer ListRoleTags, sorted by key."""
+        """Answer ListRoleTags, with the tags sorted by key."""
         return _tag_page(call, self.role(call).tags)
 
     def get_instance_profile(self, call: Call) -> str:
@@ -107,7 +107,7 @@ class Iam:
         return f"{shapes.shown('InstanceProfiles', map(shapes.bare_profile, part))}{more}"
 
     def list_instance_profile_tags(self, call: Call) -> str:
-        """Answer ListInstanceProfileTags, sorted by key."""
+        """Answer ListInstanceProfileTags, with the tags sorted by key."""
         return _tag_page(call, self.profile(call).tags)
 
     def list_role_policies(self, call: Call) -> str:
@@ -128,7 +128,7 @@ class Iam:
         return f"{text('RoleName', role.name)}{text('PolicyName', name)}{text('PolicyDocument', document)}"
 
     def get_account_authorization_details(self, call: Call) -> str:
-        """Answer GetAccountAuthorizationDetails: roles show their tags and profiles; empty profiles are absent."""
+        """Answer GetAccountAuthorizationDetails, with the tags and profiles of roles, but without empty profiles."""
         wanted = set(values(call.params, "Filter"))
         entries = sorted(
             ((f"{kind} {item.name}", item) for kind, items in self._details(call, wanted) for item in items),
@@ -155,7 +155,7 @@ class Iam:
         )
 
     def _details(self, call: Call, wanted: set[str]) -> Iterator[tuple[str, list[Any]]]:
-        """Yield the resources of the requested types; without a filter, all resources."""
+        """Yield the resources of the requested types, or all resources if the call has no filter."""
         backend = self.backends.iam(call.account_id)
         policies = list(backend.managed_policies.values())
         kinds = {
@@ -172,7 +172,7 @@ class Iam:
     # Writes
 
     def create_role(self, call: Call) -> str:
-        """Answer CreateRole: with given tags, but without description and session duration."""
+        """Answer CreateRole, with the given tags, but without description and session duration."""
         name = checks.checked_name(call, "RoleName", 64)
         path = checks.checked_path(call)
         trust = checks.checked_trust(checks.required(call, "AssumeRolePolicyDocument"))
@@ -216,7 +216,7 @@ class Iam:
         self.role(call).assume_role_policy_document = checks.checked_trust(checks.required(call, "PolicyDocument"))
 
     def delete_role(self, call: Call) -> None:
-        """Answer DeleteRole: refuse to delete a role that a profile holds, or that has a policy."""
+        """Answer DeleteRole, but refuse to delete a role that is in a profile or has a policy."""
         role = self.role(call)
         if any(role in profile.roles for profile in self.profiles(call.account_id)):
             raise Refusal("DeleteConflict", _IN_PROFILE, 409)
@@ -227,7 +227,7 @@ class Iam:
         del self.backends.iam(call.account_id).roles[role.id]
 
     def tag_role(self, call: Call) -> None:
-        """Answer TagRole: if keys differ only in case, the new spelling replaces the old spelling."""
+        """Answer TagRole, which replaces an old key by a new key that differs only in case."""
         role, tags = self.role(call), checks.checked_tags(call, fold=True)
         role.tags = checks.merged_tags(role.tags, tags, fold=True, quota="TagsPerRole")
 
@@ -237,7 +237,7 @@ class Iam:
         role.tags = [tag for tag in role.tags if tag["Key"].lower() not in keys]
 
     def create_instance_profile(self, call: Call) -> str:
-        """Answer CreateInstanceProfile: with `Tags` only if tags were given."""
+        """Answer CreateInstanceProfile, with `Tags` only if the call has tags."""
         name = checks.checked_name(call, "InstanceProfileName", 128)
         path, tags = checks.checked_path(call), checks.checked_tags(call, fold=False)
         _check_free(self.profiles(call.account_id), name, f"Instance Profile {name}", "InstanceProfilesPerAccount")
@@ -250,21 +250,21 @@ class Iam:
         )
 
     def delete_instance_profile(self, call: Call) -> None:
-        """Answer DeleteInstanceProfile: refuse to delete a profile that holds a role."""
+        """Answer DeleteInstanceProfile, but refuse to delete a profile that holds a role."""
         profile = self.profile(call)
         if profile.roles:
             raise Refusal("DeleteConflict", _IN_PROFILE, 409)
         del self.backends.iam(call.account_id).instance_profiles[profile.name]
 
     def add_role_to_instance_profile(self, call: Call) -> None:
-        """Answer AddRoleToInstanceProfile: a profile holds one role at most."""
+        """Answer AddRoleToInstanceProfile, but refuse a second role in a profile."""
         profile, role = self.profile(call), self.role(call)
         if profile.roles:
             raise Refusal("LimitExceeded", "Cannot exceed quota for InstanceSessionsPerInstanceProfile: 1", 409)
         profile.roles = [role]
 
     def remove_role_from_instance_profile(self, call: Call) -> None:
-        """Answer RemoveRoleFromInstanceProfile: refuse a role that is not in the profile."""
+        """Answer RemoveRoleFromInstanceProfile, but refuse a role that is not in the profile."""
         profile, role = self.profile(call), self.role(call)
         if role not in profile.roles:
             message = f"Role {role.name} in Instance Profile {profile.name} cannot be found."
@@ -272,19 +272,19 @@ class Iam:
         profile.roles = []
 
     def tag_instance_profile(self, call: Call) -> None:
-        """Answer TagInstanceProfile: keys that differ only in case are two keys."""
+        """Answer TagInstanceProfile, for which keys that differ only in case are different keys."""
         profile, tags = self.profile(call), checks.checked_tags(call, fold=False)
         profile.tags = checks.merged_tags(profile.tags, tags, fold=False, quota="TagsPerInstanceProfile")
         if tags:
             self.ever_tagged.add(profile.id)
 
     def untag_instance_profile(self, call: Call) -> None:
-        """Answer UntagInstanceProfile: keys that differ only in case are two keys."""
+        """Answer UntagInstanceProfile, for which keys that differ only in case are different keys."""
         profile, keys = self.profile(call), checks.checked_tag_keys(call)
         profile.tags = [tag for tag in profile.tags if tag["Key"] not in keys]
 
     def put_role_permissions_boundary(self, call: Call) -> None:
-        """Answer PutRolePermissionsBoundary: refuse a policy that does not exist."""
+        """Answer PutRolePermissionsBoundary, but refuse a policy that does not exist."""
         role = self.role(call)
         role.permissions_boundary_arn = self._checked_boundary(call)
 
@@ -318,14 +318,14 @@ class Iam:
         return AWSManagedPolicy.from_data(name, account_id, self.backends.partition, data | {"UpdateDate": made})
 
     def detach_role_policy(self, call: Call) -> None:
-        """Answer DetachRolePolicy: refuse a policy that is not attached."""
+        """Answer DetachRolePolicy, but refuse a policy that is not attached."""
         role, arn = self.role(call), _policy_arn(call)
         if arn not in role.managed_policies:
             raise Refusal("NoSuchEntity", f"Policy {arn} was not found.", 404)
         role.managed_policies[arn].detach_from(role)
 
     def delete_role_policy(self, call: Call) -> None:
-        """Answer DeleteRolePolicy: refuse an inline policy that does not exist."""
+        """Answer DeleteRolePolicy, but refuse an inline policy that does not exist."""
         role, name = self.role(call), checks.required(call, "PolicyName")
         _inline(role, name)
         del role.policies[name]
@@ -335,7 +335,7 @@ def same_name(one: str, other: str) -> bool:
     """Return whether two names or ARNs of IAM are equal, regardless of case.
 
     IAM refuses a new name that differs from an existing name only in case. AWS does not document whether IAM finds a
-    resource by its name in another case; a practice account finds the resource.
+    resource by its name in another case. A practice account finds resources regardless of case.
     """
     return one.lower() == other.lower()
 

@@ -1,4 +1,4 @@
-"""botocore's models, for sessions and for the action names of REST requests."""
+"""botocore's models of AWS services, for sessions and for the action names of REST requests."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _PARAMETER = re.compile(r"\{[^}]+\}")
 
 @cache
 def models() -> Any:
-    """Return botocore's models, loaded only once, because loading models is the slowest part of a test."""
+    """Return botocore's models. Load the models only once, because loading is the slowest part of a test."""
     from botocore.loaders import create_loader
 
     return create_loader()
 
 
 def rest_action(service: str, method: str, path: str) -> str:
-    """Return the action of a REST request; an empty text if the service's model has no such request."""
+    """Return the action of a REST request, or an empty text if the service's model has no such request."""
     for verb, pattern, name in _operations(service):
         if verb == method and pattern.fullmatch(path.rstrip("/") or "/"):
             return name

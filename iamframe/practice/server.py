@@ -16,7 +16,7 @@ from iamframe.practice.calls import Answer
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer, which `broken` can break: "reset" closes the connection, and "short" sends half of the answer."""
+    """An answer, and how to break it: "reset" closes the connection, and "short" sends half of the answer."""
 
     answer: Answer
     broken: str | None = None
@@ -60,13 +60,13 @@ class Server(ThreadingHTTPServer):
                     connection.shutdown(socket.SHUT_RDWR)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Note an open connection, then serve the connection in a separate thread."""
+        """Remember an open connection, and serve the connection in a separate thread."""
         with self._lock:
             self._open.add(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        """Close a connection, and forget the connection."""
+        """Close a connection, and remove it from the open connections."""
         with self._lock:
             self._open.discard(request)
         super().shutdown_request(request)

@@ -1,4 +1,4 @@
-"""Build IAM's XML for roles, profiles, users, groups and policies as text, because text is fast."""
+"""Build IAM's XML for roles, profiles, users, groups and policies as text, because joining texts is fast."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def listed_role(role: Any) -> str:
 
 
 def boundary(role: Any) -> str:
-    """Return the XML of a role's permissions boundary; an empty text if the role has no boundary."""
+    """Return the XML of a role's permissions boundary, or an empty text if there is no boundary."""
     if not role.permissions_boundary_arn:
         return ""
     # botocore's model says PermissionsBoundaryPolicy; AWS's responses say Policy.
@@ -64,7 +64,7 @@ def source_template(role: Any) -> str:
 
 
 def last_used(role: Any) -> str:
-    """Return the XML of the time and region of a role's last use; an empty element for an unused role."""
+    """Return the XML of a role's last use (time and region). An unused role has an empty element."""
     if role.last_used is None:
         return "<RoleLastUsed/>"
     region = text("Region", role.last_used_region or "us-east-1")
@@ -107,7 +107,7 @@ def role_detail(role: Any, profiles: Iterable[Any]) -> str:
 
 
 def user_detail(user: Any, tags: Iterable[dict[str, str]]) -> str:
-    """Return the XML of a user, which omits an empty list of inline policies, unlike the XML of roles and groups."""
+    """Return the XML of a user. An empty list of inline policies is left out, unlike for roles and groups."""
     groups = "".join(text("member", name) for name in user.group_list)
     policies = _policies_of(user, "UserPolicyList").removeprefix("<UserPolicyList></UserPolicyList>")
     return (

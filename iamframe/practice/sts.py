@@ -89,7 +89,7 @@ class Sts:
 
 
 def _trusts(role: Any, call: Call) -> bool:
-    """Return whether a role trusts the caller, by principals and external id. Any other condition is not met."""
+    """Return whether a role trusts the caller, by principal and external id. Other conditions count as not met."""
     return any(_trusts_principal(statement, call) and _conditions_hold(statement, call) for statement in _allows(role))
 
 
@@ -109,7 +109,6 @@ def _trusts_principal(statement: dict[str, Any], call: Call) -> bool:
 
 
 def _trusts_ec2(statement: dict[str, Any]) -> bool:
-    """Return whether a statement trusts EC2 without a condition."""
     principal = statement.get("Principal", {})
     named = principal.get("Service", []) if isinstance(principal, dict) else []
     services = {"ec2.amazonaws.com", "ec2.amazonaws.com.cn"}

@@ -26,7 +26,7 @@ class Tagging:
         self.home = HOMES[iam.backends.partition]
 
     def answer(self, call: Call) -> Answer:
-        """Answer a call to the tagging API. moto answers calls about other services than IAM."""
+        """Answer a call to the tagging API. Calls about services other than IAM go to moto."""
         if call.action == "GetResources" and _asks_for_iam(call):
             return json_answer(call, self._get_resources(call))
         if call.action == "ListRequiredTags":
@@ -76,7 +76,6 @@ class Tagging:
         return {"ResourceTagMappingList": found, "PaginationToken": token or ""}
 
     def _write(self, call: Call, arn: str) -> dict[str, Any] | None:
-        """Change the tags of one resource, and return AWS's error, or None."""
         kind, _, rest = arn.rpartition(":")[2].partition("/")
         name = rest.rpartition("/")[2]
         try:
