@@ -220,7 +220,7 @@ def label(service: str, operation: str) -> str:
 
 
 def proving(*facts: Proof, files: bool = False) -> tuple[str, ...]:
-    """Return the operations whose answers prove one of the facts. With `files=True`, also return file formats."""
+    """Return the operations whose answers prove one of the `facts`. With `files=True`, also return file formats."""
     operations = {row.label: row.proves for row in OPERATIONS}
     proofs = operations | (_FILES if files else {})
     return tuple(name for name, proves in proofs.items() if not set(facts).isdisjoint(proves))

@@ -136,7 +136,7 @@ def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
 
 
 def without_secrets(text: str) -> str:
-    """Remove from URLs in a text the query and the part before the @, because both may contain access keys."""
+    """Remove the query and the part before the @ from URLs in a text. Either part may contain access keys."""
     return _SECRET.sub("", text) if "://" in text else text
 
 

@@ -43,7 +43,7 @@ CREATE, DELETE, ADD, REMOVE, CHANGE = "create", "delete", "add", "remove", "chan
 
 
 class Action(NamedTuple):
-    """The resource type that an IAM event changes, and the kind of change."""
+    """The type of the resource that an IAM event changes, and the kind of change."""
 
     resource_type: str
     step: str
@@ -121,7 +121,7 @@ class Event(msgspec.Struct, gc=False, frozen=True, order=True):
 
     @property
     def action(self) -> Action:
-        """The resource type that the event changes, and the kind of change."""
+        """The type of the resource that the event changes, and the kind of change."""
         return ACTIONS[self.name]
 
 
@@ -239,7 +239,7 @@ def _is_at(text: str | None, at: datetime) -> bool:
 
 
 def _holds(key: str, keys: frozenset[str]) -> Callable[[Document], bool]:
-    """Return a test whether a document's list under `key` is empty or has all `keys` in one of its first items."""
+    """Return a test of the list under `key`: the list is empty, or one of the first items has all `keys`."""
 
     def holds(document: Document) -> bool:
         items = document.keys[key]

@@ -1,8 +1,8 @@
 """Find the JSON documents in a file, and split their lists into items, which are decoded later.
 
 While a large file is read, its long list is decoded in runs of several items. In a list of 100,000 items, finding the
-end of every item takes as long as decoding all items. The text of all items takes more memory than all frames. A long
-list is cut where an item seems to begin, and each run of items is decoded as a list.
+end of every item takes as long as decoding all items. The items as text would take more memory than all finished
+DataFrames. A long list is cut where an item seems to begin, and each run of items is decoded as a list.
 
 A cut at a wrong place is always noticed, because the text before the cut is not a valid list of items. If a run of
 items is not a valid list, or contains an unreadable item, all files are read again as a whole.

@@ -148,7 +148,7 @@ def account_summary(document: Document) -> Iterable[Answer]:
 
 @shape("UserId", "Account")
 def caller_identity(document: Document) -> Iterable[Answer]:
-    """Read the output of `aws sts get-caller-identity`. The account applies to all files in the folder."""
+    """Read the output of `aws sts get-caller-identity`. The account in the file applies to the whole folder."""
     account = document.text("Account")
     if account:
         document.reading.callers[document.piece.folders] = account

@@ -1,4 +1,4 @@
-"""Find the reason of an error from boto3, for a row of the frame `gaps`."""
+"""Convert an error from boto3 to a reason, as the frame `gaps` shows it."""
 
 from __future__ import annotations
 
