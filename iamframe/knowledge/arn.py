@@ -26,18 +26,18 @@ def _field(arn: str, number: int) -> str | None:
 
 
 def account_of(arn: str) -> str | None:
-    """Return the account id in an ARN, or None; any text counts as an id, because people mask ids in shared files."""
+    """Return the account id in an ARN, or None. Any text counts as an id, because people mask ids in shared files."""
     return _field(arn, 4)
 
 
 def accounts_of(arns: Iterable[str]) -> list[str | None]:
-    """Return the account of each ARN, parsing ARNs with the same text before the first `/` only once."""
+    """Return the account of each ARN. ARNs with the same text before the first `/` are parsed only once."""
     account = cache(account_of)
     return [account(arn.split("/", 1)[0]) for arn in arns]
 
 
 def partition_of(arn: str) -> str | None:
-    """Return the partition of an ARN: aws, aws-cn, aws-us-gov …, or None."""
+    """Return an ARN's partition (such as `aws`, `aws-cn` or `aws-us-gov`), or None."""
     return _field(arn, 1)
 
 
@@ -47,7 +47,7 @@ def name_of(arn: str) -> str:
 
 
 class Query(NamedTuple):
-    """The parts of the name, id or ARN of a role or profile, as a user typed it; absent parts are None.
+    """The parts of a name, id or ARN that a user typed for a role or profile. Absent parts are None.
 
     All parts except `text` and `name` are in lower case. `path` has no slash at either end.
     """
@@ -67,9 +67,9 @@ class Query(NamedTuple):
 
 
 def parse_query(text: str) -> Query:
-    """Return the parts of an ARN, a unique id, or a name with an optional type and path.
+    """Return the parts of a text: an ARN, a unique id, or a name that may have a type and a path.
 
-    The ARN of a session (`assumed-role`) stands for the session's role, whose path is then unknown. An ARN of another
+    A session's ARN (`assumed-role`) stands for the session's role, but does not show the role's path. An ARN of another
     type, such as a user's, has the kind `other`.
     """
     text = text.strip()
@@ -88,7 +88,7 @@ def parse_query(text: str) -> Query:
 
 
 def path_of(arn: str) -> str | None:
-    """Return the path in a role's or profile's ARN, such as `/` or `/team/`; None if the text is not an ARN."""
+    """Return the path in a role's or profile's ARN, such as `/` or `/team/`. Any other text gives None."""
     resource = arn.split(":", 5)[-1]
     if not arn.startswith("arn:") or "/" not in resource:
         return None

@@ -1,8 +1,8 @@
-"""Makers: the services and tools that create roles and profiles, recognized by names and paths, or by their own tags.
+"""Makers are the services and tools that create roles and profiles.
 
-`maker_basis` is `pair` if names and paths of role and profile match one maker, with the same cluster or stack.
-`maker_basis` is `tag` if the profile has a tag that only one maker writes. `maker_basis` is `guess` if only the role or
-only the profile matches; a guess never makes a finding `expected`.
+Names, paths or tags show the maker of a role or profile. `maker_basis` is `pair` if role and profile both match the
+same maker, with the same cluster or stack. `maker_basis` is `tag` if the profile has a tag that only one maker writes.
+`maker_basis` is `guess` if only the role or only the profile matches. A guess never makes a finding `expected`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def _differs(role: str, profile: str, _: str) -> bool:
 
 
 def _is_one_stack(role: str, profile: str, role_name: str) -> bool:
-    """Return whether a role and a profile have the same stack name in their names.
+    """Return whether the names of a role and a profile contain the same stack's name.
 
     A role's name may contain only the beginning of the stack's name, because role names have at most 64 characters.
     """
@@ -44,7 +44,7 @@ def _is_one_stack(role: str, profile: str, role_name: str) -> bool:
 
 
 def _are_random(role: str, profile: str, _: str) -> bool:
-    """Return whether both texts look like CloudFormation's random texts, not like account ids, dates or words."""
+    """Return whether both texts look like random texts of CloudFormation, not like account ids, dates or words."""
     both, both_small = role + profile, all(text != text.upper() for text in (role, profile))
     changes = turns(role) + turns(profile)
     return (
@@ -85,7 +85,7 @@ def _is_random(text: str) -> bool:
 
 
 def _are_of_one_day(role: str, profile: str, _: str) -> bool:
-    """Return whether two counters that Terraform appended to names are from the same run of Terraform.
+    """Return whether two counters come from the same run of Terraform, which appends counters to names.
 
     Counters of one run are never equal, and their times are on the same day or less than ten minutes apart.
     """
@@ -111,7 +111,7 @@ def _are_of_one_prefix(role: str, profile: str, _: str) -> bool:
 
 
 def _are_of_one_counted_prefix(role: str, profile: str, _: str) -> bool:
-    """Return whether the texts before two of Terraform's counters are equal, apart from words like `role`.
+    """Return whether the prefixes of two Terraform counters are equal, apart from words like `role`.
 
     The prefixes `role-` and `profile-` count as equal, because the counters after them are unmistakable.
     """
@@ -119,7 +119,7 @@ def _are_of_one_counted_prefix(role: str, profile: str, _: str) -> bool:
 
 
 def _are_hexadecimal(role: str, profile: str, _: str) -> bool:
-    """Return whether both texts may be random texts of Pulumi: not two numbers, two words or two similar texts."""
+    """Return whether both texts may be random texts of Pulumi, not two numbers, two words or two similar texts."""
     counted = [re.fullmatch(r"[a-f]?[0-9]+|[a-f]+", text) for text in (role, profile)]
     return not all(counted) and _alike(role, profile) <= 3
 
@@ -136,7 +136,7 @@ def _are_of_one_infrastructure(role: str, profile: str, _: str) -> bool:
 
 
 class _Token(NamedTuple):
-    """A token of `makers.toml`, such as `{cluster}`; `agree` compares two texts, and `alone` checks one text."""
+    """A token such as `{cluster}`, with the functions `agree` (compares two texts) and `alone` (checks one text)."""
 
     text: str
     agree: Callable[[str, str, str], bool] | None = None
@@ -179,11 +179,11 @@ _TELLING = {"{uuid}", "{random}", "{counter}", "{hash}", "{id}"}
 
 @dataclass(frozen=True)
 class Form:
-    """The form of path and name of a role, of a profile, or of both.
+    """A pattern for the path and name of a role, of a profile, or of both.
 
-    Path and name are on separate lines, and the role's lines come before the profile's lines. `plain` is a regular
-    expression for Arrow, which does not support back-references. `checked` has the tokens that Python functions check.
-    Each token in `checked` has the names of its groups in the regular expression `grouped`.
+    Path and name are on separate lines. The role's lines come before the profile's lines. `plain` is a regular
+    expression for Arrow, which does not support back-references. `grouped` is a regular expression with groups.
+    `checked` has the tokens that Python functions check, with the names of the tokens' groups.
     """
 
     plain: str
@@ -191,7 +191,7 @@ class Form:
     checked: tuple[tuple[_Token, list[str]], ...]
 
     def fits(self, text: str) -> bool:
-        """Return whether a text has this form, and the tokens (such as `{cluster}`) of role and profile agree."""
+        """Return whether a text fits the pattern, with matching tokens (such as `{cluster}`) in role and profile."""
         found = self._grouped.fullmatch(text)
         return found is not None and all(
             token.agree(found[groups[0]], found[groups[1]], text.split("\n")[1])
@@ -238,7 +238,7 @@ def _token(text: str) -> tuple[str, _Token]:
 
 
 class Maker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One service or tool, and the names and paths that it gives to roles and profiles; see `makers.toml`."""
+    """One service or tool, and the names and paths that it gives to roles and profiles (see `makers.toml`)."""
 
     name: str
     role: str = "*"
@@ -257,23 +257,23 @@ class Maker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     not_rechecked: str = ""
 
     def __post_init__(self) -> None:
-        """Raise ValueError if a name or path contains an unknown token."""
+        """Raise ValueError if a name or path contains an unknown token in braces."""
         self.form(("role", "profile"))
 
     def form(self, sides: Iterable[str]) -> Form:
-        """Return the form of path and name of the `role`, the `profile`, or both."""
+        """Return the pattern for path and name of the `role`, the `profile`, or both."""
         templates = {"role": (self.role_path, self.role), "profile": (self.profile_path, self.profile)}
         return _form(*(template for side in sides for template in templates[side]))
 
     def tells(self, side: str) -> bool:
-        """Return whether path and name of the `role` or `profile` alone are enough to suggest the maker."""
+        """Return whether path and name of one side (`role` or `profile`) are enough to suggest the maker."""
         # A name without fixed text and without random text would fit any name.
         name = self.role if side == "role" else self.profile
         return bool(_TOKEN.sub("", name).strip("-_.")) or not _TELLING.isdisjoint(_TOKEN.findall(name))
 
 
 class OwnTag(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The tag keys by which a service or tool recognizes its own resources; see `makers.toml`."""
+    """A tag key by which a service or tool recognizes its own resources (see `makers.toml`)."""
 
     key: str
     maker: str
@@ -284,7 +284,7 @@ class OwnTag(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ToolRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The names that a tool requires for a profile and its role; see `tool_rules.toml`."""
+    """The names that a tool requires for a profile and its role (see `tool_rules.toml`)."""
 
     tool: str
     rule: Literal["same_names", "role_arn", "prefix", "policy"]
@@ -298,7 +298,7 @@ class ToolRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def wants_same_names(self) -> bool:
-        """Whether the tool requires the same name for profile and role, or the role's ARN if the names differ."""
+        """Whether the tool expects equal names of profile and role (some tools accept the role's ARN instead)."""
         return self.rule in ("same_names", "role_arn")
 
 
@@ -328,7 +328,7 @@ def known_makers() -> tuple[Maker, ...]:
 
 @lru_cache(maxsize=4096)
 def own_tag(key: str) -> OwnTag | None:
-    """Return the entry of `makers.toml` for a tag key, or None for any other key."""
+    """Return the entry of `makers.toml` for a tag key, or None if there is no entry."""
     return next((one for one in known_tags() if fnmatchcase(key, one.key)), None)
 
 

@@ -25,11 +25,11 @@ _TAIL = re.compile(
 
 
 def relation(role_name: str, profile_name: str) -> str:
-    """Return how two names differ: `case`, `affix`, `generated` or `different`; the first match counts.
+    """Return how two names differ: `case`, `affix`, `generated` or `different`. The first match counts.
 
     The result is `affix` if one name has one more word at either end. The result is also `affix` if the names are equal
     apart from words such as `-role` and `-profile` at either end. Names are `generated` if they differ only by a random
-    tail; a date, an account id or a word is not random.
+    tail. A date, an account id or a word is not random.
     """
     short, long = (role_name, profile_name) if len(role_name) <= len(profile_name) else (profile_name, role_name)
     # Most names with one more word match here. Splitting all names into words would take ten times as long.
@@ -87,7 +87,7 @@ def _is_random(tail: str) -> bool:
 
 
 def turns(text: str) -> int:
-    """Return how often a text changes between capitals, small letters and digits: words seldom, random text often."""
+    """Return how often a text changes between capitals, small letters and digits. Random text changes often."""
     kinds = ["d" if c.isdigit() else "u" if c.isupper() else "l" for c in text]
     return sum(one != other for one, other in pairwise(kinds))
 
@@ -139,7 +139,7 @@ def _folded(key: str, without: str = "") -> str:
 
 
 def canonical_key(key: str) -> str:
-    """Return the same text for all tag keys that look alike (see `variant_kinds` for the differences)."""
+    """Return one spelling for all tag keys that look alike. `variant_kinds` lists the possible differences."""
     return _folded(key)
 
 

@@ -1,4 +1,4 @@
-"""The table of AWS operations that iamframe calls: one row contains all facts about one operation.
+"""The table of AWS operations that iamframe calls. Each row contains all facts about one operation.
 
 iamframe calls no operation outside this table, and each operation in the table only reads. The permissions in the
 README are generated from the table `OPERATIONS`. An IAM action is the IAM prefix of the service, followed by the
@@ -36,10 +36,10 @@ class Operation:
     """One AWS operation.
 
     `key` is the key of the list or record in the operation's answer. `parameters` are sent with each request.
-    `fallback` is the operation to call if AWS denies this operation. `cost` is the message about the facts that a
-    denial leaves unknown. `command` is the AWS CLI command to suggest instead of the operation's own command. An
-    operation of a REST API has a `method` and a `path`. If `has_namesake` is True, the plain name in `calls` belongs to
-    an operation of another service, also in older snapshots.
+    `fallback` is the operation to call if AWS denies this operation. If AWS denies the operation, the message `cost`
+    says what is then unknown. `command` is the AWS CLI command to suggest instead of the operation's own command. An
+    operation of a REST API has a `method` and a `path`. If `has_namesake` is True, another service has an operation of
+    the same name. The plain name in the frame `calls` means that other operation, also in older snapshots.
     """
 
     service: str
@@ -62,12 +62,12 @@ class Operation:
 
     @property
     def label(self) -> str:
-        """The name in `calls` and `gaps`: the action if several services have an operation of the same name."""
+        """The name in the frames `calls` and `gaps`: the IAM action if another service has such an operation."""
         return self.action if self.has_namesake or _NAMES[self.operation] > 1 else self.operation
 
 
 def _users(service: str, when: When, *operations: str, proves: tuple[Proof, ...] = (), **more: Any) -> list[Operation]:
-    """Return the rows of operations that show which resources use profiles."""
+    """Return the table's rows for operations that show which resources use profiles."""
     return [Operation(service, name, when, proves=proves, cost="gaps.cost.users", **more) for name in operations]
 
 
@@ -209,41 +209,41 @@ _FREE = {"sts:GetCallerIdentity"}
 
 
 def read_of(service: str, operation: str) -> Operation | None:
-    """Return the row of an operation, or None if it is not in the table."""
+    """Return the row of an operation, or None if the operation is not in the table."""
     return _BY_NAME.get((service, operation))
 
 
 def label(service: str, operation: str) -> str:
-    """Return the name of an operation in `calls` and `gaps`."""
+    """Return the name under which the frames `calls` and `gaps` show an operation."""
     row = read_of(service, operation)
     return row.label if row else operation
 
 
 def proving(*facts: Proof, files: bool = False) -> tuple[str, ...]:
-    """Return the operations, and with `files` also the file formats, that prove at least one of the facts."""
+    """Return the operations whose answers prove one of the `facts`. With `files=True`, also return file formats."""
     operations = {row.label: row.proves for row in OPERATIONS}
     proofs = operations | (_FILES if files else {})
     return tuple(name for name, proves in proofs.items() if not set(facts).isdisjoint(proves))
 
 
 def command_of(operation: str) -> str:
-    """Return the AWS CLI command that shows the same data as an operation, such as `aws iam list-instance-profiles`."""
+    """Return the AWS CLI command for an operation's data, such as `aws iam list-instance-profiles`."""
     row = BY_LABEL[operation]
     return f"aws {row.command or f'{row.service} {cli_name(row.operation)}'}"
 
 
 def actions_of(operations: Iterable[str]) -> list[str]:
-    """Return the sorted IAM actions that allow some operations, given by their names in `calls` and `gaps`."""
+    """Return the sorted IAM actions that allow the operations, which are named as in `calls` and `gaps`."""
     return sorted({BY_LABEL[name].action for name in operations if name in BY_LABEL} - _FREE)
 
 
 def actions(*when: When) -> list[str]:
-    """Return the sorted IAM actions of the operations whose `when` is one of the given values."""
+    """Return the sorted IAM actions of all operations whose `when` is among the given values."""
     return sorted({row.action for row in OPERATIONS if row.when in when} - _FREE)
 
 
 def policy_of(allowed: list[str]) -> dict[str, object]:
-    """Return the least-privilege IAM policy that allows some actions; no actions give no statement."""
+    """Return the least-privilege IAM policy that allows some actions. Without actions, the policy has no statement."""
     # IAM refuses a statement with an empty list of actions.
     statements = [{"Effect": "Allow", "Action": allowed, "Resource": "*"}] if allowed else []
     return {"Version": "2012-10-17", "Statement": statements}
@@ -260,7 +260,7 @@ NO_VALUE = re.compile(r"^(?:fileb?|https?)://")
 
 
 def aws_command(verb: str, options: Mapping[str, str]) -> str:
-    """Return an AWS CLI command in backticks, with the values of options quoted for a shell.
+    """Return an AWS CLI command in backticks. Option values are quoted for a shell.
 
     A value that the AWS CLI would replace with a file's content becomes `VALUE`.
     """
@@ -274,6 +274,6 @@ _REGION = re.compile(
 
 
 def region_in(text: str | None) -> str | None:
-    """Return the region in a text (an ARN or a folder name, for example); None if the text contains no region."""
+    """Return the region in a text, such as an ARN or a folder's name, or None if the text contains no region."""
     found = _REGION.search(text) if text else None
     return found.group() if found else None

@@ -1,6 +1,6 @@
 """The possible owners of a profile: an EKS cluster, an Elastic Beanstalk environment, a CloudFormation stack.
 
-A profile shows its owner by a tag, by its path, or (as a guess) by its name.
+A profile's tags or path show its owner. A profile's name only suggests an owner.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _CLUSTER_TAG = "kubernetes.io/cluster/"
 
 
 class Owned(NamedTuple):
-    """The owner that a profile shows: kind, names or ids, region if known, and basis (tag, path or name)."""
+    """The owner that a profile shows: kind, names or ids, region (if known), and basis (tag, path or name)."""
 
     owner: Owner
     names: tuple[str, ...]
@@ -32,7 +32,7 @@ class Owned(NamedTuple):
 
 
 class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
-    """One kind of owner; `owners.toml` describes `tags`, `region_tags`, `path`, `form` and `lifts`.
+    """One kind of owner. The file `owners.toml` describes `tags`, `region_tags`, `path`, `form` and `lifts`.
 
     Attributes
     ----------
@@ -64,9 +64,9 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
 
     @property
     def label(self) -> str:
-        """The name of the list of owners in `calls` and `gaps`: the IAM action.
+        """The IAM action of the operation, which is the operation's name in `calls` and `gaps`.
 
-        The plain operation name belongs to the list of Elastic Beanstalk environments that use profiles.
+        The plain operation name stands for another list: the Elastic Beanstalk environments that use profiles.
         """
         row = read_of(self.service, self.operation)
         return row.action if row else f"{self.service}:{self.operation}"
@@ -78,7 +78,7 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
 
     @property
     def collected(self) -> str:
-        """The JMESPath to the part of an answer that the collect script keeps."""
+        """A JMESPath expression for the part of an answer that the collect script keeps."""
         fields = ", ".join(
             f"{field}: {field}" for field in dict.fromkeys((self.id, self.name, self.arn, self.state)) if field
         )
@@ -86,7 +86,7 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
 
     @property
     def hint(self) -> str:
-        """The regular expression for `grep -E` that finds signs of the owner in the AWS CLI's output about profiles."""
+        """A regular expression for `grep -E`, to find signs of the owner in the AWS CLI's output about profiles."""
         texts = [f'"{key}"' for key in self.tags]
         texts += [self.path.partition("(")[0]] if self.path else []
         texts += ['-[A-Za-z0-9]+-[A-Za-z0-9]{11,13}"'] if self.form else []
@@ -98,11 +98,11 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
 
     @cached_property
     def name_form(self) -> Form:
-        """The form of path and name of profiles with this kind of owner."""
+        """The pattern for the path and name of profiles that have this kind of owner."""
         return Maker(self.owner_type, profile=self.form).form(["profile"])
 
     def of(self, name: str, path: str, tags: Mapping[str, str]) -> Owned | None:
-        """Return the owner of this kind that a profile shows, or None."""
+        """Return the profile's owner if the owner is of this kind, else None."""
         on_path = self._path.fullmatch(path) if self.path else None
         region = on_path["region"] if on_path else next((tags[key] for key in self.region_tags if tags.get(key)), None)
         tagged = [tags[key] for key in self.tags if tags.get(key)]
@@ -115,7 +115,7 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
         return None
 
     def lifted(self, key: str, names: tuple[str, ...]) -> bool:
-        """Return whether a tag is useless after the owner with the given names was deleted.
+        """Return whether a tag is useless once the owner with these names is deleted.
 
         The tool that writes the tag must be in `lifts`, and the tag's key must not contain the name of another cluster.
         """
@@ -132,7 +132,7 @@ def known_owners() -> tuple[Owner, ...]:
 
 
 def owner_of(name: str, path: str, tags: Mapping[str, str]) -> Owned | None:
-    """Return the first owner that a profile shows by a tag or its path, else the first owner shown by its name."""
+    """Return the first owner that a profile's tags or path show, else the first owner that its name suggests."""
     found = [one for owner in known_owners() if (one := owner.of(name, path, tags))]
     return min(found, key=lambda one: one.basis == NAME, default=None)
 
@@ -146,7 +146,7 @@ class Shown(NamedTuple):
 
 @cache
 def shows_owner() -> Shown:
-    """Return the signs of all kinds of owners, which select candidates for `owner_of` among many profiles."""
+    """Return the signs of all kinds of owners, to select the profiles for which to call `owner_of`."""
     owners = known_owners()
     tags = [key for owner in owners for key in (*owner.tags, *owner.region_tags)]
     paths = [f"(?:{_GROUP.sub('(?:', owner.path)})\\n[^\\n]*" for owner in owners if owner.path]

@@ -1,4 +1,4 @@
-"""AWS managed policies that allow (almost) everything, and AWS managed policies after which people name roles."""
+"""AWS managed policies that allow (almost) everything, and AWS managed policies whose names people give to roles."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class _Policy(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Namesake(msgspec.Struct, forbid_unknown_fields=True):
-    """An AWS managed policy after which people name roles and profiles, and the policy's service."""
+    """An AWS managed policy whose name people give to roles and profiles, and the policy's service."""
 
     policy: str
     service: str
@@ -43,18 +43,18 @@ def _known() -> _File:
 
 
 def aws_managed_name(arn: str) -> str | None:
-    """Return the path and name in the ARN of an AWS managed policy; None for a customer's policy."""
+    """Return the path and name in the ARN of an AWS managed policy, or None for a customer's policy."""
     found = _AWS_MANAGED.fullmatch(arn)
     return found[1] if found else None
 
 
 def power_of(arn: str) -> str | None:
-    """Return the power that an AWS managed policy gives, one of `POWERS`, or None for any other policy."""
+    """Return how much an AWS managed policy allows (one of `POWERS`), or None for any other policy."""
     known = _known().policy.get(aws_managed_name(arn) or "")
     return known.power if known else None
 
 
 def namesake_of(name: str) -> Namesake | None:
-    """Return the AWS managed policy from which the name of a role or profile is taken, or None."""
+    """Return the AWS managed policy whose name was given to a role or profile, or None."""
     # IAM does not distinguish names that differ only in case.
     return next((one for known, one in _known().namesake.items() if known.lower() == name.lower()), None)

@@ -1,4 +1,4 @@
-"""Surfaces: consoles, APIs and tools that can write or read tags of roles and profiles, or search by these tags."""
+"""Surfaces are the consoles, APIs and tools that can write, read or find tags of roles and profiles."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Fact(_Entry, frozen=True, kw_only=True):
-    """Whether a console, API or tool can write, read or find tags of a resource type, with the source of this fact."""
+    """A fact with its source: whether a console, API or tool can write, read or find tags of a resource type."""
 
     surface: str
     resource_type: str
@@ -71,5 +71,5 @@ def known_facts() -> tuple[Fact, ...]:
 
 
 def index_home(partition: str) -> str | None:
-    """Return the region in which the tagging API shows the resources of IAM; None if no source names this region."""
+    """Return the region in which the tagging API shows IAM's resources, or None if no source names the region."""
     return _known().homes.get(partition)

@@ -1,8 +1,8 @@
-"""Trust policies: canonical text, trusted services, whether EC2 may assume the role, and how two policies differ.
+"""Read trust policies: which services they trust, whether EC2 may assume the role, and how two policies differ.
 
-A trust policy is read, never evaluated: a Condition or a Deny makes the result of `trusts_ec2` `maybe`. Grammar: IAM
-User Guide, "Grammar of the IAM JSON policy language" (a statement, a principal and an action may each be one value or a
-list).
+A trust policy is read, but not evaluated. If a policy allows EC2 only with a Condition, or also denies EC2,
+`trusts_ec2` returns `maybe`. A statement, a principal or an action may be one value or a list (IAM User Guide, "Grammar
+of the IAM JSON policy language").
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Reach = tuple[bool, tuple[str, ...], bool, bool]
 
 
 class TrustContent(NamedTuple):
-    """The content of a trust policy, which policies with different texts may share."""
+    """The content of a trust policy. Policies with different texts may have the same content."""
 
     reaches: tuple[Reach, ...]
     services: str | None
@@ -102,10 +102,10 @@ def _allows(effect: bytes) -> bool:
 
 
 def read_content(document: bytes) -> tuple[str, TrustContent] | None:
-    """Return the text and the content of a trust policy; None if the document is not a policy.
+    """Return the text and the content of a trust policy, or None if the document is not a policy.
 
-    The document is a JSON object, or a JSON string that contains the object, percent-encoded or not. The text is
-    compact JSON with the keys in the given order, so that the same policy is the same text from every source.
+    The document is a JSON object, or a JSON string with the text of the object. The text may be percent-encoded. The
+    result is compact JSON with the keys in the given order. A policy thus has the same text in every source.
     """
     try:
         if document.startswith(b'"'):
@@ -162,7 +162,7 @@ def _covers_assume_role(action: bytes, not_action: bytes) -> bool:
 
 @lru_cache(maxsize=65_536)
 def trusts_ec2(reaches: tuple[Reach, ...], partition: str) -> str:
-    """Return whether a policy lets EC2 assume a role of a partition ("" for a role without an ARN)."""
+    """Return whether a policy lets EC2 assume a role. `partition` is empty for a role without an ARN."""
     sure = maybe = denied = False
     for allows, names, everyone, conditional in reaches:
         named = {_is_ec2(name, partition) for name in names}
@@ -180,7 +180,7 @@ def trusts_ec2(reaches: tuple[Reach, ...], partition: str) -> str:
 
 
 def _is_ec2(name: str, partition: str) -> str:
-    """Return whether a service principal that begins with `ec2.` is EC2 in a partition."""
+    """Return whether a service principal such as `ec2.amazonaws.com` stands for EC2 in a partition."""
     if name in _EC2.get(partition, _COM if not partition else ()):
         return "yes"
     # In an unknown partition, any such name may be EC2's. For a role without an ARN, any known name of EC2 may be.
@@ -196,7 +196,7 @@ def _is_ec2(name: str, partition: str) -> str:
 
 
 class Statement(NamedTuple):
-    """One principal of one statement: effect, kind and name of the principal, actions, and condition as JSON."""
+    """The kind and name of one principal, with the effect, actions and condition (as JSON) of its statement."""
 
     effect: str
     kind: str
@@ -206,9 +206,9 @@ class Statement(NamedTuple):
 
 
 def statements_of(text: str) -> list[Statement]:
-    """Return the principals that the text of a policy allows or denies, in the order of the policy.
+    """Return the principals that a policy allows or denies, in the order of the policy.
 
-    `kind` is a principal type of AWS (`Service`, `AWS`, `Federated`, `CanonicalUser`), or `everyone but` for
+    `kind` is a principal type of AWS (`Service`, `AWS`, `Federated`, `CanonicalUser`), or `"everyone but"` for
     NotPrincipal.
     """
     return [
@@ -228,7 +228,7 @@ def statements_of(text: str) -> list[Statement]:
 
 
 def same_policy(one: str, other: str) -> bool:
-    """Return whether two trust policies are equal, apart from order and lists around single values."""
+    """Return whether two trust policies are equal. Neither order nor a list around a single value counts."""
     return _unordered(msgspec.json.decode(one)) == _unordered(msgspec.json.decode(other))
 
 
@@ -252,7 +252,7 @@ _DENIED = ("changes.trust.denies", "changes.trust.denies_no_longer", "changes.tr
 
 
 def what_changed(old: str, new: str) -> list[_Message]:
-    """Return messages on the principals that a trust policy gained, lost, or treats differently than before."""
+    """Return messages about principals that are new in a trust policy, gone, or treated differently than before."""
     messages: list[_Message] = []
     before, after = _terms(old), _terms(new)
     for allows, (added, removed, otherwise) in ((True, _ALLOWED), (False, _DENIED)):
@@ -288,7 +288,7 @@ def _changed_terms(was: _Terms, now: _Terms) -> str:
 
 
 def _terms(text: str) -> dict[bool, dict[_Label, _Terms]]:
-    """Return the principals that a policy allows (True) and denies (False), in order, with actions and conditions."""
+    """Return a policy's allowed (True) and denied (False) principals in order, with their actions and conditions."""
     found: dict[bool, dict[_Label, _Terms]] = {True: {}, False: {}}
     for one in _statements(text):
         condition = _unordered(msgspec.json.decode(one.condition)) if one.has_condition else None

@@ -2,8 +2,8 @@
 
 Roles come from GetAccountAuthorizationDetails (the "dump"), with their tags, last use and profiles. The list of
 profiles comes from ListInstanceProfiles. No list operation returns the tags of profiles (IAM API Reference,
-ListInstanceProfiles). iamframe reads the tags of each profile with one request, GetInstanceProfile, which also confirms
-the profile's role.
+ListInstanceProfiles). iamframe calls GetInstanceProfile for each profile, to read the profile's tags and confirm the
+profile's role.
 """
 
 from __future__ import annotations
@@ -64,10 +64,10 @@ class AccountReader:
     progress: Progress = silent
 
     def answers(self) -> list[Answer]:
-        """Call all operations that the `LoadPlan` requires, and return the answers, followed by the rows of `gaps`.
+        """Call all operations that the `LoadPlan` requires, and return the answers.
 
-        A failed GetCallerIdentity raises `RequestFailed`, unless AWS denies the operation. Credentials of an account
-        other than `expected` raise `SourceError`.
+        The last answer has the rows of the frame `gaps`. Raise `RequestFailed` if GetCallerIdentity fails, unless AWS
+        denies the operation. Raise `SourceError` if the credentials belong to an account other than `expected`.
         """
         self._calls = Calls(self.client, self.source, self.progress)
         self._profiles = _Profiles(self._calls)
@@ -85,7 +85,7 @@ class AccountReader:
         return [answer for answer in answers if answer.tally is not None or answer.operation in ("", "denied")]
 
     def _identify(self) -> str | None:
-        """Set the account id; return the caller's ARN, or None if AWS denies GetCallerIdentity."""
+        """Store the account's id. Return the caller's ARN, or None if AWS denies GetCallerIdentity."""
         calls, client = self._calls, self.client
         try:
             identity = client.identity()
@@ -142,9 +142,9 @@ class AccountReader:
         yield calls.answer("denied", Listing(list(calls.gaps)))
 
     def _roles_one_by_one(self, dump: Listing, roles: Listing | None) -> tuple[list[ResourceAnswer], list[Any]]:
-        """Return the roles that an incomplete account dump lacks, with one request per role.
+        """Return the roles that are missing from an incomplete account dump (one request per role).
 
-        If the list of profiles is incomplete, also return the roles' profiles, with one more request per role.
+        If the list of profiles is incomplete, also return the profiles of roles (one more request per role).
         """
         calls, profiles = self._calls, self._profiles.listed
         if roles is None or dump.state == "complete":
@@ -176,7 +176,7 @@ class AccountReader:
         single: list[ResourceAnswer],
         links: list[Any],
     ) -> Iterator[Answer]:
-        """Yield the answers of IAM, without roles and profiles that were deleted during the load."""
+        """Yield IAM's answers, without roles and profiles that were deleted during the load."""
         answer, gone, profiles = self._calls.answer, self._calls.vanished, self._profiles.listed
         caller = Account(caller_arn=caller_arn, account_name=self.name)
         yield answer(IDENTITY, Listing([caller], "complete" if caller_arn else "refused"))
@@ -195,7 +195,7 @@ class AccountReader:
             yield answer(operation, Listing(records, "partial" if is_answered else "refused"))
 
     def _account(self, counts: dict[str, int] | None, aliases: list[str] | None) -> Iterator[Answer]:
-        """Yield the account's quotas and alias; None as an argument means that the call failed."""
+        """Yield the account's quotas and alias. An argument is None if the call for it failed."""
         quotas = [] if counts is None else [account_of_summary(counts)]
         alias = [] if aliases is None else [Account(account_name=self.name or next(iter(aliases), None))]
         for operation, records in (("GetAccountSummary", quotas), ("ListAccountAliases", alias)):
@@ -217,7 +217,7 @@ class _Profiles:
         return {profile.profile_arn for profile in self.listed.records}
 
     def start(self, homes: Iterable[str]) -> Iterator[Answer]:
-        """Yield the answers of the tag index (GetResources), and start to read the profiles that the index lacks."""
+        """Yield the answers of GetResources (the tag index). Start to read the profiles that are not in the index."""
         jobs = {home: self.calls.pool.submit(self._index, home) for home in homes}
         indexes = {home: job.result() for home, job in jobs.items()}
         indexed = {profile.profile_arn: profile.tags for index in indexes.values() for profile in index.records}
@@ -253,7 +253,7 @@ class _Profiles:
         self._jobs = []
 
     def tagged(self) -> dict[str, dict[str, str]]:
-        """Return a dictionary from the ARN of each profile to the profile's tags."""
+        """Return the tags of each profile, by the profile's ARN."""
         arns = {name_of(arn): arn for arn in self.arns}
         read = {arns.get(one.name): getattr(one.record, "tags", UNSET) or [] for one in self.found} | self._indexed
         return {arn: {tag.key: tag.value for tag in read.get(arn, ())} for arn in arns.values()}

@@ -1,4 +1,4 @@
-"""Find the single files in folders and archives (`.gz`, `.zip`).
+"""Find the files in folders and archives (`.gz`, `.zip`).
 
 A file is read only when its content is needed. Archives are unpacked in memory, never to disk, up to `MAX_UNPACKED`
 bytes. Links in archives are not followed. No name inside an archive is used as a path.
@@ -38,7 +38,7 @@ MANIFEST, FORMAT = "manifest.json", "iamframe snapshot"
 
 
 class Unreadable(Exception):
-    """A file cannot be read; `problem` is a message with the reason, without the file's name."""
+    """A file cannot be read. The message `problem` gives the reason, but not the file's name."""
 
     def __init__(self, message: str, **facts: Any) -> None:
         super().__init__(message)
@@ -52,11 +52,11 @@ class Piece:
 
     `label` is the file's name in messages. `name` is the file's own name without `.gz`. `place` identifies the file
     across all sources, so that no file is read twice. `read` returns the file's bytes, or raises Unreadable. `size` is
-    the file's size in bytes; for a `.gz` file, the packed size. `path` is set only for an unpacked file outside
+    the file's size in bytes, or the packed size of a `.gz` file. `path` is set only for an unpacked file outside
     archives.
 
     `folders` are the names of all folders above the file, from the outermost to the innermost. `root` is the number of
-    leading `folders` in the path that the user gave, without the name of a single file.
+    folders in the path that the user gave.
     """
 
     label: str
@@ -87,7 +87,7 @@ def _open(path: str | os.PathLike[str], pipe: bool) -> BufferedReader:
 
 
 def read_file(path: str | os.PathLike[str], most: int = MAX_UNPACKED, *, pipe: bool = False) -> bytes:
-    """Return the bytes of a file that a user named, or of a pipe such as `<(command)` if `pipe` is True.
+    """Return the bytes of a file that a user named. With `pipe=True`, a pipe such as `<(command)` is read, too.
 
     Raises
     ------
@@ -103,10 +103,10 @@ def read_file(path: str | os.PathLike[str], most: int = MAX_UNPACKED, *, pipe: b
 
 
 def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
-    """Yield each single file in a file, folder or archive, sorted by name.
+    """Yield the files in a folder or archive, sorted by name, or the given file itself.
 
-    In a folder, only JSON, Terraform state, archives and `denied.csv` are read. iamframe skips links to folders,
-    folders whose name begins with a dot (such as `.terraform`), and its own reports and snapshots.
+    In a folder, only JSON, Terraform state, archives and `denied.csv` are read. iamframe skips its own reports and
+    snapshots, hidden folders (such as `.terraform`), and links to folders.
 
     Raises
     ------
@@ -136,12 +136,12 @@ def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
 
 
 def without_secrets(text: str) -> str:
-    """Return a text without the parts of URLs that may contain access keys: before the @, and in the query."""
+    """Remove the query and the part before the @ from URLs in a text. Either part may contain access keys."""
     return _SECRET.sub("", text) if "://" in text else text
 
 
 def display_path(path: str | os.PathLike[str]) -> str:
-    """Return a path as one line of valid Unicode, with control characters escaped and access keys removed."""
+    """Return a path as one line of valid Unicode. Control characters are escaped, and access keys are removed."""
     try:
         text = os.fsencode(path).decode(errors="replace")
     except UnicodeEncodeError:
@@ -231,7 +231,7 @@ class _Budget:
         self.left = MAX_UNPACKED
 
     def spend(self, size: int) -> None:
-        """Subtract unpacked bytes, or raise Unreadable if the archive exceeds its limit."""
+        """Count unpacked bytes, and raise Unreadable if the archive exceeds its limit."""
         self.left -= size
         if self.left < 0:
             cap = f"{MAX_UNPACKED >> 30} GiB" if MAX_UNPACKED >= 1 << 30 else f"{MAX_UNPACKED:,} bytes"

@@ -83,7 +83,7 @@ class Listing:
 
 
 class ResourceAnswer(NamedTuple):
-    """The answer of one operation about the role or profile that is called `name`."""
+    """One operation's answer about the role or profile with this `name`."""
 
     operation: str
     name: str
@@ -92,7 +92,7 @@ class ResourceAnswer(NamedTuple):
 
 @dataclass
 class Calls:
-    """Calls operations in one account from several threads, and collects the rows of the frame `gaps`."""
+    """An object that calls operations in one account from several threads, and collects rows of the frame `gaps`."""
 
     client: Client
     source: str
@@ -112,7 +112,7 @@ class Calls:
         self.pool = ThreadPoolExecutor(self.client.workers, thread_name_prefix="iamframe")
 
     def submit(self, stage: str, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """Call `work` in another thread, and show the number of finished calls as the progress of `stage`."""
+        """Call `work` in another thread. The progress of `stage` shows how many calls have finished."""
         with self._lock:
             self._done.setdefault(stage, [0, 0])[1] += 1
         future = self.pool.submit(work, *arguments)
@@ -135,7 +135,7 @@ class Calls:
     def pages(
         self, operation: str, found: Listing, subject: str = ALL, region: str = GLOBAL, **parameters: Any
     ) -> Iterator[list[Any]]:
-        """Call an operation that returns a list; yield the records of each page, and add all records to `found`."""
+        """Call an operation that returns a list. Yield each page's records, and add the records to `found`."""
         row = BY_LABEL[operation]
         found.state = "complete"
         for body in self.bodies(operation, found, {**row.parameters, **parameters}, subject, region):
@@ -153,10 +153,10 @@ class Calls:
         *,
         may_vanish: bool = False,
     ) -> Iterator[bytes]:
-        """Yield the pages of an operation as JSON. A failed request makes `found` incomplete.
+        """Yield the pages of an operation as JSON. If a request fails, `found` is marked as incomplete.
 
         If `may_vanish` is True, the error "not found" counts as an empty answer. A failed request is noted in the frame
-        `gaps`, unless AWS does not offer the service in the region.
+        `gaps`, but not if the region lacks the service.
         """
         row = BY_LABEL[operation]
         try:
@@ -169,7 +169,7 @@ class Calls:
                 self.note_refused(operation, refusal, subject, region)
 
     def records(self, found: Listing, operation: str, region: str, body: bytes, key: str, kind: Any) -> list[Any]:
-        """Return the records under `key` in an answer, and note records with an unexpected form in the frame `gaps`."""
+        """Return the records under `key`. A record with an unexpected form is noted in the frame `gaps`."""
         value = msgspec.json.decode(body, type=dict[str, msgspec.Raw]).get(key)
         if value is None:
             self.note_missing(found, operation, key, region)
@@ -192,7 +192,7 @@ class Calls:
         return records
 
     def note_missing(self, found: Listing, operation: str, key: str, region: str) -> None:
-        """Note in the frame `gaps` that an answer has no list under `key`, because AWS sends even empty lists."""
+        """Note a missing list under `key` in the frame `gaps`. AWS sends a list even if the list is empty."""
         found.state = "truncated"
         facts = {"operation": operation, "key": key}
         self.gap(operation, ALL, "unreadable", "gaps.answer.no_list", facts, region)
@@ -207,7 +207,7 @@ class Calls:
             return None
 
     def resource(self, operation: str, arn: str) -> ResourceAnswer | None:
-        """Return the answer about a role or profile, or None. A denied operation is replaced by its `fallback`."""
+        """Return the answer about a role or profile, or None. If AWS denies the operation, call its `fallback`."""
         client, row, name = self.client, BY_LABEL[operation], name_of(arn)
         refusals: dict[str, RequestFailed] = {}
         # An operation may be denied for a few resources only. After more than three denials and no answer, its fallback
@@ -242,7 +242,7 @@ class Calls:
         return tags_or_none(found) if isinstance(found, GotRole) else found
 
     def enabled_regions(self) -> list[str]:
-        """Return the regions that are enabled in the account, or an empty list if AWS does not show any."""
+        """Return the regions that are enabled in the account, or an empty list if AWS shows none."""
         with self._enabling:
             if self._enabled is None:
                 regions = self.one("DescribeRegions", self.client.region)
@@ -283,7 +283,7 @@ class Calls:
             self.gaps.append(Gap(operation, subject, reason, message, facts, region, self.account_id))
 
     def answer(self, operation: str, read: Listing, region: str = GLOBAL) -> Answer:
-        """Return the records as an `Answer`, with the number of requests that the operation needed."""
+        """Return the records as an `Answer`, together with the number of requests that were needed."""
         tally = self.client.tallies.get((operation, region))
         started_at = tally.started_at if tally else None
         return Answer(
@@ -306,8 +306,8 @@ def is_known(calls: Calls, region: str) -> bool:
 def is_offered(calls: Calls, service: str, region: str) -> bool:
     """Return whether to call a service in a region.
 
-    A service is called in the regions that botocore lists for the service, and in regions that botocore does not know.
-    EC2, Auto Scaling, and services for which botocore lists no region are called in every region.
+    A service is called in the regions that botocore lists for it, and in regions that are unknown to botocore. EC2,
+    Auto Scaling and services whose regions are unknown to botocore are called in every region.
     """
     there = _regions_of(calls, service)
     return not there or region in there or service in ("ec2", "autoscaling") or not is_known(calls, region)
@@ -317,7 +317,7 @@ def _is_absent(calls: Calls, refusal: RequestFailed, service: str, region: str) 
     """Return whether a request failed because AWS does not offer the service in the region.
 
     The result is True if the service's host name does not exist, and botocore lists the service only in other regions.
-    The result is False for a region that botocore does not know, and for a custom endpoint, which may be mistyped.
+    The result is False for a region unknown to botocore, and for a custom endpoint, whose URL may be mistyped.
     """
     if not is_unknown_host(refusal.cause) or region in _regions_of(calls, service) or not is_known(calls, region):
         return False

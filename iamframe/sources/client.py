@@ -1,11 +1,11 @@
-"""Requests to AWS: paced, retried, blocked if the operation is not in `knowledge.operations`, and kept in a journal.
+"""Send requests to AWS, and keep the answers in a journal.
 
-boto3's answers are converted to the JSON that the AWS CLI would print, so one typed decoder reads live accounts and
-files. An interrupted load resumes from the answers in its journal.
+An operation that is not in `knowledge.operations` is blocked. boto3's answers are converted to the AWS CLI's JSON, so
+one typed decoder reads live accounts and files. An interrupted load resumes from the answers in its journal.
 
 Retries always use botocore's `standard` mode with ten attempts (four for STS). Botocore's default retry mode changes
-between releases, and lets some calls fail when AWS throttles. iamframe repeats a call whose answer breaks off, because
-botocore does not.
+between releases, and lets some calls fail when AWS throttles requests. botocore does not repeat a call whose answer
+breaks off, so iamframe does.
 """
 
 from __future__ import annotations
@@ -60,20 +60,20 @@ _LEAST = 1.0
 
 
 class Identity(msgspec.Struct, rename="pascal"):
-    """The account and the ARN of the user or role whose credentials a session has."""
+    """The account and ARN of the user or role to which a session's credentials belong."""
 
     account: str
     arn: str
 
 
 class Pacer:
-    """The pace of requests to one service of one account, shared by all threads.
+    """The pace of requests to one service in one account, shared by all threads.
 
     AWS publishes no request limits for IAM. All users of an account share the request limits, so a load that reaches a
     limit makes other work in the account fail. `rate` is the highest allowed rate, in requests per second. Without
-    `rate`, requests wait only after AWS has throttled a request. A throttled request lowers the rate to seven tenths.
-    Every second without throttling adds 2 requests per second to the rate. At a limit, AWS throttles nearly all
-    requests in flight, so the rate is lowered at most once per second.
+    `rate`, requests wait only after AWS has throttled a request. A throttled request lowers the rate to 70 %. Every
+    second without throttling adds 2 requests per second to the rate. At a limit, AWS throttles nearly all requests in
+    flight, so the rate is lowered at most once per second.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Pacer:
 
 @dataclass
 class Client:
-    """Makes all requests to one account through one session, and is shared by all threads."""
+    """The client for all requests to one account, which uses one session and is shared by all threads."""
 
     session: boto3.Session
     region: str
@@ -158,8 +158,8 @@ class Client:
     ) -> bytes:
         """Return AWS's answer to one call, as JSON.
 
-        `counted_as` is the name under which the call is counted, by default the operation's label. The error codes
-        `none_codes` mean that the requested resource does not exist, and become the answer `null`.
+        The call is counted under the name `counted_as`, by default under the operation's name in the frame `calls`. An
+        error code in `none_codes` means that the requested resource does not exist, and gives the answer `null`.
 
         A failed call raises `RequestFailed`. An operation that is not in the table of operations raises `WriteBlocked`.
         """
@@ -198,7 +198,7 @@ class Client:
         return body
 
     def pages(self, service: str, operation: str, region: str = GLOBAL, **parameters: Any) -> Iterator[bytes]:
-        """Yield the pages of a list, each as JSON."""
+        """Yield the pages of a list as JSON."""
         seen = set()
         token: dict[str, str] = {}
         while True:
@@ -217,7 +217,7 @@ class Client:
             seen.add(mark)
 
     def boto3_client(self, service: str, region: str = GLOBAL) -> Any:
-        """Return the boto3 client of a service in a region, which all threads share."""
+        """Return the boto3 client of a service in a region. All threads share the client."""
         key = (service, self.region if region == GLOBAL else region)
         with self._making:
             if key not in self._clients:
@@ -240,7 +240,7 @@ class Client:
 
     @contextmanager
     def bypass_journal(self) -> Iterator[None]:
-        """Send all requests in the `with` block to AWS, because answers in the journal may be out of date."""
+        """Use no answers from the journal in the `with` block, because they may be out of date."""
         self._asks_anew = True
         try:
             yield
@@ -248,7 +248,7 @@ class Client:
             self._asks_anew = False
 
     def always_denied(self, operation: str) -> bool:
-        """Return whether AWS denied an operation 20 times and never answered, so that more calls are useless."""
+        """Return whether more calls of an operation are useless, because AWS denied 20 calls and answered none."""
         return self.refusals[operation] >= 20 and not self.answered[operation]
 
     def _new_client(self, service: str, region: str) -> Any:
@@ -284,7 +284,7 @@ class Client:
         return before_send
 
     def _whole(self, client: Any, operation: str, parameters: dict[str, Any], service: str) -> dict[str, Any]:
-        """Make a call, repeat the call if the answer breaks off, and return the answer."""
+        """Return the answer to a call. The call is repeated if the answer breaks off."""
         broken = _CUT if service == FIRST else _BROKEN
         for wait in _BROKEN_WAITS:
             try:
@@ -322,7 +322,7 @@ _MARKS = msgspec.json.Decoder(
 
 
 def _next_page(page: bytes) -> tuple[dict[str, str], bool]:
-    """Return the parameter that requests the next page, if any, and whether IAM reports a next page.
+    """Return the parameter for the next page (empty after the last page), and whether IAM reports a next page.
 
     IAM may cut a list short at any size, and then sets `IsTruncated` (IAM API Reference, ListRoleTags).
     """
@@ -337,10 +337,10 @@ def _now() -> str:
 
 @contextmanager
 def _quick_dates(session: boto3.Session) -> Iterator[None]:
-    """Give the boto3 clients created in the `with` block a fast date parser and shared service models.
+    """Let boto3 clients that are created in the `with` block parse dates fast and share service models.
 
-    Parsing dates takes a quarter of the time that botocore needs for an answer. The AWS CLI replaces botocore's date
-    parser, too. Clients created outside the `with` block keep botocore's parser.
+    botocore spends a quarter of its time for an answer on parsing dates. The AWS CLI replaces botocore's date parser,
+    too. Clients created outside the `with` block keep botocore's parser.
     """
     core = session._session  # noqa: SLF001 - boto3 does not give its parts away
     parsers = ResponseParserFactory()
@@ -370,8 +370,8 @@ _ROOT = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<(?:\w+:)?(\w+)")
 def check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
     """Raise ResponseParserError if a successful response is not AWS's answer to the operation.
 
-    botocore alone would take a proxy's page, a network's login page or truncated JSON for an empty list. The function
-    is a handler of botocore's event `before-parse`.
+    botocore alone would read a proxy's page, a network's login page or truncated JSON as an empty list. The function is
+    a handler of botocore's event `before-parse`.
     """
     if response_dict["status_code"] >= 300:
         return
@@ -394,7 +394,7 @@ def check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) 
 
 
 def _watch(pacer: Pacer, region: str) -> Callable[..., None]:
-    """Return a `needs-retry` handler that slows the pace when AWS throttles, and stops retries to an unknown host."""
+    """Return a botocore handler that slows the pace after throttling, and ends retries to unknown hosts."""
     is_known = False
 
     def notice(

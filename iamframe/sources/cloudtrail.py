@@ -43,7 +43,7 @@ CREATE, DELETE, ADD, REMOVE, CHANGE = "create", "delete", "add", "remove", "chan
 
 
 class Action(NamedTuple):
-    """The resource type that an IAM event changes, and the kind of change."""
+    """The type of the resource that an IAM event changes, and the kind of change."""
 
     resource_type: str
     step: str
@@ -75,7 +75,7 @@ _NULL = Raw(b"null")
 
 
 class TrailRecord(msgspec.Struct, gc=False, rename="camel"):
-    """A CloudTrail record, whose `Raw` fields are decoded only if the service is IAM."""
+    """A CloudTrail record. Fields of type `Raw` are decoded only in records of IAM."""
 
     event_source: str | None = None
     event_name: str | None = None
@@ -105,7 +105,7 @@ class LookupPage(msgspec.Struct):
 
 
 class Event(msgspec.Struct, gc=False, frozen=True, order=True):
-    """A row of the frame `events`: an attempt to change a role or profile, successful or not."""
+    """A row of the frame `events`: a successful or failed attempt to change a role or profile."""
 
     event_id: str
     at: datetime
@@ -121,12 +121,12 @@ class Event(msgspec.Struct, gc=False, frozen=True, order=True):
 
     @property
     def action(self) -> Action:
-        """The resource type that the event changes, and the kind of change."""
+        """The type of the resource that the event changes, and the kind of change."""
         return ACTIONS[self.name]
 
 
 class EventSpan(msgspec.Struct, gc=False):
-    """The times of the first and last record in a trail's file, from regions where IAM's events are recorded."""
+    """The times of an account's first and last record in a file. Only regions that record IAM's events count."""
 
     from_at: datetime
     to_at: datetime
@@ -169,14 +169,14 @@ _response = msgspec.json.Decoder(_Response | None).decode
 
 
 def record_of(item: TrailRecord | LookupEvent) -> TrailRecord:
-    """Return a CloudTrail record, which an event from LookupEvents contains as text."""
+    """Return a CloudTrail record unchanged, or decode the record inside an event from LookupEvents."""
     return item if isinstance(item, TrailRecord) else _record(item.text)
 
 
 def is_of_iam(record: TrailRecord) -> bool:
     """Return whether a record is an API call that changes a role or profile.
 
-    CloudTrail Insights records do not count, because they only report numbers of API calls.
+    A CloudTrail Insights record does not count, because it only shows how often an API was called.
     """
     return (
         record.event_source == "iam.amazonaws.com"
@@ -188,8 +188,8 @@ def is_of_iam(record: TrailRecord) -> bool:
 def event_of(record: TrailRecord) -> tuple[str | None, Event | None]:
     """Return the account and the event of an IAM record.
 
-    The account is None if the record does not show an account. Account and event are None if AcquireRole returned an
-    existing role, because nothing changed.
+    The account is None if the record does not show an account. If AcquireRole returned an existing role, nothing
+    changed, so account and event are None.
 
     Raises
     ------
@@ -230,7 +230,7 @@ def event_of(record: TrailRecord) -> tuple[str | None, Event | None]:
 
 
 def _is_at(text: str | None, at: datetime) -> bool:
-    """Return whether a creation time (in CloudTrail's form or ISO text) is within a minute of an event's time."""
+    """Return whether two times are at most a minute apart. `text` is a time in ISO form or in CloudTrail's form."""
     try:
         made = datetime.strptime(text or "", "%b %d, %Y %I:%M:%S %p").replace(tzinfo=UTC)
     except ValueError:
@@ -239,7 +239,7 @@ def _is_at(text: str | None, at: datetime) -> bool:
 
 
 def _holds(key: str, keys: frozenset[str]) -> Callable[[Document], bool]:
-    """Return a test for documents: the list under `key` is empty, or one of its first items has all `keys`."""
+    """Return a test of the list under `key`: the list is empty, or one of the first items has all `keys`."""
 
     def holds(document: Document) -> bool:
         items = document.keys[key]
@@ -269,7 +269,7 @@ def looked_up(document: Document) -> Iterable[Answer]:
 
 @shape("digestStartTime")
 def digest(document: Document) -> Iterable[Answer]:  # noqa: ARG001 - it holds nothing to read
-    """Skip a digest file, which is a signed list of a trail's own files and contains nothing about IAM."""
+    """Skip a digest file: a signed list of a trail's own files, which contains nothing about IAM."""
     return ()
 
 
@@ -296,7 +296,7 @@ def _answers(document: Document, key: str, operation: str) -> Iterator[Answer]:
 
 
 def _records(document: Document, key: str, kind: type) -> Iterator[tuple[TrailRecord, str | None, Event | None]]:
-    """Yield each record of a list, together with its account and event if the record is one of IAM."""
+    """Yield the records of a list. For a record of IAM, also yield the record's account and event."""
     # Nobody edits CloudTrail's records by hand.
     for item in (item for chunk in document.records(key, kind, by_hand=False) for item in chunk):
         try:

@@ -1,7 +1,7 @@
-"""The kinds of AWS resources that use instance profiles, and how to find the profiles in their records.
+"""The kinds of AWS resources that use instance profiles, and expressions that find a profile in a record.
 
 `consumers.toml` has one table per kind of resource. Kinds of resources with hundreds of thousands of records are
-decoded as typed objects, which is faster.
+decoded as typed objects, because this is faster.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A call that supplies parameters for the next call. `gives` maps each parameter to a field of the list `key`."""
+    """A call that supplies parameters for the next call. `gives` maps parameters to fields of the items under `key`."""
 
     operation: str
     key: str
@@ -109,7 +109,7 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def record(self) -> Any:
-        """The type of a record: a `ConsumerRecord` for kinds that must be decoded fast, else a dictionary."""
+        """The type of a record: `ConsumerRecord` if records must be decoded fast, else a dictionary."""
         return _TYPED.get(self.operation, dict[str, Any])
 
     @property
@@ -118,7 +118,7 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"{{{self.key}: {self.key}{f'[].{self.kept}' if self.kept else ''}}}"
 
     def whole_in(self, answer: bytes) -> bytes:
-        """Return an answer as JSON with the records under `key`; if `whole` is True, the answer is the record."""
+        """Return an answer as JSON that has the records under `key`. With `whole`, the answer itself is one record."""
         if not self.whole or self.key not in msgspec.json.decode(answer):
             return answer
         return msgspec.json.encode({self.key: msgspec.Raw(answer)})
@@ -132,16 +132,16 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             yield Reference(named=profile, **self._about(record))
 
     def pinnings(self, record: Any) -> Iterator[TemplateUse]:
-        """Yield the launch templates from which the resource in a record starts instances."""
+        """Yield the launch templates from which a recorded resource starts instances."""
         if isinstance(record, ConsumerRecord):
             yield from record.pinnings(self.consumer_type)
         elif pins := self._listed(self.pins, record, list[Pin]):
             yield TemplateUse(Reference(named="", **self._about(record)), pins)
 
     def _listed(self, path: str, record: Any, kind: type[T]) -> T:
-        """Return the values at a JMESPath in a record, or an empty list if the resource no longer starts instances.
+        """Return the values at a JMESPath in a record, but none if the resource no longer starts instances.
 
-        Values that do not fit the type `kind` raise ValidationError.
+        Raise ValidationError if a value does not fit the type `kind`.
         """
         in_use = path and _text(self.state, record) not in self.over
         found = _compiled(flat(path)).search(record) if in_use else []
@@ -160,7 +160,7 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def flat(path: str) -> str:
-    """Return a JMESPath expression that finds the values of `path` as one flat list, without missing values."""
+    """Return a JMESPath expression for the values at `path`, as one flat list without missing values."""
     return f"[{path}][][][]"
 
 

@@ -1,8 +1,8 @@
-"""The JSON documents in a file, whose lists are split into items that are decoded later.
+"""Find the JSON documents in a file, and split their lists into items, which are decoded later.
 
-The long list of a large file is decoded in runs of several items, while the file is read. Finding the end of each of
-100,000 items takes as long as decoding the items. The text of all items takes more memory than all frames. A long list
-is cut where an item seems to begin, and each run of items is decoded as a list.
+While a large file is read, its long list is decoded in runs of several items. In a list of 100,000 items, finding the
+end of every item takes as long as decoding all items. The items as text would take more memory than all finished
+DataFrames. A long list is cut where an item seems to begin, and each run of items is decoded as a list.
 
 A cut at a wrong place is always noticed, because the text before the cut is not a valid list of items. If a run of
 items is not a valid list, or contains an unreadable item, all files are read again as a whole.
@@ -31,7 +31,7 @@ _TRAILING = re.compile(r"trailing characters \(byte (\d+)\)")
 
 
 class _Key:
-    """A key of a JSON object; equal keys count as different, so that a repeated key is noticed."""
+    """A key of a JSON object. Equal keys count as different, so that a repeated key is noticed."""
 
     __slots__ = ("text",)
 
@@ -54,14 +54,14 @@ _MARK = Raw(b'"iamframe: items in runs"')
 
 
 class NotARun(Exception):
-    """A part of a long list could not be decoded, so all files must be read as a whole."""
+    """A part of a long list could not be decoded, so all files must be read again as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
 class Runs:
     """A part of a file: a long list without its last items.
 
-    `between` is the text at which the list can be cut: a comma, and the beginning of an item.
+    The list can be cut at the text `between`: a comma, and the beginning of an item.
     """
 
     key: str
@@ -101,7 +101,7 @@ class Runs:
 
 
 def document_in_runs(path: Path) -> tuple[dict[str, Value], Runs] | None:
-    """Return a large file's document with only the last items of its long list, and the other items as `Runs`.
+    """Split a large file. The document gets only the last items of the long list, and `Runs` gets the other items.
 
     The result is None if the file must be read as a whole.
     """
@@ -141,7 +141,7 @@ def utf8(data: bytes) -> bytes:
 
 
 def documents_of(data: bytes) -> Iterator[tuple[str, dict[str, Value] | list[Raw]]]:
-    """Yield each JSON document in a text, with its place; a file may contain several exports in a row.
+    """Yield each JSON document in a text, with its place. A file may contain several exports in a row.
 
     Raises
     ------
@@ -231,12 +231,12 @@ _NO_REPEATS = json.JSONDecoder(object_pairs_hook=_without_repeats, parse_int=str
 
 
 def refuse_repeats(item: Raw) -> None:
-    """Raise Unreadable if an item contains an object with a repeated key, at any depth."""
+    """Raise Unreadable if an item, or any object inside the item, repeats a key."""
     _NO_REPEATS.decode(bytes(item).decode())
 
 
 def beginning(text: bytes | Raw) -> bytes:
-    """Return a document's first byte that is not white space."""
+    """Return the first byte of a document after any white space."""
     return bytes(memoryview(text)[:1_000]).lstrip()[:1]
 
 
@@ -254,7 +254,7 @@ def in_plain_words(error: Exception) -> str:
 
 
 def problem_of(error: Exception, path: str) -> dict[str, Any]:
-    """Return a message about an error and its place: `path`, extended by the place in a decoder's error."""
+    """Return a message about an error at `path`, or at the more exact place that a decoder's error shows."""
     if isinstance(error, Unreadable):
         return {"message": "gaps.file.value", "at": path, "why": error.problem}
     why, _, inner = in_plain_words(error).partition(" - at `$")
@@ -262,11 +262,11 @@ def problem_of(error: Exception, path: str) -> dict[str, Any]:
 
 
 def kind_of(value: Value) -> str:
-    """Return the kind of a JSON value, which is a key of the table `words` in the messages."""
+    """Return the kind of a JSON value, as a key of the table `words` in the messages."""
     kinds = {list: "list", dict: "object", str: "text", bool: "boolean", type(None): "null"}
     return kinds.get(type(value), "number")
 
 
 def short_text(text: str) -> str:
-    """Return a text for use in messages: in quotes, and cut off after 40 characters."""
+    """Return a text in quotes for use in messages. A long text is cut off after 40 characters."""
     return repr(text[:40] + "…" if len(text) > 40 else text)

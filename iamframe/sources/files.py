@@ -1,8 +1,8 @@
-"""Files with AWS's answers, recognized by the keys of their JSON (their "shape").
+"""Read files with AWS's answers. The keys of a JSON document (its "shape") show the document's format.
 
-Each format is one module, whose functions register shapes with `@shape` (see module `shapes`). Files are read one after
-the other, so memory holds one file at a time. Answers that do not show their account (tags, summaries, empty lists)
-wait until all other files are read.
+Each format has a module, in which `@shape` registers functions that read the format (see module `shapes`). Files are
+read one after the other, so memory holds one file at a time. Answers that do not show their account (tags, summaries,
+empty lists) wait until all other files are read.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _REASONS = (
 
 
 def read_files(sources: Iterable[Any], *, in_runs: bool = False) -> Iterator[Answer]:
-    """Yield one `Answer` per list in files, folders and archives; unreadable content becomes a `Gap`.
+    """Yield one `Answer` per list in files, folders and archives. Unreadable content becomes a row of `gaps`.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def _file(reading: Reading, source: str, piece: Piece) -> Iterator[Answer]:
 
 
 def _document(document: Document) -> Iterator[Answer]:
-    """Yield a document's answers, or raise Unreadable if its keys or its content do not fit any format."""
+    """Yield a document's answers. Raise Unreadable if the document's keys or content fit no format."""
     place, keys = document.place, document.keys
     if keys.keys() >= {"status_code", "data"}:
         # Recorders of botocore wrap each answer like this.
@@ -179,9 +179,9 @@ def _list(document: Document, items: list[Raw]) -> Iterator[Answer]:
 
 
 def _denied(reading: Reading, source: str, piece: Piece) -> list[Answer]:
-    """Return one `Gap` per refused request in the file `denied.csv` of the collect script.
+    """Return one `Gap` for each refused request that the collect script wrote to `denied.csv`.
 
-    An error code that means "no tag policy applies to the account" becomes a second answer: an empty tag policy.
+    If an error code means that no tag policy applies to the account, an empty tag policy becomes a second answer.
     """
     rows = _rows(piece.read())
     if rows and not rows[0].keys() >= set(_COLUMNS):
@@ -220,6 +220,6 @@ def _denial(piece: Piece, operation: str, subject: str, code: str) -> Gap:
 
 
 def _api_name(text: str) -> str:
-    """Return the API's name of an operation that is written as `list-role-tags` or `iam:ListRoleTags`."""
+    """Return an operation's API name, such as ListRoleTags for `list-role-tags` or `iam:ListRoleTags`."""
     plain = _PREFIXES.sub("", text.strip()).split()[-1:] or [""]
     return plain[0] if plain[0][:1].isupper() else "".join(part.capitalize() for part in plain[0].split("-"))

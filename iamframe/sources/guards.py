@@ -1,4 +1,4 @@
-"""Handlers of botocore's events that block every request outside the table of read operations."""
+"""Block every request that is not in the table of read operations, by handlers of botocore's events."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from iamframe.sources.refusals import WriteBlocked
 
 
 def guard(service: str) -> Callable[..., None]:
-    """Return a handler of botocore's event `before-call` that blocks operations outside the table of operations."""
+    """Return a botocore handler that blocks operations which are not in the table of operations."""
 
     def refuse(model: Any, **_: Any) -> None:
         if read_of(service, model.name) is None:
@@ -28,8 +28,8 @@ def guard(service: str) -> Callable[..., None]:
 def guard_requests(client: Any, service: str) -> None:
     """Block a client's prepared requests, except calls of the read operations in the table.
 
-    An operation's name alone proves nothing: botocore builds requests from models, and files on the machine can replace
-    models.
+    An operation's name proves nothing, because botocore builds requests from models. Files on the machine can replace
+    botocore's models.
     """
     base = urlsplit(client.meta.endpoint_url).path.rstrip("/")
 
@@ -54,7 +54,7 @@ _SMITHY = re.compile(r"/service/(?P<prefix>\w+)/operation/(?P<operation>\w+)")
 
 
 def _is_that_read(service: str, operation: str, base: str, request: Any) -> bool:
-    """Return whether a prepared request really calls the given read operation, in the protocol of its service."""
+    """Return whether a prepared request really calls the given read operation."""
     row = read_of(service, operation)
     place = urlsplit(request.url)
     if row is None or request.method != row.method or not _is_query_of(row, place.query) or place.fragment:
@@ -86,7 +86,7 @@ def _is_query_of(row: Operation, query: str) -> bool:
 
 @cache
 def _expression(path: str) -> re.Pattern[str]:
-    """Return a regular expression for a path, in which each parameter in braces matches one segment."""
+    """Return a regular expression for a path. A parameter in braces matches one segment of the path."""
     return re.compile("[^/]+".join(map(re.escape, _PARAMETER.split(path))))
 
 

@@ -97,7 +97,7 @@ def one_profile(document: Document) -> Iterable[Answer]:
 @shape("RoleName", "Arn")
 @shape("InstanceProfileName", "Arn")
 def role_or_profile(document: Document) -> Iterable[Answer]:
-    """Read a single role or profile, as `aws iam get-role --query Role` prints a role."""
+    """Read a role or profile without its outer key, such as the output of `aws iam get-role --query Role`."""
     record = _role_or_profile(document)
     return [document.answer(_OPERATIONS[type(record)], [record])]
 
@@ -107,7 +107,7 @@ def role_or_profile(document: Document) -> Iterable[Answer]:
 def roles_and_profiles(document: Document) -> Iterable[Answer]:
     """Read a list of roles and profiles that the AWS CLI prints with `--query Roles` or `'InstanceProfiles[]'`.
 
-    A list printed with `--query` never counts as complete, because a query may leave out roles or profiles.
+    With `--query`, a list never counts as complete, because the query may leave out roles or profiles.
     """
     records: dict[type, list[Any]] = defaultdict(list)
     for number, item in enumerate(document.items(ROWS)):
@@ -148,7 +148,7 @@ def account_summary(document: Document) -> Iterable[Answer]:
 
 @shape("UserId", "Account")
 def caller_identity(document: Document) -> Iterable[Answer]:
-    """Read the output of `aws sts get-caller-identity`, which shows the account of all files in its folder."""
+    """Read the output of `aws sts get-caller-identity`. The account in the file applies to the whole folder."""
     account = document.text("Account")
     if account:
         document.reading.callers[document.piece.folders] = account
@@ -172,7 +172,7 @@ def _has_only_tags(document: Document) -> bool:
 def tag_list(document: Document) -> Iterable[Answer]:
     """Read the output of `aws iam list-role-tags` or `list-instance-profile-tags`.
 
-    The tagged role or profile is shown only by the names of the file and its folder.
+    Only the names of the file and its folder show which role or profile has the tags.
     """
     folder = document.piece.folders[-1] if document.piece.folders else ""
     if folder not in _TAG_FOLDERS:

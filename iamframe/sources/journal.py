@@ -1,6 +1,6 @@
-"""A file that stores AWS's answers, one per line, so that an interrupted load repeats no request.
+"""A file with one of AWS's answers on each line, so that an interrupted load repeats no request.
 
-Each answer reaches the operating system before the next request, so a killed process leaves at most the last line
+Before the next request, an answer is passed to the operating system. If the process is killed, at most the last line is
 incomplete. An incomplete line is removed when the journal is opened again.
 """
 
@@ -49,7 +49,7 @@ def _entry(line: bytes) -> Entry | None:
 
 
 class Journal:
-    """A journal file, which only one load can have open at a time.
+    """A journal file. Only one load can have the file open at a time.
 
     The constructor raises `SourceError` if the file cannot be opened or is in use.
     """
@@ -72,7 +72,7 @@ class Journal:
             raise SourceError(f"{path}: cannot be written to ({error.strerror}); choose another folder") from error
 
     def get(self, key: str) -> Entry | None:
-        """Return the answer to a call, or None if the journal has none."""
+        """Return the answer to a call, or None if the journal has no answer."""
         with self._lock:
             if (place := self._places.get(key)) is None:
                 return None
@@ -81,7 +81,7 @@ class Journal:
             return _entry(self._file.read(size))
 
     def put(self, entry: Entry) -> None:
-        """Add an answer, which is kept even if the process is killed later or the disk is full at the next answer."""
+        """Add an answer, and keep it even if the process is killed later, or if the next answer fills the disk."""
         raw = msgspec.json.encode(entry)
         line = msgspec.json.encode(_Line(zlib.crc32(raw), Raw(raw))) + b"\n"
         with self._lock:

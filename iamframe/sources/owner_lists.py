@@ -1,8 +1,8 @@
-"""The clusters, environments and stacks of each region that may own profiles of a live account.
+"""Clusters, environments and stacks in each region, as possible owners of profiles in a live account.
 
-The tags, path or name of a profile may show its owner. The tags or path may show the owner's region, too. For example,
-clusters are listed only if a profile shows a cluster. If each profile with a cluster shows a region, clusters are
-listed only in the shown regions.
+The tags, path or name of a profile may show its owner. The tags or path may show the owner's region, too. Clusters are
+listed only if a profile shows a cluster, and stacks only if a profile shows a stack. Clusters are listed only in the
+regions that profiles show, unless a profile shows a cluster without a region.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class _Job(NamedTuple):
 
 @dataclass
 class OwnerReader:
-    """Lists the clusters, environments and stacks to which profiles may belong, in some regions of an account."""
+    """A reader that lists clusters, environments and stacks in some regions, as possible owners of profiles."""
 
     calls: Calls
     plan: LoadPlan
     regions: list[str]
 
     def start(self, profiles: Mapping[str, Mapping[str, str]]) -> list[_Job]:
-        """Start to list the owners; `profiles` maps the ARN of each profile to the tags of the profile."""
+        """Start to list the owners. `profiles` maps the ARN of each profile to the profile's tags."""
         self._owned: dict[str, Owned] = {
             arn: found for arn, tags in profiles.items() if (found := owner_of(name_of(arn), path_of(arn) or "/", tags))
         }
@@ -65,10 +65,10 @@ class OwnerReader:
         return jobs
 
     def answers(self, jobs: list[_Job]) -> Iterator[Answer]:
-        """Yield each region's clusters, environments and stacks, and at the end other stacks that contain profiles.
+        """Yield each region's clusters, environments and stacks, then other stacks that contain profiles.
 
-        If a profile's name suggests a stack that is not listed, one more request asks AWS which stack contains the
-        profile.
+        If a profile's name suggests a stack that is not listed, one more request per region asks AWS for the profile's
+        stack.
         """
         for owner, region, future in jobs:
             yield self.calls.answer(owner.label, future.result(), region)
@@ -101,7 +101,7 @@ class OwnerReader:
         return found
 
     def _stack_of(self, arn: str, region: str) -> list[ResourceOwner]:
-        """Return the stack that contains a profile, even a stack that was deleted in the last 90 days."""
+        """Return the stack that contains a profile, even if the stack was deleted in the last 90 days."""
         name = name_of(arn)
         try:
             body = self.calls.client.call(

@@ -1,4 +1,4 @@
-"""Files that list the clusters, environments and stacks of a region, which may own profiles."""
+"""Read files that list a region's clusters, environments and stacks, which may own profiles."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _STACKS = "Stacks"
 
 
 def owners_in(owner: Owner, records: Iterable[Any]) -> list[ResourceOwner]:
-    """Return the owners in the records of an answer, without those that no longer exist.
+    """Return the owners in an answer's records, except owners that no longer exist.
 
     Raises
     ------
@@ -44,11 +44,11 @@ def _owner_in(owner: Owner, record: Any) -> ResourceOwner:
 
 
 def _is_list_of(owner: Owner, key: str, document: Document) -> bool:
-    """Return whether the list under `key` in a document is from the owner's service, not from another service.
+    """Return whether the list under `key` comes from the owner's service, not from another service.
 
-    The list `clusters` contains names in answers of EKS, and objects in answers of AWS PCS. The items of the list
-    `Stacks` have other fields in answers of OpsWorks than in answers of CloudFormation. An empty list of clusters
-    counts as one of EKS, unless the name of its file or folder contains `pcs`.
+    The list `clusters` contains names if it is from EKS, and objects if it is from AWS PCS. OpsWorks and CloudFormation
+    both return a list `Stacks`, but with different fields in the items. An empty list `clusters` counts as an answer of
+    EKS, unless the name of the file or folder contains `pcs`.
     """
     items = document.keys[key]
     if not isinstance(items, list):

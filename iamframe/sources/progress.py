@@ -1,4 +1,4 @@
-"""The progress of a load, shown on standard error without any text from AWS."""
+"""Show a load's progress on standard error, without any text from AWS."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Progress = Callable[[str, int, int], None]
 
 @contextmanager
 def progress_bars(progress: bool | Progress | None) -> Iterator[Progress]:
-    """Yield a function that shows progress; its arguments are a stage, the finished count and the total so far.
+    """Yield a function that shows the progress of a stage: the finished count, and the total so far.
 
-    A function in `progress` is yielded unchanged. `progress=True` shows bars, False shows nothing, and None shows bars
-    only in a terminal or a notebook.
+    If `progress` is a function, this function is yielded. `progress=True` shows bars, False shows nothing, and None
+    shows bars only in a terminal or a notebook.
     """
     if callable(progress):
         yield progress

@@ -1,4 +1,4 @@
-"""The results of reading files: the account of each folder, records kept for later, and rows of `gaps`."""
+"""What was found in files: each folder's account, records for later use, and rows of the frame `gaps`."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class AccountsByFolder:
             self._beneath[piece.folders[:depth]].add(account)
 
     def of(self, folders: tuple[str, ...], depth: int) -> set[str]:
-        """Return the accounts in the folder `folders[:depth]` that may own a file in the folder `folders`."""
+        """Return the accounts found in the folder `folders[:depth]` that may own files in its subfolder `folders`."""
         # `prod/` beside `dev/` is another account; `us-east-1/` beside `iam/` is the same one.
         is_one = all(map(_PART_OF_ACCOUNT.fullmatch, folders[depth:]))
         return (self._beneath if is_one else self._here).get(folders[:depth], set())
@@ -106,7 +106,7 @@ class Reading:
 
     @contextmanager
     def gap_if_unreadable(self, piece: Piece, path: str = "$") -> Iterator[None]:
-        """Note in the frame `gaps` that the code in the `with` block could not read a file, or one place in a file."""
+        """Note in the frame `gaps` that the `with` block could not read a file, or one place in a file."""
         try:
             yield
         except Unreadable as error:
@@ -115,7 +115,7 @@ class Reading:
             self.unreadable(piece, problem_of(error, path), path)
 
     def gaps_with_owner(self) -> Records:
-        """Return all rows of `gaps`, with the accounts that are known once all files are read."""
+        """Set the account of each row of `gaps` after all files were read, and return the rows."""
         for piece, gap in self.gaps:
             if gap.operation != "file":
                 gap.account_id = gap.account_id or self.owner(piece.folders)
@@ -127,7 +127,7 @@ class Reading:
         self.gap(piece, Gap(answer.operation, answer.origin, "unreadable", message, {"file": answer.origin}))
 
     def owner(self, folders: tuple[str, ...], named: Iterable[str] = (), made_in: Collection[str] = ()) -> str | None:
-        """Return the account to which the files of a folder belong, or None if it is unknown.
+        """Return the account to which the files of a folder belong, or None if the account is unknown.
 
         Parameters
         ----------
@@ -157,7 +157,7 @@ class Reading:
         return None
 
     def with_owner(self, piece: Piece, answer: Answer) -> Answer:
-        """Set the account of an answer, which is known once all files are read, and return the answer."""
+        """Set the account of an answer after all files were read, and return the answer."""
         answer.account_id = answer.account_id or self.owner(piece.folders)
         records = sum(map(len, answer.chunks))
         self.has_read |= bool(records) or (answer.state == "complete" and answer.account_id is not None)
@@ -167,18 +167,18 @@ class Reading:
 
 
 def region_of(piece: Piece) -> str | None:
-    """Return the first region in the names of a file and its folders, from the file to the outermost folder."""
+    """Return the first region in a file's name, or else in its folders' names, from the innermost to the outermost."""
     return next(filter(None, map(region_in, (piece.name, *reversed(piece.folders)))), None)
 
 
 def _named_after(piece: Piece) -> str | None:
-    """Return the operation in a file's name (such as `describe-instances.json`), or None."""
+    """Return the operation that a file's name contains, as in `describe-instances.json`, or None."""
     name = cli_name(piece.name).replace("_", "-")
     return next((operation for pattern, operation in _FILE_NAMES if pattern.search(name)), None)
 
 
 def accounts_in(records: Records) -> set[str | None]:
-    """Return the accounts in the ARNs of records of one type, with None for a missing ARN or account."""
+    """Return the accounts in the ARNs of records of one type. None means that an ARN or account is missing."""
     fields = type(records[0]).__struct_fields__
     name = next((name for name in ("role_arn", "profile_arn", "managed_arn") if name in fields), None)
     if name is None:

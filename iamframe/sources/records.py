@@ -26,7 +26,7 @@ State = Literal["complete", "partial", "truncated", "refused"]
 
 
 class RecordedTime(msgspec.Struct, gc=False):
-    """A time in the form that recorders of botocore's answers write: `{"__class__": "datetime", "year": …}`."""
+    """A time as recorders of botocore's answers write it: `{"__class__": "datetime", "year": …}`."""
 
     year: int
     month: int
@@ -69,14 +69,14 @@ _IAM = {
 
 
 class Tag(msgspec.Struct, gc=False, frozen=True):
-    """One tag; an empty value is `""`."""
+    """One tag, whose value may be empty (`""`)."""
 
     key: str = msgspec.field(name="Key")
     value: str = msgspec.field(name="Value", default="")
 
 
 class LastUsed(msgspec.Struct, gc=False):
-    """The last use of a role, empty if there was no use in the last 400 days (IAM API Reference, GetRole)."""
+    """A role's last use, or nothing if the role was not used in the last 400 days (IAM API Reference, GetRole)."""
 
     at: Time = msgspec.field(name="LastUsedDate", default=None)
     region: str | None = msgspec.field(name="Region", default=None)
@@ -95,7 +95,7 @@ class AttachedPolicy(msgspec.Struct, gc=False):
 
 
 class RoleTemplate(msgspec.Struct, gc=False):
-    """The template from which AcquireRole created a role; other roles have none (botocore 1.44.8, GetRole)."""
+    """The template from which AcquireRole created a role. Any other role has none (botocore 1.44.8, GetRole)."""
 
     arn: str | None = msgspec.field(name="TemplateArn", default=None)
 
@@ -119,7 +119,7 @@ class ListedRole(NestedRole, gc=False, rename=_IAM):
 
 
 class GotRole(ListedRole, gc=False, rename=_IAM):
-    """A role from GetRole, which omits `Tags` if there are none, and always returns `RoleLastUsed`."""
+    """A role from GetRole, which omits `Tags` if the role has no tags, and always returns `RoleLastUsed`."""
 
     boundary: Boundary | None = None
     last_used: LastUsed | UnsetType = UNSET
@@ -155,7 +155,7 @@ class ListedProfile(NestedProfile, gc=False, rename=_IAM):
 
 
 class GotProfile(ListedProfile, gc=False, rename=_IAM):
-    """A profile from GetInstanceProfile, which always returns `Tags`, even if there are none."""
+    """A profile from GetInstanceProfile, which always returns `Tags`, even if the profile has no tags."""
 
     tags: list[Tag] | UnsetType = UNSET
 
@@ -167,7 +167,7 @@ class Role(GotRole, gc=False, rename=_IAM):
 
 
 class TagListing(msgspec.Struct, gc=False):
-    """The tags of one resource, whose name is known, but not its ARN."""
+    """The tags of one resource. The resource's name is known, but not its ARN."""
 
     resource_type: str
     resource_name: str
@@ -175,7 +175,7 @@ class TagListing(msgspec.Struct, gc=False):
 
 
 class Reference(msgspec.Struct, gc=False):
-    """A resource that uses a profile: a row of the frame `references`, before the profile's ARN is looked up."""
+    """A resource that uses a profile, as a row of the frame `references` without the profile's ARN."""
 
     consumer_type: str
     consumer_id: str
@@ -190,7 +190,7 @@ class Reference(msgspec.Struct, gc=False):
 
 
 class ResourceOwner(msgspec.Struct, gc=False):
-    """A cluster, environment or stack in a region; `profile_name` may be a profile that the stack contains."""
+    """A cluster, environment or stack in a region. A stack may have a `profile_name`: a profile that it contains."""
 
     owner_type: str
     owner_id: str
@@ -209,7 +209,7 @@ class RequiredKeys(msgspec.Struct, gc=False):
 
 
 class TagDemand(msgspec.Struct, gc=False):
-    """A row of the frame `tag_policies`: the organization's demand on one tag key of roles or profiles.
+    """A row of the frame `tag_policies`: the organization's rule for one tag key of roles or profiles.
 
     `allowed_values` is a JSON list, or None if the values are unknown.
     """
@@ -247,7 +247,7 @@ def account_of_summary(counts: Mapping[str, int]) -> Account:
 class Gap(msgspec.Struct, gc=False):
     """A row of the frame `gaps`: data that could not be collected.
 
-    `message` is the id of a text in `messages`, and `facts` has the values to insert into the text.
+    `message` is the id of a text in `messages`. `facts` has the values to insert into the text.
     """
 
     operation: str
@@ -269,7 +269,7 @@ class CallStats:
     ended_at: str | None = None
 
     def add(self, requests: int, started_at: str, ended_at: str) -> None:
-        """Add the requests that one answer needed."""
+        """Count the requests that one answer needed."""
         self.requests += requests
         self.retries += max(requests - 1, 0)
         self.started_at = min(self.started_at or started_at, started_at)
@@ -280,9 +280,9 @@ class CallStats:
 class Answer:
     """One answer of AWS, live or from a file.
 
-    `chunks` yields the records in lists, which become columns one after the other. All records of a list have one type.
-    `account_id` is the account of records without an ARN. `state` is `complete` if the answer has the complete list of
-    its operation, and `refused` if AWS gave no answer. `tally` counts the requests to a live account.
+    `chunks` yields lists of records, and each list becomes columns before the next is read. The records in one list
+    have the same type. `account_id` is the account of records without an ARN. `state` is `complete` if the answer has
+    the operation's complete list, and `refused` if AWS gave no answer. `tally` counts the requests to a live account.
     """
 
     operation: str
@@ -301,7 +301,7 @@ class Answer:
 
 
 def tags_or_none(role: GotRole) -> GotRole:
-    """Return a role from GetRole, with `tags` as [] if the role has no tags.
+    """Return a role from GetRole. If the role has no tags, `tags` is [].
 
     GetRole omits the `Tags` of a role without tags, but returns its `RoleLastUsed` (recorded answers).
     """
@@ -311,7 +311,7 @@ def tags_or_none(role: GotRole) -> GotRole:
 
 
 def time_text(value: Time) -> str | None:
-    """Return a time from a file as ISO text; text is returned unchanged.
+    """Return a time from a file as ISO text. Text is returned unchanged.
 
     Raises
     ------
@@ -327,7 +327,7 @@ def time_text(value: Time) -> str | None:
 
 
 def parsed_time(text: str) -> datetime | None:
-    """Return the time in ISO text, or None if the text is invalid; text without a zone is in UTC."""
+    """Return the time in ISO text, or None if the text is invalid. A time without a time zone counts as UTC."""
     try:
         # Frames store six decimal places of a second.
         time = datetime.fromisoformat(_MORE_DIGITS.sub(r"\1", text))

@@ -27,10 +27,10 @@ from iamframe.sources.templates import TemplateUse, template_ids, template_refer
 
 @dataclass(slots=True)
 class _Use:
-    """The record of a resource, the profiles and templates that the resource uses, and its account.
+    """A resource's record and account, and the profiles and templates that the resource uses.
 
-    `account` is the account that owns the resource, or the account in the resource's ARN. `made_in` is the account of
-    the user or role that created the resource, usually the same account. An account in a folder's name overrides
+    `account` is the resource's owner in the record, or the account in the resource's ARN. `made_in` is the account of
+    the user or role that created the resource, and usually equals `account`. An account in a folder's name overrides
     `made_in`, because files may mask who created the resource.
     """
 
@@ -63,7 +63,7 @@ class _Used(NamedTuple):
 
 
 def _keep_uses(document: Document, consumer: Consumer) -> Iterable[Answer]:
-    """Keep the records in a document until all files are read, when the account of each record is known."""
+    """Keep a document's records until all files are read, because the records' accounts are unknown before."""
     if consumer.whole or isinstance(document.keys[consumer.key], dict):
         # Some operations answer with one record instead of a list.
         document.keys[consumer.key] = [document.as_json(None if consumer.whole else consumer.key)]
@@ -99,7 +99,7 @@ for _consumer in CONSUMERS:
 
 
 def reference_answers(reading: Reading) -> Iterator[Answer]:
-    """Yield the resources in all files that use profiles, once all files are read."""
+    """After all files were read, yield the resources that use profiles."""
     records: dict[str, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
     pinnings: dict[str, list[TemplateUse]] = defaultdict(list)
     for used in reading.kept(_Used):
@@ -123,7 +123,7 @@ def reference_answers(reading: Reading) -> Iterator[Answer]:
 
 
 def _owner(reading: Reading, used: _Used) -> str | None:
-    """Return the account of those records in a document that do not show an account."""
+    """Return the account of a document's records that show no account themselves."""
     shown = {use.account for use in used.uses if use.account}
     if len(shown) == 1:
         # No answer of AWS holds two accounts.
@@ -134,7 +134,7 @@ def _owner(reading: Reading, used: _Used) -> str | None:
 
 
 def _mentioned(reading: Reading, used: _Used, found: Mapping[str | None, list[Reference]]) -> Iterator[Answer]:
-    """Yield one answer per account and region, with the resources in a document that use profiles."""
+    """Yield one answer per account and region, with a document's resources that use profiles."""
     document, consumer = used.document, used.consumer
     region, state = region_of(document.piece) or UNKNOWN_REGION, document.state(consumer.key)
     if consumer.steps and state == "complete":
@@ -161,7 +161,7 @@ def _by_region(mentions: Iterable[Reference], otherwise: str = UNKNOWN_REGION) -
 
 
 def _pinned(account: str, pinnings: list[TemplateUse], read: Mapping[str, list[Any]]) -> Iterator[Answer]:
-    """Yield the profiles in the launch template versions that groups use, and a `Gap` for each missing version."""
+    """Yield the profiles in the launch template versions that groups use. A missing version becomes a `Gap`."""
     versions, templates = read[VERSIONS], read[TEMPLATES]
     mentions, unread = template_references(pinnings, versions, read[CONFIGURATIONS], templates)
     shown = {version.launch_template_id for version in versions}
@@ -180,7 +180,7 @@ def _pinned(account: str, pinnings: list[TemplateUse], read: Mapping[str, list[A
 
 
 def _other_versions(account: str, read: Mapping[str, list[Any]], whole: set[str]) -> Iterator[Answer]:
-    """Yield a `Gap` for each launch template that has versions missing in the files.
+    """Yield a `Gap` for each launch template whose versions are not all in the files.
 
     Without a template's name or id, DescribeLaunchTemplateVersions returns only the latest and the default version.
     """

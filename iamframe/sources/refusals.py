@@ -1,4 +1,4 @@
-"""Convert an error from boto3 to the reason and the facts of a row of `gaps`."""
+"""Convert an error from boto3 to a reason, as the frame `gaps` shows it."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ class WriteBlocked(IamframeError):
 
 
 def is_unknown_host(error: Exception | None) -> bool:
-    """Return whether DNS reports that a host does not exist (False if DNS could not be reached)."""
+    """Return whether DNS reports that a host does not exist. If DNS cannot be reached, the result is False."""
     cause = error.kwargs.get("error") if isinstance(error, failures.EndpointConnectionError) else None
     found = getattr(cause, "__cause__", None) or getattr(cause, "__context__", None)
     return isinstance(found, socket.gaierror) and found.errno == socket.EAI_NONAME
 
 
 def failure_of(error: Exception) -> RequestFailed:
-    """Convert an error from boto3 to a RequestFailed with its reason."""
+    """Convert an error from boto3 to a `RequestFailed` that gives the reason."""
     if isinstance(error, failures.ClientError):
         answer = error.response.get("Error", {})
         code, message = str(answer.get("Code", "Unknown")), " ".join(str(answer.get("Message", "")).split())
@@ -81,7 +81,7 @@ def advice_on(refusal: RequestFailed, *actions: str) -> dict[str, Any]:
 
 
 def closed_region(region: str, enabled: list[str]) -> tuple[str, str]:
-    """Return the reason and message of a row of `gaps`, for a region that rejects the account's credentials."""
+    """Return the reason and message for the frame `gaps` if a region rejects the account's credentials."""
     if not enabled:
         return "unreadable", "gaps.region.rejects"
     if region not in enabled:

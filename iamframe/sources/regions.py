@@ -33,13 +33,13 @@ class _Job(NamedTuple):
 
 @dataclass
 class ReferenceReader:
-    """Reads the resources that use profiles, in each region of a `LoadPlan`."""
+    """A reader of the resources that use profiles, in each region of a `LoadPlan`."""
 
     calls: Calls
     plan: LoadPlan
 
     def regions(self) -> list[str]:
-        """Return the plan's regions. `all` means the enabled regions, or the session's region if AWS shows none."""
+        """Return the plan's regions. `"all"` means the enabled regions, or the session's region if AWS shows none."""
         if self.plan.references == "none":
             return []
         if self.plan.regions != "all":
@@ -52,7 +52,7 @@ class ReferenceReader:
         return [here]
 
     def _existing(self, named: Iterable[str]) -> list[str]:
-        """Return the given regions, except those that neither botocore nor the account knows."""
+        """Return the given regions, except regions that neither botocore nor the account knows."""
         unknown = {region for region in named if not is_known(self.calls, region)}
         enabled = self.calls.enabled_regions() if unknown else []
         nowhere = unknown - set(enabled) if enabled else set()
@@ -71,7 +71,7 @@ class ReferenceReader:
         ]
 
     def answers(self, jobs: list[_Job]) -> Iterator[Answer]:
-        """Yield the resources that use profiles directly, and at the end those that use launch templates."""
+        """Yield the resources that use profiles directly, then the resources that use launch templates."""
         read: dict[tuple[str, str], Listing] = {}
         pinnings: dict[str, list[TemplateUse]] = {job.region: [] for job in jobs}
         self._add_other_versions([job for job in jobs if job.consumer is _OF_VERSIONS])
@@ -134,7 +134,7 @@ class ReferenceReader:
         return each or []
 
     def _note_silent(self, found: Listing, consumer: Consumer, region: str) -> None:
-        """Note in the frame `gaps` each record without the field that shows which profile the resource uses."""
+        """Note in the frame `gaps` each record that lacks the field about profiles."""
         silent = [record for record in found.records if consumer.always and not record.get(consumer.always)]
         for record in silent:
             found.state = "truncated"
@@ -143,7 +143,7 @@ class ReferenceReader:
             self.calls.gap(consumer.operation, what, "unreadable", "gaps.answer.no_profile", facts, region)
 
     def _parameters(self, consumer: Consumer, region: str) -> dict[str, object]:
-        """Return the parameters of a call, with `IncludeManagedResources` only if botocore knows the parameter."""
+        """Return a call's parameters, without `IncludeManagedResources` if botocore does not know this parameter."""
         return {
             name: value
             for name, value in consumer.parameters.items()
@@ -154,7 +154,7 @@ class ReferenceReader:
     # Versions of launch templates
 
     def _add_other_versions(self, jobs: list[_Job]) -> None:
-        """Add the other versions of launch templates to the list, which has only the latest and the default version."""
+        """Complete the list of launch template versions, which first has only the latest and the default versions."""
         more = [
             (job, self.calls.submit("references", self._versions, {"LaunchTemplateId": template}, [], job.region))
             for job in jobs
@@ -169,7 +169,7 @@ class ReferenceReader:
     def _pinned(
         self, region: str, pinnings: list[TemplateUse], read: dict[tuple[str, str], Listing]
     ) -> list[Reference]:
-        """Read missing versions of launch templates, and return the resources that use profiles through templates."""
+        """Read missing versions of launch templates. Return the resources that use profiles through templates."""
         listed = read[VERSIONS, region]
         # If a listing broke off, its highest number need not be the newest version.
         versions: list[Version] = list(listed.records) if listed.state == "complete" else []
@@ -188,7 +188,7 @@ class ReferenceReader:
         return template_references(pinnings, versions, configurations, None)[0]
 
     def _versions(self, template: dict[str, str], wanted: list[str], region: str) -> list[Version]:
-        """Return the `wanted` versions of a launch template, or all versions if `wanted` is empty."""
+        """Return the versions of a launch template that `wanted` lists, or all versions if `wanted` is empty."""
         parameters = self._parameters(_OF_VERSIONS, region)
         del parameters["Versions"]
         parameters |= template | ({"Versions": wanted} if wanted else {})

@@ -1,4 +1,4 @@
-"""Shell scripts of AWS CLI commands, made from templates, such as the script that collects data."""
+"""Make shell scripts of AWS CLI commands from templates, such as the script that collects data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from iamframe.sources.tag_policies import NO_POLICY
 
 
 def render_template(package: str, template: str, **values: object) -> str:
-    """Return a shell script made from a template, in which `{{ x | quote }}` becomes one word of the shell."""
+    """Return a shell script made from a template. `{{ x | quote }}` becomes one word of the shell."""
     environment = Environment(  # noqa: S701 - a script is not HTML
         loader=PackageLoader(package, "."),
         trim_blocks=True,
@@ -28,10 +28,10 @@ def render_template(package: str, template: str, **values: object) -> str:
 
 
 def options(parameters: Mapping[str, object], service: str) -> str:
-    """Return the parameters of a read operation as options of the AWS CLI, each after a space, without page sizes.
+    """Return a read operation's parameters as AWS CLI options, without page sizes. A space precedes each option.
 
-    The shell variable `$managed_SERVICE` stands for `IncludeManagedResources`, and is set only if the AWS CLI knows the
-    option.
+    The shell variable `$managed_SERVICE` stands for `IncludeManagedResources`. The script sets the variable only if the
+    AWS CLI knows the option.
     """
     words = []
     for name, value in parameters.items():
@@ -48,13 +48,13 @@ def collect_script(regions: Sequence[str] = ()) -> str:
     """Return a POSIX shell script that collects data with the AWS CLI and makes a zip for `load_files`.
 
     The script makes the same read requests as a live load with `references="core"`. If AWS denies a request, the script
-    tries another request that shows the same data, as a live load does. The script works with the AWS CLI 1 and 2.
+    (like a live load) tries another request for the same data. The script works with the AWS CLI 1 and 2.
 
-    The script reads the resources that use profiles in the regions given as its arguments, else in `regions`, else in
-    all enabled regions.
+    The arguments of the script are the regions in which to read the resources that use profiles. Without arguments, the
+    script reads `regions`, or all enabled regions if `regions` is empty.
 
-    EKS clusters, Elastic Beanstalk environments and CloudFormation stacks are listed only if a profile seems to belong
-    to one. The script also reads the tag policy of the organization.
+    The script lists EKS clusters, Elastic Beanstalk environments or CloudFormation stacks only if profiles seem to
+    belong to them. The script also reads the tag policy of the organization.
 
     Raises
     ------

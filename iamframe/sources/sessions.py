@@ -1,4 +1,4 @@
-"""Sessions of boto3, and an error that shows what to type if the first request of a session fails."""
+"""Open sessions of boto3. If a session's first request fails, the error shows what to type next."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _ASSUMED: dict[str, Any] = {}
 
 
 def open_session(profile: str | None = None) -> boto3.Session:
-    """Return a session with the credentials of an AWS profile or of the environment, without any request."""
+    """Return a session with the credentials of an AWS profile or of the environment. No request is sent."""
     import boto3
     from botocore.exceptions import BotoCoreError, ProfileNotFound
 
@@ -90,10 +90,7 @@ def _ask_mfa_code(prompt: str) -> str:
 
 
 def check_regions(session: boto3.Session, named: Iterable[str], source: str) -> None:
-    """Raise SourceError if a given region, or the session's own region, cannot exist.
-
-    Requests to a region that does not exist would only time out.
-    """
+    """Raise SourceError if a given region or the session's region cannot exist, instead of waiting for timeouts."""
     from botocore.exceptions import UnknownRegionError
 
     for region in dict.fromkeys((*named, session.region_name)):
@@ -116,7 +113,7 @@ def source_name(profile: str | None) -> str:
 def refused(kind: type[Refused], source: str, message: str, **facts: Any) -> Refused:
     """Return an error with the reason why a source cannot be read.
 
-    The error's attribute `said` is the message as an id and values, in the form of a row of `gaps`.
+    The error has the message in its attribute `said`, as an id and values like those in the frame `gaps`.
     """
     text = str(text_of(message))
     why = {"message": message} | {name: fact for name, fact in facts.items() if f"{{{name}" in text}

@@ -1,7 +1,7 @@
-"""The registry of shapes: the keys that identify a JSON document, and the function that reads the document.
+"""A shape is a set of keys that identifies a JSON document, with the function that reads such documents.
 
-The decorator `@shape` registers a function for documents that have certain keys, or for lists whose first item has
-certain keys. A registered function takes a `Document` and returns one `Answer` per list.
+The decorator `@shape` registers a function for documents with certain keys. A list is recognized by the keys of its
+first item. A registered function takes a `Document` and returns one `Answer` per list.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Document:
     """One JSON document, its place in the file, and the results of all files so far.
 
     `size` is the size of the document's file in bytes. If a long list is decoded in parts, `runs` has the first items,
-    and `keys` has the last items. `short` has the keys of lists in which an item could not be read.
+    and `keys` has the last items. If an item of a list could not be read, `short` has the list's key.
     """
 
     reading: Reading
@@ -48,12 +48,12 @@ class Document:
     short: set[str] = field(default_factory=set)
 
     def within(self, place: str, keys: dict[str, Value]) -> Document:
-        """Return the `Document` of an object inside this document."""
+        """Return an object inside this document as a `Document`."""
         return Document(self.reading, self.source, self.piece, self.size, place, keys)
 
     @property
     def is_truncated(self) -> bool:
-        """Whether `IsTruncated` or a token (`NextToken` if `--max-items` is set) shows that AWS has more pages."""
+        """Whether `IsTruncated` or a token shows that AWS has more pages. `--max-items` adds the token `NextToken`."""
         tokens = [self.keys.get(key) for key in ("NextToken", "nextToken", "Marker")]
         if any(isinstance(token, str) and _EXAMPLE_MARKER.fullmatch(token) for token in tokens):
             return False
@@ -65,7 +65,7 @@ class Document:
         return Unreadable("gaps.file.no_shape", place=self.place, keys=shown or {"message": "list.none"})
 
     def state(self, key: str) -> State:
-        """Return whether a list is complete, which is known once its last item was read."""
+        """Return `complete` or `truncated` for a list whose last item was read."""
         return "truncated" if self.is_truncated or key in self.short else "complete"
 
     def path(self, key: str) -> str:
@@ -91,7 +91,7 @@ class Document:
         return Raw(msgspec.json.encode(self.keys if key is None else self.keys[key]))
 
     def decode(self, kind: Any, key: str | None = None) -> Any:
-        """Return the value under `key` (or the whole document) as the type `kind`, or raise Unreadable."""
+        """Decode the value under `key`, or the whole document. Raise Unreadable if the JSON does not fit `kind`."""
         try:
             return self.decoder(kind)(self.as_json(key))
         except BROKEN as error:
@@ -99,7 +99,7 @@ class Document:
             raise Unreadable(**problem_of(error, place)) from None
 
     def decoder(self, kind: Any) -> Callable[[Raw], Any]:
-        """Return a function that decodes an item, and in a small file raises Unreadable for a repeated key."""
+        """Return a function that decodes an item. In a small file, a repeated key raises Unreadable."""
         decode = msgspec.json.Decoder(kind).decode
         if self.size > LARGE:
             return decode
@@ -137,7 +137,7 @@ class Document:
             yield chunk
 
     def one(self, item: Raw, decode: Callable[[Raw], Any], path: str) -> Any:
-        """Return the record of one item, or None for an unreadable item, which is noted in the frame `gaps`."""
+        """Return the record of one item. An unreadable item is noted in the frame `gaps`, and gives None."""
         try:
             return decode(item)
         except BROKEN as error:
@@ -181,7 +181,7 @@ Condition = Callable[[Document], bool]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A function that reads documents, with the keys that a document must have and the condition that it must meet."""
+    """A function that reads documents, and the keys and the condition by which such documents are recognized."""
 
     keys: frozenset[str]
     when: Condition | None

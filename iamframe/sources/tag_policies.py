@@ -1,4 +1,4 @@
-"""AWS's answers about an organization's tag policy, in files and from a live account.
+"""Read AWS's answers about an organization's tag policy, from files and from a live account.
 
 The effective policy is `{"tags": {"costcenter": {"tag_key": "CostCenter", "tag_value": ["100", "Prod*"], …}}}`
 (Organizations User Guide, "Tag policy syntax and examples", checked 2026-11-26):
@@ -11,7 +11,7 @@ The effective policy is `{"tags": {"costcenter": {"tag_key": "CostCenter", "tag_
 
 `iam:ALL_SUPPORTED` stands for all IAM resource types that AWS supports. A tag can be required for `iam:role` and
 `iam:instance-profile`, among others (Pulumi, "AWS Organizations Tag Policies", which maps `report_required_tag_for`). A
-tag can be enforced for `iam:instance-profile`. We found no source for an enforced tag of `iam:role`.
+tag can be enforced for `iam:instance-profile`. No known source says that a tag can be enforced for `iam:role`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Launch templates and launch configurations, and the profiles that groups and fleets use through them.
 
-The fields of records are those in the Amazon EC2 API Reference and the Amazon EC2 Auto Scaling API Reference.
+The records' fields are taken from the Amazon EC2 API Reference and the Amazon EC2 Auto Scaling API Reference.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from iamframe.sources.records import Reference, make_decoders
 class TemplateUse:
     """A group or fleet that uses profiles through launch templates, or through a launch configuration.
 
-    `consumer` has the facts about the group or fleet, without the name of a profile.
+    `consumer` describes the group or fleet, but names no profile.
     """
 
     consumer: Reference
@@ -29,7 +29,7 @@ class TemplateUse:
 
 
 class ConsumerRecord(msgspec.Struct, gc=False):
-    """A typed record of a resource, whose methods list the profiles and templates that the resource uses."""
+    """A typed record, whose methods list the profiles and templates that the recorded resource uses."""
 
     def mentions(self, _: str) -> Iterator[Reference]:
         """Yield a `Reference` for each profile that the resource uses."""
@@ -126,10 +126,10 @@ class Pin(msgspec.Struct, gc=False, rename="pascal"):
 
 
 def with_other_versions(versions: Iterable[Version], templates: Iterable[Template] = ()) -> list[str]:
-    """Return the ids of the launch templates that may have versions besides those that were read.
+    """Return the ids of launch templates that may have more versions than were read.
 
-    Versions are numbered from 1, and some may have been deleted. The number of a template's newest version is the
-    highest number in `versions` or `templates`.
+    Versions are numbered from 1, and some may have been deleted. A template's newest version has the highest number in
+    `versions` or `templates`.
     """
     read: dict[str, set[int]] = {}
     for version in versions:
@@ -139,7 +139,7 @@ def with_other_versions(versions: Iterable[Version], templates: Iterable[Templat
 
 
 def template_ids(pinnings: Iterable[TemplateUse], templates: Iterable[Template] = ()) -> set[str]:
-    """Return the ids of all known templates, to distinguish ids from names that look like ids."""
+    """Return the ids of all known templates. A name that looks like an id is not in this set."""
     pinned = {pin.launch_template_id for pinning in pinnings for pin in pinning.pins if pin.launch_template_id}
     return pinned | {template.launch_template_id for template in templates}
 
@@ -150,10 +150,10 @@ def template_references(
     configurations: list[Configuration],
     templates: list[Template] | None,
 ) -> tuple[list[Reference], list[str]]:
-    """Return the profiles that groups and fleets use through templates and configurations, and the missing versions.
+    """Return the profiles that groups and fleets use through templates and configurations.
 
-    A missing version is written as `ID:VERSION`, or as `NAME:VERSION` if a group names the template (see
-    `template_ids`). `templates` is None for a live load. A live load requests `$Latest` of each template, so the
+    Also return the missing template versions, as `ID:VERSION`, or as `NAME:VERSION` if a group names the template (see
+    `template_ids`). In a live load, `templates` is None. A live load requests `$Latest` of each template, so the
     highest version that was read is the latest.
     """
     read = _by_label(versions, templates)
@@ -179,7 +179,7 @@ def template_references(
 
 
 def _by_label(versions: list[Version], templates: list[Template] | None) -> dict[tuple[str, str], Version]:
-    """Return each version under its labels: the template's id or name, with a number, `$Default` or `$Latest`."""
+    """Return the versions by label. A label is a template's id or name with a number, `$Default` or `$Latest`."""
     read: dict[tuple[str, str], Version] = {}
     newest: dict[str, int] = {}
     for version in versions:

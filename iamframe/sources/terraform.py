@@ -1,11 +1,11 @@
 """Terraform state (version 4) and `terraform show -json`: the roles and profiles that Terraform manages.
 
 The format of `terraform show -json` is described in the Terraform docs, "JSON output format". The state format is not
-documented; version 4 is in use since Terraform 0.12.
+documented. Version 4 has been in use since Terraform 0.12.
 
 Only resources with `mode: managed` count, because a data source is managed elsewhere. Deposed instances of a resource
 do not count, because Terraform is about to destroy them. Tags are read from `tags_all`, which includes the provider's
-default tags, or from `tags` if there is no `tags_all`.
+default tags. Without `tags_all`, `tags` is read.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class _ResourceChange(msgspec.Struct, gc=False):
 
 
 class _Shown(msgspec.Struct, gc=False):
-    """The output of `terraform show -json`, with `planned_values` for a plan, and `values` for a state."""
+    """The output of `terraform show -json`. A plan has `planned_values`, and a state has `values`."""
 
     planned_values: _Values | None = None
     values: _Values | None = None
@@ -90,7 +90,7 @@ class _Shown(msgspec.Struct, gc=False):
 
 @dataclass(slots=True)
 class _Managed:
-    """One managed resource; `unknown` has the attributes whose values are known only after a plan is applied."""
+    """One managed resource. Attributes whose values are known only after a plan is applied are in `unknown`."""
 
     address: str
     type: str
@@ -118,7 +118,7 @@ class Leaving(msgspec.Struct, gc=False):
 
 
 class _Attributes(msgspec.Struct, gc=False):
-    """The attributes of a role or of a profile; only profiles have the last two."""
+    """The attributes of a role or of a profile. Only profiles have the last two attributes."""
 
     arn: str | None = None
     name: str | None = None
@@ -186,7 +186,7 @@ def _in_state(state: _State) -> Iterator[_Managed]:
 
 
 def _in_shown(shown: _Shown) -> Iterator[_Managed]:
-    """Yield the managed resources in a state, or those that exist after a plan is applied."""
+    """Yield the managed resources in a state, or the resources that exist after a plan is applied."""
     unknown = {
         change.address: msgspec.json.decode(change.change.after_unknown, type=dict[str, object] | bool)
         for change in shown.resource_changes
