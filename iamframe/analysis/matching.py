@@ -24,7 +24,7 @@ _MASKED_ID = "^(?:A(?:RO|IP)A)?(?:" + "|".join(rf"\x{{{code:x}}}{{2,}}" for code
 
 
 class Pairs:
-    """The roles (or profiles) of two loads, matched.
+    """The roles (or profiles) of two loads, matched with each other.
 
     `rows` has the row numbers of the resources that both loads have, one array per load. `alone` has the row numbers of
     the resources that only one load has.
@@ -62,13 +62,13 @@ class Pairs:
         return [np.asarray(frame[name], dtype=bool)[rows] for frame, rows in zip(self.frames, self.rows, strict=True)]
 
     def number(self, side: int, rows: Positions) -> Positions:
-        """Convert row numbers of one load to positions in `rows`; -1 if the other load lacks the resource."""
+        """Convert row numbers of one load to positions in `rows`, or to -1 if the other load lacks the resource."""
         numbers = np.full(len(self.frames[side]) + 1, -1)
         numbers[self.rows[side]] = np.arange(len(self.rows[side]))
         return numbers[rows]
 
     def _same_name(self, alone: list[Positions]) -> list[Positions]:
-        """Return the row numbers, in each load, of resources with the same name but different ARNs."""
+        """Return the resources that have the same name but different ARNs, as row numbers of each load."""
         keys = []
         for frame, rows in zip(self.frames, alone, strict=True):
             account, name = (as_arrow(frame[column].iloc[rows]) for column in ("account_id", f"{self.kind}_name"))
@@ -81,7 +81,7 @@ class Pairs:
 
 
 def unmasked(ids: pa.Array) -> pa.Array:
-    """Replace masked unique ids, such as `AROAXXXXXXXX`, by missing values."""
+    """Replace masked unique ids (`AROAXXXXXXXX`) by missing values."""
     return pc.if_else(pc.match_substring_regex(ids, _MASKED_ID), _NULL, ids)
 
 
@@ -105,7 +105,7 @@ class KeyMap:
         self._arns = [frame["role_arn"] for frame in frames]
 
     def keys(self, frame: pd.DataFrame, column: str, side: int) -> pa.Array:
-        """Return a key for each ARN in a column: equal keys mean the same resource in both loads.
+        """Return keys for a column of ARNs. Equal keys mean the same resource in both loads.
 
         If one load knows only the name of a role, the key is the ARN in the other load.
         """
@@ -126,14 +126,14 @@ class NotCompared:
         self._rows: dict[tuple[str, str, str], list[Message]] = {}
 
     def add(self, account: str, what: str, message: str, about: str = "", **facts: Any) -> None:
-        """Add the reason why `what` was not compared in an account: a message and its facts.
+        """Add the reason why `what` was not compared in an account, as a message and the values in it.
 
         Reasons with equal `account`, `what` and `about` become one row.
         """
         self._rows.setdefault((account, what, about), []).append({"message": f"not_compared.{message}", **facts})
 
     def counts(self, accounts: Texts, mask: Bools) -> dict[str, int]:
-        """Count the rows that `mask` selects, per account that both loads have."""
+        """Count the rows that `mask` selects, for each account that both loads have."""
         counts = pc.value_counts(as_arrow(accounts).filter(pa.array(mask))).to_pylist()
         return {one["values"]: one["counts"] for one in counts if one["values"] in self._compared}
 
@@ -147,7 +147,7 @@ class NotCompared:
                 self.add(account, what, "unread", each.kind, **facts)
 
     def unread_columns(self, each: Pairs, names: tuple[str, str, str]) -> None:
-        """Add how many roles lack a session duration, or have a description or boundary in only one load."""
+        """Add how many roles lack a session duration, and how many have a description or boundary in only one load."""
         known = [[np.asarray(each.column(name, side).is_valid()) for side in (0, 1)] for name in names]
         self.unread(each, "details", known[0])
         for what, (was, now) in zip(("descriptions", "boundaries"), known[1:], strict=True):
@@ -155,7 +155,7 @@ class NotCompared:
                 self.add(account, what, "in_one", count=count)
 
     def unlisted(self, each: Pairs, side: int, change: str, unsure: dict[str, int], planned: dict[str, int]) -> None:
-        """Add the accounts with an incomplete list in the other load: the list may lack existing resources."""
+        """Add the accounts whose list in the other load is incomplete, so that existing resources may be missing."""
         own, other = SIDES[side], SIDES[1 - side]
         listed = set(each.whole[1 - side])
         for account in self.accounts:
@@ -169,7 +169,7 @@ class NotCompared:
                 self.add(account, "lists", "planned", each.kind, count=planned[account], own=own)
 
     def frame(self, old: pd.Series, new: pd.Series) -> pd.DataFrame:
-        """Return the frame `not_compared`: all reasons, and the accounts that only one load has."""
+        """Return the frame `not_compared`, with all reasons, and with the accounts that only one load has."""
         for one, other, side in ((old, new, "NEW"), (new, old, "OLD")):
             for account in one[~is_in(one, other)]:
                 self.add(account, "account", "account", side=side)
@@ -191,14 +191,14 @@ def things(facts: pa.Array, lang: str = "en") -> pa.Array:
 
 
 def counts_by_kind(rows: pd.DataFrame, column: str, kinds: Iterable[str]) -> pd.DataFrame:
-    """Count the rows about roles and about profiles for each kind (a value of `column`)."""
+    """Count the rows about roles and the rows about profiles, for each value of `column`."""
     counts = rows.groupby([column, "resource_type"]).size()
     each = [(kind, *(int(counts.get((kind, of), 0)) for of in TYPES.values())) for kind in kinds]
     return pd.DataFrame(each, columns=[column, "roles", "profiles"])
 
 
 def ordered(table: pa.Table, ranks: Mapping[str, tuple[str, ...]], then: Iterable[str]) -> pa.Table:
-    """Sort a table by the columns in `ranks`, in the order of values given there, and then by the columns in `then`."""
+    """Sort a table by the columns in `ranks` and then by those in `then`. `ranks` has the order of the values."""
     keyed = table
     for name, order in ranks.items():
         keyed = keyed.append_column(f"{name} rank", pc.index_in(table[name], value_set=pa.array(order)))

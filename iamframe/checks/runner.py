@@ -1,4 +1,4 @@
-"""Run checks over an inventory."""
+"""Run checks on an inventory."""
 
 from __future__ import annotations
 
@@ -114,19 +114,19 @@ def _found_by(
 
 
 def _judges_nothing(one: Check, frames: Mapping[str, pd.DataFrame]) -> bool:
-    """Return whether the frames that a check judges are empty: the first frame, or `roles` and `profiles`."""
+    """Return whether a check has nothing to judge, because the frames that it judges are empty."""
     judged = ["roles", "profiles"] if one.reads[:2] == ("roles", "profiles") else one.reads[:1]
     return all(frames[name].empty for name in judged)
 
 
 def steps_of(one: Check, found: Found) -> pa.Array:
-    """Return the next command of each finding; expected findings have no next command."""
+    """Return the next command of each finding, which is missing for expected findings."""
     steps = next_steps(one.next_step, found) if one.next_step else found.table["next_step"]
     return pc.if_else(found.table["expected"], pa.scalar(None, pa.string()), steps)
 
 
 def _conformed(one: Check, found: pa.Table, inventory: Inventory, policy: Policy) -> pa.Table:
-    """Complete findings with the columns that come from the check, the inventory and the policy."""
+    """Add the columns that come from the check, the inventory or the policy."""
     size = len(found)
     columns: dict[str, Any] = {
         "check": one.name,
@@ -166,7 +166,7 @@ def _resources(found: pa.Table, inventory: Inventory) -> dict[str, pa.Array]:
 
 
 def coverage_of(evidence: Evidence, checks: Mapping[str, Check], found: Mapping[str, Found]) -> pd.DataFrame:
-    """Return the frame `coverage`: one row per account and check, in the order of accounts and checks."""
+    """Return the frame `coverage`, with one row per account and check, in the order of accounts and checks."""
     accounts_of = {name: set(pc.unique(one.table["account_id"]).to_pylist()) for name, one in found.items()}
     needs = dict.fromkeys(need for one in checks.values() for need in one.needs)
     judged = {need: need.judge(evidence) for need in needs}
