@@ -1,4 +1,4 @@
-"""Compare two loads (collections of data) of the same accounts.
+"""Compare two inventories of the same accounts.
 
 A gain or loss of read access never counts as a change. A role that is missing from an incomplete list does not count as
 deleted. Tags that were not collected before do not count as added. Missing data becomes a row of `not_compared`, and
@@ -134,13 +134,13 @@ class Changes:
 
 
 def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicySource = None) -> Changes:
-    """Compare two loads of the same accounts, and return the changes, and the findings that are new or gone.
+    """Compare two inventories of the same accounts, and return the changes, and the findings that are new or gone.
 
     Two resources are the same if they have the same ARN, or the same name in the same account. Names are unique in an
     account, regardless of case and path (IAM User Guide, "IAM and AWS STS quotas"). The last use of a role never counts
     as a change. The column `change` has one of these kinds:
 
-    - `created` and `deleted`: only one load has the resource, although the other load has all roles (or profiles) of
+    - `created` and `deleted`: only one inventory has the resource, although the other has all roles (or profiles) of
       the account.
     - `recreated`: the unique id differs. If an id is unknown, a different path or case of the name counts as recreated,
       because IAM can change neither. The columns `facts` and `detail` list all other differences of a recreated
@@ -148,9 +148,9 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
     - `relinked`: a profile holds a different role, lost its role, or got a role.
     - `retagged`: a tag differs (one row per tag key).
     - `trust_changed`: the trust policy differs in more than the order of keys and lists.
-    - `changed`: the description, maximum session duration or permissions boundary differs, and both loads have a value.
+    - `changed`: the description, maximum session duration or permissions boundary differs, and no value is missing.
 
-    Resources that exist only in a Terraform plan are left out. A finding is new or gone only if the other load had
+    Resources that exist only in a Terraform plan are left out. A finding is new or gone only if the other inventory had
     enough data for the check to find it. If only the text of a finding differs, the finding has not changed. If the two
     results come from different checks, policies or versions of iamframe, the checks run again. If you pass an
     inventory, the checks run on the inventory. By default, the policy of the new result applies. A check that only one
@@ -210,7 +210,7 @@ def _checked(
 
 
 def _rows(each: Pairs, side: int, rows: Positions, change: str, **more: Any) -> pa.Table:
-    """Return rows of `changes` about the given rows of one load. `more` has further columns."""
+    """Return rows of `changes` about the given rows of one inventory. `more` has further columns."""
     at = each.frames[side].iloc[rows]
     columns: dict[str, Any] = {
         "change": change,
@@ -236,7 +236,7 @@ def _message(message: str, **facts: pa.Array) -> dict[str, Any]:
 
 
 def _appeared(each: Pairs, apart: NotCompared) -> Iterator[pa.Table]:
-    """Yield the resources that only one load has, if the list of the other load is complete."""
+    """Yield the resources that only one inventory has, if the list of the other inventory is complete."""
     for side, change, undated, column in (
         (0, "deleted", "changes.gone", "before"),
         (1, "created", "changes.appeared", "after"),
@@ -263,7 +263,7 @@ _Part = tuple[str, Positions, dict[str, Any]]
 def _differing(
     each: Pairs, roles: Pairs, keys: KeyMap, sides: tuple[Result, Result], apart: NotCompared
 ) -> Iterator[pa.Table]:
-    """Yield the differences of resources that both loads have. A recreated resource is a single change."""
+    """Yield the differences of resources that both inventories have. A recreated resource is a single change."""
     apart.unread(each, "ids", each.id_known)
     also: list[tuple[Positions, pa.Array, pa.Array]] = []
     for change, at, columns in _parts(each, roles, keys, sides, apart):

@@ -63,8 +63,8 @@ def probe_surfaces(
     `unknown` if AWS denies the request, IAM has no tagged resource, or `surfaces` has no answer for the partition. The
     tagging API lags behind IAM: a resource that was tagged minutes ago may be missing there.
 
-    All requests only read. They are the requests of `load_account` without references, DescribeRegions, and two
-    requests GetResources per region. GetResources needs more requests for more than 100 resources.
+    All requests only read. `probe_surfaces` sends the requests of `load_account` without references, DescribeRegions,
+    and GetResources twice per region. GetResources needs more requests for more than 100 resources.
 
     Parameters
     ----------

@@ -64,14 +64,14 @@ class Found:
         return self.facts["finding"].to_numpy()
 
     def only(self, chosen: Any) -> Found:
-        """Return the findings that a mask selects, with their facts."""
+        """Return the findings that a mask selects, with their details."""
         chosen = np.asarray(chosen, dtype=bool)
         facts = self.facts[chosen[self.numbers]].reset_index(drop=True)
         numbers = (np.cumsum(chosen) - 1)[facts["finding"].to_numpy()]
         return Found(self.table.filter(pa.array(chosen)), facts.assign(finding=numbers))
 
     def keyed(self, names: Sequence[Any]) -> pd.DataFrame:
-        """Return the given columns of the facts, with the columns `KEYS` of the finding in front."""
+        """Return the given columns of `facts`, with the columns `KEYS` of the finding in front."""
         keys = self.table.select(KEYS).take(pa.array(self.numbers)).to_pandas()
         keyed: pd.DataFrame = pd.concat([keys, self.facts[names].reset_index(drop=True)], axis="columns")
         return keyed
@@ -84,7 +84,7 @@ def findings(
 
     `resource` and `related` are names of columns with ARNs. The account, the names, and the tool that created the
     resource come from columns of `rows`. A keyword argument named like a column of `schema.FINDINGS` sets this column.
-    Any other keyword argument becomes a column of the facts. Pass `facts` if a finding has several rows.
+    Any other keyword argument becomes a column of `facts`. Pass `facts` if it has several rows per finding.
     """
     columns: dict[str, Any] = {"resource_arn": rows[resource], "related_arn": rows[related] if related else None}
     columns["resource_type"] = _RESOURCE_TYPES.get(resource)
@@ -158,7 +158,7 @@ def next_steps(template: Text, found: Found) -> pa.Array:
     """Return the next command of each finding.
 
     A finding gets no next command if a value begins like `file://`, because the AWS CLI would read the file. A
-    placeholder's value comes from the first row of facts, or from the finding if the facts lack the column.
+    placeholder's value comes from the first row in `facts`, or from the finding if `facts` lacks the column.
     """
     first = pa.array(np.flatnonzero(np.diff(found.numbers, prepend=-1)))
 

@@ -179,9 +179,9 @@ def _first_three(regions: list[str]) -> str:
 def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd.DataFrame) -> Found:
     """Instances and templates using deleted or recreated profiles.
 
-    An instance keeps the id of the profile that it was started with. If its profile is deleted and recreated under the
-    same name, the instance has no credentials until you associate the profile again (IAM User Guide, "Troubleshoot IAM
-    and Amazon EC2"). A template cannot start instances if its profile does not exist or has another path.
+    An instance keeps the id of the profile that it was started with. After a profile is deleted and recreated, its
+    instances have no credentials until you associate the profile again (IAM User Guide, "Troubleshoot IAM and Amazon
+    EC2"). A template cannot start instances if its profile does not exist or has another path.
     """
     direct = _direct(references)
     # An ARN contains its account.

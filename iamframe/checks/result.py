@@ -75,7 +75,7 @@ class Result:
         return frame_and_order(self.sorted_findings("en"))
 
     def only(self, finding_ids: Iterable[str]) -> Result:
-        """Return a copy of the result that has only the findings in `finding_ids`. The coverage stays the same."""
+        """Return a copy of the result that has only the findings in `finding_ids`. `coverage` stays the same."""
         chosen = pa.array(finding_ids, from_pandas=True)
         found = {name: one.only(is_in(one.table["finding_id"], chosen)) for name, one in self.found.items()}
         return replace(self, found=found)

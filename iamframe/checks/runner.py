@@ -55,7 +55,7 @@ def run(
     checks: Mapping[str, Check] = CHECKS,
     owner_tag: str = OWNER_TAG,
 ) -> Result:
-    """Run checks on an inventory, and return their findings, facts and coverage."""
+    """Run checks on an inventory, and return the result."""
     chosen = {name: checks[name] for name in selected(only, checks)}
     for accepted in policy.acceptances:
         if accepted.check not in checks:
@@ -189,7 +189,7 @@ def coverage_of(evidence: Evidence, checks: Mapping[str, Check], found: Mapping[
 def part_of(result: Result, part: Inventory) -> Result:
     """Return the result for a part of the inventory.
 
-    Data that is missing in the rest of the inventory does not affect the coverage of the part.
+    Data that is missing in the rest of the inventory does not make the result of the part incomplete.
     """
     arns = pa.concat_arrays([as_arrow(part.roles["role_arn"]), as_arrow(part.profiles["profile_arn"])])
 

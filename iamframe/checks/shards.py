@@ -259,7 +259,7 @@ class Stored:
 
 
 class StoredFound(Mapping[str, Found]):
-    """The stored findings of shards, by the name of the check. Looking up a check reads its facts from files.
+    """The stored findings of shards, by the name of the check. Looking up a check reads the details from files.
 
     `findings` has the findings of all checks, if they are already in memory.
     """
@@ -277,7 +277,7 @@ class StoredFound(Mapping[str, Found]):
         return len(self._checks)
 
     def __getitem__(self, name: str) -> Found:
-        """Return the findings of one check with their facts, in the order of the shards."""
+        """Return the findings of one check with their details, in the order of the shards."""
         if name not in self._checks:
             raise KeyError(name)
         parts = [self._findings] if self._findings is not None else self._stored.tables("findings")

@@ -194,7 +194,7 @@ def _planned(result: Result, context: Context) -> tuple[list[Block], pd.DataFram
 
 
 def _findings(result: Result) -> tuple[pd.DataFrame, dict[str, list[Finding]]]:
-    """Return the findings that a plan can settle, both as a frame and grouped by resource."""
+    """Return the findings that a plan can resolve, both as a frame and grouped by resource."""
     frame = result.findings[result.findings["check"].isin(_PLANNED)].reset_index(drop=True)
     by_resource: dict[str, list[Finding]] = {}
     for one in map(Finding._make, frame[[*Finding._fields[1:]]].itertuples()):
@@ -218,7 +218,7 @@ def why_not_deleted(result: Result, arns: Iterable[str]) -> dict[str, Message | 
 def _settled(
     findings: list[Finding], profile: ProfileFacts | None, context: Context
 ) -> tuple[Block | None, dict[Finding, Message]]:
-    """Return the steps that settle findings about one resource, and the reasons why some findings get no steps.
+    """Return the steps that resolve findings about one resource, and the reasons why some findings get no steps.
 
     `profile` is None if the resource is a role.
     """

@@ -142,9 +142,9 @@ class AccountFacts(msgspec.Struct, frozen=True):
 
 
 class Finding(NamedTuple):
-    """A finding that a plan may settle.
+    """A finding that a plan may resolve.
 
-    `row` is the position of the finding among all findings that a plan may settle. `accepted` and `maker` may be NaN.
+    `row` is the position of the finding among all findings that a plan may resolve. `accepted` and `maker` may be NaN.
     """
 
     row: int
