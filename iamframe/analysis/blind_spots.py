@@ -27,13 +27,13 @@ _ANSWERS = {
 def blind_spots(inventory: Inventory) -> pd.DataFrame:
     """Return the roles and profiles whose tags each console, API or tool cannot read, write or search.
 
-    A *surface* is a console, API or tool. The frame has one row per resource, surface and operation; operations that
+    A *surface* is a console, API or tool. The frame has one row per resource, surface and operation. Operations that
     the surface always supports are left out. AWS-managed roles are left out. The column `missed` is `yes`, `depends` or
     `unknown`. The value `depends` means that the surface supports the operation only under the condition in `reason`.
     The value `unknown` means that AWS does not document the answer, and that nobody has measured it. The column
-    `tagged` is `unknown` if tags were not collected. Surfaces are in the same order as in `surfaces()`. The columns
-    have the pandas type `category`, because an account of 100,000 roles has millions of rows. `blind_spot_counts`
-    returns only the counts.
+    `tagged` is `unknown` if tags were not collected. Surfaces are in the same order as in `surfaces()`. An account with
+    100,000 roles has millions of rows, so the columns have the pandas type `category`, which saves memory.
+    `blind_spot_counts` returns only the counts.
     """
     parts = []
     for kind, (frame, key) in taggable_resources(inventory).items():
@@ -59,11 +59,11 @@ def blind_spots(inventory: Inventory) -> pd.DataFrame:
 
 @schema.shows(schema.BLIND_SPOT_COUNTS)
 def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
-    """Count the roles and profiles of each account, and return which consoles, APIs and tools miss their tags.
+    """Count, for each account, the roles and profiles whose tags a console, API or tool cannot read, write or search.
 
     The frame has one row per account, surface, resource type and operation. A *surface* is a console, API or tool.
     AWS-managed roles are left out. An account without roles (or profiles) has no rows about roles (or profiles). The
-    column `missed` (`no`, `yes`, `depends` or `unknown`) is the same for all resources that the row counts. The value
+    column `missed` is `no`, `yes`, `depends` or `unknown`, and holds for all resources that the row counts. The value
     `depends` means that the surface supports the operation only under the condition in `reason`.
     """
     counts = tagged_counts(inventory)
@@ -89,7 +89,7 @@ def tagged_counts(inventory: Inventory) -> dict[tuple[str, str], list[int]]:
 
 
 def _tagged(inventory: Inventory, frame: pd.DataFrame, key: str) -> Positions:
-    """Return, for each resource, whether it has tags, as an index into `_TAGGED`."""
+    """Return, for each resource, the index in `_TAGGED` that says whether the resource has tags."""
     used = inventory.tags["resource_arn"][~inventory.tags["is_aws_reserved"]]
     known = np.asarray(frame["tags_known"], dtype=bool)
     return np.where(known, np.where(is_in(frame[key], used), 0, 1), 2)

@@ -20,9 +20,10 @@ _Sides = tuple[Result, Result]
 
 
 def changed_findings(sides: _Sides, keys: KeyMap, changes: pd.DataFrame, apart: NotCompared) -> pd.DataFrame:
-    """Return the new, gone, settled (now expected or accepted) and reopened findings.
+    """Return the findings that are new, gone, settled or reopened.
 
-    Findings that the other result may have missed, because data is missing, are only counted (in `apart`).
+    Settled findings became expected or accepted, and reopened findings are no longer expected or accepted. If the other
+    result lacks data, findings that it may have missed are only counted in `apart`.
     """
     scopes = _same_scope(sides)
     findings = [one.findings for one in sides]
@@ -47,10 +48,10 @@ def changed_findings(sides: _Sides, keys: KeyMap, changes: pd.DataFrame, apart: 
 
 
 def _counterparts(findings: list[pd.DataFrame], resources: list[pa.Array], keys: KeyMap) -> list[Positions]:
-    """Return, for each finding of each result, its row number in the other result, or -1.
+    """Return, for both results, the row number of each finding in the other result, or -1.
 
-    Findings match by id. The finding ids of a resource change if the ARN changes, or if one result has only the name.
-    Findings with different ids match by account, check and resources.
+    Findings match by id. The id of a finding changes if its resource has a new ARN, or if one result knows only the
+    resource's name. Findings with different ids are matched by account, check and resources.
     """
     named, moved = [], []
     for side, (frame, resource) in enumerate(zip(findings, resources, strict=True)):
@@ -78,7 +79,7 @@ def _judged_otherwise(findings: list[pd.DataFrame], where: Positions, read: Bool
 
 
 def _seen_by_other(found: pd.DataFrame, sides: _Sides, side: int, scopes: set[str], read: Bools) -> Bools:
-    """Return, for each finding in `found`, whether the data of the other result is enough to find it."""
+    """Return, for each finding in `found`, whether the other result had enough data to find it."""
     complete = [_of_check(one.coverage[one.coverage["status"] == "complete"]) for one in sides]
     checks, check = sides[side].checks, _of_check(found)
     relying = is_in(found["check"], [name for name, one in checks.items() if "references" in one.reads])
@@ -90,7 +91,7 @@ def _seen_by_other(found: pd.DataFrame, sides: _Sides, side: int, scopes: set[st
 def _note_unsure(
     found: pd.DataFrame, way: str, side: int, result: Result, scopes: set[str], apart: NotCompared
 ) -> None:
-    """Count, in `apart`, the findings of one result that the other result may have missed."""
+    """Add to `apart` how many findings of one result the other result may have missed."""
     unsure = found.value_counts(["account_id", "check"], sort=False).reset_index()
     for account, name, count in unsure.itertuples(index=False, name=None):
         other_scope = "references" in result.checks[name].reads and account not in scopes
@@ -117,7 +118,7 @@ def _same_scope(sides: _Sides) -> set[str]:
 
 
 def _wholly_read(one: Result, keys: KeyMap, side: int) -> pa.Array:
-    """Return the keys of the roles and profiles that were collected in full."""
+    """Return the keys of the roles and profiles for which all data was collected."""
     roles, pairs = one.inventory.roles, one.pairs
     known = roles[roles["tags_known"] & roles["trust_policy"].notna()]
     role = (
@@ -131,7 +132,7 @@ def _wholly_read(one: Result, keys: KeyMap, side: int) -> pa.Array:
 
 
 def _note_coverage(sides: _Sides, apart: NotCompared) -> None:
-    """List, in `apart`, the checks with incomplete data, which may have missed new or gone findings."""
+    """Add to `apart` the checks with incomplete data, which may have missed new or gone findings."""
     reasons: dict[tuple[str, str], dict[tuple[str, str], list[str]]] = {}
     for side, one in zip(SIDES, sides, strict=True):
         rows = one.coverage[(one.coverage["status"] != "complete") & one.coverage["check"].isin(one.asked)]

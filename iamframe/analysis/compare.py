@@ -1,8 +1,8 @@
-"""The changes between two loads of the same accounts, and what could not be compared.
+"""Compare two inventories of the same accounts.
 
-Gaining or losing read access is never a change. A role that is missing from an incomplete list does not count as
-deleted. Tags that were not collected before do not count as added. Missing data is a row of `not_compared`, and is
-never reported as "no change".
+A gain or loss of read access never counts as a change. A role that is missing from an incomplete list does not count as
+deleted. Tags that were not collected before do not count as added. Missing data becomes a row of `not_compared`, and
+never counts as "no change".
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ class Changes:
     """The differences between two results.
 
     `changes` has one row per change of a resource, sorted by kind of change, account and ARN. Each changed tag has its
-    own row. `findings` has the findings that changed. `new` findings are only in the new result, and `gone` findings
-    only in the old result. `settled` findings became expected or accepted. `reopened` findings are no longer expected
-    or accepted. `not_compared` lists, per account, what could not be compared. An account without rows in `changes` and
+    own row. `findings` has the findings that changed. Only the new result has `new` findings, and only the old result
+    has `gone` findings. `settled` findings became expected or accepted. `reopened` findings are no longer expected or
+    accepted. `not_compared` lists, per account, what could not be compared. An account without rows in `changes` and
     `not_compared` has not changed.
     """
 
@@ -63,10 +63,10 @@ class Changes:
         return self.changes.empty and self.findings.empty
 
     def to_frame(self, lang: str = "en", rows: int | None = None) -> pd.DataFrame:
-        """Return the changes and then the findings in one frame with the columns of `changes`.
+        """Return the changes, followed by the findings, as one frame with the columns of `changes`.
 
-        For a finding, `change` is `finding_new`, `finding_gone`, `finding_settled` or `finding_reopened`, and `what` is
-        the check. `lang` is the language of `detail`: `en` or `ja`. `rows` limits the frame to the first rows.
+        In a row about a finding, `change` is `finding_new`, `finding_gone`, `finding_settled` or `finding_reopened`,
+        and `what` is the check. `lang` is the language of `detail`: `en` or `ja`. `rows` is the maximum number of rows.
         """
         changes, found = self.changes[:rows], self.findings
         if lang != "en":
@@ -90,7 +90,7 @@ class Changes:
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """The number of changes of roles and of instance profiles, one row per kind, in the order of `changes`."""
+        """The number of changes to roles and to instance profiles, per kind of change, in the order of `changes`."""
         return counts_by_kind(self.changes, "change", KINDS)
 
     @property
@@ -134,23 +134,23 @@ class Changes:
 
 
 def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicySource = None) -> Changes:
-    """Compare two loads of the same accounts, and return what changed and which findings are new or gone.
+    """Compare two inventories of the same accounts, and return the changes, and the findings that are new or gone.
 
     Two resources are the same if they have the same ARN, or the same name in the same account. Names are unique in an
     account, regardless of case and path (IAM User Guide, "IAM and AWS STS quotas"). The last use of a role never counts
     as a change. The column `change` has one of these kinds:
 
-    - `created` and `deleted`: only one load has the resource, and the other load has all roles (or profiles) of the
-      account.
-    - `recreated`: the unique id differs. If an id is unknown, a changed path, or a changed case of the name, counts as
-      recreated: IAM cannot change either. The columns `facts` and `detail` list all other differences of a recreated
+    - `created` and `deleted`: only one inventory has the resource, although the other has all roles (or profiles) of
+      the account.
+    - `recreated`: the unique id differs. If an id is unknown, a different path or case of the name counts as recreated,
+      because IAM can change neither. The columns `facts` and `detail` list all other differences of a recreated
       resource.
     - `relinked`: a profile holds a different role, lost its role, or got a role.
     - `retagged`: a tag differs (one row per tag key).
     - `trust_changed`: the trust policy differs in more than the order of keys and lists.
-    - `changed`: the description, maximum session duration or permissions boundary differs, and both loads have a value.
+    - `changed`: the description, maximum session duration or permissions boundary differs, and no value is missing.
 
-    Resources that exist only in a Terraform plan are left out. A finding is new or gone only if the other load had
+    Resources that exist only in a Terraform plan are left out. A finding is new or gone only if the other inventory had
     enough data for the check to find it. If only the text of a finding differs, the finding has not changed. If the two
     results come from different checks, policies or versions of iamframe, the checks run again. If you pass an
     inventory, the checks run on the inventory. By default, the policy of the new result applies. A check that only one
@@ -187,7 +187,7 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
 def _checked(
     old: Inventory | Result, new: Inventory | Result, policy: PolicySource
 ) -> tuple[tuple[Result, Result], dict[str, str]]:
-    """Return two results of the same checks and policy, and the checks that only one of the given results has."""
+    """Return both results with the same checks and policy, and the checks that only one of the given results has."""
     results = {side: one for side, one in (("NEW", new), ("OLD", old)) if isinstance(one, Result)}
     given = next(iter(results.values()), None)
     rules = given.policy if policy is None and given else read_policy(policy)
@@ -210,7 +210,7 @@ def _checked(
 
 
 def _rows(each: Pairs, side: int, rows: Positions, change: str, **more: Any) -> pa.Table:
-    """Return rows of `changes` about the given rows of one load's frame; `more` has further columns."""
+    """Return rows of `changes` about the given rows of one inventory. `more` has further columns."""
     at = each.frames[side].iloc[rows]
     columns: dict[str, Any] = {
         "change": change,
@@ -229,14 +229,14 @@ def _rows(each: Pairs, side: int, rows: Positions, change: str, **more: Any) -> 
 
 
 def _message(message: str, **facts: pa.Array) -> dict[str, Any]:
-    """Return the columns `message`, `facts` and `detail` of rows that share one message."""
+    """Return the columns `message`, `facts` and `detail` for rows that have the same message."""
     size = len(next(iter(facts.values())))
     detail = render_facts(text_of(message), facts.__getitem__, np.arange(size), size)
     return {"message": pa.repeat(pa.scalar(message), size), "facts": facts_of(facts), "detail": detail}
 
 
 def _appeared(each: Pairs, apart: NotCompared) -> Iterator[pa.Table]:
-    """Yield the resources that only one load has, if the list of the other load is complete."""
+    """Yield the resources that only one inventory has, if the list of the other inventory is complete."""
     for side, change, undated, column in (
         (0, "deleted", "changes.gone", "before"),
         (1, "created", "changes.appeared", "after"),
@@ -263,7 +263,7 @@ _Part = tuple[str, Positions, dict[str, Any]]
 def _differing(
     each: Pairs, roles: Pairs, keys: KeyMap, sides: tuple[Result, Result], apart: NotCompared
 ) -> Iterator[pa.Table]:
-    """Yield the differences of resources that both loads have; a recreated resource is a single change."""
+    """Yield the differences of resources that both inventories have. A recreated resource is a single change."""
     apart.unread(each, "ids", each.id_known)
     also: list[tuple[Positions, pa.Array, pa.Array]] = []
     for change, at, columns in _parts(each, roles, keys, sides, apart):
@@ -277,7 +277,7 @@ def _differing(
 
 
 def _nested(message: pa.Array, facts: pa.Array) -> pa.Array:
-    """Return messages with their facts as JSON, to put them into the facts of another message."""
+    """Return messages with their values as JSON, so that another message can contain them."""
     rest = pc.utf8_slice_codeunits(facts, 1)
     return concat('{"message":"', message, pc.if_else(pc.equal(rest, "}"), '"', '",'), rest)
 
@@ -396,7 +396,7 @@ def _trusts(each: Pairs, apart: NotCompared) -> _Part:
 
 
 def _trust(old: str, new: str, was: str, now: str) -> Message | None:
-    """Return what changed in a trust policy, including whether EC2 may assume the role; None if nothing changed."""
+    """Return what changed in a trust policy and whether EC2 may now assume the role, or None if nothing changed."""
     if same_policy(old, new):
         return None
     ec2 = {name: {"message": f"changes.ec2.{one}"} for name, one in (("before", was), ("after", now))}

@@ -1,9 +1,9 @@
-"""Differences between Terraform and the account: unmanaged resources, missing ones, and different values.
+"""Differences between Terraform and the account: unmanaged resources, missing resources, and different values.
 
-A Terraform state never becomes part of the inventory. If the state or the account lacks a value, the result is unknown,
-never a difference. Resources are matched by ARN or, if no ARN matches, by name. Names of roles and profiles are unique
-in an account, regardless of case and path (IAM User Guide, "IAM and AWS STS quotas"). No operation of IAM changes the
-path of a role or profile (IAM API Reference, UpdateRole).
+If a value is missing in the state or in the account, the kind is `unknown`, never a difference. Resources are matched
+by ARN or, if no ARN matches, by name. Names of roles and profiles are unique in an account, regardless of case and path
+(IAM User Guide, "IAM and AWS STS quotas"). No operation of IAM changes the path of a role or profile (IAM API
+Reference, UpdateRole).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Drift:
     """The differences between Terraform states and an inventory.
 
     `differences` has one row per difference, sorted by kind, account and ARN. Rows of the kind `unknown` show what
-    could not be compared. `left_out` has the accounts of the inventory in which the states manage nothing.
+    could not be compared. `left_out` has the accounts of the inventory in which Terraform manages nothing.
     """
 
     differences: pd.DataFrame
@@ -74,12 +74,12 @@ class Drift:
         return not (self.differences["kind"] == UNKNOWN).any()
 
     def only(self, *kinds: str) -> Drift:
-        """Return the differences of the given kinds (by default, all), and all rows of the kind `unknown`."""
+        """Return all differences, or those of the given kinds and of the kind `unknown`."""
         chosen = self.differences["kind"].isin([*(kinds or ALL_KINDS), UNKNOWN])
         return replace(self, differences=self.differences[chosen].reset_index(drop=True))
 
     def to_frame(self, lang: str = "en", rows: int | None = None) -> pd.DataFrame:
-        """Return the differences, with details in `lang`: `en` or `ja`. `rows` limits the frame to the first rows."""
+        """Return the differences, with details in `lang`: `en` or `ja`. `rows` is the maximum number of rows."""
         shown = self.differences[:rows]
         return shown if lang == "en" else with_details(shown, lang)
 
@@ -118,11 +118,11 @@ class Drift:
 
 
 def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Drift:
-    """Compare Terraform states with the account: find unmanaged resources, missing ones and different values.
+    """Compare Terraform states with the account: find unmanaged resources, missing resources and different values.
 
-    Pass all states that manage roles or profiles of the account: a resource that no given state manages counts as
-    `unmanaged`. Accounts without resources managed by Terraform are left out, as are AWS-managed roles. Roles and
-    profiles, the role in a profile, paths, unique ids and tags are compared; attached policies are not. The states
+    Pass all states that manage roles or profiles of the account. A resource that no given state manages counts as
+    `unmanaged`. Accounts in which Terraform manages nothing are left out. Roles that AWS manages are left out, too. The
+    comparison covers paths, unique ids, tags, and the role in a profile. Attached policies are not compared. The states
     never become part of the inventory. No request is made to AWS.
 
     Parameters
@@ -171,8 +171,8 @@ class _Sides:
     """The roles (or profiles) that Terraform manages, each with its counterpart in the account.
 
     `managed` has one row per managed resource. If the account has the resource, its name and ARN in `managed` come from
-    the account. `rows` has the row number of each managed resource in `States.managed`. `at` has the row number of each
-    managed resource in `frame`, the account's resources; -1 if the account lacks it.
+    the account. `rows` has the row number of each managed resource in `States.managed`. `frame` has the account's
+    resources. `at` has the row number of each managed resource in `frame`, or -1 if the account lacks the resource.
     """
 
     def __init__(self, kind: str, inventory: Inventory, read: States, whole: pd.Series) -> None:
@@ -194,15 +194,15 @@ class _Sides:
         self.collected = inventory.accounts["account_id"]
 
     def in_account(self, column: str) -> pa.Array:
-        """Return a column of the account's roles (or profiles) as text, one value per row of `managed`."""
+        """Return a column of the account's roles (or profiles) as text, in the order of `managed`."""
         return lookup(self.frame[column], self.at)
 
     def known_in_account(self, flag: str) -> Bools:
-        """Return a boolean column of the account's resources, one value per row of `managed`; false if missing."""
+        """Return a boolean column of the account, in the order of `managed`. A missing value counts as false."""
         return np.append(np.asarray(self.frame[flag], dtype=bool), False)[self.at]
 
     def rows_of(self, mask: Bools, kind: str, message: str, **values: Any) -> pd.DataFrame:
-        """Return a difference for each row of `managed` that `mask` selects; `values` are further columns."""
+        """Return a difference for each row of `managed` that `mask` selects. `values` are further columns."""
         columns = {name: pd.Series(as_arrow(of).to_pandas(), dtype="str")[mask] for name, of in values.items()}
         return self.managed.loc[mask, _PLACE].assign(kind=kind, message=f"drift.{message}", **columns)
 
@@ -299,9 +299,9 @@ def _of_states(read: States) -> pd.DataFrame:
 
 
 def _of_source(inventory: Inventory, read: States) -> pd.DataFrame:
-    """Return a row of the kind `unknown` for each account whose inventory has data from Terraform.
+    """Return a row of the kind `unknown` for each account with data that comes from Terraform.
 
-    Because of data from Terraform, a resource that exists only in a state looks like a resource of the account.
+    Terraform's data may show a resource that exists only in a state, not in the account.
     """
     calls = inventory.calls
     mixed = calls["account_id"][calls["operation"].str.startswith("terraform:")]
@@ -322,9 +322,9 @@ def _table(part: pd.DataFrame) -> pa.Table:
 class States:
     """The resources that Terraform manages.
 
-    `managed` has one row per Terraform address of a role or profile. `resource_arn` is missing if a plan will create
-    the resource. `tags` has the tags in the states; its column `row` is the row number of the resource in `managed`.
-    `leaving` has the ARNs of the resources that a plan will delete: they are managed until the plan is applied.
+    `managed` has one row per role or profile, identified by its Terraform address. `resource_arn` is missing if a plan
+    will create the resource. `tags` has the tags in the states, and its column `row` has row numbers of `managed`.
+    `leaving` has the ARNs of resources that a plan will delete, which Terraform manages until the plan is applied.
     `unread` has a file and a message for each problem that occurred while reading the states.
     """
 
@@ -335,7 +335,7 @@ class States:
 
     @property
     def about(self) -> pd.Series:
-        """The accounts in which the states manage resources."""
+        """The accounts in which Terraform manages resources."""
         accounts = self.managed["account_id"][self.managed["resource_arn"].notna()]
         return accounts[accounts != UNKNOWN_ACCOUNT].drop_duplicates()
 
@@ -383,7 +383,7 @@ def read_states(states: Iterable[str | os.PathLike[str]]) -> States:
 
 
 def _managed(record: ManagedRole | ManagedProfile, file: str, account: str) -> dict[str, object]:
-    """Return the row of a managed resource. If the resource has no ARN, the account of the file counts."""
+    """Return the row of a managed resource. If the resource has no ARN, its account comes from the file."""
     kind = "role" if isinstance(record, ManagedRole) else "profile"
     arn, name, path, unique_id = (getattr(record, f"{kind}_{field}") for field in ("arn", "name", "path", "id"))
     is_planned = arn.startswith("address:")

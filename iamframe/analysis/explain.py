@@ -158,7 +158,7 @@ def _frame(read: Inventory, result: Result | None, name: str, policy: PolicySour
 
 
 def _matching_arns(inventory: Inventory, query: Query) -> _Arns:
-    """Return the ARNs of the roles and profiles with the name, ARN or id in the query."""
+    """Return the ARNs of the roles and profiles that have the name, ARN or id in the query."""
     found = {}
     for side, kind in TYPE_OF.items():
         frame = getattr(inventory, f"{side}s")
@@ -217,7 +217,7 @@ def _using(references: pd.DataFrame, query: Query) -> pd.DataFrame:
 
 
 def _uses(inventory: Inventory, using: pd.DataFrame, query: Query, lists: pd.DataFrame) -> Iterator[Row]:
-    """Yield each profile that a resource uses, with its role or, if the profile is missing, whether it was deleted."""
+    """Yield each profile that a resource uses, with its role, or with a note that the profile is missing."""
     part = inventory.only(using["profile_arn"].dropna())
     profiles, links = records_by("profile_arn", part.profiles), records_by("profile_arn", part.links)
     whole = dict(zip(lists["account_id"], lists["profiles_whole"], strict=True))
@@ -237,7 +237,7 @@ def _uses(inventory: Inventory, using: pd.DataFrame, query: Query, lists: pd.Dat
 
 
 def _missing(inventory: Inventory, reference: Row, whole: dict[str, bool]) -> Message | None:
-    """Return a message that tells whether a profile missing from the inventory was deleted or not collected."""
+    """Return a message that says whether a missing profile was deleted or not collected."""
     account = account_of(reference["named"]) or reference["account_id"]
     if not whole.get(account):
         way = "list_not_read" if account in whole else "account_not_read"
@@ -258,7 +258,7 @@ def _near(inventory: Inventory, arns: list[str]) -> Inventory:
 
 
 def _explained(result: Result, found: _Arns) -> Iterator[Row]:
-    """Yield the explanation of each role with its profile, and of each role or profile alone."""
+    """Explain each profile with its role, each profile without a role, and each role in no profile."""
     near, pairs = result.inventory, result.pairs
     pairs = pairs[is_in(pairs["profile_arn"], found["profile"]) | is_in(pairs["role_arn"], found["role"])]
     alone = near.roles[is_in(near.roles["role_arn"], found["role"]) & ~is_in(near.roles["role_arn"], pairs["role_arn"])]
@@ -272,7 +272,7 @@ def _explained(result: Result, found: _Arns) -> Iterator[Row]:
 
 
 def _guessed(roles: pd.DataFrame, result: Result) -> Iterator[Row]:
-    """Yield each role, with the maker (the tool that created the role) that the role's name suggests."""
+    """Yield each role with the tool that probably created the role, judged by its name."""
     makers = [*result.policy.makers, *known_makers()]
     columns = {name: pc.fill_null(as_arrow(roles[name]), "") for name in ("role_path", "role_name")}
     for row, at in zip(records(roles), first_maker(makers, columns, "role"), strict=True):
@@ -280,7 +280,7 @@ def _guessed(roles: pd.DataFrame, result: Result) -> Iterator[Row]:
 
 
 def _namesakes(near: Inventory, found: _Arns) -> Iterator[Row]:
-    """Yield each role and profile that have the same name, although the profile holds another role."""
+    """Yield each role with the profile of the same name, if this profile holds another role."""
     named = []
     for side, frame in (("profile", near.profiles), ("role", near.roles)):
         selected = frame[is_in(frame[f"{side}_arn"], found[side])]
@@ -295,7 +295,7 @@ def _namesakes(near: Inventory, found: _Arns) -> Iterator[Row]:
 
 
 def _not_found(inventory: Inventory, query: Query, lists: pd.DataFrame) -> Iterator[Row]:
-    """Explain that nothing was found: yield what was searched, what was not collected, references and similar names."""
+    """Explain a query without a match: what was searched, what was not collected, references and similar names."""
     counts = {name: len(getattr(inventory, name)) for name in ("accounts", "roles", "profiles", "references")}
     yield field(query.text, note=note("not_found", **counts), section="not found")
     unread = records(lists[lists["references_status"] != "complete"])
@@ -354,7 +354,7 @@ def _matches(reference: Row, query: Query) -> bool:
 
 
 def _nearest(inventory: Inventory, query: Query) -> list[tuple[str, dict[str, str]]]:
-    """Return similar names; if the query is an ARN or has a path, return their ARNs, too."""
+    """Return similar names. If the query is an ARN or has a path, also return the ARNs."""
     frames = {"profile": inventory.profiles, "role": inventory.roles}
     columns = [frame[f"{side}_name"] for side, frame in frames.items()]
     if not (query.is_arn or query.path or query.kind):

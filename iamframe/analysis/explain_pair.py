@@ -1,4 +1,4 @@
-"""The sections that explain a link (a role in a profile), or a role or profile without a link."""
+"""The sections that explain a profile with its role, a profile without a role, or a role in no profile."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def gap_note(row: Row) -> Message:
 
 
 def status_note(row: Row, name: str = "coverage", prefix: str = "", **facts: Any) -> dict[str, Any]:
-    """Return a message about a coverage status and its reason.
+    """Return a message about a status (`complete`, `partial` or `unknown`) and its reason.
 
     `prefix` is `references_` for a row of `lists`, and empty for a row of `coverage`.
     """
@@ -165,9 +165,9 @@ class RowsByKey:
 
 
 class Pair:
-    """A link (a role in a profile), or a role or profile without a link.
+    """A profile with its role, a profile without a role, or a role in no profile.
 
-    `row` is a row of the view `pairs`; for a role that is not in the view, a row of `roles`.
+    `row` is a row of the view `pairs`. For a role that the view leaves out, `row` is a row of `roles`.
     """
 
     def __init__(self, known: RowsByKey, row: Row) -> None:
@@ -373,7 +373,7 @@ def _deleting(pair: Pair) -> Iterator[Row]:
 
 
 def _next(pair: Pair) -> Iterator[Row]:
-    """Yield the next commands; deletions come last, and only if a plan would delete the profile."""
+    """Yield the next commands. Deletions come last, and only if a plan would delete the profile."""
     options = {side: {f"{TYPE_OF[side]}-name": name} for side, name in pair.names.items()}
     for side, tags in pair.tags.items():
         if tags is None:
@@ -396,7 +396,7 @@ def _next(pair: Pair) -> Iterator[Row]:
 
 
 def _use(references: list[Row]) -> Message | None:
-    """Return the most severe effect that deleting a profile would have; None if no resource uses the profile."""
+    """Return the most severe effect that deleting a profile would have, or None if no resource uses the profile."""
     using = [row for row in references if row["consumer_state"] not in ("terminated", "shutting-down")]
     instances = {row["consumer_id"]: row["consumer_state"] or "" for row in using if row["consumer_type"] == "instance"}
     associated = [row["consumer_name"] for row in using if row["consumer_type"] == "association"]
@@ -424,7 +424,7 @@ def _history(pair: Pair) -> Iterator[Row]:
 
 
 def _surfaces(pair: Pair) -> Iterator[Row]:
-    """Yield, for each console, API and tool, whether it shows and changes the tags."""
+    """Yield, for each console, API and tool, whether it can show and change the tags."""
     facts = {(fact.surface, fact.operation, fact.resource_type): fact for fact in known_facts()}
     for surface, operation in dict.fromkeys(key[:2] for key in facts if key[1] != "find"):
         by_side = {side: facts[surface, operation, TYPE_OF[side]] for side in pair.arns}

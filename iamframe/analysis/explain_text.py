@@ -1,4 +1,4 @@
-"""Show an explanation as text or HTML, with one part for each profile with its role."""
+"""Show an explanation as text or HTML, with one part for each profile and its role."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SIDE_BY_SIDE = ("identity", "link", "tags", _FOLDED)
 
 
 def _parts(frame: pd.DataFrame) -> Iterator[tuple[str, bool, list[Cells]]]:
-    """Yield the parts of the text: a heading, whether both a profile and a role are shown, and the rows."""
+    """Yield the parts of the text: a heading, whether the part has both a profile and a role, and the rows."""
     before: list[Cells] = []
     pairs: dict[Cells, list[Cells]] = defaultdict(list)
     for key, cells in zip(display.cell_rows(frame[_KEY]), display.cell_rows(frame[_CELLS]), strict=True):
@@ -62,7 +62,7 @@ def _joined(rows: list[Cells]) -> Iterator[Cells]:
 
 
 def html_parts(frame: pd.DataFrame) -> Iterator[str]:
-    """Yield an explanation as HTML: a table per part."""
+    """Yield an explanation as HTML, with a table for each part."""
     for heading, _, rows in _parts(frame):
         if not rows:
             yield display.html_line(heading)

@@ -1,4 +1,4 @@
-"""CloudTrail history of roles and instance profiles: when each was created and deleted, and the events of one name."""
+"""The CloudTrail history of roles and instance profiles, with their creation and deletion."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ _NO_LOOKUP = {"InvalidAction", "UnknownOperationException", "UnsupportedOperatio
 
 @shows(LIVES)
 def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: str | None = None) -> pd.DataFrame:
-    """Return when and by whom each role and instance profile was created and deleted, from CloudTrail.
+    """Return when each role and instance profile was created and deleted, and by whom, from CloudTrail.
 
     The frame has one row per life of a resource: from its creation to its deletion. If a resource is created again
     under the same name, the new life has its own row. The columns are in `iamframe.schema.LIVES`. Rows are sorted by
@@ -112,12 +112,12 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
 
 @shows(EVENTS)
 def events_of(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: str) -> pd.DataFrame:
-    """Return the events of one role or profile in causal order, including requests that AWS refused.
+    """Return the events of one role or profile, including requests that AWS refused.
 
-    The result has the columns of the frame `events`. The events of a role include AddRoleToInstanceProfile and
-    RemoveRoleFromInstanceProfile. The parameters `sources` and `name` have the same meaning as in `history`. If `name`
-    is a unique id, events of other resources with the same name are left out. If the inventory has no CloudTrail
-    records, the result has no rows.
+    Events are sorted by time, and within one second by cause and effect. The result has the columns of the frame
+    `events`. The events of a role include AddRoleToInstanceProfile and RemoveRoleFromInstanceProfile. The parameters
+    `sources` and `name` have the same meaning as in `history`. If `name` is a unique id, events of other resources with
+    the same name are left out. If the inventory has no CloudTrail records, the result has no rows.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def events_of(*sources: Inventory | boto3.Session | str | os.PathLike[str], name
 
 @dataclass(frozen=True)
 class _Read:
-    """Events, their inventory (if any), and the time that they cover in each account."""
+    """The events, the time that they cover in each account, and the inventory that contains the events (if any)."""
 
     events: pd.DataFrame
     covered: pd.DataFrame
@@ -212,7 +212,7 @@ def _of_id(events: pd.DataFrame, text: str, arns: list[str]) -> pd.Series[bool]:
 
 
 def _lives(events: pd.DataFrame) -> pd.DataFrame:
-    """Group events into lives of resources, one row per life, without the columns of the covered time."""
+    """Return one row per life of a resource (from creation to deletion), without the columns of the covered time."""
     done = events[events["error_code"].isna() & events["resource_name"].notna()]
     linked = done[done["related_name"].notna()]
     swapped = {"resource_name": "related_name", "resource_arn": "related_arn", "related_name": "resource_name"}

@@ -1,4 +1,4 @@
-"""Test the table `surfaces` in a real account: compare the tagging API with IAM, per region."""
+"""Test in a real account what the table `surfaces` says about the tagging API, by comparing it with IAM."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class _Page(msgspec.Struct):
 
 
 class _Seen(msgspec.Struct, frozen=True):
-    """The response of the tagging API for one region and resource type: the tags by ARN, or why AWS refused."""
+    """The response of the tagging API for one region and resource type: tags by ARN, or why AWS refused."""
 
     tags: dict[str, _TagSet]
     refusal: str | None = None
@@ -56,15 +56,15 @@ def probe_surfaces(
     rate: float | None = None,
     progress: bool | None = None,
 ) -> pd.DataFrame:
-    """Test `surfaces` in a live account: compare the tags in the tagging API with the tags in IAM.
+    """Test `surfaces` in a live account by comparing the tags in the tagging API with the tags in IAM.
 
-    The frame has one row per region and resource type of the Resource Groups Tagging API. The column `expected` is the
-    answer of `surfaces`. The column `holds` shows whether the answer of `surfaces` is true in the account. `holds` is
+    The frame has one row per region and resource type of the Resource Groups Tagging API. The column `expected` has the
+    answer that `surfaces` gives. The column `holds` shows whether `surfaces` is right about the account. `holds` is
     `unknown` if AWS denies the request, IAM has no tagged resource, or `surfaces` has no answer for the partition. The
     tagging API lags behind IAM: a resource that was tagged minutes ago may be missing there.
 
-    The requests only read: the requests of `load_account` without references, DescribeRegions, and GetResources twice
-    per region. For more than 100 resources, GetResources needs more requests.
+    All requests only read. `probe_surfaces` sends the requests of `load_account` without references, DescribeRegions,
+    and GetResources twice per region. GetResources needs more requests for more than 100 resources.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def _indexed(client: Client, region: str, resource_type: str) -> _Seen:
 
 
 def _tags_of(inventory: Inventory, resource_type: str) -> dict[str, _TagSet]:
-    """Return the tags by ARN, for each resource whose tags were collected from IAM."""
+    """Return the tags that were collected from IAM, by the ARN of the resource."""
     side, frame = ("role", inventory.roles) if resource_type == ROLE_TYPE else ("profile", inventory.profiles)
     tags = defaultdict(set)
     for arn, key, value in inventory.tags[["resource_arn", "tag_key", "tag_value"]].itertuples(index=False):

@@ -47,7 +47,7 @@ def each_own(own: Own | Iterable[Own] | None) -> tuple[Own, ...]:
 
 
 def list_checks(own: Own | Iterable[Own] | None = None) -> pd.DataFrame:
-    """Return the checks, one row each: `check`, `severity`, `title`, `needs` (joined by commas), `remediation`."""
+    """Return one row per check, with `check`, `severity`, `title`, `needs` (joined by commas) and `remediation`."""
     rows = [
         {
             "check": one.name,

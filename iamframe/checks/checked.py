@@ -1,4 +1,4 @@
-"""The result of `check_snapshot`, whose frames stay in files until they are needed."""
+"""A result of `check_snapshot` that reads each frame from files only when the frame is needed."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from iamframe.inventory.snapshot import find_snapshot
 
 
 class CheckedSnapshot(Result):
-    """A `Result` that reads each frame at its first use, from the files of the snapshot or of `check_snapshot`.
+    """A `Result` that reads each frame from files when the frame is first used.
 
-    The method `parts` reads one shard (a group of accounts) at a time. A changed copy, such as the result of `only`, is
-    a plain `Result` with all frames in memory.
+    The method `parts` reads one shard (a group of accounts) at a time. `only` and `dataclasses.replace` return a plain
+    `Result` with all frames in memory.
     """
 
     _folder: str
@@ -36,7 +36,7 @@ class CheckedSnapshot(Result):
     _shards: Sequence[Shard]
 
     def __new__(cls, **values: Any) -> Result:  # type: ignore[misc]
-        """Return a changed copy of the result, as `dataclasses.replace` expects."""
+        """Return a plain `Result`, because `dataclasses.replace` makes a copy by calling the class."""
         return Result(**values)
 
     @classmethod
@@ -59,7 +59,7 @@ class CheckedSnapshot(Result):
     def inventory(self) -> Inventory:
         """The inventory of the whole snapshot.
 
-        An account that could not be checked has only a row in `accounts` and a row in `gaps`.
+        An account that could not be checked has only a row in `accounts`, and a row with the reason in `gaps`.
         """
         failures = self._stored.failures
         checked = [account for shard in self._shards for account in shard.accounts if account not in failures]
@@ -67,27 +67,27 @@ class CheckedSnapshot(Result):
 
     @cached_property
     def found(self) -> Mapping[str, Any]:
-        """The findings and facts of each check, by the name of the check."""
+        """The findings of each check, by the name of the check."""
         return StoredFound(self._stored, self.checks)
 
     @cached_property
     def coverage(self) -> pd.DataFrame:
-        """The coverage of each check, one row per account and check."""
+        """One row per account and check, which shows whether the data was complete."""
         return self._stored.coverage()
 
     @cached_property
     def pairs(self) -> pd.DataFrame:
-        """The view `pairs` of the whole inventory."""
+        """The view `pairs` (profiles with their roles) of the whole inventory."""
         return views.pairs(self.inventory, self.policy.makers)
 
     @cached_property
     def lists(self) -> pd.DataFrame:
-        """The view `lists` of the whole inventory."""
+        """The view `lists` of the whole inventory, which shows whether lists of resources are complete."""
         return completeness(self.inventory)
 
     @cached_property
     def with_order(self) -> tuple[pd.DataFrame, Positions]:
-        """The findings of all checks, and the order of each finding within its check."""
+        """The findings of all checks, and the rank of each finding within its check."""
         return frame_and_order(self._stored.findings())
 
     @cached_property
@@ -104,7 +104,7 @@ class CheckedSnapshot(Result):
         return pd.DataFrame([attention_in(findings) for findings in self._stored.counted()]).sum().rename("resources")
 
     def parts(self, *, neighbours: bool = False) -> Iterator[Result]:
-        """Yield the results of the shards. See `Result.parts`."""
+        """Yield a `Result` for each shard (group of accounts). See `Result.parts`."""
         place, manifest = find_snapshot(self._folder)
         for shard, stored in zip(self._shards, self._stored.one_by_one(), strict=True):
             # A variable would keep the part in memory while the next part is read.

@@ -1,7 +1,7 @@
-"""Judge whether the data that each check needs is complete, partial or unknown in each account, and why.
+"""Judge, for each check, whether each account has all the data that the check needs.
 
-With the status `partial`, the findings are correct, but other findings may be missing. With the status `unknown`, an
-empty result proves nothing.
+The status is `complete`, `partial` or `unknown`. With the status `partial`, the findings are correct, but other
+findings may be missing. With the status `unknown`, an empty result proves nothing.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _MOST_COMMANDS = 2
 
 
 def _alone_seen(side: str) -> Accounts:
-    """Return a function that finds the accounts whose data would show a role in no profile (or an empty profile)."""
+    """Make a function that finds the accounts in which a role in no profile (or an empty profile) would be noticed."""
     operations = proving("roles" if side == "role" else "profiles", files=True)
 
     def seen(evidence: Evidence) -> set[str]:
@@ -57,7 +57,7 @@ def _holders(evidence: Evidence) -> tuple[pd.DataFrame, Bools]:
 
 
 def _links_whole(evidence: Evidence) -> set[str]:
-    """Return the accounts in which all profiles, or all roles with their profiles, were collected."""
+    """Return the accounts for which all profiles were collected, or all roles with their profiles."""
     known = {account for account, (total, known) in evidence.count(_holders).items() if total == known}
     return evidence.whole("profile") | (evidence.whole("role") & known)
 
@@ -78,7 +78,7 @@ def _tagged_links(evidence: Evidence) -> tuple[pd.DataFrame, pd.Series]:
 
 
 def _unless_indexed(judge: Callable[[Evidence], Verdicts]) -> Callable[[Evidence], Verdicts]:
-    """Report `partial` instead of `complete` if tags come from the tagging API, which may still show removed tags."""
+    """Replace `complete` by `partial` if tags come from the tagging API, which may still show removed tags."""
 
     def judged(evidence: Evidence) -> Verdicts:
         return [
@@ -114,7 +114,7 @@ def _demanded(evidence: Evidence) -> Verdicts:
 
 
 def _organizations(evidence: Evidence) -> Verdicts:
-    """Return for each account whether the tag policy of its organization was collected and, if not, why."""
+    """Judge, for each account, whether the tag policy of its organization was collected."""
     calls = evidence.inventory.calls
     calls = calls[is_in(calls["operation"], (TAG_POLICY, REQUIRED_TAGS))]
     states = dict(zip(zip(calls["account_id"], calls["operation"], strict=True), calls["state"], strict=True))
@@ -163,7 +163,7 @@ def _references(evidence: Evidence) -> Verdicts:
 
 
 def _reference_advice(reason: Message | None) -> Message | None:
-    """Return how to collect missing references: a few commands, or the collect script."""
+    """Advise how to collect missing references: with up to two commands, or with a script."""
     commands, is_cut = [], False
     for one in reason.get("messages", [reason]) if reason else ():
         regions, operations = one.get("regions", ["REGION"]), one.get("operations", ())
@@ -175,7 +175,7 @@ def _reference_advice(reason: Message | None) -> Message | None:
 
 
 def _any_references(evidence: Evidence) -> Verdicts:
-    """Judge, per account, whether all references to deleted or recreated profiles would be found."""
+    """Judge, for each account, whether every reference to a deleted or recreated profile would be found."""
     nothing = {"message": "coverage.references.nothing", "advice": advice(INSTANCES)}
     # Without the full list of profiles, recreated profiles are found, but deleted ones are not.
     not_gone = {"message": "coverage.profiles.not_gone", "advice": advice(PROFILE_LIST)}
@@ -190,7 +190,7 @@ def _any_references(evidence: Evidence) -> Verdicts:
 
 
 def _owners(evidence: Evidence) -> Verdicts:
-    """Return for each account whether the clusters, environments and stacks of its profiles were listed."""
+    """Judge, for each account, whether the clusters, environments and stacks of its profiles were listed."""
     owned = evidence.owned
     unread = owned[owned["status"] == "unread"]
     totals, by_account = owned["account_id"].value_counts(), dict(iter(unread.groupby("account_id")))
@@ -221,7 +221,7 @@ def _one(regions: pd.Series) -> str:
 
 
 def _abroad(evidence: Evidence) -> dict[str, Message]:
-    """Return a message per account: some references lead to accounts whose profiles were not all collected."""
+    """Return, by account, a message about references to other accounts whose list of profiles is incomplete."""
     references, lists = evidence.inventory.references, evidence.lists
     some = references[references["profile_arn"].isna()]
     whole = lists["account_id"][lists["profiles_whole"]]

@@ -1,4 +1,4 @@
-"""Evidence for the coverage: what was collected in each account, and which operations AWS refused."""
+"""What was collected in each account, and which operations AWS refused."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LISTINGS = {"profile": ((PROFILE_LIST,), PROFILE_LIST), "role": (ROLE_LISTS, DU
 
 @dataclass
 class Evidence:
-    """The collected data of each account, from which checks judge their coverage."""
+    """The collected data, which shows whether a check has all the data that it needs in an account."""
 
     inventory: Inventory
     pairs: pd.DataFrame
@@ -55,7 +55,7 @@ class Evidence:
         return self.pairs[_OF_LINK][self.pairs["relation"].notna()]
 
     def count(self, rows: KnownRows) -> Counts:
-        """Return, for each account, its number of rows, and the number of rows whose data was collected."""
+        """Count, for each account, all rows and the rows whose data was collected."""
         if rows not in self._counts:
             frame, known = rows(self)
             account = index_in(frame["account_id"], self.inventory.accounts["account_id"])
@@ -66,11 +66,11 @@ class Evidence:
         return self._counts[rows]
 
     def whole(self, side: str) -> set[str]:
-        """Return the accounts whose list of roles, or of profiles, is complete."""
+        """Return the accounts whose list of roles (or profiles) is complete."""
         return set(self.lists["account_id"][self.lists[f"{side}s_whole"]])
 
     def read(self, operations: tuple[str, ...]) -> set[str]:
-        """Return the accounts for which AWS or a file answered at least one of the operations."""
+        """Return the accounts with a response to at least one of the operations, from AWS or from a file."""
         calls = self.inventory.calls
         return set(calls["account_id"][is_in(calls["operation"], operations) & (calls["state"] != "refused")])
 
@@ -98,7 +98,7 @@ class Evidence:
 
     @cached_property
     def failed(self) -> dict[str, Verdict]:
-        """The coverage status and the reason for each account that `check_snapshot` could not check."""
+        """The status `unknown` and the reason, for each account that `check_snapshot` could not check."""
         gaps = self.inventory.gaps[self.inventory.gaps["operation"] == CHECK_SNAPSHOT]
         each = zip(gaps["account_id"], gaps["message"], gaps["facts"], strict=True)
         return {
@@ -112,9 +112,9 @@ class Evidence:
         return calls[calls["state"] == "truncated"]
 
     def list_facts(self, side: str, refusals: Mapping[str, Message]) -> dict[str, dict[str, Any]]:
-        """Return, by account, the values for the message about an incomplete list of roles or profiles.
+        """Return, by account, the values for the message about an incomplete list of roles (or profiles).
 
-        If a list was cut off, the message advises to load or export again.
+        If a list was cut off, the message advises to load the account again, or to export the list again.
         """
         operations, listing = _LISTINGS[side]
         facts: dict[str, dict[str, Any]] = {
@@ -150,7 +150,7 @@ COMPLETE: Verdict = ("complete", None)
 
 
 def advice(operation: str, refusal: Message | None = None) -> Message:
-    """Return advice for missing data: run the command of `operation`, or renew expired credentials."""
+    """Return advice for missing data: run the AWS CLI command of `operation`, or renew the expired credentials."""
     reason = refusal and refusal["reason"]
     if reason == "expired":
         return {"message": "coverage.renew"}
@@ -158,7 +158,7 @@ def advice(operation: str, refusal: Message | None = None) -> Message:
 
 
 class Need(msgspec.Struct, frozen=True):
-    """Data that a check needs, such as all roles, and a function that judges whether each account has the data."""
+    """The name of data that a check needs, and a function that judges which accounts have this data."""
 
     name: str
     judge: Callable[[Evidence], Verdicts]
@@ -166,7 +166,7 @@ class Need(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, kw_only=True)
 class Requirement:
-    """Judge, for each account, whether all rows have the needed data, whether a list is complete, or both."""
+    """Judge, for each account, whether all rows have the needed data, and whether a list of resources is complete."""
 
     rows: KnownRows | None = None
     # The message about unknown rows.
@@ -189,7 +189,7 @@ class Requirement:
     none_known: str = "unknown"
 
     def __call__(self, evidence: Evidence) -> Verdicts:
-        """Return a coverage status and a reason for each account."""
+        """Return a status and a reason for each account."""
         refusals = evidence.refusals(self.settled_by)
         counts = evidence.count(self.rows) if self.rows else {}
         whole = self.whole(evidence) if self.whole else evidence.whole(self.of) if self.of else {*evidence.accounts}

@@ -1,9 +1,9 @@
-"""Make findings, with their facts, ids and next commands, from the rows that a check returns.
+"""Make findings, with ids and next commands, from the rows that a check returns.
 
-The template of a next command is a text with placeholders, such as `{column}`. The value of a column replaces the
-placeholder `{column}`, quoted as one word of a POSIX shell. If a template is a table of texts, its entry `by` names the
-column whose value selects the text. The placeholder `{column:region}` becomes the option `--region`, or nothing if the
-region is unknown. The placeholder `{column:FILTER}` becomes a filter named FILTER for the AWS CLI's option `--filters`.
+A next command is made from a template: a text with placeholders, such as `{column}`. The placeholder `{column}` becomes
+the value of the column, quoted as one POSIX shell word. If a template is a dictionary of texts, its entry `by` names
+the column that selects the text. The placeholder `{column:region}` becomes the option `--region`, or nothing if the
+region is unknown. The placeholder `{column:NAME}` becomes a filter called NAME for the AWS CLI's option `--filters`.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ _NULL = pa.scalar(None, pa.string())
 
 @dataclass(frozen=True)
 class Found:
-    """The findings of a check, and the facts of these findings.
+    """The findings of a check, and the details of these findings, which are called facts.
 
     `table` has one row per finding, with some or all columns of `schema.FINDINGS`. `facts` has one or more rows per
-    finding. The column `finding` of `facts` is a row number of `table`, in ascending order. Columns whose names begin
-    with `_` are internal: only the text, the command and the order of the findings use them.
+    finding. In `facts`, the column `finding` has row numbers of `table`, in ascending order. Only the text, the command
+    and the order of findings use columns whose names begin with `_`.
     """
 
     table: pa.Table
@@ -60,18 +60,18 @@ class Found:
 
     @property
     def numbers(self) -> Positions:
-        """The row number of the finding to which each fact belongs."""
+        """For each row of `facts`, the row number of its finding in `table`."""
         return self.facts["finding"].to_numpy()
 
     def only(self, chosen: Any) -> Found:
-        """Return only the findings that a mask selects, with their facts."""
+        """Return the findings that a mask selects, with their details."""
         chosen = np.asarray(chosen, dtype=bool)
         facts = self.facts[chosen[self.numbers]].reset_index(drop=True)
         numbers = (np.cumsum(chosen) - 1)[facts["finding"].to_numpy()]
         return Found(self.table.filter(pa.array(chosen)), facts.assign(finding=numbers))
 
     def keyed(self, names: Sequence[Any]) -> pd.DataFrame:
-        """Return one row per fact: first the finding's columns `KEYS`, then the given columns of the facts."""
+        """Return the given columns of `facts`, with the columns `KEYS` of the finding in front."""
         keys = self.table.select(KEYS).take(pa.array(self.numbers)).to_pandas()
         keyed: pd.DataFrame = pd.concat([keys, self.facts[names].reset_index(drop=True)], axis="columns")
         return keyed
@@ -82,9 +82,9 @@ def findings(
 ) -> Found:
     """Return one finding per row of a frame.
 
-    `resource` and `related` are names of columns with ARNs. Account, names and maker (the tool that created the
-    resource) come from columns of `rows`. A keyword argument named like a column of `schema.FINDINGS` sets the column.
-    All other keyword arguments become facts of the finding. Pass `facts` if a finding has several rows of facts.
+    `resource` and `related` are names of columns with ARNs. The account, the names, and the tool that created the
+    resource come from columns of `rows`. A keyword argument named like a column of `schema.FINDINGS` sets this column.
+    Any other keyword argument becomes a column of `facts`. Pass `facts` if it has several rows per finding.
     """
     columns: dict[str, Any] = {"resource_arn": rows[resource], "related_arn": rows[related] if related else None}
     columns["resource_type"] = _RESOURCE_TYPES.get(resource)
@@ -120,7 +120,7 @@ def with_column(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
 
 
 def array_of(name: str, values: Any, size: int) -> pa.Array:
-    """Convert values to the type of a column of findings. A single text or boolean is repeated for all rows."""
+    """Convert values to the type that a column of findings has. A single text or boolean is repeated for all rows."""
     kind = _COLUMN_TYPES.get(name, pa.string())
     if values is None or isinstance(values, (str, bool)):
         return pa.repeat(pa.scalar(values, kind), size)
@@ -129,9 +129,9 @@ def array_of(name: str, values: Any, size: int) -> pa.Array:
 
 
 def found_in(rows: pd.DataFrame) -> Found:
-    """Group the rows that a check returned into findings: one finding per account, resource and related resource.
+    """Make one finding from all rows with the same account, resource and related resource.
 
-    Rows with different values in a column `_key` become different findings.
+    If the rows have a column `_key`, rows with different keys become different findings.
     """
     missing = pd.Series([None] * len(rows), dtype="str")
     key = joined_key(*(rows.get(name, missing) for name in ("account_id", "resource_arn", "related_arn", "_key")))
@@ -145,7 +145,7 @@ def found_in(rows: pd.DataFrame) -> Found:
 
 
 def finding_ids(found: Mapping[str, pa.Array], keys: pa.Array | None = None) -> pa.Array:
-    """Return the id of each finding: a hash of its check, account, resource, related resource, and key."""
+    """Return the id of each finding: a hash of its check, account, resource, related resource and `_key`."""
     named = pc.if_else(found["resource_arn"].is_null(), found["resource_name"], None) if keys is None else keys
     key = joined_key(*(found[name] for name in ("check", "account_id", "resource_arn", "related_arn")), named)
     # pandas' hash of an object array is SipHash with a fixed key: the same in each process.
@@ -158,7 +158,7 @@ def next_steps(template: Text, found: Found) -> pa.Array:
     """Return the next command of each finding.
 
     A finding gets no next command if a value begins like `file://`, because the AWS CLI would read the file. A
-    placeholder's value comes from the finding's first row of facts or, without such a column, from the finding.
+    placeholder's value comes from the first row in `facts`, or from the finding if `facts` lacks the column.
     """
     first = pa.array(np.flatnonzero(np.diff(found.numbers, prepend=-1)))
 

@@ -1,4 +1,4 @@
-"""Checks of the names and paths of roles and their profiles."""
+"""Checks that compare the names and paths of roles and profiles."""
 
 from __future__ import annotations
 
@@ -70,10 +70,10 @@ def name_mismatches(pairs: pd.DataFrame) -> Found:
 def path_mismatches(pairs: pd.DataFrame) -> Found:
     """Profile and role paths differ.
 
-    Policies can allow or deny by path (`instance-profile/team/*`), so different rules may apply to the profile and to
-    the role. A path other than `/` also breaks tools that expect the name directly after `instance-profile/` or `role/`
-    in the ARN. AWS itself creates Cloud9's profile under `/cloud9/` and its role under `/service-role/`. AWS cannot
-    change the path of a profile or role: create the resource again.
+    A policy can allow or deny requests by path (`instance-profile/team/*`), so different rules may apply to the profile
+    and to the role. A path other than `/` also breaks tools that expect the name directly after `instance-profile/` or
+    `role/` in the ARN. For Cloud9, AWS itself creates the profile under `/cloud9/` and the role under `/service-role/`.
+    AWS cannot change the path of a profile or role: create the resource again.
     """
     differ = pairs[pairs["paths_differ"]]
     return findings(
@@ -98,7 +98,7 @@ def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
     """Profiles that hold the wrong role.
 
     People choose a profile by its name, but the instance gets the permissions of the role in the profile. The check
-    ignores the case of names: an account cannot have two roles whose names differ only in case (IAM User Guide, "IAM
+    ignores the case of names. An account cannot have two roles whose names differ only in case (IAM User Guide, "IAM
     and AWS STS quotas").
     """
     linked = np.flatnonzero(is_in(pairs["relation"], ["affix", "generated", "different"]))
@@ -135,10 +135,10 @@ def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Seque
     """Names that EMR or another tool rejects.
 
     Amazon EMR accepts a profile only if it has the same name as its role. RDS Custom and AWS PCS accept only names that
-    begin with the prefix of the service. If a tool rejects a name, running clusters keep running, but you cannot create
-    a new cluster. The check judges profiles used by tools with naming rules, and profiles listed under `[[tools]]` in
-    the policy file. AWS does not show which profiles Databricks uses, so list these profiles under `[[tools]]`. A tool
-    rejects a wrong name even if CloudFormation or your own naming rule creates this name by design.
+    begin with a prefix that the service prescribes. If a tool rejects a name, running clusters keep running, but you
+    cannot create a new cluster. The check judges the profiles that tools with naming rules use, and the profiles under
+    `[[tools]]` in the policy file. AWS does not show which profiles Databricks uses, so list these profiles under
+    `[[tools]]`. Names that CloudFormation or your own naming rule created are rejected, too.
     """
     # Few profiles are used by such tools.
     by_tool = is_in(references["consumer_type"], [kind for rule in tool_rules() for kind in rule.consumer_types])
@@ -162,7 +162,7 @@ def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Seque
 
 
 def _breaks(rule: ToolRule, links: pd.DataFrame) -> Bools:
-    """A name or path that was not collected breaks no rule."""
+    """A name or path that was not collected is never a finding."""
     if rule.wants_same_names:
         # No source says whether a tool distinguishes names by case.
         return ~is_in(links["relation"], ["same", "case"])

@@ -1,4 +1,4 @@
-"""Checks of profiles without a role, roles without a profile, references, and quotas."""
+"""Checks of empty profiles, roles in no profile, resources that use profiles, and quotas."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ def unreferenced_profiles(
 
     The finding shows what was scanned, and the policies of the profile's role. Profiles whose role has an administrator
     policy come first. Karpenter, Terraform or a script may use a profile later, so iamframe does not call any profile
-    unused. The suggested command lists the instances in one region that use the profile. Before you delete a profile,
-    run the suggested command in each region that you use, and check when the profile's role was last used.
+    unused. In one region, the suggested command lists the instances that use the profile. Before you delete a profile,
+    run the suggested command in each region that you use. Also check when the profile's role was last used.
     """
     readable = lists[lists["references_status"] != "unknown"]
     candidates = pairs[pairs["relation"].notna() & is_in(pairs["account_id"], readable["account_id"])]
@@ -121,14 +121,13 @@ def unreferenced_profiles(
 def owner_gone(owned_profiles: pd.DataFrame, pairs: pd.DataFrame, references: pd.DataFrame) -> Found:
     """Profiles whose cluster, environment or stack is gone.
 
-    Deleted clusters and stacks can leave profiles behind, and these profiles count against the quota. Tags such as
-    `eks:cluster-name` and `elasticbeanstalk:environment-id` show the cluster, environment or stack of a profile. For a
-    Karpenter profile, the path shows the cluster. If only the profile's name suggests a CloudFormation stack, the
-    finding is a guess (`maybe`). A cluster, environment or stack counts as gone only if complete lists were collected
-    in all possible regions. Profiles of existing instances are left out, because somebody runs these instances. The tag
-    `kubernetes.io/cluster/…` is ignored, because clusters outside EKS use the same tag. Karpenter writes EKS tags for
-    clusters outside EKS, too. Before you delete a Karpenter profile, check that no cluster outside EKS uses the
-    profile.
+    Profiles that deleted clusters and stacks left behind still count against the quota. Tags such as `eks:cluster-name`
+    and `elasticbeanstalk:environment-id` show the cluster, environment or stack of a profile. For a Karpenter profile,
+    the path shows the cluster. If a profile's name is the only sign of a CloudFormation stack, the finding is a guess
+    (`maybe`). A cluster, environment or stack counts as gone only if it is missing from the complete lists of all
+    possible regions. Profiles that existing instances use are left out, because somebody runs these instances. The tag
+    `kubernetes.io/cluster/…` is ignored, because clusters outside EKS use the same tag. Karpenter also writes EKS tags
+    for clusters outside EKS. Before you delete a Karpenter profile, check that no cluster outside EKS uses the profile.
     """
     gone = owned_profiles[owned_profiles["status"] == "gone"]
     running = references["profile_arn"][is_in(references["consumer_type"], ["instance", "association"])]
@@ -180,9 +179,9 @@ def _first_three(regions: list[str]) -> str:
 def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd.DataFrame) -> Found:
     """Instances and templates using deleted or recreated profiles.
 
-    An instance keeps the id of the profile that it was started with. An instance whose profile is deleted and recreated
-    under the same name has no credentials until you associate the profile again (IAM User Guide, "Troubleshoot IAM and
-    Amazon EC2"). A template cannot start instances if its profile does not exist, or exists only under another path.
+    An instance keeps the id of the profile that it was started with. After a profile is deleted and recreated, its
+    instances have no credentials until you associate the profile again (IAM User Guide, "Troubleshoot IAM and Amazon
+    EC2"). A template cannot start instances if its profile does not exist or has another path.
     """
     direct = _direct(references)
     # An ARN contains its account.
@@ -219,7 +218,7 @@ def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd
 
 
 def _direct(references: pd.DataFrame) -> pd.DataFrame:
-    """Return the references of instances and templates; associations count only if the instance was not collected."""
+    """Return references by instances and templates, and by associations of instances that were not collected."""
     direct = references[is_in(references["consumer_type"], _CONSUMERS)]
     seen = direct[direct["consumer_type"] == "instance"]
     return direct[~((direct["consumer_type"] == "association") & is_in(direct["consumer_name"], seen["consumer_id"]))]
@@ -236,8 +235,8 @@ def _direct(references: pd.DataFrame) -> pd.DataFrame:
 def ec2_roles_without_profile(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
     """EC2 roles that are in no instance profile.
 
-    An instance gets a role only through a profile, so no instance can use a role that is in no profile. The IAM console
-    creates a profile along with an EC2 role; APIs and templates do not. Roles with an administrator policy come first.
+    Instances get roles only through profiles, so no instance can use a role in no profile. The IAM console creates a
+    profile along with an EC2 role, but APIs and templates do not. Roles with an administrator policy come first.
     """
     alone = pairs[pairs["profile_arn"].isna() & (pairs["trusts_ec2"] == "yes")]
     alone, facts = _powerful_first(alone, roles)
@@ -255,8 +254,8 @@ def ec2_roles_without_profile(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found
 def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
     """Roles in more than one profile.
 
-    A profile holds one role, but a role can be in several profiles. A change to a shared role affects all its profiles,
-    and an instance's profile no longer shows what the instance is for.
+    A profile holds one role, but a role can be in several profiles. A change to a shared role affects all its profiles.
+    If profiles share a role, the profile of an instance no longer shows what the instance is for.
     """
     many = pairs[pairs["relation"].notna() & pairs["role_row"].duplicated(keep=False)]
     # A role that no source shows has no row: it is known only by name, and is a different one in each account.
@@ -291,9 +290,9 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
 def quota_pressure(accounts: pd.DataFrame, *, threshold: float = 0.8) -> Found:
     """Accounts near their role or profile quota.
 
-    When an account reaches its role or profile quota, the next deployment fails with LimitExceeded. EKS and Karpenter
-    create a profile per node group or node class. Accounts with many node groups or node classes often reach the
-    profile quota first.
+    When an account reaches its role or profile quota, the next deployment fails with LimitExceeded. EKS creates a
+    profile for each node group, and Karpenter creates a profile for each node class. Accounts with many node groups or
+    node classes often reach the profile quota first.
     """
     counted = [
         accounts.assign(counted=what, used=accounts[used], quota=accounts[quota].where(accounts[quota] > 0))
@@ -315,10 +314,10 @@ def quota_pressure(accounts: pd.DataFrame, *, threshold: float = 0.8) -> Found:
 
 
 def _powerful_first(rows: pd.DataFrame, roles: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Sort rows of `pairs` so that roles with an administrator policy come first, and return facts about the policies.
+    """Put roles with an administrator policy first, and return columns about the policies of each role.
 
-    The fact `_may` is the message about what a role's policies allow. The fact `_order` ranks roles by the power of
-    their policies.
+    The column `_may` has a message about what the role's policies allow. The column `_order` has a lower number for
+    more powerful policies.
     """
     where = rows["role_row"].to_numpy()
     attached = lookup(roles["attached_policies"], where)
@@ -342,7 +341,7 @@ def _powerful_first(rows: pd.DataFrame, roles: pd.DataFrame) -> tuple[pd.DataFra
 
 
 def _policies_message(attached: str | None, inline: int | None) -> Message:
-    """Return a message about a role's policies; `attached` and `inline` are None if unknown."""
+    """Return a message about a role's policies. An argument is None if it is unknown."""
     if attached is None or (inline is None and not attached):
         return {"message": "permissions.unknown"}
     arns = sorted(attached.split(), key=lambda arn: POWERS.index(power_of(arn) or POWERS[-1]))

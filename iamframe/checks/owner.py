@@ -1,4 +1,4 @@
-"""The owner of a finding's resource: the value of the owner tag."""
+"""The owner of a finding's resource: the value of an owner tag."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def owners(inventory: Inventory, findings: pd.DataFrame, tag_key: str = OWNER_TA
 
 
 def _last(of: Positions, values: Positions, size: int) -> Positions:
-    """Return an array with `values[i]` at `of[i]`, and -1 elsewhere. For a repeated position, the last value counts."""
+    """Return an array with `values[i]` at `of[i]`, and -1 elsewhere. The last value of a repeated position counts."""
     result = np.full(size, -1)
     result[of[of >= 0]] = values[of >= 0]
     return result

@@ -26,12 +26,12 @@ Rule = Callable[..., Any]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check: its function, the function's parameters, and the arguments of the decorator.
+    """A check: its function, the parameters of the function, and the arguments of the decorator.
 
-    `detail` is the sentence about a finding, with placeholders for its facts. `next_step` is the template of the next
-    command (see `checks.findings`). `remediation` is advice on what to do about the findings. `about` is the type of
-    resource that the findings are about. `alone` is true if the check needs only the data of one profile or role, or of
-    a profile and its role. `remedy` is what a clean-up plan does about the findings, or None.
+    `detail` is a sentence about a finding, with placeholders for the values in the sentence. `next_step` is the
+    template of the next command (see `checks.findings`). `remediation` is advice on what to do about the findings.
+    `about` is the type of resource that the findings are about. `alone` is true if the check can judge a profile with
+    its role without data about other resources. `remedy` is what a clean-up plan does about the findings, or None.
     """
 
     name: str
@@ -71,17 +71,17 @@ def check(
     alone: bool = False,
     remedy: Remedy | None = None,
 ) -> Callable[[Rule], Rule]:
-    """Turn a function into a check; the check has the function's name.
+    """Turn a function into a check of the same name.
 
     The positional parameters of a check's function are the frames or views that the check reads. The keyword-only
     parameters are the options of the check. The first line of the function's docstring is the title of the check. The
-    class `Check` explains the arguments of the decorator, such as `detail` and `next_step`. `needs` lists the data
-    without which the check is incomplete. If `needs` has no entry for a frame of your check, the default entry of the
-    frame applies.
+    class `Check` explains the arguments of the decorator, such as `detail` and `next_step`. `needs` lists the data that
+    the check needs to find everything. If `needs` does not mention a frame, the default for the frame applies.
 
-    A check's function returns a frame with one row per fact. The returned frame must have the column `resource_arn`. A
-    column with a name from `schema.FINDINGS` sets that column of the finding. All other columns are facts, which the
-    text `detail` can use. Rows with the same account, resource and related resource become one finding.
+    A check's function returns a frame with one or more rows per finding. The returned frame must have the column
+    `resource_arn`. A column that also exists in `schema.FINDINGS` becomes a column of the finding. All other columns
+    are details of the finding (facts), which the text `detail` can use. Rows with the same account, resource and
+    related resource become one finding.
 
     Raises
     ------
@@ -110,13 +110,13 @@ def check(
 
 
 def stopped_with(error: Exception, file: str) -> str:
-    """Return a message about an error in a user's code, with the line of `file` at which the code stopped."""
+    """Describe an error in a user's code, with the line of `file` at which the code stopped."""
     lines = [at.lineno for at in traceback.extract_tb(error.__traceback__) if at.filename == file]
     return f"stops with {type(error).__name__}: {error}" + (f" (line {lines[-1]})" if lines else "")
 
 
 def checks_of(*modules: ModuleType) -> dict[str, Check]:
-    """Return the checks that modules define, by name, in the order of their definition."""
+    """Return the checks of the given modules by name, in the order of their definition."""
     rules = (rule for module in modules for rule in vars(module).values())
     found = (getattr(rule, "check", None) for rule in rules)
     return {one.name: one for one in found if isinstance(one, Check)}

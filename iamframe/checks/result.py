@@ -37,12 +37,12 @@ _NAMED = 3
 @schema.shows(schema.FINDINGS, schema.COVERAGE)
 @dataclass(frozen=True)
 class Result:
-    """The findings of the checks, and the coverage of each check.
+    """The findings, and whether each check had complete data.
 
-    `findings` has one row per finding, sorted by severity, check and ARN. If a check shows the policies of roles, the
-    findings about administrators' roles come first within the check. `result["empty_profiles"]` has the facts of one
-    check, one row per fact. `coverage` has one row per account and check. Trust an empty list of findings only if the
-    status in `coverage` is `complete`. `checks` has the checks that ran, by name. `pairs` and `lists` are the views
+    `findings` has one row per finding, sorted by severity, check and ARN. If a check shows the policies of roles, its
+    findings about administrators' roles come first. `result["empty_profiles"]` has the details of one check's findings.
+    `coverage` shows, for each account and check, whether the data was complete. Trust an empty list of findings only if
+    the status in `coverage` is `complete`. `checks` has the checks that ran, by name. `pairs` and `lists` are the views
     that the checks read. `version` is the version of iamframe that ran the checks.
     """
 
@@ -59,8 +59,8 @@ class Result:
     def parts(self, *, neighbours: bool = False) -> Iterator[Result]:  # noqa: ARG002 - a subclass has neighbours
         """Yield one `Result` per group of accounts, in order of the account ids. No account is in two groups.
 
-        With `neighbours`, the inventory of a group also has the accounts whose profiles the group uses. References of
-        other accounts to the group's profiles are included, too.
+        If `neighbours` is true, the inventory of a group includes the other accounts whose profiles the group uses. The
+        inventory then also includes references from other accounts to the group's profiles.
         """
         yield self
 
@@ -71,11 +71,11 @@ class Result:
 
     @cached_property
     def with_order(self) -> tuple[pd.DataFrame, Positions]:
-        """The findings of all checks, and the order of each finding within its check."""
+        """The findings of all checks, and the rank of each finding within its check."""
         return frame_and_order(self.sorted_findings("en"))
 
     def only(self, finding_ids: Iterable[str]) -> Result:
-        """Return a result with only the findings in `finding_ids`, and with the same coverage."""
+        """Return a copy of the result that has only the findings in `finding_ids`. `coverage` stays the same."""
         chosen = pa.array(finding_ids, from_pandas=True)
         found = {name: one.only(is_in(one.table["finding_id"], chosen)) for name, one in self.found.items()}
         return replace(self, found=found)
@@ -86,7 +86,7 @@ class Result:
 
     @memory_of_system()
     def sorted_findings(self, lang: str) -> pa.Table:
-        """Return the findings as an Arrow table, with the internal column `order`: the order within a check."""
+        """Return the findings as an Arrow table. The internal column `order` has the rank within a check."""
         each = ((self.found[name], check) for name, check in self.checks.items())
         parts = [_findings_of(found, check, lang) for found, check in each if len(found.table)]
         if not parts:
@@ -105,7 +105,7 @@ class Result:
         return by_severity(table.select([*schema.FINDINGS.names, "order"]))
 
     def __getitem__(self, check: str) -> pd.DataFrame:
-        """Return the facts of one check, one row per fact, with the columns of the finding first.
+        """Return the details of one check's findings. The first columns identify the finding.
 
         Raises
         ------
@@ -147,12 +147,12 @@ class Result:
 
     @cached_property
     def tally(self) -> pd.DataFrame:
-        """The number of findings for each combination of check, severity, `expected` and acceptance."""
+        """The number of findings for each combination of `check`, `severity`, `expected` and `accepted`."""
         return tally_of(self.findings)
 
     @cached_property
     def used_profiles(self) -> pa.Array:
-        """The profile ARN of each reference, also of references from other accounts."""
+        """The ARN of each profile that a resource uses, even if the resource is in another account."""
         return as_arrow(self.inventory.references["profile_arn"])
 
     @cached_property
@@ -162,7 +162,7 @@ class Result:
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """One row per check: its severity, its number of findings, and the number of accounts per coverage status."""
+        """One row per check, with its severity, its number of findings, and its number of accounts per status."""
         tally, names = self.tally, list(self.checks)
         statuses = self.coverage.groupby(["check", "status"]).size().unstack(fill_value=0)
 
@@ -186,17 +186,17 @@ class Result:
 
     @property
     def asked(self) -> tuple[str, ...]:
-        """The checks that ran. If the policy has no tag rules, checks that need a tag policy are left out."""
+        """The checks that ran. Checks that need a tag policy are left out if the policy has no tag rules."""
         has_policy = self.policy.demands_tags
         return tuple(name for name, one in self.checks.items() if has_policy or tag_policy not in one.needs)
 
     @property
     def said_complete(self) -> str:
-        """The number of checks that are complete in every account, as a sentence."""
+        """The number of checks that had complete data in every account, as a sentence."""
         return self.complete_in("en")
 
     def complete_in(self, lang: str) -> str:
-        """Return the number of checks that are complete in every account, as a sentence in the language `lang`."""
+        """Return the number of checks that had complete data in every account, as a sentence in the language `lang`."""
         accounts, checks = self.inventory.row_counts()["accounts"], len(self.checks)
         complete = int((self.summary["complete"] == accounts).sum()) if accounts else 0
         state = "all" if complete == checks else "some" if complete else "none"
@@ -205,13 +205,13 @@ class Result:
         return say(f"coverage.complete.{state}", lang, complete=complete, checks=checks)
 
     def __repr__(self) -> str:
-        """Return the number of findings by severity, and how many checks are complete, in one line."""
+        """Return the number of findings by severity, and the number of checks with complete data, in one line."""
         counts = self.tally.groupby("severity")["findings"].sum()
         by_severity = ", ".join(f"{counts[name]:,} {name}" for name in SEVERITIES if name in counts) or "none"
         return f"Result({pluralize(int(counts.sum()), 'finding')}: {by_severity}; {self.said_complete})"
 
     def _repr_html_(self) -> str:
-        """Return HTML for a notebook: what could not be checked, then the checks with their findings."""
+        """Return HTML for a notebook, which shows what could not be checked, and then the findings of each check."""
         unsure = self.coverage[self.coverage["status"] != "complete"]
         reasons = said_not_complete(unsure)
         summary = self.summary
@@ -242,7 +242,7 @@ def _findings_of(found: Found, check: Check, lang: str) -> pa.Table:
 
 
 def frame_and_order(table: pa.Table) -> tuple[pd.DataFrame, Positions]:
-    """Return the findings as a frame, and the order of each finding within its check. See `Result.with_order`."""
+    """Return the findings as a frame, and the rank of each finding within its check. See `Result.with_order`."""
     return schema.FINDINGS.from_arrow(table), table["order"].to_numpy()
 
 
@@ -266,7 +266,7 @@ def tally_of(findings: pd.DataFrame) -> pd.DataFrame:
 
 
 def said_not_complete(unsure: pd.DataFrame) -> list[tuple[str, str, str]]:
-    """Return the reasons for incomplete coverage, each with its checks and accounts, the most frequent first."""
+    """Return the reasons for incomplete data with their checks and accounts, the most frequent reason first."""
     reasons = []
     for (status, reason), rows in unsure.groupby(["status", "reason"], sort=False):
         checks, accounts = rows["check"].unique(), rows["account_id"].unique()
@@ -283,7 +283,7 @@ def some(names: Iterable[str]) -> str:
 
 
 def by_severity(findings: pa.Table) -> pa.Table:
-    """Sort findings by severity, check, the check's own order, and ARN."""
+    """Sort findings by severity, then by check, then by rank within the check, then by ARN."""
     if not len(findings):
         return findings
     severity = pc.index_in(findings["severity"].cast(pa.string()), value_set=pa.array(SEVERITIES))

@@ -1,6 +1,6 @@
-"""Check a snapshot of many accounts in shards (groups of accounts), on any executor.
+"""Check the accounts of a snapshot in groups, called shards, on any executor.
 
-No worker of the executor has more than one shard in memory.
+Each worker of the executor has only one shard in memory.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _FOR_ALL = (CheckError, PolicyError, StoreError)
 
 @dataclass(frozen=True)
 class _Work:
-    """Parameters of `check_snapshot` for its workers. `snapshot` is the checksum of the snapshot's manifest."""
+    """What `check_snapshot` sends to its workers. `snapshot` is the checksum of the snapshot's manifest."""
 
     folder: str
     out: str
@@ -68,13 +68,13 @@ def check_snapshot(
     shard_size: int = ROLES_PER_SHARD,
     progress: bool | Progress | None = None,
 ) -> Result:
-    """Run the checks over a snapshot, a group of accounts at a time. No request is made to AWS.
+    """Run the checks on a snapshot, one group of accounts at a time. No request is made to AWS.
 
-    `run_checks(open_snapshot(folder))` gives the same findings, but holds all accounts in memory. A group of accounts
-    is called a shard. An interrupted run resumes if you call `check_snapshot` again with the same arguments. If the
-    worker of a shard dies, the shard is tried once more. If a shard fails twice, all its accounts have the status
-    `unknown` in `coverage`. An account that cannot be read has the status `unknown`, and a row with the reason in
-    `result.inventory.gaps`. Run the same call again to retry failed accounts.
+    `run_checks(open_snapshot(folder))` gives the same findings, but holds all accounts in memory. An interrupted run
+    resumes if you call `check_snapshot` again with the same arguments. If the worker that checks a shard (a group of
+    accounts) dies, the shard is checked once more. If a shard fails twice, all accounts in the shard have the status
+    `unknown` in `coverage`. If an account cannot be read, its status is `unknown`, and `result.inventory.gaps` has the
+    reason. Call `check_snapshot` again to retry the accounts that failed.
 
     Parameters
     ----------
@@ -192,7 +192,7 @@ def _unreadable(folder: str, shard: Shard) -> dict[str, str]:
 
 
 def _in_snapshot(error: StoreError, folder: str) -> str:
-    """Return the text of an error, with the folder's name instead of its path, which may be private."""
+    """Return the text of an error without the path of the folder, which may be private."""
     return str(error).replace(display_path(folder), os.path.basename(folder))  # noqa: PTH119 - it may be an address
 
 
@@ -250,11 +250,11 @@ def _submit(executor: Executor, work: _Work, shard: Shard) -> Future[None]:
 
 
 class Processes(Executor):
-    """An executor that runs each process in a pool of its own.
+    """An executor that starts a separate pool for each of its processes.
 
     In `concurrent.futures.ProcessPoolExecutor`, all waiting calls fail when one process dies. The processes of
-    `ProcessPoolExecutor` also run the user's script again. The processes of loky do not run the script, and they accept
-    functions of a notebook.
+    `ProcessPoolExecutor` also run the user's script again. The processes of the package loky do not run the script, and
+    accept functions that a notebook defines.
     """
 
     def __init__(self, workers: int) -> None:
@@ -280,7 +280,7 @@ class Processes(Executor):
             raise
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End the processes; if `wait` is false, stop running calls, too."""
+        """End the processes. If `wait` is false, also stop the calls that are still running."""
         for pool in self._pools:
             if not wait:
                 pool.shutdown(wait=False, kill_workers=True)

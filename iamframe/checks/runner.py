@@ -1,4 +1,4 @@
-"""Run checks over an inventory."""
+"""Run checks on an inventory."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def run(
     checks: Mapping[str, Check] = CHECKS,
     owner_tag: str = OWNER_TAG,
 ) -> Result:
-    """Run checks on an inventory, and return their findings, facts and coverage."""
+    """Run checks on an inventory, and return the result."""
     chosen = {name: checks[name] for name in selected(only, checks)}
     for accepted in policy.acceptances:
         if accepted.check not in checks:
@@ -114,19 +114,19 @@ def _found_by(
 
 
 def _judges_nothing(one: Check, frames: Mapping[str, pd.DataFrame]) -> bool:
-    """Return whether the frames that a check judges are empty: the first frame, or `roles` and `profiles`."""
+    """Return whether a check has nothing to judge, because the frames that it judges are empty."""
     judged = ["roles", "profiles"] if one.reads[:2] == ("roles", "profiles") else one.reads[:1]
     return all(frames[name].empty for name in judged)
 
 
 def steps_of(one: Check, found: Found) -> pa.Array:
-    """Return the next command of each finding; expected findings have no next command."""
+    """Return the next command of each finding, which is missing for expected findings."""
     steps = next_steps(one.next_step, found) if one.next_step else found.table["next_step"]
     return pc.if_else(found.table["expected"], pa.scalar(None, pa.string()), steps)
 
 
 def _conformed(one: Check, found: pa.Table, inventory: Inventory, policy: Policy) -> pa.Table:
-    """Complete findings with the columns that come from the check, the inventory and the policy."""
+    """Add the columns that come from the check, the inventory or the policy."""
     size = len(found)
     columns: dict[str, Any] = {
         "check": one.name,
@@ -166,7 +166,7 @@ def _resources(found: pa.Table, inventory: Inventory) -> dict[str, pa.Array]:
 
 
 def coverage_of(evidence: Evidence, checks: Mapping[str, Check], found: Mapping[str, Found]) -> pd.DataFrame:
-    """Return the frame `coverage`: one row per account and check, in the order of accounts and checks."""
+    """Return the frame `coverage`, with one row per account and check, in the order of accounts and checks."""
     accounts_of = {name: set(pc.unique(one.table["account_id"]).to_pylist()) for name, one in found.items()}
     needs = dict.fromkeys(need for one in checks.values() for need in one.needs)
     judged = {need: need.judge(evidence) for need in needs}
@@ -189,7 +189,7 @@ def coverage_of(evidence: Evidence, checks: Mapping[str, Check], found: Mapping[
 def part_of(result: Result, part: Inventory) -> Result:
     """Return the result for a part of the inventory.
 
-    Data that is missing in the rest of the inventory does not affect the coverage of the part.
+    Data that is missing in the rest of the inventory does not make the result of the part incomplete.
     """
     arns = pa.concat_arrays([as_arrow(part.roles["role_arn"]), as_arrow(part.profiles["profile_arn"])])
 

@@ -1,7 +1,7 @@
-"""The shards of a snapshot: groups of accounts that are checked together, each by one call on an executor.
+"""The shards of a snapshot, which are groups of accounts that one worker checks together.
 
-A reference can lead to a profile of another account. A shard lists the other accounts whose profiles the shard uses,
-and the other accounts that use the shard's profiles. The checks of a shard read data of the listed accounts, but report
+A resource can refer to a profile of another account. A shard lists the other accounts whose profiles it uses, and the
+other accounts that use its own profiles. The checks of a shard also read data of the listed accounts, but report
 findings only about the shard's own accounts.
 
 Each shard has a number and its own files in the folder of `check_snapshot`:
@@ -67,7 +67,7 @@ class Shard(msgspec.Struct, frozen=True):
 
 
 def shards_of(place: Place, manifest: Manifest, size: int) -> list[Shard]:
-    """Divide the accounts of a snapshot into shards of up to `size` roles and up to `size` profiles.
+    """Divide the accounts of a snapshot into shards with at most `size` roles and at most `size` profiles.
 
     An account with more than `size` roles or profiles is a shard of its own.
     """
@@ -108,16 +108,16 @@ def _foreign_uses(place: Place, manifest: Manifest) -> tuple[dict[str, set[str]]
 
 
 def _account_used(references: pd.DataFrame) -> pa.Array:
-    """Return, for each reference, the account of its profile; missing if unknown."""
+    """Return the account of each reference's profile, or a missing value if the account is unknown."""
     return pc.coalesce(account_named(references["profile_arn"]), account_named(references["named"]))
 
 
 def inventory_of(
     folder: str, place: Place, manifest: Manifest, shard: Shard, failures: Mapping[str, str] | None = None
 ) -> Inventory:
-    """Return the inventory of a shard, with the data of other accounts that the checks of the shard need.
+    """Return the inventory of a shard, and the data of other accounts that the checks of the shard need.
 
-    All data of the accounts in `shard.uses` is included. Of the accounts in `shard.used_by`, only references to the
+    All data of the accounts in `shard.uses` is included. From the accounts in `shard.used_by`, only references to the
     shard's profiles are included. `failures` has the accounts that cannot be read, and the reasons.
     """
     failures = failures or {}
@@ -133,7 +133,7 @@ def inventory_of(
 
 
 def unread(failures: Mapping[str, str]) -> Inventory:
-    """Return an inventory of failed accounts, each with a row in `accounts` and a row with the reason in `gaps`."""
+    """Return an inventory that has the failed accounts in `accounts`, and the reasons in `gaps`."""
     gaps = GapList()
     for account, reason in failures.items():
         gaps.add(account, CHECK_SNAPSHOT, ALL, "unreadable", "gaps.account.failed", why=reason)
@@ -143,11 +143,11 @@ def unread(failures: Mapping[str, str]) -> Inventory:
 
 
 class Run(msgspec.Struct, frozen=True):
-    """The snapshot and the options of a call of `check_snapshot`.
+    """The snapshot and the options that `check_snapshot` was called with.
 
-    A call of `check_snapshot` resumes a stored run only if all fields of the two runs are equal. `snapshot` is the
-    checksum of the manifest, and `policy` is the checksum of the policy. `checks` is a checksum of the names of the
-    checks, and of the code of your own checks.
+    `check_snapshot` resumes an earlier run only if all fields of both runs are equal. `snapshot` is the checksum of the
+    manifest, and `policy` is the checksum of the policy. `checks` is a checksum of the names of the checks, and of the
+    code of your own checks.
     """
 
     snapshot: str
@@ -161,7 +161,7 @@ class Run(msgspec.Struct, frozen=True):
 
 
 class Done(msgspec.Struct, frozen=True):
-    """A checked shard: the checksums of its files by folder, and the accounts that failed, with the reasons."""
+    """A checked shard: the checksum of its file in each folder, and the reasons why accounts failed."""
 
     number: int
     files: dict[str, str]
@@ -189,7 +189,7 @@ def begin(place: Place, run: Run) -> None:
 
 
 def done_in(place: Place, shards: Iterable[Shard]) -> list[Done]:
-    """Return the shards whose results are in the folder, including those with accounts that failed."""
+    """Return the shards whose results are in the folder, even if some of their accounts failed."""
     found = []
     for shard in shards:
         # A file that was cut off counts as missing.
@@ -229,11 +229,11 @@ class Stored:
         return {account: reason for one in self.done for account, reason in one.failures.items()}
 
     def findings(self) -> pa.Table:
-        """Return the findings, sorted as in `Result.findings`, with the internal column `order`."""
+        """Return the findings in the order of `Result.findings`, with the internal column `order`."""
         return by_severity(pa.concat_tables(self.tables("findings")).rename_columns({"_order": "order"}))
 
     def counted(self) -> Iterator[pd.DataFrame]:
-        """Yield the findings of each shard, sorted by severity, with only the columns that counting needs."""
+        """For each shard, yield its findings sorted by severity, with only the columns that counting needs."""
         for table in self.tables("findings", _COUNTED):
             yield table.to_pandas()
 
@@ -259,7 +259,7 @@ class Stored:
 
 
 class StoredFound(Mapping[str, Found]):
-    """The findings and facts of shards, by check. Facts are read from files each time you look up a check.
+    """The stored findings of shards, by the name of the check. Looking up a check reads the details from files.
 
     `findings` has the findings of all checks, if they are already in memory.
     """
@@ -277,7 +277,7 @@ class StoredFound(Mapping[str, Found]):
         return len(self._checks)
 
     def __getitem__(self, name: str) -> Found:
-        """Return the findings of one check and their facts, shard by shard."""
+        """Return the findings of one check with their details, in the order of the shards."""
         if name not in self._checks:
             raise KeyError(name)
         parts = [self._findings] if self._findings is not None else self._stored.tables("findings")

@@ -1,4 +1,4 @@
-"""The tag policy file (TOML): required tags, your own naming rules, tools that use profiles, and accepted findings.
+"""The policy file (TOML) with required tags, your own naming rules, accepted findings, and tools that use profiles.
 
 ```toml
 [required_tags]
@@ -63,7 +63,7 @@ class RequiredTag(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     on: tuple[Annotated[str, msgspec.Meta(pattern="^(role|instance-profile)$")], ...] = ("role", "instance-profile")
 
     def __post_init__(self) -> None:
-        """Refuse a pattern that is not a regular expression."""
+        """Raise ValueError if the pattern is not a regular expression."""
         try:
             re.compile(self.pattern)
         except re.error as error:
@@ -77,7 +77,7 @@ class RequiredTag(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NamePair(Maker, frozen=True, kw_only=True):
-    """Your own naming rule, by which the names of a role and its profile differ."""
+    """Your own naming rule, which makes the names of a role and its profile differ."""
 
     role: str
     profile: str
@@ -107,13 +107,13 @@ class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ToolUse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A tool whose use of profiles AWS does not show. In `profile`, `*` stands for any text."""
+    """A tool, such as Databricks, whose profiles AWS does not show. In `profile`, `*` stands for any text."""
 
     tool: str
     profile: str = "*"
 
     def __post_init__(self) -> None:
-        """Refuse a tool without a known naming rule."""
+        """Raise ValueError if no naming rule of the tool is known."""
         known = [rule.tool for rule in tool_rules()]
         if self.tool not in known:
             raise ValueError(f"`tool` is {self.tool!r}, of which no rule is known; there are {', '.join(known)}")
@@ -121,7 +121,7 @@ class ToolUse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The rules of a policy file: required tags, your own naming rules, accepted findings, tools that use profiles.
+    """The rules of a policy file: required tags, your own naming rules, accepted findings, and tools that use profiles.
 
     If `organization` is true, each account must also follow the collected tag policy of its organization.
     """
@@ -139,7 +139,7 @@ class Policy:
         return bool(self.required) or self.organization
 
     def accepted(self, findings: pa.Table) -> pa.Array:
-        """Return the reason why the policy accepts each finding, or a missing value."""
+        """Return the reason why each finding is accepted, or a missing value if it is not accepted."""
         reasons = pa.nulls(len(findings), pa.string())
         for one in self.acceptances:
             if one.has_expired:
@@ -177,7 +177,7 @@ def read_policy(source: PolicySource) -> Policy:
     """Read a policy from one or several TOML files. If `source` is None, the policy is empty.
 
     If several files have a rule for the same tag, the last rule counts. Naming rules, accepted findings and tools of
-    all files are combined. If `source` is `org`, the tag policy of each account's organization applies. For a file with
+    all files are combined. If `source` is `"org"`, the tag policy of each account's organization applies. If a file has
     the name `org`, write `./org`.
 
     Raises
@@ -232,7 +232,7 @@ SIDE_OF = {"role": "role", "instance-profile": "profile"}
 
 
 class Demand(msgspec.Struct, frozen=True):
-    """A tag requirement for resources of one type: the allowed values of a key, and whether the key is required.
+    """A rule about one tag key of roles (or profiles): the allowed values, and whether the key is required.
 
     `account_id` is None for a rule of a policy file, which applies to every account. The tag policy of an organization
     also prescribes the case of tag keys (Organizations User Guide, "Tag policy syntax and examples"). `required_of` has
@@ -286,5 +286,5 @@ def demands(policy: Policy, tag_policies: pd.DataFrame) -> Iterator[Demand]:
 
 
 def _expression(value: str) -> str:
-    """Return a regular expression for an allowed value; `*` matches any text."""
+    """Return a regular expression for an allowed value, in which `*` stands for any text."""
     return f"(?s:{'.*'.join(map(re.escape, value.split('*')))})"

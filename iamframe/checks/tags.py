@@ -1,4 +1,4 @@
-"""Checks of tags: missing ones, differences between role and profile, and keys that look the same."""
+"""Checks of missing tags, of differences between the tags of role and profile, and of keys that look the same."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _SHOW_ROLE = "aws iam list-role-tags --role-name={resource_name}"
 
 
 def _json_list(owner: Texts, tags: pd.DataFrame, size: int) -> pa.Array:
-    """Return the tags of each of `size` resources as JSON for the AWS CLI; missing for a resource without tags."""
+    """Return the tags of each resource as JSON for the AWS CLI, or a missing value if it has no tags."""
     key, value = (json_text(as_arrow(tags[name])) for name in ("tag_key", "tag_value"))
     each = concat('{"Key":', key, ',"Value":', value, "}")
     return concat("[", join_by_group(owner, each, size, ","), "]")
@@ -50,7 +50,7 @@ def _own(tags: pd.DataFrame) -> pd.DataFrame:
 
 
 def _copied(own: pd.DataFrame, side: str, rows: Positions) -> tuple[pa.Array, Positions]:
-    """Return the tags to copy from each role (or profile), as JSON, and their number."""
+    """Return the tags to copy from each role (or profile) as JSON, and the number of these tags."""
     mine = own[are_among(own[f"{side}_row"], rows)]
     if side == "profile":
         # If a profile has a key in two spellings, neither is copied: a role cannot hold both.
@@ -117,9 +117,9 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
 def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame) -> Found:
     """Roles without tags.
 
-    AWS-managed roles (service-linked, or created by IAM Identity Center) cannot be tagged and are left out. If a
-    profile of the role has tags, the suggested command copies these tags to the role. If no profile of the role has
-    tags, the suggested command lists the role's tags.
+    Service-linked roles and roles that IAM Identity Center created cannot be tagged, so they are left out. If a profile
+    of the role has tags, the suggested command copies these tags to the role. If no profile of the role has tags, the
+    suggested command lists the role's tags.
     """
     own, every = _own(tags), np.arange(len(roles))
     rows = every[roles["tags_known"] & ~roles["is_aws_managed"] & ~are_among(every, own["role_row"])]
@@ -163,12 +163,12 @@ def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame)
 def tag_differences(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
     """Profile and role tags differ.
 
-    Cost reports, inventories and tag-based permissions use the tags of either the profile or the role, so their results
-    differ. Tag keys that AWS reserves are not compared. A role cannot have two tag keys that differ only in case, but a
-    profile can (IAM User Guide, "Tags for IAM resources"). The finding shows whether two keys differ only in case.
-    Profiles and roles without any tags are findings of `untagged_profiles` and `untagged_roles`. The suggested command
-    copies the role's tags to the profile. If the only difference is tags that the role lacks, the suggested command
-    copies these tags to the role.
+    Some cost reports, inventories and tag-based permissions use the profile's tags, and others use the role's tags, so
+    the results differ. Tag keys that AWS reserves are not compared. A role cannot have two tag keys that differ only in
+    case, but a profile can (IAM User Guide, "Tags for IAM resources"). The finding shows whether two keys differ only
+    in case. Profiles and roles without any tags are findings of `untagged_profiles` and `untagged_roles`. The suggested
+    command copies the role's tags to the profile. If the only difference is that the role lacks tags, the suggested
+    command copies the missing tags to the role.
     """
     is_known = pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]
     own = _own(tags)
@@ -212,10 +212,10 @@ def _at(values: Positions, rows: Positions) -> Positions:
 
 
 def _tags_of_links(own: pd.DataFrame, links: pd.DataFrame, side: str) -> dict[str, Positions]:
-    """Return the tags of the roles (or profiles) in `links`, as arrays with one element per row of `links` and tag.
+    """Return the tags of the roles (or profiles) in `links`, as arrays with one element per tag of each row.
 
     The array `link` has row numbers of `links`, and the array `tag` has row numbers of `own`. Equal codes in `key` mean
-    equal tag keys in the same row of `links`. Equal codes in `folded` mean tag keys in the same row of `links` that
+    equal tag keys in the same row of `links`. Equal codes in `folded` mean that two tag keys in the same row of `links`
     differ at most in case. Equal codes in `value` mean equal tag values.
     """
     # A role may be in several links: its tags count in each.
@@ -228,7 +228,7 @@ def _tags_of_links(own: pd.DataFrame, links: pd.DataFrame, side: str) -> dict[st
 
 
 def _differing(links: pd.DataFrame, own: pd.DataFrame, facts: pd.DataFrame) -> Found:
-    """Return a finding for each row of `links` whose tags differ, with the command that copies the tags."""
+    """Return a finding for each row of `links` whose tags differ, with a command that copies the tags."""
     differing, finding = np.unique(facts["link"], return_inverse=True)
     kind, rows = facts["kind"], {side: facts[side].to_numpy() for side in ("role", "profile")}
     text = {
@@ -302,7 +302,7 @@ def missing_required_tags(
 
 
 def _broken(group: list[Demand], frame: pd.DataFrame, judged: Positions, tags: pd.DataFrame) -> pd.DataFrame:
-    """Return, for one tag key, the tags that break their account's rule, and the missing required tags."""
+    """Return, for one tag key, tags that break the rule of their account, and required tags that are missing."""
     side, key, frame = SIDE_OF[group[0].kind], group[0].rule.key, frame.iloc[judged]
     accounts = pa.array([one.account_id for one in group], pa.string())
     of = np.zeros(len(frame), int) if group[0].account_id is None else index_in(frame["account_id"], accounts)

@@ -28,9 +28,9 @@ from iamframe.knowledge.trust import read_content
 def profiles_without_ec2_trust(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
     """Profiles whose role EC2 cannot assume.
 
-    AWS accepts any role in a profile, but an instance gets no credentials if the role does not trust EC2
-    (`AssumeRoleUnauthorizedAccess`; IAM User Guide, "Troubleshoot IAM and Amazon EC2"). Roles that trust EC2 under a
-    condition are not listed.
+    AWS accepts any role in a profile. If the role does not trust EC2, an instance gets the code
+    `AssumeRoleUnauthorizedAccess` instead of credentials (IAM User Guide, "Troubleshoot IAM and Amazon EC2"). Roles
+    that trust EC2 under a condition are not listed.
     """
     closed = pairs[pairs["relation"].notna() & (pairs["trusts_ec2"] == "no")]
     services = roles["trusted_services"].iloc[closed["role_row"]]
@@ -58,9 +58,9 @@ def profiles_without_ec2_trust(pairs: pd.DataFrame, roles: pd.DataFrame) -> Foun
 def deleted_trust_principals(roles: pd.DataFrame) -> Found:
     """Roles that trust a deleted role or user.
 
-    If a trusted role or user is deleted, the trust policy shows a unique id instead of an ARN (`AROA…`, `AIDA…`; IAM
-    User Guide, "AWS JSON policy elements: Principal"). A new role or user with the same name as a deleted one is not
-    trusted.
+    After a trusted role or user is deleted, the trust policy shows its unique id (`AROA…`, `AIDA…`) instead of its ARN
+    (IAM User Guide, "AWS JSON policy elements: Principal"). A new role or user with the same name as a deleted one is
+    not trusted.
     """
     rows = roles[roles["trust_policy"].str.contains('"A(?:RO|ID)A', na=False)]
     # Many roles share a policy.

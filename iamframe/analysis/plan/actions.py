@@ -1,13 +1,13 @@
-"""The steps of a clean-up plan (delete a profile, or copy tags to a profile), and the reasons against them.
+"""The steps that delete a profile or copy tags to a profile, and the reasons against these steps.
 
 AWS refuses to delete a profile that holds a role (DeleteConflict), so the role is taken out first. Roles are never
-tagged, because only people know their right tags. Tags are copied only if the finding disappears and no new finding
-appears.
+tagged, because only people know their right tags. Tags are copied only if this removes the finding and causes no new
+finding.
 
 A resource has at most 50 tags, not counting tags that AWS reserves. No tag key or value may begin with `aws:` (IAM User
 Guide, "Tags for IAM resources").
 
-Every value in a command is quoted as one shell word, `--option=value`, whatever characters it contains.
+Every value in a command is quoted, so that `--option=value` is one shell word.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _Rules = list[Demand]
 
 
 class Command(msgspec.Struct, frozen=True):
-    """One step of a clean-up: one shell line, the command that undoes it, and its effects that cannot be undone.
+    """A step of a clean-up: a shell line, the command that undoes it, and its effects that cannot be undone.
 
     If the action is `check`, the step only reads, and the script runs `line` instead of `command`.
     """
@@ -65,7 +65,7 @@ class Command(msgspec.Struct, frozen=True):
 
 
 class Block(msgspec.Struct, frozen=True):
-    """Steps on one profile that run together or not at all: checks first, then writes."""
+    """Steps on one profile, which run together or not at all. Steps that only check come first."""
 
     profile: ProfileFacts
     checks: list[str]
@@ -88,7 +88,7 @@ class Block(msgspec.Struct, frozen=True):
 
 
 def deletion_objections(finding: Finding | None, profile: ProfileFacts, context: Context) -> Iterator[Message]:
-    """Yield the reasons against deleting a profile, in general or because of `finding`."""
+    """Yield the reasons against deleting a profile, including those that come from `finding`."""
     if finding and finding.check == OWNER_GONE and profile.gone is None:
         yield {"message": "plan.owner_by_name"}
     yield from context.objections(profile, "delete")
@@ -108,7 +108,7 @@ def deletion_objections(finding: Finding | None, profile: ProfileFacts, context:
 
 
 def deletion(finding: Finding, findings: list[Finding], profile: ProfileFacts, context: Context) -> Block:
-    """Return the steps that delete a profile because of `finding`, which also settles the profile's other findings."""
+    """Return the steps that delete a profile because of `finding`. The profile's other findings disappear, too."""
     account, role, gone = context.accounts[profile.account_id], profile.role, profile.gone
     steps = [_is_unchanged(profile), _is_unused(profile, account.regions)]
     why: list[Message] = [{"message": "plan.why.finding", "check": finding.check, "detail": finding.detail}]
@@ -157,7 +157,7 @@ def _last_use(role: RoleFacts) -> Message:
 def tagging(
     findings: list[Finding], profile: ProfileFacts, context: Context
 ) -> tuple[Block | None, dict[Finding, Message]]:
-    """Return the steps that copy a role's tags to a profile, and the reasons for findings without steps.
+    """Return the steps that copy a role's tags to a profile, and the reasons why some findings get no steps.
 
     The profile gets all tags of its role. If all findings are about required tags, the profile gets only the required
     tags.
@@ -205,7 +205,7 @@ def _objections(profile: ProfileFacts, new: _Tags, rules: _Rules) -> Iterator[Me
 
 
 def _objections_to_all(profile: ProfileFacts, role: RoleFacts, new: _Tags, rules: _Rules) -> Iterator[Message]:
-    """Yield the reasons against copying all tags of a role to its profile, such as tags that only the profile has."""
+    """Yield the reasons against copying a role's tags to its profile, such as tags that only the profile has."""
     yield from _objections(profile, new, rules)
     if only_here := sorted(profile.own_tags.keys() - role.own_tags.keys()):
         yield from needed_tags(only_here)

@@ -31,7 +31,7 @@ __all__ = ["Plan", "plan"]
 @schema.shows(schema.STEPS, schema.NOT_PLANNED)
 @dataclass(frozen=True)
 class Plan:
-    """A clean-up plan: the script, its steps, and the findings that are not planned.
+    """A clean-up plan: the script, its steps, and the findings for which it has no steps.
 
     `script` is the text of the script. `steps` has one row per command, in the order of the script. A step with the
     action `check` only reads. If a `check` step finds that the resource has changed, the script skips the other steps
@@ -84,12 +84,12 @@ class Plan:
         return place
 
     def __repr__(self) -> str:
-        """Return the number of steps and of findings that are not planned, in one line."""
+        """Return the number of steps, and the number of findings without steps, in one line."""
         return f"Plan({self.in_one_line})"
 
     @property
     def in_one_line(self) -> str:
-        """The number of profiles to delete, of resources to tag, and of findings that are not planned."""
+        """The number of profiles to delete, of resources to tag, and of findings without steps."""
         actions = self.steps["action"].value_counts()
         deleted, tagged = (pluralize(int(actions.get(name, 0)), what) for name, what in _WRITTEN.items())
         return f"{deleted} to delete, {tagged} to tag; {pluralize(len(self.not_planned), 'finding')} not planned"
@@ -113,7 +113,7 @@ _PLANNED = [name for name, one in CHECKS.items() if one.remedy]
 
 
 def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timedelta | str = _MIN_IDLE) -> Plan:
-    """Return a clean-up plan to review and run yourself; no request is made to AWS.
+    """Return a clean-up plan to review and run yourself. No request is made to AWS.
 
     A plan deletes empty profiles, profiles without references, and profiles whose cluster, environment or stack is
     gone. Before a plan deletes a profile that holds a role, the plan takes the role out. A plan never deletes or tags a
@@ -125,9 +125,9 @@ def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timed
 
     - The finding is accepted or expected.
     - It is unknown whether something uses the profile.
-    - The profile was created less than `min_age` before it was collected.
-    - The role was used less than `min_idle` before it was collected.
-    - A service or tool needs the profile or will create it again, unless its cluster or stack is certainly gone.
+    - The profile was younger than `min_age` when it was collected.
+    - The role was last used less than `min_idle` before it was collected.
+    - A service or tool needs the profile or recreates it, unless the cluster or stack is certainly gone.
 
     The plan does not copy a tag in the following cases:
 
@@ -194,7 +194,7 @@ def _planned(result: Result, context: Context) -> tuple[list[Block], pd.DataFram
 
 
 def _findings(result: Result) -> tuple[pd.DataFrame, dict[str, list[Finding]]]:
-    """Return the findings that a plan can settle, as a frame and by resource."""
+    """Return the findings that a plan can resolve, both as a frame and grouped by resource."""
     frame = result.findings[result.findings["check"].isin(_PLANNED)].reset_index(drop=True)
     by_resource: dict[str, list[Finding]] = {}
     for one in map(Finding._make, frame[[*Finding._fields[1:]]].itertuples()):
@@ -203,7 +203,7 @@ def _findings(result: Result) -> tuple[pd.DataFrame, dict[str, list[Finding]]]:
 
 
 def why_not_deleted(result: Result, arns: Iterable[str]) -> dict[str, Message | None]:
-    """Return, by ARN, why a plan with default options would not delete a profile; None if no reason is known."""
+    """Return the reason why a plan with default options would keep a profile, or None, by the ARN of the profile."""
     context, (_, by_resource) = Context(result, _MIN_AGE, _MIN_IDLE, datetime.now(UTC)), _findings(result)
     reasons = {}
     for arn, profile in context.profiles(arns).items():
@@ -218,7 +218,7 @@ def why_not_deleted(result: Result, arns: Iterable[str]) -> dict[str, Message | 
 def _settled(
     findings: list[Finding], profile: ProfileFacts | None, context: Context
 ) -> tuple[Block | None, dict[Finding, Message]]:
-    """Return the steps that settle findings about one resource, and the reasons for findings without steps.
+    """Return the steps that resolve findings about one resource, and the reasons why some findings get no steps.
 
     `profile` is None if the resource is a role.
     """
@@ -269,7 +269,7 @@ def _lines(frame: pd.DataFrame, what: str, how: str) -> list[str]:
 
 
 def _script(blocks: list[Block], accounts: dict[str, AccountFacts], left_out: dict[str, list[str]], made: str) -> str:
-    """Return a POSIX shell script that a reviewer can read: the steps of each account, and `left_out` as comments.
+    """Return a POSIX shell script for a reviewer, with the steps of each account, and with `left_out` as comments.
 
     Every value is one shell word, and every comment is one line, whatever the data contains.
     """

@@ -1,7 +1,7 @@
 """The last check of a clean-up script: before each deletion, the script lists again which profiles are in use.
 
-`CONSUMERS` has the operations that list resources with profiles, and the places of profiles in their responses.
-`last_look.sh.j2` contains the functions of the script. The AWS CLI extracts the profiles from the responses with
+`CONSUMERS` has the operations that list resources with profiles, and the place of the profiles in each response.
+`last_look.sh.j2` contains the shell functions of the script. The AWS CLI extracts the profiles from the responses with
 JMESPath.
 """
 
@@ -26,7 +26,7 @@ def first_operation(consumer: Consumer) -> str:
 
 
 def rows_of(consumer: Consumer) -> str:
-    """Return the JMESPath that selects names or ARNs of profiles, and launch template versions, from a response."""
+    """Return the JMESPath that selects the names or ARNs of profiles, and launch template versions, in a response."""
     records = _records(consumer)
     # `join` fails if a record lacks the field that shows which profile it uses.
     profiles = f"join('',[{consumer.profiles}])" if consumer.always else consumer.profiles
@@ -97,7 +97,7 @@ def existing(owner: Owner) -> str:
 def functions() -> str:
     """Return the shell functions that a script needs to delete profiles.
 
-    The script sets the variables `regions` and `reads` (the regions of each service) for each account.
+    For each account, the script sets the variables `regions` and `reads` (the regions of each service).
     """
     versions = next(one for one in ASKED if one.operation == VERSIONS)
     return render_template(

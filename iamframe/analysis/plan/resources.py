@@ -79,7 +79,7 @@ class RoleFacts(Resource, frozen=True, kw_only=True):
 
 
 class GoneOwner(msgspec.Struct, frozen=True):
-    """The deleted owner of a profile (a cluster, environment or stack), and the regions where it no longer exists."""
+    """The deleted cluster, environment or stack of a profile, and the regions where it no longer exists."""
 
     owner: Owner
     names: tuple[str, ...]
@@ -87,7 +87,7 @@ class GoneOwner(msgspec.Struct, frozen=True):
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The kind, name and regions of the owner, as facts of a message."""
+        """The kind, name and regions of the cluster, environment or stack, as values to put into a message."""
         kind: Message = {"message": f"plan.owner.{self.owner.owner_type}"}
         return {"owner": kind, "name": self.names[-1], "regions": list(self.regions)}
 
@@ -96,7 +96,7 @@ class ProfileFacts(Resource, frozen=True, kw_only=True):
     """A profile.
 
     `roles` has None for a role of which only the name is known. `maker` is the tool that created the profile, if a plan
-    must consider it. `user` is a message about one reference to the profile. `gone` is the profile's cluster,
+    must consider this tool. `user` is a message about one reference to the profile. `gone` is the profile's cluster,
     environment or stack, if it certainly no longer exists. `living` is a message about a cluster, environment or stack
     that still exists.
     """
@@ -110,12 +110,12 @@ class ProfileFacts(Resource, frozen=True, kw_only=True):
     living: Message | None
 
     def needs(self, key: str) -> bool:
-        """Return whether a service or tool may still need a tag. A deleted owner no longer needs its tags."""
+        """Return whether a service or tool may need a tag. A deleted cluster or stack no longer needs its tags."""
         return self.gone is None or not self.gone.owner.lifted(key, self.gone.names)
 
     @property
     def role(self) -> RoleFacts | None:
-        """The role of the profile; None if it holds no role, or a role that no source shows."""
+        """The role of the profile, or None if no role in the profile was collected."""
         return self.roles[0] if self.roles else None
 
 
@@ -142,9 +142,9 @@ class AccountFacts(msgspec.Struct, frozen=True):
 
 
 class Finding(NamedTuple):
-    """A finding that a plan may settle.
+    """A finding that a plan may resolve.
 
-    `row` is the position of the finding among all findings that a plan may settle. `accepted` and `maker` may be NaN.
+    `row` is the position of the finding among all findings that a plan may resolve. `accepted` and `maker` may be NaN.
     """
 
     row: int
@@ -257,7 +257,7 @@ class Context:
         return GoneOwner(owner, tuple(names), tuple(filter(_REGION.fullmatch, regions.split())))
 
     def _collected(self, kind: type[Resource], frame: pd.DataFrame, arns: pd.Series) -> Iterator[dict[str, Any]]:
-        """Yield, for each role or profile, the fields that come from its frame, and its tags."""
+        """Yield the fields and the tags of each role or profile."""
         side = "profile_" if kind is ProfileFacts else "role_"
         rows = frame[is_in(frame[f"{side}arn"], arns)].rename(columns=lambda name: name.removeprefix(side))
         tags: dict[str, dict[str, str]] = defaultdict(dict)
@@ -271,7 +271,7 @@ class Context:
 
     @cached_property
     def _makers(self) -> dict[str, Maker]:
-        """The makers (tools that create profiles) that recreate or need their profiles, or have a note, by name."""
+        """The tools that need or recreate the profiles they made, and the tools with a note, by name."""
         every = (*self.result.policy.makers, *known_makers())
         return {one.name: one for one in reversed(every) if one.wants_back or one.note}
 
@@ -302,12 +302,12 @@ class Context:
             yield {"message": "plan.role_used", "role": role.name, "used_at": day(used), "age": _age(self.min_idle)}
 
     def _before(self, resource: Resource, time: datetime) -> timedelta:
-        """Return the time from `time` until the resource's account was collected."""
+        """Return the time that passed from `time` until the resource's account was collected."""
         return (self.accounts[resource.account_id].captured_at or self.now) - time
 
 
 def _users(references: pd.DataFrame, arns: pd.Series) -> dict[str, Message]:
-    """Return, for each profile's ARN, a message about one reference to the profile.
+    """Return a message about one reference to each profile, by the ARN of the profile.
 
     A reference with the profile's name and a different path also counts: AWS may take it as a reference to the profile.
     """
@@ -324,7 +324,7 @@ def _users(references: pd.DataFrame, arns: pd.Series) -> dict[str, Message]:
 
 
 def _living(owned: pd.DataFrame) -> dict[str, Message]:
-    """Return, for each profile's ARN, a message about the profile's owner, if the owner still exists."""
+    """Return a message about each profile's cluster, environment or stack that still exists, by the profile's ARN."""
     rows = owned[owned["status"] == LIVING]
     return {
         arn: {"message": "plan.owner_lives", "owner": {"message": f"plan.owner.{kind}"}, "name": name}
@@ -352,7 +352,7 @@ def _wanted_back(profile: ProfileFacts, step: str) -> Iterator[Message]:
 
 
 def needed_tags(keys: Iterable[str]) -> Iterator[Message]:
-    """Yield a message for each key by which a service or tool recognizes a resource."""
+    """Yield a message for each tag key by which a service or tool recognizes a resource."""
     for key in keys:
         if owner := own_tag(key):
             yield {"message": "plan.needed_tag", "key": key, "maker": owner.maker}
@@ -369,7 +369,7 @@ def day(time: datetime) -> str:
 
 
 def read_age(value: timedelta | str, option: str = "") -> timedelta:
-    """Parse an age: a `timedelta`, or a text in days or hours, such as 1d, 12h or 0.
+    """Parse an age: a `timedelta`, or a text in days or hours, such as `1d`, `12h` or `0`.
 
     Raises
     ------
