@@ -1,8 +1,8 @@
 """Clusters, environments and stacks in each region, as possible owners of profiles in a live account.
 
 The tags, path or name of a profile may show its owner. The tags or path may show the owner's region, too. Clusters are
-listed only if a profile shows a cluster, and stacks only if a profile shows a stack. Clusters are listed only in the
-regions that profiles show, unless a profile shows a cluster without a region.
+listed only if a profile shows a cluster, and stacks only if a profile shows a stack. Each kind is listed only in the
+regions that profiles show, unless a profile shows an owner of this kind without its region.
 """
 
 from __future__ import annotations
