@@ -156,7 +156,7 @@ def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame)
     alone=True,
     remedy="same tags",
 )
-def tag_differences(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
+def tag_differences(tags: pd.DataFrame, pairs: pd.DataFrame) -> Found:
     """Profile and role tags differ.
 
     Cost reports, inventories and tag-based permissions use the tags of either the profile or the role, so their results
