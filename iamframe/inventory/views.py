@@ -67,12 +67,10 @@ def numbered_pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.Dat
     unseen = pc.and_(pc.is_valid(role_arn), pa.array(role < 0))
     profile_name, profile_path = (lookup(profiles[name], profile) for name in ("profile_name", "profile_path"))
     role_name, role_path = pc.coalesce(lookup(roles["role_name"], role), named), lookup(roles["role_path"], role)
-    profile_tags, role_tags, relations = on_two_cores(
-        len(inventory.tags),
-        partial(_tag_texts, inventory.tags, profiles, linked.tag_profile),
-        partial(_tag_texts, inventory.tags, roles, linked.tag_role),
-        partial(_relations, role_name, profile_name),
-    )
+    sides = ((profiles, linked.tag_profile), (roles, linked.tag_role))
+    calls = (partial(_tag_texts, inventory.tags, *side) for side in sides)
+    relate = partial(_relations, role_name, profile_name)
+    profile_tags, role_tags, relations = on_two_cores(len(inventory.tags), *calls, relate)
     columns = {
         "account_id": pc.coalesce(lookup(profiles["account_id"], profile), lookup(roles["account_id"], role)),
         "profile_arn": profile_arn,
