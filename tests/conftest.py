@@ -20,6 +20,7 @@ import searching  # noqa: F401 (it loads the profile of Hypothesis)
 from moto.server import ThreadedMotoServer
 from playwright.sync_api import Browser, sync_playwright
 
+from iamframe.inventory import load
 from iamframe.practice import PracticeAccount
 from iamframe.report import page
 from iamframe.sources import client
@@ -97,6 +98,7 @@ def _without_waiting() -> Iterator[None]:
     """Do once for all tests what takes long each time, and wait for no broken answer to become whole."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(page, "page_template", functools.cache(page.page_template))
+        patch.setattr(load, "load_sample", functools.cache(load.load_sample))
         patch.setattr(client, "_BROKEN_WAITS", [0.01] * len(client._BROKEN_WAITS))
         # moto looks for its own modules on the disk at each request.
         modules = [*moto.backends.list_of_moto_modules()]

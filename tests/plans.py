@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -14,10 +15,13 @@ from iamframe.messages.render import nested
 from iamframe.practice import PracticeAccount
 
 NOW = timedelta(0)
+DELETING = ("empty_profiles", "unreferenced_profiles", "owner_gone")
+PLANNED = (*DELETING, "untagged_profiles", "untagged_roles", "tag_differences", "missing_required_tags")
 
 
-def checked(account: PracticeAccount, **options: Any) -> Result:
-    return iamframe.run_checks(load(account, **({"references": "all"} | options)))
+def checked(account: PracticeAccount, only: Sequence[str] | None = PLANNED, **options: Any) -> Result:
+    """What a plan is made of; `only=None` finds the rest, too."""
+    return iamframe.run_checks(load(account, **({"references": "all"} | options)), only)
 
 
 def tag_role(account: PracticeAccount, name: str, **tags: str) -> None:

@@ -145,7 +145,7 @@ def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Seque
     is_meant = bool(tools) | are_among(pairs["profile_row"], references["profile_row"][by_tool])
     links = pairs[pairs["relation"].notna() & is_meant]
     parts = [links[:0].assign(tool="", rule="", prefix="", certainty="")]
-    for rule in tool_rules():
+    for rule in tool_rules() if len(links) else ():
         used = references["profile_row"][is_in(references["consumer_type"], rule.consumer_types)]
         is_used = are_among(links["profile_row"], used)
         for use in tools:

@@ -160,7 +160,7 @@ def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame)
     alone=True,
     remedy="same tags",
 )
-def tag_differences(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
+def tag_differences(tags: pd.DataFrame, pairs: pd.DataFrame) -> Found:
     """Profile and role tags differ.
 
     Some cost reports, inventories and tag-based permissions use the profile's tags, and others use the role's tags, so

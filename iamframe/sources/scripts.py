@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 from collections.abc import Mapping, Sequence
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from iamframe.errors import SourceError
 from iamframe.knowledge.operations import VERSIONS, cli_name, region_in
@@ -16,6 +17,11 @@ from iamframe.sources.tag_policies import NO_POLICY
 
 def render_template(package: str, template: str, **values: object) -> str:
     """Return a shell script made from a template. `{{ x | quote }}` becomes one word of the shell."""
+    return _template(package, template).render(values)
+
+
+@functools.cache
+def _template(package: str, template: str) -> Template:
     environment = Environment(  # noqa: S701 - a script is not HTML
         loader=PackageLoader(package, "."),
         trim_blocks=True,
@@ -24,7 +30,7 @@ def render_template(package: str, template: str, **values: object) -> str:
         undefined=StrictUndefined,
     )
     environment.filters |= {"quote": shlex.quote, "cli_name": cli_name, "options": options}
-    return environment.get_template(template).render(values)
+    return environment.get_template(template)
 
 
 def options(parameters: Mapping[str, object], service: str) -> str:

@@ -19,11 +19,12 @@ import jmespath
 import pandas as pd
 import pytest
 from accounts import EC2, ID, add
+from accounts import load as load_account
 from builders import ACCOUNT, dump, load, nested_role, profile, profile_list, role_detail, sample_result, tag_list
 from commands import run
 from hypothesis import example, given
 from hypothesis import strategies as st
-from plans import NOW, because, checked, name_in_template, reasons, tag_role
+from plans import DELETING, NOW, PLANNED, because, checked, name_in_template, reasons, tag_role
 from searching import searching
 from test_consumers import CASES, of, records
 
@@ -33,9 +34,6 @@ from iamframe.analysis.plan import reads as look
 from iamframe.knowledge.operations import cli_name
 from iamframe.practice import PracticeAccount
 from iamframe.sources.consumers import CONSUMERS, Consumer
-
-DELETING = ("empty_profiles", "unreferenced_profiles", "owner_gone")
-PLANNED = (*DELETING, "untagged_profiles", "untagged_roles", "tag_differences", "missing_required_tags")
 
 # What is not planned
 
@@ -102,7 +100,7 @@ def test_explain_offers_a_deletion_where_a_plan_makes_it_and_nowhere_else() -> N
             add(account, name, *([] if name in ("empty", "young") else [name]))
         add(account, "prod_4067990795380418201", path="/karpenter/eu-west-1/prod/x/")
         name_in_template(account, "used")
-        inventory = checked(account).inventory
+        inventory = load_account(account, references="all")
     day = pd.Timedelta(days=1)
     profiles, roles = inventory.profiles, inventory.roles
     created = profiles["created_at"].where(profiles["profile_name"] == "young", profiles["created_at"] - 2 * day)
@@ -144,14 +142,14 @@ def test_what_was_used_lately_is_started_by_something_between_two_loads() -> Non
         for name in ("now-and-then", "long-ago", "never", "unread"):
             add(account, name, name)
         add(account, "empty")
-        inventory = checked(account).inventory
+        inventory = load_account(account, references="all")
     read = inventory.accounts["captured_at"].iloc[0]
     days = {"now-and-then": 89, "long-ago": 91}
     roles = inventory.roles.assign(
         last_used_at=[read - timedelta(days=days[n]) if n in days else pd.NaT for n in inventory.roles["role_name"]],
         last_used_known=inventory.roles["role_name"] != "unread",
     )
-    found = iamframe.run_checks(replace(inventory, roles=roles))
+    found = iamframe.run_checks(replace(inventory, roles=roles), PLANNED)
     plan = iamframe.plan(found, min_age="0d")
     used_at = f"{read - timedelta(days=89):%Y-%m-%d}"
     assert reasons(plan)["unreferenced_profiles", "now-and-then"] == because(
@@ -175,7 +173,7 @@ def test_nothing_is_deleted_where_a_consumer_was_not_asked() -> None:
     with PracticeAccount(regions=["us-east-1"]) as account:
         add(account, "web", "web")
         add(account, "left")
-        for references in ("core", "none", False):
+        for references in ("core", False):
             plan = iamframe.plan(checked(account, references=references), min_age=NOW, min_idle="0")
             assert plan.steps.empty, references
             assert reasons(plan)["empty_profiles", "left"]["message"] == "plan.use_unknown"
@@ -262,7 +260,7 @@ def test_what_could_not_be_seen_is_not_planned(options: dict[str, Any], denied: 
 def result(folder: Path, documents: dict[str, Any], policy: str | None = None) -> Result:
     inventory = load(folder / "dumps", documents)
     (folder / "policy.toml").write_text(policy or "", encoding="utf-8")
-    return iamframe.run_checks(inventory, policy=folder / "policy.toml")
+    return iamframe.run_checks(inventory, PLANNED, folder / "policy.toml")
 
 
 def planned(folder: Path, documents: dict[str, Any], policy: str | None = None) -> Plan:

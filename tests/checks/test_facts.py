@@ -7,6 +7,7 @@ import inspect
 import subprocess
 import sys
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -324,16 +325,20 @@ def test_the_command_line_lists_checks_and_runs_ones_own(tmp_path: Path) -> None
     assert [line.split()[1] for line in iamframe_says("checks").splitlines()[-len(CHECKS) :]] == list(CHECKS)
 
 
+@cache
+def views_of_sample() -> dict[str, pd.DataFrame]:
+    sample = iamframe.load_sample()
+    evidence = Evidence(sample, iamframe.pairs(sample), completeness(sample), Policy())
+    return {"pairs": numbered_pairs(sample), "lists": evidence.lists, "owned_profiles": evidence.owned}
+
+
 @pytest.mark.parametrize("name", CHECKS)
 def test_a_rule_finds_nothing_if_the_frame_that_it_judges_is_empty(name: str) -> None:
     """So the runner need not run it. The other frames are those of the sample."""
-    sample = iamframe.load_sample()
-    one = CHECKS[name]
-    evidence = Evidence(sample, iamframe.pairs(sample), completeness(sample), Policy())
+    sample, one = iamframe.load_sample(), CHECKS[name]
     judged = {"roles", "profiles"} if one.reads[:2] == ("roles", "profiles") else {one.reads[0]}
-    views_of = {"pairs": numbered_pairs(sample), "lists": evidence.lists, "owned_profiles": evidence.owned}
     emptied = {name: frame.iloc[:0] for name, frame in sample.frames.items() if name in judged}
-    frames = replace(sample, **emptied).linked_rows.numbered() | views_of
+    frames = replace(sample, **emptied).linked_rows.numbered() | views_of_sample()
     found = one.rule(*(frames[read].iloc[:0] if read in judged else frames[read] for read in one.reads))
     assert len(found.table if isinstance(found, Found) else found) == 0
 

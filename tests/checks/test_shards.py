@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import shutil
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from dataclasses import replace
@@ -22,6 +23,8 @@ from iamframe.inventory import schema
 
 FIRST, SECOND, THIRD = "111122223333", "123456789012", "444455556666"
 POLICY = Path(__file__).parents[2] / "data" / "tag-policy.toml"
+# For what holds whatever is checked.
+ONE = ["empty_profiles"]
 HOUSE = """
 import iamframe
 
@@ -97,18 +100,43 @@ def same(parts: Result, whole: Result) -> None:
     assert repr(parts) == repr(whole)
 
 
+def by_account(folder: Path, only: str | None = None) -> Result:
+    """The result of the snapshot in the folder, each account in a shard of its own."""
+    return iamframe.check_snapshot(folder / "snapshot", folder / "out", executor=Here(), shard_size=1, only=only)
+
+
 @pytest.fixture(scope="module")
 def sample() -> Inventory:
     return iamframe.load_sample()
 
 
+@pytest.fixture(scope="module")
+def saved(sample: Inventory, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("saved") / "snapshot"
+    sample.save(folder)
+    return folder
+
+
 @pytest.fixture
-def snapshot(sample: Inventory, tmp_path: Path) -> Path:
-    sample.save(tmp_path / "snapshot")
-    return tmp_path / "snapshot"
+def snapshot(saved: Path, tmp_path: Path) -> Path:
+    """A copy of the sample's snapshot, to be changed."""
+    return Path(shutil.copytree(saved, tmp_path / "snapshot"))
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.fixture(scope="module")
+def whole(saved: Path) -> Result:
+    return iamframe.run_checks(iamframe.open_snapshot(saved))
+
+
+@pytest.fixture(scope="module")
+def linked(sample: Inventory, tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Result]:
+    """What is found, by account and in the whole, where accounts refer to profiles of each other."""
+    folder = tmp_path_factory.mktemp("linked")
+    with_references(sample, across(sample, 1)).save(folder / "snapshot")
+    return by_account(folder), iamframe.run_checks(iamframe.open_snapshot(folder / "snapshot"))
+
+
+@pytest.mark.parametrize("seed", range(3))
 def test_findings_facts_and_coverage_of_shards_are_those_of_the_whole(
     sample: Inventory, tmp_path: Path, seed: int
 ) -> None:
@@ -124,13 +152,12 @@ def test_findings_facts_and_coverage_of_shards_are_those_of_the_whole(
     same(parts, whole)
 
 
-def test_a_template_of_another_account_uses_the_profile(sample: Inventory, tmp_path: Path) -> None:
+def test_a_template_of_another_account_uses_the_profile(sample: Inventory, whole: Result, tmp_path: Path) -> None:
     """The whole finds no use of `batch-legacy`; a template of another account changes that, and the shards see it."""
-    unused = iamframe.run_checks(sample)["unreferenced_profiles"]
+    unused = whole["unreferenced_profiles"]
     mine = unused[unused["account_id"] == FIRST].iloc[0]["resource_arn"]
     with_references(sample, [reference(THIRD, mine)]).save(tmp_path / "snapshot")
-    parts = iamframe.check_snapshot(tmp_path / "snapshot", tmp_path / "out", executor=Here(), shard_size=1)
-    found = parts["unreferenced_profiles"]["resource_arn"]
+    found = by_account(tmp_path, "unreferenced_profiles")["unreferenced_profiles"]["resource_arn"]
     assert set(unused["resource_arn"]) - set(found) == {mine}
 
 
@@ -140,8 +167,7 @@ def test_a_profile_of_another_account_is_gone_only_if_the_list_of_that_account_i
     gone = [f"arn:aws:iam::{account}:instance-profile/gone" for account in (FIRST, "777777777777")]
     rows = [reference(THIRD, arn, consumer_id=f"lt-{n}") for n, arn in enumerate(gone)]
     with_references(sample, rows).save(tmp_path / "snapshot")
-    parts = iamframe.check_snapshot(tmp_path / "snapshot", tmp_path / "out", executor=Here(), shard_size=1)
-    facts = parts["stale_references"]
+    facts = by_account(tmp_path, "stale_references")["stale_references"]
     assert facts[facts["account_id"] == THIRD]["named"].tolist() == [gone[0]]
 
 
@@ -149,13 +175,15 @@ def test_a_shard_has_as_many_accounts_as_fit_and_never_half_of_one(snapshot: Pat
     """The accounts have 62, 28 and 58 roles."""
     for size, shards in {1: 3, 90: 2, 1000: 1}.items():
         executor = Here()
-        iamframe.check_snapshot(snapshot, tmp_path / str(size), executor=executor, shard_size=size)
+        iamframe.check_snapshot(snapshot, tmp_path / str(size), executor=executor, shard_size=size, only=ONE)
         assert len(executor.shards) == shards
         assert [account for shard in executor.shards for account in shard] == [FIRST, SECOND, THIRD]
 
 
 def test_each_shard_is_one_parquet_file_that_other_programs_read(snapshot: Path, tmp_path: Path) -> None:
-    result = iamframe.check_snapshot(snapshot, tmp_path / "out", executor=Here(), shard_size=1)
+    result = iamframe.check_snapshot(
+        snapshot, tmp_path / "out", executor=Here(), shard_size=1, only=["tag_differences", "untagged_roles"]
+    )
     assert sorted(file.name for file in (tmp_path / "out" / "findings").iterdir()) == [
         "part-00001.parquet",
         "part-00002.parquet",
@@ -167,7 +195,9 @@ def test_each_shard_is_one_parquet_file_that_other_programs_read(snapshot: Path,
     assert set(facts["tag_key"]) == set(result["tag_differences"]["tag_key"])
 
 
-def test_a_call_that_was_interrupted_goes_on_with_the_shards_that_are_left(snapshot: Path, tmp_path: Path) -> None:
+def test_a_call_that_was_interrupted_goes_on_with_the_shards_that_are_left(
+    snapshot: Path, whole: Result, tmp_path: Path
+) -> None:
     def stop(number: int) -> None:
         if number == 2:
             raise KeyboardInterrupt
@@ -177,7 +207,7 @@ def test_a_call_that_was_interrupted_goes_on_with_the_shards_that_are_left(snaps
     rest = Here()
     parts = iamframe.check_snapshot(snapshot, tmp_path / "out", executor=rest, shard_size=1)
     assert rest.shards == [(SECOND,), (THIRD,)]
-    same(parts, iamframe.run_checks(iamframe.open_snapshot(snapshot)))
+    same(parts, whole)
     again = Here()
     iamframe.check_snapshot(snapshot, tmp_path / "out", executor=again, shard_size=1)
     assert again.shards == []
@@ -189,12 +219,10 @@ def test_another_policy_check_owner_tag_or_snapshot_does_not_go_on_with_these_re
     house = tmp_path / "house.py"
     house.write_text(HOUSE, "utf-8")
     iamframe.check_snapshot(snapshot, tmp_path / "out", executor=Here(), checks=house)
-    others: list[dict[str, Any]] = [{"policy": POLICY}, {"only": ["empty_profiles"]}, {"owner_tag": "Team"}]
+    others: list[dict[str, Any]] = [{"policy": POLICY}, {"only": ONE}, {"owner_tag": "Team"}]
     for other in [{}, *({"checks": house} | other for other in others)]:
         with pytest.raises(StoreError, match=r"out: holds the results of another snapshot, policy, set of checks"):
-            iamframe.check_snapshot(
-                snapshot, tmp_path / "out", executor=Here(), **({"checks": house} | other if other else {})
-            )
+            iamframe.check_snapshot(snapshot, tmp_path / "out", executor=Here(), **other)
     house.write_text(HOUSE.replace("< 6", "< 7"), "utf-8")
     with pytest.raises(StoreError, match="choose another folder, or delete this one"):
         iamframe.check_snapshot(snapshot, tmp_path / "out", executor=Here(), checks=house)
@@ -204,7 +232,7 @@ def test_another_policy_check_owner_tag_or_snapshot_does_not_go_on_with_these_re
         iamframe.check_snapshot(snapshot, tmp_path / "out", executor=Here(), checks=house)
 
 
-def test_a_shard_that_fails_once_is_tried_again(snapshot: Path, tmp_path: Path) -> None:
+def test_a_shard_that_fails_once_is_tried_again(snapshot: Path, whole: Result, tmp_path: Path) -> None:
     tried: list[int] = []
 
     def fail(number: int) -> None:
@@ -214,19 +242,25 @@ def test_a_shard_that_fails_once_is_tried_again(snapshot: Path, tmp_path: Path) 
 
     parts = iamframe.check_snapshot(snapshot, tmp_path / "out", executor=Here(fail), shard_size=1)
     assert sorted(tried) == [1, 1, 2, 2, 3, 3]
-    same(parts, iamframe.run_checks(iamframe.open_snapshot(snapshot)))
+    same(parts, whole)
 
 
-@pytest.fixture
-def damaged(snapshot: Path, tmp_path: Path) -> Result:
-    """The result of a snapshot in which a file of the second account is damaged."""
+def damage(snapshot: Path) -> None:
+    """Damage a file of the second account."""
     file = snapshot / "roles" / f"account={SECOND}" / "part.parquet"
     file.write_bytes(file.read_bytes()[:-9] + b"123456789")
-    return iamframe.check_snapshot(snapshot, tmp_path / "out", executor=Here(), shard_size=1)
 
 
-def test_a_damaged_account_is_unknown_in_each_check_and_costs_no_other(damaged: Result, sample: Inventory) -> None:
-    whole = iamframe.run_checks(sample)
+@pytest.fixture(scope="module")
+def damaged(saved: Path, tmp_path_factory: pytest.TempPathFactory) -> Result:
+    folder = tmp_path_factory.mktemp("damaged")
+    damage(Path(shutil.copytree(saved, folder / "snapshot")))
+    return by_account(folder)
+
+
+def test_a_damaged_account_is_unknown_in_each_check_and_costs_no_other(
+    damaged: Result, whole: Result, sample: Inventory
+) -> None:
     others = whole.findings[whole.findings["account_id"] != SECOND].reset_index(drop=True)
     assert_frame_equal(damaged.findings, others)
     unknown = damaged.coverage[damaged.coverage["account_id"] == SECOND]
@@ -239,15 +273,12 @@ def test_a_damaged_account_is_unknown_in_each_check_and_costs_no_other(damaged: 
     assert len(damaged.inventory.roles) == (sample.roles["account_id"] != SECOND).sum()
 
 
-def test_a_damaged_account_costs_no_other_of_its_shard_either(
-    snapshot: Path, sample: Inventory, tmp_path: Path
-) -> None:
+def test_a_damaged_account_costs_no_other_of_its_shard_either(snapshot: Path, whole: Result, tmp_path: Path) -> None:
     (snapshot / "tags" / f"account={SECOND}" / "part.parquet").unlink()
     parts = iamframe.check_snapshot(snapshot, tmp_path / "out", executor=Here())
     unknown = parts.coverage[parts.coverage["account_id"] == SECOND]
     assert set(unknown["status"]) == {"unknown"}
     assert unknown["reason"].str.endswith("part.parquet: is missing; copy or save the snapshot again").all()
-    whole = iamframe.run_checks(sample)
     others = whole.findings[whole.findings["account_id"] != SECOND].reset_index(drop=True)
     assert_frame_equal(parts.findings, others)
     assert_frame_equal(
@@ -273,7 +304,7 @@ def test_without_any_readable_account_there_is_no_result(snapshot: Path, tmp_pat
 
 @pytest.mark.parametrize("folder", ["findings", "coverage", "checks/tag_differences"])
 def test_results_that_were_changed_are_refused(snapshot: Path, tmp_path: Path, folder: str) -> None:
-    result = iamframe.check_snapshot(snapshot, tmp_path / "out", executor=Here())
+    result = iamframe.check_snapshot(snapshot, tmp_path / "out", executor=Here(), only=["tag_differences"])
     file = tmp_path / "out" / folder / "part-00001.parquet"
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
@@ -297,23 +328,22 @@ def test_the_report_of_a_damaged_account_says_so(damaged: Result, tmp_path: Path
     damaged.write(tmp_path / "report")
     page = (tmp_path / "report" / "report.html").read_text("utf-8")
     assert "could not be checked: snapshot/roles/account=123456789012/part.parquet: is damaged" in page
-    assert str(tmp_path) not in page
+    assert str(tmp_path.parent) not in page
     gaps = pd.read_csv(tmp_path / "report" / "gaps.csv", dtype=str)
     assert (gaps["operation"] == "check_snapshot").sum() == 1
 
 
 def test_a_damaged_account_is_tried_again_by_the_next_call(
-    damaged: Result, sample: Inventory, snapshot: Path, tmp_path: Path
+    whole: Result, saved: Path, snapshot: Path, tmp_path: Path
 ) -> None:
-    assert (damaged.coverage["status"] == "unknown").sum() > 18
-    (tmp_path / "whole").mkdir()
-    sample.save(tmp_path / "whole" / "snapshot")
+    damage(snapshot)
+    assert (by_account(tmp_path).coverage["status"] == "unknown").sum() > 18
     file = Path("roles") / f"account={SECOND}" / "part.parquet"
-    (snapshot / file).write_bytes((tmp_path / "whole" / "snapshot" / file).read_bytes())
+    (snapshot / file).write_bytes((saved / file).read_bytes())
     executor = Here()
     parts = iamframe.check_snapshot(snapshot, tmp_path / "out", executor=executor, shard_size=1)
     assert executor.shards == [(SECOND,)]
-    same(parts, iamframe.run_checks(iamframe.open_snapshot(snapshot)))
+    same(parts, whole)
 
 
 def test_a_snapshot_that_is_replaced_while_it_is_checked_is_no_mixture(
@@ -324,7 +354,7 @@ def test_a_snapshot_that_is_replaced_while_it_is_checked_is_no_mixture(
             sample.only(sample.profiles["profile_arn"]).save(snapshot)
 
     with pytest.raises(StoreError, match="snapshot: was replaced while it was checked; check it again"):
-        iamframe.check_snapshot(snapshot, tmp_path / "out", executor=Here(save), shard_size=1)
+        iamframe.check_snapshot(snapshot, tmp_path / "out", executor=Here(save), shard_size=1, only=ONE)
 
 
 def test_what_concerns_all_shards_is_an_error_and_no_gap(snapshot: Path, tmp_path: Path) -> None:
@@ -351,9 +381,9 @@ def test_an_executor_that_has_ended_is_an_error_that_says_how_to_go_on(snapshot:
             return super().submit(fn, *args, **kwargs)
 
     with pytest.raises(StoreError, match="call check_snapshot again with a new executor: it resumes where it stopped"):
-        iamframe.check_snapshot(snapshot, tmp_path / "out", executor=Ended(), shard_size=1)
+        iamframe.check_snapshot(snapshot, tmp_path / "out", executor=Ended(), shard_size=1, only=ONE)
     rest = Here()
-    iamframe.check_snapshot(snapshot, tmp_path / "out", executor=rest, shard_size=1)
+    iamframe.check_snapshot(snapshot, tmp_path / "out", executor=rest, shard_size=1, only=ONE)
     assert rest.shards == [(SECOND,), (THIRD,)]
 
 
@@ -363,7 +393,7 @@ def test_workers_that_write_to_a_folder_of_their_own_machine_are_noticed(snapsho
             return super().submit(fn, replace(args[0], out=str(tmp_path / "elsewhere")), *args[1:], **kwargs)
 
     with pytest.raises(StoreError, match="out: lacks results that workers wrote; give a folder that all workers share"):
-        iamframe.check_snapshot(snapshot, tmp_path / "out", executor=Elsewhere(), shard_size=1)
+        iamframe.check_snapshot(snapshot, tmp_path / "out", executor=Elsewhere(), shard_size=1, only=ONE)
 
 
 def test_a_snapshot_without_accounts_has_a_result_without_findings(tmp_path: Path) -> None:
@@ -376,7 +406,7 @@ def test_a_snapshot_without_accounts_has_a_result_without_findings(tmp_path: Pat
 
 
 def test_frames_are_read_when_they_are_used(snapshot: Path, tmp_path: Path) -> None:
-    result = iamframe.check_snapshot(snapshot, tmp_path / "out", executor=Here(), shard_size=1)
+    result = by_account(tmp_path, "empty_profiles")
     (snapshot / "roles" / f"account={THIRD}" / "part.parquet").unlink()
     assert result.inventory.row_counts()["roles"] == 148
     assert len(result.inventory.profiles) == 109
@@ -384,28 +414,25 @@ def test_frames_are_read_when_they_are_used(snapshot: Path, tmp_path: Path) -> N
         len(result.inventory.roles)
 
 
-def test_a_plan_of_shards_is_that_of_the_whole(sample: Inventory, tmp_path: Path) -> None:
-    with_references(sample, across(sample, 1)).save(tmp_path / "snapshot")
-    parts = iamframe.check_snapshot(tmp_path / "snapshot", tmp_path / "out", executor=Here(), shard_size=1)
-    whole = iamframe.run_checks(iamframe.open_snapshot(tmp_path / "snapshot"))
-    assert_frame_equal(parts.plan().steps, whole.plan().steps)
+def test_a_plan_of_shards_is_that_of_the_whole(linked: tuple[Result, Result]) -> None:
+    parts, whole = (result.plan() for result in linked)
+    assert_frame_equal(parts.steps, whole.steps)
     columns = ["check", "account_id", "resource_arn", "related_arn"]
     assert_frame_equal(
-        parts.plan().not_planned.sort_values(columns, ignore_index=True),
-        whole.plan().not_planned.sort_values(columns, ignore_index=True),
+        parts.not_planned.sort_values(columns, ignore_index=True),
+        whole.not_planned.sort_values(columns, ignore_index=True),
     )
 
 
-def test_explain_says_of_shards_what_it_says_of_the_whole(sample: Inventory, tmp_path: Path) -> None:
-    with_references(sample, across(sample, 1)).save(tmp_path / "snapshot")
-    parts = iamframe.check_snapshot(tmp_path / "snapshot", tmp_path / "out", executor=Here(), shard_size=1)
-    whole = iamframe.run_checks(iamframe.open_snapshot(tmp_path / "snapshot"))
+def test_explain_says_of_shards_what_it_says_of_the_whole(linked: tuple[Result, Result]) -> None:
+    parts, whole = linked
     for name in ("AWSCloud9SSMInstanceProfile", "lt-3", "no such name"):
         assert str(parts.explain(name)) == str(whole.explain(name))
 
 
-def test_a_copy_with_other_findings_is_in_memory(snapshot: Path, tmp_path: Path) -> None:
-    result = iamframe.check_snapshot(snapshot, tmp_path / "out", executor=Here(), shard_size=1)
+@pytest.mark.usefixtures("snapshot")
+def test_a_copy_with_other_findings_is_in_memory(tmp_path: Path) -> None:
+    result = by_account(tmp_path)
     chosen = result.findings["finding_id"][:7]
     some = result.only(chosen)
     assert some.findings["finding_id"].tolist() == chosen.tolist()

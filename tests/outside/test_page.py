@@ -155,12 +155,13 @@ def test_what_cannot_be_encoded_in_a_title_is_no_reason_to_fail(browser: Browser
         assert it.said == []
 
 
-@pytest.mark.parametrize("text", ["portal", 'a "quoted" alias', "基盤チーム", "<b>"])
-def test_the_alias_of_an_account_is_shown_as_it_is(browser: Browser, tmp_path: Path, text: str) -> None:
-    source = write(tmp_path / "in", {"id.json": identity(), "p.json": profile_list(profile("a"))})
-    (source / "aliases.json").write_text(json.dumps({"AccountAliases": [text]}), encoding="ascii")
-    with opened(browser, report(iamframe.load_files(source), tmp_path / "out")) as it:
-        assert table(it.page, "Scope")[0][0] == f"{ACCOUNT} ({text})"
+def test_the_alias_of_an_account_is_shown_as_it_is(browser: Browser, tmp_path: Path) -> None:
+    aliases = {"1" * 12: "portal", "2" * 12: 'a "quoted" alias', "3" * 12: "基盤チーム", "4" * 12: "<b>"}
+    for account, text in aliases.items():
+        source = write(tmp_path / "in" / account, {"id.json": identity(account)})
+        (source / "aliases.json").write_text(json.dumps({"AccountAliases": [text]}), encoding="ascii")
+    with opened(browser, report(iamframe.load_files(tmp_path / "in"), tmp_path / "out")) as it:
+        assert [row[0] for row in table(it.page, "Scope")] == [f"{one} ({text})" for one, text in aliases.items()]
 
 
 def test_the_page_runs_nothing_but_its_own_script_even_if_something_were_not_escaped(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from accounts import add, found
+from accounts import add, found, load
 from owned import (
     GONE,
     REGIONS,
@@ -40,12 +40,12 @@ def test_the_plan_for_gone_clusters_runs_as_written_and_a_new_load_finds_none_of
         assert plan.steps["rests_on"].str.contains("no EKS cluster c").all()
         done = run(plan.script, account, tmp_path)
         assert (done.returncode, done.stderr) == (0, "")
-        after = checked(account)
+        after = checked(account, (CHECK, "stale_references"))
         assert not {CHECK, "stale_references"} & set(after.findings["check"])
         assert len(after.inventory.profiles) == 30 - len(deleted(plan))
         # With the permission, the others are found, and only they.
         account.allow()
-        assert {name.partition("_")[0] for name in found(checked(account).inventory, CHECK)} == left
+        assert {name.partition("_")[0] for name in found(load(account, references="all"), CHECK)} == left
 
 
 @pytest.mark.parametrize("what", ["back", "eks:ListClusters", "cloudformation:ListStacks"])

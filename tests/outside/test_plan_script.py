@@ -94,18 +94,18 @@ def cleaned(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         iam.create_instance_profile(InstanceProfileName="shared-too")
         iam.add_role_to_instance_profile(InstanceProfileName="shared-too", RoleName="shared")
         name_in_template(account, "shared-too")
-        before = checked(account)
+        before = checked(account, None)
         plan = iamframe.plan(before, min_age=NOW)
         account.forget()
         folder = tmp_path_factory.mktemp("cleaned")
         done = run(plan.script, account, folder)
-        written, after = writes(account), checked(account)
+        written, after = writes(account), checked(account, None)
         facts = {"before": before, "plan": plan, "done": done, "writes": written, "after": after}
         facts["files"] = sorted(file.name for file in folder.iterdir())
         account.forget()
         facts["again"], facts["again_writes"] = run(plan.script, account, folder), writes(account)
         undo = plan.steps["undo"].dropna().tolist()[::-1]
-        facts["undo"], facts["undone"] = run("\n".join(undo), account, folder), checked(account)
+        facts["undo"], facts["undone"] = run("\n".join(undo), account, folder), checked(account, None)
     return facts
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import commands
 import pytest
 from pandas.testing import assert_frame_equal
 
@@ -103,12 +104,11 @@ def test_dask_gives_the_same_although_a_worker_is_killed_half_way(snapshot: Path
 
 
 def test_the_command_line_with_processes_writes_the_report_of_one_process(snapshot: Path, tmp_path: Path) -> None:
-    for name, options in {"one": [], "two": ["--workers", "2", "--results", "results"]}.items():
-        command = [sys.executable, "-m", "iamframe", "report", snapshot, "--out", name, *options]
-        run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert run.returncode == 0, run.stderr
-        (tmp_path / f"{name}.txt").write_text(run.stdout.replace(f"{name}/", ""), "utf-8")
-    assert (tmp_path / "one.txt").read_text("utf-8") == (tmp_path / "two.txt").read_text("utf-8")
+    one = commands.run(tmp_path, "report", str(snapshot), "--out", "one")
+    options = ["--out", "two", "--workers", "2", "--results", "results"]
+    two = commands.process(tmp_path, "report", str(snapshot), *options)
+    assert (one.returncode, two.returncode) == (0, 0), one.stderr + two.stderr
+    assert one.stdout.replace("one/", "") == two.stdout.replace("two/", "")
     assert (tmp_path / "results" / "checked.json").exists()
     files = sorted(file.relative_to(tmp_path / "one") for file in (tmp_path / "one").rglob("*.csv"))
     assert len(files) > 30

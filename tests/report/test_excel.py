@@ -99,14 +99,20 @@ def test_every_text_is_a_text_cell_and_comes_back_as_it_was(tmp_path: Path) -> N
 # What is in it
 
 
-def small(folder: Path) -> iamframe.Result:
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> iamframe.Result:
     roles = {"Roles": [nested_role("web", MaxSessionDuration=3600, Description="d")]}
     listed = profile_list(profile("left"), profile("portal", nested_role("web")))
-    return iamframe.run_checks(load(folder, {"profiles.json": listed, "roles.json": roles}))
+    return iamframe.run_checks(load(tmp_path_factory.mktemp("in"), {"profiles.json": listed, "roles.json": roles}))
 
 
-def test_a_workbook_has_an_overview_a_sheet_per_check_coverage_owners_and_frames_that_were_read(tmp_path: Path) -> None:
-    file = written(small(tmp_path / "in"), tmp_path / "out")
+@pytest.fixture(scope="module")
+def file(small: iamframe.Result, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The workbook of that account, to be read alone."""
+    return written(small, tmp_path_factory.mktemp("out"))
+
+
+def test_a_workbook_has_an_overview_a_sheet_per_check_coverage_owners_and_frames_that_were_read(file: Path) -> None:
     assert book(file).sheetnames == [
         "overview", *iamframe.CHECKS, "coverage", "owners",
         *(name for name in schema.FRAMES if name not in ("events", "resource_owners", "tag_policies")),
@@ -124,8 +130,7 @@ def test_each_sheet_has_the_rows_of_its_csv(tmp_path: Path) -> None:
     assert found == len(pd.read_csv(tmp_path / "findings.csv"))
 
 
-def test_ids_keep_their_zeros_counts_are_numbers_flags_are_flags_and_times_are_utc(tmp_path: Path) -> None:
-    file = written(small(tmp_path / "in"), tmp_path / "out")
+def test_ids_keep_their_zeros_counts_are_numbers_flags_are_flags_and_times_are_utc(file: Path) -> None:
     roles = columns(file, "roles")
     assert roles["account_id"] == ["000000000001"]
     assert roles["max_session_seconds"] == [3600]
@@ -136,15 +141,15 @@ def test_ids_keep_their_zeros_counts_are_numbers_flags_are_flags_and_times_are_u
     assert frame["account_id"].tolist() == ["000000000001"] * 2
 
 
-def test_a_sheet_has_its_head_in_sight_and_a_filter(tmp_path: Path) -> None:
-    sheet = book(written(small(tmp_path / "in"), tmp_path / "out"))["profiles"]
+def test_a_sheet_has_its_head_in_sight_and_a_filter(file: Path) -> None:
+    sheet = book(file)["profiles"]
     assert sheet.freeze_panes == "A2"
     assert sheet.auto_filter.ref == "A1:H3"
     assert 20 < sheet.column_dimensions["B"].width < 61
 
 
-def test_the_overview_tells_none_from_none_that_could_be_seen(tmp_path: Path) -> None:
-    told = overview(written(small(tmp_path / "in"), tmp_path / "out"))
+def test_the_overview_tells_none_from_none_that_could_be_seen(file: Path) -> None:
+    told = overview(file)
     assert told["empty_profiles"]["rows"] == 1
     assert told["empty_profiles"]["complete in accounts"] == 1
     assert told["empty_profiles"]["note"] is None
@@ -154,12 +159,9 @@ def test_the_overview_tells_none_from_none_that_could_be_seen(tmp_path: Path) ->
     assert told["tags"]["note"] == "no rows; see gaps for what was not collected"
 
 
-def test_a_sheet_without_findings_has_its_head_alone_and_says_beside_it_whether_there_is_none(tmp_path: Path) -> None:
-    sheets = book(written(small(tmp_path / "in"), tmp_path / "out"))
-    for name, said in (
-        ("path_mismatches", "none"),
-        ("untagged_roles", "not checked; see coverage"),
-    ):
+def test_a_sheet_without_findings_has_its_head_alone_and_says_beside_it_whether_there_is_none(file: Path) -> None:
+    sheets = book(file)
+    for name, said in (("path_mismatches", "none"), ("untagged_roles", "not checked; see coverage")):
         assert sheets[name].max_row == 1
         assert sheets[name]["A1"].value == "finding_id"
         assert sheets[name]["A1"].comment.text == said
@@ -194,39 +196,38 @@ def test_names_of_sheets_are_such_as_excel_takes() -> None:
     assert max(map(len, names)) <= 31
 
 
-def test_two_workbooks_of_one_result_are_the_same_bytes(tmp_path: Path) -> None:
-    result = small(tmp_path / "in")
-    one, two = (written(result, tmp_path / name).read_bytes() for name in ("one", "two"))
-    assert one == two
+def test_two_workbooks_of_one_result_are_the_same_bytes(small: iamframe.Result, file: Path, tmp_path: Path) -> None:
+    assert written(small, tmp_path).read_bytes() == file.read_bytes()
 
 
 # Asked for, or not
 
 
 def test_without_xlsxwriter_a_report_is_refused_with_what_brings_it_and_nothing_is_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small: iamframe.Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    result = small(tmp_path / "in")
     monkeypatch.setitem(sys.modules, "xlsxwriter", None)
     with pytest.raises(MissingExtraError, match=r"^xlsxwriter is not installed; run pip install '\.\[excel\]'"):
-        iamframe.write_report(result, tmp_path / "out", xlsx=True)
+        iamframe.write_report(small, tmp_path / "out", xlsx=True)
     assert list((tmp_path / "out").iterdir()) == []
-    iamframe.write_report(result, tmp_path / "out")
+    iamframe.write_report(small, tmp_path / "out")
     assert not (tmp_path / "out" / "report.xlsx").exists()
 
 
 @pytest.mark.parametrize("masked", [False, True])
-def test_a_report_without_a_workbook_takes_an_older_one_away(tmp_path: Path, masked: bool) -> None:
-    result = small(tmp_path / "in")
-    old = written(result, tmp_path / "out", mask=not masked)
+def test_a_report_without_a_workbook_takes_an_older_one_away(
+    small: iamframe.Result, tmp_path: Path, masked: bool
+) -> None:
+    old = written(small, tmp_path / "out", mask=not masked)
     assert old.exists()
-    iamframe.write_report(result, tmp_path / "out", mask=masked)
+    iamframe.write_report(small, tmp_path / "out", mask=masked)
     assert not old.exists()
 
 
-def test_a_report_that_fails_leaves_an_older_workbook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    result = small(tmp_path / "in")
-    old = written(result, tmp_path / "out")
+def test_a_report_that_fails_leaves_an_older_workbook(
+    small: iamframe.Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = written(small, tmp_path / "out")
     was = {file.name: file.read_bytes() for file in old.parent.rglob("*.*")}
     replaced = Path.replace
 
@@ -238,13 +239,13 @@ def test_a_report_that_fails_leaves_an_older_workbook(tmp_path: Path, monkeypatc
     # As on Windows, where a workbook that is open in Excel cannot be taken away.
     monkeypatch.setattr(Path, "replace", held)
     with pytest.raises(ReportError, match=r"^[^\n]+could not be written \([^\n]+\); the files there are unchanged$"):
-        iamframe.write_report(result, tmp_path / "out", title="another")
+        iamframe.write_report(small, tmp_path / "out", title="another")
     assert {file.name: file.read_bytes() for file in old.parent.rglob("*.*")} == was
     monkeypatch.undo()
     (old.parent / "summary.json").unlink()
     (old.parent / "summary.json").mkdir()
     with pytest.raises(ReportError, match=r"is a folder there|could not be written"):
-        iamframe.write_report(result, tmp_path / "out", title="another")
+        iamframe.write_report(small, tmp_path / "out", title="another")
     assert old.read_bytes() == was["report.xlsx"]
 
 
