@@ -33,7 +33,7 @@ _SHOW = "aws iam get-instance-profile --instance-profile-name={resource_name}"
     needs=[needs.links],
     detail="holds the role {role_name}",
     next_step=_SHOW,
-    remediation="Create a profile with the role's name, put the role into it, and use it instead of the old profile.",
+    remediation="Create a profile with the role's name, put the role into this profile, and replace the old profile.",
     about="link",
     alone=True,
 )
@@ -63,7 +63,7 @@ def name_mismatches(pairs: pd.DataFrame) -> Found:
     needs=[needs.links, needs.role_paths],
     detail="the profile is under {profile_path}, the role under {role_path}",
     next_step=_SHOW,
-    remediation="Create a profile with the role's path, put the role into it, and use it instead of the old profile.",
+    remediation="Create a profile with the role's path, put the role into this profile, and replace the old profile.",
     about="link",
     alone=True,
 )
@@ -73,7 +73,7 @@ def path_mismatches(pairs: pd.DataFrame) -> Found:
     Policies can allow or deny by path (`instance-profile/team/*`), so different rules may apply to the profile and to
     the role. A path other than `/` also breaks tools that expect the name directly after `instance-profile/` or `role/`
     in the ARN. AWS itself creates Cloud9's profile under `/cloud9/` and its role under `/service-role/`. AWS cannot
-    change the path of a profile or role: create the resource again.
+    change the path of a profile or role. You can only create the resource again.
     """
     differ = pairs[pairs["paths_differ"]]
     return findings(
@@ -91,8 +91,7 @@ def path_mismatches(pairs: pd.DataFrame) -> Found:
     needs=[needs.all_roles, needs.links],
     detail="holds the role {related_name}, but the role with the profile's own name is {namesake_arn}",
     next_step=_SHOW,
-    remediation="Replace the profile's role with the role that has the profile's name, or create a profile with the "
-    "name of the current role.",
+    remediation="Put the role of the same name into the profile, or create a profile named after the current role.",
 )
 def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
     """Profiles that hold the wrong role.
@@ -128,7 +127,7 @@ def _name_key(frame: pd.DataFrame, side: str) -> Texts:
         "other": "{tool} rejects the names",
     },
     next_step=_SHOW,
-    remediation="Create a role and a profile with names that the tool accepts, and use them in the tool.",
+    remediation="Create a role and a profile with names that the tool accepts, and use this profile in the tool.",
     about="link",
 )
 def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Sequence[ToolUse] = ()) -> Found:
@@ -136,9 +135,9 @@ def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Seque
 
     Amazon EMR accepts a profile only if it has the same name as its role. RDS Custom and AWS PCS accept only names that
     begin with the prefix of the service. If a tool rejects a name, running clusters keep running, but you cannot create
-    a new cluster. The check judges profiles used by tools with naming rules, and profiles listed under `[[tools]]` in
-    the policy file. AWS does not show which profiles Databricks uses, so list these profiles under `[[tools]]`. A tool
-    rejects a wrong name even if CloudFormation or your own naming rule creates this name by design.
+    a new cluster. The check tests profiles that such tools use, and profiles listed under `[[tools]]` in the policy
+    file. AWS does not show which profiles Databricks uses, so list these profiles under `[[tools]]`. A tool rejects a
+    wrong name even if CloudFormation or your own naming rule chose this name.
     """
     # Few profiles are used by such tools.
     by_tool = is_in(references["consumer_type"], [kind for rule in tool_rules() for kind in rule.consumer_types])

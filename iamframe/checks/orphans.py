@@ -31,7 +31,7 @@ _CONSUMERS = ("instance", "association", "launch-template", "launch-configuratio
     needs=[needs.all_profiles],
     detail="holds no role",
     next_step="aws iam delete-instance-profile --instance-profile-name={resource_name}",
-    remediation="Delete the profile, unless something still uses it or is about to put a role into it.",
+    remediation="Delete the profile, unless something uses the profile or will soon put a role into it.",
     about="profile",
     alone=True,
     remedy="delete",
@@ -73,8 +73,8 @@ def unreferenced_profiles(
 
     The finding shows what was scanned, and the policies of the profile's role. Profiles whose role has an administrator
     policy come first. Karpenter, Terraform or a script may use a profile later, so iamframe does not call any profile
-    unused. The suggested command lists the instances in one region that use the profile. Before you delete a profile,
-    run the suggested command in each region that you use, and check when the profile's role was last used.
+    unused. The suggested command asks EC2 in one region which instances use the profile. Before you delete a profile,
+    run the suggested command in each region that you use. Also check when the profile's role was last used.
     """
     readable = lists[lists["references_status"] != "unknown"]
     candidates = pairs[pairs["relation"].notna() & is_in(pairs["account_id"], readable["account_id"])]
@@ -124,11 +124,11 @@ def owner_gone(owned_profiles: pd.DataFrame, pairs: pd.DataFrame, references: pd
     Deleted clusters and stacks can leave profiles behind, and these profiles count against the quota. Tags such as
     `eks:cluster-name` and `elasticbeanstalk:environment-id` show the cluster, environment or stack of a profile. For a
     Karpenter profile, the path shows the cluster. If only the profile's name suggests a CloudFormation stack, the
-    finding is a guess (`maybe`). A cluster, environment or stack counts as gone only if complete lists were collected
-    in all possible regions. Profiles of existing instances are left out, because somebody runs these instances. The tag
-    `kubernetes.io/cluster/…` is ignored, because clusters outside EKS use the same tag. Karpenter writes EKS tags for
-    clusters outside EKS, too. Before you delete a Karpenter profile, check that no cluster outside EKS uses the
-    profile.
+    finding is a guess and has the certainty `maybe`. A cluster, environment or stack counts as gone only if complete
+    lists were collected in all possible regions. Profiles of existing instances are left out, because somebody runs
+    these instances. The tag `kubernetes.io/cluster/…` is ignored, because clusters outside EKS use the same tag.
+    Karpenter writes EKS tags for clusters outside EKS, too. Before you delete a Karpenter profile, check that no
+    cluster outside EKS uses the profile.
     """
     gone = owned_profiles[owned_profiles["status"] == "gone"]
     running = references["profile_arn"][is_in(references["consumer_type"], ["instance", "association"])]
@@ -180,9 +180,10 @@ def _first_three(regions: list[str]) -> str:
 def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd.DataFrame) -> Found:
     """Instances and templates using deleted or recreated profiles.
 
-    An instance keeps the id of the profile that it was started with. An instance whose profile is deleted and recreated
-    under the same name has no credentials until you associate the profile again (IAM User Guide, "Troubleshoot IAM and
-    Amazon EC2"). A template cannot start instances if its profile does not exist, or exists only under another path.
+    An instance keeps the id of the profile that it was started with. If this profile is deleted and recreated under the
+    same name, the instance has no credentials until you associate the profile again (IAM User Guide, "Troubleshoot IAM
+    and Amazon EC2"). A template cannot start instances if its profile does not exist, or exists only under another
+    path.
     """
     direct = _direct(references)
     # An ARN contains its account.
@@ -236,8 +237,9 @@ def _direct(references: pd.DataFrame) -> pd.DataFrame:
 def ec2_roles_without_profile(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
     """EC2 roles that are in no instance profile.
 
-    An instance gets a role only through a profile, so no instance can use a role that is in no profile. The IAM console
-    creates a profile along with an EC2 role; APIs and templates do not. Roles with an administrator policy come first.
+    An instance gets a role only through a profile, so no instance can use a role that is in no profile. If you create a
+    role for EC2 in the IAM console, the console also creates a profile. APIs and templates create no profile. Roles
+    with an administrator policy come first.
     """
     alone = pairs[pairs["profile_arn"].isna() & (pairs["trusts_ec2"] == "yes")]
     alone, facts = _powerful_first(alone, roles)
@@ -284,16 +286,16 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
         "profiles": "has {used} of at most {quota} instance profiles ({_percent}%)",
     },
     next_step="aws iam get-account-summary",
-    remediation="See which tools and owners use the quota, in `quota_use.csv` (`iamframe.quota_use`). Delete what is "
-    "not needed, or request a higher quota.",
+    remediation="The file `quota_use.csv` (`iamframe.quota_use`) shows which tools and owners use the quota. "
+    "Delete what is not needed, or request a higher quota.",
     about="account",
 )
 def quota_pressure(accounts: pd.DataFrame, *, threshold: float = 0.8) -> Found:
     """Accounts near their role or profile quota.
 
-    When an account reaches its role or profile quota, the next deployment fails with LimitExceeded. EKS and Karpenter
-    create a profile per node group or node class. Accounts with many node groups or node classes often reach the
-    profile quota first.
+    When an account reaches its role or profile quota, the next deployment fails with LimitExceeded. EKS creates a
+    profile for each node group, and Karpenter for each node class. Accounts with many node groups or node classes often
+    reach the profile quota first.
     """
     counted = [
         accounts.assign(counted=what, used=accounts[used], quota=accounts[quota].where(accounts[quota] > 0))

@@ -163,12 +163,12 @@ def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame)
 def tag_differences(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
     """Profile and role tags differ.
 
-    Cost reports, inventories and tag-based permissions use the tags of either the profile or the role, so their results
+    Cost reports, inventories and tag-based permissions use the tags of either the profile or the role, so the results
     differ. Tag keys that AWS reserves are not compared. A role cannot have two tag keys that differ only in case, but a
     profile can (IAM User Guide, "Tags for IAM resources"). The finding shows whether two keys differ only in case.
-    Profiles and roles without any tags are findings of `untagged_profiles` and `untagged_roles`. The suggested command
-    copies the role's tags to the profile. If the only difference is tags that the role lacks, the suggested command
-    copies these tags to the role.
+    Other checks, `untagged_profiles` and `untagged_roles`, report profiles and roles without any tags. The suggested
+    command copies the role's tags to the profile. If the profile has all tags of the role and more, the suggested
+    command copies the additional tags to the role.
     """
     is_known = pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]
     own = _own(tags)
@@ -284,8 +284,8 @@ def missing_required_tags(
 
     Tag keys are case-sensitive, as in cost allocation and tag policies. AWS-managed roles are left out. With `--policy
     org`, each account is checked against its organization's tag policy. A tag policy can require a tag for instance
-    profiles but not for roles, or the reverse. A tag policy can have rules for a tag without requiring the tag. The
-    value of a tag, and the case of its key, must follow the rules even if the tag is not required.
+    profiles but not for roles, or the reverse. A tag policy can have rules for a tag without requiring the tag. Even if
+    a tag is not required, its value and the case of its key must follow the rules.
     """
     judged = {
         "role": (roles, np.flatnonzero(roles["tags_known"] & ~roles["is_aws_managed"])),

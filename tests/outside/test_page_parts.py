@@ -127,7 +127,7 @@ def test_a_key_that_no_tag_has_is_said_with_how_to_name_another(browser: Browser
     )
     with opened(browser, tmp_path / "report.html") as it:
         said = it.page.locator("#owners + p").inner_text()
-        assert said == "No tag has the key Nobody; choose another key with --owner-tag."
+        assert said == "No tag has the key Nobody. Choose another key with --owner-tag."
         assert [row[0] for row in table(it.page, "By owner")] == [
             "no owner tag",
             "owner unknown (tags not collected)",
@@ -139,7 +139,7 @@ def test_a_key_that_looks_like_the_owners_is_spelled_out_on_the_page(browser: Br
     page = iamframe.write_report(sample_result(), tmp_path)
     with opened(browser, page) as it:
         caption = it.page.get_by_role("region", name="By owner").locator("caption").inner_text()
-    assert "the value of the Owner tag (also spelled owner, \u039fwner [\\u039fwner]) of the resource" in caption
+    assert "resource's tag Owner. Other spellings of this key also count: owner, \u039fwner [\\u039fwner]." in caption
 
 
 # What is masked
