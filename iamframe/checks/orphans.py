@@ -114,7 +114,7 @@ def unreferenced_profiles(
         "beanstalk-environment": "aws elasticbeanstalk describe-environments{_region:region}",
         "other": "aws cloudformation describe-stack-resources --physical-resource-id={resource_name}{_region:region}",
     },
-    remediation="Delete the profile, unless something else has taken it over.",
+    remediation="Delete the profile, unless something else now uses the profile.",
     about="profile",
     remedy="delete",
 )
@@ -124,9 +124,9 @@ def owner_gone(owned_profiles: pd.DataFrame, pairs: pd.DataFrame, references: pd
     Deleted clusters and stacks can leave profiles behind, and these profiles count against the quota. Tags such as
     `eks:cluster-name` and `elasticbeanstalk:environment-id` show the cluster, environment or stack of a profile. For a
     Karpenter profile, the path shows the cluster. If only the profile's name suggests a CloudFormation stack, the
-    finding is a guess and has the certainty `maybe`. A cluster, environment or stack counts as gone only if complete
-    lists were collected in all possible regions. Profiles of existing instances are left out, because somebody runs
-    these instances. The tag `kubernetes.io/cluster/…` is ignored, because clusters outside EKS use the same tag.
+    finding is only a guess, and its certainty is `maybe`. A cluster, environment or stack counts as gone only if
+    complete lists were collected in all possible regions. Profiles of existing instances are left out, because somebody
+    runs these instances. The tag `kubernetes.io/cluster/…` is ignored, because clusters outside EKS use the same tag.
     Karpenter writes EKS tags for clusters outside EKS, too. Before you delete a Karpenter profile, check that no
     cluster outside EKS uses the profile.
     """
@@ -286,7 +286,7 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
         "profiles": "has {used} of at most {quota} instance profiles ({_percent}%)",
     },
     next_step="aws iam get-account-summary",
-    remediation="The file `quota_use.csv` (`iamframe.quota_use`) shows which tools and owners use the quota. "
+    remediation="See in `quota_use.csv` (`iamframe.quota_use`) which tools and owners use the quota. "
     "Delete what is not needed, or request a higher quota.",
     about="account",
 )

@@ -336,6 +336,7 @@ class _Show(msgspec.Struct, frozen=True):
 
     def _cells(self) -> dict[str, Callable[[_Finding], str]]:
         word = self.words.word
+        guess = f" ({word('guess')})"
         # A known lack of an owner is shown as an empty cell.
         owner = {"none": ""} | {name: self.words(f"cell_{name}") for name in ("unread", "account")}
         return {
@@ -343,7 +344,7 @@ class _Show(msgspec.Struct, frozen=True):
             "path": lambda row: _parsed(row, "resource")[2],
             "found": lambda row: row["detail"] or "",
             "relation": lambda row: word(row["relation"] or ""),
-            "maker": lambda row: (row["maker"] or "") + ("?" if row["maker"] and row["maker_basis"] == GUESS else ""),
+            "maker": lambda row: (row["maker"] or "") + (guess if row["maker"] and row["maker_basis"] == GUESS else ""),
             "owner": lambda row: owner.get(row["owner_state"], row["owner"]),
             "account": lambda row: row["account_id"],
             "certainty": lambda row: "" if row["certainty"] == "certain" else word(row["certainty"]),
