@@ -432,4 +432,4 @@ def _joined(one: _Coverage, other: _Coverage) -> _Coverage:
 
 def _worst_first(reasons: _Coverage) -> list[tuple[str, tuple[str, ...], list[str]]]:
     groups = [(status, said, accounts) for (status, said), accounts in reasons.items()]
-    return sorted(groups, key=lambda group: (-STATUSES.index(group[0]), -len(group[2]), group[1]))
+    return sorted(groups, key=lambda group: (-STATUSES.index(group[0]), -len(group[2]), group[2], group[1]))

@@ -707,7 +707,7 @@ def test_a_reason_why_several_checks_did_not_see_all_is_given_once_with_all_of_t
         unseen = it.page.get_by_role("region", name="Incomplete")
         unseen.locator("summary").click()
         reason = "the files cover only ap-northeast-1, eu-west-1"
-        line = unseen.get_by_role("listitem").filter(has_text=reason)
+        line = unseen.locator("details > ul > li").filter(has_text=reason)
         assert line.count() == 1
         assert [link.get_attribute("href") for link in line.get_by_role("link").all()] == [
             "#stale_references", "#unreferenced_profiles", "#names_refused",
@@ -790,11 +790,11 @@ def test_a_check_that_is_not_complete_is_named_with_the_file_that_would_settle_i
     with opened(browser, report(source, tmp_path / "out")) as it:
         unseen = it.page.get_by_role("region", name="Incomplete")
         unseen.locator("summary").click()
-        line = unseen.get_by_role("listitem").filter(has_text="Instance profiles that hold no role")
+        line = unseen.locator("details > ul > li").filter(has_text="Instance profiles that hold no role")
         assert line.count() == 1
         assert "unknown" in line.inner_text()
         assert "aws iam list-instance-profiles" in line.inner_text()
-        line.get_by_role("link").click()
+        line.get_by_role("link", name="Instance profiles that hold no role").click()
         section = it.page.locator("section[aria-labelledby=empty_profiles]")
         assert 'Not checked. The list "Incomplete" shows why.' in section.inner_text()
         assert "None." not in section.inner_text()
