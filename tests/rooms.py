@@ -10,13 +10,13 @@ PACKAGE = Path(__file__).parent.parent / "iamframe"
 # What each is for, in the order in which facts pass through them.
 ROOMS = {
     "errors": "every error, the version",
-    "messages": "every sentence, in English and Japanese",
-    "knowledge": "built-in facts: AWS operations, trust, names, makers, surfaces",
+    "messages": "the text of every message, in English and Japanese",
+    "knowledge": "built-in data about AWS, services and tools",
     "sources": "reading files and live accounts",
-    "inventory": "linked frames; snapshots, SQL, tables",
-    "checks": "the rules, and their coverage",
+    "inventory": "linked DataFrames, snapshots, SQL, tables",
+    "checks": "the checks, and whether each check is complete",
     "analysis": "explain, compare, plan, history, owners, blind spots, probe",
-    "report": "a result as files: page, CSV, workbook, masked",
+    "report": "the HTML page, CSV files and workbook, also masked",
     "ui": "command line, plots, explorer, notebooks",
     "face": "the names that people type",
 }

@@ -33,7 +33,7 @@ _SHOW = "aws iam get-instance-profile --instance-profile-name={resource_name}"
     needs=[needs.links],
     detail="holds the role {role_name}",
     next_step=_SHOW,
-    remediation="Create a profile with the role's name, put the role into it, and use it instead of the old profile.",
+    remediation="Create a profile with the role's name, put the role into this profile, and replace the old profile.",
     about="link",
     alone=True,
 )
@@ -63,7 +63,7 @@ def name_mismatches(pairs: pd.DataFrame) -> Found:
     needs=[needs.links, needs.role_paths],
     detail="the profile is under {profile_path}, the role under {role_path}",
     next_step=_SHOW,
-    remediation="Create a profile with the role's path, put the role into it, and use it instead of the old profile.",
+    remediation="Create a profile with the role's path, put the role into this profile, and replace the old profile.",
     about="link",
     alone=True,
 )
@@ -91,8 +91,7 @@ def path_mismatches(pairs: pd.DataFrame) -> Found:
     needs=[needs.all_roles, needs.links],
     detail="holds the role {related_name}, but the role with the profile's own name is {namesake_arn}",
     next_step=_SHOW,
-    remediation="Replace the profile's role with the role that has the profile's name, or create a profile with the "
-    "name of the current role.",
+    remediation="Put the role of the same name into the profile, or create a profile named after the current role.",
 )
 def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
     """Profiles that hold the wrong role.
@@ -128,7 +127,7 @@ def _name_key(frame: pd.DataFrame, side: str) -> Texts:
         "other": "{tool} rejects the names",
     },
     next_step=_SHOW,
-    remediation="Create a role and a profile with names that the tool accepts, and use them in the tool.",
+    remediation="Create a role and a profile with names that the tool accepts, and use this profile in the tool.",
     about="link",
 )
 def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Sequence[ToolUse] = ()) -> Found:

@@ -31,7 +31,7 @@ _CONSUMERS = ("instance", "association", "launch-template", "launch-configuratio
     needs=[needs.all_profiles],
     detail="holds no role",
     next_step="aws iam delete-instance-profile --instance-profile-name={resource_name}",
-    remediation="Delete the profile, unless something still uses it or is about to put a role into it.",
+    remediation="Delete the profile, unless something uses the profile or will soon put a role into it.",
     about="profile",
     alone=True,
     remedy="delete",
@@ -114,7 +114,7 @@ def unreferenced_profiles(
         "beanstalk-environment": "aws elasticbeanstalk describe-environments{_region:region}",
         "other": "aws cloudformation describe-stack-resources --physical-resource-id={resource_name}{_region:region}",
     },
-    remediation="Delete the profile, unless something else has taken it over.",
+    remediation="Delete the profile, unless something else now uses the profile.",
     about="profile",
     remedy="delete",
 )
@@ -283,8 +283,8 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
         "profiles": "has {used} of at most {quota} instance profiles ({_percent}%)",
     },
     next_step="aws iam get-account-summary",
-    remediation="See which tools and owners use the quota, in `quota_use.csv` (`iamframe.quota_use`). Delete what is "
-    "not needed, or request a higher quota.",
+    remediation="See in `quota_use.csv` (`iamframe.quota_use`) which tools and owners use the quota. "
+    "Delete what is not needed, or request a higher quota.",
     about="account",
 )
 def quota_pressure(accounts: pd.DataFrame, *, threshold: float = 0.8) -> Found:

@@ -284,8 +284,8 @@ def missing_required_tags(
 
     Tag keys are case-sensitive, as in cost allocation and tag policies. AWS-managed roles are left out. With `--policy
     org`, each account is checked against its organization's tag policy. A tag policy can require a tag for instance
-    profiles but not for roles, or the reverse. A tag policy can have rules for a tag without requiring the tag. The
-    value of a tag, and the case of its key, must follow the rules even if the tag is not required.
+    profiles but not for roles, or the reverse. A tag policy can have rules for a tag without requiring the tag. Even if
+    a tag is not required, its value and the case of its key must follow the rules.
     """
     judged = {
         "role": (roles, np.flatnonzero(roles["tags_known"] & ~roles["is_aws_managed"])),

@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
 from importlib import resources
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -29,6 +29,7 @@ from iamframe.messages.text import spell_out
 Text = str | Mapping[str, str]
 # A message as a fact: its id under `message`, and its facts.
 Message = Mapping[str, Any]
+_Thing = TypeVar("_Thing")
 LANGUAGES = ("en", "ja")
 # The length at which lists are cut.
 LISTED = 3
@@ -190,6 +191,27 @@ def sentences_of(message: str, facts: str, lang: str = "en") -> list[str]:
     """Return the sentences of a message from its id and its facts (JSON)."""
     one = nested(message, facts)
     return [_shown(part, None, lang) for part in one.get("messages", [one])]
+
+
+def by_reason(
+    rows: Iterable[tuple[str, _Thing, Iterable[str]]],
+) -> dict[tuple[tuple[_Thing, ...], tuple[str, ...]], list[str]]:
+    """Group checks, or other things, with the same reasons, and return the accounts of each group.
+
+    A row has an account, a thing, and the reasons as sentences.
+    """
+    things_of: dict[str, dict[str, list[_Thing]]] = {}
+    for account, thing, sentences in rows:
+        for sentence in sentences:
+            things_of.setdefault(account, {}).setdefault(sentence, []).append(thing)
+    accounts: dict[tuple[tuple[_Thing, ...], tuple[str, ...]], list[str]] = {}
+    for account, things in things_of.items():
+        shared: dict[tuple[_Thing, ...], list[str]] = {}
+        for sentence, group in things.items():
+            shared.setdefault(tuple(group), []).append(sentence)
+        for of, reasons in shared.items():
+            accounts.setdefault((of, tuple(reasons)), []).append(account)
+    return accounts
 
 
 def columns_of(messages: Iterable[Message | None]) -> tuple[pa.Array, pa.Array]:

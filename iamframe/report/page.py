@@ -27,7 +27,7 @@ from iamframe.messages.text import SEVERITIES
 from iamframe.report.charts import MAX_PICTURE_ROWS
 from iamframe.report.numbers import MAX_OTHER_ROWS, Numbers, numbers_of
 from iamframe.report.pictures import MAX_OVERVIEW_ROWS, Pictures, collected_at, sorted_owners
-from iamframe.report.rows import CHUNK, MAX_ROWS, FindingRows, Section, chunked, sections_of
+from iamframe.report.rows import CHUNK, MAX_ROWS, FindingRows, Reasons, Section, chunked, reasons_of, sections_of
 from iamframe.report.translate import Translator, coded, whole_words, without_folder
 from iamframe.version import __version__
 
@@ -90,11 +90,12 @@ def render_page(
         *([changed["list"], changed["apart"]] if changed else []),
         *([drifted["list"]] if drifted else []),
     ]
-    sections = sections_of(listed, words, MAX_ROWS - sum(one.size for one in others), is_masked=is_masked)
+    reasons, most = reasons_of(listed, lang), MAX_ROWS - sum(one.size for one in others)
+    sections = sections_of(listed, words, reasons, most, is_masked=is_masked)
     linked = [one.account_id for one in numbers.accounts[:MAX_OVERVIEW_ROWS]]
     linked += [name for (_, name), _ in sorted_owners(numbers)[:MAX_PICTURE_ROWS] if name]
     return page_template().render(
-        **_frame(listed, title or words("title"), words, sections, linked),
+        **_frame(listed, title or words("title"), words, sections, reasons, linked),
         **_overview(numbers, words, sections),
         title=title or "",
         author=author or "",
@@ -115,12 +116,18 @@ def render_findings(result: Result, said: str) -> str:
     listed = FindingRows.of(result)
     words = Translator("en", listed.sources)
     title = words("title_of_some")
-    frame = _frame(listed, title, words, sections_of(listed, words))
+    reasons = reasons_of(listed, "en")
+    frame = _frame(listed, title, words, sections_of(listed, words, reasons), reasons)
     return page_template().render(**frame, title=title, author="", masked="", chosen=said, gaps=None)
 
 
 def _frame(
-    listed: FindingRows, title: str, words: Translator, sections: list[Section], linked: Collection[str] = ()
+    listed: FindingRows,
+    title: str,
+    words: Translator,
+    sections: list[Section],
+    reasons: list[Reasons],
+    linked: Collection[str] = (),
 ) -> dict[str, Any]:
     """Return the values that the template needs for every page, such as texts, style and script.
 
@@ -145,7 +152,8 @@ def _frame(
         "sections": sections,
         "layouts": layouts,
         "unseen": [section for section in sections if section.status != "complete"],
-        "reasons": _reasons(sections, words.lang),
+        "reasons": reasons,
+        "section_of": {section.name: section for section in sections},
         "all_accounts": len(accounts),
         "only_account": accounts[0] if len(accounts) == 1 else "",
         "filters": _filters(listed, words, sections, linked),
@@ -350,21 +358,6 @@ def content_policy(style: str, script: str) -> str:
 
 def _hash(text: str) -> str:
     return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
-
-
-def _reasons(sections: list[Section], lang: str) -> list[tuple[str, list[tuple[Section, str]], list[str]]]:
-    """Return the distinct reasons why checks are incomplete, each reason with its checks and accounts."""
-    said: dict[str, tuple[list[tuple[Section, str]], dict[str, None]]] = {}
-    for section in sections:
-        for status, reason, accounts in section.coverage:
-            checks, of_accounts = said.setdefault(reason, ([], {}))
-            checks.append((section, status))
-            of_accounts |= dict.fromkeys(accounts)
-        if section.status != "complete" and not section.coverage:
-            checks, _ = said.setdefault(say("coverage.no_account", lang), ([], {}))
-            checks.append((section, section.status))
-    ordered = sorted(said.items(), key=lambda item: (-len(item[1][1]), -len(item[1][0])))
-    return [(reason, checks, list(accounts)) for reason, (checks, accounts) in ordered]
 
 
 def page_template() -> Template:

@@ -130,7 +130,7 @@ class Pictures(msgspec.Struct, frozen=True):
     def _check(self, section: Section, longest: int) -> _Row:
         words, accounts, severity = self.words, len(self.numbers.listed.accounts), section.check.severity
         status, is_unknown = words.word(section.status), section.status == "unknown"
-        if accounts > 1 and section.coverage:
+        if accounts > 1 and section.worst:
             status = Markup("{} {}").format(status, _soft(words("in_accounts", n=section.worst, n2=accounts)))
         to_fix, no_action = widths([section.to_fix.total, section.no_action.total], longest)
         unknown = 100 if is_unknown and not section.total else 0
@@ -215,7 +215,7 @@ class Pictures(msgspec.Struct, frozen=True):
         rows = [_shares(one, words) for one in tagged[:MAX_PICTURE_ROWS]]
         most = words("most_used", n=MAX_KEYS, n2=len(keys)) if len(keys) > MAX_KEYS else words.n(len(keys), "key")
         shown = words.rows_of(len(rows), len(tagged), "tags.csv")
-        caption = [shown, words("fewest_first"), words("semicolon"), most, words("percent")]
+        caption = [shown, words("fewest_first"), most, words("percent")]
         return _picture(words("tags"), caption, columns, rows, kind="heat", none=words("no_resource"))
 
     def surfaces(self) -> Picture:
@@ -324,7 +324,7 @@ def _answers(facts: Iterable[Fact], words: Translator) -> Iterator[_Value]:
             conditions.setdefault(condition, []).append(words.word(fact.operation))
     if len(conditions) > 1:
         each = (f"{words('comma').join(operations)}: {condition}" for condition, operations in conditions.items())
-        yield words("semicolon").join(each)
+        yield Markup("<br>").join(each)
     else:
         yield "".join(conditions)
 

@@ -23,7 +23,7 @@ from iamframe.checks.tag_policy import Policy
 from iamframe.inventory.arrow import Positions, as_arrow
 from iamframe.knowledge.arn import CONSOLES, partition_of
 from iamframe.knowledge.makers import GUESS, known_makers
-from iamframe.messages.render import text_of
+from iamframe.messages.render import by_reason, say, text_of
 from iamframe.messages.text import SEVERITIES
 from iamframe.report.translate import Translator
 
@@ -45,8 +45,10 @@ _READ += ["next_step"]
 _Finding = dict[str, Any]
 _Row = TypeVar("_Row")
 _Steps = dict[tuple[str, bool], int]
-# The coverage of one check: the accounts, by status and reason.
-_Coverage = dict[tuple[str, str], list[str]]
+# The coverage of one check: the accounts, by status and reasons.
+_Coverage = dict[tuple[str, tuple[str, ...]], list[str]]
+# Checks with their status, the reasons as sentences, and the accounts.
+Reasons = tuple[tuple[tuple[str, str], ...], tuple[str, ...], list[str]]
 
 
 class FindingTable(msgspec.Struct, frozen=True):
@@ -80,14 +82,19 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Section(msgspec.Struct, frozen=True):
-    """One check on the page."""
+    """One check on the page.
+
+    `coverage` has the status, the reasons and the accounts of the incomplete check, the worst status first. `worst` is
+    the number of accounts in which the check has its worst status, or 0 if all accounts are complete.
+    """
 
     check: Check
     title: str
     why: str
     remediation: str
     status: str
-    coverage: list[tuple[str, str, list[str]]]
+    worst: int
+    coverage: list[tuple[str, tuple[str, ...], list[str]]]
     to_fix: Part
     no_action: Part
     steps: list[tuple[str, bool]]
@@ -102,11 +109,6 @@ class Section(msgspec.Struct, frozen=True):
     def total(self) -> int:
         """The number of all findings of the check."""
         return self.to_fix.total + self.no_action.total
-
-    @property
-    def worst(self) -> int:
-        """The number of accounts with the check's worst status, or 0 if the check is complete in all accounts."""
-        return sum(len(accounts) for status, _, accounts in self.coverage if status == self.status)
 
 
 def allotted(counts: Mapping[str, tuple[int, int]], most: int = MAX_ROWS) -> dict[str, tuple[int, int]]:
@@ -133,7 +135,7 @@ class FindingRows(msgspec.Struct, frozen=True):
     """The findings that the page can show, the numbers of all findings, and the completeness of the checks.
 
     `counts` counts all findings by check, severity and state (`to_fix`, `expected` or `accepted`). `coverage` lists the
-    accounts of each check by status and reason. `findings` has up to `MAX_ROWS` rows. Each check has at least
+    accounts of each check by status and reasons. `findings` has up to `MAX_ROWS` rows. Each check has at least
     `MIN_ROWS_PER_CHECK` rows, or a row per finding if the check has fewer findings.
     """
 
@@ -219,8 +221,19 @@ def _table(findings: pd.DataFrame, order: Positions) -> pa.Table:
     return pa.table(columns | {"order": order})
 
 
+def reasons_of(listed: FindingRows, lang: str) -> list[Reasons]:
+    """Return the reasons for incomplete checks, the reasons in most accounts first."""
+    rows = []
+    for name in listed.names:
+        coverage = listed.coverage[name] or {("unknown", (say("coverage.no_account", lang),)): [""]}
+        for (status, said), accounts in coverage.items():
+            rows += [(account, (name, status), said) for account in accounts if status != "complete"]
+    groups = [(checks, said, [*filter(None, ids)]) for (checks, said), ids in by_reason(rows).items()]
+    return sorted(groups, key=lambda group: (-len(group[2]), -len(group[0])))
+
+
 def sections_of(
-    listed: FindingRows, words: Translator, most: int = MAX_ROWS, *, is_masked: bool = False
+    listed: FindingRows, words: Translator, reasons: list[Reasons], most: int = MAX_ROWS, *, is_masked: bool = False
 ) -> list[Section]:
     """Return a section per check, most severe checks first. The sections have no more than `most` rows in total."""
     places = listed.places(most)
@@ -233,8 +246,14 @@ def sections_of(
         is_masked=is_masked,
         managing=frozenset(one.name for one in (*listed.policy.makers, *known_makers()) if one.wants_back),
     )
+    of_check: dict[str, _Coverage] = {name: {} for name in listed.checks}
+    for checks, said, accounts in reasons:
+        for name, status in checks:
+            of_check[name].setdefault((status, said), []).extend(accounts)
     return [
-        show.section(listed.checks[name], [(total, next(parts)) for total in totals], listed.coverage[name])
+        show.section(
+            listed.checks[name], [(total, next(parts)) for total in totals], listed.coverage[name], of_check[name]
+        )
         for name, totals in listed.totals.items()
     ]
 
@@ -247,7 +266,9 @@ class _Show(msgspec.Struct, frozen=True):
     # Services and tools that manage what they create.
     managing: frozenset[str]
 
-    def section(self, check: Check, parts: list[tuple[int, list[_Finding]]], coverage: _Coverage) -> Section:
+    def section(
+        self, check: Check, parts: list[tuple[int, list[_Finding]]], coverage: _Coverage, reasons: _Coverage
+    ) -> Section:
         steps: _Steps = {}
         to_fix, no_action = (
             Part(total, len(rows), [self.table(group, steps) for group in _groups(rows)]) for total, rows in parts
@@ -256,13 +277,15 @@ class _Show(msgspec.Struct, frozen=True):
             str(text_of(f"checks.{check.name}.{text}", self.words.lang, getattr(check, text)))
             for text in ("title", "why", "remediation")
         )
+        worst = max((status for status, _ in coverage), key=STATUSES.index, default="unknown")
         return Section(
             check=check,
             title=title,
             why=why,
             remediation=remediation,
-            status=max((status for status, _ in coverage), key=STATUSES.index, default="unknown"),
-            coverage=_grouped(coverage),
+            status=worst,
+            worst=sum(len(ids) for (status, _), ids in coverage.items() if status == worst != "complete"),
+            coverage=_worst_first(reasons),
             to_fix=to_fix,
             no_action=no_action,
             steps=list(steps),
@@ -313,6 +336,7 @@ class _Show(msgspec.Struct, frozen=True):
 
     def _cells(self) -> dict[str, Callable[[_Finding], str]]:
         word = self.words.word
+        guess = f" ({word('guess')})"
         # A known lack of an owner is shown as an empty cell.
         owner = {"none": ""} | {name: self.words(f"cell_{name}") for name in ("unread", "account")}
         return {
@@ -320,7 +344,7 @@ class _Show(msgspec.Struct, frozen=True):
             "path": lambda row: _parsed(row, "resource")[2],
             "found": lambda row: row["detail"] or "",
             "relation": lambda row: word(row["relation"] or ""),
-            "maker": lambda row: (row["maker"] or "") + ("?" if row["maker"] and row["maker_basis"] == GUESS else ""),
+            "maker": lambda row: (row["maker"] or "") + (guess if row["maker"] and row["maker_basis"] == GUESS else ""),
             "owner": lambda row: owner.get(row["owner_state"], row["owner"]),
             "account": lambda row: row["account_id"],
             "certainty": lambda row: "" if row["certainty"] == "certain" else word(row["certainty"]),
@@ -397,8 +421,8 @@ def _step(row: _Finding, related: str, steps: _Steps) -> int:
 def _coverage(result: Result, words: Translator) -> dict[str, _Coverage]:
     coverage: dict[str, _Coverage] = {name: {} for name in result.checks}
     columns = (result.coverage[name].tolist() for name in ("check", "account_id", "status"))
-    for of, account, status, reason in zip(*columns, words.reasons(result.coverage), strict=True):
-        coverage[of].setdefault((status, reason), []).append(sys.intern(account))
+    for of, account, status, said in zip(*columns, words.sentences(result.coverage), strict=True):
+        coverage[of].setdefault((status, said), []).append(sys.intern(account))
     return coverage
 
 
@@ -406,7 +430,6 @@ def _joined(one: _Coverage, other: _Coverage) -> _Coverage:
     return {key: one.get(key, []) + other.get(key, []) for key in one | other}
 
 
-def _grouped(coverage: _Coverage) -> list[tuple[str, str, list[str]]]:
-    """Return the accounts in which a check is incomplete, by status and reason. The worst status comes first."""
-    groups = [(status, reason, accounts) for (status, reason), accounts in coverage.items() if status != "complete"]
-    return sorted(groups, key=lambda group: (-STATUSES.index(group[0]), -len(group[2]), group[1]))
+def _worst_first(reasons: _Coverage) -> list[tuple[str, tuple[str, ...], list[str]]]:
+    groups = [(status, said, accounts) for (status, said), accounts in reasons.items()]
+    return sorted(groups, key=lambda group: (-STATUSES.index(group[0]), -len(group[2]), group[2], group[1]))

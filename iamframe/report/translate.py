@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 from markupsafe import Markup
 
-from iamframe.messages.render import LISTED, fill, render, text_of
+from iamframe.messages.render import LISTED, fill, render, sentences_of, text_of
 
 
 class Translator:
@@ -75,6 +75,16 @@ class Translator:
         # Many accounts share a reason.
         short = {text: self.without_folders(text) for text in said.dropna().unique()} if self._folders else {}
         return said.map(short) if short else said
+
+    def sentences(self, frame: pd.DataFrame) -> list[tuple[str, ...]]:
+        """Return the reasons of each row of a frame as sentences, from the columns `message` and `facts`."""
+        rows = [*zip(frame["message"], frame["facts"], strict=True)]
+        said = {
+            (message, facts): tuple(map(self.without_folders, sentences_of(message, facts, self.lang)))
+            for message, facts in dict.fromkeys(rows)
+            if message
+        }
+        return [said.get(row, ()) for row in rows]
 
 
 def coded(text: str) -> Markup:

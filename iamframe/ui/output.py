@@ -175,20 +175,10 @@ def incomplete(result: Result) -> Iterator[str]:
 
 def _by_reason(rows: Iterable[tuple[str, str, str, str]]) -> dict[tuple[tuple[str, ...], str], list[str]]:
     """Return the accounts for each group of checks (or other things) that share the same reasons."""
-    from iamframe.messages.render import sentences_of
+    from iamframe.messages.render import by_reason, sentences_of
 
-    things_of: dict[str, dict[str, list[str]]] = {}
-    for account, thing, message, facts in rows:
-        for sentence in sentences_of(message, facts):
-            things_of.setdefault(account, {}).setdefault(sentence, []).append(thing)
-    accounts: dict[tuple[tuple[str, ...], str], list[str]] = {}
-    for account, sentences in things_of.items():
-        shared: dict[tuple[str, ...], list[str]] = {}
-        for sentence, things in sentences.items():
-            shared.setdefault(tuple(things), []).append(sentence)
-        for group, reasons in shared.items():
-            accounts.setdefault((group, "; ".join(reasons)), []).append(account)
-    return accounts
+    said = ((account, thing, sentences_of(message, facts)) for account, thing, message, facts in rows)
+    return {(things, "; ".join(reasons)): accounts for (things, reasons), accounts in by_reason(said).items()}
 
 
 def not_printed(findings: DataFrame, shown: DataFrame, *, by_owner: bool) -> Iterator[str]:

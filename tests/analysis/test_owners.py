@@ -287,5 +287,5 @@ def test_the_sample_s_page_and_file_say_who_fills_the_quota(tmp_path: Path) -> N
         len(getattr(sample_result().inventory, name)) for name in ("roles", "profiles")
     )
     page = (tmp_path / "report.html").read_text("utf-8")
-    assert f"10 of {len(rows)} rows, all in quota_use.csv" in page
+    assert f"10 of {len(rows)} rows (all rows: quota_use.csv)" in page
     assert "iamframe.quota_use" in iamframe.CHECKS["quota_pressure"].remediation

@@ -606,7 +606,7 @@ def test_where_tags_can_be_seen_and_changed_is_told_with_how_many_are_missed(bro
         assert rows["CloudFormation", "roles"] == ["if", "if", "unknown", "only for roles that a stack manages"]
         find = "find: only in us-east-1, or us-gov-west-1 in GovCloud (not confirmed for China), and only resources"
         assert (
-            f"write, read: only for profiles that a configuration manages; {find}" in rows["Terraform", "profiles"][3]
+            f"write, read: only for profiles that a configuration manages\n{find}" in rows["Terraform", "profiles"][3]
         )
         group = it.page.get_by_role("group", name="Table: Where tags can be seen and changed")
         said = group.locator("caption").inner_text()
@@ -646,7 +646,7 @@ def test_a_picture_of_more_than_100_accounts_is_cut_and_says_so(browser: Browser
     documents = {f"{n}/p.json": profile_list(profile("a", account=f"{n:012}")) for n in range(1, 102)}
     with opened(browser, report(load(tmp_path / "in", documents), tmp_path / "out")) as it:
         assert len(table(it.page, "Are profiles used?")) == 100
-        assert "100 of 101 rows, all in profiles.csv. Each row is one account." in it.text()
+        assert "100 of 101 rows (all rows: profiles.csv). Each row is one account." in it.text()
         assert len(table(it.page, "Scope")) == 10
         assert "The first 10 of 101." in it.page.inner_text("section[aria-labelledby=looked]")
 
@@ -708,7 +708,7 @@ def test_a_reason_why_several_checks_did_not_see_all_is_given_once_with_all_of_t
         unseen = it.page.get_by_role("region", name="Incomplete")
         unseen.locator("summary").click()
         reason = "the files cover only ap-northeast-1, eu-west-1"
-        line = unseen.get_by_role("listitem").filter(has_text=reason)
+        line = unseen.locator("details > ul > li").filter(has_text=reason)
         assert line.count() == 1
         assert [link.get_attribute("href") for link in line.get_by_role("link").all()] == [
             "#stale_references", "#unreferenced_profiles", "#names_refused",
@@ -759,7 +759,7 @@ def test_a_page_has_10000_rows_at_most_and_says_where_it_was_cut(browser: Browse
         assert "This page shows 9,992 of 10,002 findings, the most severe first." in it.text()
         section = it.page.locator("section[aria-labelledby=empty_profiles]").inner_text()
         assert "10,001 findings to fix" in section
-        assert "9,991 of 10,001 rows, all in findings.csv" in section
+        assert "9,991 of 10,001 rows (all rows: findings.csv)" in section
     assert (page.parent / "findings.csv").read_bytes().count(b"\r\n") == 10_003
 
 
@@ -791,13 +791,13 @@ def test_a_check_that_is_not_complete_is_named_with_the_file_that_would_settle_i
     with opened(browser, report(source, tmp_path / "out")) as it:
         unseen = it.page.get_by_role("region", name="Incomplete")
         unseen.locator("summary").click()
-        line = unseen.get_by_role("listitem").filter(has_text="Instance profiles that hold no role")
+        line = unseen.locator("details > ul > li").filter(has_text="Instance profiles that hold no role")
         assert line.count() == 1
         assert "unknown" in line.inner_text()
         assert "aws iam list-instance-profiles" in line.inner_text()
-        line.get_by_role("link").click()
+        line.get_by_role("link", name="Instance profiles that hold no role").click()
         section = it.page.locator("section[aria-labelledby=empty_profiles]")
-        assert "Not checked; the reason is above." in section.inner_text()
+        assert 'Not checked. The list "Incomplete" shows why.' in section.inner_text()
         assert "None." not in section.inner_text()
 
 

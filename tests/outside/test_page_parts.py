@@ -116,7 +116,7 @@ def test_the_page_shows_each_owner_with_its_findings_by_severity(browser: Browse
             ["owner unknown (tags not collected)", "0", "1", "0", "1", "0"],
         ]
         caption = it.page.get_by_role("region", name="By owner").locator("caption").inner_text()
-        assert caption.startswith("The owner is the value of the owner tag of the resource.")
+        assert caption.startswith("The owner is the value of the resource's owner tag.")
     with (tmp_path / "out" / "owners.csv").open(encoding="utf-8-sig", newline="") as file:
         assert [row["owner"] for row in csv.DictReader(file)] == ["<b>web", "", ""]
 
@@ -130,7 +130,7 @@ def test_a_key_that_no_tag_has_is_said_with_how_to_name_another(browser: Browser
     )
     with opened(browser, tmp_path / "report.html") as it:
         said = it.page.locator("#owners + p").inner_text()
-        assert said == "No tag has the key Nobody; choose another key with --owner-tag."
+        assert said == "No tag has the key Nobody. Choose another key with --owner-tag."
         assert [row[0] for row in table(it.page, "By owner")] == [
             "no owner tag",
             "owner unknown (tags not collected)",
@@ -142,7 +142,7 @@ def test_a_key_that_looks_like_the_owners_is_spelled_out_on_the_page(browser: Br
     page = iamframe.write_report(sample_result(), tmp_path)
     with opened(browser, page) as it:
         caption = it.page.get_by_role("region", name="By owner").locator("caption").inner_text()
-    assert "the value of the Owner tag (also spelled owner, \u039fwner [\\u039fwner]) of the resource" in caption
+    assert "resource's Owner tag. Other spellings of this key also count: owner, \u039fwner [\\u039fwner]." in caption
 
 
 # What is masked
