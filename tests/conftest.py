@@ -14,9 +14,13 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import boto3
+import botocore.hooks
 import moto.backends
+import moto.core.responses
 import pytest
 import searching  # noqa: F401 (it loads the profile of Hypothesis)
+from botocore.compat import accepts_kwargs
+from moto.core.utils import method_names_from_class
 from moto.server import ThreadedMotoServer
 from playwright.sync_api import Browser, sync_playwright
 
@@ -98,9 +102,14 @@ def _without_waiting() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(page, "page_template", functools.cache(page.page_template))
         patch.setattr(client, "_BROKEN_WAITS", [0.01] * len(client._BROKEN_WAITS))
-        # moto looks for its own modules on the disk at each request.
+        # moto looks for its own modules on the disk at each request, and for the methods of its classes.
         modules = [*moto.backends.list_of_moto_modules()]
         patch.setattr(moto.backends, "list_of_moto_modules", lambda: modules)
+        patch.setattr(moto.core.responses, "method_names_from_class", functools.cache(method_names_from_class))
+        # botocore looks at the names of 40 services for each event of each new client, and at each handler's signature.
+        alias = functools.cache(botocore.hooks.EventAliaser(None)._alias_event_name)
+        patch.setattr(botocore.hooks.EventAliaser, "_alias_event_name", lambda _, name: alias(name))
+        patch.setattr(botocore.hooks, "accepts_kwargs", functools.lru_cache(1024)(accepts_kwargs))
         yield
 
 

@@ -24,6 +24,8 @@ Positions = npt.NDArray[np.int64]
 Texts: TypeAlias = Any
 # For fewer rows, starting threads takes longer than they save.
 _MANY_ROWS = 250_000
+# With less memory, returning it to the system takes longer than it is worth.
+_MANY_BYTES = 50_000_000
 
 
 @contextmanager
@@ -36,7 +38,8 @@ def memory_of_system() -> Iterator[None]:
     finally:
         pa.set_memory_pool(pool)
         # glibc keeps a quarter of the memory that was freed; Arrow's own `release_unused` does not return it.
-        if trim := getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None:
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+        if trim and pa.system_memory_pool().max_memory() > _MANY_BYTES:
             trim(0)
 
 
