@@ -24,8 +24,6 @@ Positions = npt.NDArray[np.int64]
 Texts: TypeAlias = Any
 # For fewer rows, starting threads takes longer than they save.
 _MANY_ROWS = 250_000
-# With less memory, returning it to the system takes longer than it is worth.
-_MANY_BYTES = 50_000_000
 
 
 @contextmanager
@@ -38,8 +36,7 @@ def memory_of_system() -> Iterator[None]:
     finally:
         pa.set_memory_pool(pool)
         # glibc keeps a quarter of the memory that was freed; Arrow's own `release_unused` does not return it.
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-        if trim and pa.system_memory_pool().max_memory() > _MANY_BYTES:
+        if trim := getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None:
             trim(0)
 
 
