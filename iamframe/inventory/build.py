@@ -43,7 +43,7 @@ def joined(inventories: Iterable[Inventory], sources: Iterable[str] = ()) -> Inv
     parts = list(inventories)
     tables = {}
     for name, frame in schema.FRAMES.items():
-        each = [pa.Table.from_pandas(p.frames[name], schema=frame.arrow, preserve_index=False) for p in parts]
+        each = [frame.to_arrow(part.frames[name]).cast(frame.arrow) for part in parts]
         tables[name] = pa.concat_tables([frame.arrow.empty_table(), *each]).sort_by(
             [(key, "ascending") for key in frame.key]
         )

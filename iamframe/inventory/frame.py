@@ -131,10 +131,13 @@ class Frame:
 
         Text has Arrow's type `large_string`, as in pandas, because an array of type `string` holds at most 2 GB.
         """
-        try:
-            return pa.Table.from_pandas(frame[self.names], preserve_index=False).replace_schema_metadata()
-        except (KeyError, pa.ArrowException) as error:
-            raise SchemaError(f"frame {self.name} does not match the schema: {error}") from error
+        arrays = {}
+        for name in self.names:
+            try:
+                arrays[name] = pa.array(frame[name], from_pandas=True)
+            except (KeyError, pa.ArrowException) as error:
+                raise SchemaError(f"frame {self.name} does not match the schema: column {name}: {error}") from error
+        return pa.table(arrays)
 
     def conform(self, columns: Mapping[str, Any] | pd.DataFrame) -> pd.DataFrame:
         """Convert columns to a DataFrame with the described columns, types and order.

@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.inventory.arrow import Bools, Positions, join_by_group
+from iamframe.inventory.arrow import Bools, Positions, join_by_group, matches
 from iamframe.inventory.frame import TIME
 from iamframe.inventory.staging import NAMED, Kind, Staging
 from iamframe.knowledge.arn import name_of
@@ -256,12 +256,13 @@ def _lacking_in_own_list(
     if len(roles.table) == len(roles.rows) and (links["role_row"] >= 0).all():
         # One answer shows all roles, each with its own list.
         return set()
-    lists = pd.DataFrame({"own": np.flatnonzero(roles.rows["links_known"])})
-    lists["role"] = roles.code[lists["own"]]
-    both = links.drop_duplicates(["profile", "role_row"]).merge(lists, on="role")
-    held = links[["profile", "role_row"]].rename(columns={"role_row": "own"}).drop_duplicates()
-    both = both.merge(held, on=["profile", "own"], how="left", indicator="in_list")
-    both = both[both["in_list"] == "left_only"]
+    lists = np.flatnonzero(roles.rows["links_known"])
+    links = links.drop_duplicates(["profile", "role_row"])
+    # Per link and list of its role: the link's position, and the staged row of the role.
+    at, own = matches(links["role"], roles.code[lists])
+    both = links.iloc[at].assign(own=lists[own])
+    rows = len(roles.rows) + 1
+    both = both[~(both["profile"] * rows + both["own"]).isin(links["profile"] * rows + links["role_row"])]
     columns = (both[name].tolist() for name in ("profile", "role", "profile_row", "own"))
     profile_arns = profiles.arns
     for profile, role, row, own in zip(*columns, strict=True):

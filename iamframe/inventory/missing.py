@@ -7,12 +7,15 @@ be from different times, so even all answers together may lack a role or profile
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from iamframe.inventory.arrow import Positions
 from iamframe.inventory.merge import Merged
 from iamframe.inventory.staging import Kind, Staging
 from iamframe.knowledge.operations import (
@@ -62,30 +65,37 @@ def _compare_with_other_answers(staged: Staging, merged: Merged) -> None:
     if len(own) < 2 or not lists:
         return
     accounts = rows["account_id"].combine_chunks().dictionary_encode()
-    shown = pd.DataFrame({"key": merged.code, "account": accounts.indices, "origin": rows["origin"]})
-    shown = shown[shown["origin"].isin(own)].drop_duplicates(["key", "origin"])
-    # An ARN without an account may be in the files of several accounts.
-    totals = shown.drop_duplicates(["key", "account"]).groupby("account").size()
-    listed = shown[shown["origin"].isin(lists)].groupby(["account", "origin"]).size()
+    account, origin = np.asarray(accounts.indices.fill_null(-1)).astype(np.int64), np.asarray(rows["origin"])
+
+    def distinct(group: Positions, origins: list[int]) -> Iterator[tuple[int, int]]:
+        """Count the resources of each group that the given answers show."""
+        # An ARN without an account may be in the files of several accounts.
+        among = np.isin(origin, origins) & (account >= 0)
+        pairs = pd.unique(group[among] * len(merged.table) + merged.code[among])
+        counts = np.unique(pairs // max(len(merged.table), 1), return_counts=True)
+        return zip(*(each.tolist() for each in counts), strict=True)
+
+    totals = dict(distinct(account, own))
     names = accounts.dictionary.to_pylist()
-    for place, origin, count in listed.reset_index(name="count").itertuples(index=False, name=None):
-        account, operation = names[place], staged.operations[origin]
-        call = staged.calls.get((account, operation, GLOBAL))
-        if staged.states[origin] != "complete" or not call:
+    for group, count in distinct(account * len(staged.operations) + origin, lists):
+        place, number = divmod(group, len(staged.operations))
+        account_id, operation = names[place], staged.operations[number]
+        call = staged.calls.get((account_id, operation, GLOBAL))
+        if staged.states[number] != "complete" or not call:
             continue
         if count == totals[place] and call.state == "truncated" and not call.blank:
             # This file contains the complete list, and other files contain parts of the list.
             call.state = "complete"
         elif count < totals[place] and call.state == "complete":
             call.state = "partial"
-            _shows_less(staged, account, operation, staged.origins[origin], int(count), int(totals[place]))
+            _shows_less(staged, account_id, operation, staged.origins[number], count, totals[place])
     for place, total in totals.items():
         for operation in kind.lists:
             # An empty list has no rows, so the loop above does not reach it.
             call = staged.calls.get((names[place], operation, GLOBAL))
             if call and call.state == "complete" and not call.rows:
                 call.state = "partial"
-                _shows_less(staged, names[place], operation, operation, 0, int(total))
+                _shows_less(staged, names[place], operation, operation, 0, total)
     _forget_truncated(staged, kind)
 
 

@@ -12,6 +12,7 @@ import pytest
 from accounts import IAM_READS, ID, found, load, same, status
 
 import iamframe
+from iamframe.checks.catalog import CHECKS
 from iamframe.knowledge.operations import OPERATIONS
 from iamframe.practice import PracticeAccount
 
@@ -127,7 +128,12 @@ def test_whatever_is_denied_nothing_false_is_said(
 def test_whatever_two_iam_reads_are_denied_nothing_false_is_said(
     filled: tuple[PracticeAccount, dict[str, Any]], whole: iamframe.Result, pair: tuple[str, str]
 ) -> None:
-    honest(iamframe.run_checks(load_denied(filled[0], *pair)), whole)
+    account, _ = filled
+    account.forget()
+    inventory = load_denied(account, *pair)
+    # Where one of the two is not asked, only the other is denied, as above.
+    if all(account.counts()[denied] for denied in pair):
+        honest(iamframe.run_checks(inventory), whole)
 
 
 LOST = {
@@ -152,8 +158,7 @@ OTHERWISE = {"unreferenced_profiles", "stale_references", "quota_pressure", "mis
 
 
 def statuses(inventory: iamframe.Inventory) -> dict[str, str]:
-    coverage = iamframe.run_checks(inventory).coverage
-    coverage = coverage[~coverage["check"].isin(OTHERWISE)]
+    coverage = iamframe.run_checks(inventory, only=[name for name in CHECKS if name not in OTHERWISE]).coverage
     return dict(zip(coverage["check"], coverage["status"], strict=True))
 
 

@@ -18,6 +18,8 @@ from typing import Any
 
 import commands
 import pytest
+from botocore.credentials import SSOProvider
+from botocore.tokens import SSOTokenProvider
 from commands import process
 from conftest import needed
 
@@ -190,7 +192,7 @@ def test_credentials_of_which_a_part_is_missing_are_told_which(tmp_path: Path, a
 )
 @pytest.mark.parametrize("expired", [True, False], ids=["expired", "never"])
 def test_an_sso_login_that_has_expired_or_never_was_says_how_to_log_in(
-    tmp_path: Path, config: str, of: bytes, *, expired: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: str, of: bytes, *, expired: bool
 ) -> None:
     token = {
         "startUrl": "https://corp.awsapps.com/start",
@@ -201,7 +203,9 @@ def test_an_sso_login_that_has_expired_or_never_was_says_how_to_log_in(
     cache = f".aws/sso/cache/{hashlib.sha1(of, usedforsecurity=False).hexdigest()}.json"
     files = {".aws/config": config} | ({cache: json.dumps(token)} if expired else {})
     # Where logins are kept is settled when botocore is imported.
-    said = refusal(tmp_path, "check", "aws:audit", files=files, by=process)
+    for reader in (SSOProvider, SSOTokenProvider):
+        monkeypatch.setattr(reader, "_SSO_TOKEN_CACHE_DIR", str(tmp_path / ".aws/sso/cache"))
+    said = refusal(tmp_path, "check", "aws:audit", files=files)
     assert said.startswith("aws:audit: there is no SSO login, or it has expired (")
     assert said.endswith("); log in with `aws sso login --profile=audit` and run the same command again")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -22,6 +23,33 @@ from iamframe.inventory import unfinished
 from iamframe.practice import PracticeAccount
 
 Bucket = Callable[[str], str]
+IDS = [f"{number:012d}" for number in range(1, 5)]
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[PracticeAccount]:
+    """An organization of four accounts, and of one that is suspended; each test leaves it as it found it."""
+    with PracticeAccount(regions=("us-east-1",)) as opened:
+        assert members(opened, 4) == IDS
+        opened.add_member("old", status="SUSPENDED")
+        yield opened
+
+
+@pytest.fixture(autouse=True)
+def organization(fleet: PracticeAccount, monkeypatch: pytest.MonkeyPatch) -> Iterator[PracticeAccount]:
+    for name, value in fleet.environment().items():
+        monkeypatch.setenv(name, value)
+    fleet.forget()
+    yield fleet
+    fleet.allow()
+    fleet.expire(None)
+    fleet.latency = 0
+
+
+@functools.cache
+def whole(*accounts: str) -> iamframe.Inventory:
+    """These accounts in memory, read once."""
+    return load([*accounts])
 
 
 @pytest.fixture(params=["disk", "bucket"])
@@ -64,24 +92,30 @@ def asked(organization: PracticeAccount) -> set[str]:
     return {one.account_id for one in organization.requests if one.action == "GetAccountAuthorizationDetails"}
 
 
-def test_a_saved_fleet_has_the_rows_of_the_fleet_in_memory(organization: PracticeAccount, out: str) -> None:
-    first, second, broken = members(organization, 3)
-    organization.add_member("old", status="SUSPENDED")
-    profiles = organization.session(account_id=second).client("iam").list_instance_profiles()["InstanceProfiles"]
-    # The first account uses a profile of the second one, and one that nobody has.
-    ec2 = organization.session("us-east-1", first).client("ec2")
+@pytest.fixture(scope="module")
+def named(fleet: PracticeAccount) -> list[str]:
+    """The profiles that templates of the first account name: one of the second account, and one that nobody has."""
+    profiles = fleet.session(account_id=IDS[1]).client("iam").list_instance_profiles()["InstanceProfiles"]
+    ec2 = fleet.session("us-east-1", IDS[0]).client("ec2")
     arns = [profiles[0]["Arn"], "arn:aws:iam::999999999999:instance-profile/strange"]
     for arn in arns:
         data = {"IamInstanceProfile": {"Arn": arn}}
         ec2.create_launch_template(LaunchTemplateName=arn[-4:], LaunchTemplateData=data)
+    return arns
+
+
+def test_a_saved_fleet_has_the_rows_of_the_fleet_in_memory(
+    organization: PracticeAccount, out: str, named: list[str]
+) -> None:
+    first, _, broken, _ = IDS
     organization.deny("GetCallerIdentity", account_id=broken)
     organization.deny("iam:*", account_id=broken)
     organization.deny("ec2:*", account_id=broken)
     memory = load("org", references="core")
     saved = load("org", references="core", out=out)
     references = memory.references.set_index("named")["profile_arn"]
-    assert references[arns[0]] == arns[0]
-    assert pd.isna(references[arns[1]])
+    assert references[named[0]] == named[0]
+    assert pd.isna(references[named[1]])
     assert set(memory.gaps["account_id"]) >= {broken}
     same(saved, memory)
     same(iamframe.open_snapshot(out), memory)
@@ -90,8 +124,8 @@ def test_a_saved_fleet_has_the_rows_of_the_fleet_in_memory(organization: Practic
     assert part.isna().all()
 
 
-def test_no_frame_is_read_before_it_is_needed(organization: PracticeAccount, tmp_path: Path) -> None:
-    ids = members(organization, 2)
+def test_no_frame_is_read_before_it_is_needed(tmp_path: Path) -> None:
+    ids = IDS[:2]
     saved = load([*ids, "999999999999"], out=tmp_path / "snap")
     (tmp_path / "snap" / "roles" / f"account={ids[0]}" / "part.parquet").unlink()
     assert "accounts" not in vars(saved)
@@ -105,10 +139,8 @@ def test_no_frame_is_read_before_it_is_needed(organization: PracticeAccount, tmp
     assert not hasattr(saved, "rules")
 
 
-def test_a_snapshot_that_was_replaced_meanwhile_is_not_mixed_with_the_new_one(
-    organization: PracticeAccount, tmp_path: Path
-) -> None:
-    saved = load(members(organization, 1), out=tmp_path / "snap")
+def test_a_snapshot_that_was_replaced_meanwhile_is_not_mixed_with_the_new_one(tmp_path: Path) -> None:
+    saved = load(IDS[:1], out=tmp_path / "snap")
     assert len(saved.accounts) == 1
     of_accounts("a").save(tmp_path / "snap")
     with pytest.raises(StoreError, match="snap: was replaced meanwhile; open it again"):
@@ -121,38 +153,37 @@ def test_a_snapshot_that_was_replaced_meanwhile_is_not_mixed_with_the_new_one(
 def test_a_fleet_whose_credentials_expire_goes_on_with_the_accounts_that_are_missing(
     organization: PracticeAccount, out: str, one: Executor
 ) -> None:
-    ids = members(organization, 3)
+    ids = IDS[:3]
     interrupt(organization, ids, out, one, after=1)
     with pytest.raises(StoreError, match=r"is (an unfinished|not a) snapshot"):
         iamframe.open_snapshot(out)
     saved = load(ids, out=out)
     assert ids[0] not in asked(organization)
     assert ids[2] in asked(organization)
-    same(saved, load(ids))
+    same(saved, whole(*ids))
     assert names(out) == {"manifest.json"}
 
 
 def test_an_account_that_failed_is_asked_again_when_it_goes_on(
     organization: PracticeAccount, out: str, one: Executor
 ) -> None:
-    ids = members(organization, 3)
+    ids = IDS[:3]
     organization.deny("*", account_id=ids[0])
     interrupt(organization, ids, out, one, after=2)
     organization.allow()
     saved = load(ids, out=out)
     assert asked(organization) == {ids[0], ids[2]}
-    same(saved, load(ids))
+    same(saved, whole(*ids))
     same(iamframe.open_snapshot(out), saved)
 
 
 def test_an_account_that_left_the_organization_meanwhile_is_not_in_the_snapshot(
-    organization: PracticeAccount, out: str, one: Executor
+    organization: PracticeAccount, out: str, one: Executor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ids = members(organization, 3)
+    ids = IDS[:3]
     interrupt(organization, "org", out, one, after=2)
-    organization._organization.members = [
-        member for member in organization._organization.members if member.id != ids[0]
-    ]
+    left = [member for member in organization._organization.members if member.id != ids[0]]
+    monkeypatch.setattr(organization._organization, "members", left)
     saved = load("org", out=out)
     assert ids[0] not in set(saved.accounts["account_id"])
     same(iamframe.open_snapshot(out), load("org"))
@@ -161,33 +192,35 @@ def test_an_account_that_left_the_organization_meanwhile_is_not_in_the_snapshot(
 def test_accounts_are_read_again_when_the_credentials_were_renewed_meanwhile(
     organization: PracticeAccount, tmp_path: Path
 ) -> None:
-    ids = members(organization, 3, profiles=6)
-    organization.expire(after=14)
+    ids = IDS[:2]
+    organization.expire(after=9)
 
     def show(_: str, done: int, total: int) -> None:
         if done == total:
             organization.expire(None)
 
-    same(load(ids, out=tmp_path / "snap", progress=show), load(ids))
+    same(load(ids, out=tmp_path / "snap", progress=show), whole(*ids))
 
 
 def test_an_older_snapshot_stays_until_the_new_one_is_complete(
     organization: PracticeAccount, tmp_path: Path, one: Executor
 ) -> None:
-    ids = members(organization, 2)
+    ids = IDS[:2]
     first = load(ids, out=tmp_path / "snap")
-    same(first, load(ids))
-    organization.session(account_id=ids[0]).client("iam").create_instance_profile(InstanceProfileName="new")
+    same(first, whole(*ids))
+    iam = organization.session(account_id=ids[0]).client("iam")
+    iam.create_instance_profile(InstanceProfileName="new")
     interrupt(organization, ids, tmp_path / "snap", one, after=1)
     assert len(iamframe.open_snapshot(tmp_path / "snap").profiles) == 4
     assert len(load(ids, out=tmp_path / "snap").profiles) == 5
+    iam.delete_instance_profile(InstanceProfileName="new")
     assert [place.name for place in tmp_path.iterdir()] == ["snap"]
 
 
 def test_the_unfinished_folder_of_another_call_is_refused(
     organization: PracticeAccount, out: str, one: Executor
 ) -> None:
-    ids = members(organization, 2)
+    ids = IDS[:2]
     interrupt(organization, ids, out, one, after=1)
     kept = names(out)
     for other in (lambda: load(ids[:1], out=out), lambda: load(ids, out=out, references="core")):
@@ -195,15 +228,15 @@ def test_the_unfinished_folder_of_another_call_is_refused(
             other()
     assert names(out) == kept
     # Neither the number of requests at a time nor their rate changes what is read.
-    same(load(ids, out=out, workers=3, rate=500.0), load(ids))
+    same(load(ids, out=out, workers=3, rate=500.0), whole(*ids))
 
 
-def test_a_call_that_reads_nothing_leaves_nothing_behind(organization: PracticeAccount, out: str) -> None:
-    ids = members(organization, 2)
+def test_a_call_that_reads_nothing_leaves_nothing_behind(out: str) -> None:
+    ids = IDS[:2]
     with pytest.raises(SourceError, match="none of the 2 accounts could be read"):
         load(ids, out=out, role_name="missing")
     assert names(out) == set()
-    same(load(ids, out=out), load(ids))
+    same(load(ids, out=out), whole(*ids))
 
 
 def test_a_folder_with_other_files_is_refused_before_anything_is_asked(
@@ -233,7 +266,7 @@ def test_a_bucket_with_a_snapshot_or_without_any_folder_is_refused_before_anythi
 def test_a_disk_that_is_full_ends_the_call_at_once_and_it_goes_on_later(
     organization: PracticeAccount, out: str, one: Executor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ids = members(organization, 4)
+    ids = IDS
     write = unfinished.write_parts
 
     def full(frames: Any, place: Any, account: str) -> Any:
@@ -250,13 +283,13 @@ def test_a_disk_that_is_full_ends_the_call_at_once_and_it_goes_on_later(
             load(ids, out=out, executor=one)
     assert ids[3] not in asked(organization)
     organization.forget()
-    same(load(ids, out=out), load(ids))
+    same(load(ids, out=out), whole(*ids))
 
 
 def test_an_account_whose_read_was_interrupted_is_not_taken_for_complete(
     organization: PracticeAccount, out: str
 ) -> None:
-    ids = members(organization, 4, profiles=6)
+    ids = IDS[:3]
     organization.latency = 0.05
 
     def stop(*_: object) -> None:
@@ -268,11 +301,11 @@ def test_an_account_whose_read_was_interrupted_is_not_taken_for_complete(
         if thread.name.startswith("iamframe-accounts"):
             thread.join()
     organization.latency = 0
-    same(load([*ids, "999999999999"], out=out), load([*ids, "999999999999"]))
+    same(load([*ids, "999999999999"], out=out), whole(*ids, "999999999999"))
 
 
-def test_two_calls_do_not_write_to_one_folder(organization: PracticeAccount, tmp_path: Path) -> None:
-    ids = members(organization, 2)
+def test_two_calls_do_not_write_to_one_folder(tmp_path: Path) -> None:
+    ids = IDS[:2]
     met = []
 
     def again(*_: object) -> None:
@@ -281,7 +314,7 @@ def test_two_calls_do_not_write_to_one_folder(organization: PracticeAccount, tmp
                 met.append(load(ids, out=tmp_path / "snap"))
             met.append(None)
 
-    same(load(ids, out=tmp_path / "snap", progress=again), load(ids))
+    same(load(ids, out=tmp_path / "snap", progress=again), whole(*ids))
     assert met == [None]
 
 
@@ -289,17 +322,17 @@ def test_two_calls_do_not_write_to_one_folder(organization: PracticeAccount, tmp
 def test_a_note_of_an_account_that_was_cut_off_counts_for_nothing(
     organization: PracticeAccount, tmp_path: Path, one: Executor, left: bytes
 ) -> None:
-    ids = members(organization, 2)
+    ids = IDS[:2]
     interrupt(organization, ids, tmp_path / "snap", one, after=1)
     (note,) = (tmp_path / "snap").rglob(f"{ids[0]}.json")
     note.write_bytes(left)
-    same(load(ids, out=tmp_path / "snap"), load(ids))
+    same(load(ids, out=tmp_path / "snap"), whole(*ids))
 
 
 def test_journals_of_accounts_that_are_written_are_deleted(
     organization: PracticeAccount, tmp_path: Path, one: Executor
 ) -> None:
-    ids = members(organization, 3)
+    ids = IDS[:3]
     interrupt(organization, ids, tmp_path / "snap", one, after=1)
     assert ids[0] not in {file.stem for file in (tmp_path / "snap" / "unfinished").glob("*.jsonl")}
 
@@ -307,8 +340,8 @@ def test_journals_of_accounts_that_are_written_are_deleted(
 # Workers and accounts that fail
 
 
-def test_a_worker_that_dies_costs_only_the_accounts_that_it_took(organization: PracticeAccount, out: str) -> None:
-    good, *lost = members(organization, 3)
+def test_a_worker_that_dies_costs_only_the_accounts_that_it_took(out: str) -> None:
+    good, *lost = IDS[:3]
     saved = load([good, *lost], executor=Dying(1), out=out)
     same(iamframe.open_snapshot(out), load([good, *lost], executor=Dying(1)))
     gaps = saved.gaps[saved.gaps["operation"] == "AssumeRole"]
@@ -331,10 +364,8 @@ def test_rows_of_an_account_that_several_accounts_tell_of_are_all_kept(tmp_path:
 # The command line
 
 
-def test_the_command_says_what_was_saved_and_what_was_not_collected(
-    organization: PracticeAccount, out: str, tmp_path: Path
-) -> None:
-    ids = members(organization, 2)
+def test_the_command_says_what_was_saved_and_what_was_not_collected(out: str, tmp_path: Path) -> None:
+    ids = IDS[:2]
     (tmp_path / "accounts.csv").write_text("\n".join(["account_id", *ids, "999999999999"]))
     call = ("snapshot", "aws", "--accounts", "accounts.csv", "--assume-role", ROLE, "--references", "none")
     done = commands.run(tmp_path, *call, "--out", out)

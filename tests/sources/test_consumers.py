@@ -12,7 +12,7 @@ import botocore.session
 import jmespath
 import msgspec
 import pytest
-from accounts import EC2, ID, add, found, load, status
+from accounts import EC2, ID, add, found, load
 from botocore.exceptions import ClientError
 
 import iamframe
@@ -904,8 +904,9 @@ def referring(inventory: iamframe.Inventory, consumer_type: str) -> list[list[An
 
 
 def judged(inventory: iamframe.Inventory) -> tuple[str, list[str]]:
-    findings = iamframe.run_checks(inventory, only=["unreferenced_profiles"]).findings
-    return status(inventory, "unreferenced_profiles"), findings["certainty"].tolist()
+    result = iamframe.run_checks(inventory, only=["unreferenced_profiles"])
+    (status,) = result.coverage["status"]
+    return status, result.findings["certainty"].tolist()
 
 
 def template(account: PracticeAccount, *profiles: str, region: str = "eu-west-1") -> str:

@@ -15,7 +15,7 @@ from accounts import add, load
 from iamframe.practice import PracticeAccount
 from iamframe.sources.progress import progress_bars
 
-COMMAND = [sys.executable, "-m", "iamframe.ui.cli", "check", "aws", "--only", "empty_profiles"]
+COMMAND = ["check", "aws", "--only", "empty_profiles"]
 
 
 def test_a_function_is_told_each_stage_to_its_end(account: PracticeAccount) -> None:
@@ -29,9 +29,9 @@ def test_a_function_is_told_each_stage_to_its_end(account: PracticeAccount) -> N
     assert [done for stage, done, _ in told if stage == "profiles"] == [1, 2, 3]
 
 
-def test_nothing_is_shown_where_nobody_watches(account: PracticeAccount) -> None:
+def test_nothing_is_shown_where_nobody_watches(account: PracticeAccount, tmp_path: Path) -> None:
     add(account, "web")
-    done = subprocess.run(COMMAND, env=os.environ | account.environment(), capture_output=True, text=True, check=False)
+    done = commands.run(tmp_path, *COMMAND, environment=os.environ | account.environment())
     assert done.returncode == 0
     assert "profiles:" not in done.stderr
     assert "\r" not in done.stderr
@@ -69,7 +69,10 @@ def test_a_terminal_is_shown_the_stages_unless_it_is_to_be_quiet(account: Practi
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 80))
     process = subprocess.Popen(
-        [*COMMAND, *more], env=os.environ | account.environment(), stdout=subprocess.PIPE, stderr=theirs
+        [sys.executable, "-m", "iamframe.ui.cli", *COMMAND, *more],
+        env=os.environ | account.environment(),
+        stdout=subprocess.PIPE,
+        stderr=theirs,
     )
     os.close(theirs)
     seen = b""
