@@ -182,7 +182,7 @@ def test_without_one_core_consumer_no_profile_is_called_unreferenced(tmp_path: P
     assert found(tmp_path, documents, "unreferenced_profiles") == []
     status, reason = covered(tmp_path, documents, "unreferenced_profiles")
     assert status == "unknown"
-    assert reason.startswith("no data from Describe")
+    assert reason.startswith("references may be missing, because there is no data from Describe")
 
 
 def test_references_of_another_account_do_not_speak_for_this_one(tmp_path: Path) -> None:
@@ -366,7 +366,7 @@ def test_what_an_orphan_s_role_may_do_is_a_fact_and_an_administrator_comes_first
     assert facts.index[:4].tolist() == FIRST
     said = result.findings.set_index("resource_name")["detail"].str.rpartition("; ")[2]
     assert said["admin"].endswith(
-        "an administrator policy (its policies: AWS managed AdministratorAccess, ReadOnlyAccess and 1 inline policy)"
+        "(policies of the role: AWS managed AdministratorAccess, ReadOnlyAccess and 1 inline policy)"
     )
     assert said["look"].endswith(
         "the role's policies: AWS managed ViewOnlyAccess and customer managed AdministratorAccess and 2 inline policies"
@@ -418,9 +418,13 @@ def test_a_role_in_a_profile_or_without_ec2s_trust_or_of_unknown_profiles_is_not
     ("documents", "status", "says"),
     [
         ({"d.json": dump(role_detail("blue"))}, "complete", ""),
-        ({"r.json": {"Roles": [nested_role("blue")]}}, "unknown", "the profiles of 1 of 1 role were not collected"),
+        ({"r.json": {"Roles": [nested_role("blue")]}}, "unknown", "profiles were not collected for 1 of 1 role"),
         ({"d.json": dump(role_detail("blue"), IsTruncated=True)}, "partial", "1 role was collected"),
-        ({"d.json": dump(role_detail("blue", policy="<JSON>"))}, "unknown", "the trust policies of 1 of 1 role"),
+        (
+            {"d.json": dump(role_detail("blue", policy="<JSON>"))},
+            "unknown",
+            "trust policies were not collected for 1 of 1 role",
+        ),
         ({"p.json": profile_list(linked("web"))}, "unknown", "no source shows roles that are in no profile"),
     ],
 )

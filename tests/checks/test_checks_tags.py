@@ -107,8 +107,8 @@ def test_a_profile_that_its_maker_cannot_tag_is_untagged_as_info(tmp_path: Path)
     ("profiles", "status", "says"),
     [
         ({"a": {}, "b": {"Owner": "x"}}, "complete", ""),
-        ({"a": {}, "b": None}, "partial", "the tags of 1 of 2 profiles were not collected"),
-        ({"a": None, "b": None}, "unknown", "the tags of 2 of 2 profiles were not collected"),
+        ({"a": {}, "b": None}, "partial", "tags were not collected for 1 of 2 profiles"),
+        ({"a": None, "b": None}, "unknown", "tags were not collected for 2 of 2 profiles"),
     ],
 )
 def test_untagged_profiles_need_the_tags_of_every_profile(
@@ -126,7 +126,7 @@ def test_tags_that_were_denied_are_told_so_and_the_others_judged(tmp_path: Path)
     assert found(tmp_path, documents, "untagged_profiles") == [f"{PROFILE_ARN}a"]
     status, reason = covered(tmp_path, documents, "untagged_profiles")
     assert status == "partial"
-    assert reason.startswith("the tags of 1 of 2 profiles were not collected (ListInstanceProfileTags was denied);")
+    assert reason.startswith("tags were not collected for 1 of 2 profiles (ListInstanceProfileTags was denied);")
 
 
 def test_a_role_without_tags_is_untagged(tmp_path: Path) -> None:
@@ -412,9 +412,13 @@ def test_tags_that_its_maker_cannot_put_on_the_profile_are_expected_to_be_missin
         (
             link({"Owner": "x"}, None),
             "unknown",
-            "the tags of the role or the profile were not collected for 1 of 1 link",
+            "for 1 of 1 link between profile and role, tags of the role or the profile were not collected",
         ),
-        (tagged(web={}), "unknown", "the tags of the role or the profile were not collected for 1 of 1 link"),
+        (
+            tagged(web={}),
+            "unknown",
+            "for 1 of 1 link between profile and role, tags of the role or the profile were not collected",
+        ),
         ({"d.json": dump(role_detail("web"))}, "complete", ""),
     ],
 )
@@ -498,7 +502,9 @@ def test_without_a_policy_nothing_is_demanded_and_that_is_said(tmp_path: Path) -
     assert found(tmp_path, documents, "missing_required_tags") == []
     status, reason = covered(tmp_path, documents, "missing_required_tags")
     assert status == "unknown"
-    assert reason.startswith("no policy file with [required_tags] was given, so required tags were not checked; use")
+    assert reason.startswith(
+        "required tags were not checked, because no policy file with [required_tags] was given; use"
+    )
 
 
 @pytest.mark.parametrize(

@@ -801,8 +801,8 @@ def test_what_was_before_a_change_is_masked_and_told_in_pseudonyms(tmp_path: Pat
             assert len(set(re.findall(r"ext-[a-z2-7]{10}", told))) == 2
             assert not re.search("|".join(f'"{one}"|(see|is) {one}' for one in ids), told)
     details = "\n".join(row[3] for row in rows)
-    assert re.search(r"^tag id is now ext-\w{10}; it was ext-\w{10}$", details, re.MULTILINE)
-    assert re.search(r"^description is now see ext-\w{10}; it was see ext-\w{10}$", details, re.MULTILINE)
+    assert re.search(r"^tag id is now ext-\w{10} \(before: ext-\w{10}\)$", details, re.MULTILINE)
+    assert re.search(r"^description is now see ext-\w{10} \(before: see ext-\w{10}\)$", details, re.MULTILINE)
     steps = [one for one in column(out / "changed_findings.csv", "next_step") if " delete-instance-profile " in one]
     assert len(steps) == 2
     assert all(re.fullmatch(rf"{COMMENT}aws iam .*=left-acct-\w{{10}}", step) for step in steps)
@@ -834,10 +834,8 @@ def test_differences_from_terraform_are_masked_as_all_else_is(tmp_path: Path) ->
     iamframe.write_report(iamframe.run_checks(inventory), out, drift=drift, mask=True)
     assert where(out, OWN, FOREIGN, PROFILE_ID, "AIPADBQP57FF3AEXAMPLE", MAIL, OTHER_MAIL) == []
     told = dict(zip(column(out / "drift.csv", "message"), column(out / "drift.csv", "detail"), strict=True))
-    assert re.fullmatch(
-        r"was recreated with the id AIPA-\w{10}; the state has the id AIPA-\w{10}", told["drift.recreated"]
-    )
-    assert re.fullmatch(r"tag to is email-\w{10}; the state does not have this tag", told["drift.tag.added"])
+    assert re.fullmatch(r"was recreated: its id is AIPA-\w{10}, but AIPA-\w{10} in the state", told["drift.recreated"])
+    assert re.fullmatch(r"tag to is email-\w{10}, but missing in the state", told["drift.tag.added"])
     assert column(out / "drift.csv", "kind") == sorted(
         column(out / "drift.csv", "kind"), key=[*DIFFERENCES, "unknown"].index
     )

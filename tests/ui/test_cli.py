@@ -48,7 +48,7 @@ def empty_profile(folder: Path, name: str = "left") -> Path:
 def test_report_without_arguments_reports_the_sample_and_says_first_that_it_is_fiction(tmp_path: Path) -> None:
     done = process(tmp_path, "report")
     first, second, third = done.stdout.splitlines()
-    assert first.startswith("This is the fictional sample; no account in it exists.")
+    assert first.startswith("This report is about the fictional sample.")
     assert SAMPLE_LINE.fullmatch(second)
     assert third == f"Report: {Path('iamframe-report', 'report.html')}"
     assert (tmp_path / "iamframe-report" / "report.html").stat().st_size > 10_000
@@ -356,7 +356,7 @@ def test_the_summary_counts_only_what_belongs_to_the_owners_that_are_asked_for(t
         (
             ["--hide-expected"],
             ["api", "web", "api", "web"],
-            "not printed because of --severity, --owner or --hide-expected: 2 findings\n",
+            "2 findings not printed, because of --severity, --owner or --hide-expected\n",
         ),
         (["--owner", "ops", "--owner", "it"], ["api", "api"], ": 4 findings\n"),
         (["--severity", "info", "--hide-expected", "-q"], [], ""),
@@ -525,9 +525,9 @@ def test_the_tables_of_a_snapshot_in_s3_are_printed_without_a_source_or_a_reques
         (["check", "in", "nowhere"], "nowhere: no such file or folder"),
         (["check", "in", "sample"], "use it alone"),
         (["check", "in", "sample:earlier"], "write ./sample:earlier for a folder of that name"),
-        (["check", "void"], "holds no file that iamframe reads"),
+        (["check", "void"], "has no file that iamframe reads"),
         (["check", "notes.txt"], "is not JSON"),
-        (["check", "in", "--only", "empty"], "no check 'empty'; the checks are empty_profiles, "),
+        (["check", "in", "--only", "empty"], "there is no check 'empty'; the checks are empty_profiles, "),
         (["check", "in", "--nope"], "--nope"),
         (["check", "in", "--format", "xml"], "'xml' is not one of 'table', 'csv', 'json', 'markdown'"),
         (["check", "in", "--fail-on", "urgent"], "'urgent' is not one of 'high', 'medium', 'low', 'info'"),
@@ -579,9 +579,9 @@ def test_an_entry_that_accepts_no_finding_is_said(tmp_path: Path) -> None:
     text = "\n".join(f"[[accepted]]\n{entry}\nreason = 'audit {n}'" for n, entry in enumerate(entries))
     write(tmp_path, {"tags.toml": text})
     done = run(tmp_path, "check", "sample", "--only", "empty_profiles", "--policy", "tags.toml")
-    said = "no finding of empty_profiles is accepted by the entry with the reason 'audit 1'"
+    said = "the entry for empty_profiles with the reason 'audit 1' accepts no finding"
     assert [line for line in done.stderr.splitlines() if "accepted by" in line] == [
-        f"tags.toml: {said}; correct the entry, or remove it if the finding is gone"
+        f"tags.toml: {said}; correct or remove it"
     ]
 
 
@@ -596,7 +596,7 @@ def test_an_acceptance_that_has_expired_is_said_and_one_that_holds_is_not(tmp_pa
     write(tmp_path, {"tags.toml": entry.format("audit", "2020-01-31") + entry.format("kept", "2999-01-01")})
     done = run(tmp_path, *command, "--policy", "tags.toml")
     said = "tags.toml: the acceptance of empty_profiles expired on 2020-01-31 (audit); "
-    said += "change the date or remove the acceptance"
+    said += "change its date or remove it"
     assert done.stderr.splitlines().count(said) == 1
     assert "2999" not in done.stderr
 
@@ -627,7 +627,7 @@ def test_drift_prints_a_line_per_difference_and_on_standard_error_what_is_unknow
     lines = done.stdout.splitlines()
     assert lines[1:3] == [
         (
-            "other role  111122223333  instance-profile  blue: holds the role green; the state has the role blue "
+            "other role  111122223333  instance-profile  blue: holds the role green, but blue in the state "
             '(module.service["blue"].aws_iam_instance_profile.this in sample:terraform/shop.tfstate)'
         ),
         (
@@ -635,16 +635,17 @@ def test_drift_prints_a_line_per_difference_and_on_standard_error_what_is_unknow
             '(aws_iam_instance_profile.batch["fax-gateway"] in sample:terraform/shop.tfstate)'
         ),
     ]
-    assert "unmanaged   111122223333  instance-profile  bastion: no state manages it" in lines
+    assert "unmanaged   111122223333  instance-profile  bastion: is in no Terraform state" in lines
     assert [line.split()[0] for line in lines[-12:]] == ["tags", *["unmanaged"] * 10, "and"]
-    assert lines[-1] == "and 111 more unmanaged resources; --format csv lists all of them"
+    assert lines[-1] == "and 111 more unmanaged resources; --format csv lists all"
     assert done.stderr.splitlines() == [
         (
-            "1 profile lost its role, 1 profile holds another role, 2 gone, 1 recreated, 1 path differs, "
-            "4 tags differ, 121 unmanaged; 2 unknown; 1 account left out, because the states manage nothing there."
+            "1 profile lost its role, 1 profile holds another role, 2 resources are gone, 1 resource was recreated, "
+            "1 path differs, 4 tags differ, 121 resources are in no state. 2 things could not be compared. "
+            "1 account left out, because the states have nothing there."
         ),
-        "left out because no state manages anything there: 444455556666",
-        "unknown: instance-profile erp, role erp in 123456789012: tags were not collected",
+        "not compared: 444455556666 (no state manages anything there)",
+        "not compared: instance-profile erp, role erp in 123456789012 (tags were not collected)",
     ]
 
 

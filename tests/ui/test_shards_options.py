@@ -65,7 +65,10 @@ def test_results_are_kept_where_they_are_wanted_and_reused(folder: Path) -> None
         (("check", "aws", "--dask", "tcp://127.0.0.1:1"), "one snapshot, not aws; save one"),
         (("report", "--workers", "2"), "one snapshot, not sample; save one"),
         (("check", "nowhere", "--workers", "2"), "nowhere is not a snapshot; give the folder of a snapshot"),
-        (("report", "snapshot", "--workers", "2", "--compare", "snapshot"), "leave out --workers and --dask"),
+        (
+            ("report", "snapshot", "--workers", "2", "--compare", "snapshot"),
+            "--compare does not work with --workers or --dask",
+        ),
         (("check", "snapshot", "--workers", "2", "--dask", "tcp://127.0.0.1:1"), "--workers or --dask, not both"),
     ],
 )
