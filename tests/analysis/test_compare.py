@@ -627,7 +627,7 @@ def test_a_finding_that_is_no_longer_accepted_is_reopened_and_one_that_is_accept
         changes = iamframe.compare(old, new)
         assert changes.findings[["change", "check"]].to_numpy().tolist() == [[way, "empty_profiles"]]
         assert changes.findings["finding_id"].tolist() == found["finding_id"].tolist()
-        assert f"findings: {said}" in changes.said
+        assert f"Findings: {said}" in changes.said
     assert iamframe.compare(accepted, accepted).findings.empty
 
 

@@ -159,8 +159,8 @@ def test_what_was_used_lately_is_started_by_something_between_two_loads() -> Non
     )
     deleted = plan.steps[plan.steps["action"] == "delete"].set_index("resource_name")["rests_on"]
     assert {name: text.partition(" in us-east-1")[2] for name, text in deleted.items()} == {
-        "long-ago": f"; its role long-ago was last used {read - timedelta(days=91):%Y-%m-%d}",
-        "never": "; its role never was not used in 400 days",
+        "long-ago": f"; the role long-ago was last used {read - timedelta(days=91):%Y-%m-%d}",
+        "never": "; the role never was not used in 400 days",
         "unread": "; the last use of the role unread was not collected",
         "empty": "",
     }

@@ -163,7 +163,7 @@ def test_coverage_does_not_advise_what_was_denied(tmp_path: Path) -> None:
 )
 def test_quota_pressure_names_the_half_that_is_missing(tmp_path: Path, summary: dict[str, int], said: str) -> None:
     inventory = load(tmp_path, {"id.json": identity(), "summary.json": {"SummaryMap": summary}})
-    assert reason(inventory, "quota_pressure") == f"{said}; `aws iam get-account-summary` shows them"
+    assert reason(inventory, "quota_pressure") == f"{said}; run `aws iam get-account-summary`"
 
 
 def test_quotas_that_were_denied_are_said_to_be(tmp_path: Path) -> None:

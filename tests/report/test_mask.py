@@ -673,7 +673,7 @@ def test_an_external_id_is_masked_in_names_tags_sentences_and_commands(tmp_path:
     }
     assert result.inventory.roles["description"].tolist() == [f"({pseudonym}), {pseudonym}"]
     assert sorted(result.inventory.tags["tag_value"]) == sorted([pseudonym, "other"])
-    assert result.findings["detail"].tolist() == [f"Owner is {pseudonym} on the role and other on the profile"]
+    assert result.findings["detail"].tolist() == [f"tag Owner is {pseudonym} on the role and other on the profile"]
     (step,) = result.findings["next_step"]
     assert step.startswith(f"{COMMENT}aws iam tag-instance-profile --instance-profile-name=p --tags=")
     assert json.loads(shlex.split(step)[-1].removeprefix("--tags=")) == [{"Key": "Owner", "Value": pseudonym}]
@@ -806,8 +806,8 @@ def test_what_was_before_a_change_is_masked_and_told_in_pseudonyms(tmp_path: Pat
     steps = [one for one in column(out / "changed_findings.csv", "next_step") if " delete-instance-profile " in one]
     assert len(steps) == 2
     assert all(re.fullmatch(rf"{COMMENT}aws iam .*=left-acct-\w{{10}}", step) for step in steps)
-    (refused,) = [one for one in column(out / "findings.csv", "detail") if ", not one of " in one]
-    assert re.fullmatch(r"id is ext-[a-z2-7]{10}, not one of prod", refused)
+    (refused,) = [one for one in column(out / "findings.csv", "detail") if ", but the policy allows only " in one]
+    assert re.fullmatch(r"tag id is ext-[a-z2-7]{10}, but the policy allows only prod", refused)
     assert not [one for one in column(out / "roles.csv", "trust_policy") if f'"{ids[1]}"' in one]
 
 

@@ -339,9 +339,9 @@ def test_the_summary_counts_only_what_belongs_to_the_owners_that_are_asked_for(t
     write(tmp_path, profiles | tags)
     for asked, said in {
         (): "4 resources need attention (4 medium). 4 findings.",
-        ("ops",): "1 resource owned by ops needs attention (1 medium). 1 finding.",
-        ("ops", "it"): "3 resources owned by ops, it need attention (3 medium). 3 findings.",
-        ("nobody",): "0 resources owned by nobody need attention. 0 findings.",
+        ("ops",): "1 resource owned by 'ops' needs attention (1 medium). 1 finding.",
+        ("ops", "it"): "3 resources owned by 'ops', 'it' need attention (3 medium). 3 findings.",
+        ("nobody",): "0 resources owned by 'nobody' need attention. 0 findings.",
     }.items():
         options = [word for owner in asked for word in ("--owner", owner)]
         done = run(tmp_path, "check", ".", "--only", "empty_profiles", *options)
@@ -605,7 +605,7 @@ def test_a_single_text_as_the_values_of_a_required_tag_is_never_taken_for_its_le
     write(tmp_path / "in", {"a.json": {"InstanceProfile": profile("a", Tags=[{"Key": "Owner", "Value": "o"}])}})
     write(tmp_path, {"tags.toml": '[required_tags]\nOwner = {values = "ops"}'})
     done = run(tmp_path, "check", "in", "--only", "missing_required_tags", "--policy", "tags.toml")
-    assert "Owner is o, not one of ops" in done.stdout or done.returncode == 2
+    assert "tag Owner is o, but the policy allows only ops" in done.stdout or done.returncode == 2
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux takes any bytes as a name")
@@ -796,7 +796,7 @@ def test_an_accepted_finding_is_marked_so_and_does_not_count(tmp_path: Path) -> 
     empty_profile(tmp_path / "dumps")
     write(tmp_path, {"t.toml": '[[accepted]]\ncheck = "empty_profiles"\nreason = "kept for the audit"\n'})
     done = run(tmp_path, "check", "dumps", "--only", "empty_profiles", "--policy", "t.toml")
-    assert "holds no role (accepted: kept for the audit)" in done.stdout
+    assert "holds no role (accepted, reason: kept for the audit)" in done.stdout
     assert "0 resources need attention. 1 finding, 1 accepted." in done.stderr
 
 
