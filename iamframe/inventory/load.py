@@ -75,7 +75,7 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
         return load_files(*sources)
     if not alone:
         raise SourceError(
-            f"{fiction}: is the fictional sample, which is used alone; write ./{fiction} for a folder of that name"
+            f"{fiction}: is the fictional sample; use it alone, or write ./{fiction} for a folder of that name"
         )
     return load_sample(earlier=fiction != SAMPLES[0])
 

@@ -174,7 +174,7 @@ def test_a_profile_that_holds_another_role_than_its_namesake_is_crossed(tmp_path
 def test_the_namesake_is_looked_for_without_case_and_whatever_its_path(tmp_path: Path) -> None:
     documents = {"d.json": dump(role_detail("green", [profile("blue")]), role_detail("BLUE", path="/team/"))}
     (row,) = rows(tmp_path, documents, "crossed_names")
-    assert row["detail"].endswith(f"{ROLE_ARN}team/BLUE")
+    assert row["detail"].endswith(f"({ROLE_ARN}team/BLUE)")
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,8 @@ def test_the_finding_says_that_profiles_need_a_tag_and_roles_do_not(
         "tag team is missing, but the organization requires it"
     )
     assert details["value"] == (
-        "CostCenter is prod-7; the organization allows 100, Prod*; Env is dev; the organization allows prod"
+        "tag CostCenter is prod-7, but the organization allows only 100, Prod*; "
+        "tag Env is dev, but the organization allows only prod"
     )
     assert details["cased"] == "tag costcenter is misspelled: the organization requires CostCenter"
 

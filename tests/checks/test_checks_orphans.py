@@ -57,7 +57,7 @@ def test_a_profile_whose_role_was_not_read_is_not_called_empty(tmp_path: Path) -
     assert found(tmp_path, documents, "empty_profiles") == []
     status, reason = covered(tmp_path, documents, "empty_profiles")
     assert status == "unknown"
-    assert reason.startswith("the role of 1 of 1 profile is unknown")
+    assert reason.startswith("the role is unknown for 1 of 1 profile")
 
 
 def test_a_profile_that_holds_a_role_which_no_source_shows_is_not_empty(tmp_path: Path) -> None:

@@ -196,7 +196,7 @@ STATE = {
         (
             {"d.json": dump(role_detail("a"), role_detail("b", policy="<J>"))},
             "partial",
-            "policies of 1 of 2 roles were",
+            "policies were not collected for 1 of 2 roles",
         ),
         ({"d.json": dump(role_detail("a", policy="<J>"))}, "unknown", "policies were not collected for 1 of 1 role"),
         ({"p.json": profile_list(linked("a", LAMBDA))}, "unknown", "no source shows roles that are in no profile"),
