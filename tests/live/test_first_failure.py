@@ -124,7 +124,7 @@ def serving() -> Iterator[Callable[..., int]]:
 def test_without_credentials_it_says_how_to_log_in(tmp_path: Path) -> None:
     for by in (process, commands.run):
         assert refusal(tmp_path, by=by) == (
-            "aws: no credentials were found; log in with `aws sso login` or `aws configure`, or use a profile as "
+            "aws: no credentials were found; log in with `aws sso login` or `aws configure`, or give the SOURCE "
             "aws:PROFILE"
         )
 
@@ -386,8 +386,8 @@ def test_the_profile_to_log_in_with_is_the_one_that_was_asked() -> None:
 def test_where_everything_is_denied_it_says_what_to_allow(tmp_path: Path, account: PracticeAccount) -> None:
     account.deny("*")
     assert refusal(tmp_path, **at(account)) == (
-        "aws: AWS denied every request for the account; allow the actions of the policy in the documentation, or "
-        "attach AWS's SecurityAudit or ViewOnlyAccess"
+        "aws: AWS denied every request for the account; attach the AWS managed policy SecurityAudit or "
+        "ViewOnlyAccess, or the policy in the documentation"
     )
 
 
