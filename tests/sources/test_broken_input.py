@@ -738,7 +738,7 @@ def test_a_gzip_bomb_of_more_than_a_gibibyte_is_refused(tmp_path: Path, monkeypa
 
 
 def test_a_path_that_does_not_exist_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"/nowhere: no such file or folder"):
+    with pytest.raises(SourceError, match=r"/nowhere: there is no such file or folder"):
         load_files(tmp_path / "nowhere")
 
 
