@@ -110,11 +110,10 @@ class Changes:
         apart = len(self.not_compared)
         nothing = {"message": "changes.said.nothing_compared" if apart else "changes.said.nothing"}
         parts: list[Message] = [{"message": "changes.said.kinds", "kinds": kinds} if kinds else nothing]
-        if apart and self.is_empty:
-            return say("list.messages", lang, messages=[*parts, {"message": "changes.said.not_comparable", "n": apart}])
-        parts.append({"message": "changes.said.findings", "ways": ways} if ways else {"message": "changes.said.same"})
+        said: Message = {"message": "changes.said.findings", "ways": ways} if ways else {"message": "changes.said.same"}
+        parts += [] if apart and self.is_empty else [said]
         parts += [{"message": "changes.said.not_compared", "n": apart}] if apart else []
-        return say("list.messages", lang, messages=parts)
+        return say("list.in_sentences", lang, messages=parts)
 
     def __repr__(self) -> str:
         """Return the number of changes of each kind, and the number of rows in `not_compared`, in one line."""

@@ -102,7 +102,7 @@ class Drift:
         parts: list[Message] = [{"message": "drift.said.kinds", "kinds": kinds} if kinds else nothing]
         parts += [{"message": "drift.said.unknown", "n": unknown}] if unknown else []
         parts += [{"message": "drift.said.left_out", "n": left_out}] if left_out else []
-        return say("list.messages", lang, messages=parts)
+        return say("list.in_sentences", lang, messages=parts)
 
     def __repr__(self) -> str:
         """Return the number of differences of each kind, in one line."""

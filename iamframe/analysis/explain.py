@@ -341,7 +341,9 @@ def _referenced_by(inventory: Inventory, query: Query) -> Iterator[Row]:
         name, account = f"trust policy of role {row['role_name']}", row["account_id"]
         for one in statements_of(row["trust_policy"]):
             if one.principal.lower() == query.text.lower():
-                yield field(name, note=f"{one.kind} {one.principal}", section="referenced by", account_id=account)
+                yield field(
+                    name, note=f"principal {one.principal} ({one.kind})", section="referenced by", account_id=account
+                )
 
 
 def _matches(reference: Row, query: Query) -> bool:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from iamframe.analysis.explain_pair import SECTIONS, bare_name
 from iamframe.inventory import display
+from iamframe.messages.render import say
 from iamframe.messages.text import escape_controls, pluralize
 
 _SHOWN = 10
@@ -29,7 +30,9 @@ Cells = tuple[Any, ...]
 _FOLDED = "where tags show"
 # In these sections, consecutive fields with the same content become one line.
 _JOINED = ("not checked", "deleting", "next")
-_SIDE_BY_SIDE = ("identity", "link", "tags", _FOLDED)
+_SIDE_BY_SIDE = ("identity", "link", "tags")
+# A command that a plan would not run has a reason instead, which begins with these words. They become a heading.
+_NOT_OFFERED = say("explain.not_offered", use="")
 
 
 def _parts(frame: pd.DataFrame) -> Iterator[tuple[str, bool, list[Cells]]]:
@@ -56,7 +59,9 @@ def _parts(frame: pd.DataFrame) -> Iterator[tuple[str, bool, list[Cells]]]:
 def _joined(rows: list[Cells]) -> Iterator[Cells]:
     for (section, *rest), same in groupby(rows, key=lambda cells: (cells[0], *cells[2:])):
         if section in _JOINED:
-            yield section, ", ".join(cells[1] for cells in same), *rest
+            fields, note = ", ".join(cells[1] for cells in same), str(rest[-1])
+            why = note.removeprefix(_NOT_OFFERED)
+            yield section if why == note else _NOT_OFFERED.strip(" :"), fields, *rest[:-1], why
         else:
             yield from same
 
@@ -91,6 +96,8 @@ def text_lines(frame: pd.DataFrame) -> Iterator[str]:
 
 def _section_lines(section: str, rows: list[list[str]], two: bool) -> Iterator[str]:
     yield section + ("   (instance profile | role)" if two else "")
+    if section == _FOLDED:
+        rows = [[section, f"{row[1]} tags", _answers(profile=row[2], role=row[3]), "", row[4]] for row in rows]
     width = max((len(row[1]) for row in rows if len(row[1]) <= _WIDEST), default=20)
     beside = max((len(row[2]) for row in rows if len(row[2]) <= _BESIDE), default=0)
     indent = " " * (width + 4)
@@ -105,6 +112,10 @@ def _section_lines(section: str, rows: list[list[str]], two: bool) -> Iterator[s
         # A command stays on one line, so that it can be copied. A long note is on a line of its own.
         lines = [line + values, indent + note] if values and note and len(short) > _WIDTH else [short]
         yield from lines if section == "next" else [part for one in lines for part in _wrapped(one, indent)]
+
+
+def _answers(**sides: str) -> str:
+    return ", ".join(f"{side}: {answer}" for side, answer in sides.items() if answer)
 
 
 def _wrapped(line: str, indent: str) -> list[str]:

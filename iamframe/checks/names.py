@@ -61,7 +61,7 @@ def name_mismatches(pairs: pd.DataFrame) -> Found:
 @check(
     severity="low",
     needs=[needs.links, needs.role_paths],
-    detail="the profile is under {profile_path}, the role under {role_path}",
+    detail="the profile has the path {profile_path}, but its role has the path {role_path}",
     next_step=_SHOW,
     remediation="Create a profile with the role's path, put the role into this profile, and replace the old profile.",
     about="link",
@@ -89,7 +89,7 @@ def path_mismatches(pairs: pd.DataFrame) -> Found:
 @check(
     severity="high",
     needs=[needs.all_roles, needs.links],
-    detail="holds the role {related_name}, but the role with the profile's own name is {namesake_arn}",
+    detail="holds the role {related_name}, although there is a role with the profile's name ({namesake_arn})",
     next_step=_SHOW,
     remediation="Put the role of the same name into the profile, or create a profile named after the current role.",
 )
@@ -119,8 +119,8 @@ def _name_key(frame: pd.DataFrame, side: str) -> Texts:
     needs=[needs.links, needs.references],
     detail={
         "by": "rule",
-        "same_names": "{tool} rejects the profile, because its role has another name, {role_name}",
-        "role_arn": "{tool} also needs the role's ARN, because profile and role ({role_name}) have different names",
+        "same_names": "{tool} rejects the profile, because its role has a different name ({role_name})",
+        "role_arn": "{tool} also needs the role's ARN, because the role has a different name ({role_name})",
         "prefix": "{tool} accepts only names that begin with {prefix}; the profile holds the role {role_name}",
         "policy": "AWS's policy for {tool} allows only role names that begin with {prefix}; the profile holds the "
         "role {role_name}",

@@ -43,7 +43,7 @@ def selected(only: Iterable[str] | None, checks: Mapping[str, Check] = CHECKS) -
     names = [only] if isinstance(only, str) else list(only)
     for name in names:
         if name not in checks:
-            raise UnknownCheckError(f"no check {name!r}; the checks are {', '.join(checks)}")
+            raise UnknownCheckError(f"there is no check {name!r}; the checks are {', '.join(checks)}")
     return tuple(name for name in checks if name in names)
 
 

@@ -84,7 +84,7 @@ class _Scope(msgspec.Struct, frozen=True):
             in_part = [operation for operation in missing if operation in truncated]
             named = {"not_read": absent, "in_part": in_part}
             parts = [_reason(name, operations=operations) for name, operations in named.items() if operations]
-            return "unknown", [*parts, *regional, (self.is_live and self.unread) or _reason("unknown")]
+            return "unknown", [*parts, *regional, self.unread if self.is_live else None]
         if self.unread or regional:
             return "unknown", [self.unread] if self.unread else [*regional]
         if self.is_live:

@@ -177,8 +177,8 @@ def _organization(options: LoadOptions) -> list[Member]:
     source = source_name(options.profile)
     if not options.role_name:
         raise SourceError(
-            f"{source}: the accounts of an organization need a role in each; give it with --assume-role "
-            "(role_name), such as OrganizationAccountAccessRole"
+            f"{source}: iamframe assumes a role in each account of an organization; give the role's name with "
+            "--assume-role (role_name), such as OrganizationAccountAccessRole"
         )
     try:
         return members_of_organization(open_client(open_session(options.profile), options, source))

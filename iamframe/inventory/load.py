@@ -59,7 +59,7 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
         return _load_live(str(source), live)
     if live:
         given = ", ".join(_OPTIONS.get(name, name) for name in sorted(live))
-        raise SourceError(f"{given}: is for a live account; use aws or aws:PROFILE as the source")
+        raise SourceError(f"{given}: works only with a live account (aws or aws:PROFILE)")
     # An empty name, which `load_files` refuses, would be the working directory.
     snapshots = [source for source in sources if source not in (*SAMPLES, "") and is_snapshot(source)]
     if snapshots and "" not in sources:
@@ -209,8 +209,8 @@ def _open_snapshots(folders: list[str | os.PathLike[str]]) -> Inventory:
         for account in accounts:
             if other := folder_of.get(account):
                 raise SourceError(
-                    f"{name}: has the account {account}, and so has {other}; give only one of these two snapshots, or "
-                    f"compare them with `iamframe diff {other} {name}`"
+                    f"{name}: contains the account {account}, which {other} contains too; give only one of "
+                    f"these snapshots, or compare them with `iamframe diff {other} {name}`"
                 )
         folder_of |= dict.fromkeys(accounts, name)
     return joined(opened, dict.fromkeys(source for one in opened for source in one.sources))

@@ -301,7 +301,7 @@ def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
     file = Path(key)
     try:
         if file.resolve().is_relative_to(folder.resolve()):
-            raise ReportError(f"{file}: the key must not be in the report's folder, which you share; keep it elsewhere")
+            raise ReportError(f"{file}: the key must not be in the report's folder; choose another folder")
         with suppress(FileExistsError):
             handle = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
             with os.fdopen(handle, "w", encoding="ascii") as made:

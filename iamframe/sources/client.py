@@ -181,7 +181,7 @@ class Client:
         except _FAILED as error:
             refusal = failure_of(error)
             where = self.region if region == GLOBAL else region
-            LOG.info("%s in %s: refused, %s (%s)", name, where, refusal.code, refusal.reason)
+            LOG.info("%s in %s: refused with %s (%s)", name, where, refusal.code, refusal.reason)
             if refusal.code not in none_codes:
                 with self._counting:
                     self.refusals[name] += refusal.reason == "denied"
@@ -274,7 +274,7 @@ class Client:
     def _before_send(self, pacer: Pacer, region: str) -> Callable[..., None]:
         def before_send(event_name: str = "", **_: Any) -> None:
             waited = pacer.wait()
-            LOG.info("%s in %s: request, waited %.2f s", event_name.rpartition(".")[2], region, waited)
+            LOG.info("%s in %s: request sent (waited %.2f s)", event_name.rpartition(".")[2], region, waited)
             if self.ended.is_set():
                 raise RequestFailed("not_asked", "Ended", "nobody waits for the answer any more")
             if self.stopped is not None:

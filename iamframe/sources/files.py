@@ -87,8 +87,8 @@ def read_files(sources: Iterable[Any], *, in_runs: bool = False) -> Iterator[Ans
         raise SourceError(
             say(first.message, **first.facts)
             if reading.gaps and (first := reading.gaps[0][1])
-            else f"{names}: holds no file that iamframe reads; it takes JSON that the AWS CLI prints, AWS Config "
-            "items, CloudTrail records, Terraform state and Steampipe rows"
+            else f"{names}: has no file that iamframe reads; give AWS CLI output (JSON), AWS Config items, CloudTrail "
+            "records, Terraform state or Steampipe rows"
         )
     if reading.gaps:
         yield Answer("file", "files", [reading.gaps_with_owner()])

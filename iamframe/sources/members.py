@@ -87,7 +87,7 @@ def _text(file: str | os.PathLike[str], where: str) -> str:
         return read_file(file, pipe=True).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "is no UTF-8 text"
-        raise SourceError(f"{where}: cannot be read ({reason}); give a CSV file of accounts, or org") from error
+        raise SourceError(f"{where}: cannot be read ({reason}); give a CSV file of accounts, or `org`") from error
 
 
 def _cells(text: str, where: str) -> Iterator[Mapping[str, Any]]:

@@ -57,7 +57,7 @@ def _command(name: str, *added: given.Decorator) -> Callable[[Callable[..., int]
 @_command(
     "report",
     given.source("sources", nargs=-1, metavar="[SOURCE]..."),
-    option("--out", "Folder (default: iamframe-report).", "DIR", type=given.folder, default="iamframe-report"),
+    option("--out", "Report folder (default: iamframe-report).", "DIR", type=given.folder, default="iamframe-report"),
     option("--title", "Title of the page.", "TEXT"),
     option("--author", "Author of the page.", "TEXT"),
     option("--compare older", "Show what changed since an older SOURCE.", "OLD", shell_complete=given.offer_sources),
@@ -99,8 +99,8 @@ def report_command(
         found = drifted(result.inventory, states) if states else None
         file, shown = write_shown(result, out, changes=changes, drift=found, owner_tag=None, mask=key, **page)
         if result.inventory.is_sample:
-            hint = "" if sources else " For your own account, give a SOURCE, such as aws."
-            click.echo(f"This is the fictional sample; no account in it exists.{hint}")
+            hint = "" if sources else " For your own account, type `iamframe report aws`."
+            click.echo(f"This report is about the fictional sample.{hint}")
         click.echo(output.in_one_line(result))
         if changes:
             click.echo(f"Since {escape_controls(older or '')}: {changes.said}.")
@@ -125,7 +125,7 @@ def _masked_errors(*said: object) -> AbstractContextManager[None]:
     given.only,
     given.narrowed,
     given.formats(*given.FORMATS),
-    option("--fail-on", "Exit with 1 if there are findings of this severity or above.", type=click.Choice(SEVERITIES)),
+    option("--fail-on", "Exit with status 1 if a finding has this severity or above.", type=click.Choice(SEVERITIES)),
     given.owner_tag,
     given.judging,
 )
@@ -195,8 +195,8 @@ def plan_command(
             click.echo(made.script, nl=False)
         else:
             click.echo(f"Plan: {escape_controls(str(made.write(out)))}")
-        where = "at the end of the script" + ("" if out is None else " and in the CSV file beside the script")
-        remark([made.in_one_line + (f"; the reasons are {where}" if len(made.not_planned) else "")])
+        where = "the end of the script" + ("" if out is None else " and in the CSV file beside it")
+        remark([f"{made.in_one_line}." + (f" The reasons are at {where}." if len(made.not_planned) else "")])
         remark(output.expired(result), output.not_collected(result.inventory))
         return DONE
 
@@ -220,7 +220,7 @@ def explain_command(
 ) -> int:
     """Print everything known about one resource.
 
-    NAME_OR_ARN stands for a role, an instance profile, or a resource that uses a profile, such as an instance. The exit
+    NAME_OR_ARN names a role, an instance profile, or a resource that uses a profile, such as an instance. The exit
     status is 2 if no resource matches.
     """
     from iamframe.analysis.explain import explain
@@ -248,8 +248,8 @@ def explain_command(
     given.source("old", metavar="OLD"),
     given.source("new", metavar="NEW"),
     given.formats(*given.FORMATS),
-    option("--fail-on-change", "Exit with 1 if a resource or a finding changed."),
-    option("--strict", "Exit with 3 if something could not be compared."),
+    option("--fail-on-change", "Exit with status 1 if a resource or a finding changed."),
+    option("--strict", "Exit with status 3 if something could not be compared."),
     option(
         "--out", "Also write CSV files with changes, findings, and what was not compared.", "DIR", type=given.folder
     ),
@@ -292,8 +292,8 @@ def diff_command(
     given.against,
     given.kinds,
     given.formats(*given.FORMATS),
-    option("--fail-on-drift", "Exit with 1 if anything differs; unknown rows do not count."),
-    option("--strict", "Exit with 3 if something could not be compared."),
+    option("--fail-on-drift", "Exit with status 1 if anything differs. What could not be compared does not count."),
+    option("--strict", "Exit with status 3 if something could not be compared."),
     given.live,
 )
 def drift_command(
@@ -398,9 +398,9 @@ def notebooks_command(folder: Path, *, force: bool) -> int:
     if written:
         click.echo(f"Copied: {', '.join(file.name for file in written)}")
     if left:
-        click.echo(f"Not overwritten: {', '.join(file.name for file in left)}; --force overwrites them")
+        click.echo(f"Already there: {', '.join(file.name for file in left)}; --force overwrites these files")
     install = "" if find_spec("jupyterlab") else "pip install '.[notebooks]' && "
-    click.echo(f"Now type: {install}jupyter lab {escape_controls(shlex.quote(str(folder)))}")
+    click.echo(f"To open them, type: {install}jupyter lab {escape_controls(shlex.quote(str(folder)))}")
     return DONE
 
 

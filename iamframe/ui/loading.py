@@ -95,13 +95,13 @@ def checked(
         yield old, run_checks(inventory, **judged)
         return
     if older:
-        raise click.UsageError("--compare reads both sources as a whole; leave out --workers and --dask")
+        raise click.UsageError("--compare does not work with --workers or --dask")
     if len(shards.keys() - {"results"}) > 1:
         raise click.UsageError("give --workers or --dask, not both")
     if live or len(sources) != 1 or sources[0] in SAMPLES or is_live(sources[0]):
         names = " ".join(map(str, sources)) or "the sample"
         raise click.UsageError(
-            f"--workers and --dask check one snapshot, not {names}; save one with `iamframe snapshot SOURCE --out DIR`"
+            f"--workers and --dask need a snapshot instead of {names}: `iamframe snapshot SOURCE --out DIR` saves one"
         )
     from iamframe.checks.run_shards import check_snapshot
 

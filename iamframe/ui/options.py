@@ -154,24 +154,24 @@ def source(name: str, **more: Any) -> Decorator:
 
 sources = source("sources", nargs=-1, required=True, metavar="SOURCE...")
 talk = together(
-    option("-q --quiet", "Print results and errors only.", expose_value=False, callback=_talk),
+    option("-q --quiet", "Print only results and errors.", expose_value=False, callback=_talk),
     option("-v --verbose", "Log each request to AWS.", expose_value=False, callback=_talk),
 )
-_OWNER = "Key of the tag that holds the owner of a resource or its role (default: Owner)."
+_OWNER = "Key of the tag with the owner (default: Owner). If a profile lacks this tag, the tag of its role counts."
 owner_tag = option("--owner-tag", _OWNER, "KEY", default="Owner", callback=_filled)
-strict = option("--strict", "Exit with 3 if a selected check is incomplete.")
+strict = option("--strict", "Exit with status 3 if a selected check is incomplete.")
 _POLICY = (
-    "Policy file (TOML) with required tags and accepted findings, or org for the organization's tag policy. Repeatable."
+    'Policy file (TOML) with required tags and accepted findings. "org": the organization\'s tag policy. Repeatable.'
 )
 policy_file = option("--policy", _POLICY, "FILE|org", multiple=True)
 own = option("--checks", "Also use the checks in this Python file. Repeatable.", "FILE", multiple=True)
 _MASK = "Replace account ids, unique ids, external ids and e-mail addresses with pseudonyms."
-_KEY = "Mask with the key in this file, which is created if missing, so that the next report has the same pseudonyms."
+_KEY = "Mask with the key in FILE: the same key gives the same pseudonyms. If FILE is missing, it is created."
 mask = together(option("--mask", _MASK), option("--mask-key", _KEY, "FILE", type=Path))
 _ATHENA = "Only print SQL statements that create Amazon Athena tables for a snapshot at s3://BUCKET/PREFIX."
-_WORKERS = "Check a snapshot in N processes, a group of accounts at a time."
+_WORKERS = "Check a snapshot with N parallel processes."
 _DASK = "Check a snapshot on the Dask cluster with this address."
-_RESULTS = "Keep the results of --workers or --dask in DIR, a folder of all machines, so that the command can resume."
+_RESULTS = "Store the progress of --workers or --dask in DIR, to resume later. All machines must share DIR."
 _SHARDS = together(
     option("--workers", _WORKERS, "N", type=int, callback=_workers),
     option("--dask", _DASK, "ADDRESS", callback=_filled),
@@ -186,10 +186,9 @@ narrowed = together(
     option("--owner", "Print only findings of this owner. Repeatable.", "NAME", multiple=True),
     option("--hide-expected", "Do not print expected or accepted findings."),
 )
-against = option(
-    "--against", "The account, as a SOURCE (required).", "SOURCE", callback=_required, shell_complete=offer_sources
-)
-_KIND = f"Compare only this kind: {', '.join(DIFFERENCES)}. Repeatable."
+_AGAINST = "Compare with the account in this SOURCE (required)."
+against = option("--against", _AGAINST, "SOURCE", callback=_required, shell_complete=offer_sources)
+_KIND = f"Print only this kind of difference: {', '.join(DIFFERENCES)}. Repeatable."
 kinds = option("--only", _KIND, "KIND", type=click.Choice(DIFFERENCES), multiple=True)
 ages = together(
     option(
@@ -207,22 +206,23 @@ ages = together(
         callback=_age,
     ),
 )
-_REGIONS = "Scan these regions, separated by commas, or all (default)."
+_REGIONS = 'Regions to scan, separated by commas (default: "all").'
 regions = option("--regions", _REGIONS, "LIST", callback=_regions)
 # `collect_script` checks each name itself.
 named_regions = option("--regions", _REGIONS, "LIST", callback=_filled)
-_ASKED = "Collect references to profiles from all services (default), only EC2 and Auto Scaling (core), or none."
-_ACCOUNTS = "Scan the accounts in a CSV file, or all accounts of the organization."
-_ROLE = "Name of the role to assume in each account, or ARN of the role for one account."
+_ASKED = 'References to collect: "all" (default), "core" (only of EC2 and Auto Scaling) or "none".'
+_ACCOUNTS = 'CSV file of the accounts to scan, or "org" for all accounts of the organization.'
+_ROLE = "Name of the role to assume in each account. For a single account, an ARN works too."
+_RATE = "Send at most N requests per second to each service in each region."
 _LIVE = together(
     regions,
     option("--references", _ASKED, type=click.Choice(("all", "core", "none"))),
     option("--accounts", _ACCOUNTS, "FILE|org", callback=_filled),
     option("--assume-role role_name", _ROLE, "NAME", callback=_filled),
     option("--external-id", "External id that the role's trust policy requires.", "ID", callback=_filled),
-    option("--rate", "Send at most N requests per second, per service and region.", "N", type=float, callback=_rate),
-    option("--role-details", "Also read descriptions and session lengths of roles."),
-    option("--tag-index", "Read tags from the tagging API, which is faster but may be out of date."),
+    option("--rate", _RATE, "N", type=float, callback=_rate),
+    option("--role-details", "Also read the description and session length of each role."),
+    option("--tag-index", "Read tags from the tagging API: faster, but possibly out of date."),
 )
 _LOADS = ("regions", "references", "accounts", "role_name", "external_id", "rate", "role_details", "tag_index")
 

@@ -81,7 +81,7 @@ def emit_findings(findings: DataFrame, form: str) -> None:
     from iamframe.inventory.display import cell_rows, text_rows
 
     for *row, accepted in text_rows(cell_rows(findings[[*FINDING_COLUMNS, "accepted"]])):
-        click.echo(_finding(*row) + (f" (accepted: {accepted})" if accepted else ""))
+        click.echo(_finding(*row) + (f" (accepted, reason: {accepted})" if accepted else ""))
 
 
 def _finding(severity: str, check: str, account: str, name: str, detail: str) -> str:
@@ -123,7 +123,7 @@ def emit_drift(found: Drift, form: str) -> None:
             place = f" ({address} in {file})" if address and several else f" ({address})" if address else ""
             click.echo(f"{str(kind).replace('_', ' '):<10}  {account:<12}  {of:<16}  {name}: {detail}{place}")
         if more := len(group) - len(listed):
-            click.echo(f"and {pluralize(more, 'more unmanaged resource')}; --format csv lists all of them")
+            click.echo(f"and {pluralize(more, 'more unmanaged resource')}; --format csv lists all")
     remark([f"{found.said}."])
 
 
@@ -148,7 +148,7 @@ def in_one_line(result: Result, owners: Sequence[str] = ()) -> str:
     counts, tally, of = result.attention, result.tally, ""
     if owners:
         findings = result.findings[result.findings["owner"].isin(owners)]
-        counts, tally, of = attention_in(findings), tally_of(findings), f" owned by {some(owners)}"
+        counts, tally, of = attention_in(findings), tally_of(findings), f" owned by {some(map(repr, owners))}"
     total = int(counts.sum())
     verb = "needs" if total == 1 else "need"
     by_severity = ", ".join(f"{counts[name]:,} {name}" for name in SEVERITIES if counts[name])
@@ -156,35 +156,34 @@ def in_one_line(result: Result, owners: Sequence[str] = ()) -> str:
     marks = {"expected": tally["expected"] & tally["accepted"].isna(), "accepted": tally["accepted"].notna()}
     sums = {mark: int(tally["findings"][rows].sum()) for mark, rows in marks.items()}
     of_them = ", ".join(f"{number:,} {mark}" for mark, number in sums.items() if number)
-    found = pluralize(int(tally["findings"].sum()), "finding") + (f", {of_them}" if of_them else "")
+    found = pluralize(int(tally["findings"].sum()), "finding") + (f" ({of_them})" if of_them else "")
     complete = result.said_complete
     return f"{size_of(result.inventory)}. {said}. {found}. {complete[0].upper()}{complete[1:]}."
 
 
 def incomplete(result: Result) -> Iterator[str]:
-    """Yield pairs of lines about incomplete checks: a line with checks and accounts, and a line with the reasons."""
+    """Yield lines about incomplete checks: a line with checks and accounts, and below it a line per reason."""
     from iamframe.checks.result import some
 
     unsure = result.coverage[result.coverage["status"] != "complete"]
     checks = unsure.assign(check=unsure["check"] + " (" + unsure["status"] + ")")
     rows = checks[["account_id", "check", "message", "facts"]].itertuples(index=False, name=None)
-    for (names, reason), accounts in _by_reason(rows).items():
+    for (names, reasons), accounts in _by_reason(rows).items():
         yield f"{', '.join(names)} in {some(accounts)}:"
-        yield f"    {reason}"
+        yield from (f"    {reason}" for reason in reasons)
 
 
-def _by_reason(rows: Iterable[tuple[str, str, str, str]]) -> dict[tuple[tuple[str, ...], str], list[str]]:
+def _by_reason(rows: Iterable[tuple[str, str, str, str]]) -> dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]]:
     """Return the accounts for each group of checks (or other things) that share the same reasons."""
     from iamframe.messages.render import by_reason, sentences_of
 
-    said = ((account, thing, sentences_of(message, facts)) for account, thing, message, facts in rows)
-    return {(things, "; ".join(reasons)): accounts for (things, reasons), accounts in by_reason(said).items()}
+    return by_reason((account, thing, sentences_of(message, facts)) for account, thing, message, facts in rows)
 
 
 def not_printed(findings: DataFrame, shown: DataFrame, *, by_owner: bool) -> Iterator[str]:
     """Yield one sentence about findings that are not printed, and one about findings with unknown owners."""
     if left := len(findings) - len(shown):
-        yield f"not printed because of --severity, --owner or --hide-expected: {pluralize(left, 'finding')}"
+        yield f"{pluralize(left, 'finding')} not printed, because of --severity, --owner or --hide-expected"
     if by_owner and (unknown := int((~findings["owner_known"]).sum())):
         yield f"the owner of {pluralize(unknown, 'finding')} is unknown, because tags were not collected"
 
@@ -196,7 +195,7 @@ def no_such_owner(findings: DataFrame, owners: Iterable[str]) -> Iterator[str]:
     known = findings["owner"].dropna().drop_duplicates().sort_values()
     for owner in owners:
         if owner not in set(known):
-            yield f"no finding has the owner {owner}" + (f"; the owners are {some(known)}" if len(known) else "")
+            yield f'no finding has the owner "{owner}"' + (f"; the owners are {some(known)}" if len(known) else "")
 
 
 def say_incomplete(result: Result) -> None:
@@ -236,11 +235,11 @@ def expired(result: Result, *, is_covered: bool = False) -> Iterator[str]:
     for one in result.policy.acceptances:
         if not one.has_expired and one.check in result.checks:
             if not ((findings["check"] == one.check) & (findings["accepted"] == one.reason)).any():
-                said = f"no finding of {one.check} is accepted by the entry with the reason {one.reason!r}"
-                yield f"{result.policy.path}: {said}; correct the entry, or remove it if the finding is gone"
+                said = f"the entry for {one.check} with the reason {one.reason!r} accepts no finding"
+                yield f"{result.policy.path}: {said}; correct or remove it"
         elif one.has_expired:
-            said = f"the acceptance of {one.check} expired on {one.expires} ({one.reason})"
-            yield f"{result.policy.path}: {said}; change the date or remove the acceptance"
+            said = f"the entry for {one.check} with the reason {one.reason!r} expired on {one.expires}"
+            yield f"{result.policy.path}: {said}; change its date or remove it"
 
 
 def not_collected(inventory: Inventory) -> list[str]:
@@ -262,8 +261,8 @@ def not_compared(changes: Changes) -> list[str]:
     rows = changes.not_compared[["account_id", "what", "message", "facts"]]
     short = rows.replace({"message": {_WHOLE: _SHORT}}).assign(facts=rows["facts"].str.replace(_WHOLE, _SHORT))
     lines = [
-        f"not compared: {some(things)} in {some(accounts)} ({reason})"
-        for (things, reason), accounts in _by_reason(short.itertuples(index=False, name=None)).items()
+        f"not compared: {some(things)} in {some(accounts)} ({'; '.join(reasons)})"
+        for (things, reasons), accounts in _by_reason(short.itertuples(index=False, name=None)).items()
     ]
     why = ["`iamframe check` prints why a check is incomplete"] if short.isin([_SHORT]).any(axis=None) else []
     return [*_cut(lines, 20, "not_compared.csv of --out"), *why]
@@ -277,9 +276,9 @@ def not_known(found: Drift) -> list[str]:
     lines = []
     for (account, detail), rows in unknown.groupby(["account_id", "detail"], sort=False):
         names = (rows["resource_type"] + " " + rows["resource_name"]).dropna().drop_duplicates()
-        of = f"{some(names)} in {account}" if len(names) else account
-        lines.append(f"unknown: {of}: {detail}")
-    left_out = [f"left out because no state manages anything there: {some(found.left_out)}"] if found.left_out else []
+        of = f"{some(names)} in {account}" if len(names) else f"account {account}"
+        lines.append(f"not compared: {of} ({detail})")
+    left_out = [f"not compared: {some(found.left_out)} (no state manages anything there)"] if found.left_out else []
     return [*left_out, *_cut(lines, 20, "the output of --format csv")]
 
 

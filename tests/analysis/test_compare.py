@@ -285,39 +285,39 @@ ONE_CHANGE: dict[str, tuple[Documents, Documents, list[tuple[str | None, ...]]]]
         [
             ("created", PROFILE, None, None, "AIPAP", CREATED),
             ("created", ROLE, None, None, "AROAWEB", CREATED),
-            ("deleted", arn("instance-profile", "left"), None, "AIPALEFT", None, f"was deleted; it was {CREATED}"),
-            ("deleted", arn("role", "gone"), None, "AROAGONE", None, f"was deleted; it was {CREATED}"),
+            ("deleted", arn("instance-profile", "left"), None, "AIPALEFT", None, f"was deleted ({CREATED})"),
+            ("deleted", arn("role", "gone"), None, "AROAGONE", None, f"was deleted ({CREATED})"),
         ],
     ),
     "the same name elsewhere or in another case is recreated, and links to it are as they were": (
         both_lists([role_detail("web", [HELD]), role_detail("db")], [HELD]),
         both_lists([role_detail("web", [MOVED], path="/x/", RoleId="AROANEW"), role_detail("DB", RoleId="X")], [MOVED]),
         [
-            ("recreated", arn("role", "DB"), None, DB, arn("role", "DB"), "was recreated as /DB; it was /db"),
+            ("recreated", arn("role", "DB"), None, DB, arn("role", "DB"), "was recreated as /DB (before: /db)"),
             (
                 "recreated",
                 arn("role", "x/web"),
                 None,
                 ROLE,
                 arn("role", "x/web"),
-                "was recreated as /x/web; it was /web",
+                "was recreated as /x/web (before: /web)",
             ),
         ],
     ),
     "a profile lost its role": (
         holding("web"),
         holding(None),
-        [("relinked", PROFILE, None, ROLE, None, "now holds no role; it held the role web")],
+        [("relinked", PROFILE, None, ROLE, None, "now holds no role (before: web)")],
     ),
     "a profile got a role": (
         holding(None),
         holding("web"),
-        [("relinked", PROFILE, None, None, ROLE, "now holds the role web; it held no role")],
+        [("relinked", PROFILE, None, None, ROLE, "now holds the role web (before: no role)")],
     ),
     "a profile got another role": (
         holding("web"),
         holding("db"),
-        [("relinked", PROFILE, None, ROLE, DB, "now holds the role db; it held the role web")],
+        [("relinked", PROFILE, None, ROLE, DB, "now holds the role db (before: web)")],
     ),
     "each key of a tag is a change": (
         both_lists(
@@ -331,8 +331,8 @@ ONE_CHANGE: dict[str, tuple[Documents, Documents, list[tuple[str | None, ...]]]]
         [
             ("retagged", PROFILE, "Owner", None, "ops", "tag Owner was added with the value ops"),
             ("retagged", ROLE, "Added", None, "", "tag Added was added with the value empty"),
-            ("retagged", ROLE, "Gone", "x", None, "tag Gone was removed; its value was x"),
-            ("retagged", ROLE, "Owner", "ops", "dev", "tag Owner is now dev; it was ops"),
+            ("retagged", ROLE, "Gone", "x", None, "tag Gone was removed (value before: x)"),
+            ("retagged", ROLE, "Owner", "ops", "dev", "tag Owner is now dev (before: ops)"),
         ],
     ),
     "a policy that is only written otherwise has not changed": (
@@ -359,7 +359,7 @@ ONE_CHANGE: dict[str, tuple[Documents, Documents, list[tuple[str | None, ...]]]]
     "a description on one side alone is no change": (
         listed(MaxSessionDuration=3600, Description="front"),
         listed(MaxSessionDuration=7200),
-        [("changed", ROLE, "max_session_seconds", "3600", "7200", "max_session_seconds is now 7200; it was 3600")],
+        [("changed", ROLE, "max_session_seconds", "3600", "7200", "max_session_seconds is now 7200 (before: 3600)")],
     ),
     "last use is no change": (both_lists([role_detail("web")], []), both_lists([role_detail("web") | USED], []), []),
 }
@@ -400,7 +400,7 @@ def test_another_id_under_the_same_arn_is_one_change_that_has_what_else_is_other
     assert retagged == {"message": "changes.tag.removed", "what": "Owner", "before": "ops"}
     assert [one["message"].rpartition(".")[2] for one in trusted["messages"]] == ["trusts", "trusts_no_longer", "ec2"]
     assert changes.changes["detail"][0] == (
-        "was recreated; its id is now AIPAOTHER, it was AIPAP; now holds no role; it held the role web"
+        "was recreated with the id AIPAOTHER (before: AIPAP); now holds no role (before: web)"
     )
 
 
@@ -417,7 +417,7 @@ def test_what_a_list_that_is_not_whole_lacks_was_neither_created_nor_deleted(
     both = {"old": every, "new": every} | {read: page}
     changes = iamframe.compare(*(load(tmp_path / name, both[name]) for name in ("old", "new")))
     other = {"OLD": "NEW", "NEW": "OLD"}[side]
-    reason = f"the list is incomplete in {side}, so 1 found only in {other} may or may not be {change}"
+    reason = f"the list is incomplete in {side}, so 1 found only in {other} may not be {change}"
     assert changes.is_empty
     assert apart(changes) == {"roles": reason, "profiles": reason}
 
@@ -508,7 +508,7 @@ def test_a_finding_of_what_one_side_did_not_read_is_neither_new_nor_gone(tmp_pat
     ]
     told = changes.not_compared.set_index("what")["reason"]["findings of untagged_profiles"]
     assert told.startswith(
-        "1 finding found only in NEW may or may not be new; in OLD, the tags of 1 of 2 profiles were not collected"
+        "1 finding only in NEW, possibly not new; in OLD, tags were not collected for 1 of 2 profiles"
     )
     turned = iamframe.compare(new, old)
     assert turned.findings[["change", "resource_name"]].to_numpy().tolist() == [["gone", "p"]]
@@ -535,7 +535,7 @@ def test_a_profile_that_only_became_referred_to_because_more_was_asked_is_no_fin
         dict(zip(changes.not_compared["what"], changes.not_compared["reason"], strict=True))[
             "findings of unreferenced_profiles"
         ]
-        == "1 finding found only in OLD may or may not be gone, because other regions or services were scanned"
+        == "1 finding only in OLD, possibly not gone, because other regions or services were scanned"
     )
 
 
@@ -629,7 +629,7 @@ def test_a_finding_that_is_no_longer_accepted_is_reopened_and_one_that_is_accept
         changes = iamframe.compare(old, new)
         assert changes.findings[["change", "check"]].to_numpy().tolist() == [[way, "empty_profiles"]]
         assert changes.findings["finding_id"].tolist() == found["finding_id"].tolist()
-        assert f"findings: {said}" in changes.said
+        assert f"Findings: {said}" in changes.said
     assert iamframe.compare(accepted, accepted).findings.empty
 
 
@@ -666,7 +666,7 @@ def test_a_comparison_says_in_one_line_what_it_found_and_changes_no_frame() -> N
     before = {name: frame.copy(deep=True) for name, frame in sample.frames.items()}
     fewer = replace(sample, tags=sample.tags.iloc[1:].reset_index(drop=True))
     changes = iamframe.compare(sample, fewer)
-    assert repr(changes).startswith("Changes(1 retagged; ")
+    assert repr(changes).startswith("Changes(1 tag changed. ")
     assert changes.summary.to_numpy().tolist()[4] == ["retagged", 1, 0]
     for name, frame in sample.frames.items():
         pd.testing.assert_frame_equal(frame, before[name])
@@ -693,10 +693,10 @@ def test_diff_prints_the_changes_by_kind_and_on_standard_error_what_was_not_comp
     found = "trusts EC2 and is in no instance profile; the role has no policies"
     assert done.stdout.splitlines() == [
         f"created        {ACCOUNT}  role              db: created 2024-05-01 09:00 UTC",
-        f"retagged       {ACCOUNT}  role              web: tag Owner is now =1+1; it was ops",
+        f"retagged       {ACCOUNT}  role              web: tag Owner is now =1+1 (before: ops)",
         f"finding new       low     ec2_roles_without_profile   {ACCOUNT}  db: {found}",
     ]
-    assert done.stderr.startswith("1 created, 1 retagged; findings: 1 new; ")
+    assert done.stderr.startswith("1 resource created, 1 tag changed. Findings: 1 new. ")
     assert said(done) == [
         f"not compared: descriptions and session lengths in {ACCOUNT} (unknown in OLD and NEW for 1 of 1 resource)"
     ]
@@ -748,7 +748,7 @@ def test_where_nothing_could_be_compared_diff_says_so_first_and_strict_exits_3(t
     first, *apart = done.stderr.splitlines()
     things = len(iamframe.compare(*(iamframe.load_files(tmp_path / side) for side in ("old", "new"))).not_compared)
     assert things > 1
-    assert first == f"no change in what could be compared; {things} things could not be compared."
+    assert first == f"no change in what could be compared. {things} things could not be compared."
     assert any("not compared: roles" in line for line in apart)
     assert done.returncode == 0
     assert run(tmp_path, "diff", "old", "new", "--strict").returncode == 3
@@ -786,7 +786,7 @@ def test_diff_as_csv_json_and_markdown_holds_each_change_and_nothing_else(two: P
     assert {row["account_id"] for row in document["not_compared"]} == {ACCOUNT}
     table = run(two, "diff", "old", "new", "--format", "markdown").stdout.splitlines()
     assert table[0] == "| change | account | type | name | what changed |"
-    assert table[3] == f"| retagged | {ACCOUNT} | role | web | tag Owner is now =1+1; it was ops |"
+    assert table[3] == f"| retagged | {ACCOUNT} | role | web | tag Owner is now =1+1 (before: ops) |"
     assert len(table) == 5
 
 
@@ -803,7 +803,7 @@ def test_diff_writes_three_files_where_it_is_asked(two: Path) -> None:
 
 def test_a_report_compared_with_an_older_source_has_a_section_and_one_without_takes_its_files_away(two: Path) -> None:
     done = run(two, "report", "new", "--compare", "old", "--out", "out")
-    assert done.stdout.splitlines()[1].startswith("Since old: 1 created, 1 retagged; findings: 1 new; ")
+    assert done.stdout.splitlines()[1].startswith("Since old: 1 resource created, 1 tag changed. Findings: 1 new. ")
     summary = json.loads((two / "out" / "summary.json").read_text("utf-8"))
     assert summary["changes"] == {"created": 1, "finding_new": 1, "retagged": 1}
     assert (two / "out" / "not_compared.csv").exists()

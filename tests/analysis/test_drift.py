@@ -74,7 +74,7 @@ RULES: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]]
     "what no state manages is unmanaged, if any state manages something in its account": (
         PAIR,
         state(of_role()),
-        [("unmanaged", "web", None, None, None, "no state manages it")],
+        [("unmanaged", "web", None, None, None, "is in no Terraform state")],
     ),
     "a data source and a deposed instance manage nothing": (
         PAIR,
@@ -83,7 +83,7 @@ RULES: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]]
             managed("aws_iam_instance_profile", tf_profile(), "data"),
             managed("aws_iam_instance_profile", tf_profile(), deposed="0a1b2c3d"),
         ),
-        [("unmanaged", "web", None, None, None, "no state manages it")],
+        [("unmanaged", "web", None, None, None, "is in no Terraform state")],
     ),
     "roles that AWS manages are left out": (
         whole([WEB, AWS_OWN], [HELD]),
@@ -101,17 +101,17 @@ RULES: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]]
     "a profile lost the role that the state gives it": (
         whole([role_detail("web")], [profile("web")]),
         state(of_role(), of_profile()),
-        [("role_lost", "web", IN_PROFILE, "web", None, "holds no role; the state has the role web")],
+        [("role_lost", "web", IN_PROFILE, "web", None, "holds no role, but the role web in the state")],
     ),
     "a profile holds another role": (
         whole([role_detail("web"), role_detail("db", [HELD])], [profile("web", nested_role("db"))]),
         state(of_role(), of_role(name="db", arn=f"arn:aws:iam::{ACCOUNT}:role/db", unique_id="AROADB"), of_profile()),
-        [("other_role", "web", IN_PROFILE, "web", "db", "holds the role db; the state has the role web")],
+        [("other_role", "web", IN_PROFILE, "web", "db", "holds the role db, but web in the state")],
     ),
     "a profile to which the state gives no role holds one": (
         PAIR,
         state(of_role(), of_profile(role=None)),
-        [("other_role", "web", IN_PROFILE, None, "web", "holds the role web; the state has no role")],
+        [("other_role", "web", IN_PROFILE, None, "web", "holds the role web, but no role in the state")],
     ),
     "names of roles have no case": (PAIR, state(of_role(), of_profile(role="WEB")), []),
     "a resource with another id was deleted and created again": (
@@ -124,7 +124,7 @@ RULES: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]]
                 IN_ROLE,
                 "AROAOLD",
                 "AROAWEB",
-                "was recreated with the id AROAWEB; the state has the id AROAOLD",
+                "was recreated: its id is AROAWEB, but AROAOLD in the state",
             )
         ],
     ),
@@ -134,15 +134,15 @@ RULES: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]]
         state(
             of_role(), of_profile(arn=f"arn:aws:iam::{ACCOUNT}:instance-profile/x/WEB", path="/x/", unique_id="AIPAOLD")
         ),
-        [("path", "web", IN_PROFILE, "/x/", "/", "has the path /; the state has the path /x/")],
+        [("path", "web", IN_PROFILE, "/x/", "/", "has the path /, but /x/ in the state")],
     ),
     "each key of a tag is a difference": (
         whole([role_detail("web", [HELD], {"Kept": "1", "Owner": "ops", "New": ""})], [HELD], web={"aws:x:y": "1"}),
         state(of_role(tags={"Owner": "x"}, tags_all={"Kept": "1", "Owner": "dev", "Old": "x"}), of_profile()),
         [
-            ("tags", "web", IN_ROLE, None, "", "tag New is empty; the state does not have this tag"),
-            ("tags", "web", IN_ROLE, "x", None, "tag Old is missing; in the state, it is x"),
-            ("tags", "web", IN_ROLE, "dev", "ops", "tag Owner is ops; in the state, it is dev"),
+            ("tags", "web", IN_ROLE, None, "", "tag New is empty, but missing in the state"),
+            ("tags", "web", IN_ROLE, "x", None, "tag Old is missing, but x in the state"),
+            ("tags", "web", IN_ROLE, "dev", "ops", "tag Owner is ops, but dev in the state"),
         ],
     ),
     "a provider without tags_all has its tags in tags": (
@@ -151,7 +151,7 @@ RULES: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]]
             managed("aws_iam_role", tf_role(tags={"a": "1"})),
             managed("aws_iam_instance_profile", tf_profile(tags=None)),
         ),
-        [("tags", "web", IN_ROLE, "1", None, "tag a is missing; in the state, it is 1")],
+        [("tags", "web", IN_ROLE, "1", None, "tag a is missing, but 1 in the state")],
     ),
     "a plan still manages what it is about to delete or to replace": (
         PAIR,
@@ -263,13 +263,13 @@ def test_accounts_in_which_the_states_manage_nothing_are_left_out_and_said(tmp_p
     found = drifted(tmp_path, files, main=state(of_role(), of_profile()))
     assert rows(found, "kind", "account_id", "resource_name") == [("unmanaged", ACCOUNT, "db")]
     assert found.left_out == (other,)
-    assert found.said == "1 unmanaged; 1 account left out, because the states manage nothing there"
+    assert found.said == "1 resource is in no state. 1 account left out, because the states have nothing there"
 
 
 def test_an_empty_state_says_nothing_of_any_account(tmp_path: Path) -> None:
     found = drifted(tmp_path, PAIR, main=state())
     assert (len(found.differences), found.left_out) == (0, (ACCOUNT,))
-    assert found.said == "no differences; 1 account left out, because the states manage nothing there"
+    assert found.said == "no differences. 1 account left out, because the states have nothing there"
 
 
 @pytest.mark.parametrize(

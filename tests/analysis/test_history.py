@@ -727,7 +727,7 @@ def test_a_look_up_that_is_not_there_is_not_to_be_tried_again(
 
 
 def test_a_folder_that_is_not_there_is_said_not_to_be_there(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="nonexist: no such file or folder"):
+    with pytest.raises(SourceError, match="nonexist: there is no such file or folder"):
         iamframe.history(tmp_path / "nonexist")
 
 

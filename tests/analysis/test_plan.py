@@ -157,9 +157,9 @@ def test_what_was_used_lately_is_started_by_something_between_two_loads() -> Non
     )
     deleted = plan.steps[plan.steps["action"] == "delete"].set_index("resource_name")["rests_on"]
     assert {name: text.partition(" in us-east-1")[2] for name, text in deleted.items()} == {
-        "long-ago": f"; its role long-ago was last used {read - timedelta(days=91):%Y-%m-%d}",
-        "never": "; its role never was not used in 400 days",
-        "unread": "; the last use of its role unread was not collected",
+        "long-ago": f"; the role long-ago was last used {read - timedelta(days=91):%Y-%m-%d}",
+        "never": "; the role never was not used in 400 days",
+        "unread": "; the last use of the role unread was not collected",
         "empty": "",
     }
     for idle, too in ((timedelta(days=89), {"now-and-then"}), ("92d", set()), ("0", {"now-and-then"})):
@@ -547,7 +547,7 @@ def test_the_plan_of_the_sample_has_each_finding_once() -> None:
     assert left <= names
     assert len(names - left) == 7
     assert subprocess.run(["sh", "-n"], input=plan.script, encoding="utf-8", check=False).returncode == 0
-    assert repr(plan) == f"Plan(0 profiles to delete, 7 resources to tag; {len(left)} findings not planned)"
+    assert repr(plan) == f"Plan(0 profiles to delete, 7 resources to tag, {len(left)} findings not planned)"
 
 
 def test_a_plan_is_written_with_its_csv_files_beside_it(tmp_path: Path) -> None:
@@ -569,7 +569,9 @@ def test_another_plan_is_never_written_over(tmp_path: Path) -> None:
     script = plan.write(tmp_path / "cleanup.sh")
     before = {file: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()}
     other = replace(plan, script=f"{plan.script}#\n", steps=plan.steps.iloc[:0])
-    with pytest.raises(iamframe.IamframeError, match=r"cleanup\.sh: exists, .+; choose another file, or delete it$"):
+    with pytest.raises(
+        iamframe.IamframeError, match=r"cleanup\.sh: exists, .+; choose another file, or delete this one$"
+    ):
         other.write(script)
     assert {file: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()} == before
     assert plan.write(script) == script
@@ -600,7 +602,7 @@ def test_the_command_line_prints_the_script_and_counts_what_is_left(tmp_path: Pa
     assert (
         "change tag 'profile batch' aws iam tag-instance-profile --instance-profile-name=batch --tags=" in done.stdout
     )
-    assert "4 findings not planned; the reasons are at the end of the script\n" in done.stderr
+    assert "4 findings not planned. The reasons are at the end of the script.\n" in done.stderr
 
 
 def test_the_command_line_writes_files_and_refuses_an_age_that_is_none(tmp_path: Path) -> None:

@@ -108,13 +108,13 @@ def test_a_link_of_two_paths_is_found_with_the_segments_of_each_side(tmp_path: P
     (row,) = rows(tmp_path, documents, "path_mismatches")
     assert (row["resource_arn"], row["related_arn"]) == (f"{PROFILE_ARN}team/a/web", f"{ROLE_ARN}service-role/web")
     assert (row["severity"], row["expected"]) == ("low", False)
-    assert row["detail"] == "the profile is under /team/a/, the role under /service-role/"
+    assert row["detail"] == "the profile has the path /team/a/, but its role has the path /service-role/"
     assert row["next_step"] == "aws iam get-instance-profile --instance-profile-name=web"
 
 
 def test_a_path_of_nothing_but_the_slash_is_said_so(tmp_path: Path) -> None:
     (row,) = rows(tmp_path, listed(profile("web", nested_role("web"), path="/team/")), "path_mismatches")
-    assert row["detail"] == "the profile is under /team/, the role under /"
+    assert row["detail"] == "the profile has the path /team/, but its role has the path /"
 
 
 @pytest.mark.parametrize(
@@ -139,13 +139,13 @@ def test_the_unknown_path_of_a_role_does_not_differ_and_is_told(tmp_path: Path) 
     assert found(tmp_path, documents, "path_mismatches") == []
     status, reason = covered(tmp_path, documents, "path_mismatches")
     assert status == "partial"
-    assert "the role's path is unknown for 1 of 1 link" in reason
+    assert "for 1 of 1 link between profile and role, the role's path is unknown" in reason
 
 
 def test_paths_that_their_maker_means_to_differ_are_info(tmp_path: Path) -> None:
     (row,) = rows(tmp_path, listed(CLOUD9), "path_mismatches")
     assert (row["maker"], row["expected"], row["severity"]) == ("AWS Cloud9", True, "info")
-    assert row["detail"] == "the profile is under /cloud9/, the role under /service-role/"
+    assert row["detail"] == "the profile has the path /cloud9/, but its role has the path /service-role/"
 
 
 def test_a_maker_may_mean_the_names_to_differ_and_not_the_paths(tmp_path: Path) -> None:
@@ -167,14 +167,14 @@ def test_a_profile_that_holds_another_role_than_its_namesake_is_crossed(tmp_path
     (row,) = rows(tmp_path, {"d.json": crossing("green", "blue")}, "crossed_names")
     assert (row["resource_arn"], row["related_arn"]) == (f"{PROFILE_ARN}blue", f"{ROLE_ARN}green")
     assert (row["severity"], row["relation"], row["expected"]) == ("high", "different", False)
-    assert row["detail"] == f"holds the role green, but the role with the profile's own name is {ROLE_ARN}blue"
+    assert row["detail"] == f"holds the role green, although there is a role with the profile's name ({ROLE_ARN}blue)"
     assert row["next_step"] == "aws iam get-instance-profile --instance-profile-name=blue"
 
 
 def test_the_namesake_is_looked_for_without_case_and_whatever_its_path(tmp_path: Path) -> None:
     documents = {"d.json": dump(role_detail("green", [profile("blue")]), role_detail("BLUE", path="/team/"))}
     (row,) = rows(tmp_path, documents, "crossed_names")
-    assert row["detail"].endswith(f"{ROLE_ARN}team/BLUE")
+    assert row["detail"].endswith(f"({ROLE_ARN}team/BLUE)")
 
 
 @pytest.mark.parametrize(
@@ -202,8 +202,8 @@ def test_each_crossed_profile_is_told_with_its_own_namesake(tmp_path: Path) -> N
     }
     details = {row["resource_name"]: row["detail"] for row in rows(tmp_path, documents, "crossed_names")}
     assert details == {
-        "a": f"holds the role b, but the role with the profile's own name is {ROLE_ARN}a",
-        "b": f"holds the role a, but the role with the profile's own name is {ROLE_ARN}b",
+        "a": f"holds the role b, although there is a role with the profile's name ({ROLE_ARN}a)",
+        "b": f"holds the role a, although there is a role with the profile's name ({ROLE_ARN}b)",
     }
 
 
@@ -223,7 +223,11 @@ def test_a_profile_with_a_role_that_only_its_name_shows_may_be_crossed(tmp_path:
             "unknown",
             "no source shows roles that are in no profile",
         ),
-        ({"r.json": {"Roles": [nested_role("blue")]}}, "unknown", "links were not collected"),
+        (
+            {"r.json": {"Roles": [nested_role("blue")]}},
+            "unknown",
+            "links between profiles and roles were not collected",
+        ),
     ],
 )
 def test_crossed_names_need_all_roles_and_all_links(
@@ -294,7 +298,7 @@ def test_a_profile_without_a_role_is_never_expected_by_its_name(tmp_path: Path) 
 ARN = PROFILE_ARN + "{}"
 # Links (profile, role, the role's path), and which tool uses each: what is said, with its certainty; None is nothing.
 REFUSED: dict[str, tuple[str, str, str, str | None]] = {
-    "web-profile": ("web", "/", "emr", "Amazon EMR rejects the profile, because its role has another name, web"),
+    "web-profile": ("web", "/", "emr", "Amazon EMR rejects the profile, because its role has a different name (web)"),
     "web": ("web", "/", "emr", None),
     "WEB2": ("web2", "/", "emr", None),
     "datazone_emr_ec2_instance_profile_d4": ("datazone_emr_ec2_instance_role_d4", "/", "emr", None),

@@ -137,13 +137,14 @@ def test_the_finding_says_that_profiles_need_a_tag_and_roles_do_not(
 ) -> None:
     details = checked(loads[()]).findings.set_index("resource_name")["detail"]
     assert details["bare"] == (
-        "CostCenter is missing, but the organization requires this tag of profiles (not of roles); "
-        "team is missing, but the organization requires this tag"
+        "tag CostCenter is missing, but the organization requires it on profiles (not on roles); "
+        "tag team is missing, but the organization requires it"
     )
     assert details["value"] == (
-        "CostCenter is prod-7; the organization allows 100, Prod*; Env is dev; the organization allows prod"
+        "tag CostCenter is prod-7, but the organization allows only 100, Prod*; "
+        "tag Env is dev, but the organization allows only prod"
     )
-    assert details["cased"] == "costcenter must be spelled CostCenter, as the organization demands"
+    assert details["cased"] == "tag costcenter is misspelled: the organization requires CostCenter"
 
 
 def test_the_frame_holds_what_is_demanded_of_each_type(
@@ -170,7 +171,7 @@ def test_a_load_without_references_asks_nothing_and_says_so(account: PracticeAcc
     assert not {DESCRIBE, LIST} & set(account.counts())
     assert covered(inventory) == [("unknown", "coverage.policy.organization.unread")]
     (reason,) = checked(inventory).coverage["reason"]
-    assert reason == "the tag policy of the organization was not asked for; load the account again, with references"
+    assert reason == "the tag policy of the organization was not requested; load the account again with references"
 
 
 @pytest.mark.parametrize("members", [0, 1])
@@ -226,8 +227,8 @@ def test_each_account_is_held_to_its_own_policy_and_one_without_to_none(tmp_path
     result = checked(load_documents(tmp_path, documents | of_account(TWO, **{"e.json": described(of_roles, TWO)})))
     found = result.findings[["account_id", "resource_type", "detail"]].to_numpy().tolist()
     assert found == [
-        [ONE, "instance-profile", "K is missing, but the organization requires this tag of profiles (not of roles)"],
-        [TWO, "role", "team is missing, but the organization requires this tag of roles (not of profiles)"],
+        [ONE, "instance-profile", "tag K is missing, but the organization requires it on profiles (not on roles)"],
+        [TWO, "role", "tag team is missing, but the organization requires it on roles (not on profiles)"],
     ]
     assert result.coverage["status"].tolist() == ["complete", "complete", "unknown"]
 

@@ -57,7 +57,7 @@ def test_a_profile_whose_role_was_not_read_is_not_called_empty(tmp_path: Path) -
     assert found(tmp_path, documents, "empty_profiles") == []
     status, reason = covered(tmp_path, documents, "empty_profiles")
     assert status == "unknown"
-    assert reason.startswith("the role of 1 of 1 profile is unknown")
+    assert reason.startswith("the role is unknown for 1 of 1 profile")
 
 
 def test_a_profile_that_holds_a_role_which_no_source_shows_is_not_empty(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_without_one_core_consumer_no_profile_is_called_unreferenced(tmp_path: P
     assert found(tmp_path, documents, "unreferenced_profiles") == []
     status, reason = covered(tmp_path, documents, "unreferenced_profiles")
     assert status == "unknown"
-    assert reason.startswith("no data from Describe")
+    assert reason.startswith("references may be missing, because there is no data from Describe")
 
 
 def test_references_of_another_account_do_not_speak_for_this_one(tmp_path: Path) -> None:
@@ -216,7 +216,8 @@ def test_an_instance_of_a_profile_that_was_made_anew_is_stale(tmp_path: Path) ->
     assert row["resource_arn"] == f"arn:aws:ec2:eu-west-1:{ACCOUNT}:instance/i-9"
     assert (row["related_arn"], row["account_id"]) == (f"{PROFILE_ARN}web", ACCOUNT)
     assert (row["resource_type"], row["resource_name"], row["severity"]) == ("instance", "i-9", "high")
-    assert row["detail"] == f"still holds the deleted profile {id_of('before')}; the profile web is now {id_of('web')}"
+    current = f"the current profile of that name (web) is {id_of('web')}"
+    assert row["detail"] == f"still holds the deleted profile {id_of('before')}; {current}"
     assert options(row["next_step"]) == ["--filters=Name=instance-id,Values=i-9", "--region=eu-west-1"]
 
 
@@ -236,7 +237,8 @@ def test_each_stale_instance_is_told_with_its_own_ids(tmp_path: Path) -> None:
     details = {row["resource_name"]: row["detail"] for row in rows(tmp_path, documents, "stale_references")}
 
     def anew(name: str, before: str) -> str:
-        return f"still holds the deleted profile {id_of(before)}; the profile {name} is now {id_of(name)}"
+        current = f"the current profile of that name ({name}) is {id_of(name)}"
+        return f"still holds the deleted profile {id_of(before)}; {current}"
 
     assert details == {
         "i-1": anew("web", "old1"),
@@ -366,7 +368,7 @@ def test_what_an_orphan_s_role_may_do_is_a_fact_and_an_administrator_comes_first
     assert facts.index[:4].tolist() == FIRST
     said = result.findings.set_index("resource_name")["detail"].str.rpartition("; ")[2]
     assert said["admin"].endswith(
-        "an administrator policy (its policies: AWS managed AdministratorAccess, ReadOnlyAccess and 1 inline policy)"
+        "(policies of the role: AWS managed AdministratorAccess, ReadOnlyAccess and 1 inline policy)"
     )
     assert said["look"].endswith(
         "the role's policies: AWS managed ViewOnlyAccess and customer managed AdministratorAccess and 2 inline policies"
@@ -418,9 +420,13 @@ def test_a_role_in_a_profile_or_without_ec2s_trust_or_of_unknown_profiles_is_not
     ("documents", "status", "says"),
     [
         ({"d.json": dump(role_detail("blue"))}, "complete", ""),
-        ({"r.json": {"Roles": [nested_role("blue")]}}, "unknown", "the profiles of 1 of 1 role were not collected"),
+        ({"r.json": {"Roles": [nested_role("blue")]}}, "unknown", "profiles were not collected for 1 of 1 role"),
         ({"d.json": dump(role_detail("blue"), IsTruncated=True)}, "partial", "1 role was collected"),
-        ({"d.json": dump(role_detail("blue", policy="<JSON>"))}, "unknown", "the trust policies of 1 of 1 role"),
+        (
+            {"d.json": dump(role_detail("blue", policy="<JSON>"))},
+            "unknown",
+            "trust policies were not collected for 1 of 1 role",
+        ),
         ({"p.json": profile_list(linked("web"))}, "unknown", "no source shows roles that are in no profile"),
     ],
 )

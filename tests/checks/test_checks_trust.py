@@ -114,8 +114,16 @@ def test_a_role_in_no_profile_may_trust_whom_it_likes(tmp_path: Path) -> None:
     ("policies", "status", "says"),
     [
         ([trust(EC2), LAMBDA], "complete", ""),
-        ([trust(EC2), "<JSON>"], "partial", "the role's trust policy was not collected for 1 of 2 links"),
-        (["<JSON>", "<JSON>"], "unknown", "the role's trust policy was not collected for 2 of 2 links"),
+        (
+            [trust(EC2), "<JSON>"],
+            "partial",
+            "for 1 of 2 links between profile and role, the role's trust policy was not collected",
+        ),
+        (
+            ["<JSON>", "<JSON>"],
+            "unknown",
+            "for 2 of 2 links between profile and role, the role's trust policy was not collected",
+        ),
         ([], "complete", ""),
     ],
 )
@@ -188,9 +196,9 @@ STATE = {
         (
             {"d.json": dump(role_detail("a"), role_detail("b", policy="<J>"))},
             "partial",
-            "policies of 1 of 2 roles were",
+            "policies were not collected for 1 of 2 roles",
         ),
-        ({"d.json": dump(role_detail("a", policy="<J>"))}, "unknown", "policies of 1 of 1 role were not collected"),
+        ({"d.json": dump(role_detail("a", policy="<J>"))}, "unknown", "policies were not collected for 1 of 1 role"),
         ({"p.json": profile_list(linked("a", LAMBDA))}, "unknown", "no source shows roles that are in no profile"),
         ({"r.json": {"Role": nested_role("a")}}, "partial", "the list of roles is incomplete"),
         ({"x.tfstate": STATE}, "partial", "the list of roles is incomplete"),

@@ -270,7 +270,7 @@ def test_a_check_finds_the_same_alone_as_with_the_others(sample: Inventory, resu
 @pytest.mark.parametrize("only", [["empty_profile"], ["empty_profiles", ""], "EMPTY_PROFILES"])
 def test_a_check_that_does_not_exist_is_an_error_that_names_those_that_do(sample: Inventory, only: Any) -> None:
     with pytest.raises(
-        UnknownCheckError, match=r"^no check '.*'; the checks are empty_profiles, unreferenced_profiles, "
+        UnknownCheckError, match=r"^there is no check '.*'; the checks are empty_profiles, unreferenced_profiles, "
     ):
         run_checks(sample, only=only)
 

@@ -141,7 +141,7 @@ def test_coverage_does_not_advise_what_was_denied(tmp_path: Path) -> None:
     denied = {"denied.csv": f"{DENIED}ListInstanceProfileTags,payroll,AccessDenied\n"}
     said = reason(load(tmp_path, LISTED | tags | denied | {"id.json": identity()}), "untagged_profiles")
     assert said == (
-        "the tags of 1 of 3 profiles were not collected (ListInstanceProfileTags was denied); "
+        "tags were not collected for 1 of 3 profiles (ListInstanceProfileTags was denied); "
         "ask someone with access to run `aws iam list-instance-profile-tags --instance-profile-name=NAME` "
         "for each profile"
     )
@@ -163,7 +163,7 @@ def test_coverage_does_not_advise_what_was_denied(tmp_path: Path) -> None:
 )
 def test_quota_pressure_names_the_half_that_is_missing(tmp_path: Path, summary: dict[str, int], said: str) -> None:
     inventory = load(tmp_path, {"id.json": identity(), "summary.json": {"SummaryMap": summary}})
-    assert reason(inventory, "quota_pressure") == f"{said}; `aws iam get-account-summary` shows them"
+    assert reason(inventory, "quota_pressure") == f"{said}; run `aws iam get-account-summary`"
 
 
 def test_quotas_that_were_denied_are_said_to_be(tmp_path: Path) -> None:

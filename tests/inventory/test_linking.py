@@ -142,7 +142,7 @@ def test_an_arn_of_another_path_is_stale_and_uses_nothing(tmp_path: Path, consum
     inventory = load(tmp_path, {f"{A}/p.json": held("web")} | core(A, **{consumer: naming[consumer]}))
     assert found(inventory, "unreferenced_profiles") == ["web"]
     (detail,) = stale(inventory).values()
-    assert detail == f"uses the profile {old}, which does not exist; the profile of that name is under /"
+    assert detail == f"uses the profile {old}, which does not exist; the profile of that name has the path /"
 
 
 def test_an_arn_of_another_path_accuses_nobody_where_not_all_profiles_were_read(tmp_path: Path) -> None:

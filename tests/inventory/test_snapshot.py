@@ -618,7 +618,7 @@ def test_a_report_on_a_snapshot_of_the_sample_says_that_it_is_fiction(
 ) -> None:
     load_sample().save(tmp_path / "snapshot")
     assert _run(["report", str(tmp_path / "snapshot"), "--out", str(tmp_path / "report")]) == 0
-    assert capsys.readouterr().out.startswith("This is the fictional sample")
+    assert capsys.readouterr().out.startswith("This report is about the fictional sample")
 
 
 def test_a_damaged_snapshot_is_refused_by_the_command_line_in_one_line(

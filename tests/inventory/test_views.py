@@ -349,7 +349,7 @@ def test_references_are_unknown_when_one_region_lacks_a_core_consumer(tmp_path: 
     row = lists(tmp_path, documents)
     assert (row["references_status"], row["references_reason"]) == (
         "unknown",
-        "no data from DescribeAutoScalingGroups in us-east-1",
+        "references may be missing in us-east-1, because there is no data from DescribeAutoScalingGroups there",
     )
 
 
@@ -360,8 +360,9 @@ def test_the_reason_names_every_core_consumer_that_is_missing_and_where(tmp_path
     denied = "operation,subject,error_code\nDescribeInstances,sa-east-1,UnauthorizedOperation\n"
     row = lists(tmp_path, documents | {f"{ACCOUNT}/denied.csv": denied})
     assert row["references_reason"] == (
-        "no data from DescribeLaunchTemplateVersions; no data from DescribeInstances in sa-east-1; "
-        "no data from DescribeAutoScalingGroups in us-east-1; references may be missing"
+        "references may be missing, because there is no data from DescribeLaunchTemplateVersions; "
+        "references may be missing in sa-east-1, because there is no data from DescribeInstances there; "
+        "references may be missing in us-east-1, because there is no data from DescribeAutoScalingGroups there"
     )
 
 
@@ -369,7 +370,9 @@ def test_references_are_unknown_when_a_core_consumer_was_cut_short(tmp_path: Pat
     documents = core("eu-west-1") | {f"{ACCOUNT}/eu-west-1/instances.json": {"Reservations": [], "NextToken": "x"}}
     row = lists(tmp_path, documents)
     assert row["references_status"] == "unknown"
-    assert row["references_reason"].startswith("incomplete data from DescribeInstances; ")
+    assert row["references_reason"].startswith(
+        "references may be missing, because the data from DescribeInstances is incomplete"
+    )
 
 
 @pytest.mark.parametrize("subject", ["us-east-1", ""])

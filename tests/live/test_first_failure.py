@@ -126,20 +126,21 @@ def serving() -> Iterator[Callable[..., int]]:
 def test_without_credentials_it_says_how_to_log_in(tmp_path: Path) -> None:
     for by in (process, commands.run):
         assert refusal(tmp_path, by=by) == (
-            "aws: no credentials were found; log in with `aws sso login` or `aws configure`, or use a profile as "
+            "aws: no credentials were found; log in with `aws sso login` or `aws configure`, or give the SOURCE "
             "aws:PROFILE"
         )
 
 
 def test_without_credentials_it_names_the_profiles_that_there_are(tmp_path: Path) -> None:
     said = refusal(tmp_path, files={".aws/config": f"{AUDIT}[profile dev]\nregion = us-east-1\n"})
-    assert said.endswith("or use a profile as aws:PROFILE (known profiles: audit, dev)")
+    assert said.endswith("or give the SOURCE aws:PROFILE (known profiles: audit, dev)")
 
 
 def test_an_unknown_profile_is_told_with_those_that_exist(tmp_path: Path) -> None:
     said = refusal(tmp_path, "check", "aws:nope", files={".aws/config": AUDIT, ".aws/credentials": BASE})
     assert said == (
-        "aws:nope: there is no such profile (known profiles: audit, base); `aws configure list-profiles` lists them"
+        "aws:nope: there is no such profile (known profiles: audit, base); `aws configure list-profiles` lists all "
+        "profiles"
     )
 
 
@@ -389,8 +390,8 @@ def test_the_profile_to_log_in_with_is_the_one_that_was_asked() -> None:
 def test_where_everything_is_denied_it_says_what_to_allow(tmp_path: Path, account: PracticeAccount) -> None:
     account.deny("*")
     assert refusal(tmp_path, **at(account)) == (
-        "aws: AWS denied every request for the account; allow the actions of the policy in the documentation, or "
-        "attach AWS's SecurityAudit or ViewOnlyAccess"
+        "aws: AWS denied every request for the account; attach the AWS managed policy SecurityAudit or "
+        "ViewOnlyAccess, or the policy in the documentation"
     )
 
 
@@ -604,12 +605,12 @@ def test_who_may_not_list_the_accounts_is_told_what_to_allow(tmp_path: Path, acc
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["check", "sample", "--regions", "us-east-1"], "regions: is for a live account; use aws or aws:PROFILE"),
-        (["check", ".", "--assume-role", "audit"], "assume-role (role_name): is for a live account; use aws or"),
-        (["report", "--accounts", "org"], "accounts: is for a live account; use aws or aws:PROFILE as the source"),
+        (["check", "sample", "--regions", "us-east-1"], "regions: works only with a live account (aws or aws:PROFILE)"),
+        (["check", ".", "--assume-role", "audit"], "assume-role (role_name): works only with a live account (aws or"),
+        (["report", "--accounts", "org"], "accounts: works only with a live account (aws or aws:PROFILE)"),
         (["check", "aws", "--assume-role", "audit"], "audit: the account of the role is unknown; give the role's ARN"),
         (["check", "aws", "--external-id", "x"], "aws: an external id needs a role; give it with --assume-role"),
-        (["check", "aws", "--accounts", "org"], "aws: the accounts of an organization need a role in each;"),
+        (["check", "aws", "--accounts", "org"], "aws: iamframe assumes a role in each account of an organization;"),
         (
             ["check", "aws", "--accounts", "gone.csv"],
             "gone.csv: cannot be read (No such file or directory); give a CSV",

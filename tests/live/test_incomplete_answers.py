@@ -103,7 +103,7 @@ def test_a_hollow_answer_is_a_gap_and_proves_nothing(
     rewritten(account, action, rb"(<\w+Response[^>]*>).*(</\w+Response>)", rb"\1\2")
     inventory = load(account, references=True)
     gaps = inventory.gaps[inventory.gaps["reason"].isin(["unreadable", "denied"])]
-    said = rf"{action}(?: failed)? \(ResponseParserError\)|{action} in us-east-1 failed \(ValidationError\)"
+    said = rf"{action} failed with ResponseParserError|{action} in us-east-1 failed with ValidationError"
     assert gaps["detail"].str.contains(said).any()
     known = {"profiles": action not in ("GetInstanceProfile", "ListInstanceProfileTags"), "roles": action != "GetRole"}
     assert {name: inventory.frames[name]["tags_known"].tolist() for name in known} == {n: [k] for n, k in known.items()}
@@ -127,7 +127,7 @@ def test_tags_of_an_index_that_lags_hide_no_untagged_profile_without_a_word(acco
     coverage = iamframe.run_checks(inventory).coverage
     (reason,) = coverage["reason"][coverage["check"] == "untagged_profiles"]
     assert reason == (
-        "the tags of 1 profile are from the tagging API, which lags behind IAM; load without the tag index"
+        "the tags of 1 profile are from the tagging API, and may be out of date; load again without the tag index"
     )
 
 
@@ -221,7 +221,7 @@ def test_a_host_that_does_not_exist_is_given_up_at_the_second_try(account: Pract
     calls = inventory.calls[inventory.calls["region"] == "us-nowhere-1"]
     assert set(calls["requests"]) == {2}
     details = inventory.gaps["detail"][inventory.gaps["region"] == "us-nowhere-1"]
-    assert details.str.endswith("check that the region exists and has the service").all()
+    assert details.str.contains("check that the region exists and has the service").all()
     assert status(inventory, "unreferenced_profiles") == "unknown"
 
 

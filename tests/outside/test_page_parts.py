@@ -49,7 +49,7 @@ def test_on_the_page_what_changed_is_text_whatever_it_holds(browser: Browser, tm
             .evaluate_all("rows => rows.map(row => Array.from(row.cells, cell => cell.textContent))")
         )
         assert [[*row[:4], row[5]] for row in rows] == [
-            ["retagged", ACCOUNT, "role", name, f"tag k is now {text}; it was v"] for name, text in tags.items()
+            ["retagged", ACCOUNT, "role", name, f"tag k is now {text} (before: v)"] for name, text in tags.items()
         ]
         assert (it.page.evaluate("window.pwned"), it.requests, it.said) == (None, [page.as_uri()], [])
 
@@ -80,7 +80,7 @@ def test_on_the_page_no_change_is_no_all_clear_where_something_was_not_compared(
     with opened(browser, iamframe.write_report(changes.new, tmp_path / "out", changes=changes)) as it:
         expect(it.page.get_by_text("No changes in the data that could be compared.")).to_be_visible()
         cells = it.page.get_by_role("group", name="Table: What could not be compared", exact=True).locator("td")
-        expect(cells.nth(2)).to_have_text("the list is incomplete in OLD, so 1 found only in NEW may or may not be new")
+        expect(cells.nth(2)).to_have_text("the list is incomplete in OLD, so 1 only in NEW, possibly not new")
 
 
 @pytest.mark.parametrize("width", [1280, 390])
@@ -97,7 +97,7 @@ def test_the_page_shows_how_the_account_differs_from_terraform_as_text(
     with opened(browser, page, width) as it:
         name = "Table: Terraform against the accounts"
         cells = it.page.get_by_role("group", name=name, exact=True).locator("tbody td").all_text_contents()
-        detail = f"tag k is {HOSTILE['script']}; the state does not have this tag"
+        detail = f"tag k is {HOSTILE['script']}, but missing in the state"
         assert cells == ["tags", ACCOUNT, "role", "web", "aws_iam_role.web", detail]
         assert (it.page.evaluate("window.pwned"), it.requests, it.said) == (None, [page.as_uri()], [])
         found = Axe().run(it.page, options=options).response["violations"]

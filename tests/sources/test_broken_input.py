@@ -738,7 +738,7 @@ def test_a_gzip_bomb_of_more_than_a_gibibyte_is_refused(tmp_path: Path, monkeypa
 
 
 def test_a_path_that_does_not_exist_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"/nowhere: no such file or folder"):
+    with pytest.raises(SourceError, match=r"/nowhere: there is no such file or folder"):
         load_files(tmp_path / "nowhere")
 
 
@@ -751,7 +751,7 @@ def test_no_path_is_refused() -> None:
 def test_a_folder_without_a_readable_file_is_refused(tmp_path: Path, names: list[str]) -> None:
     folder = write(tmp_path / "folder", dict.fromkeys(names, "{}"))
     folder.mkdir(exist_ok=True)
-    with pytest.raises(SourceError, match=r"/folder: holds no file that iamframe reads"):
+    with pytest.raises(SourceError, match=r"/folder: has no file that iamframe reads"):
         load_files(folder)
 
 
@@ -799,7 +799,7 @@ def test_a_member_without_a_name_does_not_keep_an_archive_from_being_read(tmp_pa
 
 def test_an_archive_without_a_readable_member_is_refused_by_its_name(tmp_path: Path) -> None:
     write(tmp_path, {"x.zip": zipped({"readme.txt": b"hello"})})
-    with pytest.raises(SourceError, match=r"/x\.zip: holds no file that iamframe reads"):
+    with pytest.raises(SourceError, match=r"/x\.zip: has no file that iamframe reads"):
         load_files(tmp_path / "x.zip")
 
 

@@ -23,7 +23,7 @@ from iamframe.ui.cli import _run, app
 
 SAMPLE_LINE = re.compile(
     r"3 accounts, 148 roles, 109 instance profiles\. 49 resources need attention \(6 high, 34 medium, 9 low\)\. "
-    r"107 findings, 47 expected\. \d+ of \d+ checks are complete\."
+    r"107 findings \(47 expected\)\. \d+ of \d+ checks are complete\."
 )
 
 
@@ -48,7 +48,7 @@ def empty_profile(folder: Path, name: str = "left") -> Path:
 def test_report_without_arguments_reports_the_sample_and_says_first_that_it_is_fiction(tmp_path: Path) -> None:
     done = process(tmp_path, "report")
     first, second, third = done.stdout.splitlines()
-    assert first.startswith("This is the fictional sample; no account in it exists.")
+    assert first.startswith("This report is about the fictional sample.")
     assert SAMPLE_LINE.fullmatch(second)
     assert third == f"Report: {Path('iamframe-report', 'report.html')}"
     assert (tmp_path / "iamframe-report" / "report.html").stat().st_size > 10_000
@@ -91,7 +91,7 @@ def test_what_report_says_of_fiction_is_true_even_beside_a_folder_named_sample(
     done = run(tmp_path, "report", *sources, "--out", "out")
     is_mine = "mine" in (tmp_path / "out" / "profiles.csv").read_text("utf-8-sig")
     assert ("fiction" in done.stdout, done.returncode) == (not is_mine, 0)
-    assert ("give a SOURCE" in done.stdout) == (not sources)
+    assert ("your own account" in done.stdout) == (not sources)
     assert ("fictional sample" in (tmp_path / "out" / "report.html").read_text("utf-8")) is not is_mine
 
 
@@ -125,7 +125,8 @@ def test_check_prints_a_line_per_finding_and_on_standard_error_what_could_not_be
     counts, *unseen = done.stderr.splitlines()
     assert SAMPLE_LINE.fullmatch(counts)
     tagless = "missing_required_tags (unknown), tag_key_variants (partial) in 123456789012:"
-    assert unseen[::2] == [
+    heads = [at for at, line in enumerate(unseen) if not line.startswith("    ")]
+    assert [unseen[at] for at in heads] == [
         "unreferenced_profiles (partial), stale_references (partial), names_refused (partial) in 111122223333:",
         "owner_gone (unknown) in 111122223333:",
         "missing_required_tags (unknown) in 111122223333, 123456789012, 444455556666:",
@@ -137,7 +138,7 @@ def test_check_prints_a_line_per_finding_and_on_standard_error_what_could_not_be
         "unreferenced_profiles (partial), stale_references (partial), names_refused (partial) in 444455556666:",
         "owner_gone (partial) in 444455556666:",
     ]
-    assert all(reason.startswith("    ") for reason in unseen[1::2])
+    assert all(unseen[at + 1].startswith("    ") for at in heads)
     assert done.returncode == 0
 
 
@@ -339,9 +340,9 @@ def test_the_summary_counts_only_what_belongs_to_the_owners_that_are_asked_for(t
     write(tmp_path, profiles | tags)
     for asked, said in {
         (): "4 resources need attention (4 medium). 4 findings.",
-        ("ops",): "1 resource owned by ops needs attention (1 medium). 1 finding.",
-        ("ops", "it"): "3 resources owned by ops, it need attention (3 medium). 3 findings.",
-        ("nobody",): "0 resources owned by nobody need attention. 0 findings.",
+        ("ops",): "1 resource owned by 'ops' needs attention (1 medium). 1 finding.",
+        ("ops", "it"): "3 resources owned by 'ops', 'it' need attention (3 medium). 3 findings.",
+        ("nobody",): "0 resources owned by 'nobody' need attention. 0 findings.",
     }.items():
         options = [word for owner in asked for word in ("--owner", owner)]
         done = run(tmp_path, "check", ".", "--only", "empty_profiles", *options)
@@ -352,13 +353,17 @@ def test_the_summary_counts_only_what_belongs_to_the_owners_that_are_asked_for(t
     ("arguments", "names", "left"),
     [
         ([], ["api", "web", "api", "web", "AWSCloud9SSMInstanceProfile"], ""),
-        (["--severity", "info", "--severity", "high"], ["AWSCloud9SSMInstanceProfile"], ": 4 findings\n"),
+        (
+            ["--severity", "info", "--severity", "high"],
+            ["AWSCloud9SSMInstanceProfile"],
+            "4 findings not printed, because",
+        ),
         (
             ["--hide-expected"],
             ["api", "web", "api", "web"],
-            "not printed because of --severity, --owner or --hide-expected: 2 findings\n",
+            "2 findings not printed, because of --severity, --owner or --hide-expected\n",
         ),
-        (["--owner", "ops", "--owner", "it"], ["api", "api"], ": 4 findings\n"),
+        (["--owner", "ops", "--owner", "it"], ["api", "api"], "4 findings not printed, because"),
         (["--severity", "info", "--hide-expected", "-q"], [], ""),
     ],
 )
@@ -488,8 +493,8 @@ def test_two_snapshots_of_one_account_are_refused_with_what_to_do(tmp_path: Path
     for day in ("monday", "tuesday"):
         run(tmp_path, "snapshot", "files", "--out", f"snapshots/{day}")
     assert refusal(run(tmp_path, "check", "snapshots/monday", "snapshots/tuesday")) == (
-        "iamframe: snapshots/tuesday: has the account 111122223333, and so has snapshots/monday; give only one of "
-        "these two snapshots, or compare them with `iamframe diff snapshots/monday snapshots/tuesday`\n"
+        "iamframe: snapshots/tuesday: contains the account 111122223333, which snapshots/monday contains too; give "
+        "only one of these snapshots, or compare them with `iamframe diff snapshots/monday snapshots/tuesday`\n"
     )
     assert run(tmp_path, "diff", "snapshots/monday", "snapshots/tuesday").returncode == 0
     assert "files: is not a snapshot" in refusal(run(tmp_path, "check", "snapshots/monday", "files"))
@@ -520,14 +525,14 @@ def test_the_tables_of_a_snapshot_in_s3_are_printed_without_a_source_or_a_reques
         (["snapshot", "--rate", "2", "--athena", "s3://bucket"], "give a SOURCE and --out DIR, or only --athena"),
         (["snapshot", "--athena", ""], "is not a folder in S3; give the snapshot's folder, s3://BUCKET/PREFIX"),
         (["snapshot", "--athena", "in"], "in: is not a folder in S3; give the snapshot's folder, s3://BUCKET/PREFIX"),
-        (["check", "nowhere"], "nowhere: no such file or folder; check the path"),
-        (["report", "nowhere"], "nowhere: no such file or folder; check the path"),
-        (["check", "in", "nowhere"], "nowhere: no such file or folder"),
+        (["check", "nowhere"], "nowhere: there is no such file or folder; check the path"),
+        (["report", "nowhere"], "nowhere: there is no such file or folder; check the path"),
+        (["check", "in", "nowhere"], "nowhere: there is no such file or folder"),
         (["check", "in", "sample"], "use it alone"),
         (["check", "in", "sample:earlier"], "write ./sample:earlier for a folder of that name"),
-        (["check", "void"], "holds no file that iamframe reads"),
+        (["check", "void"], "has no file that iamframe reads"),
         (["check", "notes.txt"], "is not JSON"),
-        (["check", "in", "--only", "empty"], "no check 'empty'; the checks are empty_profiles, "),
+        (["check", "in", "--only", "empty"], "there is no check 'empty'; the checks are empty_profiles, "),
         (["check", "in", "--nope"], "--nope"),
         (["check", "in", "--format", "xml"], "'xml' is not one of 'table', 'csv', 'json', 'markdown'"),
         (["check", "in", "--fail-on", "urgent"], "'urgent' is not one of 'high', 'medium', 'low', 'info'"),
@@ -579,9 +584,9 @@ def test_an_entry_that_accepts_no_finding_is_said(tmp_path: Path) -> None:
     text = "\n".join(f"[[accepted]]\n{entry}\nreason = 'audit {n}'" for n, entry in enumerate(entries))
     write(tmp_path, {"tags.toml": text})
     done = run(tmp_path, "check", "sample", "--only", "empty_profiles", "--policy", "tags.toml")
-    said = "no finding of empty_profiles is accepted by the entry with the reason 'audit 1'"
-    assert [line for line in done.stderr.splitlines() if "accepted by" in line] == [
-        f"tags.toml: {said}; correct the entry, or remove it if the finding is gone"
+    said = "the entry for empty_profiles with the reason 'audit 1' accepts no finding"
+    assert [line for line in done.stderr.splitlines() if "accepts no finding" in line] == [
+        f"tags.toml: {said}; correct or remove it"
     ]
 
 
@@ -595,8 +600,8 @@ def test_an_acceptance_that_has_expired_is_said_and_one_that_holds_is_not(tmp_pa
     entry = "[[accepted]]\ncheck = 'empty_profiles'\nreason = '{}'\nexpires = {}\n"
     write(tmp_path, {"tags.toml": entry.format("audit", "2020-01-31") + entry.format("kept", "2999-01-01")})
     done = run(tmp_path, *command, "--policy", "tags.toml")
-    said = "tags.toml: the acceptance of empty_profiles expired on 2020-01-31 (audit); "
-    said += "change the date or remove the acceptance"
+    said = "tags.toml: the entry for empty_profiles with the reason 'audit' expired on 2020-01-31; "
+    said += "change its date or remove it"
     assert done.stderr.splitlines().count(said) == 1
     assert "2999" not in done.stderr
 
@@ -605,7 +610,7 @@ def test_a_single_text_as_the_values_of_a_required_tag_is_never_taken_for_its_le
     write(tmp_path / "in", {"a.json": {"InstanceProfile": profile("a", Tags=[{"Key": "Owner", "Value": "o"}])}})
     write(tmp_path, {"tags.toml": '[required_tags]\nOwner = {values = "ops"}'})
     done = run(tmp_path, "check", "in", "--only", "missing_required_tags", "--policy", "tags.toml")
-    assert "Owner is o, not one of ops" in done.stdout or done.returncode == 2
+    assert "tag Owner is o, but the policy allows only ops" in done.stdout or done.returncode == 2
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux takes any bytes as a name")
@@ -627,7 +632,7 @@ def test_drift_prints_a_line_per_difference_and_on_standard_error_what_is_unknow
     lines = done.stdout.splitlines()
     assert lines[1:3] == [
         (
-            "other role  111122223333  instance-profile  blue: holds the role green; the state has the role blue "
+            "other role  111122223333  instance-profile  blue: holds the role green, but blue in the state "
             '(module.service["blue"].aws_iam_instance_profile.this in sample:terraform/shop.tfstate)'
         ),
         (
@@ -635,16 +640,17 @@ def test_drift_prints_a_line_per_difference_and_on_standard_error_what_is_unknow
             '(aws_iam_instance_profile.batch["fax-gateway"] in sample:terraform/shop.tfstate)'
         ),
     ]
-    assert "unmanaged   111122223333  instance-profile  bastion: no state manages it" in lines
+    assert "unmanaged   111122223333  instance-profile  bastion: is in no Terraform state" in lines
     assert [line.split()[0] for line in lines[-12:]] == ["tags", *["unmanaged"] * 10, "and"]
-    assert lines[-1] == "and 111 more unmanaged resources; --format csv lists all of them"
+    assert lines[-1] == "and 111 more unmanaged resources; --format csv lists all"
     assert done.stderr.splitlines() == [
         (
-            "1 profile lost its role, 1 profile holds another role, 2 gone, 1 recreated, 1 path differs, "
-            "4 tags differ, 121 unmanaged; 2 unknown; 1 account left out, because the states manage nothing there."
+            "1 profile lost its role, 1 profile holds another role, 2 resources are gone, 1 resource was recreated, "
+            "1 path differs, 4 tags differ, 121 resources are in no state. 2 things could not be compared. "
+            "1 account left out, because the states have nothing there."
         ),
-        "left out because no state manages anything there: 444455556666",
-        "unknown: instance-profile erp, role erp in 123456789012: tags were not collected",
+        "not compared: 444455556666 (no state manages anything there)",
+        "not compared: instance-profile erp, role erp in 123456789012 (tags were not collected)",
     ]
 
 
@@ -681,7 +687,7 @@ def test_drift_exits_1_on_a_difference_and_3_on_what_is_unknown_only_if_asked(
     ("arguments", "said"),
     [
         ("files --against sample", "files: holds no Terraform state; give a state file (version 4)"),
-        ("nowhere --against sample", "nowhere: no such file or folder"),
+        ("nowhere --against sample", "nowhere: there is no such file or folder"),
         ("sample:terraform", "Missing option '--against'"),
         ("--against sample", "Missing argument 'STATE...'"),
         ("sample:terraform --against sample --only unknown", "'unknown' is not one of 'role_lost', "),
@@ -795,8 +801,8 @@ def test_an_accepted_finding_is_marked_so_and_does_not_count(tmp_path: Path) -> 
     empty_profile(tmp_path / "dumps")
     write(tmp_path, {"t.toml": '[[accepted]]\ncheck = "empty_profiles"\nreason = "kept for the audit"\n'})
     done = run(tmp_path, "check", "dumps", "--only", "empty_profiles", "--policy", "t.toml")
-    assert "holds no role (accepted: kept for the audit)" in done.stdout
-    assert "0 resources need attention. 1 finding, 1 accepted." in done.stderr
+    assert "holds no role (accepted, reason: kept for the audit)" in done.stdout
+    assert "0 resources need attention. 1 finding (1 accepted)." in done.stderr
 
 
 def test_what_goes_into_a_file_is_utf_8_whatever_the_terminal_is(tmp_path: Path) -> None:

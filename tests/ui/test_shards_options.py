@@ -33,7 +33,7 @@ def test_explain_with_workers_prints_what_it_prints_without(folder: Path) -> Non
     assert (one.returncode, one.stdout, one.stderr) == (two.returncode, two.stdout, two.stderr)
     assert "444455556666:instance-profile/ci-runner" in one.stdout
     refused = run(folder, "explain", "ci-runner", "sample", "--workers", "1")
-    assert (refused.returncode, "check one snapshot, not sample" in refused.stderr) == (2, True)
+    assert (refused.returncode, "need a snapshot instead of sample" in refused.stderr) == (2, True)
 
 
 def test_plan_with_workers_prints_what_it_prints_without(folder: Path) -> None:
@@ -60,12 +60,15 @@ def test_results_are_kept_where_they_are_wanted_and_reused(folder: Path) -> None
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("check", "sample", "--workers", "2"), "one snapshot, not sample; save one with `iamframe snapshot SOURCE"),
-        (("check", "snapshot", "other", "--workers", "2"), "one snapshot, not snapshot other; save one"),
-        (("check", "aws", "--dask", "tcp://127.0.0.1:1"), "one snapshot, not aws; save one"),
-        (("report", "--workers", "2"), "one snapshot, not sample; save one"),
+        (("check", "sample", "--workers", "2"), "need a snapshot instead of sample: `iamframe snapshot SOURCE"),
+        (("check", "snapshot", "other", "--workers", "2"), "need a snapshot instead of snapshot other: "),
+        (("check", "aws", "--dask", "tcp://127.0.0.1:1"), "need a snapshot instead of aws: "),
+        (("report", "--workers", "2"), "need a snapshot instead of sample: "),
         (("check", "nowhere", "--workers", "2"), "nowhere is not a snapshot; give the folder of a snapshot"),
-        (("report", "snapshot", "--workers", "2", "--compare", "snapshot"), "leave out --workers and --dask"),
+        (
+            ("report", "snapshot", "--workers", "2", "--compare", "snapshot"),
+            "--compare does not work with --workers or --dask",
+        ),
         (("check", "snapshot", "--workers", "2", "--dask", "tcp://127.0.0.1:1"), "--workers or --dask, not both"),
     ],
 )
