@@ -91,7 +91,7 @@ def differ(one: pa.Array, other: pa.Array) -> Bools:
 
 
 def name_key(accounts: Texts, names: Texts) -> pa.Array:
-    """Return keys of account and name that ignore the case of the name, as IAM does."""
+    """Return a key of account and name for each row. As in IAM, the case of a name does not matter."""
     return joined_key(accounts, pc.utf8_lower(as_arrow(names)))
 
 

@@ -35,7 +35,7 @@ _MOST_COMMANDS = 2
 
 
 def _alone_seen(side: str) -> Accounts:
-    """Make a function that finds the accounts in which a role in no profile (or an empty profile) would be noticed."""
+    """Make a function that finds the accounts whose data could show a role without a profile, or an empty profile."""
     operations = proving("roles" if side == "role" else "profiles", files=True)
 
     def seen(evidence: Evidence) -> set[str]:

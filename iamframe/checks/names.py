@@ -91,7 +91,8 @@ def path_mismatches(pairs: pd.DataFrame) -> Found:
     needs=[needs.all_roles, needs.links],
     detail="holds the role {related_name}, although there is a role with the profile's name ({namesake_arn})",
     next_step=_SHOW,
-    remediation="Put the role of the same name into the profile, or create a profile named after the current role.",
+    remediation="Put the role that has the profile's name into the profile, or create a profile with the name of the "
+    "current role.",
 )
 def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
     """Profiles that hold the wrong role.
@@ -135,9 +136,9 @@ def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Seque
 
     Amazon EMR accepts a profile only if it has the same name as its role. RDS Custom and AWS PCS accept only names that
     begin with a prefix that the service prescribes. If a tool rejects a name, running clusters keep running, but you
-    cannot create a new cluster. The check judges the profiles that tools with naming rules use, and the profiles under
-    `[[tools]]` in the policy file. AWS does not show which profiles Databricks uses, so list these profiles under
-    `[[tools]]`. Names that CloudFormation or your own naming rule created are rejected, too.
+    cannot create a new cluster. The check judges profiles that such a tool uses, and profiles under `[[tools]]` in the
+    policy file. AWS does not show which profiles Databricks uses, so list these profiles under `[[tools]]`. Names that
+    CloudFormation or your own naming rule created are rejected, too.
     """
     # Few profiles are used by such tools.
     by_tool = is_in(references["consumer_type"], [kind for rule in tool_rules() for kind in rule.consumer_types])

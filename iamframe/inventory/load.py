@@ -126,7 +126,7 @@ def _load_live(source: str, live: dict[str, Any]) -> Inventory:
 def load_files(*paths: str | os.PathLike[str]) -> Inventory:
     """Load files with AWS CLI output, AWS Config items, CloudTrail records, Terraform state or Steampipe rows.
 
-    A path leads to a file, an archive (`.gz` or `.zip`), or a folder with its subfolders. iamframe recognises files by
+    A path names a file, an archive (`.gz` or `.zip`), or a folder with its subfolders. iamframe recognises files by
     their content, except for lists of tags and `denied.csv`. Lists of tags must be named
     `instance-profile-tags/NAME.json` or `role-tags/NAME.json`. A file `denied.csv` can list the operations that AWS
     denied, in the columns `operation,subject,error_code`. Loading files makes no request to AWS.

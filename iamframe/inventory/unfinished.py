@@ -8,8 +8,8 @@ On a disk, an older snapshot in FOLDER stays until the new snapshot is complete.
     new/                     the new snapshot of a fleet, with the accounts that are written
     new/.unfinished/ID.json  for each complete account: its files, as in the manifest
 
-In an object store, the files of `new` are in FOLDER, because folders there cannot be renamed. An object store never
-gets AWS's answers.
+In an object store, the files of `new` are in FOLDER, because folders there cannot be renamed. AWS's answers are never
+written to an object store.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def write_account(place: Place, account: str, frames: Mapping[str, pd.DataFrame]
 
 
 def written_accounts(place: Place, accounts: Iterable[str]) -> dict[str, Written]:
-    """Return the complete accounts of an earlier call. Raise StoreError if the folder cannot be read."""
+    """Return the accounts that an earlier call finished. Raise StoreError if the folder cannot be read."""
     try:
         found = {*names_in(place / HIDDEN)}
         there = [account for account in accounts if f"{account}.json" in found]

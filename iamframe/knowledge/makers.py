@@ -136,7 +136,7 @@ def _are_of_one_infrastructure(role: str, profile: str, _: str) -> bool:
 
 
 class _Token(NamedTuple):
-    """A token such as `{cluster}`, with the functions `agree` (compares two texts) and `alone` (checks one text)."""
+    """A placeholder such as `{cluster}`. `agree` returns whether two texts match, and `alone` whether one text fits."""
 
     text: str
     agree: Callable[[str, str, str], bool] | None = None

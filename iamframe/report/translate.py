@@ -21,7 +21,7 @@ class Translator:
         self._folders = {source: short for source in sources if (short := without_folder(source)) != source}
 
     def without_folders(self, text: str) -> str:
-        """Shorten the paths of sources in a text to file names."""
+        """Replace each source path in a text by its file name."""
         for source, short in self._folders.items():
             text = text.replace(source, short)
         return text

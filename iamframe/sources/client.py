@@ -368,7 +368,7 @@ _ROOT = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<(?:\w+:)?(\w+)")
 
 
 def check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
-    """Raise ResponseParserError if a successful response is not AWS's answer to the operation.
+    """Raise ResponseParserError if a response has a success status, but not the form of the operation's answer.
 
     botocore alone would read a proxy's page, a network's login page or truncated JSON as an empty list. The function is
     a handler of botocore's event `before-parse`.

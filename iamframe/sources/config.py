@@ -52,7 +52,7 @@ class Item(msgspec.Struct, gc=False, rename="camel"):
 
     @property
     def captured_at(self) -> str:
-        """The time of the capture, as text whose alphabetical order is the order of time."""
+        """The time of the capture, as text that sorts chronologically."""
         with suppress(ValueError, OverflowError, OSError):
             if time := parsed_time(time_text(self.configuration_item_capture_time) or ""):
                 return time.isoformat(timespec="microseconds")

@@ -149,13 +149,13 @@ class RoleDetail(NestedRole, gc=False, rename=_IAM):
 
 
 class ListedProfile(NestedProfile, gc=False, rename=_IAM):
-    """A profile from ListInstanceProfiles, which always returns `Roles`, with at most one role."""
+    """A profile as ListInstanceProfiles returns it. `Roles` is always present, and has at most one role."""
 
     roles: list[NestedRole] | UnsetType = UNSET
 
 
 class GotProfile(ListedProfile, gc=False, rename=_IAM):
-    """A profile from GetInstanceProfile, which always returns `Tags`, even if the profile has no tags."""
+    """A profile as GetInstanceProfile returns it. `Tags` is always present, and may be empty."""
 
     tags: list[Tag] | UnsetType = UNSET
 

@@ -59,7 +59,7 @@ def first_true(parts: Mapping[str, Any], size: int) -> Any:
 def count_parts(
     parts: Mapping[str, tuple[Any, dict[str, Any]]], row: pd.Series, rows: Iterable[str]
 ) -> tuple[dict[str, dict[str, Any]], pd.DataFrame]:
-    """Return the look of each part of a bar (colour and hatching), and the number of items per bar and part.
+    """Return the colour and hatching of each bar segment, and the number of items in it.
 
     If several masks are True for an item, the item counts only in the first of these parts.
     """

@@ -413,7 +413,7 @@ class _Sides:
         return ~yes & unread, np.zeros_like(yes)
 
     def carried(self, tag_key: str) -> tuple[pd.DataFrame, Bools]:
-        """Return the values of a tag per finding. Also return one flag per finding: True if tags were not collected."""
+        """Return the values of the tag for each finding, and a flag: True if tags were not collected."""
         tags, sides = self.tags, self.frame
         shown = tags[
             np.asarray(pc.equal(as_arrow(tags["tag_key"]), tag_key)) & is_in(tags["resource_arn"], sides["arn"])
