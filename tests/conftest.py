@@ -12,15 +12,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import Any
 
 import boto3
 import moto.backends
 import moto.core.responses
 import pytest
 import searching  # noqa: F401 (it loads the profile of Hypothesis)
-from botocore import hooks
-from botocore.client import ClientCreator
 from moto.core.utils import method_names_from_class
 from moto.server import ThreadedMotoServer
 from playwright.sync_api import Browser, sync_playwright
@@ -109,18 +106,6 @@ def _without_waiting() -> Iterator[None]:
         modules = [*moto.backends.list_of_moto_modules()]
         patch.setattr(moto.backends, "list_of_moto_modules", lambda: modules)
         patch.setattr(moto.core.responses, "method_names_from_class", functools.cache(method_names_from_class))
-        # botocore makes what events and operations lead to anew for each client, of which a load has fifteen.
-        alias = functools.cache(hooks.EventAliaser(None)._alias_event_name)
-        patch.setattr(hooks.EventAliaser, "_alias_event_name", lambda _, name: alias(name))
-        patch.setattr(hooks, "accepts_kwargs", functools.lru_cache(1024)(hooks.accepts_kwargs))
-        patch.setattr(hooks.NodeList, "__copy__", lambda lists: hooks.NodeList(*(each[:] for each in lists)))
-        create, made = ClientCreator._create_methods, dict[Any, dict[str, Any]]()
-
-        def methods(creator: ClientCreator, model: Any) -> dict[str, Any]:
-            operations = (model.service_name, *model.operation_names)
-            return {**(made.get(operations) or made.setdefault(operations, create(creator, model)))}
-
-        patch.setattr(ClientCreator, "_create_methods", methods)
         yield
 
 

@@ -161,8 +161,8 @@ def read_snapshot(
             frames = on_two_cores(manifest.frames["tags"].rows, *reads)
             return dict(zip(FRAMES, frames, strict=True)), manifest.sources
         except StoreError:
-            # Another process may have replaced the folder meanwhile: then nothing is damaged.
-            if isinstance(place, RemoteFolder) or manifest_text(_located(folder)) == text:
+            # Another process may be replacing the folder, or may have replaced it: then nothing is damaged.
+            if isinstance(place, RemoteFolder) or (_located(folder) == place and manifest_text(place) == text):
                 raise
     raise StoreError(f"{display_path(folder)}: is being replaced repeatedly; open it later")
 

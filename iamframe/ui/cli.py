@@ -330,7 +330,7 @@ def drift_command(
     given.live,
 )
 def snapshot_command(sources: tuple[str, ...], out: str | Path | None, athena: str | None, live: dict[str, Any]) -> int:
-    """Save IAM data as Parquet files that other commands can read.
+    """Save IAM data as Parquet, to read it later.
 
     Give a SOURCE and --out. To resume an interrupted load, run the same command again.
     """

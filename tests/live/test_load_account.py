@@ -167,8 +167,8 @@ def test_one_profile_that_is_denied_leaves_the_others_judged(account: PracticeAc
     gap = inventory.gaps[inventory.gaps["subject"].str.endswith("payroll")].iloc[0]
     assert gap["reason"] == "denied"
     assert gap["detail"] == (
-        "GetInstanceProfile (AccessDenied), ListInstanceProfileTags (AccessDenied) failed for "
-        f"arn:aws:iam::{ID}:instance-profile/payroll, so its tags are unknown; allow iam:GetInstanceProfile or "
+        f"for arn:aws:iam::{ID}:instance-profile/payroll, GetInstanceProfile failed with AccessDenied and "
+        "ListInstanceProfileTags failed with AccessDenied, so its tags are unknown; allow iam:GetInstanceProfile or "
         "iam:ListInstanceProfileTags"
     )
 
@@ -188,7 +188,7 @@ def test_an_operation_that_is_always_denied_is_not_asked_five_hundred_times(acco
 def test_an_account_that_denies_all_is_refused_in_one_sentence(account: PracticeAccount) -> None:
     for operation in IAM_READS:
         account.deny(operation)
-    with pytest.raises(SourceError, match=f"AWS denied every request for account {ID}; allow"):
+    with pytest.raises(SourceError, match=f"AWS denied every request for account {ID}; attach the AWS managed policy"):
         load(account)
 
 
