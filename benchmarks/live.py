@@ -189,7 +189,7 @@ def fleet(accounts: int, profiles: int) -> None:
         threads = iamframe.load_fleet(asked, **options)
         by_threads = time.perf_counter() - start
         with (
-            distributed.LocalCluster(n_workers=2, threads_per_worker=4, dashboard_address=None) as cluster,
+            distributed.LocalCluster(n_workers=2, threads_per_worker=4, dashboard_address=":0") as cluster,
             distributed.Client(cluster) as client,
         ):
             start = time.perf_counter()

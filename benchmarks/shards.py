@@ -61,7 +61,7 @@ def compare(snapshot: str, results: str, workers: int) -> None:
 
     whole = iamframe.run_checks(iamframe.open_snapshot(snapshot))
     same(iamframe.check_snapshot(snapshot, f"{results}/processes", workers=workers), whole)
-    with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0") as cluster:
         first = next(iter(cluster.workers.values()))
         killer = threading.Timer(KILLED_AFTER, lambda: os.kill(first.pid, signal.SIGKILL))
         with Client(cluster) as client:
@@ -130,7 +130,7 @@ def on_dask(snapshot: str, out: str, workers: int) -> tuple[float, float]:
     """Return the seconds on a LocalCluster, without its start, and the peak of the process that writes the report."""
     from distributed import LocalCluster
 
-    with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0") as cluster:
         return measured(report(snapshot, out, "--dask", cluster.scheduler_address))
 
 

@@ -39,7 +39,7 @@ def test_dask_gives_the_same_frames_as_threads(organization: PracticeAccount, tm
     accounts = [*ids[:-2], broken, "999999999999", {"account_id": ids[-2], "profile": "nope"}]
     threads = load(accounts)
     with (
-        distributed.LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address=None) as cluster,
+        distributed.LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address=":0") as cluster,
         distributed.Client(cluster) as client,
     ):
         dask = load(accounts, executor=client.get_executor(pure=False))

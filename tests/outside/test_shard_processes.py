@@ -89,7 +89,7 @@ def test_a_script_needs_no_guard_and_its_own_functions_are_checks(snapshot: Path
 def test_dask_gives_the_same_although_a_worker_is_killed_half_way(snapshot: Path, tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed", reason="the extra fleet is not installed")
     check = house(tmp_path)
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
         with distributed.Client(cluster) as client:
             executor = client.get_executor(pure=False)
             parts = iamframe.check_snapshot(snapshot, tmp_path / "out", checks=check, shard_size=1, executor=executor)
