@@ -471,10 +471,10 @@ def _answered(arguments: list[str] | None) -> Any:
         click.echo(error.ctx.get_help())
         return REFUSED
     except click.UsageError as error:
-        said = error.format_message().rstrip(".")
-        hint = _usage_hint(error)
+        problem, hint = error.format_message().rstrip("."), _usage_hint(error)
         # A suggestion of click ends with a question mark.
-        return _refuse(f"{said} {hint.capitalize()}" if said.endswith(("?", "?)")) else f"{said}; {hint}")
+        is_question = problem.endswith(("?", "?)"))
+        return _refuse(f"{problem} {hint.capitalize()}" if is_question else f"{problem}; {hint}")
     except click.Abort:
         return INTERRUPTED
 

@@ -136,7 +136,7 @@ def linked(sample: Inventory, tmp_path_factory: pytest.TempPathFactory) -> tuple
     return by_account(folder), iamframe.run_checks(iamframe.open_snapshot(folder / "snapshot"))
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(4))
 def test_findings_facts_and_coverage_of_shards_are_those_of_the_whole(
     sample: Inventory, tmp_path: Path, seed: int
 ) -> None:

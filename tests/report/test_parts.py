@@ -235,8 +235,7 @@ def test_no_part_is_kept_while_the_next_one_is_read(tmp_path: Path) -> None:
                 gc.collect()
                 assert [ref() for ref in alive] == [None] * len(alive)
 
-    result = iamframe.run_checks(iamframe.load_sample(), only=["empty_profiles", "untagged_profiles"])
-    watched = Watched(**{field.name: getattr(parted(result), field.name) for field in fields(Parted)})
+    watched = Watched(**{field.name: getattr(parted(sample_result()), field.name) for field in fields(Parted)})
     iamframe.write_report(watched, tmp_path)
     assert len(alive) == 3
 
