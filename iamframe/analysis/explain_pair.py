@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.analysis.plan.plan import why_not_deleted
+from iamframe.analysis.plan.plan import why_not_planned
 from iamframe.checks import CHECKS, Result
 from iamframe.checks.coverage import tag_policy
 from iamframe.inventory import schema
@@ -159,7 +159,7 @@ class RowsByKey:
         self.tags, self.held = records_by("resource_arn", near.tags), records_by("role_arn", near.links)
         paths = without_path(near.references["named"])
         self.references = records_by("profile_arn", near.references.assign(path=paths.to_pandas().array))
-        self.not_deleted = why_not_deleted(result, [row["profile_arn"] for row in explained if row["profile_arn"]])
+        self.not_deleted, self.not_tagged = why_not_planned(result, near.profiles["profile_arn"])
         numbered = result.findings.reset_index(names="at")
         self.findings = [records_by(f"{what}_arn", numbered) for what in ("resource", "related")]
 
@@ -373,26 +373,35 @@ def _deleting(pair: Pair) -> Iterator[Row]:
 
 
 def _next(pair: Pair) -> Iterator[Row]:
-    """Yield the next commands. Deletions come last, and only if a plan would delete the profile."""
+    """Yield the next commands, and then the commands that a plan would refuse, with the reason. Deletions come last."""
     options = {side: {f"{TYPE_OF[side]}-name": name} for side, name in pair.names.items()}
-    for side, tags in pair.tags.items():
-        if tags is None:
-            yield field(f"see the {side}'s tags", note=_command(f"iam list-{TYPE_OF[side]}-tags", options[side]))
-    steps = [(row["check"], row["next_step"]) for row in pair.findings if row["next_step"]]
-    yield from (field(check, note=step) for check, step in steps if not step.startswith(_TAKES_AWAY))
-    for side, row in pair.rows.items():
-        if row:
-            yield field(f"see the {side}", note=_command(f"iam get-{TYPE_OF[side]}", options[side]))
-    taking = [field(check, note=step) for check, step in steps if step.startswith(_TAKES_AWAY)]
+    commands = [
+        (f"see the {side}'s tags", _command(f"iam list-{TYPE_OF[side]}-tags", options[side]))
+        for side, tags in pair.tags.items()
+        if tags is None
+    ]
+    refused: dict[str, Message] = {}
+    for row in pair.findings:
+        if step := row["next_step"]:
+            why = pair.known.not_tagged.get((row["resource_arn"], row["check"]))
+            if why and step.startswith("aws iam tag-instance-profile"):
+                refused[step] = why
+            commands.append(("copy the role's tags" if step in refused else row["check"], step))
+    for side, resource in pair.rows.items():
+        if resource:
+            commands.append((f"see the {side}", _command(f"iam get-{TYPE_OF[side]}", options[side])))
+    if pair.profile and "role" in pair.arns:
+        names = options["profile"] | options["role"]
+        commands.append(("take the role out", _command("iam remove-role-from-instance-profile", names)))
     if pair.profile:
-        if "role" in pair.arns:
-            names = options["profile"] | options["role"]
-            taking.append(field("take the role out", note=_command("iam remove-role-from-instance-profile", names)))
-        taking.append(field("delete the profile", note=_command("iam delete-instance-profile", options["profile"])))
-    objection = _use(pair.references) or pair.known.not_deleted.get(pair.arns.get("profile", ""))
-    if objection and objection["message"] == "plan.use_unknown":
-        objection = note("use_unknown")
-    yield from (one | {"note": note("not_offered", use=objection)} if objection else one for one in taking)
+        commands.append(("delete the profile", _command("iam delete-instance-profile", options["profile"])))
+    kept = _use(pair.references) or pair.known.not_deleted.get(pair.arns.get("profile", ""))
+    if kept and kept["message"] == "plan.use_unknown":
+        kept = note("use_unknown")
+    if kept:
+        refused |= {command: kept for _, command in commands if command.startswith(_TAKES_AWAY)}
+    for name, command in sorted(commands, key=lambda one: (one[1] in refused, one[1].startswith(_TAKES_AWAY))):
+        yield field(name, note=note("not_offered", use=refused[command]) if command in refused else command)
 
 
 def _use(references: list[Row]) -> Message | None:

@@ -59,7 +59,7 @@ def _parts(frame: pd.DataFrame) -> Iterator[tuple[str, bool, list[Cells]]]:
 def _joined(rows: list[Cells]) -> Iterator[Cells]:
     for (section, *rest), same in groupby(rows, key=lambda cells: (cells[0], *cells[2:])):
         if section in _JOINED:
-            fields, note = ", ".join(cells[1] for cells in same), str(rest[-1])
+            fields, note = ", ".join(dict.fromkeys(cells[1] for cells in same)), str(rest[-1])
             why = note.removeprefix(_NOT_OFFERED)
             yield section if why == note else _NOT_OFFERED.strip(" :"), fields, *rest[:-1], why
         else:

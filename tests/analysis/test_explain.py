@@ -473,6 +473,23 @@ def test_a_profile_that_something_names_with_another_path_is_not_offered_for_del
     assert {row["message"] for row in told(explained, "next")[-2:]} == {"not_offered"}
 
 
+@pytest.mark.parametrize(
+    ("name", "because"),
+    [
+        ("ingest", "Owner and owner differ only by case, and only you know which is right"),
+        ("AWSRDSCustomSQLServerInstanceProfile", "RDS Custom manages the profile, as names and path show"),
+        ("legacy-ftp", None),
+    ],
+)
+def test_tags_are_suggested_only_where_a_plan_would_copy_them(
+    sample: Inventory, name: str, because: str | None
+) -> None:
+    lines = [" ".join(line.split()) for line in str(explain(sample, name)).splitlines()]
+    assert any("tag-instance-profile" in line for line in lines) == (because is None)
+    if because:
+        assert f"copy the role's tags {because}" in lines[lines.index("not suggested") :]
+
+
 def test_fields_that_say_the_same_are_one_line_of_text_and_each_a_row(sample: Inventory) -> None:
     explained = explain(sample, "old-batch")
     lines = [" ".join(line.split()) for line in str(explained).splitlines()]

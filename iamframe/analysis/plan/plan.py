@@ -202,17 +202,29 @@ def _findings(result: Result) -> tuple[pd.DataFrame, dict[str, list[Finding]]]:
     return frame, by_resource
 
 
-def why_not_deleted(result: Result, arns: Iterable[str]) -> dict[str, Message | None]:
-    """Return the reason why a plan with default options would keep a profile, or None, by the ARN of the profile."""
+def why_not_planned(
+    result: Result, arns: Iterable[str]
+) -> tuple[dict[str, Message | None], dict[tuple[str, str], Message]]:
+    """Return why a plan with default options would keep a profile, and why it would not copy tags to a profile.
+
+    The first dictionary has the ARN of each profile; the value is None if a plan would delete the profile. The second
+    has the ARN and the check of each finding about tags that a plan would not resolve.
+    """
     context, (_, by_resource) = Context(result, _MIN_AGE, _MIN_IDLE, datetime.now(UTC)), _findings(result)
-    reasons = {}
+    kept: dict[str, Message | None] = {}
+    untagged: dict[tuple[str, str], Message] = {}
     for arn, profile in context.profiles(arns).items():
-        found: list[Finding | None] = [one for one in by_resource.get(arn, ()) if one.remedy == "delete"]
+        findings = by_resource.get(arn, [])
+        found: list[Finding | None] = [one for one in findings if one.remedy == "delete"]
         each = [
             (one and one.why_kept) or next(deletion_objections(one, profile, context), None) for one in found or [None]
         ]
-        reasons[arn] = None if None in each else each[0]
-    return reasons
+        kept[arn] = None if None in each else each[0]
+        about_tags = [one for one in findings if one.remedy != "delete"]
+        _, reasons = tagging([one for one in about_tags if not one.why_kept], profile, context)
+        reasons |= {one: why for one in about_tags if (why := one.why_kept)}
+        untagged |= {(arn, one.check): why for one, why in reasons.items()}
+    return kept, untagged
 
 
 def _settled(
