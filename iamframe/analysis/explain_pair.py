@@ -342,9 +342,9 @@ def _findings(pair: Pair) -> Iterator[Row]:
         accepted = row["accepted"] and note("accepted", reason=row["accepted"])
         state = [*filter(None, (row["severity"], row["expected"] and note("expected"), accepted))]
         # The finding may be about a resource outside this link.
-        others = {row["resource_arn"], row["related_arn"]} - {*pair.arns.values()}
-        names = {s: name_of(arn) for s, rows in pair.known.rows.items() for arn in others if rows.get(arn)}
-        yield field(row["check"], **names, note=note("finding", state=state, detail=row["detail"]))
+        yield field(
+            row["check"], note=note("finding", resource=row["resource_name"], state=state, detail=row["detail"])
+        )
     if not pair.findings:
         yield field("none", note=note("of_what_was_checked") if pair.unsure or pair.known.not_run else None)
 
@@ -374,34 +374,33 @@ def _deleting(pair: Pair) -> Iterator[Row]:
 
 def _next(pair: Pair) -> Iterator[Row]:
     """Yield the next commands, and then the commands that a plan would refuse, with the reason. Deletions come last."""
-    options = {side: {f"{TYPE_OF[side]}-name": name} for side, name in pair.names.items()}
-    commands = [
-        (f"see the {side}'s tags", _command(f"iam list-{TYPE_OF[side]}-tags", options[side]))
-        for side, tags in pair.tags.items()
-        if tags is None
-    ]
-    refused: dict[str, Message] = {}
-    for row in pair.findings:
-        if step := row["next_step"]:
-            why = pair.known.not_tagged.get((row["resource_arn"], row["check"]))
-            if why and step.startswith("aws iam tag-instance-profile"):
-                refused[step] = why
-            commands.append(("copy the role's tags" if step in refused else row["check"], step))
-    for side, resource in pair.rows.items():
-        if resource:
-            commands.append((f"see the {side}", _command(f"iam get-{TYPE_OF[side]}", options[side])))
-    if pair.profile and "role" in pair.arns:
-        names = options["profile"] | options["role"]
-        commands.append(("take the role out", _command("iam remove-role-from-instance-profile", names)))
-    if pair.profile:
-        commands.append(("delete the profile", _command("iam delete-instance-profile", options["profile"])))
+    commands = [*_commands(pair)]
     kept = _use(pair.references) or pair.known.not_deleted.get(pair.arns.get("profile", ""))
     if kept and kept["message"] == "plan.use_unknown":
         kept = note("use_unknown")
-    if kept:
-        refused |= {command: kept for _, command in commands if command.startswith(_TAKES_AWAY)}
-    for name, command in sorted(commands, key=lambda one: (one[1] in refused, one[1].startswith(_TAKES_AWAY))):
-        yield field(name, note=note("not_offered", use=refused[command]) if command in refused else command)
+    refused = {command: kept if command.startswith(_TAKES_AWAY) else why for _, command, why in commands}
+    commands.sort(key=lambda one: (bool(refused[one[1]]), one[1].startswith(_TAKES_AWAY)))
+    for name, command, _ in commands:
+        why = refused[command]
+        yield field(name, note=note("not_offered", use=why) if why else command)
+
+
+def _commands(pair: Pair) -> Iterator[tuple[str, str, Message | None]]:
+    """Yield a label and a command, and why a plan would not copy tags with the command."""
+    options = {side: {f"{TYPE_OF[side]}-name": name} for side, name in pair.names.items()}
+    for side in (side for side, tags in pair.tags.items() if tags is None):
+        yield f"see the {side}'s tags", _command(f"iam list-{TYPE_OF[side]}-tags", options[side]), None
+    for row in (row for row in pair.findings if row["next_step"]):
+        is_copy = row["next_step"].startswith("aws iam tag-instance-profile")
+        why = pair.known.not_tagged.get((row["resource_arn"], row["check"])) if is_copy else None
+        yield "copy the role's tags" if why else row["check"], row["next_step"], why
+    for side in (side for side, row in pair.rows.items() if row):
+        yield f"see the {side}", _command(f"iam get-{TYPE_OF[side]}", options[side]), None
+    if pair.profile and "role" in pair.arns:
+        names = options["profile"] | options["role"]
+        yield "take the role out", _command("iam remove-role-from-instance-profile", names), None
+    if pair.profile:
+        yield "delete the profile", _command("iam delete-instance-profile", options["profile"]), None
 
 
 def _use(references: list[Row]) -> Message | None:

@@ -97,17 +97,17 @@ def text_lines(frame: pd.DataFrame) -> Iterator[str]:
 def _section_lines(section: str, rows: list[list[str]], two: bool) -> Iterator[str]:
     yield section + ("   (instance profile | role)" if two else "")
     if section == _FOLDED:
-        rows = [[section, f"{row[1]} tags", _answers(profile=row[2], role=row[3]), "", row[4]] for row in rows]
+        rows = [[section, _ability(row[1]), _answers(profile=row[2], role=row[3]), "", row[4]] for row in rows]
     width = max((len(row[1]) for row in rows if len(row[1]) <= _WIDEST), default=20)
     beside = max((len(row[2]) for row in rows if len(row[2]) <= _BESIDE), default=0)
-    indent = " " * (width + 4)
+    indent = " " * (width + 5)
     for _, field, profile, role, note in rows:
         values = " | ".join(filter(None, (profile, role)))
         if two and values:
             values = f"{profile or '-':<{beside}} | {role or '-'}"
         if len(field) > width:
-            yield f"  {field}"
-        line = indent if len(field) > width else f"  {field:<{width}}  "
+            yield f"  {field}:"
+        line = indent if len(field) > width else f"  {field + ':':<{width + 1}}  "
         short = f"{line}{values} ({note})" if values and note else f"{line}{values or note}".rstrip()
         # A command stays on one line, so that it can be copied. A long note is on a line of its own.
         lines = [line + values, indent + note] if values and note and len(short) > _WIDTH else [short]
@@ -115,7 +115,12 @@ def _section_lines(section: str, rows: list[list[str]], two: bool) -> Iterator[s
 
 
 def _answers(**sides: str) -> str:
-    return ", ".join(f"{side}: {answer}" for side, answer in sides.items() if answer)
+    return ", ".join(f"of the {side}: {answer}" for side, answer in sides.items() if answer)
+
+
+def _ability(field: str) -> str:
+    surface, _, operation = field.partition(": ")
+    return f"{surface} can {operation} tags"
 
 
 def _wrapped(line: str, indent: str) -> list[str]:

@@ -165,7 +165,8 @@ def _references(evidence: Evidence) -> Verdicts:
 def _reference_advice(reason: Message | None) -> Message | None:
     """Advise how to collect missing references: with up to two commands, or with a script."""
     commands, is_cut = [], False
-    for one in reason.get("messages", [reason]) if reason else ():
+    reasons = reason.get("messages", [reason]) if reason else []
+    for one in (part for each in reasons for part in each.get("parts", [each])):
         regions, operations = one.get("regions", ["REGION"]), one.get("operations", ())
         commands += [f"`{command_of(name)} --region={region}`" for region in regions for name in operations]
         is_cut |= one["message"] in ("coverage.references.files", "coverage.references.files_anywhere")

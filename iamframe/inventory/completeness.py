@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -84,9 +84,10 @@ class _Scope(msgspec.Struct, frozen=True):
             in_part = [operation for operation in missing if operation in truncated]
             named = {"not_read": absent, "in_part": in_part}
             parts = [_reason(name, operations=operations) for name, operations in named.items() if operations]
-            return "unknown", [*parts, *regional, self.unread if self.is_live else None]
+            missed = _reason("missing", parts=[*parts, *regional])
+            return "unknown", [missed, self.unread if self.is_live else None]
         if self.unread or regional:
-            return "unknown", [self.unread] if self.unread else [*regional]
+            return "unknown", [self.unread or _reason("missing", parts=regional)]
         if self.is_live:
             return "partial" if self.limit else "complete", [self.limit]
         files = _reason("files", regions=self.regions) if self.regions else _reason("files_anywhere")
@@ -110,7 +111,7 @@ class _Scope(msgspec.Struct, frozen=True):
         return [_reason("in_regions", regions=where, operations=[*names]) for names, where in missing.items()]
 
 
-def _reason(name: str, **facts: list[str]) -> Message:
+def _reason(name: str, **facts: Sequence[Any]) -> Message:
     return {"message": f"coverage.references.{name}", **facts}
 
 

@@ -59,7 +59,7 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
         return _load_live(str(source), live)
     if live:
         given = ", ".join(_OPTIONS.get(name, name) for name in sorted(live))
-        raise SourceError(f"{given}: works only with a live account (aws or aws:PROFILE)")
+        raise SourceError(f"{given}: needs a live account as the source (aws or aws:PROFILE)")
     # An empty name, which `load_files` refuses, would be the working directory.
     snapshots = [source for source in sources if source not in (*SAMPLES, "") and is_snapshot(source)]
     if snapshots and "" not in sources:
@@ -75,7 +75,8 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
         return load_files(*sources)
     if not alone:
         raise SourceError(
-            f"{fiction}: is the fictional sample; use it alone, or write ./{fiction} for a folder of that name"
+            f"{fiction}: stands for the fictional sample, which cannot be combined with other sources; "
+            f"write ./{fiction} for a folder of that name"
         )
     return load_sample(earlier=fiction != SAMPLES[0])
 
@@ -209,8 +210,8 @@ def _open_snapshots(folders: list[str | os.PathLike[str]]) -> Inventory:
         for account in accounts:
             if other := folder_of.get(account):
                 raise SourceError(
-                    f"{name}: contains the account {account}, which {other} contains too; give only one of "
-                    f"these snapshots, or compare them with `iamframe diff {other} {name}`"
+                    f"{name}: contains the account {account}, and so does {other}; give only one of these "
+                    f"snapshots, or compare them with `iamframe diff {other} {name}`"
                 )
         folder_of |= dict.fromkeys(accounts, name)
     return joined(opened, dict.fromkeys(source for one in opened for source in one.sources))

@@ -57,7 +57,13 @@ def _command(name: str, *added: given.Decorator) -> Callable[[Callable[..., int]
 @_command(
     "report",
     given.source("sources", nargs=-1, metavar="[SOURCE]..."),
-    option("--out", "Report folder (default: iamframe-report).", "DIR", type=given.folder, default="iamframe-report"),
+    option(
+        "--out",
+        "Folder for the report (default: iamframe-report).",
+        "DIR",
+        type=given.folder,
+        default="iamframe-report",
+    ),
     option("--title", "Title of the page.", "TEXT"),
     option("--author", "Author of the page.", "TEXT"),
     option("--compare older", "Show what changed since an older SOURCE.", "OLD", shell_complete=given.offer_sources),
@@ -325,7 +331,7 @@ def drift_command(
 @_command(
     "snapshot",
     given.source("sources", nargs=-1, metavar="[SOURCE]..."),
-    option("--out", "Folder for the snapshot, or its s3:// address.", "DIR", type=given.place),
+    option("--out", "Folder or s3:// address for the snapshot.", "DIR", type=given.place),
     given.athena,
     given.live,
 )
@@ -366,16 +372,14 @@ def checks_command(form: str, checks: tuple[str, ...]) -> int:
 def surfaces_command(form: str) -> int:
     """Show where tags can be written, read and found.
 
-    The list has one row per tool, resource type and operation. CSV and JSON also have the source of each row.
+    The list has one row per tool, resource type and operation. CSV and JSON also show the source of each answer.
     """
     from iamframe.analysis.blind_spots import surfaces
 
     facts = surfaces()
     dates = {name: facts[name].dt.strftime("%Y-%m-%d").astype("str") for name in ("since", "checked_on")}
     facts = facts.assign(**dates)
-    if form not in ("csv", "json"):
-        facts = facts.assign(said=facts["condition"].fillna(facts["detail"]))
-    output.emit(facts, form, output.SURFACE_COLUMNS)
+    output.emit_surfaces(facts, form)
     return DONE
 
 
@@ -400,7 +404,7 @@ def notebooks_command(folder: Path, *, force: bool) -> int:
     if left:
         click.echo(f"Already there: {', '.join(file.name for file in left)}; --force overwrites these files")
     install = "" if find_spec("jupyterlab") else "pip install '.[notebooks]' && "
-    click.echo(f"To open them, type: {install}jupyter lab {escape_controls(shlex.quote(str(folder)))}")
+    click.echo(f"To open the notebooks, type: {install}jupyter lab {escape_controls(shlex.quote(str(folder)))}")
     return DONE
 
 
@@ -482,7 +486,7 @@ def _answered(arguments: list[str] | None) -> Any:
 def _usage_hint(error: click.UsageError) -> str:
     unknown = isinstance(error, click.NoSuchOption) and not error.possibilities
     if unknown and error.ctx and error.ctx.command is explain_command:
-        return "put a name that begins with - after --, as in `iamframe explain -- -NAME SOURCE`"
+        return "if a name begins with a dash, write -- before it, as in `iamframe explain -- -NAME SOURCE`"
     of = f" {error.ctx.command.name}" if error.ctx and error.ctx.command is not app else ""
     return f"see `iamframe{of} --help`"
 

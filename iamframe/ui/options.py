@@ -170,7 +170,7 @@ _KEY = "Mask with the key in FILE: the same key gives the same pseudonyms. If FI
 mask = together(option("--mask", _MASK), option("--mask-key", _KEY, "FILE", type=Path))
 _ATHENA = "Only print SQL statements that create Amazon Athena tables for a snapshot at s3://BUCKET/PREFIX."
 _WORKERS = "Check a snapshot with N parallel processes."
-_DASK = "Check a snapshot on the Dask cluster with this address."
+_DASK = "Address of a Dask cluster that checks a snapshot."
 _RESULTS = "Store the progress of --workers or --dask in DIR, to resume later. All machines must share DIR."
 _SHARDS = together(
     option("--workers", _WORKERS, "N", type=int, callback=_workers),

@@ -127,6 +127,22 @@ def emit_drift(found: Drift, form: str) -> None:
     remark([f"{found.said}."])
 
 
+def emit_surfaces(facts: DataFrame, form: str) -> None:
+    """Print which tool can write, read or find which tags. In a table, each fact is one line."""
+    if form in ("csv", "json"):
+        emit(facts, form)
+        return
+    facts = facts.assign(said=facts["condition"].fillna(facts["detail"]))
+    if form == "markdown":
+        emit(facts, form, SURFACE_COLUMNS)
+        return
+    columns = ["surface", "operation", "resource_type", "answer", "said", "checked_on"]
+    for surface, operation, kind, answer, said, day in facts[columns].itertuples(index=False, name=None):
+        kinds = f"{kind.replace('-', ' ')}s"
+        ability = f"find {kinds} by tag" if operation == "find" else f"{operation} tags of {kinds}"
+        click.echo(f"{surface} can {ability}: {answer}. {said[0].upper()}{said[1:]}. Checked on {day}.")
+
+
 # Remarks
 
 
@@ -235,11 +251,11 @@ def expired(result: Result, *, is_covered: bool = False) -> Iterator[str]:
     for one in result.policy.acceptances:
         if not one.has_expired and one.check in result.checks:
             if not ((findings["check"] == one.check) & (findings["accepted"] == one.reason)).any():
-                said = f"the entry for {one.check} with the reason {one.reason!r} accepts no finding"
-                yield f"{result.policy.path}: {said}; correct or remove it"
+                said = f"no finding matches the entry for {one.check} (reason: {one.reason!r})"
+                yield f"{result.policy.path}: {said}; correct or remove this entry"
         elif one.has_expired:
-            said = f"the entry for {one.check} with the reason {one.reason!r} expired on {one.expires}"
-            yield f"{result.policy.path}: {said}; change its date or remove it"
+            said = f"the entry for {one.check} (reason: {one.reason!r}) expired on {one.expires}"
+            yield f"{result.policy.path}: {said}; change the date or remove the entry"
 
 
 def not_collected(inventory: Inventory) -> list[str]:
@@ -258,10 +274,15 @@ def not_compared(changes: Changes) -> list[str]:
     """
     from iamframe.checks.result import some
 
+    def named(things: Sequence[str]) -> str:
+        # "findings of" stands once before the names of the checks.
+        checks = [thing.removeprefix("findings of ") for thing in things]
+        return f"findings of {some(checks)}" if all(map(str.__ne__, checks, things)) else some(things)
+
     rows = changes.not_compared[["account_id", "what", "message", "facts"]]
     short = rows.replace({"message": {_WHOLE: _SHORT}}).assign(facts=rows["facts"].str.replace(_WHOLE, _SHORT))
     lines = [
-        f"not compared: {some(things)} in {some(accounts)} ({'; '.join(reasons)})"
+        f"not compared in {some(accounts)}: {named(things)} ({'; '.join(reasons)})"
         for (things, reasons), accounts in _by_reason(short.itertuples(index=False, name=None)).items()
     ]
     why = ["`iamframe check` prints why a check is incomplete"] if short.isin([_SHORT]).any(axis=None) else []
@@ -278,7 +299,7 @@ def not_known(found: Drift) -> list[str]:
         names = (rows["resource_type"] + " " + rows["resource_name"]).dropna().drop_duplicates()
         of = f"{some(names)} in {account}" if len(names) else f"account {account}"
         lines.append(f"not compared: {of} ({detail})")
-    left_out = [f"not compared: {some(found.left_out)} (no state manages anything there)"] if found.left_out else []
+    left_out = [f"not compared: {some(found.left_out)} (in no Terraform state)"] if found.left_out else []
     return [*left_out, *_cut(lines, 20, "the output of --format csv")]
 
 
