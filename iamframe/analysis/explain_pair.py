@@ -111,12 +111,10 @@ def used_note(reference: Row, profile: Row | None, *more: Message | None) -> Mes
     """
     version, ids = reference["consumer_version"], [reference["profile_id"], profile and profile["profile_id"]]
     then, now = profile_ids(pa.array(ids, pa.string())).to_pylist()
-    parts = [
-        *(reference[name] for name in ("region", "consumer_name", "consumer_state")),
-        version and note("version", version=version),
-        joint([*more, note("other_id", id=then) if then and now and then != now else None]),
-    ]
-    return note("parts", parts=[*filter(None, parts)])
+    parts = [*(reference[name] for name in ("region", "consumer_name", "consumer_state"))]
+    parts.append(version and note("version", version=version))
+    other_id = note("other_id", id=then) if then and now and then != now else None
+    return joint([note("parts", parts=[*filter(None, parts)]), *more, other_id]) or {}
 
 
 def event_field(event: Row, **more: Any) -> Row:

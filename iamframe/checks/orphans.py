@@ -284,7 +284,7 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
         "profiles": "has {used} of at most {quota} instance profiles ({_percent}%)",
     },
     next_step="aws iam get-account-summary",
-    remediation="See in `quota_use.csv` (`iamframe.quota_use`) which tools and owners use the quota. "
+    remediation="Find the tools and owners that use the quota in `quota_use.csv` (`iamframe.quota_use`). "
     "Delete what is not needed, or request a higher quota.",
     about="account",
 )

@@ -113,7 +113,11 @@ def _text(text: str, how: str | None, lang: str) -> str:
 def _listed(values: Sequence[Any], how: str | None, lang: str) -> str:
     is_messages = bool(values) and isinstance(values[0], Mapping)
     if joint := _catalogue(lang).get(f"list.{how}" if how else "list.between" if is_messages else ""):
-        return str(joint).join(_shown(one, None, lang) for one in values)
+        *first, last = [_shown(one, None, lang) for one in values] or [""]
+        if how in ("and", "or") and first:
+            # "a, b and c"
+            return f"{say('list.separator', lang).join(first)}{joint}{last}"
+        return str(joint).join([*first, last])
     each = [_shown(one, how, lang) for one in values]
     listed = say("list.separator", lang).join(each[:LISTED])
     return listed + (say("list.more", lang, n=len(each) - LISTED) if len(each) > LISTED else "")

@@ -157,7 +157,7 @@ talk = together(
     option("-q --quiet", "Print only results and errors.", expose_value=False, callback=_talk),
     option("-v --verbose", "Log each request to AWS.", expose_value=False, callback=_talk),
 )
-_OWNER = "Key of the tag with the owner (default: Owner). If a profile lacks this tag, the tag of its role counts."
+_OWNER = "Key of the tag with the owner (default: Owner). If a profile lacks this tag, the role's tag is used."
 owner_tag = option("--owner-tag", _OWNER, "KEY", default="Owner", callback=_filled)
 strict = option("--strict", "Exit with status 3 if a selected check is incomplete.")
 _POLICY = (
