@@ -47,10 +47,9 @@ class PracticeAccount:
     """A fictional AWS account for practice, which answers on 127.0.0.1 and is empty at first.
 
     Use a practice account in a `with` statement, or call its methods `open` and `close`. A process can have only one
-    open practice account. Clients of `session()`, and programs with the environment variables of `environment()`, call
-    the practice account. Without the environment variables, a boto3 session that does not come from `session()` calls
-    AWS itself. A practice account accepts only the credentials of `session()` and `environment()`, and credentials that
-    AssumeRole returns.
+    open practice account. Clients of `session()` call the practice account, and so do programs with the environment
+    variables of `environment()`. All other clients call the real AWS. A practice account accepts only the credentials
+    of `session()` and `environment()`, and credentials that AssumeRole returns.
 
     Parameters
     ----------
@@ -59,10 +58,10 @@ class PracticeAccount:
     partition
         "aws", "aws-us-gov" or "aws-cn".
     regions
-        The enabled regions; by default two of the partition. Other regions also answer until `disable_region`
+        The enabled regions, by default two regions of the partition. Other regions also answer until `disable_region`
         disables them, but no list of regions shows them.
     port
-        The port on 127.0.0.1; 0 selects a free port.
+        The port on 127.0.0.1, or 0 for a free port.
     """
 
     def __init__(
@@ -173,10 +172,10 @@ class PracticeAccount:
         return session
 
     def environment(self, account_id: str | None = None) -> dict[str, str]:
-        """Return environment variables with which the AWS CLI 2 and boto3 programs call the practice account.
+        """Return environment variables that direct the AWS CLI 2 and boto3 programs to the practice account.
 
-        The AWS CLI 1 ignores the returned variables for EMR in most regions, and for RDS in us-east-1. A request that
-        ignores the variables goes to AWS, which refuses the keys of a practice account.
+        The AWS CLI 1 ignores the returned variables for EMR in most regions, and for RDS in us-east-1. Requests to
+        these services go to AWS, which refuses the keys of a practice account.
         """
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
@@ -195,10 +194,11 @@ class PracticeAccount:
     def fill(self, roles: int = 500, profiles: int = 500, account_id: str | None = None) -> dict[str, dict[str, Any]]:
         """Fill the account with fictional roles and profiles, and return them.
 
-        The fictional roles and profiles are always the same. The result's `roles` maps each name to `path`, `tags` and
-        `trusts` (the trusted service). The result's `profiles` maps each name to `path`, `role` and `tags`. Some
-        profiles have the name of their role, some have another name, and some are empty. Half of the roles and profiles
-        have tags. Every tenth role trusts eks.amazonaws.com, and the other roles trust ec2.amazonaws.com.
+        The fictional roles and profiles are always the same. The dictionary `roles` in the result maps each name to
+        `path`, `tags` and `trusts` (the trusted service). The dictionary `profiles` maps each name to `path`, `role`
+        and `tags`. Some profiles have the name of their role, some have another name, and some are empty. Half of the
+        roles and profiles have tags. Every tenth role trusts eks.amazonaws.com, and the other roles trust
+        ec2.amazonaws.com.
         """
         with self._backends.lock:
             return fill(self._iam, account_id or self.account_id, roles, profiles)
@@ -233,7 +233,7 @@ class PracticeAccount:
             policies[account_id] = dict(policy)
 
     def disable_region(self, name: str) -> None:
-        """Disable a region, which then refuses all credentials and is absent from lists of enabled regions."""
+        """Disable a region. The region refuses all credentials, and is absent from lists of enabled regions."""
         self._regions.disable(name)
 
     def instance_credentials(
@@ -242,9 +242,8 @@ class PracticeAccount:
         """Return the credentials document in an instance's metadata (`iam/security-credentials/ROLE`).
 
         If the role trusts EC2, `Code` is "Success" and the document has keys for the practice account. If the role does
-        not trust EC2, `Code` is "AssumeRoleUnauthorizedAccess" and the document has a `Message`. On AWS, a change to
-        the role may reach the instance an hour later. In a practice account, a change to the role reaches the instance
-        at once.
+        not trust EC2, `Code` is "AssumeRoleUnauthorizedAccess" and the document has a `Message`. A change to the role
+        reaches the instance at once. On AWS, the change may take an hour.
 
         Raises
         ------
@@ -264,7 +263,7 @@ class PracticeAccount:
 
     @property
     def requests(self) -> list[Request]:
-        """The record of all requests, in the order of the answers."""
+        """All requests so far, in the order of the answers."""
         with self._lock:
             return list(self._requests)
 
@@ -292,7 +291,7 @@ class PracticeAccount:
                 self._faults.buckets.pop(service, None)
 
     def deny(self, action: str, resource: str = "*", account_id: str = "*") -> None:
-        """Deny an action, such as "GetRole" or "iam:*", on resources by name or ARN. `*` matches any text."""
+        """Deny an action, such as "GetRole" or "iam:*", on a resource (a name or an ARN). `*` matches any text."""
         with self._faults.lock:
             self._faults.denials.append(Denial(action, resource, account_id))
 
@@ -307,18 +306,18 @@ class PracticeAccount:
             self._faults.left = after
 
     def fault(self, kind: str, action: str = "*", times: int = 1) -> None:
-        """Break the next `times` answers to an action.
+        """Simulate a fault in the next answers to an action.
 
         Parameters
         ----------
         kind
             "reset" closes the connection without an answer. "truncated" sends half of the answer, with the length of
             this half as Content-Length. "short" sends half of the answer, with the full length as Content-Length. "500"
-            sends an error of the service.
+            sends the service's error for an internal failure.
         action
-            The action, such as "GetRole"; `*` matches any text.
+            The action, such as "GetRole". `*` matches any text.
         times
-            The number of answers to break.
+            The number of answers with the fault.
         """
         if kind not in faults.FAULTS:
             raise ValueError(f"{kind} is not a fault: {', '.join(faults.FAULTS)}")
@@ -387,7 +386,7 @@ class PracticeAccount:
 
 
 def refusal_of(call: Callable[..., Any], /, **arguments: Any) -> str:
-    """Call a method of a boto3 client that must fail, and return the error message.
+    """Make a boto3 call that must fail, and return the error message.
 
     Raises
     ------

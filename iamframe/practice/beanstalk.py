@@ -1,4 +1,4 @@
-"""Answer the Elastic Beanstalk calls that create, terminate and describe environments."""
+"""Simulate the Elastic Beanstalk calls that create, terminate and describe environments."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ class Beanstalk:
         return self.backends.ask(call)
 
     def _number(self, call: Call) -> tuple[bytes, bytes]:
-        """Give a new environment an id. Return moto's empty XML element for the id, and an element with the id."""
+        """Give an id to a new environment, and return the XML elements without and with the id."""
         environment = self._found(call)[1]
         environment.environment_id = f"e-{token_hex(5)}"
         return _NO_ID, text("EnvironmentId", environment.environment_id).encode()
 
     def _found(self, call: Call) -> tuple[dict[str, Any], Any]:
-        """Return all environments of an application, followed by the environment that a call names."""
+        """Return all environments of an application, and the one environment that the call is about."""
         name, environment_id = (call.params.get(f"Environment{part}") for part in ("Name", "Id"))
         for application in self.backends.beanstalk(call.account_id, call.region).applications.values():
             for one in application.environments.values():

@@ -85,7 +85,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer, whose `error_code` is copied into the record of the request."""
+    """An HTTP answer."""
 
     status: int
     body: bytes
@@ -125,7 +125,7 @@ def read_call(method: str, target: str, headers: Mapping[str, str], body: bytes)
 
 
 def members(params: Mapping[str, str], name: str) -> list[dict[str, str]]:
-    """Return the structures of a list in query parameters, such as `Tags.member.1.Key` or `Filter.1.Name`."""
+    """Return a list of structures from query parameters such as `Tags.member.1.Key` or `Filter.1.Name`."""
     found: dict[int, dict[str, str]] = {}
     for key, value in params.items():
         match = re.fullmatch(rf"{name}\.(?:member\.)?(\d+)(?:\.(.+))?", key)
@@ -135,7 +135,7 @@ def members(params: Mapping[str, str], name: str) -> list[dict[str, str]]:
 
 
 def values(params: Mapping[str, str], name: str) -> list[str]:
-    """Return the strings of a list in query parameters, such as `TagKeys.member.1`."""
+    """Return a list of strings from query parameters such as `TagKeys.member.1`."""
     return [member[""] for member in members(params, name) if "" in member]
 
 
@@ -145,7 +145,7 @@ def text(name: str, value: object) -> str:
 
 
 def query_answer(call: Call, result: str | None) -> Answer:
-    """Return an answer of the query protocol. If `result` is None, the answer has no result element."""
+    """Return an answer of the query protocol, without a result element if `result` is None."""
     name, number = call.action, next(_numbers)
     inner = "" if result is None else f"<{name}Result>{result}</{name}Result>"
     body = (
@@ -190,5 +190,5 @@ def refusal_answer(call: Call, refusal: Refusal) -> Answer:
 
 
 def request_id(number: int) -> str:
-    """Return a request id that counts up, so that a failing test shows the same id every time."""
+    """Return a request id from a counter, so that a failing test shows the same id every time."""
     return f"00000000-0000-4000-8000-{number:012d}"

@@ -1,4 +1,4 @@
-"""Answer EC2 calls about profiles and regions, and list calls that moto answers incompletely or not at all."""
+"""Simulate EC2's calls about profiles and regions, and the lists that moto returns incompletely or not at all."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ class Ec2:
         return answer if call.action.startswith("Describe") else self._settled(call, answer)
 
     def settle(self, account_id: str, region: str) -> dict[str, str]:
-        """Save the profile id that each instance has at launch, and return the profile id of each association.
+        """Save the profile id of each instance, and return the profile id of each association.
 
-        moto uses the id of the association instead of the profile's id. On AWS, an instance keeps the old id if the
-        profile is deleted and created again.
+        moto shows the association's id instead of the profile's id. On AWS, an instance keeps the id of its deleted
+        profile, even if a new profile has the same name.
         """
         started = {}
         for association in self.backends.ec2(account_id, region).iam_instance_profile_associations.values():
@@ -63,14 +63,14 @@ class Ec2:
         return started
 
     def profile_of(self, account_id: str, region: str, instance_id: str) -> Any:
-        """Return the profile of an instance. Return None if there is no profile, or if the profile was deleted."""
+        """Return the profile of an instance, or None if there is no profile or the profile was deleted."""
         associations = self.backends.ec2(account_id, region).iam_instance_profile_associations.values()
         held = {one.iam_instance_profile.id for one in associations if one.instance_id == instance_id}
         profiles = self.backends.iam(account_id).instance_profiles.values()
         return next((profile for profile in profiles if profile.id in held), None)
 
     def settle_groups(self, account_id: str, region: str) -> None:
-        """Give the instances of each Auto Scaling group the profile of the group's launch template or configuration."""
+        """Set the profile of each Auto Scaling group's instances, from the group's launch template or configuration."""
         from moto.autoscaling.models import autoscaling_backends
 
         backend = self.backends.ec2(account_id, region)
@@ -96,7 +96,7 @@ class Ec2:
         return replace(answer, body=_ASSOCIATION_ID.sub(replaced, answer.body))
 
     def describe_regions(self, call: Call) -> Answer:
-        """Answer DescribeRegions. If `AllRegions` is true, include the disabled regions."""
+        """Simulate DescribeRegions, which includes disabled regions only if `AllRegions` is true."""
         states = dict.fromkeys(self.regions.enabled, "opt-in-not-required")
         if call.params.get("AllRegions") == "true":
             states |= dict.fromkeys(self.regions.disabled, "not-opted-in")
@@ -114,13 +114,13 @@ class Ec2:
         return ec2_answer(call, f"<regionInfo>{''.join(f'<item>{item}</item>' for item in found)}</regionInfo>")
 
     def run_instances(self, call: Call) -> Answer:
-        """Answer RunInstances, and give every instance the profile, but refuse a missing or empty profile."""
+        """Simulate RunInstances, which gives every instance the profile, but refuses a missing or empty profile."""
         profile = self._profile(call)
         answer = self._settled(call, self.backends.ask(call, **_spelled(call, profile)))
         return answer if profile is None or answer.status != 200 else self._with_all(call, answer, profile)
 
     def _with_all(self, call: Call, answer: Answer, profile: Any) -> Answer:
-        """Give every instance the profile. moto serves only the first instance, and ignores launch templates."""
+        """Give the profile to every instance, because moto serves only the first and ignores launch templates."""
         backend = self.backends.ec2(call.account_id, call.region)
         root = _tree(answer)
         for item in root.iterfind(f"{{{_SPACE}}}instancesSet/{{{_SPACE}}}item"):
@@ -133,7 +133,7 @@ class Ec2:
         return replace(answer, body=ET.tostring(root, default_namespace=_SPACE))
 
     def associate(self, call: Call) -> Answer:
-        """Answer calls that give an instance a profile, but refuse a missing or empty profile."""
+        """Simulate the calls that give a profile to an instance. A missing or empty profile is refused."""
         profile = self._profile(call)
         return self._settled(call, self.backends.ask(call, **_spelled(call, profile)))
 
@@ -171,7 +171,7 @@ class Ec2:
         return named
 
     def describe_instances(self, call: Call) -> Answer:
-        """Answer DescribeInstances. moto cannot filter by profile, so such filters become filters by instance id."""
+        """Simulate DescribeInstances. A filter by profile becomes a filter by instance id for moto."""
         token = call.params.get("NextToken")
         if token and token not in self.backends.ec2(call.account_id, call.region).reservations:
             raise Refusal("InvalidParameterValue", "Unable to parse pagination token")
@@ -197,7 +197,7 @@ class Ec2:
         return {one.id: one.iam_instance_profile for one in backend.all_instances() if one.iam_instance_profile}
 
     def request_spot(self, call: Call) -> Answer:
-        """Answer RequestSpotInstances, and keep the name or ARN of each request's profile."""
+        """Simulate RequestSpotInstances, and keep the name or ARN of each request's profile."""
         names = {"Name": "name", "Arn": "arn"}
         prefix = "LaunchSpecification.IamInstanceProfile."
         given = {names[name]: call.params[prefix + name] for name in names if prefix + name in call.params}
@@ -207,7 +207,7 @@ class Ec2:
         return self._with_spot_profiles(answer)
 
     def describe_spot(self, call: Call) -> Answer:
-        """Answer DescribeSpotInstanceRequests, with the profile of each request."""
+        """Simulate DescribeSpotInstanceRequests, which shows the profile of each request."""
         return self._with_spot_profiles(self.backends.ask(call))
 
     def _with_spot_profiles(self, answer: Answer) -> Answer:
@@ -222,7 +222,7 @@ class Ec2:
         return replace(answer, body=ET.tostring(root, default_namespace=_SPACE))
 
     def request_fleet(self, call: Call) -> Answer:
-        """Answer RequestSpotFleet, and add the strategy and the profile's ARN, which moto needs."""
+        """Simulate RequestSpotFleet. moto needs a strategy and the profile's ARN, so both are added to the call."""
         config = "SpotFleetRequestConfig"
         changed: dict[str, str | None] = {}
         if f"{config}.AllocationStrategy" not in call.params:
@@ -236,7 +236,7 @@ class Ec2:
         return self._settled(call, self.backends.ask(call, **changed))
 
     def describe_associations(self, call: Call) -> Answer:
-        """Answer DescribeIamInstanceProfileAssociations in pages, with the ids of the profiles."""
+        """Simulate DescribeIamInstanceProfileAssociations, which returns pages with the ids of profiles."""
         wanted, filters = values(call.params, "AssociationId"), _filters(call)
         backend = self.backends.ec2(call.account_id, call.region)
         found = [
@@ -253,7 +253,7 @@ class Ec2:
         return ec2_answer(call, f"<iamInstanceProfileAssociationSet>{items}</iamInstanceProfileAssociationSet>{end}")
 
     def cut_list(self, call: Call) -> Answer:
-        """Answer calls that list launch templates, but without moto's pages, because moto's pages lose rows."""
+        """Simulate the calls that list launch templates, without moto's pages, which lose rows."""
         name, most = _CUT_LISTS[call.action]
         answer = self.backends.ask(call, MaxResults="100000", NextToken=None)
         if answer.status != 200:
@@ -271,7 +271,7 @@ def _is_called(profile: Any, named: str) -> bool:
 
 
 def _spelled(call: Call, profile: Any) -> dict[str, str]:
-    """Return the name and ARN of the profile in IAM's spelling, because moto's comparison is case-sensitive."""
+    """Return the profile's name and ARN in IAM's spelling, because moto's comparison is case-sensitive."""
     spelled = {"IamInstanceProfile.Name": profile.name, "IamInstanceProfile.Arn": profile.arn} if profile else {}
     return {key: value for key, value in spelled.items() if key in call.params}
 

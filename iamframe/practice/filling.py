@@ -1,4 +1,4 @@
-"""Fictional roles and profiles, which are always the same and have names and paths as in real accounts."""
+"""Fictional roles and profiles that are always the same, with names and paths as in real accounts."""
 
 from __future__ import annotations
 

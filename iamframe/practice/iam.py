@@ -1,7 +1,7 @@
-"""Answer IAM's calls on roles, instance profiles and their tags.
+"""Simulate IAM's calls about roles, instance profiles and their tags.
 
 moto keeps the data. This module builds the answers, because moto's answers differ from AWS's and are too slow for load
-tests. Reading needs no lock, because reading copies a list in one step and writing replaces a whole list.
+tests. Readers need no lock, because a reader copies a list in one step, and a writer replaces a whole list.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ QUOTA = 1000
 class Iam:
     """IAM in all accounts of a partition.
 
-    `ever_tagged` has the ids of the profiles that have or had a tag, because the tagging API shows only such profiles.
+    The set `ever_tagged` has the ids of all profiles that ever had a tag. The tagging API shows only these profiles.
     """
 
     def __init__(self, backends: Backends) -> None:
@@ -47,7 +47,7 @@ class Iam:
             return self.backends.ask(call, **({"RoleName": role.name} if role else {}))
 
     def role(self, call: Call, name: str | None = None) -> Any:
-        """Return the role that a call names, regardless of case, or raise NoSuchEntity."""
+        """Return the role with the name in a call, regardless of case. If there is none, raise NoSuchEntity."""
         name = name or checks.required(call, "RoleName")
         role = _of_name(self.roles(call.account_id), name)
         if role is not None:
@@ -55,7 +55,7 @@ class Iam:
         raise Refusal("NoSuchEntity", f"The role with name {name} cannot be found.", 404)
 
     def profile(self, call: Call, name: str | None = None) -> Any:
-        """Return the instance profile that a call names, regardless of case, or raise NoSuchEntity."""
+        """Return the profile with the name in a call, regardless of case. If there is none, raise NoSuchEntity."""
         name = name or checks.required(call, "InstanceProfileName")
         there = self.backends.iam(call.account_id).instance_profiles
         profile = there.get(name) or _of_name(list(there.values()), name)
@@ -74,61 +74,61 @@ class Iam:
     # Reads
 
     def get_role(self, call: Call) -> str:
-        """Answer GetRole, always with `RoleLastUsed`, and with `Tags` if the role has tags."""
+        """Simulate GetRole, which always returns `RoleLastUsed`, but returns `Tags` only for a role with tags."""
         role = self.role(call)
         tags = shapes.tag_list(role.tags) if role.tags else ""
         more = f"{shapes.boundary(role)}{tags}{shapes.last_used(role)}{shapes.source_template(role)}"
         return f"<Role>{shapes.listed_role(role)}{more}</Role>"
 
     def list_roles(self, call: Call) -> str:
-        """Answer ListRoles, without tags, permissions boundaries and last use."""
+        """Simulate ListRoles, which returns no tags, permissions boundaries or last use."""
         part, more = page(call, _below(call, self.roles(call.account_id)), shapes.by_name)
         return f"{shapes.shown('Roles', map(shapes.listed_role, part))}{more}"
 
     def list_role_tags(self, call: Call) -> str:
-        """Answer ListRoleTags, with the tags sorted by key."""
+        """Simulate ListRoleTags, which sorts tags by key."""
         return _tag_page(call, self.role(call).tags)
 
     def get_instance_profile(self, call: Call) -> str:
-        """Answer GetInstanceProfile, always with `Tags`."""
+        """Simulate GetInstanceProfile, which always returns `Tags`."""
         profile = self.profile(call)
         return f"<InstanceProfile>{shapes.bare_profile(profile)}{shapes.tag_list(profile.tags)}</InstanceProfile>"
 
     def list_instance_profiles(self, call: Call) -> str:
-        """Answer ListInstanceProfiles, always without tags."""
+        """Simulate ListInstanceProfiles, which never returns tags."""
         part, more = page(call, _below(call, self.profiles(call.account_id)), shapes.by_name)
         return f"{shapes.shown('InstanceProfiles', map(shapes.bare_profile, part))}{more}"
 
     def list_instance_profiles_for_role(self, call: Call) -> str:
-        """Answer ListInstanceProfilesForRole, always without tags."""
+        """Simulate ListInstanceProfilesForRole, which never returns tags."""
         role = self.role(call)
         held = [profile for profile in self.profiles(call.account_id) if role in profile.roles]
         part, more = page(call, sorted(held, key=shapes.by_name), shapes.by_name)
         return f"{shapes.shown('InstanceProfiles', map(shapes.bare_profile, part))}{more}"
 
     def list_instance_profile_tags(self, call: Call) -> str:
-        """Answer ListInstanceProfileTags, with the tags sorted by key."""
+        """Simulate ListInstanceProfileTags, which sorts tags by key."""
         return _tag_page(call, self.profile(call).tags)
 
     def list_role_policies(self, call: Call) -> str:
-        """Answer ListRolePolicies with the names of the inline policies."""
+        """Simulate ListRolePolicies, which returns the names of inline policies."""
         part, more = page(call, sorted(self.role(call).policies), str)
         return f"<PolicyNames>{''.join(text('member', name) for name in part)}</PolicyNames>{more}"
 
     def list_attached_role_policies(self, call: Call) -> str:
-        """Answer ListAttachedRolePolicies with the names and ARNs of the managed policies."""
+        """Simulate ListAttachedRolePolicies, which returns the names and ARNs of managed policies."""
         attached = sorted(_below(call, list(self.role(call).managed_policies.values())), key=shapes.by_name)
         part, more = page(call, attached, shapes.by_name)
         return f"{shapes.shown('AttachedPolicies', map(shapes.policy_name, part))}{more}"
 
     def get_role_policy(self, call: Call) -> str:
-        """Answer GetRolePolicy with one inline policy."""
+        """Simulate GetRolePolicy, which returns one inline policy."""
         role, name = self.role(call), checks.required(call, "PolicyName")
         document = quote(_inline(role, name))
         return f"{text('RoleName', role.name)}{text('PolicyName', name)}{text('PolicyDocument', document)}"
 
     def get_account_authorization_details(self, call: Call) -> str:
-        """Answer GetAccountAuthorizationDetails, with the tags and profiles of roles, but without empty profiles."""
+        """Simulate GetAccountAuthorizationDetails, which shows tags of roles, but only profiles that hold a role."""
         wanted = set(values(call.params, "Filter"))
         entries = sorted(
             ((f"{kind} {item.name}", item) for kind, items in self._details(call, wanted) for item in items),
@@ -155,7 +155,6 @@ class Iam:
         )
 
     def _details(self, call: Call, wanted: set[str]) -> Iterator[tuple[str, list[Any]]]:
-        """Yield the resources of the requested types, or all resources if the call has no filter."""
         backend = self.backends.iam(call.account_id)
         policies = list(backend.managed_policies.values())
         kinds = {
@@ -172,7 +171,7 @@ class Iam:
     # Writes
 
     def create_role(self, call: Call) -> str:
-        """Answer CreateRole, with the given tags, but without description and session duration."""
+        """Simulate CreateRole, which returns the given tags, but no description or session duration."""
         name = checks.checked_name(call, "RoleName", 64)
         path = checks.checked_path(call)
         trust = checks.checked_trust(checks.required(call, "AssumeRolePolicyDocument"))
@@ -186,7 +185,7 @@ class Iam:
         return f"<Role>{shapes.bare_role(role)}{shapes.boundary(role)}{shown}</Role>"
 
     def create_service_linked_role(self, call: Call) -> str:
-        """Answer CreateServiceLinkedRole, which derives the role's name from the service's name."""
+        """Simulate CreateServiceLinkedRole, which derives the role's name from the service's name."""
         from moto.iam.exceptions import EntityAlreadyExists
 
         service = checks.required(call, "AWSServiceName")
@@ -199,24 +198,24 @@ class Iam:
         return f"<Role>{shapes.bare_role(role)}</Role>"
 
     def update_role(self, call: Call) -> str:
-        """Answer UpdateRole, which changes only the given parameters."""
+        """Simulate UpdateRole, which changes only the given parameters."""
         role = self.role(call)
         role.description = call.params.get("Description", role.description)
         role.max_session_duration = call.params.get("MaxSessionDuration", role.max_session_duration)
         return ""
 
     def update_role_description(self, call: Call) -> str:
-        """Answer UpdateRoleDescription, the older form of UpdateRole, which returns the role."""
+        """Simulate UpdateRoleDescription, which returns the role, unlike the newer UpdateRole."""
         role = self.role(call)
         role.description = call.params.get("Description", "")
         return f"<Role>{shapes.bare_role(role)}{text('Description', role.description)}</Role>"
 
     def update_assume_role_policy(self, call: Call) -> None:
-        """Answer UpdateAssumeRolePolicy, which replaces the trust policy."""
+        """Simulate UpdateAssumeRolePolicy, which replaces the trust policy."""
         self.role(call).assume_role_policy_document = checks.checked_trust(checks.required(call, "PolicyDocument"))
 
     def delete_role(self, call: Call) -> None:
-        """Answer DeleteRole, but refuse to delete a role that is in a profile or has a policy."""
+        """Simulate DeleteRole, which refuses a role that is in a profile or has a policy."""
         role = self.role(call)
         if any(role in profile.roles for profile in self.profiles(call.account_id)):
             raise Refusal("DeleteConflict", _IN_PROFILE, 409)
@@ -227,17 +226,17 @@ class Iam:
         del self.backends.iam(call.account_id).roles[role.id]
 
     def tag_role(self, call: Call) -> None:
-        """Answer TagRole, which replaces an old key by a new key that differs only in case."""
+        """Simulate TagRole, which replaces an old key if a new key differs only in case."""
         role, tags = self.role(call), checks.checked_tags(call, fold=True)
         role.tags = checks.merged_tags(role.tags, tags, fold=True, quota="TagsPerRole")
 
     def untag_role(self, call: Call) -> None:
-        """Answer UntagRole, which compares keys regardless of case."""
+        """Simulate UntagRole, which compares keys regardless of case."""
         role, keys = self.role(call), {key.lower() for key in checks.checked_tag_keys(call)}
         role.tags = [tag for tag in role.tags if tag["Key"].lower() not in keys]
 
     def create_instance_profile(self, call: Call) -> str:
-        """Answer CreateInstanceProfile, with `Tags` only if the call has tags."""
+        """Simulate CreateInstanceProfile, which returns `Tags` only if the call has tags."""
         name = checks.checked_name(call, "InstanceProfileName", 128)
         path, tags = checks.checked_path(call), checks.checked_tags(call, fold=False)
         _check_free(self.profiles(call.account_id), name, f"Instance Profile {name}", "InstanceProfilesPerAccount")
@@ -250,21 +249,21 @@ class Iam:
         )
 
     def delete_instance_profile(self, call: Call) -> None:
-        """Answer DeleteInstanceProfile, but refuse to delete a profile that holds a role."""
+        """Simulate DeleteInstanceProfile, which refuses a profile that holds a role."""
         profile = self.profile(call)
         if profile.roles:
             raise Refusal("DeleteConflict", _IN_PROFILE, 409)
         del self.backends.iam(call.account_id).instance_profiles[profile.name]
 
     def add_role_to_instance_profile(self, call: Call) -> None:
-        """Answer AddRoleToInstanceProfile, but refuse a second role in a profile."""
+        """Simulate AddRoleToInstanceProfile, which refuses a second role in a profile."""
         profile, role = self.profile(call), self.role(call)
         if profile.roles:
             raise Refusal("LimitExceeded", "Cannot exceed quota for InstanceSessionsPerInstanceProfile: 1", 409)
         profile.roles = [role]
 
     def remove_role_from_instance_profile(self, call: Call) -> None:
-        """Answer RemoveRoleFromInstanceProfile, but refuse a role that is not in the profile."""
+        """Simulate RemoveRoleFromInstanceProfile, which refuses a role that is not in the profile."""
         profile, role = self.profile(call), self.role(call)
         if role not in profile.roles:
             message = f"Role {role.name} in Instance Profile {profile.name} cannot be found."
@@ -272,19 +271,19 @@ class Iam:
         profile.roles = []
 
     def tag_instance_profile(self, call: Call) -> None:
-        """Answer TagInstanceProfile, for which keys that differ only in case are different keys."""
+        """Simulate TagInstanceProfile, which allows keys that differ only in case."""
         profile, tags = self.profile(call), checks.checked_tags(call, fold=False)
         profile.tags = checks.merged_tags(profile.tags, tags, fold=False, quota="TagsPerInstanceProfile")
         if tags:
             self.ever_tagged.add(profile.id)
 
     def untag_instance_profile(self, call: Call) -> None:
-        """Answer UntagInstanceProfile, for which keys that differ only in case are different keys."""
+        """Simulate UntagInstanceProfile, which treats `Owner` and `owner` as two keys."""
         profile, keys = self.profile(call), checks.checked_tag_keys(call)
         profile.tags = [tag for tag in profile.tags if tag["Key"] not in keys]
 
     def put_role_permissions_boundary(self, call: Call) -> None:
-        """Answer PutRolePermissionsBoundary, but refuse a policy that does not exist."""
+        """Simulate PutRolePermissionsBoundary, which refuses a policy that does not exist."""
         role = self.role(call)
         role.permissions_boundary_arn = self._checked_boundary(call)
 
@@ -297,7 +296,7 @@ class Iam:
         return arn
 
     def attach_role_policy(self, call: Call) -> None:
-        """Answer AttachRolePolicy, assuming that every AWS-managed policy exists."""
+        """Simulate AttachRolePolicy, which treats every AWS-managed policy as existing."""
         role, arn = self.role(call), _policy_arn(call)
         backend = self.backends.iam(call.account_id)
         policy = backend.managed_policies.get(arn)
@@ -318,14 +317,14 @@ class Iam:
         return AWSManagedPolicy.from_data(name, account_id, self.backends.partition, data | {"UpdateDate": made})
 
     def detach_role_policy(self, call: Call) -> None:
-        """Answer DetachRolePolicy, but refuse a policy that is not attached."""
+        """Simulate DetachRolePolicy, which refuses a policy that is not attached."""
         role, arn = self.role(call), _policy_arn(call)
         if arn not in role.managed_policies:
             raise Refusal("NoSuchEntity", f"Policy {arn} was not found.", 404)
         role.managed_policies[arn].detach_from(role)
 
     def delete_role_policy(self, call: Call) -> None:
-        """Answer DeleteRolePolicy, but refuse an inline policy that does not exist."""
+        """Simulate DeleteRolePolicy, which refuses an inline policy that does not exist."""
         role, name = self.role(call), checks.required(call, "PolicyName")
         _inline(role, name)
         del role.policies[name]
@@ -334,8 +333,8 @@ class Iam:
 def same_name(one: str, other: str) -> bool:
     """Return whether two names or ARNs of IAM are equal, regardless of case.
 
-    IAM refuses a new name that differs from an existing name only in case. AWS does not document whether IAM finds a
-    resource by its name in another case. A practice account finds resources regardless of case.
+    IAM refuses a new name that differs from an existing name only in case. AWS does not document whether IAM ignores
+    case when it looks up a name. A practice account ignores case.
     """
     return one.lower() == other.lower()
 
@@ -384,7 +383,7 @@ def _tag_page(call: Call, tags: list[dict[str, str]]) -> str:
 
 
 def now() -> datetime:
-    """Return the current time in UTC without a time zone, as moto keeps times."""
+    """Return the current time in UTC without a time zone, because moto's times have no time zone."""
     return datetime.now(UTC).replace(tzinfo=None)
 
 

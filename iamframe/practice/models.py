@@ -1,4 +1,4 @@
-"""botocore's models of AWS services, for sessions and for the action names of REST requests."""
+"""Load botocore's models of AWS services, for sessions and for the action names of REST requests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PARAMETER = re.compile(r"\{[^}]+\}")
 
 @cache
 def models() -> Any:
-    """Return botocore's models. Load the models only once, because loading is the slowest part of a test."""
+    """Return botocore's models, which are loaded only once, because loading is the slowest part of a test."""
     from botocore.loaders import create_loader
 
     return create_loader()

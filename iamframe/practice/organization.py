@@ -1,4 +1,4 @@
-"""Answer calls to AWS Organizations and Account Management: accounts, tag policies and regions."""
+"""Simulate AWS Organizations and Account Management: accounts, tag policies and regions."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Regions:
 
 
 class Organization:
-    """The organization that the first account manages. The organization exists only if there is a second account."""
+    """The first account's organization, which exists only if there is a second account."""
 
     def __init__(self, backends: Backends, account_id: str) -> None:
         self.backends = backends
@@ -71,7 +71,7 @@ class Organization:
         raise Refusal("UnsupportedAPIEndpointException", f"{call.action} is not part of this practice account")
 
     def _effective_policy(self, call: Call) -> dict[str, Any]:
-        """Return an account's tag policy. Members see only their own policy (Organizations API Reference)."""
+        """Return an account's tag policy, but show members only their own policy (Organizations API Reference)."""
         kind, target = call.json.get("PolicyType"), call.json.get("TargetId", call.account_id)
         if not kind:
             raise Refusal("InvalidInputException", "You specified an invalid value. PolicyType must not be null.")
@@ -85,7 +85,7 @@ class Organization:
         return {"PolicyContent": content, "LastUpdatedTimestamp": self._began, "TargetId": target, "PolicyType": kind}
 
     def required_tags(self, account_id: str) -> list[dict[str, Any]]:
-        """Return the required tag keys of each resource type, as ListRequiredTags lists them."""
+        """Return the required tag keys of each resource type, in the form of ListRequiredTags."""
         keys: dict[str, list[str]] = {}
         for name, tag in self.tag_policies.get(account_id, {}).get("tags", {}).items():
             for kind in tag.get("report_required_tag_for", []):
@@ -135,7 +135,7 @@ _IAM_TYPES = ("iam:instance-profile", "iam:role")
 
 
 def list_regions(call: Call, regions: Regions) -> Answer:
-    """Answer `account:ListRegions` with the regions and their states."""
+    """Simulate `account:ListRegions`, which returns the regions and their states."""
     states = dict.fromkeys(regions.enabled, "ENABLED_BY_DEFAULT") | dict.fromkeys(regions.disabled, "DISABLED")
     wanted = call.json.get("RegionOptStatusContains") or list(states.values())
     found = [{"RegionName": name, "RegionOptStatus": state} for name, state in states.items() if state in wanted]

@@ -1,4 +1,4 @@
-"""Divide lists into pages that are linked by an opaque marker."""
+"""Divide lists into pages, which are linked by opaque markers."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def page(call: Call, items: list[T], key: Callable[[T], str]) -> tuple[list[T], 
 def cut(
     items: list[T], key: Callable[[T], str], size: int, marker: str | None, purpose: str
 ) -> tuple[list[T], str | None]:
-    """Return at most `size` items after a marker, and the next marker, which is None if no items follow.
+    """Return at most `size` items after a marker, and the next marker. If no items follow, the next marker is None.
 
-    A marker contains the last key of a page. Items created or deleted between two pages neither repeat nor hide other
-    items.
+    A marker contains the last key of a page. If an item is created or deleted between two pages, no other item is
+    repeated or skipped.
     """
     start = bisect_right(items, _read(marker, purpose), key=key) if marker is not None else 0
     part = items[start : start + size]

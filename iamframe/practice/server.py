@@ -16,7 +16,7 @@ from iamframe.practice.calls import Answer
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer, and how to break it: "reset" closes the connection, and "short" sends half of the answer."""
+    """An answer, and a simulated fault. "reset" closes the connection, and "short" sends half of the answer."""
 
     answer: Answer
     broken: str | None = None
@@ -83,7 +83,7 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def answer(self) -> None:
-        """Answer one request in a single write, because a client would wait between two packets."""
+        """Send an answer in a single write, because a client would wait between two packets."""
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         headers = {name.lower(): value for name, value in self.headers.items()}
         reply = self.server.respond(self.command, self.path, headers, body)

@@ -42,7 +42,7 @@ def bare_role(role: Any) -> str:
 
 
 def listed_role(role: Any) -> str:
-    """Return the XML of a role as in ListRoles."""
+    """Return a role's XML in the form of ListRoles."""
     description = text("Description", role.description) if role.description else ""
     return f"{bare_role(role)}{description}{text('MaxSessionDuration', role.max_session_duration or 3600)}"
 
@@ -64,7 +64,7 @@ def source_template(role: Any) -> str:
 
 
 def last_used(role: Any) -> str:
-    """Return the XML of a role's last use (time and region). An unused role has an empty element."""
+    """Return the XML of a role's last use, which is an empty element for an unused role."""
     if role.last_used is None:
         return "<RoleLastUsed/>"
     region = text("Region", role.last_used_region or "us-east-1")
@@ -77,7 +77,7 @@ def tag_list(tags: Iterable[dict[str, str]]) -> str:
 
 
 def bare_profile(profile: Any) -> str:
-    """Return the XML of a profile without tags, as in all listings of IAM."""
+    """Return a profile's XML in the form of IAM's listings, which omit tags."""
     return (
         f"<InstanceProfileName>{profile.name}</InstanceProfileName><InstanceProfileId>{profile.id}</InstanceProfileId>"
         f"<Path>{escape(profile.path)}</Path><Arn>{escape(profile.arn)}</Arn>"
@@ -86,7 +86,7 @@ def bare_profile(profile: Any) -> str:
 
 
 def policy_name(policy: Any) -> str:
-    """Return the XML of a managed policy as in a list of attached policies."""
+    """Return a managed policy's XML in the form of IAM's lists of attached policies."""
     return text("PolicyName", policy.name) + text("PolicyArn", policy.arn)
 
 
@@ -100,14 +100,14 @@ def _policies_of(holder: Any, inline: str) -> str:
 
 
 def role_detail(role: Any, profiles: Iterable[Any]) -> str:
-    """Return the XML of a role with its profiles, without description and session duration."""
+    """Return a role's XML in the form of an account dump, which omits description and session duration."""
     held = shown("InstanceProfileList", map(bare_profile, profiles))
     policies = _policies_of(role, "RolePolicyList")
     return f"{bare_role(role)}{held}{policies}{boundary(role)}{tag_list(role.tags)}{last_used(role)}"
 
 
 def user_detail(user: Any, tags: Iterable[dict[str, str]]) -> str:
-    """Return the XML of a user. An empty list of inline policies is left out, unlike for roles and groups."""
+    """Return the XML of a user. For users, unlike roles and groups, IAM omits an empty list of inline policies."""
     groups = "".join(text("member", name) for name in user.group_list)
     policies = _policies_of(user, "UserPolicyList").removeprefix("<UserPolicyList></UserPolicyList>")
     return (

@@ -1,4 +1,4 @@
-"""Answer the CloudFormation calls that list stacks in pages, or find the stack of a resource."""
+"""Simulate two kinds of CloudFormation calls: calls that list stacks, and calls that find a resource's stack."""
 
 from __future__ import annotations
 

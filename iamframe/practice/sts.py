@@ -1,4 +1,4 @@
-"""Answer GetCallerIdentity and AssumeRole, in the account or in a member of its organization."""
+"""Simulate GetCallerIdentity and AssumeRole, in the account and in the members of its organization."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _HELP = (
 
 
 class Sts:
-    """STS in all accounts. `keys` has the identity of each access key."""
+    """STS in all accounts. The dictionary `keys` has the identity of each access key."""
 
     def __init__(self, backends: Backends, keys: dict[str, Principal], accounts: list[str]) -> None:
         self.backends, self.keys, self.accounts = backends, keys, accounts
@@ -69,8 +69,8 @@ class Sts:
     def instance_credentials(self, role: Any, instance_id: str) -> dict[str, str]:
         """Return the metadata service's document with the credentials of an instance's role.
 
-        The documents for success and failure are those of `iam/security-credentials/ROLE` (EC2 User Guide, "Retrieve
-        security credentials from instance metadata"; IAM User Guide, "Troubleshooting Amazon EC2 and IAM").
+        On success and on failure, the document has the form of `iam/security-credentials/ROLE` (EC2 User Guide,
+        "Retrieve security credentials from instance metadata"; IAM User Guide, "Troubleshooting Amazon EC2 and IAM").
         """
         asked = datetime.now(UTC).strftime(_TIME)
         if not any(_trusts_ec2(statement) for statement in _allows(role)):
@@ -89,7 +89,7 @@ class Sts:
 
 
 def _trusts(role: Any, call: Call) -> bool:
-    """Return whether a role trusts the caller, by principal and external id. Other conditions count as not met."""
+    """Return whether a role trusts the caller. Conditions other than an external id count as not met."""
     return any(_trusts_principal(statement, call) and _conditions_hold(statement, call) for statement in _allows(role))
 
 

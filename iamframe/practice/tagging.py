@@ -1,4 +1,4 @@
-"""Answer the Resource Groups Tagging API for IAM, which writes tags of roles and profiles, but does not show roles."""
+"""Simulate the Resource Groups Tagging API for IAM, which tags roles and profiles, but lists only profiles."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Tagging:
         self.home = HOMES[iam.backends.partition]
 
     def answer(self, call: Call) -> Answer:
-        """Answer a call to the tagging API. Calls about services other than IAM go to moto."""
+        """Answer a call to the tagging API. Calls about other services than IAM go to moto."""
         if call.action == "GetResources" and _asks_for_iam(call):
             return json_answer(call, self._get_resources(call))
         if call.action == "ListRequiredTags":

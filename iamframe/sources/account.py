@@ -1,9 +1,8 @@
 """Read the roles, instance profiles and quotas of one live account, and the resources that use the profiles.
 
-Roles come from GetAccountAuthorizationDetails (the "dump"), with their tags, last use and profiles. The list of
-profiles comes from ListInstanceProfiles. No list operation returns the tags of profiles (IAM API Reference,
-ListInstanceProfiles). iamframe calls GetInstanceProfile for each profile, to read the profile's tags and confirm the
-profile's role.
+GetAccountAuthorizationDetails (the "dump") returns the roles, with their tags, last use and profiles.
+ListInstanceProfiles returns the profiles. No list operation returns the tags of profiles (IAM API Reference,
+ListInstanceProfiles). iamframe calls GetInstanceProfile to read the tags of a profile and to confirm its role.
 """
 
 from __future__ import annotations
@@ -66,8 +65,8 @@ class AccountReader:
     def answers(self) -> list[Answer]:
         """Call all operations that the `LoadPlan` requires, and return the answers.
 
-        The last answer has the rows of the frame `gaps`. Raise `RequestFailed` if GetCallerIdentity fails, unless AWS
-        denies the operation. Raise `SourceError` if the credentials belong to an account other than `expected`.
+        The last answer has the rows of the frame `gaps`. Raise `RequestFailed` if GetCallerIdentity fails with an error
+        other than a denial. Raise `SourceError` if the credentials belong to an account other than `expected`.
         """
         self._calls = Calls(self.client, self.source, self.progress)
         self._profiles = _Profiles(self._calls)
@@ -142,10 +141,7 @@ class AccountReader:
         yield calls.answer("denied", Listing(list(calls.gaps)))
 
     def _roles_one_by_one(self, dump: Listing, roles: Listing | None) -> tuple[list[ResourceAnswer], list[Any]]:
-        """Return the roles that are missing from an incomplete account dump (one request per role).
-
-        If the list of profiles is incomplete, also return the profiles of roles (one more request per role).
-        """
+        """Return roles that an incomplete dump lacks, and roles' profiles if the list of profiles is incomplete."""
         calls, profiles = self._calls, self._profiles.listed
         if roles is None or dump.state == "complete":
             return [], []
@@ -195,7 +191,7 @@ class AccountReader:
             yield answer(operation, Listing(records, "partial" if is_answered else "refused"))
 
     def _account(self, counts: dict[str, int] | None, aliases: list[str] | None) -> Iterator[Answer]:
-        """Yield the account's quotas and alias. An argument is None if the call for it failed."""
+        """Yield the account's quotas and alias."""
         quotas = [] if counts is None else [account_of_summary(counts)]
         alias = [] if aliases is None else [Account(account_name=self.name or next(iter(aliases), None))]
         for operation, records in (("GetAccountSummary", quotas), ("ListAccountAliases", alias)):
@@ -217,7 +213,7 @@ class _Profiles:
         return {profile.profile_arn for profile in self.listed.records}
 
     def start(self, homes: Iterable[str]) -> Iterator[Answer]:
-        """Yield the answers of GetResources (the tag index). Start to read the profiles that are not in the index."""
+        """Yield the answers of GetResources (the tag index). Start reading the profiles that are not in the index."""
         jobs = {home: self.calls.pool.submit(self._index, home) for home in homes}
         indexes = {home: job.result() for home, job in jobs.items()}
         indexed = {profile.profile_arn: profile.tags for index in indexes.values() for profile in index.records}
@@ -238,7 +234,7 @@ class _Profiles:
         return index
 
     def ask(self, arns: Iterable[str]) -> None:
-        """Start to read profiles in other threads, with one request per profile."""
+        """Start reading profiles in other threads, with one request per profile."""
         self._jobs += [self.calls.submit("profiles", self._read, arn) for arn in arns]
 
     def _read(self, arn: str) -> ResourceAnswer | None:

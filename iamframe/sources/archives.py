@@ -1,6 +1,6 @@
 """Find the files in folders and archives (`.gz`, `.zip`).
 
-A file is read only when its content is needed. Archives are unpacked in memory, never to disk, up to `MAX_UNPACKED`
+A file is read only when its content is needed. Archives are unpacked only in memory, and only up to `MAX_UNPACKED`
 bytes. Links in archives are not followed. No name inside an archive is used as a path.
 """
 
@@ -48,12 +48,12 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One file, in a folder or an archive.
+    """One file in a folder or in an archive.
 
     `label` is the file's name in messages. `name` is the file's own name without `.gz`. `place` identifies the file
     across all sources, so that no file is read twice. `read` returns the file's bytes, or raises Unreadable. `size` is
-    the file's size in bytes, or the packed size of a `.gz` file. `path` is set only for an unpacked file outside
-    archives.
+    the file's size in bytes, or the packed size of a `.gz` file. `path` is set only for a file that is not compressed
+    and not in an archive.
 
     `folders` are the names of all folders above the file, from the outermost to the innermost. `root` is the number of
     folders in the path that the user gave.
@@ -87,13 +87,13 @@ def _open(path: str | os.PathLike[str], pipe: bool) -> BufferedReader:
 
 
 def read_file(path: str | os.PathLike[str], most: int = MAX_UNPACKED, *, pipe: bool = False) -> bytes:
-    """Return the bytes of a file that a user named. With `pipe=True`, a pipe such as `<(command)` is read, too.
+    """Return the bytes of a file. With `pipe=True`, also read pipes such as `<(command)`.
 
     Raises
     ------
     OSError
-        If the file cannot be opened or read, has more than `most` bytes, or is a folder, a device, or (if `pipe` is
-        False) a pipe.
+        If the file cannot be read, or has more than `most` bytes. Folders, devices and (without `pipe=True`) pipes
+        cannot be read.
     """
     with _open(path, pipe) as file:
         data = file.read(most + 1)
@@ -103,10 +103,10 @@ def read_file(path: str | os.PathLike[str], most: int = MAX_UNPACKED, *, pipe: b
 
 
 def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
-    """Yield the files in a folder or archive, sorted by name, or the given file itself.
+    """Yield the files in a folder or archive, sorted by name. If `source` is any other file, yield this file.
 
-    In a folder, only JSON, Terraform state, archives and `denied.csv` are read. iamframe skips its own reports and
-    snapshots, hidden folders (such as `.terraform`), and links to folders.
+    iamframe reads only JSON, Terraform state, archives and `denied.csv` from a folder. iamframe skips its own reports
+    and snapshots, hidden folders (such as `.terraform`), and links to folders.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
 
 
 def without_secrets(text: str) -> str:
-    """Remove the query and the part before the @ from URLs in a text. Either part may contain access keys."""
+    """Remove the parts of URLs that may contain access keys: the query, and the text before the @."""
     return _SECRET.sub("", text) if "://" in text else text
 
 
@@ -175,7 +175,6 @@ def _folder(root: Path) -> Iterator[Piece]:
 
 
 def _is_output(folder: Path, names: list[str]) -> bool:
-    """Return whether the folder is a report or a snapshot that iamframe wrote."""
     if set(names) >= _REPORT:
         return True
     try:
@@ -231,7 +230,7 @@ class _Budget:
         self.left = MAX_UNPACKED
 
     def spend(self, size: int) -> None:
-        """Count unpacked bytes, and raise Unreadable if the archive exceeds its limit."""
+        """Subtract `size` unpacked bytes from the budget. Raise Unreadable if the archive exceeds its limit."""
         self.left -= size
         if self.left < 0:
             cap = f"{MAX_UNPACKED >> 30} GiB" if MAX_UNPACKED >= 1 << 30 else f"{MAX_UNPACKED:,} bytes"

@@ -1,4 +1,4 @@
-"""Call AWS operations in one account, decode the answers, and note each failed call in the frame `gaps`."""
+"""Call AWS operations in one account, and decode the answers. A failed call becomes a row of the frame `gaps`."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Listing:
 
 
 class ResourceAnswer(NamedTuple):
-    """One operation's answer about the role or profile with this `name`."""
+    """One operation's answer about one role or profile."""
 
     operation: str
     name: str
@@ -112,7 +112,7 @@ class Calls:
         self.pool = ThreadPoolExecutor(self.client.workers, thread_name_prefix="iamframe")
 
     def submit(self, stage: str, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """Call `work` in another thread. The progress of `stage` shows how many calls have finished."""
+        """Call the function `work` in another thread. The progress of `stage` shows how many calls have finished."""
         with self._lock:
             self._done.setdefault(stage, [0, 0])[1] += 1
         future = self.pool.submit(work, *arguments)
@@ -153,10 +153,10 @@ class Calls:
         *,
         may_vanish: bool = False,
     ) -> Iterator[bytes]:
-        """Yield the pages of an operation as JSON. If a request fails, `found` is marked as incomplete.
+        """Yield the pages of an operation's answer as JSON. A failed request marks `found` as incomplete.
 
-        If `may_vanish` is True, the error "not found" counts as an empty answer. A failed request is noted in the frame
-        `gaps`, but not if the region lacks the service.
+        If `may_vanish` is True, the error "not found" counts as an empty answer. A failed request becomes a row of the
+        frame `gaps`, unless the region lacks the service.
         """
         row = BY_LABEL[operation]
         try:
@@ -169,7 +169,7 @@ class Calls:
                 self.note_refused(operation, refusal, subject, region)
 
     def records(self, found: Listing, operation: str, region: str, body: bytes, key: str, kind: Any) -> list[Any]:
-        """Return the records under `key`. A record with an unexpected form is noted in the frame `gaps`."""
+        """Return the records under the key `key`. A record of unexpected form becomes a row of the frame `gaps`."""
         value = msgspec.json.decode(body, type=dict[str, msgspec.Raw]).get(key)
         if value is None:
             self.note_missing(found, operation, key, region)
@@ -192,7 +192,7 @@ class Calls:
         return records
 
     def note_missing(self, found: Listing, operation: str, key: str, region: str) -> None:
-        """Note a missing list under `key` in the frame `gaps`. AWS sends a list even if the list is empty."""
+        """Add a row to the frame `gaps` for an answer without its list. AWS sends the list even if it is empty."""
         found.state = "truncated"
         facts = {"operation": operation, "key": key}
         self.gap(operation, ALL, "unreadable", "gaps.answer.no_list", facts, region)
@@ -207,7 +207,7 @@ class Calls:
             return None
 
     def resource(self, operation: str, arn: str) -> ResourceAnswer | None:
-        """Return the answer about a role or profile, or None. If AWS denies the operation, call its `fallback`."""
+        """Return the answer about a role or profile, or None. If AWS denies an operation, call its `fallback`."""
         client, row, name = self.client, BY_LABEL[operation], name_of(arn)
         refusals: dict[str, RequestFailed] = {}
         # An operation may be denied for a few resources only. After more than three denials and no answer, its fallback
@@ -255,7 +255,7 @@ class Calls:
     # Gaps and answers
 
     def note_refused(self, operation: str, refusal: RequestFailed, subject: str = ALL, region: str = GLOBAL) -> None:
-        """Note in the frame `gaps` that AWS refused an operation."""
+        """Add a row to the frame `gaps` for an operation that AWS refused."""
         if refusal.code in CLOSED and region not in (GLOBAL, self.client.region):
             reason, message = closed_region(region, self.enabled_regions())
             self.gap(operation, subject, reason, message, {"region": region, "code": refusal.code}, region)
@@ -267,13 +267,13 @@ class Calls:
         self.gap(operation, subject, refusal.reason, "gaps.refused", facts, region)
 
     def note_vanished(self, operation: str, arn: str) -> None:
-        """Note in the frame `gaps` that a role or profile was deleted during the load."""
+        """Add a row to the frame `gaps` for a role or profile that was deleted during the load."""
         with self._lock:
             self.vanished.add(arn)
         self.gap(operation, arn, "vanished", "gaps.vanished", {"arn": arn})
 
     def note_not_asked(self, operations: Iterable[str], where: str, message: str, **facts: Any) -> None:
-        """Note in the frame `gaps` that some operations were not called in a region."""
+        """Add a row to the frame `gaps` for each operation that was not called in a region."""
         for operation in operations:
             self.gap(operation, ALL, "not_asked", message, facts, where)
 
@@ -306,8 +306,8 @@ def is_known(calls: Calls, region: str) -> bool:
 def is_offered(calls: Calls, service: str, region: str) -> bool:
     """Return whether to call a service in a region.
 
-    A service is called in the regions that botocore lists for it, and in regions that are unknown to botocore. EC2,
-    Auto Scaling and services whose regions are unknown to botocore are called in every region.
+    iamframe calls a service in the regions that botocore lists for it, and in regions unknown to botocore. Every region
+    is called for EC2, Auto Scaling, and services without regions in botocore.
     """
     there = _regions_of(calls, service)
     return not there or region in there or service in ("ec2", "autoscaling") or not is_known(calls, region)
@@ -316,8 +316,8 @@ def is_offered(calls: Calls, service: str, region: str) -> bool:
 def _is_absent(calls: Calls, refusal: RequestFailed, service: str, region: str) -> bool:
     """Return whether a request failed because AWS does not offer the service in the region.
 
-    The result is True if the service's host name does not exist, and botocore lists the service only in other regions.
-    The result is False for a region unknown to botocore, and for a custom endpoint, whose URL may be mistyped.
+    The result is True if the service's host does not exist, and botocore lists only other regions for the service. The
+    result is False for a region unknown to botocore, and for a custom endpoint, whose URL may be mistyped.
     """
     if not is_unknown_host(refusal.cause) or region in _regions_of(calls, service) or not is_known(calls, region):
         return False
@@ -327,7 +327,6 @@ def _is_absent(calls: Calls, refusal: RequestFailed, service: str, region: str) 
 
 
 def _decoded(operation: str, body: bytes) -> Any:
-    """Return the value in an answer's body, or raise RequestFailed if the body has an unexpected form."""
     try:
         return _DECODE[operation](body).value
     except msgspec.ValidationError as error:

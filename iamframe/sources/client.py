@@ -1,11 +1,11 @@
 """Send requests to AWS, and keep the answers in a journal.
 
 An operation that is not in `knowledge.operations` is blocked. boto3's answers are converted to the AWS CLI's JSON, so
-one typed decoder reads live accounts and files. An interrupted load resumes from the answers in its journal.
+that the same decoders work for live accounts and files. An interrupted load resumes from the answers in its journal.
 
 Retries always use botocore's `standard` mode with ten attempts (four for STS). Botocore's default retry mode changes
-between releases, and lets some calls fail when AWS throttles requests. botocore does not repeat a call whose answer
-breaks off, so iamframe does.
+between releases, and lets some calls fail when AWS throttles requests. iamframe repeats a call whose answer breaks off,
+because botocore does not.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _LEAST = 1.0
 
 
 class Identity(msgspec.Struct, rename="pascal"):
-    """The account and ARN of the user or role to which a session's credentials belong."""
+    """The account and ARN of the user or role that a session uses."""
 
     account: str
     arn: str
@@ -72,8 +72,8 @@ class Pacer:
     AWS publishes no request limits for IAM. All users of an account share the request limits, so a load that reaches a
     limit makes other work in the account fail. `rate` is the highest allowed rate, in requests per second. Without
     `rate`, requests wait only after AWS has throttled a request. A throttled request lowers the rate to 70 %. Every
-    second without throttling adds 2 requests per second to the rate. At a limit, AWS throttles nearly all requests in
-    flight, so the rate is lowered at most once per second.
+    second without throttling adds 2 requests per second to the rate. The rate is lowered at most once per second,
+    because AWS throttles nearly all requests in flight at a limit.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Pacer:
 
 @dataclass
 class Client:
-    """The client for all requests to one account, which uses one session and is shared by all threads."""
+    """The client for all requests to one account. All threads share the client and its session."""
 
     session: boto3.Session
     region: str
@@ -158,8 +158,8 @@ class Client:
     ) -> bytes:
         """Return AWS's answer to one call, as JSON.
 
-        The call is counted under the name `counted_as`, by default under the operation's name in the frame `calls`. An
-        error code in `none_codes` means that the requested resource does not exist, and gives the answer `null`.
+        The frame `calls` shows the call under the name `counted_as`, or by default under the operation's name. If AWS
+        answers with an error code in `none_codes`, the requested resource does not exist, and the answer is `null`.
 
         A failed call raises `RequestFailed`. An operation that is not in the table of operations raises `WriteBlocked`.
         """
@@ -217,7 +217,7 @@ class Client:
             seen.add(mark)
 
     def boto3_client(self, service: str, region: str = GLOBAL) -> Any:
-        """Return the boto3 client of a service in a region. All threads share the client."""
+        """Return the boto3 client of a service in a region, which all threads share."""
         key = (service, self.region if region == GLOBAL else region)
         with self._making:
             if key not in self._clients:
@@ -240,7 +240,7 @@ class Client:
 
     @contextmanager
     def bypass_journal(self) -> Iterator[None]:
-        """Use no answers from the journal in the `with` block, because they may be out of date."""
+        """Ignore the journal's answers in the `with` block, because the answers may be out of date."""
         self._asks_anew = True
         try:
             yield
@@ -248,7 +248,7 @@ class Client:
             self._asks_anew = False
 
     def always_denied(self, operation: str) -> bool:
-        """Return whether more calls of an operation are useless, because AWS denied 20 calls and answered none."""
+        """Return whether AWS has denied at least 20 calls of an operation, and has answered none."""
         return self.refusals[operation] >= 20 and not self.answered[operation]
 
     def _new_client(self, service: str, region: str) -> Any:
@@ -284,7 +284,6 @@ class Client:
         return before_send
 
     def _whole(self, client: Any, operation: str, parameters: dict[str, Any], service: str) -> dict[str, Any]:
-        """Return the answer to a call. The call is repeated if the answer breaks off."""
         broken = _CUT if service == FIRST else _BROKEN
         for wait in _BROKEN_WAITS:
             try:
@@ -324,7 +323,7 @@ _MARKS = msgspec.json.Decoder(
 def _next_page(page: bytes) -> tuple[dict[str, str], bool]:
     """Return the parameter for the next page (empty after the last page), and whether IAM reports a next page.
 
-    IAM may cut a list short at any size, and then sets `IsTruncated` (IAM API Reference, ListRoleTags).
+    IAM may cut off a list at any size, and shows this with `IsTruncated` (IAM API Reference, ListRoleTags).
     """
     marks = msgspec.structs.asdict(_MARKS(page))
     more = marks.pop("IsTruncated")
@@ -337,10 +336,10 @@ def _now() -> str:
 
 @contextmanager
 def _quick_dates(session: boto3.Session) -> Iterator[None]:
-    """Let boto3 clients that are created in the `with` block parse dates fast and share service models.
+    """Give new boto3 clients in the `with` block a fast date parser and shared service models.
 
-    botocore spends a quarter of its time for an answer on parsing dates. The AWS CLI replaces botocore's date parser,
-    too. Clients created outside the `with` block keep botocore's parser.
+    Parsing dates takes a quarter of the time that botocore needs for an answer. The AWS CLI replaces botocore's date
+    parser, too.
     """
     core = session._session  # noqa: SLF001 - boto3 does not give its parts away
     parsers = ResponseParserFactory()
@@ -370,8 +369,7 @@ _ROOT = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<(?:\w+:)?(\w+)")
 def check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
     """Raise ResponseParserError if a response has a success status, but not the form of the operation's answer.
 
-    botocore alone would read a proxy's page, a network's login page or truncated JSON as an empty list. The function is
-    a handler of botocore's event `before-parse`.
+    Without this check, botocore reads a proxy's page, a network's login page or truncated JSON as an empty list.
     """
     if response_dict["status_code"] >= 300:
         return
@@ -394,7 +392,7 @@ def check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) 
 
 
 def _watch(pacer: Pacer, region: str) -> Callable[..., None]:
-    """Return a botocore handler that slows the pace after throttling, and ends retries to unknown hosts."""
+    """Return a botocore handler that slows the pace after throttling, and stops retries to unknown hosts."""
     is_known = False
 
     def notice(

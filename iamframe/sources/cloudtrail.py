@@ -1,9 +1,8 @@
 """CloudTrail records of changes to roles and instance profiles.
 
-Log files of a trail have the form `{"Records": […]}`. `aws cloudtrail lookup-events` prints each record as text inside
-an event (CloudTrail User Guide, "CloudTrail record contents"; CloudTrail API Reference, LookupEvents). Records of
-services other than IAM are dropped. From a record of IAM, iamframe keeps only the id, time, names, tag keys, actor,
-tool and error code.
+A trail's log files have the form `{"Records": […]}`. `aws cloudtrail lookup-events` prints each record as text inside
+an event (CloudTrail User Guide, "CloudTrail record contents"; CloudTrail API Reference, LookupEvents). iamframe keeps
+only IAM's records, and only their id, time, names, tag keys, actor, tool and error code.
 """
 
 from __future__ import annotations
@@ -126,7 +125,7 @@ class Event(msgspec.Struct, gc=False, frozen=True, order=True):
 
 
 class EventSpan(msgspec.Struct, gc=False):
-    """The times of an account's first and last record in a file. Only regions that record IAM's events count."""
+    """The times of an account's first and last record in a file. Regions without IAM's events are ignored."""
 
     from_at: datetime
     to_at: datetime
@@ -230,7 +229,6 @@ def event_of(record: TrailRecord) -> tuple[str | None, Event | None]:
 
 
 def _is_at(text: str | None, at: datetime) -> bool:
-    """Return whether two times are at most a minute apart. `text` is a time in ISO form or in CloudTrail's form."""
     try:
         made = datetime.strptime(text or "", "%b %d, %Y %I:%M:%S %p").replace(tzinfo=UTC)
     except ValueError:
@@ -239,7 +237,7 @@ def _is_at(text: str | None, at: datetime) -> bool:
 
 
 def _holds(key: str, keys: frozenset[str]) -> Callable[[Document], bool]:
-    """Return a test of the list under `key`: the list is empty, or one of the first items has all `keys`."""
+    """Return a function that accepts a document if its list under `key` is empty or an early item has all `keys`."""
 
     def holds(document: Document) -> bool:
         items = document.keys[key]
@@ -251,7 +249,7 @@ def _holds(key: str, keys: frozenset[str]) -> Callable[[Document], bool]:
 # S3 and other services have `Records` of their own.
 @shape("Records", when=_holds("Records", _RECORD_KEYS))
 def trail_file(document: Document) -> Iterable[Answer]:
-    """Read a log file of a trail."""
+    """Read a trail's log file."""
     return _answers(document, "Records", TRAIL)
 
 
@@ -296,7 +294,7 @@ def _answers(document: Document, key: str, operation: str) -> Iterator[Answer]:
 
 
 def _records(document: Document, key: str, kind: type) -> Iterator[tuple[TrailRecord, str | None, Event | None]]:
-    """Yield the records of a list. For a record of IAM, also yield the record's account and event."""
+    """Yield each record of a list, with its account and event if the record is from IAM."""
     # Nobody edits CloudTrail's records by hand.
     for item in (item for chunk in document.records(key, kind, by_hand=False) for item in chunk):
         try:

@@ -3,8 +3,8 @@
 The `configuration` of an item is a JSON string in answers of the API, and an object in an S3 snapshot. A JSON document
 may consist of a single item.
 
-Config records a role in every region where Config is switched on, so a role may appear several times. Only the latest
-capture of a role counts. A role is dropped if its latest capture shows a deletion (AWS Config Developer Guide,
+AWS Config records each role in every region where Config is switched on, so a role may appear several times. Only the
+latest capture of a role counts. A role is dropped if its latest capture shows a deletion (AWS Config Developer Guide,
 "Components of a configuration item", "Selecting which resources are recorded").
 """
 
@@ -65,7 +65,7 @@ class Item(msgspec.Struct, gc=False, rename="camel"):
 
 
 def _in_camel_case(kind: type[msgspec.Struct], **types: Any) -> Any:
-    """Return a copy of the type `kind` that has Config's camelCase keys. `types` has new types for some fields."""
+    """Return a copy of a record type with Config's camelCase keys. `types` replaces the types of some fields."""
     fields: list[Any] = []
     keys = {}
     for one in msgspec.structs.fields(kind):
@@ -130,7 +130,7 @@ def _items_of(document: Document, key: str) -> list[tuple[str, Raw]]:
 
 
 def _keep(document: Document, items: list[tuple[str, Raw]]) -> Iterable[Answer]:
-    """Keep the items of roles and profiles until all files are read: a later file may have a later capture."""
+    """Keep the items of roles and profiles until all files are read, because a later file may have a later capture."""
     decode = document.decoder(Item)
     read = [Recorded(document, place, document.one(raw, decode, place)) for place, raw in items]
     of_iam = [one for one in read if one.item and one.item.resource_type in (_ROLE, _PROFILE)]
@@ -143,7 +143,7 @@ def _keep(document: Document, items: list[tuple[str, Raw]]) -> Iterable[Answer]:
 
 
 def config_answers(reading: Reading) -> list[tuple[Piece, Answer]]:
-    """Return pairs of a file and an answer. Each answer has the latest items of one resource type and one account."""
+    """Return answers with their files. Each answer has the latest items of one resource type in one account."""
     found: dict[tuple[str, str, str | None], tuple[Piece, Answer]] = {}
     for document, place, item in _latest(reading.kept(Recorded)):
         with reading.gap_if_unreadable(document.piece, f"{place}.configuration"):
@@ -162,7 +162,7 @@ def config_answers(reading: Reading) -> list[tuple[Piece, Answer]]:
 
 
 def _latest(recorded: Iterable[Recorded]) -> list[Recorded]:
-    """Return the latest capture of each resource, unless this capture shows that the resource was deleted."""
+    """Return the latest capture of each resource that has not been deleted."""
     newest: dict[str, Recorded] = {}
     for one in recorded:
         item = one.item

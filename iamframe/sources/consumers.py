@@ -1,7 +1,7 @@
 """The kinds of AWS resources that use instance profiles, and expressions that find a profile in a record.
 
-`consumers.toml` has one table per kind of resource. Kinds of resources with hundreds of thousands of records are
-decoded as typed objects, because this is faster.
+`consumers.toml` has one table per kind of resource. A kind that may have hundreds of thousands of records is decoded as
+typed objects, because this is faster.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A call that supplies parameters for the next call. `gives` maps parameters to fields of the items under `key`."""
+    """A call that supplies parameters for the next call. The dictionary `gives` maps parameters to fields of items."""
 
     operation: str
     key: str
@@ -52,35 +52,35 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     consumer_type, plural
         The name of the kind in the frame `references`, and its plural for use in sentences.
     service, operation, parameters
-        The call that returns the records. `IncludeManagedResources` is left out if the installed botocore does not know
-        it.
+        The call that returns the records. The parameter `IncludeManagedResources` is sent only if botocore knows it.
     key, single, whole
         `key` is the key of the records in the answer. If `single` is True, the key holds one record instead of a list.
-        If `whole` is True, the answer itself is the record, and `key` is a key that it always has.
+        If `whole` is True, the whole answer is one record, which always has the key `key`.
     marked
-        A field that every record has. It distinguishes a list in a file from other lists under the same key.
+        A field that every record has, to distinguish a list in a file from other lists under the same key.
     when
-        When the kind is read. `files`: only from files. `references`: from files, and from live accounts with
-        `references="core"` or `"all"`. `all`: from files, and from live accounts only with `references="all"`.
+        Where the kind is read. The value "files" means only files. The value "references" means files, and live
+        accounts with `references="core"` or `references="all"`. The value "all" means files, and live accounts with
+        `references="all"`.
     id, name, arn, state
         JMESPath expressions that find the id, name, ARN and state in a record.
     over
         The states in which a resource no longer starts instances.
     profiles, pins
-        JMESPath expressions. In a record, `profiles` finds the names or ARNs of profiles, and `pins` finds versions of
-        launch templates. Both may find one value, a list, or a list of lists.
+        JMESPath expressions for a record. `profiles` finds the names or ARNs of profiles, and `pins` finds versions of
+        launch templates. Both expressions may find one value, a list, or a list of lists.
     kept
-        A JMESPath expression for the part of a record that the collect script keeps. If it is empty, the script keeps
-        the whole record.
+        A JMESPath expression for the part of a record that the collect script keeps. An empty expression keeps the
+        whole record.
     steps
-        The calls to make before `operation`. `operation` is then called once per record of the last step.
+        The calls to make before the main call `operation`. The main call is made once per record of the last step.
     always
-        The field that shows which profile a record uses. Every record must have it.
+        The field that shows which profile a record uses. Every record must have this field.
     is_recent
-        Whether the command is so new that many installed AWS CLIs do not have it. With such a CLI, a clean-up script
-        does not query this kind again, and relies on the load.
+        Whether the command is so new that many installed AWS CLIs lack it. If the CLI lacks the command, a clean-up
+        script relies on the loaded data instead of a new query.
     source, date
-        The source of these facts, and the date when it was last read.
+        The source of these facts, and the date when the source was last read.
     """
 
     consumer_type: str
@@ -118,7 +118,7 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"{{{self.key}: {self.key}{f'[].{self.kept}' if self.kept else ''}}}"
 
     def whole_in(self, answer: bytes) -> bytes:
-        """Return an answer as JSON that has the records under `key`. With `whole`, the answer itself is one record."""
+        """Return an answer as JSON with its records under the key `key`."""
         if not self.whole or self.key not in msgspec.json.decode(answer):
             return answer
         return msgspec.json.encode({self.key: msgspec.Raw(answer)})
@@ -139,7 +139,7 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             yield TemplateUse(Reference(named="", **self._about(record)), pins)
 
     def _listed(self, path: str, record: Any, kind: type[T]) -> T:
-        """Return the values at a JMESPath in a record, but none if the resource no longer starts instances.
+        """Return the values at a JMESPath in a record, or no values if the resource no longer starts instances.
 
         Raise ValidationError if a value does not fit the type `kind`.
         """

@@ -1,11 +1,11 @@
 """Find the JSON documents in a file, and split their lists into items, which are decoded later.
 
-While a large file is read, its long list is decoded in runs of several items. In a list of 100,000 items, finding the
-end of every item takes as long as decoding all items. The items as text would take more memory than all finished
-DataFrames. A long list is cut where an item seems to begin, and each run of items is decoded as a list.
+The long list of a large file is cut into runs: groups of items that are decoded together as a list. Decoding item by
+item is slower, because finding the ends of 100,000 items takes as long as decoding the items. The items as text would
+take more memory than all finished DataFrames.
 
-A cut at a wrong place is always noticed, because the text before the cut is not a valid list of items. If a run of
-items is not a valid list, or contains an unreadable item, all files are read again as a whole.
+A list is cut where an item seems to begin. A wrong cut is always noticed, because the text before the cut is not a
+valid list. If a run cannot be decoded, all files are read again as a whole.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _TRAILING = re.compile(r"trailing characters \(byte (\d+)\)")
 
 
 class _Key:
-    """A key of a JSON object. Equal keys count as different, so that a repeated key is noticed."""
+    """A key of a JSON object. Two keys with the same text are not equal, so that a repeated key is noticed."""
 
     __slots__ = ("text",)
 
@@ -61,7 +61,7 @@ class NotARun(Exception):
 class Runs:
     """A part of a file: a long list without its last items.
 
-    The list can be cut at the text `between`: a comma, and the beginning of an item.
+    The text `between` separates two items: a comma, followed by the beginning of the next item.
     """
 
     key: str
@@ -76,7 +76,7 @@ class Runs:
         Raises
         ------
         NotARun
-            If a run cannot be decoded.
+            If a group of items cannot be decoded.
         """
         decode = msgspec.json.Decoder(list[kind]).decode
         left, text = self.end - self.start, bytearray(b"[")
@@ -101,7 +101,7 @@ class Runs:
 
 
 def document_in_runs(path: Path) -> tuple[dict[str, Value], Runs] | None:
-    """Split a large file. The document gets only the last items of the long list, and `Runs` gets the other items.
+    """Split a large file into a document with the last items of the long list, and `Runs` with the other items.
 
     The result is None if the file must be read as a whole.
     """
@@ -141,12 +141,12 @@ def utf8(data: bytes) -> bytes:
 
 
 def documents_of(data: bytes) -> Iterator[tuple[str, dict[str, Value] | list[Raw]]]:
-    """Yield each JSON document in a text, with its place. A file may contain several exports in a row.
+    """Yield each JSON document in a text, with its place. A file may contain several exports, one after another.
 
     Raises
     ------
     Unreadable
-        If the text is empty or not JSON, or if a document is neither an object nor a list.
+        If the text is empty, is not JSON, or has a document of another type than object or list.
     """
     data = utf8(data)
     if not data or data.isspace():
@@ -218,7 +218,6 @@ def _decoded(decoder: msgspec.json.Decoder[Any], text: bytes | Raw, place: str) 
 
 
 def _without_repeats(pairs: list[tuple[str, Any]], place: str | None = None) -> dict[str, Any]:
-    """Return pairs as a dictionary, or raise Unreadable if a key is repeated."""
     keys = dict(pairs)
     if len(keys) < len(pairs):
         twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
@@ -236,7 +235,7 @@ def refuse_repeats(item: Raw) -> None:
 
 
 def beginning(text: bytes | Raw) -> bytes:
-    """Return the first byte of a document after any white space."""
+    """Return the first byte of a document that is not white space."""
     return bytes(memoryview(text)[:1_000]).lstrip()[:1]
 
 
@@ -254,7 +253,7 @@ def in_plain_words(error: Exception) -> str:
 
 
 def problem_of(error: Exception, path: str) -> dict[str, Any]:
-    """Return a message about an error at `path`, or at the more exact place that a decoder's error shows."""
+    """Return a message about an error at `path`. If a decoder shows a more exact place, the message has that place."""
     if isinstance(error, Unreadable):
         return {"message": "gaps.file.value", "at": path, "why": error.problem}
     why, _, inner = in_plain_words(error).partition(" - at `$")
@@ -262,11 +261,11 @@ def problem_of(error: Exception, path: str) -> dict[str, Any]:
 
 
 def kind_of(value: Value) -> str:
-    """Return the kind of a JSON value, as a key of the table `words` in the messages."""
+    """Return a key of the message table `words` that stands for the kind of a JSON value."""
     kinds = {list: "list", dict: "object", str: "text", bool: "boolean", type(None): "null"}
     return kinds.get(type(value), "number")
 
 
 def short_text(text: str) -> str:
-    """Return a text in quotes for use in messages. A long text is cut off after 40 characters."""
+    """Return a text in quotes, cut off after 40 characters."""
     return repr(text[:40] + "…" if len(text) > 40 else text)

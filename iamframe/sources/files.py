@@ -1,8 +1,8 @@
 """Read files with AWS's answers. The keys of a JSON document (its "shape") show the document's format.
 
-Each format has a module, in which `@shape` registers functions that read the format (see module `shapes`). Files are
-read one after the other, so memory holds one file at a time. Answers that do not show their account (tags, summaries,
-empty lists) wait until all other files are read.
+Each format has a module, whose functions are registered with `@shape` (see the module `shapes`). Files are read one
+after the other, so memory holds one file at a time. An answer without an account (tags, a summary, an empty list) waits
+until all other files are read.
 """
 
 from __future__ import annotations
@@ -63,14 +63,14 @@ def read_files(sources: Iterable[Any], *, in_runs: bool = False) -> Iterator[Ans
     sources
         Paths of files, folders and archives.
     in_runs
-        Whether to decode long lists in runs (see module `documents`).
+        Whether to decode a long list in groups of items (see the module `documents`).
 
     Raises
     ------
     SourceError
         If a source does not exist, or none of the sources could be read.
     NotARun
-        If `in_runs` is True, and a long list cannot be decoded in runs. Discard the answers that were yielded before.
+        If `in_runs` is True, and a group of items cannot be decoded. Discard all earlier answers.
     """
     labels = []
     found: dict[tuple[str, ...], tuple[str, Piece]] = {}
@@ -113,7 +113,7 @@ def _answers(reading: Reading, found: list[tuple[str, Piece]]) -> Iterator[Answe
 
 
 def _with_accounts(reading: Reading, piece: Piece, chunks: Iterable[Records]) -> Iterator[Records]:
-    """Yield the lists of records in an answer, and note the accounts in the records' ARNs."""
+    """Yield the lists of records in an answer, and store the accounts from the records' ARNs."""
     accounts: set[str | None] = set()
     for chunk in chunks:
         accounts |= accounts_in(chunk)
@@ -124,7 +124,6 @@ def _with_accounts(reading: Reading, piece: Piece, chunks: Iterable[Records]) ->
 
 
 def _file(reading: Reading, source: str, piece: Piece) -> Iterator[Answer]:
-    """Yield the answers in a file, and note unreadable documents in the frame `gaps`."""
     if piece.name.lower() == DENIED:
         yield from _denied(reading, source, piece)
         return
@@ -141,7 +140,6 @@ def _file(reading: Reading, source: str, piece: Piece) -> Iterator[Answer]:
 
 
 def _document(document: Document) -> Iterator[Answer]:
-    """Yield a document's answers. Raise Unreadable if the document's keys or content fit no format."""
     place, keys = document.place, document.keys
     if keys.keys() >= {"status_code", "data"}:
         # Recorders of botocore wrap each answer like this.
@@ -162,7 +160,6 @@ def _document(document: Document) -> Iterator[Answer]:
 
 
 def _list(document: Document, items: list[Raw]) -> Iterator[Answer]:
-    """Yield the answers in a JSON list, or raise Unreadable if the list contains no objects."""
     place = document.place
     if not items:
         raise Unreadable("gaps.file.empty_list", place=place)
@@ -179,9 +176,9 @@ def _list(document: Document, items: list[Raw]) -> Iterator[Answer]:
 
 
 def _denied(reading: Reading, source: str, piece: Piece) -> list[Answer]:
-    """Return one `Gap` for each refused request that the collect script wrote to `denied.csv`.
+    """Return a `Gap` for each refused request in the collect script's file `denied.csv`.
 
-    If an error code means that no tag policy applies to the account, an empty tag policy becomes a second answer.
+    An error code in `NO_POLICY` becomes an empty tag policy instead of a `Gap`.
     """
     rows = _rows(piece.read())
     if rows and not rows[0].keys() >= set(_COLUMNS):

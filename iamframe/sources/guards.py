@@ -1,4 +1,4 @@
-"""Block every request that is not in the table of read operations, by handlers of botocore's events."""
+"""Handlers of botocore's events, which block every request that is not in the table of read operations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from iamframe.sources.refusals import WriteBlocked
 
 
 def guard(service: str) -> Callable[..., None]:
-    """Return a botocore handler that blocks operations which are not in the table of operations."""
+    """Return a botocore handler that blocks all operations outside the table of operations."""
 
     def refuse(model: Any, **_: Any) -> None:
         if read_of(service, model.name) is None:
@@ -26,10 +26,10 @@ def guard(service: str) -> Callable[..., None]:
 
 
 def guard_requests(client: Any, service: str) -> None:
-    """Block a client's prepared requests, except calls of the read operations in the table.
+    """Block a client's prepared requests, unless they call a read operation in the table.
 
-    An operation's name proves nothing, because botocore builds requests from models. Files on the machine can replace
-    botocore's models.
+    An operation's name proves nothing: botocore builds requests from models, and files on the machine can replace the
+    models.
     """
     base = urlsplit(client.meta.endpoint_url).path.rstrip("/")
 
@@ -78,7 +78,8 @@ def _is_that_read(service: str, operation: str, base: str, request: Any) -> bool
 def _is_query_of(row: Operation, query: str) -> bool:
     """Return whether a request for an operation may have the given query string.
 
-    GET allows any query parameters. POST to a REST API allows only `maxResults` and `nextToken`.
+    A GET request may have any query parameters. A POST request to a REST API may have only `maxResults` and
+    `nextToken`.
     """
     names = {name for name, _ in parse_qsl(query, keep_blank_values=True)}
     return not query or row.method == "GET" or (bool(row.path) and names <= {"maxResults", "nextToken"})
@@ -86,12 +87,11 @@ def _is_query_of(row: Operation, query: str) -> bool:
 
 @cache
 def _expression(path: str) -> re.Pattern[str]:
-    """Return a regular expression for a path. A parameter in braces matches one segment of the path."""
+    """Return a regular expression for a path, in which a parameter in braces matches one segment."""
     return re.compile("[^/]+".join(map(re.escape, _PARAMETER.split(path))))
 
 
 def _form_actions(body: Any) -> list[str] | None:
-    """Return the values of all `Action` fields in a form-encoded body, or None for a body of another type."""
     if not isinstance(body, (bytes, bytearray, str)):
         return None
     return [value for name, value in parse_qsl(_text(body), keep_blank_values=True) if name.strip().lower() == "action"]

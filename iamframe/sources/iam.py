@@ -105,9 +105,9 @@ def role_or_profile(document: Document) -> Iterable[Answer]:
 @shape("RoleName", "Arn", of_items=True)
 @shape("InstanceProfileName", "Arn", of_items=True)
 def roles_and_profiles(document: Document) -> Iterable[Answer]:
-    """Read a list of roles and profiles that the AWS CLI prints with `--query Roles` or `'InstanceProfiles[]'`.
+    """Read a list of roles or profiles from the AWS CLI with `--query Roles` or `'InstanceProfiles[]'`.
 
-    With `--query`, a list never counts as complete, because the query may leave out roles or profiles.
+    The list never counts as complete, because the query may leave out roles or profiles.
     """
     records: dict[type, list[Any]] = defaultdict(list)
     for number, item in enumerate(document.items(ROWS)):

@@ -1,7 +1,7 @@
 """A file with one of AWS's answers on each line, so that an interrupted load repeats no request.
 
-Before the next request, an answer is passed to the operating system. If the process is killed, at most the last line is
-incomplete. An incomplete line is removed when the journal is opened again.
+Each answer is passed to the operating system before the next request. If the process is killed, at most the last line
+is incomplete. An incomplete line is removed when the journal is opened again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from iamframe.errors import SourceError, StoreError
 
 
 class Entry(msgspec.Struct, gc=False):
-    """One answer as JSON, with the key of its call, and the number and times of its requests."""
+    """The answer to one call as JSON. `key` identifies the call, and `requests` is the number of requests."""
 
     key: str
     requests: int
@@ -40,7 +40,6 @@ _DECODE_ENTRY = msgspec.json.Decoder(Entry).decode
 
 
 def _entry(line: bytes) -> Entry | None:
-    """Return the entry in a line, or None if the line is incomplete or damaged."""
     with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
         kept = _DECODE(line)
         if line.endswith(b"\n") and kept.crc == zlib.crc32(kept.entry):
@@ -81,7 +80,7 @@ class Journal:
             return _entry(self._file.read(size))
 
     def put(self, entry: Entry) -> None:
-        """Add an answer, and keep it even if the process is killed later, or if the next answer fills the disk."""
+        """Add an answer, which stays in the file if the process is killed, or if the next answer fills the disk."""
         raw = msgspec.json.encode(entry)
         line = msgspec.json.encode(_Line(zlib.crc32(raw), Raw(raw))) + b"\n"
         with self._lock:

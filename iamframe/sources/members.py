@@ -60,7 +60,7 @@ class Member(msgspec.Struct, frozen=True):
 
 
 def read_members(accounts: Any) -> list[Member]:
-    """Return the accounts in a CSV file, in a DataFrame, or in an iterable of account ids or mappings."""
+    """Read the accounts from a CSV file, a DataFrame, or an iterable of account ids or mappings."""
     where = display_path(accounts)[:200] if isinstance(accounts, (str, os.PathLike)) else "accounts"
     members: dict[str, Member] = {}
     for number, row in enumerate(_rows(accounts, where), 1):
@@ -91,7 +91,7 @@ def _text(file: str | os.PathLike[str], where: str) -> str:
 
 
 def _cells(text: str, where: str) -> Iterator[Mapping[str, Any]]:
-    """Yield each row of a CSV text as a mapping. A row of blank cells becomes an empty mapping."""
+    """Yield the rows of a CSV text as mappings. A blank row becomes an empty mapping."""
     try:
         # Spreadsheets write semicolons where the comma is a decimal sign, and tabs when they copy.
         for separator in ",;\t":
@@ -155,8 +155,8 @@ def members_of_organization(client: Client) -> list[Member]:
 def assume_role(base: boto3.Session, member: Member, role: str, external_id: str | None) -> boto3.Session:
     """Return a session that uses a role in another account.
 
-    The session fetches the role's credentials at its first use, and renews them later. `role` is the ARN of a role, or
-    the path and name of a role.
+    The session fetches the role's credentials when they are first needed, and renews them later. `role` is the ARN of a
+    role, or the path and name of a role.
     """
     inner = base._session  # noqa: SLF001 - boto3 has no other way to credentials that renew
 
@@ -199,13 +199,13 @@ def _partition(session: boto3.Session) -> str:
 
 
 def spellings(*external_ids: str | None) -> tuple[str, ...]:
-    """Return all spellings of external ids that AWS's messages may contain, from the longest to the shortest."""
+    """Return the spellings of external ids in AWS's messages, from the longest to the shortest."""
     ids = {one for given in external_ids if given for one in (given, " ".join(given.split()))}
     return tuple(sorted(ids - {""}, key=len, reverse=True))
 
 
 def redacted(text: str, secrets: Iterable[str]) -> str:
-    """Return a message from AWS in which `…` replaces the external ids."""
+    """Return AWS's message with `…` in place of the external ids."""
     for secret in secrets:
         text = text.replace(secret, "…")
     return text

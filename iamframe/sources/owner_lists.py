@@ -1,8 +1,8 @@
-"""Clusters, environments and stacks in each region, as possible owners of profiles in a live account.
+"""Find the clusters, environments and stacks of a live account that may own profiles.
 
-The tags, path or name of a profile may show its owner. The tags or path may show the owner's region, too. Clusters are
-listed only if a profile shows a cluster, and stacks only if a profile shows a stack. Each kind is listed only in the
-regions that profiles show, unless a profile shows an owner of this kind without its region.
+The tags, path or name of a profile may point to an owner, and the tags or path also to the owner's region. A kind of
+owner is listed only if a profile points to this kind, and only in the regions to which profiles point. If a profile
+points to an owner without a region, the kind is listed in all regions of the load.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class _Job(NamedTuple):
 
 @dataclass
 class OwnerReader:
-    """A reader that lists clusters, environments and stacks in some regions, as possible owners of profiles."""
+    """Finds clusters, environments and stacks that may own profiles, in the given regions."""
 
     calls: Calls
     plan: LoadPlan
     regions: list[str]
 
     def start(self, profiles: Mapping[str, Mapping[str, str]]) -> list[_Job]:
-        """Start to list the owners. `profiles` maps the ARN of each profile to the profile's tags."""
+        """Start listing the owners. The mapping `profiles` has the tags of each profile, by the profile's ARN."""
         self._owned: dict[str, Owned] = {
             arn: found for arn, tags in profiles.items() if (found := owner_of(name_of(arn), path_of(arn) or "/", tags))
         }
@@ -67,8 +67,7 @@ class OwnerReader:
     def answers(self, jobs: list[_Job]) -> Iterator[Answer]:
         """Yield each region's clusters, environments and stacks, then other stacks that contain profiles.
 
-        If a profile's name suggests a stack that is not listed, one more request per region asks AWS for the profile's
-        stack.
+        If a profile's name suggests a stack that was not found, one more request per region asks AWS for the stack.
         """
         for owner, region, future in jobs:
             yield self.calls.answer(owner.label, future.result(), region)

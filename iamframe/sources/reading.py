@@ -1,4 +1,4 @@
-"""What was found in files: each folder's account, records for later use, and rows of the frame `gaps`."""
+"""The results of reading files: the account of each folder, records for later use, and rows of the frame `gaps`."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ _FILE_NAMES = [
 
 
 class AccountsByFolder:
-    """The accounts found in the files of each folder and of its subfolders."""
+    """The accounts in the files of each folder, with and without its subfolders."""
 
     def __init__(self) -> None:
         self._here: dict[tuple[str, ...], set[str]] = defaultdict(set)
         self._beneath: dict[tuple[str, ...], set[str]] = defaultdict(set)
 
     def add(self, piece: Piece, account: str) -> None:
-        """Note an account that a file contains."""
+        """Store an account that a file contains."""
         self._here[piece.folders].add(account)
         # Folders above the source do not count: their other files may belong to other accounts.
         for depth in range(piece.root, len(piece.folders) + 1):
             self._beneath[piece.folders[:depth]].add(account)
 
     def of(self, folders: tuple[str, ...], depth: int) -> set[str]:
-        """Return the accounts found in the folder `folders[:depth]` that may own files in its subfolder `folders`."""
+        """Return the accounts in the folder `folders[:depth]` to which files in its subfolder `folders` may belong."""
         # `prod/` beside `dev/` is another account; `us-east-1/` beside `iam/` is the same one.
         is_one = all(map(_PART_OF_ACCOUNT.fullmatch, folders[depth:]))
         return (self._beneath if is_one else self._here).get(folders[:depth], set())
@@ -65,7 +65,7 @@ class Reading:
     Attributes
     ----------
     in_runs : bool
-        Whether long lists are decoded in runs.
+        Whether long lists are decoded in groups of items.
     gaps : list of (Piece, Gap)
         Rows of `gaps` with their files. A row without an account gets the account of its file after all files are read.
     callers : dict
@@ -97,7 +97,7 @@ class Reading:
         self.gaps.append((piece, gap))
 
     def unreadable(self, piece: Piece, problem: dict[str, Any], path: str = "$") -> None:
-        """Note in the frame `gaps` that a file, or one place in a file, cannot be read."""
+        """Add a row to the frame `gaps` for an unreadable file, or for an unreadable place in a file."""
         subject = piece.label if path == "$" else f"{piece.label} {path}"
         operation = _named_after(piece) or "file"
         region = GLOBAL if operation in _IAM else region_of(piece) or UNKNOWN_REGION
@@ -106,7 +106,7 @@ class Reading:
 
     @contextmanager
     def gap_if_unreadable(self, piece: Piece, path: str = "$") -> Iterator[None]:
-        """Note in the frame `gaps` that the `with` block could not read a file, or one place in a file."""
+        """If the `with` block cannot read a file, or a place in a file, add a row to the frame `gaps`."""
         try:
             yield
         except Unreadable as error:
@@ -115,14 +115,14 @@ class Reading:
             self.unreadable(piece, problem_of(error, path), path)
 
     def gaps_with_owner(self) -> Records:
-        """Set the account of each row of `gaps` after all files were read, and return the rows."""
+        """Return the rows of the frame `gaps` with their accounts, which are known only after all files were read."""
         for piece, gap in self.gaps:
             if gap.operation != "file":
                 gap.account_id = gap.account_id or self.owner(piece.folders)
         return [gap for _, gap in self.gaps]
 
     def cannot_place(self, piece: Piece, answer: Answer) -> None:
-        """Note in the frame `gaps` that the account of an answer is unknown."""
+        """Add a row to the frame `gaps` for an answer whose account is unknown."""
         message = "gaps.answer.whose_tags" if answer.operation.endswith("Tags") else "gaps.answer.whose"
         self.gap(piece, Gap(answer.operation, answer.origin, "unreadable", message, {"file": answer.origin}))
 
@@ -157,7 +157,7 @@ class Reading:
         return None
 
     def with_owner(self, piece: Piece, answer: Answer) -> Answer:
-        """Set the account of an answer after all files were read, and return the answer."""
+        """Return an answer with its account, which is known only after all files were read."""
         answer.account_id = answer.account_id or self.owner(piece.folders)
         records = sum(map(len, answer.chunks))
         self.has_read |= bool(records) or (answer.state == "complete" and answer.account_id is not None)
@@ -167,18 +167,18 @@ class Reading:
 
 
 def region_of(piece: Piece) -> str | None:
-    """Return the first region in a file's name, or else in its folders' names, from the innermost to the outermost."""
+    """Return the region in a file's name, or else in the name of the nearest folder that shows a region."""
     return next(filter(None, map(region_in, (piece.name, *reversed(piece.folders)))), None)
 
 
 def _named_after(piece: Piece) -> str | None:
-    """Return the operation that a file's name contains, as in `describe-instances.json`, or None."""
+    """Return the operation in a file's name, such as `describe-instances.json`."""
     name = cli_name(piece.name).replace("_", "-")
     return next((operation for pattern, operation in _FILE_NAMES if pattern.search(name)), None)
 
 
 def accounts_in(records: Records) -> set[str | None]:
-    """Return the accounts in the ARNs of records of one type. None means that an ARN or account is missing."""
+    """Return the accounts in the ARNs of records of one type. None stands for a missing ARN or account."""
     fields = type(records[0]).__struct_fields__
     name = next((name for name in ("role_arn", "profile_arn", "managed_arn") if name in fields), None)
     if name is None:

@@ -26,7 +26,7 @@ State = Literal["complete", "partial", "truncated", "refused"]
 
 
 class RecordedTime(msgspec.Struct, gc=False):
-    """A time as recorders of botocore's answers write it: `{"__class__": "datetime", "year": …}`."""
+    """A time in the format of tools that record botocore's answers: `{"__class__": "datetime", "year": …}`."""
 
     year: int
     month: int
@@ -76,7 +76,7 @@ class Tag(msgspec.Struct, gc=False, frozen=True):
 
 
 class LastUsed(msgspec.Struct, gc=False):
-    """A role's last use, or nothing if the role was not used in the last 400 days (IAM API Reference, GetRole)."""
+    """A role's last use. Both fields are None without a use in the last 400 days (IAM API Reference, GetRole)."""
 
     at: Time = msgspec.field(name="LastUsedDate", default=None)
     region: str | None = msgspec.field(name="Region", default=None)
@@ -95,13 +95,13 @@ class AttachedPolicy(msgspec.Struct, gc=False):
 
 
 class RoleTemplate(msgspec.Struct, gc=False):
-    """The template from which AcquireRole created a role. Any other role has none (botocore 1.44.8, GetRole)."""
+    """The template from which AcquireRole created a role. Other roles have no template (botocore 1.44.8, GetRole)."""
 
     arn: str | None = msgspec.field(name="TemplateArn", default=None)
 
 
 class NestedRole(msgspec.Struct, gc=False, rename=_IAM):
-    """A role inside a profile, without tags, last use or description."""
+    """A role as AWS shows it inside a profile: without tags, last use or description."""
 
     role_arn: Arn
     role_name: str | None = None
@@ -119,7 +119,7 @@ class ListedRole(NestedRole, gc=False, rename=_IAM):
 
 
 class GotRole(ListedRole, gc=False, rename=_IAM):
-    """A role from GetRole, which omits `Tags` if the role has no tags, and always returns `RoleLastUsed`."""
+    """A role from GetRole. GetRole always returns `RoleLastUsed`, but omits `Tags` if the role has no tags."""
 
     boundary: Boundary | None = None
     last_used: LastUsed | UnsetType = UNSET
@@ -128,7 +128,7 @@ class GotRole(ListedRole, gc=False, rename=_IAM):
 
 
 class NestedProfile(msgspec.Struct, gc=False, rename=_IAM):
-    """A profile under its role, as in an account dump, without tags."""
+    """A profile as an account dump shows it inside a role: without tags."""
 
     profile_arn: Arn
     profile_name: str | None = None
@@ -138,7 +138,7 @@ class NestedProfile(msgspec.Struct, gc=False, rename=_IAM):
 
 
 class RoleDetail(NestedRole, gc=False, rename=_IAM):
-    """A role from GetAccountAuthorizationDetails, with the lists of its profiles and policies."""
+    """A role from GetAccountAuthorizationDetails, with its profiles and policies."""
 
     boundary: Boundary | None = None
     last_used: LastUsed | UnsetType = UNSET
@@ -149,13 +149,13 @@ class RoleDetail(NestedRole, gc=False, rename=_IAM):
 
 
 class ListedProfile(NestedProfile, gc=False, rename=_IAM):
-    """A profile as ListInstanceProfiles returns it. `Roles` is always present, and has at most one role."""
+    """A profile from ListInstanceProfiles. The list `Roles` is always present, and has at most one role."""
 
     roles: list[NestedRole] | UnsetType = UNSET
 
 
 class GotProfile(ListedProfile, gc=False, rename=_IAM):
-    """A profile as GetInstanceProfile returns it. `Tags` is always present, and may be empty."""
+    """A profile from GetInstanceProfile. The list `Tags` is always present, and may be empty."""
 
     tags: list[Tag] | UnsetType = UNSET
 
@@ -175,7 +175,7 @@ class TagListing(msgspec.Struct, gc=False):
 
 
 class Reference(msgspec.Struct, gc=False):
-    """A resource that uses a profile, as a row of the frame `references` without the profile's ARN."""
+    """A resource that uses a profile: a row of the frame `references` that still lacks the profile's ARN."""
 
     consumer_type: str
     consumer_id: str
@@ -190,7 +190,7 @@ class Reference(msgspec.Struct, gc=False):
 
 
 class ResourceOwner(msgspec.Struct, gc=False):
-    """A cluster, environment or stack in a region. A stack may have a `profile_name`: a profile that it contains."""
+    """A cluster, environment or stack in a region. `profile_name` is the name of a profile in a stack."""
 
     owner_type: str
     owner_id: str
@@ -202,7 +202,7 @@ class ResourceOwner(msgspec.Struct, gc=False):
 
 
 class RequiredKeys(msgspec.Struct, gc=False):
-    """The tag keys, without values, that resources of one type must have (ListRequiredTags)."""
+    """The required tag keys of one resource type, without values (ListRequiredTags)."""
 
     resource_type: str = msgspec.field(name="ResourceType", default="")
     tag_keys: list[str] = msgspec.field(name="ReportingTagKeys", default_factory=list)
@@ -247,7 +247,7 @@ def account_of_summary(counts: Mapping[str, int]) -> Account:
 class Gap(msgspec.Struct, gc=False):
     """A row of the frame `gaps`: data that could not be collected.
 
-    `message` is the id of a text in `messages`. `facts` has the values to insert into the text.
+    `message` is the id of a message text, and `facts` has the values to insert into the text.
     """
 
     operation: str
@@ -261,7 +261,7 @@ class Gap(msgspec.Struct, gc=False):
 
 @dataclass(slots=True)
 class CallStats:
-    """The requests and retries of one operation in one region, with the first and last time as ISO text."""
+    """The numbers of requests and retries of one operation in one region, with the first and last time (ISO text)."""
 
     requests: int = 0
     retries: int = 0
@@ -269,7 +269,7 @@ class CallStats:
     ended_at: str | None = None
 
     def add(self, requests: int, started_at: str, ended_at: str) -> None:
-        """Count the requests that one answer needed."""
+        """Add the requests that one answer needed."""
         self.requests += requests
         self.retries += max(requests - 1, 0)
         self.started_at = min(self.started_at or started_at, started_at)
@@ -280,8 +280,8 @@ class CallStats:
 class Answer:
     """One answer of AWS, live or from a file.
 
-    `chunks` yields lists of records, and each list becomes columns before the next is read. The records in one list
-    have the same type. `account_id` is the account of records without an ARN. `state` is `complete` if the answer has
+    The iterable `chunks` yields lists of records. Each list has records of one type, and becomes columns before the
+    next list is read. `account_id` is the account of records without an ARN. `state` is `complete` if the answer has
     the operation's complete list, and `refused` if AWS gave no answer. `tally` counts the requests to a live account.
     """
 
@@ -296,14 +296,14 @@ class Answer:
     tally: CallStats | None = None
 
     def __iter__(self) -> Iterator[list[msgspec.Struct]]:
-        """Yield the lists of records that are not empty."""
+        """Yield the lists of records, except empty lists."""
         return (chunk for chunk in self.chunks if chunk)
 
 
 def tags_or_none(role: GotRole) -> GotRole:
-    """Return a role from GetRole. If the role has no tags, `tags` is [].
+    """Return a role from GetRole. If the role has no tags, set `tags` to [].
 
-    GetRole omits the `Tags` of a role without tags, but returns its `RoleLastUsed` (recorded answers).
+    For a role without tags, GetRole omits `Tags`, but returns `RoleLastUsed` (recorded answers).
     """
     if role.tags is UNSET and role.last_used is not UNSET:
         role.tags = []
@@ -339,8 +339,8 @@ def parsed_time(text: str) -> datetime | None:
 def make_decoders(kinds: Iterable[object]) -> None:
     """Create the decoders of all record types in `kinds`, before threads use the decoders.
 
-    msgspec creates a decoder at its first use, in several steps. A second thread that uses the incomplete decoder
-    crashes the process.
+    msgspec creates a decoder at its first use, in several steps. The process crashes if a second thread uses the
+    incomplete decoder.
     """
     for kind in kinds:
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):

@@ -1,4 +1,4 @@
-"""References to instance profiles, read from files with answers of EC2, Auto Scaling and other services."""
+"""Find references to instance profiles in files with answers of EC2, Auto Scaling and other services."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from iamframe.sources.templates import TemplateUse, template_ids, template_refer
 class _Use:
     """A resource's record and account, and the profiles and templates that the resource uses.
 
-    `account` is the resource's owner in the record, or the account in the resource's ARN. `made_in` is the account of
-    the user or role that created the resource, and usually equals `account`. An account in a folder's name overrides
-    `made_in`, because files may mask who created the resource.
+    `account` is the owner that the record shows, or the account in the resource's ARN. `made_in` is the account of the
+    user or role that created the resource, and usually equals `account`. An account in a folder's name overrides
+    `made_in`, because the creator may be masked in files.
     """
 
     record: Any
@@ -63,7 +63,7 @@ class _Used(NamedTuple):
 
 
 def _keep_uses(document: Document, consumer: Consumer) -> Iterable[Answer]:
-    """Keep a document's records until all files are read, because the records' accounts are unknown before."""
+    """Keep a document's records until all files are read, because a later file may show the account."""
     if consumer.whole or isinstance(document.keys[consumer.key], dict):
         # Some operations answer with one record instead of a list.
         document.keys[consumer.key] = [document.as_json(None if consumer.whole else consumer.key)]
@@ -99,7 +99,7 @@ for _consumer in CONSUMERS:
 
 
 def reference_answers(reading: Reading) -> Iterator[Answer]:
-    """After all files were read, yield the resources that use profiles."""
+    """Yield the resources that use profiles, after all files were read."""
     records: dict[str, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
     pinnings: dict[str, list[TemplateUse]] = defaultdict(list)
     for used in reading.kept(_Used):
@@ -123,7 +123,7 @@ def reference_answers(reading: Reading) -> Iterator[Answer]:
 
 
 def _owner(reading: Reading, used: _Used) -> str | None:
-    """Return the account of a document's records that show no account themselves."""
+    """Return the account for those records in a document that show no account."""
     shown = {use.account for use in used.uses if use.account}
     if len(shown) == 1:
         # No answer of AWS holds two accounts.
@@ -134,7 +134,7 @@ def _owner(reading: Reading, used: _Used) -> str | None:
 
 
 def _mentioned(reading: Reading, used: _Used, found: Mapping[str | None, list[Reference]]) -> Iterator[Answer]:
-    """Yield one answer per account and region, with a document's resources that use profiles."""
+    """Yield a document's references to profiles, in one answer per account and region."""
     document, consumer = used.document, used.consumer
     region, state = region_of(document.piece) or UNKNOWN_REGION, document.state(consumer.key)
     if consumer.steps and state == "complete":
@@ -161,7 +161,7 @@ def _by_region(mentions: Iterable[Reference], otherwise: str = UNKNOWN_REGION) -
 
 
 def _pinned(account: str, pinnings: list[TemplateUse], read: Mapping[str, list[Any]]) -> Iterator[Answer]:
-    """Yield the profiles in the launch template versions that groups use. A missing version becomes a `Gap`."""
+    """Yield the profiles that groups use through launch templates, and a `Gap` for each missing version."""
     versions, templates = read[VERSIONS], read[TEMPLATES]
     mentions, unread = template_references(pinnings, versions, read[CONFIGURATIONS], templates)
     shown = {version.launch_template_id for version in versions}
@@ -180,9 +180,9 @@ def _pinned(account: str, pinnings: list[TemplateUse], read: Mapping[str, list[A
 
 
 def _other_versions(account: str, read: Mapping[str, list[Any]], whole: set[str]) -> Iterator[Answer]:
-    """Yield a `Gap` for each launch template whose versions are not all in the files.
+    """Yield a `Gap` for each launch template with versions that are missing from the files.
 
-    Without a template's name or id, DescribeLaunchTemplateVersions returns only the latest and the default version.
+    DescribeLaunchTemplateVersions returns only the latest and the default version if no template's name or id is given.
     """
     for template in with_other_versions(read[VERSIONS], read[TEMPLATES]):
         if any(name.endswith(template) for name in whole):

@@ -1,4 +1,4 @@
-"""Convert an error from boto3 to a reason, as the frame `gaps` shows it."""
+"""Convert boto3's errors to the reasons in the frame `gaps`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CLOSED = {"AuthFailure", "InvalidClientTokenId", "OptInRequired", "UnrecognizedC
 
 
 class RequestFailed(Exception):
-    """A failed request, with a reason (as in the frame `gaps`) and AWS's error code and message."""
+    """A failed request, with AWS's error code and message, and a reason for the frame `gaps`."""
 
     def __init__(self, reason: str, code: str, message: str, cause: Exception | None = None) -> None:
         super().__init__(f"{code}: {message}")
@@ -56,7 +56,7 @@ def is_unknown_host(error: Exception | None) -> bool:
 
 
 def failure_of(error: Exception) -> RequestFailed:
-    """Convert an error from boto3 to a `RequestFailed` that gives the reason."""
+    """Convert an error from boto3 to a `RequestFailed` with a reason."""
     if isinstance(error, failures.ClientError):
         answer = error.response.get("Error", {})
         code, message = str(answer.get("Code", "Unknown")), " ".join(str(answer.get("Message", "")).split())
@@ -81,7 +81,7 @@ def advice_on(refusal: RequestFailed, *actions: str) -> dict[str, Any]:
 
 
 def closed_region(region: str, enabled: list[str]) -> tuple[str, str]:
-    """Return the reason and message for the frame `gaps` if a region rejects the account's credentials."""
+    """Return a reason and a message for the frame `gaps` if a region rejects the account's credentials."""
     if not enabled:
         return "unreadable", "gaps.region.rejects"
     if region not in enabled:

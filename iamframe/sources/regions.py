@@ -1,4 +1,4 @@
-"""The resources that use profiles (the consumers) in each region of a live account."""
+"""Read the resources that use profiles (the consumers) in each region of a live account."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class _Job(NamedTuple):
 
 @dataclass
 class ReferenceReader:
-    """A reader of the resources that use profiles, in each region of a `LoadPlan`."""
+    """Reads the resources that use profiles, from each region of a `LoadPlan`."""
 
     calls: Calls
     plan: LoadPlan
@@ -52,7 +52,7 @@ class ReferenceReader:
         return [here]
 
     def _existing(self, named: Iterable[str]) -> list[str]:
-        """Return the given regions, except regions that neither botocore nor the account knows."""
+        """Return the given regions, except regions that are unknown to both botocore and the account."""
         unknown = {region for region in named if not is_known(self.calls, region)}
         enabled = self.calls.enabled_regions() if unknown else []
         nowhere = unknown - set(enabled) if enabled else set()
@@ -91,7 +91,7 @@ class ReferenceReader:
             yield self.calls.answer("", Listing(self._placed(job.result(), region)), region)
 
     def note_not_wanted(self) -> None:
-        """Note in the frame `gaps` which kinds of resources the plan leaves out."""
+        """Add a row to the frame `gaps` for each kind of resource that the plan leaves out."""
         wanted = ("files", *_WANTED[self.plan.references])
         left_out = [label(one.service, one.operation) for one in CONSUMERS if one.when not in wanted]
         message = "gaps.references.core" if self.plan.references == "core" else "gaps.references.none"
@@ -127,14 +127,14 @@ class ReferenceReader:
             yield from self.calls.bodies(name, found, {**each, **fixed}, region=region, may_vanish=bool(each))
 
     def _next(self, found: Listing, operation: str, path: str, region: str, page: bytes) -> list[dict[str, Any]]:
-        """Return the parameters of the next calls, taken from a page of an answer."""
+        """Read the parameters of the next calls from one page of an answer."""
         each: list[dict[str, Any]] | None = jmespath.search(path, msgspec.json.decode(page))
         if each is None:
             self.calls.note_missing(found, operation, path, region)
         return each or []
 
     def _note_silent(self, found: Listing, consumer: Consumer, region: str) -> None:
-        """Note in the frame `gaps` each record that lacks the field about profiles."""
+        """Add a row to the frame `gaps` for each record without the field that shows the profile."""
         silent = [record for record in found.records if consumer.always and not record.get(consumer.always)]
         for record in silent:
             found.state = "truncated"
@@ -143,7 +143,7 @@ class ReferenceReader:
             self.calls.gap(consumer.operation, what, "unreadable", "gaps.answer.no_profile", facts, region)
 
     def _parameters(self, consumer: Consumer, region: str) -> dict[str, object]:
-        """Return a call's parameters, without `IncludeManagedResources` if botocore does not know this parameter."""
+        """Return a call's parameters, but omit `IncludeManagedResources` if botocore does not know this parameter."""
         return {
             name: value
             for name, value in consumer.parameters.items()
@@ -154,7 +154,7 @@ class ReferenceReader:
     # Versions of launch templates
 
     def _add_other_versions(self, jobs: list[_Job]) -> None:
-        """Complete the list of launch template versions, which first has only the latest and the default versions."""
+        """Add the missing versions of launch templates to lists that have only the latest and default versions."""
         more = [
             (job, self.calls.submit("references", self._versions, {"LaunchTemplateId": template}, [], job.region))
             for job in jobs
@@ -169,7 +169,7 @@ class ReferenceReader:
     def _pinned(
         self, region: str, pinnings: list[TemplateUse], read: dict[tuple[str, str], Listing]
     ) -> list[Reference]:
-        """Read missing versions of launch templates. Return the resources that use profiles through templates."""
+        """Read missing template versions, and return the resources that use profiles through templates."""
         listed = read[VERSIONS, region]
         # If a listing broke off, its highest number need not be the newest version.
         versions: list[Version] = list(listed.records) if listed.state == "complete" else []
@@ -188,7 +188,7 @@ class ReferenceReader:
         return template_references(pinnings, versions, configurations, None)[0]
 
     def _versions(self, template: dict[str, str], wanted: list[str], region: str) -> list[Version]:
-        """Return the versions of a launch template that `wanted` lists, or all versions if `wanted` is empty."""
+        """Return the versions `wanted` of a launch template, or all versions if the list `wanted` is empty."""
         parameters = self._parameters(_OF_VERSIONS, region)
         del parameters["Versions"]
         parameters |= template | ({"Versions": wanted} if wanted else {})

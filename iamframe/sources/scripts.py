@@ -1,4 +1,4 @@
-"""Make shell scripts of AWS CLI commands from templates, such as the script that collects data."""
+"""Make shell scripts from templates. The scripts run AWS CLI commands, for example to collect data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from iamframe.sources.tag_policies import NO_POLICY
 
 
 def render_template(package: str, template: str, **values: object) -> str:
-    """Return a shell script made from a template. `{{ x | quote }}` becomes one word of the shell."""
+    """Return a shell script made from a template. The expression `{{ x | quote }}` becomes one shell word."""
     return _template(package, template).render(values)
 
 
@@ -34,7 +34,7 @@ def _template(package: str, template: str) -> Template:
 
 
 def options(parameters: Mapping[str, object], service: str) -> str:
-    """Return a read operation's parameters as AWS CLI options, without page sizes. A space precedes each option.
+    """Return a read operation's parameters as AWS CLI options, each with a leading space. Page sizes are left out.
 
     The shell variable `$managed_SERVICE` stands for `IncludeManagedResources`. The script sets the variable only if the
     AWS CLI knows the option.
@@ -54,7 +54,7 @@ def collect_script(regions: Sequence[str] = ()) -> str:
     """Return a POSIX shell script that collects data with the AWS CLI and makes a zip for `load_files`.
 
     The script makes the same read requests as a live load with `references="core"`. If AWS denies a request, the script
-    (like a live load) tries another request for the same data. The script works with the AWS CLI 1 and 2.
+    tries another request for the same data, as a live load does. The script works with the AWS CLI 1 and 2.
 
     The arguments of the script are the regions in which to read the resources that use profiles. Without arguments, the
     script reads `regions`, or all enabled regions if `regions` is empty.

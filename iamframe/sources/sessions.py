@@ -1,4 +1,4 @@
-"""Open sessions of boto3. If a session's first request fails, the error shows what to type next."""
+"""Open boto3 sessions. If a session's first request fails, the error shows what to type next."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _ask_mfa_code(prompt: str) -> str:
 
 
 def check_regions(session: boto3.Session, named: Iterable[str], source: str) -> None:
-    """Raise SourceError if a given region or the session's region cannot exist, instead of waiting for timeouts."""
+    """Raise SourceError if a given region or the session's region cannot exist, because requests would time out."""
     from botocore.exceptions import UnknownRegionError
 
     for region in dict.fromkeys((*named, session.region_name)):
@@ -113,7 +113,7 @@ def source_name(profile: str | None) -> str:
 def refused(kind: type[Refused], source: str, message: str, **facts: Any) -> Refused:
     """Return an error with the reason why a source cannot be read.
 
-    The error has the message in its attribute `said`, as an id and values like those in the frame `gaps`.
+    The error's attribute `said` has the message's id and values, as in the frame `gaps`.
     """
     text = str(text_of(message))
     why = {"message": message} | {name: fact for name, fact in facts.items() if f"{{{name}" in text}

@@ -34,8 +34,8 @@ ROWS = "rows"
 class Document:
     """One JSON document, its place in the file, and the results of all files so far.
 
-    `size` is the size of the document's file in bytes. If a long list is decoded in parts, `runs` has the first items,
-    and `keys` has the last items. If an item of a list could not be read, `short` has the list's key.
+    `size` is the size of the document's file in bytes. If a long list is decoded in groups, `runs` has the first items,
+    and `keys` has the last items. The set `short` has the keys of lists with unreadable items.
     """
 
     reading: Reading
@@ -53,7 +53,7 @@ class Document:
 
     @property
     def is_truncated(self) -> bool:
-        """Whether `IsTruncated` or a token shows that AWS has more pages. `--max-items` adds the token `NextToken`."""
+        """Whether `IsTruncated` or a token shows that AWS has more pages. The option `--max-items` adds `NextToken`."""
         tokens = [self.keys.get(key) for key in ("NextToken", "nextToken", "Marker")]
         if any(isinstance(token, str) and _EXAMPLE_MARKER.fullmatch(token) for token in tokens):
             return False
@@ -65,7 +65,7 @@ class Document:
         return Unreadable("gaps.file.no_shape", place=self.place, keys=shown or {"message": "list.none"})
 
     def state(self, key: str) -> State:
-        """Return `complete` or `truncated` for a list whose last item was read."""
+        """Return `complete` if AWS's whole list was read, else `truncated`."""
         return "truncated" if self.is_truncated or key in self.short else "complete"
 
     def path(self, key: str) -> str:
@@ -99,7 +99,7 @@ class Document:
             raise Unreadable(**problem_of(error, place)) from None
 
     def decoder(self, kind: Any) -> Callable[[Raw], Any]:
-        """Return a function that decodes an item. In a small file, a repeated key raises Unreadable."""
+        """Return a function that decodes an item. The function raises Unreadable at a repeated key in a small file."""
         decode = msgspec.json.Decoder(kind).decode
         if self.size > LARGE:
             return decode
@@ -112,12 +112,12 @@ class Document:
         return decode_once
 
     def records(self, key: str, kind: Any, *, by_hand: bool = True) -> Iterator[Records]:
-        """Yield the records of a list, many at a time, and note unreadable items in the frame `gaps`.
+        """Yield the records of a list, many at a time. An unreadable item becomes a row of the frame `gaps`.
 
         Parameters
         ----------
         by_hand
-            Whether people edit such files by hand, so that an item with a repeated key counts as unreadable.
+            Whether people may have edited the file by hand. If True, an item with a repeated key is unreadable.
         """
         in_runs = self.runs is not None and self.runs.key == key
         if self.runs and in_runs:
@@ -137,7 +137,7 @@ class Document:
             yield chunk
 
     def one(self, item: Raw, decode: Callable[[Raw], Any], path: str) -> Any:
-        """Return the record of one item. An unreadable item is noted in the frame `gaps`, and gives None."""
+        """Return the record of one item. For an unreadable item, add a row to the frame `gaps`, and return None."""
         try:
             return decode(item)
         except BROKEN as error:
@@ -147,7 +147,7 @@ class Document:
     def answer(
         self, operation: str, *chunks: list[Any], account_id: str | None = None, state: State = "partial"
     ) -> Answer:
-        """Return an `Answer` of the operation with the records in `chunks`."""
+        """Return an `Answer` with the records in `chunks`."""
         return Answer(operation, self.piece.label, chunks, account_id, state=state, source=self.source)
 
     def listing(self, key: str, operation: str, kind: Any, *, lists_all: bool = True) -> Answer:
@@ -203,12 +203,13 @@ def shape(*keys: str, when: Condition | None = None, of_items: bool = False) -> 
     Parameters
     ----------
     keys
-        Keys at the top of the document, which may have other keys too: people merge several answers into one document.
+        Keys at the top level of the document. Other keys are allowed, because people merge several answers into one
+        document.
     when
         A condition that the document must also meet.
     of_items
-        Whether the document is a list, and the keys are those of its first item. The function then gets a `Document`
-        that has the items under the key `ROWS`.
+        Whether the document is a list whose first item has the keys. The function gets a list as a `Document` that has
+        the items under the key `ROWS`.
     """
 
     def register(read: Read) -> Read:

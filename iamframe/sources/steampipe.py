@@ -1,8 +1,8 @@
 """Rows of the tables `aws_iam_role` and `aws_iam_instance_profile` in the JSON output of Steampipe.
 
-The columns are taken from the documentation and source code of the Steampipe AWS plugin. If a column takes one call per
-row, null means that AWS has no value, or that Steampipe ignored AWS's refusal. Null counts as "no value" only if
-another row of the same file shows that AWS answered the call.
+The columns are taken from the documentation and source code of the Steampipe AWS plugin. If Steampipe makes one call
+per row, null means that AWS has no value, or that Steampipe ignored AWS's refusal. iamframe treats null as "no value"
+only if another row of the file shows that AWS answered the call.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _FROM_GET_ROLE = (
 
 
 class _Row(msgspec.Struct, gc=False):
-    """A row of the table of roles or of profiles. Only profiles have the last three columns."""
+    """The columns of the tables of roles and profiles. The last three columns exist only for profiles."""
 
     arn: Arn
     path: str | None = None

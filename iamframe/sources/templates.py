@@ -1,4 +1,4 @@
-"""Launch templates and launch configurations, and the profiles that groups and fleets use through them.
+"""Launch templates and launch configurations, through which groups and fleets use profiles.
 
 The records' fields are taken from the Amazon EC2 API Reference and the Amazon EC2 Auto Scaling API Reference.
 """
@@ -29,7 +29,7 @@ class TemplateUse:
 
 
 class ConsumerRecord(msgspec.Struct, gc=False):
-    """A typed record, whose methods list the profiles and templates that the recorded resource uses."""
+    """A typed record, with methods for the profiles and templates that the resource uses."""
 
     def mentions(self, _: str) -> Iterator[Reference]:
         """Yield a `Reference` for each profile that the resource uses."""
@@ -63,7 +63,7 @@ class Template(ConsumerRecord, gc=False, rename="pascal"):
 
 
 class TemplateData(msgspec.Struct, gc=False, rename="pascal"):
-    """The instance profile setting in a version of a launch template."""
+    """The instance profile in the data of a launch template version."""
 
     iam_instance_profile: Profile | None = None
 
@@ -118,7 +118,7 @@ class Configuration(ConsumerRecord, gc=False):
 
 
 class Pin(msgspec.Struct, gc=False, rename="pascal"):
-    """The version of a launch template from which a group or fleet starts instances."""
+    """The launch template version from which a group or fleet starts instances."""
 
     launch_template_id: str | None = None
     launch_template_name: str | None = None
@@ -139,7 +139,7 @@ def with_other_versions(versions: Iterable[Version], templates: Iterable[Templat
 
 
 def template_ids(pinnings: Iterable[TemplateUse], templates: Iterable[Template] = ()) -> set[str]:
-    """Return the ids of all known templates. A name that looks like an id is not in this set."""
+    """Return the ids of all known templates. Names are not included, even if they look like ids."""
     pinned = {pin.launch_template_id for pinning in pinnings for pin in pinning.pins if pin.launch_template_id}
     return pinned | {template.launch_template_id for template in templates}
 
@@ -152,9 +152,9 @@ def template_references(
 ) -> tuple[list[Reference], list[str]]:
     """Return the profiles that groups and fleets use through templates and configurations.
 
-    Also return the missing template versions, as `ID:VERSION`, or as `NAME:VERSION` if a group names the template (see
-    `template_ids`). In a live load, `templates` is None. A live load requests `$Latest` of each template, so the
-    highest version that was read is the latest.
+    Also return the missing template versions, in the form `ID:VERSION`. If a group gives only a template's name, the
+    form is `NAME:VERSION` (see `template_ids`). The argument `templates` is None in a live load. A live load requests
+    `$Latest` of each template, so the highest version that was read is the latest.
     """
     read = _by_label(versions, templates)
     # Names of launch configurations are unique within a region, and only the ARN shows the region.
@@ -179,7 +179,7 @@ def template_references(
 
 
 def _by_label(versions: list[Version], templates: list[Template] | None) -> dict[tuple[str, str], Version]:
-    """Return the versions by label. A label is a template's id or name with a number, `$Default` or `$Latest`."""
+    """Return the versions by label: a template's id or name, and a number, `$Default` or `$Latest`."""
     read: dict[tuple[str, str], Version] = {}
     newest: dict[str, int] = {}
     for version in versions:

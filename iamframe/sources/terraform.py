@@ -5,7 +5,7 @@ documented. Version 4 has been in use since Terraform 0.12.
 
 Only resources with `mode: managed` count, because a data source is managed elsewhere. Deposed instances of a resource
 do not count, because Terraform is about to destroy them. Tags are read from `tags_all`, which includes the provider's
-default tags. Without `tags_all`, `tags` is read.
+default tags. If `tags_all` is missing, tags are read from `tags`.
 """
 
 from __future__ import annotations
@@ -40,8 +40,6 @@ class _StateResource(msgspec.Struct, gc=False):
 
 
 class _State(msgspec.Struct, gc=False):
-    """A Terraform state file, version 4."""
-
     version: int
     resources: list[_StateResource] = []
 
@@ -90,7 +88,7 @@ class _Shown(msgspec.Struct, gc=False):
 
 @dataclass(slots=True)
 class _Managed:
-    """One managed resource. Attributes whose values are known only after a plan is applied are in `unknown`."""
+    """One managed resource. `unknown` has the attributes that get a value only when the plan is applied."""
 
     address: str
     type: str
@@ -118,7 +116,7 @@ class Leaving(msgspec.Struct, gc=False):
 
 
 class _Attributes(msgspec.Struct, gc=False):
-    """The attributes of a role or of a profile. Only profiles have the last two attributes."""
+    """The attributes of a role or profile. The last two attributes exist only for profiles."""
 
     arn: str | None = None
     name: str | None = None
@@ -205,7 +203,6 @@ def _in_shown(shown: _Shown) -> Iterator[_Managed]:
 
 
 def _leaving(shown: _Shown) -> Iterator[Leaving]:
-    """Yield the roles and profiles that a plan deletes or replaces."""
     for one in shown.resource_changes:
         if one.change and one.type in (_ROLE, _PROFILE) and "delete" in one.change.actions:
             before = msgspec.json.decode(one.change.before, type=_Before | None)
