@@ -246,7 +246,7 @@ def judging(command: Callable[..., Any]) -> Any:
 
 
 def _as_dictionary(key: str, names: tuple[str, ...], command: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a command: pass the given options in `names` as one dictionary, the argument `key`."""
+    """Collect the given options in a dictionary, and pass this dictionary to the command as the argument `key`."""
 
     @functools.wraps(command)
     def called(**given: Any) -> Any:

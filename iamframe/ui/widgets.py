@@ -1,8 +1,8 @@
 """The explorer for notebooks. The widgets use the functions of `iamframe.exploring` and have no logic of their own.
 
 Text from AWS is never interpreted as HTML or as mathematics. Lists and drop-down lists show only plain text, no HTML.
-Tables are escaped HTML in which nothing is rendered as mathematics. Labels contain only iamframe's own words, because a
-label renders text between dollar signs as mathematics.
+Tables are escaped HTML, and never render mathematics. Labels contain only iamframe's own words, because a label renders
+text between dollar signs as mathematics.
 """
 
 from __future__ import annotations
@@ -371,7 +371,7 @@ class Explorer(Filters):
 
 
 def _unseen(reasons: list[tuple[str, str, str]]) -> str:
-    """Return HTML that shows whether all checks are complete, and why some checks are incomplete."""
+    """Return HTML that shows whether all checks are complete, and if not, why."""
     if not reasons:
         return _lines(["All these checks are complete in these accounts: no finding means that there is none."])
     words = "Some of these checks are incomplete: no finding does not mean that there is none."
