@@ -147,7 +147,7 @@ def _percent(count: int, of: int) -> int:
 
 
 def relation_counts(result: Result) -> Counter[tuple[str, bool]]:
-    """Count the links for each `relation`. Names that differ by design are counted separately."""
+    """Count the links for each value of the column `relation`. Names that differ by design are counted separately."""
     relation, expected = result.pairs["relation"], result.pairs["names_expected"]
     counts: dict[Any, int] = result.pairs.groupby([relation, expected & (relation != "same")]).size().to_dict()
     return Counter(counts)

@@ -171,7 +171,7 @@ def _found(result: Result, by_kind: _MaskedTexts) -> dict[str, Found]:
 
 
 def _masked_found(check: Check, one: Found, by_kind: _MaskedTexts) -> Found:
-    """Mask the findings of a check. A command with a pseudonym becomes a shell comment."""
+    """Mask the findings of a check, and turn each command with a pseudonym into a shell comment."""
     findings = one.findings
     shown = Found.of(_masked(findings, by_kind), _masked(one.facts, by_kind))
     was, now = findings["next_step"], pd.Series(pd.array(steps_of(check, shown), dtype="str"))
@@ -184,7 +184,6 @@ def _comments(commands: pd.Series) -> pd.Series:
 
 
 def _with_masked_sentences(findings: pd.DataFrame, new: Result, old: Result) -> pd.DataFrame:
-    """Copy the columns `detail` and `next_step` from the masked results to the changed findings."""
     where = [index_in(findings["finding_id"], one.findings["finding_id"]) for one in (new, old)]
     texts = {
         name: pc.coalesce(*(lookup(one.findings[name], at) for one, at in zip((new, old), where, strict=True)))

@@ -203,7 +203,6 @@ def _overview(numbers: Numbers, words: Translator, sections: list[Section]) -> d
 
 
 def _demands(numbers: Numbers, words: Translator) -> str:
-    """Return a sentence about the rules of the organizations' tag policies, or an empty text if there are no rules."""
     said = []
     for key, values, required_of in sorted(numbers.demands):
         tag = words("demand_values", key=key, values=values) if values else key
@@ -215,7 +214,7 @@ def _demands(numbers: Numbers, words: Translator) -> str:
 def _filters(
     listed: FindingRows, words: Translator, sections: list[Section], linked: Collection[str]
 ) -> list[tuple[str, list[tuple[str, str]], int]]:
-    """Return the filters of the page. A filter has a name, its options, and the number of omitted options."""
+    """Return the name, the options and the number of omitted options of each filter."""
     severities = {severity for _, severity, _ in listed.counts}
     accounts, owners = (
         _options(names, linked, Counter(listed.findings[of].drop_null().to_pylist()))

@@ -233,7 +233,7 @@ class Pictures(msgspec.Struct, frozen=True):
         return _picture(words("surfaces"), [caption], columns, rows)
 
     def _missed(self) -> Iterator[str]:
-        """Yield two texts with the numbers of tagged and untagged resources: one about roles, one about profiles."""
+        """Yield a text about roles and a text about profiles, with the numbers of tagged and untagged resources."""
         words = self.words
         for kind, noun in (("role", "role"), ("instance-profile", "profile")):
             counts = [self.numbers.missed[kind, place] for place in range(3)]
@@ -334,7 +334,7 @@ def _side(resource_type: str, words: Translator) -> str:
 
 
 def _track(*bars: tuple[int, str]) -> Markup:
-    """Return bars side by side, as markup. Each bar has a width in percent and a CSS class."""
+    """Draw bars side by side. Each bar has a width in percent and a CSS class."""
     drawn = (Markup('<span class="bar w{} {}"></span>').format(*bar) for bar in bars if bar[0])
     return Markup('<span class="track">{}</span>').format(Markup("").join(drawn))
 

@@ -396,7 +396,7 @@ class Mask:
         return self.by_form(head) + slash + (self.text(rest) if rest else "")
 
     def _part_of_path(self, part: str) -> str:
-        """Mask one id in an organization path, such as `o-…/r-…/ou-…/`. Wildcards after the id are kept."""
+        """Mask one id in an organization path, such as `o-…/r-…/ou-…/`, but keep wildcards after the id."""
         core = part.rstrip("*?")
         masked, kind = self.by_form(core), core.partition("-")[0]
         if masked == core and kind in _KINDS and core != f"{kind}-":

@@ -136,8 +136,8 @@ class FindingRows(msgspec.Struct, frozen=True):
     """The findings that the page can show, the numbers of all findings, and the completeness of the checks.
 
     `counts` has the number of findings for each check, severity and state (`to_fix`, `expected` or `accepted`).
-    `coverage` lists the accounts of each check by status and reasons. `findings` has up to `MAX_ROWS` rows. Each check
-    has at least `MIN_ROWS_PER_CHECK` rows, or a row per finding if the check has fewer findings.
+    `coverage` lists the accounts of each check by status and reasons. `findings` has up to `MAX_ROWS` rows, divided
+    between the checks by the function `allotted`.
     """
 
     lang: str

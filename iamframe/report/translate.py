@@ -40,7 +40,7 @@ class Translator:
         return str(text_of(f"page.words.{value}", self.lang, value))
 
     def condition(self, name: str, text: str) -> str:
-        """Translate a condition on the use of a tool. If there is no translation, return `text`."""
+        """Translate a condition on the use of a tool, or return `text` if there is no translation."""
         return str(text_of(f"surfaces.{name}", self.lang, text))
 
     def n(self, count: int, noun: str) -> str:
@@ -88,7 +88,7 @@ class Translator:
 
 
 def coded(text: str) -> Markup:
-    """Convert a text to markup. Parts in backticks become code."""
+    """Convert a text to markup, with parts in backticks as code."""
     parts = text.split("`")
     parts[1::2] = [Markup("<code>{}</code>").format(whole_words(part) if " " in part else part) for part in parts[1::2]]
     return Markup("").join(parts)
@@ -100,7 +100,7 @@ def whole_words(command: str) -> Markup:
 
 
 def without_folder(source: str) -> str:
-    """Return the file name of an absolute path. Other texts are returned unchanged."""
+    """Return the file name of an absolute path, or any other text unchanged."""
     for kind in (posixpath, ntpath):
         if kind.isabs(source):
             return kind.basename(source.rstrip("/\\")) or source

@@ -162,7 +162,6 @@ def _refuse(out: str | os.PathLike[str], lang: str, owner_tag: str) -> None:
 
 
 def _write_parts(parts: Iterable[Result], folder: Path, owner_tag: str, lang: str) -> tuple[Numbers, pd.DataFrame]:
-    """Write the CSV files of a report. Return the numbers for the page, and the findings by owner."""
     tables = Tables(folder)
 
     def read(part: Result) -> Numbers:

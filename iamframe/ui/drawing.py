@@ -101,7 +101,7 @@ class Bars:
         return ax
 
     def _stack(self, ax: Axes, counts: pd.DataFrame) -> None:
-        """Draw bars with numbers. The number of a narrow part is beside the bar."""
+        """Draw the bars, with the numbers of narrow parts beside the bars."""
         totals, rows = counts.sum(axis=1).to_numpy(), np.arange(len(counts))
         digits = counts.astype(str).map(len).to_numpy()
         is_wide = counts.to_numpy() >= (0.02 + 0.02 * digits) * totals.max()
@@ -161,7 +161,7 @@ def _loaded(module: str) -> Any:
 
 
 def new_axes(ax: Axes | None, labels: Iterable[str], rows: float, across: float = 6.2) -> Axes:
-    """Return `ax`. If `ax` is None, return the axes of a new figure with room for labels and rows."""
+    """Return `ax`, or the axes of a new figure with room for labels and rows."""
     if ax is not None:
         return ax
     width = across + 0.08 * max(map(_width, labels), default=0)
@@ -237,7 +237,7 @@ def as_letters() -> dict[str, Any]:
 
 
 def _fonts() -> dict[str, Any]:
-    """Return the installed fonts by family. The user's fonts come first."""
+    """Return the installed fonts by family, starting with the user's fonts."""
     fonts, installed = _loaded("matplotlib.font_manager"), {}
     for family in dict.fromkeys([*_loaded("matplotlib").rcParams["font.family"], *FONTS]):
         # matplotlib would parse a family given as plain text as a fontconfig pattern.

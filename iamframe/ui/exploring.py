@@ -349,10 +349,10 @@ def _with_words(findings: pd.DataFrame, words: list[str]) -> Bools:
 
 
 class _Sides:
-    """The roles, profiles and other resources that each finding is about.
+    """The resources that each finding is about: one row per finding and resource.
 
-    `frame` has one row per finding and resource. A row has the finding's position, the resource's ARN and path, and
-    whether the resource's tags were collected.
+    A row of `frame` has the finding's position, the resource's ARN and path, and whether the resource's tags were
+    collected.
     """
 
     def __init__(self, inventory: Inventory, findings: pd.DataFrame) -> None:
@@ -389,7 +389,6 @@ class _Sides:
         return pd.concat([own, *linked], ignore_index=True).drop_duplicates()
 
     def any(self, positions: pd.Series) -> Bools:
-        """Return one flag per finding: True if `positions` contains the position of the finding."""
         flags = np.zeros(self.size, dtype=bool)
         flags[positions.to_numpy(dtype=int)] = True
         return flags

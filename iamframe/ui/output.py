@@ -174,7 +174,7 @@ def incomplete(result: Result) -> Iterator[str]:
 
 
 def _by_reason(rows: Iterable[tuple[str, str, str, str]]) -> dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]]:
-    """Group things, such as checks, by their reasons. Return the accounts of each group."""
+    """Group things, such as checks, by their reasons, and return the accounts of each group."""
     from iamframe.messages.render import by_reason, sentences_of
 
     return by_reason((account, thing, sentences_of(message, facts)) for account, thing, message, facts in rows)

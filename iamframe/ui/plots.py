@@ -1,9 +1,9 @@
-"""Plots of an inventory or a result, drawn with matplotlib. Each function draws one plot.
+"""Plots of an inventory or a result, drawn with matplotlib.
 
 Slanted hatching shows data that was not collected, so that missing data never looks like zero. No plot relies on colour
 alone. Names and keys are drawn as text, never as formulas. A letter is shown as its code point if it is invisible, or
-if no installed font has it. Each function draws on the axes `ax`, or on a new figure. Each function returns the axes of
-the plot. If matplotlib is not installed, the functions raise `MissingExtraError`.
+if no installed font has it. Each function draws one plot on the axes `ax` or on a new figure, and returns the axes. If
+matplotlib is not installed, the functions raise `MissingExtraError`.
 """
 
 from __future__ import annotations
@@ -133,10 +133,10 @@ def plot_tag_coverage(inventory: Inventory, ax: Axes | None = None, keys: Iterab
     """Draw a heat map of tag keys. Each cell shows the percentage of roles or profiles that have the key.
 
     Each account has one row for roles and one row for profiles. Accounts with the lowest mean percentage come first.
-    The plot has at most 30 accounts. Each column is a tag key. By default, the columns are the 12 most used tag keys.
-    The label of a row shows `n`, the number of resources whose tags were collected. All percentages are shares of `n`.
-    The label also shows the number of resources whose tags were not collected. A row is hatched if no tags were
-    collected. AWS-managed roles and AWS-reserved tag keys are left out.
+    The plot has at most 30 accounts. The columns are tag keys: by default, the 12 most used keys. The label of a row
+    shows `n`, the number of resources whose tags were collected. All percentages are shares of `n`. The label also
+    shows the number of resources whose tags were not collected. A row is hatched if no tags were collected. AWS-managed
+    roles and AWS-reserved tag keys are left out.
     """
     coverage = views.tag_coverage(inventory)
     uses = coverage.groupby("tag_key")["tagged"].sum().sort_values(ascending=False, kind="stable").index
@@ -257,11 +257,10 @@ def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resour
 def plot_ladder(inventory: Inventory, ax: Axes | None = None, limit: int = 60) -> Axes:
     """Draw the roles and profiles that are not linked one to one.
 
-    Roles are on the left, and profiles are on the right. A line goes from each role to its profiles. Each row shows a
-    profile, or a role without a profile. The plot has at most `limit` rows. The rows are in this order: roles in
-    several profiles, profiles without a role, roles that trust EC2 but are in no profile, and profiles whose role was
-    not collected. A line is dashed if the role was not collected. If there are several accounts, the name of an account
-    is above its rows.
+    Lines connect the roles on the left with their profiles on the right. Each row shows a profile, or a role without a
+    profile. The plot has at most `limit` rows. The rows are in this order: roles in several profiles, profiles without
+    a role, roles that trust EC2 but are in no profile, and profiles whose role was not collected. A line is dashed if
+    the role was not collected. If there are several accounts, the name of an account is above its rows.
     """
     rungs = _rungs(inventory)
     rows = rungs.head(limit).reset_index(drop=True)
@@ -310,7 +309,7 @@ def _rungs(inventory: Inventory) -> pd.DataFrame:
 
 
 def _rungs_in_words(rungs: pd.DataFrame) -> list[str]:
-    """Return texts such as "2 profiles without a role". If a number is 0, there is no text."""
+    """Return texts such as "2 profiles without a role"."""
     kinds, shared = rungs["kind"].value_counts(), rungs[rungs["kind"] == "shared"]
     said = {
         f"{pluralize(shared['group'].nunique(), 'role')} in several profiles ({len(shared):,})": len(shared),
@@ -355,8 +354,8 @@ def plot_last_use(inventory: Inventory, ax: Axes | None = None, now: datetime | 
     AWS keeps the last use of a role for 400 days. A role without a use in 400 days counts as "no use in 400 days", even
     if the role is new. Days are counted back from `now`. By default, `now` is the time when the account was collected.
     If no source shows the collection time, `now` is the current time. If `now` has no time zone, `now` is in UTC. The
-    hatched bar shows roles whose last use was not collected. The title shows how many roles AWS manages. The bars leave
-    these roles out.
+    hatched bar shows roles whose last use was not collected. Roles that AWS manages are left out, and the title shows
+    their number.
     """
     roles = inventory.roles[~inventory.roles["is_aws_managed"]]
     present = pd.Timestamp(datetime.now(UTC) if now is None else now)
@@ -384,8 +383,8 @@ def plot_age(inventory: Inventory, ax: Axes | None = None) -> Axes:
 
     Each year has a bar for roles and a bar for profiles. Cross-hatched parts of a bar show resources without tags. Tags
     that AWS reserves are ignored. Parts with slanted hatching show resources whose tags or creation time were not
-    collected. If there are more than 20 years, the earliest years share their bars. The title shows how many roles AWS
-    manages. The bars leave these roles out.
+    collected. If there are more than 20 years, the earliest years share their bars. Roles that AWS manages are left
+    out, and the title shows their number.
     """
     resources = _resources(inventory)
     tagged, known = resources["is_tagged"], resources["tags_known"]
@@ -451,7 +450,7 @@ def _resources(inventory: Inventory) -> pd.DataFrame:
 
 
 def _untagged_in_words(resources: pd.DataFrame, shown: str) -> tuple[str, str]:
-    """Return a text about untagged resources. Add the number of resources with unknown tags to `shown`."""
+    """Return a text about untagged resources, and `shown` with the number of resources with unknown tags."""
     known = resources[resources["tags_known"]]
     counts = [(side, known["is_tagged"][known["resource_type"] == kind]) for kind, side in reversed(_SIDES.items())]
     said = [f"{(~tagged).sum():,} of {len(tagged):,} {side}" for side, tagged in counts if len(tagged)]

@@ -159,8 +159,7 @@ class Filters:
     def _values(self) -> None:
         """Fill the list of tag values for the selected tag key.
 
-        The list of tag values also has options for resources without the tag key, and for unknown tags. Each option is
-        a pair of tag state and tag value, because a tag value may be a text such as "any".
+        Each option is a pair of tag state and tag value, because a tag value may be a text such as "any".
         """
         key = self.tag_key.value
         options: list[tuple[str, tuple[str, str | None]]] = [("any", _ANY)]
@@ -317,7 +316,6 @@ class Explorer(Filters):
         _show(self.grouped, "" if rows is None else _by_tag(rows, spell_out(key)))
 
     def _page(self, start: int) -> None:
-        """Show one page of the findings in the table, and in the drop-down list "Details of"."""
         self._start, total = start, len(self.findings)
         rows = self.findings.iloc[start : start + self._size]
         end = start + len(rows)
@@ -420,7 +418,7 @@ def _sorting_table() -> Any:
 
 
 def _displayed(findings: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns that the table of findings shows, as text. Expected and accepted findings are marked."""
+    """Return the columns of the table of findings as text, with marks for expected and accepted findings."""
     marks = pd.Series("", index=findings.index).mask(findings["expected"], " (expected)")
     marks = marks.mask(findings["accepted"].notna(), " (accepted)")
     severity = findings["severity"] + marks
