@@ -26,7 +26,7 @@ RELATIONS = ("same", "case", "affix", "generated", "different")
 
 
 class Purpose(msgspec.Struct, frozen=True):
-    """The use of one account's instance profiles, in numbers. `is_whole` is True if all profiles were listed."""
+    """The instance profiles of one account, counted by use. `is_whole` is True if all profiles were listed."""
 
     account_id: str
     account_name: str | None
@@ -47,8 +47,8 @@ class Purpose(msgspec.Struct, frozen=True):
 class Tagged(msgspec.Struct, frozen=True):
     """The tag coverage of one resource type (role or instance profile) in one account.
 
-    `known` counts the resources whose tags were collected, and `unknown` counts the others. `tagged` has the number of
-    resources with each tag key.
+    `known` is the number of resources whose tags were collected, and `unknown` is the number of the others. `tagged`
+    has the number of resources for each tag key.
     """
 
     account_id: str
@@ -60,13 +60,13 @@ class Tagged(msgspec.Struct, frozen=True):
 
     @property
     def percents(self) -> list[int]:
-        """The rounded percentage of resources with each tag key. Only exact percentages are shown as 0 or 100."""
+        """The percentage of resources for each tag key: 0.1 is rounded to 1, and 99.9 is rounded to 99."""
         known = max(self.known, 1)
         return [count and (100 if count >= known else min(max(_percent(count, known), 1), 99)) for count in self.tagged]
 
 
 class Totals(msgspec.Struct, frozen=True):
-    """How many resources and findings one owner or one account has.
+    """The numbers of resources and findings of one owner or one account.
 
     `resources` counts the resources that need attention, by severity. `to_fix` counts the findings to fix. `no_action`
     counts the expected and accepted findings.
@@ -100,7 +100,8 @@ class AccountTotals(msgspec.Struct, frozen=True):
 class QuotaRow(msgspec.Struct, frozen=True):
     """A row of the frame `quota_use`: the roles and profiles of one account, tool and owner.
 
-    `share` is the used share of the role quota or profile quota, whichever is larger. An unknown share is None.
+    `share` is the used share of the role quota or of the profile quota: the larger share of the two. An unknown share
+    is None.
     """
 
     account_id: str
@@ -118,7 +119,7 @@ class QuotaRow(msgspec.Struct, frozen=True):
 
     @property
     def percent(self) -> int | None:
-        """The quota share in percent, at most 100. A quota share above 0 is rounded to at least 1 percent."""
+        """The quota share in percent, at most 100. A share above 0 is rounded to at least 1 percent."""
         return None if self.share is None else min(max(round(100 * self.share), int(self.share > 0)), 100)
 
     @property
@@ -128,7 +129,7 @@ class QuotaRow(msgspec.Struct, frozen=True):
 
 
 def widths(counts: Iterable[int], of: int) -> list[int]:
-    """Return each count as a bar width in percent of the number `of`. A count above 0 gets at least 1 percent."""
+    """Convert counts to bar widths in percent of the total `of`. A count above 0 gets at least 1 percent."""
     parts, ends = list(counts), [0]
     for part in parts:
         ends.append(ends[-1] + part)
@@ -146,14 +147,14 @@ def _percent(count: int, of: int) -> int:
 
 
 def relation_counts(result: Result) -> Counter[tuple[str, bool]]:
-    """Count pairs of profile and role by how their names differ, and by whether a difference is intended."""
+    """Count the links for each value of the column `relation`. Names that differ by design are counted separately."""
     relation, expected = result.pairs["relation"], result.pairs["names_expected"]
     counts: dict[Any, int] = result.pairs.groupby([relation, expected & (relation != "same")]).size().to_dict()
     return Counter(counts)
 
 
 def purposes(result: Result) -> list[Purpose]:
-    """Count the instance profiles of each account by use, and sort the accounts by `rank`."""
+    """Count each account's instance profiles by use. The accounts are sorted by `rank`."""
     pairs, accounts = result.pairs, result.inventory.accounts
     is_profile, linked = (np.asarray(pairs[name].notna()) for name in ("profile_arn", "relation"))
     held = np.asarray(pairs["role_known"], dtype=bool)
@@ -183,7 +184,10 @@ def purposes(result: Result) -> list[Purpose]:
 
 
 def tag_counts(result: Result) -> tuple[pa.Table, pa.Table]:
-    """Return two tables of resource counts per account and type: by tag key, and by whether tags were collected."""
+    """Return two tables with the numbers of each account's roles and profiles.
+
+    The first table counts resources by tag key. The second table counts resources with and without collected tags.
+    """
     coverage, accounts = result.tag_coverage, result.inventory.accounts
     columns = {
         name: as_arrow(coverage[name]).dictionary_encode() for name in ("account_id", "resource_type", "tag_key")
@@ -198,7 +202,7 @@ def tag_counts(result: Result) -> tuple[pa.Table, pa.Table]:
 
 
 def tags(coverage: pa.Table, resources: pa.Table) -> tuple[list[str], list[Tagged]]:
-    """Return all tag keys, and the tag coverage of each account, from the tables of `tag_counts`.
+    """Return all tag keys, and the tag coverage of each account. The arguments are the tables of `tag_counts`.
 
     The most used tag keys come first. Each account has a row for roles and a row for profiles. Rows with the fewest
     tags per resource come first, and rows without collected tags come last.
@@ -232,7 +236,7 @@ def owner_totals(result: Result) -> dict[tuple[str, str], Totals]:
 
 
 def account_counts(result: Result) -> list[AccountTotals]:
-    """Count resources and findings by account, and sort the accounts by `rank`."""
+    """Count resources and findings by account. The accounts are sorted by `rank`."""
     accounts, coverage = result.inventory.accounts, result.coverage
     totals = _totals(result, lambda findings: [findings["account_id"]])
     incomplete = coverage["account_id"][coverage["status"] != "complete"].value_counts()

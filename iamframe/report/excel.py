@@ -68,14 +68,14 @@ def write_workbook(
 
     Text cells stay text, even after an edit: account ids keep leading zeros, and no text becomes a formula or a link.
     Counts are written as numbers. Times (UTC, in ISO form) and flags (True or False) are written as text, as in the CSV
-    files. A flag that is not text would become a formula in LibreOffice. A missing value leaves its cell empty.
+    files. LibreOffice would turn a Boolean into a formula. A missing value leaves its cell empty.
 
     The overview lists all sheets and counts their rows. For each check, the overview counts the accounts in which the
     check is complete, partial or unknown. A sheet holds at most 1,048,575 rows below its heading. A cell holds at most
     32,767 characters. A note in the overview says which rows and characters were cut.
 
-    Each check has its own sheet. A check without findings has a comment at the top of its sheet: whether all data for
-    the check was collected. Writing the same result again gives the same bytes.
+    Each check has its own sheet. If a check has no findings, a comment at the top of its sheet says whether all data
+    for the check was collected. The same result always gives the same bytes.
 
     Raises
     ------
@@ -162,7 +162,7 @@ def _sheets(result: Result, owners: pd.DataFrame) -> Iterator[Sheet]:
 
 
 def _write(sheet: Worksheet, table: Sheet, formats: Formats) -> list[str]:
-    """Write a sheet's table below its column names, and return notes about rows and characters that were cut."""
+    """Write a table, and return notes about rows and characters that were cut."""
     columns = list(table.frame.columns)
     frame = table.frame.head(MAX_SHEET_ROWS - 1)
     is_number = [frame[name].dtype.kind in "iuf" for name in columns]

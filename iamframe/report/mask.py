@@ -77,7 +77,7 @@ _MaskedTexts = Mapping[str, Mapping[str, str]]
 def masked(
     result: Result, changes: Changes | None, mask: Mask, *said: str | None, drift: Drift | None = None
 ) -> tuple[Result, Changes | None, Drift | None, list[str | None]]:
-    """Mask a result, changes, differences from Terraform and texts. The rows are sorted by their masked values."""
+    """Return masked copies of all arguments. The rows are sorted by their masked values."""
     old = changes.old if changes else None
     tables = {name: getattr(changes, name) for name in ("changes", "findings", "not_compared")} if changes else {}
     if changes:
@@ -104,9 +104,9 @@ def masked(
 
 
 def _with_left_out(drift: Drift) -> pd.DataFrame:
-    """Return the differences from Terraform, with an extra row for each account in which Terraform manages nothing.
+    """Return the differences from Terraform, and a row for each account in which Terraform manages nothing.
 
-    The column `facts` is renamed to `changed_facts`, so that its values are masked like the values of tags.
+    The column `facts` becomes `changed_facts`, whose values are masked like values of tags.
     """
     left_out = pd.DataFrame({"account_id": pd.Series(drift.left_out, dtype="str")})
     return pd.concat([drift.differences.rename(columns={"facts": "changed_facts"}), left_out], ignore_index=True)
@@ -171,7 +171,7 @@ def _found(result: Result, by_kind: _MaskedTexts) -> dict[str, Found]:
 
 
 def _masked_found(check: Check, one: Found, by_kind: _MaskedTexts) -> Found:
-    """Return the findings of a check with pseudonyms. A command with a pseudonym becomes a shell comment."""
+    """Mask the findings of a check, and turn each command with a pseudonym into a shell comment."""
     findings = one.findings
     shown = Found.of(_masked(findings, by_kind), _masked(one.facts, by_kind))
     was, now = findings["next_step"], pd.Series(pd.array(steps_of(check, shown), dtype="str"))
@@ -184,7 +184,6 @@ def _comments(commands: pd.Series) -> pd.Series:
 
 
 def _with_masked_sentences(findings: pd.DataFrame, new: Result, old: Result) -> pd.DataFrame:
-    """Copy the texts `detail` and `next_step` from the masked results to the changed findings."""
     where = [index_in(findings["finding_id"], one.findings["finding_id"]) for one in (new, old)]
     texts = {
         name: pc.coalesce(*(lookup(one.findings[name], at) for one, at in zip((new, old), where, strict=True)))
@@ -240,13 +239,13 @@ def _masked(frame: pd.DataFrame, by_kind: _MaskedTexts) -> pd.DataFrame:
 def search(aside: Path, folder: Path, mask: Mask, going: Iterable[str] = ()) -> None:
     """Search the new files of a report for original ids and e-mail addresses.
 
-    Files of an older report that stay in the folder are searched, too. Files that the new report removes (`going`) are
-    not searched.
+    Files of older reports are searched, too. The files in `going` are not searched, because the new report removes
+    them.
 
     Raises
     ------
     ReportError
-        If a file contains an original id or address. The message contains the name of the file, but not the id.
+        If a file contains an original id or address. The error message contains the file's name, but not the id.
     """
     finished = {str(file.relative_to(aside)) for file in aside.rglob("*")} | {*going}
     for file in sorted(path for path in aside.rglob("*") if path.is_file()):
@@ -277,7 +276,7 @@ def holds(file: Path, mask: Mask) -> bool:
 
 
 def _pieces(stream: IO[bytes], *, is_markup: bool) -> Iterator[str]:
-    """Yield the decoded text of a file in pieces. The pieces overlap, because an id may lie where two pieces meet."""
+    """Yield the decoded text of a file in pieces. The pieces overlap, so that no id is cut in two."""
     kept = b""
     while piece := stream.read(_PIECE):
         text = (kept + piece).decode(errors="replace").lstrip("\ufeff")
@@ -288,13 +287,13 @@ def _pieces(stream: IO[bytes], *, is_markup: bool) -> Iterator[str]:
 def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
     """Return a `Mask` with a new random key, or with the key from a key file.
 
-    A missing key file is created, and only the current user can read the created file.
+    A missing key file is created. Only the current user can read the created file.
 
     Raises
     ------
     ReportError
-        If the file lies in the report's folder, has less than 32 or more than 1,024 bytes, or cannot be read or
-        created.
+        If the key file is in the report's folder. If the key file cannot be read or created. If the key has less than
+        32 or more than 1,024 bytes.
     """
     if isinstance(key, bool):
         return Mask(secrets.token_bytes(KEY_BYTES))
@@ -323,7 +322,7 @@ def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
 
 @contextmanager
 def masked_errors(*said: object) -> Iterator[None]:
-    """Mask ids in error messages that are raised in a `with` block. Ids that the user typed are not masked."""
+    """Mask ids in the messages of errors from a `with` block. Ids in `said` stay, because the user typed them."""
     try:
         yield
     except IamframeError as error:

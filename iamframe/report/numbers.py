@@ -1,4 +1,4 @@
-"""Count what the report's page and `summary.json` show. A large result is counted in groups of accounts."""
+"""Count what the report's page and `summary.json` show."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ _Row = TypeVar("_Row", charts.AccountTotals, charts.Purpose, charts.QuotaRow)
 
 
 class Numbers(msgspec.Struct, frozen=True):
-    """What the report's page and `summary.json` show: numbers and rows of a result.
+    """The numbers and rows of a result that the report's page and `summary.json` show.
 
     `accounts`, `purposes`, `uses` and `gaps` are cut to the number of rows that the page can show. `demands` has the
-    rules of the organizations' tag policies. A rule has a tag key, the allowed values, and the resource types that need
-    the tag (separated by spaces).
+    rules of the organizations' tag policies. Each rule has a tag key, the allowed values, and the resource types that
+    need the tag (separated by spaces).
     """
 
     listed: FindingRows
@@ -108,7 +108,7 @@ def _first(rows: list[_Row]) -> list[_Row]:
 
 
 def numbers_of(result: Result, lang: str = "en") -> Numbers:
-    """Return the numbers of a whole result, which is counted in groups of accounts."""
+    """Count one group of accounts after another, and return the sums."""
     return reduce(add, (Numbers.of(part, quota_use(part, part.owner_tag), lang) for part in result.parts()))
 
 

@@ -75,10 +75,10 @@ def render_page(
 
     Every text is escaped. The Content-Security-Policy allows only the page's own style and script, by their hashes. The
     page has at most 10,000 rows, and shows the most severe findings first. Each check shows at least 300 findings, or
-    all findings if the check has fewer. If findings are left out, a note on the page says so. The title is at the top
-    of the page, in the browser's tab and on each printed page. Changes have a section, and so do differences from
-    Terraform. All texts are in the language `lang`, but commands are always in English. Pass `numbers` (counted with
-    the same `lang`), so that the result is not read again.
+    all of its findings if there are fewer. If findings are left out, the page says so. The title is at the top of the
+    page, in the browser's tab and on each printed page. `changes` and `drift` (differences from Terraform) have their
+    own sections. All texts are in the language `lang`, but commands are always in English. If `numbers` (in the same
+    language) is given, the result is not read again.
     """
     numbers = numbers or numbers_of(result, lang)
     listed = numbers.listed
@@ -110,8 +110,8 @@ def render_page(
 def render_findings(result: Result, said: str) -> str:
     """Return the findings of a result as one HTML page, with a section per check.
 
-    The page has the same security policy as the page of `render_page`. The text `said` at the top of the page says how
-    the findings were selected.
+    The page has the same security policy as the page of `render_page`. The text `said` is at the top of the page, and
+    explains how the findings were selected.
     """
     listed = FindingRows.of(result)
     words = Translator("en", listed.sources)
@@ -203,7 +203,6 @@ def _overview(numbers: Numbers, words: Translator, sections: list[Section]) -> d
 
 
 def _demands(numbers: Numbers, words: Translator) -> str:
-    """Return a sentence about the rules of the organizations' tag policies. Without rules, the text is empty."""
     said = []
     for key, values, required_of in sorted(numbers.demands):
         tag = words("demand_values", key=key, values=values) if values else key
@@ -215,7 +214,7 @@ def _demands(numbers: Numbers, words: Translator) -> str:
 def _filters(
     listed: FindingRows, words: Translator, sections: list[Section], linked: Collection[str]
 ) -> list[tuple[str, list[tuple[str, str]], int]]:
-    """Return the filters of the page. A filter has a name, options, and the number of options that are left out."""
+    """Return the name, the options and the number of omitted options of each filter."""
     severities = {severity for _, severity, _ in listed.counts}
     accounts, owners = (
         _options(names, linked, Counter(listed.findings[of].drop_null().to_pylist()))
@@ -259,8 +258,8 @@ def _other_table(
 ) -> OtherTable:
     """Return a table with its caption.
 
-    The caption says how many of the `total` rows are in the table, and ends with the text `more`. `file` is the CSV
-    file with all rows. The default name is the `kind` and `.csv`, such as `gaps.csv`.
+    The caption says how many of all `total` rows the table has, and ends with the text `more`. `file` is the CSV file
+    with all rows. The default is a name such as `gaps.csv`, made from `kind`.
     """
     caption = Markup("").join([words.rows_of(len(rows), total, file or f"{kind}.csv"), more])
     return OtherTable(words(name), kind, caption, _COLUMNS[kind], chunked(rows), len(rows))
@@ -323,7 +322,7 @@ def asset(name: str) -> str:
 
 
 def _layouts(sections: list[Section]) -> dict[tuple[str, ...], str]:
-    """Return a CSS class for each combination of columns that occurs in the tables of findings."""
+    """Return a CSS class for each combination of columns in the tables of findings."""
     columns = dict.fromkeys(
         rows.columns for one in sections for part in (one.to_fix, one.no_action) for rows in part.tables
     )

@@ -1,4 +1,4 @@
-"""The pictures on the report's page: tables in which bars and shades repeat the numbers."""
+"""The pictures on the report's page: tables that also show their numbers as bars or shades."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ _USES = ("referred", "silent", "empty")
 class ColumnHead(msgspec.Struct, frozen=True):
     """The heading of a column, and the properties that all cells of the column share.
 
-    `kind` is the CSS class of the cells. On narrow screens, `label` is shown beside each cell. `sort` is `number`,
-    `severity`, an empty text (order of the alphabet), or None (no sorting).
+    `kind` is the CSS class of the cells. On narrow screens, `label` is shown beside each cell. `sort` is the kind of
+    order: `number`, `severity`, an empty text (alphabetical), or None (no order).
     """
 
     text: str
@@ -51,7 +51,7 @@ class ColumnHead(msgspec.Struct, frozen=True):
 
 
 class Picture(msgspec.Struct, frozen=True):
-    """One picture on the page, as a table.
+    """One picture on the page: a table with a caption.
 
     A cell consists of a text, CSS classes, and a label. `none` is the text for a picture without rows.
     """
@@ -144,7 +144,7 @@ class Pictures(msgspec.Struct, frozen=True):
         ]
 
     def relations(self) -> Picture:
-        """Count the links between profiles and roles by how the two names differ."""
+        """Return how many links have each kind of name difference."""
         words, found = self.words, self.numbers.relations
         counts = {kind: [found[kind, is_expected] for is_expected in (False, True)] for kind in RELATIONS}
         longest, links = max(map(sum, counts.values())), sum(map(sum, counts.values()))
@@ -204,7 +204,7 @@ class Pictures(msgspec.Struct, frozen=True):
         return _picture(words("quota_use"), caption, columns, rows, kind="quota", none=words("no_resource"))
 
     def tag_coverage(self) -> Picture:
-        """Return how many percent of roles and of profiles have each of the most used tag keys."""
+        """Return the tag coverage: the percentages of roles and of profiles for the most used tag keys."""
         words, (keys, tagged) = self.words, tags(self.numbers.tag_keys, self.numbers.taggable)
         columns = [
             ColumnHead(words("heads.account_id")),
@@ -233,7 +233,7 @@ class Pictures(msgspec.Struct, frozen=True):
         return _picture(words("surfaces"), [caption], columns, rows)
 
     def _missed(self) -> Iterator[str]:
-        """Yield a text about roles and a text about profiles: how many have tags, and how many have no tags."""
+        """Yield a text about roles and a text about profiles, with the numbers of tagged and untagged resources."""
         words = self.words
         for kind, noun in (("role", "role"), ("instance-profile", "profile")):
             counts = [self.numbers.missed[kind, place] for place in range(3)]
@@ -242,7 +242,7 @@ class Pictures(msgspec.Struct, frozen=True):
 
 
 def sorted_owners(numbers: Numbers) -> list[tuple[tuple[str, str], Totals]]:
-    """Return the totals of all owners. Known owners come first, then owners with more findings to fix."""
+    """Return the totals of all owners, sorted by owner state and then by findings to fix (most first)."""
     return sorted(
         numbers.owners.items(),
         key=lambda item: (STATES.index(item[0][0]), -item[1].to_fix, -item[1].no_action, item[0][1]),
@@ -334,7 +334,7 @@ def _side(resource_type: str, words: Translator) -> str:
 
 
 def _track(*bars: tuple[int, str]) -> Markup:
-    """Return bars side by side, as markup. Each bar has a width in percent and a CSS class."""
+    """Draw bars side by side. Each bar has a width in percent and a CSS class."""
     drawn = (Markup('<span class="bar w{} {}"></span>').format(*bar) for bar in bars if bar[0])
     return Markup('<span class="track">{}</span>').format(Markup("").join(drawn))
 

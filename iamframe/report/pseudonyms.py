@@ -6,9 +6,9 @@ A pseudonym is an HMAC with a secret key. A plain hash of an account id could be
 of twelve digits.
 
 An "original" is an id or e-mail address that a pseudonym replaces. An id or e-mail address is recognized by its form,
-or by its place, such as a column of account ids. An id that is recognized once is replaced everywhere, in any spelling.
-The search ignores invisible characters, decodes percent-encoding, and converts letters and digits of any script to
-ASCII.
+or by its place, such as a column of account ids. If an id is recognized in one place, the pseudonym replaces the id
+everywhere, in any spelling. The search ignores invisible characters, decodes percent-encoding, and converts letters and
+digits of any script to ASCII.
 
 The IAM User Guide documents unique ids and their prefixes in "IAM identifiers". The AWS Organizations API Reference
 documents the ids `o-…`, `ou-…` and `r-…` in "Organization", "OrganizationalUnit" and "Root".
@@ -249,8 +249,8 @@ class Mask:
     def learn(self, accounts: Iterable[str], policies: Iterable[str], own: Iterable[str] = ()) -> None:
         """Remember the ids to replace: account ids, and external ids in policies.
 
-        In policies, the ids in `accounts` are replaced even if they do not have twelve digits. `own` lists words that
-        iamframe and AWS use. Finished files are not searched for an external id that equals a word in `own`.
+        The ids in `accounts` are replaced in policies even if they do not have twelve digits. `own` has words of
+        iamframe and AWS. If an external id is such a word, finished files are not searched for the id.
         """
         self._accounts |= {one: self.account(one) for one in accounts if one not in _NOT_ACCOUNTS}
         external: set[str] = set()
@@ -280,7 +280,7 @@ class Mask:
         return masked != text and _PSEUDONYM.fullmatch(masked) is not None
 
     def text(self, text: str) -> str:
-        """Mask external ids in a text, and ids and addresses that have a known form."""
+        """Mask external ids, and also all ids and addresses of a known form."""
         if text in self._external:
             return self._external[text]
         plain = Plain.of(text)
@@ -288,7 +288,7 @@ class Mask:
         return self.by_form(plain.put(text, self._words.hits(plain.text.lower(), head.end() if head else 0)))
 
     def by_form(self, text: str) -> str:
-        """Mask the ids and addresses in a text that have a known form."""
+        """Mask all ids and addresses of a known form."""
         plain = Plain.of(text)
         while "@" in plain.text and (masked := plain.put(text, map(self._email, _EMAIL.finditer(plain.text)))) != text:
             text, plain = masked, Plain.of(masked)
@@ -325,11 +325,11 @@ class Mask:
         return self._roots[root]
 
     def written(self, text: str) -> str:
-        """Mask a text like the method `text`, and also mask root ids and policy ids of AWS Organizations."""
+        """Mask everything that the method `text` masks, and also root ids and policy ids of AWS Organizations."""
         return _OF_ORGANIZATION.sub(lambda one: self.named(_KINDS[one[0][0]], one[0]), self.text(text))
 
     def known(self, text: str) -> str:
-        """Replace each known id in a text with its pseudonym. Every spelling of an id is found."""
+        """Replace each known id, in any spelling, with its pseudonym."""
         plain = Plain.of(text)
         masked = plain.put(text, self._known(plain.text.lower()))
         return _ROOT.sub(lambda one: self._roots.get(one[0], one[0]), masked) if self._roots else masked
@@ -354,7 +354,7 @@ class Mask:
                         yield Hit(places[first], end, self._ids[squeezed[first : first + size]])
 
     def holds(self, text: str) -> bool:
-        """Return whether a text has a known id or address, in any spelling. External ids count only as whole words."""
+        """Return whether a text has a known id or address, in any spelling. External ids must be whole words."""
         small = _small(text)
         if next(self._known(small), None) or next(self._searched.hits(small), None):
             return True
@@ -396,7 +396,7 @@ class Mask:
         return self.by_form(head) + slash + (self.text(rest) if rest else "")
 
     def _part_of_path(self, part: str) -> str:
-        """Mask one id in an organization path, such as `o-…/r-…/ou-…/`. Wildcards after the id are kept."""
+        """Mask one id in an organization path, such as `o-…/r-…/ou-…/`, but keep wildcards after the id."""
         core = part.rstrip("*?")
         masked, kind = self.by_form(core), core.partition("-")[0]
         if masked == core and kind in _KINDS and core != f"{kind}-":

@@ -55,8 +55,8 @@ class FindingTable(msgspec.Struct, frozen=True):
     """One table of findings.
 
     `common` is a text with the values that all rows share. `maker` is the tool or service that created the resources of
-    all rows, or an empty text. `arns` is the beginning, up to the path, that most ARNs of the resources share. The
-    beginning has `{}` instead of the account id. `related` is the same for the ARNs of the related resources.
+    all rows, or an empty text. Most ARNs of the resources begin with the text `arns`. This text ends before the path,
+    and has `{}` instead of the account id. Most ARNs of the related resources begin with the text `related`.
     """
 
     columns: tuple[str, ...]
@@ -69,12 +69,12 @@ class FindingTable(msgspec.Struct, frozen=True):
 
     @property
     def console(self) -> str:
-        """The address of the AWS console for the table's ARNs. The text is empty if the ARNs' partition is unknown."""
+        """The address of the AWS console for the table's ARNs, or an empty text if the partition is unknown."""
         return CONSOLES.get(partition_of(f"{self.related or self.arns}/") or "", "")
 
 
 class Part(msgspec.Struct, frozen=True):
-    """Some findings of a check: all findings to fix, or all findings that need no action."""
+    """One part of a check's findings: the findings to fix, or the findings that need no action."""
 
     total: int
     shown: int
@@ -84,8 +84,8 @@ class Part(msgspec.Struct, frozen=True):
 class Section(msgspec.Struct, frozen=True):
     """One check on the page.
 
-    `coverage` has the status, the reasons and the accounts of the incomplete check, the worst status first. `worst` is
-    the number of accounts in which the check has its worst status, or 0 if all accounts are complete.
+    If the check is incomplete, `coverage` lists each status with its reasons and accounts. The worst status comes
+    first. `worst` is the number of accounts with the worst status, or 0 if the check is complete in all accounts.
     """
 
     check: Check
@@ -112,11 +112,12 @@ class Section(msgspec.Struct, frozen=True):
 
 
 def allotted(counts: Mapping[str, tuple[int, int]], most: int = MAX_ROWS) -> dict[str, tuple[int, int]]:
-    """Return how many rows each check gets for findings to fix, and for findings that need no action.
+    """Return two numbers per check: the rows for findings to fix, and the rows for findings that need no action.
 
-    `counts` has the number of each check's findings to fix, and of its findings that need no action. The most severe
+    `counts` has two numbers per check: the findings to fix, and the findings that need no action. The most severe
     checks come first. A check gets `MIN_ROWS_PER_CHECK` rows, or one row per finding if the check has fewer findings.
-    The other rows are for findings to fix of the most severe checks, and then for findings that need no action.
+    The other rows are for findings to fix, the most severe checks first. Any rows left are for findings that need no
+    action.
     """
     shown = {}
     for name, (to_fix, no_action) in counts.items():
@@ -134,9 +135,9 @@ def allotted(counts: Mapping[str, tuple[int, int]], most: int = MAX_ROWS) -> dic
 class FindingRows(msgspec.Struct, frozen=True):
     """The findings that the page can show, the numbers of all findings, and the completeness of the checks.
 
-    `counts` counts all findings by check, severity and state (`to_fix`, `expected` or `accepted`). `coverage` lists the
-    accounts of each check by status and reasons. `findings` has up to `MAX_ROWS` rows. Each check has at least
-    `MIN_ROWS_PER_CHECK` rows, or a row per finding if the check has fewer findings.
+    `counts` has the number of findings for each check, severity and state (`to_fix`, `expected` or `accepted`).
+    `coverage` lists the accounts of each check by status and reasons. `findings` has up to `MAX_ROWS` rows, divided
+    between the checks by the function `allotted`.
     """
 
     lang: str
@@ -199,9 +200,9 @@ class FindingRows(msgspec.Struct, frozen=True):
         return {name: (to_fix, others) for name, (to_fix, others) in totals.items()}
 
     def places(self, most: int = MAX_ROWS) -> list[Positions]:
-        """Return which rows of `findings` to show, as positions.
+        """Return the positions of the rows in `findings` that the page shows.
 
-        Each check has two arrays of positions: of findings to fix, and of findings that need no action.
+        Each check has two arrays: one for findings to fix, and one for findings that need no action.
         """
         check = pd.Index(self.names).get_indexer(pd.Index(self.findings["check"].to_pandas()))
         no_action = np.asarray(self.findings["no_action"])
@@ -213,7 +214,7 @@ class FindingRows(msgspec.Struct, frozen=True):
 
 
 def _table(findings: pd.DataFrame, order: Positions) -> pa.Table:
-    """Return only the columns of findings that the page and the function `by_severity` need."""
+    """Return the columns that the page and the function `by_severity` need."""
     columns: dict[str, Any] = {name: as_arrow(findings[name]) for name in _READ}
     columns["next_step_changes"] = np.asarray(findings["next_step_changes"], dtype=bool)
     columns["owner_state"] = as_arrow(owner_states(findings))
@@ -222,7 +223,7 @@ def _table(findings: pd.DataFrame, order: Positions) -> pa.Table:
 
 
 def reasons_of(listed: FindingRows, lang: str) -> list[Reasons]:
-    """Return the reasons for incomplete checks, the reasons in most accounts first."""
+    """Return the reasons for incomplete checks. The reasons that apply to the most accounts come first."""
     rows = []
     for name in listed.names:
         coverage = listed.coverage[name] or {("unknown", (say("coverage.no_account", lang),)): [""]}
@@ -235,7 +236,7 @@ def reasons_of(listed: FindingRows, lang: str) -> list[Reasons]:
 def sections_of(
     listed: FindingRows, words: Translator, reasons: list[Reasons], most: int = MAX_ROWS, *, is_masked: bool = False
 ) -> list[Section]:
-    """Return a section per check, most severe checks first. The sections have no more than `most` rows in total."""
+    """Return a section per check, with at most `most` rows in total. The most severe checks come first."""
     places = listed.places(most)
     rows = iter(listed.findings.take(np.concatenate(places)).to_pylist())
     parts = iter([list(islice(rows, len(part))) for part in places])
@@ -293,7 +294,7 @@ class _Show(msgspec.Struct, frozen=True):
         )
 
     def table(self, rows: list[_Finding], steps: _Steps) -> FindingTable:
-        """Return findings of one check as a table. Add the commands of the findings to `steps`."""
+        """Return findings of one check as a table, and add their commands to `steps`."""
         arns, own = _shortened(rows, "resource")
         related, others = _shortened(rows, "related")
         cells = {name: [cell(row) for row in rows] for name, cell in self._cells().items()}
@@ -361,7 +362,7 @@ def chunked(rows: list[_Row]) -> list[list[_Row]]:
 
 
 def _groups(rows: list[_Finding]) -> list[list[_Finding]]:
-    """Group findings by their text. If the groups would be many or small, return all findings as one group."""
+    """Group findings by their text. If this makes many groups or small groups, return one group."""
     groups: dict[str, list[_Finding]] = {}
     for row in rows:
         groups.setdefault(row["detail"], []).append(row)
@@ -371,10 +372,10 @@ def _groups(rows: list[_Finding]) -> list[list[_Finding]]:
 
 
 def _parsed(row: _Finding, side: str) -> tuple[str, str, str]:
-    """Return three parts of a finding's ARN: the beginning, the path with the name, and the path without the name.
+    """Return three parts of an ARN: the beginning, the path with the name, and the path without the name.
 
-    `side` selects the ARN: `resource` or `related`. The beginning of the ARN has `{}` instead of the account id. The
-    beginning is empty if the ARN has another account or name than the finding.
+    `side` selects the ARN: `resource` or `related`. The beginning has `{}` instead of the account id. If the ARN has
+    another account or name than the finding, the beginning is empty.
     """
     arn, name = row[f"{side}_arn"] or "", row[f"{side}_name"] or ""
     match = _ARN.match(arn)
@@ -401,9 +402,9 @@ def _link(row: _Finding) -> str:
 
 
 def _step(row: _Finding, related: str, steps: _Steps) -> int:
-    """Add a finding's command to `steps`, and return the index of the command. Return -1 if there is no command.
+    """Add a finding's command to `steps`, and return the index of the command, or -1 if there is no command.
 
-    The commands in `steps` have placeholders for names and ARNs, so that findings can share a command.
+    Placeholders replace names and ARNs, so that findings can share a command.
     """
     command, name = row["next_step"], row["related_name"] or ""
     if not command:

@@ -27,9 +27,9 @@ class Tables:
     """The CSV files of a report. `add` appends the rows of a group of accounts, and `close` completes the files.
 
     `add` writes findings with the same severity, check, order and beginning of the ARN to the same temporary file.
-    `close` joins the temporary files to `findings.csv`, in the order of `Result.findings`. The rows of a temporary file
-    are sorted, because each group is sorted, and the groups come in the order of account ids. `owners.csv` has the sums
-    of all groups of accounts. All other CSV files have the rows of one group after the rows of another.
+    `close` joins the temporary files to `findings.csv`, in the order of `Result.findings`. A temporary file is always
+    sorted: its groups come in the order of account ids, and each group is sorted. `owners.csv` has the sums of all
+    groups. All other CSV files have first all rows of one group, then all rows of the next group.
     """
 
     def __init__(self, folder: Path) -> None:

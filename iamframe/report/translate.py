@@ -21,13 +21,13 @@ class Translator:
         self._folders = {source: short for source in sources if (short := without_folder(source)) != source}
 
     def without_folders(self, text: str) -> str:
-        """Replace each source path in a text by its file name."""
+        """Replace each source path in a text with its file name."""
         for source, short in self._folders.items():
             text = text.replace(source, short)
         return text
 
     def __call__(self, name: str, /, **given: object) -> Markup:
-        """Return a fixed text of the page as markup, with escaped values. Whole numbers get thousands separators."""
+        """Fill escaped values into a text of the page, and return markup. Whole numbers get thousands separators."""
         text = text_of(f"page.{name}", self.lang)
         if not isinstance(text, str):
             text = text.get(str(given[text["by"]]), text["other"])
@@ -40,7 +40,7 @@ class Translator:
         return str(text_of(f"page.words.{value}", self.lang, value))
 
     def condition(self, name: str, text: str) -> str:
-        """Translate a condition on the use of a tool. If there is no translation, return `text`."""
+        """Translate a condition on the use of a tool, or return `text` if there is no translation."""
         return str(text_of(f"surfaces.{name}", self.lang, text))
 
     def n(self, count: int, noun: str) -> str:
@@ -48,9 +48,9 @@ class Translator:
         return fill(f"{{count:{noun}}}", {"count": count}, self.lang)
 
     def some(self, names: Sequence[str], total: int = 0) -> str:
-        """Return up to three names. If there are more names, their number follows.
+        """Return up to three names. If names are left out, the text ends with the number of omitted names.
 
-        If more than three names are all `total` accounts, return a text such as "all 12 accounts".
+        If there are more than three names, and `total` is their number, return a text such as "all 12 accounts".
         """
         if len(names) <= LISTED:
             return ", ".join(names)
@@ -59,7 +59,7 @@ class Translator:
         return self("some_of", some=", ".join(names[:LISTED]), n=len(names) - LISTED)
 
     def rows_of(self, shown: int, total: int, file: str) -> str:
-        """Return a text with the number of rows. If some rows are not shown, the text names the file with all rows."""
+        """Return how many rows are shown. If rows are left out, the text also says which file has all rows."""
         return self("rows_of", n=shown, n2=total, file=file) if shown < total else self.n(total, "row")
 
     def reasons(self, frame: pd.DataFrame) -> pd.Series:
@@ -77,7 +77,7 @@ class Translator:
         return said.map(short) if short else said
 
     def sentences(self, frame: pd.DataFrame) -> list[tuple[str, ...]]:
-        """Return the reasons of each row of a frame as sentences, from the columns `message` and `facts`."""
+        """Render the columns `message` and `facts` of each row as sentences."""
         rows = [*zip(frame["message"], frame["facts"], strict=True)]
         said = {
             (message, facts): tuple(map(self.without_folders, sentences_of(message, facts, self.lang)))
@@ -88,7 +88,7 @@ class Translator:
 
 
 def coded(text: str) -> Markup:
-    """Convert a text to markup. Parts in backticks become code."""
+    """Convert a text to markup, with parts in backticks as code."""
     parts = text.split("`")
     parts[1::2] = [Markup("<code>{}</code>").format(whole_words(part) if " " in part else part) for part in parts[1::2]]
     return Markup("").join(parts)
@@ -100,7 +100,7 @@ def whole_words(command: str) -> Markup:
 
 
 def without_folder(source: str) -> str:
-    """Return the file name of an absolute path. Other texts are returned unchanged."""
+    """Return the file name of an absolute path, or any other text unchanged."""
     for kind in (posixpath, ntpath):
         if kind.isabs(source):
             return kind.basename(source.rstrip("/\\")) or source

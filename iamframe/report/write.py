@@ -52,15 +52,15 @@ def write_report(
     the findings, as in `result["CHECK"]`. Each frame of the inventory has a CSV file, such as `roles.csv`.
     `events.csv`, `resource_owners.csv` and `tag_policies.csv` are written only if their data was collected.
 
-    A result of `check_snapshot` is read in groups of accounts (`Result.parts`), so that it need not fit into memory. In
-    `checks/CHECK.csv` and `tags.csv`, the rows are in the order of the groups of accounts. Findings without an ARN are
-    in this order, too. With `mask` or `xlsx`, the whole result is in memory.
+    A result of `check_snapshot` is read in groups of accounts (`Result.parts`), so that the result need not fit into
+    memory. The rows of `checks/CHECK.csv` and `tags.csv` are in the order of the groups. Findings without an ARN are in
+    this order, too. With `mask` or `xlsx`, the whole result is in memory.
 
     If the report cannot be written, an older report in the folder stays as it was. A new report replaces or removes all
     files of an older report, and keeps other files in the folder. Title and author are at the top of the page.
 
-    The page shows `changes` and `drift` (differences from Terraform), and `summary.json` counts both. `write_changes`
-    writes the CSV files of `changes`, and `drift.csv` has the differences from Terraform.
+    The page shows `changes` and `drift` (differences from Terraform), and `summary.json` counts both. The folder also
+    gets the CSV files of `write_changes`, and `drift.csv` with the differences from Terraform.
 
     Parameters
     ----------
@@ -70,23 +70,25 @@ def write_report(
         Key of the owner tag. The default is `result.owner_tag`. Keys that look the same, such as `owner` and `OWNER`,
         count as one key.
     xlsx
-        Whether to write the Excel workbook `report.xlsx`, too, which needs the extra `excel`. The workbook has an
-        overview, coverage, findings by owner, and a sheet per check and per frame.
+        Whether to also write the Excel workbook `report.xlsx`. The workbook has an overview, coverage, findings by
+        owner, and a sheet per check and per frame. The workbook needs the extra `excel`.
     mask
-        Whether to replace account ids, unique ids, external ids, e-mail addresses and ids of AWS Organizations with
-        pseudonyms in every file. A pseudonym is the same throughout one report, and differs in the next report. To
-        keep pseudonyms from report to report, give the path of a key file. The key file is created if it does not
-        exist. Ids are also found if they are percent-encoded, contain spaces, hyphens or invisible characters, or use
-        digits or letters of other scripts. An account id that does not have twelve digits is replaced only in columns
-        of ids, in ARNs, and in policies. External ids are replaced only as whole words. Other parts of names are not
-        masked. A command in `next_step` that contains a pseudonym becomes a comment. At the end, the finished files are
-        searched for the original ids, except for external ids with fewer than eight characters or without a digit.
+        Whether to mask every file: pseudonyms replace account ids, unique ids, external ids, e-mail addresses and ids
+        of AWS Organizations. A pseudonym is the same throughout one report, and differs in the next report. To keep
+        pseudonyms from report to report, give the path of a key file. The key file is created if it does not exist. Ids
+        are found in any spelling: percent-encoded, with spaces, hyphens or invisible characters, or in digits or
+        letters of other scripts. An account id without twelve digits is replaced only in columns of ids, in ARNs, and
+        in policies. External ids are replaced only as whole words. The other parts of a name are not masked. A command
+        in `next_step` becomes a comment if the command contains a pseudonym. At the end, the finished files are
+        searched for the original ids. This search ignores external ids with fewer than eight characters or without a
+        digit.
 
     Raises
     ------
     ReportError
-        If the folder cannot be created or written, the language does not exist, or `owner_tag` is empty. If the key
-        file is invalid or in the folder. If a masked file would still contain an original id or e-mail address.
+        If the folder cannot be created or written. If the language does not exist, or if `owner_tag` is empty. If the
+        key file is invalid, or if it is in the folder. If a masked file would still contain an original id or e-mail
+        address.
     MissingExtraError
         If `xlsx` is true and XlsxWriter is not installed.
     """
@@ -107,9 +109,9 @@ def write_shown(
     mask: bool | str | os.PathLike[str],
     drift: Drift | None = None,
 ) -> tuple[Path, Result]:
-    """Write a report like `write_report`. Return the page's path, and the result that the page shows.
+    """Write a report, as `write_report` does. Return the page's path, and the result that the page shows.
 
-    After a masked report, only the returned result may be printed, because its ids are pseudonyms.
+    If the report is masked, print only the returned result, because its ids are pseudonyms.
     """
     require("write_report", result, Result, instead="what `iamframe.run_checks` gives")
     owner_tag = result.owner_tag if owner_tag is None else owner_tag
@@ -160,7 +162,6 @@ def _refuse(out: str | os.PathLike[str], lang: str, owner_tag: str) -> None:
 
 
 def _write_parts(parts: Iterable[Result], folder: Path, owner_tag: str, lang: str) -> tuple[Numbers, pd.DataFrame]:
-    """Write the CSV files of a report. Return the numbers for the page, and the findings by owner."""
     tables = Tables(folder)
 
     def read(part: Result) -> Numbers:
@@ -221,8 +222,8 @@ def write_findings(
     Raises
     ------
     ReportError
-        If the folder cannot be created or written, or the key file is invalid or in the folder. If a masked file would
-        still contain an original id or e-mail address.
+        If the folder cannot be created or written. If the key file is invalid, or if it is in the folder. If a masked
+        file would still contain an original id or e-mail address.
     """
     folder = Path(out)
     pseudonyms = None

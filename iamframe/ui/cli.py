@@ -226,8 +226,8 @@ def explain_command(
 ) -> int:
     """Print everything known about one resource.
 
-    NAME_OR_ARN names a role, an instance profile, or a resource that uses a profile, such as an instance. The exit
-    status is 2 if no resource matches.
+    NAME_OR_ARN is a role, an instance profile, or a resource that uses a profile, such as an instance. The exit status
+    is 2 if no resource matches.
     """
     from iamframe.analysis.explain import explain
 
@@ -314,7 +314,7 @@ def drift_command(
     """Compare Terraform states with the account.
 
     A STATE is a state file, or the output of `terraform show -json`. Give all Terraform states of the account. A
-    resource that no state contains is listed as unmanaged. `sample:terraform` is the Terraform state of the sample.
+    resource is listed as unmanaged if it is in no state. `sample:terraform` is the Terraform state of the sample.
     References to profiles are collected only with --references.
     """
     from iamframe.inventory.load import is_live

@@ -59,9 +59,9 @@ def first_true(parts: Mapping[str, Any], size: int) -> Any:
 def count_parts(
     parts: Mapping[str, tuple[Any, dict[str, Any]]], row: pd.Series, rows: Iterable[str]
 ) -> tuple[dict[str, dict[str, Any]], pd.DataFrame]:
-    """Return the colour and hatching of each bar segment, and the number of items in it.
+    """Return the look of each part, and the numbers of items in each bar and part.
 
-    If several masks are True for an item, the item counts only in the first of these parts.
+    An item counts only in the first part whose mask is True.
     """
     part = first_true({name: mask for name, (mask, _) in parts.items()}, len(row))
     counts = row.to_frame("row").assign(part=part).value_counts().unstack()
@@ -101,7 +101,7 @@ class Bars:
         return ax
 
     def _stack(self, ax: Axes, counts: pd.DataFrame) -> None:
-        """Draw the parts of the bars with their numbers. The number of a narrow part is beside the bar."""
+        """Draw the bars, with the numbers of narrow parts beside the bars."""
         totals, rows = counts.sum(axis=1).to_numpy(), np.arange(len(counts))
         digits = counts.astype(str).map(len).to_numpy()
         is_wide = counts.to_numpy() >= (0.02 + 0.02 * digits) * totals.max()
@@ -161,7 +161,7 @@ def _loaded(module: str) -> Any:
 
 
 def new_axes(ax: Axes | None, labels: Iterable[str], rows: float, across: float = 6.2) -> Axes:
-    """Return `ax`. If `ax` is None, return the axes of a new figure with room for labels and rows."""
+    """Return `ax`, or the axes of a new figure with room for labels and rows."""
     if ax is not None:
         return ax
     width = across + 0.08 * max(map(_width, labels), default=0)
@@ -210,7 +210,7 @@ def _in_a_box(ax: Axes, x: Any, y: Any, text: str, ink: str = "black") -> None:
 
 
 def draw_section(ax: Axes, row: float, name: str, *, is_strong: bool) -> None:
-    """Draw a line above the first row of a section, with the name of the section in the middle of the line."""
+    """Draw a line above the first row of a section. The section's name is in the middle of the line."""
     ax.hlines(row - 0.5, 0, 1, color="#888888" if is_strong else "#cccccc", linewidth=0.8)
     if name:
         _in_a_box(ax, 0.5, row - 0.5, name, GREY)
@@ -231,13 +231,13 @@ def account_labels(inventory: Inventory) -> dict[str, str]:
 def as_letters() -> dict[str, Any]:
     """Return the options that make matplotlib draw a text letter by letter, never as mathematics.
 
-    Letters that the user's fonts lack are drawn in other installed fonts.
+    If the user's fonts do not have a letter, matplotlib uses another installed font.
     """
     return {"family": [*_fonts()], "parse_math": False, "usetex": False}
 
 
 def _fonts() -> dict[str, Any]:
-    """Return the installed fonts by family, the user's fonts first."""
+    """Return the installed fonts by family, starting with the user's fonts."""
     fonts, installed = _loaded("matplotlib.font_manager"), {}
     for family in dict.fromkeys([*_loaded("matplotlib").rcParams["font.family"], *FONTS]):
         # matplotlib would parse a family given as plain text as a fontconfig pattern.
@@ -248,7 +248,7 @@ def _fonts() -> dict[str, Any]:
 
 
 def shortened(text: Any, limit: int = 36) -> str:
-    """Shorten a text to one line by cutting its middle. A letter that no font has is shown as its code point."""
+    """Shorten a text to one line by cutting its middle. If no font has a letter, its code point is shown."""
     if pd.isna(text):
         return "(name not collected)"
     fonts = [] if str(text).isascii() else list(_fonts().values())
@@ -271,5 +271,5 @@ def shortened(text: Any, limit: int = 36) -> str:
 
 
 def _width(text: str) -> int:
-    """Return the width of a text. A Latin letter has the width 1, and a Chinese or Japanese letter has the width 2."""
+    """Return the width of a text: 1 per Latin letter, and 2 per Chinese or Japanese letter."""
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)

@@ -3,8 +3,8 @@
 The explorer of `iamframe.explore` shows the frames that the functions of this module return.
 
 A filter by path or tag cannot decide about a finding if paths or tags of its resource were not collected. `filtered`
-leaves undecided findings out, and `undecided` returns only undecided findings. If a filter names an account or check
-that the result does not have, the functions raise `FilterError`.
+leaves undecided findings out, and `undecided` returns only undecided findings. If the result does not have an account
+or check of the filter, the functions raise `FilterError`.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ class Filter:
     Attributes
     ----------
     accounts, checks, severities, makers
-        The values to show. A single string is one value. `NO_MAKER` selects findings whose creator is unknown.
+        The values to show. A single string is one value. `NO_MAKER` selects findings about resources whose creator is
+        unknown.
     path
         Consecutive segments of the path, such as `team/a`. Case does not matter. `/` matches only the path `/`.
     tag_key
@@ -79,7 +80,7 @@ class Filter:
     text: str = ""
 
     def __post_init__(self) -> None:
-        """Convert single strings to tuples. Refuse a tag value or a tag state that has no tag key."""
+        """Convert single strings to tuples. Refuse a tag value or a tag state without a tag key."""
         for name in _LISTS:
             given = getattr(self, name)
             object.__setattr__(self, name, (given,) if isinstance(given, str) else tuple(given))
@@ -89,7 +90,7 @@ class Filter:
             raise FilterError("a tag value or tag state is given without a tag key; set tag_key")
 
     def __str__(self) -> str:
-        """Return the filter in words. For an empty filter, return the word "all"."""
+        """Return the filter in words, or "all" for an empty filter."""
         parts = [f"{_LISTS[name]} {' or '.join(asked)}" for name in _LISTS if (asked := getattr(self, name))]
         if self.path.strip():
             parts.append(f"path {self.path.strip()}")
@@ -111,7 +112,7 @@ def filtered(result: Result, wanted: Filter) -> pd.DataFrame:
     Raises
     ------
     FilterError
-        If the filter has an account or check that the result does not have, or a severity that does not exist.
+        If the result does not have an account or check of the filter, or if a severity does not exist.
     """
     return Selection(result, wanted).findings
 
@@ -173,7 +174,7 @@ def tag_keys(result: Result, findings: pd.DataFrame) -> list[str]:
 
 
 def tag_values(result: Result, findings: pd.DataFrame, tag_key: str) -> list[str]:
-    """Return the sorted values that a tag has on the resources in the findings."""
+    """Return the sorted values of a tag on the resources in the findings."""
     carried, _ = _Sides(result.inventory, findings).carried(tag_key)
     return sorted(carried["value"].unique())
 
@@ -213,7 +214,7 @@ def card(result: Result, row: int) -> Explanation:
 
 
 def _named(inventory: Inventory, one: dict[str, Any]) -> str | None:
-    """Return the ARN or name of a finding's role or profile. Return None if the finding has no such resource."""
+    """Return the ARN or name of a finding's role or profile, or None if the finding has neither."""
     for arn in (one["resource_arn"], one["related_arn"]):
         asked = pa.array([arn], pa.string())
         if is_in(asked, inventory.profiles["profile_arn"])[0] or is_in(asked, inventory.roles["role_arn"])[0]:
@@ -231,7 +232,7 @@ def export(
     *,
     mask: bool | str | os.PathLike[str] = False,
 ) -> Path:
-    """Write the findings that match the filter into a folder, and return the path of the page.
+    """Filter the findings, write them into a folder, and return the path of the page.
 
     The folder gets `findings.html`, `findings.csv` and `coverage.csv`, or no file at all. The page shows the filter.
     The parameter `mask` has the same meaning as in `write_report`.
@@ -239,10 +240,10 @@ def export(
     Raises
     ------
     FilterError
-        If the filter has an account or check that the result does not have, or a severity that does not exist.
+        If the result does not have an account or check of the filter, or if a severity does not exist.
     ReportError
-        If the folder contains a report, because its `findings.csv` would be lost. If the folder cannot be written, or
-        `mask` is not valid for `write_report`.
+        If the folder contains a report: the export would overwrite the report's `findings.csv`. If the folder cannot be
+        written, or if `write_report` would refuse `mask`.
     """
     place = Path(folder)
     if (place / "summary.json").exists():
@@ -261,7 +262,7 @@ def export(
 
 
 def said_undecided(count: int) -> str:
-    """Return a sentence about findings that may match the filter, or an empty text if there are no such findings."""
+    """Return a sentence about `count` findings that may match, or an empty text if `count` is 0."""
     if not count:
         return ""
     return f"{pluralize(count, 'more finding')} may match: the path or tags of the resource were not collected."
@@ -309,9 +310,9 @@ class Selection:
 
     @staticmethod
     def _matches(frame: pd.DataFrame, **asked: Iterable[str]) -> Bools:
-        """Return one flag per row: True if the row has a given value in each column of `asked`.
+        """Return one flag per row: True if each column in `asked` has one of its given values.
 
-        A column without given values matches all rows.
+        If no values are given for a column, the column is ignored.
         """
         mask = np.ones(len(frame), dtype=bool)
         for column, values in asked.items():
@@ -348,10 +349,10 @@ def _with_words(findings: pd.DataFrame, words: list[str]) -> Bools:
 
 
 class _Sides:
-    """The roles, profiles and other resources that each finding is about.
+    """The resources that each finding is about: one row per finding and resource.
 
-    `frame` has one row per finding and resource. A row has the finding's position, the resource's ARN and path, and
-    whether the resource's tags were collected.
+    A row of `frame` has the finding's position, the resource's ARN and path, and whether the resource's tags were
+    collected.
     """
 
     def __init__(self, inventory: Inventory, findings: pd.DataFrame) -> None:
@@ -388,7 +389,6 @@ class _Sides:
         return pd.concat([own, *linked], ignore_index=True).drop_duplicates()
 
     def any(self, positions: pd.Series) -> Bools:
-        """Return one flag per finding: True if `positions` contains the position of the finding."""
         flags = np.zeros(self.size, dtype=bool)
         flags[positions.to_numpy(dtype=int)] = True
         return flags
@@ -413,7 +413,7 @@ class _Sides:
         return ~yes & unread, np.zeros_like(yes)
 
     def carried(self, tag_key: str) -> tuple[pd.DataFrame, Bools]:
-        """Return the values of the tag for each finding, and a flag: True if tags were not collected."""
+        """Return the values of the tag for each finding, and one flag per finding: True if tags were not collected."""
         tags, sides = self.tags, self.frame
         shown = tags[
             np.asarray(pc.equal(as_arrow(tags["tag_key"]), tag_key)) & is_in(tags["resource_arn"], sides["arn"])

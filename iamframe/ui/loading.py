@@ -76,7 +76,7 @@ def drifted(inventory: Inventory, states: tuple[str, ...]) -> Drift:
 def checked(
     sources: tuple[str, ...], live: dict[str, Any], shards: dict[str, Any], older: str | None = None, **judged: Any
 ) -> Iterator[tuple[Inventory | None, Result]]:
-    """Load sources and run the checks. Yield the older inventory (None without `older`) and the result.
+    """Load sources, run the checks, and yield two objects: the older inventory (or None) and the result.
 
     `shards` has the options `--workers`, `--dask` and `--results`. With `--workers` or `--dask`, a snapshot is checked
     in shards (groups of accounts). Without `--results`, the files of the shards are deleted at the end. The options in

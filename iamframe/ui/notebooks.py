@@ -19,7 +19,7 @@ def notebook_files() -> list[Path]:
     Raises
     ------
     NotebookError
-        If the notebooks are missing, for example from an incomplete installation.
+        If the notebooks are missing, because the installation is incomplete.
     """
     for folder, data in (
         (_PACKAGE / "_notebooks", _PACKAGE / "_notebooks"),
@@ -34,7 +34,7 @@ def copy_notebooks(folder: str | os.PathLike[str], *, force: bool = False) -> tu
     """Copy the notebooks and their tag policy into a folder. Return the written files and the skipped files.
 
     A missing folder is created. An existing file is overwritten only with `force`. A copied notebook reads the policy
-    from its own folder, and writes its reports into its own folder.
+    from its own folder, and writes reports into this folder.
 
     Raises
     ------

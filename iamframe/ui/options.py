@@ -142,7 +142,7 @@ def option(names: str, help_text: str, metavar: str | None = None, **more: Any) 
 
 
 def formats(*choices: str) -> Decorator:
-    """Return the option `--format`. The first choice is the default."""
+    """Return the option `--format`, with the first choice as the default."""
     help_text = f"Output format (default: {choices[0]})."
     return option("--format form", help_text, type=click.Choice(choices), default=choices[0])
 
@@ -230,13 +230,13 @@ _LOADS = ("regions", "references", "accounts", "role_name", "external_id", "rate
 def live(command: Callable[..., Any]) -> Any:
     """Add the options of a live source to a command.
 
-    The command gets the given options as the dictionary `live`. The keys are parameter names of `load`.
+    The command gets the given options as the dictionary `live`, whose keys are parameter names of `load`.
     """
     return _LIVE(_as_dictionary("live", _LOADS, command))
 
 
 def shards(command: Callable[..., Any]) -> Any:
-    """Add `--workers`, `--dask` and `--results`. The command gets these options as the dictionary `shards`."""
+    """Add `--workers`, `--dask` and `--results`, which the command gets as the dictionary `shards`."""
     return _SHARDS(_as_dictionary("shards", ("workers", "dask", "results"), command))
 
 
@@ -246,7 +246,7 @@ def judging(command: Callable[..., Any]) -> Any:
 
 
 def _as_dictionary(key: str, names: tuple[str, ...], command: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a command: pass the given options in `names` as one dictionary, the argument `key`."""
+    """Collect the given options in a dictionary, and pass this dictionary to the command as the argument `key`."""
 
     @functools.wraps(command)
     def called(**given: Any) -> Any:

@@ -156,8 +156,8 @@ def size_of(inventory: Inventory) -> str:
 def in_one_line(result: Result, owners: Sequence[str] = ()) -> str:
     """Return one line with the numbers of a result.
 
-    The line counts accounts, roles, profiles, resources that need attention, findings, and complete checks. With
-    `owners`, the line counts only findings of these owners, and only resources with such findings.
+    The line has the numbers of accounts, roles, profiles, resources that need attention, findings, and complete checks.
+    If `owners` are given, findings and resources of other owners are not counted.
     """
     from iamframe.checks.result import attention_in, some, tally_of
 
@@ -178,7 +178,7 @@ def in_one_line(result: Result, owners: Sequence[str] = ()) -> str:
 
 
 def incomplete(result: Result) -> Iterator[str]:
-    """Yield lines about incomplete checks: a line with checks and accounts, and below it a line per reason."""
+    """Yield lines about incomplete checks: first the checks and accounts, then one line per reason."""
     from iamframe.checks.result import some
 
     unsure = result.coverage[result.coverage["status"] != "complete"]
@@ -190,14 +190,14 @@ def incomplete(result: Result) -> Iterator[str]:
 
 
 def _by_reason(rows: Iterable[tuple[str, str, str, str]]) -> dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]]:
-    """Return the accounts for each group of checks (or other things) that share the same reasons."""
+    """Group things, such as checks, by their reasons, and return the accounts of each group."""
     from iamframe.messages.render import by_reason, sentences_of
 
     return by_reason((account, thing, sentences_of(message, facts)) for account, thing, message, facts in rows)
 
 
 def not_printed(findings: DataFrame, shown: DataFrame, *, by_owner: bool) -> Iterator[str]:
-    """Yield one sentence about findings that are not printed, and one about findings with unknown owners."""
+    """Yield a sentence about findings that are not printed, and a sentence about findings with unknown owners."""
     if left := len(findings) - len(shown):
         yield f"{pluralize(left, 'finding')} not printed, because of --severity, --owner or --hide-expected"
     if by_owner and (unknown := int((~findings["owner_known"]).sum())):
@@ -215,9 +215,9 @@ def no_such_owner(findings: DataFrame, owners: Iterable[str]) -> Iterator[str]:
 
 
 def say_incomplete(result: Result) -> None:
-    """With `--quiet`, print how many checks are complete, unless all checks are complete.
+    """With `--quiet`, print how many checks are complete, but only if a check is incomplete.
 
-    While checks are incomplete, an empty list of findings does not mean that nothing is wrong.
+    Without this line, "no findings" could be read as "nothing is wrong".
     """
     if click.get_current_context().meta.get(QUIET) and (result.coverage["status"] != "complete").any():
         click.echo(f"{result.said_complete[:1].upper()}{result.said_complete[1:]}.", err=True)
@@ -235,8 +235,8 @@ def no_owner(inventory: Inventory, owner_tag: str) -> list[str]:
 def expired(result: Result, *, is_covered: bool = False) -> Iterator[str]:
     """Yield warnings about policy entries that have expired, and about entries that accept no finding.
 
-    An accepted finding counts again after its policy entry has expired. Tag policies that were not collected also get a
-    warning, unless the command prints the reason elsewhere (`is_covered`).
+    An accepted finding counts again after its policy entry has expired. Another warning is about tag policies that were
+    not collected. If the command prints the reason elsewhere, `is_covered` is True, and this warning is left out.
     """
     if result.policy.organization and not is_covered:
         from iamframe.checks.result import some
@@ -270,7 +270,7 @@ def not_collected(inventory: Inventory) -> list[str]:
 def not_compared(changes: Changes) -> list[str]:
     """Return up to twenty sentences about data that could not be compared, one sentence per reason.
 
-    If a check is incomplete, the last sentence names the command that prints the reasons.
+    If a check is incomplete, the last sentence says which command prints the reasons.
     """
     from iamframe.checks.result import some
 

@@ -1,9 +1,9 @@
-"""Plots of an inventory or a result, drawn with matplotlib. Each function draws one plot.
+"""Plots of an inventory or a result, drawn with matplotlib.
 
 Slanted hatching shows data that was not collected, so that missing data never looks like zero. No plot relies on colour
-alone. Names and keys are drawn as text, never as formulas. Invisible letters, and letters that no installed font has,
-are shown as code points. Each function draws on the axes `ax`, or on a new figure. Each function returns the axes of
-the plot. If matplotlib is not installed, the functions raise `MissingExtraError`.
+alone. Names and keys are drawn as text, never as formulas. A letter is shown as its code point if it is invisible, or
+if no installed font has it. Each function draws one plot on the axes `ax` or on a new figure, and returns the axes. If
+matplotlib is not installed, the functions raise `MissingExtraError`.
 """
 
 from __future__ import annotations
@@ -102,8 +102,8 @@ _SIDES = {"role": "roles", "instance-profile": "profiles"}
 def plot_name_relations(result: Result, ax: Axes | None = None) -> Axes:
     """Draw how the names of profiles and their roles differ, with one bar per kind of difference.
 
-    Profiles without a role have a bar of their own. A dotted bar counts profiles that a tool deliberately names
-    differently from their roles. A hatched bar counts profiles whose role or role name was not collected.
+    Profiles without a role have a bar of their own. A dotted part of a bar shows profiles whose name differs from the
+    role's name by design. A hatched bar shows profiles whose role or role name was not collected.
     """
     pairs = views.pairs(result.inventory, result.policy.makers)
     pairs = pairs[pairs["profile_arn"].notna()]
@@ -130,13 +130,13 @@ def plot_name_relations(result: Result, ax: Axes | None = None) -> Axes:
 
 
 def plot_tag_coverage(inventory: Inventory, ax: Axes | None = None, keys: Iterable[str] | None = None) -> Axes:
-    """Draw a heat map: which percentage of roles, and which percentage of profiles, has each tag key.
+    """Draw a heat map of tag keys. Each cell shows the percentage of roles or profiles that have the key.
 
     Each account has one row for roles and one row for profiles. Accounts with the lowest mean percentage come first.
-    The plot has at most 30 accounts. Each column is a tag key. By default, the columns are the 12 most used tag keys.
-    In the label of a row, `n` is the number of resources whose tags were collected. All percentages are shares of `n`.
-    The label of a row also counts the resources whose tags were not collected. A row is hatched if no tags were
-    collected. Roles that AWS manages and keys that AWS reserves are left out.
+    The plot has at most 30 accounts. The columns are tag keys: by default, the 12 most used keys. The label of a row
+    shows `n`, the number of resources whose tags were collected. All percentages are shares of `n`. The label also
+    shows the number of resources whose tags were not collected. A row is hatched if no tags were collected. AWS-managed
+    roles and AWS-reserved tag keys are left out.
     """
     coverage = views.tag_coverage(inventory)
     uses = coverage.groupby("tag_key")["tagged"].sum().sort_values(ascending=False, kind="stable").index
@@ -193,8 +193,8 @@ def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
 
     The plot has one bar per account, for at most 30 accounts. Accounts with the most unreferenced or empty profiles
     come first. A bar shows referenced profiles, then profiles that the check `unreferenced_profiles` found, then
-    profiles without a role. Hatched parts count profiles whose references or role were not collected. If the check
-    `unreferenced_profiles` did not run, the hatched parts count all profiles without a known reference, too.
+    profiles without a role. Hatched parts show profiles whose references or role were not collected. If the check
+    `unreferenced_profiles` did not run, hatched parts also show all profiles without a known reference.
     """
     inventory, total = result.inventory, pluralize(len(result.inventory.profiles), "instance profile")
     rows = [row for row in purposes(result) if row.total]
@@ -218,10 +218,10 @@ def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resour
     The plot has one bar for each account, tool and cluster (or stack). Only the 15 largest bars are drawn, the largest
     first. The label of a bar shows the share of the account's quota, if the quota is known.
 
-    Plain parts of a bar count resources with an owner tag, and crossed parts count resources without an owner tag.
-    Dotted parts count roles that AWS manages. Hatched parts count resources whose owner is unknown. The owner of a
-    resource is unknown if its tags were not collected. Resources that only GetAccountSummary counts have an unknown
-    owner, too. `iamframe.quota_use` returns the numbers of the plot.
+    Plain parts of a bar show resources with an owner tag, and cross-hatched parts show resources without one. Dotted
+    parts show roles that AWS manages. Parts with slanted hatching show resources whose owner is unknown. The owner is
+    unknown if tags were not collected, or if only GetAccountSummary counts the resource. `iamframe.quota_use` returns
+    the numbers of the plot.
 
     Parameters
     ----------
@@ -257,11 +257,10 @@ def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resour
 def plot_ladder(inventory: Inventory, ax: Axes | None = None, limit: int = 60) -> Axes:
     """Draw the roles and profiles that are not linked one to one.
 
-    Roles are on the left, and profiles are on the right. A line goes from each role to its profiles. Each row shows a
-    profile, or a role without a profile. The plot has at most `limit` rows. The first rows show roles in several
-    profiles, and then profiles without a role. The last rows show roles that trust EC2 but are in no profile, and then
-    profiles whose role was not collected. A line is dashed if the role was not collected. If there are several
-    accounts, the name of an account is above its rows.
+    Lines connect the roles on the left with their profiles on the right. Each row shows a profile, or a role without a
+    profile. The plot has at most `limit` rows. The rows are in this order: roles in several profiles, profiles without
+    a role, roles that trust EC2 but are in no profile, and profiles whose role was not collected. A line is dashed if
+    the role was not collected. If there are several accounts, the name of an account is above its rows.
     """
     rungs = _rungs(inventory)
     rows = rungs.head(limit).reset_index(drop=True)
@@ -287,10 +286,7 @@ def plot_ladder(inventory: Inventory, ax: Axes | None = None, limit: int = 60) -
 
 
 def _rungs(inventory: Inventory) -> pd.DataFrame:
-    """Return the roles and profiles that are not linked one to one. All rows of a role are next to each other.
-
-    The frame has the columns of `iamframe.pairs`, and the columns `kind`, `group` and `role_read`.
-    """
+    """Return the roles and profiles that are not linked one to one. All rows of a role are next to each other."""
     pairs = views.pairs(inventory)
     size = pairs.groupby("role_arn")["profile_arn"].transform("count").fillna(0)
     alone = pairs["role_arn"].isna()
@@ -313,7 +309,7 @@ def _rungs(inventory: Inventory) -> pd.DataFrame:
 
 
 def _rungs_in_words(rungs: pd.DataFrame) -> list[str]:
-    """Return texts such as "2 profiles without a role". A number of 0 gives no text."""
+    """Return texts such as "2 profiles without a role"."""
     kinds, shared = rungs["kind"].value_counts(), rungs[rungs["kind"] == "shared"]
     said = {
         f"{pluralize(shared['group'].nunique(), 'role')} in several profiles ({len(shared):,})": len(shared),
@@ -325,7 +321,7 @@ def _rungs_in_words(rungs: pd.DataFrame) -> list[str]:
 
 
 def _draw_rungs(ax: Axes, rows: pd.DataFrame) -> Axes:
-    """Draw a line per row, from the role on the left to the profile on the right. Each role is drawn once."""
+    """Draw each role once, and draw a line per row from the role to the profile."""
     places = rows.index.to_series()
     left = places.groupby(rows["group"]).transform("mean")
     for row, (kind, is_read) in enumerate(zip(rows["kind"], rows["role_read"], strict=True)):
@@ -358,8 +354,8 @@ def plot_last_use(inventory: Inventory, ax: Axes | None = None, now: datetime | 
     AWS keeps the last use of a role for 400 days. A role without a use in 400 days counts as "no use in 400 days", even
     if the role is new. Days are counted back from `now`. By default, `now` is the time when the account was collected.
     If no source shows the collection time, `now` is the current time. If `now` has no time zone, `now` is in UTC. The
-    hatched bar counts roles whose last use was not collected. The title counts the roles that AWS manages, but no bar
-    does.
+    hatched bar shows roles whose last use was not collected. Roles that AWS manages are left out, and the title shows
+    their number.
     """
     roles = inventory.roles[~inventory.roles["is_aws_managed"]]
     present = pd.Timestamp(datetime.now(UTC) if now is None else now)
@@ -385,10 +381,10 @@ def plot_last_use(inventory: Inventory, ax: Axes | None = None, now: datetime | 
 def plot_age(inventory: Inventory, ax: Axes | None = None) -> Axes:
     """Draw how many roles and profiles were created in each year.
 
-    Each year has a bar for roles and a bar for profiles. Crossed parts of a bar count resources without tags. A tag
-    that AWS reserves does not count as a tag. Hatched parts count resources whose tags or creation time were not
-    collected. If there are more than 20 years, the earliest years share their bars. The title counts the roles that AWS
-    manages, but no bar does.
+    Each year has a bar for roles and a bar for profiles. Cross-hatched parts of a bar show resources without tags. Tags
+    that AWS reserves are ignored. Parts with slanted hatching show resources whose tags or creation time were not
+    collected. If there are more than 20 years, the earliest years share their bars. Roles that AWS manages are left
+    out, and the title shows their number.
     """
     resources = _resources(inventory)
     tagged, known = resources["is_tagged"], resources["tags_known"]
@@ -443,7 +439,7 @@ def plot_surfaces(ax: Axes | None = None) -> Axes:
 
 
 def _resources(inventory: Inventory) -> pd.DataFrame:
-    """Return all profiles, and all roles that AWS does not manage. `is_tagged` ignores tags that AWS reserves."""
+    """Return all profiles, and all roles that AWS does not manage. The column `is_tagged` ignores AWS-reserved tags."""
     columns = ["account_id", "resource_arn", "created_at", "tags_known", "resource_type"]
     roles = inventory.roles[~inventory.roles["is_aws_managed"]].rename(columns={"role_arn": "resource_arn"})
     profiles = inventory.profiles.rename(columns={"profile_arn": "resource_arn"})
@@ -454,7 +450,7 @@ def _resources(inventory: Inventory) -> pd.DataFrame:
 
 
 def _untagged_in_words(resources: pd.DataFrame, shown: str) -> tuple[str, str]:
-    """Return a text about untagged resources. Add the number of resources with unknown tags to the text `shown`."""
+    """Return a text about untagged resources, and `shown` with the number of resources with unknown tags."""
     known = resources[resources["tags_known"]]
     counts = [(side, known["is_tagged"][known["resource_type"] == kind]) for kind, side in reversed(_SIDES.items())]
     said = [f"{(~tagged).sum():,} of {len(tagged):,} {side}" for side, tagged in counts if len(tagged)]

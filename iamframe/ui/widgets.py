@@ -1,8 +1,8 @@
 """The explorer for notebooks. The widgets use the functions of `iamframe.exploring` and have no logic of their own.
 
 Text from AWS is never interpreted as HTML or as mathematics. Lists and drop-down lists show only plain text, no HTML.
-Tables are escaped HTML in which nothing is rendered as mathematics. Labels contain only iamframe's own words, because a
-label renders text between dollar signs as mathematics.
+Tables are escaped HTML, and never render mathematics. Labels contain only iamframe's own words, because a label renders
+text between dollar signs as mathematics.
 """
 
 from __future__ import annotations
@@ -159,8 +159,7 @@ class Filters:
     def _values(self) -> None:
         """Fill the list of tag values for the selected tag key.
 
-        The list of tag values also has options for resources without the tag key, and for unknown tags. Each option is
-        a pair of tag state and tag value, because a tag value may be a text such as "any".
+        Each option is a pair of tag state and tag value, because a tag value may be a text such as "any".
         """
         key = self.tag_key.value
         options: list[tuple[str, tuple[str, str | None]]] = [("any", _ANY)]
@@ -317,7 +316,6 @@ class Explorer(Filters):
         _show(self.grouped, "" if rows is None else _by_tag(rows, spell_out(key)))
 
     def _page(self, start: int) -> None:
-        """Show one page of the findings in the table, and in the drop-down list "Details of"."""
         self._start, total = start, len(self.findings)
         rows = self.findings.iloc[start : start + self._size]
         end = start + len(rows)
@@ -371,7 +369,7 @@ class Explorer(Filters):
 
 
 def _unseen(reasons: list[tuple[str, str, str]]) -> str:
-    """Return HTML that shows whether all checks are complete, and why some checks are incomplete."""
+    """Return HTML that shows whether all checks are complete, and if not, why."""
     if not reasons:
         return _lines(["All these checks are complete in these accounts: no finding means that there is none."])
     words = "Some of these checks are incomplete: no finding does not mean that there is none."
@@ -420,7 +418,7 @@ def _sorting_table() -> Any:
 
 
 def _displayed(findings: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns that the table of findings shows, as text. Expected and accepted findings are marked."""
+    """Return the columns of the table of findings as text, with marks for expected and accepted findings."""
     marks = pd.Series("", index=findings.index).mask(findings["expected"], " (expected)")
     marks = marks.mask(findings["accepted"].notna(), " (accepted)")
     severity = findings["severity"] + marks

@@ -199,11 +199,11 @@ STEPS = {
         "low ec2_roles_without_profile role web trusts EC2 and is in no instance profile; the role has no policies",
     ],
     "3. EC2 needs the role in the profile": ["'arn:aws:sts::123456789012:assumed-role/web'"],
-    "4. A role for EKS in a profile does not work": [
+    "4. EC2 cannot use a role for EKS": [
         "web True Success",
         "high eks-cluster certain its role eks-cluster trusts eks.amazonaws.com, not EC2",
     ],
-    "5. A tag on the role is not on the profile": [
+    "5. The profile does not get the role's tags": [
         "web web Owner=web-team True",
         'aws iam tag-instance-profile --instance-profile-name=web --tags=\'[{"Key":"Owner","Value":"web-team"}]\'',
     ],
@@ -220,7 +220,7 @@ STEPS = {
         f"by the link: {PROFILE}cloud9/AWSCloud9SSMInstanceProfile",
         "/cloud9/ AWSCloud9SSMInstanceProfile /service-role/ AWSCloud9SSMAccessRole True True",
     ],
-    "9. Which call shows what": ["ListRoles", "tag:GetResources in eu-west-1"],
+    "9. What each call shows": ["ListRoles", "tag:GetResources in eu-west-1"],
     "10. Which requests iamframe sends": [
         "writes: 0",
         "GetInstanceProfile 3 3",
@@ -246,9 +246,9 @@ def test_practice_has_these_steps_no_assertions_and_closes_its_account_in_the_en
 
 def test_practice_shows_a_role_without_keys_and_nothing_of_what_was_deleted_in_the_end() -> None:
     shown = sections(PRACTICE)
-    assert "eks-cluster False AssumeRoleUnauthorizedAccess" in shown["4. A role for EKS in a profile does not work"]
+    assert "eks-cluster False AssumeRoleUnauthorizedAccess" in shown["4. EC2 cannot use a role for EKS"]
     assert not re.search("stale_references|profiles_without_ec2_trust", shown["10. Which requests iamframe sends"])
-    assert shown["4. A role for EKS in a profile does not work"].count("eks-cluster certain") == 1
+    assert shown["4. EC2 cannot use a role for EKS"].count("eks-cluster certain") == 1
 
 
 def test_practice_shows_which_call_shows_what() -> None:
