@@ -18,8 +18,7 @@ class IamframeError(Exception):
 class SourceError(IamframeError):
     """A source cannot be read: the file does not exist, or contains nothing that iamframe can read.
 
-    The attribute `said` contains the message's id and values for the frame `gaps`, or None if the error has only a
-    text.
+    The attribute `said` contains the message's id and values for the frame `gaps`, if the error has them.
     """
 
     said: Mapping[str, Any] | None = None

@@ -104,10 +104,7 @@ def are_among(rows: Texts, others: Texts) -> Bools:
 
 
 def matches(rows: Texts, others: Texts) -> tuple[Positions, Positions]:
-    """Find all pairs of equal row numbers, one in `rows` and one in `others`.
-
-    Return the positions in `rows` and the positions in `others`, in the order of `rows`.
-    """
+    """Return the positions of all pairs of equal row numbers in `rows` and `others`, in the order of `rows`."""
     numbers, places = np.asarray(rows), np.asarray(others)
     order, starts = np.argsort(places, kind="stable"), _starts(places, numbers.max(initial=-1) + 1)
     # The last element is for -1, which means no row.

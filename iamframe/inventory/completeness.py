@@ -61,8 +61,6 @@ _Regions = Mapping[str, set[str]]
 
 
 class _Scope(msgspec.Struct, frozen=True):
-    """The complete, truncated and refused lists of references in each region of an account."""
-
     is_live: bool
     complete: _Regions
     truncated: _Regions

@@ -300,7 +300,6 @@ def _submitted(executor: Executor, member: Member, options: LoadOptions) -> Futu
 
 
 def _result(future: Future[_LoadResult], member: Member, options: LoadOptions) -> _LoadResult:
-    """Return the result of one account, even if the worker process of the account died."""
     try:
         return future.result()
     except Exception as error:  # noqa: BLE001 - executors have exceptions of their own

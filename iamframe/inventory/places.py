@@ -1,7 +1,6 @@
 """Read and write files on a disk, or in an object store through pyarrow.
 
-pyarrow uses the default credentials of the AWS CLI. pyarrow uses the endpoint in the variable `AWS_ENDPOINT_URL`, if
-the variable is set.
+pyarrow uses the default credentials of the AWS CLI, and the endpoint in the variable `AWS_ENDPOINT_URL` (if set).
 """
 
 from __future__ import annotations

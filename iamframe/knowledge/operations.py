@@ -63,10 +63,7 @@ class Operation:
 
     @property
     def label(self) -> str:
-        """The operation's name in the frames `calls` and `gaps`.
-
-        This is the IAM action if the plain name could also stand for another operation.
-        """
+        """The operation's name in the frames `calls` and `gaps`: the IAM action if the plain name is ambiguous."""
         return self.action if self.has_namesake or _NAMES[self.operation] > 1 else self.operation
 
 
