@@ -1,10 +1,9 @@
 """IAM roles and instance profiles as linked DataFrames, and checks that find what is wrong with them.
 
 `load`, `load_files`, `load_sample` and `open_snapshot` return an `Inventory`. `run_checks` returns a `Result`.
-`write_report` writes a result to files, and `plots` draws a result. `plan` returns a clean-up plan to review.
+`write_report` writes a result to files, and the module `plots` draws a result. `plan` returns a clean-up plan.
 
-The public names are loaded on first use, so importing iamframe takes almost no time. `__init__.pyi` shows the module of
-each public name.
+The public names are loaded on first use, so importing iamframe takes almost no time.
 """
 
 import lazy_loader

@@ -1,11 +1,10 @@
 """All errors of iamframe, and what they mean.
 
-iamframe raises an error if a file does not exist, nothing can be read, or a policy file is not valid. The message of an
-error is one sentence: what happened, where, and what to do. The command line prints the message of an error and exits
-with status 2.
+The message of an error is one sentence: what happened, where, and what to do. The command line prints the message and
+exits with status 2.
 
-Data that can be read only in part raises no error. All readable data is kept. Each unreadable piece becomes a row of
-the frame `gaps`. A failure never looks like an empty result.
+If data can be read only in part, iamframe raises no error. All readable data is kept, and each unreadable piece becomes
+a row of the frame `gaps`. A failure never looks like an empty result.
 """
 
 from collections.abc import Mapping
@@ -19,15 +18,14 @@ class IamframeError(Exception):
 class SourceError(IamframeError):
     """A source cannot be read: the file does not exist, or contains nothing that iamframe can read.
 
-    `said` has the id of the message and the values in the message, as in the frame `gaps`. If `said` is None, the frame
-    `gaps` has the text of the error.
+    The attribute `said` contains the message's id and values for the frame `gaps`, if the error has them.
     """
 
     said: Mapping[str, Any] | None = None
 
 
 class ExpiredError(SourceError):
-    """The credentials expired while an account was being read. Answers received before the expiry are kept."""
+    """The credentials expired while an account was being read. Earlier answers are kept."""
 
 
 class PolicyError(IamframeError):
@@ -35,15 +33,15 @@ class PolicyError(IamframeError):
 
 
 class UnknownCheckError(IamframeError):
-    """No check with the given name exists."""
+    """No check has the given name."""
 
 
 class CheckError(IamframeError):
-    """A check that you wrote cannot be loaded, or stops with an error."""
+    """Your own check cannot be loaded, or stops with an error."""
 
 
 class FilterError(IamframeError):
-    """A filter is not valid, or names an account, check or severity that the result does not have.
+    """A filter is not valid, or asks for an account, check or severity that is not in the result.
 
     Without this error, a mistyped filter would look like a filter that finds nothing.
     """
@@ -70,7 +68,7 @@ class StoreError(IamframeError):
 
 
 class SqlError(IamframeError):
-    """A query is not valid SQL, uses an unknown name, or does more than read the frames."""
+    """The query is not valid SQL, contains an unknown name, or does more than read the frames."""
 
 
 class WrongObjectError(IamframeError, TypeError):
@@ -78,10 +76,7 @@ class WrongObjectError(IamframeError, TypeError):
 
 
 def require(function: str, given: object, *kinds: type, instead: str) -> None:
-    """Raise WrongObjectError if `given` is not an instance of one of `kinds`.
-
-    The error message names the called function. The text `instead` says what to pass.
-    """
+    """Raise WrongObjectError, with the advice `instead`, if the type of `given` is not one of `kinds`."""
     if not isinstance(given, kinds):
         names = " or ".join(kind.__name__ for kind in kinds)
         raise WrongObjectError(f"{function} takes {names}, not {type(given).__name__}: pass {instead}")

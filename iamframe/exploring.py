@@ -1,4 +1,4 @@
-"""The module `iamframe.ui.exploring`, under the name that people type."""
+"""A short name for the module `iamframe.ui.exploring`."""
 
 import sys
 

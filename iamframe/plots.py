@@ -1,4 +1,4 @@
-"""The module `iamframe.ui.plots`, under the name that people type."""
+"""A short name for the module `iamframe.ui.plots`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The module `iamframe.inventory.schema`, under the name that people type."""
+"""A short name for the module `iamframe.inventory.schema`."""
 
 import sys
 

@@ -29,7 +29,7 @@ _MUCH_MEMORY = 100_000_000
 
 @contextmanager
 def memory_of_system() -> Iterator[None]:
-    """Let Arrow use the system's memory pool, because Arrow's pool frees and requests memory for each large array."""
+    """Let Arrow use the system's memory pool. Arrow's own pool requests and frees memory for each large array."""
     pool, system = pa.default_memory_pool(), pa.system_memory_pool()
     pa.set_memory_pool(system)
     try:
@@ -43,7 +43,7 @@ def memory_of_system() -> Iterator[None]:
 
 
 def on_two_cores(rows: int, *calls: Callable[[], Any]) -> list[Any]:
-    """Return the result of each call. For many rows, two calls run at once, because Arrow releases Python's lock."""
+    """Return the results of the calls. With many rows, two calls run at once, because Arrow releases Python's lock."""
     if rows < _MANY_ROWS:
         return [call() for call in calls]
     with ThreadPoolExecutor(2) as threads:
@@ -58,14 +58,14 @@ def as_arrow(values: Texts) -> pa.Array:
 
 
 def is_in(values: Texts, among: Texts) -> Bools:
-    """Return whether `among` contains each value, with False for a missing value."""
+    """Return one flag per value: True if `among` contains the value. A missing value gives False."""
     if not len(among):
         return np.zeros(len(values), dtype=bool)
     return np.asarray(pc.is_in(as_arrow(values), value_set=as_arrow(among).drop_null()))
 
 
 def index_in(values: Texts, among: Texts) -> Positions:
-    """Return the first position of each value in `among`, or -1 for a missing or absent value."""
+    """Return the first position of each value in `among`. A missing or absent value gives -1."""
     wanted, places = as_arrow(values), as_arrow(among)
     candidates = None
     if 8 * len(wanted) < len(places):
@@ -77,12 +77,12 @@ def index_in(values: Texts, among: Texts) -> Positions:
 
 
 def lookup(values: Texts, where: Positions) -> pa.Array:
-    """Return the value at each position in `where`, or a missing value for the position -1."""
+    """Return the values at the positions `where`. The position -1 gives a missing value."""
     return as_arrow(values).take(pa.array(where, mask=where < 0))
 
 
 def lookup_flag(flags: pd.Series | Bools, where: Positions, otherwise: bool) -> Bools:
-    """Return the flag at each position in `where`, or the flag `otherwise` for the position -1."""
+    """Return the flags at the positions `where`. The position -1 gives the flag `otherwise`."""
     if not len(flags):
         return np.full(len(where), otherwise)
     return np.where(where < 0, otherwise, np.asarray(flags, dtype=bool)[where])
@@ -94,7 +94,7 @@ def joined_key(*parts: Texts) -> pa.Array:
 
 
 def are_among(rows: Texts, others: Texts) -> Bools:
-    """Return whether `others` contains each row number, with False for -1 (no row)."""
+    """Return one flag per row number: True if `others` contains the number. The number -1 (no row) gives False."""
     numbers, known = np.asarray(rows), np.asarray(others)
     found = np.zeros(max(numbers.max(initial=-1), known.max(initial=-1)) + 2, dtype=bool)
     found[known] = True
@@ -104,7 +104,7 @@ def are_among(rows: Texts, others: Texts) -> Bools:
 
 
 def matches(rows: Texts, others: Texts) -> tuple[Positions, Positions]:
-    """Return the positions of equal row numbers in `rows` and in `others`, in the order of `rows`."""
+    """Return the positions of all pairs of equal row numbers in `rows` and `others`, in the order of `rows`."""
     numbers, places = np.asarray(rows), np.asarray(others)
     order, starts = np.argsort(places, kind="stable"), _starts(places, numbers.max(initial=-1) + 1)
     # The last element is for -1, which means no row.
@@ -124,8 +124,7 @@ def _starts(groups: Positions, size: int) -> Positions:
 def join_by_group(group: Texts, parts: pa.Array, size: int, separator: str) -> pa.Array:
     """Join the texts of each group, in the given order. A group without texts gets a missing value.
 
-    `parts` has the texts. `group` has the number of each text's group (from 0 to `size` - 1), or -1 for a text to leave
-    out.
+    The array `group` has the number of each text's group, from 0 to `size` - 1. Texts with the number -1 are left out.
     """
     groups = np.asarray(group)
     order = np.argsort(groups, kind="stable")
@@ -144,5 +143,5 @@ def shell_quoted(values: pa.Array) -> pa.Array:
 
 
 def concat(*parts: Any) -> pa.Array:
-    """Join text arrays and constants row by row. If a text in a row is missing, the row's result is missing."""
+    """Join text arrays and constants row by row. If one text of a row is missing, the row's result is missing."""
     return pc.binary_join_element_wise(*parts, "")

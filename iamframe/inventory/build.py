@@ -1,4 +1,4 @@
-"""Build an inventory from AWS's answers, and list missing data in `gaps`."""
+"""Build an inventory from AWS's answers, and add missing data to the frame `gaps`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from iamframe.sources.records import Answer, TagDemand
 def build_inventory(answers: Iterable[Answer], sources: Iterable[str] = ()) -> Inventory:
     """Build an inventory from AWS's answers, which come from live requests or from files.
 
-    Each frame is sorted by its key columns, whatever the order of the answers.
+    Each frame is sorted by its key columns, so the order of the answers does not matter.
     """
     with without_collector(), memory_of_system():
         staged = Staging()
@@ -100,7 +100,7 @@ def _inventory(staged: Staging, sources: tuple[str, ...]) -> Inventory:
 
 
 def _is_in_force(staged: Staging, demand: TagDemand) -> bool:
-    """Return whether to keep a record: ListRequiredTags is not needed if DescribeEffectivePolicy was collected."""
+    """Return False for a record of ListRequiredTags if DescribeEffectivePolicy was collected in full."""
     call = staged.calls.get((str(demand.account_id), TAG_POLICY, GLOBAL))
     return demand.source == TAG_POLICY or call is None or call.state != "complete"
 
@@ -113,7 +113,6 @@ def _once(frame: schema.Frame, records: Iterable[Any]) -> pd.DataFrame:
 
 
 def _add_trust(staged: Staging, roles: Merged) -> None:
-    """Add the columns about trust policies, and `is_aws_managed`, to the table of roles."""
     code = roles.table["trust"].combine_chunks()
     roles.put("account_id", roles.accounts)
     unreadable = roles.is_known("trust_unreadable") & np.asarray(code.is_null())
@@ -129,7 +128,6 @@ def _add_trust(staged: Staging, roles: Merged) -> None:
 
 
 def _trusts_ec2(staged: Staging, arns: pa.Array, code: pa.Array) -> pa.Array:
-    """Return whether each role trusts EC2. The name of EC2's service principal depends on the role's partition."""
     answers = staged.trusts.ec2("").take(code)
     rest = arns.filter(pc.starts_with(arns, "arn:"))
     while len(rest):

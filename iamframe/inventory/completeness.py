@@ -1,4 +1,4 @@
-"""Find out how complete the collected roles, instance profiles and references of each account are."""
+"""Find out whether all roles, instance profiles and references of each account were collected."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _REFUSED = ("denied", "throttled", "expired")
 
 
 def completeness(inventory: Inventory) -> pd.DataFrame:
-    """Return whether all roles, instance profiles and references to profiles of each account were collected.
+    """For each account, return whether all roles, instance profiles and references to profiles were collected.
 
-    The core lists contain instances, launch template versions, launch configurations and Auto Scaling groups.
-    `references_status` is `unknown` if a region lacks one of the core lists. Data from files is at best `partial`,
-    because files cannot prove that they cover every region. A live load is at best `partial` if it covers only some
-    regions, or only some types of resources.
+    The core lists are the instances, launch template versions, launch configurations and Auto Scaling groups of a
+    region. The column `references_status` is `unknown` if a core list was not collected. Data from files has at best
+    the status `partial`, because files cannot prove that they cover every region. A live load has at best the status
+    `partial` if it covers only some regions, or only some types of resources.
     """
     calls, accounts = inventory.calls, inventory.accounts["account_id"]
     complete = calls[calls["state"] == "complete"]
@@ -61,8 +61,6 @@ _Regions = Mapping[str, set[str]]
 
 
 class _Scope(msgspec.Struct, frozen=True):
-    """The complete, truncated and refused lists of references in each region of an account."""
-
     is_live: bool
     complete: _Regions
     truncated: _Regions

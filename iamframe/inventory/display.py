@@ -81,8 +81,8 @@ def html_table(head: Sequence[str], rows: Iterable[Sequence[object]], caption: s
 def html_frame(frame: pd.DataFrame, total: int | None = None, where: str = "") -> str:
     """Return a frame as an HTML table.
 
-    If `total` exceeds the number of rows, a line below the table shows the number of the other rows and their place
-    (`where`).
+    If `total` exceeds the number of rows, a line below the table says how many rows are not shown, and where to find
+    them (`where`).
     """
     more = len(frame) if total is None else total
     rest = html_line(f"and {pluralize(more - len(frame), 'more row')}, in {where}") if more > len(frame) else ""
@@ -148,18 +148,18 @@ class Table:
 
 
 def table(frame: pd.DataFrame | pd.Series, rows: int = 100) -> Table:
-    """Return a DataFrame as a table that is easier to read than the table that pandas shows.
+    """Return a DataFrame as a table that is easier to read than pandas' own table.
 
     Text is left-aligned. If letters in a text look like other letters, an escaped copy follows the text. Times are in
     UTC. A missing value is an empty cell. A DataFrame without rows is shown as `none in the collected data`. An index
-    that only numbers the rows is not shown.
+    of plain row numbers is not shown.
 
     Parameters
     ----------
     frame
         Any frame or series. A series is shown as one column.
     rows
-        The number of rows to show. A line below the table shows the number of the other rows.
+        The number of rows to show. A line below the table says how many rows are not shown.
 
     Returns
     -------

@@ -1,11 +1,11 @@
 """Put CloudTrail events into causal order, and identify the resource of each event.
 
-The time of an event is when the request was completed, in whole seconds (CloudTrail User Guide, "CloudTrail record
+An event's time is the time when the request was completed, in whole seconds (CloudTrail User Guide, "CloudTrail record
 contents", `eventTime`). Records in CloudTrail's files are in no particular order (CloudTrail User Guide, "CloudTrail
 log file examples"). iamframe puts the events of one second into an order that IAM's rules allow (IAM API Reference:
 CreateRole, AddRoleToInstanceProfile, DeleteInstanceProfile, DeleteRole). A role or profile can be created only while
-its name is free, and used only while it exists. A profile holds at most one role. A role in a profile cannot be
-deleted, nor can a profile that holds a role.
+its name is free, and used only while it exists. A profile holds at most one role. A role cannot be deleted while it is
+in a profile, nor a profile while it holds a role.
 
 If IAM's rules allow several orders of events, creations come first, then links, changes, unlinkings and deletions.
 Events of the same kind are sorted by name and id, so that the order of the files does not matter. Within one second,
@@ -64,7 +64,7 @@ class _Step(msgspec.Struct, frozen=True):
 
 
 def event_table(events: Mapping[str, Iterable[Event]], roles: pa.Table, profiles: pa.Table) -> pa.Table:
-    """Return the events of each account in causal order. An event that several trails recorded has one row.
+    """Return the events of each account in causal order. If several trails recorded an event, it has one row.
 
     The ARN and unique id of a resource come from the event that created the resource. If no event shows the creation,
     the ARN and unique id come from the inventory's resource with the same name. The ARN and unique id are missing if
@@ -99,7 +99,7 @@ def event_table(events: Mapping[str, Iterable[Event]], roles: pa.Table, profiles
 
 
 def in_order(events: Iterable[Event], created: Mapping[Key, datetime]) -> list[Event]:
-    """Return the events of one account in causal order. `created` has the creation time of each existing resource."""
+    """Return the events of one account in causal order. `created` has the creation times of today's resources."""
     steps: dict[datetime, list[_Step]] = defaultdict(list)
     others: dict[datetime, list[Event]] = defaultdict(list)
     for event in sorted(events, key=lambda event: event.at):
@@ -151,7 +151,7 @@ class _State(msgspec.Struct):
     held: dict[Key, Key | None] = msgspec.field(default_factory=dict)
 
     def accepts(self, step: _Step, to_create: Counter[Key]) -> bool:
-        """Return whether IAM's rules allow an event. `to_create` counts the later creations of each resource."""
+        """Return whether IAM's rules allow an event. The counter `to_create` has the creations still to come."""
         key, held = step.key, self.held.get(step.key)
         if step.action == CREATE:
             return not self.exists[key]
@@ -189,7 +189,7 @@ class _Timeline:
         self.held: dict[Key, Key | None] = {}
 
     def ordered(self, part: list[_Step], at: datetime) -> list[_Step]:
-        """Put events of one second into causal order, once the events of earlier seconds are in order."""
+        """Put events of one second into causal order. Events of earlier seconds must already be in order."""
         if len(part) > 1:
             keys = {key for step in part for key in step.keys}
             state = _State(
@@ -214,15 +214,18 @@ _Changes = defaultdict[Key, defaultdict[datetime, list[int]]]
 
 
 def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tuple[Key, datetime], bool]:
-    """Return whether each resource exists, or is linked, at the beginning of each second.
+    """Return whether each resource (or link) exists at the beginning of each second.
 
-    Creations and deletions of a resource alternate, so the events of one second show whether the resource existed
-    before:
+    A resource must be deleted before it is created again. So the events of one second show whether the resource existed
+    before this second:
 
-        more creations than deletions        it did not exist
-        more deletions, or only other uses   it existed
-        as many creations as deletions       as at the end of the second before, else at the beginning of the next one;
-                                             if both are unknown, only if today's resource was created in this second
+        more creations than deletions     it did not exist
+        more deletions than creations     it existed
+        only other uses                   it existed
+        as many creations as deletions    as at the end of the previous second
+
+    If the state in the previous second is unknown, the state at the beginning of the next second is used. If both
+    states are unknown, the resource existed only if today's resource was created in this second.
     """
     beginnings = {}
     for key, seconds in changes.items():
@@ -246,7 +249,7 @@ def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tupl
 
 
 def _accepted_order(part: list[_Step], state: _State) -> list[_Step] | None:
-    """Return the events in an order that IAM's rules allow. Return None if no order is found."""
+    """Return the events in an order that IAM's rules allow, or None if no order is found."""
     if len(part) > _MAX_EVENTS:
         return None
     # The remaining steps determine which steps were done, and so the state.
@@ -281,7 +284,7 @@ def _accepted_order(part: list[_Step], state: _State) -> list[_Step] | None:
 def _known(
     events: Mapping[str, Iterable[Event]], roles: pa.Table, profiles: pa.Table
 ) -> Mapping[str, dict[Key, _Known]]:
-    """Return the inventory's resources, by account, that events name and whose creation time is known."""
+    """For each account, return the inventory's resources that events mention and whose creation time is known."""
     named = (name for each in events.values() for event in each for name in (event.resource_name, event.related_name))
     names = pa.array({name.casefold() for name in named}, pa.string())
     known: dict[str, dict[Key, _Known]] = defaultdict(dict)
@@ -299,7 +302,7 @@ _Identity = tuple[str | None, str | None]
 
 
 def _identified(ordered: Iterable[Event], known: Mapping[Key, _Known]) -> Iterator[tuple[Event, _Identity, _Identity]]:
-    """Yield each event with two identities: the ARN and unique id of its resource, and those of its role."""
+    """Yield each event with the ARN and unique id of its resource, and the ARN and unique id of its role."""
     current: dict[Key, _Identity] = {}
     deleted: dict[Key, datetime] = {}
 

@@ -1,6 +1,6 @@
 """Write DataFrames as CSV or JSON, and move several files into a folder together.
 
-Spreadsheets can open the CSV files safely, and `unguarded` restores the original values. CSV cells are quoted and CSV
+Spreadsheets can open the CSV files safely. The function `unguarded` restores the original values. Cells are quoted and
 lines end in CR LF, so a lone CR in a description stays inside its cell. A byte order mark makes a spreadsheet read a
 CSV file as UTF-8.
 
@@ -69,13 +69,13 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
 
 
 def append_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Append rows, without a header, to a CSV file that `write_csv` wrote."""
+    """Append rows to a CSV file of `write_csv`, without a header."""
     with path.open("ab") as file:
         _write(frame, file, "\r\n", header=False)
 
 
 def csv_bytes(frame: pd.DataFrame) -> bytes:
-    """Return a frame as CSV for other programs, without a byte order mark, and with LF at the end of each line."""
+    """Return a frame as CSV for other programs: no byte order mark, and LF at the end of each line."""
     file = io.BytesIO()
     _write(frame, file, "\n")
     return file.getvalue()
@@ -88,7 +88,7 @@ def json_rows(frame: pd.DataFrame) -> str:
 
 
 def write_into(folder: Path, write: Callable[[Path], None], going: Iterable[str] = ()) -> None:
-    """Let the function `write` fill a temporary folder, and move the files into `folder` as `move_in` does."""
+    """Fill a temporary folder with the function `write`, and move its files into `folder` (see `move_in`)."""
     if is_snapshot(folder):
         raise ReportError(f"{folder}: holds a snapshot, which other files would spoil; choose another folder")
     try:
@@ -112,7 +112,7 @@ def write_into(folder: Path, write: Callable[[Path], None], going: Iterable[str]
 
 
 def move_in(aside: Path, folder: Path, going: Iterable[str] = ()) -> None:
-    """Move all files from `aside` into `folder`, and delete the old files that `going` names there.
+    """Move all files from `aside` into `folder`, and delete the old files in the list `going`.
 
     If a file cannot be moved, the old files in `folder` are restored.
     """

@@ -58,22 +58,22 @@ def load_fleet(
 ) -> Inventory:
     """Load several live accounts by assuming a role in each account.
 
-    If an account cannot be read, the other accounts are still loaded, and `gaps` has the reason. An account that cannot
-    be read still has a row in `accounts`.
+    If an account cannot be read, the other accounts are still loaded. The frame `gaps` contains the reason, and the
+    frame `accounts` still contains the account.
 
-    With `out`, a worker saves each account as soon as it is read, so memory never holds all accounts. After an
-    interruption or expired credentials, the same call with `out` loads only the missing and failed accounts. On a disk,
-    an older snapshot stays until the new snapshot is complete.
+    If `out` is given, each account is saved as soon as it is read, so memory never holds all accounts. After an
+    interruption, the same call loads only the missing and failed accounts. On a disk, an older snapshot stays until the
+    new snapshot is complete.
 
     Parameters
     ----------
     accounts
         `"org"` means all active accounts of the caller's organisation (Organizations ListAccounts). Other values are a
         CSV file, a DataFrame, or an iterable of ids or mappings. The columns are `account_id` and `account_name`. Add
-        `role_name`, `external_id` or `profile` if these differ between accounts.
+        the columns `role_name`, `external_id` or `profile` if their values differ between accounts.
     role_name
-        Name of the role to assume in each account, with its path. Without `role_name`, iamframe uses the `profile` of
-        each account directly.
+        Name of the role to assume in each account, with its path. If `role_name` is not given, iamframe uses the
+        `profile` of each account directly.
     external_id
         External id that the roles require. The external id is never written to a file.
     profile
@@ -86,29 +86,30 @@ def load_fleet(
         The number of requests per account that run at the same time.
     journals
         A folder with one journal per account, so that an interrupted load can resume. If `out` is on a disk, the
-        default is a folder in `out`. With `out`, a journal is deleted when its account is written.
+        default is a folder in `out`. If `out` is given, a journal is deleted when its account is written.
     out
-        A folder for a snapshot: on a disk that all workers share, or the address of an object store, such as
-        `s3://BUCKET/FOLDER`. Do not put access keys into the address, because the executor receives it.
+        A folder for a snapshot. This is a folder on a disk that all workers share, or the address of an object store,
+        such as `s3://BUCKET/FOLDER`. Do not put access keys into the address, because the executor receives the whole
+        address.
 
     See `load_account` for the other parameters.
 
     Returns
     -------
     Inventory
-        With `out`, its frames are read from the snapshot at their first use. If a frame does not fit into memory, use
-        `open_snapshot(out, accounts)`, `iter_snapshot` or `check_snapshot`.
+        If `out` is given, each frame of the inventory is read from the snapshot when the frame is first used. If a
+        frame does not fit into memory, use `open_snapshot(out, accounts)`, `iter_snapshot` or `check_snapshot`.
 
     Raises
     ------
     SourceError
         If the accounts cannot be listed, if no account could be read, or if an option is invalid.
     ExpiredError
-        With `journals` or `out`, if the credentials expired. The same call can resume.
+        If the credentials expired, and `journals` or `out` is given. The same call can resume.
     StoreError
-        If the disk that holds the journals is full. The journals keep the answers that they already have. With `out`,
-        also if the folder has other files, belongs to another call, or cannot be written. In an object store, also if
-        the folder already has a snapshot.
+        If the disk that holds the journals is full. The journals keep the answers that they already have. If the folder
+        `out` has other files, belongs to another call, or cannot be written. If the folder `out` is in an object store
+        and already has a snapshot.
     """
     plan = load_plan(regions, references, role_details, tag_index, workers, rate)
     folder = os.fspath(journals) if journals else None
@@ -214,8 +215,8 @@ _RESUMABLE: dict[type[IamframeError], str] = {StoreError: "unreadable", ExpiredE
 class _LoadResult:
     """The inventory of one account, or the files with the saved inventory.
 
-    `sentence` says why the account could not be read. An exception that is sent to another process could lose its
-    cause.
+    The field `sentence` is the reason of a failure as a text, because an exception could lose its cause on the way to
+    another process.
     """
 
     inventory: Inventory | None
@@ -232,7 +233,6 @@ def _raise_resumable(loaded: Iterable[_LoadResult]) -> None:
 
 
 def _refuse_unread(loaded: Iterable[_LoadResult], members: Iterable[Member]) -> None:
-    """Raise SourceError if none of the active accounts could be read."""
     count = sum(member.is_active for member in members)
     failed = [one.sentence for one in loaded if one.sentence is not None]
     if len(failed) == count:
@@ -245,8 +245,8 @@ def _with_renewed(
 ) -> list[_LoadResult]:
     """Reload the accounts whose credentials expired, and return the results of all accounts.
 
-    An account whose credentials expire twice gets a row in `gaps`. Raise ExpiredError if the credentials were not
-    renewed.
+    If the credentials of an account expire again, the account gets a row in `gaps`. Raise ExpiredError if the
+    credentials were not renewed.
     """
     expired = {one.account_id: at for at, one in enumerate(members) if loaded[at].resumable is ExpiredError}
     again = [members[at] for at in expired.values()]
@@ -300,7 +300,6 @@ def _submitted(executor: Executor, member: Member, options: LoadOptions) -> Futu
 
 
 def _result(future: Future[_LoadResult], member: Member, options: LoadOptions) -> _LoadResult:
-    """Return the result of one account, even if the worker process of the account died."""
     try:
         return future.result()
     except Exception as error:  # noqa: BLE001 - executors have exceptions of their own

@@ -79,7 +79,7 @@ class Frame:
     columns: tuple[Column, ...] = ()
 
     def with_columns(self, *columns: Column) -> Frame:
-        """Return a copy of the description with the given columns instead of its own columns."""
+        """Return a copy of the description, with the given columns."""
         return replace(self, columns=columns)
 
     @property
@@ -102,7 +102,7 @@ class Frame:
         )
 
     def empty(self) -> pd.DataFrame:
-        """Return a DataFrame without rows that has the described columns and types."""
+        """Return an empty DataFrame with the described columns and types."""
         return self.from_arrow(self.arrow.empty_table())
 
     def checked(self, table: pa.Table) -> pa.Table:
@@ -120,7 +120,7 @@ class Frame:
         return table.select(self.names).cast(self.arrow)
 
     def from_arrow(self, table: pa.Table) -> pd.DataFrame:
-        """Convert an Arrow table to a DataFrame. Raise SchemaError if the table lacks a column or a required value."""
+        """Convert an Arrow table to a DataFrame, with the same errors as `checked`."""
         frame: pd.DataFrame = self.checked(table).to_pandas(
             types_mapper={COUNT: pd.Int64Dtype()}.get, split_blocks=True, ignore_metadata=True
         )
@@ -142,8 +142,8 @@ class Frame:
     def conform(self, columns: Mapping[str, Any] | pd.DataFrame) -> pd.DataFrame:
         """Convert columns to a DataFrame with the described columns, types and order.
 
-        Columns that are not given get missing values. Raise SchemaError if a value cannot be converted, or a required
-        value is missing.
+        If a column is not given, its values are missing. Raise SchemaError if a value cannot be converted, or if a
+        required value is missing.
         """
         if isinstance(columns, pd.DataFrame):
             size = len(columns)

@@ -19,7 +19,7 @@ from iamframe.sources.records import Gap
 def with_details(gaps: pd.DataFrame, lang: str = "en") -> pd.DataFrame:
     """Return the frame `gaps` with the column `detail` in the given language.
 
-    Rows of `gaps` from old snapshots have no `message`, and keep their `detail`.
+    Rows from old snapshots keep their `detail`, because their `message` is empty.
     """
     message, facts, detail = (as_arrow(gaps[name]) for name in ("message", "facts", "detail"))
     text = render(message, facts, lang).cast(detail.type)
@@ -45,5 +45,5 @@ class GapList(list[Gap]):
         self.append(Gap(operation, subject, reason, message, facts, region, account))
 
     def about(self, arn: str, operation: str, reason: str, message: str, **facts: Any) -> None:
-        """Add a row of `gaps` about one resource, whose ARN also appears in the message."""
+        """Add a row about one resource to the frame `gaps`."""
         self.add(account_of(arn) or UNKNOWN_ACCOUNT, operation, arn, reason, message, arn=arn, **facts)

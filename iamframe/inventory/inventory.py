@@ -32,10 +32,10 @@ SAMPLES = ("sample", "sample:earlier")
 @schema.shows(*schema.FRAMES.values())
 @dataclass(frozen=True)
 class Inventory:
-    """The roles and instance profiles of one account or many, as linked DataFrames.
+    """The roles and instance profiles of one or many accounts, as linked DataFrames.
 
-    All frames are plain DataFrames, and `iamframe.schema` lists their columns. You can join frames on the columns
-    `role_arn`, `profile_arn` and `account_id`. No function of iamframe changes a frame.
+    All frames are plain DataFrames. The module `iamframe.schema` describes the columns of each frame. You can join
+    frames on the columns `role_arn`, `profile_arn` and `account_id`. No function of iamframe changes a frame.
     """
 
     accounts: pd.DataFrame
@@ -66,7 +66,7 @@ class Inventory:
         return iamframe.pairs(self)
 
     def explain(self, name: str, **given: Any) -> Any:
-        """Return everything known about a role or profile, as `iamframe.explain(inventory, name)` does."""
+        """Return the result of `iamframe.explain(inventory, name)`: everything known about a role or profile."""
         return iamframe.explain(self, name, **given)
 
     @property
@@ -88,7 +88,7 @@ class Inventory:
 
     @property
     def events_read(self) -> bool:
-        """Whether CloudTrail records of IAM were collected, without which an empty frame `events` proves nothing."""
+        """Whether CloudTrail records of IAM were collected. Without records, an empty frame `events` proves nothing."""
         return bool(self.calls["operation"].isin([TRAIL, LOOKUP]).any())
 
     @property
@@ -98,19 +98,20 @@ class Inventory:
 
     @property
     def tag_policies_read(self) -> pd.Series:
-        """Whether the tag policy of each account was collected, in the order of `accounts`.
+        """For each row of `accounts`, whether the tag policy of the account was collected.
 
-        If the tag policy of an account was not collected, an empty frame `tag_policies` proves nothing.
+        If an account's tag policy was not collected, the frame `tag_policies` proves nothing about the account.
         """
         calls = self.calls[self.calls["operation"].isin([TAG_POLICY, REQUIRED_TAGS])]
         return self.accounts["account_id"].isin(calls["account_id"][calls["state"] != "refused"])
 
     def only(self, arns: Iterable[str]) -> Inventory:
-        """Return a new inventory with some of the roles and profiles, and everything known about them.
+        """Return a new inventory with the chosen roles and profiles, and everything known about them.
 
-        Roles and profiles that are linked to a chosen role or profile, directly or indirectly, are included.
-        `references` keeps each row that names an included profile, even with another path. `accounts`, `gaps` and
-        `calls` keep all rows of each account that has a chosen role or profile. Rows keep their order.
+        The new inventory also includes all roles and profiles with a direct or indirect link to the chosen ones. The
+        frame `references` keeps each row about an included profile, even if the path in the row differs. The frames
+        `accounts`, `gaps` and `calls` keep all rows of each account with a chosen role or profile. Rows keep their
+        order.
 
         Parameters
         ----------
@@ -146,11 +147,12 @@ class Inventory:
     def save(self, folder: str | os.PathLike[str]) -> Path | str:
         """Save the frames as Parquet files (a snapshot), and return the folder.
 
-        `iamframe.open_snapshot` opens a saved folder. `folder` is on a disk, or the address of an object store, such as
-        `s3://BUCKET/FOLDER`. The saved files are `FRAME/account=ACCOUNT/part.parquet` and `manifest.json`.
+        The parameter `folder` is a folder on a disk, or the address of an object store, such as `s3://BUCKET/FOLDER`.
+        The function `iamframe.open_snapshot` opens a saved folder. The saved files are
+        `FRAME/account=ACCOUNT/part.parquet` and `manifest.json`.
 
         On a disk, a complete new snapshot replaces an older snapshot. If the process is killed, either the old or the
-        new snapshot can be opened. A folder in an object store must not have a snapshot yet, because an object store
+        new snapshot can be opened. Save only one snapshot to each folder of an object store, because an object store
         cannot replace a folder.
 
         Raises
@@ -170,7 +172,7 @@ class Inventory:
         Raises
         ------
         SqlError
-            If the query is not a single SELECT, or reads other tables.
+            If the query is not a single SELECT, or if it reads other tables.
         MissingExtraError
             If DuckDB (extra `sql`) is not installed.
         """
@@ -182,7 +184,7 @@ class Inventory:
         return f"Inventory({', '.join(rows)})"
 
     def gap_parts(self) -> Iterator[pd.DataFrame]:
-        """Yield the whole frame `gaps`, which is in memory."""
+        """Yield the frame `gaps` in one part, because it is in memory."""
         yield self.gaps
 
     def row_counts(self) -> dict[str, int]:
@@ -190,7 +192,6 @@ class Inventory:
         return {name: len(frame) for name, frame in self.frames_read.items()}
 
     def _repr_html_(self) -> str:
-        """Return HTML for a notebook, with a summary of the gaps and the number of rows by frame and account."""
         frames = [(name, schema.FRAMES[name].row, count) for name, count in self.row_counts().items()]
         accounts = self.accounts.head(_ACCOUNTS_SHOWN)
         by_account = [self.frames[name]["account_id"].value_counts() for name in ("roles", "profiles", "gaps")]

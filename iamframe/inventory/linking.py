@@ -1,8 +1,8 @@
 """Find the instance profile of each reference by full ARN, else by unique id, else by name.
 
 Names of profiles are unique in an account, regardless of case and path (IAM User Guide, "IAM and AWS STS quotas"). AWS
-does not document whether case matters in ARNs. ARNs that differ only in case count as equal, so that no used profile is
-reported as unused.
+does not document whether case matters in ARNs. iamframe treats ARNs that differ only in case as equal, so that no used
+profile is reported as unused.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class LinkedRows:
         return [of_links, of_tags, of_references]
 
     def numbered(self) -> dict[str, pd.DataFrame]:
-        """Return the frames. `links`, `tags` and `references` also get the row numbers of roles and profiles."""
+        """Return the frames, with the row numbers of roles and profiles in `links`, `tags` and `references`."""
         numbers = {
             "links": {"profile_row": self.link_profile, "role_row": self.link_role},
             "tags": {"profile_row": self.tag_profile, "role_row": self.tag_role},
@@ -67,9 +67,9 @@ class LinkedRows:
 
 
 def frames_of(frames: Mapping[str, pd.DataFrame], arns: pa.Array) -> dict[str, pd.DataFrame]:
-    """Return the frames with only the rows about the given ARNs, and about roles and profiles linked to these ARNs.
+    """Return only the rows about the given ARNs, and about roles and profiles that are linked to these ARNs.
 
-    Indirect links count, so that the result separates no role from its profile.
+    Indirect links are followed, too, so a role and its profiles stay together.
     """
     links, references = frames["links"], frames["references"]
     linked = _linked(links, arns)
@@ -92,7 +92,7 @@ def frames_of(frames: Mapping[str, pd.DataFrame], arns: pa.Array) -> dict[str, p
 
 
 def _linked(links: pd.DataFrame, arns: pa.Array) -> Bools:
-    """Return whether each link leads to one of the ARNs, directly or through other links."""
+    """For each link, return whether it leads to one of the ARNs, directly or through other links."""
     # A role that no source shows is known only by its name, and is a different role in each account.
     role, profile = joined_key(links["account_id"], links["role_arn"]), as_arrow(links["profile_arn"])
     linked, before = is_in(links["role_arn"], arns) | is_in(profile, arns), -1
@@ -130,7 +130,7 @@ def profile_ids(values: Any) -> pa.Array:
 
 
 def account_named(named: Any) -> pa.Array:
-    """Return the account id in each ARN. A name, or an ARN without an account, gives a missing value."""
+    """Return the account id in each ARN. Names, and ARNs without an account, give missing values."""
     return pc.struct_field(pc.extract_regex(as_arrow(named), r"^arn:[^:]*:[^:]*:[^:]*:(?P<account>[^:]+):"), "account")
 
 
@@ -140,14 +140,14 @@ def without_case(values: Any) -> pa.Array:
 
 
 def without_path(arns: Any) -> pa.Array:
-    """Return ARNs of instance profiles in lower case and without the path, and missing values for other texts."""
+    """Return ARNs of instance profiles in lower case and without their paths. Other texts become missing values."""
     form = r"(?s)^(?P<account>arn:[^:]*:iam::[^:]*:instance-profile/)(?:.*/)?(?P<name>[^/]+)$"
     found = pc.extract_regex(without_case(arns), form)
     return pc.binary_join_element_wise(pc.struct_field(found, "account"), pc.struct_field(found, "name"), "")
 
 
 def profiles_meant(references: Any, profiles: Any) -> pa.Array:
-    """Return the ARN of the profile that each reference uses. A profile that `profiles` lacks gives a missing value.
+    """For each reference, return the ARN of its profile. If the profile is not in `profiles`, the ARN is missing.
 
     An ARN may refer to a profile of any account. A name refers only to a profile in the reference's account. If an ARN
     matches no profile, the unique id decides. An instance keeps the id of the profile with which the instance was
@@ -188,9 +188,9 @@ def with_profiles(references: pa.Table, profiles: Any) -> pa.Table:
 
 
 def reference_table(mentions: Iterable[Reference], accounts: Mapping[str, Mapping[str, Any]]) -> pa.Table:
-    """Make the table `references`, sorted by its key, with an empty column `profile_arn`.
+    """Return the table `references`, sorted by its key. The column `profile_arn` is empty.
 
-    `accounts` has known values of each account, such as the partition or the caller's ARN.
+    The mapping `accounts` has known values of each account, such as the partition or the caller's ARN.
     """
     rows: dict[tuple[str, ...], Reference] = {}
     for mention in mentions:
@@ -225,7 +225,7 @@ def _consumer_arn(
 
 
 def _unique_index(ids: pa.Array, among: pa.Array) -> Any:
-    """Return the position of each id in `among`, or -1 for an id that is absent or repeated in `among`."""
+    """Return the position of each id in `among`. Absent and repeated ids give -1."""
     where = index_in(ids, among)
     found = np.unique(where[where >= 0])
     counts = among.filter(pc.is_in(among, value_set=among.take(pa.array(found)))).value_counts()

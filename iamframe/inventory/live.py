@@ -43,37 +43,38 @@ def load_account(
 ) -> Inventory:
     """Load one live account, read-only, with the credentials of a boto3 session.
 
-    Without a session, iamframe uses the credentials of the environment. Only read operations of a fixed list are sent
-    to AWS. GetCallerIdentity, GetAccountSummary and ListAccountAliases need one request each.
+    Without a session, iamframe uses the credentials of the environment. iamframe sends only read operations from a
+    fixed list. GetCallerIdentity, GetAccountSummary and ListAccountAliases need one request each.
     GetAccountAuthorizationDetails and ListInstanceProfiles return pages of 1,000 entries. The tags of each instance
     profile need one request: GetInstanceProfile, or ListInstanceProfileTags if AWS denies GetInstanceProfile. If AWS
-    denies an operation, iamframe tries another operation with the same data. Each denial is recorded in `gaps` and
-    `calls`.
+    denies an operation, iamframe tries another operation that returns the same data. Each denial is recorded in the
+    frames `gaps` and `calls`.
 
-    iamframe lists EKS clusters, Elastic Beanstalk environments and CloudFormation stacks only in regions where profiles
-    may belong to them. With `references="none"`, iamframe lists no clusters, environments or stacks.
+    EKS clusters, Elastic Beanstalk environments and CloudFormation stacks can own profiles. iamframe lists possible
+    owners only in regions where a profile may have such an owner. With `references="none"`, iamframe lists no owners.
 
     Parameters
     ----------
     regions
-        The regions in which to look for references to profiles. By default, these are all enabled regions.
+        The regions in which to look for references to profiles. The default is all enabled regions.
     references
         `"none"` (or False) reads no references. `"core"` reads instances, associations, launch templates with all
         versions, launch configurations, Auto Scaling groups, spot requests and fleets. `"all"` (or True) also reads
         what Batch, EMR, Elastic Beanstalk, Image Builder, ECS, RDS Custom, PCS, Cloud9, DataZone and Bedrock
         AgentCore use.
     role_details
-        Whether to read descriptions and maximum session durations, too. Only ListRoles returns these.
+        Whether to call ListRoles, too, for descriptions and maximum session durations. GetAccountAuthorizationDetails
+        does not return these values.
     tag_index
-        Whether to read profile tags from the tagging API first, 100 profiles per request. The tagging API can be out
-        of date. `tags.tag_source` shows the source of each tag.
+        Whether to read profile tags from the tagging API first, 100 profiles per request. The tagging API can be out of
+        date. The column `tag_source` of the frame `tags` shows the source of each tag.
     workers
         The number of requests that run at the same time.
     rate
         The maximum number of requests per second, per service and region. The default is what AWS allows.
     progress
-        Whether to show progress. The default is True in a terminal or notebook. A function is called with the stage,
-        the number of finished requests, and the total so far.
+        Whether to show progress. The default is True in a terminal or notebook. If `progress` is a function, it is
+        called with the stage, the number of finished requests, and the total so far.
     source
         The text in the column `source` of `accounts`.
     journal
@@ -82,7 +83,7 @@ def load_account(
     Raises
     ------
     SourceError
-        If the credentials are missing, expired or unknown, if AWS cannot be reached or denies everything, or if an
+        If the credentials are missing, expired or unknown. If AWS cannot be reached, or denies all requests. If an
         option is invalid.
     StoreError
         If the disk that holds the journal is full. The journal keeps the answers that it already has.
@@ -96,7 +97,7 @@ def load_account(
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions:
-    """The options for loading an account, which an executor can send to its workers."""
+    """The options for loading an account, in a form that an executor can send to workers."""
 
     plan: LoadPlan
     workers: int
@@ -124,7 +125,7 @@ def load_plan(
     workers: object,
     rate: object,
 ) -> LoadPlan:
-    """Return the plan of the requests to an account. Raise SourceError for an invalid option, such as a rate of 0."""
+    """Return the plan of requests to an account. Raise SourceError if an option is invalid, such as a rate of 0."""
     if not (isinstance(references, bool) or references in get_args(References)):
         raise SourceError(f'references={references!r}: is not a value of this option; give "all", "core" or "none"')
     if not (isinstance(workers, Integral) and int(workers) >= 1):

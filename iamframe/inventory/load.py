@@ -29,23 +29,24 @@ _OPTIONS = {"role_name": "assume-role (role_name)", "external_id": "external-id 
 
 
 def is_live(source: str | os.PathLike[str]) -> bool:
-    """Return whether a source is `aws` or `aws:PROFILE`, which both mean a live account."""
+    """Return whether a source is a live account: `aws` or `aws:PROFILE`."""
     return str(source) == "aws" or str(source).startswith("aws:")
 
 
 def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
     """Load one or several sources: `sample`, `aws`, `aws:PROFILE`, snapshots, or files.
 
-    `sample:earlier` is the sample as it was four weeks earlier. Snapshots of different accounts become one inventory.
+    The source `sample:earlier` is the sample as it was four weeks earlier. Snapshots of different accounts become one
+    inventory.
 
-    Only a live source takes keyword arguments. With `accounts` or `role_name`, the keyword arguments are those of
-    `load_fleet`, otherwise those of `load_account`.
+    Only a live source takes keyword arguments: those of `load_account`, or those of `load_fleet` if `accounts` or
+    `role_name` is given.
 
     Raises
     ------
     SourceError
-        If there is no source, if the sample, an account or a snapshot is given with other sources, if two snapshots
-        have the same account, or if `load_files`, `load_account` or `load_fleet` refuses a source.
+        If there is no source, or if `load_files`, `load_account` or `load_fleet` refuses a source. If the sample or a
+        live account is combined with another source, or a snapshot with files. If two snapshots have the same account.
     StoreError
         If a snapshot is damaged.
     """
@@ -82,7 +83,6 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
 
 
 def _refuse_above_snapshots(sources: Iterable[str | os.PathLike[str]]) -> None:
-    """Raise SourceError for a folder that contains snapshots, or the results of `check_snapshot`."""
     for folder in map(Path, sources):
         # `load_files` says what is wrong with a folder that cannot be listed.
         with suppress(OSError, ValueError):
@@ -127,15 +127,15 @@ def _load_live(source: str, live: dict[str, Any]) -> Inventory:
 def load_files(*paths: str | os.PathLike[str]) -> Inventory:
     """Load files with AWS CLI output, AWS Config items, CloudTrail records, Terraform state or Steampipe rows.
 
-    A path names a file, an archive (`.gz` or `.zip`), or a folder with its subfolders. iamframe recognises files by
+    Each path is a file, an archive (`.gz` or `.zip`), or a folder with its subfolders. iamframe recognises files by
     their content, except for lists of tags and `denied.csv`. Lists of tags must be named
-    `instance-profile-tags/NAME.json` or `role-tags/NAME.json`. A file `denied.csv` can list the operations that AWS
-    denied, in the columns `operation,subject,error_code`. Loading files makes no request to AWS.
+    `instance-profile-tags/NAME.json` or `role-tags/NAME.json`. A file `denied.csv` can contain the operations that AWS
+    denied, with the columns `operation,subject,error_code`. Loading files makes no request to AWS.
 
     Returns
     -------
     Inventory
-        The frames contain what the files show. `gaps` lists what is missing or unreadable.
+        The frames contain what the files show. The frame `gaps` contains what is missing or unreadable.
 
     Raises
     ------
@@ -159,7 +159,7 @@ def load_sample(*, earlier: bool = False) -> Inventory:
     Parameters
     ----------
     earlier
-        Load the sample as it was four weeks earlier, for a comparison. The source `sample:earlier` is the same.
+        Load the sample as it was four weeks earlier, for a comparison (the source `sample:earlier`).
     """
     return build_inventory(read_files([sample_folder("sample-earlier" if earlier else "sample")]), [SAMPLES[earlier]])
 
@@ -168,7 +168,7 @@ def load_sample(*, earlier: bool = False) -> Inventory:
 def open_snapshot(folder: str | os.PathLike[str], accounts: Iterable[str] | None = None) -> Inventory:
     """Load the inventory of a snapshot, with all accounts or only some accounts.
 
-    Snapshots of older versions of iamframe can be opened. Columns that an older snapshot lacks have missing values.
+    If a snapshot of an older version of iamframe lacks a column, all values of the column are missing.
 
     Parameters
     ----------
@@ -180,8 +180,8 @@ def open_snapshot(folder: str | os.PathLike[str], accounts: Iterable[str] | None
     Raises
     ------
     StoreError
-        If the folder has no snapshot, if it lacks one of the accounts, if a newer version wrote it, or if a file is
-        missing or damaged.
+        If the folder has no snapshot, or if the snapshot lacks one of the accounts. If a newer version wrote the
+        snapshot, or if a file is missing or damaged.
     """
     frames, sources = read_snapshot(folder, [accounts] if isinstance(accounts, str) else accounts)
     inventory = Inventory(**frames, sources=sources)
@@ -194,14 +194,13 @@ def iter_snapshot(folder: str | os.PathLike[str]) -> Iterator[Inventory]:
     Raises
     ------
     StoreError
-        If `open_snapshot` raises it.
+        If the snapshot cannot be opened (see `open_snapshot`).
     """
     for account in sorted(account_sizes(find_snapshot(folder)[1])):
         yield open_snapshot(folder, [account])
 
 
 def _open_snapshots(folders: list[str | os.PathLike[str]]) -> Inventory:
-    """Open several snapshots as one inventory. Raise SourceError if two snapshots have the same account."""
     opened: list[Inventory] = []
     folder_of: dict[str, str] = {}
     for folder in folders:
@@ -218,20 +217,20 @@ def _open_snapshots(folders: list[str | os.PathLike[str]]) -> Inventory:
 
 
 def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str], **live: Any) -> Inventory:
-    """Load sources as `load` does, save the inventory as a snapshot, and return the inventory.
+    """Load sources (see `load`), save the inventory as a snapshot, and return the inventory.
 
-    If a live load is interrupted or the credentials expire, call `take_snapshot` again to resume. If `out` is on a
+    If a live load is interrupted, or if the credentials expire, call `take_snapshot` again to resume. If `out` is on a
     disk, iamframe keeps AWS's answers, and does not repeat the requests. If `out` is in an object store, an interrupted
-    load of several accounts keeps only the complete accounts. With `accounts` or `role_name`, `load_fleet` loads and
-    saves the accounts.
+    load of several accounts keeps only the complete accounts. If `accounts` or `role_name` is given, the function
+    `load_fleet` loads and saves the accounts.
 
     Raises
     ------
     StoreError
-        If the folder contains other files, cannot be written, or keeps the answers of a different call, or if an
-        object store already has a snapshot there.
+        If the folder contains other files, cannot be written, or keeps the answers of a different call. If the folder
+        is in an object store and already has a snapshot.
     SourceError
-        If `load` raises it.
+        If a source cannot be loaded (see `load`).
     """
     if any(map(is_live, sources)):
         if live.get("accounts") is not None or live.get("role_name") is not None:

@@ -1,7 +1,8 @@
 """Merge the rows of AWS's answers into sorted tables with one row per resource.
 
 The function `settle` merges the values of a cell, the tags of a resource, and the roles in a profile. A known value
-replaces an unknown value. If two answers give different values, the value becomes unknown, and `gaps` gets a row.
+replaces an unknown value. If two answers give different values, the value becomes unknown, and a row is added to the
+frame `gaps`.
 """
 
 from __future__ import annotations
@@ -39,9 +40,10 @@ def settle(code: Positions, value: Positions, size: int) -> tuple[Positions, Pos
     Returns
     -------
     first
-        For each key, its first row with a known value. It is -1 if no value is known, or if known values differ.
+        For each key, the number of its first row with a known value. If no value is known, or if known values differ,
+        the number is -1.
     one, other
-        Two rows with different values, for each key that has such rows.
+        For each key with different values, two rows that differ.
     """
     rows = np.flatnonzero(value >= 0)
     first = np.full(size, -1)
@@ -187,7 +189,6 @@ class _Sets:
 
     @cached_property
     def _pairs(self) -> tuple[Positions, Positions]:
-        """The sorted distinct pairs of a row and a number in the row's set."""
         span = int(self._members.max(initial=0)) + 1
         return np.divmod(np.unique(self._rows.astype(np.int64) * span + self._members), span)
 
@@ -210,7 +211,7 @@ class _Sets:
 
 
 def merge_links(staged: Staging, roles: Merged, profiles: Merged) -> pa.Table:
-    """Return the table `links`. A profile with different roles in different answers is only in `gaps`."""
+    """Return the table `links`. If two answers disagree about a profile's role, the profile is only in `gaps`."""
     rows = staged.links.table()
     profile_row, role_row = (np.asarray(rows[name].fill_null(-1)) for name in ("profile", "role"))
     role, arns = _roles_of(staged, rows, roles, profiles)
@@ -235,7 +236,7 @@ def merge_links(staged: Staging, roles: Merged, profiles: Merged) -> pa.Table:
 
 
 def _different_roles(staged: Staging, links: pd.DataFrame, role_arns: pa.Array, profiles: Merged) -> set[int]:
-    """Find profiles with different roles in different answers, and add each profile to `gaps`."""
+    """Find profiles whose role differs between two answers, and add each profile to `gaps`."""
     sets = _Sets(links["profile_row"].to_numpy(), links["role"].to_numpy())
     known = np.flatnonzero(profiles.rows["role_known"])
     _, one, other = settle(profiles.code, sets.values(known, profiles.code), len(profiles.table))
@@ -252,7 +253,7 @@ def _different_roles(staged: Staging, links: pd.DataFrame, role_arns: pa.Array, 
 def _lacking_in_own_list(
     staged: Staging, links: pd.DataFrame, role_arns: pa.Array, roles: Merged, profiles: Merged
 ) -> set[int]:
-    """Find profiles that one answer links to a role, but another answer does not, and add each profile to `gaps`."""
+    """Find profiles with a link to a role in one answer, but not in another, and add each profile to `gaps`."""
     if len(roles.table) == len(roles.rows) and (links["role_row"] >= 0).all():
         # One answer shows all roles, each with its own list.
         return set()
@@ -277,7 +278,10 @@ def _showing(profile: str) -> str:
 
 
 def _roles_of(staged: Staging, links: pa.Table, roles: Merged, profiles: Merged) -> tuple[Positions, pa.Array]:
-    """Return the position of each link's role in a list of ARNs, and the list. An unknown ARN is `name:ROLE`."""
+    """Return the role of each link as a position in a list of ARNs, and return the list.
+
+    If the ARN of a role is unknown, the list contains `name:ROLE` instead.
+    """
     names = links["role_name"].combine_chunks()
     if names.null_count == len(names):
         return roles.code[np.asarray(links["role"])], roles.arns
@@ -302,13 +306,13 @@ def _roles_of(staged: Staging, links: pa.Table, roles: Merged, profiles: Merged)
 
 
 def _by_name(merged: Merged) -> dict[tuple[str, str], int]:
-    """Return the row of each resource, by account id and lower-case name, which together are unique."""
+    """Return the row number of each resource by account id and lower-case name."""
     names = zip(merged.accounts.to_pylist(), merged.table[merged.kind.name].to_pylist(), strict=True)
     return {(account, text.casefold()): row for row, (account, text) in enumerate(names) if text is not None}
 
 
 def merge_tags(staged: Staging, *resources: Merged) -> pa.Table:
-    """Return the table `tags`. A resource with different tags in different answers is only in `gaps`."""
+    """Return the table `tags`. If two answers disagree about a resource's tags, the tags are only in `gaps`."""
     return pa.concat_tables([_merge_tags_of(staged, merged) for merged in resources])
 
 
@@ -397,7 +401,7 @@ def _add_listings(
 
 
 def _different_sets(staged: Staging, merged: Merged, tags: _Tags) -> set[int]:
-    """Find resources with different tags in different answers, and add each resource to `gaps`."""
+    """Find resources whose tags differ between two answers, and add each resource to `gaps`."""
     if np.bincount(tags.code[tags.known]).max(initial=0) < 2:
         return set()
     values = tags.table["tag_value"].combine_chunks().dictionary_encode()
@@ -413,7 +417,7 @@ def _different_sets(staged: Staging, merged: Merged, tags: _Tags) -> set[int]:
 def _two_values(
     staged: Staging, merged: Merged, tags: _Tags, order: Positions, repeats: Positions, doubted: set[int]
 ) -> set[int]:
-    """Find resources with two values of a tag key in one answer, and add each resource to `gaps`."""
+    """Find resources that have two values for a tag key in one answer, and add each resource to `gaps`."""
     one, other = order[repeats - 1], order[repeats]
     value = tags.table["tag_value"]
     differs = np.asarray(pc.not_equal(value.take(pa.array(one)), value.take(pa.array(other))))
@@ -433,7 +437,6 @@ def _listed(tags: Iterable[tuple[str, str]]) -> object:
 
 
 def _ranks(values: pa.Array) -> Positions:
-    """Return the rank of each of the distinct texts."""
     if pc.all(pc.less(values[:-1], values[1:])).as_py() is not False:
         return np.arange(len(values))
     order = np.asarray(pc.sort_indices(values))

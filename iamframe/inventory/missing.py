@@ -1,7 +1,7 @@
-"""Write into the frame `gaps` which data is missing, with the commands that collect the data.
+"""Add missing data to the frame `gaps`, with the commands that collect the data.
 
-A list of roles or profiles is incomplete if GetAccountSummary, or all answers of IAM together, have more. Answers may
-be from different times, so even all answers together may lack a role or profile.
+A list of roles or profiles is incomplete if the number in GetAccountSummary is larger, or if other answers of IAM show
+more. Answers may be from different times, so even all answers together may lack a role or profile.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def per_account(accounts: pa.ChunkedArray) -> dict[str, int]:
 
 
 def judge_lists(staged: Staging, merged: Merged) -> None:
-    """Compare each list with other answers, and correct its state, such as `complete`."""
+    """Compare each list with other answers, and correct the list's state (`complete`, `partial` or `truncated`)."""
     _compare_with_other_answers(staged, merged)
     _compare_with_summary(staged, merged)
 
@@ -68,7 +68,7 @@ def _compare_with_other_answers(staged: Staging, merged: Merged) -> None:
     account, origin = np.asarray(accounts.indices.fill_null(-1)).astype(np.int64), np.asarray(rows["origin"])
 
     def distinct(group: Positions, origins: list[int]) -> Iterator[tuple[int, int]]:
-        """Count the resources of each group that the given answers show."""
+        """For each group, count the resources in the given answers."""
         # An ARN without an account may be in the files of several accounts.
         among = np.isin(origin, origins) & (account >= 0)
         pairs = pd.unique(group[among] * len(merged.table) + merged.code[among])
@@ -132,7 +132,7 @@ def _compare_with_summary(staged: Staging, merged: Merged) -> None:
 
 
 def note_absent(staged: Staging, roles: Merged, profiles: Merged) -> None:
-    """Add to `gaps` all lists, links, tags, quotas and references that no answer shows."""
+    """Add rows to `gaps` for the lists, links, tags, quotas and references that no answer shows."""
     whole = staged.complete_lists()
     read = {(account, operation) for account, operation, _ in staged.calls}
     for account in staged.accounts:

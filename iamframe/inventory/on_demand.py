@@ -21,7 +21,7 @@ _ACCOUNTS_AT_ONCE = 500
 
 
 def resolved_references(references: pd.DataFrame, inventory: Inventory) -> pd.DataFrame:
-    """Fill in `profile_arn` of references to profiles in other accounts.
+    """Fill in the column `profile_arn` for references to profiles in other accounts.
 
     If accounts were saved one by one, their references lack the ARNs of profiles in other accounts.
     """

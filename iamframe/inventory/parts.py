@@ -3,10 +3,9 @@
     manifest.json                              written last: the parts, their rows and checksums
     roles/account=123456789012/part.parquet    … and so for each frame and account
 
-The folder of an account is named `account=ID`, which Hive, DuckDB and pyarrow can read. The account id in the folder
-name is percent-encoded. A name `account_id=ID` would clash with the column `account_id`, because programs guess the
-type of the id. In a name `account_id=ID`, the id would become a number (DuckDB), lose leading zeros (pyarrow), or clash
-with the text in the file (pandas).
+Hive, DuckDB and pyarrow can read the folder name `account=ID` (with a percent-encoded id). A folder name
+`account_id=ID` would clash with the column `account_id`, because programs guess the type of the id. The id would become
+a number (DuckDB), lose leading zeros (pyarrow), or clash with the text in the file (pandas).
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ _Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Head(msgspec.Struct):
-    """The fields that the manifest has in all format versions of snapshots."""
+    """The fields that a manifest has in every format version."""
 
     format: str
     format_version: int
@@ -77,9 +76,9 @@ class SavedPart(msgspec.Struct):
 class _Stored(msgspec.Struct, omit_defaults=True):
     """The Parquet files (parts) of one frame.
 
-    If several accounts were loaded and saved one by one, an account can have several files. `order` is needed only if
-    an account's rows are not together in the frame. `order` lists blocks of rows, each with the number of its file and
-    its number of rows.
+    If several accounts were loaded and saved one by one, an account can have several files. The field `order` is needed
+    only if an account's rows are not together in the frame. The field `order` contains blocks of rows, each as the
+    number of a file and the number of rows.
     """
 
     rows: _Count
@@ -121,9 +120,9 @@ class Written(msgspec.Struct):
 def write_parts(frames: Mapping[str, pd.DataFrame], place: Place, member: str | None = None) -> Written:
     """Write one Parquet file for each frame and account. A frame without rows gets no file.
 
-    If several accounts are loaded and saved one by one, `member` is the loaded account. With `member`, rows are sorted
-    by key, as in an inventory of several accounts in memory. With `member`, the folders of other accounts have unique
-    names, because several loaded accounts may have rows about one account.
+    If accounts are loaded and saved one by one, `member` is the current account. If `member` is given, rows are sorted
+    by key, as in an inventory of several accounts in memory. Folders of other accounts get unique names, because two
+    loaded accounts may both have rows about a third account.
     """
     tables = {name: frame.to_arrow(frames[name]) for name, frame in FRAMES.items()}
     if member is not None:
@@ -176,7 +175,7 @@ def write_manifest(written: Iterable[Written], sources: tuple[str, ...], place: 
 
 
 def _checksum(manifest: bytes) -> str:
-    """Return the checksum of a manifest's content, whatever the JSON layout and the stored checksum are."""
+    """Return the checksum of a manifest's content, regardless of the JSON layout and the stored checksum."""
     content = msgspec.json.decode(manifest)
     return sha256(msgspec.json.encode(content | {"sha256": ""}, order="sorted")).hexdigest()
 
@@ -198,7 +197,7 @@ def _divided(table: pa.Table, member: str | None) -> tuple[_Stored, list[pa.Tabl
 
 
 def _folders(accounts: list[str], member: str | None) -> Iterator[str]:
-    """Yield a unique and valid folder name for each account, whatever the account id is."""
+    """For each account, yield a unique folder name that file systems accept."""
     taken = {_HIVE_MISSING.casefold()}
     for account in accounts:
         name = quote(account, safe="")
@@ -289,7 +288,6 @@ def read_manifest(place: Place, text: bytes | None) -> Manifest:
 
 
 def _is_consistent(stored: _Stored) -> bool:
-    """Return whether a frame's files have different folders and the right numbers of rows."""
     rows, names = [part.rows for part in stored.parts], [part.folder for part in stored.parts]
     ordered: dict[int, int] = {}
     for part, length in stored.runs:
@@ -326,7 +324,7 @@ def read_frame(place: Place, manifest: Manifest, name: str, accounts: Collection
 
 
 def account_sizes(manifest: Manifest) -> dict[str, int]:
-    """Return each account's number of roles or number of profiles in a snapshot, whichever is larger."""
+    """For each account of a snapshot, return the number of roles or the number of profiles, whichever is larger."""
     sizes: dict[str, int] = {}
     for name in FRAMES:
         for part in manifest.frames[name].parts if name in manifest.frames else ():
@@ -344,7 +342,7 @@ def _of_accounts(stored: _Stored, accounts: Collection[str]) -> _Stored:
 
 
 def _refuse_others(folder: Place, own: set[str]) -> None:
-    """Raise StoreError if a frame's folder has foreign files, which other programs would read, too."""
+    """Raise StoreError if a frame's folder has foreign files, because other programs would read these files."""
     try:
         more = {*names_in(folder)} - own
         if isinstance(folder, Path):
@@ -370,7 +368,6 @@ def _read_parts(folder: Place, parts: list[SavedPart]) -> list[pa.Table]:
 
 
 def _read_part(file: Place, part: SavedPart) -> pa.Table:
-    """Return the rows of a Parquet file. Raise StoreError if the file is missing, or its checksum is wrong."""
     import pyarrow.parquet as pq
 
     try:

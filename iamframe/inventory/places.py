@@ -1,7 +1,6 @@
 """Read and write files on a disk, or in an object store through pyarrow.
 
-pyarrow uses the default credentials of the AWS CLI. If `AWS_ENDPOINT_URL` is set, pyarrow uses the endpoint in that
-variable.
+pyarrow uses the default credentials of the AWS CLI, and the endpoint in the variable `AWS_ENDPOINT_URL` (if set).
 """
 
 from __future__ import annotations
@@ -102,7 +101,7 @@ def write_bytes(file: Place, data: bytes | memoryview) -> None:
 def names_in(folder: Place) -> list[str]:
     """Return the names of the files and folders in a folder. Raise OSError if the folder cannot be listed.
 
-    In an object store, a missing folder counts as empty.
+    A missing folder in an object store counts as empty.
     """
     if isinstance(folder, Path):
         return [entry.name for entry in folder.iterdir()]
@@ -112,7 +111,7 @@ def names_in(folder: Place) -> list[str]:
 
 
 def missing_bucket(folder: Place) -> str | None:
-    """Return the bucket's name if the bucket of a folder in an object store is missing, else None."""
+    """Return the name of a folder's bucket if the bucket does not exist, else None."""
     if isinstance(folder, Path):
         return None
     from pyarrow.fs import FileType
@@ -133,7 +132,7 @@ def remove(folder: Place) -> None:
 
 
 def why(error: Exception) -> str:
-    """Return in one line why the operating system or pyarrow failed."""
+    """Return the reason of an error as one line."""
     return getattr(error, "strerror", None) or " ".join(str(error).split())
 
 

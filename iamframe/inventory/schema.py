@@ -1,7 +1,7 @@
 """The columns of all frames, with the type and meaning of each column, and the keys.
 
-Every frame, even an empty frame, has the column types of this table. The column tables in the documentation are
-generated from this table.
+Every frame, even an empty frame, has these column types. The column tables in the documentation are generated from this
+module.
 """
 
 from __future__ import annotations

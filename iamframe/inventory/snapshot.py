@@ -1,10 +1,10 @@
-"""Save and open snapshots, which are folders with the frames as Parquet files.
+"""Save and open snapshots. A snapshot is a folder with the frames as Parquet files.
 
 A snapshot is either complete or absent. On a disk, a new snapshot is written to a temporary folder beside FOLDER. The
 temporary folder is renamed to FOLDER when all files are complete. During a save, these folders exist beside FOLDER:
 
     .FOLDER.iamframe-new-…     the new snapshot, while it is written
-    .FOLDER.iamframe-old       the old one, between the two renames; `read_snapshot` looks there too
+    .FOLDER.iamframe-old       the old snapshot, between the two renames (`read_snapshot` can still find it)
 
 An object store cannot rename a folder. A snapshot in an object store is complete when its last file, the manifest, is
 written.
@@ -70,10 +70,10 @@ def is_snapshot(folder: str | os.PathLike[str]) -> bool:
 def write_snapshot(
     frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], folder: str | os.PathLike[str]
 ) -> Path | str:
-    """Save frames as a snapshot, and return the folder. `frames` has the frames by name.
+    """Save frames as a snapshot, and return the folder.
 
-    Raise StoreError if the folder contains anything other than a snapshot, or cannot be written. Raise StoreError if
-    the folder is in an object store and has a snapshot, even an unfinished snapshot.
+    Raise StoreError if the folder contains anything other than a snapshot, or cannot be written. Raise StoreError if a
+    folder in an object store contains a snapshot, even an unfinished snapshot.
     """
     if isinstance(folder, str) and is_address(folder):
         _write_remote(frames, sources, place_of(folder))
@@ -123,9 +123,9 @@ def refuse_to_replace(place: Place) -> None:
 
 
 def put_in_place(folder: str | os.PathLike[str], written: Path) -> None:
-    """Move the complete snapshot from `written`, which is inside `folder`, to `folder` itself.
+    """Replace `folder` with the complete snapshot in its subfolder `written`.
 
-    If a folder cannot be moved, raise OSError, and leave both folders where they were.
+    If a folder cannot be moved, raise OSError, and leave both folders unchanged.
     """
     place = Path(folder).resolve()
     new = _name_new(place)
@@ -142,7 +142,7 @@ def put_in_place(folder: str | os.PathLike[str], written: Path) -> None:
 def read_snapshot(
     folder: str | os.PathLike[str], accounts: Iterable[str] | None = None
 ) -> tuple[dict[str, pd.DataFrame], tuple[str, ...]]:
-    """Return the frames and the sources of a snapshot. With `accounts`, only rows of these accounts are returned.
+    """Return the frames (with all rows, or only the rows of `accounts`) and the sources of a snapshot.
 
     Raise StoreError if the snapshot cannot be read, or lacks one of the accounts.
     """
@@ -199,7 +199,6 @@ def _new(place: Path) -> Iterator[Path]:
 
 
 def _has_content(place: Path) -> bool:
-    """Return whether a folder holds a snapshot, or AWS's answers from an unfinished load."""
     try:
         return (place / MANIFEST).exists() or (place / UNFINISHED).is_dir()
     except OSError:
@@ -207,7 +206,7 @@ def _has_content(place: Path) -> bool:
 
 
 def _readable(place: Path) -> Path:
-    """Return the folder `place`. After an interrupted save, return the folder of the old snapshot."""
+    """Return the folder `place`, or after an interrupted save the folder of the old snapshot."""
     try:
         old = _old(place.resolve())
         if (old / MANIFEST).exists():
@@ -234,7 +233,7 @@ def refuse_others(folder: str | os.PathLike[str]) -> None:
 
 
 def move_back(folder: str | os.PathLike[str]) -> None:
-    """If a save was killed between its two renames, move the old snapshot or unfinished load back into place."""
+    """Move an old snapshot (or unfinished load) back into place if a save was killed between its two renames."""
     place = Path(folder).resolve()
     old = _old(place)
     was_killed = not place.exists() and _has_content(old)
@@ -264,7 +263,7 @@ def _is_of_call(new: Path, unfinished: Path) -> bool:
 
 
 def _clear_abandoned(place: Path) -> None:
-    """Delete the unfinished snapshots that killed processes left beside `place`.
+    """Delete unfinished snapshots of killed processes beside `place`.
 
     Recent folders stay, because another process may still be writing to them.
     """

@@ -1,6 +1,6 @@
 """Query frames with DuckDB, and create Amazon Athena tables for a snapshot in S3.
 
-Statements for Athena are in Hive's dialect. Names are in backticks, and a backslash escapes a quotation mark in a text.
+The statements for Athena are in Hive's dialect: names are in backticks, and a backslash escapes a quotation mark.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _UNHELD = (pa.ArrowException, ArithmeticError, LookupError, NotImplementedError,
 def select(frames: Mapping[str, pd.DataFrame], query: str) -> pd.DataFrame:
     """Run one SELECT query, in which each frame is a table, such as `roles` or `inventory.roles`.
 
-    As in the frames, the type of text is `str`, of whole numbers `Int64`, and of times `datetime64[us, UTC]`.
+    The result has the types of the frames: `str` for text, `Int64` for whole numbers, `datetime64[us, UTC]` for times.
     """
     try:
         import duckdb
@@ -79,7 +79,6 @@ def _frame(table: pa.Table) -> pd.DataFrame:
 
 
 def _sentence(error: duckdb.Error) -> str:
-    """Return DuckDB's error message as one sentence, without the lines that quote the query."""
     text = str(error).partition("\n\nLINE ")[0]
     bare = 'at or near "references"' in text.lower()
     hint = ' (REFERENCES is a word of SQL: write "references" or inventory.references)' if bare else ""
@@ -96,8 +95,8 @@ _LOCATION = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9._-]+(/.*)?")
 def athena_statements(location: str) -> list[str]:
     """Return the SQL statements that create Amazon Athena tables for a snapshot in S3, one table per frame.
 
-    Create a database in Athena, and run the statements there, one by one and in the given order. `athena_statements`
-    makes no request to AWS.
+    Create a database in Athena, and run the statements there, one by one and in the given order. This function makes no
+    request to AWS.
 
     Parameters
     ----------

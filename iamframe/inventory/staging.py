@@ -1,6 +1,6 @@
 """Convert the records of AWS's answers to Arrow tables, which the module `merge` combines.
 
-A role or profile has a row for each answer that shows the resource. Tags and links refer to roles and profiles by row
+A role or profile has one row per answer that shows the resource. Tags and links refer to roles and profiles by row
 number, so merging compares numbers, not texts. Records become Arrow columns chunk by chunk, so hundreds of thousands of
 records are never in memory at once.
 """
@@ -80,7 +80,7 @@ _ADDED = ("trust_policy", "trusts_ec2", "trusted_services", "is_aws_managed")
 
 
 def _staged(frame: Frame, **more: pa.DataType) -> dict[str, pa.DataType]:
-    """Return the column types of a table before the merge: the ARN first, and text for times."""
+    """Return the columns of a table before the merge, with the ARN first, and times as text."""
     own = {c.name: pa.string() if c.type == TIME else c.type for c in frame.columns if c.name not in _ADDED}
     return {frame.key[0]: pa.string()} | own | more | {"origin": pa.int32()}
 
@@ -105,7 +105,7 @@ class Rows:
         self.size = 0
 
     def add(self, size: int, **values: Any) -> None:
-        """Add rows. A single value fills all rows. Without values, flags are False and other cells are missing."""
+        """Add rows. A single value fills all rows. Omitted flags are False, and other omitted values are missing."""
         arrays = []
         for column in self.schema:
             given = values.get(column.name)
@@ -138,7 +138,7 @@ class Call(msgspec.Struct):
     tally: CallStats = msgspec.field(default_factory=CallStats)
 
     def add(self, rows: int, answer: Answer) -> None:
-        """Count the records of an answer."""
+        """Add the records and requests of an answer."""
         self.rows += rows
         self.blank |= answer.state == "truncated" and not rows
         self.state = min(self.state, answer.state, key=["truncated", "complete", "partial", "refused"].index)
@@ -173,7 +173,7 @@ class TrustPolicies:
         return code
 
     def text(self, code: int) -> str:
-        """Return the canonical text of the trust policy that has the given code."""
+        """Return the canonical text of a trust policy by the policy's code."""
         return self._texts[code]
 
     def texts(self) -> pa.Array:
@@ -186,11 +186,11 @@ class TrustPolicies:
         return same.take(codes)
 
     def services(self) -> pa.Array:
-        """Return the services that each distinct trust policy trusts."""
+        """Return the trusted services of each distinct trust policy."""
         return pa.array([content.services for content in self._contents], pa.string())
 
     def ec2(self, partition: str) -> pa.Array:
-        """Return whether each distinct trust policy lets EC2 assume a role in the given partition."""
+        """For each distinct trust policy, return whether it lets EC2 assume a role in the given partition."""
         return pa.array([trusts_ec2(content.reaches, partition) for content in self._contents], pa.string())
 
 
@@ -215,7 +215,7 @@ class Staging:
         self.trusts = TrustPolicies()
 
     def read(self, answer: Answer) -> None:
-        """Add the records of an answer to the rows, and count the records for `calls`."""
+        """Add the records of an answer to the rows, and count the records for the frame `calls`."""
         origin = len(self.origins)
         self.origins.append({"message": "gaps.origin", "operation": answer.operation, "file": answer.origin})
         self.operations.append(answer.operation)
@@ -253,7 +253,7 @@ class Staging:
     def differ(
         self, arn: str, operation: str, message: str, sides: Iterable[Any], origins: Iterable[int], **facts: Any
     ) -> None:
-        """Write into the frame `gaps` that two answers contradict each other about one resource."""
+        """Add a row to the frame `gaps` about two answers that contradict each other."""
         (one, other), (origin, other_origin) = sides, (self.origins[number] for number in origins)
         facts |= {"one": one, "origin": origin, "other": other, "other_origin": other_origin}
         self.gaps.about(arn, operation, "contradicted", message, **facts)
@@ -351,7 +351,7 @@ class Staging:
     def _profiles(
         self, records: list[Any], fallback: str, origin: int, beneath: Positions | None = None
     ) -> Counter[str]:
-        """Add profiles to the rows. For profiles listed under roles, `beneath` has the row numbers of the roles."""
+        """Add profiles to the rows. If roles contain the profiles, `beneath` has the row numbers of the roles."""
         first, given = self.profiles.size, _columns(records)
         arns = given["profile_arn"]
         texts = pa.array(arns, pa.string())
@@ -384,7 +384,7 @@ class Staging:
         return counts
 
     def add_tags(self, kind: str, tags: Sequence[Any], rows: int | Positions) -> None:
-        """Add tags of roles or profiles. `rows` has the row number of each tag's resource."""
+        """Add tags of roles or profiles. The parameter `rows` has the row number of each tag's resource."""
         if not tags:
             return
         keys, values = [tag.key for tag in tags], [tag.value for tag in tags]
@@ -398,7 +398,7 @@ def _columns(records: list[Any]) -> dict[str, tuple[Any, ...]]:
 
 
 def _flat(lists: Sequence[Any] | None, first: int) -> tuple[list[Any], Positions]:
-    """Join lists. Return all items, and the number of each item's list, counted from `first`."""
+    """Return the items of all lists, and the list number of each item. The first list has the number `first`."""
     held = [one or () for one in lists or ()]
     items = list(chain.from_iterable(held))
     return items, np.repeat(np.arange(first, first + len(held), dtype=np.int32), list(map(len, held)))
@@ -407,14 +407,13 @@ def _flat(lists: Sequence[Any] | None, first: int) -> tuple[list[Any], Positions
 def _filled(
     values: Sequence[str | None] | None, arns: Sequence[str], derive: Callable[[str], str | None]
 ) -> Sequence[str | None]:
-    """Return the values of a column, and derive missing values from the ARNs."""
     if values is None:
         return list(map(derive, arns))
     return values if all(values) else [value or derive(arn) for value, arn in zip(values, arns, strict=True)]
 
 
 def _accounts_of(texts: pa.Array, arns: Sequence[str], fallback: str) -> tuple[str | list[str], Counter[str]]:
-    """Return the accounts of ARNs, and the number of ARNs per account. Equal accounts are returned as one text."""
+    """Return the accounts of ARNs, and the number of ARNs per account. If all accounts are equal, return one text."""
     prefix = arns[0].split("/", 1)[0] + "/"
     if pc.all(pc.starts_with(texts, prefix)).as_py():
         account = account_of(prefix) or fallback
@@ -428,7 +427,7 @@ def _arns(values: Sequence[Any] | None) -> list[str | None] | None:
 
 
 def _attached(lists: Sequence[Any] | None) -> list[str | None] | None:
-    """Join each list of attached policies to one text of ARNs. A missing list or ARN gives None."""
+    """Join each list of attached policies to one text of ARNs, or None if the list or an ARN is missing."""
     arns = [None if held is UNSET else [one.arn for one in held] for held in lists or ()]
     return [None if held is None or None in held else " ".join(sorted(held)) for held in arns] if lists else None
 

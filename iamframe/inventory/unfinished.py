@@ -3,10 +3,11 @@
 On a disk, an older snapshot in FOLDER stays until the new snapshot is complete. The new files are in FOLDER/unfinished:
 
     asked.json               the sources and options of the call
-    account.jsonl            the answers of AWS; for each account of a fleet, ID.jsonl
-    lock                     open while a fleet is loaded, to keep other processes out
-    new/                     the new snapshot of a fleet, with the accounts that are written
-    new/.unfinished/ID.json  for each complete account: its files, as in the manifest
+    account.jsonl            the answers of AWS for a single account
+    ID.jsonl                 the answers of AWS for each account of a fleet
+    lock                     an open file that keeps other processes out while a fleet is loaded
+    new/                     the new snapshot of a fleet, with the accounts that are written so far
+    new/.unfinished/ID.json  the files of a complete account, as in the manifest
 
 In an object store, the files of `new` are in FOLDER, because folders there cannot be renamed. AWS's answers are never
 written to an object store.
@@ -170,7 +171,7 @@ def _note_of(place: Place, account: str) -> Place:
 
 
 def _remove_stale(place: Place, written: Iterable[Written]) -> None:
-    """Delete the files of earlier calls that do not belong to the new snapshot."""
+    """Delete files from earlier calls, unless they belong to the new snapshot."""
     for name in FRAMES:
         own = {part.folder for one in written if name in one.frames for part in one.frames[name].parts}
         with contextlib.suppress(FileNotFoundError):

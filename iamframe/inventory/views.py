@@ -46,8 +46,8 @@ def pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.DataFrame:
     """Return roles and profiles side by side: names, paths, tags, trust, and the service or tool that created them.
 
     The first rows are the links: one row per role in a profile. The next rows are the profiles without a link. The last
-    rows are the roles that trust EC2 and are in no profile. `makers` describes tools of your own, which take precedence
-    over the built-in tools.
+    rows are the roles that trust EC2 and are in no profile. The parameter `makers` describes your own tools. Your tools
+    take precedence over the built-in tools.
     """
     return numbered_pairs(inventory, makers)[schema.PAIRS.names]
 
@@ -96,7 +96,7 @@ def numbered_pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.Dat
 
 
 def knows_profiles(inventory: Inventory) -> Bools:
-    """Return for each role whether the profiles that hold the role were collected."""
+    """For each role, return whether the profiles with this role were collected."""
     roles, gaps = inventory.roles, inventory.gaps
     unread = gaps[gaps["operation"] == ROLE_LINKS]
     none_read = is_in(roles["account_id"], unread["account_id"][unread["subject"] == ALL])
@@ -104,7 +104,6 @@ def knows_profiles(inventory: Inventory) -> Bools:
 
 
 def _is_lone_role(inventory: Inventory) -> Bools:
-    """Return whether each role trusts EC2 and is known to be in no profile."""
     trusting = np.asarray(inventory.roles["trusts_ec2"] == "yes", dtype=bool)
     linked = are_among(np.arange(len(inventory.roles)), inventory.linked_rows.link_role)
     return trusting & knows_profiles(inventory) & ~linked
@@ -119,7 +118,7 @@ def _relations(role_names: pa.Array, profile_names: pa.Array) -> pa.Array:
 
 
 def _tag_texts(tags: pd.DataFrame, frame: pd.DataFrame, owner: Positions) -> pa.Array:
-    """Join the tags of each role or profile to one text. Unknown tags give a missing value."""
+    """Join the tags of each role or profile to one text, or a missing value if the tags are unknown."""
     own = np.flatnonzero(owner >= 0)
     key, value = (as_arrow(tags[name]).take(pa.array(own)) for name in ("tag_key", "tag_value"))
     each = pc.fill_null(join_by_group(owner[own], concat(key, "=", value), len(frame), ", "), "")
@@ -129,8 +128,8 @@ def _tag_texts(tags: pd.DataFrame, frame: pd.DataFrame, owner: Positions) -> pa.
 def _made(columns: Mapping[str, Any], makers: list[Maker], tag: pa.Array) -> dict[str, Any]:
     """Return the columns about makers: the services or tools that created the role and profile of each row.
 
-    If a maker is only a guess, no differences between role and profile are expected. `tag` has the makers that the
-    profiles' tags prove.
+    The array `tag` has the makers that are known from tags of profiles. If a maker is only a guess, the three columns
+    about expected differences are False.
     """
 
     def first_fitting(sides: str, among: Bools) -> Positions:
@@ -165,7 +164,7 @@ def _made(columns: Mapping[str, Any], makers: list[Maker], tag: pa.Array) -> dic
 
 
 def _maker_by_tag(inventory: Inventory) -> pa.Array:
-    """Return the creator (a service or tool) of each profile, from the first tag that proves a creator."""
+    """For each profile, return the maker (a service or tool) from the first tag that proves a maker."""
     keys = as_arrow(inventory.tags["tag_key"]).dictionary_encode()
     proofs = [own.maker if own and own.is_proof else None for own in map(own_tag, keys.dictionary.to_pylist())]
     maker, owner = pa.array(proofs, pa.string()).take(keys.indices), inventory.linked_rows.tag_profile
@@ -179,9 +178,9 @@ def _maker_by_tag(inventory: Inventory) -> pa.Array:
 def tag_coverage(inventory: Inventory) -> pd.DataFrame:
     """Return how many roles and profiles of each account have each tag key.
 
-    Within an account and resource type, the most common tag keys come first. Resources with unknown tags count as
-    neither tagged nor untagged. Keys that differ only in case, such as `owner` and `Owner`, have separate rows. Roles
-    managed by AWS and tag keys reserved by AWS are left out.
+    The most common tag keys of an account and resource type come first. Resources with unknown tags are counted only in
+    the column `unknown`. Keys that differ only in case, such as `owner` and `Owner`, have separate rows. Roles that AWS
+    manages are left out, and so are tag keys that AWS reserves.
     """
     tags, linked = inventory.tags, inventory.linked_rows
     is_managed = lookup_flag(inventory.roles["is_aws_managed"], linked.tag_role, otherwise=True)
@@ -212,16 +211,16 @@ def tag_coverage(inventory: Inventory) -> pd.DataFrame:
 
 
 def taggable_resources(inventory: Inventory) -> dict[str, tuple[pd.DataFrame, str]]:
-    """Return the profiles, and the roles that AWS does not manage, by resource type.
+    """For each resource type, return a DataFrame with the resources and the name of its ARN column.
 
-    The value of each resource type is a DataFrame and the name of the DataFrame's ARN column.
+    Roles that AWS manages are left out.
     """
     roles = inventory.roles[~inventory.roles["is_aws_managed"]]
     return {"role": (roles, "role_arn"), "instance-profile": (inventory.profiles, "profile_arn")}
 
 
 def count_tags_known(inventory: Inventory, resource_type: str) -> pa.Table:
-    """Count the resources with known tags, and the resources with unknown tags, in each account.
+    """For each account, count the resources with known tags and the resources with unknown tags.
 
     An account without resources of the given type has no row.
     """
@@ -236,8 +235,8 @@ def missing_permissions(inventory: Inventory) -> dict[str, object]:
     """Return a dict with the smallest IAM policy that allows what AWS denied.
 
     The policy covers all rows of `gaps` with the reason `denied`, in all accounts. `Statement` is empty if AWS denied
-    nothing. The policy may not be enough. An explicit Deny, a permissions boundary or a policy of the organisation
-    overrides any Allow (IAM User Guide, "Policy evaluation logic").
+    nothing. The policy may not be enough, because an explicit Deny, a permissions boundary or a policy of the
+    organisation overrides any Allow (IAM User Guide, "Policy evaluation logic").
     """
     gaps = inventory.gaps
     return policy_of(actions_of(gaps["operation"][gaps["reason"] == "denied"]))
@@ -246,8 +245,8 @@ def missing_permissions(inventory: Inventory) -> dict[str, object]:
 def first_maker(makers: Iterable[Maker], columns: Mapping[str, Any], sides: str) -> Positions:
     """For each row, return the position of the first tool in `makers` that fits the names and paths, or -1.
 
-    `sides` is `"role"`, `"profile"` or `"both"`. With `"both"`, a tool must fit the role and the profile. `columns` has
-    the paths and names, such as `role_path` and `role_name`.
+    `sides` is `"role"`, `"profile"` or `"both"`. With `"both"`, a tool must fit the role and the profile. The mapping
+    `columns` has the paths and names, such as `role_path` and `role_name`.
     """
     chosen = _sides(sides)
     forms = {

@@ -1,4 +1,4 @@
-"""The parts of an ARN, and the parts of a name or ARN that a user types."""
+"""Split ARNs, and texts that users type, into parts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def account_of(arn: str) -> str | None:
 
 
 def accounts_of(arns: Iterable[str]) -> list[str | None]:
-    """Return the account of each ARN. ARNs with the same text before the first `/` are parsed only once."""
+    """Return the account id in each ARN, or None."""
     account = cache(account_of)
     return [account(arn.split("/", 1)[0]) for arn in arns]
 
@@ -42,14 +42,14 @@ def partition_of(arn: str) -> str | None:
 
 
 def name_of(arn: str) -> str:
-    """Return the name in a role's or profile's ARN, or the text itself if it is a name."""
+    """Return the name in the ARN of a role or profile. A bare name is returned unchanged."""
     return arn.rsplit("/", 1)[-1]
 
 
 class Query(NamedTuple):
-    """The parts of a name, id or ARN that a user typed for a role or profile. Absent parts are None.
+    """The parts of a text that a user typed: the name, id or ARN of a role or profile. Absent parts are None.
 
-    All parts except `text` and `name` are in lower case. `path` has no slash at either end.
+    All parts except `text` and `name` are in lower case. The part `path` has no slash at either end.
     """
 
     text: str
@@ -67,10 +67,10 @@ class Query(NamedTuple):
 
 
 def parse_query(text: str) -> Query:
-    """Return the parts of a text: an ARN, a unique id, or a name that may have a type and a path.
+    """Return the parts of an ARN, a unique id or a name. A type and a path may precede the name.
 
-    A session's ARN (`assumed-role`) stands for the session's role, but does not show the role's path. An ARN of another
-    type, such as a user's, has the kind `other`.
+    The ARN of a role session (`assumed-role`) stands for the role, but does not contain the role's path. The kind of
+    any other ARN, such as a user's, is `other`.
     """
     text = text.strip()
     arn = _ARN.fullmatch(text)
@@ -88,7 +88,7 @@ def parse_query(text: str) -> Query:
 
 
 def path_of(arn: str) -> str | None:
-    """Return the path in a role's or profile's ARN, such as `/` or `/team/`. Any other text gives None."""
+    """Return the path in the ARN of a role or profile, such as `/` or `/team/`, or None for any other text."""
     resource = arn.split(":", 5)[-1]
     if not arn.startswith("arn:") or "/" not in resource:
         return None

@@ -1,8 +1,9 @@
-"""Makers are the services and tools that create roles and profiles.
+"""Makers: the services and tools that create roles and profiles.
 
-Names, paths or tags show the maker of a role or profile. `maker_basis` is `pair` if role and profile both match the
-same maker, with the same cluster or stack. `maker_basis` is `tag` if the profile has a tag that only one maker writes.
-`maker_basis` is `guess` if only the role or only the profile matches. A guess never makes a finding `expected`.
+Names, paths or tags show who created a role or profile. The column `maker_basis` is `pair` if role and profile match
+the same maker, with the same cluster or stack. The column `maker_basis` is `tag` if the profile has a tag that only one
+maker writes. The column `maker_basis` is `guess` if only the role or only the profile matches. A guess is never a
+reason to mark a finding as expected.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def _differs(role: str, profile: str, _: str) -> bool:
 
 
 def _is_one_stack(role: str, profile: str, role_name: str) -> bool:
-    """Return whether the names of a role and a profile contain the same stack's name.
+    """Return whether the names of a role and a profile contain the name of the same stack.
 
     A role's name may contain only the beginning of the stack's name, because role names have at most 64 characters.
     """
@@ -44,7 +45,7 @@ def _is_one_stack(role: str, profile: str, role_name: str) -> bool:
 
 
 def _are_random(role: str, profile: str, _: str) -> bool:
-    """Return whether both texts look like random texts of CloudFormation, not like account ids, dates or words."""
+    """Return whether both texts look like random texts of CloudFormation (not like account ids, dates or words)."""
     both, both_small = role + profile, all(text != text.upper() for text in (role, profile))
     changes = turns(role) + turns(profile)
     return (
@@ -85,9 +86,10 @@ def _is_random(text: str) -> bool:
 
 
 def _are_of_one_day(role: str, profile: str, _: str) -> bool:
-    """Return whether two counters come from the same run of Terraform, which appends counters to names.
+    """Return whether two counters, which Terraform appends to names, may come from the same run.
 
-    Counters of one run are never equal, and their times are on the same day or less than ten minutes apart.
+    Counters begin with a time. Two counters of one run differ, but their times are on the same day or less than ten
+    minutes apart.
     """
     one, other = _counted_at(role), _counted_at(profile)
     if one is None or other is None or role == profile:
@@ -113,13 +115,13 @@ def _are_of_one_prefix(role: str, profile: str, _: str) -> bool:
 def _are_of_one_counted_prefix(role: str, profile: str, _: str) -> bool:
     """Return whether the prefixes of two Terraform counters are equal, apart from words like `role`.
 
-    The prefixes `role-` and `profile-` count as equal, because the counters after them are unmistakable.
+    The prefixes `role-` and `profile-` are treated as equal, because Terraform's counters are unmistakable.
     """
     return _are_of_one_prefix(role, profile, _) or is_same_stem(f"x-{role.strip('-_.')}", f"x-{profile.strip('-_.')}")
 
 
 def _are_hexadecimal(role: str, profile: str, _: str) -> bool:
-    """Return whether both texts may be random texts of Pulumi, not two numbers, two words or two similar texts."""
+    """Return whether two texts may be random texts of Pulumi. Two numbers, words or similar texts are not random."""
     counted = [re.fullmatch(r"[a-f]?[0-9]+|[a-f]+", text) for text in (role, profile)]
     return not all(counted) and _alike(role, profile) <= 3
 
@@ -136,7 +138,7 @@ def _are_of_one_infrastructure(role: str, profile: str, _: str) -> bool:
 
 
 class _Token(NamedTuple):
-    """A placeholder such as `{cluster}`. `agree` returns whether two texts match, and `alone` whether one text fits."""
+    """A placeholder such as `{cluster}`. The function `agree` compares two texts, and `alone` checks a single text."""
 
     text: str
     agree: Callable[[str, str, str], bool] | None = None
@@ -179,11 +181,11 @@ _TELLING = {"{uuid}", "{random}", "{counter}", "{hash}", "{id}"}
 
 @dataclass(frozen=True)
 class Form:
-    """A pattern for the path and name of a role, of a profile, or of both.
+    """A pattern for the path and name of a role, of a profile, or of a role and its profile.
 
-    Path and name are on separate lines. The role's lines come before the profile's lines. `plain` is a regular
-    expression for Arrow, which does not support back-references. `grouped` is a regular expression with groups.
-    `checked` has the tokens that Python functions check, with the names of the tokens' groups.
+    Path and name are on separate lines, and the role's lines come first. The field `plain` is a regular expression for
+    Arrow, which does not support back-references. The field `grouped` is the same expression for Python, with groups.
+    The field `checked` has the tokens that Python functions check, with the names of their groups.
     """
 
     plain: str
@@ -191,7 +193,7 @@ class Form:
     checked: tuple[tuple[_Token, list[str]], ...]
 
     def fits(self, text: str) -> bool:
-        """Return whether a text fits the pattern, with matching tokens (such as `{cluster}`) in role and profile."""
+        """Return whether a text fits the pattern, and tokens such as `{cluster}` agree between role and profile."""
         found = self._grouped.fullmatch(text)
         return found is not None and all(
             token.agree(found[groups[0]], found[groups[1]], text.split("\n")[1])
@@ -261,12 +263,12 @@ class Maker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         self.form(("role", "profile"))
 
     def form(self, sides: Iterable[str]) -> Form:
-        """Return the pattern for path and name of the `role`, the `profile`, or both."""
+        """Return the pattern for the paths and names of the given sides (`role`, `profile`, or both)."""
         templates = {"role": (self.role_path, self.role), "profile": (self.profile_path, self.profile)}
         return _form(*(template for side in sides for template in templates[side]))
 
     def tells(self, side: str) -> bool:
-        """Return whether path and name of one side (`role` or `profile`) are enough to suggest the maker."""
+        """Return whether the pattern of one side (`role` or `profile`) is specific enough to suggest the maker."""
         # A name without fixed text and without random text would fit any name.
         name = self.role if side == "role" else self.profile
         return bool(_TOKEN.sub("", name).strip("-_.")) or not _TELLING.isdisjoint(_TOKEN.findall(name))
@@ -298,7 +300,7 @@ class ToolRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def wants_same_names(self) -> bool:
-        """Whether the tool expects equal names of profile and role (some tools accept the role's ARN instead)."""
+        """Whether the tool requires profile and role to have the same name, or accepts the role's ARN instead."""
         return self.rule in ("same_names", "role_arn")
 
 

@@ -1,4 +1,4 @@
-"""How two names differ, and which tag keys look the same to a reader."""
+"""Find out how two names differ, and which tag keys look alike."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _TAIL = re.compile(
 
 
 def relation(role_name: str, profile_name: str) -> str:
-    """Return how two names differ: `case`, `affix`, `generated` or `different`. The first match counts.
+    """Return how two names differ: `case`, `affix`, `generated` or `different`, whichever fits first.
 
-    The result is `affix` if one name has one more word at either end. The result is also `affix` if the names are equal
-    apart from words such as `-role` and `-profile` at either end. Names are `generated` if they differ only by a random
-    tail. A date, an account id or a word is not random.
+    The result is `affix` if one name has one more word at either end, or if the names are equal apart from words such
+    as `-role` and `-profile`. The result is `generated` if only a random text at the end differs. Dates, account ids
+    and words are not random.
     """
     short, long = (role_name, profile_name) if len(role_name) <= len(profile_name) else (profile_name, role_name)
     # Most names with one more word match here. Splitting all names into words would take ten times as long.
@@ -87,7 +87,7 @@ def _is_random(tail: str) -> bool:
 
 
 def turns(text: str) -> int:
-    """Return how often a text changes between capitals, small letters and digits. Random text changes often."""
+    """Return the number of changes between capitals, small letters and digits. A random text has many changes."""
     kinds = ["d" if c.isdigit() else "u" if c.isupper() else "l" for c in text]
     return sum(one != other for one, other in pairwise(kinds))
 
@@ -97,7 +97,7 @@ _TIME_OF_DAY = re.compile(r"(?<=^\d{8})(?:T?\d{1,9}Z?)$")
 
 
 def is_date(text: str) -> bool:
-    """Return whether a text is a date of this century or the last, such as 20240131, 202401311200 or 31JAN2024."""
+    """Return whether a text is a date from 1970 to 2099, such as 20240131, 202401311200 or 31JAN2024."""
     day = _TIME_OF_DAY.sub("", text) if len(text) > 9 else text
     for form in _DATES.get(len(day), ()):
         try:
@@ -139,12 +139,12 @@ def _folded(key: str, without: str = "") -> str:
 
 
 def canonical_key(key: str) -> str:
-    """Return one spelling for all tag keys that look alike. `variant_kinds` lists the possible differences."""
+    """Return one spelling for all tag keys that look alike (see `variant_kinds`)."""
     return _folded(key)
 
 
 def variant_kinds(keys: list[str]) -> list[str]:
-    """Return how tag keys that look alike differ: case, space, width, separator, look-alike, invisible."""
+    """Return the differences between tag keys that look alike: case, space, width, separator, look-alike, invisible."""
     differing = {kind for kind in _FOLDS if len({_folded(key, without=kind) for key in keys}) > 1}
     if not differing:
         # Several folds change letters such as the Kelvin sign. The first fold counts.

@@ -1,8 +1,8 @@
-"""The table of AWS operations that iamframe calls. Each row contains all facts about one operation.
+"""The table of AWS operations that iamframe calls, with all facts about each operation.
 
-iamframe calls no operation outside this table, and each operation in the table only reads. The permissions in the
-README are generated from the table `OPERATIONS`. An IAM action is the IAM prefix of the service, followed by the
-operation's name (Service Authorization Reference).
+iamframe calls no other operations, and all operations in the table only read. The permissions in the README are
+generated from the table `OPERATIONS`. An IAM action consists of the service's IAM prefix and the operation's name
+(Service Authorization Reference).
 """
 
 from __future__ import annotations
@@ -36,10 +36,11 @@ class Operation:
     """One AWS operation.
 
     `key` is the key of the list or record in the operation's answer. `parameters` are sent with each request.
-    `fallback` is the operation to call if AWS denies this operation. If AWS denies the operation, the message `cost`
-    says what is then unknown. `command` is the AWS CLI command to suggest instead of the operation's own command. An
-    operation of a REST API has a `method` and a `path`. If `has_namesake` is True, another service has an operation of
-    the same name. The plain name in the frame `calls` means that other operation, also in older snapshots.
+    `fallback` is the operation to call if AWS denies this operation. The message `cost` says what stays unknown if AWS
+    denies the operation. `command` is the AWS CLI command to suggest, if it differs from the operation's own command.
+    An operation of a REST API has a `method` and a `path`. If `has_namesake` is True, another service has an operation
+    of the same name. The plain name in the frame `calls` stands for the operation of the other service, even in old
+    snapshots.
     """
 
     service: str
@@ -62,7 +63,7 @@ class Operation:
 
     @property
     def label(self) -> str:
-        """The name in the frames `calls` and `gaps`: the IAM action if another service has such an operation."""
+        """The operation's name in the frames `calls` and `gaps`: the IAM action if the plain name is ambiguous."""
         return self.action if self.has_namesake or _NAMES[self.operation] > 1 else self.operation
 
 
@@ -214,13 +215,13 @@ def read_of(service: str, operation: str) -> Operation | None:
 
 
 def label(service: str, operation: str) -> str:
-    """Return the name under which the frames `calls` and `gaps` show an operation."""
+    """Return the name of an operation in the frames `calls` and `gaps`."""
     row = read_of(service, operation)
     return row.label if row else operation
 
 
 def proving(*facts: Proof, files: bool = False) -> tuple[str, ...]:
-    """Return the operations whose answers prove one of the `facts`. With `files=True`, also return file formats."""
+    """Return the operations whose answers prove one of the `facts`. If `files` is True, return file formats, too."""
     operations = {row.label: row.proves for row in OPERATIONS}
     proofs = operations | (_FILES if files else {})
     return tuple(name for name, proves in proofs.items() if not set(facts).isdisjoint(proves))
@@ -233,7 +234,7 @@ def command_of(operation: str) -> str:
 
 
 def actions_of(operations: Iterable[str]) -> list[str]:
-    """Return the sorted IAM actions that allow the operations, which are named as in `calls` and `gaps`."""
+    """Return the sorted IAM actions of operations that are named as in the frames `calls` and `gaps`."""
     return sorted({BY_LABEL[name].action for name in operations if name in BY_LABEL} - _FREE)
 
 
@@ -243,7 +244,7 @@ def actions(*when: When) -> list[str]:
 
 
 def policy_of(allowed: list[str]) -> dict[str, object]:
-    """Return the least-privilege IAM policy that allows some actions. Without actions, the policy has no statement."""
+    """Return the smallest IAM policy that allows the given actions."""
     # IAM refuses a statement with an empty list of actions.
     statements = [{"Effect": "Allow", "Action": allowed, "Resource": "*"}] if allowed else []
     return {"Version": "2012-10-17", "Statement": statements}
@@ -262,7 +263,7 @@ NO_VALUE = re.compile(r"^(?:fileb?|https?)://")
 def aws_command(verb: str, options: Mapping[str, str]) -> str:
     """Return an AWS CLI command in backticks. Option values are quoted for a shell.
 
-    A value that the AWS CLI would replace with a file's content becomes `VALUE`.
+    If the AWS CLI would replace a value with a file's content, the command has the word `VALUE` instead.
     """
     words = [f"--{name}={'VALUE' if NO_VALUE.match(value) else shlex.quote(value)}" for name, value in options.items()]
     return f"`aws {' '.join((verb, *words))}`"

@@ -23,7 +23,7 @@ _CLUSTER_TAG = "kubernetes.io/cluster/"
 
 
 class Owned(NamedTuple):
-    """The owner that a profile shows: kind, names or ids, region (if known), and basis (tag, path or name)."""
+    """The owner of a profile: kind, names or ids, region (if known), and basis (tag, path or name)."""
 
     owner: Owner
     names: tuple[str, ...]
@@ -37,7 +37,7 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     Attributes
     ----------
     service, operation, parameters, key
-        The call that lists the owners in a region, and the key of the list in its answer.
+        The call that lists the owners in a region. `key` is the key of the list in the answer.
     id, name, arn, state
         The names of these fields in a record. If a record is a text, the text is the owner's name.
     over
@@ -64,9 +64,9 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
 
     @property
     def label(self) -> str:
-        """The IAM action of the operation, which is the operation's name in `calls` and `gaps`.
+        """The operation's name in the frames `calls` and `gaps`: its IAM action.
 
-        The plain operation name stands for another list: the Elastic Beanstalk environments that use profiles.
+        The plain operation name would stand for another list: the Elastic Beanstalk environments that use profiles.
         """
         row = read_of(self.service, self.operation)
         return row.action if row else f"{self.service}:{self.operation}"
@@ -86,7 +86,7 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
 
     @property
     def hint(self) -> str:
-        """A regular expression for `grep -E`, to find signs of the owner in the AWS CLI's output about profiles."""
+        """A pattern for `grep -E` that finds this kind of owner in the AWS CLI's output about profiles."""
         texts = [f'"{key}"' for key in self.tags]
         texts += [self.path.partition("(")[0]] if self.path else []
         texts += ['-[A-Za-z0-9]+-[A-Za-z0-9]{11,13}"'] if self.form else []
@@ -102,7 +102,7 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
         return Maker(self.owner_type, profile=self.form).form(["profile"])
 
     def of(self, name: str, path: str, tags: Mapping[str, str]) -> Owned | None:
-        """Return the profile's owner if the owner is of this kind, else None."""
+        """Return the owner of a profile, or None if the profile shows no owner of this kind."""
         on_path = self._path.fullmatch(path) if self.path else None
         region = on_path["region"] if on_path else next((tags[key] for key in self.region_tags if tags.get(key)), None)
         tagged = [tags[key] for key in self.tags if tags.get(key)]
@@ -115,9 +115,10 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
         return None
 
     def lifted(self, key: str, names: tuple[str, ...]) -> bool:
-        """Return whether a tag is useless once the owner with these names is deleted.
+        """Return whether a tag becomes useless when the owner with the given names is deleted.
 
-        The tool that writes the tag must be in `lifts`, and the tag's key must not contain the name of another cluster.
+        The field `lifts` must contain the tool that writes the tag. The tag's key must not contain another cluster's
+        name.
         """
         own = own_tag(key)
         of_another = key.startswith(_CLUSTER_TAG) and key.removeprefix(_CLUSTER_TAG) not in names
@@ -138,7 +139,7 @@ def owner_of(name: str, path: str, tags: Mapping[str, str]) -> Owned | None:
 
 
 class Shown(NamedTuple):
-    """The signs of an owner: tag keys, and a regular expression for path and name on separate lines."""
+    """The signs of an owner: tag keys, and a regular expression for two lines (path and name)."""
 
     tags: tuple[str, ...]
     texts: str
@@ -146,7 +147,7 @@ class Shown(NamedTuple):
 
 @cache
 def shows_owner() -> Shown:
-    """Return the signs of all kinds of owners, to select the profiles for which to call `owner_of`."""
+    """Return the signs of all kinds of owners. Only a profile with one of these signs can have an owner."""
     owners = known_owners()
     tags = [key for owner in owners for key in (*owner.tags, *owner.region_tags)]
     paths = [f"(?:{_GROUP.sub('(?:', owner.path)})\\n[^\\n]*" for owner in owners if owner.path]

@@ -1,4 +1,4 @@
-"""AWS managed policies that allow (almost) everything, and AWS managed policies whose names people give to roles."""
+"""AWS managed policies that allow (almost) everything, and AWS managed policies that some roles are named after."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class _Policy(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Namesake(msgspec.Struct, forbid_unknown_fields=True):
-    """An AWS managed policy whose name people give to roles and profiles, and the policy's service."""
+    """An AWS managed policy and its service. Some roles and profiles are named after this policy."""
 
     policy: str
     service: str
@@ -49,12 +49,12 @@ def aws_managed_name(arn: str) -> str | None:
 
 
 def power_of(arn: str) -> str | None:
-    """Return how much an AWS managed policy allows (one of `POWERS`), or None for any other policy."""
+    """Return the power (one of `POWERS`) that an AWS managed policy gives, or None."""
     known = _known().policy.get(aws_managed_name(arn) or "")
     return known.power if known else None
 
 
 def namesake_of(name: str) -> Namesake | None:
-    """Return the AWS managed policy whose name was given to a role or profile, or None."""
+    """Return the AWS managed policy that a role or profile is named after, or None."""
     # IAM does not distinguish names that differ only in case.
     return next((one for known, one in _known().namesake.items() if known.lower() == name.lower()), None)

@@ -71,5 +71,5 @@ def known_facts() -> tuple[Fact, ...]:
 
 
 def index_home(partition: str) -> str | None:
-    """Return the region in which the tagging API shows IAM's resources, or None if no source names the region."""
+    """Return the region in which the tagging API shows IAM's resources, or None if the region is not known."""
     return _known().homes.get(partition)

@@ -1,8 +1,8 @@
 """Read trust policies: which services they trust, whether EC2 may assume the role, and how two policies differ.
 
-A trust policy is read, but not evaluated. If a policy allows EC2 only with a Condition, or also denies EC2,
-`trusts_ec2` returns `maybe`. A statement, a principal or an action may be one value or a list (IAM User Guide, "Grammar
-of the IAM JSON policy language").
+A trust policy is read, but not evaluated. The function `trusts_ec2` returns `maybe` if a policy allows EC2 only with a
+Condition, or also denies EC2. A statement, a principal or an action may be one value or a list (IAM User Guide,
+"Grammar of the IAM JSON policy language").
 """
 
 from __future__ import annotations
@@ -104,8 +104,8 @@ def _allows(effect: bytes) -> bool:
 def read_content(document: bytes) -> tuple[str, TrustContent] | None:
     """Return the text and the content of a trust policy, or None if the document is not a policy.
 
-    The document is a JSON object, or a JSON string with the text of the object. The text may be percent-encoded. The
-    result is compact JSON with the keys in the given order. A policy thus has the same text in every source.
+    The document is a JSON object, or a JSON string that contains the object as text (possibly percent-encoded). The
+    returned text is compact JSON, with the keys in the document's order. So a policy has the same text in every source.
     """
     try:
         if document.startswith(b'"'):
@@ -162,7 +162,7 @@ def _covers_assume_role(action: bytes, not_action: bytes) -> bool:
 
 @lru_cache(maxsize=65_536)
 def trusts_ec2(reaches: tuple[Reach, ...], partition: str) -> str:
-    """Return whether a policy lets EC2 assume a role. `partition` is empty for a role without an ARN."""
+    """Return whether a policy lets EC2 assume a role. If the role has no ARN, `partition` is empty."""
     sure = maybe = denied = False
     for allows, names, everyone, conditional in reaches:
         named = {_is_ec2(name, partition) for name in names}
@@ -208,8 +208,8 @@ class Statement(NamedTuple):
 def statements_of(text: str) -> list[Statement]:
     """Return the principals that a policy allows or denies, in the order of the policy.
 
-    `kind` is a principal type of AWS (`Service`, `AWS`, `Federated`, `CanonicalUser`), or `"everyone but"` for
-    NotPrincipal.
+    The field `kind` is a principal type of AWS (`Service`, `AWS`, `Federated`, `CanonicalUser`), or `"everyone but"`
+    for NotPrincipal.
     """
     return [
         Statement(
@@ -228,7 +228,7 @@ def statements_of(text: str) -> list[Statement]:
 
 
 def same_policy(one: str, other: str) -> bool:
-    """Return whether two trust policies are equal. Neither order nor a list around a single value counts."""
+    """Return whether two trust policies are equal. Order, and a list around a single value, make no difference."""
     return _unordered(msgspec.json.decode(one)) == _unordered(msgspec.json.decode(other))
 
 
@@ -252,7 +252,7 @@ _DENIED = ("changes.trust.denies", "changes.trust.denies_no_longer", "changes.tr
 
 
 def what_changed(old: str, new: str) -> list[_Message]:
-    """Return messages about principals that are new in a trust policy, gone, or treated differently than before."""
+    """Return messages about principals that are new, gone, or treated differently in the policy `new`."""
     messages: list[_Message] = []
     before, after = _terms(old), _terms(new)
     for allows, (added, removed, otherwise) in ((True, _ALLOWED), (False, _DENIED)):
@@ -288,7 +288,7 @@ def _changed_terms(was: _Terms, now: _Terms) -> str:
 
 
 def _terms(text: str) -> dict[bool, dict[_Label, _Terms]]:
-    """Return a policy's allowed (True) and denied (False) principals in order, with their actions and conditions."""
+    """Return the principals that a policy allows (True) or denies (False), with their actions and conditions."""
     found: dict[bool, dict[_Label, _Terms]] = {True: {}, False: {}}
     for one in _statements(text):
         condition = _unordered(msgspec.json.decode(one.condition)) if one.has_condition else None

@@ -1,13 +1,17 @@
 """Fill the texts of messages with facts. A fact is a value that a message shows, such as a name or a number.
 
-The text of a message is a string with places such as `{key}`. A place has the name of a fact, and may have a form after
-a colon. In `{key:spelled}`, the form says how the fact is written. In `{total:profile}`, the form is the noun that the
-fact counts. In `{region:in}`, the form is a phrase around the fact. If the fact is missing, the phrase is left out. In
-`{actions:or}`, the form joins all items of a list. A list of messages is shown in full, and any other list is cut after
-three items. The part of a text between `[` and `]` is repeated for each row of a group.
+A text contains placeholders, such as `{key}`, with the names of facts. A colon and a form can follow the name:
 
-The text may also be a table of strings. The entry `by` of the table names a fact (by default `count`), and the value of
-this fact selects a string. A value without a string selects `one` (for 1) or `other`.
+    {key:spelled}     the fact in a given form, here with look-alike letters spelled out
+    {total:profile}   the number `total` with a noun, such as "3 profiles"
+    {region:in}       the fact in a phrase, such as "in eu-west-1", or nothing if the fact is missing
+    {actions:or}      all items of a list, joined by "or"
+
+A list of messages is shown in full. Any other list is cut after three items. The part of a text between `[` and `]` is
+repeated for each row of a group.
+
+A text can also be a table of strings. The value of one fact selects the string. The entry `by` contains the name of
+this fact, by default `count`. If no string fits the value, `one` is used for 1, and `other` for all else.
 """
 
 from __future__ import annotations
@@ -39,7 +43,7 @@ _LIST = re.compile(r"\[(.*)\]", re.DOTALL)
 
 @cache
 def _catalogue(lang: str) -> dict[str, Text]:
-    """Return the texts of a language by message id. A message id joins the keys of the nested TOML tables with dots."""
+    """Return the texts of a language by message id. An id is a path of keys in the TOML file, joined by dots."""
     texts: dict[str, Text] = {}
 
     def flatten(table: Mapping[str, Any], prefix: str) -> None:
@@ -55,12 +59,12 @@ def _catalogue(lang: str) -> dict[str, Text]:
 def text_of(message: str, lang: str = "en", default: Text | None = None) -> Text:
     """Return the text of a message in a language.
 
-    If the language has no such text, return `default`, or the English text if `default` is None.
+    If the language lacks the text, return `default`, or else the English text.
 
     Raises
     ------
     KeyError
-        If there is no such message.
+        If the message does not exist.
     """
     own = _catalogue(lang).get(message, default)
     return _catalogue("en")[message] if own is None else own
@@ -69,13 +73,13 @@ def text_of(message: str, lang: str = "en", default: Text | None = None) -> Text
 def say(message: str, lang: str = "en", **facts: Any) -> str:
     """Return the text of a message, filled with facts.
 
-    A fact is a text, a number, a list, or another message (a dict with a `message`).
+    A fact is a text, a number, a list, or another message (a dict with the key `message`).
     """
     return fill(text_of(message, lang), facts, lang)
 
 
 def fill(text: Text, facts: Mapping[str, Any], lang: str = "en") -> str:
-    """Fill the places of a text with facts."""
+    """Replace the placeholders of a text with facts."""
     if not isinstance(text, str):
         text = _chosen(text, facts.get(text.get("by", "count")))
     return _PLACE.sub(lambda place: _shown(facts[place[1]], place[2], lang), text)
@@ -138,10 +142,7 @@ _WAYS: dict[str | None, tuple[Callable[[str], str], str]] = {
 
 
 def render(messages: pa.Array, facts: pa.Array, lang: str = "en") -> pa.Array:
-    """Return one sentence per row, from a column of message ids and a column of facts (as JSON).
-
-    Each distinct pair of message id and facts is rendered only once.
-    """
+    """Return one sentence per row, from a column of message ids and a column of facts (as JSON)."""
     pairs = pc.binary_join_element_wise(messages, facts, "\x1f").dictionary_encode()
     sentences = []
     for pair in pairs.dictionary.to_pylist():
@@ -152,7 +153,7 @@ def render(messages: pa.Array, facts: pa.Array, lang: str = "en") -> pa.Array:
 
 @cache
 def _choosing() -> frozenset[str]:
-    """Return the names of facts that only select a text, and are never shown."""
+    """Return the names of facts that select a text, but are never shown."""
     tables = [text for text in _catalogue("en").values() if not isinstance(text, str)]
     texts = [text for text in _catalogue("en").values() if isinstance(text, str)]
     texts += [text for table in tables for text in table.values()]
@@ -161,7 +162,7 @@ def _choosing() -> frozenset[str]:
 
 
 def changed_facts(facts: str, change: Callable[[str], str]) -> str:
-    """Apply `change` to each text in facts (JSON). Message ids, and facts that only select a text, stay as they are."""
+    """Apply the function `change` to all texts in facts (JSON), except message ids and facts that are never shown."""
 
     def within(value: Any) -> Any:
         if isinstance(value, dict):
@@ -175,17 +176,17 @@ def changed_facts(facts: str, change: Callable[[str], str]) -> str:
 
 
 def nested(message: str, facts: str) -> Message:
-    """Return a message from its id and its facts (JSON). The message becomes a fact of another message."""
+    """Return a message from its id and facts (JSON), for use as a fact of another message."""
     return {"message": message, **msgspec.json.decode(facts)}
 
 
 def as_fact(message: str, facts: str) -> str | None:
-    """Return a message as JSON for a place such as `{reason:message}`. If there is no message, return None."""
+    """Return a message as JSON, to fill a placeholder such as `{reason:message}`."""
     return msgspec.json.encode(nested(message, facts)).decode() if message else None
 
 
 def joint(messages: Iterable[Message | None]) -> Message | None:
-    """Join messages into one message without duplicates, or return None if there are no messages."""
+    """Join messages into one message, without duplicates."""
     each = [part for one in messages if one for part in one.get("messages", [one])]
     distinct = [one for place, one in enumerate(each) if one not in each[:place]]
     return {"message": "list.messages", "messages": distinct} if len(distinct) > 1 else next(iter(distinct), None)
@@ -200,9 +201,9 @@ def sentences_of(message: str, facts: str, lang: str = "en") -> list[str]:
 def by_reason(
     rows: Iterable[tuple[str, _Thing, Iterable[str]]],
 ) -> dict[tuple[tuple[_Thing, ...], tuple[str, ...]], list[str]]:
-    """Group checks, or other things, with the same reasons, and return the accounts of each group.
+    """Group things, such as checks, by their reasons, and return the accounts of each group.
 
-    A row has an account, a thing, and the reasons as sentences.
+    Each row has an account, a thing, and a list of reasons.
     """
     things_of: dict[str, dict[str, list[_Thing]]] = {}
     for account, thing, sentences in rows:
@@ -229,7 +230,7 @@ def columns_of(messages: Iterable[Message | None]) -> tuple[pa.Array, pa.Array]:
 
 
 def json_text(values: pa.Array) -> pa.Array:
-    """Return a column of texts as JSON strings."""
+    """Convert a column of texts to JSON strings."""
     quoted = pc.binary_join_element_wise('"', values, '"', "")
     escaped = pc.fill_null(pc.match_substring_regex(values, r'["\\\x00-\x1f]'), pa.scalar(False))
     odd = values.filter(escaped).dictionary_encode()
@@ -238,7 +239,7 @@ def json_text(values: pa.Array) -> pa.Array:
 
 
 def facts_of(columns: Mapping[str, pa.Array]) -> pa.Array:
-    """Combine one column of texts per fact into one column of JSON objects."""
+    """Convert each row to a JSON object. Each column has the texts of one fact."""
     parts: list[Any] = []
     for name, values in columns.items():
         parts += [f'{"," if parts else "{"}"{name}":', json_text(values)]
@@ -251,9 +252,9 @@ Groups = npt.NDArray[np.int64]
 def render_facts(text: Text, column: Callable[[str], pa.Array], group: Groups, size: int, lang: str = "en") -> pa.Array:
     """Return one sentence per group of rows.
 
-    The function `column` takes the name of a fact and returns the column of the fact. `group` has the group number of
-    each row, from 0 to `size` - 1, in ascending order. Up to three sentences or list items of a group are shown,
-    followed by the number of the others.
+    The function `column` returns the column of a fact by the fact's name. The array `group` has the group number of
+    each row, in ascending order from 0 to `size` - 1. If a group has more than three sentences or list items, three are
+    shown, followed by the number of the others.
     """
     starts = np.searchsorted(group, np.arange(size + 1))
     sizes = np.diff(starts)
@@ -308,7 +309,7 @@ def _whole(values: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 
 def _texts(values: pa.Array, how: str | None, lang: str) -> pa.Array:
-    """Convert a column of facts to text for readers. Each distinct value is converted only once."""
+    """Convert a column of facts to text for readers."""
     values = _whole(values)
     if how in (None, "value") and (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
         values = values.cast(pa.string())

@@ -24,16 +24,16 @@ def pluralize(count: int, noun: str) -> str:
 
 
 def escape_controls(text: str) -> str:
-    """Escape the control characters in a text, because such characters could change what a terminal does."""
+    """Escape the control characters in a text, because a terminal would obey them."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def spell_out(text: str) -> str:
-    """Return a text. If the text may deceive a reader, an escaped ASCII copy follows in brackets.
+    """Append an escaped ASCII copy in brackets to a text that may deceive a reader.
 
-    A text may deceive with letters that look like Latin letters, invisible letters, and unusual spaces.
+    Unusual spaces, invisible letters, and letters that look like Latin letters may deceive a reader.
     """
     spelled = "".join(
         c if c.isascii() and c.isprintable() else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}"
