@@ -1,4 +1,4 @@
-"""Blind spots: roles and profiles whose tags a console, API or tool cannot read, write or search."""
+"""Blind spots: consoles, APIs and tools that cannot read, write or search the tags of a role or profile."""
 
 from __future__ import annotations
 
@@ -25,15 +25,12 @@ _ANSWERS = {
 
 @schema.shows(schema.BLIND_SPOTS)
 def blind_spots(inventory: Inventory) -> pd.DataFrame:
-    """Return the roles and profiles whose tags each console, API or tool cannot read, write or search.
+    """Return which consoles, APIs and tools cannot read, write or search the tags of each role and profile.
 
-    A *surface* is a console, API or tool. The frame has one row per resource, surface and operation. Operations that
-    the surface always supports are left out. AWS-managed roles are left out. The column `missed` is `yes`, `depends` or
-    `unknown`. The value `depends` means that the surface supports the operation only under the condition in `reason`.
-    The value `unknown` means that AWS does not document the answer, and that nobody has measured it. The column
-    `tagged` is `unknown` if tags were not collected. Surfaces are in the same order as in `surfaces()`. An account with
-    100,000 roles has millions of rows, so the columns have the pandas type `category`, which saves memory.
-    `blind_spot_counts` returns only the counts.
+    A *surface* is a console, API or tool. The frame has no rows for AWS-managed roles, and no rows for operations that
+    always work. Surfaces are in the same order as in `surfaces()`. An account with 100,000 roles has millions of rows,
+    so the columns have the pandas type `category`, which saves memory. `blind_spot_counts` returns only the number of
+    roles and profiles.
     """
     parts = []
     for kind, (frame, key) in taggable_resources(inventory).items():
@@ -59,12 +56,9 @@ def blind_spots(inventory: Inventory) -> pd.DataFrame:
 
 @schema.shows(schema.BLIND_SPOT_COUNTS)
 def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
-    """Count, for each account, the roles and profiles whose tags a console, API or tool cannot read, write or search.
+    """Return whether each console, API or tool can read, write and search tags, with counts of roles and profiles.
 
-    The frame has one row per account, surface, resource type and operation. A *surface* is a console, API or tool.
-    AWS-managed roles are left out. An account without roles (or profiles) has no rows about roles (or profiles). The
-    column `missed` is `no`, `yes`, `depends` or `unknown`, and holds for all resources that the row counts. The value
-    `depends` means that the surface supports the operation only under the condition in `reason`.
+    A *surface* is a console, API or tool. An account without roles (or profiles) has no rows about roles (or profiles).
     """
     counts = tagged_counts(inventory)
     rows = [
@@ -89,7 +83,7 @@ def tagged_counts(inventory: Inventory) -> dict[tuple[str, str], list[int]]:
 
 
 def _tagged(inventory: Inventory, frame: pd.DataFrame, key: str) -> Positions:
-    """Return, for each resource, the index in `_TAGGED` that says whether the resource has tags."""
+    """Return a position in `_TAGGED` for each resource: 0 with tags, 1 without tags, 2 if tags are unknown."""
     used = inventory.tags["resource_arn"][~inventory.tags["is_aws_reserved"]]
     known = np.asarray(frame["tags_known"], dtype=bool)
     return np.where(known, np.where(is_in(frame[key], used), 0, 1), 2)
@@ -108,12 +102,8 @@ def _reason(fact: Fact) -> str:
 def surfaces() -> pd.DataFrame:
     """Return which consoles, APIs and tools can write, read and search the tags of roles and profiles.
 
-    A *surface* is a console, API or tool. The frame has one row per surface, resource type and operation, the most
-    common surfaces first. The column `answer` is `yes`, `no`, `depends` or `unknown`. If `answer` is `depends`, the
-    column `condition` says when the surface supports the operation. The value `unknown` means that AWS does not
-    document the answer, and that nobody has measured it. Each row has a source and the date on which the source was
-    checked. If AWS changes its services, the answers may no longer be true. `probe_surfaces` tests the tagging API in a
-    real account.
+    A *surface* is a console, API or tool. The most common surfaces come first. If AWS changes its services, the answers
+    may no longer be true. `probe_surfaces` tests the tagging API in a real account.
     """
     columns = {name: [getattr(fact, name) for fact in known_facts()] for name in schema.SURFACES.names}
     # Arrow converts days to times, but not a missing day.

@@ -1,4 +1,4 @@
-"""Compare the findings of two results: which are new or gone, and which became expected or accepted."""
+"""Compare the findings of two results."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ _Sides = tuple[Result, Result]
 def changed_findings(sides: _Sides, keys: KeyMap, changes: pd.DataFrame, apart: NotCompared) -> pd.DataFrame:
     """Return the findings that are new, gone, settled or reopened.
 
-    Settled findings became expected or accepted, and reopened findings are no longer expected or accepted. If the other
-    result lacks data, findings that it may have missed are only counted in `apart`.
+    The object `apart` gets only the number of findings that the other result may have missed.
     """
     scopes = _same_scope(sides)
     findings = [one.findings for one in sides]
@@ -48,10 +47,10 @@ def changed_findings(sides: _Sides, keys: KeyMap, changes: pd.DataFrame, apart: 
 
 
 def _counterparts(findings: list[pd.DataFrame], resources: list[pa.Array], keys: KeyMap) -> list[Positions]:
-    """Return, for both results, the row number of each finding in the other result, or -1.
+    """Match the findings of two results. Return each finding's row number in the other result, or -1 without a match.
 
-    Findings match by id. The id of a finding changes if its resource has a new ARN, or if one result knows only the
-    resource's name. Findings with different ids are matched by account, check and resources.
+    Findings match by id. If a resource's ARN changed or is unknown in one result, the findings match by account, check
+    and resources.
     """
     named, moved = [], []
     for side, (frame, resource) in enumerate(zip(findings, resources, strict=True)):
@@ -70,7 +69,6 @@ def _counterparts(findings: list[pd.DataFrame], resources: list[pa.Array], keys:
 
 
 def _judged_otherwise(findings: list[pd.DataFrame], where: Positions, read: Bools) -> list[tuple[str, pd.DataFrame]]:
-    """Return the findings that became expected or accepted (`settled`), and those that no longer are (`reopened`)."""
     was, now = findings[0].take(np.maximum(where, 0)) if len(findings[0]) else findings[1], findings[1]
     settled = [np.asarray(frame["expected"] | frame["accepted"].notna()) for frame in (was, now)]
     # Tags can make a finding expected, so tags that only one side collected decide nothing.
@@ -79,7 +77,7 @@ def _judged_otherwise(findings: list[pd.DataFrame], where: Positions, read: Bool
 
 
 def _seen_by_other(found: pd.DataFrame, sides: _Sides, side: int, scopes: set[str], read: Bools) -> Bools:
-    """Return, for each finding in `found`, whether the other result had enough data to find it."""
+    """Return one boolean per finding: true if the other result had enough data to show the finding."""
     complete = [_of_check(one.coverage[one.coverage["status"] == "complete"]) for one in sides]
     checks, check = sides[side].checks, _of_check(found)
     relying = is_in(found["check"], [name for name, one in checks.items() if "references" in one.reads])
@@ -91,7 +89,7 @@ def _seen_by_other(found: pd.DataFrame, sides: _Sides, side: int, scopes: set[st
 def _note_unsure(
     found: pd.DataFrame, way: str, side: int, result: Result, scopes: set[str], apart: NotCompared
 ) -> None:
-    """Add to `apart` how many findings of one result the other result may have missed."""
+    """Count the findings that the other result may have missed, and add these counts to `apart`."""
     unsure = found.value_counts(["account_id", "check"], sort=False).reset_index()
     for account, name, count in unsure.itertuples(index=False, name=None):
         other_scope = "references" in result.checks[name].reads and account not in scopes
@@ -132,7 +130,7 @@ def _wholly_read(one: Result, keys: KeyMap, side: int) -> pa.Array:
 
 
 def _note_coverage(sides: _Sides, apart: NotCompared) -> None:
-    """Add to `apart` the checks with incomplete data, which may have missed new or gone findings."""
+    """Add a row to `apart` for each check with incomplete data."""
     reasons: dict[tuple[str, str], dict[tuple[str, str], list[str]]] = {}
     for side, one in zip(SIDES, sides, strict=True):
         rows = one.coverage[(one.coverage["status"] != "complete") & one.coverage["check"].isin(one.asked)]

@@ -1,8 +1,7 @@
 """Compare two inventories of the same accounts.
 
-A gain or loss of read access never counts as a change. A role that is missing from an incomplete list does not count as
-deleted. Tags that were not collected before do not count as added. Missing data becomes a row of `not_compared`, and
-never counts as "no change".
+A gain or loss of read access never counts as a change: for example, a role counts as deleted only if the new list of
+roles is complete. Missing data never counts as "no change", but becomes a row of the frame `not_compared`.
 """
 
 from __future__ import annotations
@@ -44,11 +43,9 @@ _SHOWN = 20
 class Changes:
     """The differences between two results.
 
-    `changes` has one row per change of a resource, sorted by kind of change, account and ARN. Each changed tag has its
-    own row. `findings` has the findings that changed. Only the new result has `new` findings, and only the old result
-    has `gone` findings. `settled` findings became expected or accepted. `reopened` findings are no longer expected or
-    accepted. `not_compared` lists, per account, what could not be compared. An account without rows in `changes` and
-    `not_compared` has not changed.
+    The frame `changes` is sorted by kind of change, account and ARN. The frame `findings` has the findings that
+    changed. The frame `not_compared` shows what could not be compared. An account is unchanged if it has no rows in
+    `changes` and `not_compared`.
     """
 
     old: Result
@@ -63,10 +60,11 @@ class Changes:
         return self.changes.empty and self.findings.empty
 
     def to_frame(self, lang: str = "en", rows: int | None = None) -> pd.DataFrame:
-        """Return the changes, followed by the findings, as one frame with the columns of `changes`.
+        """Return one frame with the columns of `changes`: first the changes, then the findings.
 
-        In a row about a finding, `change` is `finding_new`, `finding_gone`, `finding_settled` or `finding_reopened`,
-        and `what` is the check. `lang` is the language of `detail`: `en` or `ja`. `rows` is the maximum number of rows.
+        The column `change` of a finding is `finding_new`, `finding_gone`, `finding_settled` or `finding_reopened`. The
+        column `what` of a finding has the name of the check. `lang` is the language of the column `detail`: `en` or
+        `ja`. `rows` is the maximum number of rows.
         """
         changes, found = self.changes[:rows], self.findings
         if lang != "en":
@@ -90,7 +88,7 @@ class Changes:
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """The number of changes to roles and to instance profiles, per kind of change, in the order of `changes`."""
+        """The number of changes to roles and profiles. One row per kind of change, in the order of `changes`."""
         return counts_by_kind(self.changes, "change", KINDS)
 
     @property
@@ -99,7 +97,7 @@ class Changes:
         return self.said_in("en")
 
     def said_in(self, lang: str) -> str:
-        """Return the number of changes of each kind, as a sentence in the language `lang`."""
+        """Return the sentence `said` in the language `lang`."""
         kinds, ways = (
             [{"message": f"{message}.{one}", "n": int(counts[one])} for one in order if one in counts]
             for message, order, counts in (
@@ -116,7 +114,7 @@ class Changes:
         return say("list.in_sentences", lang, messages=parts)
 
     def __repr__(self) -> str:
-        """Return the number of changes of each kind, and the number of rows in `not_compared`, in one line."""
+        """Return the sentence `said` in one line."""
         return f"Changes({self.said})"
 
     def _repr_html_(self) -> str:
@@ -133,32 +131,34 @@ class Changes:
 
 
 def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicySource = None) -> Changes:
-    """Compare two inventories of the same accounts, and return the changes, and the findings that are new or gone.
+    """Compare two inventories of the same accounts, and return what changed.
 
     Two resources are the same if they have the same ARN, or the same name in the same account. Names are unique in an
     account, regardless of case and path (IAM User Guide, "IAM and AWS STS quotas"). The last use of a role never counts
-    as a change. The column `change` has one of these kinds:
+    as a change. The column `change` has one of these values:
 
-    - `created` and `deleted`: only one inventory has the resource, although the other has all roles (or profiles) of
-      the account.
-    - `recreated`: the unique id differs. If an id is unknown, a different path or case of the name counts as recreated,
-      because IAM can change neither. The columns `facts` and `detail` list all other differences of a recreated
-      resource.
-    - `relinked`: a profile holds a different role, lost its role, or got a role.
+    - `created` or `deleted`: only one inventory has the resource, and the other inventory's list of roles (or profiles)
+      is complete.
+    - `recreated`: the unique id differs. If an id is unknown, a different path or a different case of the name means
+      that the resource was recreated. IAM cannot change a path or the case of a name. The columns `facts` and `detail`
+      show all other differences of a recreated resource.
+    - `relinked`: the profile holds a different role, lost its role or got a role.
     - `retagged`: a tag differs (one row per tag key).
     - `trust_changed`: the trust policy differs in more than the order of keys and lists.
-    - `changed`: the description, maximum session duration or permissions boundary differs, and no value is missing.
+    - `changed`: the description, maximum session duration or permissions boundary differs, and both values are known.
 
-    Resources that exist only in a Terraform plan are left out. A finding is new or gone only if the other inventory had
-    enough data for the check to find it. If only the text of a finding differs, the finding has not changed. If the two
-    results come from different checks, policies or versions of iamframe, the checks run again. If you pass an
-    inventory, the checks run on the inventory. By default, the policy of the new result applies. A check that only one
-    result has is listed in `not_compared`. No request is made to AWS.
+    The comparison leaves out resources that exist only in a Terraform plan. A finding counts as new only if its check
+    had enough data in the old inventory. A finding counts as gone only if its check had enough data in the new
+    inventory. A finding has not changed if only its text differs. If you pass an inventory, the checks run on this
+    inventory. The checks also run again if the two results come from different checks, policies or versions of
+    iamframe. By default, the policy of the new result applies. If only one result has a check, the frame `not_compared`
+    has a row about this check. No request is made to AWS.
 
     Returns
     -------
     Changes
-        The frames `changes`, `findings` and `not_compared`, and `summary` with one row per kind of change.
+        The frames `changes`, `findings`, `not_compared` and `summary`. The frame `summary` has one row per kind of
+        change.
 
     Raises
     ------
@@ -186,7 +186,10 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
 def _checked(
     old: Inventory | Result, new: Inventory | Result, policy: PolicySource
 ) -> tuple[tuple[Result, Result], dict[str, str]]:
-    """Return both results with the same checks and policy, and the checks that only one of the given results has."""
+    """Return two results that come from the same checks and policy.
+
+    The dictionary has the side (`OLD` or `NEW`) of each check that only one given result has.
+    """
     results = {side: one for side, one in (("NEW", new), ("OLD", old)) if isinstance(one, Result)}
     given = next(iter(results.values()), None)
     rules = given.policy if policy is None and given else read_policy(policy)
@@ -209,7 +212,7 @@ def _checked(
 
 
 def _rows(each: Pairs, side: int, rows: Positions, change: str, **more: Any) -> pa.Table:
-    """Return rows of `changes` about the given rows of one inventory. `more` has further columns."""
+    """Return one row of `changes` per given row of an inventory. `more` has further columns."""
     at = each.frames[side].iloc[rows]
     columns: dict[str, Any] = {
         "change": change,
@@ -235,7 +238,7 @@ def _message(message: str, **facts: pa.Array) -> dict[str, Any]:
 
 
 def _appeared(each: Pairs, apart: NotCompared) -> Iterator[pa.Table]:
-    """Yield the resources that only one inventory has, if the list of the other inventory is complete."""
+    """Yield rows about created and deleted resources."""
     for side, change, undated, column in (
         (0, "deleted", "changes.gone", "before"),
         (1, "created", "changes.appeared", "after"),
@@ -262,7 +265,7 @@ _Part = tuple[str, Positions, dict[str, Any]]
 def _differing(
     each: Pairs, roles: Pairs, keys: KeyMap, sides: tuple[Result, Result], apart: NotCompared
 ) -> Iterator[pa.Table]:
-    """Yield the differences of resources that both inventories have. A recreated resource is a single change."""
+    """Yield the differences of resources that both inventories have. A recreated resource has only one row."""
     apart.unread(each, "ids", each.id_known)
     also: list[tuple[Positions, pa.Array, pa.Array]] = []
     for change, at, columns in _parts(each, roles, keys, sides, apart):
@@ -276,7 +279,7 @@ def _differing(
 
 
 def _nested(message: pa.Array, facts: pa.Array) -> pa.Array:
-    """Return messages with their values as JSON, so that another message can contain them."""
+    """Return each message with its values as JSON, to put into another message."""
     rest = pc.utf8_slice_codeunits(facts, 1)
     return concat('{"message":"', message, pc.if_else(pc.equal(rest, "}"), '"', '",'), rest)
 
@@ -395,7 +398,7 @@ def _trusts(each: Pairs, apart: NotCompared) -> _Part:
 
 
 def _trust(old: str, new: str, was: str, now: str) -> Message | None:
-    """Return what changed in a trust policy and whether EC2 may now assume the role, or None if nothing changed."""
+    """Return a message about the changes of a trust policy, or None if nothing changed."""
     if same_policy(old, new):
         return None
     ec2 = {name: {"message": f"changes.ec2.{one}"} for name, one in (("before", was), ("after", now))}

@@ -1,9 +1,9 @@
 """Differences between Terraform and the account: unmanaged resources, missing resources, and different values.
 
-If a value is missing in the state or in the account, the kind is `unknown`, never a difference. Resources are matched
-by ARN or, if no ARN matches, by name. Names of roles and profiles are unique in an account, regardless of case and path
-(IAM User Guide, "IAM and AWS STS quotas"). No operation of IAM changes the path of a role or profile (IAM API
-Reference, UpdateRole).
+If the state or the account lacks a value, the kind is `unknown`, never a difference. Resources are matched by ARN, or
+by name if no ARN matches. Names of roles and profiles are unique in an account, regardless of case and path (IAM User
+Guide, "IAM and AWS STS quotas"). No operation of IAM changes the path of a role or profile (IAM API Reference,
+UpdateRole).
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ _FACTS = {"tag_key": "key", "state_value": "state", "account_value": "account"}
 class Drift:
     """The differences between Terraform states and an inventory.
 
-    `differences` has one row per difference, sorted by kind, account and ARN. Rows of the kind `unknown` show what
-    could not be compared. `left_out` has the accounts of the inventory in which Terraform manages nothing.
+    The frame `differences` has one row per difference, sorted by kind, account and ARN. Rows of the kind `unknown` show
+    what could not be compared. The tuple `left_out` has the accounts in which Terraform manages nothing.
     """
 
     differences: pd.DataFrame
@@ -74,18 +74,21 @@ class Drift:
         return not (self.differences["kind"] == UNKNOWN).any()
 
     def only(self, *kinds: str) -> Drift:
-        """Return all differences, or those of the given kinds and of the kind `unknown`."""
+        """Return a copy with the given kinds of differences and the kind `unknown`. By default, all kinds stay."""
         chosen = self.differences["kind"].isin([*(kinds or ALL_KINDS), UNKNOWN])
         return replace(self, differences=self.differences[chosen].reset_index(drop=True))
 
     def to_frame(self, lang: str = "en", rows: int | None = None) -> pd.DataFrame:
-        """Return the differences, with details in `lang`: `en` or `ja`. `rows` is the maximum number of rows."""
+        """Return the differences.
+
+        `lang` is the language of the column `detail`: `en` or `ja`. `rows` is the maximum number of rows.
+        """
         shown = self.differences[:rows]
         return shown if lang == "en" else with_details(shown, lang)
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """The number of differences of roles and of profiles, one row per kind, in the order of `differences`."""
+        """The number of differences of roles and of profiles. One row per kind, in the order of `differences`."""
         return counts_by_kind(self.differences, "kind", ALL_KINDS)
 
     @property
@@ -94,7 +97,7 @@ class Drift:
         return self.said_in("en")
 
     def said_in(self, lang: str) -> str:
-        """Return the number of differences of each kind, as a sentence in the language `lang`."""
+        """Return the sentence `said` in the language `lang`."""
         counts = self.differences["kind"].value_counts()
         unknown, left_out = int(counts.get(UNKNOWN, 0)), len(self.left_out)
         kinds = [{"message": f"drift.count.{k}", "count": int(counts[k])} for k in DIFFERENCES if k in counts]
@@ -105,7 +108,7 @@ class Drift:
         return say("list.in_sentences", lang, messages=parts)
 
     def __repr__(self) -> str:
-        """Return the number of differences of each kind, in one line."""
+        """Return the sentence `said` in one line."""
         return f"Drift({self.said})"
 
     def _repr_html_(self) -> str:
@@ -118,30 +121,30 @@ class Drift:
 
 
 def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Drift:
-    """Compare Terraform states with the account: find unmanaged resources, missing resources and different values.
+    """Compare Terraform states with the account, and return unmanaged, missing and different resources.
 
-    Pass all states that manage roles or profiles of the account. A resource that no given state manages counts as
-    `unmanaged`. Accounts in which Terraform manages nothing are left out. Roles that AWS manages are left out, too. The
-    comparison covers paths, unique ids, tags, and the role in a profile. Attached policies are not compared. The states
-    never become part of the inventory. No request is made to AWS.
+    Pass all Terraform states with roles or profiles of the account. A resource is `unmanaged` if it is in none of the
+    given states. The comparison leaves out AWS-managed roles, and accounts in which Terraform manages nothing. The
+    comparison covers paths, unique ids, tags, and the role of each profile, but not attached policies. The states never
+    become part of the inventory. No request is made to AWS.
 
     Parameters
     ----------
     inventory
         The account: an inventory, or the result of its checks.
     states
-        State files (version 4), or output of `terraform show -json` for a state or plan. Folders and archives may
-        contain them. `sample:terraform` is the state of the sample.
+        State files (version 4), or output of `terraform show -json` for a state or plan. You can also pass folders or
+        archives with such files. The text `sample:terraform` stands for the state of the sample.
 
     Returns
     -------
     Drift
-        `differences`, one row per difference, and `summary`, one row per kind.
+        The frame `differences` has one row per difference. The frame `summary` has one row per kind.
 
     Raises
     ------
     SourceError
-        If no state is given, a path does not exist, or the paths hold no Terraform state.
+        If no state is given, if a path does not exist, or if no path has a Terraform state.
 
     Examples
     --------
@@ -170,9 +173,9 @@ def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Dri
 class _Sides:
     """The roles (or profiles) that Terraform manages, each with its counterpart in the account.
 
-    `managed` has one row per managed resource. If the account has the resource, its name and ARN in `managed` come from
-    the account. `rows` has the row number of each managed resource in `States.managed`. `frame` has the account's
-    resources. `at` has the row number of each managed resource in `frame`, or -1 if the account lacks the resource.
+    The frame `managed` has one row per managed resource, with the name and ARN from the account if the resource exists
+    there. The array `rows` has the row number of each managed resource in `States.managed`. The array `at` has the row
+    number of each managed resource in `frame`, or -1 if the account lacks the resource.
     """
 
     def __init__(self, kind: str, inventory: Inventory, read: States, whole: pd.Series) -> None:
@@ -194,15 +197,15 @@ class _Sides:
         self.collected = inventory.accounts["account_id"]
 
     def in_account(self, column: str) -> pa.Array:
-        """Return a column of the account's roles (or profiles) as text, in the order of `managed`."""
+        """Return a column of `frame` as text, with one value per row of `managed`."""
         return lookup(self.frame[column], self.at)
 
     def known_in_account(self, flag: str) -> Bools:
-        """Return a boolean column of the account, in the order of `managed`. A missing value counts as false."""
+        """Return a boolean column of `frame`, with one value per row of `managed`. A missing value is false."""
         return np.append(np.asarray(self.frame[flag], dtype=bool), False)[self.at]
 
     def rows_of(self, mask: Bools, kind: str, message: str, **values: Any) -> pd.DataFrame:
-        """Return a difference for each row of `managed` that `mask` selects. `values` are further columns."""
+        """Return one difference per selected row of `managed`. `values` are further columns."""
         columns = {name: pd.Series(as_arrow(of).to_pandas(), dtype="str")[mask] for name, of in values.items()}
         return self.managed.loc[mask, _PLACE].assign(kind=kind, message=f"drift.{message}", **columns)
 
@@ -247,7 +250,7 @@ def _roles(sides: _Sides, inventory: Inventory) -> Iterator[pd.DataFrame]:
 
 
 def _tags(sides: _Sides, inventory: Inventory, read: States) -> Iterator[pd.DataFrame]:
-    """Yield tags that differ, one row per key. Reserved tags (`aws:`) are left out: Terraform does not manage them."""
+    """Yield tags that differ, one row per key. Terraform does not manage reserved tags (`aws:`)."""
     there, known = sides.at >= 0, sides.known_in_account("tags_known")
     stated = np.asarray(sides.managed["tags_known"], dtype=bool)
     yield sides.rows_of(there & ~stated, UNKNOWN, "unknown.state_tags")
@@ -274,7 +277,7 @@ def _tags(sides: _Sides, inventory: Inventory, read: States) -> Iterator[pd.Data
 
 
 def _unmanaged(sides: _Sides, read: States) -> Iterator[pd.DataFrame]:
-    """Yield resources that no state manages, in the accounts in which the states manage resources."""
+    """Yield resources that are in no Terraform state, from accounts with at least one resource in a state."""
     kind, frame = sides.kind, sides.frame
     arns, accounts = frame[f"{kind}_arn"], frame["account_id"]
     managed = is_in(arns, sides.managed["resource_arn"]) | is_in(arns, pd.Series(read.leaving, dtype="str"))
@@ -292,16 +295,16 @@ def _unmanaged(sides: _Sides, read: States) -> Iterator[pd.DataFrame]:
 
 
 def _of_states(read: States) -> pd.DataFrame:
-    """Return the problems that occurred while reading the states, as rows of the kind `unknown`."""
+    """Return a row of the kind `unknown` for each problem in reading the states."""
     _, facts = columns_of({"message": "drift.unknown.unread", "what": what} for _, what in read.unread)
     rows = {"state_file": [file for file, _ in read.unread], "facts": facts.to_pylist()}
     return pd.DataFrame(rows).assign(kind=UNKNOWN, account_id=UNKNOWN_ACCOUNT, message="drift.unknown.unread")
 
 
 def _of_source(inventory: Inventory, read: States) -> pd.DataFrame:
-    """Return a row of the kind `unknown` for each account with data that comes from Terraform.
+    """Return a row of the kind `unknown` for each account with data from Terraform.
 
-    Terraform's data may show a resource that exists only in a state, not in the account.
+    Terraform's data may show resources that exist only in a state.
     """
     calls = inventory.calls
     mixed = calls["account_id"][calls["operation"].str.startswith("terraform:")]
@@ -322,10 +325,11 @@ def _table(part: pd.DataFrame) -> pa.Table:
 class States:
     """The resources that Terraform manages.
 
-    `managed` has one row per role or profile, identified by its Terraform address. `resource_arn` is missing if a plan
-    will create the resource. `tags` has the tags in the states, and its column `row` has row numbers of `managed`.
-    `leaving` has the ARNs of resources that a plan will delete, which Terraform manages until the plan is applied.
-    `unread` has a file and a message for each problem that occurred while reading the states.
+    The frame `managed` has one row per role or profile, identified by its Terraform address. The value of
+    `resource_arn` is missing if a plan will create the resource. The frame `tags` has the tags in the states, with row
+    numbers of `managed` in the column `row`. The list `leaving` has the ARNs of resources that a plan will delete.
+    Terraform still manages these resources until the plan is applied. The list `unread` has a file and a message for
+    each problem in reading the states.
     """
 
     managed: pd.DataFrame
@@ -346,7 +350,7 @@ def read_states(states: Iterable[str | os.PathLike[str]]) -> States:
     Raises
     ------
     SourceError
-        If no state is given, a path does not exist, or there is no Terraform state in the paths.
+        If no state is given, if a path does not exist, or if no path has a Terraform state.
     """
     paths = {display_path(one): one for one in states}
     if not paths:
@@ -383,7 +387,7 @@ def read_states(states: Iterable[str | os.PathLike[str]]) -> States:
 
 
 def _managed(record: ManagedRole | ManagedProfile, file: str, account: str) -> dict[str, object]:
-    """Return the row of a managed resource. If the resource has no ARN, its account comes from the file."""
+    """Return a row of `States.managed`. If the resource has no ARN, its account comes from the file."""
     kind = "role" if isinstance(record, ManagedRole) else "profile"
     arn, name, path, unique_id = (getattr(record, f"{kind}_{field}") for field in ("arn", "name", "path", "id"))
     is_planned = arn.startswith("address:")

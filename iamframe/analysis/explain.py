@@ -68,15 +68,12 @@ class Explanation:
 
     @property
     def found(self) -> bool:
-        """True if the name, ARN or id is that of a role, a profile or a resource that uses profiles."""
+        """True if the name, ARN or id belongs to a role, a profile or a resource that uses profiles."""
         return bool(self.frame["section"].isin(["identity", "uses"]).any())
 
     @schema.shows(schema.EXPLANATION)
     def to_frame(self) -> pd.DataFrame:
-        """Return one row per field, in the printed order, with the columns of `schema.EXPLANATION`.
-
-        The columns `profile` and `role` have the values of the profile and of the role.
-        """
+        """Return one row per field, in the printed order, with the columns of `schema.EXPLANATION`."""
         return self.frame
 
     def __str__(self) -> str:
@@ -97,11 +94,11 @@ def explain(inventory: Inventory | Result, name: str, policy: PolicySource = Non
     inventory
         An `Inventory` or a `Result`. The findings and policy of a `Result` are reused.
     name
-        A name, an ARN or a unique id; case does not matter. A name selects the role and the profile of that name, in
-        each account. The ARN of an assumed-role session selects the role. Names and ARNs may be without
-        their path. If an ARN has no path, the section `searched for` shows the full ARN. You can also pass the id, name
-        or ARN of a resource that uses profiles, such as an instance. The section `uses` then shows the profiles that
-        the resource uses, and whether each profile still exists.
+        A name, an ARN or a unique id. Case does not matter. A name selects the role and the profile with this name in
+        each account. The ARN of an assumed-role session selects the role. You can omit the path of a name or ARN. If an
+        ARN has no path, the section `searched for` shows the full ARN. You can also pass the id, name or ARN of a
+        resource that uses profiles, such as an instance. The section `uses` then shows the profiles of the resource,
+        and whether each profile still exists.
     policy
         A tag policy file, as for `run_checks`.
 
@@ -109,12 +106,13 @@ def explain(inventory: Inventory | Result, name: str, policy: PolicySource = Non
     -------
     Explanation
         The explanation has one part for each profile with its role, and for each role or profile alone. Each part shows
-        ARNs, creator, last use and tags, with role and profile side by side. It shows who may assume the role, what
-        uses the profile, and where iamframe searched for references to it. It lists the findings, the checks that did
-        not run or lacked data, commands that you can run next, and CloudTrail events. It also shows whether AWS would
-        accept a deletion, and which consoles show the tags. Commands that delete a resource or take a role out of a
-        profile come last, and only if `plan` has no reason against the deletion. If nothing matches, the explanation
-        shows references to the name, similar names, and what was not collected. No request is made to AWS.
+        ARNs, creator, last use and tags, with role and profile side by side. Other sections show who may assume the
+        role, what uses the profile, and where iamframe searched for references to the profile. Further sections show
+        findings, checks that did not run or lacked data, next commands, and CloudTrail events. The explanation also
+        shows whether AWS would accept a deletion, and which consoles show the tags. The commands that empty or delete a
+        profile come last. If something speaks against the deletion, the explanation shows the reason instead of these
+        commands. If nothing matches, the explanation shows references to the name, similar names, and what was not
+        collected. No request is made to AWS.
 
     Raises
     ------
@@ -158,7 +156,7 @@ def _frame(read: Inventory, result: Result | None, name: str, policy: PolicySour
 
 
 def _matching_arns(inventory: Inventory, query: Query) -> _Arns:
-    """Return the ARNs of the roles and profiles that have the name, ARN or id in the query."""
+    """Return the ARNs of the roles and profiles that match the query."""
     found = {}
     for side, kind in TYPE_OF.items():
         frame = getattr(inventory, f"{side}s")
@@ -217,7 +215,7 @@ def _using(references: pd.DataFrame, query: Query) -> pd.DataFrame:
 
 
 def _uses(inventory: Inventory, using: pd.DataFrame, query: Query, lists: pd.DataFrame) -> Iterator[Row]:
-    """Yield each profile that a resource uses, with its role, or with a note that the profile is missing."""
+    """Yield each profile that a resource uses, with its role if the role is known."""
     part = inventory.only(using["profile_arn"].dropna())
     profiles, links = records_by("profile_arn", part.profiles), records_by("profile_arn", part.links)
     whole = dict(zip(lists["account_id"], lists["profiles_whole"], strict=True))
@@ -327,8 +325,8 @@ def _holds(texts: pd.Series, part: str) -> Bools:
 def _referenced_by(inventory: Inventory, query: Query) -> Iterator[Row]:
     """Yield references to the role or profile in the query.
 
-    Resources that use profiles reference them by name, ARN or unique id. Trust policies reference principals by ARN or
-    unique id.
+    A resource refers to its profile by name, ARN or unique id. A trust policy refers to a principal by ARN or unique
+    id.
     """
     references = inventory.references
     by_id = _equal(references["profile_id"], query.text)

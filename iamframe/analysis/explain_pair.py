@@ -1,4 +1,4 @@
-"""The sections that explain a profile with its role, a profile without a role, or a role in no profile."""
+"""The sections of an explanation about a profile, a role, or a profile with its role."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def records_by(key: str, frame: pd.DataFrame) -> defaultdict[str | None, list[Ro
 
 
 def bare_name(arn: str) -> str:
-    """Return the name in an ARN or in `name:NAME`, which stands for a role without a known ARN."""
+    """Return the name in an ARN, or in the text `name:NAME` of a role without a known ARN."""
     return name_of(arn.removeprefix("name:"))
 
 
@@ -134,9 +134,9 @@ def _time(value: datetime | None) -> str | None:
 
 
 class RowsByKey:
-    """The rows of an inventory and its findings, grouped by ARN or account.
+    """The rows of an inventory, and the findings, grouped by ARN or account.
 
-    `explained` has the profile ARN and role ARN of each explained pair.
+    The set `explained` has the profile ARN and the role ARN of each explained pair.
     """
 
     def __init__(self, result: Result, explained: list[Row]) -> None:
@@ -165,11 +165,10 @@ class RowsByKey:
 class Pair:
     """A profile with its role, a profile without a role, or a role in no profile.
 
-    `row` is a row of the view `pairs`. For a role that the view leaves out, `row` is a row of `roles`.
+    `row` is a row of the view `pairs`, or a row of `roles` if the view leaves out the role.
     """
 
     def __init__(self, known: RowsByKey, row: Row) -> None:
-        """Look up the data for the sections. If no source has data about the role, only its name is known."""
         account = row["account_id"]
         self.known, self.row, self.lists = known, row, known.lists[account][0]
         self.account, self.gaps, self.events = known.accounts[account][0], known.gaps[account], known.events[account]
@@ -196,7 +195,7 @@ class Pair:
         self.unsure = [one for one in known.unsure[account] if self._concerns(known.about[one["check"]])]
 
     def _concerns(self, about: str) -> bool:
-        """Return whether a check applies. A check of profiles, for example, does not apply to a role in no profile."""
+        """Return whether a check applies. For example, checks of profiles do not apply to a role in no profile."""
         if "profile" in self.arns:
             return "role" in self.arns or about != "role"
         return about != "profile" and (about != "link" or not self.profiles_read)
@@ -230,7 +229,7 @@ def _identity(pair: Pair) -> Iterator[Row]:
 
 
 def _parts(pair: Pair, side: str) -> dict[str, str | None]:
-    """Return the parts of an ARN, the unique id and the creation time of the role or profile."""
+    """Return the unique id and the creation time of the role or profile, and the parts of its ARN."""
     row, arn = pair.rows[side], pair.arns[side]
     if row is None:
         return {"ARN": NOT_COLLECTED, "name": pair.names[side]}
@@ -286,7 +285,7 @@ def _difference(key: str, sides: dict[str, dict[str, str]]) -> Message | None:
 def _why_no_tags(pair: Pair, side: str) -> list[Row]:
     """Return the rows of `gaps` that explain why the tags of a role or profile are missing.
 
-    If no row is about the resource itself, rows about refused operations are returned.
+    If no row is about this role or profile, return the rows about refused operations.
     """
     telling = (*proving("role_tags" if side == "role" else "profile_tags"), "tags")
     gaps = [gap for gap in pair.gaps if gap["operation"] in telling]
@@ -371,7 +370,7 @@ def _deleting(pair: Pair) -> Iterator[Row]:
 
 
 def _next(pair: Pair) -> Iterator[Row]:
-    """Yield the next commands, and then the commands that a plan would refuse, with the reason. Deletions come last."""
+    """Yield the next commands, deletions last. Then yield a reason for each command that a plan would not run."""
     commands = [*_commands(pair)]
     kept = _use(pair.references) or pair.known.not_deleted.get(pair.arns.get("profile", ""))
     if kept and kept["message"] == "plan.use_unknown":
@@ -402,7 +401,7 @@ def _commands(pair: Pair) -> Iterator[tuple[str, str, Message | None]]:
 
 
 def _use(references: list[Row]) -> Message | None:
-    """Return the most severe effect that deleting a profile would have, or None if no resource uses the profile."""
+    """Return the most severe effect of deleting a profile, or None if no resource uses the profile."""
     using = [row for row in references if row["consumer_state"] not in ("terminated", "shutting-down")]
     instances = {row["consumer_id"]: row["consumer_state"] or "" for row in using if row["consumer_type"] == "instance"}
     associated = [row["consumer_name"] for row in using if row["consumer_type"] == "association"]
@@ -430,7 +429,7 @@ def _history(pair: Pair) -> Iterator[Row]:
 
 
 def _surfaces(pair: Pair) -> Iterator[Row]:
-    """Yield, for each console, API and tool, whether it can show and change the tags."""
+    """Yield whether each console, API and tool can show and change the tags."""
     facts = {(fact.surface, fact.operation, fact.resource_type): fact for fact in known_facts()}
     for surface, operation in dict.fromkeys(key[:2] for key in facts if key[1] != "find"):
         by_side = {side: facts[surface, operation, TYPE_OF[side]] for side in pair.arns}

@@ -67,31 +67,30 @@ _NO_LOOKUP = {"InvalidAction", "UnknownOperationException", "UnsupportedOperatio
 
 @shows(LIVES)
 def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: str | None = None) -> pd.DataFrame:
-    """Return when each role and instance profile was created and deleted, and by whom, from CloudTrail.
+    """Return when and by whom each role and instance profile was created and deleted, according to CloudTrail.
 
-    The frame has one row per life of a resource: from its creation to its deletion. If a resource is created again
-    under the same name, the new life has its own row. The columns are in `iamframe.schema.LIVES`. Rows are sorted by
-    account and first event. A time is missing if the CloudTrail records do not show it. `covered_from_at` and
-    `covered_to_at` are the start and end of the time that the records cover. The covered time is known only for files
-    of a trail and for a live lookup. Even within the covered time, a file of a trail may be missing. Requests that AWS
-    refused are left out.
+    The *life* of a role or profile lasts from its creation to its deletion. If a role is created again under the same
+    name, the new role has its own row. Rows are sorted by account and first event. A time is missing if the CloudTrail
+    records do not show it. The covered time (`covered_from_at` to `covered_to_at`) is known only for files of a trail
+    and for a live lookup. Even within the covered time, a file of a trail may be missing. Requests refused by AWS are
+    left out.
 
     Parameters
     ----------
     sources
-        An inventory, files, a snapshot, or a live account: a boto3 session, `aws` or `aws:PROFILE`. From a live
-        account, iamframe reads the events of one name in the last 90 days, in IAM's region. This needs
-        `cloudtrail:LookupEvents`, which returns at most 100 events per second.
+        An inventory, files, a snapshot or a live account. Pass a live account as a boto3 session, `aws` or
+        `aws:PROFILE`. From a live account, iamframe reads the events of the last 90 days about the given name, in IAM's
+        region. The lookup needs the permission `cloudtrail:LookupEvents`, and reads at most 100 events per second.
     name
-        A name, ARN or unique id that selects the lives to return. Case does not matter, except in a live account. A
-        name selects all lives with that name. An ARN selects all lives with that ARN, and all lives with the same name
-        whose ARN is unknown. A unique id selects one life.
+        A name, ARN or unique id, to select roles and profiles. Case does not matter, except in a live account. A name
+        selects every role and profile that ever had this name. An ARN selects every role or profile that ever had this
+        ARN. If the records lack an ARN, the names must match. A unique id selects one role or profile.
 
     Raises
     ------
     SourceError
-        If the sources have no CloudTrail records of IAM, if a live account is given without a name or denies the
-        request, or if `load` would refuse a source.
+        If the sources have no CloudTrail records of IAM, or if `load` refuses a source. For a live account, also if no
+        name is given, or if AWS refuses the request.
 
     Examples
     --------
@@ -114,15 +113,15 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
 def events_of(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: str) -> pd.DataFrame:
     """Return the events of one role or profile, including requests that AWS refused.
 
-    Events are sorted by time, and within one second by cause and effect. The result has the columns of the frame
-    `events`. The events of a role include AddRoleToInstanceProfile and RemoveRoleFromInstanceProfile. The parameters
-    `sources` and `name` have the same meaning as in `history`. If `name` is a unique id, events of other resources with
-    the same name are left out. If the inventory has no CloudTrail records, the result has no rows.
+    Events are sorted by time. Within one second, a cause comes before its effect. The events of a role include
+    AddRoleToInstanceProfile and RemoveRoleFromInstanceProfile. The parameters `sources` and `name` have the same
+    meaning as in `history`. If `name` is a unique id, events of other resources with the same name are left out. If the
+    inventory has no CloudTrail records, the result has no rows.
 
     Raises
     ------
     SourceError
-        As for `history`, but an inventory needs no CloudTrail records.
+        In the same cases as in `history`, except for an inventory without CloudTrail records.
     """
     if len(sources) == 1 and isinstance(sources[0], Inventory):
         read = _Read(sources[0].events, sources[0].accounts, sources[0])
@@ -138,7 +137,7 @@ def events_of(*sources: Inventory | boto3.Session | str | os.PathLike[str], name
 
 @dataclass(frozen=True)
 class _Read:
-    """The events, the time that they cover in each account, and the inventory that contains the events (if any)."""
+    """The CloudTrail events, the covered time of each account, and the inventory with the events, if there is one."""
 
     events: pd.DataFrame
     covered: pd.DataFrame
@@ -193,7 +192,7 @@ def _named(frame: pd.DataFrame, query: Query, which: str) -> pd.Series[bool]:
 def _of_id(events: pd.DataFrame, text: str, arns: list[str]) -> pd.Series[bool]:
     """Return a mask of the events of the resource whose unique id is `text`.
 
-    AddRoleToInstanceProfile and RemoveRoleFromInstanceProfile count if they happened while the resource existed.
+    AddRoleToInstanceProfile and RemoveRoleFromInstanceProfile are included if they happened while the resource existed.
     """
     ids = events["resource_id"].str.casefold() == text.casefold()
     arns = [*events["resource_arn"][ids].dropna().unique(), *arns]
@@ -212,7 +211,7 @@ def _of_id(events: pd.DataFrame, text: str, arns: list[str]) -> pd.Series[bool]:
 
 
 def _lives(events: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per life of a resource (from creation to deletion), without the columns of the covered time."""
+    """Return one row per life of a role or profile, from its creation to its deletion."""
     done = events[events["error_code"].isna() & events["resource_name"].notna()]
     linked = done[done["related_name"].notna()]
     swapped = {"resource_name": "related_name", "resource_arn": "related_arn", "related_name": "resource_name"}

@@ -26,8 +26,8 @@ _MASKED_ID = "^(?:A(?:RO|IP)A)?(?:" + "|".join(rf"\x{{{code:x}}}{{2,}}" for code
 class Pairs:
     """The roles (or profiles) of two inventories, matched with each other.
 
-    `rows` has the row numbers of the resources that both inventories have, one array per inventory. `alone` has the row
-    numbers of the resources that only one inventory has.
+    The list `rows` has one array of row numbers per inventory, for resources that both inventories have. The list
+    `alone` has the row numbers of all other resources.
     """
 
     def __init__(self, kind: str, sides: tuple[Result, Result], accounts: pd.Series) -> None:
@@ -58,7 +58,7 @@ class Pairs:
         return as_arrow(self.frames[side][name]).take(pa.array(self.rows[side]))
 
     def flag(self, name: str) -> list[Bools]:
-        """Return a boolean column of each inventory, in the order of `rows`."""
+        """Return one boolean column per inventory, in the order of `rows`."""
         return [np.asarray(frame[name], dtype=bool)[rows] for frame, rows in zip(self.frames, self.rows, strict=True)]
 
     def number(self, side: int, rows: Positions) -> Positions:
@@ -68,7 +68,7 @@ class Pairs:
         return numbers[rows]
 
     def _same_name(self, alone: list[Positions]) -> list[Positions]:
-        """Return the resources that have the same name but different ARNs, as row numbers of each inventory."""
+        """Return the row numbers of resources with the same name but different ARNs, in each inventory."""
         keys = []
         for frame, rows in zip(self.frames, alone, strict=True):
             account, name = (as_arrow(frame[column].iloc[rows]) for column in ("account_id", f"{self.kind}_name"))
@@ -96,7 +96,7 @@ def name_key(accounts: Texts, names: Texts) -> pa.Array:
 
 
 class KeyMap:
-    """Keys that identify a resource in both inventories: its ARN or, if the ARN changed, its old ARN."""
+    """Keys that identify a resource in both inventories. A key is the ARN, or the old ARN if the ARN changed."""
 
     def __init__(self, pairs: Mapping[str, Pairs]) -> None:
         self._old, self._new = (pa.concat_arrays([each.renamed[side] for each in pairs.values()]) for side in (0, 1))
@@ -107,7 +107,7 @@ class KeyMap:
     def keys(self, frame: pd.DataFrame, column: str, side: int) -> pa.Array:
         """Return keys for a column of ARNs. Equal keys mean the same resource in both inventories.
 
-        If one inventory knows only the name of a role, the key is the ARN in the other inventory.
+        If one inventory has only the name of a role, the key is the role's ARN in the other inventory.
         """
         arns = as_arrow(frame[column])
         by_name = pc.fill_null(pc.starts_with(arns, "name:"), pa.scalar(False))
@@ -126,19 +126,19 @@ class NotCompared:
         self._rows: dict[tuple[str, str, str], list[Message]] = {}
 
     def add(self, account: str, what: str, message: str, about: str = "", **facts: Any) -> None:
-        """Add the reason why `what` was not compared in an account, as a message and the values in it.
+        """Add a reason why something in an account was not compared.
 
         Reasons with equal `account`, `what` and `about` become one row.
         """
         self._rows.setdefault((account, what, about), []).append({"message": f"not_compared.{message}", **facts})
 
     def counts(self, accounts: Texts, mask: Bools) -> dict[str, int]:
-        """Count the rows that `mask` selects, for each account that both inventories have."""
+        """Count the selected rows in each account that both inventories have."""
         counts = pc.value_counts(as_arrow(accounts).filter(pa.array(mask))).to_pylist()
         return {one["values"]: one["counts"] for one in counts if one["values"] in self._compared}
 
     def unread(self, each: Pairs, what: str, known: list[Bools]) -> None:
-        """Add how many matched resources lack some data in the old inventory, in the new inventory, or in both."""
+        """Add a reason for each account in which matched resources lack some data in one or both inventories."""
         was, now = known
         totals = self.counts(each.accounts, was | True)
         for sides, mask in (("OLD", ~was & now), ("NEW", was & ~now), ("OLD NEW", ~was & ~now)):
@@ -147,7 +147,7 @@ class NotCompared:
                 self.add(account, what, "unread", each.kind, **facts)
 
     def unread_columns(self, each: Pairs, names: tuple[str, str, str]) -> None:
-        """Add how many roles lack a session duration, or have a description or boundary in only one inventory."""
+        """Add reasons about missing session durations, and about descriptions and boundaries in only one inventory."""
         known = [[np.asarray(each.column(name, side).is_valid()) for side in (0, 1)] for name in names]
         self.unread(each, "details", known[0])
         for what, (was, now) in zip(("descriptions", "boundaries"), known[1:], strict=True):
@@ -155,7 +155,7 @@ class NotCompared:
                 self.add(account, what, "in_one", count=count)
 
     def unlisted(self, each: Pairs, side: int, change: str, unsure: dict[str, int], planned: dict[str, int]) -> None:
-        """Add the accounts whose list in the other inventory is incomplete, and may lack existing resources."""
+        """Add a reason for each account that has an incomplete list in the other inventory."""
         own, other = SIDES[side], SIDES[1 - side]
         listed = set(each.whole[1 - side])
         for account in self.accounts:
@@ -169,7 +169,7 @@ class NotCompared:
                 self.add(account, "lists", "planned", each.kind, count=planned[account], own=own)
 
     def frame(self, old: pd.Series, new: pd.Series) -> pd.DataFrame:
-        """Return the frame `not_compared`, with all reasons, and with the accounts that only one inventory has."""
+        """Return the frame `not_compared`, including a row for each account that only one inventory has."""
         for one, other, side in ((old, new, "NEW"), (new, old, "OLD")):
             for account in one[~is_in(one, other)]:
                 self.add(account, "account", "account", side=side)
@@ -198,7 +198,7 @@ def counts_by_kind(rows: pd.DataFrame, column: str, kinds: Iterable[str]) -> pd.
 
 
 def ordered(table: pa.Table, ranks: Mapping[str, tuple[str, ...]], then: Iterable[str]) -> pa.Table:
-    """Sort a table by the columns in `ranks` and then by those in `then`. `ranks` has the order of the values."""
+    """Sort a table by the columns in `ranks`, then by the columns in `then`. `ranks` has the order of the values."""
     keyed = table
     for name, order in ranks.items():
         keyed = keyed.append_column(f"{name} rank", pc.index_in(table[name], value_set=pa.array(order)))

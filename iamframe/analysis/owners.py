@@ -29,14 +29,13 @@ _COUNTS = ["roles", "profiles", "empty", "role_unread", "guessed"]
 def findings_by_owner(result: Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
     """Return the number of findings per owner, by severity. Accepted findings are left out.
 
-    The owner is the value of the resource's owner tag. If a profile has no owner tag, its role's owner tag counts. A
-    key that looks like `tag_key` counts as `tag_key`, such as `OWNER` for `owner`. If a resource has several keys that
-    look like `tag_key`, the key with the exact spelling counts. An owner tag with an empty value counts as no owner.
-    Each finding counts once, so the sum is the number of findings. `iamframe.exploring.grouped` can count a finding
-    twice, because the role and the profile can have different values.
+    The owner is the value of the resource's owner tag. If a profile has no owner tag, the owner tag of its role is
+    used. A key that looks like `tag_key` is also an owner tag: for example, `OWNER` looks like `owner`. If a resource
+    has several owner tags, the tag with the exact spelling is used. Owner tags with an empty value are ignored. Each
+    finding is counted once, so the sum is the number of findings.
 
-    The frame has one row per owner. Owners with the most findings come first. Up to three more rows count findings that
-    have no owner, that lack collected tags, or that are about an account. No request is made to AWS.
+    Owners with the most findings come first. Up to three rows follow: findings without an owner, findings without
+    collected tags, and findings about an account. No request is made to AWS.
     """
     findings = result.findings[result.findings["accepted"].isna()]
     if tag_key != result.owner_tag:
@@ -47,7 +46,7 @@ def findings_by_owner(result: Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
 
 
 def owner_states(findings: pd.DataFrame) -> npt.NDArray[np.str_]:
-    """Return one of `STATES` for each finding, which says whether the finding has an owner or why it has none."""
+    """Return the state of each finding: `owned`, or the reason why the finding has no owner."""
     whole = findings["resource_type"].isin(_OF_ACCOUNTS)
     return np.select(
         [findings["owner"].notna(), whole, ~findings["owner_known"]], ["owned", "account", "unread"], "none"
@@ -64,8 +63,9 @@ def joined_owners(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
 def count_by_value(rows: pd.DataFrame, value: str, state: str, states: Sequence[str]) -> pd.DataFrame:
     """Count rows by severity, for each pair of values in the columns `value` and `state`.
 
-    Rows with the first state in `states` are counted per value. For every other state, all rows are counted together,
-    without a value. The result is sorted by state, as in `states`, and then by the number of rows, the highest first.
+    Only rows with the first state in `states` are counted per value. The rows of each other state are counted together,
+    without a value. The result is sorted by state, in the order of `states`, and then by number of rows, the highest
+    first.
     """
     rows = rows.assign(**{value: rows[value].astype("str").fillna("").where(rows[state] == states[0], "")})
     counts = rows.groupby([state, value, "severity"]).size().unstack(fill_value=0)
@@ -74,21 +74,20 @@ def count_by_value(rows: pd.DataFrame, value: str, state: str, states: Sequence[
 
 
 def _by_number(counts: pd.DataFrame, value: str, state: str, states: Sequence[str]) -> pd.DataFrame:
-    """Add a column with the number of findings of all severities, and sort by state, this number and value."""
+    """Add the number of all findings. Sort the rows by state, then by number of findings, then by value."""
     counts = counts.assign(findings=counts[list(SEVERITIES)].sum(axis=1), rank=counts[state].map(list(states).index))
     return counts.sort_values(["rank", "findings", value], ascending=[True, False, True])
 
 
 @schema.shows(schema.QUOTA_USE)
 def quota_use(inventory: Inventory | Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
-    """Return how many roles and instance profiles each tool, cluster and owner has, and their share of the quotas.
+    """Return the number of roles and instance profiles per tool, cluster and owner, and the share of the quotas.
 
-    The tool is the value of `maker` (the tool that created the resource) in the view `pairs`. The tool is missing for
-    roles that are in no profile and do not trust EC2. The cluster, environment or stack of a profile comes from the
-    view `owned_profiles`. A role belongs to the cluster, environment or stack to which all its profiles belong. The
-    owner is the value of the owner tag. A profile without an owner tag has the owner of its role. Roles that AWS
-    manages have separate rows, because no source says whether they count against the quota. A row with the state
-    `not_collected` has the number of resources that GetAccountSummary counts, but that were not collected.
+    The tool in the column `maker` is missing for roles that are in no profile and do not trust EC2. The cluster,
+    environment or stack of a profile comes from the view `owned_profiles`. A role belongs to a cluster, environment or
+    stack if all profiles of the role do. The owner is the value of the owner tag. A profile without an owner tag has
+    the owner of its role. AWS-managed roles have separate rows, because no source says whether they count against the
+    quota. Rows with the state `not_collected` show how many resources are missing, according to GetAccountSummary.
 
     Rows are sorted by account. In each account, rows with the largest share of a quota come first. No request is made
     to AWS.
@@ -150,7 +149,7 @@ def _resources(inventory: Inventory, view: pd.DataFrame, tag_key: str) -> pd.Dat
 
 
 def _belongs_to(inventory: Inventory) -> pd.DataFrame:
-    """Return the cluster, environment or stack of each profile, and of each role whose profiles agree on it."""
+    """Return the cluster, environment or stack per profile, and per role if all profiles of the role share one."""
     shown = owned_profiles(inventory).rename(columns={"status": "owner_status"})[["profile_arn", *_OWNER]]
     links = inventory.links[["role_arn", "profile_arn"]]
     links = links[is_in(links["role_arn"], links["role_arn"][is_in(links["profile_arn"], shown["profile_arn"])])]

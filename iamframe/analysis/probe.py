@@ -1,4 +1,4 @@
-"""Test in a real account what the table `surfaces` says about the tagging API, by comparing it with IAM."""
+"""Test the table `surfaces` in a real account: compare the tagging API with IAM."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class _Page(msgspec.Struct):
 
 
 class _Seen(msgspec.Struct, frozen=True):
-    """The response of the tagging API for one region and resource type: tags by ARN, or why AWS refused."""
+    """The response of the tagging API for one region and resource type: tags by ARN, or the reason of a refusal."""
 
     tags: dict[str, _TagSet]
     refusal: str | None = None
@@ -56,15 +56,15 @@ def probe_surfaces(
     rate: float | None = None,
     progress: bool | None = None,
 ) -> pd.DataFrame:
-    """Test `surfaces` in a live account by comparing the tags in the tagging API with the tags in IAM.
+    """Test the table `surfaces` in a live account: compare the tags in the tagging API with the tags in IAM.
 
-    The frame has one row per region and resource type of the Resource Groups Tagging API. The column `expected` has the
-    answer that `surfaces` gives. The column `holds` shows whether `surfaces` is right about the account. `holds` is
-    `unknown` if AWS denies the request, IAM has no tagged resource, or `surfaces` has no answer for the partition. The
-    tagging API lags behind IAM: a resource that was tagged minutes ago may be missing there.
+    The frame has one row per region and resource type of the Resource Groups Tagging API. The column `holds` is
+    `unknown` if AWS refuses the request, if IAM has no tagged resource, or if no source says what to expect in the
+    partition. The tagging API lags behind IAM: a resource that was tagged minutes ago may be missing there.
 
-    All requests only read. `probe_surfaces` sends the requests of `load_account` without references, DescribeRegions,
-    and GetResources twice per region. GetResources needs more requests for more than 100 resources.
+    `probe_surfaces` only reads: it sends the same requests as `load_account` without references. `probe_surfaces` also
+    sends DescribeRegions, and GetResources twice per region. GetResources needs more requests for more than 100
+    resources.
 
     Parameters
     ----------
@@ -76,8 +76,8 @@ def probe_surfaces(
     Raises
     ------
     SourceError
-        If the credentials are missing, expired or unknown, if AWS cannot be reached or denies all requests to IAM, or
-        if no region is given.
+        If the credentials are missing, expired or unknown, or if no region is given. Also if AWS cannot be reached, or
+        denies all requests to IAM.
     """
     named = None if regions == "all" else tuple(dict.fromkeys([regions] if isinstance(regions, str) else regions))
     if named == ():
@@ -124,7 +124,7 @@ def _indexed(client: Client, region: str, resource_type: str) -> _Seen:
 
 
 def _tags_of(inventory: Inventory, resource_type: str) -> dict[str, _TagSet]:
-    """Return the tags that were collected from IAM, by the ARN of the resource."""
+    """Return a mapping from ARN to the tags that were collected from IAM."""
     side, frame = ("role", inventory.roles) if resource_type == ROLE_TYPE else ("profile", inventory.profiles)
     tags = defaultdict(set)
     for arn, key, value in inventory.tags[["resource_arn", "tag_key", "tag_value"]].itertuples(index=False):

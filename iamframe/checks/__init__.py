@@ -45,19 +45,19 @@ def run_checks(
         Names of the checks to run. By default, all checks run.
     policy
         A tag policy file (TOML), `"org"`, a `Policy`, or a list of these. If two files have a rule for the same tag,
-        the later rule counts. With `"org"`, each account is checked against its organization's tag policy, which is in
-        the frame `tag_policies`.
+        iamframe uses the later rule. With `"org"`, each account is checked against its organization's tag policy, which
+        is in the frame `tag_policies`.
     checks
         Your own checks: functions decorated with `@iamframe.check`, or Python files with such functions.
     owner_tag
-        Key of the tag whose value is the owner of a role or profile. Keys that look the same count as one key.
+        Key of the tag whose value is the owner of a role or profile. Keys that look the same are treated as one key.
 
     Returns
     -------
     Result
-        `findings` has one row per finding, sorted by severity, check and ARN. `result["CHECK"]` has the facts of one
-        check. `coverage` has one row per account and check, and shows whether the check is complete. `summary` has one
-        row per check.
+        The frame `findings` has one row per finding, sorted by severity, check and ARN. `result["CHECK"]` has the
+        details of one check's findings. The frame `coverage` shows whether each check is complete in each account. The
+        frame `summary` has one row per check.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def run_checks(
     PolicyError
         If the policy file cannot be understood.
     CheckError
-        If one of your own checks cannot be loaded, or stops with an error.
+        If one of your own checks cannot be loaded or stops with an error.
     WrongObjectError
         If `inventory` is not an `Inventory`.
     """

@@ -1,4 +1,4 @@
-"""A result of `check_snapshot` that reads each frame from files only when the frame is needed."""
+"""The result of `check_snapshot`."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from iamframe.inventory.snapshot import find_snapshot
 class CheckedSnapshot(Result):
     """A `Result` that reads each frame from files when the frame is first used.
 
-    The method `parts` reads one shard (a group of accounts) at a time. `only` and `dataclasses.replace` return a plain
-    `Result` with all frames in memory.
+    The method `parts` reads one shard (a group of accounts) at a time. The method `only` and the function
+    `dataclasses.replace` return a plain `Result` with all frames in memory.
     """
 
     _folder: str
@@ -59,7 +59,7 @@ class CheckedSnapshot(Result):
     def inventory(self) -> Inventory:
         """The inventory of the whole snapshot.
 
-        An account that could not be checked has only a row in `accounts`, and a row with the reason in `gaps`.
+        An account that could not be checked has one row in `accounts`, and one row with the reason in `gaps`.
         """
         failures = self._stored.failures
         checked = [account for shard in self._shards for account in shard.accounts if account not in failures]
@@ -72,7 +72,7 @@ class CheckedSnapshot(Result):
 
     @cached_property
     def coverage(self) -> pd.DataFrame:
-        """One row per account and check, which shows whether the data was complete."""
+        """The frame `coverage`, which has one row per account and check."""
         return self._stored.coverage()
 
     @cached_property
@@ -82,7 +82,7 @@ class CheckedSnapshot(Result):
 
     @cached_property
     def lists(self) -> pd.DataFrame:
-        """The view `lists` of the whole inventory, which shows whether lists of resources are complete."""
+        """The view `lists` of the whole inventory."""
         return completeness(self.inventory)
 
     @cached_property

@@ -1,7 +1,7 @@
-"""Judge, for each check, whether each account has all the data that the check needs.
+"""Judge whether an account has all the data that a check needs.
 
-The status is `complete`, `partial` or `unknown`. With the status `partial`, the findings are correct, but other
-findings may be missing. With the status `unknown`, an empty result proves nothing.
+The status is `complete`, `partial` or `unknown`. The status `partial` means that the findings are correct, but that
+other findings may be missing. The status `unknown` means that an empty result proves nothing.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _MOST_COMMANDS = 2
 
 
 def _alone_seen(side: str) -> Accounts:
-    """Make a function that finds the accounts whose data could show a role without a profile, or an empty profile."""
+    """Return a function for the accounts whose data can show roles in no profile (or empty profiles)."""
     operations = proving("roles" if side == "role" else "profiles", files=True)
 
     def seen(evidence: Evidence) -> set[str]:
@@ -114,7 +114,7 @@ def _demanded(evidence: Evidence) -> Verdicts:
 
 
 def _organizations(evidence: Evidence) -> Verdicts:
-    """Judge, for each account, whether the tag policy of its organization was collected."""
+    """Judge whether the tag policy of each account's organization was collected."""
     calls = evidence.inventory.calls
     calls = calls[is_in(calls["operation"], (TAG_POLICY, REQUIRED_TAGS))]
     states = dict(zip(zip(calls["account_id"], calls["operation"], strict=True), calls["state"], strict=True))
@@ -163,7 +163,7 @@ def _references(evidence: Evidence) -> Verdicts:
 
 
 def _reference_advice(reason: Message | None) -> Message | None:
-    """Advise how to collect missing references: with up to two commands, or with a script."""
+    """Return advice on how to collect missing references: up to two commands, or a script."""
     commands, is_cut = [], False
     reasons = reason.get("messages", [reason]) if reason else []
     for one in (part for each in reasons for part in each.get("parts", [each])):
@@ -176,7 +176,7 @@ def _reference_advice(reason: Message | None) -> Message | None:
 
 
 def _any_references(evidence: Evidence) -> Verdicts:
-    """Judge, for each account, whether every reference to a deleted or recreated profile would be found."""
+    """Judge whether every reference to a deleted or recreated profile would be found in each account."""
     nothing = {"message": "coverage.references.nothing", "advice": advice(INSTANCES)}
     # Without the full list of profiles, recreated profiles are found, but deleted ones are not.
     not_gone = {"message": "coverage.profiles.not_gone", "advice": advice(PROFILE_LIST)}
@@ -191,7 +191,7 @@ def _any_references(evidence: Evidence) -> Verdicts:
 
 
 def _owners(evidence: Evidence) -> Verdicts:
-    """Judge, for each account, whether the clusters, environments and stacks of its profiles were listed."""
+    """Judge whether the clusters, environments and stacks of each account's profiles were listed."""
     owned = evidence.owned
     unread = owned[owned["status"] == "unread"]
     totals, by_account = owned["account_id"].value_counts(), dict(iter(unread.groupby("account_id")))
@@ -222,7 +222,7 @@ def _one(regions: pd.Series) -> str:
 
 
 def _abroad(evidence: Evidence) -> dict[str, Message]:
-    """Return, by account, a message about references to other accounts whose list of profiles is incomplete."""
+    """Return a message for each account that uses profiles from an incomplete list of another account."""
     references, lists = evidence.inventory.references, evidence.lists
     some = references[references["profile_arn"].isna()]
     whole = lists["account_id"][lists["profiles_whole"]]

@@ -25,7 +25,7 @@ _LISTINGS = {"profile": ((PROFILE_LIST,), PROFILE_LIST), "role": (ROLE_LISTS, DU
 
 @dataclass
 class Evidence:
-    """The collected data, which shows whether a check has all the data that it needs in an account."""
+    """The collected data that shows whether a check is complete in an account."""
 
     inventory: Inventory
     pairs: pd.DataFrame
@@ -55,7 +55,7 @@ class Evidence:
         return self.pairs[_OF_LINK][self.pairs["relation"].notna()]
 
     def count(self, rows: KnownRows) -> Counts:
-        """Count, for each account, all rows and the rows whose data was collected."""
+        """Count all rows, and the rows with collected data, in each account."""
         if rows not in self._counts:
             frame, known = rows(self)
             account = index_in(frame["account_id"], self.inventory.accounts["account_id"])
@@ -112,7 +112,7 @@ class Evidence:
         return calls[calls["state"] == "truncated"]
 
     def list_facts(self, side: str, refusals: Mapping[str, Message]) -> dict[str, dict[str, Any]]:
-        """Return, by account, the values for the message about an incomplete list of roles (or profiles).
+        """Return the values for each account's message about an incomplete list of roles (or profiles).
 
         If a list was cut off, the message advises to load the account again, or to export the list again.
         """
@@ -158,7 +158,7 @@ def advice(operation: str, refusal: Message | None = None) -> Message:
 
 
 class Need(msgspec.Struct, frozen=True):
-    """The name of data that a check needs, and a function that judges which accounts have this data."""
+    """Data that a check needs: the name of the data, and a function that judges which accounts have the data."""
 
     name: str
     judge: Callable[[Evidence], Verdicts]
@@ -166,7 +166,7 @@ class Need(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, kw_only=True)
 class Requirement:
-    """Judge, for each account, whether all rows have the needed data, and whether a list of resources is complete."""
+    """Two tests of each account: all rows have the needed data, and the list of resources is complete."""
 
     rows: KnownRows | None = None
     # The message about unknown rows.

@@ -1,9 +1,10 @@
 """Make findings, with ids and next commands, from the rows that a check returns.
 
 A next command is made from a template: a text with placeholders, such as `{column}`. The placeholder `{column}` becomes
-the value of the column, quoted as one POSIX shell word. If a template is a dictionary of texts, its entry `by` names
-the column that selects the text. The placeholder `{column:region}` becomes the option `--region`, or nothing if the
-region is unknown. The placeholder `{column:NAME}` becomes a filter called NAME for the AWS CLI's option `--filters`.
+the value of the column, quoted as one POSIX shell word. The placeholder `{column:region}` becomes the option
+`--region`, or nothing if the region is unknown. The placeholder `{column:NAME}` becomes a filter called NAME for the
+AWS CLI's option `--filters`. A template can also be a dictionary of texts. The key `by` then has the name of the column
+that selects the text.
 """
 
 from __future__ import annotations
@@ -38,11 +39,12 @@ _NULL = pa.scalar(None, pa.string())
 
 @dataclass(frozen=True)
 class Found:
-    """The findings of a check, and the details of these findings, which are called facts.
+    """The findings of a check, and their details, which are called facts.
 
-    `table` has one row per finding, with some or all columns of `schema.FINDINGS`. `facts` has one or more rows per
-    finding. In `facts`, the column `finding` has row numbers of `table`, in ascending order. Only the text, the command
-    and the order of findings use columns whose names begin with `_`.
+    The Arrow table `table` has one row per finding, with some or all columns of `schema.FINDINGS`. The frame `facts`
+    has one or more rows per finding. The column `finding` of `facts` has row numbers of `table`, in ascending order.
+    Columns whose names begin with `_` are internal: only the text, the command or the order of findings needs these
+    columns.
     """
 
     table: pa.Table
@@ -71,7 +73,7 @@ class Found:
         return Found(self.table.filter(pa.array(chosen)), facts.assign(finding=numbers))
 
     def keyed(self, names: Sequence[Any]) -> pd.DataFrame:
-        """Return the given columns of `facts`, with the columns `KEYS` of the finding in front."""
+        """Return the given columns of `facts`, after the columns `KEYS` that identify the finding."""
         keys = self.table.select(KEYS).take(pa.array(self.numbers)).to_pandas()
         keyed: pd.DataFrame = pd.concat([keys, self.facts[names].reset_index(drop=True)], axis="columns")
         return keyed
@@ -82,9 +84,9 @@ def findings(
 ) -> Found:
     """Return one finding per row of a frame.
 
-    `resource` and `related` are names of columns with ARNs. The account, the names, and the tool that created the
-    resource come from columns of `rows`. A keyword argument named like a column of `schema.FINDINGS` sets this column.
-    Any other keyword argument becomes a column of `facts`. Pass `facts` if it has several rows per finding.
+    `resource` and `related` are names of columns with ARNs. The frame `rows` also has the account, the names and the
+    resource's maker. A keyword argument named like a column of `schema.FINDINGS` sets this column. Any other keyword
+    argument becomes a column of `facts`. Pass `facts` if a finding can have several rows of details.
     """
     columns: dict[str, Any] = {"resource_arn": rows[resource], "related_arn": rows[related] if related else None}
     columns["resource_type"] = _RESOURCE_TYPES.get(resource)
@@ -157,8 +159,9 @@ def finding_ids(found: Mapping[str, pa.Array], keys: pa.Array | None = None) -> 
 def next_steps(template: Text, found: Found) -> pa.Array:
     """Return the next command of each finding.
 
-    A finding gets no next command if a value begins like `file://`, because the AWS CLI would read the file. A
-    placeholder's value comes from the first row in `facts`, or from the finding if `facts` lacks the column.
+    A finding gets no next command if a value begins with `file://` or `https://`, because the AWS CLI would send the
+    content of the file or page. A placeholder's value comes from the finding's first row in `facts`. If `facts` lacks
+    the column, the value comes from `table`.
     """
     first = pa.array(np.flatnonzero(np.diff(found.numbers, prepend=-1)))
 

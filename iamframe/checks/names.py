@@ -40,11 +40,11 @@ _SHOW = "aws iam get-instance-profile --instance-profile-name={resource_name}"
 def name_mismatches(pairs: pd.DataFrame) -> Found:
     """Profile and role names differ.
 
-    The EC2 console lists profiles under "IAM role", so people mistake the profile's name for the role's name. When you
-    delete a role, the IAM console deletes its profile only if role and profile have the same name. The column
-    `relation` shows how the names of role and profile differ. If a tool or your own naming rule creates different
-    names, the severity is `info`. AWS cannot rename a profile or a role. Create a profile with the right name, put the
-    role into the new profile, and associate the new profile with the instances.
+    The EC2 console shows profiles under "IAM role", so people mistake the profile's name for the role's name. When you
+    delete a role, the IAM console deletes its profile only if role and profile have the same name. The kind of
+    difference between the names is in the column `relation`. If a tool or your own naming rule creates different names,
+    the severity is `info`. AWS cannot rename a profile or a role. Create a profile with the right name, put the role
+    into the new profile, and associate the new profile with the instances.
     """
     differ = pairs[pairs["relation"].notna() & (pairs["relation"] != "same")]
     return findings(
@@ -71,9 +71,9 @@ def path_mismatches(pairs: pd.DataFrame) -> Found:
     """Profile and role paths differ.
 
     A policy can allow or deny requests by path (`instance-profile/team/*`), so different rules may apply to the profile
-    and to the role. A path other than `/` also breaks tools that expect the name directly after `instance-profile/` or
-    `role/` in the ARN. For Cloud9, AWS itself creates the profile under `/cloud9/` and the role under `/service-role/`.
-    AWS cannot change the path of a profile or role: create the resource again.
+    and to the role. Some tools fail if the path is not `/`, because they expect the name directly after
+    `instance-profile/` or `role/` in the ARN. For Cloud9, AWS itself creates the profile under `/cloud9/` and the role
+    under `/service-role/`. AWS cannot change the path of a profile or role: create the resource again.
     """
     differ = pairs[pairs["paths_differ"]]
     return findings(
@@ -134,11 +134,11 @@ def _name_key(frame: pd.DataFrame, side: str) -> Texts:
 def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Sequence[ToolUse] = ()) -> Found:
     """Names that EMR or another tool rejects.
 
-    Amazon EMR accepts a profile only if it has the same name as its role. RDS Custom and AWS PCS accept only names that
-    begin with a prefix that the service prescribes. If a tool rejects a name, running clusters keep running, but you
-    cannot create a new cluster. The check judges profiles that such a tool uses, and profiles under `[[tools]]` in the
-    policy file. AWS does not show which profiles Databricks uses, so list these profiles under `[[tools]]`. Names that
-    CloudFormation or your own naming rule created are rejected, too.
+    Amazon EMR accepts a profile only if it has the same name as its role. RDS Custom and AWS PCS accept only names with
+    the prefix of the service. If a tool rejects a name, existing clusters keep running, but you cannot create a new
+    cluster. The check judges two groups of profiles: those of tools with naming rules, and those under `[[tools]]` in
+    the policy file. AWS does not show which profiles Databricks uses, so add these profiles under `[[tools]]`. Tools
+    also reject names from CloudFormation or from your own naming rule.
     """
     # Few profiles are used by such tools.
     by_tool = is_in(references["consumer_type"], [kind for rule in tool_rules() for kind in rule.consumer_types])
@@ -162,7 +162,7 @@ def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Seque
 
 
 def _breaks(rule: ToolRule, links: pd.DataFrame) -> Bools:
-    """A name or path that was not collected is never a finding."""
+    """Return a mask of the links that break the rule. An unknown name or path never breaks a rule."""
     if rule.wants_same_names:
         # No source says whether a tool distinguishes names by case.
         return ~is_in(links["relation"], ["same", "case"])

@@ -39,10 +39,10 @@ _CONSUMERS = ("instance", "association", "launch-template", "launch-configuratio
 def empty_profiles(pairs: pd.DataFrame) -> Found:
     """Instance profiles that hold no role.
 
-    An empty profile gives an instance no credentials, and no instance can be started with an empty profile. Empty
-    profiles count against the quota, and the IAM console does not show them. A profile is left empty if its role is
-    deleted or a deployment stops half-way. The suggested command is safe: AWS refuses to delete a profile that holds a
-    role. A profile that was created minutes ago may still be waiting for its role.
+    An instance cannot be started with an empty profile, and a running instance gets no credentials from an empty
+    profile. Empty profiles count against the quota, and the IAM console does not show them. A profile is empty after
+    its role is deleted, or after a deployment stops half-way. The suggested command is safe: AWS refuses to delete a
+    profile that holds a role. A profile that was created minutes ago may still be waiting for its role.
     """
     empty = pairs[pairs["role_arn"].isna() & pairs["role_known"]]
     return findings(
@@ -71,9 +71,9 @@ def unreferenced_profiles(
 ) -> Found:
     """Profiles not used by anything we scanned.
 
-    The finding shows what was scanned, and the policies of the profile's role. Profiles whose role has an administrator
+    The finding shows what was scanned, and the policies of the profile's role. Profiles of roles with an administrator
     policy come first. Karpenter, Terraform or a script may use a profile later, so iamframe does not call any profile
-    unused. In one region, the suggested command lists the instances that use the profile. Before you delete a profile,
+    unused. The suggested command lists the instances in one region that use the profile. Before you delete a profile,
     run the suggested command in each region that you use. Also check when the profile's role was last used.
     """
     readable = lists[lists["references_status"] != "unknown"]
@@ -121,11 +121,11 @@ def unreferenced_profiles(
 def owner_gone(owned_profiles: pd.DataFrame, pairs: pd.DataFrame, references: pd.DataFrame) -> Found:
     """Profiles whose cluster, environment or stack is gone.
 
-    Profiles that deleted clusters and stacks left behind still count against the quota. Tags such as `eks:cluster-name`
-    and `elasticbeanstalk:environment-id` show the cluster, environment or stack of a profile. For a Karpenter profile,
-    the path shows the cluster. If a profile's name is the only sign of a CloudFormation stack, the finding is a guess
-    (`maybe`). A cluster, environment or stack counts as gone only if it is missing from the complete lists of all
-    possible regions. Profiles that existing instances use are left out, because somebody runs these instances. The tag
+    A profile still counts against the quota after its cluster or stack is deleted. Tags such as `eks:cluster-name` and
+    `elasticbeanstalk:environment-id` show the cluster, environment or stack of a profile. For a Karpenter profile, the
+    path shows the cluster. If a profile's name is the only sign of a CloudFormation stack, the finding is a guess
+    (`maybe`). A cluster, environment or stack counts as gone only after a complete search of every region where it
+    could be. The check leaves out profiles that existing instances use, because somebody runs these instances. The tag
     `kubernetes.io/cluster/…` is ignored, because clusters outside EKS use the same tag. Karpenter also writes EKS tags
     for clusters outside EKS. Before you delete a Karpenter profile, check that no cluster outside EKS uses the profile.
     """
@@ -182,7 +182,7 @@ def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd
 
     An instance keeps the id of the profile that it was started with. After a profile is deleted and recreated, its
     instances have no credentials until you associate the profile again (IAM User Guide, "Troubleshoot IAM and Amazon
-    EC2"). A template cannot start instances if its profile does not exist or has another path.
+    EC2"). A template cannot start instances if the profile in the template does not exist or has another path.
     """
     direct = _direct(references)
     # An ARN contains its account.
@@ -219,7 +219,7 @@ def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd
 
 
 def _direct(references: pd.DataFrame) -> pd.DataFrame:
-    """Return references by instances and templates, and by associations of instances that were not collected."""
+    """Return references by instances and templates. An association is left out if its instance was collected."""
     direct = references[is_in(references["consumer_type"], _CONSUMERS)]
     seen = direct[direct["consumer_type"] == "instance"]
     return direct[~((direct["consumer_type"] == "association") & is_in(direct["consumer_name"], seen["consumer_id"]))]
@@ -236,8 +236,8 @@ def _direct(references: pd.DataFrame) -> pd.DataFrame:
 def ec2_roles_without_profile(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
     """EC2 roles that are in no instance profile.
 
-    Instances get roles only through profiles, so no instance can use a role in no profile. The IAM console creates a
-    profile along with an EC2 role, but APIs and templates do not. Roles with an administrator policy come first.
+    An instance can use a role only through a profile. The IAM console creates a profile along with an EC2 role, but
+    APIs and templates do not. Roles with an administrator policy come first.
     """
     alone = pairs[pairs["profile_arn"].isna() & (pairs["trusts_ec2"] == "yes")]
     alone, facts = _powerful_first(alone, roles)
@@ -317,8 +317,8 @@ def quota_pressure(accounts: pd.DataFrame, *, threshold: float = 0.8) -> Found:
 def _powerful_first(rows: pd.DataFrame, roles: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Put roles with an administrator policy first, and return columns about the policies of each role.
 
-    The column `_may` has a message about what the role's policies allow. The column `_order` has a lower number for
-    more powerful policies.
+    The column `_may` has a message about the role's policies. The column `_order` has a lower number for more powerful
+    policies.
     """
     where = rows["role_row"].to_numpy()
     attached = lookup(roles["attached_policies"], where)
@@ -342,7 +342,7 @@ def _powerful_first(rows: pd.DataFrame, roles: pd.DataFrame) -> tuple[pd.DataFra
 
 
 def _policies_message(attached: str | None, inline: int | None) -> Message:
-    """Return a message about a role's policies. An argument is None if it is unknown."""
+    """Return a message about a role's policies. Unknown arguments are None."""
     if attached is None or (inline is None and not attached):
         return {"message": "permissions.unknown"}
     arns = sorted(attached.split(), key=lambda arn: POWERS.index(power_of(arn) or POWERS[-1]))

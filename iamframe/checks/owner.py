@@ -26,9 +26,8 @@ def owner_keys(inventory: Inventory, tag_key: str = OWNER_TAG) -> list[str]:
 def owners(inventory: Inventory, findings: pd.DataFrame, tag_key: str = OWNER_TAG) -> tuple[pa.Array, Bools]:
     """Return the owner of each finding, and a mask of the findings for which some tags were not collected.
 
-    The owner is the value of the owner tag of the finding's resource. If the resource has no owner tag, the owner tag
-    of the related resource counts. If the related resource has no owner tag, the owner tag of the role in the profile
-    counts. An owner tag with an empty value does not count. If no owner is known, the value is missing.
+    The owner is the value of the first owner tag in this order: resource, related resource, role in the profile. Owner
+    tags with an empty value are ignored. If no owner is known, the value is missing.
     """
     tags, roles, profiles, linked = inventory.tags, inventory.roles, inventory.profiles, inventory.linked_rows
     keys = pa.array(owner_keys(inventory, tag_key), pa.string())
@@ -67,7 +66,7 @@ def owners(inventory: Inventory, findings: pd.DataFrame, tag_key: str = OWNER_TA
 
 
 def _last(of: Positions, values: Positions, size: int) -> Positions:
-    """Return an array with `values[i]` at `of[i]`, and -1 elsewhere. The last value of a repeated position counts."""
+    """Return an array with `values[i]` at `of[i]`, and -1 elsewhere. If a position repeats, the last value wins."""
     result = np.full(size, -1)
     result[of[of >= 0]] = values[of >= 0]
     return result

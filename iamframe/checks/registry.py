@@ -28,10 +28,10 @@ Rule = Callable[..., Any]
 class Check:
     """A check: its function, the parameters of the function, and the arguments of the decorator.
 
-    `detail` is a sentence about a finding, with placeholders for the values in the sentence. `next_step` is the
-    template of the next command (see `checks.findings`). `remediation` is advice on what to do about the findings.
-    `about` is the type of resource that the findings are about. `alone` is true if the check can judge a profile with
-    its role without data about other resources. `remedy` is what a clean-up plan does about the findings, or None.
+    `detail` is a sentence about a finding, with placeholders for values. `next_step` is the template of the next
+    command (see `checks.findings`). `remediation` is advice on what to do about the findings. `about` is the type of
+    resource in the findings. `alone` is true if the data of a profile and its role is enough for the check. `remedy` is
+    what a clean-up plan does about the findings, or None.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Check:
 
     @property
     def why(self) -> str:
-        """Why a finding matters and what to do: the other paragraphs of the docstring, one line each."""
+        """The other paragraphs of the docstring, one line each: why a finding matters, and what to do."""
         return "\n\n".join(" ".join(part.split()) for part in (inspect.getdoc(self.rule) or "").split("\n\n")[1:])
 
 
@@ -75,18 +75,18 @@ def check(
 
     The positional parameters of a check's function are the frames or views that the check reads. The keyword-only
     parameters are the options of the check. The first line of the function's docstring is the title of the check. The
-    class `Check` explains the arguments of the decorator, such as `detail` and `next_step`. `needs` lists the data that
-    the check needs to find everything. If `needs` does not mention a frame, the default for the frame applies.
+    class `Check` explains the arguments of the decorator, such as `detail` and `next_step`. The argument `needs` has
+    all data that the check needs to find everything. If `needs` has nothing about a frame, a default applies.
 
     A check's function returns a frame with one or more rows per finding. The returned frame must have the column
     `resource_arn`. A column that also exists in `schema.FINDINGS` becomes a column of the finding. All other columns
-    are details of the finding (facts), which the text `detail` can use. Rows with the same account, resource and
-    related resource become one finding.
+    are facts: details of the finding for the text `detail`. Rows with the same account, resource and related resource
+    become one finding.
 
     Raises
     ------
     TypeError
-        If a parameter is not a frame or view, the function has no docstring, or the severity does not exist.
+        If a parameter is not a frame or view, if the function has no docstring, or if the severity does not exist.
     """
 
     def register(rule: Rule) -> Rule:

@@ -39,11 +39,12 @@ _NAMED = 3
 class Result:
     """The findings, and whether each check had complete data.
 
-    `findings` has one row per finding, sorted by severity, check and ARN. If a check shows the policies of roles, its
-    findings about administrators' roles come first. `result["empty_profiles"]` has the details of one check's findings.
-    `coverage` shows, for each account and check, whether the data was complete. Trust an empty list of findings only if
-    the status in `coverage` is `complete`. `checks` has the checks that ran, by name. `pairs` and `lists` are the views
-    that the checks read. `version` is the version of iamframe that ran the checks.
+    The frame `findings` has one row per finding, sorted by severity, check and ARN. If a check shows the policies of
+    roles, its findings about administrators' roles come first. `result["empty_profiles"]` has the details of one
+    check's findings. The frame `coverage` shows whether each check had complete data in each account. Trust an empty
+    list of findings only if the status in `coverage` is `complete`. The mapping `checks` has the checks that ran, by
+    name. `pairs` and `lists` are the views that the checks read. `version` is the version of iamframe that ran the
+    checks.
     """
 
     inventory: Inventory
@@ -59,8 +60,8 @@ class Result:
     def parts(self, *, neighbours: bool = False) -> Iterator[Result]:  # noqa: ARG002 - a subclass has neighbours
         """Yield one `Result` per group of accounts, in order of the account ids. No account is in two groups.
 
-        If `neighbours` is true, the inventory of a group includes the other accounts whose profiles the group uses. The
-        inventory then also includes references from other accounts to the group's profiles.
+        If `neighbours` is true, the inventory of a group also has data of other accounts: the profiles that the group
+        uses, and references to the group's profiles.
         """
         yield self
 
@@ -75,7 +76,7 @@ class Result:
         return frame_and_order(self.sorted_findings("en"))
 
     def only(self, finding_ids: Iterable[str]) -> Result:
-        """Return a copy of the result that has only the findings in `finding_ids`. `coverage` stays the same."""
+        """Return a copy of the result with only the given findings. The frame `coverage` stays the same."""
         chosen = pa.array(finding_ids, from_pandas=True)
         found = {name: one.only(is_in(one.table["finding_id"], chosen)) for name, one in self.found.items()}
         return replace(self, found=found)
@@ -135,8 +136,8 @@ class Result:
     def attention(self) -> pd.Series:
         """The number of resources that need attention, by severity.
 
-        A resource needs attention if it has a finding that is neither expected nor accepted. Each resource counts once,
-        with its highest severity. A finding without an ARN counts as one resource.
+        A resource needs attention if it has a finding that is neither expected nor accepted. Each resource is counted
+        once, with its highest severity. A finding without an ARN is counted as one resource.
         """
         return attention_in(self.findings)
 
@@ -162,7 +163,7 @@ class Result:
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """One row per check, with its severity, its number of findings, and its number of accounts per status."""
+        """One row per check, with severity, number of findings, and number of accounts per status."""
         tally, names = self.tally, list(self.checks)
         statuses = self.coverage.groupby(["check", "status"]).size().unstack(fill_value=0)
 
@@ -186,7 +187,7 @@ class Result:
 
     @property
     def asked(self) -> tuple[str, ...]:
-        """The checks that ran. Checks that need a tag policy are left out if the policy has no tag rules."""
+        """The checks that ran. If the policy has no tag rules, checks of tag rules are left out."""
         has_policy = self.policy.demands_tags
         return tuple(name for name, one in self.checks.items() if has_policy or tag_policy not in one.needs)
 
@@ -211,7 +212,6 @@ class Result:
         return f"Result({pluralize(int(counts.sum()), 'finding')}: {by_severity}; {self.said_complete})"
 
     def _repr_html_(self) -> str:
-        """Return HTML for a notebook, which shows what could not be checked, and then the findings of each check."""
         unsure = self.coverage[self.coverage["status"] != "complete"]
         reasons = said_not_complete(unsure)
         summary = self.summary

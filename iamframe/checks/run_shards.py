@@ -44,7 +44,7 @@ _FOR_ALL = (CheckError, PolicyError, StoreError)
 
 @dataclass(frozen=True)
 class _Work:
-    """What `check_snapshot` sends to its workers. `snapshot` is the checksum of the snapshot's manifest."""
+    """The data that `check_snapshot` sends to its workers. `snapshot` is the checksum of the manifest."""
 
     folder: str
     out: str
@@ -71,42 +71,44 @@ def check_snapshot(
     """Run the checks on a snapshot, one group of accounts at a time. No request is made to AWS.
 
     `run_checks(open_snapshot(folder))` gives the same findings, but holds all accounts in memory. An interrupted run
-    resumes if you call `check_snapshot` again with the same arguments. If the worker that checks a shard (a group of
-    accounts) dies, the shard is checked once more. If a shard fails twice, all accounts in the shard have the status
-    `unknown` in `coverage`. If an account cannot be read, its status is `unknown`, and `result.inventory.gaps` has the
-    reason. Call `check_snapshot` again to retry the accounts that failed.
+    resumes if you call `check_snapshot` again with the same arguments. If a worker dies, its shard (a group of
+    accounts) is checked once more. If a shard fails twice, all accounts in the shard have the status `unknown` in
+    `coverage`. If an account cannot be read, its status is `unknown`, and `result.inventory.gaps` has the reason. Call
+    `check_snapshot` again to retry the accounts that failed.
 
     Parameters
     ----------
     folder
         A snapshot: a folder on a disk, or an address such as `s3://BUCKET/FOLDER`.
     out
-        A folder for the results, on a disk or in an object store. For each shard, it gets one Parquet file in
-        `findings/`, in `coverage/`, and in `checks/CHECK/`.
+        A folder for the results, on a disk or in an object store. Each shard writes one Parquet file into each of the
+        folders `findings/`, `coverage/` and `checks/CHECK/`.
     only, policy, checks, owner_tag
         As in `run_checks`.
     executor
-        Any `concurrent.futures.Executor`, such as Dask's `client.get_executor(pure=False)`. Its workers must be able to
-        read `folder`, write `out`, and read the files in `checks`. The default is one process per processor.
+        Any `concurrent.futures.Executor`, such as Dask's `client.get_executor(pure=False)`. The executor's workers must
+        be able to read `folder` and the files in `checks`, and to write `out`. The default is one process per
+        processor.
     workers
         The number of processes, if no executor is given.
     shard_size
-        The maximum number of roles in a shard, and also of profiles. An account is never divided, so a larger account
-        is a shard of its own.
+        The maximum number of roles, and the maximum number of profiles, in a shard. An account is never divided, so a
+        larger account is a shard of its own.
     progress
         Whether to show progress. The default is True in a terminal or notebook.
 
     Returns
     -------
     Result
-        Its frames are read at their first use. `write_report`, `plan` and `explain` read one shard at a time.
+        The result reads each frame when the frame is first used. `write_report`, `plan` and `explain` read one shard at
+        a time.
 
     Raises
     ------
     StoreError
-        If the snapshot cannot be opened or is replaced meanwhile, if no account can be read, if `out` has other files
-        or the results of a different call, is not shared by all workers, or cannot be written, if `shard_size` is below
-        1, or if the executor accepts no more work.
+        If the snapshot cannot be opened, is replaced during the run, or has no readable account. If `out` has other
+        files or results of a different call, cannot be written, or is not shared by all workers. If `shard_size` is
+        below 1. If the executor accepts no more work.
     UnknownCheckError, PolicyError, CheckError
         As in `run_checks`.
     """
@@ -192,7 +194,7 @@ def _unreadable(folder: str, shard: Shard) -> dict[str, str]:
 
 
 def _in_snapshot(error: StoreError, folder: str) -> str:
-    """Return the text of an error without the path of the folder, which may be private."""
+    """Return the text of an error without the path of the folder, because the path may be private."""
     return str(error).replace(display_path(folder), os.path.basename(folder))  # noqa: PTH119 - it may be an address
 
 
@@ -252,9 +254,8 @@ def _submit(executor: Executor, work: _Work, shard: Shard) -> Future[None]:
 class Processes(Executor):
     """An executor that starts a separate pool for each of its processes.
 
-    In `concurrent.futures.ProcessPoolExecutor`, all waiting calls fail when one process dies. The processes of
-    `ProcessPoolExecutor` also run the user's script again. The processes of the package loky do not run the script, and
-    accept functions that a notebook defines.
+    The processes of a `concurrent.futures.ProcessPoolExecutor` run the user's script again, and one dead process makes
+    all waiting calls fail. The package loky never runs the script again, and accepts functions from a notebook.
     """
 
     def __init__(self, workers: int) -> None:

@@ -82,7 +82,7 @@ def run(
 def _found_by(
     one: Check, frames: Mapping[str, pd.DataFrame], inventory: Inventory, policy: Policy, offered: Mapping[str, Any]
 ) -> Found:
-    """Run one check, and add the columns that come from the inventory and the policy."""
+    """Run one check."""
     is_idle = one.name in CHECKS and _judges_nothing(one, frames)
     if is_idle and one.name in _NO_FACTS:
         return Found(COMMON.arrow.empty_table(), _NO_FACTS[one.name].copy())
@@ -114,13 +114,13 @@ def _found_by(
 
 
 def _judges_nothing(one: Check, frames: Mapping[str, pd.DataFrame]) -> bool:
-    """Return whether a check has nothing to judge, because the frames that it judges are empty."""
+    """Return whether all frames that a check judges are empty."""
     judged = ["roles", "profiles"] if one.reads[:2] == ("roles", "profiles") else one.reads[:1]
     return all(frames[name].empty for name in judged)
 
 
 def steps_of(one: Check, found: Found) -> pa.Array:
-    """Return the next command of each finding, which is missing for expected findings."""
+    """Return the next command of each finding. Expected findings have no next command."""
     steps = next_steps(one.next_step, found) if one.next_step else found.table["next_step"]
     return pc.if_else(found.table["expected"], pa.scalar(None, pa.string()), steps)
 
@@ -189,7 +189,7 @@ def coverage_of(evidence: Evidence, checks: Mapping[str, Check], found: Mapping[
 def part_of(result: Result, part: Inventory) -> Result:
     """Return the result for a part of the inventory.
 
-    Data that is missing in the rest of the inventory does not make the result of the part incomplete.
+    The result of the part can be complete even if data is missing elsewhere in the inventory.
     """
     arns = pa.concat_arrays([as_arrow(part.roles["role_arn"]), as_arrow(part.profiles["profile_arn"])])
 

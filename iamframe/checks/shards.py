@@ -1,16 +1,15 @@
-"""The shards of a snapshot, which are groups of accounts that one worker checks together.
+"""The shards of a snapshot: groups of accounts that one worker checks together.
 
-A resource can refer to a profile of another account. A shard lists the other accounts whose profiles it uses, and the
-other accounts that use its own profiles. The checks of a shard also read data of the listed accounts, but report
-findings only about the shard's own accounts.
+A resource can refer to a profile of another account. The checks of a shard therefore also read data of other accounts,
+but report findings only about the shard's own accounts.
 
-Each shard has a number and its own files in the folder of `check_snapshot`:
+The folder of `check_snapshot` has these files (00001 is the number of a shard):
 
-    checked.json                         written first: the snapshot and the options of the call
-    findings/part-00001.parquet          the frame `findings` of a shard
-    coverage/part-00001.parquet          the frame `coverage` of a shard
-    checks/NAME/part-00001.parquet       the facts of a check, as in `result["NAME"]`
-    shards/00001.json                    written last: the shard was checked, or the reason why this failed
+- `checked.json`, written first: the snapshot and the options of the call.
+- `findings/part-00001.parquet`: the frame `findings` of a shard.
+- `coverage/part-00001.parquet`: the frame `coverage` of a shard.
+- `checks/NAME/part-00001.parquet`: the facts of a check, as in `result["NAME"]`.
+- `shards/00001.json`, written last: the shard was checked, or the reason why this failed.
 
 Columns whose names begin with `_` are internal.
 """
@@ -56,8 +55,8 @@ _COUNTED = ["check", "severity", "expected", "accepted", "account_id", "resource
 class Shard(msgspec.Struct, frozen=True):
     """A group of a snapshot's accounts, in the order of their ids.
 
-    `uses` has the other accounts whose profiles the group uses. `used_by` has the other accounts that use profiles of
-    the group.
+    The field `uses` has the other accounts whose profiles the group uses. The field `used_by` has the other accounts
+    that use the group's profiles.
     """
 
     number: int
@@ -117,8 +116,8 @@ def inventory_of(
 ) -> Inventory:
     """Return the inventory of a shard, and the data of other accounts that the checks of the shard need.
 
-    All data of the accounts in `shard.uses` is included. From the accounts in `shard.used_by`, only references to the
-    shard's profiles are included. `failures` has the accounts that cannot be read, and the reasons.
+    The inventory has all data of the accounts in `shard.uses`. For the accounts in `shard.used_by`, the inventory has
+    only references to the shard's profiles. `failures` has the reason for each account that cannot be read.
     """
     failures = failures or {}
     accounts, uses = ([one for one in some if one not in failures] for some in (shard.accounts, shard.uses))
@@ -133,7 +132,7 @@ def inventory_of(
 
 
 def unread(failures: Mapping[str, str]) -> Inventory:
-    """Return an inventory that has the failed accounts in `accounts`, and the reasons in `gaps`."""
+    """Return an inventory with the failed accounts (frame `accounts`) and the reasons (frame `gaps`)."""
     gaps = GapList()
     for account, reason in failures.items():
         gaps.add(account, CHECK_SNAPSHOT, ALL, "unreadable", "gaps.account.failed", why=reason)
@@ -143,11 +142,11 @@ def unread(failures: Mapping[str, str]) -> Inventory:
 
 
 class Run(msgspec.Struct, frozen=True):
-    """The snapshot and the options that `check_snapshot` was called with.
+    """The snapshot and the options of one call of `check_snapshot`.
 
-    `check_snapshot` resumes an earlier run only if all fields of both runs are equal. `snapshot` is the checksum of the
-    manifest, and `policy` is the checksum of the policy. `checks` is a checksum of the names of the checks, and of the
-    code of your own checks.
+    `check_snapshot` resumes an earlier run only if all fields of both runs are equal. The field `snapshot` is the
+    checksum of the manifest. The field `policy` is the checksum of the policy. The field `checks` is the checksum of
+    the names of all checks and of the code of your own checks.
     """
 
     snapshot: str
@@ -233,12 +232,12 @@ class Stored:
         return by_severity(pa.concat_tables(self.tables("findings")).rename_columns({"_order": "order"}))
 
     def counted(self) -> Iterator[pd.DataFrame]:
-        """For each shard, yield its findings sorted by severity, with only the columns that counting needs."""
+        """Yield the findings of each shard, sorted by severity, with only the columns for counting."""
         for table in self.tables("findings", _COUNTED):
             yield table.to_pandas()
 
     def coverage(self) -> pd.DataFrame:
-        """Return the coverage."""
+        """Return the frame `coverage`."""
         return schema.COVERAGE.from_arrow(pa.concat_tables(self.tables("coverage")))
 
     def tables(self, folder: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
@@ -259,9 +258,9 @@ class Stored:
 
 
 class StoredFound(Mapping[str, Found]):
-    """The stored findings of shards, by the name of the check. Looking up a check reads the details from files.
+    """The stored findings of shards, by the name of the check. Each lookup reads the details of the check from files.
 
-    `findings` has the findings of all checks, if they are already in memory.
+    Pass `findings` if the findings of all checks are already in memory.
     """
 
     def __init__(self, stored: Stored, checks: Iterable[str], findings: pa.Table | None = None) -> None:

@@ -107,7 +107,7 @@ class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ToolUse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A tool, such as Databricks, whose profiles AWS does not show. In `profile`, `*` stands for any text."""
+    """A tool whose profiles AWS does not show, such as Databricks. `*` in `profile` stands for any text."""
 
     tool: str
     profile: str = "*"
@@ -156,7 +156,7 @@ class Policy:
 
 
 def any_text(glob: str) -> str:
-    """Return a regular expression for a pattern in which `*` stands for any text."""
+    """Convert a pattern with `*` for any text to a regular expression."""
     return "(?s)^" + ".*".join(map(re.escape, glob.split("*"))) + "$"
 
 
@@ -176,9 +176,9 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 def read_policy(source: PolicySource) -> Policy:
     """Read a policy from one or several TOML files. If `source` is None, the policy is empty.
 
-    If several files have a rule for the same tag, the last rule counts. Naming rules, accepted findings and tools of
-    all files are combined. If `source` is `"org"`, the tag policy of each account's organization applies. If a file has
-    the name `org`, write `./org`.
+    If several files have a rule for the same tag, the last rule is used. iamframe combines the naming rules, accepted
+    findings and tools of all files. If `source` is `"org"`, the tag policy of each account's organization applies. To
+    read a file named `org`, pass `./org`.
 
     Raises
     ------
@@ -234,9 +234,9 @@ SIDE_OF = {"role": "role", "instance-profile": "profile"}
 class Demand(msgspec.Struct, frozen=True):
     """A rule about one tag key of roles (or profiles): the allowed values, and whether the key is required.
 
-    `account_id` is None for a rule of a policy file, which applies to every account. The tag policy of an organization
-    also prescribes the case of tag keys (Organizations User Guide, "Tag policy syntax and examples"). `required_of` has
-    the types of resources that need the tag. `wanted` has the allowed values as readable text.
+    `account_id` is None for a rule of a policy file, because this rule applies to every account. The tag policy of an
+    organization also prescribes the case of tag keys (Organizations User Guide, "Tag policy syntax and examples").
+    `required_of` has the types of resources that need the tag. `wanted` has the allowed values as readable text.
     """
 
     kind: str
@@ -286,5 +286,5 @@ def demands(policy: Policy, tag_policies: pd.DataFrame) -> Iterator[Demand]:
 
 
 def _expression(value: str) -> str:
-    """Return a regular expression for an allowed value, in which `*` stands for any text."""
+    """Convert an allowed value with `*` for any text to a regular expression."""
     return f"(?s:{'.*'.join(map(re.escape, value.split('*')))})"

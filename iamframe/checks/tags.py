@@ -1,4 +1,4 @@
-"""Checks of missing tags, of differences between the tags of role and profile, and of keys that look the same."""
+"""Checks of tags: missing tags, different tags of role and profile, and keys that look the same."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _own(tags: pd.DataFrame) -> pd.DataFrame:
 
 
 def _copied(own: pd.DataFrame, side: str, rows: Positions) -> tuple[pa.Array, Positions]:
-    """Return the tags to copy from each role (or profile) as JSON, and the number of these tags."""
+    """Return a JSON text of the tags to copy from each role (or profile), and the number of these tags."""
     mine = own[are_among(own[f"{side}_row"], rows)]
     if side == "profile":
         # If a profile has a key in two spellings, neither is copied: a role cannot hold both.
@@ -117,9 +117,9 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
 def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame) -> Found:
     """Roles without tags.
 
-    Service-linked roles and roles that IAM Identity Center created cannot be tagged, so they are left out. If a profile
-    of the role has tags, the suggested command copies these tags to the role. If no profile of the role has tags, the
-    suggested command lists the role's tags.
+    The check leaves out service-linked roles and the roles of IAM Identity Center, because nobody can tag these roles.
+    If a profile of the role has tags, the suggested command copies these tags to the role. If no profile of the role
+    has tags, the suggested command lists the role's tags.
     """
     own, every = _own(tags), np.arange(len(roles))
     rows = every[roles["tags_known"] & ~roles["is_aws_managed"] & ~are_among(every, own["role_row"])]
@@ -164,11 +164,11 @@ def tag_differences(tags: pd.DataFrame, pairs: pd.DataFrame) -> Found:
     """Profile and role tags differ.
 
     Some cost reports, inventories and tag-based permissions use the profile's tags, and others use the role's tags, so
-    the results differ. Tag keys that AWS reserves are not compared. A role cannot have two tag keys that differ only in
-    case, but a profile can (IAM User Guide, "Tags for IAM resources"). The finding shows whether two keys differ only
-    in case. Profiles and roles without any tags are findings of `untagged_profiles` and `untagged_roles`. The suggested
-    command copies the role's tags to the profile. If the only difference is that the role lacks tags, the suggested
-    command copies the missing tags to the role.
+    the results differ. The check does not compare tag keys that AWS reserves. A role cannot have two tag keys that
+    differ only in case, but a profile can (IAM User Guide, "Tags for IAM resources"). The finding shows whether two
+    keys differ only in case. Profiles and roles without any tags are findings of `untagged_profiles` and
+    `untagged_roles`. The suggested command copies the role's tags to the profile. If the only difference is that the
+    role lacks tags, the suggested command copies the missing tags to the role.
     """
     is_known = pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]
     own = _own(tags)
@@ -212,11 +212,11 @@ def _at(values: Positions, rows: Positions) -> Positions:
 
 
 def _tags_of_links(own: pd.DataFrame, links: pd.DataFrame, side: str) -> dict[str, Positions]:
-    """Return the tags of the roles (or profiles) in `links`, as arrays with one element per tag of each row.
+    """Return arrays with the tags of the roles (or profiles) in `links`, one element per row and tag.
 
-    The array `link` has row numbers of `links`, and the array `tag` has row numbers of `own`. Equal codes in `key` mean
-    equal tag keys in the same row of `links`. Equal codes in `folded` mean that two tag keys in the same row of `links`
-    differ at most in case. Equal codes in `value` mean equal tag values.
+    The array `link` has row numbers of `links`, and the array `tag` has row numbers of `own`. Within one row of
+    `links`, two tag keys are equal if their codes in `key` are equal. Two tag keys differ only in case if only their
+    codes in `folded` are equal. Equal codes in `value` mean equal tag values.
     """
     # A role may be in several links: its tags count in each.
     tag, link = matches(own[f"{side}_row"], links[f"{side}_row"])
@@ -228,7 +228,7 @@ def _tags_of_links(own: pd.DataFrame, links: pd.DataFrame, side: str) -> dict[st
 
 
 def _differing(links: pd.DataFrame, own: pd.DataFrame, facts: pd.DataFrame) -> Found:
-    """Return a finding for each row of `links` whose tags differ, with a command that copies the tags."""
+    """Return one finding per row of `links` with different tags, and a command that copies the tags."""
     differing, finding = np.unique(facts["link"], return_inverse=True)
     kind, rows = facts["kind"], {side: facts[side].to_numpy() for side in ("role", "profile")}
     text = {
@@ -284,8 +284,8 @@ def missing_required_tags(
 
     Tag keys are case-sensitive, as in cost allocation and tag policies. AWS-managed roles are left out. With `--policy
     org`, each account is checked against its organization's tag policy. A tag policy can require a tag for instance
-    profiles but not for roles, or the reverse. A tag policy can have rules for a tag without requiring the tag. Even if
-    a tag is not required, its value and the case of its key must follow the rules.
+    profiles but not for roles, or the reverse. A tag policy can have rules for a tag without requiring the tag. The
+    value of a tag and the case of its key must follow the rules even if the tag is not required.
     """
     judged = {
         "role": (roles, np.flatnonzero(roles["tags_known"] & ~roles["is_aws_managed"])),
@@ -302,7 +302,7 @@ def missing_required_tags(
 
 
 def _broken(group: list[Demand], frame: pd.DataFrame, judged: Positions, tags: pd.DataFrame) -> pd.DataFrame:
-    """Return, for one tag key, tags that break the rule of their account, and required tags that are missing."""
+    """Check one tag key: return the tags that break the rule of their account, and the missing required tags."""
     side, key, frame = SIDE_OF[group[0].kind], group[0].rule.key, frame.iloc[judged]
     accounts = pa.array([one.account_id for one in group], pa.string())
     of = np.zeros(len(frame), int) if group[0].account_id is None else index_in(frame["account_id"], accounts)

@@ -29,8 +29,8 @@ def profiles_without_ec2_trust(pairs: pd.DataFrame, roles: pd.DataFrame) -> Foun
     """Profiles whose role EC2 cannot assume.
 
     AWS accepts any role in a profile. If the role does not trust EC2, an instance gets the code
-    `AssumeRoleUnauthorizedAccess` instead of credentials (IAM User Guide, "Troubleshoot IAM and Amazon EC2"). Roles
-    that trust EC2 under a condition are not listed.
+    `AssumeRoleUnauthorizedAccess` instead of credentials (IAM User Guide, "Troubleshoot IAM and Amazon EC2"). The check
+    does not report roles that trust EC2 under a condition.
     """
     closed = pairs[pairs["relation"].notna() & (pairs["trusts_ec2"] == "no")]
     services = roles["trusted_services"].iloc[closed["role_row"]]
@@ -59,8 +59,7 @@ def deleted_trust_principals(roles: pd.DataFrame) -> Found:
     """Roles that trust a deleted role or user.
 
     After a trusted role or user is deleted, the trust policy shows its unique id (`AROA…`, `AIDA…`) instead of its ARN
-    (IAM User Guide, "AWS JSON policy elements: Principal"). A new role or user with the same name as a deleted one is
-    not trusted.
+    (IAM User Guide, "AWS JSON policy elements: Principal"). A new role or user with the same name is not trusted.
     """
     rows = roles[roles["trust_policy"].str.contains('"A(?:RO|ID)A', na=False)]
     # Many roles share a policy.

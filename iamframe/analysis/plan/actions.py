@@ -1,13 +1,11 @@
 """The steps that delete a profile or copy tags to a profile, and the reasons against these steps.
 
 AWS refuses to delete a profile that holds a role (DeleteConflict), so the role is taken out first. Roles are never
-tagged, because only people know their right tags. Tags are copied only if this removes the finding and causes no new
-finding.
+tagged, because only people know their right tags. Tags are copied only if the copy removes the finding and causes no
+new finding.
 
-A resource has at most 50 tags, not counting tags that AWS reserves. No tag key or value may begin with `aws:` (IAM User
-Guide, "Tags for IAM resources").
-
-Every value in a command is quoted, so that `--option=value` is one shell word.
+A resource has at most 50 tags, not counting reserved tags. No tag key or value may begin with `aws:` (IAM User Guide,
+"Tags for IAM resources"). Every value in a command is quoted, so that `--option=value` is one shell word.
 """
 
 from __future__ import annotations
@@ -51,9 +49,9 @@ _Rules = list[Demand]
 
 
 class Command(msgspec.Struct, frozen=True):
-    """A step of a clean-up: a shell line, the command that undoes it, and its effects that cannot be undone.
+    """A step of a clean-up, with the command that undoes the step, and a message about effects that cannot be undone.
 
-    If the action is `check`, the step only reads, and the script runs `line` instead of `command`.
+    A step with the action `check` only reads: the script runs `line` instead of `command`.
     """
 
     resource: Resource
@@ -88,7 +86,7 @@ class Block(msgspec.Struct, frozen=True):
 
 
 def deletion_objections(finding: Finding | None, profile: ProfileFacts, context: Context) -> Iterator[Message]:
-    """Yield the reasons against deleting a profile, including those that come from `finding`."""
+    """Yield the reasons against deleting a profile, including the reasons that come from `finding`."""
     if finding and finding.check == OWNER_GONE and profile.gone is None:
         yield {"message": "plan.owner_by_name"}
     yield from context.objections(profile, "delete")
@@ -143,7 +141,7 @@ def _held(role: RoleFacts | None) -> Message:
 
 
 def _last_use(role: RoleFacts) -> Message:
-    """Return a message about a role's last use, which AWS keeps for 400 days (IAM API Reference, RoleLastUsed)."""
+    """Return a message about a role's last use. AWS reports the last 400 days (IAM API Reference, RoleLastUsed)."""
     if not role.last_used_known:
         return {"message": "plan.rests_on.last_use_unknown", "role": role.name}
     if role.last_used_at is None:
@@ -205,7 +203,7 @@ def _objections(profile: ProfileFacts, new: _Tags, rules: _Rules) -> Iterator[Me
 
 
 def _objections_to_all(profile: ProfileFacts, role: RoleFacts, new: _Tags, rules: _Rules) -> Iterator[Message]:
-    """Yield the reasons against copying a role's tags to its profile, such as tags that only the profile has."""
+    """Yield the reasons against copying all tags of a role to its profile."""
     yield from _objections(profile, new, rules)
     if only_here := sorted(profile.own_tags.keys() - role.own_tags.keys()):
         yield from needed_tags(only_here)
@@ -249,9 +247,9 @@ def _aws_iam(verb: str, resource: Resource, **options: str) -> str:
 
 
 def _tags_json(tags: _Tags) -> str:
-    """Return tags as JSON for the AWS CLI, whose shorthand cannot quote every value.
+    """Return tags as ASCII JSON for the AWS CLI.
 
-    The JSON is ASCII, so that look-alike letters stay different in every locale.
+    The CLI's shorthand cannot quote every value. With ASCII, look-alike letters stay different in every locale.
     """
     return json.dumps([{"Key": key, "Value": value} for key, value in tags.items()], separators=(",", ":"))
 

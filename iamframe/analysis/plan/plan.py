@@ -1,6 +1,6 @@
 """Clean-up plans: a shell script of AWS CLI commands to review and run, and the same steps as CSV files.
 
-iamframe never runs the script. A plan never deletes a role.
+iamframe never runs the script.
 """
 
 from __future__ import annotations
@@ -31,13 +31,11 @@ __all__ = ["Plan", "plan"]
 @schema.shows(schema.STEPS, schema.NOT_PLANNED)
 @dataclass(frozen=True)
 class Plan:
-    """A clean-up plan: the script, its steps, and the findings for which it has no steps.
+    """A clean-up plan: the script, its steps, and the findings without steps.
 
-    `script` is the text of the script. `steps` has one row per command, in the order of the script. A step with the
-    action `check` only reads. If a `check` step finds that the resource has changed, the script skips the other steps
-    on the profile. The actions `remove-role`, `delete` and `tag` change the account. `not_planned` has the findings for
-    which the plan has no steps, each with a reason. The columns are in `iamframe.schema.STEPS` and
-    `iamframe.schema.NOT_PLANNED`.
+    The frame `steps` has one row per command, in the order of the script. If a step with the action `check` finds that
+    the resource has changed, the script skips the other steps on the profile. The actions `remove-role`, `delete` and
+    `tag` change the account. The frame `not_planned` has the findings without steps, each with a reason.
     """
 
     steps: pd.DataFrame
@@ -47,15 +45,15 @@ class Plan:
     def write(self, path: str | os.PathLike[str]) -> Path:
         """Write the script and two CSV files into one folder, and return the path of the script.
 
-        If the script is `cleanup.sh`, the CSV files are `cleanup.csv` with the steps, and `cleanup.not-planned.csv`.
-        The script and the CSV files appear only when all three files are complete. Run the script, not the commands in
-        the CSV files, because an apostrophe may precede a command in a CSV file. An older plan is never overwritten,
+        For a script `cleanup.sh`, the steps are in `cleanup.csv`. The findings without steps are in
+        `cleanup.not-planned.csv`. No file appears before all three files are complete. Run the script, not the commands
+        in the CSV files, because an apostrophe may precede a command in a CSV file. An older plan is never overwritten,
         because only its files show how to undo its steps.
 
         Raises
         ------
         ReportError
-            If another plan exists there, or a file cannot be written.
+            If another plan already exists at `path`, or if a file cannot be written.
         """
         # Loaded only here, because it takes long.
         from iamframe.inventory.export import write_csv, write_into
@@ -117,23 +115,22 @@ def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timed
 
     A plan deletes empty profiles, profiles without references, and profiles whose cluster, environment or stack is
     gone. Before a plan deletes a profile that holds a role, the plan takes the role out. A plan never deletes or tags a
-    role. If tags of a profile are missing or differ from the role's, the plan copies the role's tags. The column `why`
-    shows the tag values that are replaced.
+    role. If a profile lacks tags of its role, or has different values, the plan copies the role's tags. The column
+    `why` shows the replaced values.
 
-    `not_planned` has the findings for which the plan has no steps, each with a reason. The plan does not delete a
-    profile in the following cases:
+    The plan keeps a profile in the following cases:
 
     - The finding is accepted or expected.
-    - It is unknown whether something uses the profile.
-    - The profile was younger than `min_age` when it was collected.
-    - The role was last used less than `min_idle` before it was collected.
-    - A service or tool needs the profile or recreates it, unless the cluster or stack is certainly gone.
+    - Something uses the profile, or may use it.
+    - When the profile was collected, it was younger than `min_age`.
+    - When the role was collected, its last use was less than `min_idle` ago.
+    - A service or tool needs or recreates the profile, unless the profile's cluster or stack is certainly gone.
 
-    The plan does not copy a tag in the following cases:
+    The plan does not copy tags in the following cases:
 
-    - A service needs the tag.
-    - Only the profile has the tag, or the keys differ only in case.
-    - The policy does not allow the role's value.
+    - A service or tool needs one of the tags.
+    - The profile has a tag that the role lacks, or two keys differ only in case.
+    - The policy does not allow a value of the role.
 
     Parameters
     ----------
@@ -145,13 +142,13 @@ def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timed
     Returns
     -------
     Plan
-        `script` is the text to run. `steps` has one row per command, sorted by account; in each account, tags come
-        before deletions. `not_planned` has one row per finding.
+        `script` is the text to run. The frame `steps` has one row per command, sorted by account. In each account, tags
+        come before deletions. The frame `not_planned` has the findings without steps, each with a reason.
 
     Raises
     ------
     PlanError
-        If an age cannot be parsed, or is below zero.
+        If an age cannot be parsed or is below zero.
     WrongObjectError
         If `result` is not a `Result`.
     """
@@ -205,10 +202,10 @@ def _findings(result: Result) -> tuple[pd.DataFrame, dict[str, list[Finding]]]:
 def why_not_planned(
     result: Result, arns: Iterable[str]
 ) -> tuple[dict[str, Message | None], dict[tuple[str, str], Message]]:
-    """Return why a plan with default options would keep a profile, and why it would not copy tags to a profile.
+    """Return the reasons why a plan with default options keeps profiles, and the reasons why it copies no tags.
 
-    The first dictionary has the ARN of each profile; the value is None if a plan would delete the profile. The second
-    has the ARN and the check of each finding about tags that a plan would not resolve.
+    The first dictionary has one reason per profile ARN, or None if the plan deletes the profile. The second dictionary
+    has one reason per profile ARN and check.
     """
     context, (_, by_resource) = Context(result, _MIN_AGE, _MIN_IDLE, datetime.now(UTC)), _findings(result)
     kept: dict[str, Message | None] = {}
@@ -281,7 +278,7 @@ def _lines(frame: pd.DataFrame, what: str, how: str) -> list[str]:
 
 
 def _script(blocks: list[Block], accounts: dict[str, AccountFacts], left_out: dict[str, list[str]], made: str) -> str:
-    """Return a POSIX shell script for a reviewer, with the steps of each account, and with `left_out` as comments.
+    """Return a POSIX shell script with the steps of each account. The texts in `left_out` become comments.
 
     Every value is one shell word, and every comment is one line, whatever the data contains.
     """

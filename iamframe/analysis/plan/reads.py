@@ -1,8 +1,7 @@
 """The last check of a clean-up script: before each deletion, the script lists again which profiles are in use.
 
-`CONSUMERS` has the operations that list resources with profiles, and the place of the profiles in each response.
-`last_look.sh.j2` contains the shell functions of the script. The AWS CLI extracts the profiles from the responses with
-JMESPath.
+The template `last_look.sh.j2` has the shell functions of the script. The AWS CLI extracts the profiles from the
+responses with JMESPath.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ def first_operation(consumer: Consumer) -> str:
 
 
 def rows_of(consumer: Consumer) -> str:
-    """Return the JMESPath that selects the names or ARNs of profiles, and launch template versions, in a response."""
+    """Return the JMESPath that extracts profiles and launch template versions from a response."""
     records = _records(consumer)
     # `join` fails if a record lacks the field that shows which profile it uses.
     profiles = f"join('',[{consumer.profiles}])" if consumer.always else consumer.profiles
@@ -47,7 +46,7 @@ def _records(consumer: Consumer) -> str:
 
 
 def _not_over(kind: Consumer | Owner) -> str:
-    """Return the JMESPath that leaves out resources whose state shows that they no longer use a profile."""
+    """Return the JMESPath that leaves out resources in a final state, such as deleted stacks."""
     return f"[?!contains(`{json.dumps(kind.over, separators=(',', ':'))}`,{kind.state})]" if kind.over else "[]"
 
 

@@ -62,7 +62,7 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def state(self) -> str:
-        """The id, the role ids and the tags that a script checks again, as compact ASCII JSON."""
+        """The values that a script checks again, as compact ASCII JSON: the id, the role ids and the tags."""
         held = [[role.id for role in self.roles if role]] if isinstance(self, ProfileFacts) else []
         return json.dumps([self.id, *held, sorted((self.tags or {}).items())], separators=(",", ":"))
 
@@ -87,7 +87,7 @@ class GoneOwner(msgspec.Struct, frozen=True):
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The kind, name and regions of the cluster, environment or stack, as values to put into a message."""
+        """The kind, name and regions of the cluster, environment or stack, as values for a message."""
         kind: Message = {"message": f"plan.owner.{self.owner.owner_type}"}
         return {"owner": kind, "name": self.names[-1], "regions": list(self.regions)}
 
@@ -95,10 +95,10 @@ class GoneOwner(msgspec.Struct, frozen=True):
 class ProfileFacts(Resource, frozen=True, kw_only=True):
     """A profile.
 
-    `roles` has None for a role of which only the name is known. `maker` is the tool that created the profile, if a plan
-    must consider this tool. `user` is a message about one reference to the profile. `gone` is the profile's cluster,
-    environment or stack, if it certainly no longer exists. `living` is a message about a cluster, environment or stack
-    that still exists.
+    The tuple `roles` has None for each role that was not collected. `maker` is the tool that created the profile, if a
+    plan must consider this tool. `user` is a message about one reference to the profile. `gone` is the profile's
+    cluster, environment or stack, if it certainly no longer exists. `living` is a message about a cluster, environment
+    or stack that still exists.
     """
 
     kind: ClassVar[str] = PROFILE_TYPE
@@ -122,8 +122,8 @@ class ProfileFacts(Resource, frozen=True, kw_only=True):
 class AccountFacts(msgspec.Struct, frozen=True):
     """The collected data of an account, on which a plan is based.
 
-    `regions` are the regions whose instances were collected. `reads` has the regions whose references were collected,
-    by service. `reason` explains why references are incomplete.
+    The list `regions` has the regions in which instances were collected. The dictionary `reads` maps each service to
+    the regions in which references were collected. The message `reason` explains why references are incomplete.
     """
 
     account_id: str
@@ -163,7 +163,7 @@ class Finding(NamedTuple):
 
     @property
     def why_kept(self) -> Message | None:
-        """The reason why a plan ignores the finding: it is accepted or expected. None for other findings."""
+        """The reason why a plan ignores an accepted or expected finding, or None for another finding."""
         if isinstance(self.accepted, str):
             return {"message": "plan.accepted", "reason": self.accepted}
         return {"message": "plan.expected", "maker": self.maker} if self.expected else None
@@ -213,7 +213,7 @@ class Context:
         return [one for account in (None, profile.account_id) for one in self._demands.get((account, profile.kind), ())]
 
     def profiles(self, arns: Iterable[str]) -> dict[str, ProfileFacts]:
-        """Return the profiles by ARN, with their roles."""
+        """Return a mapping from the ARN of each profile to the profile and its roles."""
         pairs = self.result.pairs
         pairs = pairs[is_in(pairs["profile_arn"], pd.Series(sorted(set(arns)), dtype="str"))]
         holders = self.inventory.links["role_arn"].value_counts()
@@ -239,7 +239,7 @@ class Context:
 
     @cached_property
     def _gone(self) -> dict[str, tuple[str, str, str]]:
-        """The kind, name and regions of each deleted cluster, environment or stack, by the ARN of its profile."""
+        """A mapping from a profile's ARN to the kind, name and regions of its deleted cluster, environment or stack."""
         if (found := self.result.found.get(OWNER_GONE)) is None or found.findings.empty:
             return {}
         facts = found.findings.join(found.facts.set_index("finding"))
@@ -271,12 +271,12 @@ class Context:
 
     @cached_property
     def _makers(self) -> dict[str, Maker]:
-        """The tools that need or recreate the profiles they made, and the tools with a note, by name."""
+        """The tools that need or recreate their profiles, and the tools with a note, by the name of the tool."""
         every = (*self.result.policy.makers, *known_makers())
         return {one.name: one for one in reversed(every) if one.wants_back or one.note}
 
     def objections(self, profile: ProfileFacts, step: str) -> Iterator[Message]:
-        """Yield the reasons against deleting or tagging a profile that hold for every finding."""
+        """Yield the general reasons against deleting or tagging a profile, whatever the finding is."""
         form = _ARN.fullmatch(profile.arn)
         if not form or form["account"] != profile.account_id or name_of(profile.arn) != profile.name:
             yield {"message": "plan.arn"}
@@ -296,7 +296,7 @@ class Context:
             yield {"message": "plan.too_young", "created_at": stamp(profile.created_at), "age": age}
 
     def used_lately(self, role: RoleFacts) -> Iterator[Message]:
-        """Yield a reason against a deletion if the role was used less than `min_idle` before it was collected."""
+        """Yield a reason against a deletion if the last use of the role is too recent."""
         used = role.last_used_at
         if used is not None and self.min_idle > timedelta(0) and self._before(role, used) < self.min_idle:
             yield {"message": "plan.role_used", "role": role.name, "used_at": day(used), "age": _age(self.min_idle)}
@@ -307,9 +307,10 @@ class Context:
 
 
 def _users(references: pd.DataFrame, arns: pd.Series) -> dict[str, Message]:
-    """Return a message about one reference to each profile, by the ARN of the profile.
+    """Return a mapping from each profile's ARN to a message about one reference to the profile.
 
-    A reference with the profile's name and a different path also counts: AWS may take it as a reference to the profile.
+    References with the profile's name and a different path are included, because AWS may resolve these references to
+    the profile.
     """
     exact = references[is_in(references["profile_arn"], arns)]
     unknown = references[references["profile_arn"].isna()]
@@ -324,7 +325,7 @@ def _users(references: pd.DataFrame, arns: pd.Series) -> dict[str, Message]:
 
 
 def _living(owned: pd.DataFrame) -> dict[str, Message]:
-    """Return a message about each profile's cluster, environment or stack that still exists, by the profile's ARN."""
+    """Return a mapping from a profile's ARN to a message about its existing cluster, environment or stack."""
     rows = owned[owned["status"] == LIVING]
     return {
         arn: {"message": "plan.owner_lives", "owner": {"message": f"plan.owner.{kind}"}, "name": name}
@@ -359,7 +360,7 @@ def needed_tags(keys: Iterable[str]) -> Iterator[Message]:
 
 
 def stamp(time: datetime) -> str:
-    """Return a time as text that people can read and programs can sort."""
+    """Return a time as UTC text, such as `2026-01-31T12:00:00Z`."""
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -374,7 +375,7 @@ def read_age(value: timedelta | str, option: str = "") -> timedelta:
     Raises
     ------
     PlanError
-        If the age cannot be parsed, or is below zero. The error message begins with `option`.
+        If the age cannot be parsed or is below zero. The error message begins with `option`.
     """
     age: timedelta | str | None = value
     if isinstance(value, str):
