@@ -288,7 +288,10 @@ def _namesakes(near: Inventory, found: _Arns) -> Iterator[Row]:
     for row in records(named[0].merge(named[1], on=["account_id", "name"])):
         roles = [link["role_arn"] for link in held[row["profile_arn"]]]
         if roles and row["role_arn"] not in roles:
-            why, keys = note("namesakes", roles=[*map(bare_name, roles)]), {name: row[name] for name in _KEYS}
+            why, keys = (
+                note("namesakes", named=row["profile_name"], roles=[*map(bare_name, roles)]),
+                {name: row[name] for name in _KEYS},
+            )
             yield field(row["profile_name"], row["profile_arn"], row["role_arn"], why, section="name", **keys)
 
 
@@ -299,7 +302,7 @@ def _not_found(inventory: Inventory, query: Query, lists: pd.DataFrame) -> Itera
     unread = records(lists[lists["references_status"] != "complete"])
     for first in unread[:1]:
         why = status_note(first, "uses_not_read", "references_", more=len(unread) - 1)
-        yield field("what uses profiles", note=why, section="not collected", account_id=first["account_id"])
+        yield field("uses of profiles", note=why, section="not collected", account_id=first["account_id"])
     gaps = inventory.gaps
     whole = pa.array((*proving("roles", "profiles"), ASSUME_ROLE, CHECK_SNAPSHOT))
     every = is_in(gaps["operation"], whole) & (gaps["subject"] == ALL)

@@ -14,6 +14,7 @@ import pandas as pd
 
 from iamframe.analysis.explain_pair import SECTIONS, bare_name
 from iamframe.inventory import display
+from iamframe.knowledge.surfaces import ABILITY
 from iamframe.messages.render import say
 from iamframe.messages.text import escape_controls, pluralize
 
@@ -97,7 +98,9 @@ def text_lines(frame: pd.DataFrame) -> Iterator[str]:
 def _section_lines(section: str, rows: list[list[str]], two: bool) -> Iterator[str]:
     yield section + ("   (instance profile | role)" if two else "")
     if section == _FOLDED:
-        rows = [[section, _ability(row[1]), _answers(profile=row[2], role=row[3]), "", row[4]] for row in rows]
+        for _, field, profile, role, note in rows:
+            yield from _wrapped(f"  {_ability(field, note, profile=profile, role=role)}", "    ")
+        return
     width = max((len(row[1]) for row in rows if len(row[1]) <= _WIDEST), default=20)
     beside = max((len(row[2]) for row in rows if len(row[2]) <= _BESIDE), default=0)
     indent = " " * (width + 5)
@@ -114,13 +117,18 @@ def _section_lines(section: str, rows: list[list[str]], two: bool) -> Iterator[s
         yield from lines if section == "next" else [part for one in lines for part in _wrapped(one, indent)]
 
 
-def _answers(**sides: str) -> str:
-    return ", ".join(f"of the {side}: {answer}" for side, answer in sides.items() if answer)
-
-
-def _ability(field: str) -> str:
+def _ability(field: str, note: str, **answers: str) -> str:
+    """Return a sentence about a console, API or tool: whether it can write, or read, the tags of each side."""
     surface, _, operation = field.partition(": ")
-    return f"{surface} can {operation} tags"
+    sides: dict[str, list[str]] = {answer: [] for answer in ABILITY}
+    for side, answer in answers.items():
+        sides.get(answer, []).append(f"the {side}")
+    groups = [(answer, (" or of " if answer == "no" else " and of ").join(of)) for answer, of in sides.items() if of]
+    condition = f" ({note})" if note else ""
+    (first, of), *others = groups
+    line = ABILITY[first].format(surface, f"{operation} tags of {of}") + (condition if first == "depends" else "")
+    more = {"depends": ", and of {} in some cases" + condition, "no": ", but not of {}", "unknown": "; unknown for {}"}
+    return line + "".join(more[answer].format(of) for answer, of in others)
 
 
 def _wrapped(line: str, indent: str) -> list[str]:

@@ -201,18 +201,15 @@ def _owners(evidence: Evidence) -> Verdicts:
         if (mine := by_account.get(account)) is None:
             verdicts.append(COMPLETE)
             continue
-        by_list = [
-            {
-                "message": "coverage.owners.list",
-                "owner_type": str(rows["owner_type"].iloc[0]),
-                "refusal": refused[label].get(account),
-                "command": f"{command_of(label)} --region={_one(rows['owner_region'])}",
-            }
-            for label, rows in ((str(label), rows) for label, rows in mine.groupby("listing", sort=False))
-        ]
+        lists, advised = [], []
+        for label, rows in ((str(label), rows) for label, rows in mine.groupby("listing", sort=False)):
+            of = {"owner_type": str(rows["owner_type"].iloc[0])}
+            command = f"{command_of(label)} --region={_one(rows['owner_region'])}"
+            lists.append({"message": "coverage.owners.list", **of, "refusal": refused[label].get(account)})
+            advised.append({"message": "coverage.owners.advice", **of, "command": command})
         facts = {"message": "coverage.owners.unread", "missing": len(mine), "total": int(totals[account])}
         status = "partial" if len(mine) < totals[account] else "unknown"
-        verdicts.append((status, facts | {"lists": by_list}))
+        verdicts.append((status, facts | {"lists": lists, "advice": advised}))
     return verdicts
 
 

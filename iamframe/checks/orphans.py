@@ -284,7 +284,7 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
         "profiles": "has {used} of at most {quota} instance profiles ({_percent}%)",
     },
     next_step="aws iam get-account-summary",
-    remediation="Find the tools and owners that use the quota in `quota_use.csv` (`iamframe.quota_use`). "
+    remediation="In `quota_use.csv` (`iamframe.quota_use`), find the tools and owners that use most of the quota. "
     "Delete what is not needed, or request a higher quota.",
     about="account",
 )

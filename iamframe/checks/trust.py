@@ -26,7 +26,7 @@ from iamframe.knowledge.trust import read_content
     alone=True,
 )
 def profiles_without_ec2_trust(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
-    """Profiles whose role EC2 cannot assume.
+    """Profiles with a role that EC2 cannot assume.
 
     AWS accepts any role in a profile. If the role does not trust EC2, an instance gets the code
     `AssumeRoleUnauthorizedAccess` instead of credentials (IAM User Guide, "Troubleshoot IAM and Amazon EC2"). The check

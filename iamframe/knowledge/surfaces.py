@@ -30,6 +30,15 @@ class Fact(_Entry, frozen=True, kw_only=True):
     condition_id: str | None = None
 
 
+# The beginning of a sentence for each answer, with places for the surface and for what it can do.
+ABILITY = {
+    "yes": "{} can {}",
+    "depends": "{} can {} in some cases",
+    "no": "{} cannot {}",
+    "unknown": "It is unknown whether {} can {}",
+}
+
+
 class _Source(msgspec.Struct, forbid_unknown_fields=True):
     text: str
     date: dt.date

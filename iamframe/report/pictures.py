@@ -317,8 +317,7 @@ def _answers(facts: Iterable[Fact], words: Translator) -> Iterator[_Value]:
     """Yield four cells about one tool: whether the tool can write, read and find tags, and under which conditions."""
     conditions: dict[str, list[str]] = {}
     for fact in facts:
-        answer = "if" if fact.condition else fact.answer
-        yield words.word(answer), "unknown" if answer == "unknown" else ""
+        yield words.word(fact.answer), "unknown" if fact.answer == "unknown" else ""
         if fact.condition and fact.condition_id:
             condition = words.condition(fact.condition_id, fact.condition)
             conditions.setdefault(condition, []).append(words.word(fact.operation))

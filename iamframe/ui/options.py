@@ -188,7 +188,7 @@ narrowed = together(
 )
 _AGAINST = "Compare with the account in this SOURCE (required)."
 against = option("--against", _AGAINST, "SOURCE", callback=_required, shell_complete=offer_sources)
-_KIND = f"Print only this kind of difference: {', '.join(DIFFERENCES)}. Repeatable."
+_KIND = f"Print only differences of one kind ({', '.join(DIFFERENCES)}). Repeatable."
 kinds = option("--only", _KIND, "KIND", type=click.Choice(DIFFERENCES), multiple=True)
 ages = together(
     option(

@@ -136,11 +136,13 @@ def emit_surfaces(facts: DataFrame, form: str) -> None:
     if form == "markdown":
         emit(facts, form, SURFACE_COLUMNS)
         return
+    from iamframe.knowledge.surfaces import ABILITY
+
     columns = ["surface", "operation", "resource_type", "answer", "said", "checked_on"]
     for surface, operation, kind, answer, said, day in facts[columns].itertuples(index=False, name=None):
         kinds = f"{kind.replace('-', ' ')}s"
-        ability = f"find {kinds} by tag" if operation == "find" else f"{operation} tags of {kinds}"
-        click.echo(f"{surface} can {ability}: {answer}. {said[0].upper()}{said[1:]}. Checked on {day}.")
+        action = f"find {kinds} by tag" if operation == "find" else f"{operation} tags of {kinds}"
+        click.echo(f"{ABILITY[answer].format(surface, action)}: {said}. Checked on {day}.")
 
 
 # Remarks
@@ -229,7 +231,9 @@ def no_owner(inventory: Inventory, owner_tag: str) -> list[str]:
 
     if owner_tag == OWNER_TAG or owner_keys(inventory, owner_tag):
         return []
-    return [f"no collected tag has the key {owner_tag}, so no finding has an owner; give another key with --owner-tag"]
+    return [
+        f"no collected tag has the key {owner_tag!r}, so no finding has an owner; give another key with --owner-tag"
+    ]
 
 
 def expired(result: Result, *, is_covered: bool = False) -> Iterator[str]:

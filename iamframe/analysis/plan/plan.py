@@ -90,7 +90,7 @@ class Plan:
         """The number of profiles to delete, of resources to tag, and of findings without steps."""
         actions = self.steps["action"].value_counts()
         deleted, tagged = (pluralize(int(actions.get(name, 0)), what) for name, what in _WRITTEN.items())
-        return f"{deleted} to delete, {tagged} to tag, {pluralize(len(self.not_planned), 'finding')} not planned"
+        return f"{deleted} to delete, {tagged} to tag, {pluralize(len(self.not_planned), 'finding')} without steps"
 
     def _repr_html_(self) -> str:
         parts = [display.html_line(f"{self.in_one_line}.")]
