@@ -1,8 +1,8 @@
 """Read the roles, instance profiles and quotas of one live account, and the resources that use the profiles.
 
 GetAccountAuthorizationDetails (the "dump") returns the roles, with their tags, last use and profiles.
-ListInstanceProfiles returns the profiles. No list operation returns the tags of profiles (IAM API Reference,
-ListInstanceProfiles). iamframe calls GetInstanceProfile to read the tags of a profile and to confirm its role.
+ListInstanceProfiles returns the profiles, but not their tags (IAM API Reference, ListInstanceProfiles). iamframe calls
+GetInstanceProfile to read the tags of a profile and to confirm the profile's role.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ class AccountReader:
     def answers(self) -> list[Answer]:
         """Call all operations that the `LoadPlan` requires, and return the answers.
 
-        The last answer has the rows of the frame `gaps`. Raise `RequestFailed` if GetCallerIdentity fails with an error
-        other than a denial. Raise `SourceError` if the credentials belong to an account other than `expected`.
+        The last answer has the rows of the frame `gaps`. Raise `RequestFailed` if GetCallerIdentity fails for another
+        reason than a denial. Raise `SourceError` if the credentials belong to an account other than `expected`.
         """
         self._calls = Calls(self.client, self.source, self.progress)
         self._profiles = _Profiles(self._calls)
@@ -141,7 +141,7 @@ class AccountReader:
         yield calls.answer("denied", Listing(list(calls.gaps)))
 
     def _roles_one_by_one(self, dump: Listing, roles: Listing | None) -> tuple[list[ResourceAnswer], list[Any]]:
-        """Return roles that an incomplete dump lacks, and roles' profiles if the list of profiles is incomplete."""
+        """Read each role that is missing from the dump. If profiles may be missing too, read each role's profiles."""
         calls, profiles = self._calls, self._profiles.listed
         if roles is None or dump.state == "complete":
             return [], []
@@ -172,7 +172,7 @@ class AccountReader:
         single: list[ResourceAnswer],
         links: list[Any],
     ) -> Iterator[Answer]:
-        """Yield IAM's answers, without roles and profiles that were deleted during the load."""
+        """Yield IAM's answers, but leave out roles and profiles that were deleted during the load."""
         answer, gone, profiles = self._calls.answer, self._calls.vanished, self._profiles.listed
         caller = Account(caller_arn=caller_arn, account_name=self.name)
         yield answer(IDENTITY, Listing([caller], "complete" if caller_arn else "refused"))
@@ -191,7 +191,6 @@ class AccountReader:
             yield answer(operation, Listing(records, "partial" if is_answered else "refused"))
 
     def _account(self, counts: dict[str, int] | None, aliases: list[str] | None) -> Iterator[Answer]:
-        """Yield the account's quotas and alias."""
         quotas = [] if counts is None else [account_of_summary(counts)]
         alias = [] if aliases is None else [Account(account_name=self.name or next(iter(aliases), None))]
         for operation, records in (("GetAccountSummary", quotas), ("ListAccountAliases", alias)):
@@ -297,7 +296,7 @@ class _Effective(msgspec.Struct):
 
 
 def _demands(calls: Calls) -> list[Answer]:
-    """Read the organization's tag policy, or the required tag keys if AWS denies the policy."""
+    """Read the organization's tag policy. If AWS denies this request, read the required tag keys."""
     row = BY_LABEL[TAG_POLICY]
     parameters: dict[str, Any] = dict(row.parameters)
     try:

@@ -92,8 +92,7 @@ def read_file(path: str | os.PathLike[str], most: int = MAX_UNPACKED, *, pipe: b
     Raises
     ------
     OSError
-        If the file cannot be read, or has more than `most` bytes. Folders, devices and (without `pipe=True`) pipes
-        cannot be read.
+        If the file cannot be read, or has more than `most` bytes. Folders and devices cannot be read.
     """
     with _open(path, pipe) as file:
         data = file.read(most + 1)

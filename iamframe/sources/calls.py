@@ -156,7 +156,7 @@ class Calls:
         """Yield the pages of an operation's answer as JSON. A failed request marks `found` as incomplete.
 
         If `may_vanish` is True, the error "not found" counts as an empty answer. A failed request becomes a row of the
-        frame `gaps`, unless the region lacks the service.
+        frame `gaps`, unless AWS does not offer the service in the region.
         """
         row = BY_LABEL[operation]
         try:
@@ -169,7 +169,7 @@ class Calls:
                 self.note_refused(operation, refusal, subject, region)
 
     def records(self, found: Listing, operation: str, region: str, body: bytes, key: str, kind: Any) -> list[Any]:
-        """Return the records under the key `key`. A record of unexpected form becomes a row of the frame `gaps`."""
+        """Return the records under `key`. A record in an unexpected form becomes a row of the frame `gaps`."""
         value = msgspec.json.decode(body, type=dict[str, msgspec.Raw]).get(key)
         if value is None:
             self.note_missing(found, operation, key, region)
@@ -192,7 +192,7 @@ class Calls:
         return records
 
     def note_missing(self, found: Listing, operation: str, key: str, region: str) -> None:
-        """Add a row to the frame `gaps` for an answer without its list. AWS sends the list even if it is empty."""
+        """Add a row to the frame `gaps` for an answer without its list, because AWS sends even empty lists."""
         found.state = "truncated"
         facts = {"operation": operation, "key": key}
         self.gap(operation, ALL, "unreadable", "gaps.answer.no_list", facts, region)
@@ -207,7 +207,7 @@ class Calls:
             return None
 
     def resource(self, operation: str, arn: str) -> ResourceAnswer | None:
-        """Return the answer about a role or profile, or None. If AWS denies an operation, call its `fallback`."""
+        """Return the answer about a role or profile, or None. If AWS denies the operation, call the `fallback`."""
         client, row, name = self.client, BY_LABEL[operation], name_of(arn)
         refusals: dict[str, RequestFailed] = {}
         # An operation may be denied for a few resources only. After more than three denials and no answer, its fallback
@@ -242,7 +242,7 @@ class Calls:
         return tags_or_none(found) if isinstance(found, GotRole) else found
 
     def enabled_regions(self) -> list[str]:
-        """Return the regions that are enabled in the account, or an empty list if AWS shows none."""
+        """Return the regions that are enabled in the account, or an empty list if AWS does not list regions."""
         with self._enabling:
             if self._enabled is None:
                 regions = self.one("DescribeRegions", self.client.region)
@@ -306,8 +306,8 @@ def is_known(calls: Calls, region: str) -> bool:
 def is_offered(calls: Calls, service: str, region: str) -> bool:
     """Return whether to call a service in a region.
 
-    iamframe calls a service in the regions that botocore lists for it, and in regions unknown to botocore. Every region
-    is called for EC2, Auto Scaling, and services without regions in botocore.
+    iamframe calls EC2 and Auto Scaling in every region. Any other service is called in the regions that botocore lists
+    for the service. If botocore lists no regions, or does not know the region, iamframe tries the service.
     """
     there = _regions_of(calls, service)
     return not there or region in there or service in ("ec2", "autoscaling") or not is_known(calls, region)
@@ -316,8 +316,7 @@ def is_offered(calls: Calls, service: str, region: str) -> bool:
 def _is_absent(calls: Calls, refusal: RequestFailed, service: str, region: str) -> bool:
     """Return whether a request failed because AWS does not offer the service in the region.
 
-    The result is True if the service's host does not exist, and botocore lists only other regions for the service. The
-    result is False for a region unknown to botocore, and for a custom endpoint, whose URL may be mistyped.
+    If the host of a custom endpoint does not exist, the result is False, because the endpoint's URL may be mistyped.
     """
     if not is_unknown_host(refusal.cause) or region in _regions_of(calls, service) or not is_known(calls, region):
         return False

@@ -1,11 +1,11 @@
 """Send requests to AWS, and keep the answers in a journal.
 
-An operation that is not in `knowledge.operations` is blocked. boto3's answers are converted to the AWS CLI's JSON, so
-that the same decoders work for live accounts and files. An interrupted load resumes from the answers in its journal.
+iamframe blocks every operation that is not in `knowledge.operations`. boto3's answers are converted to the AWS CLI's
+JSON, so that the same decoders work for live accounts and files. An interrupted load resumes from its journal.
 
 Retries always use botocore's `standard` mode with ten attempts (four for STS). Botocore's default retry mode changes
-between releases, and lets some calls fail when AWS throttles requests. iamframe repeats a call whose answer breaks off,
-because botocore does not.
+between releases, and lets some calls fail when AWS throttles requests. If an answer breaks off, iamframe repeats the
+call, because botocore does not repeat it.
 """
 
 from __future__ import annotations
@@ -67,13 +67,13 @@ class Identity(msgspec.Struct, rename="pascal"):
 
 
 class Pacer:
-    """The pace of requests to one service in one account, shared by all threads.
+    """The pace at which all threads together send requests to one service in one account.
 
     AWS publishes no request limits for IAM. All users of an account share the request limits, so a load that reaches a
-    limit makes other work in the account fail. `rate` is the highest allowed rate, in requests per second. Without
-    `rate`, requests wait only after AWS has throttled a request. A throttled request lowers the rate to 70 %. Every
-    second without throttling adds 2 requests per second to the rate. The rate is lowered at most once per second,
-    because AWS throttles nearly all requests in flight at a limit.
+    limit may make other users' requests fail. `rate` is the highest allowed rate, in requests per second. If `rate` is
+    None, requests wait only after AWS has throttled a request. A throttled request lowers the rate to 70 %. Each second
+    without throttling raises the rate by 2 requests per second. The rate is lowered at most once per second, because
+    AWS throttles nearly all requests when a limit is reached.
     """
 
     def __init__(
@@ -158,8 +158,8 @@ class Client:
     ) -> bytes:
         """Return AWS's answer to one call, as JSON.
 
-        The frame `calls` shows the call under the name `counted_as`, or by default under the operation's name. If AWS
-        answers with an error code in `none_codes`, the requested resource does not exist, and the answer is `null`.
+        The frame `calls` shows the call under the name `counted_as`, by default the operation's name. An error code in
+        `none_codes` means that the requested resource does not exist, and gives the JSON `null`.
 
         A failed call raises `RequestFailed`. An operation that is not in the table of operations raises `WriteBlocked`.
         """
@@ -217,7 +217,7 @@ class Client:
             seen.add(mark)
 
     def boto3_client(self, service: str, region: str = GLOBAL) -> Any:
-        """Return the boto3 client of a service in a region, which all threads share."""
+        """Return the boto3 client of a service in a region. All threads share this client."""
         key = (service, self.region if region == GLOBAL else region)
         with self._making:
             if key not in self._clients:
@@ -248,7 +248,7 @@ class Client:
             self._asks_anew = False
 
     def always_denied(self, operation: str) -> bool:
-        """Return whether AWS has denied at least 20 calls of an operation, and has answered none."""
+        """Return whether AWS has denied at least 20 calls of an operation, and has allowed no call."""
         return self.refusals[operation] >= 20 and not self.answered[operation]
 
     def _new_client(self, service: str, region: str) -> Any:
@@ -321,9 +321,9 @@ _MARKS = msgspec.json.Decoder(
 
 
 def _next_page(page: bytes) -> tuple[dict[str, str], bool]:
-    """Return the parameter for the next page (empty after the last page), and whether IAM reports a next page.
+    """Return the parameters for the next page (empty after the last page), and whether `IsTruncated` is true.
 
-    IAM may cut off a list at any size, and shows this with `IsTruncated` (IAM API Reference, ListRoleTags).
+    IAM may end a page at any size, and sets `IsTruncated` if more items follow (IAM API Reference, ListRoleTags).
     """
     marks = msgspec.structs.asdict(_MARKS(page))
     more = marks.pop("IsTruncated")
@@ -336,10 +336,9 @@ def _now() -> str:
 
 @contextmanager
 def _quick_dates(session: boto3.Session) -> Iterator[None]:
-    """Give new boto3 clients in the `with` block a fast date parser and shared service models.
+    """New boto3 clients in the `with` block parse dates fast, and share the loaded service models.
 
-    Parsing dates takes a quarter of the time that botocore needs for an answer. The AWS CLI replaces botocore's date
-    parser, too.
+    Botocore spends a quarter of an answer's time on parsing dates. The AWS CLI replaces botocore's date parser, too.
     """
     core = session._session  # noqa: SLF001 - boto3 does not give its parts away
     parsers = ResponseParserFactory()
@@ -369,7 +368,7 @@ _ROOT = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<(?:\w+:)?(\w+)")
 def check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
     """Raise ResponseParserError if a response has a success status, but not the form of the operation's answer.
 
-    Without this check, botocore reads a proxy's page, a network's login page or truncated JSON as an empty list.
+    Without this check, botocore would read a proxy's page, a network's login page or truncated JSON as an empty list.
     """
     if response_dict["status_code"] >= 300:
         return

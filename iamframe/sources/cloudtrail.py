@@ -2,7 +2,7 @@
 
 A trail's log files have the form `{"Records": […]}`. `aws cloudtrail lookup-events` prints each record as text inside
 an event (CloudTrail User Guide, "CloudTrail record contents"; CloudTrail API Reference, LookupEvents). iamframe keeps
-only IAM's records, and only their id, time, names, tag keys, actor, tool and error code.
+only IAM's records, and only some of the fields: id, time, names, tag keys, actor, tool and error code.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class TrailRecord(msgspec.Struct, gc=False, rename="camel"):
 
 
 class LookupEvent(msgspec.Struct, gc=False):
-    """An event from LookupEvents, which contains the CloudTrail record as text."""
+    """An event from LookupEvents. The event contains a CloudTrail record as text."""
 
     text: str = msgspec.field(name="CloudTrailEvent")
     event_id: str | None = msgspec.field(name="EventId", default=None)
@@ -125,7 +125,7 @@ class Event(msgspec.Struct, gc=False, frozen=True, order=True):
 
 
 class EventSpan(msgspec.Struct, gc=False):
-    """The times of an account's first and last record in a file. Regions without IAM's events are ignored."""
+    """The times of an account's first and last record in a file. Only regions with IAM events count."""
 
     from_at: datetime
     to_at: datetime
@@ -168,7 +168,7 @@ _response = msgspec.json.Decoder(_Response | None).decode
 
 
 def record_of(item: TrailRecord | LookupEvent) -> TrailRecord:
-    """Return a CloudTrail record unchanged, or decode the record inside an event from LookupEvents."""
+    """Return the CloudTrail record in an event from LookupEvents. Any other record is returned unchanged."""
     return item if isinstance(item, TrailRecord) else _record(item.text)
 
 
@@ -188,7 +188,7 @@ def event_of(record: TrailRecord) -> tuple[str | None, Event | None]:
     """Return the account and the event of an IAM record.
 
     The account is None if the record does not show an account. If AcquireRole returned an existing role, nothing
-    changed, so account and event are None.
+    changed, so the account and the event are None.
 
     Raises
     ------
@@ -237,7 +237,7 @@ def _is_at(text: str | None, at: datetime) -> bool:
 
 
 def _holds(key: str, keys: frozenset[str]) -> Callable[[Document], bool]:
-    """Return a function that accepts a document if its list under `key` is empty or an early item has all `keys`."""
+    """Return a condition for documents: the list under `key` is empty, or one of its first items has all `keys`."""
 
     def holds(document: Document) -> bool:
         items = document.keys[key]
@@ -267,7 +267,7 @@ def looked_up(document: Document) -> Iterable[Answer]:
 
 @shape("digestStartTime")
 def digest(document: Document) -> Iterable[Answer]:  # noqa: ARG001 - it holds nothing to read
-    """Skip a digest file: a signed list of a trail's own files, which contains nothing about IAM."""
+    """Skip a digest file: a signed list of a trail's log files, without records of IAM."""
     return ()
 
 
@@ -294,7 +294,7 @@ def _answers(document: Document, key: str, operation: str) -> Iterator[Answer]:
 
 
 def _records(document: Document, key: str, kind: type) -> Iterator[tuple[TrailRecord, str | None, Event | None]]:
-    """Yield each record of a list, with its account and event if the record is from IAM."""
+    """Yield each record of a list. If the record is from IAM, also yield its account and event."""
     # Nobody edits CloudTrail's records by hand.
     for item in (item for chunk in document.records(key, kind, by_hand=False) for item in chunk):
         try:

@@ -1,6 +1,6 @@
 """AWS Config items: the latest recorded state of each role and profile.
 
-The `configuration` of an item is a JSON string in answers of the API, and an object in an S3 snapshot. A JSON document
+An item's key `configuration` has a JSON string in answers of the API, and an object in an S3 snapshot. A JSON document
 may consist of a single item.
 
 AWS Config records each role in every region where Config is switched on, so a role may appear several times. Only the
@@ -65,7 +65,7 @@ class Item(msgspec.Struct, gc=False, rename="camel"):
 
 
 def _in_camel_case(kind: type[msgspec.Struct], **types: Any) -> Any:
-    """Return a copy of a record type with Config's camelCase keys. `types` replaces the types of some fields."""
+    """Copy a record type, but rename the keys to AWS Config's camelCase. `types` has new types for some fields."""
     fields: list[Any] = []
     keys = {}
     for one in msgspec.structs.fields(kind):
@@ -143,7 +143,7 @@ def _keep(document: Document, items: list[tuple[str, Raw]]) -> Iterable[Answer]:
 
 
 def config_answers(reading: Reading) -> list[tuple[Piece, Answer]]:
-    """Return answers with their files. Each answer has the latest items of one resource type in one account."""
+    """Return the latest items of each resource type in each account, as answers with their files."""
     found: dict[tuple[str, str, str | None], tuple[Piece, Answer]] = {}
     for document, place, item in _latest(reading.kept(Recorded)):
         with reading.gap_if_unreadable(document.piece, f"{place}.configuration"):
@@ -162,7 +162,6 @@ def config_answers(reading: Reading) -> list[tuple[Piece, Answer]]:
 
 
 def _latest(recorded: Iterable[Recorded]) -> list[Recorded]:
-    """Return the latest capture of each resource that has not been deleted."""
     newest: dict[str, Recorded] = {}
     for one in recorded:
         item = one.item

@@ -1,7 +1,7 @@
 """The kinds of AWS resources that use instance profiles, and expressions that find a profile in a record.
 
-`consumers.toml` has one table per kind of resource. A kind that may have hundreds of thousands of records is decoded as
-typed objects, because this is faster.
+`consumers.toml` has one table per kind of resource. Kinds with hundreds of thousands of records are decoded as typed
+objects, because this is faster.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         `key` is the key of the records in the answer. If `single` is True, the key holds one record instead of a list.
         If `whole` is True, the whole answer is one record, which always has the key `key`.
     marked
-        A field that every record has, to distinguish a list in a file from other lists under the same key.
+        A field that every record has. The field distinguishes the records from other lists under the same key.
     when
         Where the kind is read. The value "files" means only files. The value "references" means files, and live
         accounts with `references="core"` or `references="all"`. The value "all" means files, and live accounts with
@@ -139,7 +139,7 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             yield TemplateUse(Reference(named="", **self._about(record)), pins)
 
     def _listed(self, path: str, record: Any, kind: type[T]) -> T:
-        """Return the values at a JMESPath in a record, or no values if the resource no longer starts instances.
+        """Return the values at a JMESPath in a record. A resource that no longer starts instances has no values.
 
         Raise ValidationError if a value does not fit the type `kind`.
         """

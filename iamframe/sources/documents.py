@@ -1,11 +1,11 @@
 """Find the JSON documents in a file, and split their lists into items, which are decoded later.
 
-The long list of a large file is cut into runs: groups of items that are decoded together as a list. Decoding item by
-item is slower, because finding the ends of 100,000 items takes as long as decoding the items. The items as text would
-take more memory than all finished DataFrames.
+The long list of a large file is cut into runs. A run is a group of items that are decoded together. Decoding item by
+item is slower, because finding the ends of 100,000 items takes as long as decoding the items. Keeping all items as text
+would take more memory than all finished DataFrames.
 
-A list is cut where an item seems to begin. A wrong cut is always noticed, because the text before the cut is not a
-valid list. If a run cannot be decoded, all files are read again as a whole.
+A list is cut where an item seems to begin. A wrong cut is always noticed, because the text before a wrong cut is not a
+valid list. If a run cannot be decoded, iamframe reads all files again, without cutting any list.
 """
 
 from __future__ import annotations
@@ -54,15 +54,12 @@ _MARK = Raw(b'"iamframe: items in runs"')
 
 
 class NotARun(Exception):
-    """A part of a long list could not be decoded, so all files must be read again as a whole."""
+    """A part of a long list could not be decoded, so all files must be read again, without cutting any list."""
 
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """A part of a file: a long list without its last items.
-
-    The text `between` separates two items: a comma, followed by the beginning of the next item.
-    """
+    """A long list in a file, without its last items. The text `between` is a comma and the beginning of an item."""
 
     key: str
     path: Path
@@ -101,9 +98,10 @@ class Runs:
 
 
 def document_in_runs(path: Path) -> tuple[dict[str, Value], Runs] | None:
-    """Split a large file into a document with the last items of the long list, and `Runs` with the other items.
+    """Split a large file into a document and `Runs`.
 
-    The result is None if the file must be read as a whole.
+    The document has the last items of the long list, and `Runs` has all other items. The result is None if the file
+    must be read as a whole.
     """
     try:
         with path.open("rb", buffering=0) as file:
@@ -146,7 +144,7 @@ def documents_of(data: bytes) -> Iterator[tuple[str, dict[str, Value] | list[Raw
     Raises
     ------
     Unreadable
-        If the text is empty, is not JSON, or has a document of another type than object or list.
+        If the text is empty or not JSON, or if a document is neither an object nor a list.
     """
     data = utf8(data)
     if not data or data.isspace():
@@ -230,12 +228,12 @@ _NO_REPEATS = json.JSONDecoder(object_pairs_hook=_without_repeats, parse_int=str
 
 
 def refuse_repeats(item: Raw) -> None:
-    """Raise Unreadable if an item, or any object inside the item, repeats a key."""
+    """Raise Unreadable if a key is repeated in an item, or in an object inside the item."""
     _NO_REPEATS.decode(bytes(item).decode())
 
 
 def beginning(text: bytes | Raw) -> bytes:
-    """Return the first byte of a document that is not white space."""
+    """Return the first byte of a document after any white space."""
     return bytes(memoryview(text)[:1_000]).lstrip()[:1]
 
 
@@ -253,7 +251,7 @@ def in_plain_words(error: Exception) -> str:
 
 
 def problem_of(error: Exception, path: str) -> dict[str, Any]:
-    """Return a message about an error at `path`. If a decoder shows a more exact place, the message has that place."""
+    """Return a message about an error at `path`, or at the more exact place that a decoder shows."""
     if isinstance(error, Unreadable):
         return {"message": "gaps.file.value", "at": path, "why": error.problem}
     why, _, inner = in_plain_words(error).partition(" - at `$")
@@ -261,7 +259,7 @@ def problem_of(error: Exception, path: str) -> dict[str, Any]:
 
 
 def kind_of(value: Value) -> str:
-    """Return a key of the message table `words` that stands for the kind of a JSON value."""
+    """Return the kind of a JSON value, as a key of the message table `words`."""
     kinds = {list: "list", dict: "object", str: "text", bool: "boolean", type(None): "null"}
     return kinds.get(type(value), "number")
 

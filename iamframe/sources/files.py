@@ -56,7 +56,7 @@ _REASONS = (
 
 
 def read_files(sources: Iterable[Any], *, in_runs: bool = False) -> Iterator[Answer]:
-    """Yield one `Answer` per list in files, folders and archives. Unreadable content becomes a row of `gaps`.
+    """Yield one `Answer` per list in files, folders and archives. Unreadable content becomes a row of the frame `gaps`.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def read_files(sources: Iterable[Any], *, in_runs: bool = False) -> Iterator[Ans
     SourceError
         If a source does not exist, or none of the sources could be read.
     NotARun
-        If `in_runs` is True, and a group of items cannot be decoded. Discard all earlier answers.
+        If `in_runs` is True, and a group of items cannot be decoded. The caller must discard all earlier answers.
     """
     labels = []
     found: dict[tuple[str, ...], tuple[str, Piece]] = {}

@@ -1,4 +1,4 @@
-"""Handlers of botocore's events, which block every request that is not in the table of read operations."""
+"""Make botocore block all requests, except the read operations in iamframe's table."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def guard(service: str) -> Callable[..., None]:
 
 
 def guard_requests(client: Any, service: str) -> None:
-    """Block a client's prepared requests, unless they call a read operation in the table.
+    """Check a client's prepared requests, and block all except read operations in the table.
 
-    An operation's name proves nothing: botocore builds requests from models, and files on the machine can replace the
-    models.
+    An operation's name proves nothing, because files on the machine can replace the models from which botocore builds
+    requests.
     """
     base = urlsplit(client.meta.endpoint_url).path.rstrip("/")
 
@@ -87,7 +87,7 @@ def _is_query_of(row: Operation, query: str) -> bool:
 
 @cache
 def _expression(path: str) -> re.Pattern[str]:
-    """Return a regular expression for a path, in which a parameter in braces matches one segment."""
+    """Return a regular expression for a path. Each parameter in braces matches one segment of the path."""
     return re.compile("[^/]+".join(map(re.escape, _PARAMETER.split(path))))
 
 

@@ -97,7 +97,7 @@ def one_profile(document: Document) -> Iterable[Answer]:
 @shape("RoleName", "Arn")
 @shape("InstanceProfileName", "Arn")
 def role_or_profile(document: Document) -> Iterable[Answer]:
-    """Read a role or profile without its outer key, such as the output of `aws iam get-role --query Role`."""
+    """Read a single role or profile, as printed by `aws iam get-role --query Role`."""
     record = _role_or_profile(document)
     return [document.answer(_OPERATIONS[type(record)], [record])]
 
@@ -105,7 +105,7 @@ def role_or_profile(document: Document) -> Iterable[Answer]:
 @shape("RoleName", "Arn", of_items=True)
 @shape("InstanceProfileName", "Arn", of_items=True)
 def roles_and_profiles(document: Document) -> Iterable[Answer]:
-    """Read a list of roles or profiles from the AWS CLI with `--query Roles` or `'InstanceProfiles[]'`.
+    """Read a list of roles or profiles, as printed with `--query Roles` or `--query 'InstanceProfiles[]'`.
 
     The list never counts as complete, because the query may leave out roles or profiles.
     """

@@ -48,7 +48,7 @@ def _entry(line: bytes) -> Entry | None:
 
 
 class Journal:
-    """A journal file. Only one load can have the file open at a time.
+    """A journal file. Only one load at a time can open the file.
 
     The constructor raises `SourceError` if the file cannot be opened or is in use.
     """
@@ -80,7 +80,7 @@ class Journal:
             return _entry(self._file.read(size))
 
     def put(self, entry: Entry) -> None:
-        """Add an answer, which stays in the file if the process is killed, or if the next answer fills the disk."""
+        """Add an answer. The answer stays in the file even if the process is killed or the disk becomes full."""
         raw = msgspec.json.encode(entry)
         line = msgspec.json.encode(_Line(zlib.crc32(raw), Raw(raw))) + b"\n"
         with self._lock:

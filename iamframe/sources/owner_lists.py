@@ -1,8 +1,8 @@
-"""Find the clusters, environments and stacks of a live account that may own profiles.
+"""Find the possible owners of profiles in a live account: clusters, environments and stacks.
 
-The tags, path or name of a profile may point to an owner, and the tags or path also to the owner's region. A kind of
-owner is listed only if a profile points to this kind, and only in the regions to which profiles point. If a profile
-points to an owner without a region, the kind is listed in all regions of the load.
+The tags, path or name of a profile may show the profile's owner. The tags or path may also show the owner's region.
+iamframe lists only the kinds of owners that profiles show, and only in the regions that profiles show. If a profile
+does not show the owner's region, iamframe lists the possible owners in all loaded regions.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class _Job(NamedTuple):
 
 @dataclass
 class OwnerReader:
-    """Finds clusters, environments and stacks that may own profiles, in the given regions."""
+    """Searches the given regions for clusters, environments and stacks that may own profiles."""
 
     calls: Calls
     plan: LoadPlan
@@ -67,7 +67,7 @@ class OwnerReader:
     def answers(self, jobs: list[_Job]) -> Iterator[Answer]:
         """Yield each region's clusters, environments and stacks, then other stacks that contain profiles.
 
-        If a profile's name suggests a stack that was not found, one more request per region asks AWS for the stack.
+        If a profile's name suggests an unlisted stack, iamframe asks AWS in each region for the profile's stack.
         """
         for owner, region, future in jobs:
             yield self.calls.answer(owner.label, future.result(), region)

@@ -44,11 +44,11 @@ def _owner_in(owner: Owner, record: Any) -> ResourceOwner:
 
 
 def _is_list_of(owner: Owner, key: str, document: Document) -> bool:
-    """Return whether the list under `key` comes from the owner's service, not from another service.
+    """Return whether the list under `key` comes from the service of the owner.
 
     EKS returns names in the list `clusters`, and AWS PCS returns objects. OpsWorks and CloudFormation both return a
-    list `Stacks`, but with different fields in the items. An empty list `clusters` counts as EKS's, unless the name of
-    the file or of a folder contains `pcs`.
+    list `Stacks`, but with different fields in the items. An empty list `clusters` is taken for an answer of EKS,
+    unless the name of the file or of a folder contains `pcs`.
     """
     items = document.keys[key]
     if not isinstance(items, list):

@@ -13,7 +13,7 @@ Progress = Callable[[str, int, int], None]
 
 @contextmanager
 def progress_bars(progress: bool | Progress | None) -> Iterator[Progress]:
-    """Yield a function that shows a stage's progress: the number of finished calls, and the total so far.
+    """Yield a function that shows how many of a stage's calls have finished.
 
     If `progress` is a function, this function is yielded. `progress=True` shows bars, False shows nothing, and None
     shows bars only in a terminal or a notebook.

@@ -38,7 +38,7 @@ _FILE_NAMES = [
 
 
 class AccountsByFolder:
-    """The accounts in the files of each folder, with and without its subfolders."""
+    """The accounts that the files of each folder contain."""
 
     def __init__(self) -> None:
         self._here: dict[tuple[str, ...], set[str]] = defaultdict(set)
@@ -52,7 +52,7 @@ class AccountsByFolder:
             self._beneath[piece.folders[:depth]].add(account)
 
     def of(self, folders: tuple[str, ...], depth: int) -> set[str]:
-        """Return the accounts in the folder `folders[:depth]` to which files in its subfolder `folders` may belong."""
+        """Return the accounts in the folder `folders[:depth]`, as candidates for files in the subfolder `folders`."""
         # `prod/` beside `dev/` is another account; `us-east-1/` beside `iam/` is the same one.
         is_one = all(map(_PART_OF_ACCOUNT.fullmatch, folders[depth:]))
         return (self._beneath if is_one else self._here).get(folders[:depth], set())
@@ -167,18 +167,18 @@ class Reading:
 
 
 def region_of(piece: Piece) -> str | None:
-    """Return the region in a file's name, or else in the name of the nearest folder that shows a region."""
+    """Return the first region in the names of a file and its folders, from the innermost folder outward."""
     return next(filter(None, map(region_in, (piece.name, *reversed(piece.folders)))), None)
 
 
 def _named_after(piece: Piece) -> str | None:
-    """Return the operation in a file's name, such as `describe-instances.json`."""
+    """Return the operation that a file's name shows, such as `describe-instances.json`."""
     name = cli_name(piece.name).replace("_", "-")
     return next((operation for pattern, operation in _FILE_NAMES if pattern.search(name)), None)
 
 
 def accounts_in(records: Records) -> set[str | None]:
-    """Return the accounts in the ARNs of records of one type. None stands for a missing ARN or account."""
+    """Return the account ids in the records' ARNs. None stands for a missing ARN or account id."""
     fields = type(records[0]).__struct_fields__
     name = next((name for name in ("role_arn", "profile_arn", "managed_arn") if name in fields), None)
     if name is None:

@@ -2,7 +2,7 @@
 
 A record type has only the fields that its operation really returns, so that no code uses other fields by accident. For
 example, ListRoles and ListInstanceProfiles return no `Tags` (IAM API Reference, ListRoles, ListInstanceProfiles;
-recorded answers agree). The types for ListRoles and ListInstanceProfiles ignore `Tags` in files and from emulators.
+recorded answers agree). iamframe ignores `Tags` that a file or an emulator adds to ListRoles or ListInstanceProfiles.
 
 `UNSET` means that an answer does not have the field. None and [] mean that AWS has no value.
 """
@@ -76,7 +76,7 @@ class Tag(msgspec.Struct, gc=False, frozen=True):
 
 
 class LastUsed(msgspec.Struct, gc=False):
-    """A role's last use. Both fields are None without a use in the last 400 days (IAM API Reference, GetRole)."""
+    """A role's last use. Both fields are None if the role was not used for 400 days (IAM API Reference, GetRole)."""
 
     at: Time = msgspec.field(name="LastUsedDate", default=None)
     region: str | None = msgspec.field(name="Region", default=None)
@@ -101,7 +101,7 @@ class RoleTemplate(msgspec.Struct, gc=False):
 
 
 class NestedRole(msgspec.Struct, gc=False, rename=_IAM):
-    """A role as AWS shows it inside a profile: without tags, last use or description."""
+    """A role inside a profile, without tags, last use or description."""
 
     role_arn: Arn
     role_name: str | None = None
@@ -128,7 +128,7 @@ class GotRole(ListedRole, gc=False, rename=_IAM):
 
 
 class NestedProfile(msgspec.Struct, gc=False, rename=_IAM):
-    """A profile as an account dump shows it inside a role: without tags."""
+    """A profile inside a role of an account dump, without tags."""
 
     profile_arn: Arn
     profile_name: str | None = None
@@ -175,7 +175,7 @@ class TagListing(msgspec.Struct, gc=False):
 
 
 class Reference(msgspec.Struct, gc=False):
-    """A resource that uses a profile: a row of the frame `references` that still lacks the profile's ARN."""
+    """A resource that uses a profile: a row of the frame `references`, but without the profile's ARN."""
 
     consumer_type: str
     consumer_id: str
@@ -235,7 +235,7 @@ class Account(msgspec.Struct, gc=False):
 
 
 def account_of_summary(counts: Mapping[str, int]) -> Account:
-    """Return the quotas and counts in the answer to GetAccountSummary."""
+    """Return the quotas and counts that GetAccountSummary returned."""
     return Account(
         role_quota=counts.get("RolesQuota"),
         profile_quota=counts.get("InstanceProfilesQuota"),
@@ -261,7 +261,7 @@ class Gap(msgspec.Struct, gc=False):
 
 @dataclass(slots=True)
 class CallStats:
-    """The numbers of requests and retries of one operation in one region, with the first and last time (ISO text)."""
+    """One operation's requests and retries in one region: how many, and the first and last time (ISO text)."""
 
     requests: int = 0
     retries: int = 0
@@ -303,7 +303,7 @@ class Answer:
 def tags_or_none(role: GotRole) -> GotRole:
     """Return a role from GetRole. If the role has no tags, set `tags` to [].
 
-    For a role without tags, GetRole omits `Tags`, but returns `RoleLastUsed` (recorded answers).
+    GetRole omits `Tags` for a role without tags, but always returns `RoleLastUsed` (recorded answers).
     """
     if role.tags is UNSET and role.last_used is not UNSET:
         role.tags = []

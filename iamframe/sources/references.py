@@ -31,7 +31,7 @@ class _Use:
 
     `account` is the owner that the record shows, or the account in the resource's ARN. `made_in` is the account of the
     user or role that created the resource, and usually equals `account`. An account in a folder's name overrides
-    `made_in`, because the creator may be masked in files.
+    `made_in`, because some files mask the creator.
     """
 
     record: Any
@@ -55,8 +55,6 @@ class _Use:
 
 
 class _Used(NamedTuple):
-    """A document with records of one kind of resource, and the profiles that each resource uses."""
-
     document: Document
     consumer: Consumer
     uses: list[_Use]
@@ -123,7 +121,7 @@ def reference_answers(reading: Reading) -> Iterator[Answer]:
 
 
 def _owner(reading: Reading, used: _Used) -> str | None:
-    """Return the account for those records in a document that show no account."""
+    """Return the account of those records that do not show their account."""
     shown = {use.account for use in used.uses if use.account}
     if len(shown) == 1:
         # No answer of AWS holds two accounts.
@@ -180,7 +178,7 @@ def _pinned(account: str, pinnings: list[TemplateUse], read: Mapping[str, list[A
 
 
 def _other_versions(account: str, read: Mapping[str, list[Any]], whole: set[str]) -> Iterator[Answer]:
-    """Yield a `Gap` for each launch template with versions that are missing from the files.
+    """Yield a `Gap` for each launch template if some of its versions are missing from the files.
 
     DescribeLaunchTemplateVersions returns only the latest and the default version if no template's name or id is given.
     """

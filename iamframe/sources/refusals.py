@@ -81,7 +81,7 @@ def advice_on(refusal: RequestFailed, *actions: str) -> dict[str, Any]:
 
 
 def closed_region(region: str, enabled: list[str]) -> tuple[str, str]:
-    """Return a reason and a message for the frame `gaps` if a region rejects the account's credentials."""
+    """Return the reason and the message for a region that rejects the account's credentials."""
     if not enabled:
         return "unreadable", "gaps.region.rejects"
     if region not in enabled:

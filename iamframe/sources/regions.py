@@ -1,4 +1,4 @@
-"""Read the resources that use profiles (the consumers) in each region of a live account."""
+"""Read the consumers (the resources that use profiles) in each region of a live account."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class _Job(NamedTuple):
 
 @dataclass
 class ReferenceReader:
-    """Reads the resources that use profiles, from each region of a `LoadPlan`."""
+    """Reads the consumers in each region of a `LoadPlan`."""
 
     calls: Calls
     plan: LoadPlan
 
     def regions(self) -> list[str]:
-        """Return the plan's regions. `"all"` means the enabled regions, or the session's region if AWS shows none."""
+        """Return the plan's regions. `"all"` means all enabled regions, or the session's region if AWS lists none."""
         if self.plan.references == "none":
             return []
         if self.plan.regions != "all":
@@ -188,7 +188,7 @@ class ReferenceReader:
         return template_references(pinnings, versions, configurations, None)[0]
 
     def _versions(self, template: dict[str, str], wanted: list[str], region: str) -> list[Version]:
-        """Return the versions `wanted` of a launch template, or all versions if the list `wanted` is empty."""
+        """Return the launch template versions in the list `wanted`, or all versions if the list is empty."""
         parameters = self._parameters(_OF_VERSIONS, region)
         del parameters["Versions"]
         parameters |= template | ({"Versions": wanted} if wanted else {})

@@ -51,13 +51,13 @@ def options(parameters: Mapping[str, object], service: str) -> str:
 
 
 def collect_script(regions: Sequence[str] = ()) -> str:
-    """Return a POSIX shell script that collects data with the AWS CLI and makes a zip for `load_files`.
+    """Return a POSIX shell script that uses the AWS CLI to collect data into a zip file for `load_files`.
 
     The script makes the same read requests as a live load with `references="core"`. If AWS denies a request, the script
     tries another request for the same data, as a live load does. The script works with the AWS CLI 1 and 2.
 
-    The arguments of the script are the regions in which to read the resources that use profiles. Without arguments, the
-    script reads `regions`, or all enabled regions if `regions` is empty.
+    The script searches the regions in its arguments for resources that use profiles. Without arguments, the script
+    searches the regions in the list `regions`. If the list is empty, the script searches all enabled regions.
 
     The script lists EKS clusters, Elastic Beanstalk environments or CloudFormation stacks only if profiles seem to
     belong to them. The script also reads the tag policy of the organization.

@@ -90,7 +90,7 @@ def _ask_mfa_code(prompt: str) -> str:
 
 
 def check_regions(session: boto3.Session, named: Iterable[str], source: str) -> None:
-    """Raise SourceError if a given region or the session's region cannot exist, because requests would time out."""
+    """Raise SourceError if a region cannot exist, because requests to such a region would time out."""
     from botocore.exceptions import UnknownRegionError
 
     for region in dict.fromkeys((*named, session.region_name)):

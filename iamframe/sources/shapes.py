@@ -1,4 +1,4 @@
-"""A shape is a set of keys that identifies a JSON document, with the function that reads such documents.
+"""Recognize JSON documents by their keys, and register the functions that read them.
 
 The decorator `@shape` registers a function for documents with certain keys. A list is recognized by the keys of its
 first item. A registered function takes a `Document` and returns one `Answer` per list.
@@ -53,7 +53,7 @@ class Document:
 
     @property
     def is_truncated(self) -> bool:
-        """Whether `IsTruncated` or a token shows that AWS has more pages. The option `--max-items` adds `NextToken`."""
+        """Whether AWS has more pages, as shown by `IsTruncated` or a token. `aws --max-items` adds `NextToken`."""
         tokens = [self.keys.get(key) for key in ("NextToken", "nextToken", "Marker")]
         if any(isinstance(token, str) and _EXAMPLE_MARKER.fullmatch(token) for token in tokens):
             return False
@@ -99,7 +99,7 @@ class Document:
             raise Unreadable(**problem_of(error, place)) from None
 
     def decoder(self, kind: Any) -> Callable[[Raw], Any]:
-        """Return a function that decodes an item. The function raises Unreadable at a repeated key in a small file."""
+        """Return a function that decodes an item. A repeated key in a small file raises Unreadable."""
         decode = msgspec.json.Decoder(kind).decode
         if self.size > LARGE:
             return decode
@@ -181,7 +181,7 @@ Condition = Callable[[Document], bool]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A function that reads documents, and the keys and the condition by which such documents are recognized."""
+    """The keys and the condition that identify a kind of document, and the function that reads such documents."""
 
     keys: frozenset[str]
     when: Condition | None
@@ -208,8 +208,8 @@ def shape(*keys: str, when: Condition | None = None, of_items: bool = False) -> 
     when
         A condition that the document must also meet.
     of_items
-        Whether the document is a list whose first item has the keys. The function gets a list as a `Document` that has
-        the items under the key `ROWS`.
+        Whether the document is a list whose first item has the keys. The function gets a `Document` with the items
+        under the key `ROWS`.
     """
 
     def register(read: Read) -> Read:

@@ -20,7 +20,7 @@ from iamframe.sources.records import Reference, make_decoders
 class TemplateUse:
     """A group or fleet that uses profiles through launch templates, or through a launch configuration.
 
-    `consumer` describes the group or fleet, but names no profile.
+    The reference `consumer` describes the group or fleet, but has no profile.
     """
 
     consumer: Reference
@@ -179,7 +179,7 @@ def template_references(
 
 
 def _by_label(versions: list[Version], templates: list[Template] | None) -> dict[tuple[str, str], Version]:
-    """Return the versions by label: a template's id or name, and a number, `$Default` or `$Latest`."""
+    """Return the versions by label: a template (id or name) and a version (number, `$Default` or `$Latest`)."""
     read: dict[tuple[str, str], Version] = {}
     newest: dict[str, int] = {}
     for version in versions:

@@ -1,4 +1,4 @@
-"""Terraform state (version 4) and `terraform show -json`: the roles and profiles that Terraform manages.
+"""Read the roles and profiles that Terraform manages, from state files (version 4) and `terraform show -json`.
 
 The format of `terraform show -json` is described in the Terraform docs, "JSON output format". The state format is not
 documented. Version 4 has been in use since Terraform 0.12.
@@ -109,7 +109,7 @@ class ManagedProfile(GotProfile, gc=False):
 
 
 class Leaving(msgspec.Struct, gc=False):
-    """A role or profile that Terraform manages until a plan deletes or replaces it."""
+    """A role or profile that a Terraform plan deletes or replaces."""
 
     managed_arn: str
     address: str
@@ -184,7 +184,7 @@ def _in_state(state: _State) -> Iterator[_Managed]:
 
 
 def _in_shown(shown: _Shown) -> Iterator[_Managed]:
-    """Yield the managed resources in a state, or the resources that exist after a plan is applied."""
+    """Yield the resources that Terraform manages. For a plan, yield the planned resources."""
     unknown = {
         change.address: msgspec.json.decode(change.change.after_unknown, type=dict[str, object] | bool)
         for change in shown.resource_changes
