@@ -44,7 +44,7 @@ _GLOBAL = ("iam", "organizations", "account")
 
 
 class PracticeAccount:
-    """A fictional AWS account for practice, which answers on 127.0.0.1 and is empty at first.
+    """A fictional AWS account on 127.0.0.1, for practice. The account is empty at first.
 
     Use a practice account in a `with` statement, or call its methods `open` and `close`. A process can have only one
     open practice account. Clients of `session()` call the practice account, and so do programs with the environment
@@ -58,8 +58,8 @@ class PracticeAccount:
     partition
         "aws", "aws-us-gov" or "aws-cn".
     regions
-        The enabled regions, by default two regions of the partition. Other regions also answer until `disable_region`
-        disables them, but no list of regions shows them.
+        The enabled regions, by default two regions of the partition. Other regions answer until `disable_region`
+        disables them, but are missing from lists of regions.
     port
         The port on 127.0.0.1, or 0 for a free port.
     """
@@ -222,7 +222,7 @@ class PracticeAccount:
         return account_id
 
     def set_tag_policy(self, policy: Mapping[str, Any] | None, account_id: str | None = None) -> None:
-        """Set the effective tag policy of an account, such as `{"tags": {…}}`. None removes the policy.
+        """Set the effective tag policy of an account, such as `{"tags": {…}}`. The value None removes the policy.
 
         The practice account has no organization until `add_member` adds a second account.
         """
@@ -233,7 +233,7 @@ class PracticeAccount:
             policies[account_id] = dict(policy)
 
     def disable_region(self, name: str) -> None:
-        """Disable a region. The region refuses all credentials, and is absent from lists of enabled regions."""
+        """Disable a region, so that it refuses all credentials and is missing from lists of enabled regions."""
         self._regions.disable(name)
 
     def instance_credentials(
@@ -301,7 +301,7 @@ class PracticeAccount:
             self._faults.denials.clear()
 
     def expire(self, after: int | None = 0) -> None:
-        """Let all credentials expire after the given number of requests. None makes the credentials valid again."""
+        """Let all credentials expire after the given number of requests. `expire(None)` makes all credentials valid."""
         with self._faults.lock:
             self._faults.left = after
 

@@ -79,7 +79,7 @@ class Backends:
         return eb_backends[account_id][region]
 
     def ask(self, call: Call, **changed: str | None) -> Answer:
-        """Return moto's answer to a call after changing some query parameters. None removes a parameter."""
+        """Return moto's answer to a call after changing some query parameters. The value None removes a parameter."""
         body = call.body
         if changed:
             params = {name: value for name, value in (call.params | changed).items() if value is not None}

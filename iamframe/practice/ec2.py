@@ -63,7 +63,7 @@ class Ec2:
         return started
 
     def profile_of(self, account_id: str, region: str, instance_id: str) -> Any:
-        """Return the profile of an instance, or None if there is no profile or the profile was deleted."""
+        """Return the profile of an instance, or None if the instance has no profile that still exists."""
         associations = self.backends.ec2(account_id, region).iam_instance_profile_associations.values()
         held = {one.iam_instance_profile.id for one in associations if one.instance_id == instance_id}
         profiles = self.backends.iam(account_id).instance_profiles.values()
@@ -114,13 +114,13 @@ class Ec2:
         return ec2_answer(call, f"<regionInfo>{''.join(f'<item>{item}</item>' for item in found)}</regionInfo>")
 
     def run_instances(self, call: Call) -> Answer:
-        """Simulate RunInstances, which gives every instance the profile, but refuses a missing or empty profile."""
+        """Simulate RunInstances, but refuse a profile that is empty or does not exist."""
         profile = self._profile(call)
         answer = self._settled(call, self.backends.ask(call, **_spelled(call, profile)))
         return answer if profile is None or answer.status != 200 else self._with_all(call, answer, profile)
 
     def _with_all(self, call: Call, answer: Answer, profile: Any) -> Answer:
-        """Give the profile to every instance, because moto serves only the first and ignores launch templates."""
+        """Give every instance the profile. moto serves only the first instance, and ignores launch templates."""
         backend = self.backends.ec2(call.account_id, call.region)
         root = _tree(answer)
         for item in root.iterfind(f"{{{_SPACE}}}instancesSet/{{{_SPACE}}}item"):
@@ -133,7 +133,7 @@ class Ec2:
         return replace(answer, body=ET.tostring(root, default_namespace=_SPACE))
 
     def associate(self, call: Call) -> Answer:
-        """Simulate the calls that give a profile to an instance. A missing or empty profile is refused."""
+        """Simulate the calls that give a profile to an instance. Refuse a profile that is empty or does not exist."""
         profile = self._profile(call)
         return self._settled(call, self.backends.ask(call, **_spelled(call, profile)))
 
@@ -171,7 +171,7 @@ class Ec2:
         return named
 
     def describe_instances(self, call: Call) -> Answer:
-        """Simulate DescribeInstances. A filter by profile becomes a filter by instance id for moto."""
+        """Simulate DescribeInstances. A filter by profile is sent to moto as a filter by instance id."""
         token = call.params.get("NextToken")
         if token and token not in self.backends.ec2(call.account_id, call.region).reservations:
             raise Refusal("InvalidParameterValue", "Unable to parse pagination token")
@@ -253,7 +253,7 @@ class Ec2:
         return ec2_answer(call, f"<iamInstanceProfileAssociationSet>{items}</iamInstanceProfileAssociationSet>{end}")
 
     def cut_list(self, call: Call) -> Answer:
-        """Simulate the calls that list launch templates, without moto's pages, which lose rows."""
+        """Simulate the calls that list launch templates, because moto's own pages lose rows."""
         name, most = _CUT_LISTS[call.action]
         answer = self.backends.ask(call, MaxResults="100000", NextToken=None)
         if answer.status != 200:

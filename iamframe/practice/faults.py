@@ -35,14 +35,14 @@ class Bucket:
 
 @dataclass(frozen=True)
 class Denial:
-    """A denied action on a resource in an account: three patterns for `fnmatch`."""
+    """A rule that denies an action on a resource in an account. Each field is a pattern for `fnmatch`."""
 
     action: str
     resource: str
     account_id: str
 
     def meets(self, call: Call, names: tuple[str, ...]) -> bool:
-        """Return whether the denial applies to a call, whose resource has the given names."""
+        """Return whether the denial applies to a call about a resource with the given names."""
         action = call.permission if ":" in self.action else call.action
         return (
             fnmatchcase(action.lower(), self.action.lower())
@@ -53,7 +53,7 @@ class Denial:
 
 @dataclass
 class Fault:
-    """One kind of broken answer, and the number of answers that are still to be broken."""
+    """A fault in the next `times` answers to an action."""
 
     kind: str
     action: str
@@ -73,7 +73,7 @@ class Faults:
         self.left: int | None = None
 
     def broken(self, call: Call) -> str | None:
-        """Return the kind of fault for a call's answer, or None, and reduce the fault's `times`."""
+        """Return the kind of fault for a call's answer, or None. Reduce the fault's `times` by one."""
         with self.lock:
             for fault in self.faults:
                 if fault.times > 0 and fnmatchcase(call.action, fault.action):
@@ -104,7 +104,7 @@ def is_write(action: str) -> bool:
 
 
 def resource_of(call: Call, partition: str) -> tuple[str, tuple[str, ...]]:
-    """Return a call's resource as IAM's error messages show it, and all names that a denial can match."""
+    """Return the resource in a call: its text in IAM's error messages, and its names for `Denial.meets`."""
     params, stem = call.params, f"arn:{partition}:iam::{call.account_id}"
     if call.service == "sts":
         arn = params.get("RoleArn", "*")

@@ -47,7 +47,7 @@ class Iam:
             return self.backends.ask(call, **({"RoleName": role.name} if role else {}))
 
     def role(self, call: Call, name: str | None = None) -> Any:
-        """Return the role with the name in a call, regardless of case. If there is none, raise NoSuchEntity."""
+        """Return the role that a call is about, regardless of case. A missing role raises NoSuchEntity."""
         name = name or checks.required(call, "RoleName")
         role = _of_name(self.roles(call.account_id), name)
         if role is not None:
@@ -55,7 +55,7 @@ class Iam:
         raise Refusal("NoSuchEntity", f"The role with name {name} cannot be found.", 404)
 
     def profile(self, call: Call, name: str | None = None) -> Any:
-        """Return the profile with the name in a call, regardless of case. If there is none, raise NoSuchEntity."""
+        """Return the profile that a call is about, regardless of case. A missing profile raises NoSuchEntity."""
         name = name or checks.required(call, "InstanceProfileName")
         there = self.backends.iam(call.account_id).instance_profiles
         profile = there.get(name) or _of_name(list(there.values()), name)
@@ -128,7 +128,7 @@ class Iam:
         return f"{text('RoleName', role.name)}{text('PolicyName', name)}{text('PolicyDocument', document)}"
 
     def get_account_authorization_details(self, call: Call) -> str:
-        """Simulate GetAccountAuthorizationDetails, which shows tags of roles, but only profiles that hold a role."""
+        """Simulate GetAccountAuthorizationDetails, which returns the tags of roles, but leaves out empty profiles."""
         wanted = set(values(call.params, "Filter"))
         entries = sorted(
             ((f"{kind} {item.name}", item) for kind, items in self._details(call, wanted) for item in items),
@@ -296,7 +296,7 @@ class Iam:
         return arn
 
     def attach_role_policy(self, call: Call) -> None:
-        """Simulate AttachRolePolicy, which treats every AWS-managed policy as existing."""
+        """Simulate AttachRolePolicy, and create an AWS managed policy that moto does not have."""
         role, arn = self.role(call), _policy_arn(call)
         backend = self.backends.iam(call.account_id)
         policy = backend.managed_policies.get(arn)

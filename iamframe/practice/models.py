@@ -13,7 +13,7 @@ _PARAMETER = re.compile(r"\{[^}]+\}")
 
 @cache
 def models() -> Any:
-    """Return botocore's models, which are loaded only once, because loading is the slowest part of a test."""
+    """Return botocore's models. The models are loaded only once, because loading is the slowest part of a test."""
     from botocore.loaders import create_loader
 
     return create_loader()

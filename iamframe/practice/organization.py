@@ -71,7 +71,7 @@ class Organization:
         raise Refusal("UnsupportedAPIEndpointException", f"{call.action} is not part of this practice account")
 
     def _effective_policy(self, call: Call) -> dict[str, Any]:
-        """Return an account's tag policy, but show members only their own policy (Organizations API Reference)."""
+        """Return an account's tag policy. Members may read only their own policy (Organizations API Reference)."""
         kind, target = call.json.get("PolicyType"), call.json.get("TargetId", call.account_id)
         if not kind:
             raise Refusal("InvalidInputException", "You specified an invalid value. PolicyType must not be null.")

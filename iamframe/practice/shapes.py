@@ -107,7 +107,7 @@ def role_detail(role: Any, profiles: Iterable[Any]) -> str:
 
 
 def user_detail(user: Any, tags: Iterable[dict[str, str]]) -> str:
-    """Return the XML of a user. For users, unlike roles and groups, IAM omits an empty list of inline policies."""
+    """Return the XML of a user. IAM omits an empty list of inline policies for users, but not for roles and groups."""
     groups = "".join(text("member", name) for name in user.group_list)
     policies = _policies_of(user, "UserPolicyList").removeprefix("<UserPolicyList></UserPolicyList>")
     return (

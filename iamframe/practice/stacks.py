@@ -1,4 +1,4 @@
-"""Simulate two kinds of CloudFormation calls: calls that list stacks, and calls that find a resource's stack."""
+"""Simulate the CloudFormation calls that list stacks, or find the stack of a resource."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class Sts:
     def instance_credentials(self, role: Any, instance_id: str) -> dict[str, str]:
         """Return the metadata service's document with the credentials of an instance's role.
 
-        On success and on failure, the document has the form of `iam/security-credentials/ROLE` (EC2 User Guide,
+        The document has the form of `iam/security-credentials/ROLE`, on success and on failure (EC2 User Guide,
         "Retrieve security credentials from instance metadata"; IAM User Guide, "Troubleshooting Amazon EC2 and IAM").
         """
         asked = datetime.now(UTC).strftime(_TIME)
@@ -89,7 +89,7 @@ class Sts:
 
 
 def _trusts(role: Any, call: Call) -> bool:
-    """Return whether a role trusts the caller. Conditions other than an external id count as not met."""
+    """Return whether a role trusts the caller. Any condition except an external id counts as not met."""
     return any(_trusts_principal(statement, call) and _conditions_hold(statement, call) for statement in _allows(role))
 
 
