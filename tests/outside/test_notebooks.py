@@ -199,7 +199,7 @@ STEPS = {
         "low ec2_roles_without_profile role web trusts EC2 and is in no instance profile; the role has no policies",
     ],
     "3. EC2 needs the role in the profile": ["'arn:aws:sts::123456789012:assumed-role/web'"],
-    "4. EC2 cannot use a role for EKS": [
+    "4. EC2 cannot use a role that trusts only EKS": [
         "web True Success",
         "high eks-cluster certain its role eks-cluster trusts eks.amazonaws.com, not EC2",
     ],
@@ -246,9 +246,9 @@ def test_practice_has_these_steps_no_assertions_and_closes_its_account_in_the_en
 
 def test_practice_shows_a_role_without_keys_and_nothing_of_what_was_deleted_in_the_end() -> None:
     shown = sections(PRACTICE)
-    assert "eks-cluster False AssumeRoleUnauthorizedAccess" in shown["4. EC2 cannot use a role for EKS"]
+    assert "eks-cluster False AssumeRoleUnauthorizedAccess" in shown["4. EC2 cannot use a role that trusts only EKS"]
     assert not re.search("stale_references|profiles_without_ec2_trust", shown["10. Which requests iamframe sends"])
-    assert shown["4. EC2 cannot use a role for EKS"].count("eks-cluster certain") == 1
+    assert shown["4. EC2 cannot use a role that trusts only EKS"].count("eks-cluster certain") == 1
 
 
 def test_practice_shows_which_call_shows_what() -> None:
