@@ -82,7 +82,7 @@ def html_frame(frame: pd.DataFrame, total: int | None = None, where: str = "") -
     """Return a frame as an HTML table.
 
     If `total` is larger than the number of rows, a line below the table says how many rows are left out. The text
-    `where` tells the reader where these rows are.
+    `where` says where to find the rows that are left out.
     """
     more = len(frame) if total is None else total
     rest = html_line(f"and {pluralize(more - len(frame), 'more row')}, in {where}") if more > len(frame) else ""

@@ -241,7 +241,7 @@ def missing_permissions(inventory: Inventory) -> dict[str, object]:
 def first_maker(makers: Iterable[Maker], columns: Mapping[str, Any], sides: str) -> Positions:
     """For each row, return the position of the first tool in `makers` that fits the names and paths, or -1.
 
-    The parameter `sides` is `"role"`, `"profile"` or `"both"`. If it is `"both"`, a tool must fit both the role and the
+    The parameter `sides` is `"role"`, `"profile"` or `"both"`. If `sides` is `"both"`, a tool must fit the role and the
     profile. The mapping `columns` has the paths and names, such as `role_path` and `role_name`.
     """
     chosen = _sides(sides)
