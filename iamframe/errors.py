@@ -18,7 +18,7 @@ class IamframeError(Exception):
 class SourceError(IamframeError):
     """A source cannot be read: the file does not exist, or contains nothing that iamframe can read.
 
-    The attribute `said` contains the message's id and values for the frame `gaps`, if the error has them.
+    The attribute `said` is None, or has the id and facts of a message for the frame `gaps`.
     """
 
     said: Mapping[str, Any] | None = None
@@ -60,7 +60,7 @@ class NotebookError(IamframeError):
 
 
 class PlanError(IamframeError):
-    """An age that was given to `plan` cannot be parsed."""
+    """The function `plan` cannot parse an age."""
 
 
 class StoreError(IamframeError):
@@ -76,7 +76,7 @@ class WrongObjectError(IamframeError, TypeError):
 
 
 def require(function: str, given: object, *kinds: type, instead: str) -> None:
-    """Raise WrongObjectError, with the advice `instead`, if the type of `given` is not one of `kinds`."""
+    """Raise WrongObjectError with the advice `instead` if `given` has none of the types in `kinds`."""
     if not isinstance(given, kinds):
         names = " or ".join(kind.__name__ for kind in kinds)
         raise WrongObjectError(f"{function} takes {names}, not {type(given).__name__}: pass {instead}")

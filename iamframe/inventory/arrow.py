@@ -29,7 +29,7 @@ _MUCH_MEMORY = 100_000_000
 
 @contextmanager
 def memory_of_system() -> Iterator[None]:
-    """Let Arrow use the system's memory pool. Arrow's own pool requests and frees memory for each large array."""
+    """Let Arrow use the system's memory pool. Arrow's own pool calls the operating system for each large array."""
     pool, system = pa.default_memory_pool(), pa.system_memory_pool()
     pa.set_memory_pool(system)
     try:
@@ -65,7 +65,7 @@ def is_in(values: Texts, among: Texts) -> Bools:
 
 
 def index_in(values: Texts, among: Texts) -> Positions:
-    """Return the first position of each value in `among`. A missing or absent value gives -1."""
+    """For each value, return its first position in `among`, or -1 if the value is missing or absent."""
     wanted, places = as_arrow(values), as_arrow(among)
     candidates = None
     if 8 * len(wanted) < len(places):
@@ -77,19 +77,19 @@ def index_in(values: Texts, among: Texts) -> Positions:
 
 
 def lookup(values: Texts, where: Positions) -> pa.Array:
-    """Return the values at the positions `where`. The position -1 gives a missing value."""
+    """Return the values at the positions in the array `where`, or a missing value for the position -1."""
     return as_arrow(values).take(pa.array(where, mask=where < 0))
 
 
 def lookup_flag(flags: pd.Series | Bools, where: Positions, otherwise: bool) -> Bools:
-    """Return the flags at the positions `where`. The position -1 gives the flag `otherwise`."""
+    """Return the flags at the positions in the array `where`, or the value of `otherwise` for the position -1."""
     if not len(flags):
         return np.full(len(where), otherwise)
     return np.where(where < 0, otherwise, np.asarray(flags, dtype=bool)[where])
 
 
 def joined_key(*parts: Texts) -> pa.Array:
-    """Join the key columns of each row to one text."""
+    """Join the key columns of each row into one text."""
     return pc.binary_join_element_wise(*map(as_arrow, parts), "\x1f", null_handling="replace", null_replacement="\x1e")
 
 
@@ -104,7 +104,7 @@ def are_among(rows: Texts, others: Texts) -> Bools:
 
 
 def matches(rows: Texts, others: Texts) -> tuple[Positions, Positions]:
-    """Return the positions of all pairs of equal row numbers in `rows` and `others`, in the order of `rows`."""
+    """For each pair of equal row numbers, return the positions in `rows` and in `others`, in the order of `rows`."""
     numbers, places = np.asarray(rows), np.asarray(others)
     order, starts = np.argsort(places, kind="stable"), _starts(places, numbers.max(initial=-1) + 1)
     # The last element is for -1, which means no row.
@@ -117,14 +117,14 @@ def matches(rows: Texts, others: Texts) -> tuple[Positions, Positions]:
 
 
 def _starts(groups: Positions, size: int) -> Positions:
-    """Return the start of each group in the sorted `groups`, followed by the end of the last group."""
+    """Return where each group begins in the sorted array, and finally where the last group ends."""
     return np.cumsum(np.bincount(groups + 1, minlength=size + 1))
 
 
 def join_by_group(group: Texts, parts: pa.Array, size: int, separator: str) -> pa.Array:
     """Join the texts of each group, in the given order. A group without texts gets a missing value.
 
-    The array `group` has the number of each text's group, from 0 to `size` - 1. Texts with the number -1 are left out.
+    The array `group` has a group number for each text: from 0 to `size` - 1, or -1 to leave the text out.
     """
     groups = np.asarray(group)
     order = np.argsort(groups, kind="stable")

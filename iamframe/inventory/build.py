@@ -1,4 +1,4 @@
-"""Build an inventory from AWS's answers, and add missing data to the frame `gaps`."""
+"""Build an inventory from AWS's answers, and list missing data in the frame `gaps`."""
 
 from __future__ import annotations
 
@@ -106,7 +106,6 @@ def _is_in_force(staged: Staging, demand: TagDemand) -> bool:
 
 
 def _once(frame: schema.Frame, records: Iterable[Any]) -> pd.DataFrame:
-    """Convert records to a frame with one row per key, sorted by key."""
     rows = {tuple(getattr(one, name) for name in frame.key): one for one in records}
     found = [rows[key] for key in sorted(rows, key=lambda key: [(part is None, part or "") for part in key])]
     return frame.conform({name: [getattr(one, name) for one in found] for name in frame.names})

@@ -31,8 +31,8 @@ _REFUSED = ("denied", "throttled", "expired")
 def completeness(inventory: Inventory) -> pd.DataFrame:
     """For each account, return whether all roles, instance profiles and references to profiles were collected.
 
-    The core lists are the instances, launch template versions, launch configurations and Auto Scaling groups of a
-    region. The column `references_status` is `unknown` if a core list was not collected. Data from files has at best
+    The core lists of a region show its instances, launch template versions, launch configurations and Auto Scaling
+    groups. The column `references_status` is `unknown` if a core list was not collected. Data from files has at best
     the status `partial`, because files cannot prove that they cover every region. A live load has at best the status
     `partial` if it covers only some regions, or only some types of resources.
     """
@@ -71,7 +71,6 @@ class _Scope(msgspec.Struct, frozen=True):
     not_read: str
 
     def status(self) -> tuple[str, list[Message | None]]:
-        """Return the status of the frame `references` (`complete`, `partial` or `unknown`), and the reasons."""
         missing = [operation for operation in CORE if operation not in _union(self.complete)]
         if missing and self.is_live and self.limit and not self.unread and not self.complete:
             return "unknown", [self.limit]

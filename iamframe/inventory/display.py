@@ -23,7 +23,7 @@ _MARKUP = re.compile(r"([\\|`*_\[\]<>#&!~$])")
 
 
 def as_text(values: pd.Series, *, iso: bool = True) -> pa.Array:
-    """Convert a column to text, with times in UTC and whole seconds.
+    """Convert a column to text, with times in UTC and without fractions of a second.
 
     Flags become `True` or `False`, and missing values stay missing.
     """
@@ -70,7 +70,7 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str
 def html_table(head: Sequence[str], rows: Iterable[Sequence[object]], caption: str = "") -> str:
     """Return an HTML table. Whole numbers are right-aligned, and None becomes an empty cell.
 
-    If a row has fewer cells than `head`, its last cell spans the remaining columns.
+    If a row has fewer cells than `head`, the last cell of the row spans the remaining columns.
     """
     title = f"<caption style='text-align:left'>{escape(caption)}</caption>" if caption else ""
     top = "".join(f"<th scope='col' style='text-align:left'>{escape(name)}</th>" for name in head)
@@ -81,8 +81,8 @@ def html_table(head: Sequence[str], rows: Iterable[Sequence[object]], caption: s
 def html_frame(frame: pd.DataFrame, total: int | None = None, where: str = "") -> str:
     """Return a frame as an HTML table.
 
-    If `total` exceeds the number of rows, a line below the table says how many rows are not shown, and where to find
-    them (`where`).
+    If `total` is larger than the number of rows, a line below the table says how many rows are left out. The text
+    `where` says where to find the rows that are left out.
     """
     more = len(frame) if total is None else total
     rest = html_line(f"and {pluralize(more - len(frame), 'more row')}, in {where}") if more > len(frame) else ""

@@ -3,13 +3,13 @@
 An event's time is the time when the request was completed, in whole seconds (CloudTrail User Guide, "CloudTrail record
 contents", `eventTime`). Records in CloudTrail's files are in no particular order (CloudTrail User Guide, "CloudTrail
 log file examples"). iamframe puts the events of one second into an order that IAM's rules allow (IAM API Reference:
-CreateRole, AddRoleToInstanceProfile, DeleteInstanceProfile, DeleteRole). A role or profile can be created only while
-its name is free, and used only while it exists. A profile holds at most one role. A role cannot be deleted while it is
-in a profile, nor a profile while it holds a role.
+CreateRole, AddRoleToInstanceProfile, DeleteInstanceProfile, DeleteRole). A role or profile can be created only if its
+name is free, and can be used only while it exists. A profile holds at most one role. DeleteRole fails while the role is
+in a profile. DeleteInstanceProfile fails while the profile holds a role.
 
 If IAM's rules allow several orders of events, creations come first, then links, changes, unlinkings and deletions.
-Events of the same kind are sorted by name and id, so that the order of the files does not matter. Within one second,
-failed events come before successful events.
+Events of the same kind are sorted by name and id, so that the order of the files does not matter. Failed events come
+before successful events of the same second.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class _Step(msgspec.Struct, frozen=True):
 
 
 def event_table(events: Mapping[str, Iterable[Event]], roles: pa.Table, profiles: pa.Table) -> pa.Table:
-    """Return the events of each account in causal order. If several trails recorded an event, it has one row.
+    """Return the events of each account in causal order. Each event has one row, even if several trails recorded it.
 
     The ARN and unique id of a resource come from the event that created the resource. If no event shows the creation,
     the ARN and unique id come from the inventory's resource with the same name. The ARN and unique id are missing if
@@ -99,7 +99,7 @@ def event_table(events: Mapping[str, Iterable[Event]], roles: pa.Table, profiles
 
 
 def in_order(events: Iterable[Event], created: Mapping[Key, datetime]) -> list[Event]:
-    """Return the events of one account in causal order. `created` has the creation times of today's resources."""
+    """Return one account's events in causal order. The mapping `created` has creation times of today's resources."""
     steps: dict[datetime, list[_Step]] = defaultdict(list)
     others: dict[datetime, list[Event]] = defaultdict(list)
     for event in sorted(events, key=lambda event: event.at):
@@ -145,13 +145,11 @@ def _unrelated(steps: list[_Step]) -> list[list[_Step]]:
 
 
 class _State(msgspec.Struct):
-    """The resources that exist at one moment, and the role in each profile."""
-
     exists: dict[Key, bool] = msgspec.field(default_factory=dict)
     held: dict[Key, Key | None] = msgspec.field(default_factory=dict)
 
     def accepts(self, step: _Step, to_create: Counter[Key]) -> bool:
-        """Return whether IAM's rules allow an event. The counter `to_create` has the creations still to come."""
+        """Return whether IAM's rules allow an event. The counter `to_create` counts the creations that still follow."""
         key, held = step.key, self.held.get(step.key)
         if step.action == CREATE:
             return not self.exists[key]
@@ -216,16 +214,16 @@ _Changes = defaultdict[Key, defaultdict[datetime, list[int]]]
 def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tuple[Key, datetime], bool]:
     """Return whether each resource (or link) exists at the beginning of each second.
 
-    A resource must be deleted before it is created again. So the events of one second show whether the resource existed
-    before this second:
+    A resource must be deleted before it is created again. Therefore, events within one second show whether the resource
+    existed when this second began:
 
         more creations than deletions     it did not exist
         more deletions than creations     it existed
         only other uses                   it existed
-        as many creations as deletions    as at the end of the previous second
+        as many creations as deletions    as before this second
 
-    If the state in the previous second is unknown, the state at the beginning of the next second is used. If both
-    states are unknown, the resource existed only if today's resource was created in this second.
+    The state before a second is known from earlier events, or else from later events. If no event shows the state, the
+    creation time of today's resource decides: a resource that was created in this second replaced an older resource.
     """
     beginnings = {}
     for key, seconds in changes.items():
@@ -249,7 +247,6 @@ def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tupl
 
 
 def _accepted_order(part: list[_Step], state: _State) -> list[_Step] | None:
-    """Return the events in an order that IAM's rules allow, or None if no order is found."""
     if len(part) > _MAX_EVENTS:
         return None
     # The remaining steps determine which steps were done, and so the state.
@@ -284,7 +281,6 @@ def _accepted_order(part: list[_Step], state: _State) -> list[_Step] | None:
 def _known(
     events: Mapping[str, Iterable[Event]], roles: pa.Table, profiles: pa.Table
 ) -> Mapping[str, dict[Key, _Known]]:
-    """For each account, return the inventory's resources that events mention and whose creation time is known."""
     named = (name for each in events.values() for event in each for name in (event.resource_name, event.related_name))
     names = pa.array({name.casefold() for name in named}, pa.string())
     known: dict[str, dict[Key, _Known]] = defaultdict(dict)
@@ -302,7 +298,6 @@ _Identity = tuple[str | None, str | None]
 
 
 def _identified(ordered: Iterable[Event], known: Mapping[Key, _Known]) -> Iterator[tuple[Event, _Identity, _Identity]]:
-    """Yield each event with the ARN and unique id of its resource, and the ARN and unique id of its role."""
     current: dict[Key, _Identity] = {}
     deleted: dict[Key, datetime] = {}
 

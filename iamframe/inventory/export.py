@@ -69,7 +69,7 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
 
 
 def append_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Append rows to a CSV file of `write_csv`, without a header."""
+    """Append rows to a CSV file that `write_csv` wrote, without another header."""
     with path.open("ab") as file:
         _write(frame, file, "\r\n", header=False)
 
@@ -82,13 +82,13 @@ def csv_bytes(frame: pd.DataFrame) -> bytes:
 
 
 def json_rows(frame: pd.DataFrame) -> str:
-    """Return a frame as a JSON list of rows, with terminal control characters escaped."""
+    """Return a frame as a JSON list of rows, in which the control characters of terminals are escaped."""
     text = frame.to_json(orient="records", indent=2, force_ascii=False, date_format="iso", date_unit="s")
     return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def write_into(folder: Path, write: Callable[[Path], None], going: Iterable[str] = ()) -> None:
-    """Fill a temporary folder with the function `write`, and move its files into `folder` (see `move_in`)."""
+    """Call the function `write` with a temporary folder, and move the written files into `folder` (see `move_in`)."""
     if is_snapshot(folder):
         raise ReportError(f"{folder}: holds a snapshot, which other files would spoil; choose another folder")
     try:

@@ -72,8 +72,8 @@ def load_fleet(
         CSV file, a DataFrame, or an iterable of ids or mappings. The columns are `account_id` and `account_name`. Add
         the columns `role_name`, `external_id` or `profile` if their values differ between accounts.
     role_name
-        Name of the role to assume in each account, with its path. If `role_name` is not given, iamframe uses the
-        `profile` of each account directly.
+        Name of the role to assume in each account, with its path. If `role_name` is not given, iamframe uses the AWS
+        CLI profile of each account directly.
     external_id
         External id that the roles require. The external id is never written to a file.
     profile
@@ -88,8 +88,8 @@ def load_fleet(
         A folder with one journal per account, so that an interrupted load can resume. If `out` is on a disk, the
         default is a folder in `out`. If `out` is given, a journal is deleted when its account is written.
     out
-        A folder for a snapshot. This is a folder on a disk that all workers share, or the address of an object store,
-        such as `s3://BUCKET/FOLDER`. Do not put access keys into the address, because the executor receives the whole
+        The folder of the snapshot: a folder on a disk that all workers share, or the address of an object store, such
+        as `s3://BUCKET/FOLDER`. Do not put access keys into the address, because the executor receives the whole
         address.
 
     See `load_account` for the other parameters.
@@ -215,8 +215,8 @@ _RESUMABLE: dict[type[IamframeError], str] = {StoreError: "unreadable", ExpiredE
 class _LoadResult:
     """The inventory of one account, or the files with the saved inventory.
 
-    The field `sentence` is the reason of a failure as a text, because an exception could lose its cause on the way to
-    another process.
+    The field `sentence` has the text of an error, because an exception could lose its cause on the way to another
+    process.
     """
 
     inventory: Inventory | None

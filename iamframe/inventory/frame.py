@@ -89,7 +89,7 @@ class Frame:
 
     @property
     def description(self) -> str:
-        """The meaning of a row, and the columns, in numpydoc format."""
+        """The meaning of a row and the description of the columns, in numpydoc format."""
         columns = "\n".join(f"{c.name} : {c.dtype}\n    {c.description}" for c in self.columns)
         head = f"`{self.name}`: one row per {self.row}"
         return f"{head}\n{'-' * len(head)}\n{columns}"
@@ -120,7 +120,7 @@ class Frame:
         return table.select(self.names).cast(self.arrow)
 
     def from_arrow(self, table: pa.Table) -> pd.DataFrame:
-        """Convert an Arrow table to a DataFrame, with the same errors as `checked`."""
+        """Convert an Arrow table to a DataFrame, and raise the same errors as `checked`."""
         frame: pd.DataFrame = self.checked(table).to_pandas(
             types_mapper={COUNT: pd.Int64Dtype()}.get, split_blocks=True, ignore_metadata=True
         )

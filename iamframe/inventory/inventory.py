@@ -116,8 +116,8 @@ class Inventory:
         Parameters
         ----------
         arns
-            One ARN or several, as in `roles`, `profiles` and `links`. Unknown ARNs are ignored. If all ARNs are
-            unknown, all frames are empty, even `accounts`.
+            One ARN, or several ARNs, from the frames `roles`, `profiles` and `links`. Unknown ARNs are ignored. If all
+            ARNs are unknown, all frames are empty, even `accounts`.
 
         Returns
         -------
@@ -184,7 +184,7 @@ class Inventory:
         return f"Inventory({', '.join(rows)})"
 
     def gap_parts(self) -> Iterator[pd.DataFrame]:
-        """Yield the frame `gaps` in one part, because it is in memory."""
+        """Yield the frame `gaps` in one part, because the frame is in memory."""
         yield self.gaps
 
     def row_counts(self) -> dict[str, int]:

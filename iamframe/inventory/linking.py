@@ -57,7 +57,7 @@ class LinkedRows:
         return [of_links, of_tags, of_references]
 
     def numbered(self) -> dict[str, pd.DataFrame]:
-        """Return the frames, with the row numbers of roles and profiles in `links`, `tags` and `references`."""
+        """Return all frames, and add row numbers of roles and profiles to `links`, `tags` and `references`."""
         numbers = {
             "links": {"profile_row": self.link_profile, "role_row": self.link_role},
             "tags": {"profile_row": self.tag_profile, "role_row": self.tag_role},
@@ -69,7 +69,7 @@ class LinkedRows:
 def frames_of(frames: Mapping[str, pd.DataFrame], arns: pa.Array) -> dict[str, pd.DataFrame]:
     """Return only the rows about the given ARNs, and about roles and profiles that are linked to these ARNs.
 
-    Indirect links are followed, too, so a role and its profiles stay together.
+    Indirect links also count, so a role and its profiles stay together.
     """
     links, references = frames["links"], frames["references"]
     linked = _linked(links, arns)

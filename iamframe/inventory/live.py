@@ -41,9 +41,9 @@ def load_account(
     source: str = "aws",
     journal: str | os.PathLike[str] | None = None,
 ) -> Inventory:
-    """Load one live account, read-only, with the credentials of a boto3 session.
+    """Load one live account with the credentials of a boto3 session.
 
-    Without a session, iamframe uses the credentials of the environment. iamframe sends only read operations from a
+    If no session is given, iamframe uses the credentials of the environment. iamframe sends only read operations from a
     fixed list. GetCallerIdentity, GetAccountSummary and ListAccountAliases need one request each.
     GetAccountAuthorizationDetails and ListInstanceProfiles return pages of 1,000 entries. The tags of each instance
     profile need one request: GetInstanceProfile, or ListInstanceProfileTags if AWS denies GetInstanceProfile. If AWS
@@ -51,7 +51,8 @@ def load_account(
     frames `gaps` and `calls`.
 
     EKS clusters, Elastic Beanstalk environments and CloudFormation stacks can own profiles. iamframe lists possible
-    owners only in regions where a profile may have such an owner. With `references="none"`, iamframe lists no owners.
+    owners only in regions where a profile may have such an owner. If `references` is `"none"`, iamframe lists no
+    owners.
 
     Parameters
     ----------
@@ -71,12 +72,13 @@ def load_account(
     workers
         The number of requests that run at the same time.
     rate
-        The maximum number of requests per second, per service and region. The default is what AWS allows.
+        The maximum number of requests per second, per service and region. By default, iamframe sends as many requests
+        as AWS allows.
     progress
         Whether to show progress. The default is True in a terminal or notebook. If `progress` is a function, it is
         called with the stage, the number of finished requests, and the total so far.
     source
-        The text in the column `source` of `accounts`.
+        The text in the column `source` of the frame `accounts`.
     journal
         A file that keeps each answer of AWS, so that an interrupted load can resume.
 

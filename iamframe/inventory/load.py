@@ -39,8 +39,8 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
     The source `sample:earlier` is the sample as it was four weeks earlier. Snapshots of different accounts become one
     inventory.
 
-    Only a live source takes keyword arguments: those of `load_account`, or those of `load_fleet` if `accounts` or
-    `role_name` is given.
+    Only a live source takes keyword arguments: the arguments of `load_account`. If `accounts` or `role_name` is given,
+    the arguments of `load_fleet` are allowed.
 
     Raises
     ------
@@ -219,10 +219,10 @@ def _open_snapshots(folders: list[str | os.PathLike[str]]) -> Inventory:
 def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str], **live: Any) -> Inventory:
     """Load sources (see `load`), save the inventory as a snapshot, and return the inventory.
 
-    If a live load is interrupted, or if the credentials expire, call `take_snapshot` again to resume. If `out` is on a
-    disk, iamframe keeps AWS's answers, and does not repeat the requests. If `out` is in an object store, an interrupted
-    load of several accounts keeps only the complete accounts. If `accounts` or `role_name` is given, the function
-    `load_fleet` loads and saves the accounts.
+    If a live load stops early (for example because the credentials expire), call `take_snapshot` again to resume. If
+    `out` is on a disk, iamframe keeps AWS's answers, and does not repeat the requests. If `out` is in an object store,
+    an interrupted load of several accounts keeps only the complete accounts. If `accounts` or `role_name` is given, the
+    function `load_fleet` loads and saves the accounts.
 
     Raises
     ------

@@ -101,7 +101,7 @@ class Merged:
 
 
 def merge_rows(staged: Staging, kind: Kind, rows: pa.Table) -> Merged:
-    """Merge the rows of roles or profiles to one row per ARN, sorted by ARN."""
+    """Merge the rows of roles or profiles into one row per ARN, sorted by ARN."""
     rows = _with_times(staged, rows)
     encoded = rows.column(0).combine_chunks().dictionary_encode()
     rank = _ranks(encoded.dictionary)
@@ -182,7 +182,7 @@ def parsed_times(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, list[int]]:
 
 
 class _Sets:
-    """One set of numbers per row, such as the roles in a profile or the tags of a resource."""
+    """A set of numbers for each row. The numbers stand for the roles in a profile, or for the tags of a resource."""
 
     def __init__(self, rows: Positions, members: Positions) -> None:
         self._rows, self._members = rows, members
@@ -236,7 +236,6 @@ def merge_links(staged: Staging, roles: Merged, profiles: Merged) -> pa.Table:
 
 
 def _different_roles(staged: Staging, links: pd.DataFrame, role_arns: pa.Array, profiles: Merged) -> set[int]:
-    """Find profiles whose role differs between two answers, and add each profile to `gaps`."""
     sets = _Sets(links["profile_row"].to_numpy(), links["role"].to_numpy())
     known = np.flatnonzero(profiles.rows["role_known"])
     _, one, other = settle(profiles.code, sets.values(known, profiles.code), len(profiles.table))
@@ -253,7 +252,7 @@ def _different_roles(staged: Staging, links: pd.DataFrame, role_arns: pa.Array, 
 def _lacking_in_own_list(
     staged: Staging, links: pd.DataFrame, role_arns: pa.Array, roles: Merged, profiles: Merged
 ) -> set[int]:
-    """Find profiles with a link to a role in one answer, but not in another, and add each profile to `gaps`."""
+    """Find profiles that hold a role, but are not in the role's own list of profiles. Add each profile to `gaps`."""
     if len(roles.table) == len(roles.rows) and (links["role_row"] >= 0).all():
         # One answer shows all roles, each with its own list.
         return set()
@@ -278,7 +277,7 @@ def _showing(profile: str) -> str:
 
 
 def _roles_of(staged: Staging, links: pa.Table, roles: Merged, profiles: Merged) -> tuple[Positions, pa.Array]:
-    """Return the role of each link as a position in a list of ARNs, and return the list.
+    """For each link, return the position of its role in a list of ARNs, and return the list.
 
     If the ARN of a role is unknown, the list contains `name:ROLE` instead.
     """
@@ -306,7 +305,6 @@ def _roles_of(staged: Staging, links: pa.Table, roles: Merged, profiles: Merged)
 
 
 def _by_name(merged: Merged) -> dict[tuple[str, str], int]:
-    """Return the row number of each resource by account id and lower-case name."""
     names = zip(merged.accounts.to_pylist(), merged.table[merged.kind.name].to_pylist(), strict=True)
     return {(account, text.casefold()): row for row, (account, text) in enumerate(names) if text is not None}
 
@@ -401,7 +399,6 @@ def _add_listings(
 
 
 def _different_sets(staged: Staging, merged: Merged, tags: _Tags) -> set[int]:
-    """Find resources whose tags differ between two answers, and add each resource to `gaps`."""
     if np.bincount(tags.code[tags.known]).max(initial=0) < 2:
         return set()
     values = tags.table["tag_value"].combine_chunks().dictionary_encode()

@@ -1,6 +1,6 @@
-"""Add missing data to the frame `gaps`, with the commands that collect the data.
+"""List missing data in the frame `gaps`, with the commands that collect the data.
 
-A list of roles or profiles is incomplete if the number in GetAccountSummary is larger, or if other answers of IAM show
+A list of roles or profiles is incomplete if GetAccountSummary gives a larger number, or if other answers of IAM show
 more. Answers may be from different times, so even all answers together may lack a role or profile.
 """
 
@@ -68,7 +68,6 @@ def _compare_with_other_answers(staged: Staging, merged: Merged) -> None:
     account, origin = np.asarray(accounts.indices.fill_null(-1)).astype(np.int64), np.asarray(rows["origin"])
 
     def distinct(group: Positions, origins: list[int]) -> Iterator[tuple[int, int]]:
-        """For each group, count the resources in the given answers."""
         # An ARN without an account may be in the files of several accounts.
         among = np.isin(origin, origins) & (account >= 0)
         pairs = pd.unique(group[among] * len(merged.table) + merged.code[among])

@@ -1,4 +1,4 @@
-"""An inventory that reads each frame from a snapshot when the frame is first used."""
+"""The class `InventoryOnDemand`, which reads a snapshot frame by frame."""
 
 from __future__ import annotations
 

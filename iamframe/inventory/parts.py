@@ -4,8 +4,8 @@
     roles/account=123456789012/part.parquet    … and so for each frame and account
 
 Hive, DuckDB and pyarrow can read the folder name `account=ID` (with a percent-encoded id). A folder name
-`account_id=ID` would clash with the column `account_id`, because programs guess the type of the id. The id would become
-a number (DuckDB), lose leading zeros (pyarrow), or clash with the text in the file (pandas).
+`account_id=ID` would make programs guess a type for the column `account_id`. The id would become a number (DuckDB),
+lose leading zeros (pyarrow), or clash with the text in the file (pandas).
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ class _Stored(msgspec.Struct, omit_defaults=True):
     """The Parquet files (parts) of one frame.
 
     If several accounts were loaded and saved one by one, an account can have several files. The field `order` is needed
-    only if an account's rows are not together in the frame. The field `order` contains blocks of rows, each as the
-    number of a file and the number of rows.
+    only if an account's rows are not together in the frame. The field `order` is a list of blocks of rows. A block has
+    two numbers: the position of its file in `parts`, and its number of rows.
     """
 
     rows: _Count
@@ -110,7 +110,7 @@ class Manifest(msgspec.Struct):
 
 
 class Written(msgspec.Struct):
-    """The written Parquet files of some accounts, and the entries `accounts` and `gaps` for the manifest."""
+    """The Parquet files that were written for some accounts, and the manifest's entries `accounts` and `gaps`."""
 
     frames: dict[str, _Stored]
     accounts: list[dict[str, Any]]
@@ -181,7 +181,7 @@ def _checksum(manifest: bytes) -> str:
 
 
 def _divided(table: pa.Table, member: str | None) -> tuple[_Stored, list[pa.Table]]:
-    """Divide a frame by account, and return the files to write and their rows, in the order of the frame."""
+    """Divide a frame by account: return the files to write, and the rows of each file in the order of the frame."""
     # A missing account raises an error when the part is written.
     encoded = table["account_id"].cast(pa.string()).fill_null("").combine_chunks().dictionary_encode()
     accounts, code = encoded.dictionary.to_pylist(), np.asarray(encoded.indices)
@@ -197,7 +197,6 @@ def _divided(table: pa.Table, member: str | None) -> tuple[_Stored, list[pa.Tabl
 
 
 def _folders(accounts: list[str], member: str | None) -> Iterator[str]:
-    """For each account, yield a unique folder name that file systems accept."""
     taken = {_HIVE_MISSING.casefold()}
     for account in accounts:
         name = quote(account, safe="")

@@ -25,7 +25,7 @@ _ADDRESS = re.compile("[a-z][a-z0-9+.-]+://")
 
 @dataclass(frozen=True, slots=True)
 class RemoteFolder:
-    """A folder or a file in an object store. Messages show `address`, which contains no secrets."""
+    """A folder or a file in an object store. Messages show the field `address`, which contains no secrets."""
 
     address: str
     path: str
@@ -76,7 +76,7 @@ def _opened(address: str) -> RemoteFolder:
 def read_bytes(file: Place, most: int = MAX_UNPACKED) -> bytes:
     """Return the content of a file.
 
-    Raise OSError if the file cannot be read, or if a file on a disk has more than `most` bytes.
+    Raise OSError if the file cannot be read, or if a file on a disk has more bytes than the limit `most`.
     """
     if isinstance(file, Path):
         return read_file(file, most)
@@ -86,7 +86,7 @@ def read_bytes(file: Place, most: int = MAX_UNPACKED) -> bytes:
 
 
 def write_bytes(file: Place, data: bytes | memoryview) -> None:
-    """Write a file, create its folders, and flush the data if the file is on a disk."""
+    """Write a file, create missing folders, and flush the data if the file is on a disk."""
     if isinstance(file, RemoteFolder):
         with file.filesystem.open_output_stream(file.path) as stream:
             stream.write(data)

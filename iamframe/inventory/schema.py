@@ -1,4 +1,4 @@
-"""The columns of all frames, with the type and meaning of each column, and the keys.
+"""All frames: their keys, and the type and meaning of each column.
 
 Every frame, even an empty frame, has these column types. The column tables in the documentation are generated from this
 module.

@@ -142,9 +142,10 @@ def put_in_place(folder: str | os.PathLike[str], written: Path) -> None:
 def read_snapshot(
     folder: str | os.PathLike[str], accounts: Iterable[str] | None = None
 ) -> tuple[dict[str, pd.DataFrame], tuple[str, ...]]:
-    """Return the frames (with all rows, or only the rows of `accounts`) and the sources of a snapshot.
+    """Return the frames and sources of a snapshot.
 
-    Raise StoreError if the snapshot cannot be read, or lacks one of the accounts.
+    If `accounts` is given, the frames have only the rows of these accounts. Raise StoreError if the snapshot cannot be
+    read, or lacks one of the accounts.
     """
     chosen = None if accounts is None else {*accounts}
     for _ in range(_TRIES):
@@ -206,7 +207,7 @@ def _has_content(place: Path) -> bool:
 
 
 def _readable(place: Path) -> Path:
-    """Return the folder `place`, or after an interrupted save the folder of the old snapshot."""
+    """Return the folder `place`. If a save was interrupted, return the folder of the old snapshot instead."""
     try:
         old = _old(place.resolve())
         if (old / MANIFEST).exists():
@@ -263,7 +264,7 @@ def _is_of_call(new: Path, unfinished: Path) -> bool:
 
 
 def _clear_abandoned(place: Path) -> None:
-    """Delete unfinished snapshots of killed processes beside `place`.
+    """Delete the unfinished snapshots that killed processes left beside the folder `place`.
 
     Recent folders stay, because another process may still be writing to them.
     """

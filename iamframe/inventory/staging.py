@@ -52,7 +52,7 @@ from iamframe.sources.records import (
 
 
 class Kind(NamedTuple):
-    """The names of columns and operations that differ between roles and profiles."""
+    """The names of columns and operations for one type of resource: roles or profiles."""
 
     noun: str
     key: str
@@ -80,7 +80,7 @@ _ADDED = ("trust_policy", "trusts_ec2", "trusted_services", "is_aws_managed")
 
 
 def _staged(frame: Frame, **more: pa.DataType) -> dict[str, pa.DataType]:
-    """Return the columns of a table before the merge, with the ARN first, and times as text."""
+    """Return the columns of an unmerged table: the ARN first, and times as text."""
     own = {c.name: pa.string() if c.type == TIME else c.type for c in frame.columns if c.name not in _ADDED}
     return {frame.key[0]: pa.string()} | own | more | {"origin": pa.int32()}
 
@@ -129,7 +129,7 @@ class Rows:
 
 
 class Call(msgspec.Struct):
-    """The records, state and requests of one operation in one account and region."""
+    """The state and requests of one operation in one account and region, and the number of its records."""
 
     rows: int = 0
     state: str = "refused"
@@ -148,7 +148,7 @@ class Call(msgspec.Struct):
 class TrustPolicies:
     """The trust policies of all roles. Each distinct policy document is parsed only once.
 
-    The code of a policy document is its position in the arrays that `texts`, `services` and `ec2` return.
+    Each policy document has an integer code: its position in the arrays that `texts`, `services` and `ec2` return.
     """
 
     def __init__(self) -> None:
@@ -157,7 +157,7 @@ class TrustPolicies:
         self._contents: list[TrustContent] = []
 
     def codes(self, documents: Iterable[Raw | UnsetType]) -> Positions:
-        """Return the code of each policy document. A missing or invalid policy has a negative code."""
+        """Return the integer code of each policy document. A missing or invalid policy has a negative code."""
         # Thousands of roles share a few documents: most of them cost only a lookup.
         texts = [b"null" if raw is UNSET else bytes(raw) for raw in documents]
         known = self._codes
@@ -173,7 +173,7 @@ class TrustPolicies:
         return code
 
     def text(self, code: int) -> str:
-        """Return the canonical text of a trust policy by the policy's code."""
+        """Return the canonical text of the trust policy with the given code."""
         return self._texts[code]
 
     def texts(self) -> pa.Array:
@@ -351,7 +351,7 @@ class Staging:
     def _profiles(
         self, records: list[Any], fallback: str, origin: int, beneath: Positions | None = None
     ) -> Counter[str]:
-        """Add profiles to the rows. If roles contain the profiles, `beneath` has the row numbers of the roles."""
+        """Add profiles to the rows. If the profiles are nested in roles, `beneath` has the row numbers of the roles."""
         first, given = self.profiles.size, _columns(records)
         arns = given["profile_arn"]
         texts = pa.array(arns, pa.string())
@@ -398,7 +398,7 @@ def _columns(records: list[Any]) -> dict[str, tuple[Any, ...]]:
 
 
 def _flat(lists: Sequence[Any] | None, first: int) -> tuple[list[Any], Positions]:
-    """Return the items of all lists, and the list number of each item. The first list has the number `first`."""
+    """Return the items of all lists, and the list number of each item, counted from `first`."""
     held = [one or () for one in lists or ()]
     items = list(chain.from_iterable(held))
     return items, np.repeat(np.arange(first, first + len(held), dtype=np.int32), list(map(len, held)))
@@ -427,7 +427,6 @@ def _arns(values: Sequence[Any] | None) -> list[str | None] | None:
 
 
 def _attached(lists: Sequence[Any] | None) -> list[str | None] | None:
-    """Join each list of attached policies to one text of ARNs, or None if the list or an ARN is missing."""
     arns = [None if held is UNSET else [one.arn for one in held] for held in lists or ()]
     return [None if held is None or None in held else " ".join(sorted(held)) for held in arns] if lists else None
 

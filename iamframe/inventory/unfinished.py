@@ -9,8 +9,8 @@ On a disk, an older snapshot in FOLDER stays until the new snapshot is complete.
     new/                     the new snapshot of a fleet, with the accounts that are written so far
     new/.unfinished/ID.json  the files of a complete account, as in the manifest
 
-In an object store, the files of `new` are in FOLDER, because folders there cannot be renamed. AWS's answers are never
-written to an object store.
+In an object store, the files of `new` are in FOLDER, because an object store cannot rename a folder. AWS's answers are
+never written to an object store.
 """
 
 from __future__ import annotations

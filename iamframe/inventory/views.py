@@ -53,7 +53,7 @@ def pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.DataFrame:
 
 
 def numbered_pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.DataFrame:
-    """Return `pairs` with two more columns: the row numbers in `profiles` and `roles`, or -1 for no row."""
+    """Return the result of `pairs`, with two more columns: the row numbers in `profiles` and `roles` (-1 for none)."""
     roles, profiles, linked = inventory.roles, inventory.profiles, inventory.linked_rows
     lone_profiles = np.flatnonzero(~are_among(np.arange(len(profiles)), linked.link_profile))
     lone_roles = np.flatnonzero(_is_lone_role(inventory))
@@ -118,7 +118,6 @@ def _relations(role_names: pa.Array, profile_names: pa.Array) -> pa.Array:
 
 
 def _tag_texts(tags: pd.DataFrame, frame: pd.DataFrame, owner: Positions) -> pa.Array:
-    """Join the tags of each role or profile to one text, or a missing value if the tags are unknown."""
     own = np.flatnonzero(owner >= 0)
     key, value = (as_arrow(tags[name]).take(pa.array(own)) for name in ("tag_key", "tag_value"))
     each = pc.fill_null(join_by_group(owner[own], concat(key, "=", value), len(frame), ", "), "")
@@ -178,9 +177,9 @@ def _maker_by_tag(inventory: Inventory) -> pa.Array:
 def tag_coverage(inventory: Inventory) -> pd.DataFrame:
     """Return how many roles and profiles of each account have each tag key.
 
-    The most common tag keys of an account and resource type come first. Resources with unknown tags are counted only in
-    the column `unknown`. Keys that differ only in case, such as `owner` and `Owner`, have separate rows. Roles that AWS
-    manages are left out, and so are tag keys that AWS reserves.
+    For each account and resource type, the most common tag keys come first. Resources with unknown tags are counted
+    only in the column `unknown`. Keys that differ only in case, such as `owner` and `Owner`, have separate rows.
+    AWS-managed roles and AWS-reserved tag keys are left out.
     """
     tags, linked = inventory.tags, inventory.linked_rows
     is_managed = lookup_flag(inventory.roles["is_aws_managed"], linked.tag_role, otherwise=True)
@@ -211,10 +210,7 @@ def tag_coverage(inventory: Inventory) -> pd.DataFrame:
 
 
 def taggable_resources(inventory: Inventory) -> dict[str, tuple[pd.DataFrame, str]]:
-    """For each resource type, return a DataFrame with the resources and the name of its ARN column.
-
-    Roles that AWS manages are left out.
-    """
+    """For each resource type, return its resources (without AWS-managed roles), and the name of their ARN column."""
     roles = inventory.roles[~inventory.roles["is_aws_managed"]]
     return {"role": (roles, "role_arn"), "instance-profile": (inventory.profiles, "profile_arn")}
 
@@ -234,8 +230,8 @@ def count_tags_known(inventory: Inventory, resource_type: str) -> pa.Table:
 def missing_permissions(inventory: Inventory) -> dict[str, object]:
     """Return a dict with the smallest IAM policy that allows what AWS denied.
 
-    The policy covers all rows of `gaps` with the reason `denied`, in all accounts. `Statement` is empty if AWS denied
-    nothing. The policy may not be enough, because an explicit Deny, a permissions boundary or a policy of the
+    The policy covers all rows of `gaps` with the reason `denied`, in all accounts. The list `Statement` is empty if AWS
+    denied nothing. The policy may not be enough, because an explicit Deny, a permissions boundary or a policy of the
     organisation overrides any Allow (IAM User Guide, "Policy evaluation logic").
     """
     gaps = inventory.gaps
@@ -245,8 +241,8 @@ def missing_permissions(inventory: Inventory) -> dict[str, object]:
 def first_maker(makers: Iterable[Maker], columns: Mapping[str, Any], sides: str) -> Positions:
     """For each row, return the position of the first tool in `makers` that fits the names and paths, or -1.
 
-    `sides` is `"role"`, `"profile"` or `"both"`. With `"both"`, a tool must fit the role and the profile. The mapping
-    `columns` has the paths and names, such as `role_path` and `role_name`.
+    The parameter `sides` is `"role"`, `"profile"` or `"both"`. If `sides` is `"both"`, a tool must fit the role and the
+    profile. The mapping `columns` has the paths and names, such as `role_path` and `role_name`.
     """
     chosen = _sides(sides)
     forms = {

@@ -1,4 +1,4 @@
-"""Split ARNs, and texts that users type, into parts."""
+"""Find the parts of an ARN, or of a text that a user typed."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ class Query(NamedTuple):
 def parse_query(text: str) -> Query:
     """Return the parts of an ARN, a unique id or a name. A type and a path may precede the name.
 
-    The ARN of a role session (`assumed-role`) stands for the role, but does not contain the role's path. The kind of
-    any other ARN, such as a user's, is `other`.
+    The ARN of a role session (`assumed-role`) stands for the role, but does not contain the role's path. Any other ARN,
+    such as a user's, has the kind `other`.
     """
     text = text.strip()
     arn = _ARN.fullmatch(text)

@@ -86,10 +86,10 @@ def _is_random(text: str) -> bool:
 
 
 def _are_of_one_day(role: str, profile: str, _: str) -> bool:
-    """Return whether two counters, which Terraform appends to names, may come from the same run.
+    """Return whether two counters in names may come from the same run of Terraform.
 
-    Counters begin with a time. Two counters of one run differ, but their times are on the same day or less than ten
-    minutes apart.
+    A counter begins with a time. Counters of one run are different, and their times are on the same day or less than
+    ten minutes apart.
     """
     one, other = _counted_at(role), _counted_at(profile)
     if one is None or other is None or role == profile:
@@ -106,7 +106,6 @@ def _counted_at(counter: str) -> dt.datetime | None:
 
 
 def _are_of_one_prefix(role: str, profile: str, _: str) -> bool:
-    """Return whether two prefixes are equal, apart from words such as `role` and `profile`."""
     one, other = role.strip("-_."), profile.strip("-_.")
     either = ((one, other), (f"{one}-role", other), (one, f"{other}-profile"))
     return one == other or any(is_same_stem(*both) for both in either)
@@ -121,7 +120,7 @@ def _are_of_one_counted_prefix(role: str, profile: str, _: str) -> bool:
 
 
 def _are_hexadecimal(role: str, profile: str, _: str) -> bool:
-    """Return whether two texts may be random texts of Pulumi. Two numbers, words or similar texts are not random."""
+    """Return whether two texts may be random texts of Pulumi: not two numbers, and not two words."""
     counted = [re.fullmatch(r"[a-f]?[0-9]+|[a-f]+", text) for text in (role, profile)]
     return not all(counted) and _alike(role, profile) <= 3
 
@@ -193,7 +192,7 @@ class Form:
     checked: tuple[tuple[_Token, list[str]], ...]
 
     def fits(self, text: str) -> bool:
-        """Return whether a text fits the pattern, and tokens such as `{cluster}` agree between role and profile."""
+        """Return whether a text fits the pattern. Tokens such as `{cluster}` must agree between role and profile."""
         found = self._grouped.fullmatch(text)
         return found is not None and all(
             token.agree(found[groups[0]], found[groups[1]], text.split("\n")[1])
@@ -300,7 +299,7 @@ class ToolRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def wants_same_names(self) -> bool:
-        """Whether the tool requires profile and role to have the same name, or accepts the role's ARN instead."""
+        """Whether the tool requires the same name for profile and role, or accepts the role's ARN instead."""
         return self.rule in ("same_names", "role_arn")
 
 

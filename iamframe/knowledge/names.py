@@ -144,7 +144,7 @@ def canonical_key(key: str) -> str:
 
 
 def variant_kinds(keys: list[str]) -> list[str]:
-    """Return the differences between tag keys that look alike: case, space, width, separator, look-alike, invisible."""
+    """Return the kinds of difference between tag keys: case, space, width, separator, look-alike, invisible."""
     differing = {kind for kind in _FOLDS if len({_folded(key, without=kind) for key in keys}) > 1}
     if not differing:
         # Several folds change letters such as the Kelvin sign. The first fold counts.

@@ -1,6 +1,6 @@
 """The table of AWS operations that iamframe calls, with all facts about each operation.
 
-iamframe calls no other operations, and all operations in the table only read. The permissions in the README are
+iamframe calls no other operations. The operations in the table are all read-only. The permissions in the README are
 generated from the table `OPERATIONS`. An IAM action consists of the service's IAM prefix and the operation's name
 (Service Authorization Reference).
 """
@@ -35,12 +35,11 @@ Proof = Literal["roles", "profiles", "role", "profile", "role_tags", "profile_ta
 class Operation:
     """One AWS operation.
 
-    `key` is the key of the list or record in the operation's answer. `parameters` are sent with each request.
-    `fallback` is the operation to call if AWS denies this operation. The message `cost` says what stays unknown if AWS
-    denies the operation. `command` is the AWS CLI command to suggest, if it differs from the operation's own command.
-    An operation of a REST API has a `method` and a `path`. If `has_namesake` is True, another service has an operation
-    of the same name. The plain name in the frame `calls` stands for the operation of the other service, even in old
-    snapshots.
+    The field `key` is the key of the list or record in the operation's answer. The `parameters` are sent with each
+    request. The operation `fallback` is called if AWS denies this operation. The message `cost` says what stays unknown
+    if AWS denies the operation. The field `command` replaces the operation's own AWS CLI command as the command to
+    suggest. An operation of a REST API has a `method` and a `path`. If `has_namesake` is True, the name without a
+    service prefix stands for another service's operation in the frame `calls`, even in old snapshots.
     """
 
     service: str
@@ -63,12 +62,11 @@ class Operation:
 
     @property
     def label(self) -> str:
-        """The operation's name in the frames `calls` and `gaps`: the IAM action if the plain name is ambiguous."""
+        """The operation's name in the frames `calls` and `gaps`: the IAM action if several services share the name."""
         return self.action if self.has_namesake or _NAMES[self.operation] > 1 else self.operation
 
 
 def _users(service: str, when: When, *operations: str, proves: tuple[Proof, ...] = (), **more: Any) -> list[Operation]:
-    """Return the table's rows for operations that show which resources use profiles."""
     return [Operation(service, name, when, proves=proves, cost="gaps.cost.users", **more) for name in operations]
 
 
@@ -215,13 +213,13 @@ def read_of(service: str, operation: str) -> Operation | None:
 
 
 def label(service: str, operation: str) -> str:
-    """Return the name of an operation in the frames `calls` and `gaps`."""
+    """Return the name that the frames `calls` and `gaps` use for an operation."""
     row = read_of(service, operation)
     return row.label if row else operation
 
 
 def proving(*facts: Proof, files: bool = False) -> tuple[str, ...]:
-    """Return the operations whose answers prove one of the `facts`. If `files` is True, return file formats, too."""
+    """Return the operations whose answers prove one of the given facts. If `files` is True, add file formats."""
     operations = {row.label: row.proves for row in OPERATIONS}
     proofs = operations | (_FILES if files else {})
     return tuple(name for name, proves in proofs.items() if not set(facts).isdisjoint(proves))
@@ -234,12 +232,12 @@ def command_of(operation: str) -> str:
 
 
 def actions_of(operations: Iterable[str]) -> list[str]:
-    """Return the sorted IAM actions of operations that are named as in the frames `calls` and `gaps`."""
+    """Convert operation names from the frames `calls` and `gaps` to a sorted list of IAM actions."""
     return sorted({BY_LABEL[name].action for name in operations if name in BY_LABEL} - _FREE)
 
 
 def actions(*when: When) -> list[str]:
-    """Return the sorted IAM actions of all operations whose `when` is among the given values."""
+    """Return the sorted IAM actions of all operations whose field `when` has one of the given values."""
     return sorted({row.action for row in OPERATIONS if row.when in when} - _FREE)
 
 

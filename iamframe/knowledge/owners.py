@@ -32,12 +32,12 @@ class Owned(NamedTuple):
 
 
 class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
-    """One kind of owner. The file `owners.toml` describes `tags`, `region_tags`, `path`, `form` and `lifts`.
+    """One kind of owner. The file `owners.toml` describes the fields `tags`, `region_tags`, `path`, `form` and `lifts`.
 
     Attributes
     ----------
     service, operation, parameters, key
-        The call that lists the owners in a region. `key` is the key of the list in the answer.
+        The call that lists the owners in a region. The field `key` is the key of the list in the answer.
     id, name, arn, state
         The names of these fields in a record. If a record is a text, the text is the owner's name.
     over
@@ -66,7 +66,7 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     def label(self) -> str:
         """The operation's name in the frames `calls` and `gaps`: its IAM action.
 
-        The plain operation name would stand for another list: the Elastic Beanstalk environments that use profiles.
+        The operation's name alone already stands for the list of Elastic Beanstalk environments that use profiles.
         """
         row = read_of(self.service, self.operation)
         return row.action if row else f"{self.service}:{self.operation}"

@@ -1,8 +1,8 @@
 """Read trust policies: which services they trust, whether EC2 may assume the role, and how two policies differ.
 
-A trust policy is read, but not evaluated. The function `trusts_ec2` returns `maybe` if a policy allows EC2 only with a
-Condition, or also denies EC2. A statement, a principal or an action may be one value or a list (IAM User Guide,
-"Grammar of the IAM JSON policy language").
+A trust policy is read, but not evaluated. The function `trusts_ec2` returns `maybe` if a policy both allows and denies
+EC2, or allows EC2 only with a Condition. A statement, a principal or an action may be one value or a list (IAM User
+Guide, "Grammar of the IAM JSON policy language").
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def read_content(document: bytes) -> tuple[str, TrustContent] | None:
     """Return the text and the content of a trust policy, or None if the document is not a policy.
 
     The document is a JSON object, or a JSON string that contains the object as text (possibly percent-encoded). The
-    returned text is compact JSON, with the keys in the document's order. So a policy has the same text in every source.
+    returned text is compact JSON with the keys in the document's order, so a policy has the same text in every source.
     """
     try:
         if document.startswith(b'"'):
@@ -180,7 +180,6 @@ def trusts_ec2(reaches: tuple[Reach, ...], partition: str) -> str:
 
 
 def _is_ec2(name: str, partition: str) -> str:
-    """Return whether a service principal such as `ec2.amazonaws.com` stands for EC2 in a partition."""
     if name in _EC2.get(partition, _COM if not partition else ()):
         return "yes"
     # In an unknown partition, any such name may be EC2's. For a role without an ARN, any known name of EC2 may be.
@@ -228,7 +227,7 @@ def statements_of(text: str) -> list[Statement]:
 
 
 def same_policy(one: str, other: str) -> bool:
-    """Return whether two trust policies are equal. Order, and a list around a single value, make no difference."""
+    """Return whether two trust policies are equal. The order, and brackets around a single value, are ignored."""
     return _unordered(msgspec.json.decode(one)) == _unordered(msgspec.json.decode(other))
 
 

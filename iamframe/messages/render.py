@@ -1,6 +1,6 @@
 """Fill the texts of messages with facts. A fact is a value that a message shows, such as a name or a number.
 
-A text contains placeholders, such as `{key}`, with the names of facts. A colon and a form can follow the name:
+A text contains placeholders with the names of facts, such as `{key}`. A colon and a form can follow the name:
 
     {key:spelled}     the fact in a given form, here with look-alike letters spelled out
     {total:profile}   the number `total` with a noun, such as "3 profiles"
@@ -10,8 +10,9 @@ A text contains placeholders, such as `{key}`, with the names of facts. A colon 
 A list of messages is shown in full. Any other list is cut after three items. The part of a text between `[` and `]` is
 repeated for each row of a group.
 
-A text can also be a table of strings. The value of one fact selects the string. The entry `by` contains the name of
-this fact, by default `count`. If no string fits the value, `one` is used for 1, and `other` for all else.
+A text can also be a table of strings. The value of one fact selects one of the strings. The entry `by` contains the
+name of this fact, which is `count` by default. If no string fits the value, `one` is used for 1, and `other` for any
+other value.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def _catalogue(lang: str) -> dict[str, Text]:
 def text_of(message: str, lang: str = "en", default: Text | None = None) -> Text:
     """Return the text of a message in a language.
 
-    If the language lacks the text, return `default`, or else the English text.
+    If the language lacks the text, return `default`. If `default` is None, return the English text.
 
     Raises
     ------
@@ -162,7 +163,7 @@ def _choosing() -> frozenset[str]:
 
 
 def changed_facts(facts: str, change: Callable[[str], str]) -> str:
-    """Apply the function `change` to all texts in facts (JSON), except message ids and facts that are never shown."""
+    """Apply the function `change` to each text in JSON facts. Message ids and hidden facts stay unchanged."""
 
     def within(value: Any) -> Any:
         if isinstance(value, dict):
@@ -176,7 +177,7 @@ def changed_facts(facts: str, change: Callable[[str], str]) -> str:
 
 
 def nested(message: str, facts: str) -> Message:
-    """Return a message from its id and facts (JSON), for use as a fact of another message."""
+    """Build a message from an id and JSON facts, for use as a fact of another message."""
     return {"message": message, **msgspec.json.decode(facts)}
 
 
@@ -193,7 +194,7 @@ def joint(messages: Iterable[Message | None]) -> Message | None:
 
 
 def sentences_of(message: str, facts: str, lang: str = "en") -> list[str]:
-    """Return the sentences of a message from its id and its facts (JSON)."""
+    """Return the sentences of the message with the given id and JSON facts."""
     one = nested(message, facts)
     return [_shown(part, None, lang) for part in one.get("messages", [one])]
 
@@ -201,7 +202,7 @@ def sentences_of(message: str, facts: str, lang: str = "en") -> list[str]:
 def by_reason(
     rows: Iterable[tuple[str, _Thing, Iterable[str]]],
 ) -> dict[tuple[tuple[_Thing, ...], tuple[str, ...]], list[str]]:
-    """Group things, such as checks, by their reasons, and return the accounts of each group.
+    """Group things (such as checks) by their reasons, and return the accounts of each group.
 
     Each row has an account, a thing, and a list of reasons.
     """
@@ -252,8 +253,8 @@ Groups = npt.NDArray[np.int64]
 def render_facts(text: Text, column: Callable[[str], pa.Array], group: Groups, size: int, lang: str = "en") -> pa.Array:
     """Return one sentence per group of rows.
 
-    The function `column` returns the column of a fact by the fact's name. The array `group` has the group number of
-    each row, in ascending order from 0 to `size` - 1. If a group has more than three sentences or list items, three are
+    The function `column` returns the column of the fact with the given name. The array `group` has the group number of
+    each row. The numbers ascend from 0 to `size` - 1. If a group has more than three sentences or list items, three are
     shown, followed by the number of the others.
     """
     starts = np.searchsorted(group, np.arange(size + 1))
@@ -309,7 +310,6 @@ def _whole(values: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 
 def _texts(values: pa.Array, how: str | None, lang: str) -> pa.Array:
-    """Convert a column of facts to text for readers."""
     values = _whole(values)
     if how in (None, "value") and (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
         values = values.cast(pa.string())

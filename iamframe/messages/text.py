@@ -1,4 +1,4 @@
-"""Show counts with their nouns, and make names from AWS safe to print on one line."""
+"""Show counts with their nouns, and escape unsafe characters in names from AWS."""
 
 from __future__ import annotations
 
