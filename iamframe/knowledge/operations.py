@@ -1,7 +1,7 @@
 """The table of AWS operations that iamframe calls, with all facts about each operation.
 
-iamframe calls no other operations. The operations in the table are all read-only. The permissions in the README are
-generated from the table `OPERATIONS`. An IAM action consists of the service's IAM prefix and the operation's name
+iamframe calls no other operations, and none of them changes an account. The permissions in the README are generated
+from the table `OPERATIONS`. An IAM action consists of the service's IAM prefix and the operation's name
 (Service Authorization Reference).
 """
 
