@@ -101,17 +101,17 @@ RULES: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]]
     "a profile lost the role that the state gives it": (
         whole([role_detail("web")], [profile("web")]),
         state(of_role(), of_profile()),
-        [("role_lost", "web", IN_PROFILE, "web", None, "holds no role, but the role web in the state")],
+        [("role_lost", "web", IN_PROFILE, "web", None, "holds no role, but holds the role web in the Terraform state")],
     ),
     "a profile holds another role": (
         whole([role_detail("web"), role_detail("db", [HELD])], [profile("web", nested_role("db"))]),
         state(of_role(), of_role(name="db", arn=f"arn:aws:iam::{ACCOUNT}:role/db", unique_id="AROADB"), of_profile()),
-        [("other_role", "web", IN_PROFILE, "web", "db", "holds the role db, but web in the state")],
+        [("other_role", "web", IN_PROFILE, "web", "db", "holds the role db, but the role web in the Terraform state")],
     ),
     "a profile to which the state gives no role holds one": (
         PAIR,
         state(of_role(), of_profile(role=None)),
-        [("other_role", "web", IN_PROFILE, None, "web", "holds the role web, but no role in the state")],
+        [("other_role", "web", IN_PROFILE, None, "web", "holds the role web, but no role in the Terraform state")],
     ),
     "names of roles have no case": (PAIR, state(of_role(), of_profile(role="WEB")), []),
     "a resource with another id was deleted and created again": (
@@ -124,7 +124,7 @@ RULES: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]]
                 IN_ROLE,
                 "AROAOLD",
                 "AROAWEB",
-                "was recreated: its id is AROAWEB, but AROAOLD in the state",
+                "was recreated: the id is AROAWEB, but AROAOLD in the Terraform state",
             )
         ],
     ),
@@ -134,15 +134,22 @@ RULES: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]]
         state(
             of_role(), of_profile(arn=f"arn:aws:iam::{ACCOUNT}:instance-profile/x/WEB", path="/x/", unique_id="AIPAOLD")
         ),
-        [("path", "web", IN_PROFILE, "/x/", "/", "has the path /, but /x/ in the state")],
+        [("path", "web", IN_PROFILE, "/x/", "/", "has the path /, but the path /x/ in the Terraform state")],
     ),
     "each key of a tag is a difference": (
         whole([role_detail("web", [HELD], {"Kept": "1", "Owner": "ops", "New": ""})], [HELD], web={"aws:x:y": "1"}),
         state(of_role(tags={"Owner": "x"}, tags_all={"Kept": "1", "Owner": "dev", "Old": "x"}), of_profile()),
         [
-            ("tags", "web", IN_ROLE, None, "", "tag New is empty, but missing in the state"),
-            ("tags", "web", IN_ROLE, "x", None, "tag Old is missing, but x in the state"),
-            ("tags", "web", IN_ROLE, "dev", "ops", "tag Owner is ops, but dev in the state"),
+            ("tags", "web", IN_ROLE, None, "", "tag New has the value empty, but is missing in the Terraform state"),
+            ("tags", "web", IN_ROLE, "x", None, "tag Old is missing, but has the value x in the Terraform state"),
+            (
+                "tags",
+                "web",
+                IN_ROLE,
+                "dev",
+                "ops",
+                "tag Owner has the value ops, but the value dev in the Terraform state",
+            ),
         ],
     ),
     "a provider without tags_all has its tags in tags": (
@@ -151,7 +158,7 @@ RULES: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]]
             managed("aws_iam_role", tf_role(tags={"a": "1"})),
             managed("aws_iam_instance_profile", tf_profile(tags=None)),
         ),
-        [("tags", "web", IN_ROLE, "1", None, "tag a is missing, but 1 in the state")],
+        [("tags", "web", IN_ROLE, "1", None, "tag a is missing, but has the value 1 in the Terraform state")],
     ),
     "a plan still manages what it is about to delete or to replace": (
         PAIR,
@@ -263,13 +270,14 @@ def test_accounts_in_which_the_states_manage_nothing_are_left_out_and_said(tmp_p
     found = drifted(tmp_path, files, main=state(of_role(), of_profile()))
     assert rows(found, "kind", "account_id", "resource_name") == [("unmanaged", ACCOUNT, "db")]
     assert found.left_out == (other,)
-    assert found.said == "1 resource is in no state. 1 account left out, because the states have nothing there"
+    left_out = "1 account not compared, because no Terraform state has resources there"
+    assert found.said == f"1 resource is in no Terraform state. {left_out}"
 
 
 def test_an_empty_state_says_nothing_of_any_account(tmp_path: Path) -> None:
     found = drifted(tmp_path, PAIR, main=state())
     assert (len(found.differences), found.left_out) == (0, (ACCOUNT,))
-    assert found.said == "no differences. 1 account left out, because the states have nothing there"
+    assert found.said == "no differences. 1 account not compared, because no Terraform state has resources there"
 
 
 @pytest.mark.parametrize(

@@ -399,7 +399,8 @@ def test_a_finding_of_the_roles_other_profile_is_told_with_that_one_alone(tmp_pa
     assert rows["note"].str.extract("and (.) on")[0].tolist() == ["a", "b"]
     assert rows["profile"].isna().all()
     alone = [row for row in told(explain(inventory, "one"), "findings") if row["field"] == "tag_differences"]
-    assert {(row.get("profile"), "and b" in row["detail"]) for row in alone} == {(None, False), ("two", True)}
+    assert [row for row in alone if "profile" in row or "role" in row] == []
+    assert {(row["resource"], "and b" in row["detail"]) for row in alone} == {("one", False), ("two", True)}
 
 
 def test_checks_that_do_not_concern_what_is_told_are_not_said_to_be_missing(tmp_path: Path) -> None:
@@ -477,7 +478,7 @@ def test_a_profile_that_something_names_with_another_path_is_not_offered_for_del
     ("name", "because"),
     [
         ("ingest", "Owner and owner differ only by case, and only you know which is right"),
-        ("AWSRDSCustomSQLServerInstanceProfile", "RDS Custom manages the profile, as names and path show"),
+        ("AWSRDSCustomSQLServerInstanceProfile", "RDS Custom manages the profile (known from names and path)"),
         ("legacy-ftp", None),
     ],
 )
@@ -487,7 +488,7 @@ def test_tags_are_suggested_only_where_a_plan_would_copy_them(
     lines = [" ".join(line.split()) for line in str(explain(sample, name)).splitlines()]
     assert any("tag-instance-profile" in line for line in lines) == (because is None)
     if because:
-        assert f"copy the role's tags {because}" in lines[lines.index("not suggested") :]
+        assert f"copy the role's tags: {because}" in lines[lines.index("not suggested") :]
 
 
 def test_fields_that_say_the_same_are_one_line_of_text_and_each_a_row(sample: Inventory) -> None:
@@ -495,7 +496,7 @@ def test_fields_that_say_the_same_are_one_line_of_text_and_each_a_row(sample: In
     lines = [" ".join(line.split()) for line in str(explained).splitlines()]
     assert sum("delete the profile" in line for line in lines) == 1
     (at,) = (at for at, line in enumerate(lines) if line == "not suggested")
-    assert lines[at + 1].startswith("empty_profiles, delete the profile something may use")
+    assert lines[at + 1].startswith("empty_profiles, delete the profile: something may use")
     assert names(explained, "next") == ["see the profile", "empty_profiles", "delete the profile"]
     not_checked = names(explained, "not checked")
     assert (len(not_checked), sum(line.startswith(", ".join(not_checked)) for line in lines)) == (3, 1)
@@ -780,7 +781,7 @@ def test_sections_come_in_the_order_of_use_and_the_profile_stands_before_the_rol
     heads = [line for line in lines if "|" in line and line.startswith(("identity", "link", "tags", "where"))]
     assert {head.split("   ")[1] for head in heads} == {"(instance profile | role)"}
     assert "== instance profile blue with role green ==" in lines
-    assert any(line.split() == ["names", "blue", "|", "green", "(differ)"] for line in lines)
+    assert any(line.split() == ["names:", "blue", "|", "green", "(differ)"] for line in lines)
     shown, _, folded = explained._repr_html_().partition("<details><summary>where tags show</summary>")
     assert "<th scope='col' style='text-align:left'>instance profile</th><th" in shown
     assert ">IAM console: read<" in folded
@@ -819,7 +820,11 @@ def test_every_field_that_is_printed_is_in_its_frame(sample: Inventory) -> None:
     explained = explain(sample, "AWSCloud9SSMInstanceProfile")
     assert str(Explanation("another", explained.to_frame())) == str(explained)
     words = " ".join(str(explained).split())
-    assert all(name in words for name in explained.to_frame()["field"])
+    frame = explained.to_frame()
+    shows_tags = frame["section"] == "where tags show"
+    abilities = [name.split(": ") for name in frame.loc[shows_tags, "field"]]
+    assert all(name in words for name in frame.loc[~shows_tags, "field"])
+    assert all(f" {tool} can {operation} tags: of the profile: " in words for tool, operation in abilities)
 
 
 def test_control_characters_never_reach_a_terminal(tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ def test_the_unknown_path_of_a_role_does_not_differ_and_is_told(tmp_path: Path) 
     assert found(tmp_path, documents, "path_mismatches") == []
     status, reason = covered(tmp_path, documents, "path_mismatches")
     assert status == "partial"
-    assert "for 1 of 1 link between profile and role, the role's path is unknown" in reason
+    assert "the role's path is unknown for 1 of 1 link between profiles and roles" in reason
 
 
 def test_paths_that_their_maker_means_to_differ_are_info(tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_a_profile_with_a_role_that_only_its_name_shows_may_be_crossed(tmp_path:
         (
             listed(profile("blue", nested_role("green"))),
             "unknown",
-            "no source shows roles that are in no profile",
+            "roles without a profile are not in the collected data",
         ),
         (
             {"r.json": {"Roles": [nested_role("blue")]}},

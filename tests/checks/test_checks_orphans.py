@@ -74,7 +74,11 @@ def test_a_profile_that_holds_a_role_which_no_source_shows_is_not_empty(tmp_path
             "partial",
             "1 profile was collected, and there may be",
         ),
-        ({"p.json": {"InstanceProfile": linked("web")}}, "unknown", "no source shows profiles without a role"),
+        (
+            {"p.json": {"InstanceProfile": linked("web")}},
+            "unknown",
+            "profiles without a role are not in the collected data",
+        ),
     ],
 )
 def test_only_a_whole_profile_list_shows_that_none_is_empty(
@@ -216,7 +220,7 @@ def test_an_instance_of_a_profile_that_was_made_anew_is_stale(tmp_path: Path) ->
     assert row["resource_arn"] == f"arn:aws:ec2:eu-west-1:{ACCOUNT}:instance/i-9"
     assert (row["related_arn"], row["account_id"]) == (f"{PROFILE_ARN}web", ACCOUNT)
     assert (row["resource_type"], row["resource_name"], row["severity"]) == ("instance", "i-9", "high")
-    current = f"the current profile of that name (web) is {id_of('web')}"
+    current = f"the profile that is now called web has the id {id_of('web')}"
     assert row["detail"] == f"still holds the deleted profile {id_of('before')}; {current}"
     assert options(row["next_step"]) == ["--filters=Name=instance-id,Values=i-9", "--region=eu-west-1"]
 
@@ -237,7 +241,7 @@ def test_each_stale_instance_is_told_with_its_own_ids(tmp_path: Path) -> None:
     details = {row["resource_name"]: row["detail"] for row in rows(tmp_path, documents, "stale_references")}
 
     def anew(name: str, before: str) -> str:
-        current = f"the current profile of that name ({name}) is {id_of(name)}"
+        current = f"the profile that is now called {name} has the id {id_of(name)}"
         return f"still holds the deleted profile {id_of(before)}; {current}"
 
     assert details == {
@@ -368,7 +372,8 @@ def test_what_an_orphan_s_role_may_do_is_a_fact_and_an_administrator_comes_first
     assert facts.index[:4].tolist() == FIRST
     said = result.findings.set_index("resource_name")["detail"].str.rpartition("; ")[2]
     assert said["admin"].endswith(
-        "(policies of the role: AWS managed AdministratorAccess, ReadOnlyAccess and 1 inline policy)"
+        "the role's policies: AWS managed AdministratorAccess, ReadOnlyAccess and 1 inline policy "
+        "(administrator: allows everything)"
     )
     assert said["look"].endswith(
         "the role's policies: AWS managed ViewOnlyAccess and customer managed AdministratorAccess and 2 inline policies"
@@ -427,7 +432,7 @@ def test_a_role_in_a_profile_or_without_ec2s_trust_or_of_unknown_profiles_is_not
             "unknown",
             "trust policies were not collected for 1 of 1 role",
         ),
-        ({"p.json": profile_list(linked("web"))}, "unknown", "no source shows roles that are in no profile"),
+        ({"p.json": profile_list(linked("web"))}, "unknown", "roles without a profile are not in the collected data"),
     ],
 )
 def test_roles_without_a_profile_need_roles_their_profiles_and_their_trust(

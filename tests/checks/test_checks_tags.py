@@ -418,12 +418,12 @@ def test_tags_that_its_maker_cannot_put_on_the_profile_are_expected_to_be_missin
         (
             link({"Owner": "x"}, None),
             "unknown",
-            "for 1 of 1 link between profile and role, tags of the role or the profile were not collected",
+            "role tags or profile tags were not collected for 1 of 1 link between profiles and roles",
         ),
         (
             tagged(web={}),
             "unknown",
-            "for 1 of 1 link between profile and role, tags of the role or the profile were not collected",
+            "role tags or profile tags were not collected for 1 of 1 link between profiles and roles",
         ),
         ({"d.json": dump(role_detail("web"))}, "complete", ""),
     ],

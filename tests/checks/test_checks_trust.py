@@ -117,12 +117,12 @@ def test_a_role_in_no_profile_may_trust_whom_it_likes(tmp_path: Path) -> None:
         (
             [trust(EC2), "<JSON>"],
             "partial",
-            "for 1 of 2 links between profile and role, the role's trust policy was not collected",
+            "the role's trust policy was not collected for 1 of 2 links between profiles and roles",
         ),
         (
             ["<JSON>", "<JSON>"],
             "unknown",
-            "for 2 of 2 links between profile and role, the role's trust policy was not collected",
+            "the role's trust policy was not collected for 2 of 2 links between profiles and roles",
         ),
         ([], "complete", ""),
     ],
@@ -199,7 +199,11 @@ STATE = {
             "policies were not collected for 1 of 2 roles",
         ),
         ({"d.json": dump(role_detail("a", policy="<J>"))}, "unknown", "policies were not collected for 1 of 1 role"),
-        ({"p.json": profile_list(linked("a", LAMBDA))}, "unknown", "no source shows roles that are in no profile"),
+        (
+            {"p.json": profile_list(linked("a", LAMBDA))},
+            "unknown",
+            "roles without a profile are not in the collected data",
+        ),
         ({"r.json": {"Role": nested_role("a")}}, "partial", "the list of roles is incomplete"),
         ({"x.tfstate": STATE}, "partial", "the list of roles is incomplete"),
     ],

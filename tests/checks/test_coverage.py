@@ -176,7 +176,7 @@ def test_references_of_files_are_partial_with_their_regions_as_values(tmp_path: 
     first, _ = json.loads(result.coverage["facts"][0])["messages"]
     assert first == {"message": "coverage.references.files", "regions": ["eu-west-1", "us-east-1"]}
     (detail,) = result.findings_in("ja")["detail"]
-    assert "ファイルから読み取りました (eu-west-1、us-east-1)" in detail
+    assert "ファイルから読み取りました (eu-west-1とus-east-1)" in detail
 
 
 def test_the_reason_is_the_message_in_english_and_empty_where_all_is_complete() -> None:

@@ -142,7 +142,7 @@ def test_coverage_does_not_advise_what_was_denied(tmp_path: Path) -> None:
     said = reason(load(tmp_path, LISTED | tags | denied | {"id.json": identity()}), "untagged_profiles")
     assert said == (
         "tags were not collected for 1 of 3 profiles (ListInstanceProfileTags was denied); "
-        "ask someone with access to run `aws iam list-instance-profile-tags --instance-profile-name=NAME` "
+        "someone with this permission can run `aws iam list-instance-profile-tags --instance-profile-name=NAME` "
         "for each profile"
     )
 
@@ -171,7 +171,7 @@ def test_quotas_that_were_denied_are_said_to_be(tmp_path: Path) -> None:
     said = reason(load(tmp_path, {"id.json": identity(), **denied}), "quota_pressure")
     assert said == (
         "the quotas were not collected (GetAccountSummary was denied); "
-        "ask someone with access to run `aws iam get-account-summary`"
+        "someone with this permission can run `aws iam get-account-summary`"
     )
 
 
@@ -202,7 +202,7 @@ def test_one_role_whose_profiles_nobody_shows_is_one_role(tmp_path: Path) -> Non
 def test_a_list_of_one_that_lacks_one_is_said_as_one(tmp_path: Path) -> None:
     documents = {"a.json": profile_list(profile("web")), "b.json": dump(role_detail("old", [profile("old")]))}
     said = details(load(tmp_path, documents), "ListInstanceProfiles")
-    assert "lists 1 resource, but all files together show 2" in " ".join(said)
+    assert "has 1 resource, but all files together have 2" in " ".join(said)
 
 
 # Lists that broke off

@@ -403,7 +403,8 @@ def test_two_whole_lists_that_differ_are_not_of_one_time_and_only_the_one_that_h
     inventory = load(tmp_path, documents)
     assert list(inventory.profiles["profile_name"]) == ["a", "b"]
     assert list(inventory.calls["state"]) == ["partial"]
-    assert inventory.gaps["detail"].str.contains("old.json lists 1 resource, but all files together show 2").any()
+    old = f"the list from ListInstanceProfiles in {tmp_path / 'old.json'} has 1 resource"
+    assert inventory.gaps["detail"].str.startswith(f"{old}, but all files together have 2, ").any()
 
 
 def test_a_list_of_none_is_not_whole_where_a_role_shows_a_profile(tmp_path: Path) -> None:
@@ -412,7 +413,9 @@ def test_a_list_of_none_is_not_whole_where_a_role_shows_a_profile(tmp_path: Path
     lists = completeness(inventory)
     assert lists["profiles_whole"].tolist() == [False]
     (gap,) = inventory.gaps[inventory.gaps["reason"] == "contradicted"].to_dict("records")
-    assert gap["detail"].startswith("ListInstanceProfiles lists 0 resources, but all files together show 1, ")
+    assert gap["detail"].startswith(
+        "the list from ListInstanceProfiles has 0 resources, but all files together have 1, "
+    )
 
 
 def test_a_role_list_that_lacks_the_role_of_a_profile_is_not_whole(tmp_path: Path) -> None:

@@ -315,7 +315,7 @@ def test_a_list_that_is_shorter_than_the_accounts_own_count_is_not_whole(tmp_pat
 def test_references_from_files_are_partial_at_best(tmp_path: Path, regions: tuple[str, ...]) -> None:
     row = lists(tmp_path, core(*regions))
     assert row["references_status"] == "partial"
-    assert f"only {', '.join(regions)}, so" in row["references_reason"]
+    assert f"only {' and '.join(regions)}, so" in row["references_reason"]
 
 
 def test_references_of_files_that_name_no_region_are_partial(tmp_path: Path) -> None:
@@ -349,7 +349,7 @@ def test_references_are_unknown_when_one_region_lacks_a_core_consumer(tmp_path: 
     row = lists(tmp_path, documents)
     assert (row["references_status"], row["references_reason"]) == (
         "unknown",
-        "references may be missing in us-east-1, because there is no data from DescribeAutoScalingGroups there",
+        "references may be missing, because there is no data from DescribeAutoScalingGroups in us-east-1",
     )
 
 
@@ -360,9 +360,8 @@ def test_the_reason_names_every_core_consumer_that_is_missing_and_where(tmp_path
     denied = "operation,subject,error_code\nDescribeInstances,sa-east-1,UnauthorizedOperation\n"
     row = lists(tmp_path, documents | {f"{ACCOUNT}/denied.csv": denied})
     assert row["references_reason"] == (
-        "references may be missing, because there is no data from DescribeLaunchTemplateVersions; "
-        "references may be missing in sa-east-1, because there is no data from DescribeInstances there; "
-        "references may be missing in us-east-1, because there is no data from DescribeAutoScalingGroups there"
+        "references may be missing, because there is no data from DescribeLaunchTemplateVersions, "
+        "and no data from DescribeInstances in sa-east-1, and no data from DescribeAutoScalingGroups in us-east-1"
     )
 
 
@@ -371,7 +370,7 @@ def test_references_are_unknown_when_a_core_consumer_was_cut_short(tmp_path: Pat
     row = lists(tmp_path, documents)
     assert row["references_status"] == "unknown"
     assert row["references_reason"].startswith(
-        "references may be missing, because the data from DescribeInstances is incomplete"
+        "references may be missing, because there is only part of the data from DescribeInstances"
     )
 
 

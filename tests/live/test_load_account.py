@@ -167,9 +167,9 @@ def test_one_profile_that_is_denied_leaves_the_others_judged(account: PracticeAc
     gap = inventory.gaps[inventory.gaps["subject"].str.endswith("payroll")].iloc[0]
     assert gap["reason"] == "denied"
     assert gap["detail"] == (
-        f"for arn:aws:iam::{ID}:instance-profile/payroll, GetInstanceProfile failed with AccessDenied and "
-        "ListInstanceProfileTags failed with AccessDenied, so its tags are unknown; allow iam:GetInstanceProfile or "
-        "iam:ListInstanceProfileTags"
+        "GetInstanceProfile failed with AccessDenied and ListInstanceProfileTags failed with AccessDenied "
+        f"for arn:aws:iam::{ID}:instance-profile/payroll, so the tags of this resource are unknown; "
+        "allow iam:GetInstanceProfile or iam:ListInstanceProfileTags"
     )
 
 

@@ -710,7 +710,7 @@ def test_a_reason_why_several_checks_did_not_see_all_is_given_once_with_all_of_t
     with opened(browser, pages.sample()) as it:
         unseen = it.page.get_by_role("region", name="Incomplete")
         unseen.locator("summary").click()
-        reason = "the files cover only ap-northeast-1, eu-west-1"
+        reason = "the files cover only ap-northeast-1 and eu-west-1"
         line = unseen.locator("details > ul > li").filter(has_text=reason)
         assert line.count() == 1
         assert [link.get_attribute("href") for link in line.get_by_role("link").all()] == [
@@ -769,7 +769,7 @@ def test_a_page_has_10000_rows_at_most_and_says_where_it_was_cut(browser: Browse
 def test_the_page_of_the_sample_says_in_its_first_line_that_it_is_fiction(browser: Browser, pages: Pages) -> None:
     with opened(browser, pages.sample()) as it:
         first = it.page.inner_text("body").splitlines()[0]
-        assert first == "This is the fictional sample. No account in this report exists."
+        assert first == "This is the fictional sample. All accounts in this report are made up."
         assert it.said == []
         assert it.requests == [pages.sample().as_uri()]
 

@@ -763,7 +763,7 @@ def test_the_terminal_of_a_masked_report_tells_of_acceptances_and_refusals_in_ps
     )
     options = ["--mask", "--out", str(tmp_path / "out")]
     assert _run(["report", str(source), "--policy", str(policy), *options]) == 0
-    assert re.search(r"the reason 'for email-\w{10} of acct-\w{10}' expired on 2020-01-01", capsys.readouterr().err)
+    assert re.search(r"\(reason: 'for email-\w{10} of acct-\w{10}'\) expired on 2020-01-01", capsys.readouterr().err)
     assert _run(["report", str(source), "--compare", str(other), *options]) == 2
     said = capsys.readouterr().err
     assert re.search(r"has acct-\w{10}, and .* has acct-\w{10};", said)
@@ -834,8 +834,10 @@ def test_differences_from_terraform_are_masked_as_all_else_is(tmp_path: Path) ->
     iamframe.write_report(iamframe.run_checks(inventory), out, drift=drift, mask=True)
     assert where(out, OWN, FOREIGN, PROFILE_ID, "AIPADBQP57FF3AEXAMPLE", MAIL, OTHER_MAIL) == []
     told = dict(zip(column(out / "drift.csv", "message"), column(out / "drift.csv", "detail"), strict=True))
-    assert re.fullmatch(r"was recreated: its id is AIPA-\w{10}, but AIPA-\w{10} in the state", told["drift.recreated"])
-    assert re.fullmatch(r"tag to is email-\w{10}, but missing in the state", told["drift.tag.added"])
+    recreated = r"was recreated: the id is AIPA-\w{10}, but AIPA-\w{10} in the Terraform state"
+    assert re.fullmatch(recreated, told["drift.recreated"])
+    added = r"tag to has the value email-\w{10}, but is missing in the Terraform state"
+    assert re.fullmatch(added, told["drift.tag.added"])
     assert column(out / "drift.csv", "kind") == sorted(
         column(out / "drift.csv", "kind"), key=[*DIFFERENCES, "unknown"].index
     )

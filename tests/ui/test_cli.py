@@ -145,7 +145,7 @@ def test_check_prints_a_line_per_finding_and_on_standard_error_what_could_not_be
 def test_what_the_findings_of_a_check_have_in_common_is_said_in_each_line_and_in_each_row_of_a_file(
     tmp_path: Path,
 ) -> None:
-    scope = "the files cover only ap-northeast-1, eu-west-1, so other regions are unknown"
+    scope = "the files cover only ap-northeast-1 and eu-west-1, so other regions are unknown"
     usual = "the role's policies: AWS managed AmazonSSMManagedInstanceCore"
     only = ("check", "sample", "--only", "unreferenced_profiles")
     lines = run(tmp_path, *only).stdout.splitlines()
@@ -493,7 +493,7 @@ def test_two_snapshots_of_one_account_are_refused_with_what_to_do(tmp_path: Path
     for day in ("monday", "tuesday"):
         run(tmp_path, "snapshot", "files", "--out", f"snapshots/{day}")
     assert refusal(run(tmp_path, "check", "snapshots/monday", "snapshots/tuesday")) == (
-        "iamframe: snapshots/tuesday: contains the account 111122223333, which snapshots/monday contains too; give "
+        "iamframe: snapshots/tuesday: contains the account 111122223333, and so does snapshots/monday; give "
         "only one of these snapshots, or compare them with `iamframe diff snapshots/monday snapshots/tuesday`\n"
     )
     assert run(tmp_path, "diff", "snapshots/monday", "snapshots/tuesday").returncode == 0
@@ -528,7 +528,10 @@ def test_the_tables_of_a_snapshot_in_s3_are_printed_without_a_source_or_a_reques
         (["check", "nowhere"], "nowhere: there is no such file or folder; check the path"),
         (["report", "nowhere"], "nowhere: there is no such file or folder; check the path"),
         (["check", "in", "nowhere"], "nowhere: there is no such file or folder"),
-        (["check", "in", "sample"], "use it alone"),
+        (
+            ["check", "in", "sample"],
+            "sample: stands for the fictional sample, which cannot be combined with other sources; write ./sample",
+        ),
         (["check", "in", "sample:earlier"], "write ./sample:earlier for a folder of that name"),
         (["check", "void"], "has no file that iamframe reads"),
         (["check", "notes.txt"], "is not JSON"),
@@ -584,9 +587,9 @@ def test_an_entry_that_accepts_no_finding_is_said(tmp_path: Path) -> None:
     text = "\n".join(f"[[accepted]]\n{entry}\nreason = 'audit {n}'" for n, entry in enumerate(entries))
     write(tmp_path, {"tags.toml": text})
     done = run(tmp_path, "check", "sample", "--only", "empty_profiles", "--policy", "tags.toml")
-    said = "the entry for empty_profiles with the reason 'audit 1' accepts no finding"
-    assert [line for line in done.stderr.splitlines() if "accepts no finding" in line] == [
-        f"tags.toml: {said}; correct or remove it"
+    said = "no finding matches the entry for empty_profiles (reason: 'audit 1')"
+    assert [line for line in done.stderr.splitlines() if "no finding matches" in line] == [
+        f"tags.toml: {said}; correct or remove this entry"
     ]
 
 
@@ -600,8 +603,8 @@ def test_an_acceptance_that_has_expired_is_said_and_one_that_holds_is_not(tmp_pa
     entry = "[[accepted]]\ncheck = 'empty_profiles'\nreason = '{}'\nexpires = {}\n"
     write(tmp_path, {"tags.toml": entry.format("audit", "2020-01-31") + entry.format("kept", "2999-01-01")})
     done = run(tmp_path, *command, "--policy", "tags.toml")
-    said = "tags.toml: the entry for empty_profiles with the reason 'audit' expired on 2020-01-31; "
-    said += "change its date or remove it"
+    said = "tags.toml: the entry for empty_profiles (reason: 'audit') expired on 2020-01-31; "
+    said += "change the date or remove the entry"
     assert done.stderr.splitlines().count(said) == 1
     assert "2999" not in done.stderr
 
@@ -632,8 +635,8 @@ def test_drift_prints_a_line_per_difference_and_on_standard_error_what_is_unknow
     lines = done.stdout.splitlines()
     assert lines[1:3] == [
         (
-            "other role  111122223333  instance-profile  blue: holds the role green, but blue in the state "
-            '(module.service["blue"].aws_iam_instance_profile.this in sample:terraform/shop.tfstate)'
+            "other role  111122223333  instance-profile  blue: holds the role green, but the role blue in the "
+            'Terraform state (module.service["blue"].aws_iam_instance_profile.this in sample:terraform/shop.tfstate)'
         ),
         (
             "gone        111122223333  instance-profile  fax-gateway: does not exist in the account "
@@ -646,10 +649,10 @@ def test_drift_prints_a_line_per_difference_and_on_standard_error_what_is_unknow
     assert done.stderr.splitlines() == [
         (
             "1 profile lost its role, 1 profile holds another role, 2 resources are gone, 1 resource was recreated, "
-            "1 path differs, 4 tags differ, 121 resources are in no state. 2 things could not be compared. "
-            "1 account left out, because the states have nothing there."
+            "1 path differs, 4 tags differ, 121 resources are in no Terraform state. 2 things could not be "
+            "compared. 1 account not compared, because no Terraform state has resources there."
         ),
-        "not compared: 444455556666 (no state manages anything there)",
+        "not compared: 444455556666 (in no Terraform state)",
         "not compared: instance-profile erp, role erp in 123456789012 (tags were not collected)",
     ]
 
@@ -873,7 +876,7 @@ def test_a_rate_that_is_no_number_is_refused(tmp_path: Path) -> None:
     [
         (["", "sample"], "'NAME_OR_ARN': is empty; give the name, ARN or id of a role or profile"),
         ([" ", "sample"], "'NAME_OR_ARN': is empty; give the name, ARN or id of a role or profile"),
-        (["-rf", "sample"], "No such option '-r'; put a name that begins with - after --"),
+        (["-rf", "sample"], "No such option '-r'; if a name begins with a dash, write -- before it"),
         (["web", "sample", "--formt", "csv"], "No such option '--formt'"),
     ],
 )
@@ -882,4 +885,4 @@ def test_explain_of_no_name_is_a_usage_error(tmp_path: Path, arguments: list[str
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
     assert said in line
-    assert ("put a name" in line) == (arguments[0] == "-rf")
+    assert ("begins with a dash" in line) == (arguments[0] == "-rf")
