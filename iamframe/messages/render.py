@@ -36,6 +36,8 @@ Text = str | Mapping[str, str]
 Message = Mapping[str, Any]
 _Thing = TypeVar("_Thing")
 LANGUAGES = ("en", "ja")
+# The ways to join a list that stand only before its last item.
+_BEFORE_LAST = ("and", "or", "comma_and")
 # The length at which lists are cut.
 LISTED = 3
 _PLACE = re.compile(r"\{(\w+)(?::([\w-]+))?\}")
@@ -118,11 +120,10 @@ def _text(text: str, how: str | None, lang: str) -> str:
 def _listed(values: Sequence[Any], how: str | None, lang: str) -> str:
     is_messages = bool(values) and isinstance(values[0], Mapping)
     if joint := _catalogue(lang).get(f"list.{how}" if how else "list.between" if is_messages else ""):
-        *first, last = [_shown(one, None, lang) for one in values] or [""]
-        if how in ("and", "or") and first:
-            # "a, b and c"
-            return f"{say('list.separator', lang).join(first)}{joint}{last}"
-        return str(joint).join([*first, last])
+        each = [_shown(one, None, lang) for one in values]
+        # "a, b and c"
+        before = say("list.separator", lang).join(each[:-1]) if how in _BEFORE_LAST else str(joint).join(each[:-1])
+        return str(joint).join([*filter(None, [before]), *each[-1:]])
     each = [_shown(one, how, lang) for one in values]
     listed = say("list.separator", lang).join(each[:LISTED])
     return listed + (say("list.more", lang, n=len(each) - LISTED) if len(each) > LISTED else "")

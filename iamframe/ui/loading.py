@@ -101,7 +101,7 @@ def checked(
     if live or len(sources) != 1 or sources[0] in SAMPLES or is_live(sources[0]):
         names = " ".join(map(str, sources)) or "the sample"
         raise click.UsageError(
-            f"--workers and --dask work only with a snapshot, not with {names}; save a snapshot with "
+            f"--workers and --dask work only with one snapshot, not with {names}; save a snapshot with "
             "`iamframe snapshot SOURCE --out DIR`"
         )
     from iamframe.checks.run_shards import check_snapshot

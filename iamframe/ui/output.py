@@ -303,7 +303,8 @@ def not_known(found: Drift) -> list[str]:
         names = (rows["resource_type"] + " " + rows["resource_name"]).dropna().drop_duplicates()
         of = f"{some(names)} in {account}" if len(names) else f"account {account}"
         lines.append(f"not compared: {of} ({detail})")
-    left_out = [f"not compared: {some(found.left_out)} (in no Terraform state)"] if found.left_out else []
+    why = "no Terraform state has resources there"
+    left_out = [f"not compared: {some(found.left_out)} ({why})"] if found.left_out else []
     return [*left_out, *_cut(lines, 20, "the output of --format csv")]
 
 
