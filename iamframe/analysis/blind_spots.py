@@ -56,9 +56,10 @@ def blind_spots(inventory: Inventory) -> pd.DataFrame:
 
 @schema.shows(schema.BLIND_SPOT_COUNTS)
 def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
-    """Return whether each console, API or tool can read, write and search tags, with counts of roles and profiles.
+    """Return whether each console, API or tool can read, write and search tags, and count the roles and profiles.
 
-    A *surface* is a console, API or tool. An account without roles (or profiles) has no rows about roles (or profiles).
+    A *surface* is a console, API or tool. An account without roles has no rows about roles, and an account without
+    profiles has no rows about profiles.
     """
     counts = tagged_counts(inventory)
     rows = [
@@ -83,7 +84,7 @@ def tagged_counts(inventory: Inventory) -> dict[tuple[str, str], list[int]]:
 
 
 def _tagged(inventory: Inventory, frame: pd.DataFrame, key: str) -> Positions:
-    """Return a position in `_TAGGED` for each resource: 0 with tags, 1 without tags, 2 if tags are unknown."""
+    """Return a code for each resource: 0 (tagged), 1 (untagged) or 2 (tags unknown)."""
     used = inventory.tags["resource_arn"][~inventory.tags["is_aws_reserved"]]
     known = np.asarray(frame["tags_known"], dtype=bool)
     return np.where(known, np.where(is_in(frame[key], used), 0, 1), 2)

@@ -118,7 +118,7 @@ def _section_lines(section: str, rows: list[list[str]], two: bool) -> Iterator[s
 
 
 def _ability(field: str, note: str, **answers: str) -> str:
-    """Return a sentence about a console, API or tool: whether it can write, or read, the tags of each side."""
+    """Return a sentence that says whether a console, API or tool can write (or read) the tags of role and profile."""
     surface, _, operation = field.partition(": ")
     sides: dict[str, list[str]] = {answer: [] for answer in ABILITY}
     for side, answer in answers.items():

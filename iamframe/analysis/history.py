@@ -137,7 +137,7 @@ def events_of(*sources: Inventory | boto3.Session | str | os.PathLike[str], name
 
 @dataclass(frozen=True)
 class _Read:
-    """The CloudTrail events, the covered time of each account, and the inventory with the events, if there is one."""
+    """The CloudTrail events, and the covered time of each account. After a live lookup, `inventory` is None."""
 
     events: pd.DataFrame
     covered: pd.DataFrame

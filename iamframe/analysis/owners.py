@@ -61,11 +61,10 @@ def joined_owners(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
 
 
 def count_by_value(rows: pd.DataFrame, value: str, state: str, states: Sequence[str]) -> pd.DataFrame:
-    """Count rows by severity, for each pair of values in the columns `value` and `state`.
+    """Count rows by the columns `state` and `value`, and by severity.
 
-    Only rows with the first state in `states` are counted per value. The rows of each other state are counted together,
-    without a value. The result is sorted by state, in the order of `states`, and then by number of rows, the highest
-    first.
+    Rows with the state `states[0]` are counted per value. Rows with another state are counted per state, without a
+    value. The result is sorted in the order of `states`. Within a state, values with the most rows come first.
     """
     rows = rows.assign(**{value: rows[value].astype("str").fillna("").where(rows[state] == states[0], "")})
     counts = rows.groupby([state, value, "severity"]).size().unstack(fill_value=0)
@@ -74,7 +73,7 @@ def count_by_value(rows: pd.DataFrame, value: str, state: str, states: Sequence[
 
 
 def _by_number(counts: pd.DataFrame, value: str, state: str, states: Sequence[str]) -> pd.DataFrame:
-    """Add the number of all findings. Sort the rows by state, then by number of findings, then by value."""
+    """Add the column `findings`. Sort the rows by state, then by number of findings, then by value."""
     counts = counts.assign(findings=counts[list(SEVERITIES)].sum(axis=1), rank=counts[state].map(list(states).index))
     return counts.sort_values(["rank", "findings", value], ascending=[True, False, True])
 
@@ -149,7 +148,10 @@ def _resources(inventory: Inventory, view: pd.DataFrame, tag_key: str) -> pd.Dat
 
 
 def _belongs_to(inventory: Inventory) -> pd.DataFrame:
-    """Return the cluster, environment or stack per profile, and per role if all profiles of the role share one."""
+    """Return the cluster, environment or stack of each profile and role.
+
+    A role has a row only if all its profiles have the same cluster, environment or stack.
+    """
     shown = owned_profiles(inventory).rename(columns={"status": "owner_status"})[["profile_arn", *_OWNER]]
     links = inventory.links[["role_arn", "profile_arn"]]
     links = links[is_in(links["role_arn"], links["role_arn"][is_in(links["profile_arn"], shown["profile_arn"])])]

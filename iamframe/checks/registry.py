@@ -75,8 +75,8 @@ def check(
 
     The positional parameters of a check's function are the frames or views that the check reads. The keyword-only
     parameters are the options of the check. The first line of the function's docstring is the title of the check. The
-    class `Check` explains the arguments of the decorator, such as `detail` and `next_step`. The argument `needs` has
-    all data that the check needs to find everything. If `needs` has nothing about a frame, a default applies.
+    class `Check` explains the arguments of the decorator, such as `detail` and `next_step`. The argument `needs` lists
+    the data without which the check could miss findings. If `needs` has nothing about a frame, a default applies.
 
     A check's function returns a frame with one or more rows per finding. The returned frame must have the column
     `resource_arn`. A column that also exists in `schema.FINDINGS` becomes a column of the finding. All other columns

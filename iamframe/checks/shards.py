@@ -9,7 +9,7 @@ The folder of `check_snapshot` has these files (00001 is the number of a shard):
 - `findings/part-00001.parquet`: the frame `findings` of a shard.
 - `coverage/part-00001.parquet`: the frame `coverage` of a shard.
 - `checks/NAME/part-00001.parquet`: the facts of a check, as in `result["NAME"]`.
-- `shards/00001.json`, written last: the shard was checked, or the reason why this failed.
+- `shards/00001.json`, written last: the checksums of the shard's files, and the reasons why accounts failed.
 
 Columns whose names begin with `_` are internal.
 """

@@ -156,7 +156,7 @@ class Policy:
 
 
 def any_text(glob: str) -> str:
-    """Convert a pattern with `*` for any text to a regular expression."""
+    """Convert a pattern to a regular expression. `*` in the pattern stands for any text."""
     return "(?s)^" + ".*".join(map(re.escape, glob.split("*"))) + "$"
 
 
@@ -286,5 +286,5 @@ def demands(policy: Policy, tag_policies: pd.DataFrame) -> Iterator[Demand]:
 
 
 def _expression(value: str) -> str:
-    """Convert an allowed value with `*` for any text to a regular expression."""
+    """Convert an allowed value to a regular expression. `*` in the value stands for any text."""
     return f"(?s:{'.*'.join(map(re.escape, value.split('*')))})"

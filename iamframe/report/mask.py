@@ -171,7 +171,7 @@ def _found(result: Result, by_kind: _MaskedTexts) -> dict[str, Found]:
 
 
 def _masked_found(check: Check, one: Found, by_kind: _MaskedTexts) -> Found:
-    """Mask the findings of a check, and turn each command with a pseudonym into a shell comment."""
+    """Mask the findings of a check. A command that contains a pseudonym becomes a shell comment."""
     findings = one.findings
     shown = Found.of(_masked(findings, by_kind), _masked(one.facts, by_kind))
     was, now = findings["next_step"], pd.Series(pd.array(steps_of(check, shown), dtype="str"))
@@ -321,13 +321,13 @@ def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
 
 
 @contextmanager
-def masked_errors(*said: object) -> Iterator[None]:
-    """Mask ids in the messages of errors from a `with` block. Ids in `said` stay, because the user typed them."""
+def masked_errors(*typed: object) -> Iterator[None]:
+    """Mask ids in the messages of errors from a `with` block. Ids in `typed` stay, because the user typed them."""
     try:
         yield
     except IamframeError as error:
         by_form = mask_for(True, Path()).by_form
-        kept = sorted({text for text in map(str, filter(None, said)) if by_form(text) != text}, key=len, reverse=True)
+        kept = sorted({text for text in map(str, filter(None, typed)) if by_form(text) != text}, key=len, reverse=True)
         parts = re.split(f"({'|'.join(map(re.escape, kept))})", str(error)) if kept else [str(error)]
         error.args = ("".join(part if part in kept else by_form(part) for part in parts),)
         raise

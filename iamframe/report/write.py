@@ -212,12 +212,12 @@ def _write_tables(changes: Changes, folder: Path) -> None:
 
 
 def write_findings(
-    result: Result, out: str | os.PathLike[str], said: str, mask: bool | str | os.PathLike[str] = False
+    result: Result, out: str | os.PathLike[str], heading: str, mask: bool | str | os.PathLike[str] = False
 ) -> Path:
     """Write selected findings into a folder, and return the path of the page.
 
-    The folder gets `findings.html`, `findings.csv` and `coverage.csv`, or no file at all. The text `said` is shown at
-    the top of the page. The parameter `mask` has the same meaning as in `write_report`.
+    The folder gets `findings.html`, `findings.csv` and `coverage.csv`, or no file at all. The page begins with the text
+    `heading`. The parameter `mask` has the same meaning as in `write_report`.
 
     Raises
     ------
@@ -231,13 +231,13 @@ def write_findings(
         from iamframe.report.mask import mask_for, masked, search
 
         pseudonyms = mask_for(mask, folder)
-        result, *_, (told,) = masked(result, None, pseudonyms, said)
-        said = f"{told} {say('report.masked')}"
+        result, *_, (told,) = masked(result, None, pseudonyms, heading)
+        heading = f"{told} {say('report.masked')}"
 
     def write(aside: Path) -> None:
         write_csv(result.findings, aside / "findings.csv")
         write_csv(result.coverage, aside / "coverage.csv")
-        page = render_findings(result, said)
+        page = render_findings(result, heading)
         (aside / "findings.html").write_text(page, encoding="utf-8", errors="replace", newline="\n")
         if pseudonyms:
             search(aside, folder, pseudonyms)

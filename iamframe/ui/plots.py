@@ -1,9 +1,9 @@
 """Plots of an inventory or a result, drawn with matplotlib.
 
 Slanted hatching shows data that was not collected, so that missing data never looks like zero. No plot relies on colour
-alone. Names and keys are drawn as text, never as formulas. A letter is shown as its code point if it is invisible, or
-if no installed font has it. Each function draws one plot on the axes `ax` or on a new figure, and returns the axes. If
-matplotlib is not installed, the functions raise `MissingExtraError`.
+alone. Names and keys are drawn as text, never as formulas. An invisible letter is shown as its code point, and so is a
+letter that no installed font has. Each function draws one plot on the axes `ax` or on a new figure, and returns the
+axes. If matplotlib is not installed, the functions raise `MissingExtraError`.
 """
 
 from __future__ import annotations
@@ -449,15 +449,15 @@ def _resources(inventory: Inventory) -> pd.DataFrame:
     return resources.assign(is_tagged=is_in(resources["resource_arn"], own))
 
 
-def _untagged_in_words(resources: pd.DataFrame, shown: str) -> tuple[str, str]:
-    """Return a text about untagged resources, and `shown` with the number of resources with unknown tags."""
+def _untagged_in_words(resources: pd.DataFrame, caption: str) -> tuple[str, str]:
+    """Return a sentence about untagged resources, and a caption that counts the resources with unknown tags."""
     known = resources[resources["tags_known"]]
     counts = [(side, known["is_tagged"][known["resource_type"] == kind]) for kind, side in reversed(_SIDES.items())]
     said = [f"{(~tagged).sum():,} of {len(tagged):,} {side}" for side, tagged in counts if len(tagged)]
     unknown = len(resources) - len(known)
     return (
         f"{' and '.join(said)} have no tags" if said else "no tags were collected",
-        shown + (f"; tags of {unknown:,} not collected" if unknown else ""),
+        caption + (f"; tags of {unknown:,} not collected" if unknown else ""),
     )
 
 
