@@ -27,10 +27,9 @@ _ANSWERS = {
 def blind_spots(inventory: Inventory) -> pd.DataFrame:
     """Return which consoles, APIs and tools cannot read, write or search the tags of each role and profile.
 
-    A *surface* is a console, API or tool. The frame has no rows for AWS-managed roles, and no rows for operations that
-    always work. Surfaces are in the same order as in `surfaces()`. An account with 100,000 roles has millions of rows,
-    so the columns have the pandas type `category`, which saves memory. `blind_spot_counts` returns only the number of
-    roles and profiles.
+    The frame has no rows for AWS-managed roles, and no rows for operations that always work. Consoles, APIs and tools
+    are in the same order as in `surfaces()`. An account with 100,000 roles has millions of rows, so the columns have
+    the pandas type `category`, which saves memory. `blind_spot_counts` returns only the number of roles and profiles.
     """
     parts = []
     for kind, (frame, key) in taggable_resources(inventory).items():
@@ -58,8 +57,7 @@ def blind_spots(inventory: Inventory) -> pd.DataFrame:
 def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
     """Return whether each console, API or tool can read, write and search tags, and count the roles and profiles.
 
-    A *surface* is a console, API or tool. An account without roles has no rows about roles, and an account without
-    profiles has no rows about profiles.
+    An account without roles has no rows about roles, and an account without profiles has no rows about profiles.
     """
     counts = tagged_counts(inventory)
     rows = [

@@ -211,7 +211,7 @@ def _checked(
 
 
 def _rows(each: Pairs, side: int, rows: Positions, change: str, **more: Any) -> pa.Table:
-    """Return one row of the frame `changes` for each row number in `rows`. `more` sets further columns."""
+    """Return one row of the frame `changes` for each row number in `rows`."""
     at = each.frames[side].iloc[rows]
     columns: dict[str, Any] = {
         "change": change,

@@ -205,7 +205,7 @@ class _Sides:
         return np.append(np.asarray(self.frame[flag], dtype=bool), False)[self.at]
 
     def rows_of(self, mask: Bools, kind: str, message: str, **values: Any) -> pd.DataFrame:
-        """Return one difference per selected row of `managed`. `values` sets further columns."""
+        """Return one difference per selected row of `managed`."""
         columns = {name: pd.Series(as_arrow(of).to_pandas(), dtype="str")[mask] for name, of in values.items()}
         return self.managed.loc[mask, _PLACE].assign(kind=kind, message=f"drift.{message}", **columns)
 
@@ -387,7 +387,7 @@ def read_states(states: Iterable[str | os.PathLike[str]]) -> States:
 
 
 def _managed(record: ManagedRole | ManagedProfile, file: str, account: str) -> dict[str, object]:
-    """Return a row of `States.managed`. If the resource has no ARN, its account comes from the file."""
+    """Return a row of `States.managed`, with the account from the ARN or else from the file."""
     kind = "role" if isinstance(record, ManagedRole) else "profile"
     arn, name, path, unique_id = (getattr(record, f"{kind}_{field}") for field in ("arn", "name", "path", "id"))
     is_planned = arn.startswith("address:")

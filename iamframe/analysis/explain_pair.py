@@ -195,7 +195,7 @@ class Pair:
         self.unsure = [one for one in known.unsure[account] if self._concerns(known.about[one["check"]])]
 
     def _concerns(self, about: str) -> bool:
-        """Return whether a check applies. For example, checks of profiles do not apply to a role without a profile."""
+        """Return whether a check applies: checks of profiles do not apply to a role without a profile."""
         if "profile" in self.arns:
             return "role" in self.arns or about != "role"
         return about != "profile" and (about != "link" or not self.profiles_read)

@@ -37,7 +37,7 @@ _NOT_OFFERED = say("explain.not_offered", use="")
 
 
 def _parts(frame: pd.DataFrame) -> Iterator[tuple[str, bool, list[Cells]]]:
-    """Yield the heading and the rows of each part. The flag is true if the part has both a profile and a role."""
+    """Yield the heading of each part, whether the part has both a profile and a role, and the rows of the part."""
     before: list[Cells] = []
     pairs: dict[Cells, list[Cells]] = defaultdict(list)
     for key, cells in zip(display.cell_rows(frame[_KEY]), display.cell_rows(frame[_CELLS]), strict=True):

@@ -105,7 +105,7 @@ class KeyMap:
         self._arns = [frame["role_arn"] for frame in frames]
 
     def keys(self, frame: pd.DataFrame, column: str, side: int) -> pa.Array:
-        """Return keys for a column of ARNs. Equal keys mean the same resource in both inventories.
+        """Return keys for a column of ARNs.
 
         If one inventory has only the name of a role, the key is the role's ARN in the other inventory.
         """
@@ -133,7 +133,7 @@ class NotCompared:
         self._rows.setdefault((account, what, about), []).append({"message": f"not_compared.{message}", **facts})
 
     def counts(self, accounts: Texts, mask: Bools) -> dict[str, int]:
-        """Count the selected rows of each account. Accounts that only one inventory has are left out."""
+        """Count the selected rows of each account, except accounts that only one inventory has."""
         counts = pc.value_counts(as_arrow(accounts).filter(pa.array(mask))).to_pylist()
         return {one["values"]: one["counts"] for one in counts if one["values"] in self._compared}
 

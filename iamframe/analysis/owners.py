@@ -35,7 +35,7 @@ def findings_by_owner(result: Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
     finding is counted once, so the sum is the number of findings.
 
     Owners with the most findings come first. Up to three rows follow: findings without an owner, findings without
-    collected tags, and findings about an account. No request is made to AWS.
+    collected tags, and findings about an account.
     """
     findings = result.findings[result.findings["accepted"].isna()]
     if tag_key != result.owner_tag:
@@ -64,7 +64,7 @@ def count_by_value(rows: pd.DataFrame, value: str, state: str, states: Sequence[
     """Count rows by the columns `state` and `value`, and by severity.
 
     Rows with the state `states[0]` are counted per value. Rows with another state are counted per state, without a
-    value. The result is sorted in the order of `states`. Within a state, values with the most rows come first.
+    value. The result is sorted in the order of `states`, and then by number of rows (most first).
     """
     rows = rows.assign(**{value: rows[value].astype("str").fillna("").where(rows[state] == states[0], "")})
     counts = rows.groupby([state, value, "severity"]).size().unstack(fill_value=0)
@@ -73,7 +73,7 @@ def count_by_value(rows: pd.DataFrame, value: str, state: str, states: Sequence[
 
 
 def _by_number(counts: pd.DataFrame, value: str, state: str, states: Sequence[str]) -> pd.DataFrame:
-    """Add the column `findings`. Sort the rows by state, then by number of findings, then by value."""
+    """Add the column `findings`, and sort the rows by state, number of findings (most first) and value."""
     counts = counts.assign(findings=counts[list(SEVERITIES)].sum(axis=1), rank=counts[state].map(list(states).index))
     return counts.sort_values(["rank", "findings", value], ascending=[True, False, True])
 
@@ -88,8 +88,7 @@ def quota_use(inventory: Inventory | Result, tag_key: str = OWNER_TAG) -> pd.Dat
     the owner of its role. AWS-managed roles have separate rows, because no source says whether they count against the
     quota. Rows with the state `not_collected` show how many resources are missing, according to GetAccountSummary.
 
-    Rows are sorted by account. In each account, rows with the largest share of a quota come first. No request is made
-    to AWS.
+    Rows are sorted by account. In each account, rows with the largest share of a quota come first.
     """
     require("quota_use", inventory, Inventory, Result, instead="what `iamframe.load` or `iamframe.run_checks` gives")
     read = inventory if isinstance(inventory, Inventory) else inventory.inventory
@@ -162,7 +161,7 @@ def _belongs_to(inventory: Inventory) -> pd.DataFrame:
 
 
 def _not_collected(inventory: Inventory) -> pd.DataFrame:
-    """Return how many roles and profiles were not collected, for each account with missing resources."""
+    """Return how many roles and profiles of each account were not collected."""
     accounts = inventory.accounts
     columns = {"account_id": accounts["account_id"], "state": "not_collected"}
     for side in ("role", "profile"):

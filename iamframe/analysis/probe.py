@@ -41,7 +41,7 @@ class _Page(msgspec.Struct):
 
 
 class _Seen(msgspec.Struct, frozen=True):
-    """The response of the tagging API for one region and resource type: tags by ARN, or the reason of a refusal."""
+    """The response of the tagging API for one region and resource type: tags by ARN, or why AWS refused the request."""
 
     tags: dict[str, _TagSet]
     refusal: str | None = None

@@ -160,8 +160,8 @@ def next_steps(template: Text, found: Found) -> pa.Array:
     """Return the next command of each finding.
 
     A finding gets no next command if a value begins with `file://` or `https://`, because the AWS CLI would send the
-    content of the file or page. A placeholder's value comes from the finding's first row in `facts`. If `facts` lacks
-    the column, the value comes from `table`.
+    content of the file or page. A placeholder's value comes from the finding's first row in `facts`, or from `table` if
+    `facts` lacks the column.
     """
     first = pa.array(np.flatnonzero(np.diff(found.numbers, prepend=-1)))
 

@@ -55,8 +55,8 @@ _COUNTED = ["check", "severity", "expected", "accepted", "account_id", "resource
 class Shard(msgspec.Struct, frozen=True):
     """A group of a snapshot's accounts, in the order of their ids.
 
-    The field `uses` has the other accounts whose profiles the group uses. The field `used_by` has the other accounts
-    that use the group's profiles.
+    The field `used_by` has the other accounts that use the group's profiles. The field `uses` is the reverse: the group
+    uses profiles of these accounts.
     """
 
     number: int
@@ -144,9 +144,9 @@ def unread(failures: Mapping[str, str]) -> Inventory:
 class Run(msgspec.Struct, frozen=True):
     """The snapshot and the options of one call of `check_snapshot`.
 
-    `check_snapshot` resumes an earlier run only if all fields of both runs are equal. The field `snapshot` is the
-    checksum of the manifest. The field `policy` is the checksum of the policy. The field `checks` is the checksum of
-    the names of all checks and of the code of your own checks.
+    `check_snapshot` resumes an earlier run only if all fields of both runs are equal. The fields `snapshot` and
+    `policy` are the checksums of the manifest and of the policy. The field `checks` is the checksum of the names of all
+    checks and of the code of your own checks.
     """
 
     snapshot: str

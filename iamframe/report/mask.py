@@ -287,7 +287,7 @@ def _pieces(stream: IO[bytes], *, is_markup: bool) -> Iterator[str]:
 def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
     """Return a `Mask` with a new random key, or with the key from a key file.
 
-    A missing key file is created. Only the current user can read the created file.
+    A missing key file is created, and only the current user can read it.
 
     Raises
     ------

@@ -214,7 +214,7 @@ def _demands(numbers: Numbers, words: Translator) -> str:
 def _filters(
     listed: FindingRows, words: Translator, sections: list[Section], linked: Collection[str]
 ) -> list[tuple[str, list[tuple[str, str]], int]]:
-    """Return the name, the options and the number of omitted options of each filter."""
+    """Return each filter's name and options, and the number of omitted options."""
     severities = {severity for _, severity, _ in listed.counts}
     accounts, owners = (
         _options(names, linked, Counter(listed.findings[of].drop_null().to_pylist()))

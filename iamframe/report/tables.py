@@ -24,7 +24,7 @@ _NO_ARN = "~"
 
 
 class Tables:
-    """The CSV files of a report. `add` appends the rows of a group of accounts, and `close` completes the files.
+    """The CSV files of a report.
 
     The method `add` writes findings to temporary files. All findings in one file have the same severity, check and
     order, and ARNs that are equal up to the account id. The method `close` joins the files into `findings.csv`, in the

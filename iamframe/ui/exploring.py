@@ -1,7 +1,5 @@
 """Filter, count, group and export findings.
 
-The explorer of `iamframe.explore` shows the frames that the functions of this module return.
-
 A filter by path or tag cannot decide about a finding if paths or tags of its resource were not collected. `filtered`
 leaves undecided findings out, and `undecided` returns only undecided findings. If the result does not have an account
 or check of the filter, the functions raise `FilterError`.

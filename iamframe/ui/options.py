@@ -55,7 +55,7 @@ def offer_sources(context: click.Context, argument: click.Parameter, typed: str)
 def folder(name: str) -> Path:
     """Return the path of a local folder. An empty name is refused.
 
-    If a shell variable is not set, the name is empty. An empty path would mean the working directory.
+    If a shell variable is not set, the name is empty, and an empty path would mean the working directory.
     """
     if not name:
         raise click.BadParameter("is empty; give a folder")

@@ -158,7 +158,6 @@ def size_of(inventory: Inventory) -> str:
 def in_one_line(result: Result, owners: Sequence[str] = ()) -> str:
     """Return one line with the numbers of a result.
 
-    The line has the numbers of accounts, roles, profiles, resources that need attention, findings, and complete checks.
     If `owners` are given, findings and resources of other owners are not counted.
     """
     from iamframe.checks.result import attention_in, some, tally_of

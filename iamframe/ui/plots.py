@@ -170,7 +170,7 @@ def plot_tag_coverage(inventory: Inventory, ax: Axes | None = None, keys: Iterab
 
 
 def _tag_rows(coverage: pd.DataFrame, resources: pd.DataFrame, keys: list[str]) -> tuple[int, list[Tagged]]:
-    """Return the number of accounts, and the rows to draw. Accounts with the lowest mean percentage come first."""
+    """Return the number of accounts, and the rows to draw."""
     # `tag_coverage` has no row for an account without tags, but such an account comes first in the plot.
     sides = resources.groupby(["account_id", "resource_type"])["tags_known"].agg(known="sum", size="size")
     tagged = coverage.set_index(["account_id", "resource_type", "tag_key"])["tagged"].unstack()
@@ -352,10 +352,10 @@ def plot_last_use(inventory: Inventory, ax: Axes | None = None, now: datetime | 
     """Draw how many days ago roles were last used, with one bar per range of days.
 
     AWS keeps the last use of a role for 400 days. A role without a use in 400 days counts as "no use in 400 days", even
-    if the role is new. Days are counted back from `now`. By default, `now` is the time when the account was collected.
-    If no source shows the collection time, `now` is the current time. If `now` has no time zone, `now` is in UTC. The
-    hatched bar shows roles whose last use was not collected. Roles that AWS manages are left out, and the title shows
-    their number.
+    if the role is new. Days are counted back from `now`. By default, `now` is the time when the account was collected,
+    or the current time if no source shows the collection time. If `now` has no time zone, `now` is in UTC. The hatched
+    bar shows roles whose last use was not collected. Roles that AWS manages are left out, and the title shows their
+    number.
     """
     roles = inventory.roles[~inventory.roles["is_aws_managed"]]
     present = pd.Timestamp(datetime.now(UTC) if now is None else now)

@@ -1,7 +1,6 @@
 """The last check of a clean-up script: before each deletion, the script lists again which profiles are in use.
 
-The template `last_look.sh.j2` has the shell functions of the script. The AWS CLI extracts the profiles from the
-responses with JMESPath.
+The template `last_look.sh.j2` has the shell functions of the script.
 """
 
 from __future__ import annotations

@@ -257,7 +257,6 @@ class Context:
         return GoneOwner(owner, tuple(names), tuple(filter(_REGION.fullmatch, regions.split())))
 
     def _collected(self, kind: type[Resource], frame: pd.DataFrame, arns: pd.Series) -> Iterator[dict[str, Any]]:
-        """Yield the fields and the tags of each role or profile."""
         side = "profile_" if kind is ProfileFacts else "role_"
         rows = frame[is_in(frame[f"{side}arn"], arns)].rename(columns=lambda name: name.removeprefix(side))
         tags: dict[str, dict[str, str]] = defaultdict(dict)
