@@ -139,8 +139,8 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
 
     - `created` or `deleted`: only one inventory has the resource, and the other inventory's list of roles (or profiles)
       is complete.
-    - `recreated`: the unique id differs. If an id is unknown, the path and the case of the name decide, because IAM can
-      change neither. The columns `facts` and `detail` show all other differences of a recreated resource.
+    - `recreated`: the unique id differs. If an id is unknown, iamframe compares the path and the case of the name,
+      which IAM cannot change. The columns `facts` and `detail` show all other differences of a recreated resource.
     - `relinked`: the profile holds a different role, lost its role or got a role.
     - `retagged`: a tag differs (one row per tag key).
     - `trust_changed`: the trust policy differs in more than the order of keys and lists.

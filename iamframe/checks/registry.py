@@ -29,9 +29,9 @@ class Check:
     """A check: its function, the parameters of the function, and the arguments of the decorator.
 
     `detail` is a sentence about a finding, with placeholders for values. `next_step` is the template of the next
-    command (see `checks.findings`). `remediation` is advice on what to do about the findings. `about` is the type of
-    resource in the findings. `alone` is true if the data of a profile and its role is enough for the check. `remedy` is
-    what a clean-up plan does about the findings, or None.
+    command (see `checks.findings`). `remediation` is advice on what to do about the findings. The field `about` is the
+    type of resource in the findings. `alone` is true if the data of a profile and its role is enough for the check.
+    `remedy` is what a clean-up plan does about the findings, or None.
     """
 
     name: str

@@ -55,8 +55,8 @@ _COUNTED = ["check", "severity", "expected", "accepted", "account_id", "resource
 class Shard(msgspec.Struct, frozen=True):
     """A group of a snapshot's accounts, in the order of their ids.
 
-    The field `used_by` has the other accounts that use the group's profiles. The field `uses` is the reverse: the group
-    uses profiles of these accounts.
+    The field `used_by` has the other accounts that use the group's profiles. The field `uses` has the other accounts
+    from which the group uses profiles.
     """
 
     number: int
@@ -117,7 +117,7 @@ def inventory_of(
     """Return the inventory of a shard, and the data of other accounts that the checks of the shard need.
 
     The inventory has all data of the accounts in `shard.uses`. For the accounts in `shard.used_by`, the inventory has
-    only references to the shard's profiles. `failures` has the reason for each account that cannot be read.
+    only references to the shard's profiles. The mapping `failures` has the reason for each account that cannot be read.
     """
     failures = failures or {}
     accounts, uses = ([one for one in some if one not in failures] for some in (shard.accounts, shard.uses))

@@ -235,8 +235,9 @@ class Demand(msgspec.Struct, frozen=True):
     """A rule about one tag key of roles (or profiles): the allowed values, and whether the key is required.
 
     `account_id` is None for a rule of a policy file, because this rule applies to every account. The tag policy of an
-    organization also prescribes the case of tag keys (Organizations User Guide, "Tag policy syntax and examples").
-    `required_of` has the types of resources that need the tag. `wanted` has the allowed values as readable text.
+    organization also prescribes the case of tag keys (Organizations User Guide, "Tag policy syntax and examples"). The
+    field `required_of` has the types of resources that need the tag. The field `wanted` has the allowed values as
+    readable text.
     """
 
     kind: str

@@ -47,8 +47,8 @@ class Purpose(msgspec.Struct, frozen=True):
 class Tagged(msgspec.Struct, frozen=True):
     """The tag coverage of one resource type (role or instance profile) in one account.
 
-    `known` is the number of resources whose tags were collected, and `unknown` is the number of all others. `tagged`
-    has the number of resources for each tag key.
+    `known` is the number of resources whose tags were collected, and `unknown` is the number of all others. The list
+    `tagged` has the number of resources with each tag key.
     """
 
     account_id: str
@@ -68,8 +68,8 @@ class Tagged(msgspec.Struct, frozen=True):
 class Totals(msgspec.Struct, frozen=True):
     """The numbers of resources and findings of one owner or one account.
 
-    `resources` counts the resources that need attention, by severity. `to_fix` counts the findings to fix. `no_action`
-    counts the expected and accepted findings.
+    The field `resources` has the number of resources that need attention, by severity. The field `no_action` has the
+    number of expected and accepted findings, and `to_fix` has the number of all other findings.
     """
 
     resources: dict[str, int]

@@ -236,10 +236,10 @@ def _masked(frame: pd.DataFrame, by_kind: _MaskedTexts) -> pd.DataFrame:
     return frame.assign(**columns)
 
 
-def search(aside: Path, folder: Path, mask: Mask, going: Iterable[str] = ()) -> None:
+def search(aside: Path, folder: Path, mask: Mask, removed: Iterable[str] = ()) -> None:
     """Search the new files of a report for original ids and e-mail addresses.
 
-    Files of older reports are searched, too. The files in `going` are not searched, because the new report removes
+    Files of older reports are searched, too. The files in `removed` are not searched, because the new report removes
     them.
 
     Raises
@@ -247,7 +247,7 @@ def search(aside: Path, folder: Path, mask: Mask, going: Iterable[str] = ()) -> 
     ReportError
         If a file contains an original id or address. The error message contains the file's name, but not the id.
     """
-    finished = {str(file.relative_to(aside)) for file in aside.rglob("*")} | {*going}
+    finished = {str(file.relative_to(aside)) for file in aside.rglob("*")} | {*removed}
     for file in sorted(path for path in aside.rglob("*") if path.is_file()):
         if holds(file, mask):
             raise ReportError(

@@ -131,7 +131,7 @@ def _frame(
 ) -> dict[str, Any]:
     """Return the values that the template needs for every page, such as texts, style and script.
 
-    `linked` lists the accounts and owners for which the page has a filter button.
+    The parameter `linked` has the accounts and owners that have a filter button on the page.
     """
     layouts = _layouts(sections)
     style, script = asset("page.css") + generated_style(title, words, layouts), asset("page.js")

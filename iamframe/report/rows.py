@@ -85,8 +85,9 @@ class Part(msgspec.Struct, frozen=True):
 class Section(msgspec.Struct, frozen=True):
     """One check on the page.
 
-    If the check is incomplete, `coverage` lists each status with its reasons and accounts. The worst status comes
-    first. `worst` is the number of accounts with the worst status, or 0 if the check is complete in all accounts.
+    If the check is incomplete, the list `coverage` has each status with its reasons and accounts. The worst status
+    comes first. The field `worst` is the number of accounts with the worst status, or 0 if the check is complete in all
+    accounts.
     """
 
     check: Check
@@ -115,10 +116,10 @@ class Section(msgspec.Struct, frozen=True):
 def allotted(counts: Mapping[str, tuple[int, int]], limit: int = MAX_ROWS) -> dict[str, tuple[int, int]]:
     """Return how many rows each check gets: rows for findings to fix, and rows for findings that need no action.
 
-    `counts` has two numbers per check: how many findings to fix, and how many findings that need no action. The most
-    severe checks come first. A check gets `MIN_ROWS_PER_CHECK` rows, or one row per finding if the check has fewer
-    findings. The other rows are for findings to fix, the most severe checks first. All remaining rows are for findings
-    that need no action.
+    The mapping `counts` has two numbers per check: how many findings to fix, and how many findings that need no action.
+    The most severe checks come first. A check gets `MIN_ROWS_PER_CHECK` rows, or one row per finding if the check has
+    fewer findings. The other rows are for findings to fix, the most severe checks first. All remaining rows are for
+    findings that need no action.
     """
     shown = {}
     for name, (to_fix, no_action) in counts.items():
@@ -136,9 +137,9 @@ def allotted(counts: Mapping[str, tuple[int, int]], limit: int = MAX_ROWS) -> di
 class FindingRows(msgspec.Struct, frozen=True):
     """The findings that the page can show, the numbers of all findings, and the completeness of the checks.
 
-    `counts` has the number of findings for each check, severity and state (`to_fix`, `expected` or `accepted`).
-    `coverage` lists the accounts of each check by status and reasons. `findings` has up to `MAX_ROWS` rows, divided
-    between the checks by the function `allotted`.
+    The counter `counts` has the number of findings for each check, severity and state (`to_fix`, `expected` or
+    `accepted`). The mapping `coverage` has the accounts of each check by status and reasons. The table `findings` has
+    up to `MAX_ROWS` rows, divided between the checks by the function `allotted`.
     """
 
     lang: str
@@ -375,8 +376,8 @@ def _groups(rows: list[_Finding]) -> list[list[_Finding]]:
 def _parsed(row: _Finding, side: str) -> tuple[str, str, str]:
     """Return three parts of an ARN: the beginning, the path with the name, and the path without the name.
 
-    `side` selects the ARN: `resource` or `related`. The beginning has `{}` instead of the account id. If the ARN's
-    account or name differs from the finding's, the beginning is an empty text.
+    `side` selects the ARN: `resource` or `related`. The beginning has `{}` instead of the account id. If the ARN has a
+    different account or name than the finding, the beginning is an empty text.
     """
     arn, name = row[f"{side}_arn"] or "", row[f"{side}_name"] or ""
     match = _ARN.match(arn)

@@ -42,7 +42,7 @@ class Tables:
         (folder / "checks").mkdir()
 
     def add(self, part: Result, use: pd.DataFrame) -> None:
-        """Append the rows of one group of accounts. `use` is the frame `quota_use` of the same accounts."""
+        """Append the rows of one group of accounts. Pass the frame `quota_use` of these accounts as `use`."""
         self.owners = joined_owners(self.owners, findings_by_owner(part, part.owner_tag))
         self._add_findings(part)
         tables = {"coverage": part.coverage, "quota_use": use} | part.inventory.frames_read

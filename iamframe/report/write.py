@@ -129,7 +129,7 @@ def write_shown(
         result, changes, drift, (title, author, key) = masked(result, changes, pseudonyms, *said, drift=drift)
         owner_tag = key or owner_tag
     # Files of an older report to remove, unless the new report writes them, too.
-    going = [f"{name}.csv" for name in (*FRAMES, *_CHANGES, "drift", *_facts_in(folder))] + ["report.xlsx"]
+    removed = [f"{name}.csv" for name in (*FRAMES, *_CHANGES, "drift", *_facts_in(folder))] + ["report.xlsx"]
 
     def write(aside: Path) -> None:
         is_masked = pseudonyms is not None
@@ -146,9 +146,9 @@ def write_shown(
             whole = _with_owner_tag(result, owner_tag)
             write_workbook(whole, aside / "report.xlsx", owners, title, author, is_masked=is_masked)
         if pseudonyms:
-            search(aside, folder, pseudonyms, going)
+            search(aside, folder, pseudonyms, removed)
 
-    write_into(folder, write, going)
+    write_into(folder, write, removed)
     return folder / "report.html", result
 
 
@@ -264,10 +264,10 @@ def _counts(kinds: pd.Series) -> dict[str, int]:
 def summarize(result: Result) -> dict[str, Any]:
     """Return the numbers of a result as a dictionary that can be written as JSON.
 
-    The keys `format_version`, `version`, `sources` and `accounts` describe the origin of the numbers. `captured_at` is
-    the latest collection time in ISO form, or None if no source shows a time. `rows` has the number of rows of each
-    frame. `attention` has the number of resources that need attention, by their highest severity and in total.
-    `findings` has the number of findings by check and severity, including expected and accepted findings. `coverage`
-    has the number of accounts by check and status.
+    The keys `format_version`, `version`, `sources` and `accounts` describe the origin of the numbers. The key
+    `captured_at` has the latest collection time in ISO form, or None if no source shows a time. The key `rows` has the
+    number of rows of each frame. The key `attention` has the number of resources that need attention, by their highest
+    severity and in total. The key `findings` has the number of findings by check and severity, including expected and
+    accepted findings. The key `coverage` has the number of accounts by check and status.
     """
     return reduce(add_summaries, map(summary_of, result.parts()))

@@ -74,7 +74,7 @@ def count_parts(
 
 @dataclass(frozen=True)
 class Bars:
-    """Stacked bars. `things` is the noun of the counted items. `counts` has a row per bar and a column per part."""
+    """Stacked bars of `things`, such as "roles". The frame `counts` has a row per bar and a column per part."""
 
     things: str
     looks: Mapping[str, dict[str, Any]]

@@ -1,8 +1,8 @@
 """Filter, count, group and export findings.
 
-A filter by path or tag cannot decide about a finding if paths or tags of its resource were not collected. `filtered`
-leaves undecided findings out, and `undecided` returns only undecided findings. If the result does not have an account
-or check of the filter, the functions raise `FilterError`.
+A filter by path or tag cannot decide about a finding if paths or tags of its resource were not collected. The function
+`filtered` leaves undecided findings out, and the function `undecided` returns only undecided findings. If the result
+does not have an account or check of the filter, the functions raise `FilterError`.
 """
 
 from __future__ import annotations
@@ -347,11 +347,7 @@ def _with_words(findings: pd.DataFrame, words: list[str]) -> Bools:
 
 
 class _Sides:
-    """The resources that each finding is about: one row per finding and resource.
-
-    A row of `frame` has the finding's position, the resource's ARN and path, and whether the resource's tags were
-    collected.
-    """
+    """The resources that each finding is about: one row per finding and resource."""
 
     def __init__(self, inventory: Inventory, findings: pd.DataFrame) -> None:
         self.tags, self.size = inventory.tags, len(findings)

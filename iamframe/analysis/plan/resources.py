@@ -97,8 +97,8 @@ class ProfileFacts(Resource, frozen=True, kw_only=True):
 
     The tuple `roles` has None for each role that was not collected. `maker` is the tool that created the profile, if a
     plan must consider this tool. `user` is a message about one reference to the profile. `gone` is the profile's
-    cluster, environment or stack, if it certainly no longer exists. `living` is a message about a cluster, environment
-    or stack that still exists.
+    cluster, environment or stack if iamframe is certain that it was deleted. `living` is a message about a cluster,
+    environment or stack that still exists.
     """
 
     kind: ClassVar[str] = PROFILE_TYPE
