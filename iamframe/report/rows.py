@@ -116,10 +116,10 @@ class Section(msgspec.Struct, frozen=True):
 def allotted(counts: Mapping[str, tuple[int, int]], limit: int = MAX_ROWS) -> dict[str, tuple[int, int]]:
     """Return how many rows each check gets: rows for findings to fix, and rows for findings that need no action.
 
-    The mapping `counts` has two numbers per check: how many findings to fix, and how many findings that need no action.
-    The most severe checks come first. A check gets `MIN_ROWS_PER_CHECK` rows, or one row per finding if the check has
-    fewer findings. The other rows are for findings to fix, the most severe checks first. All remaining rows are for
-    findings that need no action.
+    The mapping `counts` has two numbers per check: how many findings should be fixed, and how many need no action. The
+    most severe checks come first. A check gets `MIN_ROWS_PER_CHECK` rows, or one row per finding if the check has fewer
+    findings. The other rows are for findings to fix, the most severe checks first. All remaining rows are for findings
+    that need no action.
     """
     shown = {}
     for name, (to_fix, no_action) in counts.items():
