@@ -327,9 +327,9 @@ class States:
 
     The frame `managed` has one row per role or profile, identified by its Terraform address. The value of
     `resource_arn` is missing if a Terraform plan will create the resource. The frame `tags` has the tags from the
-    states. The column `row` of `tags` has row numbers of `managed`. The list `leaving` has the ARNs of resources that a
-    Terraform plan will delete. Terraform still manages these resources until the plan is applied. The list `unread` has
-    a file and a message for each problem in reading the states.
+    states. The column `row` of the frame `tags` has row numbers of the frame `managed`. The list `leaving` has the ARNs
+    of resources that a Terraform plan will delete. Terraform still manages these resources until the plan is applied.
+    The list `unread` has a file and a message for each problem in reading the states.
     """
 
     managed: pd.DataFrame

@@ -47,8 +47,8 @@ class Purpose(msgspec.Struct, frozen=True):
 class Tagged(msgspec.Struct, frozen=True):
     """The tag coverage of one resource type (role or instance profile) in one account.
 
-    `known` is the number of resources whose tags were collected, and `unknown` is the number of all others. The list
-    `tagged` has the number of resources with each tag key.
+    The field `known` has the number of resources whose tags were collected, and `unknown` has the number of all others.
+    The list `tagged` has the number of resources with each tag key.
     """
 
     account_id: str
@@ -100,8 +100,8 @@ class AccountTotals(msgspec.Struct, frozen=True):
 class QuotaRow(msgspec.Struct, frozen=True):
     """A row of the frame `quota_use`: the roles and profiles of one account, tool and owner.
 
-    `share` shows how much of the role quota or of the profile quota is used, whichever is more. An unknown share is
-    None.
+    The field `share` has the used share of the role quota or of the profile quota, whichever is larger. An unknown
+    share is None.
     """
 
     account_id: str

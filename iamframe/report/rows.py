@@ -55,9 +55,9 @@ class FindingTable(msgspec.Struct, frozen=True):
     """One table of findings.
 
     `common` is a text with the values that all rows share. `maker` is the tool or service that created the resources of
-    all rows, or an empty text. `arns` is the most common beginning of the resources' ARNs. The text `arns` ends before
-    the path, and has `{}` instead of the account id. `related` is the most common beginning of the related resources'
-    ARNs.
+    all rows, or an empty text. The field `arns` has the most common beginning of the resources' ARNs. The text `arns`
+    ends before the path, and has `{}` instead of the account id. The field `related` has the most common beginning of
+    the related resources' ARNs.
     """
 
     columns: tuple[str, ...]

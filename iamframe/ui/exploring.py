@@ -388,7 +388,7 @@ class _Sides:
         return flags
 
     def on_path(self, path: str) -> tuple[Bools, Bools]:
-        """Return two flags per finding: a resource has this path, and the path of a resource was not collected."""
+        """Return two masks: findings with a resource on this path, and findings with a resource of unknown path."""
         frame, segments = self.frame, path.strip("/")
         paths = pc.utf8_lower(as_arrow(frame["path"]))
         on = pc.match_substring(paths, f"/{segments}/") if segments else pc.equal(paths, "/")
