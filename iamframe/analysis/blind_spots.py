@@ -27,10 +27,9 @@ _ANSWERS = {
 def blind_spots(inventory: Inventory) -> pd.DataFrame:
     """Return which consoles, APIs and tools cannot read, write or search the tags of each role and profile.
 
-    A *surface* is a console, API or tool. The frame has no rows for AWS-managed roles, and no rows for operations that
-    always work. Surfaces are in the same order as in `surfaces()`. An account with 100,000 roles has millions of rows,
-    so the columns have the pandas type `category`, which saves memory. `blind_spot_counts` returns only the number of
-    roles and profiles.
+    The frame has no rows for AWS-managed roles, and no rows for operations that always work. Consoles, APIs and tools
+    are in the same order as in `surfaces()`. An account with 100,000 roles has millions of rows, so the columns have
+    the pandas type `category`, which saves memory. `blind_spot_counts` returns only the number of roles and profiles.
     """
     parts = []
     for kind, (frame, key) in taggable_resources(inventory).items():
@@ -56,9 +55,9 @@ def blind_spots(inventory: Inventory) -> pd.DataFrame:
 
 @schema.shows(schema.BLIND_SPOT_COUNTS)
 def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
-    """Return whether each console, API or tool can read, write and search tags, with counts of roles and profiles.
+    """Return whether each console, API or tool can read, write and search tags, and count the roles and profiles.
 
-    A *surface* is a console, API or tool. An account without roles (or profiles) has no rows about roles (or profiles).
+    An account without roles has no rows about roles, and an account without profiles has no rows about profiles.
     """
     counts = tagged_counts(inventory)
     rows = [
@@ -83,7 +82,7 @@ def tagged_counts(inventory: Inventory) -> dict[tuple[str, str], list[int]]:
 
 
 def _tagged(inventory: Inventory, frame: pd.DataFrame, key: str) -> Positions:
-    """Return a position in `_TAGGED` for each resource: 0 with tags, 1 without tags, 2 if tags are unknown."""
+    """Return a code for each resource: 0 (tagged), 1 (untagged) or 2 (tags unknown)."""
     used = inventory.tags["resource_arn"][~inventory.tags["is_aws_reserved"]]
     known = np.asarray(frame["tags_known"], dtype=bool)
     return np.where(known, np.where(is_in(frame[key], used), 0, 1), 2)

@@ -22,7 +22,7 @@ _Sides = tuple[Result, Result]
 def changed_findings(sides: _Sides, keys: KeyMap, changes: pd.DataFrame, apart: NotCompared) -> pd.DataFrame:
     """Return the findings that are new, gone, settled or reopened.
 
-    The object `apart` gets only the number of findings that the other result may have missed.
+    If the other result may have missed a finding, the finding is not returned, but counted in `apart`.
     """
     scopes = _same_scope(sides)
     findings = [one.findings for one in sides]

@@ -1,7 +1,7 @@
 """Compare two inventories of the same accounts.
 
-A gain or loss of read access never counts as a change: for example, a role counts as deleted only if the new list of
-roles is complete. Missing data never counts as "no change", but becomes a row of the frame `not_compared`.
+If iamframe can read more or less than before, this is no change. For example, a role counts as deleted only if the new
+list of roles is complete. Missing data is listed in the frame `not_compared`, and never counts as "no change".
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class Changes:
     """The differences between two results.
 
     The frame `changes` is sorted by kind of change, account and ARN. The frame `findings` has the findings that
-    changed. The frame `not_compared` shows what could not be compared. An account is unchanged if it has no rows in
-    `changes` and `not_compared`.
+    changed. The frame `not_compared` shows what could not be compared. An account is unchanged if it has no row in
+    `changes` and no row in `not_compared`.
     """
 
     old: Result
@@ -88,7 +88,7 @@ class Changes:
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """The number of changes to roles and profiles. One row per kind of change, in the order of `changes`."""
+        """Two counts per kind, in the order of `changes`: changes to roles, and changes to profiles."""
         return counts_by_kind(self.changes, "change", KINDS)
 
     @property
@@ -97,7 +97,7 @@ class Changes:
         return self.said_in("en")
 
     def said_in(self, lang: str) -> str:
-        """Return the sentence `said` in the language `lang`."""
+        """Return the number of changes of each kind, as a sentence in the language `lang`."""
         kinds, ways = (
             [{"message": f"{message}.{one}", "n": int(counts[one])} for one in order if one in counts]
             for message, order, counts in (
@@ -114,7 +114,7 @@ class Changes:
         return say("list.in_sentences", lang, messages=parts)
 
     def __repr__(self) -> str:
-        """Return the sentence `said` in one line."""
+        """Return the number of changes of each kind, in one line."""
         return f"Changes({self.said})"
 
     def _repr_html_(self) -> str:
@@ -139,9 +139,8 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
 
     - `created` or `deleted`: only one inventory has the resource, and the other inventory's list of roles (or profiles)
       is complete.
-    - `recreated`: the unique id differs. If an id is unknown, a different path or a different case of the name means
-      that the resource was recreated. IAM cannot change a path or the case of a name. The columns `facts` and `detail`
-      show all other differences of a recreated resource.
+    - `recreated`: the unique id differs. If an id is unknown, iamframe compares the path and the case of the name,
+      which IAM cannot change. The columns `facts` and `detail` show all other differences of a recreated resource.
     - `relinked`: the profile holds a different role, lost its role or got a role.
     - `retagged`: a tag differs (one row per tag key).
     - `trust_changed`: the trust policy differs in more than the order of keys and lists.
@@ -188,7 +187,7 @@ def _checked(
 ) -> tuple[tuple[Result, Result], dict[str, str]]:
     """Return two results that come from the same checks and policy.
 
-    The dictionary has the side (`OLD` or `NEW`) of each check that only one given result has.
+    If only one given result has a check, the dictionary maps this check to `OLD` or `NEW`.
     """
     results = {side: one for side, one in (("NEW", new), ("OLD", old)) if isinstance(one, Result)}
     given = next(iter(results.values()), None)
@@ -212,7 +211,7 @@ def _checked(
 
 
 def _rows(each: Pairs, side: int, rows: Positions, change: str, **more: Any) -> pa.Table:
-    """Return one row of `changes` per given row of an inventory. `more` has further columns."""
+    """Return one row of the frame `changes` for each row number in `rows`."""
     at = each.frames[side].iloc[rows]
     columns: dict[str, Any] = {
         "change": change,
@@ -279,7 +278,7 @@ def _differing(
 
 
 def _nested(message: pa.Array, facts: pa.Array) -> pa.Array:
-    """Return each message with its values as JSON, to put into another message."""
+    """Return each message and its values as one JSON text, which becomes part of another message."""
     rest = pc.utf8_slice_codeunits(facts, 1)
     return concat('{"message":"', message, pc.if_else(pc.equal(rest, "}"), '"', '",'), rest)
 

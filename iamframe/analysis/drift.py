@@ -1,9 +1,9 @@
 """Differences between Terraform and the account: unmanaged resources, missing resources, and different values.
 
-If the state or the account lacks a value, the kind is `unknown`, never a difference. Resources are matched by ARN, or
-by name if no ARN matches. Names of roles and profiles are unique in an account, regardless of case and path (IAM User
-Guide, "IAM and AWS STS quotas"). No operation of IAM changes the path of a role or profile (IAM API Reference,
-UpdateRole).
+If the state or the account lacks a value, the row has the kind `unknown`, and is not a difference. Resources are
+matched by ARN, or by name if no ARN matches. Names of roles and profiles are unique in an account, regardless of case
+and path (IAM User Guide, "IAM and AWS STS quotas"). No operation of IAM changes the path of a role or profile (IAM API
+Reference, UpdateRole).
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Drift:
         return not (self.differences["kind"] == UNKNOWN).any()
 
     def only(self, *kinds: str) -> Drift:
-        """Return a copy with the given kinds of differences and the kind `unknown`. By default, all kinds stay."""
+        """Return a copy with only the given kinds (default: all). Rows of the kind `unknown` always stay."""
         chosen = self.differences["kind"].isin([*(kinds or ALL_KINDS), UNKNOWN])
         return replace(self, differences=self.differences[chosen].reset_index(drop=True))
 
@@ -88,7 +88,7 @@ class Drift:
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """The number of differences of roles and of profiles. One row per kind, in the order of `differences`."""
+        """Two counts per kind, in the order of `differences`: differences of roles, and differences of profiles."""
         return counts_by_kind(self.differences, "kind", ALL_KINDS)
 
     @property
@@ -97,7 +97,7 @@ class Drift:
         return self.said_in("en")
 
     def said_in(self, lang: str) -> str:
-        """Return the sentence `said` in the language `lang`."""
+        """Return the number of differences of each kind, as a sentence in the language `lang`."""
         counts = self.differences["kind"].value_counts()
         unknown, left_out = int(counts.get(UNKNOWN, 0)), len(self.left_out)
         kinds = [{"message": f"drift.count.{k}", "count": int(counts[k])} for k in DIFFERENCES if k in counts]
@@ -108,7 +108,7 @@ class Drift:
         return say("list.in_sentences", lang, messages=parts)
 
     def __repr__(self) -> str:
-        """Return the sentence `said` in one line."""
+        """Return the number of differences of each kind, in one line."""
         return f"Drift({self.said})"
 
     def _repr_html_(self) -> str:
@@ -173,9 +173,9 @@ def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Dri
 class _Sides:
     """The roles (or profiles) that Terraform manages, each with its counterpart in the account.
 
-    The frame `managed` has one row per managed resource, with the name and ARN from the account if the resource exists
-    there. The array `rows` has the row number of each managed resource in `States.managed`. The array `at` has the row
-    number of each managed resource in `frame`, or -1 if the account lacks the resource.
+    The frame `managed` has one row per managed resource. If the account has the resource, its name and ARN come from
+    the account. The array `rows` has the row number of each managed resource in `States.managed`. The array `at` has
+    the row number of each counterpart in the inventory, or -1 if there is no counterpart.
     """
 
     def __init__(self, kind: str, inventory: Inventory, read: States, whole: pd.Series) -> None:
@@ -197,15 +197,15 @@ class _Sides:
         self.collected = inventory.accounts["account_id"]
 
     def in_account(self, column: str) -> pa.Array:
-        """Return a column of `frame` as text, with one value per row of `managed`."""
+        """Return a column of the inventory as text, with one value per row of `managed`."""
         return lookup(self.frame[column], self.at)
 
     def known_in_account(self, flag: str) -> Bools:
-        """Return a boolean column of `frame`, with one value per row of `managed`. A missing value is false."""
+        """Return a boolean column of the inventory, with one value per row of `managed`. A missing value is false."""
         return np.append(np.asarray(self.frame[flag], dtype=bool), False)[self.at]
 
     def rows_of(self, mask: Bools, kind: str, message: str, **values: Any) -> pd.DataFrame:
-        """Return one difference per selected row of `managed`. `values` are further columns."""
+        """Return one difference per selected row of `managed`."""
         columns = {name: pd.Series(as_arrow(of).to_pandas(), dtype="str")[mask] for name, of in values.items()}
         return self.managed.loc[mask, _PLACE].assign(kind=kind, message=f"drift.{message}", **columns)
 
@@ -277,7 +277,7 @@ def _tags(sides: _Sides, inventory: Inventory, read: States) -> Iterator[pd.Data
 
 
 def _unmanaged(sides: _Sides, read: States) -> Iterator[pd.DataFrame]:
-    """Yield resources that are in no Terraform state, from accounts with at least one resource in a state."""
+    """Yield resources that no Terraform state contains. Accounts in which Terraform manages nothing are left out."""
     kind, frame = sides.kind, sides.frame
     arns, accounts = frame[f"{kind}_arn"], frame["account_id"]
     managed = is_in(arns, sides.managed["resource_arn"]) | is_in(arns, pd.Series(read.leaving, dtype="str"))
@@ -302,9 +302,9 @@ def _of_states(read: States) -> pd.DataFrame:
 
 
 def _of_source(inventory: Inventory, read: States) -> pd.DataFrame:
-    """Return a row of the kind `unknown` for each account with data from Terraform.
+    """Return a row of the kind `unknown` for each account whose inventory has data from Terraform.
 
-    Terraform's data may show resources that exist only in a state.
+    Data from Terraform may show resources that exist only in a state.
     """
     calls = inventory.calls
     mixed = calls["account_id"][calls["operation"].str.startswith("terraform:")]
@@ -326,10 +326,10 @@ class States:
     """The resources that Terraform manages.
 
     The frame `managed` has one row per role or profile, identified by its Terraform address. The value of
-    `resource_arn` is missing if a plan will create the resource. The frame `tags` has the tags in the states, with row
-    numbers of `managed` in the column `row`. The list `leaving` has the ARNs of resources that a plan will delete.
-    Terraform still manages these resources until the plan is applied. The list `unread` has a file and a message for
-    each problem in reading the states.
+    `resource_arn` is missing if a Terraform plan will create the resource. The frame `tags` has the tags from the
+    states. The column `row` of the frame `tags` has row numbers of the frame `managed`. The list `leaving` has the ARNs
+    of resources that a Terraform plan will delete. Terraform still manages these resources until the plan is applied.
+    The list `unread` has a file and a message for each problem in reading the states.
     """
 
     managed: pd.DataFrame
@@ -387,7 +387,7 @@ def read_states(states: Iterable[str | os.PathLike[str]]) -> States:
 
 
 def _managed(record: ManagedRole | ManagedProfile, file: str, account: str) -> dict[str, object]:
-    """Return a row of `States.managed`. If the resource has no ARN, its account comes from the file."""
+    """Return a row of `States.managed`, with the account from the ARN or else from the file."""
     kind = "role" if isinstance(record, ManagedRole) else "profile"
     arn, name, path, unique_id = (getattr(record, f"{kind}_{field}") for field in ("arn", "name", "path", "id"))
     is_planned = arn.startswith("address:")

@@ -156,7 +156,6 @@ def _frame(read: Inventory, result: Result | None, name: str, policy: PolicySour
 
 
 def _matching_arns(inventory: Inventory, query: Query) -> _Arns:
-    """Return the ARNs of the roles and profiles that match the query."""
     found = {}
     for side, kind in TYPE_OF.items():
         frame = getattr(inventory, f"{side}s")
@@ -197,7 +196,7 @@ def _full_arns(query: Query, found: _Arns) -> Iterator[Row]:
 
 
 def _using(references: pd.DataFrame, query: Query) -> pd.DataFrame:
-    """Return the references of the resource whose id, name or ARN is the query, sorted by version."""
+    """Return the references of the resource with the queried id, name or ARN, sorted by version."""
     hit = np.logical_or.reduce([_equal(references[f"consumer_{what}"], query.text) for what in ("id", "arn", "name")])
     parts = query.text.split(":", 5)
     if parts[0].lower() == "arn" and len(parts) == 6:
@@ -256,7 +255,7 @@ def _near(inventory: Inventory, arns: list[str]) -> Inventory:
 
 
 def _explained(result: Result, found: _Arns) -> Iterator[Row]:
-    """Explain each profile with its role, each profile without a role, and each role in no profile."""
+    """Explain each profile with its role, each profile without a role, and each role without a profile."""
     near, pairs = result.inventory, result.pairs
     pairs = pairs[is_in(pairs["profile_arn"], found["profile"]) | is_in(pairs["role_arn"], found["role"])]
     alone = near.roles[is_in(near.roles["role_arn"], found["role"]) & ~is_in(near.roles["role_arn"], pairs["role_arn"])]
@@ -270,7 +269,7 @@ def _explained(result: Result, found: _Arns) -> Iterator[Row]:
 
 
 def _guessed(roles: pd.DataFrame, result: Result) -> Iterator[Row]:
-    """Yield each role with the tool that probably created the role, judged by its name."""
+    """Yield the tool that probably created each role, judged by the role's name."""
     makers = [*result.policy.makers, *known_makers()]
     columns = {name: pc.fill_null(as_arrow(roles[name]), "") for name in ("role_path", "role_name")}
     for row, at in zip(records(roles), first_maker(makers, columns, "role"), strict=True):

@@ -49,7 +49,7 @@ def field(
 
 
 def frame_of(fields: Iterable[Row]) -> pd.DataFrame:
-    """Return fields as a frame with the columns of `schema.EXPLANATION`. The notes are in English."""
+    """Return the given fields as a frame with the columns of `schema.EXPLANATION`. The notes are in English."""
     rows = pd.DataFrame(list(fields), columns=schema.EXPLANATION.names)
     message, facts = columns_of(rows["note"])
     columns = {"note": render(message, facts), "message": message, "facts": facts}
@@ -73,7 +73,7 @@ def gap_note(row: Row) -> Message:
 def status_note(row: Row, name: str = "coverage", prefix: str = "", **facts: Any) -> dict[str, Any]:
     """Return a message about a status (`complete`, `partial` or `unknown`) and its reason.
 
-    `prefix` is `references_` for a row of `lists`, and empty for a row of `coverage`.
+    `prefix` is `references_` for a row of the view `lists`, and empty for a row of the frame `coverage`.
     """
     status, message, values = (row[f"{prefix}{column}"] for column in ("status", "message", "facts"))
     facts |= {"status": status, "reason": nested(message, values) if message else note("all_regions")}
@@ -163,9 +163,9 @@ class RowsByKey:
 
 
 class Pair:
-    """A profile with its role, a profile without a role, or a role in no profile.
+    """A profile with its role, a profile without a role, or a role without a profile.
 
-    `row` is a row of the view `pairs`, or a row of `roles` if the view leaves out the role.
+    `row` is a row of the view `pairs`, or a row of the frame `roles` if the view leaves out the role.
     """
 
     def __init__(self, known: RowsByKey, row: Row) -> None:
@@ -195,7 +195,7 @@ class Pair:
         self.unsure = [one for one in known.unsure[account] if self._concerns(known.about[one["check"]])]
 
     def _concerns(self, about: str) -> bool:
-        """Return whether a check applies. For example, checks of profiles do not apply to a role in no profile."""
+        """Return whether a check applies: checks of profiles do not apply to a role without a profile."""
         if "profile" in self.arns:
             return "role" in self.arns or about != "role"
         return about != "profile" and (about != "link" or not self.profiles_read)
@@ -383,7 +383,7 @@ def _next(pair: Pair) -> Iterator[Row]:
 
 
 def _commands(pair: Pair) -> Iterator[tuple[str, str, Message | None]]:
-    """Yield a label and a command, and why a plan would not copy tags with the command."""
+    """Yield a label, a command, and the reason (or None) why a plan would not copy tags with this command."""
     options = {side: {f"{TYPE_OF[side]}-name": name} for side, name in pair.names.items()}
     for side in (side for side, tags in pair.tags.items() if tags is None):
         yield f"see the {side}'s tags", _command(f"iam list-{TYPE_OF[side]}-tags", options[side]), None

@@ -37,7 +37,7 @@ _NOT_OFFERED = say("explain.not_offered", use="")
 
 
 def _parts(frame: pd.DataFrame) -> Iterator[tuple[str, bool, list[Cells]]]:
-    """Yield the heading and the rows of each part. The flag is true if the part has both a profile and a role."""
+    """Yield the heading of each part, whether the part has both a profile and a role, and the rows of the part."""
     before: list[Cells] = []
     pairs: dict[Cells, list[Cells]] = defaultdict(list)
     for key, cells in zip(display.cell_rows(frame[_KEY]), display.cell_rows(frame[_CELLS]), strict=True):
@@ -118,7 +118,7 @@ def _section_lines(section: str, rows: list[list[str]], two: bool) -> Iterator[s
 
 
 def _ability(field: str, note: str, **answers: str) -> str:
-    """Return a sentence about a console, API or tool: whether it can write, or read, the tags of each side."""
+    """Return a sentence that says whether a console, API or tool can write (or read) the tags of role and profile."""
     surface, _, operation = field.partition(": ")
     sides: dict[str, list[str]] = {answer: [] for answer in ABILITY}
     for side, answer in answers.items():

@@ -72,8 +72,8 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
     The *life* of a role or profile lasts from its creation to its deletion. If a role is created again under the same
     name, the new role has its own row. Rows are sorted by account and first event. A time is missing if the CloudTrail
     records do not show it. The covered time (`covered_from_at` to `covered_to_at`) is known only for files of a trail
-    and for a live lookup. Even within the covered time, a file of a trail may be missing. Requests refused by AWS are
-    left out.
+    and for a live lookup. Even within the covered time, a file of a trail may be missing. The history leaves out
+    requests that AWS refused.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def events_of(*sources: Inventory | boto3.Session | str | os.PathLike[str], name
 
 @dataclass(frozen=True)
 class _Read:
-    """The CloudTrail events, the covered time of each account, and the inventory with the events, if there is one."""
+    """The CloudTrail events, and the covered time of each account. After a live lookup, `inventory` is None."""
 
     events: pd.DataFrame
     covered: pd.DataFrame

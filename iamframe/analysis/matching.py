@@ -26,8 +26,8 @@ _MASKED_ID = "^(?:A(?:RO|IP)A)?(?:" + "|".join(rf"\x{{{code:x}}}{{2,}}" for code
 class Pairs:
     """The roles (or profiles) of two inventories, matched with each other.
 
-    The list `rows` has one array of row numbers per inventory, for resources that both inventories have. The list
-    `alone` has the row numbers of all other resources.
+    The list `rows` has two arrays, one per inventory: the row numbers of the resources that both inventories have. The
+    list `alone` has the row numbers of all other resources.
     """
 
     def __init__(self, kind: str, sides: tuple[Result, Result], accounts: pd.Series) -> None:
@@ -105,7 +105,7 @@ class KeyMap:
         self._arns = [frame["role_arn"] for frame in frames]
 
     def keys(self, frame: pd.DataFrame, column: str, side: int) -> pa.Array:
-        """Return keys for a column of ARNs. Equal keys mean the same resource in both inventories.
+        """Return keys for a column of ARNs.
 
         If one inventory has only the name of a role, the key is the role's ARN in the other inventory.
         """
@@ -133,12 +133,12 @@ class NotCompared:
         self._rows.setdefault((account, what, about), []).append({"message": f"not_compared.{message}", **facts})
 
     def counts(self, accounts: Texts, mask: Bools) -> dict[str, int]:
-        """Count the selected rows in each account that both inventories have."""
+        """Count the selected rows of each account, except accounts that only one inventory has."""
         counts = pc.value_counts(as_arrow(accounts).filter(pa.array(mask))).to_pylist()
         return {one["values"]: one["counts"] for one in counts if one["values"] in self._compared}
 
     def unread(self, each: Pairs, what: str, known: list[Bools]) -> None:
-        """Add a reason for each account in which matched resources lack some data in one or both inventories."""
+        """Add a reason for each account whose matched resources lack data in an inventory."""
         was, now = known
         totals = self.counts(each.accounts, was | True)
         for sides, mask in (("OLD", ~was & now), ("NEW", was & ~now), ("OLD NEW", ~was & ~now)):
@@ -147,7 +147,7 @@ class NotCompared:
                 self.add(account, what, "unread", each.kind, **facts)
 
     def unread_columns(self, each: Pairs, names: tuple[str, str, str]) -> None:
-        """Add reasons about missing session durations, and about descriptions and boundaries in only one inventory."""
+        """Add a reason if session durations are missing, or if only one inventory has a description or boundary."""
         known = [[np.asarray(each.column(name, side).is_valid()) for side in (0, 1)] for name in names]
         self.unread(each, "details", known[0])
         for what, (was, now) in zip(("descriptions", "boundaries"), known[1:], strict=True):
@@ -155,7 +155,7 @@ class NotCompared:
                 self.add(account, what, "in_one", count=count)
 
     def unlisted(self, each: Pairs, side: int, change: str, unsure: dict[str, int], planned: dict[str, int]) -> None:
-        """Add a reason for each account that has an incomplete list in the other inventory."""
+        """Add a reason for each account whose list of resources is incomplete in the other inventory."""
         own, other = SIDES[side], SIDES[1 - side]
         listed = set(each.whole[1 - side])
         for account in self.accounts:
@@ -186,7 +186,7 @@ def _thing(what: str, about: str) -> Message:
 
 
 def things(facts: pa.Array, lang: str = "en") -> pa.Array:
-    """Return the column `what` of `not_compared` in the language `lang`."""
+    """Return the column `what` of the frame `not_compared` in the language `lang`."""
     return render(pa.repeat(pa.scalar("not_compared.thing"), len(facts)), facts, lang)
 
 
@@ -197,10 +197,10 @@ def counts_by_kind(rows: pd.DataFrame, column: str, kinds: Iterable[str]) -> pd.
     return pd.DataFrame(each, columns=[column, "roles", "profiles"])
 
 
-def ordered(table: pa.Table, ranks: Mapping[str, tuple[str, ...]], then: Iterable[str]) -> pa.Table:
-    """Sort a table by the columns in `ranks`, then by the columns in `then`. `ranks` has the order of the values."""
+def ordered(table: pa.Table, ranks: Mapping[str, tuple[str, ...]], others: Iterable[str]) -> pa.Table:
+    """Sort a table by the columns in `ranks`, then by the columns in `others`. `ranks` has the order of the values."""
     keyed = table
     for name, order in ranks.items():
         keyed = keyed.append_column(f"{name} rank", pc.index_in(table[name], value_set=pa.array(order)))
-    keys = [(name, "ascending") for name in (*(f"{name} rank" for name in ranks), *then)]
+    keys = [(name, "ascending") for name in (*(f"{name} rank" for name in ranks), *others)]
     return table.take(pc.sort_indices(keyed, keys)) if len(table) else table

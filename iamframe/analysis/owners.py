@@ -35,7 +35,7 @@ def findings_by_owner(result: Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
     finding is counted once, so the sum is the number of findings.
 
     Owners with the most findings come first. Up to three rows follow: findings without an owner, findings without
-    collected tags, and findings about an account. No request is made to AWS.
+    collected tags, and findings about an account.
     """
     findings = result.findings[result.findings["accepted"].isna()]
     if tag_key != result.owner_tag:
@@ -61,11 +61,10 @@ def joined_owners(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
 
 
 def count_by_value(rows: pd.DataFrame, value: str, state: str, states: Sequence[str]) -> pd.DataFrame:
-    """Count rows by severity, for each pair of values in the columns `value` and `state`.
+    """Count rows by the columns `state` and `value`, and by severity.
 
-    Only rows with the first state in `states` are counted per value. The rows of each other state are counted together,
-    without a value. The result is sorted by state, in the order of `states`, and then by number of rows, the highest
-    first.
+    Rows with the state `states[0]` are counted per value. Rows with another state are counted per state, without a
+    value. The result is sorted in the order of `states`, and then by number of rows (most first).
     """
     rows = rows.assign(**{value: rows[value].astype("str").fillna("").where(rows[state] == states[0], "")})
     counts = rows.groupby([state, value, "severity"]).size().unstack(fill_value=0)
@@ -74,7 +73,7 @@ def count_by_value(rows: pd.DataFrame, value: str, state: str, states: Sequence[
 
 
 def _by_number(counts: pd.DataFrame, value: str, state: str, states: Sequence[str]) -> pd.DataFrame:
-    """Add the number of all findings. Sort the rows by state, then by number of findings, then by value."""
+    """Add the column `findings`, and sort the rows by state, number of findings (most first) and value."""
     counts = counts.assign(findings=counts[list(SEVERITIES)].sum(axis=1), rank=counts[state].map(list(states).index))
     return counts.sort_values(["rank", "findings", value], ascending=[True, False, True])
 
@@ -89,8 +88,7 @@ def quota_use(inventory: Inventory | Result, tag_key: str = OWNER_TAG) -> pd.Dat
     the owner of its role. AWS-managed roles have separate rows, because no source says whether they count against the
     quota. Rows with the state `not_collected` show how many resources are missing, according to GetAccountSummary.
 
-    Rows are sorted by account. In each account, rows with the largest share of a quota come first. No request is made
-    to AWS.
+    Rows are sorted by account. In each account, rows with the largest share of a quota come first.
     """
     require("quota_use", inventory, Inventory, Result, instead="what `iamframe.load` or `iamframe.run_checks` gives")
     read = inventory if isinstance(inventory, Inventory) else inventory.inventory
@@ -149,7 +147,10 @@ def _resources(inventory: Inventory, view: pd.DataFrame, tag_key: str) -> pd.Dat
 
 
 def _belongs_to(inventory: Inventory) -> pd.DataFrame:
-    """Return the cluster, environment or stack per profile, and per role if all profiles of the role share one."""
+    """Return the cluster, environment or stack of each profile and role.
+
+    A role has a row only if all its profiles have the same cluster, environment or stack.
+    """
     shown = owned_profiles(inventory).rename(columns={"status": "owner_status"})[["profile_arn", *_OWNER]]
     links = inventory.links[["role_arn", "profile_arn"]]
     links = links[is_in(links["role_arn"], links["role_arn"][is_in(links["profile_arn"], shown["profile_arn"])])]
@@ -160,7 +161,7 @@ def _belongs_to(inventory: Inventory) -> pd.DataFrame:
 
 
 def _not_collected(inventory: Inventory) -> pd.DataFrame:
-    """Return how many roles and profiles were not collected, for each account with missing resources."""
+    """Return how many roles and profiles of each account were not collected."""
     accounts = inventory.accounts
     columns = {"account_id": accounts["account_id"], "state": "not_collected"}
     for side in ("role", "profile"):

@@ -41,7 +41,7 @@ class _Page(msgspec.Struct):
 
 
 class _Seen(msgspec.Struct, frozen=True):
-    """The response of the tagging API for one region and resource type: tags by ARN, or the reason of a refusal."""
+    """The response of the tagging API for one region and resource type: tags by ARN, or why AWS refused the request."""
 
     tags: dict[str, _TagSet]
     refusal: str | None = None
@@ -62,9 +62,9 @@ def probe_surfaces(
     `unknown` if AWS refuses the request, if IAM has no tagged resource, or if no source says what to expect in the
     partition. The tagging API lags behind IAM: a resource that was tagged minutes ago may be missing there.
 
-    `probe_surfaces` only reads: it sends the same requests as `load_account` without references. `probe_surfaces` also
-    sends DescribeRegions, and GetResources twice per region. GetResources needs more requests for more than 100
-    resources.
+    `probe_surfaces` is read-only: it sends the requests that `load_account` sends with `references=False`.
+    `probe_surfaces` also sends DescribeRegions, and GetResources twice per region. GetResources needs more requests for
+    more than 100 resources.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def _expected(fact: Fact, region: str, home: str | None) -> str:
 def _judged(
     fact: Fact, expected: str, known: dict[str, _TagSet], seen: _Seen
 ) -> tuple[str, int | None, int | None, int | None, str, str]:
-    """Return the values of `expected`, `tagged`, `shown`, `differing`, `holds` and `detail`."""
+    """Return the values of the columns `expected`, `tagged`, `shown`, `differing`, `holds` and `detail`."""
     noun = _NOUNS[fact.resource_type]
     tagged = sum(1 for tags in known.values() if tags) if known else None
     if seen.refusal is not None:

@@ -82,7 +82,7 @@ class CheckedSnapshot(Result):
 
     @cached_property
     def lists(self) -> pd.DataFrame:
-        """The view `lists` of the whole inventory."""
+        """The view `lists`, which shows whether the lists of each account are complete."""
         return completeness(self.inventory)
 
     @cached_property

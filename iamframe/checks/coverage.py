@@ -35,7 +35,7 @@ _MOST_COMMANDS = 2
 
 
 def _alone_seen(side: str) -> Accounts:
-    """Return a function for the accounts whose data can show roles in no profile (or empty profiles)."""
+    """Return a function that selects the accounts whose data can show roles without a profile (or empty profiles)."""
     operations = proving("roles" if side == "role" else "profiles", files=True)
 
     def seen(evidence: Evidence) -> set[str]:
@@ -57,7 +57,7 @@ def _holders(evidence: Evidence) -> tuple[pd.DataFrame, Bools]:
 
 
 def _links_whole(evidence: Evidence) -> set[str]:
-    """Return the accounts for which all profiles were collected, or all roles with their profiles."""
+    """Return the accounts in which all links between roles and profiles were collected."""
     known = {account for account, (total, known) in evidence.count(_holders).items() if total == known}
     return evidence.whole("profile") | (evidence.whole("role") & known)
 
@@ -114,7 +114,7 @@ def _demanded(evidence: Evidence) -> Verdicts:
 
 
 def _organizations(evidence: Evidence) -> Verdicts:
-    """Judge whether the tag policy of each account's organization was collected."""
+    """Judge for each account whether the tag policy of its organization was collected."""
     calls = evidence.inventory.calls
     calls = calls[is_in(calls["operation"], (TAG_POLICY, REQUIRED_TAGS))]
     states = dict(zip(zip(calls["account_id"], calls["operation"], strict=True), calls["state"], strict=True))
@@ -176,7 +176,7 @@ def _reference_advice(reason: Message | None) -> Message | None:
 
 
 def _any_references(evidence: Evidence) -> Verdicts:
-    """Judge whether every reference to a deleted or recreated profile would be found in each account."""
+    """Judge for each account whether iamframe would find every reference to a deleted or recreated profile."""
     nothing = {"message": "coverage.references.nothing", "advice": advice(INSTANCES)}
     # Without the full list of profiles, recreated profiles are found, but deleted ones are not.
     not_gone = {"message": "coverage.profiles.not_gone", "advice": advice(PROFILE_LIST)}
@@ -191,7 +191,7 @@ def _any_references(evidence: Evidence) -> Verdicts:
 
 
 def _owners(evidence: Evidence) -> Verdicts:
-    """Judge whether the clusters, environments and stacks of each account's profiles were listed."""
+    """Judge for each account whether iamframe collected the clusters, environments and stacks of its profiles."""
     owned = evidence.owned
     unread = owned[owned["status"] == "unread"]
     totals, by_account = owned["account_id"].value_counts(), dict(iter(unread.groupby("account_id")))
@@ -219,7 +219,7 @@ def _one(regions: pd.Series) -> str:
 
 
 def _abroad(evidence: Evidence) -> dict[str, Message]:
-    """Return a message for each account that uses profiles from an incomplete list of another account."""
+    """Return a message for each account that uses profiles of an account with an incomplete list of profiles."""
     references, lists = evidence.inventory.references, evidence.lists
     some = references[references["profile_arn"].isna()]
     whole = lists["account_id"][lists["profiles_whole"]]

@@ -112,7 +112,7 @@ class Evidence:
         return calls[calls["state"] == "truncated"]
 
     def list_facts(self, side: str, refusals: Mapping[str, Message]) -> dict[str, dict[str, Any]]:
-        """Return the values for each account's message about an incomplete list of roles (or profiles).
+        """Return the values of a message for each account: its list of roles (or profiles) is incomplete.
 
         If a list was cut off, the message advises to load the account again, or to export the list again.
         """

@@ -1,10 +1,10 @@
 """Make findings, with ids and next commands, from the rows that a check returns.
 
-A next command is made from a template: a text with placeholders, such as `{column}`. The placeholder `{column}` becomes
-the value of the column, quoted as one POSIX shell word. The placeholder `{column:region}` becomes the option
-`--region`, or nothing if the region is unknown. The placeholder `{column:NAME}` becomes a filter called NAME for the
-AWS CLI's option `--filters`. A template can also be a dictionary of texts. The key `by` then has the name of the column
-that selects the text.
+The next command of a finding is made from a template: a text with placeholders, such as `{column}`. The placeholder
+`{column}` becomes the value of the column, quoted as one POSIX shell word. The placeholder `{column:region}` becomes
+the option `--region`, or nothing if the region is unknown. The placeholder `{column:NAME}` becomes a filter called NAME
+for the AWS CLI's option `--filters`. A template can also be a dictionary of texts. The key `by` then has the name of
+the column that selects the text.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class Found:
     """The findings of a check, and their details, which are called facts.
 
     The Arrow table `table` has one row per finding, with some or all columns of `schema.FINDINGS`. The frame `facts`
-    has one or more rows per finding. The column `finding` of `facts` has row numbers of `table`, in ascending order.
-    Columns whose names begin with `_` are internal: only the text, the command or the order of findings needs these
-    columns.
+    has one or more rows per finding. The column `finding` of the frame `facts` has row numbers of `table`, in ascending
+    order. Columns whose names begin with `_` are internal: only the text, the command or the order of findings needs
+    these columns.
     """
 
     table: pa.Table
@@ -73,7 +73,7 @@ class Found:
         return Found(self.table.filter(pa.array(chosen)), facts.assign(finding=numbers))
 
     def keyed(self, names: Sequence[Any]) -> pd.DataFrame:
-        """Return the given columns of `facts`, after the columns `KEYS` that identify the finding."""
+        """Return the columns `KEYS`, which identify the finding, and then the given columns of `facts`."""
         keys = self.table.select(KEYS).take(pa.array(self.numbers)).to_pandas()
         keyed: pd.DataFrame = pd.concat([keys, self.facts[names].reset_index(drop=True)], axis="columns")
         return keyed
@@ -85,8 +85,8 @@ def findings(
     """Return one finding per row of a frame.
 
     `resource` and `related` are names of columns with ARNs. The frame `rows` also has the account, the names and the
-    resource's maker. A keyword argument named like a column of `schema.FINDINGS` sets this column. Any other keyword
-    argument becomes a column of `facts`. Pass `facts` if a finding can have several rows of details.
+    resource's maker. If a keyword argument has the name of a column of `schema.FINDINGS`, it sets this column. Any
+    other keyword argument becomes a column of `facts`. Pass `facts` if a finding can have several rows of details.
     """
     columns: dict[str, Any] = {"resource_arn": rows[resource], "related_arn": rows[related] if related else None}
     columns["resource_type"] = _RESOURCE_TYPES.get(resource)
@@ -122,7 +122,7 @@ def with_column(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
 
 
 def array_of(name: str, values: Any, size: int) -> pa.Array:
-    """Convert values to the type that a column of findings has. A single text or boolean is repeated for all rows."""
+    """Convert values to the type of a column of findings. A single text or boolean is repeated for all rows."""
     kind = _COLUMN_TYPES.get(name, pa.string())
     if values is None or isinstance(values, (str, bool)):
         return pa.repeat(pa.scalar(values, kind), size)
@@ -160,8 +160,8 @@ def next_steps(template: Text, found: Found) -> pa.Array:
     """Return the next command of each finding.
 
     A finding gets no next command if a value begins with `file://` or `https://`, because the AWS CLI would send the
-    content of the file or page. A placeholder's value comes from the finding's first row in `facts`. If `facts` lacks
-    the column, the value comes from `table`.
+    content of the file or page. A placeholder's value comes from the finding's first row in `facts`, or from `table` if
+    `facts` lacks the column.
     """
     first = pa.array(np.flatnonzero(np.diff(found.numbers, prepend=-1)))
 

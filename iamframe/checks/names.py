@@ -41,8 +41,8 @@ def name_mismatches(pairs: pd.DataFrame) -> Found:
     """Profile and role names differ.
 
     The EC2 console shows profiles under "IAM role", so people mistake the profile's name for the role's name. When you
-    delete a role, the IAM console deletes its profile only if role and profile have the same name. The kind of
-    difference between the names is in the column `relation`. If a tool or your own naming rule creates different names,
+    delete a role, the IAM console deletes its profile only if role and profile have the same name. The column
+    `relation` has the kind of difference between the names. If a tool or your own naming rule creates different names,
     the severity is `info`. AWS cannot rename a profile or a role. Create a profile with the right name, put the role
     into the new profile, and associate the new profile with the instances.
     """
@@ -136,9 +136,9 @@ def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Seque
 
     Amazon EMR accepts a profile only if it has the same name as its role. RDS Custom and AWS PCS accept only names with
     the prefix of the service. If a tool rejects a name, existing clusters keep running, but you cannot create a new
-    cluster. The check judges two groups of profiles: those of tools with naming rules, and those under `[[tools]]` in
-    the policy file. AWS does not show which profiles Databricks uses, so add these profiles under `[[tools]]`. Tools
-    also reject names from CloudFormation or from your own naming rule.
+    cluster. The check judges the profiles of tools with naming rules. The check also judges the profiles that the
+    policy file lists under `[[tools]]`. AWS does not show which profiles Databricks uses, so add these profiles under
+    `[[tools]]`. A tool can reject a name even if CloudFormation or your own naming rule created it.
     """
     # Few profiles are used by such tools.
     by_tool = is_in(references["consumer_type"], [kind for rule in tool_rules() for kind in rule.consumer_types])

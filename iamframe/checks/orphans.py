@@ -1,4 +1,4 @@
-"""Checks of empty profiles, roles in no profile, resources that use profiles, and quotas."""
+"""Checks of empty profiles, roles without a profile, resources that use profiles, and quotas."""
 
 from __future__ import annotations
 
@@ -72,9 +72,9 @@ def unreferenced_profiles(
     """Profiles not used by anything we scanned.
 
     The finding shows what was scanned, and the policies of the profile's role. Profiles of roles with an administrator
-    policy come first. Karpenter, Terraform or a script may use a profile later, so iamframe does not call any profile
-    unused. The suggested command lists the instances in one region that use the profile. Before you delete a profile,
-    run the suggested command in each region that you use. Also check when the profile's role was last used.
+    policy come first. Karpenter, Terraform or a script may use a profile later, so iamframe never says that a profile
+    is unused. The suggested command lists the instances in one region that use the profile. Before you delete a
+    profile, run the suggested command in each region that you use. Also check when the profile's role was last used.
     """
     readable = lists[lists["references_status"] != "unknown"]
     candidates = pairs[pairs["relation"].notna() & is_in(pairs["account_id"], readable["account_id"])]
@@ -219,7 +219,7 @@ def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd
 
 
 def _direct(references: pd.DataFrame) -> pd.DataFrame:
-    """Return references by instances and templates. An association is left out if its instance was collected."""
+    """Return the references from instances and templates. An association is left out if its instance was collected."""
     direct = references[is_in(references["consumer_type"], _CONSUMERS)]
     seen = direct[direct["consumer_type"] == "instance"]
     return direct[~((direct["consumer_type"] == "association") & is_in(direct["consumer_name"], seen["consumer_id"]))]
@@ -292,8 +292,8 @@ def quota_pressure(accounts: pd.DataFrame, *, threshold: float = 0.8) -> Found:
     """Accounts near their role or profile quota.
 
     When an account reaches its role or profile quota, the next deployment fails with LimitExceeded. EKS creates a
-    profile for each node group, and Karpenter creates a profile for each node class. Accounts with many node groups or
-    node classes often reach the profile quota first.
+    profile for each node group, and Karpenter creates a profile for each node class. Many node groups or node classes
+    can use up the profile quota.
     """
     counted = [
         accounts.assign(counted=what, used=accounts[used], quota=accounts[quota].where(accounts[quota] > 0))

@@ -65,10 +65,10 @@ def owners(inventory: Inventory, findings: pd.DataFrame, tag_key: str = OWNER_TA
     return lookup(tags["tag_value"], found), unread
 
 
-def _last(of: Positions, values: Positions, size: int) -> Positions:
-    """Return an array with `values[i]` at `of[i]`, and -1 elsewhere. If a position repeats, the last value wins."""
+def _last(positions: Positions, values: Positions, size: int) -> Positions:
+    """Return an array that has each value at its position, and -1 elsewhere. The last value at a position wins."""
     result = np.full(size, -1)
-    result[of[of >= 0]] = values[of >= 0]
+    result[positions[positions >= 0]] = values[positions >= 0]
     return result
 
 

@@ -29,9 +29,9 @@ class Check:
     """A check: its function, the parameters of the function, and the arguments of the decorator.
 
     `detail` is a sentence about a finding, with placeholders for values. `next_step` is the template of the next
-    command (see `checks.findings`). `remediation` is advice on what to do about the findings. `about` is the type of
-    resource in the findings. `alone` is true if the data of a profile and its role is enough for the check. `remedy` is
-    what a clean-up plan does about the findings, or None.
+    command (see `checks.findings`). `remediation` is advice on what to do about the findings. The field `about` is the
+    type of resource in the findings. `alone` is true if the data of a profile and its role is enough for the check.
+    `remedy` is what a clean-up plan does about the findings, or None.
     """
 
     name: str
@@ -75,8 +75,8 @@ def check(
 
     The positional parameters of a check's function are the frames or views that the check reads. The keyword-only
     parameters are the options of the check. The first line of the function's docstring is the title of the check. The
-    class `Check` explains the arguments of the decorator, such as `detail` and `next_step`. The argument `needs` has
-    all data that the check needs to find everything. If `needs` has nothing about a frame, a default applies.
+    class `Check` explains the arguments of the decorator, such as `detail` and `next_step`. The argument `needs` lists
+    the data without which the check could miss findings. If `needs` has nothing about a frame, a default applies.
 
     A check's function returns a frame with one or more rows per finding. The returned frame must have the column
     `resource_arn`. A column that also exists in `schema.FINDINGS` becomes a column of the finding. All other columns

@@ -40,11 +40,11 @@ class Result:
     """The findings, and whether each check had complete data.
 
     The frame `findings` has one row per finding, sorted by severity, check and ARN. If a check shows the policies of
-    roles, its findings about administrators' roles come first. `result["empty_profiles"]` has the details of one
-    check's findings. The frame `coverage` shows whether each check had complete data in each account. Trust an empty
-    list of findings only if the status in `coverage` is `complete`. The mapping `checks` has the checks that ran, by
-    name. `pairs` and `lists` are the views that the checks read. `version` is the version of iamframe that ran the
-    checks.
+    roles, its findings about administrators' roles come first. For example, `result["empty_profiles"]` has the details
+    of the findings of `empty_profiles`. The frame `coverage` shows whether each check had complete data in each
+    account. Trust an empty list of findings only if the status in `coverage` is `complete`. The mapping `checks` has
+    the checks that ran, by name. The views `pairs` and `lists` are read by the checks. `version` is the version of
+    iamframe that ran the checks.
     """
 
     inventory: Inventory
@@ -148,7 +148,7 @@ class Result:
 
     @cached_property
     def tally(self) -> pd.DataFrame:
-        """The number of findings for each combination of `check`, `severity`, `expected` and `accepted`."""
+        """The number of findings, grouped by the columns `check`, `severity`, `expected` and `accepted`."""
         return tally_of(self.findings)
 
     @cached_property

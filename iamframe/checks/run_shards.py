@@ -70,11 +70,11 @@ def check_snapshot(
 ) -> Result:
     """Run the checks on a snapshot, one group of accounts at a time. No request is made to AWS.
 
-    `run_checks(open_snapshot(folder))` gives the same findings, but holds all accounts in memory. An interrupted run
-    resumes if you call `check_snapshot` again with the same arguments. If a worker dies, its shard (a group of
-    accounts) is checked once more. If a shard fails twice, all accounts in the shard have the status `unknown` in
-    `coverage`. If an account cannot be read, its status is `unknown`, and `result.inventory.gaps` has the reason. Call
-    `check_snapshot` again to retry the accounts that failed.
+    `run_checks(open_snapshot(folder))` gives the same findings, but holds all accounts in memory. If a worker dies, its
+    shard (a group of accounts) is checked once more. If a shard fails twice, all accounts in the shard have the status
+    `unknown` in `coverage`. If an account cannot be read, its status is `unknown`, and `result.inventory.gaps` has the
+    reason. Call `check_snapshot` again with the same arguments to resume an interrupted run, or to retry failed
+    accounts.
 
     Parameters
     ----------

@@ -82,7 +82,6 @@ def run(
 def _found_by(
     one: Check, frames: Mapping[str, pd.DataFrame], inventory: Inventory, policy: Policy, offered: Mapping[str, Any]
 ) -> Found:
-    """Run one check."""
     is_idle = one.name in CHECKS and _judges_nothing(one, frames)
     if is_idle and one.name in _NO_FACTS:
         return Found(COMMON.arrow.empty_table(), _NO_FACTS[one.name].copy())
@@ -114,7 +113,7 @@ def _found_by(
 
 
 def _judges_nothing(one: Check, frames: Mapping[str, pd.DataFrame]) -> bool:
-    """Return whether all frames that a check judges are empty."""
+    """Return whether all frames to judge are empty."""
     judged = ["roles", "profiles"] if one.reads[:2] == ("roles", "profiles") else one.reads[:1]
     return all(frames[name].empty for name in judged)
 

@@ -9,7 +9,7 @@ The folder of `check_snapshot` has these files (00001 is the number of a shard):
 - `findings/part-00001.parquet`: the frame `findings` of a shard.
 - `coverage/part-00001.parquet`: the frame `coverage` of a shard.
 - `checks/NAME/part-00001.parquet`: the facts of a check, as in `result["NAME"]`.
-- `shards/00001.json`, written last: the shard was checked, or the reason why this failed.
+- `shards/00001.json`, written last: the checksums of the shard's files, and the reasons why accounts failed.
 
 Columns whose names begin with `_` are internal.
 """
@@ -55,8 +55,8 @@ _COUNTED = ["check", "severity", "expected", "accepted", "account_id", "resource
 class Shard(msgspec.Struct, frozen=True):
     """A group of a snapshot's accounts, in the order of their ids.
 
-    The field `uses` has the other accounts whose profiles the group uses. The field `used_by` has the other accounts
-    that use the group's profiles.
+    The field `used_by` has the other accounts that use the group's profiles. The field `uses` has the other accounts
+    from which the group uses profiles.
     """
 
     number: int
@@ -117,7 +117,7 @@ def inventory_of(
     """Return the inventory of a shard, and the data of other accounts that the checks of the shard need.
 
     The inventory has all data of the accounts in `shard.uses`. For the accounts in `shard.used_by`, the inventory has
-    only references to the shard's profiles. `failures` has the reason for each account that cannot be read.
+    only references to the shard's profiles. The mapping `failures` has the reason for each account that cannot be read.
     """
     failures = failures or {}
     accounts, uses = ([one for one in some if one not in failures] for some in (shard.accounts, shard.uses))
@@ -144,9 +144,9 @@ def unread(failures: Mapping[str, str]) -> Inventory:
 class Run(msgspec.Struct, frozen=True):
     """The snapshot and the options of one call of `check_snapshot`.
 
-    `check_snapshot` resumes an earlier run only if all fields of both runs are equal. The field `snapshot` is the
-    checksum of the manifest. The field `policy` is the checksum of the policy. The field `checks` is the checksum of
-    the names of all checks and of the code of your own checks.
+    `check_snapshot` resumes an earlier run only if all fields of both runs are equal. The fields `snapshot` and
+    `policy` are the checksums of the manifest and of the policy. The field `checks` is the checksum of the names of all
+    checks and of the code of your own checks.
     """
 
     snapshot: str

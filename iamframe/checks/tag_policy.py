@@ -156,7 +156,7 @@ class Policy:
 
 
 def any_text(glob: str) -> str:
-    """Convert a pattern with `*` for any text to a regular expression."""
+    """Convert a pattern to a regular expression. `*` in the pattern stands for any text."""
     return "(?s)^" + ".*".join(map(re.escape, glob.split("*"))) + "$"
 
 
@@ -235,8 +235,9 @@ class Demand(msgspec.Struct, frozen=True):
     """A rule about one tag key of roles (or profiles): the allowed values, and whether the key is required.
 
     `account_id` is None for a rule of a policy file, because this rule applies to every account. The tag policy of an
-    organization also prescribes the case of tag keys (Organizations User Guide, "Tag policy syntax and examples").
-    `required_of` has the types of resources that need the tag. `wanted` has the allowed values as readable text.
+    organization also prescribes the case of tag keys (Organizations User Guide, "Tag policy syntax and examples"). The
+    field `required_of` has the types of resources that need the tag. The field `wanted` has the allowed values as
+    readable text.
     """
 
     kind: str
@@ -286,5 +287,5 @@ def demands(policy: Policy, tag_policies: pd.DataFrame) -> Iterator[Demand]:
 
 
 def _expression(value: str) -> str:
-    """Convert an allowed value with `*` for any text to a regular expression."""
+    """Convert an allowed value to a regular expression. `*` in the value stands for any text."""
     return f"(?s:{'.*'.join(map(re.escape, value.split('*')))})"

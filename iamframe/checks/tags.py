@@ -215,8 +215,8 @@ def _tags_of_links(own: pd.DataFrame, links: pd.DataFrame, side: str) -> dict[st
     """Return arrays with the tags of the roles (or profiles) in `links`, one element per row and tag.
 
     The array `link` has row numbers of `links`, and the array `tag` has row numbers of `own`. Within one row of
-    `links`, two tag keys are equal if their codes in `key` are equal. Two tag keys differ only in case if only their
-    codes in `folded` are equal. Equal codes in `value` mean equal tag values.
+    `links`, tag keys with equal codes in the array `key` are equal. Tag keys with equal codes in the array `folded` are
+    equal except for case. Tag values with equal codes in the array `value` are equal.
     """
     # A role may be in several links: its tags count in each.
     tag, link = matches(own[f"{side}_row"], links[f"{side}_row"])
@@ -228,7 +228,7 @@ def _tags_of_links(own: pd.DataFrame, links: pd.DataFrame, side: str) -> dict[st
 
 
 def _differing(links: pd.DataFrame, own: pd.DataFrame, facts: pd.DataFrame) -> Found:
-    """Return one finding per row of `links` with different tags, and a command that copies the tags."""
+    """Return one finding for each link whose role and profile have different tags. The next command copies tags."""
     differing, finding = np.unique(facts["link"], return_inverse=True)
     kind, rows = facts["kind"], {side: facts[side].to_numpy() for side in ("role", "profile")}
     text = {

@@ -40,15 +40,15 @@ class Purpose(msgspec.Struct, frozen=True):
 
     @property
     def rank(self) -> tuple[int, int]:
-        """The sort key: accounts with the most unreferenced or empty profiles come first."""
+        """The sort key: accounts with the largest number of unreferenced and empty profiles come first."""
         return -self.counts["silent"] - self.counts["empty"], -self.total
 
 
 class Tagged(msgspec.Struct, frozen=True):
     """The tag coverage of one resource type (role or instance profile) in one account.
 
-    `known` is the number of resources whose tags were collected, and `unknown` is the number of the others. `tagged`
-    has the number of resources for each tag key.
+    The field `known` has the number of resources whose tags were collected, and `unknown` has the number of all others.
+    The list `tagged` has the number of resources with each tag key.
     """
 
     account_id: str
@@ -60,7 +60,7 @@ class Tagged(msgspec.Struct, frozen=True):
 
     @property
     def percents(self) -> list[int]:
-        """The percentage of resources for each tag key: 0.1 is rounded to 1, and 99.9 is rounded to 99."""
+        """The percentage of resources with each tag key: 0.1 is rounded to 1, and 99.9 is rounded to 99."""
         known = max(self.known, 1)
         return [count and (100 if count >= known else min(max(_percent(count, known), 1), 99)) for count in self.tagged]
 
@@ -68,8 +68,8 @@ class Tagged(msgspec.Struct, frozen=True):
 class Totals(msgspec.Struct, frozen=True):
     """The numbers of resources and findings of one owner or one account.
 
-    `resources` counts the resources that need attention, by severity. `to_fix` counts the findings to fix. `no_action`
-    counts the expected and accepted findings.
+    The field `resources` has the number of resources that need attention, by severity. The field `no_action` has the
+    number of expected and accepted findings, and `to_fix` has the number of all other findings.
     """
 
     resources: dict[str, int]
@@ -100,8 +100,8 @@ class AccountTotals(msgspec.Struct, frozen=True):
 class QuotaRow(msgspec.Struct, frozen=True):
     """A row of the frame `quota_use`: the roles and profiles of one account, tool and owner.
 
-    `share` is the used share of the role quota or of the profile quota: the larger share of the two. An unknown share
-    is None.
+    The field `share` has the used share of the role quota or of the profile quota, whichever is larger. An unknown
+    share is None.
     """
 
     account_id: str
@@ -128,12 +128,12 @@ class QuotaRow(msgspec.Struct, frozen=True):
         return self.share is None, -(self.share or 0), -self.roles - self.profiles
 
 
-def widths(counts: Iterable[int], of: int) -> list[int]:
-    """Convert counts to bar widths in percent of the total `of`. A count above 0 gets at least 1 percent."""
+def widths(counts: Iterable[int], total: int) -> list[int]:
+    """Convert counts to bar widths, in percent of `total`. A count above 0 gets at least 1 percent."""
     parts, ends = list(counts), [0]
     for part in parts:
         ends.append(ends[-1] + part)
-    places = [_percent(end, of) for end in ends]
+    places = [_percent(end, total) for end in ends]
     each = [max(after - before, int(part > 0)) for part, before, after in zip(parts, places, places[1:], strict=False)]
     if any(each):
         # The width that thin bars gain is taken from the widest bar.
@@ -202,7 +202,7 @@ def tag_counts(result: Result) -> tuple[pa.Table, pa.Table]:
 
 
 def tags(coverage: pa.Table, resources: pa.Table) -> tuple[list[str], list[Tagged]]:
-    """Return all tag keys, and the tag coverage of each account. The arguments are the tables of `tag_counts`.
+    """Return all tag keys, and the tag coverage of each account. The arguments are the two tables from `tag_counts`.
 
     The most used tag keys come first. Each account has a row for roles and a row for profiles. Rows with the fewest
     tags per resource come first, and rows without collected tags come last.
@@ -231,7 +231,7 @@ def quota_rows(use: pd.DataFrame) -> list[QuotaRow]:
 
 
 def owner_totals(result: Result) -> dict[tuple[str, str], Totals]:
-    """Count resources and findings by owner state (such as `owned`) and owner. A missing owner is an empty string."""
+    """Count resources and findings for each pair of owner state and owner. A missing owner is an empty string."""
     return _totals(result, lambda findings: [pd.Series(owner_states(findings)), findings["owner"].fillna("")])
 
 

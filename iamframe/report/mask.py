@@ -171,7 +171,7 @@ def _found(result: Result, by_kind: _MaskedTexts) -> dict[str, Found]:
 
 
 def _masked_found(check: Check, one: Found, by_kind: _MaskedTexts) -> Found:
-    """Mask the findings of a check, and turn each command with a pseudonym into a shell comment."""
+    """Mask the findings of a check. A command that contains a pseudonym becomes a shell comment."""
     findings = one.findings
     shown = Found.of(_masked(findings, by_kind), _masked(one.facts, by_kind))
     was, now = findings["next_step"], pd.Series(pd.array(steps_of(check, shown), dtype="str"))
@@ -236,10 +236,10 @@ def _masked(frame: pd.DataFrame, by_kind: _MaskedTexts) -> pd.DataFrame:
     return frame.assign(**columns)
 
 
-def search(aside: Path, folder: Path, mask: Mask, going: Iterable[str] = ()) -> None:
+def search(aside: Path, folder: Path, mask: Mask, removed: Iterable[str] = ()) -> None:
     """Search the new files of a report for original ids and e-mail addresses.
 
-    Files of older reports are searched, too. The files in `going` are not searched, because the new report removes
+    Files of older reports are searched, too. The files in `removed` are not searched, because the new report removes
     them.
 
     Raises
@@ -247,7 +247,7 @@ def search(aside: Path, folder: Path, mask: Mask, going: Iterable[str] = ()) -> 
     ReportError
         If a file contains an original id or address. The error message contains the file's name, but not the id.
     """
-    finished = {str(file.relative_to(aside)) for file in aside.rglob("*")} | {*going}
+    finished = {str(file.relative_to(aside)) for file in aside.rglob("*")} | {*removed}
     for file in sorted(path for path in aside.rglob("*") if path.is_file()):
         if holds(file, mask):
             raise ReportError(
@@ -287,7 +287,7 @@ def _pieces(stream: IO[bytes], *, is_markup: bool) -> Iterator[str]:
 def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
     """Return a `Mask` with a new random key, or with the key from a key file.
 
-    A missing key file is created. Only the current user can read the created file.
+    A missing key file is created, and only the current user can read it.
 
     Raises
     ------
@@ -321,13 +321,13 @@ def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
 
 
 @contextmanager
-def masked_errors(*said: object) -> Iterator[None]:
-    """Mask ids in the messages of errors from a `with` block. Ids in `said` stay, because the user typed them."""
+def masked_errors(*typed: object) -> Iterator[None]:
+    """Mask ids in the messages of errors from a `with` block. Ids in `typed` stay, because the user typed them."""
     try:
         yield
     except IamframeError as error:
         by_form = mask_for(True, Path()).by_form
-        kept = sorted({text for text in map(str, filter(None, said)) if by_form(text) != text}, key=len, reverse=True)
+        kept = sorted({text for text in map(str, filter(None, typed)) if by_form(text) != text}, key=len, reverse=True)
         parts = re.split(f"({'|'.join(map(re.escape, kept))})", str(error)) if kept else [str(error)]
         error.args = ("".join(part if part in kept else by_form(part) for part in parts),)
         raise

@@ -34,9 +34,9 @@ _Row = TypeVar("_Row", charts.AccountTotals, charts.Purpose, charts.QuotaRow)
 class Numbers(msgspec.Struct, frozen=True):
     """The numbers and rows of a result that the report's page and `summary.json` show.
 
-    `accounts`, `purposes`, `uses` and `gaps` are cut to the number of rows that the page can show. `demands` has the
-    rules of the organizations' tag policies. Each rule has a tag key, the allowed values, and the resource types that
-    need the tag (separated by spaces).
+    The fields `accounts`, `purposes`, `uses` and `gaps` have only the rows that the page can show. The field `demands`
+    has the rules of the organizations' tag policies. Each rule has a tag key, the allowed values, and the resource
+    types that need the tag (separated by spaces).
     """
 
     listed: FindingRows
@@ -58,7 +58,7 @@ class Numbers(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, result: Result, use: pd.DataFrame, lang: str = "en") -> Numbers:
-        """Return the numbers of one group of accounts. `use` is the frame `quota_use` of the same accounts."""
+        """Return the numbers of one group of accounts. Pass the frame `quota_use` of these accounts as `use`."""
         accounts, (tag_keys, taggable) = charts.account_counts(result), charts.tag_counts(result)
         demanded = demands(result.policy, result.inventory.tag_policies)
         return cls(

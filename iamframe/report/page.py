@@ -77,8 +77,8 @@ def render_page(
     page has at most 10,000 rows, and shows the most severe findings first. Each check shows at least 300 findings, or
     all of its findings if there are fewer. If findings are left out, the page says so. The title is at the top of the
     page, in the browser's tab and on each printed page. `changes` and `drift` (differences from Terraform) have their
-    own sections. All texts are in the language `lang`, but commands are always in English. If `numbers` (in the same
-    language) is given, the result is not read again.
+    own sections. All texts are in the language `lang`, but commands are always in English. If `numbers` is given, the
+    result is not read again. The texts in `numbers` must be in the language `lang`.
     """
     numbers = numbers or numbers_of(result, lang)
     listed = numbers.listed
@@ -107,18 +107,18 @@ def render_page(
     )
 
 
-def render_findings(result: Result, said: str) -> str:
+def render_findings(result: Result, heading: str) -> str:
     """Return the findings of a result as one HTML page, with a section per check.
 
-    The page has the same security policy as the page of `render_page`. The text `said` is at the top of the page, and
-    explains how the findings were selected.
+    The page has the same security policy as the page of `render_page`. The heading at the top of the page explains how
+    the findings were selected.
     """
     listed = FindingRows.of(result)
     words = Translator("en", listed.sources)
     title = words("title_of_some")
     reasons = reasons_of(listed, "en")
     frame = _frame(listed, title, words, sections_of(listed, words, reasons), reasons)
-    return page_template().render(**frame, title=title, author="", masked="", chosen=said, gaps=None)
+    return page_template().render(**frame, title=title, author="", masked="", chosen=heading, gaps=None)
 
 
 def _frame(
@@ -131,7 +131,7 @@ def _frame(
 ) -> dict[str, Any]:
     """Return the values that the template needs for every page, such as texts, style and script.
 
-    `linked` lists the accounts and owners for which the page has a filter button.
+    The parameter `linked` has the accounts and owners that have a filter button on the page.
     """
     layouts = _layouts(sections)
     style, script = asset("page.css") + generated_style(title, words, layouts), asset("page.js")
@@ -214,7 +214,7 @@ def _demands(numbers: Numbers, words: Translator) -> str:
 def _filters(
     listed: FindingRows, words: Translator, sections: list[Section], linked: Collection[str]
 ) -> list[tuple[str, list[tuple[str, str]], int]]:
-    """Return the name, the options and the number of omitted options of each filter."""
+    """Return each filter's name and options, and the number of omitted options."""
     severities = {severity for _, severity, _ in listed.counts}
     accounts, owners = (
         _options(names, linked, Counter(listed.findings[of].drop_null().to_pylist()))
@@ -258,8 +258,8 @@ def _other_table(
 ) -> OtherTable:
     """Return a table with its caption.
 
-    The caption says how many of all `total` rows the table has, and ends with the text `more`. `file` is the CSV file
-    with all rows. The default is a name such as `gaps.csv`, made from `kind`.
+    The caption says how many of the `total` rows are shown, and ends with the text `more`. `file` is the CSV file with
+    all rows. The default is a name such as `gaps.csv`, made from `kind`.
     """
     caption = Markup("").join([words.rows_of(len(rows), total, file or f"{kind}.csv"), more])
     return OtherTable(words(name), kind, caption, _COLUMNS[kind], chunked(rows), len(rows))

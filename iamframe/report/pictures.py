@@ -39,8 +39,8 @@ _USES = ("referred", "silent", "empty")
 class ColumnHead(msgspec.Struct, frozen=True):
     """The heading of a column, and the properties that all cells of the column share.
 
-    `kind` is the CSS class of the cells. On narrow screens, `label` is shown beside each cell. `sort` is the kind of
-    order: `number`, `severity`, an empty text (alphabetical), or None (no order).
+    `kind` is the CSS class of the cells. On narrow screens, `label` is shown beside each cell. The field `sort` has the
+    kind of order: `number`, `severity`, an empty text (alphabetical), or None (no order).
     """
 
     text: str
@@ -53,7 +53,7 @@ class ColumnHead(msgspec.Struct, frozen=True):
 class Picture(msgspec.Struct, frozen=True):
     """One picture on the page: a table with a caption.
 
-    A cell consists of a text, CSS classes, and a label. `none` is the text for a picture without rows.
+    A cell consists of a text, CSS classes, and a label. The field `none` has the text for a picture without rows.
     """
 
     name: Markup

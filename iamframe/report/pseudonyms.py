@@ -104,8 +104,8 @@ class Hit(NamedTuple):
 class Plain(NamedTuple):
     """The ASCII form of a text.
 
-    `starts` maps each letter of the ASCII form to a position in the original text. The last entry of `starts` is the
-    length of the original text. If a text needs no conversion, `starts` is None.
+    The field `starts` maps each letter of the ASCII form to a position in the original text. The last entry of `starts`
+    is the length of the original text. If a text needs no conversion, `starts` is None.
     """
 
     text: str

@@ -55,8 +55,9 @@ class FindingTable(msgspec.Struct, frozen=True):
     """One table of findings.
 
     `common` is a text with the values that all rows share. `maker` is the tool or service that created the resources of
-    all rows, or an empty text. Most ARNs of the resources begin with the text `arns`. This text ends before the path,
-    and has `{}` instead of the account id. Most ARNs of the related resources begin with the text `related`.
+    all rows, or an empty text. The field `arns` has the most common beginning of the resources' ARNs. The text `arns`
+    ends before the path, and has `{}` instead of the account id. The field `related` has the most common beginning of
+    the related resources' ARNs.
     """
 
     columns: tuple[str, ...]
@@ -84,8 +85,9 @@ class Part(msgspec.Struct, frozen=True):
 class Section(msgspec.Struct, frozen=True):
     """One check on the page.
 
-    If the check is incomplete, `coverage` lists each status with its reasons and accounts. The worst status comes
-    first. `worst` is the number of accounts with the worst status, or 0 if the check is complete in all accounts.
+    If the check is incomplete, the list `coverage` has each status with its reasons and accounts. The worst status
+    comes first. The field `worst` is the number of accounts with the worst status, or 0 if the check is complete in all
+    accounts.
     """
 
     check: Check
@@ -111,19 +113,19 @@ class Section(msgspec.Struct, frozen=True):
         return self.to_fix.total + self.no_action.total
 
 
-def allotted(counts: Mapping[str, tuple[int, int]], most: int = MAX_ROWS) -> dict[str, tuple[int, int]]:
-    """Return two numbers per check: the rows for findings to fix, and the rows for findings that need no action.
+def allotted(counts: Mapping[str, tuple[int, int]], limit: int = MAX_ROWS) -> dict[str, tuple[int, int]]:
+    """Return how many rows each check gets: rows for findings to fix, and rows for findings that need no action.
 
-    `counts` has two numbers per check: the findings to fix, and the findings that need no action. The most severe
-    checks come first. A check gets `MIN_ROWS_PER_CHECK` rows, or one row per finding if the check has fewer findings.
-    The other rows are for findings to fix, the most severe checks first. Any rows left are for findings that need no
-    action.
+    The mapping `counts` has two numbers per check: how many findings should be fixed, and how many need no action. The
+    most severe checks come first. A check gets `MIN_ROWS_PER_CHECK` rows, or one row per finding if the check has fewer
+    findings. The other rows are for findings to fix, the most severe checks first. All remaining rows are for findings
+    that need no action.
     """
     shown = {}
     for name, (to_fix, no_action) in counts.items():
         least = min(to_fix, MIN_ROWS_PER_CHECK)
         shown[name] = [least, min(no_action, MIN_ROWS_PER_CHECK - least)]
-    left = most - sum(map(sum, shown.values()))
+    left = limit - sum(map(sum, shown.values()))
     for part in (0, 1):
         for name, of in counts.items():
             more = max(min(of[part] - shown[name][part], left), 0)
@@ -135,9 +137,9 @@ def allotted(counts: Mapping[str, tuple[int, int]], most: int = MAX_ROWS) -> dic
 class FindingRows(msgspec.Struct, frozen=True):
     """The findings that the page can show, the numbers of all findings, and the completeness of the checks.
 
-    `counts` has the number of findings for each check, severity and state (`to_fix`, `expected` or `accepted`).
-    `coverage` lists the accounts of each check by status and reasons. `findings` has up to `MAX_ROWS` rows, divided
-    between the checks by the function `allotted`.
+    The counter `counts` has the number of findings for each check, severity and state (`to_fix`, `expected` or
+    `accepted`). The mapping `coverage` has the accounts of each check by status and reasons. The table `findings` has
+    up to `MAX_ROWS` rows, divided between the checks by the function `allotted`.
     """
 
     lang: str
@@ -193,13 +195,13 @@ class FindingRows(msgspec.Struct, frozen=True):
 
     @property
     def totals(self) -> dict[str, tuple[int, int]]:
-        """Two numbers for each check: its findings to fix, and its findings that need no action."""
+        """For each check, the number of findings to fix, and the number of findings that need no action."""
         totals = {name: [0, 0] for name in self.names}
         for (name, _, state), count in self.counts.items():
             totals[name][state != "to_fix"] += count
         return {name: (to_fix, others) for name, (to_fix, others) in totals.items()}
 
-    def places(self, most: int = MAX_ROWS) -> list[Positions]:
+    def places(self, limit: int = MAX_ROWS) -> list[Positions]:
         """Return the positions of the rows in `findings` that the page shows.
 
         Each check has two arrays: one for findings to fix, and one for findings that need no action.
@@ -208,7 +210,7 @@ class FindingRows(msgspec.Struct, frozen=True):
         no_action = np.asarray(self.findings["no_action"])
         return [
             np.flatnonzero((check == number) & (no_action == is_folded))[:size]
-            for number, shown in enumerate(allotted(self.totals, most).values())
+            for number, shown in enumerate(allotted(self.totals, limit).values())
             for is_folded, size in enumerate(shown)
         ]
 
@@ -234,10 +236,10 @@ def reasons_of(listed: FindingRows, lang: str) -> list[Reasons]:
 
 
 def sections_of(
-    listed: FindingRows, words: Translator, reasons: list[Reasons], most: int = MAX_ROWS, *, is_masked: bool = False
+    listed: FindingRows, words: Translator, reasons: list[Reasons], limit: int = MAX_ROWS, *, is_masked: bool = False
 ) -> list[Section]:
-    """Return a section per check, with at most `most` rows in total. The most severe checks come first."""
-    places = listed.places(most)
+    """Return a section per check, with at most `limit` rows in total. The most severe checks come first."""
+    places = listed.places(limit)
     rows = iter(listed.findings.take(np.concatenate(places)).to_pylist())
     parts = iter([list(islice(rows, len(part))) for part in places])
     show = _Show(
@@ -362,7 +364,7 @@ def chunked(rows: list[_Row]) -> list[list[_Row]]:
 
 
 def _groups(rows: list[_Finding]) -> list[list[_Finding]]:
-    """Group findings by their text. If this makes many groups or small groups, return one group."""
+    """Group findings by their text. If the groups would be too many or too small, return one group."""
     groups: dict[str, list[_Finding]] = {}
     for row in rows:
         groups.setdefault(row["detail"], []).append(row)
@@ -374,8 +376,8 @@ def _groups(rows: list[_Finding]) -> list[list[_Finding]]:
 def _parsed(row: _Finding, side: str) -> tuple[str, str, str]:
     """Return three parts of an ARN: the beginning, the path with the name, and the path without the name.
 
-    `side` selects the ARN: `resource` or `related`. The beginning has `{}` instead of the account id. If the ARN has
-    another account or name than the finding, the beginning is empty.
+    `side` selects the ARN: `resource` or `related`. The beginning has `{}` instead of the account id. If the ARN has a
+    different account or name than the finding, the beginning is an empty text.
     """
     arn, name = row[f"{side}_arn"] or "", row[f"{side}_name"] or ""
     match = _ARN.match(arn)

@@ -24,12 +24,13 @@ _NO_ARN = "~"
 
 
 class Tables:
-    """The CSV files of a report. `add` appends the rows of a group of accounts, and `close` completes the files.
+    """The CSV files of a report.
 
-    `add` writes findings with the same severity, check, order and beginning of the ARN to the same temporary file.
-    `close` joins the temporary files to `findings.csv`, in the order of `Result.findings`. A temporary file is always
-    sorted: its groups come in the order of account ids, and each group is sorted. `owners.csv` has the sums of all
-    groups. All other CSV files have first all rows of one group, then all rows of the next group.
+    The method `add` writes findings to temporary files. All findings in one file have the same severity, check and
+    order, and ARNs that are equal up to the account id. The method `close` joins the files into `findings.csv`, in the
+    order of `Result.findings`. Each temporary file is sorted, because the groups come in the order of account ids, and
+    each group is sorted. `owners.csv` has the sums of all groups. In all other CSV files, the rows of one group come
+    first, then the rows of the next group.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -41,7 +42,7 @@ class Tables:
         (folder / "checks").mkdir()
 
     def add(self, part: Result, use: pd.DataFrame) -> None:
-        """Append the rows of one group of accounts. `use` is the frame `quota_use` of the same accounts."""
+        """Append the rows of one group of accounts. Pass the frame `quota_use` of these accounts as `use`."""
         self.owners = joined_owners(self.owners, findings_by_owner(part, part.owner_tag))
         self._add_findings(part)
         tables = {"coverage": part.coverage, "quota_use": use} | part.inventory.frames_read

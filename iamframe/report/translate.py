@@ -50,7 +50,7 @@ class Translator:
     def some(self, names: Sequence[str], total: int = 0) -> str:
         """Return up to three names. If names are left out, the text ends with the number of omitted names.
 
-        If there are more than three names, and `total` is their number, return a text such as "all 12 accounts".
+        If there are exactly `total` names, and more than three, return a text such as "all 12 accounts".
         """
         if len(names) <= LISTED:
             return ", ".join(names)

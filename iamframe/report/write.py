@@ -53,8 +53,8 @@ def write_report(
     `events.csv`, `resource_owners.csv` and `tag_policies.csv` are written only if their data was collected.
 
     A result of `check_snapshot` is read in groups of accounts (`Result.parts`), so that the result need not fit into
-    memory. The rows of `checks/CHECK.csv` and `tags.csv` are in the order of the groups. Findings without an ARN are in
-    this order, too. With `mask` or `xlsx`, the whole result is in memory.
+    memory. The rows of `checks/CHECK.csv` and `tags.csv`, and findings without an ARN, are in the order of the groups.
+    With `mask` or `xlsx`, the whole result is in memory.
 
     If the report cannot be written, an older report in the folder stays as it was. A new report replaces or removes all
     files of an older report, and keeps other files in the folder. Title and author are at the top of the page.
@@ -129,7 +129,7 @@ def write_shown(
         result, changes, drift, (title, author, key) = masked(result, changes, pseudonyms, *said, drift=drift)
         owner_tag = key or owner_tag
     # Files of an older report to remove, unless the new report writes them, too.
-    going = [f"{name}.csv" for name in (*FRAMES, *_CHANGES, "drift", *_facts_in(folder))] + ["report.xlsx"]
+    removed = [f"{name}.csv" for name in (*FRAMES, *_CHANGES, "drift", *_facts_in(folder))] + ["report.xlsx"]
 
     def write(aside: Path) -> None:
         is_masked = pseudonyms is not None
@@ -146,9 +146,9 @@ def write_shown(
             whole = _with_owner_tag(result, owner_tag)
             write_workbook(whole, aside / "report.xlsx", owners, title, author, is_masked=is_masked)
         if pseudonyms:
-            search(aside, folder, pseudonyms, going)
+            search(aside, folder, pseudonyms, removed)
 
-    write_into(folder, write, going)
+    write_into(folder, write, removed)
     return folder / "report.html", result
 
 
@@ -212,12 +212,12 @@ def _write_tables(changes: Changes, folder: Path) -> None:
 
 
 def write_findings(
-    result: Result, out: str | os.PathLike[str], said: str, mask: bool | str | os.PathLike[str] = False
+    result: Result, out: str | os.PathLike[str], heading: str, mask: bool | str | os.PathLike[str] = False
 ) -> Path:
     """Write selected findings into a folder, and return the path of the page.
 
-    The folder gets `findings.html`, `findings.csv` and `coverage.csv`, or no file at all. The text `said` is shown at
-    the top of the page. The parameter `mask` has the same meaning as in `write_report`.
+    The folder gets `findings.html`, `findings.csv` and `coverage.csv`, or no file at all. The page begins with the text
+    `heading`. The parameter `mask` has the same meaning as in `write_report`.
 
     Raises
     ------
@@ -231,13 +231,13 @@ def write_findings(
         from iamframe.report.mask import mask_for, masked, search
 
         pseudonyms = mask_for(mask, folder)
-        result, *_, (told,) = masked(result, None, pseudonyms, said)
-        said = f"{told} {say('report.masked')}"
+        result, *_, (told,) = masked(result, None, pseudonyms, heading)
+        heading = f"{told} {say('report.masked')}"
 
     def write(aside: Path) -> None:
         write_csv(result.findings, aside / "findings.csv")
         write_csv(result.coverage, aside / "coverage.csv")
-        page = render_findings(result, said)
+        page = render_findings(result, heading)
         (aside / "findings.html").write_text(page, encoding="utf-8", errors="replace", newline="\n")
         if pseudonyms:
             search(aside, folder, pseudonyms)
@@ -264,10 +264,10 @@ def _counts(kinds: pd.Series) -> dict[str, int]:
 def summarize(result: Result) -> dict[str, Any]:
     """Return the numbers of a result as a dictionary that can be written as JSON.
 
-    The keys `format_version`, `version`, `sources` and `accounts` describe the origin of the numbers. `captured_at` is
-    the latest collection time in ISO form, or None if no source shows a time. `rows` has the number of rows of each
-    frame. `attention` has the number of resources that need attention, by their highest severity and in total.
-    `findings` has the number of findings by check and severity, including expected and accepted findings. `coverage`
-    has the number of accounts by check and status.
+    The keys `format_version`, `version`, `sources` and `accounts` describe the origin of the numbers. The key
+    `captured_at` has the latest collection time in ISO form, or None if no source shows a time. The key `rows` has the
+    number of rows of each frame. The key `attention` has the number of resources that need attention, by their highest
+    severity and in total. The key `findings` has the number of findings by check and severity, including expected and
+    accepted findings. The key `coverage` has the number of accounts by check and status.
     """
     return reduce(add_summaries, map(summary_of, result.parts()))

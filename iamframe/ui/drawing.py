@@ -50,7 +50,10 @@ FONTS = (
 
 
 def first_true(parts: Mapping[str, Any], size: int) -> Any:
-    """Return a name per row: the first name in `parts` whose mask is True, or else the last name."""
+    """Return a name per row: the first name in `parts` whose mask is True.
+
+    If no mask is True, return the name at the end of `parts`.
+    """
     *masks, _ = (np.broadcast_to(np.asarray(mask, dtype=bool), size) for mask in parts.values())
     *names, otherwise = parts
     return np.select(masks, names, otherwise)
@@ -71,7 +74,7 @@ def count_parts(
 
 @dataclass(frozen=True)
 class Bars:
-    """Stacked bars. `things` is the noun of the counted items. `counts` has a row per bar and a column per part."""
+    """Stacked bars of `things`, such as "roles". The frame `counts` has a row per bar and a column per part."""
 
     things: str
     looks: Mapping[str, dict[str, Any]]
@@ -101,7 +104,7 @@ class Bars:
         return ax
 
     def _stack(self, ax: Axes, counts: pd.DataFrame) -> None:
-        """Draw the bars, with the numbers of narrow parts beside the bars."""
+        """Draw the bars. If a part is too narrow for its number, the number is beside the bar."""
         totals, rows = counts.sum(axis=1).to_numpy(), np.arange(len(counts))
         digits = counts.astype(str).map(len).to_numpy()
         is_wide = counts.to_numpy() >= (0.02 + 0.02 * digits) * totals.max()

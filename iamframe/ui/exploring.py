@@ -1,10 +1,8 @@
 """Filter, count, group and export findings.
 
-The explorer of `iamframe.explore` shows the frames that the functions of this module return.
-
-A filter by path or tag cannot decide about a finding if paths or tags of its resource were not collected. `filtered`
-leaves undecided findings out, and `undecided` returns only undecided findings. If the result does not have an account
-or check of the filter, the functions raise `FilterError`.
+A filter by path or tag cannot decide about a finding if paths or tags of its resource were not collected. The function
+`filtered` leaves undecided findings out, and the function `undecided` returns only undecided findings. If the result
+does not have an account or check of the filter, the functions raise `FilterError`.
 """
 
 from __future__ import annotations
@@ -130,7 +128,7 @@ def undecided(result: Result, wanted: Filter) -> pd.DataFrame:
 def counts(result: Result, findings: pd.DataFrame, wanted: Filter) -> pd.DataFrame:
     """Return the number of findings by check and severity, and the coverage of each check.
 
-    The frame has one row per selected check, with the most severe checks first. The columns `complete`, `partial` and
+    The frame has one row per selected check. The most severe checks come first. The columns `complete`, `partial` and
     `unknown` count accounts.
     """
     return Selection(result, wanted).count(findings)
@@ -146,9 +144,9 @@ def not_complete(result: Result, wanted: Filter) -> pd.DataFrame:
 def grouped(result: Result, findings: pd.DataFrame, tag_key: str) -> pd.DataFrame:
     """Return the number of findings for each value of a tag.
 
-    The frame has one row per value, with the most findings first. Two more rows count findings without the tag, and
-    findings whose tags were not collected. Tag keys are case-sensitive: `owner` and `Owner` are two keys. If role and
-    profile have different values of the tag, the finding counts for both values. Unlike `grouped`,
+    The frame has one row per value. Values with the most findings come first. Two more rows count findings without the
+    tag, and findings whose tags were not collected. Tag keys are case-sensitive: `owner` and `Owner` are two keys. If
+    role and profile have different values of the tag, the finding counts for both values. Unlike `grouped`,
     `iamframe.findings_by_owner` counts each finding once.
     """
     sides = _Sides(result.inventory, findings)
@@ -310,9 +308,9 @@ class Selection:
 
     @staticmethod
     def _matches(frame: pd.DataFrame, **asked: Iterable[str]) -> Bools:
-        """Return one flag per row: True if each column in `asked` has one of its given values.
+        """Return a mask of the rows in which each column in `asked` has one of the given values.
 
-        If no values are given for a column, the column is ignored.
+        A column without given values is ignored.
         """
         mask = np.ones(len(frame), dtype=bool)
         for column, values in asked.items():
@@ -321,7 +319,7 @@ class Selection:
         return mask
 
     def _judge(self) -> tuple[Bools, Bools]:
-        """Return two flags per finding: whether the finding surely matches, and whether it possibly matches."""
+        """Return two flags per finding: whether the finding surely matches, and whether the finding may match."""
         findings, wanted = self.result.findings, self.wanted
         asked = {"account_id": wanted.accounts, "check": wanted.checks, "severity": wanted.severities}
         makers = findings.assign(maker=findings["maker"].fillna(NO_MAKER)) if wanted.makers else findings
@@ -349,11 +347,7 @@ def _with_words(findings: pd.DataFrame, words: list[str]) -> Bools:
 
 
 class _Sides:
-    """The resources that each finding is about: one row per finding and resource.
-
-    A row of `frame` has the finding's position, the resource's ARN and path, and whether the resource's tags were
-    collected.
-    """
+    """The resources that each finding is about: one row per finding and resource."""
 
     def __init__(self, inventory: Inventory, findings: pd.DataFrame) -> None:
         self.tags, self.size = inventory.tags, len(findings)
@@ -394,7 +388,7 @@ class _Sides:
         return flags
 
     def on_path(self, path: str) -> tuple[Bools, Bools]:
-        """Return two flags per finding: whether a resource has the path, and whether a path was not collected."""
+        """Return two masks: findings with a resource on this path, and findings with a resource of unknown path."""
         frame, segments = self.frame, path.strip("/")
         paths = pc.utf8_lower(as_arrow(frame["path"]))
         on = pc.match_substring(paths, f"/{segments}/") if segments else pc.equal(paths, "/")
@@ -413,7 +407,7 @@ class _Sides:
         return ~yes & unread, np.zeros_like(yes)
 
     def carried(self, tag_key: str) -> tuple[pd.DataFrame, Bools]:
-        """Return the values of the tag for each finding, and one flag per finding: True if tags were not collected."""
+        """Return the values of the tag for each finding, and a mask of the findings whose tags were not collected."""
         tags, sides = self.tags, self.frame
         shown = tags[
             np.asarray(pc.equal(as_arrow(tags["tag_key"]), tag_key)) & is_in(tags["resource_arn"], sides["arn"])

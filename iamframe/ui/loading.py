@@ -40,7 +40,8 @@ def load_sources(*sources: str, **live: Any) -> Inventory:
 def load_old_and_new(old: str, new: tuple[str, ...], live: dict[str, Any]) -> tuple[Inventory, Inventory]:
     """Load an older and a newer source.
 
-    Each live source gets the options in `live`. If no source is live, the newer source gets the options in `live`.
+    Each live source gets the options in the dictionary `live`. If no source is live, the newer source gets these
+    options.
     """
     from iamframe.inventory.load import is_live
 
@@ -78,9 +79,9 @@ def checked(
 ) -> Iterator[tuple[Inventory | None, Result]]:
     """Load sources, run the checks, and yield two objects: the older inventory (or None) and the result.
 
-    `shards` has the options `--workers`, `--dask` and `--results`. With `--workers` or `--dask`, a snapshot is checked
-    in shards (groups of accounts). Without `--results`, the files of the shards are deleted at the end. The options in
-    `judged` go to `run_checks`.
+    The dictionary `shards` has the options `--workers`, `--dask` and `--results`. With `--workers` or `--dask`, a
+    snapshot is checked in shards (groups of accounts). Without `--results`, the files of the shards are deleted at the
+    end. All other options go to `run_checks`.
     """
     from iamframe.inventory.inventory import SAMPLES
     from iamframe.inventory.load import is_live

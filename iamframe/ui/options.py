@@ -55,7 +55,7 @@ def offer_sources(context: click.Context, argument: click.Parameter, typed: str)
 def folder(name: str) -> Path:
     """Return the path of a local folder. An empty name is refused.
 
-    An unset shell variable gives an empty name, and `Path("")` would be the working directory.
+    If a shell variable is not set, the name is empty, and an empty path would mean the working directory.
     """
     if not name:
         raise click.BadParameter("is empty; give a folder")
@@ -136,7 +136,7 @@ def _talk(context: click.Context, option: click.Parameter, wanted: bool) -> None
 
 
 def option(names: str, help_text: str, metavar: str | None = None, **more: Any) -> Decorator:
-    """Return an option with the given names and help text. Without a metavar and a type, the option is a flag."""
+    """Return an option with the given names and help text. Without `metavar` and `type`, the option is a flag."""
     more = {"is_flag": True} | more if metavar is None and "type" not in more else {"metavar": metavar} | more
     return click.option(*names.split(), help=help_text, **more)
 

@@ -57,7 +57,7 @@ def remark(*groups: Iterable[str]) -> None:
 
 
 def emit(frame: DataFrame, form: str, columns: Mapping[str, str] | None = None) -> None:
-    """Print a frame. CSV and JSON have all columns. Tables and Markdown have only `columns`, with their headings."""
+    """Print a frame. CSV and JSON have all columns. Tables and Markdown have only the columns in `columns`."""
     from iamframe.inventory import display, export
 
     if form == "csv":
@@ -108,7 +108,7 @@ def emit_changes(changes: Changes, form: str) -> None:
 
 
 def emit_drift(found: Drift, form: str) -> None:
-    """Print differences from Terraform, one line each. A table lists only the first unmanaged resources."""
+    """Print differences from Terraform, one line each. A table lists at most ten unmanaged resources."""
     from iamframe.inventory.display import cell_rows, text_rows
 
     if form != "table":
@@ -128,7 +128,7 @@ def emit_drift(found: Drift, form: str) -> None:
 
 
 def emit_surfaces(facts: DataFrame, form: str) -> None:
-    """Print which tool can write, read or find which tags. In a table, each fact is one line."""
+    """Print which tools can write, read and find tags. In a table, each fact is one line."""
     if form in ("csv", "json"):
         emit(facts, form)
         return
@@ -158,7 +158,6 @@ def size_of(inventory: Inventory) -> str:
 def in_one_line(result: Result, owners: Sequence[str] = ()) -> str:
     """Return one line with the numbers of a result.
 
-    The line has the numbers of accounts, roles, profiles, resources that need attention, findings, and complete checks.
     If `owners` are given, findings and resources of other owners are not counted.
     """
     from iamframe.checks.result import attention_in, some, tally_of
@@ -192,7 +191,7 @@ def incomplete(result: Result) -> Iterator[str]:
 
 
 def _by_reason(rows: Iterable[tuple[str, str, str, str]]) -> dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]]:
-    """Group things, such as checks, by their reasons, and return the accounts of each group."""
+    """Group checks (or other items) by their reasons, and return the accounts of each group."""
     from iamframe.messages.render import by_reason, sentences_of
 
     return by_reason((account, thing, sentences_of(message, facts)) for account, thing, message, facts in rows)

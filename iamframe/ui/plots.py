@@ -1,9 +1,9 @@
 """Plots of an inventory or a result, drawn with matplotlib.
 
 Slanted hatching shows data that was not collected, so that missing data never looks like zero. No plot relies on colour
-alone. Names and keys are drawn as text, never as formulas. A letter is shown as its code point if it is invisible, or
-if no installed font has it. Each function draws one plot on the axes `ax` or on a new figure, and returns the axes. If
-matplotlib is not installed, the functions raise `MissingExtraError`.
+alone. Names and keys are drawn as text, never as formulas. An invisible letter is shown as its code point, and so is a
+letter that no installed font has. Each function draws one plot on the axes `ax` or on a new figure, and returns the
+axes. If matplotlib is not installed, the functions raise `MissingExtraError`.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ def plot_tag_coverage(inventory: Inventory, ax: Axes | None = None, keys: Iterab
 
 
 def _tag_rows(coverage: pd.DataFrame, resources: pd.DataFrame, keys: list[str]) -> tuple[int, list[Tagged]]:
-    """Return the number of accounts, and the rows to draw. Accounts with the lowest mean percentage come first."""
+    """Return the number of accounts, and the rows to draw."""
     # `tag_coverage` has no row for an account without tags, but such an account comes first in the plot.
     sides = resources.groupby(["account_id", "resource_type"])["tags_known"].agg(known="sum", size="size")
     tagged = coverage.set_index(["account_id", "resource_type", "tag_key"])["tagged"].unstack()
@@ -352,10 +352,10 @@ def plot_last_use(inventory: Inventory, ax: Axes | None = None, now: datetime | 
     """Draw how many days ago roles were last used, with one bar per range of days.
 
     AWS keeps the last use of a role for 400 days. A role without a use in 400 days counts as "no use in 400 days", even
-    if the role is new. Days are counted back from `now`. By default, `now` is the time when the account was collected.
-    If no source shows the collection time, `now` is the current time. If `now` has no time zone, `now` is in UTC. The
-    hatched bar shows roles whose last use was not collected. Roles that AWS manages are left out, and the title shows
-    their number.
+    if the role is new. Days are counted back from `now`. By default, `now` is the time when the account was collected,
+    or the current time if no source shows the collection time. If `now` has no time zone, `now` is in UTC. The hatched
+    bar shows roles whose last use was not collected. Roles that AWS manages are left out, and the title shows their
+    number.
     """
     roles = inventory.roles[~inventory.roles["is_aws_managed"]]
     present = pd.Timestamp(datetime.now(UTC) if now is None else now)
@@ -449,15 +449,15 @@ def _resources(inventory: Inventory) -> pd.DataFrame:
     return resources.assign(is_tagged=is_in(resources["resource_arn"], own))
 
 
-def _untagged_in_words(resources: pd.DataFrame, shown: str) -> tuple[str, str]:
-    """Return a text about untagged resources, and `shown` with the number of resources with unknown tags."""
+def _untagged_in_words(resources: pd.DataFrame, caption: str) -> tuple[str, str]:
+    """Return a sentence about untagged resources, and a caption that counts the resources with unknown tags."""
     known = resources[resources["tags_known"]]
     counts = [(side, known["is_tagged"][known["resource_type"] == kind]) for kind, side in reversed(_SIDES.items())]
     said = [f"{(~tagged).sum():,} of {len(tagged):,} {side}" for side, tagged in counts if len(tagged)]
     unknown = len(resources) - len(known)
     return (
         f"{' and '.join(said)} have no tags" if said else "no tags were collected",
-        shown + (f"; tags of {unknown:,} not collected" if unknown else ""),
+        caption + (f"; tags of {unknown:,} not collected" if unknown else ""),
     )
 
 

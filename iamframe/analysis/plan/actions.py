@@ -1,8 +1,8 @@
 """The steps that delete a profile or copy tags to a profile, and the reasons against these steps.
 
 AWS refuses to delete a profile that holds a role (DeleteConflict), so the role is taken out first. Roles are never
-tagged, because only people know their right tags. Tags are copied only if the copy removes the finding and causes no
-new finding.
+tagged, because only a person can know the right tags of a role. Tags are copied only if the copy removes the finding
+and causes no new finding.
 
 A resource has at most 50 tags, not counting reserved tags. No tag key or value may begin with `aws:` (IAM User Guide,
 "Tags for IAM resources"). Every value in a command is quoted, so that `--option=value` is one shell word.
@@ -49,9 +49,9 @@ _Rules = list[Demand]
 
 
 class Command(msgspec.Struct, frozen=True):
-    """A step of a clean-up, with the command that undoes the step, and a message about effects that cannot be undone.
+    """A step of a clean-up plan: its command, the command that undoes it, and a message about what cannot be undone.
 
-    A step with the action `check` only reads: the script runs `line` instead of `command`.
+    A step with the action `check` changes nothing: the script runs `line` instead of `command`.
     """
 
     resource: Resource
@@ -63,7 +63,7 @@ class Command(msgspec.Struct, frozen=True):
 
 
 class Block(msgspec.Struct, frozen=True):
-    """Steps on one profile, which run together or not at all. Steps that only check come first."""
+    """Steps on one profile, which run together or not at all. The first steps are checks, and change nothing."""
 
     profile: ProfileFacts
     checks: list[str]
@@ -86,7 +86,7 @@ class Block(msgspec.Struct, frozen=True):
 
 
 def deletion_objections(finding: Finding | None, profile: ProfileFacts, context: Context) -> Iterator[Message]:
-    """Yield the reasons against deleting a profile, including the reasons that come from `finding`."""
+    """Yield the reasons against deleting a profile, including reasons from `finding`."""
     if finding and finding.check == OWNER_GONE and profile.gone is None:
         yield {"message": "plan.owner_by_name"}
     yield from context.objections(profile, "delete")
@@ -249,7 +249,8 @@ def _aws_iam(verb: str, resource: Resource, **options: str) -> str:
 def _tags_json(tags: _Tags) -> str:
     """Return tags as ASCII JSON for the AWS CLI.
 
-    The CLI's shorthand cannot quote every value. With ASCII, look-alike letters stay different in every locale.
+    The CLI's shorthand cannot quote every value. Letters outside ASCII become codes, so look-alike letters stay
+    different in every locale.
     """
     return json.dumps([{"Key": key, "Value": value} for key, value in tags.items()], separators=(",", ":"))
 

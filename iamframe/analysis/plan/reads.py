@@ -1,7 +1,6 @@
 """The last check of a clean-up script: before each deletion, the script lists again which profiles are in use.
 
-The template `last_look.sh.j2` has the shell functions of the script. The AWS CLI extracts the profiles from the
-responses with JMESPath.
+The template `last_look.sh.j2` has the shell functions of the script.
 """
 
 from __future__ import annotations
@@ -96,7 +95,8 @@ def existing(owner: Owner) -> str:
 def functions() -> str:
     """Return the shell functions that a script needs to delete profiles.
 
-    For each account, the script sets the variables `regions` and `reads` (the regions of each service).
+    For each account, the script sets two variables: `regions` (for instances), and `reads` (the regions of each
+    service).
     """
     versions = next(one for one in ASKED if one.operation == VERSIONS)
     return render_template(

@@ -79,7 +79,7 @@ class RoleFacts(Resource, frozen=True, kw_only=True):
 
 
 class GoneOwner(msgspec.Struct, frozen=True):
-    """The deleted cluster, environment or stack of a profile, and the regions where it no longer exists."""
+    """The deleted cluster, environment or stack of a profile, and the regions that were searched."""
 
     owner: Owner
     names: tuple[str, ...]
@@ -97,8 +97,8 @@ class ProfileFacts(Resource, frozen=True, kw_only=True):
 
     The tuple `roles` has None for each role that was not collected. `maker` is the tool that created the profile, if a
     plan must consider this tool. `user` is a message about one reference to the profile. `gone` is the profile's
-    cluster, environment or stack, if it certainly no longer exists. `living` is a message about a cluster, environment
-    or stack that still exists.
+    cluster, environment or stack if iamframe is certain that it was deleted. `living` is a message about a cluster,
+    environment or stack that still exists.
     """
 
     kind: ClassVar[str] = PROFILE_TYPE
@@ -257,7 +257,6 @@ class Context:
         return GoneOwner(owner, tuple(names), tuple(filter(_REGION.fullmatch, regions.split())))
 
     def _collected(self, kind: type[Resource], frame: pd.DataFrame, arns: pd.Series) -> Iterator[dict[str, Any]]:
-        """Yield the fields and the tags of each role or profile."""
         side = "profile_" if kind is ProfileFacts else "role_"
         rows = frame[is_in(frame[f"{side}arn"], arns)].rename(columns=lambda name: name.removeprefix(side))
         tags: dict[str, dict[str, str]] = defaultdict(dict)
@@ -271,7 +270,7 @@ class Context:
 
     @cached_property
     def _makers(self) -> dict[str, Maker]:
-        """The tools that need or recreate their profiles, and the tools with a note, by the name of the tool."""
+        """Tools by name. A tool is included if it needs or recreates its profiles, or if it has a note."""
         every = (*self.result.policy.makers, *known_makers())
         return {one.name: one for one in reversed(every) if one.wants_back or one.note}
 
@@ -302,7 +301,7 @@ class Context:
             yield {"message": "plan.role_used", "role": role.name, "used_at": day(used), "age": _age(self.min_idle)}
 
     def _before(self, resource: Resource, time: datetime) -> timedelta:
-        """Return the time that passed from `time` until the resource's account was collected."""
+        """Return the time between `time` and the collection of the resource's account."""
         return (self.accounts[resource.account_id].captured_at or self.now) - time
 
 
@@ -336,7 +335,7 @@ def _living(owned: pd.DataFrame) -> dict[str, Message]:
 def _wanted_back(profile: ProfileFacts, step: str) -> Iterator[Message]:
     """Yield the reasons not to change a profile that a tool needs or recreates.
 
-    If the tool is only a guess, the profile can be tagged, but not deleted.
+    If iamframe only guesses the tool, the profile can be tagged, but not deleted.
     """
     lifted = profile.gone.owner.lifts if profile.gone else ()
     maker = profile.maker if profile.maker and profile.maker.wants_back and profile.maker.name not in lifted else None
