@@ -81,7 +81,7 @@ EXPLANATION = Frame("explanation", "field of an explanation", ()).with_columns(
         "section", "identity, link, tags, trust, permissions, used by, findings, not checked, deleting, next, history …"
     ),
     text("field", "name of the field: ARN, tag key, type of principal, resource that uses the profile, check …"),
-    text("profile?", "value for the profile; `not collected` if unknown"),
+    text("profile?", "value for the profile; `not collected` if it is unknown"),
     text("role?", "value for the role; `not collected` if it is unknown"),
     text("note?", "explanation of the values; under `next`, the command"),
     text("message?", "id of the message in `note`"),
@@ -118,7 +118,7 @@ BLIND_SPOTS = Frame(
     category("resource_type", "`role` or `instance-profile`"),
     category("resource_arn", "ARN of the role or profile"),
     category("resource_name?", "name of the role or profile"),
-    category("tagged", "whether it has tags other than reserved ones: yes, no, unknown"),
+    category("tagged", "whether the resource has tags other than reserved ones: yes, no, unknown"),
     category("operation", _OPERATION.meaning),
     category("missed", _MISSED),
     category("reason", "what you cannot do with this surface, and why, or on which condition"),
@@ -251,7 +251,7 @@ DRIFT = Frame(
 
 QUOTA_USE = Frame(
     "quota_use",
-    "account, tool that created roles and profiles, cluster or stack that they belong to, and owner",
+    "account, tool, cluster or stack, and owner of roles and profiles",
     ("account_id", "maker", "owner_type", "owner_name", "owner_region", "owner_status", "state", "owner"),
 ).with_columns(
     text("account_id", "12-digit account id"),
@@ -274,9 +274,9 @@ QUOTA_USE = Frame(
     ),
     count("roles", "roles"),
     count("profiles", "instance profiles"),
-    share("role_share?", "roles / the account's quota; missing if the quota is unknown, or AWS manages them"),
+    share("role_share?", "roles / the account's quota; missing if the quota is unknown, or if AWS manages the roles"),
     share("profile_share?", "instance profiles / the account's quota; missing if the quota is unknown"),
-    count("empty", "profiles among them that hold no role"),
-    count("role_unread", "profiles among them whose role was not collected, so that they may be empty"),
-    count("guessed", "roles and profiles among them whose maker is a guess: only one of the two names fits"),
+    count("empty", "profiles that hold no role"),
+    count("role_unread", "profiles whose role was not collected; these profiles may be empty"),
+    count("guessed", "roles and profiles whose maker is a guess: only one of the two names fits"),
 )

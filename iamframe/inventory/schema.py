@@ -183,10 +183,10 @@ EVENTS = Frame(
     text("event_name", "CreateRole, AddRoleToInstanceProfile …"),
     text("resource_type", "`role` or `instance-profile`; `instance-profile` if the event links or unlinks a role"),
     text("resource_name?", "name of the resource, if the event shows it"),
-    text("resource_arn?", "ARN of the resource, if its creation was collected or it is in the inventory"),
-    text("resource_id?", "unique id of the resource, if its creation was collected or it is in the inventory"),
+    text("resource_arn?", "ARN of the resource, if its creation event or the inventory shows it"),
+    text("resource_id?", "unique id of the resource, if its creation event or the inventory shows it"),
     text("related_name?", "name of the role that was linked or unlinked"),
-    text("related_arn?", "ARN of the related role, if its creation was collected or it is in the inventory"),
+    text("related_arn?", "ARN of the related role, if its creation event or the inventory shows it"),
     text("tag_keys?", "tag keys that the event sets or removes, sorted, separated by commas"),
     text("actor_arn?", "ARN of the user or session, or the name of the AWS service that acted on its own"),
     text("user_agent?", "user agent of the tool"),
@@ -266,12 +266,10 @@ OWNED_PROFILES = Frame(
     text("owner_type", "eks-cluster, beanstalk-environment, stack"),
     text("owner_name", "name or id of the owner, as the profile shows it"),
     text("owner_region?", "region of the owner, if the profile shows it"),
-    text(
-        "basis", "how the profile shows it: tag, path, name (a guess), resource (its stack, by DescribeStackResources)"
-    ),
+    text("basis", "what shows the owner: tag, path, name (a guess), resource (its stack, by DescribeStackResources)"),
     text(
         "status",
-        "living (the owner exists), gone (it is in no region where it could be), unread (owners are not collected)",
+        "living (the owner exists), gone (the owner is in no possible region), unread (owners were not collected)",
     ),
     text("regions", "regions where the owner could be and whose owners were collected, separated by spaces"),
     text("listing", "the operation that lists such owners, as in `calls`"),
