@@ -106,10 +106,18 @@ def one_account(size: int, rounds: int) -> None:
         account.latency = 0.02
         floor, plain, references = medians(account, rounds, [FLOOR, ours(), ours(references=True)])
         (index,) = medians(account, 1, [ours(tag_index=True)])
-    what = f"{size} roles + {size} profiles, 20 ms a request"
-    row(what, f"{plain[0]:.2f} s, {plain[1]} requests", f"{plain[0] / floor[0]:.2f} x the floor ({floor[0]:.2f} s)")
-    row(f"{what}, references of one region too", f"{references[0]:.2f} s, {references[1]} requests", "")
-    row(f"{what}, half of the profiles tagged, with the tag index", f"{index[0]:.2f} s, {index[1]} requests", "")
+    what = f"{size} roles and {size} profiles, 20 ms per request"
+    row(
+        what,
+        f"{plain[0]:.2f} s, {plain[1]} requests",
+        f"{plain[0] / floor[0]:.2f} x the time of the script ({floor[0]:.2f} s)",
+    )
+    row("the same account, with references of one region", f"{references[0]:.2f} s, {references[1]} requests", "")
+    row(
+        "the same account, with the tag index; half of the profiles have tags",
+        f"{index[0]:.2f} s, {index[1]} requests",
+        "",
+    )
 
 
 def throttled(size: int, rounds: int) -> None:
@@ -121,14 +129,14 @@ def throttled(size: int, rounds: int) -> None:
         (free,) = medians(account, rounds, [ours()], pause=2)
         (capped,) = medians(account, 1, [ours(rate=15)], pause=2)
     least = (size + 4 - 50) / 25
-    what = f"{size} + {size}, throttled to 25 a second after 50"
+    what = f"{size} roles and {size} profiles; IAM allows 50 requests at once, then 25 per second"
     row(
         what,
-        f"{free[0]:.2f} s, {free[2]} refused",
-        f"{free[0] / least:.2f} x the least that is possible for the requests ({least:.1f} s)",
+        f"{free[0]:.2f} s, {free[2]} requests refused",
+        f"{free[0] / least:.2f} x the shortest possible time ({least:.1f} s)",
     )
-    row("the same, from the first request to the last", f"{free[3]:.2f} s", f"{free[3] / least:.2f} x")
-    row(f"{what}, `rate=15`", f"{capped[0]:.2f} s, {capped[2]} refused", "")
+    row("the same load, from the first to the last request", f"{free[3]:.2f} s", f"{free[3] / least:.2f} x that time")
+    row("the same load, with `rate=15`", f"{capped[0]:.2f} s, {capped[2]} requests refused", "")
 
 
 def killed(size: int, kills: int) -> None:
@@ -158,9 +166,9 @@ def killed(size: int, kills: int) -> None:
             for name in ("roles", "profiles", "links", "tags", "references", "gaps"):
                 pd.testing.assert_frame_equal(again.frames[name], whole.frames[name])
     row(
-        f"{size} + {size}, killed (`kill -9`) at {kills} random moments and completed",
-        f"the same frames {kills} times",
-        f"the second run sends {statistics.mean(shares):.0%} of the {scratch} requests, on average",
+        f"{size} roles and {size} profiles; {kills} loads killed (`kill -9`) at random moments, then resumed",
+        f"{kills} times the same frames as without interruption",
+        f"the second run sends {statistics.mean(shares):.0%} of the {scratch} requests on average",
     )
 
 
@@ -200,9 +208,9 @@ def fleet(accounts: int, profiles: int) -> None:
     assert len(threads.profiles) == (accounts - 2) * profiles
     assert len(threads.gaps[threads.gaps["operation"] == "AssumeRole"]) == 3
     row(
-        f"{accounts} accounts of {profiles} + {profiles}, three of which fail",
-        f"{by_threads:.0f} s by threads, {by_dask:.0f} s by a Dask LocalCluster of two processes",
-        "the same frames; the three cost only their own rows",
+        f"{accounts} accounts with {profiles} roles and {profiles} profiles each; three accounts fail",
+        f"{by_threads:.0f} s with threads, {by_dask:.0f} s with a Dask LocalCluster of two processes",
+        "both give the same frames; only the three accounts have no rows",
     )
 
 

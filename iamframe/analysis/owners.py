@@ -35,7 +35,7 @@ def findings_by_owner(result: Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
     finding is counted once, so the sum is the number of findings.
 
     Owners with the most findings come first. Up to three rows follow: findings without an owner, findings without
-    collected tags, and findings about an account.
+    collected tags, and findings about an account. No request is made to AWS.
     """
     findings = result.findings[result.findings["accepted"].isna()]
     if tag_key != result.owner_tag:
@@ -88,7 +88,8 @@ def quota_use(inventory: Inventory | Result, tag_key: str = OWNER_TAG) -> pd.Dat
     the owner of its role. AWS-managed roles have separate rows, because no source says whether they count against the
     quota. Rows with the state `not_collected` show how many resources are missing, according to GetAccountSummary.
 
-    Rows are sorted by account. In each account, rows with the largest share of a quota come first.
+    Rows are sorted by account. In each account, rows with the largest share of a quota come first. No request is made
+    to AWS.
     """
     require("quota_use", inventory, Inventory, Result, instead="what `iamframe.load` or `iamframe.run_checks` gives")
     read = inventory if isinstance(inventory, Inventory) else inventory.inventory

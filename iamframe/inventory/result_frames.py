@@ -19,7 +19,10 @@ FINDINGS = Frame(
     ACCOUNT_ID,
     text("account_name?", "alias or name of the account"),
     text("owner?", "value of the owner tag of the resource, or of its role if the resource has none"),
-    flag("owner_known", "True if the tags with the owner were collected; without `owner`, there is then no owner tag"),
+    flag(
+        "owner_known",
+        "True if the tags with the owner were collected; if True and `owner` is missing, there is no owner tag",
+    ),
     text("resource_type?", "role, instance-profile, account, or the type of a resource that uses a profile"),
     text("resource_name?", "name of the resource"),
     text("resource_arn?", "ARN of the resource; for a link, of the profile"),
@@ -27,16 +30,14 @@ FINDINGS = Frame(
     text("related_arn?", "ARN of the related resource; for a link, of the role"),
     text("relation?", "how the two names differ: case, affix, generated, different"),
     *MAKER,
-    flag("expected", "True if `maker` causes the finding by design; False for a guess"),
+    flag("expected", "True if `maker` causes the finding by design; False if `maker` is a guess"),
     text("accepted?", "reason in the policy file for accepting the finding"),
     text("detail", "the finding as a sentence"),
     text("next_step?", "a command to run next, quoted for a POSIX shell"),
     flag("next_step_changes", "True if the command `next_step` changes something"),
 )
 
-FINDINGS_BY_OWNER = Frame(
-    "findings_by_owner", "owner; also one per state without an owner", ("owner", "state")
-).with_columns(
+FINDINGS_BY_OWNER = Frame("findings_by_owner", "owner, or state without an owner", ("owner", "state")).with_columns(
     text("owner?", "value of the owner tag; missing in the states without an owner"),
     text("state", "owned, none (no owner tag), unread (tags not collected), account (about a whole account)"),
     count("high", "findings of severity high that are not accepted"),
@@ -64,9 +65,7 @@ COUNTS = Frame("counts", "check", ("check",)).with_columns(
     count("unknown", "accounts in which the check is unknown"),
 )
 
-FINDINGS_BY_TAG = Frame(
-    "findings_by_tag", "tag value; also one per state without a value", ("tag_value", "tagged")
-).with_columns(
+FINDINGS_BY_TAG = Frame("findings_by_tag", "tag value, or state without a value", ("tag_value", "tagged")).with_columns(
     text("tag_value?", "value, as stored; missing if neither role nor profile has the tag"),
     text("tagged", "whether the role or profile has the tag: yes, no, or unknown (tags were not collected)"),
     count("findings", "findings; if role and profile have different values, the finding counts for both"),
@@ -81,7 +80,7 @@ EXPLANATION = Frame("explanation", "field of an explanation", ()).with_columns(
         "section", "identity, link, tags, trust, permissions, used by, findings, not checked, deleting, next, history …"
     ),
     text("field", "name of the field: ARN, tag key, type of principal, resource that uses the profile, check …"),
-    text("profile?", "value for the profile; `not collected` if unknown"),
+    text("profile?", "value for the profile; `not collected` if it is unknown"),
     text("role?", "value for the role; `not collected` if it is unknown"),
     text("note?", "explanation of the values; under `next`, the command"),
     text("message?", "id of the message in `note`"),
@@ -118,7 +117,7 @@ BLIND_SPOTS = Frame(
     category("resource_type", "`role` or `instance-profile`"),
     category("resource_arn", "ARN of the role or profile"),
     category("resource_name?", "name of the role or profile"),
-    category("tagged", "whether it has tags other than reserved ones: yes, no, unknown"),
+    category("tagged", "whether the resource has tags other than reserved ones: yes, no, unknown"),
     category("operation", _OPERATION.meaning),
     category("missed", _MISSED),
     category("reason", "what you cannot do with this surface, and why, or on which condition"),
@@ -251,7 +250,7 @@ DRIFT = Frame(
 
 QUOTA_USE = Frame(
     "quota_use",
-    "account, tool that created roles and profiles, cluster or stack that they belong to, and owner",
+    "account, tool, cluster or stack, and owner of roles and profiles",
     ("account_id", "maker", "owner_type", "owner_name", "owner_region", "owner_status", "state", "owner"),
 ).with_columns(
     text("account_id", "12-digit account id"),
@@ -274,9 +273,9 @@ QUOTA_USE = Frame(
     ),
     count("roles", "roles"),
     count("profiles", "instance profiles"),
-    share("role_share?", "roles / the account's quota; missing if the quota is unknown, or AWS manages them"),
+    share("role_share?", "roles / the account's quota; missing if the quota is unknown, or if AWS manages the roles"),
     share("profile_share?", "instance profiles / the account's quota; missing if the quota is unknown"),
-    count("empty", "profiles among them that hold no role"),
-    count("role_unread", "profiles among them whose role was not collected, so that they may be empty"),
-    count("guessed", "roles and profiles among them whose maker is a guess: only one of the two names fits"),
+    count("empty", "profiles that hold no role"),
+    count("role_unread", "profiles whose role was not collected; these profiles may be empty"),
+    count("guessed", "roles and profiles whose maker is a guess: only one of the two names fits"),
 )

@@ -36,7 +36,9 @@ ROLES = Frame("roles", "role", ("role_arn",)).with_columns(
     text("permissions_boundary_arn?", "ARN of the role's permissions boundary"),
     time("last_used_at?", "last use in the last 400 days, UTC"),
     text("last_used_region?", "region of the last use"),
-    flag("last_used_known", "True if last use was collected; a missing time then means no use in the last 400 days"),
+    flag(
+        "last_used_known", "True if last use was collected; if True, a missing time means no use in the last 400 days"
+    ),
     text("trust_policy?", "trust policy, compact JSON, keys in the order given"),
     text("trusts_ec2", "whether EC2 may assume the role: yes, no, maybe (condition, deny, `*`), unknown"),
     text("trusted_services?", "service principals that the role trusts, sorted, separated by spaces"),
@@ -44,7 +46,7 @@ ROLES = Frame("roles", "role", ("role_arn",)).with_columns(
     count("inline_policy_count?", "number of inline policies; missing if they were not collected"),
     text("role_template_arn?", "ARN of the role template that created the role (AcquireRole), if GetRole shows it"),
     flag("is_aws_managed", "True if service-linked or reserved for IAM Identity Center"),
-    flag("tags_known", "True if the tags were collected; without rows in `tags`, the resource then has no tags"),
+    flag("tags_known", "True if the tags were collected; if True and `tags` has no rows, the resource has no tags"),
 )
 
 PROFILES = Frame("profiles", "instance profile", ("profile_arn",)).with_columns(
@@ -56,9 +58,9 @@ PROFILES = Frame("profiles", "instance profile", ("profile_arn",)).with_columns(
     time("created_at?", "creation, UTC"),
     flag(
         "role_known",
-        "True if the profile's role was collected; without a row in `links`, the profile then holds no role",
+        "True if the profile's role was collected; if True and `links` has no row, the profile holds no role",
     ),
-    flag("tags_known", "True if the tags were collected; without rows in `tags`, the resource then has no tags"),
+    flag("tags_known", "True if the tags were collected; if True and `tags` has no rows, the resource has no tags"),
 )
 
 LINKS = Frame("links", "role in an instance profile", ("profile_arn", "role_arn")).with_columns(
@@ -118,7 +120,7 @@ RESOURCE_OWNERS = Frame(
 
 TAG_POLICIES = Frame(
     "tag_policies",
-    "account, resource type and tag key in the tag policy of its organization",
+    "account, resource type and tag key in the organization's tag policy",
     ("account_id", "resource_type", "tag_key"),
 ).with_columns(
     ACCOUNT_ID,
@@ -128,7 +130,10 @@ TAG_POLICIES = Frame(
         "allowed_values?",
         "allowed values, as a JSON list in which `*` is any text; empty if any value is allowed; missing if unknown",
     ),
-    flag("is_required", "True if resources of this type need the tag; otherwise only tags with this key are judged"),
+    flag(
+        "is_required",
+        "True if resources of this type must have the tag; if False, only existing tags with this key are checked",
+    ),
     flag("is_enforced", "True if AWS refuses other values and spellings on resources of this type"),
     text(
         "source", "operation that showed the key: DescribeEffectivePolicy, or ListRequiredTags, which shows no values"
@@ -153,13 +158,13 @@ GAPS = Frame(
 
 CALLS = Frame(
     "calls",
-    "operation called in one account and region, or file format read in its place",
+    "account, region, and operation or file format",
     ("account_id", "operation", "region"),
 ).with_columns(
     ACCOUNT_ID,
     text(
         "operation",
-        "AWS operation (`pcs:ListClusters` if several services have an operation of that name), or the file format",
+        "AWS operation, or the file format; a name that several services use has a prefix: `pcs:ListClusters`",
     ),
     text("region", "region, `global` for IAM, or `unknown`"),
     count("requests", "requests to AWS; 0 for files"),
@@ -183,10 +188,10 @@ EVENTS = Frame(
     text("event_name", "CreateRole, AddRoleToInstanceProfile …"),
     text("resource_type", "`role` or `instance-profile`; `instance-profile` if the event links or unlinks a role"),
     text("resource_name?", "name of the resource, if the event shows it"),
-    text("resource_arn?", "ARN of the resource, if its creation was collected or it is in the inventory"),
-    text("resource_id?", "unique id of the resource, if its creation was collected or it is in the inventory"),
+    text("resource_arn?", "ARN of the resource, if its creation event or the inventory shows it"),
+    text("resource_id?", "unique id of the resource, if its creation event or the inventory shows it"),
     text("related_name?", "name of the role that was linked or unlinked"),
-    text("related_arn?", "ARN of the related role, if its creation was collected or it is in the inventory"),
+    text("related_arn?", "ARN of the related role, if its creation event or the inventory shows it"),
     text("tag_keys?", "tag keys that the event sets or removes, sorted, separated by commas"),
     text("actor_arn?", "ARN of the user or session, or the name of the AWS service that acted on its own"),
     text("user_agent?", "user agent of the tool"),
@@ -203,7 +208,7 @@ FRAMES: dict[str, Frame] = {
 
 PAIRS = Frame(
     "pairs",
-    "link; also per profile without a link, and per role that trusts EC2 and is in no profile",
+    "link, profile without a link, or role that trusts EC2 but is in no profile",
     ("profile_arn", "role_arn"),
 ).with_columns(
     ACCOUNT_ID,
@@ -224,17 +229,25 @@ PAIRS = Frame(
     text("role_tags?", "tags of the role as KEY=VALUE, sorted by key"),
     flag("profile_tags_known", "True if the profile's tags were collected"),
     flag("role_tags_known", "True if the role's tags were collected"),
-    flag("role_known", "True if the profile's role was collected; a missing role then means that the profile is empty"),
+    flag(
+        "role_known", "True if the profile's role was collected; if True and the role is missing, the profile is empty"
+    ),
     text("trusts_ec2?", "whether EC2 may assume the role: yes, no, maybe, unknown"),
     flag("is_aws_managed", "True if AWS manages the role"),
     *MAKER,
-    flag("names_expected", "True if `maker` gives role and profile different names by design; False for a guess"),
-    flag("paths_expected", "True if `maker` gives role and profile different paths by design; False for a guess"),
-    flag("untagged_expected", "True if `maker` cannot tag profiles; False for a guess"),
+    flag(
+        "names_expected",
+        "True if `maker` gives role and profile different names by design; False if `maker` is a guess",
+    ),
+    flag(
+        "paths_expected",
+        "True if `maker` gives role and profile different paths by design; False if `maker` is a guess",
+    ),
+    flag("untagged_expected", "True if `maker` cannot tag profiles; False if `maker` is a guess"),
 )
 
 TAG_COVERAGE = Frame(
-    "tag_coverage", "account, resource type and tag key in use there", ("account_id", "resource_type", "tag_key")
+    "tag_coverage", "account, resource type and tag key in use", ("account_id", "resource_type", "tag_key")
 ).with_columns(
     ACCOUNT_ID,
     text("resource_type", "`role` (AWS-managed roles are left out) or `instance-profile`"),
@@ -254,7 +267,7 @@ LISTS = Frame("lists", "account", ("account_id",)).with_columns(
     text("references_message", "id of the message in `references_reason`; empty when complete"),
     text("references_facts", "values in the message, as JSON"),
     text("references_regions", "regions whose references were collected, separated by spaces"),
-    text("references_not_read", "operations on references that were not collected, separated by spaces"),
+    text("references_not_read", "operations whose references were not collected, separated by spaces"),
 )
 
 OWNED_PROFILES = Frame(
@@ -267,25 +280,26 @@ OWNED_PROFILES = Frame(
     text("owner_name", "name or id of the owner, as the profile shows it"),
     text("owner_region?", "region of the owner, if the profile shows it"),
     text(
-        "basis", "how the profile shows it: tag, path, name (a guess), resource (its stack, by DescribeStackResources)"
+        "basis",
+        "what shows the owner: tag, path, name (a guess), resource (the profile's stack, by DescribeStackResources)",
     ),
     text(
         "status",
-        "living (the owner exists), gone (it is in no region where it could be), unread (owners are not collected)",
+        "living (the owner exists), gone (the owner is in none of its possible regions), unread (owners not collected)",
     ),
-    text("regions", "regions where the owner could be and whose owners were collected, separated by spaces"),
-    text("listing", "the operation that lists such owners, as in `calls`"),
+    text("regions", "regions where the owner could be, if owners were collected there; separated by spaces"),
+    text("listing", "the operation that lists owners of this type; `calls` has the same name"),
 )
 
 LIVES = Frame(
     "lives",
-    "life of a role or instance profile in `events`: from its creation to its deletion",
+    "lifetime of a role or instance profile in `events`, from creation to deletion",
     ("account_id", "resource_type", "resource_name", "life"),
 ).with_columns(
     ACCOUNT_ID,
     text("resource_type", "`role` or `instance-profile`"),
     text("resource_name", "name, as in its first event"),
-    count("life", "number of this life among those of the same name, from 1"),
+    count("life", "1 for the first resource of this name, 2 for the next resource after a deletion …"),
     text("resource_arn?", "ARN, if an event or the inventory shows it"),
     text("resource_id?", "unique id, if an event or the inventory shows it"),
     time("created_at?", "creation, if it was collected"),
@@ -298,9 +312,9 @@ LIVES = Frame(
         "related_names?",
         "the roles that were put into the profile, or the profiles that held the role; separated by spaces",
     ),
-    count("events", "successful events of this life"),
-    time("first_event_at", "time of the first event of this life"),
-    time("last_event_at", "time of the last event of this life"),
+    count("events", "successful events of the resource"),
+    time("first_event_at", "time of the first event of the resource"),
+    time("last_event_at", "time of the last event of the resource"),
     time("covered_from_at?", "start of the time span whose events were collected"),
     time("covered_to_at?", "end of the time span whose events were collected"),
 )
