@@ -61,7 +61,9 @@ class Document:
 
     def of_unknown_shape(self) -> Unreadable:
         """Return the error for a document whose keys fit no format."""
-        shown = ", ".join(map(short_text, list(self.keys)[:5])) + (" …" if len(self.keys) > 5 else "")
+        # Long keys are cut, and may then be equal.
+        keys = [*dict.fromkeys(map(short_text, self.keys))]
+        shown = ", ".join(keys[:5]) + (" …" if len(keys) > 5 else "")
         return Unreadable("gaps.file.no_shape", place=self.place, keys=shown or {"message": "list.none"})
 
     def state(self, key: str) -> State:
