@@ -18,7 +18,7 @@ from iamframe.inventory import schema
 from iamframe.inventory.linking import profile_ids, without_path
 from iamframe.knowledge.arn import PROFILE_TYPE, ROLE_TYPE, name_of, partition_of
 from iamframe.knowledge.makers import tool_rules
-from iamframe.knowledge.operations import ALL, DUMP, ROLE_LINKS, aws_command, proving
+from iamframe.knowledge.operations import ALL, DUMP, ROLE_LINKS, UNKNOWN_REGION, aws_command, proving
 from iamframe.knowledge.policies import namesake_of, power_of
 from iamframe.knowledge.surfaces import known_facts
 from iamframe.knowledge.trust import statements_of
@@ -31,6 +31,7 @@ CONFLICT = "DeleteConflict: Cannot delete entity, must remove roles from instanc
 TYPE_OF = {"profile": PROFILE_TYPE, "role": ROLE_TYPE}
 Row = dict[str, Any]
 _TAKES_AWAY = ("aws iam delete-", "aws iam remove-")
+_REFUSED = {"remove": "take the role out", "delete": "delete the profile", "tag": "copy the role's tags"}
 # Fields that are columns of `roles`.
 _OF_ROLE = {
     "description": "description",
@@ -111,7 +112,9 @@ def used_note(reference: Row, profile: Row | None, *more: Message | None) -> Mes
     """
     version, ids = reference["consumer_version"], [reference["profile_id"], profile and profile["profile_id"]]
     then, now = profile_ids(pa.array(ids, pa.string())).to_pylist()
-    parts = [*(reference[name] for name in ("region", "consumer_name", "consumer_state"))]
+    parts = [note("unknown_region") if reference["region"] == UNKNOWN_REGION else reference["region"]]
+    name = reference["consumer_name"]
+    parts += [name and note("consumer_name", name=name), reference["consumer_state"]]
     parts.append(version and note("version", version=version))
     other_id = note("other_id", id=then) if then and now and then != now else None
     return joint([note("parts", parts=[*filter(None, parts)]), *more, other_id]) or {}
@@ -378,8 +381,11 @@ def _next(pair: Pair) -> Iterator[Row]:
     refused = {command: kept if command.startswith(_TAKES_AWAY) else why for _, command, why in commands}
     commands.sort(key=lambda one: (bool(refused[one[1]]), one[1].startswith(_TAKES_AWAY)))
     for name, command, _ in commands:
-        why = refused[command]
-        yield field(name, note=note("not_offered", use=why) if why else command)
+        if why := refused[command]:
+            (label,) = (label for verb, label in _REFUSED.items() if command.startswith(f"aws iam {verb}-"))
+            yield field(label, note=note("not_offered", use=why))
+        else:
+            yield field(name, note=command)
 
 
 def _commands(pair: Pair) -> Iterator[tuple[str, str, Message | None]]:
@@ -390,7 +396,7 @@ def _commands(pair: Pair) -> Iterator[tuple[str, str, Message | None]]:
     for row in (row for row in pair.findings if row["next_step"]):
         is_copy = row["next_step"].startswith("aws iam tag-instance-profile")
         why = pair.known.not_tagged.get((row["resource_arn"], row["check"])) if is_copy else None
-        yield "copy the role's tags" if why else row["check"], row["next_step"], why
+        yield row["check"], row["next_step"], why
     for side in (side for side, row in pair.rows.items() if row):
         yield f"see the {side}", _command(f"iam get-{TYPE_OF[side]}", options[side]), None
     if pair.profile and "role" in pair.arns:

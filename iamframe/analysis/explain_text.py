@@ -60,9 +60,12 @@ def _parts(frame: pd.DataFrame) -> Iterator[tuple[str, bool, list[Cells]]]:
 def _joined(rows: list[Cells]) -> Iterator[Cells]:
     for (section, *rest), same in groupby(rows, key=lambda cells: (cells[0], *cells[2:])):
         if section in _JOINED:
-            fields, note = ", ".join(dict.fromkeys(cells[1] for cells in same)), str(rest[-1])
-            why = note.removeprefix(_NOT_OFFERED)
-            yield section if why == note else _NOT_OFFERED.strip(" :"), fields, *rest[:-1], why
+            fields, note = dict.fromkeys(str(cells[1]) for cells in same), str(rest[-1])
+            if note.startswith(_NOT_OFFERED):
+                commands = f"do not {' or '.join(fields)}"
+                yield _NOT_OFFERED.strip(" :"), commands, *rest[:-1], note.removeprefix(_NOT_OFFERED)
+            else:
+                yield section, ", ".join(fields), *rest[:-1], note
         else:
             yield from same
 

@@ -226,6 +226,13 @@ def test_of_documents_in_one_file_those_before_the_broken_one_are_kept(tmp_path:
     assert len(unreadable(inventory)) == 1
 
 
+def test_keys_of_an_unknown_shape_that_differ_only_in_their_ends_are_shown_once(tmp_path: Path) -> None:
+    recorded = {f"{'long/' * 20}{number}": {} for number in range(9)} | {"other": {}}
+    with pytest.raises(SourceError) as refused:
+        load(tmp_path, {"recorded.json": recorded})
+    assert f"(its keys are '{'long/' * 7}…', 'other')" in str(refused.value)
+
+
 def test_documents_after_one_of_an_unknown_shape_are_kept(tmp_path: Path) -> None:
     lines = [{"Buckets": []}, {"Role": nested_role("web")}]
     inventory = load(tmp_path, {"x.jsonl": "\n".join(map(json.dumps, lines))})
