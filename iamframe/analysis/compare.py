@@ -1,7 +1,6 @@
 """Compare two inventories of the same accounts.
 
-If iamframe can read more or less than before, this is no change. For example, a role counts as deleted only if the new
-list of roles is complete. Missing data is listed in the frame `not_compared`, and never counts as "no change".
+Missing data never counts as a change, and never as "no change". The frame `not_compared` lists missing data.
 """
 
 from __future__ import annotations
@@ -139,8 +138,8 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
 
     - `created` or `deleted`: only one inventory has the resource, and the other inventory's list of roles (or profiles)
       is complete.
-    - `recreated`: the unique id differs. If an id is unknown, iamframe compares the path and the case of the name,
-      which IAM cannot change. The columns `facts` and `detail` show all other differences of a recreated resource.
+    - `recreated`: the unique id differs. If an id is unknown, iamframe compares path and exact name instead. IAM can
+      change neither. The columns `facts` and `detail` show all other differences of a recreated resource.
     - `relinked`: the profile holds a different role, lost its role or got a role.
     - `retagged`: a tag differs (one row per tag key).
     - `trust_changed`: the trust policy differs in more than the order of keys and lists.

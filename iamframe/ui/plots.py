@@ -194,7 +194,7 @@ def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
     The plot has one bar per account, for at most 30 accounts. Accounts with the most unreferenced or empty profiles
     come first. A bar shows referenced profiles, then profiles that the check `unreferenced_profiles` found, then
     profiles without a role. Hatched parts show profiles whose references or role were not collected. If the check
-    `unreferenced_profiles` did not run, hatched parts also show all profiles without a known reference.
+    `unreferenced_profiles` did not run, every profile without a known reference is hatched.
     """
     inventory, total = result.inventory, pluralize(len(result.inventory.profiles), "instance profile")
     rows = [row for row in purposes(result) if row.total]
@@ -220,8 +220,8 @@ def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resour
 
     Plain parts of a bar show resources with an owner tag, and cross-hatched parts show resources without one. Dotted
     parts show roles that AWS manages. Parts with slanted hatching show resources whose owner is unknown. The owner is
-    unknown if tags were not collected, or if only GetAccountSummary counts the resource. `iamframe.quota_use` returns
-    the numbers of the plot.
+    unknown if tags were not collected, or if the resource appears only in the counts of GetAccountSummary.
+    `iamframe.quota_use` returns the numbers of the plot.
 
     Parameters
     ----------
