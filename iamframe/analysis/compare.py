@@ -229,7 +229,6 @@ def _rows(each: Pairs, side: int, rows: Positions, change: str, **more: Any) -> 
 
 
 def _message(message: str, **facts: pa.Array) -> dict[str, Any]:
-    """Return the columns `message`, `facts` and `detail` for rows that have the same message."""
     size = len(next(iter(facts.values())))
     detail = render_facts(text_of(message), facts.__getitem__, np.arange(size), size)
     return {"message": pa.repeat(pa.scalar(message), size), "facts": facts_of(facts), "detail": detail}
@@ -396,7 +395,6 @@ def _trusts(each: Pairs, apart: NotCompared) -> _Part:
 
 
 def _trust(old: str, new: str, was: str, now: str) -> Message | None:
-    """Return a message about the changes of a trust policy, or None if nothing changed."""
     if same_policy(old, new):
         return None
     ec2 = {name: {"message": f"changes.ec2.{one}"} for name, one in (("before", was), ("after", now))}

@@ -183,7 +183,6 @@ def _of_place(frame: pd.DataFrame, side: str, query: Query) -> Bools:
 
 
 def _equal(values: Any, text: str) -> Bools:
-    """Return a mask of the values that equal a text, regardless of case."""
     return np.array(pc.fill_null(pc.equal(without_case(values), text.lower()), False), dtype=bool)
 
 

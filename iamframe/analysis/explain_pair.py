@@ -429,7 +429,6 @@ def _history(pair: Pair) -> Iterator[Row]:
 
 
 def _surfaces(pair: Pair) -> Iterator[Row]:
-    """Yield what each console, API and tool can do with the tags."""
     facts = {(fact.surface, fact.operation, fact.resource_type): fact for fact in known_facts()}
     for surface, operation in dict.fromkeys(key[:2] for key in facts if key[1] != "find"):
         by_side = {side: facts[surface, operation, TYPE_OF[side]] for side in pair.arns}

@@ -118,7 +118,6 @@ def _section_lines(section: str, rows: list[list[str]], two: bool) -> Iterator[s
 
 
 def _ability(field: str, note: str, **answers: str) -> str:
-    """Return a sentence about what a console, API or tool can do with the tags."""
     surface, _, operation = field.partition(": ")
     sides: dict[str, list[str]] = {answer: [] for answer in ABILITY}
     for side, answer in answers.items():

@@ -124,7 +124,6 @@ def _indexed(client: Client, region: str, resource_type: str) -> _Seen:
 
 
 def _tags_of(inventory: Inventory, resource_type: str) -> dict[str, _TagSet]:
-    """Return a mapping from ARN to the tags that were collected from IAM."""
     side, frame = ("role", inventory.roles) if resource_type == ROLE_TYPE else ("profile", inventory.profiles)
     tags = defaultdict(set)
     for arn, key, value in inventory.tags[["resource_arn", "tag_key", "tag_value"]].itertuples(index=False):

@@ -389,7 +389,6 @@ def read_age(value: timedelta | str, option: str = "") -> timedelta:
 
 
 def _age(age: timedelta) -> Message:
-    """Return an age as a message, in the largest unit that gives a whole number."""
     for unit in ("day", "hour"):
         n, rest = divmod(age, timedelta(**{f"{unit}s": 1}))
         if not rest:
