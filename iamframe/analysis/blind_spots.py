@@ -55,9 +55,10 @@ def blind_spots(inventory: Inventory) -> pd.DataFrame:
 
 @schema.shows(schema.BLIND_SPOT_COUNTS)
 def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
-    """Return whether each console, API or tool can read, write and search tags, and count the roles and profiles.
+    """Return whether each console, API or tool can read, write and search tags.
 
-    An account without roles has no rows about roles, and an account without profiles has no rows about profiles.
+    Each row also has the number of the account's roles (or profiles). An account without roles has no rows about roles,
+    and an account without profiles has no rows about profiles.
     """
     counts = tagged_counts(inventory)
     rows = [

@@ -1,7 +1,6 @@
 """Compare two inventories of the same accounts.
 
-If iamframe can read more or less than before, this is no change. For example, a role counts as deleted only if the new
-list of roles is complete. Missing data is listed in the frame `not_compared`, and never counts as "no change".
+Missing data never counts as a change, and never as "no change". The frame `not_compared` lists missing data.
 """
 
 from __future__ import annotations
@@ -139,8 +138,8 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
 
     - `created` or `deleted`: only one inventory has the resource, and the other inventory's list of roles (or profiles)
       is complete.
-    - `recreated`: the unique id differs. If an id is unknown, iamframe compares the path and the case of the name,
-      which IAM cannot change. The columns `facts` and `detail` show all other differences of a recreated resource.
+    - `recreated`: the unique id differs. If an id is unknown, iamframe compares path and exact name instead. IAM can
+      change neither. The columns `facts` and `detail` show all other differences of a recreated resource.
     - `relinked`: the profile holds a different role, lost its role or got a role.
     - `retagged`: a tag differs (one row per tag key).
     - `trust_changed`: the trust policy differs in more than the order of keys and lists.
@@ -230,7 +229,6 @@ def _rows(each: Pairs, side: int, rows: Positions, change: str, **more: Any) -> 
 
 
 def _message(message: str, **facts: pa.Array) -> dict[str, Any]:
-    """Return the columns `message`, `facts` and `detail` for rows that have the same message."""
     size = len(next(iter(facts.values())))
     detail = render_facts(text_of(message), facts.__getitem__, np.arange(size), size)
     return {"message": pa.repeat(pa.scalar(message), size), "facts": facts_of(facts), "detail": detail}
@@ -397,7 +395,6 @@ def _trusts(each: Pairs, apart: NotCompared) -> _Part:
 
 
 def _trust(old: str, new: str, was: str, now: str) -> Message | None:
-    """Return a message about the changes of a trust policy, or None if nothing changed."""
     if same_policy(old, new):
         return None
     ec2 = {name: {"message": f"changes.ec2.{one}"} for name, one in (("before", was), ("after", now))}

@@ -123,10 +123,10 @@ class Drift:
 def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Drift:
     """Compare Terraform states with the account, and return unmanaged, missing and different resources.
 
-    Pass all Terraform states with roles or profiles of the account. A resource is `unmanaged` if it is in none of the
-    given states. The comparison leaves out AWS-managed roles, and accounts in which Terraform manages nothing. The
-    comparison covers paths, unique ids, tags, and the role of each profile, but not attached policies. The states never
-    become part of the inventory. No request is made to AWS.
+    Pass every Terraform state that contains roles or profiles of the account. A resource is `unmanaged` if it is in
+    none of the given states. The comparison leaves out AWS-managed roles, and accounts in which Terraform manages
+    nothing. The comparison covers paths, unique ids, tags, and the role of each profile, but not attached policies. The
+    states never become part of the inventory. No request is made to AWS.
 
     Parameters
     ----------

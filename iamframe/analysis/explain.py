@@ -183,7 +183,6 @@ def _of_place(frame: pd.DataFrame, side: str, query: Query) -> Bools:
 
 
 def _equal(values: Any, text: str) -> Bools:
-    """Return a mask of the values that equal a text, regardless of case."""
     return np.array(pc.fill_null(pc.equal(without_case(values), text.lower()), False), dtype=bool)
 
 
@@ -255,7 +254,6 @@ def _near(inventory: Inventory, arns: list[str]) -> Inventory:
 
 
 def _explained(result: Result, found: _Arns) -> Iterator[Row]:
-    """Explain each profile with its role, each profile without a role, and each role without a profile."""
     near, pairs = result.inventory, result.pairs
     pairs = pairs[is_in(pairs["profile_arn"], found["profile"]) | is_in(pairs["role_arn"], found["role"])]
     alone = near.roles[is_in(near.roles["role_arn"], found["role"]) & ~is_in(near.roles["role_arn"], pairs["role_arn"])]

@@ -44,7 +44,7 @@ _OF_ROLE = {
 def field(
     name: str, profile: object = None, role: object = None, note: str | Message | None = None, **more: Any
 ) -> Row:
-    """Return one row of an explanation. `more` sets further columns, such as `section`."""
+    """Return one row of an explanation's frame. `more` sets further columns, such as `section`."""
     message = {"message": "explain.value", "value": note} if isinstance(note, str) else note
     return {"field": name, "profile": profile, "role": role, "note": message, **more}
 
@@ -59,7 +59,7 @@ def frame_of(fields: Iterable[Row]) -> pd.DataFrame:
 
 
 def note(name: str, **facts: Any) -> dict[str, Any]:
-    """Return one message of an explanation."""
+    """Return a message named `explain.NAME`, with the given facts."""
     return {"message": f"explain.{name}", **facts}
 
 
@@ -168,7 +168,7 @@ class RowsByKey:
 class Pair:
     """A profile with its role, a profile without a role, or a role without a profile.
 
-    `row` is a row of the view `pairs`, or a row of the frame `roles` if the view leaves out the role.
+    `row` is a row of the view `pairs`, or a row of the frame `roles` if the view does not have the role.
     """
 
     def __init__(self, known: RowsByKey, row: Row) -> None:
@@ -389,7 +389,7 @@ def _next(pair: Pair) -> Iterator[Row]:
 
 
 def _commands(pair: Pair) -> Iterator[tuple[str, str, Message | None]]:
-    """Yield a label, a command, and the reason (or None) why a plan would not copy tags with this command."""
+    """Yield a label, a command, and a plan's reason against the command (None if there is no reason)."""
     options = {side: {f"{TYPE_OF[side]}-name": name} for side, name in pair.names.items()}
     for side in (side for side, tags in pair.tags.items() if tags is None):
         yield f"see the {side}'s tags", _command(f"iam list-{TYPE_OF[side]}-tags", options[side]), None
@@ -435,7 +435,6 @@ def _history(pair: Pair) -> Iterator[Row]:
 
 
 def _surfaces(pair: Pair) -> Iterator[Row]:
-    """Yield whether each console, API and tool can show and change the tags."""
     facts = {(fact.surface, fact.operation, fact.resource_type): fact for fact in known_facts()}
     for surface, operation in dict.fromkeys(key[:2] for key in facts if key[1] != "find"):
         by_side = {side: facts[surface, operation, TYPE_OF[side]] for side in pair.arns}

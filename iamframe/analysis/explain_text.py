@@ -37,7 +37,7 @@ _NOT_OFFERED = say("explain.not_offered", use="")
 
 
 def _parts(frame: pd.DataFrame) -> Iterator[tuple[str, bool, list[Cells]]]:
-    """Yield the heading of each part, whether the part has both a profile and a role, and the rows of the part."""
+    """Yield each part's heading, a boolean (true for a profile with its role), and the part's rows."""
     before: list[Cells] = []
     pairs: dict[Cells, list[Cells]] = defaultdict(list)
     for key, cells in zip(display.cell_rows(frame[_KEY]), display.cell_rows(frame[_CELLS]), strict=True):
@@ -121,7 +121,6 @@ def _section_lines(section: str, rows: list[list[str]], two: bool) -> Iterator[s
 
 
 def _ability(field: str, note: str, **answers: str) -> str:
-    """Return a sentence that says whether a console, API or tool can write (or read) the tags of role and profile."""
     surface, _, operation = field.partition(": ")
     sides: dict[str, list[str]] = {answer: [] for answer in ABILITY}
     for side, answer in answers.items():

@@ -68,7 +68,7 @@ class Pairs:
         return numbers[rows]
 
     def _same_name(self, alone: list[Positions]) -> list[Positions]:
-        """Return the row numbers of resources with the same name but different ARNs, in each inventory."""
+        """Match resources with different ARNs by name. Return one array of row numbers per inventory."""
         keys = []
         for frame, rows in zip(self.frames, alone, strict=True):
             account, name = (as_arrow(frame[column].iloc[rows]) for column in ("account_id", f"{self.kind}_name"))
@@ -133,12 +133,12 @@ class NotCompared:
         self._rows.setdefault((account, what, about), []).append({"message": f"not_compared.{message}", **facts})
 
     def counts(self, accounts: Texts, mask: Bools) -> dict[str, int]:
-        """Count the selected rows of each account, except accounts that only one inventory has."""
+        """Count the selected rows of each account that both inventories have."""
         counts = pc.value_counts(as_arrow(accounts).filter(pa.array(mask))).to_pylist()
         return {one["values"]: one["counts"] for one in counts if one["values"] in self._compared}
 
     def unread(self, each: Pairs, what: str, known: list[Bools]) -> None:
-        """Add a reason for each account whose matched resources lack data in an inventory."""
+        """Add a reason for each account in which data of matched resources is missing."""
         was, now = known
         totals = self.counts(each.accounts, was | True)
         for sides, mask in (("OLD", ~was & now), ("NEW", was & ~now), ("OLD NEW", ~was & ~now)):
@@ -155,7 +155,7 @@ class NotCompared:
                 self.add(account, what, "in_one", count=count)
 
     def unlisted(self, each: Pairs, side: int, change: str, unsure: dict[str, int], planned: dict[str, int]) -> None:
-        """Add a reason for each account whose list of resources is incomplete in the other inventory."""
+        """Add a reason for each account if the other inventory's list of resources is incomplete."""
         own, other = SIDES[side], SIDES[1 - side]
         listed = set(each.whole[1 - side])
         for account in self.accounts:
@@ -198,7 +198,7 @@ def counts_by_kind(rows: pd.DataFrame, column: str, kinds: Iterable[str]) -> pd.
 
 
 def ordered(table: pa.Table, ranks: Mapping[str, tuple[str, ...]], others: Iterable[str]) -> pa.Table:
-    """Sort a table by the columns in `ranks`, then by the columns in `others`. `ranks` has the order of the values."""
+    """Sort a table by the columns in `ranks` (each with its values in order), then by the columns in `others`."""
     keyed = table
     for name, order in ranks.items():
         keyed = keyed.append_column(f"{name} rank", pc.index_in(table[name], value_set=pa.array(order)))

@@ -63,8 +63,8 @@ def joined_owners(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
 def count_by_value(rows: pd.DataFrame, value: str, state: str, states: Sequence[str]) -> pd.DataFrame:
     """Count rows by the columns `state` and `value`, and by severity.
 
-    Rows with the state `states[0]` are counted per value. Rows with another state are counted per state, without a
-    value. The result is sorted in the order of `states`, and then by number of rows (most first).
+    Only rows with the state `states[0]` are counted per value. The result follows the order of `states`. Within a
+    state, values with the most rows come first.
     """
     rows = rows.assign(**{value: rows[value].astype("str").fillna("").where(rows[state] == states[0], "")})
     counts = rows.groupby([state, value, "severity"]).size().unstack(fill_value=0)
@@ -84,9 +84,9 @@ def quota_use(inventory: Inventory | Result, tag_key: str = OWNER_TAG) -> pd.Dat
 
     The tool in the column `maker` is missing for roles that are in no profile and do not trust EC2. The cluster,
     environment or stack of a profile comes from the view `owned_profiles`. A role belongs to a cluster, environment or
-    stack if all profiles of the role do. The owner is the value of the owner tag. A profile without an owner tag has
-    the owner of its role. AWS-managed roles have separate rows, because no source says whether they count against the
-    quota. Rows with the state `not_collected` show how many resources are missing, according to GetAccountSummary.
+    stack if all its profiles do. The owner is the value of the owner tag. A profile without an owner tag has the owner
+    of its role. AWS-managed roles have separate rows, because no source says whether they count against the quota. Rows
+    with the state `not_collected` show how many resources are missing, according to GetAccountSummary.
 
     Rows are sorted by account. In each account, rows with the largest share of a quota come first. No request is made
     to AWS.
@@ -162,7 +162,6 @@ def _belongs_to(inventory: Inventory) -> pd.DataFrame:
 
 
 def _not_collected(inventory: Inventory) -> pd.DataFrame:
-    """Return how many roles and profiles of each account were not collected."""
     accounts = inventory.accounts
     columns = {"account_id": accounts["account_id"], "state": "not_collected"}
     for side in ("role", "profile"):

@@ -63,8 +63,8 @@ def probe_surfaces(
     partition. The tagging API lags behind IAM: a resource that was tagged minutes ago may be missing there.
 
     `probe_surfaces` is read-only: it sends the requests that `load_account` sends with `references=False`.
-    `probe_surfaces` also sends DescribeRegions, and GetResources twice per region. GetResources needs more requests for
-    more than 100 resources.
+    `probe_surfaces` also sends DescribeRegions, and at least two GetResources requests per region. One response of
+    GetResources has at most 100 resources.
 
     Parameters
     ----------
@@ -124,7 +124,6 @@ def _indexed(client: Client, region: str, resource_type: str) -> _Seen:
 
 
 def _tags_of(inventory: Inventory, resource_type: str) -> dict[str, _TagSet]:
-    """Return a mapping from ARN to the tags that were collected from IAM."""
     side, frame = ("role", inventory.roles) if resource_type == ROLE_TYPE else ("profile", inventory.profiles)
     tags = defaultdict(set)
     for arn, key, value in inventory.tags[["resource_arn", "tag_key", "tag_value"]].itertuples(index=False):

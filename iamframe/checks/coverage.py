@@ -35,7 +35,7 @@ _MOST_COMMANDS = 2
 
 
 def _alone_seen(side: str) -> Accounts:
-    """Return a function that selects the accounts whose data can show roles without a profile (or empty profiles)."""
+    """Return a function that selects accounts with enough data to find empty profiles (or roles without a profile)."""
     operations = proving("roles" if side == "role" else "profiles", files=True)
 
     def seen(evidence: Evidence) -> set[str]:
@@ -219,7 +219,7 @@ def _one(regions: pd.Series) -> str:
 
 
 def _abroad(evidence: Evidence) -> dict[str, Message]:
-    """Return a message for each account that uses profiles of an account with an incomplete list of profiles."""
+    """Return a message for each account with references to profiles that may exist, but were not collected."""
     references, lists = evidence.inventory.references, evidence.lists
     some = references[references["profile_arn"].isna()]
     whole = lists["account_id"][lists["profiles_whole"]]

@@ -55,7 +55,7 @@ class Evidence:
         return self.pairs[_OF_LINK][self.pairs["relation"].notna()]
 
     def count(self, rows: KnownRows) -> Counts:
-        """Count all rows, and the rows with collected data, in each account."""
+        """Count each account's rows, and each account's rows with collected data."""
         if rows not in self._counts:
             frame, known = rows(self)
             account = index_in(frame["account_id"], self.inventory.accounts["account_id"])
@@ -112,7 +112,7 @@ class Evidence:
         return calls[calls["state"] == "truncated"]
 
     def list_facts(self, side: str, refusals: Mapping[str, Message]) -> dict[str, dict[str, Any]]:
-        """Return the values of a message for each account: its list of roles (or profiles) is incomplete.
+        """Return the values of each account's message about an incomplete list of roles (or profiles).
 
         If a list was cut off, the message advises to load the account again, or to export the list again.
         """

@@ -43,8 +43,8 @@ class Found:
 
     The Arrow table `table` has one row per finding, with some or all columns of `schema.FINDINGS`. The frame `facts`
     has one or more rows per finding. The column `finding` of the frame `facts` has row numbers of `table`, in ascending
-    order. Columns whose names begin with `_` are internal: only the text, the command or the order of findings needs
-    these columns.
+    order. Columns whose names begin with `_` are internal. They affect only the text, the command and the order of
+    findings.
     """
 
     table: pa.Table
@@ -160,8 +160,8 @@ def next_steps(template: Text, found: Found) -> pa.Array:
     """Return the next command of each finding.
 
     A finding gets no next command if a value begins with `file://` or `https://`, because the AWS CLI would send the
-    content of the file or page. A placeholder's value comes from the finding's first row in `facts`, or from `table` if
-    `facts` lacks the column.
+    content of the file or page. A placeholder stands for the value of a column in the finding's first row of `facts`.
+    If `facts` does not have this column, the value comes from `table`.
     """
     first = pa.array(np.flatnonzero(np.diff(found.numbers, prepend=-1)))
 

@@ -136,7 +136,7 @@ def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Seque
 
     Amazon EMR accepts a profile only if it has the same name as its role. RDS Custom and AWS PCS accept only names with
     the prefix of the service. If a tool rejects a name, existing clusters keep running, but you cannot create a new
-    cluster. The check judges the profiles of tools with naming rules. The check also judges the profiles that the
+    cluster. The check covers the profiles of tools that have naming rules. The check also covers the profiles that the
     policy file lists under `[[tools]]`. AWS does not show which profiles Databricks uses, so add these profiles under
     `[[tools]]`. A tool can reject a name even if CloudFormation or your own naming rule created it.
     """

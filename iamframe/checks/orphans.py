@@ -73,7 +73,7 @@ def unreferenced_profiles(
 
     The finding shows what was scanned, and the policies of the profile's role. Profiles of roles with an administrator
     policy come first. Karpenter, Terraform or a script may use a profile later, so iamframe never says that a profile
-    is unused. The suggested command lists the instances in one region that use the profile. Before you delete a
+    is unused. The suggested command lists the instances that use the profile in one region. Before you delete a
     profile, run the suggested command in each region that you use. Also check when the profile's role was last used.
     """
     readable = lists[lists["references_status"] != "unknown"]

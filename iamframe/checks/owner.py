@@ -66,7 +66,7 @@ def owners(inventory: Inventory, findings: pd.DataFrame, tag_key: str = OWNER_TA
 
 
 def _last(positions: Positions, values: Positions, size: int) -> Positions:
-    """Return an array that has each value at its position, and -1 elsewhere. The last value at a position wins."""
+    """Put each value at its position in an array of -1. The last value at a position wins."""
     result = np.full(size, -1)
     result[positions[positions >= 0]] = values[positions >= 0]
     return result

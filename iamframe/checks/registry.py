@@ -116,7 +116,7 @@ def stopped_with(error: Exception, file: str) -> str:
 
 
 def checks_of(*modules: ModuleType) -> dict[str, Check]:
-    """Return the checks of the given modules by name, in the order of their definition."""
+    """Return a dictionary of all checks in the given modules, in the order of their definition."""
     rules = (rule for module in modules for rule in vars(module).values())
     found = (getattr(rule, "check", None) for rule in rules)
     return {one.name: one for one in found if isinstance(one, Check)}

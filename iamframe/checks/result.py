@@ -266,7 +266,7 @@ def tally_of(findings: pd.DataFrame) -> pd.DataFrame:
 
 
 def said_not_complete(unsure: pd.DataFrame) -> list[tuple[str, str, str]]:
-    """Return the reasons for incomplete data with their checks and accounts, the most frequent reason first."""
+    """Return each reason for incomplete data, with its checks and accounts. The most frequent reason comes first."""
     reasons = []
     for (status, reason), rows in unsure.groupby(["status", "reason"], sort=False):
         checks, accounts = rows["check"].unique(), rows["account_id"].unique()

@@ -255,7 +255,7 @@ class Processes(Executor):
     """An executor that starts a separate pool for each of its processes.
 
     The processes of a `concurrent.futures.ProcessPoolExecutor` run the user's script again, and one dead process makes
-    all waiting calls fail. The package loky never runs the script again, and accepts functions from a notebook.
+    all waiting calls fail. The processes of loky do not run the script, and accept functions from a notebook.
     """
 
     def __init__(self, workers: int) -> None:

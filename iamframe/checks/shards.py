@@ -56,7 +56,7 @@ class Shard(msgspec.Struct, frozen=True):
     """A group of a snapshot's accounts, in the order of their ids.
 
     The field `used_by` has the other accounts that use the group's profiles. The field `uses` has the other accounts
-    from which the group uses profiles.
+    whose profiles the group uses.
     """
 
     number: int
@@ -114,7 +114,7 @@ def _account_used(references: pd.DataFrame) -> pa.Array:
 def inventory_of(
     folder: str, place: Place, manifest: Manifest, shard: Shard, failures: Mapping[str, str] | None = None
 ) -> Inventory:
-    """Return the inventory of a shard, and the data of other accounts that the checks of the shard need.
+    """Return the inventory of a shard, with the data that its checks need from other accounts.
 
     The inventory has all data of the accounts in `shard.uses`. For the accounts in `shard.used_by`, the inventory has
     only references to the shard's profiles. The mapping `failures` has the reason for each account that cannot be read.

@@ -50,7 +50,7 @@ def _own(tags: pd.DataFrame) -> pd.DataFrame:
 
 
 def _copied(own: pd.DataFrame, side: str, rows: Positions) -> tuple[pa.Array, Positions]:
-    """Return a JSON text of the tags to copy from each role (or profile), and the number of these tags."""
+    """Return the tags to copy from each role (or profile) as a JSON text, and the number of these tags."""
     mine = own[are_among(own[f"{side}_row"], rows)]
     if side == "profile":
         # If a profile has a key in two spellings, neither is copied: a role cannot hold both.
@@ -212,11 +212,11 @@ def _at(values: Positions, rows: Positions) -> Positions:
 
 
 def _tags_of_links(own: pd.DataFrame, links: pd.DataFrame, side: str) -> dict[str, Positions]:
-    """Return arrays with the tags of the roles (or profiles) in `links`, one element per row and tag.
+    """Return arrays with one element for each tag of each role (or profile) in `links`.
 
-    The array `link` has row numbers of `links`, and the array `tag` has row numbers of `own`. Within one row of
-    `links`, tag keys with equal codes in the array `key` are equal. Tag keys with equal codes in the array `folded` are
-    equal except for case. Tag values with equal codes in the array `value` are equal.
+    The array `link` has row numbers of `links`, and the array `tag` has row numbers of `own`. The array `key` has a
+    code for each tag key: equal keys in the same row of `links` have the same code. The codes in the array `folded`
+    ignore case. The array `value` has a code for each tag value.
     """
     # A role may be in several links: its tags count in each.
     tag, link = matches(own[f"{side}_row"], links[f"{side}_row"])
@@ -356,9 +356,9 @@ def _text_of(problem: str, demand: Demand) -> str:
 def tag_key_variants(tags: pd.DataFrame, roles: pd.DataFrame) -> pd.DataFrame:
     """Tag keys that only look the same.
 
-    Keys that look the same can differ in case, spaces, character width, separators, or letters of different scripts. A
-    filter on one spelling of a key misses resources that use another spelling. Characters that are hard to see are
-    shown as codes after the key.
+    Keys that look the same can differ in case, spaces, separators, character width or alphabet. A filter on one
+    spelling of a key misses resources that use another spelling. Characters that are hard to see are shown as codes
+    after the key.
     """
     own = tags[~tags["is_aws_reserved"] & ~are_among(tags["role_row"], np.flatnonzero(roles["is_aws_managed"]))]
     keys = own.groupby(["account_id", "tag_key"], sort=True).size().rename("resources").reset_index()

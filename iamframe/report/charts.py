@@ -77,7 +77,7 @@ class Totals(msgspec.Struct, frozen=True):
     no_action: int
 
     def __add__(self, other: Totals) -> Totals:
-        """Add the numbers of another `Totals`."""
+        """Return the sums of the numbers of two `Totals`."""
         resources = {severity: count + other.resources[severity] for severity, count in self.resources.items()}
         return Totals(resources, self.to_fix + other.to_fix, self.no_action + other.no_action)
 

@@ -53,7 +53,7 @@ class ColumnHead(msgspec.Struct, frozen=True):
 class Picture(msgspec.Struct, frozen=True):
     """One picture on the page: a table with a caption.
 
-    A cell consists of a text, CSS classes, and a label. The field `none` has the text for a picture without rows.
+    A cell consists of a text, CSS classes, and a label. If the table has no rows, the page shows the text `none`.
     """
 
     name: Markup
@@ -144,7 +144,7 @@ class Pictures(msgspec.Struct, frozen=True):
         ]
 
     def relations(self) -> Picture:
-        """Return how many links have each kind of name difference."""
+        """Return the number of links for each kind of name difference."""
         words, found = self.words, self.numbers.relations
         counts = {kind: [found[kind, is_expected] for is_expected in (False, True)] for kind in RELATIONS}
         longest, links = max(map(sum, counts.values())), sum(map(sum, counts.values()))

@@ -250,7 +250,7 @@ class Mask:
         """Remember the ids to replace: account ids, and external ids in policies.
 
         The ids in `accounts` are replaced in policies even if they do not have twelve digits. `own` has words of
-        iamframe and AWS. If an external id is such a word, finished files are not searched for the id.
+        iamframe and AWS. Finished files are not searched for these words, even if a word is an external id.
         """
         self._accounts |= {one: self.account(one) for one in accounts if one not in _NOT_ACCOUNTS}
         external: set[str] = set()

@@ -54,10 +54,10 @@ Reasons = tuple[tuple[tuple[str, str], ...], tuple[str, ...], list[str]]
 class FindingTable(msgspec.Struct, frozen=True):
     """One table of findings.
 
-    `common` is a text with the values that all rows share. `maker` is the tool or service that created the resources of
-    all rows, or an empty text. The field `arns` has the most common beginning of the resources' ARNs. The text `arns`
-    ends before the path, and has `{}` instead of the account id. The field `related` has the most common beginning of
-    the related resources' ARNs.
+    `common` is a text with the values that all rows share. If one tool or service created all resources, `maker` is its
+    name. The field `arns` has the most frequent beginning of the resources' ARNs. The text `arns` ends before the path,
+    and has `{}` instead of the account id. The field `related` has the most frequent beginning of the related
+    resources' ARNs.
     """
 
     columns: tuple[str, ...]
@@ -175,7 +175,7 @@ class FindingRows(msgspec.Struct, frozen=True):
         return replace(rows, findings=_table(findings.take(shown), order[shown]))
 
     def __add__(self, other: FindingRows) -> FindingRows:
-        """Add the rows of two groups of accounts."""
+        """Combine the rows of two groups of accounts."""
         both = replace(
             self,
             sources=tuple(dict.fromkeys(self.sources + other.sources)),
@@ -388,7 +388,7 @@ def _parsed(row: _Finding, side: str) -> tuple[str, str, str]:
 
 
 def _shortened(rows: list[_Finding], side: str) -> tuple[str, list[str]]:
-    """Return the most common beginning of the ARNs, and the ARNs without this beginning."""
+    """Return the most frequent beginning of the ARNs, and the ARNs without this beginning."""
     parsed = [_parsed(row, side) for row in rows]
     begins = Counter(begin for begin, _, _ in parsed if begin).most_common(1)
     most = begins[0][0] if begins else ""
@@ -404,7 +404,7 @@ def _link(row: _Finding) -> str:
 
 
 def _step(row: _Finding, related: str, steps: _Steps) -> int:
-    """Add a finding's command to `steps`, and return the index of the command, or -1 if there is no command.
+    """Add a finding's command to `steps`, and return the command's index (-1 without a command).
 
     Placeholders replace names and ARNs, so that findings can share a command.
     """

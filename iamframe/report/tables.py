@@ -27,10 +27,10 @@ class Tables:
     """The CSV files of a report.
 
     The method `add` writes findings to temporary files. All findings in one file have the same severity, check and
-    order, and ARNs that are equal up to the account id. The method `close` joins the files into `findings.csv`, in the
-    order of `Result.findings`. Each temporary file is sorted, because the groups come in the order of account ids, and
-    each group is sorted. `owners.csv` has the sums of all groups. In all other CSV files, the rows of one group come
-    first, then the rows of the next group.
+    order. Their ARNs have the same partition, service and region. The method `close` joins the files into
+    `findings.csv`, in the order of `Result.findings`. The groups are sorted, and come in the order of account ids. So
+    each temporary file is sorted, too. `owners.csv` has the sums of all groups. In all other CSV files, the rows of one
+    group come first, then the rows of the next group.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -40,7 +40,7 @@ class Translator:
         return str(text_of(f"page.words.{value}", self.lang, value))
 
     def condition(self, name: str, text: str) -> str:
-        """Translate a condition on the use of a tool, or return `text` if there is no translation."""
+        """Translate a condition on the use of a tool. Without a translation, `text` is returned unchanged."""
         return str(text_of(f"surfaces.{name}", self.lang, text))
 
     def n(self, count: int, noun: str) -> str:
@@ -100,7 +100,7 @@ def whole_words(command: str) -> Markup:
 
 
 def without_folder(source: str) -> str:
-    """Return the file name of an absolute path, or any other text unchanged."""
+    """Return the file name of an absolute path. Any other text is returned unchanged."""
     for kind in (posixpath, ntpath):
         if kind.isabs(source):
             return kind.basename(source.rstrip("/\\")) or source

@@ -1,8 +1,8 @@
 """Filter, count, group and export findings.
 
 A filter by path or tag cannot decide about a finding if paths or tags of its resource were not collected. The function
-`filtered` leaves undecided findings out, and the function `undecided` returns only undecided findings. If the result
-does not have an account or check of the filter, the functions raise `FilterError`.
+`filtered` leaves undecided findings out, and the function `undecided` returns only undecided findings. The functions
+raise `FilterError` if the filter names an account or a check that is not in the result.
 """
 
 from __future__ import annotations

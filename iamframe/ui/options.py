@@ -1,4 +1,4 @@
-"""The options of the command line, and functions that complete typed values after the Tab key."""
+"""The options of the command line, and Tab completion of their values."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def offer_checks(_: click.Context, __: click.Parameter, typed: str) -> list[Comp
 
 
 def offer_sources(context: click.Context, argument: click.Parameter, typed: str) -> list[CompletionItem]:
-    """Return the sources that begin with the typed text: `sample`, `aws` and AWS profiles. The shell adds files."""
+    """Offer `sample`, `aws` and the AWS profiles as completions of the typed text. The shell adds files."""
     before = context.params.get(str(argument.name)) or ()
     # Bash takes a colon for a separate word, and completes the text after it.
     is_split = typed == ":" or before[-1:] == (":",)
@@ -55,7 +55,7 @@ def offer_sources(context: click.Context, argument: click.Parameter, typed: str)
 def folder(name: str) -> Path:
     """Return the path of a local folder. An empty name is refused.
 
-    If a shell variable is not set, the name is empty, and an empty path would mean the working directory.
+    An empty name usually comes from an unset shell variable, and would mean the working directory.
     """
     if not name:
         raise click.BadParameter("is empty; give a folder")
@@ -67,7 +67,7 @@ def folder(name: str) -> Path:
 
 
 def place(name: str) -> str | Path:
-    """Return the path of a local folder, or the unchanged address of an object store."""
+    """Return the path of a local folder. The address of an object store is returned unchanged."""
     from iamframe.inventory.places import is_address
 
     return name if is_address(name) else folder(name)

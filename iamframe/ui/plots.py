@@ -170,7 +170,6 @@ def plot_tag_coverage(inventory: Inventory, ax: Axes | None = None, keys: Iterab
 
 
 def _tag_rows(coverage: pd.DataFrame, resources: pd.DataFrame, keys: list[str]) -> tuple[int, list[Tagged]]:
-    """Return the number of accounts, and the rows to draw."""
     # `tag_coverage` has no row for an account without tags, but such an account comes first in the plot.
     sides = resources.groupby(["account_id", "resource_type"])["tags_known"].agg(known="sum", size="size")
     tagged = coverage.set_index(["account_id", "resource_type", "tag_key"])["tagged"].unstack()
@@ -194,7 +193,7 @@ def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
     The plot has one bar per account, for at most 30 accounts. Accounts with the most unreferenced or empty profiles
     come first. A bar shows referenced profiles, then profiles that the check `unreferenced_profiles` found, then
     profiles without a role. Hatched parts show profiles whose references or role were not collected. If the check
-    `unreferenced_profiles` did not run, hatched parts also show all profiles without a known reference.
+    `unreferenced_profiles` did not run, every profile without a known reference is hatched.
     """
     inventory, total = result.inventory, pluralize(len(result.inventory.profiles), "instance profile")
     rows = [row for row in purposes(result) if row.total]
@@ -220,8 +219,8 @@ def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resour
 
     Plain parts of a bar show resources with an owner tag, and cross-hatched parts show resources without one. Dotted
     parts show roles that AWS manages. Parts with slanted hatching show resources whose owner is unknown. The owner is
-    unknown if tags were not collected, or if only GetAccountSummary counts the resource. `iamframe.quota_use` returns
-    the numbers of the plot.
+    unknown if tags were not collected, or if the resource appears only in the counts of GetAccountSummary.
+    `iamframe.quota_use` returns the numbers of the plot.
 
     Parameters
     ----------
@@ -309,7 +308,6 @@ def _rungs(inventory: Inventory) -> pd.DataFrame:
 
 
 def _rungs_in_words(rungs: pd.DataFrame) -> list[str]:
-    """Return texts such as "2 profiles without a role"."""
     kinds, shared = rungs["kind"].value_counts(), rungs[rungs["kind"] == "shared"]
     said = {
         f"{pluralize(shared['group'].nunique(), 'role')} in several profiles ({len(shared):,})": len(shared),

@@ -232,7 +232,6 @@ class Explorer(Filters):
         return f"Explorer({len(self.findings):,} of {pluralize(len(self.result.findings), 'finding')})"
 
     def _repr_mimebundle_(self, **how: Any) -> Any:
-        """Return the widgets for a notebook, and a line of text for programs without widgets."""
         bundle = self.box._repr_mimebundle_(**how)
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         data["text/plain"] = repr(self)
@@ -342,7 +341,6 @@ class Explorer(Filters):
         self._choose()
 
     def _pick(self, change: Any) -> None:
-        """Select the finding that the user marked in the table."""
         if not self._held and change["new"]:
             self.row.index = change["new"][0] + 1
 
@@ -409,7 +407,6 @@ def _by_tag(rows: pd.DataFrame, key: str) -> str:
 
 
 def _sorting_table() -> Any:
-    """Return a table widget of itables, or None if itables is not installed."""
     try:
         from itables.widget import ITable
     except ImportError:

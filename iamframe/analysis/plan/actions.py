@@ -203,7 +203,6 @@ def _objections(profile: ProfileFacts, new: _Tags, rules: _Rules) -> Iterator[Me
 
 
 def _objections_to_all(profile: ProfileFacts, role: RoleFacts, new: _Tags, rules: _Rules) -> Iterator[Message]:
-    """Yield the reasons against copying all tags of a role to its profile."""
     yield from _objections(profile, new, rules)
     if only_here := sorted(profile.own_tags.keys() - role.own_tags.keys()):
         yield from needed_tags(only_here)

@@ -33,9 +33,10 @@ __all__ = ["Plan", "plan"]
 class Plan:
     """A clean-up plan: the script, its steps, and the findings without steps.
 
-    The frame `steps` has one row per command, in the order of the script. If a step with the action `check` finds that
-    the resource has changed, the script skips the other steps on the profile. The actions `remove-role`, `delete` and
-    `tag` change the account. The frame `not_planned` has the findings without steps, each with a reason.
+    The frame `steps` has one row per command, in the order of the script. A step with the action `check` tests the
+    profile or its role. If something has changed, the script skips the other steps on the profile. The actions
+    `remove-role`, `delete` and `tag` change the account. The frame `not_planned` has the findings without steps, each
+    with a reason.
     """
 
     steps: pd.DataFrame
@@ -202,10 +203,10 @@ def _findings(result: Result) -> tuple[pd.DataFrame, dict[str, list[Finding]]]:
 def why_not_planned(
     result: Result, arns: Iterable[str]
 ) -> tuple[dict[str, Message | None], dict[tuple[str, str], Message]]:
-    """Return the reasons why a plan with default options keeps profiles, and the reasons why it copies no tags.
+    """Return why a plan with default options keeps profiles, and why such a plan copies no tags.
 
-    The first dictionary has one reason per profile ARN, or None if the plan deletes the profile. The second dictionary
-    has one reason per profile ARN and check.
+    The first dictionary maps each profile ARN to a reason, or to None if the plan deletes the profile. The second
+    dictionary maps each profile ARN and check to a reason.
     """
     context, (_, by_resource) = Context(result, _MIN_AGE, _MIN_IDLE, datetime.now(UTC)), _findings(result)
     kept: dict[str, Message | None] = {}

@@ -142,9 +142,9 @@ class AccountFacts(msgspec.Struct, frozen=True):
 
 
 class Finding(NamedTuple):
-    """A finding that a plan may resolve.
+    """One of the findings that a plan considers.
 
-    `row` is the position of the finding among all findings that a plan may resolve. `accepted` and `maker` may be NaN.
+    `row` is the position of the finding among these findings. `accepted` and `maker` may be NaN.
     """
 
     row: int
@@ -163,7 +163,7 @@ class Finding(NamedTuple):
 
     @property
     def why_kept(self) -> Message | None:
-        """The reason why a plan ignores an accepted or expected finding, or None for another finding."""
+        """Why a plan ignores an accepted or expected finding. The reason is None for all other findings."""
         if isinstance(self.accepted, str):
             return {"message": "plan.accepted", "reason": self.accepted}
         return {"message": "plan.expected", "maker": self.maker} if self.expected else None
@@ -389,7 +389,6 @@ def read_age(value: timedelta | str, option: str = "") -> timedelta:
 
 
 def _age(age: timedelta) -> Message:
-    """Return an age as a message, in the largest unit that gives a whole number."""
     for unit in ("day", "hour"):
         n, rest = divmod(age, timedelta(**{f"{unit}s": 1}))
         if not rest:
