@@ -154,7 +154,7 @@ class ReferenceReader:
     # Versions of launch templates
 
     def _add_other_versions(self, jobs: list[_Job]) -> None:
-        """Complete the lists that have only the latest and default versions of launch templates."""
+        """If a list has only the latest and the default version of a launch template, add the other versions."""
         more = [
             (job, self.calls.submit("references", self._versions, {"LaunchTemplateId": template}, [], job.region))
             for job in jobs
