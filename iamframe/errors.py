@@ -76,7 +76,7 @@ class WrongObjectError(IamframeError, TypeError):
 
 
 def require(function: str, given: object, *kinds: type, instead: str) -> None:
-    """Raise WrongObjectError with the advice `instead` if `given` has none of the types in `kinds`."""
+    """Raise WrongObjectError if `given` has none of the types in `kinds`. The text `instead` says what to pass."""
     if not isinstance(given, kinds):
         names = " or ".join(kind.__name__ for kind in kinds)
         raise WrongObjectError(f"{function} takes {names}, not {type(given).__name__}: pass {instead}")

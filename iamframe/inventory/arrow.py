@@ -43,7 +43,7 @@ def memory_of_system() -> Iterator[None]:
 
 
 def on_two_cores(rows: int, *calls: Callable[[], Any]) -> list[Any]:
-    """Return the results of the calls. With many rows, two calls run at once, because Arrow releases Python's lock."""
+    """Return the results of the calls. With many rows, calls run in parallel, because Arrow releases Python's lock."""
     if rows < _MANY_ROWS:
         return [call() for call in calls]
     with ThreadPoolExecutor(2) as threads:
@@ -65,7 +65,7 @@ def is_in(values: Texts, among: Texts) -> Bools:
 
 
 def index_in(values: Texts, among: Texts) -> Positions:
-    """For each value, return its first position in `among`, or -1 if the value is missing or absent."""
+    """For each value, return its first position in `among`, or -1 if the value is null or not in `among`."""
     wanted, places = as_arrow(values), as_arrow(among)
     candidates = None
     if 8 * len(wanted) < len(places):
@@ -117,7 +117,7 @@ def matches(rows: Texts, others: Texts) -> tuple[Positions, Positions]:
 
 
 def _starts(groups: Positions, size: int) -> Positions:
-    """Return where each group begins in the sorted array, and finally where the last group ends."""
+    """Return the position where each group begins in the sorted array, then the position where the last group ends."""
     return np.cumsum(np.bincount(groups + 1, minlength=size + 1))
 
 

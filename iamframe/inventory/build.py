@@ -1,4 +1,4 @@
-"""Build an inventory from AWS's answers, and list missing data in the frame `gaps`."""
+"""Build an inventory from AWS's answers, and describe missing data in the frame `gaps`."""
 
 from __future__ import annotations
 

@@ -149,7 +149,7 @@ class _State(msgspec.Struct):
     held: dict[Key, Key | None] = msgspec.field(default_factory=dict)
 
     def accepts(self, step: _Step, to_create: Counter[Key]) -> bool:
-        """Return whether IAM's rules allow an event. The counter `to_create` counts the creations that still follow."""
+        """Return whether IAM's rules allow an event. The counter `to_create` has the creations that still follow."""
         key, held = step.key, self.held.get(step.key)
         if step.action == CREATE:
             return not self.exists[key]
@@ -187,7 +187,7 @@ class _Timeline:
         self.held: dict[Key, Key | None] = {}
 
     def ordered(self, part: list[_Step], at: datetime) -> list[_Step]:
-        """Put events of one second into causal order. Events of earlier seconds must already be in order."""
+        """Put events of one second into causal order. Earlier events must already be in order."""
         if len(part) > 1:
             keys = {key for step in part for key in step.keys}
             state = _State(
@@ -214,16 +214,16 @@ _Changes = defaultdict[Key, defaultdict[datetime, list[int]]]
 def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tuple[Key, datetime], bool]:
     """Return whether each resource (or link) exists at the beginning of each second.
 
-    A resource must be deleted before it is created again. Therefore, events within one second show whether the resource
-    existed when this second began:
+    A resource must be deleted before it is created again. The events of a second therefore show whether the resource
+    existed at the beginning of the second:
 
         more creations than deletions     it did not exist
         more deletions than creations     it existed
         only other uses                   it existed
-        as many creations as deletions    as before this second
+        as many creations as deletions    unclear
 
-    The state before a second is known from earlier events, or else from later events. If no event shows the state, the
-    creation time of today's resource decides: a resource that was created in this second replaced an older resource.
+    In the unclear case, earlier events show whether the resource existed, else later events. If no event shows this,
+    the resource existed only if today's resource was created in the same second, and so replaced an older resource.
     """
     beginnings = {}
     for key, seconds in changes.items():

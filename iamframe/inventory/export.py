@@ -112,7 +112,7 @@ def write_into(folder: Path, write: Callable[[Path], None], going: Iterable[str]
 
 
 def move_in(aside: Path, folder: Path, going: Iterable[str] = ()) -> None:
-    """Move all files from `aside` into `folder`, and delete the old files in the list `going`.
+    """Move all files from the folder `aside` into `folder`, and delete the old files in the list `going`.
 
     If a file cannot be moved, the old files in `folder` are restored.
     """

@@ -215,8 +215,7 @@ _RESUMABLE: dict[type[IamframeError], str] = {StoreError: "unreadable", ExpiredE
 class _LoadResult:
     """The inventory of one account, or the files with the saved inventory.
 
-    The field `sentence` has the text of an error, because an exception could lose its cause on the way to another
-    process.
+    The field `sentence` has the text of an error. An exception itself could lose its cause between two processes.
     """
 
     inventory: Inventory | None
@@ -245,8 +244,8 @@ def _with_renewed(
 ) -> list[_LoadResult]:
     """Reload the accounts whose credentials expired, and return the results of all accounts.
 
-    If the credentials of an account expire again, the account gets a row in `gaps`. Raise ExpiredError if the
-    credentials were not renewed.
+    If an account's credentials expire again, add a row to the frame `gaps`. Raise ExpiredError if the credentials were
+    not renewed.
     """
     expired = {one.account_id: at for at, one in enumerate(members) if loaded[at].resumable is ExpiredError}
     again = [members[at] for at in expired.values()]

@@ -252,7 +252,7 @@ def _different_roles(staged: Staging, links: pd.DataFrame, role_arns: pa.Array, 
 def _lacking_in_own_list(
     staged: Staging, links: pd.DataFrame, role_arns: pa.Array, roles: Merged, profiles: Merged
 ) -> set[int]:
-    """Find profiles that hold a role, but are not in the role's own list of profiles. Add each profile to `gaps`."""
+    """If a role's own list of profiles lacks a profile that holds the role, add the profile to the frame `gaps`."""
     if len(roles.table) == len(roles.rows) and (links["role_row"] >= 0).all():
         # One answer shows all roles, each with its own list.
         return set()
@@ -277,7 +277,7 @@ def _showing(profile: str) -> str:
 
 
 def _roles_of(staged: Staging, links: pa.Table, roles: Merged, profiles: Merged) -> tuple[Positions, pa.Array]:
-    """For each link, return the position of its role in a list of ARNs, and return the list.
+    """Return the position of each link's role in a list of ARNs, and the list itself.
 
     If the ARN of a role is unknown, the list contains `name:ROLE` instead.
     """
@@ -414,7 +414,7 @@ def _different_sets(staged: Staging, merged: Merged, tags: _Tags) -> set[int]:
 def _two_values(
     staged: Staging, merged: Merged, tags: _Tags, order: Positions, repeats: Positions, doubted: set[int]
 ) -> set[int]:
-    """Find resources that have two values for a tag key in one answer, and add each resource to `gaps`."""
+    """If one answer has two values for the same tag key of a resource, add the resource to the frame `gaps`."""
     one, other = order[repeats - 1], order[repeats]
     value = tags.table["tag_value"]
     differs = np.asarray(pc.not_equal(value.take(pa.array(one)), value.take(pa.array(other))))

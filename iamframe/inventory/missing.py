@@ -1,7 +1,7 @@
-"""List missing data in the frame `gaps`, with the commands that collect the data.
+"""Find missing data, and add rows to the frame `gaps` with the commands that collect the data.
 
-A list of roles or profiles is incomplete if GetAccountSummary gives a larger number, or if other answers of IAM show
-more. Answers may be from different times, so even all answers together may lack a role or profile.
+A list of roles or profiles is incomplete if GetAccountSummary or another answer of IAM shows that an entry is missing.
+Answers may be from different times, so even all answers together may lack a role or profile.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def _compare_with_summary(staged: Staging, merged: Merged) -> None:
 
 
 def note_absent(staged: Staging, roles: Merged, profiles: Merged) -> None:
-    """Add rows to `gaps` for the lists, links, tags, quotas and references that no answer shows."""
+    """Add rows to the frame `gaps` for the lists, links, tags, quotas and references that no answer shows."""
     whole = staged.complete_lists()
     read = {(account, operation) for account, operation, _ in staged.calls}
     for account in staged.accounts:

@@ -76,9 +76,9 @@ class SavedPart(msgspec.Struct):
 class _Stored(msgspec.Struct, omit_defaults=True):
     """The Parquet files (parts) of one frame.
 
-    If several accounts were loaded and saved one by one, an account can have several files. The field `order` is needed
-    only if an account's rows are not together in the frame. The field `order` is a list of blocks of rows. A block has
-    two numbers: the position of its file in `parts`, and its number of rows.
+    An account can have several files if accounts were loaded and saved one by one. The field `order` is needed only if
+    an account's rows are not together in the frame. Each pair in `order` is a block of rows: the position of the file
+    in `parts`, and the number of rows.
     """
 
     rows: _Count

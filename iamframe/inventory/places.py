@@ -111,7 +111,7 @@ def names_in(folder: Place) -> list[str]:
 
 
 def missing_bucket(folder: Place) -> str | None:
-    """Return the name of a folder's bucket if the bucket does not exist, else None."""
+    """If a folder's bucket does not exist, return the bucket's name, else None."""
     if isinstance(folder, Path):
         return None
     from pyarrow.fs import FileType

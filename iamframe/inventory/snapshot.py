@@ -234,7 +234,7 @@ def refuse_others(folder: str | os.PathLike[str]) -> None:
 
 
 def move_back(folder: str | os.PathLike[str]) -> None:
-    """Move an old snapshot (or unfinished load) back into place if a save was killed between its two renames."""
+    """If a save was killed between its two renames, move the old snapshot (or unfinished load) back into place."""
     place = Path(folder).resolve()
     old = _old(place)
     was_killed = not place.exists() and _has_content(old)
@@ -264,7 +264,7 @@ def _is_of_call(new: Path, unfinished: Path) -> bool:
 
 
 def _clear_abandoned(place: Path) -> None:
-    """Delete the unfinished snapshots that killed processes left beside the folder `place`.
+    """Delete the unfinished snapshots of killed processes beside the folder `place`.
 
     Recent folders stay, because another process may still be writing to them.
     """

@@ -95,7 +95,7 @@ _LOCATION = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9._-]+(/.*)?")
 def athena_statements(location: str) -> list[str]:
     """Return the SQL statements that create Amazon Athena tables for a snapshot in S3, one table per frame.
 
-    Create a database in Athena, and run the statements there, one by one and in the given order. This function makes no
+    Create a database in Athena, and run the statements there one by one, in the given order. This function makes no
     request to AWS.
 
     Parameters

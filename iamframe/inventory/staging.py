@@ -259,7 +259,7 @@ class Staging:
         self.gaps.about(arn, operation, "contradicted", message, **facts)
 
     def account(self, account: str, answer: Answer | None = None) -> dict[str, Any]:
-        """Add the source and time of an answer to the row of an account, and return the row."""
+        """Return the row of an account. If an answer is given, add the answer's source and time to the row."""
         row = self.accounts.setdefault(account, {"sources": [], "captured_at": [], "live": False})
         if answer and answer.source not in row["sources"]:
             row["sources"].append(answer.source)
@@ -398,7 +398,7 @@ def _columns(records: list[Any]) -> dict[str, tuple[Any, ...]]:
 
 
 def _flat(lists: Sequence[Any] | None, first: int) -> tuple[list[Any], Positions]:
-    """Return the items of all lists, and the list number of each item, counted from `first`."""
+    """Return the items of all lists, and for each item the number of its list. The lists are numbered from `first`."""
     held = [one or () for one in lists or ()]
     items = list(chain.from_iterable(held))
     return items, np.repeat(np.arange(first, first + len(held), dtype=np.int32), list(map(len, held)))

@@ -171,7 +171,7 @@ def _note_of(place: Place, account: str) -> Place:
 
 
 def _remove_stale(place: Place, written: Iterable[Written]) -> None:
-    """Delete files from earlier calls, unless they belong to the new snapshot."""
+    """Delete the files of earlier calls that do not belong to the new snapshot."""
     for name in FRAMES:
         own = {part.folder for one in written if name in one.frames for part in one.frames[name].parts}
         with contextlib.suppress(FileNotFoundError):

@@ -210,7 +210,7 @@ def tag_coverage(inventory: Inventory) -> pd.DataFrame:
 
 
 def taggable_resources(inventory: Inventory) -> dict[str, tuple[pd.DataFrame, str]]:
-    """For each resource type, return its resources (without AWS-managed roles), and the name of their ARN column."""
+    """Return the resources of each type (without AWS-managed roles), and the name of the ARN column."""
     roles = inventory.roles[~inventory.roles["is_aws_managed"]]
     return {"role": (roles, "role_arn"), "instance-profile": (inventory.profiles, "profile_arn")}
 

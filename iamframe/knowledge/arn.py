@@ -62,7 +62,7 @@ class Query(NamedTuple):
 
     @property
     def is_arn(self) -> bool:
-        """Whether the text is an ARN of IAM, or the ARN of a role session."""
+        """Whether the text is an ARN (of IAM or of a role session)."""
         return self.partition is not None
 
 

@@ -88,8 +88,8 @@ def _is_random(text: str) -> bool:
 def _are_of_one_day(role: str, profile: str, _: str) -> bool:
     """Return whether two counters in names may come from the same run of Terraform.
 
-    A counter begins with a time. Counters of one run are different, and their times are on the same day or less than
-    ten minutes apart.
+    The first 14 digits of a counter are a time. Two counters of one run differ, and their times are on the same day or
+    less than ten minutes apart.
     """
     one, other = _counted_at(role), _counted_at(profile)
     if one is None or other is None or role == profile:
@@ -120,7 +120,7 @@ def _are_of_one_counted_prefix(role: str, profile: str, _: str) -> bool:
 
 
 def _are_hexadecimal(role: str, profile: str, _: str) -> bool:
-    """Return whether two texts may be random texts of Pulumi: not two numbers, and not two words."""
+    """Return whether two texts may be random texts of Pulumi. Two numbers or two words do not count as random."""
     counted = [re.fullmatch(r"[a-f]?[0-9]+|[a-f]+", text) for text in (role, profile)]
     return not all(counted) and _alike(role, profile) <= 3
 
@@ -180,11 +180,12 @@ _TELLING = {"{uuid}", "{random}", "{counter}", "{hash}", "{id}"}
 
 @dataclass(frozen=True)
 class Form:
-    """A pattern for the path and name of a role, of a profile, or of a role and its profile.
+    """A pattern for the path and name of a role, of a profile, or of both.
 
     Path and name are on separate lines, and the role's lines come first. The field `plain` is a regular expression for
-    Arrow, which does not support back-references. The field `grouped` is the same expression for Python, with groups.
-    The field `checked` has the tokens that Python functions check, with the names of their groups.
+    Arrow, which does not support back-references. The field `grouped` is a regular expression for Python, with named
+    groups and back-references. The field `checked` has each token that a Python function checks, and the names of the
+    token's groups.
     """
 
     plain: str
@@ -267,7 +268,7 @@ class Maker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return _form(*(template for side in sides for template in templates[side]))
 
     def tells(self, side: str) -> bool:
-        """Return whether the pattern of one side (`role` or `profile`) is specific enough to suggest the maker."""
+        """Return whether one side's pattern (`role` or `profile`) is specific enough to suggest the maker."""
         # A name without fixed text and without random text would fit any name.
         name = self.role if side == "role" else self.profile
         return bool(_TOKEN.sub("", name).strip("-_.")) or not _TELLING.isdisjoint(_TOKEN.findall(name))
@@ -299,7 +300,7 @@ class ToolRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def wants_same_names(self) -> bool:
-        """Whether the tool requires the same name for profile and role, or accepts the role's ARN instead."""
+        """Whether the tool requires that profile and role have the same name (unless the tool gets the role's ARN)."""
         return self.rule in ("same_names", "role_arn")
 
 

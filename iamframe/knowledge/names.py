@@ -27,9 +27,9 @@ _TAIL = re.compile(
 def relation(role_name: str, profile_name: str) -> str:
     """Return how two names differ: `case`, `affix`, `generated` or `different`, whichever fits first.
 
-    The result is `affix` if one name has one more word at either end, or if the names are equal apart from words such
-    as `-role` and `-profile`. The result is `generated` if only a random text at the end differs. Dates, account ids
-    and words are not random.
+    The result is `affix` if one name is the other name with one more word at either end. The result is also `affix` if
+    the names differ only in words such as `-role` and `-profile`. The result is `generated` if only a random text at
+    the end differs. Dates, account ids and words are not random.
     """
     short, long = (role_name, profile_name) if len(role_name) <= len(profile_name) else (profile_name, role_name)
     # Most names with one more word match here. Splitting all names into words would take ten times as long.
@@ -47,7 +47,7 @@ def relation(role_name: str, profile_name: str) -> str:
 
 
 def is_same_stem(role: str, profile: str) -> bool:
-    """Return whether two names are equal, apart from words such as `role` and `profile` at either end."""
+    """Return whether two names differ only in words such as `role` and `profile` at either end."""
     stems = _stems(_WORD_OF_ROLE, role)
     return bool(stems) and not stems.isdisjoint(_stems(_WORD_OF_PROFILE, profile))
 
@@ -87,7 +87,7 @@ def _is_random(tail: str) -> bool:
 
 
 def turns(text: str) -> int:
-    """Return the number of changes between capitals, small letters and digits. A random text has many changes."""
+    """Count how often a text switches between capitals, small letters and digits. A random text switches often."""
     kinds = ["d" if c.isdigit() else "u" if c.isupper() else "l" for c in text]
     return sum(one != other for one, other in pairwise(kinds))
 

@@ -1,8 +1,7 @@
-"""The table of AWS operations that iamframe calls, with all facts about each operation.
+"""The table of all AWS operations that iamframe calls, with all facts about each operation.
 
-iamframe calls no other operations, and none of them changes an account. The permissions in the README are generated
-from the table `OPERATIONS`. An IAM action consists of the service's IAM prefix and the operation's name
-(Service Authorization Reference).
+No operation in the table changes an account. The permissions in the README are generated from the table `OPERATIONS`.
+An IAM action consists of the service's IAM prefix and the operation's name (Service Authorization Reference).
 """
 
 from __future__ import annotations
@@ -37,9 +36,9 @@ class Operation:
 
     The field `key` is the key of the list or record in the operation's answer. The `parameters` are sent with each
     request. The operation `fallback` is called if AWS denies this operation. The message `cost` says what stays unknown
-    if AWS denies the operation. The field `command` replaces the operation's own AWS CLI command as the command to
-    suggest. An operation of a REST API has a `method` and a `path`. If `has_namesake` is True, the name without a
-    service prefix stands for another service's operation in the frame `calls`, even in old snapshots.
+    if AWS denies the operation. If the field `command` is set, iamframe suggests this command instead of the
+    operation's own AWS CLI command. An operation of a REST API has a `method` and a `path`. If `has_namesake` is True,
+    the name without a prefix means another service's operation, even in the frame `calls` of an old snapshot.
     """
 
     service: str
@@ -62,7 +61,7 @@ class Operation:
 
     @property
     def label(self) -> str:
-        """The operation's name in the frames `calls` and `gaps`: the IAM action if several services share the name."""
+        """The operation's name in the frames `calls` and `gaps`, or the IAM action if the name is not unique."""
         return self.action if self.has_namesake or _NAMES[self.operation] > 1 else self.operation
 
 

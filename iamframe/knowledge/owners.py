@@ -64,9 +64,9 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
 
     @property
     def label(self) -> str:
-        """The operation's name in the frames `calls` and `gaps`: its IAM action.
+        """The operation's IAM action, which the frames `calls` and `gaps` show.
 
-        The operation's name alone already stands for the list of Elastic Beanstalk environments that use profiles.
+        For Elastic Beanstalk, the operation's name alone means the list of environments that use profiles.
         """
         row = read_of(self.service, self.operation)
         return row.action if row else f"{self.service}:{self.operation}"
@@ -133,13 +133,13 @@ def known_owners() -> tuple[Owner, ...]:
 
 
 def owner_of(name: str, path: str, tags: Mapping[str, str]) -> Owned | None:
-    """Return the first owner that a profile's tags or path show, else the first owner that its name suggests."""
+    """Return the owner that a profile's tags or path show, else the owner that the profile's name suggests."""
     found = [one for owner in known_owners() if (one := owner.of(name, path, tags))]
     return min(found, key=lambda one: one.basis == NAME, default=None)
 
 
 class Shown(NamedTuple):
-    """The signs of an owner: tag keys, and a regular expression for two lines (path and name)."""
+    """The signs of an owner: tag keys, and a regular expression that matches a path and a name on two lines."""
 
     tags: tuple[str, ...]
     texts: str

@@ -251,7 +251,7 @@ _DENIED = ("changes.trust.denies", "changes.trust.denies_no_longer", "changes.tr
 
 
 def what_changed(old: str, new: str) -> list[_Message]:
-    """Return messages about principals that are new, gone, or treated differently in the policy `new`."""
+    """Return messages about principals that are added, removed, or treated differently in the policy `new`."""
     messages: list[_Message] = []
     before, after = _terms(old), _terms(new)
     for allows, (added, removed, otherwise) in ((True, _ALLOWED), (False, _DENIED)):

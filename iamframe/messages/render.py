@@ -10,9 +10,9 @@ A text contains placeholders with the names of facts, such as `{key}`. A colon a
 A list of messages is shown in full. Any other list is cut after three items. The part of a text between `[` and `]` is
 repeated for each row of a group.
 
-A text can also be a table of strings. The value of one fact selects one of the strings. The entry `by` contains the
-name of this fact, which is `count` by default. If no string fits the value, `one` is used for 1, and `other` for any
-other value.
+A message can have a table of strings instead of one text. The value of one fact selects one of the strings. The entry
+`by` contains the name of this fact, which is `count` by default. If no string fits the value, the string `one` is used
+for 1, and the string `other` for any other value.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ def render(messages: pa.Array, facts: pa.Array, lang: str = "en") -> pa.Array:
 
 @cache
 def _choosing() -> frozenset[str]:
-    """Return the names of facts that select a text, but are never shown."""
+    """Return the names of hidden facts: they decide which text is used, but are never shown."""
     tables = [text for text in _catalogue("en").values() if not isinstance(text, str)]
     texts = [text for text in _catalogue("en").values() if isinstance(text, str)]
     texts += [text for table in tables for text in table.values()]

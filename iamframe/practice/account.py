@@ -143,7 +143,7 @@ class PracticeAccount:
     def session(self, region_name: str | None = None, account_id: str | None = None) -> Any:
         """Return a boto3 session for the practice account, or for a member account of its organization.
 
-        Environment variables, files of the AWS CLI and proxies have no effect on the returned session.
+        The returned session ignores environment variables, the AWS CLI's files, and proxies.
         """
         import boto3
         from botocore.config import Config

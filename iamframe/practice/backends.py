@@ -1,4 +1,4 @@
-"""Run moto, which keeps the data and answers the calls that `iamframe.practice` does not answer."""
+"""Run moto. moto keeps the data, and answers each call that `iamframe.practice` does not answer itself."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ERROR_CODE = re.compile(rb"<Code>([^<]+)</Code>|\"__type\":\s*\"([^\"]+)\"")
 
 
 class Backends:
-    """moto's backends, without old data. One lock guards writes, because moto does not support parallel writes.
+    """moto's backends, without old data. Only one thread writes at a time, because moto allows no parallel writes.
 
     Raises
     ------
@@ -79,7 +79,7 @@ class Backends:
         return eb_backends[account_id][region]
 
     def ask(self, call: Call, **changed: str | None) -> Answer:
-        """Return moto's answer to a call after changing some query parameters. The value None removes a parameter."""
+        """Let moto answer a call. The mapping `changed` has new query parameters (None removes a parameter)."""
         body = call.body
         if changed:
             params = {name: value for name, value in (call.params | changed).items() if value is not None}

@@ -35,7 +35,7 @@ class Request:
     """The record of one request to a practice account.
 
     `status` is 0 if the connection was closed without an answer. `error_code` is None if the request succeeded.
-    `seconds` is the time from the last byte read to the first byte written, without the delay `latency`.
+    `seconds` is the time between the last byte read and the first byte written, without the delay `latency`.
     """
 
     service: str
@@ -145,7 +145,7 @@ def text(name: str, value: object) -> str:
 
 
 def query_answer(call: Call, result: str | None) -> Answer:
-    """Return an answer of the query protocol, without a result element if `result` is None."""
+    """Return an answer in the query protocol. If `result` is None, the answer has no result element."""
     name, number = call.action, next(_numbers)
     inner = "" if result is None else f"<{name}Result>{result}</{name}Result>"
     body = (
@@ -163,7 +163,7 @@ def ec2_answer(call: Call, result: str) -> Answer:
 
 
 def json_answer(call: Call, result: Mapping[str, Any], status: int = 200, error_code: str | None = None) -> Answer:
-    """Return an answer of the JSON protocols."""
+    """Return an answer in the JSON protocol of the called service."""
     kind = "application/json" if call.service in _REST else "application/x-amz-json-1.1"
     headers = [("x-amzn-RequestId", request_id(next(_numbers)))]
     if error_code:

@@ -53,7 +53,7 @@ class Denial:
 
 @dataclass
 class Fault:
-    """A fault in the next `times` answers to an action."""
+    """A fault in the next answers to an action. The field `times` is the number of these answers."""
 
     kind: str
     action: str
@@ -73,7 +73,7 @@ class Faults:
         self.left: int | None = None
 
     def broken(self, call: Call) -> str | None:
-        """Return the kind of fault for a call's answer, or None. Reduce the fault's `times` by one."""
+        """Return the kind of the fault in the answer to a call, or None. Reduce the fault's counter `times` by one."""
         with self.lock:
             for fault in self.faults:
                 if fault.times > 0 and fnmatchcase(call.action, fault.action):
@@ -82,7 +82,7 @@ class Faults:
         return None
 
     def check(self, call: Call) -> None:
-        """Raise AWS's error for a call that is throttled, denied, or made with expired credentials."""
+        """Raise AWS's error if a call is throttled, denied, or made with expired credentials."""
         with self.lock:
             if self.left == 0:
                 raise expired(call)
@@ -104,7 +104,7 @@ def is_write(action: str) -> bool:
 
 
 def resource_of(call: Call, partition: str) -> tuple[str, tuple[str, ...]]:
-    """Return the resource in a call: its text in IAM's error messages, and its names for `Denial.meets`."""
+    """Return the resource of a call as IAM's error messages show it, and the resource's names for `Denial.meets`."""
     params, stem = call.params, f"arn:{partition}:iam::{call.account_id}"
     if call.service == "sts":
         arn = params.get("RoleArn", "*")

@@ -1,4 +1,4 @@
-"""Simulate IAM's calls about roles, instance profiles and their tags.
+"""Simulate the IAM calls about roles, instance profiles and their tags.
 
 moto keeps the data. This module builds the answers, because moto's answers differ from AWS's and are too slow for load
 tests. Readers need no lock, because a reader copies a list in one step, and a writer replaces a whole list.
@@ -26,7 +26,7 @@ QUOTA = 1000
 class Iam:
     """IAM in all accounts of a partition.
 
-    The set `ever_tagged` has the ids of all profiles that ever had a tag. The tagging API shows only these profiles.
+    The set `ever_tagged` has the ids of all profiles that ever had a tag: the tagging API shows only these profiles.
     """
 
     def __init__(self, backends: Backends) -> None:

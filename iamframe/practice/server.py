@@ -105,4 +105,4 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = answer  # noqa: N815 (the names that http.server expects)
 
     def log_message(self, *_: object) -> None:
-        """Print nothing, because the account records requests."""
+        """Print nothing, because the account keeps a record of the requests."""

@@ -86,7 +86,7 @@ def bare_profile(profile: Any) -> str:
 
 
 def policy_name(policy: Any) -> str:
-    """Return a managed policy's XML in the form of IAM's lists of attached policies."""
+    """Return a managed policy's name and ARN as XML."""
     return text("PolicyName", policy.name) + text("PolicyArn", policy.arn)
 
 

@@ -1,4 +1,4 @@
-"""Simulate the Resource Groups Tagging API for IAM. The API tags roles and profiles, but lists only profiles."""
+"""Simulate the Resource Groups Tagging API for IAM. This API can tag roles and profiles, but it lists only profiles."""
 
 from __future__ import annotations
 

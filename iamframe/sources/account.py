@@ -65,8 +65,8 @@ class AccountReader:
     def answers(self) -> list[Answer]:
         """Call all operations that the `LoadPlan` requires, and return the answers.
 
-        The last answer has the rows of the frame `gaps`. Raise `RequestFailed` if GetCallerIdentity fails for another
-        reason than a denial. Raise `SourceError` if the credentials belong to an account other than `expected`.
+        The last answer has the rows of the frame `gaps`. Raise `RequestFailed` if GetCallerIdentity fails for any
+        reason except a denial. Raise `SourceError` if the credentials belong to an account other than `expected`.
         """
         self._calls = Calls(self.client, self.source, self.progress)
         self._profiles = _Profiles(self._calls)
@@ -141,7 +141,7 @@ class AccountReader:
         yield calls.answer("denied", Listing(list(calls.gaps)))
 
     def _roles_one_by_one(self, dump: Listing, roles: Listing | None) -> tuple[list[ResourceAnswer], list[Any]]:
-        """Read each role that is missing from the dump. If profiles may be missing too, read each role's profiles."""
+        """Read each role that the dump lacks. If the list of profiles is incomplete, also read each role's profiles."""
         calls, profiles = self._calls, self._profiles.listed
         if roles is None or dump.state == "complete":
             return [], []

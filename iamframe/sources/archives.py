@@ -229,7 +229,7 @@ class _Budget:
         self.left = MAX_UNPACKED
 
     def spend(self, size: int) -> None:
-        """Subtract `size` unpacked bytes from the budget. Raise Unreadable if the archive exceeds its limit."""
+        """Subtract `size` (in bytes) from the budget. Raise Unreadable if the archive exceeds its limit."""
         self.left -= size
         if self.left < 0:
             cap = f"{MAX_UNPACKED >> 30} GiB" if MAX_UNPACKED >= 1 << 30 else f"{MAX_UNPACKED:,} bytes"

@@ -135,7 +135,7 @@ class Calls:
     def pages(
         self, operation: str, found: Listing, subject: str = ALL, region: str = GLOBAL, **parameters: Any
     ) -> Iterator[list[Any]]:
-        """Call an operation that returns a list. Yield each page's records, and add the records to `found`."""
+        """Yield the records of each page of a list, and add the records to the listing `found`."""
         row = BY_LABEL[operation]
         found.state = "complete"
         for body in self.bodies(operation, found, {**row.parameters, **parameters}, subject, region):
@@ -153,7 +153,7 @@ class Calls:
         *,
         may_vanish: bool = False,
     ) -> Iterator[bytes]:
-        """Yield the pages of an operation's answer as JSON. A failed request marks `found` as incomplete.
+        """Yield the pages of an operation's answer as JSON. A failed request marks the listing `found` as incomplete.
 
         If `may_vanish` is True, the error "not found" counts as an empty answer. A failed request becomes a row of the
         frame `gaps`, unless AWS does not offer the service in the region.
@@ -192,7 +192,7 @@ class Calls:
         return records
 
     def note_missing(self, found: Listing, operation: str, key: str, region: str) -> None:
-        """Add a row to the frame `gaps` for an answer without its list, because AWS sends even empty lists."""
+        """Add a row to the frame `gaps` for an answer without its list. AWS would send even an empty list."""
         found.state = "truncated"
         facts = {"operation": operation, "key": key}
         self.gap(operation, ALL, "unreadable", "gaps.answer.no_list", facts, region)
@@ -207,7 +207,7 @@ class Calls:
             return None
 
     def resource(self, operation: str, arn: str) -> ResourceAnswer | None:
-        """Return the answer about a role or profile, or None. If AWS denies the operation, call the `fallback`."""
+        """Return the answer about a role or profile, or None. If AWS denies the operation, call its fallback."""
         client, row, name = self.client, BY_LABEL[operation], name_of(arn)
         refusals: dict[str, RequestFailed] = {}
         # An operation may be denied for a few resources only. After more than three denials and no answer, its fallback

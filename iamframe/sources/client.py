@@ -67,7 +67,7 @@ class Identity(msgspec.Struct, rename="pascal"):
 
 
 class Pacer:
-    """The pace at which all threads together send requests to one service in one account.
+    """The pace of the requests to one service in one account, shared by all threads.
 
     AWS publishes no request limits for IAM. All users of an account share the request limits, so a load that reaches a
     limit may make other users' requests fail. `rate` is the highest allowed rate, in requests per second. If `rate` is
@@ -158,8 +158,8 @@ class Client:
     ) -> bytes:
         """Return AWS's answer to one call, as JSON.
 
-        The frame `calls` shows the call under the name `counted_as`, by default the operation's name. An error code in
-        `none_codes` means that the requested resource does not exist, and gives the JSON `null`.
+        The frame `calls` shows the call under the name `counted_as` (default: the operation's name). If the error code
+        is in `none_codes`, the requested resource does not exist, and the result is the JSON `null`.
 
         A failed call raises `RequestFailed`. An operation that is not in the table of operations raises `WriteBlocked`.
         """
@@ -338,7 +338,7 @@ def _now() -> str:
 def _quick_dates(session: boto3.Session) -> Iterator[None]:
     """New boto3 clients in the `with` block parse dates fast, and share the loaded service models.
 
-    Botocore spends a quarter of an answer's time on parsing dates. The AWS CLI replaces botocore's date parser, too.
+    Botocore's own date parser takes a quarter of the time for an answer. The AWS CLI replaces this parser, too.
     """
     core = session._session  # noqa: SLF001 - boto3 does not give its parts away
     parsers = ResponseParserFactory()
@@ -366,7 +366,7 @@ _ROOT = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<(?:\w+:)?(\w+)")
 
 
 def check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
-    """Raise ResponseParserError if a response has a success status, but not the form of the operation's answer.
+    """Raise ResponseParserError if the body of a successful response is not an answer to the operation.
 
     Without this check, botocore would read a proxy's page, a network's login page or truncated JSON as an empty list.
     """

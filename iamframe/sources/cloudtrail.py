@@ -42,7 +42,7 @@ CREATE, DELETE, ADD, REMOVE, CHANGE = "create", "delete", "add", "remove", "chan
 
 
 class Action(NamedTuple):
-    """The type of the resource that an IAM event changes, and the kind of change."""
+    """What an IAM event changes: the type of the resource, and the kind of change."""
 
     resource_type: str
     step: str
@@ -120,12 +120,12 @@ class Event(msgspec.Struct, gc=False, frozen=True, order=True):
 
     @property
     def action(self) -> Action:
-        """The type of the resource that the event changes, and the kind of change."""
+        """What the event changes: the type of the resource, and the kind of change."""
         return ACTIONS[self.name]
 
 
 class EventSpan(msgspec.Struct, gc=False):
-    """The times of an account's first and last record in a file. Only regions with IAM events count."""
+    """The times of an account's first and last record in a file, from regions with IAM events."""
 
     from_at: datetime
     to_at: datetime
@@ -294,7 +294,6 @@ def _answers(document: Document, key: str, operation: str) -> Iterator[Answer]:
 
 
 def _records(document: Document, key: str, kind: type) -> Iterator[tuple[TrailRecord, str | None, Event | None]]:
-    """Yield each record of a list. If the record is from IAM, also yield its account and event."""
     # Nobody edits CloudTrail's records by hand.
     for item in (item for chunk in document.records(key, kind, by_hand=False) for item in chunk):
         try:

@@ -1,7 +1,7 @@
 """AWS Config items: the latest recorded state of each role and profile.
 
-An item's key `configuration` has a JSON string in answers of the API, and an object in an S3 snapshot. A JSON document
-may consist of a single item.
+The field `configuration` of an item is a JSON string in answers of the API, but an object in an S3 snapshot. A JSON
+document may consist of a single item.
 
 AWS Config records each role in every region where Config is switched on, so a role may appear several times. Only the
 latest capture of a role counts. A role is dropped if its latest capture shows a deletion (AWS Config Developer Guide,
@@ -39,7 +39,7 @@ _ROLE, _PROFILE = "AWS::IAM::Role", "AWS::IAM::InstanceProfile"
 
 
 class Item(msgspec.Struct, gc=False, rename="camel"):
-    """One configuration item, whose `configuration` is decoded later."""
+    """One configuration item. The field `configuration` is decoded later."""
 
     resource_type: str
     configuration_item_status: str | None = None
@@ -65,7 +65,7 @@ class Item(msgspec.Struct, gc=False, rename="camel"):
 
 
 def _in_camel_case(kind: type[msgspec.Struct], **types: Any) -> Any:
-    """Copy a record type, but rename the keys to AWS Config's camelCase. `types` has new types for some fields."""
+    """Copy a record type with keys in AWS Config's camelCase. The mapping `types` has new types for some fields."""
     fields: list[Any] = []
     keys = {}
     for one in msgspec.structs.fields(kind):
@@ -143,7 +143,7 @@ def _keep(document: Document, items: list[tuple[str, Raw]]) -> Iterable[Answer]:
 
 
 def config_answers(reading: Reading) -> list[tuple[Piece, Answer]]:
-    """Return the latest items of each resource type in each account, as answers with their files."""
+    """Return one answer per file, resource type and account, with only the latest item of each resource."""
     found: dict[tuple[str, str, str | None], tuple[Piece, Answer]] = {}
     for document, place, item in _latest(reading.kept(Recorded)):
         with reading.gap_if_unreadable(document.piece, f"{place}.configuration"):
@@ -187,7 +187,7 @@ def _profile(item: Item) -> GotProfile:
 
 
 def _unwrapped(raw: Raw | UnsetType) -> bytes | Raw:
-    """Return the JSON inside a JSON string, and any other JSON unchanged."""
+    """If `raw` is a JSON string, return the JSON inside the string. Otherwise, return `raw` unchanged."""
     if raw is UNSET:
         return b"null"
     text = bytes(raw)

@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A call that supplies parameters for the next call. The dictionary `gives` maps parameters to fields of items."""
+    """A call whose answer has the next call's parameters. The dictionary `gives` has a field for each parameter."""
 
     operation: str
     key: str
@@ -139,7 +139,7 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             yield TemplateUse(Reference(named="", **self._about(record)), pins)
 
     def _listed(self, path: str, record: Any, kind: type[T]) -> T:
-        """Return the values at a JMESPath in a record. A resource that no longer starts instances has no values.
+        """Return the values at a JMESPath in a record. If the resource no longer starts instances, there are no values.
 
         Raise ValidationError if a value does not fit the type `kind`.
         """

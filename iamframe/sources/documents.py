@@ -1,11 +1,11 @@
 """Find the JSON documents in a file, and split their lists into items, which are decoded later.
 
-The long list of a large file is cut into runs. A run is a group of items that are decoded together. Decoding item by
-item is slower, because finding the ends of 100,000 items takes as long as decoding the items. Keeping all items as text
-would take more memory than all finished DataFrames.
+The long list of a large file is cut into runs. A run is a group of items that are decoded together. Single items would
+be slower: it takes as long to find the ends of 100,000 items as to decode the items. The text of all items would take
+more memory than all finished DataFrames.
 
 A list is cut where an item seems to begin. A wrong cut is always noticed, because the text before a wrong cut is not a
-valid list. If a run cannot be decoded, iamframe reads all files again, without cutting any list.
+valid list. If a run cannot be decoded, iamframe reads all files again without runs.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _MARK = Raw(b'"iamframe: items in runs"')
 
 
 class NotARun(Exception):
-    """A part of a long list could not be decoded, so all files must be read again, without cutting any list."""
+    """A run could not be decoded, so all files must be read again without runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Runs:
     between: bytes
 
     def lists(self, kind: Any) -> Iterator[list[Any]]:
-        """Yield the records of a long list, several at a time.
+        """Yield the records of a long list, in groups.
 
         Raises
         ------
@@ -98,10 +98,10 @@ class Runs:
 
 
 def document_in_runs(path: Path) -> tuple[dict[str, Value], Runs] | None:
-    """Split a large file into a document and `Runs`.
+    """Split a large file into a document and a `Runs` object.
 
-    The document has the last items of the long list, and `Runs` has all other items. The result is None if the file
-    must be read as a whole.
+    The document has the last items of the long list, and the `Runs` object has all other items. The result is None if
+    the file must be read as a whole.
     """
     try:
         with path.open("rb", buffering=0) as file:

@@ -26,7 +26,7 @@ def guard(service: str) -> Callable[..., None]:
 
 
 def guard_requests(client: Any, service: str) -> None:
-    """Check a client's prepared requests, and block all except read operations in the table.
+    """Block each prepared request of a client, unless the request calls a read operation in the table.
 
     An operation's name proves nothing, because files on the machine can replace the models from which botocore builds
     requests.
@@ -54,7 +54,6 @@ _SMITHY = re.compile(r"/service/(?P<prefix>\w+)/operation/(?P<operation>\w+)")
 
 
 def _is_that_read(service: str, operation: str, base: str, request: Any) -> bool:
-    """Return whether a prepared request really calls the given read operation."""
     row = read_of(service, operation)
     place = urlsplit(request.url)
     if row is None or request.method != row.method or not _is_query_of(row, place.query) or place.fragment:
@@ -76,10 +75,9 @@ def _is_that_read(service: str, operation: str, base: str, request: Any) -> bool
 
 
 def _is_query_of(row: Operation, query: str) -> bool:
-    """Return whether a request for an operation may have the given query string.
+    """A GET request may have any query parameters.
 
-    A GET request may have any query parameters. A POST request to a REST API may have only `maxResults` and
-    `nextToken`.
+    A POST request to a REST API may have only `maxResults` and `nextToken`.
     """
     names = {name for name, _ in parse_qsl(query, keep_blank_values=True)}
     return not query or row.method == "GET" or (bool(row.path) and names <= {"maxResults", "nextToken"})
@@ -87,7 +85,7 @@ def _is_query_of(row: Operation, query: str) -> bool:
 
 @cache
 def _expression(path: str) -> re.Pattern[str]:
-    """Return a regular expression for a path. Each parameter in braces matches one segment of the path."""
+    """Return a regular expression, in which each parameter in braces matches one segment of the path."""
     return re.compile("[^/]+".join(map(re.escape, _PARAMETER.split(path))))
 
 

@@ -1,4 +1,4 @@
-"""A file with one of AWS's answers on each line, so that an interrupted load repeats no request.
+"""A file with one answer of AWS per line. An interrupted load resumes from this file, and repeats no request.
 
 Each answer is passed to the operating system before the next request. If the process is killed, at most the last line
 is incomplete. An incomplete line is removed when the journal is opened again.

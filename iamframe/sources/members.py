@@ -1,4 +1,4 @@
-"""The accounts that `load_fleet` loads, and sessions that use a role in another account.
+"""Accounts for `load_fleet`, and sessions that use a role in another account.
 
 A worker process receives an account's id, a role's name and an AWS profile's name, but never a key.
 """
@@ -91,7 +91,7 @@ def _text(file: str | os.PathLike[str], where: str) -> str:
 
 
 def _cells(text: str, where: str) -> Iterator[Mapping[str, Any]]:
-    """Yield the rows of a CSV text as mappings. A blank row becomes an empty mapping."""
+    """Yield the rows of a CSV text as mappings, and a blank row as an empty mapping."""
     try:
         # Spreadsheets write semicolons where the comma is a decimal sign, and tabs when they copy.
         for separator in ",;\t":

@@ -47,8 +47,8 @@ def _is_list_of(owner: Owner, key: str, document: Document) -> bool:
     """Return whether the list under `key` comes from the service of the owner.
 
     EKS returns names in the list `clusters`, and AWS PCS returns objects. OpsWorks and CloudFormation both return a
-    list `Stacks`, but with different fields in the items. An empty list `clusters` is taken for an answer of EKS,
-    unless the name of the file or of a folder contains `pcs`.
+    list `Stacks`, but with different fields in the items. An empty list `clusters` counts as an answer of EKS, unless
+    the file's name or a folder's name contains `pcs`.
     """
     items = document.keys[key]
     if not isinstance(items, list):

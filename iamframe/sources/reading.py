@@ -52,7 +52,7 @@ class AccountsByFolder:
             self._beneath[piece.folders[:depth]].add(account)
 
     def of(self, folders: tuple[str, ...], depth: int) -> set[str]:
-        """Return the accounts in the folder `folders[:depth]`, as candidates for files in the subfolder `folders`."""
+        """Return the accounts in the folder `folders[:depth]` to which files in the subfolder `folders` may belong."""
         # `prod/` beside `dev/` is another account; `us-east-1/` beside `iam/` is the same one.
         is_one = all(map(_PART_OF_ACCOUNT.fullmatch, folders[depth:]))
         return (self._beneath if is_one else self._here).get(folders[:depth], set())
@@ -167,7 +167,7 @@ class Reading:
 
 
 def region_of(piece: Piece) -> str | None:
-    """Return the first region in the names of a file and its folders, from the innermost folder outward."""
+    """Find a region in the file's name, else in the names of the folders, from the innermost folder outward."""
     return next(filter(None, map(region_in, (piece.name, *reversed(piece.folders)))), None)
 
 

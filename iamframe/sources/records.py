@@ -224,7 +224,7 @@ class TagDemand(msgspec.Struct, gc=False):
 
 
 class Account(msgspec.Struct, gc=False):
-    """The name, caller and quotas of an account, and the numbers of its roles and profiles."""
+    """The name, caller and quotas of an account, and how many roles and profiles the account has."""
 
     caller_arn: str | None = None
     account_name: str | None = None
@@ -261,7 +261,7 @@ class Gap(msgspec.Struct, gc=False):
 
 @dataclass(slots=True)
 class CallStats:
-    """One operation's requests and retries in one region: how many, and the first and last time (ISO text)."""
+    """How many requests and retries one operation needed in one region, and the first and last time (ISO text)."""
 
     requests: int = 0
     retries: int = 0
@@ -281,8 +281,9 @@ class Answer:
     """One answer of AWS, live or from a file.
 
     The iterable `chunks` yields lists of records. Each list has records of one type, and becomes columns before the
-    next list is read. `account_id` is the account of records without an ARN. `state` is `complete` if the answer has
-    the operation's complete list, and `refused` if AWS gave no answer. `tally` counts the requests to a live account.
+    next list is read. The field `account_id` is the account of records without an ARN. `state` is `complete` if the
+    answer has the operation's complete list, and `refused` if AWS gave no answer. `tally` counts the requests to a live
+    account.
     """
 
     operation: str

@@ -121,7 +121,7 @@ def reference_answers(reading: Reading) -> Iterator[Answer]:
 
 
 def _owner(reading: Reading, used: _Used) -> str | None:
-    """Return the account of those records that do not show their account."""
+    """Return the account of a file, for records that do not show an account."""
     shown = {use.account for use in used.uses if use.account}
     if len(shown) == 1:
         # No answer of AWS holds two accounts.
@@ -178,9 +178,9 @@ def _pinned(account: str, pinnings: list[TemplateUse], read: Mapping[str, list[A
 
 
 def _other_versions(account: str, read: Mapping[str, list[Any]], whole: set[str]) -> Iterator[Answer]:
-    """Yield a `Gap` for each launch template if some of its versions are missing from the files.
+    """Yield a `Gap` for each launch template if the files lack some of its versions.
 
-    DescribeLaunchTemplateVersions returns only the latest and the default version if no template's name or id is given.
+    If no template is given, DescribeLaunchTemplateVersions returns only the latest and the default versions.
     """
     for template in with_other_versions(read[VERSIONS], read[TEMPLATES]):
         if any(name.endswith(template) for name in whole):

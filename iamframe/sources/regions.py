@@ -127,7 +127,7 @@ class ReferenceReader:
             yield from self.calls.bodies(name, found, {**each, **fixed}, region=region, may_vanish=bool(each))
 
     def _next(self, found: Listing, operation: str, path: str, region: str, page: bytes) -> list[dict[str, Any]]:
-        """Read the parameters of the next calls from one page of an answer."""
+        """Find the parameters of the next calls in one page of an answer."""
         each: list[dict[str, Any]] | None = jmespath.search(path, msgspec.json.decode(page))
         if each is None:
             self.calls.note_missing(found, operation, path, region)
@@ -154,7 +154,7 @@ class ReferenceReader:
     # Versions of launch templates
 
     def _add_other_versions(self, jobs: list[_Job]) -> None:
-        """Add the missing versions of launch templates to lists that have only the latest and default versions."""
+        """If a list has only the latest and the default version of a launch template, add the other versions."""
         more = [
             (job, self.calls.submit("references", self._versions, {"LaunchTemplateId": template}, [], job.region))
             for job in jobs
@@ -169,7 +169,7 @@ class ReferenceReader:
     def _pinned(
         self, region: str, pinnings: list[TemplateUse], read: dict[tuple[str, str], Listing]
     ) -> list[Reference]:
-        """Read missing template versions, and return the resources that use profiles through templates."""
+        """Return the resources that use profiles through templates. First, read the versions that were not listed."""
         listed = read[VERSIONS, region]
         # If a listing broke off, its highest number need not be the newest version.
         versions: list[Version] = list(listed.records) if listed.state == "complete" else []

@@ -56,8 +56,8 @@ def collect_script(regions: Sequence[str] = ()) -> str:
     The script makes the same read requests as a live load with `references="core"`. If AWS denies a request, the script
     tries another request for the same data, as a live load does. The script works with the AWS CLI 1 and 2.
 
-    The script searches the regions in its arguments for resources that use profiles. Without arguments, the script
-    searches the regions in the list `regions`. If the list is empty, the script searches all enabled regions.
+    The script's arguments are the regions to search for resources that use profiles. Without arguments, the script
+    searches the regions in the list `regions`. If this list is empty, the script searches all enabled regions.
 
     The script lists EKS clusters, Elastic Beanstalk environments or CloudFormation stacks only if profiles seem to
     belong to them. The script also reads the tag policy of the organization.

@@ -34,8 +34,8 @@ ROWS = "rows"
 class Document:
     """One JSON document, its place in the file, and the results of all files so far.
 
-    `size` is the size of the document's file in bytes. If a long list is decoded in groups, `runs` has the first items,
-    and `keys` has the last items. The set `short` has the keys of lists with unreadable items.
+    `size` is the size of the document's file in bytes. If a long list is decoded in groups, the field `runs` has the
+    first items, and `keys` has the last items. The set `short` has the keys of lists with unreadable items.
     """
 
     reading: Reading
@@ -183,7 +183,7 @@ Condition = Callable[[Document], bool]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The keys and the condition that identify a kind of document, and the function that reads such documents."""
+    """One kind of document: the keys and the condition that identify it, and the function that reads it."""
 
     keys: frozenset[str]
     when: Condition | None

@@ -128,8 +128,8 @@ class Pin(msgspec.Struct, gc=False, rename="pascal"):
 def with_other_versions(versions: Iterable[Version], templates: Iterable[Template] = ()) -> list[str]:
     """Return the ids of launch templates that may have more versions than were read.
 
-    Versions are numbered from 1, and some may have been deleted. A template's newest version has the highest number in
-    `versions` or `templates`.
+    Versions are numbered from 1, and some may have been deleted. The newest version of a template has the highest
+    number in the lists `versions` and `templates`.
     """
     read: dict[str, set[int]] = {}
     for version in versions:
@@ -179,7 +179,7 @@ def template_references(
 
 
 def _by_label(versions: list[Version], templates: list[Template] | None) -> dict[tuple[str, str], Version]:
-    """Return the versions by label: a template (id or name) and a version (number, `$Default` or `$Latest`)."""
+    """Map labels to versions. A label is a template (id or name) and a version (number, `$Default` or `$Latest`)."""
     read: dict[tuple[str, str], Version] = {}
     newest: dict[str, int] = {}
     for version in versions:

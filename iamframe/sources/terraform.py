@@ -88,7 +88,7 @@ class _Shown(msgspec.Struct, gc=False):
 
 @dataclass(slots=True)
 class _Managed:
-    """One managed resource. `unknown` has the attributes that get a value only when the plan is applied."""
+    """One managed resource. The field `unknown` has the attributes that get a value only when the plan is applied."""
 
     address: str
     type: str
@@ -184,7 +184,7 @@ def _in_state(state: _State) -> Iterator[_Managed]:
 
 
 def _in_shown(shown: _Shown) -> Iterator[_Managed]:
-    """Yield the resources that Terraform manages. For a plan, yield the planned resources."""
+    """Yield the managed resources of a state, or the planned resources of a plan."""
     unknown = {
         change.address: msgspec.json.decode(change.change.after_unknown, type=dict[str, object] | bool)
         for change in shown.resource_changes

@@ -198,7 +198,7 @@ STEPS = {
         "medium empty_profiles instance-profile web holds no role",
         "low ec2_roles_without_profile role web trusts EC2 and is in no instance profile; the role has no policies",
     ],
-    "3. EC2 needs the role in the profile": ["'arn:aws:sts::123456789012:assumed-role/web'"],
+    "3. EC2 needs a profile that holds the role": ["'arn:aws:sts::123456789012:assumed-role/web'"],
     "4. EC2 cannot use a role that trusts only EKS": [
         "web True Success",
         "high eks-cluster certain its role eks-cluster trusts eks.amazonaws.com, not EC2",
