@@ -125,7 +125,7 @@ def test_a_key_that_no_tag_has_is_said_with_how_to_name_another(browser: Browser
     done = CliRunner().invoke(app, ["report", "sample", "--owner-tag", "Nobody", "--out", str(tmp_path)])
     assert done.exit_code == 0, done.output
     assert (
-        "no collected tag has the key Nobody, so no finding has an owner; give another key with --owner-tag\n"
+        "no collected tag has the key 'Nobody', so no finding has an owner; give another key with --owner-tag\n"
         in done.stderr
     )
     with opened(browser, tmp_path / "report.html") as it:
