@@ -508,7 +508,7 @@ def test_a_finding_of_what_one_side_did_not_read_is_neither_new_nor_gone(tmp_pat
     ]
     told = changes.not_compared.set_index("what")["reason"]["findings of untagged_profiles"]
     assert told.startswith(
-        "1 finding found only in NEW may be older; in OLD, tags were not collected for 1 of 2 profiles"
+        "1 finding is only in NEW, but may have existed before; in OLD, tags were not collected for 1 of 2 profiles"
     )
     turned = iamframe.compare(new, old)
     assert turned.findings[["change", "resource_name"]].to_numpy().tolist() == [["gone", "p"]]
@@ -535,7 +535,7 @@ def test_a_profile_that_only_became_referred_to_because_more_was_asked_is_no_fin
         dict(zip(changes.not_compared["what"], changes.not_compared["reason"], strict=True))[
             "findings of unreferenced_profiles"
         ]
-        == "1 finding found only in OLD may still exist, because other regions or services were scanned"
+        == "1 finding is only in OLD, but may still exist, because other regions or services were scanned"
     )
 
 

@@ -140,15 +140,15 @@ RULES: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]]
         whole([role_detail("web", [HELD], {"Kept": "1", "Owner": "ops", "New": ""})], [HELD], web={"aws:x:y": "1"}),
         state(of_role(tags={"Owner": "x"}, tags_all={"Kept": "1", "Owner": "dev", "Old": "x"}), of_profile()),
         [
-            ("tags", "web", IN_ROLE, None, "", "tag New has the value empty, but is missing in the Terraform state"),
-            ("tags", "web", IN_ROLE, "x", None, "tag Old is missing, but has the value x in the Terraform state"),
+            ("tags", "web", IN_ROLE, None, "", "tag New is empty, but is missing in the Terraform state"),
+            ("tags", "web", IN_ROLE, "x", None, "tag Old is missing in the account, but is x in the Terraform state"),
             (
                 "tags",
                 "web",
                 IN_ROLE,
                 "dev",
                 "ops",
-                "tag Owner has the value ops, but the value dev in the Terraform state",
+                "tag Owner is ops, but is dev in the Terraform state",
             ),
         ],
     ),
@@ -158,7 +158,7 @@ RULES: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]]
             managed("aws_iam_role", tf_role(tags={"a": "1"})),
             managed("aws_iam_instance_profile", tf_profile(tags=None)),
         ),
-        [("tags", "web", IN_ROLE, "1", None, "tag a is missing, but has the value 1 in the Terraform state")],
+        [("tags", "web", IN_ROLE, "1", None, "tag a is missing in the account, but is 1 in the Terraform state")],
     ),
     "a plan still manages what it is about to delete or to replace": (
         PAIR,

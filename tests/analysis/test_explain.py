@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -85,8 +86,9 @@ def pairs(explanation: Explanation) -> list[tuple[str, str]]:
 
 
 def states(row: dict[str, Any]) -> list[tuple[str, ...]]:
-    """The messages among the parts of a note, with their facts: `("uses.gone", ACCOUNT)`."""
-    each = [part for one in row["parts"] if isinstance(one, dict) for part in one.get("messages", [one])]
+    """The messages in a note, among its parts and after them, with their facts: `("uses.gone", ACCOUNT)`."""
+    first, *more = row.get("messages", [row])
+    each = [*(part for part in first["parts"] if isinstance(part, dict)), *more]
     return [(one["message"].removeprefix("explain."), *map(str, list(one.values())[1:])) for one in each]
 
 
@@ -221,7 +223,7 @@ def test_a_name_of_a_role_and_of_another_roles_profile_shows_both_and_says_so(tm
     inventory = account(tmp_path, profile("web", nested_role("other")), roles=roles)
     explained = explain(inventory, "web")
     assert pairs(explained) == [("", arn("role/web")), (WEB_ARN, arn("role/other"))]
-    said = {"profile": WEB_ARN, "role": arn("role/web"), "message": "namesakes", "roles": ["other"]}
+    said = {"profile": WEB_ARN, "role": arn("role/web"), "message": "namesakes", "named": "web", "roles": ["other"]}
     assert field(explained, "name", "web") == said
     # The role of the profile's name is looked at even where nobody asks for it.
     assert all("crossed_names" in names(explain(inventory, name), "findings") for name in ("web", "other"))
@@ -478,7 +480,7 @@ def test_a_profile_that_something_names_with_another_path_is_not_offered_for_del
     ("name", "because"),
     [
         ("ingest", "Owner and owner differ only by case, and only you know which is right"),
-        ("AWSRDSCustomSQLServerInstanceProfile", "RDS Custom manages the profile (known from names and path)"),
+        ("AWSRDSCustomSQLServerInstanceProfile", "names and path show that RDS Custom manages the profile"),
         ("legacy-ftp", None),
     ],
 )
@@ -623,8 +625,11 @@ def test_an_instance_is_explained_by_the_profile_that_it_uses(tmp_path: Path, as
     explained = explain(inventory, asked)
     assert explained.found
     used = field(explained, "uses", "instance i-1")
-    assert (used["profile"], used["parts"][:3]) == (WEB_ARN, [REGION, "i-1-name", "running"])
-    assert states(used) == [("uses.role", "['server']")]
+    assert (used["profile"], used["message"]) == (WEB_ARN, "list.messages")
+    assert used["messages"] == [
+        {"message": "explain.parts", "parts": [REGION, "i-1-name", "running"]},
+        {"message": "explain.uses.role", "roles": ["server"]},
+    ]
     # The pair itself is told as if its own name had been given.
     own = explain(inventory, "web").to_frame()
     frame = explained.to_frame()
@@ -710,7 +715,7 @@ def test_an_id_of_two_accounts_tells_of_both_and_an_arn_of_its_own(tmp_path: Pat
 def test_an_instance_that_no_reference_shows_is_not_found_with_where_was_looked(tmp_path: Path) -> None:
     explained = explain(using(tmp_path, instance("i-1", WEB_ARN)), "i-2")
     assert not explained.found
-    assert field(explained, "not collected", "what uses profiles")["status"] == "unknown"
+    assert field(explained, "not collected", "uses of profiles")["status"] == "unknown"
 
 
 def test_what_refers_to_the_profile_is_told_with_where_that_was_looked_for(sample: Inventory) -> None:
@@ -822,9 +827,13 @@ def test_every_field_that_is_printed_is_in_its_frame(sample: Inventory) -> None:
     words = " ".join(str(explained).split())
     frame = explained.to_frame()
     shows_tags = frame["section"] == "where tags show"
-    abilities = [name.split(": ") for name in frame.loc[shows_tags, "field"]]
     assert all(name in words for name in frame.loc[~shows_tags, "field"])
-    assert all(f" {tool} can {operation} tags: of the profile: " in words for tool, operation in abilities)
+    sentences = re.split(r"\n(?=  \S)", str(explained).partition("\nwhere tags show\n")[2])
+    for name, sentence in zip(frame.loc[shows_tags, "field"], sentences, strict=True):
+        tool, operation = name.split(": ")
+        said = " ".join(sentence.split())
+        assert re.match(f"(It is unknown whether )?{tool} can(not)? {operation} tags of the ", said)
+        assert {"profile", "role"} <= set(re.findall(r"the (\w+)", said))
 
 
 def test_control_characters_never_reach_a_terminal(tmp_path: Path) -> None:

@@ -547,7 +547,7 @@ def test_the_plan_of_the_sample_has_each_finding_once() -> None:
     assert left <= names
     assert len(names - left) == 7
     assert subprocess.run(["sh", "-n"], input=plan.script, encoding="utf-8", check=False).returncode == 0
-    assert repr(plan) == f"Plan(0 profiles to delete, 7 resources to tag, {len(left)} findings not planned)"
+    assert repr(plan) == f"Plan(0 profiles to delete, 7 resources to tag, {len(left)} findings without steps)"
 
 
 def test_a_plan_is_written_with_its_csv_files_beside_it(tmp_path: Path) -> None:
@@ -602,7 +602,7 @@ def test_the_command_line_prints_the_script_and_counts_what_is_left(tmp_path: Pa
     assert (
         "change tag 'profile batch' aws iam tag-instance-profile --instance-profile-name=batch --tags=" in done.stdout
     )
-    assert "4 findings not planned. The reasons are at the end of the script.\n" in done.stderr
+    assert "4 findings without steps. The reasons are at the end of the script.\n" in done.stderr
 
 
 def test_the_command_line_writes_files_and_refuses_an_age_that_is_none(tmp_path: Path) -> None:

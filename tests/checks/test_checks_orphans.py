@@ -372,11 +372,11 @@ def test_what_an_orphan_s_role_may_do_is_a_fact_and_an_administrator_comes_first
     assert facts.index[:4].tolist() == FIRST
     said = result.findings.set_index("resource_name")["detail"].str.rpartition("; ")[2]
     assert said["admin"].endswith(
-        "the role's policies: AWS managed AdministratorAccess, ReadOnlyAccess and 1 inline policy "
-        "(administrator: allows everything)"
+        "the role's policies allow everything: AdministratorAccess, ReadOnlyAccess (AWS managed) and 1 inline policy"
     )
     assert said["look"].endswith(
-        "the role's policies: AWS managed ViewOnlyAccess and customer managed AdministratorAccess and 2 inline policies"
+        "the role's policies: ViewOnlyAccess (AWS managed), AdministratorAccess (customer managed) "
+        "and 2 inline policies"
     )
     assert said["bare"] == "the role has no policies"
     assert not held or said["unread"] == "the role's policies were not collected"

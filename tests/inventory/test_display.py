@@ -120,7 +120,7 @@ def test_a_result_shows_what_could_not_be_checked_before_its_findings() -> None:
     assert texts[0] == "7 findings; 1 of 2 checks is complete."
     assert texts.index(
         "the quotas were not collected (GetAccountSummary was denied); "
-        "someone with this permission can run `aws iam get-account-summary`"
+        "someone with more permissions can run `aws iam get-account-summary`"
     ) < (texts.index("Instance profiles that hold no role"))
 
 

@@ -142,7 +142,7 @@ def test_coverage_does_not_advise_what_was_denied(tmp_path: Path) -> None:
     said = reason(load(tmp_path, LISTED | tags | denied | {"id.json": identity()}), "untagged_profiles")
     assert said == (
         "tags were not collected for 1 of 3 profiles (ListInstanceProfileTags was denied); "
-        "someone with this permission can run `aws iam list-instance-profile-tags --instance-profile-name=NAME` "
+        "someone with more permissions can run `aws iam list-instance-profile-tags --instance-profile-name=NAME` "
         "for each profile"
     )
 
@@ -171,7 +171,7 @@ def test_quotas_that_were_denied_are_said_to_be(tmp_path: Path) -> None:
     said = reason(load(tmp_path, {"id.json": identity(), **denied}), "quota_pressure")
     assert said == (
         "the quotas were not collected (GetAccountSummary was denied); "
-        "someone with this permission can run `aws iam get-account-summary`"
+        "someone with more permissions can run `aws iam get-account-summary`"
     )
 
 

@@ -456,7 +456,8 @@ def test_a_name_given_is_told_of_and_one_that_is_not_there_is_not_found(tmp_path
     told = shown_text(run_with(named("04_investigate_one"), tmp_path, SOURCE=own, NAME="lone"))
     assert "== role lone ==" in told
     told = shown_text(run_with(named("04_investigate_one"), tmp_path, SOURCE=own, NAME="gone"))
-    assert "this name, ARN or id was not found among 2 instance profiles and 2 roles in 1 account" in told
+    said = "no profile or role has this name, ARN or id (searched: 2 instance profiles and 2 roles in 1 account)"
+    assert said in told
 
 
 def test_two_sources_are_compared(tmp_path: Path) -> None:

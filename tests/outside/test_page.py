@@ -606,7 +606,8 @@ def test_where_tags_can_be_seen_and_changed_is_told_with_how_many_are_missed(bro
         rows = {tuple(row[:2]): row[2:] for row in table(it.page, "Where tags can be seen and changed")}
         assert len(rows) == 22
         assert rows["IAM console", "profiles"] == ["no", "no", "no", ""]
-        assert rows["CloudFormation", "roles"] == ["if", "if", "unknown", "only for roles that a stack manages"]
+        by_stack = "only for roles that a stack manages"
+        assert rows["CloudFormation", "roles"] == ["depends", "depends", "unknown", by_stack]
         find = "find: only in us-east-1, or us-gov-west-1 in GovCloud (not confirmed for China), and only resources"
         assert (
             f"write, read: only for profiles that a configuration manages\n{find}" in rows["Terraform", "profiles"][3]

@@ -97,7 +97,7 @@ def test_the_page_shows_how_the_account_differs_from_terraform_as_text(
     with opened(browser, page, width) as it:
         name = "Table: Terraform against the accounts"
         cells = it.page.get_by_role("group", name=name, exact=True).locator("tbody td").all_text_contents()
-        detail = f"tag k has the value {HOSTILE['script']}, but is missing in the Terraform state"
+        detail = f"tag k is {HOSTILE['script']}, but is missing in the Terraform state"
         assert cells == ["tags", ACCOUNT, "role", "web", "aws_iam_role.web", detail]
         assert (it.page.evaluate("window.pwned"), it.requests, it.said) == (None, [page.as_uri()], [])
         found = Axe().run(it.page, options=options).response["violations"]
@@ -125,7 +125,7 @@ def test_a_key_that_no_tag_has_is_said_with_how_to_name_another(browser: Browser
     done = CliRunner().invoke(app, ["report", "sample", "--owner-tag", "Nobody", "--out", str(tmp_path)])
     assert done.exit_code == 0, done.output
     assert (
-        "no collected tag has the key Nobody, so no finding has an owner; give another key with --owner-tag\n"
+        "no collected tag has the key 'Nobody', so no finding has an owner; give another key with --owner-tag\n"
         in done.stderr
     )
     with opened(browser, tmp_path / "report.html") as it:

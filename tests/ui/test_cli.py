@@ -146,7 +146,7 @@ def test_what_the_findings_of_a_check_have_in_common_is_said_in_each_line_and_in
     tmp_path: Path,
 ) -> None:
     scope = "the files cover only ap-northeast-1 and eu-west-1, so other regions are unknown"
-    usual = "the role's policies: AWS managed AmazonSSMManagedInstanceCore"
+    usual = "the role's policies: AmazonSSMManagedInstanceCore (AWS managed)"
     only = ("check", "sample", "--only", "unreferenced_profiles")
     lines = run(tmp_path, *only).stdout.splitlines()
     assert len([line for line in lines if line.endswith(f": no reference found ({scope}); {usual}")]) == 5
@@ -172,7 +172,7 @@ def test_a_line_on_standard_error_is_as_wide_as_the_terminal_at_most(monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("key", "owner", "said"), [("Team", "data", ""), ("Nobody", "", "no collected tag has the key Nobody")]
+    ("key", "owner", "said"), [("Team", "data", ""), ("Nobody", "", "no collected tag has the key 'Nobody'")]
 )
 def test_check_shows_the_owners_by_the_tag_that_is_asked_for(tmp_path: Path, key: str, owner: str, said: str) -> None:
     tags = {"Tags": [{"Key": "Owner", "Value": "ops"}, {"Key": "Team", "Value": "data"}]}
@@ -652,7 +652,7 @@ def test_drift_prints_a_line_per_difference_and_on_standard_error_what_is_unknow
             "1 path differs, 4 tags differ, 121 resources are in no Terraform state. 2 things could not be "
             "compared. 1 account not compared, because no Terraform state has resources there."
         ),
-        "not compared: 444455556666 (in no Terraform state)",
+        "not compared: 444455556666 (no Terraform state has resources there)",
         "not compared: instance-profile erp, role erp in 123456789012 (tags were not collected)",
     ]
 
