@@ -14,7 +14,7 @@ import pandas as pd
 
 from iamframe.analysis.explain_pair import SECTIONS, bare_name
 from iamframe.inventory import display
-from iamframe.knowledge.surfaces import ABILITY
+from iamframe.knowledge.surfaces import ANSWERS, ability
 from iamframe.messages.render import say
 from iamframe.messages.text import escape_controls, pluralize
 
@@ -111,9 +111,10 @@ def _section_lines(section: str, rows: list[list[str]], two: bool) -> Iterator[s
         values = " | ".join(filter(None, (profile, role)))
         if two and values:
             values = f"{profile or '-':<{beside}} | {role or '-'}"
-        if len(field) > width:
-            yield f"  {field}:"
-        line = indent if len(field) > width else f"  {field + ':':<{width + 1}}  "
+        label = f"{field}:" if values or note else field
+        if len(label) > width + 1:
+            yield f"  {label}"
+        line = indent if len(label) > width + 1 else f"  {label:<{width + 1}}  "
         short = f"{line}{values} ({note})" if values and note else f"{line}{values or note}".rstrip()
         # A command stays on one line, so that it can be copied. A long note is on a line of its own.
         lines = [line + values, indent + note] if values and note and len(short) > _WIDTH else [short]
@@ -122,13 +123,14 @@ def _section_lines(section: str, rows: list[list[str]], two: bool) -> Iterator[s
 
 def _ability(field: str, note: str, **answers: str) -> str:
     surface, _, operation = field.partition(": ")
-    sides: dict[str, list[str]] = {answer: [] for answer in ABILITY}
+    sides: dict[str, list[str]] = {answer: [] for answer in ANSWERS}
     for side, answer in answers.items():
         sides.get(answer, []).append(f"the {side}")
-    groups = [(answer, (" or of " if answer == "no" else " and of ").join(of)) for answer, of in sides.items() if of]
+    joint = {"no": " or of ", "unknown": " or of "}
+    groups = [(answer, joint.get(answer, " and of ").join(of)) for answer, of in sides.items() if of]
     condition = f" ({note})" if note else ""
     (first, of), *others = groups
-    line = ABILITY[first].format(surface, f"{operation} tags of {of}") + (condition if first == "depends" else "")
+    line = ability(surface, first, f"{operation} tags of {of}") + (condition if first == "depends" else "")
     more = {"depends": ", and of {} in some cases" + condition, "no": ", but not of {}", "unknown": "; unknown for {}"}
     return line + "".join(more[answer].format(of) for answer, of in others)
 

@@ -350,7 +350,9 @@ def _policies_message(attached: str | None, inline: int | None) -> Message:
         "aws": [name_of(arn) for arn in arns if aws_managed_name(arn)],
         "own": [name_of(arn) for arn in arns if not aws_managed_name(arn)],
     }
-    parts: list[Message] = [{"message": f"permissions.{whose}", "names": own} for whose, own in names.items() if own]
+    parts: list[Message] = [
+        {"message": f"permissions.{whose}", "names": own, "count": len(own)} for whose, own in names.items() if own
+    ]
     parts += [{"message": "permissions.inline", "count": inline}] if inline else []
     if not parts:
         return {"message": "permissions.none"}

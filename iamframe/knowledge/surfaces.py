@@ -30,13 +30,21 @@ class Fact(_Entry, frozen=True, kw_only=True):
     condition_id: str | None = None
 
 
-# The beginning of a sentence for each answer, with places for the surface and for what it can do.
-ABILITY = {
+_ABILITY = {
     "yes": "{} can {}",
     "depends": "{} can {} in some cases",
     "no": "{} cannot {}",
-    "unknown": "It is unknown whether {} can {}",
+    "unknown": "it is unknown whether {} can {}",
 }
+# The order in which a sentence shows the answers for role and profile.
+ANSWERS = tuple(_ABILITY)
+
+
+def ability(surface: str, answer: str, action: str) -> str:
+    """Return the beginning of a sentence that says whether a console, API or tool can do something."""
+    article = "the " if surface.endswith(("console", "API")) else ""
+    said = _ABILITY[answer].format(f"{article}{surface}", action)
+    return said[0].upper() + said[1:]
 
 
 class _Source(msgspec.Struct, forbid_unknown_fields=True):

@@ -136,13 +136,13 @@ def emit_surfaces(facts: DataFrame, form: str) -> None:
     if form == "markdown":
         emit(facts, form, SURFACE_COLUMNS)
         return
-    from iamframe.knowledge.surfaces import ABILITY
+    from iamframe.knowledge.surfaces import ability
 
     columns = ["surface", "operation", "resource_type", "answer", "said", "checked_on"]
     for surface, operation, kind, answer, said, day in facts[columns].itertuples(index=False, name=None):
         kinds = f"{kind.replace('-', ' ')}s"
         action = f"find {kinds} by tag" if operation == "find" else f"{operation} tags of {kinds}"
-        click.echo(f"{ABILITY[answer].format(surface, action)}: {said}. Checked on {day}.")
+        click.echo(f"{ability(surface, answer, action)}: {said}. Checked on {day}.")
 
 
 # Remarks
