@@ -64,7 +64,7 @@ def note(name: str, **facts: Any) -> dict[str, Any]:
 
 
 def gap_note(row: Row) -> Message:
-    """Return the message about a gap: data that was not collected.
+    """Return the message about a gap (data that was not collected).
 
     Snapshots of older versions store a gap only as a sentence, without `message` and `facts`.
     """
@@ -237,7 +237,7 @@ def _parts(pair: Pair, side: str) -> dict[str, str | None]:
     if row is None:
         return {"ARN": NOT_COLLECTED, "name": pair.names[side]}
     segments = filter(None, (row[f"{side}_path"] or "").split("/"))
-    parts = {"ARN": arn, "partition": partition_of(arn), "type": TYPE_OF[side]}
+    parts = {"ARN": arn, "partition": partition_of(arn)}
     parts |= {f"segment {number} of the path": segment for number, segment in enumerate(segments, 1)}
     return (
         parts | {name: row[f"{side}_{name}"] for name in ("name", "path", "id")} | {"created": _time(row["created_at"])}

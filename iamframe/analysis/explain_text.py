@@ -99,7 +99,7 @@ def text_lines(frame: pd.DataFrame) -> Iterator[str]:
 
 
 def _section_lines(section: str, rows: list[list[str]], two: bool) -> Iterator[str]:
-    yield section + ("   (instance profile | role)" if two else "")
+    yield section
     if section == _FOLDED:
         for _, field, profile, role, note in rows:
             yield from _wrapped(f"  {_ability(field, note, profile=profile, role=role)}", "    ")
@@ -108,16 +108,20 @@ def _section_lines(section: str, rows: list[list[str]], two: bool) -> Iterator[s
     beside = max((len(row[2]) for row in rows if len(row[2]) <= _BESIDE), default=0)
     indent = " " * (width + 5)
     for _, field, profile, role, note in rows:
-        values = " | ".join(filter(None, (profile, role)))
-        if two and values:
-            values = f"{profile or '-':<{beside}} | {role or '-'}"
-        label = f"{field}:" if values or note else field
+        cells = [*filter(None, (profile, role))]
+        if two and cells:
+            # A missing tag is shown, but no other missing value.
+            sides = {"profile": profile, "role": role}
+            cells = [f"{side} {cell or '-'}" for side, cell in sides.items() if cell or section == "tags"]
+        label = f"{field}:" if cells or note else field
         if len(label) > width + 1:
             yield f"  {label}"
         line = indent if len(label) > width + 1 else f"  {label:<{width + 1}}  "
-        short = f"{line}{values} ({note})" if values and note else f"{line}{values or note}".rstrip()
-        # A command stays on one line, so that it can be copied. A long note is on a line of its own.
-        lines = [line + values, indent + note] if values and note and len(short) > _WIDTH else [short]
+        values = " | ".join([f"{cells[0]:<{beside + len('profile ')}}", *cells[1:]] if two and cells[1:] else cells)
+        short = f"{line}{values} ({note})" if cells and note else f"{line}{values or note}".rstrip()
+        # A command stays on one line, so that it can be copied. A long value or note is on a line of its own.
+        lines = [*(cells if len(line + values) > _WIDTH else [values]), note] if cells and len(short) > _WIDTH else []
+        lines = [(indent if at else line) + one for at, one in enumerate(filter(None, lines))] or [short]
         yield from lines if section == "next" else [part for one in lines for part in _wrapped(one, indent)]
 
 

@@ -185,6 +185,18 @@ def _thing(what: str, about: str) -> Message:
     return {"message": f"not_compared.what.{what}"} | ({"of": about} if about else {})
 
 
+# The messages about an incomplete check, with its reasons and without.
+_WHOLE, INCOMPLETE = "not_compared.coverage", "not_compared.incomplete"
+
+
+def in_short(apart: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame `not_compared` without the reasons for incomplete checks, which can be long."""
+    message = apart["message"].replace(_WHOLE, INCOMPLETE)
+    facts = apart["facts"].str.replace(_WHOLE, INCOMPLETE, regex=False)
+    reason = render(as_arrow(message), as_arrow(facts)).to_pandas()
+    return apart.assign(message=message, facts=facts, reason=reason.array)
+
+
 def things(facts: pa.Array, lang: str = "en") -> pa.Array:
     """Return the column `what` of the frame `not_compared` in the language `lang`."""
     return render(pa.repeat(pa.scalar("not_compared.thing"), len(facts)), facts, lang)

@@ -66,7 +66,7 @@ def owners(inventory: Inventory, findings: pd.DataFrame, tag_key: str = OWNER_TA
 
 
 def _last(positions: Positions, values: Positions, size: int) -> Positions:
-    """Put each value at its position in an array of -1. The last value at a position wins."""
+    """Fill an array with -1, and write each value to its position. The last value at a position wins."""
     result = np.full(size, -1)
     result[positions[positions >= 0]] = values[positions >= 0]
     return result

@@ -15,7 +15,7 @@ import pandas as pd
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
-from iamframe.analysis.matching import things
+from iamframe.analysis.matching import in_short, things
 from iamframe.analysis.owners import STATES
 from iamframe.checks.result import Result
 from iamframe.inventory.arrow import as_arrow
@@ -279,7 +279,7 @@ def _gaps(numbers: Numbers, words: Translator) -> OtherTable:
 def _changed(changes: Changes, words: Translator) -> dict[str, Any]:
     captured, lang = changes.old.inventory.accounts["captured_at"].max(), words.lang
     shown = changes.to_frame(lang, MAX_OTHER_ROWS).rename(columns={"detail": "changed"})
-    apart = changes.not_compared.head(MAX_OTHER_ROWS).reset_index(drop=True)
+    apart = in_short(changes.not_compared.head(MAX_OTHER_ROWS).reset_index(drop=True))
     apart = apart.assign(what=things(as_arrow(apart["facts"]), lang).to_pylist(), why=words.reasons(apart))
     rows: list[_Row] = [
         (say(f"changes.kind.{change}", lang), account, words.word(kind or ""), *others)

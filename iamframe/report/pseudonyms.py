@@ -247,7 +247,7 @@ class Mask:
         return note(spelled[:4], spelled)
 
     def learn(self, accounts: Iterable[str], policies: Iterable[str], own: Iterable[str] = ()) -> None:
-        """Remember the ids to replace: account ids, and external ids in policies.
+        """Store the ids that will be replaced: account ids, and external ids in policies.
 
         The ids in `accounts` are replaced in policies even if they do not have twelve digits. `own` has words of
         iamframe and AWS. Finished files are not searched for these words, even if a word is an external id.

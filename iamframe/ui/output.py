@@ -32,8 +32,6 @@ DRIFT_COLUMNS |= {"state_address": "address in the state", "detail": "found"}
 CHECK_COLUMNS = {"severity": "severity", "check": "check", "title": "finds", "needs": "needs"}
 SURFACE_COLUMNS = {"surface": "tool", "resource_type": "resource type", "operation": "operation", "answer": "answer"}
 SURFACE_COLUMNS |= {"checked_on": "checked on", "said": "condition or detail"}
-# The messages about an incomplete check, with its reason and without.
-_WHOLE, _SHORT = "not_compared.coverage", "not_compared.incomplete"
 # The ends of lines about findings that both loads have.
 _SINCE = {"reopened": " (no longer expected or accepted)", "settled": " (now expected or accepted)"}
 # The unmanaged resources that a table lists.
@@ -275,6 +273,7 @@ def not_compared(changes: Changes) -> list[str]:
 
     If a check is incomplete, the last sentence says which command prints the reasons.
     """
+    from iamframe.analysis.matching import INCOMPLETE, in_short
     from iamframe.checks.result import some
 
     def named(things: Sequence[str]) -> str:
@@ -282,13 +281,12 @@ def not_compared(changes: Changes) -> list[str]:
         checks = [thing.removeprefix("findings of ") for thing in things]
         return f"findings of {some(checks)}" if all(map(str.__ne__, checks, things)) else some(things)
 
-    rows = changes.not_compared[["account_id", "what", "message", "facts"]]
-    short = rows.replace({"message": {_WHOLE: _SHORT}}).assign(facts=rows["facts"].str.replace(_WHOLE, _SHORT))
+    short = in_short(changes.not_compared)[["account_id", "what", "message", "facts"]]
     lines = [
         f"not compared in {some(accounts)}: {named(things)} ({'; '.join(reasons)})"
         for (things, reasons), accounts in _by_reason(short.itertuples(index=False, name=None)).items()
     ]
-    why = ["`iamframe check` prints why a check is incomplete"] if short.isin([_SHORT]).any(axis=None) else []
+    why = ["`iamframe check` prints why a check is incomplete"] if short.isin([INCOMPLETE]).any(axis=None) else []
     return [*_cut(lines, 20, "not_compared.csv of --out"), *why]
 
 
