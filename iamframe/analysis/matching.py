@@ -186,13 +186,13 @@ def _thing(what: str, about: str) -> Message:
 
 
 # The messages about an incomplete check, with its reasons and without.
-_WHOLE, INCOMPLETE = "not_compared.coverage", "not_compared.incomplete"
+_WHOLE, WITHOUT_REASONS = "not_compared.coverage", "not_compared.incomplete"
 
 
 def in_short(apart: pd.DataFrame) -> pd.DataFrame:
     """Return the frame `not_compared` without the reasons for incomplete checks, which can be long."""
-    message = apart["message"].replace(_WHOLE, INCOMPLETE)
-    facts = apart["facts"].str.replace(_WHOLE, INCOMPLETE, regex=False)
+    message = apart["message"].replace(_WHOLE, WITHOUT_REASONS)
+    facts = apart["facts"].str.replace(_WHOLE, WITHOUT_REASONS, regex=False)
     reason = render(as_arrow(message), as_arrow(facts)).to_pandas()
     return apart.assign(message=message, facts=facts, reason=reason.array)
 

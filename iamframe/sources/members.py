@@ -199,7 +199,7 @@ def _partition(session: boto3.Session) -> str:
 
 
 def spellings(*external_ids: str | None) -> tuple[str, ...]:
-    """Return the spellings of external ids in AWS's messages, from the longest to the shortest."""
+    """Return each external id as given, and with single spaces as in AWS's messages. The longest texts come first."""
     ids = {one for given in external_ids if given for one in (given, " ".join(given.split()))}
     return tuple(sorted(ids - {""}, key=len, reverse=True))
 

@@ -273,7 +273,7 @@ def not_compared(changes: Changes) -> list[str]:
 
     If a check is incomplete, the last sentence says which command prints the reasons.
     """
-    from iamframe.analysis.matching import INCOMPLETE, in_short
+    from iamframe.analysis.matching import WITHOUT_REASONS, in_short
     from iamframe.checks.result import some
 
     def named(things: Sequence[str]) -> str:
@@ -286,7 +286,7 @@ def not_compared(changes: Changes) -> list[str]:
         f"not compared in {some(accounts)}: {named(things)} ({'; '.join(reasons)})"
         for (things, reasons), accounts in _by_reason(short.itertuples(index=False, name=None)).items()
     ]
-    why = ["`iamframe check` prints why a check is incomplete"] if short.isin([INCOMPLETE]).any(axis=None) else []
+    why = ["`iamframe check` prints why a check is incomplete"] if short.isin([WITHOUT_REASONS]).any(axis=None) else []
     return [*_cut(lines, 20, "not_compared.csv of --out"), *why]
 
 
