@@ -112,15 +112,18 @@ def _section_lines(section: str, rows: list[list[str]], two: bool) -> Iterator[s
         if two and cells:
             # A missing tag is shown, but no other missing value.
             sides = {"profile": profile, "role": role}
-            cells = [f"{side} {cell or '-'}" for side, cell in sides.items() if cell or section == "tags"]
+            cells = [f"{side}: {cell or '-'}" for side, cell in sides.items() if cell or section == "tags"]
         label = f"{field}:" if cells or note else field
         if len(label) > width + 1:
             yield f"  {label}"
         line = indent if len(label) > width + 1 else f"  {label:<{width + 1}}  "
-        values = " | ".join([f"{cells[0]:<{beside + len('profile ')}}", *cells[1:]] if two and cells[1:] else cells)
+        values = " | ".join([f"{cells[0]:<{beside + len('profile: ')}}", *cells[1:]] if two and cells[1:] else cells)
         short = f"{line}{values} ({note})" if cells and note else f"{line}{values or note}".rstrip()
         # A command stays on one line, so that it can be copied. A long value or note is on a line of its own.
-        lines = [*(cells if len(line + values) > _WIDTH else [values]), note] if cells and len(short) > _WIDTH else []
+        beneath = f"({note})" if note else ""
+        lines = (
+            [*(cells if len(line + values) > _WIDTH else [values]), beneath] if cells and len(short) > _WIDTH else []
+        )
         lines = [(indent if at else line) + one for at, one in enumerate(filter(None, lines))] or [short]
         yield from lines if section == "next" else [part for one in lines for part in _wrapped(one, indent)]
 
@@ -132,11 +135,12 @@ def _ability(field: str, note: str, **answers: str) -> str:
         sides.get(answer, []).append(f"the {side}")
     joint = {"no": " or of ", "unknown": " or of "}
     groups = [(answer, joint.get(answer, " and of ").join(of)) for answer, of in sides.items() if of]
-    condition = f" ({note})" if note else ""
     (first, of), *others = groups
-    line = ability(surface, first, f"{operation} tags of {of}") + (condition if first == "depends" else "")
-    more = {"depends": ", and of {} in some cases" + condition, "no": ", but not of {}", "unknown": "; unknown for {}"}
-    return line + "".join(more[answer].format(of) for answer, of in others)
+    more = {"depends": ", and of {} in some cases", "no": ", but not of {}"}
+    line = ability(surface, first, f"{operation} tags of {of}")
+    line += "".join(more[answer].format(of) for answer, of in others if answer in more)
+    line += f": {note}" if note else ""
+    return line + "".join(f"; unknown for {of}" for answer, of in others if answer == "unknown")
 
 
 def _wrapped(line: str, indent: str) -> list[str]:

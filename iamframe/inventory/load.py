@@ -60,7 +60,7 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
         return _load_live(str(source), live)
     if live:
         given = ", ".join(_OPTIONS.get(name, name) for name in sorted(live))
-        raise SourceError(f"{given}: only for a live account as the source, aws or aws:PROFILE")
+        raise SourceError(f"{given}: can be used only with a live account as the source (aws or aws:PROFILE)")
     # An empty name, which `load_files` refuses, would be the working directory.
     snapshots = [source for source in sources if source not in (*SAMPLES, "") and is_snapshot(source)]
     if snapshots and "" not in sources:

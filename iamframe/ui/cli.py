@@ -233,7 +233,9 @@ def explain_command(
 
     # An unset shell variable gives an empty name. It is refused before any file is read.
     if not name.strip():
-        raise click.BadParameter("is empty; give the name, ARN or id of a role or profile", param_hint="'NAME_OR_ARN'")
+        raise click.BadParameter(
+            "must not be empty; give the name, ARN or id of a role or profile", param_hint="'NAME_OR_ARN'"
+        )
     with ExitStack() as opened:
         if shards:
             _, result = opened.enter_context(checked(sources, live, shards, policy=policy))
