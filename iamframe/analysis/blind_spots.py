@@ -102,8 +102,8 @@ def _reason(fact: Fact) -> str:
 def surfaces() -> pd.DataFrame:
     """Return which consoles, APIs and tools can write, read and search the tags of roles and profiles.
 
-    A *surface* is a console, API or tool. The most common surfaces come first. If AWS changes its services, the answers
-    may no longer be true. `probe_surfaces` tests the tagging API in a real account.
+    A *surface* is a console, API or tool. The most common consoles, APIs and tools come first. If AWS changes its
+    services, the answers may no longer be true. `probe_surfaces` tests the tagging API in a real account.
     """
     columns = {name: [getattr(fact, name) for fact in known_facts()] for name in schema.SURFACES.names}
     # Arrow converts days to times, but not a missing day.

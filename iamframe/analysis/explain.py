@@ -293,7 +293,6 @@ def _namesakes(near: Inventory, found: _Arns) -> Iterator[Row]:
 
 
 def _not_found(inventory: Inventory, query: Query, lists: pd.DataFrame) -> Iterator[Row]:
-    """Explain a query without a match: what was searched, what was not collected, references and similar names."""
     counts = {name: len(getattr(inventory, name)) for name in ("accounts", "roles", "profiles", "references")}
     yield field(query.text, note=note("not_found", **counts), section="not found")
     unread = records(lists[lists["references_status"] != "complete"])

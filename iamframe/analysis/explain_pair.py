@@ -389,7 +389,7 @@ def _next(pair: Pair) -> Iterator[Row]:
 
 
 def _commands(pair: Pair) -> Iterator[tuple[str, str, Message | None]]:
-    """Yield a label, a command, and a plan's reason against the command (None if there is no reason)."""
+    """Yield a label, a command, and why a plan would not run this command (or None)."""
     options = {side: {f"{TYPE_OF[side]}-name": name} for side, name in pair.names.items()}
     for side in (side for side, tags in pair.tags.items() if tags is None):
         yield f"see the {side}'s tags", _command(f"iam list-{TYPE_OF[side]}-tags", options[side]), None

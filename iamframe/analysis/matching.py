@@ -133,7 +133,7 @@ class NotCompared:
         self._rows.setdefault((account, what, about), []).append({"message": f"not_compared.{message}", **facts})
 
     def counts(self, accounts: Texts, mask: Bools) -> dict[str, int]:
-        """Count the selected rows of each account that both inventories have."""
+        """Count the selected rows per account. Accounts in only one inventory are left out."""
         counts = pc.value_counts(as_arrow(accounts).filter(pa.array(mask))).to_pylist()
         return {one["values"]: one["counts"] for one in counts if one["values"] in self._compared}
 
@@ -190,7 +190,7 @@ _WHOLE, WITHOUT_REASONS = "not_compared.coverage", "not_compared.incomplete"
 
 
 def in_short(apart: pd.DataFrame) -> pd.DataFrame:
-    """Return the frame `not_compared` without the reasons for incomplete checks, which can be long."""
+    """Return the frame `not_compared` in short: without the reasons why checks are incomplete."""
     message = apart["message"].replace(_WHOLE, WITHOUT_REASONS)
     facts = apart["facts"].str.replace(_WHOLE, WITHOUT_REASONS, regex=False)
     reason = render(as_arrow(message), as_arrow(facts)).to_pandas()
@@ -210,7 +210,10 @@ def counts_by_kind(rows: pd.DataFrame, column: str, kinds: Iterable[str]) -> pd.
 
 
 def ordered(table: pa.Table, ranks: Mapping[str, tuple[str, ...]], others: Iterable[str]) -> pa.Table:
-    """Sort a table by the columns in `ranks` (each with its values in order), then by the columns in `others`."""
+    """Sort a table by the columns in `ranks`, then by the columns in `others`.
+
+    The mapping `ranks` has the order of each column's values.
+    """
     keyed = table
     for name, order in ranks.items():
         keyed = keyed.append_column(f"{name} rank", pc.index_in(table[name], value_set=pa.array(order)))

@@ -63,8 +63,8 @@ def joined_owners(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
 def count_by_value(rows: pd.DataFrame, value: str, state: str, states: Sequence[str]) -> pd.DataFrame:
     """Count rows by the columns `state` and `value`, and by severity.
 
-    Only rows with the state `states[0]` are counted per value. The result follows the order of `states`. Within a
-    state, values with the most rows come first.
+    The state `states[0]` has one row per value. Every other state has only one row. The result follows the order of
+    `states`. Within a state, values with the most rows come first.
     """
     rows = rows.assign(**{value: rows[value].astype("str").fillna("").where(rows[state] == states[0], "")})
     counts = rows.groupby([state, value, "severity"]).size().unstack(fill_value=0)
@@ -80,7 +80,7 @@ def _by_number(counts: pd.DataFrame, value: str, state: str, states: Sequence[st
 
 @schema.shows(schema.QUOTA_USE)
 def quota_use(inventory: Inventory | Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
-    """Return the number of roles and instance profiles per tool, cluster and owner, and the share of the quotas.
+    """Return the number of roles and instance profiles per tool, cluster and owner.
 
     The tool in the column `maker` is missing for roles that are in no profile and do not trust EC2. The cluster,
     environment or stack of a profile comes from the view `owned_profiles`. A role belongs to a cluster, environment or

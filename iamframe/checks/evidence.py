@@ -70,7 +70,7 @@ class Evidence:
         return set(self.lists["account_id"][self.lists[f"{side}s_whole"]])
 
     def read(self, operations: tuple[str, ...]) -> set[str]:
-        """Return the accounts with a response to at least one of the operations, from AWS or from a file."""
+        """Return the accounts with a response to at least one operation. A response can come from a file."""
         calls = self.inventory.calls
         return set(calls["account_id"][is_in(calls["operation"], operations) & (calls["state"] != "refused")])
 
@@ -112,7 +112,7 @@ class Evidence:
         return calls[calls["state"] == "truncated"]
 
     def list_facts(self, side: str, refusals: Mapping[str, Message]) -> dict[str, dict[str, Any]]:
-        """Return the values of each account's message about an incomplete list of roles (or profiles).
+        """Return the values for messages about incomplete lists of roles (or profiles), by account.
 
         If a list was cut off, the message advises to load the account again, or to export the list again.
         """

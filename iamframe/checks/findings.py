@@ -43,8 +43,7 @@ class Found:
 
     The Arrow table `table` has one row per finding, with some or all columns of `schema.FINDINGS`. The frame `facts`
     has one or more rows per finding. The column `finding` of the frame `facts` has row numbers of `table`, in ascending
-    order. Columns whose names begin with `_` are internal. They affect only the text, the command and the order of
-    findings.
+    order. A column whose name begins with `_` affects only the text, the command and the order of findings.
     """
 
     table: pa.Table

@@ -125,7 +125,7 @@ class Result:
         return iamframe.explain(self, name, **given)
 
     def plan(self, **given: Any) -> Any:
-        """Return a clean-up plan to review: `iamframe.plan(result)`."""
+        """Return a clean-up plan: `iamframe.plan(result)`."""
         return iamframe.plan(self, **given)
 
     def write(self, out: str | os.PathLike[str], **given: Any) -> Path:

@@ -38,7 +38,7 @@ _SHOW_ROLE = "aws iam list-role-tags --role-name={resource_name}"
 
 
 def _json_list(owner: Texts, tags: pd.DataFrame, size: int) -> pa.Array:
-    """Return the tags of each resource as JSON for the AWS CLI, or a missing value if it has no tags."""
+    """Return the tags of each resource as JSON for the AWS CLI. A resource without tags has a missing value."""
     key, value = (json_text(as_arrow(tags[name])) for name in ("tag_key", "tag_value"))
     each = concat('{"Key":', key, ',"Value":', value, "}")
     return concat("[", join_by_group(owner, each, size, ","), "]")
@@ -282,10 +282,10 @@ def missing_required_tags(
 ) -> pd.DataFrame:
     """Roles and profiles missing required tags.
 
-    Tag keys are case-sensitive, as in cost allocation and tag policies. AWS-managed roles are left out. With `--policy
-    org`, each account is checked against its organization's tag policy. A tag policy can require a tag for instance
-    profiles but not for roles, or the reverse. A tag policy can have rules for a tag without requiring the tag. The
-    value of a tag and the case of its key must follow the rules even if the tag is not required.
+    Tag keys are case-sensitive, as they are in tag policies and in cost allocation. AWS-managed roles are left out.
+    With `--policy org`, each account is checked against its organization's tag policy. A tag policy can require a tag
+    for instance profiles but not for roles, or the reverse. A tag policy can have rules for a tag without requiring the
+    tag. The value of a tag and the case of its key must follow the rules even if the tag is not required.
     """
     judged = {
         "role": (roles, np.flatnonzero(roles["tags_known"] & ~roles["is_aws_managed"])),

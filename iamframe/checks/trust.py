@@ -58,8 +58,8 @@ def profiles_without_ec2_trust(pairs: pd.DataFrame, roles: pd.DataFrame) -> Foun
 def deleted_trust_principals(roles: pd.DataFrame) -> Found:
     """Roles that trust a deleted role or user.
 
-    After a trusted role or user is deleted, the trust policy shows its unique id (`AROA…`, `AIDA…`) instead of its ARN
-    (IAM User Guide, "AWS JSON policy elements: Principal"). A new role or user with the same name is not trusted.
+    After a trusted role or user is deleted, its unique id (`AROA…`, `AIDA…`) replaces its ARN in the trust policy (IAM
+    User Guide, "AWS JSON policy elements: Principal"). A new role or user with the same name is not trusted.
     """
     rows = roles[roles["trust_policy"].str.contains('"A(?:RO|ID)A', na=False)]
     # Many roles share a policy.

@@ -40,7 +40,7 @@ class Purpose(msgspec.Struct, frozen=True):
 
     @property
     def rank(self) -> tuple[int, int]:
-        """The sort key: accounts with the largest number of unreferenced and empty profiles come first."""
+        """The sort key: accounts with more unreferenced or empty profiles come first."""
         return -self.counts["silent"] - self.counts["empty"], -self.total
 
 
@@ -66,7 +66,7 @@ class Tagged(msgspec.Struct, frozen=True):
 
 
 class Totals(msgspec.Struct, frozen=True):
-    """The numbers of resources and findings of one owner or one account.
+    """The totals of one owner or one account.
 
     The field `resources` has the number of resources that need attention, by severity. The field `no_action` has the
     number of expected and accepted findings, and `to_fix` has the number of all other findings.
@@ -77,7 +77,7 @@ class Totals(msgspec.Struct, frozen=True):
     no_action: int
 
     def __add__(self, other: Totals) -> Totals:
-        """Return the sums of the numbers of two `Totals`."""
+        """Add two `Totals`, field by field."""
         resources = {severity: count + other.resources[severity] for severity, count in self.resources.items()}
         return Totals(resources, self.to_fix + other.to_fix, self.no_action + other.no_action)
 
@@ -93,15 +93,14 @@ class AccountTotals(msgspec.Struct, frozen=True):
 
     @property
     def rank(self) -> tuple[int | str, ...]:
-        """The sort key: accounts with the most resources of the highest severity come first."""
+        """The sort key: accounts with more resources of high severity come first."""
         return (*(-count for count in self.totals.resources.values()), self.account_id)
 
 
 class QuotaRow(msgspec.Struct, frozen=True):
     """A row of the frame `quota_use`: the roles and profiles of one account, tool and owner.
 
-    The field `share` has the used share of the role quota or of the profile quota, whichever is larger. An unknown
-    share is None.
+    The field `share` has the larger value from the columns `role_share` and `profile_share`. An unknown share is None.
     """
 
     account_id: str
@@ -184,7 +183,7 @@ def purposes(result: Result) -> list[Purpose]:
 
 
 def tag_counts(result: Result) -> tuple[pa.Table, pa.Table]:
-    """Return two tables with the numbers of each account's roles and profiles.
+    """Return two tables that count each account's roles and profiles.
 
     The first table counts resources by tag key. The second table counts resources with and without collected tags.
     """

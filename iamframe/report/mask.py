@@ -104,7 +104,7 @@ def masked(
 
 
 def _with_left_out(drift: Drift) -> pd.DataFrame:
-    """Return the differences from Terraform, and a row for each account in which Terraform manages nothing.
+    """Add a row to the frame `differences` for each account in which Terraform manages nothing.
 
     The column `facts` becomes `changed_facts`, whose values are masked like values of tags.
     """

@@ -81,7 +81,7 @@ class Numbers(msgspec.Struct, frozen=True):
         )
 
     def __add__(self, other: Numbers) -> Numbers:
-        """Return the sums of the numbers of two groups of accounts."""
+        """Add the numbers of two groups of accounts."""
         owners = self.owners | other.owners
         return Numbers(
             listed=self.listed + other.listed,
@@ -138,7 +138,7 @@ def summary_of(result: Result) -> dict[str, Any]:
 
 
 def add_summaries(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """Return one summary of two groups of accounts, with the sums of the numbers."""
+    """Add the summaries of two groups of accounts."""
     numbers = {name: _sum(one[name], other[name]) for name in ("rows", "attention", "findings", "coverage")}
     # A part has only the frames that were collected for it.
     numbers["rows"] = {name: numbers["rows"][name] for name in FRAMES if name in numbers["rows"]}

@@ -51,7 +51,7 @@ class ColumnHead(msgspec.Struct, frozen=True):
 
 
 class Picture(msgspec.Struct, frozen=True):
-    """One picture on the page: a table with a caption.
+    """A table on the page, with a caption.
 
     A cell consists of a text, CSS classes, and a label. If the table has no rows, the page shows the text `none`.
     """

@@ -55,9 +55,8 @@ class FindingTable(msgspec.Struct, frozen=True):
     """One table of findings.
 
     `common` is a text with the values that all rows share. If one tool or service created all resources, `maker` is its
-    name. The field `arns` has the most frequent beginning of the resources' ARNs. The text `arns` ends before the path,
-    and has `{}` instead of the account id. The field `related` has the most frequent beginning of the related
-    resources' ARNs.
+    name. The field `arns` has the most common prefix of the resource ARNs. The field `related` has the most common
+    prefix of the related ARNs. A prefix ends before the path, and has `{}` instead of the account id.
     """
 
     columns: tuple[str, ...]
@@ -135,7 +134,7 @@ def allotted(counts: Mapping[str, tuple[int, int]], limit: int = MAX_ROWS) -> di
 
 
 class FindingRows(msgspec.Struct, frozen=True):
-    """The findings that the page can show, the numbers of all findings, and the completeness of the checks.
+    """The findings that the page can show, and the counts and coverage of all checks.
 
     The counter `counts` has the number of findings for each check, severity and state (`to_fix`, `expected` or
     `accepted`). The mapping `coverage` has the accounts of each check by status and reasons. The table `findings` has
@@ -374,10 +373,10 @@ def _groups(rows: list[_Finding]) -> list[list[_Finding]]:
 
 
 def _parsed(row: _Finding, side: str) -> tuple[str, str, str]:
-    """Return three parts of an ARN: the beginning, the path with the name, and the path without the name.
+    """Return three parts of an ARN: the prefix, the path with the name, and the path without the name.
 
-    `side` selects the ARN: `resource` or `related`. The beginning has `{}` instead of the account id. If the ARN has a
-    different account or name than the finding, the beginning is an empty text.
+    `side` selects the ARN: `resource` or `related`. The prefix has `{}` instead of the account id. The prefix is empty
+    if the account or name in the ARN is not the account or name of the finding.
     """
     arn, name = row[f"{side}_arn"] or "", row[f"{side}_name"] or ""
     match = _ARN.match(arn)
@@ -388,7 +387,7 @@ def _parsed(row: _Finding, side: str) -> tuple[str, str, str]:
 
 
 def _shortened(rows: list[_Finding], side: str) -> tuple[str, list[str]]:
-    """Return the most frequent beginning of the ARNs, and the ARNs without this beginning."""
+    """Return the most common prefix of the ARNs, and the ARNs without this prefix."""
     parsed = [_parsed(row, side) for row in rows]
     begins = Counter(begin for begin, _, _ in parsed if begin).most_common(1)
     most = begins[0][0] if begins else ""

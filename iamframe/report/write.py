@@ -53,8 +53,8 @@ def write_report(
     `events.csv`, `resource_owners.csv` and `tag_policies.csv` are written only if their data was collected.
 
     A result of `check_snapshot` is read in groups of accounts (`Result.parts`), so that the result need not fit into
-    memory. Findings without an ARN are in the order of the groups. So are the rows of `checks/CHECK.csv` and
-    `tags.csv`. With `mask` or `xlsx`, the whole result is in memory.
+    memory. The rows of `checks/CHECK.csv` and `tags.csv` are in the order of the groups. Findings without an ARN are in
+    this order, too. With `mask` or `xlsx`, the whole result is in memory.
 
     If the report cannot be written, an older report in the folder stays as it was. A new report replaces or removes all
     files of an older report, and keeps other files in the folder. Title and author are at the top of the page.

@@ -62,7 +62,7 @@ def first_true(parts: Mapping[str, Any], size: int) -> Any:
 def count_parts(
     parts: Mapping[str, tuple[Any, dict[str, Any]]], row: pd.Series, rows: Iterable[str]
 ) -> tuple[dict[str, dict[str, Any]], pd.DataFrame]:
-    """Return the look of each part, and the numbers of items in each bar and part.
+    """Return values for the fields `looks` and `counts` of the class `Bars`.
 
     An item counts only in the first part whose mask is True.
     """

@@ -34,7 +34,7 @@ def copy_notebooks(folder: str | os.PathLike[str], *, force: bool = False) -> tu
     """Copy the notebooks and their tag policy into a folder. Return the written files and the skipped files.
 
     A missing folder is created. An existing file is overwritten only with `force`. A copied notebook reads the policy
-    from its own folder, and writes reports into this folder.
+    and writes reports in its own folder.
 
     Raises
     ------

@@ -87,7 +87,7 @@ def _finding(severity: str, check: str, account: str, name: str, detail: str) ->
 
 
 def emit_changes(changes: Changes, form: str) -> None:
-    """Print changes, then changed findings, one line each. JSON also contains what was not compared."""
+    """Print each change on one line, and then each changed finding. JSON also contains what was not compared."""
     from iamframe.inventory.display import cell_rows, text_rows
     from iamframe.inventory.export import json_rows
 
@@ -106,7 +106,7 @@ def emit_changes(changes: Changes, form: str) -> None:
 
 
 def emit_drift(found: Drift, form: str) -> None:
-    """Print differences from Terraform, one line each. A table lists at most ten unmanaged resources."""
+    """Print each difference from the Terraform states on one line. A table has at most ten unmanaged resources."""
     from iamframe.inventory.display import cell_rows, text_rows
 
     if form != "table":
@@ -147,14 +147,14 @@ def emit_surfaces(facts: DataFrame, form: str) -> None:
 
 
 def size_of(inventory: Inventory) -> str:
-    """Return a text with the numbers of accounts, roles and profiles of an inventory."""
+    """Return a text that says how many accounts, roles and profiles an inventory has."""
     things = {"accounts": "account", "roles": "role", "profiles": "instance profile"}
     rows = inventory.row_counts()
     return ", ".join(pluralize(rows[name], thing) for name, thing in things.items())
 
 
 def in_one_line(result: Result, owners: Sequence[str] = ()) -> str:
-    """Return one line with the numbers of a result.
+    """Summarize a result in one line.
 
     If `owners` are given, findings and resources of other owners are not counted.
     """

@@ -190,10 +190,11 @@ def _tag_rows(coverage: pd.DataFrame, resources: pd.DataFrame, keys: list[str]) 
 def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
     """Draw how many profiles of each account are used, not referenced, or empty.
 
-    The plot has one bar per account, for at most 30 accounts. Accounts with the most unreferenced or empty profiles
-    come first. A bar shows referenced profiles, then profiles that the check `unreferenced_profiles` found, then
-    profiles without a role. Hatched parts show profiles whose references or role were not collected. If the check
-    `unreferenced_profiles` did not run, every profile without a known reference is hatched.
+    The plot has one bar per account, for at most 30 accounts. Accounts are sorted by the number of unreferenced or
+    empty profiles, the largest number first. A bar shows referenced profiles, then profiles that the check
+    `unreferenced_profiles` found, then profiles without a role. Hatched parts show profiles whose references or role
+    were not collected. If the check `unreferenced_profiles` did not run, every profile without a known reference is
+    hatched.
     """
     inventory, total = result.inventory, pluralize(len(result.inventory.profiles), "instance profile")
     rows = [row for row in purposes(result) if row.total]
@@ -214,8 +215,8 @@ def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
 def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resources: str = "profiles") -> Axes:
     """Draw how many instance profiles (or roles) each tool created in each account.
 
-    The plot has one bar for each account, tool and cluster (or stack). Only the 15 largest bars are drawn, the largest
-    first. The label of a bar shows the share of the account's quota, if the quota is known.
+    The plot has one bar for each combination of account, tool and cluster (or stack). Only the 15 largest bars are
+    drawn, the largest first. The label of a bar shows the share of the account's quota, if the quota is known.
 
     Plain parts of a bar show resources with an owner tag, and cross-hatched parts show resources without one. Dotted
     parts show roles that AWS manages. Parts with slanted hatching show resources whose owner is unknown. The owner is
@@ -381,8 +382,8 @@ def plot_age(inventory: Inventory, ax: Axes | None = None) -> Axes:
 
     Each year has a bar for roles and a bar for profiles. Cross-hatched parts of a bar show resources without tags. Tags
     that AWS reserves are ignored. Parts with slanted hatching show resources whose tags or creation time were not
-    collected. If there are more than 20 years, the earliest years share their bars. Roles that AWS manages are left
-    out, and the title shows their number.
+    collected. The plot has at most 20 years, and the first year also includes all older resources. Roles that AWS
+    manages are left out, and the title shows their number.
     """
     resources = _resources(inventory)
     tagged, known = resources["is_tagged"], resources["tags_known"]

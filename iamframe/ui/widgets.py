@@ -1,8 +1,7 @@
 """The explorer for notebooks. The widgets use the functions of `iamframe.exploring` and have no logic of their own.
 
 Text from AWS is never interpreted as HTML or as mathematics. Lists and drop-down lists show only plain text, no HTML.
-Tables are escaped HTML, and never render mathematics. Labels contain only iamframe's own words, because a label renders
-text between dollar signs as mathematics.
+Labels contain only iamframe's own words, because a label renders text between dollar signs as mathematics.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Clean-up plans: a shell script of AWS CLI commands to review and run, and the same steps as CSV files.
+"""Clean-up plans: a shell script of AWS CLI commands, and the same steps as CSV files.
 
 iamframe never runs the script.
 """
@@ -112,7 +112,7 @@ _PLANNED = [name for name, one in CHECKS.items() if one.remedy]
 
 
 def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timedelta | str = _MIN_IDLE) -> Plan:
-    """Return a clean-up plan to review and run yourself. No request is made to AWS.
+    """Return a clean-up plan: a script that you review and run. No request is made to AWS.
 
     A plan deletes empty profiles, profiles without references, and profiles whose cluster, environment or stack is
     gone. Before a plan deletes a profile that holds a role, the plan takes the role out. A plan never deletes or tags a
