@@ -77,12 +77,12 @@ def index_in(values: Texts, among: Texts) -> Positions:
 
 
 def lookup(values: Texts, where: Positions) -> pa.Array:
-    """Return the values at the positions in the array `where`, or a missing value for the position -1."""
+    """For each position in the array `where`, return the value there, or a missing value for -1."""
     return as_arrow(values).take(pa.array(where, mask=where < 0))
 
 
 def lookup_flag(flags: pd.Series | Bools, where: Positions, otherwise: bool) -> Bools:
-    """Return the flags at the positions in the array `where`, or the value of `otherwise` for the position -1."""
+    """For each position in the array `where`, return the flag there, or the value of `otherwise` for -1."""
     if not len(flags):
         return np.full(len(where), otherwise)
     return np.where(where < 0, otherwise, np.asarray(flags, dtype=bool)[where])
@@ -104,7 +104,7 @@ def are_among(rows: Texts, others: Texts) -> Bools:
 
 
 def matches(rows: Texts, others: Texts) -> tuple[Positions, Positions]:
-    """For each pair of equal row numbers, return the positions in `rows` and in `others`, in the order of `rows`."""
+    """Return the positions of equal row numbers in `rows` and in `others`, in the order of `rows`."""
     numbers, places = np.asarray(rows), np.asarray(others)
     order, starts = np.argsort(places, kind="stable"), _starts(places, numbers.max(initial=-1) + 1)
     # The last element is for -1, which means no row.

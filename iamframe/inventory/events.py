@@ -99,7 +99,7 @@ def event_table(events: Mapping[str, Iterable[Event]], roles: pa.Table, profiles
 
 
 def in_order(events: Iterable[Event], created: Mapping[Key, datetime]) -> list[Event]:
-    """Return one account's events in causal order. The mapping `created` has creation times of today's resources."""
+    """Return one account's events in causal order, given the creation times of the inventory's resources."""
     steps: dict[datetime, list[_Step]] = defaultdict(list)
     others: dict[datetime, list[Event]] = defaultdict(list)
     for event in sorted(events, key=lambda event: event.at):
@@ -149,7 +149,7 @@ class _State(msgspec.Struct):
     held: dict[Key, Key | None] = msgspec.field(default_factory=dict)
 
     def accepts(self, step: _Step, to_create: Counter[Key]) -> bool:
-        """Return whether IAM's rules allow an event. The counter `to_create` has the creations that still follow."""
+        """Return whether IAM's rules allow an event. The counter `to_create` has the resources still to be created."""
         key, held = step.key, self.held.get(step.key)
         if step.action == CREATE:
             return not self.exists[key]
@@ -222,8 +222,9 @@ def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tupl
         only other uses                   it existed
         as many creations as deletions    unclear
 
-    In the unclear case, earlier events show whether the resource existed, else later events. If no event shows this,
-    the resource existed only if today's resource was created in the same second, and so replaced an older resource.
+    If this is unclear, earlier events show whether the resource existed. Without earlier events, later events show it.
+    If no event shows it, the resource did not exist. There is one exception: if the inventory's resource was created in
+    this second, it replaced an older resource.
     """
     beginnings = {}
     for key, seconds in changes.items():

@@ -168,7 +168,7 @@ def _with_times(staged: Staging, rows: pa.Table) -> pa.Table:
 
 
 def parsed_times(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, list[int]]:
-    """Parse a column of ISO times. Return the times, and the numbers of the rows that cannot be parsed."""
+    """Parse a column of ISO times. Return the parsed column, and the row numbers of invalid times."""
     try:
         return column.cast(TIME), []
     except pa.ArrowInvalid:
@@ -197,7 +197,7 @@ class _Sets:
         return members[slice(*np.searchsorted(rows, (row, row + 1)))]
 
     def values(self, known: Positions, code: Positions) -> Positions:
-        """Return equal numbers for equal sets. An unknown set, or the only known set of a resource, gives -1."""
+        """Return equal numbers for equal sets, and -1 for an unknown set or a resource's only known set."""
         value = np.full(len(code), -1)
         several = known[np.bincount(code[known])[code[known]] > 1]
         if len(several):
@@ -380,7 +380,7 @@ def _staged_tags(staged: Staging, merged: Merged) -> _Tags:
 def _add_listings(
     staged: Staging, merged: Merged, listings: list[tuple[str | None, TagListing, int]]
 ) -> tuple[Positions, Positions]:
-    """Add rows for lists of tags, and return the resource and the answer of each row."""
+    """Add lists of tags. For each added list, return the numbers of its resource and its answer."""
     kind, rows = merged.kind.noun, _by_name(merged)
     resources: list[int] = []
     origins: list[int] = []

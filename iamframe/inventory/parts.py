@@ -77,8 +77,8 @@ class _Stored(msgspec.Struct, omit_defaults=True):
     """The Parquet files (parts) of one frame.
 
     An account can have several files if accounts were loaded and saved one by one. The field `order` is needed only if
-    an account's rows are not together in the frame. Each pair in `order` is a block of rows: the position of the file
-    in `parts`, and the number of rows.
+    an account's rows are not together in the frame. Each pair in `order` is the position of a file in `parts`, and the
+    number of rows to take from the file.
     """
 
     rows: _Count
@@ -120,9 +120,8 @@ class Written(msgspec.Struct):
 def write_parts(frames: Mapping[str, pd.DataFrame], place: Place, member: str | None = None) -> Written:
     """Write one Parquet file for each frame and account. A frame without rows gets no file.
 
-    If accounts are loaded and saved one by one, `member` is the current account. If `member` is given, rows are sorted
-    by key, as in an inventory of several accounts in memory. Folders of other accounts get unique names, because two
-    loaded accounts may both have rows about a third account.
+    If accounts are loaded and saved one by one, `member` is the current account, and rows are sorted by key. Folders of
+    other accounts get unique names, because two loaded accounts may both have rows about a third account.
     """
     tables = {name: frame.to_arrow(frames[name]) for name, frame in FRAMES.items()}
     if member is not None:

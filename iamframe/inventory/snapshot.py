@@ -264,7 +264,7 @@ def _is_of_call(new: Path, unfinished: Path) -> bool:
 
 
 def _clear_abandoned(place: Path) -> None:
-    """Delete the unfinished snapshots of killed processes beside the folder `place`.
+    """Delete old unfinished snapshots beside the folder `place`.
 
     Recent folders stay, because another process may still be writing to them.
     """

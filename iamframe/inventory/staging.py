@@ -105,7 +105,7 @@ class Rows:
         self.size = 0
 
     def add(self, size: int, **values: Any) -> None:
-        """Add rows. A single value fills all rows. Omitted flags are False, and other omitted values are missing."""
+        """Add rows. A single value fills all rows. Columns that are not given become False (flags) or null."""
         arrays = []
         for column in self.schema:
             given = values.get(column.name)
@@ -215,7 +215,7 @@ class Staging:
         self.trusts = TrustPolicies()
 
     def read(self, answer: Answer) -> None:
-        """Add the records of an answer to the rows, and count the records for the frame `calls`."""
+        """Convert an answer's records to rows, and count the records for the frame `calls`."""
         origin = len(self.origins)
         self.origins.append({"message": "gaps.origin", "operation": answer.operation, "file": answer.origin})
         self.operations.append(answer.operation)

@@ -9,8 +9,8 @@ On a disk, an older snapshot in FOLDER stays until the new snapshot is complete.
     new/                     the new snapshot of a fleet, with the accounts that are written so far
     new/.unfinished/ID.json  the files of a complete account, as in the manifest
 
-In an object store, the files of `new` are in FOLDER, because an object store cannot rename a folder. AWS's answers are
-never written to an object store.
+If FOLDER is in an object store, the files are written directly to FOLDER, because an object store cannot rename a
+folder. AWS's answers are never written to an object store.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ def _note_of(place: Place, account: str) -> Place:
 
 
 def _remove_stale(place: Place, written: Iterable[Written]) -> None:
-    """Delete the files of earlier calls that do not belong to the new snapshot."""
+    """Delete older files that are not part of the new snapshot."""
     for name in FRAMES:
         own = {part.folder for one in written if name in one.frames for part in one.frames[name].parts}
         with contextlib.suppress(FileNotFoundError):

@@ -127,8 +127,8 @@ def _tag_texts(tags: pd.DataFrame, frame: pd.DataFrame, owner: Positions) -> pa.
 def _made(columns: Mapping[str, Any], makers: list[Maker], tag: pa.Array) -> dict[str, Any]:
     """Return the columns about makers: the services or tools that created the role and profile of each row.
 
-    The array `tag` has the makers that are known from tags of profiles. If a maker is only a guess, the three columns
-    about expected differences are False.
+    The array `tag` has the service or tool that a tag of the profile identifies. If a maker is only a guess, the
+    three columns about expected differences are False.
     """
 
     def first_fitting(sides: str, among: Bools) -> Positions:

@@ -1,4 +1,4 @@
-"""Find the parts of an ARN, or of a text that a user typed."""
+"""Find the parts of an ARN, a name or a unique id."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def name_of(arn: str) -> str:
 
 
 class Query(NamedTuple):
-    """The parts of a text that a user typed: the name, id or ARN of a role or profile. Absent parts are None.
+    """The parts of the name, id or ARN of a role or profile. Absent parts are None.
 
     All parts except `text` and `name` are in lower case. The part `path` has no slash at either end.
     """

@@ -86,10 +86,10 @@ def _is_random(text: str) -> bool:
 
 
 def _are_of_one_day(role: str, profile: str, _: str) -> bool:
-    """Return whether two counters in names may come from the same run of Terraform.
+    """Return whether two counters may come from the same run of Terraform.
 
-    The first 14 digits of a counter are a time. Two counters of one run differ, and their times are on the same day or
-    less than ten minutes apart.
+    A counter is the text that Terraform adds to a name. The first 14 digits of a counter are a time. The result is True
+    if the counters differ, and the times are on the same day or less than ten minutes apart.
     """
     one, other = _counted_at(role), _counted_at(profile)
     if one is None or other is None or role == profile:
@@ -112,9 +112,9 @@ def _are_of_one_prefix(role: str, profile: str, _: str) -> bool:
 
 
 def _are_of_one_counted_prefix(role: str, profile: str, _: str) -> bool:
-    """Return whether the prefixes of two Terraform counters are equal, apart from words like `role`.
+    """Return whether two prefixes are equal, apart from words like `role`.
 
-    The prefixes `role-` and `profile-` are treated as equal, because Terraform's counters are unmistakable.
+    The prefixes `role-` and `profile-` count as equal, because the counter after the prefix identifies Terraform.
     """
     return _are_of_one_prefix(role, profile, _) or is_same_stem(f"x-{role.strip('-_.')}", f"x-{profile.strip('-_.')}")
 
@@ -268,7 +268,7 @@ class Maker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return _form(*(template for side in sides for template in templates[side]))
 
     def tells(self, side: str) -> bool:
-        """Return whether one side's pattern (`role` or `profile`) is specific enough to suggest the maker."""
+        """Return whether the pattern for roles (or for profiles) is specific enough to suggest this maker."""
         # A name without fixed text and without random text would fit any name.
         name = self.role if side == "role" else self.profile
         return bool(_TOKEN.sub("", name).strip("-_.")) or not _TELLING.isdisjoint(_TOKEN.findall(name))

@@ -87,7 +87,7 @@ def _is_random(tail: str) -> bool:
 
 
 def turns(text: str) -> int:
-    """Count how often a text switches between capitals, small letters and digits. A random text switches often."""
+    """Count how often a text switches between capitals, small letters and digits."""
     kinds = ["d" if c.isdigit() else "u" if c.isupper() else "l" for c in text]
     return sum(one != other for one, other in pairwise(kinds))
 

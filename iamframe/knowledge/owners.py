@@ -66,7 +66,7 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     def label(self) -> str:
         """The operation's IAM action, which the frames `calls` and `gaps` show.
 
-        For Elastic Beanstalk, the operation's name alone means the list of environments that use profiles.
+        The name DescribeEnvironments without a prefix stands for another list: the environments that use profiles.
         """
         row = read_of(self.service, self.operation)
         return row.action if row else f"{self.service}:{self.operation}"
@@ -139,7 +139,7 @@ def owner_of(name: str, path: str, tags: Mapping[str, str]) -> Owned | None:
 
 
 class Shown(NamedTuple):
-    """The signs of an owner: tag keys, and a regular expression that matches a path and a name on two lines."""
+    """The signs of an owner: tag keys, and a regular expression for a text of two lines (the path, then the name)."""
 
     tags: tuple[str, ...]
     texts: str

@@ -1,4 +1,4 @@
-"""AWS managed policies that allow (almost) everything, and AWS managed policies that some roles are named after."""
+"""AWS managed policies that allow (almost) everything, or whose names are also used as role names."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Fill the texts of messages with facts. A fact is a value that a message shows, such as a name or a number.
 
-A text contains placeholders with the names of facts, such as `{key}`. A colon and a form can follow the name:
+A text contains placeholders with the names of facts, such as `{key}`. A placeholder can also contain a colon and a
+format:
 
     {key:spelled}     the fact in a given form, here with look-alike letters spelled out
     {total:profile}   the number `total` with a noun, such as "3 profiles"
@@ -155,7 +156,7 @@ def render(messages: pa.Array, facts: pa.Array, lang: str = "en") -> pa.Array:
 
 @cache
 def _choosing() -> frozenset[str]:
-    """Return the names of hidden facts: they decide which text is used, but are never shown."""
+    """Return the names of hidden facts, which only select a text and are never shown."""
     tables = [text for text in _catalogue("en").values() if not isinstance(text, str)]
     texts = [text for text in _catalogue("en").values() if isinstance(text, str)]
     texts += [text for table in tables for text in table.values()]

@@ -1,4 +1,4 @@
-"""Show counts with their nouns, and escape unsafe characters in names from AWS."""
+"""Show numbers with nouns, such as "3 roles", and escape unsafe characters in names from AWS."""
 
 from __future__ import annotations
 

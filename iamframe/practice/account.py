@@ -174,8 +174,8 @@ class PracticeAccount:
     def environment(self, account_id: str | None = None) -> dict[str, str]:
         """Return environment variables that direct the AWS CLI 2 and boto3 programs to the practice account.
 
-        The AWS CLI 1 ignores the returned variables for EMR in most regions, and for RDS in us-east-1. Requests to
-        these services go to AWS, which refuses the keys of a practice account.
+        The AWS CLI 1 still sends requests for EMR (in most regions) and RDS (in us-east-1) to AWS. AWS refuses the keys
+        of a practice account.
         """
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
@@ -306,7 +306,7 @@ class PracticeAccount:
             self._faults.left = after
 
     def fault(self, kind: str, action: str = "*", times: int = 1) -> None:
-        """Simulate a fault in the next answers to an action.
+        """Simulate a fault in the answers to the next calls of an action.
 
         Parameters
         ----------

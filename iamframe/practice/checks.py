@@ -123,7 +123,7 @@ def checked_tag_keys(call: Call) -> list[str]:
 def merged_tags(
     old: Sequence[Mapping[str, str]], new: Sequence[Mapping[str, str]], *, fold: bool, quota: str
 ) -> list[dict[str, str]]:
-    """Add new tags to old tags. A new tag replaces the old tag with the same key (if `fold`, in any case)."""
+    """Add new tags to old tags. If keys are equal, the new tag wins. If `fold` is True, the case of keys is ignored."""
     kept = {(tag["Key"].lower() if fold else tag["Key"]): dict(tag) for tag in old}
     for tag in new:
         kept[tag["Key"].lower() if fold else tag["Key"]] = dict(tag)

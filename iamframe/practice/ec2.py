@@ -253,7 +253,7 @@ class Ec2:
         return ec2_answer(call, f"<iamInstanceProfileAssociationSet>{items}</iamInstanceProfileAssociationSet>{end}")
 
     def cut_list(self, call: Call) -> Answer:
-        """Simulate the calls that list launch templates, because moto's own pages lose rows."""
+        """Simulate the calls that list launch templates, because moto loses rows when it divides a list into pages."""
         name, most = _CUT_LISTS[call.action]
         answer = self.backends.ask(call, MaxResults="100000", NextToken=None)
         if answer.status != 200:

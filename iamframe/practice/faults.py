@@ -53,7 +53,7 @@ class Denial:
 
 @dataclass
 class Fault:
-    """A fault in the next answers to an action. The field `times` is the number of these answers."""
+    """A simulated fault in the answers to the next calls of an action."""
 
     kind: str
     action: str
@@ -104,7 +104,7 @@ def is_write(action: str) -> bool:
 
 
 def resource_of(call: Call, partition: str) -> tuple[str, tuple[str, ...]]:
-    """Return the resource of a call as IAM's error messages show it, and the resource's names for `Denial.meets`."""
+    """Return the text for a call's resource in IAM's error messages, then the resource's names for `Denial.meets`."""
     params, stem = call.params, f"arn:{partition}:iam::{call.account_id}"
     if call.service == "sts":
         arn = params.get("RoleArn", "*")

@@ -1,4 +1,4 @@
-"""Simulate the CloudFormation calls that list stacks, or find the stack of a resource."""
+"""Simulate the CloudFormation calls ListStacks and DescribeStackResources."""
 
 from __future__ import annotations
 

@@ -67,10 +67,10 @@ class Sts:
         }
 
     def instance_credentials(self, role: Any, instance_id: str) -> dict[str, str]:
-        """Return the metadata service's document with the credentials of an instance's role.
+        """Return the credentials document in an instance's metadata (`iam/security-credentials/ROLE`).
 
-        The document has the form of `iam/security-credentials/ROLE`, on success and on failure (EC2 User Guide,
-        "Retrieve security credentials from instance metadata"; IAM User Guide, "Troubleshooting Amazon EC2 and IAM").
+        AWS documents the form for success (EC2 User Guide, "Retrieve security credentials from instance metadata") and
+        the form for failure (IAM User Guide, "Troubleshooting Amazon EC2 and IAM").
         """
         asked = datetime.now(UTC).strftime(_TIME)
         if not any(_trusts_ec2(statement) for statement in _allows(role)):

@@ -338,7 +338,7 @@ def _now() -> str:
 def _quick_dates(session: boto3.Session) -> Iterator[None]:
     """New boto3 clients in the `with` block parse dates fast, and share the loaded service models.
 
-    Botocore's own date parser takes a quarter of the time for an answer. The AWS CLI replaces this parser, too.
+    A quarter of botocore's work on an answer is parsing dates. The AWS CLI also replaces botocore's date parser.
     """
     core = session._session  # noqa: SLF001 - boto3 does not give its parts away
     parsers = ResponseParserFactory()

@@ -125,7 +125,7 @@ class Event(msgspec.Struct, gc=False, frozen=True, order=True):
 
 
 class EventSpan(msgspec.Struct, gc=False):
-    """The times of an account's first and last record in a file, from regions with IAM events."""
+    """The times of an account's first and last record in a file. Only regions with IAM events count."""
 
     from_at: datetime
     to_at: datetime

@@ -65,7 +65,7 @@ class Item(msgspec.Struct, gc=False, rename="camel"):
 
 
 def _in_camel_case(kind: type[msgspec.Struct], **types: Any) -> Any:
-    """Copy a record type with keys in AWS Config's camelCase. The mapping `types` has new types for some fields."""
+    """Copy a record type, and change the keys to AWS Config's camelCase. The mapping `types` has new field types."""
     fields: list[Any] = []
     keys = {}
     for one in msgspec.structs.fields(kind):

@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A call whose answer has the next call's parameters. The dictionary `gives` has a field for each parameter."""
+    """A call whose answer has parameters for the next call. These are the keys of the dictionary `gives`."""
 
     operation: str
     key: str

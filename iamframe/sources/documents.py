@@ -1,11 +1,11 @@
 """Find the JSON documents in a file, and split their lists into items, which are decoded later.
 
-The long list of a large file is cut into runs. A run is a group of items that are decoded together. Single items would
-be slower: it takes as long to find the ends of 100,000 items as to decode the items. The text of all items would take
-more memory than all finished DataFrames.
+The long list of a large file is cut into runs. A run is a group of items that are decoded together. Items are not
+decoded one by one, because finding the ends of 100,000 items takes as long as decoding the items. The text of all items
+would take more memory than all finished DataFrames.
 
 A list is cut where an item seems to begin. A wrong cut is always noticed, because the text before a wrong cut is not a
-valid list. If a run cannot be decoded, iamframe reads all files again without runs.
+valid list. If a group of items cannot be decoded, iamframe reads all files again, and cuts no list.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _MARK = Raw(b'"iamframe: items in runs"')
 
 
 class NotARun(Exception):
-    """A run could not be decoded, so all files must be read again without runs."""
+    """A group of items in a long list could not be decoded, so all files must be read again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +259,7 @@ def problem_of(error: Exception, path: str) -> dict[str, Any]:
 
 
 def kind_of(value: Value) -> str:
-    """Return the kind of a JSON value, as a key of the message table `words`."""
+    """Return the kind of a JSON value: a key in the message table `words`."""
     kinds = {list: "list", dict: "object", str: "text", bool: "boolean", type(None): "null"}
     return kinds.get(type(value), "number")
 

@@ -176,7 +176,7 @@ def _list(document: Document, items: list[Raw]) -> Iterator[Answer]:
 
 
 def _denied(reading: Reading, source: str, piece: Piece) -> list[Answer]:
-    """Return a `Gap` for each refused request in the collect script's file `denied.csv`.
+    """Return a `Gap` for each refused request in the file `denied.csv`.
 
     An error code in `NO_POLICY` becomes an empty tag policy instead of a `Gap`.
     """

@@ -1,8 +1,8 @@
 """Find the possible owners of profiles in a live account: clusters, environments and stacks.
 
 The tags, path or name of a profile may show the profile's owner. The tags or path may also show the owner's region.
-iamframe lists only the kinds of owners that profiles show, and only in the regions that profiles show. If a profile
-does not show the owner's region, iamframe lists the possible owners in all loaded regions.
+iamframe lists a kind of owner, such as clusters, only if a profile seems to have such an owner. If the profile shows
+the owner's region, only this region is searched. Otherwise, all loaded regions are searched.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ class AccountsByFolder:
             self._beneath[piece.folders[:depth]].add(account)
 
     def of(self, folders: tuple[str, ...], depth: int) -> set[str]:
-        """Return the accounts in the folder `folders[:depth]` to which files in the subfolder `folders` may belong."""
+        """Return accounts of the folder `folders[:depth]` that may also own the files in the subfolder `folders`."""
         # `prod/` beside `dev/` is another account; `us-east-1/` beside `iam/` is the same one.
         is_one = all(map(_PART_OF_ACCOUNT.fullmatch, folders[depth:]))
         return (self._beneath if is_one else self._here).get(folders[:depth], set())
@@ -97,7 +97,7 @@ class Reading:
         self.gaps.append((piece, gap))
 
     def unreadable(self, piece: Piece, problem: dict[str, Any], path: str = "$") -> None:
-        """Add a row to the frame `gaps` for an unreadable file, or for an unreadable place in a file."""
+        """Add a row to the frame `gaps` for a file (or a part of a file) that cannot be read."""
         subject = piece.label if path == "$" else f"{piece.label} {path}"
         operation = _named_after(piece) or "file"
         region = GLOBAL if operation in _IAM else region_of(piece) or UNKNOWN_REGION
@@ -106,7 +106,7 @@ class Reading:
 
     @contextmanager
     def gap_if_unreadable(self, piece: Piece, path: str = "$") -> Iterator[None]:
-        """If the `with` block cannot read a file, or a place in a file, add a row to the frame `gaps`."""
+        """Add a row to the frame `gaps` if the `with` block cannot read a file or a part of a file."""
         try:
             yield
         except Unreadable as error:
@@ -172,7 +172,7 @@ def region_of(piece: Piece) -> str | None:
 
 
 def _named_after(piece: Piece) -> str | None:
-    """Return the operation that a file's name shows, such as `describe-instances.json`."""
+    """Return the operation in a file's name, such as DescribeInstances for `describe-instances.json`."""
     name = cli_name(piece.name).replace("_", "-")
     return next((operation for pattern, operation in _FILE_NAMES if pattern.search(name)), None)
 

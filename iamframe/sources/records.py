@@ -101,7 +101,7 @@ class RoleTemplate(msgspec.Struct, gc=False):
 
 
 class NestedRole(msgspec.Struct, gc=False, rename=_IAM):
-    """A role inside a profile, without tags, last use or description."""
+    """A role as IAM shows it inside a profile: without tags, last use or description."""
 
     role_arn: Arn
     role_name: str | None = None
@@ -128,7 +128,7 @@ class GotRole(ListedRole, gc=False, rename=_IAM):
 
 
 class NestedProfile(msgspec.Struct, gc=False, rename=_IAM):
-    """A profile inside a role of an account dump, without tags."""
+    """A profile as an account dump shows it inside a role: without tags."""
 
     profile_arn: Arn
     profile_name: str | None = None
@@ -340,8 +340,8 @@ def parsed_time(text: str) -> datetime | None:
 def make_decoders(kinds: Iterable[object]) -> None:
     """Create the decoders of all record types in `kinds`, before threads use the decoders.
 
-    msgspec creates a decoder at its first use, in several steps. The process crashes if a second thread uses the
-    incomplete decoder.
+    msgspec would otherwise create a decoder during the decoder's first use. The process crashes if a second thread uses
+    the incomplete decoder.
     """
     for kind in kinds:
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):

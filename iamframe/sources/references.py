@@ -61,7 +61,7 @@ class _Used(NamedTuple):
 
 
 def _keep_uses(document: Document, consumer: Consumer) -> Iterable[Answer]:
-    """Keep a document's records until all files are read, because a later file may show the account."""
+    """Keep a document's records until all files are read, because a later file may show the records' account."""
     if consumer.whole or isinstance(document.keys[consumer.key], dict):
         # Some operations answer with one record instead of a list.
         document.keys[consumer.key] = [document.as_json(None if consumer.whole else consumer.key)]

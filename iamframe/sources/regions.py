@@ -127,7 +127,7 @@ class ReferenceReader:
             yield from self.calls.bodies(name, found, {**each, **fixed}, region=region, may_vanish=bool(each))
 
     def _next(self, found: Listing, operation: str, path: str, region: str, page: bytes) -> list[dict[str, Any]]:
-        """Find the parameters of the next calls in one page of an answer."""
+        """Read the parameters of the next calls from one page of an answer."""
         each: list[dict[str, Any]] | None = jmespath.search(path, msgspec.json.decode(page))
         if each is None:
             self.calls.note_missing(found, operation, path, region)

@@ -10,8 +10,9 @@ The effective policy is `{"tags": {"costcenter": {"tag_key": "CostCenter", "tag_
 - `enforced_for` lists the resource types for which AWS rejects wrong tag values. AWS accepts a missing tag.
 
 `iam:ALL_SUPPORTED` stands for all IAM resource types that AWS supports. A tag can be required for `iam:role`,
-`iam:instance-profile` and other types (Pulumi, "AWS Organizations Tag Policies", on `report_required_tag_for`). A tag
-can be enforced for `iam:instance-profile`. No known source says that a tag can be enforced for `iam:role`.
+`iam:instance-profile` and other types (Pulumi's documentation, "AWS Organizations Tag Policies",
+`report_required_tag_for`). A tag can be enforced for `iam:instance-profile`. No known source says that a tag can be
+enforced for `iam:role`.
 """
 
 from __future__ import annotations

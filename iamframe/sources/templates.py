@@ -20,7 +20,7 @@ from iamframe.sources.records import Reference, make_decoders
 class TemplateUse:
     """A group or fleet that uses profiles through launch templates, or through a launch configuration.
 
-    The field `consumer` describes the group or fleet. Its fields about a profile are empty.
+    The field `consumer` describes the group or fleet, but no profile.
     """
 
     consumer: Reference
@@ -152,9 +152,9 @@ def template_references(
 ) -> tuple[list[Reference], list[str]]:
     """Return the profiles that groups and fleets use through templates and configurations.
 
-    Also return the missing template versions, in the form `ID:VERSION`. If a group gives only a template's name, the
-    form is `NAME:VERSION` (see `template_ids`). The argument `templates` is None in a live load. A live load requests
-    `$Latest` of each template, so the highest version that was read is the latest.
+    Also return the missing template versions, as `ID:VERSION`, or as `NAME:VERSION` if the group does not show the
+    template's id. The argument `templates` is None in a live load. A live load requests `$Latest` of each template, so
+    the highest version that was read is the latest.
     """
     read = _by_label(versions, templates)
     # Names of launch configurations are unique within a region, and only the ARN shows the region.
