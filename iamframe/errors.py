@@ -60,7 +60,7 @@ class NotebookError(IamframeError):
 
 
 class PlanError(IamframeError):
-    """The function `plan` cannot parse an age."""
+    """An age that was passed to `plan` cannot be parsed."""
 
 
 class StoreError(IamframeError):

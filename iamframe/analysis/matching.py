@@ -68,7 +68,7 @@ class Pairs:
         return numbers[rows]
 
     def _same_name(self, alone: list[Positions]) -> list[Positions]:
-        """Match resources with different ARNs by name. Return one array of row numbers per inventory."""
+        """Match resources by name if their ARNs differ. Return one array of row numbers per inventory."""
         keys = []
         for frame, rows in zip(self.frames, alone, strict=True):
             account, name = (as_arrow(frame[column].iloc[rows]) for column in ("account_id", f"{self.kind}_name"))

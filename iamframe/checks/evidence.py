@@ -25,7 +25,7 @@ _LISTINGS = {"profile": ((PROFILE_LIST,), PROFILE_LIST), "role": (ROLE_LISTS, DU
 
 @dataclass
 class Evidence:
-    """The collected data that shows whether a check is complete in an account."""
+    """The completeness of the collected data, which decides the status of each check in an account."""
 
     inventory: Inventory
     pairs: pd.DataFrame

@@ -69,8 +69,8 @@ class Sts:
     def instance_credentials(self, role: Any, instance_id: str) -> dict[str, str]:
         """Return the credentials document in an instance's metadata (`iam/security-credentials/ROLE`).
 
-        AWS documents the form for success (EC2 User Guide, "Retrieve security credentials from instance metadata") and
-        the form for failure (IAM User Guide, "Troubleshooting Amazon EC2 and IAM").
+        AWS documents the response on success (EC2 User Guide, "Retrieve security credentials from instance metadata")
+        and on failure (IAM User Guide, "Troubleshooting Amazon EC2 and IAM").
         """
         asked = datetime.now(UTC).strftime(_TIME)
         if not any(_trusts_ec2(statement) for statement in _allows(role)):
