@@ -67,6 +67,7 @@ WEB = role_detail("web", [HELD])
 PAIR = whole([WEB], [HELD])
 AWS_OWN = role_detail("AWSServiceRoleForX", path="/aws-service-role/x.amazonaws.com/")
 IN_ROLE, IN_PROFILE = "aws_iam_role.this", "aws_iam_instance_profile.this"
+IN_STATE = "in the Terraform state, it"
 
 # What the account has, what the state has, and each difference: kind, name, address, value there and here, detail.
 RULES: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]] = {
@@ -101,17 +102,17 @@ RULES: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]]
     "a profile lost the role that the state gives it": (
         whole([role_detail("web")], [profile("web")]),
         state(of_role(), of_profile()),
-        [("role_lost", "web", IN_PROFILE, "web", None, "holds no role, but holds the role web in the Terraform state")],
+        [("role_lost", "web", IN_PROFILE, "web", None, f"holds no role; {IN_STATE} holds the role web")],
     ),
     "a profile holds another role": (
         whole([role_detail("web"), role_detail("db", [HELD])], [profile("web", nested_role("db"))]),
         state(of_role(), of_role(name="db", arn=f"arn:aws:iam::{ACCOUNT}:role/db", unique_id="AROADB"), of_profile()),
-        [("other_role", "web", IN_PROFILE, "web", "db", "holds the role db, but the role web in the Terraform state")],
+        [("other_role", "web", IN_PROFILE, "web", "db", f"holds the role db; {IN_STATE} holds the role web")],
     ),
     "a profile to which the state gives no role holds one": (
         PAIR,
         state(of_role(), of_profile(role=None)),
-        [("other_role", "web", IN_PROFILE, None, "web", "holds the role web, but no role in the Terraform state")],
+        [("other_role", "web", IN_PROFILE, None, "web", f"holds the role web; {IN_STATE} holds no role")],
     ),
     "names of roles have no case": (PAIR, state(of_role(), of_profile(role="WEB")), []),
     "a resource with another id was deleted and created again": (
@@ -124,7 +125,7 @@ RULES: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]]
                 IN_ROLE,
                 "AROAOLD",
                 "AROAWEB",
-                "was recreated: the id is AROAWEB, but AROAOLD in the Terraform state",
+                "was recreated: its id is AROAWEB; in the Terraform state, its id is AROAOLD",
             )
         ],
     ),
@@ -134,21 +135,21 @@ RULES: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]]
         state(
             of_role(), of_profile(arn=f"arn:aws:iam::{ACCOUNT}:instance-profile/x/WEB", path="/x/", unique_id="AIPAOLD")
         ),
-        [("path", "web", IN_PROFILE, "/x/", "/", "has the path /, but the path /x/ in the Terraform state")],
+        [("path", "web", IN_PROFILE, "/x/", "/", f"has the path /; {IN_STATE} has the path /x/")],
     ),
     "each key of a tag is a difference": (
         whole([role_detail("web", [HELD], {"Kept": "1", "Owner": "ops", "New": ""})], [HELD], web={"aws:x:y": "1"}),
         state(of_role(tags={"Owner": "x"}, tags_all={"Kept": "1", "Owner": "dev", "Old": "x"}), of_profile()),
         [
-            ("tags", "web", IN_ROLE, None, "", "tag New is empty, but is missing in the Terraform state"),
-            ("tags", "web", IN_ROLE, "x", None, "tag Old is missing in the account, but is x in the Terraform state"),
+            ("tags", "web", IN_ROLE, None, "", f"tag New is empty; {IN_STATE} is missing"),
+            ("tags", "web", IN_ROLE, "x", None, f"tag Old is missing; {IN_STATE} is x"),
             (
                 "tags",
                 "web",
                 IN_ROLE,
                 "dev",
                 "ops",
-                "tag Owner is ops, but is dev in the Terraform state",
+                f"tag Owner is ops; {IN_STATE} is dev",
             ),
         ],
     ),
@@ -158,7 +159,7 @@ RULES: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]]
             managed("aws_iam_role", tf_role(tags={"a": "1"})),
             managed("aws_iam_instance_profile", tf_profile(tags=None)),
         ),
-        [("tags", "web", IN_ROLE, "1", None, "tag a is missing in the account, but is 1 in the Terraform state")],
+        [("tags", "web", IN_ROLE, "1", None, f"tag a is missing; {IN_STATE} is 1")],
     ),
     "a plan still manages what it is about to delete or to replace": (
         PAIR,

@@ -472,7 +472,7 @@ def test_a_profile_that_something_names_with_another_path_is_not_offered_for_del
     explained = explain(account(tmp_path, profile("web"), **{"versions.json": templates}), "web")
     said = {"message": "other_path", "named": arn("profile/old/web")}
     assert field(explained, "used by", "launch-template lt-1") == said
-    assert names(explained, "next")[-2:] == ["empty_profiles", "delete the profile"]
+    assert names(explained, "next")[-2:] == ["delete the profile", "delete the profile"]
     assert {row["message"] for row in told(explained, "next")[-2:]} == {"not_offered"}
 
 
@@ -490,7 +490,7 @@ def test_tags_are_suggested_only_where_a_plan_would_copy_them(
     lines = [" ".join(line.split()) for line in str(explain(sample, name)).splitlines()]
     assert any("tag-instance-profile" in line for line in lines) == (because is None)
     if because:
-        assert f"copy the role's tags: {because}" in lines[lines.index("not suggested") :]
+        assert f"do not copy the role's tags: {because}" in lines[lines.index("not suggested") :]
 
 
 def test_fields_that_say_the_same_are_one_line_of_text_and_each_a_row(sample: Inventory) -> None:
@@ -498,8 +498,8 @@ def test_fields_that_say_the_same_are_one_line_of_text_and_each_a_row(sample: In
     lines = [" ".join(line.split()) for line in str(explained).splitlines()]
     assert sum("delete the profile" in line for line in lines) == 1
     (at,) = (at for at, line in enumerate(lines) if line == "not suggested")
-    assert lines[at + 1].startswith("empty_profiles, delete the profile: something may use")
-    assert names(explained, "next") == ["see the profile", "empty_profiles", "delete the profile"]
+    assert lines[at + 1].startswith("do not delete the profile: something may use")
+    assert names(explained, "next") == ["see the profile", "delete the profile", "delete the profile"]
     not_checked = names(explained, "not checked")
     assert (len(not_checked), sum(line.startswith(", ".join(not_checked)) for line in lines)) == (3, 1)
     assert "(regions: " not in str(explained)
@@ -626,8 +626,9 @@ def test_an_instance_is_explained_by_the_profile_that_it_uses(tmp_path: Path, as
     assert explained.found
     used = field(explained, "uses", "instance i-1")
     assert (used["profile"], used["message"]) == (WEB_ARN, "list.messages")
+    named = {"message": "explain.consumer_name", "named": "i-1-name"}
     assert used["messages"] == [
-        {"message": "explain.parts", "parts": [REGION, "i-1-name", "running"]},
+        {"message": "explain.parts", "parts": [REGION, named, "running"]},
         {"message": "explain.uses.role", "roles": ["server"]},
     ]
     # The pair itself is told as if its own name had been given.
@@ -642,10 +643,11 @@ def test_each_version_of_a_launch_template_is_told_with_its_profile(tmp_path: Pa
     for asked in ("lt-1", "lt-1-name", f"arn:aws:ec2:{REGION}:{ACCOUNT}:launch-template/lt-1"):
         explained = explain(inventory, asked)
         assert explained.found
+        named = ("consumer_name", "lt-1-name")
         assert [(row["profile"], states(row)) for row in told(explained, "uses")] == [
-            (WEB_ARN, [("version", "1 4 5 6 7 8 9"), ("uses.role", "['server']")]),
-            ("gone", [("version", "2"), ("uses.gone", ACCOUNT)]),
-            (arn("profile/empty"), [("version", "10"), ("uses.no_role",)]),
+            (WEB_ARN, [named, ("version", "1 4 5 6 7 8 9"), ("uses.role", "['server']")]),
+            ("gone", [named, ("version", "2"), ("uses.gone", ACCOUNT)]),
+            (arn("profile/empty"), [named, ("version", "10"), ("uses.no_role",)]),
         ]
         assert [profile for profile, _ in pairs(explained)] == [arn("profile/empty"), WEB_ARN]
 
@@ -691,13 +693,14 @@ def test_a_profile_that_is_gone_or_was_never_read_is_told_so(
 ) -> None:
     explained = explain(using(tmp_path, instance("i-1", named, profile_id=held)), "i-1")
     assert explained.found
-    assert states(field(explained, "uses", "instance i-1")) == state
+    assert states(field(explained, "uses", "instance i-1")) == [("consumer_name", "i-1-name"), *state]
 
 
 def test_without_the_list_of_profiles_nobody_can_say_that_one_is_gone(tmp_path: Path) -> None:
     documents = {"identity.json": identity(), f"{REGION}/i.json": instances(instance("i-1", arn("profile/gone")))}
     used = field(explain(load(tmp_path / ACCOUNT, documents), "i-1"), "uses", "instance i-1")
-    assert (used["profile"], states(used)) == (arn("profile/gone"), [("uses.list_not_read", ACCOUNT)])
+    said = [("consumer_name", "i-1-name"), ("uses.list_not_read", ACCOUNT)]
+    assert (used["profile"], states(used)) == (arn("profile/gone"), said)
 
 
 def test_an_id_of_two_accounts_tells_of_both_and_an_arn_of_its_own(tmp_path: Path) -> None:
@@ -783,10 +786,13 @@ def test_sections_come_in_the_order_of_use_and_the_profile_stands_before_the_rol
     assert fields["deleting"][:2] == ["the profile", "the role"]
     assert [name for name in fields["next"] if name.startswith("see")] == ["see the profile", "see the role"]
     lines = str(explained).split("\n")
-    heads = [line for line in lines if "|" in line and line.startswith(("identity", "link", "tags", "where"))]
-    assert {head.split("   ")[1] for head in heads} == {"(instance profile | role)"}
+    heads = {line for line in lines if line.startswith(("identity", "link", "tags", "where"))}
+    assert heads == {"identity", "link", "tags", "where tags show"}
+    both_sides = [line for line in lines[lines.index("== instance profile blue with role green ==") :] if "|" in line]
+    assert len(both_sides) == 10
+    assert all(re.match(r"  \S[^:]*: +profile \S.* \| role \S", line) for line in both_sides)
     assert "== instance profile blue with role green ==" in lines
-    assert any(line.split() == ["names:", "blue", "|", "green", "(differ)"] for line in lines)
+    assert any(line.split() == ["names:", "profile", "blue", "|", "role", "green", "(differ)"] for line in lines)
     shown, _, folded = explained._repr_html_().partition("<details><summary>where tags show</summary>")
     assert "<th scope='col' style='text-align:left'>instance profile</th><th" in shown
     assert ">IAM console: read<" in folded
@@ -832,7 +838,9 @@ def test_every_field_that_is_printed_is_in_its_frame(sample: Inventory) -> None:
     for name, sentence in zip(frame.loc[shows_tags, "field"], sentences, strict=True):
         tool, operation = name.split(": ")
         said = " ".join(sentence.split())
-        assert re.match(f"(It is unknown whether )?{tool} can(not)? {operation} tags of the ", said)
+        has_article = tool in ("IAM console", "IAM API", "Resource Groups Tagging API", "EC2 console")
+        begins = f"(The {tool}|It is unknown whether the {tool})" if has_article else f"(It is unknown whether )?{tool}"
+        assert re.match(f"{begins} can(not)? {operation} tags of the ", said)
         assert {"profile", "role"} <= set(re.findall(r"the (\w+)", said))
 
 
@@ -856,7 +864,7 @@ def test_many_pairs_are_cut_in_text_and_whole_in_the_frame(tmp_path: Path) -> No
     [
         (["awscloud9ssmaccessrole"], 0, "instance-profile/cloud9/AWSCloud9SSMInstanceProfile"),
         (["i-0abcdef0000000009"], 0, "AIPAEXAMPLEGONE00001"),
-        (["lt-0abcdef000000000c"], 0, "deleted (account 111122223333 has no such profile)"),
+        (["lt-0abcdef000000000c"], 0, "the profile was deleted (account 111122223333 has no such profile)"),
         (["no-such-thing", "--format", "csv"], 2, '"not found","no-such-thing"'),
     ],
 )

@@ -372,10 +372,11 @@ def test_what_an_orphan_s_role_may_do_is_a_fact_and_an_administrator_comes_first
     assert facts.index[:4].tolist() == FIRST
     said = result.findings.set_index("resource_name")["detail"].str.rpartition("; ")[2]
     assert said["admin"].endswith(
-        "the role's policies allow everything: AdministratorAccess, ReadOnlyAccess (AWS managed) and 1 inline policy"
+        "the role has the AWS managed policies AdministratorAccess, ReadOnlyAccess and 1 inline policy "
+        "and may do everything"
     )
     assert said["look"].endswith(
-        "the role's policies: ViewOnlyAccess (AWS managed), AdministratorAccess (customer managed) "
+        "the role has the AWS managed policy ViewOnlyAccess, the customer managed policy AdministratorAccess "
         "and 2 inline policies"
     )
     assert said["bare"] == "the role has no policies"

@@ -418,12 +418,12 @@ def test_tags_that_its_maker_cannot_put_on_the_profile_are_expected_to_be_missin
         (
             link({"Owner": "x"}, None),
             "unknown",
-            "role tags or profile tags were not collected for 1 of 1 link between profiles and roles",
+            "1 of 1 link between profiles and roles lack tags of the role or the profile",
         ),
         (
             tagged(web={}),
             "unknown",
-            "role tags or profile tags were not collected for 1 of 1 link between profiles and roles",
+            "1 of 1 link between profiles and roles lack tags of the role or the profile",
         ),
         ({"d.json": dump(role_detail("web"))}, "complete", ""),
     ],

@@ -117,12 +117,12 @@ def test_a_role_in_no_profile_may_trust_whom_it_likes(tmp_path: Path) -> None:
         (
             [trust(EC2), "<JSON>"],
             "partial",
-            "trust policies of roles were not collected for 1 of 2 links between profiles and roles",
+            "1 of 2 links between profiles and roles lack the role's trust policy",
         ),
         (
             ["<JSON>", "<JSON>"],
             "unknown",
-            "trust policies of roles were not collected for 2 of 2 links between profiles and roles",
+            "2 of 2 links between profiles and roles lack the role's trust policy",
         ),
         ([], "complete", ""),
     ],

@@ -834,9 +834,9 @@ def test_differences_from_terraform_are_masked_as_all_else_is(tmp_path: Path) ->
     iamframe.write_report(iamframe.run_checks(inventory), out, drift=drift, mask=True)
     assert where(out, OWN, FOREIGN, PROFILE_ID, "AIPADBQP57FF3AEXAMPLE", MAIL, OTHER_MAIL) == []
     told = dict(zip(column(out / "drift.csv", "message"), column(out / "drift.csv", "detail"), strict=True))
-    recreated = r"was recreated: the id is AIPA-\w{10}, but AIPA-\w{10} in the Terraform state"
+    recreated = r"was recreated: its id is AIPA-\w{10}; in the Terraform state, its id is AIPA-\w{10}"
     assert re.fullmatch(recreated, told["drift.recreated"])
-    added = r"tag to is email-\w{10}, but is missing in the Terraform state"
+    added = r"tag to is email-\w{10}; in the Terraform state, it is missing"
     assert re.fullmatch(added, told["drift.tag.added"])
     assert column(out / "drift.csv", "kind") == sorted(
         column(out / "drift.csv", "kind"), key=[*DIFFERENCES, "unknown"].index

@@ -146,7 +146,7 @@ def test_what_the_findings_of_a_check_have_in_common_is_said_in_each_line_and_in
     tmp_path: Path,
 ) -> None:
     scope = "the files cover only ap-northeast-1 and eu-west-1, so other regions are unknown"
-    usual = "the role's policies: AmazonSSMManagedInstanceCore (AWS managed)"
+    usual = "the role has the AWS managed policy AmazonSSMManagedInstanceCore"
     only = ("check", "sample", "--only", "unreferenced_profiles")
     lines = run(tmp_path, *only).stdout.splitlines()
     assert len([line for line in lines if line.endswith(f": no reference found ({scope}); {usual}")]) == 5
@@ -635,8 +635,8 @@ def test_drift_prints_a_line_per_difference_and_on_standard_error_what_is_unknow
     lines = done.stdout.splitlines()
     assert lines[1:3] == [
         (
-            "other role  111122223333  instance-profile  blue: holds the role green, but the role blue in the "
-            'Terraform state (module.service["blue"].aws_iam_instance_profile.this in sample:terraform/shop.tfstate)'
+            "other role  111122223333  instance-profile  blue: holds the role green; in the Terraform state, it holds "
+            'the role blue (module.service["blue"].aws_iam_instance_profile.this in sample:terraform/shop.tfstate)'
         ),
         (
             "gone        111122223333  instance-profile  fax-gateway: does not exist in the account "

@@ -259,7 +259,7 @@ def test_a_card_tells_the_finding_its_coverage_and_all_that_explain_tells(result
 def test_an_explanation_of_some_checks_names_those_that_were_not_run(tmp_path: Path) -> None:
     result = iamframe.run_checks(load(tmp_path, DOCUMENTS), only=["untagged_roles"])
     told = iamframe.explain(result, "left").to_frame()
-    assert told.loc[told["section"] == "findings", "note"].tolist() == ["in the data that was checked"]
+    assert told.loc[told["section"] == "findings", "note"].tolist() == ["no finding in the data that was checked"]
     assert "empty_profiles" in told.loc[told["field"] == "not run", "note"].item()
 
 
