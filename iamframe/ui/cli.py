@@ -57,13 +57,7 @@ def _command(name: str, *added: given.Decorator) -> Callable[[Callable[..., int]
 @_command(
     "report",
     given.source("sources", nargs=-1, metavar="[SOURCE]..."),
-    option(
-        "--out",
-        "Folder for the report (default: iamframe-report).",
-        "DIR",
-        type=given.folder,
-        default="iamframe-report",
-    ),
+    option("--out", "Report folder (default: iamframe-report).", "DIR", type=given.folder, default="iamframe-report"),
     option("--title", "Title of the page.", "TEXT"),
     option("--author", "Author of the page.", "TEXT"),
     option("--compare older", "Show what changed since an older SOURCE.", "OLD", shell_complete=given.offer_sources),
@@ -233,9 +227,7 @@ def explain_command(
 
     # An unset shell variable gives an empty name. It is refused before any file is read.
     if not name.strip():
-        raise click.BadParameter(
-            "must not be empty; give the name, ARN or id of a role or profile", param_hint="'NAME_OR_ARN'"
-        )
+        raise click.BadParameter("must not be empty; give a name, an ARN or an id", param_hint="'NAME_OR_ARN'")
     with ExitStack() as opened:
         if shards:
             _, result = opened.enter_context(checked(sources, live, shards, policy=policy))

@@ -713,7 +713,7 @@ def test_diff_prints_short_reasons_once_for_all_that_share_them_and_says_where_t
     assert max(len(line.split(" (", 1)[-1]) for line in lines) <= 106
     assert (
         "not compared in 111122223333: findings of stale_references, unreferenced_profiles, owner_gone and 1 more "
-        "(incomplete in OLD and NEW)"
+        "(incomplete data in OLD and NEW)"
     ) in lines
     rows = pd.read_csv(tmp_path / "out" / "not_compared.csv", encoding="utf-8-sig")
     assert len(rows) == 21

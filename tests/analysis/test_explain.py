@@ -336,9 +336,9 @@ def test_tags_that_were_refused_say_so_and_what_would_read_them(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("profiles", "roles", "link", "deleting"),
     [
-        ([profile("web")], (), ("role", "no_role"), {"the profile": "delete.profile"}),
-        ([profile("other")], ("web",), ("instance profile", "in_no_profile"), {"the role": "delete.role"}),
-        (None, ("web",), ("instance profile", "profiles_not_read"), {"the role": "delete.role_not_read"}),
+        ([profile("web")], (), ("role", "no_role"), {"delete the profile": "delete.profile"}),
+        ([profile("other")], ("web",), ("instance profile", "in_no_profile"), {"delete the role": "delete.role"}),
+        (None, ("web",), ("instance profile", "profiles_not_read"), {"delete the role": "delete.role_not_read"}),
     ],
 )
 def test_what_stands_alone_says_so_where_that_is_known(
@@ -496,7 +496,7 @@ def test_tags_are_suggested_only_where_a_plan_would_copy_them(
 def test_fields_that_say_the_same_are_one_line_of_text_and_each_a_row(sample: Inventory) -> None:
     explained = explain(sample, "old-batch")
     lines = [" ".join(line.split()) for line in str(explained).splitlines()]
-    assert sum("delete the profile" in line for line in lines) == 1
+    assert sum("do not delete the profile" in line for line in lines) == 1
     (at,) = (at for at, line in enumerate(lines) if line == "not suggested")
     assert lines[at + 1].startswith("do not delete the profile: something may use")
     assert names(explained, "next") == ["see the profile", "delete the profile", "delete the profile"]
@@ -543,10 +543,10 @@ def told_before(practice: PracticeAccount) -> dict[str, Explanation]:
 @pytest.mark.parametrize(
     ("name", "resource", "delete"),
     [
-        ("held", "the profile", "delete_instance_profile"),
-        ("held", "the role", "delete_role"),
-        ("empty", "the profile", "delete_instance_profile"),
-        ("free", "the role", "delete_role"),
+        ("held", "delete the profile", "delete_instance_profile"),
+        ("held", "delete the role", "delete_role"),
+        ("empty", "delete the profile", "delete_instance_profile"),
+        ("free", "delete the role", "delete_role"),
     ],
 )
 def test_deleting_is_answered_as_it_says(
@@ -573,7 +573,7 @@ def test_a_profile_that_an_instance_names_can_be_deleted(practice: PracticeAccou
     iam.remove_role_from_instance_profile(InstanceProfileName="used", RoleName="gone")
     explained = explain(iamframe.load_account(session, regions=["us-east-1"]), "used")
     assert [name.split()[0] for name in names(explained, "used by")] == ["association", "instance", "references"]
-    assert field(explained, "deleting", "the profile")["message"] == "delete.profile"
+    assert field(explained, "deleting", "delete the profile")["message"] == "delete.profile"
     lost = {"message": "explain.use.runs", "count": 1, "names": [run["Instances"][0]["InstanceId"]]}
     assert told(explained, "next")[-1] == {"field": "delete the profile", "message": "not_offered", "use": lost}
     assert "delete-instance-profile" not in str(explained)
@@ -783,16 +783,16 @@ def test_sections_come_in_the_order_of_use_and_the_profile_stands_before_the_rol
         assert rows["section"].drop_duplicates().tolist() == [name for name in order if name in set(rows["section"])]
     both = frame[frame["profile_arn"].notna() & frame["role_arn"].notna() & frame["section"].isin(order)]
     fields = both.groupby("section")["field"].agg(list)
-    assert fields["deleting"][:2] == ["the profile", "the role"]
+    assert fields["deleting"][:2] == ["delete the profile", "delete the role"]
     assert [name for name in fields["next"] if name.startswith("see")] == ["see the profile", "see the role"]
     lines = str(explained).split("\n")
     heads = {line for line in lines if line.startswith(("identity", "link", "tags", "where"))}
     assert heads == {"identity", "link", "tags", "where tags show"}
     both_sides = [line for line in lines[lines.index("== instance profile blue with role green ==") :] if "|" in line]
     assert len(both_sides) == 10
-    assert all(re.match(r"  \S[^:]*: +profile \S.* \| role \S", line) for line in both_sides)
+    assert all(re.match(r"  \S[^:]*: +profile: \S.* \| role: \S", line) for line in both_sides)
     assert "== instance profile blue with role green ==" in lines
-    assert any(line.split() == ["names:", "profile", "blue", "|", "role", "green", "(differ)"] for line in lines)
+    assert any(line.split() == ["names:", "profile:", "blue", "|", "role:", "green", "(differ)"] for line in lines)
     shown, _, folded = explained._repr_html_().partition("<details><summary>where tags show</summary>")
     assert "<th scope='col' style='text-align:left'>instance profile</th><th" in shown
     assert ">IAM console: read<" in folded

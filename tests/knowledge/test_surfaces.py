@@ -43,7 +43,7 @@ SURFACES = [
     "EC2 console",
 ]
 RGTA = "Resource Groups Tagging API"
-HOME = "only if us-east-1 or, in GovCloud, us-gov-west-1 is selected; unknown for China"
+HOME = "only if us-east-1 is selected (in GovCloud: us-gov-west-1; in China: unknown)"
 
 
 def answer(surface: str, kind: str, operation: str) -> str:

@@ -607,13 +607,13 @@ def test_who_may_not_list_the_accounts_is_told_what_to_allow(tmp_path: Path, acc
     [
         (
             ["check", "sample", "--regions", "us-east-1"],
-            "regions: only for a live account as the source, aws or aws:PROFILE",
+            "regions: can be used only with a live account as the source (aws or aws:PROFILE)",
         ),
         (
             ["check", ".", "--assume-role", "audit"],
-            "assume-role (role_name): only for a live account as the source, aws or",
+            "assume-role (role_name): can be used only with a live account as the source (aws or",
         ),
-        (["report", "--accounts", "org"], "accounts: only for a live account as the source, aws or aws:PROFILE"),
+        (["report", "--accounts", "org"], "accounts: can be used only with a live account as the source (aws or"),
         (["check", "aws", "--assume-role", "audit"], "audit: the account of the role is unknown; give the role's ARN"),
         (["check", "aws", "--external-id", "x"], "aws: an external id needs a role; give it with --assume-role"),
         (["check", "aws", "--accounts", "org"], "aws: iamframe assumes a role in each account of an organization;"),

@@ -874,8 +874,8 @@ def test_a_rate_that_is_no_number_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["", "sample"], "'NAME_OR_ARN': is empty; give the name, ARN or id of a role or profile"),
-        ([" ", "sample"], "'NAME_OR_ARN': is empty; give the name, ARN or id of a role or profile"),
+        (["", "sample"], "'NAME_OR_ARN': must not be empty; give a name, an ARN or an id"),
+        ([" ", "sample"], "'NAME_OR_ARN': must not be empty; give a name, an ARN or an id"),
         (["-rf", "sample"], "No such option '-r'; if a name begins with a dash, write -- before it"),
         (["web", "sample", "--formt", "csv"], "No such option '--formt'"),
     ],
