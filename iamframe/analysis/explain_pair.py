@@ -379,13 +379,11 @@ def _next(pair: Pair) -> Iterator[Row]:
     if kept and kept["message"] == "plan.use_unknown":
         kept = note("use_unknown")
     refused = {command: kept if command.startswith(_TAKES_AWAY) else why for _, command, why in commands}
-    commands.sort(key=lambda one: (bool(refused[one[1]]), one[1].startswith(_TAKES_AWAY)))
-    for name, command, _ in commands:
-        if why := refused[command]:
-            (label,) = (label for verb, label in _REFUSED.items() if command.startswith(f"aws iam {verb}-"))
-            yield field(label, note=note("not_offered", use=why))
-        else:
-            yield field(name, note=command)
+    commands.sort(key=lambda one: one[1].startswith(_TAKES_AWAY))
+    yield from (field(name, note=command) for name, command, _ in commands if not refused[command])
+    for command, why in {command: refused[command] for _, command, _ in commands if refused[command]}.items():
+        (label,) = (label for verb, label in _REFUSED.items() if command.startswith(f"aws iam {verb}-"))
+        yield field(label, note=note("not_offered", use=why))
 
 
 def _commands(pair: Pair) -> Iterator[tuple[str, str, Message | None]]:
