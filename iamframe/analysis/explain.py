@@ -335,11 +335,14 @@ def _referenced_by(inventory: Inventory, query: Query) -> Iterator[Row]:
         named = note("named", **{name: row[name] for name in ("by_id", "region", "named")})
         yield field(consumer(row), note=named, section="referenced by", account_id=row["account_id"])
     for row in records(inventory.roles[_holds(inventory.roles["trust_policy"], query.text)].head(_MOST * _MOST)):
-        name, account = f"trust policy of role {row['role_name']}", row["account_id"]
+        name, account = f"role {row['role_name']}", row["account_id"]
         for one in statements_of(row["trust_policy"]):
             if one.principal.lower() == query.text.lower():
                 yield field(
-                    name, note=f"principal {one.principal} ({one.kind})", section="referenced by", account_id=account
+                    name,
+                    note=f"the trust policy contains the {one.kind} principal {one.principal}",
+                    section="referenced by",
+                    account_id=account,
                 )
 
 

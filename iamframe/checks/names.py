@@ -91,8 +91,8 @@ def path_mismatches(pairs: pd.DataFrame) -> Found:
     needs=[needs.all_roles, needs.links],
     detail="holds the role {related_name}, although there is a role with the profile's name ({namesake_arn})",
     next_step=_SHOW,
-    remediation="Put the role with the profile's name into the profile. If the current role is right, create a new "
-    "profile with the name of the current role.",
+    remediation="Put the role that has the same name as the profile into the profile. If the current role is right, "
+    "create a new profile with the name of the current role.",
 )
 def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
     """Profiles that hold the wrong role.
