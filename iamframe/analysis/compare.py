@@ -87,7 +87,7 @@ class Changes:
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """Two counts per kind, in the order of `changes`: changes to roles, and changes to profiles."""
+        """The number of changes to roles, and of changes to profiles, for each kind of change."""
         return counts_by_kind(self.changes, "change", KINDS)
 
     @property
@@ -186,7 +186,7 @@ def _checked(
 ) -> tuple[tuple[Result, Result], dict[str, str]]:
     """Return two results that come from the same checks and policy.
 
-    If only one given result has a check, the dictionary maps this check to `OLD` or `NEW`.
+    If a check is in only one of the two results, the dictionary maps the check to `OLD` or `NEW`.
     """
     results = {side: one for side, one in (("NEW", new), ("OLD", old)) if isinstance(one, Result)}
     given = next(iter(results.values()), None)

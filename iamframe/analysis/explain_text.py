@@ -136,7 +136,8 @@ def _ability(field: str, note: str, **answers: str) -> str:
     joint = {"no": " or of ", "unknown": " or of "}
     groups = [(answer, joint.get(answer, " and of ").join(of)) for answer, of in sides.items() if of]
     (first, of), *others = groups
-    more = {"depends": ", and of {} in some cases", "no": ", but not of {}"}
+    again = "and" if first == "yes" else f"but can {operation} tags"
+    more = {"no": ", but not of {}", "depends": f", {again} of {{}} in some cases"}
     line = ability(surface, first, f"{operation} tags of {of}")
     line += "".join(more[answer].format(of) for answer, of in others if answer in more)
     line += f": {note}" if note else ""

@@ -59,7 +59,7 @@ def probe_surfaces(
     """Test the table `surfaces` in a live account: compare the tags in the tagging API with the tags in IAM.
 
     The frame has one row per region and resource type of the Resource Groups Tagging API. The column `holds` is
-    `unknown` if AWS refuses the request, if IAM has no tagged resource, or if no source says what to expect in the
+    `unknown` if AWS refuses the request, if no IAM resource has tags, or if the documentation does not cover the
     partition. The tagging API lags behind IAM: a resource that was tagged minutes ago may be missing there.
 
     `probe_surfaces` is read-only: it sends the requests that `load_account` sends with `references=False`.

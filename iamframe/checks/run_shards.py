@@ -252,7 +252,7 @@ def _submit(executor: Executor, work: _Work, shard: Shard) -> Future[None]:
 
 
 class Processes(Executor):
-    """An executor that starts a separate pool for each of its processes.
+    """An executor whose worker processes each have a pool of their own.
 
     The processes of a `concurrent.futures.ProcessPoolExecutor` run the user's script again, and one dead process makes
     all waiting calls fail. The processes of loky do not run the script, and accept functions from a notebook.

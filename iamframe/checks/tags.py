@@ -357,8 +357,8 @@ def tag_key_variants(tags: pd.DataFrame, roles: pd.DataFrame) -> pd.DataFrame:
     """Tag keys that only look the same.
 
     Keys that look the same can differ in case, spaces, separators, character width or alphabet. A filter on one
-    spelling of a key misses resources that use another spelling. Characters that are hard to see are shown as codes
-    after the key.
+    spelling of a key misses resources that use another spelling. If a key has characters that are hard to see, their
+    codes follow the key.
     """
     own = tags[~tags["is_aws_reserved"] & ~are_among(tags["role_row"], np.flatnonzero(roles["is_aws_managed"]))]
     keys = own.groupby(["account_id", "tag_key"], sort=True).size().rename("resources").reset_index()

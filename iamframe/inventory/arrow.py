@@ -82,7 +82,7 @@ def lookup(values: Texts, where: Positions) -> pa.Array:
 
 
 def lookup_flag(flags: pd.Series | Bools, where: Positions, otherwise: bool) -> Bools:
-    """For each position in the array `where`, return the flag there, or the value of `otherwise` for -1."""
+    """Return the flag at each position in the array `where`. For the position -1, return `otherwise`."""
     if not len(flags):
         return np.full(len(where), otherwise)
     return np.where(where < 0, otherwise, np.asarray(flags, dtype=bool)[where])

@@ -212,19 +212,19 @@ _Changes = defaultdict[Key, defaultdict[datetime, list[int]]]
 
 
 def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tuple[Key, datetime], bool]:
-    """Return whether each resource (or link) exists at the beginning of each second.
+    """Return whether each resource (or link) exists at the beginning of each second with events.
 
-    A resource must be deleted before it is created again. The events of a second therefore show whether the resource
-    existed at the beginning of the second:
+    A resource must be deleted before it is created again. So the events within one second show whether the resource
+    existed at the beginning of that second:
 
         more creations than deletions     it did not exist
         more deletions than creations     it existed
         only other uses                   it existed
         as many creations as deletions    unclear
 
-    If this is unclear, earlier events show whether the resource existed. Without earlier events, later events show it.
-    If no event shows it, the resource did not exist. There is one exception: if the inventory's resource was created in
-    this second, it replaced an older resource.
+    If this is unclear, earlier events show whether the resource existed, or later events if there are no earlier
+    events. If no event shows whether the resource existed, it did not exist. There is one exception: a resource in the
+    inventory that was created in the same second as the event replaced an older resource.
     """
     beginnings = {}
     for key, seconds in changes.items():

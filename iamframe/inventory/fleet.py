@@ -215,7 +215,8 @@ _RESUMABLE: dict[type[IamframeError], str] = {StoreError: "unreadable", ExpiredE
 class _LoadResult:
     """The inventory of one account, or the files with the saved inventory.
 
-    The field `sentence` has the text of an error. An exception itself could lose its cause between two processes.
+    The field `sentence` has the text of an error, because an exception can lose its cause on the way from one process
+    to another.
     """
 
     inventory: Inventory | None

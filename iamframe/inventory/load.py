@@ -248,7 +248,7 @@ def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str],
 
 
 def sample_folder(name: str) -> Path:
-    """Return a folder of the sample, with AWS CLI output (current or four weeks older) or a Terraform state."""
+    """Return a folder of the sample: current AWS CLI output, earlier AWS CLI output, or a Terraform state."""
     for folder in (_PACKAGE / f"_{name}", _PACKAGE.parent / "data" / name):
         if folder.is_dir():
             return folder

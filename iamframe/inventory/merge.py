@@ -197,7 +197,7 @@ class _Sets:
         return members[slice(*np.searchsorted(rows, (row, row + 1)))]
 
     def values(self, known: Positions, code: Positions) -> Positions:
-        """Return equal numbers for equal sets, and -1 for an unknown set or a resource's only known set."""
+        """Number the sets. Equal sets get equal numbers. An unknown set, or a resource's only known set, gets -1."""
         value = np.full(len(code), -1)
         several = known[np.bincount(code[known])[code[known]] > 1]
         if len(several):
@@ -380,7 +380,7 @@ def _staged_tags(staged: Staging, merged: Merged) -> _Tags:
 def _add_listings(
     staged: Staging, merged: Merged, listings: list[tuple[str | None, TagListing, int]]
 ) -> tuple[Positions, Positions]:
-    """Add lists of tags. For each added list, return the numbers of its resource and its answer."""
+    """Add lists of tags. Return two row numbers per added list: the resource's and the answer's."""
     kind, rows = merged.kind.noun, _by_name(merged)
     resources: list[int] = []
     origins: list[int] = []

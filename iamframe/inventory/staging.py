@@ -1,6 +1,6 @@
 """Make Arrow tables from the records in AWS's answers. The module `merge` combines these tables.
 
-A role or profile has one row per answer that shows the resource. Tags and links refer to roles and profiles by row
+A role or profile has one row for each answer that contains it. Tags and links refer to roles and profiles by row
 number, so merging compares numbers, not texts. Records become Arrow columns chunk by chunk, so hundreds of thousands of
 records are never in memory at once.
 """

@@ -120,7 +120,7 @@ def _are_of_one_counted_prefix(role: str, profile: str, _: str) -> bool:
 
 
 def _are_hexadecimal(role: str, profile: str, _: str) -> bool:
-    """Return whether two texts may be random texts of Pulumi. Two numbers or two words do not count as random."""
+    """Return whether Pulumi may have generated two texts at random. Two numbers or two words do not count as random."""
     counted = [re.fullmatch(r"[a-f]?[0-9]+|[a-f]+", text) for text in (role, profile)]
     return not all(counted) and _alike(role, profile) <= 3
 
@@ -300,7 +300,7 @@ class ToolRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def wants_same_names(self) -> bool:
-        """Whether the tool requires that profile and role have the same name (unless the tool gets the role's ARN)."""
+        """Whether the tool requires equal names of profile and role, at least without the role's ARN."""
         return self.rule in ("same_names", "role_arn")
 
 

@@ -38,7 +38,7 @@ class Operation:
     request. The operation `fallback` is called if AWS denies this operation. The message `cost` says what stays unknown
     if AWS denies the operation. If the field `command` is set, iamframe suggests this command instead of the
     operation's own AWS CLI command. An operation of a REST API has a `method` and a `path`. If `has_namesake` is True,
-    another service has an operation of this name. A name without a prefix is that of the other service.
+    another service has an operation of this name. A name without a prefix belongs to the other service.
     """
 
     service: str

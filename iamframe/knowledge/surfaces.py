@@ -32,8 +32,8 @@ class Fact(_Entry, frozen=True, kw_only=True):
 
 _ABILITY = {
     "yes": "{} can {}",
-    "depends": "{} can {} in some cases",
     "no": "{} cannot {}",
+    "depends": "{} can {} in some cases",
     "unknown": "it is unknown whether {} can {}",
 }
 # The order in which a sentence shows the answers for role and profile.

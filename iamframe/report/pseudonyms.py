@@ -249,8 +249,8 @@ class Mask:
     def learn(self, accounts: Iterable[str], policies: Iterable[str], own: Iterable[str] = ()) -> None:
         """Store the ids that will be replaced: account ids, and external ids in policies.
 
-        The ids in `accounts` are replaced in policies even if they do not have twelve digits. `own` has words of
-        iamframe and AWS. Finished files are not searched for these words, even if a word is an external id.
+        The ids in `accounts` are replaced in policies even if they do not have twelve digits. The set `own` has terms
+        that iamframe and AWS use. Finished files are not searched for these words, even if a word is an external id.
         """
         self._accounts |= {one: self.account(one) for one in accounts if one not in _NOT_ACCOUNTS}
         external: set[str] = set()

@@ -137,8 +137,8 @@ class FindingRows(msgspec.Struct, frozen=True):
     """The findings that the page can show, and the counts and coverage of all checks.
 
     The counter `counts` has the number of findings for each check, severity and state (`to_fix`, `expected` or
-    `accepted`). The mapping `coverage` has the accounts of each check by status and reasons. The table `findings` has
-    up to `MAX_ROWS` rows, divided between the checks by the function `allotted`.
+    `accepted`). For each check, the mapping `coverage` groups the accounts by status and reasons. The table `findings`
+    has up to `MAX_ROWS` rows, divided between the checks by the function `allotted`.
     """
 
     lang: str
@@ -376,7 +376,7 @@ def _parsed(row: _Finding, side: str) -> tuple[str, str, str]:
     """Return three parts of an ARN: the prefix, the path with the name, and the path without the name.
 
     `side` selects the ARN: `resource` or `related`. The prefix has `{}` instead of the account id. The prefix is empty
-    if the account or name in the ARN is not the account or name of the finding.
+    if ARN and finding have different accounts or different names.
     """
     arn, name = row[f"{side}_arn"] or "", row[f"{side}_name"] or ""
     match = _ARN.match(arn)

@@ -26,11 +26,11 @@ _NO_ARN = "~"
 class Tables:
     """The CSV files of a report.
 
-    The method `add` writes findings to temporary files. All findings in one file have the same severity, check and
-    order. Their ARNs have the same partition, service and region. The method `close` joins the files into
-    `findings.csv`, in the order of `Result.findings`. The groups are sorted, and come in the order of account ids. So
-    each temporary file is sorted, too. `owners.csv` has the sums of all groups. In all other CSV files, the rows of one
-    group come first, then the rows of the next group.
+    The method `add` writes findings to temporary files. All findings in one file have the same severity and check, and
+    the same value in the column `order`. Their ARNs have the same partition, service and region. The method `close`
+    joins the files into `findings.csv`, in the order of `Result.findings`. The findings of a group are sorted, and the
+    groups come in the order of account ids. So each temporary file is sorted, too. `owners.csv` has the sums of all
+    groups. In all other CSV files, the rows of one group come first, then the rows of the next group.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -192,7 +192,7 @@ class Calls:
         return records
 
     def note_missing(self, found: Listing, operation: str, key: str, region: str) -> None:
-        """Add a row to the frame `gaps` for an answer that lacks the expected list. AWS sends even an empty list."""
+        """Add a row to the frame `gaps` if an answer lacks the expected list. AWS sends a list even if it is empty."""
         found.state = "truncated"
         facts = {"operation": operation, "key": key}
         self.gap(operation, ALL, "unreadable", "gaps.answer.no_list", facts, region)

@@ -1,11 +1,11 @@
 """Find the JSON documents in a file, and split their lists into items, which are decoded later.
 
-The long list of a large file is cut into runs. A run is a group of items that are decoded together. Items are not
-decoded one by one, because finding the ends of 100,000 items takes as long as decoding the items. The text of all items
-would take more memory than all finished DataFrames.
+The long list in a large file is split into groups of items, which are decoded together. Items are not decoded one by
+one, because finding the ends of 100,000 items takes as long as decoding the items. The text of all items would take
+more memory than all finished DataFrames.
 
-A list is cut where an item seems to begin. A wrong cut is always noticed, because the text before a wrong cut is not a
-valid list. If a group of items cannot be decoded, iamframe reads all files again, and cuts no list.
+A list is split where an item seems to begin. A wrong split is always noticed, because the text before a wrong split is
+not a valid list. If a group of items cannot be decoded, iamframe reads all files again without splitting any list.
 """
 
 from __future__ import annotations

@@ -199,7 +199,10 @@ def _partition(session: boto3.Session) -> str:
 
 
 def spellings(*external_ids: str | None) -> tuple[str, ...]:
-    """Return each external id unchanged and, as in AWS's messages, with single spaces. The longest texts come first."""
+    """Return two forms of each external id: unchanged, and with single spaces as in AWS's messages.
+
+    The longest texts come first.
+    """
     ids = {one for given in external_ids if given for one in (given, " ".join(given.split()))}
     return tuple(sorted(ids - {""}, key=len, reverse=True))
 

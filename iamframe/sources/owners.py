@@ -44,7 +44,7 @@ def _owner_in(owner: Owner, record: Any) -> ResourceOwner:
 
 
 def _is_list_of(owner: Owner, key: str, document: Document) -> bool:
-    """Return whether the list under `key` comes from the service of the owner.
+    """Return whether the list under `key` comes from the service in `owner`.
 
     EKS returns names in the list `clusters`, and AWS PCS returns objects. OpsWorks and CloudFormation both return a
     list `Stacks`, but with different fields in the items. An empty list `clusters` counts as an answer of EKS, unless

@@ -30,8 +30,8 @@ class _Use:
     """A resource's record and account, and the profiles and templates that the resource uses.
 
     `account` is the owner that the record shows, or the account in the resource's ARN. `made_in` is the account of the
-    user or role that created the resource, and usually equals `account`. An account in a folder's name overrides
-    `made_in`, because some files mask the creator.
+    user or role that created the resource, and usually equals `account`. If a folder's name contains an account id,
+    this id replaces `made_in`, because some files hide the creator's account.
     """
 
     record: Any

@@ -35,7 +35,8 @@ class Document:
     """One JSON document, its place in the file, and the results of all files so far.
 
     `size` is the size of the document's file in bytes. If a long list is decoded in groups, the field `runs` has the
-    first items, and `keys` has the last items. The set `short` has the keys of lists with unreadable items.
+    first items of the list, and `keys` has the other items. The set `short` has the keys of lists with unreadable
+    items.
     """
 
     reading: Reading

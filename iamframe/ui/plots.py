@@ -218,10 +218,10 @@ def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resour
     The plot has one bar for each combination of account, tool and cluster (or stack). Only the 15 largest bars are
     drawn, the largest first. The label of a bar shows the share of the account's quota, if the quota is known.
 
-    Plain parts of a bar show resources with an owner tag, and cross-hatched parts show resources without one. Dotted
-    parts show roles that AWS manages. Parts with slanted hatching show resources whose owner is unknown. The owner is
-    unknown if tags were not collected, or if the resource appears only in the counts of GetAccountSummary.
-    `iamframe.quota_use` returns the numbers of the plot.
+    Plain parts of a bar show resources with an owner tag, and cross-hatched parts show resources without one. The
+    dotted parts of a bar show roles that AWS manages. Parts with slanted hatching show resources whose owner is
+    unknown. The owner is unknown if tags were not collected, or if the resource appears only in the counts of
+    GetAccountSummary. `iamframe.quota_use` returns the numbers of the plot.
 
     Parameters
     ----------

@@ -270,7 +270,7 @@ def test_nothing_found_says_what_was_looked_through_and_what_was_not_readable(tm
         ),
         (
             "AROAEXAMPLEDELETED01",
-            "trust policy of role partner-access",
+            "role partner-access",
             {"value": "principal AROAEXAMPLEDELETED01 (AWS)"},
         ),
     ],

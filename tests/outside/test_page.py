@@ -608,7 +608,7 @@ def test_where_tags_can_be_seen_and_changed_is_told_with_how_many_are_missed(bro
         assert rows["IAM console", "profiles"] == ["no", "no", "no", ""]
         by_stack = "only for roles that a stack manages"
         assert rows["CloudFormation", "roles"] == ["depends", "depends", "unknown", by_stack]
-        home = "in us-east-1 (in GovCloud: us-gov-west-1; in China: unknown)"
+        home = "in us-east-1"
         find = f"find: only {home}, and only resources that have or had a tag"
         assert (
             f"write, read: only for profiles that a configuration manages\n{find}" in rows["Terraform", "profiles"][3]

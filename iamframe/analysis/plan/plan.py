@@ -131,7 +131,7 @@ def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timed
 
     - A service or tool needs one of the tags.
     - The profile has a tag that the role lacks, or two keys differ only in case.
-    - The policy does not allow a value of the role.
+    - The policy does not allow the value of the role's tag.
 
     Parameters
     ----------
