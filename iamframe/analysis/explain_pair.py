@@ -334,7 +334,7 @@ def _used_by(pair: Pair) -> Iterator[Row]:
     if "regions" in looked["reason"]:
         # The reason names the regions.
         looked |= {"message": "explain.looked_in"}
-    yield field("references searched", note=joint([None if pair.references else note("nothing_names_it"), looked]))
+    yield field("search for references", note=joint([None if pair.references else note("nothing_names_it"), looked]))
 
 
 def _findings(pair: Pair) -> Iterator[Row]:

@@ -65,9 +65,17 @@ def _joined(rows: list[Cells]) -> Iterator[Cells]:
                 commands = f"do not {' or '.join(fields)}"
                 yield _NOT_OFFERED.strip(" :"), commands, *rest[:-1], note.removeprefix(_NOT_OFFERED)
             else:
-                yield section, ", ".join(fields), *rest[:-1], note
+                yield section, _joint(section, list(fields)), *rest[:-1], note
         else:
             yield from same
+
+
+def _joint(section: str, fields: list[str]) -> str:
+    """Join the labels of one command, or of one reason. Names of checks follow in parentheses."""
+    checks = [field for field in fields if " " not in field]
+    if section == "next" and 0 < len(checks) < len(fields):
+        return f"{', '.join(field for field in fields if field not in checks)} ({', '.join(checks)})"
+    return (" or " if section == "deleting" else ", ").join(fields)
 
 
 def html_parts(frame: pd.DataFrame) -> Iterator[str]:
@@ -141,7 +149,7 @@ def _ability(field: str, note: str, **answers: str) -> str:
     line = ability(surface, first, f"{operation} tags of {of}")
     line += "".join(more[answer].format(of) for answer, of in others if answer in more)
     line += f": {note}" if note else ""
-    return line + "".join(f"; unknown for {of}" for answer, of in others if answer == "unknown")
+    return line + "".join(f"; it is unknown for {of}" for answer, of in others if answer == "unknown")
 
 
 def _wrapped(line: str, indent: str) -> list[str]:

@@ -14,7 +14,7 @@ from iamframe.checks import Result
 from iamframe.inventory import schema
 from iamframe.inventory.arrow import Bools, Positions, Texts, as_arrow, concat, index_in, is_in, joined_key, lookup
 from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
-from iamframe.messages.render import Message, columns_of, joint, render
+from iamframe.messages.render import Message, columns_of, joint, nested, render
 
 TYPES = {"role": "role", "profile": "instance-profile"}
 SIDES = ("OLD", "NEW")
@@ -191,10 +191,17 @@ _WHOLE, WITHOUT_REASONS = "not_compared.coverage", "not_compared.incomplete"
 
 def in_short(apart: pd.DataFrame) -> pd.DataFrame:
     """Return the frame `not_compared` in short: without the reasons why checks are incomplete."""
-    message = apart["message"].replace(_WHOLE, WITHOUT_REASONS)
-    facts = apart["facts"].str.replace(_WHOLE, WITHOUT_REASONS, regex=False)
-    reason = render(as_arrow(message), as_arrow(facts)).to_pandas()
-    return apart.assign(message=message, facts=facts, reason=reason.array)
+    message, facts = columns_of(map(_in_short, map(nested, apart["message"], apart["facts"])))
+    texts = {"message": message, "facts": facts, "reason": render(message, facts)}
+    return apart.assign(**{name: column.to_pandas().array for name, column in texts.items()})
+
+
+def _in_short(why: Message) -> Message:
+    parts = why.get("messages", [why])
+    sides = {side for one in parts if one["message"] == _WHOLE for side in one["sides"].split()}
+    incomplete = {"message": WITHOUT_REASONS, "sides": " ".join(side for side in SIDES if side in sides)}
+    short = joint([*(one for one in parts if one["message"] != _WHOLE), incomplete if sides else None])
+    return {**why, **(short or {})}
 
 
 def things(facts: pa.Array, lang: str = "en") -> pa.Array:

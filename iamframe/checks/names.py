@@ -42,9 +42,9 @@ def name_mismatches(pairs: pd.DataFrame) -> Found:
 
     The EC2 console shows profiles under "IAM role", so people mistake the profile's name for the role's name. When you
     delete a role, the IAM console deletes its profile only if role and profile have the same name. The column
-    `relation` has the kind of difference between the names. If a tool or your own naming rule creates different names,
-    the severity is `info`. AWS cannot rename a profile or a role. Create a profile with the right name, put the role
-    into the new profile, and associate the new profile with the instances.
+    `relation` shows how the names differ. If a tool or your own naming rule gives profile and role different names, the
+    severity is `info`. AWS cannot rename a profile or a role. Create a profile with the right name, put the role into
+    the new profile, and associate the new profile with the instances.
     """
     differ = pairs[pairs["relation"].notna() & (pairs["relation"] != "same")]
     return findings(
@@ -91,8 +91,8 @@ def path_mismatches(pairs: pd.DataFrame) -> Found:
     needs=[needs.all_roles, needs.links],
     detail="holds the role {related_name}, although there is a role with the profile's name ({namesake_arn})",
     next_step=_SHOW,
-    remediation="Put the role that has the same name as the profile into the profile. If the current role is right, "
-    "create a new profile with the name of the current role.",
+    remediation="Take the current role out of the profile, and put in the role that has the profile's name. If the "
+    "current role is right, create a new profile with the name of the current role.",
 )
 def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
     """Profiles that hold the wrong role.

@@ -71,10 +71,11 @@ def unreferenced_profiles(
 ) -> Found:
     """Profiles not used by anything we scanned.
 
-    The finding shows what was scanned, and the policies of the profile's role. Profiles of roles with an administrator
-    policy come first. Karpenter, Terraform or a script may use a profile later, so iamframe never says that a profile
-    is unused. The suggested command lists the instances that use the profile in one region. Before you delete a
-    profile, run the suggested command in each region that you use. Also check when the profile's role was last used.
+    The finding shows the scanned regions and the policies of the profile's role. Profiles of roles with an
+    administrator policy come first. Karpenter, Terraform or a script may use a profile later, so iamframe never says
+    that a profile is unused. The suggested command lists the instances that use the profile in one region. Before you
+    delete a profile, run the suggested command in each region that you use. Also check when the profile's role was last
+    used.
     """
     readable = lists[lists["references_status"] != "unknown"]
     candidates = pairs[pairs["relation"].notna() & is_in(pairs["account_id"], readable["account_id"])]

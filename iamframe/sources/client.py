@@ -181,7 +181,7 @@ class Client:
         except _FAILED as error:
             refusal = failure_of(error)
             where = self.region if region == GLOBAL else region
-            LOG.info("%s in %s: refused with %s (reason: %s)", name, where, refusal.code, refusal.reason)
+            LOG.info("%s in %s: refused with %s", name, where, refusal.code)
             if refusal.code not in none_codes:
                 with self._counting:
                     self.refusals[name] += refusal.reason == "denied"

@@ -57,7 +57,7 @@ def _command(name: str, *added: given.Decorator) -> Callable[[Callable[..., int]
 @_command(
     "report",
     given.source("sources", nargs=-1, metavar="[SOURCE]..."),
-    option("--out", "Report folder (default: iamframe-report).", "DIR", type=given.folder, default="iamframe-report"),
+    option("--out", "Folder (default: iamframe-report).", "DIR", type=given.folder, default="iamframe-report"),
     option("--title", "Title of the page.", "TEXT"),
     option("--author", "Author of the page.", "TEXT"),
     option("--compare older", "Show what changed since an older SOURCE.", "OLD", shell_complete=given.offer_sources),
@@ -103,7 +103,7 @@ def report_command(
             click.echo(f"This report is about the fictional sample.{hint}")
         click.echo(output.in_one_line(result))
         if changes:
-            click.echo(f"Since {escape_controls(older or '')}: {changes.said}.")
+            click.echo(f"Changes since {escape_controls(older or '')}: {changes.said}.")
         if found:
             click.echo(f"Terraform: {found.said}.")
         click.echo(f"Report: {escape_controls(str(file))}")

@@ -210,7 +210,9 @@ def no_such_owner(findings: DataFrame, owners: Iterable[str]) -> Iterator[str]:
     known = findings["owner"].dropna().drop_duplicates().sort_values()
     for owner in owners:
         if owner not in set(known):
-            yield f'no finding has the owner "{owner}"' + (f"; the owners are {some(known)}" if len(known) else "")
+            yield f'no finding has the owner "{owner}"' + (
+                f"; the owners are {some(map(repr, known))}" if len(known) else ""
+            )
 
 
 def say_incomplete(result: Result) -> None:

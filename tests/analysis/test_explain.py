@@ -271,7 +271,7 @@ def test_nothing_found_says_what_was_looked_through_and_what_was_not_readable(tm
         (
             "AROAEXAMPLEDELETED01",
             "role partner-access",
-            {"value": "principal AROAEXAMPLEDELETED01 (AWS)"},
+            {"value": "the trust policy contains the AWS principal AROAEXAMPLEDELETED01"},
         ),
     ],
 )

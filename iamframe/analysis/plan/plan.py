@@ -304,7 +304,7 @@ def _script(blocks: list[Block], accounts: dict[str, AccountFacts], left_out: di
 def _to_do(numbered: list[tuple[int, Block]]) -> str:
     deleted = sum(block.deletes for _, block in numbered)
     counts = (("delete", deleted), ("tag", len(numbered) - deleted))
-    return ", ".join(f"{verb} {pluralize(count, 'profile')}" for verb, count in counts if count)
+    return ", ".join(f"{pluralize(count, 'profile')} to {verb}" for verb, count in counts if count)
 
 
 def _sentence(messages: list[Message]) -> str:
