@@ -71,7 +71,7 @@ class Changes:
         columns = found[["account_id", "resource_type", "resource_name", "resource_arn"]].assign(
             change="finding_" + found["change"],
             what=found["check"],
-            detail=found["check"] + ": " + found["detail"],
+            detail=found["check"] + found["change"].map({"gone": " (only in OLD)"}).fillna("") + ": " + found["detail"],
             message="",
             facts="{}",
         )

@@ -438,7 +438,7 @@ def _surfaces(pair: Pair) -> Iterator[Row]:
         by_side = {side: facts[surface, operation, TYPE_OF[side]] for side in pair.arns}
         conditions = dict.fromkeys(fact.condition for fact in by_side.values() if fact.condition)
         answers = {side: fact.answer for side, fact in by_side.items()}
-        yield field(f"{surface}: {operation}", **answers, note="; ".join(conditions) or None)
+        yield field(f"{surface}: {operation}", **answers, note=" and ".join(conditions) or None)
 
 
 # In the order of importance to the reader: identity, problems, next commands, and then the rest.

@@ -144,12 +144,10 @@ def _ability(field: str, note: str, **answers: str) -> str:
     joint = {"no": " or of ", "unknown": " or of "}
     groups = [(answer, joint.get(answer, " and of ").join(of)) for answer, of in sides.items() if of]
     (first, of), *others = groups
+    line = ability(surface, first, f"{operation} tags of {of}", note)
     again = "and" if first == "yes" else f"but can {operation} tags"
-    more = {"no": ", but not of {}", "depends": f", {again} of {{}} in some cases"}
-    line = ability(surface, first, f"{operation} tags of {of}")
-    line += "".join(more[answer].format(of) for answer, of in others if answer in more)
-    line += f": {note}" if note else ""
-    return line + "".join(f"; it is unknown for {of}" for answer, of in others if answer == "unknown")
+    more = {"no": ", but not of {}", "depends": f", {again} of {{}} {note}", "unknown": "; it is unknown for {}"}
+    return line + "".join(more[answer].format(of) for answer, of in others)
 
 
 def _wrapped(line: str, indent: str) -> list[str]:

@@ -201,7 +201,7 @@ def _in_short(why: Message) -> Message:
     sides = {side for one in parts if one["message"] == _WHOLE for side in one["sides"].split()}
     incomplete = {"message": WITHOUT_REASONS, "sides": " ".join(side for side in SIDES if side in sides)}
     short = joint([*(one for one in parts if one["message"] != _WHOLE), incomplete if sides else None])
-    return {**why, **(short or {})}
+    return {**(short or {}), "what": why["what"]}
 
 
 def things(facts: pa.Array, lang: str = "en") -> pa.Array:

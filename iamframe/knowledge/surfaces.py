@@ -33,17 +33,17 @@ class Fact(_Entry, frozen=True, kw_only=True):
 _ABILITY = {
     "yes": "{} can {}",
     "no": "{} cannot {}",
-    "depends": "{} can {} in some cases",
+    "depends": "{} can {}, but {}",
     "unknown": "it is unknown whether {} can {}",
 }
 # The order in which a sentence shows the answers for role and profile.
 ANSWERS = tuple(_ABILITY)
 
 
-def ability(surface: str, answer: str, action: str) -> str:
-    """Return the beginning of a sentence that says whether a console, API or tool can do something."""
+def ability(surface: str, answer: str, action: str, condition: str | None) -> str:
+    """Return a sentence that says whether (or under which condition) a console, API or tool can do something."""
     article = "the " if surface.endswith(("console", "API")) else ""
-    said = _ABILITY[answer].format(f"{article}{surface}", action)
+    said = _ABILITY[answer].format(f"{article}{surface}", action, condition)
     return said[0].upper() + said[1:]
 
 

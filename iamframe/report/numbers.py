@@ -108,7 +108,7 @@ def _first(rows: list[_Row]) -> list[_Row]:
 
 
 def numbers_of(result: Result, lang: str = "en") -> Numbers:
-    """Count one group of accounts after another, and return the sums."""
+    """Count the findings and resources in each group of accounts, and add up the counts."""
     return reduce(add, (Numbers.of(part, quota_use(part, part.owner_tag), lang) for part in result.parts()))
 
 

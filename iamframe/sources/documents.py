@@ -31,7 +31,7 @@ _TRAILING = re.compile(r"trailing characters \(byte (\d+)\)")
 
 
 class _Key:
-    """A key of a JSON object. Two keys with the same text are not equal, so that a repeated key is noticed."""
+    """A key of a JSON object. A dict keeps all keys with the same text, so that a repeated key is noticed."""
 
     __slots__ = ("text",)
 

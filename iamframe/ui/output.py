@@ -32,8 +32,12 @@ DRIFT_COLUMNS |= {"state_address": "address in the state", "detail": "found"}
 CHECK_COLUMNS = {"severity": "severity", "check": "check", "title": "finds", "needs": "needs"}
 SURFACE_COLUMNS = {"surface": "tool", "resource_type": "resource type", "operation": "operation", "answer": "answer"}
 SURFACE_COLUMNS |= {"checked_on": "checked on", "said": "condition or detail"}
-# The ends of lines about findings that both loads have.
-_SINCE = {"reopened": " (no longer expected or accepted)", "settled": " (now expected or accepted)"}
+# The ends of lines about changed findings.
+_SINCE = {
+    "gone": " (only in OLD)",
+    "reopened": " (no longer expected or accepted)",
+    "settled": " (now expected or accepted)",
+}
 # The unmanaged resources that a table lists.
 _UNMANAGED = 10
 # The ids of messages about a region that is not enabled.
@@ -136,11 +140,12 @@ def emit_surfaces(facts: DataFrame, form: str) -> None:
         return
     from iamframe.knowledge.surfaces import ability
 
-    columns = ["surface", "operation", "resource_type", "answer", "said", "checked_on"]
-    for surface, operation, kind, answer, said, day in facts[columns].itertuples(index=False, name=None):
+    columns = ["surface", "operation", "resource_type", "answer", "condition", "detail", "checked_on"]
+    for surface, operation, kind, answer, condition, detail, day in facts[columns].itertuples(index=False, name=None):
         kinds = f"{kind.replace('-', ' ')}s"
         action = f"find {kinds} by tag" if operation == "find" else f"{operation} tags of {kinds}"
-        click.echo(f"{ability(surface, answer, action)}: {said}. Checked on {day}.")
+        why = "" if answer == "depends" else f": {detail}"
+        click.echo(f"{ability(surface, answer, action, condition)}{why}. Checked on {day}.")
 
 
 # Remarks

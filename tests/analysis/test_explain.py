@@ -572,7 +572,7 @@ def test_a_profile_that_an_instance_names_can_be_deleted(practice: PracticeAccou
     run = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, IamInstanceProfile={"Name": "used"})
     iam.remove_role_from_instance_profile(InstanceProfileName="used", RoleName="gone")
     explained = explain(iamframe.load_account(session, regions=["us-east-1"]), "used")
-    assert [name.split()[0] for name in names(explained, "used by")] == ["association", "instance", "references"]
+    assert [name.split()[0] for name in names(explained, "used by")] == ["association", "instance", "search"]
     assert field(explained, "deleting", "delete the profile")["message"] == "delete.profile"
     lost = {"message": "explain.use.runs", "count": 1, "names": [run["Instances"][0]["InstanceId"]]}
     assert told(explained, "next")[-1] == {"field": "delete the profile", "message": "not_offered", "use": lost}
@@ -723,8 +723,8 @@ def test_an_instance_that_no_reference_shows_is_not_found_with_where_was_looked(
 
 def test_what_refers_to_the_profile_is_told_with_where_that_was_looked_for(sample: Inventory) -> None:
     explained = explain(sample, "AWSCloud9SSMInstanceProfile")
-    assert names(explained, "used by") == ["instance i-0abcdef0000000007", "references searched"]
-    looked = field(explained, "used by", "references searched")
+    assert names(explained, "used by") == ["instance i-0abcdef0000000007", "search for references"]
+    looked = field(explained, "used by", "search for references")
     assert (looked["status"], looked["regions"]) == ("partial", "ap-northeast-1, eu-west-1")
     assert looked["reason"]["message"] == "coverage.references.files"
 

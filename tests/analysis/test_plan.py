@@ -598,7 +598,7 @@ def test_the_command_line_prints_the_script_and_counts_what_is_left(tmp_path: Pa
     done = run(tmp_path, "plan", "sample", "--only", "tag_differences")
     assert done.returncode == 0
     assert done.stdout.startswith("#!/bin/sh\n")
-    assert "): tag 1 profile.\n" in done.stdout
+    assert "): 1 profile to tag.\n" in done.stdout
     assert (
         "change tag 'profile batch' aws iam tag-instance-profile --instance-profile-name=batch --tags=" in done.stdout
     )

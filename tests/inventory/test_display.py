@@ -129,7 +129,7 @@ def test_an_explanation_shows_the_same_fields_as_its_frame(hostile: Inventory) -
     texts = set(Tags(told._repr_html_()).texts)
     frame = told.to_frame()
     # Fields with equal values share a line. Below the heading "not suggested", it begins with "do not".
-    shared = {field for text in texts for field in text.split(", ")}
+    shared = {field for text in texts for field in re.split(r", | or | \(|\)$", text)}
     against = [text.removeprefix("do not ") for text in texts if text.startswith("do not ")]
     refused = {field for text in against for field in text.split(" or ")}
     assert set(frame["field"]) <= texts | shared | refused

@@ -54,8 +54,8 @@ def test_each_request_is_logged_where_that_is_wished_with_its_wait_and_refusal_a
         line for line in lines if re.fullmatch(r"ListInstanceProfiles in \S+: request sent \(waited \d\.\d\d s\)", line)
     ]
     assert len(waited) == 1
-    assert "GetInstanceProfile in us-east-1: refused with AccessDenied (reason: denied)" in lines
-    assert "GetCallerIdentity in us-east-1: refused with AccessDenied (reason: denied)\n" in said[2]
+    assert "GetInstanceProfile in us-east-1: refused with AccessDenied" in lines
+    assert "GetCallerIdentity in us-east-1: refused with AccessDenied\n" in said[2]
     assert not re.search("s3cret|web|practice", said[1] + said[2].split("iamframe: ")[0])
 
 
