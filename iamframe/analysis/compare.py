@@ -68,10 +68,11 @@ class Changes:
         changes, found = self.changes[:rows], self.findings
         if lang != "en":
             changes, found = with_details(changes, lang), found.assign(detail=self.details(lang))
+        old = found["change"].map({"gone": say("changes.only_old", lang)}).fillna("")
         columns = found[["account_id", "resource_type", "resource_name", "resource_arn"]].assign(
             change="finding_" + found["change"],
             what=found["check"],
-            detail=found["check"] + found["change"].map({"gone": " (only in OLD)"}).fillna("") + ": " + found["detail"],
+            detail=found["check"] + old + ": " + found["detail"],
             message="",
             facts="{}",
         )
