@@ -18,7 +18,7 @@ class IamframeError(Exception):
 class SourceError(IamframeError):
     """A source cannot be read: the file does not exist, or contains nothing that iamframe can read.
 
-    The attribute `said` is None, or has the id and facts of a message for the frame `gaps`.
+    The attribute `said` has a message for the frame `gaps` (its id and facts), or is None.
     """
 
     said: Mapping[str, Any] | None = None
@@ -76,7 +76,10 @@ class WrongObjectError(IamframeError, TypeError):
 
 
 def require(function: str, given: object, *kinds: type, instead: str) -> None:
-    """Raise WrongObjectError if `given` has none of the types in `kinds`. The text `instead` says what to pass."""
+    """Raise WrongObjectError if `given` has none of the types in `kinds`.
+
+    The parameter `instead` is a text that says what to pass.
+    """
     if not isinstance(given, kinds):
         names = " or ".join(kind.__name__ for kind in kinds)
         raise WrongObjectError(f"{function} takes {names}, not {type(given).__name__}: pass {instead}")

@@ -1,3 +1,3 @@
-"""The version is a constant, because reading the metadata is slow (10 % of the time for importing pandas)."""
+"""The version is a constant, because reading the metadata takes a tenth of the time that importing pandas takes."""
 
 __version__ = "0.2.0"

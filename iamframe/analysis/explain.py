@@ -316,7 +316,7 @@ def _not_collected(gaps: pd.DataFrame) -> Iterator[Row]:
 
 
 def _holds(texts: pd.Series, part: str) -> Bools:
-    """Return a mask of the texts that contain `part`, regardless of case. An empty `part` matches no text."""
+    """Return a mask of the texts that contain `part`, regardless of case. If `part` is empty, nothing matches."""
     held = pc.match_substring(as_arrow(texts), part, ignore_case=True)
     return np.asarray(pc.fill_null(held, False)) & bool(part)
 

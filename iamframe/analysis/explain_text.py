@@ -37,7 +37,7 @@ _NOT_OFFERED = say("explain.not_offered", use="")
 
 
 def _parts(frame: pd.DataFrame) -> Iterator[tuple[str, bool, list[Cells]]]:
-    """Yield each part's heading, a boolean (true for a profile with its role), and the part's rows."""
+    """For each part, yield the heading, whether the part is about a profile with its role, and the rows."""
     before: list[Cells] = []
     pairs: dict[Cells, list[Cells]] = defaultdict(list)
     for key, cells in zip(display.cell_rows(frame[_KEY]), display.cell_rows(frame[_CELLS]), strict=True):

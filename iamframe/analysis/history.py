@@ -67,7 +67,7 @@ _NO_LOOKUP = {"InvalidAction", "UnknownOperationException", "UnsupportedOperatio
 
 @shows(LIVES)
 def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: str | None = None) -> pd.DataFrame:
-    """Return when and by whom each role and instance profile was created and deleted, according to CloudTrail.
+    """Return the creation and deletion of each role and instance profile in CloudTrail, with times and callers.
 
     The *life* of a role or profile lasts from its creation to its deletion. If a role is created again under the same
     name, the new role has its own row. Rows are sorted by account and first event. A time is missing if the CloudTrail
@@ -113,10 +113,10 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
 def events_of(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: str) -> pd.DataFrame:
     """Return the events of one role or profile, including requests that AWS refused.
 
-    Events are sorted by time. Within one second, a cause comes before its effect. The events of a role include
-    AddRoleToInstanceProfile and RemoveRoleFromInstanceProfile. The parameters `sources` and `name` have the same
-    meaning as in `history`. If `name` is a unique id, events of other resources with the same name are left out. If the
-    inventory has no CloudTrail records, the result has no rows.
+    Events are sorted by time. If a cause and its effect have the same second, the cause comes first. The events of a
+    role include AddRoleToInstanceProfile and RemoveRoleFromInstanceProfile. The parameters `sources` and `name` have
+    the same meaning as in `history`. If `name` is a unique id, events of other resources with the same name are left
+    out. If the inventory has no CloudTrail records, the result has no rows.
 
     Raises
     ------

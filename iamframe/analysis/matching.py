@@ -155,7 +155,7 @@ class NotCompared:
                 self.add(account, what, "in_one", count=count)
 
     def unlisted(self, each: Pairs, side: int, change: str, unsure: dict[str, int], planned: dict[str, int]) -> None:
-        """Add a reason for each account if the other inventory's list of resources is incomplete."""
+        """For each account whose list of resources is incomplete in the other inventory, add a reason."""
         own, other = SIDES[side], SIDES[1 - side]
         listed = set(each.whole[1 - side])
         for account in self.accounts:

@@ -82,11 +82,11 @@ def _by_number(counts: pd.DataFrame, value: str, state: str, states: Sequence[st
 def quota_use(inventory: Inventory | Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
     """Return the number of roles and instance profiles per tool, cluster and owner.
 
-    The tool in the column `maker` is missing for roles that are in no profile and do not trust EC2. The cluster,
-    environment or stack of a profile comes from the view `owned_profiles`. A role belongs to a cluster, environment or
-    stack if all its profiles do. The owner is the value of the owner tag. A profile without an owner tag has the owner
-    of its role. AWS-managed roles have separate rows, because no source says whether they count against the quota. Rows
-    with the state `not_collected` show how many resources are missing, according to GetAccountSummary.
+    The column `maker` is empty for roles that are in no profile and do not trust EC2. The cluster, environment or stack
+    of a profile comes from the view `owned_profiles`. A role belongs to a cluster, environment or stack if all its
+    profiles do. The owner is the value of the owner tag. A profile without an owner tag has the owner of its role.
+    AWS-managed roles have separate rows, because no source says whether they count against the quota. Rows with the
+    state `not_collected` show how many resources are missing, according to GetAccountSummary.
 
     Rows are sorted by account. In each account, rows with the largest share of a quota come first. No request is made
     to AWS.

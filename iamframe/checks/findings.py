@@ -158,9 +158,9 @@ def finding_ids(found: Mapping[str, pa.Array], keys: pa.Array | None = None) -> 
 def next_steps(template: Text, found: Found) -> pa.Array:
     """Return the next command of each finding.
 
-    A finding gets no next command if a value begins with `file://` or `https://`, because the AWS CLI would send the
-    content of the file or page. A placeholder stands for the value of a column in the finding's first row of `facts`.
-    If `facts` does not have this column, the value comes from `table`.
+    No command is suggested for a finding if a value in the command begins with `file://` or `https://`, because the AWS
+    CLI would send the content of the file or page. A placeholder stands for the value of a column. The value comes from
+    the finding's first row in `facts`. If `facts` does not have this column, the value comes from `table`.
     """
     first = pa.array(np.flatnonzero(np.diff(found.numbers, prepend=-1)))
 

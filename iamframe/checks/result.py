@@ -60,7 +60,7 @@ class Result:
     def parts(self, *, neighbours: bool = False) -> Iterator[Result]:  # noqa: ARG002 - a subclass has neighbours
         """Yield one `Result` per group of accounts, in order of the account ids. No account is in two groups.
 
-        If `neighbours` is true, the inventory of a group also has data of other accounts: the profiles that the group
+        If `neighbours` is true, the inventory also has data of accounts outside the group: profiles that the group
         uses, and references to the group's profiles.
         """
         yield self

@@ -116,8 +116,9 @@ def inventory_of(
 ) -> Inventory:
     """Return the inventory of a shard, with the data that its checks need from other accounts.
 
-    The inventory has all data of the accounts in `shard.uses`. For the accounts in `shard.used_by`, the inventory has
-    only references to the shard's profiles. The mapping `failures` has the reason for each account that cannot be read.
+    The inventory has all data of the accounts in `shard.uses`. From the accounts in `shard.used_by`, the inventory has
+    only the references to the shard's profiles. The mapping `failures` has the reason for each account that cannot be
+    read.
     """
     failures = failures or {}
     accounts, uses = ([one for one in some if one not in failures] for some in (shard.accounts, shard.uses))

@@ -215,7 +215,7 @@ def _tags_of_links(own: pd.DataFrame, links: pd.DataFrame, side: str) -> dict[st
     """Return arrays with one element for each tag of each role (or profile) in `links`.
 
     The array `link` has row numbers of `links`, and the array `tag` has row numbers of `own`. The array `key` has a
-    code for each tag key: equal keys in the same row of `links` have the same code. The codes in the array `folded`
+    code for each tag key. In one row of `links`, equal tag keys have equal codes. The codes in the array `folded`
     ignore case. The array `value` has a code for each tag value.
     """
     # A role may be in several links: its tags count in each.

@@ -104,7 +104,10 @@ def are_among(rows: Texts, others: Texts) -> Bools:
 
 
 def matches(rows: Texts, others: Texts) -> tuple[Positions, Positions]:
-    """Return the positions of equal row numbers in `rows` and in `others`, in the order of `rows`."""
+    """Find the row numbers that are in both arrays.
+
+    Return their positions in `rows` and in `others`, in the order of `rows`.
+    """
     numbers, places = np.asarray(rows), np.asarray(others)
     order, starts = np.argsort(places, kind="stable"), _starts(places, numbers.max(initial=-1) + 1)
     # The last element is for -1, which means no row.

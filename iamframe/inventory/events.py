@@ -68,7 +68,7 @@ def event_table(events: Mapping[str, Iterable[Event]], roles: pa.Table, profiles
 
     The ARN and unique id of a resource come from the event that created the resource. If no event shows the creation,
     the ARN and unique id come from the inventory's resource with the same name. The ARN and unique id are missing if
-    the inventory's resource did not exist at the time of the event.
+    the resource in the inventory did not exist at the time of the event.
     """
     rows = []
     known_of = _known(events, roles, profiles) if events else {}
@@ -222,9 +222,9 @@ def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tupl
         only other uses                   it existed
         as many creations as deletions    unclear
 
-    If this is unclear, earlier events show whether the resource existed, or later events if there are no earlier
-    events. If no event shows whether the resource existed, it did not exist. There is one exception: a resource in the
-    inventory that was created in the same second as the event replaced an older resource.
+    If this is unclear, earlier events show whether the resource existed. If there are none, later events show it. If no
+    event shows it, iamframe assumes that the resource did not exist. There is one exception: if the resource in the
+    inventory was created in the same second, it replaced an older resource.
     """
     beginnings = {}
     for key, seconds in changes.items():

@@ -1,4 +1,4 @@
-"""Write DataFrames as CSV or JSON, and move several files into a folder together.
+"""Write DataFrames as CSV or JSON, and move several files into a folder (all files, or none).
 
 Spreadsheets can open the CSV files safely. The function `unguarded` restores the original values. Cells are quoted and
 lines end in CR LF, so a lone CR in a description stays inside its cell. A byte order mark makes a spreadsheet read a

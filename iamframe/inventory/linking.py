@@ -149,8 +149,8 @@ def without_path(arns: Any) -> pa.Array:
 def profiles_meant(references: Any, profiles: Any) -> pa.Array:
     """For each reference, return the ARN of its profile. If the profile is not in `profiles`, the ARN is missing.
 
-    An ARN may refer to a profile of any account. A name refers only to a profile in the reference's account. If an ARN
-    matches no profile, the unique id decides. An instance keeps the id of the profile with which the instance was
+    An ARN may refer to a profile of any account. A reference by name is always to a profile in the same account. If an
+    ARN matches no profile, the unique id decides. An instance keeps the id of the profile with which the instance was
     started.
     """
     arns = as_arrow(profiles["profile_arn"])

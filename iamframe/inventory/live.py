@@ -50,8 +50,8 @@ def load_account(
     denies an operation, iamframe tries another operation that returns the same data. Each denial is recorded in the
     frames `gaps` and `calls`.
 
-    EKS clusters, Elastic Beanstalk environments and CloudFormation stacks can own profiles. iamframe lists possible
-    owners only in regions where a profile may have such an owner. If `references` is `"none"`, iamframe lists no
+    EKS clusters, Elastic Beanstalk environments and CloudFormation stacks can own profiles. Clusters, environments and
+    stacks are listed only in regions where a profile may belong to one. If `references` is `"none"`, iamframe lists no
     owners.
 
     Parameters

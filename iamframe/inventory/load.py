@@ -168,7 +168,7 @@ def load_sample(*, earlier: bool = False) -> Inventory:
 def open_snapshot(folder: str | os.PathLike[str], accounts: Iterable[str] | None = None) -> Inventory:
     """Load the inventory of a snapshot, with all accounts or only some accounts.
 
-    If a snapshot of an older version of iamframe lacks a column, all values of the column are missing.
+    If an older version of iamframe saved a snapshot without a column, the column has only missing values.
 
     Parameters
     ----------

@@ -197,7 +197,10 @@ class _Sets:
         return members[slice(*np.searchsorted(rows, (row, row + 1)))]
 
     def values(self, known: Positions, code: Positions) -> Positions:
-        """Number the sets. Equal sets get equal numbers. An unknown set, or a resource's only known set, gets -1."""
+        """Number the sets.
+
+        Equal sets get equal numbers. A set gets -1 if the set is unknown, or if its resource has no other known set.
+        """
         value = np.full(len(code), -1)
         several = known[np.bincount(code[known])[code[known]] > 1]
         if len(several):
@@ -252,7 +255,7 @@ def _different_roles(staged: Staging, links: pd.DataFrame, role_arns: pa.Array, 
 def _lacking_in_own_list(
     staged: Staging, links: pd.DataFrame, role_arns: pa.Array, roles: Merged, profiles: Merged
 ) -> set[int]:
-    """If a role's own list of profiles lacks a profile that holds the role, add the profile to the frame `gaps`."""
+    """If a profile holds a role, but is not in the role's list of profiles, add the profile to the frame `gaps`."""
     if len(roles.table) == len(roles.rows) and (links["role_row"] >= 0).all():
         # One answer shows all roles, each with its own list.
         return set()
@@ -380,7 +383,7 @@ def _staged_tags(staged: Staging, merged: Merged) -> _Tags:
 def _add_listings(
     staged: Staging, merged: Merged, listings: list[tuple[str | None, TagListing, int]]
 ) -> tuple[Positions, Positions]:
-    """Add lists of tags. Return two row numbers per added list: the resource's and the answer's."""
+    """Add lists of tags. For each added list, return the row of its resource and the row of its answer."""
     kind, rows = merged.kind.noun, _by_name(merged)
     resources: list[int] = []
     origins: list[int] = []

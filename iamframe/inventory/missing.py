@@ -1,7 +1,7 @@
 """Find missing data, and add rows to the frame `gaps` with the commands that collect the data.
 
 A list of roles or profiles is incomplete if GetAccountSummary or another answer of IAM shows that an entry is missing.
-Answers may be from different times, so even all answers together may lack a role or profile.
+Answers may be from different times, so a role or profile may be missing from all of them.
 """
 
 from __future__ import annotations

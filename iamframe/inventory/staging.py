@@ -138,7 +138,7 @@ class Call(msgspec.Struct):
     tally: CallStats = msgspec.field(default_factory=CallStats)
 
     def add(self, rows: int, answer: Answer) -> None:
-        """Add the records and requests of an answer."""
+        """Add the records in an answer, and count its requests."""
         self.rows += rows
         self.blank |= answer.state == "truncated" and not rows
         self.state = min(self.state, answer.state, key=["truncated", "complete", "partial", "refused"].index)

@@ -127,8 +127,8 @@ def _tag_texts(tags: pd.DataFrame, frame: pd.DataFrame, owner: Positions) -> pa.
 def _made(columns: Mapping[str, Any], makers: list[Maker], tag: pa.Array) -> dict[str, Any]:
     """Return the columns about makers: the services or tools that created the role and profile of each row.
 
-    The array `tag` has the service or tool that a tag of the profile identifies. If a maker is only a guess, the
-    three columns about expected differences are False.
+    For each profile, the array `tag` has the service or tool that the profile's tags show. If a maker is only a guess,
+    the three columns about expected differences are False.
     """
 
     def first_fitting(sides: str, among: Bools) -> Positions:
@@ -241,8 +241,8 @@ def missing_permissions(inventory: Inventory) -> dict[str, object]:
 def first_maker(makers: Iterable[Maker], columns: Mapping[str, Any], sides: str) -> Positions:
     """For each row, return the position of the first tool in `makers` that fits the names and paths, or -1.
 
-    The parameter `sides` is `"role"`, `"profile"` or `"both"`. If `sides` is `"both"`, a tool must fit the role and the
-    profile. The mapping `columns` has the paths and names, such as `role_path` and `role_name`.
+    The parameter `sides` is `"role"`, `"profile"` or `"both"`. If `sides` is `"both"`, a tool must match both the role
+    and the profile. The mapping `columns` has the paths and names, such as `role_path` and `role_name`.
     """
     chosen = _sides(sides)
     forms = {

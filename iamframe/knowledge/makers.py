@@ -114,7 +114,8 @@ def _are_of_one_prefix(role: str, profile: str, _: str) -> bool:
 def _are_of_one_counted_prefix(role: str, profile: str, _: str) -> bool:
     """Return whether two prefixes are equal, apart from words like `role`.
 
-    The prefixes `role-` and `profile-` count as equal, because the counter after the prefix identifies Terraform.
+    The prefixes `role-` and `profile-` count as equal, because the counter after them shows that Terraform created the
+    name.
     """
     return _are_of_one_prefix(role, profile, _) or is_same_stem(f"x-{role.strip('-_.')}", f"x-{profile.strip('-_.')}")
 
@@ -300,7 +301,7 @@ class ToolRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def wants_same_names(self) -> bool:
-        """Whether the tool requires equal names of profile and role, at least without the role's ARN."""
+        """Whether the tool requires equal names of profile and role, unless the tool gets the role's ARN."""
         return self.rule in ("same_names", "role_arn")
 
 
@@ -324,7 +325,7 @@ def known_tags() -> tuple[OwnTag, ...]:
 
 
 def known_makers() -> tuple[Maker, ...]:
-    """Return the makers of `makers.toml`, in the order of the file. The first match counts."""
+    """Return the services and tools in `makers.toml`, in the order of the file. The first match counts."""
     return _known().maker
 
 

@@ -66,7 +66,7 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     def label(self) -> str:
         """The operation's IAM action, which the frames `calls` and `gaps` show.
 
-        The name DescribeEnvironments without a prefix stands for another list: the environments that use profiles.
+        Without a prefix, the name DescribeEnvironments is already used for the list of environments that use profiles.
         """
         row = read_of(self.service, self.operation)
         return row.action if row else f"{self.service}:{self.operation}"

@@ -242,7 +242,7 @@ def json_text(values: pa.Array) -> pa.Array:
 
 
 def facts_of(columns: Mapping[str, pa.Array]) -> pa.Array:
-    """Convert each row to a JSON object. Each column has the texts of one fact."""
+    """Convert each row to a JSON object. Each column has the values of one fact, as texts."""
     parts: list[Any] = []
     for name, values in columns.items():
         parts += [f'{"," if parts else "{"}"{name}":', json_text(values)]

@@ -241,9 +241,9 @@ class PracticeAccount:
     ) -> dict[str, str]:
         """Return the credentials document in an instance's metadata (`iam/security-credentials/ROLE`).
 
-        If the role trusts EC2, `Code` is "Success" and the document has keys for the practice account. If the role does
-        not trust EC2, `Code` is "AssumeRoleUnauthorizedAccess" and the document has a `Message`. A change to the role
-        reaches the instance at once. On AWS, the change may take an hour.
+        If the role trusts EC2, `Code` is "Success" and the document has access keys for the practice account. If the
+        role does not trust EC2, `Code` is "AssumeRoleUnauthorizedAccess" and the document has a `Message`. A change to
+        the role reaches the instance at once. On AWS, the change may take an hour.
 
         Raises
         ------
@@ -306,7 +306,7 @@ class PracticeAccount:
             self._faults.left = after
 
     def fault(self, kind: str, action: str = "*", times: int = 1) -> None:
-        """Simulate a fault in the answers to the next calls of an action.
+        """Simulate a fault when an action is called next.
 
         Parameters
         ----------

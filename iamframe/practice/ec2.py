@@ -1,4 +1,4 @@
-"""Simulate the EC2 calls about profiles and regions, and the EC2 lists that moto lacks or returns incompletely."""
+"""Simulate the EC2 calls about profiles and regions, and the calls that moto lacks or answers incompletely."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Ec2:
         return next((profile for profile in profiles if profile.id in held), None)
 
     def settle_groups(self, account_id: str, region: str) -> None:
-        """Give an Auto Scaling group's instances the profile of the group's launch template or configuration."""
+        """Give instances of an Auto Scaling group the profile in the group's launch template or configuration."""
         from moto.autoscaling.models import autoscaling_backends
 
         backend = self.backends.ec2(account_id, region)

@@ -53,7 +53,7 @@ class Denial:
 
 @dataclass
 class Fault:
-    """A simulated fault in the answers to the next calls of an action."""
+    """A fault that is simulated when an action is called next."""
 
     kind: str
     action: str
@@ -104,7 +104,7 @@ def is_write(action: str) -> bool:
 
 
 def resource_of(call: Call, partition: str) -> tuple[str, tuple[str, ...]]:
-    """Return how IAM's error messages name the resource of a call, and the names for `Denial.meets`."""
+    """Return the resource of a call as text for an error message of IAM, and the names for `Denial.meets`."""
     params, stem = call.params, f"arn:{partition}:iam::{call.account_id}"
     if call.service == "sts":
         arn = params.get("RoleArn", "*")
@@ -177,6 +177,6 @@ def unsigned() -> Refusal:
 
 
 def service_failure(call: Call) -> Refusal:
-    """Return AWS's error for a failure of the service itself."""
+    """Return the error of a service that has failed."""
     code = {"ec2": "InternalError", "iam": "ServiceFailure"}.get(call.service, "InternalFailure")
     return Refusal(code, "The request processing has failed because of an unknown error, exception or failure.", 500)

@@ -47,7 +47,10 @@ class Iam:
             return self.backends.ask(call, **({"RoleName": role.name} if role else {}))
 
     def role(self, call: Call, name: str | None = None) -> Any:
-        """Return the role that a call is about, regardless of case. A missing role raises NoSuchEntity."""
+        """Return the role that a call is about.
+
+        The case of its name does not matter. A missing role raises NoSuchEntity.
+        """
         name = name or checks.required(call, "RoleName")
         role = _of_name(self.roles(call.account_id), name)
         if role is not None:

@@ -38,7 +38,7 @@ class Regions:
 
 
 class Organization:
-    """The first account's organization, which exists only if there is a second account."""
+    """The organization of the first account. The organization exists only if there is a second account."""
 
     def __init__(self, backends: Backends, account_id: str) -> None:
         self.backends = backends

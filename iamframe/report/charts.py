@@ -230,7 +230,10 @@ def quota_rows(use: pd.DataFrame) -> list[QuotaRow]:
 
 
 def owner_totals(result: Result) -> dict[tuple[str, str], Totals]:
-    """Count resources and findings for each pair of owner state and owner. A missing owner is an empty string."""
+    """Count resources and findings for each owner, and for each state without an owner.
+
+    A missing owner is an empty string.
+    """
     return _totals(result, lambda findings: [pd.Series(owner_states(findings)), findings["owner"].fillna("")])
 
 

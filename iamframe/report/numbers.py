@@ -58,7 +58,7 @@ class Numbers(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, result: Result, use: pd.DataFrame, lang: str = "en") -> Numbers:
-        """Return the numbers of one group of accounts. Pass the frame `quota_use` of these accounts as `use`."""
+        """Return the counts for one group of accounts. Pass the frame `quota_use` of these accounts as `use`."""
         accounts, (tag_keys, taggable) = charts.account_counts(result), charts.tag_counts(result)
         demanded = demands(result.policy, result.inventory.tag_policies)
         return cls(

@@ -250,7 +250,8 @@ class Mask:
         """Store the ids that will be replaced: account ids, and external ids in policies.
 
         The ids in `accounts` are replaced in policies even if they do not have twelve digits. The set `own` has terms
-        that iamframe and AWS use. Finished files are not searched for these words, even if a word is an external id.
+        that iamframe and AWS use. Finished files are not searched for these words, even if an external id equals such a
+        word.
         """
         self._accounts |= {one: self.account(one) for one in accounts if one not in _NOT_ACCOUNTS}
         external: set[str] = set()
@@ -354,7 +355,7 @@ class Mask:
                         yield Hit(places[first], end, self._ids[squeezed[first : first + size]])
 
     def holds(self, text: str) -> bool:
-        """Return whether a text has a known id or address, in any spelling. External ids must be whole words."""
+        """Return whether a text has a known id or address, in any spelling. External ids match only whole words."""
         small = _small(text)
         if next(self._known(small), None) or next(self._searched.hits(small), None):
             return True

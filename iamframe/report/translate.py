@@ -50,7 +50,7 @@ class Translator:
     def some(self, names: Sequence[str], total: int = 0) -> str:
         """Return up to three names. If names are left out, the text ends with the number of omitted names.
 
-        If there are exactly `total` names, and more than three, return a text such as "all 12 accounts".
+        If all `total` names are given, and there are more than three, return a text such as "all 12 accounts".
         """
         if len(names) <= LISTED:
             return ", ".join(names)
@@ -63,7 +63,7 @@ class Translator:
         return self("rows_of", n=shown, n2=total, file=file) if shown < total else self.n(total, "row")
 
     def reasons(self, frame: pd.DataFrame) -> pd.Series:
-        """Return the reason in each row of a frame, in the page's language.
+        """For each row of a frame, return the reason in the page's language.
 
         English reasons come from the column `reason`. Reasons in other languages are rendered from the columns
         `message` and `facts`.

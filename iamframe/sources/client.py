@@ -240,7 +240,7 @@ class Client:
 
     @contextmanager
     def bypass_journal(self) -> Iterator[None]:
-        """Ignore the journal's answers in the `with` block, because the answers may be out of date."""
+        """Inside the `with` block, ignore the answers in the journal, because they may be out of date."""
         self._asks_anew = True
         try:
             yield

@@ -237,7 +237,10 @@ def _is_at(text: str | None, at: datetime) -> bool:
 
 
 def _holds(key: str, keys: frozenset[str]) -> Callable[[Document], bool]:
-    """Return a condition for documents: the list under `key` is empty, or one of its first items has all `keys`."""
+    """Return a test for documents.
+
+    The test is true if the list under `key` is empty, or if one of its first items has all `keys`.
+    """
 
     def holds(document: Document) -> bool:
         items = document.keys[key]

@@ -130,7 +130,7 @@ def _items_of(document: Document, key: str) -> list[tuple[str, Raw]]:
 
 
 def _keep(document: Document, items: list[tuple[str, Raw]]) -> Iterable[Answer]:
-    """Keep the items of roles and profiles until all files are read, because a later file may have a later capture."""
+    """Keep the items of roles and profiles until all files are read, because another file may have newer items."""
     decode = document.decoder(Item)
     read = [Recorded(document, place, document.one(raw, decode, place)) for place, raw in items]
     of_iam = [one for one in read if one.item and one.item.resource_type in (_ROLE, _PROFILE)]

@@ -1,8 +1,8 @@
 """Find the JSON documents in a file, and split their lists into items, which are decoded later.
 
-The long list in a large file is split into groups of items, which are decoded together. Items are not decoded one by
-one, because finding the ends of 100,000 items takes as long as decoding the items. The text of all items would take
-more memory than all finished DataFrames.
+The long list in a large file is split into groups, and the items of a group are decoded together. Items are not decoded
+one by one, because finding the ends of 100,000 items takes as long as decoding the items. The text of all items would
+take more memory than all finished DataFrames.
 
 A list is split where an item seems to begin. A wrong split is always noticed, because the text before a wrong split is
 not a valid list. If a group of items cannot be decoded, iamframe reads all files again without splitting any list.
@@ -31,7 +31,10 @@ _TRAILING = re.compile(r"trailing characters \(byte (\d+)\)")
 
 
 class _Key:
-    """A key of a JSON object. A dict keeps all keys with the same text, so that a repeated key is noticed."""
+    """A key of a JSON object.
+
+    Keys with the same text are not equal, so a dict keeps them all, and a repeated key is noticed.
+    """
 
     __slots__ = ("text",)
 
@@ -259,7 +262,7 @@ def problem_of(error: Exception, path: str) -> dict[str, Any]:
 
 
 def kind_of(value: Value) -> str:
-    """Return the kind of a JSON value: a key in the message table `words`."""
+    """Return the type of a JSON value, as a key of the message table `words`."""
     kinds = {list: "list", dict: "object", str: "text", bool: "boolean", type(None): "null"}
     return kinds.get(type(value), "number")
 

@@ -178,7 +178,7 @@ def _list(document: Document, items: list[Raw]) -> Iterator[Answer]:
 def _denied(reading: Reading, source: str, piece: Piece) -> list[Answer]:
     """Return a `Gap` for each refused request in the file `denied.csv`.
 
-    An error code in `NO_POLICY` becomes an empty tag policy instead of a `Gap`.
+    For an error code in `NO_POLICY`, return an empty tag policy instead of a `Gap`.
     """
     rows = _rows(piece.read())
     if rows and not rows[0].keys() >= set(_COLUMNS):

@@ -199,7 +199,7 @@ def _partition(session: boto3.Session) -> str:
 
 
 def spellings(*external_ids: str | None) -> tuple[str, ...]:
-    """Return two forms of each external id: unchanged, and with single spaces as in AWS's messages.
+    """Return each external id twice: unchanged, and with repeated spaces reduced to one, as in AWS's messages.
 
     The longest texts come first.
     """

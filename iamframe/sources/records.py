@@ -95,13 +95,13 @@ class AttachedPolicy(msgspec.Struct, gc=False):
 
 
 class RoleTemplate(msgspec.Struct, gc=False):
-    """The template from which AcquireRole created a role. Other roles have no template (botocore 1.44.8, GetRole)."""
+    """The template from which AcquireRole created a role. Other roles have none (GetRole in botocore 1.44.8)."""
 
     arn: str | None = msgspec.field(name="TemplateArn", default=None)
 
 
 class NestedRole(msgspec.Struct, gc=False, rename=_IAM):
-    """A role as IAM shows it inside a profile: without tags, last use or description."""
+    """A role inside a profile of an answer. The role has no tags, last use or description."""
 
     role_arn: Arn
     role_name: str | None = None
@@ -128,7 +128,7 @@ class GotRole(ListedRole, gc=False, rename=_IAM):
 
 
 class NestedProfile(msgspec.Struct, gc=False, rename=_IAM):
-    """A profile as an account dump shows it inside a role: without tags."""
+    """A profile inside a role of an account dump. The profile has no tags."""
 
     profile_arn: Arn
     profile_name: str | None = None
@@ -261,7 +261,7 @@ class Gap(msgspec.Struct, gc=False):
 
 @dataclass(slots=True)
 class CallStats:
-    """How many requests and retries one operation needed in one region, and the first and last time (ISO text)."""
+    """The requests and retries of one operation in one region, and the times of the first and last request."""
 
     requests: int = 0
     retries: int = 0
@@ -340,7 +340,7 @@ def parsed_time(text: str) -> datetime | None:
 def make_decoders(kinds: Iterable[object]) -> None:
     """Create the decoders of all record types in `kinds`, before threads use the decoders.
 
-    msgspec would otherwise create a decoder during the decoder's first use. The process crashes if a second thread uses
+    Otherwise, msgspec would create a decoder only when it is first needed. The process crashes if a second thread uses
     the incomplete decoder.
     """
     for kind in kinds:

@@ -132,7 +132,7 @@ def _owner(reading: Reading, used: _Used) -> str | None:
 
 
 def _mentioned(reading: Reading, used: _Used, found: Mapping[str | None, list[Reference]]) -> Iterator[Answer]:
-    """Yield a document's references to profiles, in one answer per account and region."""
+    """Yield one answer per account and region, with the document's references to profiles."""
     document, consumer = used.document, used.consumer
     region, state = region_of(document.piece) or UNKNOWN_REGION, document.state(consumer.key)
     if consumer.steps and state == "complete":
@@ -159,7 +159,7 @@ def _by_region(mentions: Iterable[Reference], otherwise: str = UNKNOWN_REGION) -
 
 
 def _pinned(account: str, pinnings: list[TemplateUse], read: Mapping[str, list[Any]]) -> Iterator[Answer]:
-    """Yield the profiles that groups use through launch templates, and a `Gap` for each missing version."""
+    """Yield the profiles in the launch templates of groups and fleets, and a `Gap` for each missing version."""
     versions, templates = read[VERSIONS], read[TEMPLATES]
     mentions, unread = template_references(pinnings, versions, read[CONFIGURATIONS], templates)
     shown = {version.launch_template_id for version in versions}

@@ -34,9 +34,8 @@ ROWS = "rows"
 class Document:
     """One JSON document, its place in the file, and the results of all files so far.
 
-    `size` is the size of the document's file in bytes. If a long list is decoded in groups, the field `runs` has the
-    first items of the list, and `keys` has the other items. The set `short` has the keys of lists with unreadable
-    items.
+    `size` is the size of the document's file in bytes. A long list may be decoded in groups. Then the field `runs` has
+    the first items, and `keys` has the rest of the list. The set `short` has the keys of lists with unreadable items.
     """
 
     reading: Reading

@@ -1,8 +1,8 @@
 """Rows of the tables `aws_iam_role` and `aws_iam_instance_profile` in the JSON output of Steampipe.
 
 The columns are taken from the documentation and source code of the Steampipe AWS plugin. Steampipe makes one call per
-row for some columns. Null in such a column means that AWS has no value, or that Steampipe ignored a refusal by AWS.
-iamframe treats null as "no value" only if another row of the file shows that AWS answered the call.
+row for some columns. Null in such a column means that AWS has no value, or that Steampipe ignored a refusal by AWS. A
+null means "no value" only if another row of the file has a value, which shows that AWS answered the call.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Read AWS's answers about an organization's tag policy, from files and from a live account.
 
-The effective policy is `{"tags": {"costcenter": {"tag_key": "CostCenter", "tag_value": ["100", "Prod*"], …}}}`
-(Organizations User Guide, "Tag policy syntax and examples", checked 2026-11-26):
+An example of an effective policy is `{"tags": {"costcenter": {"tag_key": "CostCenter", "tag_value": ["100", "Prod*"],
+…}}}` (Organizations User Guide, "Tag policy syntax and examples", checked 2026-11-26).
 
 - `tag_key` is the key in the compliant spelling, by default the policy's key in lower case.
 - `tag_value` lists the compliant values, in which `*` stands for any text. Without `tag_value`, any value is compliant.

@@ -20,7 +20,7 @@ from iamframe.sources.records import Reference, make_decoders
 class TemplateUse:
     """A group or fleet that uses profiles through launch templates, or through a launch configuration.
 
-    The field `consumer` describes the group or fleet, but no profile.
+    The field `consumer` describes only the group or fleet, not a profile.
     """
 
     consumer: Reference

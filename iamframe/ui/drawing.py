@@ -64,7 +64,7 @@ def count_parts(
 ) -> tuple[dict[str, dict[str, Any]], pd.DataFrame]:
     """Return values for the fields `looks` and `counts` of the class `Bars`.
 
-    An item counts only in the first part whose mask is True.
+    If several masks are True for an item, the item counts only in the first of these parts.
     """
     part = first_true({name: mask for name, (mask, _) in parts.items()}, len(row))
     counts = row.to_frame("row").assign(part=part).value_counts().unstack()

@@ -350,11 +350,10 @@ def _draw_rungs(ax: Axes, rows: pd.DataFrame) -> Axes:
 def plot_last_use(inventory: Inventory, ax: Axes | None = None, now: datetime | None = None) -> Axes:
     """Draw how many days ago roles were last used, with one bar per range of days.
 
-    AWS keeps the last use of a role for 400 days. A role without a use in 400 days counts as "no use in 400 days", even
-    if the role is new. Days are counted back from `now`. By default, `now` is the time when the account was collected,
-    or the current time if no source shows the collection time. If `now` has no time zone, `now` is in UTC. The hatched
-    bar shows roles whose last use was not collected. Roles that AWS manages are left out, and the title shows their
-    number.
+    AWS keeps the last use of a role for 400 days. A new role that was never used also counts as "no use in 400 days".
+    Days are counted back from `now`. By default, `now` is the time when the account was collected, or the current time
+    if no source shows the collection time. If `now` has no time zone, `now` is in UTC. The hatched bar shows roles
+    whose last use was not collected. Roles that AWS manages are left out, and the title shows their number.
     """
     roles = inventory.roles[~inventory.roles["is_aws_managed"]]
     present = pd.Timestamp(datetime.now(UTC) if now is None else now)

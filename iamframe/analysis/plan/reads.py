@@ -95,8 +95,8 @@ def existing(owner: Owner) -> str:
 def functions() -> str:
     """Return the shell functions that a script needs to delete profiles.
 
-    For each account, the script sets two variables: `regions` (for instances), and `reads` (the regions of each
-    service).
+    For each account, the script sets two variables: `regions` (the regions with instances) and `reads` (the regions of
+    each service).
     """
     versions = next(one for one in ASKED if one.operation == VERSIONS)
     return render_template(
