@@ -68,11 +68,13 @@ class Changes:
         changes, found = self.changes[:rows], self.findings
         if lang != "en":
             changes, found = with_details(changes, lang), found.assign(detail=self.details(lang))
-        old = found["change"].map({"gone": say("changes.only_old", lang)}).fillna("")
+        is_gone = found["change"] == "gone"
+        old = is_gone.map({True: say("changes.in_old", lang), False: ""})
+        detail = found["detail"].where(~is_gone, '"' + found["detail"] + '"')
         columns = found[["account_id", "resource_type", "resource_name", "resource_arn"]].assign(
             change="finding_" + found["change"],
             what=found["check"],
-            detail=found["check"] + old + ": " + found["detail"],
+            detail=found["check"] + old + ": " + detail,
             message="",
             facts="{}",
         )

@@ -50,7 +50,7 @@ class Ec2:
         return answer if call.action.startswith("Describe") else self._settled(call, answer)
 
     def settle(self, account_id: str, region: str) -> dict[str, str]:
-        """Save the profile id of each instance, and return the profile id of each association.
+        """Store the id of each instance's profile. Return the profile id by the id of the association.
 
         moto shows the association's id instead of the profile's id. On AWS, an instance keeps the id of its deleted
         profile, even if a new profile has the same name.

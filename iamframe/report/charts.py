@@ -100,7 +100,7 @@ class AccountTotals(msgspec.Struct, frozen=True):
 class QuotaRow(msgspec.Struct, frozen=True):
     """A row of the frame `quota_use`: the roles and profiles of one account, tool and owner.
 
-    The field `share` has the larger value from the columns `role_share` and `profile_share`. An unknown share is None.
+    The field `share` is the larger of `role_share` and `profile_share`. An unknown share is None.
     """
 
     account_id: str

@@ -18,7 +18,7 @@ from iamframe.sources.records import Reference, make_decoders
 
 @dataclass(slots=True)
 class TemplateUse:
-    """A group or fleet that uses profiles through launch templates, or through a launch configuration.
+    """A group or fleet that uses profiles through launch templates or a launch configuration.
 
     The field `consumer` describes only the group or fleet, not a profile.
     """

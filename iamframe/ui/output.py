@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from shutil import get_terminal_size
@@ -58,6 +59,15 @@ def remark(*groups: Iterable[str]) -> None:
         click.echo("\n".join(lines), err=True)
 
 
+def echo(text: str | bytes, *, nl: bool = True) -> None:
+    """Print on standard output. If its reader has closed it, as `head` does, later output is dropped."""
+    try:
+        click.echo(text, nl=nl)
+    except BrokenPipeError:
+        # The remarks on standard error must still follow: they say which checks are incomplete.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def emit(frame: DataFrame, form: str, columns: Mapping[str, str] | None = None) -> None:
     """Print a frame. CSV and JSON have all columns. Tables and Markdown have only the columns in `columns`."""
     from iamframe.inventory import display, export
@@ -66,13 +76,13 @@ def emit(frame: DataFrame, form: str, columns: Mapping[str, str] | None = None) 
         written = export.csv_bytes(frame)
         # A pipe gets bytes, because `echo` removes escape sequences from text. A terminal would obey the sequences.
         lines = written.decode().split("\n") if sys.stdout.isatty() else []
-        click.echo("\n".join(map(escape_controls, lines)) or written, nl=False)
+        echo("\n".join(map(escape_controls, lines)) or written, nl=False)
     elif form == "json":
-        click.echo(export.json_rows(frame))
+        echo(export.json_rows(frame))
     else:
         write = display.markdown_table if form == "markdown" else display.text_table
         shown = frame[[*columns]].rename(columns=columns) if columns else frame
-        click.echo(write([*shown.columns], display.cell_rows(shown)))
+        echo(write([*shown.columns], display.cell_rows(shown)))
 
 
 def emit_findings(findings: DataFrame, form: str) -> None:
@@ -83,7 +93,7 @@ def emit_findings(findings: DataFrame, form: str) -> None:
     from iamframe.inventory.display import cell_rows, text_rows
 
     for *row, accepted in text_rows(cell_rows(findings[[*FINDING_COLUMNS, "accepted"]])):
-        click.echo(_finding(*row) + (f" (accepted, reason: {accepted})" if accepted else ""))
+        echo(_finding(*row) + (f" (accepted, reason: {accepted})" if accepted else ""))
 
 
 def _finding(severity: str, check: str, account: str, name: str, detail: str) -> str:
@@ -98,14 +108,14 @@ def emit_changes(changes: Changes, form: str) -> None:
     frame = changes.to_frame()
     if form == "json":
         parts = {"changes": changes.changes, "findings": changes.findings, "not_compared": changes.not_compared}
-        click.echo("{" + ",\n".join(f'"{name}": {json_rows(part)}' for name, part in parts.items()) + "}")
+        echo("{" + ",\n".join(f'"{name}": {json_rows(part)}' for name, part in parts.items()) + "}")
     elif form != "table":
         emit(frame, form, CHANGE_COLUMNS)
     else:
         for change, account, kind, name, detail in text_rows(cell_rows(changes.changes[[*CHANGE_COLUMNS]])):
-            click.echo(f"{change.replace('_', ' '):<13}  {account:<12}  {kind:<16}  {name}: {detail}")
+            echo(f"{change.replace('_', ' '):<13}  {account:<12}  {kind:<16}  {name}: {detail}")
         for change, *row in text_rows(cell_rows(changes.findings[["change", *FINDING_COLUMNS]])):
-            click.echo(f"{f'finding {change}':<16}  {_finding(*row)}{_SINCE.get(change, '')}")
+            echo(f"{f'finding {change}':<16}  {_finding(*row)}{_SINCE.get(change, '')}")
         remark([f"{changes.said}."])
 
 
@@ -123,9 +133,9 @@ def emit_drift(found: Drift, form: str) -> None:
         listed = group.head(_UNMANAGED) if kind == "unmanaged" else group
         for account, of, name, detail, file, address in text_rows(cell_rows(listed[columns])):
             place = f" ({address} in {file})" if address and several else f" ({address})" if address else ""
-            click.echo(f"{str(kind).replace('_', ' '):<10}  {account:<12}  {of:<16}  {name}: {detail}{place}")
+            echo(f"{str(kind).replace('_', ' '):<10}  {account:<12}  {of:<16}  {name}: {detail}{place}")
         if more := len(group) - len(listed):
-            click.echo(f"and {pluralize(more, 'more unmanaged resource')}; --format csv lists all")
+            echo(f"and {pluralize(more, 'more unmanaged resource')}; --format csv lists all")
     remark([f"{found.said}."])
 
 
@@ -145,7 +155,7 @@ def emit_surfaces(facts: DataFrame, form: str) -> None:
         kinds = f"{kind.replace('-', ' ')}s"
         action = f"find {kinds} by tag" if operation == "find" else f"{operation} tags of {kinds}"
         why = "" if answer == "depends" else f": {detail}"
-        click.echo(f"{ability(surface, answer, action, condition)}{why}. Checked on {day}.")
+        echo(f"{ability(surface, answer, action, condition)}{why}. Checked on {day}.")
 
 
 # Remarks

@@ -333,6 +333,19 @@ def test_output_that_nobody_reads_to_its_end_is_no_failure_to_tell_of(tmp_path: 
     assert "BrokenPipe" not in said
 
 
+@pytest.mark.parametrize("form", ["table", "csv"])
+def test_a_reader_that_stops_early_still_gets_the_incomplete_checks(tmp_path: Path, form: str) -> None:
+    command = [sys.executable, "-m", "iamframe.ui.cli", "check", "sample", "--format", form]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        said = process.stderr.read().decode()
+    assert "the quotas were not collected (GetAccountSummary was denied)" in said
+    assert ("8 of 18 checks are complete" in said) == (form == "table")
+    assert process.returncode == 0
+
+
 def test_the_summary_counts_only_what_belongs_to_the_owners_that_are_asked_for(tmp_path: Path) -> None:
     profiles = {"p.json": profile_list(*map(profile, ("a", "b", "c", "d")))}
     owners = {"a": "ops", "b": "it", "c": "it"}

@@ -95,10 +95,10 @@ class GoneOwner(msgspec.Struct, frozen=True):
 class ProfileFacts(Resource, frozen=True, kw_only=True):
     """A profile.
 
-    The tuple `roles` has None for each role that was not collected. `maker` is the tool that created the profile, if a
-    plan must consider this tool. `user` is a message about one reference to the profile. `gone` is the profile's
-    cluster, environment or stack if iamframe is certain that it was deleted. `living` is a message about a cluster,
-    environment or stack that still exists.
+    The tuple `roles` has None for each role that was not collected. The field `maker` has the tool that created the
+    profile, but only if this tool affects the plan. `user` is a message about one reference to the profile. `gone` is
+    the profile's cluster, environment or stack if iamframe is certain that it was deleted. `living` is a message about
+    a cluster, environment or stack that still exists.
     """
 
     kind: ClassVar[str] = PROFILE_TYPE
