@@ -118,15 +118,15 @@ def _section_lines(section: str, rows: list[list[str]], two: bool) -> Iterator[s
     for _, field, profile, role, note in rows:
         cells = [*filter(None, (profile, role))]
         if (two and cells) or len(cells) > 1:
-            # A missing tag is shown, but no other missing value.
             sides = {"profile": profile, "role": role}
-            cells = [f"{side}: {cell or '-'}" for side, cell in sides.items() if cell or section == "tags"]
+            cells = [f"{cell} ({side})" for side, cell in sides.items() if cell]
         label = f"{field}:" if cells or note else field
         if len(label) > width + 1:
             yield f"  {label}"
         line = indent if len(label) > width + 1 else f"  {label:<{width + 1}}  "
-        values = " | ".join([f"{cells[0]:<{beside + len('profile: ')}}", *cells[1:]] if cells[1:] else cells)
-        short = f"{line}{values} ({note})" if cells and note else f"{line}{values or note}".rstrip()
+        values = " | ".join([f"{cells[0]:<{beside + len(' (profile)')}}", *cells[1:]] if cells[1:] else cells)
+        joint = f"{values}; {note}" if values.endswith(("(profile)", "(role)")) else f"{values} ({note})"
+        short = f"{line}{joint}" if cells and note else f"{line}{values or note}".rstrip()
         # A command stays on one line, so that it can be copied. A long value or note is on a line of its own.
         beneath = f"({note})" if note else ""
         lines = (

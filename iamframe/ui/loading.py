@@ -40,8 +40,8 @@ def load_sources(*sources: str, **live: Any) -> Inventory:
 def load_old_and_new(old: str, new: tuple[str, ...], live: dict[str, Any]) -> tuple[Inventory, Inventory]:
     """Load an older and a newer source.
 
-    Each live source gets the options in the dictionary `live`. If no source is live, the newer source gets these
-    options.
+    Each live source gets the options in the dictionary `live`. If neither source is live, these options apply to the
+    newer source.
     """
     from iamframe.inventory.load import is_live
 

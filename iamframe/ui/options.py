@@ -230,7 +230,7 @@ _LOADS = ("regions", "references", "accounts", "role_name", "external_id", "rate
 def live(command: Callable[..., Any]) -> Any:
     """Add the options of a live source to a command.
 
-    The dictionary `live` has the given options. Its keys are parameter names of `load`.
+    The dictionary `live` contains the options that the user passed. Its keys are parameter names of `load`.
     """
     return _LIVE(_as_dictionary("live", _LOADS, command))
 

@@ -35,7 +35,6 @@ SURFACE_COLUMNS = {"surface": "tool", "resource_type": "resource type", "operati
 SURFACE_COLUMNS |= {"checked_on": "checked on", "said": "condition or detail"}
 # The ends of lines about changed findings.
 _SINCE = {
-    "gone": " (only in OLD)",
     "reopened": " (no longer expected or accepted)",
     "settled": " (now expected or accepted)",
 }
@@ -114,8 +113,11 @@ def emit_changes(changes: Changes, form: str) -> None:
     else:
         for change, account, kind, name, detail in text_rows(cell_rows(changes.changes[[*CHANGE_COLUMNS]])):
             echo(f"{change.replace('_', ' '):<13}  {account:<12}  {kind:<16}  {name}: {detail}")
-        for change, *row in text_rows(cell_rows(changes.findings[["change", *FINDING_COLUMNS]])):
-            echo(f"{f'finding {change}':<16}  {_finding(*row)}{_SINCE.get(change, '')}")
+        findings = text_rows(cell_rows(changes.findings[["change", *FINDING_COLUMNS]]))
+        for change, severity, check, account, name, detail in findings:
+            shown = f'in OLD, "{detail}"' if change == "gone" else detail
+            found = _finding(severity, check, account, name, shown)
+            echo(f"{f'finding {change}':<16}  {found}{_SINCE.get(change, '')}")
         remark([f"{changes.said}."])
 
 

@@ -790,9 +790,9 @@ def test_sections_come_in_the_order_of_use_and_the_profile_stands_before_the_rol
     assert heads == {"identity", "link", "tags", "where tags show"}
     both_sides = [line for line in lines[lines.index("== instance profile blue with role green ==") :] if "|" in line]
     assert len(both_sides) == 10
-    assert all(re.match(r"  \S[^:]*: +profile: \S.* \| role: \S", line) for line in both_sides)
+    assert all(re.match(r"  \S[^:]*: +\S.* \(profile\) +\| \S.* \(role\)", line) for line in both_sides)
     assert "== instance profile blue with role green ==" in lines
-    assert any(line.split() == ["names:", "profile:", "blue", "|", "role:", "green", "(differ)"] for line in lines)
+    assert any(line.split() == ["names:", "blue", "(profile)", "|", "green", "(role);", "differ"] for line in lines)
     shown, _, folded = explained._repr_html_().partition("<details><summary>where tags show</summary>")
     assert "<th scope='col' style='text-align:left'>instance profile</th><th" in shown
     assert ">IAM console: read<" in folded
