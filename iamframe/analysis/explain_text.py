@@ -102,7 +102,9 @@ def text_lines(frame: pd.DataFrame) -> Iterator[str]:
             yield ""
         if heading:
             yield f"== {escape_controls(heading)} ==" if rows else heading
-        for section, fields in groupby(display.text_rows(rows), key=itemgetter(0)):
+        # An empty tag value is shown; only a missing tag is not.
+        shown = [tuple('""' if cell == "" and row[0] == "tags" else cell for cell in row) for row in rows]
+        for section, fields in groupby(display.text_rows(shown), key=itemgetter(0)):
             yield from ("", *_section_lines(section, list(fields), has_both and section in _SIDE_BY_SIDE))
 
 

@@ -43,8 +43,8 @@ ANSWERS = tuple(_ABILITY)
 def ability(surface: str, answer: str, action: str, condition: str | None) -> str:
     """Return a sentence that says whether (or under which condition) a console, API or tool can do something."""
     article = "the " if surface.endswith(("console", "API")) else ""
-    said = _ABILITY[answer].format(f"{article}{surface}", action, condition)
-    return said[0].upper() + said[1:]
+    sentence = _ABILITY[answer].format(f"{article}{surface}", action, condition)
+    return sentence[0].upper() + sentence[1:]
 
 
 class _Source(msgspec.Struct, forbid_unknown_fields=True):

@@ -32,7 +32,7 @@ DRIFT_COLUMNS = {"kind": "difference", "account_id": "account", "resource_type":
 DRIFT_COLUMNS |= {"state_address": "address in the state", "detail": "found"}
 CHECK_COLUMNS = {"severity": "severity", "check": "check", "title": "finds", "needs": "needs"}
 SURFACE_COLUMNS = {"surface": "tool", "resource_type": "resource type", "operation": "operation", "answer": "answer"}
-SURFACE_COLUMNS |= {"checked_on": "checked on", "said": "condition or detail"}
+SURFACE_COLUMNS |= {"checked_on": "checked on", "why": "condition or detail"}
 # The ends of lines about changed findings.
 _SINCE = {
     "reopened": " (no longer expected or accepted)",
@@ -146,9 +146,8 @@ def emit_surfaces(facts: DataFrame, form: str) -> None:
     if form in ("csv", "json"):
         emit(facts, form)
         return
-    facts = facts.assign(said=facts["condition"].fillna(facts["detail"]))
     if form == "markdown":
-        emit(facts, form, SURFACE_COLUMNS)
+        emit(facts.assign(why=facts["condition"].fillna(facts["detail"])), form, SURFACE_COLUMNS)
         return
     from iamframe.knowledge.surfaces import ability
 

@@ -322,6 +322,19 @@ def test_what_was_not_read_is_told_as_not_read(tmp_path: Path) -> None:
     assert told(explained, "findings") == [{"field": "none", "message": "of_what_was_checked"}]
 
 
+def test_an_empty_tag_value_is_printed_and_only_a_missing_tag_is_not(tmp_path: Path) -> None:
+    roles = (role_detail("web", [profile("web")], {"Note": "", "Team": "", "Own": "x"}),)
+    tags = {"instance-profile-tags/web.json": {"Tags": tag_list({"Note": "", "Own": ""})}}
+    inventory = account(tmp_path, profile("web", nested_role("web")), roles=roles, **tags)
+    lines = [" ".join(line.split()) for line in str(explain(inventory, "web")).splitlines()]
+    start = lines.index("tags")
+    assert lines[start + 1 : start + 4] == [
+        'Note: "" (profile) | "" (role)',
+        'Own: "" (profile) | x (role); different value',
+        'Team: "" (role); only the role has this tag',
+    ]
+
+
 def test_tags_that_were_refused_say_so_and_what_would_read_them(tmp_path: Path) -> None:
     denied = "operation,subject,error_code\nListRoleTags,web,AccessDenied\nListInstanceProfileTags,own,AccessDenied\n"
     explained = explain(account(tmp_path, profile("own", nested_role("web")), **{"denied.csv": denied}), "web")
