@@ -18,10 +18,10 @@ class IamframeError(Exception):
 class SourceError(IamframeError):
     """A source cannot be read: the file does not exist, or contains nothing that iamframe can read.
 
-    The attribute `said` has a message for the frame `gaps` (its id and facts), or is None.
+    The attribute `message` has a message for the frame `gaps` (its id and facts), or is None.
     """
 
-    said: Mapping[str, Any] | None = None
+    message: Mapping[str, Any] | None = None
 
 
 class ExpiredError(SourceError):

@@ -94,11 +94,11 @@ class Changes:
         return counts_by_kind(self.changes, "change", KINDS)
 
     @property
-    def said(self) -> str:
+    def sentence(self) -> str:
         """The number of changes of each kind, as a sentence."""
-        return self.said_in("en")
+        return self.sentence_in("en")
 
-    def said_in(self, lang: str) -> str:
+    def sentence_in(self, lang: str) -> str:
         """Return the number of changes of each kind, as a sentence in the language `lang`."""
         kinds, ways = (
             [{"message": f"{message}.{one}", "n": int(counts[one])} for one in order if one in counts]
@@ -108,19 +108,20 @@ class Changes:
             )
         )
         apart = len(self.not_compared)
-        nothing = {"message": "changes.said.nothing_compared" if apart else "changes.said.nothing"}
-        parts: list[Message] = [{"message": "changes.said.kinds", "kinds": kinds} if kinds else nothing]
-        said: Message = {"message": "changes.said.findings", "ways": ways} if ways else {"message": "changes.said.same"}
-        parts += [] if apart and self.is_empty else [said]
-        parts += [{"message": "changes.said.not_compared", "n": apart}] if apart else []
+        nothing = {"message": "changes.sentence.nothing_compared" if apart else "changes.sentence.nothing"}
+        parts: list[Message] = [{"message": "changes.sentence.kinds", "kinds": kinds} if kinds else nothing]
+        same: Message = {"message": "changes.sentence.same"}
+        findings: Message = {"message": "changes.sentence.findings", "ways": ways} if ways else same
+        parts += [] if apart and self.is_empty else [findings]
+        parts += [{"message": "changes.sentence.not_compared", "n": apart}] if apart else []
         return say("list.in_sentences", lang, messages=parts)
 
     def __repr__(self) -> str:
         """Return the number of changes of each kind, in one line."""
-        return f"Changes({self.said})"
+        return f"Changes({self.sentence})"
 
     def _repr_html_(self) -> str:
-        parts = [display.html_line(f"{self.said}."), display.html_frame(self.summary)]
+        parts = [display.html_line(f"{self.sentence}."), display.html_frame(self.summary)]
         columns = ["change", "account_id", "resource_type", "resource_name", "detail"]
         if not self.is_empty:
             frame = self.to_frame(rows=_SHOWN)

@@ -92,27 +92,27 @@ class Drift:
         return counts_by_kind(self.differences, "kind", ALL_KINDS)
 
     @property
-    def said(self) -> str:
+    def sentence(self) -> str:
         """The number of differences of each kind, as a sentence."""
-        return self.said_in("en")
+        return self.sentence_in("en")
 
-    def said_in(self, lang: str) -> str:
+    def sentence_in(self, lang: str) -> str:
         """Return the number of differences of each kind, as a sentence in the language `lang`."""
         counts = self.differences["kind"].value_counts()
         unknown, left_out = int(counts.get(UNKNOWN, 0)), len(self.left_out)
         kinds = [{"message": f"drift.count.{k}", "count": int(counts[k])} for k in DIFFERENCES if k in counts]
-        nothing = {"message": "drift.said.nothing_compared" if unknown else "drift.said.nothing"}
-        parts: list[Message] = [{"message": "drift.said.kinds", "kinds": kinds} if kinds else nothing]
-        parts += [{"message": "drift.said.unknown", "n": unknown}] if unknown else []
-        parts += [{"message": "drift.said.left_out", "n": left_out}] if left_out else []
+        nothing = {"message": "drift.sentence.nothing_compared" if unknown else "drift.sentence.nothing"}
+        parts: list[Message] = [{"message": "drift.sentence.kinds", "kinds": kinds} if kinds else nothing]
+        parts += [{"message": "drift.sentence.unknown", "n": unknown}] if unknown else []
+        parts += [{"message": "drift.sentence.left_out", "n": left_out}] if left_out else []
         return say("list.in_sentences", lang, messages=parts)
 
     def __repr__(self) -> str:
         """Return the number of differences of each kind, in one line."""
-        return f"Drift({self.said})"
+        return f"Drift({self.sentence})"
 
     def _repr_html_(self) -> str:
-        parts = [display.html_line(f"{self.said}."), display.html_frame(self.summary)]
+        parts = [display.html_line(f"{self.sentence}."), display.html_frame(self.summary)]
         if len(self.differences):
             columns = ["kind", "account_id", "resource_type", "resource_name", "state_address", "detail"]
             shown = self.differences[columns].head(_SHOWN)

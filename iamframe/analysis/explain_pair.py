@@ -349,7 +349,7 @@ def _findings(pair: Pair) -> Iterator[Row]:
         yield field("none", note=note("of_what_was_checked") if pair.unsure or pair.known.not_run else None)
 
 
-def _not_checked(pair: Pair) -> Iterator[Row]:
+def _incomplete_checks(pair: Pair) -> Iterator[Row]:
     if pair.known.not_run:
         yield field("not run", note=note("parts", parts=pair.known.not_run))
     for row in pair.unsure:
@@ -450,7 +450,7 @@ SECTIONS = {
     "permissions": _permissions,
     "used by": _used_by,
     "findings": _findings,
-    "not checked": _not_checked,
+    "incomplete checks": _incomplete_checks,
     "deleting": _deleting,
     "next": _next,
     "history": _history,

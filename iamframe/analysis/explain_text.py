@@ -30,7 +30,7 @@ Cells = tuple[Any, ...]
 # This section is long, and the same for most resources, so a page shows it on demand.
 _FOLDED = "where tags show"
 # In these sections, consecutive fields with the same content become one line.
-_JOINED = ("not checked", "deleting", "next")
+_JOINED = ("incomplete checks", "deleting", "next")
 _SIDE_BY_SIDE = ("identity", "link", "tags")
 # A command that a plan would not run has a reason instead, which begins with these words. They become a heading.
 _NOT_OFFERED = say("explain.not_offered", use="")

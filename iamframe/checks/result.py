@@ -192,7 +192,7 @@ class Result:
         return tuple(name for name, one in self.checks.items() if has_policy or tag_policy not in one.needs)
 
     @property
-    def said_complete(self) -> str:
+    def complete_text(self) -> str:
         """The number of checks that had complete data in every account, as a sentence."""
         return self.complete_in("en")
 
@@ -209,16 +209,16 @@ class Result:
         """Return the number of findings by severity, and the number of checks with complete data, in one line."""
         counts = self.tally.groupby("severity")["findings"].sum()
         by_severity = ", ".join(f"{counts[name]:,} {name}" for name in SEVERITIES if name in counts) or "none"
-        return f"Result({pluralize(int(counts.sum()), 'finding')}: {by_severity}; {self.said_complete})"
+        return f"Result({pluralize(int(counts.sum()), 'finding')}: {by_severity}; {self.complete_text})"
 
     def _repr_html_(self) -> str:
         unsure = self.coverage[self.coverage["status"] != "complete"]
-        reasons = said_not_complete(unsure)
+        reasons = incomplete_reasons(unsure)
         summary = self.summary
         columns = ["check", "title", "severity", "findings", "expected", "accepted", *STATUSES]
         head = (*columns[:6], *(f"accounts {status}" for status in STATUSES))
         rows = display.cell_rows(summary[columns])
-        parts = [display.html_line(f"{pluralize(int(self.tally['findings'].sum()), 'finding')}; {self.said_complete}.")]
+        parts = [display.html_line(f"{pluralize(int(self.tally['findings'].sum()), 'finding')}; {self.complete_text}.")]
         if reasons:
             parts.append(display.html_table(("not complete", "accounts", "why"), reasons[:_REASONS_SHOWN]))
             if len(reasons) > _REASONS_SHOWN:
@@ -265,7 +265,7 @@ def tally_of(findings: pd.DataFrame) -> pd.DataFrame:
     return counts.rename("findings").reset_index()
 
 
-def said_not_complete(unsure: pd.DataFrame) -> list[tuple[str, str, str]]:
+def incomplete_reasons(unsure: pd.DataFrame) -> list[tuple[str, str, str]]:
     """Return each reason for incomplete data, with its checks and accounts. The most frequent reason comes first."""
     reasons = []
     for (status, reason), rows in unsure.groupby(["status", "reason"], sort=False):

@@ -360,7 +360,7 @@ def _session(member: Member, options: LoadOptions, source: str) -> boto3.Session
 
 
 def _failed(member: Member, error: IamframeError, reason: str) -> _LoadResult:
-    why = getattr(error, "said", None) or str(error)
+    why = getattr(error, "message", None) or str(error)
     unread = _unread_account(member, reason, "gaps.account.failed", why=why)
     return _LoadResult(unread, str(error), type(error) if type(error) in _RESUMABLE else None)
 

@@ -76,9 +76,7 @@ EXPLANATION = Frame("explanation", "field of an explanation", ()).with_columns(
     text("account_id?", "account; missing if the field concerns no account"),
     text("profile_arn?", "ARN of the explained profile"),
     text("role_arn?", "ARN of the explained role"),
-    text(
-        "section", "identity, link, tags, trust, permissions, used by, findings, not checked, deleting, next, history …"
-    ),
+    text("section", "identity, link, tags, trust, permissions, used by, findings, incomplete checks, deleting, next …"),
     text("field", "name of the field: ARN, tag key, type of principal, resource that uses the profile, check …"),
     text("profile?", "value for the profile; `not collected` if it is unknown"),
     text("role?", "value for the role; `not collected` if it is unknown"),

@@ -287,7 +287,7 @@ def _changed(changes: Changes, words: Translator) -> dict[str, Any]:
     ]
     reasons: list[_Row] = [(account, what, coded(why)) for account, what, why in cell_rows(apart[_COLUMNS["apart"]])]
     older = [without_folder(source) for source in changes.old.inventory.sources]
-    given = {"sources": _sources(older, words, "older"), "said": changes.said_in(lang)}
+    given = {"sources": _sources(older, words, "older"), "said": changes.sentence_in(lang)}
     since = words("since", **given)
     if not pd.isna(captured):
         since = words("since_at", time=f"{captured:%Y-%m-%d %H:%M} UTC", **given)
@@ -310,7 +310,7 @@ def _drifted(drift: Drift, words: Translator) -> dict[str, Any]:
     ]
     total, states = len(drift.differences), ", ".join(map(without_folder, drift.states))
     return {
-        "said": words("against", states=states, said=drift.said_in(words.lang)),
+        "said": words("against", states=states, said=drift.sentence_in(words.lang)),
         "list": _other_table(words, "drift", "drifted", rows, total),
         "total": total,
     }

@@ -113,12 +113,12 @@ def source_name(profile: str | None) -> str:
 def refused(kind: type[Refused], source: str, message: str, **facts: Any) -> Refused:
     """Return an error with the reason why a source cannot be read.
 
-    The error's attribute `said` has the message's id and values, as in the frame `gaps`.
+    The error's attribute `message` has the message's id and values, as in the frame `gaps`.
     """
     text = str(text_of(message))
     why = {"message": message} | {name: fact for name, fact in facts.items() if f"{{{name}" in text}
     error = kind(f"{source}: {fill(text, why)}")
-    error.said = {"message": "access.of", "source": source, "why": why}
+    error.message = {"message": "access.of", "source": source, "why": why}
     return error
 
 

@@ -103,9 +103,9 @@ def report_command(
             click.echo(f"This report is about the fictional sample.{hint}")
         click.echo(output.in_one_line(result))
         if changes:
-            click.echo(f"Changes since {escape_controls(older or '')}: {changes.said}.")
+            click.echo(f"Changes since {escape_controls(older or '')}: {changes.sentence}.")
         if found:
-            click.echo(f"Terraform: {found.said}.")
+            click.echo(f"Terraform: {found.sentence}.")
         click.echo(f"Report: {escape_controls(str(file))}")
         remark(output.no_owner(result.inventory, owner_tag))
         # After a masked report, the terminal shows pseudonyms too.

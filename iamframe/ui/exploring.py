@@ -256,10 +256,10 @@ def export(
     # A part of an id is not recognized as an id, but could still reveal it.
     shown = replace(wanted, text="(not shown)") if mask not in (False, None) and wanted.text.strip() else wanted
     said = f"{len(sure):,} of {pluralize(len(result.findings), 'finding')}. Filter: {shown}."
-    return write_findings(narrowed, place, " ".join(filter(None, (said, said_undecided(maybe)))), mask)
+    return write_findings(narrowed, place, " ".join(filter(None, (said, undecided_text(maybe)))), mask)
 
 
-def said_undecided(count: int) -> str:
+def undecided_text(count: int) -> str:
     """Return a sentence about `count` findings that may match, or an empty text if `count` is 0."""
     if not count:
         return ""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from iamframe.inventory.inventory import Inventory
 
 # The columns of tables for people, and their headings.
-FINDING_COLUMNS = {"severity": "severity", "check": "check", "account_id": "account"}
+FINDING_COLUMNS = {"severity": "severity", "check": "check", "account_id": "account", "resource_type": "type"}
 FINDING_COLUMNS |= {"resource_name": "name", "detail": "found"}
 CHANGE_COLUMNS = {"change": "change", "account_id": "account", "resource_type": "type"}
 CHANGE_COLUMNS |= {"resource_name": "name", "detail": "what changed"}
@@ -95,8 +95,8 @@ def emit_findings(findings: DataFrame, form: str) -> None:
         echo(_finding(*row) + (f" (accepted, reason: {accepted})" if accepted else ""))
 
 
-def _finding(severity: str, check: str, account: str, name: str, detail: str) -> str:
-    return f"{severity:<6}  {check:<26}  {account:<12}  {name}: {detail}"
+def _finding(severity: str, check: str, account: str, kind: str, name: str, detail: str) -> str:
+    return f"{severity:<6}  {check:<26}  {account:<12}  {kind:<16}  {name}: {detail}"
 
 
 def emit_changes(changes: Changes, form: str) -> None:
@@ -114,11 +114,11 @@ def emit_changes(changes: Changes, form: str) -> None:
         for change, account, kind, name, detail in text_rows(cell_rows(changes.changes[[*CHANGE_COLUMNS]])):
             echo(f"{change.replace('_', ' '):<13}  {account:<12}  {kind:<16}  {name}: {detail}")
         findings = text_rows(cell_rows(changes.findings[["change", *FINDING_COLUMNS]]))
-        for change, severity, check, account, name, detail in findings:
+        for change, severity, check, account, kind, name, detail in findings:
             shown = f'in OLD, "{detail}"' if change == "gone" else detail
-            found = _finding(severity, check, account, name, shown)
+            found = _finding(severity, check, account, kind, name, shown)
             echo(f"{f'finding {change}':<16}  {found}{_SINCE.get(change, '')}")
-        remark([f"{changes.said}."])
+        remark([f"{changes.sentence}."])
 
 
 def emit_drift(found: Drift, form: str) -> None:
@@ -138,7 +138,7 @@ def emit_drift(found: Drift, form: str) -> None:
             echo(f"{str(kind).replace('_', ' '):<10}  {account:<12}  {of:<16}  {name}: {detail}{place}")
         if more := len(group) - len(listed):
             echo(f"and {pluralize(more, 'more unmanaged resource')}; --format csv lists all")
-    remark([f"{found.said}."])
+    remark([f"{found.sentence}."])
 
 
 def emit_surfaces(facts: DataFrame, form: str) -> None:
@@ -188,7 +188,7 @@ def in_one_line(result: Result, owners: Sequence[str] = ()) -> str:
     sums = {mark: int(tally["findings"][rows].sum()) for mark, rows in marks.items()}
     of_them = ", ".join(f"{number:,} {mark}" for mark, number in sums.items() if number)
     found = pluralize(int(tally["findings"].sum()), "finding") + (f" ({of_them})" if of_them else "")
-    complete = result.said_complete
+    complete = result.complete_text
     return f"{size_of(result.inventory)}. {said}. {found}. {complete[0].upper()}{complete[1:]}."
 
 
@@ -237,7 +237,7 @@ def say_incomplete(result: Result) -> None:
     Without this line, "no findings" could be read as "nothing is wrong".
     """
     if click.get_current_context().meta.get(QUIET) and (result.coverage["status"] != "complete").any():
-        click.echo(f"{result.said_complete[:1].upper()}{result.said_complete[1:]}.", err=True)
+        click.echo(f"{result.complete_text[:1].upper()}{result.complete_text[1:]}.", err=True)
 
 
 def no_owner(inventory: Inventory, owner_tag: str) -> list[str]:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from iamframe.checks import Result, run_checks
 from iamframe.checks.registry import STATUSES
-from iamframe.checks.result import said_not_complete
+from iamframe.checks.result import incomplete_reasons
 from iamframe.checks.tag_policy import PolicySource
 from iamframe.errors import IamframeError, missing_extra, require
 from iamframe.inventory import display
@@ -124,7 +124,7 @@ class Filters:
         self.text = kit.Text(placeholder="name, ARN, words …")
         self.clear = kit.Button(description="Clear all filters", icon="times")
         self.group_by = kit.Dropdown(options=[("nothing", _NO_KEY), *keys])
-        self.said = kit.Label(layout={"flex": "0 0 auto"})
+        self.count_label = kit.Label(layout={"flex": "0 0 auto"})
 
     @property
     def wanted(self) -> Filter:
@@ -182,7 +182,7 @@ class Filters:
         return [
             self._grid(*(named(word, one) for word, one in several.items())),
             self._grid(*(named(word, one) for word, one in single.items())),
-            kit.HBox([self.said, self.clear, hint], layout={"flex_flow": "row wrap", "grid_gap": "0 12px"}),
+            kit.HBox([self.count_label, self.clear, hint], layout={"flex_flow": "row wrap", "grid_gap": "0 12px"}),
         ]
 
     def _named(self, words: str, widget: Any) -> Any:
@@ -216,7 +216,7 @@ class Explorer(Filters):
         self.unseen, self.undecided, self.counted, self.grouped, self.card, self.exported = shown
         self.previous = kit.Button(description="Previous page", icon="chevron-left")
         self.next = kit.Button(description="Next page", icon="chevron-right")
-        self.rows_said = kit.Label()
+        self.rows_label = kit.Label()
         self.table = _sorting_table() or kit.Output()
         self.row = kit.Dropdown(options=[("choose a finding", _NO_ROW)])
         self.folder = kit.Text(value=os.fspath(folder))
@@ -266,7 +266,7 @@ class Explorer(Filters):
         rows = kit.VBox([kit.HTML(_STYLE), self.table], layout={"overflow": "auto"} | scrolled)
         rows.add_class("iamframe-findings")
         details, folder = self._named("Details of", self.row), self._named("Export folder", self.folder)
-        turning = kit.HBox([self.previous, self.next, self.rows_said])
+        turning = kit.HBox([self.previous, self.next, self.rows_label])
         # The card is beside the rows if both fit, else below them.
         self.card.add_class("iamframe-card")
         left = kit.VBox([rows, turning], layout={"flex": "5 1 46em", "min_width": "0"})
@@ -296,13 +296,13 @@ class Explorer(Filters):
         self.filter = self.wanted
         chosen = exploring.Selection(self.result, self.filter)
         self.findings = chosen.findings
-        _show(self.undecided, _lines([exploring.said_undecided(len(chosen.undecided))]))
-        _show(self.unseen, _unseen(said_not_complete(chosen.not_complete)))
+        _show(self.undecided, _lines([exploring.undecided_text(len(chosen.undecided))]))
+        _show(self.unseen, _unseen(incomplete_reasons(chosen.not_complete)))
         _show(self.counted, _counted(chosen))
         self._group()
         self._page(0)
         # This is set last, so that all other widgets are up to date when it changes.
-        self.said.value = f"{len(self.findings):,} of {pluralize(len(self.result.findings), 'finding')}"
+        self.count_label.value = f"{len(self.findings):,} of {pluralize(len(self.result.findings), 'finding')}"
 
     def _clear(self) -> None:
         self._empty()
@@ -320,7 +320,7 @@ class Explorer(Filters):
         self.previous.disabled, self.next.disabled = start == 0, end >= total
         for turn in (self.previous, self.next):
             turn.layout.display = None if total > self._size else "none"
-        self.rows_said.value = f"rows {start + 1:,} to {end:,} of {total:,}" if total else "no row"
+        self.rows_label.value = f"rows {start + 1:,} to {end:,} of {total:,}" if total else "no row"
         numbers = range(start + 1, end + 1)
         frame = _displayed(rows).assign(row=list(numbers)).reset_index(drop=True)[["row", *_COLUMNS.values()]]
         names = [

@@ -629,7 +629,7 @@ def test_a_finding_that_is_no_longer_accepted_is_reopened_and_one_that_is_accept
         changes = iamframe.compare(old, new)
         assert changes.findings[["change", "check"]].to_numpy().tolist() == [[way, "empty_profiles"]]
         assert changes.findings["finding_id"].tolist() == found["finding_id"].tolist()
-        assert f"Findings: {said}" in changes.said
+        assert f"Findings: {said}" in changes.sentence
     assert iamframe.compare(accepted, accepted).findings.empty
 
 
@@ -694,7 +694,7 @@ def test_diff_prints_the_changes_by_kind_and_on_standard_error_what_was_not_comp
     assert done.stdout.splitlines() == [
         f"created        {ACCOUNT}  role              db: created 2024-05-01 09:00 UTC",
         f"retagged       {ACCOUNT}  role              web: tag Owner is now =1+1 (before: ops)",
-        f"finding new       low     ec2_roles_without_profile   {ACCOUNT}  db: {found}",
+        f"finding new       low     ec2_roles_without_profile   {ACCOUNT}  role              db: {found}",
     ]
     assert done.stderr.startswith("1 resource created, 1 tag changed. Findings: 1 new. ")
     assert said(done) == [

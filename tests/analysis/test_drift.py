@@ -272,13 +272,13 @@ def test_accounts_in_which_the_states_manage_nothing_are_left_out_and_said(tmp_p
     assert rows(found, "kind", "account_id", "resource_name") == [("unmanaged", ACCOUNT, "db")]
     assert found.left_out == (other,)
     left_out = "1 account not compared, because no Terraform state has resources there"
-    assert found.said == f"1 resource is in no Terraform state. {left_out}"
+    assert found.sentence == f"1 resource is in no Terraform state. {left_out}"
 
 
 def test_an_empty_state_says_nothing_of_any_account(tmp_path: Path) -> None:
     found = drifted(tmp_path, PAIR, main=state())
     assert (len(found.differences), found.left_out) == (0, (ACCOUNT,))
-    assert found.said == "no differences. 1 account not compared, because no Terraform state has resources there"
+    assert found.sentence == "no differences. 1 account not compared, because no Terraform state has resources there"
 
 
 @pytest.mark.parametrize(
@@ -346,7 +346,7 @@ def test_the_states_of_the_sample_show_each_kind_of_difference() -> None:
     shown = found._repr_html_()
     assert "1 profile lost its role" in shown
     assert "more rows, in .differences" in shown
-    assert repr(found) == f"Drift({found.said})"
+    assert repr(found) == f"Drift({found.sentence})"
     assert found.to_frame("ja")["detail"].iloc[0] == "ロールが入っていません (ステートでは web)"
 
 
@@ -505,7 +505,7 @@ def test_changes_of_a_live_account_since_terraform_are_named_and_no_other(
             values |= {"unique_id": ids[name]} if kind == "role" else {}
             resources.append(managed(f"aws_iam_{kind.replace('-', '_')}", values))
     states = write(tmp_path, {"s.tfstate": state(*resources)})
-    assert iamframe.drift(load_live(account), states).said == "no differences"
+    assert iamframe.drift(load_live(account), states).sentence == "no differences"
     full = [name for name, one in truth["profiles"].items() if one["role"]]
     emptied, deleted, tagged_, moved = full[:4]
     for name in (emptied, deleted, moved):

@@ -318,7 +318,7 @@ def test_what_was_not_read_is_told_as_not_read(tmp_path: Path) -> None:
     unread = {"field": "tags", "profile": "not collected", "role": "not collected", "message": "no_listing"}
     assert told(explained, "tags") == [unread]
     assert field(explained, "identity", "last used") == {"role": "not collected"}
-    assert field(explained, "not checked", "untagged_profiles")["status"] == "unknown"
+    assert field(explained, "incomplete checks", "untagged_profiles")["status"] == "unknown"
     assert told(explained, "findings") == [{"field": "none", "message": "of_what_was_checked"}]
 
 
@@ -421,11 +421,11 @@ def test_a_finding_of_the_roles_other_profile_is_told_with_that_one_alone(tmp_pa
 def test_checks_that_do_not_concern_what_is_told_are_not_said_to_be_missing(tmp_path: Path) -> None:
     lone = explain(account(tmp_path, profile("other", nested_role("db")), roles=(role_detail("web"),)), "web")
     of_profiles = {"unreferenced_profiles", "stale_references", "untagged_profiles", "tag_differences"}
-    assert not {*names(lone, "not checked")} & of_profiles
+    assert not {*names(lone, "incomplete checks")} & of_profiles
     unread = explain(load(tmp_path / "roles", {"roles.json": {"Roles": [nested_role("web")]}}), "web")
-    assert "tag_differences" in names(unread, "not checked")
+    assert "tag_differences" in names(unread, "incomplete checks")
     empty = explain(account(tmp_path / "empty", profile("web")), "web")
-    assert not {*names(empty, "not checked")} & {"untagged_roles", "deleted_trust_principals"}
+    assert not {*names(empty, "incomplete checks")} & {"untagged_roles", "deleted_trust_principals"}
     assert {one.about for one in CHECKS.values()} == set(get_args(About))
 
 
@@ -513,8 +513,8 @@ def test_fields_that_say_the_same_are_one_line_of_text_and_each_a_row(sample: In
     (at,) = (at for at, line in enumerate(lines) if line == "not suggested")
     assert lines[at + 1].startswith("do not delete the profile: something may use")
     assert names(explained, "next") == ["see the profile", "delete the profile"]
-    not_checked = names(explained, "not checked")
-    assert (len(not_checked), sum(line.startswith(", ".join(not_checked)) for line in lines)) == (3, 1)
+    incomplete = names(explained, "incomplete checks")
+    assert (len(incomplete), sum(line.startswith(", ".join(incomplete)) for line in lines)) == (3, 1)
     assert "(regions: " not in str(explained)
 
 

@@ -306,8 +306,8 @@ CHANGED, FOUND = "作成 2 件、信頼ポリシーの変更 1 件", "検出結�
             {"sides": "OLD", "reason": {"message": "coverage.renew"}},
             "OLD: 認証情報を更新して、もう一度読み込んでください",
         ),
-        ("changes.said.kinds", {"kinds": counted("changes.count", created=2, trust_changed=1)}, CHANGED),
-        ("changes.said.findings", {"ways": counted("changes.findings", new=1203, gone=1)}, FOUND),
+        ("changes.sentence.kinds", {"kinds": counted("changes.count", created=2, trust_changed=1)}, CHANGED),
+        ("changes.sentence.findings", {"ways": counted("changes.findings", new=1203, gone=1)}, FOUND),
     ],
 )
 def test_numbers_and_nouns_of_a_message_stand_in_their_places(message: str, facts: dict[str, Any], told: str) -> None:

@@ -119,7 +119,7 @@ def test_check_prints_a_line_per_finding_and_on_standard_error_what_could_not_be
     done = run(tmp_path, "check", "sample")
     assert len(done.stdout.splitlines()) >= 100
     assert done.stdout.splitlines()[6] == (
-        "medium  deleted_trust_principals    111122223333  partner-access: "
+        "medium  deleted_trust_principals    111122223333  role              partner-access: "
         "trusts a deleted role or user: AROAEXAMPLEDELETED01"
     )
     counts, *unseen = done.stderr.splitlines()
@@ -150,9 +150,8 @@ def test_what_the_findings_of_a_check_have_in_common_is_said_in_each_line_and_in
     only = ("check", "sample", "--only", "unreferenced_profiles")
     lines = run(tmp_path, *only).stdout.splitlines()
     assert len([line for line in lines if line.endswith(f": no reference found ({scope}); {usual}")]) == 5
-    assert [
-        line for line in lines if not re.match(r"(medium|info) +unreferenced_profiles +\d{12}  \S+: \S", line)
-    ] == []
+    form = r"(medium|info) +unreferenced_profiles +\d{12}  instance-profile  \S+: \S"
+    assert [line for line in lines if not re.match(form, line)] == []
     assert run(tmp_path, *only, "--format", "csv").stdout.count(scope) == 8
     assert run(tmp_path, *only, "--format", "json").stdout.count(scope) == 8
 
@@ -273,10 +272,11 @@ def test_csv_on_a_terminal_holds_nothing_that_it_obeys(tmp_path: Path) -> None:
 def test_markdown_is_a_table_in_which_names_are_no_markup(tmp_path: Path) -> None:
     empty_profile(tmp_path / "in", "a|b<script>`c`[d](e)*f*\n# g")
     done = run(tmp_path, "check", "in", "--only", "empty_profiles", "--format", "markdown")
+    name = r"a\|b\<script\>\`c\`\[d\](e)\*f\*\\n\# g"
     assert done.stdout.splitlines() == [
-        "| severity | check | account | name | found |",
-        "| --- | --- | --- | --- | --- |",
-        rf"| medium | empty\_profiles | {ACCOUNT} | a\|b\<script\>\`c\`\[d\](e)\*f\*\\n\# g | holds no role |",
+        "| severity | check | account | type | name | found |",
+        "| --- | --- | --- | --- | --- | --- |",
+        rf"| medium | empty\_profiles | {ACCOUNT} | instance-profile | {name} | holds no role |",
     ]
 
 
@@ -285,7 +285,7 @@ def test_markdown_is_a_table_in_which_names_are_no_markup(tmp_path: Path) -> Non
     [
         ("table", ""),
         ("json", "[]\n"),
-        ("markdown", "| severity | check | account | name | found |\n| --- | --- | --- | --- | --- |\n"),
+        ("markdown", "| severity | check | account | type | name | found |\n| --- | --- | --- | --- | --- | --- |\n"),
     ],
 )
 def test_no_findings_are_an_empty_table_of_the_format(tmp_path: Path, form: str, printed: str) -> None:
@@ -472,7 +472,7 @@ def test_findings_that_their_maker_means_so_do_not_fail(tmp_path: Path) -> None:
     write(tmp_path, {"p.json": profile_list(profile("AWSCloud9SSMInstanceProfile", role, "/cloud9/"))})
     done = run(tmp_path, "check", "p.json", "--only", "name_mismatches", "--fail-on", "info")
     assert done.stdout == (
-        f"info    name_mismatches             {ACCOUNT}  AWSCloud9SSMInstanceProfile: "
+        f"info    name_mismatches             {ACCOUNT}  instance-profile  AWSCloud9SSMInstanceProfile: "
         "holds the role AWSCloud9SSMAccessRole\n"
     )
     assert done.returncode == 0

@@ -91,8 +91,8 @@ HALF, WEB_NAMES, WEB_PATHS = ("name_mismatches", "half"), ("name_mismatches", "w
 def test_all_findings_are_there_at_first(explorer: Explorer) -> None:
     assert shown(explorer) == [EMPTY, UNTAGGED, HALF, WEB_NAMES, WEB_PATHS]
     assert repr(explorer) == "Explorer(5 of 5 findings)"
-    assert explorer.said.value == "5 of 5 findings"
-    assert explorer.rows_said.value == "rows 1 to 5 of 5"
+    assert explorer.count_label.value == "5 of 5 findings"
+    assert explorer.rows_label.value == "rows 1 to 5 of 5"
     assert explorer.accounts.options == ((f"{ACCOUNT} shop", ACCOUNT),)
 
 
@@ -164,7 +164,7 @@ def test_what_could_not_be_seen_is_said_even_where_nothing_is_left(explorer: Exp
     explorer.checks.value = ("untagged_profiles",)
     explorer.text.value = "nothing like it"
     assert shown(explorer) == []
-    assert explorer.rows_said.value == "no row"
+    assert explorer.rows_label.value == "no row"
     assert (explorer.previous.layout.display, explorer.next.layout.display) == ("none", "none")
     assert "no finding does not mean that there is none" in html(explorer.unseen)
     assert Cells(html(explorer.unseen)).rows[1][:2] == ["untagged_profiles (partial)", ACCOUNT]
@@ -216,7 +216,7 @@ def test_pages_are_turned_and_a_filter_begins_at_the_first(explorer: Explorer, m
     explorer.next.click()
     explorer.next.click()
     assert shown(explorer) == [WEB_PATHS]
-    assert explorer.rows_said.value == "rows 5 to 5 of 5"
+    assert explorer.rows_label.value == "rows 5 to 5 of 5"
     assert (explorer.previous.disabled, explorer.next.disabled) == (False, True)
     assert explorer.row.options[1][0] == "5 · path_mismatches · web"
     explorer.previous.click()
@@ -259,7 +259,7 @@ def test_a_result_is_shown_as_it_is_and_an_inventory_is_checked_with_a_policy(tm
 
 def test_a_result_without_findings_is_shown_too(explorer: Explorer) -> None:
     nothing = iamframe.explore(explorer.result.only([]))
-    assert (nothing.said.value, nothing.rows_said.value) == ("0 of 0 findings", "no row")
+    assert (nothing.count_label.value, nothing.rows_label.value) == ("0 of 0 findings", "no row")
 
 
 def test_without_ipywidgets_a_sentence_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
