@@ -37,7 +37,7 @@ def changed_findings(sides: _Sides, keys: KeyMap, changes: pd.DataFrame, apart: 
         seen = _seen_by_other(found, sides, side, scopes, is_read)
         seen |= is_in(found["resource_arn"], changes["resource_arn"][changes["change"] == appeared])
         parts.append((way, found[seen]))
-        _note_unsure(found[~seen], way, side, sides[side], scopes, apart)
+        _note_unsure(found[~seen], way, sides[side], scopes, apart)
     _note_coverage(sides, apart)
     found = pd.concat([rows.assign(change=way) for way, rows in parts], ignore_index=True)
     ranks = {"change": WAYS, "severity": SEVERITIES}
@@ -86,15 +86,13 @@ def _seen_by_other(found: pd.DataFrame, sides: _Sides, side: int, scopes: set[st
     return is_in(check, complete[1 - side]) & (~relying | of_one_scope) | (alone & read)
 
 
-def _note_unsure(
-    found: pd.DataFrame, way: str, side: int, result: Result, scopes: set[str], apart: NotCompared
-) -> None:
+def _note_unsure(found: pd.DataFrame, way: str, result: Result, scopes: set[str], apart: NotCompared) -> None:
     """Count the findings that the other result may have missed, and add these counts to `apart`."""
     unsure = found.value_counts(["account_id", "check"], sort=False).reset_index()
     for account, name, count in unsure.itertuples(index=False, name=None):
         other_scope = "references" in result.checks[name].reads and account not in scopes
         scope = {"message": "not_compared.scope"} if other_scope else None
-        apart.add(account, "findings", "findings", name, way=way, count=count, side=SIDES[side], scope=scope)
+        apart.add(account, "findings", "findings", name, way=way, count=count, scope=scope)
 
 
 def _of_check(frame: pd.DataFrame) -> pa.Array:

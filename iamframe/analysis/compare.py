@@ -69,12 +69,11 @@ class Changes:
         if lang != "en":
             changes, found = with_details(changes, lang), found.assign(detail=self.details(lang))
         is_gone = found["change"] == "gone"
-        old = is_gone.map({True: say("changes.in_old", lang), False: ""})
-        detail = found["detail"].where(~is_gone, '"' + found["detail"] + '"')
+        detail = found["detail"].where(~is_gone, say("changes.in_old", lang) + '"' + found["detail"] + '"')
         columns = found[["account_id", "resource_type", "resource_name", "resource_arn"]].assign(
             change="finding_" + found["change"],
             what=found["check"],
-            detail=found["check"] + old + ": " + detail,
+            detail=found["check"] + ": " + detail,
             message="",
             facts="{}",
         )

@@ -114,7 +114,7 @@ def used_note(reference: Row, profile: Row | None, *more: Message | None) -> Mes
     then, now = profile_ids(pa.array(ids, pa.string())).to_pylist()
     parts = [note("unknown_region") if reference["region"] == UNKNOWN_REGION else reference["region"]]
     name = reference["consumer_name"]
-    parts += [name and note("consumer_name", named=name), reference["consumer_state"]]
+    parts += [name and note("consumer_name", type=reference["consumer_type"], named=name), reference["consumer_state"]]
     parts.append(version and note("version", version=version))
     other_id = note("other_id", id=then) if then and now and then != now else None
     return joint([note("parts", parts=[*filter(None, parts)]), *more, other_id]) or {}

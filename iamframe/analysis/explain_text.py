@@ -121,13 +121,13 @@ def _section_lines(section: str, rows: list[list[str]], two: bool) -> Iterator[s
         cells = [*filter(None, (profile, role))]
         if (two and cells) or len(cells) > 1:
             sides = {"profile": profile, "role": role}
-            cells = [f"{cell} ({side})" for side, cell in sides.items() if cell]
+            cells = [f"{side}: {cell}" for side, cell in sides.items() if cell]
         label = f"{field}:" if cells or note else field
         if len(label) > width + 1:
             yield f"  {label}"
         line = indent if len(label) > width + 1 else f"  {label:<{width + 1}}  "
-        values = " | ".join([f"{cells[0]:<{beside + len(' (profile)')}}", *cells[1:]] if cells[1:] else cells)
-        joint = f"{values}; {note}" if values.endswith(("(profile)", "(role)")) else f"{values} ({note})"
+        values = " | ".join([f"{cells[0]:<{beside + len('profile: ')}}", *cells[1:]] if cells[1:] else cells)
+        joint = f"{values}; {note}" if values.startswith(("profile: ", "role: ")) else f"{values} ({note})"
         short = f"{line}{joint}" if cells and note else f"{line}{values or note}".rstrip()
         # A command stays on one line, so that it can be copied. A long value or note is on a line of its own.
         beneath = f"({note})" if note else ""
@@ -147,8 +147,11 @@ def _ability(field: str, note: str, **answers: str) -> str:
     groups = [(answer, joint.get(answer, " and of ").join(of)) for answer, of in sides.items() if of]
     (first, of), *others = groups
     line = ability(surface, first, f"{operation} tags of {of}", note)
-    again = "and" if first == "yes" else f"but can {operation} tags"
-    more = {"no": ", but not of {}", "depends": f", {again} of {{}} {note}", "unknown": "; it is unknown for {}"}
+    more = {
+        "no": ", but not of {}",
+        "depends": f"; you can {operation} tags of {{}}, but {note}",
+        "unknown": f"; whether you can {operation} tags of {{}} is unknown",
+    }
     return line + "".join(more[answer].format(of) for answer, of in others)
 
 

@@ -50,7 +50,12 @@ from iamframe.knowledge.makers import Maker, tool_rules
 from iamframe.sources.archives import read_file
 
 # An installed package has the example too.
-_EXAMPLE = "`iamframe notebooks DIR` copies an example, tag-policy.toml"
+_EXAMPLE = "for an example, see tag-policy.toml (`iamframe notebooks DIR` copies it)"
+# The types of TOML, by msgspec's names for them.
+_TYPES = {"str": "a text", "object": "a table", "array": "a list", "int": "a number", "float": "a number"}
+_TYPES |= {"bool": "true or false", "date": "a date", "datetime": "a date with a time", "time": "a time"}
+# What msgspec says about a key, and how iamframe says it.
+_KEYS = {"Object contains unknown field": "unknown key", "Object missing required field": "missing key"}
 
 
 class RequiredTag(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -198,10 +203,22 @@ def read_policy(source: PolicySource) -> Policy:
     except OSError as error:
         raise PolicyError(f"{path}: cannot be read ({error.strerror}); check the path of the policy file") from error
     except msgspec.ValidationError as error:
-        raise PolicyError(f"{path}: {error}; {_EXAMPLE}") from error
+        raise PolicyError(f"{path}: {_in_words(error)}; {_EXAMPLE}") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise PolicyError(f"{path}: is not TOML ({error}); {_EXAMPLE}") from error
     return Policy(str(path), required, (*file.name_pairs, *file.makers), file.accepted, file.tools)
+
+
+def _in_words(error: msgspec.ValidationError) -> str:
+    """Return msgspec's error as "the key: what is wrong", with the types of TOML."""
+    problem, _, place = str(error).partition(" - at `$")
+    if types := re.fullmatch(r"Expected `(.+)`, got `(.+)`", problem):
+        *others, last = [_TYPES[name] for name in types[1].split(" | ") if name != "null"]
+        expected = " or ".join(filter(None, [", ".join(others), last]))
+        problem = f"expected {expected}, but found {_TYPES[types[2]]}"
+    for theirs, ours in _KEYS.items():
+        problem = problem.replace(theirs, ours)
+    return f"{place.strip('.`')}: {problem}" if place else problem
 
 
 def _merged(policies: list[Policy]) -> Policy:

@@ -350,7 +350,7 @@ def _text_of(problem: str, demand: Demand) -> str:
 @check(
     severity="low",
     needs=[needs.any_tags],
-    detail="has spellings that differ by {_differ:words}: [{tag_key:spelled} ({resources:resource})]",
+    detail="the key has spellings that differ by {_differ:words}: [{tag_key:spelled} ({resources:resource})]",
     remediation="Choose one spelling, and retag the resources that use another spelling.",
 )
 def tag_key_variants(tags: pd.DataFrame, roles: pd.DataFrame) -> pd.DataFrame:

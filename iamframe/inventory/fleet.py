@@ -178,8 +178,8 @@ def _organization(options: LoadOptions) -> list[Member]:
     source = source_name(options.profile)
     if not options.role_name:
         raise SourceError(
-            f"{source}: iamframe assumes a role in each account of an organization; give the role's name with "
-            "--assume-role (role_name), such as OrganizationAccountAccessRole"
+            f"{source}: iamframe assumes a role in each account of an organization; give the role's name, for example "
+            "`--assume-role OrganizationAccountAccessRole` (in Python, `role_name=`)"
         )
     try:
         return members_of_organization(open_client(open_session(options.profile), options, source))

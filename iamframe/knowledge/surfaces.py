@@ -31,19 +31,19 @@ class Fact(_Entry, frozen=True, kw_only=True):
 
 
 _ABILITY = {
-    "yes": "{} can {}",
-    "no": "{} cannot {}",
-    "depends": "{} can {}, but {}",
-    "unknown": "it is unknown whether {} can {}",
+    "yes": "with {tool}, you can {action}",
+    "no": "with {tool}, you cannot {action}",
+    "depends": "with {tool}, you can {action}, but {condition}",
+    "unknown": "it is unknown whether you can {action} with {tool}",
 }
 # The order in which a sentence shows the answers for role and profile.
 ANSWERS = tuple(_ABILITY)
 
 
 def ability(surface: str, answer: str, action: str, condition: str | None) -> str:
-    """Return a sentence that says whether (or under which condition) a console, API or tool can do something."""
+    """Return a sentence that says whether a console, API or tool can do something, and under which condition."""
     article = "the " if surface.endswith(("console", "API")) else ""
-    sentence = _ABILITY[answer].format(f"{article}{surface}", action, condition)
+    sentence = _ABILITY[answer].format(tool=f"{article}{surface}", action=action, condition=condition)
     return sentence[0].upper() + sentence[1:]
 
 

@@ -152,7 +152,7 @@ class Pictures(msgspec.Struct, frozen=True):
             ColumnHead(words("names_are")),
             _chart(words),
             _number(words("heads.links")),
-            _number(words.word("expected")),
+            _number(words("expected_links")),
         ]
         rows: list[_Row] = []
         for kind, both in counts.items() if links else ():
@@ -225,7 +225,6 @@ class Pictures(msgspec.Struct, frozen=True):
             ColumnHead(words("surface")),
             ColumnHead(words("resources"), "kind"),
             *(ColumnHead(words(name), "kind", words.word(name)) for name in ("write", "read", "find")),
-            ColumnHead(words("condition")),
         ]
         facts = groupby(known_facts(), lambda fact: (fact.surface, fact.resource_type))
         rows = [[words.word(name), _side(kind, words), *_answers(group, words)] for (name, kind), group in facts]
@@ -314,18 +313,12 @@ def _shares(one: Tagged, words: Translator) -> _Row:
 
 
 def _answers(facts: Iterable[Fact], words: Translator) -> Iterator[_Value]:
-    """Yield four cells about one tool: whether the tool can write, read and find tags, and under which conditions."""
-    conditions: dict[str, list[str]] = {}
+    """Yield three cells about one tool: whether it can write, read and find tags, or the condition for that."""
     for fact in facts:
-        yield words.word(fact.answer), "unknown" if fact.answer == "unknown" else ""
         if fact.condition and fact.condition_id:
-            condition = words.condition(fact.condition_id, fact.condition)
-            conditions.setdefault(condition, []).append(words.word(fact.operation))
-    if len(conditions) > 1:
-        each = (f"{words('comma').join(operations)}: {condition}" for condition, operations in conditions.items())
-        yield Markup("<br>").join(each)
-    else:
-        yield "".join(conditions)
+            yield words.condition(fact.condition_id, fact.condition)
+        else:
+            yield words.word(fact.answer), "unknown" if fact.answer == "unknown" else ""
 
 
 def _side(resource_type: str, words: Translator) -> str:

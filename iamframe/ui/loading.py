@@ -100,10 +100,10 @@ def checked(
     if len(shards.keys() - {"results"}) > 1:
         raise click.UsageError("give --workers or --dask, not both")
     if live or len(sources) != 1 or sources[0] in SAMPLES or is_live(sources[0]):
-        names = " ".join(map(str, sources)) or "the sample"
+        names = ", ".join(f"`{source}`" for source in sources) or "the sample"
         raise click.UsageError(
-            f"--workers and --dask work only with one snapshot, not with {names}; save a snapshot with "
-            "`iamframe snapshot SOURCE --out DIR`"
+            f"--workers and --dask work only with one snapshot, not with {names}; to save "
+            "one, run `iamframe snapshot SOURCE --out DIR`"
         )
     from iamframe.checks.run_shards import check_snapshot
 

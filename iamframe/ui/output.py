@@ -103,6 +103,7 @@ def emit_changes(changes: Changes, form: str) -> None:
     """Print each change on one line, and then each changed finding. JSON also contains what was not compared."""
     from iamframe.inventory.display import cell_rows, text_rows
     from iamframe.inventory.export import json_rows
+    from iamframe.messages.render import say
 
     frame = changes.to_frame()
     if form == "json":
@@ -115,7 +116,7 @@ def emit_changes(changes: Changes, form: str) -> None:
             echo(f"{change.replace('_', ' '):<13}  {account:<12}  {kind:<16}  {name}: {detail}")
         findings = text_rows(cell_rows(changes.findings[["change", *FINDING_COLUMNS]]))
         for change, severity, check, account, kind, name, detail in findings:
-            shown = f'in OLD, "{detail}"' if change == "gone" else detail
+            shown = f'{say("changes.in_old")}"{detail}"' if change == "gone" else detail
             found = _finding(severity, check, account, kind, name, shown)
             echo(f"{f'finding {change}':<16}  {found}{_SINCE.get(change, '')}")
         remark([f"{changes.sentence}."])

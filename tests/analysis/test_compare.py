@@ -508,7 +508,7 @@ def test_a_finding_of_what_one_side_did_not_read_is_neither_new_nor_gone(tmp_pat
     ]
     told = changes.not_compared.set_index("what")["reason"]["findings of untagged_profiles"]
     assert told.startswith(
-        "1 finding is only in NEW, but may have existed before; in OLD, tags were not collected for 1 of 2 profiles"
+        "it is unknown whether 1 finding is new; in OLD, tags were not collected for 1 of 2 profiles"
     )
     turned = iamframe.compare(new, old)
     assert turned.findings[["change", "resource_name"]].to_numpy().tolist() == [["gone", "p"]]
@@ -535,7 +535,7 @@ def test_a_profile_that_only_became_referred_to_because_more_was_asked_is_no_fin
         dict(zip(changes.not_compared["what"], changes.not_compared["reason"], strict=True))[
             "findings of unreferenced_profiles"
         ]
-        == "1 finding is only in OLD, but may still exist, because other regions or services were scanned"
+        == "it is unknown whether 1 finding is gone, because other regions or services were scanned"
     )
 
 
@@ -621,7 +621,7 @@ def test_a_finding_that_is_no_longer_accepted_is_reopened_and_one_that_is_accept
     (found,) = [one.findings for one in open_one.found.values()]
     agreed = {"empty_profiles": Found.of(found.assign(accepted="agreed"), open_one.found["empty_profiles"].facts)}
     accepted = replace(open_one, found=agreed)
-    reopened, settled = "1 to fix again", "1 newly expected or accepted"
+    reopened, settled = "1 no longer expected or accepted", "1 now expected or accepted"
     for old, new, way, said in (
         (accepted, open_one, "reopened", reopened),
         (open_one, accepted, "settled", settled),

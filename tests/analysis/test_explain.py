@@ -329,9 +329,9 @@ def test_an_empty_tag_value_is_printed_and_only_a_missing_tag_is_not(tmp_path: P
     lines = [" ".join(line.split()) for line in str(explain(inventory, "web")).splitlines()]
     start = lines.index("tags")
     assert lines[start + 1 : start + 4] == [
-        'Note: "" (profile) | "" (role)',
-        'Own: "" (profile) | x (role); different value',
-        'Team: "" (role); only the role has this tag',
+        'Note: profile: "" | role: ""',
+        'Own: profile: "" | role: x; different value',
+        'Team: role: ""; only the role has this tag',
     ]
 
 
@@ -639,7 +639,7 @@ def test_an_instance_is_explained_by_the_profile_that_it_uses(tmp_path: Path, as
     assert explained.found
     used = field(explained, "uses", "instance i-1")
     assert (used["profile"], used["message"]) == (WEB_ARN, "list.messages")
-    named = {"message": "explain.consumer_name", "named": "i-1-name"}
+    named = {"message": "explain.consumer_name", "type": "instance", "named": "i-1-name"}
     assert used["messages"] == [
         {"message": "explain.parts", "parts": [REGION, named, "running"]},
         {"message": "explain.uses.role", "roles": ["server"]},
@@ -656,7 +656,7 @@ def test_each_version_of_a_launch_template_is_told_with_its_profile(tmp_path: Pa
     for asked in ("lt-1", "lt-1-name", f"arn:aws:ec2:{REGION}:{ACCOUNT}:launch-template/lt-1"):
         explained = explain(inventory, asked)
         assert explained.found
-        named = ("consumer_name", "lt-1-name")
+        named = ("consumer_name", "launch-template", "lt-1-name")
         assert [(row["profile"], states(row)) for row in told(explained, "uses")] == [
             (WEB_ARN, [named, ("version", "1 4 5 6 7 8 9"), ("uses.role", "['server']")]),
             ("gone", [named, ("version", "2"), ("uses.gone", ACCOUNT)]),
@@ -706,13 +706,13 @@ def test_a_profile_that_is_gone_or_was_never_read_is_told_so(
 ) -> None:
     explained = explain(using(tmp_path, instance("i-1", named, profile_id=held)), "i-1")
     assert explained.found
-    assert states(field(explained, "uses", "instance i-1")) == [("consumer_name", "i-1-name"), *state]
+    assert states(field(explained, "uses", "instance i-1")) == [("consumer_name", "instance", "i-1-name"), *state]
 
 
 def test_without_the_list_of_profiles_nobody_can_say_that_one_is_gone(tmp_path: Path) -> None:
     documents = {"identity.json": identity(), f"{REGION}/i.json": instances(instance("i-1", arn("profile/gone")))}
     used = field(explain(load(tmp_path / ACCOUNT, documents), "i-1"), "uses", "instance i-1")
-    said = [("consumer_name", "i-1-name"), ("uses.list_not_read", ACCOUNT)]
+    said = [("consumer_name", "instance", "i-1-name"), ("uses.list_not_read", ACCOUNT)]
     assert (used["profile"], states(used)) == (arn("profile/gone"), said)
 
 
@@ -803,9 +803,12 @@ def test_sections_come_in_the_order_of_use_and_the_profile_stands_before_the_rol
     assert heads == {"identity", "link", "tags", "where tags show"}
     both_sides = [line for line in lines[lines.index("== instance profile blue with role green ==") :] if "|" in line]
     assert len(both_sides) == 10
-    assert all(re.match(r"  \S[^:]*: +\S.* \(profile\) +\| \S.* \(role\)", line) for line in both_sides)
+    assert all(re.match(r"  \S[^:]*: +profile: \S.* +\| role: \S", line) for line in both_sides)
     assert "== instance profile blue with role green ==" in lines
-    assert any(line.split() == ["names:", "blue", "(profile)", "|", "green", "(role);", "differ"] for line in lines)
+    assert any(
+        line.split() == ["names:", "profile:", "blue", "|", "role:", "green;", "the", "names", "differ"]
+        for line in lines
+    )
     shown, _, folded = explained._repr_html_().partition("<details><summary>where tags show</summary>")
     assert "<th scope='col' style='text-align:left'>instance profile</th><th" in shown
     assert ">IAM console: read<" in folded
@@ -851,9 +854,9 @@ def test_every_field_that_is_printed_is_in_its_frame(sample: Inventory) -> None:
     for name, sentence in zip(frame.loc[shows_tags, "field"], sentences, strict=True):
         tool, operation = name.split(": ")
         said = " ".join(sentence.split())
-        has_article = tool in ("IAM console", "IAM API", "Resource Groups Tagging API", "EC2 console")
-        begins = f"(The {tool}|It is unknown whether the {tool})" if has_article else f"(It is unknown whether )?{tool}"
-        assert re.match(f"{begins} can(not)? {operation} tags of the ", said)
+        article = "the " if tool in ("IAM console", "IAM API", "Resource Groups Tagging API", "EC2 console") else ""
+        unknown = f"It is unknown whether you can {operation} tags of .* with {article}{tool}$"
+        assert re.match(f"With {article}{tool}, you can(not)? {operation} tags of the |{unknown}", said)
         assert {"profile", "role"} <= set(re.findall(r"the (\w+)", said))
 
 

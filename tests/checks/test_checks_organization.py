@@ -171,7 +171,8 @@ def test_a_load_without_references_asks_nothing_and_says_so(account: PracticeAcc
     assert not {DESCRIBE, LIST} & set(account.counts())
     assert covered(inventory) == [("unknown", "coverage.policy.organization.unread")]
     (reason,) = checked(inventory).coverage["reason"]
-    assert reason == "the tag policy of the organization was not requested; load the account again with references"
+    again = 'load the account again with `--references core` (in Python, `references="core"`)'
+    assert reason == f"the tag policy of the organization was not requested; {again}"
 
 
 @pytest.mark.parametrize("members", [0, 1])

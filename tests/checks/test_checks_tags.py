@@ -539,8 +539,8 @@ def test_keys_that_read_alike_are_one_row_with_how_often_each_is_used(tmp_path: 
     documents = {"d.json": keyed("Owner", "owner", "owner", "CostCenter", "cost-center", "Team")}
     found = rows(tmp_path, documents, "tag_key_variants")
     assert [row["detail"] for row in found] == [
-        "has spellings that differ by case and separator: CostCenter (1 resource), cost-center (1 resource)",
-        "has spellings that differ by case: owner (2 resources), Owner (1 resource)",
+        "the key has spellings that differ by case and separator: CostCenter (1 resource), cost-center (1 resource)",
+        "the key has spellings that differ by case: owner (2 resources), Owner (1 resource)",
     ]
     assert {(row["resource_arn"], row["related_arn"], row["account_id"]) for row in found} == {(None, None, ACCOUNT)}
     assert {(row["severity"], row["resource_type"], row["expected"]) for row in found} == {("low", "tag key", False)}
@@ -558,7 +558,7 @@ def test_keys_that_read_alike_are_one_row_with_how_often_each_is_used(tmp_path: 
 )  # fmt: skip
 def test_what_the_eye_misses_is_spelled_out(tmp_path: Path, key: str, other: str, detail: str) -> None:
     (row,) = rows(tmp_path, {"d.json": keyed(key, other)}, "tag_key_variants")
-    assert row["detail"] == f"has spellings that differ by {detail}"
+    assert row["detail"] == f"the key has spellings that differ by {detail}"
 
 
 @pytest.mark.parametrize(
@@ -578,7 +578,7 @@ def test_other_keys_other_accounts_and_what_aws_reserves_or_manages_make_no_vari
 
 def test_a_key_of_a_profile_and_one_of_a_role_are_variants_too(tmp_path: Path) -> None:
     (row,) = rows(tmp_path, link({"Owner": "x"}, {"owner": "x"}), "tag_key_variants")
-    assert row["detail"] == "has spellings that differ by case: Owner (1 resource), owner (1 resource)"
+    assert row["detail"] == "the key has spellings that differ by case: Owner (1 resource), owner (1 resource)"
 
 
 @pytest.mark.parametrize(

@@ -410,7 +410,7 @@ def printed(form: str) -> str:
 def test_the_command_prints_a_sentence_per_fact() -> None:
     lines = printed("table").splitlines()
     assert len(lines) == 66
-    assert lines[11] == f"Tag Editor can find instance profiles by tag, but {HOME}. Checked on 2023-06-30."
+    assert lines[11] == f"With Tag Editor, you can find instance profiles by tag, but {HOME}. Checked on 2023-06-30."
 
 
 def test_the_command_prints_sources_and_dates_as_csv_and_json() -> None:

@@ -211,7 +211,7 @@ STEPS = {
         "Owner=web-team Owner=web-team Owner=web-team",
         "Owner=payments Owner=payments Owner=payments",
         "owner=shop owner=shop Owner=payments, owner=shop",
-        "low tag_key_variants owner has spellings that differ by case: owner (2 resources), Owner (1 resource)",
+        "low tag_key_variants owner the key has spellings that differ by case: owner (2 resources), Owner (1 resource)",
     ],
     "7. Linked resources must be deleted in a fixed order": [
         f"high stale_references running uses the profile {PROFILE}eks-cluster, which does not exist",

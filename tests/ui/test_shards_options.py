@@ -33,7 +33,7 @@ def test_explain_with_workers_prints_what_it_prints_without(folder: Path) -> Non
     assert (one.returncode, one.stdout, one.stderr) == (two.returncode, two.stdout, two.stderr)
     assert "444455556666:instance-profile/ci-runner" in one.stdout
     refused = run(folder, "explain", "ci-runner", "sample", "--workers", "1")
-    assert (refused.returncode, "work only with one snapshot, not with sample; " in refused.stderr) == (2, True)
+    assert (refused.returncode, "work only with one snapshot, not with `sample`; " in refused.stderr) == (2, True)
 
 
 def test_plan_with_workers_prints_what_it_prints_without(folder: Path) -> None:
@@ -62,11 +62,14 @@ def test_results_are_kept_where_they_are_wanted_and_reused(folder: Path) -> None
     [
         (
             ("check", "sample", "--workers", "2"),
-            "work only with one snapshot, not with sample; save a snapshot with `iamframe snapshot",
+            "work only with one snapshot, not with `sample`; to save one, run `iamframe snapshot",
         ),
-        (("check", "snapshot", "other", "--workers", "2"), "work only with one snapshot, not with snapshot other; "),
-        (("check", "aws", "--dask", "tcp://127.0.0.1:1"), "work only with one snapshot, not with aws; "),
-        (("report", "--workers", "2"), "work only with one snapshot, not with sample; "),
+        (
+            ("check", "snapshot", "other", "--workers", "2"),
+            "work only with one snapshot, not with `snapshot`, `other`; ",
+        ),
+        (("check", "aws", "--dask", "tcp://127.0.0.1:1"), "work only with one snapshot, not with `aws`; "),
+        (("report", "--workers", "2"), "work only with one snapshot, not with `sample`; "),
         (("check", "nowhere", "--workers", "2"), "nowhere is not a snapshot; give the folder of a snapshot"),
         (
             ("report", "snapshot", "--workers", "2", "--compare", "snapshot"),

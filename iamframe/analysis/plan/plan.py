@@ -170,7 +170,7 @@ def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timed
     blocks.sort(key=lambda block: (block.profile.account_id, block.deletes))
     not_planned = pd.concat(frames, ignore_index=True)
     left_out = {
-        "Not checked": unchecked,
+        "Incomplete checks": unchecked,
         "Findings without steps": _lines(not_planned, "resource_name", "check"),
     }
     return Plan(_steps(blocks), not_planned, _script(blocks, accounts, left_out, stamp(now)))
