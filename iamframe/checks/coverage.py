@@ -1,7 +1,7 @@
 """Judge whether an account has all the data that a check needs.
 
-The status is `complete`, `partial` or `unknown`. The status `partial` means that the findings are correct, but that
-other findings may be missing. The status `unknown` means that an empty result proves nothing.
+The status is `complete`, `partial` or `unknown`. The status `partial` means that the findings are correct, but some may
+be missing. The status `unknown` means that an empty result proves nothing.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _MOST_COMMANDS = 2
 
 
 def _alone_seen(side: str) -> Accounts:
-    """Return a function that selects accounts with enough data to find empty profiles (or roles without a profile)."""
+    """Return a function that finds accounts with enough data to show empty profiles (or roles without a profile)."""
     operations = proving("roles" if side == "role" else "profiles", files=True)
 
     def seen(evidence: Evidence) -> set[str]:
@@ -78,7 +78,7 @@ def _tagged_links(evidence: Evidence) -> tuple[pd.DataFrame, pd.Series]:
 
 
 def _unless_indexed(judge: Callable[[Evidence], Verdicts]) -> Callable[[Evidence], Verdicts]:
-    """Replace `complete` by `partial` if tags come from the tagging API, which may still show removed tags."""
+    """Replace the status `complete` by `partial` if tags come from the tagging API, which may show removed tags."""
 
     def judged(evidence: Evidence) -> Verdicts:
         return [
@@ -219,7 +219,7 @@ def _one(regions: pd.Series) -> str:
 
 
 def _abroad(evidence: Evidence) -> dict[str, Message]:
-    """Return messages that count each account's references to profiles that were not collected."""
+    """Return one message per account: how many of its references name profiles that were not collected."""
     references, lists = evidence.inventory.references, evidence.lists
     some = references[references["profile_arn"].isna()]
     whole = lists["account_id"][lists["profiles_whole"]]

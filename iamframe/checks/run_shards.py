@@ -1,6 +1,6 @@
 """Check the accounts of a snapshot in groups, called shards, on any executor.
 
-Each worker of the executor has only one shard in memory.
+Each worker of the executor holds only one shard in memory.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _FOR_ALL = (CheckError, PolicyError, StoreError)
 
 @dataclass(frozen=True)
 class _Work:
-    """The data that `check_snapshot` sends to its workers. `snapshot` is the checksum of the manifest."""
+    """The data that `check_snapshot` sends to its workers. The field `snapshot` is the checksum of the manifest."""
 
     folder: str
     out: str
@@ -106,8 +106,8 @@ def check_snapshot(
     Raises
     ------
     StoreError
-        If the snapshot cannot be opened, is replaced during the run, or has no readable account. If `out` has other
-        files or results of a different call, cannot be written, or is not shared by all workers. If `shard_size` is
+        If the snapshot cannot be opened, is replaced during the run, or has no readable account. If `out` contains other
+        files or results of another call, cannot be written, or is not shared by all workers. If `shard_size` is
         below 1. If the executor accepts no more work.
     UnknownCheckError, PolicyError, CheckError
         As in `run_checks`.
@@ -148,7 +148,7 @@ def check_snapshot(
 
 
 def _full(folder: str | os.PathLike[str]) -> str:
-    """Return the absolute path of a file or folder. The address of an object store is returned unchanged."""
+    """Return an absolute path, or the unchanged address of an object store."""
     return os.fspath(folder) if is_address(folder) else os.path.abspath(folder)  # noqa: PTH100
 
 
@@ -252,10 +252,10 @@ def _submit(executor: Executor, work: _Work, shard: Shard) -> Future[None]:
 
 
 class Processes(Executor):
-    """An executor whose worker processes each have a pool of their own.
+    """An executor that gives each worker process a pool of its own.
 
-    The processes of a `concurrent.futures.ProcessPoolExecutor` run the user's script again, and one dead process makes
-    all waiting calls fail. The processes of loky do not run the script, and accept functions from a notebook.
+    In a shared pool, one dead process makes all waiting calls fail. The pools come from loky, because processes of
+    `concurrent.futures` run the user's script again and accept no functions from a notebook.
     """
 
     def __init__(self, workers: int) -> None:

@@ -55,7 +55,7 @@ def run(
     checks: Mapping[str, Check] = CHECKS,
     owner_tag: str = OWNER_TAG,
 ) -> Result:
-    """Run checks on an inventory, and return the result."""
+    """Run the selected checks on an inventory."""
     chosen = {name: checks[name] for name in selected(only, checks)}
     for accepted in policy.acceptances:
         if accepted.check not in checks:
@@ -187,7 +187,7 @@ def coverage_of(evidence: Evidence, checks: Mapping[str, Check], found: Mapping[
 def part_of(result: Result, part: Inventory) -> Result:
     """Return the result for a part of the inventory.
 
-    The result of the part can be complete even if data is missing elsewhere in the inventory.
+    A check can be complete in this part even if data is missing elsewhere in the inventory.
     """
     arns = pa.concat_arrays([as_arrow(part.roles["role_arn"]), as_arrow(part.profiles["profile_arn"])])
 
