@@ -27,8 +27,7 @@ from iamframe.inventory.snapshot import find_snapshot
 class CheckedSnapshot(Result):
     """A `Result` that reads each frame from files when the frame is first used.
 
-    The method `parts` reads one shard (a group of accounts) at a time. The method `only` and the function
-    `dataclasses.replace` return a plain `Result` with all frames in memory.
+    The method `only` and the function `dataclasses.replace` return a plain `Result` with all frames in memory.
     """
 
     _folder: str

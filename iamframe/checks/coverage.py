@@ -57,7 +57,6 @@ def _holders(evidence: Evidence) -> tuple[pd.DataFrame, Bools]:
 
 
 def _links_whole(evidence: Evidence) -> set[str]:
-    """Return the accounts in which all links between roles and profiles were collected."""
     known = {account for account, (total, known) in evidence.count(_holders).items() if total == known}
     return evidence.whole("profile") | (evidence.whole("role") & known)
 
@@ -114,7 +113,6 @@ def _demanded(evidence: Evidence) -> Verdicts:
 
 
 def _organizations(evidence: Evidence) -> Verdicts:
-    """Judge for each account whether the tag policy of its organization was collected."""
     calls = evidence.inventory.calls
     calls = calls[is_in(calls["operation"], (TAG_POLICY, REQUIRED_TAGS))]
     states = dict(zip(zip(calls["account_id"], calls["operation"], strict=True), calls["state"], strict=True))
@@ -191,7 +189,6 @@ def _any_references(evidence: Evidence) -> Verdicts:
 
 
 def _owners(evidence: Evidence) -> Verdicts:
-    """Judge for each account whether iamframe collected the clusters, environments and stacks of its profiles."""
     owned = evidence.owned
     unread = owned[owned["status"] == "unread"]
     totals, by_account = owned["account_id"].value_counts(), dict(iter(unread.groupby("account_id")))
@@ -219,7 +216,7 @@ def _one(regions: pd.Series) -> str:
 
 
 def _abroad(evidence: Evidence) -> dict[str, Message]:
-    """Return one message per account: how many of its references name profiles that were not collected."""
+    """Return one message per account with the number of references to profiles that were not collected."""
     references, lists = evidence.inventory.references, evidence.lists
     some = references[references["profile_arn"].isna()]
     whole = lists["account_id"][lists["profiles_whole"]]

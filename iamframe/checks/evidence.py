@@ -155,7 +155,7 @@ def advice(operation: str, refusal: Message | None = None) -> Message:
 
 
 class Need(msgspec.Struct, frozen=True):
-    """Data that a check needs: the name of the data, and a function that judges whether each account has it."""
+    """Data that a check needs: the name of the data, and a function that judges which accounts have the data."""
 
     name: str
     judge: Callable[[Evidence], Verdicts]

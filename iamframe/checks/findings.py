@@ -43,7 +43,7 @@ class Found:
 
     The field `table` has one row per finding, with some or all columns of `schema.FINDINGS`. The frame `facts` has one
     or more rows per finding, sorted by the column `finding`: the row number of the finding in `table`. Columns whose
-    names begin with `_` are not shown, but are used for the text, the command and the order.
+    names begin with `_` are not shown, but are used for a finding's text, command and order.
     """
 
     table: pa.Table
@@ -61,7 +61,7 @@ class Found:
 
     @property
     def numbers(self) -> Positions:
-        """The column `finding` of `facts`: for each row, the row number of its finding in `table`."""
+        """The column `finding` of the frame `facts`."""
         return self.facts["finding"].to_numpy()
 
     def only(self, chosen: Any) -> Found:

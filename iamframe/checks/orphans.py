@@ -182,8 +182,8 @@ def _first_three(regions: list[str]) -> str:
 def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd.DataFrame) -> Found:
     """Instances and templates using deleted or recreated profiles.
 
-    An instance keeps the id of the profile that it was started with. If the profile is deleted and recreated, its
-    instances have no credentials until you associate the profile again (IAM User Guide, "Troubleshoot IAM and Amazon
+    An instance keeps the id of the profile that it was started with. If the profile is deleted and recreated, the
+    instance has no credentials until you associate the profile again (IAM User Guide, "Troubleshoot IAM and Amazon
     EC2"). A template cannot start instances if the profile in the template does not exist or has another path.
     """
     direct = _direct(references)
@@ -340,7 +340,7 @@ def _powerful_first(rows: pd.DataFrame, roles: pd.DataFrame) -> tuple[pd.DataFra
 
 
 def _policies_message(attached: str | None, inline: int | None) -> Message:
-    """Return a message about a role's policies. An unknown argument is None."""
+    """Return a message about a role's policies."""
     if attached is None or (inline is None and not attached):
         return {"message": "permissions.unknown"}
     arns = sorted(attached.split(), key=lambda arn: POWERS.index(power_of(arn) or POWERS[-1]))

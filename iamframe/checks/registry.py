@@ -76,8 +76,9 @@ def check(
 
     The positional parameters of a check's function are the frames or views that the check reads. The keyword-only
     parameters are the options of the check. The first line of the function's docstring is the title of the check. The
-    class `Check` explains the arguments of the decorator, such as `detail` and `next_step`. The argument `needs` lists
-    the data that the check needs to find everything. iamframe adds a default for each frame that `needs` leaves out.
+    class `Check` explains the arguments of the decorator, such as `detail` and `next_step`. The argument `needs` is
+    the list of data without which the check could miss findings. iamframe adds a default for each frame that the list
+    leaves out.
 
     A check's function returns a frame with one or more rows per finding. The returned frame must have the column
     `resource_arn`. A column that also exists in `schema.FINDINGS` becomes a column of the finding. All other columns

@@ -145,7 +145,6 @@ def _conformed(one: Check, found: pa.Table, inventory: Inventory, policy: Policy
 
 
 def _resources(found: pa.Table, inventory: Inventory) -> dict[str, pa.Array]:
-    """Look up the account, type and name of each finding's role or profile in the inventory."""
     arn = as_arrow(found["resource_arn"])
     profile, role = (
         index_in(arn, frame[key]) for frame, key in ((inventory.profiles, "profile_arn"), (inventory.roles, "role_arn"))

@@ -1,7 +1,7 @@
 """The shards of a snapshot: groups of accounts that one worker checks together.
 
-A resource can refer to a profile of another account. The checks of a shard therefore also read data of other accounts,
-but report findings only about the shard's own accounts.
+A resource can refer to a profile of another account. The checks of a shard also read data of other accounts, but report
+findings only about the shard's own accounts.
 
 `check_snapshot` writes these files into its folder (00001 is the number of a shard):
 
@@ -144,9 +144,8 @@ def unread(failures: Mapping[str, str]) -> Inventory:
 class Run(msgspec.Struct, frozen=True):
     """The snapshot and the options of one call of `check_snapshot`.
 
-    `check_snapshot` resumes an earlier run only if both runs are equal in all fields. The field `snapshot` is the
-    checksum of the manifest. The field `policy` is the checksum of the policy. The field `checks` is the checksum of
-    all check names and of the code of your own checks.
+    `check_snapshot` resumes an earlier run only if both runs are equal in all fields. The fields `snapshot`, `policy`
+    and `checks` are checksums.
     """
 
     snapshot: str

@@ -107,7 +107,10 @@ class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ToolUse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A tool such as Databricks: AWS does not show its profiles. `*` in `profile` stands for any text."""
+    """A tool such as Databricks: AWS does not show which profiles the tool uses.
+
+    The field `profile` is a pattern in which `*` stands for any text.
+    """
 
     tool: str
     profile: str = "*"
@@ -267,7 +270,7 @@ class Demand(msgspec.Struct, frozen=True):
 
 
 def demands(policy: Policy, tag_policies: pd.DataFrame) -> Iterator[Demand]:
-    """Yield the tag requirements of a policy: first its own rules, then those of the organizations."""
+    """Yield the tag requirements of a policy: first its own rules, then the rules of the organizations."""
     for rule in policy.required:
         wanted = rule.pattern or ", ".join(rule.values)
         yield from (Demand(kind, rule, wanted=wanted) for kind in SIDE_OF if kind in rule.on)

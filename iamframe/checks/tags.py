@@ -38,7 +38,7 @@ _SHOW_ROLE = "aws iam list-role-tags --role-name={resource_name}"
 
 
 def _json_list(owner: Texts, tags: pd.DataFrame, size: int) -> pa.Array:
-    """Return the tags of each resource as JSON for the AWS CLI. The JSON of a resource without tags is missing."""
+    """Return each resource's tags as JSON for the AWS CLI, or a missing value for a resource without tags."""
     key, value = (json_text(as_arrow(tags[name])) for name in ("tag_key", "tag_value"))
     each = concat('{"Key":', key, ',"Value":', value, "}")
     return concat("[", join_by_group(owner, each, size, ","), "]")
@@ -278,10 +278,10 @@ def missing_required_tags(
 ) -> pd.DataFrame:
     """Roles and profiles missing required tags.
 
-    Tag keys are case-sensitive, as they are in tag policies and in cost allocation. AWS-managed roles are left out.
-    With `--policy org`, each account is checked against its organization's tag policy. A tag policy can require a tag
-    for instance profiles but not for roles, or the reverse. The value of a tag and the case of its key must follow the
-    tag policy even if the tag is not required.
+    The check treats tag keys as case-sensitive, like tag policies and cost allocation. The check leaves out AWS-managed
+    roles. With `--policy org`, each account is checked against its organization's tag policy. A tag policy can require
+    a tag for instance profiles but not for roles, or the reverse. The value of a tag and the case of its key must
+    follow the tag policy even if the tag is not required.
     """
     judged = {
         "role": (roles, np.flatnonzero(roles["tags_known"] & ~roles["is_aws_managed"])),

@@ -88,7 +88,7 @@ def parse_query(text: str) -> Query:
 
 
 def path_of(arn: str) -> str | None:
-    """Return the path in the ARN of a role or profile, such as `/team/`. For any other text, return None."""
+    """Return the path in the ARN of a role or profile, such as `/team/`, or None for any other text."""
     resource = arn.split(":", 5)[-1]
     if not arn.startswith("arn:") or "/" not in resource:
         return None
