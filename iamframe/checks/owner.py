@@ -27,7 +27,7 @@ def owners(inventory: Inventory, findings: pd.DataFrame, tag_key: str = OWNER_TA
     """Return two arrays with one element per finding: the owner, and whether some tags were not collected.
 
     iamframe looks for an owner tag on the resource, then on the related resource, then on the role in the profile.
-    Owner tags with an empty value are ignored. If no owner is known, the value is missing.
+    Owner tags with an empty value are ignored. If no owner tag is found, the owner is missing.
     """
     tags, roles, profiles, linked = inventory.tags, inventory.roles, inventory.profiles, inventory.linked_rows
     keys = pa.array(owner_keys(inventory, tag_key), pa.string())

@@ -163,10 +163,10 @@ def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame)
 def tag_differences(tags: pd.DataFrame, pairs: pd.DataFrame) -> Found:
     """Profile and role tags differ.
 
-    Some cost reports, inventories and tag-based permissions use the profile's tags, and some use the role's tags. Their
-    results differ. The check ignores tag keys that AWS reserves. A role cannot have two tag keys that differ only in
-    case, but a profile can (IAM User Guide, "Tags for IAM resources"). The finding shows whether two keys differ only
-    in case. The checks `untagged_profiles` and `untagged_roles` report profiles and roles without any tags. The
+    Some cost reports, inventories and tag-based permissions use the profile's tags, and some use the role's tags, so
+    the results differ. The check ignores tag keys that AWS reserves. A role cannot have two tag keys that differ only
+    in case, but a profile can (IAM User Guide, "Tags for IAM resources"). The finding shows whether two keys differ
+    only in case. The checks `untagged_profiles` and `untagged_roles` report profiles and roles without any tags. The
     suggested command copies the role's tags to the profile. If the only difference is that the role lacks tags, the
     suggested command copies the missing tags to the role.
     """
