@@ -37,7 +37,7 @@ def run_checks(
     checks: Own | Iterable[Own] | None = None,
     owner_tag: str = OWNER_TAG,
 ) -> Result:
-    """Run the checks over an inventory. No request is made to AWS.
+    """Run the checks on an inventory. No request is made to AWS.
 
     Parameters
     ----------
@@ -55,9 +55,9 @@ def run_checks(
     Returns
     -------
     Result
-        The frame `findings` has one row per finding, sorted by severity, check and ARN. `result["CHECK"]` has the
-        details of one check's findings. The frame `coverage` shows whether each check is complete in each account. The
-        frame `summary` has one row per check.
+        The frame `findings` has one row per finding, sorted by severity, check and ARN. `result["CHECK"]` shows the
+        details of one check's findings. The frame `coverage` shows whether each check had complete data in each
+        account. The frame `summary` has one row per check.
 
     Raises
     ------

@@ -29,8 +29,8 @@ def with_own(own: Own | Iterable[Own] | None) -> dict[str, Check]:
     Raises
     ------
     CheckError
-        If a file cannot be read or run, or has no check. Also if a function is not a check, or if two checks have the
-        same name.
+        If a file cannot be read or run, or contains no check. If a function is not a check. If two checks have the same
+        name.
     """
     checks = dict(CHECKS)
     for one in each_own(own):
@@ -47,7 +47,7 @@ def each_own(own: Own | Iterable[Own] | None) -> tuple[Own, ...]:
 
 
 def list_checks(own: Own | Iterable[Own] | None = None) -> pd.DataFrame:
-    """Return one row per check. The column `needs` has the names of the needed data, joined by commas."""
+    """Return one row per check. The column `needs` lists the data that the check needs, separated by commas."""
     rows = [
         {
             "check": one.name,

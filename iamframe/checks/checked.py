@@ -27,8 +27,7 @@ from iamframe.inventory.snapshot import find_snapshot
 class CheckedSnapshot(Result):
     """A `Result` that reads each frame from files when the frame is first used.
 
-    The method `parts` reads one shard (a group of accounts) at a time. The method `only` and the function
-    `dataclasses.replace` return a plain `Result` with all frames in memory.
+    The method `only` and the function `dataclasses.replace` return a plain `Result` with all frames in memory.
     """
 
     _folder: str
@@ -36,7 +35,7 @@ class CheckedSnapshot(Result):
     _shards: Sequence[Shard]
 
     def __new__(cls, **values: Any) -> Result:  # type: ignore[misc]
-        """Return a plain `Result`, because `dataclasses.replace` makes a copy by calling the class."""
+        """Return a plain `Result` when `dataclasses.replace` copies a checked snapshot."""
         return Result(**values)
 
     @classmethod
@@ -59,7 +58,7 @@ class CheckedSnapshot(Result):
     def inventory(self) -> Inventory:
         """The inventory of the whole snapshot.
 
-        An account that could not be checked has one row in `accounts`, and one row with the reason in `gaps`.
+        Each account that could not be checked has one row in `accounts`, and one row with the reason in `gaps`.
         """
         failures = self._stored.failures
         checked = [account for shard in self._shards for account in shard.accounts if account not in failures]
@@ -67,12 +66,12 @@ class CheckedSnapshot(Result):
 
     @cached_property
     def found(self) -> Mapping[str, Any]:
-        """The findings of each check, by the name of the check."""
+        """The findings of each check, by check name."""
         return StoredFound(self._stored, self.checks)
 
     @cached_property
     def coverage(self) -> pd.DataFrame:
-        """The frame `coverage`, which has one row per account and check."""
+        """The frame `coverage`, with one row per account and check."""
         return self._stored.coverage()
 
     @cached_property
@@ -82,7 +81,7 @@ class CheckedSnapshot(Result):
 
     @cached_property
     def lists(self) -> pd.DataFrame:
-        """The view `lists`, which shows whether the lists of each account are complete."""
+        """The view `lists`: whether the lists of roles, profiles and references are complete in each account."""
         return completeness(self.inventory)
 
     @cached_property

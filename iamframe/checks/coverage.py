@@ -1,7 +1,7 @@
 """Judge whether an account has all the data that a check needs.
 
-The status is `complete`, `partial` or `unknown`. The status `partial` means that the findings are correct, but that
-other findings may be missing. The status `unknown` means that an empty result proves nothing.
+The status is `complete`, `partial` or `unknown`. The status `partial` means that the findings are correct, but some may
+be missing. The status `unknown` means that an empty result proves nothing.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _MOST_COMMANDS = 2
 
 
 def _alone_seen(side: str) -> Accounts:
-    """Return a function that selects accounts with enough data to find empty profiles (or roles without a profile)."""
+    """Return a function that finds accounts with enough data to show empty profiles (or roles without a profile)."""
     operations = proving("roles" if side == "role" else "profiles", files=True)
 
     def seen(evidence: Evidence) -> set[str]:
@@ -57,7 +57,6 @@ def _holders(evidence: Evidence) -> tuple[pd.DataFrame, Bools]:
 
 
 def _links_whole(evidence: Evidence) -> set[str]:
-    """Return the accounts in which all links between roles and profiles were collected."""
     known = {account for account, (total, known) in evidence.count(_holders).items() if total == known}
     return evidence.whole("profile") | (evidence.whole("role") & known)
 
@@ -78,7 +77,7 @@ def _tagged_links(evidence: Evidence) -> tuple[pd.DataFrame, pd.Series]:
 
 
 def _unless_indexed(judge: Callable[[Evidence], Verdicts]) -> Callable[[Evidence], Verdicts]:
-    """Replace `complete` by `partial` if tags come from the tagging API, which may still show removed tags."""
+    """Replace the status `complete` by `partial` if tags come from the tagging API, which may show removed tags."""
 
     def judged(evidence: Evidence) -> Verdicts:
         return [
@@ -114,7 +113,6 @@ def _demanded(evidence: Evidence) -> Verdicts:
 
 
 def _organizations(evidence: Evidence) -> Verdicts:
-    """Judge for each account whether the tag policy of its organization was collected."""
     calls = evidence.inventory.calls
     calls = calls[is_in(calls["operation"], (TAG_POLICY, REQUIRED_TAGS))]
     states = dict(zip(zip(calls["account_id"], calls["operation"], strict=True), calls["state"], strict=True))
@@ -191,7 +189,6 @@ def _any_references(evidence: Evidence) -> Verdicts:
 
 
 def _owners(evidence: Evidence) -> Verdicts:
-    """Judge for each account whether iamframe collected the clusters, environments and stacks of its profiles."""
     owned = evidence.owned
     unread = owned[owned["status"] == "unread"]
     totals, by_account = owned["account_id"].value_counts(), dict(iter(unread.groupby("account_id")))
@@ -219,7 +216,7 @@ def _one(regions: pd.Series) -> str:
 
 
 def _abroad(evidence: Evidence) -> dict[str, Message]:
-    """Return messages that count each account's references to profiles that were not collected."""
+    """Return one message per account with the number of references to profiles that were not collected."""
     references, lists = evidence.inventory.references, evidence.lists
     some = references[references["profile_arn"].isna()]
     whole = lists["account_id"][lists["profiles_whole"]]

@@ -25,7 +25,7 @@ _LISTINGS = {"profile": ((PROFILE_LIST,), PROFILE_LIST), "role": (ROLE_LISTS, DU
 
 @dataclass
 class Evidence:
-    """The completeness of the collected data, which decides the status of each check in an account."""
+    """The completeness of each account's data."""
 
     inventory: Inventory
     pairs: pd.DataFrame
@@ -46,7 +46,7 @@ class Evidence:
 
     @cached_property
     def owned(self) -> pd.DataFrame:
-        """The view `owned_profiles`: the profiles whose cluster, environment or stack is known."""
+        """The view `owned_profiles`: profiles whose cluster, environment or stack is known."""
         return owned_profiles(self.inventory)
 
     @cached_property
@@ -55,7 +55,7 @@ class Evidence:
         return self.pairs[_OF_LINK][self.pairs["relation"].notna()]
 
     def count(self, rows: KnownRows) -> Counts:
-        """Count each account's rows, and each account's rows with collected data."""
+        """Return two numbers for each account: all rows, and the rows with collected data."""
         if rows not in self._counts:
             frame, known = rows(self)
             account = index_in(frame["account_id"], self.inventory.accounts["account_id"])
@@ -70,7 +70,7 @@ class Evidence:
         return set(self.lists["account_id"][self.lists[f"{side}s_whole"]])
 
     def read(self, operations: tuple[str, ...]) -> set[str]:
-        """Return the accounts with a response to at least one operation. A response can come from a file."""
+        """Return the accounts in which at least one of the operations has a response, from AWS or from a file."""
         calls = self.inventory.calls
         return set(calls["account_id"][is_in(calls["operation"], operations) & (calls["state"] != "refused")])
 
@@ -90,7 +90,7 @@ class Evidence:
 
     @cached_property
     def indexed(self) -> dict[str, int]:
-        """The number of resources whose tags come from the tagging API, by account."""
+        """The number of resources per account whose tags come from the tagging API."""
         tags = self.inventory.tags
         of_index = tags[tags["tag_source"] == TAG_INDEX]
         counts = of_index.groupby("account_id")["resource_arn"].nunique()
@@ -112,10 +112,7 @@ class Evidence:
         return calls[calls["state"] == "truncated"]
 
     def list_facts(self, side: str, refusals: Mapping[str, Message]) -> dict[str, dict[str, Any]]:
-        """Return the values for messages about incomplete lists of roles (or profiles), by account.
-
-        If a list was cut off, the message advises to load the account again, or to export the list again.
-        """
+        """Return the values that fill the message about an incomplete list of roles (or profiles), per account."""
         operations, listing = _LISTINGS[side]
         facts: dict[str, dict[str, Any]] = {
             account: {"refusal": refusals.get(account), "advice": advice(listing, refusals.get(account))}
@@ -166,7 +163,7 @@ class Need(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, kw_only=True)
 class Requirement:
-    """Two tests of each account: all rows have the needed data, and the list of resources is complete."""
+    """Two conditions for each account: all rows have the needed data, and the list of resources is complete."""
 
     rows: KnownRows | None = None
     # The message about unknown rows.

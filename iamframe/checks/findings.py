@@ -3,8 +3,8 @@
 The next command of a finding is made from a template: a text with placeholders, such as `{column}`. The placeholder
 `{column}` becomes the value of the column, quoted as one POSIX shell word. The placeholder `{column:region}` becomes
 the option `--region`, or nothing if the region is unknown. The placeholder `{column:NAME}` becomes a filter called NAME
-for the AWS CLI's option `--filters`. A template can also be a dictionary of texts. The key `by` then has the name of
-the column that selects the text.
+for the AWS CLI's option `--filters`. A template can also be a dictionary of texts. The value of the key `by` is the
+name of the column that selects the text.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ _NULL = pa.scalar(None, pa.string())
 
 @dataclass(frozen=True)
 class Found:
-    """The findings of a check, and their details, which are called facts.
+    """The findings of a check, and details about them, called facts.
 
-    The Arrow table `table` has one row per finding, with some or all columns of `schema.FINDINGS`. The frame `facts`
-    has one or more rows per finding. The column `finding` of the frame `facts` has row numbers of `table`, in ascending
-    order. A column whose name begins with `_` affects only the text, the command and the order of findings.
+    The field `table` has one row per finding, with some or all columns of `schema.FINDINGS`. The frame `facts` has one
+    or more rows per finding, sorted by the column `finding`: the row number of the finding in `table`. Columns whose
+    names begin with `_` are not shown, but are used for a finding's text, command and order.
     """
 
     table: pa.Table
@@ -61,7 +61,7 @@ class Found:
 
     @property
     def numbers(self) -> Positions:
-        """For each row of `facts`, the row number of its finding in `table`."""
+        """The column `finding` of the frame `facts`."""
         return self.facts["finding"].to_numpy()
 
     def only(self, chosen: Any) -> Found:
@@ -72,7 +72,7 @@ class Found:
         return Found(self.table.filter(pa.array(chosen)), facts.assign(finding=numbers))
 
     def keyed(self, names: Sequence[Any]) -> pd.DataFrame:
-        """Return the columns `KEYS`, which identify the finding, and then the given columns of `facts`."""
+        """Return the columns `KEYS`, which identify the finding, followed by the requested columns of `facts`."""
         keys = self.table.select(KEYS).take(pa.array(self.numbers)).to_pandas()
         keyed: pd.DataFrame = pd.concat([keys, self.facts[names].reset_index(drop=True)], axis="columns")
         return keyed
@@ -83,9 +83,9 @@ def findings(
 ) -> Found:
     """Return one finding per row of a frame.
 
-    `resource` and `related` are names of columns with ARNs. The frame `rows` also has the account, the names and the
-    resource's maker. If a keyword argument has the name of a column of `schema.FINDINGS`, it sets this column. Any
-    other keyword argument becomes a column of `facts`. Pass `facts` if a finding can have several rows of details.
+    The parameters `resource` and `related` are names of columns with ARNs. A keyword argument becomes a column of the
+    findings if `schema.FINDINGS` has a column of that name, and otherwise a column of `facts`. Pass `facts` if a
+    finding can have several rows of details.
     """
     columns: dict[str, Any] = {"resource_arn": rows[resource], "related_arn": rows[related] if related else None}
     columns["resource_type"] = _RESOURCE_TYPES.get(resource)
@@ -121,7 +121,7 @@ def with_column(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
 
 
 def array_of(name: str, values: Any, size: int) -> pa.Array:
-    """Convert values to the type of a column of findings. A single text or boolean is repeated for all rows."""
+    """Convert values to the type of the findings' column `name`. A single text or boolean is repeated for all rows."""
     kind = _COLUMN_TYPES.get(name, pa.string())
     if values is None or isinstance(values, (str, bool)):
         return pa.repeat(pa.scalar(values, kind), size)
@@ -132,7 +132,7 @@ def array_of(name: str, values: Any, size: int) -> pa.Array:
 def found_in(rows: pd.DataFrame) -> Found:
     """Make one finding from all rows with the same account, resource and related resource.
 
-    If the rows have a column `_key`, rows with different keys become different findings.
+    Rows with different values in the optional column `_key` become different findings.
     """
     missing = pd.Series([None] * len(rows), dtype="str")
     key = joined_key(*(rows.get(name, missing) for name in ("account_id", "resource_arn", "related_arn", "_key")))
@@ -158,9 +158,9 @@ def finding_ids(found: Mapping[str, pa.Array], keys: pa.Array | None = None) -> 
 def next_steps(template: Text, found: Found) -> pa.Array:
     """Return the next command of each finding.
 
-    No command is suggested for a finding if a value in the command begins with `file://` or `https://`, because the AWS
-    CLI would send the content of the file or page. A placeholder stands for the value of a column. The value comes from
-    the finding's first row in `facts`. If `facts` does not have this column, the value comes from `table`.
+    A placeholder's value comes from the finding's first row in `facts`, or from `table` if `facts` does not have the
+    column. A finding has no command if a value in the command begins with `file://` or `https://`, because the AWS CLI
+    would send the content of the file or page.
     """
     first = pa.array(np.flatnonzero(np.diff(found.numbers, prepend=-1)))
 

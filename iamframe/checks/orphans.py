@@ -71,9 +71,9 @@ def unreferenced_profiles(
 ) -> Found:
     """Profiles not used by anything we scanned.
 
-    The finding shows the scanned regions and the policies of the profile's role. Profiles of roles with an
+    The finding shows the scanned regions and the policies of the profile's role. Profiles whose role has an
     administrator policy come first. Karpenter, Terraform or a script may use a profile later, so iamframe never says
-    that a profile is unused. The suggested command lists the instances that use the profile in one region. Before you
+    that a profile is unused. The suggested command lists the instances in one region that use the profile. Before you
     delete a profile, run the suggested command in each region that you use. Also check when the profile's role was last
     used.
     """
@@ -123,12 +123,13 @@ def owner_gone(owned_profiles: pd.DataFrame, pairs: pd.DataFrame, references: pd
     """Profiles whose cluster, environment or stack is gone.
 
     A profile still counts against the quota after its cluster or stack is deleted. Tags such as `eks:cluster-name` and
-    `elasticbeanstalk:environment-id` show the cluster, environment or stack of a profile. For a Karpenter profile, the
-    path shows the cluster. If a profile's name is the only sign of a CloudFormation stack, the finding is a guess
-    (`maybe`). A cluster, environment or stack counts as gone only after a complete search of every region where it
-    could be. The check leaves out profiles that existing instances use, because somebody runs these instances. The tag
-    `kubernetes.io/cluster/…` is ignored, because clusters outside EKS use the same tag. Karpenter also writes EKS tags
-    for clusters outside EKS. Before you delete a Karpenter profile, check that no cluster outside EKS uses the profile.
+    `elasticbeanstalk:environment-id` show which cluster, environment or stack a profile belongs to. For a Karpenter
+    profile, the path shows the cluster. If only the profile's name suggests a CloudFormation stack, the finding is a
+    guess (`maybe`). A cluster, environment or stack counts as gone only after a complete search of every region where
+    it could be. The check leaves out profiles that existing instances use, because somebody runs these instances. The
+    tag `kubernetes.io/cluster/…` is ignored, because clusters outside EKS use the same tag. Karpenter also writes EKS
+    tags for clusters outside EKS. Before you delete a Karpenter profile, check that no cluster outside EKS uses the
+    profile.
     """
     gone = owned_profiles[owned_profiles["status"] == "gone"]
     running = references["profile_arn"][is_in(references["consumer_type"], ["instance", "association"])]
@@ -181,8 +182,8 @@ def _first_three(regions: list[str]) -> str:
 def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd.DataFrame) -> Found:
     """Instances and templates using deleted or recreated profiles.
 
-    An instance keeps the id of the profile that it was started with. After a profile is deleted and recreated, its
-    instances have no credentials until you associate the profile again (IAM User Guide, "Troubleshoot IAM and Amazon
+    An instance keeps the id of the profile that it was started with. If the profile is deleted and recreated, the
+    instance has no credentials until you associate the profile again (IAM User Guide, "Troubleshoot IAM and Amazon
     EC2"). A template cannot start instances if the profile in the template does not exist or has another path.
     """
     direct = _direct(references)
@@ -257,7 +258,7 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
     """Roles in more than one profile.
 
     A profile holds one role, but a role can be in several profiles. A change to a shared role affects all its profiles.
-    If profiles share a role, the profile of an instance no longer shows what the instance is for.
+    If several profiles share a role, an instance's profile no longer shows what the instance is for.
     """
     many = pairs[pairs["relation"].notna() & pairs["role_row"].duplicated(keep=False)]
     # A role that no source shows has no row: it is known only by name, and is a different one in each account.
@@ -316,11 +317,7 @@ def quota_pressure(accounts: pd.DataFrame, *, threshold: float = 0.8) -> Found:
 
 
 def _powerful_first(rows: pd.DataFrame, roles: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Put roles with an administrator policy first, and return columns about the policies of each role.
-
-    The column `_may` has a message about the role's policies. The column `_order` has a lower number for more powerful
-    policies.
-    """
+    """Put roles with more powerful policies first, and return columns about the policies of each role."""
     where = rows["role_row"].to_numpy()
     attached = lookup(roles["attached_policies"], where)
     inline = roles["inline_policy_count"].array.take(where, allow_fill=True)
@@ -343,7 +340,7 @@ def _powerful_first(rows: pd.DataFrame, roles: pd.DataFrame) -> tuple[pd.DataFra
 
 
 def _policies_message(attached: str | None, inline: int | None) -> Message:
-    """Return a message about a role's policies. Unknown arguments are None."""
+    """Return a message about a role's policies."""
     if attached is None or (inline is None and not attached):
         return {"message": "permissions.unknown"}
     arns = sorted(attached.split(), key=lambda arn: POWERS.index(power_of(arn) or POWERS[-1]))

@@ -17,17 +17,17 @@ OWNER_TAG = "Owner"
 
 
 def owner_keys(inventory: Inventory, tag_key: str = OWNER_TAG) -> list[str]:
-    """Return the collected tag keys that look like `tag_key`, the exact spelling first."""
+    """Return the collected tag keys that look like `tag_key`, with the exact spelling first."""
     wanted = canonical_key(tag_key)
     keys = pc.unique(as_arrow(inventory.tags["tag_key"])).to_pylist()
     return sorted((key for key in keys if canonical_key(key) == wanted), key=lambda key: (key != tag_key, key))
 
 
 def owners(inventory: Inventory, findings: pd.DataFrame, tag_key: str = OWNER_TAG) -> tuple[pa.Array, Bools]:
-    """Return the owner of each finding, and a mask of the findings for which some tags were not collected.
+    """Return two arrays with one element per finding: the owner, and whether some tags were not collected.
 
-    The owner is the value of the first owner tag in this order: resource, related resource, role in the profile. Owner
-    tags with an empty value are ignored. If no owner is known, the value is missing.
+    iamframe looks for an owner tag on the resource, then on the related resource, then on the role in the profile.
+    Owner tags with an empty value are ignored. If no owner tag is found, the owner is missing.
     """
     tags, roles, profiles, linked = inventory.tags, inventory.roles, inventory.profiles, inventory.linked_rows
     keys = pa.array(owner_keys(inventory, tag_key), pa.string())
@@ -66,7 +66,7 @@ def owners(inventory: Inventory, findings: pd.DataFrame, tag_key: str = OWNER_TA
 
 
 def _last(positions: Positions, values: Positions, size: int) -> Positions:
-    """Fill an array with -1, and write each value to its position. The last value at a position wins."""
+    """Return an array with the last value for each position, and -1 for positions without a value."""
     result = np.full(size, -1)
     result[positions[positions >= 0]] = values[positions >= 0]
     return result

@@ -28,10 +28,11 @@ Rule = Callable[..., Any]
 class Check:
     """A check: its function, the parameters of the function, and the arguments of the decorator.
 
-    `detail` is a sentence about a finding, with placeholders for values. `next_step` is the template of the next
-    command (see `checks.findings`). `remediation` is advice on what to do about the findings. The field `about` is the
-    type of resource in the findings. `alone` is true if the data of a profile and its role is enough for the check.
-    `remedy` is what a clean-up plan does about the findings, or None.
+    The field `detail` is a sentence about a finding, with placeholders for values. The field `next_step` is the
+    template of the next command (see `checks.findings`). The field `remediation` is advice on what to do about the
+    findings. The field `about` is the type of resource in the findings. The field `alone` is true if the check needs
+    only the data of a profile and its role. The field `remedy` is what a clean-up plan does about the findings, or
+    None.
     """
 
     name: str
@@ -75,13 +76,14 @@ def check(
 
     The positional parameters of a check's function are the frames or views that the check reads. The keyword-only
     parameters are the options of the check. The first line of the function's docstring is the title of the check. The
-    class `Check` explains the arguments of the decorator, such as `detail` and `next_step`. The argument `needs` lists
-    the data without which the check could miss findings. If `needs` has nothing about a frame, a default applies.
+    class `Check` explains the arguments of the decorator, such as `detail` and `next_step`. The argument `needs` is
+    the list of data without which the check could miss findings. iamframe adds a default for each frame that the list
+    leaves out.
 
     A check's function returns a frame with one or more rows per finding. The returned frame must have the column
     `resource_arn`. A column that also exists in `schema.FINDINGS` becomes a column of the finding. All other columns
-    are facts: details of the finding for the text `detail`. Rows with the same account, resource and related resource
-    become one finding.
+    are facts: values that the text `detail` can show. Rows with the same account, resource and related resource become
+    one finding.
 
     Raises
     ------
@@ -116,7 +118,7 @@ def stopped_with(error: Exception, file: str) -> str:
 
 
 def checks_of(*modules: ModuleType) -> dict[str, Check]:
-    """Return a dictionary of all checks in the given modules, in the order of their definition."""
+    """Return the checks in the modules by name, in the order of their definition."""
     rules = (rule for module in modules for rule in vars(module).values())
     found = (getattr(rule, "check", None) for rule in rules)
     return {one.name: one for one in found if isinstance(one, Check)}

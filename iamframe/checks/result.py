@@ -40,11 +40,11 @@ class Result:
     """The findings, and whether each check had complete data.
 
     The frame `findings` has one row per finding, sorted by severity, check and ARN. If a check shows the policies of
-    roles, its findings about administrators' roles come first. For example, `result["empty_profiles"]` has the details
-    of the findings of `empty_profiles`. The frame `coverage` shows whether each check had complete data in each
-    account. Trust an empty list of findings only if the status in `coverage` is `complete`. The mapping `checks` has
-    the checks that ran, by name. The views `pairs` and `lists` are read by the checks. `version` is the version of
-    iamframe that ran the checks.
+    roles, findings about administrators' roles come first within the check. The details of one check's findings are in
+    `result["CHECK"]`, such as `result["empty_profiles"]`. The frame `coverage` shows whether each check had complete
+    data in each account. Trust an empty list of findings only if the status in `coverage` is `complete`. The mapping
+    `checks` contains the checks that ran, by name. The fields `pairs` and `lists` are views that the checks read. The
+    field `version` is the version of iamframe that ran the checks.
     """
 
     inventory: Inventory
@@ -60,7 +60,7 @@ class Result:
     def parts(self, *, neighbours: bool = False) -> Iterator[Result]:  # noqa: ARG002 - a subclass has neighbours
         """Yield one `Result` per group of accounts, in order of the account ids. No account is in two groups.
 
-        If `neighbours` is true, the inventory also has data of accounts outside the group: profiles that the group
+        If `neighbours` is true, the inventory also contains data of accounts outside the group: profiles that the group
         uses, and references to the group's profiles.
         """
         yield self
@@ -76,7 +76,7 @@ class Result:
         return frame_and_order(self.sorted_findings("en"))
 
     def only(self, finding_ids: Iterable[str]) -> Result:
-        """Return a copy of the result with only the given findings. The frame `coverage` stays the same."""
+        """Return a copy of the result with only the chosen findings. The frame `coverage` stays the same."""
         chosen = pa.array(finding_ids, from_pandas=True)
         found = {name: one.only(is_in(one.table["finding_id"], chosen)) for name, one in self.found.items()}
         return replace(self, found=found)
@@ -87,7 +87,7 @@ class Result:
 
     @memory_of_system()
     def sorted_findings(self, lang: str) -> pa.Table:
-        """Return the findings as an Arrow table. The internal column `order` has the rank within a check."""
+        """Return the findings as an Arrow table. The internal column `order` is the finding's rank within its check."""
         each = ((self.found[name], check) for name, check in self.checks.items())
         parts = [_findings_of(found, check, lang) for found, check in each if len(found.table)]
         if not parts:
@@ -193,11 +193,11 @@ class Result:
 
     @property
     def complete_text(self) -> str:
-        """The number of checks that had complete data in every account, as a sentence."""
+        """A sentence that says how many checks had complete data in every account."""
         return self.complete_in("en")
 
     def complete_in(self, lang: str) -> str:
-        """Return the number of checks that had complete data in every account, as a sentence in the language `lang`."""
+        """Return a sentence in the language `lang` that says how many checks had complete data in every account."""
         accounts, checks = self.inventory.row_counts()["accounts"], len(self.checks)
         complete = int((self.summary["complete"] == accounts).sum()) if accounts else 0
         state = "all" if complete == checks else "some" if complete else "none"
@@ -206,7 +206,7 @@ class Result:
         return say(f"coverage.complete.{state}", lang, complete=complete, checks=checks)
 
     def __repr__(self) -> str:
-        """Return the number of findings by severity, and the number of checks with complete data, in one line."""
+        """Return one line with the number of findings by severity, and the number of checks with complete data."""
         counts = self.tally.groupby("severity")["findings"].sum()
         by_severity = ", ".join(f"{counts[name]:,} {name}" for name in SEVERITIES if name in counts) or "none"
         return f"Result({pluralize(int(counts.sum()), 'finding')}: {by_severity}; {self.complete_text})"
@@ -242,7 +242,7 @@ def _findings_of(found: Found, check: Check, lang: str) -> pa.Table:
 
 
 def frame_and_order(table: pa.Table) -> tuple[pd.DataFrame, Positions]:
-    """Return the findings as a frame, and the rank of each finding within its check. See `Result.with_order`."""
+    """Return the findings as a frame, and the rank of each finding within its check."""
     return schema.FINDINGS.from_arrow(table), table["order"].to_numpy()
 
 
@@ -254,19 +254,19 @@ def _most_severe(findings: pd.DataFrame) -> pd.DataFrame:
 
 
 def attention_in(findings: pd.DataFrame) -> pd.Series:
-    """Return the number of resources that need attention, by severity. See `Result.attention`."""
+    """Return the number of resources that need attention, by severity (see `Result.attention`)."""
     severity = _most_severe(findings)["severity"]
     return severity.value_counts().reindex(SEVERITIES, fill_value=0).rename("resources")
 
 
 def tally_of(findings: pd.DataFrame) -> pd.DataFrame:
-    """Return the number of findings. See `Result.tally`."""
+    """Return the number of findings, as in `Result.tally`."""
     counts = findings.groupby(["check", "severity", "expected", "accepted"], dropna=False, observed=True).size()
     return counts.rename("findings").reset_index()
 
 
 def incomplete_reasons(unsure: pd.DataFrame) -> list[tuple[str, str, str]]:
-    """Return each reason for incomplete data, with its checks and accounts. The most frequent reason comes first."""
+    """Return each reason for incomplete data with its checks and accounts, the most frequent reason first."""
     reasons = []
     for (status, reason), rows in unsure.groupby(["status", "reason"], sort=False):
         checks, accounts = rows["check"].unique(), rows["account_id"].unique()
@@ -276,7 +276,7 @@ def incomplete_reasons(unsure: pd.DataFrame) -> list[tuple[str, str, str]]:
 
 
 def some(names: Iterable[str]) -> str:
-    """Join up to three names as one text, and add the number of further names."""
+    """Return a text with up to three names, and the number of further names."""
     every = list(names)
     more = f" and {len(every) - _NAMED} more" if len(every) > _NAMED else ""
     return ", ".join(every[:_NAMED]) + more

@@ -1,6 +1,6 @@
 """Check the accounts of a snapshot in groups, called shards, on any executor.
 
-Each worker of the executor has only one shard in memory.
+Each worker of the executor holds only one shard in memory.
 """
 
 from __future__ import annotations
@@ -44,10 +44,11 @@ _FOR_ALL = (CheckError, PolicyError, StoreError)
 
 @dataclass(frozen=True)
 class _Work:
-    """The data that `check_snapshot` sends to its workers. `snapshot` is the checksum of the manifest."""
+    """The data that `check_snapshot` sends to its workers."""
 
     folder: str
     out: str
+    # The checksum of the manifest.
     snapshot: str
     only: tuple[str, ...]
     policy: Policy
@@ -70,11 +71,11 @@ def check_snapshot(
 ) -> Result:
     """Run the checks on a snapshot, one group of accounts at a time. No request is made to AWS.
 
-    `run_checks(open_snapshot(folder))` gives the same findings, but holds all accounts in memory. If a worker dies, its
-    shard (a group of accounts) is checked once more. If a shard fails twice, all accounts in the shard have the status
-    `unknown` in `coverage`. If an account cannot be read, its status is `unknown`, and `result.inventory.gaps` has the
-    reason. Call `check_snapshot` again with the same arguments to resume an interrupted run, or to retry failed
-    accounts.
+    The call `run_checks(open_snapshot(folder))` gives the same findings, but holds all accounts in memory. If a worker
+    dies, its shard (a group of accounts) is checked once more. If a shard fails twice, all accounts in the shard have
+    the status `unknown` in `coverage`. If an account cannot be read, its status is `unknown`, and the frame
+    `result.inventory.gaps` shows the reason. Call `check_snapshot` again with the same arguments to resume an
+    interrupted run, or to retry failed accounts.
 
     Parameters
     ----------
@@ -106,8 +107,8 @@ def check_snapshot(
     Raises
     ------
     StoreError
-        If the snapshot cannot be opened, is replaced during the run, or has no readable account. If `out` has other
-        files or results of a different call, cannot be written, or is not shared by all workers. If `shard_size` is
+        If the snapshot cannot be opened, is replaced during the run, or has no readable account. If `out` contains
+        other files or results of another call, cannot be written, or is not shared by all workers. If `shard_size` is
         below 1. If the executor accepts no more work.
     UnknownCheckError, PolicyError, CheckError
         As in `run_checks`.
@@ -148,7 +149,7 @@ def check_snapshot(
 
 
 def _full(folder: str | os.PathLike[str]) -> str:
-    """Return the absolute path of a file or folder. The address of an object store is returned unchanged."""
+    """Return an absolute path, or the unchanged address of an object store."""
     return os.fspath(folder) if is_address(folder) else os.path.abspath(folder)  # noqa: PTH100
 
 
@@ -252,10 +253,10 @@ def _submit(executor: Executor, work: _Work, shard: Shard) -> Future[None]:
 
 
 class Processes(Executor):
-    """An executor whose worker processes each have a pool of their own.
+    """An executor that gives each worker process a pool of its own.
 
-    The processes of a `concurrent.futures.ProcessPoolExecutor` run the user's script again, and one dead process makes
-    all waiting calls fail. The processes of loky do not run the script, and accept functions from a notebook.
+    In a shared pool, one dead process makes all waiting calls fail. The pools come from loky, because processes of
+    `concurrent.futures` run the user's script again and accept no functions from a notebook.
     """
 
     def __init__(self, workers: int) -> None:

@@ -55,7 +55,7 @@ def run(
     checks: Mapping[str, Check] = CHECKS,
     owner_tag: str = OWNER_TAG,
 ) -> Result:
-    """Run checks on an inventory, and return the result."""
+    """Run the selected checks on an inventory."""
     chosen = {name: checks[name] for name in selected(only, checks)}
     for accepted in policy.acceptances:
         if accepted.check not in checks:
@@ -145,7 +145,6 @@ def _conformed(one: Check, found: pa.Table, inventory: Inventory, policy: Policy
 
 
 def _resources(found: pa.Table, inventory: Inventory) -> dict[str, pa.Array]:
-    """Look up the account, type and name of each finding's role or profile in the inventory."""
     arn = as_arrow(found["resource_arn"])
     profile, role = (
         index_in(arn, frame[key]) for frame, key in ((inventory.profiles, "profile_arn"), (inventory.roles, "role_arn"))
@@ -187,7 +186,7 @@ def coverage_of(evidence: Evidence, checks: Mapping[str, Check], found: Mapping[
 def part_of(result: Result, part: Inventory) -> Result:
     """Return the result for a part of the inventory.
 
-    The result of the part can be complete even if data is missing elsewhere in the inventory.
+    A check can be complete in this part even if data is missing elsewhere in the inventory.
     """
     arns = pa.concat_arrays([as_arrow(part.roles["role_arn"]), as_arrow(part.profiles["profile_arn"])])
 

@@ -1,9 +1,9 @@
 """The shards of a snapshot: groups of accounts that one worker checks together.
 
-A resource can refer to a profile of another account. The checks of a shard therefore also read data of other accounts,
-but report findings only about the shard's own accounts.
+A resource can refer to a profile of another account. The checks of a shard also read data of other accounts, but report
+findings only about the shard's own accounts.
 
-The folder of `check_snapshot` has these files (00001 is the number of a shard):
+`check_snapshot` writes these files into its folder (00001 is the number of a shard):
 
 - `checked.json`, written first: the snapshot and the options of the call.
 - `findings/part-00001.parquet`: the frame `findings` of a shard.
@@ -55,8 +55,8 @@ _COUNTED = ["check", "severity", "expected", "accepted", "account_id", "resource
 class Shard(msgspec.Struct, frozen=True):
     """A group of a snapshot's accounts, in the order of their ids.
 
-    The field `used_by` has the other accounts that use the group's profiles. The field `uses` has the other accounts
-    whose profiles the group uses.
+    The field `used_by` contains the other accounts that use the group's profiles. The field `uses` contains the other
+    accounts whose profiles the group uses.
     """
 
     number: int
@@ -116,9 +116,8 @@ def inventory_of(
 ) -> Inventory:
     """Return the inventory of a shard, with the data that its checks need from other accounts.
 
-    The inventory has all data of the accounts in `shard.uses`. From the accounts in `shard.used_by`, the inventory has
-    only the references to the shard's profiles. The mapping `failures` has the reason for each account that cannot be
-    read.
+    The inventory contains all data of the accounts in `shard.uses`. The accounts in `shard.used_by` contribute only
+    references to the shard's profiles. The mapping `failures` contains accounts that cannot be read, and the reasons.
     """
     failures = failures or {}
     accounts, uses = ([one for one in some if one not in failures] for some in (shard.accounts, shard.uses))
@@ -145,9 +144,8 @@ def unread(failures: Mapping[str, str]) -> Inventory:
 class Run(msgspec.Struct, frozen=True):
     """The snapshot and the options of one call of `check_snapshot`.
 
-    `check_snapshot` resumes an earlier run only if all fields of both runs are equal. The fields `snapshot` and
-    `policy` are the checksums of the manifest and of the policy. The field `checks` is the checksum of the names of all
-    checks and of the code of your own checks.
+    `check_snapshot` resumes an earlier run only if both runs are equal in all fields. The fields `snapshot`, `policy`
+    and `checks` are checksums.
     """
 
     snapshot: str
@@ -161,7 +159,7 @@ class Run(msgspec.Struct, frozen=True):
 
 
 class Done(msgspec.Struct, frozen=True):
-    """A checked shard: the checksum of its file in each folder, and the reasons why accounts failed."""
+    """A checked shard: the checksums of its files (one file per folder), and the reasons why accounts failed."""
 
     number: int
     files: dict[str, str]
@@ -169,7 +167,7 @@ class Done(msgspec.Struct, frozen=True):
 
 
 def begin(place: Place, run: Run) -> None:
-    """Store the options of `check_snapshot`. Raise StoreError if the folder has other results, or cannot be written."""
+    """Store the options of a call. Raise StoreError if the folder contains other results, or cannot be written."""
     text = msgspec.json.encode(run)
     try:
         is_same = _read(place / _HEAD) == text
@@ -242,7 +240,7 @@ class Stored:
         return schema.COVERAGE.from_arrow(pa.concat_tables(self.tables("coverage")))
 
     def tables(self, folder: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
-        """Yield the files in a folder, one per shard. Raise StoreError if a file is missing or was changed."""
+        """Yield the table of each shard from a folder. Raise StoreError if a file is missing or was changed."""
         import pyarrow.parquet as pq
 
         for one in self.done:
@@ -259,7 +257,7 @@ class Stored:
 
 
 class StoredFound(Mapping[str, Found]):
-    """The stored findings of shards, by the name of the check. Each lookup reads the details of the check from files.
+    """The stored findings of shards, by check name. Each lookup reads the details of the check from files.
 
     Pass `findings` if the findings of all checks are already in memory.
     """

@@ -82,7 +82,7 @@ class RequiredTag(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NamePair(Maker, frozen=True, kw_only=True):
-    """Your own naming rule, which makes the names of a role and its profile differ."""
+    """Your own naming rule for roles and profiles with different names."""
 
     role: str
     profile: str
@@ -112,7 +112,10 @@ class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ToolUse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A tool whose profiles AWS does not show, such as Databricks. `*` in `profile` stands for any text."""
+    """A tool such as Databricks: AWS does not show which profiles the tool uses.
+
+    The field `profile` is a pattern in which `*` stands for any text.
+    """
 
     tool: str
     profile: str = "*"
@@ -161,7 +164,7 @@ class Policy:
 
 
 def any_text(glob: str) -> str:
-    """Convert a pattern to a regular expression. `*` in the pattern stands for any text."""
+    """Return a regular expression for a pattern in which `*` stands for any text."""
     return "(?s)^" + ".*".join(map(re.escape, glob.split("*"))) + "$"
 
 
@@ -251,10 +254,10 @@ SIDE_OF = {"role": "role", "instance-profile": "profile"}
 class Demand(msgspec.Struct, frozen=True):
     """A rule about one tag key of roles (or profiles): the allowed values, and whether the key is required.
 
-    `account_id` is None for a rule of a policy file, because this rule applies to every account. The tag policy of an
-    organization also prescribes the case of tag keys (Organizations User Guide, "Tag policy syntax and examples"). The
-    field `required_of` has the types of resources that need the tag. The field `wanted` has the allowed values as
-    readable text.
+    The field `account_id` is None for a rule of a policy file, because this rule applies to every account. The tag
+    policy of an organization also prescribes the case of tag keys (Organizations User Guide, "Tag policy syntax and
+    examples"). The field `required_of` contains the types of resources that need the tag. The field `wanted` contains
+    the allowed values as readable text.
     """
 
     kind: str
@@ -278,13 +281,13 @@ class Demand(msgspec.Struct, frozen=True):
         return self.is_misspelled(key) or (key == self.rule.key and not self.rule.allows(value))
 
     def is_broken_by(self, tags: Mapping[str, str]) -> bool:
-        """Return whether the tags of a resource lack a required key, or break the rule."""
+        """Return whether a resource lacks the required key, or has a tag that breaks the rule."""
         is_missing = self.is_required and self.rule.key not in tags
         return is_missing or any(self.forbids(key, value) for key, value in tags.items())
 
 
 def demands(policy: Policy, tag_policies: pd.DataFrame) -> Iterator[Demand]:
-    """Yield the tag requirements of a policy: first its own rules, then those of the organizations."""
+    """Yield the tag requirements of a policy: first its own rules, then the rules of the organizations."""
     for rule in policy.required:
         wanted = rule.pattern or ", ".join(rule.values)
         yield from (Demand(kind, rule, wanted=wanted) for kind in SIDE_OF if kind in rule.on)
@@ -304,5 +307,5 @@ def demands(policy: Policy, tag_policies: pd.DataFrame) -> Iterator[Demand]:
 
 
 def _expression(value: str) -> str:
-    """Convert an allowed value to a regular expression. `*` in the value stands for any text."""
+    """Return a regular expression for an allowed value, in which `*` stands for any text."""
     return f"(?s:{'.*'.join(map(re.escape, value.split('*')))})"

@@ -38,7 +38,7 @@ _SHOW_ROLE = "aws iam list-role-tags --role-name={resource_name}"
 
 
 def _json_list(owner: Texts, tags: pd.DataFrame, size: int) -> pa.Array:
-    """Return the tags of each resource as JSON for the AWS CLI. A resource without tags has a missing value."""
+    """Return each resource's tags as JSON for the AWS CLI, or a missing value for a resource without tags."""
     key, value = (json_text(as_arrow(tags[name])) for name in ("tag_key", "tag_value"))
     each = concat('{"Key":', key, ',"Value":', value, "}")
     return concat("[", join_by_group(owner, each, size, ","), "]")
@@ -50,7 +50,7 @@ def _own(tags: pd.DataFrame) -> pd.DataFrame:
 
 
 def _copied(own: pd.DataFrame, side: str, rows: Positions) -> tuple[pa.Array, Positions]:
-    """Return the tags to copy from each role (or profile) as a JSON text, and the number of these tags."""
+    """Return two arrays: the tags to copy from each role (or profile) as JSON, and the number of these tags."""
     mine = own[are_among(own[f"{side}_row"], rows)]
     if side == "profile":
         # If a profile has a key in two spellings, neither is copied: a role cannot hold both.
@@ -163,12 +163,12 @@ def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame)
 def tag_differences(tags: pd.DataFrame, pairs: pd.DataFrame) -> Found:
     """Profile and role tags differ.
 
-    Some cost reports, inventories and tag-based permissions use the profile's tags, and others use the role's tags, so
-    the results differ. The check does not compare tag keys that AWS reserves. A role cannot have two tag keys that
-    differ only in case, but a profile can (IAM User Guide, "Tags for IAM resources"). The finding shows whether two
-    keys differ only in case. Profiles and roles without any tags are findings of `untagged_profiles` and
-    `untagged_roles`. The suggested command copies the role's tags to the profile. If the only difference is that the
-    role lacks tags, the suggested command copies the missing tags to the role.
+    Some cost reports, inventories and tag-based permissions use the profile's tags, and some use the role's tags, so
+    the results differ. The check ignores tag keys that AWS reserves. A role cannot have two tag keys that differ only
+    in case, but a profile can (IAM User Guide, "Tags for IAM resources"). The finding shows whether two keys differ
+    only in case. The checks `untagged_profiles` and `untagged_roles` report profiles and roles without any tags. The
+    suggested command copies the role's tags to the profile. If the only difference is that the role lacks tags, the
+    suggested command copies the missing tags to the role.
     """
     is_known = pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]
     own = _own(tags)
@@ -212,23 +212,19 @@ def _at(values: Positions, rows: Positions) -> Positions:
 
 
 def _tags_of_links(own: pd.DataFrame, links: pd.DataFrame, side: str) -> dict[str, Positions]:
-    """Return arrays with one element for each tag of each role (or profile) in `links`.
-
-    The array `link` has row numbers of `links`, and the array `tag` has row numbers of `own`. The array `key` has a
-    code for each tag key. In one row of `links`, equal tag keys have equal codes. The codes in the array `folded`
-    ignore case. The array `value` has a code for each tag value.
-    """
+    """Return arrays with one element for each tag of each role (or profile) in `links`."""
     # A role may be in several links: its tags count in each.
     tag, link = matches(own[f"{side}_row"], links[f"{side}_row"])
     keys, values = (as_arrow(own[name]).dictionary_encode() for name in ("tag_key", "tag_value"))
     key, size = np.asarray(keys.indices)[tag], len(keys.dictionary)
     folded = pd.factorize(keys.dictionary.to_pandas().str.casefold())[0][key]
     value = np.asarray(values.indices)[tag]
+    # `link` and `tag` are row numbers of `links` and `own`; in one link, equal keys have equal codes.
     return {"link": link, "tag": tag, "key": link * size + key, "folded": link * size + folded, "value": value}
 
 
 def _differing(links: pd.DataFrame, own: pd.DataFrame, facts: pd.DataFrame) -> Found:
-    """Return one finding for each link whose role and profile have different tags. The next command copies tags."""
+    """Return one finding for each link whose role and profile have different tags."""
     differing, finding = np.unique(facts["link"], return_inverse=True)
     kind, rows = facts["kind"], {side: facts[side].to_numpy() for side in ("role", "profile")}
     text = {
@@ -282,10 +278,10 @@ def missing_required_tags(
 ) -> pd.DataFrame:
     """Roles and profiles missing required tags.
 
-    Tag keys are case-sensitive, as they are in tag policies and in cost allocation. AWS-managed roles are left out.
-    With `--policy org`, each account is checked against its organization's tag policy. A tag policy can require a tag
-    for instance profiles but not for roles, or the reverse. A tag policy can have rules for a tag without requiring the
-    tag. The value of a tag and the case of its key must follow the rules even if the tag is not required.
+    The check treats tag keys as case-sensitive, like tag policies and cost allocation. The check leaves out AWS-managed
+    roles. With `--policy org`, each account is checked against its organization's tag policy. A tag policy can require
+    a tag for instance profiles but not for roles, or the reverse. The value of a tag and the case of its key must
+    follow the tag policy even if the tag is not required.
     """
     judged = {
         "role": (roles, np.flatnonzero(roles["tags_known"] & ~roles["is_aws_managed"])),
@@ -302,7 +298,7 @@ def missing_required_tags(
 
 
 def _broken(group: list[Demand], frame: pd.DataFrame, judged: Positions, tags: pd.DataFrame) -> pd.DataFrame:
-    """Check one tag key: return the tags that break the rule of their account, and the missing required tags."""
+    """Return the problems with one tag key: tags that break their account's rule, and missing required tags."""
     side, key, frame = SIDE_OF[group[0].kind], group[0].rule.key, frame.iloc[judged]
     accounts = pa.array([one.account_id for one in group], pa.string())
     of = np.zeros(len(frame), int) if group[0].account_id is None else index_in(frame["account_id"], accounts)
@@ -357,8 +353,8 @@ def tag_key_variants(tags: pd.DataFrame, roles: pd.DataFrame) -> pd.DataFrame:
     """Tag keys that only look the same.
 
     Keys that look the same can differ in case, spaces, separators, character width or alphabet. A filter on one
-    spelling of a key misses resources that use another spelling. If a key has characters that are hard to see, their
-    codes follow the key.
+    spelling of a key misses resources that use another spelling. If a key contains characters that are hard to see, the
+    finding shows the codes of these characters.
     """
     own = tags[~tags["is_aws_reserved"] & ~are_among(tags["role_row"], np.flatnonzero(roles["is_aws_managed"]))]
     keys = own.groupby(["account_id", "tag_key"], sort=True).size().rename("resources").reset_index()

@@ -1,4 +1,4 @@
-"""Find the parts of an ARN, a name or a unique id."""
+"""Split an ARN, a name or a unique id into its parts."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def name_of(arn: str) -> str:
 
 
 class Query(NamedTuple):
-    """The parts of the name, id or ARN of a role or profile. Absent parts are None.
+    """The name, unique id or ARN of a role or profile, split into parts. Absent parts are None.
 
     All parts except `text` and `name` are in lower case. The part `path` has no slash at either end.
     """
@@ -67,7 +67,7 @@ class Query(NamedTuple):
 
 
 def parse_query(text: str) -> Query:
-    """Return the parts of an ARN, a unique id or a name. A type and a path may precede the name.
+    """Split an ARN, a unique id or a name into its parts. A type and a path may stand before the name.
 
     The ARN of a role session (`assumed-role`) stands for the role, but does not contain the role's path. Any other ARN,
     such as a user's, has the kind `other`.
@@ -88,7 +88,7 @@ def parse_query(text: str) -> Query:
 
 
 def path_of(arn: str) -> str | None:
-    """Return the path in an ARN of a role or profile, such as `/team/`. For any other text, return None."""
+    """Return the path in the ARN of a role or profile, such as `/team/`, or None for any other text."""
     resource = arn.split(":", 5)[-1]
     if not arn.startswith("arn:") or "/" not in resource:
         return None

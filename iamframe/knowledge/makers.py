@@ -2,8 +2,8 @@
 
 Names, paths or tags show who created a role or profile. The column `maker_basis` is `pair` if role and profile match
 the same maker, with the same cluster or stack. The column `maker_basis` is `tag` if the profile has a tag that only one
-maker writes. The column `maker_basis` is `guess` if only the role or only the profile matches. A guess is never a
-reason to mark a finding as expected.
+maker writes. The column `maker_basis` is `guess` if only the role or only the profile matches. A guess never marks a
+finding as expected.
 """
 
 from __future__ import annotations
@@ -33,11 +33,9 @@ def _differs(role: str, profile: str, _: str) -> bool:
 
 
 def _is_one_stack(role: str, profile: str, role_name: str) -> bool:
-    """Return whether the names of a role and a profile contain the name of the same stack.
-
-    A role's name may contain only the beginning of the stack's name, because role names have at most 64 characters.
-    """
-    # CloudFormation cuts the text before the random text to 51 characters; to 52 if the random text has small letters.
+    """Return whether the names of a role and a profile contain the name of the same stack."""
+    # A role name has at most 64 characters, so CloudFormation cuts the text before the random text to 51 characters; to
+    # 52 if the random text has small letters.
     random = role_name.rpartition("-")[2]
     head = len(role_name) - len(random)
     is_cut = head == 51 or (head == 52 and random != random.upper())
@@ -45,7 +43,7 @@ def _is_one_stack(role: str, profile: str, role_name: str) -> bool:
 
 
 def _are_random(role: str, profile: str, _: str) -> bool:
-    """Return whether both texts look like random texts of CloudFormation (not like account ids, dates or words)."""
+    """Return whether both texts look like the random characters that CloudFormation adds to names."""
     both, both_small = role + profile, all(text != text.upper() for text in (role, profile))
     changes = turns(role) + turns(profile)
     return (
@@ -88,8 +86,8 @@ def _is_random(text: str) -> bool:
 def _are_of_one_day(role: str, profile: str, _: str) -> bool:
     """Return whether two counters may come from the same run of Terraform.
 
-    A counter is the text that Terraform adds to a name. The first 14 digits of a counter are a time. The result is True
-    if the counters differ, and the times are on the same day or less than ten minutes apart.
+    A counter is a time and a number that Terraform adds to a name. The counters must differ, and their times must be on
+    the same day or less than ten minutes apart.
     """
     one, other = _counted_at(role), _counted_at(profile)
     if one is None or other is None or role == profile:
@@ -114,14 +112,13 @@ def _are_of_one_prefix(role: str, profile: str, _: str) -> bool:
 def _are_of_one_counted_prefix(role: str, profile: str, _: str) -> bool:
     """Return whether two prefixes are equal, apart from words like `role`.
 
-    The prefixes `role-` and `profile-` count as equal, because the counter after them shows that Terraform created the
-    name.
+    The prefixes `role-` and `profile-` count as equal, because a counter after a prefix comes from Terraform.
     """
     return _are_of_one_prefix(role, profile, _) or is_same_stem(f"x-{role.strip('-_.')}", f"x-{profile.strip('-_.')}")
 
 
 def _are_hexadecimal(role: str, profile: str, _: str) -> bool:
-    """Return whether Pulumi may have generated two texts at random. Two numbers or two words do not count as random."""
+    """Return whether both texts look like the random characters that Pulumi adds to names."""
     counted = [re.fullmatch(r"[a-f]?[0-9]+|[a-f]+", text) for text in (role, profile)]
     return not all(counted) and _alike(role, profile) <= 3
 
@@ -138,7 +135,10 @@ def _are_of_one_infrastructure(role: str, profile: str, _: str) -> bool:
 
 
 class _Token(NamedTuple):
-    """A placeholder such as `{cluster}`. The function `agree` compares two texts, and `alone` checks a single text."""
+    """A placeholder such as `{cluster}`.
+
+    The function `agree` compares the texts of role and profile. The function `alone` checks a single text.
+    """
 
     text: str
     agree: Callable[[str, str, str], bool] | None = None
@@ -183,10 +183,10 @@ _TELLING = {"{uuid}", "{random}", "{counter}", "{hash}", "{id}"}
 class Form:
     """A pattern for the path and name of a role, of a profile, or of both.
 
-    Path and name are on separate lines, and the role's lines come first. The field `plain` is a regular expression for
-    Arrow, which does not support back-references. The field `grouped` is a regular expression for Python, with named
-    groups and back-references. The field `checked` has each token that a Python function checks, and the names of the
-    token's groups.
+    The pattern has one line for each path and each name, and the role's lines come first. The field `plain` is a
+    regular expression for Arrow, which does not support back-references. The field `grouped` is a regular expression
+    for Python, with named groups and back-references. The field `checked` contains the tokens that Python functions
+    check, each with the names of its groups.
     """
 
     plain: str
@@ -264,7 +264,7 @@ class Maker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         self.form(("role", "profile"))
 
     def form(self, sides: Iterable[str]) -> Form:
-        """Return the pattern for the paths and names of the given sides (`role`, `profile`, or both)."""
+        """Return the pattern for the path and name of a role, of a profile, or of both."""
         templates = {"role": (self.role_path, self.role), "profile": (self.profile_path, self.profile)}
         return _form(*(template for side in sides for template in templates[side]))
 
@@ -301,7 +301,7 @@ class ToolRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def wants_same_names(self) -> bool:
-        """Whether the tool requires equal names of profile and role, unless the tool gets the role's ARN."""
+        """Whether profile and role must have the same name if the tool is not given the role's ARN."""
         return self.rule in ("same_names", "role_arn")
 
 
@@ -320,18 +320,18 @@ def _known() -> _Makers:
 
 
 def known_tags() -> tuple[OwnTag, ...]:
-    """Return the tag keys of `makers.toml`, in the order of the file. The first match counts."""
+    """Return the tag keys of `makers.toml`, in the order of the file. The first match is used."""
     return _known().tag
 
 
 def known_makers() -> tuple[Maker, ...]:
-    """Return the services and tools in `makers.toml`, in the order of the file. The first match counts."""
+    """Return the services and tools in `makers.toml`, in the order of the file. The first match is used."""
     return _known().maker
 
 
 @lru_cache(maxsize=4096)
 def own_tag(key: str) -> OwnTag | None:
-    """Return the entry of `makers.toml` for a tag key, or None if there is no entry."""
+    """Return the entry of `makers.toml` for a tag key, or None if the file has no entry."""
     return next((one for one in known_tags() if fnmatchcase(key, one.key)), None)
 
 

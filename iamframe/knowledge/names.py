@@ -28,8 +28,8 @@ def relation(role_name: str, profile_name: str) -> str:
     """Return how two names differ: `case`, `affix`, `generated` or `different`, whichever fits first.
 
     The result is `affix` if one name is the other name with one more word at either end. The result is also `affix` if
-    the names differ only in words such as `-role` and `-profile`. The result is `generated` if only a random text at
-    the end differs. Dates, account ids and words are not random.
+    the names differ only in words such as `-role` and `-profile`. The result is `generated` if the names differ only in
+    a random text at the end. Dates, account ids and words are not random.
     """
     short, long = (role_name, profile_name) if len(role_name) <= len(profile_name) else (profile_name, role_name)
     # Most names with one more word match here. Splitting all names into words would take ten times as long.
@@ -139,7 +139,7 @@ def _folded(key: str, without: str = "") -> str:
 
 
 def canonical_key(key: str) -> str:
-    """Return one spelling for all tag keys that look alike (see `variant_kinds`)."""
+    """Return a spelling that is the same for all tag keys that look alike (see `variant_kinds`)."""
     return _folded(key)
 
 

@@ -1,4 +1,4 @@
-"""The table of all AWS operations that iamframe calls, with all facts about each operation.
+"""The table of all AWS operations that iamframe calls.
 
 No operation in the table changes an account. The permissions in the README are generated from the table `OPERATIONS`.
 An IAM action consists of the service's IAM prefix and the operation's name (Service Authorization Reference).
@@ -34,11 +34,11 @@ Proof = Literal["roles", "profiles", "role", "profile", "role_tags", "profile_ta
 class Operation:
     """One AWS operation.
 
-    The field `key` is the key of the list or record in the operation's answer. The `parameters` are sent with each
-    request. The operation `fallback` is called if AWS denies this operation. The message `cost` says what stays unknown
-    if AWS denies the operation. If the field `command` is set, iamframe suggests this command instead of the
-    operation's own AWS CLI command. An operation of a REST API has a `method` and a `path`. If `has_namesake` is True,
-    another service has an operation of this name. A name without a prefix belongs to the other service.
+    The field `key` is the key of the list or record in the response. The field `parameters` is sent with each request.
+    iamframe calls the operation `fallback` if AWS denies this operation. The message `cost` says what stays unknown if
+    AWS denies the operation. If the field `command` is set, iamframe suggests this command instead of the operation's
+    own AWS CLI command. The fields `method` and `path` belong to operations of REST APIs. If the field `has_namesake`
+    is True, the operation's name without a prefix belongs to an operation of another service.
     """
 
     service: str
@@ -61,7 +61,7 @@ class Operation:
 
     @property
     def label(self) -> str:
-        """The operation's name in the frames `calls` and `gaps`, or the IAM action if the name is not unique."""
+        """The operation's name in the frames `calls` and `gaps`, or its IAM action if the name is not unique."""
         return self.action if self.has_namesake or _NAMES[self.operation] > 1 else self.operation
 
 
@@ -218,7 +218,7 @@ def label(service: str, operation: str) -> str:
 
 
 def proving(*facts: Proof, files: bool = False) -> tuple[str, ...]:
-    """Return the operations whose answers prove one of the given facts. If `files` is True, add file formats."""
+    """Return the operations whose responses prove one of the facts. If `files` is True, also return file formats."""
     operations = {row.label: row.proves for row in OPERATIONS}
     proofs = operations | (_FILES if files else {})
     return tuple(name for name, proves in proofs.items() if not set(facts).isdisjoint(proves))
@@ -236,12 +236,12 @@ def actions_of(operations: Iterable[str]) -> list[str]:
 
 
 def actions(*when: When) -> list[str]:
-    """Return the sorted IAM actions of all operations whose field `when` has one of the given values."""
+    """Return the sorted IAM actions of all operations whose field `when` is one of the arguments."""
     return sorted({row.action for row in OPERATIONS if row.when in when} - _FREE)
 
 
 def policy_of(allowed: list[str]) -> dict[str, object]:
-    """Return the smallest IAM policy that allows the given actions."""
+    """Return the smallest IAM policy that allows the actions in the list `allowed`."""
     # IAM refuses a statement with an empty list of actions.
     statements = [{"Effect": "Allow", "Action": allowed, "Resource": "*"}] if allowed else []
     return {"Version": "2012-10-17", "Statement": statements}
@@ -258,9 +258,9 @@ NO_VALUE = re.compile(r"^(?:fileb?|https?)://")
 
 
 def aws_command(verb: str, options: Mapping[str, str]) -> str:
-    """Return an AWS CLI command in backticks. Option values are quoted for a shell.
+    """Return an AWS CLI command in backticks, with option values quoted for a shell.
 
-    If the AWS CLI would replace a value with a file's content, the command has the word `VALUE` instead.
+    The word `VALUE` replaces each value for which the AWS CLI would send a file's content.
     """
     words = [f"--{name}={'VALUE' if NO_VALUE.match(value) else shlex.quote(value)}" for name, value in options.items()]
     return f"`aws {' '.join((verb, *words))}`"
@@ -272,6 +272,6 @@ _REGION = re.compile(
 
 
 def region_in(text: str | None) -> str | None:
-    """Return the region in a text, such as an ARN or a folder's name, or None if the text contains no region."""
+    """Return the region in an ARN, a folder's name or any other text, or None if there is no region."""
     found = _REGION.search(text) if text else None
     return found.group() if found else None

@@ -37,7 +37,7 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     Attributes
     ----------
     service, operation, parameters, key
-        The call that lists the owners in a region. The field `key` is the key of the list in the answer.
+        The call that lists the owners in a region. The field `key` is the key of the list in the response.
     id, name, arn, state
         The names of these fields in a record. If a record is a text, the text is the owner's name.
     over
@@ -66,7 +66,7 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     def label(self) -> str:
         """The operation's IAM action, which the frames `calls` and `gaps` show.
 
-        Without a prefix, the name DescribeEnvironments is already used for the list of environments that use profiles.
+        The label DescribeEnvironments already means the list of environments that use profiles.
         """
         row = read_of(self.service, self.operation)
         return row.action if row else f"{self.service}:{self.operation}"
@@ -78,7 +78,7 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
 
     @property
     def collected(self) -> str:
-        """A JMESPath expression for the part of an answer that the collect script keeps."""
+        """A JMESPath expression for the part of a response that the collect script keeps."""
         fields = ", ".join(
             f"{field}: {field}" for field in dict.fromkeys((self.id, self.name, self.arn, self.state)) if field
         )
@@ -115,10 +115,9 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
         return None
 
     def lifted(self, key: str, names: tuple[str, ...]) -> bool:
-        """Return whether a tag becomes useless when the owner with the given names is deleted.
+        """Return whether a tag becomes useless when its owner is deleted.
 
-        The field `lifts` must contain the tool that writes the tag. The tag's key must not contain another cluster's
-        name.
+        The tool that writes the tag must be in `lifts`, and the tag's key must not contain another cluster's name.
         """
         own = own_tag(key)
         of_another = key.startswith(_CLUSTER_TAG) and key.removeprefix(_CLUSTER_TAG) not in names
@@ -139,7 +138,7 @@ def owner_of(name: str, path: str, tags: Mapping[str, str]) -> Owned | None:
 
 
 class Shown(NamedTuple):
-    """The signs of an owner: tag keys, and a regular expression for a text of two lines (the path, then the name)."""
+    """The signs of an owner: tag keys, and a regular expression for the profile's path and name (one line each)."""
 
     tags: tuple[str, ...]
     texts: str
@@ -147,7 +146,7 @@ class Shown(NamedTuple):
 
 @cache
 def shows_owner() -> Shown:
-    """Return the signs of all kinds of owners. Only a profile with one of these signs can have an owner."""
+    """Return the signs of all kinds of owners. A profile without these signs has no known owner."""
     owners = known_owners()
     tags = [key for owner in owners for key in (*owner.tags, *owner.region_tags)]
     paths = [f"(?:{_GROUP.sub('(?:', owner.path)})\\n[^\\n]*" for owner in owners if owner.path]

@@ -23,7 +23,7 @@ class _Policy(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Namesake(msgspec.Struct, forbid_unknown_fields=True):
-    """An AWS managed policy and its service. Some roles and profiles are named after this policy."""
+    """An AWS managed policy whose name is also used for roles and profiles, and the service of the policy."""
 
     policy: str
     service: str

@@ -19,7 +19,7 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Fact(_Entry, frozen=True, kw_only=True):
-    """A fact with its source: whether a console, API or tool can write, read or find tags of a resource type."""
+    """Whether a console, API or tool can write, read or find tags of a resource type, and the source of this fact."""
 
     surface: str
     resource_type: str

@@ -1,8 +1,8 @@
 """Read trust policies: which services they trust, whether EC2 may assume the role, and how two policies differ.
 
-A trust policy is read, but not evaluated. The function `trusts_ec2` returns `maybe` if a policy both allows and denies
-EC2, or allows EC2 only with a Condition. A statement, a principal or an action may be one value or a list (IAM User
-Guide, "Grammar of the IAM JSON policy language").
+iamframe reads trust policies, but does not evaluate them. The function `trusts_ec2` returns `maybe` if a policy both
+allows and denies EC2, or allows EC2 only with a Condition. A statement, a principal or an action may be one value or a
+list (IAM User Guide, "Grammar of the IAM JSON policy language").
 """
 
 from __future__ import annotations
@@ -105,7 +105,8 @@ def read_content(document: bytes) -> tuple[str, TrustContent] | None:
     """Return the text and the content of a trust policy, or None if the document is not a policy.
 
     The document is a JSON object, or a JSON string that contains the object as text (possibly percent-encoded). The
-    returned text is compact JSON with the keys in the document's order, so a policy has the same text in every source.
+    returned text is compact JSON with the keys in the document's order, so the text does not depend on the document's
+    source.
     """
     try:
         if document.startswith(b'"'):
@@ -162,7 +163,7 @@ def _covers_assume_role(action: bytes, not_action: bytes) -> bool:
 
 @lru_cache(maxsize=65_536)
 def trusts_ec2(reaches: tuple[Reach, ...], partition: str) -> str:
-    """Return whether a policy lets EC2 assume a role. If the role has no ARN, `partition` is empty."""
+    """Return `yes`, `maybe` or `no`: whether EC2 may assume the role. If the role has no ARN, `partition` is empty."""
     sure = maybe = denied = False
     for allows, names, everyone, conditional in reaches:
         named = {_is_ec2(name, partition) for name in names}
@@ -195,7 +196,7 @@ def _is_ec2(name: str, partition: str) -> str:
 
 
 class Statement(NamedTuple):
-    """The kind and name of one principal, with the effect, actions and condition (as JSON) of its statement."""
+    """The kind and name of a principal, and the effect, actions and condition (as JSON) of its statement."""
 
     effect: str
     kind: str
@@ -227,7 +228,7 @@ def statements_of(text: str) -> list[Statement]:
 
 
 def same_policy(one: str, other: str) -> bool:
-    """Return whether two trust policies are equal. The order, and brackets around a single value, are ignored."""
+    """Return whether two trust policies are equal, apart from order, and from brackets around single values."""
     return _unordered(msgspec.json.decode(one)) == _unordered(msgspec.json.decode(other))
 
 
@@ -251,7 +252,7 @@ _DENIED = ("changes.trust.denies", "changes.trust.denies_no_longer", "changes.tr
 
 
 def what_changed(old: str, new: str) -> list[_Message]:
-    """Return messages about principals that are added, removed, or treated differently in the policy `new`."""
+    """Return messages about principals that the policy `new` adds, removes or treats differently."""
     messages: list[_Message] = []
     before, after = _terms(old), _terms(new)
     for allows, (added, removed, otherwise) in ((True, _ALLOWED), (False, _DENIED)):
