@@ -28,8 +28,8 @@ def blind_spots(inventory: Inventory) -> pd.DataFrame:
     """Return which consoles, APIs and tools cannot read, write or search the tags of each role and profile.
 
     The frame has no rows for AWS-managed roles, and no rows for operations that always work. Consoles, APIs and tools
-    are in the same order as in `surfaces()`. An account with 100,000 roles has millions of rows, so the columns have
-    the pandas type `category`, which saves memory. `blind_spot_counts` returns only the number of roles and profiles.
+    are in the same order as in `surfaces()`. The columns have the pandas type `category` to save memory, because an
+    account with 100,000 roles has millions of rows. To count the roles and profiles instead, use `blind_spot_counts`.
     """
     parts = []
     for kind, (frame, key) in taggable_resources(inventory).items():
@@ -57,8 +57,8 @@ def blind_spots(inventory: Inventory) -> pd.DataFrame:
 def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
     """Return whether each console, API or tool can read, write and search tags.
 
-    Each row also has the number of the account's roles (or profiles). An account without roles has no rows about roles,
-    and an account without profiles has no rows about profiles.
+    Each row also contains the number of roles (or profiles) in the account. An account without roles has no rows about
+    roles, and an account without profiles has no rows about profiles.
     """
     counts = tagged_counts(inventory)
     rows = [
@@ -72,7 +72,7 @@ def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
 
 
 def tagged_counts(inventory: Inventory) -> dict[tuple[str, str], list[int]]:
-    """Count the resources with tags, without tags, and with unknown tags, per account and resource type."""
+    """Count resources per account and type: with tags, without tags, and with unknown tags."""
     counts: dict[tuple[str, str], list[int]] = {}
     for kind, (frame, key) in taggable_resources(inventory).items():
         accounts = pc.unique(as_arrow(frame["account_id"]))
@@ -103,7 +103,7 @@ def surfaces() -> pd.DataFrame:
     """Return which consoles, APIs and tools can write, read and search the tags of roles and profiles.
 
     A *surface* is a console, API or tool. The most common consoles, APIs and tools come first. If AWS changes its
-    services, the answers may no longer be true. `probe_surfaces` tests the tagging API in a real account.
+    services, the frame may no longer be correct. `probe_surfaces` tests the tagging API in a real account.
     """
     columns = {name: [getattr(fact, name) for fact in known_facts()] for name in schema.SURFACES.names}
     # Arrow converts days to times, but not a missing day.

@@ -22,7 +22,7 @@ _Sides = tuple[Result, Result]
 def changed_findings(sides: _Sides, keys: KeyMap, changes: pd.DataFrame, apart: NotCompared) -> pd.DataFrame:
     """Return the findings that are new, gone, settled or reopened.
 
-    If the other result may have missed a finding, the finding is not returned, but counted in `apart`.
+    If the other result may have missed a finding, the finding is only counted in `apart`.
     """
     scopes = _same_scope(sides)
     findings = [one.findings for one in sides]
@@ -47,11 +47,7 @@ def changed_findings(sides: _Sides, keys: KeyMap, changes: pd.DataFrame, apart: 
 
 
 def _counterparts(findings: list[pd.DataFrame], resources: list[pa.Array], keys: KeyMap) -> list[Positions]:
-    """Match the findings of two results. Return each finding's row number in the other result, or -1 without a match.
-
-    Findings match by id. If a resource's ARN changed or is unknown in one result, the findings match by account, check
-    and resources.
-    """
+    """Return each finding's row number in the other result, or -1 if the other result lacks the finding."""
     named, moved = [], []
     for side, (frame, resource) in enumerate(zip(findings, resources, strict=True)):
         related = keys.keys(frame, "related_arn", side)
@@ -63,6 +59,7 @@ def _counterparts(findings: list[pd.DataFrame], resources: list[pa.Array], keys:
     for side in (0, 1):
         by_id = index_in(findings[side]["finding_id"], findings[1 - side]["finding_id"])
         by_name = index_in(named[side], named[1 - side])
+        # A changed or unknown ARN changes the id of a finding, so account, check and resource keys are compared.
         elsewhere = moved[side] | np.append(moved[1 - side], False)[by_name]
         where.append(np.where((by_id < 0) & elsewhere, by_name, by_id))
     return where
@@ -87,7 +84,7 @@ def _seen_by_other(found: pd.DataFrame, sides: _Sides, side: int, scopes: set[st
 
 
 def _note_unsure(found: pd.DataFrame, way: str, result: Result, scopes: set[str], apart: NotCompared) -> None:
-    """Count the findings that the other result may have missed, and add these counts to `apart`."""
+    """Add a row to `apart` for each check whose findings the other result may have missed."""
     unsure = found.value_counts(["account_id", "check"], sort=False).reset_index()
     for account, name, count in unsure.itertuples(index=False, name=None):
         other_scope = "references" in result.checks[name].reads and account not in scopes

@@ -1,6 +1,6 @@
 """Compare two inventories of the same accounts.
 
-Missing data never counts as a change, and never as "no change". The frame `not_compared` lists missing data.
+Missing data is not a change, but is listed in the frame `not_compared`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _SHOWN = 20
 class Changes:
     """The differences between two results.
 
-    The frame `changes` is sorted by kind of change, account and ARN. The frame `findings` has the findings that
+    The frame `changes` is sorted by kind of change, account and ARN. The frame `findings` contains the findings that
     changed. The frame `not_compared` shows what could not be compared. An account is unchanged if it has no row in
     `changes` and no row in `not_compared`.
     """
@@ -62,8 +62,8 @@ class Changes:
         """Return one frame with the columns of `changes`: first the changes, then the findings.
 
         The column `change` of a finding is `finding_new`, `finding_gone`, `finding_settled` or `finding_reopened`. The
-        column `what` of a finding has the name of the check. `lang` is the language of the column `detail`: `en` or
-        `ja`. `rows` is the maximum number of rows.
+        column `what` of a finding contains the name of the check. `lang` is the language of the column `detail`: `en`
+        or `ja`. `rows` is the maximum number of rows.
         """
         changes, found = self.changes[:rows], self.findings
         if lang != "en":
@@ -80,7 +80,7 @@ class Changes:
         return schema.CHANGES.conform(pd.concat([changes, columns], ignore_index=True)[:rows])
 
     def details(self, lang: str) -> pd.Series:
-        """Return the details of the findings in the language `lang`."""
+        """Return the column `detail` of the findings in the language `lang`."""
         ids, detail = self.findings["finding_id"], pa.nulls(len(self.findings), pa.string())
         for one in (self.new, self.old):
             found = one.only(ids).findings_in(lang)
@@ -89,7 +89,7 @@ class Changes:
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """The number of changes to roles, and of changes to profiles, for each kind of change."""
+        """For each kind of change, the number of changes to roles and the number of changes to profiles."""
         return counts_by_kind(self.changes, "change", KINDS)
 
     @property
@@ -139,11 +139,11 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
     account, regardless of case and path (IAM User Guide, "IAM and AWS STS quotas"). The last use of a role never counts
     as a change. The column `change` has one of these values:
 
-    - `created` or `deleted`: only one inventory has the resource, and the other inventory's list of roles (or profiles)
-      is complete.
-    - `recreated`: the unique id differs. If an id is unknown, iamframe compares path and exact name instead. IAM can
-      change neither. The columns `facts` and `detail` show all other differences of a recreated resource.
-    - `relinked`: the profile holds a different role, lost its role or got a role.
+    - `created` or `deleted`: only one inventory contains the resource, and the other inventory's list of roles (or
+      profiles) is complete.
+    - `recreated`: the unique id differs. If an id is unknown, iamframe compares the path and the exact name, which IAM
+      cannot change. The columns `facts` and `detail` also show what else changed in the resource.
+    - `relinked`: the profile's role was replaced, removed or added.
     - `retagged`: a tag differs (one row per tag key).
     - `trust_changed`: the trust policy differs in more than the order of keys and lists.
     - `changed`: the description, maximum session duration or permissions boundary differs, and both values are known.
@@ -152,8 +152,8 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
     had enough data in the old inventory. A finding counts as gone only if its check had enough data in the new
     inventory. A finding has not changed if only its text differs. If you pass an inventory, the checks run on this
     inventory. The checks also run again if the two results come from different checks, policies or versions of
-    iamframe. By default, the policy of the new result applies. If only one result has a check, the frame `not_compared`
-    has a row about this check. No request is made to AWS.
+    iamframe. By default, the policy of the new result applies. If only one result contains a check, the frame
+    `not_compared` has a row about this check. No request is made to AWS.
 
     Returns
     -------
@@ -187,9 +187,9 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
 def _checked(
     old: Inventory | Result, new: Inventory | Result, policy: PolicySource
 ) -> tuple[tuple[Result, Result], dict[str, str]]:
-    """Return two results that come from the same checks and policy.
+    """Return two results of the same checks and policy, and a dictionary of the other checks.
 
-    If a check is in only one of the two results, the dictionary maps the check to `OLD` or `NEW`.
+    If only one result contains a check, the dictionary maps the check to `OLD` or `NEW`.
     """
     results = {side: one for side, one in (("NEW", new), ("OLD", old)) if isinstance(one, Result)}
     given = next(iter(results.values()), None)
@@ -265,7 +265,7 @@ _Part = tuple[str, Positions, dict[str, Any]]
 def _differing(
     each: Pairs, roles: Pairs, keys: KeyMap, sides: tuple[Result, Result], apart: NotCompared
 ) -> Iterator[pa.Table]:
-    """Yield the differences of resources that both inventories have. A recreated resource has only one row."""
+    """Yield the differences of resources that both inventories contain. A recreated resource has only one row."""
     apart.unread(each, "ids", each.id_known)
     also: list[tuple[Positions, pa.Array, pa.Array]] = []
     for change, at, columns in _parts(each, roles, keys, sides, apart):
@@ -279,7 +279,7 @@ def _differing(
 
 
 def _nested(message: pa.Array, facts: pa.Array) -> pa.Array:
-    """Return each message and its values as one JSON text, which becomes part of another message."""
+    """Return each message with its values as JSON, for use inside another message."""
     rest = pc.utf8_slice_codeunits(facts, 1)
     return concat('{"message":"', message, pc.if_else(pc.equal(rest, "}"), '"', '",'), rest)
 
@@ -297,7 +297,7 @@ def _parts(
 
 
 def _recreated(each: Pairs, also: list[tuple[Positions, pa.Array, pa.Array]]) -> pa.Table:
-    """Return one row per recreated resource, with all its other differences."""
+    """Return one row per recreated resource."""
     at = np.flatnonzero(each.recreated)
     arns, ids = ([one.take(pa.array(at)) for one in sides] for sides in (each.arns, each.ids))
     paths, names = (

@@ -56,7 +56,7 @@ class Drift:
     """The differences between Terraform states and an inventory.
 
     The frame `differences` has one row per difference, sorted by kind, account and ARN. Rows of the kind `unknown` show
-    what could not be compared. The tuple `left_out` has the accounts in which Terraform manages nothing.
+    what could not be compared. The tuple `left_out` contains the accounts in which Terraform manages nothing.
     """
 
     differences: pd.DataFrame
@@ -74,7 +74,7 @@ class Drift:
         return not (self.differences["kind"] == UNKNOWN).any()
 
     def only(self, *kinds: str) -> Drift:
-        """Return a copy with only the given kinds (default: all). Rows of the kind `unknown` always stay."""
+        """Return a copy with some kinds of differences (default: all). Rows of the kind `unknown` always stay."""
         chosen = self.differences["kind"].isin([*(kinds or ALL_KINDS), UNKNOWN])
         return replace(self, differences=self.differences[chosen].reset_index(drop=True))
 
@@ -88,7 +88,10 @@ class Drift:
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """Two counts per kind, in the order of `differences`: differences of roles, and differences of profiles."""
+        """For each kind, the number of differences in roles and in profiles.
+
+        The kinds are in the order of `differences`.
+        """
         return counts_by_kind(self.differences, "kind", ALL_KINDS)
 
     @property
@@ -123,10 +126,10 @@ class Drift:
 def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Drift:
     """Compare Terraform states with the account, and return unmanaged, missing and different resources.
 
-    Pass every Terraform state that contains roles or profiles of the account. A resource is `unmanaged` if it is in
-    none of the given states. The comparison leaves out AWS-managed roles, and accounts in which Terraform manages
-    nothing. The comparison covers paths, unique ids, tags, and the role of each profile, but not attached policies. The
-    states never become part of the inventory. No request is made to AWS.
+    Pass every Terraform state that contains roles or profiles of the account. A resource is `unmanaged` if no state
+    contains the resource. The comparison leaves out AWS-managed roles, and accounts in which Terraform manages nothing.
+    The comparison covers paths, unique ids, tags, and the role of each profile, but not attached policies. The states
+    never become part of the inventory. No request is made to AWS.
 
     Parameters
     ----------
@@ -171,15 +174,11 @@ def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Dri
 
 
 class _Sides:
-    """The roles (or profiles) that Terraform manages, each with its counterpart in the account.
-
-    The frame `managed` has one row per managed resource. If the account has the resource, its name and ARN come from
-    the account. The array `rows` has the row number of each managed resource in `States.managed`. The array `at` has
-    the row number of each counterpart in the inventory, or -1 if there is no counterpart.
-    """
+    """The roles (or profiles) that Terraform manages, each with its counterpart in the account."""
 
     def __init__(self, kind: str, inventory: Inventory, read: States, whole: pd.Series) -> None:
         self.kind, self.frame = kind, getattr(inventory, f"{kind}s")
+        # The position of each resource in `States.managed`.
         self.rows = np.flatnonzero(read.managed["resource_type"] == TYPES[kind])
         managed = read.managed.iloc[self.rows].reset_index(drop=True)
         arns, names = self.frame[f"{kind}_arn"], self.frame[f"{kind}_name"]
@@ -188,7 +187,9 @@ class _Sides:
         keys = name_key(managed["account_id"], managed["resource_name"])
         by_name = index_in(keys, name_key(self.frame["account_id"], names))
         by_arn = index_in(managed["resource_arn"], arns)
+        # The position of each counterpart in the inventory, or -1.
         self.at = np.where(self.planned, -1, np.where(by_arn < 0, by_name, by_arn))
+        # Names and ARNs are spelled as in the account.
         for name, values in (("resource_name", names), ("resource_arn", arns)):
             managed[name] = pc.coalesce(lookup(values, self.at), as_arrow(managed[name])).to_pandas()
         self.managed = managed
@@ -197,7 +198,7 @@ class _Sides:
         self.collected = inventory.accounts["account_id"]
 
     def in_account(self, column: str) -> pa.Array:
-        """Return a column of the inventory as text, with one value per row of `managed`."""
+        """Return a column of the inventory as text, with one value per row of the frame `managed`."""
         return lookup(self.frame[column], self.at)
 
     def known_in_account(self, flag: str) -> Bools:
@@ -205,7 +206,7 @@ class _Sides:
         return np.append(np.asarray(self.frame[flag], dtype=bool), False)[self.at]
 
     def rows_of(self, mask: Bools, kind: str, message: str, **values: Any) -> pd.DataFrame:
-        """Return one difference per selected row of `managed`."""
+        """Return one difference per selected row of the frame `managed`."""
         columns = {name: pd.Series(as_arrow(of).to_pandas(), dtype="str")[mask] for name, of in values.items()}
         return self.managed.loc[mask, _PLACE].assign(kind=kind, message=f"drift.{message}", **columns)
 
@@ -250,7 +251,7 @@ def _roles(sides: _Sides, inventory: Inventory) -> Iterator[pd.DataFrame]:
 
 
 def _tags(sides: _Sides, inventory: Inventory, read: States) -> Iterator[pd.DataFrame]:
-    """Yield tags that differ, one row per key. Terraform does not manage reserved tags (`aws:`)."""
+    """Yield the tags that differ, one row per key. Terraform does not manage reserved tags (`aws:`)."""
     there, known = sides.at >= 0, sides.known_in_account("tags_known")
     stated = np.asarray(sides.managed["tags_known"], dtype=bool)
     yield sides.rows_of(there & ~stated, UNKNOWN, "unknown.state_tags")
@@ -277,7 +278,7 @@ def _tags(sides: _Sides, inventory: Inventory, read: States) -> Iterator[pd.Data
 
 
 def _unmanaged(sides: _Sides, read: States) -> Iterator[pd.DataFrame]:
-    """Yield resources that no Terraform state contains. Accounts in which Terraform manages nothing are left out."""
+    """Yield resources that no Terraform state contains."""
     kind, frame = sides.kind, sides.frame
     arns, accounts = frame[f"{kind}_arn"], frame["account_id"]
     managed = is_in(arns, sides.managed["resource_arn"]) | is_in(arns, pd.Series(read.leaving, dtype="str"))
@@ -302,9 +303,9 @@ def _of_states(read: States) -> pd.DataFrame:
 
 
 def _of_source(inventory: Inventory, read: States) -> pd.DataFrame:
-    """Return a row of the kind `unknown` for each account whose inventory has data from Terraform.
+    """Return a row of the kind `unknown` for each account with data from Terraform in the inventory.
 
-    Data from Terraform may show resources that exist only in a state.
+    Data from Terraform may contain resources that exist only in a state.
     """
     calls = inventory.calls
     mixed = calls["account_id"][calls["operation"].str.startswith("terraform:")]
@@ -313,7 +314,7 @@ def _of_source(inventory: Inventory, read: States) -> pd.DataFrame:
 
 
 def _table(part: pd.DataFrame) -> pa.Table:
-    """Return differences as an Arrow table with the columns of `schema.DRIFT`, including facts and details."""
+    """Return differences as an Arrow table with the columns of `schema.DRIFT`."""
     facts = {fact: as_arrow(part[name]) for name, fact in _FACTS.items() if name in part and part[name].notna().all()}
     if "facts" not in part:
         part = part.assign(facts=facts_of(facts).to_pylist() if facts and len(part) else "{}")
@@ -323,18 +324,15 @@ def _table(part: pd.DataFrame) -> pa.Table:
 
 @dataclass(frozen=True)
 class States:
-    """The resources that Terraform manages.
+    """The roles and profiles that Terraform manages, and their tags."""
 
-    The frame `managed` has one row per role or profile, identified by its Terraform address. The value of
-    `resource_arn` is missing if a Terraform plan will create the resource. The frame `tags` has the tags from the
-    states. The column `row` of the frame `tags` has row numbers of the frame `managed`. The list `leaving` has the ARNs
-    of resources that a Terraform plan will delete. Terraform still manages these resources until the plan is applied.
-    The list `unread` has a file and a message for each problem in reading the states.
-    """
-
+    # One row per Terraform address. The ARN is missing if a Terraform plan will create the resource.
     managed: pd.DataFrame
+    # The column `row` is the position of the tagged resource in `managed`.
     tags: pd.DataFrame
+    # The ARNs of resources that a Terraform plan will delete, but that Terraform manages until then.
     leaving: list[str]
+    # A file and a message for each problem in reading the states.
     unread: list[tuple[str, Message]]
 
     @property
@@ -387,7 +385,7 @@ def read_states(states: Iterable[str | os.PathLike[str]]) -> States:
 
 
 def _managed(record: ManagedRole | ManagedProfile, file: str, account: str) -> dict[str, object]:
-    """Return a row of `States.managed`, with the account from the ARN or else from the file."""
+    """Return a row of `States.managed`. The parameter `account` is used if the ARN contains no account."""
     kind = "role" if isinstance(record, ManagedRole) else "profile"
     arn, name, path, unique_id = (getattr(record, f"{kind}_{field}") for field in ("arn", "name", "path", "id"))
     is_planned = arn.startswith("address:")

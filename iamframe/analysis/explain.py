@@ -187,7 +187,7 @@ def _equal(values: Any, text: str) -> Bools:
 
 
 def _full_arns(query: Query, found: _Arns) -> Iterator[Row]:
-    """Yield the full ARN of each match if the query is an ARN without a path."""
+    """If the query is an ARN without a path, yield the full ARN of each match."""
     for arn in (arn for arns in found.values() for arn in arns):
         if query.is_arn and not query.assumed and arn.lower() != query.text.lower():
             # A role that is known only by its name is shown with the profile that holds it.
@@ -195,7 +195,7 @@ def _full_arns(query: Query, found: _Arns) -> Iterator[Row]:
 
 
 def _using(references: pd.DataFrame, query: Query) -> pd.DataFrame:
-    """Return the references of the resource with the queried id, name or ARN, sorted by version."""
+    """Return the references from the resource with the queried id, name or ARN, sorted by version."""
     hit = np.logical_or.reduce([_equal(references[f"consumer_{what}"], query.text) for what in ("id", "arn", "name")])
     parts = query.text.split(":", 5)
     if parts[0].lower() == "arn" and len(parts) == 6:
@@ -267,7 +267,7 @@ def _explained(result: Result, found: _Arns) -> Iterator[Row]:
 
 
 def _guessed(roles: pd.DataFrame, result: Result) -> Iterator[Row]:
-    """Yield the tool that probably created each role, judged by the role's name."""
+    """Yield each role with the tool that probably created the role, judged by path and name."""
     makers = [*result.policy.makers, *known_makers()]
     columns = {name: pc.fill_null(as_arrow(roles[name]), "") for name in ("role_path", "role_name")}
     for row, at in zip(records(roles), first_maker(makers, columns, "role"), strict=True):
@@ -275,7 +275,7 @@ def _guessed(roles: pd.DataFrame, result: Result) -> Iterator[Row]:
 
 
 def _namesakes(near: Inventory, found: _Arns) -> Iterator[Row]:
-    """Yield each role with the profile of the same name, if this profile holds another role."""
+    """Yield each role and the profile of the same name if this profile holds another role."""
     named = []
     for side, frame in (("profile", near.profiles), ("role", near.roles)):
         selected = frame[is_in(frame[f"{side}_arn"], found[side])]
@@ -316,13 +316,13 @@ def _not_collected(gaps: pd.DataFrame) -> Iterator[Row]:
 
 
 def _holds(texts: pd.Series, part: str) -> Bools:
-    """Return a mask of the texts that contain `part`, regardless of case. If `part` is empty, nothing matches."""
+    """Return a mask of the texts that contain `part`, regardless of case."""
     held = pc.match_substring(as_arrow(texts), part, ignore_case=True)
     return np.asarray(pc.fill_null(held, False)) & bool(part)
 
 
 def _referenced_by(inventory: Inventory, query: Query) -> Iterator[Row]:
-    """Yield references to the role or profile in the query.
+    """Yield the resources and trust policies that refer to the queried role or profile.
 
     A resource refers to its profile by name, ARN or unique id. A trust policy refers to a principal by ARN or unique
     id.

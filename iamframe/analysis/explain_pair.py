@@ -44,13 +44,13 @@ _OF_ROLE = {
 def field(
     name: str, profile: object = None, role: object = None, note: str | Message | None = None, **more: Any
 ) -> Row:
-    """Return one row of an explanation's frame. `more` sets further columns, such as `section`."""
+    """Return one row of an explanation's frame."""
     message = {"message": "explain.value", "value": note} if isinstance(note, str) else note
     return {"field": name, "profile": profile, "role": role, "note": message, **more}
 
 
 def frame_of(fields: Iterable[Row]) -> pd.DataFrame:
-    """Return the given fields as a frame with the columns of `schema.EXPLANATION`. The notes are in English."""
+    """Return the fields as a frame with the columns of `schema.EXPLANATION`, and with notes in English."""
     rows = pd.DataFrame(list(fields), columns=schema.EXPLANATION.names)
     message, facts = columns_of(rows["note"])
     columns = {"note": render(message, facts), "message": message, "facts": facts}
@@ -59,7 +59,7 @@ def frame_of(fields: Iterable[Row]) -> pd.DataFrame:
 
 
 def note(name: str, **facts: Any) -> dict[str, Any]:
-    """Return a message named `explain.NAME`, with the given facts."""
+    """Return the message `explain.NAME` with its facts."""
     return {"message": f"explain.{name}", **facts}
 
 
@@ -74,7 +74,7 @@ def gap_note(row: Row) -> Message:
 def status_note(row: Row, name: str = "coverage", prefix: str = "", **facts: Any) -> dict[str, Any]:
     """Return a message about a status (`complete`, `partial` or `unknown`) and its reason.
 
-    `prefix` is `references_` for a row of the view `lists`, and empty for a row of the frame `coverage`.
+    The parameter `prefix` is `references_` for a row of the view `lists`, and empty for a row of the frame `coverage`.
     """
     status, message, values = (row[f"{prefix}{column}"] for column in ("status", "message", "facts"))
     facts |= {"status": status, "reason": nested(message, values) if message else note("all_regions")}
@@ -88,7 +88,7 @@ def records(frame: pd.DataFrame) -> list[Row]:
 
 
 def records_by(key: str, frame: pd.DataFrame) -> defaultdict[str | None, list[Row]]:
-    """Return the rows of a frame, grouped by the values of the column `key`."""
+    """Return the rows of a frame, grouped by one column."""
     groups = defaultdict(list)
     for row in records(frame):
         groups[row[key]].append(row)
@@ -96,7 +96,7 @@ def records_by(key: str, frame: pd.DataFrame) -> defaultdict[str | None, list[Ro
 
 
 def bare_name(arn: str) -> str:
-    """Return the name in an ARN, or in the text `name:NAME` of a role without a known ARN."""
+    """Return the name from an ARN, or from the text `name:NAME` that replaces an unknown ARN."""
     return name_of(arn.removeprefix("name:"))
 
 
@@ -137,10 +137,7 @@ def _time(value: datetime | None) -> str | None:
 
 
 class RowsByKey:
-    """The rows of an inventory, and the findings, grouped by ARN or account.
-
-    The set `explained` has the profile ARN and the role ARN of each explained pair.
-    """
+    """The rows of an inventory, and the findings, grouped by ARN or account."""
 
     def __init__(self, result: Result, explained: list[Row]) -> None:
         near, coverage = result.inventory, result.coverage
@@ -168,7 +165,7 @@ class RowsByKey:
 class Pair:
     """A profile with its role, a profile without a role, or a role without a profile.
 
-    `row` is a row of the view `pairs`, or a row of the frame `roles` if the view does not have the role.
+    The parameter `row` is a row of the view `pairs`, or of the frame `roles` if the view does not contain the role.
     """
 
     def __init__(self, known: RowsByKey, row: Row) -> None:
@@ -198,7 +195,7 @@ class Pair:
         self.unsure = [one for one in known.unsure[account] if self._concerns(known.about[one["check"]])]
 
     def _concerns(self, about: str) -> bool:
-        """Return whether a check applies: checks of profiles do not apply to a role without a profile."""
+        """Return whether a check concerns the pair, judged by the type of resource in `about`."""
         if "profile" in self.arns:
             return "role" in self.arns or about != "role"
         return about != "profile" and (about != "link" or not self.profiles_read)
@@ -232,7 +229,7 @@ def _identity(pair: Pair) -> Iterator[Row]:
 
 
 def _parts(pair: Pair, side: str) -> dict[str, str | None]:
-    """Return the unique id and the creation time of the role or profile, and the parts of its ARN."""
+    """Return the fields that identify a role or profile: ARN, path, id, creation time and others."""
     row, arn = pair.rows[side], pair.arns[side]
     if row is None:
         return {"ARN": NOT_COLLECTED, "name": pair.names[side]}
@@ -286,9 +283,9 @@ def _difference(key: str, sides: dict[str, dict[str, str]]) -> Message | None:
 
 
 def _why_no_tags(pair: Pair, side: str) -> list[Row]:
-    """Return the rows of `gaps` that explain why the tags of a role or profile are missing.
+    """Return the gaps that explain why the tags of a role or profile are missing.
 
-    If no row is about this role or profile, return the rows about refused operations.
+    If no gap is about this role or profile, return the gaps from refused operations.
     """
     telling = (*proving("role_tags" if side == "role" else "profile_tags"), "tags")
     gaps = [gap for gap in pair.gaps if gap["operation"] in telling]
@@ -387,7 +384,7 @@ def _next(pair: Pair) -> Iterator[Row]:
 
 
 def _commands(pair: Pair) -> Iterator[tuple[str, str, Message | None]]:
-    """Yield a label, a command, and why a plan would not run this command (or None)."""
+    """Yield three values: a label, a command, and a reason if a plan would not run the command."""
     options = {side: {f"{TYPE_OF[side]}-name": name} for side, name in pair.names.items()}
     for side in (side for side, tags in pair.tags.items() if tags is None):
         yield f"see the {side}'s tags", _command(f"iam list-{TYPE_OF[side]}-tags", options[side]), None

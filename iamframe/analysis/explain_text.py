@@ -37,7 +37,7 @@ _NOT_OFFERED = say("explain.not_offered", use="")
 
 
 def _parts(frame: pd.DataFrame) -> Iterator[tuple[str, bool, list[Cells]]]:
-    """For each part, yield the heading, whether the part is about a profile with its role, and the rows."""
+    """Yield three values for each part: a heading, True for a profile with its role, and the rows."""
     before: list[Cells] = []
     pairs: dict[Cells, list[Cells]] = defaultdict(list)
     for key, cells in zip(display.cell_rows(frame[_KEY]), display.cell_rows(frame[_CELLS]), strict=True):
@@ -71,7 +71,7 @@ def _joined(rows: list[Cells]) -> Iterator[Cells]:
 
 
 def _joint(section: str, fields: list[str]) -> str:
-    """Join the labels of one command, or of one reason. Names of checks follow in parentheses."""
+    """Join labels that share a command or a reason. Names of checks follow in parentheses."""
     checks = [field for field in fields if " " not in field]
     if section == "next" and 0 < len(checks) < len(fields):
         return f"{', '.join(field for field in fields if field not in checks)} ({', '.join(checks)})"

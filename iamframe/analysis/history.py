@@ -72,7 +72,7 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
     The *life* of a role or profile lasts from its creation to its deletion. If a role is created again under the same
     name, the new role has its own row. Rows are sorted by account and first event. A time is missing if the CloudTrail
     records do not show it. The covered time (`covered_from_at` to `covered_to_at`) is known only for files of a trail
-    and for a live lookup. Even within the covered time, a file of a trail may be missing. The history leaves out
+    and for a live lookup. A file of a trail may be missing even within the covered time. The history leaves out
     requests that AWS refused.
 
     Parameters
@@ -113,7 +113,7 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
 def events_of(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: str) -> pd.DataFrame:
     """Return the events of one role or profile, including requests that AWS refused.
 
-    Events are sorted by time. If a cause and its effect have the same second, the cause comes first. The events of a
+    Events are sorted by time. If two events have the same second, the cause comes before the effect. The events of a
     role include AddRoleToInstanceProfile and RemoveRoleFromInstanceProfile. The parameters `sources` and `name` have
     the same meaning as in `history`. If `name` is a unique id, events of other resources with the same name are left
     out. If the inventory has no CloudTrail records, the result has no rows.
@@ -137,14 +137,15 @@ def events_of(*sources: Inventory | boto3.Session | str | os.PathLike[str], name
 
 @dataclass(frozen=True)
 class _Read:
-    """The CloudTrail events, and the covered time of each account. After a live lookup, `inventory` is None."""
+    """The CloudTrail events, and the covered time of each account."""
 
     events: pd.DataFrame
     covered: pd.DataFrame
+    # Missing after a live lookup.
     inventory: Inventory | None = None
 
     def arns_of(self, text: str) -> list[str]:
-        """Return the ARNs of the roles and profiles whose unique id is `text`."""
+        """Return the ARNs of the roles and profiles with the unique id `text`."""
         if self.inventory is None:
             return []
         arns: list[str] = []
@@ -190,7 +191,7 @@ def _named(frame: pd.DataFrame, query: Query, which: str) -> pd.Series[bool]:
 
 
 def _of_id(events: pd.DataFrame, text: str, arns: list[str]) -> pd.Series[bool]:
-    """Return a mask of the events of the resource whose unique id is `text`.
+    """Return a mask of the events about the resource with the unique id `text`.
 
     AddRoleToInstanceProfile and RemoveRoleFromInstanceProfile are included if they happened while the resource existed.
     """
@@ -211,7 +212,7 @@ def _of_id(events: pd.DataFrame, text: str, arns: list[str]) -> pd.Series[bool]:
 
 
 def _lives(events: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per life of a role or profile, from its creation to its deletion."""
+    """Return one row per life (from creation to deletion) of a role or profile."""
     done = events[events["error_code"].isna() & events["resource_name"].notna()]
     linked = done[done["related_name"].notna()]
     swapped = {"resource_name": "related_name", "resource_arn": "related_arn", "related_name": "resource_name"}

@@ -24,11 +24,7 @@ _MASKED_ID = "^(?:A(?:RO|IP)A)?(?:" + "|".join(rf"\x{{{code:x}}}{{2,}}" for code
 
 
 class Pairs:
-    """The roles (or profiles) of two inventories, matched with each other.
-
-    The list `rows` has two arrays, one per inventory: the row numbers of the resources that both inventories have. The
-    list `alone` has the row numbers of all other resources.
-    """
+    """The roles (or profiles) of two inventories, matched with each other."""
 
     def __init__(self, kind: str, sides: tuple[Result, Result], accounts: pd.Series) -> None:
         self.kind = kind
@@ -39,6 +35,7 @@ class Pairs:
         where = np.where(compared[0], index_in(was, now), -1)
         alone = [np.flatnonzero(compared[0] & (where < 0)), np.flatnonzero(compared[1] & ~is_in(now, was))]
         renamed = self._same_name(alone)
+        # The row numbers, per inventory, of resources in only one inventory, and of resources in both inventories.
         self.alone = [np.setdiff1d(*rows, assume_unique=True) for rows in zip(alone, renamed, strict=True)]
         kept = np.flatnonzero(where >= 0)
         self.rows = [np.append(kept, renamed[0]), np.append(where[kept], renamed[1])]
@@ -54,21 +51,21 @@ class Pairs:
         self.recreated = np.asarray(pc.fill_null(pc.coalesce(pc.not_equal(*self.ids), moved), pa.scalar(False)))
 
     def column(self, name: str, side: int) -> pa.Array:
-        """Return a column of one inventory as text, in the order of `rows`."""
+        """Return a column of one inventory as text, in the order of `self.rows`."""
         return as_arrow(self.frames[side][name]).take(pa.array(self.rows[side]))
 
     def flag(self, name: str) -> list[Bools]:
-        """Return one boolean column per inventory, in the order of `rows`."""
+        """Return one boolean column per inventory, in the order of `self.rows`."""
         return [np.asarray(frame[name], dtype=bool)[rows] for frame, rows in zip(self.frames, self.rows, strict=True)]
 
     def number(self, side: int, rows: Positions) -> Positions:
-        """Convert row numbers of one inventory to positions in `rows`, or to -1 if the resource has no match."""
+        """Return the position of each row number in `self.rows`, or -1 if the row number is not in `self.rows`."""
         numbers = np.full(len(self.frames[side]) + 1, -1)
         numbers[self.rows[side]] = np.arange(len(self.rows[side]))
         return numbers[rows]
 
     def _same_name(self, alone: list[Positions]) -> list[Positions]:
-        """Match resources by name if their ARNs differ. Return one array of row numbers per inventory."""
+        """Match resources by name if their ARNs differ, and return one array of row numbers per inventory."""
         keys = []
         for frame, rows in zip(self.frames, alone, strict=True):
             account, name = (as_arrow(frame[column].iloc[rows]) for column in ("account_id", f"{self.kind}_name"))
@@ -81,7 +78,7 @@ class Pairs:
 
 
 def unmasked(ids: pa.Array) -> pa.Array:
-    """Replace masked unique ids (`AROAXXXXXXXX`) by missing values."""
+    """Replace masked unique ids (`AROAXXXXXXXX`) with missing values."""
     return pc.if_else(pc.match_substring_regex(ids, _MASKED_ID), _NULL, ids)
 
 
@@ -91,7 +88,7 @@ def differ(one: pa.Array, other: pa.Array) -> Bools:
 
 
 def name_key(accounts: Texts, names: Texts) -> pa.Array:
-    """Return a key of account and name for each row. As in IAM, the case of a name does not matter."""
+    """Return a key for each row, made of account and name. As in IAM, names that differ only in case are equal."""
     return joined_key(accounts, pc.utf8_lower(as_arrow(names)))
 
 
@@ -105,9 +102,9 @@ class KeyMap:
         self._arns = [frame["role_arn"] for frame in frames]
 
     def keys(self, frame: pd.DataFrame, column: str, side: int) -> pa.Array:
-        """Return keys for a column of ARNs.
+        """Return a key for each ARN in a column.
 
-        If one inventory has only the name of a role, the key is the role's ARN in the other inventory.
+        If an inventory contains only the name of a role, the key is the ARN from the other inventory.
         """
         arns = as_arrow(frame[column])
         by_name = pc.fill_null(pc.starts_with(arns, "name:"), pa.scalar(False))
@@ -128,12 +125,12 @@ class NotCompared:
     def add(self, account: str, what: str, message: str, about: str = "", **facts: Any) -> None:
         """Add a reason why something in an account was not compared.
 
-        Reasons with equal `account`, `what` and `about` become one row.
+        Reasons with the same `account`, `what` and `about` become one row.
         """
         self._rows.setdefault((account, what, about), []).append({"message": f"not_compared.{message}", **facts})
 
     def counts(self, accounts: Texts, mask: Bools) -> dict[str, int]:
-        """Count the selected rows per account. Accounts in only one inventory are left out."""
+        """Count the rows that `mask` selects, per account. Accounts in only one inventory are left out."""
         counts = pc.value_counts(as_arrow(accounts).filter(pa.array(mask))).to_pylist()
         return {one["values"]: one["counts"] for one in counts if one["values"] in self._compared}
 
@@ -147,7 +144,7 @@ class NotCompared:
                 self.add(account, what, "unread", each.kind, **facts)
 
     def unread_columns(self, each: Pairs, names: tuple[str, str, str]) -> None:
-        """Add a reason if session durations are missing, or if only one inventory has a description or boundary."""
+        """Add reasons about missing session durations, and about descriptions and boundaries in only one inventory."""
         known = [[np.asarray(each.column(name, side).is_valid()) for side in (0, 1)] for name in names]
         self.unread(each, "details", known[0])
         for what, (was, now) in zip(("descriptions", "boundaries"), known[1:], strict=True):
@@ -155,7 +152,7 @@ class NotCompared:
                 self.add(account, what, "in_one", count=count)
 
     def unlisted(self, each: Pairs, side: int, change: str, unsure: dict[str, int], planned: dict[str, int]) -> None:
-        """For each account whose list of resources is incomplete in the other inventory, add a reason."""
+        """Add a reason for each account whose list of resources is incomplete in the other inventory."""
         own, other = SIDES[side], SIDES[1 - side]
         listed = set(each.whole[1 - side])
         for account in self.accounts:
@@ -169,7 +166,7 @@ class NotCompared:
                 self.add(account, "lists", "planned", each.kind, count=planned[account], own=own)
 
     def frame(self, old: pd.Series, new: pd.Series) -> pd.DataFrame:
-        """Return the frame `not_compared`, including a row for each account that only one inventory has."""
+        """Return the frame `not_compared`, including a row for each account that only one inventory contains."""
         for one, other, side in ((old, new, "NEW"), (new, old, "OLD")):
             for account in one[~is_in(one, other)]:
                 self.add(account, "account", "account", side=side)
@@ -190,7 +187,7 @@ _WHOLE, WITHOUT_REASONS = "not_compared.coverage", "not_compared.incomplete"
 
 
 def in_short(apart: pd.DataFrame) -> pd.DataFrame:
-    """Return the frame `not_compared` in short: without the reasons why checks are incomplete."""
+    """Return the frame `not_compared` without the reasons why checks are incomplete."""
     message, facts = columns_of(map(_in_short, map(nested, apart["message"], apart["facts"])))
     texts = {"message": message, "facts": facts, "reason": render(message, facts)}
     return apart.assign(**{name: column.to_pandas().array for name, column in texts.items()})
@@ -210,7 +207,7 @@ def things(facts: pa.Array, lang: str = "en") -> pa.Array:
 
 
 def counts_by_kind(rows: pd.DataFrame, column: str, kinds: Iterable[str]) -> pd.DataFrame:
-    """Count the rows about roles and the rows about profiles, for each value of `column`."""
+    """Count the rows about roles, and the rows about profiles, for each value in a column."""
     counts = rows.groupby([column, "resource_type"]).size()
     each = [(kind, *(int(counts.get((kind, of), 0)) for of in TYPES.values())) for kind in kinds]
     return pd.DataFrame(each, columns=[column, "roles", "profiles"])
@@ -219,7 +216,7 @@ def counts_by_kind(rows: pd.DataFrame, column: str, kinds: Iterable[str]) -> pd.
 def ordered(table: pa.Table, ranks: Mapping[str, tuple[str, ...]], others: Iterable[str]) -> pa.Table:
     """Sort a table by the columns in `ranks`, then by the columns in `others`.
 
-    The mapping `ranks` has the order of each column's values.
+    The mapping `ranks` defines the order of the values in each column.
     """
     keyed = table
     for name, order in ranks.items():

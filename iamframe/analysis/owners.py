@@ -32,10 +32,10 @@ def findings_by_owner(result: Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
     The owner is the value of the resource's owner tag. If a profile has no owner tag, the owner tag of its role is
     used. A key that looks like `tag_key` is also an owner tag: for example, `OWNER` looks like `owner`. If a resource
     has several owner tags, the tag with the exact spelling is used. Owner tags with an empty value are ignored. Each
-    finding is counted once, so the sum is the number of findings.
+    finding is counted once, so all counts add up to the number of findings.
 
-    Owners with the most findings come first. Up to three rows follow: findings without an owner, findings without
-    collected tags, and findings about an account. No request is made to AWS.
+    Owners with the most findings come first. Up to three rows follow: for resources without an owner, for resources
+    with unknown tags, and for findings about an account. No request is made to AWS.
     """
     findings = result.findings[result.findings["accepted"].isna()]
     if tag_key != result.owner_tag:
@@ -54,17 +54,17 @@ def owner_states(findings: pd.DataFrame) -> npt.NDArray[np.str_]:
 
 
 def joined_owners(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
-    """Add up two frames of `findings_by_owner` about different accounts."""
+    """Add up two frames from `findings_by_owner` for different accounts."""
     keys = ["state", "owner"]
     counts = pd.concat([one, other]).groupby(keys, dropna=False)[list(SEVERITIES)].sum().reset_index()
     return schema.FINDINGS_BY_OWNER.conform(_by_number(counts, "owner", "state", STATES))
 
 
 def count_by_value(rows: pd.DataFrame, value: str, state: str, states: Sequence[str]) -> pd.DataFrame:
-    """Count rows by the columns `state` and `value`, and by severity.
+    """Count rows by state, value and severity.
 
-    The state `states[0]` has one row per value. Every other state has only one row. The result follows the order of
-    `states`. Within a state, values with the most rows come first.
+    The state `states[0]` has one row per value, and every other state has one row. The states are in the order of
+    `states`, and values with the most rows come first.
     """
     rows = rows.assign(**{value: rows[value].astype("str").fillna("").where(rows[state] == states[0], "")})
     counts = rows.groupby([state, value, "severity"]).size().unstack(fill_value=0)
@@ -85,8 +85,8 @@ def quota_use(inventory: Inventory | Result, tag_key: str = OWNER_TAG) -> pd.Dat
     The column `maker` is empty for roles that are in no profile and do not trust EC2. The cluster, environment or stack
     of a profile comes from the view `owned_profiles`. A role belongs to a cluster, environment or stack if all its
     profiles do. The owner is the value of the owner tag. A profile without an owner tag has the owner of its role.
-    AWS-managed roles have separate rows, because no source says whether they count against the quota. Rows with the
-    state `not_collected` show how many resources are missing, according to GetAccountSummary.
+    AWS-managed roles have separate rows, because no source says whether these roles count against the quota. Rows with
+    the state `not_collected` show how many resources are missing, according to GetAccountSummary.
 
     Rows are sorted by account. In each account, rows with the largest share of a quota come first. No request is made
     to AWS.
@@ -148,10 +148,7 @@ def _resources(inventory: Inventory, view: pd.DataFrame, tag_key: str) -> pd.Dat
 
 
 def _belongs_to(inventory: Inventory) -> pd.DataFrame:
-    """Return the cluster, environment or stack of each profile and role.
-
-    A role has a row only if all its profiles have the same cluster, environment or stack.
-    """
+    """Return the cluster, environment or stack of each profile and role."""
     shown = owned_profiles(inventory).rename(columns={"status": "owner_status"})[["profile_arn", *_OWNER]]
     links = inventory.links[["role_arn", "profile_arn"]]
     links = links[is_in(links["role_arn"], links["role_arn"][is_in(links["profile_arn"], shown["profile_arn"])])]

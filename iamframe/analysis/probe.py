@@ -41,9 +41,10 @@ class _Page(msgspec.Struct):
 
 
 class _Seen(msgspec.Struct, frozen=True):
-    """The response of the tagging API for one region and resource type: tags by ARN, or why AWS refused the request."""
+    """The tags that the tagging API shows for one region and resource type, by ARN."""
 
     tags: dict[str, _TagSet]
+    # The reason why AWS refused a request.
     refusal: str | None = None
 
 
@@ -64,7 +65,7 @@ def probe_surfaces(
 
     `probe_surfaces` is read-only: it sends the requests that `load_account` sends with `references=False`.
     `probe_surfaces` also sends DescribeRegions, and at least two GetResources requests per region. One response of
-    GetResources has at most 100 resources.
+    GetResources contains at most 100 resources.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The numbers that the charts on the report's page show."""
+"""The numbers in the charts on the report's page."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ RELATIONS = ("same", "case", "affix", "generated", "different")
 
 
 class Purpose(msgspec.Struct, frozen=True):
-    """The instance profiles of one account, counted by use. `is_whole` is True if all profiles were listed."""
+    """The instance profiles of one account, counted by use."""
 
     account_id: str
     account_name: str | None
+    # True if all profiles were listed.
     is_whole: bool
     counts: dict[str, int]
 
@@ -45,35 +46,31 @@ class Purpose(msgspec.Struct, frozen=True):
 
 
 class Tagged(msgspec.Struct, frozen=True):
-    """The tag coverage of one resource type (role or instance profile) in one account.
-
-    The field `known` has the number of resources whose tags were collected, and `unknown` has the number of all others.
-    The list `tagged` has the number of resources with each tag key.
-    """
+    """The tag coverage of one resource type (role or instance profile) in one account."""
 
     account_id: str
     account_name: str | None
     resource_type: str
+    # Resources with collected tags, and all other resources.
     known: int
     unknown: int
+    # Resources with each tag key.
     tagged: list[int]
 
     @property
     def percents(self) -> list[int]:
-        """The percentage of resources with each tag key: 0.1 is rounded to 1, and 99.9 is rounded to 99."""
+        """The percentage of resources with each tag key: 0.1 is rounded up to 1, and 99.9 is rounded down to 99."""
         known = max(self.known, 1)
         return [count and (100 if count >= known else min(max(_percent(count, known), 1), 99)) for count in self.tagged]
 
 
 class Totals(msgspec.Struct, frozen=True):
-    """The totals of one owner or one account.
+    """The totals of one owner or one account."""
 
-    The field `resources` has the number of resources that need attention, by severity. The field `no_action` has the
-    number of expected and accepted findings, and `to_fix` has the number of all other findings.
-    """
-
+    # Resources that need attention, by severity.
     resources: dict[str, int]
     to_fix: int
+    # Expected and accepted findings.
     no_action: int
 
     def __add__(self, other: Totals) -> Totals:
@@ -98,10 +95,7 @@ class AccountTotals(msgspec.Struct, frozen=True):
 
 
 class QuotaRow(msgspec.Struct, frozen=True):
-    """A row of the frame `quota_use`: the roles and profiles of one account, tool and owner.
-
-    The field `share` is the larger of `role_share` and `profile_share`. An unknown share is None.
-    """
+    """A row of the frame `quota_use`: the roles and profiles of one account, tool and owner."""
 
     account_id: str
     account_name: str | None
@@ -114,6 +108,7 @@ class QuotaRow(msgspec.Struct, frozen=True):
     roles: int
     profiles: int
     empty: int
+    # The larger of `role_share` and `profile_share`, or None if unknown.
     share: float | None
 
     @property
@@ -221,7 +216,7 @@ def tags(coverage: pa.Table, resources: pa.Table) -> tuple[list[str], list[Tagge
 
 
 def quota_rows(use: pd.DataFrame) -> list[QuotaRow]:
-    """Return up to `MAX_PICTURE_ROWS` rows of the frame `quota_use`: the rows with the largest quota shares."""
+    """Return the rows of the frame `quota_use` with the largest quota shares, at most `MAX_PICTURE_ROWS`."""
     most = use[["role_share", "profile_share"]].max(axis=1)
     keyed = use.assign(share=most, least=-most, number=-use["roles"] - use["profiles"])
     rows = keyed.sort_values(["least", "number"], kind="stable").head(MAX_PICTURE_ROWS).astype(object)
@@ -230,10 +225,7 @@ def quota_rows(use: pd.DataFrame) -> list[QuotaRow]:
 
 
 def owner_totals(result: Result) -> dict[tuple[str, str], Totals]:
-    """Count resources and findings for each owner, and for each state without an owner.
-
-    A missing owner is an empty string.
-    """
+    """Count resources and findings by owner state and owner. A missing owner is an empty text."""
     return _totals(result, lambda findings: [pd.Series(owner_states(findings)), findings["owner"].fillna("")])
 
 

@@ -45,11 +45,12 @@ class Formats(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """One sheet of the workbook. `file` is the CSV file that has all rows of the sheet."""
+    """One sheet of the workbook."""
 
     name: str
     title: str
     frame: pd.DataFrame
+    # The CSV file with all rows of the sheet.
     file: str
     statuses: list[int]
     note: str
@@ -74,8 +75,8 @@ def write_workbook(
     check is complete, partial or unknown. A sheet holds at most 1,048,575 rows below its heading. A cell holds at most
     32,767 characters. A note in the overview says which rows and characters were cut.
 
-    Each check has its own sheet. If a check has no findings, a comment at the top of its sheet says whether all data
-    for the check was collected. The same result always gives the same bytes.
+    If a check has no findings, a comment at the top of its sheet says whether all data for the check was collected. The
+    same result always produces the same bytes.
 
     Raises
     ------

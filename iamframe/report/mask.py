@@ -104,10 +104,7 @@ def masked(
 
 
 def _with_left_out(drift: Drift) -> pd.DataFrame:
-    """Add a row to the frame `differences` for each account in which Terraform manages nothing.
-
-    The column `facts` becomes `changed_facts`, whose values are masked like values of tags.
-    """
+    """Add a row to the frame `differences` for each account in which Terraform manages nothing."""
     left_out = pd.DataFrame({"account_id": pd.Series(drift.left_out, dtype="str")})
     return pd.concat([drift.differences.rename(columns={"facts": "changed_facts"}), left_out], ignore_index=True)
 
@@ -239,8 +236,7 @@ def _masked(frame: pd.DataFrame, by_kind: _MaskedTexts) -> pd.DataFrame:
 def search(aside: Path, folder: Path, mask: Mask, removed: Iterable[str] = ()) -> None:
     """Search the new files of a report for original ids and e-mail addresses.
 
-    Files of older reports are searched, too. The files in `removed` are not searched, because the new report removes
-    them.
+    Files of older reports are searched, too, except the files in `removed`.
 
     Raises
     ------
@@ -287,7 +283,7 @@ def _pieces(stream: IO[bytes], *, is_markup: bool) -> Iterator[str]:
 def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
     """Return a `Mask` with a new random key, or with the key from a key file.
 
-    A missing key file is created, and only the current user can read it.
+    A missing key file is created, readable only by the current user.
 
     Raises
     ------
@@ -322,7 +318,7 @@ def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
 
 @contextmanager
 def masked_errors(*typed: object) -> Iterator[None]:
-    """Mask ids in the messages of errors from a `with` block. Ids in `typed` stay, because the user typed them."""
+    """Mask the ids in error messages from a `with` block, except the texts in `typed`, which the user typed."""
     try:
         yield
     except IamframeError as error:

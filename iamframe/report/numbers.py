@@ -1,4 +1,4 @@
-"""Count what the report's page and `summary.json` show."""
+"""The numbers on the report's page and in `summary.json`."""
 
 from __future__ import annotations
 
@@ -32,17 +32,16 @@ _Row = TypeVar("_Row", charts.AccountTotals, charts.Purpose, charts.QuotaRow)
 
 
 class Numbers(msgspec.Struct, frozen=True):
-    """The numbers and rows of a result that the report's page and `summary.json` show.
+    """The numbers and rows that the report's page and `summary.json` show.
 
-    The fields `accounts`, `purposes`, `uses` and `gaps` have only the rows that the page can show. The field `demands`
-    has the rules of the organizations' tag policies. Each rule has a tag key, the allowed values, and the resource
-    types that need the tag (separated by spaces).
+    The fields `accounts`, `purposes`, `uses` and `gaps` contain only the rows that the page can show.
     """
 
     listed: FindingRows
     summary: dict[str, Any]
     owner_tag: str
     owner_keys: list[str]
+    # Rules of tag policies: a tag key, its allowed values, and the types that need the tag (separated by spaces).
     demands: frozenset[tuple[str, str, str]]
     dates: frozenset[str]
     accounts: list[charts.AccountTotals]
@@ -58,7 +57,7 @@ class Numbers(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, result: Result, use: pd.DataFrame, lang: str = "en") -> Numbers:
-        """Return the counts for one group of accounts. Pass the frame `quota_use` of these accounts as `use`."""
+        """Return the counts for one group of accounts and its frame `quota_use`."""
         accounts, (tag_keys, taggable) = charts.account_counts(result), charts.tag_counts(result)
         demanded = demands(result.policy, result.inventory.tag_policies)
         return cls(

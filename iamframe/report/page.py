@@ -76,9 +76,9 @@ def render_page(
     Every text is escaped. The Content-Security-Policy allows only the page's own style and script, by their hashes. The
     page has at most 10,000 rows, and shows the most severe findings first. Each check shows at least 300 findings, or
     all of its findings if there are fewer. If findings are left out, the page says so. The title is at the top of the
-    page, in the browser's tab and on each printed page. `changes` and `drift` (differences from Terraform) have their
-    own sections. All texts are in the language `lang`, but commands are always in English. If `numbers` is given, the
-    result is not read again. The texts in `numbers` must be in the language `lang`.
+    page, in the browser's tab and on each printed page. The parameters `changes` and `drift` (differences from
+    Terraform) have their own sections. All texts are in the language `lang`, but commands are always in English. If
+    `numbers` is given, the result is not read again. The texts in `numbers` must be in the language `lang`.
     """
     numbers = numbers or numbers_of(result, lang)
     listed = numbers.listed
@@ -131,7 +131,7 @@ def _frame(
 ) -> dict[str, Any]:
     """Return the values that the template needs for every page, such as texts, style and script.
 
-    The parameter `linked` has the accounts and owners that have a filter button on the page.
+    The parameter `linked` contains the accounts and owners with a filter button on the page.
     """
     layouts = _layouts(sections)
     style, script = asset("page.css") + generated_style(title, words, layouts), asset("page.js")
@@ -233,7 +233,7 @@ def _filters(
 
 
 def _options(names: list[str], linked: Collection[str], rows: Counter[str]) -> list[str]:
-    """Return up to `_MAX_OPTIONS` names: first the names in `linked`, then the names with the most rows."""
+    """Select up to `_MAX_OPTIONS` names: first the names in `linked`, then the names with the most rows."""
     chosen = set(sorted(names, key=lambda name: (name not in linked, -rows[name]))[:_MAX_OPTIONS])
     return [name for name in names if name in chosen]
 
@@ -243,7 +243,7 @@ def _folded(name: str) -> tuple[str, str]:
 
 
 class OtherTable(msgspec.Struct, frozen=True):
-    """A table of changes, differences from Terraform, or missing data. `kind` is the CSS class of the table."""
+    """A table of changes, differences from Terraform, or missing data."""
 
     name: Markup
     kind: str
@@ -256,11 +256,7 @@ class OtherTable(msgspec.Struct, frozen=True):
 def _other_table(
     words: Translator, kind: str, name: str, rows: list[_Row], total: int, file: str = "", more: str = ""
 ) -> OtherTable:
-    """Return a table with its caption.
-
-    The caption says how many of the `total` rows are shown, and ends with the text `more`. `file` is the CSV file with
-    all rows. The default is a name such as `gaps.csv`, made from `kind`.
-    """
+    """Return a table whose caption says how many of the `total` rows are shown."""
     caption = Markup("").join([words.rows_of(len(rows), total, file or f"{kind}.csv"), more])
     return OtherTable(words(name), kind, caption, _COLUMNS[kind], chunked(rows), len(rows))
 

@@ -37,30 +37,28 @@ _USES = ("referred", "silent", "empty")
 
 
 class ColumnHead(msgspec.Struct, frozen=True):
-    """The heading of a column, and the properties that all cells of the column share.
-
-    `kind` is the CSS class of the cells. On narrow screens, `label` is shown beside each cell. The field `sort` has the
-    kind of order: `number`, `severity`, an empty text (alphabetical), or None (no order).
-    """
+    """The heading of a column, and the properties that all cells of the column share."""
 
     text: str
+    # The CSS class of the cells.
     kind: str = ""
+    # The text beside each cell on narrow screens.
     label: str = ""
+    # The order: `number`, `severity`, an empty text (alphabetical), or None (no order).
     sort: str | None = ""
     swatch: str = ""
 
 
 class Picture(msgspec.Struct, frozen=True):
-    """A table on the page, with a caption.
-
-    A cell consists of a text, CSS classes, and a label. If the table has no rows, the page shows the text `none`.
-    """
+    """A table on the page, with a caption."""
 
     name: Markup
     kind: str
     caption: Markup
     heads: list[ColumnHead]
+    # Each cell consists of a text, CSS classes and a label.
     rows: list[list[tuple[str, str, str]]]
+    # The text that replaces a table without rows.
     none: str
 
 
@@ -204,7 +202,7 @@ class Pictures(msgspec.Struct, frozen=True):
         return _picture(words("quota_use"), caption, columns, rows, kind="quota", none=words("no_resource"))
 
     def tag_coverage(self) -> Picture:
-        """Return the tag coverage: the percentages of roles and of profiles for the most used tag keys."""
+        """Return the tag coverage: the percentages of roles and profiles with the most used tag keys."""
         words, (keys, tagged) = self.words, tags(self.numbers.tag_keys, self.numbers.taggable)
         columns = [
             ColumnHead(words("heads.account_id")),
@@ -313,7 +311,7 @@ def _shares(one: Tagged, words: Translator) -> _Row:
 
 
 def _answers(facts: Iterable[Fact], words: Translator) -> Iterator[_Value]:
-    """Yield three cells about one tool: whether it can write, read and find tags, or the condition for that."""
+    """Yield the cells of one tool: one cell each for writing tags, reading tags, and finding resources by tag."""
     for fact in facts:
         if fact.condition and fact.condition_id:
             yield words.condition(fact.condition_id, fact.condition)

@@ -1,14 +1,11 @@
 """Pseudonyms for ids that identify accounts.
 
-An id has the same pseudonym in all files of a report. With a new key, the next report has different pseudonyms.
-
 A pseudonym is an HMAC with a secret key. A plain hash of an account id could be reversed: anybody can hash all numbers
 of twelve digits.
 
-An "original" is an id or e-mail address that a pseudonym replaces. An id or e-mail address is recognized by its form,
-or by its place, such as a column of account ids. If an id is recognized in one place, the pseudonym replaces the id
-everywhere, in any spelling. The search ignores invisible characters, decodes percent-encoding, and converts letters and
-digits of any script to ASCII.
+An id or e-mail address is recognized by its form, or by its place, such as a column of account ids. If an id is
+recognized in one place, the pseudonym replaces the id everywhere, in any spelling. The search ignores invisible
+characters, decodes percent-encoding, and converts letters and digits of any script to ASCII.
 
 The IAM User Guide documents unique ids and their prefixes in "IAM identifiers". The AWS Organizations API Reference
 documents the ids `o-…`, `ou-…` and `r-…` in "Organization", "OrganizationalUnit" and "Root".
@@ -102,13 +99,10 @@ class Hit(NamedTuple):
 
 
 class Plain(NamedTuple):
-    """The ASCII form of a text.
-
-    The field `starts` maps each letter of the ASCII form to a position in the original text. The last entry of `starts`
-    is the length of the original text. If a text needs no conversion, `starts` is None.
-    """
+    """The ASCII form of a text."""
 
     text: str
+    # The position of each letter in the original text, and the length of this text. None without a conversion.
     starts: list[int] | None = None
 
     @classmethod
@@ -130,7 +124,7 @@ class Plain(NamedTuple):
         return cls("".join([*parts, text[last:]]), [*starts, *range(last, len(text) + 1)])
 
     def put(self, text: str, hits: Iterable[Hit]) -> str:
-        """Replace each hit in `text` with its pseudonym. The hits were found in the ASCII form of `text`."""
+        """Replace each hit in `text` with its pseudonym. The hits are positions in the ASCII form."""
         parts, last = [], 0
         for start, end, pseudonym in hits:
             begin, stop = start, end
@@ -249,9 +243,8 @@ class Mask:
     def learn(self, accounts: Iterable[str], policies: Iterable[str], own: Iterable[str] = ()) -> None:
         """Store the ids that will be replaced: account ids, and external ids in policies.
 
-        The ids in `accounts` are replaced in policies even if they do not have twelve digits. The set `own` has terms
-        that iamframe and AWS use. Finished files are not searched for these words, even if an external id equals such a
-        word.
+        An id in `accounts` is replaced in policies even without twelve digits. The set `own` contains words of iamframe
+        and AWS. Finished files are not searched for an external id that is one of these words.
         """
         self._accounts |= {one: self.account(one) for one in accounts if one not in _NOT_ACCOUNTS}
         external: set[str] = set()
@@ -355,7 +348,7 @@ class Mask:
                         yield Hit(places[first], end, self._ids[squeezed[first : first + size]])
 
     def holds(self, text: str) -> bool:
-        """Return whether a text has a known id or address, in any spelling. External ids match only whole words."""
+        """Return whether a known id or address is in a text, in any spelling. External ids match only whole words."""
         small = _small(text)
         if next(self._known(small), None) or next(self._searched.hits(small), None):
             return True

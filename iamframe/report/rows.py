@@ -54,9 +54,9 @@ Reasons = tuple[tuple[tuple[str, str], ...], tuple[str, ...], list[str]]
 class FindingTable(msgspec.Struct, frozen=True):
     """One table of findings.
 
-    `common` is a text with the values that all rows share. If one tool or service created all resources, `maker` is its
-    name. The field `arns` has the most common prefix of the resource ARNs. The field `related` has the most common
-    prefix of the related ARNs. A prefix ends before the path, and has `{}` instead of the account id.
+    The field `common` is a text with the values that all rows share. The field `maker` contains the tool or service
+    that created all resources, or an empty text. The fields `arns` and `related` are the most common prefixes of
+    resource ARNs and related ARNs. A prefix ends before the path, and contains `{}` instead of the account id.
     """
 
     columns: tuple[str, ...]
@@ -84,8 +84,8 @@ class Part(msgspec.Struct, frozen=True):
 class Section(msgspec.Struct, frozen=True):
     """One check on the page.
 
-    If the check is incomplete, the list `coverage` has each status with its reasons and accounts. The worst status
-    comes first. The field `worst` is the number of accounts with the worst status, or 0 if the check is complete in all
+    If the check is incomplete, the list `coverage` contains each status with its reasons and accounts, the worst status
+    first. The field `worst` is the number of accounts with the worst status, or 0 if the check is complete in all
     accounts.
     """
 
@@ -113,12 +113,11 @@ class Section(msgspec.Struct, frozen=True):
 
 
 def allotted(counts: Mapping[str, tuple[int, int]], limit: int = MAX_ROWS) -> dict[str, tuple[int, int]]:
-    """Return how many rows each check gets: rows for findings to fix, and rows for findings that need no action.
+    """Return two numbers of rows for each check: for findings to fix, and for findings that need no action.
 
-    The mapping `counts` has two numbers per check: how many findings should be fixed, and how many need no action. The
-    most severe checks come first. A check gets `MIN_ROWS_PER_CHECK` rows, or one row per finding if the check has fewer
-    findings. The other rows are for findings to fix, the most severe checks first. All remaining rows are for findings
-    that need no action.
+    The mapping `counts` contains two numbers of findings for each check, with the most severe checks first. A check
+    gets `MIN_ROWS_PER_CHECK` rows, or one row per finding if the check has fewer findings. The remaining rows go to
+    findings to fix, and then to findings that need no action.
     """
     shown = {}
     for name, (to_fix, no_action) in counts.items():
@@ -136,9 +135,9 @@ def allotted(counts: Mapping[str, tuple[int, int]], limit: int = MAX_ROWS) -> di
 class FindingRows(msgspec.Struct, frozen=True):
     """The findings that the page can show, and the counts and coverage of all checks.
 
-    The counter `counts` has the number of findings for each check, severity and state (`to_fix`, `expected` or
-    `accepted`). For each check, the mapping `coverage` groups the accounts by status and reasons. The table `findings`
-    has up to `MAX_ROWS` rows, divided between the checks by the function `allotted`.
+    The counter `counts` contains the number of findings for each check, severity and state (`to_fix`, `expected` or
+    `accepted`). The table `findings` contains up to `MAX_ROWS` rows, which the function `allotted` divides between the
+    checks.
     """
 
     lang: str
@@ -201,9 +200,9 @@ class FindingRows(msgspec.Struct, frozen=True):
         return {name: (to_fix, others) for name, (to_fix, others) in totals.items()}
 
     def places(self, limit: int = MAX_ROWS) -> list[Positions]:
-        """Return the positions of the rows in `findings` that the page shows.
+        """Return the positions in `findings` of the rows that the page shows.
 
-        Each check has two arrays: one for findings to fix, and one for findings that need no action.
+        The list contains two arrays per check: one for findings to fix, and one for findings that need no action.
         """
         check = pd.Index(self.names).get_indexer(pd.Index(self.findings["check"].to_pandas()))
         no_action = np.asarray(self.findings["no_action"])
@@ -363,7 +362,7 @@ def chunked(rows: list[_Row]) -> list[list[_Row]]:
 
 
 def _groups(rows: list[_Finding]) -> list[list[_Finding]]:
-    """Group findings by their text. If the groups would be too many or too small, return one group."""
+    """Group findings by their text. If there are too many groups, or if a group is too small, return one group."""
     groups: dict[str, list[_Finding]] = {}
     for row in rows:
         groups.setdefault(row["detail"], []).append(row)
@@ -375,8 +374,8 @@ def _groups(rows: list[_Finding]) -> list[list[_Finding]]:
 def _parsed(row: _Finding, side: str) -> tuple[str, str, str]:
     """Return three parts of an ARN: the prefix, the path with the name, and the path without the name.
 
-    `side` selects the ARN: `resource` or `related`. The prefix has `{}` instead of the account id. The prefix is empty
-    if ARN and finding have different accounts or different names.
+    The prefix contains `{}` instead of the account id. If ARN and finding have different accounts or names, the prefix
+    is empty.
     """
     arn, name = row[f"{side}_arn"] or "", row[f"{side}_name"] or ""
     match = _ARN.match(arn)

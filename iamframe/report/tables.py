@@ -26,11 +26,11 @@ _NO_ARN = "~"
 class Tables:
     """The CSV files of a report.
 
-    The method `add` writes findings to temporary files. All findings in one file have the same severity and check, and
-    the same value in the column `order`. Their ARNs have the same partition, service and region. The method `close`
-    joins the files into `findings.csv`, in the order of `Result.findings`. The findings of a group are sorted, and the
-    groups come in the order of account ids. So each temporary file is sorted, too. `owners.csv` has the sums of all
-    groups. In all other CSV files, the rows of one group come first, then the rows of the next group.
+    The method `add` writes findings to temporary files, which the method `close` joins into `findings.csv`. All
+    findings in a temporary file have the same sort key up to the account id: severity, check, `order`, and the
+    beginning of the ARN. The groups come in the order of account ids, so each temporary file is sorted like
+    `Result.findings`. `owners.csv` contains the sums of all groups. All other CSV files are sorted by group of
+    accounts.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -42,7 +42,7 @@ class Tables:
         (folder / "checks").mkdir()
 
     def add(self, part: Result, use: pd.DataFrame) -> None:
-        """Append the rows of one group of accounts. Pass the frame `quota_use` of these accounts as `use`."""
+        """Append the rows of one group of accounts, including its frame `quota_use`."""
         self.owners = joined_owners(self.owners, findings_by_owner(part, part.owner_tag))
         self._add_findings(part)
         tables = {"coverage": part.coverage, "quota_use": use} | part.inventory.frames_read

@@ -40,7 +40,7 @@ class Translator:
         return str(text_of(f"page.words.{value}", self.lang, value))
 
     def condition(self, name: str, text: str) -> str:
-        """Translate a condition on the use of a tool. Without a translation, `text` is returned unchanged."""
+        """Return the translation of a condition in the table `surfaces`, or `text` if there is no translation."""
         return str(text_of(f"surfaces.{name}", self.lang, text))
 
     def n(self, count: int, noun: str) -> str:
@@ -50,7 +50,7 @@ class Translator:
     def some(self, names: Sequence[str], total: int = 0) -> str:
         """Return up to three names. If names are left out, the text ends with the number of omitted names.
 
-        If all `total` names are given, and there are more than three, return a text such as "all 12 accounts".
+        If all accounts are in `names`, and there are more than three accounts, return a text such as "all 12 accounts".
         """
         if len(names) <= LISTED:
             return ", ".join(names)
@@ -63,11 +63,7 @@ class Translator:
         return self("rows_of", n=shown, n2=total, file=file) if shown < total else self.n(total, "row")
 
     def reasons(self, frame: pd.DataFrame) -> pd.Series:
-        """For each row of a frame, return the reason in the page's language.
-
-        English reasons come from the column `reason`. Reasons in other languages are rendered from the columns
-        `message` and `facts`.
-        """
+        """Return the reason in each row of a frame, in the page's language."""
         said = frame["reason"]
         if self.lang != "en":
             texts = render(pa.array(frame["message"], pa.string()), pa.array(frame["facts"], pa.string()), self.lang)

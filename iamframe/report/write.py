@@ -47,20 +47,21 @@ def write_report(
 ) -> Path:
     """Write a report of a result into a folder, and return the path of the page.
 
-    The page is `report.html`, and `summary.json` has the numbers of the result. `findings.csv`, `coverage.csv`,
-    `owners.csv` and `quota_use.csv` cover all checks. For each check that ran, `checks/CHECK.csv` has the details of
-    the findings, as in `result["CHECK"]`. Each frame of the inventory has a CSV file, such as `roles.csv`.
+    The page is `report.html`, and `summary.json` contains the numbers of the result. `findings.csv`, `coverage.csv`,
+    `owners.csv` and `quota_use.csv` cover all checks. For each check that ran, `checks/CHECK.csv` contains the details
+    of the findings, as in `result["CHECK"]`. Each frame of the inventory has a CSV file, such as `roles.csv`.
     `events.csv`, `resource_owners.csv` and `tag_policies.csv` are written only if their data was collected.
 
     A result of `check_snapshot` is read in groups of accounts (`Result.parts`), so that the result need not fit into
     memory. The rows of `checks/CHECK.csv` and `tags.csv` are in the order of the groups. Findings without an ARN are in
-    this order, too. With `mask` or `xlsx`, the whole result is in memory.
+    the order of the groups, too. With `mask` or `xlsx`, the whole result is in memory.
 
     If the report cannot be written, an older report in the folder stays as it was. A new report replaces or removes all
     files of an older report, and keeps other files in the folder. Title and author are at the top of the page.
 
-    The page shows `changes` and `drift` (differences from Terraform), and `summary.json` counts both. The folder also
-    gets the CSV files of `write_changes`, and `drift.csv` with the differences from Terraform.
+    The page shows the changes and the differences from Terraform (`changes` and `drift`), and `summary.json` contains
+    their numbers. The folder also gets the CSV files of `write_changes`, and `drift.csv` with the differences from
+    Terraform.
 
     Parameters
     ----------
@@ -265,9 +266,9 @@ def summarize(result: Result) -> dict[str, Any]:
     """Return the numbers of a result as a dictionary that can be written as JSON.
 
     The keys `format_version`, `version`, `sources` and `accounts` describe the origin of the numbers. The key
-    `captured_at` has the latest collection time in ISO form, or None if no source shows a time. The key `rows` has the
-    number of rows of each frame. The key `attention` has the number of resources that need attention, by their highest
-    severity and in total. The key `findings` has the number of findings by check and severity, including expected and
-    accepted findings. The key `coverage` has the number of accounts by check and status.
+    `captured_at` contains the latest collection time in ISO form, or None if no source shows a time. The key `rows`
+    contains the number of rows in each frame. The key `attention` contains the number of resources that need attention,
+    by highest severity and in total. The key `findings` contains the number of findings by check and severity,
+    including expected and accepted findings. The key `coverage` contains the number of accounts by check and status.
     """
     return reduce(add_summaries, map(summary_of, result.parts()))

@@ -1,11 +1,11 @@
 """The steps that delete a profile or copy tags to a profile, and the reasons against these steps.
 
-AWS refuses to delete a profile that holds a role (DeleteConflict), so the role is taken out first. Roles are never
-tagged, because only a person can know the right tags of a role. Tags are copied only if the copy removes the finding
+AWS refuses to delete a profile that holds a role (DeleteConflict), so the role is taken out first. iamframe never tags
+a role, because only a person can know the right tags of a role. Tags are copied only if the copy removes the finding
 and causes no new finding.
 
-A resource has at most 50 tags, not counting reserved tags. No tag key or value may begin with `aws:` (IAM User Guide,
-"Tags for IAM resources"). Every value in a command is quoted, so that `--option=value` is one shell word.
+A resource can have at most 50 tags, not counting reserved tags. No tag key or value may begin with `aws:` (IAM User
+Guide, "Tags for IAM resources"). Every value in a command is quoted, so that `--option=value` is one shell word.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _Rules = list[Demand]
 
 
 class Command(msgspec.Struct, frozen=True):
-    """A step of a clean-up plan: its command, the command that undoes it, and a message about what cannot be undone.
+    """A step of a clean-up plan: a command, the command to undo the step, and a message about what cannot be undone.
 
     A step with the action `check` changes nothing: the script runs `line` instead of `command`.
     """
@@ -106,7 +106,7 @@ def deletion_objections(finding: Finding | None, profile: ProfileFacts, context:
 
 
 def deletion(finding: Finding, findings: list[Finding], profile: ProfileFacts, context: Context) -> Block:
-    """Return the steps that delete a profile because of `finding`. The profile's other findings disappear, too."""
+    """Return the steps that delete a profile because of a finding."""
     account, role, gone = context.accounts[profile.account_id], profile.role, profile.gone
     steps = [_is_unchanged(profile), _is_unused(profile, account.regions)]
     why: list[Message] = [{"message": "plan.why.finding", "check": finding.check, "detail": finding.detail}]
@@ -157,8 +157,7 @@ def tagging(
 ) -> tuple[Block | None, dict[Finding, Message]]:
     """Return the steps that copy a role's tags to a profile, and the reasons why some findings get no steps.
 
-    The profile gets all tags of its role. If all findings are about required tags, the profile gets only the required
-    tags.
+    The steps copy all tags of the role, or only the required tags if all findings are about required tags.
     """
     role = profile.role
     objection = next(context.objections(profile, "tag"), None)
@@ -248,7 +247,7 @@ def _aws_iam(verb: str, resource: Resource, **options: str) -> str:
 def _tags_json(tags: _Tags) -> str:
     """Return tags as ASCII JSON for the AWS CLI.
 
-    The CLI's shorthand cannot quote every value. Letters outside ASCII become codes, so look-alike letters stay
+    The CLI's shorthand cannot quote every value. Letters outside ASCII become codes, so that look-alike letters stay
     different in every locale.
     """
     return json.dumps([{"Key": key, "Value": value} for key, value in tags.items()], separators=(",", ":"))

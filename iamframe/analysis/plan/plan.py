@@ -34,9 +34,9 @@ class Plan:
     """A clean-up plan: the script, its steps, and the findings without steps.
 
     The frame `steps` has one row per command, in the order of the script. A step with the action `check` tests the
-    profile or its role. If something has changed, the script skips the other steps on the profile. The actions
-    `remove-role`, `delete` and `tag` change the account. The frame `not_planned` has the findings without steps, each
-    with a reason.
+    profile or its role. If something has changed since the collection, the script skips the other steps on the profile.
+    The actions `remove-role`, `delete` and `tag` change the account. The frame `not_planned` contains the findings
+    without steps, each with a reason.
     """
 
     steps: pd.DataFrame
@@ -47,7 +47,7 @@ class Plan:
         """Write the script and two CSV files into one folder, and return the path of the script.
 
         For a script `cleanup.sh`, the steps are in `cleanup.csv`. The findings without steps are in
-        `cleanup.not-planned.csv`. No file appears before all three files are complete. Run the script, not the commands
+        `cleanup.not-planned.csv`. The files appear only after all three are complete. Run the script, not the commands
         in the CSV files, because an apostrophe may precede a command in a CSV file. An older plan is never overwritten,
         because only its files show how to undo its steps.
 
@@ -83,12 +83,12 @@ class Plan:
         return place
 
     def __repr__(self) -> str:
-        """Return the number of steps, and the number of findings without steps, in one line."""
+        """Return what the plan does, in one line."""
         return f"Plan({self.in_one_line})"
 
     @property
     def in_one_line(self) -> str:
-        """The number of profiles to delete, of resources to tag, and of findings without steps."""
+        """The numbers of profiles to delete, resources to tag, and findings without steps."""
         actions = self.steps["action"].value_counts()
         deleted, tagged = (pluralize(int(actions.get(name, 0)), what) for name, what in _WRITTEN.items())
         return f"{deleted} to delete, {tagged} to tag, {pluralize(len(self.not_planned), 'finding')} without steps"
@@ -203,10 +203,10 @@ def _findings(result: Result) -> tuple[pd.DataFrame, dict[str, list[Finding]]]:
 def why_not_planned(
     result: Result, arns: Iterable[str]
 ) -> tuple[dict[str, Message | None], dict[tuple[str, str], Message]]:
-    """Return why a plan with default options keeps profiles, and why such a plan copies no tags.
+    """Return the reasons why a plan with default options keeps profiles or copies no tags.
 
     The first dictionary maps each profile ARN to a reason, or to None if the plan deletes the profile. The second
-    dictionary maps each profile ARN and check to a reason.
+    dictionary maps a profile ARN and a check to the reason why no tags are copied.
     """
     context, (_, by_resource) = Context(result, _MIN_AGE, _MIN_IDLE, datetime.now(UTC)), _findings(result)
     kept: dict[str, Message | None] = {}
@@ -228,10 +228,7 @@ def why_not_planned(
 def _settled(
     findings: list[Finding], profile: ProfileFacts | None, context: Context
 ) -> tuple[Block | None, dict[Finding, Message]]:
-    """Return the steps that resolve findings about one resource, and the reasons why some findings get no steps.
-
-    `profile` is None if the resource is a role.
-    """
+    """Return the steps that resolve findings about one resource, and the reasons why some findings get no steps."""
     not_planned = {one: why for one in findings if (why := one.why_kept)}
     about_tags = []
     for one in findings:
@@ -279,7 +276,7 @@ def _lines(frame: pd.DataFrame, what: str, how: str) -> list[str]:
 
 
 def _script(blocks: list[Block], accounts: dict[str, AccountFacts], left_out: dict[str, list[str]], made: str) -> str:
-    """Return a POSIX shell script with the steps of each account. The texts in `left_out` become comments.
+    """Return a POSIX shell script with the steps of each account.
 
     Every value is one shell word, and every comment is one line, whatever the data contains.
     """

@@ -1,6 +1,6 @@
 """The last check of a clean-up script: before each deletion, the script lists again which profiles are in use.
 
-The template `last_look.sh.j2` has the shell functions of the script.
+The template `last_look.sh.j2` contains the shell functions of the script.
 """
 
 from __future__ import annotations

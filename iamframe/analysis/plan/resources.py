@@ -38,7 +38,7 @@ _REGION = re.compile(r"[a-z0-9-]+")
 
 
 class Resource(msgspec.Struct, frozen=True, kw_only=True):
-    """A role or profile as it was collected. `tags` is None if tags were not collected."""
+    """A role or profile as it was collected."""
 
     kind: ClassVar[str]
     account_id: str
@@ -47,11 +47,12 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     id: str
     created_at: datetime | None
+    # None if the tags were not collected.
     tags: dict[str, str] | None
 
     @property
     def own_tags(self) -> dict[str, str]:
-        """The tags, except those that AWS reserves."""
+        """The tags that AWS does not reserve."""
         return {key: value for key, value in (self.tags or {}).items() if not key.lower().startswith("aws:")}
 
     @property
@@ -68,7 +69,7 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RoleFacts(Resource, frozen=True, kw_only=True):
-    """A role, and the number of profiles that hold it."""
+    """A role, and the number of profiles that hold the role."""
 
     kind: ClassVar[str] = ROLE_TYPE
     holders: int
@@ -93,20 +94,19 @@ class GoneOwner(msgspec.Struct, frozen=True):
 
 
 class ProfileFacts(Resource, frozen=True, kw_only=True):
-    """A profile.
-
-    The tuple `roles` has None for each role that was not collected. The field `maker` has the tool that created the
-    profile, but only if this tool affects the plan. `user` is a message about one reference to the profile. `gone` is
-    the profile's cluster, environment or stack if iamframe is certain that it was deleted. `living` is a message about
-    a cluster, environment or stack that still exists.
-    """
+    """A profile, with the data that a plan needs."""
 
     kind: ClassVar[str] = PROFILE_TYPE
+    # None stands for a role that was not collected.
     roles: tuple[RoleFacts | None, ...]
+    # The tool that created the profile, but only if this tool affects the plan.
     maker: Maker | None
     maker_basis: str | None
+    # About one reference to the profile.
     user: Message | None
+    # The profile's cluster, environment or stack, if this resource was certainly deleted.
     gone: GoneOwner | None
+    # About a cluster, environment or stack that still exists.
     living: Message | None
 
     def needs(self, key: str) -> bool:
@@ -115,22 +115,21 @@ class ProfileFacts(Resource, frozen=True, kw_only=True):
 
     @property
     def role(self) -> RoleFacts | None:
-        """The role of the profile, or None if no role in the profile was collected."""
+        """The role of the profile, or None if the profile has no collected role."""
         return self.roles[0] if self.roles else None
 
 
 class AccountFacts(msgspec.Struct, frozen=True):
-    """The collected data of an account, on which a plan is based.
-
-    The list `regions` has the regions in which instances were collected. The dictionary `reads` maps each service to
-    the regions in which references were collected. The message `reason` explains why references are incomplete.
-    """
+    """The collected data of an account, on which a plan is based."""
 
     account_id: str
     captured_at: datetime | None
+    # The regions in which instances were collected.
     regions: list[str]
+    # The regions in which references were collected, by service.
     reads: dict[str, list[str]]
     is_complete: bool
+    # Why references are incomplete.
     reason: Message
 
     @property
@@ -142,17 +141,16 @@ class AccountFacts(msgspec.Struct, frozen=True):
 
 
 class Finding(NamedTuple):
-    """One of the findings that a plan considers.
+    """A finding that a plan considers."""
 
-    `row` is the position of the finding among these findings. `accepted` and `maker` may be NaN.
-    """
-
+    # The position among the findings that the plan considers.
     row: int
     check: str
     resource_arn: str
     detail: str
     certainty: str
     expected: bool
+    # NaN without a value.
     accepted: str | float
     maker: str | float
 
@@ -163,7 +161,7 @@ class Finding(NamedTuple):
 
     @property
     def why_kept(self) -> Message | None:
-        """Why a plan ignores an accepted or expected finding. The reason is None for all other findings."""
+        """The reason to ignore an accepted or expected finding, or None for all other findings."""
         if isinstance(self.accepted, str):
             return {"message": "plan.accepted", "reason": self.accepted}
         return {"message": "plan.expected", "maker": self.maker} if self.expected else None
@@ -213,7 +211,7 @@ class Context:
         return [one for account in (None, profile.account_id) for one in self._demands.get((account, profile.kind), ())]
 
     def profiles(self, arns: Iterable[str]) -> dict[str, ProfileFacts]:
-        """Return a mapping from the ARN of each profile to the profile and its roles."""
+        """Return the profiles with their roles, by profile ARN."""
         pairs = self.result.pairs
         pairs = pairs[is_in(pairs["profile_arn"], pd.Series(sorted(set(arns)), dtype="str"))]
         holders = self.inventory.links["role_arn"].value_counts()
@@ -239,7 +237,7 @@ class Context:
 
     @cached_property
     def _gone(self) -> dict[str, tuple[str, str, str]]:
-        """A mapping from a profile's ARN to the kind, name and regions of its deleted cluster, environment or stack."""
+        """The kind, name and regions of each profile's deleted cluster, environment or stack, by profile ARN."""
         if (found := self.result.found.get(OWNER_GONE)) is None or found.findings.empty:
             return {}
         facts = found.findings.join(found.facts.set_index("finding"))
@@ -270,7 +268,7 @@ class Context:
 
     @cached_property
     def _makers(self) -> dict[str, Maker]:
-        """Tools by name. A tool is included if it needs or recreates its profiles, or if it has a note."""
+        """The tools that affect a plan, by name."""
         every = (*self.result.policy.makers, *known_makers())
         return {one.name: one for one in reversed(every) if one.wants_back or one.note}
 
@@ -301,15 +299,14 @@ class Context:
             yield {"message": "plan.role_used", "role": role.name, "used_at": day(used), "age": _age(self.min_idle)}
 
     def _before(self, resource: Resource, time: datetime) -> timedelta:
-        """Return the time between `time` and the collection of the resource's account."""
+        """Return the period from `time` until the resource's account was collected."""
         return (self.accounts[resource.account_id].captured_at or self.now) - time
 
 
 def _users(references: pd.DataFrame, arns: pd.Series) -> dict[str, Message]:
-    """Return a mapping from each profile's ARN to a message about one reference to the profile.
+    """Map each profile ARN to a message about one reference to the profile.
 
-    References with the profile's name and a different path are included, because AWS may resolve these references to
-    the profile.
+    The reference may contain a different path, because AWS may still resolve the reference to the profile.
     """
     exact = references[is_in(references["profile_arn"], arns)]
     unknown = references[references["profile_arn"].isna()]
@@ -324,7 +321,7 @@ def _users(references: pd.DataFrame, arns: pd.Series) -> dict[str, Message]:
 
 
 def _living(owned: pd.DataFrame) -> dict[str, Message]:
-    """Return a mapping from a profile's ARN to a message about its existing cluster, environment or stack."""
+    """Map each profile ARN to a message about the profile's existing cluster, environment or stack."""
     rows = owned[owned["status"] == LIVING]
     return {
         arn: {"message": "plan.owner_lives", "owner": {"message": f"plan.owner.{kind}"}, "name": name}
