@@ -117,14 +117,14 @@ class PracticeAccount:
         self._backends.close()
 
     def __enter__(self) -> Self:
-        """Start the practice account, as `open` does."""
+        """Open the account."""
         self.open()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Stop the practice account, as `close` does."""
+        """Close the account."""
         self.close()
 
     def _know(self, account_id: str, *, active: bool = True) -> None:

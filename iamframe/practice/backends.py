@@ -79,7 +79,7 @@ class Backends:
         return eb_backends[account_id][region]
 
     def ask(self, call: Call, **changed: str | None) -> Answer:
-        """Let moto answer a call. Keyword arguments replace query parameters, and None removes a parameter."""
+        """Let moto answer a call. Keyword arguments replace query parameters. The value None removes a parameter."""
         body = call.body
         if changed:
             params = {name: value for name, value in (call.params | changed).items() if value is not None}

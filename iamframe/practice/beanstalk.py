@@ -41,7 +41,7 @@ class Beanstalk:
         return self.backends.ask(call)
 
     def _number(self, call: Call) -> tuple[bytes, bytes]:
-        """Give a new environment an id. Return the old and the new XML of the id."""
+        """Give a new environment an id, and return the XML of the id before and after."""
         environment = self._found(call)[1]
         environment.environment_id = f"e-{token_hex(5)}"
         return _NO_ID, text("EnvironmentId", environment.environment_id).encode()

@@ -104,7 +104,7 @@ class Refusal(Exception):
 
 
 def read_call(method: str, target: str, headers: Mapping[str, str], body: bytes) -> Call:
-    """Parse a request. The service and the access key of an unsigned request are empty."""
+    """Parse a request."""
     scope = _SCOPE.search(headers.get("authorization", ""))
     key, region, service = scope.groups() if scope else ("", "", "")
     url = urlsplit(target)
@@ -146,7 +146,7 @@ def text(name: str, value: object) -> str:
 
 
 def query_answer(call: Call, result: str | None) -> Answer:
-    """Return an answer in the query protocol. If `result` is None, the answer has no result element."""
+    """Return an answer in the query protocol."""
     name, number = call.action, next(_numbers)
     inner = "" if result is None else f"<{name}Result>{result}</{name}Result>"
     body = (

@@ -73,7 +73,7 @@ class Organization:
     def _effective_policy(self, call: Call) -> dict[str, Any]:
         """Return an account's tag policy.
 
-        Members may read only their own policy (Organizations API Reference, DescribeEffectivePolicy).
+        Member accounts may read only their own policy (Organizations API Reference, DescribeEffectivePolicy).
         """
         kind, target = call.json.get("PolicyType"), call.json.get("TargetId", call.account_id)
         if not kind:

@@ -36,7 +36,7 @@ def cut(
 
 
 def max_items(call: Call) -> int:
-    """Return the page size that an IAM call requests."""
+    """Return the page size of an IAM call."""
     asked = call.params.get("MaxItems", "100")
     size = int(asked) if asked.isdecimal() else 0
     if not 1 <= size <= 1000:

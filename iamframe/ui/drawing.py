@@ -68,7 +68,7 @@ def count_parts(
 
 @dataclass(frozen=True)
 class Bars:
-    """Stacked bars of `things`, such as "roles". The frame `counts` has a row per bar and a column per part."""
+    """A chart of stacked bars. The frame `counts` has a row per bar and a column per part."""
 
     things: str
     looks: Mapping[str, dict[str, Any]]
@@ -125,7 +125,7 @@ def more_not_shown(count: int, noun: str) -> str:
 
 
 def not_all_read(inventory: Inventory, *frames: str) -> str:
-    """Return a clause such as "not all roles of 1 account were collected", or an empty text if all were collected."""
+    """Return a clause such as "not all roles of 1 account were collected", or an empty text if nothing is missing."""
     lists = completeness(inventory)
     counts = {frame: int((~lists[f"{frame}_whole"]).sum()) for frame in frames}
     parts = [f"not all {frame} of {pluralize(count, 'account')}" for frame, count in counts.items() if count]

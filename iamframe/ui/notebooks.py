@@ -31,7 +31,7 @@ def notebook_files() -> list[Path]:
 
 
 def copy_notebooks(folder: str | os.PathLike[str], *, force: bool = False) -> tuple[list[Path], list[Path]]:
-    """Copy the notebooks and their tag policy into a folder. Return the written files and the skipped files.
+    """Copy the notebooks and their tag policy into a folder. Return two lists: the written files and the skipped files.
 
     A missing folder is created. An existing file is overwritten only with `force`. A copied notebook uses its own
     folder for the tag policy and for reports.

@@ -67,7 +67,7 @@ def folder(name: str) -> Path:
 
 
 def place(name: str) -> str | Path:
-    """Return the path of a local folder."""
+    """Return the path of a local folder, or the unchanged address of an object store."""
     from iamframe.inventory.places import is_address
 
     return name if is_address(name) else folder(name)

@@ -85,7 +85,7 @@ def emit(frame: DataFrame, form: str, columns: Mapping[str, str] | None = None) 
 
 
 def emit_findings(findings: DataFrame, form: str) -> None:
-    """Print findings. In a table, each finding is one line."""
+    """Print findings. The format "table" prints one line per finding."""
     if form != "table":
         emit(findings, form, FINDING_COLUMNS)
         return
@@ -122,7 +122,7 @@ def emit_changes(changes: Changes, form: str) -> None:
 
 
 def emit_drift(found: Drift, form: str) -> None:
-    """Print each difference from the Terraform states on one line. A table has at most ten unmanaged resources."""
+    """Print the differences from Terraform states. A table contains at most ten unmanaged resources."""
     from iamframe.inventory.display import cell_rows, text_rows
 
     if form != "table":
@@ -142,7 +142,7 @@ def emit_drift(found: Drift, form: str) -> None:
 
 
 def emit_surfaces(facts: DataFrame, form: str) -> None:
-    """Print which tools can write, read and find tags. In a table, each fact is one line."""
+    """Print which tools can write, read and find tags. The format "table" prints one sentence per fact."""
     if form in ("csv", "json"):
         emit(facts, form)
         return
@@ -254,7 +254,7 @@ def no_owner(inventory: Inventory, owner_tag: str) -> list[str]:
 def expired(result: Result, *, is_covered: bool = False) -> Iterator[str]:
     """Yield warnings about entries of the policy file that have expired or match no finding.
 
-    Unless `is_covered` is True, also yield a warning about tag policies that were not collected.
+    Also yield a warning about tag policies that were not collected, unless `is_covered` is True.
     """
     if result.policy.organization and not is_covered:
         from iamframe.checks.result import some

@@ -351,9 +351,9 @@ def plot_last_use(inventory: Inventory, ax: Axes | None = None, now: datetime | 
     """Draw a bar chart of the days since roles were last used, with one bar per range of days.
 
     AWS keeps the last use of a role for 400 days. A new role that was never used also counts as "no use in 400 days".
-    Days are counted back from `now`. By default, `now` is the time when the account was collected, or the current time
-    if no source shows the collection time. If `now` has no time zone, UTC is assumed. The hatched bar shows roles whose
-    last use was not collected. AWS-managed roles are left out, and the title shows their number.
+    Days are counted back from the time `now`. By default, `now` is the time when the account was collected, or the
+    current time if no source shows the collection time. If `now` has no time zone, UTC is assumed. The hatched bar
+    shows roles whose last use was not collected. AWS-managed roles are left out, and the title shows their number.
     """
     roles = inventory.roles[~inventory.roles["is_aws_managed"]]
     present = pd.Timestamp(datetime.now(UTC) if now is None else now)

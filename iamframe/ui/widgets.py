@@ -364,7 +364,6 @@ class Explorer(Filters):
 
 
 def _unseen(reasons: list[tuple[str, str, str]]) -> str:
-    """Return HTML that says whether all checks are complete, with the reasons for incomplete checks."""
     if not reasons:
         return _lines(["All these checks are complete in these accounts: no finding means that there is none."])
     words = "Some of these checks are incomplete: no finding does not mean that there is none."
@@ -379,7 +378,6 @@ def _folded(words: str, html: str) -> str:
 
 
 def _counted(chosen: exploring.Selection) -> str:
-    """Return an HTML table with the number of findings by check and severity."""
     rows = chosen.count(chosen.findings)
     quiet = (rows["findings"] == 0) & (rows["complete"] > 0) & (rows["partial"] + rows["unknown"] == 0)
     quiet &= ~rows["check"].isin(chosen.undecided["check"])
