@@ -1,7 +1,7 @@
 """A practice account: a simulated AWS account on this machine (127.0.0.1).
 
-The package moto keeps the resources. iamframe corrects moto's answers where AWS answers differently, for example with
-other tags, pages, ids or errors.
+The package moto stores the resources. iamframe corrects moto's responses where they differ from AWS's, for example in
+tags, pages, ids or errors.
 """
 
 from iamframe.practice.account import PracticeAccount, refusal_of

@@ -47,9 +47,9 @@ class PracticeAccount:
     """A fictional AWS account on 127.0.0.1, for practice. The account is empty at first.
 
     Use a practice account in a `with` statement, or call its methods `open` and `close`. A process can have only one
-    open practice account. Clients of `session()` call the practice account, and so do programs with the environment
-    variables of `environment()`. All other clients call the real AWS. A practice account accepts only the credentials
-    of `session()` and `environment()`, and credentials that AssumeRole returns.
+    open practice account. Two kinds of clients call the practice account: clients of `session()`, and programs with the
+    environment variables of `environment()`. All other clients call the real AWS. A practice account accepts only
+    credentials from `session()`, `environment()`, `instance_credentials()` and AssumeRole.
 
     Parameters
     ----------
@@ -58,8 +58,8 @@ class PracticeAccount:
     partition
         "aws", "aws-us-gov" or "aws-cn".
     regions
-        The enabled regions, by default two regions of the partition. Other regions answer until `disable_region`
-        disables them, but are missing from lists of regions.
+        The enabled regions, by default two regions of the partition. Other regions also answer, but are missing
+        from lists of regions.
     port
         The port on 127.0.0.1, or 0 for a free port.
     """
@@ -117,14 +117,14 @@ class PracticeAccount:
         self._backends.close()
 
     def __enter__(self) -> Self:
-        """Start the practice account, as `open` does."""
+        """Open the account."""
         self.open()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Stop the practice account, as `close` does."""
+        """Close the account."""
         self.close()
 
     def _know(self, account_id: str, *, active: bool = True) -> None:
@@ -194,11 +194,11 @@ class PracticeAccount:
     def fill(self, roles: int = 500, profiles: int = 500, account_id: str | None = None) -> dict[str, dict[str, Any]]:
         """Fill the account with fictional roles and profiles, and return them.
 
-        The fictional roles and profiles are always the same. The dictionary `roles` in the result maps each name to
-        `path`, `tags` and `trusts` (the trusted service). The dictionary `profiles` maps each name to `path`, `role`
-        and `tags`. Some profiles have the name of their role, some have another name, and some are empty. Half of the
-        roles and profiles have tags. Every tenth role trusts eks.amazonaws.com, and the other roles trust
-        ec2.amazonaws.com.
+        The fictional roles and profiles are always the same. The dictionary `roles` in the result maps each role name
+        to its `path`, `tags` and `trusts` (the trusted service). The dictionary `profiles` maps each profile name to
+        its `path`, `role` and `tags`. Some profiles have the name of their role, some have another name, and some are
+        empty. Half of the roles and profiles have tags. Every tenth role trusts eks.amazonaws.com, and the other roles
+        trust ec2.amazonaws.com.
         """
         with self._backends.lock:
             return fill(self._iam, account_id or self.account_id, roles, profiles)
@@ -222,7 +222,7 @@ class PracticeAccount:
         return account_id
 
     def set_tag_policy(self, policy: Mapping[str, Any] | None, account_id: str | None = None) -> None:
-        """Set the effective tag policy of an account, such as `{"tags": {…}}`. The value None removes the policy.
+        """Set an account's effective tag policy, such as `{"tags": {…}}`, or remove the policy if `policy` is None.
 
         The practice account has no organization until `add_member` adds a second account.
         """
@@ -239,11 +239,12 @@ class PracticeAccount:
     def instance_credentials(
         self, instance_id: str, region_name: str | None = None, account_id: str | None = None
     ) -> dict[str, str]:
-        """Return the credentials document in an instance's metadata (`iam/security-credentials/ROLE`).
+        """Return the credentials document from an instance's metadata (`iam/security-credentials/ROLE`).
 
-        If the role trusts EC2, `Code` is "Success" and the document has access keys for the practice account. If the
-        role does not trust EC2, `Code` is "AssumeRoleUnauthorizedAccess" and the document has a `Message`. A change to
-        the role reaches the instance at once. On AWS, the change may take an hour.
+        If the role trusts EC2, `Code` is "Success" and the document contains access keys for the practice account. If
+        the role does not trust EC2, `Code` is "AssumeRoleUnauthorizedAccess" and the document contains a `Message`. A
+        change to the role reaches the instance at once. On AWS, a change to a role may take an hour to reach an
+        instance.
 
         Raises
         ------
@@ -263,7 +264,7 @@ class PracticeAccount:
 
     @property
     def requests(self) -> list[Request]:
-        """All requests so far, in the order of the answers."""
+        """All requests so far, in the order in which they were answered."""
         with self._lock:
             return list(self._requests)
 
@@ -272,18 +273,18 @@ class PracticeAccount:
         return Counter(request.action for request in self.requests)
 
     def writes(self) -> int:
-        """Return the number of requests that change something."""
+        """Return the number of write requests."""
         return sum(faults.is_write(request.action) for request in self.requests)
 
     def forget(self) -> None:
-        """Clear the record of requests."""
+        """Delete the recorded requests."""
         with self._lock:
             self._requests.clear()
 
     # Failures
 
     def throttle(self, rate: float, burst: float, service: str = "iam") -> None:
-        """Limit a service to `rate` requests per second after `burst` requests. `throttle(0, 0)` ends the limit."""
+        """Limit a service to `rate` requests per second after `burst` requests. `throttle(0, 0)` removes the limit."""
         with self._faults.lock:
             if rate or burst:
                 self._faults.buckets[service] = Bucket(rate, burst, burst, time.monotonic())
@@ -301,12 +302,12 @@ class PracticeAccount:
             self._faults.denials.clear()
 
     def expire(self, after: int | None = 0) -> None:
-        """Let all credentials expire after the given number of requests. `expire(None)` makes all credentials valid."""
+        """Make all credentials expire after a number of requests. `expire(None)` makes the credentials valid again."""
         with self._faults.lock:
             self._faults.left = after
 
     def fault(self, kind: str, action: str = "*", times: int = 1) -> None:
-        """Simulate a fault when an action is called next.
+        """Simulate a fault the next time an action is called.
 
         Parameters
         ----------

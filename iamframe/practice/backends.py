@@ -1,4 +1,4 @@
-"""Run moto. moto keeps the data, and answers each call that `iamframe.practice` does not answer itself."""
+"""Run moto. moto stores the data, and answers each call that `iamframe.practice` does not answer itself."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ERROR_CODE = re.compile(rb"<Code>([^<]+)</Code>|\"__type\":\s*\"([^\"]+)\"")
 
 
 class Backends:
-    """moto's backends, without old data. Only one thread writes at a time, because moto allows no parallel writes.
+    """moto's backends, which are empty at first. Only one thread writes at a time, as moto requires.
 
     Raises
     ------
@@ -55,31 +55,31 @@ class Backends:
         organizations_backends.master_accounts.clear()
 
     def iam(self, account_id: str) -> Any:
-        """Return moto's IAM backend of an account."""
+        """Return moto's IAM backend for an account."""
         from moto.iam.models import iam_backends
 
         return iam_backends[account_id][self.partition]
 
     def ec2(self, account_id: str, region: str) -> Any:
-        """Return moto's EC2 backend of an account in a region."""
+        """Return moto's EC2 backend for an account and a region."""
         from moto.ec2.models import ec2_backends
 
         return ec2_backends[account_id][region]
 
     def cloudformation(self, account_id: str, region: str) -> Any:
-        """Return moto's CloudFormation backend of an account in a region."""
+        """Return moto's CloudFormation backend for an account and a region."""
         from moto.cloudformation.models import cloudformation_backends
 
         return cloudformation_backends[account_id][region]
 
     def beanstalk(self, account_id: str, region: str) -> Any:
-        """Return moto's Elastic Beanstalk backend of an account in a region."""
+        """Return moto's Elastic Beanstalk backend for an account and a region."""
         from moto.elasticbeanstalk.models import eb_backends
 
         return eb_backends[account_id][region]
 
     def ask(self, call: Call, **changed: str | None) -> Answer:
-        """Let moto answer a call. The mapping `changed` has new query parameters (None removes a parameter)."""
+        """Let moto answer a call. Keyword arguments replace query parameters. The value None removes a parameter."""
         body = call.body
         if changed:
             params = {name: value for name, value in (call.params | changed).items() if value is not None}

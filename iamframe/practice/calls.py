@@ -35,7 +35,8 @@ class Request:
     """The record of one request to a practice account.
 
     `status` is 0 if the connection was closed without an answer. `error_code` is None if the request succeeded.
-    `seconds` is the time between the last byte read and the first byte written, without the delay `latency`.
+    `seconds` is the time from the last byte of the request to the first byte of the answer, without the delay
+    `latency`.
     """
 
     service: str
@@ -58,7 +59,7 @@ class Principal:
 
 @dataclass
 class Call:
-    """A parsed request. `params` has the parameters of a query protocol, and `json` has the body of a JSON protocol."""
+    """A parsed request. The field `params` contains query parameters, and the field `json` contains a JSON body."""
 
     service: str
     action: str
@@ -95,7 +96,7 @@ class Answer:
 
 
 class Refusal(Exception):
-    """An error of AWS, with its code, its message and the HTTP status."""
+    """An AWS error with a code, a message and an HTTP status."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
         super().__init__(message)
@@ -103,7 +104,7 @@ class Refusal(Exception):
 
 
 def read_call(method: str, target: str, headers: Mapping[str, str], body: bytes) -> Call:
-    """Parse a request. A request without a signature gets an empty service and an empty access key."""
+    """Parse a request."""
     scope = _SCOPE.search(headers.get("authorization", ""))
     key, region, service = scope.groups() if scope else ("", "", "")
     url = urlsplit(target)
@@ -125,7 +126,7 @@ def read_call(method: str, target: str, headers: Mapping[str, str], body: bytes)
 
 
 def members(params: Mapping[str, str], name: str) -> list[dict[str, str]]:
-    """Return a list of structures from query parameters such as `Tags.member.1.Key` or `Filter.1.Name`."""
+    """Convert query parameters to a list of dictionaries, from keys such as `Tags.member.1.Key` or `Filter.1.Name`."""
     found: dict[int, dict[str, str]] = {}
     for key, value in params.items():
         match = re.fullmatch(rf"{name}\.(?:member\.)?(\d+)(?:\.(.+))?", key)
@@ -135,7 +136,7 @@ def members(params: Mapping[str, str], name: str) -> list[dict[str, str]]:
 
 
 def values(params: Mapping[str, str], name: str) -> list[str]:
-    """Return a list of strings from query parameters such as `TagKeys.member.1`."""
+    """Convert query parameters to a list of strings, from keys such as `TagKeys.member.1`."""
     return [member[""] for member in members(params, name) if "" in member]
 
 
@@ -145,7 +146,7 @@ def text(name: str, value: object) -> str:
 
 
 def query_answer(call: Call, result: str | None) -> Answer:
-    """Return an answer in the query protocol. If `result` is None, the answer has no result element."""
+    """Return an answer in the query protocol."""
     name, number = call.action, next(_numbers)
     inner = "" if result is None else f"<{name}Result>{result}</{name}Result>"
     body = (
@@ -156,7 +157,7 @@ def query_answer(call: Call, result: str | None) -> Answer:
 
 
 def ec2_answer(call: Call, result: str) -> Answer:
-    """Return an answer of EC2."""
+    """Return an answer in EC2's query protocol."""
     identity = request_id(next(_numbers))
     body = f'<{call.action}Response xmlns="{_NAMESPACES["ec2"]}"><requestId>{identity}</requestId>{result}'
     return Answer(200, f"{body}</{call.action}Response>".encode(), "text/xml;charset=UTF-8")
@@ -190,5 +191,5 @@ def refusal_answer(call: Call, refusal: Refusal) -> Answer:
 
 
 def request_id(number: int) -> str:
-    """Return a request id from a counter, so that a failing test shows the same id every time."""
+    """Return a numbered request id, because a random id would differ in each run of a failing test."""
     return f"00000000-0000-4000-8000-{number:012d}"

@@ -62,7 +62,7 @@ def checked_path(call: Call) -> str:
 
 
 def checked_prefix(call: Call) -> str:
-    """Return the path prefix of a listing, which is "/" by default."""
+    """Return the parameter `PathPrefix` of a call, which is "/" by default."""
     prefix = call.params.get("PathPrefix") or "/"
     if not prefix.startswith("/") or len(prefix) > 512:
         raise Refusal("ValidationError", "The specified value for pathPrefix is invalid. It must begin with /.")
@@ -70,7 +70,7 @@ def checked_prefix(call: Call) -> str:
 
 
 def checked_tags(call: Call, *, fold: bool) -> list[dict[str, str]]:
-    """Return the tags of a request. With `fold=True`, keys that differ only in case are an error."""
+    """Return the tags of a request. With `fold=True`, two keys that differ only in case are an error."""
     tags = [{"Key": tag.get("Key", ""), "Value": tag.get("Value", "")} for tag in members(call.params, "Tags")]
     return check_tags(tags, fold=fold)
 
@@ -106,7 +106,7 @@ def _is_tag_text(value: str) -> bool:
 
 
 def checked_tag_keys(call: Call) -> list[str]:
-    """Return the tag keys of a request that removes tags."""
+    """Return the tag keys that a request removes."""
     keys = values(call.params, "TagKeys")
     if len(keys) > 50:
         raise violated("tagKeys", "Member must have length less than or equal to 50")
@@ -123,7 +123,7 @@ def checked_tag_keys(call: Call) -> list[str]:
 def merged_tags(
     old: Sequence[Mapping[str, str]], new: Sequence[Mapping[str, str]], *, fold: bool, quota: str
 ) -> list[dict[str, str]]:
-    """Add new tags to old tags. If keys are equal, the new tag wins. If `fold` is True, the case of keys is ignored."""
+    """Add new tags, which replace old tags with the same key. With `fold=True`, the case of keys is ignored."""
     kept = {(tag["Key"].lower() if fold else tag["Key"]): dict(tag) for tag in old}
     for tag in new:
         kept[tag["Key"].lower() if fold else tag["Key"]] = dict(tag)

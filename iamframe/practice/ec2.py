@@ -1,4 +1,4 @@
-"""Simulate the EC2 calls about profiles and regions, and the calls that moto lacks or answers incompletely."""
+"""Simulate EC2 calls about profiles and regions, and other calls that moto lacks or answers incompletely."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ class Ec2:
         return answer if call.action.startswith("Describe") else self._settled(call, answer)
 
     def settle(self, account_id: str, region: str) -> dict[str, str]:
-        """Store the id of each instance's profile. Return the profile id by the id of the association.
+        """Store the profile id of each instance, and return a dictionary from association id to profile id.
 
-        moto shows the association's id instead of the profile's id. On AWS, an instance keeps the id of its deleted
+        moto shows the association id in place of the profile id. On AWS, an instance keeps the id of its deleted
         profile, even if a new profile has the same name.
         """
         started = {}
@@ -63,14 +63,14 @@ class Ec2:
         return started
 
     def profile_of(self, account_id: str, region: str, instance_id: str) -> Any:
-        """Return the profile of an instance, or None if the instance has no profile that still exists."""
+        """Return the profile of an instance, or None if the instance has no profile or the profile was deleted."""
         associations = self.backends.ec2(account_id, region).iam_instance_profile_associations.values()
         held = {one.iam_instance_profile.id for one in associations if one.instance_id == instance_id}
         profiles = self.backends.iam(account_id).instance_profiles.values()
         return next((profile for profile in profiles if profile.id in held), None)
 
     def settle_groups(self, account_id: str, region: str) -> None:
-        """Give instances of an Auto Scaling group the profile in the group's launch template or configuration."""
+        """Give the profile of each Auto Scaling group to the group's instances."""
         from moto.autoscaling.models import autoscaling_backends
 
         backend = self.backends.ec2(account_id, region)
@@ -114,13 +114,13 @@ class Ec2:
         return ec2_answer(call, f"<regionInfo>{''.join(f'<item>{item}</item>' for item in found)}</regionInfo>")
 
     def run_instances(self, call: Call) -> Answer:
-        """Simulate RunInstances, but refuse a profile that is empty or does not exist."""
+        """Simulate RunInstances, which refuses a profile that is empty or does not exist."""
         profile = self._profile(call)
         answer = self._settled(call, self.backends.ask(call, **_spelled(call, profile)))
         return answer if profile is None or answer.status != 200 else self._with_all(call, answer, profile)
 
     def _with_all(self, call: Call, answer: Answer, profile: Any) -> Answer:
-        """Give every instance the profile. moto serves only the first instance, and ignores launch templates."""
+        """Give the profile to all instances, because moto serves only the first one and ignores launch templates."""
         backend = self.backends.ec2(call.account_id, call.region)
         root = _tree(answer)
         for item in root.iterfind(f"{{{_SPACE}}}instancesSet/{{{_SPACE}}}item"):
@@ -133,7 +133,7 @@ class Ec2:
         return replace(answer, body=ET.tostring(root, default_namespace=_SPACE))
 
     def associate(self, call: Call) -> Answer:
-        """Simulate the calls that give a profile to an instance. Refuse a profile that is empty or does not exist."""
+        """Simulate the calls that give a profile to an instance, and refuse an empty or missing profile."""
         profile = self._profile(call)
         return self._settled(call, self.backends.ask(call, **_spelled(call, profile)))
 
@@ -171,7 +171,7 @@ class Ec2:
         return named
 
     def describe_instances(self, call: Call) -> Answer:
-        """Simulate DescribeInstances. A filter by profile is sent to moto as a filter by instance id."""
+        """Simulate DescribeInstances, and convert filters by profile to filters by instance id for moto."""
         token = call.params.get("NextToken")
         if token and token not in self.backends.ec2(call.account_id, call.region).reservations:
             raise Refusal("InvalidParameterValue", "Unable to parse pagination token")
@@ -197,7 +197,7 @@ class Ec2:
         return {one.id: one.iam_instance_profile for one in backend.all_instances() if one.iam_instance_profile}
 
     def request_spot(self, call: Call) -> Answer:
-        """Simulate RequestSpotInstances, and keep the name or ARN of each request's profile."""
+        """Simulate RequestSpotInstances, and store the name or ARN of each request's profile."""
         names = {"Name": "name", "Arn": "arn"}
         prefix = "LaunchSpecification.IamInstanceProfile."
         given = {names[name]: call.params[prefix + name] for name in names if prefix + name in call.params}
@@ -222,7 +222,7 @@ class Ec2:
         return replace(answer, body=ET.tostring(root, default_namespace=_SPACE))
 
     def request_fleet(self, call: Call) -> Answer:
-        """Simulate RequestSpotFleet. moto needs a strategy and the profile's ARN, so both are added to the call."""
+        """Simulate RequestSpotFleet, and add the allocation strategy and the profile ARN that moto needs."""
         config = "SpotFleetRequestConfig"
         changed: dict[str, str | None] = {}
         if f"{config}.AllocationStrategy" not in call.params:
@@ -236,7 +236,7 @@ class Ec2:
         return self._settled(call, self.backends.ask(call, **changed))
 
     def describe_associations(self, call: Call) -> Answer:
-        """Simulate DescribeIamInstanceProfileAssociations, which returns pages with the ids of profiles."""
+        """Simulate DescribeIamInstanceProfileAssociations, which returns profile ids in pages."""
         wanted, filters = values(call.params, "AssociationId"), _filters(call)
         backend = self.backends.ec2(call.account_id, call.region)
         found = [
@@ -253,7 +253,7 @@ class Ec2:
         return ec2_answer(call, f"<iamInstanceProfileAssociationSet>{items}</iamInstanceProfileAssociationSet>{end}")
 
     def cut_list(self, call: Call) -> Answer:
-        """Simulate the calls that list launch templates, because moto loses rows when it divides a list into pages."""
+        """Simulate the calls that list launch templates, because moto loses rows between pages."""
         name, most = _CUT_LISTS[call.action]
         answer = self.backends.ask(call, MaxResults="100000", NextToken=None)
         if answer.status != 200:
@@ -271,7 +271,7 @@ def _is_called(profile: Any, named: str) -> bool:
 
 
 def _spelled(call: Call, profile: Any) -> dict[str, str]:
-    """Return the profile's name and ARN in IAM's spelling, because moto's comparison is case-sensitive."""
+    """Return the profile's name and ARN in IAM's spelling, because moto compares them case-sensitively."""
     spelled = {"IamInstanceProfile.Name": profile.name, "IamInstanceProfile.Arn": profile.arn} if profile else {}
     return {key: value for key, value in spelled.items() if key in call.params}
 

@@ -35,14 +35,14 @@ class Bucket:
 
 @dataclass(frozen=True)
 class Denial:
-    """A rule that denies an action on a resource in an account. Each field is a pattern for `fnmatch`."""
+    """A rule that denies calls. Each field is a pattern for `fnmatch`."""
 
     action: str
     resource: str
     account_id: str
 
     def meets(self, call: Call, names: tuple[str, ...]) -> bool:
-        """Return whether the denial applies to a call about a resource with the given names."""
+        """Return whether the denial applies to a call about a resource with the names in `names`."""
         action = call.permission if ":" in self.action else call.action
         return (
             fnmatchcase(action.lower(), self.action.lower())
@@ -53,7 +53,7 @@ class Denial:
 
 @dataclass
 class Fault:
-    """A fault that is simulated when an action is called next."""
+    """A fault to simulate the next time an action is called."""
 
     kind: str
     action: str
@@ -73,7 +73,7 @@ class Faults:
         self.left: int | None = None
 
     def broken(self, call: Call) -> str | None:
-        """Return the kind of the fault in the answer to a call, or None. Reduce the fault's counter `times` by one."""
+        """Use up one fault for a call, and return the kind of fault, or None if no fault applies."""
         with self.lock:
             for fault in self.faults:
                 if fault.times > 0 and fnmatchcase(call.action, fault.action):
@@ -104,7 +104,7 @@ def is_write(action: str) -> bool:
 
 
 def resource_of(call: Call, partition: str) -> tuple[str, tuple[str, ...]]:
-    """Return the resource of a call as text for an error message of IAM, and the names for `Denial.meets`."""
+    """Return two values: the resource as IAM's error message shows it, and the names that `Denial.meets` compares."""
     params, stem = call.params, f"arn:{partition}:iam::{call.account_id}"
     if call.service == "sts":
         arn = params.get("RoleArn", "*")
@@ -177,6 +177,6 @@ def unsigned() -> Refusal:
 
 
 def service_failure(call: Call) -> Refusal:
-    """Return the error of a service that has failed."""
+    """Return AWS's error for an internal failure of a service."""
     code = {"ec2": "InternalError", "iam": "ServiceFailure"}.get(call.service, "InternalFailure")
     return Refusal(code, "The request processing has failed because of an unknown error, exception or failure.", 500)

@@ -15,7 +15,7 @@ _CLOUD9_ROLE, _CLOUD9_PROFILE = "AWSCloud9SSMAccessRole", "AWSCloud9SSMInstanceP
 
 
 def fill(iam: Iam, account_id: str, roles: int, profiles: int) -> dict[str, dict[str, Any]]:
-    """Create roles and profiles in moto, and return them as `PracticeAccount.fill` does."""
+    """Create the roles and profiles that `PracticeAccount.fill` returns."""
     truth: dict[str, dict[str, Any]] = {"roles": {}, "profiles": {}}
     for number in range(roles):
         name, path = _role(number)

@@ -1,7 +1,7 @@
 """Simulate the IAM calls about roles, instance profiles and their tags.
 
-moto keeps the data. This module builds the answers, because moto's answers differ from AWS's and are too slow for load
-tests. Readers need no lock, because a reader copies a list in one step, and a writer replaces a whole list.
+moto stores the data. This module builds the answers, because moto is too slow for load tests and its answers differ
+from AWS's.
 """
 
 from __future__ import annotations
@@ -24,17 +24,16 @@ QUOTA = 1000
 
 
 class Iam:
-    """IAM in all accounts of a partition.
-
-    The set `ever_tagged` has the ids of all profiles that ever had a tag: the tagging API shows only these profiles.
-    """
+    """IAM in all accounts of a partition."""
 
     def __init__(self, backends: Backends) -> None:
         self.backends = backends
+        # The ids of all profiles that ever had a tag: the tagging API shows only these profiles.
         self.ever_tagged: set[str] = set()
 
     def answer(self, call: Call) -> Answer:
-        """Answer a call to IAM. Calls that are not about roles or profiles go to moto."""
+        """Answer a call to IAM. moto answers calls that are not about roles or profiles."""
+        # Reads need no lock: a read copies a list in one step, and a write replaces a whole list.
         read = _READS.get(call.action)
         if read:
             return query_answer(call, read(self, call))
@@ -47,10 +46,7 @@ class Iam:
             return self.backends.ask(call, **({"RoleName": role.name} if role else {}))
 
     def role(self, call: Call, name: str | None = None) -> Any:
-        """Return the role that a call is about.
-
-        The case of its name does not matter. A missing role raises NoSuchEntity.
-        """
+        """Return the role with the name in the call, regardless of case. A missing role raises NoSuchEntity."""
         name = name or checks.required(call, "RoleName")
         role = _of_name(self.roles(call.account_id), name)
         if role is not None:
@@ -58,7 +54,7 @@ class Iam:
         raise Refusal("NoSuchEntity", f"The role with name {name} cannot be found.", 404)
 
     def profile(self, call: Call, name: str | None = None) -> Any:
-        """Return the profile that a call is about, regardless of case. A missing profile raises NoSuchEntity."""
+        """Return the profile with the name in the call, regardless of case. A missing profile raises NoSuchEntity."""
         name = name or checks.required(call, "InstanceProfileName")
         there = self.backends.iam(call.account_id).instance_profiles
         profile = there.get(name) or _of_name(list(there.values()), name)
@@ -84,7 +80,7 @@ class Iam:
         return f"<Role>{shapes.listed_role(role)}{more}</Role>"
 
     def list_roles(self, call: Call) -> str:
-        """Simulate ListRoles, which returns no tags, permissions boundaries or last use."""
+        """Simulate ListRoles, which omits tags, permissions boundaries and last use."""
         part, more = page(call, _below(call, self.roles(call.account_id)), shapes.by_name)
         return f"{shapes.shown('Roles', map(shapes.listed_role, part))}{more}"
 
@@ -174,7 +170,7 @@ class Iam:
     # Writes
 
     def create_role(self, call: Call) -> str:
-        """Simulate CreateRole, which returns the given tags, but no description or session duration."""
+        """Simulate CreateRole, whose response includes the tags, but no description or session duration."""
         name = checks.checked_name(call, "RoleName", 64)
         path = checks.checked_path(call)
         trust = checks.checked_trust(checks.required(call, "AssumeRolePolicyDocument"))
@@ -201,7 +197,7 @@ class Iam:
         return f"<Role>{shapes.bare_role(role)}</Role>"
 
     def update_role(self, call: Call) -> str:
-        """Simulate UpdateRole, which changes only the given parameters."""
+        """Simulate UpdateRole, which changes only the parameters in the call."""
         role = self.role(call)
         role.description = call.params.get("Description", role.description)
         role.max_session_duration = call.params.get("MaxSessionDuration", role.max_session_duration)
@@ -252,7 +248,7 @@ class Iam:
         )
 
     def delete_instance_profile(self, call: Call) -> None:
-        """Simulate DeleteInstanceProfile, which refuses a profile that holds a role."""
+        """Simulate DeleteInstanceProfile, which refuses a profile that contains a role."""
         profile = self.profile(call)
         if profile.roles:
             raise Refusal("DeleteConflict", _IN_PROFILE, 409)
@@ -299,7 +295,7 @@ class Iam:
         return arn
 
     def attach_role_policy(self, call: Call) -> None:
-        """Simulate AttachRolePolicy, and create an AWS managed policy that moto does not have."""
+        """Simulate AttachRolePolicy. If moto lacks the AWS managed policy, the policy is created first."""
         role, arn = self.role(call), _policy_arn(call)
         backend = self.backends.iam(call.account_id)
         policy = backend.managed_policies.get(arn)
@@ -334,16 +330,16 @@ class Iam:
 
 
 def same_name(one: str, other: str) -> bool:
-    """Return whether two names or ARNs of IAM are equal, regardless of case.
+    """Return whether two IAM names or ARNs are equal, regardless of case.
 
-    IAM refuses a new name that differs from an existing name only in case. AWS does not document whether IAM ignores
-    case when it looks up a name. A practice account ignores case.
+    IAM refuses a new name that differs from an existing name only in case. AWS does not document whether lookups by
+    name ignore case. Lookups in a practice account ignore case.
     """
     return one.lower() == other.lower()
 
 
 def new_id(prefix: str) -> str:
-    """Return a new unique id of IAM with 21 characters."""
+    """Return a new unique id with 21 characters, as in IAM."""
     letters = string.ascii_uppercase + "234567"
     return prefix + "".join(secrets.choice(letters) for _ in range(17))
 

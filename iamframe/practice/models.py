@@ -1,4 +1,4 @@
-"""Load botocore's models of AWS services, for sessions and for the action names of REST requests."""
+"""Load botocore's service models, and find the action names of REST requests."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _PARAMETER = re.compile(r"\{[^}]+\}")
 
 @cache
 def models() -> Any:
-    """Return botocore's models. The models are loaded only once, because loading is the slowest part of a test."""
+    """Return one shared loader of botocore's models, because loading them is the slowest part of a test."""
     from botocore.loaders import create_loader
 
     return create_loader()
 
 
 def rest_action(service: str, method: str, path: str) -> str:
-    """Return the action of a REST request, or an empty text if the service's model has no such request."""
+    """Return the action name of a REST request, or an empty text if the action is unknown."""
     for verb, pattern, name in _operations(service):
         if verb == method and pattern.fullmatch(path.rstrip("/") or "/"):
             return name

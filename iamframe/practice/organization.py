@@ -38,7 +38,7 @@ class Regions:
 
 
 class Organization:
-    """The organization of the first account. The organization exists only if there is a second account."""
+    """The first account's organization, which exists only if there is a second account."""
 
     def __init__(self, backends: Backends, account_id: str) -> None:
         self.backends = backends
@@ -71,7 +71,10 @@ class Organization:
         raise Refusal("UnsupportedAPIEndpointException", f"{call.action} is not part of this practice account")
 
     def _effective_policy(self, call: Call) -> dict[str, Any]:
-        """Return an account's tag policy. Members may read only their own policy (Organizations API Reference)."""
+        """Return an account's tag policy.
+
+        Member accounts may read only their own policy (Organizations API Reference, DescribeEffectivePolicy).
+        """
         kind, target = call.json.get("PolicyType"), call.json.get("TargetId", call.account_id)
         if not kind:
             raise Refusal("InvalidInputException", "You specified an invalid value. PolicyType must not be null.")

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def page(call: Call, items: list[T], key: Callable[[T], str]) -> tuple[list[T], str]:
-    """Return one page of items sorted by `key`, and XML that shows whether more items follow."""
+    """Return two values: one page of sorted items, and XML that shows whether more items follow."""
     part, marker = cut(items, key, max_items(call), call.params.get("Marker"), call.action)
     if marker is None:
         return part, "<IsTruncated>false</IsTruncated>"
@@ -25,10 +25,9 @@ def page(call: Call, items: list[T], key: Callable[[T], str]) -> tuple[list[T], 
 def cut(
     items: list[T], key: Callable[[T], str], size: int, marker: str | None, purpose: str
 ) -> tuple[list[T], str | None]:
-    """Return at most `size` items after a marker, and the next marker. If no items follow, the next marker is None.
+    """Return two values: at most `size` items after a marker, and the next marker (None if no items follow).
 
-    A marker contains the last key of a page. If an item is created or deleted between two pages, no other item is
-    repeated or skipped.
+    A marker contains the last key of a page, so that a new or deleted item does not shift the next page.
     """
     start = bisect_right(items, _read(marker, purpose), key=key) if marker is not None else 0
     part = items[start : start + size]
@@ -37,7 +36,7 @@ def cut(
 
 
 def max_items(call: Call) -> int:
-    """Return the page size that an IAM call requests."""
+    """Return the page size of an IAM call."""
     asked = call.params.get("MaxItems", "100")
     size = int(asked) if asked.isdecimal() else 0
     if not 1 <= size <= 1000:

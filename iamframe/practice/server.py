@@ -16,7 +16,7 @@ from iamframe.practice.calls import Answer
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer, and a simulated fault. "reset" closes the connection, and "short" sends half of the answer."""
+    """An answer, and the kind of fault to simulate (or None)."""
 
     answer: Answer
     broken: str | None = None
@@ -26,7 +26,7 @@ Responder = Callable[[str, str, Mapping[str, str], bytes], Reply]
 
 
 class Server(ThreadingHTTPServer):
-    """An HTTP server on 127.0.0.1 that ends every connection when the server is stopped."""
+    """An HTTP server on 127.0.0.1."""
 
     daemon_threads = True
     block_on_close = False
@@ -60,7 +60,7 @@ class Server(ThreadingHTTPServer):
                     connection.shutdown(socket.SHUT_RDWR)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Remember an open connection, and serve the connection in a separate thread."""
+        """Store an open connection, and serve the connection in a separate thread."""
         with self._lock:
             self._open.add(request)
         super().process_request(request, client_address)
@@ -105,4 +105,4 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = answer  # noqa: N815 (the names that http.server expects)
 
     def log_message(self, *_: object) -> None:
-        """Print nothing, because the account keeps a record of the requests."""
+        """Print nothing, because the practice account records all requests."""

@@ -1,4 +1,4 @@
-"""Build IAM's XML for roles, profiles, users, groups and policies as text, because joining texts is fast."""
+"""Build IAM's XML for roles, profiles, users, groups and policies by joining texts, which is fast."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def moment(at: datetime) -> str:
 
 @lru_cache(maxsize=4096)
 def encoded(document: str) -> str:
-    """Return a policy document with percent-encoding, as in AWS's responses."""
+    """Percent-encode a policy document, as AWS does in responses."""
     return quote(document, safe="")
 
 
 def bare_role(role: Any) -> str:
-    """Return the six fields that a role has in every response of IAM, even inside a profile."""
+    """Return the XML of the six fields that a role has in every IAM response, even inside a profile."""
     return (
         f"<Path>{escape(role.path)}</Path><RoleName>{role.name}</RoleName><RoleId>{role.id}</RoleId>"
         f"<Arn>{escape(role.arn)}</Arn><CreateDate>{moment(role.create_date)}</CreateDate>"
@@ -42,7 +42,7 @@ def bare_role(role: Any) -> str:
 
 
 def listed_role(role: Any) -> str:
-    """Return a role's XML in the form of ListRoles."""
+    """Return a role's XML as in ListRoles."""
     description = text("Description", role.description) if role.description else ""
     return f"{bare_role(role)}{description}{text('MaxSessionDuration', role.max_session_duration or 3600)}"
 
@@ -57,7 +57,7 @@ def boundary(role: Any) -> str:
 
 
 def source_template(role: Any) -> str:
-    """Return the XML of the template from which AcquireRole created a role (botocore, GetRole)."""
+    """Return the XML of the template that AcquireRole used to create a role (botocore's IAM model, GetRole)."""
     template = getattr(role, "source_template_arn", None)
     both = f"{text('TemplateArn', template)}{text('TemplateMinorVersion', 1)}" if template else ""
     return f"<SourceRoleTemplate>{both}</SourceRoleTemplate>" if template else ""
@@ -77,7 +77,7 @@ def tag_list(tags: Iterable[dict[str, str]]) -> str:
 
 
 def bare_profile(profile: Any) -> str:
-    """Return a profile's XML in the form of IAM's listings, which omit tags."""
+    """Return a profile's XML as in ListInstanceProfiles, which omits tags."""
     return (
         f"<InstanceProfileName>{profile.name}</InstanceProfileName><InstanceProfileId>{profile.id}</InstanceProfileId>"
         f"<Path>{escape(profile.path)}</Path><Arn>{escape(profile.arn)}</Arn>"
@@ -100,7 +100,7 @@ def _policies_of(holder: Any, inline: str) -> str:
 
 
 def role_detail(role: Any, profiles: Iterable[Any]) -> str:
-    """Return a role's XML in the form of an account dump, which omits description and session duration."""
+    """Return a role's XML as in GetAccountAuthorizationDetails, which omits description and session duration."""
     held = shown("InstanceProfileList", map(bare_profile, profiles))
     policies = _policies_of(role, "RolePolicyList")
     return f"{bare_role(role)}{held}{policies}{boundary(role)}{tag_list(role.tags)}{last_used(role)}"

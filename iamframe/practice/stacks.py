@@ -28,7 +28,7 @@ class Stacks:
         return self.backends.ask(call)
 
     def _stacks(self, call: Call) -> list[Any]:
-        """Return all stacks, even deleted stacks, which AWS shows for 90 days."""
+        """Return all stacks, including deleted stacks, which AWS shows for 90 days."""
         held = self.backends.cloudformation(call.account_id, call.region)
         return [*held.stacks.values(), *held.deleted_stacks.values()]
 

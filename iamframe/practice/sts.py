@@ -1,4 +1,4 @@
-"""Simulate GetCallerIdentity and AssumeRole, in the account and in the members of its organization."""
+"""Simulate GetCallerIdentity and AssumeRole in all accounts of the organization."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _HELP = (
 
 
 class Sts:
-    """STS in all accounts. The dictionary `keys` has the identity of each access key."""
+    """STS in all accounts."""
 
     def __init__(self, backends: Backends, keys: dict[str, Principal], accounts: list[str]) -> None:
         self.backends, self.keys, self.accounts = backends, keys, accounts
@@ -67,7 +67,7 @@ class Sts:
         }
 
     def instance_credentials(self, role: Any, instance_id: str) -> dict[str, str]:
-        """Return the credentials document in an instance's metadata (`iam/security-credentials/ROLE`).
+        """Return the credentials document that an instance's metadata contains for a role.
 
         AWS documents the response on success (EC2 User Guide, "Retrieve security credentials from instance metadata")
         and on failure (IAM User Guide, "Troubleshooting Amazon EC2 and IAM").
@@ -89,7 +89,7 @@ class Sts:
 
 
 def _trusts(role: Any, call: Call) -> bool:
-    """Return whether a role trusts the caller. Any condition except an external id counts as not met."""
+    """Return whether a role trusts the caller. Conditions about anything but an external id are treated as not met."""
     return any(_trusts_principal(statement, call) and _conditions_hold(statement, call) for statement in _allows(role))
 
 

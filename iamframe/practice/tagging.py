@@ -26,7 +26,7 @@ class Tagging:
         self.home = HOMES[iam.backends.partition]
 
     def answer(self, call: Call) -> Answer:
-        """Answer a call to the tagging API. Calls about other services than IAM go to moto."""
+        """Answer a call to the tagging API. moto answers calls about services other than IAM."""
         if call.action == "GetResources" and _asks_for_iam(call):
             return json_answer(call, self._get_resources(call))
         if call.action == "ListRequiredTags":

@@ -50,7 +50,6 @@ def app() -> None:
 
 
 def _command(name: str, *added: given.Decorator) -> Callable[[Callable[..., int]], click.Command]:
-    """Return a decorator that turns a function into a command with the given options and arguments."""
     return lambda function: app.command(name)(given.together(*added, given.talk)(function))
 
 
@@ -268,8 +267,8 @@ def diff_command(
 ) -> int:
     """Print what changed between two sources.
 
-    OLD and NEW are sources. To try the command, type `iamframe diff sample:earlier sample`. Data that
-    could not be compared is listed on standard error.
+    OLD and NEW are sources. To try the command, type `iamframe diff sample:earlier sample`. Standard error lists the
+    data that could not be compared.
     """
     from iamframe.analysis.compare import compare
 

@@ -50,10 +50,7 @@ FONTS = (
 
 
 def first_true(parts: Mapping[str, Any], size: int) -> Any:
-    """Return a name per row: the first name in `parts` whose mask is True.
-
-    If no mask is True, return the name at the end of `parts`.
-    """
+    """Return one name per row: the first name in `parts` whose mask is True, or else the last name in `parts`."""
     *masks, _ = (np.broadcast_to(np.asarray(mask, dtype=bool), size) for mask in parts.values())
     *names, otherwise = parts
     return np.select(masks, names, otherwise)
@@ -62,10 +59,7 @@ def first_true(parts: Mapping[str, Any], size: int) -> Any:
 def count_parts(
     parts: Mapping[str, tuple[Any, dict[str, Any]]], row: pd.Series, rows: Iterable[str]
 ) -> tuple[dict[str, dict[str, Any]], pd.DataFrame]:
-    """Return values for the fields `looks` and `counts` of the class `Bars`.
-
-    If several masks are True for an item, the item counts only in the first of these parts.
-    """
+    """Count rows by bar and part, and return two fields of the class `Bars`: `looks` and `counts`."""
     part = first_true({name: mask for name, (mask, _) in parts.items()}, len(row))
     counts = row.to_frame("row").assign(part=part).value_counts().unstack()
     counts = counts.reindex(index=list(rows), columns=list(parts)).fillna(0).astype(int)
@@ -74,7 +68,7 @@ def count_parts(
 
 @dataclass(frozen=True)
 class Bars:
-    """Stacked bars of `things`, such as "roles". The frame `counts` has a row per bar and a column per part."""
+    """A chart of stacked bars. The frame `counts` has a row per bar and a column per part."""
 
     things: str
     looks: Mapping[str, dict[str, Any]]
@@ -84,7 +78,7 @@ class Bars:
     def draw(self, ax: Axes | None, inventory: Inventory, lists: Sequence[str], *sentences: str) -> Axes:
         """Draw the bars below a title, or draw a text such as "no roles" if all counts are zero.
 
-        If a frame in `lists` is incomplete, title and text say so.
+        If a frame in `lists` is incomplete, the title and the text say so.
         """
         ax = new_axes(ax, self.counts.index, rows=len(self.counts))
         draw_title(ax, *sentences, not_all_read(inventory, *lists))
@@ -131,7 +125,7 @@ def more_not_shown(count: int, noun: str) -> str:
 
 
 def not_all_read(inventory: Inventory, *frames: str) -> str:
-    """Return a clause such as "not all roles of 1 account were collected", or an empty text if all were collected."""
+    """Return a clause such as "not all roles of 1 account were collected", or an empty text if nothing is missing."""
     lists = completeness(inventory)
     counts = {frame: int((~lists[f"{frame}_whole"]).sum()) for frame in frames}
     parts = [f"not all {frame} of {pluralize(count, 'account')}" for frame, count in counts.items() if count]
@@ -164,7 +158,7 @@ def _loaded(module: str) -> Any:
 
 
 def new_axes(ax: Axes | None, labels: Iterable[str], rows: float, across: float = 6.2) -> Axes:
-    """Return `ax`, or the axes of a new figure with room for labels and rows."""
+    """Return `ax`, or new axes with room for labels and rows if `ax` is None."""
     if ax is not None:
         return ax
     width = across + 0.08 * max(map(_width, labels), default=0)
@@ -175,7 +169,7 @@ def new_axes(ax: Axes | None, labels: Iterable[str], rows: float, across: float 
 def draw_percentages(
     ax: Axes, percents: Sequence[Sequence[int] | None], rows: Sequence[str], columns: Sequence[str]
 ) -> None:
-    """Draw percentages as cells, in the colours of the page's heat map. A row that is None is hatched."""
+    """Draw percentages as cells in the colours of the page's heat map. Rows without percentages are hatched."""
     for row, of_row in enumerate(percents):
         for column in range(len(columns)):
             if of_row is None:
@@ -188,7 +182,7 @@ def draw_percentages(
 
 
 def draw_cell(ax: Axes, column: int, row: int, text: str, look: dict[str, Any], ink: str = "black") -> None:
-    """Draw a cell of a table, and its text. The text of a hatched cell has a white background."""
+    """Draw a cell of a table, with its text."""
     ax.add_patch(_loaded("matplotlib.patches").Rectangle((column, row), 1, 1, **(_OUTLINE | look)))
     if "hatch" in look:
         _in_a_box(ax, column + 0.5, row + 0.5, text)
@@ -207,13 +201,13 @@ def label_cells(ax: Axes, rows: Sequence[str], columns: Sequence[str], **turned:
 
 
 def _in_a_box(ax: Axes, x: Any, y: Any, text: str, ink: str = "black") -> None:
-    """Write a text with a white background, so that it is legible on hatching or lines."""
+    """Write a text on a white background, because hatching or lines may be behind the text."""
     paper = {"facecolor": "white", "edgecolor": "none", "pad": 1}
     ax.text(x, y, text, color=ink, ha="center", va="center", fontsize=8, bbox=paper, **as_letters())
 
 
 def draw_section(ax: Axes, row: float, name: str, *, is_strong: bool) -> None:
-    """Draw a line above the first row of a section. The section's name is in the middle of the line."""
+    """Draw a line above a section, with the section's name in the middle of the line."""
     ax.hlines(row - 0.5, 0, 1, color="#888888" if is_strong else "#cccccc", linewidth=0.8)
     if name:
         _in_a_box(ax, 0.5, row - 0.5, name, GREY)
@@ -232,15 +226,12 @@ def account_labels(inventory: Inventory) -> dict[str, str]:
 
 
 def as_letters() -> dict[str, Any]:
-    """Return the options that make matplotlib draw a text letter by letter, never as mathematics.
-
-    If the user's fonts do not have a letter, matplotlib uses another installed font.
-    """
+    """Return the options that make matplotlib draw a text letter by letter, never as mathematics."""
     return {"family": [*_fonts()], "parse_math": False, "usetex": False}
 
 
 def _fonts() -> dict[str, Any]:
-    """Return the installed fonts by family, starting with the user's fonts."""
+    """Return the installed fonts by family name: first the user's fonts, then fonts with other letters."""
     fonts, installed = _loaded("matplotlib.font_manager"), {}
     for family in dict.fromkeys([*_loaded("matplotlib").rcParams["font.family"], *FONTS]):
         # matplotlib would parse a family given as plain text as a fontconfig pattern.
@@ -251,7 +242,7 @@ def _fonts() -> dict[str, Any]:
 
 
 def shortened(text: Any, limit: int = 36) -> str:
-    """Shorten a text to one line by cutting its middle. If no font has a letter, its code point is shown."""
+    """Replace letters that cannot be drawn by their code points, and cut the middle of a long text."""
     if pd.isna(text):
         return "(name not collected)"
     fonts = [] if str(text).isascii() else list(_fonts().values())

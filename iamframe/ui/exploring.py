@@ -1,8 +1,8 @@
 """Filter, count, group and export findings.
 
-A filter by path or tag cannot decide about a finding if paths or tags of its resource were not collected. The function
-`filtered` leaves undecided findings out, and the function `undecided` returns only undecided findings. The functions
-raise `FilterError` if the filter names an account or a check that is not in the result.
+A filter by path or tag cannot decide about a finding if the path or tags of the finding's resource were not collected.
+The function `filtered` omits undecided findings, and the function `undecided` returns only undecided findings. The
+functions raise `FilterError` if an account or a check in the filter is not in the result.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ _LISTS = {"accounts": "account", "checks": "check", "severities": "severity", "m
 class Filter:
     """A filter of findings. An empty field of the filter lets all findings through.
 
-    The fields `path`, `tag_key`, `tag_value` and `tagged` apply to the finding's resource and to its related resource.
-    If a finding has no related resource, the path and tags of linked roles or profiles count, too.
+    The fields `path`, `tag_key`, `tag_value` and `tagged` apply to the finding's resource and to the related resource.
+    If a finding has no related resource, a filter by path or tag also applies to the linked roles or profiles.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ class Filter:
     text: str = ""
 
     def __post_init__(self) -> None:
-        """Convert single strings to tuples. Refuse a tag value or a tag state without a tag key."""
+        """Convert single strings to tuples, and refuse invalid fields."""
         for name in _LISTS:
             given = getattr(self, name)
             object.__setattr__(self, name, (given,) if isinstance(given, str) else tuple(given))
@@ -105,7 +105,7 @@ def filtered(result: Result, wanted: Filter) -> pd.DataFrame:
     """Return the findings that match the filter.
 
     The returned frame has the columns, order and index of `result.findings`. An empty frame means "no findings" only if
-    the coverage is complete and `undecided` is empty.
+    the coverage is complete and the function `undecided` returns no findings.
 
     Raises
     ------
@@ -129,14 +129,14 @@ def counts(result: Result, findings: pd.DataFrame, wanted: Filter) -> pd.DataFra
     """Return the number of findings by check and severity, and the coverage of each check.
 
     The frame has one row per selected check. The most severe checks come first. The columns `complete`, `partial` and
-    `unknown` count accounts.
+    `unknown` contain numbers of accounts.
     """
     return Selection(result, wanted).count(findings)
 
 
 @schema.shows(schema.COVERAGE)
 def not_complete(result: Result, wanted: Filter) -> pd.DataFrame:
-    """Return the rows of `result.coverage` that match the filter and are not complete."""
+    """Return the rows of `result.coverage` that match the filter and whose status is not "complete"."""
     return Selection(result, wanted).not_complete
 
 
@@ -144,10 +144,10 @@ def not_complete(result: Result, wanted: Filter) -> pd.DataFrame:
 def grouped(result: Result, findings: pd.DataFrame, tag_key: str) -> pd.DataFrame:
     """Return the number of findings for each value of a tag.
 
-    The frame has one row per value. Values with the most findings come first. Two more rows count findings without the
-    tag, and findings whose tags were not collected. Tag keys are case-sensitive: `owner` and `Owner` are two keys. If
-    role and profile have different values of the tag, the finding counts for both values. Unlike `grouped`,
-    `iamframe.findings_by_owner` counts each finding once.
+    The frame has one row per value. Values with the most findings come first. Two more rows are for findings without
+    the tag, and for findings whose tags were not collected. Tag keys are case-sensitive: `owner` and `Owner` are two
+    keys. If the role and the profile of a finding have different values of the tag, the finding is counted for both
+    values. Unlike `grouped`, `iamframe.findings_by_owner` counts each finding once.
     """
     sides = _Sides(result.inventory, findings)
     carried, unread = sides.carried(tag_key)
@@ -165,7 +165,7 @@ def grouped(result: Result, findings: pd.DataFrame, tag_key: str) -> pd.DataFram
 
 
 def tag_keys(result: Result, findings: pd.DataFrame) -> list[str]:
-    """Return the sorted tag keys of the resources in the findings. Keys that AWS reserves (`aws:`) are left out."""
+    """Return the sorted tag keys of the resources in the findings. AWS-reserved keys (`aws:`) are left out."""
     tags, sides = result.inventory.tags, _Sides(result.inventory, findings)
     shown = tags[is_in(tags["resource_arn"], sides.frame["arn"]) & ~tags["is_aws_reserved"]]
     return sorted(shown["tag_key"].unique())
@@ -186,8 +186,8 @@ def paths(result: Result, findings: pd.DataFrame) -> list[str]:
 def card(result: Result, row: int) -> Explanation:
     """Return one finding, the coverage of its check, and everything known about its resources.
 
-    `row` is the finding's label in the index of `result.findings`. The explanation has a section about the finding, and
-    then the sections that `explain` returns.
+    The parameter `row` is the finding's label in the index of `result.findings`. The explanation contains a section
+    about the finding, followed by the sections of `explain`.
 
     Raises
     ------
@@ -212,7 +212,7 @@ def card(result: Result, row: int) -> Explanation:
 
 
 def _named(inventory: Inventory, one: dict[str, Any]) -> str | None:
-    """Return the ARN or name of a finding's role or profile, or None if the finding has neither."""
+    """Return the ARN or name that `explain` needs for a finding, or None."""
     for arn in (one["resource_arn"], one["related_arn"]):
         asked = pa.array([arn], pa.string())
         if is_in(asked, inventory.profiles["profile_arn"])[0] or is_in(asked, inventory.roles["role_arn"])[0]:
@@ -232,8 +232,8 @@ def export(
 ) -> Path:
     """Filter the findings, write them into a folder, and return the path of the page.
 
-    The folder gets `findings.html`, `findings.csv` and `coverage.csv`, or no file at all. The page shows the filter.
-    The parameter `mask` has the same meaning as in `write_report`.
+    The export writes all three files or none: `findings.html`, `findings.csv` and `coverage.csv`. The page shows the
+    filter. The parameter `mask` has the same meaning as in `write_report`.
 
     Raises
     ------
@@ -267,7 +267,7 @@ def undecided_text(count: int) -> str:
 
 
 class Selection:
-    """What a filter selects from a result: findings, findings that may match, checks, and coverage."""
+    """The findings, checks and coverage rows that a filter selects from a result."""
 
     def __init__(self, result: Result, wanted: Filter) -> None:
         known = {
@@ -292,11 +292,11 @@ class Selection:
 
     @property
     def not_complete(self) -> pd.DataFrame:
-        """The selected coverage rows whose status is not complete."""
+        """The selected coverage rows whose status is not "complete"."""
         return self.coverage[self.coverage["status"] != "complete"]
 
     def count(self, findings: pd.DataFrame) -> pd.DataFrame:
-        """Count each check's findings by severity, and its accounts by status."""
+        """Count each check's findings by severity, and each check's accounts by status."""
         order = {name: SEVERITIES.index(self.result.checks[name].severity) for name in self.checks}
         checks = sorted(order, key=order.__getitem__)
         columns: dict[str, object] = {"check": checks}
@@ -308,10 +308,6 @@ class Selection:
 
     @staticmethod
     def _matches(frame: pd.DataFrame, **asked: Iterable[str]) -> Bools:
-        """Return a mask of the rows in which each column in `asked` has one of the given values.
-
-        A column without given values is ignored.
-        """
         mask = np.ones(len(frame), dtype=bool)
         for column, values in asked.items():
             if values:
@@ -347,7 +343,7 @@ def _with_words(findings: pd.DataFrame, words: list[str]) -> Bools:
 
 
 class _Sides:
-    """The resources that each finding is about: one row per finding and resource."""
+    """The resources of each finding, with one row per finding and resource."""
 
     def __init__(self, inventory: Inventory, findings: pd.DataFrame) -> None:
         self.tags, self.size = inventory.tags, len(findings)
@@ -407,7 +403,7 @@ class _Sides:
         return ~yes & unread, np.zeros_like(yes)
 
     def carried(self, tag_key: str) -> tuple[pd.DataFrame, Bools]:
-        """Return the values of the tag for each finding, and a mask of the findings whose tags were not collected."""
+        """Return a frame of findings and tag values, and a mask of the findings whose tags were not collected."""
         tags, sides = self.tags, self.frame
         shown = tags[
             np.asarray(pc.equal(as_arrow(tags["tag_key"]), tag_key)) & is_in(tags["resource_arn"], sides["arn"])

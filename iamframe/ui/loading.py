@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def progress_options(*sources: str, **live: Any) -> dict[str, Any]:
-    """Return the options for `load`. If `--quiet` or `--verbose` is given, no progress is shown."""
+    """Add `progress=False` to the options of a live source if `--quiet` or `--verbose` is given."""
     from iamframe.inventory.load import is_live
 
     meta = click.get_current_context().meta
@@ -31,21 +31,18 @@ def progress_options(*sources: str, **live: Any) -> dict[str, Any]:
 
 
 def load_sources(*sources: str, **live: Any) -> Inventory:
-    """Load sources as `load` does, and show the progress unless `--quiet` or `--verbose` is given."""
+    """Load sources with the options of `progress_options`."""
     from iamframe.inventory.load import load
 
     return load(*sources, **progress_options(*sources, **live))
 
 
 def load_old_and_new(old: str, new: tuple[str, ...], live: dict[str, Any]) -> tuple[Inventory, Inventory]:
-    """Load an older and a newer source.
-
-    Each live source gets the options in the dictionary `live`. If neither source is live, these options apply to the
-    newer source.
-    """
+    """Load an older and a newer source, and pass the options in `live` to each live source."""
     from iamframe.inventory.load import is_live
 
     was = load_sources(old, **(live if is_live(old) else {}))
+    # If neither source is live, `load` refuses the options.
     now = load_sources(*new, **({} if is_live(old) and not is_live(new[0]) else live))
     accounts = [one.accounts["account_id"].tolist() for one in (was, now)]
     if not set(accounts[0]) & set(accounts[1]):
@@ -60,14 +57,14 @@ def load_old_and_new(old: str, new: tuple[str, ...], live: dict[str, Any]) -> tu
 
 
 def compared(old: Inventory, result: Result) -> Changes:
-    """Return what changed since an older inventory."""
+    """Compare a result with an older inventory."""
     from iamframe.analysis.compare import compare
 
     return compare(old, result)
 
 
 def drifted(inventory: Inventory, states: tuple[str, ...]) -> Drift:
-    """Return how an inventory differs from Terraform states."""
+    """Compare an inventory with Terraform states."""
     from iamframe.analysis.drift import drift
 
     return drift(inventory, *states)
@@ -79,9 +76,8 @@ def checked(
 ) -> Iterator[tuple[Inventory | None, Result]]:
     """Load sources, run the checks, and yield two objects: the older inventory (or None) and the result.
 
-    The dictionary `shards` has the options `--workers`, `--dask` and `--results`. With `--workers` or `--dask`, a
-    snapshot is checked in shards (groups of accounts). Without `--results`, the files of the shards are deleted at the
-    end. All other options go to `run_checks`.
+    With `--workers` or `--dask`, a snapshot is checked in shards (groups of accounts). The files of the shards are
+    deleted at the end unless `--results` is given.
     """
     from iamframe.inventory.inventory import SAMPLES
     from iamframe.inventory.load import is_live

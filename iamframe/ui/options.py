@@ -21,7 +21,7 @@ Decorator = Callable[[Any], Any]
 
 
 def together(*added: Decorator) -> Decorator:
-    """Return a decorator that adds several options, in the given order."""
+    """Combine several decorators into one decorator, in the same order."""
     return functools.partial(functools.reduce, lambda command, add: add(command), added[::-1])
 
 
@@ -53,7 +53,7 @@ def offer_sources(context: click.Context, argument: click.Parameter, typed: str)
 
 
 def folder(name: str) -> Path:
-    """Return the path of a local folder. An empty name is refused.
+    """Return the path of a local folder, and refuse an empty name.
 
     An empty name usually comes from an unset shell variable, and would mean the working directory.
     """
@@ -67,7 +67,7 @@ def folder(name: str) -> Path:
 
 
 def place(name: str) -> str | Path:
-    """Return the path of a local folder. The address of an object store is returned unchanged."""
+    """Return the path of a local folder, or the unchanged address of an object store."""
     from iamframe.inventory.places import is_address
 
     return name if is_address(name) else folder(name)
@@ -136,7 +136,7 @@ def _talk(context: click.Context, option: click.Parameter, wanted: bool) -> None
 
 
 def option(names: str, help_text: str, metavar: str | None = None, **more: Any) -> Decorator:
-    """Return an option with the given names and help text. Without `metavar` and `type`, the option is a flag."""
+    """Return a command-line option, which is a flag if neither `metavar` nor `type` is given."""
     more = {"is_flag": True} | more if metavar is None and "type" not in more else {"metavar": metavar} | more
     return click.option(*names.split(), help=help_text, **more)
 
@@ -148,7 +148,7 @@ def formats(*choices: str) -> Decorator:
 
 
 def source(name: str, **more: Any) -> Decorator:
-    """Return an argument for one SOURCE or for several sources."""
+    """Return a command-line argument for sources, with Tab completion."""
     return click.argument(name, shell_complete=offer_sources, **more)
 
 
@@ -228,25 +228,22 @@ _LOADS = ("regions", "references", "accounts", "role_name", "external_id", "rate
 
 
 def live(command: Callable[..., Any]) -> Any:
-    """Add the options of a live source to a command.
-
-    The dictionary `live` contains the options that the user passed. Its keys are parameter names of `load`.
-    """
+    """Add the options for live sources to a command, which gets their values in the dictionary `live`."""
     return _LIVE(_as_dictionary("live", _LOADS, command))
 
 
 def shards(command: Callable[..., Any]) -> Any:
-    """Add `--workers`, `--dask` and `--results`, which the command gets as the dictionary `shards`."""
+    """Add the options for shards to a command, which gets their values in the dictionary `shards`."""
     return _SHARDS(_as_dictionary("shards", ("workers", "dask", "results"), command))
 
 
 def judging(command: Callable[..., Any]) -> Any:
-    """Add the options of every command that runs the checks, such as `--policy` and `--strict`."""
+    """Add the options that `report` and `check` share, such as `--policy` and `--strict`."""
     return together(policy_file, own, strict, shards, live)(command)
 
 
 def _as_dictionary(key: str, names: tuple[str, ...], command: Callable[..., Any]) -> Callable[..., Any]:
-    """Collect the given options in a dictionary, and pass this dictionary to the command as the argument `key`."""
+    """Return a command that gets the options in `names` as one dictionary."""
 
     @functools.wraps(command)
     def called(**given: Any) -> Any:

@@ -59,7 +59,7 @@ def remark(*groups: Iterable[str]) -> None:
 
 
 def echo(text: str | bytes, *, nl: bool = True) -> None:
-    """Print on standard output. If its reader has closed it, as `head` does, later output is dropped."""
+    """Print on standard output. Output is dropped after its reader has closed the pipe, as `head` does."""
     try:
         click.echo(text, nl=nl)
     except BrokenPipeError:
@@ -68,7 +68,7 @@ def echo(text: str | bytes, *, nl: bool = True) -> None:
 
 
 def emit(frame: DataFrame, form: str, columns: Mapping[str, str] | None = None) -> None:
-    """Print a frame. CSV and JSON have all columns. Tables and Markdown have only the columns in `columns`."""
+    """Print a frame. CSV and JSON contain all columns. Tables and Markdown contain only the columns in `columns`."""
     from iamframe.inventory import display, export
 
     if form == "csv":
@@ -85,7 +85,7 @@ def emit(frame: DataFrame, form: str, columns: Mapping[str, str] | None = None) 
 
 
 def emit_findings(findings: DataFrame, form: str) -> None:
-    """Print findings. In a table, each finding is one line."""
+    """Print findings. The format "table" prints one line per finding."""
     if form != "table":
         emit(findings, form, FINDING_COLUMNS)
         return
@@ -100,7 +100,7 @@ def _finding(severity: str, check: str, account: str, kind: str, name: str, deta
 
 
 def emit_changes(changes: Changes, form: str) -> None:
-    """Print each change on one line, and then each changed finding. JSON also contains what was not compared."""
+    """Print each change on one line, and then each changed finding. JSON also contains data that was not compared."""
     from iamframe.inventory.display import cell_rows, text_rows
     from iamframe.inventory.export import json_rows
     from iamframe.messages.render import say
@@ -123,7 +123,7 @@ def emit_changes(changes: Changes, form: str) -> None:
 
 
 def emit_drift(found: Drift, form: str) -> None:
-    """Print each difference from the Terraform states on one line. A table has at most ten unmanaged resources."""
+    """Print the differences from Terraform states. A table contains at most ten unmanaged resources."""
     from iamframe.inventory.display import cell_rows, text_rows
 
     if form != "table":
@@ -143,7 +143,7 @@ def emit_drift(found: Drift, form: str) -> None:
 
 
 def emit_surfaces(facts: DataFrame, form: str) -> None:
-    """Print which tools can write, read and find tags. In a table, each fact is one line."""
+    """Print which tools can write, read and find tags. The format "table" prints one sentence per fact."""
     if form in ("csv", "json"):
         emit(facts, form)
         return
@@ -164,7 +164,7 @@ def emit_surfaces(facts: DataFrame, form: str) -> None:
 
 
 def size_of(inventory: Inventory) -> str:
-    """Return a text that says how many accounts, roles and profiles an inventory has."""
+    """Return the numbers of accounts, roles and profiles in an inventory, as a text."""
     things = {"accounts": "account", "roles": "role", "profiles": "instance profile"}
     rows = inventory.row_counts()
     return ", ".join(pluralize(rows[name], thing) for name, thing in things.items())
@@ -173,7 +173,7 @@ def size_of(inventory: Inventory) -> str:
 def in_one_line(result: Result, owners: Sequence[str] = ()) -> str:
     """Summarize a result in one line.
 
-    If `owners` are given, findings and resources of other owners are not counted.
+    If `owners` are given, only their findings and resources are counted.
     """
     from iamframe.checks.result import attention_in, some, tally_of
 
@@ -221,7 +221,7 @@ def not_printed(findings: DataFrame, shown: DataFrame, *, by_owner: bool) -> Ite
 
 
 def no_such_owner(findings: DataFrame, owners: Iterable[str]) -> Iterator[str]:
-    """Yield a sentence for each given owner without findings."""
+    """Yield a sentence for each owner in `owners` who has no findings."""
     from iamframe.checks.result import some
 
     known = findings["owner"].dropna().drop_duplicates().sort_values()
@@ -233,7 +233,7 @@ def no_such_owner(findings: DataFrame, owners: Iterable[str]) -> Iterator[str]:
 
 
 def say_incomplete(result: Result) -> None:
-    """With `--quiet`, print how many checks are complete, but only if a check is incomplete.
+    """With `--quiet`, still print one line if a check is incomplete.
 
     Without this line, "no findings" could be read as "nothing is wrong".
     """
@@ -253,10 +253,9 @@ def no_owner(inventory: Inventory, owner_tag: str) -> list[str]:
 
 
 def expired(result: Result, *, is_covered: bool = False) -> Iterator[str]:
-    """Yield warnings about policy entries that have expired, and about entries that accept no finding.
+    """Yield warnings about entries of the policy file that have expired or match no finding.
 
-    An accepted finding counts again after its policy entry has expired. Another warning is about tag policies that were
-    not collected. If the command prints the reason elsewhere, `is_covered` is True, and this warning is left out.
+    Also yield a warning about tag policies that were not collected, unless `is_covered` is True.
     """
     if result.policy.organization and not is_covered:
         from iamframe.checks.result import some
@@ -288,10 +287,7 @@ def not_collected(inventory: Inventory) -> list[str]:
 
 
 def not_compared(changes: Changes) -> list[str]:
-    """Return up to twenty sentences about data that could not be compared, one sentence per reason.
-
-    If a check is incomplete, the last sentence says which command prints the reasons.
-    """
+    """Return up to twenty sentences about data that could not be compared, one sentence per reason."""
     from iamframe.analysis.matching import WITHOUT_REASONS, in_short
     from iamframe.checks.result import some
 

@@ -1,8 +1,8 @@
 """Plots of an inventory or a result, drawn with matplotlib.
 
 Slanted hatching shows data that was not collected, so that missing data never looks like zero. No plot relies on colour
-alone. Names and keys are drawn as text, never as formulas. An invisible letter is shown as its code point, and so is a
-letter that no installed font has. Each function draws one plot on the axes `ax` or on a new figure, and returns the
+alone. Names and keys are drawn as text, never as formulas. Letters are shown as code points if they are invisible or
+missing from all installed fonts. Each function draws one plot on the axes `ax` or on a new figure, and returns the
 axes. If matplotlib is not installed, the functions raise `MissingExtraError`.
 """
 
@@ -100,7 +100,7 @@ _SIDES = {"role": "roles", "instance-profile": "profiles"}
 
 
 def plot_name_relations(result: Result, ax: Axes | None = None) -> Axes:
-    """Draw how the names of profiles and their roles differ, with one bar per kind of difference.
+    """Draw a bar chart of name differences between profiles and their roles, with one bar per kind of difference.
 
     Profiles without a role have a bar of their own. A dotted part of a bar shows profiles whose name differs from the
     role's name by design. A hatched bar shows profiles whose role or role name was not collected.
@@ -188,7 +188,7 @@ def _tag_rows(coverage: pd.DataFrame, resources: pd.DataFrame, keys: list[str]) 
 
 
 def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
-    """Draw how many profiles of each account are used, not referenced, or empty.
+    """Draw a bar chart of the profiles in each account: referenced, unreferenced and empty profiles.
 
     The plot has one bar per account, for at most 30 accounts. Accounts are sorted by the number of unreferenced or
     empty profiles, the largest number first. A bar shows referenced profiles, then profiles that the check
@@ -213,13 +213,13 @@ def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
 
 
 def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resources: str = "profiles") -> Axes:
-    """Draw how many instance profiles (or roles) each tool created in each account.
+    """Draw a bar chart of the instance profiles (or roles) that each tool created in each account.
 
     The plot has one bar for each combination of account, tool and cluster (or stack). Only the 15 largest bars are
     drawn, the largest first. The label of a bar shows the share of the account's quota, if the quota is known.
 
-    Plain parts of a bar show resources with an owner tag, and cross-hatched parts show resources without one. The
-    dotted parts of a bar show roles that AWS manages. Parts with slanted hatching show resources whose owner is
+    Plain parts of a bar show resources with an owner tag, and cross-hatched parts show resources without an owner tag.
+    The dotted parts of a bar show roles that AWS manages. Parts with slanted hatching show resources whose owner is
     unknown. The owner is unknown if tags were not collected, or if the resource appears only in the counts of
     GetAccountSummary. `iamframe.quota_use` returns the numbers of the plot.
 
@@ -286,7 +286,7 @@ def plot_ladder(inventory: Inventory, ax: Axes | None = None, limit: int = 60) -
 
 
 def _rungs(inventory: Inventory) -> pd.DataFrame:
-    """Return the roles and profiles that are not linked one to one. All rows of a role are next to each other."""
+    """Return the roles and profiles that are not linked one to one, with all rows of a role together."""
     pairs = views.pairs(inventory)
     size = pairs.groupby("role_arn")["profile_arn"].transform("count").fillna(0)
     alone = pairs["role_arn"].isna()
@@ -348,12 +348,12 @@ def _draw_rungs(ax: Axes, rows: pd.DataFrame) -> Axes:
 
 
 def plot_last_use(inventory: Inventory, ax: Axes | None = None, now: datetime | None = None) -> Axes:
-    """Draw how many days ago roles were last used, with one bar per range of days.
+    """Draw a bar chart of the days since roles were last used, with one bar per range of days.
 
     AWS keeps the last use of a role for 400 days. A new role that was never used also counts as "no use in 400 days".
-    Days are counted back from `now`. By default, `now` is the time when the account was collected, or the current time
-    if no source shows the collection time. If `now` has no time zone, `now` is in UTC. The hatched bar shows roles
-    whose last use was not collected. Roles that AWS manages are left out, and the title shows their number.
+    Days are counted back from the time `now`. By default, `now` is the time when the account was collected, or the
+    current time if no source shows the collection time. If `now` has no time zone, UTC is assumed. The hatched bar
+    shows roles whose last use was not collected. AWS-managed roles are left out, and the title shows their number.
     """
     roles = inventory.roles[~inventory.roles["is_aws_managed"]]
     present = pd.Timestamp(datetime.now(UTC) if now is None else now)
@@ -377,12 +377,12 @@ def plot_last_use(inventory: Inventory, ax: Axes | None = None, now: datetime | 
 
 
 def plot_age(inventory: Inventory, ax: Axes | None = None) -> Axes:
-    """Draw how many roles and profiles were created in each year.
+    """Draw a bar chart of the roles and profiles that were created in each year.
 
-    Each year has a bar for roles and a bar for profiles. Cross-hatched parts of a bar show resources without tags. Tags
-    that AWS reserves are ignored. Parts with slanted hatching show resources whose tags or creation time were not
-    collected. The plot has at most 20 years, and the first year also includes all older resources. Roles that AWS
-    manages are left out, and the title shows their number.
+    Each year has a bar for roles and a bar for profiles. Cross-hatched parts of a bar show resources without tags.
+    AWS-reserved tags are ignored. Parts with slanted hatching show resources whose tags or creation time were not
+    collected. The plot has at most 20 years, and the first year also includes all older resources. AWS-managed
+    roles are left out, and the title shows their number.
     """
     resources = _resources(inventory)
     tagged, known = resources["is_tagged"], resources["tags_known"]
@@ -408,11 +408,11 @@ def plot_age(inventory: Inventory, ax: Axes | None = None) -> Axes:
 
 
 def plot_surfaces(ax: Axes | None = None) -> Axes:
-    """Draw a table of the consoles, APIs and tools with which you can write, read and search tags.
+    """Draw a table that shows which consoles, APIs and tools can write, read and find tags.
 
     The table has one row per console, API or tool, three columns for roles, and three columns for profiles. A number in
-    a cell refers to a condition below the table. In a hatched cell, the answer is unknown: AWS does not document the
-    answer, and no measurement shows it. `iamframe.surfaces` returns the source of each cell.
+    a cell refers to a condition below the table. A hatched cell means "unknown": AWS does not document the answer, and
+    no measurement shows it. `iamframe.surfaces` returns the source of each cell.
     """
     facts = known_facts()
     rows = list(dict.fromkeys(fact.surface for fact in facts))
@@ -437,7 +437,7 @@ def plot_surfaces(ax: Axes | None = None) -> Axes:
 
 
 def _resources(inventory: Inventory) -> pd.DataFrame:
-    """Return all profiles, and all roles that AWS does not manage. The column `is_tagged` ignores AWS-reserved tags."""
+    """Return the profiles, and the roles that AWS does not manage. The column `is_tagged` ignores AWS-reserved tags."""
     columns = ["account_id", "resource_arn", "created_at", "tags_known", "resource_type"]
     roles = inventory.roles[~inventory.roles["is_aws_managed"]].rename(columns={"role_arn": "resource_arn"})
     profiles = inventory.profiles.rename(columns={"profile_arn": "resource_arn"})
@@ -448,7 +448,7 @@ def _resources(inventory: Inventory) -> pd.DataFrame:
 
 
 def _untagged_in_words(resources: pd.DataFrame, caption: str) -> tuple[str, str]:
-    """Return a sentence about untagged resources, and a caption that counts the resources with unknown tags."""
+    """Return two texts: a sentence about untagged resources, and a caption that counts resources with unknown tags."""
     known = resources[resources["tags_known"]]
     counts = [(side, known["is_tagged"][known["resource_type"] == kind]) for kind, side in reversed(_SIDES.items())]
     said = [f"{(~tagged).sum():,} of {len(tagged):,} {side}" for side, tagged in counts if len(tagged)]

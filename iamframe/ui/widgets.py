@@ -1,7 +1,7 @@
 """The explorer for notebooks. The widgets use the functions of `iamframe.exploring` and have no logic of their own.
 
-Text from AWS is never interpreted as HTML or as mathematics. Lists and drop-down lists show only plain text, no HTML.
-Labels contain only iamframe's own words, because a label renders text between dollar signs as mathematics.
+Text from AWS is never interpreted as HTML or as mathematics. Labels contain only iamframe's own words, because a label
+renders text between dollar signs as mathematics.
 """
 
 from __future__ import annotations
@@ -156,11 +156,9 @@ class Filters:
         self._values()
 
     def _values(self) -> None:
-        """Fill the list of tag values for the selected tag key.
-
-        Each option is a pair of tag state and tag value, because a tag value may be a text such as "any".
-        """
+        """Fill the list of tag values for the selected tag key."""
         key = self.tag_key.value
+        # A pair of tag state and tag value per option, because a tag value may be a text such as "any".
         options: list[tuple[str, tuple[str, str | None]]] = [("any", _ANY)]
         if key != _NO_KEY:
             options += [("not tagged with it", ("no", None)), ("unknown: tags not collected", ("unknown", None))]
@@ -366,7 +364,6 @@ class Explorer(Filters):
 
 
 def _unseen(reasons: list[tuple[str, str, str]]) -> str:
-    """Return HTML that shows whether all checks are complete, and if not, why."""
     if not reasons:
         return _lines(["All these checks are complete in these accounts: no finding means that there is none."])
     words = "Some of these checks are incomplete: no finding does not mean that there is none."
@@ -381,10 +378,6 @@ def _folded(words: str, html: str) -> str:
 
 
 def _counted(chosen: exploring.Selection) -> str:
-    """Return an HTML table with the number of findings by check and severity.
-
-    A complete check has a row only if a finding matches or may match the filter.
-    """
     rows = chosen.count(chosen.findings)
     quiet = (rows["findings"] == 0) & (rows["complete"] > 0) & (rows["partial"] + rows["unknown"] == 0)
     quiet &= ~rows["check"].isin(chosen.undecided["check"])
@@ -414,7 +407,7 @@ def _sorting_table() -> Any:
 
 
 def _displayed(findings: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns of the table of findings as text, with marks for expected and accepted findings."""
+    """Return the findings as shown in the table, with marks for expected and accepted findings."""
     marks = pd.Series("", index=findings.index).mask(findings["expected"], " (expected)")
     marks = marks.mask(findings["accepted"].notna(), " (accepted)")
     severity = findings["severity"] + marks
