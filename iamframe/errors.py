@@ -18,7 +18,7 @@ class IamframeError(Exception):
 class SourceError(IamframeError):
     """A source cannot be read: the file does not exist, or contains nothing that iamframe can read.
 
-    The attribute `message` has a message for the frame `gaps` (its id and facts), or is None.
+    The attribute `message` is None, or a message for the frame `gaps` (an id and facts).
     """
 
     message: Mapping[str, Any] | None = None
@@ -78,7 +78,7 @@ class WrongObjectError(IamframeError, TypeError):
 def require(function: str, given: object, *kinds: type, instead: str) -> None:
     """Raise WrongObjectError if `given` has none of the types in `kinds`.
 
-    The parameter `instead` is a text that says what to pass.
+    The error message ends with the text of `instead`, which tells the caller what to pass.
     """
     if not isinstance(given, kinds):
         names = " or ".join(kind.__name__ for kind in kinds)

@@ -1,3 +1,3 @@
-"""The version is a constant, because reading the metadata takes a tenth of the time that importing pandas takes."""
+"""The version is a constant, because reading the metadata costs too much time: a tenth of the import of pandas."""
 
 __version__ = "0.2.0"

@@ -1,1 +1,1 @@
-"""Read AWS's answers from files and live accounts, as `records.Answer` objects."""
+"""Read AWS's answers from files and live accounts into `Answer` objects."""

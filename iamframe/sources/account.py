@@ -1,8 +1,8 @@
 """Read the roles, instance profiles and quotas of one live account, and the resources that use the profiles.
 
 GetAccountAuthorizationDetails (the "dump") returns the roles, with their tags, last use and profiles.
-ListInstanceProfiles returns the profiles, but not their tags (IAM API Reference, ListInstanceProfiles). iamframe calls
-GetInstanceProfile to read the tags of a profile and to confirm the profile's role.
+ListInstanceProfiles returns the profiles, but not their tags (IAM API Reference, ListInstanceProfiles).
+GetInstanceProfile returns the tags of a profile, and confirms the profile's role.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class AccountReader:
     def answers(self) -> list[Answer]:
         """Call all operations that the `LoadPlan` requires, and return the answers.
 
-        The last answer has the rows of the frame `gaps`. Raise `RequestFailed` if GetCallerIdentity fails for any
+        The last answer contains the rows of the frame `gaps`. Raise `RequestFailed` if GetCallerIdentity fails for any
         reason except a denial. Raise `SourceError` if the credentials belong to an account other than `expected`.
         """
         self._calls = Calls(self.client, self.source, self.progress)
@@ -141,7 +141,7 @@ class AccountReader:
         yield calls.answer("denied", Listing(list(calls.gaps)))
 
     def _roles_one_by_one(self, dump: Listing, roles: Listing | None) -> tuple[list[ResourceAnswer], list[Any]]:
-        """Read each role that the dump lacks. If the list of profiles is incomplete, also read each role's profiles."""
+        """Read each role that the dump lacks, and each role's profiles if the list of profiles is incomplete."""
         calls, profiles = self._calls, self._profiles.listed
         if roles is None or dump.state == "complete":
             return [], []
@@ -172,7 +172,7 @@ class AccountReader:
         single: list[ResourceAnswer],
         links: list[Any],
     ) -> Iterator[Answer]:
-        """Yield IAM's answers, but leave out roles and profiles that were deleted during the load."""
+        """Yield IAM's answers, without roles and profiles that were deleted during the load."""
         answer, gone, profiles = self._calls.answer, self._calls.vanished, self._profiles.listed
         caller = Account(caller_arn=caller_arn, account_name=self.name)
         yield answer(IDENTITY, Listing([caller], "complete" if caller_arn else "refused"))
@@ -212,7 +212,7 @@ class _Profiles:
         return {profile.profile_arn for profile in self.listed.records}
 
     def start(self, homes: Iterable[str]) -> Iterator[Answer]:
-        """Yield the answers of GetResources (the tag index). Start reading the profiles that are not in the index."""
+        """Yield the answers of GetResources (the tag index), and start to read the profiles that the index lacks."""
         jobs = {home: self.calls.pool.submit(self._index, home) for home in homes}
         indexes = {home: job.result() for home, job in jobs.items()}
         indexed = {profile.profile_arn: profile.tags for index in indexes.values() for profile in index.records}
@@ -233,7 +233,7 @@ class _Profiles:
         return index
 
     def ask(self, arns: Iterable[str]) -> None:
-        """Start reading profiles in other threads, with one request per profile."""
+        """Start to read profiles in other threads, with one request per profile."""
         self._jobs += [self.calls.submit("profiles", self._read, arn) for arn in arns]
 
     def _read(self, arn: str) -> ResourceAnswer | None:
@@ -248,7 +248,7 @@ class _Profiles:
         self._jobs = []
 
     def tagged(self) -> dict[str, dict[str, str]]:
-        """Return the tags of each profile, by the profile's ARN."""
+        """Map each profile's ARN to the profile's tags."""
         arns = {name_of(arn): arn for arn in self.arns}
         read = {arns.get(one.name): getattr(one.record, "tags", UNSET) or [] for one in self.found} | self._indexed
         return {arn: {tag.key: tag.value for tag in read.get(arn, ())} for arn in arns.values()}
@@ -268,7 +268,6 @@ class _Profiles:
         return self.listed.state == "complete" and (is_missing or bool(self.calls.vanished))
 
     def list_again(self) -> None:
-        """List the profiles a second time, and read the new profiles."""
         calls = self.calls
         before = {profile.profile_arn: profile.profile_id for profile in self.listed.records}
         with calls.client.bypass_journal():
@@ -296,7 +295,7 @@ class _Effective(msgspec.Struct):
 
 
 def _demands(calls: Calls) -> list[Answer]:
-    """Read the organization's tag policy. If AWS denies this request, read the required tag keys."""
+    """Read the organization's tag policy, or only the required tag keys if AWS denies the policy."""
     row = BY_LABEL[TAG_POLICY]
     parameters: dict[str, Any] = dict(row.parameters)
     try:

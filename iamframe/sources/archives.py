@@ -1,7 +1,7 @@
 """Find the files in folders and archives (`.gz`, `.zip`).
 
 A file is read only when its content is needed. Archives are unpacked only in memory, and only up to `MAX_UNPACKED`
-bytes. Links in archives are not followed. No name inside an archive is used as a path.
+bytes. Links in archives are not followed. Names inside archives are never used as paths.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MANIFEST, FORMAT = "manifest.json", "iamframe snapshot"
 
 
 class Unreadable(Exception):
-    """A file cannot be read. The message `problem` gives the reason, but not the file's name."""
+    """A file cannot be read. The attribute `problem` is a message with the reason, but without the file's name."""
 
     def __init__(self, message: str, **facts: Any) -> None:
         super().__init__(message)
@@ -50,13 +50,13 @@ class Unreadable(Exception):
 class Piece:
     """One file in a folder or in an archive.
 
-    `label` is the file's name in messages. `name` is the file's own name without `.gz`. `place` identifies the file
-    across all sources, so that no file is read twice. `read` returns the file's bytes, or raises Unreadable. `size` is
-    the file's size in bytes, or the packed size of a `.gz` file. `path` is set only for a file that is not compressed
-    and not in an archive.
+    The field `label` is the file's name in messages, and `name` is the file's own name without `.gz`. The field `place`
+    identifies the file across all sources, so that no file is read twice. The function `read` returns the file's bytes,
+    or raises Unreadable. The field `size` is the file's size in bytes, or the packed size of a `.gz` file. The field
+    `path` is None for a compressed file, and for a file in an archive.
 
-    `folders` are the names of all folders above the file, from the outermost to the innermost. `root` is the number of
-    folders in the path that the user gave.
+    The field `folders` lists the names of all folders above the file, from the outermost to the innermost. The field
+    `root` is the number of folders in the path that the user gave.
     """
 
     label: str
@@ -87,7 +87,7 @@ def _open(path: str | os.PathLike[str], pipe: bool) -> BufferedReader:
 
 
 def read_file(path: str | os.PathLike[str], most: int = MAX_UNPACKED, *, pipe: bool = False) -> bytes:
-    """Return the bytes of a file. With `pipe=True`, also read pipes such as `<(command)`.
+    """Return the bytes of a file. If `pipe` is True, the file may be a pipe, such as `<(command)`.
 
     Raises
     ------
@@ -230,7 +230,7 @@ class _Budget:
         self.left = MAX_UNPACKED
 
     def spend(self, size: int) -> None:
-        """Subtract `size` (in bytes) from the budget. Raise Unreadable if the archive exceeds its limit."""
+        """Subtract `size` bytes from the budget, or raise Unreadable if too few bytes are left."""
         self.left -= size
         if self.left < 0:
             cap = f"{MAX_UNPACKED >> 30} GiB" if MAX_UNPACKED >= 1 << 30 else f"{MAX_UNPACKED:,} bytes"

@@ -34,7 +34,7 @@ from iamframe.sources.refusals import CLOSED, RequestFailed, advice_on, closed_r
 
 
 class Indexed(msgspec.Struct):
-    """A resource in an answer of GetResources (Resource Groups Tagging API)."""
+    """A resource in a response from GetResources (Resource Groups Tagging API)."""
 
     arn: str = msgspec.field(name="ResourceARN")
     tags: list[Tag] = msgspec.field(name="Tags", default_factory=list)
@@ -76,7 +76,7 @@ _DECODE: dict[str, Callable[[bytes], Any]] = {
 
 @dataclass
 class Listing:
-    """The records that one operation returned in one region, and whether the list is complete."""
+    """The records that one operation returned in one region, with the state of the list, such as `complete`."""
 
     records: list[Any] = field(default_factory=list)
     state: State = "partial"
@@ -108,11 +108,11 @@ class Calls:
     _done: dict[str, list[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Create the thread pool, which starts threads on demand."""
+        """Create the thread pool."""
         self.pool = ThreadPoolExecutor(self.client.workers, thread_name_prefix="iamframe")
 
     def submit(self, stage: str, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """Call the function `work` in another thread. The progress of `stage` shows how many calls have finished."""
+        """Call the function `work` in another thread, and show the finished calls in the progress bar `stage`."""
         with self._lock:
             self._done.setdefault(stage, [0, 0])[1] += 1
         future = self.pool.submit(work, *arguments)
@@ -135,7 +135,7 @@ class Calls:
     def pages(
         self, operation: str, found: Listing, subject: str = ALL, region: str = GLOBAL, **parameters: Any
     ) -> Iterator[list[Any]]:
-        """Yield the records of each page of a list, and add the records to the listing `found`."""
+        """Yield the records of each page of a list, and add the records to `found.records`."""
         row = BY_LABEL[operation]
         found.state = "complete"
         for body in self.bodies(operation, found, {**row.parameters, **parameters}, subject, region):
@@ -153,10 +153,11 @@ class Calls:
         *,
         may_vanish: bool = False,
     ) -> Iterator[bytes]:
-        """Yield the pages of an operation's answer as JSON. A failed request marks the listing `found` as incomplete.
+        """Yield the pages of an operation's answer as JSON.
 
-        If `may_vanish` is True, the error "not found" counts as an empty answer. A failed request becomes a row of the
-        frame `gaps`, unless AWS does not offer the service in the region.
+        If a request fails, `found.state` becomes `truncated` or `refused`. A failed request also becomes a row of the
+        frame `gaps`, unless AWS does not offer the service in the region. If `may_vanish` is True, the error "not
+        found" is read as an empty answer.
         """
         row = BY_LABEL[operation]
         try:
@@ -169,7 +170,7 @@ class Calls:
                 self.note_refused(operation, refusal, subject, region)
 
     def records(self, found: Listing, operation: str, region: str, body: bytes, key: str, kind: Any) -> list[Any]:
-        """Return the records under `key`. A record in an unexpected form becomes a row of the frame `gaps`."""
+        """Return the records under the key `key`. A record in an unexpected form becomes a row of the frame `gaps`."""
         value = msgspec.json.decode(body, type=dict[str, msgspec.Raw]).get(key)
         if value is None:
             self.note_missing(found, operation, key, region)
@@ -192,7 +193,7 @@ class Calls:
         return records
 
     def note_missing(self, found: Listing, operation: str, key: str, region: str) -> None:
-        """Add a row to the frame `gaps` if an answer lacks the expected list. AWS sends a list even if it is empty."""
+        """Add a row to the frame `gaps` for an answer without the expected list. AWS sends even an empty list."""
         found.state = "truncated"
         facts = {"operation": operation, "key": key}
         self.gap(operation, ALL, "unreadable", "gaps.answer.no_list", facts, region)
@@ -207,7 +208,7 @@ class Calls:
             return None
 
     def resource(self, operation: str, arn: str) -> ResourceAnswer | None:
-        """Return the answer about a role or profile, or None. If AWS denies the operation, call its fallback."""
+        """Return the answer about a role or profile, or None. If AWS denies the operation, call the fallback."""
         client, row, name = self.client, BY_LABEL[operation], name_of(arn)
         refusals: dict[str, RequestFailed] = {}
         # An operation may be denied for a few resources only. After more than three denials and no answer, its fallback
@@ -283,7 +284,7 @@ class Calls:
             self.gaps.append(Gap(operation, subject, reason, message, facts, region, self.account_id))
 
     def answer(self, operation: str, read: Listing, region: str = GLOBAL) -> Answer:
-        """Return the records as an `Answer`, together with the number of requests that were needed."""
+        """Return an `Answer` with the records and the number of requests."""
         tally = self.client.tallies.get((operation, region))
         started_at = tally.started_at if tally else None
         return Answer(
@@ -306,8 +307,8 @@ def is_known(calls: Calls, region: str) -> bool:
 def is_offered(calls: Calls, service: str, region: str) -> bool:
     """Return whether to call a service in a region.
 
-    iamframe calls EC2 and Auto Scaling in every region. Any other service is called in the regions that botocore lists
-    for the service. If botocore lists no regions, or does not know the region, iamframe tries the service.
+    iamframe calls EC2 and Auto Scaling in every region, and any other service in the regions that botocore lists for
+    the service. A service is also called if botocore does not know the region, or lists no regions for the service.
     """
     there = _regions_of(calls, service)
     return not there or region in there or service in ("ec2", "autoscaling") or not is_known(calls, region)

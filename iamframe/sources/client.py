@@ -1,11 +1,11 @@
 """Send requests to AWS, and keep the answers in a journal.
 
 iamframe blocks every operation that is not in `knowledge.operations`. boto3's answers are converted to the AWS CLI's
-JSON, so that the same decoders work for live accounts and files. An interrupted load resumes from its journal.
+JSON, so that the same decoders work for live accounts and files.
 
 Retries always use botocore's `standard` mode with ten attempts (four for STS). Botocore's default retry mode changes
-between releases, and lets some calls fail when AWS throttles requests. If an answer breaks off, iamframe repeats the
-call, because botocore does not repeat it.
+between releases, and lets some calls fail when AWS throttles requests. If an answer breaks off, botocore does not
+repeat the call, so iamframe repeats the call.
 """
 
 from __future__ import annotations
@@ -67,13 +67,13 @@ class Identity(msgspec.Struct, rename="pascal"):
 
 
 class Pacer:
-    """The pace of the requests to one service in one account, shared by all threads.
+    """The rate limit for requests to one service in one account, shared by all threads.
 
     AWS publishes no request limits for IAM. All users of an account share the request limits, so a load that reaches a
-    limit may make other users' requests fail. `rate` is the highest allowed rate, in requests per second. If `rate` is
-    None, requests wait only after AWS has throttled a request. A throttled request lowers the rate to 70 %. Each second
-    without throttling raises the rate by 2 requests per second. The rate is lowered at most once per second, because
-    AWS throttles nearly all requests when a limit is reached.
+    limit may make other users' requests fail. The parameter `rate` is the highest rate, in requests per second. If
+    `rate` is None, requests wait only after AWS has throttled a request. A throttled request lowers the rate to 70 %.
+    Each second without throttling raises the rate by 2 requests per second. The rate is lowered at most once per
+    second, because AWS throttles nearly all requests when a limit is reached.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Pacer:
 
 @dataclass
 class Client:
-    """The client for all requests to one account. All threads share the client and its session."""
+    """The client for all requests to one account, shared by all threads."""
 
     session: boto3.Session
     region: str
@@ -158,10 +158,10 @@ class Client:
     ) -> bytes:
         """Return AWS's answer to one call, as JSON.
 
-        The frame `calls` shows the call under the name `counted_as` (default: the operation's name). If the error code
-        is in `none_codes`, the requested resource does not exist, and the result is the JSON `null`.
+        The frame `calls` shows the call under the name `counted_as` (default: the operation's name). If AWS returns an
+        error code in `none_codes`, the requested resource does not exist, and the result is the JSON text `null`.
 
-        A failed call raises `RequestFailed`. An operation that is not in the table of operations raises `WriteBlocked`.
+        A failed call raises `RequestFailed`. An operation outside the table of operations raises `WriteBlocked`.
         """
         name = counted_as or label(service, operation)
         # STS is always called: the credentials may have changed since the journal began.
@@ -217,7 +217,7 @@ class Client:
             seen.add(mark)
 
     def boto3_client(self, service: str, region: str = GLOBAL) -> Any:
-        """Return the boto3 client of a service in a region. All threads share this client."""
+        """Return the boto3 client that all threads share for a service in a region."""
         key = (service, self.region if region == GLOBAL else region)
         with self._making:
             if key not in self._clients:
@@ -240,7 +240,7 @@ class Client:
 
     @contextmanager
     def bypass_journal(self) -> Iterator[None]:
-        """Inside the `with` block, ignore the answers in the journal, because they may be out of date."""
+        """Ignore the journal's answers inside the `with` block, because the answers may be out of date."""
         self._asks_anew = True
         try:
             yield
@@ -321,7 +321,7 @@ _MARKS = msgspec.json.Decoder(
 
 
 def _next_page(page: bytes) -> tuple[dict[str, str], bool]:
-    """Return the parameters for the next page (empty after the last page), and whether `IsTruncated` is true.
+    """Return two values: the parameters for the next page (empty after the last page), and the flag `IsTruncated`.
 
     IAM may end a page at any size, and sets `IsTruncated` if more items follow (IAM API Reference, ListRoleTags).
     """
@@ -336,7 +336,7 @@ def _now() -> str:
 
 @contextmanager
 def _quick_dates(session: boto3.Session) -> Iterator[None]:
-    """New boto3 clients in the `with` block parse dates fast, and share the loaded service models.
+    """Make new boto3 clients in the `with` block parse dates fast, and share the loaded service models.
 
     A quarter of botocore's work on an answer is parsing dates. The AWS CLI also replaces botocore's date parser.
     """
@@ -391,7 +391,7 @@ def check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) 
 
 
 def _watch(pacer: Pacer, region: str) -> Callable[..., None]:
-    """Return a botocore handler that slows the pace after throttling, and stops retries to unknown hosts."""
+    """Return a botocore handler that lowers the rate after throttling, and stops retries to unknown hosts."""
     is_known = False
 
     def notice(

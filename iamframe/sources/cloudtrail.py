@@ -1,8 +1,9 @@
-"""CloudTrail records of changes to roles and instance profiles.
+"""Read CloudTrail records of changes to roles and instance profiles.
 
-A trail's log files have the form `{"Records": […]}`. `aws cloudtrail lookup-events` prints each record as text inside
-an event (CloudTrail User Guide, "CloudTrail record contents"; CloudTrail API Reference, LookupEvents). iamframe keeps
-only IAM's records, and only some of the fields: id, time, names, tag keys, actor, tool and error code.
+A trail's log files have the form `{"Records": […]}`. Each event in the output of `aws cloudtrail lookup-events`
+contains its CloudTrail record as a string (CloudTrail User Guide, "CloudTrail record contents"; CloudTrail API
+Reference, LookupEvents). iamframe keeps only IAM's records, and only some of the fields: id, time, names, tag keys,
+actor, tool and error code.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ CREATE, DELETE, ADD, REMOVE, CHANGE = "create", "delete", "add", "remove", "chan
 
 
 class Action(NamedTuple):
-    """What an IAM event changes: the type of the resource, and the kind of change."""
+    """The type of a changed resource, and the kind of change."""
 
     resource_type: str
     step: str
@@ -91,7 +92,7 @@ class TrailRecord(msgspec.Struct, gc=False, rename="camel"):
 
 
 class LookupEvent(msgspec.Struct, gc=False):
-    """An event from LookupEvents. The event contains a CloudTrail record as text."""
+    """An event from LookupEvents, with its CloudTrail record as text."""
 
     text: str = msgspec.field(name="CloudTrailEvent")
     event_id: str | None = msgspec.field(name="EventId", default=None)
@@ -120,12 +121,12 @@ class Event(msgspec.Struct, gc=False, frozen=True, order=True):
 
     @property
     def action(self) -> Action:
-        """What the event changes: the type of the resource, and the kind of change."""
+        """The type of the changed resource, and the kind of change."""
         return ACTIONS[self.name]
 
 
 class EventSpan(msgspec.Struct, gc=False):
-    """The times of an account's first and last record in a file. Only regions with IAM events count."""
+    """The times of an account's first and last records in a file. Regions without IAM events are ignored."""
 
     from_at: datetime
     to_at: datetime
@@ -168,14 +169,14 @@ _response = msgspec.json.Decoder(_Response | None).decode
 
 
 def record_of(item: TrailRecord | LookupEvent) -> TrailRecord:
-    """Return the CloudTrail record in an event from LookupEvents. Any other record is returned unchanged."""
+    """Return the CloudTrail record inside an event from LookupEvents, or return a CloudTrail record unchanged."""
     return item if isinstance(item, TrailRecord) else _record(item.text)
 
 
 def is_of_iam(record: TrailRecord) -> bool:
     """Return whether a record is an API call that changes a role or profile.
 
-    A CloudTrail Insights record does not count, because it only shows how often an API was called.
+    The result is False for a CloudTrail Insights record, because the record only shows how often an API was called.
     """
     return (
         record.event_source == "iam.amazonaws.com"
@@ -187,8 +188,8 @@ def is_of_iam(record: TrailRecord) -> bool:
 def event_of(record: TrailRecord) -> tuple[str | None, Event | None]:
     """Return the account and the event of an IAM record.
 
-    The account is None if the record does not show an account. If AcquireRole returned an existing role, nothing
-    changed, so the account and the event are None.
+    The account is None if the record does not show an account. Both values are None if AcquireRole returned an existing
+    role, because nothing changed.
 
     Raises
     ------
@@ -237,10 +238,7 @@ def _is_at(text: str | None, at: datetime) -> bool:
 
 
 def _holds(key: str, keys: frozenset[str]) -> Callable[[Document], bool]:
-    """Return a test for documents.
-
-    The test is true if the list under `key` is empty, or if one of its first items has all `keys`.
-    """
+    """Return a condition: the list under `key` is empty, or one of its first 20 items has all keys in `keys`."""
 
     def holds(document: Document) -> bool:
         items = document.keys[key]

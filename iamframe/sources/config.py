@@ -1,10 +1,9 @@
-"""AWS Config items: the latest recorded state of each role and profile.
+"""Read the latest recorded state of each role and profile from AWS Config items.
 
-The field `configuration` of an item is a JSON string in answers of the API, but an object in an S3 snapshot. A JSON
-document may consist of a single item.
+An item's field `configuration` is a JSON string in responses from the API, but an object in a snapshot in S3.
 
-AWS Config records each role in every region where Config is switched on, so a role may appear several times. Only the
-latest capture of a role counts. A role is dropped if its latest capture shows a deletion (AWS Config Developer Guide,
+AWS Config records each role in every region where Config is switched on, so a role may appear several times. iamframe
+uses only the latest capture of a role, and drops the role if this capture shows a deletion (AWS Config Developer Guide,
 "Components of a configuration item", "Selecting which resources are recorded").
 """
 
@@ -39,7 +38,7 @@ _ROLE, _PROFILE = "AWS::IAM::Role", "AWS::IAM::InstanceProfile"
 
 
 class Item(msgspec.Struct, gc=False, rename="camel"):
-    """One configuration item. The field `configuration` is decoded later."""
+    """One configuration item of AWS Config."""
 
     resource_type: str
     configuration_item_status: str | None = None
@@ -65,7 +64,7 @@ class Item(msgspec.Struct, gc=False, rename="camel"):
 
 
 def _in_camel_case(kind: type[msgspec.Struct], **types: Any) -> Any:
-    """Copy a record type, and change the keys to AWS Config's camelCase. The mapping `types` has new field types."""
+    """Copy a record type, with AWS Config's camelCase keys and the new field types in `types`."""
     fields: list[Any] = []
     keys = {}
     for one in msgspec.structs.fields(kind):
@@ -187,7 +186,6 @@ def _profile(item: Item) -> GotProfile:
 
 
 def _unwrapped(raw: Raw | UnsetType) -> bytes | Raw:
-    """If `raw` is a JSON string, return the JSON inside the string. Otherwise, return `raw` unchanged."""
     if raw is UNSET:
         return b"null"
     text = bytes(raw)

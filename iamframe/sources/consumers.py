@@ -1,7 +1,7 @@
 """The kinds of AWS resources that use instance profiles, and expressions that find a profile in a record.
 
-`consumers.toml` has one table per kind of resource. Kinds with hundreds of thousands of records are decoded as typed
-objects, because this is faster.
+The file `consumers.toml` contains one table per kind of resource. Kinds with hundreds of thousands of records are
+decoded as typed objects, because this is faster.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A call whose answer has parameters for the next call. These are the keys of the dictionary `gives`."""
+    """A call whose answer contains the parameters of the next calls."""
 
     operation: str
     key: str
@@ -50,14 +50,14 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes
     ----------
     consumer_type, plural
-        The name of the kind in the frame `references`, and its plural for use in sentences.
+        The kind's name in the frame `references`, and the plural of the name for use in sentences.
     service, operation, parameters
         The call that returns the records. The parameter `IncludeManagedResources` is sent only if botocore knows it.
     key, single, whole
-        `key` is the key of the records in the answer. If `single` is True, the key holds one record instead of a list.
-        If `whole` is True, the whole answer is one record, which always has the key `key`.
+        The field `key` is the key of the records in the answer. If `single` is True, the key holds one record instead
+        of a list. If `whole` is True, the whole answer is one record, which always contains this key.
     marked
-        A field that every record has. The field distinguishes the records from other lists under the same key.
+        A field of every record. The field distinguishes the records from other lists under the same key.
     when
         Where the kind is read. The value "files" means only files. The value "references" means files, and live
         accounts with `references="core"` or `references="all"`. The value "all" means files, and live accounts with
@@ -67,8 +67,8 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     over
         The states in which a resource no longer starts instances.
     profiles, pins
-        JMESPath expressions for a record. `profiles` finds the names or ARNs of profiles, and `pins` finds versions of
-        launch templates. Both expressions may find one value, a list, or a list of lists.
+        JMESPath expressions that find the profiles (names or ARNs) and the launch template versions in a record. Each
+        expression may find one value, a list, or a list of lists.
     kept
         A JMESPath expression for the part of a record that the collect script keeps. An empty expression keeps the
         whole record.
@@ -77,8 +77,8 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     always
         The field that shows which profile a record uses. Every record must have this field.
     is_recent
-        Whether the command is so new that many installed AWS CLIs lack it. If the CLI lacks the command, a clean-up
-        script relies on the loaded data instead of a new query.
+        Whether many installed AWS CLIs are too old to have the command. If the CLI lacks the command, a clean-up script
+        relies on the loaded data instead of a new query.
     source, date
         The source of these facts, and the date when the source was last read.
     """
@@ -118,7 +118,7 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"{{{self.key}: {self.key}{f'[].{self.kept}' if self.kept else ''}}}"
 
     def whole_in(self, answer: bytes) -> bytes:
-        """Return an answer as JSON with its records under the key `key`."""
+        """Return an answer as JSON, with the records under the key `key`."""
         if not self.whole or self.key not in msgspec.json.decode(answer):
             return answer
         return msgspec.json.encode({self.key: msgspec.Raw(answer)})
@@ -132,14 +132,14 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             yield Reference(named=profile, **self._about(record))
 
     def pinnings(self, record: Any) -> Iterator[TemplateUse]:
-        """Yield the launch templates from which a recorded resource starts instances."""
+        """Yield the launch templates from which the resource in a record starts instances."""
         if isinstance(record, ConsumerRecord):
             yield from record.pinnings(self.consumer_type)
         elif pins := self._listed(self.pins, record, list[Pin]):
             yield TemplateUse(Reference(named="", **self._about(record)), pins)
 
     def _listed(self, path: str, record: Any, kind: type[T]) -> T:
-        """Return the values at a JMESPath in a record. If the resource no longer starts instances, there are no values.
+        """Return the values at a JMESPath in a record, or no values if the resource no longer starts instances.
 
         Raise ValidationError if a value does not fit the type `kind`.
         """
@@ -160,7 +160,7 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def flat(path: str) -> str:
-    """Return a JMESPath expression for the values at `path`, as one flat list without missing values."""
+    """Return a JMESPath expression that finds the values at `path` as one flat list, without missing values."""
     return f"[{path}][][][]"
 
 

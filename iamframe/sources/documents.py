@@ -1,8 +1,8 @@
 """Find the JSON documents in a file, and split their lists into items, which are decoded later.
 
-The long list in a large file is split into groups, and the items of a group are decoded together. Items are not decoded
-one by one, because finding the ends of 100,000 items takes as long as decoding the items. The text of all items would
-take more memory than all finished DataFrames.
+The long list in a large file is split into groups, and the items of a group are decoded together. Finding the ends of
+100,000 single items would take as long as decoding the items. The text of all items would take more memory than all
+finished DataFrames.
 
 A list is split where an item seems to begin. A wrong split is always noticed, because the text before a wrong split is
 not a valid list. If a group of items cannot be decoded, iamframe reads all files again without splitting any list.
@@ -31,10 +31,7 @@ _TRAILING = re.compile(r"trailing characters \(byte (\d+)\)")
 
 
 class _Key:
-    """A key of a JSON object.
-
-    Keys with the same text are not equal, so a dict keeps them all, and a repeated key is noticed.
-    """
+    """A JSON key that equals no other key, so that a dict keeps a repeated key."""
 
     __slots__ = ("text",)
 
@@ -62,16 +59,17 @@ class NotARun(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """A long list in a file, without its last items. The text `between` is a comma and the beginning of an item."""
+    """A long list in a file, without its last items."""
 
     key: str
     path: Path
     start: int
     end: int
+    # A comma and the beginning of an item.
     between: bytes
 
     def lists(self, kind: Any) -> Iterator[list[Any]]:
-        """Yield the records of a long list, in groups.
+        """Yield the records of the list, in groups.
 
         Raises
         ------
@@ -101,10 +99,9 @@ class Runs:
 
 
 def document_in_runs(path: Path) -> tuple[dict[str, Value], Runs] | None:
-    """Split a large file into a document and a `Runs` object.
+    """Split a large file into a document with the long list's last items, and a `Runs` object with all other items.
 
-    The document has the last items of the long list, and the `Runs` object has all other items. The result is None if
-    the file must be read as a whole.
+    The result is None if the file must be read as a whole.
     """
     try:
         with path.open("rb", buffering=0) as file:
@@ -142,7 +139,7 @@ def utf8(data: bytes) -> bytes:
 
 
 def documents_of(data: bytes) -> Iterator[tuple[str, dict[str, Value] | list[Raw]]]:
-    """Yield each JSON document in a text, with its place. A file may contain several exports, one after another.
+    """Yield the place and content of each JSON document in a file. A file may contain several documents in a row.
 
     Raises
     ------
@@ -236,7 +233,7 @@ def refuse_repeats(item: Raw) -> None:
 
 
 def beginning(text: bytes | Raw) -> bytes:
-    """Return the first byte of a document after any white space."""
+    """Return the first byte of a document, after any white space."""
     return bytes(memoryview(text)[:1_000]).lstrip()[:1]
 
 
@@ -254,7 +251,7 @@ def in_plain_words(error: Exception) -> str:
 
 
 def problem_of(error: Exception, path: str) -> dict[str, Any]:
-    """Return a message about an error at `path`, or at the more exact place that a decoder shows."""
+    """Return a message about an error at `path`, or at a place inside `path` that the decoder found."""
     if isinstance(error, Unreadable):
         return {"message": "gaps.file.value", "at": path, "why": error.problem}
     why, _, inner = in_plain_words(error).partition(" - at `$")

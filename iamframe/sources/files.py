@@ -1,8 +1,8 @@
 """Read files with AWS's answers. The keys of a JSON document (its "shape") show the document's format.
 
-Each format has a module, whose functions are registered with `@shape` (see the module `shapes`). Files are read one
-after the other, so memory holds one file at a time. An answer without an account (tags, a summary, an empty list) waits
-until all other files are read.
+Each format has a module, whose functions are registered with `@shape`. Files are read one after the other, so memory
+holds one file at a time. An answer that shows no account (tags, a summary, an empty list) is kept until all files are
+read.
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ def _list(document: Document, items: list[Raw]) -> Iterator[Answer]:
 def _denied(reading: Reading, source: str, piece: Piece) -> list[Answer]:
     """Return a `Gap` for each refused request in the file `denied.csv`.
 
-    For an error code in `NO_POLICY`, return an empty tag policy instead of a `Gap`.
+    If the error code is in `NO_POLICY`, return an empty tag policy instead of a `Gap`.
     """
     rows = _rows(piece.read())
     if rows and not rows[0].keys() >= set(_COLUMNS):

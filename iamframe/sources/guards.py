@@ -26,7 +26,7 @@ def guard(service: str) -> Callable[..., None]:
 
 
 def guard_requests(client: Any, service: str) -> None:
-    """Block each prepared request of a client, unless the request calls a read operation in the table.
+    """Make a client send a prepared request only if the request calls a read operation in the table.
 
     An operation's name proves nothing, because files on the machine can replace the models from which botocore builds
     requests.
@@ -75,17 +75,14 @@ def _is_that_read(service: str, operation: str, base: str, request: Any) -> bool
 
 
 def _is_query_of(row: Operation, query: str) -> bool:
-    """A GET request may have any query parameters.
-
-    A POST request to a REST API may have only `maxResults` and `nextToken`.
-    """
+    """A POST request to a REST API may have only the query parameters `maxResults` and `nextToken`."""
     names = {name for name, _ in parse_qsl(query, keep_blank_values=True)}
     return not query or row.method == "GET" or (bool(row.path) and names <= {"maxResults", "nextToken"})
 
 
 @cache
 def _expression(path: str) -> re.Pattern[str]:
-    """Return a regular expression, in which each parameter in braces matches one segment of the path."""
+    """Return a regular expression in which each `{parameter}` of a path matches one path segment."""
     return re.compile("[^/]+".join(map(re.escape, _PARAMETER.split(path))))
 
 

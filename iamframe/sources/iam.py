@@ -1,4 +1,4 @@
-"""The AWS CLI's output about roles, profiles, their tags, and the account itself."""
+"""Read the AWS CLI's output about roles, profiles, their tags, and the account itself."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def role_or_profile(document: Document) -> Iterable[Answer]:
 def roles_and_profiles(document: Document) -> Iterable[Answer]:
     """Read a list of roles or profiles, as printed with `--query Roles` or `--query 'InstanceProfiles[]'`.
 
-    The list never counts as complete, because the query may leave out roles or profiles.
+    The list is never treated as complete, because the query may leave out roles or profiles.
     """
     records: dict[type, list[Any]] = defaultdict(list)
     for number, item in enumerate(document.items(ROWS)):

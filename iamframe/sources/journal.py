@@ -1,7 +1,7 @@
-"""A file with one answer of AWS per line. An interrupted load resumes from this file, and repeats no request.
+"""A file with one answer from AWS per line. An interrupted load resumes from this file, and repeats no request.
 
 Each answer is passed to the operating system before the next request. If the process is killed, at most the last line
-is incomplete. An incomplete line is removed when the journal is opened again.
+is incomplete. An incomplete line is removed the next time the journal is opened.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from iamframe.errors import SourceError, StoreError
 
 
 class Entry(msgspec.Struct, gc=False):
-    """The answer to one call as JSON. `key` identifies the call, and `requests` is the number of requests."""
+    """The answer to one call, with the key that identifies the call."""
 
     key: str
     requests: int
@@ -48,7 +48,7 @@ def _entry(line: bytes) -> Entry | None:
 
 
 class Journal:
-    """A journal file. Only one load at a time can open the file.
+    """A journal file, which only one load at a time can open.
 
     The constructor raises `SourceError` if the file cannot be opened or is in use.
     """

@@ -1,4 +1,4 @@
-"""Accounts for `load_fleet`, and sessions that use a role in another account.
+"""Read the accounts for `load_fleet`, and open sessions that use a role in another account.
 
 A worker process receives an account's id, a role's name and an AWS profile's name, but never a key.
 """
@@ -155,8 +155,8 @@ def members_of_organization(client: Client) -> list[Member]:
 def assume_role(base: boto3.Session, member: Member, role: str, external_id: str | None) -> boto3.Session:
     """Return a session that uses a role in another account.
 
-    The session fetches the role's credentials when they are first needed, and renews them later. `role` is the ARN of a
-    role, or the path and name of a role.
+    The session fetches the role's credentials when they are first needed, and renews them later. The parameter `role`
+    is the ARN of a role, or the path and name of a role.
     """
     inner = base._session  # noqa: SLF001 - boto3 has no other way to credentials that renew
 
@@ -208,7 +208,7 @@ def spellings(*external_ids: str | None) -> tuple[str, ...]:
 
 
 def redacted(text: str, secrets: Iterable[str]) -> str:
-    """Return AWS's message with `…` in place of the external ids."""
+    """Return AWS's message with `…` in place of each external id."""
     for secret in secrets:
         text = text.replace(secret, "…")
     return text

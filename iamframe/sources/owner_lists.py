@@ -1,8 +1,8 @@
 """Find the possible owners of profiles in a live account: clusters, environments and stacks.
 
 The tags, path or name of a profile may show the profile's owner. The tags or path may also show the owner's region.
-iamframe lists a kind of owner, such as clusters, only if a profile seems to have such an owner. If the profile shows
-the owner's region, only this region is searched. Otherwise, all loaded regions are searched.
+iamframe lists clusters only if at least one profile seems to belong to a cluster (likewise environments and stacks).
+iamframe searches the regions that these profiles show, or all loaded regions if one of these profiles shows no region.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class _Job(NamedTuple):
 
 @dataclass
 class OwnerReader:
-    """Searches the given regions for clusters, environments and stacks that may own profiles."""
+    """Searches several regions for clusters, environments and stacks that may own profiles."""
 
     calls: Calls
     plan: LoadPlan
     regions: list[str]
 
     def start(self, profiles: Mapping[str, Mapping[str, str]]) -> list[_Job]:
-        """Start listing the owners. The mapping `profiles` has the tags of each profile, by the profile's ARN."""
+        """Start to list the owners. The argument `profiles` maps each profile's ARN to the profile's tags."""
         self._owned: dict[str, Owned] = {
             arn: found for arn, tags in profiles.items() if (found := owner_of(name_of(arn), path_of(arn) or "/", tags))
         }
@@ -65,9 +65,10 @@ class OwnerReader:
         return jobs
 
     def answers(self, jobs: list[_Job]) -> Iterator[Answer]:
-        """Yield each region's clusters, environments and stacks, then other stacks that contain profiles.
+        """Yield the clusters, environments and stacks of each region.
 
-        If a profile's name suggests an unlisted stack, iamframe asks AWS in each region for the profile's stack.
+        If a profile's name suggests an unlisted stack, iamframe asks AWS in each region for the stack that contains the
+        profile.
         """
         for owner, region, future in jobs:
             yield self.calls.answer(owner.label, future.result(), region)

@@ -1,4 +1,4 @@
-"""Read files that list a region's clusters, environments and stacks, which may own profiles."""
+"""Read files that list clusters, environments and stacks, which may own profiles."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def _owner_in(owner: Owner, record: Any) -> ResourceOwner:
 
 
 def _is_list_of(owner: Owner, key: str, document: Document) -> bool:
-    """Return whether the list under `key` comes from the service in `owner`.
+    """Return whether the list under `key` comes from the service `owner.service`.
 
-    EKS returns names in the list `clusters`, and AWS PCS returns objects. OpsWorks and CloudFormation both return a
-    list `Stacks`, but with different fields in the items. An empty list `clusters` counts as an answer of EKS, unless
-    the file's name or a folder's name contains `pcs`.
+    The list `clusters` contains names if it comes from EKS, and objects if it comes from AWS PCS. OpsWorks and
+    CloudFormation both return a list `Stacks`, but with different fields in the items. An empty list `clusters` is read
+    as an answer from EKS, unless the file's name or a folder's name contains `pcs`.
     """
     items = document.keys[key]
     if not isinstance(items, list):

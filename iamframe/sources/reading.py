@@ -38,7 +38,7 @@ _FILE_NAMES = [
 
 
 class AccountsByFolder:
-    """The accounts that the files of each folder contain."""
+    """The accounts in the files of each folder."""
 
     def __init__(self) -> None:
         self._here: dict[tuple[str, ...], set[str]] = defaultdict(set)
@@ -52,7 +52,7 @@ class AccountsByFolder:
             self._beneath[piece.folders[:depth]].add(account)
 
     def of(self, folders: tuple[str, ...], depth: int) -> set[str]:
-        """Return accounts of the folder `folders[:depth]`. Files in the subfolder `folders` may have these accounts."""
+        """Return the accounts in the folder whose path is the first `depth` names of `folders`."""
         # `prod/` beside `dev/` is another account; `us-east-1/` beside `iam/` is the same one.
         is_one = all(map(_PART_OF_ACCOUNT.fullmatch, folders[depth:]))
         return (self._beneath if is_one else self._here).get(folders[:depth], set())
@@ -67,7 +67,8 @@ class Reading:
     in_runs : bool
         Whether long lists are decoded in groups of items.
     gaps : list of (Piece, Gap)
-        Rows of `gaps` with their files. A row without an account gets the account of its file after all files are read.
+        Rows of the frame `gaps` with their files. A row without an account gets the account of its file after all files
+        are read.
     callers : dict
         The accounts in the outputs of `aws sts get-caller-identity`. The key is the folder of the file.
     carried, named : AccountsByFolder
@@ -134,7 +135,7 @@ class Reading:
         folders
             The path of the folder, from the outermost part to the innermost.
         named
-            The accounts of the profiles that the file uses.
+            The accounts of the profiles that the resources in the file use.
         made_in
             The accounts of the users or roles that created the resources in the file.
         """
@@ -167,7 +168,7 @@ class Reading:
 
 
 def region_of(piece: Piece) -> str | None:
-    """Find a region in the file's name, else in the names of the folders, from the innermost folder outward."""
+    """Return the region in the file's name, or else in the innermost folder name that contains a region."""
     return next(filter(None, map(region_in, (piece.name, *reversed(piece.folders)))), None)
 
 
@@ -178,7 +179,7 @@ def _named_after(piece: Piece) -> str | None:
 
 
 def accounts_in(records: Records) -> set[str | None]:
-    """Return the account ids in the records' ARNs. None stands for a missing ARN or account id."""
+    """Return the account ids in the records' ARNs. The set contains None if an ARN or an account id is missing."""
     fields = type(records[0]).__struct_fields__
     name = next((name for name in ("role_arn", "profile_arn", "managed_arn") if name in fields), None)
     if name is None:

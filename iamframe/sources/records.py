@@ -1,10 +1,10 @@
 """The record types of each AWS operation.
 
 A record type has only the fields that its operation really returns, so that no code uses other fields by accident. For
-example, ListRoles and ListInstanceProfiles return no `Tags` (IAM API Reference, ListRoles, ListInstanceProfiles;
-recorded answers agree). iamframe ignores `Tags` that a file or an emulator adds to ListRoles or ListInstanceProfiles.
+example, ListRoles and ListInstanceProfiles return no `Tags`, as their pages in the IAM API Reference say and recorded
+answers show. If a file or an emulator adds `Tags` to these operations' records, iamframe ignores the tags.
 
-`UNSET` means that an answer does not have the field. None and [] mean that AWS has no value.
+The value `UNSET` means that an answer does not contain the field. The values None and [] mean that AWS has no value.
 """
 
 from __future__ import annotations
@@ -95,13 +95,13 @@ class AttachedPolicy(msgspec.Struct, gc=False):
 
 
 class RoleTemplate(msgspec.Struct, gc=False):
-    """The template from which AcquireRole created a role. Other roles have none (GetRole in botocore 1.44.8)."""
+    """The template from which AcquireRole created a role. Other roles have no template (botocore 1.44.8, GetRole)."""
 
     arn: str | None = msgspec.field(name="TemplateArn", default=None)
 
 
 class NestedRole(msgspec.Struct, gc=False, rename=_IAM):
-    """A role inside a profile of an answer. The role has no tags, last use or description."""
+    """A role inside an instance profile in an AWS response, without tags, last use and description."""
 
     role_arn: Arn
     role_name: str | None = None
@@ -119,7 +119,10 @@ class ListedRole(NestedRole, gc=False, rename=_IAM):
 
 
 class GotRole(ListedRole, gc=False, rename=_IAM):
-    """A role from GetRole. GetRole always returns `RoleLastUsed`, but omits `Tags` if the role has no tags."""
+    """A role from GetRole.
+
+    GetRole omits `Tags` for a role without tags, but always returns `RoleLastUsed`, as recorded answers show.
+    """
 
     boundary: Boundary | None = None
     last_used: LastUsed | UnsetType = UNSET
@@ -128,7 +131,7 @@ class GotRole(ListedRole, gc=False, rename=_IAM):
 
 
 class NestedProfile(msgspec.Struct, gc=False, rename=_IAM):
-    """A profile inside a role of an account dump. The profile has no tags."""
+    """A profile inside a role of an account dump, without tags."""
 
     profile_arn: Arn
     profile_name: str | None = None
@@ -149,7 +152,7 @@ class RoleDetail(NestedRole, gc=False, rename=_IAM):
 
 
 class ListedProfile(NestedProfile, gc=False, rename=_IAM):
-    """A profile from ListInstanceProfiles. The list `Roles` is always present, and has at most one role."""
+    """A profile from ListInstanceProfiles. The list `Roles` is always present, and contains at most one role."""
 
     roles: list[NestedRole] | UnsetType = UNSET
 
@@ -167,7 +170,7 @@ class Role(GotRole, gc=False, rename=_IAM):
 
 
 class TagListing(msgspec.Struct, gc=False):
-    """The tags of one resource. The resource's name is known, but not its ARN."""
+    """The tags of one resource, which is identified by its type and name."""
 
     resource_type: str
     resource_name: str
@@ -190,7 +193,7 @@ class Reference(msgspec.Struct, gc=False):
 
 
 class ResourceOwner(msgspec.Struct, gc=False):
-    """A cluster, environment or stack in a region. `profile_name` is the name of a profile in a stack."""
+    """A cluster, environment or stack. The field `profile_name` is the name of a profile that the stack contains."""
 
     owner_type: str
     owner_id: str
@@ -211,7 +214,7 @@ class RequiredKeys(msgspec.Struct, gc=False):
 class TagDemand(msgspec.Struct, gc=False):
     """A row of the frame `tag_policies`: the organization's rule for one tag key of roles or profiles.
 
-    `allowed_values` is a JSON list, or None if the values are unknown.
+    The field `allowed_values` is a JSON list, or None if the values are unknown.
     """
 
     resource_type: str
@@ -247,7 +250,7 @@ def account_of_summary(counts: Mapping[str, int]) -> Account:
 class Gap(msgspec.Struct, gc=False):
     """A row of the frame `gaps`: data that could not be collected.
 
-    `message` is the id of a message text, and `facts` has the values to insert into the text.
+    The field `message` is the id of a message text, and `facts` contains the values for the text.
     """
 
     operation: str
@@ -269,7 +272,7 @@ class CallStats:
     ended_at: str | None = None
 
     def add(self, requests: int, started_at: str, ended_at: str) -> None:
-        """Add the requests that one answer needed."""
+        """Add the requests for one answer to the totals."""
         self.requests += requests
         self.retries += max(requests - 1, 0)
         self.started_at = min(self.started_at or started_at, started_at)
@@ -278,12 +281,11 @@ class CallStats:
 
 @dataclass(slots=True)
 class Answer:
-    """One answer of AWS, live or from a file.
+    """One answer from AWS, live or from a file.
 
-    The iterable `chunks` yields lists of records. Each list has records of one type, and becomes columns before the
-    next list is read. The field `account_id` is the account of records without an ARN. `state` is `complete` if the
-    answer has the operation's complete list, and `refused` if AWS gave no answer. `tally` counts the requests to a live
-    account.
+    The iterable `chunks` yields lists of records. Each list contains records of one type, and becomes columns before
+    the next list is read. If a record has no ARN, the field `account_id` shows the record's account. The field `state`
+    is `complete` if the answer contains the operation's complete list, and `refused` if AWS gave no answer.
     """
 
     operation: str
@@ -302,10 +304,7 @@ class Answer:
 
 
 def tags_or_none(role: GotRole) -> GotRole:
-    """Return a role from GetRole. If the role has no tags, set `tags` to [].
-
-    GetRole omits `Tags` for a role without tags, but always returns `RoleLastUsed` (recorded answers).
-    """
+    """Return a role from GetRole. If the role has no tags, set the field `tags` to []."""
     if role.tags is UNSET and role.last_used is not UNSET:
         role.tags = []
     return role
@@ -328,7 +327,7 @@ def time_text(value: Time) -> str | None:
 
 
 def parsed_time(text: str) -> datetime | None:
-    """Return the time in ISO text, or None if the text is invalid. A time without a time zone counts as UTC."""
+    """Return the time in ISO text, or None if the text is invalid. A time without a time zone is read as UTC."""
     try:
         # Frames store six decimal places of a second.
         time = datetime.fromisoformat(_MORE_DIGITS.sub(r"\1", text))
@@ -340,8 +339,8 @@ def parsed_time(text: str) -> datetime | None:
 def make_decoders(kinds: Iterable[object]) -> None:
     """Create the decoders of all record types in `kinds`, before threads use the decoders.
 
-    Otherwise, msgspec would create a decoder only when it is first needed. The process crashes if a second thread uses
-    the incomplete decoder.
+    Otherwise, msgspec would create a decoder on first use. The process crashes if a second thread uses the incomplete
+    decoder.
     """
     for kind in kinds:
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):

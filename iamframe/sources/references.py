@@ -1,4 +1,4 @@
-"""Find references to instance profiles in files with answers of EC2, Auto Scaling and other services."""
+"""Find references to instance profiles in saved responses from EC2, Auto Scaling and other services."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from iamframe.sources.templates import TemplateUse, template_ids, template_refer
 class _Use:
     """A resource's record and account, and the profiles and templates that the resource uses.
 
-    `account` is the owner that the record shows, or the account in the resource's ARN. `made_in` is the account of the
-    user or role that created the resource, and usually equals `account`. If a folder's name contains an account id,
-    this id replaces `made_in`, because some files hide the creator's account.
+    The field `account` is the owner that the record shows, or the account in the resource's ARN. The field `made_in` is
+    the account of the user or role that created the resource. An account id in a folder's name takes precedence over
+    `made_in`, because some files hide the creator's account.
     """
 
     record: Any
@@ -132,7 +132,7 @@ def _owner(reading: Reading, used: _Used) -> str | None:
 
 
 def _mentioned(reading: Reading, used: _Used, found: Mapping[str | None, list[Reference]]) -> Iterator[Answer]:
-    """Yield one answer per account and region, with the document's references to profiles."""
+    """Yield a document's references to profiles, as one answer per account and region."""
     document, consumer = used.document, used.consumer
     region, state = region_of(document.piece) or UNKNOWN_REGION, document.state(consumer.key)
     if consumer.steps and state == "complete":
@@ -159,7 +159,7 @@ def _by_region(mentions: Iterable[Reference], otherwise: str = UNKNOWN_REGION) -
 
 
 def _pinned(account: str, pinnings: list[TemplateUse], read: Mapping[str, list[Any]]) -> Iterator[Answer]:
-    """Yield the profiles in the launch templates of groups and fleets, and a `Gap` for each missing version."""
+    """Yield the profiles in launch templates of groups and fleets, and a `Gap` for each missing template version."""
     versions, templates = read[VERSIONS], read[TEMPLATES]
     mentions, unread = template_references(pinnings, versions, read[CONFIGURATIONS], templates)
     shown = {version.launch_template_id for version in versions}
@@ -178,9 +178,10 @@ def _pinned(account: str, pinnings: list[TemplateUse], read: Mapping[str, list[A
 
 
 def _other_versions(account: str, read: Mapping[str, list[Any]], whole: set[str]) -> Iterator[Answer]:
-    """Yield a `Gap` for each launch template if the files lack some of its versions.
+    """Yield a `Gap` for each launch template whose versions are not all in the files.
 
-    If no template is given, DescribeLaunchTemplateVersions returns only the latest and the default versions.
+    If no template is given, DescribeLaunchTemplateVersions returns only the latest and the default version of each
+    template.
     """
     for template in with_other_versions(read[VERSIONS], read[TEMPLATES]):
         if any(name.endswith(template) for name in whole):

@@ -35,7 +35,7 @@ CLOSED = {"AuthFailure", "InvalidClientTokenId", "OptInRequired", "UnrecognizedC
 
 
 class RequestFailed(Exception):
-    """A failed request: AWS's error code and message, and the value for the column `reason` of the frame `gaps`."""
+    """A failed request, with AWS's error code and message, and the reason for the frame `gaps`."""
 
     def __init__(self, reason: str, code: str, message: str, cause: Exception | None = None) -> None:
         super().__init__(f"{code}: {message}")
@@ -72,7 +72,7 @@ def failure_of(error: Exception) -> RequestFailed:
 
 
 def advice_on(refusal: RequestFailed, *actions: str) -> dict[str, Any]:
-    """Return a message with advice on a failed request. `actions` are the IAM actions that would allow the request."""
+    """Return a message with advice on a failed request. The IAM actions in `actions` would allow the request."""
     if is_unknown_host(refusal.cause):
         return {"message": "gaps.advice.no_host"}
     if refusal.reason == "denied":

@@ -33,13 +33,16 @@ class _Job(NamedTuple):
 
 @dataclass
 class ReferenceReader:
-    """Reads the consumers in each region of a `LoadPlan`."""
+    """Reads the resources that use profiles, in each region of a `LoadPlan`."""
 
     calls: Calls
     plan: LoadPlan
 
     def regions(self) -> list[str]:
-        """Return the plan's regions. `"all"` means all enabled regions, or the session's region if AWS lists none."""
+        """Return the regions to read.
+
+        The value `"all"` means all enabled regions, or only the session's region if AWS lists no regions.
+        """
         if self.plan.references == "none":
             return []
         if self.plan.regions != "all":
@@ -52,7 +55,7 @@ class ReferenceReader:
         return [here]
 
     def _existing(self, named: Iterable[str]) -> list[str]:
-        """Return the given regions, except regions that are unknown to both botocore and the account."""
+        """Return the regions in `named` that botocore knows, or that are enabled in the account."""
         unknown = {region for region in named if not is_known(self.calls, region)}
         enabled = self.calls.enabled_regions() if unknown else []
         nowhere = unknown - set(enabled) if enabled else set()
@@ -134,7 +137,7 @@ class ReferenceReader:
         return each or []
 
     def _note_silent(self, found: Listing, consumer: Consumer, region: str) -> None:
-        """Add a row to the frame `gaps` for each record without the field that shows the profile."""
+        """Add a row to the frame `gaps` for each record that does not show its profile."""
         silent = [record for record in found.records if consumer.always and not record.get(consumer.always)]
         for record in silent:
             found.state = "truncated"
@@ -154,7 +157,7 @@ class ReferenceReader:
     # Versions of launch templates
 
     def _add_other_versions(self, jobs: list[_Job]) -> None:
-        """If a list has only the latest and the default version of a launch template, add the other versions."""
+        """If a list contains only the latest and the default version of a launch template, add the other versions."""
         more = [
             (job, self.calls.submit("references", self._versions, {"LaunchTemplateId": template}, [], job.region))
             for job in jobs
@@ -169,7 +172,7 @@ class ReferenceReader:
     def _pinned(
         self, region: str, pinnings: list[TemplateUse], read: dict[tuple[str, str], Listing]
     ) -> list[Reference]:
-        """Return the resources that use profiles through templates. First, read the versions that were not listed."""
+        """Read the missing template versions, and return the resources that use profiles through templates."""
         listed = read[VERSIONS, region]
         # If a listing broke off, its highest number need not be the newest version.
         versions: list[Version] = list(listed.records) if listed.state == "complete" else []

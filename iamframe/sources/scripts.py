@@ -1,4 +1,4 @@
-"""Make shell scripts from templates. The scripts run AWS CLI commands, for example to collect data."""
+"""Make shell scripts that run AWS CLI commands."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def collect_script(regions: Sequence[str] = ()) -> str:
     """Return a POSIX shell script that uses the AWS CLI to collect data into a zip file for `load_files`.
 
     The script makes the same read requests as a live load with `references="core"`. If AWS denies a request, the script
-    tries another request for the same data, as a live load does. The script works with the AWS CLI 1 and 2.
+    tries another request for the same data, as a live load does. The script works with versions 1 and 2 of the AWS CLI.
 
     The script's arguments are the regions to search for resources that use profiles. Without arguments, the script
     searches the regions in the list `regions`. If this list is empty, the script searches all enabled regions.

@@ -103,7 +103,7 @@ def check_regions(session: boto3.Session, named: Iterable[str], source: str) -> 
 
 
 def source_name(profile: str | None) -> str:
-    """Return the name of a live account as a source: `aws`, or `aws:PROFILE`."""
+    """Return the source name of a live account: `aws`, or `aws:PROFILE`."""
     return f"aws:{profile}" if profile else "aws"
 
 
@@ -113,7 +113,7 @@ def source_name(profile: str | None) -> str:
 def refused(kind: type[Refused], source: str, message: str, **facts: Any) -> Refused:
     """Return an error with the reason why a source cannot be read.
 
-    The error's attribute `message` has the message's id and values, as in the frame `gaps`.
+    The error's attribute `message` contains an id and values, like a message of the frame `gaps`.
     """
     text = str(text_of(message))
     why = {"message": message} | {name: fact for name, fact in facts.items() if f"{{{name}" in text}
@@ -123,7 +123,7 @@ def refused(kind: type[Refused], source: str, message: str, **facts: Any) -> Ref
 
 
 def first_failure(refusal: RequestFailed, source: str, profile: str | None) -> SourceError:
-    """Return the error for an account whose very first call failed."""
+    """Return the error for an account whose first call failed."""
     kind = ExpiredError if refusal.reason == "expired" else SourceError
     said, code = plain(refusal.message), refusal.code
     bundle = os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE")

@@ -1,7 +1,7 @@
-"""Recognize JSON documents by their keys, and register the functions that read them.
+"""Recognize JSON documents by their keys, and register the functions that read the documents.
 
 The decorator `@shape` registers a function for documents with certain keys. A list is recognized by the keys of its
-first item. A registered function takes a `Document` and returns one `Answer` per list.
+first item.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ ROWS = "rows"
 class Document:
     """One JSON document, its place in the file, and the results of all files so far.
 
-    `size` is the size of the document's file in bytes. A long list may be decoded in groups. Then the field `runs` has
-    the first items, and `keys` has the rest of the list. The set `short` has the keys of lists with unreadable items.
+    The field `size` is the size of the document's file in bytes. If a long list is decoded in groups, the field `runs`
+    contains the first items, and the field `keys` contains the rest. If an item of a list cannot be read, the list's
+    key is in the set `short`.
     """
 
     reading: Reading
@@ -53,7 +54,8 @@ class Document:
 
     @property
     def is_truncated(self) -> bool:
-        """Whether AWS has more pages, as shown by `IsTruncated` or a token. `aws --max-items` adds `NextToken`."""
+        """Whether AWS has more pages, as shown by `IsTruncated` or a token."""
+        # `aws --max-items` adds `NextToken`.
         tokens = [self.keys.get(key) for key in ("NextToken", "nextToken", "Marker")]
         if any(isinstance(token, str) and _EXAMPLE_MARKER.fullmatch(token) for token in tokens):
             return False
@@ -101,7 +103,7 @@ class Document:
             raise Unreadable(**problem_of(error, place)) from None
 
     def decoder(self, kind: Any) -> Callable[[Raw], Any]:
-        """Return a function that decodes an item. A repeated key in a small file raises Unreadable."""
+        """Return a function that decodes an item, and raises Unreadable for a repeated key unless the file is large."""
         decode = msgspec.json.Decoder(kind).decode
         if self.size > LARGE:
             return decode
@@ -139,7 +141,7 @@ class Document:
             yield chunk
 
     def one(self, item: Raw, decode: Callable[[Raw], Any], path: str) -> Any:
-        """Return the record of one item. For an unreadable item, add a row to the frame `gaps`, and return None."""
+        """Return the record of one item. If the item cannot be read, add a row to the frame `gaps`, and return None."""
         try:
             return decode(item)
         except BROKEN as error:
@@ -183,7 +185,7 @@ Condition = Callable[[Document], bool]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One kind of document: the keys and the condition that identify it, and the function that reads it."""
+    """One kind of document, with its keys, an extra condition, and the function that reads the document."""
 
     keys: frozenset[str]
     when: Condition | None
@@ -200,7 +202,7 @@ SHAPES: dict[str, list[Shape]] = defaultdict(list)
 
 
 def shape(*keys: str, when: Condition | None = None, of_items: bool = False) -> Callable[[Read], Read]:
-    """Register the decorated function for documents that have all the given keys.
+    """Register the decorated function for documents that have all keys in `keys`.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""Rows of the tables `aws_iam_role` and `aws_iam_instance_profile` in the JSON output of Steampipe.
+"""Read rows of the tables `aws_iam_role` and `aws_iam_instance_profile` from the JSON output of Steampipe.
 
 The columns are taken from the documentation and source code of the Steampipe AWS plugin. Steampipe makes one call per
-row for some columns. Null in such a column means that AWS has no value, or that Steampipe ignored a refusal by AWS. A
-null means "no value" only if another row of the file has a value, which shows that AWS answered the call.
+row for some columns. A null in these columns means that AWS has no value, or that Steampipe ignored a refusal by AWS.
+If at least one row has a value from this call, AWS allowed the call, so a null means "no value".
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _FROM_GET_ROLE = (
 
 
 class _Row(msgspec.Struct, gc=False):
-    """The columns of the tables of roles and profiles. The last three columns exist only for profiles."""
+    """A row of a query, with the columns of both tables."""
 
     arn: Arn
     path: str | None = None

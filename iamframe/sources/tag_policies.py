@@ -6,13 +6,13 @@ An example of an effective policy is `{"tags": {"costcenter": {"tag_key": "CostC
 - `tag_key` is the key in the compliant spelling, by default the policy's key in lower case.
 - `tag_value` lists the compliant values, in which `*` stands for any text. Without `tag_value`, any value is compliant.
 - `report_required_tag_for` lists the resource types that must have the tag. A resource of another type may lack the
-  tag, but a tag that exists must be compliant.
-- `enforced_for` lists the resource types for which AWS rejects wrong tag values. AWS accepts a missing tag.
+  tag, but an existing tag must be compliant.
+- `enforced_for` lists the resource types for which AWS rejects wrong tag values, but accepts a missing tag.
 
 `iam:ALL_SUPPORTED` stands for all IAM resource types that AWS supports. A tag can be required for `iam:role`,
 `iam:instance-profile` and other types (Pulumi's documentation, "AWS Organizations Tag Policies",
-`report_required_tag_for`). A tag can be enforced for `iam:instance-profile`. No known source says that a tag can be
-enforced for `iam:role`.
+`report_required_tag_for`). A tag can be enforced for `iam:instance-profile`, but no known source says the same for
+`iam:role`.
 """
 
 from __future__ import annotations

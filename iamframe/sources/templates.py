@@ -18,18 +18,16 @@ from iamframe.sources.records import Reference, make_decoders
 
 @dataclass(slots=True)
 class TemplateUse:
-    """A group or fleet that uses profiles through launch templates or a launch configuration.
+    """A group or fleet that uses profiles through launch templates or a launch configuration."""
 
-    The field `consumer` describes only the group or fleet, not a profile.
-    """
-
+    # The group or fleet, without a profile.
     consumer: Reference
     pins: list[Pin]
     configuration: str | None = None
 
 
 class ConsumerRecord(msgspec.Struct, gc=False):
-    """A typed record, with methods for the profiles and templates that the resource uses."""
+    """A typed record, with methods that find the profiles and templates of the resource."""
 
     def mentions(self, _: str) -> Iterator[Reference]:
         """Yield a `Reference` for each profile that the resource uses."""
@@ -128,8 +126,8 @@ class Pin(msgspec.Struct, gc=False, rename="pascal"):
 def with_other_versions(versions: Iterable[Version], templates: Iterable[Template] = ()) -> list[str]:
     """Return the ids of launch templates that may have more versions than were read.
 
-    Versions are numbered from 1, and some may have been deleted. The newest version of a template has the highest
-    number in the lists `versions` and `templates`.
+    AWS numbers versions from 1, so a template is included if its highest version number is greater than the number of
+    versions read. The missing versions may have been deleted.
     """
     read: dict[str, set[int]] = {}
     for version in versions:
@@ -139,7 +137,7 @@ def with_other_versions(versions: Iterable[Version], templates: Iterable[Templat
 
 
 def template_ids(pinnings: Iterable[TemplateUse], templates: Iterable[Template] = ()) -> set[str]:
-    """Return the ids of all known templates. Names are not included, even if they look like ids."""
+    """Return the ids of all known templates, but no names, even if a name looks like an id."""
     pinned = {pin.launch_template_id for pinning in pinnings for pin in pinning.pins if pin.launch_template_id}
     return pinned | {template.launch_template_id for template in templates}
 
@@ -153,8 +151,8 @@ def template_references(
     """Return the profiles that groups and fleets use through templates and configurations.
 
     Also return the missing template versions, as `ID:VERSION`, or as `NAME:VERSION` if the group does not show the
-    template's id. The argument `templates` is None in a live load. A live load requests `$Latest` of each template, so
-    the highest version that was read is the latest.
+    template's id. The argument `templates` is None in a live load. The highest version that was read is then the
+    latest, because iamframe requests the version `$Latest` of each template.
     """
     read = _by_label(versions, templates)
     # Names of launch configurations are unique within a region, and only the ARN shows the region.

@@ -1,11 +1,11 @@
 """Read the roles and profiles that Terraform manages, from state files (version 4) and `terraform show -json`.
 
-The format of `terraform show -json` is described in the Terraform docs, "JSON output format". The state format is not
-documented. Version 4 has been in use since Terraform 0.12.
+The format of `terraform show -json` is described in the Terraform docs, "JSON output format". The format of state files
+is not documented. Version 4 of this format has been in use since Terraform 0.12.
 
-Only resources with `mode: managed` count, because a data source is managed elsewhere. Deposed instances of a resource
-do not count, because Terraform is about to destroy them. Tags are read from `tags_all`, which includes the provider's
-default tags. If `tags_all` is missing, tags are read from `tags`.
+iamframe reads only resources with `mode: managed`, because a data source is managed elsewhere. iamframe skips deposed
+instances of a resource, because Terraform is about to destroy them. Tags are read from `tags_all`, which includes the
+provider's default tags, or from `tags` if `tags_all` is missing.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class _ResourceChange(msgspec.Struct, gc=False):
 
 
 class _Shown(msgspec.Struct, gc=False):
-    """The output of `terraform show -json`. A plan has `planned_values`, and a state has `values`."""
+    """The output of `terraform show -json`. A plan contains `planned_values`, and a state contains `values`."""
 
     planned_values: _Values | None = None
     values: _Values | None = None
@@ -88,7 +88,7 @@ class _Shown(msgspec.Struct, gc=False):
 
 @dataclass(slots=True)
 class _Managed:
-    """One managed resource. The field `unknown` has the attributes that get a value only when the plan is applied."""
+    """One managed resource. The field `unknown` contains the attributes that get a value only in `terraform apply`."""
 
     address: str
     type: str
@@ -116,8 +116,6 @@ class Leaving(msgspec.Struct, gc=False):
 
 
 class _Attributes(msgspec.Struct, gc=False):
-    """The attributes of a role or profile. The last two attributes exist only for profiles."""
-
     arn: str | None = None
     name: str | None = None
     path: str | None = None
@@ -129,7 +127,7 @@ class _Attributes(msgspec.Struct, gc=False):
     description: str | None = None
     max_session_duration: Count | None = None
     permissions_boundary: str | None = None
-
+    # Only profiles have these.
     role: str | UnsetType | None = UNSET
     roles: list[str] | UnsetType | None = UNSET
 
