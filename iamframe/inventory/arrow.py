@@ -1,6 +1,6 @@
 """Search and join text columns with Arrow, because pandas' `isin` and `merge` are 20 times slower.
 
-The text columns of pandas 3 hold Arrow arrays, so a conversion to Arrow copies nothing.
+The text columns of pandas 3 are stored as Arrow arrays, so converting them to Arrow copies no data.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ _MUCH_MEMORY = 100_000_000
 
 @contextmanager
 def memory_of_system() -> Iterator[None]:
-    """Let Arrow use the system's memory pool. Arrow's own pool calls the operating system for each large array."""
+    """Let Arrow use the system's memory pool, because Arrow's own pool is slow for large arrays."""
+    # Arrow's own pool calls the operating system for each large array.
     pool, system = pa.default_memory_pool(), pa.system_memory_pool()
     pa.set_memory_pool(system)
     try:
@@ -43,7 +44,7 @@ def memory_of_system() -> Iterator[None]:
 
 
 def on_two_cores(rows: int, *calls: Callable[[], Any]) -> list[Any]:
-    """Return the results of the calls. With many rows, calls run in parallel, because Arrow releases Python's lock."""
+    """Return the result of each call. For many rows, the calls run in two threads (Arrow releases Python's lock)."""
     if rows < _MANY_ROWS:
         return [call() for call in calls]
     with ThreadPoolExecutor(2) as threads:
@@ -58,14 +59,14 @@ def as_arrow(values: Texts) -> pa.Array:
 
 
 def is_in(values: Texts, among: Texts) -> Bools:
-    """Return one flag per value: True if `among` contains the value. A missing value gives False."""
+    """Return whether each value is in the array `among`. A missing value gives False."""
     if not len(among):
         return np.zeros(len(values), dtype=bool)
     return np.asarray(pc.is_in(as_arrow(values), value_set=as_arrow(among).drop_null()))
 
 
 def index_in(values: Texts, among: Texts) -> Positions:
-    """For each value, return its first position in `among`, or -1 if the value is null or not in `among`."""
+    """Return each value's first position in the array `among`, or -1 if the value is missing or not found."""
     wanted, places = as_arrow(values), as_arrow(among)
     candidates = None
     if 8 * len(wanted) < len(places):
@@ -77,12 +78,12 @@ def index_in(values: Texts, among: Texts) -> Positions:
 
 
 def lookup(values: Texts, where: Positions) -> pa.Array:
-    """For each position in the array `where`, return the value there, or a missing value for -1."""
+    """Return the values at the positions `where`, and a missing value for -1."""
     return as_arrow(values).take(pa.array(where, mask=where < 0))
 
 
 def lookup_flag(flags: pd.Series | Bools, where: Positions, otherwise: bool) -> Bools:
-    """Return the flag at each position in the array `where`. For the position -1, return `otherwise`."""
+    """Return the flags at the positions `where`, and the flag `otherwise` for -1."""
     if not len(flags):
         return np.full(len(where), otherwise)
     return np.where(where < 0, otherwise, np.asarray(flags, dtype=bool)[where])
@@ -94,7 +95,7 @@ def joined_key(*parts: Texts) -> pa.Array:
 
 
 def are_among(rows: Texts, others: Texts) -> Bools:
-    """Return one flag per row number: True if `others` contains the number. The number -1 (no row) gives False."""
+    """Return whether each row number is in the array `others`. The number -1 (no row) gives False."""
     numbers, known = np.asarray(rows), np.asarray(others)
     found = np.zeros(max(numbers.max(initial=-1), known.max(initial=-1)) + 2, dtype=bool)
     found[known] = True
@@ -104,10 +105,7 @@ def are_among(rows: Texts, others: Texts) -> Bools:
 
 
 def matches(rows: Texts, others: Texts) -> tuple[Positions, Positions]:
-    """Find the row numbers that are in both arrays.
-
-    Return their positions in `rows` and in `others`, in the order of `rows`.
-    """
+    """Find equal row numbers in two arrays, and return their positions in each array, in the order of `rows`."""
     numbers, places = np.asarray(rows), np.asarray(others)
     order, starts = np.argsort(places, kind="stable"), _starts(places, numbers.max(initial=-1) + 1)
     # The last element is for -1, which means no row.
@@ -120,14 +118,14 @@ def matches(rows: Texts, others: Texts) -> tuple[Positions, Positions]:
 
 
 def _starts(groups: Positions, size: int) -> Positions:
-    """Return the position where each group begins in the sorted array, then the position where the last group ends."""
+    """Return the positions where the groups of a sorted array begin, and the position where the last group ends."""
     return np.cumsum(np.bincount(groups + 1, minlength=size + 1))
 
 
 def join_by_group(group: Texts, parts: pa.Array, size: int, separator: str) -> pa.Array:
-    """Join the texts of each group, in the given order. A group without texts gets a missing value.
+    """Join the texts of each group, in their order in `parts`. A group without texts gives a missing value.
 
-    The array `group` has a group number for each text: from 0 to `size` - 1, or -1 to leave the text out.
+    The array `group` contains one group number per text: 0 to `size` - 1, or -1 to leave out the text.
     """
     groups = np.asarray(group)
     order = np.argsort(groups, kind="stable")
@@ -138,7 +136,7 @@ def join_by_group(group: Texts, parts: pa.Array, size: int, separator: str) -> p
 
 
 def shell_quoted(values: pa.Array) -> pa.Array:
-    """Quote each text as one word of a POSIX shell."""
+    """Quote each text, so that a POSIX shell reads the text as one word."""
     plain = pc.match_substring_regex(values, r"^[A-Za-z0-9@%+=:,./_-]+$")
     if pc.all(plain).as_py():
         return values
@@ -146,5 +144,5 @@ def shell_quoted(values: pa.Array) -> pa.Array:
 
 
 def concat(*parts: Any) -> pa.Array:
-    """Join text arrays and constants row by row. If one text of a row is missing, the row's result is missing."""
+    """Join text arrays and constants row by row. A row with a missing text gives a missing result."""
     return pc.binary_join_element_wise(*parts, "")

@@ -27,7 +27,7 @@ from iamframe.sources.records import Answer, TagDemand
 
 
 def build_inventory(answers: Iterable[Answer], sources: Iterable[str] = ()) -> Inventory:
-    """Build an inventory from AWS's answers, which come from live requests or from files.
+    """Build an inventory from AWS's answers, which are live responses or files.
 
     Each frame is sorted by its key columns, so the order of the answers does not matter.
     """
@@ -56,7 +56,7 @@ def joined(inventories: Iterable[Inventory], sources: Iterable[str] = ()) -> Inv
 
 @contextmanager
 def without_collector() -> Iterator[None]:
-    """Pause Python's garbage collector, because its search through all records would find nothing to free."""
+    """Pause Python's garbage collector, which would search all records and find nothing to free."""
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -29,12 +29,12 @@ _REFUSED = ("denied", "throttled", "expired")
 
 
 def completeness(inventory: Inventory) -> pd.DataFrame:
-    """For each account, return whether all roles, instance profiles and references to profiles were collected.
+    """Return whether all roles, instance profiles and references to profiles of each account were collected.
 
-    The core lists of a region show its instances, launch template versions, launch configurations and Auto Scaling
-    groups. The column `references_status` is `unknown` if a core list was not collected. Data from files has at best
-    the status `partial`, because files cannot prove that they cover every region. A live load has at best the status
-    `partial` if it covers only some regions, or only some types of resources.
+    Each region has four core lists: instances, launch template versions, launch configurations and Auto Scaling groups.
+    The column `references_status` is `unknown` if a core list was not collected. Data from files has at best the status
+    `partial`, because no file proves that all regions were collected. A live load of only some regions or resource
+    types also has at best the status `partial`.
     """
     calls, accounts = inventory.calls, inventory.accounts["account_id"]
     complete = calls[calls["state"] == "complete"]

@@ -23,10 +23,7 @@ _MARKUP = re.compile(r"([\\|`*_\[\]<>#&!~$])")
 
 
 def as_text(values: pd.Series, *, iso: bool = True) -> pa.Array:
-    """Convert a column to text, with times in UTC and without fractions of a second.
-
-    Flags become `True` or `False`, and missing values stay missing.
-    """
+    """Convert a column to text: times as whole seconds in UTC, flags as `True` or `False`, missing values as null."""
     if values.dtype.kind != "M":
         # Converting a column that is already text would take four times as long.
         return pa.array(values if values.dtype == "str" else values.astype("str"), from_pandas=True)
@@ -39,7 +36,7 @@ def as_text(values: pd.Series, *, iso: bool = True) -> pa.Array:
 
 
 def cell_rows(frame: pd.DataFrame, *, iso: bool = True) -> list[tuple[Any, ...]]:
-    """Return the rows of a frame. Numbers stay numbers, missing values become None, and other values become text."""
+    """Return the rows of a frame: numbers as numbers, missing values as None, all other values as text."""
     columns = [column.infer_objects() for _, column in frame.items()]
     arrays = [pa.array(c, from_pandas=True) if c.dtype.kind in "iuf" else as_text(c, iso=iso) for c in columns]
     return list(zip(*(array.to_pylist() for array in arrays), strict=True))
@@ -55,23 +52,20 @@ def text_rows(rows: Iterable[Sequence[object]]) -> list[list[str]]:
 
 
 def text_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a table as lines of text, with aligned columns."""
+    """Return a table as text with aligned columns."""
     texts = text_rows([head, *rows])
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in texts)
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a Markdown table. Markdown characters in cells are escaped."""
+    """Return a Markdown table with escaped cells."""
     texts = [[_MARKUP.sub(r"\\\1", cell) for cell in row] for row in text_rows(rows)]
     return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *texts])
 
 
 def html_table(head: Sequence[str], rows: Iterable[Sequence[object]], caption: str = "") -> str:
-    """Return an HTML table. Whole numbers are right-aligned, and None becomes an empty cell.
-
-    If a row has fewer cells than `head`, the last cell of the row spans the remaining columns.
-    """
+    """Return an HTML table. If a row has fewer cells than `head`, the row's last cell spans the remaining columns."""
     title = f"<caption style='text-align:left'>{escape(caption)}</caption>" if caption else ""
     top = "".join(f"<th scope='col' style='text-align:left'>{escape(name)}</th>" for name in head)
     body = "".join(f"<tr>{''.join(_html_cells(row, len(head)))}</tr>" for row in rows)
@@ -81,8 +75,8 @@ def html_table(head: Sequence[str], rows: Iterable[Sequence[object]], caption: s
 def html_frame(frame: pd.DataFrame, total: int | None = None, where: str = "") -> str:
     """Return a frame as an HTML table.
 
-    If `total` is larger than the number of rows, a line below the table says how many rows are left out. The text
-    `where` says where to find the rows that are left out.
+    If the frame has fewer than `total` rows, a line below the table says how many rows are left out, and where to find
+    them.
     """
     more = len(frame) if total is None else total
     rest = html_line(f"and {pluralize(more - len(frame), 'more row')}, in {where}") if more > len(frame) else ""
@@ -110,7 +104,7 @@ NO_ROWS = "none in the collected data"
 
 @dataclass(frozen=True, repr=False)
 class Table:
-    """A DataFrame that is shown as an HTML table in a notebook and as a text table elsewhere."""
+    """A DataFrame that a notebook shows as an HTML table, and that prints as a text table."""
 
     frame: pd.DataFrame
     rows: int
@@ -150,16 +144,16 @@ class Table:
 def table(frame: pd.DataFrame | pd.Series, rows: int = 100) -> Table:
     """Return a DataFrame as a table that is easier to read than pandas' own table.
 
-    Text is left-aligned. If letters in a text look like other letters, an escaped copy follows the text. Times are in
-    UTC. A missing value is an empty cell. A DataFrame without rows is shown as `none in the collected data`. An index
-    of plain row numbers is not shown.
+    Text is left-aligned. If a text contains invisible letters, or letters that look like Latin letters, an escaped copy
+    is added. Times are in UTC. A missing value is an empty cell. A DataFrame without rows is shown as `none in the
+    collected data`. An index of plain row numbers is not shown.
 
     Parameters
     ----------
     frame
-        Any frame or series. A series is shown as one column.
+        Any DataFrame or Series. A Series is shown as one column.
     rows
-        The number of rows to show. A line below the table says how many rows are not shown.
+        The largest number of rows to show. A line below the table says how many rows are left out.
 
     Returns
     -------

@@ -2,14 +2,14 @@
 
 An event's time is the time when the request was completed, in whole seconds (CloudTrail User Guide, "CloudTrail record
 contents", `eventTime`). Records in CloudTrail's files are in no particular order (CloudTrail User Guide, "CloudTrail
-log file examples"). iamframe puts the events of one second into an order that IAM's rules allow (IAM API Reference:
+log file examples"). iamframe sorts events with the same time into an order that IAM's rules allow (IAM API Reference:
 CreateRole, AddRoleToInstanceProfile, DeleteInstanceProfile, DeleteRole). A role or profile can be created only if its
 name is free, and can be used only while it exists. A profile holds at most one role. DeleteRole fails while the role is
 in a profile. DeleteInstanceProfile fails while the profile holds a role.
 
-If IAM's rules allow several orders of events, creations come first, then links, changes, unlinkings and deletions.
-Events of the same kind are sorted by name and id, so that the order of the files does not matter. Failed events come
-before successful events of the same second.
+If IAM's rules allow several orders, creations come first, followed by links, changes, unlinkings and deletions. Events
+of the same kind are sorted by name and id, so the order of the files does not matter. Failed events come before
+successful events with the same time.
 """
 
 from __future__ import annotations
@@ -47,11 +47,10 @@ class _Known(NamedTuple):
 
 
 class _Step(msgspec.Struct, frozen=True):
-    """A successful event, with its resource and the role that the event links or unlinks."""
-
     event: Event
     action: str
     key: Key
+    # The role that the event links or unlinks.
     role: Key = _ANY_ROLE
 
     @property
@@ -67,8 +66,8 @@ def event_table(events: Mapping[str, Iterable[Event]], roles: pa.Table, profiles
     """Return the events of each account in causal order. Each event has one row, even if several trails recorded it.
 
     The ARN and unique id of a resource come from the event that created the resource. If no event shows the creation,
-    the ARN and unique id come from the inventory's resource with the same name. The ARN and unique id are missing if
-    the resource in the inventory did not exist at the time of the event.
+    both values come from the inventory's resource with the same name. If that resource did not exist at the time of the
+    event, both values are missing.
     """
     rows = []
     known_of = _known(events, roles, profiles) if events else {}
@@ -99,7 +98,7 @@ def event_table(events: Mapping[str, Iterable[Event]], roles: pa.Table, profiles
 
 
 def in_order(events: Iterable[Event], created: Mapping[Key, datetime]) -> list[Event]:
-    """Return one account's events in causal order, given the creation times of the inventory's resources."""
+    """Return one account's events in causal order."""
     steps: dict[datetime, list[_Step]] = defaultdict(list)
     others: dict[datetime, list[Event]] = defaultdict(list)
     for event in sorted(events, key=lambda event: event.at):
@@ -126,7 +125,7 @@ def _step(event: Event) -> _Step | None:
 
 
 def _unrelated(steps: list[_Step]) -> list[list[_Step]]:
-    """Divide the events of one second into groups that share no resource."""
+    """Divide events into groups that share no resource."""
     root: dict[Key, Key] = {}
 
     def find(key: Key) -> Key:
@@ -149,7 +148,7 @@ class _State(msgspec.Struct):
     held: dict[Key, Key | None] = msgspec.field(default_factory=dict)
 
     def accepts(self, step: _Step, to_create: Counter[Key]) -> bool:
-        """Return whether IAM's rules allow an event. The counter `to_create` has the resources still to be created."""
+        """Return whether IAM's rules allow an event."""
         key, held = step.key, self.held.get(step.key)
         if step.action == CREATE:
             return not self.exists[key]
@@ -157,7 +156,7 @@ class _State(msgspec.Struct):
             return self.exists[key] and held is None and key not in self.held.values()
         if step.action == REMOVE:
             return held in (step.role, _ANY_ROLE)
-        # A resource that is recreated within one second is set up after its creation.
+        # A resource that is recreated within one second is set up after its creation, which is still to come.
         if any(not self.exists[one] or to_create[one] for one in step.keys):
             return False
         return step.action == CHANGE or held is None
@@ -187,7 +186,7 @@ class _Timeline:
         self.held: dict[Key, Key | None] = {}
 
     def ordered(self, part: list[_Step], at: datetime) -> list[_Step]:
-        """Put events of one second into causal order. Earlier events must already be in order."""
+        """Put events with the same time into causal order. Call this method for earlier events first."""
         if len(part) > 1:
             keys = {key for step in part for key in step.keys}
             state = _State(
@@ -212,9 +211,9 @@ _Changes = defaultdict[Key, defaultdict[datetime, list[int]]]
 
 
 def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tuple[Key, datetime], bool]:
-    """Return whether each resource (or link) exists at the beginning of each second with events.
+    """Return whether each resource (or link) existed at the beginning of each second with events.
 
-    A resource must be deleted before it is created again. So the events within one second show whether the resource
+    A resource must be deleted before it can be created again. So the events of a second show whether the resource
     existed at the beginning of that second:
 
         more creations than deletions     it did not exist
@@ -222,9 +221,9 @@ def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tupl
         only other uses                   it existed
         as many creations as deletions    unclear
 
-    If this is unclear, earlier events show whether the resource existed. If there are none, later events show it. If no
-    event shows it, iamframe assumes that the resource did not exist. There is one exception: if the resource in the
-    inventory was created in the same second, it replaced an older resource.
+    If this is unclear, earlier events decide. If no earlier event decides, later events decide. If no event decides,
+    iamframe assumes that the resource did not exist. But if the inventory shows that the resource was created in that
+    second, iamframe assumes that the new resource replaced an older one.
     """
     beginnings = {}
     for key, seconds in changes.items():

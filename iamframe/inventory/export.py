@@ -1,12 +1,12 @@
 """Write DataFrames as CSV or JSON, and move several files into a folder (all files, or none).
 
-Spreadsheets can open the CSV files safely. The function `unguarded` restores the original values. Cells are quoted and
-lines end in CR LF, so a lone CR in a description stays inside its cell. A byte order mark makes a spreadsheet read a
-CSV file as UTF-8.
+Spreadsheets can open the CSV files safely. Cells are quoted and lines end in CR LF, so a lone CR in a description stays
+inside its cell. A byte order mark makes a spreadsheet read a CSV file as UTF-8.
 
 An apostrophe is put before each character that could begin a formula in a spreadsheet (OWASP, "CSV Injection"). A
-formula could begin at the start of a value, or after a control character, because spreadsheets drop control characters.
-If a spreadsheet reads the file with another separator, a formula could also begin after a line break, tab or semicolon.
+formula can begin at the start of a value. A formula can also begin after a control character, because spreadsheets drop
+control characters. If a spreadsheet expects a separator other than the comma, a formula can also begin after a line
+break, tab or semicolon.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _guarded(texts: pa.Array) -> pa.Array:
 
 
 def unguarded(text: str) -> str:
-    """Remove the apostrophes that protect a CSV cell from being read as a formula."""
+    """Remove the apostrophes that keep a spreadsheet from reading a CSV cell as a formula."""
     return re.sub(f"({_BEFORE})'({_FORMULA})", r"\1\2", text)
 
 
@@ -59,10 +59,7 @@ def _write(frame: pd.DataFrame, file: BinaryIO, eol: str, *, header: bool = True
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Write a frame as CSV for spreadsheets, with times in ISO format.
-
-    Flags are `True` or `False`, and missing values are empty cells.
-    """
+    """Write a frame as CSV for spreadsheets: ISO times, flags as `True` or `False`, missing values as empty cells."""
     with path.open("wb") as file:
         file.write(codecs.BOM_UTF8)
         _write(frame, file, "\r\n")
@@ -82,7 +79,7 @@ def csv_bytes(frame: pd.DataFrame) -> bytes:
 
 
 def json_rows(frame: pd.DataFrame) -> str:
-    """Return a frame as a JSON list of rows, in which the control characters of terminals are escaped."""
+    """Return a frame as a JSON list of rows, with escaped control characters."""
     text = frame.to_json(orient="records", indent=2, force_ascii=False, date_format="iso", date_unit="s")
     return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 

@@ -68,12 +68,12 @@ def load_fleet(
     Parameters
     ----------
     accounts
-        `"org"` means all active accounts of the caller's organisation (Organizations ListAccounts). Other values are a
-        CSV file, a DataFrame, or an iterable of ids or mappings. The columns are `account_id` and `account_name`. Add
-        the columns `role_name`, `external_id` or `profile` if their values differ between accounts.
+        `"org"` stands for all active accounts of the caller's organisation (Organizations ListAccounts). Instead of
+        `"org"`, give a CSV file, a DataFrame, or an iterable of ids or mappings. The columns are `account_id` and
+        `account_name`. Add the columns `role_name`, `external_id` or `profile` if their values differ between accounts.
     role_name
-        Name of the role to assume in each account, with its path. If `role_name` is not given, iamframe uses the AWS
-        CLI profile of each account directly.
+        Name of the role to assume in each account, including the role's path. If `role_name` is not given, iamframe
+        uses the AWS CLI profile of each account directly.
     external_id
         External id that the roles require. The external id is never written to a file.
     profile
@@ -86,7 +86,7 @@ def load_fleet(
         The number of requests per account that run at the same time.
     journals
         A folder with one journal per account, so that an interrupted load can resume. If `out` is on a disk, the
-        default is a folder in `out`. If `out` is given, a journal is deleted when its account is written.
+        default is a folder in `out`. If `out` is given, a journal is deleted as soon as its account is saved.
     out
         The folder of the snapshot: a folder on a disk that all workers share, or the address of an object store, such
         as `s3://BUCKET/FOLDER`. Do not put access keys into the address, because the executor receives the whole
@@ -107,9 +107,9 @@ def load_fleet(
     ExpiredError
         If the credentials expired, and `journals` or `out` is given. The same call can resume.
     StoreError
-        If the disk that holds the journals is full. The journals keep the answers that they already have. If the folder
-        `out` has other files, belongs to another call, or cannot be written. If the folder `out` is in an object store
-        and already has a snapshot.
+        If the disk that holds the journals is full. Earlier answers stay in the journals. If the folder `out` contains
+        other files, belongs to another call, or cannot be written. If the folder `out` is in an object store and
+        already contains a snapshot.
     """
     plan = load_plan(regions, references, role_details, tag_index, workers, rate)
     folder = os.fspath(journals) if journals else None
@@ -213,13 +213,10 @@ _RESUMABLE: dict[type[IamframeError], str] = {StoreError: "unreadable", ExpiredE
 
 @dataclass(frozen=True, slots=True)
 class _LoadResult:
-    """The inventory of one account, or the files with the saved inventory.
-
-    The field `sentence` has the text of an error, because an exception can lose its cause on the way from one process
-    to another.
-    """
+    """The inventory of one account, or the files in which the inventory was saved."""
 
     inventory: Inventory | None
+    # The error as text, because an exception can lose its cause on the way to another process.
     sentence: str | None = None
     # One of `_RESUMABLE`.
     resumable: type[IamframeError] | None = None
@@ -245,8 +242,7 @@ def _with_renewed(
 ) -> list[_LoadResult]:
     """Reload the accounts whose credentials expired, and return the results of all accounts.
 
-    If an account's credentials expire again, add a row to the frame `gaps`. Raise ExpiredError if the credentials were
-    not renewed.
+    Raise ExpiredError if the credentials were not renewed.
     """
     expired = {one.account_id: at for at, one in enumerate(members) if loaded[at].resumable is ExpiredError}
     again = [members[at] for at in expired.values()]
@@ -257,6 +253,7 @@ def _with_renewed(
         raise ExpiredError(loaded[next(iter(expired.values()))].sentence) from error
     results = list(loaded)
     for at, one in zip(expired.values(), _load_all(again, options, None, show), strict=True):
+        # If the credentials expire again, the account has a gap.
         results[at] = replace(one, resumable=None) if one.resumable is ExpiredError else one
     return results
 

@@ -1,7 +1,7 @@
 """Describe DataFrames: their columns, types and keys.
 
-Each column type has one Arrow type and one pandas type. Arrow's own conversion to pandas would turn whole numbers with
-missing values into floats, and flags with missing values into objects.
+Each column has an Arrow type and a pandas type. Without the pandas type, Arrow would convert whole numbers with missing
+values to floats, and flags with missing values to objects.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Frame:
     columns: tuple[Column, ...] = ()
 
     def with_columns(self, *columns: Column) -> Frame:
-        """Return a copy of the description, with the given columns."""
+        """Return a copy of this description with new columns."""
         return replace(self, columns=columns)
 
     @property
@@ -89,7 +89,7 @@ class Frame:
 
     @property
     def description(self) -> str:
-        """The meaning of a row and the description of the columns, in numpydoc format."""
+        """The meanings of a row and of each column, in numpydoc format."""
         columns = "\n".join(f"{c.name} : {c.dtype}\n    {c.description}" for c in self.columns)
         head = f"`{self.name}`: one row per {self.row}"
         return f"{head}\n{'-' * len(head)}\n{columns}"
@@ -120,7 +120,7 @@ class Frame:
         return table.select(self.names).cast(self.arrow)
 
     def from_arrow(self, table: pa.Table) -> pd.DataFrame:
-        """Convert an Arrow table to a DataFrame, and raise the same errors as `checked`."""
+        """Convert an Arrow table to a DataFrame. Raise SchemaError if the table lacks a column or a required value."""
         frame: pd.DataFrame = self.checked(table).to_pandas(
             types_mapper={COUNT: pd.Int64Dtype()}.get, split_blocks=True, ignore_metadata=True
         )

@@ -17,9 +17,9 @@ from iamframe.sources.records import Gap
 
 
 def with_details(gaps: pd.DataFrame, lang: str = "en") -> pd.DataFrame:
-    """Return the frame `gaps` with the column `detail` in the given language.
+    """Return the frame `gaps` with the column `detail` in the language `lang`.
 
-    A row from an old snapshot keeps the text of its column `detail`, because its column `message` is empty.
+    A row from an old snapshot keeps its text, because the row contains no message id.
     """
     message, facts, detail = (as_arrow(gaps[name]) for name in ("message", "facts", "detail"))
     text = render(message, facts, lang).cast(detail.type)
@@ -28,7 +28,7 @@ def with_details(gaps: pd.DataFrame, lang: str = "en") -> pd.DataFrame:
 
 
 class GapList(list[Gap]):
-    """The rows of the frame `gaps`. If several rows have the same key, the frame has only the first of these rows."""
+    """The rows of the frame `gaps`. If several rows have the same key, the frame contains only the first row."""
 
     def frame(self) -> pd.DataFrame:
         """Return the frame `gaps`, sorted by its key."""

@@ -35,7 +35,7 @@ class Inventory:
     """The roles and instance profiles of one or many accounts, as linked DataFrames.
 
     All frames are plain DataFrames. The module `iamframe.schema` describes the columns of each frame. You can join
-    frames on the columns `role_arn`, `profile_arn` and `account_id`. No function of iamframe changes a frame.
+    frames on the columns `role_arn`, `profile_arn` and `account_id`. iamframe never changes the frames of an inventory.
     """
 
     accounts: pd.DataFrame
@@ -53,11 +53,11 @@ class Inventory:
 
     @cached_property
     def linked_rows(self) -> LinkedRows:
-        """For each row in `links`, `tags` and `references`, the row numbers of its role and profile."""
+        """The row numbers of the roles and profiles that the frames `links`, `tags` and `references` refer to."""
         return LinkedRows(self.frames)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave `linked_rows` out of a pickled inventory, because computing row numbers is faster than sending them."""
+        """Pickle the inventory without `linked_rows`, because computing row numbers is faster than sending them."""
         return {name: value for name, value in self.__dict__.items() if name != "linked_rows"}
 
     @cached_property
@@ -76,7 +76,7 @@ class Inventory:
 
     @property
     def frames_read(self) -> dict[str, pd.DataFrame]:
-        """The collected frames by name. Only `events`, `resource_owners` and `tag_policies` can be absent."""
+        """The collected frames by name. The frames `events`, `resource_owners` and `tag_policies` can be absent."""
         read = {"events": self.events_read, "resource_owners": self.owners_read}
         read["tag_policies"] = bool(self.tag_policies_read.any())
         return {name: frame for name, frame in self.frames.items() if read.get(name, True)}
@@ -93,12 +93,12 @@ class Inventory:
 
     @property
     def owners_read(self) -> bool:
-        """Whether EKS clusters, Elastic Beanstalk environments or CloudFormation stacks of any account were read."""
+        """Whether EKS clusters, Elastic Beanstalk environments or CloudFormation stacks were read in any account."""
         return bool(self.calls["operation"].isin([owner.label for owner in known_owners()]).any())
 
     @property
     def tag_policies_read(self) -> pd.Series:
-        """For each row of `accounts`, whether the tag policy of the account was collected.
+        """Whether the tag policy of each account was collected, in the order of the frame `accounts`.
 
         If an account's tag policy was not collected, the frame `tag_policies` proves nothing about the account.
         """
@@ -109,9 +109,9 @@ class Inventory:
         """Return a new inventory with the chosen roles and profiles, and everything known about them.
 
         The new inventory also includes all roles and profiles with a direct or indirect link to the chosen ones. The
-        frame `references` keeps each row about an included profile, even if the path in the row differs. The frames
-        `accounts`, `gaps` and `calls` keep all rows of each account with a chosen role or profile. Rows keep their
-        order.
+        frame `references` keeps all references to included profiles, even if the ARN in a reference has a different
+        path than the profile. The frames `accounts`, `gaps` and `calls` keep all rows of each account that has a chosen
+        role or profile. Rows keep their order.
 
         Parameters
         ----------
@@ -122,8 +122,8 @@ class Inventory:
         Returns
         -------
         Inventory
-            You can check, plan, save or share the new inventory. The counts in `accounts` are still those of the full
-            accounts.
+            You can check, save or share the new inventory like any other inventory. The frame `accounts` still shows
+            the counts of the full accounts.
 
         Raises
         ------
@@ -151,9 +151,9 @@ class Inventory:
         The function `iamframe.open_snapshot` opens a saved folder. The saved files are
         `FRAME/account=ACCOUNT/part.parquet` and `manifest.json`.
 
-        On a disk, a complete new snapshot replaces an older snapshot. If the process is killed, either the old or the
-        new snapshot can be opened. Save only one snapshot to each folder of an object store, because an object store
-        cannot replace a folder.
+        On a disk, an older snapshot is replaced as soon as the new snapshot is complete. If the process is killed,
+        either the old or the new snapshot can be opened. Save only one snapshot to each folder of an object store,
+        because an object store cannot replace a folder.
 
         Raises
         ------

@@ -1,8 +1,7 @@
-"""Find the instance profile of each reference by full ARN, else by unique id, else by name.
+"""Find the instance profile that each reference means: by full ARN, else by unique id, else by name.
 
-Names of profiles are unique in an account, regardless of case and path (IAM User Guide, "IAM and AWS STS quotas"). AWS
-does not document whether case matters in ARNs. iamframe treats ARNs that differ only in case as equal, so that no used
-profile is reported as unused.
+Profile names are unique in an account, regardless of case and path (IAM User Guide, "IAM and AWS STS quotas"). AWS does
+not document whether case matters in ARNs. iamframe ignores case in ARNs, so that no used profile is reported as unused.
 """
 
 from __future__ import annotations
@@ -29,9 +28,9 @@ _PROFILE_ID = "^AIPA[A-Z0-9]{12,124}$"
 
 
 class LinkedRows:
-    """For each row in `links`, `tags` and `references`, the row numbers of its role and profile (-1 for none).
+    """The row numbers of the roles and profiles that the frames `links`, `tags` and `references` refer to.
 
-    A role that is known only by its name has no row in `roles`.
+    The number -1 means no row, for example of a role that is known only by its name.
     """
 
     def __init__(self, frames: Mapping[str, pd.DataFrame]) -> None:
@@ -57,7 +56,7 @@ class LinkedRows:
         return [of_links, of_tags, of_references]
 
     def numbered(self) -> dict[str, pd.DataFrame]:
-        """Return all frames, and add row numbers of roles and profiles to `links`, `tags` and `references`."""
+        """Return all frames, with row numbers of roles and profiles in `links`, `tags` and `references`."""
         numbers = {
             "links": {"profile_row": self.link_profile, "role_row": self.link_role},
             "tags": {"profile_row": self.tag_profile, "role_row": self.tag_role},
@@ -67,9 +66,9 @@ class LinkedRows:
 
 
 def frames_of(frames: Mapping[str, pd.DataFrame], arns: pa.Array) -> dict[str, pd.DataFrame]:
-    """Return only the rows about the given ARNs, and about roles and profiles that are linked to these ARNs.
+    """Return only the rows about the chosen roles and profiles, and about roles and profiles with a link to these.
 
-    Indirect links also count, so a role and its profiles stay together.
+    Indirect links are included, so a role and its profiles stay together.
     """
     links, references = frames["links"], frames["references"]
     linked = _linked(links, arns)
@@ -120,7 +119,7 @@ def _event_key(accounts: pd.Series, kinds: pd.Series | str, names: pd.Series) ->
 
 
 def profile_ids(values: Any) -> pa.Array:
-    """Keep each text that is the unique id of an instance profile. Masked ids and other texts become missing values."""
+    """Keep valid unique ids of instance profiles. Any other text, such as a masked id, becomes a missing value."""
     ids = as_arrow(values)
     rest = pc.utf8_slice_codeunits(ids, 4)
     # A masked id repeats one character.
@@ -130,7 +129,7 @@ def profile_ids(values: Any) -> pa.Array:
 
 
 def account_named(named: Any) -> pa.Array:
-    """Return the account id in each ARN. A text without an account id gives a missing value."""
+    """Return the account id in each ARN, or a missing value if a text contains no account id."""
     return pc.struct_field(pc.extract_regex(as_arrow(named), r"^arn:[^:]*:[^:]*:[^:]*:(?P<account>[^:]+):"), "account")
 
 
@@ -140,17 +139,17 @@ def without_case(values: Any) -> pa.Array:
 
 
 def without_path(arns: Any) -> pa.Array:
-    """Return ARNs of instance profiles in lower case and without their paths. Other texts become missing values."""
+    """Return ARNs of instance profiles in lower case and without paths. Any other text becomes a missing value."""
     form = r"(?s)^(?P<account>arn:[^:]*:iam::[^:]*:instance-profile/)(?:.*/)?(?P<name>[^/]+)$"
     found = pc.extract_regex(without_case(arns), form)
     return pc.binary_join_element_wise(pc.struct_field(found, "account"), pc.struct_field(found, "name"), "")
 
 
 def profiles_meant(references: Any, profiles: Any) -> pa.Array:
-    """For each reference, return the ARN of its profile. If the profile is not in `profiles`, the ARN is missing.
+    """Return the ARN of each reference's profile, or a missing value if the frame `profiles` lacks the profile.
 
-    An ARN may refer to a profile of any account. A reference by name is always to a profile in the same account. If an
-    ARN matches no profile, the unique id decides. An instance keeps the id of the profile with which the instance was
+    An ARN can refer to a profile in any account. A name always refers to a profile in the same account. If an ARN
+    matches no profile, the unique id decides. An instance keeps the id of the profile with which the instance was
     started.
     """
     arns = as_arrow(profiles["profile_arn"])
@@ -175,7 +174,7 @@ def profiles_meant(references: Any, profiles: Any) -> pa.Array:
 
 
 def with_profiles(references: pa.Table, profiles: Any) -> pa.Table:
-    """Fill in missing values of `profile_arn` in the table of references."""
+    """Fill in missing values of the column `profile_arn` in the table of references."""
     missing = np.flatnonzero(references["profile_arn"].is_null())
     if not len(missing):
         return references
@@ -188,10 +187,7 @@ def with_profiles(references: pa.Table, profiles: Any) -> pa.Table:
 
 
 def reference_table(mentions: Iterable[Reference], accounts: Mapping[str, Mapping[str, Any]]) -> pa.Table:
-    """Return the table `references`, sorted by its key. The column `profile_arn` is empty.
-
-    The mapping `accounts` has known values of each account, such as the partition or the caller's ARN.
-    """
+    """Return the table `references`, sorted by its key, with an empty column `profile_arn`."""
     rows: dict[tuple[str, ...], Reference] = {}
     for mention in mentions:
         account, region = mention.account_id or UNKNOWN_ACCOUNT, mention.region or ""
@@ -225,7 +221,7 @@ def _consumer_arn(
 
 
 def _unique_index(ids: pa.Array, among: pa.Array) -> Any:
-    """Return the position of each id in `among`. An absent or repeated id gives -1."""
+    """Return each id's position in the array `among`, or -1 if the id is absent or repeated there."""
     where = index_in(ids, among)
     found = np.unique(where[where >= 0])
     counts = among.filter(pc.is_in(among, value_set=among.take(pa.array(found)))).value_counts()

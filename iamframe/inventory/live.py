@@ -43,16 +43,15 @@ def load_account(
 ) -> Inventory:
     """Load one live account with the credentials of a boto3 session.
 
-    If no session is given, iamframe uses the credentials of the environment. iamframe sends only read operations from a
+    If no session is given, iamframe uses the credentials of the environment. iamframe calls only read operations from a
     fixed list. GetCallerIdentity, GetAccountSummary and ListAccountAliases need one request each.
     GetAccountAuthorizationDetails and ListInstanceProfiles return pages of 1,000 entries. The tags of each instance
     profile need one request: GetInstanceProfile, or ListInstanceProfileTags if AWS denies GetInstanceProfile. If AWS
     denies an operation, iamframe tries another operation that returns the same data. Each denial is recorded in the
     frames `gaps` and `calls`.
 
-    EKS clusters, Elastic Beanstalk environments and CloudFormation stacks can own profiles. Clusters, environments and
-    stacks are listed only in regions where a profile may belong to one. If `references` is `"none"`, iamframe lists no
-    owners.
+    EKS clusters, Elastic Beanstalk environments and CloudFormation stacks can own profiles. iamframe lists owners only
+    in regions where a profile may have an owner. If `references` is `"none"`, iamframe lists no owners.
 
     Parameters
     ----------
@@ -61,26 +60,26 @@ def load_account(
     references
         `"none"` (or False) reads no references. `"core"` reads instances, associations, launch templates with all
         versions, launch configurations, Auto Scaling groups, spot requests and fleets. `"all"` (or True) also reads
-        what Batch, EMR, Elastic Beanstalk, Image Builder, ECS, RDS Custom, PCS, Cloud9, DataZone and Bedrock
-        AgentCore use.
+        references from Batch, EMR, Elastic Beanstalk, Image Builder, ECS, RDS Custom, PCS, Cloud9, DataZone and Bedrock
+        AgentCore.
     role_details
-        Whether to call ListRoles, too, for descriptions and maximum session durations. GetAccountAuthorizationDetails
-        does not return these values.
+        Whether to call ListRoles, too, for descriptions and maximum session durations, which
+        GetAccountAuthorizationDetails does not return.
     tag_index
-        Whether to read profile tags from the tagging API first, 100 profiles per request. The tagging API can be out of
-        date. The column `tag_source` of the frame `tags` shows the source of each tag.
+        Whether to read profile tags from the tagging API first, 100 profiles per request. The tagging API can return
+        outdated tags. The column `tag_source` of the frame `tags` shows the source of each tag.
     workers
         The number of requests that run at the same time.
     rate
         The maximum number of requests per second, per service and region. By default, iamframe sends as many requests
         as AWS allows.
     progress
-        Whether to show progress. The default is True in a terminal or notebook. If `progress` is a function, it is
-        called with the stage, the number of finished requests, and the total so far.
+        Whether to show progress. The default is True in a terminal or notebook. If `progress` is a function, iamframe
+        calls the function with the stage, the number of finished requests, and the number of all requests known so far.
     source
         The text in the column `source` of the frame `accounts`.
     journal
-        A file that keeps each answer of AWS, so that an interrupted load can resume.
+        A file that keeps AWS's answers, so that an interrupted load can resume.
 
     Raises
     ------
@@ -88,7 +87,7 @@ def load_account(
         If the credentials are missing, expired or unknown. If AWS cannot be reached, or denies all requests. If an
         option is invalid.
     StoreError
-        If the disk that holds the journal is full. The journal keeps the answers that it already has.
+        If the disk that holds the journal is full. Earlier answers stay in the journal.
     """
     plan = load_plan(regions, references, role_details, tag_index, workers, rate)
     options = LoadOptions(plan, workers, rate, profile=source.partition(":")[2] or None)

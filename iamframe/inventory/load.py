@@ -39,8 +39,8 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
     The source `sample:earlier` is the sample as it was four weeks earlier. Snapshots of different accounts become one
     inventory.
 
-    Only a live source takes keyword arguments: the arguments of `load_account`. If `accounts` or `role_name` is given,
-    the arguments of `load_fleet` are allowed.
+    Only a live source takes keyword arguments. The allowed arguments are those of `load_account`, or those of
+    `load_fleet` if `accounts` or `role_name` is given.
 
     Raises
     ------
@@ -128,9 +128,9 @@ def load_files(*paths: str | os.PathLike[str]) -> Inventory:
     """Load files with AWS CLI output, AWS Config items, CloudTrail records, Terraform state or Steampipe rows.
 
     Each path is a file, an archive (`.gz` or `.zip`), or a folder with its subfolders. iamframe recognises files by
-    their content, except for lists of tags and `denied.csv`. Lists of tags must be named
-    `instance-profile-tags/NAME.json` or `role-tags/NAME.json`. A file `denied.csv` can contain the operations that AWS
-    denied, with the columns `operation,subject,error_code`. Loading files makes no request to AWS.
+    their content, except for lists of tags and the file `denied.csv`. Files with lists of tags must be named
+    `instance-profile-tags/NAME.json` or `role-tags/NAME.json`. The optional file `denied.csv` lists the operations that
+    AWS denied, in the columns `operation,subject,error_code`. Loading files makes no request to AWS.
 
     Returns
     -------
@@ -159,16 +159,16 @@ def load_sample(*, earlier: bool = False) -> Inventory:
     Parameters
     ----------
     earlier
-        Load the sample as it was four weeks earlier, for a comparison (the source `sample:earlier`).
+        Whether to load the sample as it was four weeks earlier (the source `sample:earlier`).
     """
     return build_inventory(read_files([sample_folder("sample-earlier" if earlier else "sample")]), [SAMPLES[earlier]])
 
 
 @memory_of_system()
 def open_snapshot(folder: str | os.PathLike[str], accounts: Iterable[str] | None = None) -> Inventory:
-    """Load the inventory of a snapshot, with all accounts or only some accounts.
+    """Load the inventory of a snapshot: all accounts, or only some accounts.
 
-    If an older version of iamframe saved a snapshot without a column, the column has only missing values.
+    If an older version of iamframe did not save a column, the column contains only missing values.
 
     Parameters
     ----------
@@ -228,7 +228,7 @@ def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str],
     ------
     StoreError
         If the folder contains other files, cannot be written, or keeps the answers of a different call. If the folder
-        is in an object store and already has a snapshot.
+        is in an object store and already contains a snapshot.
     SourceError
         If a source cannot be loaded (see `load`).
     """

@@ -1,8 +1,7 @@
 """Merge the rows of AWS's answers into sorted tables with one row per resource.
 
-The function `settle` merges the values of a cell, the tags of a resource, and the roles in a profile. A known value
-replaces an unknown value. If two answers give different values, the value becomes unknown, and a row is added to the
-frame `gaps`.
+One rule (function `settle`) applies to cells, tags and links: a known value replaces an unknown value. If two answers
+contradict each other, the value becomes unknown, and the frame `gaps` gets a row.
 """
 
 from __future__ import annotations
@@ -40,10 +39,10 @@ def settle(code: Positions, value: Positions, size: int) -> tuple[Positions, Pos
     Returns
     -------
     first
-        For each key, the number of its first row with a known value. If no value is known, or if known values differ,
-        the number is -1.
+        For each key, the position of its first row with a known value, or -1 if no value is known or the known values
+        differ.
     one, other
-        For each key with different values, two rows that differ.
+        For each key with different known values, the positions of two rows that differ.
     """
     rows = np.flatnonzero(value >= 0)
     first = np.full(size, -1)
@@ -60,13 +59,11 @@ def settle(code: Positions, value: Positions, size: int) -> tuple[Positions, Pos
 
 @dataclass
 class Merged:
-    """All rows about roles (or about profiles), and the merged table with one row per ARN.
-
-    Row i of `rows` is merged into row `code[i]` of `table`.
-    """
+    """All rows about roles (or about profiles), and the merged table with one row per ARN."""
 
     kind: Kind
     rows: pa.Table
+    # For each row of `rows`, its row in `table`.
     code: Positions
     table: pa.Table
 
@@ -168,7 +165,7 @@ def _with_times(staged: Staging, rows: pa.Table) -> pa.Table:
 
 
 def parsed_times(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, list[int]]:
-    """Parse a column of ISO times. Return the parsed column, and the row numbers of invalid times."""
+    """Parse a column of ISO times, and return the parsed column and the row numbers of invalid times."""
     try:
         return column.cast(TIME), []
     except pa.ArrowInvalid:
@@ -182,7 +179,7 @@ def parsed_times(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, list[int]]:
 
 
 class _Sets:
-    """A set of numbers for each row. The numbers stand for the roles in a profile, or for the tags of a resource."""
+    """One set of numbers per row: the roles in a profile, or the tags of a resource."""
 
     def __init__(self, rows: Positions, members: Positions) -> None:
         self._rows, self._members = rows, members
@@ -197,9 +194,9 @@ class _Sets:
         return members[slice(*np.searchsorted(rows, (row, row + 1)))]
 
     def values(self, known: Positions, code: Positions) -> Positions:
-        """Number the sets.
+        """Return a number for each set, so that equal sets have equal numbers.
 
-        Equal sets get equal numbers. A set gets -1 if the set is unknown, or if its resource has no other known set.
+        An unknown set gets -1, and so does the only known set of a resource, which needs no comparison.
         """
         value = np.full(len(code), -1)
         several = known[np.bincount(code[known])[code[known]] > 1]
@@ -214,7 +211,7 @@ class _Sets:
 
 
 def merge_links(staged: Staging, roles: Merged, profiles: Merged) -> pa.Table:
-    """Return the table `links`. If two answers disagree about a profile's role, the profile is only in `gaps`."""
+    """Return the table `links`. If answers disagree about a profile's role, only the frame `gaps` shows the roles."""
     rows = staged.links.table()
     profile_row, role_row = (np.asarray(rows[name].fill_null(-1)) for name in ("profile", "role"))
     role, arns = _roles_of(staged, rows, roles, profiles)
@@ -255,7 +252,7 @@ def _different_roles(staged: Staging, links: pd.DataFrame, role_arns: pa.Array, 
 def _lacking_in_own_list(
     staged: Staging, links: pd.DataFrame, role_arns: pa.Array, roles: Merged, profiles: Merged
 ) -> set[int]:
-    """If a profile holds a role, but is not in the role's list of profiles, add the profile to the frame `gaps`."""
+    """Find profiles that hold a role but are missing from the role's own list, and report them in the frame `gaps`."""
     if len(roles.table) == len(roles.rows) and (links["role_row"] >= 0).all():
         # One answer shows all roles, each with its own list.
         return set()
@@ -280,10 +277,7 @@ def _showing(profile: str) -> str:
 
 
 def _roles_of(staged: Staging, links: pa.Table, roles: Merged, profiles: Merged) -> tuple[Positions, pa.Array]:
-    """Return the position of each link's role in a list of ARNs, and the list itself.
-
-    If the ARN of a role is unknown, the list contains `name:ROLE` instead.
-    """
+    """Return two arrays: the position of each link's role in the second array, and the roles' ARNs (or `name:ROLE`)."""
     names = links["role_name"].combine_chunks()
     if names.null_count == len(names):
         return roles.code[np.asarray(links["role"])], roles.arns
@@ -313,7 +307,7 @@ def _by_name(merged: Merged) -> dict[tuple[str, str], int]:
 
 
 def merge_tags(staged: Staging, *resources: Merged) -> pa.Table:
-    """Return the table `tags`. If two answers disagree about a resource's tags, the tags are only in `gaps`."""
+    """Return the table `tags`. If answers disagree about a resource's tags, only the frame `gaps` shows the tags."""
     return pa.concat_tables([_merge_tags_of(staged, merged) for merged in resources])
 
 
@@ -383,7 +377,7 @@ def _staged_tags(staged: Staging, merged: Merged) -> _Tags:
 def _add_listings(
     staged: Staging, merged: Merged, listings: list[tuple[str | None, TagListing, int]]
 ) -> tuple[Positions, Positions]:
-    """Add lists of tags. For each added list, return the row of its resource and the row of its answer."""
+    """Add lists of tags, and return the resource number and the answer number of each added list."""
     kind, rows = merged.kind.noun, _by_name(merged)
     resources: list[int] = []
     origins: list[int] = []
@@ -417,7 +411,7 @@ def _different_sets(staged: Staging, merged: Merged, tags: _Tags) -> set[int]:
 def _two_values(
     staged: Staging, merged: Merged, tags: _Tags, order: Positions, repeats: Positions, doubted: set[int]
 ) -> set[int]:
-    """If one answer has two values for the same tag key of a resource, add the resource to the frame `gaps`."""
+    """If one answer contains two values for the same tag key, add a row about the resource to the frame `gaps`."""
     one, other = order[repeats - 1], order[repeats]
     value = tags.table["tag_value"]
     differs = np.asarray(pc.not_equal(value.take(pa.array(one)), value.take(pa.array(other))))

@@ -1,7 +1,7 @@
-"""Find missing data, and add rows to the frame `gaps` with the commands that collect the data.
+"""Find missing data, and add rows to the frame `gaps` that say how to collect the data.
 
-A list of roles or profiles is incomplete if GetAccountSummary or another answer of IAM shows that an entry is missing.
-Answers may be from different times, so a role or profile may be missing from all of them.
+A list of roles or profiles is incomplete if GetAccountSummary or another response from IAM shows that an entry is
+missing. Answers may have been collected at different times, so a role or profile can be missing from every answer.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def _compare_with_other_answers(staged: Staging, merged: Merged) -> None:
 
 
 def _forget_truncated(staged: Staging, kind: Kind) -> None:
-    """If another file has the complete list, remove the row of `gaps` about the truncated list."""
+    """If another file contains the complete list, remove the row about the truncated list from the frame `gaps`."""
     whole = staged.complete_lists()
     staged.gaps[:] = [
         gap
@@ -131,7 +131,7 @@ def _compare_with_summary(staged: Staging, merged: Merged) -> None:
 
 
 def note_absent(staged: Staging, roles: Merged, profiles: Merged) -> None:
-    """Add rows to the frame `gaps` for the lists, links, tags, quotas and references that no answer shows."""
+    """Add rows to the frame `gaps` for lists, links, tags, quotas and references that were not collected."""
     whole = staged.complete_lists()
     read = {(account, operation) for account, operation, _ in staged.calls}
     for account in staged.accounts:

@@ -23,7 +23,7 @@ _ACCOUNTS_AT_ONCE = 500
 def resolved_references(references: pd.DataFrame, inventory: Inventory) -> pd.DataFrame:
     """Fill in the column `profile_arn` for references to profiles in other accounts.
 
-    If accounts were saved one by one, their references lack the ARNs of profiles in other accounts.
+    These ARNs are missing if accounts were saved one by one.
     """
     if not (references["profile_arn"].isna() & references["named"].str.startswith("arn:")).any():
         return references

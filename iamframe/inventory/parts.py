@@ -3,9 +3,9 @@
     manifest.json                              written last: the parts, their rows and checksums
     roles/account=123456789012/part.parquet    … and so for each frame and account
 
-Hive, DuckDB and pyarrow can read the folder name `account=ID` (with a percent-encoded id). A folder name
-`account_id=ID` would make programs guess a type for the column `account_id`. The id would become a number (DuckDB),
-lose leading zeros (pyarrow), or clash with the text in the file (pandas).
+Hive, DuckDB and pyarrow can read the folder name `account=ID` (with a percent-encoded id). The folder is not called
+`account_id=ID`, because programs would guess a type for the column `account_id`. DuckDB would read a number, pyarrow
+would drop leading zeros, and pandas would find another type than in the file.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Head(msgspec.Struct):
-    """The fields that a manifest has in every format version."""
+    """The manifest fields that exist in every format version."""
 
     format: str
     format_version: int
@@ -74,15 +74,11 @@ class SavedPart(msgspec.Struct):
 
 
 class _Stored(msgspec.Struct, omit_defaults=True):
-    """The Parquet files (parts) of one frame.
-
-    An account can have several files if accounts were loaded and saved one by one. The field `order` is needed only if
-    an account's rows are not together in the frame. Each pair in `order` is the position of a file in `parts`, and the
-    number of rows to take from the file.
-    """
+    """The Parquet files (parts) of one frame: one or several files per account."""
 
     rows: _Count
     parts: list[SavedPart]
+    # Pairs of a position in `parts` and a number of rows from that file. Empty if each account's rows are together.
     order: list[tuple[_Count, _Count]] = []
 
     @classmethod
@@ -96,7 +92,7 @@ class _Stored(msgspec.Struct, omit_defaults=True):
 
 
 class Manifest(msgspec.Struct):
-    """The manifest fields that iamframe reads. Other fields of a manifest are only for people."""
+    """The manifest fields that iamframe reads. All other fields are for human readers."""
 
     format: str
     format_version: int
@@ -120,8 +116,9 @@ class Written(msgspec.Struct):
 def write_parts(frames: Mapping[str, pd.DataFrame], place: Place, member: str | None = None) -> Written:
     """Write one Parquet file for each frame and account. A frame without rows gets no file.
 
-    If accounts are loaded and saved one by one, `member` is the current account, and rows are sorted by key. Folders of
-    other accounts get unique names, because two loaded accounts may both have rows about a third account.
+    If accounts are saved one by one, the parameter `member` is the id of the current account, and rows are sorted by
+    key. Folders of other accounts get unique names, because two saved accounts may both have rows about a third
+    account.
     """
     tables = {name: frame.to_arrow(frames[name]) for name, frame in FRAMES.items()}
     if member is not None:
@@ -142,7 +139,7 @@ def write_parts(frames: Mapping[str, pd.DataFrame], place: Place, member: str | 
 
 
 def write_manifest(written: Iterable[Written], sources: tuple[str, ...], place: Place) -> None:
-    """Write files for frames without rows, and finally the manifest, which completes the snapshot."""
+    """Write an empty file for each frame without rows, and finally the manifest, which completes the snapshot."""
     accounts, gaps = [], Counter[str]()
     parts: dict[str, list[SavedPart]] = {name: [] for name in FRAMES}
     runs: dict[str, list[tuple[int, int]]] = {name: [] for name in FRAMES}
@@ -180,7 +177,7 @@ def _checksum(manifest: bytes) -> str:
 
 
 def _divided(table: pa.Table, member: str | None) -> tuple[_Stored, list[pa.Table]]:
-    """Divide a frame by account: return the files to write, and the rows of each file in the order of the frame."""
+    """Divide a frame by account: return the files to write, and the rows of each file in the frame's order."""
     # A missing account raises an error when the part is written.
     encoded = table["account_id"].cast(pa.string()).fill_null("").combine_chunks().dictionary_encode()
     accounts, code = encoded.dictionary.to_pylist(), np.asarray(encoded.indices)
@@ -226,7 +223,7 @@ def _write_part(place: Place, frame: Frame, part: SavedPart, rows: pa.Table) -> 
 
 
 def manifest_text(place: Place) -> bytes | None:
-    """Return the manifest file in a folder, or None if the file is missing or cannot be read.
+    """Return the content of a manifest file, or None if the file is missing or cannot be read.
 
     Raise StoreError if an object store does not answer.
     """
@@ -242,7 +239,7 @@ def manifest_text(place: Place) -> bytes | None:
 
 
 def head_of(text: bytes | None) -> Head | None:
-    """Return the fields that all versions of a manifest have, or None if the text is not a manifest."""
+    """Return the manifest fields that exist in every version, or None if the text is not a manifest."""
     try:
         head = msgspec.json.decode(text or b"", type=Head)
     except UNDECODABLE:
@@ -295,7 +292,7 @@ def _is_consistent(stored: _Stored) -> bool:
 
 
 def read_frame(place: Place, manifest: Manifest, name: str, accounts: Collection[str] | None = None) -> pd.DataFrame:
-    """Return a frame of a snapshot, with the rows of all accounts or only of the given accounts.
+    """Return a frame of a snapshot, with the rows of all accounts or only some accounts.
 
     Raise StoreError if a file is missing or damaged, or does not belong to the snapshot.
     """
@@ -322,7 +319,7 @@ def read_frame(place: Place, manifest: Manifest, name: str, accounts: Collection
 
 
 def account_sizes(manifest: Manifest) -> dict[str, int]:
-    """For each account of a snapshot, return the number of roles or the number of profiles, whichever is larger."""
+    """Return the size of each account: its number of roles or its number of profiles, whichever is larger."""
     sizes: dict[str, int] = {}
     for name in FRAMES:
         for part in manifest.frames[name].parts if name in manifest.frames else ():
@@ -340,7 +337,7 @@ def _of_accounts(stored: _Stored, accounts: Collection[str]) -> _Stored:
 
 
 def _refuse_others(folder: Place, own: set[str]) -> None:
-    """Raise StoreError if a frame's folder has foreign files, because other programs would read these files."""
+    """Raise StoreError if a frame's folder contains foreign files, because other programs would read these files."""
     try:
         more = {*names_in(folder)} - own
         if isinstance(folder, Path):

@@ -1,6 +1,7 @@
 """Read and write files on a disk, or in an object store through pyarrow.
 
-pyarrow uses the default credentials of the AWS CLI, and the endpoint in the variable `AWS_ENDPOINT_URL` (if set).
+pyarrow uses the default credentials of the AWS CLI, and the endpoint in the environment variable `AWS_ENDPOINT_URL` (if
+set).
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ Place = Path | RemoteFolder
 
 
 def is_address(folder: object) -> bool:
-    """Return whether a folder is the address of an object store."""
+    """Return whether the argument is an address in an object store, such as `s3://BUCKET/FOLDER`."""
     return isinstance(folder, RemoteFolder) or (isinstance(folder, str) and _ADDRESS.match(folder) is not None)
 
 
@@ -86,7 +87,7 @@ def read_bytes(file: Place, most: int = MAX_UNPACKED) -> bytes:
 
 
 def write_bytes(file: Place, data: bytes | memoryview) -> None:
-    """Write a file, create missing folders, and flush the data if the file is on a disk."""
+    """Write a file. On a disk, create missing folders first, and flush the data."""
     if isinstance(file, RemoteFolder):
         with file.filesystem.open_output_stream(file.path) as stream:
             stream.write(data)
@@ -101,7 +102,7 @@ def write_bytes(file: Place, data: bytes | memoryview) -> None:
 def names_in(folder: Place) -> list[str]:
     """Return the names of the files and folders in a folder. Raise OSError if the folder cannot be listed.
 
-    A missing folder in an object store counts as empty.
+    If a folder in an object store is missing, the list is empty.
     """
     if isinstance(folder, Path):
         return [entry.name for entry in folder.iterdir()]
@@ -111,7 +112,7 @@ def names_in(folder: Place) -> list[str]:
 
 
 def missing_bucket(folder: Place) -> str | None:
-    """If a folder's bucket does not exist, return the bucket's name, else None."""
+    """Return the name of a folder's bucket if the bucket does not exist, else None."""
     if isinstance(folder, Path):
         return None
     from pyarrow.fs import FileType

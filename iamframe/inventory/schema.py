@@ -1,7 +1,6 @@
 """All frames: their keys, and the type and meaning of each column.
 
-Every frame, even an empty frame, has these column types. The column tables in the documentation are generated from this
-module.
+Even an empty frame has these column types. The column tables in the documentation are generated from this module.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
 """Save and open snapshots. A snapshot is a folder with the frames as Parquet files.
 
-A snapshot is either complete or absent. On a disk, a new snapshot is written to a temporary folder beside FOLDER. The
-temporary folder is renamed to FOLDER when all files are complete. During a save, these folders exist beside FOLDER:
+A snapshot is either complete or absent. If FOLDER is on a disk, iamframe writes a new snapshot to a temporary folder
+beside FOLDER. When all files are complete, iamframe renames the temporary folder to FOLDER. During a save, these
+folders exist beside FOLDER:
 
     .FOLDER.iamframe-new-…     the new snapshot, while it is written
     .FOLDER.iamframe-old       the old snapshot, between the two renames (`read_snapshot` can still find it)
 
-An object store cannot rename a folder. A snapshot in an object store is complete when its last file, the manifest, is
-written.
+An object store cannot rename a folder, so a remote snapshot is complete when its last file, the manifest, is written.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _TRIES = 20
 def is_snapshot(folder: str | os.PathLike[str]) -> bool:
     """Return whether a folder holds a snapshot of any version, even a damaged or unfinished snapshot.
 
-    An address of an object store always counts as a snapshot, because iamframe reads only snapshots from object stores.
+    The result is always True for an address in an object store, because iamframe reads only snapshots from there.
     """
     if is_address(folder):
         return True
@@ -73,7 +73,7 @@ def write_snapshot(
     """Save frames as a snapshot, and return the folder.
 
     Raise StoreError if the folder contains anything other than a snapshot, or cannot be written. Raise StoreError if a
-    folder in an object store contains a snapshot, even an unfinished snapshot.
+    folder in an object store already contains a snapshot, even an unfinished one.
     """
     if isinstance(folder, str) and is_address(folder):
         _write_remote(frames, sources, place_of(folder))
@@ -114,7 +114,7 @@ def _write_remote(frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], 
 
 
 def refuse_to_replace(place: Place) -> None:
-    """Raise StoreError if a folder in an object store already has a snapshot."""
+    """Raise StoreError if a folder in an object store already contains a snapshot."""
     if manifest_text(place) is not None:
         raise StoreError(
             f"{display_path(place)}: already holds a snapshot, which an object store cannot replace in one step; "
@@ -123,7 +123,7 @@ def refuse_to_replace(place: Place) -> None:
 
 
 def put_in_place(folder: str | os.PathLike[str], written: Path) -> None:
-    """Replace `folder` with the complete snapshot in its subfolder `written`.
+    """Replace a snapshot's folder with its subfolder `written`, which contains a complete new snapshot.
 
     If a folder cannot be moved, raise OSError, and leave both folders unchanged.
     """
@@ -144,8 +144,8 @@ def read_snapshot(
 ) -> tuple[dict[str, pd.DataFrame], tuple[str, ...]]:
     """Return the frames and sources of a snapshot.
 
-    If `accounts` is given, the frames have only the rows of these accounts. Raise StoreError if the snapshot cannot be
-    read, or lacks one of the accounts.
+    If `accounts` is given, the frames contain only the rows of these accounts. Raise StoreError if the snapshot cannot
+    be read, or lacks one of the accounts.
     """
     chosen = None if accounts is None else {*accounts}
     for _ in range(_TRIES):
@@ -207,7 +207,7 @@ def _has_content(place: Path) -> bool:
 
 
 def _readable(place: Path) -> Path:
-    """Return the folder `place`. If a save was interrupted, return the folder of the old snapshot instead."""
+    """Return the folder `place`, or the folder of the old snapshot if a save was interrupted."""
     try:
         old = _old(place.resolve())
         if (old / MANIFEST).exists():
@@ -264,12 +264,10 @@ def _is_of_call(new: Path, unfinished: Path) -> bool:
 
 
 def _clear_abandoned(place: Path) -> None:
-    """Delete old unfinished snapshots beside the folder `place`.
-
-    Recent folders stay, because another process may still be writing to them.
-    """
+    """Delete unfinished snapshots beside the folder `place` that are more than a day old."""
     for new in _new(place):
         with suppress(FileNotFoundError):
+            # Another process may still be writing to a newer folder.
             if time.time() - new.stat().st_mtime > _ABANDONED_SECONDS:
                 shutil.rmtree(new, ignore_errors=True)
 

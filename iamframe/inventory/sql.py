@@ -1,7 +1,4 @@
-"""Query frames with DuckDB, and create Amazon Athena tables for a snapshot in S3.
-
-The statements for Athena are in Hive's dialect: names are in backticks, and a backslash escapes a quotation mark.
-"""
+"""Query frames with DuckDB, and create Amazon Athena tables for a snapshot in S3."""
 
 from __future__ import annotations
 
@@ -87,6 +84,7 @@ def _sentence(error: duckdb.Error) -> str:
 
 # Athena
 
+# The statements are in Hive's dialect: names are in backticks, and a backslash escapes a quotation mark.
 _TYPES = {TEXT: "string", COUNT: "bigint", FLAG: "boolean", TIME: "timestamp"}
 # Athena accepts no other scheme, such as `s3a://`.
 _LOCATION = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9._-]+(/.*)?")
@@ -95,8 +93,8 @@ _LOCATION = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9._-]+(/.*)?")
 def athena_statements(location: str) -> list[str]:
     """Return the SQL statements that create Amazon Athena tables for a snapshot in S3, one table per frame.
 
-    Create a database in Athena, and run the statements there one by one, in the given order. This function makes no
-    request to AWS.
+    Create a database in Athena, and run the statements there one by one, in the order of the list. This function makes
+    no request to AWS.
 
     Parameters
     ----------
@@ -107,7 +105,7 @@ def athena_statements(location: str) -> list[str]:
     -------
     list of str
         Two statements per frame: CREATE EXTERNAL TABLE and MSCK REPAIR TABLE. MSCK REPAIR TABLE registers the folders
-        of the accounts as partitions. Run MSCK REPAIR TABLE again when the folder has new accounts.
+        of the accounts as partitions. Run MSCK REPAIR TABLE again when the folder contains new accounts.
 
     Raises
     ------

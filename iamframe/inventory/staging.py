@@ -52,7 +52,7 @@ from iamframe.sources.records import (
 
 
 class Kind(NamedTuple):
-    """The names of columns and operations for one type of resource: roles or profiles."""
+    """The column names and operations of one type of resource: roles or profiles."""
 
     noun: str
     key: str
@@ -105,7 +105,7 @@ class Rows:
         self.size = 0
 
     def add(self, size: int, **values: Any) -> None:
-        """Add rows. A single value fills all rows. Columns that are not given become False (flags) or null."""
+        """Add rows. A single value fills all rows. A missing column becomes False (flags) or null."""
         arrays = []
         for column in self.schema:
             given = values.get(column.name)
@@ -129,7 +129,7 @@ class Rows:
 
 
 class Call(msgspec.Struct):
-    """The state and requests of one operation in one account and region, and the number of its records."""
+    """The number of records, the state and the requests of one operation in one account and region."""
 
     rows: int = 0
     state: str = "refused"
@@ -138,7 +138,7 @@ class Call(msgspec.Struct):
     tally: CallStats = msgspec.field(default_factory=CallStats)
 
     def add(self, rows: int, answer: Answer) -> None:
-        """Add the records in an answer, and count its requests."""
+        """Add an answer and its number of records."""
         self.rows += rows
         self.blank |= answer.state == "truncated" and not rows
         self.state = min(self.state, answer.state, key=["truncated", "complete", "partial", "refused"].index)
@@ -146,7 +146,7 @@ class Call(msgspec.Struct):
 
 
 class TrustPolicies:
-    """The trust policies of all roles. Each distinct policy document is parsed only once.
+    """The trust policies of all roles.
 
     Each policy document has an integer code: its position in the arrays that `texts`, `services` and `ec2` return.
     """
@@ -157,7 +157,7 @@ class TrustPolicies:
         self._contents: list[TrustContent] = []
 
     def codes(self, documents: Iterable[Raw | UnsetType]) -> Positions:
-        """Return the integer code of each policy document. A missing or invalid policy has a negative code."""
+        """Return the integer code of each policy document. The code is negative if the policy is missing or invalid."""
         # Thousands of roles share a few documents: most of them cost only a lookup.
         texts = [b"null" if raw is UNSET else bytes(raw) for raw in documents]
         known = self._codes
@@ -173,7 +173,7 @@ class TrustPolicies:
         return code
 
     def text(self, code: int) -> str:
-        """Return the canonical text of the trust policy with the given code."""
+        """Return the canonical text of one trust policy."""
         return self._texts[code]
 
     def texts(self) -> pa.Array:
@@ -181,7 +181,7 @@ class TrustPolicies:
         return pa.array(self._texts, pa.string())
 
     def unified(self, codes: pa.Array) -> pa.Array:
-        """Replace the codes of trust policies, so that policies with equal canonical texts have equal codes."""
+        """Return new codes, so that trust policies with equal canonical texts have equal codes."""
         same = self.texts().dictionary_encode().indices
         return same.take(codes)
 
@@ -190,7 +190,7 @@ class TrustPolicies:
         return pa.array([content.services for content in self._contents], pa.string())
 
     def ec2(self, partition: str) -> pa.Array:
-        """For each distinct trust policy, return whether it lets EC2 assume a role in the given partition."""
+        """Return whether each distinct trust policy lets EC2 assume a role in a partition: yes, no or maybe."""
         return pa.array([trusts_ec2(content.reaches, partition) for content in self._contents], pa.string())
 
 
@@ -345,13 +345,12 @@ class Staging:
         self.add_tags("role", *_flat(given.get("tags"), first))
         profiles, rows = _flat(given.get("profiles"), first)
         if profiles:
-            self._profiles(profiles, fallback, origin, beneath=rows)
+            self._profiles(profiles, fallback, origin, role_rows=rows)
         return counts
 
     def _profiles(
-        self, records: list[Any], fallback: str, origin: int, beneath: Positions | None = None
+        self, records: list[Any], fallback: str, origin: int, role_rows: Positions | None = None
     ) -> Counter[str]:
-        """Add profiles to the rows. If the profiles are nested in roles, `beneath` has the row numbers of the roles."""
         first, given = self.profiles.size, _columns(records)
         arns = given["profile_arn"]
         texts = pa.array(arns, pa.string())
@@ -364,13 +363,13 @@ class Staging:
             profile_path=_filled(given.get("profile_path"), arns, path_of),
             profile_id=given.get("profile_id"),
             created_at=_time_texts(given.get("created_at")),
-            role_known=True if beneath is not None else _known(given.get("roles")),
+            role_known=True if role_rows is not None else _known(given.get("roles")),
             tags_known=_known(given.get("tags")),
             origin=origin,
         )
         self.add_tags("instance-profile", *_flat(given.get("tags"), first))
-        if beneath is not None:
-            self.links.add(len(records), profile=np.arange(first, first + len(records)), role=beneath)
+        if role_rows is not None:
+            self.links.add(len(records), profile=np.arange(first, first + len(records)), role=role_rows)
             return counts
         roles, rows = _flat(given.get("roles"), first)
         if roles:
@@ -383,22 +382,21 @@ class Staging:
                 self._roles(shown, fallback, origin)
         return counts
 
-    def add_tags(self, kind: str, tags: Sequence[Any], rows: int | Positions) -> None:
-        """Add tags of roles or profiles. The parameter `rows` has the row number of each tag's resource."""
+    def add_tags(self, kind: str, tags: Sequence[Any], resource_rows: int | Positions) -> None:
+        """Add tags of roles or profiles."""
         if not tags:
             return
         keys, values = [tag.key for tag in tags], [tag.value for tag in tags]
-        self.tags[kind].add(len(tags), row=rows, tag_key=keys, tag_value=values)
+        self.tags[kind].add(len(tags), row=resource_rows, tag_key=keys, tag_value=values)
 
 
 def _columns(records: list[Any]) -> dict[str, tuple[Any, ...]]:
-    """Return the fields of records as columns, without the fields that are None in all records."""
     columns = zip(type(records[0]).__struct_fields__, zip(*map(astuple, records), strict=True), strict=True)
     return {name: values for name, values in columns if values[0] is not None or values.count(None) < len(values)}
 
 
 def _flat(lists: Sequence[Any] | None, first: int) -> tuple[list[Any], Positions]:
-    """Return the items of all lists, and for each item the number of its list. The lists are numbered from `first`."""
+    """Return two values: the items of all lists, and the list number of each item, counted from `first`."""
     held = [one or () for one in lists or ()]
     items = list(chain.from_iterable(held))
     return items, np.repeat(np.arange(first, first + len(held), dtype=np.int32), list(map(len, held)))
@@ -413,7 +411,7 @@ def _filled(
 
 
 def _accounts_of(texts: pa.Array, arns: Sequence[str], fallback: str) -> tuple[str | list[str], Counter[str]]:
-    """Return the accounts of ARNs, and the number of ARNs per account. If all accounts are equal, return one text."""
+    """Return the account of each ARN (one text if all are equal), and the number of ARNs per account."""
     prefix = arns[0].split("/", 1)[0] + "/"
     if pc.all(pc.starts_with(texts, prefix)).as_py():
         account = account_of(prefix) or fallback

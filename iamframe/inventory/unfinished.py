@@ -51,10 +51,10 @@ _THREADS = 16
 
 @contextlib.contextmanager
 def unfinished_load(folder: str | os.PathLike[str], sources: list[str], live: Mapping[str, Any]) -> Iterator[Path]:
-    """Yield a folder for AWS's answers, inside the folder of a snapshot on a disk.
+    """Yield a subfolder of `folder`, in which AWS's answers are kept until the snapshot is complete.
 
-    If the load fails before AWS answers, the folder for answers is deleted. Raise StoreError if the snapshot's folder
-    has other files, cannot be written, or belongs to another load. The answers of two loads must not be mixed.
+    If the load fails before AWS answers, the subfolder is deleted. Raise StoreError if `folder` contains other files,
+    cannot be written, or belongs to another load. The answers of two loads must not be mixed.
     """
     unfinished = Path(folder) / UNFINISHED
     try:
@@ -84,8 +84,8 @@ def unfinished_load(folder: str | os.PathLike[str], sources: list[str], live: Ma
 def unfinished_fleet(folder: str | os.PathLike[str], sources: list[str], live: Mapping[str, Any]) -> Iterator[Place]:
     """Yield the folder for the new snapshot of several accounts. The function `finish` completes the snapshot.
 
-    Raise StoreError if the folder has other files, cannot be written, or belongs to another load. Raise StoreError if
-    the folder is in an object store and already has a snapshot.
+    Raise StoreError if the folder contains other files, cannot be written, or belongs to another load. Raise StoreError
+    if the folder is in an object store and already contains a snapshot.
     """
     place = place_of(folder)
     if isinstance(place, Path):
@@ -115,7 +115,7 @@ def unfinished_fleet(folder: str | os.PathLike[str], sources: list[str], live: M
 
 
 def write_account(place: Place, account: str, frames: Mapping[str, pd.DataFrame], *, is_complete: bool) -> Written:
-    """Write the files of one account. A complete account is noted, so that a resumed load skips the account.
+    """Write the files of one account. A note about a complete account lets a resumed load skip the account.
 
     Raise StoreError if a file cannot be written.
     """
@@ -171,7 +171,6 @@ def _note_of(place: Place, account: str) -> Place:
 
 
 def _remove_stale(place: Place, written: Iterable[Written]) -> None:
-    """Delete older files that are not part of the new snapshot."""
     for name in FRAMES:
         own = {part.folder for one in written if name in one.frames for part in one.frames[name].parts}
         with contextlib.suppress(FileNotFoundError):

@@ -43,17 +43,17 @@ _IN_STACK = BY_LABEL[STACK_RESOURCES].action
 
 @schema.shows(schema.PAIRS)
 def pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.DataFrame:
-    """Return roles and profiles side by side: names, paths, tags, trust, and the service or tool that created them.
+    """Return roles and profiles side by side: names, paths, tags, trust, and the tool or service that created them.
 
     The first rows are the links: one row per role in a profile. The next rows are the profiles without a link. The last
-    rows are the roles that trust EC2 and are in no profile. The parameter `makers` describes your own tools. Your tools
-    take precedence over the built-in tools.
+    rows are the roles that trust EC2 and are in no profile. The parameter `makers` describes your own tools, which take
+    precedence over the built-in tools.
     """
     return numbered_pairs(inventory, makers)[schema.PAIRS.names]
 
 
 def numbered_pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.DataFrame:
-    """Return the result of `pairs`, with two more columns: the row numbers in `profiles` and `roles` (-1 for none)."""
+    """Return the result of `pairs` with the columns `profile_row` and `role_row` (row numbers, -1 for no row)."""
     roles, profiles, linked = inventory.roles, inventory.profiles, inventory.linked_rows
     lone_profiles = np.flatnonzero(~are_among(np.arange(len(profiles)), linked.link_profile))
     lone_roles = np.flatnonzero(_is_lone_role(inventory))
@@ -96,7 +96,7 @@ def numbered_pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.Dat
 
 
 def knows_profiles(inventory: Inventory) -> Bools:
-    """For each role, return whether the profiles with this role were collected."""
+    """Return whether the profiles that hold each role were collected."""
     roles, gaps = inventory.roles, inventory.gaps
     unread = gaps[gaps["operation"] == ROLE_LINKS]
     none_read = is_in(roles["account_id"], unread["account_id"][unread["subject"] == ALL])
@@ -124,12 +124,8 @@ def _tag_texts(tags: pd.DataFrame, frame: pd.DataFrame, owner: Positions) -> pa.
     return pc.if_else(pa.array(np.asarray(frame["tags_known"], dtype=bool)), each, _NO_TEXT)
 
 
-def _made(columns: Mapping[str, Any], makers: list[Maker], tag: pa.Array) -> dict[str, Any]:
-    """Return the columns about makers: the services or tools that created the role and profile of each row.
-
-    For each profile, the array `tag` has the service or tool that the profile's tags show. If a maker is only a guess,
-    the three columns about expected differences are False.
-    """
+def _made(columns: Mapping[str, Any], makers: list[Maker], maker_by_tag: pa.Array) -> dict[str, Any]:
+    """Return the columns about makers, which are the tools or services that created roles and profiles."""
 
     def first_fitting(sides: str, among: Bools) -> Positions:
         rows = np.flatnonzero(among)
@@ -140,15 +136,16 @@ def _made(columns: Mapping[str, Any], makers: list[Maker], tag: pa.Array) -> dic
 
     has_profile, has_role = (np.asarray(columns[arn].is_valid()) for arn in ("profile_arn", "role_arn"))
     pair = first_fitting("both", has_profile & has_role)
-    is_tag = np.asarray(tag.is_valid()) & (pair < 0)
+    is_tag = np.asarray(maker_by_tag.is_valid()) & (pair < 0)
     rest = (pair < 0) & ~is_tag
     # The profile's name says more than the role's: many profiles may hold one role.
     by_profile = first_fitting("profile", rest & has_profile)
     by_role = first_fitting("role", rest & has_role & (by_profile < 0))
     names = pa.array([maker.name for maker in makers], pa.string())
-    maker = pc.coalesce(lookup(names, pair), tag, lookup(names, by_profile), lookup(names, by_role))
+    maker = pc.coalesce(lookup(names, pair), maker_by_tag, lookup(names, by_profile), lookup(names, by_role))
     basis = pc.if_else(pa.array(pair >= 0), PAIR, pc.if_else(pa.array(is_tag), TAG, GUESS))
 
+    # False if the maker is only a guess.
     def intended(flags: Iterable[bool]) -> Bools:
         return lookup_flag(np.fromiter(flags, dtype=bool), pair, otherwise=False)
 
@@ -163,7 +160,7 @@ def _made(columns: Mapping[str, Any], makers: list[Maker], tag: pa.Array) -> dic
 
 
 def _maker_by_tag(inventory: Inventory) -> pa.Array:
-    """For each profile, return the maker (a service or tool) from the first tag that proves a maker."""
+    """Return each profile's maker (a tool or service) if one of the profile's tags proves the maker."""
     keys = as_arrow(inventory.tags["tag_key"]).dictionary_encode()
     proofs = [own.maker if own and own.is_proof else None for own in map(own_tag, keys.dictionary.to_pylist())]
     maker, owner = pa.array(proofs, pa.string()).take(keys.indices), inventory.linked_rows.tag_profile
@@ -210,16 +207,13 @@ def tag_coverage(inventory: Inventory) -> pd.DataFrame:
 
 
 def taggable_resources(inventory: Inventory) -> dict[str, tuple[pd.DataFrame, str]]:
-    """Return the resources of each type (without AWS-managed roles), and the name of the ARN column."""
+    """Return the resources of each type (without AWS-managed roles), together with the name of their ARN column."""
     roles = inventory.roles[~inventory.roles["is_aws_managed"]]
     return {"role": (roles, "role_arn"), "instance-profile": (inventory.profiles, "profile_arn")}
 
 
 def count_tags_known(inventory: Inventory, resource_type: str) -> pa.Table:
-    """For each account, count the resources with known tags and the resources with unknown tags.
-
-    An account without resources of the given type has no row.
-    """
+    """Count resources with known tags and resources with unknown tags, with one row per account that has resources."""
     frame, _ = taggable_resources(inventory)[resource_type]
     accounts, known = as_arrow(frame["account_id"]).dictionary_encode(), np.asarray(frame["tags_known"], dtype=bool)
     codes, size = np.asarray(accounts.indices), len(accounts.dictionary)
@@ -228,21 +222,20 @@ def count_tags_known(inventory: Inventory, resource_type: str) -> pa.Table:
 
 
 def missing_permissions(inventory: Inventory) -> dict[str, object]:
-    """Return a dict with the smallest IAM policy that allows what AWS denied.
+    """Return the smallest IAM policy that allows what AWS denied, as a dict.
 
-    The policy covers all rows of `gaps` with the reason `denied`, in all accounts. The list `Statement` is empty if AWS
-    denied nothing. The policy may not be enough, because an explicit Deny, a permissions boundary or a policy of the
-    organisation overrides any Allow (IAM User Guide, "Policy evaluation logic").
+    The policy covers all rows of the frame `gaps` with the reason `denied`, in all accounts. The list `Statement` is
+    empty if AWS denied nothing. The policy may not be enough, because an explicit Deny, a permissions boundary or a
+    policy of the organisation overrides any Allow (IAM User Guide, "Policy evaluation logic").
     """
     gaps = inventory.gaps
     return policy_of(actions_of(gaps["operation"][gaps["reason"] == "denied"]))
 
 
 def first_maker(makers: Iterable[Maker], columns: Mapping[str, Any], sides: str) -> Positions:
-    """For each row, return the position of the first tool in `makers` that fits the names and paths, or -1.
+    """Return the position of the first tool in `makers` that fits each row's names and paths, or -1 if no tool fits.
 
-    The parameter `sides` is `"role"`, `"profile"` or `"both"`. If `sides` is `"both"`, a tool must match both the role
-    and the profile. The mapping `columns` has the paths and names, such as `role_path` and `role_name`.
+    The parameter `sides` says what a tool must fit: `"role"`, `"profile"` or `"both"`.
     """
     chosen = _sides(sides)
     forms = {
@@ -282,7 +275,7 @@ def _fitting(text: pa.Array, pattern: str, rows: Positions) -> Positions:
 
 
 def owned_profiles(inventory: Inventory) -> pd.DataFrame:
-    """Return the profiles that a cluster, environment or stack owns, and whether the owner still exists."""
+    """Return the profiles that belong to a cluster, environment or stack, and whether this owner still exists."""
     lists = _Lists(inventory)
     rows = [lists.judged(one) for one in _candidates(inventory)]
     return schema.OWNED_PROFILES.conform(pd.DataFrame(rows, columns=schema.OWNED_PROFILES.names))

@@ -63,7 +63,7 @@ def _catalogue(lang: str) -> dict[str, Text]:
 def text_of(message: str, lang: str = "en", default: Text | None = None) -> Text:
     """Return the text of a message in a language.
 
-    If the language lacks the text, return `default`. If `default` is None, return the English text.
+    If the language lacks the text, return `default`, or the English text if `default` is None.
 
     Raises
     ------
@@ -156,7 +156,7 @@ def render(messages: pa.Array, facts: pa.Array, lang: str = "en") -> pa.Array:
 
 @cache
 def _choosing() -> frozenset[str]:
-    """Return the names of hidden facts: they decide which text is used, but are never shown."""
+    """Return the names of hidden facts, which decide how a message reads but are not shown."""
     tables = [text for text in _catalogue("en").values() if not isinstance(text, str)]
     texts = [text for text in _catalogue("en").values() if isinstance(text, str)]
     texts += [text for table in tables for text in table.values()]
@@ -179,7 +179,7 @@ def changed_facts(facts: str, change: Callable[[str], str]) -> str:
 
 
 def nested(message: str, facts: str) -> Message:
-    """Build a message from an id and JSON facts, for use as a fact of another message."""
+    """Build a message from its id and its facts (JSON)."""
     return {"message": message, **msgspec.json.decode(facts)}
 
 
@@ -196,7 +196,7 @@ def joint(messages: Iterable[Message | None]) -> Message | None:
 
 
 def sentences_of(message: str, facts: str, lang: str = "en") -> list[str]:
-    """Return the sentences of the message with the given id and JSON facts."""
+    """Return the sentences of a message, filled with facts (JSON)."""
     one = nested(message, facts)
     return [_shown(part, None, lang) for part in one.get("messages", [one])]
 
@@ -204,9 +204,9 @@ def sentences_of(message: str, facts: str, lang: str = "en") -> list[str]:
 def by_reason(
     rows: Iterable[tuple[str, _Thing, Iterable[str]]],
 ) -> dict[tuple[tuple[_Thing, ...], tuple[str, ...]], list[str]]:
-    """Group things (such as checks) by their reasons, and return the accounts of each group.
+    """Find the accounts in which the same checks (or other things) have the same reasons.
 
-    Each row has an account, a thing, and a list of reasons.
+    Each row contains an account, a thing and its reasons. The result maps things and reasons to accounts.
     """
     things_of: dict[str, dict[str, list[_Thing]]] = {}
     for account, thing, sentences in rows:
@@ -223,7 +223,7 @@ def by_reason(
 
 
 def columns_of(messages: Iterable[Message | None]) -> tuple[pa.Array, pa.Array]:
-    """Split messages into a column of ids (empty for None) and a column of facts (JSON)."""
+    """Split messages into a column of ids (empty if there is no message) and a column of facts (JSON)."""
     ids, facts = [], []
     for one in messages:
         values = dict(one or {})
@@ -242,7 +242,7 @@ def json_text(values: pa.Array) -> pa.Array:
 
 
 def facts_of(columns: Mapping[str, pa.Array]) -> pa.Array:
-    """Convert each row to a JSON object. Each column has the values of one fact, as texts."""
+    """Return one JSON object per row. Each column contains one fact as text."""
     parts: list[Any] = []
     for name, values in columns.items():
         parts += [f'{"," if parts else "{"}"{name}":', json_text(values)]
@@ -253,11 +253,11 @@ Groups = npt.NDArray[np.int64]
 
 
 def render_facts(text: Text, column: Callable[[str], pa.Array], group: Groups, size: int, lang: str = "en") -> pa.Array:
-    """Return one sentence per group of rows.
+    """Return one text per group of rows.
 
-    The function `column` returns the column of the fact with the given name. The array `group` has the group number of
-    each row. The numbers ascend from 0 to `size` - 1. If a group has more than three sentences or list items, three are
-    shown, followed by the number of the others.
+    The function `column` returns the values of a fact. The array `group` contains the group number of each row,
+    ascending from 0 to `size` - 1. The text shows at most three sentences or list items, and then how many more there
+    are.
     """
     starts = np.searchsorted(group, np.arange(size + 1))
     sizes = np.diff(starts)

@@ -31,9 +31,9 @@ def escape_controls(text: str) -> str:
 
 
 def spell_out(text: str) -> str:
-    """Append an escaped ASCII copy in brackets to a text that may deceive a reader.
+    """Append an escaped ASCII copy in brackets to a text that contains deceptive characters.
 
-    Unusual spaces, invisible letters, and letters that look like Latin letters may deceive a reader.
+    Deceptive characters are unusual spaces, invisible letters, and letters that look like Latin letters.
     """
     spelled = "".join(
         c if c.isascii() and c.isprintable() else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}"
