@@ -1,8 +1,8 @@
 """Find the possible owners of profiles in a live account: clusters, environments and stacks.
 
 The tags, path or name of a profile may show the profile's owner. The tags or path may also show the owner's region.
-iamframe lists clusters only if at least one profile seems to belong to a cluster (likewise environments and stacks).
-iamframe searches the regions that these profiles show, or all loaded regions if one of these profiles shows no region.
+iamframe skips the types of owners that no profile seems to have. If an owner's region is unknown, iamframe searches all
+loaded regions.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ class OwnerReader:
     def answers(self, jobs: list[_Job]) -> Iterator[Answer]:
         """Yield the clusters, environments and stacks of each region.
 
-        If a profile's name suggests an unlisted stack, iamframe asks AWS in each region for the stack that contains the
-        profile.
+        A profile's name may suggest a stack that no list contains. iamframe asks CloudFormation in each region which
+        stack contains the profile.
         """
         for owner, region, future in jobs:
             yield self.calls.answer(owner.label, future.result(), region)
@@ -101,7 +101,7 @@ class OwnerReader:
         return found
 
     def _stack_of(self, arn: str, region: str) -> list[ResourceOwner]:
-        """Return the stack that contains a profile, even if the stack was deleted in the last 90 days."""
+        """Return the stack that contains a profile. AWS also returns stacks that were deleted in the last 90 days."""
         name = name_of(arn)
         try:
             body = self.calls.client.call(

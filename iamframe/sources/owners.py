@@ -46,9 +46,9 @@ def _owner_in(owner: Owner, record: Any) -> ResourceOwner:
 def _is_list_of(owner: Owner, key: str, document: Document) -> bool:
     """Return whether the list under `key` comes from the service `owner.service`.
 
-    The list `clusters` contains names if it comes from EKS, and objects if it comes from AWS PCS. OpsWorks and
-    CloudFormation both return a list `Stacks`, but with different fields in the items. An empty list `clusters` is read
-    as an answer from EKS, unless the file's name or a folder's name contains `pcs`.
+    EKS returns a list `clusters` of names. AWS PCS returns a list `clusters` of objects. OpsWorks and CloudFormation
+    return lists `Stacks` whose items have different fields. An empty list `clusters` belongs to EKS unless the file's
+    path contains `pcs`.
     """
     items = document.keys[key]
     if not isinstance(items, list):

@@ -1,4 +1,4 @@
-"""The results of reading files: the account of each folder, records for later use, and rows of the frame `gaps`."""
+"""The results of reading files: accounts, records, and rows of the frame `gaps`."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class AccountsByFolder:
             self._beneath[piece.folders[:depth]].add(account)
 
     def of(self, folders: tuple[str, ...], depth: int) -> set[str]:
-        """Return the accounts in the folder whose path is the first `depth` names of `folders`."""
+        """Return the accounts in one folder. The folder's path is `folders[:depth]`."""
         # `prod/` beside `dev/` is another account; `us-east-1/` beside `iam/` is the same one.
         is_one = all(map(_PART_OF_ACCOUNT.fullmatch, folders[depth:]))
         return (self._beneath if is_one else self._here).get(folders[:depth], set())
@@ -67,12 +67,13 @@ class Reading:
     in_runs : bool
         Whether long lists are decoded in groups of items.
     gaps : list of (Piece, Gap)
-        Rows of the frame `gaps` with their files. A row without an account gets the account of its file after all files
-        are read.
+        Rows of the frame `gaps` with their files. At the end, a row without an account gets its file's account.
     callers : dict
         The accounts in the outputs of `aws sts get-caller-identity`. The key is the folder of the file.
-    carried, named : AccountsByFolder
-        The accounts of the resources in the files, and the accounts of the profiles that these resources use.
+    carried : AccountsByFolder
+        The accounts of the resources in the files.
+    named : AccountsByFolder
+        The accounts of the profiles that the resources use.
     has_read : bool
         Whether at least one file could be used.
     """
@@ -90,7 +91,7 @@ class Reading:
         self._kept[type(record)].append(record)
 
     def kept(self, kind: type[_Kept]) -> list[_Kept]:
-        """Return the kept records of one type, in the order in which they were read."""
+        """Return the kept records of one type, in the order of reading."""
         return self._kept[kind]
 
     def gap(self, piece: Piece, gap: Gap) -> None:
@@ -98,7 +99,10 @@ class Reading:
         self.gaps.append((piece, gap))
 
     def unreadable(self, piece: Piece, problem: dict[str, Any], path: str = "$") -> None:
-        """Add a row to the frame `gaps` for a file (or a part of a file) that cannot be read."""
+        """Add a row to the frame `gaps` for an unreadable file.
+
+        The argument `path` is the unreadable part, by default the whole file.
+        """
         subject = piece.label if path == "$" else f"{piece.label} {path}"
         operation = _named_after(piece) or "file"
         region = GLOBAL if operation in _IAM else region_of(piece) or UNKNOWN_REGION
@@ -107,7 +111,7 @@ class Reading:
 
     @contextmanager
     def gap_if_unreadable(self, piece: Piece, path: str = "$") -> Iterator[None]:
-        """Add a row to the frame `gaps` if the `with` block cannot read a file or a part of a file."""
+        """Turn read errors in the `with` block into rows of the frame `gaps`."""
         try:
             yield
         except Unreadable as error:
@@ -116,7 +120,10 @@ class Reading:
             self.unreadable(piece, problem_of(error, path), path)
 
     def gaps_with_owner(self) -> Records:
-        """Return the rows of the frame `gaps` with their accounts, which are known only after all files were read."""
+        """Return the rows of the frame `gaps` with their accounts.
+
+        A file's account is known only after all files were read.
+        """
         for piece, gap in self.gaps:
             if gap.operation != "file":
                 gap.account_id = gap.account_id or self.owner(piece.folders)
@@ -128,7 +135,7 @@ class Reading:
         self.gap(piece, Gap(answer.operation, answer.origin, "unreadable", message, {"file": answer.origin}))
 
     def owner(self, folders: tuple[str, ...], named: Iterable[str] = (), made_in: Collection[str] = ()) -> str | None:
-        """Return the account to which the files of a folder belong, or None if the account is unknown.
+        """Return the account of a folder's files, or None if unknown.
 
         Parameters
         ----------
@@ -158,7 +165,7 @@ class Reading:
         return None
 
     def with_owner(self, piece: Piece, answer: Answer) -> Answer:
-        """Return an answer with its account, which is known only after all files were read."""
+        """Return an answer with its account. A file's account is known only after all files were read."""
         answer.account_id = answer.account_id or self.owner(piece.folders)
         records = sum(map(len, answer.chunks))
         self.has_read |= bool(records) or (answer.state == "complete" and answer.account_id is not None)
@@ -168,7 +175,10 @@ class Reading:
 
 
 def region_of(piece: Piece) -> str | None:
-    """Return the region in the file's name, or else in the innermost folder name that contains a region."""
+    """Return the region in the file's name or in a folder's name.
+
+    The search starts at the file's name and ends at the outermost folder.
+    """
     return next(filter(None, map(region_in, (piece.name, *reversed(piece.folders)))), None)
 
 

@@ -1,8 +1,8 @@
 """The record types of each AWS operation.
 
-A record type has only the fields that its operation really returns, so that no code uses other fields by accident. For
-example, ListRoles and ListInstanceProfiles return no `Tags`, as their pages in the IAM API Reference say and recorded
-answers show. If a file or an emulator adds `Tags` to these operations' records, iamframe ignores the tags.
+A record type has only the fields that its operation returns. Code therefore cannot use other fields by accident. For
+example, ListRoles and ListInstanceProfiles return no `Tags`. Sources: IAM API Reference (ListRoles and
+ListInstanceProfiles), recorded answers. iamframe ignores fields that a file or an emulator adds to a record.
 
 The value `UNSET` means that an answer does not contain the field. The values None and [] mean that AWS has no value.
 """
@@ -26,7 +26,7 @@ State = Literal["complete", "partial", "truncated", "refused"]
 
 
 class RecordedTime(msgspec.Struct, gc=False):
-    """A time in the format of tools that record botocore's answers: `{"__class__": "datetime", "year": …}`."""
+    """A time in a recorded answer of botocore: `{"__class__": "datetime", "year": …}`."""
 
     year: int
     month: int
@@ -76,7 +76,10 @@ class Tag(msgspec.Struct, gc=False, frozen=True):
 
 
 class LastUsed(msgspec.Struct, gc=False):
-    """A role's last use. Both fields are None if the role was not used for 400 days (IAM API Reference, GetRole)."""
+    """A role's last use.
+
+    The fields `at` and `region` are None after 400 days without use. Source: IAM API Reference, GetRole.
+    """
 
     at: Time = msgspec.field(name="LastUsedDate", default=None)
     region: str | None = msgspec.field(name="Region", default=None)
@@ -101,7 +104,7 @@ class RoleTemplate(msgspec.Struct, gc=False):
 
 
 class NestedRole(msgspec.Struct, gc=False, rename=_IAM):
-    """A role inside an instance profile in an AWS response, without tags, last use and description."""
+    """A role inside an instance profile, without tags, last use and description."""
 
     role_arn: Arn
     role_name: str | None = None
@@ -121,7 +124,7 @@ class ListedRole(NestedRole, gc=False, rename=_IAM):
 class GotRole(ListedRole, gc=False, rename=_IAM):
     """A role from GetRole.
 
-    GetRole omits `Tags` for a role without tags, but always returns `RoleLastUsed`, as recorded answers show.
+    GetRole omits `Tags` for a role without tags. GetRole always returns `RoleLastUsed`. Source: recorded answers.
     """
 
     boundary: Boundary | None = None
@@ -178,7 +181,7 @@ class TagListing(msgspec.Struct, gc=False):
 
 
 class Reference(msgspec.Struct, gc=False):
-    """A resource that uses a profile: a row of the frame `references`, but without the profile's ARN."""
+    """A row of the frame `references`, without the profile's ARN. The row shows a resource that uses a profile."""
 
     consumer_type: str
     consumer_id: str
@@ -212,7 +215,7 @@ class RequiredKeys(msgspec.Struct, gc=False):
 
 
 class TagDemand(msgspec.Struct, gc=False):
-    """A row of the frame `tag_policies`: the organization's rule for one tag key of roles or profiles.
+    """A row of the frame `tag_policies`: the organization's rule for one tag key.
 
     The field `allowed_values` is a JSON list, or None if the values are unknown.
     """
@@ -227,7 +230,7 @@ class TagDemand(msgspec.Struct, gc=False):
 
 
 class Account(msgspec.Struct, gc=False):
-    """The name, caller and quotas of an account, and how many roles and profiles the account has."""
+    """An account's name, caller, quotas, and numbers of roles and profiles."""
 
     caller_arn: str | None = None
     account_name: str | None = None
@@ -250,7 +253,7 @@ def account_of_summary(counts: Mapping[str, int]) -> Account:
 class Gap(msgspec.Struct, gc=False):
     """A row of the frame `gaps`: data that could not be collected.
 
-    The field `message` is the id of a message text, and `facts` contains the values for the text.
+    The field `message` is the id of a message text. The field `facts` contains the values for the text.
     """
 
     operation: str
@@ -264,7 +267,7 @@ class Gap(msgspec.Struct, gc=False):
 
 @dataclass(slots=True)
 class CallStats:
-    """The requests and retries of one operation in one region, and the times of the first and last request."""
+    """The counts and times of one operation's requests in one region."""
 
     requests: int = 0
     retries: int = 0
@@ -283,9 +286,10 @@ class CallStats:
 class Answer:
     """One answer from AWS, live or from a file.
 
-    The iterable `chunks` yields lists of records. Each list contains records of one type, and becomes columns before
-    the next list is read. If a record has no ARN, the field `account_id` shows the record's account. The field `state`
-    is `complete` if the answer contains the operation's complete list, and `refused` if AWS gave no answer.
+    The iterable `chunks` yields lists of records. Each list contains records of one type. A list of records becomes
+    columns before the next list is read. If a record has no ARN, the field `account_id` shows the record's account. The
+    state `complete` means that the answer contains the operation's complete list. The state `refused` means that AWS
+    gave no answer.
     """
 
     operation: str
@@ -356,7 +360,7 @@ References = Literal["all", "core", "none"]
 
 @dataclass(frozen=True, slots=True)
 class LoadPlan:
-    """What to read in an account: the regions, the kinds of resources that use profiles, and extra details."""
+    """What to read in an account: regions, kinds of resources, and extra details."""
 
     regions: Literal["all"] | tuple[str, ...] = "all"
     references: References = "all"

@@ -1,4 +1,4 @@
-"""Find references to instance profiles in saved responses from EC2, Auto Scaling and other services."""
+"""Find references to instance profiles in saved responses from EC2 and other services."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from iamframe.sources.templates import TemplateUse, template_ids, template_refer
 class _Use:
     """A resource's record and account, and the profiles and templates that the resource uses.
 
-    The field `account` is the owner that the record shows, or the account in the resource's ARN. The field `made_in` is
-    the account of the user or role that created the resource. An account id in a folder's name takes precedence over
-    `made_in`, because some files hide the creator's account.
+    The field `account` comes from the record's owner or the resource's ARN. The field `made_in` is the account of the
+    resource's creator. An account id in a folder's name takes precedence over `made_in`. The reason is that some files
+    hide the creator's account.
     """
 
     record: Any
@@ -61,7 +61,7 @@ class _Used(NamedTuple):
 
 
 def _keep_uses(document: Document, consumer: Consumer) -> Iterable[Answer]:
-    """Keep a document's records until all files are read, because a later file may show the records' account."""
+    """Keep a document's records until all files are read. A later file may show the records' account."""
     if consumer.whole or isinstance(document.keys[consumer.key], dict):
         # Some operations answer with one record instead of a list.
         document.keys[consumer.key] = [document.as_json(None if consumer.whole else consumer.key)]
@@ -132,7 +132,7 @@ def _owner(reading: Reading, used: _Used) -> str | None:
 
 
 def _mentioned(reading: Reading, used: _Used, found: Mapping[str | None, list[Reference]]) -> Iterator[Answer]:
-    """Yield a document's references to profiles, as one answer per account and region."""
+    """Yield a document's references to profiles. Each answer belongs to one account and one region."""
     document, consumer = used.document, used.consumer
     region, state = region_of(document.piece) or UNKNOWN_REGION, document.state(consumer.key)
     if consumer.steps and state == "complete":
@@ -159,7 +159,10 @@ def _by_region(mentions: Iterable[Reference], otherwise: str = UNKNOWN_REGION) -
 
 
 def _pinned(account: str, pinnings: list[TemplateUse], read: Mapping[str, list[Any]]) -> Iterator[Answer]:
-    """Yield the profiles in launch templates of groups and fleets, and a `Gap` for each missing template version."""
+    """Yield the profiles that groups and fleets use through templates.
+
+    Yield a `Gap` for each missing template version.
+    """
     versions, templates = read[VERSIONS], read[TEMPLATES]
     mentions, unread = template_references(pinnings, versions, read[CONFIGURATIONS], templates)
     shown = {version.launch_template_id for version in versions}
@@ -178,10 +181,9 @@ def _pinned(account: str, pinnings: list[TemplateUse], read: Mapping[str, list[A
 
 
 def _other_versions(account: str, read: Mapping[str, list[Any]], whole: set[str]) -> Iterator[Answer]:
-    """Yield a `Gap` for each launch template whose versions are not all in the files.
+    """Yield a `Gap` for each launch template with missing versions.
 
-    If no template is given, DescribeLaunchTemplateVersions returns only the latest and the default version of each
-    template.
+    If no template is given, DescribeLaunchTemplateVersions returns only latest and default versions.
     """
     for template in with_other_versions(read[VERSIONS], read[TEMPLATES]):
         if any(name.endswith(template) for name in whole):

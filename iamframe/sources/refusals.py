@@ -35,7 +35,10 @@ CLOSED = {"AuthFailure", "InvalidClientTokenId", "OptInRequired", "UnrecognizedC
 
 
 class RequestFailed(Exception):
-    """A failed request, with AWS's error code and message, and the reason for the frame `gaps`."""
+    """A failed request, with an error code and a message.
+
+    The attribute `reason` fills the column `reason` of the frame `gaps`.
+    """
 
     def __init__(self, reason: str, code: str, message: str, cause: Exception | None = None) -> None:
         super().__init__(f"{code}: {message}")

@@ -1,4 +1,4 @@
-"""Read the consumers (the resources that use profiles) in each region of a live account."""
+"""Read the consumers in each region of a live account. A consumer is a resource that uses profiles."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ReferenceReader:
     def regions(self) -> list[str]:
         """Return the regions to read.
 
-        The value `"all"` means all enabled regions, or only the session's region if AWS lists no regions.
+        The value `"all"` means all enabled regions. If AWS lists no regions, the result is only the session's region.
         """
         if self.plan.references == "none":
             return []
@@ -55,7 +55,10 @@ class ReferenceReader:
         return [here]
 
     def _existing(self, named: Iterable[str]) -> list[str]:
-        """Return the regions in `named` that botocore knows, or that are enabled in the account."""
+        """Return the existing regions in the list `named`.
+
+        A region exists if botocore or the account's region list contains the region.
+        """
         unknown = {region for region in named if not is_known(self.calls, region)}
         enabled = self.calls.enabled_regions() if unknown else []
         nowhere = unknown - set(enabled) if enabled else set()
@@ -94,7 +97,7 @@ class ReferenceReader:
             yield self.calls.answer("", Listing(self._placed(job.result(), region)), region)
 
     def note_not_wanted(self) -> None:
-        """Add a row to the frame `gaps` for each kind of resource that the plan leaves out."""
+        """Add a row to the frame `gaps` for each omitted resource type."""
         wanted = ("files", *_WANTED[self.plan.references])
         left_out = [label(one.service, one.operation) for one in CONSUMERS if one.when not in wanted]
         message = "gaps.references.core" if self.plan.references == "core" else "gaps.references.none"
@@ -137,7 +140,7 @@ class ReferenceReader:
         return each or []
 
     def _note_silent(self, found: Listing, consumer: Consumer, region: str) -> None:
-        """Add a row to the frame `gaps` for each record that does not show its profile."""
+        """Add a row to the frame `gaps` for each record without a profile."""
         silent = [record for record in found.records if consumer.always and not record.get(consumer.always)]
         for record in silent:
             found.state = "truncated"
@@ -157,7 +160,10 @@ class ReferenceReader:
     # Versions of launch templates
 
     def _add_other_versions(self, jobs: list[_Job]) -> None:
-        """If a list contains only the latest and the default version of a launch template, add the other versions."""
+        """Add the missing versions of launch templates to the lists.
+
+        The lists contain only each template's latest and default version.
+        """
         more = [
             (job, self.calls.submit("references", self._versions, {"LaunchTemplateId": template}, [], job.region))
             for job in jobs
@@ -191,7 +197,7 @@ class ReferenceReader:
         return template_references(pinnings, versions, configurations, None)[0]
 
     def _versions(self, template: dict[str, str], wanted: list[str], region: str) -> list[Version]:
-        """Return the launch template versions in the list `wanted`, or all versions if the list is empty."""
+        """Return a launch template's versions in the list `wanted`. An empty list `wanted` means all versions."""
         parameters = self._parameters(_OF_VERSIONS, region)
         del parameters["Versions"]
         parameters |= template | ({"Versions": wanted} if wanted else {})

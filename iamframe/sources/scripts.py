@@ -51,16 +51,17 @@ def options(parameters: Mapping[str, object], service: str) -> str:
 
 
 def collect_script(regions: Sequence[str] = ()) -> str:
-    """Return a POSIX shell script that uses the AWS CLI to collect data into a zip file for `load_files`.
+    """Return a POSIX shell script that collects data with the AWS CLI.
 
-    The script makes the same read requests as a live load with `references="core"`. If AWS denies a request, the script
-    tries another request for the same data, as a live load does. The script works with versions 1 and 2 of the AWS CLI.
+    The script writes a zip file for `load_files`. The script makes the same read requests as a live load with
+    `references="core"`. If AWS denies a request, the script tries another request for the data. The script works with
+    versions 1 and 2 of the AWS CLI.
 
     The script's arguments are the regions to search for resources that use profiles. Without arguments, the script
     searches the regions in the list `regions`. If this list is empty, the script searches all enabled regions.
 
-    The script lists EKS clusters, Elastic Beanstalk environments or CloudFormation stacks only if profiles seem to
-    belong to them. The script also reads the tag policy of the organization.
+    EKS clusters, Elastic Beanstalk environments and CloudFormation stacks may own profiles. The script skips the types
+    of owners that no profile seems to have. The script also reads the tag policy of the organization.
 
     Raises
     ------

@@ -90,7 +90,7 @@ def _ask_mfa_code(prompt: str) -> str:
 
 
 def check_regions(session: boto3.Session, named: Iterable[str], source: str) -> None:
-    """Raise SourceError if a region cannot exist, because requests to such a region would time out."""
+    """Raise SourceError if a region cannot exist. Requests to a nonexistent region would time out."""
     from botocore.exceptions import UnknownRegionError
 
     for region in dict.fromkeys((*named, session.region_name)):
@@ -113,7 +113,7 @@ def source_name(profile: str | None) -> str:
 def refused(kind: type[Refused], source: str, message: str, **facts: Any) -> Refused:
     """Return an error with the reason why a source cannot be read.
 
-    The error's attribute `message` contains an id and values, like a message of the frame `gaps`.
+    The error's attribute `message` contains the id and the values of a message text.
     """
     text = str(text_of(message))
     why = {"message": message} | {name: fact for name, fact in facts.items() if f"{{{name}" in text}
@@ -191,13 +191,13 @@ def profile_names() -> list[str]:
 
 
 def profiles() -> Message | None:
-    """Return a message that lists the profiles in the AWS configuration, or None if there are no profiles."""
+    """Return a message with the profiles in the AWS configuration. If there are no profiles, return None."""
     names = profile_names()[:8]
     return {"message": "access.there_are", "names": names} if names else None
 
 
 def missing_files() -> Message | None:
-    """Return a message about environment variables that point to missing files, or None if no file is missing."""
+    """Return a message about environment variables that point to missing files. If no file is missing, return None."""
     files = [
         {"message": "access.missing_file", "variable": variable, "path": path}
         for variable in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")

@@ -32,11 +32,11 @@ ROWS = "rows"
 
 @dataclass(slots=True)
 class Document:
-    """One JSON document, its place in the file, and the results of all files so far.
+    """One JSON document, its place in the file, and all results so far.
 
-    The field `size` is the size of the document's file in bytes. If a long list is decoded in groups, the field `runs`
-    contains the first items, and the field `keys` contains the rest. If an item of a list cannot be read, the list's
-    key is in the set `short`.
+    The field `size` is the size of the document's file in bytes. A long list may be decoded in groups. The field `runs`
+    contains the first items of a long list. The field `keys` contains the other items of a long list. The set `short`
+    contains the keys of lists with unreadable items.
     """
 
     reading: Reading
@@ -77,7 +77,7 @@ class Document:
         return self.place if key == ROWS else f"{self.place}.{key}"
 
     def items(self, key: str) -> list[Raw]:
-        """Return the items of the list under `key`, or raise Unreadable if the value is not a list."""
+        """Return the items of the list under `key`. Raise Unreadable if the value is not a list."""
         items = self.keys[key]
         if not isinstance(items, list):
             raise Unreadable("gaps.file.no_list", place=f"{self.place}.{key}", kind=kind_of(items))
@@ -91,7 +91,7 @@ class Document:
         return value
 
     def as_json(self, key: str | None = None) -> Raw:
-        """Return the JSON of the value under `key`, or of the whole document if `key` is None."""
+        """Return the JSON of the value under `key`. If `key` is None, return the JSON of the whole document."""
         return Raw(msgspec.json.encode(self.keys if key is None else self.keys[key]))
 
     def decode(self, kind: Any, key: str | None = None) -> Any:
@@ -103,7 +103,10 @@ class Document:
             raise Unreadable(**problem_of(error, place)) from None
 
     def decoder(self, kind: Any) -> Callable[[Raw], Any]:
-        """Return a function that decodes an item, and raises Unreadable for a repeated key unless the file is large."""
+        """Return a function that decodes an item.
+
+        The function raises Unreadable for a repeated key, except in large files.
+        """
         decode = msgspec.json.Decoder(kind).decode
         if self.size > LARGE:
             return decode
@@ -141,7 +144,10 @@ class Document:
             yield chunk
 
     def one(self, item: Raw, decode: Callable[[Raw], Any], path: str) -> Any:
-        """Return the record of one item. If the item cannot be read, add a row to the frame `gaps`, and return None."""
+        """Return the record of one item, or None if the item is unreadable.
+
+        Add a row to the frame `gaps` for an unreadable item.
+        """
         try:
             return decode(item)
         except BROKEN as error:
@@ -185,7 +191,7 @@ Condition = Callable[[Document], bool]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One kind of document, with its keys, an extra condition, and the function that reads the document."""
+    """One kind of document: its keys, a condition, and its reading function."""
 
     keys: frozenset[str]
     when: Condition | None

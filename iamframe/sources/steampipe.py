@@ -1,8 +1,8 @@
 """Read rows of the tables `aws_iam_role` and `aws_iam_instance_profile` from the JSON output of Steampipe.
 
-The columns are taken from the documentation and source code of the Steampipe AWS plugin. Steampipe makes one call per
-row for some columns. A null in these columns means that AWS has no value, or that Steampipe ignored a refusal by AWS.
-If at least one row has a value from this call, AWS allowed the call, so a null means "no value".
+Sources of the columns: documentation and source code of the Steampipe AWS plugin. Steampipe makes one AWS call per row
+for some columns. Steampipe writes null if AWS has no value or refused the call. If any row has a value from a call, AWS
+allowed the call. If AWS allowed the call, a null means "no value".
 """
 
 from __future__ import annotations

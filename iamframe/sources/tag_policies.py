@@ -1,18 +1,20 @@
-"""Read AWS's answers about an organization's tag policy, from files and from a live account.
+"""Read an organization's tag policy from files and from a live account.
 
 An example of an effective policy is `{"tags": {"costcenter": {"tag_key": "CostCenter", "tag_value": ["100", "Prod*"],
-…}}}` (Organizations User Guide, "Tag policy syntax and examples", checked 2026-11-26).
+…}}}`. Source: Organizations User Guide, "Tag policy syntax and examples", checked 2026-11-26.
 
-- `tag_key` is the key in the compliant spelling, by default the policy's key in lower case.
+- `tag_key` is the tag key in the compliant spelling. Without `tag_key`, the compliant spelling is the policy's key in
+  lower case.
 - `tag_value` lists the compliant values, in which `*` stands for any text. Without `tag_value`, any value is compliant.
 - `report_required_tag_for` lists the resource types that must have the tag. A resource of another type may lack the
-  tag, but an existing tag must be compliant.
-- `enforced_for` lists the resource types for which AWS rejects wrong tag values, but accepts a missing tag.
+  tag. Existing tags must be compliant on resources of all types.
+- `enforced_for` lists the resource types for which AWS rejects wrong tag values. AWS accepts a missing tag even for the
+  types in `enforced_for`.
 
 `iam:ALL_SUPPORTED` stands for all IAM resource types that AWS supports. A tag can be required for `iam:role`,
-`iam:instance-profile` and other types (Pulumi's documentation, "AWS Organizations Tag Policies",
-`report_required_tag_for`). A tag can be enforced for `iam:instance-profile`, but no known source says the same for
-`iam:role`.
+`iam:instance-profile` and other types. Source: Pulumi's documentation, "AWS Organizations Tag Policies",
+`report_required_tag_for`. A tag can be enforced for `iam:instance-profile`. No known source says that a tag can be
+enforced for `iam:role`.
 """
 
 from __future__ import annotations

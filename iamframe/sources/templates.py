@@ -1,6 +1,6 @@
 """Launch templates and launch configurations, through which groups and fleets use profiles.
 
-The records' fields are taken from the Amazon EC2 API Reference and the Amazon EC2 Auto Scaling API Reference.
+Sources of the fields: Amazon EC2 API Reference, Amazon EC2 Auto Scaling API Reference.
 """
 
 from __future__ import annotations
@@ -126,8 +126,8 @@ class Pin(msgspec.Struct, gc=False, rename="pascal"):
 def with_other_versions(versions: Iterable[Version], templates: Iterable[Template] = ()) -> list[str]:
     """Return the ids of launch templates that may have more versions than were read.
 
-    AWS numbers versions from 1, so a template is included if its highest version number is greater than the number of
-    versions read. The missing versions may have been deleted.
+    AWS numbers the versions of a launch template from 1. If the highest number exceeds the count of versions, versions
+    are missing. Missing versions may have been deleted.
     """
     read: dict[str, set[int]] = {}
     for version in versions:
@@ -137,7 +137,7 @@ def with_other_versions(versions: Iterable[Version], templates: Iterable[Templat
 
 
 def template_ids(pinnings: Iterable[TemplateUse], templates: Iterable[Template] = ()) -> set[str]:
-    """Return the ids of all known templates, but no names, even if a name looks like an id."""
+    """Return the ids of all known templates. Names are not included, even if a name looks like an id."""
     pinned = {pin.launch_template_id for pinning in pinnings for pin in pinning.pins if pin.launch_template_id}
     return pinned | {template.launch_template_id for template in templates}
 
@@ -150,9 +150,9 @@ def template_references(
 ) -> tuple[list[Reference], list[str]]:
     """Return the profiles that groups and fleets use through templates and configurations.
 
-    Also return the missing template versions, as `ID:VERSION`, or as `NAME:VERSION` if the group does not show the
-    template's id. The argument `templates` is None in a live load. The highest version that was read is then the
-    latest, because iamframe requests the version `$Latest` of each template.
+    The second result lists the missing template versions as `ID:VERSION`. If a group shows no template id, the result
+    contains `NAME:VERSION`. The argument `templates` is None in a live load. A live load requests each template's
+    version `$Latest`. The highest version in a live load is therefore the latest.
     """
     read = _by_label(versions, templates)
     # Names of launch configurations are unique within a region, and only the ARN shows the region.
@@ -177,7 +177,10 @@ def template_references(
 
 
 def _by_label(versions: list[Version], templates: list[Template] | None) -> dict[tuple[str, str], Version]:
-    """Map labels to versions. A label is a template (id or name) and a version (number, `$Default` or `$Latest`)."""
+    """Map labels to versions.
+
+    A label contains a template's id or name. The version in a label is a number, `$Default` or `$Latest`.
+    """
     read: dict[tuple[str, str], Version] = {}
     newest: dict[str, int] = {}
     for version in versions:

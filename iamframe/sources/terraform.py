@@ -1,11 +1,12 @@
-"""Read the roles and profiles that Terraform manages, from state files (version 4) and `terraform show -json`.
+"""Read the roles and profiles that Terraform manages.
 
-The format of `terraform show -json` is described in the Terraform docs, "JSON output format". The format of state files
-is not documented. Version 4 of this format has been in use since Terraform 0.12.
+iamframe reads state files (version 4) and the output of `terraform show -json`. The Terraform docs, "JSON output
+format", describe the output of `terraform show -json`. The format of state files is not documented. Terraform has used
+version 4 of state files since Terraform 0.12.
 
 iamframe reads only resources with `mode: managed`, because a data source is managed elsewhere. iamframe skips deposed
 instances of a resource, because Terraform is about to destroy them. Tags are read from `tags_all`, which includes the
-provider's default tags, or from `tags` if `tags_all` is missing.
+provider's default tags. If `tags_all` is missing, tags are read from `tags`.
 """
 
 from __future__ import annotations
