@@ -1,4 +1,6 @@
-"""Read the roles, instance profiles and quotas of one live account, and the resources that use the profiles.
+"""Read the roles, instance profiles and quotas of one live account.
+
+The module `regions` reads the resources that use the profiles.
 
 GetAccountAuthorizationDetails (the "dump") returns the roles, with their tags, last use and profiles.
 ListInstanceProfiles returns the profiles, but not their tags (IAM API Reference, ListInstanceProfiles).
@@ -141,7 +143,7 @@ class AccountReader:
         yield calls.answer("denied", Listing(list(calls.gaps)))
 
     def _roles_one_by_one(self, dump: Listing, roles: Listing | None) -> tuple[list[ResourceAnswer], list[Any]]:
-        """Read each role that the dump lacks, and each role's profiles if the list of profiles is incomplete."""
+        """Read each role that the dump lacks. If the list of profiles is incomplete, read each role's profiles."""
         calls, profiles = self._calls, self._profiles.listed
         if roles is None or dump.state == "complete":
             return [], []
@@ -212,7 +214,7 @@ class _Profiles:
         return {profile.profile_arn for profile in self.listed.records}
 
     def start(self, homes: Iterable[str]) -> Iterator[Answer]:
-        """Yield the answers of GetResources (the tag index), and start to read the profiles that the index lacks."""
+        """Yield the answers of GetResources (the tag index). Start to read the profiles that the index lacks."""
         jobs = {home: self.calls.pool.submit(self._index, home) for home in homes}
         indexes = {home: job.result() for home, job in jobs.items()}
         indexed = {profile.profile_arn: profile.tags for index in indexes.values() for profile in index.records}
@@ -254,7 +256,10 @@ class _Profiles:
         return {arn: {tag.key: tag.value for tag in read.get(arn, ())} for arn in arns.values()}
 
     def is_outdated(self, referring: list[Answer]) -> bool:
-        """Return whether a profile may have been created or replaced since the profiles were listed."""
+        """Return True if the list of profiles may be out of date.
+
+        A profile may have been created or replaced during the load.
+        """
         ids = {name_of(profile.profile_arn).casefold(): profile.profile_id for profile in self.listed.records}
         arns = {profile.profile_arn.casefold() for profile in self.listed.records}
         mentions = (one for answer in referring for chunk in answer for one in chunk if isinstance(one, Reference))
@@ -295,7 +300,7 @@ class _Effective(msgspec.Struct):
 
 
 def _demands(calls: Calls) -> list[Answer]:
-    """Read the organization's tag policy, or only the required tag keys if AWS denies the policy."""
+    """Read the organization's tag policy. If AWS denies the policy, read only the required tag keys."""
     row = BY_LABEL[TAG_POLICY]
     parameters: dict[str, Any] = dict(row.parameters)
     try:

@@ -38,7 +38,7 @@ MANIFEST, FORMAT = "manifest.json", "iamframe snapshot"
 
 
 class Unreadable(Exception):
-    """A file cannot be read. The attribute `problem` is a message with the reason, but without the file's name."""
+    """A file cannot be read. The message `problem` gives the reason without the file's name."""
 
     def __init__(self, message: str, **facts: Any) -> None:
         super().__init__(message)
@@ -50,13 +50,13 @@ class Unreadable(Exception):
 class Piece:
     """One file in a folder or in an archive.
 
-    The field `label` is the file's name in messages, and `name` is the file's own name without `.gz`. The field `place`
-    identifies the file across all sources, so that no file is read twice. The function `read` returns the file's bytes,
-    or raises Unreadable. The field `size` is the file's size in bytes, or the packed size of a `.gz` file. The field
-    `path` is None for a compressed file, and for a file in an archive.
+    The field `label` is the file's name in messages. The field `name` is the file's own name without `.gz`. The field
+    `place` identifies the file across all sources. Files with the same `place` are read only once. The function `read`
+    returns the file's bytes, or raises Unreadable. The field `size` is the file's size in bytes. The field `size` of a
+    `.gz` file is the packed size. The field `path` is None for `.gz` files and files in archives.
 
-    The field `folders` lists the names of all folders above the file, from the outermost to the innermost. The field
-    `root` is the number of folders in the path that the user gave.
+    The field `folders` has the names of all folders above the file. The outermost folder is first in `folders`. The
+    field `root` is the number of folders in the source's path.
     """
 
     label: str
@@ -105,7 +105,7 @@ def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
     """Yield the files in a folder or archive, sorted by name. If `source` is any other file, yield this file.
 
     iamframe reads only JSON, Terraform state, archives and `denied.csv` from a folder. iamframe skips its own reports
-    and snapshots, hidden folders (such as `.terraform`), and links to folders.
+    and snapshots. iamframe also skips hidden folders (such as `.terraform`) and links to folders.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
 
 
 def without_secrets(text: str) -> str:
-    """Remove the parts of URLs that may contain access keys: the query, and the text before the @."""
+    """Remove the parts of URLs that may contain access keys. Each URL loses its query and the text before the @."""
     return _SECRET.sub("", text) if "://" in text else text
 
 
@@ -230,7 +230,7 @@ class _Budget:
         self.left = MAX_UNPACKED
 
     def spend(self, size: int) -> None:
-        """Subtract `size` bytes from the budget, or raise Unreadable if too few bytes are left."""
+        """Subtract `size` bytes from the budget. If too few bytes are left, raise Unreadable."""
         self.left -= size
         if self.left < 0:
             cap = f"{MAX_UNPACKED >> 30} GiB" if MAX_UNPACKED >= 1 << 30 else f"{MAX_UNPACKED:,} bytes"

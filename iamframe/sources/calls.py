@@ -76,7 +76,10 @@ _DECODE: dict[str, Callable[[bytes], Any]] = {
 
 @dataclass
 class Listing:
-    """The records that one operation returned in one region, with the state of the list, such as `complete`."""
+    """The records that one operation returned in one region.
+
+    The field `state` is the list's state, such as `complete`.
+    """
 
     records: list[Any] = field(default_factory=list)
     state: State = "partial"
@@ -92,7 +95,7 @@ class ResourceAnswer(NamedTuple):
 
 @dataclass
 class Calls:
-    """An object that calls operations in one account from several threads, and collects rows of the frame `gaps`."""
+    """Makes calls to AWS in one account, from several threads. The list `gaps` collects rows of the frame `gaps`."""
 
     client: Client
     source: str
@@ -112,7 +115,7 @@ class Calls:
         self.pool = ThreadPoolExecutor(self.client.workers, thread_name_prefix="iamframe")
 
     def submit(self, stage: str, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """Call the function `work` in another thread, and show the finished calls in the progress bar `stage`."""
+        """Call the function `work` in another thread. A progress bar shows the number of finished calls."""
         with self._lock:
             self._done.setdefault(stage, [0, 0])[1] += 1
         future = self.pool.submit(work, *arguments)
@@ -126,7 +129,7 @@ class Calls:
             self.progress(stage, *counts)
 
     def listing(self, operation: str, subject: str = ALL, region: str = GLOBAL, **parameters: Any) -> Listing:
-        """Call an operation that returns a list, and return the records of all pages."""
+        """Call an operation that returns a list. Return the records of all pages."""
         found = Listing()
         for _ in self.pages(operation, found, subject, region, **parameters):
             pass
@@ -135,7 +138,7 @@ class Calls:
     def pages(
         self, operation: str, found: Listing, subject: str = ALL, region: str = GLOBAL, **parameters: Any
     ) -> Iterator[list[Any]]:
-        """Yield the records of each page of a list, and add the records to `found.records`."""
+        """Yield the records of each page of a list. The records are also added to `found.records`."""
         row = BY_LABEL[operation]
         found.state = "complete"
         for body in self.bodies(operation, found, {**row.parameters, **parameters}, subject, region):
@@ -156,8 +159,8 @@ class Calls:
         """Yield the pages of an operation's answer as JSON.
 
         If a request fails, `found.state` becomes `truncated` or `refused`. A failed request also becomes a row of the
-        frame `gaps`, unless AWS does not offer the service in the region. If `may_vanish` is True, the error "not
-        found" is read as an empty answer.
+        frame `gaps`. The frame `gaps` gets no row if the region lacks the service. If `may_vanish` is True, the error
+        "not found" means an empty answer.
         """
         row = BY_LABEL[operation]
         try:
@@ -243,7 +246,7 @@ class Calls:
         return tags_or_none(found) if isinstance(found, GotRole) else found
 
     def enabled_regions(self) -> list[str]:
-        """Return the regions that are enabled in the account, or an empty list if AWS does not list regions."""
+        """Return the account's enabled regions. If AWS refuses the list of regions, return an empty list."""
         with self._enabling:
             if self._enabled is None:
                 regions = self.one("DescribeRegions", self.client.region)
@@ -268,13 +271,13 @@ class Calls:
         self.gap(operation, subject, refusal.reason, "gaps.refused", facts, region)
 
     def note_vanished(self, operation: str, arn: str) -> None:
-        """Add a row to the frame `gaps` for a role or profile that was deleted during the load."""
+        """Add a row for a deleted role or profile to the frame `gaps`."""
         with self._lock:
             self.vanished.add(arn)
         self.gap(operation, arn, "vanished", "gaps.vanished", {"arn": arn})
 
     def note_not_asked(self, operations: Iterable[str], where: str, message: str, **facts: Any) -> None:
-        """Add a row to the frame `gaps` for each operation that was not called in a region."""
+        """Add one row per operation to the frame `gaps`. The operations were not called in the region."""
         for operation in operations:
             self.gap(operation, ALL, "not_asked", message, facts, where)
 
@@ -307,17 +310,18 @@ def is_known(calls: Calls, region: str) -> bool:
 def is_offered(calls: Calls, service: str, region: str) -> bool:
     """Return whether to call a service in a region.
 
-    iamframe calls EC2 and Auto Scaling in every region, and any other service in the regions that botocore lists for
-    the service. A service is also called if botocore does not know the region, or lists no regions for the service.
+    iamframe calls EC2 and Auto Scaling in every region. iamframe calls most services only in the regions that botocore
+    lists. iamframe calls every service in a region that botocore does not know. A service without regions in botocore's
+    data is called in every region.
     """
     there = _regions_of(calls, service)
     return not there or region in there or service in ("ec2", "autoscaling") or not is_known(calls, region)
 
 
 def _is_absent(calls: Calls, refusal: RequestFailed, service: str, region: str) -> bool:
-    """Return whether a request failed because AWS does not offer the service in the region.
+    """Return True if a request failed because the region lacks the service.
 
-    If the host of a custom endpoint does not exist, the result is False, because the endpoint's URL may be mistyped.
+    The result is False for a custom endpoint. The URL of a custom endpoint may be mistyped.
     """
     if not is_unknown_host(refusal.cause) or region in _regions_of(calls, service) or not is_known(calls, region):
         return False

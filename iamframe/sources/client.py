@@ -1,11 +1,11 @@
 """Send requests to AWS, and keep the answers in a journal.
 
 iamframe blocks every operation that is not in `knowledge.operations`. boto3's answers are converted to the AWS CLI's
-JSON, so that the same decoders work for live accounts and files.
+JSON. Live accounts and files therefore share the same decoders.
 
 Retries always use botocore's `standard` mode with ten attempts (four for STS). Botocore's default retry mode changes
-between releases, and lets some calls fail when AWS throttles requests. If an answer breaks off, botocore does not
-repeat the call, so iamframe repeats the call.
+between releases. Some calls fail in the default mode when AWS throttles requests. If an answer breaks off, iamframe
+repeats the call. Botocore does not repeat a call whose answer breaks off.
 """
 
 from __future__ import annotations
@@ -67,13 +67,13 @@ class Identity(msgspec.Struct, rename="pascal"):
 
 
 class Pacer:
-    """The rate limit for requests to one service in one account, shared by all threads.
+    """The rate limit for requests to one service in one account. All threads share the rate limit.
 
-    AWS publishes no request limits for IAM. All users of an account share the request limits, so a load that reaches a
-    limit may make other users' requests fail. The parameter `rate` is the highest rate, in requests per second. If
-    `rate` is None, requests wait only after AWS has throttled a request. A throttled request lowers the rate to 70 %.
-    Each second without throttling raises the rate by 2 requests per second. The rate is lowered at most once per
-    second, because AWS throttles nearly all requests when a limit is reached.
+    AWS publishes no request limits for IAM. All users of an account share the request limits. If a load reaches a
+    limit, other users' requests may fail. The parameter `rate` is the highest rate, in requests per second. If `rate`
+    is None, requests wait only after AWS has throttled a request. A throttled request lowers the rate to 70 %. Each
+    second without throttling raises the rate by 2 requests per second. The rate is lowered at most once per second.
+    When a limit is reached, AWS throttles nearly all requests.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Pacer:
         self._lock = threading.Lock()
 
     def wait(self) -> float:
-        """Wait until the next request may be sent, and return the number of seconds waited."""
+        """Wait until the next request may be sent. Return the waiting time in seconds."""
         with self._lock:
             now = self._clock()
             at = max(now, self._next)
@@ -158,8 +158,9 @@ class Client:
     ) -> bytes:
         """Return AWS's answer to one call, as JSON.
 
-        The frame `calls` shows the call under the name `counted_as` (default: the operation's name). If AWS returns an
-        error code in `none_codes`, the requested resource does not exist, and the result is the JSON text `null`.
+        The frame `calls` shows the call under the name `counted_as` (default: the operation's name). For an error code
+        in `none_codes`, the result is the JSON text `null`. The codes in `none_codes` mean that the requested resource
+        does not exist.
 
         A failed call raises `RequestFailed`. An operation outside the table of operations raises `WriteBlocked`.
         """
@@ -217,7 +218,7 @@ class Client:
             seen.add(mark)
 
     def boto3_client(self, service: str, region: str = GLOBAL) -> Any:
-        """Return the boto3 client that all threads share for a service in a region."""
+        """Return the boto3 client for a service in a region. All threads share the client."""
         key = (service, self.region if region == GLOBAL else region)
         with self._making:
             if key not in self._clients:
@@ -240,7 +241,7 @@ class Client:
 
     @contextmanager
     def bypass_journal(self) -> Iterator[None]:
-        """Ignore the journal's answers inside the `with` block, because the answers may be out of date."""
+        """Ignore the journal's answers inside the `with` block. The journal's answers may be out of date."""
         self._asks_anew = True
         try:
             yield
@@ -248,7 +249,7 @@ class Client:
             self._asks_anew = False
 
     def always_denied(self, operation: str) -> bool:
-        """Return whether AWS has denied at least 20 calls of an operation, and has allowed no call."""
+        """Return True if AWS denies every call of an operation. The result is False until AWS has denied 20 calls."""
         return self.refusals[operation] >= 20 and not self.answered[operation]
 
     def _new_client(self, service: str, region: str) -> Any:
@@ -321,9 +322,10 @@ _MARKS = msgspec.json.Decoder(
 
 
 def _next_page(page: bytes) -> tuple[dict[str, str], bool]:
-    """Return two values: the parameters for the next page (empty after the last page), and the flag `IsTruncated`.
+    """Return the parameters for the next page, and the flag `IsTruncated`.
 
-    IAM may end a page at any size, and sets `IsTruncated` if more items follow (IAM API Reference, ListRoleTags).
+    After the last page, the parameters are empty. IAM may end a page at any size. IAM sets `IsTruncated` if more items
+    follow. Source: IAM API Reference, ListRoleTags.
     """
     marks = msgspec.structs.asdict(_MARKS(page))
     more = marks.pop("IsTruncated")
@@ -336,9 +338,10 @@ def _now() -> str:
 
 @contextmanager
 def _quick_dates(session: boto3.Session) -> Iterator[None]:
-    """Make new boto3 clients in the `with` block parse dates fast, and share the loaded service models.
+    """Speed up the boto3 clients that are created in the `with` block.
 
-    A quarter of botocore's work on an answer is parsing dates. The AWS CLI also replaces botocore's date parser.
+    New clients parse dates with iamframe's parser, and share loaded service models. A quarter of botocore's work on an
+    answer is parsing dates. The AWS CLI also replaces botocore's date parser.
     """
     core = session._session  # noqa: SLF001 - boto3 does not give its parts away
     parsers = ResponseParserFactory()
@@ -366,9 +369,10 @@ _ROOT = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<(?:\w+:)?(\w+)")
 
 
 def check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
-    """Raise ResponseParserError if the body of a successful response is not an answer to the operation.
+    """Raise ResponseParserError if a successful response does not answer the operation.
 
-    Without this check, botocore would read a proxy's page, a network's login page or truncated JSON as an empty list.
+    The response may be a proxy's page or a network's login page. Botocore reads a web page or truncated JSON as an
+    empty list.
     """
     if response_dict["status_code"] >= 300:
         return
@@ -391,7 +395,10 @@ def check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) 
 
 
 def _watch(pacer: Pacer, region: str) -> Callable[..., None]:
-    """Return a botocore handler that lowers the rate after throttling, and stops retries to unknown hosts."""
+    """Return a botocore handler that lowers the rate after throttling.
+
+    The handler also stops retries to unknown hosts.
+    """
     is_known = False
 
     def notice(

@@ -1,9 +1,11 @@
 """Read CloudTrail records of changes to roles and instance profiles.
 
-A trail's log files have the form `{"Records": […]}`. Each event in the output of `aws cloudtrail lookup-events`
-contains its CloudTrail record as a string (CloudTrail User Guide, "CloudTrail record contents"; CloudTrail API
-Reference, LookupEvents). iamframe keeps only IAM's records, and only some of the fields: id, time, names, tag keys,
-actor, tool and error code.
+A trail's log files have the form `{"Records": […]}`. Each event from `aws cloudtrail lookup-events` contains its
+CloudTrail record as a string. Sources: CloudTrail User Guide, "CloudTrail record contents"; CloudTrail API Reference,
+LookupEvents.
+
+iamframe keeps only IAM's records. An event keeps the record's account, id, time, names and tag keys. An event also
+has the actor, tool and error code.
 """
 
 from __future__ import annotations
@@ -105,7 +107,7 @@ class LookupPage(msgspec.Struct):
 
 
 class Event(msgspec.Struct, gc=False, frozen=True, order=True):
-    """A row of the frame `events`: a successful or failed attempt to change a role or profile."""
+    """A row of the frame `events`. An event is an attempt to change a role or profile. The attempt may have failed."""
 
     event_id: str
     at: datetime
@@ -169,14 +171,14 @@ _response = msgspec.json.Decoder(_Response | None).decode
 
 
 def record_of(item: TrailRecord | LookupEvent) -> TrailRecord:
-    """Return the CloudTrail record inside an event from LookupEvents, or return a CloudTrail record unchanged."""
+    """Return the record inside an event from LookupEvents. A CloudTrail record is returned unchanged."""
     return item if isinstance(item, TrailRecord) else _record(item.text)
 
 
 def is_of_iam(record: TrailRecord) -> bool:
     """Return whether a record is an API call that changes a role or profile.
 
-    The result is False for a CloudTrail Insights record, because the record only shows how often an API was called.
+    The result is False for a CloudTrail Insights record. An Insights record only shows how often an API was called.
     """
     return (
         record.event_source == "iam.amazonaws.com"
@@ -238,7 +240,10 @@ def _is_at(text: str | None, at: datetime) -> bool:
 
 
 def _holds(key: str, keys: frozenset[str]) -> Callable[[Document], bool]:
-    """Return a condition: the list under `key` is empty, or one of its first 20 items has all keys in `keys`."""
+    """Return a function that tests the list under `key` in a document.
+
+    An empty list passes the test. A list passes if any of the first 20 items has all `keys`.
+    """
 
     def holds(document: Document) -> bool:
         items = document.keys[key]
@@ -268,7 +273,7 @@ def looked_up(document: Document) -> Iterable[Answer]:
 
 @shape("digestStartTime")
 def digest(document: Document) -> Iterable[Answer]:  # noqa: ARG001 - it holds nothing to read
-    """Skip a digest file: a signed list of a trail's log files, without records of IAM."""
+    """Skip a digest file. A digest file is a signed list of a trail's log files."""
     return ()
 
 

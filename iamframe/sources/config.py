@@ -1,10 +1,11 @@
 """Read the latest recorded state of each role and profile from AWS Config items.
 
-An item's field `configuration` is a JSON string in responses from the API, but an object in a snapshot in S3.
+The field `configuration` of an item is a JSON string in API responses. The field `configuration` is an object in a
+snapshot in S3.
 
-AWS Config records each role in every region where Config is switched on, so a role may appear several times. iamframe
-uses only the latest capture of a role, and drops the role if this capture shows a deletion (AWS Config Developer Guide,
-"Components of a configuration item", "Selecting which resources are recorded").
+AWS Config records each role in every region where Config is switched on. A role may therefore appear several times.
+iamframe uses only the latest capture of a role. If the latest capture shows a deletion, iamframe drops the role.
+Source: AWS Config Developer Guide, "Components of a configuration item", "Selecting which resources are recorded".
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class Item(msgspec.Struct, gc=False, rename="camel"):
 
 
 def _in_camel_case(kind: type[msgspec.Struct], **types: Any) -> Any:
-    """Copy a record type, with AWS Config's camelCase keys and the new field types in `types`."""
+    """Copy a record type with AWS Config's camelCase keys. The mapping `types` has the new types of some fields."""
     fields: list[Any] = []
     keys = {}
     for one in msgspec.structs.fields(kind):
@@ -93,7 +94,7 @@ _Profile = _in_camel_case(GotProfile, roles=list[Raw] | UnsetType, tags=_Tags)
 
 
 class Recorded(NamedTuple):
-    """A configuration item, the document that contains the item, and the item's place in the document."""
+    """A configuration item, with its document and its place in the document."""
 
     document: Document
     place: str
@@ -129,7 +130,7 @@ def _items_of(document: Document, key: str) -> list[tuple[str, Raw]]:
 
 
 def _keep(document: Document, items: list[tuple[str, Raw]]) -> Iterable[Answer]:
-    """Keep the items of roles and profiles until all files are read, because another file may have newer items."""
+    """Keep the items of roles and profiles until all files are read. Another file may have newer items."""
     decode = document.decoder(Item)
     read = [Recorded(document, place, document.one(raw, decode, place)) for place, raw in items]
     of_iam = [one for one in read if one.item and one.item.resource_type in (_ROLE, _PROFILE)]
@@ -142,7 +143,10 @@ def _keep(document: Document, items: list[tuple[str, Raw]]) -> Iterable[Answer]:
 
 
 def config_answers(reading: Reading) -> list[tuple[Piece, Answer]]:
-    """Return one answer per file, resource type and account, with only the latest item of each resource."""
+    """Return one answer per file, resource type and account.
+
+    The answers contain only the latest item of each resource.
+    """
     found: dict[tuple[str, str, str | None], tuple[Piece, Answer]] = {}
     for document, place, item in _latest(reading.kept(Recorded)):
         with reading.gap_if_unreadable(document.piece, f"{place}.configuration"):

@@ -1,7 +1,10 @@
-"""The kinds of AWS resources that use instance profiles, and expressions that find a profile in a record.
+"""The kinds of AWS resources that use instance profiles.
 
-The file `consumers.toml` contains one table per kind of resource. Kinds with hundreds of thousands of records are
-decoded as typed objects, because this is faster.
+The file `consumers.toml` contains one table per kind of resource. Each table has expressions that find the profiles in
+a record.
+
+Kinds with hundreds of thousands of records are decoded as typed objects. Typed objects are decoded faster than
+dictionaries.
 """
 
 from __future__ import annotations
@@ -50,12 +53,12 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes
     ----------
     consumer_type, plural
-        The kind's name in the frame `references`, and the plural of the name for use in sentences.
+        The kind's name in the frame `references`. Sentences use the plural of the name.
     service, operation, parameters
         The call that returns the records. The parameter `IncludeManagedResources` is sent only if botocore knows it.
     key, single, whole
         The field `key` is the key of the records in the answer. If `single` is True, the key holds one record instead
-        of a list. If `whole` is True, the whole answer is one record, which always contains this key.
+        of a list. If `whole` is True, the whole answer is one record. The record always contains the key.
     marked
         A field of every record. The field distinguishes the records from other lists under the same key.
     when
@@ -67,8 +70,8 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     over
         The states in which a resource no longer starts instances.
     profiles, pins
-        JMESPath expressions that find the profiles (names or ARNs) and the launch template versions in a record. Each
-        expression may find one value, a list, or a list of lists.
+        The JMESPath expression `profiles` finds the profiles (names or ARNs) in a record. The JMESPath expression
+        `pins` finds the launch template versions. Each expression may find one value, a list, or a list of lists.
     kept
         A JMESPath expression for the part of a record that the collect script keeps. An empty expression keeps the
         whole record.
@@ -78,7 +81,7 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         The field that shows which profile a record uses. Every record must have this field.
     is_recent
         Whether many installed AWS CLIs are too old to have the command. If the CLI lacks the command, a clean-up script
-        relies on the loaded data instead of a new query.
+        relies on the loaded data.
     source, date
         The source of these facts, and the date when the source was last read.
     """
@@ -109,7 +112,7 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def record(self) -> Any:
-        """The type of a record: `ConsumerRecord` if records must be decoded fast, else a dictionary."""
+        """The type of a record: a dictionary, or a `ConsumerRecord` for fast decoding."""
         return _TYPED.get(self.operation, dict[str, Any])
 
     @property
@@ -139,7 +142,9 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             yield TemplateUse(Reference(named="", **self._about(record)), pins)
 
     def _listed(self, path: str, record: Any, kind: type[T]) -> T:
-        """Return the values at a JMESPath in a record, or no values if the resource no longer starts instances.
+        """Return the values at a JMESPath in a record.
+
+        The list is empty if the resource no longer starts instances.
 
         Raise ValidationError if a value does not fit the type `kind`.
         """
@@ -160,7 +165,7 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def flat(path: str) -> str:
-    """Return a JMESPath expression that finds the values at `path` as one flat list, without missing values."""
+    """Return a JMESPath expression for a flat list of the values at `path`. Missing values are left out."""
     return f"[{path}][][][]"
 
 

@@ -1,11 +1,11 @@
-"""Find the JSON documents in a file, and split their lists into items, which are decoded later.
+"""Find the JSON documents in a file, and split lists into items. The items are decoded later.
 
-The long list in a large file is split into groups, and the items of a group are decoded together. Finding the ends of
-100,000 single items would take as long as decoding the items. The text of all items would take more memory than all
+The long list in a large file is split into groups of items. The items of one group are decoded together. Finding the
+ends of 100,000 items takes as long as decoding the items. The text of all items would take more memory than all
 finished DataFrames.
 
-A list is split where an item seems to begin. A wrong split is always noticed, because the text before a wrong split is
-not a valid list. If a group of items cannot be decoded, iamframe reads all files again without splitting any list.
+A list is split where an item seems to begin. A wrong split is always noticed. The text before a wrong split is not a
+valid list. If a group of items cannot be decoded, iamframe reads all files again. The second reading splits no list.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _TRAILING = re.compile(r"trailing characters \(byte (\d+)\)")
 
 
 class _Key:
-    """A JSON key that equals no other key, so that a dict keeps a repeated key."""
+    """A JSON key that equals no other key. A dict of `_Key` objects keeps every repeated key."""
 
     __slots__ = ("text",)
 
@@ -54,7 +54,7 @@ _MARK = Raw(b'"iamframe: items in runs"')
 
 
 class NotARun(Exception):
-    """A group of items in a long list could not be decoded, so all files must be read again."""
+    """A group of items in a long list could not be decoded. All files must be read again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +99,9 @@ class Runs:
 
 
 def document_in_runs(path: Path) -> tuple[dict[str, Value], Runs] | None:
-    """Split a large file into a document with the long list's last items, and a `Runs` object with all other items.
+    """Split a large file into a document and a `Runs` object.
 
+    The document keeps only the last items of the long list. The `Runs` object has all other items.
     The result is None if the file must be read as a whole.
     """
     try:
@@ -128,7 +129,7 @@ def document_in_runs(path: Path) -> tuple[dict[str, Value], Runs] | None:
 
 
 def utf8(data: bytes) -> bytes:
-    """Return the text of a UTF-8 or UTF-16 file as UTF-8, without a byte order mark."""
+    """Return UTF-8 or UTF-16 text as UTF-8. A byte order mark is removed."""
     # PowerShell 5 writes UTF-16 when a command's output is redirected to a file.
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         try:
@@ -144,7 +145,7 @@ def documents_of(data: bytes) -> Iterator[tuple[str, dict[str, Value] | list[Raw
     Raises
     ------
     Unreadable
-        If the text is empty or not JSON, or if a document is neither an object nor a list.
+        If the text is empty or not JSON. Each document must be an object or a list.
     """
     data = utf8(data)
     if not data or data.isspace():
@@ -228,7 +229,7 @@ _NO_REPEATS = json.JSONDecoder(object_pairs_hook=_without_repeats, parse_int=str
 
 
 def refuse_repeats(item: Raw) -> None:
-    """Raise Unreadable if a key is repeated in an item, or in an object inside the item."""
+    """Raise Unreadable if an item repeats a key. Objects inside the item are checked, too."""
     _NO_REPEATS.decode(bytes(item).decode())
 
 
@@ -238,7 +239,7 @@ def beginning(text: bytes | Raw) -> bytes:
 
 
 def keys_of(item: Raw) -> set[str]:
-    """Return the keys of an item, or an empty set if the item is not an object."""
+    """Return the keys of an item. If the item is not an object, return an empty set."""
     try:
         return set(msgspec.json.decode(item, type=dict[str, Raw]))
     except BROKEN:
@@ -251,7 +252,7 @@ def in_plain_words(error: Exception) -> str:
 
 
 def problem_of(error: Exception, path: str) -> dict[str, Any]:
-    """Return a message about an error at `path`, or at a place inside `path` that the decoder found."""
+    """Return a message about an error at `path`. The decoder may give a more exact place inside `path`."""
     if isinstance(error, Unreadable):
         return {"message": "gaps.file.value", "at": path, "why": error.problem}
     why, _, inner = in_plain_words(error).partition(" - at `$")
@@ -259,7 +260,7 @@ def problem_of(error: Exception, path: str) -> dict[str, Any]:
 
 
 def kind_of(value: Value) -> str:
-    """Return the type of a JSON value, as a key of the message table `words`."""
+    """Return the type of a JSON value. The result is a key of the message table `words`."""
     kinds = {list: "list", dict: "object", str: "text", bool: "boolean", type(None): "null"}
     return kinds.get(type(value), "number")
 

@@ -1,8 +1,8 @@
 """Read files with AWS's answers. The keys of a JSON document (its "shape") show the document's format.
 
-Each format has a module, whose functions are registered with `@shape`. Files are read one after the other, so memory
-holds one file at a time. An answer that shows no account (tags, a summary, an empty list) is kept until all files are
-read.
+Each format has a module, whose functions are registered with `@shape`. Files are read one after the other. Memory holds
+only one file at a time. Some answers show no account: tags, a summary, or an empty list. An answer without an account
+is kept until all files are read.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def _answers(reading: Reading, found: list[tuple[str, Piece]]) -> Iterator[Answe
 
 
 def _with_accounts(reading: Reading, piece: Piece, chunks: Iterable[Records]) -> Iterator[Records]:
-    """Yield the lists of records in an answer, and store the accounts from the records' ARNs."""
+    """Yield the lists of records in an answer. Store the accounts from the records' ARNs."""
     accounts: set[str | None] = set()
     for chunk in chunks:
         accounts |= accounts_in(chunk)
@@ -178,7 +178,7 @@ def _list(document: Document, items: list[Raw]) -> Iterator[Answer]:
 def _denied(reading: Reading, source: str, piece: Piece) -> list[Answer]:
     """Return a `Gap` for each refused request in the file `denied.csv`.
 
-    If the error code is in `NO_POLICY`, return an empty tag policy instead of a `Gap`.
+    For a code in `NO_POLICY`, return an empty tag policy, not a `Gap`.
     """
     rows = _rows(piece.read())
     if rows and not rows[0].keys() >= set(_COLUMNS):

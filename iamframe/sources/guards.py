@@ -26,10 +26,10 @@ def guard(service: str) -> Callable[..., None]:
 
 
 def guard_requests(client: Any, service: str) -> None:
-    """Make a client send a prepared request only if the request calls a read operation in the table.
+    """Make a client send only requests for read operations in iamframe's table.
 
-    An operation's name proves nothing, because files on the machine can replace the models from which botocore builds
-    requests.
+    iamframe checks the prepared request, because an operation's name proves nothing. Botocore builds requests from
+    service models. Files on the machine can replace a service model.
     """
     base = urlsplit(client.meta.endpoint_url).path.rstrip("/")
 
@@ -75,14 +75,17 @@ def _is_that_read(service: str, operation: str, base: str, request: Any) -> bool
 
 
 def _is_query_of(row: Operation, query: str) -> bool:
-    """A POST request to a REST API may have only the query parameters `maxResults` and `nextToken`."""
+    """Return True if a request to the operation may have the query.
+
+    A POST request to a REST API may have `maxResults` and `nextToken`. Other POST requests have no query.
+    """
     names = {name for name, _ in parse_qsl(query, keep_blank_values=True)}
     return not query or row.method == "GET" or (bool(row.path) and names <= {"maxResults", "nextToken"})
 
 
 @cache
 def _expression(path: str) -> re.Pattern[str]:
-    """Return a regular expression in which each `{parameter}` of a path matches one path segment."""
+    """Turn a path into a regular expression. Each `{parameter}` of the path matches one segment."""
     return re.compile("[^/]+".join(map(re.escape, _PARAMETER.split(path))))
 
 

@@ -105,9 +105,10 @@ def role_or_profile(document: Document) -> Iterable[Answer]:
 @shape("RoleName", "Arn", of_items=True)
 @shape("InstanceProfileName", "Arn", of_items=True)
 def roles_and_profiles(document: Document) -> Iterable[Answer]:
-    """Read a list of roles or profiles, as printed with `--query Roles` or `--query 'InstanceProfiles[]'`.
+    """Read a list of roles or profiles.
 
-    The list is never treated as complete, because the query may leave out roles or profiles.
+    The AWS CLI prints a list with `--query Roles` or `--query 'InstanceProfiles[]'`. A list from a query is never
+    treated as complete. A query may leave out roles or profiles.
     """
     records: dict[type, list[Any]] = defaultdict(list)
     for number, item in enumerate(document.items(ROWS)):
@@ -172,7 +173,8 @@ def _has_only_tags(document: Document) -> bool:
 def tag_list(document: Document) -> Iterable[Answer]:
     """Read the output of `aws iam list-role-tags` or `list-instance-profile-tags`.
 
-    Only the names of the file and its folder show which role or profile has the tags.
+    The output does not show which role or profile has the tags. The folder's name shows the resource type. The file's
+    name is the resource's name.
     """
     folder = document.piece.folders[-1] if document.piece.folders else ""
     if folder not in _TAG_FOLDERS:

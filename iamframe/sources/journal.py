@@ -29,7 +29,7 @@ class Entry(msgspec.Struct, gc=False):
 
 
 class _Line(msgspec.Struct):
-    """A line of the journal: an entry, and a checksum that detects damage on the disk."""
+    """A line of the journal, with an entry and a checksum. The checksum detects damage on the disk."""
 
     crc: int
     entry: Raw
@@ -71,7 +71,7 @@ class Journal:
             raise SourceError(f"{path}: cannot be written to ({error.strerror}); choose another folder") from error
 
     def get(self, key: str) -> Entry | None:
-        """Return the answer to a call, or None if the journal has no answer."""
+        """Return the answer to a call. If the journal has no answer, return None."""
         with self._lock:
             if (place := self._places.get(key)) is None:
                 return None
@@ -80,7 +80,11 @@ class Journal:
             return _entry(self._file.read(size))
 
     def put(self, entry: Entry) -> None:
-        """Add an answer. The answer stays in the file even if the process is killed or the disk becomes full."""
+        """Add an answer.
+
+        The answer stays in the file even if the process is killed. If the disk is full, earlier answers stay in the
+        file.
+        """
         raw = msgspec.json.encode(entry)
         line = msgspec.json.encode(_Line(zlib.crc32(raw), Raw(raw))) + b"\n"
         with self._lock:

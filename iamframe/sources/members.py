@@ -1,6 +1,7 @@
-"""Read the accounts for `load_fleet`, and open sessions that use a role in another account.
+"""Read the accounts for `load_fleet`, and open sessions in other accounts.
 
-A worker process receives an account's id, a role's name and an AWS profile's name, but never a key.
+Worker processes receive ids and names, but never an access key. The names are those of accounts, roles and AWS
+profiles.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _COLUMNS = {
 
 
 class Member(msgspec.Struct, frozen=True):
-    """One of several accounts to load, with the options that apply only to this account."""
+    """One of several accounts to load, with the account's own options."""
 
     account_id: str
     account_name: str | None = None
@@ -60,7 +61,7 @@ class Member(msgspec.Struct, frozen=True):
 
 
 def read_members(accounts: Any) -> list[Member]:
-    """Read the accounts from a CSV file, a DataFrame, or an iterable of account ids or mappings."""
+    """Read the accounts from a CSV file, a DataFrame or an iterable. An iterable contains account ids or mappings."""
     where = display_path(accounts)[:200] if isinstance(accounts, (str, os.PathLike)) else "accounts"
     members: dict[str, Member] = {}
     for number, row in enumerate(_rows(accounts, where), 1):
@@ -91,7 +92,7 @@ def _text(file: str | os.PathLike[str], where: str) -> str:
 
 
 def _cells(text: str, where: str) -> Iterator[Mapping[str, Any]]:
-    """Yield the rows of a CSV text as mappings, and a blank row as an empty mapping."""
+    """Yield the rows of a CSV text as mappings. A blank row becomes an empty mapping."""
     try:
         # Spreadsheets write semicolons where the comma is a decimal sign, and tabs when they copy.
         for separator in ",;\t":
@@ -155,8 +156,8 @@ def members_of_organization(client: Client) -> list[Member]:
 def assume_role(base: boto3.Session, member: Member, role: str, external_id: str | None) -> boto3.Session:
     """Return a session that uses a role in another account.
 
-    The session fetches the role's credentials when they are first needed, and renews them later. The parameter `role`
-    is the ARN of a role, or the path and name of a role.
+    The session fetches the role's credentials at first use, and renews them later. The parameter `role` is a role's
+    ARN, or a role's path and name.
     """
     inner = base._session  # noqa: SLF001 - boto3 has no other way to credentials that renew
 
@@ -199,9 +200,9 @@ def _partition(session: boto3.Session) -> str:
 
 
 def spellings(*external_ids: str | None) -> tuple[str, ...]:
-    """Return each external id twice: unchanged, and with repeated spaces reduced to one, as in AWS's messages.
+    """Return each external id in two spellings: unchanged, and with single spaces.
 
-    The longest texts come first.
+    AWS's messages reduce repeated spaces in an external id to one. The longest spellings come first.
     """
     ids = {one for given in external_ids if given for one in (given, " ".join(given.split()))}
     return tuple(sorted(ids - {""}, key=len, reverse=True))
