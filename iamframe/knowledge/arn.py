@@ -69,8 +69,8 @@ class Query(NamedTuple):
 def parse_query(text: str) -> Query:
     """Split an ARN, a unique id or a name into its parts. A type and a path may stand before the name.
 
-    The ARN of a role session (`assumed-role`) stands for the role, but does not contain the role's path. Any other ARN,
-    such as a user's, has the kind `other`.
+    The ARN of a role session (`assumed-role`) stands for the role. The ARN of a session does not contain the role's
+    path. Any other ARN, such as a user's, has the kind `other`.
     """
     text = text.strip()
     arn = _ARN.fullmatch(text)
@@ -88,7 +88,7 @@ def parse_query(text: str) -> Query:
 
 
 def path_of(arn: str) -> str | None:
-    """Return the path in the ARN of a role or profile, such as `/team/`, or None for any other text."""
+    """Return the path in the ARN of a role or profile, or None. A path begins and ends with a slash."""
     resource = arn.split(":", 5)[-1]
     if not arn.startswith("arn:") or "/" not in resource:
         return None

@@ -1,9 +1,9 @@
 """Makers: the services and tools that create roles and profiles.
 
 Names, paths or tags show who created a role or profile. The column `maker_basis` is `pair` if role and profile match
-the same maker, with the same cluster or stack. The column `maker_basis` is `tag` if the profile has a tag that only one
-maker writes. The column `maker_basis` is `guess` if only the role or only the profile matches. A guess never marks a
-finding as expected.
+the same maker. The names in a pair contain the same cluster or stack, if any. The column `maker_basis` is `tag` if the
+profile's tags identify the maker. The column `maker_basis` is `guess` if only the role or only the profile matches. A
+guess never marks a finding as expected.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ def _differs(role: str, profile: str, _: str) -> bool:
 
 
 def _is_one_stack(role: str, profile: str, role_name: str) -> bool:
-    """Return whether the names of a role and a profile contain the name of the same stack."""
     # A role name has at most 64 characters, so CloudFormation cuts the text before the random text to 51 characters; to
     # 52 if the random text has small letters.
     random = role_name.rpartition("-")[2]
@@ -86,8 +85,8 @@ def _is_random(text: str) -> bool:
 def _are_of_one_day(role: str, profile: str, _: str) -> bool:
     """Return whether two counters may come from the same run of Terraform.
 
-    A counter is a time and a number that Terraform adds to a name. The counters must differ, and their times must be on
-    the same day or less than ten minutes apart.
+    A counter is the time and number that Terraform adds to a name. Two counters must be from the same day, but must not
+    be equal. Counters less than ten minutes apart may be from different days.
     """
     one, other = _counted_at(role), _counted_at(profile)
     if one is None or other is None or role == profile:
@@ -112,7 +111,8 @@ def _are_of_one_prefix(role: str, profile: str, _: str) -> bool:
 def _are_of_one_counted_prefix(role: str, profile: str, _: str) -> bool:
     """Return whether two prefixes are equal, apart from words like `role`.
 
-    The prefixes `role-` and `profile-` count as equal, because a counter after a prefix comes from Terraform.
+    The prefixes `role-` and `profile-` count as equal. A counter after the prefix shows that Terraform created the
+    name.
     """
     return _are_of_one_prefix(role, profile, _) or is_same_stem(f"x-{role.strip('-_.')}", f"x-{profile.strip('-_.')}")
 
@@ -181,12 +181,12 @@ _TELLING = {"{uuid}", "{random}", "{counter}", "{hash}", "{id}"}
 
 @dataclass(frozen=True)
 class Form:
-    """A pattern for the path and name of a role, of a profile, or of both.
+    """A pattern for the paths and names of roles, profiles or both.
 
-    The pattern has one line for each path and each name, and the role's lines come first. The field `plain` is a
-    regular expression for Arrow, which does not support back-references. The field `grouped` is a regular expression
-    for Python, with named groups and back-references. The field `checked` contains the tokens that Python functions
-    check, each with the names of its groups.
+    Each path and each name has its own line in the pattern. The role's lines come before the profile's lines. The field
+    `plain` is a regular expression for Arrow. Arrow does not support back-references. The field `grouped` is a regular
+    expression for Python, with named groups and back-references. The field `checked` contains tokens, with the names of
+    their groups in `grouped`. Python functions check the texts of the tokens in `checked`.
     """
 
     plain: str
@@ -241,7 +241,10 @@ def _token(text: str) -> tuple[str, _Token]:
 
 
 class Maker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One service or tool, and the names and paths that it gives to roles and profiles (see `makers.toml`)."""
+    """A service or tool, with names and paths of its roles and profiles.
+
+    The file `makers.toml` describes the fields.
+    """
 
     name: str
     role: str = "*"
@@ -264,19 +267,22 @@ class Maker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         self.form(("role", "profile"))
 
     def form(self, sides: Iterable[str]) -> Form:
-        """Return the pattern for the path and name of a role, of a profile, or of both."""
+        """Return the pattern for `sides`, which contains `role`, `profile` or both."""
         templates = {"role": (self.role_path, self.role), "profile": (self.profile_path, self.profile)}
         return _form(*(template for side in sides for template in templates[side]))
 
     def tells(self, side: str) -> bool:
-        """Return whether the pattern for roles (or for profiles) is specific enough to suggest this maker."""
+        """Return whether a role's or profile's name alone can suggest this maker."""
         # A name without fixed text and without random text would fit any name.
         name = self.role if side == "role" else self.profile
         return bool(_TOKEN.sub("", name).strip("-_.")) or not _TELLING.isdisjoint(_TOKEN.findall(name))
 
 
 class OwnTag(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A tag key by which a service or tool recognizes its own resources (see `makers.toml`)."""
+    """A tag key by which a service or tool recognizes its own resources.
+
+    The file `makers.toml` describes the fields.
+    """
 
     key: str
     maker: str
@@ -301,7 +307,10 @@ class ToolRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def wants_same_names(self) -> bool:
-        """Whether profile and role must have the same name if the tool is not given the role's ARN."""
+        """Whether the tool requires the same name for profile and role.
+
+        The rule `role_arn` allows different names if the tool has the role's ARN.
+        """
         return self.rule in ("same_names", "role_arn")
 
 
@@ -331,7 +340,7 @@ def known_makers() -> tuple[Maker, ...]:
 
 @lru_cache(maxsize=4096)
 def own_tag(key: str) -> OwnTag | None:
-    """Return the entry of `makers.toml` for a tag key, or None if the file has no entry."""
+    """Return the entry of `makers.toml` for a tag key, or None."""
     return next((one for one in known_tags() if fnmatchcase(key, one.key)), None)
 
 

@@ -27,9 +27,9 @@ _TAIL = re.compile(
 def relation(role_name: str, profile_name: str) -> str:
     """Return how two names differ: `case`, `affix`, `generated` or `different`, whichever fits first.
 
-    The result is `affix` if one name is the other name with one more word at either end. The result is also `affix` if
-    the names differ only in words such as `-role` and `-profile`. The result is `generated` if the names differ only in
-    a random text at the end. Dates, account ids and words are not random.
+    The result `affix` means one extra word at either end of a name. The names `app-role` and `app-profile` also give
+    `affix`. The result `generated` means that only random texts at the end differ. Dates, account ids and words are not
+    random.
     """
     short, long = (role_name, profile_name) if len(role_name) <= len(profile_name) else (profile_name, role_name)
     # Most names with one more word match here. Splitting all names into words would take ten times as long.
@@ -47,7 +47,10 @@ def relation(role_name: str, profile_name: str) -> str:
 
 
 def is_same_stem(role: str, profile: str) -> bool:
-    """Return whether two names differ only in words such as `role` and `profile` at either end."""
+    """Return whether two names are equal without words such as `role` and `profile`.
+
+    Only words at the start or end of a name are removed.
+    """
     stems = _stems(_WORD_OF_ROLE, role)
     return bool(stems) and not stems.isdisjoint(_stems(_WORD_OF_PROFILE, profile))
 
@@ -97,7 +100,7 @@ _TIME_OF_DAY = re.compile(r"(?<=^\d{8})(?:T?\d{1,9}Z?)$")
 
 
 def is_date(text: str) -> bool:
-    """Return whether a text is a date from 1970 to 2099, such as 20240131, 202401311200 or 31JAN2024."""
+    """Return whether a text is a date from 1970 to 2099. Examples are 20240131, 202401311200 and 31JAN2024."""
     day = _TIME_OF_DAY.sub("", text) if len(text) > 9 else text
     for form in _DATES.get(len(day), ()):
         try:
@@ -139,7 +142,7 @@ def _folded(key: str, without: str = "") -> str:
 
 
 def canonical_key(key: str) -> str:
-    """Return a spelling that is the same for all tag keys that look alike (see `variant_kinds`)."""
+    """Return a common spelling of all tag keys that look alike (see `variant_kinds`)."""
     return _folded(key)
 
 

@@ -1,7 +1,7 @@
 """The table of all AWS operations that iamframe calls.
 
 No operation in the table changes an account. The permissions in the README are generated from the table `OPERATIONS`.
-An IAM action consists of the service's IAM prefix and the operation's name (Service Authorization Reference).
+An IAM action consists of an IAM prefix and an operation's name. Source: Service Authorization Reference.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class Operation:
 
     The field `key` is the key of the list or record in the response. The field `parameters` is sent with each request.
     iamframe calls the operation `fallback` if AWS denies this operation. The message `cost` says what stays unknown if
-    AWS denies the operation. If the field `command` is set, iamframe suggests this command instead of the operation's
-    own AWS CLI command. The fields `method` and `path` belong to operations of REST APIs. If the field `has_namesake`
-    is True, the operation's name without a prefix belongs to an operation of another service.
+    AWS denies the operation. The field `command` contains the AWS CLI command that iamframe suggests. If `command` is
+    empty, iamframe suggests the operation's own AWS CLI command. The fields `method` and `path` belong to operations of
+    REST APIs. If `has_namesake` is True, another operation already has this name as its label.
     """
 
     service: str
@@ -61,7 +61,10 @@ class Operation:
 
     @property
     def label(self) -> str:
-        """The operation's name in the frames `calls` and `gaps`, or its IAM action if the name is not unique."""
+        """The operation's name in the frames `calls` and `gaps`.
+
+        If the name is not unique, the label is the IAM action.
+        """
         return self.action if self.has_namesake or _NAMES[self.operation] > 1 else self.operation
 
 
@@ -207,7 +210,7 @@ _FREE = {"sts:GetCallerIdentity"}
 
 
 def read_of(service: str, operation: str) -> Operation | None:
-    """Return the row of an operation, or None if the operation is not in the table."""
+    """Return an operation's row in the table, or None."""
     return _BY_NAME.get((service, operation))
 
 
@@ -231,12 +234,15 @@ def command_of(operation: str) -> str:
 
 
 def actions_of(operations: Iterable[str]) -> list[str]:
-    """Convert operation names from the frames `calls` and `gaps` to a sorted list of IAM actions."""
+    """Convert operation names to a sorted list of IAM actions.
+
+    The operation names come from the frames `calls` and `gaps`.
+    """
     return sorted({BY_LABEL[name].action for name in operations if name in BY_LABEL} - _FREE)
 
 
 def actions(*when: When) -> list[str]:
-    """Return the sorted IAM actions of all operations whose field `when` is one of the arguments."""
+    """Return the sorted IAM actions of operations with one of these `when` values."""
     return sorted({row.action for row in OPERATIONS if row.when in when} - _FREE)
 
 
@@ -260,7 +266,8 @@ NO_VALUE = re.compile(r"^(?:fileb?|https?)://")
 def aws_command(verb: str, options: Mapping[str, str]) -> str:
     """Return an AWS CLI command in backticks, with option values quoted for a shell.
 
-    The word `VALUE` replaces each value for which the AWS CLI would send a file's content.
+    The word `VALUE` replaces each value that begins like `file://` or `https://`. The AWS CLI replaces a value such as
+    `file://NAME` with the file's content.
     """
     words = [f"--{name}={'VALUE' if NO_VALUE.match(value) else shlex.quote(value)}" for name, value in options.items()]
     return f"`aws {' '.join((verb, *words))}`"
@@ -272,6 +279,6 @@ _REGION = re.compile(
 
 
 def region_in(text: str | None) -> str | None:
-    """Return the region in an ARN, a folder's name or any other text, or None if there is no region."""
+    """Return the first region in a text, or None. The text may be an ARN or a folder's name."""
     found = _REGION.search(text) if text else None
     return found.group() if found else None

@@ -1,6 +1,7 @@
-"""The possible owners of a profile: an EKS cluster, an Elastic Beanstalk environment, a CloudFormation stack.
+"""Find the cluster, environment or stack that owns a profile.
 
-A profile's tags or path show its owner. A profile's name only suggests an owner.
+Possible owners are EKS clusters, Elastic Beanstalk environments and CloudFormation stacks. A profile's tags or path
+show its owner. A profile's name only suggests an owner.
 """
 
 from __future__ import annotations
@@ -23,7 +24,11 @@ _CLUSTER_TAG = "kubernetes.io/cluster/"
 
 
 class Owned(NamedTuple):
-    """The owner of a profile: kind, names or ids, region (if known), and basis (tag, path or name)."""
+    """The owner of a profile.
+
+    The field `names` contains the owner's names or ids. The field `region` is None if the owner's region is not known.
+    The field `basis` is `tag`, `path` or `name`.
+    """
 
     owner: Owner
     names: tuple[str, ...]
@@ -86,7 +91,10 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
 
     @property
     def hint(self) -> str:
-        """A pattern for `grep -E` that finds this kind of owner in the AWS CLI's output about profiles."""
+        """A pattern for `grep -E` that finds profiles with this kind of owner.
+
+        The input of `grep` is the AWS CLI's output about profiles.
+        """
         texts = [f'"{key}"' for key in self.tags]
         texts += [self.path.partition("(")[0]] if self.path else []
         texts += ['-[A-Za-z0-9]+-[A-Za-z0-9]{11,13}"'] if self.form else []
@@ -98,11 +106,11 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
 
     @cached_property
     def name_form(self) -> Form:
-        """The pattern for the path and name of profiles that have this kind of owner."""
+        """The pattern for paths and names of profiles with this kind of owner."""
         return Maker(self.owner_type, profile=self.form).form(["profile"])
 
     def of(self, name: str, path: str, tags: Mapping[str, str]) -> Owned | None:
-        """Return the owner of a profile, or None if the profile shows no owner of this kind."""
+        """Return a profile's owner of this kind, or None."""
         on_path = self._path.fullmatch(path) if self.path else None
         region = on_path["region"] if on_path else next((tags[key] for key in self.region_tags if tags.get(key)), None)
         tagged = [tags[key] for key in self.tags if tags.get(key)]
@@ -117,7 +125,8 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     def lifted(self, key: str, names: tuple[str, ...]) -> bool:
         """Return whether a tag becomes useless when its owner is deleted.
 
-        The tool that writes the tag must be in `lifts`, and the tag's key must not contain another cluster's name.
+        The tool that writes the tag must be in the field `lifts`. The tag's key must not contain the name of another
+        cluster.
         """
         own = own_tag(key)
         of_another = key.startswith(_CLUSTER_TAG) and key.removeprefix(_CLUSTER_TAG) not in names
@@ -132,13 +141,17 @@ def known_owners() -> tuple[Owner, ...]:
 
 
 def owner_of(name: str, path: str, tags: Mapping[str, str]) -> Owned | None:
-    """Return the owner that a profile's tags or path show, else the owner that the profile's name suggests."""
+    """Return the owner of a profile, or None. The tags and path count more than the name."""
     found = [one for owner in known_owners() if (one := owner.of(name, path, tags))]
     return min(found, key=lambda one: one.basis == NAME, default=None)
 
 
 class Shown(NamedTuple):
-    """The signs of an owner: tag keys, and a regular expression for the profile's path and name (one line each)."""
+    """The signs of an owner.
+
+    The field `tags` contains tag keys. The field `texts` is a regular expression for the profile's path and name. The
+    path and the name stand on separate lines.
+    """
 
     tags: tuple[str, ...]
     texts: str

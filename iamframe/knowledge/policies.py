@@ -1,4 +1,8 @@
-"""AWS managed policies that allow (almost) everything, or whose names are also used as role names."""
+"""AWS managed policies with a special meaning for iamframe.
+
+The table `policy` contains policies that allow (almost) everything. The table `namesake` contains role and profile
+names taken from policy names.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,7 @@ class _Policy(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Namesake(msgspec.Struct, forbid_unknown_fields=True):
-    """An AWS managed policy whose name is also used for roles and profiles, and the service of the policy."""
+    """An AWS managed policy after which people name roles and profiles. The field `service` is the policy's service."""
 
     policy: str
     service: str
@@ -43,7 +47,10 @@ def _known() -> _File:
 
 
 def aws_managed_name(arn: str) -> str | None:
-    """Return the path and name in the ARN of an AWS managed policy, or None for a customer's policy."""
+    """Return the path and name in the ARN of an AWS managed policy.
+
+    The result is None for a customer's policy.
+    """
     found = _AWS_MANAGED.fullmatch(arn)
     return found[1] if found else None
 
@@ -55,6 +62,6 @@ def power_of(arn: str) -> str | None:
 
 
 def namesake_of(name: str) -> Namesake | None:
-    """Return the AWS managed policy that a role or profile is named after, or None."""
+    """Return the AWS managed policy behind a role's or profile's name, or None."""
     # IAM does not distinguish names that differ only in case.
     return next((one for known, one in _known().namesake.items() if known.lower() == name.lower()), None)

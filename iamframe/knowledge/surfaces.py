@@ -1,4 +1,7 @@
-"""Surfaces are the consoles, APIs and tools that can write, read or find tags of roles and profiles."""
+"""Surfaces are consoles, APIs and tools for tags.
+
+A surface may write, read or find the tags of roles or profiles.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Fact(_Entry, frozen=True, kw_only=True):
-    """Whether a console, API or tool can write, read or find tags of a resource type, and the source of this fact."""
+    """Whether a console, API or tool can write, read or find tags.
+
+    Each fact is about the tags of one resource type. Each fact has a source.
+    """
 
     surface: str
     resource_type: str
@@ -41,7 +47,10 @@ ANSWERS = tuple(_ABILITY)
 
 
 def ability(surface: str, answer: str, action: str, condition: str | None) -> str:
-    """Return a sentence that says whether a console, API or tool can do something, and under which condition."""
+    """Return a sentence about what a console, API or tool can do.
+
+    The sentence contains the condition if the answer is `depends`.
+    """
     article = "the " if surface.endswith(("console", "API")) else ""
     sentence = _ABILITY[answer].format(tool=f"{article}{surface}", action=action, condition=condition)
     return sentence[0].upper() + sentence[1:]
@@ -88,5 +97,8 @@ def known_facts() -> tuple[Fact, ...]:
 
 
 def index_home(partition: str) -> str | None:
-    """Return the region in which the tagging API shows IAM's resources, or None if the region is not known."""
+    """Return the region in which the tagging API shows IAM's resources.
+
+    The result is None if the region is not known.
+    """
     return _known().homes.get(partition)

@@ -1,8 +1,8 @@
-"""Read trust policies: which services they trust, whether EC2 may assume the role, and how two policies differ.
+"""Read and compare trust policies.
 
 iamframe reads trust policies, but does not evaluate them. The function `trusts_ec2` returns `maybe` if a policy both
-allows and denies EC2, or allows EC2 only with a Condition. A statement, a principal or an action may be one value or a
-list (IAM User Guide, "Grammar of the IAM JSON policy language").
+allows and denies EC2. A policy that allows EC2 only with a Condition also gives `maybe`. A statement, principal or
+action may be one value or a list. Source: IAM User Guide, "Grammar of the IAM JSON policy language".
 """
 
 from __future__ import annotations
@@ -102,11 +102,11 @@ def _allows(effect: bytes) -> bool:
 
 
 def read_content(document: bytes) -> tuple[str, TrustContent] | None:
-    """Return the text and the content of a trust policy, or None if the document is not a policy.
+    """Return the text and the content of a trust policy. The result is None if the document is not a policy.
 
-    The document is a JSON object, or a JSON string that contains the object as text (possibly percent-encoded). The
-    returned text is compact JSON with the keys in the document's order, so the text does not depend on the document's
-    source.
+    The document is a JSON object or a JSON string. A JSON string contains the policy as text, possibly percent-encoded.
+    The returned text is compact JSON, with the keys in the document's order. The returned text does not depend on
+    spaces and escapes in the document.
     """
     try:
         if document.startswith(b'"'):
@@ -196,7 +196,7 @@ def _is_ec2(name: str, partition: str) -> str:
 
 
 class Statement(NamedTuple):
-    """The kind and name of a principal, and the effect, actions and condition (as JSON) of its statement."""
+    """One principal of a trust policy, with the content of its statement. The field `condition` is JSON or empty."""
 
     effect: str
     kind: str
@@ -206,10 +206,10 @@ class Statement(NamedTuple):
 
 
 def statements_of(text: str) -> list[Statement]:
-    """Return the principals that a policy allows or denies, in the order of the policy.
+    """Return the principals that a policy allows or denies, in the policy's order.
 
-    The field `kind` is a principal type of AWS (`Service`, `AWS`, `Federated`, `CanonicalUser`), or `"everyone but"`
-    for NotPrincipal.
+    The field `kind` is `Service`, `AWS`, `Federated` or `CanonicalUser`. The field `kind` is `"everyone but"` for a
+    NotPrincipal.
     """
     return [
         Statement(
@@ -228,7 +228,10 @@ def statements_of(text: str) -> list[Statement]:
 
 
 def same_policy(one: str, other: str) -> bool:
-    """Return whether two trust policies are equal, apart from order, and from brackets around single values."""
+    """Return whether two trust policies have the same content.
+
+    Order and brackets around single values do not matter.
+    """
     return _unordered(msgspec.json.decode(one)) == _unordered(msgspec.json.decode(other))
 
 
@@ -288,7 +291,10 @@ def _changed_terms(was: _Terms, now: _Terms) -> str:
 
 
 def _terms(text: str) -> dict[bool, dict[_Label, _Terms]]:
-    """Return the principals that a policy allows (True) or denies (False), with their actions and conditions."""
+    """Return the allowed (True) and denied (False) principals of a policy.
+
+    Each principal is mapped to its actions and conditions.
+    """
     found: dict[bool, dict[_Label, _Terms]] = {True: {}, False: {}}
     for one in _statements(text):
         condition = _unordered(msgspec.json.decode(one.condition)) if one.has_condition else None

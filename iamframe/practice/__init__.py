@@ -1,7 +1,7 @@
 """A practice account: a simulated AWS account on this machine (127.0.0.1).
 
-The package moto stores the resources. iamframe corrects moto's responses where they differ from AWS's, for example in
-tags, pages, ids or errors.
+The package moto stores the resources. iamframe corrects the responses of moto that differ from those of AWS.
+Corrections concern, for example, tags, pages, ids and errors.
 """
 
 from iamframe.practice.account import PracticeAccount, refusal_of

@@ -46,10 +46,10 @@ _GLOBAL = ("iam", "organizations", "account")
 class PracticeAccount:
     """A fictional AWS account on 127.0.0.1, for practice. The account is empty at first.
 
-    Use a practice account in a `with` statement, or call its methods `open` and `close`. A process can have only one
-    open practice account. Two kinds of clients call the practice account: clients of `session()`, and programs with the
-    environment variables of `environment()`. All other clients call the real AWS. A practice account accepts only
-    credentials from `session()`, `environment()`, `instance_credentials()` and AssumeRole.
+    Use a practice account in a `with` statement, or call `open` and `close`. A process can have only one open practice
+    account. Clients of the boto3 session from `session()` call the practice account. Programs with the environment
+    variables of `environment()` also call the practice account. All other clients call the real AWS. A practice account
+    accepts only credentials from `session()`, `environment()`, `instance_credentials()` and AssumeRole.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ class PracticeAccount:
         return self._server.endpoint
 
     def session(self, region_name: str | None = None, account_id: str | None = None) -> Any:
-        """Return a boto3 session for the practice account, or for a member account of its organization.
+        """Return a boto3 session for the practice account or a member account.
 
         The returned session ignores environment variables, the AWS CLI's files, and proxies.
         """
@@ -172,10 +172,11 @@ class PracticeAccount:
         return session
 
     def environment(self, account_id: str | None = None) -> dict[str, str]:
-        """Return environment variables that direct the AWS CLI 2 and boto3 programs to the practice account.
+        """Return environment variables that direct programs to the practice account.
 
-        The AWS CLI 1 still sends requests for EMR (in most regions) and RDS (in us-east-1) to AWS. AWS refuses the keys
-        of a practice account.
+        The variables direct the AWS CLI 2 and programs with boto3. The AWS CLI 1 still calls the real AWS for EMR in
+        most regions. The AWS CLI 1 also calls the real AWS for RDS in us-east-1. AWS refuses the keys of a practice
+        account.
         """
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
@@ -194,11 +195,11 @@ class PracticeAccount:
     def fill(self, roles: int = 500, profiles: int = 500, account_id: str | None = None) -> dict[str, dict[str, Any]]:
         """Fill the account with fictional roles and profiles, and return them.
 
-        The fictional roles and profiles are always the same. The dictionary `roles` in the result maps each role name
-        to its `path`, `tags` and `trusts` (the trusted service). The dictionary `profiles` maps each profile name to
-        its `path`, `role` and `tags`. Some profiles have the name of their role, some have another name, and some are
-        empty. Half of the roles and profiles have tags. Every tenth role trusts eks.amazonaws.com, and the other roles
-        trust ec2.amazonaws.com.
+        The fictional roles and profiles are always the same. The result contains the dictionaries `roles` and
+        `profiles`. The dictionary `roles` maps each role name to `path`, `tags` and `trusts`. The value `trusts` is the
+        trusted service. The dictionary `profiles` maps each profile name to `path`, `role` and `tags`. Some profiles
+        have their role's name, and some have another name. Some profiles are empty. Half of the roles and profiles have
+        tags. Every tenth role trusts eks.amazonaws.com, and the other roles trust ec2.amazonaws.com.
         """
         with self._backends.lock:
             return fill(self._iam, account_id or self.account_id, roles, profiles)
@@ -206,7 +207,7 @@ class PracticeAccount:
     def add_member(
         self, name: str, status: str = "ACTIVE", role_name: str | None = "OrganizationAccountAccessRole"
     ) -> str:
-        """Add a member account with a role that the first account may assume, and return the new account's id."""
+        """Add a member account, and return its id. The first account may assume the new account's role `role_name`."""
         with self._lock:
             account_id = f"{len(self._organization.members):012d}"
             self._organization.members.append(Member(account_id, name, status))
@@ -222,9 +223,10 @@ class PracticeAccount:
         return account_id
 
     def set_tag_policy(self, policy: Mapping[str, Any] | None, account_id: str | None = None) -> None:
-        """Set an account's effective tag policy, such as `{"tags": {…}}`, or remove the policy if `policy` is None.
+        """Set an account's effective tag policy, such as `{"tags": {…}}`.
 
-        The practice account has no organization until `add_member` adds a second account.
+        If `policy` is None, the account loses its tag policy. The practice account has no organization until
+        `add_member` adds a second account.
         """
         policies, account_id = self._organization.tag_policies, account_id or self.account_id
         if policy is None:
@@ -233,7 +235,10 @@ class PracticeAccount:
             policies[account_id] = dict(policy)
 
     def disable_region(self, name: str) -> None:
-        """Disable a region, so that it refuses all credentials and is missing from lists of enabled regions."""
+        """Disable a region.
+
+        A disabled region refuses all credentials. Lists of enabled regions do not contain a disabled region.
+        """
         self._regions.disable(name)
 
     def instance_credentials(
@@ -241,10 +246,10 @@ class PracticeAccount:
     ) -> dict[str, str]:
         """Return the credentials document from an instance's metadata (`iam/security-credentials/ROLE`).
 
-        If the role trusts EC2, `Code` is "Success" and the document contains access keys for the practice account. If
-        the role does not trust EC2, `Code` is "AssumeRoleUnauthorizedAccess" and the document contains a `Message`. A
-        change to the role reaches the instance at once. On AWS, a change to a role may take an hour to reach an
-        instance.
+        The field `Code` is "Success" if the role trusts EC2. A document with "Success" contains access keys for the
+        practice account. The field `Code` is "AssumeRoleUnauthorizedAccess" if the role does not trust EC2. A document
+        with "AssumeRoleUnauthorizedAccess" contains a `Message`. A change to the role reaches the instance at once. On
+        AWS, a change to a role may reach instances an hour later.
 
         Raises
         ------
@@ -292,7 +297,10 @@ class PracticeAccount:
                 self._faults.buckets.pop(service, None)
 
     def deny(self, action: str, resource: str = "*", account_id: str = "*") -> None:
-        """Deny an action, such as "GetRole" or "iam:*", on a resource (a name or an ARN). `*` matches any text."""
+        """Deny an action, such as "GetRole" or "iam:*", on a resource.
+
+        The resource is a name or an ARN. `*` matches any text.
+        """
         with self._faults.lock:
             self._faults.denials.append(Denial(action, resource, account_id))
 

@@ -41,13 +41,13 @@ class Beanstalk:
         return self.backends.ask(call)
 
     def _number(self, call: Call) -> tuple[bytes, bytes]:
-        """Give a new environment an id, and return the XML of the id before and after."""
+        """Give a new environment an id, and return the old and new XML."""
         environment = self._found(call)[1]
         environment.environment_id = f"e-{token_hex(5)}"
         return _NO_ID, text("EnvironmentId", environment.environment_id).encode()
 
     def _found(self, call: Call) -> tuple[dict[str, Any], Any]:
-        """Return two values: all environments of an application, and the environment that the call is about."""
+        """Return the environments of an application, and the environment of the call."""
         name, environment_id = (call.params.get(f"Environment{part}") for part in ("Name", "Id"))
         for application in self.backends.beanstalk(call.account_id, call.region).applications.values():
             for one in application.environments.values():

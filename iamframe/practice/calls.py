@@ -35,8 +35,8 @@ class Request:
     """The record of one request to a practice account.
 
     `status` is 0 if the connection was closed without an answer. `error_code` is None if the request succeeded.
-    `seconds` is the time from the last byte of the request to the first byte of the answer, without the delay
-    `latency`.
+    `seconds` is the time until the answer, without the delay `latency`. The time runs from the request's last byte to
+    the answer's first byte.
     """
 
     service: str
@@ -59,7 +59,7 @@ class Principal:
 
 @dataclass
 class Call:
-    """A parsed request. The field `params` contains query parameters, and the field `json` contains a JSON body."""
+    """A parsed request. The field `params` contains query parameters. The field `json` contains a JSON body."""
 
     service: str
     action: str
@@ -126,7 +126,7 @@ def read_call(method: str, target: str, headers: Mapping[str, str], body: bytes)
 
 
 def members(params: Mapping[str, str], name: str) -> list[dict[str, str]]:
-    """Convert query parameters to a list of dictionaries, from keys such as `Tags.member.1.Key` or `Filter.1.Name`."""
+    """Return a list of dictionaries from parameters such as `Tags.member.1.Key` or `Filter.1.Name`."""
     found: dict[int, dict[str, str]] = {}
     for key, value in params.items():
         match = re.fullmatch(rf"{name}\.(?:member\.)?(\d+)(?:\.(.+))?", key)
@@ -136,7 +136,7 @@ def members(params: Mapping[str, str], name: str) -> list[dict[str, str]]:
 
 
 def values(params: Mapping[str, str], name: str) -> list[str]:
-    """Convert query parameters to a list of strings, from keys such as `TagKeys.member.1`."""
+    """Return a list of strings from parameters such as `TagKeys.member.1`."""
     return [member[""] for member in members(params, name) if "" in member]
 
 
@@ -191,5 +191,5 @@ def refusal_answer(call: Call, refusal: Refusal) -> Answer:
 
 
 def request_id(number: int) -> str:
-    """Return a numbered request id, because a random id would differ in each run of a failing test."""
+    """Return a numbered request id. A random id would differ in each run of a failing test."""
     return f"00000000-0000-4000-8000-{number:012d}"

@@ -133,7 +133,7 @@ def merged_tags(
 
 
 def checked_trust(document: str) -> str:
-    """Return a valid trust policy unchanged, and raise IAM's error for an invalid trust policy."""
+    """Return a valid trust policy unchanged. An invalid trust policy raises IAM's error."""
     try:
         read = json.loads(document)
     except ValueError:

@@ -1,4 +1,7 @@
-"""Simulate EC2 calls about profiles and regions, and other calls that moto lacks or answers incompletely."""
+"""Simulate EC2 calls about profiles, regions, spot requests and launch templates.
+
+moto lacks some EC2 calls, and answers other EC2 calls incompletely.
+"""
 
 from __future__ import annotations
 
@@ -50,10 +53,10 @@ class Ec2:
         return answer if call.action.startswith("Describe") else self._settled(call, answer)
 
     def settle(self, account_id: str, region: str) -> dict[str, str]:
-        """Store the profile id of each instance, and return a dictionary from association id to profile id.
+        """Store the profile id of each instance. The result maps association ids to profile ids.
 
         moto shows the association id in place of the profile id. On AWS, an instance keeps the id of its deleted
-        profile, even if a new profile has the same name.
+        profile. A new profile with the same name does not change the instance's profile id.
         """
         started = {}
         for association in self.backends.ec2(account_id, region).iam_instance_profile_associations.values():
@@ -63,7 +66,7 @@ class Ec2:
         return started
 
     def profile_of(self, account_id: str, region: str, instance_id: str) -> Any:
-        """Return the profile of an instance, or None if the instance has no profile or the profile was deleted."""
+        """Return the profile of an instance, or None. A deleted profile also gives None."""
         associations = self.backends.ec2(account_id, region).iam_instance_profile_associations.values()
         held = {one.iam_instance_profile.id for one in associations if one.instance_id == instance_id}
         profiles = self.backends.iam(account_id).instance_profiles.values()
@@ -120,7 +123,10 @@ class Ec2:
         return answer if profile is None or answer.status != 200 else self._with_all(call, answer, profile)
 
     def _with_all(self, call: Call, answer: Answer, profile: Any) -> Answer:
-        """Give the profile to all instances, because moto serves only the first one and ignores launch templates."""
+        """Give the profile to all instances of the call.
+
+        moto gives the profile only to the first instance. moto also ignores the profile in a launch template.
+        """
         backend = self.backends.ec2(call.account_id, call.region)
         root = _tree(answer)
         for item in root.iterfind(f"{{{_SPACE}}}instancesSet/{{{_SPACE}}}item"):
@@ -133,7 +139,7 @@ class Ec2:
         return replace(answer, body=ET.tostring(root, default_namespace=_SPACE))
 
     def associate(self, call: Call) -> Answer:
-        """Simulate the calls that give a profile to an instance, and refuse an empty or missing profile."""
+        """Simulate the calls that give a profile to an instance. An empty or missing profile is refused."""
         profile = self._profile(call)
         return self._settled(call, self.backends.ask(call, **_spelled(call, profile)))
 

@@ -42,7 +42,7 @@ class Denial:
     account_id: str
 
     def meets(self, call: Call, names: tuple[str, ...]) -> bool:
-        """Return whether the denial applies to a call about a resource with the names in `names`."""
+        """Return whether the denial applies to a call. The tuple `names` contains the names of the call's resource."""
         action = call.permission if ":" in self.action else call.action
         return (
             fnmatchcase(action.lower(), self.action.lower())
@@ -73,7 +73,7 @@ class Faults:
         self.left: int | None = None
 
     def broken(self, call: Call) -> str | None:
-        """Use up one fault for a call, and return the kind of fault, or None if no fault applies."""
+        """Use up one fault for a call, and return its kind, or None."""
         with self.lock:
             for fault in self.faults:
                 if fault.times > 0 and fnmatchcase(call.action, fault.action):
@@ -104,7 +104,7 @@ def is_write(action: str) -> bool:
 
 
 def resource_of(call: Call, partition: str) -> tuple[str, tuple[str, ...]]:
-    """Return two values: the resource as IAM's error message shows it, and the names that `Denial.meets` compares."""
+    """Return the resource as in IAM's error message, and its names for `Denial.meets`."""
     params, stem = call.params, f"arn:{partition}:iam::{call.account_id}"
     if call.service == "sts":
         arn = params.get("RoleArn", "*")

@@ -1,4 +1,7 @@
-"""Fictional roles and profiles that are always the same, with names and paths as in real accounts."""
+"""Fictional roles and profiles with names and paths as in real accounts.
+
+The fictional roles and profiles are always the same.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Simulate the IAM calls about roles, instance profiles and their tags.
 
-moto stores the data. This module builds the answers, because moto is too slow for load tests and its answers differ
-from AWS's.
+moto stores the data, but this module builds the answers. moto's answers differ from AWS's answers. moto is too slow for
+load tests.
 """
 
 from __future__ import annotations
@@ -73,7 +73,10 @@ class Iam:
     # Reads
 
     def get_role(self, call: Call) -> str:
-        """Simulate GetRole, which always returns `RoleLastUsed`, but returns `Tags` only for a role with tags."""
+        """Simulate GetRole, which returns `Tags` only for a role with tags.
+
+        The response of GetRole always contains `RoleLastUsed`.
+        """
         role = self.role(call)
         tags = shapes.tag_list(role.tags) if role.tags else ""
         more = f"{shapes.boundary(role)}{tags}{shapes.last_used(role)}{shapes.source_template(role)}"
@@ -197,7 +200,7 @@ class Iam:
         return f"<Role>{shapes.bare_role(role)}</Role>"
 
     def update_role(self, call: Call) -> str:
-        """Simulate UpdateRole, which changes only the parameters in the call."""
+        """Simulate UpdateRole. A field that is missing in the call keeps its value."""
         role = self.role(call)
         role.description = call.params.get("Description", role.description)
         role.max_session_duration = call.params.get("MaxSessionDuration", role.max_session_duration)
@@ -214,7 +217,7 @@ class Iam:
         self.role(call).assume_role_policy_document = checks.checked_trust(checks.required(call, "PolicyDocument"))
 
     def delete_role(self, call: Call) -> None:
-        """Simulate DeleteRole, which refuses a role that is in a profile or has a policy."""
+        """Simulate DeleteRole, which refuses a role in a profile or with a policy."""
         role = self.role(call)
         if any(role in profile.roles for profile in self.profiles(call.account_id)):
             raise Refusal("DeleteConflict", _IN_PROFILE, 409)
@@ -225,7 +228,7 @@ class Iam:
         del self.backends.iam(call.account_id).roles[role.id]
 
     def tag_role(self, call: Call) -> None:
-        """Simulate TagRole, which replaces an old key if a new key differs only in case."""
+        """Simulate TagRole. A new key replaces an old key that differs only in case."""
         role, tags = self.role(call), checks.checked_tags(call, fold=True)
         role.tags = checks.merged_tags(role.tags, tags, fold=True, quota="TagsPerRole")
 
@@ -382,7 +385,7 @@ def _tag_page(call: Call, tags: list[dict[str, str]]) -> str:
 
 
 def now() -> datetime:
-    """Return the current time in UTC without a time zone, because moto's times have no time zone."""
+    """Return the current time in UTC without a time zone. moto's times have no time zone."""
     return datetime.now(UTC).replace(tzinfo=None)
 
 

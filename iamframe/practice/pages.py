@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def page(call: Call, items: list[T], key: Callable[[T], str]) -> tuple[list[T], str]:
-    """Return two values: one page of sorted items, and XML that shows whether more items follow."""
+    """Return one page of sorted items, and the XML of `IsTruncated` and `Marker`."""
     part, marker = cut(items, key, max_items(call), call.params.get("Marker"), call.action)
     if marker is None:
         return part, "<IsTruncated>false</IsTruncated>"
@@ -25,9 +25,10 @@ def page(call: Call, items: list[T], key: Callable[[T], str]) -> tuple[list[T], 
 def cut(
     items: list[T], key: Callable[[T], str], size: int, marker: str | None, purpose: str
 ) -> tuple[list[T], str | None]:
-    """Return two values: at most `size` items after a marker, and the next marker (None if no items follow).
+    """Return at most `size` items after a marker, and the next marker.
 
-    A marker contains the last key of a page, so that a new or deleted item does not shift the next page.
+    The next marker is None if no items follow. A marker contains the last key of a page. A new or deleted item
+    therefore does not shift the next page.
     """
     start = bisect_right(items, _read(marker, purpose), key=key) if marker is not None else 0
     part = items[start : start + size]

@@ -1,4 +1,4 @@
-"""Build IAM's XML for roles, profiles, users, groups and policies by joining texts, which is fast."""
+"""Build IAM's XML for roles, profiles, users, groups and policies. The XML is joined from texts, which is fast."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ def encoded(document: str) -> str:
 
 
 def bare_role(role: Any) -> str:
-    """Return the XML of the six fields that a role has in every IAM response, even inside a profile."""
+    """Return the six fields that a role has in every response, as XML.
+
+    Even a role inside a profile has the six fields.
+    """
     return (
         f"<Path>{escape(role.path)}</Path><RoleName>{role.name}</RoleName><RoleId>{role.id}</RoleId>"
         f"<Arn>{escape(role.arn)}</Arn><CreateDate>{moment(role.create_date)}</CreateDate>"
@@ -48,7 +51,7 @@ def listed_role(role: Any) -> str:
 
 
 def boundary(role: Any) -> str:
-    """Return the XML of a role's permissions boundary, or an empty text if there is no boundary."""
+    """Return the XML of a role's permissions boundary, or an empty text."""
     if not role.permissions_boundary_arn:
         return ""
     # botocore's model says PermissionsBoundaryPolicy; AWS's responses say Policy.
@@ -57,14 +60,17 @@ def boundary(role: Any) -> str:
 
 
 def source_template(role: Any) -> str:
-    """Return the XML of the template that AcquireRole used to create a role (botocore's IAM model, GetRole)."""
+    """Return the XML of the template that AcquireRole used to create a role.
+
+    Source: botocore's IAM model, GetRole.
+    """
     template = getattr(role, "source_template_arn", None)
     both = f"{text('TemplateArn', template)}{text('TemplateMinorVersion', 1)}" if template else ""
     return f"<SourceRoleTemplate>{both}</SourceRoleTemplate>" if template else ""
 
 
 def last_used(role: Any) -> str:
-    """Return the XML of a role's last use, which is an empty element for an unused role."""
+    """Return the XML of a role's last use. The XML element of an unused role is empty."""
     if role.last_used is None:
         return "<RoleLastUsed/>"
     region = text("Region", role.last_used_region or "us-east-1")
@@ -107,7 +113,7 @@ def role_detail(role: Any, profiles: Iterable[Any]) -> str:
 
 
 def user_detail(user: Any, tags: Iterable[dict[str, str]]) -> str:
-    """Return the XML of a user. IAM omits an empty list of inline policies for users, but not for roles and groups."""
+    """Return the XML of a user. IAM omits an empty list of inline policies only for users."""
     groups = "".join(text("member", name) for name in user.group_list)
     policies = _policies_of(user, "UserPolicyList").removeprefix("<UserPolicyList></UserPolicyList>")
     return (

@@ -69,8 +69,8 @@ class Sts:
     def instance_credentials(self, role: Any, instance_id: str) -> dict[str, str]:
         """Return the credentials document that an instance's metadata contains for a role.
 
-        AWS documents the response on success (EC2 User Guide, "Retrieve security credentials from instance metadata")
-        and on failure (IAM User Guide, "Troubleshooting Amazon EC2 and IAM").
+        Source of a success response: EC2 User Guide, "Retrieve security credentials from instance metadata". Source of
+        an error response: IAM User Guide, "Troubleshooting Amazon EC2 and IAM".
         """
         asked = datetime.now(UTC).strftime(_TIME)
         if not any(_trusts_ec2(statement) for statement in _allows(role)):
@@ -89,7 +89,7 @@ class Sts:
 
 
 def _trusts(role: Any, call: Call) -> bool:
-    """Return whether a role trusts the caller. Conditions about anything but an external id are treated as not met."""
+    """Return whether a role trusts the caller. Only a condition about an external id can be met."""
     return any(_trusts_principal(statement, call) and _conditions_hold(statement, call) for statement in _allows(role))
 
 
