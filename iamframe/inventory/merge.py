@@ -1,7 +1,7 @@
-"""Merge the rows of AWS's answers into sorted tables with one row per resource.
+"""Merge rows from AWS's answers into sorted tables with one row per resource.
 
-One rule (function `settle`) applies to cells, tags and links: a known value replaces an unknown value. If two answers
-contradict each other, the value becomes unknown, and the frame `gaps` gets a row.
+The function `settle` applies one rule to cells, tags and links. A known value replaces an unknown value. If two answers
+contradict each other, the value becomes unknown. Each contradiction adds a row to the frame `gaps`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from iamframe.sources.records import TagListing, parsed_time
 
 
 def settle(code: Positions, value: Positions, size: int) -> tuple[Positions, Positions, Positions]:
-    """Choose a row for each key, and find rows that contradict each other.
+    """Choose a row for each key, and find contradictory rows.
 
     Parameters
     ----------
@@ -39,10 +39,10 @@ def settle(code: Positions, value: Positions, size: int) -> tuple[Positions, Pos
     Returns
     -------
     first
-        For each key, the position of its first row with a known value, or -1 if no value is known or the known values
-        differ.
+        The position of each key's first row with a known value. The position is -1 if the key has no single known
+        value.
     one, other
-        For each key with different known values, the positions of two rows that differ.
+        One pair of row positions for each key with different known values.
     """
     rows = np.flatnonzero(value >= 0)
     first = np.full(size, -1)
@@ -59,7 +59,7 @@ def settle(code: Positions, value: Positions, size: int) -> tuple[Positions, Pos
 
 @dataclass
 class Merged:
-    """All rows about roles (or about profiles), and the merged table with one row per ARN."""
+    """Rows about roles or profiles, before and after merging. The field `table` has one row per ARN."""
 
     kind: Kind
     rows: pa.Table
@@ -90,7 +90,7 @@ class Merged:
         return np.asarray(self.table[flag]).astype(bool)
 
     def set_known(self, flag: str, rows: Iterable[int], known: bool) -> None:
-        """Set a flag such as `tags_known` in some rows of the merged table."""
+        """Set a flag such as `tags_known` in some merged rows."""
         if chosen := [*rows]:
             values = self.is_known(flag)
             values[chosen] = known
@@ -98,7 +98,7 @@ class Merged:
 
 
 def merge_rows(staged: Staging, kind: Kind, rows: pa.Table) -> Merged:
-    """Merge the rows of roles or profiles into one row per ARN, sorted by ARN."""
+    """Return one merged row for each role or profile, sorted by ARN."""
     rows = _with_times(staged, rows)
     encoded = rows.column(0).combine_chunks().dictionary_encode()
     rank = _ranks(encoded.dictionary)
@@ -165,7 +165,7 @@ def _with_times(staged: Staging, rows: pa.Table) -> pa.Table:
 
 
 def parsed_times(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, list[int]]:
-    """Parse a column of ISO times, and return the parsed column and the row numbers of invalid times."""
+    """Return parsed ISO times, and the row numbers of invalid times."""
     try:
         return column.cast(TIME), []
     except pa.ArrowInvalid:
@@ -179,7 +179,7 @@ def parsed_times(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, list[int]]:
 
 
 class _Sets:
-    """One set of numbers per row: the roles in a profile, or the tags of a resource."""
+    """The set of roles or tags in each row, as numbers."""
 
     def __init__(self, rows: Positions, members: Positions) -> None:
         self._rows, self._members = rows, members
@@ -194,9 +194,9 @@ class _Sets:
         return members[slice(*np.searchsorted(rows, (row, row + 1)))]
 
     def values(self, known: Positions, code: Positions) -> Positions:
-        """Return a number for each set, so that equal sets have equal numbers.
+        """Return numbers for the sets. Equal sets have equal numbers.
 
-        An unknown set gets -1, and so does the only known set of a resource, which needs no comparison.
+        An unknown set gets -1. A resource's only known set needs no comparison, and gets -1, too.
         """
         value = np.full(len(code), -1)
         several = known[np.bincount(code[known])[code[known]] > 1]
@@ -211,7 +211,7 @@ class _Sets:
 
 
 def merge_links(staged: Staging, roles: Merged, profiles: Merged) -> pa.Table:
-    """Return the table `links`. If answers disagree about a profile's role, only the frame `gaps` shows the roles."""
+    """Return the table `links`. If answers disagree about a profile's role, only `gaps` shows the roles."""
     rows = staged.links.table()
     profile_row, role_row = (np.asarray(rows[name].fill_null(-1)) for name in ("profile", "role"))
     role, arns = _roles_of(staged, rows, roles, profiles)
@@ -252,7 +252,7 @@ def _different_roles(staged: Staging, links: pd.DataFrame, role_arns: pa.Array, 
 def _lacking_in_own_list(
     staged: Staging, links: pd.DataFrame, role_arns: pa.Array, roles: Merged, profiles: Merged
 ) -> set[int]:
-    """Find profiles that hold a role but are missing from the role's own list, and report them in the frame `gaps`."""
+    """Find links that are missing from the role's own list of profiles. Report each link in the frame `gaps`."""
     if len(roles.table) == len(roles.rows) and (links["role_row"] >= 0).all():
         # One answer shows all roles, each with its own list.
         return set()
@@ -277,7 +277,10 @@ def _showing(profile: str) -> str:
 
 
 def _roles_of(staged: Staging, links: pa.Table, roles: Merged, profiles: Merged) -> tuple[Positions, pa.Array]:
-    """Return two arrays: the position of each link's role in the second array, and the roles' ARNs (or `name:ROLE`)."""
+    """Return the index of each link's role in an array, and the array.
+
+    The array contains the ARNs of roles. If only a role's name is known, the array contains `name:ROLE`.
+    """
     names = links["role_name"].combine_chunks()
     if names.null_count == len(names):
         return roles.code[np.asarray(links["role"])], roles.arns
@@ -307,7 +310,7 @@ def _by_name(merged: Merged) -> dict[tuple[str, str], int]:
 
 
 def merge_tags(staged: Staging, *resources: Merged) -> pa.Table:
-    """Return the table `tags`. If answers disagree about a resource's tags, only the frame `gaps` shows the tags."""
+    """Return the table `tags`. If answers disagree about a resource's tags, only `gaps` shows the tags."""
     return pa.concat_tables([_merge_tags_of(staged, merged) for merged in resources])
 
 
@@ -377,7 +380,6 @@ def _staged_tags(staged: Staging, merged: Merged) -> _Tags:
 def _add_listings(
     staged: Staging, merged: Merged, listings: list[tuple[str | None, TagListing, int]]
 ) -> tuple[Positions, Positions]:
-    """Add lists of tags, and return the resource number and the answer number of each added list."""
     kind, rows = merged.kind.noun, _by_name(merged)
     resources: list[int] = []
     origins: list[int] = []
@@ -392,6 +394,7 @@ def _add_listings(
             facts = {"resource_type": kind, "name": name}
             staged.gaps.add(account, operation, name, "not_in_file", "gaps.absent.owner_of_tags", **facts)
     merged.set_known("tags_known", resources, True)
+    # For each added list, the number of its resource and of its answer.
     return np.array(resources, dtype=np.int64), np.array(origins, dtype=np.int64)
 
 
@@ -411,7 +414,7 @@ def _different_sets(staged: Staging, merged: Merged, tags: _Tags) -> set[int]:
 def _two_values(
     staged: Staging, merged: Merged, tags: _Tags, order: Positions, repeats: Positions, doubted: set[int]
 ) -> set[int]:
-    """If one answer contains two values for the same tag key, add a row about the resource to the frame `gaps`."""
+    """Find resources with two values for one tag key in one answer. Report each resource in the frame `gaps`."""
     one, other = order[repeats - 1], order[repeats]
     value = tags.table["tag_value"]
     differs = np.asarray(pc.not_equal(value.take(pa.array(one)), value.take(pa.array(other))))

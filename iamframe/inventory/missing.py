@@ -1,7 +1,7 @@
-"""Find missing data, and add rows to the frame `gaps` that say how to collect the data.
+"""Report missing data in the frame `gaps`.
 
-A list of roles or profiles is incomplete if GetAccountSummary or another response from IAM shows that an entry is
-missing. Answers may have been collected at different times, so a role or profile can be missing from every answer.
+Each new row in the frame `gaps` says how to collect missing data. GetAccountSummary and other responses from IAM show
+which lists are incomplete. Answers from different times can all lack the same role or profile.
 """
 
 from __future__ import annotations
@@ -53,7 +53,10 @@ def per_account(accounts: pa.ChunkedArray) -> dict[str, int]:
 
 
 def judge_lists(staged: Staging, merged: Merged) -> None:
-    """Compare each list with other answers, and correct the list's state (`complete`, `partial` or `truncated`)."""
+    """Compare each list with other answers, and correct the list's state.
+
+    The state of a list is `complete`, `partial` or `truncated`.
+    """
     _compare_with_other_answers(staged, merged)
     _compare_with_summary(staged, merged)
 
@@ -99,7 +102,7 @@ def _compare_with_other_answers(staged: Staging, merged: Merged) -> None:
 
 
 def _forget_truncated(staged: Staging, kind: Kind) -> None:
-    """If another file contains the complete list, remove the row about the truncated list from the frame `gaps`."""
+    """Remove gaps about truncated lists if another file contains the complete list."""
     whole = staged.complete_lists()
     staged.gaps[:] = [
         gap
@@ -131,7 +134,7 @@ def _compare_with_summary(staged: Staging, merged: Merged) -> None:
 
 
 def note_absent(staged: Staging, roles: Merged, profiles: Merged) -> None:
-    """Add rows to the frame `gaps` for lists, links, tags, quotas and references that were not collected."""
+    """Add rows about data that was not collected to the frame `gaps`."""
     whole = staged.complete_lists()
     read = {(account, operation) for account, operation, _ in staged.calls}
     for account in staged.accounts:

@@ -32,7 +32,7 @@ def resolved_references(references: pd.DataFrame, inventory: Inventory) -> pd.Da
 
 
 class InventoryOnDemand(Inventory):
-    """An `Inventory` that reads each frame from a snapshot when the frame is first used."""
+    """An `Inventory` that reads each frame of a snapshot at first use."""
 
     _folder: str | os.PathLike[str]
     _checksum: str
@@ -46,7 +46,7 @@ class InventoryOnDemand(Inventory):
         accounts: Iterable[str] | None = None,
         more: Inventory | None = None,
     ) -> InventoryOnDemand:
-        """Open all or some accounts of a snapshot, and append the rows of the inventory `more`."""
+        """Open all or some accounts of a snapshot. The rows of the inventory `more` are added at the end."""
         inventory = object.__new__(cls)
         manifest = find_snapshot(folder)[1]
         inventory.__dict__.update(_folder=folder, _checksum=manifest.sha256, sources=manifest.sources)

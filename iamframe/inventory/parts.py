@@ -1,11 +1,9 @@
-"""The files of a snapshot: one Parquet file for each frame and account, and the manifest.
+"""The files of a snapshot: Parquet files and the manifest.
 
     manifest.json                              written last: the parts, their rows and checksums
     roles/account=123456789012/part.parquet    … and so for each frame and account
 
-Hive, DuckDB and pyarrow can read the folder name `account=ID` (with a percent-encoded id). The folder is not called
-`account_id=ID`, because programs would guess a type for the column `account_id`. DuckDB would read a number, pyarrow
-would drop leading zeros, and pandas would find another type than in the file.
+Hive, DuckDB and pyarrow can read the folder name `account=ID`. The id in the folder name is percent-encoded.
 """
 
 from __future__ import annotations
@@ -40,6 +38,8 @@ FORMAT_VERSION = 2
 LATER = {"events", "resource_owners", "tag_policies"}
 _LATER_COLUMNS = {"gaps": {"message": "", "facts": "{}"}}
 _PART = "part.parquet"
+# Not `account_id=`, because programs would guess a type for that column: DuckDB would read a number, pyarrow would drop
+# leading zeros, and pandas would find another type than in the file.
 _KEY = "account="
 # The account of a frame without rows, whose file keeps the columns.
 _NO_ACCOUNT = "none"
@@ -64,7 +64,7 @@ class Head(msgspec.Struct):
 
 
 class SavedPart(msgspec.Struct):
-    """One Parquet file of a snapshot: the rows of one frame in one account."""
+    """One Parquet file, which contains one account's rows of a frame."""
 
     account_id: str
     folder: str
@@ -74,7 +74,7 @@ class SavedPart(msgspec.Struct):
 
 
 class _Stored(msgspec.Struct, omit_defaults=True):
-    """The Parquet files (parts) of one frame: one or several files per account."""
+    """The Parquet files (parts) of one frame."""
 
     rows: _Count
     parts: list[SavedPart]
@@ -106,7 +106,7 @@ class Manifest(msgspec.Struct):
 
 
 class Written(msgspec.Struct):
-    """The Parquet files that were written for some accounts, and the manifest's entries `accounts` and `gaps`."""
+    """The written Parquet files, and the manifest's entries `accounts` and `gaps`."""
 
     frames: dict[str, _Stored]
     accounts: list[dict[str, Any]]
@@ -116,9 +116,9 @@ class Written(msgspec.Struct):
 def write_parts(frames: Mapping[str, pd.DataFrame], place: Place, member: str | None = None) -> Written:
     """Write one Parquet file for each frame and account. A frame without rows gets no file.
 
-    If accounts are saved one by one, the parameter `member` is the id of the current account, and rows are sorted by
-    key. Folders of other accounts get unique names, because two saved accounts may both have rows about a third
-    account.
+    If accounts are saved separately, `member` is the current account's id. If `member` is given, frames are sorted by
+    key. Two saved accounts may both have rows about a third account. The folder of a third account therefore gets a
+    unique name.
     """
     tables = {name: frame.to_arrow(frames[name]) for name, frame in FRAMES.items()}
     if member is not None:
@@ -139,7 +139,7 @@ def write_parts(frames: Mapping[str, pd.DataFrame], place: Place, member: str | 
 
 
 def write_manifest(written: Iterable[Written], sources: tuple[str, ...], place: Place) -> None:
-    """Write an empty file for each frame without rows, and finally the manifest, which completes the snapshot."""
+    """Write an empty file for each frame without rows, then the manifest. The manifest completes the snapshot."""
     accounts, gaps = [], Counter[str]()
     parts: dict[str, list[SavedPart]] = {name: [] for name in FRAMES}
     runs: dict[str, list[tuple[int, int]]] = {name: [] for name in FRAMES}
@@ -171,13 +171,13 @@ def write_manifest(written: Iterable[Written], sources: tuple[str, ...], place: 
 
 
 def _checksum(manifest: bytes) -> str:
-    """Return the checksum of a manifest's content, regardless of the JSON layout and the stored checksum."""
+    """Return a manifest's checksum. The JSON layout and the stored checksum do not affect the result."""
     content = msgspec.json.decode(manifest)
     return sha256(msgspec.json.encode(content | {"sha256": ""}, order="sorted")).hexdigest()
 
 
 def _divided(table: pa.Table, member: str | None) -> tuple[_Stored, list[pa.Table]]:
-    """Divide a frame by account: return the files to write, and the rows of each file in the frame's order."""
+    """Divide a frame into one file per account. Each file keeps the order of the frame's rows."""
     # A missing account raises an error when the part is written.
     encoded = table["account_id"].cast(pa.string()).fill_null("").combine_chunks().dictionary_encode()
     accounts, code = encoded.dictionary.to_pylist(), np.asarray(encoded.indices)
@@ -223,9 +223,9 @@ def _write_part(place: Place, frame: Frame, part: SavedPart, rows: pa.Table) -> 
 
 
 def manifest_text(place: Place) -> bytes | None:
-    """Return the content of a manifest file, or None if the file is missing or cannot be read.
+    """Return the content of a manifest file.
 
-    Raise StoreError if an object store does not answer.
+    Return None if the file is missing or cannot be read. Raise StoreError if an object store does not answer.
     """
     try:
         return read_bytes(place / MANIFEST)
@@ -239,7 +239,7 @@ def manifest_text(place: Place) -> bytes | None:
 
 
 def head_of(text: bytes | None) -> Head | None:
-    """Return the manifest fields that exist in every version, or None if the text is not a manifest."""
+    """Read the fields that exist in every version of a manifest. Return None for any other text."""
     try:
         head = msgspec.json.decode(text or b"", type=Head)
     except UNDECODABLE:
@@ -292,9 +292,9 @@ def _is_consistent(stored: _Stored) -> bool:
 
 
 def read_frame(place: Place, manifest: Manifest, name: str, accounts: Collection[str] | None = None) -> pd.DataFrame:
-    """Return a frame of a snapshot, with the rows of all accounts or only some accounts.
+    """Return a frame with the rows of all or some accounts.
 
-    Raise StoreError if a file is missing or damaged, or does not belong to the snapshot.
+    Raise StoreError if a file is missing or damaged. If all accounts are read, raise StoreError for foreign files, too.
     """
     frame, stored = FRAMES[name], manifest.frames.get(name)
     if stored is None:
@@ -319,7 +319,7 @@ def read_frame(place: Place, manifest: Manifest, name: str, accounts: Collection
 
 
 def account_sizes(manifest: Manifest) -> dict[str, int]:
-    """Return the size of each account: its number of roles or its number of profiles, whichever is larger."""
+    """Return each account's number of roles or profiles, whichever is larger."""
     sizes: dict[str, int] = {}
     for name in FRAMES:
         for part in manifest.frames[name].parts if name in manifest.frames else ():
@@ -337,7 +337,7 @@ def _of_accounts(stored: _Stored, accounts: Collection[str]) -> _Stored:
 
 
 def _refuse_others(folder: Place, own: set[str]) -> None:
-    """Raise StoreError if a frame's folder contains foreign files, because other programs would read these files."""
+    """Raise StoreError if a frame's folder contains foreign files. Other programs would read the foreign files, too."""
     try:
         more = {*names_in(folder)} - own
         if isinstance(folder, Path):

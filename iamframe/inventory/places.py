@@ -1,7 +1,7 @@
-"""Read and write files on a disk, or in an object store through pyarrow.
+"""Read and write files on a disk or in an object store.
 
-pyarrow uses the default credentials of the AWS CLI, and the endpoint in the environment variable `AWS_ENDPOINT_URL` (if
-set).
+pyarrow accesses object stores with the default credentials of the AWS CLI. The environment variable `AWS_ENDPOINT_URL`
+can set another endpoint.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ Place = Path | RemoteFolder
 
 
 def is_address(folder: object) -> bool:
-    """Return whether the argument is an address in an object store, such as `s3://BUCKET/FOLDER`."""
+    """Return True for an object store's address, such as `s3://BUCKET/FOLDER`."""
     return isinstance(folder, RemoteFolder) or (isinstance(folder, str) and _ADDRESS.match(folder) is not None)
 
 
 def place_of(folder: str | os.PathLike[str]) -> Place:
-    """Return a path on a disk, or a `RemoteFolder` if `folder` is an address such as `s3://BUCKET/FOLDER`.
+    """Return a `Path`, or a `RemoteFolder` for an address such as `s3://BUCKET/FOLDER`.
 
     Raise StoreError if pyarrow does not accept the address of an object store.
     """
@@ -77,7 +77,7 @@ def _opened(address: str) -> RemoteFolder:
 def read_bytes(file: Place, most: int = MAX_UNPACKED) -> bytes:
     """Return the content of a file.
 
-    Raise OSError if the file cannot be read, or if a file on a disk has more bytes than the limit `most`.
+    Raise OSError if the file cannot be read. Raise OSError if a file on a disk has more than `most` bytes.
     """
     if isinstance(file, Path):
         return read_file(file, most)
@@ -112,7 +112,7 @@ def names_in(folder: Place) -> list[str]:
 
 
 def missing_bucket(folder: Place) -> str | None:
-    """Return the name of a folder's bucket if the bucket does not exist, else None."""
+    """Return the folder's bucket if that bucket does not exist, else None."""
     if isinstance(folder, Path):
         return None
     from pyarrow.fs import FileType

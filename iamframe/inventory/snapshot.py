@@ -1,13 +1,12 @@
 """Save and open snapshots. A snapshot is a folder with the frames as Parquet files.
 
-A snapshot is either complete or absent. If FOLDER is on a disk, iamframe writes a new snapshot to a temporary folder
-beside FOLDER. When all files are complete, iamframe renames the temporary folder to FOLDER. During a save, these
-folders exist beside FOLDER:
+A snapshot is either complete or absent. A new snapshot on a disk starts as a temporary folder beside FOLDER. When all
+files are complete, iamframe renames the temporary folder to FOLDER. During a save, these folders exist beside FOLDER:
 
     .FOLDER.iamframe-new-…     the new snapshot, while it is written
     .FOLDER.iamframe-old       the old snapshot, between the two renames (`read_snapshot` can still find it)
 
-An object store cannot rename a folder, so a remote snapshot is complete when its last file, the manifest, is written.
+An object store cannot rename a folder. In an object store, the manifest is written last, and completes the snapshot.
 """
 
 from __future__ import annotations
@@ -53,9 +52,10 @@ _TRIES = 20
 
 
 def is_snapshot(folder: str | os.PathLike[str]) -> bool:
-    """Return whether a folder holds a snapshot of any version, even a damaged or unfinished snapshot.
+    """Return True if a folder contains a snapshot of any version.
 
-    The result is always True for an address in an object store, because iamframe reads only snapshots from there.
+    Damaged and unfinished snapshots count, too. Any address in an object store counts as a snapshot. iamframe reads
+    nothing else from object stores.
     """
     if is_address(folder):
         return True
@@ -72,8 +72,8 @@ def write_snapshot(
 ) -> Path | str:
     """Save frames as a snapshot, and return the folder.
 
-    Raise StoreError if the folder contains anything other than a snapshot, or cannot be written. Raise StoreError if a
-    folder in an object store already contains a snapshot, even an unfinished one.
+    Raise StoreError if the folder cannot be written. Raise StoreError if a folder on a disk contains foreign files.
+    Raise StoreError if an object store's folder contains any snapshot, even unfinished.
     """
     if isinstance(folder, str) and is_address(folder):
         _write_remote(frames, sources, place_of(folder))
@@ -123,9 +123,9 @@ def refuse_to_replace(place: Place) -> None:
 
 
 def put_in_place(folder: str | os.PathLike[str], written: Path) -> None:
-    """Replace a snapshot's folder with its subfolder `written`, which contains a complete new snapshot.
+    """Replace `folder` with its subfolder `written`, a complete new snapshot.
 
-    If a folder cannot be moved, raise OSError, and leave both folders unchanged.
+    If moving a folder fails, raise OSError, and leave both folders unchanged.
     """
     place = Path(folder).resolve()
     new = _name_new(place)
@@ -145,7 +145,7 @@ def read_snapshot(
     """Return the frames and sources of a snapshot.
 
     If `accounts` is given, the frames contain only the rows of these accounts. Raise StoreError if the snapshot cannot
-    be read, or lacks one of the accounts.
+    be read, or lacks a given account.
     """
     chosen = None if accounts is None else {*accounts}
     for _ in range(_TRIES):
@@ -207,7 +207,7 @@ def _has_content(place: Path) -> bool:
 
 
 def _readable(place: Path) -> Path:
-    """Return the folder `place`, or the folder of the old snapshot if a save was interrupted."""
+    """Return `place`, or the old snapshot's folder after an interrupted save."""
     try:
         old = _old(place.resolve())
         if (old / MANIFEST).exists():
@@ -219,7 +219,7 @@ def _readable(place: Path) -> Path:
 
 
 def refuse_others(folder: str | os.PathLike[str]) -> None:
-    """Raise StoreError if `folder` is a file, or a folder that contains anything other than a snapshot."""
+    """Raise StoreError if `folder` is a file, or contains foreign files."""
     place, name = Path(folder).resolve(), display_path(folder)
     if not place.exists():
         return
@@ -234,7 +234,10 @@ def refuse_others(folder: str | os.PathLike[str]) -> None:
 
 
 def move_back(folder: str | os.PathLike[str]) -> None:
-    """If a save was killed between its two renames, move the old snapshot (or unfinished load) back into place."""
+    """Move the old folder back if a save was killed between two renames.
+
+    The old folder contains a snapshot or an unfinished load.
+    """
     place = Path(folder).resolve()
     old = _old(place)
     was_killed = not place.exists() and _has_content(old)
@@ -264,7 +267,7 @@ def _is_of_call(new: Path, unfinished: Path) -> bool:
 
 
 def _clear_abandoned(place: Path) -> None:
-    """Delete unfinished snapshots beside the folder `place` that are more than a day old."""
+    """Delete unfinished snapshots beside the folder `place` after one day."""
     for new in _new(place):
         with suppress(FileNotFoundError):
             # Another process may still be writing to a newer folder.

@@ -1,4 +1,4 @@
-"""Query frames with DuckDB, and create Amazon Athena tables for a snapshot in S3."""
+"""Query frames with DuckDB, and create Amazon Athena tables for a snapshot."""
 
 from __future__ import annotations
 
@@ -34,9 +34,10 @@ _UNHELD = (pa.ArrowException, ArithmeticError, LookupError, NotImplementedError,
 
 
 def select(frames: Mapping[str, pd.DataFrame], query: str) -> pd.DataFrame:
-    """Run one SELECT query, in which each frame is a table, such as `roles` or `inventory.roles`.
+    """Run one SELECT query. Each frame is a table, such as `roles` or `inventory.roles`.
 
-    The result has the types of the frames: `str` for text, `Int64` for whole numbers, `datetime64[us, UTC]` for times.
+    The result has the types of the frames. Text has the type `str`, and whole numbers have the type `Int64`. Times have
+    the type `datetime64[us, UTC]`.
     """
     try:
         import duckdb
@@ -91,10 +92,10 @@ _LOCATION = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9._-]+(/.*)?")
 
 
 def athena_statements(location: str) -> list[str]:
-    """Return the SQL statements that create Amazon Athena tables for a snapshot in S3, one table per frame.
+    """Return SQL statements that create Amazon Athena tables for a snapshot.
 
-    Create a database in Athena, and run the statements there one by one, in the order of the list. This function makes
-    no request to AWS.
+    The snapshot must be in S3, and each frame gets one table. Create a database in Athena first. Run the statements in
+    the database one by one, in list order. This function makes no request to AWS.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """Make Arrow tables from the records in AWS's answers. The module `merge` combines these tables.
 
-A role or profile has one row for each answer that contains it. Tags and links refer to roles and profiles by row
-number, so merging compares numbers, not texts. Records become Arrow columns chunk by chunk, so hundreds of thousands of
-records are never in memory at once.
+A role or profile has one row for each answer that contains it. Tags and links contain the row numbers of their roles
+and profiles. Merging therefore compares numbers, not texts. Records become Arrow columns chunk by chunk, which saves
+memory.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ from iamframe.sources.records import (
 
 
 class Kind(NamedTuple):
-    """The column names and operations of one type of resource: roles or profiles."""
+    """The column names and operations for roles or for profiles."""
 
     noun: str
     key: str
@@ -80,7 +80,7 @@ _ADDED = ("trust_policy", "trusts_ec2", "trusted_services", "is_aws_managed")
 
 
 def _staged(frame: Frame, **more: pa.DataType) -> dict[str, pa.DataType]:
-    """Return the columns of an unmerged table: the ARN first, and times as text."""
+    """Return the columns of an unmerged table. The ARN comes first, and times are text."""
     own = {c.name: pa.string() if c.type == TIME else c.type for c in frame.columns if c.name not in _ADDED}
     return {frame.key[0]: pa.string()} | own | more | {"origin": pa.int32()}
 
@@ -119,7 +119,7 @@ class Rows:
         self.size += size
 
     def table(self) -> pa.Table:
-        """Return all chunks as one Arrow table, and remove the chunks from this object."""
+        """Return all chunks as one Arrow table, and forget the chunks."""
         table = pa.Table.from_batches(self.batches, self.schema)
         # Thousands of small files are thousands of chunks, each of which costs time in every step that follows. Joining
         # large chunks costs more than it saves.
@@ -129,7 +129,7 @@ class Rows:
 
 
 class Call(msgspec.Struct):
-    """The number of records, the state and the requests of one operation in one account and region."""
+    """The counts and the state of an operation in an account and region."""
 
     rows: int = 0
     state: str = "refused"
@@ -148,7 +148,7 @@ class Call(msgspec.Struct):
 class TrustPolicies:
     """The trust policies of all roles.
 
-    Each policy document has an integer code: its position in the arrays that `texts`, `services` and `ec2` return.
+    Each policy document has an integer code. The code is the document's position in each array of this class.
     """
 
     def __init__(self) -> None:
@@ -181,7 +181,7 @@ class TrustPolicies:
         return pa.array(self._texts, pa.string())
 
     def unified(self, codes: pa.Array) -> pa.Array:
-        """Return new codes, so that trust policies with equal canonical texts have equal codes."""
+        """Return new codes. Trust policies with equal canonical texts have equal new codes."""
         same = self.texts().dictionary_encode().indices
         return same.take(codes)
 
@@ -190,7 +190,7 @@ class TrustPolicies:
         return pa.array([content.services for content in self._contents], pa.string())
 
     def ec2(self, partition: str) -> pa.Array:
-        """Return whether each distinct trust policy lets EC2 assume a role in a partition: yes, no or maybe."""
+        """Judge for each distinct trust policy whether EC2 may assume a role. The result is `yes`, `no` or `maybe`."""
         return pa.array([trusts_ec2(content.reaches, partition) for content in self._contents], pa.string())
 
 
@@ -215,7 +215,7 @@ class Staging:
         self.trusts = TrustPolicies()
 
     def read(self, answer: Answer) -> None:
-        """Convert an answer's records to rows, and count the records for the frame `calls`."""
+        """Convert an answer's records to rows. Count the records for the frame `calls`."""
         origin = len(self.origins)
         self.origins.append({"message": "gaps.origin", "operation": answer.operation, "file": answer.origin})
         self.operations.append(answer.operation)
@@ -247,19 +247,19 @@ class Staging:
         self.gaps.add(account, answer.operation, answer.origin, reason, message, region, file=answer.origin)
 
     def complete_lists(self) -> set[tuple[str, str]]:
-        """Return the account and the operation of each list that was collected in full."""
+        """Return the account and the operation of each complete list."""
         return {(account, operation) for (account, operation, _), c in self.calls.items() if c.state == "complete"}
 
     def differ(
         self, arn: str, operation: str, message: str, sides: Iterable[Any], origins: Iterable[int], **facts: Any
     ) -> None:
-        """Add a row to the frame `gaps` about two answers that contradict each other."""
+        """Add a row about two contradictory answers to the frame `gaps`."""
         (one, other), (origin, other_origin) = sides, (self.origins[number] for number in origins)
         facts |= {"one": one, "origin": origin, "other": other, "other_origin": other_origin}
         self.gaps.about(arn, operation, "contradicted", message, **facts)
 
     def account(self, account: str, answer: Answer | None = None) -> dict[str, Any]:
-        """Return the row of an account. If an answer is given, add the answer's source and time to the row."""
+        """Return the row of an account. If `answer` is given, add its source and time to the row."""
         row = self.accounts.setdefault(account, {"sources": [], "captured_at": [], "live": False})
         if answer and answer.source not in row["sources"]:
             row["sources"].append(answer.source)
@@ -396,7 +396,7 @@ def _columns(records: list[Any]) -> dict[str, tuple[Any, ...]]:
 
 
 def _flat(lists: Sequence[Any] | None, first: int) -> tuple[list[Any], Positions]:
-    """Return two values: the items of all lists, and the list number of each item, counted from `first`."""
+    """Return the items of all lists, and the list number of each. The first list has the number `first`."""
     held = [one or () for one in lists or ()]
     items = list(chain.from_iterable(held))
     return items, np.repeat(np.arange(first, first + len(held), dtype=np.int32), list(map(len, held)))
@@ -411,10 +411,11 @@ def _filled(
 
 
 def _accounts_of(texts: pa.Array, arns: Sequence[str], fallback: str) -> tuple[str | list[str], Counter[str]]:
-    """Return the account of each ARN (one text if all are equal), and the number of ARNs per account."""
+    """Return each ARN's account, and the number of ARNs per account."""
     prefix = arns[0].split("/", 1)[0] + "/"
     if pc.all(pc.starts_with(texts, prefix)).as_py():
         account = account_of(prefix) or fallback
+        # One text stands for all ARNs.
         return account, Counter({account: len(arns)})
     accounts = [account or fallback for account in accounts_of(arns)]
     return accounts, Counter(accounts)

@@ -1,6 +1,6 @@
-"""Keep the files of an unfinished snapshot of live accounts, so that an interrupted load can resume.
+"""Keep the files of an unfinished snapshot, so that the load can resume.
 
-On a disk, an older snapshot in FOLDER stays until the new snapshot is complete. The new files are in FOLDER/unfinished:
+An older snapshot in FOLDER stays until the new snapshot is complete. On a disk, the new files are in FOLDER/unfinished:
 
     asked.json               the sources and options of the call
     account.jsonl            the answers of AWS for a single account
@@ -9,8 +9,8 @@ On a disk, an older snapshot in FOLDER stays until the new snapshot is complete.
     new/                     the new snapshot of a fleet, with the accounts that are written so far
     new/.unfinished/ID.json  the files of a complete account, as in the manifest
 
-If FOLDER is in an object store, the files are written directly to FOLDER, because an object store cannot rename a
-folder. AWS's answers are never written to an object store.
+An object store cannot rename a folder. Files for an object store are therefore written directly to FOLDER. AWS's
+answers are never written to an object store.
 """
 
 from __future__ import annotations
@@ -51,10 +51,11 @@ _THREADS = 16
 
 @contextlib.contextmanager
 def unfinished_load(folder: str | os.PathLike[str], sources: list[str], live: Mapping[str, Any]) -> Iterator[Path]:
-    """Yield a subfolder of `folder`, in which AWS's answers are kept until the snapshot is complete.
+    """Yield a subfolder that keeps AWS's answers until the snapshot is complete.
 
-    If the load fails before AWS answers, the subfolder is deleted. Raise StoreError if `folder` contains other files,
-    cannot be written, or belongs to another load. The answers of two loads must not be mixed.
+    If the load fails before AWS answers, the subfolder is deleted. Raise StoreError if `folder` cannot be written or
+    contains foreign files. Raise StoreError if `folder` belongs to another load. The answers of two loads must not be
+    mixed.
     """
     unfinished = Path(folder) / UNFINISHED
     try:
@@ -84,8 +85,8 @@ def unfinished_load(folder: str | os.PathLike[str], sources: list[str], live: Ma
 def unfinished_fleet(folder: str | os.PathLike[str], sources: list[str], live: Mapping[str, Any]) -> Iterator[Place]:
     """Yield the folder for the new snapshot of several accounts. The function `finish` completes the snapshot.
 
-    Raise StoreError if the folder contains other files, cannot be written, or belongs to another load. Raise StoreError
-    if the folder is in an object store and already contains a snapshot.
+    Raise StoreError if the folder cannot be written or contains foreign files. Raise StoreError if the folder belongs
+    to another load. Raise StoreError if a folder in an object store already contains a snapshot.
     """
     place = place_of(folder)
     if isinstance(place, Path):
@@ -115,7 +116,7 @@ def unfinished_fleet(folder: str | os.PathLike[str], sources: list[str], live: M
 
 
 def write_account(place: Place, account: str, frames: Mapping[str, pd.DataFrame], *, is_complete: bool) -> Written:
-    """Write the files of one account. A note about a complete account lets a resumed load skip the account.
+    """Write the files of one account. If the account is complete, a resumed load skips the account.
 
     Raise StoreError if a file cannot be written.
     """
@@ -148,7 +149,7 @@ def written_accounts(place: Place, accounts: Iterable[str]) -> dict[str, Written
 def finish(
     folder: str | os.PathLike[str], place: Place, written: Mapping[str, Written], sources: tuple[str, ...]
 ) -> None:
-    """Write the manifest of a new snapshot, and move the snapshot from `place` to `folder`.
+    """Write the manifest of a new snapshot. On a disk, move the snapshot from `place` to `folder`.
 
     Raise StoreError if a file cannot be written or moved.
     """

@@ -1,4 +1,4 @@
-"""Views of an inventory: roles and profiles side by side, tag coverage, missing permissions, owners of profiles."""
+"""Views of an inventory, such as pairs, tag coverage and owners of profiles."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ _IN_STACK = BY_LABEL[STACK_RESOURCES].action
 
 @schema.shows(schema.PAIRS)
 def pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.DataFrame:
-    """Return roles and profiles side by side: names, paths, tags, trust, and the tool or service that created them.
+    """Return roles and profiles side by side: names, paths, tags, trust and makers.
 
-    The first rows are the links: one row per role in a profile. The next rows are the profiles without a link. The last
-    rows are the roles that trust EC2 and are in no profile. The parameter `makers` describes your own tools, which take
-    precedence over the built-in tools.
+    A maker is a tool or service that creates roles and profiles. The first rows are the links: one row per role in a
+    profile. The next rows are the profiles without a link. The last rows are roles that trust EC2 but have no profile.
+    The parameter `makers` describes your own tools. Your own tools take precedence over the built-in tools.
     """
     return numbered_pairs(inventory, makers)[schema.PAIRS.names]
 
 
 def numbered_pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.DataFrame:
-    """Return the result of `pairs` with the columns `profile_row` and `role_row` (row numbers, -1 for no row)."""
+    """Return `pairs` with the row numbers `profile_row` and `role_row`. The number -1 means that no row exists."""
     roles, profiles, linked = inventory.roles, inventory.profiles, inventory.linked_rows
     lone_profiles = np.flatnonzero(~are_among(np.arange(len(profiles)), linked.link_profile))
     lone_roles = np.flatnonzero(_is_lone_role(inventory))
@@ -96,7 +96,7 @@ def numbered_pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.Dat
 
 
 def knows_profiles(inventory: Inventory) -> Bools:
-    """Return whether the profiles that hold each role were collected."""
+    """Return True for each role whose profiles were collected."""
     roles, gaps = inventory.roles, inventory.gaps
     unread = gaps[gaps["operation"] == ROLE_LINKS]
     none_read = is_in(roles["account_id"], unread["account_id"][unread["subject"] == ALL])
@@ -125,7 +125,7 @@ def _tag_texts(tags: pd.DataFrame, frame: pd.DataFrame, owner: Positions) -> pa.
 
 
 def _made(columns: Mapping[str, Any], makers: list[Maker], maker_by_tag: pa.Array) -> dict[str, Any]:
-    """Return the columns about makers, which are the tools or services that created roles and profiles."""
+    """Return the columns about makers. A maker is a tool or service that creates roles and profiles."""
 
     def first_fitting(sides: str, among: Bools) -> Positions:
         rows = np.flatnonzero(among)
@@ -160,7 +160,7 @@ def _made(columns: Mapping[str, Any], makers: list[Maker], maker_by_tag: pa.Arra
 
 
 def _maker_by_tag(inventory: Inventory) -> pa.Array:
-    """Return each profile's maker (a tool or service) if one of the profile's tags proves the maker."""
+    """Return the maker of each profile if a tag proves the maker."""
     keys = as_arrow(inventory.tags["tag_key"]).dictionary_encode()
     proofs = [own.maker if own and own.is_proof else None for own in map(own_tag, keys.dictionary.to_pylist())]
     maker, owner = pa.array(proofs, pa.string()).take(keys.indices), inventory.linked_rows.tag_profile
@@ -174,9 +174,9 @@ def _maker_by_tag(inventory: Inventory) -> pa.Array:
 def tag_coverage(inventory: Inventory) -> pd.DataFrame:
     """Return how many roles and profiles of each account have each tag key.
 
-    For each account and resource type, the most common tag keys come first. Resources with unknown tags are counted
-    only in the column `unknown`. Keys that differ only in case, such as `owner` and `Owner`, have separate rows.
-    AWS-managed roles and AWS-reserved tag keys are left out.
+    In each account and resource type, the most common keys come first. Resources with unknown tags are counted only in
+    the column `unknown`. Tag keys that differ only in case have separate rows. AWS-managed roles and AWS-reserved tag
+    keys are left out.
     """
     tags, linked = inventory.tags, inventory.linked_rows
     is_managed = lookup_flag(inventory.roles["is_aws_managed"], linked.tag_role, otherwise=True)
@@ -207,13 +207,13 @@ def tag_coverage(inventory: Inventory) -> pd.DataFrame:
 
 
 def taggable_resources(inventory: Inventory) -> dict[str, tuple[pd.DataFrame, str]]:
-    """Return the resources of each type (without AWS-managed roles), together with the name of their ARN column."""
+    """Return the resources of each type, and the name of the ARN column. AWS-managed roles are left out."""
     roles = inventory.roles[~inventory.roles["is_aws_managed"]]
     return {"role": (roles, "role_arn"), "instance-profile": (inventory.profiles, "profile_arn")}
 
 
 def count_tags_known(inventory: Inventory, resource_type: str) -> pa.Table:
-    """Count resources with known tags and resources with unknown tags, with one row per account that has resources."""
+    """Count each account's resources with known tags and with unknown tags. Accounts without resources are left out."""
     frame, _ = taggable_resources(inventory)[resource_type]
     accounts, known = as_arrow(frame["account_id"]).dictionary_encode(), np.asarray(frame["tags_known"], dtype=bool)
     codes, size = np.asarray(accounts.indices), len(accounts.dictionary)
@@ -222,20 +222,22 @@ def count_tags_known(inventory: Inventory, resource_type: str) -> pa.Table:
 
 
 def missing_permissions(inventory: Inventory) -> dict[str, object]:
-    """Return the smallest IAM policy that allows what AWS denied, as a dict.
+    """Return the smallest IAM policy that allows what AWS denied.
 
-    The policy covers all rows of the frame `gaps` with the reason `denied`, in all accounts. The list `Statement` is
-    empty if AWS denied nothing. The policy may not be enough, because an explicit Deny, a permissions boundary or a
-    policy of the organisation overrides any Allow (IAM User Guide, "Policy evaluation logic").
+    The policy covers every row of `gaps` with the reason `denied`. All accounts share one policy. The list `Statement`
+    is empty if AWS denied nothing. The policy may not be enough, because an explicit Deny overrides any Allow. A
+    permissions boundary or an organisation's policy can also block an allowed action. Source: IAM User Guide, "Policy
+    evaluation logic".
     """
     gaps = inventory.gaps
     return policy_of(actions_of(gaps["operation"][gaps["reason"] == "denied"]))
 
 
 def first_maker(makers: Iterable[Maker], columns: Mapping[str, Any], sides: str) -> Positions:
-    """Return the position of the first tool in `makers` that fits each row's names and paths, or -1 if no tool fits.
+    """Return the position in `makers` of the first tool that fits each row.
 
-    The parameter `sides` says what a tool must fit: `"role"`, `"profile"` or `"both"`.
+    The position is -1 if no tool fits a row's names and paths. The parameter `sides` says what a tool must fit:
+    `"role"`, `"profile"` or `"both"`.
     """
     chosen = _sides(sides)
     forms = {
@@ -275,7 +277,10 @@ def _fitting(text: pa.Array, pattern: str, rows: Positions) -> Positions:
 
 
 def owned_profiles(inventory: Inventory) -> pd.DataFrame:
-    """Return the profiles that belong to a cluster, environment or stack, and whether this owner still exists."""
+    """Return the profiles that belong to a cluster, environment or stack.
+
+    The column `status` says whether the cluster, environment or stack still exists.
+    """
     lists = _Lists(inventory)
     rows = [lists.judged(one) for one in _candidates(inventory)]
     return schema.OWNED_PROFILES.conform(pd.DataFrame(rows, columns=schema.OWNED_PROFILES.names))

@@ -1,4 +1,4 @@
-"""Fill the texts of messages with facts. A fact is a value that a message shows, such as a name or a number.
+"""Fill the texts of messages with facts. A fact is a name, number or other value in a message.
 
 A text contains placeholders with the names of facts, such as `{key}`. A placeholder can also contain a colon and a
 format:
@@ -8,12 +8,12 @@ format:
     {region:in}       the fact in a phrase, such as "in eu-west-1", or nothing if the fact is missing
     {actions:or}      all items of a list, joined by "or"
 
-A list of messages is shown in full. Any other list is cut after three items. The part of a text between `[` and `]` is
-repeated for each row of a group.
+A list of messages is shown in full. Any other list is cut after three items. Text in square brackets is repeated for
+each row of a group.
 
 A message can have a table of strings instead of one text. The value of one fact selects one of the strings. The entry
-`by` contains the name of this fact, which is `count` by default. If no string fits the value, the string `one` is used
-for 1, and the string `other` for any other value.
+`by` contains the name of the fact (default: `count`). If no string fits the number 1, the string `one` is used. If no
+string fits another value, the string `other` is used.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _LIST = re.compile(r"\[(.*)\]", re.DOTALL)
 
 @cache
 def _catalogue(lang: str) -> dict[str, Text]:
-    """Return the texts of a language by message id. An id is a path of keys in the TOML file, joined by dots."""
+    """Return the texts of a language by message id. An id contains the keys in the TOML file, joined by dots."""
     texts: dict[str, Text] = {}
 
     def flatten(table: Mapping[str, Any], prefix: str) -> None:
@@ -63,7 +63,7 @@ def _catalogue(lang: str) -> dict[str, Text]:
 def text_of(message: str, lang: str = "en", default: Text | None = None) -> Text:
     """Return the text of a message in a language.
 
-    If the language lacks the text, return `default`, or the English text if `default` is None.
+    If the language lacks the text, return `default`. If `default` is None, too, return the English text.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def text_of(message: str, lang: str = "en", default: Text | None = None) -> Text
 def say(message: str, lang: str = "en", **facts: Any) -> str:
     """Return the text of a message, filled with facts.
 
-    A fact is a text, a number, a list, or another message (a dict with the key `message`).
+    A fact is a text, a number, a list, or another message. A message as a fact is a dict with the key `message`.
     """
     return fill(text_of(message, lang), facts, lang)
 
@@ -145,7 +145,7 @@ _WAYS: dict[str | None, tuple[Callable[[str], str], str]] = {
 
 
 def render(messages: pa.Array, facts: pa.Array, lang: str = "en") -> pa.Array:
-    """Return one sentence per row, from a column of message ids and a column of facts (as JSON)."""
+    """Return one sentence per row from message ids and facts (JSON)."""
     pairs = pc.binary_join_element_wise(messages, facts, "\x1f").dictionary_encode()
     sentences = []
     for pair in pairs.dictionary.to_pylist():
@@ -156,7 +156,7 @@ def render(messages: pa.Array, facts: pa.Array, lang: str = "en") -> pa.Array:
 
 @cache
 def _choosing() -> frozenset[str]:
-    """Return the names of hidden facts, which decide how a message reads but are not shown."""
+    """Return the names of hidden facts. A hidden fact changes how a message reads, but is not shown."""
     tables = [text for text in _catalogue("en").values() if not isinstance(text, str)]
     texts = [text for text in _catalogue("en").values() if isinstance(text, str)]
     texts += [text for table in tables for text in table.values()]
@@ -196,7 +196,7 @@ def joint(messages: Iterable[Message | None]) -> Message | None:
 
 
 def sentences_of(message: str, facts: str, lang: str = "en") -> list[str]:
-    """Return the sentences of a message, filled with facts (JSON)."""
+    """Fill the placeholders of a message with facts (JSON). Return a list of sentences."""
     one = nested(message, facts)
     return [_shown(part, None, lang) for part in one.get("messages", [one])]
 
@@ -204,9 +204,9 @@ def sentences_of(message: str, facts: str, lang: str = "en") -> list[str]:
 def by_reason(
     rows: Iterable[tuple[str, _Thing, Iterable[str]]],
 ) -> dict[tuple[tuple[_Thing, ...], tuple[str, ...]], list[str]]:
-    """Find the accounts in which the same checks (or other things) have the same reasons.
+    """Group the accounts in which the same things have the same reasons.
 
-    Each row contains an account, a thing and its reasons. The result maps things and reasons to accounts.
+    Each row contains an account, a thing such as a check, and reasons. The result maps things and reasons to accounts.
     """
     things_of: dict[str, dict[str, list[_Thing]]] = {}
     for account, thing, sentences in rows:
@@ -223,7 +223,7 @@ def by_reason(
 
 
 def columns_of(messages: Iterable[Message | None]) -> tuple[pa.Array, pa.Array]:
-    """Split messages into a column of ids (empty if there is no message) and a column of facts (JSON)."""
+    """Split messages into columns of ids and of facts (JSON). A missing message has an empty id."""
     ids, facts = [], []
     for one in messages:
         values = dict(one or {})
@@ -255,9 +255,9 @@ Groups = npt.NDArray[np.int64]
 def render_facts(text: Text, column: Callable[[str], pa.Array], group: Groups, size: int, lang: str = "en") -> pa.Array:
     """Return one text per group of rows.
 
-    The function `column` returns the values of a fact. The array `group` contains the group number of each row,
-    ascending from 0 to `size` - 1. The text shows at most three sentences or list items, and then how many more there
-    are.
+    The function `column` returns the values of a fact. The array `group` contains the ascending group number of each
+    row. Group numbers go from 0 to `size` - 1. A text shows at most three sentences or list items. A cut text ends with
+    the number of further sentences or items.
     """
     starts = np.searchsorted(group, np.arange(size + 1))
     sizes = np.diff(starts)

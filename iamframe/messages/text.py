@@ -1,4 +1,4 @@
-"""Show numbers with nouns, such as "3 roles", and escape unsafe characters in names from AWS."""
+"""Show numbers with nouns, and escape unsafe characters in names from AWS."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ INVISIBLE = re.compile("[\u115f\u1160\u3164\uffa0\u200b-\u200f\u2060\ufeff\u00ad
 
 
 def pluralize(count: int, noun: str) -> str:
-    """Return a count with its noun, such as "1 role" or "2 roles"."""
+    """Return a count and a noun, such as "1 role" or "2 roles"."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
@@ -31,9 +31,9 @@ def escape_controls(text: str) -> str:
 
 
 def spell_out(text: str) -> str:
-    """Append an escaped ASCII copy in brackets to a text that contains deceptive characters.
+    """Append an escaped ASCII copy in brackets to a deceptive text.
 
-    Deceptive characters are unusual spaces, invisible letters, and letters that look like Latin letters.
+    A deceptive text contains unusual spaces, invisible letters or look-alikes of Latin letters.
     """
     spelled = "".join(
         c if c.isascii() and c.isprintable() else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}"
