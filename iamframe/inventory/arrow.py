@@ -1,6 +1,7 @@
-"""Search and join text columns with Arrow, because pandas' `isin` and `merge` are 20 times slower.
+"""Search and join text columns with Arrow.
 
-The text columns of pandas 3 are stored as Arrow arrays, so converting them to Arrow copies no data.
+Arrow is 20 times as fast as the pandas methods `isin` and `merge`. pandas 3 stores text as Arrow arrays. Converting a
+text column to an Arrow array copies no data.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _MUCH_MEMORY = 100_000_000
 
 @contextmanager
 def memory_of_system() -> Iterator[None]:
-    """Let Arrow use the system's memory pool, because Arrow's own pool is slow for large arrays."""
+    """Let Arrow use the system's memory pool, which is faster for large arrays."""
     # Arrow's own pool calls the operating system for each large array.
     pool, system = pa.default_memory_pool(), pa.system_memory_pool()
     pa.set_memory_pool(system)
@@ -52,7 +53,7 @@ def on_two_cores(rows: int, *calls: Callable[[], Any]) -> list[Any]:
 
 
 def as_arrow(values: Texts) -> pa.Array:
-    """Convert text values to one Arrow string array, in which missing values are null."""
+    """Convert text values to one Arrow string array. Missing values become null."""
     array = values if isinstance(values, (pa.Array, pa.ChunkedArray)) else pa.array(values, from_pandas=True)
     array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
     return array.cast(pa.string())
@@ -66,7 +67,7 @@ def is_in(values: Texts, among: Texts) -> Bools:
 
 
 def index_in(values: Texts, among: Texts) -> Positions:
-    """Return each value's first position in the array `among`, or -1 if the value is missing or not found."""
+    """Return each value's first position in the array `among`. A value that is missing or not found gives -1."""
     wanted, places = as_arrow(values), as_arrow(among)
     candidates = None
     if 8 * len(wanted) < len(places):
@@ -105,7 +106,7 @@ def are_among(rows: Texts, others: Texts) -> Bools:
 
 
 def matches(rows: Texts, others: Texts) -> tuple[Positions, Positions]:
-    """Find equal row numbers in two arrays, and return their positions in each array, in the order of `rows`."""
+    """Return the positions of equal row numbers in two arrays. The positions are in the order of `rows`."""
     numbers, places = np.asarray(rows), np.asarray(others)
     order, starts = np.argsort(places, kind="stable"), _starts(places, numbers.max(initial=-1) + 1)
     # The last element is for -1, which means no row.
@@ -118,14 +119,15 @@ def matches(rows: Texts, others: Texts) -> tuple[Positions, Positions]:
 
 
 def _starts(groups: Positions, size: int) -> Positions:
-    """Return the positions where the groups of a sorted array begin, and the position where the last group ends."""
+    """Return the start of each group in the sorted array. The last element is the end of the last group."""
     return np.cumsum(np.bincount(groups + 1, minlength=size + 1))
 
 
 def join_by_group(group: Texts, parts: pa.Array, size: int, separator: str) -> pa.Array:
     """Join the texts of each group, in their order in `parts`. A group without texts gives a missing value.
 
-    The array `group` contains one group number per text: 0 to `size` - 1, or -1 to leave out the text.
+    The array `group` contains one number per text. Group numbers run from 0 to `size` - 1. The number -1 means that the
+    text is left out.
     """
     groups = np.asarray(group)
     order = np.argsort(groups, kind="stable")
@@ -136,7 +138,7 @@ def join_by_group(group: Texts, parts: pa.Array, size: int, separator: str) -> p
 
 
 def shell_quoted(values: pa.Array) -> pa.Array:
-    """Quote each text, so that a POSIX shell reads the text as one word."""
+    """Quote each text as one word of a POSIX shell."""
     plain = pc.match_substring_regex(values, r"^[A-Za-z0-9@%+=:,./_-]+$")
     if pc.all(plain).as_py():
         return values

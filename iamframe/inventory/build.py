@@ -1,4 +1,4 @@
-"""Build an inventory from AWS's answers, and describe missing data in the frame `gaps`."""
+"""Build an inventory from AWS's answers, including the frame `gaps`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from iamframe.sources.records import Answer, TagDemand
 def build_inventory(answers: Iterable[Answer], sources: Iterable[str] = ()) -> Inventory:
     """Build an inventory from AWS's answers, which are live responses or files.
 
-    Each frame is sorted by its key columns, so the order of the answers does not matter.
+    Each frame is sorted by its key columns. The order of the answers does not matter.
     """
     with without_collector(), memory_of_system():
         staged = Staging()
@@ -39,7 +39,7 @@ def build_inventory(answers: Iterable[Answer], sources: Iterable[str] = ()) -> I
 
 
 def joined(inventories: Iterable[Inventory], sources: Iterable[str] = ()) -> Inventory:
-    """Join inventories of different accounts into one inventory, and sort each frame by its key columns."""
+    """Join inventories of different accounts into one inventory. Each frame is sorted by its key columns."""
     parts = list(inventories)
     tables = {}
     for name, frame in schema.FRAMES.items():
@@ -56,7 +56,7 @@ def joined(inventories: Iterable[Inventory], sources: Iterable[str] = ()) -> Inv
 
 @contextmanager
 def without_collector() -> Iterator[None]:
-    """Pause Python's garbage collector, which would search all records and find nothing to free."""
+    """Pause Python's garbage collector, which would find nothing to free."""
     was_on = gc.isenabled()
     gc.disable()
     try:

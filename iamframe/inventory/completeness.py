@@ -1,4 +1,4 @@
-"""Find out whether all roles, instance profiles and references of each account were collected."""
+"""Find out whether the data of each account was collected in full."""
 
 from __future__ import annotations
 
@@ -29,12 +29,14 @@ _REFUSED = ("denied", "throttled", "expired")
 
 
 def completeness(inventory: Inventory) -> pd.DataFrame:
-    """Return whether all roles, instance profiles and references to profiles of each account were collected.
+    """Return whether the data of each account was collected in full.
 
-    Each region has four core lists: instances, launch template versions, launch configurations and Auto Scaling groups.
-    The column `references_status` is `unknown` if a core list was not collected. Data from files has at best the status
-    `partial`, because no file proves that all regions were collected. A live load of only some regions or resource
-    types also has at best the status `partial`.
+    The result covers roles, instance profiles and references to profiles. Each region has four core lists. The core
+    lists are instances, launch template versions, launch configurations and Auto Scaling groups. The column
+    `references_status` is `unknown` if a core list was not collected.
+
+    Data from files has at best the status `partial`. No file proves that all regions were collected. Skipped regions or
+    resource types also limit the status to `partial`.
     """
     calls, accounts = inventory.calls, inventory.accounts["account_id"]
     complete = calls[calls["state"] == "complete"]

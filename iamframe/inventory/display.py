@@ -1,4 +1,4 @@
-"""Show DataFrames as tables in text, Markdown or HTML, and escape markup in cells."""
+"""Show DataFrames as tables in text, Markdown or HTML."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ _MARKUP = re.compile(r"([\\|`*_\[\]<>#&!~$])")
 
 
 def as_text(values: pd.Series, *, iso: bool = True) -> pa.Array:
-    """Convert a column to text: times as whole seconds in UTC, flags as `True` or `False`, missing values as null."""
+    """Convert a column to text.
+
+    Times become whole seconds in UTC. Flags become `True` or `False`. Missing values become null.
+    """
     if values.dtype.kind != "M":
         # Converting a column that is already text would take four times as long.
         return pa.array(values if values.dtype == "str" else values.astype("str"), from_pandas=True)
@@ -36,7 +39,7 @@ def as_text(values: pd.Series, *, iso: bool = True) -> pa.Array:
 
 
 def cell_rows(frame: pd.DataFrame, *, iso: bool = True) -> list[tuple[Any, ...]]:
-    """Return the rows of a frame: numbers as numbers, missing values as None, all other values as text."""
+    """Return the rows of a frame. Missing values become None. All other values except numbers become text."""
     columns = [column.infer_objects() for _, column in frame.items()]
     arrays = [pa.array(c, from_pandas=True) if c.dtype.kind in "iuf" else as_text(c, iso=iso) for c in columns]
     return list(zip(*(array.to_pylist() for array in arrays), strict=True))
@@ -47,7 +50,7 @@ def _text(value: object) -> str:
 
 
 def text_rows(rows: Iterable[Sequence[object]]) -> list[list[str]]:
-    """Convert cells to text for a terminal: None becomes an empty text, and control characters are escaped."""
+    """Convert cells to text for a terminal. None becomes an empty text. Control characters are escaped."""
     return [[escape_controls(_text(cell)) for cell in row] for row in rows]
 
 
@@ -65,7 +68,7 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str
 
 
 def html_table(head: Sequence[str], rows: Iterable[Sequence[object]], caption: str = "") -> str:
-    """Return an HTML table. If a row has fewer cells than `head`, the row's last cell spans the remaining columns."""
+    """Return an HTML table. The last cell of a short row spans the remaining columns."""
     title = f"<caption style='text-align:left'>{escape(caption)}</caption>" if caption else ""
     top = "".join(f"<th scope='col' style='text-align:left'>{escape(name)}</th>" for name in head)
     body = "".join(f"<tr>{''.join(_html_cells(row, len(head)))}</tr>" for row in rows)
@@ -75,8 +78,8 @@ def html_table(head: Sequence[str], rows: Iterable[Sequence[object]], caption: s
 def html_frame(frame: pd.DataFrame, total: int | None = None, where: str = "") -> str:
     """Return a frame as an HTML table.
 
-    If the frame has fewer than `total` rows, a line below the table says how many rows are left out, and where to find
-    them.
+    A line below the table counts the rows that are left out. The number `total` includes the rows that are left out.
+    The text `where` says where to find all rows.
     """
     more = len(frame) if total is None else total
     rest = html_line(f"and {pluralize(more - len(frame), 'more row')}, in {where}") if more > len(frame) else ""
@@ -104,7 +107,7 @@ NO_ROWS = "none in the collected data"
 
 @dataclass(frozen=True, repr=False)
 class Table:
-    """A DataFrame that a notebook shows as an HTML table, and that prints as a text table."""
+    """A DataFrame for display: HTML in notebooks, plain text elsewhere."""
 
     frame: pd.DataFrame
     rows: int
@@ -142,11 +145,11 @@ class Table:
 
 
 def table(frame: pd.DataFrame | pd.Series, rows: int = 100) -> Table:
-    """Return a DataFrame as a table that is easier to read than pandas' own table.
+    """Return a DataFrame as a table that is easy to read.
 
-    Text is left-aligned. If a text contains invisible letters, or letters that look like Latin letters, an escaped copy
-    is added. Times are in UTC. A missing value is an empty cell. A DataFrame without rows is shown as `none in the
-    collected data`. An index of plain row numbers is not shown.
+    Text is left-aligned. An escaped copy follows each text with deceptive characters. Deceptive characters are unusual
+    spaces, invisible letters and look-alikes of Latin letters. Times are in UTC. A missing value is an empty cell. A
+    DataFrame without rows is shown as `none in the collected data`. An index of plain row numbers is not shown.
 
     Parameters
     ----------
@@ -158,7 +161,7 @@ def table(frame: pd.DataFrame | pd.Series, rows: int = 100) -> Table:
     Returns
     -------
     Table
-        A table that a notebook shows as HTML, and that prints as plain text.
+        A table for display: HTML in notebooks, plain text elsewhere.
     """
     return Table(frame.to_frame() if isinstance(frame, pd.Series) else frame, rows)
 

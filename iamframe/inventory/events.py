@@ -1,15 +1,17 @@
 """Put CloudTrail events into causal order, and identify the resource of each event.
 
-An event's time is the time when the request was completed, in whole seconds (CloudTrail User Guide, "CloudTrail record
-contents", `eventTime`). Records in CloudTrail's files are in no particular order (CloudTrail User Guide, "CloudTrail
-log file examples"). iamframe sorts events with the same time into an order that IAM's rules allow (IAM API Reference:
-CreateRole, AddRoleToInstanceProfile, DeleteInstanceProfile, DeleteRole). A role or profile can be created only if its
-name is free, and can be used only while it exists. A profile holds at most one role. DeleteRole fails while the role is
-in a profile. DeleteInstanceProfile fails while the profile holds a role.
+The time of an event is the completion of its request, in whole seconds. Source: CloudTrail User Guide, "CloudTrail
+record contents", `eventTime`. Records in CloudTrail's files are in no particular order. Source: CloudTrail User Guide,
+"CloudTrail log file examples".
 
-If IAM's rules allow several orders, creations come first, followed by links, changes, unlinkings and deletions. Events
-of the same kind are sorted by name and id, so the order of the files does not matter. Failed events come before
-successful events with the same time.
+iamframe puts events with the same time into an order that IAM allows. A role or profile can be created only if its name
+is free. A role or profile can be used only while it exists. A profile holds at most one role. DeleteRole fails while
+the role is in a profile. DeleteInstanceProfile fails while the profile holds a role. Source: IAM API Reference,
+CreateRole, AddRoleToInstanceProfile, DeleteInstanceProfile and DeleteRole.
+
+If IAM allows several orders, iamframe sorts events by kind. Creations come first, followed by links, changes,
+unlinkings and deletions. Events of the same kind are sorted by name and id. The order of the files does not matter.
+Failed events come before successful events with the same time.
 """
 
 from __future__ import annotations
@@ -65,9 +67,8 @@ class _Step(msgspec.Struct, frozen=True):
 def event_table(events: Mapping[str, Iterable[Event]], roles: pa.Table, profiles: pa.Table) -> pa.Table:
     """Return the events of each account in causal order. Each event has one row, even if several trails recorded it.
 
-    The ARN and unique id of a resource come from the event that created the resource. If no event shows the creation,
-    both values come from the inventory's resource with the same name. If that resource did not exist at the time of the
-    event, both values are missing.
+    The ARN and unique id of a resource come from its creation event. If no event shows the creation, iamframe searches
+    the inventory by name. ARN and id are missing while the resource does not exist.
     """
     rows = []
     known_of = _known(events, roles, profiles) if events else {}
@@ -171,7 +172,7 @@ class _State(msgspec.Struct):
 
 
 class _Timeline:
-    """The resources and links that exist at the beginning of each second, as inferred from the events."""
+    """The resources and links that existed at the beginning of each second."""
 
     def __init__(self, steps: Mapping[datetime, list[_Step]], created: Mapping[Key, datetime]) -> None:
         uses: _Changes = defaultdict(lambda: defaultdict(list))
@@ -211,10 +212,10 @@ _Changes = defaultdict[Key, defaultdict[datetime, list[int]]]
 
 
 def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tuple[Key, datetime], bool]:
-    """Return whether each resource (or link) existed at the beginning of each second with events.
+    """Return whether each resource or link existed at the beginning of each second.
 
-    A resource must be deleted before it can be created again. So the events of a second show whether the resource
-    existed at the beginning of that second:
+    A resource must be deleted before it can be created again. The events of a second show whether the resource existed
+    before that second:
 
         more creations than deletions     it did not exist
         more deletions than creations     it existed
@@ -222,8 +223,8 @@ def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tupl
         as many creations as deletions    unclear
 
     If this is unclear, earlier events decide. If no earlier event decides, later events decide. If no event decides,
-    iamframe assumes that the resource did not exist. But if the inventory shows that the resource was created in that
-    second, iamframe assumes that the new resource replaced an older one.
+    iamframe assumes that the resource did not exist. Exception: the inventory shows that the resource was created in
+    that second. iamframe then assumes that the new resource replaced an older one.
     """
     beginnings = {}
     for key, seconds in changes.items():

@@ -1,12 +1,11 @@
-"""Write DataFrames as CSV or JSON, and move several files into a folder (all files, or none).
+"""Write DataFrames as CSV or JSON, and move finished files into a folder.
 
-Spreadsheets can open the CSV files safely. Cells are quoted and lines end in CR LF, so a lone CR in a description stays
+Spreadsheets can open the CSV files safely. Cells are quoted and lines end in CR LF. A lone CR in a description stays
 inside its cell. A byte order mark makes a spreadsheet read a CSV file as UTF-8.
 
-An apostrophe is put before each character that could begin a formula in a spreadsheet (OWASP, "CSV Injection"). A
-formula can begin at the start of a value. A formula can also begin after a control character, because spreadsheets drop
-control characters. If a spreadsheet expects a separator other than the comma, a formula can also begin after a line
-break, tab or semicolon.
+iamframe puts an apostrophe before each possible start of a formula. Source: OWASP, "CSV Injection". A formula can begin
+at the start of a value. Spreadsheets drop control characters, so a formula can begin after a control character. A
+formula can also begin after a line break, tab or semicolon. Some spreadsheets expect a separator other than the comma.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ def _guarded(texts: pa.Array) -> pa.Array:
 
 
 def unguarded(text: str) -> str:
-    """Remove the apostrophes that keep a spreadsheet from reading a CSV cell as a formula."""
+    """Remove the apostrophes before formulas in a CSV cell."""
     return re.sub(f"({_BEFORE})'({_FORMULA})", r"\1\2", text)
 
 
@@ -59,7 +58,10 @@ def _write(frame: pd.DataFrame, file: BinaryIO, eol: str, *, header: bool = True
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Write a frame as CSV for spreadsheets: ISO times, flags as `True` or `False`, missing values as empty cells."""
+    """Write a frame as CSV for spreadsheets.
+
+    Times are in ISO format. Flags are `True` or `False`. Missing values are empty cells.
+    """
     with path.open("wb") as file:
         file.write(codecs.BOM_UTF8)
         _write(frame, file, "\r\n")
@@ -72,7 +74,7 @@ def append_csv(frame: pd.DataFrame, path: Path) -> None:
 
 
 def csv_bytes(frame: pd.DataFrame) -> bytes:
-    """Return a frame as CSV for other programs: no byte order mark, and LF at the end of each line."""
+    """Return a frame as CSV for programs, without a byte order mark. Lines end in LF."""
     file = io.BytesIO()
     _write(frame, file, "\n")
     return file.getvalue()
@@ -85,7 +87,7 @@ def json_rows(frame: pd.DataFrame) -> str:
 
 
 def write_into(folder: Path, write: Callable[[Path], None], going: Iterable[str] = ()) -> None:
-    """Call the function `write` with a temporary folder, and move the written files into `folder` (see `move_in`)."""
+    """Write files to a temporary folder, and move the files into `folder`."""
     if is_snapshot(folder):
         raise ReportError(f"{folder}: holds a snapshot, which other files would spoil; choose another folder")
     try:
@@ -109,9 +111,9 @@ def write_into(folder: Path, write: Callable[[Path], None], going: Iterable[str]
 
 
 def move_in(aside: Path, folder: Path, going: Iterable[str] = ()) -> None:
-    """Move all files from the folder `aside` into `folder`, and delete the old files in the list `going`.
+    """Move all files from the folder `aside` into `folder`.
 
-    If a file cannot be moved, the old files in `folder` are restored.
+    The old files in the list `going` are deleted. If a file cannot be moved, the old files in `folder` are restored.
     """
     files = sorted(path.relative_to(aside) for path in aside.rglob("*") if path.is_file())
     old = Path(tempfile.mkdtemp(dir=aside))

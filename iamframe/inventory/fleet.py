@@ -58,22 +58,22 @@ def load_fleet(
 ) -> Inventory:
     """Load several live accounts by assuming a role in each account.
 
-    If an account cannot be read, the other accounts are still loaded. The frame `gaps` contains the reason, and the
-    frame `accounts` still contains the account.
+    If an account cannot be read, the other accounts are still loaded. The frame `gaps` contains the reason. The frame
+    `accounts` still contains the account.
 
-    If `out` is given, each account is saved as soon as it is read, so memory never holds all accounts. After an
+    If `out` is given, each account is saved immediately after it is read. Memory never holds all accounts. After an
     interruption, the same call loads only the missing and failed accounts. On a disk, an older snapshot stays until the
     new snapshot is complete.
 
     Parameters
     ----------
     accounts
-        `"org"` stands for all active accounts of the caller's organisation (Organizations ListAccounts). Instead of
-        `"org"`, give a CSV file, a DataFrame, or an iterable of ids or mappings. The columns are `account_id` and
-        `account_name`. Add the columns `role_name`, `external_id` or `profile` if their values differ between accounts.
+        A CSV file, a DataFrame, or an iterable of ids or mappings. The columns are `account_id` and `account_name`. Add
+        the columns `role_name`, `external_id` or `profile` if their values differ between accounts. `"org"` stands for
+        all active accounts of the caller's organisation (Organizations ListAccounts).
     role_name
         Name of the role to assume in each account, including the role's path. If `role_name` is not given, iamframe
-        uses the AWS CLI profile of each account directly.
+        uses each account's AWS CLI profile directly.
     external_id
         External id that the roles require. The external id is never written to a file.
     profile
@@ -85,31 +85,30 @@ def load_fleet(
     workers
         The number of requests per account that run at the same time.
     journals
-        A folder with one journal per account, so that an interrupted load can resume. If `out` is on a disk, the
-        default is a folder in `out`. If `out` is given, a journal is deleted as soon as its account is saved.
+        A folder with one journal per account. An interrupted load can resume from the journals. If `out` is on a disk,
+        the default is a folder in `out`. If `out` is given, a journal is deleted once its account is saved.
     out
-        The folder of the snapshot: a folder on a disk that all workers share, or the address of an object store, such
-        as `s3://BUCKET/FOLDER`. Do not put access keys into the address, because the executor receives the whole
-        address.
+        The snapshot's folder, on a disk or in an object store (`s3://BUCKET/FOLDER`). All workers must share the disk.
+        Do not put access keys into the address. The executor receives the whole address.
 
     See `load_account` for the other parameters.
 
     Returns
     -------
     Inventory
-        If `out` is given, each frame of the inventory is read from the snapshot when the frame is first used. If a
-        frame does not fit into memory, use `open_snapshot(out, accounts)`, `iter_snapshot` or `check_snapshot`.
+        If `out` is given, frames are read from the snapshot when first used. If a frame is larger than memory, use
+        `open_snapshot(out, accounts)`, `iter_snapshot` or `check_snapshot`.
 
     Raises
     ------
     SourceError
-        If the accounts cannot be listed, if no account could be read, or if an option is invalid.
+        If the accounts cannot be listed. If no account could be read. If an option is invalid.
     ExpiredError
         If the credentials expired, and `journals` or `out` is given. The same call can resume.
     StoreError
         If the disk that holds the journals is full. Earlier answers stay in the journals. If the folder `out` contains
-        other files, belongs to another call, or cannot be written. If the folder `out` is in an object store and
-        already contains a snapshot.
+        other files, or cannot be written. If the folder `out` belongs to another call. If the folder `out` in an object
+        store already contains a snapshot.
     """
     plan = load_plan(regions, references, role_details, tag_index, workers, rate)
     folder = os.fspath(journals) if journals else None
@@ -132,7 +131,7 @@ def load_fleet(
 def _save_fleet(
     out: str | os.PathLike[str], accounts: Any, options: LoadOptions, executor: Executor | None, show: Progress
 ) -> None:
-    """Let the workers save all accounts as a snapshot, so that no process holds all accounts in memory."""
+    """Let the workers save all accounts as a snapshot. No process holds all accounts in memory."""
     source = source_name(options.profile)
     noted = os.fspath(accounts) if isinstance(accounts, (str, os.PathLike)) else _ids(read_members(accounts))
     call = asdict(options.plan) | {"accounts": noted, "role_name": options.role_name}
@@ -213,7 +212,7 @@ _RESUMABLE: dict[type[IamframeError], str] = {StoreError: "unreadable", ExpiredE
 
 @dataclass(frozen=True, slots=True)
 class _LoadResult:
-    """The inventory of one account, or the files in which the inventory was saved."""
+    """The inventory of one account, or the files of the saved inventory."""
 
     inventory: Inventory | None
     # The error as text, because an exception can lose its cause on the way to another process.

@@ -1,7 +1,7 @@
 """Describe DataFrames: their columns, types and keys.
 
-Each column has an Arrow type and a pandas type. Without the pandas type, Arrow would convert whole numbers with missing
-values to floats, and flags with missing values to objects.
+Each column has an Arrow type and a pandas type. Without a pandas type, Arrow converts whole numbers with missing values
+to floats.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _Documented = TypeVar("_Documented", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """The description of a column: name, Arrow type, meaning, and whether values may be missing."""
+    """The description of a column."""
 
     name: str
     type: pa.DataType
@@ -71,7 +71,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Frame:
-    """The description of a DataFrame: its name, the meaning of a row, its key and its columns."""
+    """The description of a DataFrame: the meaning of its rows and columns."""
 
     name: str
     row: str
@@ -127,9 +127,9 @@ class Frame:
         return frame
 
     def to_arrow(self, frame: pd.DataFrame) -> pa.Table:
-        """Convert a DataFrame to an Arrow table that shares the DataFrame's memory where possible.
+        """Convert a DataFrame to an Arrow table. The table shares the DataFrame's memory where possible.
 
-        Text has Arrow's type `large_string`, as in pandas, because an array of type `string` holds at most 2 GB.
+        Text has Arrow's type `large_string`, as in pandas. An array of type `string` holds at most 2 GB.
         """
         arrays = {}
         for name in self.names:
@@ -142,8 +142,8 @@ class Frame:
     def conform(self, columns: Mapping[str, Any] | pd.DataFrame) -> pd.DataFrame:
         """Convert columns to a DataFrame with the described columns, types and order.
 
-        If a column is not given, its values are missing. Raise SchemaError if a value cannot be converted, or if a
-        required value is missing.
+        If a column is not given, its values are missing. Raise SchemaError if a required value is missing. Raise
+        SchemaError if a value cannot be converted.
         """
         if isinstance(columns, pd.DataFrame):
             size = len(columns)
@@ -160,7 +160,7 @@ class Frame:
 
 
 def shows(*frames: Frame) -> Callable[[_Documented], _Documented]:
-    """Add descriptions of frames to the docstring of a function or class, for `help` and notebooks."""
+    """Add descriptions of frames to the docstring of a function or class."""
 
     def document(thing: _Documented) -> _Documented:
         if thing.__doc__:

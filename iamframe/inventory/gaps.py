@@ -1,4 +1,4 @@
-"""The gaps of an inventory: the data that could not be collected, and why."""
+"""The gaps of an inventory: which data is missing, and why."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from iamframe.sources.records import Gap
 def with_details(gaps: pd.DataFrame, lang: str = "en") -> pd.DataFrame:
     """Return the frame `gaps` with the column `detail` in the language `lang`.
 
-    A row from an old snapshot keeps its text, because the row contains no message id.
+    A row without a message id (from an old snapshot) keeps its text.
     """
     message, facts, detail = (as_arrow(gaps[name]) for name in ("message", "facts", "detail"))
     text = render(message, facts, lang).cast(detail.type)
@@ -28,7 +28,7 @@ def with_details(gaps: pd.DataFrame, lang: str = "en") -> pd.DataFrame:
 
 
 class GapList(list[Gap]):
-    """The rows of the frame `gaps`. If several rows have the same key, the frame contains only the first row."""
+    """The rows of the frame `gaps`. Of several rows with the same key, the frame contains the first."""
 
     def frame(self) -> pd.DataFrame:
         """Return the frame `gaps`, sorted by its key."""

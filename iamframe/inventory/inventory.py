@@ -53,11 +53,11 @@ class Inventory:
 
     @cached_property
     def linked_rows(self) -> LinkedRows:
-        """The row numbers of the roles and profiles that the frames `links`, `tags` and `references` refer to."""
+        """Row numbers that lead from links, tags and references to roles and profiles."""
         return LinkedRows(self.frames)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Pickle the inventory without `linked_rows`, because computing row numbers is faster than sending them."""
+        """Pickle the inventory without `linked_rows`. Computing row numbers again is faster than sending them."""
         return {name: value for name, value in self.__dict__.items() if name != "linked_rows"}
 
     @cached_property
@@ -98,20 +98,20 @@ class Inventory:
 
     @property
     def tag_policies_read(self) -> pd.Series:
-        """Whether the tag policy of each account was collected, in the order of the frame `accounts`.
+        """Whether each account's tag policy was collected, in the order of `accounts`.
 
-        If an account's tag policy was not collected, the frame `tag_policies` proves nothing about the account.
+        The frame `tag_policies` proves nothing about an account whose policy was not collected.
         """
         calls = self.calls[self.calls["operation"].isin([TAG_POLICY, REQUIRED_TAGS])]
         return self.accounts["account_id"].isin(calls["account_id"][calls["state"] != "refused"])
 
     def only(self, arns: Iterable[str]) -> Inventory:
-        """Return a new inventory with the chosen roles and profiles, and everything known about them.
+        """Return a new inventory with everything known about the chosen roles and profiles.
 
-        The new inventory also includes all roles and profiles with a direct or indirect link to the chosen ones. The
-        frame `references` keeps all references to included profiles, even if the ARN in a reference has a different
-        path than the profile. The frames `accounts`, `gaps` and `calls` keep all rows of each account that has a chosen
-        role or profile. Rows keep their order.
+        Directly or indirectly linked roles and profiles are included, too. The frame `references` keeps all references
+        to included profiles. The ARN in a reference may have another path than the profile. The frames `accounts`,
+        `gaps` and `calls` keep all rows of included accounts. An account is included if one of its roles or profiles is
+        included. Rows keep their order.
 
         Parameters
         ----------
@@ -147,18 +147,17 @@ class Inventory:
     def save(self, folder: str | os.PathLike[str]) -> Path | str:
         """Save the frames as Parquet files (a snapshot), and return the folder.
 
-        The parameter `folder` is a folder on a disk, or the address of an object store, such as `s3://BUCKET/FOLDER`.
-        The function `iamframe.open_snapshot` opens a saved folder. The saved files are
-        `FRAME/account=ACCOUNT/part.parquet` and `manifest.json`.
+        The folder is on a disk or in an object store (`s3://BUCKET/FOLDER`). The function `iamframe.open_snapshot`
+        opens a saved folder. The saved files are `FRAME/account=ACCOUNT/part.parquet` and `manifest.json`.
 
-        On a disk, an older snapshot is replaced as soon as the new snapshot is complete. If the process is killed,
-        either the old or the new snapshot can be opened. Save only one snapshot to each folder of an object store,
-        because an object store cannot replace a folder.
+        On a disk, an older snapshot stays until the new snapshot is complete. If the process is killed, the old or new
+        snapshot can be opened. An object store cannot replace a folder. Save only one snapshot to each folder of an
+        object store.
 
         Raises
         ------
         StoreError
-            If the folder contains files that do not belong to a snapshot, or if it cannot be written.
+            If the folder contains files that belong to no snapshot. If the folder cannot be written.
         """
         return write_snapshot(self.frames, self.sources, folder)
 
@@ -172,7 +171,7 @@ class Inventory:
         Raises
         ------
         SqlError
-            If the query is not a single SELECT, or if it reads other tables.
+            If the query is not a single SELECT, or reads other tables.
         MissingExtraError
             If DuckDB (extra `sql`) is not installed.
         """

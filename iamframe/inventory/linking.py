@@ -1,7 +1,8 @@
-"""Find the instance profile that each reference means: by full ARN, else by unique id, else by name.
+"""Find the instance profile that each reference means.
 
-Profile names are unique in an account, regardless of case and path (IAM User Guide, "IAM and AWS STS quotas"). AWS does
-not document whether case matters in ARNs. iamframe ignores case in ARNs, so that no used profile is reported as unused.
+The full ARN decides first, then the unique id, then the name. Profile names are unique in an account, regardless of
+case and path. Source: IAM User Guide, "IAM and AWS STS quotas". AWS does not document whether case matters in ARNs.
+iamframe ignores case in ARNs. A comparison with case could report a used profile as unused.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ _PROFILE_ID = "^AIPA[A-Z0-9]{12,124}$"
 
 
 class LinkedRows:
-    """The row numbers of the roles and profiles that the frames `links`, `tags` and `references` refer to.
+    """Row numbers that lead from links, tags and references to roles and profiles.
 
-    The number -1 means no row, for example of a role that is known only by its name.
+    The number -1 means that the role or profile has no row. One example is a role that is known only by its name.
     """
 
     def __init__(self, frames: Mapping[str, pd.DataFrame]) -> None:
@@ -56,7 +57,7 @@ class LinkedRows:
         return [of_links, of_tags, of_references]
 
     def numbered(self) -> dict[str, pd.DataFrame]:
-        """Return all frames, with row numbers of roles and profiles in `links`, `tags` and `references`."""
+        """Return all frames, and add the row numbers as columns."""
         numbers = {
             "links": {"profile_row": self.link_profile, "role_row": self.link_role},
             "tags": {"profile_row": self.tag_profile, "role_row": self.tag_role},
@@ -66,9 +67,9 @@ class LinkedRows:
 
 
 def frames_of(frames: Mapping[str, pd.DataFrame], arns: pa.Array) -> dict[str, pd.DataFrame]:
-    """Return only the rows about the chosen roles and profiles, and about roles and profiles with a link to these.
+    """Return only the rows about the chosen roles and profiles.
 
-    Indirect links are included, so a role and its profiles stay together.
+    Directly or indirectly linked roles and profiles are included, too. A role and its profiles stay together.
     """
     links, references = frames["links"], frames["references"]
     linked = _linked(links, arns)
@@ -91,7 +92,7 @@ def frames_of(frames: Mapping[str, pd.DataFrame], arns: pa.Array) -> dict[str, p
 
 
 def _linked(links: pd.DataFrame, arns: pa.Array) -> Bools:
-    """Return whether each link leads to one of the ARNs, directly or through other links."""
+    """Return whether each link leads to one of the ARNs, even indirectly."""
     # A role that no source shows is known only by its name, and is a different role in each account.
     role, profile = joined_key(links["account_id"], links["role_arn"]), as_arrow(links["profile_arn"])
     linked, before = is_in(links["role_arn"], arns) | is_in(profile, arns), -1
@@ -102,7 +103,7 @@ def _linked(links: pd.DataFrame, arns: pa.Array) -> Bools:
 
 
 def _events_of(events: pd.DataFrame, sides: Mapping[str, pd.DataFrame], links: pd.DataFrame) -> pd.DataFrame:
-    """Find the events of roles and profiles by name, because an event may have neither an ARN nor an id."""
+    """Find the events of roles and profiles by name. An event may have neither an ARN nor an id."""
     kinds = {"role": ROLE_TYPE, "profile": PROFILE_TYPE}
     keys = [_event_key(frame["account_id"], kinds[side], frame[f"{side}_name"]) for side, frame in sides.items()]
     unseen = links[links["role_arn"].str.startswith("name:")]
@@ -129,7 +130,7 @@ def profile_ids(values: Any) -> pa.Array:
 
 
 def account_named(named: Any) -> pa.Array:
-    """Return the account id in each ARN, or a missing value if a text contains no account id."""
+    """Return the account id in each ARN. A text without an account id gives a missing value."""
     return pc.struct_field(pc.extract_regex(as_arrow(named), r"^arn:[^:]*:[^:]*:[^:]*:(?P<account>[^:]+):"), "account")
 
 
@@ -146,11 +147,10 @@ def without_path(arns: Any) -> pa.Array:
 
 
 def profiles_meant(references: Any, profiles: Any) -> pa.Array:
-    """Return the ARN of each reference's profile, or a missing value if the frame `profiles` lacks the profile.
+    """Return the ARN of each reference's profile. An unknown profile gives a missing value.
 
     An ARN can refer to a profile in any account. A name always refers to a profile in the same account. If an ARN
-    matches no profile, the unique id decides. An instance keeps the id of the profile with which the instance was
-    started.
+    matches no profile, the unique id decides. An instance keeps the id of the profile that it started with.
     """
     arns = as_arrow(profiles["profile_arn"])
     named = as_arrow(references["named"])
@@ -221,7 +221,7 @@ def _consumer_arn(
 
 
 def _unique_index(ids: pa.Array, among: pa.Array) -> Any:
-    """Return each id's position in the array `among`, or -1 if the id is absent or repeated there."""
+    """Return each id's position in the array `among`. An id that `among` lacks or repeats gives -1."""
     where = index_in(ids, among)
     found = np.unique(where[where >= 0])
     counts = among.filter(pc.is_in(among, value_set=among.take(pa.array(found)))).value_counts()

@@ -46,9 +46,9 @@ def load_account(
     If no session is given, iamframe uses the credentials of the environment. iamframe calls only read operations from a
     fixed list. GetCallerIdentity, GetAccountSummary and ListAccountAliases need one request each.
     GetAccountAuthorizationDetails and ListInstanceProfiles return pages of 1,000 entries. The tags of each instance
-    profile need one request: GetInstanceProfile, or ListInstanceProfileTags if AWS denies GetInstanceProfile. If AWS
-    denies an operation, iamframe tries another operation that returns the same data. Each denial is recorded in the
-    frames `gaps` and `calls`.
+    profile need one request, GetInstanceProfile. If AWS denies GetInstanceProfile, iamframe calls
+    ListInstanceProfileTags instead. If AWS denies an operation, iamframe tries another operation with the same data.
+    Each denial is recorded in the frames `gaps` and `calls`.
 
     EKS clusters, Elastic Beanstalk environments and CloudFormation stacks can own profiles. iamframe lists owners only
     in regions where a profile may have an owner. If `references` is `"none"`, iamframe lists no owners.
@@ -58,16 +58,16 @@ def load_account(
     regions
         The regions in which to look for references to profiles. The default is all enabled regions.
     references
-        `"none"` (or False) reads no references. `"core"` reads instances, associations, launch templates with all
-        versions, launch configurations, Auto Scaling groups, spot requests and fleets. `"all"` (or True) also reads
-        references from Batch, EMR, Elastic Beanstalk, Image Builder, ECS, RDS Custom, PCS, Cloud9, DataZone and Bedrock
-        AgentCore.
+        `"none"` (or False) reads no references. `"core"` reads instances, associations, spot requests and fleets.
+        `"core"` also reads launch templates (all versions), launch configurations and Auto Scaling groups. `"all"` (or
+        True) also reads Batch, EMR, Elastic Beanstalk, Image Builder and ECS. `"all"` also reads RDS Custom, PCS,
+        Cloud9, DataZone and Bedrock AgentCore.
     role_details
-        Whether to call ListRoles, too, for descriptions and maximum session durations, which
-        GetAccountAuthorizationDetails does not return.
+        Whether to call ListRoles, too. ListRoles returns descriptions and maximum session durations.
+        GetAccountAuthorizationDetails returns no descriptions and no durations.
     tag_index
-        Whether to read profile tags from the tagging API first, 100 profiles per request. The tagging API can return
-        outdated tags. The column `tag_source` of the frame `tags` shows the source of each tag.
+        Whether to read profile tags from the tagging API first. One request returns the tags of up to 100 profiles. The
+        tagging API can return outdated tags. The column `tag_source` of the frame `tags` shows the source of each tag.
     workers
         The number of requests that run at the same time.
     rate
@@ -75,7 +75,8 @@ def load_account(
         as AWS allows.
     progress
         Whether to show progress. The default is True in a terminal or notebook. If `progress` is a function, iamframe
-        calls the function with the stage, the number of finished requests, and the number of all requests known so far.
+        calls the function with three arguments. The first argument is the stage. The second and third argument count
+        the finished and the known requests.
     source
         The text in the column `source` of the frame `accounts`.
     journal
@@ -98,7 +99,7 @@ def load_account(
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions:
-    """The options for loading an account, in a form that an executor can send to workers."""
+    """The options for loading an account. An executor can send the options to workers."""
 
     plan: LoadPlan
     workers: int
@@ -143,7 +144,11 @@ def load_plan(
 
 
 def open_client(session: boto3.Session, options: LoadOptions, source: str) -> Client:
-    """Return a client for the session's region, else for the plan's first region, else for the default region."""
+    """Return a client for one region.
+
+    The session's region has precedence over the plan's first region. If neither region is given, the client uses the
+    default region.
+    """
     named = options.plan.regions if options.plan.regions != "all" else ()
     check_regions(session, named, source)
     region = session.region_name or next(iter(named), DEFAULT_REGION)

@@ -39,14 +39,15 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
     The source `sample:earlier` is the sample as it was four weeks earlier. Snapshots of different accounts become one
     inventory.
 
-    Only a live source takes keyword arguments. The allowed arguments are those of `load_account`, or those of
-    `load_fleet` if `accounts` or `role_name` is given.
+    Only a live source takes keyword arguments. By default, the arguments of `load_account` are allowed. If `accounts`
+    or `role_name` is given, the arguments of `load_fleet` are allowed.
 
     Raises
     ------
     SourceError
-        If there is no source, or if `load_files`, `load_account` or `load_fleet` refuses a source. If the sample or a
-        live account is combined with another source, or a snapshot with files. If two snapshots have the same account.
+        If there is no source. If `load_files`, `load_account` or `load_fleet` refuses a source. If the sample or a live
+        account is combined with another source. If a snapshot is combined with files. If two snapshots have the same
+        account.
     StoreError
         If a snapshot is damaged.
     """
@@ -125,12 +126,13 @@ def _load_live(source: str, live: dict[str, Any]) -> Inventory:
 
 
 def load_files(*paths: str | os.PathLike[str]) -> Inventory:
-    """Load files with AWS CLI output, AWS Config items, CloudTrail records, Terraform state or Steampipe rows.
+    """Load files from the AWS CLI, AWS Config, CloudTrail, Terraform or Steampipe.
 
-    Each path is a file, an archive (`.gz` or `.zip`), or a folder with its subfolders. iamframe recognises files by
-    their content, except for lists of tags and the file `denied.csv`. Files with lists of tags must be named
-    `instance-profile-tags/NAME.json` or `role-tags/NAME.json`. The optional file `denied.csv` lists the operations that
-    AWS denied, in the columns `operation,subject,error_code`. Loading files makes no request to AWS.
+    A path is a file, an archive (`.gz` or `.zip`), or a folder. Subfolders are read, too. iamframe recognises most
+    files by their content. Lists of tags and the file `denied.csv` are recognised by name. Files with lists of tags
+    must be named `instance-profile-tags/NAME.json` or `role-tags/NAME.json`. The optional file `denied.csv` lists the
+    operations that AWS denied. The columns of `denied.csv` are `operation,subject,error_code`. Loading files makes no
+    request to AWS.
 
     Returns
     -------
@@ -140,7 +142,7 @@ def load_files(*paths: str | os.PathLike[str]) -> Inventory:
     Raises
     ------
     SourceError
-        If no path is given, if a path does not exist, or if no file could be read.
+        If no path is given, or a path does not exist. If no file could be read.
     """
     if not paths:
         raise SourceError("no file given; give a file or folder with output of the AWS CLI")
@@ -159,7 +161,7 @@ def load_sample(*, earlier: bool = False) -> Inventory:
     Parameters
     ----------
     earlier
-        Whether to load the sample as it was four weeks earlier (the source `sample:earlier`).
+        Whether to load the sample of four weeks earlier (`sample:earlier`).
     """
     return build_inventory(read_files([sample_folder("sample-earlier" if earlier else "sample")]), [SAMPLES[earlier]])
 
@@ -168,20 +170,20 @@ def load_sample(*, earlier: bool = False) -> Inventory:
 def open_snapshot(folder: str | os.PathLike[str], accounts: Iterable[str] | None = None) -> Inventory:
     """Load the inventory of a snapshot: all accounts, or only some accounts.
 
-    If an older version of iamframe did not save a column, the column contains only missing values.
+    Columns that are newer than the snapshot contain only missing values.
 
     Parameters
     ----------
     folder
-        A folder on a disk, or the address of an object store, such as `s3://BUCKET/FOLDER`.
+        A folder on a disk or in an object store (`s3://BUCKET/FOLDER`).
     accounts
         The ids of the accounts to open. Only the files of these accounts are read. The default is all accounts.
 
     Raises
     ------
     StoreError
-        If the folder has no snapshot, or if the snapshot lacks one of the accounts. If a newer version wrote the
-        snapshot, or if a file is missing or damaged.
+        If the folder has no snapshot, or lacks one of the accounts. If a newer version wrote the snapshot. If a file is
+        missing or damaged.
     """
     frames, sources = read_snapshot(folder, [accounts] if isinstance(accounts, str) else accounts)
     inventory = Inventory(**frames, sources=sources)
@@ -189,7 +191,7 @@ def open_snapshot(folder: str | os.PathLike[str], accounts: Iterable[str] | None
 
 
 def iter_snapshot(folder: str | os.PathLike[str]) -> Iterator[Inventory]:
-    """Yield one inventory per account of a snapshot, in the order of the account ids.
+    """Yield one inventory per account of a snapshot, sorted by account id.
 
     Raises
     ------
@@ -217,18 +219,17 @@ def _open_snapshots(folders: list[str | os.PathLike[str]]) -> Inventory:
 
 
 def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str], **live: Any) -> Inventory:
-    """Load sources (see `load`), save the inventory as a snapshot, and return the inventory.
+    """Load sources (see `load`), save a snapshot, and return the inventory.
 
-    If a live load stops early (for example because the credentials expire), call `take_snapshot` again to resume. If
-    `out` is on a disk, iamframe keeps AWS's answers, and does not repeat the requests. If `out` is in an object store,
-    an interrupted load of several accounts keeps only the complete accounts. If `accounts` or `role_name` is given, the
-    function `load_fleet` loads and saves the accounts.
+    If a live load stops early, call `take_snapshot` again to resume. If `out` is on a disk, iamframe does not repeat
+    answered requests. If `out` is in an object store, only complete accounts are kept. If `accounts` or `role_name` is
+    given, `load_fleet` loads and saves the accounts.
 
     Raises
     ------
     StoreError
-        If the folder contains other files, cannot be written, or keeps the answers of a different call. If the folder
-        is in an object store and already contains a snapshot.
+        If the folder contains other files, or cannot be written. If the folder keeps the answers of a different call.
+        If the folder is in an object store and already contains a snapshot.
     SourceError
         If a source cannot be loaded (see `load`).
     """
@@ -248,7 +249,7 @@ def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str],
 
 
 def sample_folder(name: str) -> Path:
-    """Return a folder of the sample: current AWS CLI output, earlier AWS CLI output, or a Terraform state."""
+    """Return the folder `sample`, `sample-earlier` or `sample-terraform`."""
     for folder in (_PACKAGE / f"_{name}", _PACKAGE.parent / "data" / name):
         if folder.is_dir():
             return folder
