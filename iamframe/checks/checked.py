@@ -27,7 +27,7 @@ from iamframe.inventory.snapshot import find_snapshot
 class CheckedSnapshot(Result):
     """A `Result` that reads each frame from files when the frame is first used.
 
-    The method `only` and the function `dataclasses.replace` return a plain `Result` with all frames in memory.
+    The method `only` returns a plain `Result`, which holds all findings in memory.
     """
 
     _folder: str
@@ -58,7 +58,8 @@ class CheckedSnapshot(Result):
     def inventory(self) -> Inventory:
         """The inventory of the whole snapshot.
 
-        Each account that could not be checked has one row in `accounts`, and one row with the reason in `gaps`.
+        An account that could not be checked has one row in `accounts`. The frame `gaps` contains the reason why an
+        account could not be checked.
         """
         failures = self._stored.failures
         checked = [account for shard in self._shards for account in shard.accounts if account not in failures]
@@ -81,7 +82,7 @@ class CheckedSnapshot(Result):
 
     @cached_property
     def lists(self) -> pd.DataFrame:
-        """The view `lists`: whether the lists of roles, profiles and references are complete in each account."""
+        """The view `lists`: whether each account's roles, profiles and references were all collected."""
         return completeness(self.inventory)
 
     @cached_property

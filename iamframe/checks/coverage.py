@@ -35,7 +35,10 @@ _MOST_COMMANDS = 2
 
 
 def _alone_seen(side: str) -> Accounts:
-    """Return a function that finds accounts with enough data to show empty profiles (or roles without a profile)."""
+    """Return a function that finds accounts with enough data to show unlinked resources.
+
+    Unlinked resources are empty profiles, or roles without a profile.
+    """
     operations = proving("roles" if side == "role" else "profiles", files=True)
 
     def seen(evidence: Evidence) -> set[str]:
@@ -77,7 +80,10 @@ def _tagged_links(evidence: Evidence) -> tuple[pd.DataFrame, pd.Series]:
 
 
 def _unless_indexed(judge: Callable[[Evidence], Verdicts]) -> Callable[[Evidence], Verdicts]:
-    """Replace the status `complete` by `partial` if tags come from the tagging API, which may show removed tags."""
+    """Replace the status `complete` by `partial` if tags come from the tagging API.
+
+    The tagging API may show tags that were removed.
+    """
 
     def judged(evidence: Evidence) -> Verdicts:
         return [
@@ -161,7 +167,7 @@ def _references(evidence: Evidence) -> Verdicts:
 
 
 def _reference_advice(reason: Message | None) -> Message | None:
-    """Return advice on how to collect missing references: up to two commands, or a script."""
+    """Return advice about missing references: up to two commands, or a script."""
     commands, is_cut = [], False
     reasons = reason.get("messages", [reason]) if reason else []
     for one in (part for each in reasons for part in each.get("parts", [each])):
@@ -174,7 +180,7 @@ def _reference_advice(reason: Message | None) -> Message | None:
 
 
 def _any_references(evidence: Evidence) -> Verdicts:
-    """Judge for each account whether iamframe would find every reference to a deleted or recreated profile."""
+    """Judge whether iamframe would find every reference to deleted and recreated profiles."""
     nothing = {"message": "coverage.references.nothing", "advice": advice(INSTANCES)}
     # Without the full list of profiles, recreated profiles are found, but deleted ones are not.
     not_gone = {"message": "coverage.profiles.not_gone", "advice": advice(PROFILE_LIST)}
@@ -216,7 +222,7 @@ def _one(regions: pd.Series) -> str:
 
 
 def _abroad(evidence: Evidence) -> dict[str, Message]:
-    """Return one message per account with the number of references to profiles that were not collected."""
+    """Return each account's number of references to uncollected profiles, as a message."""
     references, lists = evidence.inventory.references, evidence.lists
     some = references[references["profile_arn"].isna()]
     whole = lists["account_id"][lists["profiles_whole"]]

@@ -70,7 +70,10 @@ class Evidence:
         return set(self.lists["account_id"][self.lists[f"{side}s_whole"]])
 
     def read(self, operations: tuple[str, ...]) -> set[str]:
-        """Return the accounts in which at least one of the operations has a response, from AWS or from a file."""
+        """Return the accounts with a response to at least one of the operations.
+
+        A response can come from AWS or from a file.
+        """
         calls = self.inventory.calls
         return set(calls["account_id"][is_in(calls["operation"], operations) & (calls["state"] != "refused")])
 
@@ -112,7 +115,7 @@ class Evidence:
         return calls[calls["state"] == "truncated"]
 
     def list_facts(self, side: str, refusals: Mapping[str, Message]) -> dict[str, dict[str, Any]]:
-        """Return the values that fill the message about an incomplete list of roles (or profiles), per account."""
+        """Return each account's values for a message about missing roles (or profiles)."""
         operations, listing = _LISTINGS[side]
         facts: dict[str, dict[str, Any]] = {
             account: {"refusal": refusals.get(account), "advice": advice(listing, refusals.get(account))}
@@ -147,7 +150,7 @@ COMPLETE: Verdict = ("complete", None)
 
 
 def advice(operation: str, refusal: Message | None = None) -> Message:
-    """Return advice for missing data: run the AWS CLI command of `operation`, or renew the expired credentials."""
+    """Return advice: run the AWS CLI command of `operation`, or renew expired credentials."""
     reason = refusal and refusal["reason"]
     if reason == "expired":
         return {"message": "coverage.renew"}
@@ -155,7 +158,10 @@ def advice(operation: str, refusal: Message | None = None) -> Message:
 
 
 class Need(msgspec.Struct, frozen=True):
-    """Data that a check needs: the name of the data, and a function that judges which accounts have the data."""
+    """Data that a check needs.
+
+    The function `judge` returns the verdict on each account: status and reason.
+    """
 
     name: str
     judge: Callable[[Evidence], Verdicts]
@@ -163,7 +169,10 @@ class Need(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, kw_only=True)
 class Requirement:
-    """Two conditions for each account: all rows have the needed data, and the list of resources is complete."""
+    """Two conditions that an account must meet.
+
+    All rows of the account must have the needed data. The account's list of roles (or profiles) must be complete.
+    """
 
     rows: KnownRows | None = None
     # The message about unknown rows.

@@ -1,10 +1,11 @@
 """Make findings, with ids and next commands, from the rows that a check returns.
 
-The next command of a finding is made from a template: a text with placeholders, such as `{column}`. The placeholder
-`{column}` becomes the value of the column, quoted as one POSIX shell word. The placeholder `{column:region}` becomes
-the option `--region`, or nothing if the region is unknown. The placeholder `{column:NAME}` becomes a filter called NAME
-for the AWS CLI's option `--filters`. A template can also be a dictionary of texts. The value of the key `by` is the
-name of the column that selects the text.
+The next command of a finding is made from a template. A template is a text with placeholders, such as `{column}`. The
+placeholder `{column}` becomes the value of the column. Each value is quoted as one POSIX shell word. The placeholder
+`{column:region}` becomes the option `--region`, or nothing if the region is unknown. The placeholder `{column:NAME}`
+becomes a filter called NAME for the AWS CLI's option `--filters`. A template can also be a dictionary with one text per
+column value. The dictionary's entry `by` contains the name of the column. The dictionary's entry `other` is used for
+all other values.
 """
 
 from __future__ import annotations
@@ -41,9 +42,10 @@ _NULL = pa.scalar(None, pa.string())
 class Found:
     """The findings of a check, and details about them, called facts.
 
-    The field `table` has one row per finding, with some or all columns of `schema.FINDINGS`. The frame `facts` has one
-    or more rows per finding, sorted by the column `finding`: the row number of the finding in `table`. Columns whose
-    names begin with `_` are not shown, but are used for a finding's text, command and order.
+    The field `table` has one row per finding. The columns of `table` come from `schema.FINDINGS`. The frame `facts` has
+    one or more rows per finding. The frame `facts` is sorted by the column `finding`. The column `finding` contains the
+    finding's row number in `table`. Columns whose names begin with `_` are not shown. iamframe uses hidden columns for
+    a finding's text, command and order.
     """
 
     table: pa.Table
@@ -72,7 +74,7 @@ class Found:
         return Found(self.table.filter(pa.array(chosen)), facts.assign(finding=numbers))
 
     def keyed(self, names: Sequence[Any]) -> pd.DataFrame:
-        """Return the columns `KEYS`, which identify the finding, followed by the requested columns of `facts`."""
+        """Return the columns that identify each finding, and the requested columns of `facts`."""
         keys = self.table.select(KEYS).take(pa.array(self.numbers)).to_pandas()
         keyed: pd.DataFrame = pd.concat([keys, self.facts[names].reset_index(drop=True)], axis="columns")
         return keyed
@@ -83,9 +85,9 @@ def findings(
 ) -> Found:
     """Return one finding per row of a frame.
 
-    The parameters `resource` and `related` are names of columns with ARNs. A keyword argument becomes a column of the
-    findings if `schema.FINDINGS` has a column of that name, and otherwise a column of `facts`. Pass `facts` if a
-    finding can have several rows of details.
+    The parameters `resource` and `related` are names of columns with ARNs. Keyword arguments that are columns of
+    `schema.FINDINGS` become columns of the findings. All other keyword arguments become columns of `facts`. Pass
+    `facts` if a finding can have several rows of details.
     """
     columns: dict[str, Any] = {"resource_arn": rows[resource], "related_arn": rows[related] if related else None}
     columns["resource_type"] = _RESOURCE_TYPES.get(resource)
@@ -146,7 +148,10 @@ def found_in(rows: pd.DataFrame) -> Found:
 
 
 def finding_ids(found: Mapping[str, pa.Array], keys: pa.Array | None = None) -> pa.Array:
-    """Return the id of each finding: a hash of its check, account, resource, related resource and `_key`."""
+    """Return the id of each finding.
+
+    The id is a hash of check, account, resource, related resource and `_key`.
+    """
     named = pc.if_else(found["resource_arn"].is_null(), found["resource_name"], None) if keys is None else keys
     key = joined_key(*(found[name] for name in ("check", "account_id", "resource_arn", "related_arn")), named)
     # pandas' hash of an object array is SipHash with a fixed key: the same in each process.
@@ -158,9 +163,9 @@ def finding_ids(found: Mapping[str, pa.Array], keys: pa.Array | None = None) -> 
 def next_steps(template: Text, found: Found) -> pa.Array:
     """Return the next command of each finding.
 
-    A placeholder's value comes from the finding's first row in `facts`, or from `table` if `facts` does not have the
-    column. A finding has no command if a value in the command begins with `file://` or `https://`, because the AWS CLI
-    would send the content of the file or page.
+    A placeholder's value comes from the finding's first row in `facts`. If `facts` lacks the column, the value comes
+    from `table`. If a value begins with `file://` or `https://`, the finding has no command. The AWS CLI would send the
+    file or page instead of its address.
     """
     first = pa.array(np.flatnonzero(np.diff(found.numbers, prepend=-1)))
 

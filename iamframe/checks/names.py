@@ -40,11 +40,11 @@ _SHOW = "aws iam get-instance-profile --instance-profile-name={resource_name}"
 def name_mismatches(pairs: pd.DataFrame) -> Found:
     """Profile and role names differ.
 
-    The EC2 console shows profiles under "IAM role", so people mistake the profile's name for the role's name. When you
-    delete a role, the IAM console deletes the role's profile only if role and profile have the same name. The column
-    `relation` shows how the names differ. If a tool or your own naming rule gives profile and role different names, the
-    severity is `info`. AWS cannot rename a profile or a role. Create a profile with the right name, put the role into
-    the new profile, and associate the new profile with the instances.
+    The EC2 console shows profiles under "IAM role". People therefore mistake the profile's name for the role's name.
+    Deleting a role in the IAM console also deletes the profile of that name. A profile with another name stays after
+    its role is deleted. The column `relation` shows how the names differ. The severity is `info` if a tool or naming
+    rule explains the difference. AWS cannot rename a profile or a role. Create a new profile with the right name. Put
+    the role into the new profile. Associate the new profile with the instances.
     """
     differ = pairs[pairs["relation"].notna() & (pairs["relation"] != "same")]
     return findings(
@@ -70,10 +70,10 @@ def name_mismatches(pairs: pd.DataFrame) -> Found:
 def path_mismatches(pairs: pd.DataFrame) -> Found:
     """Profile and role paths differ.
 
-    A policy can allow or deny requests by path (`instance-profile/team/*`), so different rules may apply to the profile
-    and to the role. Some tools accept only the path `/`, because they expect the name directly after
-    `instance-profile/` or `role/` in the ARN. For Cloud9, AWS itself creates the profile under `/cloud9/` and the role
-    under `/service-role/`. AWS cannot change the path of a profile or role: create the resource again.
+    A policy can allow or deny requests by path, such as `instance-profile/team/*`. If the paths differ, different rules
+    may apply to profile and role. Some tools accept only the path `/`. In an ARN, a tool may expect the name directly
+    after `instance-profile/` or `role/`. For Cloud9, AWS itself creates the profile under `/cloud9/` and the role under
+    `/service-role/`. AWS cannot change the path of a profile or role: create the resource again.
     """
     differ = pairs[pairs["paths_differ"]]
     return findings(
@@ -97,9 +97,9 @@ def path_mismatches(pairs: pd.DataFrame) -> Found:
 def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
     """Profiles that hold the wrong role.
 
-    People choose a profile by its name, but the instance gets the permissions of the role in the profile. The check
-    compares names without regard to case. An account cannot have two roles whose names differ only in case (IAM User
-    Guide, "IAM and AWS STS quotas").
+    People choose a profile by its name. The instance gets the permissions of the role in the profile. The check
+    compares names without regard to case. An account cannot have two roles whose names differ only in case. Source: IAM
+    User Guide, "IAM and AWS STS quotas".
     """
     linked = np.flatnonzero(is_in(pairs["relation"], ["affix", "generated", "different"]))
     where = index_in(_name_key(pairs[["account_id", "profile_name"]].iloc[linked], "profile"), _name_key(roles, "role"))
@@ -134,11 +134,11 @@ def _name_key(frame: pd.DataFrame, side: str) -> Texts:
 def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Sequence[ToolUse] = ()) -> Found:
     """Names that EMR or another tool rejects.
 
-    Amazon EMR accepts a profile only if it has the same name as its role. RDS Custom and AWS PCS accept only names that
-    begin with the service's prefix. If a tool rejects a name, existing clusters keep running, but you cannot create a
-    new cluster. The check covers profiles used by tools with naming rules, and profiles listed under `[[tools]]` in the
-    policy file. AWS does not show which profiles Databricks uses, so add these profiles under `[[tools]]`. A tool can
-    also reject names that come from CloudFormation or from your own naming rule.
+    Amazon EMR requires that profile and role have the same name. RDS Custom and AWS PCS accept only names that begin
+    with the service's prefix. Existing clusters keep running, even if a tool rejects the name. You cannot create a new
+    cluster with a rejected name. The check covers profiles used by tools that have naming rules. The check also covers
+    profiles listed under `[[tools]]` in the policy file. AWS does not show which profiles Databricks uses, so add these
+    profiles under `[[tools]]`. A tool can also reject names from CloudFormation or your own naming rule.
     """
     # Few profiles are used by such tools.
     by_tool = is_in(references["consumer_type"], [kind for rule in tool_rules() for kind in rule.consumer_types])

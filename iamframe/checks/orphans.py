@@ -39,10 +39,11 @@ _CONSUMERS = ("instance", "association", "launch-template", "launch-configuratio
 def empty_profiles(pairs: pd.DataFrame) -> Found:
     """Instance profiles that hold no role.
 
-    An instance cannot be started with an empty profile, and a running instance gets no credentials from an empty
-    profile. Empty profiles count against the quota, and the IAM console does not show them. A profile is empty after
-    its role is deleted, or after a deployment stops half-way. The suggested command is safe: AWS refuses to delete a
-    profile that holds a role. A profile that was created minutes ago may still be waiting for its role.
+    An instance cannot be started with an empty profile. A running instance gets no credentials from an empty profile.
+    Empty profiles count against the quota, and the IAM console does not show them. A profile becomes empty when its
+    role is deleted. A deployment that stops half-way can also leave an empty profile. The suggested command is safe.
+    AWS refuses to delete a profile that holds a role. A profile that was created minutes ago may still be waiting for
+    its role.
     """
     empty = pairs[pairs["role_arn"].isna() & pairs["role_known"]]
     return findings(
@@ -72,10 +73,9 @@ def unreferenced_profiles(
     """Profiles not used by anything we scanned.
 
     The finding shows the scanned regions and the policies of the profile's role. Profiles whose role has an
-    administrator policy come first. Karpenter, Terraform or a script may use a profile later, so iamframe never says
-    that a profile is unused. The suggested command lists the instances in one region that use the profile. Before you
-    delete a profile, run the suggested command in each region that you use. Also check when the profile's role was last
-    used.
+    administrator policy come first. Karpenter, Terraform or a script may use a profile later. iamframe therefore never
+    says that a profile is unused. The suggested command lists the instances in one region that use the profile. Run the
+    suggested command in all your regions before you delete a profile. Also check when the profile's role was last used.
     """
     readable = lists[lists["references_status"] != "unknown"]
     candidates = pairs[pairs["relation"].notna() & is_in(pairs["account_id"], readable["account_id"])]
@@ -122,14 +122,14 @@ def unreferenced_profiles(
 def owner_gone(owned_profiles: pd.DataFrame, pairs: pd.DataFrame, references: pd.DataFrame) -> Found:
     """Profiles whose cluster, environment or stack is gone.
 
-    A profile still counts against the quota after its cluster or stack is deleted. Tags such as `eks:cluster-name` and
-    `elasticbeanstalk:environment-id` show which cluster, environment or stack a profile belongs to. For a Karpenter
-    profile, the path shows the cluster. If only the profile's name suggests a CloudFormation stack, the finding is a
-    guess (`maybe`). A cluster, environment or stack counts as gone only after a complete search of every region where
-    it could be. The check leaves out profiles that existing instances use, because somebody runs these instances. The
-    tag `kubernetes.io/cluster/…` is ignored, because clusters outside EKS use the same tag. Karpenter also writes EKS
-    tags for clusters outside EKS. Before you delete a Karpenter profile, check that no cluster outside EKS uses the
-    profile.
+    A profile still counts against the quota after its cluster or stack is deleted. Tags show to which cluster,
+    environment or stack a profile belongs. Examples are the tags `eks:cluster-name` and
+    `elasticbeanstalk:environment-id`. For a Karpenter profile, the path shows the cluster. If only the profile's name
+    suggests a CloudFormation stack, the certainty is `maybe`. A cluster, environment or stack counts as gone only after
+    a complete search. The search must cover every region where the resource could be. The check leaves out profiles
+    that existing instances use, because somebody runs these instances. The tag `kubernetes.io/cluster/…` is ignored,
+    because clusters outside EKS use the same tag. Karpenter also writes EKS tags for clusters outside EKS. Delete a
+    Karpenter profile only if no cluster outside EKS uses the profile.
     """
     gone = owned_profiles[owned_profiles["status"] == "gone"]
     running = references["profile_arn"][is_in(references["consumer_type"], ["instance", "association"])]
@@ -182,9 +182,10 @@ def _first_three(regions: list[str]) -> str:
 def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd.DataFrame) -> Found:
     """Instances and templates using deleted or recreated profiles.
 
-    An instance keeps the id of the profile that it was started with. If the profile is deleted and recreated, the
-    instance has no credentials until you associate the profile again (IAM User Guide, "Troubleshoot IAM and Amazon
-    EC2"). A template cannot start instances if the profile in the template does not exist or has another path.
+    An instance keeps the id of the profile that it was started with. An instance has no credentials after its profile
+    is deleted and recreated. To restore the credentials, associate the profile with the instance again. Source: IAM
+    User Guide, "Troubleshoot IAM and Amazon EC2". A template cannot start instances if the template's profile does not
+    exist. The path in the template must match the path of the profile, too.
     """
     direct = _direct(references)
     # An ARN contains its account.
@@ -238,8 +239,8 @@ def _direct(references: pd.DataFrame) -> pd.DataFrame:
 def ec2_roles_without_profile(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
     """EC2 roles that are in no instance profile.
 
-    An instance can use a role only through a profile. The IAM console creates a profile along with an EC2 role, but
-    APIs and templates do not. Roles with an administrator policy come first.
+    An instance can use a role only through a profile. The IAM console creates a profile along with an EC2 role. APIs
+    and templates create only the role. Roles with an administrator policy come first.
     """
     alone = pairs[pairs["profile_arn"].isna() & (pairs["trusts_ec2"] == "yes")]
     alone, facts = _powerful_first(alone, roles)
@@ -258,7 +259,7 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
     """Roles in more than one profile.
 
     A profile holds one role, but a role can be in several profiles. A change to a shared role affects all its profiles.
-    If several profiles share a role, an instance's profile no longer shows what the instance is for.
+    If profiles share a role, a profile no longer shows an instance's purpose.
     """
     many = pairs[pairs["relation"].notna() & pairs["role_row"].duplicated(keep=False)]
     # A role that no source shows has no row: it is known only by name, and is a different one in each account.
@@ -293,9 +294,9 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
 def quota_pressure(accounts: pd.DataFrame, *, threshold: float = 0.8) -> Found:
     """Accounts near their role or profile quota.
 
-    When an account reaches its role or profile quota, the next deployment fails with LimitExceeded. EKS creates a
-    profile for each node group, and Karpenter creates a profile for each node class. Many node groups or node classes
-    can use up the profile quota.
+    A deployment fails with LimitExceeded if the role or profile quota is reached. EKS creates a profile for each node
+    group. Karpenter creates a profile for each node class. Many node groups or node classes can use up the profile
+    quota.
     """
     counted = [
         accounts.assign(counted=what, used=accounts[used], quota=accounts[quota].where(accounts[quota] > 0))
@@ -317,7 +318,7 @@ def quota_pressure(accounts: pd.DataFrame, *, threshold: float = 0.8) -> Found:
 
 
 def _powerful_first(rows: pd.DataFrame, roles: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Put roles with more powerful policies first, and return columns about the policies of each role."""
+    """Put powerful roles first, and return columns about each role's policies."""
     where = rows["role_row"].to_numpy()
     attached = lookup(roles["attached_policies"], where)
     inline = roles["inline_policy_count"].array.take(where, allow_fill=True)

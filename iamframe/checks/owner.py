@@ -24,10 +24,11 @@ def owner_keys(inventory: Inventory, tag_key: str = OWNER_TAG) -> list[str]:
 
 
 def owners(inventory: Inventory, findings: pd.DataFrame, tag_key: str = OWNER_TAG) -> tuple[pa.Array, Bools]:
-    """Return two arrays with one element per finding: the owner, and whether some tags were not collected.
+    """Return each finding's owner, and whether some tags were not collected.
 
-    iamframe looks for an owner tag on the resource, then on the related resource, then on the role in the profile.
-    Owner tags with an empty value are ignored. If no owner tag is found, the owner is missing.
+    iamframe first looks for an owner tag on the finding's resource. iamframe then searches the related resource, and
+    then the role in the profile. Owner tags with an empty value are ignored. If no owner tag is found, the owner is
+    missing.
     """
     tags, roles, profiles, linked = inventory.tags, inventory.roles, inventory.profiles, inventory.linked_rows
     keys = pa.array(owner_keys(inventory, tag_key), pa.string())
@@ -66,7 +67,7 @@ def owners(inventory: Inventory, findings: pd.DataFrame, tag_key: str = OWNER_TA
 
 
 def _last(positions: Positions, values: Positions, size: int) -> Positions:
-    """Return an array with the last value for each position, and -1 for positions without a value."""
+    """Return the last value for each position, or -1 without a value."""
     result = np.full(size, -1)
     result[positions[positions >= 0]] = values[positions >= 0]
     return result

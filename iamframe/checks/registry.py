@@ -26,13 +26,12 @@ Rule = Callable[..., Any]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A check: its function, the parameters of the function, and the arguments of the decorator.
+    """A check: its function, the function's parameters, and the decorator's arguments.
 
     The field `detail` is a sentence about a finding, with placeholders for values. The field `next_step` is the
     template of the next command (see `checks.findings`). The field `remediation` is advice on what to do about the
-    findings. The field `about` is the type of resource in the findings. The field `alone` is true if the check needs
-    only the data of a profile and its role. The field `remedy` is what a clean-up plan does about the findings, or
-    None.
+    findings. The field `about` is the type of resource in the findings. The field `alone` marks checks that need only a
+    profile and its role. The field `remedy` is what a clean-up plan does about the findings, or None.
     """
 
     name: str
@@ -56,7 +55,10 @@ class Check:
 
     @property
     def why(self) -> str:
-        """The other paragraphs of the docstring, one line each: why a finding matters, and what to do."""
+        """The docstring without the title: why findings matter, and what to do.
+
+        Each paragraph is one line.
+        """
         return "\n\n".join(" ".join(part.split()) for part in (inspect.getdoc(self.rule) or "").split("\n\n")[1:])
 
 
@@ -74,11 +76,10 @@ def check(
 ) -> Callable[[Rule], Rule]:
     """Turn a function into a check of the same name.
 
-    The positional parameters of a check's function are the frames or views that the check reads. The keyword-only
-    parameters are the options of the check. The first line of the function's docstring is the title of the check. The
-    class `Check` explains the arguments of the decorator, such as `detail` and `next_step`. The argument `needs` is
-    the list of data without which the check could miss findings. iamframe adds a default for each frame that the list
-    leaves out.
+    The function's positional parameters are frames or views that the check reads. The keyword-only parameters are the
+    options of the check. The first line of the function's docstring is the title of the check. The class `Check`
+    explains the arguments of the decorator, such as `detail` and `next_step`. The check could miss findings without the
+    data in the list `needs`. iamframe adds a default for each frame that the list leaves out.
 
     A check's function returns a frame with one or more rows per finding. The returned frame must have the column
     `resource_arn`. A column that also exists in `schema.FINDINGS` becomes a column of the finding. All other columns
@@ -88,7 +89,7 @@ def check(
     Raises
     ------
     TypeError
-        If a parameter is not a frame or view, if the function has no docstring, or if the severity does not exist.
+        If a parameter is not a frame or view. If the function has no docstring. If the severity does not exist.
     """
 
     def register(rule: Rule) -> Rule:
@@ -112,13 +113,13 @@ def check(
 
 
 def stopped_with(error: Exception, file: str) -> str:
-    """Describe an error in a user's code, with the line of `file` at which the code stopped."""
+    """Describe an error in a user's code, with the line number in `file`."""
     lines = [at.lineno for at in traceback.extract_tb(error.__traceback__) if at.filename == file]
     return f"stops with {type(error).__name__}: {error}" + (f" (line {lines[-1]})" if lines else "")
 
 
 def checks_of(*modules: ModuleType) -> dict[str, Check]:
-    """Return the checks in the modules by name, in the order of their definition."""
+    """Return a dictionary of the modules' checks, in the order of definition."""
     rules = (rule for module in modules for rule in vars(module).values())
     found = (getattr(rule, "check", None) for rule in rules)
     return {one.name: one for one in found if isinstance(one, Check)}

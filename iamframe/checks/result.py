@@ -39,12 +39,12 @@ _NAMED = 3
 class Result:
     """The findings, and whether each check had complete data.
 
-    The frame `findings` has one row per finding, sorted by severity, check and ARN. If a check shows the policies of
-    roles, findings about administrators' roles come first within the check. The details of one check's findings are in
-    `result["CHECK"]`, such as `result["empty_profiles"]`. The frame `coverage` shows whether each check had complete
-    data in each account. Trust an empty list of findings only if the status in `coverage` is `complete`. The mapping
-    `checks` contains the checks that ran, by name. The fields `pairs` and `lists` are views that the checks read. The
-    field `version` is the version of iamframe that ran the checks.
+    The frame `findings` has one row per finding, sorted by severity, check and ARN. Checks that show policies of roles
+    put administrators' roles first. The details of one check's findings are in `result["CHECK"]`, such as
+    `result["empty_profiles"]`. The frame `coverage` shows whether each check had complete data in each account. Trust
+    an empty list of findings only if the status in `coverage` is `complete`. The mapping `checks` contains the checks
+    that ran, by name. The fields `pairs` and `lists` are views that the checks read. The field `version` is the version
+    of iamframe that ran the checks.
     """
 
     inventory: Inventory
@@ -60,8 +60,8 @@ class Result:
     def parts(self, *, neighbours: bool = False) -> Iterator[Result]:  # noqa: ARG002 - a subclass has neighbours
         """Yield one `Result` per group of accounts, in order of the account ids. No account is in two groups.
 
-        If `neighbours` is true, the inventory also contains data of accounts outside the group: profiles that the group
-        uses, and references to the group's profiles.
+        If `neighbours` is true, the inventory also contains data of other accounts. Included are profiles that the
+        group uses, and references to the group's profiles.
         """
         yield self
 
@@ -136,14 +136,17 @@ class Result:
     def attention(self) -> pd.Series:
         """The number of resources that need attention, by severity.
 
-        A resource needs attention if it has a finding that is neither expected nor accepted. Each resource is counted
-        once, with its highest severity. A finding without an ARN is counted as one resource.
+        A resource needs attention if a finding is neither expected nor accepted. Each resource is counted once, with
+        its highest severity. A finding without an ARN is counted as one resource.
         """
         return attention_in(self.findings)
 
     @cached_property
     def most_severe(self) -> pd.DataFrame:
-        """The most severe finding of each resource that needs attention, with the columns of `findings`."""
+        """The most severe finding of each resource that needs attention.
+
+        The columns are the same as in the frame `findings`.
+        """
         return _most_severe(self.findings)
 
     @cached_property
@@ -153,7 +156,7 @@ class Result:
 
     @cached_property
     def used_profiles(self) -> pa.Array:
-        """The ARN of each profile that a resource uses, even if the resource is in another account."""
+        """The ARN of each profile that is used, even from another account."""
         return as_arrow(self.inventory.references["profile_arn"])
 
     @cached_property
@@ -163,7 +166,10 @@ class Result:
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """One row per check, with severity, number of findings, and number of accounts per status."""
+        """One row per check, with the severity and the number of findings.
+
+        The columns `complete`, `partial` and `unknown` contain numbers of accounts.
+        """
         tally, names = self.tally, list(self.checks)
         statuses = self.coverage.groupby(["check", "status"]).size().unstack(fill_value=0)
 
@@ -197,7 +203,7 @@ class Result:
         return self.complete_in("en")
 
     def complete_in(self, lang: str) -> str:
-        """Return a sentence in the language `lang` that says how many checks had complete data in every account."""
+        """Return the sentence of `complete_text` in the language `lang`."""
         accounts, checks = self.inventory.row_counts()["accounts"], len(self.checks)
         complete = int((self.summary["complete"] == accounts).sum()) if accounts else 0
         state = "all" if complete == checks else "some" if complete else "none"
@@ -206,7 +212,7 @@ class Result:
         return say(f"coverage.complete.{state}", lang, complete=complete, checks=checks)
 
     def __repr__(self) -> str:
-        """Return one line with the number of findings by severity, and the number of checks with complete data."""
+        """Return one line that counts findings by severity, and checks with complete data."""
         counts = self.tally.groupby("severity")["findings"].sum()
         by_severity = ", ".join(f"{counts[name]:,} {name}" for name in SEVERITIES if name in counts) or "none"
         return f"Result({pluralize(int(counts.sum()), 'finding')}: {by_severity}; {self.complete_text})"
@@ -242,7 +248,7 @@ def _findings_of(found: Found, check: Check, lang: str) -> pa.Table:
 
 
 def frame_and_order(table: pa.Table) -> tuple[pd.DataFrame, Positions]:
-    """Return the findings as a frame, and the rank of each finding within its check."""
+    """Return the findings as a frame, and each finding's rank within its check."""
     return schema.FINDINGS.from_arrow(table), table["order"].to_numpy()
 
 
@@ -266,7 +272,10 @@ def tally_of(findings: pd.DataFrame) -> pd.DataFrame:
 
 
 def incomplete_reasons(unsure: pd.DataFrame) -> list[tuple[str, str, str]]:
-    """Return each reason for incomplete data with its checks and accounts, the most frequent reason first."""
+    """Return each reason for incomplete data, with its checks and accounts.
+
+    The most frequent reason comes first.
+    """
     reasons = []
     for (status, reason), rows in unsure.groupby(["status", "reason"], sort=False):
         checks, accounts = rows["check"].unique(), rows["account_id"].unique()
@@ -283,7 +292,7 @@ def some(names: Iterable[str]) -> str:
 
 
 def by_severity(findings: pa.Table) -> pa.Table:
-    """Sort findings by severity, then by check, then by rank within the check, then by ARN."""
+    """Sort findings by severity, check, rank within the check, and ARN."""
     if not len(findings):
         return findings
     severity = pc.index_in(findings["severity"].cast(pa.string()), value_set=pa.array(SEVERITIES))

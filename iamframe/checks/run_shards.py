@@ -72,29 +72,29 @@ def check_snapshot(
     """Run the checks on a snapshot, one group of accounts at a time. No request is made to AWS.
 
     The call `run_checks(open_snapshot(folder))` gives the same findings, but holds all accounts in memory. If a worker
-    dies, its shard (a group of accounts) is checked once more. If a shard fails twice, all accounts in the shard have
-    the status `unknown` in `coverage`. If an account cannot be read, its status is `unknown`, and the frame
-    `result.inventory.gaps` shows the reason. Call `check_snapshot` again with the same arguments to resume an
-    interrupted run, or to retry failed accounts.
+    dies, its shard (a group of accounts) is checked once more. If a shard fails twice, the frame `coverage` shows its
+    accounts as `unknown`. An account that cannot be read is shown as `unknown`, too. The frame `result.inventory.gaps`
+    shows why an account failed. Call `check_snapshot` again with the same arguments to resume an interrupted run. A
+    repeated call also retries failed accounts.
 
     Parameters
     ----------
     folder
         A snapshot: a folder on a disk, or an address such as `s3://BUCKET/FOLDER`.
     out
-        A folder for the results, on a disk or in an object store. Each shard writes one Parquet file into each of the
-        folders `findings/`, `coverage/` and `checks/CHECK/`.
+        A folder for the results, on a disk or in an object store. Each shard writes a Parquet file into `findings/`,
+        `coverage/` and `checks/CHECK/`.
     only, policy, checks, owner_tag
         As in `run_checks`.
     executor
-        Any `concurrent.futures.Executor`, such as Dask's `client.get_executor(pure=False)`. The executor's workers must
-        be able to read `folder` and the files in `checks`, and to write `out`. The default is one process per
-        processor.
+        Any `concurrent.futures.Executor`, such as Dask's `client.get_executor(pure=False)`. The workers must be able to
+        read `folder` and the files in `checks`. The workers must also be able to write `out`. The default is one
+        process per processor.
     workers
         The number of processes, if no executor is given.
     shard_size
-        The maximum number of roles, and the maximum number of profiles, in a shard. An account is never divided, so a
-        larger account is a shard of its own.
+        The maximum number of roles (and of profiles) in a shard. An account is never divided. A larger account is a
+        shard of its own.
     progress
         Whether to show progress. The default is True in a terminal or notebook.
 
@@ -107,9 +107,9 @@ def check_snapshot(
     Raises
     ------
     StoreError
-        If the snapshot cannot be opened, is replaced during the run, or has no readable account. If `out` contains
-        other files or results of another call, cannot be written, or is not shared by all workers. If `shard_size` is
-        below 1. If the executor accepts no more work.
+        If the snapshot cannot be opened, or is replaced during the run. If no account of the snapshot can be read. If
+        `out` contains other files or results of another call. If `out` cannot be written, or is not shared by all
+        workers. If `shard_size` is below 1. If the executor accepts no more work.
     UnknownCheckError, PolicyError, CheckError
         As in `run_checks`.
     """
@@ -158,7 +158,7 @@ def _checksum(text: str) -> str:
 
 
 def _code(check: Check) -> str:
-    """Return the code of your own check, or an empty text for a built-in check."""
+    """Return your own check's code, or an empty text for a built-in check."""
     if check.name in CHECKS:
         return ""  # The version of iamframe identifies this code.
     try:
@@ -195,7 +195,7 @@ def _unreadable(folder: str, shard: Shard) -> dict[str, str]:
 
 
 def _in_snapshot(error: StoreError, folder: str) -> str:
-    """Return the text of an error without the path of the folder, because the path may be private."""
+    """Return an error's text without the folder's path, which may be private."""
     return str(error).replace(display_path(folder), os.path.basename(folder))  # noqa: PTH119 - it may be an address
 
 
@@ -253,10 +253,11 @@ def _submit(executor: Executor, work: _Work, shard: Shard) -> Future[None]:
 
 
 class Processes(Executor):
-    """An executor that gives each worker process a pool of its own.
+    """An executor that starts each worker process in a separate pool.
 
-    In a shared pool, one dead process makes all waiting calls fail. The pools come from loky, because processes of
-    `concurrent.futures` run the user's script again and accept no functions from a notebook.
+    In a shared pool, one dead process makes all waiting calls fail. The pools come from the package loky. Processes of
+    `concurrent.futures` would run the user's script again. Processes of `concurrent.futures` also accept no functions
+    from a notebook.
     """
 
     def __init__(self, workers: int) -> None:

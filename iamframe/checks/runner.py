@@ -31,7 +31,7 @@ _NO_FACTS: dict[str, pd.DataFrame] = {}
 
 
 def selected(only: Iterable[str] | None, checks: Mapping[str, Check] = CHECKS) -> tuple[str, ...]:
-    """Return the names of the selected checks, or of all checks if `only` is None.
+    """Return the selected checks' names, or all names if `only` is None.
 
     Raises
     ------
@@ -163,7 +163,10 @@ def _resources(found: pa.Table, inventory: Inventory) -> dict[str, pa.Array]:
 
 
 def coverage_of(evidence: Evidence, checks: Mapping[str, Check], found: Mapping[str, Found]) -> pd.DataFrame:
-    """Return the frame `coverage`, with one row per account and check, in the order of accounts and checks."""
+    """Return the frame `coverage`, with one row per account and check.
+
+    The rows follow the order of the accounts, then of the checks.
+    """
     accounts_of = {name: set(pc.unique(one.table["account_id"]).to_pylist()) for name, one in found.items()}
     needs = dict.fromkeys(need for one in checks.values() for need in one.needs)
     judged = {need: need.judge(evidence) for need in needs}
@@ -186,7 +189,7 @@ def coverage_of(evidence: Evidence, checks: Mapping[str, Check], found: Mapping[
 def part_of(result: Result, part: Inventory) -> Result:
     """Return the result for a part of the inventory.
 
-    A check can be complete in this part even if data is missing elsewhere in the inventory.
+    A check can be complete in one part although other parts lack data.
     """
     arns = pa.concat_arrays([as_arrow(part.roles["role_arn"]), as_arrow(part.profiles["profile_arn"])])
 

@@ -1,7 +1,7 @@
 """The shards of a snapshot: groups of accounts that one worker checks together.
 
-A resource can refer to a profile of another account. The checks of a shard also read data of other accounts, but report
-findings only about the shard's own accounts.
+A resource can refer to a profile of another account. The checks of a shard also read data of other accounts. The checks
+report findings only about the shard's own accounts.
 
 `check_snapshot` writes these files into its folder (00001 is the number of a shard):
 
@@ -9,7 +9,7 @@ findings only about the shard's own accounts.
 - `findings/part-00001.parquet`: the frame `findings` of a shard.
 - `coverage/part-00001.parquet`: the frame `coverage` of a shard.
 - `checks/NAME/part-00001.parquet`: the facts of a check, as in `result["NAME"]`.
-- `shards/00001.json`, written last: the checksums of the shard's files, and the reasons why accounts failed.
+- `shards/00001.json`, written last: file checksums, and the reasons why accounts failed.
 
 Columns whose names begin with `_` are internal.
 """
@@ -53,7 +53,7 @@ _COUNTED = ["check", "severity", "expected", "accepted", "account_id", "resource
 
 
 class Shard(msgspec.Struct, frozen=True):
-    """A group of a snapshot's accounts, in the order of their ids.
+    """A group of accounts from a snapshot, sorted by account id.
 
     The field `used_by` contains the other accounts that use the group's profiles. The field `uses` contains the other
     accounts whose profiles the group uses.
@@ -66,9 +66,10 @@ class Shard(msgspec.Struct, frozen=True):
 
 
 def shards_of(place: Place, manifest: Manifest, size: int) -> list[Shard]:
-    """Divide the accounts of a snapshot into shards with at most `size` roles and at most `size` profiles.
+    """Divide a snapshot's accounts into shards.
 
-    An account with more than `size` roles or profiles is a shard of its own.
+    A shard has at most `size` roles and at most `size` profiles. An account with more roles or profiles is a shard of
+    its own.
     """
     sizes = account_sizes(manifest)
     uses, used_by = _foreign_uses(place, manifest)
@@ -107,14 +108,14 @@ def _foreign_uses(place: Place, manifest: Manifest) -> tuple[dict[str, set[str]]
 
 
 def _account_used(references: pd.DataFrame) -> pa.Array:
-    """Return the account of each reference's profile, or a missing value if the account is unknown."""
+    """Return the account of each reference's profile, or a missing value."""
     return pc.coalesce(account_named(references["profile_arn"]), account_named(references["named"]))
 
 
 def inventory_of(
     folder: str, place: Place, manifest: Manifest, shard: Shard, failures: Mapping[str, str] | None = None
 ) -> Inventory:
-    """Return the inventory of a shard, with the data that its checks need from other accounts.
+    """Return the inventory of a shard, with needed data of other accounts.
 
     The inventory contains all data of the accounts in `shard.uses`. The accounts in `shard.used_by` contribute only
     references to the shard's profiles. The mapping `failures` contains accounts that cannot be read, and the reasons.
@@ -159,7 +160,11 @@ class Run(msgspec.Struct, frozen=True):
 
 
 class Done(msgspec.Struct, frozen=True):
-    """A checked shard: the checksums of its files (one file per folder), and the reasons why accounts failed."""
+    """A checked shard.
+
+    The field `files` contains the checksum of the shard's file in each folder. The field `failures` contains the
+    reasons why accounts failed.
+    """
 
     number: int
     files: dict[str, str]
@@ -187,7 +192,7 @@ def begin(place: Place, run: Run) -> None:
 
 
 def done_in(place: Place, shards: Iterable[Shard]) -> list[Done]:
-    """Return the shards whose results are in the folder, even if some of their accounts failed."""
+    """Return shards with results in the folder, even if some accounts failed."""
     found = []
     for shard in shards:
         # A file that was cut off counts as missing.
@@ -197,7 +202,10 @@ def done_in(place: Place, shards: Iterable[Shard]) -> list[Done]:
 
 
 def write_result(place: Place, number: int, result: Result, failures: Mapping[str, str]) -> None:
-    """Write the result of a shard, and then the file in `shards/` that marks the shard as checked."""
+    """Write the result of a shard, and then mark the shard as checked.
+
+    The mark is a file in `shards/`.
+    """
     found = result.sorted_findings("en")
     findings = found.select(schema.FINDINGS.names).cast(schema.FINDINGS.arrow).append_column("_order", found["order"])
     tables = {"findings": findings, "coverage": schema.COVERAGE.to_arrow(result.coverage).cast(schema.COVERAGE.arrow)}
@@ -231,7 +239,7 @@ class Stored:
         return by_severity(pa.concat_tables(self.tables("findings")).rename_columns({"_order": "order"}))
 
     def counted(self) -> Iterator[pd.DataFrame]:
-        """Yield the findings of each shard, sorted by severity, with only the columns for counting."""
+        """Yield each shard's findings, sorted by severity, with the columns for counting."""
         for table in self.tables("findings", _COUNTED):
             yield table.to_pandas()
 
@@ -275,7 +283,7 @@ class StoredFound(Mapping[str, Found]):
         return len(self._checks)
 
     def __getitem__(self, name: str) -> Found:
-        """Return the findings of one check with their details, in the order of the shards."""
+        """Return one check's findings with details, in the order of the shards."""
         if name not in self._checks:
             raise KeyError(name)
         parts = [self._findings] if self._findings is not None else self._stored.tables("findings")

@@ -1,4 +1,4 @@
-"""The policy file (TOML) with required tags, your own naming rules, accepted findings, and tools that use profiles.
+"""The policy file (TOML): required tags, naming rules, accepted findings, and tools.
 
 ```toml
 [required_tags]
@@ -101,7 +101,10 @@ class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     expires: dt.date | None = None
 
     def __post_init__(self) -> None:
-        """Raise ValueError if `reason` is empty, as in an incomplete entry copied from the HTML page."""
+        """Raise ValueError if `reason` is empty.
+
+        The HTML page writes entries with an empty reason, which you must fill in.
+        """
         if not self.reason.strip():
             raise ValueError("`reason` is empty; say why the finding is accepted")
 
@@ -129,9 +132,10 @@ class ToolUse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The rules of a policy file: required tags, your own naming rules, accepted findings, and tools that use profiles.
+    """The rules of a policy file.
 
-    If `organization` is true, each account must also follow the collected tag policy of its organization.
+    The field `makers` contains your own naming rules. The field `tools` contains tools that use profiles. If
+    `organization` is true, the collected tag policies of organizations apply, too.
     """
 
     path: str | None = None
@@ -143,11 +147,11 @@ class Policy:
 
     @property
     def demands_tags(self) -> bool:
-        """Whether the policy has tag rules of its own, or uses the tag policies of organizations."""
+        """Whether the policy has tag rules, of its own or of organizations."""
         return bool(self.required) or self.organization
 
     def accepted(self, findings: pa.Table) -> pa.Array:
-        """Return the reason why each finding is accepted, or a missing value if it is not accepted."""
+        """Return the reason why each finding is accepted, or a missing value."""
         reasons = pa.nulls(len(findings), pa.string())
         for one in self.acceptances:
             if one.has_expired:
@@ -184,14 +188,14 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 def read_policy(source: PolicySource) -> Policy:
     """Read a policy from one or several TOML files. If `source` is None, the policy is empty.
 
-    If several files have a rule for the same tag, the last rule is used. iamframe combines the naming rules, accepted
+    If several files have a rule for one tag, the last rule applies. iamframe combines the naming rules, accepted
     findings and tools of all files. If `source` is `"org"`, the tag policy of each account's organization applies. To
     read a file named `org`, pass `./org`.
 
     Raises
     ------
     PolicyError
-        If a file cannot be read, is not TOML, or has an unknown key or value.
+        If a file cannot be read, or is not TOML. If a key or value is unknown.
     """
     if isinstance(source, Policy):
         return source
@@ -252,12 +256,12 @@ SIDE_OF = {"role": "role", "instance-profile": "profile"}
 
 
 class Demand(msgspec.Struct, frozen=True):
-    """A rule about one tag key of roles (or profiles): the allowed values, and whether the key is required.
+    """A rule about one tag key of roles (or profiles).
 
-    The field `account_id` is None for a rule of a policy file, because this rule applies to every account. The tag
-    policy of an organization also prescribes the case of tag keys (Organizations User Guide, "Tag policy syntax and
-    examples"). The field `required_of` contains the types of resources that need the tag. The field `wanted` contains
-    the allowed values as readable text.
+    The field `account_id` is None for a rule of a policy file. A rule of a policy file applies to every account. An
+    organization's tag policy also prescribes the case of tag keys. Source: Organizations User Guide, "Tag policy syntax
+    and examples". The field `required_of` contains the types of resources that need the tag. The field `wanted`
+    contains the allowed values as readable text.
     """
 
     kind: str
@@ -273,7 +277,7 @@ class Demand(msgspec.Struct, frozen=True):
         return "file" if self.account_id is None else "organization"
 
     def is_misspelled(self, key: str) -> bool:
-        """Return whether a key differs only in case from the key that an organization prescribes."""
+        """Return whether a key differs only in case from an organization's key."""
         return self.account_id is not None and key != self.rule.key and key.casefold() == self.rule.key.casefold()
 
     def forbids(self, key: str, value: str) -> bool:
@@ -281,13 +285,13 @@ class Demand(msgspec.Struct, frozen=True):
         return self.is_misspelled(key) or (key == self.rule.key and not self.rule.allows(value))
 
     def is_broken_by(self, tags: Mapping[str, str]) -> bool:
-        """Return whether a resource lacks the required key, or has a tag that breaks the rule."""
+        """Return whether a resource lacks the required key or has a forbidden tag."""
         is_missing = self.is_required and self.rule.key not in tags
         return is_missing or any(self.forbids(key, value) for key, value in tags.items())
 
 
 def demands(policy: Policy, tag_policies: pd.DataFrame) -> Iterator[Demand]:
-    """Yield the tag requirements of a policy: first its own rules, then the rules of the organizations."""
+    """Yield the policy's own tag rules, then the tag rules of the organizations."""
     for rule in policy.required:
         wanted = rule.pattern or ", ".join(rule.values)
         yield from (Demand(kind, rule, wanted=wanted) for kind in SIDE_OF if kind in rule.on)
@@ -307,5 +311,5 @@ def demands(policy: Policy, tag_policies: pd.DataFrame) -> Iterator[Demand]:
 
 
 def _expression(value: str) -> str:
-    """Return a regular expression for an allowed value, in which `*` stands for any text."""
+    """Return a regular expression for a value in which `*` is any text."""
     return f"(?s:{'.*'.join(map(re.escape, value.split('*')))})"

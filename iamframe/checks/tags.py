@@ -1,4 +1,4 @@
-"""Checks of tags: missing tags, different tags of role and profile, and keys that look the same."""
+"""Checks of tags: missing tags, different tags, and keys that look the same."""
 
 from __future__ import annotations
 
@@ -38,7 +38,10 @@ _SHOW_ROLE = "aws iam list-role-tags --role-name={resource_name}"
 
 
 def _json_list(owner: Texts, tags: pd.DataFrame, size: int) -> pa.Array:
-    """Return each resource's tags as JSON for the AWS CLI, or a missing value for a resource without tags."""
+    """Return each resource's tags as JSON for the AWS CLI.
+
+    A resource without tags has a missing value.
+    """
     key, value = (json_text(as_arrow(tags[name])) for name in ("tag_key", "tag_value"))
     each = concat('{"Key":', key, ',"Value":', value, "}")
     return concat("[", join_by_group(owner, each, size, ","), "]")
@@ -50,7 +53,10 @@ def _own(tags: pd.DataFrame) -> pd.DataFrame:
 
 
 def _copied(own: pd.DataFrame, side: str, rows: Positions) -> tuple[pa.Array, Positions]:
-    """Return two arrays: the tags to copy from each role (or profile) as JSON, and the number of these tags."""
+    """Return the tags to copy from each role (or profile) as JSON.
+
+    The second array contains the number of tags.
+    """
     mine = own[are_among(own[f"{side}_row"], rows)]
     if side == "profile":
         # If a profile has a key in two spellings, neither is copied: a role cannot hold both.
@@ -76,9 +82,9 @@ def _copied(own: pd.DataFrame, side: str, rows: Positions) -> tuple[pa.Array, Po
 def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
     """Instance profiles without tags.
 
-    Profiles often stay untagged while their roles are tagged. The IAM console neither shows nor sets tags of a profile,
-    and CloudFormation cannot tag a profile. If the role has tags, the suggested command copies these tags to the
-    profile. If the role has no tags, the suggested command lists the profile's tags.
+    Profiles often stay untagged while their roles are tagged. The IAM console neither shows nor sets tags of a profile.
+    CloudFormation cannot tag a profile. If the role has tags, the suggested command copies these tags to the profile.
+    If the role has no tags, the suggested command lists the profile's tags.
     """
     own = _own(tags)
     is_bare = pairs["profile_tags_known"] & ~are_among(pairs["profile_row"], own["profile_row"])
@@ -117,9 +123,9 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
 def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame) -> Found:
     """Roles without tags.
 
-    The check leaves out service-linked roles and the roles of IAM Identity Center, because nobody can tag these roles.
-    If a profile of the role has tags, the suggested command copies these tags to the role. If no profile of the role
-    has tags, the suggested command lists the role's tags.
+    The check leaves out service-linked roles and roles of IAM Identity Center. Nobody can tag roles that AWS manages.
+    The suggested command copies the tags of the role's profile to the role. If the profile has no tags, the suggested
+    command lists the role's tags.
     """
     own, every = _own(tags), np.arange(len(roles))
     rows = every[roles["tags_known"] & ~roles["is_aws_managed"] & ~are_among(every, own["role_row"])]
@@ -163,12 +169,12 @@ def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame)
 def tag_differences(tags: pd.DataFrame, pairs: pd.DataFrame) -> Found:
     """Profile and role tags differ.
 
-    Some cost reports, inventories and tag-based permissions use the profile's tags, and some use the role's tags, so
-    the results differ. The check ignores tag keys that AWS reserves. A role cannot have two tag keys that differ only
-    in case, but a profile can (IAM User Guide, "Tags for IAM resources"). The finding shows whether two keys differ
-    only in case. The checks `untagged_profiles` and `untagged_roles` report profiles and roles without any tags. The
-    suggested command copies the role's tags to the profile. If the only difference is that the role lacks tags, the
-    suggested command copies the missing tags to the role.
+    Cost reports, inventories and tag-based permissions may use tags of profiles or roles. If profile and role tags
+    differ, the results differ, too. The check ignores tag keys that AWS reserves. A profile can have two tag keys that
+    differ only in case. A role cannot have two tag keys that differ only in case. Source: IAM User Guide, "Tags for IAM
+    resources". The finding shows whether two keys differ only in case. The checks `untagged_profiles` and
+    `untagged_roles` report profiles and roles without any tags. The suggested command copies the role's tags to the
+    profile. If only the role lacks tags, the suggested command tags the role instead.
     """
     is_known = pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]
     own = _own(tags)
@@ -212,7 +218,7 @@ def _at(values: Positions, rows: Positions) -> Positions:
 
 
 def _tags_of_links(own: pd.DataFrame, links: pd.DataFrame, side: str) -> dict[str, Positions]:
-    """Return arrays with one element for each tag of each role (or profile) in `links`."""
+    """Return arrays with one element per tag of each linked role (or profile)."""
     # A role may be in several links: its tags count in each.
     tag, link = matches(own[f"{side}_row"], links[f"{side}_row"])
     keys, values = (as_arrow(own[name]).dictionary_encode() for name in ("tag_key", "tag_value"))
@@ -280,8 +286,8 @@ def missing_required_tags(
 
     The check treats tag keys as case-sensitive, like tag policies and cost allocation. The check leaves out AWS-managed
     roles. With `--policy org`, each account is checked against its organization's tag policy. A tag policy can require
-    a tag for instance profiles but not for roles, or the reverse. The value of a tag and the case of its key must
-    follow the tag policy even if the tag is not required.
+    a tag for profiles only, or for roles only. A tag policy prescribes tag values and the case of tag keys. Tags that
+    are not required must follow the tag policy, too.
     """
     judged = {
         "role": (roles, np.flatnonzero(roles["tags_known"] & ~roles["is_aws_managed"])),
@@ -298,7 +304,7 @@ def missing_required_tags(
 
 
 def _broken(group: list[Demand], frame: pd.DataFrame, judged: Positions, tags: pd.DataFrame) -> pd.DataFrame:
-    """Return the problems with one tag key: tags that break their account's rule, and missing required tags."""
+    """Return missing required tags of one key, and tags that break a rule."""
     side, key, frame = SIDE_OF[group[0].kind], group[0].rule.key, frame.iloc[judged]
     accounts = pa.array([one.account_id for one in group], pa.string())
     of = np.zeros(len(frame), int) if group[0].account_id is None else index_in(frame["account_id"], accounts)
@@ -352,9 +358,8 @@ def _text_of(problem: str, demand: Demand) -> str:
 def tag_key_variants(tags: pd.DataFrame, roles: pd.DataFrame) -> pd.DataFrame:
     """Tag keys that only look the same.
 
-    Keys that look the same can differ in case, spaces, separators, character width or alphabet. A filter on one
-    spelling of a key misses resources that use another spelling. If a key contains characters that are hard to see, the
-    finding shows the codes of these characters.
+    Similar keys can differ in case, spaces, separators, character width or alphabet. A filter on one spelling of a key
+    misses resources that use another spelling. The finding shows the codes of characters that are hard to see.
     """
     own = tags[~tags["is_aws_reserved"] & ~are_among(tags["role_row"], np.flatnonzero(roles["is_aws_managed"]))]
     keys = own.groupby(["account_id", "tag_key"], sort=True).size().rename("resources").reset_index()

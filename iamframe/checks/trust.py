@@ -28,9 +28,9 @@ from iamframe.knowledge.trust import read_content
 def profiles_without_ec2_trust(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
     """Profiles with a role that EC2 cannot assume.
 
-    AWS accepts any role in a profile. If the role does not trust EC2, an instance gets the code
-    `AssumeRoleUnauthorizedAccess` instead of credentials (IAM User Guide, "Troubleshoot IAM and Amazon EC2"). The check
-    does not report roles that trust EC2 under a condition.
+    AWS accepts any role in a profile. An instance gets no credentials if its role does not trust EC2. The instance gets
+    the code `AssumeRoleUnauthorizedAccess` instead. Source: IAM User Guide, "Troubleshoot IAM and Amazon EC2". The
+    check does not report roles that trust EC2 under a condition.
     """
     closed = pairs[pairs["relation"].notna() & (pairs["trusts_ec2"] == "no")]
     services = roles["trusted_services"].iloc[closed["role_row"]]
@@ -58,8 +58,9 @@ def profiles_without_ec2_trust(pairs: pd.DataFrame, roles: pd.DataFrame) -> Foun
 def deleted_trust_principals(roles: pd.DataFrame) -> Found:
     """Roles that trust a deleted role or user.
 
-    After a trusted role or user is deleted, its unique id (`AROA…`, `AIDA…`) replaces its ARN in the trust policy (IAM
-    User Guide, "AWS JSON policy elements: Principal"). A new role or user with the same name is not trusted.
+    When a trusted role or user is deleted, its unique id replaces its ARN. The trust policy then contains an id like
+    `AROA…` (role) or `AIDA…` (user). Source: IAM User Guide, "AWS JSON policy elements: Principal". A new role or user
+    with the same name is not trusted.
     """
     rows = roles[roles["trust_policy"].str.contains('"A(?:RO|ID)A', na=False)]
     # Many roles share a policy.
