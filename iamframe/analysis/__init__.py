@@ -1,1 +1,1 @@
-"""Analyses of collected data and of live accounts: `explain`, `compare`, `drift`, `plan`, `history` and others."""
+"""Analyses of inventories and live accounts, such as `explain`, `compare` and `plan`."""

@@ -1,4 +1,4 @@
-"""Blind spots: consoles, APIs and tools that cannot read, write or search the tags of a role or profile."""
+"""List the consoles, APIs and tools that cannot read, write or search tags."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ _ANSWERS = {
 
 @schema.shows(schema.BLIND_SPOTS)
 def blind_spots(inventory: Inventory) -> pd.DataFrame:
-    """Return which consoles, APIs and tools cannot read, write or search the tags of each role and profile.
+    """Return the consoles, APIs and tools that cannot read, write or search tags.
 
-    The frame has no rows for AWS-managed roles, and no rows for operations that always work. Consoles, APIs and tools
-    are in the same order as in `surfaces()`. The columns have the pandas type `category` to save memory, because an
-    account with 100,000 roles has millions of rows. To count the roles and profiles instead, use `blind_spot_counts`.
+    Each row is about one role or profile and one operation. The frame leaves out AWS-managed roles. The frame also
+    leaves out operations that always work. Consoles, APIs and tools are in the same order as in `surfaces()`. The
+    columns have the pandas type `category`, which saves memory. An account with 100,000 roles has millions of rows. To
+    count the roles and profiles instead, use `blind_spot_counts`.
     """
     parts = []
     for kind, (frame, key) in taggable_resources(inventory).items():
@@ -58,7 +59,7 @@ def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
     """Return whether each console, API or tool can read, write and search tags.
 
     Each row also contains the number of roles (or profiles) in the account. An account without roles has no rows about
-    roles, and an account without profiles has no rows about profiles.
+    roles. An account without profiles has no rows about profiles.
     """
     counts = tagged_counts(inventory)
     rows = [
@@ -72,7 +73,7 @@ def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
 
 
 def tagged_counts(inventory: Inventory) -> dict[tuple[str, str], list[int]]:
-    """Count resources per account and type: with tags, without tags, and with unknown tags."""
+    """Count resources per account and type: tagged, untagged, and with unknown tags."""
     counts: dict[tuple[str, str], list[int]] = {}
     for kind, (frame, key) in taggable_resources(inventory).items():
         accounts = pc.unique(as_arrow(frame["account_id"]))
@@ -83,7 +84,7 @@ def tagged_counts(inventory: Inventory) -> dict[tuple[str, str], list[int]]:
 
 
 def _tagged(inventory: Inventory, frame: pd.DataFrame, key: str) -> Positions:
-    """Return a code for each resource: 0 (tagged), 1 (untagged) or 2 (tags unknown)."""
+    """Return a code per resource: 0 (tagged), 1 (untagged) or 2 (tags unknown)."""
     used = inventory.tags["resource_arn"][~inventory.tags["is_aws_reserved"]]
     known = np.asarray(frame["tags_known"], dtype=bool)
     return np.where(known, np.where(is_in(frame[key], used), 0, 1), 2)
@@ -100,10 +101,11 @@ def _reason(fact: Fact) -> str:
 
 @schema.shows(schema.SURFACES)
 def surfaces() -> pd.DataFrame:
-    """Return which consoles, APIs and tools can write, read and search the tags of roles and profiles.
+    """Return which consoles, APIs and tools can write, read and search tags.
 
-    A *surface* is a console, API or tool. The most common consoles, APIs and tools come first. If AWS changes its
-    services, the frame may no longer be correct. `probe_surfaces` tests the tagging API in a real account.
+    A *surface* is a console, API or tool. The frame covers the tags of roles and instance profiles. The most common
+    consoles, APIs and tools come first. If AWS changes its services, the frame may no longer be correct.
+    `probe_surfaces` tests the tagging API in a real account.
     """
     columns = {name: [getattr(fact, name) for fact in known_facts()] for name in schema.SURFACES.names}
     # Arrow converts days to times, but not a missing day.

@@ -22,7 +22,7 @@ _Sides = tuple[Result, Result]
 def changed_findings(sides: _Sides, keys: KeyMap, changes: pd.DataFrame, apart: NotCompared) -> pd.DataFrame:
     """Return the findings that are new, gone, settled or reopened.
 
-    If the other result may have missed a finding, the finding is only counted in `apart`.
+    The frame leaves out findings that the other result may have missed. The object `apart` counts the omitted findings.
     """
     scopes = _same_scope(sides)
     findings = [one.findings for one in sides]
@@ -47,7 +47,7 @@ def changed_findings(sides: _Sides, keys: KeyMap, changes: pd.DataFrame, apart: 
 
 
 def _counterparts(findings: list[pd.DataFrame], resources: list[pa.Array], keys: KeyMap) -> list[Positions]:
-    """Return each finding's row number in the other result, or -1 if the other result lacks the finding."""
+    """Return each finding's row number in the other result, or -1 if missing."""
     named, moved = [], []
     for side, (frame, resource) in enumerate(zip(findings, resources, strict=True)):
         related = keys.keys(frame, "related_arn", side)
@@ -74,7 +74,7 @@ def _judged_otherwise(findings: list[pd.DataFrame], where: Positions, read: Bool
 
 
 def _seen_by_other(found: pd.DataFrame, sides: _Sides, side: int, scopes: set[str], read: Bools) -> Bools:
-    """Return one boolean per finding: true if the other result had enough data to show the finding."""
+    """Return whether the other result had enough data for each finding."""
     complete = [_of_check(one.coverage[one.coverage["status"] == "complete"]) for one in sides]
     checks, check = sides[side].checks, _of_check(found)
     relying = is_in(found["check"], [name for name, one in checks.items() if "references" in one.reads])
@@ -84,7 +84,7 @@ def _seen_by_other(found: pd.DataFrame, sides: _Sides, side: int, scopes: set[st
 
 
 def _note_unsure(found: pd.DataFrame, way: str, result: Result, scopes: set[str], apart: NotCompared) -> None:
-    """Add a row to `apart` for each check whose findings the other result may have missed."""
+    """Add a row to `apart` for each check with possibly missed findings."""
     unsure = found.value_counts(["account_id", "check"], sort=False).reset_index()
     for account, name, count in unsure.itertuples(index=False, name=None):
         other_scope = "references" in result.checks[name].reads and account not in scopes
@@ -111,7 +111,7 @@ def _same_scope(sides: _Sides) -> set[str]:
 
 
 def _wholly_read(one: Result, keys: KeyMap, side: int) -> pa.Array:
-    """Return the keys of the roles and profiles for which all data was collected."""
+    """Return the keys of the roles and profiles with complete data."""
     roles, pairs = one.inventory.roles, one.pairs
     known = roles[roles["tags_known"] & roles["trust_policy"].notna()]
     role = (

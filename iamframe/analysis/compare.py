@@ -43,8 +43,8 @@ class Changes:
     """The differences between two results.
 
     The frame `changes` is sorted by kind of change, account and ARN. The frame `findings` contains the findings that
-    changed. The frame `not_compared` shows what could not be compared. An account is unchanged if it has no row in
-    `changes` and no row in `not_compared`.
+    changed. The frame `not_compared` shows what could not be compared. An account without rows in `changes` and in
+    `not_compared` is unchanged.
     """
 
     old: Result
@@ -59,11 +59,11 @@ class Changes:
         return self.changes.empty and self.findings.empty
 
     def to_frame(self, lang: str = "en", rows: int | None = None) -> pd.DataFrame:
-        """Return one frame with the columns of `changes`: first the changes, then the findings.
+        """Return the changes, followed by the changed findings, as one frame.
 
-        The column `change` of a finding is `finding_new`, `finding_gone`, `finding_settled` or `finding_reopened`. The
-        column `what` of a finding contains the name of the check. `lang` is the language of the column `detail`: `en`
-        or `ja`. `rows` is the maximum number of rows.
+        The frame has the same columns as the frame `changes`. The column `change` of a finding is `finding_new`,
+        `finding_gone`, `finding_settled` or `finding_reopened`. The column `what` of a finding contains the name of the
+        check. `lang` is the language of the column `detail`: `en` or `ja`. `rows` is the maximum number of rows.
         """
         changes, found = self.changes[:rows], self.findings
         if lang != "en":
@@ -89,7 +89,7 @@ class Changes:
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """For each kind of change, the number of changes to roles and the number of changes to profiles."""
+        """The number of changes to roles and to profiles, by kind of change."""
         return counts_by_kind(self.changes, "change", KINDS)
 
     @property
@@ -98,7 +98,7 @@ class Changes:
         return self.sentence_in("en")
 
     def sentence_in(self, lang: str) -> str:
-        """Return the number of changes of each kind, as a sentence in the language `lang`."""
+        """Return the numbers of changes as a sentence in the language `lang`."""
         kinds, ways = (
             [{"message": f"{message}.{one}", "n": int(counts[one])} for one in order if one in counts]
             for message, order, counts in (
@@ -135,25 +135,26 @@ class Changes:
 def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicySource = None) -> Changes:
     """Compare two inventories of the same accounts, and return what changed.
 
-    Two resources are the same if they have the same ARN, or the same name in the same account. Names are unique in an
-    account, regardless of case and path (IAM User Guide, "IAM and AWS STS quotas"). The last use of a role never counts
-    as a change. The column `change` has one of these values:
+    Resources are matched by ARN. Resources without a matching ARN are matched by account and name. Names are unique in
+    an account, regardless of case and path. Source: IAM User Guide, "IAM and AWS STS quotas". The last use of a role
+    never counts as a change. The column `change` has one of these values:
 
-    - `created` or `deleted`: only one inventory contains the resource, and the other inventory's list of roles (or
-      profiles) is complete.
-    - `recreated`: the unique id differs. If an id is unknown, iamframe compares the path and the exact name, which IAM
-      cannot change. The columns `facts` and `detail` also show what else changed in the resource.
+    - `created` or `deleted`: only one inventory contains the resource. The other inventory has a complete list of roles
+      (or profiles).
+    - `recreated`: the unique id differs. If an id is unknown, iamframe compares path and exact name. IAM cannot change
+      the path or name of a role or profile. The columns `facts` and `detail` also show what else changed in the
+      resource.
     - `relinked`: the profile's role was replaced, removed or added.
     - `retagged`: a tag differs (one row per tag key).
-    - `trust_changed`: the trust policy differs in more than the order of keys and lists.
-    - `changed`: the description, maximum session duration or permissions boundary differs, and both values are known.
+    - `trust_changed`: the trust policy differs. The order of keys and lists does not matter.
+    - `changed`: the description, maximum session duration or permissions boundary differs. A missing value never counts
+      as different.
 
-    The comparison leaves out resources that exist only in a Terraform plan. A finding counts as new only if its check
-    had enough data in the old inventory. A finding counts as gone only if its check had enough data in the new
-    inventory. A finding has not changed if only its text differs. If you pass an inventory, the checks run on this
-    inventory. The checks also run again if the two results come from different checks, policies or versions of
-    iamframe. By default, the policy of the new result applies. If only one result contains a check, the frame
-    `not_compared` has a row about this check. No request is made to AWS.
+    The comparison leaves out resources that exist only in a Terraform plan. A finding is new only if the old inventory
+    had enough data. A finding is gone only if the new inventory had enough data. A finding has not changed if only its
+    text differs. If you pass an inventory, the checks run on this inventory. Results with different checks, policies or
+    iamframe versions are checked again. By default, the policy of the new result applies. A check in only one result
+    has a row in the frame `not_compared`. No request is made to AWS.
 
     Returns
     -------
@@ -187,9 +188,9 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
 def _checked(
     old: Inventory | Result, new: Inventory | Result, policy: PolicySource
 ) -> tuple[tuple[Result, Result], dict[str, str]]:
-    """Return two results of the same checks and policy, and a dictionary of the other checks.
+    """Return two results of the same checks and policy, and the other checks.
 
-    If only one result contains a check, the dictionary maps the check to `OLD` or `NEW`.
+    The dictionary maps a check in only one result to `OLD` or `NEW`.
     """
     results = {side: one for side, one in (("NEW", new), ("OLD", old)) if isinstance(one, Result)}
     given = next(iter(results.values()), None)

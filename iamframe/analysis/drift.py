@@ -1,9 +1,9 @@
 """Differences between Terraform and the account: unmanaged resources, missing resources, and different values.
 
-If the state or the account lacks a value, the row has the kind `unknown`, and is not a difference. Resources are
-matched by ARN, or by name if no ARN matches. Names of roles and profiles are unique in an account, regardless of case
-and path (IAM User Guide, "IAM and AWS STS quotas"). No operation of IAM changes the path of a role or profile (IAM API
-Reference, UpdateRole).
+If the state or account lacks a value, the row's kind is `unknown`. A row of the kind `unknown` is not a difference.
+Resources are matched by ARN, or by name if no ARN matches. Names are unique in an account, regardless of case and path.
+Source: IAM User Guide, "IAM and AWS STS quotas". No IAM operation changes the path of a role or profile. Source: IAM
+API Reference, UpdateRole.
 """
 
 from __future__ import annotations
@@ -55,8 +55,9 @@ _FACTS = {"tag_key": "key", "state_value": "state", "account_value": "account"}
 class Drift:
     """The differences between Terraform states and an inventory.
 
-    The frame `differences` has one row per difference, sorted by kind, account and ARN. Rows of the kind `unknown` show
-    what could not be compared. The tuple `left_out` contains the accounts in which Terraform manages nothing.
+    The frame `differences` has one row per difference. Rows are sorted by kind, account and ARN. Rows of the kind
+    `unknown` show what could not be compared. The tuple `left_out` contains the accounts in which Terraform manages
+    nothing.
     """
 
     differences: pd.DataFrame
@@ -70,7 +71,7 @@ class Drift:
 
     @property
     def is_complete(self) -> bool:
-        """True if everything could be compared: there is no row of the kind `unknown`."""
+        """True if everything could be compared, without rows of the kind `unknown`."""
         return not (self.differences["kind"] == UNKNOWN).any()
 
     def only(self, *kinds: str) -> Drift:
@@ -100,7 +101,7 @@ class Drift:
         return self.sentence_in("en")
 
     def sentence_in(self, lang: str) -> str:
-        """Return the number of differences of each kind, as a sentence in the language `lang`."""
+        """Return the numbers of differences as a sentence in the language `lang`."""
         counts = self.differences["kind"].value_counts()
         unknown, left_out = int(counts.get(UNKNOWN, 0)), len(self.left_out)
         kinds = [{"message": f"drift.count.{k}", "count": int(counts[k])} for k in DIFFERENCES if k in counts]
@@ -128,7 +129,7 @@ def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Dri
 
     Pass every Terraform state that contains roles or profiles of the account. A resource is `unmanaged` if no state
     contains the resource. The comparison leaves out AWS-managed roles, and accounts in which Terraform manages nothing.
-    The comparison covers paths, unique ids, tags, and the role of each profile, but not attached policies. The states
+    The comparison covers paths, unique ids, tags and roles of profiles. Attached policies are not compared. The states
     never become part of the inventory. No request is made to AWS.
 
     Parameters
@@ -147,7 +148,7 @@ def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Dri
     Raises
     ------
     SourceError
-        If no state is given, if a path does not exist, or if no path has a Terraform state.
+        If no state is given, or if a path does not exist. Also if no path has a Terraform state.
 
     Examples
     --------
@@ -174,7 +175,7 @@ def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Dri
 
 
 class _Sides:
-    """The roles (or profiles) that Terraform manages, each with its counterpart in the account."""
+    """The roles (or profiles) that Terraform manages, with counterparts in the account."""
 
     def __init__(self, kind: str, inventory: Inventory, read: States, whole: pd.Series) -> None:
         self.kind, self.frame = kind, getattr(inventory, f"{kind}s")
@@ -198,11 +199,11 @@ class _Sides:
         self.collected = inventory.accounts["account_id"]
 
     def in_account(self, column: str) -> pa.Array:
-        """Return a column of the inventory as text, with one value per row of the frame `managed`."""
+        """Return each managed resource's value in a column of the inventory."""
         return lookup(self.frame[column], self.at)
 
     def known_in_account(self, flag: str) -> Bools:
-        """Return a boolean column of the inventory, with one value per row of `managed`. A missing value is false."""
+        """Return each managed resource's value in a boolean column of the inventory. A missing value is false."""
         return np.append(np.asarray(self.frame[flag], dtype=bool), False)[self.at]
 
     def rows_of(self, mask: Bools, kind: str, message: str, **values: Any) -> pd.DataFrame:
@@ -222,7 +223,7 @@ def _missing(sides: _Sides) -> Iterator[pd.DataFrame]:
 
 
 def _identity(sides: _Sides) -> Iterator[pd.DataFrame]:
-    """Yield resources whose path differs, and resources that were recreated under the same path."""
+    """Yield resources whose path differs, and resources recreated under the same path."""
     state_path, state_id = (as_arrow(sides.managed[name]) for name in ("path", "id"))
     path, unique_id = sides.in_account(f"{sides.kind}_path"), sides.in_account(f"{sides.kind}_id")
     moved = differ(state_path, path)
@@ -296,14 +297,14 @@ def _unmanaged(sides: _Sides, read: States) -> Iterator[pd.DataFrame]:
 
 
 def _of_states(read: States) -> pd.DataFrame:
-    """Return a row of the kind `unknown` for each problem in reading the states."""
+    """Return a row of the kind `unknown` per problem in reading states."""
     _, facts = columns_of({"message": "drift.unknown.unread", "what": what} for _, what in read.unread)
     rows = {"state_file": [file for file, _ in read.unread], "facts": facts.to_pylist()}
     return pd.DataFrame(rows).assign(kind=UNKNOWN, account_id=UNKNOWN_ACCOUNT, message="drift.unknown.unread")
 
 
 def _of_source(inventory: Inventory, read: States) -> pd.DataFrame:
-    """Return a row of the kind `unknown` for each account with data from Terraform in the inventory.
+    """Return a row of the kind `unknown` per account with Terraform data.
 
     Data from Terraform may contain resources that exist only in a state.
     """
@@ -348,7 +349,7 @@ def read_states(states: Iterable[str | os.PathLike[str]]) -> States:
     Raises
     ------
     SourceError
-        If no state is given, if a path does not exist, or if no path has a Terraform state.
+        If no state is given, or if a path does not exist. Also if no path has a Terraform state.
     """
     paths = {display_path(one): one for one in states}
     if not paths:

@@ -1,4 +1,4 @@
-"""`explain`: everything known about one role or profile, or about a resource that uses profiles."""
+"""Explain one role or profile, or a resource that uses profiles."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ _Arns = dict[str, list[str]]
 class Explanation:
     """Everything known about the roles and profiles that match a name, ARN or id.
 
-    `print` shows the explanation as text, and `to_frame()` returns the explanation as a frame.
+    `print` shows the explanation as text. `to_frame()` returns the explanation as a frame.
     """
 
     query: str
@@ -68,16 +68,16 @@ class Explanation:
 
     @property
     def found(self) -> bool:
-        """True if the name, ARN or id belongs to a role, a profile or a resource that uses profiles."""
+        """True if the name, ARN or id matches a resource in the inventory."""
         return bool(self.frame["section"].isin(["identity", "uses"]).any())
 
     @schema.shows(schema.EXPLANATION)
     def to_frame(self) -> pd.DataFrame:
-        """Return one row per field, in the printed order, with the columns of `schema.EXPLANATION`."""
+        """Return one row per field, in the printed order."""
         return self.frame
 
     def __str__(self) -> str:
-        """Return the explanation as plain text, with each profile and its role side by side."""
+        """Return the explanation as plain text, each profile beside its role."""
         return "\n".join(text_lines(self.frame))
 
     __repr__ = __str__
@@ -87,7 +87,7 @@ class Explanation:
 
 
 def explain(inventory: Inventory | Result, name: str, policy: PolicySource = None) -> Explanation:
-    """Return everything known about a role or instance profile, or about the profiles that a resource uses.
+    """Return everything known about a role or instance profile.
 
     Parameters
     ----------
@@ -96,23 +96,23 @@ def explain(inventory: Inventory | Result, name: str, policy: PolicySource = Non
     name
         A name, an ARN or a unique id. Case does not matter. A name selects the role and the profile with this name in
         each account. The ARN of an assumed-role session selects the role. You can omit the path of a name or ARN. If an
-        ARN has no path, the section `searched for` shows the full ARN. You can also pass the id, name or ARN of a
-        resource that uses profiles, such as an instance. The section `uses` then shows the profiles of the resource,
-        and whether each profile still exists.
+        ARN has no path, the section `searched for` shows the full ARN. You can also pass the id, name or ARN of an
+        instance. Other resources that use profiles work in the same way. The section `uses` shows the resource's
+        profiles, and whether each profile still exists.
     policy
         A tag policy file, as for `run_checks`.
 
     Returns
     -------
     Explanation
-        The explanation has one part for each profile with its role, and for each role or profile alone. Each part shows
-        ARNs, creator, last use and tags, with role and profile side by side. Other sections show who may assume the
-        role, what uses the profile, and where iamframe searched for references to the profile. Further sections show
-        findings, checks that did not run or lacked data, next commands, and CloudTrail events. The explanation also
-        shows whether AWS would accept a deletion, and which consoles show the tags. The commands that empty or delete a
-        profile come last. If something speaks against the deletion, the explanation shows the reason instead of these
-        commands. If nothing matches, the explanation shows references to the name, similar names, and what was not
-        collected. No request is made to AWS.
+        The explanation has one part per profile with its role. A role or profile alone has its own part. Each part
+        shows ARNs, creator, last use and tags. Role and profile are side by side. Other sections show who may assume
+        the role, and what uses the profile. The explanation also shows where iamframe searched for references to the
+        profile. Further sections show findings, incomplete checks, next commands and CloudTrail events. The section
+        `deleting` shows whether AWS would accept a deletion. The section `where tags show` says which consoles show the
+        tags. The commands that empty or delete a profile come last. If something speaks against a deletion, a reason
+        replaces the commands. If nothing matches, the explanation shows similar names and references to the name. The
+        explanation then also shows what was not collected. No request is made to AWS.
 
     Raises
     ------
@@ -187,7 +187,7 @@ def _equal(values: Any, text: str) -> Bools:
 
 
 def _full_arns(query: Query, found: _Arns) -> Iterator[Row]:
-    """If the query is an ARN without a path, yield the full ARN of each match."""
+    """Yield the full ARN of each match if the queried ARN has no path."""
     for arn in (arn for arns in found.values() for arn in arns):
         if query.is_arn and not query.assumed and arn.lower() != query.text.lower():
             # A role that is known only by its name is shown with the profile that holds it.
@@ -195,7 +195,7 @@ def _full_arns(query: Query, found: _Arns) -> Iterator[Row]:
 
 
 def _using(references: pd.DataFrame, query: Query) -> pd.DataFrame:
-    """Return the references from the resource with the queried id, name or ARN, sorted by version."""
+    """Return the references from the queried resource, sorted by version."""
     hit = np.logical_or.reduce([_equal(references[f"consumer_{what}"], query.text) for what in ("id", "arn", "name")])
     parts = query.text.split(":", 5)
     if parts[0].lower() == "arn" and len(parts) == 6:
@@ -213,7 +213,7 @@ def _using(references: pd.DataFrame, query: Query) -> pd.DataFrame:
 
 
 def _uses(inventory: Inventory, using: pd.DataFrame, query: Query, lists: pd.DataFrame) -> Iterator[Row]:
-    """Yield each profile that a resource uses, with its role if the role is known."""
+    """Yield each profile that a resource uses, with the profile's role."""
     part = inventory.only(using["profile_arn"].dropna())
     profiles, links = records_by("profile_arn", part.profiles), records_by("profile_arn", part.links)
     whole = dict(zip(lists["account_id"], lists["profiles_whole"], strict=True))
@@ -233,7 +233,7 @@ def _uses(inventory: Inventory, using: pd.DataFrame, query: Query, lists: pd.Dat
 
 
 def _missing(inventory: Inventory, reference: Row, whole: dict[str, bool]) -> Message | None:
-    """Return a message that says whether a missing profile was deleted or not collected."""
+    """Return a message about a missing profile: deleted, or not collected."""
     account = account_of(reference["named"]) or reference["account_id"]
     if not whole.get(account):
         way = "list_not_read" if account in whole else "account_not_read"
@@ -245,7 +245,7 @@ def _missing(inventory: Inventory, reference: Row, whole: dict[str, bool]) -> Me
 
 
 def _near(inventory: Inventory, arns: list[str]) -> Inventory:
-    """Return the data that the checks need to judge the roles and profiles in `arns`."""
+    """Return the data that the checks need about the resources in `arns`."""
     # `crossed_names` needs the role that has the profile's name.
     profiles, roles = inventory.only(arns).profiles, inventory.roles
     own = joined_key(profiles["account_id"], without_case(profiles["profile_name"]))
@@ -267,7 +267,7 @@ def _explained(result: Result, found: _Arns) -> Iterator[Row]:
 
 
 def _guessed(roles: pd.DataFrame, result: Result) -> Iterator[Row]:
-    """Yield each role with the tool that probably created the role, judged by path and name."""
+    """Yield each role with its probable creator, judged by path and name."""
     makers = [*result.policy.makers, *known_makers()]
     columns = {name: pc.fill_null(as_arrow(roles[name]), "") for name in ("role_path", "role_name")}
     for row, at in zip(records(roles), first_maker(makers, columns, "role"), strict=True):
@@ -275,7 +275,7 @@ def _guessed(roles: pd.DataFrame, result: Result) -> Iterator[Row]:
 
 
 def _namesakes(near: Inventory, found: _Arns) -> Iterator[Row]:
-    """Yield each role and the profile of the same name if this profile holds another role."""
+    """Yield each role and its namesake profile if the profile holds another role."""
     named = []
     for side, frame in (("profile", near.profiles), ("role", near.roles)):
         selected = frame[is_in(frame[f"{side}_arn"], found[side])]
@@ -322,7 +322,7 @@ def _holds(texts: pd.Series, part: str) -> Bools:
 
 
 def _referenced_by(inventory: Inventory, query: Query) -> Iterator[Row]:
-    """Yield the resources and trust policies that refer to the queried role or profile.
+    """Yield resources and trust policies that refer to the queried role or profile.
 
     A resource refers to its profile by name, ARN or unique id. A trust policy refers to a principal by ARN or unique
     id.
@@ -356,7 +356,7 @@ def _matches(reference: Row, query: Query) -> bool:
 
 
 def _nearest(inventory: Inventory, query: Query) -> list[tuple[str, dict[str, str]]]:
-    """Return similar names. If the query is an ARN or has a path, also return the ARNs."""
+    """Return similar names. For an ARN or path, also return the ARNs."""
     frames = {"profile": inventory.profiles, "role": inventory.roles}
     columns = [frame[f"{side}_name"] for side, frame in frames.items()]
     if not (query.is_arn or query.path or query.kind):

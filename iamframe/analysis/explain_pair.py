@@ -1,4 +1,4 @@
-"""The sections of an explanation about a profile, a role, or a profile with its role."""
+"""The sections of an explanation about a profile and its role."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def field(
 
 
 def frame_of(fields: Iterable[Row]) -> pd.DataFrame:
-    """Return the fields as a frame with the columns of `schema.EXPLANATION`, and with notes in English."""
+    """Return the fields as a frame with the columns of `schema.EXPLANATION`. Notes are in English."""
     rows = pd.DataFrame(list(fields), columns=schema.EXPLANATION.names)
     message, facts = columns_of(rows["note"])
     columns = {"note": render(message, facts), "message": message, "facts": facts}
@@ -66,7 +66,7 @@ def note(name: str, **facts: Any) -> dict[str, Any]:
 def gap_note(row: Row) -> Message:
     """Return the message about a gap (data that was not collected).
 
-    Snapshots of older versions store a gap only as a sentence, without `message` and `facts`.
+    Older snapshots store a gap only as a sentence.
     """
     return nested(row["message"], row["facts"]) if row.get("message") else note("value", value=row["detail"])
 
@@ -74,7 +74,7 @@ def gap_note(row: Row) -> Message:
 def status_note(row: Row, name: str = "coverage", prefix: str = "", **facts: Any) -> dict[str, Any]:
     """Return a message about a status (`complete`, `partial` or `unknown`) and its reason.
 
-    The parameter `prefix` is `references_` for a row of the view `lists`, and empty for a row of the frame `coverage`.
+    The parameter `prefix` is `references_` for a row of the view `lists`.
     """
     status, message, values = (row[f"{prefix}{column}"] for column in ("status", "message", "facts"))
     facts |= {"status": status, "reason": nested(message, values) if message else note("all_regions")}
@@ -96,19 +96,20 @@ def records_by(key: str, frame: pd.DataFrame) -> defaultdict[str | None, list[Ro
 
 
 def bare_name(arn: str) -> str:
-    """Return the name from an ARN, or from the text `name:NAME` that replaces an unknown ARN."""
+    """Return the name from an ARN, or from its replacement `name:NAME`."""
     return name_of(arn.removeprefix("name:"))
 
 
 def consumer(reference: Row) -> str:
-    """Return the type and id of a resource that uses a profile, as one text."""
+    """Return the type and id of a resource that uses a profile."""
     return f"{reference['consumer_type']} {reference['consumer_id']}"
 
 
 def used_note(reference: Row, profile: Row | None, *more: Message | None) -> Message:
-    """Return a message about a resource that uses a profile: its region, name, state and version.
+    """Return a message about a resource that uses a profile.
 
-    If the resource uses a unique id that the profile no longer has, the message includes this id.
+    The message contains the resource's region, name, state and version. If the resource uses an old profile id, the
+    message contains this id.
     """
     version, ids = reference["consumer_version"], [reference["profile_id"], profile and profile["profile_id"]]
     then, now = profile_ids(pa.array(ids, pa.string())).to_pylist()
@@ -121,7 +122,7 @@ def used_note(reference: Row, profile: Row | None, *more: Message | None) -> Mes
 
 
 def event_field(event: Row, **more: Any) -> Row:
-    """Return a CloudTrail event as a row of an explanation: its time, action and actor."""
+    """Return the time, action and actor of a CloudTrail event as a row."""
     what = [event[name] for name in ("event_name", "resource_name", "related_name", "tag_keys")]
     parts = [
         " ".join(filter(None, what)),
@@ -163,9 +164,9 @@ class RowsByKey:
 
 
 class Pair:
-    """A profile with its role, a profile without a role, or a role without a profile.
+    """A profile with its role, or a role or profile alone.
 
-    The parameter `row` is a row of the view `pairs`, or of the frame `roles` if the view does not contain the role.
+    The parameter `row` comes from the view `pairs` or the frame `roles`.
     """
 
     def __init__(self, known: RowsByKey, row: Row) -> None:
@@ -195,7 +196,7 @@ class Pair:
         self.unsure = [one for one in known.unsure[account] if self._concerns(known.about[one["check"]])]
 
     def _concerns(self, about: str) -> bool:
-        """Return whether a check concerns the pair, judged by the type of resource in `about`."""
+        """Return whether checks of the resource type `about` concern the pair."""
         if "profile" in self.arns:
             return "role" in self.arns or about != "role"
         return about != "profile" and (about != "link" or not self.profiles_read)
@@ -229,7 +230,7 @@ def _identity(pair: Pair) -> Iterator[Row]:
 
 
 def _parts(pair: Pair, side: str) -> dict[str, str | None]:
-    """Return the fields that identify a role or profile: ARN, path, id, creation time and others."""
+    """Return the fields that identify a role or profile, such as the ARN."""
     row, arn = pair.rows[side], pair.arns[side]
     if row is None:
         return {"ARN": NOT_COLLECTED, "name": pair.names[side]}
@@ -283,9 +284,9 @@ def _difference(key: str, sides: dict[str, dict[str, str]]) -> Message | None:
 
 
 def _why_no_tags(pair: Pair, side: str) -> list[Row]:
-    """Return the gaps that explain why the tags of a role or profile are missing.
+    """Return the gaps that explain the missing tags of a role or profile.
 
-    If no gap is about this role or profile, return the gaps from refused operations.
+    If no gap names the resource, return the gaps from refused operations.
     """
     telling = (*proving("role_tags" if side == "role" else "profile_tags"), "tags")
     gaps = [gap for gap in pair.gaps if gap["operation"] in telling]
@@ -370,7 +371,7 @@ def _deleting(pair: Pair) -> Iterator[Row]:
 
 
 def _next(pair: Pair) -> Iterator[Row]:
-    """Yield the next commands, deletions last. Then yield a reason for each command that a plan would not run."""
+    """Yield the next commands, deletions last. Refused commands are replaced with reasons at the end."""
     commands = [*_commands(pair)]
     kept = _use(pair.references) or pair.known.not_deleted.get(pair.arns.get("profile", ""))
     if kept and kept["message"] == "plan.use_unknown":
@@ -384,7 +385,7 @@ def _next(pair: Pair) -> Iterator[Row]:
 
 
 def _commands(pair: Pair) -> Iterator[tuple[str, str, Message | None]]:
-    """Yield three values: a label, a command, and a reason if a plan would not run the command."""
+    """Yield a label, a command, and perhaps a reason against the command."""
     options = {side: {f"{TYPE_OF[side]}-name": name} for side, name in pair.names.items()}
     for side in (side for side, tags in pair.tags.items() if tags is None):
         yield f"see the {side}'s tags", _command(f"iam list-{TYPE_OF[side]}-tags", options[side]), None
@@ -402,7 +403,7 @@ def _commands(pair: Pair) -> Iterator[tuple[str, str, Message | None]]:
 
 
 def _use(references: list[Row]) -> Message | None:
-    """Return the most severe effect of deleting a profile, or None if no resource uses the profile."""
+    """Return the most severe effect of deleting a profile, or None if unused."""
     using = [row for row in references if row["consumer_state"] not in ("terminated", "shutting-down")]
     instances = {row["consumer_id"]: row["consumer_state"] or "" for row in using if row["consumer_type"] == "instance"}
     associated = [row["consumer_name"] for row in using if row["consumer_type"] == "association"]

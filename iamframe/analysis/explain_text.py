@@ -1,4 +1,4 @@
-"""Show an explanation as text or HTML, with one part for each profile and its role."""
+"""Show an explanation as text or HTML."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _NOT_OFFERED = say("explain.not_offered", use="")
 
 
 def _parts(frame: pd.DataFrame) -> Iterator[tuple[str, bool, list[Cells]]]:
-    """Yield three values for each part: a heading, True for a profile with its role, and the rows."""
+    """Yield the heading and the rows of each part. The boolean is true for a profile with its role."""
     before: list[Cells] = []
     pairs: dict[Cells, list[Cells]] = defaultdict(list)
     for key, cells in zip(display.cell_rows(frame[_KEY]), display.cell_rows(frame[_CELLS]), strict=True):

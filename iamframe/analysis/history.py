@@ -67,20 +67,21 @@ _NO_LOOKUP = {"InvalidAction", "UnknownOperationException", "UnsupportedOperatio
 
 @shows(LIVES)
 def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: str | None = None) -> pd.DataFrame:
-    """Return the creation and deletion of each role and instance profile in CloudTrail, with times and callers.
+    """Return when and by whom roles and instance profiles were created and deleted.
 
-    The *life* of a role or profile lasts from its creation to its deletion. If a role is created again under the same
-    name, the new role has its own row. Rows are sorted by account and first event. A time is missing if the CloudTrail
-    records do not show it. The covered time (`covered_from_at` to `covered_to_at`) is known only for files of a trail
-    and for a live lookup. A file of a trail may be missing even within the covered time. The history leaves out
-    requests that AWS refused.
+    A *life* lasts from the creation of a resource to its deletion. A recreated role or profile has a separate row for
+    each life. Rows are sorted by account and first event. All times and callers come from CloudTrail records. A time is
+    missing if the CloudTrail records do not show it. The columns `covered_from_at` and `covered_to_at` show the covered
+    time. The covered time is known only for trail files and live lookups. A trail file may be missing even within the
+    covered time. The history leaves out requests that AWS refused.
 
     Parameters
     ----------
     sources
         An inventory, files, a snapshot or a live account. Pass a live account as a boto3 session, `aws` or
-        `aws:PROFILE`. From a live account, iamframe reads the events of the last 90 days about the given name, in IAM's
-        region. The lookup needs the permission `cloudtrail:LookupEvents`, and reads at most 100 events per second.
+        `aws:PROFILE`. For a live account, the lookup covers the last 90 days. The lookup selects events about the given
+        name in IAM's region. The lookup needs the permission `cloudtrail:LookupEvents`. The lookup reads at most 100
+        events per second.
     name
         A name, ARN or unique id, to select roles and profiles. Case does not matter, except in a live account. A name
         selects every role and profile that ever had this name. An ARN selects every role or profile that ever had this
@@ -89,8 +90,8 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
     Raises
     ------
     SourceError
-        If the sources have no CloudTrail records of IAM, or if `load` refuses a source. For a live account, also if no
-        name is given, or if AWS refuses the request.
+        If the sources lack CloudTrail records of IAM, or if `load` refuses a source. For a live account, also if `name`
+        is missing, or AWS refuses the request.
 
     Examples
     --------
@@ -115,8 +116,8 @@ def events_of(*sources: Inventory | boto3.Session | str | os.PathLike[str], name
 
     Events are sorted by time. If two events have the same second, the cause comes before the effect. The events of a
     role include AddRoleToInstanceProfile and RemoveRoleFromInstanceProfile. The parameters `sources` and `name` have
-    the same meaning as in `history`. If `name` is a unique id, events of other resources with the same name are left
-    out. If the inventory has no CloudTrail records, the result has no rows.
+    the same meaning as in `history`. A unique id excludes events of other resources with the same name. If the
+    inventory has no CloudTrail records, the result has no rows.
 
     Raises
     ------
@@ -191,7 +192,7 @@ def _named(frame: pd.DataFrame, query: Query, which: str) -> pd.Series[bool]:
 
 
 def _of_id(events: pd.DataFrame, text: str, arns: list[str]) -> pd.Series[bool]:
-    """Return a mask of the events about the resource with the unique id `text`.
+    """Return a mask of the events about the unique id `text`.
 
     AddRoleToInstanceProfile and RemoveRoleFromInstanceProfile are included if they happened while the resource existed.
     """
@@ -212,7 +213,7 @@ def _of_id(events: pd.DataFrame, text: str, arns: list[str]) -> pd.Series[bool]:
 
 
 def _lives(events: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per life (from creation to deletion) of a role or profile."""
+    """Return one row per life (creation to deletion) of a role or profile."""
     done = events[events["error_code"].isna() & events["resource_name"].notna()]
     linked = done[done["related_name"].notna()]
     swapped = {"resource_name": "related_name", "resource_arn": "related_arn", "related_name": "resource_name"}

@@ -1,4 +1,4 @@
-"""Match the roles and profiles of two inventories, and list what cannot be compared."""
+"""Match roles and profiles of two inventories, and list what cannot be compared."""
 
 from __future__ import annotations
 
@@ -51,21 +51,21 @@ class Pairs:
         self.recreated = np.asarray(pc.fill_null(pc.coalesce(pc.not_equal(*self.ids), moved), pa.scalar(False)))
 
     def column(self, name: str, side: int) -> pa.Array:
-        """Return a column of one inventory as text, in the order of `self.rows`."""
+        """Return a column of one inventory as text for the matched resources."""
         return as_arrow(self.frames[side][name]).take(pa.array(self.rows[side]))
 
     def flag(self, name: str) -> list[Bools]:
-        """Return one boolean column per inventory, in the order of `self.rows`."""
+        """Return a boolean column of each inventory for the matched resources."""
         return [np.asarray(frame[name], dtype=bool)[rows] for frame, rows in zip(self.frames, self.rows, strict=True)]
 
     def number(self, side: int, rows: Positions) -> Positions:
-        """Return the position of each row number in `self.rows`, or -1 if the row number is not in `self.rows`."""
+        """Return each row number's position among the matched resources, or -1 if missing."""
         numbers = np.full(len(self.frames[side]) + 1, -1)
         numbers[self.rows[side]] = np.arange(len(self.rows[side]))
         return numbers[rows]
 
     def _same_name(self, alone: list[Positions]) -> list[Positions]:
-        """Match resources by name if their ARNs differ, and return one array of row numbers per inventory."""
+        """Match resources with different ARNs by name, and return their row numbers."""
         keys = []
         for frame, rows in zip(self.frames, alone, strict=True):
             account, name = (as_arrow(frame[column].iloc[rows]) for column in ("account_id", f"{self.kind}_name"))
@@ -104,7 +104,7 @@ class KeyMap:
     def keys(self, frame: pd.DataFrame, column: str, side: int) -> pa.Array:
         """Return a key for each ARN in a column.
 
-        If an inventory contains only the name of a role, the key is the ARN from the other inventory.
+        A role known only by name gets the ARN from the other inventory.
         """
         arns = as_arrow(frame[column])
         by_name = pc.fill_null(pc.starts_with(arns, "name:"), pa.scalar(False))
@@ -135,7 +135,7 @@ class NotCompared:
         return {one["values"]: one["counts"] for one in counts if one["values"] in self._compared}
 
     def unread(self, each: Pairs, what: str, known: list[Bools]) -> None:
-        """Add a reason for each account in which data of matched resources is missing."""
+        """Add a reason for each account with missing data of matched resources."""
         was, now = known
         totals = self.counts(each.accounts, was | True)
         for sides, mask in (("OLD", ~was & now), ("NEW", was & ~now), ("OLD NEW", ~was & ~now)):
@@ -144,7 +144,7 @@ class NotCompared:
                 self.add(account, what, "unread", each.kind, **facts)
 
     def unread_columns(self, each: Pairs, names: tuple[str, str, str]) -> None:
-        """Add reasons about missing session durations, and about descriptions and boundaries in only one inventory."""
+        """Add reasons about missing session durations, descriptions and boundaries."""
         known = [[np.asarray(each.column(name, side).is_valid()) for side in (0, 1)] for name in names]
         self.unread(each, "details", known[0])
         for what, (was, now) in zip(("descriptions", "boundaries"), known[1:], strict=True):
@@ -152,7 +152,7 @@ class NotCompared:
                 self.add(account, what, "in_one", count=count)
 
     def unlisted(self, each: Pairs, side: int, change: str, unsure: dict[str, int], planned: dict[str, int]) -> None:
-        """Add a reason for each account whose list of resources is incomplete in the other inventory."""
+        """Add a reason for each account with an incomplete list of resources."""
         own, other = SIDES[side], SIDES[1 - side]
         listed = set(each.whole[1 - side])
         for account in self.accounts:
@@ -166,7 +166,7 @@ class NotCompared:
                 self.add(account, "lists", "planned", each.kind, count=planned[account], own=own)
 
     def frame(self, old: pd.Series, new: pd.Series) -> pd.DataFrame:
-        """Return the frame `not_compared`, including a row for each account that only one inventory contains."""
+        """Return the frame `not_compared`, including accounts in only one inventory."""
         for one, other, side in ((old, new, "NEW"), (new, old, "OLD")):
             for account in one[~is_in(one, other)]:
                 self.add(account, "account", "account", side=side)
@@ -207,14 +207,14 @@ def things(facts: pa.Array, lang: str = "en") -> pa.Array:
 
 
 def counts_by_kind(rows: pd.DataFrame, column: str, kinds: Iterable[str]) -> pd.DataFrame:
-    """Count the rows about roles, and the rows about profiles, for each value in a column."""
+    """Count rows per value in a column, for roles and for profiles."""
     counts = rows.groupby([column, "resource_type"]).size()
     each = [(kind, *(int(counts.get((kind, of), 0)) for of in TYPES.values())) for kind in kinds]
     return pd.DataFrame(each, columns=[column, "roles", "profiles"])
 
 
 def ordered(table: pa.Table, ranks: Mapping[str, tuple[str, ...]], others: Iterable[str]) -> pa.Table:
-    """Sort a table by the columns in `ranks`, then by the columns in `others`.
+    """Sort a table by the columns in `ranks`, then by `others`.
 
     The mapping `ranks` defines the order of the values in each column.
     """

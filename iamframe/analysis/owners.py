@@ -1,4 +1,4 @@
-"""Count findings by owner, and count roles and profiles by tool, cluster, stack and owner."""
+"""Count findings by owner, and resources by tool, cluster and owner."""
 
 from __future__ import annotations
 
@@ -29,13 +29,12 @@ _COUNTS = ["roles", "profiles", "empty", "role_unread", "guessed"]
 def findings_by_owner(result: Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
     """Return the number of findings per owner, by severity. Accepted findings are left out.
 
-    The owner is the value of the resource's owner tag. If a profile has no owner tag, the owner tag of its role is
-    used. A key that looks like `tag_key` is also an owner tag: for example, `OWNER` looks like `owner`. If a resource
-    has several owner tags, the tag with the exact spelling is used. Owner tags with an empty value are ignored. Each
-    finding is counted once, so all counts add up to the number of findings.
+    The owner is the value of the resource's owner tag. A profile without an owner tag has the owner of its role. A key
+    that looks like `tag_key` is also an owner tag. For example, `OWNER` looks like `owner`. Among several owner tags,
+    the tag with the exact spelling counts. Owner tags with an empty value are ignored. Each finding is counted once.
 
-    Owners with the most findings come first. Up to three rows follow: for resources without an owner, for resources
-    with unknown tags, and for findings about an account. No request is made to AWS.
+    Owners with the most findings come first. Findings without a known owner come last, in at most three rows. The
+    column `state` says why an owner is missing. No request is made to AWS.
     """
     findings = result.findings[result.findings["accepted"].isna()]
     if tag_key != result.owner_tag:
@@ -46,7 +45,7 @@ def findings_by_owner(result: Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
 
 
 def owner_states(findings: pd.DataFrame) -> npt.NDArray[np.str_]:
-    """Return the state of each finding: `owned`, or the reason why the finding has no owner."""
+    """Return each finding's state: `owned`, or a reason for the missing owner."""
     whole = findings["resource_type"].isin(_OF_ACCOUNTS)
     return np.select(
         [findings["owner"].notna(), whole, ~findings["owner_known"]], ["owned", "account", "unread"], "none"
@@ -63,8 +62,8 @@ def joined_owners(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
 def count_by_value(rows: pd.DataFrame, value: str, state: str, states: Sequence[str]) -> pd.DataFrame:
     """Count rows by state, value and severity.
 
-    The state `states[0]` has one row per value, and every other state has one row. The states are in the order of
-    `states`, and values with the most rows come first.
+    The first state in `states` has one row per value. Every other state has one row. States keep the order of `states`.
+    Values with the most rows come first.
     """
     rows = rows.assign(**{value: rows[value].astype("str").fillna("").where(rows[state] == states[0], "")})
     counts = rows.groupby([state, value, "severity"]).size().unstack(fill_value=0)
@@ -73,7 +72,7 @@ def count_by_value(rows: pd.DataFrame, value: str, state: str, states: Sequence[
 
 
 def _by_number(counts: pd.DataFrame, value: str, state: str, states: Sequence[str]) -> pd.DataFrame:
-    """Add the column `findings`, and sort the rows by state, number of findings (most first) and value."""
+    """Add the column `findings`. Sort by state, number of findings (most first) and value."""
     counts = counts.assign(findings=counts[list(SEVERITIES)].sum(axis=1), rank=counts[state].map(list(states).index))
     return counts.sort_values(["rank", "findings", value], ascending=[True, False, True])
 
@@ -82,11 +81,11 @@ def _by_number(counts: pd.DataFrame, value: str, state: str, states: Sequence[st
 def quota_use(inventory: Inventory | Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
     """Return the number of roles and instance profiles per tool, cluster and owner.
 
-    The column `maker` is empty for roles that are in no profile and do not trust EC2. The cluster, environment or stack
-    of a profile comes from the view `owned_profiles`. A role belongs to a cluster, environment or stack if all its
-    profiles do. The owner is the value of the owner tag. A profile without an owner tag has the owner of its role.
-    AWS-managed roles have separate rows, because no source says whether these roles count against the quota. Rows with
-    the state `not_collected` show how many resources are missing, according to GetAccountSummary.
+    Roles without a profile and without EC2 trust have no `maker`. The cluster, environment or stack of a profile comes
+    from the view `owned_profiles`. A role belongs to a cluster, environment or stack if all its profiles do. The owner
+    is the value of the owner tag. A profile without an owner tag has the owner of its role. AWS-managed roles have
+    separate rows. No source says whether AWS-managed roles count against the quota. Rows with the state `not_collected`
+    show how many resources are missing. The total comes from GetAccountSummary.
 
     Rows are sorted by account. In each account, rows with the largest share of a quota come first. No request is made
     to AWS.

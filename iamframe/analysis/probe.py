@@ -1,4 +1,4 @@
-"""Test the table `surfaces` in a real account: compare the tagging API with IAM."""
+"""Test the table `surfaces` against the tagging API of a real account."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class _Page(msgspec.Struct):
 
 
 class _Seen(msgspec.Struct, frozen=True):
-    """The tags that the tagging API shows for one region and resource type, by ARN."""
+    """The tagging API's tags for one region and resource type, by ARN."""
 
     tags: dict[str, _TagSet]
     # The reason why AWS refused a request.
@@ -57,11 +57,15 @@ def probe_surfaces(
     rate: float | None = None,
     progress: bool | None = None,
 ) -> pd.DataFrame:
-    """Test the table `surfaces` in a live account: compare the tags in the tagging API with the tags in IAM.
+    """Test the table `surfaces` in a live account.
 
-    The frame has one row per region and resource type of the Resource Groups Tagging API. The column `holds` is
-    `unknown` if AWS refuses the request, if no IAM resource has tags, or if the documentation does not cover the
-    partition. The tagging API lags behind IAM: a resource that was tagged minutes ago may be missing there.
+    The test compares the Resource Groups Tagging API with IAM. The frame has one row per region and resource type. The
+    tagging API lags behind IAM. Tags from the last minutes may be missing in the tagging API. The column `holds` is
+    `unknown` in the following cases:
+
+    - AWS refuses the request.
+    - No resource is known to have tags.
+    - The documentation does not cover the partition.
 
     `probe_surfaces` is read-only: it sends the requests that `load_account` sends with `references=False`.
     `probe_surfaces` also sends DescribeRegions, and at least two GetResources requests per region. One response of

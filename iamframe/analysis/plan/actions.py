@@ -1,11 +1,11 @@
-"""The steps that delete a profile or copy tags to a profile, and the reasons against these steps.
+"""The steps of a clean-up plan, and the reasons against a step.
 
-AWS refuses to delete a profile that holds a role (DeleteConflict), so the role is taken out first. iamframe never tags
-a role, because only a person can know the right tags of a role. Tags are copied only if the copy removes the finding
-and causes no new finding.
+AWS refuses to delete a profile that holds a role (DeleteConflict). The script takes the role out before the deletion.
+iamframe never tags a role. Only a person can know the right tags of a role. Copied tags must remove the finding and
+cause no new finding.
 
-A resource can have at most 50 tags, not counting reserved tags. No tag key or value may begin with `aws:` (IAM User
-Guide, "Tags for IAM resources"). Every value in a command is quoted, so that `--option=value` is one shell word.
+A resource can have at most 50 tags, not counting reserved tags. No tag key or value may begin with `aws:`. Source: IAM
+User Guide, "Tags for IAM resources". Every value in a command is quoted: `--option=value` is one shell word.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ _Rules = list[Demand]
 
 
 class Command(msgspec.Struct, frozen=True):
-    """A step of a clean-up plan: a command, the command to undo the step, and a message about what cannot be undone.
+    """A step of a clean-up plan, with the command to undo the step.
 
-    A step with the action `check` changes nothing: the script runs `line` instead of `command`.
+    A step with the action `check` changes nothing. For a check, the script runs `line` instead of `command`.
     """
 
     resource: Resource
@@ -155,9 +155,9 @@ def _last_use(role: RoleFacts) -> Message:
 def tagging(
     findings: list[Finding], profile: ProfileFacts, context: Context
 ) -> tuple[Block | None, dict[Finding, Message]]:
-    """Return the steps that copy a role's tags to a profile, and the reasons why some findings get no steps.
+    """Return the steps that copy a role's tags to a profile.
 
-    The steps copy all tags of the role, or only the required tags if all findings are about required tags.
+    The steps copy all tags, or only the required tags. The dictionary maps each finding without steps to a reason.
     """
     role = profile.role
     objection = next(context.objections(profile, "tag"), None)
@@ -209,7 +209,7 @@ def _objections_to_all(profile: ProfileFacts, role: RoleFacts, new: _Tags, rules
 
 
 def _is_accepted(text: str, longest: int) -> bool:
-    """Return whether IAM accepts the length, the characters and the beginning of a tag key or value."""
+    """Return whether IAM accepts a text as a tag key or value."""
     return (
         len(text) <= longest
         and not text.lower().startswith("aws:")
@@ -238,7 +238,7 @@ def _tag_block(findings: list[Finding], profile: ProfileFacts, role: RoleFacts, 
 
 
 def _aws_iam(verb: str, resource: Resource, **options: str) -> str:
-    """Return an AWS CLI command on a role or profile, such as `aws iam get-role …`, as one shell line."""
+    """Return an AWS CLI command, such as `aws iam get-role …`."""
     given = {f"{resource.kind}-name": resource.name, **options}
     words = [f"--{name.replace('_', '-')}={shlex.quote(value)}" for name, value in given.items()]
     return " ".join(("aws iam", f"{verb}-{resource.kind}", *words))
@@ -247,14 +247,14 @@ def _aws_iam(verb: str, resource: Resource, **options: str) -> str:
 def _tags_json(tags: _Tags) -> str:
     """Return tags as ASCII JSON for the AWS CLI.
 
-    The CLI's shorthand cannot quote every value. Letters outside ASCII become codes, so that look-alike letters stay
+    The CLI's shorthand cannot quote every value. Letters outside ASCII become codes, which keep look-alike letters
     different in every locale.
     """
     return json.dumps([{"Key": key, "Value": value} for key, value in tags.items()], separators=(",", ":"))
 
 
 def _is_unchanged(resource: Resource) -> Command:
-    """Return a step that checks whether a resource still has the collected id, role and tags."""
+    """Return a step that checks whether id, role and tags are unchanged."""
     command = _aws_iam("get", resource, output="text", query=STATE_QUERIES[resource.kind])
     function = "profile_is" if resource.kind == PROFILE_TYPE else "role_is"
     return Command(resource, "check", command, shlex.join((function, resource.name, resource.state)))

@@ -1,4 +1,4 @@
-"""Clean-up plans: a shell script of AWS CLI commands, and the same steps as CSV files.
+"""Clean-up plans: shell scripts of AWS CLI commands, and CSV files.
 
 iamframe never runs the script.
 """
@@ -33,10 +33,9 @@ __all__ = ["Plan", "plan"]
 class Plan:
     """A clean-up plan: the script, its steps, and the findings without steps.
 
-    The frame `steps` has one row per command, in the order of the script. A step with the action `check` tests the
-    profile or its role. If something has changed since the collection, the script skips the other steps on the profile.
-    The actions `remove-role`, `delete` and `tag` change the account. The frame `not_planned` contains the findings
-    without steps, each with a reason.
+    The frame `steps` has one row per command, in script order. A step with the action `check` tests the profile or its
+    role. If something has changed, the script skips the profile's other steps. The actions `remove-role`, `delete` and
+    `tag` change the account. The frame `not_planned` contains the findings without steps, each with a reason.
     """
 
     steps: pd.DataFrame
@@ -44,12 +43,12 @@ class Plan:
     script: str
 
     def write(self, path: str | os.PathLike[str]) -> Path:
-        """Write the script and two CSV files into one folder, and return the path of the script.
+        """Write the script and two CSV files, and return the script's path.
 
         For a script `cleanup.sh`, the steps are in `cleanup.csv`. The findings without steps are in
         `cleanup.not-planned.csv`. The files appear only after all three are complete. Run the script, not the commands
-        in the CSV files, because an apostrophe may precede a command in a CSV file. An older plan is never overwritten,
-        because only its files show how to undo its steps.
+        in the CSV files. An apostrophe may precede a command in a CSV file. An older plan is never overwritten. Only
+        the files of a plan show how to undo its steps.
 
         Raises
         ------
@@ -114,10 +113,10 @@ _PLANNED = [name for name, one in CHECKS.items() if one.remedy]
 def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timedelta | str = _MIN_IDLE) -> Plan:
     """Return a clean-up plan: a script that you review and run. No request is made to AWS.
 
-    A plan deletes empty profiles, profiles without references, and profiles whose cluster, environment or stack is
-    gone. Before a plan deletes a profile that holds a role, the plan takes the role out. A plan never deletes or tags a
-    role. If a profile lacks tags of its role, or has different values, the plan copies the role's tags. The column
-    `why` shows the replaced values.
+    A plan deletes empty profiles and profiles without references. A plan also deletes profiles whose cluster,
+    environment or stack is gone. The plan takes a role out of a profile before the deletion. A plan never deletes or
+    tags a role. The plan copies missing or different tags from a role to its profile. The column `why` shows the
+    replaced values.
 
     The plan keeps a profile in the following cases:
 
@@ -125,12 +124,14 @@ def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timed
     - Something uses the profile, or may use it.
     - When the profile was collected, it was younger than `min_age`.
     - When the role was collected, its last use was less than `min_idle` ago.
-    - A service or tool needs or recreates the profile, unless the profile's cluster or stack is certainly gone.
+    - A service or tool needs or recreates the profile. Profiles of certainly deleted clusters and stacks are an
+      exception.
 
     The plan does not copy tags in the following cases:
 
     - A service or tool needs one of the tags.
-    - The profile has a tag that the role lacks, or two keys differ only in case.
+    - The profile has a tag that the role lacks.
+    - Two tag keys differ only in case.
     - The policy does not allow the value of the role's tag.
 
     Parameters
@@ -138,7 +139,7 @@ def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timed
     result
         The `Result` of `run_checks`.
     min_age, min_idle
-        A `timedelta`, or a text in days or hours, such as "1d", "12h" or "0".
+        A `timedelta`, or a text such as "1d" (days), "12h" (hours) or "0".
 
     Returns
     -------
@@ -192,7 +193,7 @@ def _planned(result: Result, context: Context) -> tuple[list[Block], pd.DataFram
 
 
 def _findings(result: Result) -> tuple[pd.DataFrame, dict[str, list[Finding]]]:
-    """Return the findings that a plan can resolve, both as a frame and grouped by resource."""
+    """Return the findings that a plan can resolve, also grouped by resource."""
     frame = result.findings[result.findings["check"].isin(_PLANNED)].reset_index(drop=True)
     by_resource: dict[str, list[Finding]] = {}
     for one in map(Finding._make, frame[[*Finding._fields[1:]]].itertuples()):
@@ -203,10 +204,10 @@ def _findings(result: Result) -> tuple[pd.DataFrame, dict[str, list[Finding]]]:
 def why_not_planned(
     result: Result, arns: Iterable[str]
 ) -> tuple[dict[str, Message | None], dict[tuple[str, str], Message]]:
-    """Return the reasons why a plan with default options keeps profiles or copies no tags.
+    """Return why a plan with default options keeps profiles or copies no tags.
 
-    The first dictionary maps each profile ARN to a reason, or to None if the plan deletes the profile. The second
-    dictionary maps a profile ARN and a check to the reason why no tags are copied.
+    The first dictionary maps each profile ARN to a reason or None. None means that nothing speaks against a deletion.
+    The second dictionary contains reasons against copying tags, by profile ARN and check.
     """
     context, (_, by_resource) = Context(result, _MIN_AGE, _MIN_IDLE, datetime.now(UTC)), _findings(result)
     kept: dict[str, Message | None] = {}
@@ -228,7 +229,7 @@ def why_not_planned(
 def _settled(
     findings: list[Finding], profile: ProfileFacts | None, context: Context
 ) -> tuple[Block | None, dict[Finding, Message]]:
-    """Return the steps that resolve findings about one resource, and the reasons why some findings get no steps."""
+    """Return the steps for one resource. The dictionary maps each finding without steps to a reason."""
     not_planned = {one: why for one in findings if (why := one.why_kept)}
     about_tags = []
     for one in findings:
@@ -278,7 +279,7 @@ def _lines(frame: pd.DataFrame, what: str, how: str) -> list[str]:
 def _script(blocks: list[Block], accounts: dict[str, AccountFacts], left_out: dict[str, list[str]], made: str) -> str:
     """Return a POSIX shell script with the steps of each account.
 
-    Every value is one shell word, and every comment is one line, whatever the data contains.
+    Every value is one shell word. Every comment is one line.
     """
     by_account: dict[str, list[tuple[int, Block]]] = {}
     for number, block in enumerate(blocks, 1):

@@ -1,6 +1,7 @@
-"""The last check of a clean-up script: before each deletion, the script lists again which profiles are in use.
+"""The last check of a clean-up script before each deletion.
 
-The template `last_look.sh.j2` contains the shell functions of the script.
+The script checks again which profiles are in use. The template `last_look.sh.j2` contains the shell functions of the
+script.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ SERVICES = {one.service: [other for other in ASKED if other.service == one.servi
 
 
 def first_operation(consumer: Consumer) -> str:
-    """Return the first operation that lists a kind of consumer (a resource that uses profiles)."""
+    """Return the first operation that lists consumers (resources that use profiles)."""
     return consumer.steps[0].operation if consumer.steps else consumer.operation
 
 
@@ -45,7 +46,7 @@ def _records(consumer: Consumer) -> str:
 
 
 def _not_over(kind: Consumer | Owner) -> str:
-    """Return the JMESPath that leaves out resources in a final state, such as deleted stacks."""
+    """Return the JMESPath that leaves out ended resources, such as deleted stacks."""
     return f"[?!contains(`{json.dumps(kind.over, separators=(',', ':'))}`,{kind.state})]" if kind.over else "[]"
 
 
@@ -60,7 +61,7 @@ def _command(service: str, operation: str, given: str, query: str) -> str:
 
 
 def ask(consumer: Consumer) -> str:
-    """Return the script lines that list one kind of consumer (a resource that uses profiles) in `$region`."""
+    """Return the script lines that list consumers (resources that use profiles) in `$region`."""
     where = f'"{consumer.plural} of $region"'
     lines, ends, given = [], [], ""
     for level, step in enumerate(consumer.steps, 1):
@@ -83,7 +84,7 @@ def ask(consumer: Consumer) -> str:
 
 
 def existing(owner: Owner) -> str:
-    """Return the command that prints ids and names of clusters, environments or stacks in `$region`, one per line."""
+    """Return the command that prints clusters, environments or stacks in `$region`, one per line."""
     # `reverse` fails if the answer lacks the key: a missing list is not an empty one.
     query = f"reverse({owner.key})[].[@]"
     if owner.name:
@@ -95,8 +96,8 @@ def existing(owner: Owner) -> str:
 def functions() -> str:
     """Return the shell functions that a script needs to delete profiles.
 
-    For each account, the script sets two variables: `regions` (the regions with instances) and `reads` (the regions of
-    each service).
+    The script sets two variables for each account. The variable `regions` contains the regions in which instances were
+    collected. The variable `reads` contains the collected regions of each service.
     """
     versions = next(one for one in ASKED if one.operation == VERSIONS)
     return render_template(

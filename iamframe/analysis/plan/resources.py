@@ -1,4 +1,4 @@
-"""The collected profiles and roles of a clean-up plan, and the reasons against changing a profile."""
+"""Profiles and roles of a clean-up plan, and reasons against changes."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def state(self) -> str:
-        """The values that a script checks again, as compact ASCII JSON: the id, the role ids and the tags."""
+        """The id, role ids and tags that a script checks, as ASCII JSON."""
         held = [[role.id for role in self.roles if role]] if isinstance(self, ProfileFacts) else []
         return json.dumps([self.id, *held, sorted((self.tags or {}).items())], separators=(",", ":"))
 
@@ -80,7 +80,7 @@ class RoleFacts(Resource, frozen=True, kw_only=True):
 
 
 class GoneOwner(msgspec.Struct, frozen=True):
-    """The deleted cluster, environment or stack of a profile, and the regions that were searched."""
+    """A profile's deleted cluster, environment or stack, and the searched regions."""
 
     owner: Owner
     names: tuple[str, ...]
@@ -88,7 +88,7 @@ class GoneOwner(msgspec.Struct, frozen=True):
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The kind, name and regions of the cluster, environment or stack, as values for a message."""
+        """The kind, name and regions of the resource, for a message."""
         kind: Message = {"message": f"plan.owner.{self.owner.owner_type}"}
         return {"owner": kind, "name": self.names[-1], "regions": list(self.regions)}
 
@@ -115,7 +115,7 @@ class ProfileFacts(Resource, frozen=True, kw_only=True):
 
     @property
     def role(self) -> RoleFacts | None:
-        """The role of the profile, or None if the profile has no collected role."""
+        """The role of the profile, or None without a collected role."""
         return self.roles[0] if self.roles else None
 
 
@@ -161,14 +161,14 @@ class Finding(NamedTuple):
 
     @property
     def why_kept(self) -> Message | None:
-        """The reason to ignore an accepted or expected finding, or None for all other findings."""
+        """The reason to ignore an accepted or expected finding, otherwise None."""
         if isinstance(self.accepted, str):
             return {"message": "plan.accepted", "reason": self.accepted}
         return {"message": "plan.expected", "maker": self.maker} if self.expected else None
 
 
 class Context:
-    """The data that a plan needs from a result, and the options `min_age` and `min_idle`."""
+    """The data for a plan, and the options `min_age` and `min_idle`."""
 
     def __init__(self, result: Result, min_age: timedelta, min_idle: timedelta, now: datetime) -> None:
         self.result, self.inventory, self.now = result, result.inventory, now
@@ -207,7 +207,7 @@ class Context:
         return found
 
     def demanded(self, profile: ProfileFacts) -> list[Demand]:
-        """Return the tag requirements for a profile, from the policy file and the organization."""
+        """Return the tag requirements for a profile, from policy file and organization."""
         return [one for account in (None, profile.account_id) for one in self._demands.get((account, profile.kind), ())]
 
     def profiles(self, arns: Iterable[str]) -> dict[str, ProfileFacts]:
@@ -237,7 +237,7 @@ class Context:
 
     @cached_property
     def _gone(self) -> dict[str, tuple[str, str, str]]:
-        """The kind, name and regions of each profile's deleted cluster, environment or stack, by profile ARN."""
+        """The deleted cluster, environment or stack of each profile, by profile ARN."""
         if (found := self.result.found.get(OWNER_GONE)) is None or found.findings.empty:
             return {}
         facts = found.findings.join(found.facts.set_index("finding"))
@@ -273,7 +273,7 @@ class Context:
         return {one.name: one for one in reversed(every) if one.wants_back or one.note}
 
     def objections(self, profile: ProfileFacts, step: str) -> Iterator[Message]:
-        """Yield the general reasons against deleting or tagging a profile, whatever the finding is."""
+        """Yield the reasons against deleting or tagging a profile, whatever the finding."""
         form = _ARN.fullmatch(profile.arn)
         if not form or form["account"] != profile.account_id or name_of(profile.arn) != profile.name:
             yield {"message": "plan.arn"}
@@ -293,7 +293,7 @@ class Context:
             yield {"message": "plan.too_young", "created_at": stamp(profile.created_at), "age": age}
 
     def used_lately(self, role: RoleFacts) -> Iterator[Message]:
-        """Yield a reason against a deletion if the last use of the role is too recent."""
+        """Yield a reason against a deletion if the role was used recently."""
         used = role.last_used_at
         if used is not None and self.min_idle > timedelta(0) and self._before(role, used) < self.min_idle:
             yield {"message": "plan.role_used", "role": role.name, "used_at": day(used), "age": _age(self.min_idle)}
@@ -306,7 +306,7 @@ class Context:
 def _users(references: pd.DataFrame, arns: pd.Series) -> dict[str, Message]:
     """Map each profile ARN to a message about one reference to the profile.
 
-    The reference may contain a different path, because AWS may still resolve the reference to the profile.
+    A reference with a different path also counts. AWS may still resolve the reference to the profile.
     """
     exact = references[is_in(references["profile_arn"], arns)]
     unknown = references[references["profile_arn"].isna()]
@@ -321,7 +321,7 @@ def _users(references: pd.DataFrame, arns: pd.Series) -> dict[str, Message]:
 
 
 def _living(owned: pd.DataFrame) -> dict[str, Message]:
-    """Map each profile ARN to a message about the profile's existing cluster, environment or stack."""
+    """Map profile ARNs to messages about existing clusters, environments or stacks."""
     rows = owned[owned["status"] == LIVING]
     return {
         arn: {"message": "plan.owner_lives", "owner": {"message": f"plan.owner.{kind}"}, "name": name}
@@ -330,9 +330,9 @@ def _living(owned: pd.DataFrame) -> dict[str, Message]:
 
 
 def _wanted_back(profile: ProfileFacts, step: str) -> Iterator[Message]:
-    """Yield the reasons not to change a profile that a tool needs or recreates.
+    """Yield reasons not to change a profile that a tool needs or recreates.
 
-    If iamframe only guesses the tool, the profile can be tagged, but not deleted.
+    A guessed tool speaks against deletion, but not against tagging.
     """
     lifted = profile.gone.owner.lifts if profile.gone else ()
     maker = profile.maker if profile.maker and profile.maker.wants_back and profile.maker.name not in lifted else None
@@ -349,7 +349,7 @@ def _wanted_back(profile: ProfileFacts, step: str) -> Iterator[Message]:
 
 
 def needed_tags(keys: Iterable[str]) -> Iterator[Message]:
-    """Yield a message for each tag key by which a service or tool recognizes a resource."""
+    """Yield a message for each tag key that a service or tool needs."""
     for key in keys:
         if owner := own_tag(key):
             yield {"message": "plan.needed_tag", "key": key, "maker": owner.maker}
@@ -366,7 +366,7 @@ def day(time: datetime) -> str:
 
 
 def read_age(value: timedelta | str, option: str = "") -> timedelta:
-    """Parse an age: a `timedelta`, or a text in days or hours, such as `1d`, `12h` or `0`.
+    """Parse an age in days or hours, such as `1d`, `12h` or `0`.
 
     Raises
     ------
