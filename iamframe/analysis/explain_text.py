@@ -121,13 +121,13 @@ def _section_lines(section: str, rows: list[list[str]], two: bool) -> Iterator[s
         cells = [*filter(None, (profile, role))]
         if (two and cells) or len(cells) > 1:
             sides = {"profile": profile, "role": role}
-            cells = [f"{side}: {cell}" for side, cell in sides.items() if cell]
+            cells = [f"{side} = {cell}" for side, cell in sides.items() if cell]
         label = f"{field}:" if cells or note else field
         if len(label) > width + 1:
             yield f"  {label}"
         line = indent if len(label) > width + 1 else f"  {label:<{width + 1}}  "
-        values = " | ".join([f"{cells[0]:<{beside + len('profile: ')}}", *cells[1:]] if cells[1:] else cells)
-        joint = f"{values}; {note}" if values.startswith(("profile: ", "role: ")) else f"{values} ({note})"
+        values = " | ".join([f"{cells[0]:<{beside + len('profile = ')}}", *cells[1:]] if cells[1:] else cells)
+        joint = f"{values}; {note}" if values.startswith(("profile = ", "role = ")) else f"{values} ({note})"
         short = f"{line}{joint}" if cells and note else f"{line}{values or note}".rstrip()
         # A command stays on one line, so that it can be copied. A long value or note is on a line of its own.
         beneath = f"({note})" if note else ""

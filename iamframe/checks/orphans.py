@@ -127,9 +127,9 @@ def owner_gone(owned_profiles: pd.DataFrame, pairs: pd.DataFrame, references: pd
     `elasticbeanstalk:environment-id`. For a Karpenter profile, the path shows the cluster. If only the profile's name
     suggests a CloudFormation stack, the certainty is `maybe`. A cluster, environment or stack counts as gone only after
     a complete search. The search must cover every region where the resource could be. The check leaves out profiles
-    that existing instances use, because somebody runs these instances. The tag `kubernetes.io/cluster/…` is ignored,
-    because clusters outside EKS use the same tag. Karpenter also writes EKS tags for clusters outside EKS. Delete a
-    Karpenter profile only if no cluster outside EKS uses the profile.
+    that existing instances use. The tag `kubernetes.io/cluster/…` is ignored, because clusters outside EKS use the same
+    tag. Karpenter also writes EKS tags for clusters outside EKS. Delete a Karpenter profile only if no cluster outside
+    EKS uses the profile.
     """
     gone = owned_profiles[owned_profiles["status"] == "gone"]
     running = references["profile_arn"][is_in(references["consumer_type"], ["instance", "association"])]
@@ -184,8 +184,8 @@ def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd
 
     An instance keeps the id of the profile that it was started with. An instance has no credentials after its profile
     is deleted and recreated. To restore the credentials, associate the profile with the instance again. Source: IAM
-    User Guide, "Troubleshoot IAM and Amazon EC2". A template cannot start instances if the template's profile does not
-    exist. The path in the template must match the path of the profile, too.
+    User Guide, "Troubleshoot IAM and Amazon EC2". A template cannot start instances if its profile does not exist. A
+    wrong path in the profile's ARN has the same effect.
     """
     direct = _direct(references)
     # An ARN contains its account.

@@ -77,7 +77,7 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
         return load_files(*sources)
     if not alone:
         raise SourceError(
-            f"{fiction}: stands for the fictional sample, which cannot be combined with other sources; "
+            f"{fiction}: is iamframe's fictional organization, which cannot be combined with other sources; "
             f"write ./{fiction} for a folder of that name"
         )
     return load_sample(earlier=fiction != SAMPLES[0])

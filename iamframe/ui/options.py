@@ -210,7 +210,7 @@ _REGIONS = 'Regions to scan, separated by commas (default: "all").'
 regions = option("--regions", _REGIONS, "LIST", callback=_regions)
 # `collect_script` checks each name itself.
 named_regions = option("--regions", _REGIONS, "LIST", callback=_filled)
-_ASKED = 'References to collect: "all" (default), "core" (only of EC2 and Auto Scaling) or "none".'
+_ASKED = 'References to collect: "all" (default), "core" (only those from EC2 and Auto Scaling) or "none".'
 _ACCOUNTS = 'CSV file of the accounts to scan, or "org" for all accounts of the organization.'
 _ROLE = "Name of the role to assume in each account. For a single account, an ARN works too."
 _RATE = "Send at most N requests per second to each service in each region."

@@ -440,10 +440,10 @@ def test_tags_links_and_trust_that_one_side_did_not_read_are_no_changes(tmp_path
     side = "OLD" if turned else "NEW"
     assert changes.is_empty
     assert apart(changes) == {
-        "role tags": f"unknown only in {side} for 1 of 1 resource",
+        "tags of roles": f"unknown only in {side} for 1 of 1 resource",
         "trust policies": f"unknown only in {side} for 1 of 1 resource",
         "links": f"unknown only in {side} for 1 of 1 resource",
-        "profile tags": f"unknown only in {side} for 1 of 1 resource",
+        "tags of profiles": f"unknown only in {side} for 1 of 1 resource",
     }
 
 
@@ -621,7 +621,7 @@ def test_a_finding_that_is_no_longer_accepted_is_reopened_and_one_that_is_accept
     (found,) = [one.findings for one in open_one.found.values()]
     agreed = {"empty_profiles": Found.of(found.assign(accepted="agreed"), open_one.found["empty_profiles"].facts)}
     accepted = replace(open_one, found=agreed)
-    reopened, settled = "1 no longer expected or accepted", "1 now expected or accepted"
+    reopened, settled = "1 reopened", "1 settled"
     for old, new, way, said in (
         (accepted, open_one, "reopened", reopened),
         (open_one, accepted, "settled", settled),

@@ -360,7 +360,7 @@ def test_the_reason_names_every_core_consumer_that_is_missing_and_where(tmp_path
     denied = "operation,subject,error_code\nDescribeInstances,sa-east-1,UnauthorizedOperation\n"
     row = lists(tmp_path, documents | {f"{ACCOUNT}/denied.csv": denied})
     assert row["references_reason"] == (
-        "references may be missing, because there is no data from DescribeLaunchTemplateVersions, "
+        "references may be missing, because there is no data at all from DescribeLaunchTemplateVersions, "
         "no data from DescribeInstances in sa-east-1, and no data from DescribeAutoScalingGroups in us-east-1"
     )
 

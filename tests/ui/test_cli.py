@@ -543,7 +543,7 @@ def test_the_tables_of_a_snapshot_in_s3_are_printed_without_a_source_or_a_reques
         (["check", "in", "nowhere"], "nowhere: there is no such file or folder"),
         (
             ["check", "in", "sample"],
-            "sample: stands for the fictional sample, which cannot be combined with other sources; write ./sample",
+            "sample: is iamframe's fictional organization, which cannot be combined with other sources; write ./sample",
         ),
         (["check", "in", "sample:earlier"], "write ./sample:earlier for a folder of that name"),
         (["check", "void"], "has no file that iamframe reads"),
