@@ -1,10 +1,10 @@
 """All errors of iamframe, and what they mean.
 
-The message of an error is one sentence: what happened, where, and what to do. The command line prints the message and
-exits with status 2.
+The message of an error is one sentence. The message says what happened, where, and what to do. The command line prints
+the message and exits with status 2.
 
-If data can be read only in part, iamframe raises no error. All readable data is kept, and each unreadable piece becomes
-a row of the frame `gaps`. A failure never looks like an empty result.
+If data can be read only in part, iamframe raises no error. All readable data is kept. Each unreadable piece becomes a
+row of the frame `gaps`. A failure never looks like an empty result.
 """
 
 from collections.abc import Mapping
@@ -16,9 +16,9 @@ class IamframeError(Exception):
 
 
 class SourceError(IamframeError):
-    """A source cannot be read: the file does not exist, or contains nothing that iamframe can read.
+    """A source does not exist, or contains nothing that iamframe can read.
 
-    The attribute `message` is None, or a message for the frame `gaps` (an id and facts).
+    The attribute `message` is None, or a message for the frame `gaps`. A message consists of an id and facts.
     """
 
     message: Mapping[str, Any] | None = None
@@ -41,9 +41,9 @@ class CheckError(IamframeError):
 
 
 class FilterError(IamframeError):
-    """A filter is not valid, or asks for an account, check or severity that is not in the result.
+    """A filter is not valid, or contains an unknown account, check or severity.
 
-    Without this error, a mistyped filter would look like a filter that finds nothing.
+    Without this error, a mistyped filter would look like an empty result.
     """
 
 
@@ -52,7 +52,7 @@ class SchemaError(IamframeError):
 
 
 class ReportError(IamframeError):
-    """A report cannot be written to its folder, or an option of the report is not valid."""
+    """A report cannot be written, or one of its options is not valid."""
 
 
 class NotebookError(IamframeError):
@@ -68,7 +68,10 @@ class StoreError(IamframeError):
 
 
 class SqlError(IamframeError):
-    """The query is not valid SQL, contains an unknown name, or does more than read the frames."""
+    """A query is not valid SQL, contains an unknown name, or is forbidden.
+
+    A query that does more than read the frames is forbidden.
+    """
 
 
 class WrongObjectError(IamframeError, TypeError):
@@ -78,7 +81,7 @@ class WrongObjectError(IamframeError, TypeError):
 def require(function: str, given: object, *kinds: type, instead: str) -> None:
     """Raise WrongObjectError if `given` has none of the types in `kinds`.
 
-    The error message ends with the text of `instead`, which tells the caller what to pass.
+    The error message ends with the text `instead`, which says what to pass.
     """
     if not isinstance(given, kinds):
         names = " or ".join(kind.__name__ for kind in kinds)
@@ -90,5 +93,5 @@ class MissingExtraError(IamframeError):
 
 
 def missing_extra(package: str, extra: str) -> MissingExtraError:
-    """Return an error that names the missing package and the command that installs it."""
+    """Return an error that names the missing package and the install command."""
     return MissingExtraError(f"{package} is not installed; run pip install '.[{extra}]' in the clone of iamframe")

@@ -1,3 +1,3 @@
-"""The version is a constant, because reading the metadata costs too much time: a tenth of the import of pandas."""
+"""The version of iamframe. Reading the metadata would take a tenth of the import time of pandas."""
 
 __version__ = "0.2.0"

@@ -1,4 +1,4 @@
-"""Write the result of the checks to files: an HTML page, CSV tables, a JSON summary, and an Excel workbook."""
+"""Write the result of the checks to files: HTML, CSV, JSON and Excel."""
 
 from iamframe.report.page import render_findings, render_page
 from iamframe.report.write import summarize, write_changes, write_findings, write_report

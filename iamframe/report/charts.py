@@ -46,7 +46,7 @@ class Purpose(msgspec.Struct, frozen=True):
 
 
 class Tagged(msgspec.Struct, frozen=True):
-    """The tag coverage of one resource type (role or instance profile) in one account."""
+    """The tag coverage of the roles or profiles of one account."""
 
     account_id: str
     account_name: str | None
@@ -59,7 +59,7 @@ class Tagged(msgspec.Struct, frozen=True):
 
     @property
     def percents(self) -> list[int]:
-        """The percentage of resources with each tag key: 0.1 is rounded up to 1, and 99.9 is rounded down to 99."""
+        """The percentage of resources with each tag key. A percentage of 0.1 becomes 1, and 99.9 becomes 99."""
         known = max(self.known, 1)
         return [count and (100 if count >= known else min(max(_percent(count, known), 1), 99)) for count in self.tagged]
 
@@ -80,12 +80,13 @@ class Totals(msgspec.Struct, frozen=True):
 
 
 class AccountTotals(msgspec.Struct, frozen=True):
-    """The totals of one account, its collection time, and the number of its incomplete checks."""
+    """The totals and the collection time of one account."""
 
     account_id: str
     account_name: str | None
     captured_at: str
     totals: Totals
+    # The number of incomplete checks.
     incomplete: int
 
     @property
@@ -95,7 +96,7 @@ class AccountTotals(msgspec.Struct, frozen=True):
 
 
 class QuotaRow(msgspec.Struct, frozen=True):
-    """A row of the frame `quota_use`: the roles and profiles of one account, tool and owner."""
+    """A row of the frame `quota_use`."""
 
     account_id: str
     account_name: str | None
@@ -118,7 +119,7 @@ class QuotaRow(msgspec.Struct, frozen=True):
 
     @property
     def rank(self) -> tuple[bool, float, int]:
-        """The sort key: the largest quota shares come first, and unknown shares come last."""
+        """The sort key: the largest quota shares come first, unknown shares last."""
         return self.share is None, -(self.share or 0), -self.roles - self.profiles
 
 
@@ -199,7 +200,7 @@ def tags(coverage: pa.Table, resources: pa.Table) -> tuple[list[str], list[Tagge
     """Return all tag keys, and the tag coverage of each account. The arguments are the two tables from `tag_counts`.
 
     The most used tag keys come first. Each account has a row for roles and a row for profiles. Rows with the fewest
-    tags per resource come first, and rows without collected tags come last.
+    tags per resource come first. Rows without collected tags come last.
     """
     total: Counter[str] = Counter()
     tagged: dict[tuple[str, str], dict[str, int]] = {}
@@ -216,7 +217,7 @@ def tags(coverage: pa.Table, resources: pa.Table) -> tuple[list[str], list[Tagge
 
 
 def quota_rows(use: pd.DataFrame) -> list[QuotaRow]:
-    """Return the rows of the frame `quota_use` with the largest quota shares, at most `MAX_PICTURE_ROWS`."""
+    """Return the rows with the largest quota shares, at most `MAX_PICTURE_ROWS`."""
     most = use[["role_share", "profile_share"]].max(axis=1)
     keyed = use.assign(share=most, least=-most, number=-use["roles"] - use["profiles"])
     rows = keyed.sort_values(["least", "number"], kind="stable").head(MAX_PICTURE_ROWS).astype(object)
@@ -258,7 +259,10 @@ def _totals(result: Result, group: Callable[[pd.DataFrame], list[pd.Series]]) ->
 
 
 def missed_counts(result: Result) -> Counter[tuple[str, int]]:
-    """Count the resources by type and by tag state: 0 (tagged), 1 (untagged) or 2 (tags not collected)."""
+    """Count the resources by type and tag state.
+
+    The tag state is 0 (tagged), 1 (untagged) or 2 (tags not collected).
+    """
     counts: Counter[tuple[str, int]] = Counter()
     for (_, kind), found in tagged_counts(result.inventory).items():
         counts.update({(kind, tagged): count for tagged, count in enumerate(found)})

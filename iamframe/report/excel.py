@@ -65,18 +65,21 @@ def write_workbook(
     *,
     is_masked: bool = False,
 ) -> None:
-    """Write a result as an Excel workbook: an overview, then the sheets of checks, coverage, owners and frames.
+    """Write a result as an Excel workbook.
 
-    Text cells stay text, even after an edit: account ids keep leading zeros, and no text becomes a formula or a link.
-    Counts are written as numbers. Times (UTC, in ISO form) and flags (True or False) are written as text, as in the CSV
-    files. LibreOffice would turn a Boolean into a formula. A missing value leaves its cell empty.
+    The first sheet is an overview. The next sheets show checks, coverage, owners and frames, in this order.
 
-    The overview lists all sheets and counts their rows. For each check, the overview counts the accounts in which the
-    check is complete, partial or unknown. A sheet holds at most 1,048,575 rows below its heading. A cell holds at most
+    Text cells stay text, even after an edit. Account ids keep leading zeros. No text becomes a formula or a link.
+    Counts are written as numbers. Times are written as text (UTC, in ISO form). Flags are written as text (True or
+    False). The CSV files contain the same texts. LibreOffice would turn a Boolean into a formula. A missing value
+    leaves its cell empty.
+
+    The overview lists all sheets and counts their rows. The overview counts the accounts of each check by status. The
+    status is complete, partial or unknown. A sheet holds at most 1,048,575 rows below its heading. A cell holds at most
     32,767 characters. A note in the overview says which rows and characters were cut.
 
-    If a check has no findings, a comment at the top of its sheet says whether all data for the check was collected. The
-    same result always produces the same bytes.
+    A check without findings has a comment at the top of its sheet. The comment says whether all data for the check was
+    collected. The same result always produces the same bytes.
 
     Raises
     ------

@@ -1,6 +1,6 @@
-"""Mask a result: replace ids with pseudonyms in all texts, and render all sentences again.
+"""Mask a result: replace ids with pseudonyms, and render all sentences again.
 
-A masked report replaces an older report only if the new files contain no original id or e-mail address.
+No report is written if its files contain an original id or address.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def masked(
 
 
 def _with_left_out(drift: Drift) -> pd.DataFrame:
-    """Add a row to the frame `differences` for each account in which Terraform manages nothing."""
+    """Add a row for each account in which Terraform manages nothing."""
     left_out = pd.DataFrame({"account_id": pd.Series(drift.left_out, dtype="str")})
     return pd.concat([drift.differences.rename(columns={"facts": "changed_facts"}), left_out], ignore_index=True)
 
@@ -281,7 +281,7 @@ def _pieces(stream: IO[bytes], *, is_markup: bool) -> Iterator[str]:
 
 
 def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
-    """Return a `Mask` with a new random key, or with the key from a key file.
+    """Return a `Mask` with a random key or a key from a file.
 
     A missing key file is created, readable only by the current user.
 
@@ -318,7 +318,7 @@ def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
 
 @contextmanager
 def masked_errors(*typed: object) -> Iterator[None]:
-    """Mask the ids in error messages from a `with` block, except the texts in `typed`, which the user typed."""
+    """Mask the ids in error messages from a `with` block. Texts that the user typed are not masked."""
     try:
         yield
     except IamframeError as error:

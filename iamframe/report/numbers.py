@@ -32,10 +32,7 @@ _Row = TypeVar("_Row", charts.AccountTotals, charts.Purpose, charts.QuotaRow)
 
 
 class Numbers(msgspec.Struct, frozen=True):
-    """The numbers and rows that the report's page and `summary.json` show.
-
-    The fields `accounts`, `purposes`, `uses` and `gaps` contain only the rows that the page can show.
-    """
+    """The numbers and rows that the report's page and `summary.json` show."""
 
     listed: FindingRows
     summary: dict[str, Any]
@@ -44,6 +41,7 @@ class Numbers(msgspec.Struct, frozen=True):
     # Rules of tag policies: a tag key, its allowed values, and the types that need the tag (separated by spaces).
     demands: frozenset[tuple[str, str, str]]
     dates: frozenset[str]
+    # `accounts`, `purposes`, `uses` and `gaps` contain only the rows that the page can show.
     accounts: list[charts.AccountTotals]
     owners: dict[tuple[str, str], charts.Totals]
     relations: Counter[tuple[str, bool]]
@@ -57,7 +55,7 @@ class Numbers(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, result: Result, use: pd.DataFrame, lang: str = "en") -> Numbers:
-        """Return the counts for one group of accounts and its frame `quota_use`."""
+        """Return the numbers of one group of accounts. The frame `use` comes from the function `quota_use`."""
         accounts, (tag_keys, taggable) = charts.account_counts(result), charts.tag_counts(result)
         demanded = demands(result.policy, result.inventory.tag_policies)
         return cls(
@@ -107,7 +105,7 @@ def _first(rows: list[_Row]) -> list[_Row]:
 
 
 def numbers_of(result: Result, lang: str = "en") -> Numbers:
-    """Count the findings and resources in each group of accounts, and add up the counts."""
+    """Return the numbers of all groups of accounts, added up."""
     return reduce(add, (Numbers.of(part, quota_use(part, part.owner_tag), lang) for part in result.parts()))
 
 

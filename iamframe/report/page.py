@@ -1,4 +1,4 @@
-"""The report's page: one self-contained HTML file that is safe to open, even if a name in it contains HTML."""
+"""The report's page, as one self-contained HTML file. The page is safe to open, even if a name contains HTML."""
 
 from __future__ import annotations
 
@@ -73,12 +73,12 @@ def render_page(
 ) -> str:
     """Return the HTML page of a result as text. The page loads no other files, and runs only its own script.
 
-    Every text is escaped. The Content-Security-Policy allows only the page's own style and script, by their hashes. The
-    page has at most 10,000 rows, and shows the most severe findings first. Each check shows at least 300 findings, or
-    all of its findings if there are fewer. If findings are left out, the page says so. The title is at the top of the
-    page, in the browser's tab and on each printed page. The parameters `changes` and `drift` (differences from
-    Terraform) have their own sections. All texts are in the language `lang`, but commands are always in English. If
-    `numbers` is given, the result is not read again. The texts in `numbers` must be in the language `lang`.
+    Every text is escaped. The Content-Security-Policy allows only the page's own style and script, by hash. The page
+    has at most 10,000 rows. The most severe findings come first. Each check shows at least 300 of its findings. A check
+    with fewer findings shows all of them. If findings are left out, the page says so. The title is at the page's top
+    and in the browser's tab. Each printed page has the title, too. The parameters `changes` and `drift` (differences
+    from Terraform) have their own sections. All texts are in the language `lang`, but commands are always in English.
+    If `numbers` is given, the result is not read again. The texts in `numbers` must be in the language `lang`.
     """
     numbers = numbers or numbers_of(result, lang)
     listed = numbers.listed
@@ -108,10 +108,10 @@ def render_page(
 
 
 def render_findings(result: Result, heading: str) -> str:
-    """Return the findings of a result as one HTML page, with a section per check.
+    """Return the findings of a result as one HTML page.
 
-    The page has the same security policy as the page of `render_page`. The heading at the top of the page explains how
-    the findings were selected.
+    Each check has a section. The page has the same security policy as the page of `render_page`. The heading at the top
+    explains how the findings were selected.
     """
     listed = FindingRows.of(result)
     words = Translator("en", listed.sources)
@@ -129,9 +129,9 @@ def _frame(
     reasons: list[Reasons],
     linked: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Return the values that the template needs for every page, such as texts, style and script.
+    """Return the values for the page's template, such as texts, style and script.
 
-    The parameter `linked` contains the accounts and owners with a filter button on the page.
+    Each name in `linked` has a button that filters the page.
     """
     layouts = _layouts(sections)
     style, script = asset("page.css") + generated_style(title, words, layouts), asset("page.js")
@@ -233,7 +233,7 @@ def _filters(
 
 
 def _options(names: list[str], linked: Collection[str], rows: Counter[str]) -> list[str]:
-    """Select up to `_MAX_OPTIONS` names: first the names in `linked`, then the names with the most rows."""
+    """Select up to `_MAX_OPTIONS` names. Names in `linked` are chosen first, then names with the most rows."""
     chosen = set(sorted(names, key=lambda name: (name not in linked, -rows[name]))[:_MAX_OPTIONS])
     return [name for name in names if name in chosen]
 
@@ -256,7 +256,7 @@ class OtherTable(msgspec.Struct, frozen=True):
 def _other_table(
     words: Translator, kind: str, name: str, rows: list[_Row], total: int, file: str = "", more: str = ""
 ) -> OtherTable:
-    """Return a table whose caption says how many of the `total` rows are shown."""
+    """Return a table. The caption says how many of the `total` rows are shown."""
     caption = Markup("").join([words.rows_of(len(rows), total, file or f"{kind}.csv"), more])
     return OtherTable(words(name), kind, caption, _COLUMNS[kind], chunked(rows), len(rows))
 
@@ -318,7 +318,7 @@ def asset(name: str) -> str:
 
 
 def _layouts(sections: list[Section]) -> dict[tuple[str, ...], str]:
-    """Return a CSS class for each combination of columns in the tables of findings."""
+    """Return a CSS class for each combination of columns in tables of findings."""
     columns = dict.fromkeys(
         rows.columns for one in sections for part in (one.to_fix, one.no_action) for rows in part.tables
     )
@@ -326,9 +326,10 @@ def _layouts(sections: list[Section]) -> dict[tuple[str, ...], str]:
 
 
 def generated_style(title: str, words: Translator, layouts: dict[tuple[str, ...], str]) -> str:
-    """Return the style rules that depend on the page's content, such as widths, labels and the printed title.
+    """Return the style rules that depend on the page's content.
 
-    The page's security policy forbids `style` attributes, so the widths of bars and columns are in the style sheet.
+    The page's security policy forbids `style` attributes. The style sheet therefore contains the widths of bars and
+    columns.
     """
     widths = "".join(f".w{percent}{{width:{percent}%}}" for percent in range(101))
     room = "".join(f".n{tens}{{--rows:{tens}0}}" for tens in range(1, CHUNK // 10 + 1))

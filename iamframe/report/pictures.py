@@ -1,4 +1,4 @@
-"""The pictures on the report's page: tables that also show their numbers as bars or shades."""
+"""The pictures on the report's page. Most pictures are tables with bars or shaded cells."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _USES = ("referred", "silent", "empty")
 
 
 class ColumnHead(msgspec.Struct, frozen=True):
-    """The heading of a column, and the properties that all cells of the column share."""
+    """The heading of a column, and the properties of the column's cells."""
 
     text: str
     # The CSS class of the cells.
@@ -202,7 +202,7 @@ class Pictures(msgspec.Struct, frozen=True):
         return _picture(words("quota_use"), caption, columns, rows, kind="quota", none=words("no_resource"))
 
     def tag_coverage(self) -> Picture:
-        """Return the tag coverage: the percentages of roles and profiles with the most used tag keys."""
+        """Return the percentages of roles and profiles with the most used tag keys."""
         words, (keys, tagged) = self.words, tags(self.numbers.tag_keys, self.numbers.taggable)
         columns = [
             ColumnHead(words("heads.account_id")),
@@ -217,7 +217,7 @@ class Pictures(msgspec.Struct, frozen=True):
         return _picture(words("tags"), caption, columns, rows, kind="heat", none=words("no_resource"))
 
     def surfaces(self) -> Picture:
-        """Return what each console, API or tool can do with the tags of roles and of profiles."""
+        """Return which consoles, APIs and tools can write, read and find tags."""
         words = self.words
         columns = [
             ColumnHead(words("surface")),
@@ -230,7 +230,7 @@ class Pictures(msgspec.Struct, frozen=True):
         return _picture(words("surfaces"), [caption], columns, rows)
 
     def _missed(self) -> Iterator[str]:
-        """Yield a text about roles and a text about profiles, with the numbers of tagged and untagged resources."""
+        """Yield how many roles are tagged, and how many profiles are tagged."""
         words = self.words
         for kind, noun in (("role", "role"), ("instance-profile", "profile")):
             counts = [self.numbers.missed[kind, place] for place in range(3)]
@@ -239,7 +239,10 @@ class Pictures(msgspec.Struct, frozen=True):
 
 
 def sorted_owners(numbers: Numbers) -> list[tuple[tuple[str, str], Totals]]:
-    """Return the totals of all owners, sorted by owner state and then by findings to fix (most first)."""
+    """Return the totals of all owners, sorted by owner state.
+
+    Within a state, owners with the most findings to fix come first.
+    """
     return sorted(
         numbers.owners.items(),
         key=lambda item: (STATES.index(item[0][0]), -item[1].to_fix, -item[1].no_action, item[0][1]),
@@ -311,7 +314,7 @@ def _shares(one: Tagged, words: Translator) -> _Row:
 
 
 def _answers(facts: Iterable[Fact], words: Translator) -> Iterator[_Value]:
-    """Yield the cells of one tool: one cell each for writing tags, reading tags, and finding resources by tag."""
+    """Yield the cells of one tool: writing tags, reading tags, finding by tag."""
     for fact in facts:
         if fact.condition and fact.condition_id:
             yield words.condition(fact.condition_id, fact.condition)

@@ -1,14 +1,14 @@
 """Pseudonyms for ids that identify accounts.
 
-A pseudonym is an HMAC with a secret key. A plain hash of an account id could be reversed: anybody can hash all numbers
+A pseudonym is an HMAC with a secret key. A plain hash of an account id could be reversed. Anybody can hash all numbers
 of twelve digits.
 
-An id or e-mail address is recognized by its form, or by its place, such as a column of account ids. If an id is
-recognized in one place, the pseudonym replaces the id everywhere, in any spelling. The search ignores invisible
-characters, decodes percent-encoding, and converts letters and digits of any script to ASCII.
+Ids and e-mail addresses are recognized by their form or by their place. An example of a place is a column of account
+ids. A recognized id is replaced everywhere, in any spelling. The search ignores invisible characters, and decodes
+percent-encoding. Letters and digits of any script are converted to ASCII.
 
-The IAM User Guide documents unique ids and their prefixes in "IAM identifiers". The AWS Organizations API Reference
-documents the ids `o-…`, `ou-…` and `r-…` in "Organization", "OrganizationalUnit" and "Root".
+The IAM User Guide documents unique ids and their prefixes in "IAM identifiers". The ids `o-…`, `ou-…` and `r-…` belong
+to AWS Organizations. Source: AWS Organizations API Reference, "Organization", "OrganizationalUnit" and "Root".
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ _ODD = re.compile(r"(?:%[0-9A-Fa-f]{2})+|(?:\\u[0-9A-Fa-f]{4})+|[^\x00-\x7f]")
 
 
 class Hit(NamedTuple):
-    """One id or e-mail address in a text: its start, its end, and its pseudonym."""
+    """One id or e-mail address in a text, and its pseudonym."""
 
     start: int
     end: int
@@ -170,7 +170,7 @@ def _small(text: str) -> str:
 class Words:
     """A search for whole words, and for sequences of whole words.
 
-    A word in `open_ended` is also found at the beginning of a longer word.
+    A word in `open_ended` is also found at the start of longer words.
     """
 
     def __init__(self, words: Mapping[str, str], open_ended: Container[str] = ()) -> None:
@@ -182,7 +182,7 @@ class Words:
                 self._starting.setdefault(first[0], set()).add((len(one), first.start()))
 
     def hits(self, small: str, end: int = 0) -> Iterator[Hit]:
-        """Yield the longest matches in a lower-case text, from left to right and without overlap."""
+        """Yield the longest matches in a lower-case text, from left to right. Matches do not overlap."""
         every = self._starting.keys()
         there = {one for one in every if one in small} if len(every) < _FEW else every & {*_WORD.findall(small)}
         of_these = rf"(?<![^\W_])(?:{'|'.join(sorted(there))})(?![^\W_])" if len(there) < _FEW else _WORD
@@ -198,7 +198,7 @@ class Words:
 
 
 class Mask:
-    """The pseudonyms of one report, and the ids and e-mail addresses that they replace."""
+    """The pseudonyms of one report, with the ids and e-mail addresses behind them."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
@@ -241,10 +241,10 @@ class Mask:
         return note(spelled[:4], spelled)
 
     def learn(self, accounts: Iterable[str], policies: Iterable[str], own: Iterable[str] = ()) -> None:
-        """Store the ids that will be replaced: account ids, and external ids in policies.
+        """Store the ids to replace: account ids, and external ids in policies.
 
-        An id in `accounts` is replaced in policies even without twelve digits. The set `own` contains words of iamframe
-        and AWS. Finished files are not searched for an external id that is one of these words.
+        An id in `accounts` is replaced in policies even without twelve digits. The texts in `own` contain words of
+        iamframe and AWS. Finished files are not searched for external ids that are in `own`.
         """
         self._accounts |= {one: self.account(one) for one in accounts if one not in _NOT_ACCOUNTS}
         external: set[str] = set()
@@ -274,7 +274,7 @@ class Mask:
         return masked != text and _PSEUDONYM.fullmatch(masked) is not None
 
     def text(self, text: str) -> str:
-        """Mask external ids, and also all ids and addresses of a known form."""
+        """Mask external ids, ids of a known form, and e-mail addresses."""
         if text in self._external:
             return self._external[text]
         plain = Plain.of(text)
@@ -319,7 +319,7 @@ class Mask:
         return self._roots[root]
 
     def written(self, text: str) -> str:
-        """Mask everything that the method `text` masks, and also root ids and policy ids of AWS Organizations."""
+        """Mask the same ids as the method `text`. Root ids and policy ids of AWS Organizations are masked, too."""
         return _OF_ORGANIZATION.sub(lambda one: self.named(_KINDS[one[0][0]], one[0]), self.text(text))
 
     def known(self, text: str) -> str:
@@ -348,7 +348,7 @@ class Mask:
                         yield Hit(places[first], end, self._ids[squeezed[first : first + size]])
 
     def holds(self, text: str) -> bool:
-        """Return whether a known id or address is in a text, in any spelling. External ids match only whole words."""
+        """Return whether a text contains a known id or address in any spelling. External ids match only whole words."""
         small = _small(text)
         if next(self._known(small), None) or next(self._searched.hits(small), None):
             return True
@@ -390,7 +390,7 @@ class Mask:
         return self.by_form(head) + slash + (self.text(rest) if rest else "")
 
     def _part_of_path(self, part: str) -> str:
-        """Mask one id in an organization path, such as `o-…/r-…/ou-…/`, but keep wildcards after the id."""
+        """Mask one id in an organization path, such as `o-…/r-…/ou-…/`. Wildcards after the id are kept."""
         core = part.rstrip("*?")
         masked, kind = self.by_form(core), core.partition("-")[0]
         if masked == core and kind in _KINDS and core != f"{kind}-":

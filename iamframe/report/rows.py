@@ -55,8 +55,9 @@ class FindingTable(msgspec.Struct, frozen=True):
     """One table of findings.
 
     The field `common` is a text with the values that all rows share. The field `maker` contains the tool or service
-    that created all resources, or an empty text. The fields `arns` and `related` are the most common prefixes of
-    resource ARNs and related ARNs. A prefix ends before the path, and contains `{}` instead of the account id.
+    that created all resources. The field `maker` can be empty. The field `arns` contains the most common prefix of
+    resource ARNs. The field `related` contains the most common prefix of related ARNs. A prefix ends before the path. A
+    prefix contains `{}` instead of the account id.
     """
 
     columns: tuple[str, ...]
@@ -69,12 +70,12 @@ class FindingTable(msgspec.Struct, frozen=True):
 
     @property
     def console(self) -> str:
-        """The address of the AWS console for the table's ARNs, or an empty text if the partition is unknown."""
+        """The address of the AWS console for the table's ARNs. The address is empty if the partition is unknown."""
         return CONSOLES.get(partition_of(f"{self.related or self.arns}/") or "", "")
 
 
 class Part(msgspec.Struct, frozen=True):
-    """One part of a check's findings: the findings to fix, or the findings that need no action."""
+    """A check's findings to fix, or a check's findings that need no action."""
 
     total: int
     shown: int
@@ -84,9 +85,9 @@ class Part(msgspec.Struct, frozen=True):
 class Section(msgspec.Struct, frozen=True):
     """One check on the page.
 
-    If the check is incomplete, the list `coverage` contains each status with its reasons and accounts, the worst status
-    first. The field `worst` is the number of accounts with the worst status, or 0 if the check is complete in all
-    accounts.
+    The list `coverage` shows why the check is incomplete. Each entry contains a status, the reasons and the accounts.
+    The worst status comes first. The field `worst` is the number of accounts with the worst status. If the check is
+    complete in all accounts, the field `worst` is 0.
     """
 
     check: Check
@@ -113,11 +114,11 @@ class Section(msgspec.Struct, frozen=True):
 
 
 def allotted(counts: Mapping[str, tuple[int, int]], limit: int = MAX_ROWS) -> dict[str, tuple[int, int]]:
-    """Return two numbers of rows for each check: for findings to fix, and for findings that need no action.
+    """Return how many rows of findings the page shows for each check.
 
-    The mapping `counts` contains two numbers of findings for each check, with the most severe checks first. A check
-    gets `MIN_ROWS_PER_CHECK` rows, or one row per finding if the check has fewer findings. The remaining rows go to
-    findings to fix, and then to findings that need no action.
+    The first number is for findings to fix. The second number is for findings that need no action. The mapping `counts`
+    begins with the most severe checks. A check gets `MIN_ROWS_PER_CHECK` rows. A check with fewer findings gets one row
+    per finding. The remaining rows go first to findings to fix. Findings that need no action get rows last.
     """
     shown = {}
     for name, (to_fix, no_action) in counts.items():
@@ -133,11 +134,11 @@ def allotted(counts: Mapping[str, tuple[int, int]], limit: int = MAX_ROWS) -> di
 
 
 class FindingRows(msgspec.Struct, frozen=True):
-    """The findings that the page can show, and the counts and coverage of all checks.
+    """The findings for the page, and the counts and coverage of all checks.
 
-    The counter `counts` contains the number of findings for each check, severity and state (`to_fix`, `expected` or
-    `accepted`). The table `findings` contains up to `MAX_ROWS` rows, which the function `allotted` divides between the
-    checks.
+    The field `counts` contains the numbers of findings by check, severity and state. A state is `to_fix`, `expected` or
+    `accepted`. The table `findings` contains up to `MAX_ROWS` rows. The function `allotted` divides the rows between
+    the checks.
     """
 
     lang: str
@@ -152,7 +153,7 @@ class FindingRows(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, result: Result, lang: str = "en") -> FindingRows:
-        """Return the rows of one group of accounts, with texts in the language `lang`."""
+        """Return the rows of one group of accounts, in the language `lang`."""
         findings, order = result.with_order if lang == "en" else frame_and_order(result.sorted_findings(lang))
         accepted = findings["accepted"].notna()
         state = np.select([accepted, findings["expected"]], ["accepted", "expected"], "to_fix")
@@ -193,16 +194,17 @@ class FindingRows(msgspec.Struct, frozen=True):
 
     @property
     def totals(self) -> dict[str, tuple[int, int]]:
-        """For each check, the number of findings to fix, and the number of findings that need no action."""
+        """The numbers of findings to fix and of other findings, by check."""
         totals = {name: [0, 0] for name in self.names}
         for (name, _, state), count in self.counts.items():
             totals[name][state != "to_fix"] += count
         return {name: (to_fix, others) for name, (to_fix, others) in totals.items()}
 
     def places(self, limit: int = MAX_ROWS) -> list[Positions]:
-        """Return the positions in `findings` of the rows that the page shows.
+        """Return the row numbers of the findings that the page shows.
 
-        The list contains two arrays per check: one for findings to fix, and one for findings that need no action.
+        Each check has two arrays. The first array is for findings to fix. The second array is for findings that need no
+        action.
         """
         check = pd.Index(self.names).get_indexer(pd.Index(self.findings["check"].to_pandas()))
         no_action = np.asarray(self.findings["no_action"])
@@ -294,7 +296,7 @@ class _Show(msgspec.Struct, frozen=True):
         )
 
     def table(self, rows: list[_Finding], steps: _Steps) -> FindingTable:
-        """Return findings of one check as a table, and add their commands to `steps`."""
+        """Return a check's findings as a table, and add their commands to `steps`."""
         arns, own = _shortened(rows, "resource")
         related, others = _shortened(rows, "related")
         cells = {name: [cell(row) for row in rows] for name, cell in self._cells().items()}
@@ -357,12 +359,12 @@ class _Show(msgspec.Struct, frozen=True):
 
 
 def chunked(rows: list[_Row]) -> list[list[_Row]]:
-    """Split rows into chunks, so that a browser can skip the chunks that are out of view."""
+    """Split rows into chunks. A browser can skip the chunks that are out of view."""
     return [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
 
 
 def _groups(rows: list[_Finding]) -> list[list[_Finding]]:
-    """Group findings by their text. If there are too many groups, or if a group is too small, return one group."""
+    """Group findings by their text. Too many groups, or groups that are too small, become one group."""
     groups: dict[str, list[_Finding]] = {}
     for row in rows:
         groups.setdefault(row["detail"], []).append(row)
@@ -372,10 +374,10 @@ def _groups(rows: list[_Finding]) -> list[list[_Finding]]:
 
 
 def _parsed(row: _Finding, side: str) -> tuple[str, str, str]:
-    """Return three parts of an ARN: the prefix, the path with the name, and the path without the name.
+    """Return an ARN's prefix, the path with the name, and the path alone.
 
-    The prefix contains `{}` instead of the account id. If ARN and finding have different accounts or names, the prefix
-    is empty.
+    The prefix contains `{}` instead of the account id. The prefix is empty if ARN and finding have different accounts
+    or names.
     """
     arn, name = row[f"{side}_arn"] or "", row[f"{side}_name"] or ""
     match = _ARN.match(arn)
@@ -386,7 +388,7 @@ def _parsed(row: _Finding, side: str) -> tuple[str, str, str]:
 
 
 def _shortened(rows: list[_Finding], side: str) -> tuple[str, list[str]]:
-    """Return the most common prefix of the ARNs, and the ARNs without this prefix."""
+    """Return the ARNs' most common prefix, and the ARNs without this prefix."""
     parsed = [_parsed(row, side) for row in rows]
     begins = Counter(begin for begin, _, _ in parsed if begin).most_common(1)
     most = begins[0][0] if begins else ""
@@ -402,7 +404,7 @@ def _link(row: _Finding) -> str:
 
 
 def _step(row: _Finding, related: str, steps: _Steps) -> int:
-    """Add a finding's command to `steps`, and return the command's index (-1 without a command).
+    """Add a finding's command to `steps`, and return the command's index. Without a command, return -1.
 
     Placeholders replace names and ARNs, so that findings can share a command.
     """

@@ -1,4 +1,4 @@
-"""Write the CSV files of a report, one group of accounts at a time. A large result is never in memory as a whole."""
+"""Write a report's CSV files, one group of accounts at a time. A large result is never in memory as a whole."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _NO_ARN = "~"
 class Tables:
     """The CSV files of a report.
 
-    The method `add` writes findings to temporary files, which the method `close` joins into `findings.csv`. All
-    findings in a temporary file have the same sort key up to the account id: severity, check, `order`, and the
-    beginning of the ARN. The groups come in the order of account ids, so each temporary file is sorted like
-    `Result.findings`. `owners.csv` contains the sums of all groups. All other CSV files are sorted by group of
-    accounts.
+    The method `add` writes findings to temporary files. The method `close` joins the temporary files into
+    `findings.csv`. A temporary file contains findings with the same severity, check and `order`. The ARNs in a
+    temporary file are equal up to the account id. The groups come in the order of account ids. Each temporary file is
+    therefore sorted like `Result.findings`. `owners.csv` contains the sums of all groups. All other CSV files are
+    sorted by group of accounts.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -42,7 +42,7 @@ class Tables:
         (folder / "checks").mkdir()
 
     def add(self, part: Result, use: pd.DataFrame) -> None:
-        """Append the rows of one group of accounts, including its frame `quota_use`."""
+        """Append the rows of one group of accounts. The frame `use` comes from the function `quota_use`."""
         self.owners = joined_owners(self.owners, findings_by_owner(part, part.owner_tag))
         self._add_findings(part)
         tables = {"coverage": part.coverage, "quota_use": use} | part.inventory.frames_read

@@ -1,4 +1,4 @@
-"""The page's texts in one language: fixed texts, words for the values of columns, and reasons."""
+"""The texts of the report's page in one language."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Translator:
         return said.format(**shown) if given else said
 
     def word(self, value: str) -> str:
-        """Return the translation of a column's value, or the value itself if there is no translation."""
+        """Return the translation of a column's value. A value without a translation is returned unchanged."""
         return str(text_of(f"page.words.{value}", self.lang, value))
 
     def condition(self, name: str, text: str) -> str:
-        """Return the translation of a condition in the table `surfaces`, or `text` if there is no translation."""
+        """Return the translation of a condition in the table `surfaces`. Without a translation, return `text`."""
         return str(text_of(f"surfaces.{name}", self.lang, text))
 
     def n(self, count: int, noun: str) -> str:
@@ -48,9 +48,9 @@ class Translator:
         return fill(f"{{count:{noun}}}", {"count": count}, self.lang)
 
     def some(self, names: Sequence[str], total: int = 0) -> str:
-        """Return up to three names. If names are left out, the text ends with the number of omitted names.
+        """Return up to three names. If names are left out, the text ends with their number.
 
-        If all accounts are in `names`, and there are more than three accounts, return a text such as "all 12 accounts".
+        Up to three names are always listed. If no account is missing, twelve names become the text "all 12 accounts".
         """
         if len(names) <= LISTED:
             return ", ".join(names)
@@ -59,7 +59,7 @@ class Translator:
         return self("some_of", some=", ".join(names[:LISTED]), n=len(names) - LISTED)
 
     def rows_of(self, shown: int, total: int, file: str) -> str:
-        """Return how many rows are shown. If rows are left out, the text also says which file has all rows."""
+        """Return how many rows are shown. If rows are left out, the text names the file with all rows."""
         return self("rows_of", n=shown, n2=total, file=file) if shown < total else self.n(total, "row")
 
     def reasons(self, frame: pd.DataFrame) -> pd.Series:
@@ -91,7 +91,7 @@ def coded(text: str) -> Markup:
 
 
 def whole_words(command: str) -> Markup:
-    """Convert a command to markup. Lines break only between words, or inside a word that is wider than a line."""
+    """Convert a command to markup. Lines break between words. Only words that are wider than a line are broken."""
     return Markup(" ").join(Markup("<span>{}</span>").format(word) for word in command.split(" "))
 
 

@@ -1,4 +1,4 @@
-"""Write a result to files: an HTML page, CSV tables, a JSON summary, and an optional workbook."""
+"""Write a result to files: HTML, CSV, JSON and Excel."""
 
 from __future__ import annotations
 
@@ -45,44 +45,45 @@ def write_report(
     mask: bool | str | os.PathLike[str] = False,
     drift: Drift | None = None,
 ) -> Path:
-    """Write a report of a result into a folder, and return the path of the page.
+    """Write a report into a folder, and return the path of the page.
 
-    The page is `report.html`, and `summary.json` contains the numbers of the result. `findings.csv`, `coverage.csv`,
-    `owners.csv` and `quota_use.csv` cover all checks. For each check that ran, `checks/CHECK.csv` contains the details
-    of the findings, as in `result["CHECK"]`. Each frame of the inventory has a CSV file, such as `roles.csv`.
-    `events.csv`, `resource_owners.csv` and `tag_policies.csv` are written only if their data was collected.
+    The page is `report.html`. The file `summary.json` contains the numbers of the result. `findings.csv`,
+    `coverage.csv`, `owners.csv` and `quota_use.csv` cover all checks. Each check that ran has a file
+    `checks/CHECK.csv`. A check's file contains the details of the findings, as in `result["CHECK"]`. Each frame of the
+    inventory has a CSV file, such as `roles.csv`. `events.csv`, `resource_owners.csv` and `tag_policies.csv` are
+    written only if their data was collected.
 
-    A result of `check_snapshot` is read in groups of accounts (`Result.parts`), so that the result need not fit into
-    memory. The rows of `checks/CHECK.csv` and `tags.csv` are in the order of the groups. Findings without an ARN are in
-    the order of the groups, too. With `mask` or `xlsx`, the whole result is in memory.
+    A result of `check_snapshot` is read in groups of accounts (`Result.parts`). The result need not fit into memory.
+    The rows of `checks/CHECK.csv` and `tags.csv` are in the order of the groups. Findings without an ARN are in the
+    order of the groups, too. With `mask` or `xlsx`, the whole result is in memory.
 
-    If the report cannot be written, an older report in the folder stays as it was. A new report replaces or removes all
-    files of an older report, and keeps other files in the folder. Title and author are at the top of the page.
+    If the report cannot be written, an older report stays as it was. A new report replaces or removes all files of an
+    older report. Other files in the folder are kept. Title and author are at the top of the page.
 
-    The page shows the changes and the differences from Terraform (`changes` and `drift`), and `summary.json` contains
-    their numbers. The folder also gets the CSV files of `write_changes`, and `drift.csv` with the differences from
-    Terraform.
+    The page shows the changes (`changes`) and the differences from Terraform (`drift`). The file `summary.json`
+    contains the numbers of changes and differences. The changes are also written to the CSV files of `write_changes`.
+    The differences from Terraform are also written to `drift.csv`.
 
     Parameters
     ----------
     lang
         Language of the page: `en` or `ja`. Commands and CSV files are always in English.
     owner_tag
-        Key of the owner tag. The default is `result.owner_tag`. Keys that look the same, such as `owner` and `OWNER`,
-        count as one key.
+        Key of the owner tag. The default is `result.owner_tag`. Keys that look the same (`owner`, `OWNER`) count as one
+        key.
     xlsx
-        Whether to also write the Excel workbook `report.xlsx`. The workbook has an overview, coverage, findings by
-        owner, and a sheet per check and per frame. The workbook needs the extra `excel`.
+        Whether to also write the Excel workbook `report.xlsx`. The workbook has an overview, the coverage, and the
+        findings by owner. Each check and each frame has a sheet. The workbook needs the extra `excel`.
     mask
-        Whether to mask every file: pseudonyms replace account ids, unique ids, external ids, e-mail addresses and ids
-        of AWS Organizations. A pseudonym is the same throughout one report, and differs in the next report. To keep
-        pseudonyms from report to report, give the path of a key file. The key file is created if it does not exist. Ids
-        are found in any spelling: percent-encoded, with spaces, hyphens or invisible characters, or in digits or
-        letters of other scripts. An account id without twelve digits is replaced only in columns of ids, in ARNs, and
-        in policies. External ids are replaced only as whole words. The other parts of a name are not masked. A command
-        in `next_step` becomes a comment if the command contains a pseudonym. At the end, the finished files are
-        searched for the original ids. This search ignores external ids with fewer than eight characters or without a
-        digit.
+        Whether to mask every file. Pseudonyms replace account ids, unique ids, external ids and e-mail addresses.
+        Pseudonyms also replace ids of AWS Organizations. A pseudonym is the same throughout one report. Another report
+        has other pseudonyms. To keep the pseudonyms, give the path of a key file. The key file is created if it does
+        not exist. Ids are found in any spelling: with spaces, hyphens or invisible characters. Percent-encoded ids are
+        found, too. Ids in digits or letters of other scripts are found, too. Account ids without twelve digits are
+        replaced only in id columns, ARNs and policies. External ids are replaced only as whole words. The other parts
+        of a name are not masked. A command in `next_step` becomes a comment if the command contains a pseudonym. At the
+        end, the finished files are searched for the original ids. The search ignores external ids with fewer than eight
+        characters. The search also ignores external ids without a digit.
 
     Raises
     ------
@@ -112,7 +113,7 @@ def write_shown(
 ) -> tuple[Path, Result]:
     """Write a report, as `write_report` does. Return the page's path, and the result that the page shows.
 
-    If the report is masked, print only the returned result, because its ids are pseudonyms.
+    The ids in the returned result of a masked report are pseudonyms. To reveal no id, print only the returned result.
     """
     require("write_report", result, Result, instead="what `iamframe.run_checks` gives")
     owner_tag = result.owner_tag if owner_tag is None else owner_tag
@@ -182,7 +183,7 @@ def _with_owner_tag(result: Result, owner_tag: str) -> Result:
 
 
 def _facts_in(folder: Path) -> list[str]:
-    """Return the names of the check tables that an older report left in the folder, such as `checks/CHECK`."""
+    """Return the check tables of an older report, such as `checks/CHECK`."""
     found: list[str] = []
     # A folder that cannot be read raises an error when it is written.
     with suppress(OSError, ValueError):
@@ -263,12 +264,13 @@ def _counts(kinds: pd.Series) -> dict[str, int]:
 
 
 def summarize(result: Result) -> dict[str, Any]:
-    """Return the numbers of a result as a dictionary that can be written as JSON.
+    """Return the numbers of a result as a dictionary for JSON.
 
     The keys `format_version`, `version`, `sources` and `accounts` describe the origin of the numbers. The key
-    `captured_at` contains the latest collection time in ISO form, or None if no source shows a time. The key `rows`
-    contains the number of rows in each frame. The key `attention` contains the number of resources that need attention,
-    by highest severity and in total. The key `findings` contains the number of findings by check and severity,
-    including expected and accepted findings. The key `coverage` contains the number of accounts by check and status.
+    `captured_at` contains the latest collection time in ISO form. If no source shows a time, the key `captured_at`
+    contains None. The key `rows` contains the number of rows in each frame. The key `attention` contains the number of
+    resources that need attention. Resources are counted by highest severity and in total. The key `findings` contains
+    the number of findings by check and severity. Expected and accepted findings are counted, too. The key `coverage`
+    contains the number of accounts by check and status.
     """
     return reduce(add_summaries, map(summary_of, result.parts()))

@@ -43,9 +43,9 @@ def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
 def app() -> None:
     """Find IAM instance profiles that are orphaned, untagged, or named differently from their role.
 
-    A SOURCE is `sample` (fictional), `aws` or `aws:PROFILE` (a live account, read-only), or a path. A path leads
-    to AWS CLI output, AWS Config items, Terraform state, Steampipe rows or a saved snapshot. A path may be a file,
-    a folder, or a .gz or .zip file.
+    A SOURCE is `sample`, `aws`, `aws:PROFILE` or a path. `sample` is a fictional example. `aws` and `aws:PROFILE` read
+    a live account, and change nothing. A path leads to AWS CLI output, AWS Config items or Terraform state. A path can
+    also lead to Steampipe rows or a saved snapshot. A path may be a file, a folder, or a .gz or .zip file.
     """
 
 
@@ -219,8 +219,8 @@ def explain_command(
 ) -> int:
     """Print everything known about one resource.
 
-    NAME_OR_ARN is a role, an instance profile, or a resource that uses a profile, such as an instance. The exit status
-    is 2 if no resource matches.
+    NAME_OR_ARN is a role or an instance profile. NAME_OR_ARN can also be an instance or another resource with a
+    profile. The exit status is 2 if no resource matches.
     """
     from iamframe.analysis.explain import explain
 
@@ -353,7 +353,8 @@ def snapshot_command(sources: tuple[str, ...], out: str | Path | None, athena: s
 def checks_command(form: str, checks: tuple[str, ...]) -> int:
     """List the checks.
 
-    The list shows the severity of each check, what the check finds, and the data that the check needs.
+    The list shows what each check finds, and how severe the findings are. The list also shows the data that each check
+    needs.
     """
     from iamframe.checks.catalog import list_checks
 
@@ -426,7 +427,7 @@ def _status(result: Result, fail_on: str | None, asked: tuple[str, ...] | None, 
 
 
 def main() -> None:
-    """Run the command line. After an error, print one sentence on standard error and exit with status 2."""
+    """Run the command line. An error is one sentence on standard error, with exit status 2."""
     # pandas creates hundreds of thousands of lasting objects, and the garbage collector would visit all of them.
     gc.set_threshold(1_000_000, 10, 10)
     for stream in (sys.stdout, sys.stderr):

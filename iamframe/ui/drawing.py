@@ -50,7 +50,7 @@ FONTS = (
 
 
 def first_true(parts: Mapping[str, Any], size: int) -> Any:
-    """Return one name per row: the first name in `parts` whose mask is True, or else the last name in `parts`."""
+    """Return the name of the first true mask in each row. A row without a true mask gets the last name."""
     *masks, _ = (np.broadcast_to(np.asarray(mask, dtype=bool), size) for mask in parts.values())
     *names, otherwise = parts
     return np.select(masks, names, otherwise)
@@ -59,7 +59,7 @@ def first_true(parts: Mapping[str, Any], size: int) -> Any:
 def count_parts(
     parts: Mapping[str, tuple[Any, dict[str, Any]]], row: pd.Series, rows: Iterable[str]
 ) -> tuple[dict[str, dict[str, Any]], pd.DataFrame]:
-    """Count rows by bar and part, and return two fields of the class `Bars`: `looks` and `counts`."""
+    """Count rows by bar and part. Return the fields `looks` and `counts` of the class `Bars`."""
     part = first_true({name: mask for name, (mask, _) in parts.items()}, len(row))
     counts = row.to_frame("row").assign(part=part).value_counts().unstack()
     counts = counts.reindex(index=list(rows), columns=list(parts)).fillna(0).astype(int)
@@ -76,9 +76,10 @@ class Bars:
     unit: str = ""
 
     def draw(self, ax: Axes | None, inventory: Inventory, lists: Sequence[str], *sentences: str) -> Axes:
-        """Draw the bars below a title, or draw a text such as "no roles" if all counts are zero.
+        """Draw the bars below a title.
 
-        If a frame in `lists` is incomplete, the title and the text say so.
+        If all counts are zero, a text such as "no roles" is drawn. The title and the text say if a frame in `lists` is
+        incomplete.
         """
         ax = new_axes(ax, self.counts.index, rows=len(self.counts))
         draw_title(ax, *sentences, not_all_read(inventory, *lists))
@@ -98,7 +99,7 @@ class Bars:
         return ax
 
     def _stack(self, ax: Axes, counts: pd.DataFrame) -> None:
-        """Draw the bars. If a part is too narrow for its number, the number is beside the bar."""
+        """Draw the bars. The number of a narrow part is beside the bar."""
         totals, rows = counts.sum(axis=1).to_numpy(), np.arange(len(counts))
         digits = counts.astype(str).map(len).to_numpy()
         is_wide = counts.to_numpy() >= (0.02 + 0.02 * digits) * totals.max()
@@ -120,12 +121,15 @@ class Bars:
 
 
 def more_not_shown(count: int, noun: str) -> str:
-    """Return a clause such as "3 more rows not shown", or an empty text if all rows are shown."""
+    """Return a clause such as "3 more rows not shown". The text is empty if all rows are shown."""
     return f"{count:,} more {noun}{'s' * (count > 1)} not shown" if count > 0 else ""
 
 
 def not_all_read(inventory: Inventory, *frames: str) -> str:
-    """Return a clause such as "not all roles of 1 account were collected", or an empty text if nothing is missing."""
+    """Return a clause such as "not all roles of 1 account were collected".
+
+    The text is empty if nothing is missing.
+    """
     lists = completeness(inventory)
     counts = {frame: int((~lists[f"{frame}_whole"]).sum()) for frame in frames}
     parts = [f"not all {frame} of {pluralize(count, 'account')}" for frame, count in counts.items() if count]
@@ -133,7 +137,10 @@ def not_all_read(inventory: Inventory, *frames: str) -> str:
 
 
 def draw_none(ax: Axes, things: str, inventory: Inventory, *frames: str) -> Axes:
-    """Draw a text such as "no roles", or "no roles in the collected data" if some roles were not collected."""
+    """Draw a text such as "no roles".
+
+    If roles were not collected, the text is "no roles in the collected data".
+    """
     whole = len(inventory.accounts) and not not_all_read(inventory, *frames)
     text = f"no {things}" if whole else f"no {things} in the collected data"
     ax.text(0.5, 0.5, textwrap.fill(text, 50), ha="center", transform=ax.transAxes)
@@ -158,7 +165,7 @@ def _loaded(module: str) -> Any:
 
 
 def new_axes(ax: Axes | None, labels: Iterable[str], rows: float, across: float = 6.2) -> Axes:
-    """Return `ax`, or new axes with room for labels and rows if `ax` is None."""
+    """Return `ax`, or new axes with room for the labels and rows."""
     if ax is not None:
         return ax
     width = across + 0.08 * max(map(_width, labels), default=0)
@@ -201,13 +208,13 @@ def label_cells(ax: Axes, rows: Sequence[str], columns: Sequence[str], **turned:
 
 
 def _in_a_box(ax: Axes, x: Any, y: Any, text: str, ink: str = "black") -> None:
-    """Write a text on a white background, because hatching or lines may be behind the text."""
+    """Write a text on a white background. Hatching or lines may be behind the text."""
     paper = {"facecolor": "white", "edgecolor": "none", "pad": 1}
     ax.text(x, y, text, color=ink, ha="center", va="center", fontsize=8, bbox=paper, **as_letters())
 
 
 def draw_section(ax: Axes, row: float, name: str, *, is_strong: bool) -> None:
-    """Draw a line above a section, with the section's name in the middle of the line."""
+    """Draw a line above a section. The section's name is in the middle of the line."""
     ax.hlines(row - 0.5, 0, 1, color="#888888" if is_strong else "#cccccc", linewidth=0.8)
     if name:
         _in_a_box(ax, 0.5, row - 0.5, name, GREY)
@@ -226,12 +233,12 @@ def account_labels(inventory: Inventory) -> dict[str, str]:
 
 
 def as_letters() -> dict[str, Any]:
-    """Return the options that make matplotlib draw a text letter by letter, never as mathematics."""
+    """Return the options for drawing a text as letters, never as mathematics."""
     return {"family": [*_fonts()], "parse_math": False, "usetex": False}
 
 
 def _fonts() -> dict[str, Any]:
-    """Return the installed fonts by family name: first the user's fonts, then fonts with other letters."""
+    """Return the installed fonts by family name. The user's own fonts come first."""
     fonts, installed = _loaded("matplotlib.font_manager"), {}
     for family in dict.fromkeys([*_loaded("matplotlib").rcParams["font.family"], *FONTS]):
         # matplotlib would parse a family given as plain text as a fontconfig pattern.
@@ -242,7 +249,7 @@ def _fonts() -> dict[str, Any]:
 
 
 def shortened(text: Any, limit: int = 36) -> str:
-    """Replace letters that cannot be drawn by their code points, and cut the middle of a long text."""
+    """Cut the middle of a long text. Letters that cannot be drawn become code points."""
     if pd.isna(text):
         return "(name not collected)"
     fonts = [] if str(text).isascii() else list(_fonts().values())
@@ -265,5 +272,5 @@ def shortened(text: Any, limit: int = 36) -> str:
 
 
 def _width(text: str) -> int:
-    """Return the width of a text: 1 per Latin letter, and 2 per Chinese or Japanese letter."""
+    """Return the width of a text. Chinese and Japanese letters have the width 2."""
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)

@@ -1,8 +1,7 @@
 """Filter, count, group and export findings.
 
-A filter by path or tag cannot decide about a finding if the path or tags of the finding's resource were not collected.
-The function `filtered` omits undecided findings, and the function `undecided` returns only undecided findings. The
-functions raise `FilterError` if an account or a check in the filter is not in the result.
+A finding is undecided if the filter needs unknown paths or tags. The function `filtered` omits undecided findings. The
+function `undecided` returns only undecided findings. An unknown account or check in a filter raises `FilterError`.
 """
 
 from __future__ import annotations
@@ -41,8 +40,8 @@ _LISTS = {"accounts": "account", "checks": "check", "severities": "severity", "m
 class Filter:
     """A filter of findings. An empty field of the filter lets all findings through.
 
-    The fields `path`, `tag_key`, `tag_value` and `tagged` apply to the finding's resource and to the related resource.
-    If a finding has no related resource, a filter by path or tag also applies to the linked roles or profiles.
+    A filter by path or tag applies to a finding's resource and related resource. Without a related resource, the filter
+    also applies to linked roles or profiles.
 
     Attributes
     ----------
@@ -56,15 +55,15 @@ class Filter:
     tag_value
         Value of the tag `tag_key`, as stored. None means any value.
     tagged
-        `yes` selects findings with the tag `tag_key`, and `no` selects findings without the tag. `unknown` selects
-        findings that may have the tag, because some tags were not collected.
+        `yes` selects findings with the tag `tag_key`. `no` selects findings without the tag. `unknown` selects findings
+        that may have the tag: some tags were not collected.
     text
         Words that must all occur in the row. Case does not matter.
 
     Raises
     ------
     FilterError
-        If `tagged` is not `yes`, `no` or `unknown`, or if `tag_value` or `tagged` is given without `tag_key`.
+        If `tagged` is not `yes`, `no` or `unknown`. If `tag_value` or `tagged` is given without `tag_key`.
     """
 
     accounts: Iterable[str] = ()
@@ -105,19 +104,19 @@ def filtered(result: Result, wanted: Filter) -> pd.DataFrame:
     """Return the findings that match the filter.
 
     The returned frame has the columns, order and index of `result.findings`. An empty frame means "no findings" only if
-    the coverage is complete and the function `undecided` returns no findings.
+    all needed data was collected. The functions `not_complete` and `undecided` show what is uncertain.
 
     Raises
     ------
     FilterError
-        If the result does not have an account or check of the filter, or if a severity does not exist.
+        If the result does not have an account or check of the filter. If a severity does not exist.
     """
     return Selection(result, wanted).findings
 
 
 @schema.shows(schema.FINDINGS)
 def undecided(result: Result, wanted: Filter) -> pd.DataFrame:
-    """Return the findings that the filter cannot decide about, because paths or tags were not collected.
+    """Return the findings that may match, but whose paths or tags are unknown.
 
     The returned frame has the columns, order and index of `result.findings`.
     """
@@ -126,7 +125,7 @@ def undecided(result: Result, wanted: Filter) -> pd.DataFrame:
 
 @schema.shows(schema.COUNTS)
 def counts(result: Result, findings: pd.DataFrame, wanted: Filter) -> pd.DataFrame:
-    """Return the number of findings by check and severity, and the coverage of each check.
+    """Return the numbers of findings by severity, and the coverage of each check.
 
     The frame has one row per selected check. The most severe checks come first. The columns `complete`, `partial` and
     `unknown` contain numbers of accounts.
@@ -136,7 +135,7 @@ def counts(result: Result, findings: pd.DataFrame, wanted: Filter) -> pd.DataFra
 
 @schema.shows(schema.COVERAGE)
 def not_complete(result: Result, wanted: Filter) -> pd.DataFrame:
-    """Return the rows of `result.coverage` that match the filter and whose status is not "complete"."""
+    """Return the matching rows of `result.coverage` whose status is not "complete"."""
     return Selection(result, wanted).not_complete
 
 
@@ -144,10 +143,10 @@ def not_complete(result: Result, wanted: Filter) -> pd.DataFrame:
 def grouped(result: Result, findings: pd.DataFrame, tag_key: str) -> pd.DataFrame:
     """Return the number of findings for each value of a tag.
 
-    The frame has one row per value. Values with the most findings come first. Two more rows are for findings without
-    the tag, and for findings whose tags were not collected. Tag keys are case-sensitive: `owner` and `Owner` are two
-    keys. If the role and the profile of a finding have different values of the tag, the finding is counted for both
-    values. Unlike `grouped`, `iamframe.findings_by_owner` counts each finding once.
+    The frame has one row per value. Values with the most findings come first. Findings without the tag have a row of
+    their own. Findings whose tags were not collected have a row of their own, too. Tag keys are case-sensitive: `owner`
+    and `Owner` are two keys. A finding is counted twice if its role and profile have different values. Unlike
+    `grouped`, `iamframe.findings_by_owner` counts each finding once.
     """
     sides = _Sides(result.inventory, findings)
     carried, unread = sides.carried(tag_key)
@@ -184,10 +183,10 @@ def paths(result: Result, findings: pd.DataFrame) -> list[str]:
 
 
 def card(result: Result, row: int) -> Explanation:
-    """Return one finding, the coverage of its check, and everything known about its resources.
+    """Return one finding, its check's coverage, and everything known about its resources.
 
     The parameter `row` is the finding's label in the index of `result.findings`. The explanation contains a section
-    about the finding, followed by the sections of `explain`.
+    about the finding, then the sections of `explain`.
 
     Raises
     ------
@@ -230,7 +229,7 @@ def export(
     *,
     mask: bool | str | os.PathLike[str] = False,
 ) -> Path:
-    """Filter the findings, write them into a folder, and return the path of the page.
+    """Write the filtered findings into a folder, and return the page's path.
 
     The export writes all three files or none: `findings.html`, `findings.csv` and `coverage.csv`. The page shows the
     filter. The parameter `mask` has the same meaning as in `write_report`.
@@ -238,7 +237,7 @@ def export(
     Raises
     ------
     FilterError
-        If the result does not have an account or check of the filter, or if a severity does not exist.
+        If the result does not have an account or check of the filter. If a severity does not exist.
     ReportError
         If the folder contains a report: the export would overwrite the report's `findings.csv`. If the folder cannot be
         written, or if `write_report` would refuse `mask`.
@@ -260,7 +259,7 @@ def export(
 
 
 def undecided_text(count: int) -> str:
-    """Return a sentence about `count` findings that may match, or an empty text if `count` is 0."""
+    """Return a sentence about `count` findings that may match. The text is empty if `count` is 0."""
     if not count:
         return ""
     return f"{pluralize(count, 'more finding')} may match: the path or tags of the resource were not collected."
@@ -315,7 +314,7 @@ class Selection:
         return mask
 
     def _judge(self) -> tuple[Bools, Bools]:
-        """Return two flags per finding: whether the finding surely matches, and whether the finding may match."""
+        """Return two masks: findings that surely match, and findings that may match."""
         findings, wanted = self.result.findings, self.wanted
         asked = {"account_id": wanted.accounts, "check": wanted.checks, "severity": wanted.severities}
         makers = findings.assign(maker=findings["maker"].fillna(NO_MAKER)) if wanted.makers else findings
@@ -384,7 +383,7 @@ class _Sides:
         return flags
 
     def on_path(self, path: str) -> tuple[Bools, Bools]:
-        """Return two masks: findings with a resource on this path, and findings with a resource of unknown path."""
+        """Return two masks: findings on this path, and findings with an unknown path."""
         frame, segments = self.frame, path.strip("/")
         paths = pc.utf8_lower(as_arrow(frame["path"]))
         on = pc.match_substring(paths, f"/{segments}/") if segments else pc.equal(paths, "/")
@@ -392,7 +391,7 @@ class _Sides:
         return hit, self.any(frame["finding"][frame["path"].isna() & frame["has_path"]])
 
     def tagged(self, wanted: Filter) -> tuple[Bools, Bools]:
-        """Return two flags per finding: whether the finding's tags match the filter, and whether its tags may match."""
+        """Return two masks: findings whose tags match, and findings whose tags may match."""
         carried, unread = self.carried(str(wanted.tag_key))
         matching = carried if wanted.tag_value is None else carried[carried["value"] == wanted.tag_value]
         yes = self.any(matching["finding"])
@@ -403,7 +402,7 @@ class _Sides:
         return ~yes & unread, np.zeros_like(yes)
 
     def carried(self, tag_key: str) -> tuple[pd.DataFrame, Bools]:
-        """Return a frame of findings and tag values, and a mask of the findings whose tags were not collected."""
+        """Return the findings' tag values, and a mask of findings with unknown tags."""
         tags, sides = self.tags, self.frame
         shown = tags[
             np.asarray(pc.equal(as_arrow(tags["tag_key"]), tag_key)) & is_in(tags["resource_arn"], sides["arn"])

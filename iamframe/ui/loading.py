@@ -1,4 +1,7 @@
-"""Load and check the sources of a command: in one process, in several processes, or on a Dask cluster."""
+"""Load and check the sources of a command.
+
+Checks run in one process, in several processes, or on Dask.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def progress_options(*sources: str, **live: Any) -> dict[str, Any]:
-    """Add `progress=False` to the options of a live source if `--quiet` or `--verbose` is given."""
+    """Return the options `live`, without progress if `--quiet` or `--verbose` is given."""
     from iamframe.inventory.load import is_live
 
     meta = click.get_current_context().meta
@@ -38,7 +41,7 @@ def load_sources(*sources: str, **live: Any) -> Inventory:
 
 
 def load_old_and_new(old: str, new: tuple[str, ...], live: dict[str, Any]) -> tuple[Inventory, Inventory]:
-    """Load an older and a newer source, and pass the options in `live` to each live source."""
+    """Load an older and a newer source. Live sources get the options in `live`."""
     from iamframe.inventory.load import is_live
 
     was = load_sources(old, **(live if is_live(old) else {}))
@@ -74,10 +77,10 @@ def drifted(inventory: Inventory, states: tuple[str, ...]) -> Drift:
 def checked(
     sources: tuple[str, ...], live: dict[str, Any], shards: dict[str, Any], older: str | None = None, **judged: Any
 ) -> Iterator[tuple[Inventory | None, Result]]:
-    """Load sources, run the checks, and yield two objects: the older inventory (or None) and the result.
+    """Load and check sources. Yield the older inventory (or None) and the result.
 
-    With `--workers` or `--dask`, a snapshot is checked in shards (groups of accounts). The files of the shards are
-    deleted at the end unless `--results` is given.
+    With `--workers` or `--dask`, a snapshot is checked in shards (groups of accounts). Without `--results`, the files
+    of the shards are deleted at the end.
     """
     from iamframe.inventory.inventory import SAMPLES
     from iamframe.inventory.load import is_live

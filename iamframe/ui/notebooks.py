@@ -14,7 +14,9 @@ _BESIDE = {f"../data/{_POLICY}": _POLICY, "../iamframe-report/": "iamframe-repor
 
 
 def notebook_files() -> list[Path]:
-    """Return the paths of the notebooks and of their tag policy, in the package or in a checkout.
+    """Return the paths of the notebooks and of their tag policy.
+
+    The files are in the installed package or in a checkout.
 
     Raises
     ------
@@ -34,7 +36,7 @@ def copy_notebooks(folder: str | os.PathLike[str], *, force: bool = False) -> tu
     """Copy the notebooks and their tag policy into a folder. Return two lists: the written files and the skipped files.
 
     A missing folder is created. An existing file is overwritten only with `force`. A copied notebook uses its own
-    folder for the tag policy and for reports.
+    folder for tag policy and reports.
 
     Raises
     ------

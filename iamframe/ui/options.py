@@ -55,7 +55,7 @@ def offer_sources(context: click.Context, argument: click.Parameter, typed: str)
 def folder(name: str) -> Path:
     """Return the path of a local folder, and refuse an empty name.
 
-    An empty name usually comes from an unset shell variable, and would mean the working directory.
+    An unset shell variable gives an empty name. An empty path would mean the working directory.
     """
     if not name:
         raise click.BadParameter("is empty; give a folder")
@@ -67,7 +67,7 @@ def folder(name: str) -> Path:
 
 
 def place(name: str) -> str | Path:
-    """Return the path of a local folder, or the unchanged address of an object store."""
+    """Return the path of a local folder. The address of an object store stays unchanged."""
     from iamframe.inventory.places import is_address
 
     return name if is_address(name) else folder(name)
@@ -136,7 +136,7 @@ def _talk(context: click.Context, option: click.Parameter, wanted: bool) -> None
 
 
 def option(names: str, help_text: str, metavar: str | None = None, **more: Any) -> Decorator:
-    """Return a command-line option, which is a flag if neither `metavar` nor `type` is given."""
+    """Return a command-line option. Without `metavar` and `type`, the option is a flag."""
     more = {"is_flag": True} | more if metavar is None and "type" not in more else {"metavar": metavar} | more
     return click.option(*names.split(), help=help_text, **more)
 
@@ -228,12 +228,12 @@ _LOADS = ("regions", "references", "accounts", "role_name", "external_id", "rate
 
 
 def live(command: Callable[..., Any]) -> Any:
-    """Add the options for live sources to a command, which gets their values in the dictionary `live`."""
+    """Add the options for live sources. The command gets the dictionary `live`."""
     return _LIVE(_as_dictionary("live", _LOADS, command))
 
 
 def shards(command: Callable[..., Any]) -> Any:
-    """Add the options for shards to a command, which gets their values in the dictionary `shards`."""
+    """Add the options for shards. The command gets the dictionary `shards`."""
     return _SHARDS(_as_dictionary("shards", ("workers", "dask", "results"), command))
 
 

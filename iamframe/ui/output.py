@@ -1,4 +1,4 @@
-"""The output of the command line: frames in four formats, and remarks on standard error."""
+"""The output of the command line. Frames are printed in four formats. Remarks go to standard error."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def emit_surfaces(facts: DataFrame, form: str) -> None:
 
 
 def size_of(inventory: Inventory) -> str:
-    """Return the numbers of accounts, roles and profiles in an inventory, as a text."""
+    """Return the numbers of accounts, roles and profiles as a text."""
     things = {"accounts": "account", "roles": "role", "profiles": "instance profile"}
     rows = inventory.row_counts()
     return ", ".join(pluralize(rows[name], thing) for name, thing in things.items())
@@ -194,7 +194,7 @@ def in_one_line(result: Result, owners: Sequence[str] = ()) -> str:
 
 
 def incomplete(result: Result) -> Iterator[str]:
-    """Yield lines about incomplete checks: first the checks and accounts, then one line per reason."""
+    """Yield lines about incomplete checks. Each reason is a line below the checks and accounts."""
     from iamframe.checks.result import some
 
     unsure = result.coverage[result.coverage["status"] != "complete"]
@@ -206,14 +206,14 @@ def incomplete(result: Result) -> Iterator[str]:
 
 
 def _by_reason(rows: Iterable[tuple[str, str, str, str]]) -> dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]]:
-    """Group checks (or other items) by their reasons, and return the accounts of each group."""
+    """Group checks or other items by their reasons. Return the accounts of each group."""
     from iamframe.messages.render import by_reason, sentences_of
 
     return by_reason((account, thing, sentences_of(message, facts)) for account, thing, message, facts in rows)
 
 
 def not_printed(findings: DataFrame, shown: DataFrame, *, by_owner: bool) -> Iterator[str]:
-    """Yield a sentence about findings that are not printed, and a sentence about findings with unknown owners."""
+    """Yield how many findings are not printed, and how many have unknown owners."""
     if left := len(findings) - len(shown):
         yield f"{pluralize(left, 'finding')} not printed, because of --severity, --owner or --hide-expected"
     if by_owner and (unknown := int((~findings["owner_known"]).sum())):
@@ -253,9 +253,9 @@ def no_owner(inventory: Inventory, owner_tag: str) -> list[str]:
 
 
 def expired(result: Result, *, is_covered: bool = False) -> Iterator[str]:
-    """Yield warnings about entries of the policy file that have expired or match no finding.
+    """Yield warnings about policy file entries that expired or match no finding.
 
-    Also yield a warning about tag policies that were not collected, unless `is_covered` is True.
+    Tag policies that were not collected get a warning, too. With `is_covered`, there is no warning about tag policies.
     """
     if result.policy.organization and not is_covered:
         from iamframe.checks.result import some
@@ -278,7 +278,10 @@ def expired(result: Result, *, is_covered: bool = False) -> Iterator[str]:
 
 
 def not_collected(inventory: Inventory) -> list[str]:
-    """Return up to ten sentences about data that was not collected, such as unreadable files and failed regions."""
+    """Return up to ten sentences about data that was not collected.
+
+    Examples are unreadable files and failed regions.
+    """
     details: dict[str, None] = {}
     for gaps in inventory.gap_parts():
         is_shown = gaps["reason"].isin(["unreadable", "contradicted", "expired"]) | (gaps["operation"] == ASSUME_ROLE)
@@ -287,7 +290,10 @@ def not_collected(inventory: Inventory) -> list[str]:
 
 
 def not_compared(changes: Changes) -> list[str]:
-    """Return up to twenty sentences about data that could not be compared, one sentence per reason."""
+    """Return up to twenty sentences about data that could not be compared.
+
+    Data with the same reasons shares a sentence.
+    """
     from iamframe.analysis.matching import WITHOUT_REASONS, in_short
     from iamframe.checks.result import some
 
@@ -306,7 +312,7 @@ def not_compared(changes: Changes) -> list[str]:
 
 
 def not_known(found: Drift) -> list[str]:
-    """Return up to twenty sentences about resources that could not be compared with Terraform."""
+    """Return up to twenty sentences about resources not compared with Terraform."""
     from iamframe.checks.result import some
 
     unknown = found.differences[found.differences["kind"] == "unknown"]

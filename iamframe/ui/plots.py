@@ -1,9 +1,9 @@
 """Plots of an inventory or a result, drawn with matplotlib.
 
-Slanted hatching shows data that was not collected, so that missing data never looks like zero. No plot relies on colour
-alone. Names and keys are drawn as text, never as formulas. Letters are shown as code points if they are invisible or
-missing from all installed fonts. Each function draws one plot on the axes `ax` or on a new figure, and returns the
-axes. If matplotlib is not installed, the functions raise `MissingExtraError`.
+Slanted hatching shows data that was not collected. Missing data never looks like zero. No plot relies on colour alone.
+Names and keys are drawn as text, never as formulas. Invisible letters are shown as code points. Letters without an
+installed font are shown as code points, too. Each function draws one plot and returns the axes. Without the axes `ax`,
+a function draws on a new figure. If matplotlib is not installed, the functions raise `MissingExtraError`.
 """
 
 from __future__ import annotations
@@ -100,10 +100,10 @@ _SIDES = {"role": "roles", "instance-profile": "profiles"}
 
 
 def plot_name_relations(result: Result, ax: Axes | None = None) -> Axes:
-    """Draw a bar chart of name differences between profiles and their roles, with one bar per kind of difference.
+    """Draw a bar chart of name differences between profiles and their roles.
 
-    Profiles without a role have a bar of their own. A dotted part of a bar shows profiles whose name differs from the
-    role's name by design. A hatched bar shows profiles whose role or role name was not collected.
+    Each kind of difference has a bar. Profiles without a role have a bar of their own. Dotted parts of a bar show names
+    that differ by design. A hatched bar shows profiles whose role or role name was not collected.
     """
     pairs = views.pairs(result.inventory, result.policy.makers)
     pairs = pairs[pairs["profile_arn"].notna()]
@@ -133,10 +133,10 @@ def plot_tag_coverage(inventory: Inventory, ax: Axes | None = None, keys: Iterab
     """Draw a heat map of tag keys. Each cell shows the percentage of roles or profiles that have the key.
 
     Each account has one row for roles and one row for profiles. Accounts with the lowest mean percentage come first.
-    The plot has at most 30 accounts. The columns are tag keys: by default, the 12 most used keys. The label of a row
-    shows `n`, the number of resources whose tags were collected. All percentages are shares of `n`. The label also
-    shows the number of resources whose tags were not collected. A row is hatched if no tags were collected. AWS-managed
-    roles and AWS-reserved tag keys are left out.
+    The plot has at most 30 accounts. The columns are tag keys: by default, the 12 most used keys. The number `n` in a
+    row's label counts resources with collected tags. All percentages are shares of `n`. The label also shows the number
+    of resources whose tags were not collected. A row is hatched if no tags were collected. AWS-managed roles and
+    AWS-reserved tag keys are left out.
     """
     coverage = views.tag_coverage(inventory)
     uses = coverage.groupby("tag_key")["tagged"].sum().sort_values(ascending=False, kind="stable").index
@@ -188,13 +188,13 @@ def _tag_rows(coverage: pd.DataFrame, resources: pd.DataFrame, keys: list[str]) 
 
 
 def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
-    """Draw a bar chart of the profiles in each account: referenced, unreferenced and empty profiles.
+    """Draw a bar chart of referenced, unreferenced and empty profiles in each account.
 
-    The plot has one bar per account, for at most 30 accounts. Accounts are sorted by the number of unreferenced or
-    empty profiles, the largest number first. A bar shows referenced profiles, then profiles that the check
-    `unreferenced_profiles` found, then profiles without a role. Hatched parts show profiles whose references or role
-    were not collected. If the check `unreferenced_profiles` did not run, every profile without a known reference is
-    hatched.
+    The plot has one bar per account, for at most 30 accounts. Accounts with the most unreferenced or empty profiles
+    come first. Each bar shows referenced, unreferenced and empty profiles, in this order. Unreferenced profiles are
+    those that the check `unreferenced_profiles` found. Empty profiles have no role. Hatched parts show profiles whose
+    references or role were not collected. If `unreferenced_profiles` did not run, every profile without a known
+    reference is hatched.
     """
     inventory, total = result.inventory, pluralize(len(result.inventory.profiles), "instance profile")
     rows = [row for row in purposes(result) if row.total]
@@ -213,15 +213,15 @@ def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
 
 
 def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resources: str = "profiles") -> Axes:
-    """Draw a bar chart of the instance profiles (or roles) that each tool created in each account.
+    """Draw a bar chart of the profiles or roles that each tool created.
 
-    The plot has one bar for each combination of account, tool and cluster (or stack). Only the 15 largest bars are
-    drawn, the largest first. The label of a bar shows the share of the account's quota, if the quota is known.
+    Each combination of account, tool and cluster (or stack) has a bar. Only the 15 largest bars are drawn, the largest
+    first. Each bar's label shows the share of the account's quota, if known.
 
-    Plain parts of a bar show resources with an owner tag, and cross-hatched parts show resources without an owner tag.
-    The dotted parts of a bar show roles that AWS manages. Parts with slanted hatching show resources whose owner is
-    unknown. The owner is unknown if tags were not collected, or if the resource appears only in the counts of
-    GetAccountSummary. `iamframe.quota_use` returns the numbers of the plot.
+    Plain parts of a bar show resources with an owner tag. Cross-hatched parts of a bar show resources without an owner
+    tag. The dotted parts of a bar show roles that AWS manages. Parts with slanted hatching show resources whose owner
+    is unknown. The owner is unknown if tags were not collected. Resources that are known only from GetAccountSummary
+    have an unknown owner, too. `iamframe.quota_use` returns the numbers of the plot.
 
     Parameters
     ----------
@@ -258,9 +258,9 @@ def plot_ladder(inventory: Inventory, ax: Axes | None = None, limit: int = 60) -
     """Draw the roles and profiles that are not linked one to one.
 
     Lines connect the roles on the left with their profiles on the right. Each row shows a profile, or a role without a
-    profile. The plot has at most `limit` rows. The rows are in this order: roles in several profiles, profiles without
-    a role, roles that trust EC2 but are in no profile, and profiles whose role was not collected. A line is dashed if
-    the role was not collected. If there are several accounts, the name of an account is above its rows.
+    profile. The plot has at most `limit` rows. Roles in several profiles come first. Profiles without a role come
+    second. Roles that trust EC2 but are in no profile come third. Profiles whose role was not collected come last. A
+    line is dashed if the role was not collected. With several accounts, the name of each account is above its rows.
     """
     rungs = _rungs(inventory)
     rows = rungs.head(limit).reset_index(drop=True)
@@ -286,7 +286,7 @@ def plot_ladder(inventory: Inventory, ax: Axes | None = None, limit: int = 60) -
 
 
 def _rungs(inventory: Inventory) -> pd.DataFrame:
-    """Return the roles and profiles that are not linked one to one, with all rows of a role together."""
+    """Return the roles and profiles that are not linked one to one. All rows of a role are together."""
     pairs = views.pairs(inventory)
     size = pairs.groupby("role_arn")["profile_arn"].transform("count").fillna(0)
     alone = pairs["role_arn"].isna()
@@ -320,7 +320,7 @@ def _rungs_in_words(rungs: pd.DataFrame) -> list[str]:
 
 
 def _draw_rungs(ax: Axes, rows: pd.DataFrame) -> Axes:
-    """Draw each role once, and draw a line per row from the role to the profile."""
+    """Draw each role once, with a line to each of its profiles."""
     places = rows.index.to_series()
     left = places.groupby(rows["group"]).transform("mean")
     for row, (kind, is_read) in enumerate(zip(rows["kind"], rows["role_read"], strict=True)):
@@ -348,12 +348,13 @@ def _draw_rungs(ax: Axes, rows: pd.DataFrame) -> Axes:
 
 
 def plot_last_use(inventory: Inventory, ax: Axes | None = None, now: datetime | None = None) -> Axes:
-    """Draw a bar chart of the days since roles were last used, with one bar per range of days.
+    """Draw a bar chart of the days since roles were last used.
 
-    AWS keeps the last use of a role for 400 days. A new role that was never used also counts as "no use in 400 days".
-    Days are counted back from the time `now`. By default, `now` is the time when the account was collected, or the
-    current time if no source shows the collection time. If `now` has no time zone, UTC is assumed. The hatched bar
-    shows roles whose last use was not collected. AWS-managed roles are left out, and the title shows their number.
+    Each range of days has a bar. AWS keeps the last use of a role for 400 days. A new, never used role also counts as
+    "no use in 400 days". Days are counted back from the time `now`. By default, `now` is the time when the account was
+    collected. If no source shows the collection time, `now` is the current time. If `now` has no time zone, UTC is
+    assumed. The hatched bar shows roles whose last use was not collected. AWS-managed roles are left out, and the title
+    shows their number.
     """
     roles = inventory.roles[~inventory.roles["is_aws_managed"]]
     present = pd.Timestamp(datetime.now(UTC) if now is None else now)
@@ -377,12 +378,12 @@ def plot_last_use(inventory: Inventory, ax: Axes | None = None, now: datetime | 
 
 
 def plot_age(inventory: Inventory, ax: Axes | None = None) -> Axes:
-    """Draw a bar chart of the roles and profiles that were created in each year.
+    """Draw a bar chart of roles and profiles by year of creation.
 
     Each year has a bar for roles and a bar for profiles. Cross-hatched parts of a bar show resources without tags.
-    AWS-reserved tags are ignored. Parts with slanted hatching show resources whose tags or creation time were not
-    collected. The plot has at most 20 years, and the first year also includes all older resources. AWS-managed
-    roles are left out, and the title shows their number.
+    AWS-reserved tags are ignored. Slanted hatching shows resources whose tags or creation time were not collected. The
+    plot has at most 20 years. The first year also includes all older resources. AWS-managed roles are left out, and the
+    title shows their number.
     """
     resources = _resources(inventory)
     tagged, known = resources["is_tagged"], resources["tags_known"]
@@ -408,11 +409,12 @@ def plot_age(inventory: Inventory, ax: Axes | None = None) -> Axes:
 
 
 def plot_surfaces(ax: Axes | None = None) -> Axes:
-    """Draw a table that shows which consoles, APIs and tools can write, read and find tags.
+    """Draw a table of the consoles, APIs and tools that handle tags.
 
-    The table has one row per console, API or tool, three columns for roles, and three columns for profiles. A number in
-    a cell refers to a condition below the table. A hatched cell means "unknown": AWS does not document the answer, and
-    no measurement shows it. `iamframe.surfaces` returns the source of each cell.
+    Each console, API or tool has a row. The columns show whether tags can be written, read and found. Roles and
+    profiles have separate columns. A number in a cell refers to a condition below the table. A hatched cell means
+    "unknown". An unknown answer is neither documented by AWS nor measured. `iamframe.surfaces` returns the source of
+    each cell.
     """
     facts = known_facts()
     rows = list(dict.fromkeys(fact.surface for fact in facts))
@@ -448,7 +450,7 @@ def _resources(inventory: Inventory) -> pd.DataFrame:
 
 
 def _untagged_in_words(resources: pd.DataFrame, caption: str) -> tuple[str, str]:
-    """Return two texts: a sentence about untagged resources, and a caption that counts resources with unknown tags."""
+    """Return a sentence about untagged resources, and a caption about unknown tags."""
     known = resources[resources["tags_known"]]
     counts = [(side, known["is_tagged"][known["resource_type"] == kind]) for kind, side in reversed(_SIDES.items())]
     said = [f"{(~tagged).sum():,} of {len(tagged):,} {side}" for side, tagged in counts if len(tagged)]

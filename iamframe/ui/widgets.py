@@ -1,7 +1,7 @@
-"""The explorer for notebooks. The widgets use the functions of `iamframe.exploring` and have no logic of their own.
+"""The explorer for notebooks. The widgets use the functions of `iamframe.exploring`, without logic of their own.
 
-Text from AWS is never interpreted as HTML or as mathematics. Labels contain only iamframe's own words, because a label
-renders text between dollar signs as mathematics.
+Text from AWS is never interpreted as HTML or as mathematics. Labels contain only iamframe's own words. A label would
+render text between dollar signs as mathematics.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def explore(
     policy: PolicySource = None,
     folder: str | os.PathLike[str] = "iamframe-export",
 ) -> Explorer:
-    """Return an explorer for a notebook: widgets that filter, count, show and export findings.
+    """Return widgets that filter, count, show and export findings in a notebook.
 
     Parameters
     ----------
@@ -78,8 +78,9 @@ def explore(
     Returns
     -------
     Explorer
-        Later cells can use the attributes `filter` (the current filter) and `findings` (the findings that match this
-        filter). The explorer makes no requests to AWS. The functions of `iamframe.exploring` need no widgets.
+        Later cells can use the attributes `filter` and `findings`. The attribute `findings` contains the findings that
+        match the current filter. The explorer makes no requests to AWS. The functions of `iamframe.exploring` need no
+        widgets.
 
     Raises
     ------
@@ -407,7 +408,7 @@ def _sorting_table() -> Any:
 
 
 def _displayed(findings: pd.DataFrame) -> pd.DataFrame:
-    """Return the findings as shown in the table, with marks for expected and accepted findings."""
+    """Return the findings for the table. Expected and accepted findings are marked."""
     marks = pd.Series("", index=findings.index).mask(findings["expected"], " (expected)")
     marks = marks.mask(findings["accepted"].notna(), " (accepted)")
     severity = findings["severity"] + marks
