@@ -146,7 +146,7 @@ def test_the_earlier_sample_and_the_sample_tell_a_story_of_each_kind_of_change()
     assert set(changes.findings["change"]) == {"new", "gone", "reopened", "settled"}
     # What only became readable is no change.
     assert {"vpn", "dns"}.isdisjoint(changes.changes["resource_name"])
-    assert ("123456789012", "profile tags") in set(
+    assert ("123456789012", "tags of profiles") in set(
         changes.not_compared[["account_id", "what"]].itertuples(index=False, name=None)
     )
 
