@@ -18,6 +18,7 @@ from rooms import ROOMS, imports, modules, room_of
 import iamframe
 from iamframe import CHECKS, schema
 from iamframe.knowledge.operations import OPERATIONS
+from iamframe.practice import PracticeAccount
 
 # The only modules that may load these.
 GATES = {
@@ -264,6 +265,22 @@ def test_every_public_name_is_there_and_says_what_it_is(name: str) -> None:
     assert getattr(iamframe, name) is not None
     assert name in dir(iamframe)
     assert name.startswith("__") or name == "CHECKS" or getattr(iamframe, name).__doc__
+
+
+def test_every_method_property_and_function_that_users_reach_has_a_docstring() -> None:
+    public = [getattr(iamframe, name) for name in iamframe.__all__]
+    users = [thing for thing in public if inspect.isclass(thing)] + [PracticeAccount]
+    modules = [iamframe.plots, iamframe.exploring]
+    bare = [
+        f"{owner.__name__}.{name}"
+        for owner in (*users, *modules)
+        for name, member in vars(owner).items()
+        if not name.startswith("_")
+        and (inspect.isfunction(member) or isinstance(member, (property, classmethod, functools.cached_property)))
+        and getattr(member, "__module__", owner.__name__).startswith("iamframe")
+        and not inspect.getdoc(member)
+    ]
+    assert bare == []
 
 
 @pytest.mark.parametrize(
