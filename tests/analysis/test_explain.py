@@ -492,7 +492,7 @@ def test_a_profile_that_something_names_with_another_path_is_not_offered_for_del
 @pytest.mark.parametrize(
     ("name", "because"),
     [
-        ("ingest", "Owner and owner differ only by case, and only you know which is right"),
+        ("ingest", "the tag keys Owner and owner differ only by case, and only you know which is right"),
         ("AWSRDSCustomSQLServerInstanceProfile", "names and path show that RDS Custom manages the profile"),
         ("legacy-ftp", None),
     ],

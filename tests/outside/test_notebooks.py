@@ -194,7 +194,7 @@ STEPS = {
         "arn:aws:iam::123456789012:role/web AROA",
         f"{PROFILE}web AIPA",
     ],
-    "2. A profile made by hand is empty": [
+    "2. A profile created by hand holds no role": [
         "medium empty_profiles instance-profile web holds no role",
         "low ec2_roles_without_profile role web trusts EC2 and is in no instance profile; the role has no policies",
     ],
