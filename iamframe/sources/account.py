@@ -1,10 +1,8 @@
 """Read the roles, instance profiles and quotas of one live account.
 
-The module `regions` reads the resources that use the profiles.
-
 GetAccountAuthorizationDetails (the "dump") returns the roles, with their tags, last use and profiles.
 ListInstanceProfiles returns the profiles, but not their tags (IAM API Reference, ListInstanceProfiles).
-GetInstanceProfile returns the tags of a profile, and confirms the profile's role.
+GetInstanceProfile returns one profile with its tags and its role.
 """
 
 from __future__ import annotations
@@ -55,8 +53,6 @@ _SINGLE = ("GetInstanceProfile", "GetRole", "ListInstanceProfileTags", "ListRole
 
 @dataclass
 class AccountReader:
-    """Reads one live account."""
-
     client: Client
     plan: LoadPlan
     source: str
@@ -65,10 +61,9 @@ class AccountReader:
     progress: Progress = silent
 
     def answers(self) -> list[Answer]:
-        """Call all operations that the `LoadPlan` requires, and return the answers.
+        """Raise `RequestFailed` if GetCallerIdentity fails for any reason except a denial.
 
-        The last answer contains the rows of the frame `gaps`. Raise `RequestFailed` if GetCallerIdentity fails for any
-        reason except a denial. Raise `SourceError` if the credentials belong to an account other than `expected`.
+        Raise `SourceError` if the credentials belong to an account other than `expected`.
         """
         self._calls = Calls(self.client, self.source, self.progress)
         self._profiles = _Profiles(self._calls)
@@ -86,7 +81,6 @@ class AccountReader:
         return [answer for answer in answers if answer.tally is not None or answer.operation in ("", "denied")]
 
     def _identify(self) -> str | None:
-        """Store the account's id. Return the caller's ARN, or None if AWS denies GetCallerIdentity."""
         calls, client = self._calls, self.client
         try:
             identity = client.identity()
@@ -113,7 +107,7 @@ class AccountReader:
         summary = calls.pool.submit(calls.one, "GetAccountSummary")
         aliases = calls.pool.submit(calls.one, "ListAccountAliases")
         # A load without references makes no request that it can do without.
-        demands = calls.pool.submit(_demands, calls) if self.plan.references != "none" else None
+        demands = calls.pool.submit(_read_tag_policy, calls) if self.plan.references != "none" else None
         regions = calls.pool.submit(references.regions)
         homes = _HOMES.get(calls.partition, (self.client.region,)) if self.plan.tag_index else ()
         yield from profiles.start(homes)
@@ -126,7 +120,7 @@ class AccountReader:
             profiles.ask(sorted(_profiles_of(dump) - profiles.arns))
         profiles.wait()
         owners = OwnerReader(calls, self.plan, scope)
-        listing_owners = owners.start(profiles.tagged())
+        listing_owners = owners.start(profiles.tags_by_arn())
         referring = list(references.answers(consumers))
         if profiles.is_outdated(referring):
             profiles.list_again()
@@ -143,7 +137,6 @@ class AccountReader:
         yield calls.answer("denied", Listing(list(calls.gaps)))
 
     def _roles_one_by_one(self, dump: Listing, roles: Listing | None) -> tuple[list[ResourceAnswer], list[Any]]:
-        """Read each role that the dump lacks. If the list of profiles is incomplete, read each role's profiles."""
         calls, profiles = self._calls, self._profiles.listed
         if roles is None or dump.state == "complete":
             return [], []
@@ -174,7 +167,6 @@ class AccountReader:
         single: list[ResourceAnswer],
         links: list[Any],
     ) -> Iterator[Answer]:
-        """Yield IAM's answers, without roles and profiles that were deleted during the load."""
         answer, gone, profiles = self._calls.answer, self._calls.vanished, self._profiles.listed
         caller = Account(caller_arn=caller_arn, account_name=self.name)
         yield answer(IDENTITY, Listing([caller], "complete" if caller_arn else "refused"))
@@ -201,8 +193,6 @@ class AccountReader:
 
 @dataclass
 class _Profiles:
-    """The list of an account's profiles, and AWS's answer about each profile."""
-
     calls: Calls
     listed: Listing = field(default_factory=Listing)
     found: list[ResourceAnswer] = field(default_factory=list)
@@ -214,7 +204,6 @@ class _Profiles:
         return {profile.profile_arn for profile in self.listed.records}
 
     def start(self, homes: Iterable[str]) -> Iterator[Answer]:
-        """Yield the answers of GetResources (the tag index). Start to read the profiles that the index lacks."""
         jobs = {home: self.calls.pool.submit(self._index, home) for home in homes}
         indexes = {home: job.result() for home, job in jobs.items()}
         indexed = {profile.profile_arn: profile.tags for index in indexes.values() for profile in index.records}
@@ -235,7 +224,6 @@ class _Profiles:
         return index
 
     def ask(self, arns: Iterable[str]) -> None:
-        """Start to read profiles in other threads, with one request per profile."""
         self._jobs += [self.calls.submit("profiles", self._read, arn) for arn in arns]
 
     def _read(self, arn: str) -> ResourceAnswer | None:
@@ -249,20 +237,16 @@ class _Profiles:
         self.found += _results(self._jobs)
         self._jobs = []
 
-    def tagged(self) -> dict[str, dict[str, str]]:
-        """Map each profile's ARN to the profile's tags."""
+    def tags_by_arn(self) -> dict[str, dict[str, str]]:
         arns = {name_of(arn): arn for arn in self.arns}
         read = {arns.get(one.name): getattr(one.record, "tags", UNSET) or [] for one in self.found} | self._indexed
         return {arn: {tag.key: tag.value for tag in read.get(arn, ())} for arn in arns.values()}
 
     def is_outdated(self, referring: list[Answer]) -> bool:
-        """Return True if the list of profiles may be out of date.
-
-        A profile may have been created or replaced during the load.
-        """
         ids = {name_of(profile.profile_arn).casefold(): profile.profile_id for profile in self.listed.records}
         arns = {profile.profile_arn.casefold() for profile in self.listed.records}
         mentions = (one for answer in referring for chunk in answer for one in chunk if isinstance(one, Reference))
+        # A profile may have been created or replaced during the load.
         is_missing = any(
             (name := name_of(mention.named).casefold()) not in ids
             or mention.profile_id not in (None, ids[name])
@@ -299,8 +283,7 @@ class _Effective(msgspec.Struct):
     policy: EffectivePolicy = msgspec.field(name="EffectivePolicy")
 
 
-def _demands(calls: Calls) -> list[Answer]:
-    """Read the organization's tag policy. If AWS denies the policy, read only the required tag keys."""
+def _read_tag_policy(calls: Calls) -> list[Answer]:
     row = BY_LABEL[TAG_POLICY]
     parameters: dict[str, Any] = dict(row.parameters)
     try:

@@ -1,7 +1,7 @@
 """Find the files in folders and archives (`.gz`, `.zip`).
 
-A file is read only when its content is needed. Archives are unpacked only in memory, and only up to `MAX_UNPACKED`
-bytes. Links in archives are not followed. Names inside archives are never used as paths.
+Archives are unpacked only in memory, and only up to `MAX_UNPACKED` bytes. Links in archives are not followed. Names
+inside archives are never used as paths.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MANIFEST, FORMAT = "manifest.json", "iamframe snapshot"
 
 
 class Unreadable(Exception):
-    """A file cannot be read. The message `problem` gives the reason without the file's name."""
+    """The content of a file cannot be read. The message does not name the file."""
 
     def __init__(self, message: str, **facts: Any) -> None:
         super().__init__(message)
@@ -48,24 +48,23 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One file in a folder or in an archive.
+    """One file in a folder or in an archive."""
 
-    The field `label` is the file's name in messages. The field `name` is the file's own name without `.gz`. The field
-    `place` identifies the file across all sources. Files with the same `place` are read only once. The function `read`
-    returns the file's bytes, or raises Unreadable. The field `size` is the file's size in bytes. The field `size` of a
-    `.gz` file is the packed size. The field `path` is None for `.gz` files and files in archives.
-
-    The field `folders` has the names of all folders above the file. The outermost folder is first in `folders`. The
-    field `root` is the number of folders in the source's path.
-    """
-
+    # The file's name in messages.
     label: str
+    # All folders above the file, the outermost first.
     folders: tuple[str, ...]
+    # The number of folders in the source's path.
     root: int
+    # The file's own name, without `.gz`.
     name: str
+    # Files with the same place are read only once.
     place: tuple[str, ...]
+    # Raises Unreadable.
     read: Callable[[], bytes]
+    # In bytes; of a `.gz` file, the packed size.
     size: int = 0
+    # None for `.gz` files and files in archives.
     path: Path | None = None
 
 
@@ -87,13 +86,6 @@ def _open(path: str | os.PathLike[str], pipe: bool) -> BufferedReader:
 
 
 def read_file(path: str | os.PathLike[str], most: int = MAX_UNPACKED, *, pipe: bool = False) -> bytes:
-    """Return the bytes of a file. If `pipe` is True, the file may be a pipe, such as `<(command)`.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be read, or has more than `most` bytes. Folders and devices cannot be read.
-    """
     with _open(path, pipe) as file:
         data = file.read(most + 1)
     if len(data) > most:
@@ -102,16 +94,6 @@ def read_file(path: str | os.PathLike[str], most: int = MAX_UNPACKED, *, pipe: b
 
 
 def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
-    """Yield the files in a folder or archive, sorted by name. If `source` is any other file, yield this file.
-
-    iamframe reads only JSON, Terraform state, archives and `denied.csv` from a folder. iamframe skips its own reports
-    and snapshots. iamframe also skips hidden folders (such as `.terraform`) and links to folders.
-
-    Raises
-    ------
-    SourceError
-        If the file or folder does not exist, or cannot be read.
-    """
     if not os.fspath(source):
         raise SourceError("a source is empty; give a file or folder, or `sample` for the fictional sample")
     path = Path(source)
@@ -136,12 +118,10 @@ def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
 
 
 def without_secrets(text: str) -> str:
-    """Remove the parts of URLs that may contain access keys. Each URL loses its query and the text before the @."""
     return _SECRET.sub("", text) if "://" in text else text
 
 
 def display_path(path: str | os.PathLike[str]) -> str:
-    """Return a path as one line of valid Unicode. Control characters are escaped, and access keys are removed."""
     try:
         text = os.fsencode(path).decode(errors="replace")
     except UnicodeEncodeError:
@@ -162,6 +142,7 @@ def _folder(root: Path) -> Iterator[Piece]:
         )
 
     depth = len(root.resolve().parts)
+    # Links to folders, and hidden folders such as `.terraform`, are skipped.
     for folder, subfolders, names in os.walk(root, onerror=refuse):
         if Path(folder) != root and _is_output(Path(folder), names):
             subfolders[:] = []
@@ -224,13 +205,10 @@ def _read_file(path: Path) -> bytes:
 
 
 class _Budget:
-    """The number of bytes that may still be unpacked from one archive."""
-
     def __init__(self) -> None:
         self.left = MAX_UNPACKED
 
     def spend(self, size: int) -> None:
-        """Subtract `size` bytes from the budget. If too few bytes are left, raise Unreadable."""
         self.left -= size
         if self.left < 0:
             cap = f"{MAX_UNPACKED >> 30} GiB" if MAX_UNPACKED >= 1 << 30 else f"{MAX_UNPACKED:,} bytes"

@@ -34,15 +34,11 @@ from iamframe.sources.refusals import CLOSED, RequestFailed, advice_on, closed_r
 
 
 class Indexed(msgspec.Struct):
-    """A resource in a response from GetResources (Resource Groups Tagging API)."""
-
     arn: str = msgspec.field(name="ResourceARN")
     tags: list[Tag] = msgspec.field(name="Tags", default_factory=list)
 
 
 class Region(msgspec.Struct):
-    """A region that is enabled in the account."""
-
     name: str = msgspec.field(name="RegionName")
 
 
@@ -76,18 +72,11 @@ _DECODE: dict[str, Callable[[bytes], Any]] = {
 
 @dataclass
 class Listing:
-    """The records that one operation returned in one region.
-
-    The field `state` is the list's state, such as `complete`.
-    """
-
     records: list[Any] = field(default_factory=list)
     state: State = "partial"
 
 
 class ResourceAnswer(NamedTuple):
-    """One operation's answer about one role or profile."""
-
     operation: str
     name: str
     record: GotProfile | GotRole | TagListing
@@ -95,7 +84,7 @@ class ResourceAnswer(NamedTuple):
 
 @dataclass
 class Calls:
-    """Makes calls to AWS in one account, from several threads. The list `gaps` collects rows of the frame `gaps`."""
+    """Makes calls to AWS in one account, from several threads."""
 
     client: Client
     source: str
@@ -111,11 +100,9 @@ class Calls:
     _done: dict[str, list[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Create the thread pool."""
         self.pool = ThreadPoolExecutor(self.client.workers, thread_name_prefix="iamframe")
 
     def submit(self, stage: str, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """Call the function `work` in another thread. A progress bar shows the number of finished calls."""
         with self._lock:
             self._done.setdefault(stage, [0, 0])[1] += 1
         future = self.pool.submit(work, *arguments)
@@ -129,7 +116,6 @@ class Calls:
             self.progress(stage, *counts)
 
     def listing(self, operation: str, subject: str = ALL, region: str = GLOBAL, **parameters: Any) -> Listing:
-        """Call an operation that returns a list. Return the records of all pages."""
         found = Listing()
         for _ in self.pages(operation, found, subject, region, **parameters):
             pass
@@ -138,7 +124,6 @@ class Calls:
     def pages(
         self, operation: str, found: Listing, subject: str = ALL, region: str = GLOBAL, **parameters: Any
     ) -> Iterator[list[Any]]:
-        """Yield the records of each page of a list. The records are also added to `found.records`."""
         row = BY_LABEL[operation]
         found.state = "complete"
         for body in self.bodies(operation, found, {**row.parameters, **parameters}, subject, region):
@@ -156,12 +141,6 @@ class Calls:
         *,
         may_vanish: bool = False,
     ) -> Iterator[bytes]:
-        """Yield the pages of an operation's answer as JSON.
-
-        If a request fails, `found.state` becomes `truncated` or `refused`. A failed request also becomes a row of the
-        frame `gaps`. The frame `gaps` gets no row if the region lacks the service. If `may_vanish` is True, the error
-        "not found" means an empty answer.
-        """
         row = BY_LABEL[operation]
         try:
             yield from self.client.pages(row.service, row.operation, region, counted_as=operation, **parameters)
@@ -169,11 +148,10 @@ class Calls:
             if may_vanish and refusal.reason == "vanished":
                 return
             found.state = "truncated" if found.records else "refused"
-            if not _is_absent(self, refusal, row.service, region):
+            if not _is_service_absent(self, refusal, row.service, region):
                 self.note_refused(operation, refusal, subject, region)
 
     def records(self, found: Listing, operation: str, region: str, body: bytes, key: str, kind: Any) -> list[Any]:
-        """Return the records under the key `key`. A record in an unexpected form becomes a row of the frame `gaps`."""
         value = msgspec.json.decode(body, type=dict[str, msgspec.Raw]).get(key)
         if value is None:
             self.note_missing(found, operation, key, region)
@@ -196,13 +174,12 @@ class Calls:
         return records
 
     def note_missing(self, found: Listing, operation: str, key: str, region: str) -> None:
-        """Add a row to the frame `gaps` for an answer without the expected list. AWS sends even an empty list."""
+        # AWS sends the list even if it is empty.
         found.state = "truncated"
         facts = {"operation": operation, "key": key}
         self.gap(operation, ALL, "unreadable", "gaps.answer.no_list", facts, region)
 
     def one(self, operation: str, region: str = GLOBAL) -> Any:
-        """Return the answer of an operation, or None if the call fails."""
         row = BY_LABEL[operation]
         try:
             return _decoded(operation, self.client.call(row.service, row.operation, region))
@@ -211,7 +188,6 @@ class Calls:
             return None
 
     def resource(self, operation: str, arn: str) -> ResourceAnswer | None:
-        """Return the answer about a role or profile, or None. If AWS denies the operation, call the fallback."""
         client, row, name = self.client, BY_LABEL[operation], name_of(arn)
         refusals: dict[str, RequestFailed] = {}
         # An operation may be denied for a few resources only. After more than three denials and no answer, its fallback
@@ -246,7 +222,6 @@ class Calls:
         return tags_or_none(found) if isinstance(found, GotRole) else found
 
     def enabled_regions(self) -> list[str]:
-        """Return the account's enabled regions. If AWS refuses the list of regions, return an empty list."""
         with self._enabling:
             if self._enabled is None:
                 regions = self.one("DescribeRegions", self.client.region)
@@ -259,7 +234,6 @@ class Calls:
     # Gaps and answers
 
     def note_refused(self, operation: str, refusal: RequestFailed, subject: str = ALL, region: str = GLOBAL) -> None:
-        """Add a row to the frame `gaps` for an operation that AWS refused."""
         if refusal.code in CLOSED and region not in (GLOBAL, self.client.region):
             reason, message = closed_region(region, self.enabled_regions())
             self.gap(operation, subject, reason, message, {"region": region, "code": refusal.code}, region)
@@ -271,23 +245,19 @@ class Calls:
         self.gap(operation, subject, refusal.reason, "gaps.refused", facts, region)
 
     def note_vanished(self, operation: str, arn: str) -> None:
-        """Add a row for a deleted role or profile to the frame `gaps`."""
         with self._lock:
             self.vanished.add(arn)
         self.gap(operation, arn, "vanished", "gaps.vanished", {"arn": arn})
 
     def note_not_asked(self, operations: Iterable[str], where: str, message: str, **facts: Any) -> None:
-        """Add one row per operation to the frame `gaps`. The operations were not called in the region."""
         for operation in operations:
             self.gap(operation, ALL, "not_asked", message, facts, where)
 
     def gap(self, operation: str, subject: str, reason: str, message: str, facts: Any, region: str = GLOBAL) -> None:
-        """Add a row to the frame `gaps`."""
         with self._lock:
             self.gaps.append(Gap(operation, subject, reason, message, facts, region, self.account_id))
 
     def answer(self, operation: str, read: Listing, region: str = GLOBAL) -> Answer:
-        """Return an `Answer` with the records and the number of requests."""
         tally = self.client.tallies.get((operation, region))
         started_at = tally.started_at if tally else None
         return Answer(
@@ -303,30 +273,21 @@ def _regions_of(calls: Calls, service: str) -> list[str]:
 
 
 def is_known(calls: Calls, region: str) -> bool:
-    """Return whether botocore knows a region."""
     return region in _regions_of(calls, "ec2")
 
 
 def is_offered(calls: Calls, service: str, region: str) -> bool:
-    """Return whether to call a service in a region.
-
-    iamframe calls EC2 and Auto Scaling in every region. iamframe calls most services only in the regions that botocore
-    lists. iamframe calls every service in a region that botocore does not know. A service without regions in botocore's
-    data is called in every region.
-    """
     there = _regions_of(calls, service)
+    # Botocore may not list the regions of a service, and may not know a region.
     return not there or region in there or service in ("ec2", "autoscaling") or not is_known(calls, region)
 
 
-def _is_absent(calls: Calls, refusal: RequestFailed, service: str, region: str) -> bool:
-    """Return True if a request failed because the region lacks the service.
-
-    The result is False for a custom endpoint. The URL of a custom endpoint may be mistyped.
-    """
+def _is_service_absent(calls: Calls, refusal: RequestFailed, service: str, region: str) -> bool:
     if not is_unknown_host(refusal.cause) or region in _regions_of(calls, service) or not is_known(calls, region):
         return False
     meta = calls.client.boto3_client(service, region).meta
     host = urlsplit(meta.endpoint_url).hostname or ""
+    # The URL of a custom endpoint may be mistyped.
     return host.startswith(f"{meta.service_model.endpoint_prefix}.{region}.amazonaws.")
 
 

@@ -1,11 +1,7 @@
 """Send requests to AWS, and keep the answers in a journal.
 
 iamframe blocks every operation that is not in `knowledge.operations`. boto3's answers are converted to the AWS CLI's
-JSON. Live accounts and files therefore share the same decoders.
-
-Retries always use botocore's `standard` mode with ten attempts (four for STS). Botocore's default retry mode changes
-between releases. Some calls fail in the default mode when AWS throttles requests. If an answer breaks off, iamframe
-repeats the call. Botocore does not repeat a call whose answer breaks off.
+JSON, so live accounts and files share the same decoders.
 """
 
 from __future__ import annotations
@@ -44,8 +40,10 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("iamframe")
 # The service that is called first, to find out quickly whether AWS can be reached at all.
 FIRST = "sts"
+# Botocore's default retry mode changes between releases. In the default mode, some calls fail when AWS throttles
+# requests.
 _PATIENCE = {"connect_timeout": 10, "read_timeout": 60, "retries": {"mode": "standard", "total_max_attempts": 10}}
-# Errors of an answer that was cut off after botocore accepted it as complete.
+# Errors of an answer that was cut off after botocore accepted it as complete. Botocore does not repeat the call.
 _CUT = (ResponseParserError, failures.IncompleteReadError, failures.ResponseStreamingError)
 # Botocore retries the last two, but gives up before a service in trouble has recovered.
 _BROKEN = (*_CUT, failures.ConnectionClosedError, failures.ReadTimeoutError)
@@ -54,26 +52,22 @@ _BROKEN_WAITS = (0.2, 0.4, 0.8)
 _FAILED = (failures.BotoCoreError, failures.ClientError, ResponseParserError, OSError, ValueError)
 # The rate after the first refusal. IAM allows at least 15 requests per second of one operation (measured by others).
 _AFTER_FIRST = 20.0
+# The gain per second without throttling, the factor after throttling, and the lowest rate.
 _GAIN = 2.0
 _LOSS = 0.7
 _LEAST = 1.0
 
 
 class Identity(msgspec.Struct, rename="pascal"):
-    """The account and ARN of the user or role that a session uses."""
-
     account: str
     arn: str
 
 
 class Pacer:
-    """The rate limit for requests to one service in one account. All threads share the rate limit.
+    """The rate limit, in requests per second, that all threads share.
 
     AWS publishes no request limits for IAM. All users of an account share the request limits. If a load reaches a
-    limit, other users' requests may fail. The parameter `rate` is the highest rate, in requests per second. If `rate`
-    is None, requests wait only after AWS has throttled a request. A throttled request lowers the rate to 70 %. Each
-    second without throttling raises the rate by 2 requests per second. The rate is lowered at most once per second.
-    When a limit is reached, AWS throttles nearly all requests.
+    limit, other users' requests may fail.
     """
 
     def __init__(
@@ -82,6 +76,7 @@ class Pacer:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
+        # Without a rate, requests wait only after AWS has throttled a request.
         self._most = rate or math.inf
         # The rate at a time. Before the first throttled request, that time is infinitely long ago.
         self._rate, self._since = 0.0, -math.inf
@@ -90,7 +85,6 @@ class Pacer:
         self._lock = threading.Lock()
 
     def wait(self) -> float:
-        """Wait until the next request may be sent. Return the waiting time in seconds."""
         with self._lock:
             now = self._clock()
             at = max(now, self._next)
@@ -100,12 +94,12 @@ class Pacer:
         return at - now
 
     def refused(self) -> None:
-        """Lower the rate, because AWS throttled a request."""
         with self._lock:
             rate, now = self._current_rate(), self._clock()
             if rate == math.inf:
                 rate, self._next = _AFTER_FIRST, now + 1 / _AFTER_FIRST
             elif now - self._since < 1:
+                # When a limit is reached, AWS throttles nearly all requests.
                 return
             else:
                 rate = max(rate * _LOSS, _LEAST)
@@ -141,7 +135,6 @@ class Client:
     _sent: threading.local = field(default_factory=threading.local)
 
     def identity(self) -> Identity:
-        """Return the caller's account and ARN, or raise `RequestFailed` if the call fails."""
         try:
             return msgspec.json.decode(self.call(FIRST, IDENTITY), type=Identity)
         except msgspec.ValidationError as error:
@@ -156,13 +149,9 @@ class Client:
         none_codes: Collection[str] = (),
         **parameters: Any,
     ) -> bytes:
-        """Return AWS's answer to one call, as JSON.
+        """Raise `RequestFailed` if the call fails.
 
-        The frame `calls` shows the call under the name `counted_as` (default: the operation's name). For an error code
-        in `none_codes`, the result is the JSON text `null`. The codes in `none_codes` mean that the requested resource
-        does not exist.
-
-        A failed call raises `RequestFailed`. An operation outside the table of operations raises `WriteBlocked`.
+        Raise `WriteBlocked` if the operation is not in the table of operations.
         """
         name = counted_as or label(service, operation)
         # STS is always called: the credentials may have changed since the journal began.
@@ -189,6 +178,7 @@ class Client:
                 if refusal.reason == "expired":
                     self.stopped = refusal
                 raise refusal from error
+            # The requested resource does not exist.
             body = b"null"
         finally:
             self._count(name, region, self._sent.requests, started_at, _now())
@@ -199,7 +189,6 @@ class Client:
         return body
 
     def pages(self, service: str, operation: str, region: str = GLOBAL, **parameters: Any) -> Iterator[bytes]:
-        """Yield the pages of a list as JSON."""
         seen = set()
         token: dict[str, str] = {}
         while True:
@@ -218,7 +207,6 @@ class Client:
             seen.add(mark)
 
     def boto3_client(self, service: str, region: str = GLOBAL) -> Any:
-        """Return the boto3 client for a service in a region. All threads share the client."""
         key = (service, self.region if region == GLOBAL else region)
         with self._making:
             if key not in self._clients:
@@ -227,11 +215,9 @@ class Client:
 
     @property
     def partition(self) -> str:
-        """The partition of the session's region."""
         return str(self.session.get_partition_for_region(self.region))
 
     def takes(self, service: str, operation: str, parameter: str, region: str = GLOBAL) -> bool:
-        """Return whether the installed botocore knows a parameter of an operation."""
         try:
             shape = self.boto3_client(service, region).meta.service_model.operation_model(operation).input_shape
         except _FAILED:
@@ -241,7 +227,6 @@ class Client:
 
     @contextmanager
     def bypass_journal(self) -> Iterator[None]:
-        """Ignore the journal's answers inside the `with` block. The journal's answers may be out of date."""
         self._asks_anew = True
         try:
             yield
@@ -249,7 +234,6 @@ class Client:
             self._asks_anew = False
 
     def always_denied(self, operation: str) -> bool:
-        """Return True if AWS denies every call of an operation. The result is False until AWS has denied 20 calls."""
         return self.refusals[operation] >= 20 and not self.answered[operation]
 
     def _new_client(self, service: str, region: str) -> Any:
@@ -322,11 +306,7 @@ _MARKS = msgspec.json.Decoder(
 
 
 def _next_page(page: bytes) -> tuple[dict[str, str], bool]:
-    """Return the parameters for the next page, and the flag `IsTruncated`.
-
-    After the last page, the parameters are empty. IAM may end a page at any size. IAM sets `IsTruncated` if more items
-    follow. Source: IAM API Reference, ListRoleTags.
-    """
+    # IAM may end a page at any size. IAM sets `IsTruncated` if more items follow (IAM API Reference, ListRoleTags).
     marks = msgspec.structs.asdict(_MARKS(page))
     more = marks.pop("IsTruncated")
     return {name: token for name, token in marks.items() if token}, more
@@ -338,13 +318,9 @@ def _now() -> str:
 
 @contextmanager
 def _quick_dates(session: boto3.Session) -> Iterator[None]:
-    """Speed up the boto3 clients that are created in the `with` block.
-
-    New clients parse dates with iamframe's parser, and share loaded service models. A quarter of botocore's work on an
-    answer is parsing dates. The AWS CLI also replaces botocore's date parser.
-    """
     core = session._session  # noqa: SLF001 - boto3 does not give its parts away
     parsers = ResponseParserFactory()
+    # A quarter of botocore's work on an answer is parsing dates. The AWS CLI also replaces botocore's date parser.
     parsers.set_parser_defaults(timestamp_parser=parse_date)
     usual = {name: core.get_component(name) for name in ("response_parser_factory", "data_loader")}
     core.register_component("response_parser_factory", parsers)
@@ -357,7 +333,6 @@ def _quick_dates(session: boto3.Session) -> Iterator[None]:
 
 
 def parse_date(value: Any) -> datetime:
-    """Parse a date in any form that botocore accepts, or raise `ValueError`."""
     if isinstance(value, str) and value[4:5] == "-":
         with suppress(ValueError):
             return datetime.fromisoformat(value)
@@ -369,10 +344,9 @@ _ROOT = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<(?:\w+:)?(\w+)")
 
 
 def check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
-    """Raise ResponseParserError if a successful response does not answer the operation.
+    """Botocore reads a web page or truncated JSON as an empty list.
 
-    The response may be a proxy's page or a network's login page. Botocore reads a web page or truncated JSON as an
-    empty list.
+    A web page may come from a proxy, or be a network's login page.
     """
     if response_dict["status_code"] >= 300:
         return
@@ -395,10 +369,6 @@ def check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) 
 
 
 def _watch(pacer: Pacer, region: str) -> Callable[..., None]:
-    """Return a botocore handler that lowers the rate after throttling.
-
-    The handler also stops retries to unknown hosts.
-    """
     is_known = False
 
     def notice(

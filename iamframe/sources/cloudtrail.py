@@ -3,9 +3,6 @@
 A trail's log files have the form `{"Records": […]}`. Each event from `aws cloudtrail lookup-events` contains its
 CloudTrail record as a string. Sources: CloudTrail User Guide, "CloudTrail record contents"; CloudTrail API Reference,
 LookupEvents.
-
-iamframe keeps only IAM's records. An event keeps the record's account, id, time, names and tag keys. An event also
-has the actor, tool and error code.
 """
 
 from __future__ import annotations
@@ -45,8 +42,6 @@ CREATE, DELETE, ADD, REMOVE, CHANGE = "create", "delete", "add", "remove", "chan
 
 
 class Action(NamedTuple):
-    """The type of a changed resource, and the kind of change."""
-
     resource_type: str
     step: str
 
@@ -77,8 +72,6 @@ _NULL = Raw(b"null")
 
 
 class TrailRecord(msgspec.Struct, gc=False, rename="camel"):
-    """A CloudTrail record. Fields of type `Raw` are decoded only in records of IAM."""
-
     event_source: str | None = None
     event_name: str | None = None
     event_time: str | None = None
@@ -88,26 +81,23 @@ class TrailRecord(msgspec.Struct, gc=False, rename="camel"):
     recipient_account_id: str | None = None
     error_code: str | None = None
     user_agent: str | None = None
+    # Decoded only in records of IAM.
     user_identity: Raw = _NULL
     request_parameters: Raw = _NULL
     response_elements: Raw = _NULL
 
 
 class LookupEvent(msgspec.Struct, gc=False):
-    """An event from LookupEvents, with its CloudTrail record as text."""
-
     text: str = msgspec.field(name="CloudTrailEvent")
     event_id: str | None = msgspec.field(name="EventId", default=None)
 
 
 class LookupPage(msgspec.Struct):
-    """A page from LookupEvents."""
-
     events: list[LookupEvent] = msgspec.field(name="Events", default_factory=list)
 
 
 class Event(msgspec.Struct, gc=False, frozen=True, order=True):
-    """A row of the frame `events`. An event is an attempt to change a role or profile. The attempt may have failed."""
+    """An attempt to change a role or profile. The attempt may have failed."""
 
     event_id: str
     at: datetime
@@ -123,13 +113,10 @@ class Event(msgspec.Struct, gc=False, frozen=True, order=True):
 
     @property
     def action(self) -> Action:
-        """The type of the changed resource, and the kind of change."""
         return ACTIONS[self.name]
 
 
 class EventSpan(msgspec.Struct, gc=False):
-    """The times of an account's first and last records in a file. Regions without IAM events are ignored."""
-
     from_at: datetime
     to_at: datetime
 
@@ -171,35 +158,20 @@ _response = msgspec.json.Decoder(_Response | None).decode
 
 
 def record_of(item: TrailRecord | LookupEvent) -> TrailRecord:
-    """Return the record inside an event from LookupEvents. A CloudTrail record is returned unchanged."""
     return item if isinstance(item, TrailRecord) else _record(item.text)
 
 
 def is_of_iam(record: TrailRecord) -> bool:
-    """Return whether a record is an API call that changes a role or profile.
-
-    The result is False for a CloudTrail Insights record. An Insights record only shows how often an API was called.
-    """
     return (
         record.event_source == "iam.amazonaws.com"
         and record.event_name in ACTIONS
+        # A CloudTrail Insights record only shows how often an API was called.
         and record.event_category in (None, "Management")
     )
 
 
 def event_of(record: TrailRecord) -> tuple[str | None, Event | None]:
-    """Return the account and the event of an IAM record.
-
-    The account is None if the record does not show an account. Both values are None if AcquireRole returned an existing
-    role, because nothing changed.
-
-    Raises
-    ------
-    Unreadable
-        If the record has no id, or no valid time.
-    msgspec.MsgspecError
-        If the record's identity, request or response does not have CloudTrail's form.
-    """
+    """Raise `Unreadable` or `MsgspecError` if the record does not have CloudTrail's form."""
     name = str(record.event_name)
     if not record.event_id:
         raise Unreadable("gaps.file.no_event_id", event=name)
@@ -212,6 +184,7 @@ def event_of(record: TrailRecord) -> tuple[str | None, Event | None]:
     of_role = ACTIONS[name].resource_type == ROLE_TYPE
     created = (response.role if of_role else response.instance_profile) or _Created()
     if name == ACQUIRE and not record.error_code and not _is_at(created.create_date, at):
+        # AcquireRole returned an existing role.
         return None, None
     keys = [tag.key for tag in request.tags or ()] or request.tag_keys or []
     return record.recipient_account_id or identity.account_id, Event(
@@ -240,11 +213,6 @@ def _is_at(text: str | None, at: datetime) -> bool:
 
 
 def _holds(key: str, keys: frozenset[str]) -> Callable[[Document], bool]:
-    """Return a function that tests the list under `key` in a document.
-
-    An empty list passes the test. A list passes if any of the first 20 items has all `keys`.
-    """
-
     def holds(document: Document) -> bool:
         items = document.keys[key]
         return isinstance(items, list) and (not items or any(keys_of(item) >= keys for item in items[:_EXAMINED]))
@@ -255,25 +223,22 @@ def _holds(key: str, keys: frozenset[str]) -> Callable[[Document], bool]:
 # S3 and other services have `Records` of their own.
 @shape("Records", when=_holds("Records", _RECORD_KEYS))
 def trail_file(document: Document) -> Iterable[Answer]:
-    """Read a trail's log file."""
     return _answers(document, "Records", TRAIL)
 
 
 @shape(*_RECORD_KEYS, of_items=True)
 def record_list(document: Document) -> Iterable[Answer]:
-    """Read a list of CloudTrail records."""
     return _answers(document, ROWS, TRAIL)
 
 
 @shape("Events", when=_holds("Events", frozenset(("CloudTrailEvent",))))
 def looked_up(document: Document) -> Iterable[Answer]:
-    """Read the output of `aws cloudtrail lookup-events`."""
     return _answers(document, "Events", LOOKUP)
 
 
+# A digest file is a signed list of a trail's log files.
 @shape("digestStartTime")
 def digest(document: Document) -> Iterable[Answer]:  # noqa: ARG001 - it holds nothing to read
-    """Skip a digest file. A digest file is a signed list of a trail's log files."""
     return ()
 
 

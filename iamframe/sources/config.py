@@ -1,10 +1,7 @@
 """Read the latest recorded state of each role and profile from AWS Config items.
 
-The field `configuration` of an item is a JSON string in API responses. The field `configuration` is an object in a
-snapshot in S3.
-
-AWS Config records each role in every region where Config is switched on. A role may therefore appear several times.
-iamframe uses only the latest capture of a role. If the latest capture shows a deletion, iamframe drops the role.
+An item's field `configuration` is a JSON string in API responses, and an object in an S3 snapshot. AWS Config records
+each role in every region where Config is switched on, so a role may appear several times.
 Source: AWS Config Developer Guide, "Components of a configuration item", "Selecting which resources are recorded".
 """
 
@@ -39,8 +36,6 @@ _ROLE, _PROFILE = "AWS::IAM::Role", "AWS::IAM::InstanceProfile"
 
 
 class Item(msgspec.Struct, gc=False, rename="camel"):
-    """One configuration item of AWS Config."""
-
     resource_type: str
     configuration_item_status: str | None = None
     configuration_item_capture_time: str | float | None = None
@@ -52,20 +47,18 @@ class Item(msgspec.Struct, gc=False, rename="camel"):
 
     @property
     def captured_at(self) -> str:
-        """The time of the capture, as text that sorts chronologically."""
         with suppress(ValueError, OverflowError, OSError):
             if time := parsed_time(time_text(self.configuration_item_capture_time) or ""):
+                # Times of equal precision sort chronologically as text.
                 return time.isoformat(timespec="microseconds")
         return ""
 
     @property
     def is_deleted(self) -> bool:
-        """Whether the resource no longer existed at the time of the capture."""
         return (self.configuration_item_status or "").startswith("ResourceDeleted")
 
 
 def _in_camel_case(kind: type[msgspec.Struct], **types: Any) -> Any:
-    """Copy a record type with AWS Config's camelCase keys. The mapping `types` has the new types of some fields."""
     fields: list[Any] = []
     keys = {}
     for one in msgspec.structs.fields(kind):
@@ -79,6 +72,7 @@ def _lower_first(key: str) -> str:
     return key[:1].lower() + key[1:]
 
 
+# AWS Config writes the keys of IAM's answers in camelCase.
 _Tag = _in_camel_case(Tag)
 _HeldRole = _in_camel_case(NestedRole)
 _Tags = list[_Tag] | UnsetType  # type: ignore[valid-type]
@@ -94,8 +88,6 @@ _Profile = _in_camel_case(GotProfile, roles=list[Raw] | UnsetType, tags=_Tags)
 
 
 class Recorded(NamedTuple):
-    """A configuration item, with its document and its place in the document."""
-
     document: Document
     place: str
     item: Item
@@ -115,13 +107,11 @@ def batch_items(document: Document) -> Iterable[Answer]:
 
 @shape("resourceType", of_items=True)
 def item_list(document: Document) -> Iterable[Answer]:
-    """Read a list of Config items."""
     return _keep(document, _items_of(document, ROWS))
 
 
 @shape("resourceType", "configuration")
 def one_item(document: Document) -> Iterable[Answer]:
-    """Read a single Config item."""
     return _keep(document, [(document.place, document.as_json())])
 
 
@@ -130,23 +120,19 @@ def _items_of(document: Document, key: str) -> list[tuple[str, Raw]]:
 
 
 def _keep(document: Document, items: list[tuple[str, Raw]]) -> Iterable[Answer]:
-    """Keep the items of roles and profiles until all files are read. Another file may have newer items."""
     decode = document.decoder(Item)
     read = [Recorded(document, place, document.one(raw, decode, place)) for place, raw in items]
     of_iam = [one for one in read if one.item and one.item.resource_type in (_ROLE, _PROFILE)]
     if not of_iam and all(one.item for one in read):
         raise Unreadable("gaps.file.no_config_item")
     for one in of_iam:
+        # Another file may have a newer item.
         document.reading.keep(one)
     document.reading.has_read |= any(one.item.is_deleted for one in of_iam)
     return ()
 
 
 def config_answers(reading: Reading) -> list[tuple[Piece, Answer]]:
-    """Return one answer per file, resource type and account.
-
-    The answers contain only the latest item of each resource.
-    """
     found: dict[tuple[str, str, str | None], tuple[Piece, Answer]] = {}
     for document, place, item in _latest(reading.kept(Recorded)):
         with reading.gap_if_unreadable(document.piece, f"{place}.configuration"):

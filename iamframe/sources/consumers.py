@@ -2,9 +2,6 @@
 
 The file `consumers.toml` contains one table per kind of resource. Each table has expressions that find the profiles in
 a record.
-
-Kinds with hundreds of thousands of records are decoded as typed objects. Typed objects are decoded faster than
-dictionaries.
 """
 
 from __future__ import annotations
@@ -43,91 +40,68 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def each(self) -> str:
-        """A JMESPath expression that turns an answer into the parameters of the next calls."""
         return f"{self.key}[].{{{', '.join(f'{name}: {path}' for name, path in self.gives.items())}}}"
 
 
 class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One kind of resource that uses profiles.
+    """One kind of resource that uses profiles."""
 
-    Attributes
-    ----------
-    consumer_type, plural
-        The kind's name in the frame `references`. Sentences use the plural of the name.
-    service, operation, parameters
-        The call that returns the records. The parameter `IncludeManagedResources` is sent only if botocore knows it.
-    key, single, whole
-        The field `key` is the key of the records in the answer. If `single` is True, the key holds one record instead
-        of a list. If `whole` is True, the whole answer is one record. The record always contains the key.
-    marked
-        A field of every record. The field distinguishes the records from other lists under the same key.
-    when
-        Where the kind is read. The value "files" means only files. The value "references" means files, and live
-        accounts with `references="core"` or `references="all"`. The value "all" means files, and live accounts with
-        `references="all"`.
-    id, name, arn, state
-        JMESPath expressions that find the id, name, ARN and state in a record.
-    over
-        The states in which a resource no longer starts instances.
-    profiles, pins
-        The JMESPath expression `profiles` finds the profiles (names or ARNs) in a record. The JMESPath expression
-        `pins` finds the launch template versions. Each expression may find one value, a list, or a list of lists.
-    kept
-        A JMESPath expression for the part of a record that the collect script keeps. An empty expression keeps the
-        whole record.
-    steps
-        The calls to make before the main call `operation`. The main call is made once per record of the last step.
-    always
-        The field that shows which profile a record uses. Every record must have this field.
-    is_recent
-        Whether many installed AWS CLIs are too old to have the command. If the CLI lacks the command, a clean-up script
-        relies on the loaded data.
-    source, date
-        The source of these facts, and the date when the source was last read.
-    """
-
+    # The name in the frame `references`, and its plural in sentences.
     consumer_type: str
     plural: str
+    # The call that returns the records.
     service: str
     operation: str
+    # The key of the records in the answer.
     key: str
+    # The source of these facts, and the date when the source was last read.
     source: str
     date: dt.date
     parameters: dict[str, Any] = {}
+    # Whether the key holds one record instead of a list.
     single: bool = False
+    # Whether the whole answer is one record. The record always contains the key.
     whole: bool = False
+    # A field of every record. The field distinguishes the records from other lists under the same key.
     marked: str = ""
+    # Every kind is read in files. The value "references" adds live accounts with `references="core"` or
+    # `references="all"`. The value "all" adds live accounts with `references="all"`.
     when: Literal["files", "references", "all"] = "all"
+    # JMESPath expressions in a record.
     id: str = ""
     name: str = ""
     arn: str = ""
     state: str = ""
+    # The states in which a resource no longer starts instances.
     over: tuple[str, ...] = ()
+    # JMESPath expressions for the names or ARNs of profiles, and for launch template versions. Each expression may find
+    # one value, a list, or a list of lists.
     profiles: str = ""
     pins: str = ""
+    # A JMESPath expression for the part of a record that the collect script keeps. By default, the script keeps all.
     kept: str = ""
+    # Calls before the main call. The main call is made once per record of the last step.
     steps: tuple[Step, ...] = ()
+    # The field that shows which profile a record uses. Every record must have this field.
     always: str = ""
+    # Whether many installed AWS CLIs lack the command. Without the command, a clean-up script relies on the loaded
+    # data.
     is_recent: bool = False
 
     @property
     def record(self) -> Any:
-        """The type of a record: a dictionary, or a `ConsumerRecord` for fast decoding."""
         return _TYPED.get(self.operation, dict[str, Any])
 
     @property
     def collected(self) -> str:
-        """A JMESPath expression for the part of an answer that the collect script keeps."""
         return f"{{{self.key}: {self.key}{f'[].{self.kept}' if self.kept else ''}}}"
 
     def whole_in(self, answer: bytes) -> bytes:
-        """Return an answer as JSON, with the records under the key `key`."""
         if not self.whole or self.key not in msgspec.json.decode(answer):
             return answer
         return msgspec.json.encode({self.key: msgspec.Raw(answer)})
 
     def mentions(self, record: Any) -> Iterator[Reference]:
-        """Yield a `Reference` for each profile that a record uses."""
         if isinstance(record, ConsumerRecord):
             yield from record.mentions(self.consumer_type)
             return
@@ -135,19 +109,13 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             yield Reference(named=profile, **self._about(record))
 
     def pinnings(self, record: Any) -> Iterator[TemplateUse]:
-        """Yield the launch templates from which the resource in a record starts instances."""
         if isinstance(record, ConsumerRecord):
             yield from record.pinnings(self.consumer_type)
         elif pins := self._listed(self.pins, record, list[Pin]):
             yield TemplateUse(Reference(named="", **self._about(record)), pins)
 
     def _listed(self, path: str, record: Any, kind: type[T]) -> T:
-        """Return the values at a JMESPath in a record.
-
-        The list is empty if the resource no longer starts instances.
-
-        Raise ValidationError if a value does not fit the type `kind`.
-        """
+        """Raise `ValidationError` if a value does not fit the type `kind`."""
         in_use = path and _text(self.state, record) not in self.over
         found = _compiled(flat(path)).search(record) if in_use else []
         return msgspec.convert([value for value in found if value], kind)
@@ -165,7 +133,7 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def flat(path: str) -> str:
-    """Return a JMESPath expression for a flat list of the values at `path`. Missing values are left out."""
+    # Each `[]` flattens one level, and leaves out missing values.
     return f"[{path}][][][]"
 
 
@@ -278,6 +246,7 @@ class _Group(ConsumerRecord, gc=False):
         yield TemplateUse(group, pins, self.configuration)
 
 
+# Answers with hundreds of thousands of records. Typed objects are decoded faster than dictionaries.
 _TYPED = {
     INSTANCES: _Reservation,
     ASSOCIATIONS: _Association,

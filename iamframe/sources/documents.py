@@ -1,11 +1,6 @@
 """Find the JSON documents in a file, and split lists into items. The items are decoded later.
 
-The long list in a large file is split into groups of items. The items of one group are decoded together. Finding the
-ends of 100,000 items takes as long as decoding the items. The text of all items would take more memory than all
-finished DataFrames.
-
-A list is split where an item seems to begin. A wrong split is always noticed. The text before a wrong split is not a
-valid list. If a group of items cannot be decoded, iamframe reads all files again. The second reading splits no list.
+A long list in a large file is split into groups of items (the class `Runs`).
 """
 
 from __future__ import annotations
@@ -31,7 +26,7 @@ _TRAILING = re.compile(r"trailing characters \(byte (\d+)\)")
 
 
 class _Key:
-    """A JSON key that equals no other key. A dict of `_Key` objects keeps every repeated key."""
+    """A dict of `_Key` objects keeps every repeated JSON key."""
 
     __slots__ = ("text",)
 
@@ -54,12 +49,16 @@ _MARK = Raw(b'"iamframe: items in runs"')
 
 
 class NotARun(Exception):
-    """A group of items in a long list could not be decoded. All files must be read again."""
+    """A group of items in a long list could not be decoded. All files must be read again without groups."""
 
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """A long list in a file, without its last items."""
+    """A long list in a file, without its last items.
+
+    Finding the ends of 100,000 items takes as long as decoding the items. The text of all items would take more memory
+    than all finished DataFrames. A wrong split is always noticed: the text before the split is not a valid list.
+    """
 
     key: str
     path: Path
@@ -69,13 +68,6 @@ class Runs:
     between: bytes
 
     def lists(self, kind: Any) -> Iterator[list[Any]]:
-        """Yield the records of the list, in groups.
-
-        Raises
-        ------
-        NotARun
-            If a group of items cannot be decoded.
-        """
         decode = msgspec.json.Decoder(list[kind]).decode
         left, text = self.end - self.start, bytearray(b"[")
         try:
@@ -99,11 +91,6 @@ class Runs:
 
 
 def document_in_runs(path: Path) -> tuple[dict[str, Value], Runs] | None:
-    """Split a large file into a document and a `Runs` object.
-
-    The document keeps only the last items of the long list. The `Runs` object has all other items.
-    The result is None if the file must be read as a whole.
-    """
     try:
         with path.open("rb", buffering=0) as file:
             head = file.read(_ENDS)
@@ -129,7 +116,6 @@ def document_in_runs(path: Path) -> tuple[dict[str, Value], Runs] | None:
 
 
 def utf8(data: bytes) -> bytes:
-    """Return UTF-8 or UTF-16 text as UTF-8. A byte order mark is removed."""
     # PowerShell 5 writes UTF-16 when a command's output is redirected to a file.
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         try:
@@ -140,13 +126,6 @@ def utf8(data: bytes) -> bytes:
 
 
 def documents_of(data: bytes) -> Iterator[tuple[str, dict[str, Value] | list[Raw]]]:
-    """Yield the place and content of each JSON document in a file. A file may contain several documents in a row.
-
-    Raises
-    ------
-    Unreadable
-        If the text is empty or not JSON. Each document must be an object or a list.
-    """
     data = utf8(data)
     if not data or data.isspace():
         raise Unreadable("gaps.file.empty")
@@ -185,15 +164,7 @@ def _content(text: bytes, place: str) -> dict[str, Value] | list[Raw]:
 
 
 def object_of(text: bytes | Raw, place: str) -> dict[str, Value]:
-    """Return the keys and values of a JSON object.
-
-    Raises
-    ------
-    Unreadable
-        If the text is not an object, is nested too deeply, or repeats a key.
-    msgspec.DecodeError
-        If the text is not JSON.
-    """
+    """Raise `DecodeError` if the text is not JSON."""
     try:
         pairs = _decoded(_OBJECT, text, place)
     except msgspec.ValidationError:
@@ -229,17 +200,14 @@ _NO_REPEATS = json.JSONDecoder(object_pairs_hook=_without_repeats, parse_int=str
 
 
 def refuse_repeats(item: Raw) -> None:
-    """Raise Unreadable if an item repeats a key. Objects inside the item are checked, too."""
     _NO_REPEATS.decode(bytes(item).decode())
 
 
 def beginning(text: bytes | Raw) -> bytes:
-    """Return the first byte of a document, after any white space."""
     return bytes(memoryview(text)[:1_000]).lstrip()[:1]
 
 
 def keys_of(item: Raw) -> set[str]:
-    """Return the keys of an item. If the item is not an object, return an empty set."""
     try:
         return set(msgspec.json.decode(item, type=dict[str, Raw]))
     except BROKEN:
@@ -247,24 +215,22 @@ def keys_of(item: Raw) -> set[str]:
 
 
 def in_plain_words(error: Exception) -> str:
-    """Return a decoder's error message on one line, without its technical prefix."""
     return str(error).removeprefix("JSON is malformed: ").replace("\n", " ")
 
 
 def problem_of(error: Exception, path: str) -> dict[str, Any]:
-    """Return a message about an error at `path`. The decoder may give a more exact place inside `path`."""
     if isinstance(error, Unreadable):
         return {"message": "gaps.file.value", "at": path, "why": error.problem}
+    # The decoder may add a more exact location below `path`.
     why, _, inner = in_plain_words(error).partition(" - at `$")
     return {"message": "gaps.file.value", "at": path + inner.rstrip("`"), "why": why[:1].lower() + why[1:]}
 
 
 def kind_of(value: Value) -> str:
-    """Return the type of a JSON value. The result is a key of the message table `words`."""
+    # Keys of the message table `words`.
     kinds = {list: "list", dict: "object", str: "text", bool: "boolean", type(None): "null"}
     return kinds.get(type(value), "number")
 
 
 def short_text(text: str) -> str:
-    """Return a text in quotes, cut off after 40 characters."""
     return repr(text[:40] + "…" if len(text) > 40 else text)

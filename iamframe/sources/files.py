@@ -1,8 +1,6 @@
 """Read files with AWS's answers. The keys of a JSON document (its "shape") show the document's format.
 
-Each format has a module, whose functions are registered with `@shape`. Files are read one after the other. Memory holds
-only one file at a time. Some answers show no account: tags, a summary, or an empty list. An answer without an account
-is kept until all files are read.
+Memory holds only one file at a time.
 """
 
 from __future__ import annotations
@@ -56,21 +54,10 @@ _REASONS = (
 
 
 def read_files(sources: Iterable[Any], *, in_runs: bool = False) -> Iterator[Answer]:
-    """Yield one `Answer` per list in files, folders and archives. Unreadable content becomes a row of the frame `gaps`.
+    """Unreadable content becomes a row of the frame `gaps`.
 
-    Parameters
-    ----------
-    sources
-        Paths of files, folders and archives.
-    in_runs
-        Whether to decode a long list in groups of items (see the module `documents`).
-
-    Raises
-    ------
-    SourceError
-        If a source does not exist, or none of the sources could be read.
-    NotARun
-        If `in_runs` is True, and a group of items cannot be decoded. The caller must discard all earlier answers.
+    Raise `SourceError` if a source does not exist, or if no source could be read. Raise `NotARun` if a group of items
+    in a long list cannot be decoded. After `NotARun`, the caller must discard all earlier answers.
     """
     labels = []
     found: dict[tuple[str, ...], tuple[str, Piece]] = {}
@@ -95,6 +82,7 @@ def read_files(sources: Iterable[Any], *, in_runs: bool = False) -> Iterator[Ans
 
 
 def _answers(reading: Reading, found: list[tuple[str, Piece]]) -> Iterator[Answer]:
+    # An answer without an account (tags, a summary, an empty list) waits until all files are read.
     waiting: list[tuple[Piece, Answer]] = []
     for source, piece in found:
         with reading.gap_if_unreadable(piece):
@@ -113,7 +101,6 @@ def _answers(reading: Reading, found: list[tuple[str, Piece]]) -> Iterator[Answe
 
 
 def _with_accounts(reading: Reading, piece: Piece, chunks: Iterable[Records]) -> Iterator[Records]:
-    """Yield the lists of records in an answer. Store the accounts from the records' ARNs."""
     accounts: set[str | None] = set()
     for chunk in chunks:
         accounts |= accounts_in(chunk)
@@ -176,10 +163,6 @@ def _list(document: Document, items: list[Raw]) -> Iterator[Answer]:
 
 
 def _denied(reading: Reading, source: str, piece: Piece) -> list[Answer]:
-    """Return a `Gap` for each refused request in the file `denied.csv`.
-
-    For a code in `NO_POLICY`, return an empty tag policy, not a `Gap`.
-    """
     rows = _rows(piece.read())
     if rows and not rows[0].keys() >= set(_COLUMNS):
         raise Unreadable("gaps.file.no_columns", columns=_COLUMNS)
@@ -217,6 +200,6 @@ def _denial(piece: Piece, operation: str, subject: str, code: str) -> Gap:
 
 
 def _api_name(text: str) -> str:
-    """Return an operation's API name, such as ListRoleTags for `list-role-tags` or `iam:ListRoleTags`."""
+    # `list-role-tags` and `iam:ListRoleTags` become ListRoleTags.
     plain = _PREFIXES.sub("", text.strip()).split()[-1:] or [""]
     return plain[0] if plain[0][:1].isupper() else "".join(part.capitalize() for part in plain[0].split("-"))

@@ -14,8 +14,6 @@ from iamframe.sources.refusals import WriteBlocked
 
 
 def guard(service: str) -> Callable[..., None]:
-    """Return a botocore handler that blocks all operations outside the table of operations."""
-
     def refuse(model: Any, **_: Any) -> None:
         if read_of(service, model.name) is None:
             raise WriteBlocked(
@@ -26,10 +24,9 @@ def guard(service: str) -> Callable[..., None]:
 
 
 def guard_requests(client: Any, service: str) -> None:
-    """Make a client send only requests for read operations in iamframe's table.
+    """Botocore builds requests from service models, which files on the machine can replace.
 
-    iamframe checks the prepared request, because an operation's name proves nothing. Botocore builds requests from
-    service models. Files on the machine can replace a service model.
+    An operation's name therefore proves nothing, and iamframe checks the prepared request.
     """
     base = urlsplit(client.meta.endpoint_url).path.rstrip("/")
 
@@ -56,7 +53,7 @@ _SMITHY = re.compile(r"/service/(?P<prefix>\w+)/operation/(?P<operation>\w+)")
 def _is_that_read(service: str, operation: str, base: str, request: Any) -> bool:
     row = read_of(service, operation)
     place = urlsplit(request.url)
-    if row is None or request.method != row.method or not _is_query_of(row, place.query) or place.fragment:
+    if row is None or request.method != row.method or not _is_query_allowed(row, place.query) or place.fragment:
         return False
     path = place.path.removeprefix(base)
     kind, target = (_text(request.headers.get(name, "")) for name in ("Content-Type", "X-Amz-Target"))
@@ -74,18 +71,13 @@ def _is_that_read(service: str, operation: str, base: str, request: Any) -> bool
     return service not in TARGETS and is_form and _form_actions(request.body) == [operation]
 
 
-def _is_query_of(row: Operation, query: str) -> bool:
-    """Return True if a request to the operation may have the query.
-
-    A POST request to a REST API may have `maxResults` and `nextToken`. Other POST requests have no query.
-    """
+def _is_query_allowed(row: Operation, query: str) -> bool:
     names = {name for name, _ in parse_qsl(query, keep_blank_values=True)}
     return not query or row.method == "GET" or (bool(row.path) and names <= {"maxResults", "nextToken"})
 
 
 @cache
 def _expression(path: str) -> re.Pattern[str]:
-    """Turn a path into a regular expression. Each `{parameter}` of the path matches one segment."""
     return re.compile("[^/]+".join(map(re.escape, _PARAMETER.split(path))))
 
 

@@ -38,7 +38,6 @@ _TAG_FOLDERS = {
 
 @shape("RoleDetailList")
 def account_dump(document: Document) -> Iterable[Answer]:
-    """Read the output of `aws iam get-account-authorization-details`."""
     if document.items("RoleDetailList"):
         return [document.listing("RoleDetailList", DUMP, RoleDetail)]
     return [_no_roles(document, DUMP)]
@@ -64,7 +63,6 @@ def _no_roles(document: Document, operation: str) -> Answer:
 # A profile without a key around it has the key `Roles`, too.
 @shape("Roles", when=lambda document: "InstanceProfileName" not in document.keys)
 def role_list(document: Document) -> Iterable[Answer]:
-    """Read the output of `aws iam list-roles`."""
     if document.items("Roles"):
         return [document.listing("Roles", "ListRoles", ListedRole)]
     return [_no_roles(document, "ListRoles")]
@@ -72,7 +70,6 @@ def role_list(document: Document) -> Iterable[Answer]:
 
 @shape("Role")
 def one_role(document: Document) -> Iterable[Answer]:
-    """Read the output of `aws iam get-role`."""
     answer = document.single("Role", "GetRole", GotRole)
     for role in (role for chunk in answer for role in chunk):
         tags_or_none(role)  # type: ignore[arg-type]
@@ -81,7 +78,6 @@ def one_role(document: Document) -> Iterable[Answer]:
 
 @shape("InstanceProfiles")
 def profile_list(document: Document) -> Iterable[Answer]:
-    """Read the output of `aws iam list-instance-profiles` or `list-instance-profiles-for-role`."""
     # Both outputs have the same shape. Only the file's name shows that the profiles are those of one role.
     if "for-role" in document.piece.name.lower():
         return [document.listing("InstanceProfiles", ROLE_LINKS, ListedProfile, lists_all=False)]
@@ -90,14 +86,13 @@ def profile_list(document: Document) -> Iterable[Answer]:
 
 @shape("InstanceProfile")
 def one_profile(document: Document) -> Iterable[Answer]:
-    """Read the output of `aws iam get-instance-profile`."""
     return [document.single("InstanceProfile", "GetInstanceProfile", GotProfile)]
 
 
+# The output of `aws iam get-role --query Role`.
 @shape("RoleName", "Arn")
 @shape("InstanceProfileName", "Arn")
 def role_or_profile(document: Document) -> Iterable[Answer]:
-    """Read a single role or profile, as printed by `aws iam get-role --query Role`."""
     record = _role_or_profile(document)
     return [document.answer(_OPERATIONS[type(record)], [record])]
 
@@ -105,17 +100,14 @@ def role_or_profile(document: Document) -> Iterable[Answer]:
 @shape("RoleName", "Arn", of_items=True)
 @shape("InstanceProfileName", "Arn", of_items=True)
 def roles_and_profiles(document: Document) -> Iterable[Answer]:
-    """Read a list of roles or profiles.
-
-    The AWS CLI prints a list with `--query Roles` or `--query 'InstanceProfiles[]'`. A list from a query is never
-    treated as complete. A query may leave out roles or profiles.
-    """
     records: dict[type, list[Any]] = defaultdict(list)
     for number, item in enumerate(document.items(ROWS)):
         place = f"{document.place}[{number}]"
         with document.reading.gap_if_unreadable(document.piece, place):
             record = _role_or_profile(document.within(place, object_of(item, place)))
             records[type(record)].append(record)
+    # The list comes from `--query Roles` or `--query 'InstanceProfiles[]'`. A query may leave out roles or profiles, so
+    # the list is never treated as complete.
     return [document.answer(_OPERATIONS[kind], chunk) for kind, chunk in records.items()]
 
 
@@ -142,16 +134,15 @@ def _role_or_profile(document: Document) -> GotRole | RoleDetail | GotProfile:
 
 @shape("SummaryMap")
 def account_summary(document: Document) -> Iterable[Answer]:
-    """Read the output of `aws iam get-account-summary`."""
     account = account_of_summary(document.decode(dict[str, Count], "SummaryMap"))
     return [document.answer("GetAccountSummary", [account], state="complete")]
 
 
 @shape("UserId", "Account")
 def caller_identity(document: Document) -> Iterable[Answer]:
-    """Read the output of `aws sts get-caller-identity`. The account in the file applies to the whole folder."""
     account = document.text("Account")
     if account:
+        # The account applies to the whole folder.
         document.reading.callers[document.piece.folders] = account
     caller = Account(caller_arn=document.text("Arn") if "Arn" in document.keys else None)
     return [document.answer("GetCallerIdentity", [caller], account_id=account, state="complete")]
@@ -159,7 +150,6 @@ def caller_identity(document: Document) -> Iterable[Answer]:
 
 @shape("AccountAliases")
 def account_aliases(document: Document) -> Iterable[Answer]:
-    """Read the output of `aws iam list-account-aliases`."""
     aliases = [alias for chunk in document.records("AccountAliases", str) for alias in chunk]
     account = Account(account_name=str(aliases[0]) if aliases else None)
     return [document.answer("ListAccountAliases", [account], state="complete")]
@@ -171,11 +161,7 @@ def _has_only_tags(document: Document) -> bool:
 
 @shape("Tags", when=_has_only_tags)
 def tag_list(document: Document) -> Iterable[Answer]:
-    """Read the output of `aws iam list-role-tags` or `list-instance-profile-tags`.
-
-    The output does not show which role or profile has the tags. The folder's name shows the resource type. The file's
-    name is the resource's name.
-    """
+    # The output does not show which role or profile has the tags.
     folder = document.piece.folders[-1] if document.piece.folders else ""
     if folder not in _TAG_FOLDERS:
         raise Unreadable("gaps.file.whose_tags")

@@ -1,7 +1,7 @@
-"""A file with one answer from AWS per line. An interrupted load resumes from this file, and repeats no request.
+"""A file with one answer from AWS per line.
 
-Each answer is passed to the operating system before the next request. If the process is killed, at most the last line
-is incomplete. An incomplete line is removed the next time the journal is opened.
+An interrupted load resumes from this file, and repeats no request. If the process is killed, at most the last line is
+incomplete. An incomplete line is removed the next time the journal is opened.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ from iamframe.errors import SourceError, StoreError
 
 
 class Entry(msgspec.Struct, gc=False):
-    """The answer to one call, with the key that identifies the call."""
-
     key: str
     requests: int
     started_at: str
@@ -29,8 +27,7 @@ class Entry(msgspec.Struct, gc=False):
 
 
 class _Line(msgspec.Struct):
-    """A line of the journal, with an entry and a checksum. The checksum detects damage on the disk."""
-
+    # Detects damage on the disk.
     crc: int
     entry: Raw
 
@@ -48,10 +45,7 @@ def _entry(line: bytes) -> Entry | None:
 
 
 class Journal:
-    """A journal file, which only one load at a time can open.
-
-    The constructor raises `SourceError` if the file cannot be opened or is in use.
-    """
+    """A journal file, which only one load at a time can open."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -71,7 +65,6 @@ class Journal:
             raise SourceError(f"{path}: cannot be written to ({error.strerror}); choose another folder") from error
 
     def get(self, key: str) -> Entry | None:
-        """Return the answer to a call. If the journal has no answer, return None."""
         with self._lock:
             if (place := self._places.get(key)) is None:
                 return None
@@ -80,11 +73,7 @@ class Journal:
             return _entry(self._file.read(size))
 
     def put(self, entry: Entry) -> None:
-        """Add an answer.
-
-        The answer stays in the file even if the process is killed. If the disk is full, earlier answers stay in the
-        file.
-        """
+        """If the disk is full, earlier answers stay in the file."""
         raw = msgspec.json.encode(entry)
         line = msgspec.json.encode(_Line(zlib.crc32(raw), Raw(raw))) + b"\n"
         with self._lock:
@@ -104,11 +93,9 @@ class Journal:
             self._places[entry.key] = (start, len(line))
 
     def __len__(self) -> int:
-        """Return the number of answers."""
         return len(self._places)
 
     def close(self) -> None:
-        """Close the file, so that another process can open it."""
         # The lock lets a running write finish. An error of a network file system would hide a more important error.
         with self._lock, contextlib.suppress(OSError):
             self._file.close()

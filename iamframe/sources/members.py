@@ -1,7 +1,6 @@
 """Read the accounts for `load_fleet`, and open sessions in other accounts.
 
-Worker processes receive ids and names, but never an access key. The names are those of accounts, roles and AWS
-profiles.
+Worker processes receive ids and names, but never an access key.
 """
 
 from __future__ import annotations
@@ -38,8 +37,6 @@ _COLUMNS = {
 
 
 class Member(msgspec.Struct, frozen=True):
-    """One of several accounts to load, with the account's own options."""
-
     account_id: str
     account_name: str | None = None
     role_name: str | None = None
@@ -52,16 +49,14 @@ class Member(msgspec.Struct, frozen=True):
 
     @property
     def is_active(self) -> bool:
-        """Whether AWS Organizations shows the account's status as `ACTIVE`."""
         return self.status == "ACTIVE"
 
     def __repr__(self) -> str:
-        """Return a text without the external id, which is a kind of secret."""
+        # The external id is a kind of secret.
         return f"Member({self.account_id!r}, {self.account_name!r})"
 
 
 def read_members(accounts: Any) -> list[Member]:
-    """Read the accounts from a CSV file, a DataFrame or an iterable. An iterable contains account ids or mappings."""
     where = display_path(accounts)[:200] if isinstance(accounts, (str, os.PathLike)) else "accounts"
     members: dict[str, Member] = {}
     for number, row in enumerate(_rows(accounts, where), 1):
@@ -92,7 +87,6 @@ def _text(file: str | os.PathLike[str], where: str) -> str:
 
 
 def _cells(text: str, where: str) -> Iterator[Mapping[str, Any]]:
-    """Yield the rows of a CSV text as mappings. A blank row becomes an empty mapping."""
     try:
         # Spreadsheets write semicolons where the comma is a decimal sign, and tabs when they copy.
         for separator in ",;\t":
@@ -138,10 +132,10 @@ class _Accounts(msgspec.Struct, rename="pascal"):
 
 
 def members_of_organization(client: Client) -> list[Member]:
-    """Return the accounts of the caller's organization (ListAccounts, one request per 20 accounts)."""
     found: list[_Account] = []
     try:
         caller = client.identity().account
+        # One request per 20 accounts.
         for page in client.pages("organizations", "ListAccounts"):
             found += msgspec.json.decode(page, type=_Accounts).accounts
     except msgspec.ValidationError as error:
@@ -154,11 +148,7 @@ def members_of_organization(client: Client) -> list[Member]:
 
 
 def assume_role(base: boto3.Session, member: Member, role: str, external_id: str | None) -> boto3.Session:
-    """Return a session that uses a role in another account.
-
-    The session fetches the role's credentials at first use, and renews them later. The parameter `role` is a role's
-    ARN, or a role's path and name.
-    """
+    """The session fetches the role's credentials at first use, and renews them later."""
     inner = base._session  # noqa: SLF001 - boto3 has no other way to credentials that renew
 
     def create_client(*args: Any, **options: Any) -> Any:
@@ -200,16 +190,12 @@ def _partition(session: boto3.Session) -> str:
 
 
 def spellings(*external_ids: str | None) -> tuple[str, ...]:
-    """Return each external id in two spellings: unchanged, and with single spaces.
-
-    AWS's messages reduce repeated spaces in an external id to one. The longest spellings come first.
-    """
+    """AWS's messages reduce repeated spaces in an external id to one."""
     ids = {one for given in external_ids if given for one in (given, " ".join(given.split()))}
     return tuple(sorted(ids - {""}, key=len, reverse=True))
 
 
 def redacted(text: str, secrets: Iterable[str]) -> str:
-    """Return AWS's message with `…` in place of each external id."""
     for secret in secrets:
         text = text.replace(secret, "…")
     return text
