@@ -1,6 +1,5 @@
 """Find the possible owners of profiles in a live account: clusters, environments and stacks.
 
-The tags, path or name of a profile may show the profile's owner. The tags or path may also show the owner's region.
 iamframe skips the types of owners that no profile seems to have. If an owner's region is unknown, iamframe searches all
 loaded regions.
 """
@@ -33,14 +32,11 @@ class _Job(NamedTuple):
 
 @dataclass
 class OwnerReader:
-    """Searches several regions for clusters, environments and stacks that may own profiles."""
-
     calls: Calls
     plan: LoadPlan
     regions: list[str]
 
     def start(self, profiles: Mapping[str, Mapping[str, str]]) -> list[_Job]:
-        """Start to list the owners. The argument `profiles` maps each profile's ARN to the profile's tags."""
         self._owned: dict[str, Owned] = {
             arn: found for arn, tags in profiles.items() if (found := owner_of(name_of(arn), path_of(arn) or "/", tags))
         }
@@ -65,16 +61,12 @@ class OwnerReader:
         return jobs
 
     def answers(self, jobs: list[_Job]) -> Iterator[Answer]:
-        """Yield the clusters, environments and stacks of each region.
-
-        A profile's name may suggest a stack that no list contains. iamframe asks CloudFormation in each region which
-        stack contains the profile.
-        """
         for owner, region, future in jobs:
             yield self.calls.answer(owner.label, future.result(), region)
         stacks = [job for job in jobs if job.owner.form]
         if not stacks or any(job.future.result().state != "complete" for job in stacks):
             return
+        # A profile's name may suggest a stack that no list contains. CloudFormation is then asked in each region.
         existing = {one.owner_name for job in stacks for one in job.future.result().records}
         missing = [arn for arn, one in self._owned.items() if one.basis == NAME and existing.isdisjoint(one.names)]
         asked = [
@@ -101,9 +93,9 @@ class OwnerReader:
         return found
 
     def _stack_of(self, arn: str, region: str) -> list[ResourceOwner]:
-        """Return the stack that contains a profile. AWS also returns stacks that were deleted in the last 90 days."""
         name = name_of(arn)
         try:
+            # CloudFormation also returns stacks that were deleted in the last 90 days.
             body = self.calls.client.call(
                 _IN_STACK.service,
                 STACK_RESOURCES,

@@ -20,13 +20,7 @@ _STACKS = "Stacks"
 
 
 def owners_in(owner: Owner, records: Iterable[Any]) -> list[ResourceOwner]:
-    """Return the owners in an answer's records, except owners that no longer exist.
-
-    Raises
-    ------
-    msgspec.ValidationError
-        If a record has an unexpected form.
-    """
+    """A record of an unexpected form raises msgspec.ValidationError."""
     found = [_owner_in(owner, record) for record in records]
     return [one for one in found if one.state not in owner.over]
 
@@ -44,18 +38,15 @@ def _owner_in(owner: Owner, record: Any) -> ResourceOwner:
 
 
 def _is_list_of(owner: Owner, key: str, document: Document) -> bool:
-    """Return whether the list under `key` comes from the service `owner.service`.
-
-    EKS returns a list `clusters` of names. AWS PCS returns a list `clusters` of objects. OpsWorks and CloudFormation
-    return lists `Stacks` whose items have different fields. An empty list `clusters` belongs to EKS unless the file's
-    path contains `pcs`.
-    """
     items = document.keys[key]
     if not isinstance(items, list):
         return False
     if not items:
+        # An empty list `clusters` belongs to EKS unless the file's path contains `pcs`.
         where = "/".join((*document.piece.folders[document.piece.root :], document.piece.name)).lower()
         return owner.service != "eks" or "pcs" not in where
+    # EKS returns a list `clusters` of names. AWS PCS returns a list `clusters` of objects. OpsWorks and CloudFormation
+    # return lists `Stacks` whose items have different fields.
     first = bytes(items[0]).lstrip()
     return first[:1] == b'"' if not owner.name else f'"{owner.name}"'.encode() in first
 

@@ -13,11 +13,6 @@ Progress = Callable[[str, int, int], None]
 
 @contextmanager
 def progress_bars(progress: bool | Progress | None) -> Iterator[Progress]:
-    """Yield a function that shows how many of a stage's calls have finished.
-
-    If `progress` is a function, yield this function. The value True means progress bars. The value False means no
-    output. The value None means bars only in a terminal or a notebook.
-    """
     if callable(progress):
         yield progress
         return

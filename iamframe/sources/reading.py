@@ -38,21 +38,17 @@ _FILE_NAMES = [
 
 
 class AccountsByFolder:
-    """The accounts in the files of each folder."""
-
     def __init__(self) -> None:
         self._here: dict[tuple[str, ...], set[str]] = defaultdict(set)
         self._beneath: dict[tuple[str, ...], set[str]] = defaultdict(set)
 
     def add(self, piece: Piece, account: str) -> None:
-        """Store an account that a file contains."""
         self._here[piece.folders].add(account)
         # Folders above the source do not count: their other files may belong to other accounts.
         for depth in range(piece.root, len(piece.folders) + 1):
             self._beneath[piece.folders[:depth]].add(account)
 
     def of(self, folders: tuple[str, ...], depth: int) -> set[str]:
-        """Return the accounts in one folder. The folder's path is `folders[:depth]`."""
         # `prod/` beside `dev/` is another account; `us-east-1/` beside `iam/` is the same one.
         is_one = all(map(_PART_OF_ACCOUNT.fullmatch, folders[depth:]))
         return (self._beneath if is_one else self._here).get(folders[:depth], set())
@@ -60,58 +56,36 @@ class AccountsByFolder:
 
 @dataclass(slots=True)
 class Reading:
-    """The results of all files read so far.
-
-    Attributes
-    ----------
-    in_runs : bool
-        Whether long lists are decoded in groups of items.
-    gaps : list of (Piece, Gap)
-        Rows of the frame `gaps` with their files. At the end, a row without an account gets its file's account.
-    callers : dict
-        The accounts in the outputs of `aws sts get-caller-identity`. The key is the folder of the file.
-    carried : AccountsByFolder
-        The accounts of the resources in the files.
-    named : AccountsByFolder
-        The accounts of the profiles that the resources use.
-    has_read : bool
-        Whether at least one file could be used.
-    """
-
+    # Whether long lists are decoded in groups of items.
     in_runs: bool = False
     gaps: list[tuple[Piece, Gap]] = field(default_factory=list)
+    # By folder, the accounts in the outputs of `aws sts get-caller-identity`.
     callers: dict[tuple[str, ...], str] = field(default_factory=dict)
+    # The accounts of the resources in the files.
     carried: AccountsByFolder = field(default_factory=AccountsByFolder)
+    # The accounts of the profiles that the resources use.
     named: AccountsByFolder = field(default_factory=AccountsByFolder)
     has_read: bool = False
     _kept: dict[type, list[Any]] = field(default_factory=lambda: defaultdict(list))
 
     def keep(self, record: object) -> None:
-        """Keep a record until all files are read."""
         self._kept[type(record)].append(record)
 
     def kept(self, kind: type[_Kept]) -> list[_Kept]:
-        """Return the kept records of one type, in the order of reading."""
         return self._kept[kind]
 
     def gap(self, piece: Piece, gap: Gap) -> None:
-        """Add a row to the frame `gaps`."""
         self.gaps.append((piece, gap))
 
     def unreadable(self, piece: Piece, problem: dict[str, Any], path: str = "$") -> None:
-        """Add a row to the frame `gaps` for an unreadable file.
-
-        The argument `path` is the unreadable part, by default the whole file.
-        """
         subject = piece.label if path == "$" else f"{piece.label} {path}"
-        operation = _named_after(piece) or "file"
+        operation = _operation_in_name(piece) or "file"
         region = GLOBAL if operation in _IAM else region_of(piece) or UNKNOWN_REGION
         facts = {"file": piece.label, "what": problem}
         self.gap(piece, Gap(operation, subject, "unreadable", "gaps.unreadable", facts, region))
 
     @contextmanager
     def gap_if_unreadable(self, piece: Piece, path: str = "$") -> Iterator[None]:
-        """Turn read errors in the `with` block into rows of the frame `gaps`."""
         try:
             yield
         except Unreadable as error:
@@ -120,32 +94,17 @@ class Reading:
             self.unreadable(piece, problem_of(error, path), path)
 
     def gaps_with_owner(self) -> Records:
-        """Return the rows of the frame `gaps` with their accounts.
-
-        A file's account is known only after all files were read.
-        """
         for piece, gap in self.gaps:
             if gap.operation != "file":
                 gap.account_id = gap.account_id or self.owner(piece.folders)
         return [gap for _, gap in self.gaps]
 
     def cannot_place(self, piece: Piece, answer: Answer) -> None:
-        """Add a row to the frame `gaps` for an answer whose account is unknown."""
         message = "gaps.answer.whose_tags" if answer.operation.endswith("Tags") else "gaps.answer.whose"
         self.gap(piece, Gap(answer.operation, answer.origin, "unreadable", message, {"file": answer.origin}))
 
-    def owner(self, folders: tuple[str, ...], named: Iterable[str] = (), made_in: Collection[str] = ()) -> str | None:
-        """Return the account of a folder's files, or None if unknown.
-
-        Parameters
-        ----------
-        folders
-            The path of the folder, from the outermost part to the innermost.
-        named
-            The accounts of the profiles that the resources in the file use.
-        made_in
-            The accounts of the users or roles that created the resources in the file.
-        """
+    def owner(self, folders: tuple[str, ...], named: Iterable[str] = (), creators: Collection[str] = ()) -> str | None:
+        """A file's account is known only after all files were read."""
         # A resource may use a profile of another account, so `named` counts only if nothing else shows an account.
         for shown in (self.carried, self.named):
             nearest: set[str] = set()
@@ -157,15 +116,15 @@ class Reading:
                 if _TWELVE_DIGITS.fullmatch(folder[-1]):
                     return folder[-1]
                 nearest = nearest or shown.of(folders, depth)
-            if made_in:
-                return next(iter(made_in)) if len(made_in) == 1 else None
+            # An account id in a folder's name takes precedence, because some files hide the creator's account.
+            if creators:
+                return next(iter(creators)) if len(creators) == 1 else None
             if nearest:
                 alone = len(nearest) == 1 and (not named or nearest <= set(named))
                 return next(iter(nearest)) if alone else None
         return None
 
     def with_owner(self, piece: Piece, answer: Answer) -> Answer:
-        """Return an answer with its account. A file's account is known only after all files were read."""
         answer.account_id = answer.account_id or self.owner(piece.folders)
         records = sum(map(len, answer.chunks))
         self.has_read |= bool(records) or (answer.state == "complete" and answer.account_id is not None)
@@ -175,21 +134,15 @@ class Reading:
 
 
 def region_of(piece: Piece) -> str | None:
-    """Return the region in the file's name or in a folder's name.
-
-    The search starts at the file's name and ends at the outermost folder.
-    """
     return next(filter(None, map(region_in, (piece.name, *reversed(piece.folders)))), None)
 
 
-def _named_after(piece: Piece) -> str | None:
-    """Return the operation in a file's name, such as DescribeInstances for `describe-instances.json`."""
+def _operation_in_name(piece: Piece) -> str | None:
     name = cli_name(piece.name).replace("_", "-")
     return next((operation for pattern, operation in _FILE_NAMES if pattern.search(name)), None)
 
 
 def accounts_in(records: Records) -> set[str | None]:
-    """Return the account ids in the records' ARNs. The set contains None if an ARN or an account id is missing."""
     fields = type(records[0]).__struct_fields__
     name = next((name for name in ("role_arn", "profile_arn", "managed_arn") if name in fields), None)
     if name is None:

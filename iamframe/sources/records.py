@@ -1,8 +1,7 @@
 """The record types of each AWS operation.
 
 A record type has only the fields that its operation returns. Code therefore cannot use other fields by accident. For
-example, ListRoles and ListInstanceProfiles return no `Tags`. Sources: IAM API Reference (ListRoles and
-ListInstanceProfiles), recorded answers. iamframe ignores fields that a file or an emulator adds to a record.
+example, ListRoles and ListInstanceProfiles return no `Tags` (IAM API Reference, recorded answers).
 
 The value `UNSET` means that an answer does not contain the field. The values None and [] mean that AWS has no value.
 """
@@ -22,6 +21,8 @@ from iamframe.knowledge.operations import GLOBAL
 
 _MORE_DIGITS = re.compile(r"(\.\d{6})\d+")
 
+# The state `complete` means that an answer contains the operation's complete list. The state `refused` means that AWS
+# gave no answer.
 State = Literal["complete", "partial", "truncated", "refused"]
 
 
@@ -69,43 +70,32 @@ _IAM = {
 
 
 class Tag(msgspec.Struct, gc=False, frozen=True):
-    """One tag, whose value may be empty (`""`)."""
-
     key: str = msgspec.field(name="Key")
     value: str = msgspec.field(name="Value", default="")
 
 
 class LastUsed(msgspec.Struct, gc=False):
-    """A role's last use.
-
-    The fields `at` and `region` are None after 400 days without use. Source: IAM API Reference, GetRole.
-    """
+    """The fields `at` and `region` are None after 400 days without use (IAM API Reference, GetRole)."""
 
     at: Time = msgspec.field(name="LastUsedDate", default=None)
     region: str | None = msgspec.field(name="Region", default=None)
 
 
 class Boundary(msgspec.Struct, gc=False):
-    """The permissions boundary of a role."""
-
     arn: str | None = msgspec.field(name="PermissionsBoundaryArn", default=None)
 
 
 class AttachedPolicy(msgspec.Struct, gc=False):
-    """A managed policy that is attached to a role."""
-
     arn: str | None = msgspec.field(name="PolicyArn", default=None)
 
 
 class RoleTemplate(msgspec.Struct, gc=False):
-    """The template from which AcquireRole created a role. Other roles have no template (botocore 1.44.8, GetRole)."""
+    """Only roles that AcquireRole created have a template (botocore 1.44.8, GetRole)."""
 
     arn: str | None = msgspec.field(name="TemplateArn", default=None)
 
 
 class NestedRole(msgspec.Struct, gc=False, rename=_IAM):
-    """A role inside an instance profile, without tags, last use and description."""
-
     role_arn: Arn
     role_name: str | None = None
     role_path: str | None = None
@@ -115,18 +105,11 @@ class NestedRole(msgspec.Struct, gc=False, rename=_IAM):
 
 
 class ListedRole(NestedRole, gc=False, rename=_IAM):
-    """A role from ListRoles."""
-
     description: str | None = None
     max_session_seconds: Count | None = None
 
 
 class GotRole(ListedRole, gc=False, rename=_IAM):
-    """A role from GetRole.
-
-    GetRole omits `Tags` for a role without tags. GetRole always returns `RoleLastUsed`. Source: recorded answers.
-    """
-
     boundary: Boundary | None = None
     last_used: LastUsed | UnsetType = UNSET
     tags: list[Tag] | UnsetType = UNSET
@@ -134,8 +117,6 @@ class GotRole(ListedRole, gc=False, rename=_IAM):
 
 
 class NestedProfile(msgspec.Struct, gc=False, rename=_IAM):
-    """A profile inside a role of an account dump, without tags."""
-
     profile_arn: Arn
     profile_name: str | None = None
     profile_path: str | None = None
@@ -144,8 +125,6 @@ class NestedProfile(msgspec.Struct, gc=False, rename=_IAM):
 
 
 class RoleDetail(NestedRole, gc=False, rename=_IAM):
-    """A role from GetAccountAuthorizationDetails, with its profiles and policies."""
-
     boundary: Boundary | None = None
     last_used: LastUsed | UnsetType = UNSET
     tags: list[Tag] | UnsetType = UNSET
@@ -155,14 +134,12 @@ class RoleDetail(NestedRole, gc=False, rename=_IAM):
 
 
 class ListedProfile(NestedProfile, gc=False, rename=_IAM):
-    """A profile from ListInstanceProfiles. The list `Roles` is always present, and contains at most one role."""
-
+    # ListInstanceProfiles always returns `Roles`, with at most one role.
     roles: list[NestedRole] | UnsetType = UNSET
 
 
 class GotProfile(ListedProfile, gc=False, rename=_IAM):
-    """A profile from GetInstanceProfile. The list `Tags` is always present, and may be empty."""
-
+    # GetInstanceProfile always returns `Tags`, but the list may be empty.
     tags: list[Tag] | UnsetType = UNSET
 
 
@@ -173,16 +150,12 @@ class Role(GotRole, gc=False, rename=_IAM):
 
 
 class TagListing(msgspec.Struct, gc=False):
-    """The tags of one resource, which is identified by its type and name."""
-
     resource_type: str
     resource_name: str
     tags: list[Tag]
 
 
 class Reference(msgspec.Struct, gc=False):
-    """A row of the frame `references`, without the profile's ARN. The row shows a resource that uses a profile."""
-
     consumer_type: str
     consumer_id: str
     named: str
@@ -196,32 +169,29 @@ class Reference(msgspec.Struct, gc=False):
 
 
 class ResourceOwner(msgspec.Struct, gc=False):
-    """A cluster, environment or stack. The field `profile_name` is the name of a profile that the stack contains."""
-
     owner_type: str
     owner_id: str
     owner_name: str
     state: str | None = None
     region: str | None = None
     account_id: str | None = None
+    # A profile that the stack contains.
     profile_name: str | None = None
 
 
 class RequiredKeys(msgspec.Struct, gc=False):
-    """The required tag keys of one resource type, without values (ListRequiredTags)."""
+    """ListRequiredTags returns tag keys without values."""
 
     resource_type: str = msgspec.field(name="ResourceType", default="")
     tag_keys: list[str] = msgspec.field(name="ReportingTagKeys", default_factory=list)
 
 
 class TagDemand(msgspec.Struct, gc=False):
-    """A row of the frame `tag_policies`: the organization's rule for one tag key.
-
-    The field `allowed_values` is a JSON list, or None if the values are unknown.
-    """
+    """A row of the frame `tag_policies`: the organization's rule for one tag key."""
 
     resource_type: str
     tag_key: str
+    # A JSON list, or None if the values are unknown.
     allowed_values: str | None
     is_required: bool
     is_enforced: bool
@@ -230,8 +200,6 @@ class TagDemand(msgspec.Struct, gc=False):
 
 
 class Account(msgspec.Struct, gc=False):
-    """An account's name, caller, quotas, and numbers of roles and profiles."""
-
     caller_arn: str | None = None
     account_name: str | None = None
     role_quota: int | None = None
@@ -241,7 +209,6 @@ class Account(msgspec.Struct, gc=False):
 
 
 def account_of_summary(counts: Mapping[str, int]) -> Account:
-    """Return the quotas and counts that GetAccountSummary returned."""
     return Account(
         role_quota=counts.get("RolesQuota"),
         profile_quota=counts.get("InstanceProfilesQuota"),
@@ -251,14 +218,10 @@ def account_of_summary(counts: Mapping[str, int]) -> Account:
 
 
 class Gap(msgspec.Struct, gc=False):
-    """A row of the frame `gaps`: data that could not be collected.
-
-    The field `message` is the id of a message text. The field `facts` contains the values for the text.
-    """
-
     operation: str
     subject: str
     reason: str
+    # The id of a message text. The values for the text are in `facts`.
     message: str
     facts: dict[str, Any]
     region: str = GLOBAL
@@ -267,15 +230,12 @@ class Gap(msgspec.Struct, gc=False):
 
 @dataclass(slots=True)
 class CallStats:
-    """The counts and times of one operation's requests in one region."""
-
     requests: int = 0
     retries: int = 0
     started_at: str | None = None
     ended_at: str | None = None
 
     def add(self, requests: int, started_at: str, ended_at: str) -> None:
-        """Add the requests for one answer to the totals."""
         self.requests += requests
         self.retries += max(requests - 1, 0)
         self.started_at = min(self.started_at or started_at, started_at)
@@ -284,17 +244,11 @@ class CallStats:
 
 @dataclass(slots=True)
 class Answer:
-    """One answer from AWS, live or from a file.
-
-    The iterable `chunks` yields lists of records. Each list contains records of one type. A list of records becomes
-    columns before the next list is read. If a record has no ARN, the field `account_id` shows the record's account. The
-    state `complete` means that the answer contains the operation's complete list. The state `refused` means that AWS
-    gave no answer.
-    """
-
     operation: str
     origin: str
+    # Each list contains records of one type, and becomes columns before the next list is read.
     chunks: Iterable[list[msgspec.Struct]]
+    # The account of records without an ARN.
     account_id: str | None = None
     region: str = GLOBAL
     state: State = "partial"
@@ -303,25 +257,18 @@ class Answer:
     tally: CallStats | None = None
 
     def __iter__(self) -> Iterator[list[msgspec.Struct]]:
-        """Yield the lists of records, except empty lists."""
         return (chunk for chunk in self.chunks if chunk)
 
 
 def tags_or_none(role: GotRole) -> GotRole:
-    """Return a role from GetRole. If the role has no tags, set the field `tags` to []."""
+    # GetRole omits `Tags` for a role without tags. GetRole always returns `RoleLastUsed`. Source: recorded answers.
     if role.tags is UNSET and role.last_used is not UNSET:
         role.tags = []
     return role
 
 
 def time_text(value: Time) -> str | None:
-    """Return a time from a file as ISO text. Text is returned unchanged.
-
-    Raises
-    ------
-    ValueError, OverflowError, OSError
-        If a recorded time or a number of seconds is out of range.
-    """
+    """A time that is out of range raises ValueError, OverflowError or OSError."""
     if isinstance(value, RecordedTime):
         date = (value.year, value.month, value.day)
         return datetime(*date, value.hour, value.minute, value.second, value.microsecond, tzinfo=UTC).isoformat()
@@ -331,7 +278,6 @@ def time_text(value: Time) -> str | None:
 
 
 def parsed_time(text: str) -> datetime | None:
-    """Return the time in ISO text, or None if the text is invalid. A time without a time zone is read as UTC."""
     try:
         # Frames store six decimal places of a second.
         time = datetime.fromisoformat(_MORE_DIGITS.sub(r"\1", text))
@@ -341,7 +287,7 @@ def parsed_time(text: str) -> datetime | None:
 
 
 def make_decoders(kinds: Iterable[object]) -> None:
-    """Create the decoders of all record types in `kinds`, before threads use the decoders.
+    """Create the decoders before threads use the decoders.
 
     Otherwise, msgspec would create a decoder on first use. The process crashes if a second thread uses the incomplete
     decoder.
@@ -360,8 +306,6 @@ References = Literal["all", "core", "none"]
 
 @dataclass(frozen=True, slots=True)
 class LoadPlan:
-    """What to read in an account: regions, kinds of resources, and extra details."""
-
     regions: Literal["all"] | tuple[str, ...] = "all"
     references: References = "all"
     role_details: bool = False

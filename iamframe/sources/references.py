@@ -27,18 +27,11 @@ from iamframe.sources.templates import TemplateUse, template_ids, template_refer
 
 @dataclass(slots=True)
 class _Use:
-    """A resource's record and account, and the profiles and templates that the resource uses.
-
-    The field `account` comes from the record's owner or the resource's ARN. The field `made_in` is the account of the
-    resource's creator. An account id in a folder's name takes precedence over `made_in`. The reason is that some files
-    hide the creator's account.
-    """
-
     record: Any
     mentions: list[Reference]
     pinnings: list[TemplateUse]
     account: str | None
-    made_in: str | None
+    creator_account: str | None
 
     @classmethod
     def of(cls, record: Any, consumer: Consumer) -> _Use:
@@ -49,8 +42,7 @@ class _Use:
         return cls(record, mentions, pinnings, own, account_of(getattr(record, "created_by", None) or ""))
 
     @property
-    def named(self) -> set[str]:
-        """The accounts of the profiles that the resource uses."""
+    def profile_accounts(self) -> set[str]:
         return {account for mention in self.mentions if (account := account_of(mention.named))}
 
 
@@ -61,7 +53,6 @@ class _Used(NamedTuple):
 
 
 def _keep_uses(document: Document, consumer: Consumer) -> Iterable[Answer]:
-    """Keep a document's records until all files are read. A later file may show the records' account."""
     if consumer.whole or isinstance(document.keys[consumer.key], dict):
         # Some operations answer with one record instead of a list.
         document.keys[consumer.key] = [document.as_json(None if consumer.whole else consumer.key)]
@@ -69,13 +60,14 @@ def _keep_uses(document: Document, consumer: Consumer) -> Iterable[Answer]:
     uses = [_Use.of(record, consumer) for record in records]
     reading = document.reading
     for use in uses:
-        if account := use.account or use.made_in:
+        if account := use.account or use.creator_account:
             reading.carried.add(document.piece, account)
-        for account in use.named if not use.account else ():
+        for account in use.profile_accounts if not use.account else ():
             reading.named.add(document.piece, account)
     if len(records) < len(document.items(consumer.key)):
         # An unreadable record may use any profile, so the list is not complete.
         document.short.add(consumer.key)
+    # A later file may show the records' account.
     reading.keep(_Used(document, consumer, uses))
     reading.has_read |= bool(records) or not document.items(consumer.key)
     return ()
@@ -97,18 +89,17 @@ for _consumer in CONSUMERS:
 
 
 def reference_answers(reading: Reading) -> Iterator[Answer]:
-    """Yield the resources that use profiles, after all files were read."""
     records: dict[str, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
     pinnings: dict[str, list[TemplateUse]] = defaultdict(list)
     for used in reading.kept(_Used):
-        owner = _owner(reading, used)
+        owner = _account_of_file(reading, used)
         found: dict[str | None, list[Reference]] = {use.account or owner: [] for use in used.uses} or {owner: []}
         for use in used.uses:
             found[use.account or owner] += use.mentions
             account = use.account or owner or UNKNOWN_ACCOUNT
             records[account][used.consumer.operation].append(use.record)
             pinnings[account] += use.pinnings
-        yield from _mentioned(reading, used, found)
+        yield from _direct_references(reading, used, found)
     # A file that is named after a template holds all of its versions.
     whole = {
         document.piece.name.partition(".")[0]
@@ -116,23 +107,21 @@ def reference_answers(reading: Reading) -> Iterator[Answer]:
         if consumer.operation == VERSIONS and document.state(consumer.key) == "complete"
     }
     for account, read in records.items():
-        yield from _pinned(account, pinnings[account], read)
+        yield from _through_templates(account, pinnings[account], read)
         yield from _other_versions(account, read, whole)
 
 
-def _owner(reading: Reading, used: _Used) -> str | None:
-    """Return the account of a file, for records that do not show an account."""
+def _account_of_file(reading: Reading, used: _Used) -> str | None:
     shown = {use.account for use in used.uses if use.account}
     if len(shown) == 1:
         # No answer of AWS holds two accounts.
         return next(iter(shown))
-    named = {account for use in used.uses if not use.account for account in use.named}
-    made_in = {use.made_in for use in used.uses if use.made_in}
-    return reading.owner(used.document.piece.folders, named, made_in)
+    named = {account for use in used.uses if not use.account for account in use.profile_accounts}
+    creators = {use.creator_account for use in used.uses if use.creator_account}
+    return reading.owner(used.document.piece.folders, named, creators)
 
 
-def _mentioned(reading: Reading, used: _Used, found: Mapping[str | None, list[Reference]]) -> Iterator[Answer]:
-    """Yield a document's references to profiles. Each answer belongs to one account and one region."""
+def _direct_references(reading: Reading, used: _Used, found: Mapping[str | None, list[Reference]]) -> Iterator[Answer]:
     document, consumer = used.document, used.consumer
     region, state = region_of(document.piece) or UNKNOWN_REGION, document.state(consumer.key)
     if consumer.steps and state == "complete":
@@ -158,11 +147,7 @@ def _by_region(mentions: Iterable[Reference], otherwise: str = UNKNOWN_REGION) -
     return by_region
 
 
-def _pinned(account: str, pinnings: list[TemplateUse], read: Mapping[str, list[Any]]) -> Iterator[Answer]:
-    """Yield the profiles that groups and fleets use through templates.
-
-    Yield a `Gap` for each missing template version.
-    """
+def _through_templates(account: str, pinnings: list[TemplateUse], read: Mapping[str, list[Any]]) -> Iterator[Answer]:
     versions, templates = read[VERSIONS], read[TEMPLATES]
     mentions, unread = template_references(pinnings, versions, read[CONFIGURATIONS], templates)
     shown = {version.launch_template_id for version in versions}
@@ -181,10 +166,7 @@ def _pinned(account: str, pinnings: list[TemplateUse], read: Mapping[str, list[A
 
 
 def _other_versions(account: str, read: Mapping[str, list[Any]], whole: set[str]) -> Iterator[Answer]:
-    """Yield a `Gap` for each launch template with missing versions.
-
-    If no template is given, DescribeLaunchTemplateVersions returns only latest and default versions.
-    """
+    # Without a template, DescribeLaunchTemplateVersions returns only latest and default versions.
     for template in with_other_versions(read[VERSIONS], read[TEMPLATES]):
         if any(name.endswith(template) for name in whole):
             continue

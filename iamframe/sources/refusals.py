@@ -35,10 +35,7 @@ CLOSED = {"AuthFailure", "InvalidClientTokenId", "OptInRequired", "UnrecognizedC
 
 
 class RequestFailed(Exception):
-    """A failed request, with an error code and a message.
-
-    The attribute `reason` fills the column `reason` of the frame `gaps`.
-    """
+    """The attribute `reason` fills the column `reason` of the frame `gaps`."""
 
     def __init__(self, reason: str, code: str, message: str, cause: Exception | None = None) -> None:
         super().__init__(f"{code}: {message}")
@@ -48,18 +45,17 @@ class RequestFailed(Exception):
 
 
 class WriteBlocked(IamframeError):
-    """A request was blocked, because its operation is not in the table of operations."""
+    """The request's operation is not in the table of operations."""
 
 
 def is_unknown_host(error: Exception | None) -> bool:
-    """Return whether DNS reports that a host does not exist. If DNS cannot be reached, the result is False."""
     cause = error.kwargs.get("error") if isinstance(error, failures.EndpointConnectionError) else None
+    # If DNS cannot be reached, the error number differs.
     found = getattr(cause, "__cause__", None) or getattr(cause, "__context__", None)
     return isinstance(found, socket.gaierror) and found.errno == socket.EAI_NONAME
 
 
 def failure_of(error: Exception) -> RequestFailed:
-    """Convert an error from boto3 to a `RequestFailed` with a reason."""
     if isinstance(error, failures.ClientError):
         answer = error.response.get("Error", {})
         code, message = str(answer.get("Code", "Unknown")), " ".join(str(answer.get("Message", "")).split())
@@ -75,7 +71,6 @@ def failure_of(error: Exception) -> RequestFailed:
 
 
 def advice_on(refusal: RequestFailed, *actions: str) -> dict[str, Any]:
-    """Return a message with advice on a failed request. The IAM actions in `actions` would allow the request."""
     if is_unknown_host(refusal.cause):
         return {"message": "gaps.advice.no_host"}
     if refusal.reason == "denied":
@@ -84,7 +79,6 @@ def advice_on(refusal: RequestFailed, *actions: str) -> dict[str, Any]:
 
 
 def closed_region(region: str, enabled: list[str]) -> tuple[str, str]:
-    """Return the reason and the message for a region that rejects the account's credentials."""
     if not enabled:
         return "unreadable", "gaps.region.rejects"
     if region not in enabled:

@@ -33,16 +33,10 @@ class _Job(NamedTuple):
 
 @dataclass
 class ReferenceReader:
-    """Reads the resources that use profiles, in each region of a `LoadPlan`."""
-
     calls: Calls
     plan: LoadPlan
 
     def regions(self) -> list[str]:
-        """Return the regions to read.
-
-        The value `"all"` means all enabled regions. If AWS lists no regions, the result is only the session's region.
-        """
         if self.plan.references == "none":
             return []
         if self.plan.regions != "all":
@@ -55,10 +49,6 @@ class ReferenceReader:
         return [here]
 
     def _existing(self, named: Iterable[str]) -> list[str]:
-        """Return the existing regions in the list `named`.
-
-        A region exists if botocore or the account's region list contains the region.
-        """
         unknown = {region for region in named if not is_known(self.calls, region)}
         enabled = self.calls.enabled_regions() if unknown else []
         nowhere = unknown - set(enabled) if enabled else set()
@@ -67,7 +57,6 @@ class ReferenceReader:
         return [region for region in named if region not in nowhere]
 
     def start(self, regions: list[str]) -> list[_Job]:
-        """Start the requests that list the consumers in each region."""
         wanted = _WANTED[self.plan.references]
         return [
             _Job(consumer, region, self.calls.submit("references", self._read, consumer, region))
@@ -77,7 +66,6 @@ class ReferenceReader:
         ]
 
     def answers(self, jobs: list[_Job]) -> Iterator[Answer]:
-        """Yield the resources that use profiles directly, then the resources that use launch templates."""
         read: dict[tuple[str, str], Listing] = {}
         pinnings: dict[str, list[TemplateUse]] = {job.region: [] for job in jobs}
         self._add_other_versions([job for job in jobs if job.consumer is _OF_VERSIONS])
@@ -90,14 +78,13 @@ class ReferenceReader:
             name = label(consumer.service, consumer.operation)
             yield self.calls.answer(name, Listing(self._placed(mentions, region), found.state), region)
         pinned = [
-            (region, self.calls.submit("references", self._pinned, region, of_region, read))
+            (region, self.calls.submit("references", self._through_templates, region, of_region, read))
             for region, of_region in pinnings.items()
         ]
         for region, job in pinned:
             yield self.calls.answer("", Listing(self._placed(job.result(), region)), region)
 
     def note_not_wanted(self) -> None:
-        """Add a row to the frame `gaps` for each omitted resource type."""
         wanted = ("files", *_WANTED[self.plan.references])
         left_out = [label(one.service, one.operation) for one in CONSUMERS if one.when not in wanted]
         message = "gaps.references.core" if self.plan.references == "core" else "gaps.references.none"
@@ -116,12 +103,12 @@ class ReferenceReader:
         for step in consumer.steps:
             name = label(consumer.service, step.operation)
             pages = self._pages(name, found, region, asked, step.parameters)
-            asked = [each for page in pages for each in self._next(found, name, step.each, region, page)]
+            asked = [each for page in pages for each in self._next_calls(found, name, step.each, region, page)]
         name = label(consumer.service, consumer.operation)
         for page in self._pages(name, found, region, asked, self._parameters(consumer, region)):
             body = consumer.whole_in(page)
             found.records += self.calls.records(found, name, region, body, consumer.key, consumer.record)
-        self._note_silent(found, consumer, region)
+        self._note_without_profile(found, consumer, region)
         return found
 
     def _pages(
@@ -132,15 +119,13 @@ class ReferenceReader:
             # without a step is itself a listing, which cannot be deleted.
             yield from self.calls.bodies(name, found, {**each, **fixed}, region=region, may_vanish=bool(each))
 
-    def _next(self, found: Listing, operation: str, path: str, region: str, page: bytes) -> list[dict[str, Any]]:
-        """Read the parameters of the next calls from one page of an answer."""
+    def _next_calls(self, found: Listing, operation: str, path: str, region: str, page: bytes) -> list[dict[str, Any]]:
         each: list[dict[str, Any]] | None = jmespath.search(path, msgspec.json.decode(page))
         if each is None:
             self.calls.note_missing(found, operation, path, region)
         return each or []
 
-    def _note_silent(self, found: Listing, consumer: Consumer, region: str) -> None:
-        """Add a row to the frame `gaps` for each record without a profile."""
+    def _note_without_profile(self, found: Listing, consumer: Consumer, region: str) -> None:
         silent = [record for record in found.records if consumer.always and not record.get(consumer.always)]
         for record in silent:
             found.state = "truncated"
@@ -149,7 +134,6 @@ class ReferenceReader:
             self.calls.gap(consumer.operation, what, "unreadable", "gaps.answer.no_profile", facts, region)
 
     def _parameters(self, consumer: Consumer, region: str) -> dict[str, object]:
-        """Return a call's parameters, but omit `IncludeManagedResources` if botocore does not know this parameter."""
         return {
             name: value
             for name, value in consumer.parameters.items()
@@ -160,10 +144,7 @@ class ReferenceReader:
     # Versions of launch templates
 
     def _add_other_versions(self, jobs: list[_Job]) -> None:
-        """Add the missing versions of launch templates to the lists.
-
-        The lists contain only each template's latest and default version.
-        """
+        # The lists contain only each template's latest and default version.
         more = [
             (job, self.calls.submit("references", self._versions, {"LaunchTemplateId": template}, [], job.region))
             for job in jobs
@@ -175,10 +156,9 @@ class ReferenceReader:
             found = job.future.result()
             found.records = list({(one.launch_template_id, one.version_number): one for one in found.records}.values())
 
-    def _pinned(
+    def _through_templates(
         self, region: str, pinnings: list[TemplateUse], read: dict[tuple[str, str], Listing]
     ) -> list[Reference]:
-        """Read the missing template versions, and return the resources that use profiles through templates."""
         listed = read[VERSIONS, region]
         # If a listing broke off, its highest number need not be the newest version.
         versions: list[Version] = list(listed.records) if listed.state == "complete" else []
@@ -197,9 +177,9 @@ class ReferenceReader:
         return template_references(pinnings, versions, configurations, None)[0]
 
     def _versions(self, template: dict[str, str], wanted: list[str], region: str) -> list[Version]:
-        """Return a launch template's versions in the list `wanted`. An empty list `wanted` means all versions."""
         parameters = self._parameters(_OF_VERSIONS, region)
         del parameters["Versions"]
+        # An empty list `wanted` means all versions.
         parameters |= template | ({"Versions": wanted} if wanted else {})
         found: list[Version] = []
         try:

@@ -16,7 +16,6 @@ from iamframe.sources.tag_policies import NO_POLICY
 
 
 def render_template(package: str, template: str, **values: object) -> str:
-    """Return a shell script made from a template. The expression `{{ x | quote }}` becomes one shell word."""
     return _template(package, template).render(values)
 
 
@@ -34,14 +33,11 @@ def _template(package: str, template: str) -> Template:
 
 
 def options(parameters: Mapping[str, object], service: str) -> str:
-    """Return a read operation's parameters as AWS CLI options, each with a leading space. Page sizes are left out.
-
-    The shell variable `$managed_SERVICE` stands for `IncludeManagedResources`. The script sets the variable only if the
-    AWS CLI knows the option.
-    """
+    # Page sizes, which are numbers, are left out.
     words = []
     for name, value in parameters.items():
         if name == "IncludeManagedResources":
+            # The script sets the shell variable only if the AWS CLI knows the option.
             words.append(f'${{managed_{service}:+"$managed_{service}"}}')
         elif isinstance(value, bool):
             words.append(f"--{'' if value else 'no-'}{cli_name(name)}")
@@ -51,23 +47,7 @@ def options(parameters: Mapping[str, object], service: str) -> str:
 
 
 def collect_script(regions: Sequence[str] = ()) -> str:
-    """Return a POSIX shell script that collects data with the AWS CLI.
-
-    The script writes a zip file for `load_files`. The script makes the same read requests as a live load with
-    `references="core"`. If AWS denies a request, the script tries another request for the data. The script works with
-    versions 1 and 2 of the AWS CLI.
-
-    The script's arguments are the regions to search for resources that use profiles. Without arguments, the script
-    searches the regions in the list `regions`. If this list is empty, the script searches all enabled regions.
-
-    EKS clusters, Elastic Beanstalk environments and CloudFormation stacks may own profiles. The script skips the types
-    of owners that no profile seems to have. The script also reads the tag policy of the organization.
-
-    Raises
-    ------
-    SourceError
-        If one of `regions` is not the name of a region.
-    """
+    """The script requests the same data as a live load with `references="core"`."""
     for region in regions:
         if region_in(region) != region:
             raise SourceError(f"{region!r} is not a region; write regions like eu-west-1,us-east-1")

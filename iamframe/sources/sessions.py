@@ -37,7 +37,7 @@ _ASSUMED: dict[str, Any] = {}
 
 
 def open_session(profile: str | None = None) -> boto3.Session:
-    """Return a session with the credentials of an AWS profile or of the environment. No request is sent."""
+    """Opening a session sends no request."""
     import boto3
     from botocore.exceptions import BotoCoreError, ProfileNotFound
 
@@ -69,7 +69,6 @@ def _prepare(session: boto3.Session) -> None:
 
 
 def share_models(session: boto3.Session) -> None:
-    """Make a session use the service models that another session has loaded."""
     core = session._session  # noqa: SLF001 - boto3 does not give its parts away
     loader = core.get_component("data_loader")
     # Each session adds boto3's folder again.
@@ -90,7 +89,7 @@ def _ask_mfa_code(prompt: str) -> str:
 
 
 def check_regions(session: boto3.Session, named: Iterable[str], source: str) -> None:
-    """Raise SourceError if a region cannot exist. Requests to a nonexistent region would time out."""
+    """Requests to a region that does not exist would time out."""
     from botocore.exceptions import UnknownRegionError
 
     for region in dict.fromkeys((*named, session.region_name)):
@@ -103,7 +102,6 @@ def check_regions(session: boto3.Session, named: Iterable[str], source: str) -> 
 
 
 def source_name(profile: str | None) -> str:
-    """Return the source name of a live account: `aws`, or `aws:PROFILE`."""
     return f"aws:{profile}" if profile else "aws"
 
 
@@ -111,10 +109,6 @@ def source_name(profile: str | None) -> str:
 
 
 def refused(kind: type[Refused], source: str, message: str, **facts: Any) -> Refused:
-    """Return an error with the reason why a source cannot be read.
-
-    The error's attribute `message` contains the id and the values of a message text.
-    """
     text = str(text_of(message))
     why = {"message": message} | {name: fact for name, fact in facts.items() if f"{{{name}" in text}
     error = kind(f"{source}: {fill(text, why)}")
@@ -123,7 +117,6 @@ def refused(kind: type[Refused], source: str, message: str, **facts: Any) -> Ref
 
 
 def first_failure(refusal: RequestFailed, source: str, profile: str | None) -> SourceError:
-    """Return the error for an account whose first call failed."""
     kind = ExpiredError if refusal.reason == "expired" else SourceError
     said, code = plain(refusal.message), refusal.code
     bundle = os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE")
@@ -179,7 +172,6 @@ _MESSAGES = {
 
 
 def profile_names() -> list[str]:
-    """Return the names of the profiles in the AWS configuration."""
     # boto3's session would fail at the profile of AWS_PROFILE, which may be the missing one.
     from botocore.exceptions import BotoCoreError
     from botocore.session import Session
@@ -191,13 +183,11 @@ def profile_names() -> list[str]:
 
 
 def profiles() -> Message | None:
-    """Return a message with the profiles in the AWS configuration. If there are no profiles, return None."""
     names = profile_names()[:8]
     return {"message": "access.there_are", "names": names} if names else None
 
 
 def missing_files() -> Message | None:
-    """Return a message about environment variables that point to missing files. If no file is missing, return None."""
     files = [
         {"message": "access.missing_file", "variable": variable, "path": path}
         for variable in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
@@ -207,5 +197,4 @@ def missing_files() -> Message | None:
 
 
 def plain(error: object) -> str:
-    """Return an error's text on one line, for use in a sentence."""
     return " ".join(str(error).split()).rstrip(".:")[:300]

@@ -32,29 +32,23 @@ ROWS = "rows"
 
 @dataclass(slots=True)
 class Document:
-    """One JSON document, its place in the file, and all results so far.
-
-    The field `size` is the size of the document's file in bytes. A long list may be decoded in groups. The field `runs`
-    contains the first items of a long list. The field `keys` contains the other items of a long list. The set `short`
-    contains the keys of lists with unreadable items.
-    """
-
     reading: Reading
     source: str
     piece: Piece
+    # The size of the document's file in bytes.
     size: int
     place: str
     keys: dict[str, Value]
+    # The first items of a long list, decoded in groups. The other items are in `keys`.
     runs: Runs | None = None
+    # The keys of lists with unreadable items.
     short: set[str] = field(default_factory=set)
 
     def within(self, place: str, keys: dict[str, Value]) -> Document:
-        """Return an object inside this document as a `Document`."""
         return Document(self.reading, self.source, self.piece, self.size, place, keys)
 
     @property
     def is_truncated(self) -> bool:
-        """Whether AWS has more pages, as shown by `IsTruncated` or a token."""
         # `aws --max-items` adds `NextToken`.
         tokens = [self.keys.get(key) for key in ("NextToken", "nextToken", "Marker")]
         if any(isinstance(token, str) and _EXAMPLE_MARKER.fullmatch(token) for token in tokens):
@@ -62,40 +56,33 @@ class Document:
         return self.keys.get("IsTruncated") in (True, "true", "True") or any(token is not None for token in tokens)
 
     def of_unknown_shape(self) -> Unreadable:
-        """Return the error for a document whose keys fit no format."""
         # Long keys are cut, and may then be equal.
         keys = [*dict.fromkeys(map(short_text, self.keys))]
         shown = ", ".join(keys[:5]) + (" …" if len(keys) > 5 else "")
         return Unreadable("gaps.file.no_shape", place=self.place, keys=shown or {"message": "list.none"})
 
     def state(self, key: str) -> State:
-        """Return `complete` if AWS's whole list was read, else `truncated`."""
         return "truncated" if self.is_truncated or key in self.short else "complete"
 
     def path(self, key: str) -> str:
-        """Return the place of a key in the file."""
         return self.place if key == ROWS else f"{self.place}.{key}"
 
     def items(self, key: str) -> list[Raw]:
-        """Return the items of the list under `key`. Raise Unreadable if the value is not a list."""
         items = self.keys[key]
         if not isinstance(items, list):
             raise Unreadable("gaps.file.no_list", place=f"{self.place}.{key}", kind=kind_of(items))
         return items
 
     def text(self, key: str) -> str:
-        """Return the text under `key`, or raise Unreadable if the value is not text."""
         value = self.keys[key]
         if not isinstance(value, str):
             raise Unreadable("gaps.file.no_text", place=f"{self.place}.{key}", kind=kind_of(value))
         return value
 
     def as_json(self, key: str | None = None) -> Raw:
-        """Return the JSON of the value under `key`. If `key` is None, return the JSON of the whole document."""
         return Raw(msgspec.json.encode(self.keys if key is None else self.keys[key]))
 
     def decode(self, kind: Any, key: str | None = None) -> Any:
-        """Decode the value under `key`, or the whole document. Raise Unreadable if the JSON does not fit `kind`."""
         try:
             return self.decoder(kind)(self.as_json(key))
         except BROKEN as error:
@@ -103,10 +90,6 @@ class Document:
             raise Unreadable(**problem_of(error, place)) from None
 
     def decoder(self, kind: Any) -> Callable[[Raw], Any]:
-        """Return a function that decodes an item.
-
-        The function raises Unreadable for a repeated key, except in large files.
-        """
         decode = msgspec.json.Decoder(kind).decode
         if self.size > LARGE:
             return decode
@@ -119,16 +102,10 @@ class Document:
         return decode_once
 
     def records(self, key: str, kind: Any, *, by_hand: bool = True) -> Iterator[Records]:
-        """Yield the records of a list, many at a time. An unreadable item becomes a row of the frame `gaps`.
-
-        Parameters
-        ----------
-        by_hand
-            Whether people may have edited the file by hand. If True, an item with a repeated key is unreadable.
-        """
         in_runs = self.runs is not None and self.runs.key == key
         if self.runs and in_runs:
             yield from self.runs.lists(kind)
+        # People who edit a file by hand may repeat a key.
         decode = self.decoder(kind) if by_hand else msgspec.json.Decoder(kind).decode
         items, path = self.items(key), self.path(key)
         for start in range(0, len(items), _CHUNK):
@@ -144,10 +121,6 @@ class Document:
             yield chunk
 
     def one(self, item: Raw, decode: Callable[[Raw], Any], path: str) -> Any:
-        """Return the record of one item, or None if the item is unreadable.
-
-        Add a row to the frame `gaps` for an unreadable item.
-        """
         try:
             return decode(item)
         except BROKEN as error:
@@ -157,17 +130,9 @@ class Document:
     def answer(
         self, operation: str, *chunks: list[Any], account_id: str | None = None, state: State = "partial"
     ) -> Answer:
-        """Return an `Answer` with the records in `chunks`."""
         return Answer(operation, self.piece.label, chunks, account_id, state=state, source=self.source)
 
     def listing(self, key: str, operation: str, kind: Any, *, lists_all: bool = True) -> Answer:
-        """Return the answer of an operation that lists resources.
-
-        Parameters
-        ----------
-        lists_all
-            Whether the operation lists all resources of its kind in the account.
-        """
         self.items(key)
         answer = self.answer(operation)
 
@@ -180,7 +145,6 @@ class Document:
         return answer
 
     def single(self, key: str, operation: str, kind: Any) -> Answer:
-        """Return the answer of an operation that returns one resource."""
         record = self.one(self.as_json(key), self.decoder(kind), f"{self.place}.{key}")
         return self.answer(operation, [] if record is None else [record])
 
@@ -191,15 +155,12 @@ Condition = Callable[[Document], bool]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One kind of document: its keys, a condition, and its reading function."""
-
     keys: frozenset[str]
     when: Condition | None
     of_items: bool
     read: Read
 
     def fits(self, document: Document) -> bool:
-        """Return whether a document has the keys and meets the condition."""
         return not self.of_items and self.keys <= document.keys.keys() and (self.when is None or self.when(document))
 
 
@@ -208,19 +169,7 @@ SHAPES: dict[str, list[Shape]] = defaultdict(list)
 
 
 def shape(*keys: str, when: Condition | None = None, of_items: bool = False) -> Callable[[Read], Read]:
-    """Register the decorated function for documents that have all keys in `keys`.
-
-    Parameters
-    ----------
-    keys
-        Keys at the top level of the document. Other keys are allowed, because people merge several answers into one
-        document.
-    when
-        A condition that the document must also meet.
-    of_items
-        Whether the document is a list whose first item has the keys. The function gets a `Document` with the items
-        under the key `ROWS`.
-    """
+    """A document may have more keys, because people merge several answers."""
 
     def register(read: Read) -> Read:
         SHAPES[read.__module__].append(Shape(frozenset(keys), when, of_items, read))

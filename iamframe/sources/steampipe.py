@@ -1,8 +1,6 @@
 """Read rows of the tables `aws_iam_role` and `aws_iam_instance_profile` from the JSON output of Steampipe.
 
-Sources of the columns: documentation and source code of the Steampipe AWS plugin. Steampipe makes one AWS call per row
-for some columns. Steampipe writes null if AWS has no value or refused the call. If any row has a value from a call, AWS
-allowed the call. If AWS allowed the call, a null means "no value".
+Sources of the columns: documentation and source code of the Steampipe AWS plugin.
 """
 
 from __future__ import annotations
@@ -45,8 +43,6 @@ _FROM_GET_ROLE = (
 
 
 class _Row(msgspec.Struct, gc=False):
-    """A row of a query, with the columns of both tables."""
-
     arn: Arn
     path: str | None = None
     create_date: Time = None
@@ -71,7 +67,6 @@ class _Row(msgspec.Struct, gc=False):
 @shape(ROWS)
 @shape("arn", of_items=True)
 def query(document: Document) -> Iterable[Answer]:
-    """Read the rows that a Steampipe query returned."""
     items = document.items(ROWS)
     columns = keys_of(items[0]) if items else set()
     if "arn" not in columns:
@@ -84,6 +79,8 @@ def query(document: Document) -> Iterable[Answer]:
 
 
 def _roles(rows: list[_Row]) -> list[Role]:
+    # Steampipe makes one AWS call per row for some columns. Steampipe writes null if AWS has no value or refused the
+    # call. If any row has a value from a call, AWS allowed the call, and a null means "no value".
     got_role = any(_has_value(getattr(row, column)) for row in rows for column in _FROM_GET_ROLE)
     got_links = any(_has_value(row.instance_profile_arns) for row in rows)
     return [_role(row, got_role, got_links) for row in rows]

@@ -47,20 +47,12 @@ class _Policy(msgspec.Struct):
 
 
 class EffectivePolicy(msgspec.Struct):
-    """The tag policy that applies to an account."""
-
     content: str = msgspec.field(name="PolicyContent")
     target_id: str | None = msgspec.field(name="TargetId", default=None)
 
 
 def demands_in(policy: EffectivePolicy) -> list[TagDemand]:
-    """Return what a tag policy demands of roles and profiles.
-
-    Raises
-    ------
-    msgspec.DecodeError
-        If the content of the policy is not a tag policy.
-    """
+    """Content that is not a tag policy raises msgspec.DecodeError."""
     tags = msgspec.json.decode(policy.content, type=_Policy).tags
     return [_demand(tag.tag_key or key.lower(), tag, kind) for key, tag in tags.items() for kind in _TYPES]
 
@@ -78,7 +70,6 @@ def _demand(key: str, tag: _Tag, kind: str) -> TagDemand:
 
 
 def required_in(records: Iterable[RequiredKeys]) -> list[TagDemand]:
-    """Return the tag keys that roles and profiles must have."""
     kinds = {name: kind for kind, name in _TYPES.items()}
     return [
         TagDemand(kinds[one.resource_type], key, None, is_required=True, is_enforced=False, source=REQUIRED_TAGS)
@@ -95,14 +86,12 @@ def _is_tag_policy(document: Document) -> bool:
 
 @shape("EffectivePolicy", when=_is_tag_policy)
 def effective_policy(document: Document) -> Iterable[Answer]:
-    """Read the output of `aws organizations describe-effective-policy --policy-type TAG_POLICY`."""
     policy = document.decode(EffectivePolicy, "EffectivePolicy")
     return [document.answer(TAG_POLICY, demands_in(policy), account_id=policy.target_id, state="complete")]
 
 
 @shape("RequiredTags")
 def required_tags(document: Document) -> Iterable[Answer]:
-    """Read the output of `aws resourcegroupstaggingapi list-required-tags`."""
     records = [one for chunk in document.records("RequiredTags", RequiredKeys) for one in chunk]
     return [document.answer(REQUIRED_TAGS, required_in(records), state=document.state("RequiredTags"))]  # type: ignore[arg-type]
 

@@ -18,8 +18,6 @@ from iamframe.sources.records import Reference, make_decoders
 
 @dataclass(slots=True)
 class TemplateUse:
-    """A group or fleet that uses profiles through launch templates or a launch configuration."""
-
     # The group or fleet, without a profile.
     consumer: Reference
     pins: list[Pin]
@@ -27,33 +25,24 @@ class TemplateUse:
 
 
 class ConsumerRecord(msgspec.Struct, gc=False):
-    """A typed record, with methods that find the profiles and templates of the resource."""
-
     def mentions(self, _: str) -> Iterator[Reference]:
-        """Yield a `Reference` for each profile that the resource uses."""
         return iter(())
 
     def pinnings(self, _: str) -> Iterator[TemplateUse]:
-        """Yield the launch templates and configurations from which the resource starts instances."""
         return iter(())
 
 
 class Profile(msgspec.Struct, gc=False):
-    """An instance profile, identified by its ARN or its name."""
-
     arn: str | None = msgspec.field(name="Arn", default=None)
     id: str | None = msgspec.field(name="Id", default=None)
     name: str | None = msgspec.field(name="Name", default=None)
 
     @property
     def named(self) -> str | None:
-        """The profile's ARN, or the profile's name if the record has no ARN."""
         return self.arn or self.name
 
 
 class Template(ConsumerRecord, gc=False, rename="pascal"):
-    """A launch template without its versions."""
-
     launch_template_id: str
     launch_template_name: str | None = None
     created_by: str | None = None
@@ -61,14 +50,10 @@ class Template(ConsumerRecord, gc=False, rename="pascal"):
 
 
 class TemplateData(msgspec.Struct, gc=False, rename="pascal"):
-    """The instance profile in the data of a launch template version."""
-
     iam_instance_profile: Profile | None = None
 
 
 class Version(ConsumerRecord, gc=False, rename="pascal"):
-    """A version of a launch template."""
-
     launch_template_id: str
     version_number: int
     launch_template_name: str | None = None
@@ -78,12 +63,10 @@ class Version(ConsumerRecord, gc=False, rename="pascal"):
 
     @property
     def named(self) -> str | None:
-        """The ARN or name of the profile in the launch template version."""
         data = self.launch_template_data
         return data.iam_instance_profile.named if data and data.iam_instance_profile else None
 
     def mentions(self, consumer_type: str) -> Iterator[Reference]:
-        """Yield a `Reference` to the profile in the launch template version."""
         if self.named is not None:
             yield Reference(
                 consumer_type,
@@ -95,14 +78,11 @@ class Version(ConsumerRecord, gc=False, rename="pascal"):
 
 
 class Configuration(ConsumerRecord, gc=False):
-    """A launch configuration."""
-
     name: str = msgspec.field(name="LaunchConfigurationName")
     arn: str | None = msgspec.field(name="LaunchConfigurationARN", default=None)
     named: str | None = msgspec.field(name="IamInstanceProfile", default=None)
 
     def mentions(self, consumer_type: str) -> Iterator[Reference]:
-        """Yield a `Reference` to the profile in the launch configuration."""
         if self.named:
             yield Reference(
                 consumer_type,
@@ -116,28 +96,22 @@ class Configuration(ConsumerRecord, gc=False):
 
 
 class Pin(msgspec.Struct, gc=False, rename="pascal"):
-    """The launch template version from which a group or fleet starts instances."""
-
     launch_template_id: str | None = None
     launch_template_name: str | None = None
     version: str | None = None
 
 
 def with_other_versions(versions: Iterable[Version], templates: Iterable[Template] = ()) -> list[str]:
-    """Return the ids of launch templates that may have more versions than were read.
-
-    AWS numbers the versions of a launch template from 1. If the highest number exceeds the count of versions, versions
-    are missing. Missing versions may have been deleted.
-    """
     read: dict[str, set[int]] = {}
     for version in versions:
         read.setdefault(version.launch_template_id, set()).add(version.version_number)
     newest = {one.launch_template_id: one.latest_version_number or 0 for one in templates}
+    # AWS numbers the versions of a launch template from 1. Missing versions may have been deleted.
     return [template for template, numbers in read.items() if len(numbers) < max(*numbers, newest.get(template, 0))]
 
 
 def template_ids(pinnings: Iterable[TemplateUse], templates: Iterable[Template] = ()) -> set[str]:
-    """Return the ids of all known templates. Names are not included, even if a name looks like an id."""
+    # The name of a template may look like an id.
     pinned = {pin.launch_template_id for pinning in pinnings for pin in pinning.pins if pin.launch_template_id}
     return pinned | {template.launch_template_id for template in templates}
 
@@ -148,13 +122,8 @@ def template_references(
     configurations: list[Configuration],
     templates: list[Template] | None,
 ) -> tuple[list[Reference], list[str]]:
-    """Return the profiles that groups and fleets use through templates and configurations.
-
-    The second result lists the missing template versions as `ID:VERSION`. If a group shows no template id, the result
-    contains `NAME:VERSION`. The argument `templates` is None in a live load. A live load requests each template's
-    version `$Latest`. The highest version in a live load is therefore the latest.
-    """
-    read = _by_label(versions, templates)
+    """The second result contains the missing versions as `ID:VERSION` or `NAME:VERSION`."""
+    read = _versions_by_label(versions, templates)
     # Names of launch configurations are unique within a region, and only the ARN shows the region.
     named = {(region_in(one.arn), one.name): one.named for one in configurations}
     anywhere = {one.name: one.named for one in reversed(configurations)}
@@ -176,11 +145,7 @@ def template_references(
     return mentions, unread
 
 
-def _by_label(versions: list[Version], templates: list[Template] | None) -> dict[tuple[str, str], Version]:
-    """Map labels to versions.
-
-    A label contains a template's id or name. The version in a label is a number, `$Default` or `$Latest`.
-    """
+def _versions_by_label(versions: list[Version], templates: list[Template] | None) -> dict[tuple[str, str], Version]:
     read: dict[tuple[str, str], Version] = {}
     newest: dict[str, int] = {}
     for version in versions:
@@ -189,7 +154,9 @@ def _by_label(versions: list[Version], templates: list[Template] | None) -> dict
             newest[key] = max(newest.get(key, 0), version.version_number)
             if version.default_version:
                 read[key, "$Default"] = version
-    # Without the list of templates, a version in files that is newer than the default one counts as `$Latest`. A
+    # A live load passes no templates, and requests each template's version `$Latest`. The highest version in a live
+    # load is therefore the latest.
+    # In files without the list of templates, a version that is newer than the default one counts as `$Latest`. A
     # default version alone does not show whether it is the latest.
     latest = {
         key: number

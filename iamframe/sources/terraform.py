@@ -1,12 +1,7 @@
 """Read the roles and profiles that Terraform manages.
 
-iamframe reads state files (version 4) and the output of `terraform show -json`. The Terraform docs, "JSON output
-format", describe the output of `terraform show -json`. The format of state files is not documented. Terraform has used
-version 4 of state files since Terraform 0.12.
-
-iamframe reads only resources with `mode: managed`, because a data source is managed elsewhere. iamframe skips deposed
-instances of a resource, because Terraform is about to destroy them. Tags are read from `tags_all`, which includes the
-provider's default tags. If `tags_all` is missing, tags are read from `tags`.
+The Terraform docs, "JSON output format", describe the output of `terraform show -json`. The format of state files is
+not documented. Terraform has used version 4 of state files since Terraform 0.12.
 """
 
 from __future__ import annotations
@@ -80,7 +75,7 @@ class _ResourceChange(msgspec.Struct, gc=False):
 
 
 class _Shown(msgspec.Struct, gc=False):
-    """The output of `terraform show -json`. A plan contains `planned_values`, and a state contains `values`."""
+    """A plan contains `planned_values`, and a state contains `values`."""
 
     planned_values: _Values | None = None
     values: _Values | None = None
@@ -89,23 +84,18 @@ class _Shown(msgspec.Struct, gc=False):
 
 @dataclass(slots=True)
 class _Managed:
-    """One managed resource. The field `unknown` contains the attributes that get a value only in `terraform apply`."""
-
     address: str
     type: str
     attributes: Raw
+    # Attributes that get a value only in `terraform apply`.
     unknown: dict[str, object] = field(default_factory=dict)
 
 
 class ManagedRole(Role, gc=False):
-    """A role that Terraform manages, with its address."""
-
     address: str = ""
 
 
 class ManagedProfile(GotProfile, gc=False):
-    """An instance profile that Terraform manages, with its address."""
-
     address: str = ""
 
 
@@ -135,7 +125,6 @@ class _Attributes(msgspec.Struct, gc=False):
 
 @shape("resources", when=lambda document: bool(document.keys.keys() & {"terraform_version", "lineage", "serial"}))
 def state_file(document: Document) -> Iterable[Answer]:
-    """Read a Terraform state file."""
     state = document.decode(_State)
     if state.version != 4:
         raise Unreadable("gaps.file.terraform_version", version=state.version)
@@ -145,7 +134,6 @@ def state_file(document: Document) -> Iterable[Answer]:
 @shape("planned_values", "format_version")
 @shape("values", "format_version")
 def shown_json(document: Document) -> Iterable[Answer]:
-    """Read the output of `terraform show -json`."""
     shown = document.decode(_Shown)
     try:
         managed, leaving = list(_in_shown(shown)), list(_leaving(shown))
@@ -172,10 +160,12 @@ def _answers(document: Document, operation: str, managed: Iterable[_Managed]) ->
 
 def _in_state(state: _State) -> Iterator[_Managed]:
     for resource in state.resources:
+        # A data source is managed elsewhere.
         if resource.mode != "managed":
             continue
         prefix = f"{resource.module}." if resource.module else ""
         for instance in resource.instances:
+            # Terraform is about to destroy deposed instances.
             if instance.deposed is None:
                 key = instance.index_key
                 index = "" if key is None else f"[{msgspec.json.encode(key).decode()}]"
@@ -183,7 +173,6 @@ def _in_state(state: _State) -> Iterator[_Managed]:
 
 
 def _in_shown(shown: _Shown) -> Iterator[_Managed]:
-    """Yield the managed resources of a state, or the planned resources of a plan."""
     unknown = {
         change.address: msgspec.json.decode(change.change.after_unknown, type=dict[str, object] | bool)
         for change in shown.resource_changes
@@ -241,6 +230,7 @@ def _profile(managed: _Managed) -> ManagedProfile:
 
 
 def _tags(attributes: _Attributes, managed: _Managed) -> list[Tag] | UnsetType:
+    # The attribute `tags_all` includes the provider's default tags.
     # A provider older than default_tags (3.38) has no `tags_all`; one older than 3.35 has no tags of profiles.
     name = "tags_all" if attributes.tags_all is not UNSET or "tags_all" in managed.unknown else "tags"
     tags = getattr(attributes, name)
