@@ -24,14 +24,7 @@ Own = str | os.PathLike[str] | Callable[..., Any]
 
 
 def with_own(own: Own | Iterable[Own] | None) -> dict[str, Check]:
-    """Return all checks by name: first the built-in checks, then your own checks.
-
-    Raises
-    ------
-    CheckError
-        If a file cannot be read or run, or contains no check. If a function is not a check. If two checks have the same
-        name.
-    """
+    """Raise CheckError if one of your own checks cannot be loaded."""
     checks = dict(CHECKS)
     for one in each_own(own):
         for check in _checks_in(Path(one)) if isinstance(one, (str, os.PathLike)) else [_check_of(one)]:
@@ -42,12 +35,10 @@ def with_own(own: Own | Iterable[Own] | None) -> dict[str, Check]:
 
 
 def each_own(own: Own | Iterable[Own] | None) -> tuple[Own, ...]:
-    """Return your own checks as a tuple, which is empty if `own` is None."""
     return (own,) if isinstance(own, (str, os.PathLike)) or callable(own) else tuple(own or ())
 
 
 def list_checks(own: Own | Iterable[Own] | None = None) -> pd.DataFrame:
-    """Return one row per check. The column `needs` lists the data that the check needs, separated by commas."""
     rows = [
         {
             "check": one.name,

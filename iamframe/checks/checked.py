@@ -1,4 +1,4 @@
-"""The result of `check_snapshot`."""
+"""The result of the function `check_snapshot`."""
 
 from __future__ import annotations
 
@@ -25,17 +25,14 @@ from iamframe.inventory.snapshot import find_snapshot
 
 
 class CheckedSnapshot(Result):
-    """A `Result` that reads each frame from files when the frame is first used.
-
-    The method `only` returns a plain `Result`, which holds all findings in memory.
-    """
+    """A `Result` that reads each frame from files when the frame is first used."""
 
     _folder: str
     _stored: Stored
     _shards: Sequence[Shard]
 
     def __new__(cls, **values: Any) -> Result:  # type: ignore[misc]
-        """Return a plain `Result` when `dataclasses.replace` copies a checked snapshot."""
+        # The function `dataclasses.replace` calls the class. A copy is a plain `Result`, with all findings in memory.
         return Result(**values)
 
     @classmethod
@@ -48,7 +45,6 @@ class CheckedSnapshot(Result):
         policy: Policy,
         owner_tag: str,
     ) -> CheckedSnapshot:
-        """Return the result of a snapshot that was checked in shards (groups of accounts)."""
         result = object.__new__(cls)
         values = {"_folder": folder, "_stored": stored, "_shards": shards, "checks": checks, "policy": policy}
         result.__dict__.update(values | {"owner_tag": owner_tag})
@@ -56,23 +52,16 @@ class CheckedSnapshot(Result):
 
     @cached_property
     def inventory(self) -> Inventory:
-        """The inventory of the whole snapshot.
-
-        An account that could not be checked has one row in `accounts`. The frame `gaps` contains the reason why an
-        account could not be checked.
-        """
         failures = self._stored.failures
         checked = [account for shard in self._shards for account in shard.accounts if account not in failures]
         return InventoryOnDemand.of(self._folder, checked, unread(failures) if failures else None)
 
     @cached_property
     def found(self) -> Mapping[str, Any]:
-        """The findings of each check, by check name."""
         return StoredFound(self._stored, self.checks)
 
     @cached_property
     def coverage(self) -> pd.DataFrame:
-        """The frame `coverage`, with one row per account and check."""
         return self._stored.coverage()
 
     @cached_property
@@ -82,29 +71,24 @@ class CheckedSnapshot(Result):
 
     @cached_property
     def lists(self) -> pd.DataFrame:
-        """The view `lists`: whether each account's roles, profiles and references were all collected."""
         return completeness(self.inventory)
 
     @cached_property
     def with_order(self) -> tuple[pd.DataFrame, Positions]:
-        """The findings of all checks, and the rank of each finding within its check."""
         return frame_and_order(self._stored.findings())
 
     @cached_property
     def tally(self) -> pd.DataFrame:
-        """The number of findings. See `Result.tally`."""
         tallies = pd.concat([tally_of(findings) for findings in self._stored.counted()])
         keys = [name for name in tallies.columns if name != "findings"]
         return tallies.groupby(keys, dropna=False, observed=True)["findings"].sum().reset_index()
 
     @cached_property
     def attention(self) -> pd.Series:
-        """The number of resources that need attention, by severity. See `Result.attention`."""
         # Each resource is in one account, and each account in one shard.
         return pd.DataFrame([attention_in(findings) for findings in self._stored.counted()]).sum().rename("resources")
 
     def parts(self, *, neighbours: bool = False) -> Iterator[Result]:
-        """Yield a `Result` for each shard (group of accounts). See `Result.parts`."""
         place, manifest = find_snapshot(self._folder)
         for shard, stored in zip(self._shards, self._stored.one_by_one(), strict=True):
             # A variable would keep the part in memory while the next part is read.

@@ -1,7 +1,7 @@
 """Judge whether an account has all the data that a check needs.
 
-The status is `complete`, `partial` or `unknown`. The status `partial` means that the findings are correct, but some may
-be missing. The status `unknown` means that an empty result proves nothing.
+The status `partial` means that the findings are correct, but some may be missing. The status `unknown` means that an
+empty result proves nothing.
 """
 
 from __future__ import annotations
@@ -34,15 +34,12 @@ from iamframe.messages.render import Message, joint, nested
 _MOST_COMMANDS = 2
 
 
-def _alone_seen(side: str) -> Accounts:
-    """Return a function that finds accounts with enough data to show unlinked resources.
-
-    Unlinked resources are empty profiles, or roles without a profile.
-    """
+def _would_show_unlinked(side: str) -> Accounts:
     operations = proving("roles" if side == "role" else "profiles", files=True)
 
     def seen(evidence: Evidence) -> set[str]:
         frame = getattr(evidence.inventory, f"{side}s")
+        # An empty profile, or a role without a profile.
         alone = ~are_among(np.arange(len(frame)), getattr(evidence.inventory.linked_rows, f"link_{side}"))
         if side == "profile":
             alone &= frame["role_known"].to_numpy(bool)
@@ -79,13 +76,9 @@ def _tagged_links(evidence: Evidence) -> tuple[pd.DataFrame, pd.Series]:
     return links, links["profile_tags_known"] & links["role_tags_known"]
 
 
-def _unless_indexed(judge: Callable[[Evidence], Verdicts]) -> Callable[[Evidence], Verdicts]:
-    """Replace the status `complete` by `partial` if tags come from the tagging API.
-
-    The tagging API may show tags that were removed.
-    """
-
+def _partial_if_indexed(judge: Callable[[Evidence], Verdicts]) -> Callable[[Evidence], Verdicts]:
     def judged(evidence: Evidence) -> Verdicts:
+        # The tagging API may show tags that were removed.
         return [
             ("partial", {"message": "coverage.profiles.indexed", "count": evidence.indexed[account]})
             if verdict == COMPLETE and account in evidence.indexed
@@ -167,7 +160,6 @@ def _references(evidence: Evidence) -> Verdicts:
 
 
 def _reference_advice(reason: Message | None) -> Message | None:
-    """Return advice about missing references: up to two commands, or a script."""
     commands, is_cut = [], False
     reasons = reason.get("messages", [reason]) if reason else []
     for one in (part for each in reasons for part in each.get("parts", [each])):
@@ -180,15 +172,15 @@ def _reference_advice(reason: Message | None) -> Message | None:
 
 
 def _any_references(evidence: Evidence) -> Verdicts:
-    """Judge whether iamframe would find every reference to deleted and recreated profiles."""
+    """Judge if references to deleted or recreated profiles would all be found."""
     nothing = {"message": "coverage.references.nothing", "advice": advice(INSTANCES)}
     # Without the full list of profiles, recreated profiles are found, but deleted ones are not.
     not_gone = {"message": "coverage.profiles.not_gone", "advice": advice(PROFILE_LIST)}
-    profiles, abroad = set(evidence.inventory.profiles["account_id"].unique()), _abroad(evidence)
+    profiles, elsewhere = set(evidence.inventory.profiles["account_id"].unique()), _references_elsewhere(evidence)
     read, whole = evidence.read(proving("references")), evidence.whole("profile")
     verdicts: Verdicts = []
     for account, (_, reason) in zip(evidence.accounts, _references(evidence), strict=True):
-        why = joint([reason, None if account in whole else not_gone]) or abroad.get(account)
+        why = joint([reason, None if account in whole else not_gone]) or elsewhere.get(account)
         status = "partial" if account in whole or account in profiles else "unknown"
         verdicts.append(("unknown", nothing) if account not in read else (status, why) if why else COMPLETE)
     return verdicts
@@ -221,8 +213,7 @@ def _one(regions: pd.Series) -> str:
     return known.pop() if len(known) == 1 and regions.notna().all() else "REGION"
 
 
-def _abroad(evidence: Evidence) -> dict[str, Message]:
-    """Return each account's number of references to uncollected profiles, as a message."""
+def _references_elsewhere(evidence: Evidence) -> dict[str, Message]:
     references, lists = evidence.inventory.references, evidence.lists
     some = references[references["profile_arn"].isna()]
     whole = lists["account_id"][lists["profiles_whole"]]
@@ -242,7 +233,7 @@ all_profiles: Need = _need(
     missing="profiles.not_held",
     settled_by=(PROFILE_LIST,),
     of="profile",
-    seen=_alone_seen("profile"),
+    seen=_would_show_unlinked("profile"),
     list_first=True,
 )
 links: Need = _need(
@@ -261,7 +252,7 @@ role_paths: Need = _need(
     advised=DUMP,
     none_known="partial",
 )
-all_roles: Need = _need("all roles", settled_by=ROLE_LISTS, of="role", seen=_alone_seen("role"))
+all_roles: Need = _need("all roles", settled_by=ROLE_LISTS, of="role", seen=_would_show_unlinked("role"))
 own_profiles: Need = _need(
     "own profiles", rows=_holders, missing="roles.profiles", of="profile", whole=lambda e: {*e.accounts}
 )
@@ -277,7 +268,7 @@ linked_trust: Need = _need(
 # List calls return no tags of profiles.
 profile_tags: Need = Need(
     "profile tags",
-    _unless_indexed(
+    _partial_if_indexed(
         Requirement(
             rows=lambda e: (e.inventory.profiles, e.inventory.profiles["tags_known"]),
             missing="profiles.tags",
@@ -296,7 +287,7 @@ role_tags: Need = _need(
     of="role",
 )
 any_tags: Need = Need("any tags", _tags_of_any)
-tags_of_both: Need = Need("tags of both", _unless_indexed(Requirement(rows=_tagged_links, missing="links.tags")))
+tags_of_both: Need = Need("tags of both", _partial_if_indexed(Requirement(rows=_tagged_links, missing="links.tags")))
 tag_policy: Need = Need("tag policy", _demanded)
 organizations: Need = Need("organizations", _organizations)
 quotas: Need = Need("quotas", _quotas)

@@ -25,8 +25,6 @@ _LISTINGS = {"profile": ((PROFILE_LIST,), PROFILE_LIST), "role": (ROLE_LISTS, DU
 
 @dataclass
 class Evidence:
-    """The completeness of each account's data."""
-
     inventory: Inventory
     pairs: pd.DataFrame
     lists: pd.DataFrame
@@ -35,27 +33,22 @@ class Evidence:
 
     @cached_property
     def accounts(self) -> list[str]:
-        """The account ids."""
         return list(self.inventory.accounts["account_id"])
 
     @cached_property
     def live(self) -> set[str]:
-        """The accounts for which iamframe sent at least one request to AWS."""
         calls = self.inventory.calls
         return set(calls["account_id"][calls["requests"] > 0])
 
     @cached_property
     def owned(self) -> pd.DataFrame:
-        """The view `owned_profiles`: profiles whose cluster, environment or stack is known."""
         return owned_profiles(self.inventory)
 
     @cached_property
     def links(self) -> pd.DataFrame:
-        """The rows of `pairs` that have both a profile and a role."""
         return self.pairs[_OF_LINK][self.pairs["relation"].notna()]
 
     def count(self, rows: KnownRows) -> Counts:
-        """Return two numbers for each account: all rows, and the rows with collected data."""
         if rows not in self._counts:
             frame, known = rows(self)
             account = index_in(frame["account_id"], self.inventory.accounts["account_id"])
@@ -66,14 +59,9 @@ class Evidence:
         return self._counts[rows]
 
     def whole(self, side: str) -> set[str]:
-        """Return the accounts whose list of roles (or profiles) is complete."""
         return set(self.lists["account_id"][self.lists[f"{side}s_whole"]])
 
     def read(self, operations: tuple[str, ...]) -> set[str]:
-        """Return the accounts with a response to at least one of the operations.
-
-        A response can come from AWS or from a file.
-        """
         calls = self.inventory.calls
         return set(calls["account_id"][is_in(calls["operation"], operations) & (calls["state"] != "refused")])
 
@@ -84,7 +72,6 @@ class Evidence:
         return list(dict.fromkeys(one for one in each if one[2] in ("denied", "throttled", "expired")))
 
     def refusals(self, operations: tuple[str, ...]) -> dict[str, Message]:
-        """Return a message for each account in which AWS refused one of the operations."""
         return {
             account: {"message": "coverage.refused", "operation": operation, "reason": reason}
             for account, operation, reason in self._refused
@@ -93,7 +80,6 @@ class Evidence:
 
     @cached_property
     def indexed(self) -> dict[str, int]:
-        """The number of resources per account whose tags come from the tagging API."""
         tags = self.inventory.tags
         of_index = tags[tags["tag_source"] == TAG_INDEX]
         counts = of_index.groupby("account_id")["resource_arn"].nunique()
@@ -101,7 +87,6 @@ class Evidence:
 
     @cached_property
     def failed(self) -> dict[str, Verdict]:
-        """The status `unknown` and the reason, for each account that `check_snapshot` could not check."""
         gaps = self.inventory.gaps[self.inventory.gaps["operation"] == CHECK_SNAPSHOT]
         each = zip(gaps["account_id"], gaps["message"], gaps["facts"], strict=True)
         return {
@@ -115,7 +100,6 @@ class Evidence:
         return calls[calls["state"] == "truncated"]
 
     def list_facts(self, side: str, refusals: Mapping[str, Message]) -> dict[str, dict[str, Any]]:
-        """Return each account's values for a message about missing roles (or profiles)."""
         operations, listing = _LISTINGS[side]
         facts: dict[str, dict[str, Any]] = {
             account: {"refusal": refusals.get(account), "advice": advice(listing, refusals.get(account))}
@@ -150,7 +134,6 @@ COMPLETE: Verdict = ("complete", None)
 
 
 def advice(operation: str, refusal: Message | None = None) -> Message:
-    """Return advice: run the AWS CLI command of `operation`, or renew expired credentials."""
     reason = refusal and refusal["reason"]
     if reason == "expired":
         return {"message": "coverage.renew"}
@@ -169,10 +152,7 @@ class Need(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, kw_only=True)
 class Requirement:
-    """Two conditions that an account must meet.
-
-    All rows of the account must have the needed data. The account's list of roles (or profiles) must be complete.
-    """
+    """Two conditions: all rows' data is known, and the list is complete."""
 
     rows: KnownRows | None = None
     # The message about unknown rows.
@@ -195,7 +175,6 @@ class Requirement:
     none_known: str = "unknown"
 
     def __call__(self, evidence: Evidence) -> Verdicts:
-        """Return a status and a reason for each account."""
         refusals = evidence.refusals(self.settled_by)
         counts = evidence.count(self.rows) if self.rows else {}
         whole = self.whole(evidence) if self.whole else evidence.whole(self.of) if self.of else {*evidence.accounts}

@@ -1,11 +1,12 @@
 """Make findings, with ids and next commands, from the rows that a check returns.
 
-The next command of a finding is made from a template. A template is a text with placeholders, such as `{column}`. The
-placeholder `{column}` becomes the value of the column. Each value is quoted as one POSIX shell word. The placeholder
-`{column:region}` becomes the option `--region`, or nothing if the region is unknown. The placeholder `{column:NAME}`
-becomes a filter called NAME for the AWS CLI's option `--filters`. A template can also be a dictionary with one text per
-column value. The dictionary's entry `by` contains the name of the column. The dictionary's entry `other` is used for
-all other values.
+The template of a next command has these placeholders. Each value is quoted as one POSIX shell word.
+
+    {column}          the value of the column
+    {column:region}   the option `--region`, or nothing if the region is unknown
+    {column:NAME}     a filter called NAME for the AWS CLI's option `--filters`
+
+A dictionary of templates has one text per value of the column `by`, and the text `other` for all other values.
 """
 
 from __future__ import annotations
@@ -83,12 +84,7 @@ class Found:
 def findings(
     rows: pd.DataFrame, resource: str, related: str | None = None, facts: pd.DataFrame | None = None, **more: object
 ) -> Found:
-    """Return one finding per row of a frame.
-
-    The parameters `resource` and `related` are names of columns with ARNs. Keyword arguments that are columns of
-    `schema.FINDINGS` become columns of the findings. All other keyword arguments become columns of `facts`. Pass
-    `facts` if a finding can have several rows of details.
-    """
+    """A keyword argument becomes a column of `schema.FINDINGS`, or else a fact."""
     columns: dict[str, Any] = {"resource_arn": rows[resource], "related_arn": rows[related] if related else None}
     columns["resource_type"] = _RESOURCE_TYPES.get(resource)
     names = {"resource_name": resource, "related_name": related or ""}
@@ -118,12 +114,10 @@ def _table(columns: Mapping[str, Any], size: int) -> pa.Table:
 
 
 def with_column(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
-    """Return a table with new values in one column."""
     return table.set_column(table.column_names.index(name), table.schema.field(name), values)
 
 
 def array_of(name: str, values: Any, size: int) -> pa.Array:
-    """Convert values to the type of the findings' column `name`. A single text or boolean is repeated for all rows."""
     kind = _COLUMN_TYPES.get(name, pa.string())
     if values is None or isinstance(values, (str, bool)):
         return pa.repeat(pa.scalar(values, kind), size)
@@ -132,10 +126,7 @@ def array_of(name: str, values: Any, size: int) -> pa.Array:
 
 
 def found_in(rows: pd.DataFrame) -> Found:
-    """Make one finding from all rows with the same account, resource and related resource.
-
-    Rows with different values in the optional column `_key` become different findings.
-    """
+    """Rows with the same account, ARNs and `_key` become one finding."""
     missing = pd.Series([None] * len(rows), dtype="str")
     key = joined_key(*(rows.get(name, missing) for name in ("account_id", "resource_arn", "related_arn", "_key")))
     codes = np.asarray(key.dictionary_encode().indices)
@@ -148,10 +139,6 @@ def found_in(rows: pd.DataFrame) -> Found:
 
 
 def finding_ids(found: Mapping[str, pa.Array], keys: pa.Array | None = None) -> pa.Array:
-    """Return the id of each finding.
-
-    The id is a hash of check, account, resource, related resource and `_key`.
-    """
     named = pc.if_else(found["resource_arn"].is_null(), found["resource_name"], None) if keys is None else keys
     key = joined_key(*(found[name] for name in ("check", "account_id", "resource_arn", "related_arn")), named)
     # pandas' hash of an object array is SipHash with a fixed key: the same in each process.
@@ -161,12 +148,6 @@ def finding_ids(found: Mapping[str, pa.Array], keys: pa.Array | None = None) -> 
 
 
 def next_steps(template: Text, found: Found) -> pa.Array:
-    """Return the next command of each finding.
-
-    A placeholder's value comes from the finding's first row in `facts`. If `facts` lacks the column, the value comes
-    from `table`. If a value begins with `file://` or `https://`, the finding has no command. The AWS CLI would send the
-    file or page instead of its address.
-    """
     first = pa.array(np.flatnonzero(np.diff(found.numbers, prepend=-1)))
 
     def column(name: str) -> pa.Array:

@@ -162,10 +162,10 @@ def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Seque
 
 
 def _breaks(rule: ToolRule, links: pd.DataFrame) -> Bools:
-    """Return a mask of the links that break the rule. An unknown name or path never breaks a rule."""
     if rule.wants_same_names:
         # No source says whether a tool distinguishes names by case.
         return ~is_in(links["relation"], ["same", "case"])
+    # An unknown name or path breaks no rule.
     wrong = np.zeros(len(links), dtype=bool)
     for side, prefix in (("role", rule.role_prefix), ("profile", rule.profile_prefix)):
         other = links[f"{side}_name"].notna() & ~links[f"{side}_name"].str.startswith(prefix).fillna(value=True)

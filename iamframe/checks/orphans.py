@@ -187,7 +187,7 @@ def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd
     User Guide, "Troubleshoot IAM and Amazon EC2". A template cannot start instances if its profile does not exist. A
     wrong path in the profile's ARN has the same effect.
     """
-    direct = _direct(references)
+    direct = _from_instances_and_templates(references)
     # An ARN contains its account.
     whose = pc.coalesce(account_named(direct["named"]), as_arrow(direct["account_id"]))
     gone = np.asarray(direct["profile_arn"].isna()) & is_in(whose, lists["account_id"][lists["profiles_whole"]])
@@ -221,8 +221,7 @@ def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd
     return found_in(rows.drop_duplicates(["account_id", "resource_arn", "related_arn", "named", "problem"]))
 
 
-def _direct(references: pd.DataFrame) -> pd.DataFrame:
-    """Return the references from instances and templates. An association is left out if its instance was collected."""
+def _from_instances_and_templates(references: pd.DataFrame) -> pd.DataFrame:
     direct = references[is_in(references["consumer_type"], _CONSUMERS)]
     seen = direct[direct["consumer_type"] == "instance"]
     return direct[~((direct["consumer_type"] == "association") & is_in(direct["consumer_name"], seen["consumer_id"]))]
@@ -318,7 +317,6 @@ def quota_pressure(accounts: pd.DataFrame, *, threshold: float = 0.8) -> Found:
 
 
 def _powerful_first(rows: pd.DataFrame, roles: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Put powerful roles first, and return columns about each role's policies."""
     where = rows["role_row"].to_numpy()
     attached = lookup(roles["attached_policies"], where)
     inline = roles["inline_policy_count"].array.take(where, allow_fill=True)
@@ -341,7 +339,6 @@ def _powerful_first(rows: pd.DataFrame, roles: pd.DataFrame) -> tuple[pd.DataFra
 
 
 def _policies_message(attached: str | None, inline: int | None) -> Message:
-    """Return a message about a role's policies."""
     if attached is None or (inline is None and not attached):
         return {"message": "permissions.unknown"}
     arns = sorted(attached.split(), key=lambda arn: POWERS.index(power_of(arn) or POWERS[-1]))

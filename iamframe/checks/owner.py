@@ -17,19 +17,12 @@ OWNER_TAG = "Owner"
 
 
 def owner_keys(inventory: Inventory, tag_key: str = OWNER_TAG) -> list[str]:
-    """Return the collected tag keys that look like `tag_key`, with the exact spelling first."""
     wanted = canonical_key(tag_key)
     keys = pc.unique(as_arrow(inventory.tags["tag_key"])).to_pylist()
     return sorted((key for key in keys if canonical_key(key) == wanted), key=lambda key: (key != tag_key, key))
 
 
 def owners(inventory: Inventory, findings: pd.DataFrame, tag_key: str = OWNER_TAG) -> tuple[pa.Array, Bools]:
-    """Return each finding's owner, and whether some tags were not collected.
-
-    iamframe first looks for an owner tag on the finding's resource. iamframe then searches the related resource, and
-    then the role in the profile. Owner tags with an empty value are ignored. If no owner tag is found, the owner is
-    missing.
-    """
     tags, roles, profiles, linked = inventory.tags, inventory.roles, inventory.profiles, inventory.linked_rows
     keys = pa.array(owner_keys(inventory, tag_key), pa.string())
     key = index_in(tags["tag_key"], keys)
@@ -37,12 +30,12 @@ def owners(inventory: Inventory, findings: pd.DataFrame, tag_key: str = OWNER_TA
     # The key spelled like `tag_key` comes last, so it replaces the others.
     rows = rows[np.argsort(-key[rows], kind="stable")]
     tag_of_role, tag_of_profile = (
-        _last(owner[rows], rows, size)
+        _last_value_at(owner[rows], rows, size)
         for owner, size in ((linked.tag_role, len(roles)), (linked.tag_profile, len(profiles)))
     )
     # -2 stands for a role that no source shows: its tags were not collected.
     held = np.where(linked.link_role < 0, -2, linked.link_role)[::-1]
-    role_of_profile = _last(linked.link_profile[::-1], held, len(profiles))
+    role_of_profile = _last_value_at(linked.link_profile[::-1], held, len(profiles))
     found = np.full(len(findings), -1)
     unread = np.zeros(len(findings), dtype=bool)
     direct, by_role = [], []
@@ -60,15 +53,16 @@ def owners(inventory: Inventory, findings: pd.DataFrame, tag_key: str = OWNER_TA
         holding = _at(role_of_profile, profile)
         shown = np.maximum(holding, -1)
         by_role.append((_at(tag_of_role, shown), _known(roles, shown) & (holding != -2)))
+    # The resource's tag comes first, then the related resource's. The tag of the profile's role comes last.
     for tag, known in direct + by_role:
         found = np.where(found < 0, tag, found)
         unread |= ~known
     return lookup(tags["tag_value"], found), unread
 
 
-def _last(positions: Positions, values: Positions, size: int) -> Positions:
-    """Return the last value for each position, or -1 without a value."""
+def _last_value_at(positions: Positions, values: Positions, size: int) -> Positions:
     result = np.full(size, -1)
+    # If a position is repeated, numpy keeps its last value.
     result[positions[positions >= 0]] = values[positions >= 0]
     return result
 

@@ -113,13 +113,11 @@ def check(
 
 
 def stopped_with(error: Exception, file: str) -> str:
-    """Describe an error in a user's code, with the line number in `file`."""
     lines = [at.lineno for at in traceback.extract_tb(error.__traceback__) if at.filename == file]
     return f"stops with {type(error).__name__}: {error}" + (f" (line {lines[-1]})" if lines else "")
 
 
 def checks_of(*modules: ModuleType) -> dict[str, Check]:
-    """Return a dictionary of the modules' checks, in the order of definition."""
     rules = (rule for module in modules for rule in vars(module).values())
     found = (getattr(rule, "check", None) for rule in rules)
     return {one.name: one for one in found if isinstance(one, Check)}

@@ -106,13 +106,7 @@ class Result:
         return by_severity(table.select([*schema.FINDINGS.names, "order"]))
 
     def __getitem__(self, check: str) -> pd.DataFrame:
-        """Return the details of one check's findings. The first columns identify the finding.
-
-        Raises
-        ------
-        UnknownCheckError
-            If the check did not run.
-        """
+        """Raise UnknownCheckError if the check did not run."""
         if check not in self.checks:
             raise UnknownCheckError(
                 f"{check}: that check did not run; the checks that ran are {', '.join(self.checks)}"
@@ -212,7 +206,6 @@ class Result:
         return say(f"coverage.complete.{state}", lang, complete=complete, checks=checks)
 
     def __repr__(self) -> str:
-        """Return one line that counts findings by severity, and checks with complete data."""
         counts = self.tally.groupby("severity")["findings"].sum()
         by_severity = ", ".join(f"{counts[name]:,} {name}" for name in SEVERITIES if name in counts) or "none"
         return f"Result({pluralize(int(counts.sum()), 'finding')}: {by_severity}; {self.complete_text})"
@@ -248,7 +241,6 @@ def _findings_of(found: Found, check: Check, lang: str) -> pa.Table:
 
 
 def frame_and_order(table: pa.Table) -> tuple[pd.DataFrame, Positions]:
-    """Return the findings as a frame, and each finding's rank within its check."""
     return schema.FINDINGS.from_arrow(table), table["order"].to_numpy()
 
 
@@ -260,22 +252,16 @@ def _most_severe(findings: pd.DataFrame) -> pd.DataFrame:
 
 
 def attention_in(findings: pd.DataFrame) -> pd.Series:
-    """Return the number of resources that need attention, by severity (see `Result.attention`)."""
     severity = _most_severe(findings)["severity"]
     return severity.value_counts().reindex(SEVERITIES, fill_value=0).rename("resources")
 
 
 def tally_of(findings: pd.DataFrame) -> pd.DataFrame:
-    """Return the number of findings, as in `Result.tally`."""
     counts = findings.groupby(["check", "severity", "expected", "accepted"], dropna=False, observed=True).size()
     return counts.rename("findings").reset_index()
 
 
 def incomplete_reasons(unsure: pd.DataFrame) -> list[tuple[str, str, str]]:
-    """Return each reason for incomplete data, with its checks and accounts.
-
-    The most frequent reason comes first.
-    """
     reasons = []
     for (status, reason), rows in unsure.groupby(["status", "reason"], sort=False):
         checks, accounts = rows["check"].unique(), rows["account_id"].unique()
@@ -292,7 +278,6 @@ def some(names: Iterable[str]) -> str:
 
 
 def by_severity(findings: pa.Table) -> pa.Table:
-    """Sort findings by severity, check, rank within the check, and ARN."""
     if not len(findings):
         return findings
     severity = pc.index_in(findings["severity"].cast(pa.string()), value_set=pa.array(SEVERITIES))

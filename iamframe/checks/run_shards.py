@@ -44,8 +44,6 @@ _FOR_ALL = (CheckError, PolicyError, StoreError)
 
 @dataclass(frozen=True)
 class _Work:
-    """The data that `check_snapshot` sends to its workers."""
-
     folder: str
     out: str
     # The checksum of the manifest.
@@ -113,7 +111,7 @@ def check_snapshot(
     UnknownCheckError, PolicyError, CheckError
         As in `run_checks`.
     """
-    own = tuple(_full(one) if isinstance(one, (str, os.PathLike)) else one for one in each_own(checks))
+    own = tuple(_absolute(one) if isinstance(one, (str, os.PathLike)) else one for one in each_own(checks))
     every, tag_rules = with_own(own), read_policy(policy)
     names = selected(only, every)
     if not os.fspath(out):
@@ -124,12 +122,12 @@ def check_snapshot(
     run = Run(
         snapshot=manifest.sha256,
         policy=_checksum(repr(tag_rules)),
-        checks=_checksum(repr([(name, _code(every[name])) for name in names])),
+        checks=_checksum(repr([(name, _own_code(every[name])) for name in names])),
         owner_tag=owner_tag,
         iamframe_version=__version__,
         shards=shards_of(place, manifest, shard_size),
     )
-    work = _Work(_full(folder), _full(out), manifest.sha256, names, tag_rules, own, owner_tag)
+    work = _Work(_absolute(folder), _absolute(out), manifest.sha256, names, tag_rules, own, owner_tag)
     results = place_of(work.out)
     begin(results, run)
     checked = {name: every[name] for name in names}
@@ -148,8 +146,7 @@ def check_snapshot(
     return CheckedSnapshot.of(work.folder, stored, run.shards, checked, tag_rules, owner_tag)
 
 
-def _full(folder: str | os.PathLike[str]) -> str:
-    """Return an absolute path, or the unchanged address of an object store."""
+def _absolute(folder: str | os.PathLike[str]) -> str:
     return os.fspath(folder) if is_address(folder) else os.path.abspath(folder)  # noqa: PTH100
 
 
@@ -157,8 +154,7 @@ def _checksum(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _code(check: Check) -> str:
-    """Return your own check's code, or an empty text for a built-in check."""
+def _own_code(check: Check) -> str:
     if check.name in CHECKS:
         return ""  # The version of iamframe identifies this code.
     try:
@@ -177,7 +173,7 @@ def _check_shard(work: _Work, shard: Shard) -> None:
     except StoreError as error:
         failures = _unreadable(work.folder, shard)
         if not failures or failures.keys() >= {*shard.accounts}:
-            raise SourceError(_in_snapshot(error, work.folder)) from error
+            raise SourceError(_without_path(error, work.folder)) from error
         inventory = inventory_of(work.folder, place, manifest, shard, failures)
     result = run_here(inventory, work.only, work.policy, with_own(work.own), work.owner_tag)
     own = {account: failures[account] for account in shard.accounts if account in failures}
@@ -190,12 +186,12 @@ def _unreadable(folder: str, shard: Shard) -> dict[str, str]:
         try:
             open_snapshot(folder, [account])
         except StoreError as error:
-            failures[account] = _in_snapshot(error, folder)
+            failures[account] = _without_path(error, folder)
     return failures
 
 
-def _in_snapshot(error: StoreError, folder: str) -> str:
-    """Return an error's text without the folder's path, which may be private."""
+def _without_path(error: StoreError, folder: str) -> str:
+    # The folder's path may be private.
     return str(error).replace(display_path(folder), os.path.basename(folder))  # noqa: PTH119 - it may be an address
 
 
@@ -209,7 +205,7 @@ def _of_accounts(result: Result, accounts: Iterable[str]) -> Result:
 def _run_all(
     work: _Work, shards: list[Shard], executor: Executor | None, workers: int | None, show: Progress
 ) -> Iterator[tuple[Shard, str]]:
-    """Check all shards, and yield each shard that failed twice, with the reason."""
+    """Yield each shard that failed twice, with the reason."""
     processes = Processes(max(min(workers or os.cpu_count() or 1, len(shards)), 1))
     chosen = processes if executor is None else executor
     waiting: dict[Future[None], Shard] = {}
@@ -253,11 +249,9 @@ def _submit(executor: Executor, work: _Work, shard: Shard) -> Future[None]:
 
 
 class Processes(Executor):
-    """An executor that starts each worker process in a separate pool.
+    """An executor with a separate pool for each process.
 
-    In a shared pool, one dead process makes all waiting calls fail. The pools come from the package loky. Processes of
-    `concurrent.futures` would run the user's script again. Processes of `concurrent.futures` also accept no functions
-    from a notebook.
+    In a shared pool, one dead process makes all waiting calls fail.
     """
 
     def __init__(self, workers: int) -> None:
@@ -266,10 +260,11 @@ class Processes(Executor):
         self._pools: list[Any] = []
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Call a function in one of the processes."""
         return self._threads.submit(self._call, fn, *args, **kwargs)
 
     def _call(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        # Processes of `concurrent.futures` would run the user's script again.
+        # Processes of `concurrent.futures` also accept no functions from a notebook.
         from loky.process_executor import ProcessPoolExecutor
 
         pool = getattr(self._own, "pool", None)
@@ -283,7 +278,6 @@ class Processes(Executor):
             raise
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End the processes. If `wait` is false, also stop the calls that are still running."""
         for pool in self._pools:
             if not wait:
                 pool.shutdown(wait=False, kill_workers=True)

@@ -31,13 +31,6 @@ _NO_FACTS: dict[str, pd.DataFrame] = {}
 
 
 def selected(only: Iterable[str] | None, checks: Mapping[str, Check] = CHECKS) -> tuple[str, ...]:
-    """Return the selected checks' names, or all names if `only` is None.
-
-    Raises
-    ------
-    UnknownCheckError
-        If a selected check does not exist.
-    """
     if only is None:
         return tuple(checks)
     names = [only] if isinstance(only, str) else list(only)
@@ -55,7 +48,6 @@ def run(
     checks: Mapping[str, Check] = CHECKS,
     owner_tag: str = OWNER_TAG,
 ) -> Result:
-    """Run the selected checks on an inventory."""
     chosen = {name: checks[name] for name in selected(only, checks)}
     for accepted in policy.acceptances:
         if accepted.check not in checks:
@@ -118,13 +110,11 @@ def _judges_nothing(one: Check, frames: Mapping[str, pd.DataFrame]) -> bool:
 
 
 def steps_of(one: Check, found: Found) -> pa.Array:
-    """Return the next command of each finding. Expected findings have no next command."""
     steps = next_steps(one.next_step, found) if one.next_step else found.table["next_step"]
     return pc.if_else(found.table["expected"], pa.scalar(None, pa.string()), steps)
 
 
 def _conformed(one: Check, found: pa.Table, inventory: Inventory, policy: Policy) -> pa.Table:
-    """Add the columns that come from the check, the inventory or the policy."""
     size = len(found)
     columns: dict[str, Any] = {
         "check": one.name,
@@ -163,10 +153,6 @@ def _resources(found: pa.Table, inventory: Inventory) -> dict[str, pa.Array]:
 
 
 def coverage_of(evidence: Evidence, checks: Mapping[str, Check], found: Mapping[str, Found]) -> pd.DataFrame:
-    """Return the frame `coverage`, with one row per account and check.
-
-    The rows follow the order of the accounts, then of the checks.
-    """
     accounts_of = {name: set(pc.unique(one.table["account_id"]).to_pylist()) for name, one in found.items()}
     needs = dict.fromkeys(need for one in checks.values() for need in one.needs)
     judged = {need: need.judge(evidence) for need in needs}
@@ -187,10 +173,6 @@ def coverage_of(evidence: Evidence, checks: Mapping[str, Check], found: Mapping[
 
 
 def part_of(result: Result, part: Inventory) -> Result:
-    """Return the result for a part of the inventory.
-
-    A check can be complete in one part although other parts lack data.
-    """
     arns = pa.concat_arrays([as_arrow(part.roles["role_arn"]), as_arrow(part.profiles["profile_arn"])])
 
     def is_of(frame: pd.DataFrame | pa.Table, one: str, other: str) -> Bools:
@@ -199,5 +181,6 @@ def part_of(result: Result, part: Inventory) -> Result:
     pairs = result.pairs[is_of(result.pairs, "profile_arn", "role_arn")]
     lists = result.lists[is_in(result.lists["account_id"], part.accounts["account_id"])]
     found = {name: one.only(is_of(one.table, "resource_arn", "related_arn")) for name, one in result.found.items()}
+    # A check can be complete in one part although other parts lack data.
     coverage = coverage_of(Evidence(part, pairs, lists, result.policy), result.checks, found)
     return replace(result, inventory=part, found=found, coverage=coverage, pairs=pairs, lists=lists)

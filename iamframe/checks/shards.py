@@ -1,7 +1,7 @@
 """The shards of a snapshot: groups of accounts that one worker checks together.
 
-A resource can refer to a profile of another account. The checks of a shard also read data of other accounts. The checks
-report findings only about the shard's own accounts.
+A resource can refer to a profile of another account, so the checks of a shard also read data of other accounts. The
+checks report findings only about the shard's own accounts.
 
 `check_snapshot` writes these files into its folder (00001 is the number of a shard):
 
@@ -53,24 +53,15 @@ _COUNTED = ["check", "severity", "expected", "accepted", "account_id", "resource
 
 
 class Shard(msgspec.Struct, frozen=True):
-    """A group of accounts from a snapshot, sorted by account id.
-
-    The field `used_by` contains the other accounts that use the group's profiles. The field `uses` contains the other
-    accounts whose profiles the group uses.
-    """
-
     number: int
     accounts: tuple[str, ...]
+    # The other accounts whose profiles the group uses.
     uses: tuple[str, ...] = ()
+    # The other accounts that use the group's profiles.
     used_by: tuple[str, ...] = ()
 
 
 def shards_of(place: Place, manifest: Manifest, size: int) -> list[Shard]:
-    """Divide a snapshot's accounts into shards.
-
-    A shard has at most `size` roles and at most `size` profiles. An account with more roles or profiles is a shard of
-    its own.
-    """
     sizes = account_sizes(manifest)
     uses, used_by = _foreign_uses(place, manifest)
     shards = []
@@ -108,18 +99,12 @@ def _foreign_uses(place: Place, manifest: Manifest) -> tuple[dict[str, set[str]]
 
 
 def _account_used(references: pd.DataFrame) -> pa.Array:
-    """Return the account of each reference's profile, or a missing value."""
     return pc.coalesce(account_named(references["profile_arn"]), account_named(references["named"]))
 
 
 def inventory_of(
     folder: str, place: Place, manifest: Manifest, shard: Shard, failures: Mapping[str, str] | None = None
 ) -> Inventory:
-    """Return the inventory of a shard, with needed data of other accounts.
-
-    The inventory contains all data of the accounts in `shard.uses`. The accounts in `shard.used_by` contribute only
-    references to the shard's profiles. The mapping `failures` contains accounts that cannot be read, and the reasons.
-    """
     failures = failures or {}
     accounts, uses = ([one for one in some if one not in failures] for some in (shard.accounts, shard.uses))
     inventory = open_snapshot(folder, (*accounts, *uses))
@@ -133,7 +118,6 @@ def inventory_of(
 
 
 def unread(failures: Mapping[str, str]) -> Inventory:
-    """Return an inventory with the failed accounts (frame `accounts`) and the reasons (frame `gaps`)."""
     gaps = GapList()
     for account, reason in failures.items():
         gaps.add(account, CHECK_SNAPSHOT, ALL, "unreadable", "gaps.account.failed", why=reason)
@@ -143,12 +127,9 @@ def unread(failures: Mapping[str, str]) -> Inventory:
 
 
 class Run(msgspec.Struct, frozen=True):
-    """The snapshot and the options of one call of `check_snapshot`.
+    """The function `check_snapshot` resumes a run only if all fields are equal."""
 
-    `check_snapshot` resumes an earlier run only if both runs are equal in all fields. The fields `snapshot`, `policy`
-    and `checks` are checksums.
-    """
-
+    # The fields `snapshot`, `policy` and `checks` are checksums.
     snapshot: str
     policy: str
     checks: str
@@ -160,19 +141,14 @@ class Run(msgspec.Struct, frozen=True):
 
 
 class Done(msgspec.Struct, frozen=True):
-    """A checked shard.
-
-    The field `files` contains the checksum of the shard's file in each folder. The field `failures` contains the
-    reasons why accounts failed.
-    """
-
     number: int
+    # By folder: the checksum of the shard's file.
     files: dict[str, str]
+    # By account: the reason why the account could not be checked.
     failures: dict[str, str] = {}
 
 
 def begin(place: Place, run: Run) -> None:
-    """Store the options of a call. Raise StoreError if the folder contains other results, or cannot be written."""
     text = msgspec.json.encode(run)
     try:
         is_same = _read(place / _HEAD) == text
@@ -192,7 +168,6 @@ def begin(place: Place, run: Run) -> None:
 
 
 def done_in(place: Place, shards: Iterable[Shard]) -> list[Done]:
-    """Return shards with results in the folder, even if some accounts failed."""
     found = []
     for shard in shards:
         # A file that was cut off counts as missing.
@@ -202,10 +177,6 @@ def done_in(place: Place, shards: Iterable[Shard]) -> list[Done]:
 
 
 def write_result(place: Place, number: int, result: Result, failures: Mapping[str, str]) -> None:
-    """Write the result of a shard, and then mark the shard as checked.
-
-    The mark is a file in `shards/`.
-    """
     found = result.sorted_findings("en")
     findings = found.select(schema.FINDINGS.names).cast(schema.FINDINGS.arrow).append_column("_order", found["order"])
     tables = {"findings": findings, "coverage": schema.COVERAGE.to_arrow(result.coverage).cast(schema.COVERAGE.arrow)}
@@ -215,40 +186,34 @@ def write_result(place: Place, number: int, result: Result, failures: Mapping[st
         data = _parquet(table)
         _write(_part(place, folder, number), data)
         files[folder] = sha256(data).hexdigest()
+    # The marker comes last: all files of a shard with a marker are complete.
     _write(_marker(place, number), msgspec.json.encode(Done(number, files, dict(failures))))
 
 
 class Stored:
-    """The stored results of one or more shards."""
-
     def __init__(self, place: Place, done: Iterable[Done]) -> None:
         self._place, self.done = place, list(done)
 
     def one_by_one(self) -> Iterator[Stored]:
-        """Yield each shard."""
         for one in self.done:
             yield Stored(self._place, [one])
 
     @property
     def failures(self) -> dict[str, str]:
-        """The accounts that could not be checked, and the reasons."""
         return {account: reason for one in self.done for account, reason in one.failures.items()}
 
     def findings(self) -> pa.Table:
-        """Return the findings in the order of `Result.findings`, with the internal column `order`."""
         return by_severity(pa.concat_tables(self.tables("findings")).rename_columns({"_order": "order"}))
 
     def counted(self) -> Iterator[pd.DataFrame]:
-        """Yield each shard's findings, sorted by severity, with the columns for counting."""
+        # Each file is sorted by severity, as the function `attention_in` requires.
         for table in self.tables("findings", _COUNTED):
             yield table.to_pandas()
 
     def coverage(self) -> pd.DataFrame:
-        """Return the frame `coverage`."""
         return schema.COVERAGE.from_arrow(pa.concat_tables(self.tables("coverage")))
 
     def tables(self, folder: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
-        """Yield the table of each shard from a folder. Raise StoreError if a file is missing or was changed."""
         import pyarrow.parquet as pq
 
         for one in self.done:
@@ -265,25 +230,19 @@ class Stored:
 
 
 class StoredFound(Mapping[str, Found]):
-    """The stored findings of shards, by check name. Each lookup reads the details of the check from files.
-
-    Pass `findings` if the findings of all checks are already in memory.
-    """
+    """Each lookup reads the details of a check from files."""
 
     def __init__(self, stored: Stored, checks: Iterable[str], findings: pa.Table | None = None) -> None:
         self._stored, self._checks = stored, list(checks)
         self._findings = findings
 
     def __iter__(self) -> Iterator[str]:
-        """Yield the names of the checks."""
         return iter(self._checks)
 
     def __len__(self) -> int:
-        """Return the number of checks."""
         return len(self._checks)
 
     def __getitem__(self, name: str) -> Found:
-        """Return one check's findings with details, in the order of the shards."""
         if name not in self._checks:
             raise KeyError(name)
         parts = [self._findings] if self._findings is not None else self._stored.tables("findings")

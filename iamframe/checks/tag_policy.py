@@ -68,7 +68,6 @@ class RequiredTag(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     on: tuple[Annotated[str, msgspec.Meta(pattern="^(role|instance-profile)$")], ...] = ("role", "instance-profile")
 
     def __post_init__(self) -> None:
-        """Raise ValueError if the pattern is not a regular expression."""
         try:
             re.compile(self.pattern)
         except re.error as error:
@@ -82,8 +81,6 @@ class RequiredTag(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NamePair(Maker, frozen=True, kw_only=True):
-    """Your own naming rule for roles and profiles with different names."""
-
     role: str
     profile: str
     name: str = "house rule"
@@ -101,10 +98,7 @@ class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     expires: dt.date | None = None
 
     def __post_init__(self) -> None:
-        """Raise ValueError if `reason` is empty.
-
-        The HTML page writes entries with an empty reason, which you must fill in.
-        """
+        # The HTML page writes entries with an empty reason, which you must fill in.
         if not self.reason.strip():
             raise ValueError("`reason` is empty; say why the finding is accepted")
 
@@ -124,7 +118,6 @@ class ToolUse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     profile: str = "*"
 
     def __post_init__(self) -> None:
-        """Raise ValueError if no naming rule of the tool is known."""
         known = [rule.tool for rule in tool_rules()]
         if self.tool not in known:
             raise ValueError(f"`tool` is {self.tool!r}, of which no rule is known; there are {', '.join(known)}")
@@ -168,7 +161,6 @@ class Policy:
 
 
 def any_text(glob: str) -> str:
-    """Return a regular expression for a pattern in which `*` stands for any text."""
     return "(?s)^" + ".*".join(map(re.escape, glob.split("*"))) + "$"
 
 
@@ -186,21 +178,12 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def read_policy(source: PolicySource) -> Policy:
-    """Read a policy from one or several TOML files. If `source` is None, the policy is empty.
-
-    If several files have a rule for one tag, the last rule applies. iamframe combines the naming rules, accepted
-    findings and tools of all files. If `source` is `"org"`, the tag policy of each account's organization applies. To
-    read a file named `org`, pass `./org`.
-
-    Raises
-    ------
-    PolicyError
-        If a file cannot be read, or is not TOML. If a key or value is unknown.
-    """
+    """Raise PolicyError if a file is unreadable or not a valid policy."""
     if isinstance(source, Policy):
         return source
     if not isinstance(source, (str, os.PathLike)):
         return _merged([read_policy(one) for one in source or ()])
+    # A file named `org` can be read as `./org`.
     if source == ORG_POLICY:
         return Policy(ORG_POLICY, organization=True)
     path = Path(source)
@@ -217,7 +200,6 @@ def read_policy(source: PolicySource) -> Policy:
 
 
 def _in_words(error: msgspec.ValidationError) -> str:
-    """Return msgspec's error as "the key: what is wrong", with the types of TOML."""
     problem, _, place = str(error).partition(" - at `$")
     if types := re.fullmatch(r"Expected `(.+)`, got `(.+)`", problem):
         *others, last = [_TYPES[name] for name in types[1].split(" | ") if name != "null"]
@@ -231,6 +213,7 @@ def _in_words(error: msgspec.ValidationError) -> str:
 def _merged(policies: list[Policy]) -> Policy:
     return Policy(
         ", ".join(one.path for one in policies if one.path) or None,
+        # If several files have a rule for one tag, the last rule applies.
         tuple({rule.key: rule for one in policies for rule in one.required}.values()),
         tuple(maker for one in policies for maker in one.makers),
         tuple(accepted for one in policies for accepted in one.acceptances),
@@ -291,7 +274,6 @@ class Demand(msgspec.Struct, frozen=True):
 
 
 def demands(policy: Policy, tag_policies: pd.DataFrame) -> Iterator[Demand]:
-    """Yield the policy's own tag rules, then the tag rules of the organizations."""
     for rule in policy.required:
         wanted = rule.pattern or ", ".join(rule.values)
         yield from (Demand(kind, rule, wanted=wanted) for kind in SIDE_OF if kind in rule.on)
@@ -305,11 +287,10 @@ def demands(policy: Policy, tag_policies: pd.DataFrame) -> Iterator[Demand]:
     )
     for account, kind, key, allowed, is_required in zip(*columns, strict=True):
         values = msgspec.json.decode(allowed) if isinstance(allowed, str) else []
-        rule = RequiredTag(key, pattern="|".join(map(_expression, values)))
+        rule = RequiredTag(key, pattern="|".join(map(_wildcard_expression, values)))
         of = required.get((account, key), "")
         yield Demand(kind, rule, account, bool(is_required), of, ", ".join(values))
 
 
-def _expression(value: str) -> str:
-    """Return a regular expression for a value in which `*` is any text."""
+def _wildcard_expression(value: str) -> str:
     return f"(?s:{'.*'.join(map(re.escape, value.split('*')))})"

@@ -37,11 +37,8 @@ _PUT = ["on profile", "on role"]
 _SHOW_ROLE = "aws iam list-role-tags --role-name={resource_name}"
 
 
-def _json_list(owner: Texts, tags: pd.DataFrame, size: int) -> pa.Array:
-    """Return each resource's tags as JSON for the AWS CLI.
-
-    A resource without tags has a missing value.
-    """
+def _json_for_cli(owner: Texts, tags: pd.DataFrame, size: int) -> pa.Array:
+    # A resource without tags has a missing value.
     key, value = (json_text(as_arrow(tags[name])) for name in ("tag_key", "tag_value"))
     each = concat('{"Key":', key, ',"Value":', value, "}")
     return concat("[", join_by_group(owner, each, size, ","), "]")
@@ -52,17 +49,13 @@ def _own(tags: pd.DataFrame) -> pd.DataFrame:
     return tags[["tag_key", "tag_value", "profile_row", "role_row"]][~tags["is_aws_reserved"]]
 
 
-def _copied(own: pd.DataFrame, side: str, rows: Positions) -> tuple[pa.Array, Positions]:
-    """Return the tags to copy from each role (or profile) as JSON.
-
-    The second array contains the number of tags.
-    """
+def _tags_to_copy(own: pd.DataFrame, side: str, rows: Positions) -> tuple[pa.Array, Positions]:
     mine = own[are_among(own[f"{side}_row"], rows)]
     if side == "profile":
         # If a profile has a key in two spellings, neither is copied: a role cannot hold both.
         mine = mine[~mine.assign(tag_key=mine["tag_key"].str.casefold()).duplicated(["profile_row", "tag_key"], False)]
     at, tag = matches(rows, mine[f"{side}_row"])
-    return _json_list(at, mine.iloc[tag], len(rows)), np.bincount(at, minlength=len(rows))
+    return _json_for_cli(at, mine.iloc[tag], len(rows)), np.bincount(at, minlength=len(rows))
 
 
 @check(
@@ -89,7 +82,7 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
     own = _own(tags)
     is_bare = pairs["profile_tags_known"] & ~are_among(pairs["profile_row"], own["profile_row"])
     bare = pairs[is_bare & ~pairs["profile_row"].duplicated()]
-    copied, counts = _copied(own, "role", bare["role_row"].to_numpy())
+    copied, counts = _tags_to_copy(own, "role", bare["role_row"].to_numpy())
     return findings(
         bare,
         "profile_arn",
@@ -132,7 +125,7 @@ def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame)
     bare, held = roles.iloc[rows], links[links["role_row"] >= 0].drop_duplicates("role_row")
     profile = np.full(len(roles), -1)
     profile[held["role_row"]] = held["profile_row"]
-    copied, counts = _copied(own, "profile", profile[rows])
+    copied, counts = _tags_to_copy(own, "profile", profile[rows])
     return findings(
         bare,
         "role_arn",
@@ -218,7 +211,6 @@ def _at(values: Positions, rows: Positions) -> Positions:
 
 
 def _tags_of_links(own: pd.DataFrame, links: pd.DataFrame, side: str) -> dict[str, Positions]:
-    """Return arrays with one element per tag of each linked role (or profile)."""
     # A role may be in several links: its tags count in each.
     tag, link = matches(own[f"{side}_row"], links[f"{side}_row"])
     keys, values = (as_arrow(own[name]).dictionary_encode() for name in ("tag_key", "tag_value"))
@@ -230,7 +222,6 @@ def _tags_of_links(own: pd.DataFrame, links: pd.DataFrame, side: str) -> dict[st
 
 
 def _differing(links: pd.DataFrame, own: pd.DataFrame, facts: pd.DataFrame) -> Found:
-    """Return one finding for each link whose role and profile have different tags."""
     differing, finding = np.unique(facts["link"], return_inverse=True)
     kind, rows = facts["kind"], {side: facts[side].to_numpy() for side in ("role", "profile")}
     text = {
@@ -240,7 +231,7 @@ def _differing(links: pd.DataFrame, own: pd.DataFrame, facts: pd.DataFrame) -> F
     }
     is_put = {"profile": is_in(kind, ["value", "missing_on_profile"]), "role": facts["is_put_on_role"].to_numpy()}
     to_profile, to_role = (
-        _json_list(finding[is_put[side]], own.iloc[rows[other][is_put[side]]], len(differing))
+        _json_for_cli(finding[is_put[side]], own.iloc[rows[other][is_put[side]]], len(differing))
         for side, other in (("profile", "role"), ("role", "profile"))
     )
     put = np.select([np.asarray(to_profile.is_valid()), np.asarray(to_role.is_valid())], _PUT, "")
@@ -304,7 +295,6 @@ def missing_required_tags(
 
 
 def _broken(group: list[Demand], frame: pd.DataFrame, judged: Positions, tags: pd.DataFrame) -> pd.DataFrame:
-    """Return missing required tags of one key, and tags that break a rule."""
     side, key, frame = SIDE_OF[group[0].kind], group[0].rule.key, frame.iloc[judged]
     accounts = pa.array([one.account_id for one in group], pa.string())
     of = np.zeros(len(frame), int) if group[0].account_id is None else index_in(frame["account_id"], accounts)

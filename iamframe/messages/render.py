@@ -1,19 +1,18 @@
 """Fill the texts of messages with facts. A fact is a name, number or other value in a message.
 
-A text contains placeholders with the names of facts, such as `{key}`. A placeholder can also contain a colon and a
-format:
+A placeholder such as `{key}` in a text contains the name of a fact. A colon and a format can follow the name:
 
     {key:spelled}     the fact in a given form, here with look-alike letters spelled out
     {total:profile}   the number `total` with a noun, such as "3 profiles"
     {region:in}       the fact in a phrase, such as "in eu-west-1", or nothing if the fact is missing
     {actions:or}      all items of a list, joined by "or"
+    [{key}, {value}]  the text in brackets for each row of a group
 
-A list of messages is shown in full. Any other list is cut after three items. Text in square brackets is repeated for
-each row of a group.
+A message can have a table of strings, from which one fact selects:
 
-A message can have a table of strings instead of one text. The value of one fact selects one of the strings. The entry
-`by` contains the name of the fact (default: `count`). If no string fits the number 1, the string `one` is used. If no
-string fits another value, the string `other` is used.
+    by                the name of the fact (default: `count`)
+    one               the string for the number 1, unless another string fits
+    other             the string for all other values
 """
 
 from __future__ import annotations
@@ -35,11 +34,11 @@ from iamframe.messages.text import spell_out
 Text = str | Mapping[str, str]
 # A message as a fact: its id under `message`, and its facts.
 Message = Mapping[str, Any]
-_Thing = TypeVar("_Thing")
+_Item = TypeVar("_Item")
 LANGUAGES = ("en", "ja")
 # The ways to join a list that stand only before its last item.
 _BEFORE_LAST = ("and", "or", "comma_and")
-# The length at which lists are cut.
+# The length at which lists are cut, except lists of messages.
 LISTED = 3
 _PLACE = re.compile(r"\{(\w+)(?::([\w-]+))?\}")
 _LIST = re.compile(r"\[(.*)\]", re.DOTALL)
@@ -47,7 +46,6 @@ _LIST = re.compile(r"\[(.*)\]", re.DOTALL)
 
 @cache
 def _catalogue(lang: str) -> dict[str, Text]:
-    """Return the texts of a language by message id. An id contains the keys in the TOML file, joined by dots."""
     texts: dict[str, Text] = {}
 
     def flatten(table: Mapping[str, Any], prefix: str) -> None:
@@ -61,29 +59,15 @@ def _catalogue(lang: str) -> dict[str, Text]:
 
 
 def text_of(message: str, lang: str = "en", default: Text | None = None) -> Text:
-    """Return the text of a message in a language.
-
-    If the language lacks the text, return `default`. If `default` is None, too, return the English text.
-
-    Raises
-    ------
-    KeyError
-        If the message does not exist.
-    """
     own = _catalogue(lang).get(message, default)
     return _catalogue("en")[message] if own is None else own
 
 
 def say(message: str, lang: str = "en", **facts: Any) -> str:
-    """Return the text of a message, filled with facts.
-
-    A fact is a text, a number, a list, or another message. A message as a fact is a dict with the key `message`.
-    """
     return fill(text_of(message, lang), facts, lang)
 
 
 def fill(text: Text, facts: Mapping[str, Any], lang: str = "en") -> str:
-    """Replace the placeholders of a text with facts."""
     if not isinstance(text, str):
         text = _chosen(text, facts.get(text.get("by", "count")))
     return _PLACE.sub(lambda place: _shown(facts[place[1]], place[2], lang), text)
@@ -145,7 +129,6 @@ _WAYS: dict[str | None, tuple[Callable[[str], str], str]] = {
 
 
 def render(messages: pa.Array, facts: pa.Array, lang: str = "en") -> pa.Array:
-    """Return one sentence per row from message ids and facts (JSON)."""
     pairs = pc.binary_join_element_wise(messages, facts, "\x1f").dictionary_encode()
     sentences = []
     for pair in pairs.dictionary.to_pylist():
@@ -155,8 +138,8 @@ def render(messages: pa.Array, facts: pa.Array, lang: str = "en") -> pa.Array:
 
 
 @cache
-def _choosing() -> frozenset[str]:
-    """Return the names of hidden facts. A hidden fact changes how a message reads, but is not shown."""
+def _hidden_facts() -> frozenset[str]:
+    """A hidden fact changes how a message reads, but is not shown."""
     tables = [text for text in _catalogue("en").values() if not isinstance(text, str)]
     texts = [text for text in _catalogue("en").values() if isinstance(text, str)]
     texts += [text for table in tables for text in table.values()]
@@ -165,11 +148,9 @@ def _choosing() -> frozenset[str]:
 
 
 def changed_facts(facts: str, change: Callable[[str], str]) -> str:
-    """Apply the function `change` to each text in JSON facts. Message ids and hidden facts stay unchanged."""
-
     def within(value: Any) -> Any:
         if isinstance(value, dict):
-            fixed = {name for name, one in value.items() if name in _choosing() and isinstance(one, str)}
+            fixed = {name for name, one in value.items() if name in _hidden_facts() and isinstance(one, str)}
             return {name: one if name in fixed else within(one) for name, one in value.items()}
         if isinstance(value, list):
             return [within(one) for one in value]
@@ -179,43 +160,37 @@ def changed_facts(facts: str, change: Callable[[str], str]) -> str:
 
 
 def nested(message: str, facts: str) -> Message:
-    """Build a message from its id and its facts (JSON)."""
     return {"message": message, **msgspec.json.decode(facts)}
 
 
 def as_fact(message: str, facts: str) -> str | None:
-    """Return a message as JSON, to fill a placeholder such as `{reason:message}`."""
+    # A placeholder such as `{reason:message}` reads JSON.
     return msgspec.json.encode(nested(message, facts)).decode() if message else None
 
 
 def joint(messages: Iterable[Message | None]) -> Message | None:
-    """Join messages into one message, without duplicates."""
     each = [part for one in messages if one for part in one.get("messages", [one])]
     distinct = [one for place, one in enumerate(each) if one not in each[:place]]
     return {"message": "list.messages", "messages": distinct} if len(distinct) > 1 else next(iter(distinct), None)
 
 
 def sentences_of(message: str, facts: str, lang: str = "en") -> list[str]:
-    """Fill the placeholders of a message with facts (JSON). Return a list of sentences."""
     one = nested(message, facts)
     return [_shown(part, None, lang) for part in one.get("messages", [one])]
 
 
 def by_reason(
-    rows: Iterable[tuple[str, _Thing, Iterable[str]]],
-) -> dict[tuple[tuple[_Thing, ...], tuple[str, ...]], list[str]]:
-    """Group the accounts in which the same things have the same reasons.
-
-    Each row contains an account, a thing such as a check, and reasons. The result maps things and reasons to accounts.
-    """
-    things_of: dict[str, dict[str, list[_Thing]]] = {}
-    for account, thing, sentences in rows:
+    rows: Iterable[tuple[str, _Item, Iterable[str]]],
+) -> dict[tuple[tuple[_Item, ...], tuple[str, ...]], list[str]]:
+    """Group accounts that have the same items for the same reasons."""
+    items_of: dict[str, dict[str, list[_Item]]] = {}
+    for account, item, sentences in rows:
         for sentence in sentences:
-            things_of.setdefault(account, {}).setdefault(sentence, []).append(thing)
-    accounts: dict[tuple[tuple[_Thing, ...], tuple[str, ...]], list[str]] = {}
-    for account, things in things_of.items():
-        shared: dict[tuple[_Thing, ...], list[str]] = {}
-        for sentence, group in things.items():
+            items_of.setdefault(account, {}).setdefault(sentence, []).append(item)
+    accounts: dict[tuple[tuple[_Item, ...], tuple[str, ...]], list[str]] = {}
+    for account, items in items_of.items():
+        shared: dict[tuple[_Item, ...], list[str]] = {}
+        for sentence, group in items.items():
             shared.setdefault(tuple(group), []).append(sentence)
         for of, reasons in shared.items():
             accounts.setdefault((of, tuple(reasons)), []).append(account)
@@ -223,7 +198,6 @@ def by_reason(
 
 
 def columns_of(messages: Iterable[Message | None]) -> tuple[pa.Array, pa.Array]:
-    """Split messages into columns of ids and of facts (JSON). A missing message has an empty id."""
     ids, facts = [], []
     for one in messages:
         values = dict(one or {})
@@ -233,7 +207,6 @@ def columns_of(messages: Iterable[Message | None]) -> tuple[pa.Array, pa.Array]:
 
 
 def json_text(values: pa.Array) -> pa.Array:
-    """Convert a column of texts to JSON strings."""
     quoted = pc.binary_join_element_wise('"', values, '"', "")
     escaped = pc.fill_null(pc.match_substring_regex(values, r'["\\\x00-\x1f]'), pa.scalar(False))
     odd = values.filter(escaped).dictionary_encode()
@@ -242,7 +215,6 @@ def json_text(values: pa.Array) -> pa.Array:
 
 
 def facts_of(columns: Mapping[str, pa.Array]) -> pa.Array:
-    """Return one JSON object per row. Each column contains one fact as text."""
     parts: list[Any] = []
     for name, values in columns.items():
         parts += [f'{"," if parts else "{"}"{name}":', json_text(values)]
@@ -253,12 +225,7 @@ Groups = npt.NDArray[np.int64]
 
 
 def render_facts(text: Text, column: Callable[[str], pa.Array], group: Groups, size: int, lang: str = "en") -> pa.Array:
-    """Return one text per group of rows.
-
-    The function `column` returns the values of a fact. The array `group` contains the ascending group number of each
-    row. Group numbers go from 0 to `size` - 1. A text shows at most three sentences or list items. A cut text ends with
-    the number of further sentences or items.
-    """
+    """The array `group` is sorted, with group numbers from 0 to `size` - 1."""
     starts = np.searchsorted(group, np.arange(size + 1))
     sizes = np.diff(starts)
     listed = _LIST.search(text) if isinstance(text, str) else None

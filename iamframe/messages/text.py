@@ -24,17 +24,14 @@ def pluralize(count: int, noun: str) -> str:
 
 
 def escape_controls(text: str) -> str:
-    """Escape the control characters in a text, because a terminal would obey them."""
+    # A terminal would obey control characters.
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def spell_out(text: str) -> str:
-    """Append an escaped ASCII copy in brackets to a deceptive text.
-
-    A deceptive text contains unusual spaces, invisible letters or look-alikes of Latin letters.
-    """
+    """Append an escaped ASCII copy to a text with invisible or look-alike letters."""
     spelled = "".join(
         c if c.isascii() and c.isprintable() else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}"
         for c in text
