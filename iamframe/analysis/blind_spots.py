@@ -73,7 +73,7 @@ def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
 
 
 def tagged_counts(inventory: Inventory) -> dict[tuple[str, str], list[int]]:
-    """Count resources per account and type: tagged, untagged, and with unknown tags."""
+    """Count resources per account and type, in the order of `_TAGGED`."""
     counts: dict[tuple[str, str], list[int]] = {}
     for kind, (frame, key) in taggable_resources(inventory).items():
         accounts = pc.unique(as_arrow(frame["account_id"]))
@@ -84,9 +84,9 @@ def tagged_counts(inventory: Inventory) -> dict[tuple[str, str], list[int]]:
 
 
 def _tagged(inventory: Inventory, frame: pd.DataFrame, key: str) -> Positions:
-    """Return a code per resource: 0 (tagged), 1 (untagged) or 2 (tags unknown)."""
     used = inventory.tags["resource_arn"][~inventory.tags["is_aws_reserved"]]
     known = np.asarray(frame["tags_known"], dtype=bool)
+    # The numbers are positions in `_TAGGED`.
     return np.where(known, np.where(is_in(frame[key], used), 0, 1), 2)
 
 

@@ -20,15 +20,12 @@ _Sides = tuple[Result, Result]
 
 
 def changed_findings(sides: _Sides, keys: KeyMap, changes: pd.DataFrame, apart: NotCompared) -> pd.DataFrame:
-    """Return the findings that are new, gone, settled or reopened.
-
-    The frame leaves out findings that the other result may have missed. The object `apart` counts the omitted findings.
-    """
-    scopes = _same_scope(sides)
+    """Return changed findings, without those that the other result may have missed."""
+    scopes = _accounts_with_same_scope(sides)
     findings = [one.findings for one in sides]
     resources = [keys.keys(frame, "resource_arn", side) for side, frame in enumerate(findings)]
     where = _counterparts(findings, resources, keys)
-    read = [_wholly_read(one, keys, side) for side, one in enumerate(sides)]
+    read = [_keys_of_wholly_read(one, keys, side) for side, one in enumerate(sides)]
     parts = _judged_otherwise(findings, where[1], is_in(resources[1], read[0]) & is_in(resources[1], read[1]))
     for side, (way, appeared) in enumerate((("gone", "deleted"), ("new", "created"))):
         alone = (where[side] < 0) & is_in(findings[side]["account_id"], apart.accounts)
@@ -38,7 +35,7 @@ def changed_findings(sides: _Sides, keys: KeyMap, changes: pd.DataFrame, apart: 
         seen |= is_in(found["resource_arn"], changes["resource_arn"][changes["change"] == appeared])
         parts.append((way, found[seen]))
         _note_unsure(found[~seen], way, sides[side], scopes, apart)
-    _note_coverage(sides, apart)
+    _note_incomplete_checks(sides, apart)
     found = pd.concat([rows.assign(change=way) for way, rows in parts], ignore_index=True)
     ranks = {"change": WAYS, "severity": SEVERITIES}
     order = ("check", "account_id", "resource_arn", "related_arn")
@@ -47,7 +44,6 @@ def changed_findings(sides: _Sides, keys: KeyMap, changes: pd.DataFrame, apart: 
 
 
 def _counterparts(findings: list[pd.DataFrame], resources: list[pa.Array], keys: KeyMap) -> list[Positions]:
-    """Return each finding's row number in the other result, or -1 if missing."""
     named, moved = [], []
     for side, (frame, resource) in enumerate(zip(findings, resources, strict=True)):
         related = keys.keys(frame, "related_arn", side)
@@ -74,7 +70,6 @@ def _judged_otherwise(findings: list[pd.DataFrame], where: Positions, read: Bool
 
 
 def _seen_by_other(found: pd.DataFrame, sides: _Sides, side: int, scopes: set[str], read: Bools) -> Bools:
-    """Return whether the other result had enough data for each finding."""
     complete = [_of_check(one.coverage[one.coverage["status"] == "complete"]) for one in sides]
     checks, check = sides[side].checks, _of_check(found)
     relying = is_in(found["check"], [name for name, one in checks.items() if "references" in one.reads])
@@ -84,7 +79,6 @@ def _seen_by_other(found: pd.DataFrame, sides: _Sides, side: int, scopes: set[st
 
 
 def _note_unsure(found: pd.DataFrame, way: str, result: Result, scopes: set[str], apart: NotCompared) -> None:
-    """Add a row to `apart` for each check with possibly missed findings."""
     unsure = found.value_counts(["account_id", "check"], sort=False).reset_index()
     for account, name, count in unsure.itertuples(index=False, name=None):
         other_scope = "references" in result.checks[name].reads and account not in scopes
@@ -96,8 +90,7 @@ def _of_check(frame: pd.DataFrame) -> pa.Array:
     return joined_key(frame["account_id"], frame["check"])
 
 
-def _same_scope(sides: _Sides) -> set[str]:
-    """Return the accounts in which both results cover the same regions and services."""
+def _accounts_with_same_scope(sides: _Sides) -> set[str]:
     calls = [one.inventory.calls for one in sides]
     # Owners are listed only while a profile shows one, so their lists are not part of the scope.
     owners = [owner.label for owner in known_owners()]
@@ -110,8 +103,7 @@ def _same_scope(sides: _Sides) -> set[str]:
     return set(sides[0].inventory.accounts["account_id"]) - other[0] - other[1]
 
 
-def _wholly_read(one: Result, keys: KeyMap, side: int) -> pa.Array:
-    """Return the keys of the roles and profiles with complete data."""
+def _keys_of_wholly_read(one: Result, keys: KeyMap, side: int) -> pa.Array:
     roles, pairs = one.inventory.roles, one.pairs
     known = roles[roles["tags_known"] & roles["trust_policy"].notna()]
     role = (
@@ -124,8 +116,7 @@ def _wholly_read(one: Result, keys: KeyMap, side: int) -> pa.Array:
     return pa.concat_arrays([keys.keys(frame, column, side) for frame, column in of_both])
 
 
-def _note_coverage(sides: _Sides, apart: NotCompared) -> None:
-    """Add a row to `apart` for each check with incomplete data."""
+def _note_incomplete_checks(sides: _Sides, apart: NotCompared) -> None:
     reasons: dict[tuple[str, str], dict[tuple[str, str], list[str]]] = {}
     for side, one in zip(SIDES, sides, strict=True):
         rows = one.coverage[(one.coverage["status"] != "complete") & one.coverage["check"].isin(one.asked)]

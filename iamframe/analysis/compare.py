@@ -116,7 +116,6 @@ class Changes:
         return say("list.in_sentences", lang, messages=parts)
 
     def __repr__(self) -> str:
-        """Return the number of changes of each kind, in one line."""
         return f"Changes({self.sentence})"
 
     def _repr_html_(self) -> str:
@@ -169,12 +168,12 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
     """
     for one in (old, new):
         require("compare", one, Inventory, Result, instead="what `iamframe.load` or `iamframe.run_checks` gives")
-    sides, alone = _checked(old, new, policy)
+    sides, alone = _with_same_checks(old, new, policy)
     accounts = [one.inventory.accounts["account_id"] for one in sides]
     apart = NotCompared(accounts[0][is_in(accounts[0], accounts[1])])
     pairs = {kind: Pairs(kind, sides, apart.accounts) for kind in TYPES}
     keys = KeyMap(pairs)
-    parts = [part for each in pairs.values() for part in _appeared(each, apart)]
+    parts = [part for each in pairs.values() for part in _created_and_deleted(each, apart)]
     parts += [part for each in pairs.values() for part in _differing(each, pairs["role"], keys, sides, apart)]
     changes = schema.CHANGES.from_arrow(
         ordered(pa.concat_tables(parts), {"change": KINDS}, ("account_id", "resource_arn", "what"))
@@ -185,13 +184,9 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
     return Changes(*sides, changes, findings, apart.frame(*accounts))
 
 
-def _checked(
+def _with_same_checks(
     old: Inventory | Result, new: Inventory | Result, policy: PolicySource
 ) -> tuple[tuple[Result, Result], dict[str, str]]:
-    """Return two results of the same checks and policy, and the other checks.
-
-    The dictionary maps a check in only one result to `OLD` or `NEW`.
-    """
     results = {side: one for side, one in (("NEW", new), ("OLD", old)) if isinstance(one, Result)}
     given = next(iter(results.values()), None)
     rules = given.policy if policy is None and given else read_policy(policy)
@@ -214,7 +209,6 @@ def _checked(
 
 
 def _rows(each: Pairs, side: int, rows: Positions, change: str, **more: Any) -> pa.Table:
-    """Return one row of the frame `changes` for each row number in `rows`."""
     at = each.frames[side].iloc[rows]
     columns: dict[str, Any] = {
         "change": change,
@@ -238,8 +232,7 @@ def _message(message: str, **facts: pa.Array) -> dict[str, Any]:
     return {"message": pa.repeat(pa.scalar(message), size), "facts": facts_of(facts), "detail": detail}
 
 
-def _appeared(each: Pairs, apart: NotCompared) -> Iterator[pa.Table]:
-    """Yield rows about created and deleted resources."""
+def _created_and_deleted(each: Pairs, apart: NotCompared) -> Iterator[pa.Table]:
     for side, change, undated, column in (
         (0, "deleted", "changes.gone", "before"),
         (1, "created", "changes.appeared", "after"),
@@ -266,7 +259,6 @@ _Part = tuple[str, Positions, dict[str, Any]]
 def _differing(
     each: Pairs, roles: Pairs, keys: KeyMap, sides: tuple[Result, Result], apart: NotCompared
 ) -> Iterator[pa.Table]:
-    """Yield the differences of resources that both inventories contain. A recreated resource has only one row."""
     apart.unread(each, "ids", each.id_known)
     also: list[tuple[Positions, pa.Array, pa.Array]] = []
     for change, at, columns in _parts(each, roles, keys, sides, apart):
@@ -275,12 +267,12 @@ def _differing(
         yield _rows(each, 1, each.rows[1][at[~again]], change, **kept)
         if again.any():
             message, facts, detail = (columns[name].filter(pa.array(again)) for name in ("message", "facts", "detail"))
-            also.append((at[again], _nested(message, facts), detail))
+            also.append((at[again], _messages_as_json(message, facts), detail))
+    # A recreated resource has one row, with all its differences.
     yield _recreated(each, also)
 
 
-def _nested(message: pa.Array, facts: pa.Array) -> pa.Array:
-    """Return each message with its values as JSON, for use inside another message."""
+def _messages_as_json(message: pa.Array, facts: pa.Array) -> pa.Array:
     rest = pc.utf8_slice_codeunits(facts, 1)
     return concat('{"message":"', message, pc.if_else(pc.equal(rest, "}"), '"', '",'), rest)
 
@@ -298,7 +290,6 @@ def _parts(
 
 
 def _recreated(each: Pairs, also: list[tuple[Positions, pa.Array, pa.Array]]) -> pa.Table:
-    """Return one row per recreated resource."""
     at = np.flatnonzero(each.recreated)
     arns, ids = ([one.take(pa.array(at)) for one in sides] for sides in (each.arns, each.ids))
     paths, names = (

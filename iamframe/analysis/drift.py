@@ -1,6 +1,5 @@
 """Differences between Terraform and the account: unmanaged resources, missing resources, and different values.
 
-If the state or account lacks a value, the row's kind is `unknown`. A row of the kind `unknown` is not a difference.
 Resources are matched by ARN, or by name if no ARN matches. Names are unique in an account, regardless of case and path.
 Source: IAM User Guide, "IAM and AWS STS quotas". No IAM operation changes the path of a role or profile. Source: IAM
 API Reference, UpdateRole.
@@ -112,7 +111,6 @@ class Drift:
         return say("list.in_sentences", lang, messages=parts)
 
     def __repr__(self) -> str:
-        """Return the number of differences of each kind, in one line."""
         return f"Drift({self.sentence})"
 
     def _repr_html_(self) -> str:
@@ -160,17 +158,17 @@ def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Dri
     known, read = inventory.inventory if isinstance(inventory, Result) else inventory, read_states(states)
     accounts = known.accounts["account_id"]
     lists = completeness(known)
-    parts = [_of_states(read), _of_source(known, read)]
+    parts = [_unread_states(read), _accounts_from_terraform(known, read)]
     for kind in TYPES:
         sides = _Sides(kind, known, read, lists["account_id"][lists[f"{kind}s_whole"]])
         parts += [*_missing(sides), *_identity(sides), *_tags(sides, known, read), *_unmanaged(sides, read)]
-        parts += _roles(sides, known) if kind == "profile" else []
+        parts += _roles_of_profiles(sides, known) if kind == "profile" else []
     table = pa.concat_tables([_table(part) for part in parts])
     order = ("account_id", "resource_arn", "state_file", "state_address", "tag_key", "message")
     return Drift(
         schema.DRIFT.from_arrow(ordered(table, {"kind": ALL_KINDS}, order)),
         tuple(str(one) for one in states),
-        tuple(accounts[~is_in(accounts, read.about)]),
+        tuple(accounts[~is_in(accounts, read.managed_accounts)]),
     )
 
 
@@ -194,20 +192,18 @@ class _Sides:
         for name, values in (("resource_name", names), ("resource_arn", arns)):
             managed[name] = pc.coalesce(lookup(values, self.at), as_arrow(managed[name])).to_pandas()
         self.managed = managed
-        self.about = read.about
+        self.managed_accounts = read.managed_accounts
         self.listed = whole
         self.collected = inventory.accounts["account_id"]
 
     def in_account(self, column: str) -> pa.Array:
-        """Return each managed resource's value in a column of the inventory."""
         return lookup(self.frame[column], self.at)
 
     def known_in_account(self, flag: str) -> Bools:
-        """Return each managed resource's value in a boolean column of the inventory. A missing value is false."""
+        # The last element, False, stands for a missing counterpart (position -1).
         return np.append(np.asarray(self.frame[flag], dtype=bool), False)[self.at]
 
     def rows_of(self, mask: Bools, kind: str, message: str, **values: Any) -> pd.DataFrame:
-        """Return one difference per selected row of the frame `managed`."""
         columns = {name: pd.Series(as_arrow(of).to_pandas(), dtype="str")[mask] for name, of in values.items()}
         return self.managed.loc[mask, _PLACE].assign(kind=kind, message=f"drift.{message}", **columns)
 
@@ -223,7 +219,6 @@ def _missing(sides: _Sides) -> Iterator[pd.DataFrame]:
 
 
 def _identity(sides: _Sides) -> Iterator[pd.DataFrame]:
-    """Yield resources whose path differs, and resources recreated under the same path."""
     state_path, state_id = (as_arrow(sides.managed[name]) for name in ("path", "id"))
     path, unique_id = sides.in_account(f"{sides.kind}_path"), sides.in_account(f"{sides.kind}_id")
     moved = differ(state_path, path)
@@ -232,8 +227,7 @@ def _identity(sides: _Sides) -> Iterator[pd.DataFrame]:
     yield sides.rows_of(again, "recreated", "recreated", state_value=state_id, account_value=unique_id)
 
 
-def _roles(sides: _Sides, inventory: Inventory) -> Iterator[pd.DataFrame]:
-    """Yield profiles whose role differs from the role in the state."""
+def _roles_of_profiles(sides: _Sides, inventory: Inventory) -> Iterator[pd.DataFrame]:
     linked, links = inventory.linked_rows, inventory.links
     named = pc.replace_substring_regex(as_arrow(links["role_arn"]), "^name:", "")
     names = pc.coalesce(lookup(inventory.roles["role_name"], linked.link_role), named)
@@ -252,7 +246,6 @@ def _roles(sides: _Sides, inventory: Inventory) -> Iterator[pd.DataFrame]:
 
 
 def _tags(sides: _Sides, inventory: Inventory, read: States) -> Iterator[pd.DataFrame]:
-    """Yield the tags that differ, one row per key. Terraform does not manage reserved tags (`aws:`)."""
     there, known = sides.at >= 0, sides.known_in_account("tags_known")
     stated = np.asarray(sides.managed["tags_known"], dtype=bool)
     yield sides.rows_of(there & ~stated, UNKNOWN, "unknown.state_tags")
@@ -262,6 +255,7 @@ def _tags(sides: _Sides, inventory: Inventory, read: States) -> Iterator[pd.Data
     row[sides.rows] = np.where(compared, np.arange(len(compared)), -1)
     in_state = read.tags.assign(row=row[read.tags["row"].to_numpy(dtype=np.int64)]).query("row >= 0")
     tags = inventory.tags.assign(at=getattr(inventory.linked_rows, f"tag_{sides.kind}"))
+    # Terraform does not manage reserved tags (`aws:`).
     tags = tags.loc[~tags["is_aws_reserved"] & (tags["at"] >= 0), ["at", "tag_key", "tag_value"]]
     rows = pd.DataFrame({"row": np.flatnonzero(compared), "at": sides.at[compared]})
     in_account = rows.merge(tags, on="at").drop(columns="at")
@@ -279,43 +273,41 @@ def _tags(sides: _Sides, inventory: Inventory, read: States) -> Iterator[pd.Data
 
 
 def _unmanaged(sides: _Sides, read: States) -> Iterator[pd.DataFrame]:
-    """Yield resources that no Terraform state contains."""
     kind, frame = sides.kind, sides.frame
     arns, accounts = frame[f"{kind}_arn"], frame["account_id"]
     managed = is_in(arns, sides.managed["resource_arn"]) | is_in(arns, pd.Series(read.leaving, dtype="str"))
-    unmanaged = is_in(accounts, sides.about) & ~managed & ~np.asarray(arns.str.startswith("address:"), dtype=bool)
+    unmanaged = (
+        is_in(accounts, sides.managed_accounts) & ~managed & ~np.asarray(arns.str.startswith("address:"), dtype=bool)
+    )
     unmanaged &= ~np.asarray(frame["is_aws_managed"], dtype=bool) if kind == "role" else True
     found = frame.loc[unmanaged, ["account_id", f"{kind}_name", f"{kind}_arn"]]
     what = (UNKNOWN, "unknown.states") if read.unread else ("unmanaged", "unmanaged")
     yield found.set_axis(["account_id", "resource_name", "resource_arn"], axis=1).assign(
         resource_type=TYPES[kind], kind=what[0], message=f"drift.{what[1]}"
     )
-    short = sides.about[is_in(sides.about, sides.collected) & ~is_in(sides.about, sides.listed)]
+    short = sides.managed_accounts[
+        is_in(sides.managed_accounts, sides.collected) & ~is_in(sides.managed_accounts, sides.listed)
+    ]
     yield pd.DataFrame({"account_id": short}).assign(
         resource_type=TYPES[kind], kind=UNKNOWN, message=f"drift.unknown.more.{kind}"
     )
 
 
-def _of_states(read: States) -> pd.DataFrame:
-    """Return a row of the kind `unknown` per problem in reading states."""
+def _unread_states(read: States) -> pd.DataFrame:
     _, facts = columns_of({"message": "drift.unknown.unread", "what": what} for _, what in read.unread)
     rows = {"state_file": [file for file, _ in read.unread], "facts": facts.to_pylist()}
     return pd.DataFrame(rows).assign(kind=UNKNOWN, account_id=UNKNOWN_ACCOUNT, message="drift.unknown.unread")
 
 
-def _of_source(inventory: Inventory, read: States) -> pd.DataFrame:
-    """Return a row of the kind `unknown` per account with Terraform data.
-
-    Data from Terraform may contain resources that exist only in a state.
-    """
+def _accounts_from_terraform(inventory: Inventory, read: States) -> pd.DataFrame:
+    # Data from Terraform may contain resources that exist only in a state.
     calls = inventory.calls
     mixed = calls["account_id"][calls["operation"].str.startswith("terraform:")]
-    rows = pd.DataFrame({"account_id": read.about[is_in(read.about, mixed)]})
+    rows = pd.DataFrame({"account_id": read.managed_accounts[is_in(read.managed_accounts, mixed)]})
     return rows.assign(kind=UNKNOWN, message="drift.unknown.source")
 
 
 def _table(part: pd.DataFrame) -> pa.Table:
-    """Return differences as an Arrow table with the columns of `schema.DRIFT`."""
     facts = {fact: as_arrow(part[name]) for name, fact in _FACTS.items() if name in part and part[name].notna().all()}
     if "facts" not in part:
         part = part.assign(facts=facts_of(facts).to_pylist() if facts and len(part) else "{}")
@@ -325,8 +317,6 @@ def _table(part: pd.DataFrame) -> pa.Table:
 
 @dataclass(frozen=True)
 class States:
-    """The roles and profiles that Terraform manages, and their tags."""
-
     # One row per Terraform address. The ARN is missing if a Terraform plan will create the resource.
     managed: pd.DataFrame
     # The column `row` is the position of the tagged resource in `managed`.
@@ -337,8 +327,7 @@ class States:
     unread: list[tuple[str, Message]]
 
     @property
-    def about(self) -> pd.Series:
-        """The accounts in which Terraform manages resources."""
+    def managed_accounts(self) -> pd.Series:
         accounts = self.managed["account_id"][self.managed["resource_arn"].notna()]
         return accounts[accounts != UNKNOWN_ACCOUNT].drop_duplicates()
 
@@ -370,7 +359,7 @@ def read_states(states: Iterable[str | os.PathLike[str]]) -> States:
             match record:
                 case ManagedRole() | ManagedProfile():
                     tags += [(len(managed), key, value) for key, value in _tags_in_state(record).items()]
-                    managed.append(_managed(record, file, answer.account_id or UNKNOWN_ACCOUNT))
+                    managed.append(_managed_row(record, file, answer.account_id or UNKNOWN_ACCOUNT))
                 case Leaving():
                     leaving.append(record.managed_arn)
                 # A plan whose resources have no ARN yet has no account, which is not a problem.
@@ -385,8 +374,7 @@ def read_states(states: Iterable[str | os.PathLike[str]]) -> States:
     return States(rows, pd.DataFrame(tags, columns=[*_STATE_TAGS]).astype(_STATE_TAGS), leaving, unread)
 
 
-def _managed(record: ManagedRole | ManagedProfile, file: str, account: str) -> dict[str, object]:
-    """Return a row of `States.managed`. The parameter `account` is used if the ARN contains no account."""
+def _managed_row(record: ManagedRole | ManagedProfile, file: str, account: str) -> dict[str, object]:
     kind = "role" if isinstance(record, ManagedRole) else "profile"
     arn, name, path, unique_id = (getattr(record, f"{kind}_{field}") for field in ("arn", "name", "path", "id"))
     is_planned = arn.startswith("address:")

@@ -77,7 +77,6 @@ class Explanation:
         return self.frame
 
     def __str__(self) -> str:
-        """Return the explanation as plain text, each profile beside its role."""
         return "\n".join(text_lines(self.frame))
 
     __repr__ = __str__
@@ -146,11 +145,11 @@ def _frame(read: Inventory, result: Result | None, name: str, policy: PolicySour
     if found["profile"] or found["role"]:
         fields += _full_arns(query, found)
     else:
-        using, lists = _using(read.references, query), result.lists if result else completeness(read)
+        using, lists = _references_from_resource(read.references, query), result.lists if result else completeness(read)
         found["profile"] = using["profile_arn"].dropna().unique().tolist()
-        fields += _uses(read, using, query, lists) if len(using) else _not_found(read, query, lists)
+        fields += _used_profiles(read, using, query, lists) if len(using) else _not_found(read, query, lists)
     if found["profile"] or found["role"]:
-        near = _near(read, [*found["profile"], *found["role"]])
+        near = _with_namesakes(read, [*found["profile"], *found["role"]])
         fields += _explained(part_of(result, near) if result else run_checks(near, policy=policy), found)
     return frame_of(fields)
 
@@ -187,15 +186,13 @@ def _equal(values: Any, text: str) -> Bools:
 
 
 def _full_arns(query: Query, found: _Arns) -> Iterator[Row]:
-    """Yield the full ARN of each match if the queried ARN has no path."""
     for arn in (arn for arns in found.values() for arn in arns):
         if query.is_arn and not query.assumed and arn.lower() != query.text.lower():
             # A role that is known only by its name is shown with the profile that holds it.
             yield field("another ARN", note=note("asked", asked=query.text, arn=arn), section="searched for")
 
 
-def _using(references: pd.DataFrame, query: Query) -> pd.DataFrame:
-    """Return the references from the queried resource, sorted by version."""
+def _references_from_resource(references: pd.DataFrame, query: Query) -> pd.DataFrame:
     hit = np.logical_or.reduce([_equal(references[f"consumer_{what}"], query.text) for what in ("id", "arn", "name")])
     parts = query.text.split(":", 5)
     if parts[0].lower() == "arn" and len(parts) == 6:
@@ -212,15 +209,14 @@ def _using(references: pd.DataFrame, query: Query) -> pd.DataFrame:
     return ordered
 
 
-def _uses(inventory: Inventory, using: pd.DataFrame, query: Query, lists: pd.DataFrame) -> Iterator[Row]:
-    """Yield each profile that a resource uses, with the profile's role."""
+def _used_profiles(inventory: Inventory, using: pd.DataFrame, query: Query, lists: pd.DataFrame) -> Iterator[Row]:
     part = inventory.only(using["profile_arn"].dropna())
     profiles, links = records_by("profile_arn", part.profiles), records_by("profile_arn", part.links)
     whole = dict(zip(lists["account_id"], lists["profiles_whole"], strict=True))
     for row in records(using):
         profile = next(iter(profiles[row["profile_arn"]]), None)
         held = [bare_name(link["role_arn"]) for link in links[row["profile_arn"]]]
-        state = note("uses.role", roles=held) if held else _missing(inventory, row, whole)
+        state = note("uses.role", roles=held) if held else _why_profile_missing(inventory, row, whole)
         if profile and not held:
             state = note("uses.no_role" if profile["role_known"] else "uses.role_not_read")
         used = row["profile_arn"] or row["named"], None, used_note(row, profile, state)
@@ -232,8 +228,7 @@ def _uses(inventory: Inventory, using: pd.DataFrame, query: Query, lists: pd.Dat
     yield from _referenced_by(inventory, query)
 
 
-def _missing(inventory: Inventory, reference: Row, whole: dict[str, bool]) -> Message | None:
-    """Return a message about a missing profile: deleted, or not collected."""
+def _why_profile_missing(inventory: Inventory, reference: Row, whole: dict[str, bool]) -> Message | None:
     account = account_of(reference["named"]) or reference["account_id"]
     if not whole.get(account):
         way = "list_not_read" if account in whole else "account_not_read"
@@ -244,8 +239,7 @@ def _missing(inventory: Inventory, reference: Row, whole: dict[str, bool]) -> Me
     return joint([note("uses.gone", account=account), another])
 
 
-def _near(inventory: Inventory, arns: list[str]) -> Inventory:
-    """Return the data that the checks need about the resources in `arns`."""
+def _with_namesakes(inventory: Inventory, arns: list[str]) -> Inventory:
     # `crossed_names` needs the role that has the profile's name.
     profiles, roles = inventory.only(arns).profiles, inventory.roles
     own = joined_key(profiles["account_id"], without_case(profiles["profile_name"]))
@@ -258,7 +252,7 @@ def _explained(result: Result, found: _Arns) -> Iterator[Row]:
     pairs = pairs[is_in(pairs["profile_arn"], found["profile"]) | is_in(pairs["role_arn"], found["role"])]
     alone = near.roles[is_in(near.roles["role_arn"], found["role"]) & ~is_in(near.roles["role_arn"], pairs["role_arn"])]
     yield from _namesakes(near, found)
-    rows = [*records(pairs), *({"profile_arn": None, **row} for row in _guessed(alone, result))]
+    rows = [*records(pairs), *({"profile_arn": None, **row} for row in _with_guessed_makers(alone, result))]
     known = RowsByKey(result, rows)
     for row in sorted(rows, key=lambda row: [row[name] or "" for name in _KEYS]):
         pair, keys = Pair(known, row), {name: row[name] for name in _KEYS}
@@ -266,8 +260,7 @@ def _explained(result: Result, found: _Arns) -> Iterator[Row]:
             yield from ({"section": section, **keys, **one} for one in fields(pair))
 
 
-def _guessed(roles: pd.DataFrame, result: Result) -> Iterator[Row]:
-    """Yield each role with its probable creator, judged by path and name."""
+def _with_guessed_makers(roles: pd.DataFrame, result: Result) -> Iterator[Row]:
     makers = [*result.policy.makers, *known_makers()]
     columns = {name: pc.fill_null(as_arrow(roles[name]), "") for name in ("role_path", "role_name")}
     for row, at in zip(records(roles), first_maker(makers, columns, "role"), strict=True):
@@ -275,7 +268,6 @@ def _guessed(roles: pd.DataFrame, result: Result) -> Iterator[Row]:
 
 
 def _namesakes(near: Inventory, found: _Arns) -> Iterator[Row]:
-    """Yield each role and its namesake profile if the profile holds another role."""
     named = []
     for side, frame in (("profile", near.profiles), ("role", near.roles)):
         selected = frame[is_in(frame[f"{side}_arn"], found[side])]
@@ -302,7 +294,7 @@ def _not_found(inventory: Inventory, query: Query, lists: pd.DataFrame) -> Itera
     gaps = inventory.gaps
     whole = pa.array((*proving("roles", "profiles"), ASSUME_ROLE, CHECK_SNAPSHOT))
     every = is_in(gaps["operation"], whole) & (gaps["subject"] == ALL)
-    own = _holds(gaps["subject"], query.name)
+    own = _contains(gaps["subject"], query.name)
     yield from _not_collected(pd.concat([gaps[own], gaps[every]]).drop_duplicates(["account_id", "detail"]))
     yield from _referenced_by(inventory, query)
     for event in records(events_of(inventory, name=query.text)):
@@ -315,26 +307,22 @@ def _not_collected(gaps: pd.DataFrame) -> Iterator[Row]:
         yield field(gap["operation"], note=gap_note(gap), section="not collected", account_id=gap["account_id"])
 
 
-def _holds(texts: pd.Series, part: str) -> Bools:
-    """Return a mask of the texts that contain `part`, regardless of case."""
+def _contains(texts: pd.Series, part: str) -> Bools:
     held = pc.match_substring(as_arrow(texts), part, ignore_case=True)
     return np.asarray(pc.fill_null(held, False)) & bool(part)
 
 
 def _referenced_by(inventory: Inventory, query: Query) -> Iterator[Row]:
-    """Yield resources and trust policies that refer to the queried role or profile.
-
-    A resource refers to its profile by name, ARN or unique id. A trust policy refers to a principal by ARN or unique
-    id.
-    """
+    # A resource refers to its profile by name, ARN or unique id.
     references = inventory.references
     by_id = _equal(references["profile_id"], query.text)
     by_name = _equal(references["profile_name"], query.name) & (query.kind in (None, PROFILE_TYPE))
     naming = records(references.assign(by_id=by_id)[by_id | by_name])
-    for row in [row for row in naming if row["by_id"] or _matches(row, query)][:_MOST]:
+    for row in [row for row in naming if row["by_id"] or _matches_query(row, query)][:_MOST]:
         named = note("named", **{name: row[name] for name in ("by_id", "region", "named")})
         yield field(consumer(row), note=named, section="referenced by", account_id=row["account_id"])
-    for row in records(inventory.roles[_holds(inventory.roles["trust_policy"], query.text)].head(_MOST * _MOST)):
+    # A trust policy refers to a principal by ARN or unique id.
+    for row in records(inventory.roles[_contains(inventory.roles["trust_policy"], query.text)].head(_MOST * _MOST)):
         name, account = f"role {row['role_name']}", row["account_id"]
         for one in statements_of(row["trust_policy"]):
             if one.principal.lower() == query.text.lower():
@@ -346,8 +334,7 @@ def _referenced_by(inventory: Inventory, query: Query) -> Iterator[Row]:
                 )
 
 
-def _matches(reference: Row, query: Query) -> bool:
-    """Return whether a reference matches the account, partition and path of the query."""
+def _matches_query(reference: Row, query: Query) -> bool:
     named = parse_query(reference["named"])
     is_there = query.account in (None, named.account or reference["account_id"])
     return is_there and (
@@ -356,7 +343,6 @@ def _matches(reference: Row, query: Query) -> bool:
 
 
 def _nearest(inventory: Inventory, query: Query) -> list[tuple[str, dict[str, str]]]:
-    """Return similar names. For an ARN or path, also return the ARNs."""
     frames = {"profile": inventory.profiles, "role": inventory.roles}
     columns = [frame[f"{side}_name"] for side, frame in frames.items()]
     if not (query.is_arn or query.path or query.kind):
@@ -372,7 +358,6 @@ def _nearest(inventory: Inventory, query: Query) -> list[tuple[str, dict[str, st
 
 
 def nearest(name: str, columns: Iterable[pd.Series], count: int = 5) -> list[str]:
-    """Return the most similar names, the best match first."""
     names = pc.unique(pa.chunked_array([as_arrow(column) for column in columns]).drop_null())
     wanted, lower = name.lower(), pc.utf8_lower(names)
     # A typing error keeps most letters, so only the names that share the most letters are compared.

@@ -50,7 +50,7 @@ def field(
 
 
 def frame_of(fields: Iterable[Row]) -> pd.DataFrame:
-    """Return the fields as a frame with the columns of `schema.EXPLANATION`. Notes are in English."""
+    """Return the fields as a frame with the columns of `schema.EXPLANATION`."""
     rows = pd.DataFrame(list(fields), columns=schema.EXPLANATION.names)
     message, facts = columns_of(rows["note"])
     columns = {"note": render(message, facts), "message": message, "facts": facts}
@@ -64,18 +64,12 @@ def note(name: str, **facts: Any) -> dict[str, Any]:
 
 
 def gap_note(row: Row) -> Message:
-    """Return the message about a gap (data that was not collected).
-
-    Older snapshots store a gap only as a sentence.
-    """
+    # Older snapshots store a gap only as a sentence.
     return nested(row["message"], row["facts"]) if row.get("message") else note("value", value=row["detail"])
 
 
 def status_note(row: Row, name: str = "coverage", prefix: str = "", **facts: Any) -> dict[str, Any]:
-    """Return a message about a status (`complete`, `partial` or `unknown`) and its reason.
-
-    The parameter `prefix` is `references_` for a row of the view `lists`.
-    """
+    """Return a message about a status and its reason."""
     status, message, values = (row[f"{prefix}{column}"] for column in ("status", "message", "facts"))
     facts |= {"status": status, "reason": nested(message, values) if message else note("all_regions")}
     return note(name, **facts)
@@ -88,7 +82,6 @@ def records(frame: pd.DataFrame) -> list[Row]:
 
 
 def records_by(key: str, frame: pd.DataFrame) -> defaultdict[str | None, list[Row]]:
-    """Return the rows of a frame, grouped by one column."""
     groups = defaultdict(list)
     for row in records(frame):
         groups[row[key]].append(row)
@@ -96,21 +89,14 @@ def records_by(key: str, frame: pd.DataFrame) -> defaultdict[str | None, list[Ro
 
 
 def bare_name(arn: str) -> str:
-    """Return the name from an ARN, or from its replacement `name:NAME`."""
     return name_of(arn.removeprefix("name:"))
 
 
 def consumer(reference: Row) -> str:
-    """Return the type and id of a resource that uses a profile."""
     return f"{reference['consumer_type']} {reference['consumer_id']}"
 
 
 def used_note(reference: Row, profile: Row | None, *more: Message | None) -> Message:
-    """Return a message about a resource that uses a profile.
-
-    The message contains the resource's region, name, state and version. If the resource uses an old profile id, the
-    message contains this id.
-    """
     version, ids = reference["consumer_version"], [reference["profile_id"], profile and profile["profile_id"]]
     then, now = profile_ids(pa.array(ids, pa.string())).to_pylist()
     parts = [note("unknown_region") if reference["region"] == UNKNOWN_REGION else reference["region"]]
@@ -122,7 +108,6 @@ def used_note(reference: Row, profile: Row | None, *more: Message | None) -> Mes
 
 
 def event_field(event: Row, **more: Any) -> Row:
-    """Return the time, action and actor of a CloudTrail event as a row."""
     what = [event[name] for name in ("event_name", "resource_name", "related_name", "tag_keys")]
     parts = [
         " ".join(filter(None, what)),
@@ -138,8 +123,6 @@ def _time(value: datetime | None) -> str | None:
 
 
 class RowsByKey:
-    """The rows of an inventory, and the findings, grouped by ARN or account."""
-
     def __init__(self, result: Result, explained: list[Row]) -> None:
         near, coverage = result.inventory, result.coverage
         self.explained = {(row["profile_arn"], row["role_arn"]) for row in explained}
@@ -164,10 +147,7 @@ class RowsByKey:
 
 
 class Pair:
-    """A profile with its role, or a role or profile alone.
-
-    The parameter `row` comes from the view `pairs` or the frame `roles`.
-    """
+    """A profile with its role, or a role or profile alone."""
 
     def __init__(self, known: RowsByKey, row: Row) -> None:
         account = row["account_id"]
@@ -196,7 +176,6 @@ class Pair:
         self.unsure = [one for one in known.unsure[account] if self._concerns(known.about[one["check"]])]
 
     def _concerns(self, about: str) -> bool:
-        """Return whether checks of the resource type `about` concern the pair."""
         if "profile" in self.arns:
             return "role" in self.arns or about != "role"
         return about != "profile" and (about != "link" or not self.profiles_read)
@@ -204,7 +183,7 @@ class Pair:
 
 def _identity(pair: Pair) -> Iterator[Row]:
     yield field("account", note=" ".join(filter(None, (pair.account[f"account_{what}"] for what in ("id", "name")))))
-    parts = {side: _parts(pair, side) for side in pair.arns}
+    parts = {side: _identity_fields(pair, side) for side in pair.arns}
     for name in dict.fromkeys(name for part in parts.values() for name in part):
         cells = {side: part.get(name) for side, part in parts.items()}
         with_value = [side for side, value in cells.items() if value]
@@ -229,8 +208,7 @@ def _identity(pair: Pair) -> Iterator[Row]:
             yield field("managed by AWS", role="yes", note=note("aws_managed"))
 
 
-def _parts(pair: Pair, side: str) -> dict[str, str | None]:
-    """Return the fields that identify a role or profile, such as the ARN."""
+def _identity_fields(pair: Pair, side: str) -> dict[str, str | None]:
     row, arn = pair.rows[side], pair.arns[side]
     if row is None:
         return {"ARN": NOT_COLLECTED, "name": pair.names[side]}
@@ -284,10 +262,6 @@ def _difference(key: str, sides: dict[str, dict[str, str]]) -> Message | None:
 
 
 def _why_no_tags(pair: Pair, side: str) -> list[Row]:
-    """Return the gaps that explain the missing tags of a role or profile.
-
-    If no gap names the resource, return the gaps from refused operations.
-    """
     telling = (*proving("role_tags" if side == "role" else "profile_tags"), "tags")
     gaps = [gap for gap in pair.gaps if gap["operation"] in telling]
     own = [gap for gap in gaps if gap["subject"] in (pair.arns[side], pair.names[side])]
@@ -371,9 +345,8 @@ def _deleting(pair: Pair) -> Iterator[Row]:
 
 
 def _next(pair: Pair) -> Iterator[Row]:
-    """Yield the next commands, deletions last. Refused commands are replaced with reasons at the end."""
     commands = [*_commands(pair)]
-    kept = _use(pair.references) or pair.known.not_deleted.get(pair.arns.get("profile", ""))
+    kept = _most_severe_use(pair.references) or pair.known.not_deleted.get(pair.arns.get("profile", ""))
     if kept and kept["message"] == "plan.use_unknown":
         kept = note("use_unknown")
     refused = {command: kept if command.startswith(_TAKES_AWAY) else why for _, command, why in commands}
@@ -385,7 +358,6 @@ def _next(pair: Pair) -> Iterator[Row]:
 
 
 def _commands(pair: Pair) -> Iterator[tuple[str, str, Message | None]]:
-    """Yield a label, a command, and perhaps a reason against the command."""
     options = {side: {f"{TYPE_OF[side]}-name": name} for side, name in pair.names.items()}
     for side in (side for side, tags in pair.tags.items() if tags is None):
         yield f"see the {side}'s tags", _command(f"iam list-{TYPE_OF[side]}-tags", options[side]), None
@@ -402,8 +374,7 @@ def _commands(pair: Pair) -> Iterator[tuple[str, str, Message | None]]:
         yield "delete the profile", _command("iam delete-instance-profile", options["profile"]), None
 
 
-def _use(references: list[Row]) -> Message | None:
-    """Return the most severe effect of deleting a profile, or None if unused."""
+def _most_severe_use(references: list[Row]) -> Message | None:
     using = [row for row in references if row["consumer_state"] not in ("terminated", "shutting-down")]
     instances = {row["consumer_id"]: row["consumer_state"] or "" for row in using if row["consumer_type"] == "instance"}
     associated = [row["consumer_name"] for row in using if row["consumer_type"] == "association"]

@@ -37,7 +37,6 @@ _NOT_OFFERED = say("explain.not_offered", use="")
 
 
 def _parts(frame: pd.DataFrame) -> Iterator[tuple[str, bool, list[Cells]]]:
-    """Yield the heading and the rows of each part. The boolean is true for a profile with its role."""
     before: list[Cells] = []
     pairs: dict[Cells, list[Cells]] = defaultdict(list)
     for key, cells in zip(display.cell_rows(frame[_KEY]), display.cell_rows(frame[_CELLS]), strict=True):
@@ -65,13 +64,12 @@ def _joined(rows: list[Cells]) -> Iterator[Cells]:
                 commands = f"do not {' or '.join(fields)}"
                 yield _NOT_OFFERED.strip(" :"), commands, *rest[:-1], note.removeprefix(_NOT_OFFERED)
             else:
-                yield section, _joint(section, list(fields)), *rest[:-1], note
+                yield section, _joint_label(section, list(fields)), *rest[:-1], note
         else:
             yield from same
 
 
-def _joint(section: str, fields: list[str]) -> str:
-    """Join labels that share a command or a reason. Names of checks follow in parentheses."""
+def _joint_label(section: str, fields: list[str]) -> str:
     checks = [field for field in fields if " " not in field]
     if section == "next" and 0 < len(checks) < len(fields):
         return f"{', '.join(field for field in fields if field not in checks)} ({', '.join(checks)})"
@@ -79,7 +77,6 @@ def _joint(section: str, fields: list[str]) -> str:
 
 
 def html_parts(frame: pd.DataFrame) -> Iterator[str]:
-    """Yield an explanation as HTML, with a table for each part."""
     for heading, _, rows in _parts(frame):
         if not rows:
             yield display.html_line(heading)
@@ -96,7 +93,6 @@ def html_parts(frame: pd.DataFrame) -> Iterator[str]:
 
 
 def text_lines(frame: pd.DataFrame) -> Iterator[str]:
-    """Yield an explanation as lines of text."""
     for at, (heading, has_both, rows) in enumerate(_parts(frame)):
         if at:
             yield ""

@@ -105,7 +105,7 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
         is_named = _named(lives, query, "resource")
         has_id = lives["resource_id"].str.casefold() == query.text.casefold()
         # If the records show only links of a resource, its id is only in the inventory.
-        id_elsewhere = lives["resource_id"].isna() & lives["resource_arn"].isin(read.arns_of(query.text))
+        id_elsewhere = lives["resource_id"].isna() & lives["resource_arn"].isin(read.arns_of_id(query.text))
         lives = lives[is_named | has_id | id_elsewhere]
     return LIVES.conform(lives)
 
@@ -132,26 +132,23 @@ def events_of(*sources: Inventory | boto3.Session | str | os.PathLike[str], name
     is_named = _named(events, query, "resource")
     if query.kind in (None, ROLE_TYPE):
         is_named |= _named(events, query, "related")
-    found = events[is_named | _of_id(events, query.text, read.arns_of(query.text))]
+    found = events[is_named | _of_id(events, query.text, read.arns_of_id(query.text))]
     return found.sort_values(["account_id", "event_order"], ignore_index=True)
 
 
 @dataclass(frozen=True)
 class _Read:
-    """The CloudTrail events, and the covered time of each account."""
-
     events: pd.DataFrame
     covered: pd.DataFrame
     # Missing after a live lookup.
     inventory: Inventory | None = None
 
-    def arns_of(self, text: str) -> list[str]:
-        """Return the ARNs of the roles and profiles with the unique id `text`."""
+    def arns_of_id(self, unique_id: str) -> list[str]:
         if self.inventory is None:
             return []
         arns: list[str] = []
         for side, frame in (("role", self.inventory.roles), ("profile", self.inventory.profiles)):
-            arns += frame.loc[frame[f"{side}_id"].str.casefold() == text.casefold(), f"{side}_arn"].tolist()
+            arns += frame.loc[frame[f"{side}_id"].str.casefold() == unique_id.casefold(), f"{side}_arn"].tolist()
         return arns
 
 
@@ -172,7 +169,6 @@ def _read(sources: tuple[Any, ...], name: str | None) -> _Read:
 
 
 def _named(frame: pd.DataFrame, query: Query, which: str) -> pd.Series[bool]:
-    """Return a mask of the rows that match the query. Rows without an ARN are compared by name."""
     named: pd.Series[bool] = frame[f"{which}_name"].str.casefold() == query.name.casefold()
     if query.kind and which == "resource":
         named &= frame["resource_type"] == query.kind
@@ -192,13 +188,10 @@ def _named(frame: pd.DataFrame, query: Query, which: str) -> pd.Series[bool]:
 
 
 def _of_id(events: pd.DataFrame, text: str, arns: list[str]) -> pd.Series[bool]:
-    """Return a mask of the events about the unique id `text`.
-
-    AddRoleToInstanceProfile and RemoveRoleFromInstanceProfile are included if they happened while the resource existed.
-    """
     ids = events["resource_id"].str.casefold() == text.casefold()
     arns = [*events["resource_arn"][ids].dropna().unique(), *arns]
     by_arn = events["resource_arn"].isin(arns) & events["resource_id"].isna()
+    # AddRoleToInstanceProfile and RemoveRoleFromInstanceProfile count only while the resource existed.
     linked = events["related_arn"].isin(arns)
     if not linked.any():
         return ids | by_arn
@@ -213,7 +206,6 @@ def _of_id(events: pd.DataFrame, text: str, arns: list[str]) -> pd.Series[bool]:
 
 
 def _lives(events: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per life (creation to deletion) of a role or profile."""
     done = events[events["error_code"].isna() & events["resource_name"].notna()]
     linked = done[done["related_name"].notna()]
     swapped = {"resource_name": "related_name", "resource_arn": "related_arn", "related_name": "resource_name"}

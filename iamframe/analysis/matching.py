@@ -19,7 +19,7 @@ from iamframe.messages.render import Message, columns_of, joint, nested, render
 TYPES = {"role": "role", "profile": "instance-profile"}
 SIDES = ("OLD", "NEW")
 _NULL = pa.scalar(None, pa.string())
-# Masked ids repeat one character.
+# Masked ids repeat one character, such as `AROAXXXXXXXX`.
 _MASKED_ID = "^(?:A(?:RO|IP)A)?(?:" + "|".join(rf"\x{{{code:x}}}{{2,}}" for code in range(0x21, 0x7F)) + ")$"
 
 
@@ -51,11 +51,9 @@ class Pairs:
         self.recreated = np.asarray(pc.fill_null(pc.coalesce(pc.not_equal(*self.ids), moved), pa.scalar(False)))
 
     def column(self, name: str, side: int) -> pa.Array:
-        """Return a column of one inventory as text for the matched resources."""
         return as_arrow(self.frames[side][name]).take(pa.array(self.rows[side]))
 
     def flag(self, name: str) -> list[Bools]:
-        """Return a boolean column of each inventory for the matched resources."""
         return [np.asarray(frame[name], dtype=bool)[rows] for frame, rows in zip(self.frames, self.rows, strict=True)]
 
     def number(self, side: int, rows: Positions) -> Positions:
@@ -65,7 +63,6 @@ class Pairs:
         return numbers[rows]
 
     def _same_name(self, alone: list[Positions]) -> list[Positions]:
-        """Match resources with different ARNs by name, and return their row numbers."""
         keys = []
         for frame, rows in zip(self.frames, alone, strict=True):
             account, name = (as_arrow(frame[column].iloc[rows]) for column in ("account_id", f"{self.kind}_name"))
@@ -78,17 +75,16 @@ class Pairs:
 
 
 def unmasked(ids: pa.Array) -> pa.Array:
-    """Replace masked unique ids (`AROAXXXXXXXX`) with missing values."""
     return pc.if_else(pc.match_substring_regex(ids, _MASKED_ID), _NULL, ids)
 
 
 def differ(one: pa.Array, other: pa.Array) -> Bools:
-    """Return a mask of the rows in which two columns differ. A missing value never counts as different."""
+    # A missing value never counts as different.
     return np.asarray(pc.fill_null(pc.not_equal(one, other), pa.scalar(False)), dtype=bool)
 
 
 def name_key(accounts: Texts, names: Texts) -> pa.Array:
-    """Return a key for each row, made of account and name. As in IAM, names that differ only in case are equal."""
+    # In IAM, names that differ only in case are equal.
     return joined_key(accounts, pc.utf8_lower(as_arrow(names)))
 
 
@@ -102,11 +98,8 @@ class KeyMap:
         self._arns = [frame["role_arn"] for frame in frames]
 
     def keys(self, frame: pd.DataFrame, column: str, side: int) -> pa.Array:
-        """Return a key for each ARN in a column.
-
-        A role known only by name gets the ARN from the other inventory.
-        """
         arns = as_arrow(frame[column])
+        # A role known only by name gets the ARN from the other inventory.
         by_name = pc.fill_null(pc.starts_with(arns, "name:"), pa.scalar(False))
         if pc.any(by_name).as_py():
             name = pc.if_else(by_name, pc.utf8_slice_codeunits(arns, 5), _NULL)
@@ -116,26 +109,18 @@ class KeyMap:
 
 
 class NotCompared:
-    """The reasons why something could not be compared, by account."""
-
     def __init__(self, accounts: pd.Series) -> None:
         self.accounts, self._compared = accounts, set(accounts)
         self._rows: dict[tuple[str, str, str], list[Message]] = {}
 
     def add(self, account: str, what: str, message: str, about: str = "", **facts: Any) -> None:
-        """Add a reason why something in an account was not compared.
-
-        Reasons with the same `account`, `what` and `about` become one row.
-        """
         self._rows.setdefault((account, what, about), []).append({"message": f"not_compared.{message}", **facts})
 
     def counts(self, accounts: Texts, mask: Bools) -> dict[str, int]:
-        """Count the rows that `mask` selects, per account. Accounts in only one inventory are left out."""
         counts = pc.value_counts(as_arrow(accounts).filter(pa.array(mask))).to_pylist()
         return {one["values"]: one["counts"] for one in counts if one["values"] in self._compared}
 
     def unread(self, each: Pairs, what: str, known: list[Bools]) -> None:
-        """Add a reason for each account with missing data of matched resources."""
         was, now = known
         totals = self.counts(each.accounts, was | True)
         for sides, mask in (("OLD", ~was & now), ("NEW", was & ~now), ("OLD NEW", ~was & ~now)):
@@ -144,7 +129,7 @@ class NotCompared:
                 self.add(account, what, "unread", each.kind, **facts)
 
     def unread_columns(self, each: Pairs, names: tuple[str, str, str]) -> None:
-        """Add reasons about missing session durations, descriptions and boundaries."""
+        # The columns in `names` are session duration, description and permissions boundary.
         known = [[np.asarray(each.column(name, side).is_valid()) for side in (0, 1)] for name in names]
         self.unread(each, "details", known[0])
         for what, (was, now) in zip(("descriptions", "boundaries"), known[1:], strict=True):
@@ -152,7 +137,6 @@ class NotCompared:
                 self.add(account, what, "in_one", count=count)
 
     def unlisted(self, each: Pairs, side: int, change: str, unsure: dict[str, int], planned: dict[str, int]) -> None:
-        """Add a reason for each account with an incomplete list of resources."""
         own, other = SIDES[side], SIDES[1 - side]
         listed = set(each.whole[1 - side])
         for account in self.accounts:
@@ -166,7 +150,6 @@ class NotCompared:
                 self.add(account, "lists", "planned", each.kind, count=planned[account], own=own)
 
     def frame(self, old: pd.Series, new: pd.Series) -> pd.DataFrame:
-        """Return the frame `not_compared`, including accounts in only one inventory."""
         for one, other, side in ((old, new, "NEW"), (new, old, "OLD")):
             for account in one[~is_in(one, other)]:
                 self.add(account, "account", "account", side=side)
@@ -202,22 +185,16 @@ def _in_short(why: Message) -> Message:
 
 
 def things(facts: pa.Array, lang: str = "en") -> pa.Array:
-    """Return the column `what` of the frame `not_compared` in the language `lang`."""
     return render(pa.repeat(pa.scalar("not_compared.thing"), len(facts)), facts, lang)
 
 
 def counts_by_kind(rows: pd.DataFrame, column: str, kinds: Iterable[str]) -> pd.DataFrame:
-    """Count rows per value in a column, for roles and for profiles."""
     counts = rows.groupby([column, "resource_type"]).size()
     each = [(kind, *(int(counts.get((kind, of), 0)) for of in TYPES.values())) for kind in kinds]
     return pd.DataFrame(each, columns=[column, "roles", "profiles"])
 
 
 def ordered(table: pa.Table, ranks: Mapping[str, tuple[str, ...]], others: Iterable[str]) -> pa.Table:
-    """Sort a table by the columns in `ranks`, then by `others`.
-
-    The mapping `ranks` defines the order of the values in each column.
-    """
     keyed = table
     for name, order in ranks.items():
         keyed = keyed.append_column(f"{name} rank", pc.index_in(table[name], value_set=pa.array(order)))

@@ -45,7 +45,6 @@ def findings_by_owner(result: Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
 
 
 def owner_states(findings: pd.DataFrame) -> npt.NDArray[np.str_]:
-    """Return each finding's state: `owned`, or a reason for the missing owner."""
     whole = findings["resource_type"].isin(_OF_ACCOUNTS)
     return np.select(
         [findings["owner"].notna(), whole, ~findings["owner_known"]], ["owned", "account", "unread"], "none"
@@ -53,17 +52,15 @@ def owner_states(findings: pd.DataFrame) -> npt.NDArray[np.str_]:
 
 
 def joined_owners(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
-    """Add up two frames from `findings_by_owner` for different accounts."""
     keys = ["state", "owner"]
     counts = pd.concat([one, other]).groupby(keys, dropna=False)[list(SEVERITIES)].sum().reset_index()
     return schema.FINDINGS_BY_OWNER.conform(_by_number(counts, "owner", "state", STATES))
 
 
 def count_by_value(rows: pd.DataFrame, value: str, state: str, states: Sequence[str]) -> pd.DataFrame:
-    """Count rows by state, value and severity.
+    """Count rows by state and severity.
 
-    The first state in `states` has one row per value. Every other state has one row. States keep the order of `states`.
-    Values with the most rows come first.
+    Rows in the state `states[0]` are also counted by value.
     """
     rows = rows.assign(**{value: rows[value].astype("str").fillna("").where(rows[state] == states[0], "")})
     counts = rows.groupby([state, value, "severity"]).size().unstack(fill_value=0)
@@ -72,7 +69,6 @@ def count_by_value(rows: pd.DataFrame, value: str, state: str, states: Sequence[
 
 
 def _by_number(counts: pd.DataFrame, value: str, state: str, states: Sequence[str]) -> pd.DataFrame:
-    """Add the column `findings`. Sort by state, number of findings (most first) and value."""
     counts = counts.assign(findings=counts[list(SEVERITIES)].sum(axis=1), rank=counts[state].map(list(states).index))
     return counts.sort_values(["rank", "findings", value], ascending=[True, False, True])
 
@@ -137,7 +133,7 @@ def _resources(inventory: Inventory, view: pd.DataFrame, tag_key: str) -> pd.Dat
         }
         sides.append(pd.DataFrame(columns))
     each = pd.concat(sides, ignore_index=True)
-    shown = _belongs_to(inventory)
+    shown = _clusters_and_stacks(inventory)
     where = index_in(each["resource_arn"], shown["resource_arn"])
     each = each.assign(**{name: lookup(shown[name], where).to_pandas().array for name in _OWNER})
     owner, unread = owners(inventory, each, tag_key)
@@ -146,8 +142,7 @@ def _resources(inventory: Inventory, view: pd.DataFrame, tag_key: str) -> pd.Dat
     return each.assign(state=state, owner=each["owner"].where(state == "owned"))[[*_KEY, *_COUNTS]]
 
 
-def _belongs_to(inventory: Inventory) -> pd.DataFrame:
-    """Return the cluster, environment or stack of each profile and role."""
+def _clusters_and_stacks(inventory: Inventory) -> pd.DataFrame:
     shown = owned_profiles(inventory).rename(columns={"status": "owner_status"})[["profile_arn", *_OWNER]]
     links = inventory.links[["role_arn", "profile_arn"]]
     links = links[is_in(links["role_arn"], links["role_arn"][is_in(links["profile_arn"], shown["profile_arn"])])]

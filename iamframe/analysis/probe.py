@@ -41,8 +41,6 @@ class _Page(msgspec.Struct):
 
 
 class _Seen(msgspec.Struct, frozen=True):
-    """The tagging API's tags for one region and resource type, by ARN."""
-
     tags: dict[str, _TagSet]
     # The reason why AWS refused a request.
     refusal: str | None = None
@@ -148,7 +146,6 @@ def _expected(fact: Fact, region: str, home: str | None) -> str:
 def _judged(
     fact: Fact, expected: str, known: dict[str, _TagSet], seen: _Seen
 ) -> tuple[str, int | None, int | None, int | None, str, str]:
-    """Return the values of the columns `expected`, `tagged`, `shown`, `differing`, `holds` and `detail`."""
     noun = _NOUNS[fact.resource_type]
     tagged = sum(1 for tags in known.values() if tags) if known else None
     if seen.refusal is not None:

@@ -1,11 +1,6 @@
 """The steps of a clean-up plan, and the reasons against a step.
 
-AWS refuses to delete a profile that holds a role (DeleteConflict). The script takes the role out before the deletion.
-iamframe never tags a role. Only a person can know the right tags of a role. Copied tags must remove the finding and
-cause no new finding.
-
-A resource can have at most 50 tags, not counting reserved tags. No tag key or value may begin with `aws:`. Source: IAM
-User Guide, "Tags for IAM resources". Every value in a command is quoted: `--option=value` is one shell word.
+iamframe never tags a role, because only a person can know the right tags of a role.
 """
 
 from __future__ import annotations
@@ -42,6 +37,8 @@ STATE_QUERIES = {
     PROFILE_TYPE: f"to_string(InstanceProfile.[InstanceProfileId,Roles[].RoleId,{_TAGS}])",
     ROLE_TYPE: f"to_string(Role.[RoleId,{_TAGS}])",
 }
+# A resource can have at most 50 tags, not counting reserved tags. No tag key or value may begin with `aws:`.
+# Source: IAM User Guide, "Tags for IAM resources".
 MOST = 50
 _SIGNS = re.compile(r"[\w.:/=+\-@]", re.ASCII)
 _Tags = dict[str, str]
@@ -49,21 +46,17 @@ _Rules = list[Demand]
 
 
 class Command(msgspec.Struct, frozen=True):
-    """A step of a clean-up plan, with the command to undo the step.
-
-    A step with the action `check` changes nothing. For a check, the script runs `line` instead of `command`.
-    """
-
     resource: Resource
     action: str
     command: str
+    # For a check, the script runs `line` instead of `command`.
     line: str = ""
     undo: str | None = None
     cannot_undo: Message | None = None
 
 
 class Block(msgspec.Struct, frozen=True):
-    """Steps on one profile, which run together or not at all. The first steps are checks, and change nothing."""
+    """Steps on one profile, which run together or not at all."""
 
     profile: ProfileFacts
     checks: list[str]
@@ -73,12 +66,10 @@ class Block(msgspec.Struct, frozen=True):
 
     @property
     def writes(self) -> list[Command]:
-        """The steps that change the account."""
         return [step for step in self.steps if step.action != "check"]
 
     @property
     def deletes(self) -> bool:
-        """Whether the steps delete the profile."""
         return self.steps[-1].action == "delete"
 
 
@@ -86,7 +77,6 @@ class Block(msgspec.Struct, frozen=True):
 
 
 def deletion_objections(finding: Finding | None, profile: ProfileFacts, context: Context) -> Iterator[Message]:
-    """Yield the reasons against deleting a profile, including reasons from `finding`."""
     if finding and finding.check == OWNER_GONE and profile.gone is None:
         yield {"message": "plan.owner_by_name"}
     yield from context.objections(profile, "delete")
@@ -106,7 +96,6 @@ def deletion_objections(finding: Finding | None, profile: ProfileFacts, context:
 
 
 def deletion(finding: Finding, findings: list[Finding], profile: ProfileFacts, context: Context) -> Block:
-    """Return the steps that delete a profile because of a finding."""
     account, role, gone = context.accounts[profile.account_id], profile.role, profile.gone
     steps = [_is_unchanged(profile), _is_unused(profile, account.regions)]
     why: list[Message] = [{"message": "plan.why.finding", "check": finding.check, "detail": finding.detail}]
@@ -117,6 +106,7 @@ def deletion(finding: Finding, findings: list[Finding], profile: ProfileFacts, c
         why += [{"message": "plan.why.owner_gone", **gone.facts}] if finding.check != OWNER_GONE else []
         rests_on.append({"message": "plan.rests_on.owner_gone", **gone.facts})
     if role:
+        # AWS refuses to delete a profile that holds a role (DeleteConflict).
         remove = _aws_iam("remove-role-from", profile, role_name=role.name)
         put_back = _aws_iam("add-role-to", profile, role_name=role.name)
         steps.append(Command(profile, "remove-role", remove, undo=put_back))
@@ -141,9 +131,9 @@ def _held(role: RoleFacts | None) -> Message:
 
 
 def _last_use(role: RoleFacts) -> Message:
-    """Return a message about a role's last use. AWS reports the last 400 days (IAM API Reference, RoleLastUsed)."""
     if not role.last_used_known:
         return {"message": "plan.rests_on.last_use_unknown", "role": role.name}
+    # AWS reports the last 400 days (IAM API Reference, RoleLastUsed).
     if role.last_used_at is None:
         return {"message": "plan.rests_on.never_used", "role": role.name}
     return {"message": "plan.rests_on.last_used", "role": role.name, "used_at": day(role.last_used_at)}
@@ -155,16 +145,13 @@ def _last_use(role: RoleFacts) -> Message:
 def tagging(
     findings: list[Finding], profile: ProfileFacts, context: Context
 ) -> tuple[Block | None, dict[Finding, Message]]:
-    """Return the steps that copy a role's tags to a profile.
-
-    The steps copy all tags, or only the required tags. The dictionary maps each finding without steps to a reason.
-    """
     role = profile.role
     objection = next(context.objections(profile, "tag"), None)
     if objection or role is None or not role.own_tags:
         is_unknown = role is not None and role.tags is None
         no_source: Message = {"message": "plan.tags.unknown" if is_unknown else "plan.tags.none"}
         return None, dict.fromkeys(findings, objection or no_source)
+    # Copied tags must remove the finding and cause no new finding.
     rules = context.demanded(profile)
     tags = profile.own_tags
     differing = {key: value for key, value in role.own_tags.items() if tags.get(key) != value}
@@ -192,7 +179,7 @@ def _objections(profile: ProfileFacts, new: _Tags, rules: _Rules) -> Iterator[Me
         yield {"message": "plan.tags.case", "keys": sorted({*cased, *(spelled[key.casefold()] for key in cased)})}
     yield from needed_tags(new)
     for key, value in new.items():
-        if not key or not _is_accepted(key, 128) or not _is_accepted(value, 256):
+        if not key or not _is_accepted_by_iam(key, 128) or not _is_accepted_by_iam(value, 256):
             yield {"message": "plan.tags.not_taken", "key": key}
         if any(rule.forbids(key, value) for rule in rules):
             yield {"message": "plan.tags.forbidden", "key": key, "value": value}
@@ -208,8 +195,7 @@ def _objections_to_all(profile: ProfileFacts, role: RoleFacts, new: _Tags, rules
         yield {"message": "plan.tags.alone", "keys": only_here}
 
 
-def _is_accepted(text: str, longest: int) -> bool:
-    """Return whether IAM accepts a text as a tag key or value."""
+def _is_accepted_by_iam(text: str, longest: int) -> bool:
     return (
         len(text) <= longest
         and not text.lower().startswith("aws:")
@@ -238,23 +224,20 @@ def _tag_block(findings: list[Finding], profile: ProfileFacts, role: RoleFacts, 
 
 
 def _aws_iam(verb: str, resource: Resource, **options: str) -> str:
-    """Return an AWS CLI command, such as `aws iam get-role …`."""
     given = {f"{resource.kind}-name": resource.name, **options}
+    # Every value is quoted: `--option=value` is one shell word.
     words = [f"--{name.replace('_', '-')}={shlex.quote(value)}" for name, value in given.items()]
     return " ".join(("aws iam", f"{verb}-{resource.kind}", *words))
 
 
 def _tags_json(tags: _Tags) -> str:
-    """Return tags as ASCII JSON for the AWS CLI.
-
-    The CLI's shorthand cannot quote every value. Letters outside ASCII become codes, which keep look-alike letters
-    different in every locale.
-    """
+    # The AWS CLI's shorthand syntax cannot quote every tag value, but JSON can.
+    # JSON escapes letters outside ASCII, so look-alike letters can be told apart.
+    # The script's escaped letters do not depend on the locale.
     return json.dumps([{"Key": key, "Value": value} for key, value in tags.items()], separators=(",", ":"))
 
 
 def _is_unchanged(resource: Resource) -> Command:
-    """Return a step that checks whether id, role and tags are unchanged."""
     command = _aws_iam("get", resource, output="text", query=STATE_QUERIES[resource.kind])
     function = "profile_is" if resource.kind == PROFILE_TYPE else "role_is"
     return Command(resource, "check", command, shlex.join((function, resource.name, resource.state)))

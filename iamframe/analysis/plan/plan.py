@@ -82,7 +82,6 @@ class Plan:
         return place
 
     def __repr__(self) -> str:
-        """Return what the plan does, in one line."""
         return f"Plan({self.in_one_line})"
 
     @property
@@ -178,7 +177,7 @@ def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timed
 
 
 def _planned(result: Result, context: Context) -> tuple[list[Block], pd.DataFrame]:
-    findings, by_resource = _findings(result)
+    findings, by_resource = _plannable_findings(result)
     profiles = context.profiles(by_resource)
     blocks: list[Block] = []
     not_planned: dict[Finding, Message] = {}
@@ -192,8 +191,7 @@ def _planned(result: Result, context: Context) -> tuple[list[Block], pd.DataFram
     return blocks, schema.NOT_PLANNED.conform({**findings.iloc[[one.row for one in rows]], **columns})
 
 
-def _findings(result: Result) -> tuple[pd.DataFrame, dict[str, list[Finding]]]:
-    """Return the findings that a plan can resolve, also grouped by resource."""
+def _plannable_findings(result: Result) -> tuple[pd.DataFrame, dict[str, list[Finding]]]:
     frame = result.findings[result.findings["check"].isin(_PLANNED)].reset_index(drop=True)
     by_resource: dict[str, list[Finding]] = {}
     for one in map(Finding._make, frame[[*Finding._fields[1:]]].itertuples()):
@@ -206,10 +204,9 @@ def why_not_planned(
 ) -> tuple[dict[str, Message | None], dict[tuple[str, str], Message]]:
     """Return why a plan with default options keeps profiles or copies no tags.
 
-    The first dictionary maps each profile ARN to a reason or None. None means that nothing speaks against a deletion.
-    The second dictionary contains reasons against copying tags, by profile ARN and check.
+    The reason None means that nothing speaks against a deletion.
     """
-    context, (_, by_resource) = Context(result, _MIN_AGE, _MIN_IDLE, datetime.now(UTC)), _findings(result)
+    context, (_, by_resource) = Context(result, _MIN_AGE, _MIN_IDLE, datetime.now(UTC)), _plannable_findings(result)
     kept: dict[str, Message | None] = {}
     untagged: dict[tuple[str, str], Message] = {}
     for arn, profile in context.profiles(arns).items():
@@ -229,7 +226,6 @@ def why_not_planned(
 def _settled(
     findings: list[Finding], profile: ProfileFacts | None, context: Context
 ) -> tuple[Block | None, dict[Finding, Message]]:
-    """Return the steps for one resource. The dictionary maps each finding without steps to a reason."""
     not_planned = {one: why for one in findings if (why := one.why_kept)}
     about_tags = []
     for one in findings:
@@ -277,10 +273,7 @@ def _lines(frame: pd.DataFrame, what: str, how: str) -> list[str]:
 
 
 def _script(blocks: list[Block], accounts: dict[str, AccountFacts], left_out: dict[str, list[str]], made: str) -> str:
-    """Return a POSIX shell script with the steps of each account.
-
-    Every value is one shell word. Every comment is one line.
-    """
+    """Return a POSIX shell script in which every value is one shell word."""
     by_account: dict[str, list[tuple[int, Block]]] = {}
     for number, block in enumerate(blocks, 1):
         by_account.setdefault(block.profile.account_id, []).append((number, block))
@@ -294,6 +287,7 @@ def _script(blocks: list[Block], accounts: dict[str, AccountFacts], left_out: di
         # A script that only changes tags has no functions for deletions.
         last_look=functions() if any(block.deletes for block in blocks) else "",
         left_out=left_out,
+        # Every comment is one line.
         line=escape_controls,
         sentence=_sentence,
     )

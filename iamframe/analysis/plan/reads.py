@@ -20,7 +20,6 @@ SERVICES = {one.service: [other for other in ASKED if other.service == one.servi
 
 
 def first_operation(consumer: Consumer) -> str:
-    """Return the first operation that lists consumers (resources that use profiles)."""
     return consumer.steps[0].operation if consumer.steps else consumer.operation
 
 
@@ -42,11 +41,10 @@ def _records(consumer: Consumer) -> str:
     # `reverse` and `merge` fail if the answer lacks the key: a missing list is not an empty one.
     one = f"[merge({consumer.key},@)]" if consumer.whole else f"[merge({consumer.key})]"
     records = one if consumer.single or consumer.whole else f"reverse({consumer.key})"
-    return records + _not_over(consumer)
+    return records + _without_ended(consumer)
 
 
-def _not_over(kind: Consumer | Owner) -> str:
-    """Return the JMESPath that leaves out ended resources, such as deleted stacks."""
+def _without_ended(kind: Consumer | Owner) -> str:
     return f"[?!contains(`{json.dumps(kind.over, separators=(',', ':'))}`,{kind.state})]" if kind.over else "[]"
 
 
@@ -61,7 +59,6 @@ def _command(service: str, operation: str, given: str, query: str) -> str:
 
 
 def ask(consumer: Consumer) -> str:
-    """Return the script lines that list consumers (resources that use profiles) in `$region`."""
     where = f'"{consumer.plural} of $region"'
     lines, ends, given = [], [], ""
     for level, step in enumerate(consumer.steps, 1):
@@ -88,7 +85,7 @@ def existing(owner: Owner) -> str:
     # `reverse` fails if the answer lacks the key: a missing list is not an empty one.
     query = f"reverse({owner.key})[].[@]"
     if owner.name:
-        query = f"reverse({owner.key}){_not_over(owner)}.[{owner.id},{owner.name}][].[@]"
+        query = f"reverse({owner.key}){_without_ended(owner)}.[{owner.id},{owner.name}][].[@]"
     given = options(owner.parameters, owner.service)
     return _command(owner.service, owner.operation, given, query)
 
@@ -96,8 +93,8 @@ def existing(owner: Owner) -> str:
 def functions() -> str:
     """Return the shell functions that a script needs to delete profiles.
 
-    The script sets two variables for each account. The variable `regions` contains the regions in which instances were
-    collected. The variable `reads` contains the collected regions of each service.
+    For each account, the script sets the variables `regions` and `reads`. The variables have the same meaning as the
+    fields of the class `AccountFacts`.
     """
     versions = next(one for one in ASKED if one.operation == VERSIONS)
     return render_template(

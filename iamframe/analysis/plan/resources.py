@@ -38,8 +38,6 @@ _REGION = re.compile(r"[a-z0-9-]+")
 
 
 class Resource(msgspec.Struct, frozen=True, kw_only=True):
-    """A role or profile as it was collected."""
-
     kind: ClassVar[str]
     account_id: str
     arn: str
@@ -52,26 +50,23 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def own_tags(self) -> dict[str, str]:
-        """The tags that AWS does not reserve."""
         return {key: value for key, value in (self.tags or {}).items() if not key.lower().startswith("aws:")}
 
     @property
     def collected(self) -> Message:
-        """The collected data about the resource, as a message."""
         facts = {"kind": self.kind, "name": self.name, "id": self.id, "tags": len(self.tags or {})}
         return {"message": "plan.rests_on.resource", **facts}
 
     @property
     def state(self) -> str:
-        """The id, role ids and tags that a script checks, as ASCII JSON."""
+        """The JSON text that a query in `STATE_QUERIES` must return."""
         held = [[role.id for role in self.roles if role]] if isinstance(self, ProfileFacts) else []
         return json.dumps([self.id, *held, sorted((self.tags or {}).items())], separators=(",", ":"))
 
 
 class RoleFacts(Resource, frozen=True, kw_only=True):
-    """A role, and the number of profiles that hold the role."""
-
     kind: ClassVar[str] = ROLE_TYPE
+    # The number of profiles that hold the role.
     holders: int
     trusts_ec2: str
     is_aws_managed: bool
@@ -80,22 +75,18 @@ class RoleFacts(Resource, frozen=True, kw_only=True):
 
 
 class GoneOwner(msgspec.Struct, frozen=True):
-    """A profile's deleted cluster, environment or stack, and the searched regions."""
-
     owner: Owner
     names: tuple[str, ...]
+    # The regions that were searched for the owner.
     regions: tuple[str, ...]
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The kind, name and regions of the resource, for a message."""
         kind: Message = {"message": f"plan.owner.{self.owner.owner_type}"}
         return {"owner": kind, "name": self.names[-1], "regions": list(self.regions)}
 
 
 class ProfileFacts(Resource, frozen=True, kw_only=True):
-    """A profile, with the data that a plan needs."""
-
     kind: ClassVar[str] = PROFILE_TYPE
     # None stands for a role that was not collected.
     roles: tuple[RoleFacts | None, ...]
@@ -110,18 +101,15 @@ class ProfileFacts(Resource, frozen=True, kw_only=True):
     living: Message | None
 
     def needs(self, key: str) -> bool:
-        """Return whether a service or tool may need a tag. A deleted cluster or stack no longer needs its tags."""
+        # A deleted cluster or stack no longer needs its tags.
         return self.gone is None or not self.gone.owner.lifted(key, self.gone.names)
 
     @property
     def role(self) -> RoleFacts | None:
-        """The role of the profile, or None without a collected role."""
         return self.roles[0] if self.roles else None
 
 
 class AccountFacts(msgspec.Struct, frozen=True):
-    """The collected data of an account, on which a plan is based."""
-
     account_id: str
     captured_at: datetime | None
     # The regions in which instances were collected.
@@ -134,15 +122,12 @@ class AccountFacts(msgspec.Struct, frozen=True):
 
     @property
     def collected(self) -> Message:
-        """The time when the account was collected, as a message."""
         if self.captured_at is None:
             return {"message": "plan.rests_on.collected"}
         return {"message": "plan.rests_on.collected_at", "time": stamp(self.captured_at)}
 
 
 class Finding(NamedTuple):
-    """A finding that a plan considers."""
-
     # The position among the findings that the plan considers.
     row: int
     check: str
@@ -156,27 +141,22 @@ class Finding(NamedTuple):
 
     @property
     def remedy(self) -> Remedy | None:
-        """What a plan does about the finding, such as deleting the profile."""
         return CHECKS[self.check].remedy
 
     @property
     def why_kept(self) -> Message | None:
-        """The reason to ignore an accepted or expected finding, otherwise None."""
         if isinstance(self.accepted, str):
             return {"message": "plan.accepted", "reason": self.accepted}
         return {"message": "plan.expected", "maker": self.maker} if self.expected else None
 
 
 class Context:
-    """The data for a plan, and the options `min_age` and `min_idle`."""
-
     def __init__(self, result: Result, min_age: timedelta, min_idle: timedelta, now: datetime) -> None:
         self.result, self.inventory, self.now = result, result.inventory, now
         self.min_age, self.min_idle = min_age, min_idle
 
     @cached_property
     def accounts(self) -> dict[str, AccountFacts]:
-        """The accounts, by id."""
         calls = self.inventory.calls
         complete = calls[(calls["state"] == "complete") & (calls["requests"] > 0)]
         regions: dict[tuple[str, str], set[str]] = defaultdict(set)
@@ -207,11 +187,9 @@ class Context:
         return found
 
     def demanded(self, profile: ProfileFacts) -> list[Demand]:
-        """Return the tag requirements for a profile, from policy file and organization."""
         return [one for account in (None, profile.account_id) for one in self._demands.get((account, profile.kind), ())]
 
     def profiles(self, arns: Iterable[str]) -> dict[str, ProfileFacts]:
-        """Return the profiles with their roles, by profile ARN."""
         pairs = self.result.pairs
         pairs = pairs[is_in(pairs["profile_arn"], pd.Series(sorted(set(arns)), dtype="str"))]
         holders = self.inventory.links["role_arn"].value_counts()
@@ -225,7 +203,7 @@ class Context:
         for arn, role, maker, basis in pairs[columns].itertuples(index=False):
             held[arn] += [roles.get(role)] if isinstance(role, str) else []
             makers[arn] = {"maker": self._makers.get(maker), "maker_basis": basis}
-        living = _living(owned_profiles(self.inventory))
+        living = _living_owners(owned_profiles(self.inventory))
         users = _users(self.inventory.references, pairs["profile_arn"].drop_duplicates())
         profiles = {}
         for row in self._collected(ProfileFacts, self.inventory.profiles, pairs["profile_arn"]):
@@ -236,8 +214,7 @@ class Context:
         return profiles
 
     @cached_property
-    def _gone(self) -> dict[str, tuple[str, str, str]]:
-        """The deleted cluster, environment or stack of each profile, by profile ARN."""
+    def _gone_owners_by_arn(self) -> dict[str, tuple[str, str, str]]:
         if (found := self.result.found.get(OWNER_GONE)) is None or found.findings.empty:
             return {}
         facts = found.findings.join(found.facts.set_index("finding"))
@@ -246,9 +223,9 @@ class Context:
         return dict(zip(chosen["resource_arn"], values, strict=True))
 
     def _gone_owner(self, profile: Mapping[str, Any]) -> GoneOwner | None:
-        if profile["arn"] not in self._gone:
+        if profile["arn"] not in self._gone_owners_by_arn:
             return None
-        kind, name, regions = self._gone[profile["arn"]]
+        kind, name, regions = self._gone_owners_by_arn[profile["arn"]]
         (owner,) = (one for one in known_owners() if one.owner_type == kind)
         shown = owner_of(profile["name"], profile["path"], profile["tags"] or {})
         names = dict.fromkeys([*(shown.names if shown and shown.owner is owner else ()), name])
@@ -268,12 +245,10 @@ class Context:
 
     @cached_property
     def _makers(self) -> dict[str, Maker]:
-        """The tools that affect a plan, by name."""
         every = (*self.result.policy.makers, *known_makers())
         return {one.name: one for one in reversed(every) if one.wants_back or one.note}
 
     def objections(self, profile: ProfileFacts, step: str) -> Iterator[Message]:
-        """Yield the reasons against deleting or tagging a profile, whatever the finding."""
         form = _ARN.fullmatch(profile.arn)
         if not form or form["account"] != profile.account_id or name_of(profile.arn) != profile.name:
             yield {"message": "plan.arn"}
@@ -288,28 +263,23 @@ class Context:
             return
         if profile.created_at is None:
             yield {"message": "plan.age_unknown"}
-        elif self._before(profile, profile.created_at) < self.min_age:
+        elif self._until_collected(profile, profile.created_at) < self.min_age:
             age = _age(self.min_age)
             yield {"message": "plan.too_young", "created_at": stamp(profile.created_at), "age": age}
 
     def used_lately(self, role: RoleFacts) -> Iterator[Message]:
-        """Yield a reason against a deletion if the role was used recently."""
         used = role.last_used_at
-        if used is not None and self.min_idle > timedelta(0) and self._before(role, used) < self.min_idle:
+        if used is not None and self.min_idle > timedelta(0) and self._until_collected(role, used) < self.min_idle:
             yield {"message": "plan.role_used", "role": role.name, "used_at": day(used), "age": _age(self.min_idle)}
 
-    def _before(self, resource: Resource, time: datetime) -> timedelta:
-        """Return the period from `time` until the resource's account was collected."""
+    def _until_collected(self, resource: Resource, time: datetime) -> timedelta:
         return (self.accounts[resource.account_id].captured_at or self.now) - time
 
 
 def _users(references: pd.DataFrame, arns: pd.Series) -> dict[str, Message]:
-    """Map each profile ARN to a message about one reference to the profile.
-
-    A reference with a different path also counts. AWS may still resolve the reference to the profile.
-    """
     exact = references[is_in(references["profile_arn"], arns)]
     unknown = references[references["profile_arn"].isna()]
+    # AWS may resolve a reference with a different path to the profile.
     where = index_in(without_path(unknown["named"]), without_path(arns))
     elsewhere = unknown[where >= 0].assign(profile_arn=arns.iloc[where[where >= 0]].array)
     found: dict[str, Message] = {}
@@ -320,8 +290,7 @@ def _users(references: pd.DataFrame, arns: pd.Series) -> dict[str, Message]:
     return found
 
 
-def _living(owned: pd.DataFrame) -> dict[str, Message]:
-    """Map profile ARNs to messages about existing clusters, environments or stacks."""
+def _living_owners(owned: pd.DataFrame) -> dict[str, Message]:
     rows = owned[owned["status"] == LIVING]
     return {
         arn: {"message": "plan.owner_lives", "owner": {"message": f"plan.owner.{kind}"}, "name": name}
@@ -330,10 +299,6 @@ def _living(owned: pd.DataFrame) -> dict[str, Message]:
 
 
 def _wanted_back(profile: ProfileFacts, step: str) -> Iterator[Message]:
-    """Yield reasons not to change a profile that a tool needs or recreates.
-
-    A guessed tool speaks against deletion, but not against tagging.
-    """
     lifted = profile.gone.owner.lifts if profile.gone else ()
     maker = profile.maker if profile.maker and profile.maker.wants_back and profile.maker.name not in lifted else None
     if maker and profile.maker_basis == PAIR:
@@ -344,24 +309,22 @@ def _wanted_back(profile: ProfileFacts, step: str) -> Iterator[Message]:
         owner = own_tag(key)
         if owner and owner.wants_back and profile.needs(key):
             yield {"message": "plan.by_tag", "step": step, "key": key, "maker": owner.maker}
+    # A guessed tool speaks against deletion, but not against tagging.
     if maker and step == "delete":
         yield {"message": "plan.guess", "maker": maker.name}
 
 
 def needed_tags(keys: Iterable[str]) -> Iterator[Message]:
-    """Yield a message for each tag key that a service or tool needs."""
     for key in keys:
         if owner := own_tag(key):
             yield {"message": "plan.needed_tag", "key": key, "maker": owner.maker}
 
 
 def stamp(time: datetime) -> str:
-    """Return a time as UTC text, such as `2026-01-31T12:00:00Z`."""
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def day(time: datetime) -> str:
-    """Return the UTC date of a time."""
     return stamp(time)[:10]
 
 
@@ -371,7 +334,7 @@ def read_age(value: timedelta | str, option: str = "") -> timedelta:
     Raises
     ------
     PlanError
-        If the age cannot be parsed or is below zero. The error message begins with `option`.
+        If the age cannot be parsed or is below zero.
     """
     age: timedelta | str | None = value
     if isinstance(value, str):
