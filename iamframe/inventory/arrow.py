@@ -1,7 +1,6 @@
-"""Search and join text columns with Arrow.
+"""Search and join text columns with Arrow, 20 times as fast as the pandas methods `isin` and `merge`.
 
-Arrow is 20 times as fast as the pandas methods `isin` and `merge`. pandas 3 stores text as Arrow arrays. Converting a
-text column to an Arrow array copies no data.
+pandas 3 stores text as Arrow arrays, so converting a text column copies no data.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 Bools = npt.NDArray[np.bool_]
+# Row numbers. The number -1 means that there is no row.
 Positions = npt.NDArray[np.int64]
 # A text column of pandas, or an Arrow array. pyarrow has no type annotations for them.
 Texts: TypeAlias = Any
@@ -30,8 +30,7 @@ _MUCH_MEMORY = 100_000_000
 
 @contextmanager
 def memory_of_system() -> Iterator[None]:
-    """Let Arrow use the system's memory pool, which is faster for large arrays."""
-    # Arrow's own pool calls the operating system for each large array.
+    # The system's pool is faster: Arrow's own pool calls the operating system for each large array.
     pool, system = pa.default_memory_pool(), pa.system_memory_pool()
     pa.set_memory_pool(system)
     try:
@@ -45,29 +44,29 @@ def memory_of_system() -> Iterator[None]:
 
 
 def on_two_cores(rows: int, *calls: Callable[[], Any]) -> list[Any]:
-    """Return the result of each call. For many rows, the calls run in two threads (Arrow releases Python's lock)."""
     if rows < _MANY_ROWS:
         return [call() for call in calls]
+    # Arrow releases Python's lock, so that two threads use two cores.
     with ThreadPoolExecutor(2) as threads:
         return [each.result() for each in [threads.submit(call) for call in calls]]
 
 
 def as_arrow(values: Texts) -> pa.Array:
-    """Convert text values to one Arrow string array. Missing values become null."""
+    """Missing values become null."""
     array = values if isinstance(values, (pa.Array, pa.ChunkedArray)) else pa.array(values, from_pandas=True)
     array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
     return array.cast(pa.string())
 
 
 def is_in(values: Texts, among: Texts) -> Bools:
-    """Return whether each value is in the array `among`. A missing value gives False."""
+    """Return False for a missing value."""
     if not len(among):
         return np.zeros(len(values), dtype=bool)
     return np.asarray(pc.is_in(as_arrow(values), value_set=as_arrow(among).drop_null()))
 
 
 def index_in(values: Texts, among: Texts) -> Positions:
-    """Return each value's first position in the array `among`. A value that is missing or not found gives -1."""
+    """Give -1 for a value that is missing or not found."""
     wanted, places = as_arrow(values), as_arrow(among)
     candidates = None
     if 8 * len(wanted) < len(places):
@@ -79,36 +78,36 @@ def index_in(values: Texts, among: Texts) -> Positions:
 
 
 def lookup(values: Texts, where: Positions) -> pa.Array:
-    """Return the values at the positions `where`, and a missing value for -1."""
+    """The position -1 gives a missing value."""
     return as_arrow(values).take(pa.array(where, mask=where < 0))
 
 
 def lookup_flag(flags: pd.Series | Bools, where: Positions, otherwise: bool) -> Bools:
-    """Return the flags at the positions `where`, and the flag `otherwise` for -1."""
+    """The position -1 gives the flag `otherwise`."""
     if not len(flags):
         return np.full(len(where), otherwise)
     return np.where(where < 0, otherwise, np.asarray(flags, dtype=bool)[where])
 
 
 def joined_key(*parts: Texts) -> pa.Array:
-    """Join the key columns of each row into one text."""
+    """A missing text equals only another missing text."""
     return pc.binary_join_element_wise(*map(as_arrow, parts), "\x1f", null_handling="replace", null_replacement="\x1e")
 
 
 def are_among(rows: Texts, others: Texts) -> Bools:
-    """Return whether each row number is in the array `others`. The number -1 (no row) gives False."""
     numbers, known = np.asarray(rows), np.asarray(others)
     found = np.zeros(max(numbers.max(initial=-1), known.max(initial=-1)) + 2, dtype=bool)
     found[known] = True
+    # The last element is for -1.
     found[-1] = False
     among: Bools = found[numbers]
     return among
 
 
 def matches(rows: Texts, others: Texts) -> tuple[Positions, Positions]:
-    """Return the positions of equal row numbers in two arrays. The positions are in the order of `rows`."""
+    """Join two arrays on equal row numbers, in the order of the array `rows`."""
     numbers, places = np.asarray(rows), np.asarray(others)
-    order, starts = np.argsort(places, kind="stable"), _starts(places, numbers.max(initial=-1) + 1)
+    order, starts = np.argsort(places, kind="stable"), _group_bounds(places, numbers.max(initial=-1) + 1)
     # The last element is for -1, which means no row.
     counts = np.append(np.diff(starts), 0)[numbers]
     found = np.flatnonzero(counts)
@@ -118,27 +117,24 @@ def matches(rows: Texts, others: Texts) -> tuple[Positions, Positions]:
     return at, order[starts[numbers[at]] + nth]
 
 
-def _starts(groups: Positions, size: int) -> Positions:
-    """Return the start of each group in the sorted array. The last element is the end of the last group."""
+def _group_bounds(groups: Positions, size: int) -> Positions:
     return np.cumsum(np.bincount(groups + 1, minlength=size + 1))
 
 
 def join_by_group(group: Texts, parts: pa.Array, size: int, separator: str) -> pa.Array:
-    """Join the texts of each group, in their order in `parts`. A group without texts gives a missing value.
-
-    The array `group` contains one number per text. Group numbers run from 0 to `size` - 1. The number -1 means that the
-    text is left out.
-    """
+    """Join the texts that have the same number in the array `group`."""
     groups = np.asarray(group)
     order = np.argsort(groups, kind="stable")
-    offsets = _starts(groups, size)
+    offsets = _group_bounds(groups, size)
+    # Texts with the number -1 come first, and are left out.
     own = order[offsets[0] : offsets[-1]]
     lists = pa.ListArray.from_arrays(pa.array(offsets - offsets[0], pa.int32()), parts.take(pa.array(own)))
+    # A group without texts gives a missing value, not an empty text.
     return pc.if_else(pa.array(np.diff(offsets) > 0), pc.binary_join(lists, separator), pa.scalar(None, pa.string()))
 
 
 def shell_quoted(values: pa.Array) -> pa.Array:
-    """Quote each text as one word of a POSIX shell."""
+    # These characters need no quotes in a POSIX shell.
     plain = pc.match_substring_regex(values, r"^[A-Za-z0-9@%+=:,./_-]+$")
     if pc.all(plain).as_py():
         return values
@@ -146,5 +142,5 @@ def shell_quoted(values: pa.Array) -> pa.Array:
 
 
 def concat(*parts: Any) -> pa.Array:
-    """Join text arrays and constants row by row. A row with a missing text gives a missing result."""
+    # Arrow's default: a missing text makes the whole result missing.
     return pc.binary_join_element_wise(*parts, "")

@@ -27,10 +27,7 @@ from iamframe.sources.records import Answer, TagDemand
 
 
 def build_inventory(answers: Iterable[Answer], sources: Iterable[str] = ()) -> Inventory:
-    """Build an inventory from AWS's answers, which are live responses or files.
-
-    Each frame is sorted by its key columns. The order of the answers does not matter.
-    """
+    """Sort each frame by its key columns, whatever the order of the answers."""
     with without_collector(), memory_of_system():
         staged = Staging()
         for answer in answers:
@@ -39,7 +36,6 @@ def build_inventory(answers: Iterable[Answer], sources: Iterable[str] = ()) -> I
 
 
 def joined(inventories: Iterable[Inventory], sources: Iterable[str] = ()) -> Inventory:
-    """Join inventories of different accounts into one inventory. Each frame is sorted by its key columns."""
     parts = list(inventories)
     tables = {}
     for name, frame in schema.FRAMES.items():
@@ -56,7 +52,7 @@ def joined(inventories: Iterable[Inventory], sources: Iterable[str] = ()) -> Inv
 
 @contextmanager
 def without_collector() -> Iterator[None]:
-    """Pause Python's garbage collector, which would find nothing to free."""
+    # The garbage collector would find nothing to free.
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -100,7 +96,7 @@ def _inventory(staged: Staging, sources: tuple[str, ...]) -> Inventory:
 
 
 def _is_in_force(staged: Staging, demand: TagDemand) -> bool:
-    """Return False for a record of ListRequiredTags if DescribeEffectivePolicy was collected in full."""
+    # If DescribeEffectivePolicy was collected in full, records of ListRequiredTags do not count.
     call = staged.calls.get((str(demand.account_id), TAG_POLICY, GLOBAL))
     return demand.source == TAG_POLICY or call is None or call.state != "complete"
 

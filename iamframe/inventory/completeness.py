@@ -29,15 +29,6 @@ _REFUSED = ("denied", "throttled", "expired")
 
 
 def completeness(inventory: Inventory) -> pd.DataFrame:
-    """Return whether the data of each account was collected in full.
-
-    The result covers roles, instance profiles and references to profiles. Each region has four core lists. The core
-    lists are instances, launch template versions, launch configurations and Auto Scaling groups. The column
-    `references_status` is `unknown` if a core list was not collected.
-
-    Data from files has at best the status `partial`. No file proves that all regions were collected. Skipped regions or
-    resource types also limit the status to `partial`.
-    """
     calls, accounts = inventory.calls, inventory.accounts["account_id"]
     complete = calls[calls["state"] == "complete"]
     scopes = list(_scopes(inventory))
@@ -89,6 +80,7 @@ class _Scope(msgspec.Struct, frozen=True):
             return "unknown", [self.unread or _reason("missing", parts=regional)]
         if self.is_live:
             return "partial" if self.limit else "complete", [self.limit]
+        # No file proves that all regions were collected.
         files = _reason("files", regions=self.regions) if self.regions else _reason("files_anywhere")
         return "partial", [files, self.limit]
 
@@ -128,6 +120,7 @@ def _scopes(inventory: Inventory) -> Iterable[_Scope]:
     not_in_file = gaps["reason"] == "not_in_file"
     # A missing version that a group starts from (TEMPLATE:VERSION) makes the status unknown, any other version partial.
     other_versions = (gaps["operation"] == VERSIONS) & not_in_file & ~gaps["subject"].str.contains(":", regex=False)
+    # Skipped regions and resource types make the status partial, too.
     limiting = (gaps["reason"] == "not_asked") | ~is_in(gaps["operation"], (*CORE, *FLEETS)) | other_versions
     all_not_in_file = not_in_file & (gaps["subject"] == ALL)
     unread, limit = _details(gaps[~limiting & ~all_not_in_file]), _details(gaps[limiting & ~all_not_in_file])

@@ -23,13 +23,10 @@ _MARKUP = re.compile(r"([\\|`*_\[\]<>#&!~$])")
 
 
 def as_text(values: pd.Series, *, iso: bool = True) -> pa.Array:
-    """Convert a column to text.
-
-    Times become whole seconds in UTC. Flags become `True` or `False`. Missing values become null.
-    """
     if values.dtype.kind != "M":
         # Converting a column that is already text would take four times as long.
         return pa.array(values if values.dtype == "str" else values.astype("str"), from_pandas=True)
+    # Casting a time with a zone to a time without a zone gives UTC.
     moments = pa.array(values).cast(pa.timestamp(values.dt.unit))
     # `strftime` takes ten times as long as this.
     text = pc.floor_temporal(moments, unit="second").cast(pa.timestamp("s")).cast(pa.string())
@@ -39,7 +36,6 @@ def as_text(values: pd.Series, *, iso: bool = True) -> pa.Array:
 
 
 def cell_rows(frame: pd.DataFrame, *, iso: bool = True) -> list[tuple[Any, ...]]:
-    """Return the rows of a frame. Missing values become None. All other values except numbers become text."""
     columns = [column.infer_objects() for _, column in frame.items()]
     arrays = [pa.array(c, from_pandas=True) if c.dtype.kind in "iuf" else as_text(c, iso=iso) for c in columns]
     return list(zip(*(array.to_pylist() for array in arrays), strict=True))
@@ -50,25 +46,21 @@ def _text(value: object) -> str:
 
 
 def text_rows(rows: Iterable[Sequence[object]]) -> list[list[str]]:
-    """Convert cells to text for a terminal. None becomes an empty text. Control characters are escaped."""
     return [[escape_controls(_text(cell)) for cell in row] for row in rows]
 
 
 def text_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a table as text with aligned columns."""
     texts = text_rows([head, *rows])
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in texts)
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a Markdown table with escaped cells."""
     texts = [[_MARKUP.sub(r"\\\1", cell) for cell in row] for row in text_rows(rows)]
     return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *texts])
 
 
 def html_table(head: Sequence[str], rows: Iterable[Sequence[object]], caption: str = "") -> str:
-    """Return an HTML table. The last cell of a short row spans the remaining columns."""
     title = f"<caption style='text-align:left'>{escape(caption)}</caption>" if caption else ""
     top = "".join(f"<th scope='col' style='text-align:left'>{escape(name)}</th>" for name in head)
     body = "".join(f"<tr>{''.join(_html_cells(row, len(head)))}</tr>" for row in rows)
@@ -76,23 +68,18 @@ def html_table(head: Sequence[str], rows: Iterable[Sequence[object]], caption: s
 
 
 def html_frame(frame: pd.DataFrame, total: int | None = None, where: str = "") -> str:
-    """Return a frame as an HTML table.
-
-    A line below the table counts the rows that are left out. The number `total` includes the rows that are left out.
-    The text `where` says where to find all rows.
-    """
     more = len(frame) if total is None else total
     rest = html_line(f"and {pluralize(more - len(frame), 'more row')}, in {where}") if more > len(frame) else ""
     return html_table(list(map(str, frame.columns)), cell_rows(frame)) + rest
 
 
 def html_line(text: str) -> str:
-    """Return a text as an HTML paragraph."""
     return f"<p class='{NO_MATH}' style='margin:.3em 0'>{escape(text)}</p>"
 
 
 def _html_cells(row: Sequence[object], size: int) -> Iterable[str]:
     for at, value in enumerate(row, 1):
+        # The last cell of a short row spans the remaining columns.
         wide = f" colspan='{size - at + 1}'" if at == len(row) < size else ""
         if isinstance(value, int):
             yield f"<td style='text-align:right'{wide}>{value:,}</td>"
@@ -113,7 +100,6 @@ class Table:
     rows: int
 
     def __repr__(self) -> str:
-        """Return the table as plain text."""
         head, rows = self._cells()
         if not rows:
             return NO_ROWS

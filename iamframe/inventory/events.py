@@ -9,9 +9,7 @@ is free. A role or profile can be used only while it exists. A profile holds at 
 the role is in a profile. DeleteInstanceProfile fails while the profile holds a role. Source: IAM API Reference,
 CreateRole, AddRoleToInstanceProfile, DeleteInstanceProfile and DeleteRole.
 
-If IAM allows several orders, iamframe sorts events by kind. Creations come first, followed by links, changes,
-unlinkings and deletions. Events of the same kind are sorted by name and id. The order of the files does not matter.
-Failed events come before successful events with the same time.
+If IAM allows several orders, iamframe sorts events by kind, name and id. The order of the files does not matter.
 """
 
 from __future__ import annotations
@@ -65,14 +63,10 @@ class _Step(msgspec.Struct, frozen=True):
 
 
 def event_table(events: Mapping[str, Iterable[Event]], roles: pa.Table, profiles: pa.Table) -> pa.Table:
-    """Return the events of each account in causal order. Each event has one row, even if several trails recorded it.
-
-    The ARN and unique id of a resource come from its creation event. If no event shows the creation, iamframe searches
-    the inventory by name. ARN and id are missing while the resource does not exist.
-    """
     rows = []
     known_of = _known(events, roles, profiles) if events else {}
     for account in sorted(events):
+        # Several trails may record the same event.
         unique, known = {event.event_id: event for event in sorted(events[account], reverse=True)}, known_of[account]
         ordered = in_order(unique.values(), {key: one.created_at for key, one in known.items()})
         rows += [
@@ -99,7 +93,6 @@ def event_table(events: Mapping[str, Iterable[Event]], roles: pa.Table, profiles
 
 
 def in_order(events: Iterable[Event], created: Mapping[Key, datetime]) -> list[Event]:
-    """Return one account's events in causal order."""
     steps: dict[datetime, list[_Step]] = defaultdict(list)
     others: dict[datetime, list[Event]] = defaultdict(list)
     for event in sorted(events, key=lambda event: event.at):
@@ -110,8 +103,9 @@ def in_order(events: Iterable[Event], created: Mapping[Key, datetime]) -> list[E
     timeline = _Timeline(steps, created)
     ordered: list[Event] = []
     for at in sorted(steps.keys() | others.keys()):
+        # Failed events come before successful events with the same time.
         ordered += sorted(others[at], key=lambda event: (event.name, event.resource_name, event.event_id))
-        parts = [timeline.ordered(part, at) for part in _unrelated(steps[at])]
+        parts = [timeline.ordered(part, at) for part in _groups_sharing_nothing(steps[at])]
         ordered += [step.event for step in heapq.merge(*parts, key=lambda step: step.rank)]
     return ordered
 
@@ -125,8 +119,7 @@ def _step(event: Event) -> _Step | None:
     return _Step(event, action, (kind, event.resource_name.casefold()), role)
 
 
-def _unrelated(steps: list[_Step]) -> list[list[_Step]]:
-    """Divide events into groups that share no resource."""
+def _groups_sharing_nothing(steps: list[_Step]) -> list[list[_Step]]:
     root: dict[Key, Key] = {}
 
     def find(key: Key) -> Key:
@@ -149,7 +142,6 @@ class _State(msgspec.Struct):
     held: dict[Key, Key | None] = msgspec.field(default_factory=dict)
 
     def accepts(self, step: _Step, to_create: Counter[Key]) -> bool:
-        """Return whether IAM's rules allow an event."""
         key, held = step.key, self.held.get(step.key)
         if step.action == CREATE:
             return not self.exists[key]
@@ -172,8 +164,6 @@ class _State(msgspec.Struct):
 
 
 class _Timeline:
-    """The resources and links that existed at the beginning of each second."""
-
     def __init__(self, steps: Mapping[datetime, list[_Step]], created: Mapping[Key, datetime]) -> None:
         uses: _Changes = defaultdict(lambda: defaultdict(list))
         links: _Changes = defaultdict(lambda: defaultdict(list))
@@ -214,17 +204,13 @@ _Changes = defaultdict[Key, defaultdict[datetime, list[int]]]
 def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tuple[Key, datetime], bool]:
     """Return whether each resource or link existed at the beginning of each second.
 
-    A resource must be deleted before it can be created again. The events of a second show whether the resource existed
-    before that second:
+    A resource must be deleted before it can be created again. Events within one second therefore show the state before
+    that second:
 
-        more creations than deletions     it did not exist
-        more deletions than creations     it existed
-        only other uses                   it existed
-        as many creations as deletions    unclear
-
-    If this is unclear, earlier events decide. If no earlier event decides, later events decide. If no event decides,
-    iamframe assumes that the resource did not exist. Exception: the inventory shows that the resource was created in
-    that second. iamframe then assumes that the new resource replaced an older one.
+        more creations than deletions     the resource did not exist
+        more deletions than creations     the resource existed
+        only other uses                   the resource existed
+        as many creations as deletions    earlier events decide, and otherwise later events
     """
     beginnings = {}
     for key, seconds in changes.items():
@@ -240,6 +226,7 @@ def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tupl
         for at in reversed(first):
             exists = first[at]
             if exists is None:
+                # If no event decides, a resource that was created in this second replaced an older one.
                 exists = at == created.get(key) if later is None else later
             else:
                 later = exists
@@ -305,6 +292,7 @@ def _identified(ordered: Iterable[Event], known: Mapping[Key, _Known]) -> Iterat
     def identity(key: Key, at: datetime) -> _Identity:
         if key in current:
             return current[key]
+        # No event shows the creation, so the inventory is searched by name.
         one = known.get(key)
         if one is None or not deleted.get(key, one.created_at) <= one.created_at <= at:
             return None, None

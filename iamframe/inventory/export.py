@@ -1,7 +1,7 @@
 """Write DataFrames as CSV or JSON, and move finished files into a folder.
 
-Spreadsheets can open the CSV files safely. Cells are quoted and lines end in CR LF. A lone CR in a description stays
-inside its cell. A byte order mark makes a spreadsheet read a CSV file as UTF-8.
+A byte order mark makes a spreadsheet read a CSV file as UTF-8. Lines end in CR LF. All cells are quoted, so a lone CR
+in a description stays inside its cell.
 
 iamframe puts an apostrophe before each possible start of a formula. Source: OWASP, "CSV Injection". A formula can begin
 at the start of a value. Spreadsheets drop control characters, so a formula can begin after a control character. A
@@ -44,7 +44,6 @@ def _guarded(texts: pa.Array) -> pa.Array:
 
 
 def unguarded(text: str) -> str:
-    """Remove the apostrophes before formulas in a CSV cell."""
     return re.sub(f"({_BEFORE})'({_FORMULA})", r"\1\2", text)
 
 
@@ -58,36 +57,29 @@ def _write(frame: pd.DataFrame, file: BinaryIO, eol: str, *, header: bool = True
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Write a frame as CSV for spreadsheets.
-
-    Times are in ISO format. Flags are `True` or `False`. Missing values are empty cells.
-    """
     with path.open("wb") as file:
         file.write(codecs.BOM_UTF8)
         _write(frame, file, "\r\n")
 
 
 def append_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Append rows to a CSV file that `write_csv` wrote, without another header."""
     with path.open("ab") as file:
         _write(frame, file, "\r\n", header=False)
 
 
 def csv_bytes(frame: pd.DataFrame) -> bytes:
-    """Return a frame as CSV for programs, without a byte order mark. Lines end in LF."""
+    # Programs get no byte order mark, and lines that end in LF.
     file = io.BytesIO()
     _write(frame, file, "\n")
     return file.getvalue()
 
 
 def json_rows(frame: pd.DataFrame) -> str:
-    """Return a frame as a JSON list of rows, with escaped control characters."""
     text = frame.to_json(orient="records", indent=2, force_ascii=False, date_format="iso", date_unit="s")
     return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def write_into(folder: Path, write: Callable[[Path], None], going: Iterable[str] = ()) -> None:
-    """Write files to a temporary folder, and move the files into `folder`."""
     if is_snapshot(folder):
         raise ReportError(f"{folder}: holds a snapshot, which other files would spoil; choose another folder")
     try:
@@ -111,10 +103,7 @@ def write_into(folder: Path, write: Callable[[Path], None], going: Iterable[str]
 
 
 def move_in(aside: Path, folder: Path, going: Iterable[str] = ()) -> None:
-    """Move all files from the folder `aside` into `folder`.
-
-    The old files in the list `going` are deleted. If a file cannot be moved, the old files in `folder` are restored.
-    """
+    """If a file cannot be moved, the old files in the folder `folder` are restored."""
     files = sorted(path.relative_to(aside) for path in aside.rglob("*") if path.is_file())
     old = Path(tempfile.mkdtemp(dir=aside))
     moved: list[Path] = []

@@ -131,7 +131,6 @@ def load_fleet(
 def _save_fleet(
     out: str | os.PathLike[str], accounts: Any, options: LoadOptions, executor: Executor | None, show: Progress
 ) -> None:
-    """Let the workers save all accounts as a snapshot. No process holds all accounts in memory."""
     source = source_name(options.profile)
     noted = os.fspath(accounts) if isinstance(accounts, (str, os.PathLike)) else _ids(read_members(accounts))
     call = asdict(options.plan) | {"accounts": noted, "role_name": options.role_name}
@@ -145,7 +144,7 @@ def _save_fleet(
         rest = [member for member in members if member.account_id not in written]
         loaded = _load_all(rest, options, executor, show)
         if executor is None:
-            loaded = _with_renewed(rest, loaded, options, show)
+            loaded = _with_expired_reloaded(rest, loaded, options, show)
         _raise_resumable(loaded)
         if not written:
             _refuse_unread(loaded, members)
@@ -212,8 +211,6 @@ _RESUMABLE: dict[type[IamframeError], str] = {StoreError: "unreadable", ExpiredE
 
 @dataclass(frozen=True, slots=True)
 class _LoadResult:
-    """The inventory of one account, or the files of the saved inventory."""
-
     inventory: Inventory | None
     # The error as text, because an exception can lose its cause on the way to another process.
     sentence: str | None = None
@@ -236,13 +233,9 @@ def _refuse_unread(loaded: Iterable[_LoadResult], members: Iterable[Member]) -> 
         raise SourceError(f"none of the {count:,} account{'' if count == 1 else 's'} could be read{first}")
 
 
-def _with_renewed(
+def _with_expired_reloaded(
     members: list[Member], loaded: list[_LoadResult], options: LoadOptions, show: Progress
 ) -> list[_LoadResult]:
-    """Reload the accounts whose credentials expired, and return the results of all accounts.
-
-    Raise ExpiredError if the credentials were not renewed.
-    """
     expired = {one.account_id: at for at, one in enumerate(members) if loaded[at].resumable is ExpiredError}
     again = [members[at] for at in expired.values()]
     try:

@@ -17,21 +17,16 @@ from iamframe.sources.records import Gap
 
 
 def with_details(gaps: pd.DataFrame, lang: str = "en") -> pd.DataFrame:
-    """Return the frame `gaps` with the column `detail` in the language `lang`.
-
-    A row without a message id (from an old snapshot) keeps its text.
-    """
     message, facts, detail = (as_arrow(gaps[name]) for name in ("message", "facts", "detail"))
     text = render(message, facts, lang).cast(detail.type)
+    # A row from an old snapshot has no message id, and keeps its text.
     rendered = pc.if_else(pc.equal(message, ""), detail, text).to_pandas()
     return gaps.assign(detail=rendered.astype("str").set_axis(gaps.index))
 
 
 class GapList(list[Gap]):
-    """The rows of the frame `gaps`. Of several rows with the same key, the frame contains the first."""
-
     def frame(self) -> pd.DataFrame:
-        """Return the frame `gaps`, sorted by its key."""
+        # Of several gaps with the same key, the first counts.
         rows = {(gap.account_id, gap.region, gap.operation, gap.subject): gap for gap in reversed(self)}
         gaps = [rows[key] for key in sorted(rows)]
         columns = {name: [getattr(gap, name) for gap in gaps] for name in schema.GAPS.names if name != "detail"}
@@ -41,9 +36,7 @@ class GapList(list[Gap]):
     def add(
         self, account: str, operation: str, subject: str, reason: str, message: str, region: str = GLOBAL, **facts: Any
     ) -> None:
-        """Add a row to the frame `gaps`."""
         self.append(Gap(operation, subject, reason, message, facts, region, account))
 
     def about(self, arn: str, operation: str, reason: str, message: str, **facts: Any) -> None:
-        """Add a row about one resource to the frame `gaps`."""
         self.add(account_of(arn) or UNKNOWN_ACCOUNT, operation, arn, reason, message, arn=arn, **facts)

@@ -53,11 +53,11 @@ class Inventory:
 
     @cached_property
     def linked_rows(self) -> LinkedRows:
-        """Row numbers that lead from links, tags and references to roles and profiles."""
+        """For each link, tag and reference: the row number of its role or profile."""
         return LinkedRows(self.frames)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Pickle the inventory without `linked_rows`. Computing row numbers again is faster than sending them."""
+        # Computing row numbers again is faster than sending them.
         return {name: value for name, value in self.__dict__.items() if name != "linked_rows"}
 
     @cached_property
@@ -178,7 +178,6 @@ class Inventory:
         return select(self.frames, query)
 
     def __repr__(self) -> str:
-        """Return one line with the number of rows of each collected frame."""
         rows = [f"{count:,} {_singular(name) if count == 1 else name}" for name, count in self.row_counts().items()]
         return f"Inventory({', '.join(rows)})"
 

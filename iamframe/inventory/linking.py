@@ -29,9 +29,9 @@ _PROFILE_ID = "^AIPA[A-Z0-9]{12,124}$"
 
 
 class LinkedRows:
-    """Row numbers that lead from links, tags and references to roles and profiles.
+    """For each link, tag and reference: the row number of its role or profile.
 
-    The number -1 means that the role or profile has no row. One example is a role that is known only by its name.
+    A role that is known only by its name has no row (-1).
     """
 
     def __init__(self, frames: Mapping[str, pd.DataFrame]) -> None:
@@ -57,7 +57,6 @@ class LinkedRows:
         return [of_links, of_tags, of_references]
 
     def numbered(self) -> dict[str, pd.DataFrame]:
-        """Return all frames, and add the row numbers as columns."""
         numbers = {
             "links": {"profile_row": self.link_profile, "role_row": self.link_role},
             "tags": {"profile_row": self.tag_profile, "role_row": self.tag_role},
@@ -67,12 +66,8 @@ class LinkedRows:
 
 
 def frames_of(frames: Mapping[str, pd.DataFrame], arns: pa.Array) -> dict[str, pd.DataFrame]:
-    """Return only the rows about the chosen roles and profiles.
-
-    Directly or indirectly linked roles and profiles are included, too. A role and its profiles stay together.
-    """
     links, references = frames["links"], frames["references"]
-    linked = _linked(links, arns)
+    linked = _are_linked_to(links, arns)
     arns = pa.concat_arrays([arns, *(as_arrow(links[f"{side}_arn"][linked]) for side in ("role", "profile"))])
     sides = {s: frames[f"{s}s"][is_in(frames[f"{s}s"][f"{s}_arn"], arns)] for s in ("role", "profile")}
     own = pa.concat_arrays([as_arrow(frame[f"{side}_arn"]) for side, frame in sides.items()])
@@ -91,8 +86,7 @@ def frames_of(frames: Mapping[str, pd.DataFrame], arns: pa.Array) -> dict[str, p
     return {name: (chosen | rest)[name].reset_index(drop=True) for name in frames}
 
 
-def _linked(links: pd.DataFrame, arns: pa.Array) -> Bools:
-    """Return whether each link leads to one of the ARNs, even indirectly."""
+def _are_linked_to(links: pd.DataFrame, arns: pa.Array) -> Bools:
     # A role that no source shows is known only by its name, and is a different role in each account.
     role, profile = joined_key(links["account_id"], links["role_arn"]), as_arrow(links["profile_arn"])
     linked, before = is_in(links["role_arn"], arns) | is_in(profile, arns), -1
@@ -103,7 +97,7 @@ def _linked(links: pd.DataFrame, arns: pa.Array) -> Bools:
 
 
 def _events_of(events: pd.DataFrame, sides: Mapping[str, pd.DataFrame], links: pd.DataFrame) -> pd.DataFrame:
-    """Find the events of roles and profiles by name. An event may have neither an ARN nor an id."""
+    # An event may have neither an ARN nor an id, so names decide.
     kinds = {"role": ROLE_TYPE, "profile": PROFILE_TYPE}
     keys = [_event_key(frame["account_id"], kinds[side], frame[f"{side}_name"]) for side, frame in sides.items()]
     unseen = links[links["role_arn"].str.startswith("name:")]
@@ -120,7 +114,6 @@ def _event_key(accounts: pd.Series, kinds: pd.Series | str, names: pd.Series) ->
 
 
 def profile_ids(values: Any) -> pa.Array:
-    """Keep valid unique ids of instance profiles. Any other text, such as a masked id, becomes a missing value."""
     ids = as_arrow(values)
     rest = pc.utf8_slice_codeunits(ids, 4)
     # A masked id repeats one character.
@@ -130,39 +123,34 @@ def profile_ids(values: Any) -> pa.Array:
 
 
 def account_named(named: Any) -> pa.Array:
-    """Return the account id in each ARN. A text without an account id gives a missing value."""
     return pc.struct_field(pc.extract_regex(as_arrow(named), r"^arn:[^:]*:[^:]*:[^:]*:(?P<account>[^:]+):"), "account")
 
 
 def without_case(values: Any) -> pa.Array:
-    """Return names or ARNs in lower case, for comparisons."""
     return pc.utf8_lower(as_arrow(values))
 
 
 def without_path(arns: Any) -> pa.Array:
-    """Return ARNs of instance profiles in lower case and without paths. Any other text becomes a missing value."""
     form = r"(?s)^(?P<account>arn:[^:]*:iam::[^:]*:instance-profile/)(?:.*/)?(?P<name>[^/]+)$"
     found = pc.extract_regex(without_case(arns), form)
     return pc.binary_join_element_wise(pc.struct_field(found, "account"), pc.struct_field(found, "name"), "")
 
 
 def profiles_meant(references: Any, profiles: Any) -> pa.Array:
-    """Return the ARN of each reference's profile. An unknown profile gives a missing value.
-
-    An ARN can refer to a profile in any account. A name always refers to a profile in the same account. If an ARN
-    matches no profile, the unique id decides. An instance keeps the id of the profile that it started with.
-    """
     arns = as_arrow(profiles["profile_arn"])
     named = as_arrow(references["named"])
+    # An ARN can refer to a profile in any account.
     where = index_in(without_case(named), without_case(arns)).copy()
     rest = np.flatnonzero(where < 0)
     if not len(rest) or not len(arns):
         return lookup(arns, where)
+    # An instance keeps the id of the profile that it started with.
     by_id = profile_ids(lookup(references["profile_id"], rest))
     if by_id.null_count < len(by_id):
         where[rest] = _unique_index(by_id, as_arrow(profiles["profile_id"]))
     rest = rest[(where[rest] < 0) & np.asarray(account_named(lookup(named, rest)).is_null())]
     if len(rest):
+        # A name always refers to a profile in the same account.
         wanted = joined_key(*(lookup(without_case(references[name]), rest) for name in ("account_id", "profile_name")))
         names = joined_key(*(without_case(profiles[name]) for name in ("account_id", "profile_name")))
         # If a planned and an existing profile share a name, the ARN of the existing one sorts last, so the search goes
@@ -174,7 +162,6 @@ def profiles_meant(references: Any, profiles: Any) -> pa.Array:
 
 
 def with_profiles(references: pa.Table, profiles: Any) -> pa.Table:
-    """Fill in missing values of the column `profile_arn` in the table of references."""
     missing = np.flatnonzero(references["profile_arn"].is_null())
     if not len(missing):
         return references
@@ -187,7 +174,6 @@ def with_profiles(references: pa.Table, profiles: Any) -> pa.Table:
 
 
 def reference_table(mentions: Iterable[Reference], accounts: Mapping[str, Mapping[str, Any]]) -> pa.Table:
-    """Return the table `references`, sorted by its key, with an empty column `profile_arn`."""
     rows: dict[tuple[str, ...], Reference] = {}
     for mention in mentions:
         account, region = mention.account_id or UNKNOWN_ACCOUNT, mention.region or ""
@@ -197,6 +183,7 @@ def reference_table(mentions: Iterable[Reference], accounts: Mapping[str, Mappin
             versions = {*(held.consumer_version or "").split(), *mention.consumer_version.split()}
             held.consumer_version = " ".join(sorted(versions, key=lambda version: (len(version), version)))
     found = sorted(rows.items(), key=lambda item: item[0])
+    # The function `with_profiles` fills in the column `profile_arn`.
     columns: dict[str, Any] = {
         name: [getattr(mention, name, None) for _, mention in found] for name in REFERENCES.names
     }
@@ -221,7 +208,6 @@ def _consumer_arn(
 
 
 def _unique_index(ids: pa.Array, among: pa.Array) -> Any:
-    """Return each id's position in the array `among`. An id that `among` lacks or repeats gives -1."""
     where = index_in(ids, among)
     found = np.unique(where[where >= 0])
     counts = among.filter(pc.is_in(among, value_set=among.take(pa.array(found)))).value_counts()

@@ -99,7 +99,7 @@ def load_account(
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions:
-    """The options for loading an account. An executor can send the options to workers."""
+    """An executor can send these options to its workers."""
 
     plan: LoadPlan
     workers: int
@@ -115,7 +115,7 @@ class LoadOptions:
     ended: threading.Event | None = None
 
     def secrets(self, member: Member) -> tuple[str, ...]:
-        """Return the external ids that AWS may repeat in error messages."""
+        # AWS may repeat external ids in error messages.
         return spellings(member.external_id, self.external_id)
 
 
@@ -127,7 +127,6 @@ def load_plan(
     workers: object,
     rate: object,
 ) -> LoadPlan:
-    """Return the plan of requests to an account. Raise SourceError if an option is invalid, such as a rate of 0."""
     if not (isinstance(references, bool) or references in get_args(References)):
         raise SourceError(f'references={references!r}: is not a value of this option; give "all", "core" or "none"')
     if not (isinstance(workers, Integral) and int(workers) >= 1):
@@ -144,11 +143,6 @@ def load_plan(
 
 
 def open_client(session: boto3.Session, options: LoadOptions, source: str) -> Client:
-    """Return a client for one region.
-
-    The session's region has precedence over the plan's first region. If neither region is given, the client uses the
-    default region.
-    """
     named = options.plan.regions if options.plan.regions != "all" else ()
     check_regions(session, named, source)
     region = session.region_name or next(iter(named), DEFAULT_REGION)
@@ -163,7 +157,6 @@ def read_answers(
     show: Progress,
     member: Member | None = None,
 ) -> list[Answer]:
-    """Request the data of one account from AWS, and return all answers."""
     client = open_client(session, options, source)
     client.journal = Journal(Path(journal)) if journal is not None else None
     client.ended = options.ended or client.ended

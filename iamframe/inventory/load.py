@@ -29,7 +29,6 @@ _OPTIONS = {"role_name": "assume-role (role_name)", "external_id": "external-id 
 
 
 def is_live(source: str | os.PathLike[str]) -> bool:
-    """Return whether a source is a live account: `aws` or `aws:PROFILE`."""
     return str(source) == "aws" or str(source).startswith("aws:")
 
 
@@ -249,7 +248,6 @@ def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str],
 
 
 def sample_folder(name: str) -> Path:
-    """Return the folder `sample`, `sample-earlier` or `sample-terraform`."""
     for folder in (_PACKAGE / f"_{name}", _PACKAGE.parent / "data" / name):
         if folder.is_dir():
             return folder

@@ -1,7 +1,6 @@
 """Merge rows from AWS's answers into sorted tables with one row per resource.
 
-The function `settle` applies one rule to cells, tags and links. A known value replaces an unknown value. If two answers
-contradict each other, the value becomes unknown. Each contradiction adds a row to the frame `gaps`.
+A known value replaces an unknown value. Contradictory values become unknown, and the frame `gaps` shows them.
 """
 
 from __future__ import annotations
@@ -23,26 +22,14 @@ from iamframe.knowledge.arn import name_of
 from iamframe.knowledge.operations import PROFILE, ROLE, ROLE_LINKS, UNKNOWN_ACCOUNT, aws_command
 from iamframe.sources.records import TagListing, parsed_time
 
-# The one rule
+# The one rule for cells, tags and links
 
 
 def settle(code: Positions, value: Positions, size: int) -> tuple[Positions, Positions, Positions]:
-    """Choose a row for each key, and find contradictory rows.
+    """Choose one row for each key, and find contradictory rows.
 
-    Parameters
-    ----------
-    code, value
-        The key and the value of each row, as numbers. Equal values have equal numbers. An unknown value is -1.
-    size
-        The number of keys.
-
-    Returns
-    -------
-    first
-        The position of each key's first row with a known value. The position is -1 if the key has no single known
-        value.
-    one, other
-        One pair of row positions for each key with different known values.
+    The arrays `code` and `value` contain keys and values as numbers. An unknown value is -1. A key with different known
+    values, or none, gets the position -1. The arrays `one` and `other` contain one pair of rows per contradiction.
     """
     rows = np.flatnonzero(value >= 0)
     first = np.full(size, -1)
@@ -59,26 +46,23 @@ def settle(code: Positions, value: Positions, size: int) -> tuple[Positions, Pos
 
 @dataclass
 class Merged:
-    """Rows about roles or profiles, before and after merging. The field `table` has one row per ARN."""
-
     kind: Kind
+    # One row per resource and answer.
     rows: pa.Table
     # For each row of `rows`, its row in `table`.
     code: Positions
+    # One row per ARN, sorted by ARN.
     table: pa.Table
 
     @property
     def arns(self) -> pa.Array:
-        """The ARNs, sorted."""
         return self.table.column(0).combine_chunks()
 
     @property
     def accounts(self) -> pa.Array:
-        """The account of each ARN."""
         return pc.fill_null(self.table["account_id"], UNKNOWN_ACCOUNT).combine_chunks()
 
     def put(self, name: str, values: Any) -> None:
-        """Add or replace a column of the merged table."""
         values = values if isinstance(values, (pa.Array, pa.ChunkedArray)) else pa.array(values)
         if name in self.table.column_names:
             self.table = self.table.set_column(self.table.column_names.index(name), name, values)
@@ -86,11 +70,9 @@ class Merged:
             self.table = self.table.append_column(name, values)
 
     def is_known(self, flag: str) -> Bools:
-        """Return a flag column of the merged table, such as `tags_known`."""
         return np.asarray(self.table[flag]).astype(bool)
 
     def set_known(self, flag: str, rows: Iterable[int], known: bool) -> None:
-        """Set a flag such as `tags_known` in some merged rows."""
         if chosen := [*rows]:
             values = self.is_known(flag)
             values[chosen] = known
@@ -98,7 +80,6 @@ class Merged:
 
 
 def merge_rows(staged: Staging, kind: Kind, rows: pa.Table) -> Merged:
-    """Return one merged row for each role or profile, sorted by ARN."""
     rows = _with_times(staged, rows)
     encoded = rows.column(0).combine_chunks().dictionary_encode()
     rank = _ranks(encoded.dictionary)
@@ -165,7 +146,6 @@ def _with_times(staged: Staging, rows: pa.Table) -> pa.Table:
 
 
 def parsed_times(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, list[int]]:
-    """Return parsed ISO times, and the row numbers of invalid times."""
     try:
         return column.cast(TIME), []
     except pa.ArrowInvalid:
@@ -178,9 +158,7 @@ def parsed_times(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, list[int]]:
 # Links and tags
 
 
-class _Sets:
-    """The set of roles or tags in each row, as numbers."""
-
+class _MembersByRow:
     def __init__(self, rows: Positions, members: Positions) -> None:
         self._rows, self._members = rows, members
 
@@ -193,12 +171,10 @@ class _Sets:
         rows, members = self._pairs
         return members[slice(*np.searchsorted(rows, (row, row + 1)))]
 
-    def values(self, known: Positions, code: Positions) -> Positions:
-        """Return numbers for the sets. Equal sets have equal numbers.
-
-        An unknown set gets -1. A resource's only known set needs no comparison, and gets -1, too.
-        """
+    def set_numbers(self, known: Positions, code: Positions) -> Positions:
+        """Return equal numbers for equal sets, and -1 for unknown sets."""
         value = np.full(len(code), -1)
+        # A resource's only known set needs no comparison, and gets -1, too.
         several = known[np.bincount(code[known])[code[known]] > 1]
         if len(several):
             rows, members = self._pairs
@@ -211,14 +187,13 @@ class _Sets:
 
 
 def merge_links(staged: Staging, roles: Merged, profiles: Merged) -> pa.Table:
-    """Return the table `links`. If answers disagree about a profile's role, only `gaps` shows the roles."""
     rows = staged.links.table()
     profile_row, role_row = (np.asarray(rows[name].fill_null(-1)) for name in ("profile", "role"))
     role, arns = _roles_of(staged, rows, roles, profiles)
     profile = profiles.code[profile_row]
     # Per staged link: its profile and its role, and the staged rows of both.
     links = pd.DataFrame({"profile": profile, "role": role, "profile_row": profile_row, "role_row": role_row})
-    doubted = _lacking_in_own_list(staged, links, arns, roles, profiles)
+    doubted = _missing_from_list_of_role(staged, links, arns, roles, profiles)
     doubted |= _different_roles(staged, links, arns, profiles)
     is_doubted = np.isin(profile, list(doubted))
     # The profiles of a role are unknown if any answer shows the role in a doubted profile.
@@ -229,6 +204,7 @@ def merge_links(staged: Staging, roles: Merged, profiles: Merged) -> pa.Table:
     roles.set_known("links_known", in_doubt, False)
     rank = _ranks(arns) if len(arns) > len(roles.table) else np.arange(len(arns))
     _, kept = np.unique(profile * max(len(arns), 1) + rank[role], return_index=True)
+    # If answers disagree about a profile's role, only the frame `gaps` shows the roles.
     kept = kept[~is_doubted[kept]]
     owner = pa.array(profile[kept])
     columns = {"account_id": profiles.accounts.take(owner), "profile_arn": profiles.arns.take(owner)}
@@ -236,9 +212,9 @@ def merge_links(staged: Staging, roles: Merged, profiles: Merged) -> pa.Table:
 
 
 def _different_roles(staged: Staging, links: pd.DataFrame, role_arns: pa.Array, profiles: Merged) -> set[int]:
-    sets = _Sets(links["profile_row"].to_numpy(), links["role"].to_numpy())
+    sets = _MembersByRow(links["profile_row"].to_numpy(), links["role"].to_numpy())
     known = np.flatnonzero(profiles.rows["role_known"])
-    _, one, other = settle(profiles.code, sets.values(known, profiles.code), len(profiles.table))
+    _, one, other = settle(profiles.code, sets.set_numbers(known, profiles.code), len(profiles.table))
     arns = profiles.arns
     for pair in zip(one.tolist(), other.tolist(), strict=True):
         held = (sorted(role_arns.take(pa.array(sets.members_in(row))).to_pylist()) for row in pair)
@@ -249,10 +225,9 @@ def _different_roles(staged: Staging, links: pd.DataFrame, role_arns: pa.Array, 
     return set(profiles.code[one].tolist())
 
 
-def _lacking_in_own_list(
+def _missing_from_list_of_role(
     staged: Staging, links: pd.DataFrame, role_arns: pa.Array, roles: Merged, profiles: Merged
 ) -> set[int]:
-    """Find links that are missing from the role's own list of profiles. Report each link in the frame `gaps`."""
     if len(roles.table) == len(roles.rows) and (links["role_row"] >= 0).all():
         # One answer shows all roles, each with its own list.
         return set()
@@ -277,10 +252,6 @@ def _showing(profile: str) -> str:
 
 
 def _roles_of(staged: Staging, links: pa.Table, roles: Merged, profiles: Merged) -> tuple[Positions, pa.Array]:
-    """Return the index of each link's role in an array, and the array.
-
-    The array contains the ARNs of roles. If only a role's name is known, the array contains `name:ROLE`.
-    """
     names = links["role_name"].combine_chunks()
     if names.null_count == len(names):
         return roles.code[np.asarray(links["role"])], roles.arns
@@ -300,7 +271,7 @@ def _roles_of(staged: Staging, links: pa.Table, roles: Merged, profiles: Merged)
             facts = {"profile": profile, "role": name, "command": aws_command("iam get-role", {"role-name": name})}
             staged.gaps.add(account, ROLE, named, "not_in_file", "gaps.absent.role", **facts)
         role[row] = number
-    # The ARNs of the table of roles come first.
+    # The ARNs of the table of roles come first. A role that is known only by its name follows as `name:ROLE`.
     return role, pa.concat_arrays([roles.arns, pa.array(list(strange), pa.string())])
 
 
@@ -310,7 +281,6 @@ def _by_name(merged: Merged) -> dict[tuple[str, str], int]:
 
 
 def merge_tags(staged: Staging, *resources: Merged) -> pa.Table:
-    """Return the table `tags`. If answers disagree about a resource's tags, only `gaps` shows the tags."""
     return pa.concat_tables([_merge_tags_of(staged, merged) for merged in resources])
 
 
@@ -342,8 +312,9 @@ def _merge_tags_of(staged: Staging, merged: Merged) -> pa.Table:
     owner, key = owner[order], tags.key[order]
     # Tags with the same resource and key as the tag before.
     repeats = np.append(False, (owner[1:] == owner[:-1]) & (key[1:] == key[:-1]))[: len(order)]
-    doubted |= _two_values(staged, merged, tags, order, np.flatnonzero(repeats), doubted)
+    doubted |= _two_values_for_one_key(staged, merged, tags, order, np.flatnonzero(repeats), doubted)
     merged.set_known("tags_known", doubted, False)
+    # If answers disagree about a resource's tags, only the frame `gaps` shows the tags.
     kept = ~repeats & ~np.isin(owner, list(doubted)) if doubted else ~repeats
     order, resource = order[kept], pa.array(owner[kept])
     table = tags.table.select(["tag_key", "tag_value"]).take(pa.array(order))
@@ -402,8 +373,8 @@ def _different_sets(staged: Staging, merged: Merged, tags: _Tags) -> set[int]:
     if np.bincount(tags.code[tags.known]).max(initial=0) < 2:
         return set()
     values = tags.table["tag_value"].combine_chunks().dictionary_encode()
-    sets = _Sets(tags.row, tags.key * len(values.dictionary) + np.asarray(values.indices))
-    _, one, other = settle(tags.code, sets.values(tags.known, tags.code), len(merged.table))
+    sets = _MembersByRow(tags.row, tags.key * len(values.dictionary) + np.asarray(values.indices))
+    _, one, other = settle(tags.code, sets.set_numbers(tags.known, tags.code), len(merged.table))
     arns = merged.arns
     for pair in zip(one.tolist(), other.tolist(), strict=True):
         sides, arn = [_listed(tags.tags_in(row)) for row in pair], arns[tags.code[pair[0]]].as_py()
@@ -411,10 +382,9 @@ def _different_sets(staged: Staging, merged: Merged, tags: _Tags) -> set[int]:
     return set(tags.code[one].tolist())
 
 
-def _two_values(
+def _two_values_for_one_key(
     staged: Staging, merged: Merged, tags: _Tags, order: Positions, repeats: Positions, doubted: set[int]
 ) -> set[int]:
-    """Find resources with two values for one tag key in one answer. Report each resource in the frame `gaps`."""
     one, other = order[repeats - 1], order[repeats]
     value = tags.table["tag_value"]
     differs = np.asarray(pc.not_equal(value.take(pa.array(one)), value.take(pa.array(other))))

@@ -1,7 +1,7 @@
-"""Report missing data in the frame `gaps`.
+"""Report in the frame `gaps` which data is missing, and how to collect that data.
 
-Each new row in the frame `gaps` says how to collect missing data. GetAccountSummary and other responses from IAM show
-which lists are incomplete. Answers from different times can all lack the same role or profile.
+GetAccountSummary and other responses from IAM show which lists are incomplete. Answers from different times can all
+lack the same role or profile.
 """
 
 from __future__ import annotations
@@ -47,16 +47,11 @@ _USERS = {
 
 
 def per_account(accounts: pa.ChunkedArray) -> dict[str, int]:
-    """Return the number of rows of each account."""
     counts = accounts.combine_chunks().value_counts()
     return dict(zip(*(part.to_pylist() for part in counts.flatten()), strict=True))
 
 
 def judge_lists(staged: Staging, merged: Merged) -> None:
-    """Compare each list with other answers, and correct the list's state.
-
-    The state of a list is `complete`, `partial` or `truncated`.
-    """
     _compare_with_other_answers(staged, merged)
     _compare_with_summary(staged, merged)
 
@@ -102,7 +97,7 @@ def _compare_with_other_answers(staged: Staging, merged: Merged) -> None:
 
 
 def _forget_truncated(staged: Staging, kind: Kind) -> None:
-    """Remove gaps about truncated lists if another file contains the complete list."""
+    # Another file may contain a complete list.
     whole = staged.complete_lists()
     staged.gaps[:] = [
         gap
@@ -134,7 +129,6 @@ def _compare_with_summary(staged: Staging, merged: Merged) -> None:
 
 
 def note_absent(staged: Staging, roles: Merged, profiles: Merged) -> None:
-    """Add rows about data that was not collected to the frame `gaps`."""
     whole = staged.complete_lists()
     read = {(account, operation) for account, operation, _ in staged.calls}
     for account in staged.accounts:

@@ -21,10 +21,7 @@ _ACCOUNTS_AT_ONCE = 500
 
 
 def resolved_references(references: pd.DataFrame, inventory: Inventory) -> pd.DataFrame:
-    """Fill in the column `profile_arn` for references to profiles in other accounts.
-
-    These ARNs are missing if accounts were saved one by one.
-    """
+    # If accounts were saved one by one, the ARNs of profiles in other accounts are missing.
     if not (references["profile_arn"].isna() & references["named"].str.startswith("arn:")).any():
         return references
     table = with_profiles(schema.REFERENCES.to_arrow(references), inventory.profiles)
@@ -32,8 +29,6 @@ def resolved_references(references: pd.DataFrame, inventory: Inventory) -> pd.Da
 
 
 class InventoryOnDemand(Inventory):
-    """An `Inventory` that reads each frame of a snapshot at first use."""
-
     _folder: str | os.PathLike[str]
     _checksum: str
     _accounts: frozenset[str] | None
@@ -46,7 +41,6 @@ class InventoryOnDemand(Inventory):
         accounts: Iterable[str] | None = None,
         more: Inventory | None = None,
     ) -> InventoryOnDemand:
-        """Open all or some accounts of a snapshot. The rows of the inventory `more` are added at the end."""
         inventory = object.__new__(cls)
         manifest = find_snapshot(folder)[1]
         inventory.__dict__.update(_folder=folder, _checksum=manifest.sha256, sources=manifest.sources)
@@ -54,7 +48,7 @@ class InventoryOnDemand(Inventory):
         return inventory
 
     def __getattr__(self, name: str) -> Any:
-        """Read a frame. Raise StoreError if the snapshot was replaced or is damaged."""
+        """Raise StoreError if the snapshot was replaced or is damaged."""
         if name not in schema.FRAMES or "_folder" not in self.__dict__:
             raise AttributeError(name)
         place, manifest = self._found()
@@ -75,7 +69,6 @@ class InventoryOnDemand(Inventory):
         return [part for part in parts if self._accounts is None or part.account_id in self._accounts]
 
     def gap_parts(self) -> Iterator[pd.DataFrame]:
-        """Yield the frame `gaps` in parts, one for each group of accounts."""
         if "_folder" not in self.__dict__:
             # This is a copy by `replace`, whose frames are in memory.
             yield self.gaps
@@ -90,7 +83,6 @@ class InventoryOnDemand(Inventory):
             yield self._more.gaps
 
     def row_counts(self) -> dict[str, int]:
-        """Return the number of rows of each frame, without reading the frames."""
         if "_folder" not in self.__dict__:
             # This is a copy by `replace`, whose frames are in memory.
             return super().row_counts()

@@ -64,8 +64,6 @@ class Head(msgspec.Struct):
 
 
 class SavedPart(msgspec.Struct):
-    """One Parquet file, which contains one account's rows of a frame."""
-
     account_id: str
     folder: str
     rows: _Count
@@ -73,16 +71,14 @@ class SavedPart(msgspec.Struct):
     sha256: str = ""
 
 
-class _Stored(msgspec.Struct, omit_defaults=True):
-    """The Parquet files (parts) of one frame."""
-
+class _StoredFrame(msgspec.Struct, omit_defaults=True):
     rows: _Count
     parts: list[SavedPart]
     # Pairs of a position in `parts` and a number of rows from that file. Empty if each account's rows are together.
     order: list[tuple[_Count, _Count]] = []
 
     @classmethod
-    def from_runs(cls, parts: list[SavedPart], runs: list[tuple[int, int]]) -> _Stored:
+    def from_runs(cls, parts: list[SavedPart], runs: list[tuple[int, int]]) -> _StoredFrame:
         # Accounts come in the order of their first rows: one run of each needs no order.
         return cls(sum(part.rows for part in parts), parts, runs if len(runs) > len(parts) else [])
 
@@ -97,7 +93,7 @@ class Manifest(msgspec.Struct):
     format: str
     format_version: int
     sources: tuple[str, ...]
-    frames: dict[str, _Stored]
+    frames: dict[str, _StoredFrame]
     # The checksum of the rest of the manifest.
     sha256: str = ""
 
@@ -106,20 +102,14 @@ class Manifest(msgspec.Struct):
 
 
 class Written(msgspec.Struct):
-    """The written Parquet files, and the manifest's entries `accounts` and `gaps`."""
-
-    frames: dict[str, _Stored]
+    frames: dict[str, _StoredFrame]
+    # Entries of the manifest.
     accounts: list[dict[str, Any]]
     gaps: dict[str, int]
 
 
 def write_parts(frames: Mapping[str, pd.DataFrame], place: Place, member: str | None = None) -> Written:
-    """Write one Parquet file for each frame and account. A frame without rows gets no file.
-
-    If accounts are saved separately, `member` is the current account's id. If `member` is given, frames are sorted by
-    key. Two saved accounts may both have rows about a third account. The folder of a third account therefore gets a
-    unique name.
-    """
+    """If accounts are saved one by one, the parameter `member` is the current account."""
     tables = {name: frame.to_arrow(frames[name]) for name, frame in FRAMES.items()}
     if member is not None:
         tables = {name: tables[name].sort_by([(key, "ascending") for key in FRAMES[name].key]) for name in tables}
@@ -127,7 +117,7 @@ def write_parts(frames: Mapping[str, pd.DataFrame], place: Place, member: str | 
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         for name, table in tables.items():
             if len(table):
-                stored[name], rows = _divided(table, member)
+                stored[name], rows = _divided_by_account(table, member)
                 # The list raises the error of a thread.
                 list(threads.map(partial(_write_part, place, FRAMES[name]), stored[name].parts, rows))
     gaps = frames["gaps"]["reason"].value_counts()
@@ -139,7 +129,6 @@ def write_parts(frames: Mapping[str, pd.DataFrame], place: Place, member: str | 
 
 
 def write_manifest(written: Iterable[Written], sources: tuple[str, ...], place: Place) -> None:
-    """Write an empty file for each frame without rows, then the manifest. The manifest completes the snapshot."""
     accounts, gaps = [], Counter[str]()
     parts: dict[str, list[SavedPart]] = {name: [] for name in FRAMES}
     runs: dict[str, list[tuple[int, int]]] = {name: [] for name in FRAMES}
@@ -162,7 +151,7 @@ def write_manifest(written: Iterable[Written], sources: tuple[str, ...], place: 
         "sources": sources,
         "accounts": accounts,
         "gaps": dict(sorted(gaps.items())),
-        "frames": {name: _Stored.from_runs(parts[name], runs[name]) for name in FRAMES},
+        "frames": {name: _StoredFrame.from_runs(parts[name], runs[name]) for name in FRAMES},
         "sha256": "",
     }
     # Keep few copies of the manifest in memory: with 10,000 accounts, each has 15 MB.
@@ -171,13 +160,12 @@ def write_manifest(written: Iterable[Written], sources: tuple[str, ...], place: 
 
 
 def _checksum(manifest: bytes) -> str:
-    """Return a manifest's checksum. The JSON layout and the stored checksum do not affect the result."""
+    # The JSON layout and the stored checksum must not affect the result.
     content = msgspec.json.decode(manifest)
     return sha256(msgspec.json.encode(content | {"sha256": ""}, order="sorted")).hexdigest()
 
 
-def _divided(table: pa.Table, member: str | None) -> tuple[_Stored, list[pa.Table]]:
-    """Divide a frame into one file per account. Each file keeps the order of the frame's rows."""
+def _divided_by_account(table: pa.Table, member: str | None) -> tuple[_StoredFrame, list[pa.Table]]:
     # A missing account raises an error when the part is written.
     encoded = table["account_id"].cast(pa.string()).fill_null("").combine_chunks().dictionary_encode()
     accounts, code = encoded.dictionary.to_pylist(), np.asarray(encoded.indices)
@@ -189,14 +177,15 @@ def _divided(table: pa.Table, member: str | None) -> tuple[_Stored, list[pa.Tabl
     tables = [pa.concat_tables(pieces) for pieces in slices]
     named = zip(accounts, _folders(accounts, member), tables, strict=True)
     parts = [SavedPart(account, folder, len(rows)) for account, folder, rows in named]
-    return _Stored.from_runs(parts, [(account, len(rows)) for account, rows in runs]), tables
+    return _StoredFrame.from_runs(parts, [(account, len(rows)) for account, rows in runs]), tables
 
 
 def _folders(accounts: list[str], member: str | None) -> Iterator[str]:
     taken = {_HIVE_MISSING.casefold()}
     for account in accounts:
         name = quote(account, safe="")
-        # Some file systems do not allow longer names, and some ignore case.
+        # Some file systems do not allow longer names, and some ignore case. If accounts are saved one by one, two of
+        # them may both have rows about a third account.
         if len(name) > _MAX_NAME or name.casefold() in taken or member not in (None, account):
             name = sha256(f"{member or ''}{account}".encode()).hexdigest()
         taken.add(name.casefold())
@@ -223,10 +212,6 @@ def _write_part(place: Place, frame: Frame, part: SavedPart, rows: pa.Table) -> 
 
 
 def manifest_text(place: Place) -> bytes | None:
-    """Return the content of a manifest file.
-
-    Return None if the file is missing or cannot be read. Raise StoreError if an object store does not answer.
-    """
     try:
         return read_bytes(place / MANIFEST)
     except OSError as error:
@@ -239,7 +224,6 @@ def manifest_text(place: Place) -> bytes | None:
 
 
 def head_of(text: bytes | None) -> Head | None:
-    """Read the fields that exist in every version of a manifest. Return None for any other text."""
     try:
         head = msgspec.json.decode(text or b"", type=Head)
     except UNDECODABLE:
@@ -250,10 +234,6 @@ def head_of(text: bytes | None) -> Head | None:
 # A process that checks several shards decodes the manifest only once, because it is large.
 @lru_cache(maxsize=1)
 def read_manifest(place: Place, text: bytes | None) -> Manifest:
-    """Return the manifest of the snapshot in a folder.
-
-    Raise StoreError if the manifest is missing, damaged, or of a newer format.
-    """
     name, head = display_path(place / MANIFEST), head_of(text)
     if text is None:
         if bucket := missing_bucket(place):
@@ -282,7 +262,7 @@ def read_manifest(place: Place, text: bytes | None) -> Manifest:
     return manifest
 
 
-def _is_consistent(stored: _Stored) -> bool:
+def _is_consistent(stored: _StoredFrame) -> bool:
     rows, names = [part.rows for part in stored.parts], [part.folder for part in stored.parts]
     ordered: dict[int, int] = {}
     for part, length in stored.runs:
@@ -292,15 +272,11 @@ def _is_consistent(stored: _Stored) -> bool:
 
 
 def read_frame(place: Place, manifest: Manifest, name: str, accounts: Collection[str] | None = None) -> pd.DataFrame:
-    """Return a frame with the rows of all or some accounts.
-
-    Raise StoreError if a file is missing or damaged. If all accounts are read, raise StoreError for foreign files, too.
-    """
     frame, stored = FRAMES[name], manifest.frames.get(name)
     if stored is None:
         return frame.empty()
     if accounts is None:
-        _refuse_others(place / name, {part.folder for part in stored.parts})
+        _refuse_foreign_files(place / name, {part.folder for part in stored.parts})
     else:
         stored = _of_accounts(stored, accounts)
     folder = place / name
@@ -319,7 +295,7 @@ def read_frame(place: Place, manifest: Manifest, name: str, accounts: Collection
 
 
 def account_sizes(manifest: Manifest) -> dict[str, int]:
-    """Return each account's number of roles or profiles, whichever is larger."""
+    """Count the roles or the profiles of each account, whichever are more."""
     sizes: dict[str, int] = {}
     for name in FRAMES:
         for part in manifest.frames[name].parts if name in manifest.frames else ():
@@ -329,15 +305,14 @@ def account_sizes(manifest: Manifest) -> dict[str, int]:
     return sizes
 
 
-def _of_accounts(stored: _Stored, accounts: Collection[str]) -> _Stored:
+def _of_accounts(stored: _StoredFrame, accounts: Collection[str]) -> _StoredFrame:
     chosen = [number for number, part in enumerate(stored.parts) if part.account_id in accounts]
     numbers = {was: now for now, was in enumerate(chosen)}
     runs = [(numbers[part], rows) for part, rows in stored.order if part in numbers]
-    return _Stored.from_runs([stored.parts[number] for number in chosen], runs)
+    return _StoredFrame.from_runs([stored.parts[number] for number in chosen], runs)
 
 
-def _refuse_others(folder: Place, own: set[str]) -> None:
-    """Raise StoreError if a frame's folder contains foreign files. Other programs would read the foreign files, too."""
+def _refuse_foreign_files(folder: Place, own: set[str]) -> None:
     try:
         more = {*names_in(folder)} - own
         if isinstance(folder, Path):
@@ -347,6 +322,7 @@ def _refuse_others(folder: Place, own: set[str]) -> None:
         return
     # Readers skip hidden files, such as those of file managers.
     others = sorted(name for name in more if not name.rpartition("/")[2].startswith((".", "_")))
+    # Other programs would read the foreign files, too.
     if others:
         raise StoreError(
             f"{display_path(folder / others[0])}: does not belong to the snapshot; move it away, or save it again"
@@ -379,7 +355,7 @@ def _read_part(file: Place, part: SavedPart) -> pa.Table:
     return pq.ParquetFile(pa.BufferReader(data)).read()
 
 
-def _in_order(tables: list[pa.Table], stored: _Stored) -> Iterator[pa.Table]:
+def _in_order(tables: list[pa.Table], stored: _StoredFrame) -> Iterator[pa.Table]:
     rows = [*map(len, tables)]
     if rows != [part.rows for part in stored.parts]:
         raise SchemaError(f"{sum(rows):,} rows and not {stored.rows:,}")

@@ -26,19 +26,16 @@ _ADDRESS = re.compile("[a-z][a-z0-9+.-]+://")
 
 @dataclass(frozen=True, slots=True)
 class RemoteFolder:
-    """A folder or a file in an object store. Messages show the field `address`, which contains no secrets."""
-
+    # Messages show the address, which contains no secrets.
     address: str
     path: str
     # pyarrow's file systems cannot be hashed.
     filesystem: FileSystem = field(compare=False)
 
     def __truediv__(self, name: str) -> RemoteFolder:
-        """Return a file or folder inside this folder."""
         return RemoteFolder(f"{self.address}/{name}", f"{self.path}/{name}", self.filesystem)
 
     def __fspath__(self) -> str:
-        """Return the address."""
         return self.address
 
 
@@ -46,15 +43,10 @@ Place = Path | RemoteFolder
 
 
 def is_address(folder: object) -> bool:
-    """Return True for an object store's address, such as `s3://BUCKET/FOLDER`."""
     return isinstance(folder, RemoteFolder) or (isinstance(folder, str) and _ADDRESS.match(folder) is not None)
 
 
 def place_of(folder: str | os.PathLike[str]) -> Place:
-    """Return a `Path`, or a `RemoteFolder` for an address such as `s3://BUCKET/FOLDER`.
-
-    Raise StoreError if pyarrow does not accept the address of an object store.
-    """
     return _opened(folder) if isinstance(folder, str) and is_address(folder) else Path(folder)
 
 
@@ -75,10 +67,7 @@ def _opened(address: str) -> RemoteFolder:
 
 
 def read_bytes(file: Place, most: int = MAX_UNPACKED) -> bytes:
-    """Return the content of a file.
-
-    Raise OSError if the file cannot be read. Raise OSError if a file on a disk has more than `most` bytes.
-    """
+    """Raise OSError if a file on a disk has more than `most` bytes."""
     if isinstance(file, Path):
         return read_file(file, most)
     with file.filesystem.open_input_stream(file.path) as stream:
@@ -87,7 +76,6 @@ def read_bytes(file: Place, most: int = MAX_UNPACKED) -> bytes:
 
 
 def write_bytes(file: Place, data: bytes | memoryview) -> None:
-    """Write a file. On a disk, create missing folders first, and flush the data."""
     if isinstance(file, RemoteFolder):
         with file.filesystem.open_output_stream(file.path) as stream:
             stream.write(data)
@@ -100,10 +88,7 @@ def write_bytes(file: Place, data: bytes | memoryview) -> None:
 
 
 def names_in(folder: Place) -> list[str]:
-    """Return the names of the files and folders in a folder. Raise OSError if the folder cannot be listed.
-
-    If a folder in an object store is missing, the list is empty.
-    """
+    """Raise OSError for a missing folder on a disk. A missing folder in an object store is empty."""
     if isinstance(folder, Path):
         return [entry.name for entry in folder.iterdir()]
     from pyarrow.fs import FileSelector
@@ -112,7 +97,6 @@ def names_in(folder: Place) -> list[str]:
 
 
 def missing_bucket(folder: Place) -> str | None:
-    """Return the folder's bucket if that bucket does not exist, else None."""
     if isinstance(folder, Path):
         return None
     from pyarrow.fs import FileType
@@ -125,7 +109,6 @@ def missing_bucket(folder: Place) -> str | None:
 
 
 def remove(folder: Place) -> None:
-    """Delete a folder with all files in it. Raise OSError if the folder cannot be deleted."""
     if isinstance(folder, Path):
         shutil.rmtree(folder)
     else:
@@ -133,11 +116,9 @@ def remove(folder: Place) -> None:
 
 
 def why(error: Exception) -> str:
-    """Return the reason of an error as one line."""
     return getattr(error, "strerror", None) or " ".join(str(error).split())
 
 
 def cannot_write(place: Place, error: OSError) -> StoreError:
-    """Return the error for a folder that cannot be written."""
     what = "disk" if isinstance(place, Path) else "address, the region and the credentials"
     return StoreError(f"{display_path(place)}: cannot be written ({why(error)}); check the {what}, and call again")

@@ -1,9 +1,8 @@
-"""Save and open snapshots. A snapshot is a folder with the frames as Parquet files.
+"""Save and open snapshots: folders with the frames as Parquet files.
 
-A snapshot is either complete or absent. A new snapshot on a disk starts as a temporary folder beside FOLDER. When all
-files are complete, iamframe renames the temporary folder to FOLDER. During a save, these folders exist beside FOLDER:
+A snapshot is either complete or absent. On a disk, these folders exist beside FOLDER during a save:
 
-    .FOLDER.iamframe-new-…     the new snapshot, while it is written
+    .FOLDER.iamframe-new-…     the new snapshot, which is renamed to FOLDER when complete
     .FOLDER.iamframe-old       the old snapshot, between the two renames (`read_snapshot` can still find it)
 
 An object store cannot rename a folder. In an object store, the manifest is written last, and completes the snapshot.
@@ -52,11 +51,8 @@ _TRIES = 20
 
 
 def is_snapshot(folder: str | os.PathLike[str]) -> bool:
-    """Return True if a folder contains a snapshot of any version.
-
-    Damaged and unfinished snapshots count, too. Any address in an object store counts as a snapshot. iamframe reads
-    nothing else from object stores.
-    """
+    """Return True for a snapshot of any version, even if damaged or unfinished."""
+    # iamframe reads nothing but snapshots from object stores.
     if is_address(folder):
         return True
     try:
@@ -70,11 +66,6 @@ def is_snapshot(folder: str | os.PathLike[str]) -> bool:
 def write_snapshot(
     frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], folder: str | os.PathLike[str]
 ) -> Path | str:
-    """Save frames as a snapshot, and return the folder.
-
-    Raise StoreError if the folder cannot be written. Raise StoreError if a folder on a disk contains foreign files.
-    Raise StoreError if an object store's folder contains any snapshot, even unfinished.
-    """
     if isinstance(folder, str) and is_address(folder):
         _write_remote(frames, sources, place_of(folder))
         return folder
@@ -114,7 +105,6 @@ def _write_remote(frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], 
 
 
 def refuse_to_replace(place: Place) -> None:
-    """Raise StoreError if a folder in an object store already contains a snapshot."""
     if manifest_text(place) is not None:
         raise StoreError(
             f"{display_path(place)}: already holds a snapshot, which an object store cannot replace in one step; "
@@ -123,10 +113,7 @@ def refuse_to_replace(place: Place) -> None:
 
 
 def put_in_place(folder: str | os.PathLike[str], written: Path) -> None:
-    """Replace `folder` with its subfolder `written`, a complete new snapshot.
-
-    If moving a folder fails, raise OSError, and leave both folders unchanged.
-    """
+    """If moving a folder fails, raise OSError, and leave both folders unchanged."""
     place = Path(folder).resolve()
     new = _name_new(place)
     written.rename(new)
@@ -142,11 +129,6 @@ def put_in_place(folder: str | os.PathLike[str], written: Path) -> None:
 def read_snapshot(
     folder: str | os.PathLike[str], accounts: Iterable[str] | None = None
 ) -> tuple[dict[str, pd.DataFrame], tuple[str, ...]]:
-    """Return the frames and sources of a snapshot.
-
-    If `accounts` is given, the frames contain only the rows of these accounts. Raise StoreError if the snapshot cannot
-    be read, or lacks a given account.
-    """
     chosen = None if accounts is None else {*accounts}
     for _ in range(_TRIES):
         place = _located(folder)
@@ -169,7 +151,6 @@ def read_snapshot(
 
 
 def find_snapshot(folder: str | os.PathLike[str]) -> tuple[Place, Manifest]:
-    """Find a complete snapshot, and return its folder and its manifest. Raise StoreError if there is no snapshot."""
     place = _located(folder)
     return place, _manifest_of(folder, place, manifest_text(place))
 
@@ -207,8 +188,8 @@ def _has_content(place: Path) -> bool:
 
 
 def _readable(place: Path) -> Path:
-    """Return `place`, or the old snapshot's folder after an interrupted save."""
     try:
+        # After an interrupted save, the old snapshot is still in this folder.
         old = _old(place.resolve())
         if (old / MANIFEST).exists():
             return place if (place / MANIFEST).exists() else old
@@ -219,7 +200,6 @@ def _readable(place: Path) -> Path:
 
 
 def refuse_others(folder: str | os.PathLike[str]) -> None:
-    """Raise StoreError if `folder` is a file, or contains foreign files."""
     place, name = Path(folder).resolve(), display_path(folder)
     if not place.exists():
         return
@@ -234,12 +214,9 @@ def refuse_others(folder: str | os.PathLike[str]) -> None:
 
 
 def move_back(folder: str | os.PathLike[str]) -> None:
-    """Move the old folder back if a save was killed between two renames.
-
-    The old folder contains a snapshot or an unfinished load.
-    """
     place = Path(folder).resolve()
     old = _old(place)
+    # The save was killed between its two renames.
     was_killed = not place.exists() and _has_content(old)
     if was_killed:
         try:
@@ -267,7 +244,6 @@ def _is_of_call(new: Path, unfinished: Path) -> bool:
 
 
 def _clear_abandoned(place: Path) -> None:
-    """Delete unfinished snapshots beside the folder `place` after one day."""
     for new in _new(place):
         with suppress(FileNotFoundError):
             # Another process may still be writing to a newer folder.

@@ -34,11 +34,6 @@ _UNHELD = (pa.ArrowException, ArithmeticError, LookupError, NotImplementedError,
 
 
 def select(frames: Mapping[str, pd.DataFrame], query: str) -> pd.DataFrame:
-    """Run one SELECT query. Each frame is a table, such as `roles` or `inventory.roles`.
-
-    The result has the types of the frames. Text has the type `str`, and whole numbers have the type `Int64`. Times have
-    the type `datetime64[us, UTC]`.
-    """
     try:
         import duckdb
     except ImportError as error:
@@ -70,6 +65,7 @@ def _frame(table: pa.Table) -> pd.DataFrame:
         if pa.types.is_decimal(field.type) and field.type.scale == 0:
             with suppress(pa.ArrowInvalid):
                 table = table.set_column(at, field.name, table.column(at).cast(pa.int64()))
+    # The types are those of the frames.
     has_missing_flags = any(column.type == pa.bool_() and column.null_count for column in table.columns)
     flags = {pa.bool_(): pd.BooleanDtype()} if has_missing_flags else {}
     frame: pd.DataFrame = table.to_pandas(types_mapper=(_PANDAS | flags).get)

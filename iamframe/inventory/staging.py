@@ -1,8 +1,7 @@
 """Make Arrow tables from the records in AWS's answers. The module `merge` combines these tables.
 
-A role or profile has one row for each answer that contains it. Tags and links contain the row numbers of their roles
-and profiles. Merging therefore compares numbers, not texts. Records become Arrow columns chunk by chunk, which saves
-memory.
+A role or profile has one row for each answer that contains the role or profile. Tags and links contain row numbers, so
+merging compares numbers, not texts. Records become Arrow columns chunk by chunk, which saves memory.
 """
 
 from __future__ import annotations
@@ -52,8 +51,6 @@ from iamframe.sources.records import (
 
 
 class Kind(NamedTuple):
-    """The column names and operations for roles or for profiles."""
-
     noun: str
     key: str
     name: str
@@ -79,14 +76,14 @@ PROFILE_KIND = Kind(
 _ADDED = ("trust_policy", "trusts_ec2", "trusted_services", "is_aws_managed")
 
 
-def _staged(frame: Frame, **more: pa.DataType) -> dict[str, pa.DataType]:
-    """Return the columns of an unmerged table. The ARN comes first, and times are text."""
+def _unmerged_columns(frame: Frame, **more: pa.DataType) -> dict[str, pa.DataType]:
     own = {c.name: pa.string() if c.type == TIME else c.type for c in frame.columns if c.name not in _ADDED}
+    # The module `merge` expects the ARN in the first column.
     return {frame.key[0]: pa.string()} | own | more | {"origin": pa.int32()}
 
 
-_ROLE = _staged(schema.ROLES, trust=pa.int32(), trust_unreadable=pa.bool_(), links_known=pa.bool_())
-_PROFILE = _staged(schema.PROFILES)
+_ROLE = _unmerged_columns(schema.ROLES, trust=pa.int32(), trust_unreadable=pa.bool_(), links_known=pa.bool_())
+_PROFILE = _unmerged_columns(schema.PROFILES)
 # `profile` and `role` are rows of the tables above. A role that is known only by its name has no row.
 _LINK = {"profile": pa.int32(), "role": pa.int32(), "role_name": pa.string()}
 _TAG = {"row": pa.int32(), "tag_key": pa.string(), "tag_value": pa.string()}
@@ -97,15 +94,12 @@ NAMED = "name:"
 
 
 class Rows:
-    """An Arrow table that grows chunk by chunk."""
-
     def __init__(self, columns: dict[str, pa.DataType]) -> None:
         self.schema = pa.schema(list(columns.items()))
         self.batches: list[pa.RecordBatch] = []
         self.size = 0
 
     def add(self, size: int, **values: Any) -> None:
-        """Add rows. A single value fills all rows. A missing column becomes False (flags) or null."""
         arrays = []
         for column in self.schema:
             given = values.get(column.name)
@@ -129,8 +123,6 @@ class Rows:
 
 
 class Call(msgspec.Struct):
-    """The counts and the state of an operation in an account and region."""
-
     rows: int = 0
     state: str = "refused"
     # Whether an answer was empty but marked as incomplete: it may be a page of any list.
@@ -138,7 +130,6 @@ class Call(msgspec.Struct):
     tally: CallStats = msgspec.field(default_factory=CallStats)
 
     def add(self, rows: int, answer: Answer) -> None:
-        """Add an answer and its number of records."""
         self.rows += rows
         self.blank |= answer.state == "truncated" and not rows
         self.state = min(self.state, answer.state, key=["truncated", "complete", "partial", "refused"].index)
@@ -146,18 +137,15 @@ class Call(msgspec.Struct):
 
 
 class TrustPolicies:
-    """The trust policies of all roles.
-
-    Each policy document has an integer code. The code is the document's position in each array of this class.
-    """
+    """Each policy document has a code: the document's position in each array."""
 
     def __init__(self) -> None:
         self._codes = {b"null": _NO_DOCUMENT}
+        # Canonical texts.
         self._texts: list[str] = []
         self._contents: list[TrustContent] = []
 
     def codes(self, documents: Iterable[Raw | UnsetType]) -> Positions:
-        """Return the integer code of each policy document. The code is negative if the policy is missing or invalid."""
         # Thousands of roles share a few documents: most of them cost only a lookup.
         texts = [b"null" if raw is UNSET else bytes(raw) for raw in documents]
         known = self._codes
@@ -173,30 +161,24 @@ class TrustPolicies:
         return code
 
     def text(self, code: int) -> str:
-        """Return the canonical text of one trust policy."""
         return self._texts[code]
 
     def texts(self) -> pa.Array:
-        """Return the canonical text of each distinct trust policy."""
         return pa.array(self._texts, pa.string())
 
     def unified(self, codes: pa.Array) -> pa.Array:
-        """Return new codes. Trust policies with equal canonical texts have equal new codes."""
+        # Trust policies with the same canonical text get the same code.
         same = self.texts().dictionary_encode().indices
         return same.take(codes)
 
     def services(self) -> pa.Array:
-        """Return the trusted services of each distinct trust policy."""
         return pa.array([content.services for content in self._contents], pa.string())
 
     def ec2(self, partition: str) -> pa.Array:
-        """Judge for each distinct trust policy whether EC2 may assume a role. The result is `yes`, `no` or `maybe`."""
         return pa.array([trusts_ec2(content.reaches, partition) for content in self._contents], pa.string())
 
 
 class Staging:
-    """The records of all answers, as rows that are not merged yet."""
-
     def __init__(self) -> None:
         self.roles, self.profiles, self.links = Rows(_ROLE), Rows(_PROFILE), Rows(_LINK)
         self.tags = {"role": Rows(_TAG), "instance-profile": Rows(_TAG)}
@@ -206,6 +188,7 @@ class Staging:
         self.demands: list[TagDemand] = []
         self.events: dict[str, list[Event]] = defaultdict(list)
         self.gaps = GapList()
+        # By account, operation and region.
         self.calls: dict[tuple[str, str, str], Call] = defaultdict(Call)
         self.accounts: dict[str, dict[str, Any]] = {}
         # One entry per answer, indexed by the `origin` of its rows: its operation, its state, its name in messages.
@@ -215,7 +198,6 @@ class Staging:
         self.trusts = TrustPolicies()
 
     def read(self, answer: Answer) -> None:
-        """Convert an answer's records to rows. Count the records for the frame `calls`."""
         origin = len(self.origins)
         self.origins.append({"message": "gaps.origin", "operation": answer.operation, "file": answer.origin})
         self.operations.append(answer.operation)
@@ -247,19 +229,16 @@ class Staging:
         self.gaps.add(account, answer.operation, answer.origin, reason, message, region, file=answer.origin)
 
     def complete_lists(self) -> set[tuple[str, str]]:
-        """Return the account and the operation of each complete list."""
         return {(account, operation) for (account, operation, _), c in self.calls.items() if c.state == "complete"}
 
     def differ(
         self, arn: str, operation: str, message: str, sides: Iterable[Any], origins: Iterable[int], **facts: Any
     ) -> None:
-        """Add a row about two contradictory answers to the frame `gaps`."""
         (one, other), (origin, other_origin) = sides, (self.origins[number] for number in origins)
         facts |= {"one": one, "origin": origin, "other": other, "other_origin": other_origin}
         self.gaps.about(arn, operation, "contradicted", message, **facts)
 
     def account(self, account: str, answer: Answer | None = None) -> dict[str, Any]:
-        """Return the row of an account. If `answer` is given, add its source and time to the row."""
         row = self.accounts.setdefault(account, {"sources": [], "captured_at": [], "live": False})
         if answer and answer.source not in row["sources"]:
             row["sources"].append(answer.source)
@@ -342,8 +321,8 @@ class Staging:
             links_known=_known(given.get("profiles")),
             origin=origin,
         )
-        self.add_tags("role", *_flat(given.get("tags"), first))
-        profiles, rows = _flat(given.get("profiles"), first)
+        self.add_tags("role", *_flattened(given.get("tags"), first))
+        profiles, rows = _flattened(given.get("profiles"), first)
         if profiles:
             self._profiles(profiles, fallback, origin, role_rows=rows)
         return counts
@@ -367,11 +346,11 @@ class Staging:
             tags_known=_known(given.get("tags")),
             origin=origin,
         )
-        self.add_tags("instance-profile", *_flat(given.get("tags"), first))
+        self.add_tags("instance-profile", *_flattened(given.get("tags"), first))
         if role_rows is not None:
             self.links.add(len(records), profile=np.arange(first, first + len(records)), role=role_rows)
             return counts
-        roles, rows = _flat(given.get("roles"), first)
+        roles, rows = _flattened(given.get("roles"), first)
         if roles:
             shown = [role for role in roles if not role.role_arn.startswith(NAMED)]
             numbers = iter(range(self.roles.size, self.roles.size + len(shown)))
@@ -383,7 +362,6 @@ class Staging:
         return counts
 
     def add_tags(self, kind: str, tags: Sequence[Any], resource_rows: int | Positions) -> None:
-        """Add tags of roles or profiles."""
         if not tags:
             return
         keys, values = [tag.key for tag in tags], [tag.value for tag in tags]
@@ -395,8 +373,7 @@ def _columns(records: list[Any]) -> dict[str, tuple[Any, ...]]:
     return {name: values for name, values in columns if values[0] is not None or values.count(None) < len(values)}
 
 
-def _flat(lists: Sequence[Any] | None, first: int) -> tuple[list[Any], Positions]:
-    """Return the items of all lists, and the list number of each. The first list has the number `first`."""
+def _flattened(lists: Sequence[Any] | None, first: int) -> tuple[list[Any], Positions]:
     held = [one or () for one in lists or ()]
     items = list(chain.from_iterable(held))
     return items, np.repeat(np.arange(first, first + len(held), dtype=np.int32), list(map(len, held)))
@@ -411,7 +388,6 @@ def _filled(
 
 
 def _accounts_of(texts: pa.Array, arns: Sequence[str], fallback: str) -> tuple[str | list[str], Counter[str]]:
-    """Return each ARN's account, and the number of ARNs per account."""
     prefix = arns[0].split("/", 1)[0] + "/"
     if pc.all(pc.starts_with(texts, prefix)).as_py():
         account = account_of(prefix) or fallback

@@ -9,8 +9,8 @@ An older snapshot in FOLDER stays until the new snapshot is complete. On a disk,
     new/                     the new snapshot of a fleet, with the accounts that are written so far
     new/.unfinished/ID.json  the files of a complete account, as in the manifest
 
-An object store cannot rename a folder. Files for an object store are therefore written directly to FOLDER. AWS's
-answers are never written to an object store.
+An object store cannot rename a folder, so files for an object store are written directly to FOLDER. AWS's answers are
+never written to an object store.
 """
 
 from __future__ import annotations
@@ -51,12 +51,6 @@ _THREADS = 16
 
 @contextlib.contextmanager
 def unfinished_load(folder: str | os.PathLike[str], sources: list[str], live: Mapping[str, Any]) -> Iterator[Path]:
-    """Yield a subfolder that keeps AWS's answers until the snapshot is complete.
-
-    If the load fails before AWS answers, the subfolder is deleted. Raise StoreError if `folder` cannot be written or
-    contains foreign files. Raise StoreError if `folder` belongs to another load. The answers of two loads must not be
-    mixed.
-    """
     unfinished = Path(folder) / UNFINISHED
     try:
         move_back(folder)
@@ -83,11 +77,7 @@ def unfinished_load(folder: str | os.PathLike[str], sources: list[str], live: Ma
 
 @contextlib.contextmanager
 def unfinished_fleet(folder: str | os.PathLike[str], sources: list[str], live: Mapping[str, Any]) -> Iterator[Place]:
-    """Yield the folder for the new snapshot of several accounts. The function `finish` completes the snapshot.
-
-    Raise StoreError if the folder cannot be written or contains foreign files. Raise StoreError if the folder belongs
-    to another load. Raise StoreError if a folder in an object store already contains a snapshot.
-    """
+    """Yield the folder for the new snapshot, which the function `finish` completes."""
     place = place_of(folder)
     if isinstance(place, Path):
         # The open file keeps other processes out.
@@ -116,13 +106,10 @@ def unfinished_fleet(folder: str | os.PathLike[str], sources: list[str], live: M
 
 
 def write_account(place: Place, account: str, frames: Mapping[str, pd.DataFrame], *, is_complete: bool) -> Written:
-    """Write the files of one account. If the account is complete, a resumed load skips the account.
-
-    Raise StoreError if a file cannot be written.
-    """
     try:
         written = write_parts(frames, place, account)
         if is_complete:
+            # A resumed load skips this account.
             write_bytes(_note_of(place, account), msgspec.json.encode(written))
     except OSError as error:
         raise cannot_write(place, error) from error
@@ -130,7 +117,6 @@ def write_account(place: Place, account: str, frames: Mapping[str, pd.DataFrame]
 
 
 def written_accounts(place: Place, accounts: Iterable[str]) -> dict[str, Written]:
-    """Return the accounts that an earlier call finished. Raise StoreError if the folder cannot be read."""
     try:
         found = {*names_in(place / HIDDEN)}
         there = [account for account in accounts if f"{account}.json" in found]
@@ -149,10 +135,6 @@ def written_accounts(place: Place, accounts: Iterable[str]) -> dict[str, Written
 def finish(
     folder: str | os.PathLike[str], place: Place, written: Mapping[str, Written], sources: tuple[str, ...]
 ) -> None:
-    """Write the manifest of a new snapshot. On a disk, move the snapshot from `place` to `folder`.
-
-    Raise StoreError if a file cannot be written or moved.
-    """
     try:
         ordered = [written[account] for account in sorted(written)]
         _remove_stale(place, ordered)
@@ -185,7 +167,6 @@ def _has_answers(unfinished: Path) -> bool:
 
 
 def _note_call(unfinished: Place, sources: list[str], live: Mapping[str, Any], way_out: str) -> None:
-    """Write down the sources and options of a call. Raise StoreError if the folder belongs to a different call."""
     options = {name: value for name, value in live.items() if name not in _NOT_NOTED}
     call = msgspec.json.encode({"sources": sources, "options": options}, enc_hook=str, order="sorted")
     note = unfinished / NOTED_CALL
@@ -201,6 +182,7 @@ def _note_call(unfinished: Place, sources: list[str], live: Mapping[str, Any], w
         raise StoreError(
             f"{display_path(unfinished)}: cannot be written ({why(error)}); choose another folder"
         ) from error
+    # The answers of two loads must not be mixed.
     if noted != call:
         raise StoreError(
             f"{display_path(os.path.dirname(unfinished))}: holds an unfinished snapshot of other sources or options; "  # noqa: PTH120

@@ -53,7 +53,7 @@ def pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.DataFrame:
 
 
 def numbered_pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.DataFrame:
-    """Return `pairs` with the row numbers `profile_row` and `role_row`. The number -1 means that no row exists."""
+    """The columns `profile_row` and `role_row` contain -1 if no row exists."""
     roles, profiles, linked = inventory.roles, inventory.profiles, inventory.linked_rows
     lone_profiles = np.flatnonzero(~are_among(np.arange(len(profiles)), linked.link_profile))
     lone_roles = np.flatnonzero(_is_lone_role(inventory))
@@ -91,12 +91,11 @@ def numbered_pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.Dat
         "trusts_ec2": pc.if_else(unseen, "unknown", lookup(roles["trusts_ec2"], role)),
         "is_aws_managed": lookup_flag(roles["is_aws_managed"], role, otherwise=False),
     }
-    made = _made(columns, [*makers, *known_makers()], lookup(_maker_by_tag(inventory), profile))
+    made = _maker_columns(columns, [*makers, *known_makers()], lookup(_maker_proven_by_tag(inventory), profile))
     return schema.PAIRS.conform(columns | made).assign(profile_row=profile, role_row=role)
 
 
 def knows_profiles(inventory: Inventory) -> Bools:
-    """Return True for each role whose profiles were collected."""
     roles, gaps = inventory.roles, inventory.gaps
     unread = gaps[gaps["operation"] == ROLE_LINKS]
     none_read = is_in(roles["account_id"], unread["account_id"][unread["subject"] == ALL])
@@ -124,9 +123,7 @@ def _tag_texts(tags: pd.DataFrame, frame: pd.DataFrame, owner: Positions) -> pa.
     return pc.if_else(pa.array(np.asarray(frame["tags_known"], dtype=bool)), each, _NO_TEXT)
 
 
-def _made(columns: Mapping[str, Any], makers: list[Maker], maker_by_tag: pa.Array) -> dict[str, Any]:
-    """Return the columns about makers. A maker is a tool or service that creates roles and profiles."""
-
+def _maker_columns(columns: Mapping[str, Any], makers: list[Maker], maker_by_tag: pa.Array) -> dict[str, Any]:
     def first_fitting(sides: str, among: Bools) -> Positions:
         rows = np.flatnonzero(among)
         names = [f"{side}_{part}" for side in _sides(sides) for part in _PARTS]
@@ -159,8 +156,7 @@ def _made(columns: Mapping[str, Any], makers: list[Maker], maker_by_tag: pa.Arra
     }
 
 
-def _maker_by_tag(inventory: Inventory) -> pa.Array:
-    """Return the maker of each profile if a tag proves the maker."""
+def _maker_proven_by_tag(inventory: Inventory) -> pa.Array:
     keys = as_arrow(inventory.tags["tag_key"]).dictionary_encode()
     proofs = [own.maker if own and own.is_proof else None for own in map(own_tag, keys.dictionary.to_pylist())]
     maker, owner = pa.array(proofs, pa.string()).take(keys.indices), inventory.linked_rows.tag_profile
@@ -207,13 +203,11 @@ def tag_coverage(inventory: Inventory) -> pd.DataFrame:
 
 
 def taggable_resources(inventory: Inventory) -> dict[str, tuple[pd.DataFrame, str]]:
-    """Return the resources of each type, and the name of the ARN column. AWS-managed roles are left out."""
     roles = inventory.roles[~inventory.roles["is_aws_managed"]]
     return {"role": (roles, "role_arn"), "instance-profile": (inventory.profiles, "profile_arn")}
 
 
 def count_tags_known(inventory: Inventory, resource_type: str) -> pa.Table:
-    """Count each account's resources with known tags and with unknown tags. Accounts without resources are left out."""
     frame, _ = taggable_resources(inventory)[resource_type]
     accounts, known = as_arrow(frame["account_id"]).dictionary_encode(), np.asarray(frame["tags_known"], dtype=bool)
     codes, size = np.asarray(accounts.indices), len(accounts.dictionary)
@@ -234,11 +228,7 @@ def missing_permissions(inventory: Inventory) -> dict[str, object]:
 
 
 def first_maker(makers: Iterable[Maker], columns: Mapping[str, Any], sides: str) -> Positions:
-    """Return the position in `makers` of the first tool that fits each row.
-
-    The position is -1 if no tool fits a row's names and paths. The parameter `sides` says what a tool must fit:
-    `"role"`, `"profile"` or `"both"`.
-    """
+    """The parameter `sides` is `"role"`, `"profile"` or `"both"`."""
     chosen = _sides(sides)
     forms = {
         at: maker.form(chosen)
@@ -277,10 +267,6 @@ def _fitting(text: pa.Array, pattern: str, rows: Positions) -> Positions:
 
 
 def owned_profiles(inventory: Inventory) -> pd.DataFrame:
-    """Return the profiles that belong to a cluster, environment or stack.
-
-    The column `status` says whether the cluster, environment or stack still exists.
-    """
     lists = _Lists(inventory)
     rows = [lists.judged(one) for one in _candidates(inventory)]
     return schema.OWNED_PROFILES.conform(pd.DataFrame(rows, columns=schema.OWNED_PROFILES.names))
