@@ -26,52 +26,42 @@ def _field(arn: str, number: int) -> str | None:
 
 
 def account_of(arn: str) -> str | None:
-    """Return the account id in an ARN, or None. Any text counts as an id, because people mask ids in shared files."""
+    # Any text counts as an id, because people mask ids in shared files.
     return _field(arn, 4)
 
 
 def accounts_of(arns: Iterable[str]) -> list[str | None]:
-    """Return the account id in each ARN, or None."""
     account = cache(account_of)
     return [account(arn.split("/", 1)[0]) for arn in arns]
 
 
 def partition_of(arn: str) -> str | None:
-    """Return an ARN's partition (such as `aws`, `aws-cn` or `aws-us-gov`), or None."""
     return _field(arn, 1)
 
 
 def name_of(arn: str) -> str:
-    """Return the name in the ARN of a role or profile. A bare name is returned unchanged."""
     return arn.rsplit("/", 1)[-1]
 
 
 class Query(NamedTuple):
-    """The name, unique id or ARN of a role or profile, split into parts. Absent parts are None.
-
-    All parts except `text` and `name` are in lower case. The part `path` has no slash at either end.
-    """
+    """The name, unique id or ARN of a role or profile, split into parts."""
 
     text: str
     name: str
+    # All parts except `text` and `name` are in lower case. Absent parts are None.
     partition: str | None = None
     account: str | None = None
     kind: str | None = None
+    # The path has no slash at either end.
     path: str | None = None
     assumed: bool = False
 
     @property
     def is_arn(self) -> bool:
-        """Whether the text is an ARN (of IAM or of a role session)."""
         return self.partition is not None
 
 
 def parse_query(text: str) -> Query:
-    """Split an ARN, a unique id or a name into its parts. A type and a path may stand before the name.
-
-    The ARN of a role session (`assumed-role`) stands for the role. The ARN of a session does not contain the role's
-    path. Any other ARN, such as a user's, has the kind `other`.
-    """
     text = text.strip()
     arn = _ARN.fullmatch(text)
     rest = (arn["resource"] if arn else text).lstrip("/")
@@ -79,6 +69,7 @@ def parse_query(text: str) -> Query:
     kind = _KINDS.get(first.lower()) if slash else None
     assumed = kind is not None and first.lower() == "assumed-role"
     if kind:
+        # The ARN of a role session contains the role's name, but not the role's path.
         rest = inner.partition("/")[0] if assumed else inner
     path, _, name = rest.rpartition("/")
     path = path.strip("/").lower() or None
@@ -88,7 +79,6 @@ def parse_query(text: str) -> Query:
 
 
 def path_of(arn: str) -> str | None:
-    """Return the path in the ARN of a role or profile, or None. A path begins and ends with a slash."""
     resource = arn.split(":", 5)[-1]
     if not arn.startswith("arn:") or "/" not in resource:
         return None

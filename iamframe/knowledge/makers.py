@@ -1,9 +1,7 @@
 """Makers: the services and tools that create roles and profiles.
 
-Names, paths or tags show who created a role or profile. The column `maker_basis` is `pair` if role and profile match
-the same maker. The names in a pair contain the same cluster or stack, if any. The column `maker_basis` is `tag` if the
-profile's tags identify the maker. The column `maker_basis` is `guess` if only the role or only the profile matches. A
-guess never marks a finding as expected.
+Names, paths or tags show who created a role or profile. A maker that is only a guess never marks a
+finding as expected.
 """
 
 from __future__ import annotations
@@ -42,7 +40,6 @@ def _is_one_stack(role: str, profile: str, role_name: str) -> bool:
 
 
 def _are_random(role: str, profile: str, _: str) -> bool:
-    """Return whether both texts look like the random characters that CloudFormation adds to names."""
     both, both_small = role + profile, all(text != text.upper() for text in (role, profile))
     changes = turns(role) + turns(profile)
     return (
@@ -83,14 +80,11 @@ def _is_random(text: str) -> bool:
 
 
 def _are_of_one_day(role: str, profile: str, _: str) -> bool:
-    """Return whether two counters may come from the same run of Terraform.
-
-    A counter is the time and number that Terraform adds to a name. Two counters must be from the same day, but must not
-    be equal. Counters less than ten minutes apart may be from different days.
-    """
     one, other = _counted_at(role), _counted_at(profile)
+    # Two names from one run of Terraform have different counters.
     if one is None or other is None or role == profile:
         return False
+    # A run of Terraform may begin before midnight and end after midnight.
     return one.date() == other.date() or abs(one - other) < dt.timedelta(minutes=10)
 
 
@@ -109,16 +103,12 @@ def _are_of_one_prefix(role: str, profile: str, _: str) -> bool:
 
 
 def _are_of_one_counted_prefix(role: str, profile: str, _: str) -> bool:
-    """Return whether two prefixes are equal, apart from words like `role`.
-
-    The prefixes `role-` and `profile-` count as equal. A counter after the prefix shows that Terraform created the
-    name.
-    """
+    # A counter after the prefix shows that Terraform created the name. The prefixes `role-` and `profile-` therefore
+    # count as equal.
     return _are_of_one_prefix(role, profile, _) or is_same_stem(f"x-{role.strip('-_.')}", f"x-{profile.strip('-_.')}")
 
 
 def _are_hexadecimal(role: str, profile: str, _: str) -> bool:
-    """Return whether both texts look like the random characters that Pulumi adds to names."""
     counted = [re.fullmatch(r"[a-f]?[0-9]+|[a-f]+", text) for text in (role, profile)]
     return not all(counted) and _alike(role, profile) <= 3
 
@@ -135,12 +125,8 @@ def _are_of_one_infrastructure(role: str, profile: str, _: str) -> bool:
 
 
 class _Token(NamedTuple):
-    """A placeholder such as `{cluster}`.
-
-    The function `agree` compares the texts of role and profile. The function `alone` checks a single text.
-    """
-
     text: str
+    # The arguments are the texts in role and profile, and the role's name.
     agree: Callable[[str, str, str], bool] | None = None
     alone: Callable[[str], bool] | None = None
 
@@ -181,20 +167,16 @@ _TELLING = {"{uuid}", "{random}", "{counter}", "{hash}", "{id}"}
 
 @dataclass(frozen=True)
 class Form:
-    """A pattern for the paths and names of roles, profiles or both.
+    """A pattern for up to four lines: the path and name of a role, then of a profile."""
 
-    Each path and each name has its own line in the pattern. The role's lines come before the profile's lines. The field
-    `plain` is a regular expression for Arrow. Arrow does not support back-references. The field `grouped` is a regular
-    expression for Python, with named groups and back-references. The field `checked` contains tokens, with the names of
-    their groups in `grouped`. Python functions check the texts of the tokens in `checked`.
-    """
-
+    # For Arrow, which does not support back-references.
     plain: str
+    # For Python, with named groups and back-references.
     grouped: str
+    # Tokens whose texts are checked by functions, and the tokens' groups in `grouped`.
     checked: tuple[tuple[_Token, list[str]], ...]
 
     def fits(self, text: str) -> bool:
-        """Return whether a text fits the pattern. Tokens such as `{cluster}` must agree between role and profile."""
         found = self._grouped.fullmatch(text)
         return found is not None and all(
             token.agree(found[groups[0]], found[groups[1]], text.split("\n")[1])
@@ -263,7 +245,7 @@ class Maker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     not_rechecked: str = ""
 
     def __post_init__(self) -> None:
-        """Raise ValueError if a name or path contains an unknown token in braces."""
+        # The method `form` raises ValueError if a token in braces is unknown.
         self.form(("role", "profile"))
 
     def form(self, sides: Iterable[str]) -> Form:
@@ -279,10 +261,7 @@ class Maker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class OwnTag(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A tag key by which a service or tool recognizes its own resources.
-
-    The file `makers.toml` describes the fields.
-    """
+    """A tag key by which a tool recognizes its own resources (see `makers.toml`)."""
 
     key: str
     maker: str
@@ -293,9 +272,8 @@ class OwnTag(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ToolRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The names that a tool requires for a profile and its role (see `tool_rules.toml`)."""
-
     tool: str
+    # The file `tool_rules.toml` describes the rules.
     rule: Literal["same_names", "role_arn", "prefix", "policy"]
     source: str
     date: dt.date
@@ -307,10 +285,7 @@ class ToolRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def wants_same_names(self) -> bool:
-        """Whether the tool requires the same name for profile and role.
-
-        The rule `role_arn` allows different names if the tool has the role's ARN.
-        """
+        # The rule `role_arn` allows different names if the tool has the role's ARN.
         return self.rule in ("same_names", "role_arn")
 
 
@@ -329,23 +304,19 @@ def _known() -> _Makers:
 
 
 def known_tags() -> tuple[OwnTag, ...]:
-    """Return the tag keys of `makers.toml`, in the order of the file. The first match is used."""
     return _known().tag
 
 
 def known_makers() -> tuple[Maker, ...]:
-    """Return the services and tools in `makers.toml`, in the order of the file. The first match is used."""
     return _known().maker
 
 
 @lru_cache(maxsize=4096)
 def own_tag(key: str) -> OwnTag | None:
-    """Return the entry of `makers.toml` for a tag key, or None."""
     return next((one for one in known_tags() if fnmatchcase(key, one.key)), None)
 
 
 @cache
 def tool_rules() -> tuple[ToolRule, ...]:
-    """Return the rules of `tool_rules.toml`."""
     text = files("iamframe.knowledge").joinpath("tool_rules.toml").read_bytes()
     return msgspec.toml.decode(text, type=_ToolRules).rules

@@ -25,12 +25,8 @@ _TAIL = re.compile(
 
 
 def relation(role_name: str, profile_name: str) -> str:
-    """Return how two names differ: `case`, `affix`, `generated` or `different`, whichever fits first.
-
-    The result `affix` means one extra word at either end of a name. The names `app-role` and `app-profile` also give
-    `affix`. The result `generated` means that only random texts at the end differ. Dates, account ids and words are not
-    random.
-    """
+    # The result `affix` means one more word at either end, or different words, as in `app-role` and `app-profile`. The
+    # result `generated` means that only random texts at the end differ.
     short, long = (role_name, profile_name) if len(role_name) <= len(profile_name) else (profile_name, role_name)
     # Most names with one more word match here. Splitting all names into words would take ten times as long.
     if long.startswith(short) and _ONE_WORD.fullmatch(long, len(short)) and _LETTER.search(short):
@@ -47,10 +43,6 @@ def relation(role_name: str, profile_name: str) -> str:
 
 
 def is_same_stem(role: str, profile: str) -> bool:
-    """Return whether two names are equal without words such as `role` and `profile`.
-
-    Only words at the start or end of a name are removed.
-    """
     stems = _stems(_WORD_OF_ROLE, role)
     return bool(stems) and not stems.isdisjoint(_stems(_WORD_OF_PROFILE, profile))
 
@@ -90,7 +82,7 @@ def _is_random(tail: str) -> bool:
 
 
 def turns(text: str) -> int:
-    """Count how often a text switches between capitals, small letters and digits."""
+    """Count the switches between capitals, small letters and digits."""
     kinds = ["d" if c.isdigit() else "u" if c.isupper() else "l" for c in text]
     return sum(one != other for one, other in pairwise(kinds))
 
@@ -100,7 +92,6 @@ _TIME_OF_DAY = re.compile(r"(?<=^\d{8})(?:T?\d{1,9}Z?)$")
 
 
 def is_date(text: str) -> bool:
-    """Return whether a text is a date from 1970 to 2099. Examples are 20240131, 202401311200 and 31JAN2024."""
     day = _TIME_OF_DAY.sub("", text) if len(text) > 9 else text
     for form in _DATES.get(len(day), ()):
         try:
@@ -142,12 +133,10 @@ def _folded(key: str, without: str = "") -> str:
 
 
 def canonical_key(key: str) -> str:
-    """Return a common spelling of all tag keys that look alike (see `variant_kinds`)."""
     return _folded(key)
 
 
 def variant_kinds(keys: list[str]) -> list[str]:
-    """Return the kinds of difference between tag keys: case, space, width, separator, look-alike, invisible."""
     differing = {kind for kind in _FOLDS if len({_folded(key, without=kind) for key in keys}) > 1}
     if not differing:
         # Several folds change letters such as the Kelvin sign. The first fold counts.

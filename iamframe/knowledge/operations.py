@@ -32,39 +32,32 @@ Proof = Literal["roles", "profiles", "role", "profile", "role_tags", "profile_ta
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One AWS operation.
-
-    The field `key` is the key of the list or record in the response. The field `parameters` is sent with each request.
-    iamframe calls the operation `fallback` if AWS denies this operation. The message `cost` says what stays unknown if
-    AWS denies the operation. The field `command` contains the AWS CLI command that iamframe suggests. If `command` is
-    empty, iamframe suggests the operation's own AWS CLI command. The fields `method` and `path` belong to operations of
-    REST APIs. If `has_namesake` is True, another operation already has this name as its label.
-    """
-
     service: str
     operation: str
     when: When
+    # The key of the list or record in the response.
     key: str = ""
     proves: tuple[Proof, ...] = ()
     parameters: Mapping[str, object] = field(default_factory=dict)
+    # If AWS denies the operation, iamframe calls the operation `fallback` instead.
     fallback: str = ""
+    # The message about what stays unknown if AWS denies the operation.
     cost: str = "gaps.cost.it"
+    # The AWS CLI command that iamframe suggests, if not the operation's own.
     command: str = ""
+    # Operations of REST APIs have a path and a method.
     path: str = ""
     method: str = "POST"
+    # Whether another operation already has this name as its label.
     has_namesake: bool = False
 
     @property
     def action(self) -> str:
-        """The IAM action that allows the operation."""
         return f"{_PREFIXES.get(self.service, self.service)}:{self.operation}"
 
     @property
     def label(self) -> str:
-        """The operation's name in the frames `calls` and `gaps`.
-
-        If the name is not unique, the label is the IAM action.
-        """
+        """The operation's name in the frames `calls` and `gaps`."""
         return self.action if self.has_namesake or _NAMES[self.operation] > 1 else self.operation
 
 
@@ -210,51 +203,40 @@ _FREE = {"sts:GetCallerIdentity"}
 
 
 def read_of(service: str, operation: str) -> Operation | None:
-    """Return an operation's row in the table, or None."""
     return _BY_NAME.get((service, operation))
 
 
 def label(service: str, operation: str) -> str:
-    """Return the name that the frames `calls` and `gaps` use for an operation."""
     row = read_of(service, operation)
     return row.label if row else operation
 
 
 def proving(*facts: Proof, files: bool = False) -> tuple[str, ...]:
-    """Return the operations whose responses prove one of the facts. If `files` is True, also return file formats."""
     operations = {row.label: row.proves for row in OPERATIONS}
     proofs = operations | (_FILES if files else {})
     return tuple(name for name, proves in proofs.items() if not set(facts).isdisjoint(proves))
 
 
 def command_of(operation: str) -> str:
-    """Return the AWS CLI command for an operation's data, such as `aws iam list-instance-profiles`."""
     row = BY_LABEL[operation]
     return f"aws {row.command or f'{row.service} {cli_name(row.operation)}'}"
 
 
 def actions_of(operations: Iterable[str]) -> list[str]:
-    """Convert operation names to a sorted list of IAM actions.
-
-    The operation names come from the frames `calls` and `gaps`.
-    """
     return sorted({BY_LABEL[name].action for name in operations if name in BY_LABEL} - _FREE)
 
 
 def actions(*when: When) -> list[str]:
-    """Return the sorted IAM actions of operations with one of these `when` values."""
     return sorted({row.action for row in OPERATIONS if row.when in when} - _FREE)
 
 
 def policy_of(allowed: list[str]) -> dict[str, object]:
-    """Return the smallest IAM policy that allows the actions in the list `allowed`."""
     # IAM refuses a statement with an empty list of actions.
     statements = [{"Effect": "Allow", "Action": allowed, "Resource": "*"}] if allowed else []
     return {"Version": "2012-10-17", "Statement": statements}
 
 
 def cli_name(operation: str) -> str:
-    """Return the name of an operation in the AWS CLI, such as `describe-instances`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", operation).lower()
 
 
@@ -264,11 +246,6 @@ NO_VALUE = re.compile(r"^(?:fileb?|https?)://")
 
 
 def aws_command(verb: str, options: Mapping[str, str]) -> str:
-    """Return an AWS CLI command in backticks, with option values quoted for a shell.
-
-    The word `VALUE` replaces each value that begins like `file://` or `https://`. The AWS CLI replaces a value such as
-    `file://NAME` with the file's content.
-    """
     words = [f"--{name}={'VALUE' if NO_VALUE.match(value) else shlex.quote(value)}" for name, value in options.items()]
     return f"`aws {' '.join((verb, *words))}`"
 
@@ -279,6 +256,5 @@ _REGION = re.compile(
 
 
 def region_in(text: str | None) -> str | None:
-    """Return the first region in a text, or None. The text may be an ARN or a folder's name."""
     found = _REGION.search(text) if text else None
     return found.group() if found else None

@@ -1,7 +1,7 @@
 """AWS managed policies with a special meaning for iamframe.
 
-The table `policy` contains policies that allow (almost) everything. The table `namesake` contains role and profile
-names taken from policy names.
+In `policies.toml`, the table `policy` contains policies that allow (almost) everything. The table `namesake` contains
+names of roles and profiles that come from policy names.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class _Policy(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Namesake(msgspec.Struct, forbid_unknown_fields=True):
-    """An AWS managed policy after which people name roles and profiles. The field `service` is the policy's service."""
+    """An AWS managed policy whose name people often give to roles and profiles."""
 
     policy: str
     service: str
@@ -47,21 +47,15 @@ def _known() -> _File:
 
 
 def aws_managed_name(arn: str) -> str | None:
-    """Return the path and name in the ARN of an AWS managed policy.
-
-    The result is None for a customer's policy.
-    """
     found = _AWS_MANAGED.fullmatch(arn)
     return found[1] if found else None
 
 
 def power_of(arn: str) -> str | None:
-    """Return the power (one of `POWERS`) that an AWS managed policy gives, or None."""
     known = _known().policy.get(aws_managed_name(arn) or "")
     return known.power if known else None
 
 
 def namesake_of(name: str) -> Namesake | None:
-    """Return the AWS managed policy behind a role's or profile's name, or None."""
     # IAM does not distinguish names that differ only in case.
     return next((one for known, one in _known().namesake.items() if known.lower() == name.lower()), None)

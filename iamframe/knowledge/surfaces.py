@@ -22,10 +22,7 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Fact(_Entry, frozen=True, kw_only=True):
-    """Whether a console, API or tool can write, read or find tags.
-
-    Each fact is about the tags of one resource type. Each fact has a source.
-    """
+    """Whether a surface can write, read or find the tags of one resource type."""
 
     surface: str
     resource_type: str
@@ -47,10 +44,6 @@ ANSWERS = tuple(_ABILITY)
 
 
 def ability(surface: str, answer: str, action: str, condition: str | None) -> str:
-    """Return a sentence about what a console, API or tool can do.
-
-    The sentence contains the condition if the answer is `depends`.
-    """
     article = "the " if surface.endswith(("console", "API")) else ""
     sentence = _ABILITY[answer].format(tool=f"{article}{surface}", action=action, condition=condition)
     return sentence[0].upper() + sentence[1:]
@@ -76,7 +69,6 @@ def _known() -> _File:
 
 @cache
 def known_facts() -> tuple[Fact, ...]:
-    """Return the facts of `surfaces.toml`, in the order of the file."""
     known = _known()
     return tuple(
         Fact(
@@ -97,8 +89,5 @@ def known_facts() -> tuple[Fact, ...]:
 
 
 def index_home(partition: str) -> str | None:
-    """Return the region in which the tagging API shows IAM's resources.
-
-    The result is None if the region is not known.
-    """
+    """Return the region in which the tagging API shows IAM's resources."""
     return _known().homes.get(partition)

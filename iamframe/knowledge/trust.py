@@ -1,8 +1,7 @@
 """Read and compare trust policies.
 
-iamframe reads trust policies, but does not evaluate them. The function `trusts_ec2` returns `maybe` if a policy both
-allows and denies EC2. A policy that allows EC2 only with a Condition also gives `maybe`. A statement, principal or
-action may be one value or a list. Source: IAM User Guide, "Grammar of the IAM JSON policy language".
+iamframe reads trust policies, but does not evaluate them. A statement, principal or action may be one value or a list.
+Source: IAM User Guide, "Grammar of the IAM JSON policy language".
 """
 
 from __future__ import annotations
@@ -43,8 +42,6 @@ Reach = tuple[bool, tuple[str, ...], bool, bool]
 
 
 class TrustContent(NamedTuple):
-    """The content of a trust policy. Policies with different texts may have the same content."""
-
     reaches: tuple[Reach, ...]
     services: str | None
     deleted: str | None
@@ -102,14 +99,13 @@ def _allows(effect: bytes) -> bool:
 
 
 def read_content(document: bytes) -> tuple[str, TrustContent] | None:
-    """Return the text and the content of a trust policy. The result is None if the document is not a policy.
+    """Return a trust policy twice: as compact JSON text, and as parsed content.
 
-    The document is a JSON object or a JSON string. A JSON string contains the policy as text, possibly percent-encoded.
-    The returned text is compact JSON, with the keys in the document's order. The returned text does not depend on
-    spaces and escapes in the document.
+    The returned text does not depend on spaces and escapes in the document.
     """
     try:
         if document.startswith(b'"'):
+            # A JSON string contains the policy as text, possibly percent-encoded.
             quoted = msgspec.json.decode(document, type=str)
             # Not `unquote_plus`: a literal + is legal in names.
             document = (quoted if quoted.lstrip().startswith("{") else unquote(quoted, errors="strict")).encode()
@@ -163,7 +159,6 @@ def _covers_assume_role(action: bytes, not_action: bytes) -> bool:
 
 @lru_cache(maxsize=65_536)
 def trusts_ec2(reaches: tuple[Reach, ...], partition: str) -> str:
-    """Return `yes`, `maybe` or `no`: whether EC2 may assume the role. If the role has no ARN, `partition` is empty."""
     sure = maybe = denied = False
     for allows, names, everyone, conditional in reaches:
         named = {_is_ec2(name, partition) for name in names}
@@ -196,9 +191,10 @@ def _is_ec2(name: str, partition: str) -> str:
 
 
 class Statement(NamedTuple):
-    """One principal of a trust policy, with the content of its statement. The field `condition` is JSON or empty."""
+    """One principal of a trust policy, with the content of the principal's statement."""
 
     effect: str
+    # `Service`, `AWS`, `Federated`, `CanonicalUser`, or `everyone but` for a NotPrincipal.
     kind: str
     principal: str
     actions: str
@@ -206,11 +202,6 @@ class Statement(NamedTuple):
 
 
 def statements_of(text: str) -> list[Statement]:
-    """Return the principals that a policy allows or denies, in the policy's order.
-
-    The field `kind` is `Service`, `AWS`, `Federated` or `CanonicalUser`. The field `kind` is `"everyone but"` for a
-    NotPrincipal.
-    """
     return [
         Statement(
             ", ".join(_texts(one.effect)),
@@ -228,10 +219,6 @@ def statements_of(text: str) -> list[Statement]:
 
 
 def same_policy(one: str, other: str) -> bool:
-    """Return whether two trust policies have the same content.
-
-    Order and brackets around single values do not matter.
-    """
     return _unordered(msgspec.json.decode(one)) == _unordered(msgspec.json.decode(other))
 
 
@@ -255,7 +242,6 @@ _DENIED = ("changes.trust.denies", "changes.trust.denies_no_longer", "changes.tr
 
 
 def what_changed(old: str, new: str) -> list[_Message]:
-    """Return messages about principals that the policy `new` adds, removes or treats differently."""
     messages: list[_Message] = []
     before, after = _terms(old), _terms(new)
     for allows, (added, removed, otherwise) in ((True, _ALLOWED), (False, _DENIED)):
@@ -291,10 +277,6 @@ def _changed_terms(was: _Terms, now: _Terms) -> str:
 
 
 def _terms(text: str) -> dict[bool, dict[_Label, _Terms]]:
-    """Return the allowed (True) and denied (False) principals of a policy.
-
-    Each principal is mapped to its actions and conditions.
-    """
     found: dict[bool, dict[_Label, _Terms]] = {True: {}, False: {}}
     for one in _statements(text):
         condition = _unordered(msgspec.json.decode(one.condition)) if one.has_condition else None

@@ -36,18 +36,14 @@ class Purpose(msgspec.Struct, frozen=True):
 
     @property
     def total(self) -> int:
-        """The number of collected instance profiles."""
         return sum(self.counts.values())
 
     @property
     def rank(self) -> tuple[int, int]:
-        """The sort key: accounts with more unreferenced or empty profiles come first."""
         return -self.counts["silent"] - self.counts["empty"], -self.total
 
 
 class Tagged(msgspec.Struct, frozen=True):
-    """The tag coverage of the roles or profiles of one account."""
-
     account_id: str
     account_name: str | None
     resource_type: str
@@ -59,14 +55,12 @@ class Tagged(msgspec.Struct, frozen=True):
 
     @property
     def percents(self) -> list[int]:
-        """The percentage of resources with each tag key. A percentage of 0.1 becomes 1, and 99.9 becomes 99."""
+        # A share above 0 is never shown as 0, and an incomplete share never as 100.
         known = max(self.known, 1)
         return [count and (100 if count >= known else min(max(_percent(count, known), 1), 99)) for count in self.tagged]
 
 
 class Totals(msgspec.Struct, frozen=True):
-    """The totals of one owner or one account."""
-
     # Resources that need attention, by severity.
     resources: dict[str, int]
     to_fix: int
@@ -74,14 +68,11 @@ class Totals(msgspec.Struct, frozen=True):
     no_action: int
 
     def __add__(self, other: Totals) -> Totals:
-        """Add two `Totals`, field by field."""
         resources = {severity: count + other.resources[severity] for severity, count in self.resources.items()}
         return Totals(resources, self.to_fix + other.to_fix, self.no_action + other.no_action)
 
 
 class AccountTotals(msgspec.Struct, frozen=True):
-    """The totals and the collection time of one account."""
-
     account_id: str
     account_name: str | None
     captured_at: str
@@ -91,13 +82,10 @@ class AccountTotals(msgspec.Struct, frozen=True):
 
     @property
     def rank(self) -> tuple[int | str, ...]:
-        """The sort key: accounts with more resources of high severity come first."""
         return (*(-count for count in self.totals.resources.values()), self.account_id)
 
 
 class QuotaRow(msgspec.Struct, frozen=True):
-    """A row of the frame `quota_use`."""
-
     account_id: str
     account_name: str | None
     maker: str | None
@@ -114,17 +102,14 @@ class QuotaRow(msgspec.Struct, frozen=True):
 
     @property
     def percent(self) -> int | None:
-        """The quota share in percent, at most 100. A share above 0 is rounded to at least 1 percent."""
         return None if self.share is None else min(max(round(100 * self.share), int(self.share > 0)), 100)
 
     @property
     def rank(self) -> tuple[bool, float, int]:
-        """The sort key: the largest quota shares come first, unknown shares last."""
         return self.share is None, -(self.share or 0), -self.roles - self.profiles
 
 
 def widths(counts: Iterable[int], total: int) -> list[int]:
-    """Convert counts to bar widths, in percent of `total`. A count above 0 gets at least 1 percent."""
     parts, ends = list(counts), [0]
     for part in parts:
         ends.append(ends[-1] + part)
@@ -142,14 +127,13 @@ def _percent(count: int, of: int) -> int:
 
 
 def relation_counts(result: Result) -> Counter[tuple[str, bool]]:
-    """Count the links for each value of the column `relation`. Names that differ by design are counted separately."""
     relation, expected = result.pairs["relation"], result.pairs["names_expected"]
     counts: dict[Any, int] = result.pairs.groupby([relation, expected & (relation != "same")]).size().to_dict()
     return Counter(counts)
 
 
 def purposes(result: Result) -> list[Purpose]:
-    """Count each account's instance profiles by use. The accounts are sorted by `rank`."""
+    """Count each account's instance profiles by use."""
     pairs, accounts = result.pairs, result.inventory.accounts
     is_profile, linked = (np.asarray(pairs[name].notna()) for name in ("profile_arn", "relation"))
     held = np.asarray(pairs["role_known"], dtype=bool)
@@ -179,10 +163,7 @@ def purposes(result: Result) -> list[Purpose]:
 
 
 def tag_counts(result: Result) -> tuple[pa.Table, pa.Table]:
-    """Return two tables that count each account's roles and profiles.
-
-    The first table counts resources by tag key. The second table counts resources with and without collected tags.
-    """
+    """Count resources by tag key, and resources with and without collected tags."""
     coverage, accounts = result.tag_coverage, result.inventory.accounts
     columns = {
         name: as_arrow(coverage[name]).dictionary_encode() for name in ("account_id", "resource_type", "tag_key")
@@ -197,11 +178,7 @@ def tag_counts(result: Result) -> tuple[pa.Table, pa.Table]:
 
 
 def tags(coverage: pa.Table, resources: pa.Table) -> tuple[list[str], list[Tagged]]:
-    """Return all tag keys, and the tag coverage of each account. The arguments are the two tables from `tag_counts`.
-
-    The most used tag keys come first. Each account has a row for roles and a row for profiles. Rows with the fewest
-    tags per resource come first. Rows without collected tags come last.
-    """
+    # The two tables come from the function `tag_counts`.
     total: Counter[str] = Counter()
     tagged: dict[tuple[str, str], dict[str, int]] = {}
     names = ("account_id", "resource_type", "tag_key", "tagged")
@@ -217,7 +194,6 @@ def tags(coverage: pa.Table, resources: pa.Table) -> tuple[list[str], list[Tagge
 
 
 def quota_rows(use: pd.DataFrame) -> list[QuotaRow]:
-    """Return the rows with the largest quota shares, at most `MAX_PICTURE_ROWS`."""
     most = use[["role_share", "profile_share"]].max(axis=1)
     keyed = use.assign(share=most, least=-most, number=-use["roles"] - use["profiles"])
     rows = keyed.sort_values(["least", "number"], kind="stable").head(MAX_PICTURE_ROWS).astype(object)
@@ -226,12 +202,10 @@ def quota_rows(use: pd.DataFrame) -> list[QuotaRow]:
 
 
 def owner_totals(result: Result) -> dict[tuple[str, str], Totals]:
-    """Count resources and findings by owner state and owner. A missing owner is an empty text."""
     return _totals(result, lambda findings: [pd.Series(owner_states(findings)), findings["owner"].fillna("")])
 
 
 def account_counts(result: Result) -> list[AccountTotals]:
-    """Count resources and findings by account. The accounts are sorted by `rank`."""
     accounts, coverage = result.inventory.accounts, result.coverage
     totals = _totals(result, lambda findings: [findings["account_id"]])
     incomplete = coverage["account_id"][coverage["status"] != "complete"].value_counts()
@@ -259,11 +233,8 @@ def _totals(result: Result, group: Callable[[pd.DataFrame], list[pd.Series]]) ->
 
 
 def missed_counts(result: Result) -> Counter[tuple[str, int]]:
-    """Count the resources by type and tag state.
-
-    The tag state is 0 (tagged), 1 (untagged) or 2 (tags not collected).
-    """
     counts: Counter[tuple[str, int]] = Counter()
+    # Tag states: 0 (tagged), 1 (untagged), 2 (tags not collected).
     for (_, kind), found in tagged_counts(result.inventory).items():
         counts.update({(kind, tagged): count for tagged, count in enumerate(found)})
     return counts

@@ -36,8 +36,6 @@ _OVERVIEW = ("sheet", "what it holds", "rows", *(f"{status} in accounts" for sta
 
 
 class Formats(NamedTuple):
-    """The formats of cells."""
-
     head: Format
     text: Format
     wrapped: Format
@@ -45,8 +43,6 @@ class Formats(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """One sheet of the workbook."""
-
     name: str
     title: str
     frame: pd.DataFrame
@@ -67,19 +63,9 @@ def write_workbook(
 ) -> None:
     """Write a result as an Excel workbook.
 
-    The first sheet is an overview. The next sheets show checks, coverage, owners and frames, in this order.
-
-    Text cells stay text, even after an edit. Account ids keep leading zeros. No text becomes a formula or a link.
-    Counts are written as numbers. Times are written as text (UTC, in ISO form). Flags are written as text (True or
-    False). The CSV files contain the same texts. LibreOffice would turn a Boolean into a formula. A missing value
-    leaves its cell empty.
-
-    The overview lists all sheets and counts their rows. The overview counts the accounts of each check by status. The
-    status is complete, partial or unknown. A sheet holds at most 1,048,575 rows below its heading. A cell holds at most
-    32,767 characters. A note in the overview says which rows and characters were cut.
-
-    A check without findings has a comment at the top of its sheet. The comment says whether all data for the check was
-    collected. The same result always produces the same bytes.
+    Text cells stay text, even after an edit. No text becomes a formula or a link. Times are text, in UTC and in ISO
+    form. Flags are text, because LibreOffice would turn a Boolean into a formula. The same result always produces the
+    same bytes.
 
     Raises
     ------
@@ -166,7 +152,6 @@ def _sheets(result: Result, owners: pd.DataFrame) -> Iterator[Sheet]:
 
 
 def _write(sheet: Worksheet, table: Sheet, formats: Formats) -> list[str]:
-    """Write a table, and return notes about rows and characters that were cut."""
     columns = list(table.frame.columns)
     frame = table.frame.head(MAX_SHEET_ROWS - 1)
     is_number = [frame[name].dtype.kind in "iuf" for name in columns]

@@ -77,13 +77,12 @@ _MaskedTexts = Mapping[str, Mapping[str, str]]
 def masked(
     result: Result, changes: Changes | None, mask: Mask, *said: str | None, drift: Drift | None = None
 ) -> tuple[Result, Changes | None, Drift | None, list[str | None]]:
-    """Return masked copies of all arguments. The rows are sorted by their masked values."""
     old = changes.old if changes else None
     tables = {name: getattr(changes, name) for name in ("changes", "findings", "not_compared")} if changes else {}
     if changes:
         # The facts of changes contain values of tags, descriptions or principals.
         tables["changes"] = tables["changes"].rename(columns={"facts": "changed_facts"})
-    differences = [_with_left_out(drift)] if drift else []
+    differences = [_with_left_out_accounts(drift)] if drift else []
     results = [result, *([old] if old else [])]
     frames = [frame for one in results for frame in _frames(one)]
     loose = [text for one in results for text in _loose(one)] + [text for text in said if text]
@@ -103,8 +102,7 @@ def masked(
     return whole, changes, drift and _masked_drift(drift, by_kind), [text and by_kind[""][text] for text in said]
 
 
-def _with_left_out(drift: Drift) -> pd.DataFrame:
-    """Add a row for each account in which Terraform manages nothing."""
+def _with_left_out_accounts(drift: Drift) -> pd.DataFrame:
     left_out = pd.DataFrame({"account_id": pd.Series(drift.left_out, dtype="str")})
     return pd.concat([drift.differences.rename(columns={"facts": "changed_facts"}), left_out], ignore_index=True)
 
@@ -168,7 +166,6 @@ def _found(result: Result, by_kind: _MaskedTexts) -> dict[str, Found]:
 
 
 def _masked_found(check: Check, one: Found, by_kind: _MaskedTexts) -> Found:
-    """Mask the findings of a check. A command that contains a pseudonym becomes a shell comment."""
     findings = one.findings
     shown = Found.of(_masked(findings, by_kind), _masked(one.facts, by_kind))
     was, now = findings["next_step"], pd.Series(pd.array(steps_of(check, shown), dtype="str"))
@@ -234,14 +231,9 @@ def _masked(frame: pd.DataFrame, by_kind: _MaskedTexts) -> pd.DataFrame:
 
 
 def search(aside: Path, folder: Path, mask: Mask, removed: Iterable[str] = ()) -> None:
-    """Search the new files of a report for original ids and e-mail addresses.
+    """Raise ReportError if a file contains an original id or e-mail address.
 
     Files of older reports are searched, too, except the files in `removed`.
-
-    Raises
-    ------
-    ReportError
-        If a file contains an original id or address. The error message contains the file's name, but not the id.
     """
     finished = {str(file.relative_to(aside)) for file in aside.rglob("*")} | {*removed}
     for file in sorted(path for path in aside.rglob("*") if path.is_file()):
@@ -260,7 +252,6 @@ def search(aside: Path, folder: Path, mask: Mask, removed: Iterable[str] = ()) -
 
 
 def holds(file: Path, mask: Mask) -> bool:
-    """Return whether a file's name or content contains an original id or address. Zip archives are searched, too."""
     if mask.holds(file.name):
         return True
     if is_zipfile(file):
@@ -272,25 +263,16 @@ def holds(file: Path, mask: Mask) -> bool:
 
 
 def _pieces(stream: IO[bytes], *, is_markup: bool) -> Iterator[str]:
-    """Yield the decoded text of a file in pieces. The pieces overlap, so that no id is cut in two."""
     kept = b""
     while piece := stream.read(_PIECE):
         text = (kept + piece).decode(errors="replace").lstrip("\ufeff")
         yield html.unescape(text) if is_markup else text.replace('""', '"')
+        # The pieces overlap, so that no id is cut in two.
         kept = (kept + piece)[-_AGAIN:]
 
 
 def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
-    """Return a `Mask` with a random key or a key from a file.
-
-    A missing key file is created, readable only by the current user.
-
-    Raises
-    ------
-    ReportError
-        If the key file is in the report's folder. If the key file cannot be read or created. If the key has less than
-        32 or more than 1,024 bytes.
-    """
+    """Raise ReportError if the key file is invalid or is in the report's folder."""
     if isinstance(key, bool):
         return Mask(secrets.token_bytes(KEY_BYTES))
     file = Path(key)
@@ -298,6 +280,7 @@ def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
         if file.resolve().is_relative_to(folder.resolve()):
             raise ReportError(f"{file}: the key must not be in the report's folder; choose another folder")
         with suppress(FileExistsError):
+            # Only the current user may read the key.
             handle = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
             with os.fdopen(handle, "w", encoding="ascii") as made:
                 made.write(secrets.token_hex(KEY_BYTES) + "\n")
@@ -318,7 +301,7 @@ def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
 
 @contextmanager
 def masked_errors(*typed: object) -> Iterator[None]:
-    """Mask the ids in error messages from a `with` block. Texts that the user typed are not masked."""
+    """Mask the ids in error messages, except texts that the user typed."""
     try:
         yield
     except IamframeError as error:

@@ -32,8 +32,6 @@ _Row = TypeVar("_Row", charts.AccountTotals, charts.Purpose, charts.QuotaRow)
 
 
 class Numbers(msgspec.Struct, frozen=True):
-    """The numbers and rows that the report's page and `summary.json` show."""
-
     listed: FindingRows
     summary: dict[str, Any]
     owner_tag: str
@@ -55,7 +53,6 @@ class Numbers(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, result: Result, use: pd.DataFrame, lang: str = "en") -> Numbers:
-        """Return the numbers of one group of accounts. The frame `use` comes from the function `quota_use`."""
         accounts, (tag_keys, taggable) = charts.account_counts(result), charts.tag_counts(result)
         demanded = demands(result.policy, result.inventory.tag_policies)
         return cls(
@@ -78,7 +75,6 @@ class Numbers(msgspec.Struct, frozen=True):
         )
 
     def __add__(self, other: Numbers) -> Numbers:
-        """Add the numbers of two groups of accounts."""
         owners = self.owners | other.owners
         return Numbers(
             listed=self.listed + other.listed,
@@ -105,12 +101,10 @@ def _first(rows: list[_Row]) -> list[_Row]:
 
 
 def numbers_of(result: Result, lang: str = "en") -> Numbers:
-    """Return the numbers of all groups of accounts, added up."""
     return reduce(add, (Numbers.of(part, quota_use(part, part.owner_tag), lang) for part in result.parts()))
 
 
 def summary_of(result: Result) -> dict[str, Any]:
-    """Return the summary of one group of accounts, with the keys of `summary.json`."""
     accounts = result.inventory.accounts
     captured = accounts["captured_at"].max()
     counts = result.findings.groupby(["check", "severity"]).size()
@@ -120,10 +114,12 @@ def summary_of(result: Result) -> dict[str, Any]:
         "format_version": SUMMARY_VERSION,
         "version": __version__,
         "sources": list(result.inventory.sources),
+        # The latest collection time, or None if no source shows a time.
         "captured_at": None if captured is None or captured != captured else captured.isoformat(),  # noqa: PLR0124
         "accounts": accounts["account_id"].tolist(),
         "rows": {name: len(frame) for name, frame in result.inventory.frames_read.items()},
         "attention": attention | {"resources": sum(attention.values())},
+        # Expected and accepted findings are counted, too.
         "findings": {
             check: {severity: int(counts.get((check, severity), 0)) for severity in SEVERITIES}
             for check in result.checks
@@ -135,7 +131,6 @@ def summary_of(result: Result) -> dict[str, Any]:
 
 
 def add_summaries(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """Add the summaries of two groups of accounts."""
     numbers = {name: _sum(one[name], other[name]) for name in ("rows", "attention", "findings", "coverage")}
     # A part has only the frames that were collected for it.
     numbers["rows"] = {name: numbers["rows"][name] for name in FRAMES if name in numbers["rows"]}

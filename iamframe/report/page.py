@@ -71,14 +71,10 @@ def render_page(
     drift: Drift | None = None,
     numbers: Numbers | None = None,
 ) -> str:
-    """Return the HTML page of a result as text. The page loads no other files, and runs only its own script.
+    """Return the HTML page of a result as text.
 
-    Every text is escaped. The Content-Security-Policy allows only the page's own style and script, by hash. The page
-    has at most 10,000 rows. The most severe findings come first. Each check shows at least 300 of its findings. A check
-    with fewer findings shows all of them. If findings are left out, the page says so. The title is at the page's top
-    and in the browser's tab. Each printed page has the title, too. The parameters `changes` and `drift` (differences
-    from Terraform) have their own sections. All texts are in the language `lang`, but commands are always in English.
-    If `numbers` is given, the result is not read again. The texts in `numbers` must be in the language `lang`.
+    The page loads no other files, and runs only its own script. Every text is escaped. Commands are always in English.
+    The texts in `numbers` must be in the language `lang`.
     """
     numbers = numbers or numbers_of(result, lang)
     listed = numbers.listed
@@ -108,11 +104,6 @@ def render_page(
 
 
 def render_findings(result: Result, heading: str) -> str:
-    """Return the findings of a result as one HTML page.
-
-    Each check has a section. The page has the same security policy as the page of `render_page`. The heading at the top
-    explains how the findings were selected.
-    """
     listed = FindingRows.of(result)
     words = Translator("en", listed.sources)
     title = words("title_of_some")
@@ -129,10 +120,6 @@ def _frame(
     reasons: list[Reasons],
     linked: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Return the values for the page's template, such as texts, style and script.
-
-    Each name in `linked` has a button that filters the page.
-    """
     layouts = _layouts(sections)
     style, script = asset("page.css") + generated_style(title, words, layouts), asset("page.js")
     today = dt.datetime.now(dt.UTC).date()
@@ -214,7 +201,6 @@ def _demands(numbers: Numbers, words: Translator) -> str:
 def _filters(
     listed: FindingRows, words: Translator, sections: list[Section], linked: Collection[str]
 ) -> list[tuple[str, list[tuple[str, str]], int]]:
-    """Return each filter's name and options, and the number of omitted options."""
     severities = {severity for _, severity, _ in listed.counts}
     accounts, owners = (
         _options(names, linked, Counter(listed.findings[of].drop_null().to_pylist()))
@@ -233,7 +219,7 @@ def _filters(
 
 
 def _options(names: list[str], linked: Collection[str], rows: Counter[str]) -> list[str]:
-    """Select up to `_MAX_OPTIONS` names. Names in `linked` are chosen first, then names with the most rows."""
+    # The page has buttons for the names in `linked`, so these names are chosen first.
     chosen = set(sorted(names, key=lambda name: (name not in linked, -rows[name]))[:_MAX_OPTIONS])
     return [name for name in names if name in chosen]
 
@@ -243,8 +229,6 @@ def _folded(name: str) -> tuple[str, str]:
 
 
 class OtherTable(msgspec.Struct, frozen=True):
-    """A table of changes, differences from Terraform, or missing data."""
-
     name: Markup
     kind: str
     caption: Markup
@@ -256,7 +240,6 @@ class OtherTable(msgspec.Struct, frozen=True):
 def _other_table(
     words: Translator, kind: str, name: str, rows: list[_Row], total: int, file: str = "", more: str = ""
 ) -> OtherTable:
-    """Return a table. The caption says how many of the `total` rows are shown."""
     caption = Markup("").join([words.rows_of(len(rows), total, file or f"{kind}.csv"), more])
     return OtherTable(words(name), kind, caption, _COLUMNS[kind], chunked(rows), len(rows))
 
@@ -313,12 +296,10 @@ def _drifted(drift: Drift, words: Translator) -> dict[str, Any]:
 
 
 def asset(name: str) -> str:
-    """Return the text of a file in the package `iamframe.report`."""
     return resources.files("iamframe.report").joinpath(name).read_text("utf-8")
 
 
 def _layouts(sections: list[Section]) -> dict[tuple[str, ...], str]:
-    """Return a CSS class for each combination of columns in tables of findings."""
     columns = dict.fromkeys(
         rows.columns for one in sections for part in (one.to_fix, one.no_action) for rows in part.tables
     )
@@ -326,11 +307,7 @@ def _layouts(sections: list[Section]) -> dict[tuple[str, ...], str]:
 
 
 def generated_style(title: str, words: Translator, layouts: dict[tuple[str, ...], str]) -> str:
-    """Return the style rules that depend on the page's content.
-
-    The page's security policy forbids `style` attributes. The style sheet therefore contains the widths of bars and
-    columns.
-    """
+    # The page's security policy forbids `style` attributes, so the style sheet contains all widths.
     widths = "".join(f".w{percent}{{width:{percent}%}}" for percent in range(101))
     room = "".join(f".n{tens}{{--rows:{tens}0}}" for tens in range(1, CHUNK // 10 + 1))
     tables: dict[str, Sequence[str]] = _COLUMNS | {of: names for names, of in layouts.items()}
@@ -348,7 +325,6 @@ def generated_style(title: str, words: Translator, layouts: dict[tuple[str, ...]
 
 
 def content_policy(style: str, script: str) -> str:
-    """Return the Content-Security-Policy that allows only the page's own style and script."""
     return _POLICY.format(style=_hash(style), script=_hash(script))
 
 
@@ -357,7 +333,6 @@ def _hash(text: str) -> str:
 
 
 def page_template() -> Template:
-    """Return the page's template, which escapes all values and refuses missing values."""
     jinja = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
     jinja.filters |= {"coded": coded, "whole_words": whole_words}
     return jinja.from_string(asset("page.html.j2"))

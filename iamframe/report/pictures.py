@@ -37,8 +37,6 @@ _USES = ("referred", "silent", "empty")
 
 
 class ColumnHead(msgspec.Struct, frozen=True):
-    """The heading of a column, and the properties of the column's cells."""
-
     text: str
     # The CSS class of the cells.
     kind: str = ""
@@ -50,8 +48,6 @@ class ColumnHead(msgspec.Struct, frozen=True):
 
 
 class Picture(msgspec.Struct, frozen=True):
-    """A table on the page, with a caption."""
-
     name: Markup
     kind: str
     caption: Markup
@@ -63,14 +59,11 @@ class Picture(msgspec.Struct, frozen=True):
 
 
 class Pictures(msgspec.Struct, frozen=True):
-    """All pictures of a report."""
-
     numbers: Numbers
     words: Translator
     severities: Collection[str]
 
     def accounts(self) -> Picture:
-        """Return the accounts with the most findings."""
         words, total = self.words, len(self.numbers.listed.accounts)
         columns = [ColumnHead(words("heads.account_id")), *self._total_heads(), _number(words("checks_incomplete"))]
         rows: list[_Row] = []
@@ -84,7 +77,6 @@ class Pictures(msgspec.Struct, frozen=True):
         return _picture(words("looked"), caption, columns, rows, kind="totals")
 
     def owners(self) -> Picture:
-        """Return the owners with the most findings."""
         words, keys = self.words, list(map(spell_out, self.numbers.owner_keys))
         caption = self._first_of(MAX_PICTURE_ROWS, len(self.numbers.owners))
         if keys:
@@ -111,7 +103,6 @@ class Pictures(msgspec.Struct, frozen=True):
         return [*(totals.resources[severity] for severity in self.severities), totals.to_fix, totals.no_action]
 
     def checks(self, sections: list[Section]) -> Picture:
-        """Return all checks with their numbers of findings."""
         words = self.words
         columns = [
             ColumnHead(words("check")),
@@ -142,7 +133,6 @@ class Pictures(msgspec.Struct, frozen=True):
         ]
 
     def relations(self) -> Picture:
-        """Return the number of links for each kind of name difference."""
         words, found = self.words, self.numbers.relations
         counts = {kind: [found[kind, is_expected] for is_expected in (False, True)] for kind in RELATIONS}
         longest, links = max(map(sum, counts.values())), sum(map(sum, counts.values()))
@@ -160,7 +150,6 @@ class Pictures(msgspec.Struct, frozen=True):
         return _picture(words("relations"), [caption], columns, rows, none=words("no_link"))
 
     def purposes(self) -> Picture:
-        """Return how the instance profiles of each account are used."""
         words, total = self.words, len(self.numbers.listed.accounts)
         columns = [
             ColumnHead(words("heads.account_id")),
@@ -230,7 +219,6 @@ class Pictures(msgspec.Struct, frozen=True):
         return _picture(words("surfaces"), [caption], columns, rows)
 
     def _missed(self) -> Iterator[str]:
-        """Yield how many roles are tagged, and how many profiles are tagged."""
         words = self.words
         for kind, noun in (("role", "role"), ("instance-profile", "profile")):
             counts = [self.numbers.missed[kind, place] for place in range(3)]
@@ -239,10 +227,6 @@ class Pictures(msgspec.Struct, frozen=True):
 
 
 def sorted_owners(numbers: Numbers) -> list[tuple[tuple[str, str], Totals]]:
-    """Return the totals of all owners, sorted by owner state.
-
-    Within a state, owners with the most findings to fix come first.
-    """
     return sorted(
         numbers.owners.items(),
         key=lambda item: (STATES.index(item[0][0]), -item[1].to_fix, -item[1].no_action, item[0][1]),
@@ -250,7 +234,6 @@ def sorted_owners(numbers: Numbers) -> list[tuple[tuple[str, str], Totals]]:
 
 
 def collected_at(time: str, words: Translator) -> Markup:
-    """Return a sentence with the time when the data was collected."""
     return words("as_of", time=time) if time else words("undated")
 
 
@@ -314,7 +297,6 @@ def _shares(one: Tagged, words: Translator) -> _Row:
 
 
 def _answers(facts: Iterable[Fact], words: Translator) -> Iterator[_Value]:
-    """Yield the cells of one tool: writing tags, reading tags, finding by tag."""
     for fact in facts:
         if fact.condition and fact.condition_id:
             yield words.condition(fact.condition_id, fact.condition)
@@ -327,7 +309,6 @@ def _side(resource_type: str, words: Translator) -> str:
 
 
 def _track(*bars: tuple[int, str]) -> Markup:
-    """Draw bars side by side. Each bar has a width in percent and a CSS class."""
     drawn = (Markup('<span class="bar w{} {}"></span>').format(*bar) for bar in bars if bar[0])
     return Markup('<span class="track">{}</span>').format(Markup("").join(drawn))
 

@@ -1,11 +1,7 @@
 """Pseudonyms for ids that identify accounts.
 
-A pseudonym is an HMAC with a secret key. A plain hash of an account id could be reversed. Anybody can hash all numbers
-of twelve digits.
-
-Ids and e-mail addresses are recognized by their form or by their place. An example of a place is a column of account
-ids. A recognized id is replaced everywhere, in any spelling. The search ignores invisible characters, and decodes
-percent-encoding. Letters and digits of any script are converted to ASCII.
+A pseudonym is an HMAC with a secret key. Anybody can hash all numbers of twelve digits. A plain hash would therefore
+not hide an account id.
 
 The IAM User Guide documents unique ids and their prefixes in "IAM identifiers". The ids `o-…`, `ou-…` and `r-…` belong
 to AWS Organizations. Source: AWS Organizations API Reference, "Organization", "OrganizationalUnit" and "Root".
@@ -91,8 +87,6 @@ _ODD = re.compile(r"(?:%[0-9A-Fa-f]{2})+|(?:\\u[0-9A-Fa-f]{4})+|[^\x00-\x7f]")
 
 
 class Hit(NamedTuple):
-    """One id or e-mail address in a text, and its pseudonym."""
-
     start: int
     end: int
     pseudonym: str
@@ -107,7 +101,6 @@ class Plain(NamedTuple):
 
     @classmethod
     def of(cls, text: str) -> Plain:
-        """Return the ASCII form of a text."""
         if _is_plain(text):
             return cls(text)
         parts: list[str] = []
@@ -124,9 +117,9 @@ class Plain(NamedTuple):
         return cls("".join([*parts, text[last:]]), [*starts, *range(last, len(text) + 1)])
 
     def put(self, text: str, hits: Iterable[Hit]) -> str:
-        """Replace each hit in `text` with its pseudonym. The hits are positions in the ASCII form."""
         parts, last = [], 0
         for start, end, pseudonym in hits:
+            # Hits are positions in the ASCII form.
             begin, stop = start, end
             if self.starts is not None:
                 # Invisible characters after the original are replaced, too.
@@ -143,7 +136,6 @@ def _is_plain(text: str) -> bool:
 
 
 def _decoded(odd: str) -> Iterator[tuple[str, int]]:
-    """Yield each decoded letter, and the length of its encoded form."""
     if odd[0] == "%":
         for letter in bytes.fromhex(odd.replace("%", "")).decode(errors="surrogateescape"):
             yield letter, 3 * len(letter.encode(errors="surrogateescape"))
@@ -168,7 +160,7 @@ def _small(text: str) -> str:
 
 
 class Words:
-    """A search for whole words, and for sequences of whole words.
+    """A search for whole words.
 
     A word in `open_ended` is also found at the start of longer words.
     """
@@ -182,7 +174,7 @@ class Words:
                 self._starting.setdefault(first[0], set()).add((len(one), first.start()))
 
     def hits(self, small: str, end: int = 0) -> Iterator[Hit]:
-        """Yield the longest matches in a lower-case text, from left to right. Matches do not overlap."""
+        """Yield the longest matches, from left to right, without overlaps."""
         every = self._starting.keys()
         there = {one for one in every if one in small} if len(every) < _FEW else every & {*_WORD.findall(small)}
         of_these = rf"(?<![^\W_])(?:{'|'.join(sorted(there))})(?![^\W_])" if len(there) < _FEW else _WORD
@@ -198,8 +190,6 @@ class Words:
 
 
 class Mask:
-    """The pseudonyms of one report, with the ids and e-mail addresses behind them."""
-
     def __init__(self, key: bytes) -> None:
         self._key = key
         # Ids (without separators), addresses and roots, all in lower case.
@@ -214,7 +204,6 @@ class Mask:
         self._hidden: dict[tuple[str, str], str] = {}
 
     def named(self, kind: str, original: str) -> str:
-        """Return the pseudonym of an id or e-mail address. The pseudonym begins with `kind`, such as `acct`."""
         # A title may have bytes that the terminal could not decode.
         digest = hmac.digest(self._key, f"{kind}\0{original}".encode(errors="surrogatepass"), hashlib.sha256)
         return f"{kind}-{digest[:_DIGEST].translate(_LETTERS).decode()}"
@@ -227,25 +216,19 @@ class Mask:
         return self._ids[squeezed]
 
     def account(self, spelled: str) -> str:
-        """Return the pseudonym of an account id (hyphens are ignored). Words such as `aws` are returned unchanged."""
         if spelled in _NOT_ACCOUNTS:
             return spelled
         plain = spelled.replace("-", "")
         return self._noted("acct", plain) if re.fullmatch("[0-9]{12}", plain) else self.named("acct", spelled)
 
     def unique(self, spelled: str) -> str:
-        """Return the pseudonym of an IAM unique id. The pseudonym begins with the prefix of the id, such as `AROA`."""
         if not re.fullmatch(f"A{_UNIQUE}", spelled):
             return self.named("id", spelled)
         note = self._noted if len(spelled) >= _MIN_UNIQUE else self.named
         return note(spelled[:4], spelled)
 
     def learn(self, accounts: Iterable[str], policies: Iterable[str], own: Iterable[str] = ()) -> None:
-        """Store the ids to replace: account ids, and external ids in policies.
-
-        An id in `accounts` is replaced in policies even without twelve digits. The texts in `own` contain words of
-        iamframe and AWS. Finished files are not searched for external ids that are in `own`.
-        """
+        # An account id is replaced in policies even without twelve digits.
         self._accounts |= {one: self.account(one) for one in accounts if one not in _NOT_ACCOUNTS}
         external: set[str] = set()
         for policy in policies:
@@ -265,6 +248,7 @@ class Mask:
                 if one[-1] in "*?":
                     open_ended.add(spelled)
         self._words = Words(words, open_ended)
+        # Finished files are not searched for words of iamframe and AWS, which `own` contains.
         known = {word.lower() for text in own for word in (text, *text.split())}
         searched = [one for one in words.keys() - known if len(one) >= _MIN_SEARCHED and re.search("[0-9]", one)]
         self._searched = Words({one: words[one] for one in searched if not _NOT_SEARCHED.fullmatch(one)}, open_ended)
@@ -274,7 +258,6 @@ class Mask:
         return masked != text and _PSEUDONYM.fullmatch(masked) is not None
 
     def text(self, text: str) -> str:
-        """Mask external ids, ids of a known form, and e-mail addresses."""
         if text in self._external:
             return self._external[text]
         plain = Plain.of(text)
@@ -282,7 +265,6 @@ class Mask:
         return self.by_form(plain.put(text, self._words.hits(plain.text.lower(), head.end() if head else 0)))
 
     def by_form(self, text: str) -> str:
-        """Mask all ids and addresses of a known form."""
         plain = Plain.of(text)
         while "@" in plain.text and (masked := plain.put(text, map(self._email, _EMAIL.finditer(plain.text)))) != text:
             text, plain = masked, Plain.of(masked)
@@ -319,11 +301,9 @@ class Mask:
         return self._roots[root]
 
     def written(self, text: str) -> str:
-        """Mask the same ids as the method `text`. Root ids and policy ids of AWS Organizations are masked, too."""
         return _OF_ORGANIZATION.sub(lambda one: self.named(_KINDS[one[0][0]], one[0]), self.text(text))
 
     def known(self, text: str) -> str:
-        """Replace each known id, in any spelling, with its pseudonym."""
         plain = Plain.of(text)
         masked = plain.put(text, self._known(plain.text.lower()))
         return _ROOT.sub(lambda one: self._roots.get(one[0], one[0]), masked) if self._roots else masked
@@ -348,7 +328,6 @@ class Mask:
                         yield Hit(places[first], end, self._ids[squeezed[first : first + size]])
 
     def holds(self, text: str) -> bool:
-        """Return whether a text contains a known id or address in any spelling. External ids match only whole words."""
         small = _small(text)
         if next(self._known(small), None) or next(self._searched.hits(small), None):
             return True
@@ -358,7 +337,6 @@ class Mask:
         return any(small.startswith(one, max(place - one.rindex("@"), 0)) for place, one in near)
 
     def policy(self, policy: str) -> str:
-        """Mask a policy, and return the policy as compact JSON. A policy that is not JSON is masked as free text."""
         if policy.startswith("{"):
             with suppress(msgspec.MsgspecError, RecursionError):
                 return msgspec.json.encode(self._within(msgspec.json.decode(policy), "")).decode()
@@ -390,7 +368,7 @@ class Mask:
         return self.by_form(head) + slash + (self.text(rest) if rest else "")
 
     def _part_of_path(self, part: str) -> str:
-        """Mask one id in an organization path, such as `o-…/r-…/ou-…/`. Wildcards after the id are kept."""
+        # An organization path is `o-…/r-…/ou-…/`. Wildcards after an id are kept.
         core = part.rstrip("*?")
         masked, kind = self.by_form(core), core.partition("-")[0]
         if masked == core and kind in _KINDS and core != f"{kind}-":

@@ -52,50 +52,37 @@ Reasons = tuple[tuple[tuple[str, str], ...], tuple[str, ...], list[str]]
 
 
 class FindingTable(msgspec.Struct, frozen=True):
-    """One table of findings.
-
-    The field `common` is a text with the values that all rows share. The field `maker` contains the tool or service
-    that created all resources. The field `maker` can be empty. The field `arns` contains the most common prefix of
-    resource ARNs. The field `related` contains the most common prefix of related ARNs. A prefix ends before the path. A
-    prefix contains `{}` instead of the account id.
-    """
-
     columns: tuple[str, ...]
     chunks: list[list[dict[str, Any]]]
+    # The values that all rows share, as one text.
     common: str
+    # The tool or service that created all resources, or an empty text.
     maker: str
     severity: str
+    # The most common prefixes of ARNs. A prefix ends before the path, and contains `{}` instead of the account id.
     arns: str
     related: str
 
     @property
     def console(self) -> str:
-        """The address of the AWS console for the table's ARNs. The address is empty if the partition is unknown."""
         return CONSOLES.get(partition_of(f"{self.related or self.arns}/") or "", "")
 
 
 class Part(msgspec.Struct, frozen=True):
-    """A check's findings to fix, or a check's findings that need no action."""
-
     total: int
     shown: int
     tables: list[FindingTable]
 
 
 class Section(msgspec.Struct, frozen=True):
-    """One check on the page.
-
-    The list `coverage` shows why the check is incomplete. Each entry contains a status, the reasons and the accounts.
-    The worst status comes first. The field `worst` is the number of accounts with the worst status. If the check is
-    complete in all accounts, the field `worst` is 0.
-    """
-
     check: Check
     title: str
     why: str
     remediation: str
     status: str
+    # The number of accounts with the worst status, or 0 if all accounts are complete.
     worst: int
+    # Each entry contains a status, the reasons and the accounts. The worst status comes first.
     coverage: list[tuple[str, tuple[str, ...], list[str]]]
     to_fix: Part
     no_action: Part
@@ -104,26 +91,19 @@ class Section(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """The check's name."""
         return self.check.name
 
     @property
     def total(self) -> int:
-        """The number of all findings of the check."""
         return self.to_fix.total + self.no_action.total
 
 
 def allotted(counts: Mapping[str, tuple[int, int]], limit: int = MAX_ROWS) -> dict[str, tuple[int, int]]:
-    """Return how many rows of findings the page shows for each check.
-
-    The first number is for findings to fix. The second number is for findings that need no action. The mapping `counts`
-    begins with the most severe checks. A check gets `MIN_ROWS_PER_CHECK` rows. A check with fewer findings gets one row
-    per finding. The remaining rows go first to findings to fix. Findings that need no action get rows last.
-    """
     shown = {}
     for name, (to_fix, no_action) in counts.items():
         least = min(to_fix, MIN_ROWS_PER_CHECK)
         shown[name] = [least, min(no_action, MIN_ROWS_PER_CHECK - least)]
+    # The remaining space is first given to findings that need a fix. The most severe checks are first in `counts`.
     left = limit - sum(map(sum, shown.values()))
     for part in (0, 1):
         for name, of in counts.items():
@@ -134,26 +114,20 @@ def allotted(counts: Mapping[str, tuple[int, int]], limit: int = MAX_ROWS) -> di
 
 
 class FindingRows(msgspec.Struct, frozen=True):
-    """The findings for the page, and the counts and coverage of all checks.
-
-    The field `counts` contains the numbers of findings by check, severity and state. A state is `to_fix`, `expected` or
-    `accepted`. The table `findings` contains up to `MAX_ROWS` rows. The function `allotted` divides the rows between
-    the checks.
-    """
-
     lang: str
     sources: tuple[str, ...]
     policy: Policy
     checks: Mapping[str, Check]
     accounts: list[str]
     owners: frozenset[str]
+    # Numbers of findings by check, severity and state. A state is `to_fix`, `expected` or `accepted`.
     counts: Counter[tuple[str, str, str]]
     coverage: dict[str, _Coverage]
+    # The function `allotted` divides up to `MAX_ROWS` rows between the checks.
     findings: pa.Table
 
     @classmethod
     def of(cls, result: Result, lang: str = "en") -> FindingRows:
-        """Return the rows of one group of accounts, in the language `lang`."""
         findings, order = result.with_order if lang == "en" else frame_and_order(result.sorted_findings(lang))
         accepted = findings["accepted"].notna()
         state = np.select([accepted, findings["expected"]], ["accepted", "expected"], "to_fix")
@@ -174,7 +148,6 @@ class FindingRows(msgspec.Struct, frozen=True):
         return replace(rows, findings=_table(findings.take(shown), order[shown]))
 
     def __add__(self, other: FindingRows) -> FindingRows:
-        """Combine the rows of two groups of accounts."""
         both = replace(
             self,
             sources=tuple(dict.fromkeys(self.sources + other.sources)),
@@ -189,23 +162,17 @@ class FindingRows(msgspec.Struct, frozen=True):
 
     @property
     def names(self) -> list[str]:
-        """The names of the checks, with the most severe checks first."""
         return sorted(self.checks, key=lambda name: SEVERITIES.index(self.checks[name].severity))
 
     @property
     def totals(self) -> dict[str, tuple[int, int]]:
-        """The numbers of findings to fix and of other findings, by check."""
         totals = {name: [0, 0] for name in self.names}
         for (name, _, state), count in self.counts.items():
             totals[name][state != "to_fix"] += count
         return {name: (to_fix, others) for name, (to_fix, others) in totals.items()}
 
     def places(self, limit: int = MAX_ROWS) -> list[Positions]:
-        """Return the row numbers of the findings that the page shows.
-
-        Each check has two arrays. The first array is for findings to fix. The second array is for findings that need no
-        action.
-        """
+        # Each check has two arrays: findings to fix, then findings that need no action.
         check = pd.Index(self.names).get_indexer(pd.Index(self.findings["check"].to_pandas()))
         no_action = np.asarray(self.findings["no_action"])
         return [
@@ -216,7 +183,6 @@ class FindingRows(msgspec.Struct, frozen=True):
 
 
 def _table(findings: pd.DataFrame, order: Positions) -> pa.Table:
-    """Return the columns that the page and the function `by_severity` need."""
     columns: dict[str, Any] = {name: as_arrow(findings[name]) for name in _READ}
     columns["next_step_changes"] = np.asarray(findings["next_step_changes"], dtype=bool)
     columns["owner_state"] = as_arrow(owner_states(findings))
@@ -225,7 +191,6 @@ def _table(findings: pd.DataFrame, order: Positions) -> pa.Table:
 
 
 def reasons_of(listed: FindingRows, lang: str) -> list[Reasons]:
-    """Return the reasons for incomplete checks. The reasons that apply to the most accounts come first."""
     rows = []
     for name in listed.names:
         coverage = listed.coverage[name] or {("unknown", (say("coverage.no_account", lang),)): [""]}
@@ -238,7 +203,6 @@ def reasons_of(listed: FindingRows, lang: str) -> list[Reasons]:
 def sections_of(
     listed: FindingRows, words: Translator, reasons: list[Reasons], limit: int = MAX_ROWS, *, is_masked: bool = False
 ) -> list[Section]:
-    """Return a section per check, with at most `limit` rows in total. The most severe checks come first."""
     places = listed.places(limit)
     rows = iter(listed.findings.take(np.concatenate(places)).to_pylist())
     parts = iter([list(islice(rows, len(part))) for part in places])
@@ -359,12 +323,11 @@ class _Show(msgspec.Struct, frozen=True):
 
 
 def chunked(rows: list[_Row]) -> list[list[_Row]]:
-    """Split rows into chunks. A browser can skip the chunks that are out of view."""
+    # A browser can skip the chunks that are out of view.
     return [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
 
 
 def _groups(rows: list[_Finding]) -> list[list[_Finding]]:
-    """Group findings by their text. Too many groups, or groups that are too small, become one group."""
     groups: dict[str, list[_Finding]] = {}
     for row in rows:
         groups.setdefault(row["detail"], []).append(row)
@@ -374,11 +337,6 @@ def _groups(rows: list[_Finding]) -> list[list[_Finding]]:
 
 
 def _parsed(row: _Finding, side: str) -> tuple[str, str, str]:
-    """Return an ARN's prefix, the path with the name, and the path alone.
-
-    The prefix contains `{}` instead of the account id. The prefix is empty if ARN and finding have different accounts
-    or names.
-    """
     arn, name = row[f"{side}_arn"] or "", row[f"{side}_name"] or ""
     match = _ARN.match(arn)
     if match is None or not name or not match["rest"].endswith(name):
@@ -388,7 +346,6 @@ def _parsed(row: _Finding, side: str) -> tuple[str, str, str]:
 
 
 def _shortened(rows: list[_Finding], side: str) -> tuple[str, list[str]]:
-    """Return the ARNs' most common prefix, and the ARNs without this prefix."""
     parsed = [_parsed(row, side) for row in rows]
     begins = Counter(begin for begin, _, _ in parsed if begin).most_common(1)
     most = begins[0][0] if begins else ""
@@ -398,16 +355,12 @@ def _shortened(rows: list[_Finding], side: str) -> tuple[str, list[str]]:
 
 
 def _link(row: _Finding) -> str:
-    """Return the address of a role's page in the AWS console. The console has no page for an instance profile."""
+    # The AWS console has no page for an instance profile.
     console = CONSOLES.get(partition_of(row["resource_arn"] or "") or "") if row["resource_type"] == "role" else None
     return f"{console}/iam/home#/roles/details/{quote(row['resource_name'], safe='')}" if console else ""
 
 
 def _step(row: _Finding, related: str, steps: _Steps) -> int:
-    """Add a finding's command to `steps`, and return the command's index. Without a command, return -1.
-
-    Placeholders replace names and ARNs, so that findings can share a command.
-    """
     command, name = row["next_step"], row["related_name"] or ""
     if not command:
         return -1

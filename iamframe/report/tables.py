@@ -24,15 +24,6 @@ _NO_ARN = "~"
 
 
 class Tables:
-    """The CSV files of a report.
-
-    The method `add` writes findings to temporary files. The method `close` joins the temporary files into
-    `findings.csv`. A temporary file contains findings with the same severity, check and `order`. The ARNs in a
-    temporary file are equal up to the account id. The groups come in the order of account ids. Each temporary file is
-    therefore sorted like `Result.findings`. `owners.csv` contains the sums of all groups. All other CSV files are
-    sorted by group of accounts.
-    """
-
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._columns: dict[str, list[str]] = {}
@@ -42,7 +33,6 @@ class Tables:
         (folder / "checks").mkdir()
 
     def add(self, part: Result, use: pd.DataFrame) -> None:
-        """Append the rows of one group of accounts. The frame `use` comes from the function `quota_use`."""
         self.owners = joined_owners(self.owners, findings_by_owner(part, part.owner_tag))
         self._add_findings(part)
         tables = {"coverage": part.coverage, "quota_use": use} | part.inventory.frames_read
@@ -51,7 +41,6 @@ class Tables:
             self._append(name, frame)
 
     def close(self) -> None:
-        """Write `findings.csv` and `owners.csv`. A table without rows becomes a file with only a heading."""
         write_csv(self.owners, self._folder / "owners.csv")
         for name in self._empty.keys() - self._columns:
             write_csv(self._empty[name], self._folder / f"{name}.csv")
@@ -79,6 +68,8 @@ class Tables:
 
     def _add_findings(self, part: Result) -> None:
         findings, order = part.with_order
+        # The ARNs in one piece are equal up to the account id. Groups come in the order of account ids. Each piece is
+        # therefore sorted like `Result.findings`.
         head = pc.replace_substring_regex(as_arrow(findings["resource_arn"]), _HEAD, r"\1").fill_null(_NO_ARN)
         keys = [findings["severity"], findings["check"], order, head.to_pandas().to_numpy()]
         for key, rows in findings.groupby(keys, sort=False):

@@ -14,20 +14,16 @@ from iamframe.messages.render import LISTED, fill, render, sentences_of, text_of
 
 
 class Translator:
-    """The texts of the page in one language."""
-
     def __init__(self, lang: str, sources: Iterable[str] = ()) -> None:
         self.lang = lang
         self._folders = {source: short for source in sources if (short := without_folder(source)) != source}
 
     def without_folders(self, text: str) -> str:
-        """Replace each source path in a text with its file name."""
         for source, short in self._folders.items():
             text = text.replace(source, short)
         return text
 
     def __call__(self, name: str, /, **given: object) -> Markup:
-        """Fill escaped values into a text of the page, and return markup. Whole numbers get thousands separators."""
         text = text_of(f"page.{name}", self.lang)
         if not isinstance(text, str):
             text = text.get(str(given[text["by"]]), text["other"])
@@ -36,11 +32,9 @@ class Translator:
         return said.format(**shown) if given else said
 
     def word(self, value: str) -> str:
-        """Return the translation of a column's value. A value without a translation is returned unchanged."""
         return str(text_of(f"page.words.{value}", self.lang, value))
 
     def condition(self, name: str, text: str) -> str:
-        """Return the translation of a condition in the table `surfaces`. Without a translation, return `text`."""
         return str(text_of(f"surfaces.{name}", self.lang, text))
 
     def n(self, count: int, noun: str) -> str:
@@ -48,10 +42,6 @@ class Translator:
         return fill(f"{{count:{noun}}}", {"count": count}, self.lang)
 
     def some(self, names: Sequence[str], total: int = 0) -> str:
-        """Return up to three names. If names are left out, the text ends with their number.
-
-        Up to three names are always listed. If no account is missing, twelve names become the text "all 12 accounts".
-        """
         if len(names) <= LISTED:
             return ", ".join(names)
         if len(names) == total:
@@ -59,11 +49,9 @@ class Translator:
         return self("some_of", some=", ".join(names[:LISTED]), n=len(names) - LISTED)
 
     def rows_of(self, shown: int, total: int, file: str) -> str:
-        """Return how many rows are shown. If rows are left out, the text names the file with all rows."""
         return self("rows_of", n=shown, n2=total, file=file) if shown < total else self.n(total, "row")
 
     def reasons(self, frame: pd.DataFrame) -> pd.Series:
-        """Return the reason in each row of a frame, in the page's language."""
         said = frame["reason"]
         if self.lang != "en":
             texts = render(pa.array(frame["message"], pa.string()), pa.array(frame["facts"], pa.string()), self.lang)
@@ -73,7 +61,6 @@ class Translator:
         return said.map(short) if short else said
 
     def sentences(self, frame: pd.DataFrame) -> list[tuple[str, ...]]:
-        """Render the columns `message` and `facts` of each row as sentences."""
         rows = [*zip(frame["message"], frame["facts"], strict=True)]
         said = {
             (message, facts): tuple(map(self.without_folders, sentences_of(message, facts, self.lang)))
@@ -84,19 +71,17 @@ class Translator:
 
 
 def coded(text: str) -> Markup:
-    """Convert a text to markup, with parts in backticks as code."""
     parts = text.split("`")
     parts[1::2] = [Markup("<code>{}</code>").format(whole_words(part) if " " in part else part) for part in parts[1::2]]
     return Markup("").join(parts)
 
 
 def whole_words(command: str) -> Markup:
-    """Convert a command to markup. Lines break between words. Only words that are wider than a line are broken."""
+    # Lines break between words. Only words that are wider than a line are broken.
     return Markup(" ").join(Markup("<span>{}</span>").format(word) for word in command.split(" "))
 
 
 def without_folder(source: str) -> str:
-    """Return the file name of an absolute path. Any other text is returned unchanged."""
     for kind in (posixpath, ntpath):
         if kind.isabs(source):
             return kind.basename(source.rstrip("/\\")) or source

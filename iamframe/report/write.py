@@ -111,9 +111,9 @@ def write_shown(
     mask: bool | str | os.PathLike[str],
     drift: Drift | None = None,
 ) -> tuple[Path, Result]:
-    """Write a report, as `write_report` does. Return the page's path, and the result that the page shows.
+    """Write a report, and return the page's path and the result in the page.
 
-    The ids in the returned result of a masked report are pseudonyms. To reveal no id, print only the returned result.
+    The result in a masked page contains pseudonyms instead of ids.
     """
     require("write_report", result, Result, instead="what `iamframe.run_checks` gives")
     owner_tag = result.owner_tag if owner_tag is None else owner_tag
@@ -131,7 +131,7 @@ def write_shown(
         result, changes, drift, (title, author, key) = masked(result, changes, pseudonyms, *said, drift=drift)
         owner_tag = key or owner_tag
     # Files of an older report to remove, unless the new report writes them, too.
-    removed = [f"{name}.csv" for name in (*FRAMES, *_CHANGES, "drift", *_facts_in(folder))] + ["report.xlsx"]
+    removed = [f"{name}.csv" for name in (*FRAMES, *_CHANGES, "drift", *_check_tables_in(folder))] + ["report.xlsx"]
 
     def write(aside: Path) -> None:
         is_masked = pseudonyms is not None
@@ -182,8 +182,7 @@ def _with_owner_tag(result: Result, owner_tag: str) -> Result:
     return result if result.owner_tag == owner_tag else replace(result, owner_tag=owner_tag)
 
 
-def _facts_in(folder: Path) -> list[str]:
-    """Return the check tables of an older report, such as `checks/CHECK`."""
+def _check_tables_in(folder: Path) -> list[str]:
     found: list[str] = []
     # A folder that cannot be read raises an error when it is written.
     with suppress(OSError, ValueError):
@@ -195,9 +194,7 @@ def _facts_in(folder: Path) -> list[str]:
 
 
 def write_changes(changes: Changes, out: str | os.PathLike[str]) -> None:
-    """Write `changes.csv`, `changed_findings.csv` and `not_compared.csv` into a folder.
-
-    If one file cannot be written, no file is written.
+    """Write all CSV files of changes into a folder, or no file at all.
 
     Raises
     ------
@@ -216,10 +213,7 @@ def _write_tables(changes: Changes, folder: Path) -> None:
 def write_findings(
     result: Result, out: str | os.PathLike[str], heading: str, mask: bool | str | os.PathLike[str] = False
 ) -> Path:
-    """Write selected findings into a folder, and return the path of the page.
-
-    The folder gets `findings.html`, `findings.csv` and `coverage.csv`, or no file at all. The page begins with the text
-    `heading`. The parameter `mask` has the same meaning as in `write_report`.
+    """Write selected findings into a folder: all files, or no file at all.
 
     Raises
     ------
@@ -264,13 +258,5 @@ def _counts(kinds: pd.Series) -> dict[str, int]:
 
 
 def summarize(result: Result) -> dict[str, Any]:
-    """Return the numbers of a result as a dictionary for JSON.
-
-    The keys `format_version`, `version`, `sources` and `accounts` describe the origin of the numbers. The key
-    `captured_at` contains the latest collection time in ISO form. If no source shows a time, the key `captured_at`
-    contains None. The key `rows` contains the number of rows in each frame. The key `attention` contains the number of
-    resources that need attention. Resources are counted by highest severity and in total. The key `findings` contains
-    the number of findings by check and severity. Expected and accepted findings are counted, too. The key `coverage`
-    contains the number of accounts by check and status.
-    """
+    """Return the numbers of a result, with the keys of `summary.json`."""
     return reduce(add_summaries, map(summary_of, result.parts()))
