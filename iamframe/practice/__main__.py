@@ -12,10 +12,6 @@ from iamframe.practice.account import PracticeAccount
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a practice account, and print the environment variables for clients.
-
-    The practice account contains fictional roles and profiles.
-    """
     parser = argparse.ArgumentParser(
         prog="python -m iamframe.practice",
         description="A fictional AWS account on 127.0.0.1, filled with roles and instance profiles, until Ctrl-C.",

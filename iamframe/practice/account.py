@@ -117,14 +117,12 @@ class PracticeAccount:
         self._backends.close()
 
     def __enter__(self) -> Self:
-        """Open the account."""
         self.open()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Close the account."""
         self.close()
 
     def _know(self, account_id: str, *, active: bool = True) -> None:

@@ -17,16 +17,6 @@ _ERROR_CODE = re.compile(rb"<Code>([^<]+)</Code>|\"__type\":\s*\"([^\"]+)\"")
 
 
 class Backends:
-    """moto's backends, which are empty at first. Only one thread writes at a time, as moto requires.
-
-    Raises
-    ------
-    MissingExtraError
-        If moto is not installed.
-    RuntimeError
-        If another practice account is still open in this process.
-    """
-
     def __init__(self, partition: str) -> None:
         try:
             from moto.server import DomainDispatcherApplication, create_backend_app
@@ -35,12 +25,12 @@ class Backends:
         if not _in_use.acquire(blocking=False):
             raise RuntimeError("another practice account is open in this process: close it first")
         self.partition = partition
+        # moto requires that only one thread writes at a time.
         self.lock = threading.RLock()
         self._application = DomainDispatcherApplication(create_backend_app)
         self._reset()
 
     def close(self) -> None:
-        """Discard the data, so that another practice account can start."""
         self._reset()
         _in_use.release()
 
@@ -55,31 +45,27 @@ class Backends:
         organizations_backends.master_accounts.clear()
 
     def iam(self, account_id: str) -> Any:
-        """Return moto's IAM backend for an account."""
         from moto.iam.models import iam_backends
 
         return iam_backends[account_id][self.partition]
 
     def ec2(self, account_id: str, region: str) -> Any:
-        """Return moto's EC2 backend for an account and a region."""
         from moto.ec2.models import ec2_backends
 
         return ec2_backends[account_id][region]
 
     def cloudformation(self, account_id: str, region: str) -> Any:
-        """Return moto's CloudFormation backend for an account and a region."""
         from moto.cloudformation.models import cloudformation_backends
 
         return cloudformation_backends[account_id][region]
 
     def beanstalk(self, account_id: str, region: str) -> Any:
-        """Return moto's Elastic Beanstalk backend for an account and a region."""
         from moto.elasticbeanstalk.models import eb_backends
 
         return eb_backends[account_id][region]
 
     def ask(self, call: Call, **changed: str | None) -> Answer:
-        """Let moto answer a call. Keyword arguments replace query parameters. The value None removes a parameter."""
+        """Let moto answer a call. The value None removes a query parameter."""
         body = call.body
         if changed:
             params = {name: value for name, value in (call.params | changed).items() if value is not None}

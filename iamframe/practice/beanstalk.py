@@ -16,38 +16,33 @@ _NO_ID = b"<EnvironmentId></EnvironmentId>"
 
 
 class Beanstalk:
-    """Elastic Beanstalk in all regions and accounts."""
-
     def __init__(self, backends: Backends) -> None:
         self.backends = backends
 
     def answer(self, call: Call) -> Answer:
-        """Answer a call to Elastic Beanstalk, or let moto answer the call."""
         if call.action == "CreateEnvironment":
             with self.backends.lock:
                 answer = self.backends.ask(call)
                 return (
-                    replace(answer, body=answer.body.replace(*self._number(call))) if answer.status == 200 else answer
+                    replace(answer, body=answer.body.replace(*self._set_id(call))) if answer.status == 200 else answer
                 )
         if call.action == "TerminateEnvironment":
             with self.backends.lock:
-                environments, environment = self._found(call)
+                environments, environment = self._find_environment(call)
                 del environments[environment.environment_name]
             return query_answer(call, _named(environment) + text("Status", "Terminating"))
         if call.action == "DescribeConfigurationSettings":
             # A setting that nobody chose is missing; the profile is such a setting.
-            settings = f"<member>{_named(self._found(call)[1])}<OptionSettings/></member>"
+            settings = f"<member>{_named(self._find_environment(call)[1])}<OptionSettings/></member>"
             return query_answer(call, f"<ConfigurationSettings>{settings}</ConfigurationSettings>")
         return self.backends.ask(call)
 
-    def _number(self, call: Call) -> tuple[bytes, bytes]:
-        """Give a new environment an id, and return the old and new XML."""
-        environment = self._found(call)[1]
+    def _set_id(self, call: Call) -> tuple[bytes, bytes]:
+        environment = self._find_environment(call)[1]
         environment.environment_id = f"e-{token_hex(5)}"
         return _NO_ID, text("EnvironmentId", environment.environment_id).encode()
 
-    def _found(self, call: Call) -> tuple[dict[str, Any], Any]:
-        """Return the environments of an application, and the environment of the call."""
+    def _find_environment(self, call: Call) -> tuple[dict[str, Any], Any]:
         name, environment_id = (call.params.get(f"Environment{part}") for part in ("Name", "Id"))
         for application in self.backends.beanstalk(call.account_id, call.region).applications.values():
             for one in application.environments.values():

@@ -50,8 +50,6 @@ class Request:
 
 @dataclass(frozen=True)
 class Principal:
-    """The identity that signed a request."""
-
     account_id: str
     arn: str
     user_id: str
@@ -59,8 +57,6 @@ class Principal:
 
 @dataclass
 class Call:
-    """A parsed request. The field `params` contains query parameters. The field `json` contains a JSON body."""
-
     service: str
     action: str
     region: str
@@ -75,19 +71,15 @@ class Call:
 
     @property
     def account_id(self) -> str:
-        """The account whose credentials signed the request."""
         return self.who.account_id
 
     @property
     def permission(self) -> str:
-        """The IAM action."""
         return f"{_PREFIXES.get(self.service, self.service)}:{self.action}"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer."""
-
     status: int
     body: bytes
     content_type: str = "text/xml"
@@ -96,15 +88,12 @@ class Answer:
 
 
 class Refusal(Exception):
-    """An AWS error with a code, a message and an HTTP status."""
-
     def __init__(self, code: str, message: str, status: int = 400) -> None:
         super().__init__(message)
         self.code, self.message, self.status = code, message, status
 
 
 def read_call(method: str, target: str, headers: Mapping[str, str], body: bytes) -> Call:
-    """Parse a request."""
     scope = _SCOPE.search(headers.get("authorization", ""))
     key, region, service = scope.groups() if scope else ("", "", "")
     url = urlsplit(target)
@@ -126,9 +115,9 @@ def read_call(method: str, target: str, headers: Mapping[str, str], body: bytes)
 
 
 def members(params: Mapping[str, str], name: str) -> list[dict[str, str]]:
-    """Return a list of dictionaries from parameters such as `Tags.member.1.Key` or `Filter.1.Name`."""
     found: dict[int, dict[str, str]] = {}
     for key, value in params.items():
+        # Keys are such as `Tags.member.1.Key`, `Filter.1.Name` or `TagKeys.member.1`.
         match = re.fullmatch(rf"{name}\.(?:member\.)?(\d+)(?:\.(.+))?", key)
         if match:
             found.setdefault(int(match[1]), {})[match[2] or ""] = value
@@ -136,17 +125,14 @@ def members(params: Mapping[str, str], name: str) -> list[dict[str, str]]:
 
 
 def values(params: Mapping[str, str], name: str) -> list[str]:
-    """Return a list of strings from parameters such as `TagKeys.member.1`."""
     return [member[""] for member in members(params, name) if "" in member]
 
 
 def text(name: str, value: object) -> str:
-    """Return an XML element that contains a text."""
     return f"<{name}>{escape(str(value))}</{name}>"
 
 
 def query_answer(call: Call, result: str | None) -> Answer:
-    """Return an answer in the query protocol."""
     name, number = call.action, next(_numbers)
     inner = "" if result is None else f"<{name}Result>{result}</{name}Result>"
     body = (
@@ -157,14 +143,12 @@ def query_answer(call: Call, result: str | None) -> Answer:
 
 
 def ec2_answer(call: Call, result: str) -> Answer:
-    """Return an answer in EC2's query protocol."""
     identity = request_id(next(_numbers))
     body = f'<{call.action}Response xmlns="{_NAMESPACES["ec2"]}"><requestId>{identity}</requestId>{result}'
     return Answer(200, f"{body}</{call.action}Response>".encode(), "text/xml;charset=UTF-8")
 
 
 def json_answer(call: Call, result: Mapping[str, Any], status: int = 200, error_code: str | None = None) -> Answer:
-    """Return an answer in the JSON protocol of the called service."""
     kind = "application/json" if call.service in _REST else "application/x-amz-json-1.1"
     headers = [("x-amzn-RequestId", request_id(next(_numbers)))]
     if error_code:
@@ -173,7 +157,6 @@ def json_answer(call: Call, result: Mapping[str, Any], status: int = 200, error_
 
 
 def refusal_answer(call: Call, refusal: Refusal) -> Answer:
-    """Return an error in the protocol of the called service."""
     code, message = text("Code", refusal.code), text("Message", refusal.message)
     identity = request_id(next(_numbers))
     if call.service == "ec2":
@@ -191,5 +174,5 @@ def refusal_answer(call: Call, refusal: Refusal) -> Answer:
 
 
 def request_id(number: int) -> str:
-    """Return a numbered request id. A random id would differ in each run of a failing test."""
+    # A random id would differ in each run of a failing test.
     return f"00000000-0000-4000-8000-{number:012d}"

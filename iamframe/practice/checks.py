@@ -18,14 +18,12 @@ _TRUST_ACTIONS = re.compile(
 
 
 def violated(where: str, constraint: str) -> Refusal:
-    """Return IAM's error for a value that breaks a constraint of the service's model."""
     return Refusal(
         "ValidationError", f"1 validation error detected: Value at '{where}' failed to satisfy constraint: {constraint}"
     )
 
 
 def required(call: Call, name: str) -> str:
-    """Return a required parameter of a call."""
     if not call.params.get(name):
         where = name[0].lower() + name[1:]
         raise violated(where, "Member must not be null")
@@ -33,7 +31,6 @@ def required(call: Call, name: str) -> str:
 
 
 def checked_name(call: Call, parameter: str, longest: int) -> str:
-    """Return the name of a new resource."""
     name = required(call, parameter)
     where = parameter[0].lower() + parameter[1:]
     if len(name) > longest:
@@ -48,7 +45,6 @@ def checked_name(call: Call, parameter: str, longest: int) -> str:
 
 
 def checked_path(call: Call) -> str:
-    """Return the path of a new resource, which is "/" by default."""
     path = call.params.get("Path", "/")
     if len(path) > 512:
         raise violated("path", "Member must have length less than or equal to 512")
@@ -62,7 +58,6 @@ def checked_path(call: Call) -> str:
 
 
 def checked_prefix(call: Call) -> str:
-    """Return the parameter `PathPrefix` of a call, which is "/" by default."""
     prefix = call.params.get("PathPrefix") or "/"
     if not prefix.startswith("/") or len(prefix) > 512:
         raise Refusal("ValidationError", "The specified value for pathPrefix is invalid. It must begin with /.")
@@ -70,13 +65,11 @@ def checked_prefix(call: Call) -> str:
 
 
 def checked_tags(call: Call, *, fold: bool) -> list[dict[str, str]]:
-    """Return the tags of a request. With `fold=True`, two keys that differ only in case are an error."""
     tags = [{"Key": tag.get("Key", ""), "Value": tag.get("Value", "")} for tag in members(call.params, "Tags")]
     return check_tags(tags, fold=fold)
 
 
 def check_tags(tags: list[dict[str, str]], *, fold: bool) -> list[dict[str, str]]:
-    """Return valid tags unchanged, and raise IAM's error for invalid tags."""
     if len(tags) > 50:
         raise violated("tags", "Member must have length less than or equal to 50")
     seen = set()
@@ -106,7 +99,6 @@ def _is_tag_text(value: str) -> bool:
 
 
 def checked_tag_keys(call: Call) -> list[str]:
-    """Return the tag keys that a request removes."""
     keys = values(call.params, "TagKeys")
     if len(keys) > 50:
         raise violated("tagKeys", "Member must have length less than or equal to 50")
@@ -123,7 +115,6 @@ def checked_tag_keys(call: Call) -> list[str]:
 def merged_tags(
     old: Sequence[Mapping[str, str]], new: Sequence[Mapping[str, str]], *, fold: bool, quota: str
 ) -> list[dict[str, str]]:
-    """Add new tags, which replace old tags with the same key. With `fold=True`, the case of keys is ignored."""
     kept = {(tag["Key"].lower() if fold else tag["Key"]): dict(tag) for tag in old}
     for tag in new:
         kept[tag["Key"].lower() if fold else tag["Key"]] = dict(tag)
@@ -133,7 +124,6 @@ def merged_tags(
 
 
 def checked_trust(document: str) -> str:
-    """Return a valid trust policy unchanged. An invalid trust policy raises IAM's error."""
     try:
         read = json.loads(document)
     except ValueError:

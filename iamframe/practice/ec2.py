@@ -31,15 +31,12 @@ _CUT_LISTS = {
 
 
 class Ec2:
-    """EC2 in all regions and accounts."""
-
     def __init__(self, backends: Backends, regions: Regions) -> None:
         self.backends, self.regions = backends, regions
         # The profile of each spot request, which moto does not keep.
         self._spot: dict[str, dict[str, str]] = {}
 
     def answer(self, call: Call) -> Answer:
-        """Answer a call to EC2, or let moto answer the call."""
         own = _OWN.get(call.action)
         if own:
             with self.backends.lock:
@@ -52,12 +49,9 @@ class Ec2:
             return ec2_answer(call, f"<{_EMPTY_LISTS[call.action]}/>")
         return answer if call.action.startswith("Describe") else self._settled(call, answer)
 
-    def settle(self, account_id: str, region: str) -> dict[str, str]:
-        """Store the profile id of each instance. The result maps association ids to profile ids.
-
-        moto shows the association id in place of the profile id. On AWS, an instance keeps the id of its deleted
-        profile. A new profile with the same name does not change the instance's profile id.
-        """
+    def _store_profile_ids(self, account_id: str, region: str) -> dict[str, str]:
+        # moto shows an association id in place of the profile id. On AWS, an instance keeps the id of its deleted
+        # profile. A new profile with the same name does not change the profile id of the instance.
         started = {}
         for association in self.backends.ec2(account_id, region).iam_instance_profile_associations.values():
             profile = association.iam_instance_profile
@@ -66,7 +60,6 @@ class Ec2:
         return started
 
     def profile_of(self, account_id: str, region: str, instance_id: str) -> Any:
-        """Return the profile of an instance, or None. A deleted profile also gives None."""
         associations = self.backends.ec2(account_id, region).iam_instance_profile_associations.values()
         held = {one.iam_instance_profile.id for one in associations if one.instance_id == instance_id}
         profiles = self.backends.iam(account_id).instance_profiles.values()
@@ -88,10 +81,10 @@ class Ec2:
                 for state in group.instance_states:
                     if state.instance.id not in backend.iam_instance_profile_associations:
                         backend.associate_iam_instance_profile(state.instance.id, profile.name)
-        self.settle(account_id, region)
+        self._store_profile_ids(account_id, region)
 
     def _settled(self, call: Call, answer: Answer) -> Answer:
-        started = self.settle(call.account_id, call.region)
+        started = self._store_profile_ids(call.account_id, call.region)
 
         def replaced(match: re.Match[bytes]) -> bytes:
             return match[1] + started.get(match[2].decode(), match[2].decode()).encode() + match[3]
@@ -99,7 +92,6 @@ class Ec2:
         return replace(answer, body=_ASSOCIATION_ID.sub(replaced, answer.body))
 
     def describe_regions(self, call: Call) -> Answer:
-        """Simulate DescribeRegions, which includes disabled regions only if `AllRegions` is true."""
         states = dict.fromkeys(self.regions.enabled, "opt-in-not-required")
         if call.params.get("AllRegions") == "true":
             states |= dict.fromkeys(self.regions.disabled, "not-opted-in")
@@ -117,31 +109,26 @@ class Ec2:
         return ec2_answer(call, f"<regionInfo>{''.join(f'<item>{item}</item>' for item in found)}</regionInfo>")
 
     def run_instances(self, call: Call) -> Answer:
-        """Simulate RunInstances, which refuses a profile that is empty or does not exist."""
         profile = self._profile(call)
-        answer = self._settled(call, self.backends.ask(call, **_spelled(call, profile)))
-        return answer if profile is None or answer.status != 200 else self._with_all(call, answer, profile)
+        answer = self._settled(call, self.backends.ask(call, **_in_iam_spelling(call, profile)))
+        return answer if profile is None or answer.status != 200 else self._give_profile_to_all(call, answer, profile)
 
-    def _with_all(self, call: Call, answer: Answer, profile: Any) -> Answer:
-        """Give the profile to all instances of the call.
-
-        moto gives the profile only to the first instance. moto also ignores the profile in a launch template.
-        """
+    def _give_profile_to_all(self, call: Call, answer: Answer, profile: Any) -> Answer:
         backend = self.backends.ec2(call.account_id, call.region)
         root = _tree(answer)
+        # moto gives the profile only to the first instance. moto ignores the profile in a launch template.
         for item in root.iterfind(f"{{{_SPACE}}}instancesSet/{{{_SPACE}}}item"):
             identity = item.findtext(f"{{{_SPACE}}}instanceId")
             if identity in backend.iam_instance_profile_associations:
                 continue
             backend.associate_iam_instance_profile(identity, profile.name)
             _add_profile(item, {"arn": profile.arn, "id": profile.id})
-        self.settle(call.account_id, call.region)
+        self._store_profile_ids(call.account_id, call.region)
         return replace(answer, body=ET.tostring(root, default_namespace=_SPACE))
 
     def associate(self, call: Call) -> Answer:
-        """Simulate the calls that give a profile to an instance. An empty or missing profile is refused."""
         profile = self._profile(call)
-        return self._settled(call, self.backends.ask(call, **_spelled(call, profile)))
+        return self._settled(call, self.backends.ask(call, **_in_iam_spelling(call, profile)))
 
     def _profile(self, call: Call) -> Any:
         prefix = "IamInstanceProfile."
@@ -177,7 +164,6 @@ class Ec2:
         return named
 
     def describe_instances(self, call: Call) -> Answer:
-        """Simulate DescribeInstances, and convert filters by profile to filters by instance id for moto."""
         token = call.params.get("NextToken")
         if token and token not in self.backends.ec2(call.account_id, call.region).reservations:
             raise Refusal("InvalidParameterValue", "Unable to parse pagination token")
@@ -186,6 +172,7 @@ class Ec2:
             for number, one in _numbered_filters(call).items()
             if one[0] in ("iam-instance-profile.arn", "iam-instance-profile.id")
         ]
+        # For moto, filters by profile become filters by instance id.
         changed: dict[str, str | None] = {}
         for number in numbers:
             name, wanted = _numbered_filters(call)[number]
@@ -203,7 +190,6 @@ class Ec2:
         return {one.id: one.iam_instance_profile for one in backend.all_instances() if one.iam_instance_profile}
 
     def request_spot(self, call: Call) -> Answer:
-        """Simulate RequestSpotInstances, and store the name or ARN of each request's profile."""
         names = {"Name": "name", "Arn": "arn"}
         prefix = "LaunchSpecification.IamInstanceProfile."
         given = {names[name]: call.params[prefix + name] for name in names if prefix + name in call.params}
@@ -213,7 +199,6 @@ class Ec2:
         return self._with_spot_profiles(answer)
 
     def describe_spot(self, call: Call) -> Answer:
-        """Simulate DescribeSpotInstanceRequests, which shows the profile of each request."""
         return self._with_spot_profiles(self.backends.ask(call))
 
     def _with_spot_profiles(self, answer: Answer) -> Answer:
@@ -228,8 +213,8 @@ class Ec2:
         return replace(answer, body=ET.tostring(root, default_namespace=_SPACE))
 
     def request_fleet(self, call: Call) -> Answer:
-        """Simulate RequestSpotFleet, and add the allocation strategy and the profile ARN that moto needs."""
         config = "SpotFleetRequestConfig"
+        # moto needs an allocation strategy and the ARN of the profile.
         changed: dict[str, str | None] = {}
         if f"{config}.AllocationStrategy" not in call.params:
             changed[f"{config}.AllocationStrategy"] = "lowestPrice"
@@ -242,7 +227,6 @@ class Ec2:
         return self._settled(call, self.backends.ask(call, **changed))
 
     def describe_associations(self, call: Call) -> Answer:
-        """Simulate DescribeIamInstanceProfileAssociations, which returns profile ids in pages."""
         wanted, filters = values(call.params, "AssociationId"), _filters(call)
         backend = self.backends.ec2(call.account_id, call.region)
         found = [
@@ -259,8 +243,8 @@ class Ec2:
         return ec2_answer(call, f"<iamInstanceProfileAssociationSet>{items}</iamInstanceProfileAssociationSet>{end}")
 
     def cut_list(self, call: Call) -> Answer:
-        """Simulate the calls that list launch templates, because moto loses rows between pages."""
         name, most = _CUT_LISTS[call.action]
+        # moto loses rows between pages.
         answer = self.backends.ask(call, MaxResults="100000", NextToken=None)
         if answer.status != 200:
             return answer
@@ -276,8 +260,8 @@ def _is_called(profile: Any, named: str) -> bool:
     return same_name(profile.name, named) or same_name(profile.arn, named)
 
 
-def _spelled(call: Call, profile: Any) -> dict[str, str]:
-    """Return the profile's name and ARN in IAM's spelling, because moto compares them case-sensitively."""
+def _in_iam_spelling(call: Call, profile: Any) -> dict[str, str]:
+    # moto compares names and ARNs case-sensitively.
     spelled = {"IamInstanceProfile.Name": profile.name, "IamInstanceProfile.Arn": profile.arn} if profile else {}
     return {key: value for key, value in spelled.items() if key in call.params}
 

@@ -15,15 +15,12 @@ _READS = ("Get", "List", "Describe", "GET ")
 
 @dataclass
 class Bucket:
-    """A token bucket, with `rate` new tokens per second and at most `burst` tokens."""
-
-    rate: float
+    rate: float  # tokens per second
     burst: float
     tokens: float
     at: float
 
     def take(self) -> bool:
-        """Take one token, and return whether the bucket had a token."""
         now = time.monotonic()
         self.tokens = min(self.burst, self.tokens + (now - self.at) * self.rate)
         self.at = now
@@ -35,14 +32,11 @@ class Bucket:
 
 @dataclass(frozen=True)
 class Denial:
-    """A rule that denies calls. Each field is a pattern for `fnmatch`."""
-
     action: str
     resource: str
     account_id: str
 
     def meets(self, call: Call, names: tuple[str, ...]) -> bool:
-        """Return whether the denial applies to a call. The tuple `names` contains the names of the call's resource."""
         action = call.permission if ":" in self.action else call.action
         return (
             fnmatchcase(action.lower(), self.action.lower())
@@ -53,16 +47,12 @@ class Denial:
 
 @dataclass
 class Fault:
-    """A fault to simulate the next time an action is called."""
-
     kind: str
     action: str
     times: int
 
 
 class Faults:
-    """All simulated failures, which can be changed while requests run."""
-
     def __init__(self, partition: str) -> None:
         self.partition = partition
         self.lock = threading.Lock()
@@ -73,7 +63,6 @@ class Faults:
         self.left: int | None = None
 
     def broken(self, call: Call) -> str | None:
-        """Use up one fault for a call, and return its kind, or None."""
         with self.lock:
             for fault in self.faults:
                 if fault.times > 0 and fnmatchcase(call.action, fault.action):
@@ -99,12 +88,11 @@ class Faults:
 
 
 def is_write(action: str) -> bool:
-    """Return whether an action changes something on AWS."""
     return not action.startswith(_READS) and action != "AssumeRole"
 
 
 def resource_of(call: Call, partition: str) -> tuple[str, tuple[str, ...]]:
-    """Return the resource as in IAM's error message, and its names for `Denial.meets`."""
+    """Return the text for IAM's error message, and the names for denials."""
     params, stem = call.params, f"arn:{partition}:iam::{call.account_id}"
     if call.service == "sts":
         arn = params.get("RoleArn", "*")
@@ -125,7 +113,6 @@ def resource_of(call: Call, partition: str) -> tuple[str, tuple[str, ...]]:
 
 
 def denied(call: Call, shown: str) -> Refusal:
-    """Return AWS's error for a denied call."""
     reason = f"because no identity-based policy allows the {call.permission} action"
     user = f"User: {call.who.arn} is not authorized to perform: {call.permission}"
     if call.service == "ec2":
@@ -140,7 +127,6 @@ def denied(call: Call, shown: str) -> Refusal:
 
 
 def throttled(call: Call) -> Refusal:
-    """Return AWS's error for a throttled call."""
     by_service = {
         "ec2": Refusal("RequestLimitExceeded", "Request limit exceeded.", 503),
         "tagging": Refusal("ThrottledException", "Rate exceeded"),
@@ -152,7 +138,6 @@ def throttled(call: Call) -> Refusal:
 
 
 def expired(call: Call) -> Refusal:
-    """Return AWS's error for expired credentials."""
     message = "The security token included in the request is expired"
     if call.service == "ec2":
         return Refusal("RequestExpired", "Request has expired.")
@@ -162,7 +147,6 @@ def expired(call: Call) -> Refusal:
 
 
 def unknown_credentials(call: Call) -> Refusal:
-    """Return AWS's error for credentials that are unknown in this partition or region."""
     message = "The security token included in the request is invalid."
     if call.service == "ec2":
         return Refusal("AuthFailure", "AWS was not able to validate the provided access credentials", 401)
@@ -172,11 +156,9 @@ def unknown_credentials(call: Call) -> Refusal:
 
 
 def unsigned() -> Refusal:
-    """Return AWS's error for a request without a signature."""
     return Refusal("MissingAuthenticationToken", "Missing Authentication Token", 403)
 
 
 def service_failure(call: Call) -> Refusal:
-    """Return AWS's error for an internal failure of a service."""
     code = {"ec2": "InternalError", "iam": "ServiceFailure"}.get(call.service, "InternalFailure")
     return Refusal(code, "The request processing has failed because of an unknown error, exception or failure.", 500)

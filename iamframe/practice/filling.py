@@ -1,7 +1,4 @@
-"""Fictional roles and profiles with names and paths as in real accounts.
-
-The fictional roles and profiles are always the same.
-"""
+"""Fictional roles and profiles, always the same, with names and paths as in real accounts."""
 
 from __future__ import annotations
 
@@ -18,7 +15,6 @@ _CLOUD9_ROLE, _CLOUD9_PROFILE = "AWSCloud9SSMAccessRole", "AWSCloud9SSMInstanceP
 
 
 def fill(iam: Iam, account_id: str, roles: int, profiles: int) -> dict[str, dict[str, Any]]:
-    """Create the roles and profiles that `PracticeAccount.fill` returns."""
     truth: dict[str, dict[str, Any]] = {"roles": {}, "profiles": {}}
     for number in range(roles):
         name, path = _role(number)

@@ -1,7 +1,6 @@
 """Simulate the IAM calls about roles, instance profiles and their tags.
 
-moto stores the data, but this module builds the answers. moto's answers differ from AWS's answers. moto is too slow for
-load tests.
+moto only stores the data. moto's answers differ from AWS's answers, and are too slow for load tests.
 """
 
 from __future__ import annotations
@@ -24,15 +23,12 @@ QUOTA = 1000
 
 
 class Iam:
-    """IAM in all accounts of a partition."""
-
     def __init__(self, backends: Backends) -> None:
         self.backends = backends
         # The ids of all profiles that ever had a tag: the tagging API shows only these profiles.
         self.ever_tagged: set[str] = set()
 
     def answer(self, call: Call) -> Answer:
-        """Answer a call to IAM. moto answers calls that are not about roles or profiles."""
         # Reads need no lock: a read copies a list in one step, and a write replaces a whole list.
         read = _READS.get(call.action)
         if read:
@@ -46,7 +42,6 @@ class Iam:
             return self.backends.ask(call, **({"RoleName": role.name} if role else {}))
 
     def role(self, call: Call, name: str | None = None) -> Any:
-        """Return the role with the name in the call, regardless of case. A missing role raises NoSuchEntity."""
         name = name or checks.required(call, "RoleName")
         role = _of_name(self.roles(call.account_id), name)
         if role is not None:
@@ -54,7 +49,6 @@ class Iam:
         raise Refusal("NoSuchEntity", f"The role with name {name} cannot be found.", 404)
 
     def profile(self, call: Call, name: str | None = None) -> Any:
-        """Return the profile with the name in the call, regardless of case. A missing profile raises NoSuchEntity."""
         name = name or checks.required(call, "InstanceProfileName")
         there = self.backends.iam(call.account_id).instance_profiles
         profile = there.get(name) or _of_name(list(there.values()), name)
@@ -63,80 +57,67 @@ class Iam:
         return profile
 
     def roles(self, account_id: str) -> list[Any]:
-        """Return the roles of an account."""
         return list(self.backends.iam(account_id).roles.values())
 
     def profiles(self, account_id: str) -> list[Any]:
-        """Return the instance profiles of an account."""
         return list(self.backends.iam(account_id).instance_profiles.values())
 
     # Reads
 
     def get_role(self, call: Call) -> str:
-        """Simulate GetRole, which returns `Tags` only for a role with tags.
-
-        The response of GetRole always contains `RoleLastUsed`.
-        """
         role = self.role(call)
+        # GetRole omits empty tags, but always returns `RoleLastUsed`.
         tags = shapes.tag_list(role.tags) if role.tags else ""
         more = f"{shapes.boundary(role)}{tags}{shapes.last_used(role)}{shapes.source_template(role)}"
         return f"<Role>{shapes.listed_role(role)}{more}</Role>"
 
     def list_roles(self, call: Call) -> str:
-        """Simulate ListRoles, which omits tags, permissions boundaries and last use."""
         part, more = page(call, _below(call, self.roles(call.account_id)), shapes.by_name)
         return f"{shapes.shown('Roles', map(shapes.listed_role, part))}{more}"
 
     def list_role_tags(self, call: Call) -> str:
-        """Simulate ListRoleTags, which sorts tags by key."""
         return _tag_page(call, self.role(call).tags)
 
     def get_instance_profile(self, call: Call) -> str:
-        """Simulate GetInstanceProfile, which always returns `Tags`."""
         profile = self.profile(call)
+        # GetInstanceProfile also returns empty tags.
         return f"<InstanceProfile>{shapes.bare_profile(profile)}{shapes.tag_list(profile.tags)}</InstanceProfile>"
 
     def list_instance_profiles(self, call: Call) -> str:
-        """Simulate ListInstanceProfiles, which never returns tags."""
         part, more = page(call, _below(call, self.profiles(call.account_id)), shapes.by_name)
         return f"{shapes.shown('InstanceProfiles', map(shapes.bare_profile, part))}{more}"
 
     def list_instance_profiles_for_role(self, call: Call) -> str:
-        """Simulate ListInstanceProfilesForRole, which never returns tags."""
         role = self.role(call)
         held = [profile for profile in self.profiles(call.account_id) if role in profile.roles]
         part, more = page(call, sorted(held, key=shapes.by_name), shapes.by_name)
         return f"{shapes.shown('InstanceProfiles', map(shapes.bare_profile, part))}{more}"
 
     def list_instance_profile_tags(self, call: Call) -> str:
-        """Simulate ListInstanceProfileTags, which sorts tags by key."""
         return _tag_page(call, self.profile(call).tags)
 
     def list_role_policies(self, call: Call) -> str:
-        """Simulate ListRolePolicies, which returns the names of inline policies."""
         part, more = page(call, sorted(self.role(call).policies), str)
         return f"<PolicyNames>{''.join(text('member', name) for name in part)}</PolicyNames>{more}"
 
     def list_attached_role_policies(self, call: Call) -> str:
-        """Simulate ListAttachedRolePolicies, which returns the names and ARNs of managed policies."""
         attached = sorted(_below(call, list(self.role(call).managed_policies.values())), key=shapes.by_name)
         part, more = page(call, attached, shapes.by_name)
         return f"{shapes.shown('AttachedPolicies', map(shapes.policy_name, part))}{more}"
 
     def get_role_policy(self, call: Call) -> str:
-        """Simulate GetRolePolicy, which returns one inline policy."""
         role, name = self.role(call), checks.required(call, "PolicyName")
         document = quote(_inline(role, name))
         return f"{text('RoleName', role.name)}{text('PolicyName', name)}{text('PolicyDocument', document)}"
 
     def get_account_authorization_details(self, call: Call) -> str:
-        """Simulate GetAccountAuthorizationDetails, which returns the tags of roles, but leaves out empty profiles."""
         wanted = set(values(call.params, "Filter"))
         entries = sorted(
             ((f"{kind} {item.name}", item) for kind, items in self._details(call, wanted) for item in items),
             key=itemgetter(0),
         )
         part, more = page(call, entries, itemgetter(0))
+        # GetAccountAuthorizationDetails leaves out empty profiles.
         held: dict[str, list[Any]] = {}
         for profile in sorted(self.profiles(call.account_id), key=shapes.by_name):
             for role in profile.roles:
@@ -173,7 +154,6 @@ class Iam:
     # Writes
 
     def create_role(self, call: Call) -> str:
-        """Simulate CreateRole, whose response includes the tags, but no description or session duration."""
         name = checks.checked_name(call, "RoleName", 64)
         path = checks.checked_path(call)
         trust = checks.checked_trust(checks.required(call, "AssumeRolePolicyDocument"))
@@ -183,11 +163,11 @@ class Iam:
         backend = self.backends.iam(call.account_id)
         duration, description = call.params.get("MaxSessionDuration", "3600"), call.params.get("Description", "")
         role = backend.create_role(name, trust, path, boundary, description, tags, duration)
+        # CreateRole returns neither description nor session duration.
         shown = shapes.tag_list(tags) if tags else ""
         return f"<Role>{shapes.bare_role(role)}{shapes.boundary(role)}{shown}</Role>"
 
     def create_service_linked_role(self, call: Call) -> str:
-        """Simulate CreateServiceLinkedRole, which derives the role's name from the service's name."""
         from moto.iam.exceptions import EntityAlreadyExists
 
         service = checks.required(call, "AWSServiceName")
@@ -200,24 +180,20 @@ class Iam:
         return f"<Role>{shapes.bare_role(role)}</Role>"
 
     def update_role(self, call: Call) -> str:
-        """Simulate UpdateRole. A field that is missing in the call keeps its value."""
         role = self.role(call)
         role.description = call.params.get("Description", role.description)
         role.max_session_duration = call.params.get("MaxSessionDuration", role.max_session_duration)
         return ""
 
     def update_role_description(self, call: Call) -> str:
-        """Simulate UpdateRoleDescription, which returns the role, unlike the newer UpdateRole."""
         role = self.role(call)
         role.description = call.params.get("Description", "")
         return f"<Role>{shapes.bare_role(role)}{text('Description', role.description)}</Role>"
 
     def update_assume_role_policy(self, call: Call) -> None:
-        """Simulate UpdateAssumeRolePolicy, which replaces the trust policy."""
         self.role(call).assume_role_policy_document = checks.checked_trust(checks.required(call, "PolicyDocument"))
 
     def delete_role(self, call: Call) -> None:
-        """Simulate DeleteRole, which refuses a role in a profile or with a policy."""
         role = self.role(call)
         if any(role in profile.roles for profile in self.profiles(call.account_id)):
             raise Refusal("DeleteConflict", _IN_PROFILE, 409)
@@ -228,17 +204,15 @@ class Iam:
         del self.backends.iam(call.account_id).roles[role.id]
 
     def tag_role(self, call: Call) -> None:
-        """Simulate TagRole. A new key replaces an old key that differs only in case."""
+        """A new key replaces an old key that differs only in case."""
         role, tags = self.role(call), checks.checked_tags(call, fold=True)
         role.tags = checks.merged_tags(role.tags, tags, fold=True, quota="TagsPerRole")
 
     def untag_role(self, call: Call) -> None:
-        """Simulate UntagRole, which compares keys regardless of case."""
         role, keys = self.role(call), {key.lower() for key in checks.checked_tag_keys(call)}
         role.tags = [tag for tag in role.tags if tag["Key"].lower() not in keys]
 
     def create_instance_profile(self, call: Call) -> str:
-        """Simulate CreateInstanceProfile, which returns `Tags` only if the call has tags."""
         name = checks.checked_name(call, "InstanceProfileName", 128)
         path, tags = checks.checked_path(call), checks.checked_tags(call, fold=False)
         _check_free(self.profiles(call.account_id), name, f"Instance Profile {name}", "InstanceProfilesPerAccount")
@@ -251,21 +225,18 @@ class Iam:
         )
 
     def delete_instance_profile(self, call: Call) -> None:
-        """Simulate DeleteInstanceProfile, which refuses a profile that contains a role."""
         profile = self.profile(call)
         if profile.roles:
             raise Refusal("DeleteConflict", _IN_PROFILE, 409)
         del self.backends.iam(call.account_id).instance_profiles[profile.name]
 
     def add_role_to_instance_profile(self, call: Call) -> None:
-        """Simulate AddRoleToInstanceProfile, which refuses a second role in a profile."""
         profile, role = self.profile(call), self.role(call)
         if profile.roles:
             raise Refusal("LimitExceeded", "Cannot exceed quota for InstanceSessionsPerInstanceProfile: 1", 409)
         profile.roles = [role]
 
     def remove_role_from_instance_profile(self, call: Call) -> None:
-        """Simulate RemoveRoleFromInstanceProfile, which refuses a role that is not in the profile."""
         profile, role = self.profile(call), self.role(call)
         if role not in profile.roles:
             message = f"Role {role.name} in Instance Profile {profile.name} cannot be found."
@@ -273,19 +244,17 @@ class Iam:
         profile.roles = []
 
     def tag_instance_profile(self, call: Call) -> None:
-        """Simulate TagInstanceProfile, which allows keys that differ only in case."""
+        """Tag keys of a profile may differ only in case."""
         profile, tags = self.profile(call), checks.checked_tags(call, fold=False)
         profile.tags = checks.merged_tags(profile.tags, tags, fold=False, quota="TagsPerInstanceProfile")
         if tags:
             self.ever_tagged.add(profile.id)
 
     def untag_instance_profile(self, call: Call) -> None:
-        """Simulate UntagInstanceProfile, which treats `Owner` and `owner` as two keys."""
         profile, keys = self.profile(call), checks.checked_tag_keys(call)
         profile.tags = [tag for tag in profile.tags if tag["Key"] not in keys]
 
     def put_role_permissions_boundary(self, call: Call) -> None:
-        """Simulate PutRolePermissionsBoundary, which refuses a policy that does not exist."""
         role = self.role(call)
         role.permissions_boundary_arn = self._checked_boundary(call)
 
@@ -298,7 +267,6 @@ class Iam:
         return arn
 
     def attach_role_policy(self, call: Call) -> None:
-        """Simulate AttachRolePolicy. If moto lacks the AWS managed policy, the policy is created first."""
         role, arn = self.role(call), _policy_arn(call)
         backend = self.backends.iam(call.account_id)
         policy = backend.managed_policies.get(arn)
@@ -319,30 +287,26 @@ class Iam:
         return AWSManagedPolicy.from_data(name, account_id, self.backends.partition, data | {"UpdateDate": made})
 
     def detach_role_policy(self, call: Call) -> None:
-        """Simulate DetachRolePolicy, which refuses a policy that is not attached."""
         role, arn = self.role(call), _policy_arn(call)
         if arn not in role.managed_policies:
             raise Refusal("NoSuchEntity", f"Policy {arn} was not found.", 404)
         role.managed_policies[arn].detach_from(role)
 
     def delete_role_policy(self, call: Call) -> None:
-        """Simulate DeleteRolePolicy, which refuses an inline policy that does not exist."""
         role, name = self.role(call), checks.required(call, "PolicyName")
         _inline(role, name)
         del role.policies[name]
 
 
 def same_name(one: str, other: str) -> bool:
-    """Return whether two IAM names or ARNs are equal, regardless of case.
+    """Two names in IAM cannot differ only in case.
 
-    IAM refuses a new name that differs from an existing name only in case. AWS does not document whether lookups by
-    name ignore case. Lookups in a practice account ignore case.
+    AWS does not document whether lookups by name ignore case. Lookups in a practice account ignore case.
     """
     return one.lower() == other.lower()
 
 
 def new_id(prefix: str) -> str:
-    """Return a new unique id with 21 characters, as in IAM."""
     letters = string.ascii_uppercase + "234567"
     return prefix + "".join(secrets.choice(letters) for _ in range(17))
 
@@ -385,7 +349,7 @@ def _tag_page(call: Call, tags: list[dict[str, str]]) -> str:
 
 
 def now() -> datetime:
-    """Return the current time in UTC without a time zone. moto's times have no time zone."""
+    # moto's times have no time zone.
     return datetime.now(UTC).replace(tzinfo=None)
 
 

@@ -13,14 +13,13 @@ _PARAMETER = re.compile(r"\{[^}]+\}")
 
 @cache
 def models() -> Any:
-    """Return one shared loader of botocore's models. Loading the models is the slowest part of a test."""
     from botocore.loaders import create_loader
 
+    # Loading the models is the slowest part of a test.
     return create_loader()
 
 
 def rest_action(service: str, method: str, path: str) -> str:
-    """Return the action name of a REST request. The result is empty if the action is unknown."""
     for verb, pattern, name in _operations(service):
         if verb == method and pattern.fullmatch(path.rstrip("/") or "/"):
             return name

@@ -15,8 +15,6 @@ from iamframe.practice.pages import cut
 
 @dataclass
 class Member:
-    """An account in an AWS organization."""
-
     id: str
     name: str
     status: str
@@ -24,13 +22,10 @@ class Member:
 
 @dataclass
 class Regions:
-    """The enabled and the disabled regions of a partition."""
-
     enabled: list[str]
     disabled: list[str] = field(default_factory=list)
 
     def disable(self, name: str) -> None:
-        """Disable a region."""
         if name in self.enabled:
             self.enabled.remove(name)
         if name not in self.disabled:
@@ -38,8 +33,6 @@ class Regions:
 
 
 class Organization:
-    """The first account's organization, which exists only if there is a second account."""
-
     def __init__(self, backends: Backends, account_id: str) -> None:
         self.backends = backends
         self.members = [Member(account_id, "management", "ACTIVE")]
@@ -48,7 +41,6 @@ class Organization:
         self._began = now().timestamp()
 
     def answer(self, call: Call) -> Answer:
-        """Answer a call to AWS Organizations."""
         manager = self.members[0].id
         if len(self.members) == 1:
             message = "Your account is not a member of an organization."
@@ -71,13 +63,10 @@ class Organization:
         raise Refusal("UnsupportedAPIEndpointException", f"{call.action} is not part of this practice account")
 
     def _effective_policy(self, call: Call) -> dict[str, Any]:
-        """Return an account's tag policy.
-
-        Member accounts may read only their own policy (Organizations API Reference, DescribeEffectivePolicy).
-        """
         kind, target = call.json.get("PolicyType"), call.json.get("TargetId", call.account_id)
         if not kind:
             raise Refusal("InvalidInputException", "You specified an invalid value. PolicyType must not be null.")
+        # Member accounts may read only their own policy (Organizations API Reference, DescribeEffectivePolicy).
         if target != call.account_id and call.account_id != self.members[0].id:
             raise Refusal("AccessDeniedException", "You don't have permissions to access this resource.")
         if target not in [member.id for member in self.members]:
@@ -88,7 +77,6 @@ class Organization:
         return {"PolicyContent": content, "LastUpdatedTimestamp": self._began, "TargetId": target, "PolicyType": kind}
 
     def required_tags(self, account_id: str) -> list[dict[str, Any]]:
-        """Return the required tag keys of each resource type, in the form of ListRequiredTags."""
         keys: dict[str, list[str]] = {}
         for name, tag in self.tag_policies.get(account_id, {}).get("tags", {}).items():
             for kind in tag.get("report_required_tag_for", []):
@@ -138,7 +126,6 @@ _IAM_TYPES = ("iam:instance-profile", "iam:role")
 
 
 def list_regions(call: Call, regions: Regions) -> Answer:
-    """Simulate `account:ListRegions`, which returns the regions and their states."""
     states = dict.fromkeys(regions.enabled, "ENABLED_BY_DEFAULT") | dict.fromkeys(regions.disabled, "DISABLED")
     wanted = call.json.get("RegionOptStatusContains") or list(states.values())
     found = [{"RegionName": name, "RegionOptStatus": state} for name, state in states.items() if state in wanted]

@@ -15,7 +15,6 @@ T = TypeVar("T")
 
 
 def page(call: Call, items: list[T], key: Callable[[T], str]) -> tuple[list[T], str]:
-    """Return one page of sorted items, and the XML of `IsTruncated` and `Marker`."""
     part, marker = cut(items, key, max_items(call), call.params.get("Marker"), call.action)
     if marker is None:
         return part, "<IsTruncated>false</IsTruncated>"
@@ -25,11 +24,7 @@ def page(call: Call, items: list[T], key: Callable[[T], str]) -> tuple[list[T], 
 def cut(
     items: list[T], key: Callable[[T], str], size: int, marker: str | None, purpose: str
 ) -> tuple[list[T], str | None]:
-    """Return at most `size` items after a marker, and the next marker.
-
-    The next marker is None if no items follow. A marker contains the last key of a page. A new or deleted item
-    therefore does not shift the next page.
-    """
+    # A marker contains the last key of a page. A new or deleted item does not shift the next page.
     start = bisect_right(items, _read(marker, purpose), key=key) if marker is not None else 0
     part = items[start : start + size]
     more = start + size < len(items)
@@ -37,7 +32,6 @@ def cut(
 
 
 def max_items(call: Call) -> int:
-    """Return the page size of an IAM call."""
     asked = call.params.get("MaxItems", "100")
     size = int(asked) if asked.isdecimal() else 0
     if not 1 <= size <= 1000:

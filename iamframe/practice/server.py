@@ -16,8 +16,6 @@ from iamframe.practice.calls import Answer
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer, and the kind of fault to simulate (or None)."""
-
     answer: Answer
     broken: str | None = None
 
@@ -26,8 +24,6 @@ Responder = Callable[[str, str, Mapping[str, str], bytes], Reply]
 
 
 class Server(ThreadingHTTPServer):
-    """An HTTP server on 127.0.0.1."""
-
     daemon_threads = True
     block_on_close = False
     request_queue_size = 256
@@ -41,15 +37,12 @@ class Server(ThreadingHTTPServer):
 
     @property
     def endpoint(self) -> str:
-        """The URL of the server."""
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def start(self) -> None:
-        """Start the server in a separate thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop the server, and end all connections."""
         self.shutdown()
         self._thread.join()
         self.server_close()
@@ -60,13 +53,11 @@ class Server(ThreadingHTTPServer):
                     connection.shutdown(socket.SHUT_RDWR)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Store an open connection, and serve the connection in a separate thread."""
         with self._lock:
             self._open.add(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        """Close a connection, and remove it from the open connections."""
         with self._lock:
             self._open.discard(request)
         super().shutdown_request(request)
@@ -76,14 +67,11 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One connection."""
-
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: Server
 
     def answer(self) -> None:
-        """Send an answer in a single write. A client would wait between the packets of two writes."""
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         headers = {name.lower(): value for name, value in self.headers.items()}
         reply = self.server.respond(self.command, self.path, headers, body)
@@ -100,6 +88,7 @@ class Handler(BaseHTTPRequestHandler):
         sent = answer.body
         if reply.broken == "short":
             sent, self.close_connection = sent[: len(sent) // 2], True
+        # A client would wait between the packets of two writes.
         self.wfile.write("\r\n".join([*lines, "", ""]).encode("latin-1") + sent)
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = answer  # noqa: N815 (the names that http.server expects)

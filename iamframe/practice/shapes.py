@@ -17,26 +17,21 @@ by_name, by_key = attrgetter("name"), itemgetter("Key")
 
 
 def shown(name: str, items: Iterable[str]) -> str:
-    """Return an XML list of items that are already XML."""
     return f"<{name}>{''.join(f'<member>{item}</member>' for item in items)}</{name}>"
 
 
 def moment(at: datetime) -> str:
-    """Return a time in IAM's format, in whole seconds."""
     return f"{at.replace(microsecond=0, tzinfo=None).isoformat()}Z"
 
 
 @lru_cache(maxsize=4096)
 def encoded(document: str) -> str:
-    """Percent-encode a policy document, as AWS does in responses."""
+    # AWS percent-encodes the policy documents in responses.
     return quote(document, safe="")
 
 
 def bare_role(role: Any) -> str:
-    """Return the six fields that a role has in every response, as XML.
-
-    Even a role inside a profile has the six fields.
-    """
+    # These six fields are in every response, even for a role inside a profile.
     return (
         f"<Path>{escape(role.path)}</Path><RoleName>{role.name}</RoleName><RoleId>{role.id}</RoleId>"
         f"<Arn>{escape(role.arn)}</Arn><CreateDate>{moment(role.create_date)}</CreateDate>"
@@ -45,13 +40,12 @@ def bare_role(role: Any) -> str:
 
 
 def listed_role(role: Any) -> str:
-    """Return a role's XML as in ListRoles."""
+    """ListRoles omits tags, permissions boundaries and last use."""
     description = text("Description", role.description) if role.description else ""
     return f"{bare_role(role)}{description}{text('MaxSessionDuration', role.max_session_duration or 3600)}"
 
 
 def boundary(role: Any) -> str:
-    """Return the XML of a role's permissions boundary, or an empty text."""
     if not role.permissions_boundary_arn:
         return ""
     # botocore's model says PermissionsBoundaryPolicy; AWS's responses say Policy.
@@ -60,17 +54,13 @@ def boundary(role: Any) -> str:
 
 
 def source_template(role: Any) -> str:
-    """Return the XML of the template that AcquireRole used to create a role.
-
-    Source: botocore's IAM model, GetRole.
-    """
+    # AcquireRole created the role from this template (source: botocore's IAM model, GetRole).
     template = getattr(role, "source_template_arn", None)
     both = f"{text('TemplateArn', template)}{text('TemplateMinorVersion', 1)}" if template else ""
     return f"<SourceRoleTemplate>{both}</SourceRoleTemplate>" if template else ""
 
 
 def last_used(role: Any) -> str:
-    """Return the XML of a role's last use. The XML element of an unused role is empty."""
     if role.last_used is None:
         return "<RoleLastUsed/>"
     region = text("Region", role.last_used_region or "us-east-1")
@@ -78,12 +68,11 @@ def last_used(role: Any) -> str:
 
 
 def tag_list(tags: Iterable[dict[str, str]]) -> str:
-    """Return the XML of tags, sorted by key."""
     return shown("Tags", (text("Key", tag["Key"]) + text("Value", tag["Value"]) for tag in sorted(tags, key=by_key)))
 
 
 def bare_profile(profile: Any) -> str:
-    """Return a profile's XML as in ListInstanceProfiles, which omits tags."""
+    """ListInstanceProfiles and ListInstanceProfilesForRole omit tags."""
     return (
         f"<InstanceProfileName>{profile.name}</InstanceProfileName><InstanceProfileId>{profile.id}</InstanceProfileId>"
         f"<Path>{escape(profile.path)}</Path><Arn>{escape(profile.arn)}</Arn>"
@@ -92,7 +81,6 @@ def bare_profile(profile: Any) -> str:
 
 
 def policy_name(policy: Any) -> str:
-    """Return a managed policy's name and ARN as XML."""
     return text("PolicyName", policy.name) + text("PolicyArn", policy.arn)
 
 
@@ -106,15 +94,15 @@ def _policies_of(holder: Any, inline: str) -> str:
 
 
 def role_detail(role: Any, profiles: Iterable[Any]) -> str:
-    """Return a role's XML as in GetAccountAuthorizationDetails, which omits description and session duration."""
+    """GetAccountAuthorizationDetails omits a role's description and session duration."""
     held = shown("InstanceProfileList", map(bare_profile, profiles))
     policies = _policies_of(role, "RolePolicyList")
     return f"{bare_role(role)}{held}{policies}{boundary(role)}{tag_list(role.tags)}{last_used(role)}"
 
 
 def user_detail(user: Any, tags: Iterable[dict[str, str]]) -> str:
-    """Return the XML of a user. IAM omits an empty list of inline policies only for users."""
     groups = "".join(text("member", name) for name in user.group_list)
+    # IAM omits an empty list of inline policies only for users.
     policies = _policies_of(user, "UserPolicyList").removeprefix("<UserPolicyList></UserPolicyList>")
     return (
         f"{text('Path', user.path)}{text('UserName', user.name)}{text('UserId', user.id)}{text('Arn', user.arn)}"
@@ -123,7 +111,6 @@ def user_detail(user: Any, tags: Iterable[dict[str, str]]) -> str:
 
 
 def group_detail(group: Any) -> str:
-    """Return the XML of a group."""
     return (
         f"{text('Path', group.path)}{text('GroupName', group.name)}{text('GroupId', group.id)}{text('Arn', group.arn)}"
         f"{text('CreateDate', moment(group.create_date))}{_policies_of(group, 'GroupPolicyList')}"
@@ -131,7 +118,6 @@ def group_detail(group: Any) -> str:
 
 
 def policy_detail(policy: Any) -> str:
-    """Return the XML of a managed policy with its versions."""
     versions = (
         text("Document", encoded(version.document))
         + text("VersionId", version.version_id)

@@ -14,13 +14,10 @@ PAGE = 100
 
 
 class Stacks:
-    """CloudFormation in all regions and accounts."""
-
     def __init__(self, backends: Backends) -> None:
         self.backends = backends
 
     def answer(self, call: Call) -> Answer:
-        """Answer a call to CloudFormation, or let moto answer the call."""
         if call.action == "ListStacks":
             return query_answer(call, self._list(call))
         if call.action == "DescribeStackResources" and "PhysicalResourceId" in call.params:
@@ -28,7 +25,7 @@ class Stacks:
         return self.backends.ask(call)
 
     def _stacks(self, call: Call) -> list[Any]:
-        """Return all stacks, including deleted stacks, which AWS shows for 90 days."""
+        # AWS shows deleted stacks for 90 days.
         held = self.backends.cloudformation(call.account_id, call.region)
         return [*held.stacks.values(), *held.deleted_stacks.values()]
 

@@ -21,13 +21,10 @@ _HELP = (
 
 
 class Sts:
-    """STS in all accounts."""
-
     def __init__(self, backends: Backends, keys: dict[str, Principal], accounts: list[str]) -> None:
         self.backends, self.keys, self.accounts = backends, keys, accounts
 
     def answer(self, call: Call) -> Answer:
-        """Answer a call to STS, or let moto answer the call."""
         if call.action == "GetCallerIdentity":
             who = call.who
             result = text("Arn", who.arn) + text("UserId", who.user_id) + text("Account", who.account_id)
@@ -67,15 +64,12 @@ class Sts:
         }
 
     def instance_credentials(self, role: Any, instance_id: str) -> dict[str, str]:
-        """Return the credentials document that an instance's metadata contains for a role.
-
-        Source of a success response: EC2 User Guide, "Retrieve security credentials from instance metadata". Source of
-        an error response: IAM User Guide, "Troubleshooting Amazon EC2 and IAM".
-        """
         asked = datetime.now(UTC).strftime(_TIME)
         if not any(_trusts_ec2(statement) for statement in _allows(role)):
+            # Source: IAM User Guide, "Troubleshooting Amazon EC2 and IAM".
             message = f"EC2 cannot assume the role {role.name}.  Please see documentation at {_HELP}."
             return {"Code": "AssumeRoleUnauthorizedAccess", "Message": message, "LastUpdated": asked}
+        # Source: EC2 User Guide, "Retrieve security credentials from instance metadata".
         _, given = self._session(role, instance_id, 6 * 3600)
         given["Token"] = given.pop("SessionToken")
         return {"Code": "Success", "LastUpdated": asked, "Type": "AWS-HMAC", **given}
@@ -89,7 +83,6 @@ class Sts:
 
 
 def _trusts(role: Any, call: Call) -> bool:
-    """Return whether a role trusts the caller. Only a condition about an external id can be met."""
     return any(_trusts_principal(statement, call) and _conditions_hold(statement, call) for statement in _allows(role))
 
 

@@ -19,14 +19,11 @@ REQUIRED_PAGE = 100
 
 
 class Tagging:
-    """The tagging API in all accounts of a partition."""
-
     def __init__(self, iam: Iam, organization: Organization) -> None:
         self.iam, self.organization = iam, organization
         self.home = HOMES[iam.backends.partition]
 
     def answer(self, call: Call) -> Answer:
-        """Answer a call to the tagging API. moto answers calls about services other than IAM."""
         if call.action == "GetResources" and _asks_for_iam(call):
             return json_answer(call, self._get_resources(call))
         if call.action == "ListRequiredTags":

@@ -30,6 +30,7 @@ HEAT = (
     ("#2f6fb3", "#ffffff"),
     ("#0b3c70", "#ffffff"),
 )
+# No plot relies on colour alone.
 _OUTLINE: dict[str, Any] = {"edgecolor": EDGE, "linewidth": 0.8}
 PLAIN: dict[str, Any] = {"facecolor": BLUE}
 LIGHT: dict[str, Any] = {"facecolor": "#bbccee"}
@@ -50,7 +51,7 @@ FONTS = (
 
 
 def first_true(parts: Mapping[str, Any], size: int) -> Any:
-    """Return the name of the first true mask in each row. A row without a true mask gets the last name."""
+    """Return the name of the first true mask in each row."""
     *masks, _ = (np.broadcast_to(np.asarray(mask, dtype=bool), size) for mask in parts.values())
     *names, otherwise = parts
     return np.select(masks, names, otherwise)
@@ -59,7 +60,7 @@ def first_true(parts: Mapping[str, Any], size: int) -> Any:
 def count_parts(
     parts: Mapping[str, tuple[Any, dict[str, Any]]], row: pd.Series, rows: Iterable[str]
 ) -> tuple[dict[str, dict[str, Any]], pd.DataFrame]:
-    """Count rows by bar and part. Return the fields `looks` and `counts` of the class `Bars`."""
+    """Count rows by bar and part."""
     part = first_true({name: mask for name, (mask, _) in parts.items()}, len(row))
     counts = row.to_frame("row").assign(part=part).value_counts().unstack()
     counts = counts.reindex(index=list(rows), columns=list(parts)).fillna(0).astype(int)
@@ -68,19 +69,12 @@ def count_parts(
 
 @dataclass(frozen=True)
 class Bars:
-    """A chart of stacked bars. The frame `counts` has a row per bar and a column per part."""
-
     things: str
     looks: Mapping[str, dict[str, Any]]
-    counts: pd.DataFrame
+    counts: pd.DataFrame  # one row per bar, one column per part
     unit: str = ""
 
     def draw(self, ax: Axes | None, inventory: Inventory, lists: Sequence[str], *sentences: str) -> Axes:
-        """Draw the bars below a title.
-
-        If all counts are zero, a text such as "no roles" is drawn. The title and the text say if a frame in `lists` is
-        incomplete.
-        """
         ax = new_axes(ax, self.counts.index, rows=len(self.counts))
         draw_title(ax, *sentences, not_all_read(inventory, *lists))
         counts = self.counts.loc[:, self.counts.sum() > 0]
@@ -99,7 +93,6 @@ class Bars:
         return ax
 
     def _stack(self, ax: Axes, counts: pd.DataFrame) -> None:
-        """Draw the bars. The number of a narrow part is beside the bar."""
         totals, rows = counts.sum(axis=1).to_numpy(), np.arange(len(counts))
         digits = counts.astype(str).map(len).to_numpy()
         is_wide = counts.to_numpy() >= (0.02 + 0.02 * digits) * totals.max()
@@ -111,6 +104,7 @@ class Bars:
                 _in_a_box(ax, left[bar] + values[bar] / 2, bar, f"{values[bar]:,}")
             left = left + values
         for row, total in enumerate(totals):
+            # Numbers that do not fit into their part are beside the bar.
             thin = counts.iloc[row][(counts.iloc[row] > 0) & ~is_wide[row]]
             small = [f"{name}: {value:,}" if value < total else str(name) for name, value in thin.items()]
             text = f"{total:,}" + (f" ({', '.join(small)})" if small else "")
@@ -121,15 +115,12 @@ class Bars:
 
 
 def more_not_shown(count: int, noun: str) -> str:
-    """Return a clause such as "3 more rows not shown". The text is empty if all rows are shown."""
+    """Return a clause such as "3 more rows not shown", or an empty text."""
     return f"{count:,} more {noun}{'s' * (count > 1)} not shown" if count > 0 else ""
 
 
 def not_all_read(inventory: Inventory, *frames: str) -> str:
-    """Return a clause such as "not all roles of 1 account were collected".
-
-    The text is empty if nothing is missing.
-    """
+    """Return a clause such as "not all roles of 1 account were collected"."""
     lists = completeness(inventory)
     counts = {frame: int((~lists[f"{frame}_whole"]).sum()) for frame in frames}
     parts = [f"not all {frame} of {pluralize(count, 'account')}" for frame, count in counts.items() if count]
@@ -137,10 +128,7 @@ def not_all_read(inventory: Inventory, *frames: str) -> str:
 
 
 def draw_none(ax: Axes, things: str, inventory: Inventory, *frames: str) -> Axes:
-    """Draw a text such as "no roles".
-
-    If roles were not collected, the text is "no roles in the collected data".
-    """
+    """Draw a text such as "no roles"."""
     whole = len(inventory.accounts) and not not_all_read(inventory, *frames)
     text = f"no {things}" if whole else f"no {things} in the collected data"
     ax.text(0.5, 0.5, textwrap.fill(text, 50), ha="center", transform=ax.transAxes)
@@ -176,7 +164,7 @@ def new_axes(ax: Axes | None, labels: Iterable[str], rows: float, across: float 
 def draw_percentages(
     ax: Axes, percents: Sequence[Sequence[int] | None], rows: Sequence[str], columns: Sequence[str]
 ) -> None:
-    """Draw percentages as cells in the colours of the page's heat map. Rows without percentages are hatched."""
+    """Draw percentages as cells in the colours of the page's heat map."""
     for row, of_row in enumerate(percents):
         for column in range(len(columns)):
             if of_row is None:
@@ -208,13 +196,13 @@ def label_cells(ax: Axes, rows: Sequence[str], columns: Sequence[str], **turned:
 
 
 def _in_a_box(ax: Axes, x: Any, y: Any, text: str, ink: str = "black") -> None:
-    """Write a text on a white background. Hatching or lines may be behind the text."""
+    # Hatching or lines may be behind the text.
     paper = {"facecolor": "white", "edgecolor": "none", "pad": 1}
     ax.text(x, y, text, color=ink, ha="center", va="center", fontsize=8, bbox=paper, **as_letters())
 
 
 def draw_section(ax: Axes, row: float, name: str, *, is_strong: bool) -> None:
-    """Draw a line above a section. The section's name is in the middle of the line."""
+    """Draw a line above a section, with the section's name."""
     ax.hlines(row - 0.5, 0, 1, color="#888888" if is_strong else "#cccccc", linewidth=0.8)
     if name:
         _in_a_box(ax, 0.5, row - 0.5, name, GREY)
@@ -238,7 +226,6 @@ def as_letters() -> dict[str, Any]:
 
 
 def _fonts() -> dict[str, Any]:
-    """Return the installed fonts by family name. The user's own fonts come first."""
     fonts, installed = _loaded("matplotlib.font_manager"), {}
     for family in dict.fromkeys([*_loaded("matplotlib").rcParams["font.family"], *FONTS]):
         # matplotlib would parse a family given as plain text as a fontconfig pattern.
@@ -249,10 +236,11 @@ def _fonts() -> dict[str, Any]:
 
 
 def shortened(text: Any, limit: int = 36) -> str:
-    """Cut the middle of a long text. Letters that cannot be drawn become code points."""
+    """Cut the middle of a long text."""
     if pd.isna(text):
         return "(name not collected)"
     fonts = [] if str(text).isascii() else list(_fonts().values())
+    # Letters that cannot be drawn become code points.
     # In Japanese names, the ideographic space is a usual letter, but Python calls it unprintable.
     spelled = [
         c
@@ -272,5 +260,5 @@ def shortened(text: Any, limit: int = 36) -> str:
 
 
 def _width(text: str) -> int:
-    """Return the width of a text. Chinese and Japanese letters have the width 2."""
+    # Chinese and Japanese letters are twice as wide as Latin letters.
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)

@@ -1,7 +1,6 @@
 """Filter, count, group and export findings.
 
-A finding is undecided if the filter needs unknown paths or tags. The function `filtered` omits undecided findings. The
-function `undecided` returns only undecided findings. An unknown account or check in a filter raises `FilterError`.
+A finding is undecided if the filter needs unknown paths or tags. The function `filtered` omits undecided findings.
 """
 
 from __future__ import annotations
@@ -77,7 +76,6 @@ class Filter:
     text: str = ""
 
     def __post_init__(self) -> None:
-        """Convert single strings to tuples, and refuse invalid fields."""
         for name in _LISTS:
             given = getattr(self, name)
             object.__setattr__(self, name, (given,) if isinstance(given, str) else tuple(given))
@@ -87,7 +85,6 @@ class Filter:
             raise FilterError("a tag value or tag state is given without a tag key; set tag_key")
 
     def __str__(self) -> str:
-        """Return the filter in words, or "all" for an empty filter."""
         parts = [f"{_LISTS[name]} {' or '.join(asked)}" for name in _LISTS if (asked := getattr(self, name))]
         if self.path.strip():
             parts.append(f"path {self.path.strip()}")
@@ -148,7 +145,7 @@ def grouped(result: Result, findings: pd.DataFrame, tag_key: str) -> pd.DataFram
     and `Owner` are two keys. A finding is counted twice if its role and profile have different values. Unlike
     `grouped`, `iamframe.findings_by_owner` counts each finding once.
     """
-    sides = _Sides(result.inventory, findings)
+    sides = _FindingResources(result.inventory, findings)
     carried, unread = sides.carried(tag_key)
     bare = np.flatnonzero(~sides.any(carried["finding"]))
     rows = pd.concat(
@@ -165,20 +162,20 @@ def grouped(result: Result, findings: pd.DataFrame, tag_key: str) -> pd.DataFram
 
 def tag_keys(result: Result, findings: pd.DataFrame) -> list[str]:
     """Return the sorted tag keys of the resources in the findings. AWS-reserved keys (`aws:`) are left out."""
-    tags, sides = result.inventory.tags, _Sides(result.inventory, findings)
+    tags, sides = result.inventory.tags, _FindingResources(result.inventory, findings)
     shown = tags[is_in(tags["resource_arn"], sides.frame["arn"]) & ~tags["is_aws_reserved"]]
     return sorted(shown["tag_key"].unique())
 
 
 def tag_values(result: Result, findings: pd.DataFrame, tag_key: str) -> list[str]:
     """Return the sorted values of a tag on the resources in the findings."""
-    carried, _ = _Sides(result.inventory, findings).carried(tag_key)
+    carried, _ = _FindingResources(result.inventory, findings).carried(tag_key)
     return sorted(carried["value"].unique())
 
 
 def paths(result: Result, findings: pd.DataFrame) -> list[str]:
     """Return the sorted IAM paths of the resources in the findings. The default path `/` is left out."""
-    found = _Sides(result.inventory, findings).frame["path"].dropna().unique()
+    found = _FindingResources(result.inventory, findings).frame["path"].dropna().unique()
     return sorted(path for path in found if path != "/")
 
 
@@ -204,14 +201,13 @@ def card(result: Result, row: int) -> Explanation:
         name: value if isinstance(value, dict) else str(value) for name, value in fields.items() if value is not None
     }
     frame = frame_of(field(name.replace("_", " "), note=said, section="finding") for name, said in notes.items())
-    named = _named(result.inventory, one)
+    named = _name_to_explain(result.inventory, one)
     if named is not None:
         frame = pd.concat([frame, explain(result, named).to_frame()], ignore_index=True)
     return Explanation(named or "", frame)
 
 
-def _named(inventory: Inventory, one: dict[str, Any]) -> str | None:
-    """Return the ARN or name that `explain` needs for a finding, or None."""
+def _name_to_explain(inventory: Inventory, one: dict[str, Any]) -> str | None:
     for arn in (one["resource_arn"], one["related_arn"]):
         asked = pa.array([arn], pa.string())
         if is_in(asked, inventory.profiles["profile_arn"])[0] or is_in(asked, inventory.roles["role_arn"])[0]:
@@ -314,7 +310,6 @@ class Selection:
         return mask
 
     def _judge(self) -> tuple[Bools, Bools]:
-        """Return two masks: findings that surely match, and findings that may match."""
         findings, wanted = self.result.findings, self.wanted
         asked = {"account_id": wanted.accounts, "check": wanted.checks, "severity": wanted.severities}
         makers = findings.assign(maker=findings["maker"].fillna(NO_MAKER)) if wanted.makers else findings
@@ -324,7 +319,7 @@ class Selection:
         maybe = sure.copy()
         path = wanted.path.strip().lower()
         if path or wanted.tag_key is not None:
-            sides = _Sides(self.result.inventory, findings)
+            sides = _FindingResources(self.result.inventory, findings)
             judged = [sides.on_path(path)] if path else []
             for hit, unread in [*judged, *([sides.tagged(wanted)] if wanted.tag_key is not None else [])]:
                 sure &= hit
@@ -341,9 +336,7 @@ def _with_words(findings: pd.DataFrame, words: list[str]) -> Bools:
     return hit
 
 
-class _Sides:
-    """The resources of each finding, with one row per finding and resource."""
-
+class _FindingResources:
     def __init__(self, inventory: Inventory, findings: pd.DataFrame) -> None:
         self.tags, self.size = inventory.tags, len(findings)
         sides = self._arns(inventory, findings)

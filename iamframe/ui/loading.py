@@ -1,7 +1,4 @@
-"""Load and check the sources of a command.
-
-Checks run in one process, in several processes, or on Dask.
-"""
+"""Load and check the sources of a command, in one process, in several processes, or on Dask."""
 
 from __future__ import annotations
 
@@ -25,7 +22,6 @@ if TYPE_CHECKING:
 
 
 def progress_options(*sources: str, **live: Any) -> dict[str, Any]:
-    """Return the options `live`, without progress if `--quiet` or `--verbose` is given."""
     from iamframe.inventory.load import is_live
 
     meta = click.get_current_context().meta
@@ -34,14 +30,12 @@ def progress_options(*sources: str, **live: Any) -> dict[str, Any]:
 
 
 def load_sources(*sources: str, **live: Any) -> Inventory:
-    """Load sources with the options of `progress_options`."""
     from iamframe.inventory.load import load
 
     return load(*sources, **progress_options(*sources, **live))
 
 
 def load_old_and_new(old: str, new: tuple[str, ...], live: dict[str, Any]) -> tuple[Inventory, Inventory]:
-    """Load an older and a newer source. Live sources get the options in `live`."""
     from iamframe.inventory.load import is_live
 
     was = load_sources(old, **(live if is_live(old) else {}))
@@ -60,14 +54,12 @@ def load_old_and_new(old: str, new: tuple[str, ...], live: dict[str, Any]) -> tu
 
 
 def compared(old: Inventory, result: Result) -> Changes:
-    """Compare a result with an older inventory."""
     from iamframe.analysis.compare import compare
 
     return compare(old, result)
 
 
 def drifted(inventory: Inventory, states: tuple[str, ...]) -> Drift:
-    """Compare an inventory with Terraform states."""
     from iamframe.analysis.drift import drift
 
     return drift(inventory, *states)
@@ -77,11 +69,6 @@ def drifted(inventory: Inventory, states: tuple[str, ...]) -> Drift:
 def checked(
     sources: tuple[str, ...], live: dict[str, Any], shards: dict[str, Any], older: str | None = None, **judged: Any
 ) -> Iterator[tuple[Inventory | None, Result]]:
-    """Load and check sources. Yield the older inventory (or None) and the result.
-
-    With `--workers` or `--dask`, a snapshot is checked in shards (groups of accounts). Without `--results`, the files
-    of the shards are deleted at the end.
-    """
     from iamframe.inventory.inventory import SAMPLES
     from iamframe.inventory.load import is_live
 

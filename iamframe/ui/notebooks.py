@@ -14,15 +14,7 @@ _BESIDE = {f"../data/{_POLICY}": _POLICY, "../iamframe-report/": "iamframe-repor
 
 
 def notebook_files() -> list[Path]:
-    """Return the paths of the notebooks and of their tag policy.
-
-    The files are in the installed package or in a checkout.
-
-    Raises
-    ------
-    NotebookError
-        If the notebooks are missing, because the installation is incomplete.
-    """
+    # The files are in the installed package or in a checkout.
     for folder, data in (
         (_PACKAGE / "_notebooks", _PACKAGE / "_notebooks"),
         (_PACKAGE.parent / "notebooks", _PACKAGE.parent / "data"),
@@ -33,16 +25,6 @@ def notebook_files() -> list[Path]:
 
 
 def copy_notebooks(folder: str | os.PathLike[str], *, force: bool = False) -> tuple[list[Path], list[Path]]:
-    """Copy the notebooks and their tag policy into a folder. Return two lists: the written files and the skipped files.
-
-    A missing folder is created. An existing file is overwritten only with `force`. A copied notebook uses its own
-    folder for tag policy and reports.
-
-    Raises
-    ------
-    NotebookError
-        If the folder cannot be created or written to.
-    """
     into = Path(folder)
     written, left = [], []
     try:

@@ -29,14 +29,12 @@ def together(*added: Decorator) -> Decorator:
 
 
 def offer_checks(_: click.Context, __: click.Parameter, typed: str) -> list[CompletionItem]:
-    """Return the checks whose names begin with the typed text."""
     from iamframe.checks import CHECKS
 
     return [CompletionItem(name, help=one.title) for name, one in CHECKS.items() if name.startswith(typed)]
 
 
 def offer_sources(context: click.Context, argument: click.Parameter, typed: str) -> list[CompletionItem]:
-    """Offer `sample`, `aws` and the AWS profiles as completions of the typed text. The shell adds files."""
     before = context.params.get(str(argument.name)) or ()
     # Bash takes a colon for a separate word, and completes the text after it.
     is_split = typed == ":" or before[-1:] == (":",)
@@ -45,6 +43,7 @@ def offer_sources(context: click.Context, argument: click.Parameter, typed: str)
         from iamframe.sources.sessions import profile_names
 
         names += [name if is_split else f"aws:{name}" for name in profile_names()]
+    # The shell replaces an item of the type "file" by files.
     files = [] if is_split else [CompletionItem(typed, type="file")]
     return files + [CompletionItem(name) for name in names if name.startswith(typed.lstrip(":"))]
 
@@ -53,10 +52,7 @@ def offer_sources(context: click.Context, argument: click.Parameter, typed: str)
 
 
 def folder(name: str) -> Path:
-    """Return the path of a local folder, and refuse an empty name.
-
-    An unset shell variable gives an empty name. An empty path would mean the working directory.
-    """
+    # An unset shell variable gives an empty name. An empty path would mean the working directory.
     if not name:
         raise click.BadParameter("is empty; give a folder")
     from iamframe.inventory.places import is_address
@@ -67,7 +63,6 @@ def folder(name: str) -> Path:
 
 
 def place(name: str) -> str | Path:
-    """Return the path of a local folder. The address of an object store stays unchanged."""
     from iamframe.inventory.places import is_address
 
     return name if is_address(name) else folder(name)
@@ -136,19 +131,16 @@ def _talk(context: click.Context, option: click.Parameter, wanted: bool) -> None
 
 
 def option(names: str, help_text: str, metavar: str | None = None, **more: Any) -> Decorator:
-    """Return a command-line option. Without `metavar` and `type`, the option is a flag."""
     more = {"is_flag": True} | more if metavar is None and "type" not in more else {"metavar": metavar} | more
     return click.option(*names.split(), help=help_text, **more)
 
 
 def formats(*choices: str) -> Decorator:
-    """Return the option `--format`, with the first choice as the default."""
     help_text = f"Output format (default: {choices[0]})."
     return option("--format form", help_text, type=click.Choice(choices), default=choices[0])
 
 
 def source(name: str, **more: Any) -> Decorator:
-    """Return a command-line argument for sources, with Tab completion."""
     return click.argument(name, shell_complete=offer_sources, **more)
 
 
@@ -228,23 +220,18 @@ _LOADS = ("regions", "references", "accounts", "role_name", "external_id", "rate
 
 
 def live(command: Callable[..., Any]) -> Any:
-    """Add the options for live sources. The command gets the dictionary `live`."""
     return _LIVE(_as_dictionary("live", _LOADS, command))
 
 
 def shards(command: Callable[..., Any]) -> Any:
-    """Add the options for shards. The command gets the dictionary `shards`."""
     return _SHARDS(_as_dictionary("shards", ("workers", "dask", "results"), command))
 
 
 def judging(command: Callable[..., Any]) -> Any:
-    """Add the options that `report` and `check` share, such as `--policy` and `--strict`."""
     return together(policy_file, own, strict, shards, live)(command)
 
 
 def _as_dictionary(key: str, names: tuple[str, ...], command: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a command that gets the options in `names` as one dictionary."""
-
     @functools.wraps(command)
     def called(**given: Any) -> Any:
         values = {name: given.pop(name) for name in names}

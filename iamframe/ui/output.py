@@ -45,7 +45,6 @@ _NO_REGION = [f"gaps.region.{name}" for name in ("unknown", "disabled", "rejects
 
 
 def remark(*groups: Iterable[str]) -> None:
-    """Print lines on standard error, unless `--quiet` is given."""
     if click.get_current_context().meta.get(QUIET):
         return
     width = get_terminal_size().columns if sys.stderr.isatty() else 0
@@ -59,16 +58,15 @@ def remark(*groups: Iterable[str]) -> None:
 
 
 def echo(text: str | bytes, *, nl: bool = True) -> None:
-    """Print on standard output. Output is dropped after its reader has closed the pipe, as `head` does."""
     try:
         click.echo(text, nl=nl)
     except BrokenPipeError:
+        # The reader (for example `head`) has closed the pipe. Further output is dropped.
         # The remarks on standard error must still follow: they say which checks are incomplete.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def emit(frame: DataFrame, form: str, columns: Mapping[str, str] | None = None) -> None:
-    """Print a frame. CSV and JSON contain all columns. Tables and Markdown contain only the columns in `columns`."""
     from iamframe.inventory import display, export
 
     if form == "csv":
@@ -85,7 +83,6 @@ def emit(frame: DataFrame, form: str, columns: Mapping[str, str] | None = None) 
 
 
 def emit_findings(findings: DataFrame, form: str) -> None:
-    """Print findings. The format "table" prints one line per finding."""
     if form != "table":
         emit(findings, form, FINDING_COLUMNS)
         return
@@ -100,7 +97,6 @@ def _finding(severity: str, check: str, account: str, kind: str, name: str, deta
 
 
 def emit_changes(changes: Changes, form: str) -> None:
-    """Print each change on one line, and then each changed finding. JSON also contains data that was not compared."""
     from iamframe.inventory.display import cell_rows, text_rows
     from iamframe.inventory.export import json_rows
     from iamframe.messages.render import say
@@ -123,7 +119,6 @@ def emit_changes(changes: Changes, form: str) -> None:
 
 
 def emit_drift(found: Drift, form: str) -> None:
-    """Print the differences from Terraform states. A table contains at most ten unmanaged resources."""
     from iamframe.inventory.display import cell_rows, text_rows
 
     if form != "table":
@@ -143,7 +138,6 @@ def emit_drift(found: Drift, form: str) -> None:
 
 
 def emit_surfaces(facts: DataFrame, form: str) -> None:
-    """Print which tools can write, read and find tags. The format "table" prints one sentence per fact."""
     if form in ("csv", "json"):
         emit(facts, form)
         return
@@ -164,17 +158,12 @@ def emit_surfaces(facts: DataFrame, form: str) -> None:
 
 
 def size_of(inventory: Inventory) -> str:
-    """Return the numbers of accounts, roles and profiles as a text."""
     things = {"accounts": "account", "roles": "role", "profiles": "instance profile"}
     rows = inventory.row_counts()
     return ", ".join(pluralize(rows[name], thing) for name, thing in things.items())
 
 
 def in_one_line(result: Result, owners: Sequence[str] = ()) -> str:
-    """Summarize a result in one line.
-
-    If `owners` are given, only their findings and resources are counted.
-    """
     from iamframe.checks.result import attention_in, some, tally_of
 
     counts, tally, of = result.attention, result.tally, ""
@@ -194,26 +183,25 @@ def in_one_line(result: Result, owners: Sequence[str] = ()) -> str:
 
 
 def incomplete(result: Result) -> Iterator[str]:
-    """Yield lines about incomplete checks. Each reason is a line below the checks and accounts."""
     from iamframe.checks.result import some
 
     unsure = result.coverage[result.coverage["status"] != "complete"]
     checks = unsure.assign(check=unsure["check"] + " (" + unsure["status"] + ")")
     rows = checks[["account_id", "check", "message", "facts"]].itertuples(index=False, name=None)
-    for (names, reasons), accounts in _by_reason(rows).items():
+    for (names, reasons), accounts in _accounts_by_reasons(rows).items():
         yield f"{', '.join(names)} in {some(accounts)}:"
         yield from (f"    {reason}" for reason in reasons)
 
 
-def _by_reason(rows: Iterable[tuple[str, str, str, str]]) -> dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]]:
-    """Group checks or other items by their reasons. Return the accounts of each group."""
+def _accounts_by_reasons(
+    rows: Iterable[tuple[str, str, str, str]],
+) -> dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]]:
     from iamframe.messages.render import by_reason, sentences_of
 
     return by_reason((account, thing, sentences_of(message, facts)) for account, thing, message, facts in rows)
 
 
 def not_printed(findings: DataFrame, shown: DataFrame, *, by_owner: bool) -> Iterator[str]:
-    """Yield how many findings are not printed, and how many have unknown owners."""
     if left := len(findings) - len(shown):
         yield f"{pluralize(left, 'finding')} not printed, because of --severity, --owner or --hide-expected"
     if by_owner and (unknown := int((~findings["owner_known"]).sum())):
@@ -221,7 +209,6 @@ def not_printed(findings: DataFrame, shown: DataFrame, *, by_owner: bool) -> Ite
 
 
 def no_such_owner(findings: DataFrame, owners: Iterable[str]) -> Iterator[str]:
-    """Yield a sentence for each owner in `owners` who has no findings."""
     from iamframe.checks.result import some
 
     known = findings["owner"].dropna().drop_duplicates().sort_values()
@@ -233,16 +220,12 @@ def no_such_owner(findings: DataFrame, owners: Iterable[str]) -> Iterator[str]:
 
 
 def say_incomplete(result: Result) -> None:
-    """With `--quiet`, still print one line if a check is incomplete.
-
-    Without this line, "no findings" could be read as "nothing is wrong".
-    """
+    # With `--quiet`, "no findings" could be read as "nothing is wrong".
     if click.get_current_context().meta.get(QUIET) and (result.coverage["status"] != "complete").any():
         click.echo(f"{result.complete_text[:1].upper()}{result.complete_text[1:]}.", err=True)
 
 
 def no_owner(inventory: Inventory, owner_tag: str) -> list[str]:
-    """Return a warning if no collected tag has the key `owner_tag`. The default key gets no warning."""
     from iamframe.checks.owner import OWNER_TAG, owner_keys
 
     if owner_tag == OWNER_TAG or owner_keys(inventory, owner_tag):
@@ -253,10 +236,6 @@ def no_owner(inventory: Inventory, owner_tag: str) -> list[str]:
 
 
 def expired(result: Result, *, is_covered: bool = False) -> Iterator[str]:
-    """Yield warnings about policy file entries that expired or match no finding.
-
-    Tag policies that were not collected get a warning, too. With `is_covered`, there is no warning about tag policies.
-    """
     if result.policy.organization and not is_covered:
         from iamframe.checks.result import some
 
@@ -278,10 +257,6 @@ def expired(result: Result, *, is_covered: bool = False) -> Iterator[str]:
 
 
 def not_collected(inventory: Inventory) -> list[str]:
-    """Return up to ten sentences about data that was not collected.
-
-    Examples are unreadable files and failed regions.
-    """
     details: dict[str, None] = {}
     for gaps in inventory.gap_parts():
         is_shown = gaps["reason"].isin(["unreadable", "contradicted", "expired"]) | (gaps["operation"] == ASSUME_ROLE)
@@ -290,10 +265,6 @@ def not_collected(inventory: Inventory) -> list[str]:
 
 
 def not_compared(changes: Changes) -> list[str]:
-    """Return up to twenty sentences about data that could not be compared.
-
-    Data with the same reasons shares a sentence.
-    """
     from iamframe.analysis.matching import WITHOUT_REASONS, in_short
     from iamframe.checks.result import some
 
@@ -305,14 +276,13 @@ def not_compared(changes: Changes) -> list[str]:
     short = in_short(changes.not_compared)[["account_id", "what", "message", "facts"]]
     lines = [
         f"not compared in {some(accounts)}: {named(things)} ({'; '.join(reasons)})"
-        for (things, reasons), accounts in _by_reason(short.itertuples(index=False, name=None)).items()
+        for (things, reasons), accounts in _accounts_by_reasons(short.itertuples(index=False, name=None)).items()
     ]
     why = ["`iamframe check` prints why a check is incomplete"] if short.isin([WITHOUT_REASONS]).any(axis=None) else []
     return [*_cut(lines, 20, "not_compared.csv of --out"), *why]
 
 
 def not_known(found: Drift) -> list[str]:
-    """Return up to twenty sentences about resources not compared with Terraform."""
     from iamframe.checks.result import some
 
     unknown = found.differences[found.differences["kind"] == "unknown"]

@@ -1,9 +1,7 @@
 """Plots of an inventory or a result, drawn with matplotlib.
 
-Slanted hatching shows data that was not collected. Missing data never looks like zero. No plot relies on colour alone.
-Names and keys are drawn as text, never as formulas. Invisible letters are shown as code points. Letters without an
-installed font are shown as code points, too. Each function draws one plot and returns the axes. Without the axes `ax`,
-a function draws on a new figure. If matplotlib is not installed, the functions raise `MissingExtraError`.
+Slanted hatching shows data that was not collected. Without the axes `ax`, a function draws on a new figure. If
+matplotlib is not installed, the functions raise `MissingExtraError`.
 """
 
 from __future__ import annotations
@@ -286,7 +284,7 @@ def plot_ladder(inventory: Inventory, ax: Axes | None = None, limit: int = 60) -
 
 
 def _rungs(inventory: Inventory) -> pd.DataFrame:
-    """Return the roles and profiles that are not linked one to one. All rows of a role are together."""
+    """Return the roles and profiles that are not linked one to one."""
     pairs = views.pairs(inventory)
     size = pairs.groupby("role_arn")["profile_arn"].transform("count").fillna(0)
     alone = pairs["role_arn"].isna()
@@ -320,7 +318,6 @@ def _rungs_in_words(rungs: pd.DataFrame) -> list[str]:
 
 
 def _draw_rungs(ax: Axes, rows: pd.DataFrame) -> Axes:
-    """Draw each role once, with a line to each of its profiles."""
     places = rows.index.to_series()
     left = places.groupby(rows["group"]).transform("mean")
     for row, (kind, is_read) in enumerate(zip(rows["kind"], rows["role_read"], strict=True)):
@@ -439,7 +436,6 @@ def plot_surfaces(ax: Axes | None = None) -> Axes:
 
 
 def _resources(inventory: Inventory) -> pd.DataFrame:
-    """Return the profiles, and the roles that AWS does not manage. The column `is_tagged` ignores AWS-reserved tags."""
     columns = ["account_id", "resource_arn", "created_at", "tags_known", "resource_type"]
     roles = inventory.roles[~inventory.roles["is_aws_managed"]].rename(columns={"role_arn": "resource_arn"})
     profiles = inventory.profiles.rename(columns={"profile_arn": "resource_arn"})
@@ -450,7 +446,6 @@ def _resources(inventory: Inventory) -> pd.DataFrame:
 
 
 def _untagged_in_words(resources: pd.DataFrame, caption: str) -> tuple[str, str]:
-    """Return a sentence about untagged resources, and a caption about unknown tags."""
     known = resources[resources["tags_known"]]
     counts = [(side, known["is_tagged"][known["resource_type"] == kind]) for kind, side in reversed(_SIDES.items())]
     said = [f"{(~tagged).sum():,} of {len(tagged):,} {side}" for side, tagged in counts if len(tagged)]

@@ -1,7 +1,7 @@
-"""The explorer for notebooks. The widgets use the functions of `iamframe.exploring`, without logic of their own.
+"""The explorer for notebooks: widgets that call `iamframe.exploring`, without logic of their own.
 
-Text from AWS is never interpreted as HTML or as mathematics. Labels contain only iamframe's own words. A label would
-render text between dollar signs as mathematics.
+Text from AWS is never interpreted as HTML or as mathematics. Labels contain only iamframe's own words: a label renders
+text between dollar signs as mathematics.
 """
 
 from __future__ import annotations
@@ -94,8 +94,6 @@ def explore(
 
 
 class Filters:
-    """The widgets that set the filter."""
-
     def __init__(self, result: Result) -> None:
         try:
             import ipywidgets as kit
@@ -129,7 +127,6 @@ class Filters:
 
     @property
     def wanted(self) -> Filter:
-        """The filter that the user has set in the widgets."""
         tagged, value = self.tag_value.value
         accounts, checks, severities, makers = (one.value for one in self._lists)
         key = self.tag_key.value or None
@@ -154,10 +151,9 @@ class Filters:
                 one.value = ()
             self.path.value = self.text.value = ""
             self.tag_key.value = _NO_KEY
-        self._values()
+        self._fill_tag_values()
 
-    def _values(self) -> None:
-        """Fill the list of tag values for the selected tag key."""
+    def _fill_tag_values(self) -> None:
         key = self.tag_key.value
         # A pair of tag state and tag value per option, because a tag value may be a text such as "any".
         options: list[tuple[str, tuple[str, str | None]]] = [("any", _ANY)]
@@ -226,7 +222,6 @@ class Explorer(Filters):
         self._filter()
 
     def __repr__(self) -> str:
-        """Return one line with the number of findings that match the filter."""
         return f"Explorer({len(self.findings):,} of {pluralize(len(self.result.findings), 'finding')})"
 
     def _repr_mimebundle_(self, **how: Any) -> Any:
@@ -288,7 +283,7 @@ class Explorer(Filters):
         if self._held:
             return
         if change["owner"] is self.tag_key:
-            self._values()
+            self._fill_tag_values()
         self._filter()
 
     def _filter(self) -> None:
@@ -408,7 +403,6 @@ def _sorting_table() -> Any:
 
 
 def _displayed(findings: pd.DataFrame) -> pd.DataFrame:
-    """Return the findings for the table. Expected and accepted findings are marked."""
     marks = pd.Series("", index=findings.index).mask(findings["expected"], " (expected)")
     marks = marks.mask(findings["accepted"].notna(), " (accepted)")
     severity = findings["severity"] + marks
@@ -420,7 +414,7 @@ def _lines(texts: Iterable[str]) -> str:
 
 
 def _show(output: Any, html: str) -> None:
-    """Show escaped HTML in an output widget. Empty HTML clears the widget."""
+    """Show HTML, whose texts the caller has escaped."""
     # Setting `outputs` prints nothing in the running cell.
     data = {"text/html": html, "text/plain": ""}
     output.outputs = ({"output_type": "display_data", "data": data, "metadata": {}},) if html else ()
