@@ -215,7 +215,10 @@ PAIRS = Frame(
     text("role_arn?", "ARN of the role; missing for a profile without a link"),
     text("profile_name?", "name of the profile"),
     text("role_name?", "name of the role"),
-    text("relation?", "how the two names of a link compare: same, case, affix, generated, different"),
+    text(
+        "relation?",
+        "same, different, or what alone differs: case, affix (a word such as role), generated (random text)",
+    ),
     text("profile_path?", "path of the profile"),
     text("role_path?", "path of the role; missing if no source shows it"),
     text("profile_segments?", "the profile's path without its first and last `/`"),

@@ -51,7 +51,6 @@ FONTS = (
 
 
 def first_true(parts: Mapping[str, Any], size: int) -> Any:
-    """Return the name of the first true mask in each row."""
     *masks, _ = (np.broadcast_to(np.asarray(mask, dtype=bool), size) for mask in parts.values())
     *names, otherwise = parts
     return np.select(masks, names, otherwise)
@@ -60,7 +59,6 @@ def first_true(parts: Mapping[str, Any], size: int) -> Any:
 def count_parts(
     parts: Mapping[str, tuple[Any, dict[str, Any]]], row: pd.Series, rows: Iterable[str]
 ) -> tuple[dict[str, dict[str, Any]], pd.DataFrame]:
-    """Count rows by bar and part."""
     part = first_true({name: mask for name, (mask, _) in parts.items()}, len(row))
     counts = row.to_frame("row").assign(part=part).value_counts().unstack()
     counts = counts.reindex(index=list(rows), columns=list(parts)).fillna(0).astype(int)
@@ -115,12 +113,10 @@ class Bars:
 
 
 def more_not_shown(count: int, noun: str) -> str:
-    """Return a clause such as "3 more rows not shown", or an empty text."""
     return f"{count:,} more {noun}{'s' * (count > 1)} not shown" if count > 0 else ""
 
 
 def not_all_read(inventory: Inventory, *frames: str) -> str:
-    """Return a clause such as "not all roles of 1 account were collected"."""
     lists = completeness(inventory)
     counts = {frame: int((~lists[f"{frame}_whole"]).sum()) for frame in frames}
     parts = [f"not all {frame} of {pluralize(count, 'account')}" for frame, count in counts.items() if count]
@@ -128,7 +124,6 @@ def not_all_read(inventory: Inventory, *frames: str) -> str:
 
 
 def draw_none(ax: Axes, things: str, inventory: Inventory, *frames: str) -> Axes:
-    """Draw a text such as "no roles"."""
     whole = len(inventory.accounts) and not not_all_read(inventory, *frames)
     text = f"no {things}" if whole else f"no {things} in the collected data"
     ax.text(0.5, 0.5, textwrap.fill(text, 50), ha="center", transform=ax.transAxes)
@@ -137,7 +132,6 @@ def draw_none(ax: Axes, things: str, inventory: Inventory, *frames: str) -> Axes
 
 
 def draw_title(ax: Axes, *sentences: str) -> None:
-    """Write sentences above a plot, each on its own line."""
     lines = [line for sentence in sentences for line in textwrap.wrap(sentence[:1].upper() + sentence[1:], 84)]
     ax.set_title("\n".join(lines), loc="left", fontsize=10.5, **as_letters())
 
@@ -153,7 +147,6 @@ def _loaded(module: str) -> Any:
 
 
 def new_axes(ax: Axes | None, labels: Iterable[str], rows: float, across: float = 6.2) -> Axes:
-    """Return `ax`, or new axes with room for the labels and rows."""
     if ax is not None:
         return ax
     width = across + 0.08 * max(map(_width, labels), default=0)
@@ -164,7 +157,6 @@ def new_axes(ax: Axes | None, labels: Iterable[str], rows: float, across: float 
 def draw_percentages(
     ax: Axes, percents: Sequence[Sequence[int] | None], rows: Sequence[str], columns: Sequence[str]
 ) -> None:
-    """Draw percentages as cells in the colours of the page's heat map."""
     for row, of_row in enumerate(percents):
         for column in range(len(columns)):
             if of_row is None:
@@ -177,7 +169,6 @@ def draw_percentages(
 
 
 def draw_cell(ax: Axes, column: int, row: int, text: str, look: dict[str, Any], ink: str = "black") -> None:
-    """Draw a cell of a table, with its text."""
     ax.add_patch(_loaded("matplotlib.patches").Rectangle((column, row), 1, 1, **(_OUTLINE | look)))
     if "hatch" in look:
         _in_a_box(ax, column + 0.5, row + 0.5, text)
@@ -187,7 +178,6 @@ def draw_cell(ax: Axes, column: int, row: int, text: str, look: dict[str, Any], 
 
 
 def label_cells(ax: Axes, rows: Sequence[str], columns: Sequence[str], **turned: Any) -> None:
-    """Write labels at the rows and columns of a table."""
     ax.set_yticks(np.arange(len(rows)) + 0.5, rows, fontsize=9, **as_letters())
     ax.set_xticks(np.arange(len(columns)) + 0.5, columns, fontsize=9, **turned, **as_letters())
     ax.set(xlim=(0, len(columns)), ylim=(len(rows), 0))
@@ -202,7 +192,6 @@ def _in_a_box(ax: Axes, x: Any, y: Any, text: str, ink: str = "black") -> None:
 
 
 def draw_section(ax: Axes, row: float, name: str, *, is_strong: bool) -> None:
-    """Draw a line above a section, with the section's name."""
     ax.hlines(row - 0.5, 0, 1, color="#888888" if is_strong else "#cccccc", linewidth=0.8)
     if name:
         _in_a_box(ax, 0.5, row - 0.5, name, GREY)
@@ -212,7 +201,6 @@ def draw_section(ax: Axes, row: float, name: str, *, is_strong: bool) -> None:
 
 
 def account_labels(inventory: Inventory) -> dict[str, str]:
-    """Return a label with name and id for each account."""
     columns = inventory.accounts[["account_id", "account_name"]].itertuples(index=False, name=None)
     return {
         account: shortened(account, 16) if pd.isna(name) else f"{shortened(name, 24)} ({shortened(account, 16)})"
@@ -221,7 +209,7 @@ def account_labels(inventory: Inventory) -> dict[str, str]:
 
 
 def as_letters() -> dict[str, Any]:
-    """Return the options for drawing a text as letters, never as mathematics."""
+    # Names and keys are drawn as text, never as formulas.
     return {"family": [*_fonts()], "parse_math": False, "usetex": False}
 
 
@@ -236,7 +224,6 @@ def _fonts() -> dict[str, Any]:
 
 
 def shortened(text: Any, limit: int = 36) -> str:
-    """Cut the middle of a long text."""
     if pd.isna(text):
         return "(name not collected)"
     fonts = [] if str(text).isascii() else list(_fonts().values())
