@@ -48,7 +48,7 @@ class FilterError(IamframeError):
 
 
 class SchemaError(IamframeError):
-    """A frame does not have the columns, types or keys of its schema."""
+    """A frame does not match its schema: columns, types or keys differ."""
 
 
 class ReportError(IamframeError):
@@ -81,7 +81,7 @@ class WrongObjectError(IamframeError, TypeError):
 def require(function: str, given: object, *kinds: type, instead: str) -> None:
     """Raise WrongObjectError if `given` has none of the types in `kinds`.
 
-    The error message ends with the text `instead`, which says what to pass.
+    The error message ends with the parameter `instead`, a text that says what to pass.
     """
     if not isinstance(given, kinds):
         names = " or ".join(kind.__name__ for kind in kinds)

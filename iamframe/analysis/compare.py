@@ -43,8 +43,8 @@ class Changes:
     """The differences between two results.
 
     The frame `changes` is sorted by kind of change, account and ARN. The frame `findings` contains the findings that
-    changed. The frame `not_compared` shows what could not be compared. An account without rows in `changes` and in
-    `not_compared` is unchanged.
+    changed. The frame `not_compared` shows what could not be compared. If neither `changes` nor `not_compared` has a
+    row for an account, the account is unchanged.
     """
 
     old: Result
@@ -151,9 +151,9 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
 
     The comparison leaves out resources that exist only in a Terraform plan. A finding is new only if the old inventory
     had enough data. A finding is gone only if the new inventory had enough data. A finding has not changed if only its
-    text differs. If you pass an inventory, the checks run on this inventory. Results with different checks, policies or
-    iamframe versions are checked again. By default, the policy of the new result applies. A check in only one result
-    has a row in the frame `not_compared`. No request is made to AWS.
+    text differs. If you pass an inventory, the checks run on this inventory. If checks, policies or iamframe versions
+    of the results differ, iamframe runs the checks again. By default, the policy of the new result applies. If a check
+    was run in only one result, `not_compared` has a row for the check. No request is made to AWS.
 
     Returns
     -------

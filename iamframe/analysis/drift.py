@@ -70,11 +70,14 @@ class Drift:
 
     @property
     def is_complete(self) -> bool:
-        """True if everything could be compared, without rows of the kind `unknown`."""
+        """True if everything could be compared: no row has the kind `unknown`."""
         return not (self.differences["kind"] == UNKNOWN).any()
 
     def only(self, *kinds: str) -> Drift:
-        """Return a copy with some kinds of differences (default: all). Rows of the kind `unknown` always stay."""
+        """Return a copy that has only the given kinds of differences (default: all kinds).
+
+        Rows of the kind `unknown` always stay.
+        """
         chosen = self.differences["kind"].isin([*(kinds or ALL_KINDS), UNKNOWN])
         return replace(self, differences=self.differences[chosen].reset_index(drop=True))
 
@@ -127,8 +130,8 @@ def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Dri
 
     Pass every Terraform state that contains roles or profiles of the account. A resource is `unmanaged` if no state
     contains the resource. The comparison leaves out AWS-managed roles, and accounts in which Terraform manages nothing.
-    The comparison covers paths, unique ids, tags and roles of profiles. Attached policies are not compared. The states
-    never become part of the inventory. No request is made to AWS.
+    The comparison covers paths, unique ids, tags, and the role of each profile. Attached policies are not compared. The
+    states never become part of the inventory. No request is made to AWS.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ CONFLICT = "DeleteConflict: Cannot delete entity, must remove roles from instanc
 TYPE_OF = {"profile": PROFILE_TYPE, "role": ROLE_TYPE}
 Row = dict[str, Any]
 _TAKES_AWAY = ("aws iam delete-", "aws iam remove-")
-_REFUSED = {"remove": "take the role out", "delete": "delete the profile", "tag": "copy the role's tags"}
+_REFUSED = {"remove": "take the role out of the profile", "delete": "delete the profile", "tag": "copy the role's tags"}
 # Fields that are columns of `roles`.
 _OF_ROLE = {
     "description": "description",
@@ -147,7 +147,7 @@ class RowsByKey:
 
 
 class Pair:
-    """A profile with its role, or a role or profile alone."""
+    """A profile together with its role, or only a profile, or only a role."""
 
     def __init__(self, known: RowsByKey, row: Row) -> None:
         account = row["account_id"]
@@ -200,9 +200,9 @@ def _identity(pair: Pair) -> Iterator[Row]:
         at, region = _time(role["last_used_at"]), role["last_used_region"]
         if role["last_used_known"]:
             used = note("last_used", known=bool(region), region=region) if at else note("not_used")
-            yield field("last used", role=at or "none", note=used)
+            yield field("last use", role=at or "none", note=used)
         else:
-            yield field("last used", role=NOT_COLLECTED)
+            yield field("last use", role=NOT_COLLECTED)
         yield from (field(name, role=str(role[c])) for name, c in _OF_ROLE.items() if role[c] is not None)
         if role["is_aws_managed"]:
             yield field("managed by AWS", role="yes", note=note("aws_managed"))
@@ -306,7 +306,7 @@ def _used_by(pair: Pair) -> Iterator[Row]:
     if "regions" in looked["reason"]:
         # The reason names the regions.
         looked |= {"message": "explain.looked_in"}
-    yield field("search for references", note=joint([None if pair.references else note("nothing_names_it"), looked]))
+    yield field("reference search", note=joint([None if pair.references else note("nothing_names_it"), looked]))
 
 
 def _findings(pair: Pair) -> Iterator[Row]:
@@ -369,7 +369,7 @@ def _commands(pair: Pair) -> Iterator[tuple[str, str, Message | None]]:
         yield f"see the {side}", _command(f"iam get-{TYPE_OF[side]}", options[side]), None
     if pair.profile and "role" in pair.arns:
         names = options["profile"] | options["role"]
-        yield "take the role out", _command("iam remove-role-from-instance-profile", names), None
+        yield "take the role out of the profile", _command("iam remove-role-from-instance-profile", names), None
     if pair.profile:
         yield "delete the profile", _command("iam delete-instance-profile", options["profile"]), None
 

@@ -29,6 +29,8 @@ _CELLS = ["section", "field", "profile", "role", "note"]
 Cells = tuple[Any, ...]
 # This section is long, and the same for most resources, so a page shows it on demand.
 _FOLDED = "where tags show"
+# A blank at which no line ends. Control characters of values are escaped, so no value contains it.
+_KEPT = "\0"
 # In these sections, consecutive fields with the same content become one line.
 _JOINED = ("incomplete checks", "deleting", "next")
 _SIDE_BY_SIDE = ("identity", "link", "tags")
@@ -110,20 +112,25 @@ def _section_lines(section: str, rows: list[list[str]], two: bool) -> Iterator[s
         for _, field, profile, role, note in rows:
             yield from _wrapped(f"  {_ability(field, note, profile=profile, role=role)}", "    ")
         return
+    rows = [
+        [section, _with_side(field, *cells) if section == "identity" and two else field, *cells]
+        for section, field, *cells in rows
+    ]
     width = max((len(row[1]) for row in rows if len(row[1]) <= _WIDEST), default=20)
     beside = max((len(row[2]) for row in rows if len(row[2]) <= _BESIDE), default=0)
     indent = " " * (width + 5)
     for _, field, profile, role, note in rows:
         cells = [*filter(None, (profile, role))]
-        if (two and cells) or len(cells) > 1:
-            sides = {"profile": profile, "role": role}
-            cells = [f"{side} = {cell}" for side, cell in sides.items() if cell]
+        if section == "uses":
+            cells = [f"uses {cell}" for cell in cells]
+        if len(cells) > 1:
+            cells = [f"{side}{_KEPT}={_KEPT}{cell}" for side, cell in (("profile", profile), ("role", role))]
         label = f"{field}:" if cells or note else field
         if len(label) > width + 1:
             yield f"  {label}"
         line = indent if len(label) > width + 1 else f"  {label:<{width + 1}}  "
         values = " | ".join([f"{cells[0]:<{beside + len('profile = ')}}", *cells[1:]] if cells[1:] else cells)
-        joint = f"{values}; {note}" if values.startswith(("profile = ", "role = ")) else f"{values} ({note})"
+        joint = f"{values}; {note}" if cells[1:] else f"{values} ({note})"
         short = f"{line}{joint}" if cells and note else f"{line}{values or note}".rstrip()
         # A command stays on one line, so that it can be copied. A long value or note is on a line of its own.
         beneath = f"({note})" if note else ""
@@ -131,7 +138,13 @@ def _section_lines(section: str, rows: list[list[str]], two: bool) -> Iterator[s
             [*(cells if len(line + values) > _WIDTH else [values]), beneath] if cells and len(short) > _WIDTH else []
         )
         lines = [(indent if at else line) + one for at, one in enumerate(filter(None, lines))] or [short]
-        yield from lines if section == "next" else [part for one in lines for part in _wrapped(one, indent)]
+        lines = lines if section == "next" else [part for one in lines for part in _wrapped(one, indent)]
+        yield from (one.replace(_KEPT, " ") for one in lines)
+
+
+def _with_side(field: str, profile: str, role: str, note: str) -> str:
+    side = "role" if role else "profile"
+    return field if bool(profile) == bool(role) or f"the {side}" in note else f"{field} of the {side}"
 
 
 def _ability(field: str, note: str, **answers: str) -> str:

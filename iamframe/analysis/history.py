@@ -67,7 +67,7 @@ _NO_LOOKUP = {"InvalidAction", "UnknownOperationException", "UnsupportedOperatio
 
 @shows(LIVES)
 def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: str | None = None) -> pd.DataFrame:
-    """Return when and by whom roles and instance profiles were created and deleted.
+    """Return the creation and deletion of roles and instance profiles, with times and callers.
 
     A *life* lasts from the creation of a resource to its deletion. A recreated role or profile has a separate row for
     each life. Rows are sorted by account and first event. All times and callers come from CloudTrail records. A time is

@@ -57,7 +57,7 @@ class Pairs:
         return [np.asarray(frame[name], dtype=bool)[rows] for frame, rows in zip(self.frames, self.rows, strict=True)]
 
     def number(self, side: int, rows: Positions) -> Positions:
-        """Return each row number's position among the matched resources, or -1 if missing."""
+        """For each row number, return its position among the matched resources, or -1 if it is not among them."""
         numbers = np.full(len(self.frames[side]) + 1, -1)
         numbers[self.rows[side]] = np.arange(len(self.rows[side]))
         return numbers[rows]

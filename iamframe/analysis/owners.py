@@ -60,7 +60,7 @@ def joined_owners(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
 def count_by_value(rows: pd.DataFrame, value: str, state: str, states: Sequence[str]) -> pd.DataFrame:
     """Count rows by state and severity.
 
-    Rows in the state `states[0]` are also counted by value.
+    In the first of the `states`, each value is counted separately.
     """
     rows = rows.assign(**{value: rows[value].astype("str").fillna("").where(rows[state] == states[0], "")})
     counts = rows.groupby([state, value, "severity"]).size().unstack(fill_value=0)

@@ -1,6 +1,6 @@
 """Make findings, with ids and next commands, from the rows that a check returns.
 
-The template of a next command has these placeholders. Each value is quoted as one POSIX shell word.
+The template of a suggested command has these placeholders. Each value is quoted as one POSIX shell word.
 
     {column}          the value of the column
     {column:region}   the option `--region`, or nothing if the region is unknown
@@ -84,7 +84,10 @@ class Found:
 def findings(
     rows: pd.DataFrame, resource: str, related: str | None = None, facts: pd.DataFrame | None = None, **more: object
 ) -> Found:
-    """A keyword argument becomes a column of `schema.FINDINGS`, or else a fact."""
+    """A keyword argument with the name of a column of `schema.FINDINGS` fills this column.
+
+    Any other keyword argument becomes a fact.
+    """
     columns: dict[str, Any] = {"resource_arn": rows[resource], "related_arn": rows[related] if related else None}
     columns["resource_type"] = _RESOURCE_TYPES.get(resource)
     names = {"resource_name": resource, "related_name": related or ""}

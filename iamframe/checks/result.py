@@ -150,7 +150,7 @@ class Result:
 
     @cached_property
     def used_profiles(self) -> pa.Array:
-        """The ARN of each profile that is used, even from another account."""
+        """The ARN of each used profile. The user can be in another account."""
         return as_arrow(self.inventory.references["profile_arn"])
 
     @cached_property

@@ -140,7 +140,7 @@ class Policy:
 
     @property
     def demands_tags(self) -> bool:
-        """Whether the policy has tag rules, of its own or of organizations."""
+        """Whether the policy has tag rules: its own, or those of AWS Organizations."""
         return bool(self.required) or self.organization
 
     def accepted(self, findings: pa.Table) -> pa.Array:

@@ -260,7 +260,7 @@ def _differing(links: pd.DataFrame, own: pd.DataFrame, facts: pd.DataFrame) -> F
         "missing_everywhere": "tag {tag_key} is missing, but the organization requires it",
         "missing_on_profile": "tag {tag_key} is missing, but the organization requires it on profiles (not on roles)",
         "missing_on_role": "tag {tag_key} is missing, but the organization requires it on roles (not on profiles)",
-        "spelling": "the tag key {found_key} is misspelled: the organization requires {tag_key}",
+        "spelling": 'the tag key "{found_key}" is misspelled: the organization requires "{tag_key}"',
         "pattern": "tag {tag_key} is {tag_value}, which does not match {_wanted}",
         "organization": "tag {tag_key} is {tag_value}, but the organization allows only {_wanted}",
         "other": "tag {tag_key} is {tag_value}, but the policy allows only {_wanted}",

@@ -133,9 +133,10 @@ class Table:
 def table(frame: pd.DataFrame | pd.Series, rows: int = 100) -> Table:
     """Return a DataFrame as a table that is easy to read.
 
-    Text is left-aligned. An escaped copy follows each text with deceptive characters. Deceptive characters are unusual
-    spaces, invisible letters and look-alikes of Latin letters. Times are in UTC. A missing value is an empty cell. A
-    DataFrame without rows is shown as `none in the collected data`. An index of plain row numbers is not shown.
+    Text is left-aligned. If a text contains deceptive characters, an escaped copy follows the text. Deceptive
+    characters are unusual spaces, invisible letters and look-alikes of Latin letters. Times are in UTC. A missing value
+    is an empty cell. A DataFrame without rows is shown as `none in the collected data`. An index of plain row numbers
+    is not shown.
 
     Parameters
     ----------

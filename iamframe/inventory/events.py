@@ -9,7 +9,8 @@ is free. A role or profile can be used only while it exists. A profile holds at 
 the role is in a profile. DeleteInstanceProfile fails while the profile holds a role. Source: IAM API Reference,
 CreateRole, AddRoleToInstanceProfile, DeleteInstanceProfile and DeleteRole.
 
-If IAM allows several orders, iamframe sorts events by kind, name and id. The order of the files does not matter.
+If events could have happened in more than one sequence, iamframe sorts them by kind, name and id. The order of the
+files does not matter.
 """
 
 from __future__ import annotations
@@ -177,7 +178,7 @@ class _Timeline:
         self.held: dict[Key, Key | None] = {}
 
     def ordered(self, part: list[_Step], at: datetime) -> list[_Step]:
-        """Put events with the same time into causal order. Call this method for earlier events first."""
+        """Put events with the same time into causal order. Call this method in the order of the events."""
         if len(part) > 1:
             keys = {key for step in part for key in step.keys}
             state = _State(
@@ -204,8 +205,8 @@ _Changes = defaultdict[Key, defaultdict[datetime, list[int]]]
 def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tuple[Key, datetime], bool]:
     """Return whether each resource or link existed at the beginning of each second.
 
-    A resource must be deleted before it can be created again. Events within one second therefore show the state before
-    that second:
+    A resource must be deleted before it can be created again. The first event of a second therefore shows the state
+    before that second:
 
         more creations than deletions     the resource did not exist
         more deletions than creations     the resource existed

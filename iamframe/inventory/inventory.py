@@ -83,12 +83,15 @@ class Inventory:
 
     @property
     def is_sample(self) -> bool:
-        """Whether the inventory is one of the fictional samples, `sample` or `sample:earlier`."""
+        """True if the inventory is a fictional sample (`sample` or `sample:earlier`)."""
         return len(self.sources) == 1 and self.sources[0] in SAMPLES
 
     @property
     def events_read(self) -> bool:
-        """Whether CloudTrail records of IAM were collected. Without records, an empty frame `events` proves nothing."""
+        """Whether CloudTrail records of IAM were collected.
+
+        If no CloudTrail records were loaded, the empty frame `events` proves nothing.
+        """
         return bool(self.calls["operation"].isin([TRAIL, LOOKUP]).any())
 
     @property
@@ -151,8 +154,8 @@ class Inventory:
         opens a saved folder. The saved files are `FRAME/account=ACCOUNT/part.parquet` and `manifest.json`.
 
         On a disk, an older snapshot stays until the new snapshot is complete. If the process is killed, the old or new
-        snapshot can be opened. An object store cannot replace a folder. Save only one snapshot to each folder of an
-        object store.
+        snapshot can be opened. In an object store, no folder can be replaced in one step. Save only one snapshot to
+        each folder of an object store.
 
         Raises
         ------

@@ -2,7 +2,7 @@
 
 The full ARN decides first, then the unique id, then the name. Profile names are unique in an account, regardless of
 case and path. Source: IAM User Guide, "IAM and AWS STS quotas". AWS does not document whether case matters in ARNs.
-iamframe ignores case in ARNs. A comparison with case could report a used profile as unused.
+iamframe ignores case in ARNs. A case-sensitive comparison could report a used profile as unused.
 """
 
 from __future__ import annotations

@@ -28,8 +28,9 @@ from iamframe.sources.records import TagListing, parsed_time
 def settle(code: Positions, value: Positions, size: int) -> tuple[Positions, Positions, Positions]:
     """Choose one row for each key, and find contradictory rows.
 
-    The arrays `code` and `value` contain keys and values as numbers. An unknown value is -1. A key with different known
-    values, or none, gets the position -1. The arrays `one` and `other` contain one pair of rows per contradiction.
+    The arrays `code` and `value` contain keys and values as numbers. An unknown value is -1. A key gets the position -1
+    if its known values differ, or if it has no known value. The arrays `one` and `other` contain one pair of rows per
+    contradiction.
     """
     rows = np.flatnonzero(value >= 0)
     first = np.full(size, -1)

@@ -1,7 +1,7 @@
 """Report in the frame `gaps` which data is missing, and how to collect that data.
 
-GetAccountSummary and other responses from IAM show which lists are incomplete. Answers from different times can all
-lack the same role or profile.
+GetAccountSummary and other responses from IAM show which lists are incomplete. If responses were collected at different
+times, a role or profile can be missing from all of them.
 """
 
 from __future__ import annotations

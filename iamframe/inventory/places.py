@@ -67,7 +67,7 @@ def _opened(address: str) -> RemoteFolder:
 
 
 def read_bytes(file: Place, most: int = MAX_UNPACKED) -> bytes:
-    """Raise OSError if a file on a disk has more than `most` bytes."""
+    """Raise OSError if a file on a disk is larger than the limit."""
     if isinstance(file, Path):
         return read_file(file, most)
     with file.filesystem.open_input_stream(file.path) as stream:
@@ -88,7 +88,7 @@ def write_bytes(file: Place, data: bytes | memoryview) -> None:
 
 
 def names_in(folder: Place) -> list[str]:
-    """Raise OSError for a missing folder on a disk. A missing folder in an object store is empty."""
+    """Raise OSError for a missing folder on a disk. In an object store, a missing folder counts as an empty folder."""
     if isinstance(folder, Path):
         return [entry.name for entry in folder.iterdir()]
     from pyarrow.fs import FileSelector

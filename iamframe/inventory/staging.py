@@ -1,7 +1,7 @@
 """Make Arrow tables from the records in AWS's answers. The module `merge` combines these tables.
 
-A role or profile has one row for each answer that contains the role or profile. Tags and links contain row numbers, so
-merging compares numbers, not texts. Records become Arrow columns chunk by chunk, which saves memory.
+If several responses contain the same role or profile, each response gives one row. Tags and links contain row numbers,
+so merging compares numbers, not texts. Records become Arrow columns chunk by chunk, which saves memory.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ class Call(msgspec.Struct):
 
 
 class TrustPolicies:
-    """Each policy document has a code: the document's position in each array."""
+    """Each policy document has a code, which is its position in all arrays."""
 
     def __init__(self) -> None:
         self._codes = {b"null": _NO_DOCUMENT}

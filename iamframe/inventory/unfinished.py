@@ -77,7 +77,7 @@ def unfinished_load(folder: str | os.PathLike[str], sources: list[str], live: Ma
 
 @contextlib.contextmanager
 def unfinished_fleet(folder: str | os.PathLike[str], sources: list[str], live: Mapping[str, Any]) -> Iterator[Place]:
-    """Yield the folder for the new snapshot, which the function `finish` completes."""
+    """Yield the folder of the new snapshot. The function `finish` completes the snapshot."""
     place = place_of(folder)
     if isinstance(place, Path):
         # The open file keeps other processes out.

@@ -167,7 +167,7 @@ _TELLING = {"{uuid}", "{random}", "{counter}", "{hash}", "{id}"}
 
 @dataclass(frozen=True)
 class Form:
-    """A pattern for up to four lines: the path and name of a role, then of a profile."""
+    """A pattern for four lines: role path, role name, profile path, profile name. One side may be missing."""
 
     # For Arrow, which does not support back-references.
     plain: str
@@ -249,12 +249,12 @@ class Maker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         self.form(("role", "profile"))
 
     def form(self, sides: Iterable[str]) -> Form:
-        """Return the pattern for `sides`, which contains `role`, `profile` or both."""
+        """Return the pattern for roles, for profiles, or for both."""
         templates = {"role": (self.role_path, self.role), "profile": (self.profile_path, self.profile)}
         return _form(*(template for side in sides for template in templates[side]))
 
     def tells(self, side: str) -> bool:
-        """Return whether a role's or profile's name alone can suggest this maker."""
+        """Return whether the name of a role or profile is enough to suggest this maker."""
         # A name without fixed text and without random text would fit any name.
         name = self.role if side == "role" else self.profile
         return bool(_TOKEN.sub("", name).strip("-_.")) or not _TELLING.isdisjoint(_TOKEN.findall(name))

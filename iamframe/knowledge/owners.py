@@ -67,7 +67,7 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
 
     @property
     def collected(self) -> str:
-        """A JMESPath expression for what the collect script keeps of a response."""
+        """A JMESPath expression that selects what the collect script keeps of a response."""
         fields = ", ".join(
             f"{field}: {field}" for field in dict.fromkeys((self.id, self.name, self.arn, self.state)) if field
         )
@@ -75,7 +75,7 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
 
     @property
     def hint(self) -> str:
-        """A pattern for `grep -E` in the AWS CLI's output about profiles."""
+        """A `grep -E` pattern that searches the output of the AWS CLI about profiles."""
         texts = [f'"{key}"' for key in self.tags]
         texts += [self.path.partition("(")[0]] if self.path else []
         texts += ['-[A-Za-z0-9]+-[A-Za-z0-9]{11,13}"'] if self.form else []
@@ -128,7 +128,7 @@ class OwnerSigns(NamedTuple):
 
 @cache
 def shows_owner() -> OwnerSigns:
-    """Return the signs without which a profile has no known owner."""
+    """Return the signs that show the owner of a profile."""
     owners = known_owners()
     tags = [key for owner in owners for key in (*owner.tags, *owner.region_tags)]
     paths = [f"(?:{_GROUP.sub('(?:', owner.path)})\\n[^\\n]*" for owner in owners if owner.path]

@@ -22,7 +22,7 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Fact(_Entry, frozen=True, kw_only=True):
-    """Whether a surface can write, read or find the tags of one resource type."""
+    """Whether a console, API or tool can write, read or find the tags of one resource type."""
 
     surface: str
     resource_type: str

@@ -8,7 +8,7 @@ A placeholder such as `{key}` in a text contains the name of a fact. A colon and
     {actions:or}      all items of a list, joined by "or"
     [{key}, {value}]  the text in brackets for each row of a group
 
-A message can have a table of strings, from which one fact selects:
+A message can be a table of strings. The value of one fact selects a string:
 
     by                the name of the fact (default: `count`)
     one               the string for the number 1, unless another string fits
@@ -139,7 +139,7 @@ def render(messages: pa.Array, facts: pa.Array, lang: str = "en") -> pa.Array:
 
 @cache
 def _hidden_facts() -> frozenset[str]:
-    """A hidden fact changes how a message reads, but is not shown."""
+    """A hidden fact is not shown itself, but changes the wording of a message."""
     tables = [text for text in _catalogue("en").values() if not isinstance(text, str)]
     texts = [text for text in _catalogue("en").values() if isinstance(text, str)]
     texts += [text for table in tables for text in table.values()]

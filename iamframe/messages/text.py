@@ -1,4 +1,4 @@
-"""Show numbers with nouns, and escape unsafe characters in names from AWS."""
+"""Format counts, such as "3 roles", and escape unsafe characters in names from AWS."""
 
 from __future__ import annotations
 

@@ -172,9 +172,9 @@ class PracticeAccount:
     def environment(self, account_id: str | None = None) -> dict[str, str]:
         """Return environment variables that direct programs to the practice account.
 
-        The variables direct the AWS CLI 2 and programs with boto3. The AWS CLI 1 still calls the real AWS for EMR in
-        most regions. The AWS CLI 1 also calls the real AWS for RDS in us-east-1. AWS refuses the keys of a practice
-        account.
+        With these variables, the AWS CLI 2 and programs with boto3 send their requests to the practice account. The AWS
+        CLI 1 still calls the real AWS for EMR in most regions. In us-east-1, the AWS CLI 1 also sends RDS requests to
+        the real AWS. AWS refuses the keys of a practice account.
         """
         return {
             "AWS_ENDPOINT_URL": self.endpoint,

@@ -244,7 +244,7 @@ class Iam:
         profile.roles = []
 
     def tag_instance_profile(self, call: Call) -> None:
-        """Tag keys of a profile may differ only in case."""
+        """A profile can have two tag keys that differ only in case."""
         profile, tags = self.profile(call), checks.checked_tags(call, fold=False)
         profile.tags = checks.merged_tags(profile.tags, tags, fold=False, quota="TagsPerInstanceProfile")
         if tags:

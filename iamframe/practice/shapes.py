@@ -1,4 +1,7 @@
-"""Build IAM's XML for roles, profiles, users, groups and policies. The XML is joined from texts, which is fast."""
+"""Build IAM's XML for roles, profiles, users, groups and policies.
+
+The XML is built by joining strings, which is fast.
+"""
 
 from __future__ import annotations
 

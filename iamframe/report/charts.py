@@ -163,7 +163,7 @@ def purposes(result: Result) -> list[Purpose]:
 
 
 def tag_counts(result: Result) -> tuple[pa.Table, pa.Table]:
-    """Count resources by tag key, and resources with and without collected tags."""
+    """Count the resources with each tag key. Also count the resources whose tags were (not) collected."""
     coverage, accounts = result.tag_coverage, result.inventory.accounts
     columns = {
         name: as_arrow(coverage[name]).dictionary_encode() for name in ("account_id", "resource_type", "tag_key")

@@ -301,7 +301,7 @@ def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
 
 @contextmanager
 def masked_errors(*typed: object) -> Iterator[None]:
-    """Mask the ids in error messages, except texts that the user typed."""
+    """Mask the ids in error messages, but keep what the user typed."""
     try:
         yield
     except IamframeError as error:

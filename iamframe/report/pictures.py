@@ -191,7 +191,7 @@ class Pictures(msgspec.Struct, frozen=True):
         return _picture(words("quota_use"), caption, columns, rows, kind="quota", none=words("no_resource"))
 
     def tag_coverage(self) -> Picture:
-        """Return the percentages of roles and profiles with the most used tag keys."""
+        """For each of the most used tag keys, return the percentages of roles and of profiles with the key."""
         words, (keys, tagged) = self.words, tags(self.numbers.tag_keys, self.numbers.taggable)
         columns = [
             ColumnHead(words("heads.account_id")),

@@ -111,7 +111,7 @@ def write_shown(
     mask: bool | str | os.PathLike[str],
     drift: Drift | None = None,
 ) -> tuple[Path, Result]:
-    """Write a report, and return the page's path and the result in the page.
+    """Write a report. Return the path of the page, and the result that the page shows.
 
     The result in a masked page contains pseudonyms instead of ids.
     """

@@ -49,15 +49,19 @@ _MARK = Raw(b'"iamframe: items in runs"')
 
 
 class NotARun(Exception):
-    """A group of items in a long list could not be decoded. All files must be read again without groups."""
+    """A group of items in a long list could not be decoded.
+
+    After this error, all files must be read again, with each list as a whole.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Runs:
     """A long list in a file, without its last items.
 
-    Finding the ends of 100,000 items takes as long as decoding the items. The text of all items would take more memory
-    than all finished DataFrames. A wrong split is always noticed: the text before the split is not a valid list.
+    Finding where each of 100,000 items ends takes as long as decoding them. The text of all items would take more
+    memory than all finished DataFrames. A split at a wrong place is always noticed, because the text before it is no
+    valid list.
     """
 
     key: str

@@ -1,4 +1,4 @@
-"""Read files with AWS's answers. The keys of a JSON document (its "shape") show the document's format.
+"""Read files that contain responses from AWS. The keys of a JSON document (its "shape") show the document's format.
 
 Memory holds only one file at a time.
 """

@@ -90,7 +90,7 @@ class AttachedPolicy(msgspec.Struct, gc=False):
 
 
 class RoleTemplate(msgspec.Struct, gc=False):
-    """Only roles that AcquireRole created have a template (botocore 1.44.8, GetRole)."""
+    """Only roles created by AcquireRole have a template (botocore 1.44.8, GetRole)."""
 
     arn: str | None = msgspec.field(name="TemplateArn", default=None)
 
@@ -144,7 +144,7 @@ class GotProfile(ListedProfile, gc=False, rename=_IAM):
 
 
 class Role(GotRole, gc=False, rename=_IAM):
-    """A role with all fields, for sources other than IAM's own answers."""
+    """A role with all fields, for data that does not come from the IAM API."""
 
     profiles: list[NestedProfile] | UnsetType = UNSET
 

@@ -39,8 +39,8 @@ _LISTS = {"accounts": "account", "checks": "check", "severities": "severity", "m
 class Filter:
     """A filter of findings. An empty field of the filter lets all findings through.
 
-    A filter by path or tag applies to a finding's resource and related resource. Without a related resource, the filter
-    also applies to linked roles or profiles.
+    A filter by path or tag applies to a finding's resource and related resource. If a finding has no related resource,
+    the filter also looks at the linked roles or profiles.
 
     Attributes
     ----------
@@ -125,7 +125,7 @@ def counts(result: Result, findings: pd.DataFrame, wanted: Filter) -> pd.DataFra
     """Return the numbers of findings by severity, and the coverage of each check.
 
     The frame has one row per selected check. The most severe checks come first. The columns `complete`, `partial` and
-    `unknown` contain numbers of accounts.
+    `unknown` count accounts.
     """
     return Selection(result, wanted).count(findings)
 
@@ -141,8 +141,8 @@ def grouped(result: Result, findings: pd.DataFrame, tag_key: str) -> pd.DataFram
     """Return the number of findings for each value of a tag.
 
     The frame has one row per value. Values with the most findings come first. Findings without the tag have a row of
-    their own. Findings whose tags were not collected have a row of their own, too. Tag keys are case-sensitive: `owner`
-    and `Owner` are two keys. A finding is counted twice if its role and profile have different values. Unlike
+    their own. One more row counts findings about resources whose tags were not collected. Tag keys are case-sensitive:
+    `owner` and `Owner` are two keys. A finding is counted twice if its role and profile have different values. Unlike
     `grouped`, `iamframe.findings_by_owner` counts each finding once.
     """
     sides = _FindingResources(result.inventory, findings)
@@ -255,7 +255,7 @@ def export(
 
 
 def undecided_text(count: int) -> str:
-    """Return a sentence about `count` findings that may match. The text is empty if `count` is 0."""
+    """Return a sentence that says how many findings may match. The text is empty if `count` is 0."""
     if not count:
         return ""
     return f"{pluralize(count, 'more finding')} may match: the path or tags of the resource were not collected."

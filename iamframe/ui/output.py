@@ -249,10 +249,10 @@ def expired(result: Result, *, is_covered: bool = False) -> Iterator[str]:
     for one in result.policy.acceptances:
         if not one.has_expired and one.check in result.checks:
             if not ((findings["check"] == one.check) & (findings["accepted"] == one.reason)).any():
-                said = f"no finding matches the entry for {one.check} (reason: {one.reason!r})"
+                said = f"the entry for {one.check} with the reason {one.reason!r} matches no finding"
                 yield f"{result.policy.path}: {said}; correct or remove this entry"
         elif one.has_expired:
-            said = f"the entry for {one.check} (reason: {one.reason!r}) expired on {one.expires}"
+            said = f"the entry for {one.check} with the reason {one.reason!r} expired on {one.expires}"
             yield f"{result.policy.path}: {said}; change the date or remove the entry"
 
 

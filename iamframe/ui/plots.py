@@ -191,8 +191,8 @@ def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
     The plot has one bar per account, for at most 30 accounts. Accounts with the most unreferenced or empty profiles
     come first. Each bar shows referenced, unreferenced and empty profiles, in this order. Unreferenced profiles are
     those that the check `unreferenced_profiles` found. Empty profiles have no role. Hatched parts show profiles whose
-    references or role were not collected. If `unreferenced_profiles` did not run, every profile without a known
-    reference is hatched.
+    references or role were not collected. If `unreferenced_profiles` did not run, profiles without a known reference
+    have a hatched bar.
     """
     inventory, total = result.inventory, pluralize(len(result.inventory.profiles), "instance profile")
     rows = [row for row in purposes(result) if row.total]
@@ -410,8 +410,8 @@ def plot_surfaces(ax: Axes | None = None) -> Axes:
 
     Each console, API or tool has a row. The columns show whether tags can be written, read and found. Roles and
     profiles have separate columns. A number in a cell refers to a condition below the table. A hatched cell means
-    "unknown". An unknown answer is neither documented by AWS nor measured. `iamframe.surfaces` returns the source of
-    each cell.
+    "unknown". An answer is unknown if AWS does not document it and no measurement shows it. `iamframe.surfaces` returns
+    the source of each cell.
     """
     facts = known_facts()
     rows = list(dict.fromkeys(fact.surface for fact in facts))

@@ -1,7 +1,7 @@
 """The explorer for notebooks: widgets that call `iamframe.exploring`, without logic of their own.
 
-Text from AWS is never interpreted as HTML or as mathematics. Labels contain only iamframe's own words: a label renders
-text between dollar signs as mathematics.
+Text from AWS is never interpreted as HTML or as mathematics. Labels contain only iamframe's own words, because a label
+renders text between dollar signs as mathematics.
 """
 
 from __future__ import annotations

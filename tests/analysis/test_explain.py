@@ -317,7 +317,7 @@ def test_what_was_not_read_is_told_as_not_read(tmp_path: Path) -> None:
     explained = explain(account(tmp_path, profile("web", nested_role("web"))), "web")
     unread = {"field": "tags", "profile": "not collected", "role": "not collected", "message": "no_listing"}
     assert told(explained, "tags") == [unread]
-    assert field(explained, "identity", "last used") == {"role": "not collected"}
+    assert field(explained, "identity", "last use") == {"role": "not collected"}
     assert field(explained, "incomplete checks", "untagged_profiles")["status"] == "unknown"
     assert told(explained, "findings") == [{"field": "none", "message": "of_what_was_checked"}]
 
@@ -331,7 +331,7 @@ def test_an_empty_tag_value_is_printed_and_only_a_missing_tag_is_not(tmp_path: P
     assert lines[start + 1 : start + 4] == [
         'Note: profile = "" | role = ""',
         'Own: profile = "" | role = x; different value',
-        'Team: role = ""; only the role has this tag',
+        'Team: "" (only the role has this tag)',
     ]
 
 
@@ -472,7 +472,7 @@ def test_what_takes_something_away_stands_last_and_is_not_offered_where_the_prof
     used = {"eu-west-1/used.json": running if consumers else launch, "instance-profile-tags/web.json": {"Tags": []}}
     web = profile("web", nested_role("web", RoleId=LONG_ID), InstanceProfileId=LONG_ID)
     *steps, out, deleted = told(explain(account(tmp_path, web, **used), "web"), "next")
-    assert (out["field"], deleted["field"]) == ("take the role out", "delete the profile")
+    assert (out["field"], deleted["field"]) == ("take the role out of the profile", "delete the profile")
     assert all("get-" in row["value"] or "list-" in row["value"] for row in steps)
     assert [row["use"].items() >= use.items() for row in (out, deleted)] == [True, True]
 
@@ -585,7 +585,7 @@ def test_a_profile_that_an_instance_names_can_be_deleted(practice: PracticeAccou
     run = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, IamInstanceProfile={"Name": "used"})
     iam.remove_role_from_instance_profile(InstanceProfileName="used", RoleName="gone")
     explained = explain(iamframe.load_account(session, regions=["us-east-1"]), "used")
-    assert [name.split()[0] for name in names(explained, "used by")] == ["association", "instance", "search"]
+    assert [name.split()[0] for name in names(explained, "used by")] == ["association", "instance", "reference"]
     assert field(explained, "deleting", "delete the profile")["message"] == "delete.profile"
     lost = {"message": "explain.use.runs", "count": 1, "names": [run["Instances"][0]["InstanceId"]]}
     assert told(explained, "next")[-1] == {"field": "delete the profile", "message": "not_offered", "use": lost}
@@ -736,8 +736,8 @@ def test_an_instance_that_no_reference_shows_is_not_found_with_where_was_looked(
 
 def test_what_refers_to_the_profile_is_told_with_where_that_was_looked_for(sample: Inventory) -> None:
     explained = explain(sample, "AWSCloud9SSMInstanceProfile")
-    assert names(explained, "used by") == ["instance i-0abcdef0000000007", "search for references"]
-    looked = field(explained, "used by", "search for references")
+    assert names(explained, "used by") == ["instance i-0abcdef0000000007", "reference search"]
+    looked = field(explained, "used by", "reference search")
     assert (looked["status"], looked["regions"]) == ("partial", "ap-northeast-1, eu-west-1")
     assert looked["reason"]["message"] == "coverage.references.files"
 
@@ -802,7 +802,7 @@ def test_sections_come_in_the_order_of_use_and_the_profile_stands_before_the_rol
     heads = {line for line in lines if line.startswith(("identity", "link", "tags", "where"))}
     assert heads == {"identity", "link", "tags", "where tags show"}
     both_sides = [line for line in lines[lines.index("== instance profile blue with role green ==") :] if "|" in line]
-    assert len(both_sides) == 10
+    assert len(both_sides) == 9
     assert all(re.match(r"  \S[^:]*: +profile = \S.* +\| role = \S", line) for line in both_sides)
     assert "== instance profile blue with role green ==" in lines
     assert "names: profile = blue | role = green; the names differ" in [" ".join(line.split()) for line in lines]

@@ -600,8 +600,8 @@ def test_an_entry_that_accepts_no_finding_is_said(tmp_path: Path) -> None:
     text = "\n".join(f"[[accepted]]\n{entry}\nreason = 'audit {n}'" for n, entry in enumerate(entries))
     write(tmp_path, {"tags.toml": text})
     done = run(tmp_path, "check", "sample", "--only", "empty_profiles", "--policy", "tags.toml")
-    said = "no finding matches the entry for empty_profiles (reason: 'audit 1')"
-    assert [line for line in done.stderr.splitlines() if "no finding matches" in line] == [
+    said = "the entry for empty_profiles with the reason 'audit 1' matches no finding"
+    assert [line for line in done.stderr.splitlines() if "matches no finding" in line] == [
         f"tags.toml: {said}; correct or remove this entry"
     ]
 
@@ -616,7 +616,7 @@ def test_an_acceptance_that_has_expired_is_said_and_one_that_holds_is_not(tmp_pa
     entry = "[[accepted]]\ncheck = 'empty_profiles'\nreason = '{}'\nexpires = {}\n"
     write(tmp_path, {"tags.toml": entry.format("audit", "2020-01-31") + entry.format("kept", "2999-01-01")})
     done = run(tmp_path, *command, "--policy", "tags.toml")
-    said = "tags.toml: the entry for empty_profiles (reason: 'audit') expired on 2020-01-31; "
+    said = "tags.toml: the entry for empty_profiles with the reason 'audit' expired on 2020-01-31; "
     said += "change the date or remove the entry"
     assert done.stderr.splitlines().count(said) == 1
     assert "2999" not in done.stderr

@@ -119,12 +119,10 @@ def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timed
 
     The plan keeps a profile in the following cases:
 
-    - The finding is accepted or expected.
-    - Something uses the profile, or may use it.
-    - When the profile was collected, it was younger than `min_age`.
-    - When the role was collected, its last use was less than `min_idle` ago.
-    - A service or tool needs or recreates the profile. Profiles of certainly deleted clusters and stacks are an
-      exception.
+    - The finding is accepted or expected. - Something uses the profile, or may use it. - When the profile was
+    collected, it was younger than `min_age`. - When the role was collected, its last use was less than `min_idle` ago.
+    - A service or tool needs or recreates the profile. Profiles whose cluster or stack is known to be deleted are an
+    exception.
 
     The plan does not copy tags in the following cases:
 
@@ -202,7 +200,7 @@ def _plannable_findings(result: Result) -> tuple[pd.DataFrame, dict[str, list[Fi
 def why_not_planned(
     result: Result, arns: Iterable[str]
 ) -> tuple[dict[str, Message | None], dict[tuple[str, str], Message]]:
-    """Return why a plan with default options keeps profiles or copies no tags.
+    """Return the reasons why a plan with default options would not delete profiles or copy tags.
 
     The reason None means that nothing speaks against a deletion.
     """

@@ -1,4 +1,4 @@
-"""Profiles and roles of a clean-up plan, and reasons against changes."""
+"""The profiles and roles in a clean-up plan, and reasons not to change them."""
 
 from __future__ import annotations
 
