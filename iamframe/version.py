@@ -1,3 +1,3 @@
-"""The version of iamframe. Reading the metadata would take a tenth of the import time of pandas."""
+"""The version of iamframe. Reading the metadata would take a tenth as long as importing pandas."""
 
 __version__ = "0.2.0"

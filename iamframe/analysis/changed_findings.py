@@ -20,7 +20,10 @@ _Sides = tuple[Result, Result]
 
 
 def changed_findings(sides: _Sides, keys: KeyMap, changes: pd.DataFrame, apart: NotCompared) -> pd.DataFrame:
-    """Return changed findings. A finding is left out if the other result may only have missed it."""
+    """Return changed findings.
+
+    A finding in only one result is left out if the other result lacked the data to find it.
+    """
     scopes = _accounts_with_same_scope(sides)
     findings = [one.findings for one in sides]
     resources = [keys.keys(frame, "resource_arn", side) for side, frame in enumerate(findings)]

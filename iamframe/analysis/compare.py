@@ -140,8 +140,8 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
 
     - `created` or `deleted`: only one inventory contains the resource. The other inventory has a complete list of roles
       (or profiles).
-    - `recreated`: the unique id differs. If an id is unknown, iamframe compares path and exact name. IAM cannot change
-      the path or name of a role or profile. The columns `facts` and `detail` also show what else changed in the
+    - `recreated`: the unique id differs. If an id is unknown, iamframe matches resources by path and name. IAM cannot
+      change the path or name of a role or profile. The columns `facts` and `detail` also show what else changed in the
       resource.
     - `relinked`: the profile's role was replaced, removed or added.
     - `retagged`: a tag differs (one row per tag key).
@@ -152,8 +152,8 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
     The comparison leaves out resources that exist only in a Terraform plan. A finding is new only if the old inventory
     had enough data. A finding is gone only if the new inventory had enough data. A finding has not changed if only its
     text differs. If you pass an inventory, the checks run on this inventory. If checks, policies or iamframe versions
-    of the results differ, iamframe runs the checks again. By default, the policy of the new result applies. If a check
-    was run in only one result, `not_compared` has a row for the check. No request is made to AWS.
+    of the results differ, iamframe runs the checks again. By default, iamframe uses the policy file of the new result.
+    If a check was run in only one result, `not_compared` has a row for the check. No request is made to AWS.
 
     Returns
     -------

@@ -30,10 +30,11 @@ def findings_by_owner(result: Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
     """Return the number of findings per owner, by severity. Accepted findings are left out.
 
     The owner is the value of the resource's owner tag. A profile without an owner tag has the owner of its role. A key
-    that looks like `tag_key` is also an owner tag. For example, `OWNER` looks like `owner`. Among several owner tags,
-    the tag with the exact spelling counts. Owner tags with an empty value are ignored. Each finding is counted once.
+    that looks like `tag_key` is also an owner tag. For example, `OWNER` looks like `owner`. If there are several owner
+    tags, iamframe uses the tag with the exact spelling. Owner tags with an empty value are ignored. Each finding is
+    counted once.
 
-    Owners with the most findings come first. Findings without a known owner come last, in at most three rows. The
+    Owners with the most findings come first. Up to three rows at the end count the findings without a known owner. The
     column `state` says why an owner is missing. No request is made to AWS.
     """
     findings = result.findings[result.findings["accepted"].isna()]
@@ -60,7 +61,7 @@ def joined_owners(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
 def count_by_value(rows: pd.DataFrame, value: str, state: str, states: Sequence[str]) -> pd.DataFrame:
     """Count rows by state and severity.
 
-    In the first of the `states`, each value is counted separately.
+    For the first state in `states`, each value is counted separately.
     """
     rows = rows.assign(**{value: rows[value].astype("str").fillna("").where(rows[state] == states[0], "")})
     counts = rows.groupby([state, value, "severity"]).size().unstack(fill_value=0)

@@ -6,7 +6,8 @@ The template of a suggested command has these placeholders. Each value is quoted
     {column:region}   the option `--region`, or nothing if the region is unknown
     {column:NAME}     a filter called NAME for the AWS CLI's option `--filters`
 
-A dictionary of templates has one text per value of the column `by`, and the text `other` for all other values.
+A dictionary of templates selects a text by the value of the column that `by` names. The text under the key `other` is
+used for all other values.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class Found:
 def findings(
     rows: pd.DataFrame, resource: str, related: str | None = None, facts: pd.DataFrame | None = None, **more: object
 ) -> Found:
-    """A keyword argument with the name of a column of `schema.FINDINGS` fills this column.
+    """A keyword argument named like a column of `schema.FINDINGS` fills that column.
 
     Any other keyword argument becomes a fact.
     """

@@ -138,8 +138,8 @@ def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Seque
     with the service's prefix. Existing clusters keep running, even if a tool rejects the name. You cannot create a new
     cluster with a rejected name. The check covers profiles used by tools that have naming rules. The check also covers
     profiles listed under `[[tools]]` in the policy file. AWS does not show which profiles Databricks uses, so add these
-    profiles under `[[tools]]`. A tool can also reject names that CloudFormation generates, or names that follow your
-    own naming rule.
+    profiles under `[[tools]]`. A tool can also reject generated names of CloudFormation, or names that your own naming
+    rule demands.
     """
     # Few profiles are used by such tools.
     by_tool = is_in(references["consumer_type"], [kind for rule in tool_rules() for kind in rule.consumer_types])

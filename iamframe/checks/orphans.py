@@ -258,7 +258,7 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
     """Roles in more than one profile.
 
     A profile holds one role, but a role can be in several profiles. A change to a shared role affects all its profiles.
-    If profiles share a role, a profile no longer shows an instance's purpose.
+    If several profiles hold the same role, the profile of an instance does not show what the instance is for.
     """
     many = pairs[pairs["relation"].notna() & pairs["role_row"].duplicated(keep=False)]
     # A role that no source shows has no row: it is known only by name, and is a different one in each account.

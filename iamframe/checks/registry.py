@@ -30,8 +30,8 @@ class Check:
 
     The field `detail` is a sentence about a finding, with placeholders for values. The field `next_step` is the
     template of the next command (see `checks.findings`). The field `remediation` is advice on what to do about the
-    findings. The field `about` is the type of resource in the findings. The field `alone` marks checks that need only a
-    profile and its role. The field `remedy` is what a clean-up plan does about the findings, or None.
+    findings. The field `about` is the type of resource that the findings are about. The field `alone` marks checks that
+    need only a profile and its role. The field `remedy` is what a clean-up plan does about the findings, or None.
     """
 
     name: str
@@ -78,8 +78,8 @@ def check(
 
     The function's positional parameters are frames or views that the check reads. The keyword-only parameters are the
     options of the check. The first line of the function's docstring is the title of the check. The class `Check`
-    explains the arguments of the decorator, such as `detail` and `next_step`. If data in the list `needs` is missing,
-    the check could miss findings. iamframe adds a default for each frame that the list leaves out.
+    explains the arguments of the decorator, such as `detail` and `next_step`. If data that the list `needs` names was
+    not collected, the check could miss findings. iamframe adds a default for each frame that the list leaves out.
 
     A check's function returns a frame with one or more rows per finding. The returned frame must have the column
     `resource_arn`. If `schema.FINDINGS` has a column with the same name, the value goes into that column of the

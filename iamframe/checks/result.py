@@ -39,8 +39,8 @@ _NAMED = 3
 class Result:
     """The findings, and whether each check had complete data.
 
-    The frame `findings` has one row per finding, sorted by severity, check and ARN. Checks that show policies of roles
-    put administrators' roles first. The details of one check's findings are in `result["CHECK"]`, such as
+    The frame `findings` has one row per finding, sorted by severity, check and ARN. In checks that show the policies of
+    roles, the roles of administrators come first. The details of one check's findings are in `result["CHECK"]`, such as
     `result["empty_profiles"]`. The frame `coverage` shows whether each check had complete data in each account. Trust
     an empty list of findings only if the status in `coverage` is `complete`. The mapping `checks` contains the checks
     that ran, by name. The fields `pairs` and `lists` are views that the checks read. The field `version` is the version
@@ -60,8 +60,8 @@ class Result:
     def parts(self, *, neighbours: bool = False) -> Iterator[Result]:  # noqa: ARG002 - a subclass has neighbours
         """Yield one `Result` per group of accounts, in order of the account ids. No account is in two groups.
 
-        If `neighbours` is true, the inventory also contains data of other accounts. Included are profiles that the
-        group uses, and references to the group's profiles.
+        If `neighbours` is true, the inventory also contains data of other accounts. The part includes the profiles that
+        the group uses, and the references to the profiles of the group.
         """
         yield self
 

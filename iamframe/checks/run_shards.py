@@ -249,7 +249,7 @@ def _submit(executor: Executor, work: _Work, shard: Shard) -> Future[None]:
 
 
 class Processes(Executor):
-    """An executor with a separate pool for each process.
+    """An executor that starts a pool of its own in every process.
 
     In a shared pool, one dead process makes all waiting calls fail.
     """

@@ -203,10 +203,10 @@ _Changes = defaultdict[Key, defaultdict[datetime, list[int]]]
 
 
 def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tuple[Key, datetime], bool]:
-    """Return whether each resource or link existed at the beginning of each second.
+    """For each given second, return whether the resource or link existed when the second began.
 
-    A resource must be deleted before it can be created again. The first event of a second therefore shows the state
-    before that second:
+    A resource must be deleted before it can be created again. The first event within a given second therefore shows the
+    state before that second:
 
         more creations than deletions     the resource did not exist
         more deletions than creations     the resource existed

@@ -4,7 +4,7 @@ A byte order mark makes a spreadsheet read a CSV file as UTF-8. Lines end in CR 
 in a description stays inside its cell.
 
 iamframe puts an apostrophe before each possible start of a formula. Source: OWASP, "CSV Injection". A spreadsheet may
-take a value for a formula because of its first character. Spreadsheets drop control characters, so a formula can begin
+treat a value as a formula because of its first character. Spreadsheets drop control characters, so a formula can begin
 after a control character. A formula can also begin after a line break, tab or semicolon. Some spreadsheets expect a
 separator other than the comma.
 """

@@ -1,7 +1,7 @@
 """Describe DataFrames: their columns, types and keys.
 
-Each column has an Arrow type and a pandas type. Without a pandas type, Arrow converts whole numbers with missing values
-to floats.
+Each column has an Arrow type and a pandas type. If no pandas type is given, Arrow converts an integer column with
+missing values to floats.
 """
 
 from __future__ import annotations

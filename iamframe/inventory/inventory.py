@@ -88,7 +88,7 @@ class Inventory:
 
     @property
     def events_read(self) -> bool:
-        """Whether CloudTrail records of IAM were collected.
+        """Whether IAM events from CloudTrail were collected.
 
         If no CloudTrail records were loaded, the empty frame `events` proves nothing.
         """
@@ -153,9 +153,9 @@ class Inventory:
         The folder is on a disk or in an object store (`s3://BUCKET/FOLDER`). The function `iamframe.open_snapshot`
         opens a saved folder. The saved files are `FRAME/account=ACCOUNT/part.parquet` and `manifest.json`.
 
-        On a disk, an older snapshot stays until the new snapshot is complete. If the process is killed, the old or new
-        snapshot can be opened. In an object store, no folder can be replaced in one step. Save only one snapshot to
-        each folder of an object store.
+        In a local folder, an older snapshot stays until the new snapshot is complete. Even if the process is killed,
+        one complete snapshot can be opened: the old one or the new one. In an object store, no folder can be replaced
+        in one step. Save only one snapshot to each folder of an object store.
 
         Raises
         ------

@@ -47,8 +47,8 @@ def load_account(
     fixed list. GetCallerIdentity, GetAccountSummary and ListAccountAliases need one request each.
     GetAccountAuthorizationDetails and ListInstanceProfiles return pages of 1,000 entries. The tags of each instance
     profile need one request, GetInstanceProfile. If AWS denies GetInstanceProfile, iamframe calls
-    ListInstanceProfileTags instead. If AWS denies an operation, iamframe tries another operation with the same data.
-    Each denial is recorded in the frames `gaps` and `calls`.
+    ListInstanceProfileTags instead. If AWS denies an operation, iamframe tries another operation that returns the same
+    data. Each denial is recorded in the frames `gaps` and `calls`.
 
     EKS clusters, Elastic Beanstalk environments and CloudFormation stacks can own profiles. iamframe lists owners only
     in regions where a profile may have an owner. If `references` is `"none"`, iamframe lists no owners.

@@ -28,9 +28,9 @@ from iamframe.sources.records import TagListing, parsed_time
 def settle(code: Positions, value: Positions, size: int) -> tuple[Positions, Positions, Positions]:
     """Choose one row for each key, and find contradictory rows.
 
-    The arrays `code` and `value` contain keys and values as numbers. An unknown value is -1. A key gets the position -1
-    if its known values differ, or if it has no known value. The arrays `one` and `other` contain one pair of rows per
-    contradiction.
+    The array `code` contains the keys as numbers. The array `value` contains the values as numbers. An unknown value is
+    -1. A key gets the position -1 if its known values differ, or if it has no known value. For each contradiction, the
+    array `one` contains the first row, and the array `other` contains the second row.
     """
     rows = np.flatnonzero(value >= 0)
     first = np.full(size, -1)

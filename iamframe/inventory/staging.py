@@ -1,7 +1,8 @@
 """Make Arrow tables from the records in AWS's answers. The module `merge` combines these tables.
 
-If several responses contain the same role or profile, each response gives one row. Tags and links contain row numbers,
-so merging compares numbers, not texts. Records become Arrow columns chunk by chunk, which saves memory.
+If several responses contain the same role or profile, each response gives one row. The tables of tags and links contain
+row numbers of their resources. Merging therefore compares numbers, not texts. Records become Arrow columns chunk by
+chunk, which saves memory.
 """
 
 from __future__ import annotations

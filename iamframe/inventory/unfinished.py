@@ -1,6 +1,7 @@
 """Keep the files of an unfinished snapshot, so that the load can resume.
 
-An older snapshot in FOLDER stays until the new snapshot is complete. On a disk, the new files are in FOLDER/unfinished:
+An older snapshot in FOLDER stays until the new snapshot is complete. If FOLDER is local, the new files are in
+FOLDER/unfinished:
 
     asked.json               the sources and options of the call
     account.jsonl            the answers of AWS for a single account

@@ -1,7 +1,6 @@
 """Makers: the services and tools that create roles and profiles.
 
-Names, paths or tags show who created a role or profile. A maker that is only a guess never marks a
-finding as expected.
+Names, paths or tags show who created a role or profile. If the maker is only a guess, no finding is marked as expected.
 """
 
 from __future__ import annotations
@@ -167,7 +166,10 @@ _TELLING = {"{uuid}", "{random}", "{counter}", "{hash}", "{id}"}
 
 @dataclass(frozen=True)
 class Form:
-    """A pattern for four lines: role path, role name, profile path, profile name. One side may be missing."""
+    """A regular expression for a text of four lines: role path, role name, profile path, profile name.
+
+    One side may be missing.
+    """
 
     # For Arrow, which does not support back-references.
     plain: str
@@ -254,7 +256,7 @@ class Maker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return _form(*(template for side in sides for template in templates[side]))
 
     def tells(self, side: str) -> bool:
-        """Return whether the name of a role or profile is enough to suggest this maker."""
+        """Return whether the name of a role or profile alone suggests that this tool created it."""
         # A name without fixed text and without random text would fit any name.
         name = self.role if side == "role" else self.profile
         return bool(_TOKEN.sub("", name).strip("-_.")) or not _TELLING.isdisjoint(_TOKEN.findall(name))

@@ -1,4 +1,4 @@
-"""Surfaces are consoles, APIs and tools for tags.
+"""A surface is a console, an API or a tool that shows or changes tags.
 
 A surface may write, read or find the tags of roles or profiles.
 """

@@ -1,6 +1,6 @@
-"""Fill the texts of messages with facts. A fact is a name, number or other value in a message.
+"""Insert values (facts) into the texts of messages. A fact is a name, number or other value in a message.
 
-A placeholder such as `{key}` in a text contains the name of a fact. A colon and a format can follow the name:
+In a text, a placeholder such as `{key}` stands for the fact with this name. A colon and a format can follow the name:
 
     {key:spelled}     the fact in a given form, here with look-alike letters spelled out
     {total:profile}   the number `total` with a noun, such as "3 profiles"
@@ -139,7 +139,7 @@ def render(messages: pa.Array, facts: pa.Array, lang: str = "en") -> pa.Array:
 
 @cache
 def _hidden_facts() -> frozenset[str]:
-    """A hidden fact is not shown itself, but changes the wording of a message."""
+    """A hidden fact does not appear in the message, but changes the wording of the message."""
     tables = [text for text in _catalogue("en").values() if not isinstance(text, str)]
     texts = [text for text in _catalogue("en").values() if isinstance(text, str)]
     texts += [text for table in tables for text in table.values()]

@@ -47,9 +47,10 @@ class PracticeAccount:
     """A fictional AWS account on 127.0.0.1, for practice. The account is empty at first.
 
     Use a practice account in a `with` statement, or call `open` and `close`. A process can have only one open practice
-    account. Clients of the boto3 session from `session()` call the practice account. Programs with the environment
-    variables of `environment()` also call the practice account. All other clients call the real AWS. A practice account
-    accepts only credentials from `session()`, `environment()`, `instance_credentials()` and AssumeRole.
+    account. Clients that are created with the boto3 session from `session()` send their requests to the practice
+    account. A program that is started with the environment variables from `environment()` also uses the practice
+    account. All other clients call the real AWS. A practice account accepts only credentials from `session()`,
+    `environment()`, `instance_credentials()` and AssumeRole.
 
     Parameters
     ----------
@@ -172,9 +173,9 @@ class PracticeAccount:
     def environment(self, account_id: str | None = None) -> dict[str, str]:
         """Return environment variables that direct programs to the practice account.
 
-        With these variables, the AWS CLI 2 and programs with boto3 send their requests to the practice account. The AWS
-        CLI 1 still calls the real AWS for EMR in most regions. In us-east-1, the AWS CLI 1 also sends RDS requests to
-        the real AWS. AWS refuses the keys of a practice account.
+        With these variables, the AWS CLI 2 and programs with boto3 send their requests to the practice account. Version
+        1 of the AWS CLI still sends EMR commands to the real AWS in most regions. Version 1 also sends RDS commands in
+        us-east-1 to the real AWS. AWS refuses the keys of a practice account.
         """
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
@@ -244,10 +245,10 @@ class PracticeAccount:
     ) -> dict[str, str]:
         """Return the credentials document from an instance's metadata (`iam/security-credentials/ROLE`).
 
-        The field `Code` is "Success" if the role trusts EC2. A document with "Success" contains access keys for the
-        practice account. The field `Code` is "AssumeRoleUnauthorizedAccess" if the role does not trust EC2. A document
-        with "AssumeRoleUnauthorizedAccess" contains a `Message`. A change to the role reaches the instance at once. On
-        AWS, a change to a role may reach instances an hour later.
+        The field `Code` is "Success" if the role trusts EC2. A document whose `Code` is "Success" contains access keys
+        for the practice account. The field `Code` is "AssumeRoleUnauthorizedAccess" if the role does not trust EC2. A
+        document with "AssumeRoleUnauthorizedAccess" contains a `Message`. A change to the role reaches the instance at
+        once. On AWS, a change to a role may reach instances an hour later.
 
         Raises
         ------

@@ -66,7 +66,7 @@ class Ec2:
         return next((profile for profile in profiles if profile.id in held), None)
 
     def settle_groups(self, account_id: str, region: str) -> None:
-        """Give the profile of each Auto Scaling group to the group's instances."""
+        """Assign to each instance of an Auto Scaling group the profile of the group."""
         from moto.autoscaling.models import autoscaling_backends
 
         backend = self.backends.ec2(account_id, region)

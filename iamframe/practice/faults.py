@@ -92,7 +92,7 @@ def is_write(action: str) -> bool:
 
 
 def resource_of(call: Call, partition: str) -> tuple[str, tuple[str, ...]]:
-    """Return two values: how IAM's error message names the resource, and the names that a denial can match."""
+    """Return the resource as in IAM's error message, and the names by which a denial can select it."""
     params, stem = call.params, f"arn:{partition}:iam::{call.account_id}"
     if call.service == "sts":
         arn = params.get("RoleArn", "*")

@@ -163,7 +163,10 @@ def purposes(result: Result) -> list[Purpose]:
 
 
 def tag_counts(result: Result) -> tuple[pa.Table, pa.Table]:
-    """Count the resources with each tag key. Also count the resources whose tags were (not) collected."""
+    """Count the resources with each tag key.
+
+    Also count the resources whose tags were collected, and those whose tags were not.
+    """
     coverage, accounts = result.tag_coverage, result.inventory.accounts
     columns = {
         name: as_arrow(coverage[name]).dictionary_encode() for name in ("account_id", "resource_type", "tag_key")

@@ -49,13 +49,13 @@ def write_report(
 
     The page is `report.html`. The file `summary.json` contains the numbers of the result. `findings.csv`,
     `coverage.csv`, `owners.csv` and `quota_use.csv` cover all checks. Each check that ran has a file
-    `checks/CHECK.csv`. A check's file contains the details of the findings, as in `result["CHECK"]`. Each frame of the
-    inventory has a CSV file, such as `roles.csv`. `events.csv`, `resource_owners.csv` and `tag_policies.csv` are
-    written only if their data was collected.
+    `checks/CHECK.csv`. The file of a check has the same rows as `result["CHECK"]`. Each frame of the inventory has a
+    CSV file, such as `roles.csv`. `events.csv`, `resource_owners.csv` and `tag_policies.csv` are written only if their
+    data was collected.
 
     A result of `check_snapshot` is read in groups of accounts (`Result.parts`). The result need not fit into memory.
-    The rows of `checks/CHECK.csv` and `tags.csv` are in the order of the groups. Findings without an ARN are in the
-    order of the groups, too. With `mask` or `xlsx`, the whole result is in memory.
+    The rows of `checks/CHECK.csv` and `tags.csv` are in the order of the groups. Findings without an ARN are also
+    sorted by group. With `mask` or `xlsx`, the whole result is in memory.
 
     If the report cannot be written, an older report stays as it was. A new report replaces or removes all files of an
     older report. Other files in the folder are kept. Title and author are at the top of the page.
@@ -213,7 +213,7 @@ def _write_tables(changes: Changes, folder: Path) -> None:
 def write_findings(
     result: Result, out: str | os.PathLike[str], heading: str, mask: bool | str | os.PathLike[str] = False
 ) -> Path:
-    """Write selected findings into a folder: all files, or no file at all.
+    """Write selected findings into a folder. If a file cannot be written, no file is left.
 
     Raises
     ------
@@ -258,5 +258,5 @@ def _counts(kinds: pd.Series) -> dict[str, int]:
 
 
 def summarize(result: Result) -> dict[str, Any]:
-    """Return the numbers of a result, with the keys of `summary.json`."""
+    """Return the numbers of a result as a dictionary with the same keys as `summary.json`."""
     return reduce(add_summaries, map(summary_of, result.parts()))

@@ -51,17 +51,17 @@ _MARK = Raw(b'"iamframe: items in runs"')
 class NotARun(Exception):
     """A group of items in a long list could not be decoded.
 
-    After this error, all files must be read again, with each list as a whole.
+    After this error, read all files again, and each list in one piece.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """A long list in a file, without its last items.
+    """A long list in a file, without its last items. The last items stay in the decoded document.
 
-    Finding where each of 100,000 items ends takes as long as decoding them. The text of all items would take more
-    memory than all finished DataFrames. A split at a wrong place is always noticed, because the text before it is no
-    valid list.
+    It would take as long to find the ends of 100,000 items as to decode the items. The text of all items would take
+    more memory than all finished DataFrames. A split at a wrong place is always noticed: the text before the split is
+    then not a valid list.
     """
 
     key: str

@@ -3,10 +3,10 @@
 An example of an effective policy is `{"tags": {"costcenter": {"tag_key": "CostCenter", "tag_value": ["100", "Prod*"],
 …}}}`. Source: Organizations User Guide, "Tag policy syntax and examples", checked 2026-11-26.
 
-- `tag_key` is the tag key in the compliant spelling. Without `tag_key`, the compliant spelling is the policy's key in
-  lower case.
+- `tag_key` is the tag key in the compliant spelling. If `tag_key` is not set, the compliant spelling is the policy's
+  key, converted to lower case.
 - `tag_value` lists the compliant values, in which `*` stands for any text. Without `tag_value`, any value is compliant.
-- `report_required_tag_for` lists the resource types that must have the tag. A resource of another type may lack the
+- `report_required_tag_for` lists the resource types that must have the tag. Resources of other types do not need the
   tag. Existing tags must be compliant on resources of all types.
 - `enforced_for` lists the resource types for which AWS rejects wrong tag values. AWS accepts a missing tag even for the
   types in `enforced_for`.

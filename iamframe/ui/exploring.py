@@ -1,6 +1,7 @@
 """Filter, count, group and export findings.
 
-A finding is undecided if the filter needs unknown paths or tags. The function `filtered` omits undecided findings.
+A finding is undecided if the filter uses a path or tag that is unknown. The function `filtered` omits undecided
+findings.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ _LISTS = {"accounts": "account", "checks": "check", "severities": "severity", "m
 class Filter:
     """A filter of findings. An empty field of the filter lets all findings through.
 
-    A filter by path or tag applies to a finding's resource and related resource. If a finding has no related resource,
-    the filter also looks at the linked roles or profiles.
+    A filter by path or tag looks at the resource of a finding and at its related resource. If a finding has no related
+    resource, the filter also looks at the linked roles or profiles.
 
     Attributes
     ----------

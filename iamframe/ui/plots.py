@@ -101,7 +101,7 @@ def plot_name_relations(result: Result, ax: Axes | None = None) -> Axes:
     """Draw a bar chart of name differences between profiles and their roles.
 
     Each kind of difference has a bar. Profiles without a role have a bar of their own. Dotted parts of a bar show names
-    that differ by design. A hatched bar shows profiles whose role or role name was not collected.
+    that differ by design. A hatched bar shows profiles for which the role's name was not collected.
     """
     pairs = views.pairs(result.inventory, result.policy.makers)
     pairs = pairs[pairs["profile_arn"].notna()]
@@ -379,8 +379,8 @@ def plot_age(inventory: Inventory, ax: Axes | None = None) -> Axes:
 
     Each year has a bar for roles and a bar for profiles. Cross-hatched parts of a bar show resources without tags.
     AWS-reserved tags are ignored. Slanted hatching shows resources whose tags or creation time were not collected. The
-    plot has at most 20 years. The first year also includes all older resources. AWS-managed roles are left out, and the
-    title shows their number.
+    plot shows at most 20 years. The first year also includes all older resources. AWS-managed roles are left out, and
+    the title shows their number.
     """
     resources = _resources(inventory)
     tagged, known = resources["is_tagged"], resources["tags_known"]

@@ -1,7 +1,7 @@
 """The explorer for notebooks: widgets that call `iamframe.exploring`, without logic of their own.
 
-Text from AWS is never interpreted as HTML or as mathematics. Labels contain only iamframe's own words, because a label
-renders text between dollar signs as mathematics.
+Text from AWS is never interpreted as HTML or as mathematics. Labels never contain names or tags from AWS. A label would
+show text between dollar signs as a formula.
 """
 
 from __future__ import annotations
@@ -414,7 +414,7 @@ def _lines(texts: Iterable[str]) -> str:
 
 
 def _show(output: Any, html: str) -> None:
-    """Show HTML, whose texts the caller has escaped."""
+    """Show HTML. The caller has already escaped all text in the HTML."""
     # Setting `outputs` prints nothing in the running cell.
     data = {"text/html": html, "text/plain": ""}
     output.outputs = ({"output_type": "display_data", "data": data, "metadata": {}},) if html else ()

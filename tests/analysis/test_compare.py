@@ -329,10 +329,10 @@ ONE_CHANGE: dict[str, tuple[Documents, Documents, list[tuple[str | None, ...]]]]
             **tagged("p", Owner="ops"),
         ),
         [
-            ("retagged", PROFILE, "Owner", None, "ops", "tag Owner was added with the value ops"),
-            ("retagged", ROLE, "Added", None, "", "tag Added was added with the value empty"),
-            ("retagged", ROLE, "Gone", "x", None, "tag Gone was removed (value before: x)"),
-            ("retagged", ROLE, "Owner", "ops", "dev", "tag Owner is now dev (before: ops)"),
+            ("retagged", PROFILE, "Owner", None, "ops", "tag 'Owner' was added with the value ops"),
+            ("retagged", ROLE, "Added", None, "", "tag 'Added' was added with the value empty"),
+            ("retagged", ROLE, "Gone", "x", None, "tag 'Gone' was removed (value before: x)"),
+            ("retagged", ROLE, "Owner", "ops", "dev", "tag 'Owner' is now dev (before: ops)"),
         ],
     ),
     "a policy that is only written otherwise has not changed": (
@@ -693,7 +693,7 @@ def test_diff_prints_the_changes_by_kind_and_on_standard_error_what_was_not_comp
     found = "trusts EC2 and is in no instance profile; the role has no policies"
     assert done.stdout.splitlines() == [
         f"created        {ACCOUNT}  role              db: created 2024-05-01 09:00 UTC",
-        f"retagged       {ACCOUNT}  role              web: tag Owner is now =1+1 (before: ops)",
+        f"retagged       {ACCOUNT}  role              web: tag 'Owner' is now =1+1 (before: ops)",
         f"finding new       low     ec2_roles_without_profile   {ACCOUNT}  role              db: {found}",
     ]
     assert done.stderr.startswith("1 resource created, 1 tag changed. Findings: 1 new. ")
@@ -786,7 +786,7 @@ def test_diff_as_csv_json_and_markdown_holds_each_change_and_nothing_else(two: P
     assert {row["account_id"] for row in document["not_compared"]} == {ACCOUNT}
     table = run(two, "diff", "old", "new", "--format", "markdown").stdout.splitlines()
     assert table[0] == "| change | account | type | name | what changed |"
-    assert table[3] == f"| retagged | {ACCOUNT} | role | web | tag Owner is now =1+1 (before: ops) |"
+    assert table[3] == f"| retagged | {ACCOUNT} | role | web | tag 'Owner' is now =1+1 (before: ops) |"
     assert len(table) == 5
 
 

@@ -141,15 +141,15 @@ RULES: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]]
         whole([role_detail("web", [HELD], {"Kept": "1", "Owner": "ops", "New": ""})], [HELD], web={"aws:x:y": "1"}),
         state(of_role(tags={"Owner": "x"}, tags_all={"Kept": "1", "Owner": "dev", "Old": "x"}), of_profile()),
         [
-            ("tags", "web", IN_ROLE, None, "", f"tag New is empty; {IN_STATE} is missing"),
-            ("tags", "web", IN_ROLE, "x", None, f"tag Old is missing in the account; {IN_STATE} is x"),
+            ("tags", "web", IN_ROLE, None, "", f"tag 'New' is empty; {IN_STATE} is missing"),
+            ("tags", "web", IN_ROLE, "x", None, f"tag 'Old' is missing in the account; {IN_STATE} is x"),
             (
                 "tags",
                 "web",
                 IN_ROLE,
                 "dev",
                 "ops",
-                f"tag Owner is ops; {IN_STATE} is dev",
+                f"tag 'Owner' is ops; {IN_STATE} is dev",
             ),
         ],
     ),
@@ -159,7 +159,7 @@ RULES: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]]
             managed("aws_iam_role", tf_role(tags={"a": "1"})),
             managed("aws_iam_instance_profile", tf_profile(tags=None)),
         ),
-        [("tags", "web", IN_ROLE, "1", None, f"tag a is missing in the account; {IN_STATE} is 1")],
+        [("tags", "web", IN_ROLE, "1", None, f"tag 'a' is missing in the account; {IN_STATE} is 1")],
     ),
     "a plan still manages what it is about to delete or to replace": (
         PAIR,

@@ -137,14 +137,14 @@ def test_the_finding_says_that_profiles_need_a_tag_and_roles_do_not(
 ) -> None:
     details = checked(loads[()]).findings.set_index("resource_name")["detail"]
     assert details["bare"] == (
-        "tag CostCenter is missing, but the organization requires it on profiles (not on roles); "
-        "tag team is missing, but the organization requires it"
+        "tag 'CostCenter' is missing, but the organization requires it on profiles (not on roles); "
+        "tag 'team' is missing, but the organization requires it"
     )
     assert details["value"] == (
-        "tag CostCenter is prod-7, but the organization allows only 100, Prod*; "
-        "tag Env is dev, but the organization allows only prod"
+        "tag 'CostCenter' is prod-7, but the organization allows only 100, Prod*; "
+        "tag 'Env' is dev, but the organization allows only prod"
     )
-    assert details["cased"] == 'the tag key "costcenter" is misspelled: the organization requires "CostCenter"'
+    assert details["cased"] == "the tag key 'costcenter' is misspelled: the organization requires 'CostCenter'"
 
 
 def test_the_frame_holds_what_is_demanded_of_each_type(
@@ -228,8 +228,8 @@ def test_each_account_is_held_to_its_own_policy_and_one_without_to_none(tmp_path
     result = checked(load_documents(tmp_path, documents | of_account(TWO, **{"e.json": described(of_roles, TWO)})))
     found = result.findings[["account_id", "resource_type", "detail"]].to_numpy().tolist()
     assert found == [
-        [ONE, "instance-profile", "tag K is missing, but the organization requires it on profiles (not on roles)"],
-        [TWO, "role", "tag team is missing, but the organization requires it on roles (not on profiles)"],
+        [ONE, "instance-profile", "tag 'K' is missing, but the organization requires it on profiles (not on roles)"],
+        [TWO, "role", "tag 'team' is missing, but the organization requires it on roles (not on profiles)"],
     ]
     assert result.coverage["status"].tolist() == ["complete", "complete", "unknown"]
 

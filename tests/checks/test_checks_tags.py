@@ -215,15 +215,19 @@ def test_the_next_step_hands_over_hostile_names_and_tags_as_they_are(tmp_path: P
 @pytest.mark.parametrize(
     ("role", "held_by", "detail"),
     [
-        ({"CostCenter": "4711"}, {"CostCenter": "4812"}, "tag CostCenter is 4711 on the role and 4812 on the profile"),
+        (
+            {"CostCenter": "4711"},
+            {"CostCenter": "4812"},
+            "tag 'CostCenter' is 4711 on the role and 4812 on the profile",
+        ),
         (
             {"Owner": "x"},
             {"owner": "x"},
-            "tag Owner on the role is spelled owner on the profile (only the case differs)",
+            "tag 'Owner' on the role is spelled 'owner' on the profile (only the case differs)",
         ),
-        ({"Owner": "x", "A": "1"}, {"A": "1"}, "tag Owner is missing on the profile"),
-        ({"A": "1"}, {"A": "1", "Owner": "x"}, "tag Owner is missing on the role"),
-        ({"Env": "Prod"}, {"Env": "prod"}, "tag Env is Prod on the role and prod on the profile"),
+        ({"Owner": "x", "A": "1"}, {"A": "1"}, "tag 'Owner' is missing on the profile"),
+        ({"A": "1"}, {"A": "1", "Owner": "x"}, "tag 'Owner' is missing on the role"),
+        ({"Env": "Prod"}, {"Env": "prod"}, "tag 'Env' is Prod on the role and prod on the profile"),
     ],
 )
 def test_a_link_whose_sides_disagree_is_found_with_how(tmp_path: Path, role: Tags, held_by: Tags, detail: str) -> None:
@@ -239,8 +243,8 @@ def test_several_differences_of_a_link_are_one_row(tmp_path: Path) -> None:
     (row,) = rows(tmp_path, link(role, held_by), "tag_differences")
     # Three are told in the sentence; all of them are facts.
     assert row["detail"] == (
-        "tag CostCenter is 1 on the role and 2 on the profile; tag Owner on the role is spelled owner on the profile "
-        "(only the case differs); tag Env is missing on the profile; and 1 more"
+        "tag 'CostCenter' is 1 on the role and 2 on the profile; tag 'Owner' on the role is spelled 'owner' on the "
+        "profile (only the case differs); tag 'Env' is missing on the profile; and 1 more"
     )
     columns = ("finding_id", "kind", "tag_key", "profile_key", "role_value", "profile_value")
     assert facts(tmp_path, link(role, held_by), "tag_differences", *columns) == [
@@ -294,7 +298,7 @@ def test_a_role_that_aws_manages_does_not_differ(tmp_path: Path) -> None:
 def test_a_key_that_the_role_has_in_another_case_is_not_called_missing_there(tmp_path: Path) -> None:
     # A profile may carry both, a role may not: tagging the role with one would overwrite the other.
     (row,) = rows(tmp_path, link({"Owner": "x"}, {"Owner": "x", "owner": "y"}), "tag_differences")
-    assert "tag owner is missing on the role" not in row["detail"]
+    assert "tag 'owner' is missing on the role" not in row["detail"]
     assert "case" in row["detail"]
     assert "tag-role" not in row["next_step"]
 
@@ -323,7 +327,7 @@ def test_every_spelling_of_a_key_is_told_once(tmp_path: Path, role: Tags, held_b
 
 def test_an_empty_value_is_called_empty(tmp_path: Path) -> None:
     (row,) = rows(tmp_path, link({"Owner": ""}, {"Owner": "x"}), "tag_differences")
-    assert row["detail"] == "tag Owner is empty on the role and x on the profile"
+    assert row["detail"] == "tag 'Owner' is empty on the role and x on the profile"
 
 
 def test_a_key_that_the_profile_spells_twice_is_in_no_command_for_the_role(tmp_path: Path) -> None:
@@ -331,7 +335,7 @@ def test_a_key_that_the_profile_spells_twice_is_in_no_command_for_the_role(tmp_p
     held_by = {"A": "1", "Team": "t", "TEAM": "u", "Cost": "2"}
     (row,) = rows(tmp_path / "one", link({"A": "1"}, held_by), "tag_differences")
     assert sorted(row["detail"].split("; ")) == [
-        f"tag {key} is missing on the role" for key in ("Cost", "TEAM", "Team")
+        f"tag '{key}' is missing on the role" for key in ("Cost", "TEAM", "Team")
     ]
     assert sent_tags(row["next_step"]) == {"Cost": "2"}
     (row,) = rows(tmp_path / "two", link({"A": "1"}, {"A": "1", "Team": "t", "TEAM": "u"}), "tag_differences")
@@ -370,9 +374,9 @@ def test_each_link_is_told_its_own_differences(tmp_path: Path) -> None:
     } | tag_files(held_by)
     details = {row["resource_name"]: row["detail"] for row in rows(tmp_path, documents, "tag_differences")}
     assert details == {
-        "b": "tag K is 2 on the role and 3 on the profile; tag L is missing on the profile",
-        "c": "tag M is missing on the role",
-        "d": "tag L on the role is spelled l on the profile (only the case differs)",
+        "b": "tag 'K' is 2 on the role and 3 on the profile; tag 'L' is missing on the profile",
+        "c": "tag 'M' is missing on the role",
+        "d": "tag 'L' on the role is spelled 'l' on the profile (only the case differs)",
     }
 
 
@@ -449,12 +453,12 @@ def demanded(folder: Path, documents: dict[str, Any], policy: str) -> dict[str, 
 def test_a_resource_without_a_key_that_is_demanded_is_found(tmp_path: Path) -> None:
     (row,) = rows(tmp_path, {"d.json": dump(role_detail("a"))}, "missing_required_tags", OWNER)
     assert (row["resource_arn"], row["resource_type"], row["severity"]) == (f"{ROLE_ARN}a", "role", "medium")
-    assert (row["detail"], row["next_step"]) == ("tag Owner is missing", "aws iam list-role-tags --role-name=a")
+    assert (row["detail"], row["next_step"]) == ("tag 'Owner' is missing", "aws iam list-role-tags --role-name=a")
 
 
 def test_profiles_and_roles_are_both_held_to_the_policy(tmp_path: Path) -> None:
     assert demanded(tmp_path, link({"Owner": ""}, {"owner": "x"}), OWNER) == {
-        f"{PROFILE_ARN}web": "tag Owner is missing",
+        f"{PROFILE_ARN}web": "tag 'Owner' is missing",
     }
 
 
@@ -462,13 +466,13 @@ def test_profiles_and_roles_are_both_held_to_the_policy(tmp_path: Path) -> None:
     ("rule", "value", "detail"),
     [
         ('["prod", "test"]', "prod", None),
-        ('["prod", "test"]', "Prod", "tag Key is Prod, but the policy allows only prod, test"),
-        ('"prod"', "test", "tag Key is test, but the policy allows only prod"),
+        ('["prod", "test"]', "Prod", "tag 'Key' is Prod, but the policy allows only prod, test"),
+        ('"prod"', "test", "tag 'Key' is test, but the policy allows only prod"),
         ('"*"', "anything", None),
         ("true", "anything", None),
         ('{ pattern = "[0-9]{4}" }', "4711", None),
-        ('{ pattern = "[0-9]{4}" }', "47110", "tag Key is 47110, which does not match [0-9]{4}"),
-        ('{ values = ["a"] }', "b", "tag Key is b, but the policy allows only a"),
+        ('{ pattern = "[0-9]{4}" }', "47110", "tag 'Key' is 47110, which does not match [0-9]{4}"),
+        ('{ values = ["a"] }', "b", "tag 'Key' is b, but the policy allows only a"),
     ],
 )
 def test_a_value_must_be_one_that_the_policy_allows(tmp_path: Path, rule: str, value: str, detail: str | None) -> None:
@@ -481,14 +485,14 @@ def test_several_keys_of_one_resource_are_one_row(tmp_path: Path) -> None:
     policy = '[required_tags]\nA = "*"\nB = ["x"]\nC = "*"\n'
     documents = {"d.json": dump(role_detail("a", tags={"B": "y", "C": "1"}), role_detail("b", tags={"B": "x"}))}
     assert demanded(tmp_path, documents, policy) == {
-        f"{ROLE_ARN}a": "tag A is missing; tag B is y, but the policy allows only x",
-        f"{ROLE_ARN}b": "tag A is missing; tag C is missing",
+        f"{ROLE_ARN}a": "tag 'A' is missing; tag 'B' is y, but the policy allows only x",
+        f"{ROLE_ARN}b": "tag 'A' is missing; tag 'C' is missing",
     }
 
 
 def test_a_rule_for_roles_leaves_profiles_alone(tmp_path: Path) -> None:
     policy = '[required_tags]\nOwner = { on = ["role"] }\n'
-    assert demanded(tmp_path, link({}, {}), policy) == {f"{ROLE_ARN}web": "tag Owner is missing"}
+    assert demanded(tmp_path, link({}, {}), policy) == {f"{ROLE_ARN}web": "tag 'Owner' is missing"}
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ def test_a_policy_that_was_read_may_be_handed_over(tmp_path: Path) -> None:
     result = run_checks(
         load(tmp_path, {"d.json": dump(role_detail("a"))}), only=["missing_required_tags"], policy=policy
     )
-    assert result.findings["detail"].tolist() == ["tag Owner is missing"]
+    assert result.findings["detail"].tolist() == ["tag 'Owner' is missing"]
 
 
 def test_a_policy_made_in_python_demands_its_tags(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_policy_made_in_python_demands_its_tags(tmp_path: Path) -> None:
     result = run_checks(
         load(tmp_path, {"d.json": dump(role_detail("a"))}), only=["missing_required_tags"], policy=policy
     )
-    assert result.findings["detail"].tolist() == ["tag Owner is missing"]
+    assert result.findings["detail"].tolist() == ["tag 'Owner' is missing"]
 
 
 def test_several_policies_are_read_as_one(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_on_the_page_what_changed_is_text_whatever_it_holds(browser: Browser, tm
             .evaluate_all("rows => rows.map(row => Array.from(row.cells, cell => cell.textContent))")
         )
         assert [[*row[:4], row[5]] for row in rows] == [
-            ["retagged", ACCOUNT, "role", name, f"tag k is now {text} (before: v)"] for name, text in tags.items()
+            ["retagged", ACCOUNT, "role", name, f"tag 'k' is now {text} (before: v)"] for name, text in tags.items()
         ]
         assert (it.page.evaluate("window.pwned"), it.requests, it.said) == (None, [page.as_uri()], [])
 
@@ -97,7 +97,7 @@ def test_the_page_shows_how_the_account_differs_from_terraform_as_text(
     with opened(browser, page, width) as it:
         name = "Table: Terraform against the accounts"
         cells = it.page.get_by_role("group", name=name, exact=True).locator("tbody td").all_text_contents()
-        detail = f"tag k is {HOSTILE['script']}; in the Terraform state, it is missing"
+        detail = f"tag 'k' is {HOSTILE['script']}; in the Terraform state, it is missing"
         assert cells == ["tags", ACCOUNT, "role", "web", "aws_iam_role.web", detail]
         assert (it.page.evaluate("window.pwned"), it.requests, it.said) == (None, [page.as_uri()], [])
         found = Axe().run(it.page, options=options).response["violations"]

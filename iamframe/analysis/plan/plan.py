@@ -47,8 +47,8 @@ class Plan:
 
         For a script `cleanup.sh`, the steps are in `cleanup.csv`. The findings without steps are in
         `cleanup.not-planned.csv`. The files appear only after all three are complete. Run the script, not the commands
-        in the CSV files. An apostrophe may precede a command in a CSV file. An older plan is never overwritten. Only
-        the files of a plan show how to undo its steps.
+        in the CSV files. In a CSV file, a command can begin with an added apostrophe. An older plan is never
+        overwritten. Only the files of a plan show how to undo its steps.
 
         Raises
         ------
