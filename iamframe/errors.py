@@ -79,10 +79,7 @@ class WrongObjectError(IamframeError, TypeError):
 
 
 def require(function: str, given: object, *kinds: type, instead: str) -> None:
-    """Raise WrongObjectError if `given` has none of the types in `kinds`.
-
-    The error message ends with the parameter `instead`, a text that says what to pass.
-    """
+    """Raise WrongObjectError if `given` has none of the types in `kinds`."""
     if not isinstance(given, kinds):
         names = " or ".join(kind.__name__ for kind in kinds)
         raise WrongObjectError(f"{function} takes {names}, not {type(given).__name__}: pass {instead}")

@@ -151,9 +151,10 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
 
     The comparison leaves out resources that exist only in a Terraform plan. A finding is new only if the old inventory
     had enough data. A finding is gone only if the new inventory had enough data. A finding has not changed if only its
-    text differs. If you pass an inventory, the checks run on this inventory. If checks, policies or iamframe versions
-    of the results differ, iamframe runs the checks again. By default, iamframe uses the policy file of the new result.
-    If a check was run in only one result, `not_compared` has a row for the check. No request is made to AWS.
+    text differs. If you pass an inventory, the checks run on this inventory. If the results come from different checks,
+    policies or iamframe versions, iamframe runs the checks again. By default, iamframe uses the policy file of the new
+    result. If only one of the results includes a check, `not_compared` has a row for the check. No request is made to
+    AWS.
 
     Returns
     -------

@@ -176,7 +176,7 @@ def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Dri
 
 
 class _Sides:
-    """The roles (or profiles) that Terraform manages, with counterparts in the account."""
+    """The roles (or profiles) that Terraform manages, each with its counterpart in the account."""
 
     def __init__(self, kind: str, inventory: Inventory, read: States, whole: pd.Series) -> None:
         self.kind, self.frame = kind, getattr(inventory, f"{kind}s")

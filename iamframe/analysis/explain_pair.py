@@ -59,7 +59,6 @@ def frame_of(fields: Iterable[Row]) -> pd.DataFrame:
 
 
 def note(name: str, **facts: Any) -> dict[str, Any]:
-    """Return the message `explain.NAME` with its facts."""
     return {"message": f"explain.{name}", **facts}
 
 

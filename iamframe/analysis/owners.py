@@ -59,10 +59,7 @@ def joined_owners(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
 
 
 def count_by_value(rows: pd.DataFrame, value: str, state: str, states: Sequence[str]) -> pd.DataFrame:
-    """Count rows by state and severity.
-
-    For the first state in `states`, each value is counted separately.
-    """
+    # Rows in the first state are counted by value, too.
     rows = rows.assign(**{value: rows[value].astype("str").fillna("").where(rows[state] == states[0], "")})
     counts = rows.groupby([state, value, "severity"]).size().unstack(fill_value=0)
     counts = counts.reindex(columns=list(SEVERITIES), fill_value=0).reset_index()

@@ -55,7 +55,7 @@ def probe_surfaces(
     rate: float | None = None,
     progress: bool | None = None,
 ) -> pd.DataFrame:
-    """Test the table `surfaces` in a live account.
+    """Check the table `surfaces` against a live account.
 
     The test compares the Resource Groups Tagging API with IAM. The frame has one row per region and resource type. The
     tagging API lags behind IAM. Tags from the last minutes may be missing in the tagging API. The column `holds` is

@@ -172,7 +172,7 @@ def _reference_advice(reason: Message | None) -> Message | None:
 
 
 def _any_references(evidence: Evidence) -> Verdicts:
-    """Judge if references to deleted or recreated profiles would all be found."""
+    """Judge whether iamframe would find every reference to a deleted or recreated profile."""
     nothing = {"message": "coverage.references.nothing", "advice": advice(INSTANCES)}
     # Without the full list of profiles, recreated profiles are found, but deleted ones are not.
     not_gone = {"message": "coverage.profiles.not_gone", "advice": advice(PROFILE_LIST)}

@@ -6,8 +6,8 @@ The template of a suggested command has these placeholders. Each value is quoted
     {column:region}   the option `--region`, or nothing if the region is unknown
     {column:NAME}     a filter called NAME for the AWS CLI's option `--filters`
 
-A dictionary of templates selects a text by the value of the column that `by` names. The text under the key `other` is
-used for all other values.
+Instead of one text, a dictionary of texts can be given. The key `by` gives the name of a column. The column's value
+selects a text. The text `other` is for all other values.
 """
 
 from __future__ import annotations

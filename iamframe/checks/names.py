@@ -41,10 +41,10 @@ def name_mismatches(pairs: pd.DataFrame) -> Found:
     """Profile and role names differ.
 
     The EC2 console shows profiles under "IAM role". People therefore mistake the profile's name for the role's name.
-    Deleting a role in the IAM console also deletes the profile of that name. A profile with another name stays after
-    its role is deleted. The column `relation` shows how the names differ. The severity is `info` if a tool or naming
-    rule explains the difference. AWS cannot rename a profile or a role. Create a new profile with the right name. Put
-    the role into the new profile. Associate the new profile with the instances.
+    Deleting a role in the IAM console also deletes the profile of that name. If a profile has another name than its
+    role, the profile stays after the role is deleted. The column `relation` shows how the names differ. The severity is
+    `info` if a tool or naming rule explains the difference. AWS cannot rename a profile or a role. Create a new profile
+    with the right name. Put the role into the new profile. Associate the new profile with the instances.
     """
     differ = pairs[pairs["relation"].notna() & (pairs["relation"] != "same")]
     return findings(
@@ -138,8 +138,8 @@ def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Seque
     with the service's prefix. Existing clusters keep running, even if a tool rejects the name. You cannot create a new
     cluster with a rejected name. The check covers profiles used by tools that have naming rules. The check also covers
     profiles listed under `[[tools]]` in the policy file. AWS does not show which profiles Databricks uses, so add these
-    profiles under `[[tools]]`. A tool can also reject generated names of CloudFormation, or names that your own naming
-    rule demands.
+    profiles under `[[tools]]`. A tool can also reject names that CloudFormation generates, or names that your own
+    naming rule demands.
     """
     # Few profiles are used by such tools.
     by_tool = is_in(references["consumer_type"], [kind for rule in tool_rules() for kind in rule.consumer_types])

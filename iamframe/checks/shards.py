@@ -5,7 +5,7 @@ checks report findings only about the shard's own accounts.
 
 `check_snapshot` writes these files into its folder (00001 is the number of a shard):
 
-- `checked.json`, written first: the snapshot and the options of the call.
+- `checked.json` (written first) contains the snapshot and the options of the call.
 - `findings/part-00001.parquet`: the frame `findings` of a shard.
 - `coverage/part-00001.parquet`: the frame `coverage` of a shard.
 - `checks/NAME/part-00001.parquet`: the facts of a check, as in `result["NAME"]`.

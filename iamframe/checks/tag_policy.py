@@ -109,7 +109,7 @@ class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ToolUse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A tool such as Databricks: AWS does not show which profiles the tool uses.
+    """The profiles that a tool such as Databricks uses. AWS does not show this use.
 
     The field `profile` is a pattern in which `*` stands for any text.
     """
@@ -140,7 +140,7 @@ class Policy:
 
     @property
     def demands_tags(self) -> bool:
-        """Whether the policy has tag rules: its own, or those of AWS Organizations."""
+        """Whether tag rules exist, either in a policy file or in AWS Organizations."""
         return bool(self.required) or self.organization
 
     def accepted(self, findings: pa.Table) -> pa.Array:

@@ -203,10 +203,10 @@ _Changes = defaultdict[Key, defaultdict[datetime, list[int]]]
 
 
 def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tuple[Key, datetime], bool]:
-    """For each given second, return whether the resource or link existed when the second began.
+    """Return for each time whether the resource or link existed before its events at this time.
 
-    A resource must be deleted before it can be created again. The first event within a given second therefore shows the
-    state before that second:
+    A resource must be deleted before it can be created again. The events with the same time therefore show the state
+    before them:
 
         more creations than deletions     the resource did not exist
         more deletions than creations     the resource existed

@@ -61,9 +61,9 @@ def load_fleet(
     If an account cannot be read, the other accounts are still loaded. The frame `gaps` contains the reason. The frame
     `accounts` still contains the account.
 
-    If `out` is given, each account is saved immediately after it is read. Memory never holds all accounts. After an
-    interruption, the same call loads only the missing and failed accounts. On a disk, an older snapshot stays until the
-    new snapshot is complete.
+    If `out` is given, each account is saved immediately after it is read. The accounts are never all in memory at the
+    same time. After an interruption, the same call loads only the missing and failed accounts. On a disk, an older
+    snapshot stays until the new snapshot is complete.
 
     Parameters
     ----------

@@ -101,7 +101,7 @@ class Inventory:
 
     @property
     def tag_policies_read(self) -> pd.Series:
-        """Whether each account's tag policy was collected, in the order of `accounts`.
+        """One value per account, in the order of `accounts`: True if the account's tag policy was collected.
 
         The frame `tag_policies` proves nothing about an account whose policy was not collected.
         """

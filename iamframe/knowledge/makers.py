@@ -256,7 +256,7 @@ class Maker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return _form(*(template for side in sides for template in templates[side]))
 
     def tells(self, side: str) -> bool:
-        """Return whether the name of a role or profile alone suggests that this tool created it."""
+        """Return whether the name by itself suggests that this tool created the role or profile."""
         # A name without fixed text and without random text would fit any name.
         name = self.role if side == "role" else self.profile
         return bool(_TOKEN.sub("", name).strip("-_.")) or not _TELLING.isdisjoint(_TOKEN.findall(name))

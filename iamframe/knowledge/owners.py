@@ -67,7 +67,7 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
 
     @property
     def collected(self) -> str:
-        """A JMESPath expression that selects what the collect script keeps of a response."""
+        """A JMESPath expression: the collect script keeps only this part of each response."""
         fields = ", ".join(
             f"{field}: {field}" for field in dict.fromkeys((self.id, self.name, self.arn, self.state)) if field
         )

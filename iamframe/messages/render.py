@@ -139,7 +139,7 @@ def render(messages: pa.Array, facts: pa.Array, lang: str = "en") -> pa.Array:
 
 @cache
 def _hidden_facts() -> frozenset[str]:
-    """A hidden fact does not appear in the message, but changes the wording of the message."""
+    # These facts are not shown. Their values select the text of a message.
     tables = [text for text in _catalogue("en").values() if not isinstance(text, str)]
     texts = [text for text in _catalogue("en").values() if isinstance(text, str)]
     texts += [text for table in tables for text in table.values()]
@@ -182,7 +182,6 @@ def sentences_of(message: str, facts: str, lang: str = "en") -> list[str]:
 def by_reason(
     rows: Iterable[tuple[str, _Item, Iterable[str]]],
 ) -> dict[tuple[tuple[_Item, ...], tuple[str, ...]], list[str]]:
-    """Group accounts that have the same items for the same reasons."""
     items_of: dict[str, dict[str, list[_Item]]] = {}
     for account, item, sentences in rows:
         for sentence in sentences:

@@ -92,7 +92,7 @@ def is_write(action: str) -> bool:
 
 
 def resource_of(call: Call, partition: str) -> tuple[str, tuple[str, ...]]:
-    """Return the resource as in IAM's error message, and the names by which a denial can select it."""
+    # The text for IAM's error message, and the names that a `Denial` can have for the resource.
     params, stem = call.params, f"arn:{partition}:iam::{call.account_id}"
     if call.service == "sts":
         arn = params.get("RoleArn", "*")

@@ -54,8 +54,8 @@ def write_report(
     data was collected.
 
     A result of `check_snapshot` is read in groups of accounts (`Result.parts`). The result need not fit into memory.
-    The rows of `checks/CHECK.csv` and `tags.csv` are in the order of the groups. Findings without an ARN are also
-    sorted by group. With `mask` or `xlsx`, the whole result is in memory.
+    The rows of `checks/CHECK.csv` and `tags.csv` are in the order of the groups. Findings without an ARN are sorted by
+    group, like all others. With `mask` or `xlsx`, the whole result is in memory.
 
     If the report cannot be written, an older report stays as it was. A new report replaces or removes all files of an
     older report. Other files in the folder are kept. Title and author are at the top of the page.
@@ -194,7 +194,7 @@ def _check_tables_in(folder: Path) -> list[str]:
 
 
 def write_changes(changes: Changes, out: str | os.PathLike[str]) -> None:
-    """Write all CSV files of changes into a folder, or no file at all.
+    """Write the CSV files of changes into a folder. If a file cannot be written, no file is left.
 
     Raises
     ------

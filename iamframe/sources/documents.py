@@ -49,20 +49,16 @@ _MARK = Raw(b'"iamframe: items in runs"')
 
 
 class NotARun(Exception):
-    """A group of items in a long list could not be decoded.
-
-    After this error, read all files again, and each list in one piece.
-    """
+    """A group of items in a long list could not be decoded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """A long list in a file, without its last items. The last items stay in the decoded document.
+    """A long list in a file, without its last items. The last items stay in the decoded document."""
 
-    It would take as long to find the ends of 100,000 items as to decode the items. The text of all items would take
-    more memory than all finished DataFrames. A split at a wrong place is always noticed: the text before the split is
-    then not a valid list.
-    """
+    # The text of all items would need more memory than all finished DataFrames. The list is split without a search for
+    # the end of each item: the search would take as long as decoding. A wrong split leaves a first part that is no
+    # valid list, so the mistake is always noticed.
 
     key: str
     path: Path

@@ -190,7 +190,7 @@ def _partition(session: boto3.Session) -> str:
 
 
 def spellings(*external_ids: str | None) -> tuple[str, ...]:
-    """In AWS's messages, several spaces in a row in an external id appear as one space."""
+    # AWS's messages show consecutive spaces in an external id as one space.
     ids = {one for given in external_ids if given for one in (given, " ".join(given.split()))}
     return tuple(sorted(ids - {""}, key=len, reverse=True))
 

@@ -44,8 +44,9 @@ def app() -> None:
     """Find IAM instance profiles that are orphaned, untagged, or named differently from their role.
 
     A SOURCE is `sample`, `aws`, `aws:PROFILE` or a path. `sample` is a fictional example. `aws` and `aws:PROFILE` read
-    a live account, and change nothing. A path leads to AWS CLI output, AWS Config items or Terraform state. A path can
-    also lead to Steampipe rows or a saved snapshot. A path may be a file, a folder, or a .gz or .zip file.
+    a live account, and change nothing. A path is a file or folder with AWS CLI output, AWS Config items or Terraform
+    state. A path can also lead to Steampipe rows or a saved snapshot. A path may be a file, a folder, or a .gz or .zip
+    file.
     """
 
 
@@ -306,7 +307,7 @@ def drift_command(
 ) -> int:
     """Compare Terraform states with the account.
 
-    A STATE is a state file, or the output of `terraform show -json`. Give all Terraform states of the account. A
+    A STATE is a state file, or the output of `terraform show -json`. Pass all Terraform states of the account. A
     resource is listed as unmanaged if no state contains it. `sample:terraform` is the Terraform state of the sample.
     References to profiles are collected only with --references.
     """

@@ -114,7 +114,7 @@ def filtered(result: Result, wanted: Filter) -> pd.DataFrame:
 
 @schema.shows(schema.FINDINGS)
 def undecided(result: Result, wanted: Filter) -> pd.DataFrame:
-    """Return the findings that may match, but whose paths or tags are unknown.
+    """Return the findings that may match, because their paths or tags are unknown.
 
     The returned frame has the columns, order and index of `result.findings`.
     """

@@ -276,7 +276,7 @@ def test_the_organisation_of_the_sample_demands_an_owner_of_profiles_and_not_of_
     rows = result["missing_required_tags"]
     owner = rows[rows["tag_key"] == "Owner"]
     assert set(owner["required_of"]) == {"instance-profile"}
-    demanded = [row for row in literal(MISSING_TAGS) if row[1] == "instance-profile" and "Owner is missing" in row[3]]
+    demanded = [row for row in literal(MISSING_TAGS) if row[1] == "instance-profile" and "'Owner' is missing" in row[3]]
     assert owner["resource_name"][owner["problem"] == "missing"].tolist() == [row[2] for row in demanded]
     others = rows[rows["problem"] != "missing"][["resource_name", "found_key", "problem"]]
     assert others.to_numpy().tolist() == [["batch", "CostCenter", "value"], ["ingest", "owner", "spelling"]]

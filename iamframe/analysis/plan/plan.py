@@ -120,7 +120,7 @@ def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timed
     The plan keeps a profile in the following cases:
 
     - The finding is accepted or expected. - Something uses the profile, or may use it. - When the profile was
-    collected, it was younger than `min_age`. - When the role was collected, its last use was less than `min_idle` ago.
+      collected, it was younger than `min_age`. - The role was last used less than `min_idle` before it was collected.
     - A service or tool needs or recreates the profile. Profiles whose cluster or stack is known to be deleted are an
     exception.
 
