@@ -3,8 +3,8 @@
 The message of an error is one sentence. The message says what happened, where, and what to do. The command line prints
 the message and exits with status 2.
 
-If data can be read only in part, iamframe raises no error. All readable data is kept. Each unreadable piece becomes a
-row of the frame `gaps`. A failure never looks like an empty result.
+If only a part of the data can be read, iamframe raises no error. All readable data is kept. Each unreadable piece
+becomes a row of the frame `gaps`. A failure never looks like an empty result.
 """
 
 from collections.abc import Mapping

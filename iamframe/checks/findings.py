@@ -1,4 +1,4 @@
-"""Make findings, with ids and next commands, from the rows that a check returns.
+"""Turn the rows that a check returns into findings, each with an id and a suggested command.
 
 The template of a suggested command has these placeholders. Each value is quoted as one POSIX shell word.
 

@@ -83,7 +83,7 @@ def lookup(values: Texts, where: Positions) -> pa.Array:
 
 
 def lookup_flag(flags: pd.Series | Bools, where: Positions, otherwise: bool) -> Bools:
-    """The position -1 gives the flag `otherwise`."""
+    """For the position -1, the result is the flag `otherwise`."""
     if not len(flags):
         return np.full(len(where), otherwise)
     return np.where(where < 0, otherwise, np.asarray(flags, dtype=bool)[where])
@@ -122,7 +122,7 @@ def _group_bounds(groups: Positions, size: int) -> Positions:
 
 
 def join_by_group(group: Texts, parts: pa.Array, size: int, separator: str) -> pa.Array:
-    """Join the texts that have the same number in the array `group`."""
+    """Join the texts of each group. The array `group` contains the group number of each text."""
     groups = np.asarray(group)
     order = np.argsort(groups, kind="stable")
     offsets = _group_bounds(groups, size)

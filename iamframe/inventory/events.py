@@ -178,7 +178,7 @@ class _Timeline:
         self.held: dict[Key, Key | None] = {}
 
     def ordered(self, part: list[_Step], at: datetime) -> list[_Step]:
-        """Put events with the same time into causal order. Call this method in the order of the events."""
+        """Put events with the same time into causal order. Call this method once per event, the oldest event first."""
         if len(part) > 1:
             keys = {key for step in part for key in step.keys}
             state = _State(
@@ -203,10 +203,10 @@ _Changes = defaultdict[Key, defaultdict[datetime, list[int]]]
 
 
 def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tuple[Key, datetime], bool]:
-    """Return for each time whether the resource or link existed before its events at this time.
+    """For each time, return whether the resource or link existed just before the events at that time.
 
-    A resource must be deleted before it can be created again. The events with the same time therefore show the state
-    before them:
+    A resource must be deleted before it can be created again. The events at one time therefore show whether the
+    resource existed before that time:
 
         more creations than deletions     the resource did not exist
         more deletions than creations     the resource existed

@@ -50,8 +50,8 @@ def load_account(
     ListInstanceProfileTags instead. If AWS denies an operation, iamframe tries another operation that returns the same
     data. Each denial is recorded in the frames `gaps` and `calls`.
 
-    EKS clusters, Elastic Beanstalk environments and CloudFormation stacks can own profiles. iamframe searches for
-    owners only in regions where a profile may have an owner. If `references` is `"none"`, iamframe lists no owners.
+    EKS clusters, Elastic Beanstalk environments and CloudFormation stacks can own profiles. iamframe searches a region
+    for owners only if the owner of a profile could be there. If `references` is `"none"`, iamframe lists no owners.
 
     Parameters
     ----------

@@ -38,8 +38,8 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
     The source `sample:earlier` is the sample as it was four weeks earlier. Snapshots of different accounts become one
     inventory.
 
-    Only a live source takes keyword arguments. By default, the arguments of `load_account` are allowed. If `accounts`
-    or `role_name` is given, the arguments of `load_fleet` are allowed.
+    Only a live source takes keyword arguments. By default, the arguments are those of `load_account`. If `accounts` or
+    `role_name` is given, the arguments of `load_fleet` are allowed.
 
     Raises
     ------
@@ -220,9 +220,9 @@ def _open_snapshots(folders: list[str | os.PathLike[str]]) -> Inventory:
 def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str], **live: Any) -> Inventory:
     """Load sources (see `load`), save a snapshot, and return the inventory.
 
-    If a live load stops early, call `take_snapshot` again to resume. If `out` is on a disk, iamframe does not repeat
-    answered requests. If `out` is in an object store, only complete accounts are kept. If `accounts` or `role_name` is
-    given, `load_fleet` loads and saves the accounts.
+    If a live load stops early, call `take_snapshot` again to resume. If `out` is a local folder, no request is repeated
+    whose answer is already saved in the folder. If `out` is in an object store, only complete accounts are kept. If
+    `accounts` or `role_name` is given, `load_fleet` loads and saves the accounts.
 
     Raises
     ------

@@ -29,8 +29,8 @@ def settle(code: Positions, value: Positions, size: int) -> tuple[Positions, Pos
     """Choose one row for each key, and find contradictory rows.
 
     The array `code` contains the keys as numbers. The array `value` contains the values as numbers. An unknown value is
-    -1. A key gets the position -1 if its known values differ, or if it has no known value. For each contradiction, the
-    array `one` contains the first row, and the array `other` contains the second row.
+    -1. The position of a key is -1 if the known values of the key differ, or if no value is known. For each
+    contradiction, the array `one` contains the first row, and the array `other` contains the second row.
     """
     rows = np.flatnonzero(value >= 0)
     first = np.full(size, -1)

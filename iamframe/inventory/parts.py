@@ -295,7 +295,7 @@ def read_frame(place: Place, manifest: Manifest, name: str, accounts: Collection
 
 
 def account_sizes(manifest: Manifest) -> dict[str, int]:
-    """For each account, count roles and profiles, and return the larger number."""
+    """For each account, count the roles, count the profiles, and return the larger of the two counts."""
     sizes: dict[str, int] = {}
     for name in FRAMES:
         for part in manifest.frames[name].parts if name in manifest.frames else ():

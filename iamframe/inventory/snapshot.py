@@ -1,6 +1,6 @@
 """Save and open snapshots: folders with the frames as Parquet files.
 
-A snapshot is either complete or absent. On a disk, these folders exist beside FOLDER during a save:
+A snapshot is either complete or absent. If FOLDER is local, these folders exist beside FOLDER during a save:
 
     .FOLDER.iamframe-new-…     the new snapshot, which is renamed to FOLDER when complete
     .FOLDER.iamframe-old       the old snapshot, between the two renames (`read_snapshot` can still find it)

@@ -1,8 +1,8 @@
 """Make Arrow tables from the records in AWS's answers. The module `merge` combines these tables.
 
-If several responses contain the same role or profile, each response gives one row. The tables of tags and links contain
-row numbers of their resources. Merging therefore compares numbers, not texts. Records become Arrow columns chunk by
-chunk, which saves memory.
+If several responses contain the same role or profile, each response gives one row. The tables of tags and links refer
+to resources by row numbers. Merging therefore compares numbers, not texts. Records become Arrow columns chunk by chunk,
+which saves memory.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class Call(msgspec.Struct):
 
 
 class TrustPolicies:
-    """Each policy document has a code, which is its position in all arrays."""
+    """Each policy document has a number (code). In every array, the document has the index `code`."""
 
     def __init__(self) -> None:
         self._codes = {b"null": _NO_DOCUMENT}

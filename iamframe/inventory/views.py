@@ -43,7 +43,7 @@ _IN_STACK = BY_LABEL[STACK_RESOURCES].action
 
 @schema.shows(schema.PAIRS)
 def pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.DataFrame:
-    """Return roles and profiles side by side: names, paths, tags, trust and makers.
+    """Return roles and profiles side by side: names, paths, tags, trust, and the tool that created them.
 
     A maker is a tool or service that creates roles and profiles. The first rows are the links: one row per role in a
     profile. The next rows are the profiles without a link. The last rows are roles that trust EC2 but have no profile.

@@ -1,6 +1,7 @@
 """Makers: the services and tools that create roles and profiles.
 
-Names, paths or tags show who created a role or profile. If the maker is only a guess, no finding is marked as expected.
+Names, paths or tags show who created a role or profile. If iamframe only guesses which tool created a resource, no
+finding is marked as expected.
 """
 
 from __future__ import annotations

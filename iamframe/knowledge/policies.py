@@ -1,7 +1,7 @@
 """AWS managed policies with a special meaning for iamframe.
 
 In `policies.toml`, the table `policy` contains policies that allow (almost) everything. The table `namesake` contains
-policies whose names people also give to roles and profiles.
+policies with names that are also common for roles and profiles.
 """
 
 from __future__ import annotations

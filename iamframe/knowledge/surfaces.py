@@ -1,6 +1,6 @@
 """A surface is a console, an API or a tool that shows or changes tags.
 
-A surface may write, read or find the tags of roles or profiles.
+A surface may write or read the tags of roles or profiles, or find roles or profiles by tag.
 """
 
 from __future__ import annotations

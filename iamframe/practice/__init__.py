@@ -1,6 +1,7 @@
 """A practice account: a simulated AWS account on this machine (127.0.0.1).
 
-The package moto stores the resources. iamframe corrects, for example, moto's tags, pages, ids and errors.
+The package moto stores the resources. iamframe corrects responses of moto that differ from AWS, such as ids and error
+messages.
 """
 
 from iamframe.practice.account import PracticeAccount, refusal_of

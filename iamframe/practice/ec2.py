@@ -66,7 +66,7 @@ class Ec2:
         return next((profile for profile in profiles if profile.id in held), None)
 
     def settle_groups(self, account_id: str, region: str) -> None:
-        """Assign to each instance of an Auto Scaling group the profile of the group."""
+        """Give each instance of an Auto Scaling group the profile of that group."""
         from moto.autoscaling.models import autoscaling_backends
 
         backend = self.backends.ec2(account_id, region)

@@ -1,6 +1,6 @@
 """Mask a result: replace ids with pseudonyms, and render all sentences again.
 
-No report is written if its files contain an original id or address.
+If the files contain an original id or address, no report is written.
 """
 
 from __future__ import annotations

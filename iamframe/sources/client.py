@@ -66,8 +66,8 @@ class Identity(msgspec.Struct, rename="pascal"):
 class Pacer:
     """The rate limit, in requests per second, that all threads share.
 
-    AWS publishes no request limits for IAM. All users of an account share the request limits. If a load reaches a
-    limit, other users' requests may fail.
+    AWS publishes no request limits for IAM. All users of an account share the request limits. If iamframe uses up a
+    request limit, requests of other users may fail.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """Find the possible owners of profiles in a live account: clusters, environments and stacks.
 
-iamframe skips the types of owners that no profile seems to have. If an owner's region is unknown, iamframe searches all
-loaded regions.
+If no profile seems to belong to an EKS cluster, iamframe does not list clusters. Environments and stacks are skipped in
+the same way. If an owner's region is unknown, iamframe searches all loaded regions.
 """
 
 from __future__ import annotations

@@ -144,7 +144,7 @@ class GotProfile(ListedProfile, gc=False, rename=_IAM):
 
 
 class Role(GotRole, gc=False, rename=_IAM):
-    """A role with all fields, for data that does not come from the IAM API."""
+    """A role record with all fields. It is for data that does not come from the IAM API."""
 
     profiles: list[NestedProfile] | UnsetType = UNSET
 

@@ -169,7 +169,7 @@ SHAPES: dict[str, list[Shape]] = defaultdict(list)
 
 
 def shape(*keys: str, when: Condition | None = None, of_items: bool = False) -> Callable[[Read], Read]:
-    """A document may have more keys, because people merge several answers."""
+    """A document may have extra keys, because people merge several responses into one file."""
 
     def register(read: Read) -> Read:
         SHAPES[read.__module__].append(Shape(frozenset(keys), when, of_items, read))

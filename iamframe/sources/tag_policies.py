@@ -7,7 +7,7 @@ An example of an effective policy is `{"tags": {"costcenter": {"tag_key": "CostC
   key, converted to lower case.
 - `tag_value` lists the compliant values, in which `*` stands for any text. Without `tag_value`, any value is compliant.
 - `report_required_tag_for` lists the resource types that must have the tag. Resources of other types do not need the
-  tag. Existing tags must be compliant on resources of all types.
+  tag. On resources of any type, tags that exist must be compliant.
 - `enforced_for` lists the resource types for which AWS rejects wrong tag values. AWS accepts a missing tag even for the
   types in `enforced_for`.
 

@@ -1,7 +1,7 @@
 """Read the roles and profiles that Terraform manages.
 
-The Terraform docs, "JSON output format", describe the output of `terraform show -json`. The format of state files is
-not documented. Terraform has used version 4 of state files since Terraform 0.12.
+The page "JSON output format" of the Terraform docs describes the output of `terraform show -json`. The format of state
+files is not documented. Terraform has used version 4 of state files since Terraform 0.12.
 """
 
 from __future__ import annotations

@@ -114,7 +114,7 @@ def filtered(result: Result, wanted: Filter) -> pd.DataFrame:
 
 @schema.shows(schema.FINDINGS)
 def undecided(result: Result, wanted: Filter) -> pd.DataFrame:
-    """Return the findings that may match, because their paths or tags are unknown.
+    """Return the findings whose match is uncertain, because paths or tags are unknown.
 
     The returned frame has the columns, order and index of `result.findings`.
     """
@@ -169,7 +169,7 @@ def tag_keys(result: Result, findings: pd.DataFrame) -> list[str]:
 
 
 def tag_values(result: Result, findings: pd.DataFrame, tag_key: str) -> list[str]:
-    """Return the sorted values of a tag on the resources in the findings."""
+    """Return all values that one tag has on the resources in the findings, sorted."""
     carried, _ = _FindingResources(result.inventory, findings).carried(tag_key)
     return sorted(carried["value"].unique())
 
@@ -256,7 +256,7 @@ def export(
 
 
 def undecided_text(count: int) -> str:
-    """Return a sentence that says how many findings may match. The text is empty if `count` is 0."""
+    """Return a sentence that says how many findings possibly match. The text is empty if `count` is 0."""
     if not count:
         return ""
     return f"{pluralize(count, 'more finding')} may match: the path or tags of the resource were not collected."

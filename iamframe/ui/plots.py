@@ -188,11 +188,11 @@ def _tag_rows(coverage: pd.DataFrame, resources: pd.DataFrame, keys: list[str]) 
 def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
     """Draw a bar chart of referenced, unreferenced and empty profiles in each account.
 
-    The plot has one bar per account, for at most 30 accounts. Accounts with the most unreferenced or empty profiles
-    come first. Each bar shows referenced, unreferenced and empty profiles, in this order. Unreferenced profiles are
-    those that the check `unreferenced_profiles` found. Empty profiles have no role. Hatched parts show profiles whose
-    references or role were not collected. If `unreferenced_profiles` did not run, profiles without a known reference
-    have a hatched bar.
+    The plot has one bar per account, for at most 30 accounts. The accounts are sorted by the number of unreferenced or
+    empty profiles, highest number first. Each bar shows referenced, unreferenced and empty profiles, in this order.
+    Unreferenced profiles are those that the check `unreferenced_profiles` found. Empty profiles have no role. Hatched
+    parts show profiles whose references or role were not collected. If `unreferenced_profiles` did not run, profiles
+    without a known reference have a hatched bar.
     """
     inventory, total = result.inventory, pluralize(len(result.inventory.profiles), "instance profile")
     rows = [row for row in purposes(result) if row.total]

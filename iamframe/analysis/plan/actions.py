@@ -56,7 +56,7 @@ class Command(msgspec.Struct, frozen=True):
 
 
 class Block(msgspec.Struct, frozen=True):
-    """Steps on one profile, which run together or not at all."""
+    """The steps on one profile. Either all of these steps run, or none."""
 
     profile: ProfileFacts
     checks: list[str]

@@ -47,7 +47,7 @@ class Plan:
 
         For a script `cleanup.sh`, the steps are in `cleanup.csv`. The findings without steps are in
         `cleanup.not-planned.csv`. The files appear only after all three are complete. Run the script, not the commands
-        in the CSV files. In a CSV file, a command can begin with an added apostrophe. An older plan is never
+        in the CSV files. In a CSV file, iamframe may put an apostrophe before a command. An older plan is never
         overwritten. Only the files of a plan show how to undo its steps.
 
         Raises
@@ -120,7 +120,8 @@ def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timed
     The plan keeps a profile in the following cases:
 
     - The finding is accepted or expected. - Something uses the profile, or may use it. - When the profile was
-      collected, it was younger than `min_age`. - The role was last used less than `min_idle` before it was collected.
+      collected, it was younger than `min_age`. - The last use of the role was less than `min_idle` before the role was
+      collected.
     - A service or tool needs or recreates the profile. Profiles whose cluster or stack is known to be deleted are an
     exception.
 
@@ -202,7 +203,7 @@ def why_not_planned(
 ) -> tuple[dict[str, Message | None], dict[tuple[str, str], Message]]:
     """Return the reasons why a plan with default options would not delete profiles or copy tags.
 
-    The reason None means that nothing speaks against a deletion.
+    If the reason is None, nothing speaks against a deletion.
     """
     context, (_, by_resource) = Context(result, _MIN_AGE, _MIN_IDLE, datetime.now(UTC)), _plannable_findings(result)
     kept: dict[str, Message | None] = {}
