@@ -59,7 +59,7 @@ class Changes:
         return self.changes.empty and self.findings.empty
 
     def to_frame(self, lang: str = "en", rows: int | None = None) -> pd.DataFrame:
-        """Return the changes, followed by the changed findings, as one frame.
+        """Return one frame: first the changed resources, then the changed findings.
 
         The frame has the same columns as the frame `changes`. The column `change` of a finding is `finding_new`,
         `finding_gone`, `finding_settled` or `finding_reopened`. The column `what` of a finding contains the name of the

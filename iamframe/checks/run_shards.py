@@ -249,10 +249,7 @@ def _submit(executor: Executor, work: _Work, shard: Shard) -> Future[None]:
 
 
 class Processes(Executor):
-    """An executor that starts a pool of its own in every process.
-
-    In a shared pool, one dead process makes all waiting calls fail.
-    """
+    # Each process is a pool of one process. In a larger pool, one dead process makes all waiting calls fail.
 
     def __init__(self, workers: int) -> None:
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="iamframe-processes")

@@ -1,4 +1,4 @@
-"""The columns of the DataFrames that checks and analyses return."""
+"""The columns of the DataFrames returned by checks and analyses."""
 
 from __future__ import annotations
 
