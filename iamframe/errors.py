@@ -68,7 +68,7 @@ class StoreError(IamframeError):
 
 
 class SqlError(IamframeError):
-    """A query is not valid SQL, contains an unknown name, or is forbidden.
+    """An SQL query is not valid, contains an unknown name, or is forbidden.
 
     A query that does more than read the frames is forbidden.
     """

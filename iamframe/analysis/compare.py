@@ -141,7 +141,7 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
     - `created` or `deleted`: only one inventory contains the resource. The other inventory has a complete list of roles
       (or profiles).
     - `recreated`: the unique id differs. If an id is unknown, iamframe matches resources by path and name. IAM cannot
-      change the path or name of a role or profile. The columns `facts` and `detail` also show what else changed in the
+      change the path or name of a role or profile. The columns `facts` and `detail` show all other changes of the
       resource.
     - `relinked`: the profile's role was replaced, removed or added.
     - `retagged`: a tag differs (one row per tag key).

@@ -93,7 +93,7 @@ class Drift:
     def summary(self) -> pd.DataFrame:
         """For each kind, the number of differences in roles and in profiles.
 
-        The kinds are in the order of `differences`.
+        The order of the kinds is the same as in `differences`.
         """
         return counts_by_kind(self.differences, "kind", ALL_KINDS)
 
@@ -103,7 +103,7 @@ class Drift:
         return self.sentence_in("en")
 
     def sentence_in(self, lang: str) -> str:
-        """Return the numbers of differences as a sentence in the language `lang`."""
+        """Return a sentence, in the language `lang`, that says how many differences of each kind there are."""
         counts = self.differences["kind"].value_counts()
         unknown, left_out = int(counts.get(UNKNOWN, 0)), len(self.left_out)
         kinds = [{"message": f"drift.count.{k}", "count": int(counts[k])} for k in DIFFERENCES if k in counts]

@@ -116,8 +116,8 @@ def events_of(*sources: Inventory | boto3.Session | str | os.PathLike[str], name
 
     Events are sorted by time. If two events have the same second, the cause comes before the effect. The events of a
     role include AddRoleToInstanceProfile and RemoveRoleFromInstanceProfile. The parameters `sources` and `name` have
-    the same meaning as in `history`. A unique id excludes events of other resources with the same name. If the
-    inventory has no CloudTrail records, the result has no rows.
+    the same meaning as in `history`. To leave out events of other resources with the same name, give the unique id. If
+    the inventory has no CloudTrail records, the result has no rows.
 
     Raises
     ------

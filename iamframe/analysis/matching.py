@@ -170,7 +170,7 @@ _WHOLE, WITHOUT_REASONS = "not_compared.coverage", "not_compared.incomplete"
 
 
 def in_short(apart: pd.DataFrame) -> pd.DataFrame:
-    """Return the frame `not_compared` without the reasons why checks are incomplete."""
+    # The frame `not_compared` without the reasons why checks are incomplete.
     message, facts = columns_of(map(_in_short, map(nested, apart["message"], apart["facts"])))
     texts = {"message": message, "facts": facts, "reason": render(message, facts)}
     return apart.assign(**{name: column.to_pandas().array for name, column in texts.items()})

@@ -6,8 +6,8 @@ The template of a suggested command has these placeholders. Each value is quoted
     {column:region}   the option `--region`, or nothing if the region is unknown
     {column:NAME}     a filter called NAME for the AWS CLI's option `--filters`
 
-Instead of one text, a dictionary of texts can be given. The key `by` gives the name of a column. The column's value
-selects a text. The text `other` is for all other values.
+Instead of one text, a dictionary of texts can be given. The key `by` gives the name of a column. The value in this
+column decides which text is used. The text `other` is for all other values.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _NULL = pa.scalar(None, pa.string())
 
 @dataclass(frozen=True)
 class Found:
-    """The findings of a check, and details about them, called facts.
+    """The findings of a check, and the details (facts) of each finding.
 
     The field `table` has one row per finding. The columns of `table` come from `schema.FINDINGS`. The frame `facts` has
     one or more rows per finding. The frame `facts` is sorted by the column `finding`. The column `finding` contains the

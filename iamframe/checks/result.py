@@ -60,8 +60,8 @@ class Result:
     def parts(self, *, neighbours: bool = False) -> Iterator[Result]:  # noqa: ARG002 - a subclass has neighbours
         """Yield one `Result` per group of accounts, in order of the account ids. No account is in two groups.
 
-        If `neighbours` is true, the inventory also contains data of other accounts. The other data are the profiles of
-        other accounts that the group uses, and the references of other accounts to profiles of the group.
+        If `neighbours` is true, the inventory also contains data of other accounts. An example is a profile of another
+        account that an instance of the group uses.
         """
         yield self
 

@@ -9,7 +9,7 @@ checks report findings only about the shard's own accounts.
 - `findings/part-00001.parquet`: the frame `findings` of a shard.
 - `coverage/part-00001.parquet`: the frame `coverage` of a shard.
 - `checks/NAME/part-00001.parquet`: the facts of a check, as in `result["NAME"]`.
-- `shards/00001.json`, written last: file checksums, and the reasons why accounts failed.
+- `shards/00001.json` (written last) contains file checksums, and the reasons why accounts failed.
 
 Columns whose names begin with `_` are internal.
 """

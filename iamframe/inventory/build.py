@@ -1,4 +1,4 @@
-"""Build an inventory from AWS's answers, including the frame `gaps`."""
+"""Build an inventory, with the frame `gaps`, from responses of AWS."""
 
 from __future__ import annotations
 

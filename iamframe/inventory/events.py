@@ -205,7 +205,7 @@ _Changes = defaultdict[Key, defaultdict[datetime, list[int]]]
 def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tuple[Key, datetime], bool]:
     """For each time, return whether the resource or link existed just before the events at that time.
 
-    A resource must be deleted before it can be created again. The events at one time therefore show whether the
+    A resource must be deleted before it can be created again. Events that have the same time therefore show whether the
     resource existed before that time:
 
         more creations than deletions     the resource did not exist

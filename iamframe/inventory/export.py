@@ -4,9 +4,9 @@ A byte order mark makes a spreadsheet read a CSV file as UTF-8. Lines end in CR 
 in a description stays inside its cell.
 
 iamframe puts an apostrophe before each possible start of a formula. Source: OWASP, "CSV Injection". A spreadsheet may
-treat a value as a formula because of its first character. Spreadsheets drop control characters, so a formula can begin
-after a control character. A formula can also begin after a line break, tab or semicolon. Some spreadsheets expect a
-separator other than the comma.
+treat a value as a formula because of its first character. Spreadsheets drop control characters. Text after a control
+character can therefore become a formula, too. A formula can also begin after a line break, tab or semicolon. Some
+spreadsheets expect a separator other than the comma.
 """
 
 from __future__ import annotations

@@ -138,7 +138,10 @@ class Call(msgspec.Struct):
 
 
 class TrustPolicies:
-    """Each policy document has a number (code). In every array, the document has the index `code`."""
+    """Each policy document has a number (code).
+
+    In every array, the entry at the position `code` belongs to the document.
+    """
 
     def __init__(self) -> None:
         self._codes = {b"null": _NO_DOCUMENT}

@@ -1,7 +1,7 @@
 """Makers: the services and tools that create roles and profiles.
 
 Names, paths or tags show who created a role or profile. If iamframe only guesses which tool created a resource, no
-finding is marked as expected.
+finding about the resource is marked as expected.
 """
 
 from __future__ import annotations
@@ -257,7 +257,6 @@ class Maker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return _form(*(template for side in sides for template in templates[side]))
 
     def tells(self, side: str) -> bool:
-        """Return whether the name by itself suggests that this tool created the role or profile."""
         # A name without fixed text and without random text would fit any name.
         name = self.role if side == "role" else self.profile
         return bool(_TOKEN.sub("", name).strip("-_.")) or not _TELLING.isdisjoint(_TOKEN.findall(name))

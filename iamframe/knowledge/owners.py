@@ -67,7 +67,7 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
 
     @property
     def collected(self) -> str:
-        """A JMESPath expression: the collect script keeps only this part of each response."""
+        """A JMESPath expression that selects the part of each response that the collect script keeps."""
         fields = ", ".join(
             f"{field}: {field}" for field in dict.fromkeys((self.id, self.name, self.arn, self.state)) if field
         )

@@ -1,7 +1,7 @@
 """AWS managed policies with a special meaning for iamframe.
 
 In `policies.toml`, the table `policy` contains policies that allow (almost) everything. The table `namesake` contains
-policies with names that are also common for roles and profiles.
+names that policies share with roles and profiles.
 """
 
 from __future__ import annotations
@@ -27,8 +27,6 @@ class _Policy(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Namesake(msgspec.Struct, forbid_unknown_fields=True):
-    """An AWS managed policy whose name people often give to roles and profiles."""
-
     policy: str
     service: str
     source: str

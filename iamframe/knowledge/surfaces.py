@@ -1,7 +1,4 @@
-"""A surface is a console, an API or a tool that shows or changes tags.
-
-A surface may write or read the tags of roles or profiles, or find roles or profiles by tag.
-"""
+"""The consoles, APIs and tools (surfaces) that show or change tags of roles and profiles."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ In a text, a placeholder such as `{key}` stands for the fact with this name. A c
     {actions:or}      all items of a list, joined by "or"
     [{key}, {value}]  the text in brackets for each row of a group
 
-A message can be a table of strings. The value of one fact selects a string:
+A message can be a table of strings. Which string is used depends on the value of one fact:
 
     by                the name of the fact (default: `count`)
     one               the string for the number 1, unless another string fits

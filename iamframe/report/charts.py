@@ -26,7 +26,7 @@ RELATIONS = ("same", "case", "affix", "generated", "different")
 
 
 class Purpose(msgspec.Struct, frozen=True):
-    """The instance profiles of one account, counted by use."""
+    """The number of instance profiles in one account, for each kind of use."""
 
     account_id: str
     account_name: str | None

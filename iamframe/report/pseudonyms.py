@@ -160,10 +160,7 @@ def _small(text: str) -> str:
 
 
 class Words:
-    """A search for whole words.
-
-    A word in `open_ended` is also found at the start of longer words.
-    """
+    """A search for whole words. Words in `open_ended` also match the start of longer words."""
 
     def __init__(self, words: Mapping[str, str], open_ended: Container[str] = ()) -> None:
         self._words, self._open = words, open_ended

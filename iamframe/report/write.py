@@ -194,7 +194,7 @@ def _check_tables_in(folder: Path) -> list[str]:
 
 
 def write_changes(changes: Changes, out: str | os.PathLike[str]) -> None:
-    """Write the CSV files of changes into a folder. If a file cannot be written, no file is left.
+    """Write the CSV files of changes into a folder. If one file cannot be written, the other files are removed.
 
     Raises
     ------
@@ -213,7 +213,7 @@ def _write_tables(changes: Changes, folder: Path) -> None:
 def write_findings(
     result: Result, out: str | os.PathLike[str], heading: str, mask: bool | str | os.PathLike[str] = False
 ) -> Path:
-    """Write selected findings into a folder. If a file cannot be written, no file is left.
+    """Write selected findings into a folder. If one file cannot be written, the other files are removed.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Launch templates and launch configurations. Auto Scaling groups and fleets use profiles through them.
+"""Launch templates and launch configurations. Auto Scaling groups and fleets use profiles through launch templates.
 
 Sources of the fields: Amazon EC2 API Reference, Amazon EC2 Auto Scaling API Reference.
 """

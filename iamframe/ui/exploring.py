@@ -169,7 +169,7 @@ def tag_keys(result: Result, findings: pd.DataFrame) -> list[str]:
 
 
 def tag_values(result: Result, findings: pd.DataFrame, tag_key: str) -> list[str]:
-    """Return all values that one tag has on the resources in the findings, sorted."""
+    """Return a sorted list of the values of one tag, taken from the resources in the findings."""
     carried, _ = _FindingResources(result.inventory, findings).carried(tag_key)
     return sorted(carried["value"].unique())
 

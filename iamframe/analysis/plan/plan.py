@@ -119,11 +119,12 @@ def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timed
 
     The plan keeps a profile in the following cases:
 
-    - The finding is accepted or expected. - Something uses the profile, or may use it. - When the profile was
-      collected, it was younger than `min_age`. - The last use of the role was less than `min_idle` before the role was
-      collected.
+    - The finding is accepted or expected.
+    - Something uses the profile, or may use it.
+    - The profile was created less than `min_age` before the data was collected.
+    - The role was used less than `min_idle` before the data was collected.
     - A service or tool needs or recreates the profile. Profiles whose cluster or stack is known to be deleted are an
-    exception.
+      exception.
 
     The plan does not copy tags in the following cases:
 

@@ -1,4 +1,4 @@
-"""The last check of a clean-up script before each deletion.
+"""The last check that a clean-up script makes before each deletion.
 
 The script checks again which profiles are in use. The template `last_look.sh.j2` contains the shell functions of the
 script.
