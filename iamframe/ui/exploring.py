@@ -1,7 +1,7 @@
 """Filter, count, group and export findings.
 
-A finding is undecided if the filter uses a path or tag that is unknown. The function `filtered` omits undecided
-findings.
+If the filter needs a path or tag that was not collected, it is unknown whether a finding matches. The function
+`filtered` omits undecided findings.
 """
 
 from __future__ import annotations

@@ -472,7 +472,7 @@ def test_on_a_narrow_screen_each_finding_is_a_card_that_says_what_is_what_and_no
             ("Name", "web"),
             ("Path", "/"),
             ("Found", "holds the role portal"),
-            ("How the names differ", "in other ways"),
+            ("How the names differ", "no simple pattern"),
             ("none", "More"),
         ]
         boxes = "cells => cells.map(c => c.getBoundingClientRect()).filter(b => b.width).map(b => [b.left, b.right])"
