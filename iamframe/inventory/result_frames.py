@@ -185,7 +185,7 @@ NOT_COMPARED = Frame(
     "not_compared", "account and part of its data that could not be compared", ("account_id", "what")
 ).with_columns(
     ACCOUNT_ID,
-    text("what", "the part: account, roles, profile tags, findings of a check …"),
+    text("what", "the part: account, roles, tags of profiles, findings of a check …"),
     text("reason", "what was not collected, and whether in OLD or NEW"),
     text("message", "id of the message in `reason`"),
     text("facts", "values in the message, as JSON"),

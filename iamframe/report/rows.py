@@ -307,7 +307,7 @@ class _Show(msgspec.Struct, frozen=True):
         # A known lack of an owner is shown as an empty cell.
         owner = {"none": ""} | {name: self.words(f"cell_{name}") for name in ("unread", "account")}
         return {
-            "name": lambda row: row["resource_name"] or "",
+            "name": lambda row: self._name(row["resource_type"], row["resource_name"] or ""),
             "path": lambda row: _parsed(row, "resource")[2],
             "found": lambda row: row["detail"] or "",
             "relation": lambda row: word(row["relation"] or ""),
@@ -316,6 +316,10 @@ class _Show(msgspec.Struct, frozen=True):
             "account": lambda row: row["account_id"],
             "certainty": lambda row: "" if row["certainty"] == "certain" else word(row["certainty"]),
         }
+
+    def _name(self, kind: str, name: str) -> str:
+        # Most findings are about roles and profiles. Only other resources show their type.
+        return name if kind in ("role", "instance-profile") else f"{self.words.word(kind.replace('-', ' '))} {name}"
 
     def _is_column(self, name: str, values: list[str]) -> bool:
         chosen = {"name": True, "account": self.has_accounts, "owner": self.has_owners, "certainty": False}

@@ -160,10 +160,10 @@ own = option("--checks", "Also use the checks in this Python file. Repeatable.",
 _MASK = "Replace account ids, unique ids, external ids and e-mail addresses with pseudonyms."
 _KEY = "Mask with the key in FILE: the same key gives the same pseudonyms. If FILE is missing, it is created."
 mask = together(option("--mask", _MASK), option("--mask-key", _KEY, "FILE", type=Path))
-_ATHENA = "Only print SQL statements that create Amazon Athena tables for a snapshot at s3://BUCKET/PREFIX."
+_ATHENA = "Print SQL that creates Amazon Athena tables for a snapshot at s3://BUCKET/PREFIX, and save nothing."
 _WORKERS = "Check a snapshot with N parallel processes."
 _DASK = "Address of a Dask cluster that checks a snapshot."
-_RESULTS = "Store the progress of --workers or --dask in DIR, to resume later. All machines must share DIR."
+_RESULTS = "Keep the results of --workers or --dask in DIR, to resume a stopped run. All machines must share DIR."
 _SHARDS = together(
     option("--workers", _WORKERS, "N", type=int, callback=_workers),
     option("--dask", _DASK, "ADDRESS", callback=_filled),

@@ -269,9 +269,10 @@ def not_compared(changes: Changes) -> list[str]:
     from iamframe.checks.result import some
 
     def named(things: Sequence[str]) -> str:
-        # "findings of" stands once before the names of the checks.
-        checks = [thing.removeprefix("findings of ") for thing in things]
-        return f"findings of {some(checks)}" if all(map(str.__ne__, checks, things)) else some(things)
+        # "findings of the checks" stands once before the names of several checks.
+        checks = [thing.removeprefix("findings of the check ") for thing in things]
+        is_merged = len(things) > 1 and all(map(str.__ne__, checks, things))
+        return f"findings of the checks {some(checks)}" if is_merged else some(things)
 
     short = in_short(changes.not_compared)[["account_id", "what", "message", "facts"]]
     lines = [

@@ -506,10 +506,8 @@ def test_a_finding_of_what_one_side_did_not_read_is_neither_new_nor_gone(tmp_pat
     assert changes.findings[["change", "check", "resource_name"]].to_numpy().tolist() == [
         ["new", "untagged_profiles", "p"]
     ]
-    told = changes.not_compared.set_index("what")["reason"]["findings of untagged_profiles"]
-    assert told.startswith(
-        "it is unknown whether 1 finding is new; in OLD, tags were not collected for 1 of 2 profiles"
-    )
+    told = changes.not_compared.set_index("what")["reason"]["findings of the check untagged_profiles"]
+    assert told.startswith("1 finding may or may not be new; in OLD, tags were not collected for 1 of 2 profiles")
     turned = iamframe.compare(new, old)
     assert turned.findings[["change", "resource_name"]].to_numpy().tolist() == [["gone", "p"]]
 
@@ -527,15 +525,15 @@ def test_a_profile_that_only_became_referred_to_because_more_was_asked_is_no_fin
     for old, new in ((less, more), (more, less)):
         changes = iamframe.compare(old, new)
         assert changes.is_empty
-        assert "findings of unreferenced_profiles" in set(changes.not_compared["what"])
+        assert "findings of the check unreferenced_profiles" in set(changes.not_compared["what"])
     assert iamframe.compare(unseen, more).findings["check"].tolist() == ["unreferenced_profiles"]
     changes = iamframe.compare(fewer_kinds, more)
     assert changes.is_empty
     assert (
         dict(zip(changes.not_compared["what"], changes.not_compared["reason"], strict=True))[
-            "findings of unreferenced_profiles"
+            "findings of the check unreferenced_profiles"
         ]
-        == "it is unknown whether 1 finding is gone, because other regions or services were scanned"
+        == "1 finding may or may not be gone, because other regions or services were scanned"
     )
 
 
@@ -608,8 +606,8 @@ def test_of_a_check_that_one_result_was_not_run_with_no_finding_is_new_or_gone(t
         changes = iamframe.compare(old, new)
         assert changes.findings.empty
         rows_of = changes.not_compared.set_index("what")
-        assert rows_of.loc["findings of unwanted", "message"] == "not_compared.check"
-        assert json.loads(rows_of.loc["findings of unwanted", "facts"])["side"] == side
+        assert rows_of.loc["findings of the check unwanted", "message"] == "not_compared.check"
+        assert json.loads(rows_of.loc["findings of the check unwanted", "facts"])["side"] == side
     assert iamframe.compare(inventory, more).findings.empty
     again = iamframe.run_checks(inventory, checks=[without_role("unwanted")])
     assert iamframe.compare(again, more).is_empty
@@ -712,7 +710,8 @@ def test_diff_prints_short_reasons_once_for_all_that_share_them_and_says_where_t
     assert len(lines) == len(set(lines)) == 9
     assert max(len(line.split(" (", 1)[-1]) for line in lines) <= 106
     assert (
-        "not compared in 111122223333: findings of stale_references, unreferenced_profiles, owner_gone and 1 more "
+        "not compared in 111122223333: findings of the checks stale_references, unreferenced_profiles, "
+        "owner_gone and 1 more "
         "(incomplete data in OLD and NEW)"
     ) in lines
     rows = pd.read_csv(tmp_path / "out" / "not_compared.csv", encoding="utf-8-sig")

@@ -111,10 +111,10 @@ def test_hostile_text_in_any_field_title_or_author_is_shown_as_text_and_nothing_
             f"holds the role {text}-role",
             f"the profile has the path /{text}/x/, but its role has the path /{text}/",
             (
-                f"tag {text} is {text}-value on the role and other on the profile; "
-                f"tag {text}-only is missing on the profile"
+                f"tag '{text}' is {text}-value on the role and other on the profile; "
+                f"tag '{text}-only' is missing on the profile"
             ),
-            f"tag {text}-wanted is missing; tag {text} is {text}-value, but the policy allows only {text}-allowed",
+            f"tag '{text}-wanted' is missing; tag '{text}' is {text}-value, but the policy allows only {text}-allowed",
             f"its role {text}-shut trusts {text}.example, not EC2",
             f"{text}-instance",
             f"uses the profile arn:aws:iam::{ACCOUNT}:instance-profile/{text}-gone, which does not exist",

@@ -130,7 +130,7 @@ def test_a_key_that_no_tag_has_is_said_with_how_to_name_another(browser: Browser
     )
     with opened(browser, tmp_path / "report.html") as it:
         said = it.page.locator("#owners + p").inner_text()
-        assert said == "No tag has the key Nobody. Choose another key with --owner-tag."
+        assert said == "No tag has the key 'Nobody'. Choose another key with --owner-tag."
         assert [row[0] for row in table(it.page, "By owner")] == [
             "no owner tag",
             "owner unknown (tags not collected)",
