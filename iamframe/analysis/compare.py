@@ -37,6 +37,11 @@ _COLUMNS = ("max_session_seconds", "description", "permissions_boundary_arn")
 _SHOWN = 20
 
 
+def in_old(detail: pd.Series, lang: str = "en") -> pd.Series:
+    # A finding that is gone is quoted from OLD. The scope and further statements would only lengthen the quotation.
+    return say("changes.in_old", lang) + '"' + detail.str.split(r"; | \(|。", n=1, regex=True).str[0] + '"'
+
+
 @schema.shows(schema.CHANGES, schema.CHANGED_FINDINGS, schema.NOT_COMPARED)
 @dataclass(frozen=True)
 class Changes:
@@ -63,13 +68,14 @@ class Changes:
 
         The frame has the same columns as the frame `changes`. The column `change` of a finding is `finding_new`,
         `finding_gone`, `finding_settled` or `finding_reopened`. The column `what` of a finding contains the name of the
-        check. `lang` is the language of the column `detail`: `en` or `ja`. `rows` is the maximum number of rows.
+        check. `lang` is the language of the column `detail`: `en` or `ja`. `rows` is the maximum number of rows. The
+        text of a gone finding is cut after its first statement. The frame `findings` has the whole text.
         """
         changes, found = self.changes[:rows], self.findings
         if lang != "en":
             changes, found = with_details(changes, lang), found.assign(detail=self.details(lang))
         is_gone = found["change"] == "gone"
-        detail = found["detail"].where(~is_gone, say("changes.in_old", lang) + '"' + found["detail"] + '"')
+        detail = found["detail"].where(~is_gone, in_old(found["detail"], lang))
         columns = found[["account_id", "resource_type", "resource_name", "resource_arn"]].assign(
             change="finding_" + found["change"],
             what=found["check"],

@@ -46,8 +46,8 @@ class Found:
 
     The field `table` has one row per finding. The columns of `table` come from `schema.FINDINGS`. The frame `facts` has
     one or more rows per finding. The frame `facts` is sorted by the column `finding`. The column `finding` contains the
-    finding's row number in `table`. Columns whose names begin with `_` are not shown. iamframe uses hidden columns for
-    a finding's text, command and order.
+    finding's row number in `table`. Columns whose names begin with `_` are not shown. iamframe uses these hidden
+    columns for the text of a finding, for the command, and for sorting.
     """
 
     table: pa.Table

@@ -93,8 +93,10 @@ class Result:
         if not parts:
             return schema.FINDINGS.arrow.empty_table().append_column("order", pa.array([], pa.int64()))
         table = pa.concat_tables(parts)
-        found = table.select(["resource_arn", "related_arn"]).to_pandas()
+        found = table.select(["resource_type", "resource_arn", "related_arn"]).to_pandas()
         owner, unread = owners(self.inventory, found, self.owner_tag)
+        # An account has no owner tag that could be missing.
+        unread &= (found["resource_type"] != "account").to_numpy(bool)
         accounts = self.inventory.accounts
         added = {
             "account_name": lookup(accounts["account_name"], index_in(table["account_id"], accounts["account_id"])),

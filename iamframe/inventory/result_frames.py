@@ -21,7 +21,8 @@ FINDINGS = Frame(
     text("owner?", "value of the owner tag of the resource, or of its role if the resource has none"),
     flag(
         "owner_known",
-        "True if the tags with the owner were collected; if True and `owner` is missing, there is no owner tag",
+        "True if the tags with the owner were collected; if True and `owner` is missing, there is no owner tag (always "
+        "True for findings about an account)",
     ),
     text("resource_type?", "role, instance-profile, account, or the type of a resource that uses a profile"),
     text("resource_name?", "name of the resource"),

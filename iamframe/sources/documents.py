@@ -54,7 +54,7 @@ class NotARun(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """The part of a long list that is decoded in groups. The last items of the list are not in this part."""
+    """A long list in a file, without the last items of the list. The last items stay in the document."""
 
     # The text of all items would need more memory than all finished DataFrames. The list is split without a search for
     # the end of each item: the search would take as long as decoding. A wrong split leaves a first part that is no

@@ -89,17 +89,18 @@ def emit_findings(findings: DataFrame, form: str) -> None:
     from iamframe.inventory.display import cell_rows, text_rows
 
     for *row, accepted in text_rows(cell_rows(findings[[*FINDING_COLUMNS, "accepted"]])):
-        echo(_finding(*row) + (f" (accepted, reason: {accepted})" if accepted else ""))
+        echo(_finding(row) + (f" (accepted, reason: {accepted})" if accepted else ""))
 
 
-def _finding(severity: str, check: str, account: str, kind: str, name: str, detail: str) -> str:
+def _finding(row: Iterable[str]) -> str:
+    severity, check, account, kind, name, detail = row
     return f"{severity:<6}  {check:<26}  {account:<12}  {kind:<16}  {name}: {detail}"
 
 
 def emit_changes(changes: Changes, form: str) -> None:
+    from iamframe.analysis.compare import in_old
     from iamframe.inventory.display import cell_rows, text_rows
     from iamframe.inventory.export import json_rows
-    from iamframe.messages.render import say
 
     frame = changes.to_frame()
     if form == "json":
@@ -110,10 +111,12 @@ def emit_changes(changes: Changes, form: str) -> None:
     else:
         for change, account, kind, name, detail in text_rows(cell_rows(changes.changes[[*CHANGE_COLUMNS]])):
             echo(f"{change.replace('_', ' '):<13}  {account:<12}  {kind:<16}  {name}: {detail}")
-        findings = text_rows(cell_rows(changes.findings[["change", *FINDING_COLUMNS]]))
-        for change, severity, check, account, kind, name, detail in findings:
-            shown = f'{say("changes.in_old")}"{detail}"' if change == "gone" else detail
-            found = _finding(severity, check, account, kind, name, shown)
+        is_gone = changes.findings["change"] == "gone"
+        findings = changes.findings.assign(
+            detail=changes.findings["detail"].where(~is_gone, in_old(changes.findings["detail"]))
+        )
+        for change, *row in text_rows(cell_rows(findings[["change", *FINDING_COLUMNS]])):
+            found = _finding(row)
             echo(f"{f'finding {change}':<16}  {found}{_SINCE.get(change, '')}")
         remark([f"{changes.sentence}."])
 
@@ -214,7 +217,7 @@ def no_such_owner(findings: DataFrame, owners: Iterable[str]) -> Iterator[str]:
     known = findings["owner"].dropna().drop_duplicates().sort_values()
     for owner in owners:
         if owner not in set(known):
-            yield f'no finding has the owner "{owner}"' + (
+            yield f"no finding has the owner {owner!r}" + (
                 f"; the owners are {some(map(repr, known))}" if len(known) else ""
             )
 
@@ -279,7 +282,8 @@ def not_compared(changes: Changes) -> list[str]:
         f"not compared in {some(accounts)}: {named(things)} ({'; '.join(reasons)})"
         for (things, reasons), accounts in _accounts_by_reasons(short.itertuples(index=False, name=None)).items()
     ]
-    why = ["`iamframe check` prints why a check is incomplete"] if short.isin([WITHOUT_REASONS]).any(axis=None) else []
+    has_none = short.isin([WITHOUT_REASONS]).any(axis=None)
+    why = ["`iamframe check SOURCE` prints why a check is incomplete"] if has_none else []
     return [*_cut(lines, 20, "not_compared.csv of --out"), *why]
 
 

@@ -706,7 +706,7 @@ def test_diff_prints_short_reasons_once_for_all_that_share_them_and_says_where_t
 ) -> None:
     done = run(tmp_path, "diff", "sample:earlier", "sample", "--out", "out")
     *lines, where = done.stderr.splitlines()[1:]
-    assert where == "`iamframe check` prints why a check is incomplete"
+    assert where == "`iamframe check SOURCE` prints why a check is incomplete"
     assert len(lines) == len(set(lines)) == 9
     assert max(len(line.split(" (", 1)[-1]) for line in lines) <= 106
     assert (

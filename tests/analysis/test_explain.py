@@ -802,8 +802,8 @@ def test_sections_come_in_the_order_of_use_and_the_profile_stands_before_the_rol
     heads = {line for line in lines if line.startswith(("identity", "link", "tags", "where"))}
     assert heads == {"identity", "link", "tags", "where tags show"}
     both_sides = [line for line in lines[lines.index("== instance profile blue with role green ==") :] if "|" in line]
-    assert len(both_sides) == 9
-    assert all(re.match(r"  \S[^:]*: +profile = \S.* +\| role = \S", line) for line in both_sides)
+    assert len(both_sides) == 10
+    assert all(re.match(r"  \S[^:]*: +profile = \S.* +\| role = \S| +\| role = arn:", line) for line in both_sides)
     assert "== instance profile blue with role green ==" in lines
     assert "names: profile = blue | role = green; the names differ" in [" ".join(line.split()) for line in lines]
     shown, _, folded = explained._repr_html_().partition("<details><summary>where tags show</summary>")

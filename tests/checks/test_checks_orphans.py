@@ -431,7 +431,7 @@ def test_a_role_in_a_profile_or_without_ec2s_trust_or_of_unknown_profiles_is_not
         (
             {"d.json": dump(role_detail("blue", policy="<JSON>"))},
             "unknown",
-            "trust policies were not collected for 1 of 1 role",
+            "trust policies are unknown for 1 of 1 role",
         ),
         ({"p.json": profile_list(linked("web"))}, "unknown", "roles without a profile are not in the collected data"),
     ],

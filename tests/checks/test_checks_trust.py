@@ -196,9 +196,9 @@ STATE = {
         (
             {"d.json": dump(role_detail("a"), role_detail("b", policy="<J>"))},
             "partial",
-            "policies were not collected for 1 of 2 roles",
+            "policies are unknown for 1 of 2 roles",
         ),
-        ({"d.json": dump(role_detail("a", policy="<J>"))}, "unknown", "policies were not collected for 1 of 1 role"),
+        ({"d.json": dump(role_detail("a", policy="<J>"))}, "unknown", "policies are unknown for 1 of 1 role"),
         (
             {"p.json": profile_list(linked("a", LAMBDA))},
             "unknown",
