@@ -276,7 +276,7 @@ def _trust(pair: Pair) -> Iterator[Row]:
         yield field("policy", role=NOT_COLLECTED)
     for one in statements_of(policy) if policy else ():
         facts = {"effect": one.effect, "actions": one.actions, "condition": one.condition or None}
-        yield field(one.kind, role=one.principal, note=note("statement", **facts))
+        yield field(f"{one.kind} principal", role=one.principal, note=note("statement", **facts))
 
 
 def _permissions(pair: Pair) -> Iterator[Row]:

@@ -380,12 +380,12 @@ def test_who_may_assume_the_role_is_told_principal_by_principal(tmp_path: Path) 
     }
     policy = {"Statement": [*trust("ec2.amazonaws.com", "eks.amazonaws.com")["Statement"], denied]}
     explained = explain(account(tmp_path, profile("web", nested_role("web", policy=policy))), "web")
-    allow = {"field": "Service", "message": "statement", "effect": "Allow", "actions": "sts:AssumeRole"}
+    allow = {"field": "Service principal", "message": "statement", "effect": "Allow", "actions": "sts:AssumeRole"}
     assert told(explained, "trust") == [
         {"field": "EC2 may assume the role", "role": "yes"},
         allow | {"role": "ec2.amazonaws.com", "condition": None},
         allow | {"role": "eks.amazonaws.com", "condition": None},
-        {"field": "AWS", "role": "AROAGONE", "message": "statement", "effect": "Deny"}
+        {"field": "AWS principal", "role": "AROAGONE", "message": "statement", "effect": "Deny"}
         | {"actions": "sts:AssumeRole, sts:TagSession", "condition": '{"Bool":{"aws:SecureTransport":"false"}}'},
     ]
 
