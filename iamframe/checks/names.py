@@ -92,7 +92,7 @@ def path_mismatches(pairs: pd.DataFrame) -> Found:
     needs=[needs.all_roles, needs.links],
     detail="holds the role {related_name}, although there is a role with the profile's name ({namesake_arn})",
     next_step=_SHOW,
-    remediation="Take the current role out of the profile, and put in the role that has the profile's name. If the "
+    remediation="Remove the current role from the profile, and add the role that has the profile's name. If the "
     "current role is right, create a new profile with the name of the current role.",
 )
 def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:

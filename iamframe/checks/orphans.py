@@ -162,7 +162,7 @@ def _first_three(regions: list[str]) -> str:
     detail={
         "by": "problem",
         "gone": "uses the profile {named}, which does not exist",
-        "recreated": "still uses the deleted profile {referenced_id}; a new profile with the name {_name} has the id "
+        "recreated": "still uses the deleted profile {referenced_id}; a new profile named '{_name}' has the id "
         "{current_id}",
         "other_path": "uses the profile {named}, which does not exist; the profile of that name has the path {_path}",
         "other": "uses the profile {named}",

@@ -242,9 +242,9 @@ class Demand(msgspec.Struct, frozen=True):
     """A rule about one tag key of roles (or profiles).
 
     The field `account_id` is None for a rule of a policy file. A rule of a policy file applies to every account. An
-    organization's tag policy also prescribes the case of tag keys. Source: Organizations User Guide, "Tag policy syntax
-    and examples". The field `required_of` contains the types of resources that need the tag. The field `wanted`
-    contains the allowed values as readable text.
+    organization's tag policy also prescribes how tag keys are capitalized. Source: Organizations User Guide, "Tag
+    policy syntax and examples". The field `required_of` contains the types of resources that need the tag. The field
+    `wanted` contains the allowed values as readable text.
     """
 
     kind: str

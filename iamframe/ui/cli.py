@@ -45,8 +45,8 @@ def app() -> None:
 
     A SOURCE is `sample`, `aws`, `aws:PROFILE` or a path. `sample` is a fictional example. `aws` and `aws:PROFILE` read
     a live account, and change nothing. A path is a file or folder with AWS CLI output, AWS Config items or Terraform
-    state. A path can also lead to Steampipe rows or a saved snapshot. A path may be a file, a folder, or a .gz or .zip
-    file.
+    state. A path can also be a file with Steampipe rows, or a saved snapshot. A path may be a file, a folder, or a .gz
+    or .zip file.
     """
 
 

@@ -183,8 +183,8 @@ def paths(result: Result, findings: pd.DataFrame) -> list[str]:
 def card(result: Result, row: int) -> Explanation:
     """Return one finding, its check's coverage, and everything known about its resources.
 
-    The parameter `row` is the finding's label in the index of `result.findings`. The explanation contains a section
-    about the finding, then the sections of `explain`.
+    The parameter `row` is the finding's label in the index of `result.findings`. The first section is about the
+    finding. The other sections are those that `explain` returns.
 
     Raises
     ------

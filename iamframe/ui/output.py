@@ -117,7 +117,7 @@ def emit_changes(changes: Changes, form: str) -> None:
         )
         for change, *row in text_rows(cell_rows(findings[["change", *FINDING_COLUMNS]])):
             found = _finding(row)
-            echo(f"{f'finding {change}':<16}  {found}{_SINCE.get(change, '')}")
+            echo(f"{f'{change} finding':<16}  {found}{_SINCE.get(change, '')}")
         remark([f"{changes.sentence}."])
 
 

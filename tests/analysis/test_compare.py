@@ -692,7 +692,7 @@ def test_diff_prints_the_changes_by_kind_and_on_standard_error_what_was_not_comp
     assert done.stdout.splitlines() == [
         f"created        {ACCOUNT}  role              db: created 2024-05-01 09:00 UTC",
         f"retagged       {ACCOUNT}  role              web: tag 'Owner' is now =1+1 (before: ops)",
-        f"finding new       low     ec2_roles_without_profile   {ACCOUNT}  role              db: {found}",
+        f"new finding       low     ec2_roles_without_profile   {ACCOUNT}  role              db: {found}",
     ]
     assert done.stderr.startswith("1 resource created, 1 tag changed. Findings: 1 new. ")
     assert said(done) == [

@@ -220,7 +220,7 @@ def test_an_instance_of_a_profile_that_was_made_anew_is_stale(tmp_path: Path) ->
     assert row["resource_arn"] == f"arn:aws:ec2:eu-west-1:{ACCOUNT}:instance/i-9"
     assert (row["related_arn"], row["account_id"]) == (f"{PROFILE_ARN}web", ACCOUNT)
     assert (row["resource_type"], row["resource_name"], row["severity"]) == ("instance", "i-9", "high")
-    current = f"a new profile with the name web has the id {id_of('web')}"
+    current = f"a new profile named 'web' has the id {id_of('web')}"
     assert row["detail"] == f"still uses the deleted profile {id_of('before')}; {current}"
     assert options(row["next_step"]) == ["--filters=Name=instance-id,Values=i-9", "--region=eu-west-1"]
 
@@ -241,7 +241,7 @@ def test_each_stale_instance_is_told_with_its_own_ids(tmp_path: Path) -> None:
     details = {row["resource_name"]: row["detail"] for row in rows(tmp_path, documents, "stale_references")}
 
     def anew(name: str, before: str) -> str:
-        current = f"a new profile with the name {name} has the id {id_of(name)}"
+        current = f"a new profile named '{name}' has the id {id_of(name)}"
         return f"still uses the deleted profile {id_of(before)}; {current}"
 
     assert details == {
