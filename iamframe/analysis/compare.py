@@ -38,8 +38,8 @@ _SHOWN = 20
 
 
 def in_old(detail: pd.Series, lang: str = "en") -> pd.Series:
-    # A finding that is gone is quoted from OLD. The scope and further statements would only lengthen the quotation.
-    return say("changes.in_old", lang) + '"' + detail.str.split(r"; | \(|。", n=1, regex=True).str[0] + '"'
+    # A finding that is gone is quoted from OLD.
+    return say("changes.in_old", lang) + '"' + detail + '"'
 
 
 @schema.shows(schema.CHANGES, schema.CHANGED_FINDINGS, schema.NOT_COMPARED)
@@ -68,8 +68,7 @@ class Changes:
 
         The frame has the same columns as the frame `changes`. The column `change` of a finding is `finding_new`,
         `finding_gone`, `finding_settled` or `finding_reopened`. The column `what` of a finding contains the name of the
-        check. `lang` is the language of the column `detail`: `en` or `ja`. `rows` is the maximum number of rows. The
-        text of a gone finding is cut after its first statement. The frame `findings` has the whole text.
+        check. `lang` is the language of the column `detail`: `en` or `ja`. `rows` is the maximum number of rows.
         """
         changes, found = self.changes[:rows], self.findings
         if lang != "en":
@@ -146,7 +145,7 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
 
     - `created` or `deleted`: only one inventory contains the resource. The other inventory has a complete list of roles
       (or profiles).
-    - `recreated`: the unique id differs. If an id is unknown, iamframe matches resources by path and name. IAM cannot
+    - `recreated`: the unique id differs. If an id is unknown, iamframe compares the path and the exact name. IAM cannot
       change the path or name of a role or profile. The columns `facts` and `detail` show all other changes of the
       resource.
     - `relinked`: the profile's role was replaced, removed or added.

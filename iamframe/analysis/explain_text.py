@@ -47,7 +47,7 @@ def _parts(frame: pd.DataFrame) -> Iterator[tuple[str, bool, list[Cells]]]:
             pairs[key].append(cells)
         else:
             is_of_account = account and cells[-1] and not any(arns)
-            before.append((*cells[:-1], f"account {account}: {cells[-1]}") if is_of_account else cells)
+            before.append((*cells[:-1], f"in account {account}: {cells[-1]}") if is_of_account else cells)
     if before:
         yield "", False, before
     for (_, profile, role), rows in list(pairs.items())[:_SHOWN]:

@@ -116,9 +116,9 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
 def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame) -> Found:
     """Roles without tags.
 
-    The check leaves out service-linked roles and roles of IAM Identity Center. Nobody can tag roles that AWS manages.
-    The suggested command copies the tags of the role's profile to the role. If the profile has no tags, the suggested
-    command shows the role's tags.
+    The check leaves out service-linked roles and roles of IAM Identity Center, which nobody can tag. The suggested
+    command copies the tags of the role's profile to the role. If the profile has no tags, the suggested command shows
+    the role's tags.
     """
     own, every = _own(tags), np.arange(len(roles))
     rows = every[roles["tags_known"] & ~roles["is_aws_managed"] & ~are_among(every, own["role_row"])]

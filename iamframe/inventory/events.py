@@ -9,8 +9,8 @@ is free. A role or profile can be used only while it exists. A profile holds at 
 the role is in a profile. DeleteInstanceProfile fails while the profile holds a role. Source: IAM API Reference,
 CreateRole, AddRoleToInstanceProfile, DeleteInstanceProfile and DeleteRole.
 
-If events could have happened in more than one sequence, iamframe sorts them by kind, name and id. The order of the
-files does not matter.
+If events could have happened in more than one sequence, iamframe sorts them by kind, name and id. Creations come first,
+then links, changes, unlinkings and deletions. The order of the files does not matter.
 """
 
 from __future__ import annotations
@@ -178,7 +178,10 @@ class _Timeline:
         self.held: dict[Key, Key | None] = {}
 
     def ordered(self, part: list[_Step], at: datetime) -> list[_Step]:
-        """Put events with the same time into causal order. Call this method once per event, the oldest event first."""
+        """Put events with the same time into causal order.
+
+        Call this method once per group of events, the earliest group first.
+        """
         if len(part) > 1:
             keys = {key for step in part for key in step.keys}
             state = _State(

@@ -84,7 +84,7 @@ def _are_of_one_day(role: str, profile: str, _: str) -> bool:
     # Two names from one run of Terraform have different counters.
     if one is None or other is None or role == profile:
         return False
-    # A run of Terraform may begin before midnight and end after midnight.
+    # Both names are from one day, or less than ten minutes apart: a run may begin before and end after midnight.
     return one.date() == other.date() or abs(one - other) < dt.timedelta(minutes=10)
 
 

@@ -25,8 +25,8 @@ _TAIL = re.compile(
 
 
 def relation(role_name: str, profile_name: str) -> str:
-    # The result `affix` means one more word at either end, or different words, as in `app-role` and `app-profile`. The
-    # result `generated` means that only random texts at the end differ.
+    # The result `affix` means one more word at either end, or that only words such as `-role` and `-profile` differ.
+    # The result `generated` means that only random texts at the end differ.
     short, long = (role_name, profile_name) if len(role_name) <= len(profile_name) else (profile_name, role_name)
     # Most names with one more word match here. Splitting all names into words would take ten times as long.
     if long.startswith(short) and _ONE_WORD.fullmatch(long, len(short)) and _LETTER.search(short):

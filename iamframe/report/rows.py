@@ -317,9 +317,11 @@ class _Show(msgspec.Struct, frozen=True):
             "certainty": lambda row: "" if row["certainty"] == "certain" else word(row["certainty"]),
         }
 
-    def _name(self, kind: str, name: str) -> str:
-        # Most findings are about roles and profiles. Only other resources show their type.
-        return name if kind in ("role", "instance-profile") else f"{self.words.word(kind.replace('-', ' '))} {name}"
+    def _name(self, kind: str | None, name: str) -> str:
+        # Most findings are about roles and profiles. Only other resources show their type, if it is known.
+        if not kind or kind in ("role", "instance-profile"):
+            return name
+        return f"{self.words.word(kind.replace('-', ' '))} {name}"
 
     def _is_column(self, name: str, values: list[str]) -> bool:
         chosen = {"name": True, "account": self.has_accounts, "owner": self.has_owners, "certainty": False}

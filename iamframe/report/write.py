@@ -53,9 +53,9 @@ def write_report(
     CSV file, such as `roles.csv`. `events.csv`, `resource_owners.csv` and `tag_policies.csv` are written only if their
     data was collected.
 
-    A result of `check_snapshot` is read in groups of accounts (`Result.parts`). The result need not fit into memory.
-    The rows of `checks/CHECK.csv` and `tags.csv` are in the order of the groups. Findings without an ARN are sorted by
-    group, like all others. With `mask` or `xlsx`, the whole result is in memory.
+    iamframe reads a result of `check_snapshot` one group of accounts at a time (`Result.parts`). The result need not
+    fit into memory. The rows of `checks/CHECK.csv` and `tags.csv` are in the order of the groups. Findings without an
+    ARN are sorted by group. With `mask` or `xlsx`, the whole result is in memory.
 
     If the report cannot be written, an older report stays as it was. A new report replaces or removes all files of an
     older report. Other files in the folder are kept. Title and author are at the top of the page.
@@ -194,7 +194,7 @@ def _check_tables_in(folder: Path) -> list[str]:
 
 
 def write_changes(changes: Changes, out: str | os.PathLike[str]) -> None:
-    """Write the CSV files of changes into a folder. If one file cannot be written, the other files are removed.
+    """Write the CSV files of changes into a folder. If a file cannot be written, the folder stays as it was.
 
     Raises
     ------
@@ -213,7 +213,7 @@ def _write_tables(changes: Changes, folder: Path) -> None:
 def write_findings(
     result: Result, out: str | os.PathLike[str], heading: str, mask: bool | str | os.PathLike[str] = False
 ) -> Path:
-    """Write selected findings into a folder. If one file cannot be written, the other files are removed.
+    """Write selected findings into a folder. If a file cannot be written, the folder stays as it was.
 
     Raises
     ------

@@ -94,6 +94,7 @@ def read_file(path: str | os.PathLike[str], most: int = MAX_UNPACKED, *, pipe: b
 
 
 def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
+    # Files are sorted by name. Reports and snapshots of iamframe are skipped.
     if not os.fspath(source):
         raise SourceError("a source is empty; give a file or folder, or `sample` for the fictional sample")
     path = Path(source)

@@ -279,6 +279,7 @@ def is_known(calls: Calls, region: str) -> bool:
 def is_offered(calls: Calls, service: str, region: str) -> bool:
     there = _regions_of(calls, service)
     # Botocore may not list the regions of a service, and may not know a region.
+    # EC2 and Auto Scaling are in every region.
     return not there or region in there or service in ("ec2", "autoscaling") or not is_known(calls, region)
 
 
@@ -287,7 +288,7 @@ def _is_service_absent(calls: Calls, refusal: RequestFailed, service: str, regio
         return False
     meta = calls.client.boto3_client(service, region).meta
     host = urlsplit(meta.endpoint_url).hostname or ""
-    # The URL of a custom endpoint may be mistyped.
+    # The URL of a custom endpoint may be mistyped, so its missing host is a gap.
     return host.startswith(f"{meta.service_model.endpoint_prefix}.{region}.amazonaws.")
 
 

@@ -151,6 +151,7 @@ def config_answers(reading: Reading) -> list[tuple[Piece, Answer]]:
 
 
 def _latest(recorded: Iterable[Recorded]) -> list[Recorded]:
+    # Only the latest capture of a resource counts. A resource is dropped if its latest capture shows a deletion.
     newest: dict[str, Recorded] = {}
     for one in recorded:
         item = one.item

@@ -21,8 +21,8 @@ from iamframe.knowledge.operations import GLOBAL
 
 _MORE_DIGITS = re.compile(r"(\.\d{6})\d+")
 
-# The state `complete` means that an answer contains the operation's complete list. The state `refused` means that AWS
-# gave no answer.
+# The state `complete` means that an answer contains the operation's complete list, and `partial` that it contains a
+# part. The state `truncated` means that the list broke off, and `refused` that AWS gave no answer.
 State = Literal["complete", "partial", "truncated", "refused"]
 
 

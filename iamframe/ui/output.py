@@ -111,13 +111,11 @@ def emit_changes(changes: Changes, form: str) -> None:
     else:
         for change, account, kind, name, detail in text_rows(cell_rows(changes.changes[[*CHANGE_COLUMNS]])):
             echo(f"{change.replace('_', ' '):<13}  {account:<12}  {kind:<16}  {name}: {detail}")
-        is_gone = changes.findings["change"] == "gone"
-        findings = changes.findings.assign(
-            detail=changes.findings["detail"].where(~is_gone, in_old(changes.findings["detail"]))
-        )
+        shown = changes.findings
+        texts = shown["detail"].where(shown["change"] != "gone", in_old(shown["detail"]))
+        findings = shown.assign(detail=texts)
         for change, *row in text_rows(cell_rows(findings[["change", *FINDING_COLUMNS]])):
-            found = _finding(row)
-            echo(f"{f'{change} finding':<16}  {found}{_SINCE.get(change, '')}")
+            echo(f"{f'{change} finding':<16}  {_finding(row)}{_SINCE.get(change, '')}")
         remark([f"{changes.sentence}."])
 
 

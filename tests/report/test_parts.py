@@ -295,3 +295,15 @@ def test_a_filter_offers_a_thousand_accounts_those_on_the_page_first_and_tells_h
     shown = set(re.findall(r'data-by="account" data-value="(\d+)"', html))
     assert len(shown) == 10
     assert shown <= set(re.findall(r'value="(\d+)"', options))
+
+
+def test_a_finding_without_a_type_of_resource_is_a_row_with_its_name_alone(tmp_path: Path) -> None:
+    def untyped(profiles: pd.DataFrame) -> pd.DataFrame:
+        """Profiles without a type."""
+        return profiles[:1].assign(resource_type=None, resource_name="left", resource_arn=None, detail="is untyped")
+
+    checked = iamframe.check(severity="low", detail="is untyped", remediation="Give a type.")(untyped)
+    result = iamframe.run_checks(iamframe.load_sample(), ["untyped"], checks=[checked])
+    assert result.findings["resource_type"].isna().all()
+    iamframe.write_report(result, tmp_path / "out")
+    assert "<td>left<td>is untyped" in (tmp_path / "out" / "report.html").read_text("utf-8")

@@ -157,6 +157,7 @@ def tagging(
     differing = {key: value for key, value in role.own_tags.items() if tags.get(key) != value}
     not_all = next(_objections_to_all(profile, role, differing, rules), None)
     required = {key: differing[key] for key in _violated(rules, tags) if key in differing}
+    # The profile gets all tags of its role. It gets only the required tags if all findings are about required tags.
     copies_all = not not_all and (not tags or any(one.remedy != "required tags" for one in findings))
     new = differing if copies_all else required
     not_required = next(_objections(profile, new, rules), None) if tags else not_all
