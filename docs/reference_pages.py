@@ -80,7 +80,16 @@ TYPES = (
     "iamframe.knowledge.makers.Maker",
 )
 # Members of a public class that serve other modules.
-INTERNAL = {"linked_rows", "said", "sentence_in", "complete_text", "complete_in", "asked", "findings_in", "accepted"}
+INTERNAL = {
+    "linked_rows",
+    "sentence",
+    "sentence_in",
+    "complete_text",
+    "complete_in",
+    "asked",
+    "findings_in",
+    "accepted",
+}
 MEMBERS = ", ".join(sorted(INTERNAL))
 WHEN = {
     "plan": "every load",

@@ -30,8 +30,8 @@ def settle(code: Positions, value: Positions, size: int) -> tuple[Positions, Pos
 
     The array `code` contains the keys as numbers. The array `value` contains the values as numbers. An unknown value is
     -1. Equal values have equal numbers. The array `first` contains, for each of the `size` keys, the first row with a
-    known value. The row is -1 if known values differ, or if no value is known. The arrays `one` and `other` contain two
-    rows that differ, for each key with different values.
+    known value. The row number is -1 if the known values differ from each other, or if none is known. The arrays `one`
+    and `other` contain two rows that differ, for each key with different values.
     """
     rows = np.flatnonzero(value >= 0)
     first = np.full(size, -1)
