@@ -109,8 +109,8 @@ def text_lines(frame: pd.DataFrame) -> Iterator[str]:
 def _section_lines(section: str, rows: list[list[str]], two: bool) -> Iterator[str]:
     yield section
     if section == _FOLDED:
-        for _, field, profile, role, note in rows:
-            yield from _wrapped(f"  {_ability(field, note, profile=profile, role=role)}", "    ")
+        for surface, operations, profile, role, note in _by_surface(rows):
+            yield from _wrapped(f"  {_ability(surface, operations, note, profile=profile, role=role)}", "    ")
         return
     rows = [
         [section, _with_side(field, *cells) if section == "identity" and two else field, *cells]
@@ -153,19 +153,29 @@ def _with_side(field: str, profile: str, role: str, note: str) -> str:
     return field if bool(profile) == bool(role) or f"the {side}" in note else f"{field} of the {side}"
 
 
-def _ability(field: str, note: str, **answers: str) -> str:
-    surface, _, operation = field.partition(": ")
+def _by_surface(rows: list[list[str]]) -> Iterator[tuple[str, list[str], str, str, str]]:
+    # Operations of one surface with the same answers share a sentence.
+    operations: dict[tuple[str, ...], list[str]] = {}
+    for _, field, *cells in rows:
+        surface, _, operation = field.partition(": ")
+        operations.setdefault((surface, *cells), []).append(operation)
+    for (surface, profile, role, note), names in operations.items():
+        yield surface, names, profile, role, note
+
+
+def _ability(surface: str, operations: list[str], note: str, **answers: str) -> str:
     sides: dict[str, list[str]] = {answer: [] for answer in ANSWERS}
     for side, answer in answers.items():
         sides.get(answer, []).append(f"the {side}")
+    either, both = " or ".join(operations), " and ".join(operations)
     joint = {"no": " or of ", "unknown": " or of "}
     groups = [(answer, joint.get(answer, " and of ").join(of)) for answer, of in sides.items() if of]
     (first, of), *others = groups
-    line = ability(surface, first, f"{operation} tags of {of}", note)
+    line = ability(surface, first, f"{either if first in joint else both} tags of {of}", note)
     more = {
         "no": ", but not of {}",
-        "depends": f"; you can {operation} tags of {{}}, but {note}",
-        "unknown": f"; whether you can {operation} tags of {{}} is unknown",
+        "depends": f"; you can {both} tags of {{}}, but {note}",
+        "unknown": f"; whether you can {either} tags of {{}} is unknown",
     }
     return line + "".join(more[answer].format(of) for answer, of in others)
 

@@ -68,7 +68,9 @@ def _check_of(rule: Callable[..., Any]) -> Check:
 def _checks_in(path: Path) -> list[Check]:
     spec = importlib.util.spec_from_file_location("iamframe_own_checks", path)
     if spec is None or spec.loader is None:
-        raise CheckError(f"{path}: is not a Python file; give one that ends in .py")
+        only = f"to run only this check, use --only {path} (in Python, only=['{path}'])"
+        to_do = only if str(path) in CHECKS else "give one that ends in .py"
+        raise CheckError(f"{path}: is not a Python file; {to_do}")
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)

@@ -114,12 +114,10 @@ def summary_of(result: Result) -> dict[str, Any]:
         "format_version": SUMMARY_VERSION,
         "version": __version__,
         "sources": list(result.inventory.sources),
-        # The latest collection time, or None if no source shows a time.
         "captured_at": None if captured is None or captured != captured else captured.isoformat(),  # noqa: PLR0124
         "accounts": accounts["account_id"].tolist(),
         "rows": {name: len(frame) for name, frame in result.inventory.frames_read.items()},
         "attention": attention | {"resources": sum(attention.values())},
-        # Expected and accepted findings are counted, too.
         "findings": {
             check: {severity: int(counts.get((check, severity), 0)) for severity in SEVERITIES}
             for check in result.checks

@@ -107,7 +107,7 @@ def report_command(
         if found:
             click.echo(f"Terraform: {found.sentence}.")
         click.echo(f"Report: {escape_controls(str(file))}")
-        remark(output.no_owner(result.inventory, owner_tag))
+        remark(output.incomplete_names(result), output.no_owner(result.inventory, owner_tag))
         # After a masked report, the terminal shows pseudonyms too.
         remark(output.expired(shown), output.not_collected(shown.inventory))
         return _status(result, None, None, strict=strict)

@@ -194,6 +194,13 @@ def incomplete(result: Result) -> Iterator[str]:
         yield from (f"    {reason}" for reason in reasons)
 
 
+def incomplete_names(result: Result) -> Iterator[str]:
+    unsure = result.coverage["status"] != "complete"
+    if unsure.any():
+        names = result.coverage["check"][unsure].unique()
+        yield f"incomplete checks: {', '.join(names)}; the report says which data is missing"
+
+
 def _accounts_by_reasons(
     rows: Iterable[tuple[str, str, str, str]],
 ) -> dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -848,13 +849,15 @@ def test_every_field_that_is_printed_is_in_its_frame(sample: Inventory) -> None:
     shows_tags = frame["section"] == "where tags show"
     assert all(name in words for name in frame.loc[~shows_tags, "field"])
     sentences = re.split(r"\n(?=  \S)", str(explained).partition("\nwhere tags show\n")[2])
-    for name, sentence in zip(frame.loc[shows_tags, "field"], sentences, strict=True):
-        tool, operation = name.split(": ")
-        said = " ".join(sentence.split())
-        article = "the " if tool in ("IAM console", "IAM API", "Resource Groups Tagging API", "EC2 console") else ""
-        unknown = f"It is unknown whether you can {operation} tags of .* with {article}{tool}$"
-        assert re.match(f"With {article}{tool}, you can(not)? {operation} tags of the |{unknown}", said)
+    found = Counter()
+    for said in (" ".join(sentence.split()) for sentence in sentences):
         assert {"profile", "role"} <= set(re.findall(r"the (\w+)", said))
+        operations = re.search(r"you can(?:not)? (\w+)(?: (?:and|or) (\w+))? tags of", said)
+        tool = re.search(r"^With (?:the )?(.+?), you| with (?:the )?(.+)$", said)
+        assert operations
+        assert tool
+        found.update(f"{tool[1] or tool[2]}: {operation}" for operation in filter(None, operations.groups()))
+    assert found == Counter(frame.loc[shows_tags, "field"])
 
 
 def test_control_characters_never_reach_a_terminal(tmp_path: Path) -> None:

@@ -307,6 +307,22 @@ def test_a_check_of_ones_own_that_is_wrong_is_refused_in_one_sentence(tmp_path: 
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("checks", "to_do"),
+    [
+        ("empty_profiles", "to run only this check, use --only empty_profiles (in Python, only=['empty_profiles'])"),
+        ("house.txt", "give one that ends in .py"),
+    ],
+)
+def test_a_name_in_place_of_a_file_of_checks_is_answered_with_what_to_type(
+    tmp_path: Path, checks: str, to_do: str
+) -> None:
+    inventory = load(tmp_path / "in", {"p.json": profile_list(profile("ab"))})
+    with pytest.raises(CheckError) as refused:
+        run_checks(inventory, checks=checks)
+    assert str(refused.value) == f"{checks}: is not a Python file; {to_do}"
+
+
 def test_a_file_of_checks_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckError, match=r"none\.py: cannot be read \(No such file or directory\); check the path"):
         run_checks(iamframe.load_sample(), checks=tmp_path / "none.py")

@@ -270,6 +270,17 @@ def test_the_summary_tells_rows_findings_and_coverage_in_numbers(tmp_path: Path)
     }  # fmt: skip
 
 
+def test_the_guide_lists_each_key_of_the_summary(tmp_path: Path) -> None:
+    sample, older = iamframe.load_sample(), iamframe.load("sample:earlier")
+    changes = iamframe.compare(older, sample)
+    drift = iamframe.drift(sample, "sample:terraform")
+    iamframe.write_report(iamframe.run_checks(sample), tmp_path, changes=changes, drift=drift)
+    guide = Path(__file__).parents[2] / "docs" / "guides" / "hand-over.md"
+    _, _, section = guide.read_text("utf-8").partition("## Read the totals in a program")
+    listed = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+    assert sorted(listed) == sorted(json.loads((tmp_path / "summary.json").read_text("utf-8")))
+
+
 def test_the_summary_counts_findings_that_a_maker_means_so_as_info(tmp_path: Path) -> None:
     role = nested_role("AWSCloud9SSMAccessRole", "/service-role/", policy=trust("ec2.amazonaws.com"))
     cloud9 = profile("AWSCloud9SSMInstanceProfile", role, "/cloud9/")
