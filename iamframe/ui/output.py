@@ -298,9 +298,9 @@ def not_known(found: Drift) -> list[str]:
     unknown = found.differences[found.differences["kind"] == "unknown"]
     lines = []
     for (account, detail), rows in unknown.groupby(["account_id", "detail"], sort=False):
-        names = (rows["resource_type"] + " " + rows["resource_name"]).dropna().drop_duplicates()
-        of = f"{some(names)} in {account}" if len(names) else f"account {account}"
-        lines.append(f"not compared: {of} ({detail})")
+        kinds = rows["resource_type"].str.replace("-", " ")
+        names = (kinds + " " + rows["resource_name"]).dropna().drop_duplicates()
+        lines.append(f"not compared in {account}: " + (f"{some(names)} ({detail})" if len(names) else detail))
     why = "no Terraform state has resources there"
     left_out = [f"not compared: {some(found.left_out)} ({why})"] if found.left_out else []
     return [*left_out, *_cut(lines, 20, "the output of --format csv")]

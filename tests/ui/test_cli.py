@@ -684,7 +684,7 @@ def test_drift_prints_a_line_per_difference_and_on_standard_error_what_is_unknow
             "compared. 1 account not compared, because no Terraform state has resources there."
         ),
         "not compared: 444455556666 (no Terraform state has resources there)",
-        "not compared: instance-profile erp, role erp in 123456789012 (tags were not collected)",
+        "not compared in 123456789012: instance profile erp, role erp (tags were not collected)",
     ]
 
 
