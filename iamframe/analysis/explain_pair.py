@@ -35,7 +35,7 @@ _REFUSED = {"remove": "take the role out of the profile", "delete": "delete the 
 # Fields that are columns of `roles`.
 _OF_ROLE = {
     "description": "description",
-    "longest session in seconds": "max_session_seconds",
+    "longest session (seconds)": "max_session_seconds",
     "permissions boundary": "permissions_boundary_arn",
     "role template": "role_template_arn",
 }

@@ -100,10 +100,14 @@ def text_lines(frame: pd.DataFrame) -> Iterator[str]:
             yield ""
         if heading:
             yield f"== {escape_controls(heading)} ==" if rows else heading
-        # An empty tag value is shown; only a missing tag is not.
-        shown = [tuple('""' if cell == "" and row[0] == "tags" else cell for cell in row) for row in rows]
+        shown = [(row[0], row[1], *map(_quoted, row[2:4]), *row[4:]) if row[0] == "tags" else row for row in rows]
         for section, fields in groupby(display.text_rows(shown), key=itemgetter(0)):
             yield from ("", *_section_lines(section, list(fields), has_both and section in _SIDE_BY_SIDE))
+
+
+def _quoted(value: object) -> object:
+    # Without quotes, an empty tag value would look like a missing tag, and a value like `it` like a word.
+    return value if value is None else f'"{value}"'
 
 
 def _section_lines(section: str, rows: list[list[str]], two: bool) -> Iterator[str]:
@@ -150,7 +154,10 @@ def _in_lines(cells: list[str]) -> list[str]:
 
 def _with_side(field: str, profile: str, role: str, note: str) -> str:
     side = "role" if role else "profile"
-    return field if bool(profile) == bool(role) or f"the {side}" in note else f"{field} of the {side}"
+    if bool(profile) == bool(role) or f"the {side}" in note:
+        return field
+    name, bracket, unit = field.partition(" (")
+    return f"{name} of the {side}{bracket}{unit}"
 
 
 def _by_surface(rows: list[list[str]]) -> Iterator[tuple[str, list[str], str, str, str]]:

@@ -74,7 +74,7 @@ def unreferenced_profiles(
 
     The finding shows the scanned regions and the policies of the profile's role. Profiles whose role has an
     administrator policy come first. Karpenter, Terraform or a script may use a profile later. iamframe therefore never
-    says that a profile is unused. The suggested command lists the instances in one region that use the profile. Run the
+    says that a profile is unused. The suggested command lists the instances that use the profile in one region. Run the
     suggested command in all your regions before you delete a profile. Also check when the profile's role was last used.
     """
     readable = lists[lists["references_status"] != "unknown"]

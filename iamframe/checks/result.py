@@ -60,8 +60,8 @@ class Result:
     def parts(self, *, neighbours: bool = False) -> Iterator[Result]:  # noqa: ARG002 - a subclass has neighbours
         """Yield one `Result` per group of accounts, in order of the account ids. No account is in two groups.
 
-        If `neighbours` is true, the inventory also contains data of other accounts. An example is a profile of another
-        account that an instance of the group uses.
+        If `neighbours` is true, the inventory also contains data of other accounts. For example, an instance of the
+        group may use a profile of another account.
         """
         yield self
 
@@ -164,7 +164,7 @@ class Result:
     def summary(self) -> pd.DataFrame:
         """One row per check, with the severity and the number of findings.
 
-        The columns `complete`, `partial` and `unknown` contain numbers of accounts.
+        The columns `complete`, `partial` and `unknown` count accounts.
         """
         tally, names = self.tally, list(self.checks)
         statuses = self.coverage.groupby(["check", "status"]).size().unstack(fill_value=0)

@@ -109,7 +109,7 @@ class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ToolUse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The profiles that a tool such as Databricks uses. AWS does not show this use.
+    """Profiles that are used by a tool such as Databricks. AWS does not show this use.
 
     The field `profile` is a pattern in which `*` stands for any text.
     """

@@ -1,4 +1,4 @@
-"""Build an inventory, with the frame `gaps`, from responses of AWS."""
+"""Build an inventory from responses of AWS. The inventory includes the frame `gaps`."""
 
 from __future__ import annotations
 

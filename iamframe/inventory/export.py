@@ -87,9 +87,9 @@ def write_into(folder: Path, write: Callable[[Path], None], going: Iterable[str]
         folder.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=".report-", dir=folder))
     except OSError as error:
-        raise ReportError(
-            f"{folder}: cannot be written to ({error.strerror}); choose another folder with --out"
-        ) from error
+        is_file = isinstance(error, FileExistsError)
+        why = "is a file, not a folder" if is_file else f"cannot be written to ({error.strerror})"
+        raise ReportError(f"{folder}: {why}; choose another folder with --out") from error
     except ValueError as error:
         raise ReportError(f"{str(folder)!r}: is not a folder name ({error}); name another with --out") from error
     try:

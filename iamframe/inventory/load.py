@@ -38,8 +38,8 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
     The source `sample:earlier` is the sample as it was four weeks earlier. Snapshots of different accounts become one
     inventory.
 
-    Only a live source takes keyword arguments. By default, the arguments are those of `load_account`. If `accounts` or
-    `role_name` is given, the arguments of `load_fleet` are allowed.
+    Only a live source takes keyword arguments. These are the arguments of `load_account`. If `accounts` or `role_name`
+    is given, the arguments of `load_fleet` are allowed.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
         return load_files(*sources)
     if not alone:
         raise SourceError(
-            f"{fiction}: is iamframe's fictional organization, which cannot be combined with other sources; "
+            f"{fiction!r} is iamframe's fictional organization, and cannot be combined with other sources; "
             f"write ./{fiction} for a folder of that name"
         )
     return load_sample(earlier=fiction != SAMPLES[0])
@@ -210,7 +210,7 @@ def _open_snapshots(folders: list[str | os.PathLike[str]]) -> Inventory:
         for account in accounts:
             if other := folder_of.get(account):
                 raise SourceError(
-                    f"{name}: contains the account {account}, and so does {other}; give only one of these "
+                    f"the account {account} is in {other} and in {name}; give only one of these "
                     f"snapshots, or compare them with `iamframe diff {other} {name}`"
                 )
         folder_of |= dict.fromkeys(accounts, name)

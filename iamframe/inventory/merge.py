@@ -29,9 +29,11 @@ def settle(code: Positions, value: Positions, size: int) -> tuple[Positions, Pos
     """Choose one row for each key, and find contradictory rows.
 
     The array `code` contains the keys as numbers. The array `value` contains the values as numbers. An unknown value is
-    -1. Equal values have equal numbers. The array `first` contains, for each of the `size` keys, the first row with a
-    known value. The row number is -1 if the known values differ from each other, or if none is known. The arrays `one`
-    and `other` contain two rows that differ, for each key with different values.
+    -1. Equal values have equal numbers. `size` is the number of keys.
+
+    For each key, the array `first` contains the first row with a known value. The row number is -1 if the known values
+    differ from each other, or if none is known. If the values of a key differ, `one` and `other` contain two of its
+    rows, with different values.
     """
     rows = np.flatnonzero(value >= 0)
     first = np.full(size, -1)

@@ -138,10 +138,7 @@ class Call(msgspec.Struct):
 
 
 class TrustPolicies:
-    """Each policy document has a number (code).
-
-    In every array, the entry at the position `code` belongs to the document.
-    """
+    """The distinct trust policies. Each policy has a number: its index in every array."""
 
     def __init__(self) -> None:
         self._codes = {b"null": _NO_DOCUMENT}

@@ -1,4 +1,4 @@
-"""The consoles, APIs and tools (surfaces) that show or change tags of roles and profiles."""
+"""Surfaces: the consoles, APIs and tools that show or change tags of roles and profiles."""
 
 from __future__ import annotations
 

@@ -321,7 +321,7 @@ class _Show(msgspec.Struct, frozen=True):
         # Most findings are about roles and profiles. Only other resources show their type, if it is known.
         if not kind or kind in ("role", "instance-profile"):
             return name
-        return f"{self.words.word(kind.replace('-', ' '))} {name}"
+        return f"{self.words.word(kind.replace('-', ' '))} '{name}'"
 
     def _is_column(self, name: str, values: list[str]) -> bool:
         chosen = {"name": True, "account": self.has_accounts, "owner": self.has_owners, "certainty": False}

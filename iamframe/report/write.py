@@ -53,7 +53,7 @@ def write_report(
     CSV file, such as `roles.csv`. `events.csv`, `resource_owners.csv` and `tag_policies.csv` are written only if their
     data was collected.
 
-    iamframe reads a result of `check_snapshot` one group of accounts at a time (`Result.parts`). The result need not
+    iamframe reads a result of `check_snapshot` in groups of accounts (`Result.parts`). The result need not
     fit into memory. The rows of `checks/CHECK.csv` and `tags.csv` are in the order of the groups. Findings without an
     ARN are sorted by group. With `mask` or `xlsx`, the whole result is in memory.
 

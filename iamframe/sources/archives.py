@@ -102,8 +102,8 @@ def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         raise SourceError(
-            f"{display_path(path)}: there is no such file or folder; check the path, or use `sample`, a fictional "
-            "organization"
+            f"{display_path(path)}: there is no such file or folder; check the path, or type `sample` for "
+            "the fictional sample"
         ) from None
     except (OSError, ValueError) as error:
         raise SourceError(f"{display_path(path)[:200]}: cannot be read ({_reason(error)}); check the path") from error

@@ -166,7 +166,7 @@ def check_command(
 @_command(
     "plan",
     given.sources,
-    option("--out", "Write the script to FILE, and CSV files into the same folder.", "FILE"),
+    option("--out", "Write the script to FILE. CSV files are written to the same folder.", "FILE"),
     given.ages,
     given.only,
     given.policy_file,

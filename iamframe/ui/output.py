@@ -35,8 +35,8 @@ SURFACE_COLUMNS = {"surface": "tool", "resource_type": "resource type", "operati
 SURFACE_COLUMNS |= {"checked_on": "checked on", "why": "condition or detail"}
 # The ends of lines about changed findings.
 _SINCE = {
-    "reopened": " (no longer expected or accepted)",
-    "settled": " (now expected or accepted)",
+    "reopened": "; the finding is no longer expected or accepted",
+    "settled": "; the finding is now expected or accepted",
 }
 # The unmanaged resources that a table lists.
 _UNMANAGED = 10
@@ -300,7 +300,8 @@ def not_known(found: Drift) -> list[str]:
     for (account, detail), rows in unknown.groupby(["account_id", "detail"], sort=False):
         kinds = rows["resource_type"].str.replace("-", " ")
         names = (kinds + " " + rows["resource_name"]).dropna().drop_duplicates()
-        lines.append(f"not compared in {account}: " + (f"{some(names)} ({detail})" if len(names) else detail))
+        of = f"not compared in {account}: {some(names)}" if len(names) else f"not everything was compared in {account}"
+        lines.append(f"{of} ({detail})")
     why = "no Terraform state has resources there"
     left_out = [f"not compared: {some(found.left_out)} ({why})"] if found.left_out else []
     return [*left_out, *_cut(lines, 20, "the output of --format csv")]

@@ -331,7 +331,7 @@ def test_an_empty_tag_value_is_printed_and_only_a_missing_tag_is_not(tmp_path: P
     start = lines.index("tags")
     assert lines[start + 1 : start + 4] == [
         'Note: profile = "" | role = ""',
-        'Own: profile = "" | role = x; different value',
+        'Own: profile = "" | role = "x"; different value',
         'Team: "" (only the role has this tag)',
     ]
 

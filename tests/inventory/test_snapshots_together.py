@@ -88,10 +88,10 @@ def test_the_same_account_in_two_snapshots_is_refused_with_the_account_both_fold
     with pytest.raises(SourceError) as refused:
         iamframe.load("monday", "elsewhere", "tuesday")
     assert str(refused.value) == (
-        f"tuesday: contains the account {ONE}, and so does monday; give only one of these snapshots, or "
+        f"the account {ONE} is in monday and in tuesday; give only one of these snapshots, or "
         "compare them with `iamframe diff monday tuesday`"
     )
-    with pytest.raises(SourceError, match=rf"^monday: contains the account {ONE}, and so does monday; "):
+    with pytest.raises(SourceError, match=rf"^the account {ONE} is in monday and in monday; "):
         iamframe.load("monday", "monday")
 
 

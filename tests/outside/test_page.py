@@ -116,7 +116,7 @@ def test_hostile_text_in_any_field_title_or_author_is_shown_as_text_and_nothing_
             ),
             f"tag '{text}-wanted' is missing; tag '{text}' is {text}-value, but the policy allows only {text}-allowed",
             f"its role {text}-shut trusts {text}.example, not EC2",
-            f"instance {text}-instance",
+            f"instance '{text}-instance'",
             f"uses the profile arn:aws:iam::{ACCOUNT}:instance-profile/{text}-gone, which does not exist",
             f"ListRoleTags for {text} failed with {text}-code when the files were collected",
             f"{source.name}/broken.json",
@@ -874,7 +874,8 @@ def test_every_finding_of_the_sample_is_a_row_with_its_arns_and_its_next_step(br
         "account": "account ",
         "tag key": "tag key ",
     }
-    findings["resource_name"] = findings["resource_type"].map(types).fillna("") + findings["resource_name"]
+    typed = findings["resource_type"].map(types) + "'" + findings["resource_name"] + "'"
+    findings["resource_name"] = typed.fillna(findings["resource_name"])
     stored = sorted(map(tuple, findings[list(columns.values())].to_numpy().tolist()))
     with opened(browser, pages.sample()) as it:
         shown = sorted(tuple(row.get(name, "").strip() for name in columns) for row in it.opened_rows())

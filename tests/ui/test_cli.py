@@ -524,7 +524,7 @@ def test_two_snapshots_of_one_account_are_refused_with_what_to_do(tmp_path: Path
     for day in ("monday", "tuesday"):
         run(tmp_path, "snapshot", "files", "--out", f"snapshots/{day}")
     assert refusal(run(tmp_path, "check", "snapshots/monday", "snapshots/tuesday")) == (
-        "iamframe: snapshots/tuesday: contains the account 111122223333, and so does snapshots/monday; give "
+        "iamframe: the account 111122223333 is in snapshots/monday and in snapshots/tuesday; give "
         "only one of these snapshots, or compare them with `iamframe diff snapshots/monday snapshots/tuesday`\n"
     )
     assert run(tmp_path, "diff", "snapshots/monday", "snapshots/tuesday").returncode == 0
@@ -561,7 +561,7 @@ def test_the_tables_of_a_snapshot_in_s3_are_printed_without_a_source_or_a_reques
         (["check", "in", "nowhere"], "nowhere: there is no such file or folder"),
         (
             ["check", "in", "sample"],
-            "sample: is iamframe's fictional organization, which cannot be combined with other sources; write ./sample",
+            "'sample' is iamframe's fictional organization, and cannot be combined with other sources; write ./sample",
         ),
         (["check", "in", "sample:earlier"], "write ./sample:earlier for a folder of that name"),
         (["check", "void"], "has no file that iamframe reads"),
@@ -573,7 +573,10 @@ def test_the_tables_of_a_snapshot_in_s3_are_printed_without_a_source_or_a_reques
         (["nope"], "nope"),
         (["check", "in", "--policy", "nowhere.toml"], "nowhere.toml: cannot be read (No such file or directory)"),
         (["check", "in", "--policy", "void"], "void: cannot be read (Is a directory)"),
-        (["report", "in", "--out", "notes.txt"], "notes.txt: cannot be written to"),
+        (
+            ["report", "in", "--out", "notes.txt"],
+            "notes.txt: is a file, not a folder; choose another folder with --out",
+        ),
     ],
     ids=" ".join,
 )

@@ -248,7 +248,7 @@ def test_a_card_tells_the_finding_its_coverage_and_all_that_explain_tells(result
     assert finding["check"] == "untagged_profiles"
     assert finding["resource arn"] == f"arn:aws:iam::{ACCOUNT}:instance-profile/cloud9/left"
     assert finding["next step"] == result.findings.loc[row, "next_step"]
-    assert finding["coverage"].startswith("partial: ")
+    assert finding["coverage"].startswith("partial; ")
     assert list(told.columns) == list(schema.EXPLANATION.names)
     rest = told[told["section"] != "finding"].reset_index(drop=True)
     pd.testing.assert_frame_equal(rest, iamframe.explain(result.inventory, "left").to_frame())

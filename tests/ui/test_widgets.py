@@ -246,7 +246,7 @@ def test_an_export_that_fails_says_why_where_it_was_asked_for(explorer: Explorer
     (tmp_path / "file").write_text("")
     explorer.folder.value = str(tmp_path / "file")
     explorer.export.click()
-    assert "cannot be written to" in html(explorer.exported)
+    assert "is a file, not a folder" in html(explorer.exported)
 
 
 def test_a_result_is_shown_as_it_is_and_an_inventory_is_checked_with_a_policy(tmp_path: Path) -> None:

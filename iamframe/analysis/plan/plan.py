@@ -121,8 +121,8 @@ def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timed
 
     - The finding is accepted or expected.
     - Something uses the profile, or may use it.
-    - The profile was created less than `min_age` before the data was collected.
-    - The role was used less than `min_idle` before the data was collected.
+    - The profile was younger than `min_age` when the data was collected.
+    - When the data was collected, the last use of the role was less than `min_idle` ago.
     - A service or tool needs or recreates the profile. Profiles whose cluster or stack is known to be deleted are an
       exception.
 
