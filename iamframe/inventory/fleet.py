@@ -62,8 +62,8 @@ def load_fleet(
     `accounts` still contains the account.
 
     If `out` is given, each account is saved immediately after it is read. The accounts are never all in memory at the
-    same time. After an interruption, the same call loads only the missing and failed accounts. On a disk, an older
-    snapshot stays until the new snapshot is complete.
+    same time. After an interruption, the same call loads only the missing and failed accounts. On a local disk, an
+    older snapshot stays until the new snapshot is complete.
 
     Parameters
     ----------

@@ -53,8 +53,8 @@ def write_report(
     CSV file, such as `roles.csv`. `events.csv`, `resource_owners.csv` and `tag_policies.csv` are written only if their
     data was collected.
 
-    iamframe reads a result of `check_snapshot` in groups of accounts (`Result.parts`). The result need not
-    fit into memory. The rows of `checks/CHECK.csv` and `tags.csv` are in the order of the groups. Findings without an
+    A result of `check_snapshot` need not fit into memory. It is written in parts: one group of accounts at a time. The
+    rows of `checks/CHECK.csv` and `tags.csv` are in the order of the groups. Findings without an
     ARN are sorted by group. With `mask` or `xlsx`, the whole result is in memory.
 
     If the report cannot be written, an older report stays as it was. A new report replaces or removes all files of an

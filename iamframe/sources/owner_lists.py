@@ -1,7 +1,7 @@
 """Find the possible owners of profiles in a live account: clusters, environments and stacks.
 
 If no profile seems to belong to an EKS cluster, iamframe does not list clusters. Environments and stacks are skipped in
-the same way. If the region of an owner is unknown, iamframe lists all owners of this type in all loaded regions.
+the same way. If the region of a possible owner is unknown, iamframe searches all loaded regions.
 """
 
 from __future__ import annotations

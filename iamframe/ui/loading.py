@@ -88,8 +88,8 @@ def checked(
     if live or len(sources) != 1 or sources[0] in SAMPLES or is_live(sources[0]):
         names = ", ".join(f"`{source}`" for source in sources) or "the sample"
         raise click.UsageError(
-            f"--workers and --dask work only with one snapshot, not with {names}; to save "
-            "one, run `iamframe snapshot SOURCE --out DIR`"
+            f"--workers and --dask work only with one snapshot, not with {names}; to save a "
+            "snapshot, run `iamframe snapshot SOURCE --out DIR`"
         )
     from iamframe.checks.run_shards import check_snapshot
 

@@ -132,7 +132,7 @@ def test_accounts_that_fail_cost_only_their_own_rows(organization: PracticeAccou
     assert set(inventory.profiles["account_id"]) == {good}
     gaps = inventory.gaps[inventory.gaps["operation"] == "AssumeRole"]
     assert set(gaps["account_id"]) == {no_role, strangers, other}
-    assert gaps["detail"].str.contains("could not be assumed|there is no such profile").all()
+    assert gaps["detail"].str.contains("could not be assumed|the AWS configuration has no such profile").all()
     assert set(inventory.accounts["account_id"]) == {good, no_role, strangers, other}
     coverage = iamframe.run_checks(inventory, only=["empty_profiles"]).coverage
     assert dict(zip(coverage["account_id"], coverage["status"], strict=True)) == {

@@ -62,7 +62,7 @@ def test_results_are_kept_where_they_are_wanted_and_reused(folder: Path) -> None
     [
         (
             ("check", "sample", "--workers", "2"),
-            "work only with one snapshot, not with `sample`; to save one, run `iamframe snapshot",
+            "work only with one snapshot, not with `sample`; to save a snapshot, run `iamframe snapshot",
         ),
         (
             ("check", "snapshot", "other", "--workers", "2"),
