@@ -180,7 +180,7 @@ def _in_short(why: Message) -> Message:
     parts = why.get("messages", [why])
     sides = {side for one in parts if one["message"] == _WHOLE for side in one["sides"].split()}
     incomplete = {"message": WITHOUT_REASONS, "sides": " ".join(side for side in SIDES if side in sides)}
-    short = joint([*(one for one in parts if one["message"] != _WHOLE), incomplete if sides else None])
+    short = joint([incomplete if sides else None, *(one for one in parts if one["message"] != _WHOLE)])
     return {**(short or {}), "what": why["what"]}
 
 

@@ -1,4 +1,4 @@
-"""Find the instance profile that each reference means.
+"""Find the instance profile that each reference points to.
 
 The full ARN decides first, then the unique id, then the name. Profile names are unique in an account, regardless of
 case and path. Source: IAM User Guide, "IAM and AWS STS quotas". AWS does not document whether case matters in ARNs.

@@ -63,8 +63,8 @@ def write_workbook(
 ) -> None:
     """Write a result as an Excel workbook.
 
-    Text cells stay text, even after an edit: account ids keep their leading zeros. A sheet holds at most 1,048,575
-    rows, and a cell at most 32,767 characters. The overview says what was cut. No text becomes a formula or a link.
+    Text cells stay text, even after an edit: account ids keep their leading zeros, and nothing becomes a formula or a
+    link. A sheet holds at most 1,048,575 rows, and a cell at most 32,767 characters. The overview says what was cut.
     Times are text, in UTC and in ISO form. Flags are text, because LibreOffice would turn a Boolean into a formula. The
     same result always produces the same bytes.
 

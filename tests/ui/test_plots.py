@@ -591,7 +591,7 @@ def test_surfaces_are_drawn_as_cells_that_say_what_they_are_and_number_what_they
     assert said["IAM API"] == "yes"
     assert said["Tag Editor"] == "if (1)"
     assert said["Resource Explorer"] == "unknown"
-    assert "(1) only if us-east-1 is selected (in GovCloud: us-gov-west-1; in China: unknown)" in ax.get_xlabel()
+    assert "(1) only if us-east-1 is selected (in GovCloud: us-gov-west-1; unknown in China)" in ax.get_xlabel()
 
 
 def test_of_surfaces_what_is_unknown_is_hatched_and_nothing_else(tmp_path: Path) -> None:
