@@ -47,7 +47,7 @@ def _parts(frame: pd.DataFrame) -> Iterator[tuple[str, bool, list[Cells]]]:
             pairs[key].append(cells)
         else:
             is_of_account = account and cells[-1] and not any(arns)
-            before.append((*cells[:-1], f"in account {account}: {cells[-1]}") if is_of_account else cells)
+            before.append((cells[0], f"{cells[1]} in account {account}", *cells[2:]) if is_of_account else cells)
     if before:
         yield "", False, before
     for (_, profile, role), rows in list(pairs.items())[:_SHOWN]:
@@ -63,7 +63,7 @@ def _joined(rows: list[Cells]) -> Iterator[Cells]:
         if section in _JOINED:
             fields, note = dict.fromkeys(str(cells[1]) for cells in same), str(rest[-1])
             if note.startswith(_NOT_OFFERED):
-                commands = f"do not {' or '.join(fields)}"
+                commands = f"do not {', and do not '.join(fields)}"
                 yield _NOT_OFFERED.strip(" :"), commands, *rest[:-1], note.removeprefix(_NOT_OFFERED)
             else:
                 yield section, _joint_label(section, list(fields)), *rest[:-1], note

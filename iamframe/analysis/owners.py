@@ -31,11 +31,11 @@ def findings_by_owner(result: Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
 
     The owner is the value of the resource's owner tag. A profile without an owner tag has the owner of its role. A tag
     whose key is spelled similarly to `tag_key` also counts as an owner tag. For example, `OWNER` looks like `owner`. If
-    there are several owner tags, iamframe uses the tag with the exact spelling. Owner tags with an empty value are
+    there are several owner tags, the tag with the key `tag_key` comes first. Owner tags with an empty value are
     ignored. Each finding is counted once.
 
-    Owners with the most findings come first. Up to three rows at the end count the findings without a known owner. The
-    column `state` says why an owner is missing. No request is made to AWS.
+    Owners with the most findings come first. The last rows (at most three) count the findings without a known owner.
+    The column `state` says why an owner is missing. No request is made to AWS.
     """
     findings = result.findings[result.findings["accepted"].isna()]
     if tag_key != result.owner_tag:

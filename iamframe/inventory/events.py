@@ -208,7 +208,7 @@ _Changes = defaultdict[Key, defaultdict[datetime, list[int]]]
 def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tuple[Key, datetime], bool]:
     """For each time, return whether the resource or link existed just before the events at that time.
 
-    A resource must be deleted before it can be created again. So the events at that time show the state before:
+    A resource must be deleted before it can be created again. So these rules hold:
 
         more creations than deletions     the resource did not exist
         more deletions than creations     the resource existed

@@ -139,7 +139,7 @@ def test_the_unknown_path_of_a_role_does_not_differ_and_is_told(tmp_path: Path) 
     assert found(tmp_path, documents, "path_mismatches") == []
     status, reason = covered(tmp_path, documents, "path_mismatches")
     assert status == "partial"
-    assert "for 1 of 1 link between profiles and roles, the path of the role is unknown" in reason
+    assert "the path of the role is unknown for 1 of 1 profile with a role" in reason
 
 
 def test_paths_that_their_maker_means_to_differ_are_info(tmp_path: Path) -> None:

@@ -422,12 +422,12 @@ def test_tags_that_its_maker_cannot_put_on_the_profile_are_expected_to_be_missin
         (
             link({"Owner": "x"}, None),
             "unknown",
-            "tags of the role or the profile are unknown for 1 of 1 link between profiles and roles",
+            "tags of the role or the profile are unknown for 1 of 1 profile with a role",
         ),
         (
             tagged(web={}),
             "unknown",
-            "tags of the role or the profile are unknown for 1 of 1 link between profiles and roles",
+            "tags of the role or the profile are unknown for 1 of 1 profile with a role",
         ),
         ({"d.json": dump(role_detail("web"))}, "complete", ""),
     ],

@@ -117,12 +117,12 @@ def test_a_role_in_no_profile_may_trust_whom_it_likes(tmp_path: Path) -> None:
         (
             [trust(EC2), "<JSON>"],
             "partial",
-            "for 1 of 2 links between profiles and roles, the trust policy of the role is unknown",
+            "the trust policy of the role is unknown for 1 of 2 profiles with a role",
         ),
         (
             ["<JSON>", "<JSON>"],
             "unknown",
-            "for 2 of 2 links between profiles and roles, the trust policy of the role is unknown",
+            "the trust policy of the role is unknown for 2 of 2 profiles with a role",
         ),
         ([], "complete", ""),
     ],
