@@ -174,7 +174,8 @@ class PracticeAccount:
         """Return environment variables that direct programs to the practice account.
 
         With these variables, the AWS CLI 2 and programs with boto3 send their requests to the practice account. Version
-        1 of the AWS CLI ignores them for EMR commands in most regions, and for RDS commands in us-east-1. AWS refuses the keys of a practice account.
+        1 of the AWS CLI ignores the variables for EMR in most regions, and for RDS in us-east-1. AWS refuses the keys
+        of a practice account.
         """
         return {
             "AWS_ENDPOINT_URL": self.endpoint,

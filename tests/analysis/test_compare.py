@@ -696,8 +696,10 @@ def test_diff_prints_the_changes_by_kind_and_on_standard_error_what_was_not_comp
     ]
     assert done.stderr.startswith("1 resource created, 1 tag changed. Findings: 1 new. ")
     assert said(done) == [
-        f"not compared in {ACCOUNT}: descriptions and session lengths "
-        "(collected neither in OLD nor in NEW for 1 of 1 resource)"
+        (
+            f"not compared in {ACCOUNT}: descriptions and session lengths "
+            "(collected neither in OLD nor in NEW for 1 of 1 resource)"
+        )
     ]
     assert done.returncode == 0
 
