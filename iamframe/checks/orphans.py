@@ -128,8 +128,8 @@ def owner_gone(owned_profiles: pd.DataFrame, pairs: pd.DataFrame, references: pd
     suggests a CloudFormation stack, the certainty is `maybe`. A cluster, environment or stack counts as gone only after
     a complete search. The search must cover every region where the resource could be. The check leaves out profiles
     that existing instances use. The tag `kubernetes.io/cluster/…` is ignored, because clusters outside EKS use the same
-    tag. Karpenter also writes EKS tags for clusters outside EKS. Delete a Karpenter profile only if no cluster outside
-    EKS uses the profile.
+    tag. Karpenter writes EKS tags even if a cluster does not run on EKS. Delete a Karpenter profile only if no cluster
+    outside EKS uses the profile.
     """
     gone = owned_profiles[owned_profiles["status"] == "gone"]
     running = references["profile_arn"][is_in(references["consumer_type"], ["instance", "association"])]

@@ -45,7 +45,7 @@ def _entry(line: bytes) -> Entry | None:
 
 
 class Journal:
-    """A journal file, which only one load at a time can open."""
+    """A journal file. Two loads cannot open it at the same time."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

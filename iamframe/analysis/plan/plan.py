@@ -204,7 +204,7 @@ def why_not_planned(
 ) -> tuple[dict[str, Message | None], dict[tuple[str, str], Message]]:
     """Return the reasons why a plan with default options would not delete profiles or copy tags.
 
-    If the reason is None, nothing speaks against a deletion.
+    The reason is None if a plan could delete the profile.
     """
     context, (_, by_resource) = Context(result, _MIN_AGE, _MIN_IDLE, datetime.now(UTC)), _plannable_findings(result)
     kept: dict[str, Message | None] = {}
