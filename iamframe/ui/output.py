@@ -115,7 +115,8 @@ def emit_changes(changes: Changes, form: str) -> None:
         texts = shown["detail"].where(shown["change"] != "gone", in_old(shown["detail"]))
         findings = shown.assign(detail=texts)
         for change, *row in text_rows(cell_rows(findings[["change", *FINDING_COLUMNS]])):
-            echo(f"{f'{change} finding':<16}  {_finding(row)}{_SINCE.get(change, '')}")
+            kind = "finding gone" if change == "gone" else f"{change} finding"
+            echo(f"{kind:<16}  {_finding(row)}{_SINCE.get(change, '')}")
         remark([f"{changes.sentence}."])
 
 

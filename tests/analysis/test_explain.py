@@ -350,9 +350,9 @@ def test_tags_that_were_refused_say_so_and_what_would_read_them(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("profiles", "roles", "link", "deleting"),
     [
-        ([profile("web")], (), ("role", "no_role"), {"delete the profile": "delete.profile"}),
-        ([profile("other")], ("web",), ("instance profile", "in_no_profile"), {"delete the role": "delete.role"}),
-        (None, ("web",), ("instance profile", "profiles_not_read"), {"delete the role": "delete.role_not_read"}),
+        ([profile("web")], (), ("role", "no_role"), {"deletion of the profile": "delete.profile"}),
+        ([profile("other")], ("web",), ("instance profile", "in_no_profile"), {"deletion of the role": "delete.role"}),
+        (None, ("web",), ("instance profile", "profiles_not_read"), {"deletion of the role": "delete.role_not_read"}),
     ],
 )
 def test_what_stands_alone_says_so_where_that_is_known(
@@ -557,10 +557,10 @@ def told_before(practice: PracticeAccount) -> dict[str, Explanation]:
 @pytest.mark.parametrize(
     ("name", "resource", "delete"),
     [
-        ("held", "delete the profile", "delete_instance_profile"),
-        ("held", "delete the role", "delete_role"),
-        ("empty", "delete the profile", "delete_instance_profile"),
-        ("free", "delete the role", "delete_role"),
+        ("held", "deletion of the profile", "delete_instance_profile"),
+        ("held", "deletion of the role", "delete_role"),
+        ("empty", "deletion of the profile", "delete_instance_profile"),
+        ("free", "deletion of the role", "delete_role"),
     ],
 )
 def test_deleting_is_answered_as_it_says(
@@ -587,7 +587,7 @@ def test_a_profile_that_an_instance_names_can_be_deleted(practice: PracticeAccou
     iam.remove_role_from_instance_profile(InstanceProfileName="used", RoleName="gone")
     explained = explain(iamframe.load_account(session, regions=["us-east-1"]), "used")
     assert [name.split()[0] for name in names(explained, "used by")] == ["association", "instance", "reference"]
-    assert field(explained, "deleting", "delete the profile")["message"] == "delete.profile"
+    assert field(explained, "deleting", "deletion of the profile")["message"] == "delete.profile"
     lost = {"message": "explain.use.runs", "count": 1, "names": [run["Instances"][0]["InstanceId"]]}
     assert told(explained, "next")[-1] == {"field": "delete the profile", "message": "not_offered", "use": lost}
     assert "delete-instance-profile" not in str(explained)
@@ -797,7 +797,7 @@ def test_sections_come_in_the_order_of_use_and_the_profile_stands_before_the_rol
         assert rows["section"].drop_duplicates().tolist() == [name for name in order if name in set(rows["section"])]
     both = frame[frame["profile_arn"].notna() & frame["role_arn"].notna() & frame["section"].isin(order)]
     fields = both.groupby("section")["field"].agg(list)
-    assert fields["deleting"][:2] == ["delete the profile", "delete the role"]
+    assert fields["deleting"][:2] == ["deletion of the profile", "deletion of the role"]
     assert [name for name in fields["next"] if name.startswith("see")] == ["see the profile", "see the role"]
     lines = str(explained).split("\n")
     heads = {line for line in lines if line.startswith(("identity", "link", "tags", "where"))}
@@ -852,11 +852,11 @@ def test_every_field_that_is_printed_is_in_its_frame(sample: Inventory) -> None:
     found = Counter()
     for said in (" ".join(sentence.split()) for sentence in sentences):
         assert {"profile", "role"} <= set(re.findall(r"the (\w+)", said))
-        operations = re.search(r"you can(?:not)? (\w+)(?: (?:and|or) (\w+))? tags of", said)
-        tool = re.search(r"^With (?:the )?(.+?), you| with (?:the )?(.+)$", said)
+        operations = re.search(r"\bcan(?:not)? (\w+)(?: (?:and|or) (\w+))? tags of", said)
+        tool = re.search(r"^With (?:the )?(.+?), you| with (?:the )?(.+)$|^(Tag policies) can", said)
         assert operations
         assert tool
-        found.update(f"{tool[1] or tool[2]}: {operation}" for operation in filter(None, operations.groups()))
+        found.update(f"{tool[tool.lastindex or 0]}: {operation}" for operation in filter(None, operations.groups()))
     assert found == Counter(frame.loc[shows_tags, "field"])
 
 
