@@ -45,7 +45,7 @@ def _entry(line: bytes) -> Entry | None:
 
 
 class Journal:
-    """A journal file. Two loads cannot open it at the same time."""
+    """A journal file. Two loads cannot open a journal at the same time."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
