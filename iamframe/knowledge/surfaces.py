@@ -43,9 +43,6 @@ ANSWERS = tuple(_ABILITY)
 def ability(surface: str, answer: str, action: str, condition: str | None) -> str:
     article = "the " if surface.endswith(("console", "API")) else ""
     sentence = _ABILITY[answer].format(tool=f"{article}{surface}", action=action, condition=condition)
-    if surface.endswith("policies"):
-        # "With tag policies, you cannot" could mean that the policies forbid it.
-        sentence = sentence.replace(f"with {surface}, you", surface)
     return sentence[0].upper() + sentence[1:]
 
 

@@ -853,7 +853,7 @@ def test_every_field_that_is_printed_is_in_its_frame(sample: Inventory) -> None:
     for said in (" ".join(sentence.split()) for sentence in sentences):
         assert {"profile", "role"} <= set(re.findall(r"the (\w+)", said))
         operations = re.search(r"\bcan(?:not)? (\w+)(?: (?:and|or) (\w+))? tags of", said)
-        tool = re.search(r"^With (?:the )?(.+?), you| with (?:the )?(.+)$|^(Tag policies) can", said)
+        tool = re.search(r"^With (?:the )?(.+?), you| with (?:the )?(.+)$", said)
         assert operations
         assert tool
         found.update(f"{tool[tool.lastindex or 0]}: {operation}" for operation in filter(None, operations.groups()))

@@ -39,7 +39,7 @@ SURFACES = [
     "CloudFormation",
     "Terraform",
     "Resource Groups",
-    "Tag policies",
+    "tag policy reports",
     "EC2 console",
 ]
 RGTA = "Resource Groups Tagging API"
@@ -113,9 +113,9 @@ def test_dates_are_dates_and_what_is_not_known_is_missing() -> None:
         ("AWS Config", "instance-profile", "read", "unknown"),
         ("Resource Groups", "role", "find", "no"),
         ("Resource Groups", "instance-profile", "find", "depends"),
-        ("Tag policies", "instance-profile", "write", "no"),
-        ("Tag policies", "instance-profile", "find", "depends"),
-        ("Tag policies", "role", "read", "no"),
+        ("tag policy reports", "instance-profile", "write", "no"),
+        ("tag policy reports", "instance-profile", "find", "depends"),
+        ("tag policy reports", "role", "read", "no"),
         ("EC2 console", "instance-profile", "read", "no"),
         ("EC2 console", "role", "write", "unknown"),
     ],
