@@ -178,8 +178,8 @@ def in_one_line(result: Result, owners: Sequence[str] = ()) -> str:
     said = f"{pluralize(total, 'resource')}{of} {verb} attention" + (f" ({by_severity})" if by_severity else "")
     marks = {"expected": tally["expected"] & tally["accepted"].isna(), "accepted": tally["accepted"].notna()}
     sums = {mark: int(tally["findings"][rows].sum()) for mark, rows in marks.items()}
-    of_them = ", ".join(f"{number:,} {mark}" for mark, number in sums.items() if number)
-    found = pluralize(int(tally["findings"].sum()), "finding") + (f" ({of_them})" if of_them else "")
+    of_them = " and ".join(f"{number:,} {mark}" for mark, number in sums.items() if number)
+    found = pluralize(int(tally["findings"].sum()), "finding") + (f", including {of_them}" if of_them else "")
     complete = result.complete_text
     return f"{size_of(result.inventory)}. {said}. {found}. {complete[0].upper()}{complete[1:]}."
 
@@ -285,7 +285,7 @@ def not_compared(changes: Changes) -> list[str]:
 
     short = in_short(changes.not_compared)[["account_id", "what", "message", "facts"]]
     lines = [
-        f"not compared in {some(accounts)}: {named(things)} ({'; '.join(reasons)})"
+        f"incomplete comparison in {some(accounts)}: {named(things)} ({'; '.join(reasons)})"
         for (things, reasons), accounts in _accounts_by_reasons(short.itertuples(index=False, name=None)).items()
     ]
     has_none = short.isin([WITHOUT_REASONS]).any(axis=None)

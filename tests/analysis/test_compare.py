@@ -683,7 +683,8 @@ def two(tmp_path: Path) -> Path:
 
 def said(done: Any) -> list[str]:
     """What a command printed on standard error about things that were not compared, but for findings."""
-    return [line for line in done.stderr.splitlines() if line.startswith("not compared in ") and "findings" not in line]
+    lines = done.stderr.splitlines()
+    return [line for line in lines if line.startswith("incomplete comparison in ") and "findings" not in line]
 
 
 def test_diff_prints_the_changes_by_kind_and_on_standard_error_what_was_not_compared(two: Path) -> None:
@@ -697,7 +698,7 @@ def test_diff_prints_the_changes_by_kind_and_on_standard_error_what_was_not_comp
     assert done.stderr.startswith("1 resource created, 1 tag changed. Findings: 1 new. ")
     assert said(done) == [
         (
-            f"not compared in {ACCOUNT}: descriptions and session lengths "
+            f"incomplete comparison in {ACCOUNT}: descriptions and session lengths "
             "(collected neither in OLD nor in NEW for 1 of 1 resource)"
         )
     ]
@@ -713,7 +714,7 @@ def test_diff_prints_short_reasons_once_for_all_that_share_them_and_says_where_t
     assert len(lines) == len(set(lines)) == 9
     assert max(len(line.split(" (", 1)[-1]) for line in lines) <= 106
     assert (
-        "not compared in 111122223333: findings of the checks stale_references, unreferenced_profiles, "
+        "incomplete comparison in 111122223333: findings of the checks stale_references, unreferenced_profiles, "
         "owner_gone and 1 more "
         "(incomplete data in OLD and NEW)"
     ) in lines
@@ -751,7 +752,7 @@ def test_where_nothing_could_be_compared_diff_says_so_first_and_strict_exits_3(t
     things = len(iamframe.compare(*(iamframe.load_files(tmp_path / side) for side in ("old", "new"))).not_compared)
     assert things > 1
     assert first == f"no change in the compared data. {things} things could not be compared."
-    assert any(line.startswith(f"not compared in {ACCOUNT}: roles") for line in apart)
+    assert any(line.startswith(f"incomplete comparison in {ACCOUNT}: roles") for line in apart)
     assert done.returncode == 0
     assert run(tmp_path, "diff", "old", "new", "--strict").returncode == 3
     assert run(tmp_path, "diff", "old", "new", "--fail-on-change", "--strict").returncode == 3

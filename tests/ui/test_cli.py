@@ -23,7 +23,7 @@ from iamframe.ui.cli import _run, app
 
 SAMPLE_LINE = re.compile(
     r"3 accounts, 148 roles, 109 instance profiles\. 49 resources need attention \(6 high, 34 medium, 9 low\)\. "
-    r"107 findings \(47 expected\)\. \d+ of \d+ checks are complete\."
+    r"107 findings, including 47 expected\. \d+ of \d+ checks are complete\."
 )
 
 
@@ -839,7 +839,7 @@ def test_an_accepted_finding_is_marked_so_and_does_not_count(tmp_path: Path) -> 
     write(tmp_path, {"t.toml": '[[accepted]]\ncheck = "empty_profiles"\nreason = "kept for the audit"\n'})
     done = run(tmp_path, "check", "dumps", "--only", "empty_profiles", "--policy", "t.toml")
     assert "holds no role (accepted, reason: kept for the audit)" in done.stdout
-    assert "0 resources need attention. 1 finding (1 accepted)." in done.stderr
+    assert "0 resources need attention. 1 finding, including 1 accepted." in done.stderr
 
 
 def test_what_goes_into_a_file_is_utf_8_whatever_the_terminal_is(tmp_path: Path) -> None:
