@@ -77,7 +77,7 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
 
     Profiles often stay untagged while their roles are tagged. The IAM console neither shows nor sets tags of a profile.
     CloudFormation cannot tag a profile. If the role has tags, the suggested command copies these tags to the profile.
-    If the role has no tags, the suggested command changes nothing: it shows the profile's tags.
+    If the role has no tags, the suggested command shows the profile's tags, and changes nothing.
     """
     own = _own(tags)
     is_bare = pairs["profile_tags_known"] & ~are_among(pairs["profile_row"], own["profile_row"])

@@ -152,7 +152,7 @@ def _details(gaps: pd.DataFrame) -> dict[str, Message]:
         # A gap from an old snapshot has only a detail.
         details[account].append(nested(message, facts) if message else detail)
     return {
-        account: {"message": "coverage.gaps", "detail": first, "more": len(others)}
+        account: {"message": "coverage.gaps", "detail": first}
         if others
         else {"message": "coverage.gap", "detail": first}
         for account, (first, *others) in details.items()

@@ -206,7 +206,7 @@ _Changes = defaultdict[Key, defaultdict[datetime, list[int]]]
 
 
 def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tuple[Key, datetime], bool]:
-    """For each time, return whether the resource or link existed just before the events at that time.
+    """Return whether each resource or link existed before the events of each second.
 
     A resource must be deleted before it can be created again. So these rules hold:
 

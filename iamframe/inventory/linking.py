@@ -31,7 +31,7 @@ _PROFILE_ID = "^AIPA[A-Z0-9]{12,124}$"
 class LinkedRows:
     """For each link, tag and reference: the row number of its role or profile.
 
-    A role that is known only by its name has no row (-1).
+    If only a role's name is known, its row number is -1.
     """
 
     def __init__(self, frames: Mapping[str, pd.DataFrame]) -> None:

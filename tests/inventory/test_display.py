@@ -131,7 +131,7 @@ def test_an_explanation_shows_the_same_fields_as_its_frame(hostile: Inventory) -
     # Fields with equal values share a line. Below the heading "not suggested", it begins with "do not".
     shared = {field for text in texts for field in re.split(r", | or | \(|\)$", text)}
     against = [text.removeprefix("do not ") for text in texts if text.startswith("do not ")]
-    refused = {field for text in against for field in text.split(" or ")}
+    refused = {field for text in against for field in text.split(", and do not ")}
     assert set(frame["field"]) <= texts | shared | refused
     for column in ("profile", "role", "note"):
         # A reason against a command stands below the heading "not suggested".
@@ -144,7 +144,7 @@ def test_what_names_a_profile_that_is_gone_is_not_filed_as_a_profile() -> None:
     rows = [re.findall(r"<t[dh][^>]*>([^<]*)<", row) for row in re.findall(r"<tr>(.*?)</tr>", html)]
     named = [
         "referenced by",
-        "launch-template lt-0abcdef000000000c",
-        "in account 111122223333: ap-northeast-1: retired-app",
+        "launch-template lt-0abcdef000000000c in account 111122223333",
+        "ap-northeast-1: retired-app",
     ]
     assert named in rows

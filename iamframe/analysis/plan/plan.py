@@ -169,9 +169,11 @@ def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timed
         unchecked += _lines(coverage[coverage["status"] != "complete"], "check", "status")
     blocks.sort(key=lambda block: (block.profile.account_id, block.deletes))
     not_planned = pd.concat(frames, ignore_index=True)
+    # A bare name such as `reporting` would look like a word of the sentence.
+    named = not_planned["resource_type"].str.replace("-", " ") + " '" + not_planned["resource_name"] + "'"
     left_out = {
         "Incomplete checks": unchecked,
-        "Findings without steps": _lines(not_planned, "resource_name", "check"),
+        "Findings without steps": _lines(not_planned.assign(resource=named), "resource", "check"),
     }
     return Plan(_steps(blocks), not_planned, _script(blocks, accounts, left_out, stamp(now)))
 
