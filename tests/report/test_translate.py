@@ -299,7 +299,7 @@ CHANGED, FOUND = "作成 2 件、信頼ポリシーの変更 1 件", "検出結�
         (
             "not_compared.unread",
             {"kind": "profile", "missing": 2, "total": 5, "sides": "OLD NEW"},
-            "OLDとNEW の両方で、リソース 5 個のうち 2 個について不明です",
+            "リソース 5 個のうち 2 個は、OLD でも NEW でも収集されていません",
         ),
         (
             "not_compared.coverage",
