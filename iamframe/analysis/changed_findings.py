@@ -22,7 +22,7 @@ _Sides = tuple[Result, Result]
 def changed_findings(sides: _Sides, keys: KeyMap, changes: pd.DataFrame, apart: NotCompared) -> pd.DataFrame:
     """Return changed findings.
 
-    A finding in only one result is left out if the other result lacked the data to find it.
+    Some findings are in only one result because the other result lacked data. They are left out.
     """
     scopes = _accounts_with_same_scope(sides)
     findings = [one.findings for one in sides]

@@ -44,7 +44,6 @@ _OF_ROLE = {
 def field(
     name: str, profile: object = None, role: object = None, note: str | Message | None = None, **more: Any
 ) -> Row:
-    """Return one row of an explanation's frame."""
     message = {"message": "explain.value", "value": note} if isinstance(note, str) else note
     return {"field": name, "profile": profile, "role": role, "note": message, **more}
 

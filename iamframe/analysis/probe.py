@@ -65,9 +65,9 @@ def probe_surfaces(
     - No resource is known to have tags.
     - The documentation does not cover the partition.
 
-    `probe_surfaces` is read-only: it sends the requests that `load_account` sends with `references=False`.
-    `probe_surfaces` also sends DescribeRegions, and at least two GetResources requests per region. One response of
-    GetResources contains at most 100 resources.
+    `probe_surfaces` is read-only. It sends the same requests as `load_account(references=False)`. It also sends
+    DescribeRegions, and at least two GetResources requests per region. One response of GetResources contains at most
+    100 resources.
 
     Parameters
     ----------

@@ -152,7 +152,7 @@ class Need(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, kw_only=True)
 class Requirement:
-    """Two conditions: all rows' data is known, and the list is complete."""
+    """Two conditions: the data of every row is known, and the list is complete."""
 
     rows: KnownRows | None = None
     # The message about unknown rows.

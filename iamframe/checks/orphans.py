@@ -1,4 +1,4 @@
-"""Checks of empty profiles, roles without a profile, resources that use profiles, and quotas."""
+"""Checks of quotas, empty profiles, roles without a profile, and resources that use profiles."""
 
 from __future__ import annotations
 

@@ -79,11 +79,11 @@ def check(
     The function's positional parameters are frames or views that the check reads. The keyword-only parameters are the
     options of the check. The first line of the function's docstring is the title of the check. The class `Check`
     explains the arguments of the decorator, such as `detail` and `next_step`. The check could miss findings if any of
-    the data listed in `needs` was not collected. iamframe adds a default for each frame that the list leaves out.
+    the data listed in `needs` was not collected. If `needs` leaves out a frame, iamframe adds the frame's default.
 
     A check's function returns a frame with one or more rows per finding. The returned frame must have the column
     `resource_arn`. If `schema.FINDINGS` has a column with this name, the value is stored in that column of the finding.
-    All other columns are facts. Their values can be inserted into the text `detail`. Rows with the same account,
+    All other columns are facts, which `detail` can show. Rows with the same account,
     resource and related resource become one finding.
 
     Raises

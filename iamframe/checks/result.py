@@ -199,7 +199,7 @@ class Result:
         return self.complete_in("en")
 
     def complete_in(self, lang: str) -> str:
-        """Return the sentence of `complete_text` in the language `lang`."""
+        """Return the same sentence as `complete_text`, in the language `lang`."""
         accounts, checks = self.inventory.row_counts()["accounts"], len(self.checks)
         complete = int((self.summary["complete"] == accounts).sum()) if accounts else 0
         state = "all" if complete == checks else "some" if complete else "none"

@@ -1,6 +1,6 @@
 """Put CloudTrail events into causal order, and identify the resource of each event.
 
-The time of an event is the completion of its request, in whole seconds. Source: CloudTrail User Guide, "CloudTrail
+The time of an event is the second in which its request was completed. Source: CloudTrail User Guide, "CloudTrail
 record contents", `eventTime`. Records in CloudTrail's files are in no particular order. Source: CloudTrail User Guide,
 "CloudTrail log file examples".
 
@@ -9,8 +9,8 @@ is free. A role or profile can be used only while it exists. A profile holds at 
 the role is in a profile. DeleteInstanceProfile fails while the profile holds a role. Source: IAM API Reference,
 CreateRole, AddRoleToInstanceProfile, DeleteInstanceProfile and DeleteRole.
 
-If events could have happened in more than one sequence, iamframe sorts them by kind, name and id. Creations come first,
-then links, changes, unlinkings and deletions. The order of the files does not matter.
+If events could have happened in more than one sequence, iamframe sorts them by kind, name and id. The kinds have
+this order: create, link, change, unlink, delete. The order of the files does not matter.
 """
 
 from __future__ import annotations

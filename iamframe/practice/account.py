@@ -174,9 +174,9 @@ class PracticeAccount:
         """Return environment variables that direct programs to the practice account.
 
         With these variables, the AWS CLI 2 and programs with boto3 send their requests to the practice account. Version
-        1 of the AWS CLI ignores the variables for EMR in most regions, and for RDS in us-east-1. AWS refuses the keys
-        of a practice account.
+        1 of the AWS CLI sends some EMR and RDS requests to AWS. AWS refuses the keys of a practice account.
         """
+        # Version 1 ignores the variables for EMR in most regions, and for RDS in us-east-1.
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": _key(account_id or self.account_id),
@@ -288,7 +288,7 @@ class PracticeAccount:
     # Failures
 
     def throttle(self, rate: float, burst: float, service: str = "iam") -> None:
-        """Limit a service to `rate` requests per second after `burst` requests. `throttle(0, 0)` removes the limit."""
+        """Let `burst` requests pass, and then at most `rate` requests per second to a service. `throttle(0, 0)` removes the limit."""
         with self._faults.lock:
             if rate or burst:
                 self._faults.buckets[service] = Bucket(rate, burst, burst, time.monotonic())

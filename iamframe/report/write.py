@@ -54,8 +54,8 @@ def write_report(
     data was collected.
 
     A result of `check_snapshot` need not fit into memory. It is written in parts: one group of accounts at a time. The
-    rows of `checks/CHECK.csv` and `tags.csv` are in the order of the groups. Findings without an
-    ARN are sorted by group. With `mask` or `xlsx`, the whole result is in memory.
+    rows of `checks/CHECK.csv` and `tags.csv` are in the order of the groups. Findings without an ARN are sorted by
+    group. With `mask` or `xlsx`, the whole result is in memory.
 
     If the report cannot be written, an older report stays as it was. A new report replaces or removes all files of an
     older report. Other files in the folder are kept. Title and author are at the top of the page.

@@ -1,7 +1,7 @@
 """The kinds of AWS resources that use instance profiles.
 
-The file `consumers.toml` contains one table per kind of resource. Each table has expressions that find the profiles in
-a record.
+The file `consumers.toml` contains one table per kind of resource. Each table has expressions that extract the
+profiles from a record.
 """
 
 from __future__ import annotations
