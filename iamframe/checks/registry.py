@@ -82,9 +82,8 @@ def check(
     the data listed in `needs` was not collected. If `needs` leaves out a frame, iamframe adds the frame's default.
 
     A check's function returns a frame with one or more rows per finding. The returned frame must have the column
-    `resource_arn`. If `schema.FINDINGS` has a column with this name, the value is stored in that column of the finding.
-    All other columns are facts, which `detail` can show. Rows with the same account,
-    resource and related resource become one finding.
+    `resource_arn`. Columns of `schema.FINDINGS` become columns of the finding. All other columns are facts, which
+    `detail` can show. Rows with the same account, resource and related resource become one finding.
 
     Raises
     ------

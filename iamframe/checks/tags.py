@@ -275,10 +275,10 @@ def missing_required_tags(
 ) -> pd.DataFrame:
     """Roles and profiles missing required tags.
 
-    Tag keys are case-sensitive, as in tag policies and cost allocation. The check leaves out AWS-managed
-    roles. With `--policy org`, each account is checked against its organization's tag policy. A tag policy can require
-    a tag for profiles only, or for roles only. A tag policy prescribes tag values and the case of tag keys. Tags that
-    are not required must follow the tag policy, too.
+    Tag keys are case-sensitive, as in tag policies and cost allocation. The check leaves out AWS-managed roles. With
+    `--policy org`, each account is checked against its organization's tag policy. A tag policy can require a tag for
+    profiles only, or for roles only. A tag policy prescribes tag values and the case of tag keys. Tags that are not
+    required must follow the tag policy, too.
     """
     judged = {
         "role": (roles, np.flatnonzero(roles["tags_known"] & ~roles["is_aws_managed"])),

@@ -288,7 +288,10 @@ class PracticeAccount:
     # Failures
 
     def throttle(self, rate: float, burst: float, service: str = "iam") -> None:
-        """Let `burst` requests pass, and then at most `rate` requests per second to a service. `throttle(0, 0)` removes the limit."""
+        """Let `burst` requests to a service pass, and then at most `rate` requests per second.
+
+        `throttle(0, 0)` removes the limit.
+        """
         with self._faults.lock:
             if rate or burst:
                 self._faults.buckets[service] = Bucket(rate, burst, burst, time.monotonic())
