@@ -103,7 +103,7 @@ class Changes:
         return self.sentence_in("en")
 
     def sentence_in(self, lang: str) -> str:
-        """Return the same sentence as `sentence`, in the language `lang`."""
+        """Return the number of changes of each kind, as a sentence in the language `lang`."""
         kinds, ways = (
             [{"message": f"{message}.{one}", "n": int(counts[one])} for one in order if one in counts]
             for message, order, counts in (

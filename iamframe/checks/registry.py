@@ -55,7 +55,7 @@ class Check:
 
     @property
     def why(self) -> str:
-        """The docstring without the title: why findings matter, and what to do.
+        """The text after the title. It says why findings matter, and what to do.
 
         Each paragraph is one line.
         """
@@ -79,11 +79,11 @@ def check(
     The function's positional parameters are frames or views that the check reads. The keyword-only parameters are the
     options of the check. The first line of the function's docstring is the title of the check. The class `Check`
     explains the arguments of the decorator, such as `detail` and `next_step`. The check could miss findings if any of
-    the data listed in `needs` was not collected. If `needs` leaves out a frame, iamframe adds the frame's default.
+    the data listed in `needs` was not collected. Frames that the function reads are added to `needs`.
 
     A check's function returns a frame with one or more rows per finding. The returned frame must have the column
-    `resource_arn`. Columns of `schema.FINDINGS` become columns of the finding. All other columns are facts, which
-    `detail` can show. Rows with the same account, resource and related resource become one finding.
+    `resource_arn`. The finding keeps the columns of `schema.FINDINGS`. All other columns are facts, which `detail` can
+    show. Rows with the same account, resource and related resource become one finding.
 
     Raises
     ------

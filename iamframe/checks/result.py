@@ -39,8 +39,8 @@ _NAMED = 3
 class Result:
     """The findings, and whether each check had complete data.
 
-    The frame `findings` has one row per finding, sorted by severity, check and ARN. In checks that show the policies of
-    roles, the roles of administrators come first. The details of one check's findings are in `result["CHECK"]`, such as
+    The frame `findings` has one row per finding, sorted by severity, check and ARN. In checks that show policies, roles
+    with administrator rights come first. The details of one check's findings are in `result["CHECK"]`, such as
     `result["empty_profiles"]`. The frame `coverage` shows whether each check had complete data in each account. Trust
     an empty list of findings only if the status in `coverage` is `complete`. The mapping `checks` contains the checks
     that ran, by name. The fields `pairs` and `lists` are views that the checks read. The field `version` is the version

@@ -127,7 +127,7 @@ def unread(failures: Mapping[str, str]) -> Inventory:
 
 
 class Run(msgspec.Struct, frozen=True):
-    """The function `check_snapshot` resumes a run only if all fields are equal."""
+    """The data of a run. `check_snapshot` resumes only a run with the same data."""
 
     # The fields `snapshot`, `policy` and `checks` are checksums.
     snapshot: str

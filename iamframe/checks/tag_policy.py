@@ -144,7 +144,7 @@ class Policy:
         return bool(self.required) or self.organization
 
     def accepted(self, findings: pa.Table) -> pa.Array:
-        """Return the reason why each finding is accepted, or a missing value."""
+        """Return the reason why each finding is accepted. The value is missing for other findings."""
         reasons = pa.nulls(len(findings), pa.string())
         for one in self.acceptances:
             if one.has_expired:
@@ -260,7 +260,7 @@ class Demand(msgspec.Struct, frozen=True):
         return "file" if self.account_id is None else "organization"
 
     def is_misspelled(self, key: str) -> bool:
-        """Return whether a key differs from the organization's key only in upper and lower case."""
+        """Return whether a key equals the organization's key except for upper and lower case."""
         return self.account_id is not None and key != self.rule.key and key.casefold() == self.rule.key.casefold()
 
     def forbids(self, key: str, value: str) -> bool:

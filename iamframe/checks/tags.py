@@ -1,4 +1,4 @@
-"""Checks of tags: missing tags, different tags, and keys that look the same."""
+"""Checks of missing tags, of tags that differ between role and profile, and of keys that look the same."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Put CloudTrail events into causal order, and identify the resource of each event.
 
-The time of an event is the second in which its request was completed. Source: CloudTrail User Guide, "CloudTrail
-record contents", `eventTime`. Records in CloudTrail's files are in no particular order. Source: CloudTrail User Guide,
+The time of an event is when its request was completed, to the second. Source: CloudTrail User Guide, "CloudTrail record
+contents", `eventTime`. Records in CloudTrail's files are in no particular order. Source: CloudTrail User Guide,
 "CloudTrail log file examples".
 
 iamframe puts events with the same time into an order that IAM allows. A role or profile can be created only if its name
@@ -9,8 +9,8 @@ is free. A role or profile can be used only while it exists. A profile holds at 
 the role is in a profile. DeleteInstanceProfile fails while the profile holds a role. Source: IAM API Reference,
 CreateRole, AddRoleToInstanceProfile, DeleteInstanceProfile and DeleteRole.
 
-If events could have happened in more than one sequence, iamframe sorts them by kind, name and id. The kinds have
-this order: create, link, change, unlink, delete. The order of the files does not matter.
+If events could have happened in more than one sequence, iamframe sorts them by kind, name and id. The kinds have this
+order: create, link, change, unlink, delete. The order of the files does not matter.
 """
 
 from __future__ import annotations
@@ -206,7 +206,7 @@ _Changes = defaultdict[Key, defaultdict[datetime, list[int]]]
 
 
 def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tuple[Key, datetime], bool]:
-    """Return whether each resource or link existed before the events of each second.
+    """For each second with events, return which resources and links existed just before.
 
     A resource must be deleted before it can be created again. So these rules hold:
 

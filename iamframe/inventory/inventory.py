@@ -112,9 +112,9 @@ class Inventory:
         """Return a new inventory with everything known about the chosen roles and profiles.
 
         Directly or indirectly linked roles and profiles are included, too. The frame `references` keeps all references
-        to included profiles. The ARN in a reference may have another path than the profile. The frames `accounts`,
-        `gaps` and `calls` keep all rows of included accounts. An account is included if one of its roles or profiles is
-        included. Rows keep their order.
+        to included profiles. The ARN in a reference may have a wrong path. The frames `accounts`, `gaps` and `calls`
+        keep all rows of included accounts. An account is included if one of its roles or profiles is included. Rows
+        keep their order.
 
         Parameters
         ----------
@@ -185,7 +185,7 @@ class Inventory:
         return f"Inventory({', '.join(rows)})"
 
     def gap_parts(self) -> Iterator[pd.DataFrame]:
-        """Yield the frame `gaps` in one part, because the frame is in memory."""
+        """Yield the whole frame `gaps`."""
         yield self.gaps
 
     def row_counts(self) -> dict[str, int]:

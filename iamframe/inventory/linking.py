@@ -29,7 +29,7 @@ _PROFILE_ID = "^AIPA[A-Z0-9]{12,124}$"
 
 
 class LinkedRows:
-    """For each link, tag and reference: the row number of its role or profile.
+    """The row number of the role or profile, for each link, each tag and each reference.
 
     If only a role's name is known, its row number is -1.
     """

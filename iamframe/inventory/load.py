@@ -128,10 +128,10 @@ def load_files(*paths: str | os.PathLike[str]) -> Inventory:
     """Load files from the AWS CLI, AWS Config, CloudTrail, Terraform or Steampipe.
 
     A path is a file, an archive (`.gz` or `.zip`), or a folder. Subfolders are read, too. iamframe recognises most
-    files by their content. Lists of tags and the file `denied.csv` are recognised by name. Files with lists of tags
-    must be named `instance-profile-tags/NAME.json` or `role-tags/NAME.json`. The optional file `denied.csv` lists the
-    operations that AWS denied. The columns of `denied.csv` are `operation,subject,error_code`. Loading files makes no
-    request to AWS.
+    files by their content. The file `denied.csv` and lists of tags are recognised by their names. Files with lists of
+    tags must be named `instance-profile-tags/NAME.json` or `role-tags/NAME.json`. The optional file `denied.csv` lists
+    the operations that AWS denied. The columns of `denied.csv` are `operation,subject,error_code`. Loading files makes
+    no request to AWS.
 
     Returns
     -------

@@ -218,10 +218,10 @@ def count_tags_known(inventory: Inventory, resource_type: str) -> pa.Table:
 def missing_permissions(inventory: Inventory) -> dict[str, object]:
     """Return the smallest IAM policy that allows what AWS denied.
 
-    The policy grants the missing permissions, one for each row of `gaps` with the reason `denied`. All accounts share
-    one policy. The list `Statement` is empty if AWS denied nothing. The policy may not be enough, because an explicit
-    Deny overrides any Allow. A permissions boundary or an organisation's policy can also block an allowed action.
-    Source: IAM User Guide, "Policy evaluation logic".
+    For each row of `gaps` whose reason is `denied`, the policy grants the missing permission. All accounts share one
+    policy. The list `Statement` is empty if AWS denied nothing. The policy may not be enough, because an explicit Deny
+    overrides any Allow. A permissions boundary or an organisation's policy can also block an allowed action. Source:
+    IAM User Guide, "Policy evaluation logic".
     """
     gaps = inventory.gaps
     return policy_of(actions_of(gaps["operation"][gaps["reason"] == "denied"]))

@@ -195,10 +195,10 @@ class PracticeAccount:
         """Fill the account with fictional roles and profiles, and return them.
 
         The fictional roles and profiles are always the same. The result contains the dictionaries `roles` and
-        `profiles`. The dictionary `roles` maps each role name to `path`, `tags` and `trusts`. The value `trusts` is the
-        trusted service. The dictionary `profiles` maps each profile name to `path`, `role` and `tags`. Some profiles
-        have their role's name, and some have another name. Some profiles are empty. Half of the roles and profiles have
-        tags. Every tenth role trusts eks.amazonaws.com, and the other roles trust ec2.amazonaws.com.
+        `profiles`. The dictionary `roles` maps each role name to `path`, `tags` and `trusts`. `trusts` is the service
+        that the role trusts. The dictionary `profiles` maps each profile name to `path`, `role` and `tags`. Some
+        profiles have their role's name, and some have another name. Some profiles are empty. Half of the roles and
+        profiles have tags. Every tenth role trusts eks.amazonaws.com, and the other roles trust ec2.amazonaws.com.
         """
         with self._backends.lock:
             return fill(self._iam, account_id or self.account_id, roles, profiles)
@@ -246,9 +246,9 @@ class PracticeAccount:
         """Return the credentials document from an instance's metadata (`iam/security-credentials/ROLE`).
 
         The field `Code` is "Success" if the role trusts EC2. A document whose `Code` is "Success" contains access keys
-        for the practice account. The field `Code` is "AssumeRoleUnauthorizedAccess" if the role does not trust EC2. A
-        document with "AssumeRoleUnauthorizedAccess" contains a `Message`. A change to the role reaches the instance at
-        once. On AWS, a change to a role may reach instances an hour later.
+        for the practice account. The field `Code` is "AssumeRoleUnauthorizedAccess" if the role does not trust EC2.
+        Such a document contains a `Message`. A change to the role reaches the instance at once. On AWS, a change to a
+        role may reach instances an hour later.
 
         Raises
         ------
@@ -288,7 +288,7 @@ class PracticeAccount:
     # Failures
 
     def throttle(self, rate: float, burst: float, service: str = "iam") -> None:
-        """Let `burst` requests to a service pass, and then at most `rate` requests per second.
+        """Allow `burst` requests to a service, and then at most `rate` requests per second.
 
         `throttle(0, 0)` removes the limit.
         """

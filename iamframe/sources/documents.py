@@ -26,7 +26,7 @@ _TRAILING = re.compile(r"trailing characters \(byte (\d+)\)")
 
 
 class _Key:
-    """A dict of `_Key` objects keeps every repeated JSON key."""
+    """A JSON key. With keys of this type, a dict keeps each value of a repeated key."""
 
     __slots__ = ("text",)
 

@@ -41,7 +41,7 @@ class Filter:
     """A filter of findings. An empty field of the filter lets all findings through.
 
     A filter by path or tag looks at the resource of a finding and at its related resource. If a finding has no related
-    resource, the filter also looks at the linked roles or profiles.
+    resource, the filter also looks at the roles or profiles linked to its resource.
 
     Attributes
     ----------

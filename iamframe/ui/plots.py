@@ -191,8 +191,8 @@ def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
     The plot has one bar per account, for at most 30 accounts. The accounts are sorted by the number of unreferenced or
     empty profiles, highest number first. Each bar shows referenced, unreferenced and empty profiles, in this order.
     Unreferenced profiles are those that the check `unreferenced_profiles` found. Empty profiles have no role. Hatched
-    parts show profiles whose references or role were not collected. If `unreferenced_profiles` did not run, profiles
-    without a known reference have a hatched bar.
+    parts show profiles for which the role or the references were not collected. If `unreferenced_profiles` did not run,
+    profiles without a known reference have a hatched bar.
     """
     inventory, total = result.inventory, pluralize(len(result.inventory.profiles), "instance profile")
     rows = [row for row in purposes(result) if row.total]
@@ -216,10 +216,10 @@ def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resour
     Each combination of account, tool and cluster (or stack) has a bar. Only the 15 largest bars are drawn, the largest
     first. Each bar's label shows the share of the account's quota, if known.
 
-    Plain parts of a bar show resources with an owner tag. Cross-hatched parts of a bar show resources without an owner
-    tag. The dotted parts of a bar show roles that AWS manages. Parts with slanted hatching show resources whose owner
-    is unknown. The owner is unknown if tags were not collected. Resources that are known only from GetAccountSummary
-    have an unknown owner, too. `iamframe.quota_use` returns the numbers of the plot.
+    Parts without hatching show resources with an owner tag. Cross-hatched parts of a bar show resources without an
+    owner tag. The dotted parts of a bar show roles that AWS manages. Parts with slanted hatching show resources whose
+    owner is unknown. The owner is unknown if tags were not collected. Resources that are known only from
+    GetAccountSummary have an unknown owner, too. `iamframe.quota_use` returns the numbers that the plot shows.
 
     Parameters
     ----------
