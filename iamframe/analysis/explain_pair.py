@@ -312,9 +312,8 @@ def _findings(pair: Pair) -> Iterator[Row]:
         accepted = row["accepted"] and note("accepted", reason=row["accepted"])
         state = [*filter(None, (row["severity"], row["expected"] and note("expected"), accepted))]
         # The finding may be about a resource outside this link.
-        yield field(
-            row["check"], note=note("finding", resource=row["resource_name"], state=state, detail=row["detail"])
-        )
+        named = {"kind": row["resource_type"].replace("-", " "), "resource": row["resource_name"]}
+        yield field(row["check"], note=note("finding", **named, state=state, detail=row["detail"]))
     if not pair.findings:
         yield field("none", note=note("of_what_was_checked") if pair.unsure or pair.known.not_run else None)
 

@@ -101,7 +101,7 @@ def _allows(effect: bytes) -> bool:
 def read_content(document: bytes) -> tuple[str, TrustContent] | None:
     """Return a trust policy twice: as compact JSON text, and as parsed content.
 
-    Documents that differ only in spaces or escape sequences give the same text.
+    If two documents differ only in spaces or escape sequences, their texts are the same.
     """
     try:
         if document.startswith(b'"'):

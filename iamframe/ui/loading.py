@@ -1,4 +1,4 @@
-"""Load and check the sources of a command, in one process, in several processes, or on Dask."""
+"""Load the given sources and run the checks, in one process, in several processes, or on Dask."""
 
 from __future__ import annotations
 
