@@ -65,11 +65,11 @@ class Found:
 
     @property
     def numbers(self) -> Positions:
-        """The column `finding` of the frame `facts`."""
+        """For each row of `facts`, the number of its finding."""
         return self.facts["finding"].to_numpy()
 
     def only(self, chosen: Any) -> Found:
-        """Return the findings that a mask selects, with their details."""
+        """Return the findings that a mask selects, with their facts."""
         chosen = np.asarray(chosen, dtype=bool)
         facts = self.facts[chosen[self.numbers]].reset_index(drop=True)
         numbers = (np.cumsum(chosen) - 1)[facts["finding"].to_numpy()]

@@ -211,7 +211,7 @@ def _open_snapshots(folders: list[str | os.PathLike[str]]) -> Inventory:
             if other := folder_of.get(account):
                 raise SourceError(
                     f"the account {account} is in {other} and in {name}; give only one of these "
-                    f"snapshots, or compare them with `iamframe diff {other} {name}`"
+                    "snapshots, or compare them with `iamframe diff OLD NEW`"
                 )
         folder_of |= dict.fromkeys(accounts, name)
     return joined(opened, dict.fromkeys(source for one in opened for source in one.sources))

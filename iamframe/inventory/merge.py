@@ -31,8 +31,8 @@ def settle(code: Positions, value: Positions, size: int) -> tuple[Positions, Pos
     The array `code` contains the keys as numbers. The array `value` contains the values as numbers. An unknown value is
     -1. Equal values have equal numbers. `size` is the number of keys.
 
-    For each key, the array `first` contains the first row with a known value. The row number is -1 if the values
-    differ, or if no value is known. For each contradiction, `one` and `other` contain the two rows.
+    For each key, the array `first` contains the number of the first row with a known value. The number is -1 if the
+    values differ, or if no value is known. For each contradiction, `one` and `other` contain the two rows.
     """
     rows = np.flatnonzero(value >= 0)
     first = np.full(size, -1)

@@ -31,7 +31,7 @@ class Owned(NamedTuple):
 
 
 class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
-    """One kind of owner (see `owners.toml`)."""
+    """A type of resource that a profile may belong to (see `owners.toml`)."""
 
     owner_type: str
     # The call that lists the owners in a region.

@@ -44,7 +44,7 @@ _GLOBAL = ("iam", "organizations", "account")
 
 
 class PracticeAccount:
-    """A fictional AWS account on 127.0.0.1, for practice. The account is empty at first.
+    """A fictional AWS account on 127.0.0.1, for practice. The account has no resources at first.
 
     Use a practice account in a `with` statement, or call `open` and `close`. A process can have only one open practice
     account. Clients that are created with the boto3 session from `session()` send their requests to the practice

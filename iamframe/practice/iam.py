@@ -1,6 +1,7 @@
 """Simulate the IAM calls about roles, instance profiles and their tags.
 
-moto only stores the data. moto's answers differ from AWS's answers, and are too slow for load tests.
+iamframe answers these calls itself. moto stores the data, and answers the other calls. moto's answers differ from
+AWS's answers, and are too slow for load tests.
 """
 
 from __future__ import annotations

@@ -73,8 +73,8 @@ def render_page(
 ) -> str:
     """Return the HTML page of a result as text.
 
-    The page loads no other files, and runs only its own script. Every text is escaped. Commands are always in English.
-    The texts in `numbers` must be in the language `lang`.
+    The page loads no other files, and runs only its own script. Every text is escaped. Suggested commands are always in
+    English. The texts in `numbers` must be in the language `lang`.
     """
     numbers = numbers or numbers_of(result, lang)
     listed = numbers.listed

@@ -73,7 +73,7 @@ class Journal:
             return _entry(self._file.read(size))
 
     def put(self, entry: Entry) -> None:
-        """If the disk is full, earlier answers stay in the file."""
+        """If the disk is full, earlier answers from AWS stay in the file."""
         raw = msgspec.json.encode(entry)
         line = msgspec.json.encode(_Line(zlib.crc32(raw), Raw(raw))) + b"\n"
         with self._lock:

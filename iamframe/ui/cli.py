@@ -292,7 +292,7 @@ def diff_command(
     given.against,
     given.kinds,
     given.formats(*given.FORMATS),
-    option("--fail-on-drift", "Exit with status 1 if anything differs. Data that could not be compared is ignored."),
+    option("--fail-on-drift", "Exit with status 1 if anything differs. Incomplete data does not change the status."),
     option("--strict", "Exit with status 3 if something could not be compared."),
     given.live,
 )

@@ -89,7 +89,7 @@ def test_the_same_account_in_two_snapshots_is_refused_with_the_account_both_fold
         iamframe.load("monday", "elsewhere", "tuesday")
     assert str(refused.value) == (
         f"the account {ONE} is in monday and in tuesday; give only one of these snapshots, or "
-        "compare them with `iamframe diff monday tuesday`"
+        "compare them with `iamframe diff OLD NEW`"
     )
     with pytest.raises(SourceError, match=rf"^the account {ONE} is in monday and in monday; "):
         iamframe.load("monday", "monday")

@@ -525,7 +525,7 @@ def test_two_snapshots_of_one_account_are_refused_with_what_to_do(tmp_path: Path
         run(tmp_path, "snapshot", "files", "--out", f"snapshots/{day}")
     assert refusal(run(tmp_path, "check", "snapshots/monday", "snapshots/tuesday")) == (
         "iamframe: the account 111122223333 is in snapshots/monday and in snapshots/tuesday; give "
-        "only one of these snapshots, or compare them with `iamframe diff snapshots/monday snapshots/tuesday`\n"
+        "only one of these snapshots, or compare them with `iamframe diff OLD NEW`\n"
     )
     assert run(tmp_path, "diff", "snapshots/monday", "snapshots/tuesday").returncode == 0
     assert "files: is not a snapshot" in refusal(run(tmp_path, "check", "snapshots/monday", "files"))
