@@ -1370,3 +1370,24 @@ def test_no_lock_is_held_by_an_account_that_could_not_be_opened(account: Practic
         PracticeAccount(port=port).open()
     assert not practice_backends._in_use.locked()
     account.open()
+
+# What must not be answered with less than there is.
+
+
+def test_an_environment_has_an_id_and_the_settings_that_were_chosen(account: PracticeAccount) -> None:
+    client = account.session().client("elasticbeanstalk")
+    client.create_application(ApplicationName="shop")
+    setting = {
+        "Namespace": "aws:autoscaling:launchconfiguration",
+        "OptionName": "IamInstanceProfile",
+        "Value": "web",
+    }
+    for name, chosen in (("prod", [setting]), ("test", [])):
+        made = client.create_environment(
+            ApplicationName="shop", EnvironmentName=name, SolutionStackName="Linux", OptionSettings=chosen
+        )
+        assert made["EnvironmentId"].startswith("e-")
+        described = client.describe_configuration_settings(ApplicationName="shop", EnvironmentName=name)
+        assert described["ConfigurationSettings"][0]["OptionSettings"] == chosen
+        ids = [one["EnvironmentId"] for one in client.describe_environments()["Environments"]]
+        assert made["EnvironmentId"] in ids
