@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -249,10 +249,9 @@ class Ec2:
         if answer.status != 200:
             return answer
         root = _tree(answer)
-        items = root.findall(f"{{{_SPACE}}}{name}/{{{_SPACE}}}item")
-        places = [(f"{place:08d}", item) for place, item in enumerate(items)]
-        part, token = _cut(call, places, itemgetter(0), most)
-        inner = "".join(ET.tostring(item, encoding="unicode", default_namespace=_SPACE) for _, item in part)
+        items = sorted(root.iterfind(f"{{{_SPACE}}}{name}/{{{_SPACE}}}item"), key=_template_key)
+        part, token = _cut(call, items, _template_key, most)
+        inner = "".join(ET.tostring(item, encoding="unicode", default_namespace=_SPACE) for item in part)
         return ec2_answer(call, f"<{name}>{inner}</{name}>{text('nextToken', token) if token else ''}")
 
 
@@ -270,6 +269,11 @@ def _tree(answer: Answer) -> ET.Element:
     # moto leaves out the slash at the end of the namespace.
     space = _SPACE.encode()
     return ET.fromstring(answer.body.replace(b'"' + space[:-1] + b'"', b'"' + space + b'"'))  # noqa: S314
+
+
+def _template_key(item: ET.Element) -> str:
+    version = item.findtext(f"{{{_SPACE}}}versionNumber") or ""
+    return f"{item.findtext(f'{{{_SPACE}}}launchTemplateName')} {version:>08}"
 
 
 def _add_profile(item: ET.Element, named: dict[str, str]) -> None:

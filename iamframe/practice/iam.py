@@ -102,8 +102,8 @@ class Iam:
         return f"<PolicyNames>{''.join(text('member', name) for name in part)}</PolicyNames>{more}"
 
     def list_attached_role_policies(self, call: Call) -> str:
-        attached = sorted(_below(call, list(self.role(call).managed_policies.values())), key=shapes.by_name)
-        part, more = page(call, attached, shapes.by_name)
+        attached = _below(call, list(self.role(call).managed_policies.values()))
+        part, more = page(call, sorted(attached, key=shapes.by_name_and_arn), shapes.by_name_and_arn)
         return f"{shapes.shown('AttachedPolicies', map(shapes.policy_name, part))}{more}"
 
     def get_role_policy(self, call: Call) -> str:
@@ -113,10 +113,8 @@ class Iam:
 
     def get_account_authorization_details(self, call: Call) -> str:
         wanted = set(values(call.params, "Filter"))
-        entries = sorted(
-            ((f"{kind} {item.name}", item) for kind, items in self._details(call, wanted) for item in items),
-            key=itemgetter(0),
-        )
+        found = ((kind, item) for kind, items in self._details(call, wanted) for item in items)
+        entries = sorted(((f"{kind} {shapes.by_name_and_arn(item)}", item) for kind, item in found), key=itemgetter(0))
         part, more = page(call, entries, itemgetter(0))
         # GetAccountAuthorizationDetails leaves out empty profiles.
         held: dict[str, list[Any]] = {}

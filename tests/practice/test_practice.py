@@ -1391,3 +1391,26 @@ def test_an_environment_has_an_id_and_the_settings_that_were_chosen(account: Pra
         assert described["ConfigurationSettings"][0]["OptionSettings"] == chosen
         ids = [one["EnvironmentId"] for one in client.describe_environments()["Environments"]]
         assert made["EnvironmentId"] in ids
+
+
+def test_policies_of_the_same_name_are_on_their_pages_and_none_is_lost_between_two(iam: Any) -> None:
+    make_role(iam, "web")
+    own = iam.create_policy(PolicyName="ReadOnlyAccess", PolicyDocument=POLICY)["Policy"]["Arn"]
+    arns = ["arn:aws:iam::aws:policy/ReadOnlyAccess", own]
+    for arn in arns:
+        iam.attach_role_policy(RoleName="web", PolicyArn=arn)
+    attached = pages(iam.list_attached_role_policies, "AttachedPolicies", RoleName="web", MaxItems=1)
+    assert [len(page) for page in attached] == [1, 1]
+    assert {policy["PolicyArn"] for page in attached for policy in page} == set(arns)
+    kinds = ["LocalManagedPolicy", "AWSManagedPolicy"]
+    details = pages(iam.get_account_authorization_details, "Policies", Filter=kinds, MaxItems=1)
+    assert set(arns) <= {policy["Arn"] for page in details for policy in page}
+
+
+def test_a_launch_template_deleted_between_two_pages_hides_no_other(ec2: Any) -> None:
+    for name in ("aaa", "bbb", "ccc", "ddd"):
+        ec2.create_launch_template(LaunchTemplateName=name, LaunchTemplateData={"ImageId": "ami-12345678"})
+    first = ec2.describe_launch_templates(MaxResults=2)
+    ec2.delete_launch_template(LaunchTemplateName="aaa")
+    second = ec2.describe_launch_templates(MaxResults=2, NextToken=first["NextToken"])
+    assert [one["LaunchTemplateName"] for one in second["LaunchTemplates"]] == ["ccc", "ddd"]
