@@ -72,6 +72,8 @@ class PracticeAccount:
         regions: Iterable[str] | None = None,
         port: int = 0,
     ) -> None:
+        if not 0 <= port <= 65535:
+            raise ValueError(f"{port} is not a port: choose a number from 0 to 65535")
         if partition not in HOMES:
             raise ValueError(f"{partition} is not a partition that can be practised on: {', '.join(HOMES)}")
         self.account_id, self.partition, self._port = account_id, partition, port
@@ -82,6 +84,7 @@ class PracticeAccount:
         self._accounts: list[str] = []
         self._lock = threading.Lock()
         self._faults = Faults(partition)
+        self._is_open = False
 
     def open(self) -> None:
         """Start the practice account.
@@ -111,9 +114,16 @@ class PracticeAccount:
         self._tagging = Tagging(self._iam, self._organization)
         self._know(self.account_id)
         self._server.start()
+        self._is_open = True
 
     def close(self) -> None:
-        """Stop the practice account, and discard its data."""
+        """Stop the practice account, and discard its resources and member accounts.
+
+        Recorded requests, simulated failures and disabled regions remain. A closed account stays closed.
+        """
+        if not self._is_open:
+            return
+        self._is_open = False
         self._server.stop()
         self._backends.close()
 

@@ -1414,3 +1414,25 @@ def test_a_launch_template_deleted_between_two_pages_hides_no_other(ec2: Any) ->
     ec2.delete_launch_template(LaunchTemplateName="aaa")
     second = ec2.describe_launch_templates(MaxResults=2, NextToken=first["NextToken"])
     assert [one["LaunchTemplateName"] for one in second["LaunchTemplates"]] == ["ccc", "ddd"]
+
+
+def test_closing_twice_is_the_same_as_closing_once() -> None:
+    account = PracticeAccount()
+    account.close()
+    account.open()
+    account.close()
+    account.close()
+    with account:
+        assert account.session().client("iam").list_roles()["Roles"] == []
+
+
+def test_a_port_that_is_none_is_refused_in_one_sentence() -> None:
+    with pytest.raises(ValueError, match="70000 is not a port"):
+        PracticeAccount(port=70000)
+    done = subprocess.run(
+        [sys.executable, "-m", "iamframe.practice", "--port", "70000"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    with PracticeAccount():
+        pass
