@@ -138,8 +138,8 @@ class PracticeAccount:
 
     def _know(self, account_id: str, *, active: bool = True) -> None:
         arn = f"arn:{self.partition}:iam::{account_id}:user/practice"
-        self._keys[_key(account_id)] = Principal(account_id, arn, f"AIDA{account_id}USERX")
         if active:
+            self._keys[_key(account_id)] = Principal(account_id, arn, f"AIDA{account_id}USERX")
             self._accounts.append(account_id)
 
     # Use

@@ -1436,3 +1436,9 @@ def test_a_port_that_is_none_is_refused_in_one_sentence() -> None:
     assert "Traceback" not in done.stderr
     with PracticeAccount():
         pass
+
+
+def test_a_suspended_account_accepts_no_request(account: PracticeAccount) -> None:
+    member = account.add_member("old", status="SUSPENDED")
+    with refused("InvalidClientTokenId"):
+        account.session(account_id=member).client("iam").list_roles()
