@@ -311,7 +311,8 @@ class PracticeAccount:
     def deny(self, action: str, resource: str = "*", account_id: str = "*") -> None:
         """Deny an action, such as "GetRole" or "iam:*", on a resource.
 
-        The resource is a name or an ARN. `*` matches any text.
+        The resource is the name or ARN of a role or profile. `*` matches any text. Requests that name no role or
+        profile can be denied on "*", or on an ARN of the form "arn:aws:ec2:us-east-1:123456789012:*".
         """
         with self._faults.lock:
             self._faults.denials.append(Denial(action, resource, account_id))
@@ -370,7 +371,7 @@ class PracticeAccount:
                 raise faults.unsigned()
             if not call.account_id or not self._reaches(call):
                 raise faults.unknown_credentials(call)
-            self._faults.check(call)
+            self._faults.check(call, self._iam.path_of)
             return self._dispatch(call)
         except Refusal as refusal:
             return refusal_answer(call, refusal)

@@ -57,6 +57,14 @@ class Iam:
             raise Refusal("NoSuchEntity", f"Instance Profile {name} cannot be found.", 404)
         return profile
 
+    def path_of(self, call: Call) -> str:
+        """Return the path of the role or profile that a call names."""
+        name, role_name = call.params.get("InstanceProfileName"), call.params.get("RoleName")
+        found = _of_name(self.profiles(call.account_id), name) if name else None
+        if not name and role_name:
+            found = _of_name(self.roles(call.account_id), role_name)
+        return found.path if found else call.params.get("Path", "/")
+
     def roles(self, account_id: str) -> list[Any]:
         return list(self.backends.iam(account_id).roles.values())
 

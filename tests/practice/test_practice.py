@@ -1442,3 +1442,16 @@ def test_a_suspended_account_accepts_no_request(account: PracticeAccount) -> Non
     member = account.add_member("old", status="SUSPENDED")
     with refused("InvalidClientTokenId"):
         account.session(account_id=member).client("iam").list_roles()
+
+
+def test_a_denial_by_arn_meets_a_role_and_a_profile_with_a_path(iam: Any, account: PracticeAccount) -> None:
+    for name in ("closed", "open"):
+        arns = make_role(iam, name, Path="/team/")["Arn"], make_profile(iam, name, Path="/team/")["Arn"]
+    for arn in arns:
+        account.deny("iam:Get*", resource=arn.replace("open", "closed"))
+    with refused("AccessDenied", "role closed"):
+        iam.get_role(RoleName="closed")
+    with refused("AccessDenied", "instance profile closed"):
+        iam.get_instance_profile(InstanceProfileName="closed")
+    assert iam.get_role(RoleName="open")
+    assert iam.get_instance_profile(InstanceProfileName="open")
