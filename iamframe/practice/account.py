@@ -209,6 +209,11 @@ class PracticeAccount:
         that the role trusts. The dictionary `profiles` maps each profile name to `path`, `role` and `tags`. Some
         profiles have their role's name, and some have another name. Some profiles are empty. Half of the roles and
         profiles have tags. Every tenth role trusts eks.amazonaws.com, and the other roles trust ec2.amazonaws.com.
+
+        Raises
+        ------
+        ValueError
+            If the account already contains a role or profile with one of these names.
         """
         with self._backends.lock:
             return fill(self._iam, account_id or self.account_id, roles, profiles)

@@ -1455,3 +1455,11 @@ def test_a_denial_by_arn_meets_a_role_and_a_profile_with_a_path(iam: Any, accoun
         iam.get_instance_profile(InstanceProfileName="closed")
     assert iam.get_role(RoleName="open")
     assert iam.get_instance_profile(InstanceProfileName="open")
+
+
+def test_an_account_that_is_full_is_not_filled_again(iam: Any, account: PracticeAccount) -> None:
+    account.fill(roles=3, profiles=3)
+    with pytest.raises(ValueError, match="already contains"):
+        account.fill(roles=3, profiles=3)
+    assert len(iam.list_roles()["Roles"]) == 3
+    account.fill(roles=3, profiles=3, account_id=account.add_member("other"))
