@@ -20,10 +20,6 @@ from iamframe.practice.pages import cut
 
 _SPACE = "http://ec2.amazonaws.com/doc/2016-11-15/"
 _ASSOCIATION_ID = re.compile(rb"(<id>)(iip-assoc-[^<]+)(</id>)")
-_EMPTY_LISTS = {
-    "DescribeSpotFleetRequests": "spotFleetRequestConfigSet",
-    "DescribeFleets": "fleetSet",
-}
 _CUT_LISTS = {
     "DescribeLaunchTemplates": ("launchTemplates", 200),
     "DescribeLaunchTemplateVersions": ("launchTemplateVersionSet", 200),
@@ -41,12 +37,7 @@ class Ec2:
         if own:
             with self.backends.lock:
                 return own(self, call)
-        try:
-            answer = self.backends.ask(call)
-        except Refusal:
-            if call.action not in _EMPTY_LISTS:
-                raise
-            return ec2_answer(call, f"<{_EMPTY_LISTS[call.action]}/>")
+        answer = self.backends.ask(call)
         return answer if call.action.startswith("Describe") else self._settled(call, answer)
 
     def _store_profile_ids(self, account_id: str, region: str) -> dict[str, str]:

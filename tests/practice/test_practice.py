@@ -1463,3 +1463,9 @@ def test_an_account_that_is_full_is_not_filled_again(iam: Any, account: Practice
         account.fill(roles=3, profiles=3)
     assert len(iam.list_roles()["Roles"]) == 3
     account.fill(roles=3, profiles=3, account_id=account.add_member("other"))
+
+
+def test_a_fleet_that_moto_cannot_show_is_an_error_and_not_an_empty_list(ec2: Any, account: PracticeAccount) -> None:
+    account._backends.ec2(account.account_id, "us-east-1").fleets["fleet-1"] = None
+    with refused("InternalFailure"):
+        ec2.describe_fleets(FleetIds=["fleet-1"])
