@@ -30,12 +30,11 @@ _REGIONS = {
     "aws-us-gov": ("us-gov-west-1", "us-gov-east-1"),
     "aws-cn": ("cn-north-1", "cn-northwest-1"),
 }
-# Operations that moto does not have, or cannot answer without arguments. This account answers them with empty lists.
+# Operations of services that moto does not have. A practice account cannot have resources of these services.
 _NOTHING: dict[tuple[str, str], dict[str, Any]] = {
     ("bedrock-agentcore", "ListCapacityProviders"): {"capacityProviders": []},
     ("cloud9", "ListEnvironments"): {"environmentIds": []},
     ("datazone", "ListDomains"): {"items": []},
-    ("ecs", "DescribeCapacityProviders"): {"capacityProviders": [], "failures": []},
     ("imagebuilder", "ListInfrastructureConfigurations"): {"infrastructureConfigurationSummaryList": []},
     ("pcs", "ListClusters"): {"clusters": []},
 }
@@ -395,6 +394,8 @@ class PracticeAccount:
             return json_answer(call, nothing)
         if call.service == "account" and call.action == "ListRegions":
             return list_regions(call, self._regions)
+        if call.service == "ecs" and call.action == "DescribeCapacityProviders":
+            call = self._backends.with_provider_names(call)
         services: dict[str, Any] = {
             "iam": self._iam,
             "sts": self._sts,

@@ -1469,3 +1469,11 @@ def test_a_fleet_that_moto_cannot_show_is_an_error_and_not_an_empty_list(ec2: An
     account._backends.ec2(account.account_id, "us-east-1").fleets["fleet-1"] = None
     with refused("InternalFailure"):
         ec2.describe_fleets(FleetIds=["fleet-1"])
+
+
+def test_capacity_providers_are_listed_without_their_names(account: PracticeAccount) -> None:
+    ecs = account.session().client("ecs")
+    assert ecs.describe_capacity_providers()["capacityProviders"] == []
+    group = "arn:aws:autoscaling:us-east-1:123456789012:autoScalingGroup:1:autoScalingGroupName/g"
+    ecs.create_capacity_provider(name="spot", autoScalingGroupProvider={"autoScalingGroupArn": group})
+    assert [one["name"] for one in ecs.describe_capacity_providers()["capacityProviders"]] == ["spot"]
