@@ -1477,3 +1477,20 @@ def test_capacity_providers_are_listed_without_their_names(account: PracticeAcco
     group = "arn:aws:autoscaling:us-east-1:123456789012:autoScalingGroup:1:autoScalingGroupName/g"
     ecs.create_capacity_provider(name="spot", autoScalingGroupProvider={"autoScalingGroupArn": group})
     assert [one["name"] for one in ecs.describe_capacity_providers()["capacityProviders"]] == ["spot"]
+
+
+def test_the_tagging_api_lists_resources_of_all_services_unless_a_type_is_asked_for(
+    iam: Any, ec2: Any, account: PracticeAccount
+) -> None:
+    profile = make_profile(iam, "web", Tags=TAGS)["Arn"]
+    given = [{"ResourceType": "instance", "Tags": TAGS}]
+    ec2.run_instances(ImageId="ami-12345678", MinCount=1, MaxCount=1, TagSpecifications=given)
+    client = tagging(account, "us-east-1")
+    for types in ({}, {"ResourceTypeFilters": ["iam", "ec2"]}):
+        first = client.get_resources(ResourcesPerPage=1, **types)
+        rest = client.get_resources(PaginationToken=first["PaginationToken"], **types)
+        arns = [one["ResourceARN"] for page in (first, rest) for one in page["ResourceTagMappingList"]]
+        assert profile in arns
+        assert [arn for arn in arns if ":instance/" in arn]
+    (only,) = client.get_resources(ResourceTypeFilters=["iam:instance-profile"])["ResourceTagMappingList"]
+    assert only == {"ResourceARN": profile, "Tags": TAGS}
