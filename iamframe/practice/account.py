@@ -291,7 +291,11 @@ class PracticeAccount:
         return Counter(request.action for request in self.requests)
 
     def writes(self) -> int:
-        """Return the number of write requests."""
+        """Return the number of requests other than reads.
+
+        A read is AssumeRole, or an action that begins with Get, List, Describe, BatchGet, Lookup, Query, Scan, Search,
+        Select or Simulate.
+        """
         return sum(faults.is_write(request.action) for request in self.requests)
 
     def forget(self) -> None:

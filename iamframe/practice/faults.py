@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from iamframe.practice.calls import Call, Refusal
 
 FAULTS = ("reset", "truncated", "short", "500")
-_READS = ("Get", "List", "Describe", "GET ")
+_READS = ("Get", "List", "Describe", "BatchGet", "Lookup", "Query", "Scan", "Search", "Select", "Simulate", "GET ")
 
 
 @dataclass

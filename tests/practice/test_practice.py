@@ -1494,3 +1494,12 @@ def test_the_tagging_api_lists_resources_of_all_services_unless_a_type_is_asked_
         assert [arn for arn in arns if ":instance/" in arn]
     (only,) = client.get_resources(ResourceTypeFilters=["iam:instance-profile"])["ResourceTagMappingList"]
     assert only == {"ResourceARN": profile, "Tags": TAGS}
+
+
+def test_lookups_and_simulations_are_no_writes(iam: Any, account: PracticeAccount) -> None:
+    with contextlib.suppress(ClientError):
+        account.session().client("cloudtrail", config=ONCE).lookup_events()
+    with contextlib.suppress(ClientError):
+        iam.simulate_principal_policy(PolicySourceArn="arn:aws:iam::123456789012:role/no", ActionNames=["s3:Get*"])
+    assert account.counts().keys() == {"LookupEvents", "SimulatePrincipalPolicy"}
+    assert account.writes() == 0
