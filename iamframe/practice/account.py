@@ -151,7 +151,8 @@ class PracticeAccount:
     def session(self, region_name: str | None = None, account_id: str | None = None) -> Any:
         """Return a boto3 session for the practice account or a member account.
 
-        The returned session ignores environment variables, the AWS CLI's files, and proxies.
+        The returned session takes no credentials, profiles, regions, endpoints or proxies from environment variables
+        or the AWS CLI's files.
         """
         import boto3
         from botocore.config import Config
@@ -183,7 +184,8 @@ class PracticeAccount:
         """Return environment variables that direct programs to the practice account.
 
         With these variables, the AWS CLI 2 and programs with boto3 send their requests to the practice account. Version
-        1 of the AWS CLI sends some EMR and RDS requests to AWS. AWS refuses the keys of a practice account.
+        1 of the AWS CLI sends some requests to AWS, for example to EMR, RDS, SQS, DocumentDB, Neptune and Health. AWS
+        refuses the keys of a practice account.
         """
         # Version 1 ignores the variables for EMR in most regions, and for RDS in us-east-1.
         return {
@@ -262,7 +264,8 @@ class PracticeAccount:
         The field `Code` is "Success" if the role trusts EC2. A document whose `Code` is "Success" contains access keys
         for the practice account. The field `Code` is "AssumeRoleUnauthorizedAccess" if the role does not trust EC2.
         Such a document contains a `Message`. A change to the role reaches the instance at once. On AWS, a change to a
-        role may reach instances an hour later.
+        role may reach instances an hour later. To find out whether the role trusts EC2, only `Allow` statements without
+        a `Condition` are read. `Deny` statements and the `Action` of a statement are ignored.
 
         Raises
         ------
