@@ -1371,6 +1371,7 @@ def test_no_lock_is_held_by_an_account_that_could_not_be_opened(account: Practic
     assert not practice_backends._in_use.locked()
     account.open()
 
+
 # What must not be answered with less than there is.
 
 
