@@ -70,4 +70,5 @@ def start_environment(account: PracticeAccount, name: str, region: str) -> str:
     client = account.session(region_name=region).client("elasticbeanstalk")
     client.create_application(ApplicationName=name)
     made = client.create_environment(ApplicationName=name, EnvironmentName=name, SolutionStackName="Linux")
+    assert made["EnvironmentId"]
     return str(made["EnvironmentId"])

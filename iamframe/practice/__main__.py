@@ -20,12 +20,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--roles", type=int, default=40, help="how many roles (40)")
     parser.add_argument("--profiles", type=int, default=40, help="how many instance profiles (40)")
     asked = parser.parse_args(arguments)
-    account = PracticeAccount(port=asked.port)
     try:
+        account = PracticeAccount(port=asked.port)
         account.open()
     except OSError as error:
         parser.error(f"port {asked.port} of 127.0.0.1 cannot be served on ({error.strerror}); name another with --port")
-    except MissingExtraError as error:
+    except (ValueError, MissingExtraError) as error:
         parser.error(str(error))
     with contextlib.closing(account), contextlib.suppress(KeyboardInterrupt):
         account.fill(asked.roles, asked.profiles)

@@ -30,12 +30,11 @@ _REGIONS = {
     "aws-us-gov": ("us-gov-west-1", "us-gov-east-1"),
     "aws-cn": ("cn-north-1", "cn-northwest-1"),
 }
-# Operations that moto does not have, or cannot answer without arguments. This account answers them with empty lists.
+# Operations of services that moto does not have. A practice account cannot have resources of these services.
 _NOTHING: dict[tuple[str, str], dict[str, Any]] = {
     ("bedrock-agentcore", "ListCapacityProviders"): {"capacityProviders": []},
     ("cloud9", "ListEnvironments"): {"environmentIds": []},
     ("datazone", "ListDomains"): {"items": []},
-    ("ecs", "DescribeCapacityProviders"): {"capacityProviders": [], "failures": []},
     ("imagebuilder", "ListInfrastructureConfigurations"): {"infrastructureConfigurationSummaryList": []},
     ("pcs", "ListClusters"): {"clusters": []},
 }
@@ -72,6 +71,8 @@ class PracticeAccount:
         regions: Iterable[str] | None = None,
         port: int = 0,
     ) -> None:
+        if not 0 <= port <= 65535:
+            raise ValueError(f"{port} is not a port: choose a number from 0 to 65535")
         if partition not in HOMES:
             raise ValueError(f"{partition} is not a partition that can be practised on: {', '.join(HOMES)}")
         self.account_id, self.partition, self._port = account_id, partition, port
@@ -82,6 +83,7 @@ class PracticeAccount:
         self._accounts: list[str] = []
         self._lock = threading.Lock()
         self._faults = Faults(partition)
+        self._is_open = False
 
     def open(self) -> None:
         """Start the practice account.
@@ -111,9 +113,16 @@ class PracticeAccount:
         self._tagging = Tagging(self._iam, self._organization)
         self._know(self.account_id)
         self._server.start()
+        self._is_open = True
 
     def close(self) -> None:
-        """Stop the practice account, and discard its data."""
+        """Stop the practice account, and discard its resources and member accounts.
+
+        Recorded requests, simulated failures and disabled regions remain. A closed account stays closed.
+        """
+        if not self._is_open:
+            return
+        self._is_open = False
         self._server.stop()
         self._backends.close()
 
@@ -128,8 +137,8 @@ class PracticeAccount:
 
     def _know(self, account_id: str, *, active: bool = True) -> None:
         arn = f"arn:{self.partition}:iam::{account_id}:user/practice"
-        self._keys[_key(account_id)] = Principal(account_id, arn, f"AIDA{account_id}USERX")
         if active:
+            self._keys[_key(account_id)] = Principal(account_id, arn, f"AIDA{account_id}USERX")
             self._accounts.append(account_id)
 
     # Use
@@ -142,7 +151,8 @@ class PracticeAccount:
     def session(self, region_name: str | None = None, account_id: str | None = None) -> Any:
         """Return a boto3 session for the practice account or a member account.
 
-        The returned session ignores environment variables, the AWS CLI's files, and proxies.
+        The returned session takes no credentials, profiles, regions, endpoints or proxies from environment variables
+        or the AWS CLI's files.
         """
         import boto3
         from botocore.config import Config
@@ -174,7 +184,8 @@ class PracticeAccount:
         """Return environment variables that direct programs to the practice account.
 
         With these variables, the AWS CLI 2 and programs with boto3 send their requests to the practice account. Version
-        1 of the AWS CLI sends some EMR and RDS requests to AWS. AWS refuses the keys of a practice account.
+        1 of the AWS CLI sends some requests to AWS, for example to EMR, RDS, SQS, DocumentDB, Neptune and Health. AWS
+        refuses the keys of a practice account.
         """
         # Version 1 ignores the variables for EMR in most regions, and for RDS in us-east-1.
         return {
@@ -199,6 +210,11 @@ class PracticeAccount:
         that the role trusts. The dictionary `profiles` maps each profile name to `path`, `role` and `tags`. Some
         profiles have their role's name, and some have another name. Some profiles are empty. Half of the roles and
         profiles have tags. Every tenth role trusts eks.amazonaws.com, and the other roles trust ec2.amazonaws.com.
+
+        Raises
+        ------
+        ValueError
+            If the account already contains a role or profile with one of these names.
         """
         with self._backends.lock:
             return fill(self._iam, account_id or self.account_id, roles, profiles)
@@ -248,7 +264,8 @@ class PracticeAccount:
         The field `Code` is "Success" if the role trusts EC2. A document whose `Code` is "Success" contains access keys
         for the practice account. The field `Code` is "AssumeRoleUnauthorizedAccess" if the role does not trust EC2.
         Such a document contains a `Message`. A change to the role reaches the instance at once. On AWS, a change to a
-        role may reach instances an hour later.
+        role may reach instances an hour later. To find out whether the role trusts EC2, only `Allow` statements without
+        a `Condition` are read. `Deny` statements and the `Action` of a statement are ignored.
 
         Raises
         ------
@@ -277,7 +294,11 @@ class PracticeAccount:
         return Counter(request.action for request in self.requests)
 
     def writes(self) -> int:
-        """Return the number of write requests."""
+        """Return the number of requests other than reads.
+
+        A read is AssumeRole, or an action that begins with Get, List, Describe, BatchGet, Lookup, Query, Scan, Search,
+        Select or Simulate.
+        """
         return sum(faults.is_write(request.action) for request in self.requests)
 
     def forget(self) -> None:
@@ -301,7 +322,8 @@ class PracticeAccount:
     def deny(self, action: str, resource: str = "*", account_id: str = "*") -> None:
         """Deny an action, such as "GetRole" or "iam:*", on a resource.
 
-        The resource is a name or an ARN. `*` matches any text.
+        The resource is the name or ARN of a role or profile. `*` matches any text. Requests that name no role or
+        profile can be denied on "*", or on an ARN of the form "arn:aws:ec2:us-east-1:123456789012:*".
         """
         with self._faults.lock:
             self._faults.denials.append(Denial(action, resource, account_id))
@@ -360,7 +382,7 @@ class PracticeAccount:
                 raise faults.unsigned()
             if not call.account_id or not self._reaches(call):
                 raise faults.unknown_credentials(call)
-            self._faults.check(call)
+            self._faults.check(call, self._iam.path_of)
             return self._dispatch(call)
         except Refusal as refusal:
             return refusal_answer(call, refusal)
@@ -379,6 +401,8 @@ class PracticeAccount:
             return json_answer(call, nothing)
         if call.service == "account" and call.action == "ListRegions":
             return list_regions(call, self._regions)
+        if call.service == "ecs" and call.action == "DescribeCapacityProviders":
+            call = self._backends.with_provider_names(call)
         services: dict[str, Any] = {
             "iam": self._iam,
             "sts": self._sts,

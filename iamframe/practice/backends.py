@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import threading
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit
 
@@ -63,6 +65,14 @@ class Backends:
         from moto.elasticbeanstalk.models import eb_backends
 
         return eb_backends[account_id][region]
+
+    @staticmethod
+    def with_provider_names(call: Call) -> Call:
+        """Name all capacity providers if the call names none, because moto returns only named ones."""
+        from moto.ecs.models import ecs_backends
+
+        names = call.json.get("capacityProviders") or [*ecs_backends[call.account_id][call.region].capacity_providers]
+        return replace(call, body=json.dumps(call.json | {"capacityProviders": names}).encode())
 
     def ask(self, call: Call, **changed: str | None) -> Answer:
         """Let moto answer a call. The value None removes a query parameter."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -20,10 +20,6 @@ from iamframe.practice.pages import cut
 
 _SPACE = "http://ec2.amazonaws.com/doc/2016-11-15/"
 _ASSOCIATION_ID = re.compile(rb"(<id>)(iip-assoc-[^<]+)(</id>)")
-_EMPTY_LISTS = {
-    "DescribeSpotFleetRequests": "spotFleetRequestConfigSet",
-    "DescribeFleets": "fleetSet",
-}
 _CUT_LISTS = {
     "DescribeLaunchTemplates": ("launchTemplates", 200),
     "DescribeLaunchTemplateVersions": ("launchTemplateVersionSet", 200),
@@ -41,12 +37,7 @@ class Ec2:
         if own:
             with self.backends.lock:
                 return own(self, call)
-        try:
-            answer = self.backends.ask(call)
-        except Refusal:
-            if call.action not in _EMPTY_LISTS:
-                raise
-            return ec2_answer(call, f"<{_EMPTY_LISTS[call.action]}/>")
+        answer = self.backends.ask(call)
         return answer if call.action.startswith("Describe") else self._settled(call, answer)
 
     def _store_profile_ids(self, account_id: str, region: str) -> dict[str, str]:
@@ -249,10 +240,9 @@ class Ec2:
         if answer.status != 200:
             return answer
         root = _tree(answer)
-        items = root.findall(f"{{{_SPACE}}}{name}/{{{_SPACE}}}item")
-        places = [(f"{place:08d}", item) for place, item in enumerate(items)]
-        part, token = _cut(call, places, itemgetter(0), most)
-        inner = "".join(ET.tostring(item, encoding="unicode", default_namespace=_SPACE) for _, item in part)
+        items = sorted(root.iterfind(f"{{{_SPACE}}}{name}/{{{_SPACE}}}item"), key=_template_key)
+        part, token = _cut(call, items, _template_key, most)
+        inner = "".join(ET.tostring(item, encoding="unicode", default_namespace=_SPACE) for item in part)
         return ec2_answer(call, f"<{name}>{inner}</{name}>{text('nextToken', token) if token else ''}")
 
 
@@ -270,6 +260,11 @@ def _tree(answer: Answer) -> ET.Element:
     # moto leaves out the slash at the end of the namespace.
     space = _SPACE.encode()
     return ET.fromstring(answer.body.replace(b'"' + space[:-1] + b'"', b'"' + space + b'"'))  # noqa: S314
+
+
+def _template_key(item: ET.Element) -> str:
+    version = item.findtext(f"{{{_SPACE}}}versionNumber") or ""
+    return f"{item.findtext(f'{{{_SPACE}}}launchTemplateName')} {version:>08}"
 
 
 def _add_profile(item: ET.Element, named: dict[str, str]) -> None:

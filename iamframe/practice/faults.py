@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from iamframe.practice.calls import Call, Refusal
 
 FAULTS = ("reset", "truncated", "short", "500")
-_READS = ("Get", "List", "Describe", "GET ")
+_READS = ("Get", "List", "Describe", "BatchGet", "Lookup", "Query", "Scan", "Search", "Select", "Simulate", "GET ")
 
 
 @dataclass
@@ -70,7 +71,7 @@ class Faults:
                     return fault.kind
         return None
 
-    def check(self, call: Call) -> None:
+    def check(self, call: Call, path_of: Callable[[Call], str]) -> None:
         """Raise AWS's error if a call is throttled, denied, or made with expired credentials."""
         with self.lock:
             if self.left == 0:
@@ -82,7 +83,7 @@ class Faults:
                 raise throttled(call)
             denials = list(self.denials)
         if denials:
-            shown, names = resource_of(call, self.partition)
+            shown, names = resource_of(call, self.partition, path_of(call))
             if any(denial.meets(call, names) for denial in denials):
                 raise denied(call, shown)
 
@@ -91,7 +92,7 @@ def is_write(action: str) -> bool:
     return not action.startswith(_READS) and action != "AssumeRole"
 
 
-def resource_of(call: Call, partition: str) -> tuple[str, tuple[str, ...]]:
+def resource_of(call: Call, partition: str, path: str) -> tuple[str, tuple[str, ...]]:
     # The text for IAM's error message, and the names that a `Denial` can have for the resource.
     params, stem = call.params, f"arn:{partition}:iam::{call.account_id}"
     if call.service == "sts":
@@ -103,7 +104,7 @@ def resource_of(call: Call, partition: str) -> tuple[str, tuple[str, ...]]:
     for parameter, kind in (("InstanceProfileName", "instance-profile"), ("RoleName", "role")):
         if parameter in params:
             name = params[parameter]
-            arn = f"{stem}:{kind}{params.get('Path', '/')}{name}"
+            arn = f"{stem}:{kind}{path}{name}"
             shown = arn if call.action.startswith("Create") else f"{kind.replace('-', ' ')} {name}"
             return shown, (arn, name)
     if call.action in ("ListRoles", "ListInstanceProfiles"):

@@ -24,6 +24,11 @@ def fill(iam: Iam, account_id: str, roles: int, profiles: int) -> dict[str, dict
     for number in range(profiles):
         name, path, role = _profile(number, names[number % len(names)] if names else None)
         truth["profiles"][name] = {"path": path, "role": role, "tags": _tags(number + 1)}
+    backend = iam.backends.iam(account_id)
+    there = {role.name for role in backend.roles.values()} & set(truth["roles"])
+    there |= set(backend.instance_profiles) & set(truth["profiles"])
+    if there:
+        raise ValueError(f"the account {account_id} already contains {min(there)}: fill an account only once")
     _write(iam, account_id, truth)
     return truth
 

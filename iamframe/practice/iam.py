@@ -57,6 +57,14 @@ class Iam:
             raise Refusal("NoSuchEntity", f"Instance Profile {name} cannot be found.", 404)
         return profile
 
+    def path_of(self, call: Call) -> str:
+        """Return the path of the role or profile that a call names."""
+        name, role_name = call.params.get("InstanceProfileName"), call.params.get("RoleName")
+        found = _of_name(self.profiles(call.account_id), name) if name else None
+        if not name and role_name:
+            found = _of_name(self.roles(call.account_id), role_name)
+        return found.path if found else call.params.get("Path", "/")
+
     def roles(self, account_id: str) -> list[Any]:
         return list(self.backends.iam(account_id).roles.values())
 
@@ -102,8 +110,8 @@ class Iam:
         return f"<PolicyNames>{''.join(text('member', name) for name in part)}</PolicyNames>{more}"
 
     def list_attached_role_policies(self, call: Call) -> str:
-        attached = sorted(_below(call, list(self.role(call).managed_policies.values())), key=shapes.by_name)
-        part, more = page(call, attached, shapes.by_name)
+        attached = _below(call, list(self.role(call).managed_policies.values()))
+        part, more = page(call, sorted(attached, key=shapes.by_name_and_arn), shapes.by_name_and_arn)
         return f"{shapes.shown('AttachedPolicies', map(shapes.policy_name, part))}{more}"
 
     def get_role_policy(self, call: Call) -> str:
@@ -113,10 +121,8 @@ class Iam:
 
     def get_account_authorization_details(self, call: Call) -> str:
         wanted = set(values(call.params, "Filter"))
-        entries = sorted(
-            ((f"{kind} {item.name}", item) for kind, items in self._details(call, wanted) for item in items),
-            key=itemgetter(0),
-        )
+        found = ((kind, item) for kind, items in self._details(call, wanted) for item in items)
+        entries = sorted(((f"{kind} {shapes.by_name_and_arn(item)}", item) for kind, item in found), key=itemgetter(0))
         part, more = page(call, entries, itemgetter(0))
         # GetAccountAuthorizationDetails leaves out empty profiles.
         held: dict[str, list[Any]] = {}

@@ -19,6 +19,11 @@ from iamframe.practice.calls import text
 by_name, by_key = attrgetter("name"), itemgetter("Key")
 
 
+def by_name_and_arn(item: Any) -> str:
+    # Managed policies of different owners or paths can have the same name.
+    return f"{item.name} {item.arn}"
+
+
 def shown(name: str, items: Iterable[str]) -> str:
     return f"<{name}>{''.join(f'<member>{item}</member>' for item in items)}</{name}>"
 

@@ -1,8 +1,13 @@
-"""Simulate the Resource Groups Tagging API for IAM. This API can tag roles and profiles, but it lists only profiles."""
+"""Simulate the Resource Groups Tagging API for IAM. This API can tag roles and profiles, but it lists only profiles.
+
+moto lists and tags the resources of other services.
+"""
 
 from __future__ import annotations
 
-from operator import attrgetter, itemgetter
+import json
+from dataclasses import replace
+from operator import itemgetter
 from typing import Any
 
 from iamframe.practice.calls import Answer, Call, Refusal, json_answer
@@ -56,8 +61,8 @@ class Tagging:
         if not 1 <= size <= 100:
             raise Refusal("InvalidParameterException", "ResourcesPerPage must be between 1 and 100")
         profiles = [] if call.region != self.home else self.iam.profiles(call.account_id)
-        wanted = [
-            profile
+        wanted = self._of_other_services(call) + [
+            {"ResourceARN": profile.arn, "Tags": list(profile.tags)}
             for profile in profiles
             if profile.id in self.iam.ever_tagged
             and (not arns or profile.arn in arns)
@@ -65,12 +70,27 @@ class Tagging:
             and _passes(profile.tags, asked.get("TagFilters", []))
         ]
         try:
-            wanted.sort(key=attrgetter("arn"))
-            part, token = cut(wanted, attrgetter("arn"), size, asked.get("PaginationToken") or None, "GetResources")
+            by_arn = itemgetter("ResourceARN")
+            wanted.sort(key=by_arn)
+            part, token = cut(wanted, by_arn, size, asked.get("PaginationToken") or None, "GetResources")
         except Refusal:
             raise Refusal("PaginationTokenExpiredException", "The pagination token is not valid") from None
-        found = [{"ResourceARN": profile.arn, "Tags": list(profile.tags)} for profile in part]
-        return {"ResourceTagMappingList": found, "PaginationToken": token or ""}
+        return {"ResourceTagMappingList": part, "PaginationToken": token or ""}
+
+    def _of_other_services(self, call: Call) -> list[dict[str, Any]]:
+        kinds = call.json.get("ResourceTypeFilters", [])
+        if kinds and all(kind.partition(":")[0] == "iam" for kind in kinds):
+            return []
+        names = ("TagFilters", "ResourceTypeFilters", "ResourceARNList")
+        asked = {name: call.json[name] for name in names if call.json.get(name)} | {"TagsPerPage": 500}
+        found, token = [], ""
+        while True:
+            body = json.dumps(asked | ({"PaginationToken": token} if token else {})).encode()
+            answer = json.loads(self.iam.backends.ask(replace(call, body=body)).body)
+            found += [one for one in answer["ResourceTagMappingList"] if ":iam:" not in one["ResourceARN"]]
+            token = answer.get("PaginationToken")
+            if not token:
+                return found
 
     def _write(self, call: Call, arn: str) -> dict[str, Any] | None:
         kind, _, rest = arn.rpartition(":")[2].partition("/")

@@ -1370,3 +1370,137 @@ def test_no_lock_is_held_by_an_account_that_could_not_be_opened(account: Practic
         PracticeAccount(port=port).open()
     assert not practice_backends._in_use.locked()
     account.open()
+
+
+# What must not be answered with less than there is.
+
+
+def test_an_environment_has_an_id_and_the_settings_that_were_chosen(account: PracticeAccount) -> None:
+    client = account.session().client("elasticbeanstalk")
+    client.create_application(ApplicationName="shop")
+    setting = {
+        "Namespace": "aws:autoscaling:launchconfiguration",
+        "OptionName": "IamInstanceProfile",
+        "Value": "web",
+    }
+    for name, chosen in (("prod", [setting]), ("test", [])):
+        made = client.create_environment(
+            ApplicationName="shop", EnvironmentName=name, SolutionStackName="Linux", OptionSettings=chosen
+        )
+        assert made["EnvironmentId"].startswith("e-")
+        described = client.describe_configuration_settings(ApplicationName="shop", EnvironmentName=name)
+        assert described["ConfigurationSettings"][0]["OptionSettings"] == chosen
+        ids = [one["EnvironmentId"] for one in client.describe_environments()["Environments"]]
+        assert made["EnvironmentId"] in ids
+
+
+def test_policies_of_the_same_name_are_on_their_pages_and_none_is_lost_between_two(iam: Any) -> None:
+    make_role(iam, "web")
+    own = iam.create_policy(PolicyName="ReadOnlyAccess", PolicyDocument=POLICY)["Policy"]["Arn"]
+    arns = ["arn:aws:iam::aws:policy/ReadOnlyAccess", own]
+    for arn in arns:
+        iam.attach_role_policy(RoleName="web", PolicyArn=arn)
+    attached = pages(iam.list_attached_role_policies, "AttachedPolicies", RoleName="web", MaxItems=1)
+    assert [len(page) for page in attached] == [1, 1]
+    assert {policy["PolicyArn"] for page in attached for policy in page} == set(arns)
+    kinds = ["LocalManagedPolicy", "AWSManagedPolicy"]
+    details = pages(iam.get_account_authorization_details, "Policies", Filter=kinds, MaxItems=1)
+    assert set(arns) <= {policy["Arn"] for page in details for policy in page}
+
+
+def test_a_launch_template_deleted_between_two_pages_hides_no_other(ec2: Any) -> None:
+    for name in ("aaa", "bbb", "ccc", "ddd"):
+        ec2.create_launch_template(LaunchTemplateName=name, LaunchTemplateData={"ImageId": "ami-12345678"})
+    first = ec2.describe_launch_templates(MaxResults=2)
+    ec2.delete_launch_template(LaunchTemplateName="aaa")
+    second = ec2.describe_launch_templates(MaxResults=2, NextToken=first["NextToken"])
+    assert [one["LaunchTemplateName"] for one in second["LaunchTemplates"]] == ["ccc", "ddd"]
+
+
+def test_closing_twice_is_the_same_as_closing_once() -> None:
+    account = PracticeAccount()
+    account.close()
+    account.open()
+    account.close()
+    account.close()
+    with account:
+        assert account.session().client("iam").list_roles()["Roles"] == []
+
+
+def test_a_port_that_is_none_is_refused_in_one_sentence() -> None:
+    with pytest.raises(ValueError, match="70000 is not a port"):
+        PracticeAccount(port=70000)
+    done = subprocess.run(
+        [sys.executable, "-m", "iamframe.practice", "--port", "70000"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    with PracticeAccount():
+        pass
+
+
+def test_a_suspended_account_accepts_no_request(account: PracticeAccount) -> None:
+    member = account.add_member("old", status="SUSPENDED")
+    with refused("InvalidClientTokenId"):
+        account.session(account_id=member).client("iam").list_roles()
+
+
+def test_a_denial_by_arn_meets_a_role_and_a_profile_with_a_path(iam: Any, account: PracticeAccount) -> None:
+    for name in ("closed", "open"):
+        arns = make_role(iam, name, Path="/team/")["Arn"], make_profile(iam, name, Path="/team/")["Arn"]
+    for arn in arns:
+        account.deny("iam:Get*", resource=arn.replace("open", "closed"))
+    with refused("AccessDenied", "role closed"):
+        iam.get_role(RoleName="closed")
+    with refused("AccessDenied", "instance profile closed"):
+        iam.get_instance_profile(InstanceProfileName="closed")
+    assert iam.get_role(RoleName="open")
+    assert iam.get_instance_profile(InstanceProfileName="open")
+
+
+def test_an_account_that_is_full_is_not_filled_again(iam: Any, account: PracticeAccount) -> None:
+    account.fill(roles=3, profiles=3)
+    with pytest.raises(ValueError, match="already contains"):
+        account.fill(roles=3, profiles=3)
+    assert len(iam.list_roles()["Roles"]) == 3
+    account.fill(roles=3, profiles=3, account_id=account.add_member("other"))
+
+
+def test_a_fleet_that_moto_cannot_show_is_an_error_and_not_an_empty_list(ec2: Any, account: PracticeAccount) -> None:
+    account._backends.ec2(account.account_id, "us-east-1").fleets["fleet-1"] = None
+    with refused("InternalFailure"):
+        ec2.describe_fleets(FleetIds=["fleet-1"])
+
+
+def test_capacity_providers_are_listed_without_their_names(account: PracticeAccount) -> None:
+    ecs = account.session().client("ecs")
+    assert ecs.describe_capacity_providers()["capacityProviders"] == []
+    group = "arn:aws:autoscaling:us-east-1:123456789012:autoScalingGroup:1:autoScalingGroupName/g"
+    ecs.create_capacity_provider(name="spot", autoScalingGroupProvider={"autoScalingGroupArn": group})
+    assert [one["name"] for one in ecs.describe_capacity_providers()["capacityProviders"]] == ["spot"]
+
+
+def test_the_tagging_api_lists_resources_of_all_services_unless_a_type_is_asked_for(
+    iam: Any, ec2: Any, account: PracticeAccount
+) -> None:
+    profile = make_profile(iam, "web", Tags=TAGS)["Arn"]
+    given = [{"ResourceType": "instance", "Tags": TAGS}]
+    ec2.run_instances(ImageId="ami-12345678", MinCount=1, MaxCount=1, TagSpecifications=given)
+    client = tagging(account, "us-east-1")
+    for types in ({}, {"ResourceTypeFilters": ["iam", "ec2"]}):
+        first = client.get_resources(ResourcesPerPage=1, **types)
+        rest = client.get_resources(PaginationToken=first["PaginationToken"], **types)
+        arns = [one["ResourceARN"] for page in (first, rest) for one in page["ResourceTagMappingList"]]
+        assert profile in arns
+        assert [arn for arn in arns if ":instance/" in arn]
+    (only,) = client.get_resources(ResourceTypeFilters=["iam:instance-profile"])["ResourceTagMappingList"]
+    assert only == {"ResourceARN": profile, "Tags": TAGS}
+
+
+def test_lookups_and_simulations_are_no_writes(iam: Any, account: PracticeAccount) -> None:
+    with contextlib.suppress(ClientError):
+        account.session().client("cloudtrail", config=ONCE).lookup_events()
+    with contextlib.suppress(ClientError):
+        iam.simulate_principal_policy(PolicySourceArn="arn:aws:iam::123456789012:role/no", ActionNames=["s3:Get*"])
+    assert account.counts().keys() == {"LookupEvents", "SimulatePrincipalPolicy"}
+    assert account.writes() == 0
