@@ -79,7 +79,9 @@ def test_a_load_of_everything_only_reads(loaded: Loaded) -> None:
 
 
 def test_these_are_all_public_functions() -> None:
-    assert set(FUNCTIONS) == {name for name in iamframe.__all__ if inspect.isfunction(getattr(iamframe, name))}
+    assert set(FUNCTIONS) == {
+        name for name in iamframe.__all__ if inspect.isfunction(inspect.unwrap(getattr(iamframe, name)))
+    }
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
