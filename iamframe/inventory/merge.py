@@ -50,7 +50,7 @@ def settle(code: Positions, value: Positions, size: int) -> tuple[Positions, Pos
 @dataclass
 class Merged:
     kind: Kind
-    # One row per resource and answer.
+    # One row per record of a resource.
     rows: pa.Table
     # For each row of `rows`, its row in `table`.
     code: Positions

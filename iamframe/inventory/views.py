@@ -47,7 +47,7 @@ def pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.DataFrame:
 
     A maker is a tool or service that creates roles and profiles. The first rows are the links: one row per role in a
     profile. The next rows are the profiles without a link. The last rows are roles that trust EC2 but have no profile.
-    The parameter `makers` describes your own tools. Your own tools take precedence over the built-in tools.
+    The parameter `makers` describes your own tools. Among tools with the same `maker_basis`, your own tools come first.
     """
     return numbered_pairs(inventory, makers)[schema.PAIRS.names]
 

@@ -38,7 +38,7 @@ _Item = TypeVar("_Item")
 LANGUAGES = ("en", "ja")
 # The ways to join a list that stand only before its last item.
 _BEFORE_LAST = ("and", "or", "comma_and")
-# The length at which lists are cut, except lists of messages.
+# The length at which a list is cut, unless it consists of messages, or its way to join is in `list`, such as `or`.
 LISTED = 3
 _PLACE = re.compile(r"\{(\w+)(?::([\w-]+))?\}")
 _LIST = re.compile(r"\[(.*)\]", re.DOTALL)
