@@ -77,9 +77,7 @@ class Inventory:
     @property
     def frames_read(self) -> dict[str, pd.DataFrame]:
         """The collected frames by name. The frames `events`, `resource_owners` and `tag_policies` can be absent."""
-        read = {"events": self.events_read, "resource_owners": self.owners_read}
-        read["tag_policies"] = bool(self.tag_policies_read.any())
-        return {name: frame for name, frame in self.frames.items() if read.get(name, True)}
+        return {name: frame for name, frame in self.frames.items() if is_read(self, name)}
 
     @property
     def is_sample(self) -> bool:
@@ -216,6 +214,17 @@ class Inventory:
             return "Nothing that was asked for was left unread: there are no gaps."
         counts = ", ".join(f"{count:,} {str(reason).replace('_', ' ')}" for reason, count in reasons.items())
         return f"{pluralize(len(self.gaps), 'gap')} ({counts}): what was not collected, or not believed, is in .gaps"
+
+
+def is_read(inventory: Inventory, name: str) -> bool:
+    match name:
+        case "events":
+            return inventory.events_read
+        case "resource_owners":
+            return inventory.owners_read
+        case "tag_policies":
+            return bool(inventory.tag_policies_read.any())
+    return True
 
 
 def _singular(name: str) -> str:

@@ -50,7 +50,7 @@ def settle(code: Positions, value: Positions, size: int) -> tuple[Positions, Pos
 @dataclass
 class Merged:
     kind: Kind
-    # One row per resource and answer.
+    # One row per record of a resource.
     rows: pa.Table
     # For each row of `rows`, its row in `table`.
     code: Positions
@@ -83,7 +83,7 @@ class Merged:
 
 
 def merge_rows(staged: Staging, kind: Kind, rows: pa.Table) -> Merged:
-    rows = _with_times(staged, rows)
+    rows, unreadable = _with_times(staged, rows)
     encoded = rows.column(0).combine_chunks().dictionary_encode()
     rank = _ranks(encoded.dictionary)
     code = rank[np.asarray(encoded.indices)]
@@ -93,6 +93,10 @@ def merge_rows(staged: Staging, kind: Kind, rows: pa.Table) -> Merged:
     merged = Merged(kind, rows, code, table if np.array_equal(first, np.arange(len(code))) else table.take(first))
     if len(first) < len(code):
         _merge_cells(staged, merged, first)
+    if unreadable:
+        # Another answer may show a time.
+        unknown = np.asarray(merged.table["last_used_at"].is_null())
+        merged.set_known("last_used_known", (row for row in code[unreadable].tolist() if unknown[row]), False)
     return merged
 
 
@@ -137,7 +141,9 @@ def _contradicted(staged: Staging, rows: pa.Table, name: str, one: Positions, ot
         staged.differ(arn, column, "gaps.contradicted.cell", map(str, values), origins, column=column)
 
 
-def _with_times(staged: Staging, rows: pa.Table) -> pa.Table:
+def _with_times(staged: Staging, rows: pa.Table) -> tuple[pa.Table, list[int]]:
+    """Return the rows, and the numbers of those whose last use is unreadable."""
+    unreadable: list[int] = []
     for name in ("created_at", "last_used_at"):
         if name in rows.column_names:
             times, unreadable = parsed_times(rows[name])
@@ -145,7 +151,8 @@ def _with_times(staged: Staging, rows: pa.Table) -> pa.Table:
                 arn, text = rows.column(0)[row].as_py(), repr(rows[name][row].as_py())
                 staged.gaps.about(arn, name, "unreadable", "gaps.answer.no_time", column=name, text=text)
             rows = rows.set_column(rows.column_names.index(name), name, times)
-    return rows
+    # The last column with times is `last_used_at`; profiles do not have it.
+    return rows, unreadable if "last_used_at" in rows.column_names else []
 
 
 def parsed_times(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, list[int]]:
@@ -260,7 +267,7 @@ def _roles_of(staged: Staging, links: pa.Table, roles: Merged, profiles: Merged)
         return roles.code[np.asarray(links["role"])], roles.arns
     role = np.asarray(links["role"].fill_null(-1)).astype(np.int64)
     role[role >= 0] = roles.code[role[role >= 0]]
-    known, strange = _by_name(roles), dict[str, int]()
+    known, strange = rows_by_name(roles), dict[str, int]()
     rows = np.flatnonzero(names.is_valid())
     holder = pa.array(profiles.code[np.asarray(links["profile"])[rows]])
     columns = (values.to_pylist() for values in (profiles.accounts.take(holder), profiles.arns.take(holder)))
@@ -278,7 +285,7 @@ def _roles_of(staged: Staging, links: pa.Table, roles: Merged, profiles: Merged)
     return role, pa.concat_arrays([roles.arns, pa.array(list(strange), pa.string())])
 
 
-def _by_name(merged: Merged) -> dict[tuple[str, str], int]:
+def rows_by_name(merged: Merged) -> dict[tuple[str, str], int]:
     names = zip(merged.accounts.to_pylist(), merged.table[merged.kind.name].to_pylist(), strict=True)
     return {(account, text.casefold()): row for row, (account, text) in enumerate(names) if text is not None}
 
@@ -354,7 +361,7 @@ def _staged_tags(staged: Staging, merged: Merged) -> _Tags:
 def _add_listings(
     staged: Staging, merged: Merged, listings: list[tuple[str | None, TagListing, int]]
 ) -> tuple[Positions, Positions]:
-    kind, rows = merged.kind.noun, _by_name(merged)
+    kind, rows = merged.kind.noun, rows_by_name(merged)
     resources: list[int] = []
     origins: list[int] = []
     for account, listing, origin in listings:

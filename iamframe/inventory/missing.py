@@ -16,8 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.inventory.arrow import Positions
-from iamframe.inventory.merge import Merged
+from iamframe.inventory.merge import Merged, rows_by_name
 from iamframe.inventory.staging import Kind, Staging
+from iamframe.knowledge.arn import name_of
 from iamframe.knowledge.operations import (
     ALL,
     CONFIGURATIONS,
@@ -38,6 +39,8 @@ from iamframe.messages.render import say
 
 # Only IAM's own answers: Config items, Terraform state and similar files need not show all of an account.
 _OF_IAM = proving("roles", "profiles", "role_links", "role", "profile")
+# The messages of failed requests.
+_FAILED = ("gaps.refused", "gaps.vanished")
 _USERS = {
     INSTANCES: "gaps.absent.instances",
     VERSIONS: "gaps.absent.template_versions",
@@ -114,8 +117,13 @@ def _shows_less(staged: Staging, account: str, operation: str, origin: Any, list
 
 def _compare_with_summary(staged: Staging, merged: Merged) -> None:
     kind, held = merged.kind, Counter(per_account(merged.table["account_id"]))
+    gone = {
+        (str(gap.account_id), name_of(gap.subject).casefold())
+        for gap in staged.gaps
+        if gap.reason == "vanished" and gap.operation in kind.single and gap.subject != ALL
+    }
     # Resources that were deleted during the load may still be in the counts of GetAccountSummary.
-    held.update(str(gap.account_id) for gap in staged.gaps if gap.reason == "vanished" and gap.operation in kind.single)
+    held.update(account for account, _ in gone.difference(rows_by_name(merged) if gone else ()))
     for account, row in staged.accounts.items():
         number, expected = held[account], row.get(kind.expected)
         if expected is None or number >= expected:
@@ -179,9 +187,12 @@ def _note_absent_links(staged: Staging, whole: set[tuple[str, str]], roles: pa.T
 def _note_absent_tags(staged: Staging, kind: Kind, resources: pa.Table) -> None:
     unknown = resources.filter(pc.invert(resources["tags_known"]))
     numbers = Counter(per_account(unknown["account_id"]))
-    # A resource whose request failed already has a gap.
-    telling = (*kind.single, "tags")
-    own = {(gap.account_id, gap.subject) for gap in staged.gaps if gap.operation in telling and gap.subject != ALL}
+    # A resource whose request failed already has a gap. Other gaps of GetRole do not concern tags.
+    own = {
+        (gap.account_id, gap.subject)
+        for gap in staged.gaps
+        if gap.operation in (kind.tags, "tags") or (gap.operation in kind.single and gap.message.startswith(_FAILED))
+    }
     if own:
         columns = (unknown[name].to_pylist() for name in ("account_id", kind.key, kind.name))
         has_own = (

@@ -10,7 +10,7 @@ import pandas as pd
 
 from iamframe.errors import StoreError
 from iamframe.inventory import display, schema
-from iamframe.inventory.inventory import Inventory
+from iamframe.inventory.inventory import Inventory, is_read
 from iamframe.inventory.linking import with_profiles
 from iamframe.inventory.parts import LATER, Manifest, SavedPart, read_frame
 from iamframe.inventory.places import Place
@@ -74,13 +74,24 @@ class InventoryOnDemand(Inventory):
             yield self.gaps
             return
         place, manifest = self._found()
-        # Several members of a fleet may have gaps of the same account.
-        accounts = list(dict.fromkeys(part.account_id for part in self._own(manifest.frames["gaps"].parts)))
-        for start in range(0, len(accounts), _ACCOUNTS_AT_ONCE):
-            group = {*accounts[start : start + _ACCOUNTS_AT_ONCE]}
+        for group in self._groups("gaps"):
             yield read_frame(place, manifest, "gaps", group)
         if self._more is not None:
             yield self._more.gaps
+
+    def _groups(self, name: str) -> Iterator[set[str]]:
+        # Several members of a fleet may have rows of the same account.
+        parts = self._own(self._found()[1].frames[name].parts)
+        accounts = list(dict.fromkeys(part.account_id for part in parts))
+        for start in range(0, len(accounts), _ACCOUNTS_AT_ONCE):
+            yield {*accounts[start : start + _ACCOUNTS_AT_ONCE]}
+
+    def _is_read(self, name: str) -> bool:
+        if name not in LATER or "calls" in self.__dict__:
+            return is_read(self, name)
+        # The calls of all accounts need not fit into memory.
+        parts = (InventoryOnDemand.of(self._folder, group) for group in self._groups("calls"))
+        return any(is_read(part, name) for part in parts)
 
     def row_counts(self) -> dict[str, int]:
         if "_folder" not in self.__dict__:
@@ -90,7 +101,7 @@ class InventoryOnDemand(Inventory):
         for name, stored in self._found()[1].frames.items():
             more = 0 if self._more is None else len(getattr(self._more, name))
             counts[name] = more + sum(part.rows for part in self._own(stored.parts))
-        return {name: rows for name, rows in counts.items() if rows or name not in LATER}
+        return {name: rows for name, rows in counts.items() if rows or self._is_read(name)}
 
     def _repr_html_(self) -> str:
         rows = [(name, schema.FRAMES[name].row, count) for name, count in self.row_counts().items()]

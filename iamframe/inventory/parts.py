@@ -3,7 +3,9 @@
     manifest.json                              written last: the parts, their rows and checksums
     roles/account=123456789012/part.parquet    … and so for each frame and account
 
-Hive, DuckDB and pyarrow can read the folder name `account=ID`. The id in the folder name is percent-encoded.
+Hive, DuckDB and pyarrow can read the folder name `account=ID`. The id in the folder name is percent-encoded. The name
+can also be a hash, for example if an account of a fleet shows rows of another account. The column `account_id` always
+has the id.
 """
 
 from __future__ import annotations
@@ -46,6 +48,8 @@ _NO_ACCOUNT = "none"
 # Hive's word for a missing value, which pyarrow reads without a type.
 _HIVE_MISSING = "__HIVE_DEFAULT_PARTITION__"
 _MAX_NAME = 200
+# A folder without a readable manifest is not replaced.
+_NOT_HERE = "copy the snapshot again, or save it to another folder"
 _ROWS_AT_ONCE = 1 << 18
 _THREADS = 16
 
@@ -251,14 +255,14 @@ def read_manifest(place: Place, text: bytes | None) -> Manifest:
         manifest = msgspec.json.decode(text, type=Manifest)
         is_unchanged = manifest.sha256 == _checksum(text)
     except UNDECODABLE as error:
-        raise StoreError(f"{name}: is damaged ({error}); copy or save the snapshot again") from error
+        raise StoreError(f"{name}: is damaged ({error}); {_NOT_HERE}") from error
     if not manifest.sha256:
         raise StoreError(f"{name}: has no checksum, because an older version wrote it; save the snapshot again")
     if not is_unchanged:
         raise StoreError(f"{name}: is damaged or was changed; copy or save the snapshot again")
     stored = [manifest.frames.get(frame) for frame in FRAMES if frame in manifest.frames or frame not in LATER]
     if not head or not all(one and _is_consistent(one) for one in stored):
-        raise StoreError(f"{name}: is not the manifest of a complete snapshot; copy or save the snapshot again")
+        raise StoreError(f"{name}: is not the manifest of a complete snapshot; {_NOT_HERE}")
     return manifest
 
 

@@ -62,7 +62,11 @@ def _opened(address: str) -> RemoteFolder:
         filesystem, path = FileSystem.from_uri(address + option)
     except (OSError, ValueError) as error:
         reason = without_secrets(" ".join(str(error).split()))
-        raise StoreError(f"{name}: cannot be opened ({reason}); give an address such as s3://BUCKET/FOLDER") from error
+        raise StoreError(
+            f"{without_secrets(address)}: cannot be opened ({reason}); give an address such as s3://BUCKET/FOLDER"
+        ) from error
+    if not path.strip("/"):
+        raise StoreError(f"{without_secrets(address)}: names no folder; give an address such as s3://BUCKET/FOLDER")
     return RemoteFolder(name, path.rstrip("/"), filesystem)
 
 

@@ -22,9 +22,9 @@ FINDINGS = Frame(
     flag(
         "owner_known",
         "True if the tags with the owner were collected; if True and `owner` is missing, there is no owner tag (always "
-        "True for findings about an account)",
+        "True for findings about an account or a tag key)",
     ),
-    text("resource_type?", "role, instance-profile, account, or the type of a resource that uses a profile"),
+    text("resource_type?", "role, instance-profile, account, tag key, or the type of a resource that uses a profile"),
     text("resource_name?", "name of the resource"),
     text("resource_arn?", "ARN of the resource; for a link, of the profile"),
     text("related_name?", "name of the related resource"),
@@ -40,7 +40,7 @@ FINDINGS = Frame(
 
 FINDINGS_BY_OWNER = Frame("findings_by_owner", "owner, or state without an owner", ("owner", "state")).with_columns(
     text("owner?", "value of the owner tag; missing in the states without an owner"),
-    text("state", "owned, none (no owner tag), unread (tags not collected), account (about a whole account)"),
+    text("state", "owned, none (no owner tag), unread (tags not collected), account (about an account or a tag key)"),
     count("high", "findings of severity high that are not accepted"),
     count("medium", "findings of severity medium that are not accepted"),
     count("low", "findings of severity low that are not accepted"),
@@ -133,8 +133,8 @@ BLIND_SPOT_COUNTS = Frame(
     _OPERATION,
     text("missed", f"no; {_MISSED}"),
     count("resources", "number of collected resources of this type"),
-    count("tagged", "number of resources with tags"),
-    count("untagged", "number of resources without tags"),
+    count("tagged", "number of resources with tags other than reserved ones"),
+    count("untagged", "number of resources without such tags"),
     count("unknown", "number of resources whose tags were not collected"),
     text("reason", "what you can or cannot do with this surface, and how, why, or on which condition"),
 )
@@ -150,8 +150,8 @@ PROBES = Frame(
     _OPERATION,
     text("region", "region that was tested; `unknown` for regions that could not be listed"),
     text("expected", "whether the surface should show the resources, according to `surfaces`: yes, no, unknown"),
-    count("tagged?", "number of resources with tags in IAM; missing if IAM showed no tags"),
-    count("shown?", "number of tagged resources that the surface shows; missing if the surface did not respond"),
+    count("tagged?", "number of resources with tags in IAM; missing if IAM showed the tags of no resource"),
+    count("shown?", "number of resources that the surface shows, even without tags; missing if it did not respond"),
     count("differing?", "number of resources whose tags on the surface differ from those in IAM"),
     text("holds", "whether the result is as expected: yes, no, unknown"),
     text("detail", "the result as a sentence, or why there is none"),
@@ -166,8 +166,8 @@ CHANGES = Frame(
     text("resource_name?", "name of the resource"),
     text("resource_arn?", "ARN of the resource; if it was deleted, its last ARN"),
     text("what?", "the tag key, or the column that changed"),
-    text("before?", "id, role, tag value, trust policy or value in OLD; missing if there was none"),
-    text("after?", "id, role, tag value, trust policy or value in NEW; missing if there was none"),
+    text("before?", "id, ARN, role, tag value, trust policy or value in OLD; missing if there was none"),
+    text("after?", "id, ARN, role, tag value, trust policy or value in NEW; missing if there was none"),
     text("detail", "the change as a sentence"),
     text("message", "id of the message in `detail`"),
     text("facts", "values in the message, as JSON; for a recreated resource, `also` has the other changes"),
@@ -262,7 +262,7 @@ QUOTA_USE = Frame(
         "type of the owner of the resources, as in `owned_profiles`: eks-cluster, beanstalk-environment, stack",
     ),
     text("owner_name?", "name or id of the cluster, environment or stack"),
-    text("owner_region?", "region of the cluster, environment or stack, if the profile shows the region"),
+    text("owner_region?", "region of the cluster, environment or stack, if the profile or its stack shows it"),
     text("owner_status?", "living, gone, or unread (owners were not collected)"),
     text("owner?", "value of the owner tag; missing in the states without an owner"),
     text(
@@ -276,5 +276,5 @@ QUOTA_USE = Frame(
     share("profile_share?", "instance profiles / the account's quota; missing if the quota is unknown"),
     count("empty", "profiles that hold no role"),
     count("role_unread", "profiles whose role was not collected; these profiles may be empty"),
-    count("guessed", "roles and profiles whose maker is a guess: only one of the two names fits"),
+    count("guessed", "roles and profiles whose maker is a guess, as in `maker_basis` of `pairs`"),
 )

@@ -11,7 +11,7 @@ from iamframe.inventory.result_frames import *  # noqa: F403 - all frames are fo
 ACCOUNTS = Frame("accounts", "account", ("account_id",)).with_columns(
     ACCOUNT_ID,
     text("partition?", "partition of the account: aws, aws-cn, aws-us-gov …"),
-    text("account_name?", "alias of the account"),
+    text("account_name?", "alias of the account, or its name in the fleet (CSV file or Organizations)"),
     text("source", "the SOURCE from which the account was loaded"),
     time("captured_at?", "when the data was collected, if the source shows it"),
     text("caller_arn?", "ARN of the caller who collected the data (GetCallerIdentity)"),
@@ -94,7 +94,7 @@ REFERENCES = Frame(
     text("profile_arn?", "ARN of the profile, found by ARN, unique id or name; missing if no such profile is known"),
     text("profile_name?", "the profile's name in `named`"),
     text("profile_id?", "the profile's unique id, as the resource shows it"),
-    text("consumer_arn?", "ARN of the resource that uses the profile, if the region is known"),
+    text("consumer_arn?", "ARN of the resource, if shown; for an instance or launch template, made from region and id"),
     text("consumer_name?", "name of the resource that uses the profile; for an association, the instance"),
     text("consumer_version?", "versions of the launch template that use the profile, separated by spaces"),
     text("consumer_state?", "state of the resource that uses the profile"),
@@ -144,7 +144,10 @@ GAPS = Frame(
 ).with_columns(
     ACCOUNT_ID,
     text("region", "region, `global` for IAM, or `unknown`"),
-    text("operation", "the operation or file format that would show the data"),
+    text(
+        "operation",
+        "the operation or file format that would show the data; or a column, `tags`, `file` or `check_snapshot`",
+    ),
     text("subject", "the resource or file that the gap is about; `*` for all resources that `detail` describes"),
     text(
         "reason",
@@ -268,7 +271,7 @@ LISTS = Frame("lists", "account", ("account_id",)).with_columns(
     text("references_reason", "which references were not collected; empty when complete"),
     text("references_message", "id of the message in `references_reason`; empty when complete"),
     text("references_facts", "values in the message, as JSON"),
-    text("references_regions", "regions whose references were collected, separated by spaces"),
+    text("references_regions", "regions in which at least one core list was collected in full, separated by spaces"),
     text("references_not_read", "operations whose references were not collected, separated by spaces"),
 )
 
@@ -279,8 +282,8 @@ OWNED_PROFILES = Frame(
     text("profile_arn", "ARN of the profile"),
     text("profile_name?", "name of the profile"),
     text("owner_type", "eks-cluster, beanstalk-environment, stack"),
-    text("owner_name", "name or id of the owner, as the profile shows it"),
-    text("owner_region?", "region of the owner, if the profile shows it"),
+    text("owner_name", "name or id of the owner, as the profile or its stack shows it"),
+    text("owner_region?", "region of the owner, if the profile or its stack shows it"),
     text(
         "basis",
         "what shows the owner: tag, path, name (a guess), resource (the profile's stack, by DescribeStackResources)",

@@ -93,12 +93,9 @@ def write_snapshot(
 
 
 def _write_remote(frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], place: Place) -> None:
-    refuse_to_replace(place)
+    if HIDDEN in names_in_new(place):
+        raise StoreError(f"{display_path(place)}: holds an unfinished snapshot; choose another folder, or delete it")
     try:
-        if HIDDEN in names_in(place):
-            raise StoreError(
-                f"{display_path(place)}: holds an unfinished snapshot; choose another folder, or delete it"
-            )
         write_manifest([write_parts(frames, place)], sources, place)
     except OSError as error:
         raise cannot_write(place, error) from error
@@ -110,6 +107,18 @@ def refuse_to_replace(place: Place) -> None:
             f"{display_path(place)}: already holds a snapshot, which an object store cannot replace in one step; "
             "choose another folder, or delete it first"
         )
+
+
+def names_in_new(place: Place) -> list[str]:
+    """Raise StoreError if a folder of an object store holds a snapshot, or files that belong to none."""
+    refuse_to_replace(place)
+    try:
+        names = names_in(place)
+    except OSError as error:
+        raise cannot_write(place, error) from error
+    if any(names) and HIDDEN not in names:
+        raise StoreError(f"{display_path(place)}: is not empty and holds no snapshot; choose another folder")
+    return names
 
 
 def put_in_place(folder: str | os.PathLike[str], written: Path) -> None:

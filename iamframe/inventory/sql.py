@@ -29,7 +29,7 @@ _SHUT: dict[str, str | bool | int | float | list[str]] = {
 }
 _INTEGERS = (pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32())
 _PANDAS = dict.fromkeys(_INTEGERS, pd.Int64Dtype()) | {pa.uint64(): pd.UInt64Dtype()}
-# The errors of Arrow and pandas for types that only DuckDB has, such as an interval of months and days.
+# The errors of Arrow and pandas for columns that a DataFrame cannot hold, such as intervals of months and days.
 _UNHELD = (pa.ArrowException, ArithmeticError, LookupError, NotImplementedError, TypeError, ValueError)
 
 
@@ -130,7 +130,7 @@ def _create_table(frame: Frame, location: str) -> str:
     return (
         f"CREATE EXTERNAL TABLE `{frame.name}` (\n{columns}\n)\n"
         f"COMMENT {_comment(f'one row per {frame.row}')}\n"
-        "PARTITIONED BY (`account` string COMMENT 'account id, for queries that read one account only')\n"
+        "PARTITIONED BY (`account` string COMMENT 'folder: an account id or a hash, so filter by account_id')\n"
         "STORED AS PARQUET\n"
         f"LOCATION {_quoted(location)}\n"
         # Glue's jobs read only tables that have this property.

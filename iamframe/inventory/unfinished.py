@@ -37,9 +37,9 @@ from iamframe.inventory.snapshot import (
     NOTED_CALL,
     UNFINISHED,
     move_back,
+    names_in_new,
     put_in_place,
     refuse_others,
-    refuse_to_replace,
 )
 from iamframe.sources.archives import display_path
 from iamframe.sources.journal import Journal
@@ -87,14 +87,7 @@ def unfinished_fleet(folder: str | os.PathLike[str], sources: list[str], live: M
             write_bytes(new / HIDDEN / NOTED_CALL, read_bytes(unfinished / NOTED_CALL))
             yield new
         return
-    refuse_to_replace(place)
-    try:
-        names = names_in(place)
-    except OSError as error:
-        raise cannot_write(place, error) from error
-    is_resumed = HIDDEN in names
-    if any(names) and not is_resumed:
-        raise StoreError(f"{display_path(place)}: is not empty and holds no snapshot; choose another folder")
+    is_resumed = HIDDEN in names_in_new(place)
     _note_call(place / HIDDEN, sources, live, "or choose another folder")
     try:
         yield place

@@ -38,7 +38,7 @@ _Item = TypeVar("_Item")
 LANGUAGES = ("en", "ja")
 # The ways to join a list that stand only before its last item.
 _BEFORE_LAST = ("and", "or", "comma_and")
-# The length at which lists are cut, except lists of messages.
+# The length at which a list is cut, unless it consists of messages, or its way to join is in `list`, such as `or`.
 LISTED = 3
 _PLACE = re.compile(r"\{(\w+)(?::([\w-]+))?\}")
 _LIST = re.compile(r"\[(.*)\]", re.DOTALL)
@@ -138,23 +138,30 @@ def render(messages: pa.Array, facts: pa.Array, lang: str = "en") -> pa.Array:
 
 
 @cache
-def _hidden_facts() -> frozenset[str]:
-    # These facts are not shown. Their values select the text of a message.
+def _choices() -> tuple[frozenset[tuple[str, str]], frozenset[str]]:
+    # The facts and values that choose a string of a table, and the facts that are shown as `words`.
     tables = [text for text in _catalogue("en").values() if not isinstance(text, str)]
     texts = [text for text in _catalogue("en").values() if isinstance(text, str)]
     texts += [text for table in tables for text in table.values()]
-    words = {name for text in texts for name, how in _PLACE.findall(text) if how == "words"}
-    return frozenset({"message", *words, *(table["by"] for table in tables if "by" in table)})
+    words = frozenset(name for text in texts for name, how in _PLACE.findall(text) if how == "words")
+    return frozenset((table["by"], value) for table in tables if "by" in table for value in table), words
+
+
+def _selects(name: str, value: Any) -> bool:
+    # The same name may have other values in a message that shows it.
+    choices, words = _choices()
+    is_words = name in words and all(f"words.{word}" in _catalogue("en") for word in str(value).split())
+    return name == "message" or is_words or (name, value) in choices
 
 
 def changed_facts(facts: str, change: Callable[[str], str]) -> str:
     def within(value: Any) -> Any:
+        if isinstance(value, str):
+            return change(value)
         if isinstance(value, dict):
-            fixed = {name for name, one in value.items() if name in _hidden_facts() and isinstance(one, str)}
-            return {name: one if name in fixed else within(one) for name, one in value.items()}
-        if isinstance(value, list):
-            return [within(one) for one in value]
-        return change(value) if isinstance(value, str) else value
+            chosen = {name for name, one in value.items() if isinstance(one, str) and _selects(name, one)}
+            return {name: one if name in chosen else within(one) for name, one in value.items()}
+        return [within(one) for one in value] if isinstance(value, list) else value
 
     return msgspec.json.encode(within(msgspec.json.decode(facts))).decode()
 

@@ -71,7 +71,7 @@ def test_a_statement_says_columns_types_meanings_folders_format_and_place() -> N
         "  `role_arn` string COMMENT 'ARN of the role in the profile, `name:ROLE` if no source shows that role'\n"
         ")\n"
         "COMMENT 'one row per role in an instance profile'\n"
-        "PARTITIONED BY (`account` string COMMENT 'account id, for queries that read one account only')\n"
+        "PARTITIONED BY (`account` string COMMENT 'folder: an account id or a hash, so filter by account_id')\n"
         "STORED AS PARQUET\n"
         "LOCATION 's3://bucket/iamframe/2026-11-26/links/'\n"
         "TBLPROPERTIES ('classification' = 'parquet')"

@@ -136,6 +136,34 @@ def test_tags_that_were_refused_are_one_gap_each(
         )
 
 
+LISTS = {"id.json": identity(), "list.json": profile_list(profile("a"), profile("b"))}
+TWICE = f"{DENIED}iam get-instance-profile,{{0}},NoSuchEntity\niam list-instance-profile-tags,{{0}},NoSuchEntity\n"
+
+
+@pytest.mark.parametrize(
+    ("gone", "counted", "state"),
+    [("b", 4, "truncated"), ("b", 3, "truncated"), ("c", 4, "truncated"), ("c", 3, "complete")],
+)
+def test_a_deleted_profile_counts_once_and_only_if_the_list_lacks_it(
+    tmp_path: Path, gone: str, counted: int, state: str
+) -> None:
+    summary = {"summary.json": {"SummaryMap": {"InstanceProfiles": counted}}}
+    inventory = load(tmp_path, LISTS | summary | {"denied.csv": TWICE.format(gone)})
+    assert inventory.calls.set_index("operation")["state"]["ListInstanceProfiles"] == state
+
+
+def test_roles_with_unreadable_policies_count_among_those_without_tags(tmp_path: Path) -> None:
+    roles = {"Roles": [nested_role("a", policy="garbage"), nested_role("b")]}
+    (said,) = details(load(tmp_path, {"list-roles.json": roles}), "ListRoleTags")
+    assert "the tags of 2 of 2 roles are not in the files" in said
+
+
+def test_a_profile_with_contradictory_roles_counts_among_those_without_tags(tmp_path: Path) -> None:
+    lists = {name: profile_list(profile("p", *held)) for name, held in (("a.json", []), ("b.json", [nested_role("r")]))}
+    (said,) = details(load(tmp_path, lists), "ListInstanceProfileTags")
+    assert "the tags of 1 of 1 instance profile are not in the files" in said
+
+
 def test_coverage_does_not_advise_what_was_denied(tmp_path: Path) -> None:
     tags = {f"instance-profile-tags/{name}.json": {"Tags": []} for name in ("web", "old")}
     denied = {"denied.csv": f"{DENIED}ListInstanceProfileTags,payroll,AccessDenied\n"}

@@ -134,6 +134,18 @@ def test_the_latest_of_two_last_uses_counts_with_its_region(tmp_path: Path, name
     assert contradicted(inventory) == {}
 
 
+@pytest.mark.parametrize("names", [("a.json", "b.json"), ("b.json", "a.json")])
+@pytest.mark.parametrize(("other", "known"), [({}, False), ({"LastUsedDate": "2024-07-01T00:00:00Z"}, True)])
+def test_an_unreadable_time_is_not_shown_as_no_use(
+    tmp_path: Path, names: tuple[str, str], other: dict[str, str], known: bool
+) -> None:
+    used = (role_detail("web") | {"RoleLastUsed": {"LastUsedDate": "yesterday"}}, role_detail("web"))
+    inventory = load(tmp_path, {names[0]: dump(used[0]), names[1]: dump(used[1] | {"RoleLastUsed": other})})
+    assert cell(inventory.roles, "last_used_known") is known
+    note = "in an unknown region" if known else "not collected"
+    assert any(note in line for line in str(inventory.explain("web")).splitlines() if "last use" in line)
+
+
 @pytest.mark.parametrize(
     ("one", "two", "attached", "inline"),
     [

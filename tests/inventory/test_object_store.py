@@ -59,6 +59,27 @@ def test_a_snapshot_in_a_bucket_is_not_replaced(bucket: Bucket) -> None:
     assert_same(of_accounts("a"), open_snapshot(bucket("snap")))
 
 
+def test_a_folder_with_files_of_no_snapshot_is_refused_before_anything_is_written(bucket: Bucket) -> None:
+    filesystem, path = FileSystem.from_uri(bucket("snap"))
+    with filesystem.open_output_stream(f"{path}/roles/more.parquet") as stream:
+        stream.write(b"more")
+    with pytest.raises(StoreError, match=r"^s3://bucket-\w+/snap: is not empty and holds no snapshot; choose another"):
+        of_accounts("a").save(bucket("snap"))
+    assert names(bucket("snap")) == ["roles/more.parquet"]
+
+
+@pytest.mark.parametrize("address", ["s3://", "file:///", "file://"])
+def test_an_address_without_a_folder_is_one_sentence(address: str) -> None:
+    for attempt in (
+        lambda: open_snapshot(address),
+        lambda: iamframe.load(address),
+        lambda: of_accounts("a").save(address),
+        lambda: iamframe.load_fleet(["000000000001"], out=address),
+    ):
+        with pytest.raises(StoreError, match=f"^{address}: .*; give an address such as s3://BUCKET/FOLDER$"):
+            attempt()
+
+
 def test_a_file_that_somebody_put_beside_the_parts_is_named(bucket: Bucket) -> None:
     of_accounts("a").save(bucket("snap"))
     filesystem, path = FileSystem.from_uri(bucket("snap"))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
-from builders import of_accounts
+from builders import ACCOUNT, event, load, of_accounts, profile, profile_list
 from test_snapshot import assert_same, files, parts
 
 import iamframe
@@ -77,6 +78,22 @@ def test_gaps_of_an_account_in_several_files_come_once_in_parts_too(
         "unknown",
     ]
     assert inventory.row_counts()["gaps"] == len(inventory.gaps) == 4
+
+
+EMPTY = {
+    "trail.json": {"Records": [event("2024-05-01T09:00:00Z", "CreateUser", userName="ada")]},
+    f"{ACCOUNT}/eu-west-1/list-stacks.json": {"StackSummaries": []},
+}
+
+
+@pytest.mark.parametrize("documents", [{}, EMPTY])
+def test_frames_that_were_collected_are_counted_even_if_empty(tmp_path: Path, documents: dict[str, Any]) -> None:
+    inventory = load(tmp_path / "files", {"p.json": profile_list(profile("web")), **documents})
+    assert inventory.events.empty
+    assert inventory.resource_owners.empty
+    assert ("events" in inventory.row_counts(), "resource_owners" in inventory.row_counts()) == (bool(documents),) * 2
+    inventory.save(tmp_path / "snapshot")
+    assert InventoryOnDemand.of(tmp_path / "snapshot").row_counts() == inventory.row_counts()
 
 
 def test_the_accounts_of_a_snapshot_come_one_by_one_in_the_order_of_their_ids(tmp_path: Path) -> None:

@@ -105,6 +105,12 @@ def test_each_text_in_facts_is_changed_and_no_number_name_or_id_of_a_message() -
     assert changed_facts(facts, str.upper) == changed
 
 
+def test_a_fact_is_kept_only_where_it_selects_a_text() -> None:
+    facts = '{"why":"denied","parts":[{"message":"gaps.account.failed","why":"account=1/part.parquet"}]}'
+    changed = '{"why":"denied","parts":[{"message":"gaps.account.failed","why":"ACCOUNT=1/PART.PARQUET"}]}'
+    assert changed_facts(facts, str.upper) == changed
+
+
 def test_several_messages_are_one_that_has_each_once() -> None:
     one, two = {"message": "list.more", "n": 1}, {"message": "list.more", "n": 2}
     assert render.joint([None, one, two, dict(one)]) == {"message": "list.messages", "messages": [one, two]}

@@ -872,3 +872,13 @@ def test_reasons_are_rendered_again_of_masked_facts_whose_numbers_stay(tmp_path:
         changed_facts('{"read":1234,"detail":"1234"}', {"1234": "ext-a"}.__getitem__)
         == '{"read":1234,"detail":"ext-a"}'
     )
+
+
+def test_the_path_of_a_damaged_account_is_masked(tmp_path: Path) -> None:
+    snapshot = iamframe.load_sample().save(tmp_path / "snapshot")
+    (tmp_path / "snapshot" / "roles" / "account=123456789012" / "part.parquet").write_bytes(b"damaged")
+    result = iamframe.check_snapshot(snapshot, tmp_path / "out", shard_size=1)
+    result.write(tmp_path / "report", mask=True)
+    coverage = (tmp_path / "report" / "coverage.csv").read_text("utf-8")
+    assert "account=acct-" in coverage
+    assert "123456789012" not in coverage
