@@ -96,6 +96,7 @@ def render_page(
         title=title or "",
         author=author or "",
         chosen="",
+        undecided=0,
         masked=say("report.masked", lang) if is_masked else "",
         gaps=gaps,
         changed=changed,
@@ -103,13 +104,21 @@ def render_page(
     )
 
 
-def render_findings(result: Result, heading: str) -> str:
+def render_findings(result: Result, heading: str, *, undecided: int = 0, is_masked: bool = False) -> str:
     listed = FindingRows.of(result)
     words = Translator("en", listed.sources)
     title = words("title_of_some")
     reasons = reasons_of(listed, "en")
-    frame = _frame(listed, title, words, sections_of(listed, words, reasons), reasons)
-    return page_template().render(**frame, title=title, author="", masked="", chosen=heading, gaps=None)
+    sections = sections_of(listed, words, reasons, is_masked=is_masked)
+    return page_template().render(
+        **_frame(listed, title, words, sections, reasons),
+        title=title,
+        author="",
+        chosen=heading,
+        undecided=undecided,
+        masked=say("report.masked") if is_masked else "",
+        gaps=None,
+    )
 
 
 def _frame(

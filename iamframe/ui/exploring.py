@@ -252,7 +252,8 @@ def export(
     # A part of an id is not recognized as an id, but could still reveal it.
     shown = replace(wanted, text="(not shown)") if mask not in (False, None) and wanted.text.strip() else wanted
     said = f"{len(sure):,} of {pluralize(len(result.findings), 'finding')}. Filter: {shown}."
-    return write_findings(narrowed, place, " ".join(filter(None, (said, undecided_text(maybe)))), mask)
+    heading = " ".join(filter(None, (said, undecided_text(maybe))))
+    return write_findings(narrowed, place, heading, mask, undecided=maybe)
 
 
 def undecided_text(count: int) -> str:
