@@ -250,9 +250,7 @@ def no_owner(inventory: Inventory, owner_tag: str) -> list[str]:
 
     if owner_tag == OWNER_TAG or owner_keys(inventory, owner_tag):
         return []
-    return [
-        f"no collected tag has the key {owner_tag!r}, so no finding has an owner; give another key with --owner-tag"
-    ]
+    return [f"no collected tag has the key {owner_tag!r}, so no owner is known; give another key with --owner-tag"]
 
 
 def expired(result: Result, *, is_covered: bool = False) -> Iterator[str]:

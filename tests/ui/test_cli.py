@@ -768,6 +768,8 @@ def test_a_report_with_a_state_has_its_differences_and_the_next_one_without_has_
         "unknown": 2,
         "unmanaged": 121,
     }
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert "differences from Terraform</a> (131)" in page
     run(tmp_path, "report", "sample", "--out", "out")
     assert not (tmp_path / "out" / "drift.csv").exists()
     assert "drift" not in json.loads((tmp_path / "out" / "summary.json").read_text("utf-8"))
