@@ -27,6 +27,7 @@ from iamframe.version import __version__
 if TYPE_CHECKING:
     from iamframe.checks import Result
 
+_FAIL_ON = "Exit with status 1 if a finding has this severity or above. Expected and accepted findings do not count."
 DONE, FOUND, REFUSED, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
 
 
@@ -125,7 +126,7 @@ def _masked_errors(*said: object) -> AbstractContextManager[None]:
     given.only,
     given.narrowed,
     given.formats(*given.FORMATS),
-    option("--fail-on", "Exit with status 1 if a finding has this severity or above.", type=click.Choice(SEVERITIES)),
+    option("--fail-on", _FAIL_ON, type=click.Choice(SEVERITIES)),
     given.owner_tag,
     given.judging,
 )
