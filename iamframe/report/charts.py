@@ -19,7 +19,7 @@ from iamframe.inventory.arrow import Positions, as_arrow, index_in, is_in, looku
 from iamframe.inventory.views import count_tags_known
 from iamframe.messages.text import SEVERITIES
 
-# A picture with more rows is unreadable; the CSV files have all rows.
+# A picture with more rows is unreadable.
 MAX_PICTURE_ROWS = 100
 MAX_KEYS = 8
 RELATIONS = ("same", "case", "affix", "generated", "different")

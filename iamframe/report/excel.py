@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,9 +26,11 @@ if TYPE_CHECKING:
     from xlsxwriter.format import Format
     from xlsxwriter.worksheet import Worksheet
 
-# "Excel specifications and limits", Microsoft: rows of a sheet, including the heading, and characters of a cell.
+# "Excel specifications and limits", Microsoft: rows of a sheet, including the heading, characters of a cell, and
+# characters of a sheet's name.
 MAX_SHEET_ROWS = 1_048_576
 MAX_CHARACTERS = 32_767
+MAX_NAME = 31
 _CHUNK = 10_000
 _WIDEST = 48
 # A longer text would make its row as high as the window.
@@ -127,7 +130,7 @@ def _properties(result: Result, title: str | None, author: str | None) -> dict[s
 
 
 def _sheets(result: Result, owners: pd.DataFrame) -> Iterator[Sheet]:
-    statuses = result.coverage.groupby(["check", "status"]).size()
+    statuses, names = result.coverage.groupby(["check", "status"]).size(), _names(result.checks)
     findings = result.findings
     for name in result.checks:
         found = findings[findings["check"] == name]
@@ -142,7 +145,7 @@ def _sheets(result: Result, owners: pd.DataFrame) -> Iterator[Sheet]:
             note += "; see coverage for what was not collected"
         elif not len(found):
             note = "none"
-        yield Sheet(name, result.checks[name].title, found, "findings.csv", counts, note)
+        yield Sheet(names[name], result.checks[name].title, found, "findings.csv", counts, note)
     frames = result.inventory.frames_read
     empty = "no rows; see gaps for what was not collected" if len(frames["gaps"]) else "no rows"
     yield Sheet("coverage", f"one row per {schema.COVERAGE.row}", result.coverage, "coverage.csv", [], "")
@@ -150,6 +153,17 @@ def _sheets(result: Result, owners: pd.DataFrame) -> Iterator[Sheet]:
     for name, rows in frames.items():
         said = f"one row per {schema.FRAMES[name].row}"
         yield Sheet(name, said, rows, f"{name}.csv", [], "" if len(rows) else empty)
+
+
+def _names(checks: Iterable[str]) -> dict[str, str]:
+    # A user's check may have a longer name, or the name of another sheet. Excel reserves `history`.
+    taken, names = {"overview", "history", "coverage", "owners", *schema.FRAMES}, {}
+    for check in checks:
+        ends = itertools.chain([""], (f"_{number}" for number in itertools.count(2)))
+        tried = (check[: MAX_NAME - len(end)] + end for end in ends)
+        names[check] = next(name for name in tried if name.lower() not in taken)
+        taken.add(names[check].lower())
+    return names
 
 
 def _write(sheet: Worksheet, table: Sheet, formats: Formats) -> list[str]:
@@ -215,8 +229,8 @@ def _write_overview(sheet: Worksheet, said: list[str], rows: list[tuple[Any, ...
     for place, name in enumerate(_OVERVIEW):
         sheet.write_string(top, place, name, formats.head)
     for row, (name, title, count, *statuses, note) in enumerate(rows, top + 1):
-        # Sheet names come from iamframe, not from the data.
-        sheet.write_url(row, 0, f"internal:{name}!A1", string=name, tip=f"to the sheet {name}")
+        # Sheet names are names of checks and frames, and have no quotes.
+        sheet.write_url(row, 0, f"internal:'{name}'!A1", string=name, tip=f"to the sheet {name}")
         for place, word in ((1, title), (6, note)):
             if word:
                 sheet.write_string(row, place, word)

@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 from zipfile import ZipFile, is_zipfile
 
 import msgspec
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -143,7 +144,7 @@ def _with_sources(result: Result, by_kind: _MaskedTexts) -> Any:
 
 def _masked_result(result: Result, by_kind: _MaskedTexts) -> Result:
     views: dict[str, Any] = {name: _masked(frame, by_kind) for name, frame in _views(result).items()}
-    # The order of the originals would reveal something about them.
+    # The order of the originals would reveal something about them. Findings are sorted again for the same reason.
     views["coverage"] = views["coverage"].sort_values("account_id", kind="stable", ignore_index=True)
     inventory = _with_sources(result, by_kind)
     frames: dict[str, Any] = {name: _masked(frame, by_kind) for name, frame in inventory.frames.items()}
@@ -170,7 +171,14 @@ def _masked_found(check: Check, one: Found, by_kind: _MaskedTexts) -> Found:
     shown = Found.of(_masked(findings, by_kind), _masked(one.facts, by_kind))
     was, now = findings["next_step"], pd.Series(pd.array(steps_of(check, shown), dtype="str"))
     steps = now.where(now.isna() | (now == was), _comments(now))
-    return replace(shown, table=with_column(shown.table, "next_step", pa.array(steps, pa.string())))
+    return _by_account(Found(with_column(shown.table, "next_step", pa.array(steps, pa.string())), shown.facts))
+
+
+def _by_account(one: Found) -> Found:
+    order = pc.sort_indices(one.table["account_id"])
+    numbers = np.argsort(order)[one.numbers]
+    facts = one.facts.assign(finding=numbers).sort_values("finding", kind="stable", ignore_index=True)
+    return Found(one.table.take(order), facts)
 
 
 def _comments(commands: pd.Series) -> pd.Series:

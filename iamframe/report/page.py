@@ -27,7 +27,17 @@ from iamframe.messages.text import SEVERITIES
 from iamframe.report.charts import MAX_PICTURE_ROWS
 from iamframe.report.numbers import MAX_OTHER_ROWS, Numbers, numbers_of
 from iamframe.report.pictures import MAX_OVERVIEW_ROWS, Pictures, collected_at, sorted_owners
-from iamframe.report.rows import CHUNK, MAX_ROWS, FindingRows, Reasons, Section, chunked, reasons_of, sections_of
+from iamframe.report.rows import (
+    CHUNK,
+    MAX_ROWS,
+    MIN_ROWS_PER_CHECK,
+    FindingRows,
+    Reasons,
+    Section,
+    chunked,
+    reasons_of,
+    sections_of,
+)
 from iamframe.report.translate import Translator, coded, whole_words, without_folder
 from iamframe.version import __version__
 
@@ -96,6 +106,7 @@ def render_page(
         title=title or "",
         author=author or "",
         chosen="",
+        undecided=0,
         masked=say("report.masked", lang) if is_masked else "",
         gaps=gaps,
         changed=changed,
@@ -103,13 +114,21 @@ def render_page(
     )
 
 
-def render_findings(result: Result, heading: str) -> str:
+def render_findings(result: Result, heading: str, *, undecided: int = 0, is_masked: bool = False) -> str:
     listed = FindingRows.of(result)
     words = Translator("en", listed.sources)
     title = words("title_of_some")
     reasons = reasons_of(listed, "en")
-    frame = _frame(listed, title, words, sections_of(listed, words, reasons), reasons)
-    return page_template().render(**frame, title=title, author="", masked="", chosen=heading, gaps=None)
+    sections = sections_of(listed, words, reasons, is_masked=is_masked)
+    return page_template().render(
+        **_frame(listed, title, words, sections, reasons),
+        title=title,
+        author="",
+        chosen=heading,
+        undecided=undecided,
+        masked=say("report.masked") if is_masked else "",
+        gaps=None,
+    )
 
 
 def _frame(
@@ -145,6 +164,7 @@ def _frame(
         "only_account": accounts[0] if len(accounts) == 1 else "",
         "filters": _filters(listed, words, sections, linked),
         "total": listed.counts.total(),
+        "least": MIN_ROWS_PER_CHECK,
         "shown": sum(section.to_fix.shown + section.no_action.shown for section in sections),
     }
 
@@ -163,6 +183,7 @@ def _overview(numbers: Numbers, words: Translator, sections: list[Section]) -> d
     pictures = Pictures(numbers, words, attention)
     counted = {name: words.n(rows[name], noun) for name, noun in _NOUNS.items()}
     dates = [collected_at(time, words) for time in numbers.dates]
+    no_key = words("no_owner_key", key=numbers.owner_tag)
     return {
         "strip": [
             ("all", total, words.n(total, "attention")),
@@ -174,7 +195,7 @@ def _overview(numbers: Numbers, words: Translator, sections: list[Section]) -> d
         "demands": _demands(numbers, words),
         "accounts": pictures.accounts(),
         "owners": pictures.owners(),
-        "no_owner_key": "" if numbers.owner_keys else words("no_owner_key", key=numbers.owner_tag),
+        "no_owner_key": "" if numbers.owner_keys else no_key if rows["tags"] else words("no_tags"),
         "found": [section for section in sections if section.to_fix.total],
         "checks": pictures.checks(sections),
         # Each picture, and the id of its heading.
@@ -287,11 +308,11 @@ def _drifted(drift: Drift, words: Translator) -> dict[str, Any]:
         (say(f"drift.kind.{kind}", words.lang), account, words.word(of or ""), *others)
         for kind, account, of, *others in cell_rows(shown[_COLUMNS["drift"]])
     ]
-    total, states = len(drift.differences), ", ".join(map(without_folder, drift.states))
+    states = ", ".join(map(without_folder, drift.states))
     return {
         "said": words("against", states=states, said=drift.sentence_in(words.lang)),
-        "list": _other_table(words, "drift", "drifted", rows, total),
-        "total": total,
+        "list": _other_table(words, "drift", "drifted", rows, len(drift.differences)),
+        "total": int((drift.differences["kind"] != "unknown").sum()),
     }
 
 

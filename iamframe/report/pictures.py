@@ -159,7 +159,7 @@ class Pictures(msgspec.Struct, frozen=True):
             *(_number(words(name), "unknown") for name in ("references_unread", "role_unread")),
         ]
         rows = [self._uses(one) for one in self.numbers.purposes[:MAX_PICTURE_ROWS]]
-        caption = [words.rows_of(len(rows), total, "profiles.csv"), words("purposes_caption")]
+        caption = [words.rows_of(len(rows), total), words("purposes_caption")]
         return _picture(words("purposes"), caption, columns, rows, none=words("no_account"))
 
     def _uses(self, one: Purpose) -> _Row:
@@ -201,7 +201,7 @@ class Pictures(msgspec.Struct, frozen=True):
         ]
         rows = [_shares(one, words) for one in tagged[:MAX_PICTURE_ROWS]]
         most = words("most_used", n=MAX_KEYS, n2=len(keys)) if len(keys) > MAX_KEYS else words.n(len(keys), "key")
-        shown = words.rows_of(len(rows), len(tagged), "tags.csv")
+        shown = words.rows_of(len(rows), len(tagged))
         caption = [shown, words("fewest_first"), most, words("percent")]
         return _picture(words("tags"), caption, columns, rows, kind="heat", none=words("no_resource"))
 

@@ -317,7 +317,7 @@ class Mask:
             squeezed, is_account = run if run.isalnum() else _squeezed(run), run[0].isdigit()
             places: list[int] = []
             for first in range(len(squeezed) - 11 if is_account else 1):
-                sizes = (12,) if is_account else self._lengths
+                sizes = [size for size in ((12,) if is_account else self._lengths) if first + size <= len(squeezed)]
                 if size := next((size for size in sizes if squeezed[first : first + size] in self._ids), 0):
                     places = places or [place for place, letter in enumerate(run, start) if letter.isalnum()]
                     if places[first] >= end:

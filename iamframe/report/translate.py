@@ -48,8 +48,10 @@ class Translator:
             return self("all_of", accounts=self.n(total, "account"))
         return self("some_of", some=", ".join(names[:LISTED]), n=len(names) - LISTED)
 
-    def rows_of(self, shown: int, total: int, file: str) -> str:
-        return self("rows_of", n=shown, n2=total, file=file) if shown < total else self.n(total, "row")
+    def rows_of(self, shown: int, total: int, file: str = "") -> str:
+        if shown >= total:
+            return self.n(total, "row")
+        return self("rows_of", n=shown, n2=total, file=file) if file else self("rows_some", n=shown, n2=total)
 
     def reasons(self, frame: pd.DataFrame) -> pd.Series:
         said = frame["reason"]

@@ -18,7 +18,7 @@ from iamframe.errors import ReportError, require
 from iamframe.inventory.export import write_csv, write_into
 from iamframe.inventory.places import is_address
 from iamframe.inventory.schema import FRAMES
-from iamframe.messages.render import LANGUAGES, say
+from iamframe.messages.render import LANGUAGES
 from iamframe.report.numbers import Numbers, add_summaries, summary_of
 from iamframe.report.page import render_findings, render_page
 from iamframe.report.tables import Tables
@@ -58,7 +58,8 @@ def write_report(
     group. With `mask` or `xlsx`, the whole result is in memory.
 
     If the report cannot be written, an older report stays as it was. A new report replaces or removes all files of an
-    older report. Other files in the folder are kept. Title and author are at the top of the page.
+    older report, and the CSV files of `write_changes`. Other files in the folder are kept. Title and author are at the
+    top of the page.
 
     The page shows the changes (`changes`) and the differences from Terraform (`drift`). The file `summary.json`
     contains the numbers of changes and differences. The changes are also written to the CSV files of `write_changes`.
@@ -211,9 +212,16 @@ def _write_tables(changes: Changes, folder: Path) -> None:
 
 
 def write_findings(
-    result: Result, out: str | os.PathLike[str], heading: str, mask: bool | str | os.PathLike[str] = False
+    result: Result,
+    out: str | os.PathLike[str],
+    heading: str,
+    mask: bool | str | os.PathLike[str] = False,
+    *,
+    undecided: int = 0,
 ) -> Path:
     """Write selected findings into a folder. If a file cannot be written, the folder stays as it was.
+
+    The parameter `undecided` is the number of other findings that may belong to the selection.
 
     Raises
     ------
@@ -228,12 +236,12 @@ def write_findings(
 
         pseudonyms = mask_for(mask, folder)
         result, *_, (told,) = masked(result, None, pseudonyms, heading)
-        heading = f"{told} {say('report.masked')}"
+        heading = told or heading
 
     def write(aside: Path) -> None:
         write_csv(result.findings, aside / "findings.csv")
         write_csv(result.coverage, aside / "coverage.csv")
-        page = render_findings(result, heading)
+        page = render_findings(result, heading, undecided=undecided, is_masked=pseudonyms is not None)
         (aside / "findings.html").write_text(page, encoding="utf-8", errors="replace", newline="\n")
         if pseudonyms:
             search(aside, folder, pseudonyms)

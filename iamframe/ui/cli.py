@@ -27,6 +27,7 @@ from iamframe.version import __version__
 if TYPE_CHECKING:
     from iamframe.checks import Result
 
+_FAIL_ON = "Exit with status 1 if a finding has this severity or above. Expected and accepted findings do not count."
 DONE, FOUND, REFUSED, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
 
 
@@ -125,7 +126,7 @@ def _masked_errors(*said: object) -> AbstractContextManager[None]:
     given.only,
     given.narrowed,
     given.formats(*given.FORMATS),
-    option("--fail-on", "Exit with status 1 if a finding has this severity or above.", type=click.Choice(SEVERITIES)),
+    option("--fail-on", _FAIL_ON, type=click.Choice(SEVERITIES)),
     given.owner_tag,
     given.judging,
 )
@@ -156,8 +157,9 @@ def check_command(
             shown = shown[~shown["expected"] & shown["accepted"].isna()]
         output.emit_findings(shown, form)
         remark([output.in_one_line(result, owner)] * (form == "table"))
-        remark(output.not_printed(findings, shown, by_owner=bool(owner)), output.no_such_owner(findings, owner))
-        output.say_incomplete(result)
+        unknown = [*output.unknown_owners(findings)] if owner else []
+        remark(output.not_printed(findings, shown), unknown, output.no_such_owner(findings, owner))
+        output.remark_if_quiet([*output.complete_text(result), *unknown])
         remark(output.incomplete(result), output.no_owner(result.inventory, owner_tag))
         remark(output.expired(result, is_covered=True), output.not_collected(result.inventory))
         return _status(result, fail_on, judged["only"], strict=strict)
@@ -279,6 +281,7 @@ def diff_command(
 
         write_changes(changes, out)
     output.emit_changes(changes, form)
+    output.remark_if_quiet([changes.sentence] if len(changes.not_compared) else [])
     loads = changes.old.inventory, changes.new.inventory
     remark(output.not_compared(changes), output.expired(changes.new), *map(output.not_collected, loads))
     if fail_on_change and not changes.is_empty:
@@ -316,6 +319,7 @@ def drift_command(
     inventory = load_sources(against, **({"references": "none"} if is_live(against) else {}) | live)
     found = drifted(inventory, states).only(*only)
     output.emit_drift(found, form)
+    output.remark_if_quiet([] if found.is_complete and not found.left_out else [found.sentence])
     remark(output.not_known(found), output.not_collected(inventory))
     if fail_on_drift and not found.is_empty:
         return FOUND

@@ -38,7 +38,7 @@ _LISTS = {"accounts": "account", "checks": "check", "severities": "severity", "m
 
 @dataclass(frozen=True)
 class Filter:
-    """A filter of findings. An empty field of the filter lets all findings through.
+    """A filter of findings. A field with its default value lets all findings through.
 
     A filter by path or tag looks at the resource of a finding and at its related resource. If a finding has no related
     resource, the filter also looks at the roles or profiles linked to its resource.
@@ -56,7 +56,8 @@ class Filter:
         Value of the tag `tag_key`, as stored. None means any value.
     tagged
         `yes` selects findings with the tag `tag_key`. `no` selects findings without the tag. `unknown` selects findings
-        that may have the tag: some tags were not collected.
+        that may have the tag: some tags were not collected. With `tag_value`, `no` also selects findings whose tag has
+        another value.
     text
         Words that must all occur in the row. Case does not matter.
 
@@ -252,7 +253,8 @@ def export(
     # A part of an id is not recognized as an id, but could still reveal it.
     shown = replace(wanted, text="(not shown)") if mask not in (False, None) and wanted.text.strip() else wanted
     said = f"{len(sure):,} of {pluralize(len(result.findings), 'finding')}. Filter: {shown}."
-    return write_findings(narrowed, place, " ".join(filter(None, (said, undecided_text(maybe)))), mask)
+    heading = " ".join(filter(None, (said, undecided_text(maybe))))
+    return write_findings(narrowed, place, heading, mask, undecided=maybe)
 
 
 def undecided_text(count: int) -> str:

@@ -192,7 +192,7 @@ ages = together(
     ),
     option(
         "--min-idle",
-        "Skip profiles whose role was used less than AGE ago (default: 90d).",
+        "Delete no profile whose role was used less than AGE ago (default: 90d).",
         "AGE",
         default="90d",
         callback=_age,

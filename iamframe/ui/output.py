@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from shutil import get_terminal_size
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from iamframe.analysis.compare import Changes
     from iamframe.analysis.drift import Drift
     from iamframe.checks import Result
+    from iamframe.checks.tag_policy import Accepted
     from iamframe.inventory.inventory import Inventory
 
 # The columns of tables for people, and their headings.
@@ -55,6 +57,13 @@ def remark(*groups: Iterable[str]) -> None:
             else [line]
         )
         click.echo("\n".join(lines), err=True)
+
+
+def remark_if_quiet(sentences: Iterable[str]) -> None:
+    # With `--quiet`, an empty result could be read as "nothing is wrong".
+    if click.get_current_context().meta.get(QUIET):
+        for said in sentences:
+            click.echo(f"{said[:1].upper()}{said[1:]}.", err=True)
 
 
 def echo(text: str | bytes, *, nl: bool = True) -> None:
@@ -210,10 +219,13 @@ def _accounts_by_reasons(
     return by_reason((account, thing, sentences_of(message, facts)) for account, thing, message, facts in rows)
 
 
-def not_printed(findings: DataFrame, shown: DataFrame, *, by_owner: bool) -> Iterator[str]:
+def not_printed(findings: DataFrame, shown: DataFrame) -> Iterator[str]:
     if left := len(findings) - len(shown):
         yield f"{pluralize(left, 'finding')} not printed, because of --severity, --owner or --hide-expected"
-    if by_owner and (unknown := int((~findings["owner_known"]).sum())):
+
+
+def unknown_owners(findings: DataFrame) -> Iterator[str]:
+    if unknown := int((~findings["owner_known"]).sum()):
         yield f"the owner of {pluralize(unknown, 'finding')} is unknown, because tags were not collected"
 
 
@@ -228,10 +240,9 @@ def no_such_owner(findings: DataFrame, owners: Iterable[str]) -> Iterator[str]:
             )
 
 
-def say_incomplete(result: Result) -> None:
-    # With `--quiet`, "no findings" could be read as "nothing is wrong".
-    if click.get_current_context().meta.get(QUIET) and (result.coverage["status"] != "complete").any():
-        click.echo(f"{result.complete_text[:1].upper()}{result.complete_text[1:]}.", err=True)
+def complete_text(result: Result) -> Iterator[str]:
+    if (result.coverage["status"] != "complete").any():
+        yield result.complete_text
 
 
 def no_owner(inventory: Inventory, owner_tag: str) -> list[str]:
@@ -239,9 +250,7 @@ def no_owner(inventory: Inventory, owner_tag: str) -> list[str]:
 
     if owner_tag == OWNER_TAG or owner_keys(inventory, owner_tag):
         return []
-    return [
-        f"no collected tag has the key {owner_tag!r}, so no finding has an owner; give another key with --owner-tag"
-    ]
+    return [f"no collected tag has the key {owner_tag!r}, so no owner is known; give another key with --owner-tag"]
 
 
 def expired(result: Result, *, is_covered: bool = False) -> Iterator[str]:
@@ -257,12 +266,21 @@ def expired(result: Result, *, is_covered: bool = False) -> Iterator[str]:
     findings = result.tally
     for one in result.policy.acceptances:
         if not one.has_expired and one.check in result.checks:
-            if not ((findings["check"] == one.check) & (findings["accepted"] == one.reason)).any():
+            has_match = ((findings["check"] == one.check) & (findings["accepted"] == one.reason)).any()
+            if not has_match and _is_complete(result, one):
                 said = f"the entry for {one.check} with the reason {one.reason!r} matches no finding"
                 yield f"{result.policy.path}: {said}; correct or remove this entry"
         elif one.has_expired:
             said = f"the entry for {one.check} with the reason {one.reason!r} expired on {one.expires}"
             yield f"{result.policy.path}: {said}; change the date or remove the entry"
+
+
+def _is_complete(result: Result, one: Accepted) -> bool:
+    """Return whether the check is complete in each account that the entry may be about."""
+    named = re.match("arn:[^:*]*:[^:]*:[^:]*:([^:*]+):", one.resource_arn)
+    accounts = {named[1]} if named else {*result.inventory.accounts["account_id"]}
+    is_complete = (result.coverage["check"] == one.check) & (result.coverage["status"] == "complete")
+    return bool(accounts) and accounts <= {*result.coverage["account_id"][is_complete]}
 
 
 def not_collected(inventory: Inventory) -> list[str]:

@@ -16,6 +16,7 @@ import pandas as pd
 
 from iamframe.analysis.owners import quota_use
 from iamframe.checks import Result
+from iamframe.checks.owner import OWNER_TAG
 from iamframe.inventory import views
 from iamframe.inventory.arrow import is_in
 from iamframe.inventory.inventory import Inventory
@@ -80,7 +81,7 @@ _RELATION_ROWS = {
 _USES = {
     "referred": "referenced",
     "silent": "no reference found",
-    "unasked": "references not collected",
+    "unasked": "references not checked",
     "empty": "empty",
     "unheld": "role not collected",
 }
@@ -229,7 +230,8 @@ def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resour
     if resources not in _RESOURCES:
         raise ValueError(f"resources={resources!r} cannot be drawn; use {' or '.join(_RESOURCES)}")
     read = inventory if isinstance(inventory, Inventory) else inventory.inventory
-    use = quota_use(inventory).fillna({"maker": "no known tool", "owner_name": ""})
+    tag_key = OWNER_TAG if isinstance(inventory, Inventory) else inventory.owner_tag
+    use = quota_use(inventory, tag_key).fillna({"maker": "no known tool", "owner_name": ""})
     used = use.pivot_table(resources, ["account_id", "maker", "owner_name"], "state", "sum", fill_value=0)
     used = used.reindex(columns=[*_OWNED], fill_value=0).rename(columns=_OWNED).astype(int)
     used = used[used.sum(axis=1) > 0].sort_index()
@@ -237,7 +239,9 @@ def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resour
     shown, names = used.iloc[order], account_labels(read)
     quotas = read.accounts.set_index("account_id")[f"{resources.removesuffix('s')}_quota"]
     quota = pd.Series(shown.index.get_level_values("account_id")).map(quotas).replace(0, pd.NA).astype("float64")
-    shares = (100 * shown.sum(axis=1).to_numpy() / quota).round()
+    # No source says whether AWS-managed roles count against the quota.
+    counted = shown.drop(columns=_OWNED["aws"]).sum(axis=1)
+    shares = (100 * counted.where(counted > 0).to_numpy() / quota).round()
     labels = [
         f"{names[str(account)]}  {shortened(f'{maker} {of}'.strip())}"
         + ("" if pd.isna(share) else f", {share:.0f}% of the quota" if share else ", under 1% of the quota")

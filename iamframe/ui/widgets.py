@@ -291,7 +291,7 @@ class Explorer(Filters):
         chosen = exploring.Selection(self.result, self.filter)
         self.findings = chosen.findings
         _show(self.undecided, _lines([exploring.undecided_text(len(chosen.undecided))]))
-        _show(self.unseen, _unseen(incomplete_reasons(chosen.not_complete)))
+        _show(self.unseen, _unseen(incomplete_reasons(chosen.not_complete), len(chosen.undecided)))
         _show(self.counted, _counted(chosen))
         self._group()
         self._page(0)
@@ -359,9 +359,10 @@ class Explorer(Filters):
 # Output
 
 
-def _unseen(reasons: list[tuple[str, str, str]]) -> str:
+def _unseen(reasons: list[tuple[str, str, str]], undecided: int) -> str:
     if not reasons:
-        return _lines(["All these checks are complete in these accounts: no finding means that there is none."])
+        said = ", but more findings may match." if undecided else ": no finding means that there is none."
+        return _lines([f"All these checks are complete in these accounts{said}"])
     words = "Some of these checks are incomplete: no finding does not mean that there is none."
     more = len(reasons) - _REASONS
     rest = [f"and {pluralize(more, 'more reason')}, in .result.coverage"] if more > 0 else []

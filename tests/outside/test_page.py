@@ -39,7 +39,7 @@ def report(source: iamframe.Inventory | iamframe.Result, out: Path, policy: Path
 def wanted(page: Page, text: str) -> None:
     """Fill the filter and wait until it has done its work."""
     page.get_by_label("Filter findings").fill(text)
-    expect(page.get_by_role("status")).to_have_text(re.compile("findings match" if text else "^$"))
+    expect(page.get_by_role("status")).to_have_text(re.compile("findings on this page match" if text else "^$"))
 
 
 def empties(folder: Path, *names: str) -> iamframe.Inventory:
@@ -206,12 +206,12 @@ def test_the_policy_of_the_page_names_the_hashes_of_its_own_style_and_script_and
 @pytest.mark.parametrize(
     ("wanted", "shown", "said"),
     [
-        ("alpha", ["alpha"], "1 of 3 findings match, 1 of them to fix"),
-        ("ALPHA", ["alpha"], "1 of 3 findings match, 1 of them to fix"),
-        ("instance-profile/ a", ["alpha", "beta", "gamma"], "3 of 3 findings match, 3 of them to fix"),
-        ("empty beta", ["beta"], "1 of 3 findings match, 1 of them to fix"),
-        ("nothing-like-it", [], "0 of 3 findings match, 0 of them to fix"),
-        ("<b>", [], "0 of 3 findings match, 0 of them to fix"),
+        ("alpha", ["alpha"], "1 of 3 findings on this page match, 1 of them to fix"),
+        ("ALPHA", ["alpha"], "1 of 3 findings on this page match, 1 of them to fix"),
+        ("instance-profile/ a", ["alpha", "beta", "gamma"], "3 of 3 findings on this page match, 3 of them to fix"),
+        ("empty beta", ["beta"], "1 of 3 findings on this page match, 1 of them to fix"),
+        ("nothing-like-it", [], "0 of 3 findings on this page match, 0 of them to fix"),
+        ("<b>", [], "0 of 3 findings on this page match, 0 of them to fix"),
     ],
 )
 def test_the_filter_shows_the_rows_that_hold_every_word_and_tells_how_many(
@@ -229,14 +229,14 @@ def test_the_filter_finds_the_rows_of_a_check_by_its_name(browser: Browser, tmp_
     source = load(tmp_path / "in", {"p.json": profile_list(profile("left"), profile("portal", nested_role("web")))})
     with opened(browser, report(source, tmp_path / "out")) as it:
         it.page.get_by_label("Filter findings").fill("empty_profiles")
-        expect(it.page.get_by_role("status")).to_have_text("1 of 2 findings match, 1 of them to fix")
+        expect(it.page.get_by_role("status")).to_have_text("1 of 2 findings on this page match, 1 of them to fix")
         assert it.rows_shown() == ["left"]
 
 
 def test_an_emptied_filter_shows_all_rows_again_and_says_nothing(browser: Browser, pages: Pages) -> None:
     with opened(browser, pages.empties("alpha", "beta")) as it:
         it.page.get_by_label("Filter findings").fill("alpha")
-        expect(it.page.get_by_role("status")).to_have_text("1 of 2 findings match, 1 of them to fix")
+        expect(it.page.get_by_role("status")).to_have_text("1 of 2 findings on this page match, 1 of them to fix")
         it.page.get_by_label("Filter findings").fill("")
         expect(it.page.get_by_role("status")).to_have_text("")
         assert it.rows_shown() == ["alpha", "beta"]
@@ -409,7 +409,7 @@ def test_print_shows_every_row_whether_on_screen_or_not(browser: Browser, pages:
 def test_print_shows_every_row_while_a_filter_is_active(browser: Browser, pages: Pages) -> None:
     with opened(browser, pages.empties("alpha", "beta")) as it:
         it.page.get_by_label("Filter findings").fill("alpha")
-        expect(it.page.get_by_role("status")).to_have_text("1 of 2 findings match, 1 of them to fix")
+        expect(it.page.get_by_role("status")).to_have_text("1 of 2 findings on this page match, 1 of them to fix")
         it.page.emulate_media(media="print")
         assert it.rows_shown() == ["alpha", "beta"]
 
@@ -648,7 +648,7 @@ def test_a_picture_of_more_than_100_accounts_is_cut_and_says_so(browser: Browser
     documents = {f"{n}/p.json": profile_list(profile("a", account=f"{n:012}")) for n in range(1, 102)}
     with opened(browser, report(load(tmp_path / "in", documents), tmp_path / "out")) as it:
         assert len(table(it.page, "Are profiles used?")) == 100
-        assert "100 of 101 rows (all rows: profiles.csv). Each row is one account." in it.text()
+        assert "100 of 101 rows. Each row is one account." in it.text()
         assert len(table(it.page, "Scope")) == 10
         assert "The first 10 of 101." in it.page.inner_text("section[aria-labelledby=looked]")
 
@@ -748,7 +748,10 @@ def test_noughts_are_no_all_clear_where_a_check_did_not_see_all(browser: Browser
         found = it.page.get_by_role("region", name="Incomplete", exact=True).inner_text()
         assert "checks are incomplete, so there may be more findings." in found
         first = it.page.get_by_role("region", name="Start here").inner_text()
-        assert "No findings in the data that was collected. Collect what is missing, then run iamframe again." in first
+        assert (
+            "No finding to fix in the data that was collected. Collect what is missing, then run iamframe again."
+            in first
+        )
 
 
 def test_a_page_has_10000_rows_at_most_and_says_where_it_was_cut(browser: Browser, tmp_path: Path) -> None:
@@ -758,7 +761,10 @@ def test_a_page_has_10000_rows_at_most_and_says_where_it_was_cut(browser: Browse
         # The others are of what was not collected.
         assert it.page.locator("tr.finding").count() == 9_992
         assert it.page.locator(".gaps tbody tr").count() == 8
-        assert "This page shows 9,992 of 10,002 findings, the most severe first." in it.text()
+        assert (
+            "This page shows 9,992 of 10,002 findings: up to 300 of each check, and more of the most severe checks."
+            in it.text()
+        )
         section = it.page.locator("section[aria-labelledby=empty_profiles]").inner_text()
         assert "10,001 findings to fix" in section
         assert "9,991 of 10,001 rows (all rows: findings.csv)" in section
@@ -932,11 +938,8 @@ def test_a_command_that_changes_something_is_marked_and_copied_with_a_line_that_
     assert all(text.startswith(guard) for text in changing)
     assert [text for text in said if text not in changing and "sts get-caller" in text] == []
     (managed,) = (shown for text, shown in changing.items() if "ImageBuilder" in text)
-    assert (
-        "EC2 Image Builder manages this resource: make changes there. A clean-up plan leaves this resource alone."
-        in managed
-    )
-    assert sum("manages this resource" in shown for shown in said.values()) == 1
+    assert "Created by EC2 Image Builder. If it still manages this resource, make changes there." in managed
+    assert sum("still manages this resource" in shown for shown in said.values()) == 1
 
 
 def test_a_role_has_a_link_to_the_console_a_profile_none_and_a_masked_page_none_at_all(
@@ -989,7 +992,7 @@ def test_an_owner_has_the_same_number_in_the_table_by_the_filter_and_in_the_csv_
         for row in table(it.page, "By owner"):
             it.page.get_by_role("group", name="Table: By owner").get_by_role("button", name=row[0], exact=True).click()
             said = it.page.get_by_role("status").inner_text().split()
-            assert (said[5], int(said[0]) - int(said[5])) == (row[4], int(row[5]))
+            assert (said[8], int(said[0]) - int(said[8])) == (row[4], int(row[5]))
             counts = it.page.locator("section.check:visible > p:first-of-type > .hits").all_inner_texts()
             assert sum(int(count.split()[0]) for count in counts if count) == int(row[4])
             if row[0] in set(to_fix["owner"]):

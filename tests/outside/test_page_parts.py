@@ -125,12 +125,12 @@ def test_a_key_that_no_tag_has_is_said_with_how_to_name_another(browser: Browser
     done = CliRunner().invoke(app, ["report", "sample", "--owner-tag", "Nobody", "--out", str(tmp_path)])
     assert done.exit_code == 0, done.output
     assert (
-        "no collected tag has the key 'Nobody', so no finding has an owner; give another key with --owner-tag\n"
+        "no collected tag has the key 'Nobody', so no owner is known; give another key with --owner-tag\n"
         in done.stderr
     )
     with opened(browser, tmp_path / "report.html") as it:
         said = it.page.locator("#owners + p").inner_text()
-        assert said == "No tag has the key 'Nobody'. Choose another key with --owner-tag."
+        assert said == "No collected tag has the key 'Nobody'. Choose another key with --owner-tag."
         assert [row[0] for row in table(it.page, "By owner")] == [
             "no owner tag",
             "owner unknown (tags not collected)",
@@ -200,7 +200,9 @@ def test_the_filter_the_sorting_and_the_copy_button_speak_japanese(browser: Brow
     with opened(browser, japanese) as it:
         field = it.page.get_by_label("検出結果の絞り込み")
         field.fill("legacy-ftp タグ")
-        expect(it.page.get_by_role("status")).to_have_text("1 件が該当 (検出結果 107 件中)、うち要対応 1 件")
+        expect(it.page.get_by_role("status")).to_have_text(
+            "1 件が該当 (このページの検出結果 107 件中)、うち要対応 1 件"
+        )
         assert it.page.locator("#hits-untagged_profiles").inner_text() == "該当 1 / "
         field.fill("")
         severity = it.page.locator(".index th").nth(1)

@@ -12,7 +12,7 @@ from typing import Any
 import openpyxl
 import pandas as pd
 import pytest
-from builders import dump, load, nested_role, profile, profile_list, role_detail, sample_result
+from builders import dump, load, nested_role, profile, profile_list, role_detail, sample_result, write
 from openpyxl.utils.escape import unescape
 from pages import HOSTILE
 from test_write import GUARDED, UNTOUCHED
@@ -194,6 +194,21 @@ def test_names_of_sheets_are_such_as_excel_takes() -> None:
     names = ["overview", "coverage", "owners", *iamframe.CHECKS, *schema.FRAMES]
     assert len({name.lower() for name in names}) == len(names)
     assert max(map(len, names)) <= 31
+
+
+def test_checks_of_ones_own_get_sheets_whatever_their_names(tmp_path: Path) -> None:
+    same = "begins_with_the_same_31_letters"
+    names = ["overview", "roles", "History", f"{same}_as_one", f"{same}_as_the_other"]
+    rule = '@iamframe.check(severity="low", detail="{{role_name}}")\ndef {}(roles):\n'
+    rule += (
+        '    """Any role."""\n    return roles.assign(resource_arn=roles["role_arn"])[["resource_arn", "role_name"]]\n'
+    )
+    write(tmp_path, {"own.py": "import iamframe\n\n" + "\n\n".join(map(rule.format, names))})
+    inventory = load(tmp_path / "in", {"dump.json": dump(role_detail("r"))})
+    file = written(iamframe.run_checks(inventory, names, checks=tmp_path / "own.py"), tmp_path / "out")
+    made = ["overview_2", "roles_2", "History_2", same, f"{same[:29]}_2"]
+    assert sheets(file)[:7] == ["overview", *made, "coverage"]
+    assert [columns(file, name)["check"] for name in made] == [[name] for name in names]
 
 
 def test_two_workbooks_of_one_result_are_the_same_bytes(small: iamframe.Result, file: Path, tmp_path: Path) -> None:

@@ -293,6 +293,8 @@ def test_rows_stand_in_the_order_of_the_pseudonyms_since_that_of_the_ids_would_t
     for name in ("accounts", "profiles", "coverage", "gaps"):
         ids = column(out / f"{name}.csv", "account_id")
         assert ids == sorted(ids), name
+    account = column(out / "checks" / "empty_profiles.csv", "account_id")
+    assert account == sorted(account)
     empty = [a for a, c in zip(*(column(out / "findings.csv", n) for n in ("account_id", "check")), strict=True)]
     assert empty == sorted(empty)
 
@@ -460,6 +462,14 @@ def test_an_id_that_is_known_is_replaced_however_it_is_spelled(name: str, kind: 
         assert mask.holds(around.format(spelled))
         assert shown(mask, around.format(spelled)) == around.format(pseudonym)
         assert not mask.holds(around.format(pseudonym))
+
+
+def test_an_id_at_the_end_of_a_name_is_replaced_even_if_a_longer_id_is_known(tmp_path: Path) -> None:
+    policy = trust("ec2.amazonaws.com")
+    policy["Statement"][0]["Condition"] = {"StringEquals": {"aws:PrincipalOrgID": ORGANIZATION}}
+    out = report(tmp_path, {"dump.json": dump(role_detail(f"audit-{ORGANIZATION}", [], policy=policy))})
+    (name,) = column(out / "roles.csv", "role_name")
+    assert re.fullmatch("audit-org-[a-z2-7]{10}", name)
 
 
 @given(

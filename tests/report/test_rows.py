@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
-from builders import sample_result
+from builders import dump, load, nested_role, profile, profile_list, role_detail, sample_result, tag_list
 
+import iamframe
+from iamframe.report import render_page
 from iamframe.report.rows import FindingRows, allotted, reasons_of, sections_of
 from iamframe.report.translate import Translator
 
@@ -52,3 +56,24 @@ def test_a_reason_shows_the_file_of_a_source_without_its_folder() -> None:
     facts = ['{"detail":"/home/me/roles.json is cut off"}', "{}"]
     frame = pd.DataFrame({"message": ["coverage.gap", ""], "facts": facts})
     assert Translator("en", ["/home/me/roles.json"]).sentences(frame) == [("roles.json is cut off",), ()]
+
+
+def test_a_page_speaks_of_a_plan_where_a_plan_acts_and_not_where_roles_are_tagged(tmp_path: Path) -> None:
+    linked = profile("web", nested_role("web"))
+    documents = {
+        "dump.json": dump(role_detail("web", [linked])),
+        "p.json": profile_list(linked, profile("left")),
+        "instance-profile-tags/web.json": {"Tags": tag_list({"Owner": "a"})},
+    }
+    inventory = load(tmp_path, documents)
+    of_role = iamframe.run_checks(inventory, "untagged_roles")
+    assert of_role.findings["next_step_changes"].tolist() == [True]
+    assert "iamframe plan" not in render_page(of_role)
+    assert render_page(iamframe.run_checks(inventory, "empty_profiles")).count("iamframe plan SOURCE") == 2
+
+
+def test_a_page_without_collected_tags_does_not_say_that_no_tag_has_a_key(tmp_path: Path) -> None:
+    bare = iamframe.run_checks(load(tmp_path, {"p.json": profile_list(profile("left"))}))
+    page = render_page(bare)
+    assert "The collected data has no tags." in page
+    assert "has the key" not in page

@@ -430,7 +430,7 @@ def test_what_is_not_printed_is_counted_and_counts_for_the_exit_status(
         # An empty result is no all clear, however quiet it is.
         ("-q check in --strict", 3, "6 of 18 checks are complete.\n"),
         ("plan in -q", 0, ""),
-        ("diff --quiet in in", 0, ""),
+        ("diff --quiet in in", 0, "No change in the compared data. 13 things could not be compared.\n"),
         ("report in --out out -q", 0, ""),
     ],
 )
@@ -442,6 +442,15 @@ def test_who_wishes_it_quiet_gets_results_and_errors_and_whether_all_was_checked
     done = run(tmp_path, *command.split())
     assert (done.stderr, bool(done.stdout), done.returncode) == (said, "diff" not in command, status)
     assert refusal(run(tmp_path, *command.replace("in", "nowhere").split()))
+
+
+def test_quiet_still_says_that_the_owner_of_a_finding_or_a_difference_from_terraform_is_unknown(tmp_path: Path) -> None:
+    empty_profile(tmp_path / "in")
+    done = run(tmp_path, "check", "in", "--only", "empty_profiles", "--owner", "team-a", "-q")
+    said = "The owner of 1 finding is unknown, because tags were not collected.\n"
+    assert (done.stdout, done.stderr) == ("", said)
+    done = run(tmp_path, "drift", "sample:terraform", "--against", "in", "-q")
+    assert done.stderr.startswith("No differences in the compared data. 29 things could not be compared. ")
 
 
 # Exit status
@@ -627,6 +636,16 @@ def test_an_entry_that_accepts_no_finding_is_said(tmp_path: Path) -> None:
     ]
 
 
+def test_an_entry_of_a_check_that_could_not_look_is_not_said_to_match_no_finding(tmp_path: Path) -> None:
+    empty_profile(tmp_path / "in")
+    entry = "[[accepted]]\ncheck = '{}'\nresource_arn = 'arn:aws:iam::{}:*'\nreason = '{}'\n"
+    checks = ["untagged_profiles", "deleted_trust_principals", "empty_profiles", "path_mismatches"]
+    accounts = [ACCOUNT, ACCOUNT, "999999999999", ACCOUNT]
+    write(tmp_path, {"tags.toml": "".join(map(entry.format, checks, accounts, checks))})
+    done = run(tmp_path, "check", "in", "--policy", "tags.toml")
+    assert [line.split("'")[1] for line in done.stderr.splitlines() if "no finding;" in line] == ["path_mismatches"]
+
+
 @pytest.mark.parametrize(
     "command",
     [["check", "in"], ["report", "in", "--out", "out"], ["plan", "in"], ["diff", "in", "in"]],
@@ -749,6 +768,8 @@ def test_a_report_with_a_state_has_its_differences_and_the_next_one_without_has_
         "unknown": 2,
         "unmanaged": 121,
     }
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert "differences from Terraform</a> (131)" in page
     run(tmp_path, "report", "sample", "--out", "out")
     assert not (tmp_path / "out" / "drift.csv").exists()
     assert "drift" not in json.loads((tmp_path / "out" / "summary.json").read_text("utf-8"))

@@ -308,11 +308,13 @@ def test_a_masked_export_holds_no_account_and_no_unique_id_and_says_so(tmp_path:
     assert {row["resource_name"] for row in rows} >= {"intranet-old", "sap-poc", "vendor-backup"}
     (account,) = {row["account_id"] for row in rows}
     assert account.startswith("acct-")
-    assert f"Filter: account {account}; check empty_profiles or deleted_trust_principals. Masked: " in files[page.name]
+    assert f"Filter: account {account}; check empty_profiles or deleted_trust_principals.<" in files[page.name]
+    assert 'data-masked="yes"' in files[page.name]
+    assert 'data-console="https' not in files[page.name]
     gone = ("123456789012", "AIDAEXAMPLEDELETED02")
     assert [(name, one) for name, text in files.items() for one in gone if one in text] == []
     page = exploring.export(result, replace(wanted, text="2345 sap"), tmp_path / "out", mask=True)
-    assert "empty_profiles or deleted_trust_principals; text (not shown). Masked: " in page.read_text("utf-8")
+    assert "empty_profiles or deleted_trust_principals; text (not shown).<" in page.read_text("utf-8")
     with pytest.raises(ReportError, match="the key must not be in the report's folder"):
         exploring.export(result, wanted, tmp_path / "out", mask=tmp_path / "out" / "key")
 
@@ -327,6 +329,18 @@ def test_an_export_of_nothing_says_that_it_is_filtered_and_where_nobody_could_lo
     text = page.read_text("utf-8")
     assert "No finding matches this filter." in text
     assert "1 of 1 check is incomplete, so there may be more findings." in text
+
+
+def test_an_export_never_says_that_there_is_none_while_more_findings_may_match(result: Result, tmp_path: Path) -> None:
+    nothing = ["there is nothing to find", "No finding matches this filter"]
+    wanted = Filter(checks="path_mismatches", tag_key="Team", tag_value="a")
+    text = exploring.export(result, wanted, tmp_path).read_text("utf-8")
+    assert "may match: the path or tags of the resource were not collected" in text
+    assert [one for one in nothing if one in text] == []
+    text = exploring.export(result, replace(wanted, tag_key=None, tag_value=None, text="x y z"), tmp_path).read_text(
+        "utf-8"
+    )
+    assert [one for one in nothing if one in text] == nothing
 
 
 def test_an_export_that_cannot_be_written_leaves_the_old_one(result: Result, tmp_path: Path) -> None:

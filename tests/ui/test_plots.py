@@ -311,15 +311,15 @@ def test_profiles_are_parted_by_what_refers_to_them(tmp_path: Path) -> None:
 
 def test_where_references_were_not_read_linked_profiles_are_hatched_and_accused_of_nothing(tmp_path: Path) -> None:
     ax = plot_profile_use(run_checks(load(tmp_path, {"p.json": PROFILES})))
-    assert bars(ax) == {ACCOUNT: {"empty": 1, "references not collected": 2}}
-    assert hatches(ax)["references not collected"] == UNKNOWN
+    assert bars(ax) == {ACCOUNT: {"empty": 1, "references not checked": 2}}
+    assert hatches(ax)["references not checked"] == UNKNOWN
     assert "2 cannot be judged" in title(ax)
 
 
 def test_without_the_check_of_references_nothing_is_called_unreferenced(tmp_path: Path) -> None:
     inventory = load(tmp_path, {"p.json": PROFILES, "i.json": identity()} | REFERENCES)
     ax = plot_profile_use(run_checks(inventory, only=["empty_profiles"]))
-    assert bars(ax) == {ACCOUNT: {"referenced": 1, "empty": 1, "references not collected": 1}}
+    assert bars(ax) == {ACCOUNT: {"referenced": 1, "empty": 1, "references not checked": 1}}
 
 
 def test_profiles_of_unknown_content_are_hatched(tmp_path: Path) -> None:
@@ -341,6 +341,16 @@ def test_the_quota_is_parted_by_tool_and_owner_and_what_was_not_collected_is_hat
     assert UNKNOWN in hatches(ax)["not collected"]
     with pytest.raises(ValueError, match="use profiles or roles"):
         plot_quota_use(load(tmp_path, documents), resources="links")
+
+
+def test_roles_that_aws_manages_are_in_no_share_and_owners_are_those_of_the_result(tmp_path: Path) -> None:
+    service = role_detail("AWSServiceRoleForX", path="/aws-service-role/x.amazonaws.com/")
+    documents = {"dump.json": dump(role_detail("web", tags={"Team": "a"}), service), "i.json": identity()}
+    documents["s.json"] = {"SummaryMap": {"Roles": 2, "RolesQuota": 10}}
+    ax = plot_quota_use(run_checks(load(tmp_path, documents), owner_tag="Team"), resources="roles")
+    assert {" ".join(name.split()): parts for name, parts in bars(ax).items()} == {
+        f"{ACCOUNT} no known tool, 10% of the quota": {"with an owner tag": 1, "managed by AWS": 1}
+    }
 
 
 def test_at_most_thirty_accounts_have_a_bar_those_with_empty_profiles_first(tmp_path: Path) -> None:
