@@ -269,7 +269,9 @@ def _looked_up(live: boto3.Session | str, name: str | None) -> _Read:
         looked = [one for page in pages for one in msgspec.json.decode(page, type=LookupPage).events]
     except RequestFailed as refusal:
         raise SourceError(_refused(source, refusal.reason, refusal.code, home)) from refusal.cause
-    events = [event_of(record)[1] for record in map(record_of, looked) if is_of_iam(record)]
+    found = (event_of(record)[1] for record in map(record_of, looked) if is_of_iam(record))
+    # An AcquireRole that returned an existing role is no event.
+    events = [event for event in found if event]
     answer = Answer(LOOKUP, "AWS", [events] if events else [], account, source=source)  # type: ignore[list-item]
     covered = pd.DataFrame({"account_id": [account], "covered_from_at": asked_at - _LOOKS_BACK})
     return _Read(build_inventory([answer], [source]).events, covered.assign(covered_to_at=asked_at - _LAG))
