@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -18,12 +19,14 @@ from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.load import is_live, load
 from iamframe.inventory.schema import EVENTS, LIVES, shows
 from iamframe.knowledge.arn import ROLE_TYPE, Query, parse_query, partition_of
+from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
 from iamframe.sources.cloudtrail import (
     ACTIONS,
     CREATE,
     DELETE,
     HOMES,
     LOOKUP,
+    TRAIL,
     LookupPage,
     event_of,
     is_of_iam,
@@ -73,7 +76,7 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
     each life. Rows are sorted by account and first event. All times and callers come from CloudTrail records. A time is
     missing if the CloudTrail records do not show it. The columns `covered_from_at` and `covered_to_at` show the period
     that the records cover. This period is known only for trail files and live lookups. A trail file may be missing even
-    within the period. The history leaves out requests that AWS refused.
+    within the period. The history leaves out requests that AWS refused, and accounts without CloudTrail records.
 
     Parameters
     ----------
@@ -90,8 +93,8 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
     Raises
     ------
     SourceError
-        If the sources lack CloudTrail records of IAM, or if `load` refuses a source. For a live account, also if `name`
-        is missing, or AWS refuses the request.
+        If the sources lack CloudTrail records of IAM's region, or if `load` refuses a source. Also if `name` is an ARN
+        of an account without such records. For a live account, also if `name` is missing, or AWS refuses the request.
 
     Examples
     --------
@@ -163,9 +166,22 @@ def _read(sources: tuple[Any, ...], name: str | None) -> _Read:
             f"{where}: holds no CloudTrail records that can tell of IAM; add a trail's files of {HOMES['aws']}, where "
             "IAM's events stand, or what `aws cloudtrail lookup-events` prints there"
         )
+    if name is not None:
+        read = inventory.calls["account_id"][inventory.calls["operation"].isin([TRAIL, LOOKUP])]
+        _require_account(", ".join(inventory.sources), name, read)
     spans = {"events_from_at": "covered_from_at", "events_to_at": "covered_to_at"}
     covered = inventory.accounts[["account_id", *spans]].rename(columns=spans)
     return _Read(inventory.events, covered, inventory)
+
+
+def _require_account(source: str, name: str, read: Iterable[str]) -> None:
+    accounts, account = sorted(set(read)), parse_query(name).account
+    # The account of an empty look-up is unknown.
+    if account and account not in accounts and UNKNOWN_ACCOUNT not in accounts:
+        raise SourceError(
+            f"{source}: holds no CloudTrail records of the account {account}, only of {', '.join(accounts)}; add a "
+            "trail's files of that account"
+        )
 
 
 def _named(frame: pd.DataFrame, query: Query, which: str) -> pd.Series[bool]:
@@ -261,6 +277,7 @@ def _looked_up(live: boto3.Session | str, name: str | None) -> _Read:
         identity = client.identity()
     except RequestFailed as refusal:
         raise first_failure(refusal, source, profile) from refusal.cause
+    _require_account(source, name, [identity.account])
     account, home = identity.account, HOMES.get(partition_of(identity.arn) or "aws", DEFAULT_REGION)
     asked_at = datetime.now(UTC)
     attribute = {"AttributeKey": "ResourceName", "AttributeValue": parse_query(name).name}

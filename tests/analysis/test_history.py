@@ -539,6 +539,16 @@ def test_an_inventory_without_cloudtrail_has_no_history_and_says_so() -> None:
     assert "event" not in repr(sample)
 
 
+def test_an_arn_of_an_account_without_records_has_no_empty_history(
+    life: Inventory, cloudtrail: type[CloudTrail]
+) -> None:
+    elsewhere = "arn:aws:iam::444455556666:role/app/web"
+    for source in (life, "aws"):
+        with pytest.raises(SourceError, match=rf"no CloudTrail records of the account 444455556666, only of {ACCOUNT}"):
+            iamframe.history(source, name=elsewhere)
+    assert cloudtrail.asked == []
+
+
 def test_insights_that_count_calls_are_no_calls(tmp_path: Path) -> None:
     counted = record("CreateRole", "web", eventCategory="Insight", eventID="insight")
     assert "insight" not in load(tmp_path, *LIFE, counted).events["event_id"].tolist()
