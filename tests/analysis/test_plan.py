@@ -159,13 +159,16 @@ def test_what_was_used_lately_is_started_by_something_between_two_loads() -> Non
     assert {name: text.partition(" in us-east-1 uses the profile")[2] for name, text in deleted.items()} == {
         "long-ago": f"; the role long-ago was last used {read - timedelta(days=91):%Y-%m-%d}",
         "never": "; the role never was not used in 400 days",
-        "unread": "; the last use of the role unread was not collected",
         "empty": "",
     }
-    for idle, too in ((timedelta(days=89), {"now-and-then"}), ("92d", set()), ("0", {"now-and-then"})):
+    assert reasons(plan)["unreferenced_profiles", "unread"] == because("last_use_unknown", role="unread")
+    for idle, too in ((timedelta(days=89), {"now-and-then"}), ("92d", set()), ("0", {"now-and-then", "unread"})):
         steps = iamframe.plan(found, min_age=NOW, min_idle=idle).steps
         gone = set(steps["resource_name"][steps["action"] == "delete"])
-        assert gone == {"never", "unread", "empty", *too} | ({"long-ago"} if idle != "92d" else set())
+        if idle == "0":
+            rests_on = steps["rests_on"][steps["resource_name"] == "unread"]
+            assert rests_on.str.endswith("; the last use of the role unread was not collected").all()
+        assert gone == {"never", "empty", *too} | ({"long-ago"} if idle != "92d" else set())
 
 
 def test_nothing_is_deleted_where_a_consumer_was_not_asked() -> None:

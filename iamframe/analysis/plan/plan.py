@@ -123,6 +123,7 @@ def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timed
     - Something uses the profile, or may use it.
     - The profile was younger than `min_age` when the data was collected.
     - When the data was collected, the last use of the role was less than `min_idle` ago.
+    - `min_age` (or `min_idle`) is above zero, but the age of the profile (or the last use of its role) is unknown.
     - A service or tool needs the profile, or would create it again. Profiles whose cluster or stack is known to be
       deleted are an exception.
 
