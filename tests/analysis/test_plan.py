@@ -313,6 +313,24 @@ def test_what_is_accepted_is_left_alone(tmp_path: Path) -> None:
     assert reasons(plan) == {("tag_differences", "web"): because("accepted", reason="too")}
 
 
+def test_a_profile_with_an_accepted_finding_is_not_deleted_for_another_finding(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text('[[accepted]]\ncheck = "empty_profiles"\nreason = "for the audit"\n', encoding="utf-8")
+    with PracticeAccount(regions=["us-east-1"]) as account:
+        add(account, "kept", **{"eks:cluster-name": "old"})
+        inventory = load_account(account, references="all")
+    found = iamframe.run_checks(inventory, policy=policy)
+    plan = iamframe.plan(found, min_age=NOW)
+    assert plan.steps.empty
+    left = {check: why for (check, _), why in reasons(plan).items() if check in DELETING}
+    assert left == {
+        "empty_profiles": because("accepted", reason="for the audit"),
+        "owner_gone": because("accepted_too", check="empty_profiles", reason="for the audit"),
+    }
+    last = iamframe.explain(found, "kept").to_frame().query("section == 'next'").iloc[-1]
+    assert "for the audit" in last["note"]
+
+
 REQUIRED = '[required_tags]\nOwner = "*"\nEnv = ["prod", "test"]\n'
 FEW, MANY = ({f"k{number}": "v" for number in some} for some in (range(20, 50), range(50)))
 NEEDED = because("needed_tag", key="QSConfigId-1", maker="SSM Quick Setup")

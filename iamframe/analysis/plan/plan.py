@@ -119,7 +119,7 @@ def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timed
 
     The plan keeps a profile in the following cases:
 
-    - The finding is accepted or expected.
+    - One of its findings that a plan answers with a deletion is accepted, or all of these findings are expected.
     - Something uses the profile, or may use it.
     - The profile was younger than `min_age` when the data was collected.
     - When the data was collected, the last use of the role was less than `min_idle` ago.
@@ -215,9 +215,7 @@ def why_not_planned(
     for arn, profile in context.profiles(arns).items():
         findings = by_resource.get(arn, [])
         found: list[Finding | None] = [one for one in findings if one.remedy == "delete"]
-        each = [
-            (one and one.why_kept) or next(deletion_objections(one, profile, context), None) for one in found or [None]
-        ]
+        each = [(one and one.why_kept) or _why_not_deleted(one, findings, profile, context) for one in found or [None]]
         kept[arn] = None if None in each else each[0]
         about_tags = [one for one in findings if one.remedy != "delete"]
         _, reasons = tagging([one for one in about_tags if not one.why_kept], profile, context)
@@ -238,7 +236,7 @@ def _settled(
             not_planned[one] = {"message": "plan.tags.of_role"}
         elif one.remedy != "delete":
             about_tags.append(one)
-        elif objection := next(deletion_objections(one, profile, context), None):
+        elif objection := _why_not_deleted(one, findings, profile, context):
             not_planned[one] = objection
         else:
             return deletion(one, findings, profile, context), {}
@@ -246,6 +244,15 @@ def _settled(
         return None, not_planned
     block, reasons = tagging(about_tags, profile, context)
     return block, not_planned | reasons
+
+
+def _why_not_deleted(
+    finding: Finding | None, findings: list[Finding], profile: ProfileFacts, context: Context
+) -> Message | None:
+    for one in findings:
+        if one.remedy == "delete" and isinstance(one.accepted, str):
+            return {"message": "plan.accepted_too", "check": one.check, "reason": one.accepted}
+    return next(deletion_objections(finding, profile, context), None)
 
 
 def _steps(blocks: list[Block]) -> pd.DataFrame:
