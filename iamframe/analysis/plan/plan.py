@@ -119,7 +119,7 @@ def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timed
 
     The plan keeps a profile in the following cases:
 
-    - One of its findings that a plan answers with a deletion is accepted, or all of these findings are expected.
+    - A finding that would lead to the deletion is accepted, or all such findings are expected.
     - Something uses the profile, or may use it.
     - The profile was younger than `min_age` when the data was collected.
     - When the data was collected, the last use of the role was less than `min_idle` ago.
@@ -127,7 +127,7 @@ def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timed
     - A service or tool needs the profile, or would create it again. Profiles whose cluster or stack is known to be
       deleted are an exception.
 
-    The plan does not copy tags in the following cases:
+    The plan does not copy tags in the following cases. A profile that has tags may still get the required tags.
 
     - A service or tool needs one of the tags.
     - The profile has a tag that the role lacks.
