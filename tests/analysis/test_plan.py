@@ -596,7 +596,12 @@ def test_another_plan_is_never_written_over(tmp_path: Path) -> None:
         other.write(script)
     assert {file: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()} == before
     assert plan.write(script) == script
+    # The CSV files of a plan show how to undo it, too. A file may also be no plan at all.
     script.unlink()
+    with pytest.raises(iamframe.IamframeError, match=r"cleanup\.csv: exists, "):
+        other.write(script)
+    for file in before:
+        file.unlink(missing_ok=True)
     other.write(script)
 
 
@@ -607,12 +612,15 @@ def test_a_plan_is_not_written_over_its_own_csv(tmp_path: Path, name: str) -> No
 
 
 def test_a_plan_that_cannot_be_written_leaves_what_is_there(tmp_path: Path) -> None:
-    (tmp_path / "cleanup.csv").mkdir()
-    (tmp_path / "cleanup.not-planned.csv").write_text("old", encoding="utf-8")
+    plan = planned(tmp_path, pair({}, {}))
+    script = plan.write(tmp_path / "new" / "cleanup.sh")
+    script.with_name("cleanup.csv").unlink()
+    script.with_name("cleanup.csv").mkdir()
+    script.with_name("cleanup.not-planned.csv").write_text("old", encoding="utf-8")
     with pytest.raises(iamframe.IamframeError, match="could not be written"):
-        planned(tmp_path, pair({}, {})).write(tmp_path / "cleanup.sh")
-    assert (tmp_path / "cleanup.not-planned.csv").read_text("utf-8") == "old"
-    assert not (tmp_path / "cleanup.sh").exists()
+        plan.write(script)
+    assert script.with_name("cleanup.not-planned.csv").read_text("utf-8") == "old"
+    assert script.read_text("utf-8") == plan.script
 
 
 def test_the_command_line_prints_the_script_and_counts_what_is_left(tmp_path: Path) -> None:

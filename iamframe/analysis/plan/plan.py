@@ -47,13 +47,13 @@ class Plan:
 
         For a script `cleanup.sh`, the steps are in `cleanup.csv`. The findings without steps are in
         `cleanup.not-planned.csv`. The files appear only after all three are complete. Run the script, not the commands
-        in the CSV files. In a CSV file, iamframe may put an apostrophe before a command. An older plan is never
+        in the CSV files. In a CSV file, iamframe may put apostrophes into a command. An older plan is never
         overwritten. Only the files of a plan show how to undo its steps.
 
         Raises
         ------
         ReportError
-            If another plan already exists at `path`, or if a file cannot be written.
+            If one of the files already exists, except for files of the same plan. Also if a file cannot be written.
         """
         # Loaded only here, because it takes long.
         from iamframe.inventory.export import write_csv, write_into
@@ -62,21 +62,23 @@ class Plan:
         stem = place.name.removesuffix(".sh")
         if place.suffix == ".csv" or not stem:
             raise ReportError(f"{place}: is no name for a script, beside which its CSV files stand; name a .sh file")
+        frames = {f"{stem}.csv": self.steps, f"{stem}.not-planned.csv": self.not_planned}
         try:
-            is_another = place.exists() and place.read_bytes() != script
+            is_written = place.exists() and place.read_bytes() == script
         except OSError as error:
             raise ReportError(f"{place}: cannot be read ({error.strerror}); choose another file with --out") from error
-        if is_another:
+        files = (place, *map(place.with_name, frames))
+        if others := [one for one in files if one.exists() and not is_written]:
             raise ReportError(
-                f"{place}: exists, and may be the only record of how to undo another plan; "
+                f"{others[0]}: exists, and may be the only record of how to undo another plan; "
                 "choose another file, or delete this one"
             )
 
         def write(folder: Path) -> None:
             (folder / place.name).write_bytes(script)
             (folder / place.name).chmod(0o755)
-            write_csv(self.steps, folder / f"{stem}.csv")
-            write_csv(self.not_planned, folder / f"{stem}.not-planned.csv")
+            for name, frame in frames.items():
+                write_csv(frame, folder / name)
 
         write_into(place.parent, write)
         return place
