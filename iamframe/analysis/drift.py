@@ -134,9 +134,10 @@ def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Dri
     """Compare Terraform states with the account, and return unmanaged, missing and different resources.
 
     Pass every Terraform state that contains roles or profiles of the account. A resource is `unmanaged` if no state
-    contains the resource. The comparison leaves out AWS-managed roles, and accounts in which Terraform manages nothing.
-    The comparison covers paths, unique ids, tags, and the role of each profile. Attached policies are not compared. The
-    states never become part of the inventory. No request is made to AWS.
+    manages the resource. Data sources and deposed objects manage nothing. The comparison leaves out AWS-managed roles,
+    and accounts in which Terraform manages nothing. The comparison covers paths, unique ids, tags, and the role of each
+    profile. Attached policies are not compared. The states never become part of the inventory. No request is made to
+    AWS.
 
     Parameters
     ----------

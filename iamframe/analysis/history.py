@@ -88,7 +88,8 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
     name
         A name, ARN or unique id, to select roles and profiles. Case does not matter, except in a live account. A name
         selects every role and profile that ever had this name. An ARN selects every role or profile that ever had this
-        ARN. If the records lack an ARN, the names must match. A unique id selects one role or profile.
+        ARN. An ARN without a path also selects other paths. If the records lack an ARN, the names must match. A unique
+        id selects one role or profile.
 
     Raises
     ------
@@ -117,10 +118,10 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
 def events_of(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: str) -> pd.DataFrame:
     """Return the events of one role or profile, including requests that AWS refused.
 
-    The result is sorted by time. If one of two events in the same second caused the other, it comes first. The events
-    of a role include AddRoleToInstanceProfile and RemoveRoleFromInstanceProfile. The parameters `sources` and `name`
-    have the same meaning as in `history`. To leave out events of other resources with the same name, give the unique
-    id. If the inventory has no CloudTrail records, the result has no rows.
+    The result is sorted by account, then by time. If one of two events in the same second caused the other, it comes
+    first. The events of a role include AddRoleToInstanceProfile and RemoveRoleFromInstanceProfile. The parameters
+    `sources` and `name` have the same meaning as in `history`. To leave out events of other resources with the same
+    name, give the unique id. If the inventory has no CloudTrail records, the result has no rows.
 
     Raises
     ------
