@@ -28,9 +28,9 @@ def blind_spots(inventory: Inventory) -> pd.DataFrame:
     """Return the consoles, APIs and tools that cannot read, write or search tags.
 
     Each row is about one role or profile and one operation. The frame leaves out AWS-managed roles. The frame also
-    leaves out operations that always work. Consoles, APIs and tools are in the same order as in `surfaces()`. The
-    columns have the pandas type `category`, which saves memory. An account with 100,000 roles has millions of rows. To
-    count the roles and profiles instead, use `blind_spot_counts`.
+    leaves out operations that always work. Rows about roles come first. Consoles, APIs and tools are in the same order
+    as in `surfaces()`. The columns have the pandas type `category`, which saves memory. An account with 100,000 roles
+    has millions of rows. To count the roles and profiles instead, use `blind_spot_counts`.
     """
     parts = []
     for kind, (frame, key) in taggable_resources(inventory).items():
@@ -58,8 +58,8 @@ def blind_spots(inventory: Inventory) -> pd.DataFrame:
 def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
     """Return whether each console, API or tool can read, write and search tags.
 
-    Each row also contains the number of roles (or profiles) in the account. An account without roles has no rows about
-    roles. An account without profiles has no rows about profiles.
+    Each row also contains the number of collected roles (or profiles) in the account. AWS-managed roles are left out.
+    An account without such roles has no rows about roles. An account without profiles has no rows about profiles.
     """
     counts = tagged_counts(inventory)
     rows = [

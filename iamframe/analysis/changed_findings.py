@@ -9,6 +9,8 @@ import pyarrow.compute as pc
 
 from iamframe.analysis.matching import SIDES, KeyMap, NotCompared, differ, ordered
 from iamframe.checks import Result
+from iamframe.checks.coverage import organizations, tag_policy
+from iamframe.checks.evidence import COMPLETE, Evidence
 from iamframe.inventory import schema
 from iamframe.inventory.arrow import Bools, Positions, as_arrow, index_in, is_in, joined_key
 from iamframe.knowledge.owners import known_owners
@@ -78,7 +80,18 @@ def _seen_by_other(found: pd.DataFrame, sides: _Sides, side: int, scopes: set[st
     relying = is_in(found["check"], [name for name, one in checks.items() if "references" in one.reads])
     alone = is_in(found["check"], [name for name, one in checks.items() if one.alone])
     of_one_scope = is_in(check, complete[side]) & found["account_id"].isin(scopes).to_numpy(bool)
-    return is_in(check, complete[1 - side]) & (~relying | of_one_scope) | (alone & read)
+    # The tags of a resource decide nothing if the other side lacks the tag policy.
+    by_policy = is_in(found["check"], [name for name, one in checks.items() if tag_policy in one.needs])
+    judged = read & (~by_policy | is_in(found["account_id"], _accounts_with_tag_policy(sides[1 - side])))
+    return is_in(check, complete[1 - side]) & (~relying | of_one_scope) | (alone & judged)
+
+
+def _accounts_with_tag_policy(one: Result) -> list[str]:
+    evidence = Evidence(one.inventory, one.pairs, one.lists, one.policy)
+    if not one.policy.organization:
+        return evidence.accounts
+    verdicts = zip(evidence.accounts, organizations.judge(evidence), strict=True)
+    return [account for account, verdict in verdicts if verdict == COMPLETE]
 
 
 def _note_unsure(found: pd.DataFrame, way: str, result: Result, scopes: set[str], apart: NotCompared) -> None:

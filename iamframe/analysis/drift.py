@@ -56,12 +56,13 @@ class Drift:
 
     The frame `differences` has one row per difference. Rows are sorted by kind, account and ARN. Rows of the kind
     `unknown` show what could not be compared. The tuple `left_out` contains the accounts in which Terraform manages
-    nothing.
+    nothing. If Terraform manages nothing in any account, `has_compared` is false.
     """
 
     differences: pd.DataFrame
     states: tuple[str, ...]
     left_out: tuple[str, ...]
+    has_compared: bool
 
     @property
     def is_empty(self) -> bool:
@@ -70,8 +71,11 @@ class Drift:
 
     @property
     def is_complete(self) -> bool:
-        """True if everything could be compared: no row has the kind `unknown`."""
-        return not (self.differences["kind"] == UNKNOWN).any()
+        """True if at least one account was compared, and no row has the kind `unknown`.
+
+        A path or unique id is not compared if it is missing, or if the id is masked. No row shows this.
+        """
+        return self.has_compared and not (self.differences["kind"] == UNKNOWN).any()
 
     def only(self, *kinds: str) -> Drift:
         """Return a copy that has only the given kinds of differences (default: all kinds).
@@ -108,7 +112,8 @@ class Drift:
         unknown, left_out = int(counts.get(UNKNOWN, 0)), len(self.left_out)
         kinds = [{"message": f"drift.count.{k}", "count": int(counts[k])} for k in DIFFERENCES if k in counts]
         nothing = {"message": "drift.sentence.nothing_compared" if unknown else "drift.sentence.nothing"}
-        parts: list[Message] = [{"message": "drift.sentence.kinds", "kinds": kinds} if kinds else nothing]
+        parts: list[Message] = [{"message": "drift.sentence.kinds", "kinds": kinds}] if kinds else []
+        parts += [nothing] if not kinds and (self.has_compared or not left_out) else []
         parts += [{"message": "drift.sentence.unknown", "n": unknown}] if unknown else []
         parts += [{"message": "drift.sentence.left_out", "n": left_out}] if left_out else []
         return say("list.in_sentences", lang, messages=parts)
@@ -129,9 +134,10 @@ def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Dri
     """Compare Terraform states with the account, and return unmanaged, missing and different resources.
 
     Pass every Terraform state that contains roles or profiles of the account. A resource is `unmanaged` if no state
-    contains the resource. The comparison leaves out AWS-managed roles, and accounts in which Terraform manages nothing.
-    The comparison covers paths, unique ids, tags, and the role of each profile. Attached policies are not compared. The
-    states never become part of the inventory. No request is made to AWS.
+    manages the resource. Data sources and deposed objects manage nothing. The comparison leaves out AWS-managed roles,
+    and accounts in which Terraform manages nothing. The comparison covers paths, unique ids, tags, and the role of each
+    profile. Attached policies are not compared. The states never become part of the inventory. No request is made to
+    AWS.
 
     Parameters
     ----------
@@ -168,10 +174,12 @@ def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Dri
         parts += _roles_of_profiles(sides, known) if kind == "profile" else []
     table = pa.concat_tables([_table(part) for part in parts])
     order = ("account_id", "resource_arn", "state_file", "state_address", "tag_key", "message")
+    left_out = accounts[~is_in(accounts, read.managed_accounts)]
     return Drift(
         schema.DRIFT.from_arrow(ordered(table, {"kind": ALL_KINDS}, order)),
         tuple(str(one) for one in states),
-        tuple(accounts[~is_in(accounts, read.managed_accounts)]),
+        tuple(left_out),
+        has_compared=len(left_out) < len(accounts),
     )
 
 

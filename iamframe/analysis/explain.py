@@ -48,7 +48,7 @@ from iamframe.knowledge.operations import ALL, ASSUME_ROLE, CHECK_SNAPSHOT, prov
 from iamframe.knowledge.trust import statements_of
 from iamframe.messages.render import Message, joint
 
-# The maximum of fields of one kind.
+# The maximum number of resources with the nearest names.
 _MOST = 10
 # The number of names that are compared letter by letter.
 _COMPARED = 500
@@ -318,11 +318,11 @@ def _referenced_by(inventory: Inventory, query: Query) -> Iterator[Row]:
     by_id = _equal(references["profile_id"], query.text)
     by_name = _equal(references["profile_name"], query.name) & (query.kind in (None, PROFILE_TYPE))
     naming = records(references.assign(by_id=by_id)[by_id | by_name])
-    for row in [row for row in naming if row["by_id"] or _matches_query(row, query)][:_MOST]:
+    for row in [row for row in naming if row["by_id"] or _matches_query(row, query)]:
         named = note("named", **{name: row[name] for name in ("by_id", "region", "named")})
         yield field(consumer(row), note=named, section="referenced by", account_id=row["account_id"])
     # A trust policy refers to a principal by ARN or unique id.
-    for row in records(inventory.roles[_contains(inventory.roles["trust_policy"], query.text)].head(_MOST * _MOST)):
+    for row in records(inventory.roles[_contains(inventory.roles["trust_policy"], query.text)]):
         name, account = f"role {row['role_name']}", row["account_id"]
         for one in statements_of(row["trust_policy"]):
             if one.principal.lower() == query.text.lower():

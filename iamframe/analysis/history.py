@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -18,12 +19,14 @@ from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.load import is_live, load
 from iamframe.inventory.schema import EVENTS, LIVES, shows
 from iamframe.knowledge.arn import ROLE_TYPE, Query, parse_query, partition_of
+from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
 from iamframe.sources.cloudtrail import (
     ACTIONS,
     CREATE,
     DELETE,
     HOMES,
     LOOKUP,
+    TRAIL,
     LookupPage,
     event_of,
     is_of_iam,
@@ -73,7 +76,7 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
     each life. Rows are sorted by account and first event. All times and callers come from CloudTrail records. A time is
     missing if the CloudTrail records do not show it. The columns `covered_from_at` and `covered_to_at` show the period
     that the records cover. This period is known only for trail files and live lookups. A trail file may be missing even
-    within the period. The history leaves out requests that AWS refused.
+    within the period. The history leaves out requests that AWS refused, and accounts without CloudTrail records.
 
     Parameters
     ----------
@@ -85,13 +88,14 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
     name
         A name, ARN or unique id, to select roles and profiles. Case does not matter, except in a live account. A name
         selects every role and profile that ever had this name. An ARN selects every role or profile that ever had this
-        ARN. If the records lack an ARN, the names must match. A unique id selects one role or profile.
+        ARN. An ARN without a path also selects other paths. If the records lack an ARN, the names must match. A unique
+        id selects one role or profile.
 
     Raises
     ------
     SourceError
-        If the sources lack CloudTrail records of IAM, or if `load` refuses a source. For a live account, also if `name`
-        is missing, or AWS refuses the request.
+        If the sources lack CloudTrail records of IAM's region, or if `load` refuses a source. Also if `name` is an ARN
+        of an account without such records. For a live account, also if `name` is missing, or AWS refuses the request.
 
     Examples
     --------
@@ -114,10 +118,10 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
 def events_of(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: str) -> pd.DataFrame:
     """Return the events of one role or profile, including requests that AWS refused.
 
-    The result is sorted by time. If one of two events in the same second caused the other, it comes first. The events
-    of a role include AddRoleToInstanceProfile and RemoveRoleFromInstanceProfile. The parameters `sources` and `name`
-    have the same meaning as in `history`. To leave out events of other resources with the same name, give the unique
-    id. If the inventory has no CloudTrail records, the result has no rows.
+    The result is sorted by account, then by time. If one of two events in the same second caused the other, it comes
+    first. The events of a role include AddRoleToInstanceProfile and RemoveRoleFromInstanceProfile. The parameters
+    `sources` and `name` have the same meaning as in `history`. To leave out events of other resources with the same
+    name, give the unique id. If the inventory has no CloudTrail records, the result has no rows.
 
     Raises
     ------
@@ -163,9 +167,22 @@ def _read(sources: tuple[Any, ...], name: str | None) -> _Read:
             f"{where}: holds no CloudTrail records that can tell of IAM; add a trail's files of {HOMES['aws']}, where "
             "IAM's events stand, or what `aws cloudtrail lookup-events` prints there"
         )
+    if name is not None:
+        read = inventory.calls["account_id"][inventory.calls["operation"].isin([TRAIL, LOOKUP])]
+        _require_account(", ".join(inventory.sources), name, read)
     spans = {"events_from_at": "covered_from_at", "events_to_at": "covered_to_at"}
     covered = inventory.accounts[["account_id", *spans]].rename(columns=spans)
     return _Read(inventory.events, covered, inventory)
+
+
+def _require_account(source: str, name: str, read: Iterable[str]) -> None:
+    accounts, account = sorted(set(read)), parse_query(name).account
+    # The account of an empty look-up is unknown.
+    if account and account not in accounts and UNKNOWN_ACCOUNT not in accounts:
+        raise SourceError(
+            f"{source}: holds no CloudTrail records of the account {account}, only of {', '.join(accounts)}; add a "
+            "trail's files of that account"
+        )
 
 
 def _named(frame: pd.DataFrame, query: Query, which: str) -> pd.Series[bool]:
@@ -261,6 +278,7 @@ def _looked_up(live: boto3.Session | str, name: str | None) -> _Read:
         identity = client.identity()
     except RequestFailed as refusal:
         raise first_failure(refusal, source, profile) from refusal.cause
+    _require_account(source, name, [identity.account])
     account, home = identity.account, HOMES.get(partition_of(identity.arn) or "aws", DEFAULT_REGION)
     asked_at = datetime.now(UTC)
     attribute = {"AttributeKey": "ResourceName", "AttributeValue": parse_query(name).name}
@@ -269,7 +287,9 @@ def _looked_up(live: boto3.Session | str, name: str | None) -> _Read:
         looked = [one for page in pages for one in msgspec.json.decode(page, type=LookupPage).events]
     except RequestFailed as refusal:
         raise SourceError(_refused(source, refusal.reason, refusal.code, home)) from refusal.cause
-    events = [event_of(record)[1] for record in map(record_of, looked) if is_of_iam(record)]
+    found = (event_of(record)[1] for record in map(record_of, looked) if is_of_iam(record))
+    # An AcquireRole that returned an existing role is no event.
+    events = [event for event in found if event]
     answer = Answer(LOOKUP, "AWS", [events] if events else [], account, source=source)  # type: ignore[list-item]
     covered = pd.DataFrame({"account_id": [account], "covered_from_at": asked_at - _LOOKS_BACK})
     return _Read(build_inventory([answer], [source]).events, covered.assign(covered_to_at=asked_at - _LAG))

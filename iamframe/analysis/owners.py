@@ -29,10 +29,10 @@ _COUNTS = ["roles", "profiles", "empty", "role_unread", "guessed"]
 def findings_by_owner(result: Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
     """Return the number of findings per owner, by severity. Accepted findings are left out.
 
-    The owner is the value of the resource's owner tag. A profile without an owner tag has the owner of its role. A tag
-    whose key is spelled similarly to `tag_key` also counts as an owner tag. For example, `OWNER` looks like `owner`. If
-    there are several owner tags, the key `tag_key` has priority. Owner tags with an empty value are ignored. Each
-    finding is counted once.
+    The owner is the value of the resource's owner tag. If the resource has no owner tag, the related resource's tag
+    counts. The tag of the profile's role comes last. A tag whose key is spelled similarly to `tag_key` also counts as
+    an owner tag. For example, `OWNER` looks like `owner`. If there are several owner tags, the key `tag_key` has
+    priority. Owner tags with an empty value are ignored. Each finding is counted once.
 
     Owners with the most findings come first. The last rows (at most three) count the findings without a known owner.
     The column `state` says why an owner is missing. No request is made to AWS.
@@ -79,7 +79,8 @@ def quota_use(inventory: Inventory | Result, tag_key: str = OWNER_TAG) -> pd.Dat
     from the view `owned_profiles`. A role belongs to a cluster, environment or stack if all its profiles do. The owner
     is the value of the owner tag. A profile without an owner tag has the owner of its role. AWS-managed roles have
     separate rows. No source says whether AWS-managed roles count against the quota. Rows with the state `not_collected`
-    show how many resources are missing. The total comes from GetAccountSummary.
+    show how many resources are missing. The total comes from GetAccountSummary. Without this total, there is no such
+    row, even if a list is incomplete.
 
     Rows are sorted by account. In each account, rows with the largest share of a quota come first. No request is made
     to AWS.

@@ -62,12 +62,12 @@ def probe_surfaces(
     `unknown` in the following cases:
 
     - AWS refuses the request.
-    - No resource is known to have tags.
+    - The tagging API shows no resource, and no resource in IAM is known to have tags.
     - The documentation does not cover the partition.
 
     `probe_surfaces` is read-only. It sends the same requests as `load_account(references=False)`. It also sends
-    DescribeRegions, and at least two GetResources requests per region. One response of GetResources contains at most
-    100 resources.
+    DescribeRegions if `regions` is "all", and at least two GetResources requests per region. One response of
+    GetResources contains at most 100 resources.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def _judged(
     if seen.refusal is not None:
         return expected, tagged, None, None, "unknown", seen.refusal
     shown, differing = len(seen.tags), sum(known.get(arn, tags) != tags for arn, tags in seen.tags.items())
-    in_iam = f"the tags of {noun}s in IAM are unknown"
+    in_iam = f"the tags of no {noun} in IAM are known"
     if tagged is not None:
         in_iam = f"IAM has {pluralize(tagged, noun)} with tags"
     bare = sum(not tags for tags in seen.tags.values())

@@ -311,7 +311,7 @@ def drift_command(
     """Compare Terraform states with the account.
 
     A STATE is a state file, or the output of `terraform show -json`. Pass all Terraform states of the account. A
-    resource is listed as unmanaged if no state contains it. `sample:terraform` is the Terraform state of the sample.
+    resource is listed as unmanaged if no state manages it. `sample:terraform` is the Terraform state of the sample.
     References to profiles are collected only with --references.
     """
     from iamframe.inventory.load import is_live

@@ -39,6 +39,7 @@ from test_properties import folder_of, loaded
 import iamframe
 from iamframe.checks.findings import Found
 from iamframe.inventory import schema
+from iamframe.knowledge.operations import REQUIRED_TAGS, TAG_POLICY
 from iamframe.practice import PracticeAccount
 
 # Each is made on resources of its own. To make more: `IAMFRAME_CHANGES=1000 pytest tests/analysis/test_compare.py`.
@@ -571,6 +572,18 @@ def test_results_are_compared_by_the_policy_and_the_checks_that_they_were_run_wi
     for changes in (iamframe.compare(old, result), iamframe.compare(old, new, policy=policy)):
         assert changes.findings[["change", "check"]].to_numpy().tolist() == [["new", "missing_required_tags"]]
     assert iamframe.compare(old, new).findings.empty
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_without_the_tag_policy_on_one_side_no_finding_from_it_is_new_or_gone(turned: bool) -> None:
+    sample = iamframe.load_sample()
+    calls = sample.calls[~sample.calls["operation"].isin([TAG_POLICY, REQUIRED_TAGS])].reset_index(drop=True)
+    without = replace(sample, tag_policies=sample.tag_policies[:0], calls=calls)
+    sides = (iamframe.run_checks(one, ["missing_required_tags"], "org") for one in (without, sample))
+    changes = iamframe.compare(*(reversed(list(sides)) if turned else sides))
+    assert changes.findings.empty
+    assert changes.old.findings.empty != changes.new.findings.empty
+    assert not changes.not_compared.empty
 
 
 def without_role(name: str) -> Any:

@@ -285,6 +285,13 @@ def test_what_is_gone_is_told_by_what_still_names_it(
     assert field(explained, "referenced by", by).items() >= said.items()
 
 
+def test_all_that_still_names_what_is_gone_is_told(tmp_path: Path) -> None:
+    every = [f"lc-{number:02}" for number in range(25)]
+    named = [{"LaunchConfigurationName": one, "IamInstanceProfile": "gone"} for one in every]
+    explained = explain(account(tmp_path, **{"lc.json": {"LaunchConfigurations": named}}), "gone")
+    assert names(explained, "referenced by") == [f"launch-configuration {one}" for one in every]
+
+
 # The two sides
 
 

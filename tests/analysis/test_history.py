@@ -539,6 +539,16 @@ def test_an_inventory_without_cloudtrail_has_no_history_and_says_so() -> None:
     assert "event" not in repr(sample)
 
 
+def test_an_arn_of_an_account_without_records_has_no_empty_history(
+    life: Inventory, cloudtrail: type[CloudTrail]
+) -> None:
+    elsewhere = "arn:aws:iam::444455556666:role/app/web"
+    for source in (life, "aws"):
+        with pytest.raises(SourceError, match=rf"no CloudTrail records of the account 444455556666, only of {ACCOUNT}"):
+            iamframe.history(source, name=elsewhere)
+    assert cloudtrail.asked == []
+
+
 def test_insights_that_count_calls_are_no_calls(tmp_path: Path) -> None:
     counted = record("CreateRole", "web", eventCategory="Insight", eventID="insight")
     assert "insight" not in load(tmp_path, *LIFE, counted).events["event_id"].tolist()
@@ -636,6 +646,7 @@ class CloudTrail(BaseHTTPRequestHandler):
     """Answers GetCallerIdentity, and LookupEvents with one event a page, or a refusal."""
 
     asked: ClassVar[list[tuple[str, dict[str, Any]]]] = []
+    told: ClassVar[list[dict[str, Any]]] = [LIFE[0], LIFE[3], LIFE[7]]
     refusal: str | None = None
 
     def do_POST(self) -> None:
@@ -656,8 +667,8 @@ class CloudTrail(BaseHTTPRequestHandler):
             self.answer(400, json.dumps({"__type": self.refusal, "message": "no"}).encode())
             return
         page = int(parameters.get("NextToken", 0))
-        more = {"NextToken": str(page + 1)} if page < 2 else {}
-        self.answer(200, json.dumps(lookup((LIFE[0], LIFE[3], LIFE[7])[page], **more)).encode())
+        more = {"NextToken": str(page + 1)} if page < len(self.told) - 1 else {}
+        self.answer(200, json.dumps(lookup(self.told[page], **more)).encode())
 
     def answer(self, status: int, body: bytes, kind: str = "application/x-amz-json-1.1") -> None:
         self.send_response(status)
@@ -703,6 +714,17 @@ def test_a_live_account_is_asked_for_the_events_of_one_name_in_the_region_of_iam
     assert (life["created_at"], life["deleted_at"]) == (at("10:00:00"), at("11:00:02"))
     span = life["covered_to_at"] - life["covered_from_at"]
     assert pd.Timedelta(days=89) < span < pd.Timedelta(days=90)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_live_account_whose_role_was_acquired_while_it_was_there_loses_no_event(
+    cloudtrail: type[CloudTrail], turned: bool
+) -> None:
+    role = {"roleName": "web", "arn": f"arn:aws:iam::{ACCOUNT}:role/app/web", "createDate": "Mar 3, 2025 10:00:00 AM"}
+    acquired = record("AcquireRole", "web", responseElements={"role": role}, eventID="acquired")
+    cloudtrail.told = [LIFE[0], acquired] if turned else [acquired, LIFE[0]]
+    assert iamframe.events_of("aws", name="web")["event_name"].tolist() == ["CreateRole"]
+    assert iamframe.history("aws", name="web")["created_at"].tolist() == [at("10:00:00")]
 
 
 def test_whoever_may_not_look_up_events_is_told_what_to_allow(cloudtrail: type[CloudTrail]) -> None:

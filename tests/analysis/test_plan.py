@@ -159,13 +159,16 @@ def test_what_was_used_lately_is_started_by_something_between_two_loads() -> Non
     assert {name: text.partition(" in us-east-1 uses the profile")[2] for name, text in deleted.items()} == {
         "long-ago": f"; the role long-ago was last used {read - timedelta(days=91):%Y-%m-%d}",
         "never": "; the role never was not used in 400 days",
-        "unread": "; the last use of the role unread was not collected",
         "empty": "",
     }
-    for idle, too in ((timedelta(days=89), {"now-and-then"}), ("92d", set()), ("0", {"now-and-then"})):
+    assert reasons(plan)["unreferenced_profiles", "unread"] == because("last_use_unknown", role="unread")
+    for idle, too in ((timedelta(days=89), {"now-and-then"}), ("92d", set()), ("0", {"now-and-then", "unread"})):
         steps = iamframe.plan(found, min_age=NOW, min_idle=idle).steps
         gone = set(steps["resource_name"][steps["action"] == "delete"])
-        assert gone == {"never", "unread", "empty", *too} | ({"long-ago"} if idle != "92d" else set())
+        if idle == "0":
+            rests_on = steps["rests_on"][steps["resource_name"] == "unread"]
+            assert rests_on.str.endswith("; the last use of the role unread was not collected").all()
+        assert gone == {"never", "empty", *too} | ({"long-ago"} if idle != "92d" else set())
 
 
 def test_nothing_is_deleted_where_a_consumer_was_not_asked() -> None:
@@ -308,6 +311,24 @@ def test_what_is_accepted_is_left_alone(tmp_path: Path) -> None:
     plan = planned(tmp_path / "differing", pair({"Owner": "ops"}, {"Owner": "dev"}), policy)
     assert plan.steps.empty
     assert reasons(plan) == {("tag_differences", "web"): because("accepted", reason="too")}
+
+
+def test_a_profile_with_an_accepted_finding_is_not_deleted_for_another_finding(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text('[[accepted]]\ncheck = "empty_profiles"\nreason = "for the audit"\n', encoding="utf-8")
+    with PracticeAccount(regions=["us-east-1"]) as account:
+        add(account, "kept", **{"eks:cluster-name": "old"})
+        inventory = load_account(account, references="all")
+    found = iamframe.run_checks(inventory, policy=policy)
+    plan = iamframe.plan(found, min_age=NOW)
+    assert plan.steps.empty
+    left = {check: why for (check, _), why in reasons(plan).items() if check in DELETING}
+    assert left == {
+        "empty_profiles": because("accepted", reason="for the audit"),
+        "owner_gone": because("accepted_too", check="empty_profiles", reason="for the audit"),
+    }
+    last = iamframe.explain(found, "kept").to_frame().query("section == 'next'").iloc[-1]
+    assert "for the audit" in last["note"]
 
 
 REQUIRED = '[required_tags]\nOwner = "*"\nEnv = ["prod", "test"]\n'
@@ -575,7 +596,12 @@ def test_another_plan_is_never_written_over(tmp_path: Path) -> None:
         other.write(script)
     assert {file: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()} == before
     assert plan.write(script) == script
+    # The CSV files of a plan show how to undo it, too. A file may also be no plan at all.
     script.unlink()
+    with pytest.raises(iamframe.IamframeError, match=r"cleanup\.csv: exists, "):
+        other.write(script)
+    for file in before:
+        file.unlink(missing_ok=True)
     other.write(script)
 
 
@@ -586,12 +612,15 @@ def test_a_plan_is_not_written_over_its_own_csv(tmp_path: Path, name: str) -> No
 
 
 def test_a_plan_that_cannot_be_written_leaves_what_is_there(tmp_path: Path) -> None:
-    (tmp_path / "cleanup.csv").mkdir()
-    (tmp_path / "cleanup.not-planned.csv").write_text("old", encoding="utf-8")
+    plan = planned(tmp_path, pair({}, {}))
+    script = plan.write(tmp_path / "new" / "cleanup.sh")
+    script.with_name("cleanup.csv").unlink()
+    script.with_name("cleanup.csv").mkdir()
+    script.with_name("cleanup.not-planned.csv").write_text("old", encoding="utf-8")
     with pytest.raises(iamframe.IamframeError, match="could not be written"):
-        planned(tmp_path, pair({}, {})).write(tmp_path / "cleanup.sh")
-    assert (tmp_path / "cleanup.not-planned.csv").read_text("utf-8") == "old"
-    assert not (tmp_path / "cleanup.sh").exists()
+        plan.write(script)
+    assert script.with_name("cleanup.not-planned.csv").read_text("utf-8") == "old"
+    assert script.read_text("utf-8") == plan.script
 
 
 def test_the_command_line_prints_the_script_and_counts_what_is_left(tmp_path: Path) -> None:

@@ -464,7 +464,8 @@ def test_an_aws_cli_that_is_too_old_for_a_kind_of_use_relies_on_the_load_and_say
         done = run(plan.script, account, tmp_path / "run", before=f"{tmp_path}{os.pathsep}")
         held = holding(account)
     where = "the AgentCore capacity providers of il-central-1"
-    assert done.stderr == f"note: this AWS CLI is too old to list {where} again; the load listed them before\n"
+    unseen = "so the script does not see those that began to use a profile after the load"
+    assert done.stderr == f"note: this AWS CLI is too old to list {where} again, {unseen}\n"
     assert (done.returncode, held) == (0, {})
 
 

@@ -696,13 +696,13 @@ def test_drift_prints_a_line_per_difference_and_on_standard_error_what_is_unknow
             '(aws_iam_instance_profile.batch["fax-gateway"] in sample:terraform/shop.tfstate)'
         ),
     ]
-    assert "unmanaged   111122223333  instance-profile  bastion: is in no Terraform state" in lines
+    assert "unmanaged   111122223333  instance-profile  bastion: is managed by no Terraform state" in lines
     assert [line.split()[0] for line in lines[-12:]] == ["tags", *["unmanaged"] * 10, "and"]
     assert lines[-1] == "and 111 more unmanaged resources; --format csv lists all"
     assert done.stderr.splitlines() == [
         (
             "1 profile lost its role, 1 profile holds another role, 2 resources are gone, 1 resource was recreated, "
-            "1 path differs, 4 tags differ, 121 resources are in no Terraform state. 2 things could not be "
+            "1 path differs, 4 tags differ, 121 resources are managed by no Terraform state. 2 things could not be "
             "compared. 1 account not compared, because no Terraform state has resources there."
         ),
         "not compared: 444455556666 (no Terraform state has resources there)",

@@ -56,7 +56,10 @@ class Command(msgspec.Struct, frozen=True):
 
 
 class Block(msgspec.Struct, frozen=True):
-    """The steps on one profile. Either all of these steps run, or none."""
+    """The steps on one profile.
+
+    The changes start only if all checks pass. After a failed deletion, the script tries to put the role back.
+    """
 
     profile: ProfileFacts
     checks: list[str]

@@ -47,13 +47,13 @@ class Plan:
 
         For a script `cleanup.sh`, the steps are in `cleanup.csv`. The findings without steps are in
         `cleanup.not-planned.csv`. The files appear only after all three are complete. Run the script, not the commands
-        in the CSV files. In a CSV file, iamframe may put an apostrophe before a command. An older plan is never
+        in the CSV files. In a CSV file, iamframe may put apostrophes into a command. An older plan is never
         overwritten. Only the files of a plan show how to undo its steps.
 
         Raises
         ------
         ReportError
-            If another plan already exists at `path`, or if a file cannot be written.
+            If one of the files already exists, except for files of the same plan. Also if a file cannot be written.
         """
         # Loaded only here, because it takes long.
         from iamframe.inventory.export import write_csv, write_into
@@ -62,21 +62,23 @@ class Plan:
         stem = place.name.removesuffix(".sh")
         if place.suffix == ".csv" or not stem:
             raise ReportError(f"{place}: is no name for a script, beside which its CSV files stand; name a .sh file")
+        frames = {f"{stem}.csv": self.steps, f"{stem}.not-planned.csv": self.not_planned}
         try:
-            is_another = place.exists() and place.read_bytes() != script
+            is_written = place.exists() and place.read_bytes() == script
         except OSError as error:
             raise ReportError(f"{place}: cannot be read ({error.strerror}); choose another file with --out") from error
-        if is_another:
+        files = (place, *map(place.with_name, frames))
+        if others := [one for one in files if one.exists() and not is_written]:
             raise ReportError(
-                f"{place}: exists, and may be the only record of how to undo another plan; "
+                f"{others[0]}: exists, and may be the only record of how to undo another plan; "
                 "choose another file, or delete this one"
             )
 
         def write(folder: Path) -> None:
             (folder / place.name).write_bytes(script)
             (folder / place.name).chmod(0o755)
-            write_csv(self.steps, folder / f"{stem}.csv")
-            write_csv(self.not_planned, folder / f"{stem}.not-planned.csv")
+            for name, frame in frames.items():
+                write_csv(frame, folder / name)
 
         write_into(place.parent, write)
         return place
@@ -119,14 +121,15 @@ def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timed
 
     The plan keeps a profile in the following cases:
 
-    - The finding is accepted or expected.
+    - A finding that would lead to the deletion is accepted, or all such findings are expected.
     - Something uses the profile, or may use it.
     - The profile was younger than `min_age` when the data was collected.
     - When the data was collected, the last use of the role was less than `min_idle` ago.
+    - `min_age` (or `min_idle`) is above zero, but the age of the profile (or the last use of its role) is unknown.
     - A service or tool needs the profile, or would create it again. Profiles whose cluster or stack is known to be
       deleted are an exception.
 
-    The plan does not copy tags in the following cases:
+    The plan does not copy tags in the following cases. A profile that has tags may still get the required tags.
 
     - A service or tool needs one of the tags.
     - The profile has a tag that the role lacks.
@@ -214,9 +217,7 @@ def why_not_planned(
     for arn, profile in context.profiles(arns).items():
         findings = by_resource.get(arn, [])
         found: list[Finding | None] = [one for one in findings if one.remedy == "delete"]
-        each = [
-            (one and one.why_kept) or next(deletion_objections(one, profile, context), None) for one in found or [None]
-        ]
+        each = [(one and one.why_kept) or _why_not_deleted(one, findings, profile, context) for one in found or [None]]
         kept[arn] = None if None in each else each[0]
         about_tags = [one for one in findings if one.remedy != "delete"]
         _, reasons = tagging([one for one in about_tags if not one.why_kept], profile, context)
@@ -237,7 +238,7 @@ def _settled(
             not_planned[one] = {"message": "plan.tags.of_role"}
         elif one.remedy != "delete":
             about_tags.append(one)
-        elif objection := next(deletion_objections(one, profile, context), None):
+        elif objection := _why_not_deleted(one, findings, profile, context):
             not_planned[one] = objection
         else:
             return deletion(one, findings, profile, context), {}
@@ -245,6 +246,15 @@ def _settled(
         return None, not_planned
     block, reasons = tagging(about_tags, profile, context)
     return block, not_planned | reasons
+
+
+def _why_not_deleted(
+    finding: Finding | None, findings: list[Finding], profile: ProfileFacts, context: Context
+) -> Message | None:
+    for one in findings:
+        if one.remedy == "delete" and isinstance(one.accepted, str):
+            return {"message": "plan.accepted_too", "check": one.check, "reason": one.accepted}
+    return next(deletion_objections(finding, profile, context), None)
 
 
 def _steps(blocks: list[Block]) -> pd.DataFrame:

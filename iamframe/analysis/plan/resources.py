@@ -269,7 +269,11 @@ class Context:
 
     def used_lately(self, role: RoleFacts) -> Iterator[Message]:
         used = role.last_used_at
-        if used is not None and self.min_idle > timedelta(0) and self._until_collected(role, used) < self.min_idle:
+        if self.min_idle <= timedelta(0):
+            return
+        if not role.last_used_known:
+            yield {"message": "plan.last_use_unknown", "role": role.name}
+        elif used is not None and self._until_collected(role, used) < self.min_idle:
             yield {"message": "plan.role_used", "role": role.name, "used_at": day(used), "age": _age(self.min_idle)}
 
     def _until_collected(self, resource: Resource, time: datetime) -> timedelta:
