@@ -55,7 +55,8 @@ def list_checks(own: Own | Iterable[Own] | None = None) -> pd.DataFrame:
 def _needs(check: Check) -> tuple[Need, ...]:
     named = set(check.needs)
     frames = [NEEDS_OF[frame] for frame in check.reads if frame in NEEDS_OF]
-    return (*check.needs, *dict.fromkeys(needs[0] for needs in frames if named.isdisjoint(needs)))
+    added = [need for default, smaller in frames if named.isdisjoint(default + smaller) for need in default]
+    return (*check.needs, *dict.fromkeys(added))
 
 
 def _check_of(rule: Callable[..., Any]) -> Check:

@@ -29,7 +29,9 @@ from iamframe.knowledge.operations import (
     command_of,
     proving,
 )
+from iamframe.knowledge.owners import known_owners
 from iamframe.messages.render import Message, joint, nested
+from iamframe.sources.cloudtrail import LOOKUP, TRAIL
 
 _MOST_COMMANDS = 2
 
@@ -208,6 +210,24 @@ def _owners(evidence: Evidence) -> Verdicts:
     return verdicts
 
 
+def _listed_owners(evidence: Evidence) -> Verdicts:
+    # iamframe lists owners only in the regions of profiles that may belong to one.
+    listings = tuple(owner.label for owner in known_owners())
+    return _partial_at_most(evidence, listings, "coverage.owners.not_listed", "coverage.owners.some_listed")
+
+
+def _events(evidence: Evidence) -> Verdicts:
+    # No record shows what the records leave out.
+    return _partial_at_most(evidence, (TRAIL, LOOKUP), "coverage.events.unread", "coverage.events.some")
+
+
+def _partial_at_most(evidence: Evidence, operations: tuple[str, ...], none: str, some: str) -> Verdicts:
+    read = evidence.read(operations)
+    commands = [f"`{command_of(name)}`" for name in operations if name != TRAIL]
+    unread: Verdict = ("unknown", {"message": none, "commands": commands})
+    return [("partial", {"message": some}) if account in read else unread for account in evidence.accounts]
+
+
 def _one(regions: pd.Series) -> str:
     known = set(regions.dropna())
     return known.pop() if len(known) == 1 and regions.notna().all() else "REGION"
@@ -294,18 +314,22 @@ quotas: Need = Need("quotas", _quotas)
 references: Need = Need("references", _references)
 any_references: Need = Need("any references", _any_references)
 owners: Need = Need("owners", _owners)
+resource_owners: Need = Need("resource owners", _listed_owners)
+events: Need = Need("events", _events)
 
-# The needs that make the rows of each frame complete. If a check has no need for a frame, the first need applies.
-NEEDS_OF: dict[str, tuple[Need, ...]] = {
-    "profiles": (all_profiles, profile_tags),
-    "roles": (all_roles, own_profiles, trust, role_tags),
-    "links": (links, role_paths, linked_trust, tags_of_both),
-    "pairs": (all_profiles, links, role_paths, linked_trust, tags_of_both),
-    "tags": (any_tags, profile_tags, role_tags, tags_of_both),
-    "tag_coverage": (any_tags, profile_tags, role_tags, tags_of_both),
-    "references": (references, any_references),
-    "resource_owners": (owners,),
-    "owned_profiles": (owners,),
-    "tag_policies": (organizations,),
-    "accounts": (quotas,),
+# The needs of each frame that a check reads: the default ones, and smaller ones. If a check's own needs have any of a
+# frame's needs, the default ones do not apply.
+NEEDS_OF: dict[str, tuple[tuple[Need, ...], tuple[Need, ...]]] = {
+    "profiles": ((all_profiles,), (profile_tags,)),
+    "roles": ((all_roles,), (own_profiles, trust, role_tags)),
+    "links": ((links,), (role_paths, linked_trust, tags_of_both)),
+    "pairs": ((all_profiles, links, all_roles, own_profiles, trust), (role_paths, linked_trust, tags_of_both)),
+    "tags": ((any_tags,), (profile_tags, role_tags, tags_of_both)),
+    "tag_coverage": ((any_tags,), (profile_tags, role_tags, tags_of_both)),
+    "references": ((references,), (any_references,)),
+    "resource_owners": ((resource_owners,), (owners,)),
+    "owned_profiles": ((owners,), ()),
+    "tag_policies": ((organizations,), ()),
+    "accounts": ((quotas,), ()),
+    "events": ((events,), ()),
 }

@@ -79,7 +79,8 @@ def check(
     The function's positional parameters are frames or views that the check reads. The keyword-only parameters are the
     options of the check. The first line of the function's docstring is the title of the check. The class `Check`
     explains the arguments of the decorator, such as `detail` and `next_step`. The check could miss findings if any of
-    the data listed in `needs` was not collected. Frames that the function reads are added to `needs`.
+    the data listed in `needs` was not collected. If `needs` have no need of a frame that your own check reads, the
+    frame's needs are added (`checks.coverage.NEEDS_OF`).
 
     A check's function returns a frame with one or more rows per finding. The returned frame must have the column
     `resource_arn`. The finding keeps the columns of `schema.FINDINGS`. All other columns are facts, which `detail` can

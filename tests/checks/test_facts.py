@@ -261,6 +261,9 @@ def test_a_function_may_be_handed_over_as_a_check(tmp_path: Path) -> None:
         ("roles", [coverage.all_profiles], ["all profiles", "all roles"]),
         ("tags", [], ["any tags"]),
         ("pairs", [coverage.links], ["links"]),
+        ("pairs", [], ["all profiles", "links", "all roles", "own profiles", "trust"]),
+        ("events", [], ["events"]),
+        ("resource_owners", [], ["resource owners"]),
     ],
 )
 def test_a_check_of_ones_own_needs_all_of_the_frames_that_it_reads(
@@ -279,6 +282,17 @@ def test_a_check_of_ones_own_needs_all_of_the_frames_that_it_reads(
     assert [need.name for need in result.checks["nothing"].needs] == held
     # An empty result is no all clear where the frames are not whole.
     assert set(result.coverage["status"]) in ({"unknown"}, {"partial"})
+
+
+def test_a_check_of_pairs_is_unknown_where_no_role_without_a_profile_could_be_seen(tmp_path: Path) -> None:
+    @iamframe.check(severity="low", detail="is alone")
+    def alone(pairs: pd.DataFrame) -> pd.DataFrame:
+        """Roles without a profile."""
+        return pairs[pairs["profile_arn"].isna()].assign(resource_arn=lambda rows: rows["role_arn"])
+
+    documents = {"p.json": profile_list(profile("p", nested_role("r"))), "id.json": identity()}
+    result = run_checks(load(tmp_path, documents), only=["alone", "ec2_roles_without_profile"], checks=alone)
+    assert set(result.coverage["status"]) == {"unknown"}
 
 
 @pytest.mark.parametrize(
