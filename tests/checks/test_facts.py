@@ -219,6 +219,18 @@ def house(folder: Path, text: str = HOUSE) -> Path:
     return folder / "house.py"
 
 
+def returning(column: str) -> str:
+    """The check with one more column in what it returns."""
+    return (
+        HOUSE.replace("return short.rename", "short = short.rename")
+        .rstrip()
+        .replace(
+            '[["account_id", "resource_arn", "profile_name"]]',
+            f'[["resource_arn", "profile_name"]]\n    return short.assign({column})\n',
+        )
+    )
+
+
 def test_a_check_of_ones_own_is_in_findings_coverage_page_and_csv_of_either_language(tmp_path: Path) -> None:
     inventory = load(tmp_path / "in", {"p.json": profile_list(profile("ab"), profile("abc"))})
     result = run_checks(inventory, checks=house(tmp_path))
@@ -311,6 +323,15 @@ def test_a_check_of_pairs_is_unknown_where_no_role_without_a_profile_could_be_se
             HOUSE.replace("return short", "return 1 #"),
             "check short_names: does not return a DataFrame with a column resource_arn",
         ),
+        (returning('severity="High"'), "returns the severity 'High'; use one of high, medium, low, info"),
+        (returning('certainty="sure"'), "returns the certainty 'sure'; use one of certain, in scope, maybe"),
+        (returning('check="other"'), "returns the column check, which iamframe fills; rename the column"),
+        (returning('expected="maybe"'), "returns a value of a wrong type ("),
+        (returning('resource_arn="arn:x"'), "no role or profile in the inventory; return the column account_id, too"),
+        (HOUSE.replace("{profile_name}", "{name}"), "detail shows {name}; return a column of that name"),
+        (HOUSE.replace("detail=", 'next_step="x {name}", detail='), "next_step shows {name}; return a column"),
+        (HOUSE.replace("(profiles)", "(lives)"), "check short_names reads lives; there are "),
+        (HOUSE.replace("Profiles with short names.\n\n    Nobody can tell what they are for.\n", ""), "needs a doc"),
     ],
 )
 def test_a_check_of_ones_own_that_is_wrong_is_refused_in_one_sentence(tmp_path: Path, text: str, says: str) -> None:
