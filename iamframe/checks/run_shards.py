@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -157,6 +158,11 @@ def _checksum(text: str) -> str:
 def _own_code(check: Check) -> str:
     if check.name in CHECKS:
         return ""  # The version of iamframe identifies this code.
+    try:
+        # The function may use constants and helpers of its file.
+        return Path(check.rule.__code__.co_filename).read_text("utf-8", "replace")
+    except OSError:
+        pass
     try:
         return inspect.getsource(check.rule)
     except OSError:
