@@ -13,7 +13,7 @@ from iamframe.checks.registry import check
 from iamframe.checks.tag_policy import ToolUse, any_text
 from iamframe.inventory.arrow import Bools, Texts, are_among, index_in, is_in, joined_key
 from iamframe.inventory.linking import without_case
-from iamframe.knowledge.makers import ToolRule, tool_rules
+from iamframe.knowledge.makers import GUESS, ToolRule, tool_rules
 
 _OF_LINK = [
     *("account_id", "maker", "maker_basis", "relation", "profile_name", "role_name"),
@@ -154,7 +154,8 @@ def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Seque
                 is_used |= links["profile_name"].str.match(any_text(use.profile)).fillna(value=False).to_numpy(bool)
         if is_used.any():
             mine = links[is_used]
-            broken = mine[_breaks(rule, mine) & ~is_in(mine["maker"], rule.except_makers)]
+            is_excepted = is_in(mine["maker"], rule.except_makers) & (mine["maker_basis"] != GUESS).to_numpy(bool)
+            broken = mine[_breaks(rule, mine) & ~is_excepted]
             certainty = "maybe" if rule.rule == "policy" else "certain"
             parts.append(broken.assign(tool=rule.tool, rule=rule.rule, prefix=rule.role_prefix, certainty=certainty))
     found = pd.concat(parts, ignore_index=True).sort_values("certainty", kind="stable")
