@@ -176,6 +176,13 @@ def test_a_profile_that_an_instance_has_is_not_accused_and_one_in_a_template_is(
     assert rows[["resource_name", "references"]].to_numpy().tolist() == [["template_1", 1]]
 
 
+def test_without_the_list_of_instances_no_gone_owner_is_certain(account: PracticeAccount) -> None:
+    add(account, "dead_1", path="/karpenter/us-east-1/dead/uid/")
+    for denied, certainty in ((None, "certain"), ("DescribeInstances", "maybe")):
+        result = iamframe.run_checks(read_with(account, denied), only=CHECK)
+        assert result.findings["certainty"].tolist() == [certainty]
+
+
 def test_a_plan_takes_a_gone_owners_profile_and_leaves_those_of_the_living_and_of_a_guess(
     kinds: Kinds,
 ) -> None:
