@@ -74,9 +74,11 @@ def _checks_in(path: Path) -> list[Check]:
         raise CheckError(f"{path}: is not a Python file; {to_do}")
     module = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
+        path.read_bytes()
     except OSError as error:
         raise CheckError(f"{path}: cannot be read ({error.strerror}); check the path of the file") from error
+    try:
+        spec.loader.exec_module(module)
     except Exception as error:
         raise CheckError(f"{path}: {stopped_with(error, str(path))}; fix the file") from error
     if not (found := list(checks_of(module).values())):

@@ -105,6 +105,12 @@ def test_the_id_of_a_finding_stays_whatever_else_is_found(tmp_path: Path) -> Non
     assert empty.is_unique
 
 
+def test_one_id_chooses_one_finding_and_without_checks_none_ran() -> None:
+    result = sample_result()
+    assert len(result.only(result.findings["finding_id"][0]).findings) == 1
+    assert run_checks(result.inventory, only=[]).complete_text == "no check ran"
+
+
 def test_a_check_that_did_not_run_is_an_error_and_no_empty_frame() -> None:
     result = run_checks(iamframe.load_sample(), only=["empty_profiles"])
     with pytest.raises(
@@ -314,6 +320,7 @@ def test_a_check_of_pairs_is_unknown_where_no_role_without_a_profile_could_be_se
             "import nowhere_at_all",
             "house.py: stops with ModuleNotFoundError: No module named 'nowhere_at_all' (line 1); fix",
         ),
+        ("open('missing.csv')", "house.py: stops with FileNotFoundError: [Errno 2] No such file"),
         ("x = 1", "house.py: has no check; put `@iamframe.check"),
         (HOUSE.replace("short_names", "empty_profiles"), "empty_profiles: a check of that name already exists"),
         (HOUSE.replace("< 3]", "< nothing]"), "check short_names: stops with NameError: name 'nothing' is not defined"),
