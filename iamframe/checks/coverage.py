@@ -1,6 +1,7 @@
 """Judge whether an account has all the data that a check needs.
 
-The status `partial` means that the findings are correct, but some may be missing. The status `unknown` means that an
+The status `partial` means that some findings may be missing. If tags come from the tagging API, which can be out of
+date, a finding about tags can be wrong, too. The status `unknown` means that an
 empty result proves nothing.
 """
 
@@ -18,12 +19,14 @@ from iamframe.inventory.arrow import Bools, are_among, is_in
 from iamframe.inventory.linking import account_named
 from iamframe.inventory.views import knows_profiles
 from iamframe.knowledge.operations import (
+    BY_LABEL,
     DUMP,
     INSTANCES,
     PROFILE_LIST,
     PROFILE_TAGS,
     REQUIRED_TAGS,
     ROLE_LISTS,
+    STACK_RESOURCES,
     SUMMARY,
     TAG_POLICY,
     command_of,
@@ -34,6 +37,7 @@ from iamframe.messages.render import Message, joint, nested
 from iamframe.sources.cloudtrail import LOOKUP, TRAIL
 
 _MOST_COMMANDS = 2
+_IN_STACK = BY_LABEL[STACK_RESOURCES].action
 
 
 def _would_show_unlinked(side: str) -> Accounts:
@@ -192,6 +196,7 @@ def _owners(evidence: Evidence) -> Verdicts:
     owned = evidence.owned
     unread = owned[owned["status"] == "unread"]
     totals, by_account = owned["account_id"].value_counts(), dict(iter(unread.groupby("account_id")))
+    unseen = evidence.refusals((_IN_STACK,))
     refused = {label: evidence.refusals((label,)) for label in dict.fromkeys(unread["listing"])}
     verdicts: Verdicts = []
     for account in evidence.accounts:
@@ -200,9 +205,13 @@ def _owners(evidence: Evidence) -> Verdicts:
             continue
         lists, advised = [], []
         for label, rows in ((str(label), rows) for label, rows in mine.groupby("listing", sort=False)):
-            of = {"owner_type": str(rows["owner_type"].iloc[0])}
-            command = f"{command_of(label)} --region={_one(rows['owner_region'])}"
-            lists.append({"message": "coverage.owners.list", **of, "refusal": refused[label].get(account)})
+            kind, refusal = str(rows["owner_type"].iloc[0]), refused[label].get(account)
+            if kind == "stack" and not refusal and account in unseen:
+                kind, refusal = "stack-resources", unseen[account]
+            of = {"owner_type": kind}
+            operation = _IN_STACK if kind == "stack-resources" else label
+            command = f"{command_of(operation)} --region={_one(rows['owner_region'])}"
+            lists.append({"message": "coverage.owners.list", **of, "refusal": refusal})
             advised.append({"message": "coverage.owners.advice", **of, "command": command})
         facts = {"message": "coverage.owners.unread", "missing": len(mine), "total": int(totals[account])}
         status = "partial" if len(mine) < totals[account] else "unknown"

@@ -135,11 +135,11 @@ def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Seque
     """Names that EMR or another tool rejects.
 
     Amazon EMR requires that profile and role have the same name. RDS Custom and AWS PCS accept only names that begin
-    with the service's prefix. Existing clusters keep running, even if a tool rejects the name. You cannot create a new
-    cluster with a rejected name. Some tools have rules for the names of profiles. The check covers the profiles that
-    these tools use. The check also covers profiles listed under `[[tools]]` in the policy file. AWS does not show which
-    profiles Databricks uses, so add these profiles under `[[tools]]`. A tool can also reject names that CloudFormation
-    generates, or names that your own naming rule demands.
+    with the service's prefix. AWS PCS also accepts a role with the path `/aws-pcs/`. Existing clusters keep running,
+    even if a tool rejects the name. You cannot create a new cluster with a rejected name. Some tools have rules for the
+    names of profiles. The check covers the profiles that these tools use. The check also covers profiles listed under
+    `[[tools]]` in the policy file. AWS does not show which profiles Databricks uses, so add these profiles under
+    `[[tools]]`. A tool can also reject names that CloudFormation generates, or names that your own naming rule demands.
     """
     # Few profiles are used by such tools.
     by_tool = is_in(references["consumer_type"], [kind for rule in tool_rules() for kind in rule.consumer_types])

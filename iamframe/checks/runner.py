@@ -172,7 +172,7 @@ def coverage_of(evidence: Evidence, checks: Mapping[str, Check], found: Mapping[
             status = max((status for status, _ in mine), key=STATUSES.index, default="complete")
             rows["account_id"].append(account)
             rows["check"].append(name)
-            # A finding is correct even if little was collected.
+            # A finding proves that something was collected.
             rows["status"].append("partial" if status == "unknown" and account in accounts_of[name] else status)
             reasons.append(joint(reason for _, reason in mine))
     message, facts = columns_of(reasons)

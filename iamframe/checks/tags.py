@@ -84,10 +84,11 @@ def _is_of_tool(keys: pd.Series) -> Bools:
 def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
     """Instance profiles without tags.
 
-    Profiles often stay untagged while their roles are tagged. The IAM console neither shows nor sets tags of a profile.
-    CloudFormation cannot tag a profile. If the role has tags, the suggested command copies these tags to the profile.
-    Tags by which a tool recognizes its own resources, such as `eks:cluster-name`, are not copied. If there is nothing
-    to copy, the suggested command shows the profile's tags, and changes nothing.
+    Tags whose keys begin with `aws:` do not count. Profiles often stay untagged while their roles are tagged. The IAM
+    console neither shows nor sets tags of a profile. CloudFormation cannot tag a profile. If the role has tags, the
+    suggested command copies these tags to the profile. Tags by which a tool recognizes its own resources, such as
+    `eks:cluster-name`, are not copied. If there is nothing to copy, the suggested command shows the profile's tags, and
+    changes nothing.
     """
     own = _own(tags)
     is_bare = pairs["profile_tags_known"] & ~are_among(pairs["profile_row"], own["profile_row"])
@@ -126,9 +127,10 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
 def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame) -> Found:
     """Roles without tags.
 
-    The check leaves out service-linked roles and roles of IAM Identity Center, which nobody can tag. The suggested
-    command copies the tags of the role's profile to the role. Tags by which a tool recognizes its own resources are not
-    copied. If there is nothing to copy, the suggested command shows the role's tags.
+    Tags whose keys begin with `aws:` do not count. The check leaves out service-linked roles and roles of IAM Identity
+    Center, which nobody can tag. The suggested command copies the tags of the role's profile to the role. Tags by which
+    a tool recognizes its own resources are not copied. If there is nothing to copy, the suggested command shows the
+    role's tags.
     """
     own, every = _own(tags), np.arange(len(roles))
     rows = every[roles["tags_known"] & ~roles["is_aws_managed"] & ~are_among(every, own["role_row"])]
