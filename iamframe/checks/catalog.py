@@ -55,7 +55,8 @@ def list_checks(own: Own | Iterable[Own] | None = None) -> pd.DataFrame:
 def _needs(check: Check) -> tuple[Need, ...]:
     named = set(check.needs)
     frames = [NEEDS_OF[frame] for frame in check.reads if frame in NEEDS_OF]
-    return (*check.needs, *dict.fromkeys(needs[0] for needs in frames if named.isdisjoint(needs)))
+    added = [need for default, smaller in frames if named.isdisjoint(default + smaller) for need in default]
+    return (*check.needs, *dict.fromkeys(added))
 
 
 def _check_of(rule: Callable[..., Any]) -> Check:
@@ -73,9 +74,11 @@ def _checks_in(path: Path) -> list[Check]:
         raise CheckError(f"{path}: is not a Python file; {to_do}")
     module = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
+        path.read_bytes()
     except OSError as error:
         raise CheckError(f"{path}: cannot be read ({error.strerror}); check the path of the file") from error
+    try:
+        spec.loader.exec_module(module)
     except Exception as error:
         raise CheckError(f"{path}: {stopped_with(error, str(path))}; fix the file") from error
     if not (found := list(checks_of(module).values())):

@@ -1,6 +1,7 @@
 """Judge whether an account has all the data that a check needs.
 
-The status `partial` means that the findings are correct, but some may be missing. The status `unknown` means that an
+The status `partial` means that some findings may be missing. If tags come from the tagging API, which can be out of
+date, a finding about tags can be wrong, too. The status `unknown` means that an
 empty result proves nothing.
 """
 
@@ -18,20 +19,25 @@ from iamframe.inventory.arrow import Bools, are_among, is_in
 from iamframe.inventory.linking import account_named
 from iamframe.inventory.views import knows_profiles
 from iamframe.knowledge.operations import (
+    BY_LABEL,
     DUMP,
     INSTANCES,
     PROFILE_LIST,
     PROFILE_TAGS,
     REQUIRED_TAGS,
     ROLE_LISTS,
+    STACK_RESOURCES,
     SUMMARY,
     TAG_POLICY,
     command_of,
     proving,
 )
+from iamframe.knowledge.owners import known_owners
 from iamframe.messages.render import Message, joint, nested
+from iamframe.sources.cloudtrail import LOOKUP, TRAIL
 
 _MOST_COMMANDS = 2
+_IN_STACK = BY_LABEL[STACK_RESOURCES].action
 
 
 def _would_show_unlinked(side: str) -> Accounts:
@@ -190,6 +196,7 @@ def _owners(evidence: Evidence) -> Verdicts:
     owned = evidence.owned
     unread = owned[owned["status"] == "unread"]
     totals, by_account = owned["account_id"].value_counts(), dict(iter(unread.groupby("account_id")))
+    unseen = evidence.refusals((_IN_STACK,))
     refused = {label: evidence.refusals((label,)) for label in dict.fromkeys(unread["listing"])}
     verdicts: Verdicts = []
     for account in evidence.accounts:
@@ -198,14 +205,36 @@ def _owners(evidence: Evidence) -> Verdicts:
             continue
         lists, advised = [], []
         for label, rows in ((str(label), rows) for label, rows in mine.groupby("listing", sort=False)):
-            of = {"owner_type": str(rows["owner_type"].iloc[0])}
-            command = f"{command_of(label)} --region={_one(rows['owner_region'])}"
-            lists.append({"message": "coverage.owners.list", **of, "refusal": refused[label].get(account)})
+            kind, refusal = str(rows["owner_type"].iloc[0]), refused[label].get(account)
+            if kind == "stack" and not refusal and account in unseen:
+                kind, refusal = "stack-resources", unseen[account]
+            of = {"owner_type": kind}
+            operation = _IN_STACK if kind == "stack-resources" else label
+            command = f"{command_of(operation)} --region={_one(rows['owner_region'])}"
+            lists.append({"message": "coverage.owners.list", **of, "refusal": refusal})
             advised.append({"message": "coverage.owners.advice", **of, "command": command})
         facts = {"message": "coverage.owners.unread", "missing": len(mine), "total": int(totals[account])}
         status = "partial" if len(mine) < totals[account] else "unknown"
         verdicts.append((status, facts | {"lists": lists, "advice": advised}))
     return verdicts
+
+
+def _listed_owners(evidence: Evidence) -> Verdicts:
+    # iamframe lists owners only in the regions of profiles that may belong to one.
+    listings = tuple(owner.label for owner in known_owners())
+    return _partial_at_most(evidence, listings, "coverage.owners.not_listed", "coverage.owners.some_listed")
+
+
+def _events(evidence: Evidence) -> Verdicts:
+    # No record shows what the records leave out.
+    return _partial_at_most(evidence, (TRAIL, LOOKUP), "coverage.events.unread", "coverage.events.some")
+
+
+def _partial_at_most(evidence: Evidence, operations: tuple[str, ...], none: str, some: str) -> Verdicts:
+    read = evidence.read(operations)
+    commands = [f"`{command_of(name)}`" for name in operations if name != TRAIL]
+    unread: Verdict = ("unknown", {"message": none, "commands": commands})
+    return [("partial", {"message": some}) if account in read else unread for account in evidence.accounts]
 
 
 def _one(regions: pd.Series) -> str:
@@ -294,18 +323,22 @@ quotas: Need = Need("quotas", _quotas)
 references: Need = Need("references", _references)
 any_references: Need = Need("any references", _any_references)
 owners: Need = Need("owners", _owners)
+resource_owners: Need = Need("resource owners", _listed_owners)
+events: Need = Need("events", _events)
 
-# The needs that make the rows of each frame complete. If a check has no need for a frame, the first need applies.
-NEEDS_OF: dict[str, tuple[Need, ...]] = {
-    "profiles": (all_profiles, profile_tags),
-    "roles": (all_roles, own_profiles, trust, role_tags),
-    "links": (links, role_paths, linked_trust, tags_of_both),
-    "pairs": (all_profiles, links, role_paths, linked_trust, tags_of_both),
-    "tags": (any_tags, profile_tags, role_tags, tags_of_both),
-    "tag_coverage": (any_tags, profile_tags, role_tags, tags_of_both),
-    "references": (references, any_references),
-    "resource_owners": (owners,),
-    "owned_profiles": (owners,),
-    "tag_policies": (organizations,),
-    "accounts": (quotas,),
+# The needs of each frame that a check reads: the default ones, and smaller ones. If a check's own needs have any of a
+# frame's needs, the default ones do not apply.
+NEEDS_OF: dict[str, tuple[tuple[Need, ...], tuple[Need, ...]]] = {
+    "profiles": ((all_profiles,), (profile_tags,)),
+    "roles": ((all_roles,), (own_profiles, trust, role_tags)),
+    "links": ((links,), (role_paths, linked_trust, tags_of_both)),
+    "pairs": ((all_profiles, links, all_roles, own_profiles, trust), (role_paths, linked_trust, tags_of_both)),
+    "tags": ((any_tags,), (profile_tags, role_tags, tags_of_both)),
+    "tag_coverage": ((any_tags,), (profile_tags, role_tags, tags_of_both)),
+    "references": ((references,), (any_references,)),
+    "resource_owners": ((resource_owners,), (owners,)),
+    "owned_profiles": ((owners,), ()),
+    "tag_policies": ((organizations,), ()),
+    "accounts": ((quotas,), ()),
+    "events": ((events,), ()),
 }

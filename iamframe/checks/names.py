@@ -13,7 +13,7 @@ from iamframe.checks.registry import check
 from iamframe.checks.tag_policy import ToolUse, any_text
 from iamframe.inventory.arrow import Bools, Texts, are_among, index_in, is_in, joined_key
 from iamframe.inventory.linking import without_case
-from iamframe.knowledge.makers import ToolRule, tool_rules
+from iamframe.knowledge.makers import GUESS, ToolRule, tool_rules
 
 _OF_LINK = [
     *("account_id", "maker", "maker_basis", "relation", "profile_name", "role_name"),
@@ -135,11 +135,11 @@ def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Seque
     """Names that EMR or another tool rejects.
 
     Amazon EMR requires that profile and role have the same name. RDS Custom and AWS PCS accept only names that begin
-    with the service's prefix. Existing clusters keep running, even if a tool rejects the name. You cannot create a new
-    cluster with a rejected name. Some tools have rules for the names of profiles. The check covers the profiles that
-    these tools use. The check also covers profiles listed under `[[tools]]` in the policy file. AWS does not show which
-    profiles Databricks uses, so add these profiles under `[[tools]]`. A tool can also reject names that CloudFormation
-    generates, or names that your own naming rule demands.
+    with the service's prefix. AWS PCS also accepts a role with the path `/aws-pcs/`. Existing clusters keep running,
+    even if a tool rejects the name. You cannot create a new cluster with a rejected name. Some tools have rules for the
+    names of profiles. The check covers the profiles that these tools use. The check also covers profiles listed under
+    `[[tools]]` in the policy file. AWS does not show which profiles Databricks uses, so add these profiles under
+    `[[tools]]`. A tool can also reject names that CloudFormation generates, or names that your own naming rule demands.
     """
     # Few profiles are used by such tools.
     by_tool = is_in(references["consumer_type"], [kind for rule in tool_rules() for kind in rule.consumer_types])
@@ -154,7 +154,8 @@ def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Seque
                 is_used |= links["profile_name"].str.match(any_text(use.profile)).fillna(value=False).to_numpy(bool)
         if is_used.any():
             mine = links[is_used]
-            broken = mine[_breaks(rule, mine) & ~is_in(mine["maker"], rule.except_makers)]
+            is_excepted = is_in(mine["maker"], rule.except_makers) & (mine["maker_basis"] != GUESS).to_numpy(bool)
+            broken = mine[_breaks(rule, mine) & ~is_excepted]
             certainty = "maybe" if rule.rule == "policy" else "certain"
             parts.append(broken.assign(tool=rule.tool, rule=rule.rule, prefix=rule.role_prefix, certainty=certainty))
     found = pd.concat(parts, ignore_index=True).sort_values("certainty", kind="stable")

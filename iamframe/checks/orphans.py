@@ -16,6 +16,7 @@ from iamframe.checks.registry import check
 from iamframe.inventory.arrow import are_among, as_arrow, index_in, is_in, joined_key, lookup
 from iamframe.inventory.linking import account_named, profile_ids, without_case, without_path
 from iamframe.knowledge.arn import name_of
+from iamframe.knowledge.operations import INSTANCES
 from iamframe.knowledge.policies import POWERS, aws_managed_name, power_of
 from iamframe.messages.render import Message, as_fact
 
@@ -119,7 +120,9 @@ def unreferenced_profiles(
     about="profile",
     remedy="delete",
 )
-def owner_gone(owned_profiles: pd.DataFrame, pairs: pd.DataFrame, references: pd.DataFrame) -> Found:
+def owner_gone(
+    owned_profiles: pd.DataFrame, pairs: pd.DataFrame, references: pd.DataFrame, calls: pd.DataFrame
+) -> Found:
     """Profiles whose cluster, environment or stack is gone.
 
     A profile still counts against the quota after its cluster or stack is deleted. Tags show to which cluster,
@@ -127,20 +130,25 @@ def owner_gone(owned_profiles: pd.DataFrame, pairs: pd.DataFrame, references: pd
     `elasticbeanstalk:environment-id`. For a Karpenter profile, the path shows the cluster. If only the profile's name
     suggests a CloudFormation stack, the certainty is `maybe`. A cluster, environment or stack counts as gone only after
     a complete search. The search must cover every region where the resource could be. The check leaves out profiles
-    that existing instances use. The tag `kubernetes.io/cluster/…` is ignored, because clusters outside EKS use the same
-    tag. Karpenter writes EKS tags even if a cluster does not run on EKS. Delete a Karpenter profile only if no cluster
-    outside EKS uses the profile.
+    that existing instances use. If the instances of these regions were not all collected, the certainty is `maybe`. The
+    tag `kubernetes.io/cluster/…` is ignored, because clusters outside EKS use the same tag. Karpenter writes EKS tags
+    even if a cluster does not run on EKS. Delete a Karpenter profile only if no cluster outside EKS uses the profile.
     """
     gone = owned_profiles[owned_profiles["status"] == "gone"]
     running = references["profile_arn"][is_in(references["consumer_type"], ["instance", "association"])]
     gone = gone[~is_in(gone["profile_arn"], as_arrow(running))]
     used = references["profile_arn"].value_counts()
+    read = calls[(calls["operation"] == INSTANCES) & (calls["state"] == "complete")]
+    scanned = set(zip(read["account_id"], read["region"], strict=True))
+    each = zip(gone["account_id"], gone["regions"].str.split(), strict=True)
+    is_scanned = [all((account, region) in scanned for region in regions) for account, regions in each]
+    is_sure = (gone["basis"] != "name") & np.array(is_scanned, dtype=bool)
     pair = pairs.iloc[index_in(gone["profile_arn"], pairs["profile_arn"])]
     return findings(
         pair,
         "profile_arn",
         "role_arn",
-        certainty=np.where(gone["basis"] == "name", "maybe", "certain"),
+        certainty=np.where(is_sure, "certain", "maybe"),
         owner_type=gone["owner_type"],
         owner_name=gone["owner_name"],
         regions=gone["regions"],
@@ -185,7 +193,8 @@ def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd
     An instance keeps the id of the profile that it was started with. An instance has no credentials after its profile
     is deleted and recreated. To restore the credentials, associate the profile with the instance again. Source: IAM
     User Guide, "Troubleshoot IAM and Amazon EC2". A template cannot start instances if its profile does not exist. A
-    wrong path in the profile's ARN has the same effect.
+    wrong path in the profile's ARN has the same effect. The check covers instances, associations, launch templates and
+    launch configurations. References of other resources, such as spot requests and clusters, are not checked.
     """
     direct = _from_instances_and_templates(references)
     # An ARN contains its account.

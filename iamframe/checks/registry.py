@@ -79,11 +79,15 @@ def check(
     The function's positional parameters are frames or views that the check reads. The keyword-only parameters are the
     options of the check. The first line of the function's docstring is the title of the check. The class `Check`
     explains the arguments of the decorator, such as `detail` and `next_step`. The check could miss findings if any of
-    the data listed in `needs` was not collected. Frames that the function reads are added to `needs`.
+    the data listed in `needs` was not collected. If `needs` have no need of a frame that your own check reads, the
+    frame's needs are added (`checks.coverage.NEEDS_OF`).
 
     A check's function returns a frame with one or more rows per finding. The returned frame must have the column
-    `resource_arn`. The finding keeps the columns of `schema.FINDINGS`. All other columns are facts, which `detail` can
-    show. Rows with the same account, resource and related resource become one finding.
+    `resource_arn`. The column `account_id` is needed if the resource is neither a role nor a profile of the
+    inventory. The columns `resource_type`, `resource_name`, `related_arn`, `related_name`, `severity`, `certainty`,
+    `expected`, `maker`, `maker_basis`, `next_step` and `next_step_changes` are columns of the finding, too. All other
+    columns are facts, which `detail` can show. iamframe refuses other columns of `schema.FINDINGS` that it fills
+    itself, such as `check` and `owner`. Rows with the same account, resource and related resource become one finding.
 
     Raises
     ------
@@ -95,12 +99,13 @@ def check(
         parameters = inspect.signature(rule).parameters.values()
         reads = tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)
         options = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
-        known = schema.FRAMES.keys() | schema.VIEWS.keys()
+        # The view `lives` is made by `history`, not by a load.
+        known = (schema.FRAMES.keys() | schema.VIEWS.keys()) - {schema.LIVES.name}
         if unknown := set(reads) - known:
             raise TypeError(
                 f"check {rule.__name__} reads {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}"
             )
-        if not rule.__doc__:
+        if not (rule.__doc__ or "").strip():
             raise TypeError(f"check {rule.__name__} needs a docstring; its first line is the title of the check")
         if severity not in SEVERITIES:
             raise TypeError(f"check {rule.__name__} has the severity {severity!r}; use one of {', '.join(SEVERITIES)}")

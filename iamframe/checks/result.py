@@ -76,8 +76,11 @@ class Result:
         return frame_and_order(self.sorted_findings("en"))
 
     def only(self, finding_ids: Iterable[str]) -> Result:
-        """Return a copy of the result with only the chosen findings. The frame `coverage` stays the same."""
-        chosen = pa.array(finding_ids, from_pandas=True)
+        """Return a copy of the result with only the findings of one or several ids.
+
+        The frame `coverage` stays the same.
+        """
+        chosen = pa.array([finding_ids] if isinstance(finding_ids, str) else finding_ids, from_pandas=True)
         found = {name: one.only(is_in(one.table["finding_id"], chosen)) for name, one in self.found.items()}
         return replace(self, found=found)
 
@@ -203,6 +206,8 @@ class Result:
         accounts, checks = self.inventory.row_counts()["accounts"], len(self.checks)
         complete = int((self.summary["complete"] == accounts).sum()) if accounts else 0
         state = "all" if complete == checks else "some" if complete else "none"
+        if checks == 0:
+            state = "empty"
         if checks == 1:
             state = "alone" if complete else "not_alone"
         return say(f"coverage.complete.{state}", lang, complete=complete, checks=checks)

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -69,11 +70,13 @@ def check_snapshot(
 ) -> Result:
     """Run the checks on a snapshot, one group of accounts at a time. No request is made to AWS.
 
-    The call `run_checks(open_snapshot(folder))` gives the same findings, but holds all accounts in memory. If a worker
+    The call `run_checks(open_snapshot(folder))` gives the same findings, but holds all accounts in memory. Your own
+    checks see only the accounts of one shard at a time, so a check that compares accounts can find less. If a worker
     dies, its shard (a group of accounts) is checked once more. If a shard fails twice, the frame `coverage` shows its
     accounts as `unknown`. An account that cannot be read is shown as `unknown`, too. The frame `result.inventory.gaps`
-    shows why an account failed. Call `check_snapshot` again with the same arguments to resume an interrupted run. A
-    repeated call also retries failed accounts.
+    shows why an account failed. Only a damaged file of the frame `references` stops the whole call. Call
+    `check_snapshot` again with the same arguments to resume an interrupted run. A repeated call also retries failed
+    accounts.
 
     Parameters
     ----------
@@ -157,6 +160,11 @@ def _checksum(text: str) -> str:
 def _own_code(check: Check) -> str:
     if check.name in CHECKS:
         return ""  # The version of iamframe identifies this code.
+    try:
+        # The function may use constants and helpers of its file.
+        return Path(check.rule.__code__.co_filename).read_text("utf-8", "replace")
+    except OSError:
+        pass
     try:
         return inspect.getsource(check.rule)
     except OSError:

@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 
 from iamframe.checks.catalog import CHECKS
 from iamframe.checks.evidence import Evidence
-from iamframe.checks.findings import COMMON, Found, array_of, finding_ids, found_in, next_steps, with_column
+from iamframe.checks.findings import COMMON, Found, array_of, finding_ids, next_steps, with_column
+from iamframe.checks.own import own_findings, own_found
 from iamframe.checks.owner import OWNER_TAG
 from iamframe.checks.registry import STATUSES, Check, stopped_with
 from iamframe.checks.result import Result
@@ -74,10 +75,22 @@ def run(
 def _found_by(
     one: Check, frames: Mapping[str, pd.DataFrame], inventory: Inventory, policy: Policy, offered: Mapping[str, Any]
 ) -> Found:
-    is_idle = one.name in CHECKS and _judges_nothing(one, frames)
+    is_own = one.name not in CHECKS
+    is_idle = not is_own and _judges_nothing(one, frames)
     if is_idle and one.name in _NO_FACTS:
         return Found(COMMON.arrow.empty_table(), _NO_FACTS[one.name].copy())
-    options = {option: offered[option] for option in one.options if option in offered}
+    found = _returned(one, frames, {option: offered[option] for option in one.options if option in offered})
+    # Most checks find nothing in most accounts.
+    if not len(found.table):
+        if is_idle:
+            _NO_FACTS[one.name] = found.facts
+        return Found(COMMON.arrow.empty_table(), found.facts)
+    if is_own:
+        return own_findings(one, found, lambda: _completed(one, found, inventory, policy))
+    return _completed(one, found, inventory, policy)
+
+
+def _returned(one: Check, frames: Mapping[str, pd.DataFrame], options: Mapping[str, Any]) -> Found:
     # pandas may rearrange a frame while another check reads it, so each check has its own; they share the data.
     arguments = [frames[read].copy(deep=False) for read in one.reads]
     try:
@@ -89,17 +102,10 @@ def _found_by(
         advice = columns if isinstance(error, (KeyError, AttributeError)) else "fix it"
         problem = stopped_with(error, one.rule.__code__.co_filename)
         raise CheckError(f"check {one.name}: {problem}; {advice}") from error
-    if isinstance(given, Found):
-        found = given
-    elif isinstance(given, pd.DataFrame) and "resource_arn" in given:
-        found = found_in(given)
-    else:
-        raise CheckError(f"check {one.name}: does not return a DataFrame with a column resource_arn; return one")
-    # Most checks find nothing in most accounts.
-    if not len(found.table):
-        if is_idle:
-            _NO_FACTS[one.name] = found.facts
-        return Found(COMMON.arrow.empty_table(), found.facts)
+    return given if isinstance(given, Found) else own_found(one, given)
+
+
+def _completed(one: Check, found: Found, inventory: Inventory, policy: Policy) -> Found:
     found = Found(_conformed(one, found.table, inventory, policy), found.facts)
     return replace(found, table=with_column(found.table, "next_step", steps_of(one, found)))
 
@@ -126,7 +132,8 @@ def _conformed(one: Check, found: pa.Table, inventory: Inventory, policy: Policy
     if missing := {"account_id", "resource_type", "resource_name"} - columns.keys():
         columns |= {name: value for name, value in _resources(found, inventory).items() if name in missing}
     if "expected" in found.column_names:
-        columns["severity"] = pc.if_else(columns["expected"], "info", one.severity)
+        severity = array_of("severity", columns["severity"], size).cast(pa.string())
+        columns["severity"] = pc.if_else(columns["expected"], "info", severity)
         changes = array_of("next_step_changes", columns["next_step_changes"], size)
         columns["next_step_changes"] = pc.and_not(changes, columns["expected"])
     arrays = {name: array_of(name, columns.get(name), size) for name in COMMON.names if name != "finding_id"}
@@ -165,7 +172,7 @@ def coverage_of(evidence: Evidence, checks: Mapping[str, Check], found: Mapping[
             status = max((status for status, _ in mine), key=STATUSES.index, default="complete")
             rows["account_id"].append(account)
             rows["check"].append(name)
-            # A finding is correct even if little was collected.
+            # A finding proves that something was collected.
             rows["status"].append("partial" if status == "unknown" and account in accounts_of[name] else status)
             reasons.append(joint(reason for _, reason in mine))
     message, facts = columns_of(reasons)

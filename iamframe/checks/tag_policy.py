@@ -72,6 +72,10 @@ class RequiredTag(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             re.compile(self.pattern)
         except re.error as error:
             raise ValueError(f"`pattern` is not a regular expression ({error})") from error
+        if self.values and self.pattern:
+            raise ValueError("has both `values` and `pattern`; use one of them")
+        if not self.on:
+            raise ValueError("`on` is empty, so nothing needs the tag; give `role`, `instance-profile` or both")
 
     def allows(self, value: str) -> bool:
         """Return whether the rule allows a value."""

@@ -12,6 +12,7 @@ from iamframe.checks.findings import Found, findings
 from iamframe.checks.registry import check
 from iamframe.checks.tag_policy import SIDE_OF, Demand
 from iamframe.inventory.arrow import (
+    Bools,
     Positions,
     Texts,
     are_among,
@@ -23,6 +24,7 @@ from iamframe.inventory.arrow import (
     lookup,
     matches,
 )
+from iamframe.knowledge.makers import own_tag
 from iamframe.knowledge.names import canonical_key, variant_kinds
 from iamframe.messages.render import json_text
 
@@ -55,7 +57,14 @@ def _tags_to_copy(own: pd.DataFrame, side: str, rows: Positions) -> tuple[pa.Arr
         # If a profile has a key in two spellings, neither is copied: a role cannot hold both.
         mine = mine[~mine.assign(tag_key=mine["tag_key"].str.casefold()).duplicated(["profile_row", "tag_key"], False)]
     at, tag = matches(rows, mine[f"{side}_row"])
-    return _json_for_cli(at, mine.iloc[tag], len(rows)), np.bincount(at, minlength=len(rows))
+    is_copied = ~_is_of_tool(mine["tag_key"])[tag]
+    copied = _json_for_cli(at[is_copied], mine.iloc[tag[is_copied]], len(rows))
+    return copied, np.bincount(at, minlength=len(rows))
+
+
+def _is_of_tool(keys: pd.Series) -> Bools:
+    # A copied tag would make another resource look like the tool's.
+    return is_in(keys, [key for key in keys.dropna().unique() if own_tag(key)])
 
 
 @check(
@@ -75,9 +84,11 @@ def _tags_to_copy(own: pd.DataFrame, side: str, rows: Positions) -> tuple[pa.Arr
 def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
     """Instance profiles without tags.
 
-    Profiles often stay untagged while their roles are tagged. The IAM console neither shows nor sets tags of a profile.
-    CloudFormation cannot tag a profile. If the role has tags, the suggested command copies these tags to the profile.
-    If the role has no tags, the suggested command shows the profile's tags, and changes nothing.
+    Tags whose keys begin with `aws:` do not count. Profiles often stay untagged while their roles are tagged. The IAM
+    console neither shows nor sets tags of a profile. CloudFormation cannot tag a profile. If the role has tags, the
+    suggested command copies these tags to the profile. Tags by which a tool recognizes its own resources, such as
+    `eks:cluster-name`, are not copied. If there is nothing to copy, the suggested command shows the profile's tags, and
+    changes nothing.
     """
     own = _own(tags)
     is_bare = pairs["profile_tags_known"] & ~are_among(pairs["profile_row"], own["profile_row"])
@@ -116,9 +127,10 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
 def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame) -> Found:
     """Roles without tags.
 
-    The check leaves out service-linked roles and roles of IAM Identity Center, which nobody can tag. The suggested
-    command copies the tags of the role's profile to the role. If the profile has no tags, the suggested command shows
-    the role's tags.
+    Tags whose keys begin with `aws:` do not count. The check leaves out service-linked roles and roles of IAM Identity
+    Center, which nobody can tag. The suggested command copies the tags of the role's profile to the role. Tags by which
+    a tool recognizes its own resources are not copied. If there is nothing to copy, the suggested command shows the
+    role's tags.
     """
     own, every = _own(tags), np.arange(len(roles))
     rows = every[roles["tags_known"] & ~roles["is_aws_managed"] & ~are_among(every, own["role_row"])]
@@ -167,7 +179,8 @@ def tag_differences(tags: pd.DataFrame, pairs: pd.DataFrame) -> Found:
     differ only in case. A role cannot have two tag keys that differ only in case. Source: IAM User Guide, "Tags for IAM
     resources". The finding shows whether two keys differ only in case. The checks `untagged_profiles` and
     `untagged_roles` report profiles and roles without any tags. The suggested command copies the role's tags to the
-    profile. If only the role lacks tags, the suggested command tags the role instead.
+    profile. If only the role lacks tags, the suggested command tags the role instead. Tags by which a tool
+    recognizes its own resources are not in the suggested command.
     """
     is_known = pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]
     own = _own(tags)
@@ -229,9 +242,10 @@ def _differing(links: pd.DataFrame, own: pd.DataFrame, facts: pd.DataFrame) -> F
         for side in rows
         for part in ("key", "value")
     }
+    is_own = ~_is_of_tool(text["role_key"].fillna(text["profile_key"]))
     is_put = {"profile": is_in(kind, ["value", "missing_on_profile"]), "role": facts["is_put_on_role"].to_numpy()}
     to_profile, to_role = (
-        _json_for_cli(finding[is_put[side]], own.iloc[rows[other][is_put[side]]], len(differing))
+        _json_for_cli(finding[is_put[side] & is_own], own.iloc[rows[other][is_put[side] & is_own]], len(differing))
         for side, other in (("profile", "role"), ("role", "profile"))
     )
     put = np.select([np.asarray(to_profile.is_valid()), np.asarray(to_role.is_valid())], _PUT, "")

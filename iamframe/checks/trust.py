@@ -8,7 +8,7 @@ import pandas as pd
 from iamframe.checks import coverage as needs
 from iamframe.checks.findings import Found, findings
 from iamframe.checks.registry import check
-from iamframe.knowledge.trust import read_content
+from iamframe.knowledge.trust import names_ec2, read_content
 
 
 @check(
@@ -17,6 +17,7 @@ from iamframe.knowledge.trust import read_content
     detail={
         "by": "_trust",
         "none": "its role {related_name} trusts no service",
+        "not assumed": "the trust policy of its role {related_name} names EC2, but does not allow sts:AssumeRole",
         "elsewhere": "its role {related_name} trusts {trusted_services}, which is not EC2 in partition {_partition}",
         "other": "its role {related_name} trusts {trusted_services}, not EC2",
     },
@@ -35,14 +36,17 @@ def profiles_without_ec2_trust(pairs: pd.DataFrame, roles: pd.DataFrame) -> Foun
     closed = pairs[pairs["relation"].notna() & (pairs["trusts_ec2"] == "no")]
     services = roles["trusted_services"].iloc[closed["role_row"]]
     # EC2's name in another partition looks right, but does not work.
-    looks_right = services.str.contains(r"(?:^| )ec2\.", na=False)
+    looks_right = services.str.contains(r"(?:^| )ec2\.", case=False, na=False)
+    partition = closed["profile_arn"].str.extract("^arn:([^:]+):", expand=False).fillna("aws")
+    each = zip(looks_right, services, partition, strict=True)
+    is_named = np.array([looks and names_ec2(*one) for looks, *one in each], dtype=bool)
     return findings(
         closed,
         "profile_arn",
         "role_arn",
         trusted_services=services,
-        _trust=np.select([services.isna(), looks_right], ["none", "elsewhere"], "other"),
-        _partition=closed["profile_arn"].str.extract("^arn:([^:]+):", expand=False).fillna("aws"),
+        _trust=np.select([services.isna(), is_named, looks_right], ["none", "not assumed", "elsewhere"], "other"),
+        _partition=partition,
     )
 
 

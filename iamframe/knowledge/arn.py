@@ -48,7 +48,7 @@ class Query(NamedTuple):
 
     text: str
     name: str
-    # All parts except `text` and `name` are in lower case. Absent parts are None.
+    # Partition, kind and path are in lower case. Absent parts are None.
     partition: str | None = None
     account: str | None = None
     kind: str | None = None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 from iamframe.messages.text import INVISIBLE, LOOK_ALIKES
 
@@ -126,9 +126,9 @@ _FOLDS: dict[str, Callable[[str], str]] = {
 }
 
 
-def _folded(key: str, without: str = "") -> str:
+def _folded(key: str, kinds: Collection[str] = _FOLDS) -> str:
     for kind, fold in _FOLDS.items():
-        key = key if kind == without else fold(key)
+        key = fold(key) if kind in kinds else key
     return key
 
 
@@ -137,8 +137,9 @@ def canonical_key(key: str) -> str:
 
 
 def variant_kinds(keys: list[str]) -> list[str]:
-    differing = {kind for kind in _FOLDS if len({_folded(key, without=kind) for key in keys}) > 1}
+    differing = {kind for kind in _FOLDS if len({_folded(key, _FOLDS.keys() - {kind}) for key in keys}) > 1}
     if not differing:
-        # Several folds change letters such as the Kelvin sign. The first fold counts.
-        differing = {next(kind for kind, fold in _FOLDS.items() if len(set(map(fold, keys))) < len(set(keys)))}
+        # Several folds change letters such as the Kelvin sign. The fewest and first folds count.
+        some = (kinds for size in range(1, len(_FOLDS) + 1) for kinds in combinations(_FOLDS, size))
+        differing = set(next(kinds for kinds in some if len({_folded(key, kinds) for key in keys}) < len(set(keys))))
     return [kind for kind in ("case", "space", "width", "separator", "look-alike", "invisible") if kind in differing]

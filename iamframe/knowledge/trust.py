@@ -137,8 +137,9 @@ def _content_of(*statements: bytes) -> TrustContent:
         allows, principals = _allows(effect), _principals(principal)
         services = [name for kind, name in principals if kind == "Service"]
         aws = [name for kind, name in principals if kind == "AWS"]
-        trusted.update(services if allows else ())
-        deleted.update(filter(_DELETED.fullmatch, aws))
+        if allows:
+            trusted.update(services)
+            deleted.update(filter(_DELETED.fullmatch, aws))
         ec2 = tuple(name for name in map(str.lower, services) if name.startswith("ec2."))
         # No documentation says whether a bare `*` lets the EC2 service in. IAM refuses NotPrincipal in trust policies
         # (IAM User Guide), but files may have it: it counts as everyone.
@@ -173,6 +174,10 @@ def trusts_ec2(reaches: tuple[Reach, ...], partition: str) -> str:
     if sure and not denied:
         return "yes"
     return "maybe" if sure or maybe else "no"
+
+
+def names_ec2(services: str, partition: str) -> bool:
+    return any(_is_ec2(name.lower(), partition) != "no" for name in services.split())
 
 
 def _is_ec2(name: str, partition: str) -> str:

@@ -302,6 +302,7 @@ REFUSED: dict[str, tuple[str, str, str, str | None]] = {
     "web": ("web", "/", "emr", None),
     "WEB2": ("web2", "/", "emr", None),
     "datazone_emr_ec2_instance_profile_d4": ("datazone_emr_ec2_instance_role_d4", "/", "emr", None),
+    "datazone_emr_ec2_instance_profile_e5": ("own", "/", "emr", "because its role has a different name (own)"),
     "nobody-profile": ("nobody", "/", "", None),
     "db": ("AWSRDSCustomRole", "/", "rds", "RDS Custom accepts only names that begin with AWSRDSCustom; the profile"),
     "AWSRDSCustomProfile": ("AWSRDSCustomDb", "/", "rds", None),

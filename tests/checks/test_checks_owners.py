@@ -176,6 +176,24 @@ def test_a_profile_that_an_instance_has_is_not_accused_and_one_in_a_template_is(
     assert rows[["resource_name", "references"]].to_numpy().tolist() == [["template_1", 1]]
 
 
+def test_without_the_list_of_instances_no_gone_owner_is_certain(account: PracticeAccount) -> None:
+    add(account, "dead_1", path="/karpenter/us-east-1/dead/uid/")
+    for denied, certainty in ((None, "certain"), ("DescribeInstances", "maybe")):
+        result = iamframe.run_checks(read_with(account, denied), only=CHECK)
+        assert result.findings["certainty"].tolist() == [certainty]
+
+
+def test_where_only_a_profiles_stack_was_denied_the_list_of_stacks_is_not_called_incomplete(
+    account: PracticeAccount,
+) -> None:
+    add(account, "shop-WebProfile-Q1A2B3C4D5E6")
+    result = iamframe.run_checks(read_with(account, "DescribeStackResources"), only=CHECK)
+    (reason,) = result.coverage["reason"]
+    assert "the stacks of some profiles were not collected (cloudformation:DescribeStackResources was denied)" in reason
+    assert "`aws cloudformation describe-stack-resources --region=" in reason
+    assert "list-stacks" not in reason
+
+
 def test_a_plan_takes_a_gone_owners_profile_and_leaves_those_of_the_living_and_of_a_guess(
     kinds: Kinds,
 ) -> None:

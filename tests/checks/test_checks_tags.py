@@ -97,6 +97,17 @@ def test_the_next_step_copies_the_tags_of_the_role(tmp_path: Path) -> None:
     assert sent_tags(row["next_step"]) == {"Env": "", "Owner": "ops"}
 
 
+@pytest.mark.parametrize("key", ["eks:cluster-name", "karpenter.sh/managed-by", "kubernetes.io/cluster/prod"])
+def test_the_next_step_copies_no_tag_that_proves_a_creator(tmp_path: Path, key: str) -> None:
+    (row,) = rows(tmp_path / "some", link({key: "prod", "Owner": "ops"}, {}), "untagged_profiles")
+    assert sent_tags(row["next_step"]) == {"Owner": "ops"}
+    (row,) = rows(tmp_path / "none", link({key: "prod"}, {}), "untagged_profiles")
+    assert row["next_step"] == "aws iam list-instance-profile-tags --instance-profile-name=web"
+    assert not row["next_step_changes"]
+    (row,) = rows(tmp_path / "other", link({key: "prod", "A": "1"}, {key: "test", "A": "2"}), "tag_differences")
+    assert sent_tags(row["next_step"]) == {"A": "1"}
+
+
 def test_a_profile_that_its_maker_cannot_tag_is_untagged_as_info(tmp_path: Path) -> None:
     documents = {"p.json": profile_list(profile(NODE_UUID, nested_role("nodes")))} | tag_files({NODE_UUID: {}})
     (row,) = rows(tmp_path, documents, "untagged_profiles")

@@ -41,6 +41,13 @@ def test_a_profile_whose_role_trusts_another_service_is_found(tmp_path: Path) ->
     assert row["next_step"] == "aws iam get-role --role-name=etl"
 
 
+def test_a_role_that_names_ec2_but_does_not_let_it_assume_it_is_said_so(tmp_path: Path) -> None:
+    policy = trust(EC2)
+    policy["Statement"][0]["Action"] = "sts:TagSession"
+    (row,) = rows(tmp_path, {"p.json": profile_list(linked("web", policy))}, "profiles_without_ec2_trust")
+    assert row["detail"] == "the trust policy of its role web names EC2, but does not allow sts:AssumeRole"
+
+
 def test_a_role_that_trusts_no_service_is_said_so(tmp_path: Path) -> None:
     documents = {"p.json": profile_list(linked("etl", letting_in(f"arn:aws:iam::{ACCOUNT}:root")))}
     (row,) = rows(tmp_path, documents, "profiles_without_ec2_trust")

@@ -189,7 +189,7 @@ def test_the_reason_is_the_message_in_english_and_empty_where_all_is_complete() 
 
 def test_each_need_has_a_name_of_words_which_the_list_of_checks_shows() -> None:
     needs = [one for one in vars(coverage).values() if isinstance(one, Need)]
-    assert len(needs) == 17
+    assert len(needs) == 19
     assert {name: one.name for name, one in vars(coverage).items() if isinstance(one, Need)} == {
         name: name.replace("_", " ") for name, one in vars(coverage).items() if isinstance(one, Need)
     }

@@ -105,6 +105,12 @@ def test_the_id_of_a_finding_stays_whatever_else_is_found(tmp_path: Path) -> Non
     assert empty.is_unique
 
 
+def test_one_id_chooses_one_finding_and_without_checks_none_ran() -> None:
+    result = sample_result()
+    assert len(result.only(result.findings["finding_id"][0]).findings) == 1
+    assert run_checks(result.inventory, only=[]).complete_text == "no check ran"
+
+
 def test_a_check_that_did_not_run_is_an_error_and_no_empty_frame() -> None:
     result = run_checks(iamframe.load_sample(), only=["empty_profiles"])
     with pytest.raises(
@@ -219,6 +225,18 @@ def house(folder: Path, text: str = HOUSE) -> Path:
     return folder / "house.py"
 
 
+def returning(column: str) -> str:
+    """The check with one more column in what it returns."""
+    return (
+        HOUSE.replace("return short.rename", "short = short.rename")
+        .rstrip()
+        .replace(
+            '[["account_id", "resource_arn", "profile_name"]]',
+            f'[["resource_arn", "profile_name"]]\n    return short.assign({column})\n',
+        )
+    )
+
+
 def test_a_check_of_ones_own_is_in_findings_coverage_page_and_csv_of_either_language(tmp_path: Path) -> None:
     inventory = load(tmp_path / "in", {"p.json": profile_list(profile("ab"), profile("abc"))})
     result = run_checks(inventory, checks=house(tmp_path))
@@ -261,6 +279,9 @@ def test_a_function_may_be_handed_over_as_a_check(tmp_path: Path) -> None:
         ("roles", [coverage.all_profiles], ["all profiles", "all roles"]),
         ("tags", [], ["any tags"]),
         ("pairs", [coverage.links], ["links"]),
+        ("pairs", [], ["all profiles", "links", "all roles", "own profiles", "trust"]),
+        ("events", [], ["events"]),
+        ("resource_owners", [], ["resource owners"]),
     ],
 )
 def test_a_check_of_ones_own_needs_all_of_the_frames_that_it_reads(
@@ -281,6 +302,17 @@ def test_a_check_of_ones_own_needs_all_of_the_frames_that_it_reads(
     assert set(result.coverage["status"]) in ({"unknown"}, {"partial"})
 
 
+def test_a_check_of_pairs_is_unknown_where_no_role_without_a_profile_could_be_seen(tmp_path: Path) -> None:
+    @iamframe.check(severity="low", detail="is alone")
+    def alone(pairs: pd.DataFrame) -> pd.DataFrame:
+        """Roles without a profile."""
+        return pairs[pairs["profile_arn"].isna()].assign(resource_arn=lambda rows: rows["role_arn"])
+
+    documents = {"p.json": profile_list(profile("p", nested_role("r"))), "id.json": identity()}
+    result = run_checks(load(tmp_path, documents), only=["alone", "ec2_roles_without_profile"], checks=alone)
+    assert set(result.coverage["status"]) == {"unknown"}
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -288,6 +320,7 @@ def test_a_check_of_ones_own_needs_all_of_the_frames_that_it_reads(
             "import nowhere_at_all",
             "house.py: stops with ModuleNotFoundError: No module named 'nowhere_at_all' (line 1); fix",
         ),
+        ("open('missing.csv')", "house.py: stops with FileNotFoundError: [Errno 2] No such file"),
         ("x = 1", "house.py: has no check; put `@iamframe.check"),
         (HOUSE.replace("short_names", "empty_profiles"), "empty_profiles: a check of that name already exists"),
         (HOUSE.replace("< 3]", "< nothing]"), "check short_names: stops with NameError: name 'nothing' is not defined"),
@@ -297,6 +330,15 @@ def test_a_check_of_ones_own_needs_all_of_the_frames_that_it_reads(
             HOUSE.replace("return short", "return 1 #"),
             "check short_names: does not return a DataFrame with a column resource_arn",
         ),
+        (returning('severity="High"'), "returns the severity 'High'; use one of high, medium, low, info"),
+        (returning('certainty="sure"'), "returns the certainty 'sure'; use one of certain, in scope, maybe"),
+        (returning('check="other"'), "returns the column check, which iamframe fills; rename the column"),
+        (returning('expected="maybe"'), "returns a value of a wrong type ("),
+        (returning('resource_arn="arn:x"'), "no role or profile in the inventory; return the column account_id, too"),
+        (HOUSE.replace("{profile_name}", "{name}"), "detail shows {name}; return a column of that name"),
+        (HOUSE.replace("detail=", 'next_step="x {name}", detail='), "next_step shows {name}; return a column"),
+        (HOUSE.replace("(profiles)", "(lives)"), "check short_names reads lives; there are "),
+        (HOUSE.replace("Profiles with short names.\n\n    Nobody can tell what they are for.\n", ""), "needs a doc"),
     ],
 )
 def test_a_check_of_ones_own_that_is_wrong_is_refused_in_one_sentence(tmp_path: Path, text: str, says: str) -> None:

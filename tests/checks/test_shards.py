@@ -226,6 +226,9 @@ def test_another_policy_check_owner_tag_or_snapshot_does_not_go_on_with_these_re
     house.write_text(HOUSE.replace("< 6", "< 7"), "utf-8")
     with pytest.raises(StoreError, match="choose another folder, or delete this one"):
         iamframe.check_snapshot(snapshot, tmp_path / "out", executor=Here(), checks=house)
+    house.write_text(HOUSE + "\n\nMOST = 7\n", "utf-8")
+    with pytest.raises(StoreError, match="choose another folder, or delete this one"):
+        iamframe.check_snapshot(snapshot, tmp_path / "out", executor=Here(), checks=house)
     house.write_text(HOUSE, "utf-8")
     sample.only(sample.profiles["profile_arn"][:5]).save(snapshot)
     with pytest.raises(StoreError, match="another snapshot"):

@@ -232,6 +232,11 @@ def test_a_policy_is_read_as_utf_8(tmp_path: Path) -> None:
         ),
         ("[required_tags]\nOwner = { pattern = '[' }", "`pattern` is not a regular expression (unterminated"),
         ("[required_tags]\nOwner = { pattern = '[' }", ": required_tags.Owner: "),
+        (
+            "[required_tags]\nOwner = { values = ['a'], pattern = 'b' }",
+            "has both `values` and `pattern`; use one",
+        ),
+        ("[required_tags]\nOwner = { on = [] }", "required_tags.Owner: `on` is empty, so nothing needs the tag"),
         ("[required_tags]\nOwner = { on = ['user'] }", "^(role|instance-profile)$"),
         ("[required_tags]\nOwner = { on = ['role', 'user'] }", ": required_tags.Owner.on[1]: "),
         ("[required_tags]\nOwner = { on = 'role' }", "required_tags.Owner.on: expected a list, but found a text"),

@@ -134,6 +134,7 @@ def test_keys_that_read_otherwise_do_not(key: str, other: str) -> None:
         (["owner", "Owner "], ["case", "space"]),
         (["cost-center", "CostCenter"], ["case", "separator"]),
         (["owner", FILLED_OWNER], ["case", "invisible"]),
+        (["Cost /Kind", "Cost/ \u212aind"], ["space", "width"]),
     ],
 )
 def test_keys_differ_by_what_was_done_to_them(keys: list[str], kinds: list[str]) -> None:

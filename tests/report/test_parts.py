@@ -300,7 +300,7 @@ def test_a_filter_offers_a_thousand_accounts_those_on_the_page_first_and_tells_h
 def test_a_finding_without_a_type_of_resource_is_a_row_with_its_name_alone(tmp_path: Path) -> None:
     def untyped(profiles: pd.DataFrame) -> pd.DataFrame:
         """Profiles without a type."""
-        return profiles[:1].assign(resource_type=None, resource_name="left", resource_arn=None, detail="is untyped")
+        return profiles[:1].assign(resource_type=None, resource_name="left", resource_arn=None)
 
     checked = iamframe.check(severity="low", detail="is untyped", remediation="Give a type.")(untyped)
     result = iamframe.run_checks(iamframe.load_sample(), ["untyped"], checks=[checked])

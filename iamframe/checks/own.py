@@ -1,0 +1,55 @@
+"""Say in one sentence what is wrong in the frame that your own check returns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from iamframe.checks.findings import COMMON, Found, found_in
+from iamframe.checks.registry import Check
+from iamframe.errors import CheckError, SchemaError
+from iamframe.messages.text import SEVERITIES
+
+_VALUES = {"severity": SEVERITIES, "certainty": ("certain", "in scope", "maybe")}
+_PLACE = re.compile(r"\{(\w+)")
+# The columns of `schema.FINDINGS` that no check fills itself.
+_FILLED = ("finding_id", "check", "accepted", "owner", "owner_known", "detail")
+
+
+def own_found(one: Check, given: Any) -> Found:
+    if not isinstance(given, pd.DataFrame) or "resource_arn" not in given:
+        raise CheckError(f"check {one.name}: does not return a DataFrame with a column resource_arn; return one")
+    if filled := [name for name in _FILLED if name in given]:
+        raise CheckError(f"check {one.name}: returns the column {filled[0]}, which iamframe fills; rename the column")
+    for name in given.columns.intersection([*_VALUES]):
+        if len(wrong := given[name][~given[name].isin(_VALUES[name])]):
+            allowed = ", ".join(_VALUES[name])
+            raise CheckError(f"check {one.name}: returns the {name} {wrong.iloc[0]!r}; use one of {allowed}")
+    with _in_one_sentence(one):
+        return found_in(given)
+
+
+def own_findings(one: Check, returned: Found, complete: Callable[[], Found]) -> Found:
+    columns = {*returned.facts, *COMMON.names, "count"}
+    for name, text in (("detail", one.detail), ("next_step", one.next_step)):
+        texts = [text] if isinstance(text, str) else [f"{{{text.get('by', 'count')}}}", *text.values()]
+        if wrong := sorted({*_PLACE.findall(" ".join(texts))} - columns):
+            raise CheckError(f"check {one.name}: {name} shows {{{wrong[0]}}}; return a column of that name")
+    with _in_one_sentence(one):
+        return complete()
+
+
+@contextmanager
+def _in_one_sentence(one: Check) -> Iterator[None]:
+    try:
+        yield
+    except pa.ArrowException as error:
+        raise CheckError(f"check {one.name}: returns a value of a wrong type ({error}); see schema.FINDINGS") from error
+    except SchemaError as error:
+        absent = "returns a resource_arn of no role or profile in the inventory"
+        raise CheckError(f"check {one.name}: {absent}; return the column account_id, too") from error
