@@ -245,8 +245,7 @@ def _with_expired_reloaded(
         raise ExpiredError(loaded[next(iter(expired.values()))].sentence) from error
     results = list(loaded)
     for at, one in zip(expired.values(), _load_all(again, options, None, show), strict=True):
-        # If the credentials expire again, the account has a gap.
-        results[at] = replace(one, resumable=None) if one.resumable is ExpiredError else one
+        results[at] = one
     return results
 
 

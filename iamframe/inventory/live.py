@@ -166,6 +166,9 @@ def read_answers(
             answers = AccountReader(client, options.plan, source, name, account, show).answers()
         if client.stopped is not None and client.journal is not None:
             raise refused(ExpiredError, source, "access.expired_after", answers=len(client.journal))
+        if client.stopped is not None and options.out is not None:
+            # The same call reads the account again.
+            raise client.stopped
     except RequestFailed as refusal:
         if member:
             # Redacting comes before shortening, because a part of an external id would not be recognised.

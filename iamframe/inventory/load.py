@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from iamframe.errors import SourceError
+from iamframe.errors import ExpiredError, SourceError
 from iamframe.inventory.arrow import memory_of_system
 from iamframe.inventory.build import build_inventory, joined
 from iamframe.inventory.inventory import SAMPLES, Inventory
@@ -231,6 +231,8 @@ def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str],
         If the folder is in an object store and already contains a snapshot.
     SourceError
         If a source cannot be loaded (see `load`).
+    ExpiredError
+        If the credentials of a live load expired. Nothing incomplete is saved as a snapshot.
     """
     if any(map(is_live, sources)):
         if live.get("accounts") is not None or live.get("role_name") is not None:
@@ -243,8 +245,17 @@ def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str],
         # An object store that already has a snapshot is refused before any request to AWS.
         refuse_to_replace(place_of(out))
     inventory = load(*sources, **live)
+    if is_address(out) and (inventory.gaps["reason"] == "expired").any():
+        _refuse_expired(inventory.sources[0])
     inventory.save(out)
     return inventory
+
+
+def _refuse_expired(source: str) -> None:
+    from iamframe.sources.sessions import refused
+
+    profile = source.partition(":")[2]
+    raise refused(ExpiredError, source, "access.expired", option=f" --profile={profile}" if profile else "")
 
 
 def sample_folder(name: str) -> Path:
