@@ -157,6 +157,7 @@ MAKER = (
     text("maker?", "service or tool that created the resource, inferred from names, paths and tags"),
     text(
         "maker_basis?",
-        "pair (role and profile match the tool), tag (the profile has a tag of the tool), guess (only one matches)",
+        "pair (role and profile match the tool), tag (the profile has a tag of the tool), "
+        "guess (only one matches, or users choose such names themselves)",
     ),
 )

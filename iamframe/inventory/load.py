@@ -38,8 +38,8 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
     The source `sample:earlier` is the sample as it was four weeks earlier. Snapshots of different accounts become one
     inventory.
 
-    Only a live source takes keyword arguments. These are the arguments of `load_account`. If `accounts` or `role_name`
-    is given, the arguments of `load_fleet` are allowed.
+    Only a live source takes keyword arguments. These are the arguments of `load_account`, except `session` and
+    `source`. If `accounts` or `role_name` is given, the arguments of `load_fleet` except `profile` are allowed.
 
     Raises
     ------
@@ -127,9 +127,12 @@ def _load_live(source: str, live: dict[str, Any]) -> Inventory:
 def load_files(*paths: str | os.PathLike[str]) -> Inventory:
     """Load files from the AWS CLI, AWS Config, CloudTrail, Terraform or Steampipe.
 
-    A path is a file, an archive (`.gz` or `.zip`), or a folder. Subfolders are read, too. iamframe recognises most
-    files by their content. The file `denied.csv` and lists of tags are recognised by their names. Files with lists of
-    tags must be named `instance-profile-tags/NAME.json` or `role-tags/NAME.json`. The optional file `denied.csv` lists
+    A path is a file, an archive (`.gz` or `.zip`), or a folder. Subfolders are read, too, except hidden folders, links
+    to folders, and folders with a report or snapshot. iamframe recognises most files by their content. The file
+    `denied.csv` and lists of tags are recognised by their names. Files with lists of tags must be named
+    `instance-profile-tags/NAME.json` or `role-tags/NAME.json`. The name of a file with the output of `aws iam
+    list-instance-profiles-for-role` must contain `for-role`. Without `for-role`, the output counts as a complete list
+    of all profiles. The optional file `denied.csv` lists
     the operations that AWS denied. The columns of `denied.csv` are `operation,subject,error_code`. Loading files makes
     no request to AWS.
 
@@ -169,7 +172,7 @@ def load_sample(*, earlier: bool = False) -> Inventory:
 def open_snapshot(folder: str | os.PathLike[str], accounts: Iterable[str] | None = None) -> Inventory:
     """Load the inventory of a snapshot: all accounts, or only some accounts.
 
-    Columns that are newer than the snapshot contain only missing values.
+    Columns that are newer than the snapshot contain only missing values. In the frame `gaps`, newer columns are empty.
 
     Parameters
     ----------
