@@ -25,7 +25,7 @@ class SourceError(IamframeError):
 
 
 class ExpiredError(SourceError):
-    """The credentials expired while an account was being read. Earlier answers are kept."""
+    """The credentials expired while an account was being read. Answers in a journal are kept."""
 
 
 class PolicyError(IamframeError):

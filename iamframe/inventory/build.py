@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -23,11 +24,11 @@ from iamframe.inventory.missing import judge_lists, note_absent
 from iamframe.inventory.staging import PROFILE_KIND, ROLE_KIND, Staging
 from iamframe.knowledge.arn import partition_of
 from iamframe.knowledge.operations import GLOBAL, ROLE, TAG_POLICY, UNKNOWN_ACCOUNT
-from iamframe.sources.records import Answer, TagDemand
+from iamframe.sources.records import Answer, Gap, TagDemand
 
 
 def build_inventory(answers: Iterable[Answer], sources: Iterable[str] = ()) -> Inventory:
-    """Sort each frame by its key columns, whatever the order of the answers."""
+    """Sort `events` by time and cause, and all other frames by their key columns, whatever the order of the answers."""
     with without_collector(), memory_of_system():
         staged = Staging()
         for answer in answers:
@@ -76,9 +77,7 @@ def _inventory(staged: Staging, sources: tuple[str, ...]) -> Inventory:
     for account in pc.unique(references["account_id"]).to_pylist():
         staged.account(account)
     note_absent(staged, roles, profiles)
-    if staged.gaps and not staged.accounts:
-        # Every gap needs an account, so that a loop over the accounts finds it.
-        staged.account(UNKNOWN_ACCOUNT)
+    _give_gaps_accounts(staged)
     return Inventory(
         accounts=_accounts(staged, sources),
         roles=schema.ROLES.from_arrow(roles.table),
@@ -93,6 +92,21 @@ def _inventory(staged: Staging, sources: tuple[str, ...]) -> Inventory:
         tag_policies=_once(schema.TAG_POLICIES, filter(partial(_is_in_force, staged), staged.demands)),
         sources=sources,
     )
+
+
+def _give_gaps_accounts(staged: Staging) -> None:
+    if staged.gaps and not staged.accounts:
+        staged.account(UNKNOWN_ACCOUNT)
+    # A file that is named after an operation, and cannot be read, may be about any account.
+    staged.gaps[:] = [
+        msgspec.structs.replace(gap, account_id=account)
+        for gap in staged.gaps
+        for account in (staged.accounts if _may_be_of_any(gap) else [gap.account_id])
+    ]
+
+
+def _may_be_of_any(gap: Gap) -> bool:
+    return gap.account_id == UNKNOWN_ACCOUNT and gap.operation != "file" and gap.message == "gaps.unreadable"
 
 
 def _is_in_force(staged: Staging, demand: TagDemand) -> bool:

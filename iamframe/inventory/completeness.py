@@ -118,7 +118,8 @@ def _scopes(inventory: Inventory) -> Iterable[_Scope]:
     truncated = _by_region(core[core["state"] == "truncated"])
     refused = _by_region(gaps[is_in(gaps["operation"], CORE) & gaps["reason"].isin(_REFUSED)])
     not_in_file = gaps["reason"] == "not_in_file"
-    # A missing version that a group starts from (TEMPLATE:VERSION) makes the status unknown, any other version partial.
+    # A missing version that a group or fleet starts from, or that is the default (TEMPLATE:VERSION), makes the status
+    # unknown. Any other missing version makes it partial.
     other_versions = (gaps["operation"] == VERSIONS) & not_in_file & ~gaps["subject"].str.contains(":", regex=False)
     # Skipped regions and resource types make the status partial, too.
     limiting = (gaps["reason"] == "not_asked") | ~is_in(gaps["operation"], (*CORE, *FLEETS)) | other_versions

@@ -101,13 +101,13 @@ class Table:
 
     def __repr__(self) -> str:
         head, rows = self._cells()
-        if not rows:
+        if not len(self.frame):
             return NO_ROWS
         return "\n".join([text_table(head, rows), *self._more()])
 
     def _repr_html_(self) -> str:
         head, rows = self._cells()
-        body = html_table(head, rows or [(NO_ROWS,)])
+        body = html_table(head, rows if len(self.frame) else [(NO_ROWS,)])
         return "".join([body, *map(html_line, self._more())])
 
     def _more(self) -> list[str]:
@@ -123,8 +123,7 @@ class Table:
                 frame = pd.concat([frame.index.to_frame(index=False), frame.reset_index(drop=True)], axis=1)
             head = [*(spell_out(str(name or "")) for name in index.names), *head]
         rows = [
-            # A `detail` already spells out look-alike letters.
-            [spell_out(v) if isinstance(v, str) and name != "detail" else v for v, name in zip(row, frame, strict=True)]
+            [_spelled(v, name) if isinstance(v, str) else v for v, name in zip(row, frame, strict=True)]
             for row in cell_rows(frame, iso=False)
         ]
         return head, rows
@@ -151,6 +150,13 @@ def table(frame: pd.DataFrame | pd.Series, rows: int = 100) -> Table:
         A table for display: HTML in notebooks, plain text elsewhere.
     """
     return Table(frame.to_frame() if isinstance(frame, pd.Series) else frame, rows)
+
+
+def _spelled(text: str, name: object) -> str:
+    # A `detail` may already spell out its look-alike letters.
+    codes = ((letter, spell_out(letter)) for letter in set(text) - {" "}) if name == "detail" else ()
+    is_told = name == "detail" and all(code[len(letter) + 2 : -1] in text for letter, code in codes if code != letter)
+    return text if is_told else spell_out(text)
 
 
 def _heading(name: object) -> str:

@@ -10,7 +10,8 @@ the role is in a profile. DeleteInstanceProfile fails while the profile holds a 
 CreateRole, AddRoleToInstanceProfile, DeleteInstanceProfile and DeleteRole.
 
 If events could have happened in more than one sequence, iamframe sorts them by kind, name and id. The kinds have this
-order: create, link, change, unlink, delete. The order of the files does not matter.
+order: create, link, change, unlink, delete. The order of the files does not matter. iamframe also sorts by kind, name
+and id if it finds no order that IAM allows: events can be missing, or too many events can have the same time.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import heapq
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from itertools import combinations, islice, product
 from typing import NamedTuple
 
 import msgspec
@@ -30,10 +32,11 @@ from iamframe.knowledge.arn import PROFILE_TYPE, ROLE_TYPE
 from iamframe.sources.cloudtrail import ADD, CHANGE, CREATE, DELETE, REMOVE, Event
 
 _RANKS = {CREATE: 0, ADD: 1, CHANGE: 2, REMOVE: 3, DELETE: 4}
-# The search for an order stops after this many dead ends, and does not start with more than this many events. No script
-# needs more.
+# The search for an order stops after this many dead ends or first states, and does not start with more than this many
+# events. No script needs more.
 _MAX_DEAD_ENDS = 2_000
 _MAX_EVENTS = 200
+_MAX_STATES = 200
 
 # A resource of one account: its type, and its name in lower case, since IAM compares names without case.
 Key = tuple[str, str]
@@ -145,7 +148,7 @@ class _State(msgspec.Struct):
     def accepts(self, step: _Step, to_create: Counter[Key]) -> bool:
         key, held = step.key, self.held.get(step.key)
         if step.action == CREATE:
-            return not self.exists[key]
+            return not self.exists[key] and key not in self.held.values()
         if step.action == DELETE:
             return self.exists[key] and held is None and key not in self.held.values()
         if step.action == REMOVE:
@@ -156,26 +159,37 @@ class _State(msgspec.Struct):
         return step.action == CHANGE or held is None
 
     def after(self, step: _Step) -> _State:
-        exists, held = dict(self.exists), dict(self.held)
+        state = _State(dict(self.exists), dict(self.held))
+        state.add(step)
+        return state
+
+    def add(self, step: _Step) -> None:
         for key in step.keys:
-            exists[key] = step.action != DELETE
+            self.exists[key] = step.action != DELETE
         if step.action != CHANGE:
-            held[step.key] = step.role if step.action == ADD else None
-        return _State(exists, held)
+            self.held[step.key] = step.role if step.action == ADD else None
 
 
 class _Timeline:
     def __init__(self, steps: Mapping[datetime, list[_Step]], created: Mapping[Key, datetime]) -> None:
         uses: _Changes = defaultdict(lambda: defaultdict(list))
         links: _Changes = defaultdict(lambda: defaultdict(list))
+        balances: dict[tuple[Key, datetime], Counter[Key]] = defaultdict(Counter)
         for at, step in ((at, step) for at, of_second in steps.items() for step in of_second):
             for key in step.keys:
                 uses[key][at].append({CREATE: 1, DELETE: -1}.get(step.action, 0))
             if step.role is not _ANY_ROLE:
-                links[step.key][at].append(1 if step.action == ADD else -1)
+                change = 1 if step.action == ADD else -1
+                links[step.key][at].append(change)
+                balances[step.key, at][step.role] += change
+        for (key, at), balance in balances.items():
+            if {1, -1} <= {*balance.values()}:
+                # After an exchange, the profile holds another role, but it held a role before, too.
+                links[key][at] = [0]
         self.exists = _beginnings(uses, created)
         self.linked = _beginnings(links, {})
-        self.held: dict[Key, Key | None] = {}
+        # The state after the seconds that are in order.
+        self.last = _State()
 
     def ordered(self, part: list[_Step], at: datetime) -> list[_Step]:
         """Put events with the same time into causal order.
@@ -183,22 +197,20 @@ class _Timeline:
         Call this method once per group of events, the earliest group first.
         """
         if len(part) > 1:
-            keys = {key for step in part for key in step.keys}
+            keys = sorted({key for step in part for key in step.keys})
             state = _State(
-                {key: self.exists[key, at] for key in keys},
+                {key: self.last.exists.get(key, self.exists[key, at]) for key in keys},
                 {key: self._held(key, at) for key in keys if key[0] == PROFILE_TYPE},
             )
-            part = _accepted_order(part, state) or part
+            part = _accepted_order(part, _likely_first(state, part)) or part
         for step in part:
-            if step.action != CHANGE:
-                self.held[step.key] = step.role if step.action == ADD else None
+            self.last.add(step)
         return part
 
     def _held(self, key: Key, at: datetime) -> Key | None:
-        if not self.exists[key, at]:
-            return None
-        held = self.held.get(key)
-        return {None: held, True: held or _ANY_ROLE, False: None}[self.linked.get((key, at))]
+        if key in self.last.held:
+            return self.last.held[key]
+        return _ANY_ROLE if self.exists[key, at] and self.linked.get((key, at)) else None
 
 
 # Per resource and second: 1 for each creation or link, -1 for each deletion or unlinking, 0 for any other use.
@@ -237,36 +249,72 @@ def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tupl
     return beginnings
 
 
-def _accepted_order(part: list[_Step], state: _State) -> list[_Step] | None:
+def _likely_first(state: _State, part: list[_Step]) -> Iterator[_State]:
+    """Yield the state that other seconds suggest, and then states that differ for one, two or more resources."""
+    removed: dict[Key, dict[Key, None]] = defaultdict(dict)
+    for step in part:
+        if step.action == REMOVE:
+            removed[step.key][step.role] = None
+    possible: dict[Key, list[tuple[bool, Key | None]]] = {}
+    for key, exists in state.exists.items():
+        if key not in state.held:
+            possible[key] = [(exists, None), (not exists, None)]
+            continue
+        linked: list[tuple[bool, Key | None]] = [(True, role) for role in removed[key] or (_ANY_ROLE,)]
+        # A role that was linked before the records begin is one of the roles that are removed.
+        guess = linked[:1] if state.held[key] is _ANY_ROLE else [(exists, state.held[key])]
+        possible[key] = list(dict.fromkeys([*guess, *linked, (True, None), (False, None)]))
+    for count in range(len(possible) + 1):
+        for keys in combinations(possible, count):
+            for chosen in product(*(possible[key][1:] if key in keys else possible[key][:1] for key in possible)):
+                new = dict(zip(possible, chosen, strict=True))
+                yield _State({key: new[key][0] for key in new}, {key: new[key][1] for key in state.held})
+
+
+def _accepted_order(part: list[_Step], states: Iterable[_State]) -> list[_Step] | None:
     if len(part) > _MAX_EVENTS:
         return None
-    # The remaining steps determine which steps were done, and so the state.
-    dead_ends: set[tuple[int, ...]] = set()
+    every, to_create = tuple(range(len(part))), Counter(step.key for step in part if step.action == CREATE)
+    count = 0
+    for state in islice(states, _MAX_STATES):
+        # The remaining steps determine which steps were done, and so the state.
+        dead_ends: set[tuple[int, ...]] = set()
+        found = _rest_in_order(part, every, state, to_create, dead_ends, _MAX_DEAD_ENDS - count)
+        count += len(dead_ends)
+        if found is not None or count > _MAX_DEAD_ENDS:
+            return found
+    return None
 
-    def order(left: tuple[int, ...], state: _State, to_create: Counter[Key]) -> list[_Step] | None:
-        if not left:
-            return []
-        if left in dead_ends or len(dead_ends) > _MAX_DEAD_ENDS:
-            return None
-        tried = set()
-        for place, number in enumerate(left):
-            step = part[number]
-            # Steps that differ only by their event id lead to the same state.
-            alike = (step.action, step.key, step.role)
-            if alike in tried or not state.accepts(step, to_create):
-                continue
-            tried.add(alike)
-            still = to_create - Counter([step.key]) if step.action == CREATE else to_create
-            rest = order(left[:place] + left[place + 1 :], state.after(step), still)
-            if rest is not None:
-                return [step, *rest]
-            if step.action == CHANGE:
-                # A change never blocks another step, so no other step in its place would help.
-                break
-        dead_ends.add(left)
+
+def _rest_in_order(
+    part: list[_Step],
+    left: tuple[int, ...],
+    state: _State,
+    to_create: Counter[Key],
+    dead_ends: set[tuple[int, ...]],
+    limit: int,
+) -> list[_Step] | None:
+    if not left:
+        return []
+    if left in dead_ends or len(dead_ends) > limit:
         return None
-
-    return order(tuple(range(len(part))), state, Counter(step.key for step in part if step.action == CREATE))
+    tried = set()
+    for place, number in enumerate(left):
+        step = part[number]
+        # Steps that differ only by their event id lead to the same state.
+        alike = (step.action, step.key, step.role)
+        if alike in tried or not state.accepts(step, to_create):
+            continue
+        tried.add(alike)
+        still = to_create - Counter([step.key]) if step.action == CREATE else to_create
+        rest = _rest_in_order(part, left[:place] + left[place + 1 :], state.after(step), still, dead_ends, limit)
+        if rest is not None:
+            return [step, *rest]
+        if step.action == CHANGE:
+            # A change never blocks another step, so no other step in its place would help.
+            break
+    dead_ends.add(left)
+    return None
 
 
 def _known(

@@ -1,7 +1,7 @@
 """Write DataFrames as CSV or JSON, and move finished files into a folder.
 
-A byte order mark makes a spreadsheet read a CSV file as UTF-8. Lines end in CR LF. All cells are quoted, so a lone CR
-in a description stays inside its cell.
+A byte order mark makes a spreadsheet read a CSV file as UTF-8. Lines end in CR LF. CSV for programs (`csv_bytes`) has
+no byte order mark, and lines that end in LF. All cells are quoted, so a lone CR in a description stays inside its cell.
 
 iamframe puts an apostrophe before text that a spreadsheet could read as a formula. Source: OWASP, "CSV Injection". A
 spreadsheet may treat a value as a formula because of its first character. Spreadsheets drop control characters. Text
@@ -69,7 +69,6 @@ def append_csv(frame: pd.DataFrame, path: Path) -> None:
 
 
 def csv_bytes(frame: pd.DataFrame) -> bytes:
-    # Programs get no byte order mark, and lines that end in LF.
     file = io.BytesIO()
     _write(frame, file, "\n")
     return file.getvalue()

@@ -70,7 +70,8 @@ def load_fleet(
     accounts
         A CSV file, a DataFrame, or an iterable of ids or mappings. The columns are `account_id` and `account_name`. Add
         the columns `role_name`, `external_id` or `profile` if their values differ between accounts. `"org"` stands for
-        all active accounts of the caller's organisation (Organizations ListAccounts).
+        all accounts of the caller's organisation (Organizations ListAccounts). An account that is not active is not
+        read, and has a gap.
     role_name
         Name of the role to assume in each account, including the role's path. If `role_name` is not given, iamframe
         uses each account's AWS CLI profile directly.
@@ -207,6 +208,8 @@ def _prime_credentials(options: LoadOptions) -> None:
 
 # The errors after which a load can resume from its journal, and the reason of the gap.
 _RESUMABLE: dict[type[IamframeError], str] = {StoreError: "unreadable", ExpiredError: "expired"}
+# The other reasons by the id of the error's message. No permission would help after any other error.
+_REASONS = {"access.role": "denied", "access.all_denied": "denied", "access.expired_before": "expired"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,8 +248,7 @@ def _with_expired_reloaded(
         raise ExpiredError(loaded[next(iter(expired.values()))].sentence) from error
     results = list(loaded)
     for at, one in zip(expired.values(), _load_all(again, options, None, show), strict=True):
-        # If the credentials expire again, the account has a gap.
-        results[at] = replace(one, resumable=None) if one.resumable is ExpiredError else one
+        results[at] = one
     return results
 
 
@@ -301,7 +303,7 @@ def _result(future: Future[_LoadResult], member: Member, options: LoadOptions) -
 def _load_member(member: Member, options: LoadOptions) -> _LoadResult:
     if not member.is_active:
         facts = {"account": member.account_id, "status": member.status}
-        unread = _unread_account(member, "denied", "gaps.account.inactive", **facts)
+        unread = _unread_account(member, "not_asked", "gaps.account.inactive", **facts)
         return _written(_LoadResult(unread), member, options)
     journal = Path(options.journals) / f"{member.account_id}.jsonl" if options.journals else None
     result = _written(_read_member(member, options, journal), member, options)
@@ -327,13 +329,18 @@ def _read_member(member: Member, options: LoadOptions, journal: Path | None) -> 
     try:
         answers = read_answers(_session(member, options, source), options, source, journal, silent, member)
     except IamframeError as error:
-        return _failed(member, error, _RESUMABLE.get(type(error), "denied"))
+        return _failed(member, error, _reason_of(error))
     inventory = build_inventory(answers, [source])
     if secrets := options.secrets(member):
         change = partial(redacted, secrets=secrets)
         facts = inventory.gaps["facts"].map(lambda facts: changed_facts(facts, change)).astype("str")
         inventory = replace(inventory, gaps=with_details(inventory.gaps.assign(facts=facts)))
     return _LoadResult(inventory)
+
+
+def _reason_of(error: IamframeError) -> str:
+    why = (getattr(error, "message", None) or {}).get("why", {})
+    return _RESUMABLE.get(type(error)) or _REASONS.get(why.get("message"), "unreadable")
 
 
 def _session(member: Member, options: LoadOptions, source: str) -> boto3.Session:

@@ -76,7 +76,10 @@ class Inventory:
 
     @property
     def frames_read(self) -> dict[str, pd.DataFrame]:
-        """The collected frames by name. The frames `events`, `resource_owners` and `tag_policies` can be absent."""
+        """The frames by name, without `events`, `resource_owners` and `tag_policies` if these were not collected.
+
+        All other frames are included, even if they were not collected.
+        """
         return {name: frame for name, frame in self.frames.items() if is_read(self, name)}
 
     @property
@@ -95,7 +98,8 @@ class Inventory:
     @property
     def owners_read(self) -> bool:
         """Whether EKS clusters, Elastic Beanstalk environments or CloudFormation stacks were read in any account."""
-        return bool(self.calls["operation"].isin([owner.label for owner in known_owners()]).any())
+        read = self.calls["operation"][self.calls["state"] != "refused"]
+        return bool(read.isin([owner.label for owner in known_owners()]).any())
 
     @property
     def tag_policies_read(self) -> pd.Series:
@@ -117,8 +121,8 @@ class Inventory:
         Parameters
         ----------
         arns
-            One ARN, or several ARNs, from the frames `roles`, `profiles` and `links`. Unknown ARNs are ignored. If all
-            ARNs are unknown, all frames are empty, even `accounts`.
+            One ARN, or several ARNs, from the frames `roles`, `profiles` and `links`. Unknown ARNs are ignored. If no
+            ARN is known, or no ARN is given, all frames are empty, even `accounts`.
 
         Returns
         -------
@@ -129,7 +133,7 @@ class Inventory:
         Raises
         ------
         WrongObjectError
-            If `arns` is a whole frame, or contains no ARNs.
+            If `arns` is a whole frame, or is not text.
 
         Examples
         --------
@@ -137,12 +141,15 @@ class Inventory:
         >>> part.roles["role_name"].tolist()
         ['green']
         """
-        if isinstance(arns, pd.DataFrame) or not isinstance(arns, Iterable):
+        try:
+            if isinstance(arns, pd.DataFrame) or not isinstance(arns, Iterable):
+                raise TypeError
+            chosen = pa.array([arns] if isinstance(arns, str) else arns, pa.string(), from_pandas=True)
+        except (TypeError, pa.ArrowInvalid, pa.ArrowNotImplementedError):
             raise WrongObjectError(
                 f"only takes ARNs, not {type(arns).__name__}: pass a list of them, or a column such as "
                 '`inventory.profiles["profile_arn"]`'
-            )
-        chosen = pa.array([arns] if isinstance(arns, str) else arns, pa.string(), from_pandas=True)
+            ) from None
         return Inventory(**frames_of(self.frames, as_arrow(chosen)), sources=self.sources)
 
     def save(self, folder: str | os.PathLike[str]) -> Path | str:

@@ -47,8 +47,8 @@ def load_account(
     fixed list. GetCallerIdentity, GetAccountSummary and ListAccountAliases need one request each.
     GetAccountAuthorizationDetails and ListInstanceProfiles return pages of 1,000 entries. The tags of each instance
     profile need one request, GetInstanceProfile. If AWS denies GetInstanceProfile, iamframe calls
-    ListInstanceProfileTags instead. If AWS denies an operation, iamframe tries another operation that returns the same
-    data. Each denial is recorded in the frames `gaps` and `calls`.
+    ListInstanceProfileTags instead. For some other operations, iamframe also tries another operation after a
+    denial. The frame `gaps` contains the data that no operation returned.
 
     EKS clusters, Elastic Beanstalk environments and CloudFormation stacks can own profiles. iamframe searches a region
     for owners only if the owner of a profile could be there. If `references` is `"none"`, iamframe lists no owners.
@@ -69,14 +69,14 @@ def load_account(
         Whether to read profile tags from the tagging API first. One request returns the tags of up to 100 profiles. The
         tagging API can return outdated tags. The column `tag_source` of the frame `tags` shows the source of each tag.
     workers
-        The number of requests that run at the same time.
+        The number of requests that run at the same time. One more request can run beside them.
     rate
-        The maximum number of requests per second, per service and region. By default, iamframe sends as many requests
-        as AWS allows.
+        The maximum number of requests per second, per account, service and region. By default, iamframe sends as many
+        requests as AWS allows.
     progress
         Whether to show progress. The default is True in a terminal or notebook. If `progress` is a function, iamframe
         calls the function with three arguments. The first argument is the stage. The second and third argument count
-        the finished and the known requests.
+        the finished and the known tasks. In `load_fleet`, they count accounts.
     source
         The text in the column `source` of the frame `accounts`.
     journal
@@ -166,6 +166,9 @@ def read_answers(
             answers = AccountReader(client, options.plan, source, name, account, show).answers()
         if client.stopped is not None and client.journal is not None:
             raise refused(ExpiredError, source, "access.expired_after", answers=len(client.journal))
+        if client.stopped is not None and options.out is not None:
+            # The same call reads the account again.
+            raise client.stopped
     except RequestFailed as refusal:
         if member:
             # Redacting comes before shortening, because a part of an external id would not be recognised.

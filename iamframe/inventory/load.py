@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from iamframe.errors import SourceError
+from iamframe.errors import ExpiredError, SourceError
 from iamframe.inventory.arrow import memory_of_system
 from iamframe.inventory.build import build_inventory, joined
 from iamframe.inventory.inventory import SAMPLES, Inventory
@@ -38,8 +38,8 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
     The source `sample:earlier` is the sample as it was four weeks earlier. Snapshots of different accounts become one
     inventory.
 
-    Only a live source takes keyword arguments. These are the arguments of `load_account`. If `accounts` or `role_name`
-    is given, the arguments of `load_fleet` are allowed.
+    Only a live source takes keyword arguments. These are the arguments of `load_account`, except `session` and
+    `source`. If `accounts` or `role_name` is given, the arguments of `load_fleet` except `profile` are allowed.
 
     Raises
     ------
@@ -127,9 +127,12 @@ def _load_live(source: str, live: dict[str, Any]) -> Inventory:
 def load_files(*paths: str | os.PathLike[str]) -> Inventory:
     """Load files from the AWS CLI, AWS Config, CloudTrail, Terraform or Steampipe.
 
-    A path is a file, an archive (`.gz` or `.zip`), or a folder. Subfolders are read, too. iamframe recognises most
-    files by their content. The file `denied.csv` and lists of tags are recognised by their names. Files with lists of
-    tags must be named `instance-profile-tags/NAME.json` or `role-tags/NAME.json`. The optional file `denied.csv` lists
+    A path is a file, an archive (`.gz` or `.zip`), or a folder. Subfolders are read, too, except hidden folders, links
+    to folders, and folders with a report or snapshot. iamframe recognises most files by their content. The file
+    `denied.csv` and lists of tags are recognised by their names. Files with lists of tags must be named
+    `instance-profile-tags/NAME.json` or `role-tags/NAME.json`. The name of a file with the output of `aws iam
+    list-instance-profiles-for-role` must contain `for-role`. Without `for-role`, the output counts as a complete list
+    of all profiles. The optional file `denied.csv` lists
     the operations that AWS denied. The columns of `denied.csv` are `operation,subject,error_code`. Loading files makes
     no request to AWS.
 
@@ -169,7 +172,7 @@ def load_sample(*, earlier: bool = False) -> Inventory:
 def open_snapshot(folder: str | os.PathLike[str], accounts: Iterable[str] | None = None) -> Inventory:
     """Load the inventory of a snapshot: all accounts, or only some accounts.
 
-    Columns that are newer than the snapshot contain only missing values.
+    Columns that are newer than the snapshot contain only missing values. In the frame `gaps`, newer columns are empty.
 
     Parameters
     ----------
@@ -231,6 +234,8 @@ def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str],
         If the folder is in an object store and already contains a snapshot.
     SourceError
         If a source cannot be loaded (see `load`).
+    ExpiredError
+        If the credentials of a live load expired. Nothing incomplete is saved as a snapshot.
     """
     if any(map(is_live, sources)):
         if live.get("accounts") is not None or live.get("role_name") is not None:
@@ -243,8 +248,17 @@ def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str],
         # An object store that already has a snapshot is refused before any request to AWS.
         refuse_to_replace(place_of(out))
     inventory = load(*sources, **live)
+    if is_address(out) and (inventory.gaps["reason"] == "expired").any():
+        _refuse_expired(inventory.sources[0])
     inventory.save(out)
     return inventory
+
+
+def _refuse_expired(source: str) -> None:
+    from iamframe.sources.sessions import refused
+
+    profile = source.partition(":")[2]
+    raise refused(ExpiredError, source, "access.expired", option=f" --profile={profile}" if profile else "")
 
 
 def sample_folder(name: str) -> Path:

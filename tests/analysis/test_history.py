@@ -238,6 +238,27 @@ def test_a_profile_gives_up_its_role_before_it_takes_another_in_the_same_second(
     assert box == "old new"
 
 
+def test_an_exchange_of_the_role_within_a_second_is_a_removal_and_then_a_link(tmp_path: Path) -> None:
+    exchange = (record("AddRoleToInstanceProfile", "box", "new"), record("RemoveRoleFromInstanceProfile", "box", "old"))
+    assert told(load(tmp_path, *exchange)) == [
+        "RemoveRoleFromInstanceProfile box/old",
+        "AddRoleToInstanceProfile box/new",
+    ]
+
+
+def test_a_role_that_is_unlinked_deleted_and_created_within_a_second_was_there_before(tmp_path: Path) -> None:
+    steps = [
+        record("CreateRole", "web"),
+        record("DeleteRole", "web"),
+        record("RemoveRoleFromInstanceProfile", "box", "web"),
+    ]
+    assert told(load(tmp_path, *steps)) == [
+        "RemoveRoleFromInstanceProfile box/web",
+        "DeleteRole web",
+        "CreateRole web",
+    ]
+
+
 class IAM:
     """The rules by which IAM lets a step pass, and the steps that it would let pass now."""
 

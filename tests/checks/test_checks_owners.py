@@ -293,6 +293,15 @@ def test_owners_are_saved_and_opened_again_and_an_older_snapshot_opens_without_t
     assert found(opened, CHECK) == {"dead_1"}
 
 
+def test_owners_whose_lists_were_denied_everywhere_were_not_read(account: PracticeAccount) -> None:
+    add(account, "b", **{"elasticbeanstalk:environment-name": "old"})
+    account.deny("elasticbeanstalk:DescribeEnvironments")
+    inventory = load(account, references="core")
+    assert (inventory.calls["operation"] == "elasticbeanstalk:DescribeEnvironments").any()
+    assert not inventory.owners_read
+    assert "resource_owners" not in repr(inventory)
+
+
 def test_what_references_were_read_from_says_nothing_of_owners(account: PracticeAccount) -> None:
     """Snapshots of older versions listed environments for the profiles that these use, and kept none of them."""
     add(account, "b", **{"elasticbeanstalk:environment-name": "old"})

@@ -147,7 +147,7 @@ def test_a_role_that_no_source_shows_is_another_one_in_each_account(tmp_path: Pa
     assert len(two.only(["name:unseen"]).links) == 2
 
 
-@pytest.mark.parametrize("given", [None, 7, pd.DataFrame({"profile_arn": ["x"]})])
+@pytest.mark.parametrize("given", [None, 7, [1, 2], [["x"]], pd.DataFrame({"profile_arn": ["x"]})])
 def test_what_holds_no_arns_is_refused_with_what_to_pass(inventory: Inventory, given: Any) -> None:
     with pytest.raises(WrongObjectError, match=r"^only takes ARNs, not \w+: pass a list of them, or a column such as"):
         inventory.only(given)

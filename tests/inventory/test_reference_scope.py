@@ -169,6 +169,23 @@ def test_a_file_named_after_a_consumer_that_cannot_be_read_leaves_references_unk
     assert coverage.loc[ACCOUNT, "status"] == "unknown"
 
 
+def test_a_file_that_cannot_be_read_and_may_be_of_any_account_leaves_the_references_of_each_unknown(
+    tmp_path: Path,
+) -> None:
+    def of(account: str) -> dict[str, Any]:
+        files = {"id.json": identity(account), "a.json": profile_list(profile("web", account=account))}
+        return {f"{account}/{name}": document for name, document in (files | region("eu-west-1")).items()}
+
+    whole = of(ACCOUNT) | of(OTHER)
+    assert {status(load(tmp_path / "whole", whole), account)[0] for account in (ACCOUNT, OTHER)} == {"partial"}
+    broken = load(tmp_path / "broken", whole | {"describe-instances.json": ""})
+    for account in (ACCOUNT, OTHER):
+        kind, reason = status(broken, account)
+        assert kind == "unknown"
+        assert "describe-instances.json: is empty" in reason
+    assert broken.gaps["account_id"].isin(broken.accounts["account_id"]).all()
+
+
 @pytest.mark.parametrize(
     ("name", "operation"),
     [

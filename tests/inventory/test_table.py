@@ -80,6 +80,12 @@ def test_rows_that_are_too_many_are_counted() -> None:
     assert "more" not in repr(iamframe.table(frame.head(100)))
 
 
+def test_a_frame_with_rows_of_which_none_is_shown_does_not_say_that_there_are_none() -> None:
+    shown = iamframe.table(pd.DataFrame({"a": [1, 2]}), rows=0)
+    assert repr(shown) == "a\nand 2 more rows"
+    assert display.NO_ROWS not in shown._repr_html_()
+
+
 def test_whatever_stands_in_a_name_a_head_or_a_cell_is_text() -> None:
     frame = pd.DataFrame([[one] for one in PAYLOADS], columns=[PAYLOADS[0]], index=pd.Index(PAYLOADS, name=PAYLOADS[1]))
     shown = iamframe.table(frame)
@@ -89,5 +95,7 @@ def test_whatever_stands_in_a_name_a_head_or_a_cell_is_text() -> None:
     assert "\u202eright [\\u202eright]" in told.texts
     told_already = pd.DataFrame({"detail": ["differ: \u039fwner [\\u039fwner] (2)"]})
     assert cells_of(iamframe.table(told_already)._repr_html_())[1] == "differ: \u039fwner [\\u039fwner] (2)"
+    alone = pd.DataFrame({"detail": ["\u039fwner is not [\\u0430]"]})
+    assert cells_of(iamframe.table(alone)._repr_html_())[1].endswith(" [\\u039fwner is not [\\u0430]]")
     assert "\\x1b[31m" in repr(iamframe.table(pd.DataFrame({"a": ["\x1b[31m"]})))
     assert len(repr(iamframe.table(pd.DataFrame({"a": ["one\ntwo"]}))).splitlines()) == 2

@@ -116,6 +116,8 @@ def test_an_account_that_is_suspended_is_not_asked_and_not_called_empty(organiza
     (gap,) = inventory.gaps[inventory.gaps["operation"] == "AssumeRole"].to_dict("records")
     assert gap["account_id"] == closed
     assert gap["detail"] == f"account {closed} is SUSPENDED and cannot be read"
+    assert gap["reason"] == "not_asked"
+    assert "sts:AssumeRole" not in str(iamframe.missing_permissions(inventory))
     coverage = iamframe.run_checks(inventory).coverage
     assert set(coverage["status"][coverage["account_id"] == closed]) == {"unknown"}
 
@@ -133,6 +135,9 @@ def test_accounts_that_fail_cost_only_their_own_rows(organization: PracticeAccou
     gaps = inventory.gaps[inventory.gaps["operation"] == "AssumeRole"]
     assert set(gaps["account_id"]) == {no_role, strangers, other}
     assert gaps["detail"].str.contains("could not be assumed|the AWS configuration has no such profile").all()
+    # Only AWS denies: no permission helps where a profile is missing.
+    reasons = dict(zip(gaps["account_id"], gaps["reason"], strict=True))
+    assert reasons == {no_role: "denied", strangers: "denied", other: "unreadable"}
     assert set(inventory.accounts["account_id"]) == {good, no_role, strangers, other}
     coverage = iamframe.run_checks(inventory, only=["empty_profiles"]).coverage
     assert dict(zip(coverage["account_id"], coverage["status"], strict=True)) == {

@@ -202,6 +202,33 @@ def test_accounts_are_read_again_when_the_credentials_were_renewed_meanwhile(
     same(load(ids, out=tmp_path / "snap", progress=show), whole(*ids))
 
 
+@pytest.mark.parametrize("after", [0, 6])
+def test_an_account_during_whose_load_the_credentials_expire_is_never_taken_for_complete(
+    organization: PracticeAccount, out: str, one: Executor, after: int
+) -> None:
+    organization.expire(after=after)
+    with pytest.raises(ExpiredError, match="the same command again"):
+        load(IDS[:1], out=out, executor=one)
+    organization.expire(None)
+    same(load(IDS[:1], out=out), whole(IDS[0]))
+
+
+def test_credentials_that_expire_once_more_after_their_renewal_end_the_call(
+    organization: PracticeAccount, out: str
+) -> None:
+    organization.expire(after=6)
+
+    def show(stage: str, done: int, total: int) -> None:
+        if (stage, done) == ("accounts", total):
+            # The credentials were renewed, and do not last either.
+            organization.expire(after=3)
+
+    with pytest.raises(ExpiredError, match="the same command again"):
+        load(IDS[:1], out=out, progress=show)
+    organization.expire(None)
+    same(load(IDS[:1], out=out), whole(IDS[0]))
+
+
 def test_an_older_snapshot_stays_until_the_new_one_is_complete(
     organization: PracticeAccount, tmp_path: Path, one: Executor
 ) -> None:
@@ -386,3 +413,14 @@ def test_the_command_saves_one_account_in_a_bucket(organization: PracticeAccount
     again = commands.run(Path.cwd(), "snapshot", "aws", "--references", "none", "--out", bucket("snap"))
     assert (again.returncode, organization.requests) == (2, [])
     assert "already holds a snapshot" in again.stderr
+
+
+def test_an_account_whose_credentials_expire_is_not_saved_in_a_bucket(
+    organization: PracticeAccount, bucket: Bucket
+) -> None:
+    out = bucket("snap")
+    organization.expire(after=4)
+    with pytest.raises(ExpiredError, match="the credentials have expired; renew them"):
+        iamframe.take_snapshot(out, "aws")
+    organization.expire(None)
+    assert not iamframe.take_snapshot(out, "aws").gaps["reason"].isin(["expired"]).any()
