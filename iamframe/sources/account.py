@@ -71,12 +71,12 @@ class AccountReader:
         pool = self._calls.pool
         try:
             answers = list(self._read_all(caller_arn))
-        except BaseException:
-            # An interrupted load waits neither for the requests in flight nor for those in the queue.
-            self.client.ended.set()
+        except BaseException as error:
+            # A load that fails waits neither for the requests in flight nor for those in the queue.
+            self.client.end(for_all=not isinstance(error, Exception))
+            pool.shutdown(wait=False, cancel_futures=True)
             raise
-        finally:
-            pool.shutdown(wait=not self.client.ended.is_set(), cancel_futures=True)
+        pool.shutdown(wait=not self.client.ended.is_set(), cancel_futures=True)
         # An operation that was never called has no answer.
         return [answer for answer in answers if answer.tally is not None or answer.operation in ("", "denied")]
 
