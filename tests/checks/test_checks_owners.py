@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +27,7 @@ from owned import (
 
 import iamframe
 from iamframe.practice import PracticeAccount
+from iamframe.practice.calls import Answer, Call
 
 CHECK = "owner_gone"
 
@@ -142,6 +144,39 @@ def test_what_only_a_name_shows_is_maybe_and_what_aws_shows_is_certain(kinds: Ki
         "forgotten-Web-Z9Y8X7W6V5U4": ("maybe", "stack", "forgotten", "eu-west-1 us-east-1", "name"),
         STACKS["leaves"]: ("certain", "stack", "leaves", "eu-west-1", "resource"),
     }
+
+
+def change_resources(account: PracticeAccount, pattern: bytes) -> None:
+    """Take from each member of DescribeStackResources what matches the pattern."""
+    real = account._answer
+
+    def answer(call: Call) -> Answer:
+        given = real(call)
+        if call.action != "DescribeStackResources":
+            return given
+        body, count = re.subn(pattern, b"", given.body, flags=re.DOTALL)
+        assert count
+        return Answer(given.status, body, given.content_type, given.headers)
+
+    account._answer = answer  # type: ignore[method-assign]
+
+
+def test_a_stack_with_more_resources_than_aws_returns_is_not_taken_for_gone(account: PracticeAccount) -> None:
+    """DescribeStackResources returns the first 100 resources of the profile's stack."""
+    # CloudFormation cuts a long name of a stack in the names of its resources.
+    start_stack(account, "a-long-name-prod", "us-east-1", "a-long-na-WebProfile-Z9Y8X7W6V5U4")
+    assert found(load(account, references="core"), CHECK) == set()
+    change_resources(account, b"<member>((?!</member>).)*InstanceProfile.*?</member>")
+    assert found(load(account, references="core"), CHECK) == set()
+
+
+def test_an_answer_about_a_stack_that_cannot_be_read_is_a_gap(account: PracticeAccount) -> None:
+    start_stack(account, "a-long-name-prod", "us-east-1", "a-long-na-WebProfile-Z9Y8X7W6V5U4")
+    change_resources(account, b"<StackId>[^<]*</StackId>")
+    inventory = load(account, references="core")
+    assert found(inventory, CHECK) == set()
+    unreadable = inventory.gaps[inventory.gaps["reason"] == "unreadable"]
+    assert unreadable["operation"].tolist() == ["cloudformation:DescribeStackResources"]
 
 
 def test_where_only_some_regions_are_asked_an_owner_that_may_be_elsewhere_is_unknown(kinds: Kinds) -> None:
