@@ -282,6 +282,14 @@ ENVIRONMENT = {"EnvironmentId": "e-1", "EnvironmentName": "new", "Status": "Read
         ("eu-west-1/list-clusters.json", {"clusters": [{"id": "pcs_1", "name": "hpc"}]}, False),
         ("eu-west-1/pcs-list-clusters.json", {"clusters": []}, False),
         ("eu-west-1/list-clusters.json", {"clusters": ["other", 7]}, False),
+        # So have Aurora DSQL and DocumentDB Elastic, and ECS in DescribeClusters.
+        ("eu-west-1/eks.json", {"clusters": []}, True),
+        ("eu-west-1/ListClusters.json", {"clusters": []}, True),
+        ("eu-west-1/x.json", {"clusters": []}, False),
+        ("eu-west-1/dsql/list-clusters.json", {"clusters": []}, False),
+        ("eu-west-1/docdb-elastic-list-clusters.json", {"clusters": []}, False),
+        ("eu-west-1/ecs-describe-clusters.json", {"clusters": [], "failures": []}, False),
+        ("eu-west-1/list-clusters.json", {"clusters": [], "failures": []}, False),
     ],
 )
 def test_a_file_shows_that_a_cluster_is_gone_only_as_the_whole_list_of_its_region(
@@ -291,12 +299,44 @@ def test_a_file_shows_that_a_cluster_is_gone_only_as_the_whole_list_of_its_regio
     assert found(inventory, CHECK) == ({"dead_1"} if is_gone else set())
 
 
+EMPTY = [
+    ("describe-environments.json", "Environments", True),
+    ("list-stacks.json", "StackSummaries", True),
+    ("describe-stacks.json", "Stacks", True),
+    ("mwaa-list-environments.json", "Environments", False),
+    ("list-environments.json", "Environments", False),
+    ("opsworks-describe-stacks.json", "Stacks", False),
+    ("x.json", "StackSummaries", False),
+]
+
+
+@pytest.mark.parametrize(("name", "key", "is_read"), EMPTY)
+def test_an_empty_list_is_of_the_service_that_its_path_names(
+    tmp_path: Path, name: str, key: str, is_read: bool
+) -> None:
+    inventory = of_files(tmp_path, {f"eu-west-1/{name}": {key: []}}, ONE)
+    owners = inventory.calls[inventory.calls["operation"].str.contains(":")]
+    assert owners["state"].tolist() == (["complete"] if is_read else [])
+    assert len(inventory.gaps[inventory.gaps["reason"] == "unreadable"]) == (0 if is_read else 1)
+
+
+@pytest.mark.parametrize("field", ["EnvironmentArn", "Status"])
+def test_an_environment_with_a_field_of_a_wrong_type_is_a_gap(tmp_path: Path, field: str) -> None:
+    listed = {"Environments": [ENVIRONMENT, ENVIRONMENT | {field: 5}]}
+    inventory = of_files(tmp_path, {"eu-west-1/describe-environments.json": listed}, BEANSTALK)
+    assert inventory.resource_owners["owner_id"].tolist() == ["e-1"]
+    (gap,) = inventory.gaps[inventory.gaps["reason"] == "unreadable"].to_dict("records")
+    assert "Environments[1]" in gap["subject"]
+
+
 @pytest.mark.parametrize(
     "document",
     [{"Environments": [ENVIRONMENT]}, {"StackSummaries": []}, {"Stacks": [{"StackName": "a", "StackId": "b"}]}],
 )
 def test_files_never_show_an_owner_gone_that_may_be_in_any_region(tmp_path: Path, document: dict[str, Any]) -> None:
-    inventory = of_files(tmp_path, {"eu-west-1/x.json": document}, BEANSTALK, profile("forgotten-Web-Z9Y8X7W6V5U4"))
+    inventory = of_files(
+        tmp_path, {"eu-west-1/list-stacks.json": document}, BEANSTALK, profile("forgotten-Web-Z9Y8X7W6V5U4")
+    )
     assert found(inventory, CHECK) == set()
     assert status(inventory, CHECK) == "unknown"
     assert len(inventory.calls[inventory.calls["operation"].str.contains(":")]) == 1
