@@ -33,7 +33,7 @@ from iamframe.sources.records import (
     account_of_summary,
     make_decoders,
 )
-from iamframe.sources.refusals import RequestFailed, failure_of
+from iamframe.sources.refusals import NotCalled, RequestFailed, failure_of
 from iamframe.sources.regions import ReferenceReader
 from iamframe.sources.sessions import refused
 from iamframe.sources.tag_policies import NO_POLICY, EffectivePolicy, demands_in, required_in
@@ -153,7 +153,7 @@ class AccountReader:
 
     def _links_of(self, arn: str) -> list[Any]:
         if self.client.always_denied(ROLE_LINKS):
-            self._calls.note_refused(ROLE_LINKS, RequestFailed("denied", "AccessDenied", "as for all others"))
+            self._calls.note_refused_one(arn, {ROLE_LINKS: NotCalled()})
             return []
         return self._calls.listing(ROLE_LINKS, arn, RoleName=name_of(arn)).records
 

@@ -30,7 +30,15 @@ from iamframe.sources.records import (
     make_decoders,
     tags_or_none,
 )
-from iamframe.sources.refusals import CLOSED, RequestFailed, advice_on, closed_region, failure_of, is_unknown_host
+from iamframe.sources.refusals import (
+    CLOSED,
+    NotCalled,
+    RequestFailed,
+    advice_on,
+    closed_region,
+    failure_of,
+    is_unknown_host,
+)
 
 
 class Indexed(msgspec.Struct):
@@ -195,7 +203,7 @@ class Calls:
         ways = sorted((operation, row.fallback), key=lambda way: client.refusals[way] > 3 and not client.answered[way])
         for way in ways:
             if client.always_denied(way):
-                refusals[way] = RequestFailed("denied", "AccessDenied", "as it was for all others that were asked")
+                refusals[way] = NotCalled()
                 continue
             try:
                 return ResourceAnswer(way, name, self._resource(way, name))
@@ -206,11 +214,7 @@ class Calls:
                 return None
             if refusals[way].reason != "denied":
                 break
-        first = next(iter(refusals))
-        failed = [{"message": "gaps.refusal", "operation": way, "code": each.code} for way, each in refusals.items()]
-        advice = advice_on(refusals[first], *(f"iam:{way}" for way in refusals))
-        facts = {"refusals": failed, "arn": arn, "cost": {"message": row.cost}, "advice": advice}
-        self.gap(first, arn, refusals[first].reason, "gaps.refused_one", facts)
+        self.note_refused_one(arn, refusals)
         return None
 
     def _resource(self, operation: str, name: str) -> GotProfile | GotRole | TagListing:
@@ -243,6 +247,17 @@ class Calls:
         facts: dict[str, Any] = {"operation": operation, "subject": named, "region": where, "code": refusal.code}
         facts |= {"cost": {"message": row.cost}, "advice": advice_on(refusal, row.action)}
         self.gap(operation, subject, refusal.reason, "gaps.refused", facts, region)
+
+    def note_refused_one(self, arn: str, refusals: Mapping[str, RequestFailed]) -> None:
+        first = next(iter(refusals))
+        messages = {
+            way: "gaps.refusal_of_others" if isinstance(one, NotCalled) else "gaps.refusal"
+            for way, one in refusals.items()
+        }
+        failed = [{"message": messages[way], "operation": way, "code": one.code} for way, one in refusals.items()]
+        advice = advice_on(refusals[first], *(f"iam:{way}" for way in refusals))
+        facts = {"refusals": failed, "arn": arn, "cost": {"message": BY_LABEL[first].cost}, "advice": advice}
+        self.gap(first, arn, refusals[first].reason, "gaps.refused_one", facts)
 
     def note_vanished(self, operation: str, arn: str) -> None:
         with self._lock:

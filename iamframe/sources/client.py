@@ -161,6 +161,8 @@ class Client:
         key = msgspec.json.encode(asked, order="sorted").decode()
         if journal is not None and not self._asks_anew and (entry := journal.get(key)) is not None:
             self._count(name, region, entry.requests, entry.started_at, entry.ended_at)
+            with self._counting:
+                self.answered[name] += 1
             return bytes(entry.body)
         if self.stopped is not None:
             raise self.stopped

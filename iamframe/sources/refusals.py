@@ -44,6 +44,13 @@ class RequestFailed(Exception):
         self.operation: str | None = getattr(cause, "operation_name", None)
 
 
+class NotCalled(RequestFailed):
+    """AWS denied the operation for all other resources, so it was not called for this one."""
+
+    def __init__(self) -> None:
+        super().__init__("denied", "AccessDenied", "as it was for all others that were asked")
+
+
 class WriteBlocked(IamframeError):
     """The request's operation is not in the table of operations."""
 
