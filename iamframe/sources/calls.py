@@ -37,8 +37,10 @@ from iamframe.sources.refusals import (
     advice_on,
     closed_region,
     failure_of,
+    is_host,
     is_unknown_host,
 )
+from iamframe.sources.sessions import DEFAULT_REGION
 
 
 class Indexed(msgspec.Struct):
@@ -291,20 +293,14 @@ def is_known(calls: Calls, region: str) -> bool:
     return region in _regions_of(calls, "ec2")
 
 
-def is_offered(calls: Calls, service: str, region: str) -> bool:
-    there = _regions_of(calls, service)
-    # Botocore may not list the regions of a service, and may not know a region.
-    # EC2 and Auto Scaling are in every region.
-    return not there or region in there or service in ("ec2", "autoscaling") or not is_known(calls, region)
-
-
 def _is_service_absent(calls: Calls, refusal: RequestFailed, service: str, region: str) -> bool:
     if not is_unknown_host(refusal.cause) or region in _regions_of(calls, service) or not is_known(calls, region):
         return False
     meta = calls.client.boto3_client(service, region).meta
-    host = urlsplit(meta.endpoint_url).hostname or ""
-    # The URL of a custom endpoint may be mistyped, so its missing host is a gap.
-    return host.startswith(f"{meta.service_model.endpoint_prefix}.{region}.amazonaws.")
+    host, prefix = urlsplit(meta.endpoint_url).hostname or "", meta.service_model.endpoint_prefix
+    # The URL of a custom endpoint may be mistyped, so its missing host is a gap. Some networks resolve no host of a
+    # service, so its host in a region that has all services must be found.
+    return host.startswith(f"{prefix}.{region}.amazonaws.") and is_host(f"{prefix}.{DEFAULT_REGION}.amazonaws.com")
 
 
 def _decoded(operation: str, body: bytes) -> Any:

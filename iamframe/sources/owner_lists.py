@@ -16,7 +16,7 @@ import msgspec
 from iamframe.knowledge.arn import name_of, path_of
 from iamframe.knowledge.operations import ALL, BY_LABEL, STACK_RESOURCES, UNKNOWN_REGION
 from iamframe.knowledge.owners import NAME, Owned, Owner, known_owners, owner_of
-from iamframe.sources.calls import Calls, Listing, is_offered
+from iamframe.sources.calls import Calls, Listing
 from iamframe.sources.owners import owners_in
 from iamframe.sources.records import Answer, LoadPlan, ResourceOwner, make_decoders
 from iamframe.sources.refusals import RequestFailed, failure_of
@@ -56,7 +56,7 @@ class OwnerReader:
             jobs += [
                 _Job(owner, region, self.calls.submit("owners", self._list, owner, region))
                 for region in self.regions
-                if (None in shown or region in shown) and is_offered(self.calls, owner.service, region)
+                if None in shown or region in shown
             ]
         return jobs
 

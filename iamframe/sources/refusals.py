@@ -62,6 +62,13 @@ def is_unknown_host(error: Exception | None) -> bool:
     return isinstance(found, socket.gaierror) and found.errno == socket.EAI_NONAME
 
 
+def is_host(name: str) -> bool:
+    try:
+        return bool(socket.getaddrinfo(name, 443))
+    except OSError:
+        return False
+
+
 def failure_of(error: Exception) -> RequestFailed:
     if isinstance(error, failures.ClientError):
         answer = error.response.get("Error", {})
