@@ -1066,6 +1066,16 @@ def test_null_links_stay_unknown_where_no_row_shows_any(tmp_path: Path) -> None:
     assert reasons(inventory, "ListInstanceProfilesForRole") == [("*", "not_in_file")]
 
 
+def test_a_steampipe_row_of_another_table_is_no_role(tmp_path: Path) -> None:
+    """Most tables of Steampipe have the columns `arn` and `name`."""
+    bucket = {"arn": "arn:aws:s3:::bucket", "name": "bucket"}
+    files = {"s3.json": {"rows": [bucket]}, "both.json": {"rows": [{"arn": WEB, "name": "web"}, bucket]}}
+    inventory = load(tmp_path, files)
+    assert inventory.roles["role_arn"].tolist() == [WEB]
+    said = inventory.gaps["detail"][inventory.gaps["reason"] == "unreadable"]
+    assert said.str.contains("has rows of a table other than aws_iam_role and aws_iam_instance_profile").sum() == 2
+
+
 def test_steampipe_profile_rows_show_profiles_and_what_they_hold(tmp_path: Path) -> None:
     held = {
         "arn": WEB_PROFILE,
