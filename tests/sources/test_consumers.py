@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -601,6 +602,17 @@ def test_a_file_whose_profile_is_no_text_cannot_be_read(tmp_path: Path) -> None:
     (gap,) = gaps[gaps["reason"] == "unreadable"].to_dict("records")
     assert gap["operation"] == "DescribeDBInstances"
     assert gap["detail"].endswith("expected `str`, got `object`")
+
+
+def test_a_connection_whose_profile_is_a_number_is_a_gap(tmp_path: Path) -> None:
+    connection = {"connectionId": "c", "name": "c", "props": {"sparkEmrProperties": {"instanceProfileArn": 5}}}
+    folder = tmp_path / ID
+    folder.mkdir()
+    (folder / "list-instance-profiles.json").write_text('{"InstanceProfiles": []}', "utf-8")
+    (folder / "list-connections.json").write_text(json.dumps({"items": [connection]}), "utf-8")
+    gaps = iamframe.load_files(folder).gaps
+    (gap,) = gaps[gaps["reason"] == "unreadable"].to_dict("records")
+    assert gap["detail"].endswith("expected `str`, got `int`")
 
 
 # The table against the models of AWS
