@@ -124,7 +124,7 @@ class Client:
     answered: Counter[str] = field(default_factory=Counter)
     # Part of each key in the journal, so that answers of another account are never used.
     account_id: str | None = None
-    # Set when the credentials expire or the load fails; all later calls raise it.
+    # Set when the credentials expire or the load fails. Later calls raise it, unless the journal has the answer.
     stopped: RequestFailed | None = None
     # Set when the answers are no longer wanted. The clients of a fleet share the event.
     ended: threading.Event = field(default_factory=threading.Event)

@@ -1,7 +1,7 @@
 """Read the latest recorded state of each role and profile from AWS Config items.
 
-An item's field `configuration` is a JSON string in API responses, and an object in an S3 snapshot. AWS Config records
-each role in every region where Config is switched on, so a role may appear several times.
+An item's field `configuration` is a JSON string in API responses, and an object in an S3 snapshot. AWS Config may
+record a role in several regions, so a role may appear several times.
 Source: AWS Config Developer Guide, "Components of a configuration item", "Selecting which resources are recorded".
 """
 

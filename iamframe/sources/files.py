@@ -1,6 +1,6 @@
 """Read files that contain responses from AWS. The keys of a JSON document (its "shape") show the document's format.
 
-Memory holds only one file at a time.
+The files are read one after another.
 """
 
 from __future__ import annotations

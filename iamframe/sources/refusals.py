@@ -9,7 +9,7 @@ from botocore import exceptions as failures
 
 from iamframe.errors import IamframeError
 
-# The codes of each reason; other codes that end in "NotFound" are `vanished`, all others `unreadable`.
+# The codes of each reason; other codes that end like `_NOT_FOUND` are `vanished`, all others `unreadable`.
 _CODES = {
     "throttled": "Throttling ThrottlingException ThrottledException RequestLimitExceeded RequestThrottled "
     "RequestThrottledException TooManyRequestsException EC2ThrottledException SlowDown",

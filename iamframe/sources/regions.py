@@ -109,6 +109,9 @@ class ReferenceReader:
             body = consumer.whole_in(page)
             found.records += self.calls.records(found, name, region, body, consumer.key, consumer.record)
         self._note_without_profile(found, consumer, region)
+        if found.records and found.state == "refused":
+            # Only some of the calls failed.
+            found.state = "truncated"
         return found
 
     def _pages(

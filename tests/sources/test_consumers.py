@@ -1353,6 +1353,21 @@ def test_services_that_share_the_name_of_a_request_are_told_apart(account: Pract
     assert calls["pcs:ListClusters"] == "complete"
 
 
+def test_one_call_of_several_that_fails_leaves_a_truncated_list(
+    account: PracticeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(service: str, operation: str, _: str, asked: dict[str, Any]) -> dict[str, Any] | str | None:
+        if service != "emr":
+            return None
+        if operation == "ListClusters":
+            return {"Clusters": [{"Id": "j-1"}, {"Id": "j-2"}]}
+        return "InternalServerException" if asked["ClusterId"] == "j-1" else {"Cluster": {"Id": "j-2"}}
+
+    answered(monkeypatch, answer)
+    calls = load(account, references="all", regions=["us-east-1"]).calls.set_index("operation")["state"]
+    assert calls["elasticmapreduce:ListClusters"] == calls["DescribeCluster"] == "truncated"
+
+
 def test_an_answer_without_its_list_is_told_of_its_own_service(
     account: PracticeAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
