@@ -33,7 +33,7 @@ from iamframe.sources.records import (
     account_of_summary,
     make_decoders,
 )
-from iamframe.sources.refusals import RequestFailed, failure_of
+from iamframe.sources.refusals import NotCalled, RequestFailed, failure_of
 from iamframe.sources.regions import ReferenceReader
 from iamframe.sources.sessions import refused
 from iamframe.sources.tag_policies import NO_POLICY, EffectivePolicy, demands_in, required_in
@@ -71,12 +71,12 @@ class AccountReader:
         pool = self._calls.pool
         try:
             answers = list(self._read_all(caller_arn))
-        except BaseException:
-            # An interrupted load waits neither for the requests in flight nor for those in the queue.
-            self.client.ended.set()
+        except BaseException as error:
+            # A load that fails waits neither for the requests in flight nor for those in the queue.
+            self.client.end(for_all=not isinstance(error, Exception))
+            pool.shutdown(wait=False, cancel_futures=True)
             raise
-        finally:
-            pool.shutdown(wait=not self.client.ended.is_set(), cancel_futures=True)
+        pool.shutdown(wait=not self.client.ended.is_set(), cancel_futures=True)
         # An operation that was never called has no answer.
         return [answer for answer in answers if answer.tally is not None or answer.operation in ("", "denied")]
 
@@ -117,7 +117,7 @@ class AccountReader:
         arns = (*profiles.arns, *(role.role_arn for role in dump.records[:1]))
         calls.account_id = calls.account_id or next(map(account_of, arns), None)
         if profiles.listed.state != "complete":
-            profiles.ask(sorted(_profiles_of(dump) - profiles.arns))
+            profiles.ask(sorted((_profiles_of(dump) | profiles.indexed.keys()) - profiles.arns))
         profiles.wait()
         owners = OwnerReader(calls, self.plan, scope)
         listing_owners = owners.start(profiles.tags_by_arn())
@@ -153,7 +153,7 @@ class AccountReader:
 
     def _links_of(self, arn: str) -> list[Any]:
         if self.client.always_denied(ROLE_LINKS):
-            self._calls.note_refused(ROLE_LINKS, RequestFailed("denied", "AccessDenied", "as for all others"))
+            self._calls.note_refused_one(arn, {ROLE_LINKS: NotCalled()})
             return []
         return self._calls.listing(ROLE_LINKS, arn, RoleName=name_of(arn)).records
 
@@ -197,7 +197,8 @@ class _Profiles:
     listed: Listing = field(default_factory=Listing)
     found: list[ResourceAnswer] = field(default_factory=list)
     _jobs: list[Future[Any]] = field(default_factory=list)
-    _indexed: dict[str, list[Tag]] = field(default_factory=dict)
+    indexed: dict[str, list[Tag]] = field(default_factory=dict)
+    _indexes: list[Listing] = field(default_factory=list)
 
     @property
     def arns(self) -> set[str]:
@@ -207,13 +208,14 @@ class _Profiles:
         jobs = {home: self.calls.pool.submit(self._index, home) for home in homes}
         indexes = {home: job.result() for home, job in jobs.items()}
         indexed = {profile.profile_arn: profile.tags for index in indexes.values() for profile in index.records}
-        self._indexed = indexed
+        self.indexed = indexed
         for page in self.calls.pages(PROFILE_LIST, self.listed):
             self.ask(profile.profile_arn for profile in page if profile.profile_arn not in indexed)
-        listed = self.arns
+        listed, self._indexes = self.arns, list(indexes.values())
         for home, index in indexes.items():
             # The index still shows deleted resources for a while.
-            index.records = [profile for profile in index.records if profile.profile_arn in listed]
+            if self.listed.state == "complete":
+                index.records = [profile for profile in index.records if profile.profile_arn in listed]
             yield self.calls.answer("GetResources", index, home)
 
     def _index(self, home: str) -> Listing:
@@ -236,10 +238,12 @@ class _Profiles:
     def wait(self) -> None:
         self.found += _results(self._jobs)
         self._jobs = []
+        for index in self._indexes:
+            index.records[:] = [one for one in index.records if one.profile_arn not in self.calls.vanished]
 
     def tags_by_arn(self) -> dict[str, dict[str, str]]:
         arns = {name_of(arn): arn for arn in self.arns}
-        read = {arns.get(one.name): getattr(one.record, "tags", UNSET) or [] for one in self.found} | self._indexed
+        read = {arns.get(one.name): getattr(one.record, "tags", UNSET) or [] for one in self.found} | self.indexed
         return {arn: {tag.key: tag.value for tag in read.get(arn, ())} for arn in arns.values()}
 
     def is_outdated(self, referring: list[Answer]) -> bool:

@@ -152,8 +152,15 @@ def _folder(root: Path) -> Iterator[Piece]:
         folders = Path(folder).resolve().parts
         for name in sorted(names):
             path = Path(folder) / name
-            if _is_wanted(name) and not name.startswith(".") and path.is_file():
-                yield from _file(path, path.resolve().parent.parts if path.is_symlink() else folders, depth)
+            if not _is_wanted(name) or name.startswith("."):
+                continue
+            try:
+                is_file, is_link = path.is_file(), path.is_symlink()
+            except OSError:
+                # A folder may be listed, but not entered. Reading the file will say why.
+                is_file, is_link = True, False
+            if is_file:
+                yield from _file(path, path.resolve().parent.parts if is_link else folders, depth)
 
 
 def _is_output(folder: Path, names: list[str]) -> bool:

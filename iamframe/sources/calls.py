@@ -30,7 +30,17 @@ from iamframe.sources.records import (
     make_decoders,
     tags_or_none,
 )
-from iamframe.sources.refusals import CLOSED, RequestFailed, advice_on, closed_region, failure_of, is_unknown_host
+from iamframe.sources.refusals import (
+    CLOSED,
+    NotCalled,
+    RequestFailed,
+    advice_on,
+    closed_region,
+    failure_of,
+    is_host,
+    is_unknown_host,
+)
+from iamframe.sources.sessions import DEFAULT_REGION
 
 
 class Indexed(msgspec.Struct):
@@ -195,7 +205,7 @@ class Calls:
         ways = sorted((operation, row.fallback), key=lambda way: client.refusals[way] > 3 and not client.answered[way])
         for way in ways:
             if client.always_denied(way):
-                refusals[way] = RequestFailed("denied", "AccessDenied", "as it was for all others that were asked")
+                refusals[way] = NotCalled()
                 continue
             try:
                 return ResourceAnswer(way, name, self._resource(way, name))
@@ -206,11 +216,7 @@ class Calls:
                 return None
             if refusals[way].reason != "denied":
                 break
-        first = next(iter(refusals))
-        failed = [{"message": "gaps.refusal", "operation": way, "code": each.code} for way, each in refusals.items()]
-        advice = advice_on(refusals[first], *(f"iam:{way}" for way in refusals))
-        facts = {"refusals": failed, "arn": arn, "cost": {"message": row.cost}, "advice": advice}
-        self.gap(first, arn, refusals[first].reason, "gaps.refused_one", facts)
+        self.note_refused_one(arn, refusals)
         return None
 
     def _resource(self, operation: str, name: str) -> GotProfile | GotRole | TagListing:
@@ -244,6 +250,17 @@ class Calls:
         facts |= {"cost": {"message": row.cost}, "advice": advice_on(refusal, row.action)}
         self.gap(operation, subject, refusal.reason, "gaps.refused", facts, region)
 
+    def note_refused_one(self, arn: str, refusals: Mapping[str, RequestFailed]) -> None:
+        first = next(iter(refusals))
+        messages = {
+            way: "gaps.refusal_of_others" if isinstance(one, NotCalled) else "gaps.refusal"
+            for way, one in refusals.items()
+        }
+        failed = [{"message": messages[way], "operation": way, "code": one.code} for way, one in refusals.items()]
+        advice = advice_on(refusals[first], *(f"iam:{way}" for way in refusals))
+        facts = {"refusals": failed, "arn": arn, "cost": {"message": BY_LABEL[first].cost}, "advice": advice}
+        self.gap(first, arn, refusals[first].reason, "gaps.refused_one", facts)
+
     def note_vanished(self, operation: str, arn: str) -> None:
         with self._lock:
             self.vanished.add(arn)
@@ -276,20 +293,14 @@ def is_known(calls: Calls, region: str) -> bool:
     return region in _regions_of(calls, "ec2")
 
 
-def is_offered(calls: Calls, service: str, region: str) -> bool:
-    there = _regions_of(calls, service)
-    # Botocore may not list the regions of a service, and may not know a region.
-    # EC2 and Auto Scaling are in every region.
-    return not there or region in there or service in ("ec2", "autoscaling") or not is_known(calls, region)
-
-
 def _is_service_absent(calls: Calls, refusal: RequestFailed, service: str, region: str) -> bool:
     if not is_unknown_host(refusal.cause) or region in _regions_of(calls, service) or not is_known(calls, region):
         return False
     meta = calls.client.boto3_client(service, region).meta
-    host = urlsplit(meta.endpoint_url).hostname or ""
-    # The URL of a custom endpoint may be mistyped, so its missing host is a gap.
-    return host.startswith(f"{meta.service_model.endpoint_prefix}.{region}.amazonaws.")
+    host, prefix = urlsplit(meta.endpoint_url).hostname or "", meta.service_model.endpoint_prefix
+    # The URL of a custom endpoint may be mistyped, so its missing host is a gap. Some networks resolve no host of a
+    # service, so its host in a region that has all services must be found.
+    return host.startswith(f"{prefix}.{region}.amazonaws.") and is_host(f"{prefix}.{DEFAULT_REGION}.amazonaws.com")
 
 
 def _decoded(operation: str, body: bytes) -> Any:

@@ -50,6 +50,7 @@ _BROKEN = (*_CUT, failures.ConnectionClosedError, failures.ReadTimeoutError)
 _BROKEN_WAITS = (0.2, 0.4, 0.8)
 # boto3's own errors, and errors of files, programs and addresses that boto3 does not catch.
 _FAILED = (failures.BotoCoreError, failures.ClientError, ResponseParserError, OSError, ValueError)
+_NOT_WANTED = "nobody waits for the answer any more"
 # The rate after the first refusal. IAM allows at least 15 requests per second of one operation (measured by others).
 _AFTER_FIRST = 20.0
 # The gain per second without throttling, the factor after throttling, and the lowest rate.
@@ -123,9 +124,9 @@ class Client:
     answered: Counter[str] = field(default_factory=Counter)
     # Part of each key in the journal, so that answers of another account are never used.
     account_id: str | None = None
-    # Set when the credentials expire; all later calls raise it.
+    # Set when the credentials expire or the load fails. Later calls raise it, unless the journal has the answer.
     stopped: RequestFailed | None = None
-    # Set when the answers are no longer wanted.
+    # Set when the answers are no longer wanted. The clients of a fleet share the event.
     ended: threading.Event = field(default_factory=threading.Event)
     _asks_anew: bool = False
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict)
@@ -160,6 +161,8 @@ class Client:
         key = msgspec.json.encode(asked, order="sorted").decode()
         if journal is not None and not self._asks_anew and (entry := journal.get(key)) is not None:
             self._count(name, region, entry.requests, entry.started_at, entry.ended_at)
+            with self._counting:
+                self.answered[name] += 1
             return bytes(entry.body)
         if self.stopped is not None:
             raise self.stopped
@@ -233,6 +236,11 @@ class Client:
         finally:
             self._asks_anew = False
 
+    def end(self, *, for_all: bool) -> None:
+        if for_all:
+            self.ended.set()
+        self.stopped = self.stopped or RequestFailed("not_asked", "Ended", _NOT_WANTED)
+
     def always_denied(self, operation: str) -> bool:
         return self.refusals[operation] >= 20 and not self.answered[operation]
 
@@ -261,7 +269,7 @@ class Client:
             waited = pacer.wait()
             LOG.info("%s in %s: request sent (waited %.2f s)", event_name.rpartition(".")[2], region, waited)
             if self.ended.is_set():
-                raise RequestFailed("not_asked", "Ended", "nobody waits for the answer any more")
+                raise RequestFailed("not_asked", "Ended", _NOT_WANTED)
             if self.stopped is not None:
                 raise self.stopped
             self._sent.requests += 1

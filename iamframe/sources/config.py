@@ -1,7 +1,7 @@
 """Read the latest recorded state of each role and profile from AWS Config items.
 
-An item's field `configuration` is a JSON string in API responses, and an object in an S3 snapshot. AWS Config records
-each role in every region where Config is switched on, so a role may appear several times.
+An item's field `configuration` is a JSON string in API responses, and an object in an S3 snapshot. AWS Config may
+record a role in several regions, so a role may appear several times.
 Source: AWS Config Developer Guide, "Components of a configuration item", "Selecting which resources are recorded".
 """
 
@@ -42,8 +42,14 @@ class Item(msgspec.Struct, gc=False, rename="camel"):
     arn: str | None = None
     resource_id: str | None = None
     account_id: str | None = None
+    # The spellings of S3.
+    s3_arn: str | None = msgspec.field(name="ARN", default=None)
+    s3_account_id: str | None = msgspec.field(name="awsAccountId", default=None)
     configuration: Raw | UnsetType = UNSET
     tags: Raw | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        self.arn, self.account_id = self.arn or self.s3_arn, self.account_id or self.s3_account_id
 
     @property
     def captured_at(self) -> str:

@@ -1,7 +1,7 @@
 """The kinds of AWS resources that use instance profiles.
 
-The file `consumers.toml` contains one table per kind of resource. Each table has expressions that extract the
-profiles from a record.
+The file `consumers.toml` contains one table per kind of resource. Most tables have expressions that extract
+the profiles from a record.
 """
 
 from __future__ import annotations
@@ -258,5 +258,5 @@ _TYPED = {
 CONSUMERS = msgspec.toml.decode(
     files("iamframe.sources").joinpath("consumers.toml").read_bytes(), type=dict[str, tuple[Consumer, ...]]
 )["consumers"]
-# The common names of the services that are called only with `references="all"`.
+# The common names of the services whose use of profiles is read only with `references="all"`.
 OTHERS = "Batch, EMR, Elastic Beanstalk, Image Builder, ECS, RDS Custom, PCS, Cloud9, DataZone and Bedrock AgentCore"

@@ -1,6 +1,6 @@
 """Read files that contain responses from AWS. The keys of a JSON document (its "shape") show the document's format.
 
-Memory holds only one file at a time.
+The files are read one after another.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from msgspec import Raw
 
 from iamframe.errors import SourceError
-from iamframe.knowledge.operations import ALL, GLOBAL, TAG_POLICY, UNKNOWN_REGION, region_in
+from iamframe.knowledge.operations import ALL, GLOBAL, OPERATIONS, TAG_POLICY, UNKNOWN_REGION, region_in
 from iamframe.knowledge.owners import known_owners
 from iamframe.messages.render import say
 from iamframe.sources import cloudtrail, config, iam, owners, references, shapes, steampipe, tag_policies, terraform
@@ -39,9 +39,9 @@ _FORMATS = (iam, config, terraform, steampipe, cloudtrail, references, owners, t
 _SHAPES = [one for module in _FORMATS for one in SHAPES[module.__name__]]
 for _format in _FORMATS:
     make_decoders(vars(_format).values())
-# The columns of `denied.csv`, and the service with which the collect script or a person may prefix an operation.
+# The columns of `denied.csv`, and the service with which a person may prefix an operation.
 _COLUMNS = ("operation", "subject", "error_code")
-_PREFIXES = re.compile(r"(?:iam|ec2|autoscaling|sts|organizations|tag):", re.IGNORECASE)
+_PREFIX = re.compile(r"[a-z0-9-]+:", re.IGNORECASE)
 # A part of an error code, and the reason of the gap.
 _REASONS = (
     ("denied", "denied"),
@@ -187,12 +187,19 @@ def _rows(data: bytes) -> list[dict[str, str]]:
 
 
 def _denial(piece: Piece, operation: str, subject: str, code: str) -> Gap:
-    service, operation = operation.partition(" ")[0].lower(), _api_name(operation)
-    of_owners = {(one.service, one.operation): one.label for one in known_owners()}
-    operation = of_owners.get((service, operation), operation)
+    service, operation = (
+        re.split("[: ]", operation.strip().removeprefix("aws "), maxsplit=1)[0].lower(),
+        _api_name(operation),
+    )
+    # A permission may have another prefix than the command: `elasticmapreduce:ListClusters` and `emr list-clusters`.
+    labels = {
+        (name, one.operation): one.label for one in OPERATIONS for name in (one.service, one.action.partition(":")[0])
+    }
+    labels |= {(one.service, one.operation): one.label for one in known_owners()}
+    operation = labels.get((service, operation), operation)
     reason = next((reason for part, reason in _REASONS if part in code.lower()), "unreadable")
     named, region = region_in(subject), GLOBAL
-    if (operation.startswith("Describe") and operation != TAG_POLICY) or operation in of_owners.values():
+    if (operation.startswith("Describe") and operation != TAG_POLICY) or ":" in operation:
         region = named or region_of(piece) or UNKNOWN_REGION
     whom = None if named or subject == ALL else subject or None
     facts = {"code": code or {"message": "gaps.error"}, "operation": operation, "subject": whom, "region": named}
@@ -201,5 +208,5 @@ def _denial(piece: Piece, operation: str, subject: str, code: str) -> Gap:
 
 def _api_name(text: str) -> str:
     # `list-role-tags` and `iam:ListRoleTags` become ListRoleTags.
-    plain = _PREFIXES.sub("", text.strip()).split()[-1:] or [""]
+    plain = _PREFIX.sub("", text.strip(), count=1).split()[-1:] or [""]
     return plain[0] if plain[0][:1].isupper() else "".join(part.capitalize() for part in plain[0].split("-"))

@@ -1,7 +1,8 @@
 """A file with one answer from AWS per line.
 
-An interrupted load resumes from this file, and repeats no request. If the process is killed, at most the last line is
-incomplete. An incomplete line is removed the next time the journal is opened.
+An interrupted load resumes from this file. It repeats GetCallerIdentity, and lists profiles again if they changed
+meanwhile. If the process is killed, at most the last line is incomplete. An incomplete line is removed the next time
+the journal is opened.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def _entry(line: bytes) -> Entry | None:
 
 
 class Journal:
-    """A journal file. Two loads cannot open a journal at the same time."""
+    """A journal file. Except on Windows, a second load that opens the same journal is refused."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -103,11 +104,11 @@ class Journal:
     def _hold(self) -> None:
         try:
             import fcntl
-        except ImportError:  # Windows does not let others write a file that is open for appending.
+        except ImportError:  # Windows has no such lock.
             return
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             raise SourceError(
                 f"{self._path.parent}: is being written by another process; wait for it, or choose another folder"
             ) from error

@@ -16,10 +16,10 @@ import msgspec
 from iamframe.knowledge.arn import name_of, path_of
 from iamframe.knowledge.operations import ALL, BY_LABEL, STACK_RESOURCES, UNKNOWN_REGION
 from iamframe.knowledge.owners import NAME, Owned, Owner, known_owners, owner_of
-from iamframe.sources.calls import Calls, Listing, is_offered
+from iamframe.sources.calls import Calls, Listing
 from iamframe.sources.owners import owners_in
 from iamframe.sources.records import Answer, LoadPlan, ResourceOwner, make_decoders
-from iamframe.sources.refusals import RequestFailed
+from iamframe.sources.refusals import RequestFailed, failure_of
 
 _IN_STACK = BY_LABEL[STACK_RESOURCES]
 
@@ -56,7 +56,7 @@ class OwnerReader:
             jobs += [
                 _Job(owner, region, self.calls.submit("owners", self._list, owner, region))
                 for region in self.regions
-                if (None in shown or region in shown) and is_offered(self.calls, owner.service, region)
+                if None in shown or region in shown
             ]
         return jobs
 
@@ -104,15 +104,18 @@ class OwnerReader:
                 none_codes=["ValidationError"],  # "Stack for NAME does not exist"
                 PhysicalResourceId=name,
             )
-        except RequestFailed as refusal:
+            answer = msgspec.json.decode(body, type=_StackResources | None)
+        except (RequestFailed, msgspec.ValidationError) as error:
+            refusal = error if isinstance(error, RequestFailed) else failure_of(error)
             self.calls.note_refused(_IN_STACK.action, refusal, arn, region)
             return []
-        answer = msgspec.json.decode(body, type=_StackResources | None)
-        return [
-            ResourceOwner("stack", one.stack_id, one.stack_name, region=region, profile_name=name)
-            for one in (answer.resources if answer else ())
-            if one.physical_id == name and one.type == "AWS::IAM::InstanceProfile"
-        ]
+        rows = answer.resources if answer else []
+        same = [one for one in rows if one.physical_id == name]
+        if same and all(one.type != "AWS::IAM::InstanceProfile" for one in same):
+            return []
+        # AWS returns only the first 100 resources of the stack, so the profile's own row may be missing.
+        stacks = dict.fromkeys((one.stack_id, one.stack_name) for one in rows)
+        return [ResourceOwner("stack", *stack, region=region, profile_name=name) for stack in stacks]
 
 
 class _StackResource(msgspec.Struct):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import partial
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import msgspec
 
 from iamframe.knowledge.arn import account_of
-from iamframe.knowledge.operations import UNKNOWN_REGION, region_in
+from iamframe.knowledge.operations import UNKNOWN_REGION, cli_name, region_in
 from iamframe.knowledge.owners import Owner, known_owners
 from iamframe.sources.reading import region_of
 from iamframe.sources.records import Answer, ResourceOwner
@@ -17,6 +18,8 @@ from iamframe.sources.shapes import Document, shape
 
 # `aws cloudformation describe-stacks` shows the same records under another key.
 _STACKS = "Stacks"
+# Services whose lists have the same keys.
+_OTHERS = {"appstream", "docdb", "dsql", "ecs", "mwaa", "opsworks", "pcs"}
 
 
 def owners_in(owner: Owner, records: Iterable[Any]) -> list[ResourceOwner]:
@@ -34,6 +37,8 @@ def _owner_in(owner: Owner, record: Any) -> ResourceOwner:
     owner_id, name, state, arn = (record.get(field) for field in fields)
     if not isinstance(owner_id, str) or not isinstance(name, str):
         raise msgspec.ValidationError(f"Object missing required field `{owner.id}` or `{owner.name}`")
+    if not isinstance(arn, str | None) or not isinstance(state, str | None):
+        raise msgspec.ValidationError(f"Expected `str | null` - at `{owner.arn}` or `{owner.state}`")
     return ResourceOwner(owner.owner_type, owner_id, name, state, region_in(arn), account_of(arn or ""))
 
 
@@ -42,13 +47,23 @@ def _is_list_of(owner: Owner, key: str, document: Document) -> bool:
     if not isinstance(items, list):
         return False
     if not items:
-        # An empty list `clusters` belongs to EKS unless the file's path contains `pcs`.
-        where = "/".join((*document.piece.folders[document.piece.root :], document.piece.name)).lower()
-        return owner.service != "eks" or "pcs" not in where
+        return _is_named(owner, key, document)
     # EKS returns a list `clusters` of names. AWS PCS returns a list `clusters` of objects. OpsWorks and CloudFormation
     # return lists `Stacks` whose items have different fields.
     first = bytes(items[0]).lstrip()
     return first[:1] == b'"' if not owner.name else f'"{owner.name}"'.encode() in first
+
+
+def _is_named(owner: Owner, key: str, document: Document) -> bool:
+    """An empty list does not show its service, so the path must name the operation or the service, and no other."""
+    where = "/".join((*document.piece.folders[document.piece.root :], document.piece.name))
+    said = "-".join(re.findall("[a-z0-9]+", cli_name(where)))
+    words = {*said.split("-")}
+    operation = cli_name("DescribeStacks" if key == _STACKS else owner.operation)
+    # ECS adds `failures`.
+    if words & _OTHERS or "failures" in document.keys:
+        return False
+    return owner.service in words or f"-{operation}-" in f"-{said}-"
 
 
 def _read(owner: Owner, key: str, document: Document) -> Iterable[Answer]:

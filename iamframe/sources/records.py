@@ -22,7 +22,8 @@ from iamframe.knowledge.operations import GLOBAL
 _MORE_DIGITS = re.compile(r"(\.\d{6})\d+")
 
 # The state `complete` means that an answer contains the operation's complete list, and `partial` that it contains a
-# part. The state `truncated` means that the list broke off, and `refused` that AWS gave no answer.
+# part. The state `truncated` means that the list broke off, and `refused` that a call failed before any record.
+# A list call, and the calls for each item of its list, share one state.
 State = Literal["complete", "partial", "truncated", "refused"]
 
 
@@ -42,7 +43,8 @@ class RecordedTime(msgspec.Struct, gc=False):
 Arn = Annotated[str, msgspec.Meta(min_length=1)]
 # Frames hold counts in 64 bits.
 Count = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-# The AWS CLI prints ISO text; with `cli_timestamp_format = none` and in older versions, seconds since 1970.
+# The AWS CLI prints ISO text; with `cli_timestamp_format = none` and in older versions, what the service
+# sent, which may be seconds since 1970.
 Time = str | float | RecordedTime | None
 
 _IAM = {
@@ -144,7 +146,7 @@ class GotProfile(ListedProfile, gc=False, rename=_IAM):
 
 
 class Role(GotRole, gc=False, rename=_IAM):
-    """A role record with all fields. It is for data that does not come from the IAM API."""
+    """The fields of GetRole, and the role's profiles. It is for data that does not come from the IAM API."""
 
     profiles: list[NestedProfile] | UnsetType = UNSET
 

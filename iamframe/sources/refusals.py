@@ -9,7 +9,7 @@ from botocore import exceptions as failures
 
 from iamframe.errors import IamframeError
 
-# The codes of each reason; other codes that end in "NotFound" are `vanished`, all others `unreadable`.
+# The codes of each reason; other codes that end like `_NOT_FOUND` are `vanished`, all others `unreadable`.
 _CODES = {
     "throttled": "Throttling ThrottlingException ThrottledException RequestLimitExceeded RequestThrottled "
     "RequestThrottledException TooManyRequestsException EC2ThrottledException SlowDown",
@@ -44,6 +44,13 @@ class RequestFailed(Exception):
         self.operation: str | None = getattr(cause, "operation_name", None)
 
 
+class NotCalled(RequestFailed):
+    """AWS denied the operation for all other resources, so it was not called for this one."""
+
+    def __init__(self) -> None:
+        super().__init__("denied", "AccessDenied", "as it was for all others that were asked")
+
+
 class WriteBlocked(IamframeError):
     """The request's operation is not in the table of operations."""
 
@@ -53,6 +60,13 @@ def is_unknown_host(error: Exception | None) -> bool:
     # If DNS cannot be reached, the error number differs.
     found = getattr(cause, "__cause__", None) or getattr(cause, "__context__", None)
     return isinstance(found, socket.gaierror) and found.errno == socket.EAI_NONAME
+
+
+def is_host(name: str) -> bool:
+    try:
+        return bool(socket.getaddrinfo(name, 443))
+    except OSError:
+        return False
 
 
 def failure_of(error: Exception) -> RequestFailed:

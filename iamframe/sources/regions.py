@@ -11,7 +11,7 @@ import jmespath
 import msgspec
 
 from iamframe.knowledge.operations import CONFIGURATIONS, CORE, UNKNOWN_REGION, VERSIONS, label
-from iamframe.sources.calls import Calls, Listing, is_known, is_offered
+from iamframe.sources.calls import Calls, Listing, is_known
 from iamframe.sources.consumers import CONSUMERS, OTHERS, Consumer
 from iamframe.sources.records import Answer, LoadPlan, Reference, make_decoders
 from iamframe.sources.refusals import RequestFailed
@@ -62,7 +62,7 @@ class ReferenceReader:
             _Job(consumer, region, self.calls.submit("references", self._read, consumer, region))
             for region in regions
             for consumer in CONSUMERS
-            if consumer.when in wanted and is_offered(self.calls, consumer.service, region)
+            if consumer.when in wanted
         ]
 
     def answers(self, jobs: list[_Job]) -> Iterator[Answer]:
@@ -109,6 +109,9 @@ class ReferenceReader:
             body = consumer.whole_in(page)
             found.records += self.calls.records(found, name, region, body, consumer.key, consumer.record)
         self._note_without_profile(found, consumer, region)
+        if found.records and found.state == "refused":
+            # Only some of the calls failed.
+            found.state = "truncated"
         return found
 
     def _pages(

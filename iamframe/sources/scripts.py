@@ -47,7 +47,7 @@ def options(parameters: Mapping[str, object], service: str) -> str:
 
 
 def collect_script(regions: Sequence[str] = ()) -> str:
-    """The script requests the same data as a live load with `references="core"`."""
+    """The script calls what a live load with `references="core"` calls, except DescribeStackResources."""
     for region in regions:
         if region_in(region) != region:
             raise SourceError(f"{region!r} is not a region; write regions like eu-west-1,us-east-1")

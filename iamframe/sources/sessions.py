@@ -89,7 +89,7 @@ def _ask_mfa_code(prompt: str) -> str:
 
 
 def check_regions(session: boto3.Session, named: Iterable[str], source: str) -> None:
-    """Requests to a region that does not exist would time out."""
+    """Refuse names that do not have the form of a region."""
     from botocore.exceptions import UnknownRegionError
 
     for region in dict.fromkeys((*named, session.region_name)):

@@ -71,11 +71,18 @@ def query(document: Document) -> Iterable[Answer]:
     columns = keys_of(items[0]) if items else set()
     if "arn" not in columns:
         raise Unreadable("gaps.file.no_arn")
-    for table, own_columns, read in ((_PROFILE, _PROFILE_COLUMNS, _profiles), (_ROLE, _ROLE_COLUMNS, _roles)):
+    other = Unreadable("gaps.file.other_table")
+    for table, own_columns, mark, read in _TABLES:
         if columns & own_columns:
             rows: list[Any] = [row for chunk in document.records(ROWS, _Row) for row in chunk]
-            return [document.answer(f"steampipe:{table}", read(rows))]
-    raise Unreadable("gaps.file.other_table")
+            # Other tables have columns of the same names, too.
+            own = [row for row in rows if mark in row.arn]
+            if rows and not own:
+                raise other
+            if len(own) < len(rows):
+                document.reading.unreadable(document.piece, other.problem, document.path(ROWS))
+            return [document.answer(f"steampipe:{table}", read(own))]
+    raise other
 
 
 def _roles(rows: list[_Row]) -> list[Role]:
@@ -135,3 +142,9 @@ def _tags(row: _Row, answered: bool) -> list[Tag] | UnsetType:
         return [Tag(key, value) for key, value in (row.tags or {}).items()]
     asked = row.tags is None or row.tags_src is None
     return [] if asked and answered else UNSET
+
+
+_TABLES = (
+    (_PROFILE, _PROFILE_COLUMNS, ":instance-profile/", _profiles),
+    (_ROLE, _ROLE_COLUMNS, ":role/", _roles),
+)

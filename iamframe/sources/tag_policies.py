@@ -43,7 +43,7 @@ class _Tag(msgspec.Struct):
 
 
 class _Policy(msgspec.Struct):
-    tags: dict[str, _Tag] = {}
+    tags: dict[str, _Tag] | None = None
 
 
 class EffectivePolicy(msgspec.Struct):
@@ -54,6 +54,11 @@ class EffectivePolicy(msgspec.Struct):
 def demands_in(policy: EffectivePolicy) -> list[TagDemand]:
     """Content that is not a tag policy raises msgspec.DecodeError."""
     tags = msgspec.json.decode(policy.content, type=_Policy).tags
+    if tags is None:
+        # The collect script writes `{}` if there is no policy.
+        if msgspec.json.decode(policy.content) != {}:
+            raise msgspec.ValidationError("Object missing required field `tags`")
+        return []
     return [_demand(tag.tag_key or key.lower(), tag, kind) for key, tag in tags.items() for kind in _TYPES]
 
 

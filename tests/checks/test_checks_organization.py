@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pandas as pd
 import pytest
 from accounts import EC2, add, load
@@ -21,6 +22,7 @@ from commands import run
 import iamframe
 from iamframe.practice import PracticeAccount
 from iamframe.report.page import render_page
+from iamframe.sources.tag_policies import EffectivePolicy, demands_in
 
 CHECK = "missing_required_tags"
 DESCRIBE, LIST = "DescribeEffectivePolicy", "ListRequiredTags"
@@ -272,6 +274,17 @@ def test_files_show_what_the_organization_demands(
 def test_the_target_of_a_policy_shows_whose_it_is(tmp_path: Path) -> None:
     inventory = load_documents(tmp_path, {"p.json": profile_list(profile("web")), "e.json": described(NEEDS, TWO)})
     assert set(inventory.tag_policies["account_id"]) == {TWO}
+
+
+@pytest.mark.parametrize("content", ['{"plans": {"daily": {}}}', '{"Tags": {"K": {}}}', "null", "[]"])
+def test_a_policy_without_tags_is_not_taken_for_an_empty_tag_policy(content: str) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        demands_in(EffectivePolicy(content))
+
+
+@pytest.mark.parametrize("content", ["{}", '{"tags": {}}'])
+def test_an_empty_tag_policy_demands_nothing(content: str) -> None:
+    assert demands_in(EffectivePolicy(content)) == []
 
 
 def test_a_file_and_the_organization_count_together_and_the_file_first(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +27,7 @@ from owned import (
 
 import iamframe
 from iamframe.practice import PracticeAccount
+from iamframe.practice.calls import Answer, Call
 
 CHECK = "owner_gone"
 
@@ -142,6 +144,39 @@ def test_what_only_a_name_shows_is_maybe_and_what_aws_shows_is_certain(kinds: Ki
         "forgotten-Web-Z9Y8X7W6V5U4": ("maybe", "stack", "forgotten", "eu-west-1 us-east-1", "name"),
         STACKS["leaves"]: ("certain", "stack", "leaves", "eu-west-1", "resource"),
     }
+
+
+def change_resources(account: PracticeAccount, pattern: bytes) -> None:
+    """Take from each member of DescribeStackResources what matches the pattern."""
+    real = account._answer
+
+    def answer(call: Call) -> Answer:
+        given = real(call)
+        if call.action != "DescribeStackResources":
+            return given
+        body, count = re.subn(pattern, b"", given.body, flags=re.DOTALL)
+        assert count
+        return Answer(given.status, body, given.content_type, given.headers)
+
+    account._answer = answer  # type: ignore[method-assign]
+
+
+def test_a_stack_with_more_resources_than_aws_returns_is_not_taken_for_gone(account: PracticeAccount) -> None:
+    """DescribeStackResources returns the first 100 resources of the profile's stack."""
+    # CloudFormation cuts a long name of a stack in the names of its resources.
+    start_stack(account, "a-long-name-prod", "us-east-1", "a-long-na-WebProfile-Z9Y8X7W6V5U4")
+    assert found(load(account, references="core"), CHECK) == set()
+    change_resources(account, b"<member>((?!</member>).)*InstanceProfile.*?</member>")
+    assert found(load(account, references="core"), CHECK) == set()
+
+
+def test_an_answer_about_a_stack_that_cannot_be_read_is_a_gap(account: PracticeAccount) -> None:
+    start_stack(account, "a-long-name-prod", "us-east-1", "a-long-na-WebProfile-Z9Y8X7W6V5U4")
+    change_resources(account, b"<StackId>[^<]*</StackId>")
+    inventory = load(account, references="core")
+    assert found(inventory, CHECK) == set()
+    unreadable = inventory.gaps[inventory.gaps["reason"] == "unreadable"]
+    assert unreadable["operation"].tolist() == ["cloudformation:DescribeStackResources"]
 
 
 def test_where_only_some_regions_are_asked_an_owner_that_may_be_elsewhere_is_unknown(kinds: Kinds) -> None:
@@ -265,6 +300,14 @@ ENVIRONMENT = {"EnvironmentId": "e-1", "EnvironmentName": "new", "Status": "Read
         ("eu-west-1/list-clusters.json", {"clusters": [{"id": "pcs_1", "name": "hpc"}]}, False),
         ("eu-west-1/pcs-list-clusters.json", {"clusters": []}, False),
         ("eu-west-1/list-clusters.json", {"clusters": ["other", 7]}, False),
+        # So have Aurora DSQL and DocumentDB Elastic, and ECS in DescribeClusters.
+        ("eu-west-1/eks.json", {"clusters": []}, True),
+        ("eu-west-1/ListClusters.json", {"clusters": []}, True),
+        ("eu-west-1/x.json", {"clusters": []}, False),
+        ("eu-west-1/dsql/list-clusters.json", {"clusters": []}, False),
+        ("eu-west-1/docdb-elastic-list-clusters.json", {"clusters": []}, False),
+        ("eu-west-1/ecs-describe-clusters.json", {"clusters": [], "failures": []}, False),
+        ("eu-west-1/list-clusters.json", {"clusters": [], "failures": []}, False),
     ],
 )
 def test_a_file_shows_that_a_cluster_is_gone_only_as_the_whole_list_of_its_region(
@@ -274,12 +317,44 @@ def test_a_file_shows_that_a_cluster_is_gone_only_as_the_whole_list_of_its_regio
     assert found(inventory, CHECK) == ({"dead_1"} if is_gone else set())
 
 
+EMPTY = [
+    ("describe-environments.json", "Environments", True),
+    ("list-stacks.json", "StackSummaries", True),
+    ("describe-stacks.json", "Stacks", True),
+    ("mwaa-list-environments.json", "Environments", False),
+    ("list-environments.json", "Environments", False),
+    ("opsworks-describe-stacks.json", "Stacks", False),
+    ("x.json", "StackSummaries", False),
+]
+
+
+@pytest.mark.parametrize(("name", "key", "is_read"), EMPTY)
+def test_an_empty_list_is_of_the_service_that_its_path_names(
+    tmp_path: Path, name: str, key: str, is_read: bool
+) -> None:
+    inventory = of_files(tmp_path, {f"eu-west-1/{name}": {key: []}}, ONE)
+    owners = inventory.calls[inventory.calls["operation"].str.contains(":")]
+    assert owners["state"].tolist() == (["complete"] if is_read else [])
+    assert len(inventory.gaps[inventory.gaps["reason"] == "unreadable"]) == (0 if is_read else 1)
+
+
+@pytest.mark.parametrize("field", ["EnvironmentArn", "Status"])
+def test_an_environment_with_a_field_of_a_wrong_type_is_a_gap(tmp_path: Path, field: str) -> None:
+    listed = {"Environments": [ENVIRONMENT, ENVIRONMENT | {field: 5}]}
+    inventory = of_files(tmp_path, {"eu-west-1/describe-environments.json": listed}, BEANSTALK)
+    assert inventory.resource_owners["owner_id"].tolist() == ["e-1"]
+    (gap,) = inventory.gaps[inventory.gaps["reason"] == "unreadable"].to_dict("records")
+    assert "Environments[1]" in gap["subject"]
+
+
 @pytest.mark.parametrize(
     "document",
     [{"Environments": [ENVIRONMENT]}, {"StackSummaries": []}, {"Stacks": [{"StackName": "a", "StackId": "b"}]}],
 )
 def test_files_never_show_an_owner_gone_that_may_be_in_any_region(tmp_path: Path, document: dict[str, Any]) -> None:
-    inventory = of_files(tmp_path, {"eu-west-1/x.json": document}, BEANSTALK, profile("forgotten-Web-Z9Y8X7W6V5U4"))
+    inventory = of_files(
+        tmp_path, {"eu-west-1/list-stacks.json": document}, BEANSTALK, profile("forgotten-Web-Z9Y8X7W6V5U4")
+    )
     assert found(inventory, CHECK) == set()
     assert status(inventory, CHECK) == "unknown"
     assert len(inventory.calls[inventory.calls["operation"].str.contains(":")]) == 1

@@ -18,6 +18,7 @@ from iamframe.errors import SourceError
 from iamframe.inventory.live import LoadOptions
 from iamframe.practice import PracticeAccount
 from iamframe.practice.calls import Answer, Call, Refusal, refusal_answer
+from iamframe.sources.calls import Calls
 from iamframe.sources.members import Member, assume_role, read_members
 from iamframe.sources.records import LoadPlan
 from iamframe.sources.sessions import open_session
@@ -282,6 +283,28 @@ def test_a_worker_that_dies_costs_only_the_accounts_that_it_took(organization: P
     dead.taken = 2
     with pytest.raises(SourceError, match=r"none of the 1 account could be read; the first: aws/.+ the worker that"):
         load([good], executor=dead)
+
+
+@pytest.mark.parametrize("is_saved", [False, True])
+def test_an_account_that_meets_an_unexpected_error_does_not_end_the_others(
+    organization: PracticeAccount, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, is_saved: bool
+) -> None:
+    lost, *good = members(organization, 5)
+    real = Calls.submit
+
+    def submit(calls: Calls, stage: str, *work: Any) -> Any:
+        if calls.account_id == lost and stage == "references":
+            raise RuntimeError("can't start new thread")
+        return real(calls, stage, *work)
+
+    monkeypatch.setattr(Calls, "submit", submit)
+    out = {"out": tmp_path / "fleet"} if is_saved else {}
+    inventory = load([lost, *good], references="core", regions=["us-east-1"], workers=2, **out)
+    assert set(inventory.profiles["account_id"]) == set(good)
+    assert set(inventory.accounts["account_id"]) == {lost, *good}
+    failed = inventory.gaps[inventory.gaps["reason"] == "unreadable"]
+    assert failed["account_id"].tolist() == [lost]
+    assert failed["detail"].str.endswith("stopped: RuntimeError: can't start new thread").all()
 
 
 @pytest.mark.parametrize(

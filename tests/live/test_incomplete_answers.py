@@ -131,6 +131,21 @@ def test_tags_of_an_index_that_lags_hide_no_untagged_profile_without_a_word(acco
     )
 
 
+def test_what_was_not_called_because_all_others_were_denied_is_not_said_to_have_failed(
+    account: PracticeAccount,
+) -> None:
+    for number in range(25):
+        add(account, f"p-{number:02}")
+    account.deny("GetInstanceProfile")
+    account.deny("ListInstanceProfileTags")
+    inventory = load(account, workers=1)
+    said = inventory.gaps["detail"][inventory.gaps["reason"] == "denied"]
+    assert account.counts()["GetInstanceProfile"] == 20
+    assert said.str.contains("GetInstanceProfile failed with AccessDenied").sum() == 20
+    others = "GetInstanceProfile was not called (AccessDenied for all others that were asked)"
+    assert said.str.contains(others, regex=False).sum() == 5
+
+
 # Regions
 
 

@@ -105,6 +105,14 @@ def test_listings_beyond_a_page_are_read_to_their_end(account: PracticeAccount) 
 # The tag index
 
 
+def test_the_tag_index_shows_profiles_that_could_not_be_listed(account: PracticeAccount) -> None:
+    add(account, "empty", Owner="ops")
+    account.deny("ListInstanceProfiles")
+    inventory = load(account, tag_index=True)
+    assert inventory.profiles["profile_name"].tolist() == ["empty"]
+    assert inventory.tags["tag_value"].tolist() == ["ops"]
+
+
 def test_the_tag_index_spares_the_requests_for_what_it_shows(account: PracticeAccount) -> None:
     add(account, "tagged", Owner="ops")
     add(account, "bare")

@@ -88,6 +88,22 @@ def test_what_was_denied_is_asked_again_when_it_goes_on(account: PracticeAccount
     same(second, load(account))
 
 
+def test_answers_of_an_earlier_load_count_as_answers_when_the_rest_is_denied(
+    account: PracticeAccount, tmp_path: Path
+) -> None:
+    """After twenty denials and no answer, an operation is no longer called."""
+    for number in range(25):
+        add(account, f"denied-{number:02}")
+    add(account, "answered")
+    account.deny("GetInstanceProfile", "*denied-*")
+    account.deny("ListInstanceProfileTags", "*denied-*")
+    read: dict[str, Any] = {"references": False, "workers": 1, "journal": tmp_path / "account.jsonl"}
+    load(account, **read)
+    account.forget()
+    load(account, **read)
+    assert account.counts()["GetInstanceProfile"] == 25
+
+
 def test_of_an_account_that_was_read_to_its_end_only_who_asks_is_asked_again(
     account: PracticeAccount, tmp_path: Path
 ) -> None:

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import struct
+import tempfile
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
@@ -1040,6 +1041,27 @@ def test_a_file_that_fails_while_it_is_read_is_a_gap_and_the_rest_is_kept(
     (detail,) = inventory.gaps["detail"][inventory.gaps["reason"] == "unreadable"]
     assert "profiles.json" in detail
     assert "Input/output error" in detail
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no such permissions")
+def test_a_file_in_a_folder_that_may_be_listed_and_not_entered_is_a_gap() -> None:
+    is_root = os.geteuid() == 0
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write(folder, {"dump.json": dump(role_detail("app")), "closed/profiles.json": profile_list(profile("web"))})
+        folder.chmod(0o755)
+        (folder / "closed").chmod(0o744 if is_root else 0o444)
+        if is_root:
+            os.seteuid(65534)
+        try:
+            inventory = load_files(folder)
+        finally:
+            if is_root:
+                os.seteuid(0)
+            (folder / "closed").chmod(0o755)
+    assert inventory.roles["role_name"].tolist() == ["app"]
+    (detail,) = inventory.gaps["detail"][inventory.gaps["reason"] == "unreadable"]
+    assert "closed/profiles.json" in detail
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there are no such files")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -601,6 +602,17 @@ def test_a_file_whose_profile_is_no_text_cannot_be_read(tmp_path: Path) -> None:
     (gap,) = gaps[gaps["reason"] == "unreadable"].to_dict("records")
     assert gap["operation"] == "DescribeDBInstances"
     assert gap["detail"].endswith("expected `str`, got `object`")
+
+
+def test_a_connection_whose_profile_is_a_number_is_a_gap(tmp_path: Path) -> None:
+    connection = {"connectionId": "c", "name": "c", "props": {"sparkEmrProperties": {"instanceProfileArn": 5}}}
+    folder = tmp_path / ID
+    folder.mkdir()
+    (folder / "list-instance-profiles.json").write_text('{"InstanceProfiles": []}', "utf-8")
+    (folder / "list-connections.json").write_text(json.dumps({"items": [connection]}), "utf-8")
+    gaps = iamframe.load_files(folder).gaps
+    (gap,) = gaps[gaps["reason"] == "unreadable"].to_dict("records")
+    assert gap["detail"].endswith("expected `str`, got `int`")
 
 
 # The table against the models of AWS
@@ -1260,7 +1272,13 @@ def test_a_record_that_does_not_say_which_profile_it_uses_is_a_gap(
 # Where a service is not
 
 
-def without_host(account: PracticeAccount, monkeypatch: pytest.MonkeyPatch, host: str, **config: Any) -> Any:
+def without_host(
+    account: PracticeAccount,
+    monkeypatch: pytest.MonkeyPatch,
+    host: str,
+    is_found_elsewhere: bool = True,
+    **config: Any,
+) -> Any:
     """A session whose one service is asked at AWS's own host, the name of which does not exist."""
     session = account.session(region_name="us-east-1")
     core = session._session
@@ -1277,6 +1295,8 @@ def without_host(account: PracticeAccount, monkeypatch: pytest.MonkeyPatch, host
     def getaddrinfo(asked: str, *args: Any, **named: Any) -> Any:
         if asked.rstrip(".") in (host, "nowhere.example"):
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        if is_found_elsewhere and asked.endswith(".us-east-1.amazonaws.com"):
+            asked = "localhost"
         return real(asked, *args, **named)
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
@@ -1306,15 +1326,18 @@ def test_in_a_region_that_botocore_does_not_know_a_missing_host_proves_nothing(m
     assert judged(inventory) == ("partial", ["maybe"])
 
 
-def test_where_botocore_lists_a_service_elsewhere_only_it_is_not_asked() -> None:
-    """Elastic Beanstalk is not in this region, as botocore has it."""
+def test_where_botocore_lists_a_service_elsewhere_only_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Elastic Beanstalk is not in this region, as botocore has it; an older botocore does not know all regions."""
     regions = MODELS.get_available_regions("elasticbeanstalk")
     (lacking, *_) = sorted({*MODELS.get_available_regions("ec2")} - {*regions})
     with PracticeAccount(regions=("us-east-1", lacking)) as account:
         add(account, "web", "web")
         account.forget()
-        inventory = load(account, references="all")
-        assert {r.region for r in account.requests if r.service == "elasticbeanstalk"} == {"us-east-1"}
+        load(account, references="all")
+        assert {r.region for r in account.requests if r.service == "elasticbeanstalk"} == {"us-east-1", lacking}
+        session = without_host(account, monkeypatch, f"elasticbeanstalk.{lacking}.amazonaws.com")
+        inventory = iamframe.load_account(session, progress=False)
+    assert inventory.gaps.empty
     assert judged(inventory) == ("complete", ["in scope"])
 
 
@@ -1328,6 +1351,21 @@ def test_services_that_share_the_name_of_a_request_are_told_apart(account: Pract
     calls = inventory.calls.set_index("operation")["state"]
     assert calls["elasticmapreduce:ListClusters"] == "refused"
     assert calls["pcs:ListClusters"] == "complete"
+
+
+def test_one_call_of_several_that_fails_leaves_a_truncated_list(
+    account: PracticeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(service: str, operation: str, _: str, asked: dict[str, Any]) -> dict[str, Any] | str | None:
+        if service != "emr":
+            return None
+        if operation == "ListClusters":
+            return {"Clusters": [{"Id": "j-1"}, {"Id": "j-2"}]}
+        return "InternalServerException" if asked["ClusterId"] == "j-1" else {"Cluster": {"Id": "j-2"}}
+
+    answered(monkeypatch, answer)
+    calls = load(account, references="all", regions=["us-east-1"]).calls.set_index("operation")["state"]
+    assert calls["elasticmapreduce:ListClusters"] == calls["DescribeCluster"] == "truncated"
 
 
 def test_an_answer_without_its_list_is_told_of_its_own_service(
@@ -1369,7 +1407,7 @@ def test_where_all_was_read_it_is_in_scope(shared: PracticeAccount, asked: dict[
 def test_a_service_that_has_no_host_in_a_region_uses_nothing_there(
     shared: PracticeAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Botocore lists no region at all of AWS PCS."""
+    """Botocore lists no region at all of AWS PCS, which has a host in us-east-1."""
     assert MODELS.get_available_regions("pcs") == []
     session = without_host(shared, monkeypatch, "pcs.eu-west-1.amazonaws.com")
     shared.forget()
@@ -1384,12 +1422,14 @@ def test_a_service_that_has_no_host_in_a_region_uses_nothing_there(
     [
         # Botocore lists this one there.
         ("batch.eu-west-1.amazonaws.com", {}),
+        # This network finds the service in no region.
+        ("pcs.eu-west-1.amazonaws.com", {"is_found_elsewhere": False}),
         # Somebody has set another endpoint than AWS's.
         ("pcs.eu-west-1.amazonaws.com", {"endpoint_url": "https://nowhere.example"}),
     ],
 )
 def test_a_host_that_should_be_there_and_is_not_leaves_a_gap(
-    shared: PracticeAccount, monkeypatch: pytest.MonkeyPatch, host: str, config: dict[str, str]
+    shared: PracticeAccount, monkeypatch: pytest.MonkeyPatch, host: str, config: dict[str, Any]
 ) -> None:
     inventory = iamframe.load_account(without_host(shared, monkeypatch, host, **config), progress=False)
     assert inventory.gaps[["region", "reason"]].to_numpy().tolist() == [["eu-west-1", "unreadable"]]

@@ -708,6 +708,28 @@ def test_each_shape_of_config_shows_the_role_with_its_links_tags_and_trust(tmp_p
     assert links_of(inventory) == [(WEB_PROFILE, WEB)]
 
 
+def test_snapshots_of_config_in_s3_are_told_apart_by_their_spelling_of_the_arn(tmp_path: Path) -> None:
+    """AWS Config names a profile by its name in `resourceId`, and S3 has `ARN` and `awsAccountId`."""
+    accounts = ["000000000001", "000000000002"]
+    files = {}
+    for account in accounts:
+        arn = f"arn:aws:iam::{account}:instance-profile/web"
+        held = {"Path": "/", "InstanceProfileName": "web", "Arn": arn, "Roles": []}
+        more = {"resourceType": "AWS::IAM::InstanceProfile", "resourceId": "web", "ARN": arn, "awsAccountId": account}
+        recorded = {key: value for key, value in item(held, **more).items() if key not in ("arn", "accountId")}
+        files[f"{account}.json"] = {"fileVersion": "1.0", "configurationItems": [recorded]}
+    assert load(tmp_path, files).profiles["account_id"].tolist() == accounts
+
+
+def test_a_deletion_in_s3_deletes_the_role_of_an_answer_of_the_api(tmp_path: Path) -> None:
+    api = item(json.dumps(config_role()), arn=WEB, accountId=ACCOUNT)
+    gone = item(None, "2024-07-01T00:00:00.000Z", configurationItemStatus="ResourceDeleted")
+    del api["ARN"], api["awsAccountId"], gone["arn"], gone["accountId"]
+    other = item(config_role("batch"), arn=WEB.replace("web", "batch"))
+    items = {"api.json": {"configurationItems": [api, other]}, "s3.json": {"configurationItems": [gone]}}
+    assert load(tmp_path, items).roles["role_name"].tolist() == ["batch"]
+
+
 def test_config_that_records_empty_tags_says_that_there_are_none_and_when_it_looked(tmp_path: Path) -> None:
     inventory = load(tmp_path, {"config.json": [item(config_role(tags=[]))]})
     assert only_row(inventory.roles)["tags_known"] is True
@@ -1044,6 +1066,16 @@ def test_null_links_stay_unknown_where_no_row_shows_any(tmp_path: Path) -> None:
     assert reasons(inventory, "ListInstanceProfilesForRole") == [("*", "not_in_file")]
 
 
+def test_a_steampipe_row_of_another_table_is_no_role(tmp_path: Path) -> None:
+    """Most tables of Steampipe have the columns `arn` and `name`."""
+    bucket = {"arn": "arn:aws:s3:::bucket", "name": "bucket"}
+    files = {"s3.json": {"rows": [bucket]}, "both.json": {"rows": [{"arn": WEB, "name": "web"}, bucket]}}
+    inventory = load(tmp_path, files)
+    assert inventory.roles["role_arn"].tolist() == [WEB]
+    said = inventory.gaps["detail"][inventory.gaps["reason"] == "unreadable"]
+    assert said.str.contains("has rows of a table other than aws_iam_role and aws_iam_instance_profile").sum() == 2
+
+
 def test_steampipe_profile_rows_show_profiles_and_what_they_hold(tmp_path: Path) -> None:
     held = {
         "arn": WEB_PROFILE,
@@ -1070,6 +1102,15 @@ def test_steampipe_profile_rows_show_profiles_and_what_they_hold(tmp_path: Path)
         ("list-role-tags,web,AccessDeniedException", "ListRoleTags", "web", "denied"),
         ("aws iam list-role-tags,web,Throttling", "ListRoleTags", "web", "throttled"),
         ("DescribeInstances,eu-west-1,UnauthorizedOperation", "DescribeInstances", "eu-west-1", "denied"),
+        (
+            "batch:DescribeComputeEnvironments,eu-west-1,AccessDenied",
+            "DescribeComputeEnvironments",
+            "eu-west-1",
+            "denied",
+        ),
+        ("eks:ListClusters,eu-west-1,AccessDenied", "eks:ListClusters", "eu-west-1", "denied"),
+        ("aws emr list-clusters,eu-west-1,AccessDenied", "elasticmapreduce:ListClusters", "eu-west-1", "denied"),
+        ("cloudformation:ListStacks,eu-west-1,AccessDenied", "cloudformation:ListStacks", "eu-west-1", "denied"),
         ("GetRole,web,NoSuchEntity", "GetRole", "web", "vanished"),
         ("GetRole,web,ExpiredToken", "GetRole", "web", "expired"),
     ],
