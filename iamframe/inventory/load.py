@@ -132,9 +132,8 @@ def load_files(*paths: str | os.PathLike[str]) -> Inventory:
     `denied.csv` and lists of tags are recognised by their names. Files with lists of tags must be named
     `instance-profile-tags/NAME.json` or `role-tags/NAME.json`. The name of a file with the output of `aws iam
     list-instance-profiles-for-role` must contain `for-role`. Without `for-role`, the output counts as a complete list
-    of all profiles. The optional file `denied.csv` lists
-    the operations that AWS denied. The columns of `denied.csv` are `operation,subject,error_code`. Loading files makes
-    no request to AWS.
+    of all profiles. The optional file `denied.csv` lists the operations that AWS denied. The columns of `denied.csv`
+    are `operation,subject,error_code`. Loading files makes no request to AWS.
 
     Returns
     -------

@@ -235,8 +235,8 @@ def write_findings(
         from iamframe.report.mask import mask_for, masked, search
 
         pseudonyms = mask_for(mask, folder)
-        result, *_, (told,) = masked(result, None, pseudonyms, heading)
-        heading = told or heading
+        result, *_, (masked_heading,) = masked(result, None, pseudonyms, heading)
+        heading = masked_heading or heading
 
     def write(aside: Path) -> None:
         write_csv(result.findings, aside / "findings.csv")

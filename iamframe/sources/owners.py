@@ -56,14 +56,13 @@ def _is_list_of(owner: Owner, key: str, document: Document) -> bool:
 
 def _is_named(owner: Owner, key: str, document: Document) -> bool:
     """An empty list does not show its service, so the path must name the operation or the service, and no other."""
-    where = "/".join((*document.piece.folders[document.piece.root :], document.piece.name))
-    said = "-".join(re.findall("[a-z0-9]+", cli_name(where)))
-    words = {*said.split("-")}
+    path = "/".join((*document.piece.folders[document.piece.root :], document.piece.name))
+    words = re.findall("[a-z0-9]+", cli_name(path))
     operation = cli_name("DescribeStacks" if key == _STACKS else owner.operation)
     # ECS adds `failures`.
-    if words & _OTHERS or "failures" in document.keys:
+    if not _OTHERS.isdisjoint(words) or "failures" in document.keys:
         return False
-    return owner.service in words or f"-{operation}-" in f"-{said}-"
+    return owner.service in words or f"-{operation}-" in f"-{'-'.join(words)}-"
 
 
 def _read(owner: Owner, key: str, document: Document) -> Iterable[Answer]:

@@ -62,8 +62,8 @@ def remark(*groups: Iterable[str]) -> None:
 def remark_if_quiet(sentences: Iterable[str]) -> None:
     # With `--quiet`, an empty result could be read as "nothing is wrong".
     if click.get_current_context().meta.get(QUIET):
-        for said in sentences:
-            click.echo(f"{said[:1].upper()}{said[1:]}.", err=True)
+        for sentence in sentences:
+            click.echo(f"{sentence[:1].upper()}{sentence[1:]}.", err=True)
 
 
 def echo(text: str | bytes, *, nl: bool = True) -> None:
