@@ -58,11 +58,11 @@ def write_report(
     group. With `mask` or `xlsx`, the whole result is in memory.
 
     If the report cannot be written, an older report stays as it was. A new report replaces or removes all files of an
-    older report, and the CSV files of `write_changes`. Other files in the folder are kept. Title and author are at the
-    top of the page.
+    older report, and the CSV files of `iamframe diff --out`. Other files in the folder are kept. Title and author are
+    at the top of the page.
 
     The page shows the changes (`changes`) and the differences from Terraform (`drift`). The file `summary.json`
-    contains the numbers of changes and differences. The changes are also written to the CSV files of `write_changes`.
+    contains the numbers of changes and differences. The changes are also written to the CSV files of `iamframe diff --out`.
     The differences from Terraform are also written to `drift.csv`.
 
     Parameters
