@@ -62,8 +62,8 @@ def write_report(
     at the top of the page.
 
     The page shows the changes (`changes`) and the differences from Terraform (`drift`). The file `summary.json`
-    contains the numbers of changes and differences. The changes are also written to the CSV files of `iamframe diff --out`.
-    The differences from Terraform are also written to `drift.csv`.
+    contains the numbers of changes and differences. The changes are also written to the CSV files of `iamframe diff
+    --out`. The differences from Terraform are also written to `drift.csv`.
 
     Parameters
     ----------
