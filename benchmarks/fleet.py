@@ -20,7 +20,7 @@ import time
 from collections import Counter
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 import iamframe
 from iamframe.inventory import fleet
@@ -33,7 +33,7 @@ TAGS = [{"Key": "Owner", "Value": "ops"}, {"Key": "Environment", "Value": "prod"
 # The ways in which accounts fail, each with a part of the gap's text. One account in `EVERY` fails in each way.
 WAYS = {
     "denied": "could not be assumed",
-    "expired": "expired",
+    "unreachable": "AWS cannot be reached",
     "throttled": "Rate exceeded",
     "worker": "the worker that read the account stopped: KeyError",
     "unreadable": "ValidationError",
@@ -89,10 +89,12 @@ def profile_of(account: str, number: int) -> dict[str, Any]:
 def identity(account: str) -> dict[str, Any]:
     """Return the answer of GetCallerIdentity, or raise the error of an account that fails."""
     way = way_of(account)
-    codes = {"denied": "AccessDenied", "expired": "ExpiredToken", "throttled": "Throttling"}
+    codes = {"denied": "AccessDenied", "throttled": "Throttling"}
     if way in codes:
         message = "Rate exceeded" if way == "throttled" else f"the request for {account} was refused"
         raise ClientError({"Error": {"Code": codes[way], "Message": message}}, "AssumeRole")
+    if way == "unreachable":
+        raise EndpointConnectionError(endpoint_url="https://sts.us-east-1.amazonaws.com")
     if way == "worker":
         raise KeyError(account)
     arn = f"arn:aws:sts::{account}:assumed-role/audit/iamframe"

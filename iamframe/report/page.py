@@ -96,8 +96,8 @@ def render_page(
         *([changed["list"], changed["apart"]] if changed else []),
         *([drifted["list"]] if drifted else []),
     ]
-    reasons, most = reasons_of(listed, lang), MAX_ROWS - sum(one.size for one in others)
-    sections = sections_of(listed, words, reasons, most, is_masked=is_masked)
+    reasons, most = reasons_of(listed), MAX_ROWS - sum(one.size for one in others)
+    sections = sections_of(listed, words, most, is_masked=is_masked)
     linked = [one.account_id for one in numbers.accounts[:MAX_OVERVIEW_ROWS]]
     linked += [name for (_, name), _ in sorted_owners(numbers)[:MAX_PICTURE_ROWS] if name]
     return page_template().render(
@@ -118,8 +118,8 @@ def render_findings(result: Result, heading: str, *, undecided: int = 0, is_mask
     listed = FindingRows.of(result)
     words = Translator("en", listed.sources)
     title = words("title_of_some")
-    reasons = reasons_of(listed, "en")
-    sections = sections_of(listed, words, reasons, is_masked=is_masked)
+    reasons = reasons_of(listed)
+    sections = sections_of(listed, words, is_masked=is_masked)
     return page_template().render(
         **_frame(listed, title, words, sections, reasons),
         title=title,

@@ -190,18 +190,22 @@ def _table(findings: pd.DataFrame, order: Positions) -> pa.Table:
     return pa.table(columns | {"order": order})
 
 
-def reasons_of(listed: FindingRows, lang: str) -> list[Reasons]:
+def _incomplete(listed: FindingRows, name: str) -> _Coverage:
+    coverage = listed.coverage[name] or {("unknown", (say("coverage.no_account", listed.lang),)): [""]}
+    return {(status, said): accounts for (status, said), accounts in coverage.items() if status != "complete"}
+
+
+def reasons_of(listed: FindingRows) -> list[Reasons]:
     rows = []
     for name in listed.names:
-        coverage = listed.coverage[name] or {("unknown", (say("coverage.no_account", lang),)): [""]}
-        for (status, said), accounts in coverage.items():
-            rows += [(account, (name, status), said) for account in accounts if status != "complete"]
+        for (status, said), accounts in _incomplete(listed, name).items():
+            rows += [(account, (name, status), said) for account in accounts]
     groups = [(checks, said, [*filter(None, ids)]) for (checks, said), ids in by_reason(rows).items()]
     return sorted(groups, key=lambda group: (-len(group[2]), -len(group[0])))
 
 
 def sections_of(
-    listed: FindingRows, words: Translator, reasons: list[Reasons], limit: int = MAX_ROWS, *, is_masked: bool = False
+    listed: FindingRows, words: Translator, limit: int = MAX_ROWS, *, is_masked: bool = False
 ) -> list[Section]:
     places = listed.places(limit)
     rows = iter(listed.findings.take(np.concatenate(places)).to_pylist())
@@ -213,14 +217,8 @@ def sections_of(
         is_masked=is_masked,
         managing=frozenset(one.name for one in (*listed.policy.makers, *known_makers()) if one.wants_back),
     )
-    of_check: dict[str, _Coverage] = {name: {} for name in listed.checks}
-    for checks, said, accounts in reasons:
-        for name, status in checks:
-            of_check[name].setdefault((status, said), []).extend(accounts)
     return [
-        show.section(
-            listed.checks[name], [(total, next(parts)) for total in totals], listed.coverage[name], of_check[name]
-        )
+        show.section(listed.checks[name], [(total, next(parts)) for total in totals], _incomplete(listed, name))
         for name, totals in listed.totals.items()
     ]
 
@@ -233,9 +231,7 @@ class _Show(msgspec.Struct, frozen=True):
     # Services and tools that manage what they create.
     managing: frozenset[str]
 
-    def section(
-        self, check: Check, parts: list[tuple[int, list[_Finding]]], coverage: _Coverage, reasons: _Coverage
-    ) -> Section:
+    def section(self, check: Check, parts: list[tuple[int, list[_Finding]]], incomplete: _Coverage) -> Section:
         steps: _Steps = {}
         to_fix, no_action = (
             Part(total, len(rows), [self.table(group, steps) for group in _groups(rows)]) for total, rows in parts
@@ -244,15 +240,15 @@ class _Show(msgspec.Struct, frozen=True):
             str(text_of(f"checks.{check.name}.{text}", self.words.lang, getattr(check, text)))
             for text in ("title", "why", "remediation")
         )
-        worst = max((status for status, _ in coverage), key=STATUSES.index, default="unknown")
+        worst = max((status for status, _ in incomplete), key=STATUSES.index, default="complete")
         return Section(
             check=check,
             title=title,
             why=why,
             remediation=remediation,
             status=worst,
-            worst=sum(len(ids) for (status, _), ids in coverage.items() if status == worst != "complete"),
-            coverage=_worst_first(reasons),
+            worst=sum(len([*filter(None, ids)]) for (status, _), ids in incomplete.items() if status == worst),
+            coverage=_worst_first(incomplete),
             to_fix=to_fix,
             no_action=no_action,
             steps=list(steps),
@@ -392,6 +388,6 @@ def _joined(one: _Coverage, other: _Coverage) -> _Coverage:
     return {key: one.get(key, []) + other.get(key, []) for key in one | other}
 
 
-def _worst_first(reasons: _Coverage) -> list[tuple[str, tuple[str, ...], list[str]]]:
-    groups = [(status, said, accounts) for (status, said), accounts in reasons.items()]
+def _worst_first(incomplete: _Coverage) -> list[tuple[str, tuple[str, ...], list[str]]]:
+    groups = [(status, said, [*filter(None, accounts)]) for (status, said), accounts in incomplete.items()]
     return sorted(groups, key=lambda group: (-STATUSES.index(group[0]), -len(group[2]), group[2], group[1]))
