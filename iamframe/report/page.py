@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from iamframe.analysis.matching import in_short, things
 from iamframe.analysis.owners import STATES
+from iamframe.checks import CHECKS
 from iamframe.checks.result import Result
 from iamframe.inventory.arrow import as_arrow
 from iamframe.inventory.display import cell_rows
@@ -158,6 +159,7 @@ def _frame(
         "sections": sections,
         "layouts": layouts,
         "unseen": [section for section in sections if section.status != "complete"],
+        "not_run": len(CHECKS.keys() - listed.checks.keys()),
         "reasons": reasons,
         "section_of": {section.name: section for section in sections},
         "all_accounts": len(accounts),

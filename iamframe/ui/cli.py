@@ -27,7 +27,6 @@ from iamframe.version import __version__
 if TYPE_CHECKING:
     from iamframe.checks import Result
 
-_FAIL_ON = "Exit with status 1 if a finding has this severity or above. Expected and accepted findings do not count."
 DONE, FOUND, REFUSED, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
 
 
@@ -69,6 +68,7 @@ def _command(name: str, *added: given.Decorator) -> Callable[[Callable[..., int]
     given.owner_tag,
     option("--xlsx", "Also write an Excel workbook."),
     given.mask,
+    given.only,
     given.judging,
 )
 def report_command(
@@ -79,6 +79,7 @@ def report_command(
     owner_tag: str,
     mask: bool,
     mask_key: Path | None,
+    only: tuple[str, ...] | None,
     policy: tuple[str, ...],
     checks: tuple[str, ...],
     strict: bool,
@@ -94,7 +95,7 @@ def report_command(
 
     new, key = sources or ("sample",), mask if mask_key is None else mask_key
     masking = _masked_errors(*new, older, *states, out, *policy, mask_key, *checks) if key else nullcontext()
-    judged = {"policy": policy, "checks": checks, "owner_tag": owner_tag}
+    judged = {"only": only, "policy": policy, "checks": checks, "owner_tag": owner_tag}
     with masking, checked(new, live, shards, older, **judged) as (old, result):
         changes = compared(old, result) if old else None
         found = drifted(result.inventory, states) if states else None
@@ -111,7 +112,7 @@ def report_command(
         remark(output.incomplete_names(result), output.no_owner(result.inventory, owner_tag))
         # After a masked report, the terminal shows pseudonyms too.
         remark(output.expired(shown), output.not_collected(shown.inventory))
-        return _status(result, None, None, strict=strict)
+        return _status(result, None, only, strict=strict)
 
 
 def _masked_errors(*said: object) -> AbstractContextManager[None]:
@@ -126,7 +127,7 @@ def _masked_errors(*said: object) -> AbstractContextManager[None]:
     given.only,
     given.narrowed,
     given.formats(*given.FORMATS),
-    option("--fail-on", _FAIL_ON, type=click.Choice(SEVERITIES)),
+    given.fail_on,
     given.owner_tag,
     given.judging,
 )

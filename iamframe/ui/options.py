@@ -152,6 +152,8 @@ talk = together(
 _OWNER = "Key of the tag with the owner (default: Owner). If a profile lacks this tag, the role's tag is used."
 owner_tag = option("--owner-tag", _OWNER, "KEY", default="Owner", callback=_filled)
 strict = option("--strict", "Exit with status 3 if a selected check is incomplete.")
+_FAIL_ON = "Exit with status 1 if a finding has this severity or above. Expected and accepted findings do not count."
+fail_on = option("--fail-on", _FAIL_ON, type=click.Choice(SEVERITIES))
 _POLICY = (
     'Policy file (TOML) with required tags and accepted findings. "org": the organization\'s tag policy. Repeatable.'
 )

@@ -212,6 +212,17 @@ def test_only_runs_the_checks_that_it_names(tmp_path: Path) -> None:
     ]
 
 
+def test_a_report_with_only_some_checks_says_how_many_did_not_run(tmp_path: Path) -> None:
+    assert run(tmp_path, "report", "sample", "--only", "crossed_names").returncode == 0
+    folder = tmp_path / "iamframe-report"
+    rows = list(csv.DictReader(io.StringIO((folder / "findings.csv").read_text("utf-8-sig"))))
+    assert [(row["check"], row["resource_name"]) for row in rows] == [("crossed_names", "blue")]
+    said = "17 checks did not run, so their findings are not in this report."
+    assert said in (folder / "report.html").read_text("utf-8")
+    assert run(tmp_path, "report", "sample").returncode == 0
+    assert "did not run" not in (folder / "report.html").read_text("utf-8")
+
+
 def test_json_holds_each_finding_with_null_for_what_is_missing_and_nothing_else(tmp_path: Path) -> None:
     done = run(tmp_path, "check", "sample", "--only", "empty_profiles", "--format", "json")
     assert json.loads(done.stdout)[1] == {
