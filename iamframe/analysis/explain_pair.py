@@ -18,7 +18,7 @@ from iamframe.inventory import schema
 from iamframe.inventory.linking import profile_ids, without_path
 from iamframe.knowledge.arn import PROFILE_TYPE, ROLE_TYPE, name_of, partition_of
 from iamframe.knowledge.makers import tool_rules
-from iamframe.knowledge.operations import ALL, DUMP, ROLE_LINKS, UNKNOWN_REGION, aws_command, proving
+from iamframe.knowledge.operations import ALL, DUMP, PROFILE, ROLE_LINKS, UNKNOWN_REGION, aws_command, proving
 from iamframe.knowledge.policies import namesake_of, power_of
 from iamframe.knowledge.surfaces import known_facts
 from iamframe.knowledge.trust import statements_of
@@ -164,8 +164,12 @@ class Pair:
         # A role that is known only by name is a different one in each account.
         held = known.held[self.arns["role"]] if "role" in self.arns else []
         self.held = [link["profile_arn"] for link in held if link["account_id"] == account]
-        unread = {gap["subject"] for gap in self.gaps if gap["operation"] == ROLE_LINKS}
-        self.profiles_read = self.lists["profiles_whole"] or not unread & {ALL, self.arns.get("role")}
+        links = [gap for gap in self.gaps if gap["operation"] in (PROFILE, ROLE_LINKS)]
+        unread = {gap["subject"] for gap in links if gap["operation"] == ROLE_LINKS}
+        contradicting = [gap for gap in links if gap["reason"] == "contradicted"]
+        self.contradiction = joint(gap_note(gap) for gap in contradicting if gap["subject"] in self.arns.values())
+        all_read = self.lists["profiles_whole"] or not unread & {ALL, self.arns.get("role")}
+        self.profiles_read = all_read and not self.contradiction
         found = {one["at"]: one for arn in self.arns.values() for by in known.findings for one in by[arn]}
         # A finding on another link of this role or profile is shown with that link.
         others = known.explained - {(self.arns.get("profile"), self.arns.get("role"))}
@@ -229,9 +233,11 @@ def _link(pair: Pair) -> Iterator[Row]:
         if others := sorted(bare_name(arn) for arn in pair.held if arn != row["profile_arn"]):
             yield field("the role is also in", ", ".join(others))
     elif pair.profile:
-        yield field("role", note=note("no_role" if pair.profile["role_known"] else "role_not_read"))
+        why = pair.contradiction or note("role_not_read")
+        yield field("role", note=note("no_role") if pair.profile["role_known"] else why)
     else:
-        yield field("instance profile", note=note("in_no_profile" if pair.profiles_read else "profiles_not_read"))
+        why = pair.contradiction or note("profiles_not_read")
+        yield field("instance profile", note=note("in_no_profile") if pair.profiles_read else why)
 
 
 def _tags(pair: Pair) -> Iterator[Row]:

@@ -93,6 +93,19 @@ def states(row: dict[str, Any]) -> list[tuple[str, ...]]:
     return [(one["message"].removeprefix("explain."), *map(str, list(one.values())[1:])) for one in each]
 
 
+def test_if_files_contradict_each_other_about_a_link_both_sides_are_unknown_and_say_why(tmp_path: Path) -> None:
+    by_hand = {"InstanceProfile": profile("web", nested_role("other")) | {"Tags": []}}
+    inventory = account(tmp_path, profile("web", nested_role("app")), **{"get-instance-profile-web.json": by_hand})
+    of_profile = field(explain(inventory, WEB_ARN), "link", "role")
+    assert (of_profile["message"], of_profile["one"], of_profile["other"]) == (
+        "gaps.contradicted.holds", [arn("role/other")], [arn("role/app")]
+    )  # fmt: skip
+    of_role = field(explain(inventory, arn("role/app")), "link", "instance profile")
+    assert of_role["message"] == "gaps.contradicted.links"
+    deletion = field(explain(inventory, arn("role/app")), "deleting", "deletion of the role")
+    assert deletion["message"] == "delete.role_not_read"
+
+
 def test_a_name_that_people_take_from_a_policy_of_aws_is_explained(tmp_path: Path) -> None:
     core, web = nested_role("AmazonSSMManagedInstanceCore"), nested_role("web")
     result = iamframe.run_checks(account(tmp_path, profile("ssmManagedInstanceCore", core), profile("web", web)))
