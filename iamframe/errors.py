@@ -1,9 +1,9 @@
-"""All errors of iamframe, and what they mean.
+"""The errors of iamframe, and what they mean.
 
 The message of an error is one sentence. The message says what happened, where, and what to do. The command line prints
 the message and exits with status 2.
 
-If only a part of the data can be read, iamframe raises no error. All readable data is kept. Each unreadable piece
+If only a part of the data can be read, iamframe raises no error, except ExpiredError. Each unreadable piece of data
 becomes a row of the frame `gaps`. A failure never looks like an empty result.
 """
 
@@ -25,11 +25,11 @@ class SourceError(IamframeError):
 
 
 class ExpiredError(SourceError):
-    """The credentials expired while an account was being read. Answers in a journal are kept."""
+    """The credentials expired. Answers that are already in a journal are kept."""
 
 
 class PolicyError(IamframeError):
-    """A tag policy file is not valid."""
+    """A policy file cannot be read, or is not valid."""
 
 
 class UnknownCheckError(IamframeError):

@@ -171,7 +171,7 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
     Raises
     ------
     PolicyError
-        If the policy file cannot be understood.
+        If a policy file cannot be read, or is not valid.
     """
     for one in (old, new):
         require("compare", one, Inventory, Result, instead="what `iamframe.load` or `iamframe.run_checks` gives")

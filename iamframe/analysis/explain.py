@@ -99,7 +99,7 @@ def explain(inventory: Inventory | Result, name: str, policy: PolicySource = Non
         instance. Other resources that use profiles work in the same way. The section `uses` shows the resource's
         profiles, and whether each profile still exists.
     policy
-        A tag policy file, as for `run_checks`.
+        A policy file, as for `run_checks`.
 
     Returns
     -------
@@ -118,7 +118,7 @@ def explain(inventory: Inventory | Result, name: str, policy: PolicySource = Non
     TypeError
         If the name is not a string.
     PolicyError
-        If the policy file cannot be understood.
+        If a policy file cannot be read, or is not valid.
     """
     if not isinstance(name, str):
         raise TypeError(f"explain takes the name, ARN or unique id of a role or profile as text, not {name!r}")

@@ -228,7 +228,7 @@ def _token(text: str) -> tuple[str, _Token]:
 class Maker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A service or tool, with names and paths of its roles and profiles.
 
-    The file `makers.toml` describes the fields.
+    The comment at the top of `makers.toml` explains the fields of `Maker`.
     """
 
     name: str

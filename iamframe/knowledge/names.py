@@ -82,7 +82,7 @@ def _is_random(tail: str) -> bool:
 
 
 def turns(text: str) -> int:
-    """Count the places where a capital letter, small letter or digit follows another kind of character."""
+    """Count the changes between capital letters, digits and all other characters."""
     kinds = ["d" if c.isdigit() else "u" if c.isupper() else "l" for c in text]
     return sum(one != other for one, other in pairwise(kinds))
 

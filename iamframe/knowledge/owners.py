@@ -1,6 +1,7 @@
 """Find the EKS cluster, Elastic Beanstalk environment or CloudFormation stack that owns a profile.
 
-A profile's tags or path show the owner. A profile's name only suggests an owner.
+A profile's tags or path show its cluster, environment or stack. A profile's name only suggests a cluster, environment
+or stack.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _CLUSTER_TAG = "kubernetes.io/cluster/"
 
 class Owned(NamedTuple):
     owner: Owner
-    # The owner's names or ids.
+    # The names or ids of the cluster, environment or stack.
     names: tuple[str, ...]
     region: str | None
     basis: str
@@ -34,7 +35,7 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     """A type of resource that a profile may belong to (see `owners.toml`)."""
 
     owner_type: str
-    # The call that lists the owners in a region.
+    # The call that lists the clusters, environments or stacks in a region.
     service: str
     operation: str
     # The key of the list in the response.
@@ -42,12 +43,12 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     source: str
     date: dt.date
     parameters: dict[str, Any] = {}
-    # The names of these fields in a record. If a record is a text, the text is the owner's name.
+    # The names of these fields in a record. If a record is a text, the text is the name.
     id: str = ""
     name: str = ""
     arn: str = ""
     state: str = ""
-    # The states in which the owner no longer exists.
+    # The states in which the cluster, environment or stack no longer exists.
     over: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     region_tags: tuple[str, ...] = ()
@@ -75,7 +76,7 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
 
     @property
     def hint(self) -> str:
-        """A `grep -E` pattern for what the AWS CLI prints about profiles."""
+        """A `grep -E` pattern for AWS CLI output about profiles that may belong to a cluster, environment or stack."""
         texts = [f'"{key}"' for key in self.tags]
         texts += [self.path.partition("(")[0]] if self.path else []
         texts += ['-[A-Za-z0-9]+-[A-Za-z0-9]{11,13}"'] if self.form else []
@@ -128,7 +129,7 @@ class OwnerSigns(NamedTuple):
 
 @cache
 def shows_owner() -> OwnerSigns:
-    """Return the signs that show the owner of a profile."""
+    """Return the tag keys, paths and names of profiles that may belong to a cluster, environment or stack."""
     owners = known_owners()
     tags = [key for owner in owners for key in (*owner.tags, *owner.region_tags)]
     paths = [f"(?:{_GROUP.sub('(?:', owner.path)})\\n[^\\n]*" for owner in owners if owner.path]

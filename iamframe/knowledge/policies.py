@@ -1,7 +1,7 @@
 """AWS managed policies with a special meaning for iamframe.
 
-In `policies.toml`, the table `policy` contains policies that allow (almost) everything. The table `namesake` contains
-names that policies share with roles and profiles.
+In `policies.toml`, the table `policy` contains policies that allow (almost) everything, or all actions of IAM. The
+table `namesake` contains role and profile names that people take from AWS managed policies.
 """
 
 from __future__ import annotations

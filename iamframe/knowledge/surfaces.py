@@ -86,5 +86,5 @@ def known_facts() -> tuple[Fact, ...]:
 
 
 def index_home(partition: str) -> str | None:
-    """Return the region in which the tagging API shows IAM's resources."""
+    """Return the region in which the tagging API shows instance profiles, or None if the region is unknown."""
     return _known().homes.get(partition)

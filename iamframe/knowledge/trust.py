@@ -1,6 +1,6 @@
-"""Read and compare trust policies.
+"""Functions that read and compare trust policies.
 
-iamframe reads trust policies, but does not evaluate them. A statement, principal or action may be one value or a list.
+iamframe does not evaluate conditions in trust policies. A statement, principal or action may be one value or a list.
 Source: IAM User Guide, "Grammar of the IAM JSON policy language".
 """
 

@@ -118,7 +118,8 @@ class PracticeAccount:
     def close(self) -> None:
         """Stop the practice account, and discard its resources and member accounts.
 
-        Recorded requests, simulated failures and disabled regions remain. A closed account stays closed.
+        Recorded requests, simulated failures and disabled regions remain. If the account is already closed, `close`
+        does nothing.
         """
         if not self._is_open:
             return
@@ -184,8 +185,8 @@ class PracticeAccount:
         """Return environment variables that direct programs to the practice account.
 
         With these variables, the AWS CLI 2 and programs with boto3 send their requests to the practice account. Version
-        1 of the AWS CLI sends some requests to AWS, for example to EMR, RDS, SQS, DocumentDB, Neptune and Health. AWS
-        refuses the keys of a practice account.
+        1 of the AWS CLI sends some requests to the real AWS instead of the practice account, for example requests to
+        EMR, RDS, SQS, DocumentDB, Neptune and Health. AWS refuses the keys of a practice account.
         """
         # Version 1 ignores the variables for EMR in most regions, and for RDS in us-east-1.
         return {
@@ -205,11 +206,12 @@ class PracticeAccount:
     def fill(self, roles: int = 500, profiles: int = 500, account_id: str | None = None) -> dict[str, dict[str, Any]]:
         """Fill the account with fictional roles and profiles, and return them.
 
-        The fictional roles and profiles are always the same. The result contains the dictionaries `roles` and
-        `profiles`. The dictionary `roles` maps each role name to `path`, `tags` and `trusts`. `trusts` is the service
-        that the role trusts. The dictionary `profiles` maps each profile name to `path`, `role` and `tags`. Some
-        profiles have their role's name, and some have another name. Some profiles are empty. Half of the roles and
-        profiles have tags. Every tenth role trusts eks.amazonaws.com, and the other roles trust ec2.amazonaws.com.
+        Calls with the same `roles` and `profiles` return the same result. The result contains the dictionaries `roles`
+        and `profiles`. The dictionary `roles` maps each role name to `path`, `tags` and `trusts`. `trusts` is the
+        service that the role trusts. The dictionary `profiles` maps each profile name to `path`, `role` and `tags`.
+        Some profiles have their role's name, and some have another name. Some profiles are empty. Every second role and
+        every second profile has tags. Every tenth role trusts eks.amazonaws.com, and the other roles trust
+        ec2.amazonaws.com.
 
         Raises
         ------
@@ -263,9 +265,10 @@ class PracticeAccount:
 
         The field `Code` is "Success" if the role trusts EC2. A document whose `Code` is "Success" contains access keys
         for the practice account. The field `Code` is "AssumeRoleUnauthorizedAccess" if the role does not trust EC2.
-        Such a document contains a `Message`. A change to the role reaches the instance at once. On AWS, a change to a
-        role may reach instances an hour later. To find out whether the role trusts EC2, only `Allow` statements without
-        a `Condition` are read. `Deny` statements and the `Action` of a statement are ignored.
+        Such a document contains a `Message`. In a practice account, a change to the role reaches the instance at once.
+        On AWS, a change to a role may reach instances an hour later. To find out whether the role trusts EC2, only
+        `Allow` statements without a `Condition` are read. `Deny` statements and the `Action` of a statement are
+        ignored.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Fictional roles and profiles, always the same, with names and paths as in real accounts."""
+"""Fictional roles and profiles, with names and paths as in real accounts."""
 
 from __future__ import annotations
 

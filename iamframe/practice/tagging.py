@@ -1,6 +1,7 @@
-"""Simulate the Resource Groups Tagging API for IAM. This API can tag roles and profiles, but it lists only profiles.
+"""Simulate the Resource Groups Tagging API for IAM.
 
-moto lists and tags the resources of other services.
+The Resource Groups Tagging API can tag roles and profiles, but lists only profiles. moto lists and tags the resources
+of other services.
 """
 
 from __future__ import annotations

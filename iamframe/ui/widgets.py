@@ -71,7 +71,7 @@ def explore(
     source
         An inventory, or a result of `run_checks`. For an inventory, the checks run first.
     policy
-        A tag policy file, as for `run_checks`. The policy is used only if `source` is an inventory.
+        A policy file, as for `run_checks`. The policy is used only if `source` is an inventory.
     folder
         The folder for exports. The user can change the folder in the explorer.
 
@@ -87,7 +87,7 @@ def explore(
     MissingExtraError
         If ipywidgets is not installed.
     PolicyError
-        If the policy file cannot be understood.
+        If a policy file cannot be read, or is not valid.
     """
     require("explore", source, Inventory, Result, instead="what `iamframe.load` or `iamframe.run_checks` gives")
     return Explorer(source if isinstance(source, Result) else run_checks(source, policy=policy), folder)
