@@ -43,13 +43,13 @@ _GLOBAL = ("iam", "organizations", "account")
 
 
 class PracticeAccount:
-    """A fictional AWS account on 127.0.0.1, for practice. The account has no resources at first.
+    """A fictional AWS account on 127.0.0.1, for practice. The account has no roles, profiles or instances at first.
 
     Use a practice account in a `with` statement, or call `open` and `close`. A process can have only one open practice
     account. Clients that are created with the boto3 session from `session()` send their requests to the practice
-    account. A program that is started with the environment variables from `environment()` also uses the practice
-    account. All other clients call the real AWS. A practice account accepts only credentials from `session()`,
-    `environment()`, `instance_credentials()` and AssumeRole.
+    account. The AWS CLI 2 and programs with boto3 also use the practice account if they are started with the
+    environment variables from `environment()`. All other clients call the real AWS. A practice account accepts only
+    credentials from `session()`, `environment()`, `instance_credentials()` and AssumeRole.
 
     Parameters
     ----------

@@ -308,7 +308,8 @@ class Iam:
 def same_name(one: str, other: str) -> bool:
     """Two names in IAM cannot differ only in case.
 
-    AWS does not document whether lookups by name ignore case. Lookups in a practice account ignore case.
+    AWS does not document whether lookups by name ignore case. In a practice account, lookups of roles and profiles
+    ignore case.
     """
     return one.lower() == other.lower()
 

@@ -1,4 +1,4 @@
-"""Simulate GetCallerIdentity and AssumeRole in all accounts of the organization."""
+"""Answer GetCallerIdentity and AssumeRole in place of AWS, in all accounts of a practice organization."""
 
 from __future__ import annotations
 
