@@ -194,7 +194,7 @@ STEPS = {
         "arn:aws:iam::123456789012:role/web AROA",
         f"{PROFILE}web AIPA",
     ],
-    "2. A profile created by hand holds no role": [
+    "2. `CreateInstanceProfile` creates a profile without a role": [
         "medium empty_profiles instance-profile web holds no role",
         "low ec2_roles_without_profile role web trusts EC2 and is in no instance profile; the role has no policies",
     ],
@@ -213,7 +213,7 @@ STEPS = {
         "owner=shop owner=shop Owner=payments, owner=shop",
         "low tag_key_variants owner the key has spellings that differ by case: owner (2 resources), Owner (1 resource)",
     ],
-    "7. Linked resources must be deleted in a fixed order": [
+    "7. Take the role out of the profile before you delete either": [
         f"high stale_references running uses the profile {PROFILE}eks-cluster, which does not exist",
     ],
     "8. Cloud9's role and profile: two names, two paths": [
