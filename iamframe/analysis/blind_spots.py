@@ -1,4 +1,4 @@
-"""List the consoles, APIs and tools that cannot read, write or search tags."""
+"""List the consoles, APIs and tools that cannot, or may be unable to, read, write or search tags."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _ANSWERS = {
 
 @schema.shows(schema.BLIND_SPOTS)
 def blind_spots(inventory: Inventory) -> pd.DataFrame:
-    """Return the consoles, APIs and tools that cannot read, write or search tags.
+    """Return the consoles, APIs and tools that cannot, or may be unable to, read, write or search tags.
 
-    Each row is about one role or profile and one operation. The frame leaves out AWS-managed roles. The frame also
-    leaves out operations that always work. Rows about roles come first. Consoles, APIs and tools are in the same order
-    as in `surfaces()`. The columns have the pandas type `category`, which saves memory. An account with 100,000 roles
-    has millions of rows. To count the roles and profiles instead, use `blind_spot_counts`.
+    Each row is about one role or profile and one operation. The frame leaves out AWS-managed roles. The frame has no
+    rows about what a console, API or tool can always do. Rows about roles come first. Consoles, APIs and tools are in
+    the same order as in `surfaces()`. The columns have the pandas type `category`, which saves memory. An account with
+    100,000 roles has millions of rows. To count the roles and profiles instead, use `blind_spot_counts`.
     """
     parts = []
     for kind, (frame, key) in taggable_resources(inventory).items():
@@ -73,7 +73,7 @@ def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
 
 
 def tagged_counts(inventory: Inventory) -> dict[tuple[str, str], list[int]]:
-    """Count resources per account and type, in the order of `_TAGGED`."""
+    """Return the numbers of resources with tags, without tags, and with unknown tags, by account and type."""
     counts: dict[tuple[str, str], list[int]] = {}
     for kind, (frame, key) in taggable_resources(inventory).items():
         accounts = pc.unique(as_arrow(frame["account_id"]))
@@ -103,9 +103,8 @@ def _reason(fact: Fact) -> str:
 def surfaces() -> pd.DataFrame:
     """Return which consoles, APIs and tools can write, read and search tags.
 
-    A *surface* is a console, API or tool. The frame covers the tags of roles and instance profiles. The most common
-    consoles, APIs and tools come first. If AWS changes its services, the frame may no longer be correct.
-    `probe_surfaces` tests the tagging API in a real account.
+    A *surface* is a console, API or tool. The frame has separate rows for roles and for instance profiles. If AWS
+    changes its services, the frame may no longer be correct. `probe_surfaces` tests the tagging API in a real account.
     """
     columns = {name: [getattr(fact, name) for fact in known_facts()] for name in schema.SURFACES.names}
     # Arrow converts days to times, but not a missing day.

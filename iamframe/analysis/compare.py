@@ -48,9 +48,9 @@ class Changes:
     """The differences between two results.
 
     The frame `changes` is sorted by kind of change, account and ARN. The frame `findings` contains the findings that
-    changed. The frame `not_compared` shows what could not be compared. If neither `changes` nor `not_compared` has a
-    row for an account, nothing that iamframe compares has changed there. Attached and inline policies, role templates
-    and references are not compared.
+    changed. The frame `not_compared` shows what could not be compared. If `changes`, `findings` and `not_compared` have
+    no row for an account, nothing that iamframe compares has changed there. Attached and inline policies, role
+    templates and references are not compared.
     """
 
     old: Result
@@ -159,8 +159,8 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
     inventory had enough data. A finding is gone only if the new inventory had enough data. A finding has not changed if
     only its text differs. If you pass an inventory, the checks run on this inventory. If the results come from
     different checks, policies or iamframe versions, iamframe runs the checks again. By default, iamframe uses the
-    policy file of the new result. If only one of the results includes a check, `not_compared` has a row for the check.
-    No request is made to AWS.
+    policy file of the new result. If only one of two results includes a check, `not_compared` has a row per account for
+    the check. No request is made to AWS.
 
     Returns
     -------

@@ -73,7 +73,7 @@ class Drift:
     def is_complete(self) -> bool:
         """True if at least one account was compared, and no row has the kind `unknown`.
 
-        A path or unique id is not compared if it is missing, or if the id is masked. No row shows this.
+        Missing paths, missing unique ids and masked unique ids are not compared, and have no row.
         """
         return self.has_compared and not (self.differences["kind"] == UNKNOWN).any()
 
@@ -133,11 +133,11 @@ class Drift:
 def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Drift:
     """Compare Terraform states with the account, and return unmanaged, missing and different resources.
 
-    Pass every Terraform state that contains roles or profiles of the account. A resource is `unmanaged` if no state
-    manages the resource. Data sources and deposed objects manage nothing. The comparison leaves out AWS-managed roles,
-    and accounts in which Terraform manages nothing. The comparison covers paths, unique ids, tags, and the role of each
-    profile. Attached policies are not compared. The states never become part of the inventory. No request is made to
-    AWS.
+    Pass every Terraform state that contains roles or profiles of the account. A resource is `unmanaged` if the states
+    do not contain it, or contain it only as a data source or deposed object. The comparison leaves out AWS-managed
+    roles, and accounts in which Terraform manages nothing. The comparison covers paths, unique ids, tags, and the role
+    of each profile. Attached policies are not compared. The states never become part of the inventory. No request is
+    made to AWS.
 
     Parameters
     ----------

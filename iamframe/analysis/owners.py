@@ -1,4 +1,4 @@
-"""Count findings by owner, and resources by tool, cluster and owner."""
+"""Count findings per owner, and resources per account, tool, cluster (or environment or stack) and owner."""
 
 from __future__ import annotations
 
@@ -30,12 +30,13 @@ def findings_by_owner(result: Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
     """Return the number of findings per owner, by severity. Accepted findings are left out.
 
     The owner is the value of the resource's owner tag. If the resource has no owner tag, the related resource's tag
-    counts. The tag of the profile's role comes last. A tag whose key is spelled similarly to `tag_key` also counts as
-    an owner tag. For example, `OWNER` looks like `owner`. If there are several owner tags, the key `tag_key` has
-    priority. Owner tags with an empty value are ignored. Each finding is counted once.
+    counts. If the resource and the related resource have no owner tag, the tag of the profile's role counts. A tag
+    whose key is spelled similarly to `tag_key` also counts as an owner tag. For example, `OWNER` looks like `owner`. If
+    there are several owner tags, the key `tag_key` has priority. Owner tags with an empty value are ignored. Each
+    finding is counted once.
 
-    Owners with the most findings come first. The last rows (at most three) count the findings without a known owner.
-    The column `state` says why an owner is missing. No request is made to AWS.
+    Owners with the most findings come first. The last rows (at most three) count the findings without a known owner. If
+    the column `owner` is empty, the column `state` gives the reason. No request is made to AWS.
     """
     findings = result.findings[result.findings["accepted"].isna()]
     if tag_key != result.owner_tag:
@@ -73,7 +74,7 @@ def _by_number(counts: pd.DataFrame, value: str, state: str, states: Sequence[st
 
 @schema.shows(schema.QUOTA_USE)
 def quota_use(inventory: Inventory | Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
-    """Return the number of roles and instance profiles per tool, cluster and owner.
+    """Return the number of roles and instance profiles per account, tool, cluster (or environment or stack) and owner.
 
     Roles without a profile and without EC2 trust have no `maker`. The cluster, environment or stack of a profile comes
     from the view `owned_profiles`. A role belongs to a cluster, environment or stack if all its profiles do. The owner

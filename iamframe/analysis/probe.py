@@ -1,4 +1,4 @@
-"""Test the table `surfaces` against the tagging API of a real account."""
+"""Test in a live account whether the tagging API shows tags as the table `surfaces` says."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def probe_surfaces(
     rate: float | None = None,
     progress: bool | None = None,
 ) -> pd.DataFrame:
-    """Check the table `surfaces` against a live account.
+    """Check in a live account whether the Resource Groups Tagging API shows tags as the table `surfaces` says.
 
     The test compares the Resource Groups Tagging API with IAM. The frame has one row per region and resource type. The
     tagging API lags behind IAM. Tags from the last minutes may be missing in the tagging API. The column `holds` is
@@ -63,11 +63,11 @@ def probe_surfaces(
 
     - AWS refuses the request.
     - The tagging API shows no resource, and no resource in IAM is known to have tags.
-    - The documentation does not cover the partition.
+    - The row is about instance profiles in a partition other than `aws` and `aws-us-gov`.
 
-    `probe_surfaces` is read-only. It sends the same requests as `load_account(references=False)`. It also sends
-    DescribeRegions if `regions` is "all", and at least two GetResources requests per region. One response of
-    GetResources contains at most 100 resources.
+    `probe_surfaces` is read-only. `probe_surfaces` sends the requests of `load_account(references=False)`, and at least
+    two GetResources requests per region. If `regions` is "all", `probe_surfaces` also sends DescribeRegions. One
+    response of GetResources contains at most 100 resources.
 
     Parameters
     ----------

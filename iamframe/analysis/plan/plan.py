@@ -116,8 +116,8 @@ def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timed
 
     A plan deletes empty profiles and profiles without references. A plan also deletes profiles whose cluster,
     environment or stack is gone. The plan takes a role out of a profile before the deletion. A plan never deletes or
-    tags a role. The plan copies missing or different tags from a role to its profile. The column `why` shows the
-    replaced values.
+    tags a role. The plan copies missing or different tags from a role to its profile. The column `why` also shows the
+    old values of replaced tags.
 
     The plan keeps a profile in the following cases:
 
@@ -134,7 +134,7 @@ def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timed
     - A service or tool needs one of the tags.
     - The profile has a tag that the role lacks.
     - Two tag keys differ only in case.
-    - The policy does not allow the value of the role's tag.
+    - The policy file or the organization's tag policy does not allow the value of the role's tag.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """The last check that a clean-up script makes before each deletion.
 
-The script checks again which profiles are in use. The template `last_look.sh.j2` contains the shell functions of the
-script.
+The script checks again which profiles are in use. The template `last_look.sh.j2` contains the shell functions for this
+check.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def ask(consumer: Consumer) -> str:
 
 
 def existing(owner: Owner) -> str:
-    """Return the command that prints clusters, environments or stacks in `$region`, one per line."""
+    """Return the command that prints names and ids of clusters, environments or stacks in `$region`, one per line."""
     # `reverse` fails if the answer lacks the key: a missing list is not an empty one.
     query = f"reverse({owner.key})[].[@]"
     if owner.name:
@@ -93,8 +93,8 @@ def existing(owner: Owner) -> str:
 def functions() -> str:
     """Return the shell functions that a script needs to delete profiles.
 
-    For each account, the script sets the variables `regions` and `reads`. The variables have the same meaning as the
-    fields of the class `AccountFacts`.
+    For each account with deletions, the script sets the variables `regions` and `reads`. The variables have the same
+    meaning as the fields of the class `AccountFacts`.
     """
     versions = next(one for one in ASKED if one.operation == VERSIONS)
     return render_template(
