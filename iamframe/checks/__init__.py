@@ -44,7 +44,7 @@ def run_checks(
     only
         Names of the checks to run. By default, all checks run.
     policy
-        A tag policy file (TOML), `"org"`, a `Policy`, or a list of these. If two files have a rule for the same tag,
+        A policy file (TOML), `"org"`, a `Policy`, or a list of these. If two files have a rule for the same tag,
         iamframe uses the later rule. With `"org"`, each account is checked against its organization's tag policy, which
         is in the frame `tag_policies`.
     checks
