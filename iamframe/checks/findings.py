@@ -7,7 +7,7 @@ The template of a suggested command has these placeholders. Each value is quoted
     {column:NAME}     a filter called NAME for the AWS CLI's option `--filters`
 
 Instead of one text, a dictionary of texts can be given. The key `by` gives the name of a column. The value in this
-column decides which text is used. The text `other` is for all other values.
+column decides which text is used. If the value is not a key of the dictionary, the text under the key `other` is used.
 """
 
 from __future__ import annotations
@@ -85,9 +85,9 @@ class Found:
 def findings(
     rows: pd.DataFrame, resource: str, related: str | None = None, facts: pd.DataFrame | None = None, **more: object
 ) -> Found:
-    """A keyword argument named like a column of `schema.FINDINGS` fills that column.
+    """A keyword argument named like a column of `COMMON` fills that column.
 
-    Any other keyword argument becomes a fact.
+    A keyword argument that names no column of `schema.FINDINGS` becomes a fact.
     """
     columns: dict[str, Any] = {"resource_arn": rows[resource], "related_arn": rows[related] if related else None}
     columns["resource_type"] = _RESOURCE_TYPES.get(resource)

@@ -70,10 +70,10 @@ def name_mismatches(pairs: pd.DataFrame) -> Found:
 def path_mismatches(pairs: pd.DataFrame) -> Found:
     """Profile and role paths differ.
 
-    A policy can allow or deny requests by path, such as `instance-profile/team/*`. If the paths differ, different rules
-    may apply to profile and role. Some tools accept only the path `/`. In an ARN, a tool may expect the name directly
-    after `instance-profile/` or `role/`. For Cloud9, AWS itself creates the profile under `/cloud9/` and the role under
-    `/service-role/`. AWS cannot change the path of a profile or role: create the resource again.
+    A policy can allow or deny requests by path, such as `instance-profile/team/*`. If the paths differ, a policy may
+    cover the role but not the profile. Some tools accept only the path `/`. In an ARN, a tool may expect the name
+    directly after `instance-profile/` or `role/`. For Cloud9, AWS itself creates the profile under `/cloud9/` and the
+    role under `/service-role/`. AWS cannot change the path of a profile or role: create the resource again.
     """
     differ = pairs[pairs["paths_differ"]]
     return findings(
@@ -122,7 +122,10 @@ def _name_key(frame: pd.DataFrame, side: str) -> Texts:
         "by": "rule",
         "same_names": "{tool} rejects the profile, because its role has a different name ({role_name})",
         "role_arn": "{tool} also needs the role's ARN, because the role has a different name ({role_name})",
-        "prefix": "{tool} accepts only names that begin with {prefix}; the profile holds the role {role_name}",
+        "prefix": "{tool} accepts only profile and role names that begin with {prefix}; the profile holds the role "
+        "{role_name}",
+        "role_prefix": "{tool} accepts only role names that begin with {prefix}; the profile holds the role "
+        "{role_name}",
         "policy": "AWS's policy for {tool} allows only role names that begin with {prefix}; the profile holds the "
         "role {role_name}",
         "other": "{tool} rejects the names",
@@ -134,12 +137,13 @@ def _name_key(frame: pd.DataFrame, side: str) -> Texts:
 def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Sequence[ToolUse] = ()) -> Found:
     """Names that EMR or another tool rejects.
 
-    Amazon EMR requires that profile and role have the same name. RDS Custom and AWS PCS accept only names that begin
-    with the service's prefix. AWS PCS also accepts a role with the path `/aws-pcs/`. Existing clusters keep running,
-    even if a tool rejects the name. You cannot create a new cluster with a rejected name. Some tools have rules for the
-    names of profiles. The check covers the profiles that these tools use. The check also covers profiles listed under
-    `[[tools]]` in the policy file. AWS does not show which profiles Databricks uses, so add these profiles under
-    `[[tools]]`. A tool can also reject names that CloudFormation generates, or names that your own naming rule demands.
+    Amazon EMR requires that profile and role have the same name. RDS Custom requires profile and role names that begin
+    with `AWSRDSCustom`. AWS PCS requires a role name that begins with `AWSPCS`, or the role path `/aws-pcs/`. Existing
+    clusters keep running, even if a tool rejects the name. You cannot create a new cluster with a rejected name. Some
+    tools have rules for the names of profiles. The check covers the profiles that these tools use. The check also
+    covers profiles listed under `[[tools]]` in the policy file. AWS does not show which profiles Databricks uses, so
+    add these profiles under `[[tools]]`. A tool can also reject names that CloudFormation generates, or names that your
+    own naming rule demands.
     """
     # Few profiles are used by such tools.
     by_tool = is_in(references["consumer_type"], [kind for rule in tool_rules() for kind in rule.consumer_types])

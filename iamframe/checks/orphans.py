@@ -42,9 +42,9 @@ def empty_profiles(pairs: pd.DataFrame) -> Found:
 
     An instance cannot be started with an empty profile. A running instance gets no credentials from an empty profile.
     Empty profiles count against the quota, and the IAM console does not show them. A profile becomes empty when its
-    role is deleted. A deployment that stops half-way can also leave an empty profile. The suggested command is safe.
-    AWS refuses to delete a profile that holds a role. A profile that was created minutes ago may still be waiting for
-    its role.
+    role is removed, for example before the role is deleted. A deployment that stops half-way can also leave an empty
+    profile. AWS refuses to delete a profile that holds a role. A profile that was created minutes ago may still be
+    waiting for its role.
     """
     empty = pairs[pairs["role_arn"].isna() & pairs["role_known"]]
     return findings(
@@ -73,7 +73,7 @@ def unreferenced_profiles(
 ) -> Found:
     """Profiles not used by anything we scanned.
 
-    The finding shows the scanned regions and the policies of the profile's role. Profiles whose role has an
+    The finding shows the scanned regions and the policies of the profile's role. Profiles whose role has an AWS managed
     administrator policy come first. Karpenter, Terraform or a script may use a profile later. iamframe therefore never
     says that a profile is unused. The suggested command lists the instances that use the profile in one region. Run the
     suggested command in all your regions before you delete a profile. Also check when the profile's role was last used.
@@ -127,12 +127,13 @@ def owner_gone(
 
     A profile still counts against the quota after its cluster or stack is deleted. Tags show to which cluster,
     environment or stack a profile belongs. Examples are the tags `eks:cluster-name` and
-    `elasticbeanstalk:environment-id`. For a Karpenter profile, the path shows the cluster. If only the profile's name
-    suggests a CloudFormation stack, the certainty is `maybe`. A cluster, environment or stack counts as gone only after
-    a complete search. The search must cover every region where the resource could be. The check leaves out profiles
-    that existing instances use. If the instances of these regions were not all collected, the certainty is `maybe`. The
-    tag `kubernetes.io/cluster/…` is ignored, because clusters outside EKS use the same tag. Karpenter writes EKS tags
-    even if a cluster does not run on EKS. Delete a Karpenter profile only if no cluster outside EKS uses the profile.
+    `elasticbeanstalk:environment-id`. Karpenter 1.7 and later also write the cluster into the path of the profile. If
+    only the profile's name suggests a CloudFormation stack, the certainty is `maybe`. A cluster, environment or stack
+    counts as gone only after a complete search. The search must cover every region where the resource could be. The
+    check leaves out profiles that existing instances use. If the instances of these regions were not all collected, the
+    certainty is `maybe`. The tag `kubernetes.io/cluster/…` is ignored, because clusters outside EKS use the same tag.
+    Karpenter writes EKS tags even if a cluster does not run on EKS. Delete a Karpenter profile only if no cluster
+    outside EKS uses the profile.
     """
     gone = owned_profiles[owned_profiles["status"] == "gone"]
     running = references["profile_arn"][is_in(references["consumer_type"], ["instance", "association"])]
@@ -190,11 +191,11 @@ def _first_three(regions: list[str]) -> str:
 def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd.DataFrame) -> Found:
     """Instances and templates using deleted or recreated profiles.
 
-    An instance keeps the id of the profile that it was started with. An instance has no credentials after its profile
-    is deleted and recreated. To restore the credentials, associate the profile with the instance again. Source: IAM
-    User Guide, "Troubleshoot IAM and Amazon EC2". A template cannot start instances if its profile does not exist. A
-    wrong path in the profile's ARN has the same effect. The check covers instances, associations, launch templates and
-    launch configurations. References of other resources, such as spot requests and clusters, are not checked.
+    An instance keeps the id of its profile. An instance has no credentials after its profile is deleted and recreated.
+    To restore the credentials, associate the profile with the instance again. Source: IAM User Guide, "Troubleshoot IAM
+    and Amazon EC2". A template cannot start instances if no profile has the ARN or name in the template. An ARN with a
+    wrong path belongs to no profile. The check covers instances, associations, launch templates and launch
+    configurations. The check ignores the profiles of spot requests, clusters and all other resources.
     """
     direct = _from_instances_and_templates(references)
     # An ARN contains its account.
@@ -248,7 +249,7 @@ def ec2_roles_without_profile(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found
     """EC2 roles that are in no instance profile.
 
     An instance can use a role only through a profile. The IAM console creates a profile along with an EC2 role. APIs
-    and templates create only the role. Roles with an administrator policy come first.
+    and templates create only the role. Roles with an AWS managed administrator policy come first.
     """
     alone = pairs[pairs["profile_arn"].isna() & (pairs["trusts_ec2"] == "yes")]
     alone, facts = _powerful_first(alone, roles)
@@ -267,7 +268,6 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
     """Roles in more than one profile.
 
     A profile holds one role, but a role can be in several profiles. A change to a shared role affects all its profiles.
-    If several profiles hold the same role, the profile of an instance does not show what the instance is for.
     """
     many = pairs[pairs["relation"].notna() & pairs["role_row"].duplicated(keep=False)]
     # A role that no source shows has no row: it is known only by name, and is a different one in each account.

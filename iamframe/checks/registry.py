@@ -83,11 +83,12 @@ def check(
     frame's needs are added (`checks.coverage.NEEDS_OF`).
 
     A check's function returns a frame with one or more rows per finding. The returned frame must have the column
-    `resource_arn`. The column `account_id` is needed if the resource is neither a role nor a profile of the
-    inventory. The columns `resource_type`, `resource_name`, `related_arn`, `related_name`, `severity`, `certainty`,
-    `expected`, `maker`, `maker_basis`, `next_step` and `next_step_changes` are columns of the finding, too. All other
-    columns are facts, which `detail` can show. iamframe refuses other columns of `schema.FINDINGS` that it fills
-    itself, such as `check` and `owner`. Rows with the same account, resource and related resource become one finding.
+    `resource_arn`. The column `account_id` is needed if the resource is neither a role nor a profile of the inventory.
+    The returned frame can also fill these columns of its findings: `resource_type`, `resource_name`, `related_arn`,
+    `related_name`, `severity`, `certainty`, `expected`, `maker`, `maker_basis`, `next_step` and `next_step_changes`.
+    All other columns are facts, which `detail` can show. iamframe refuses other columns of `schema.FINDINGS` that it
+    fills itself, such as `check` and `owner`. Rows with the same account, resource and related resource become one
+    finding.
 
     Raises
     ------

@@ -39,12 +39,12 @@ _NAMED = 3
 class Result:
     """The findings, and whether each check had complete data.
 
-    The frame `findings` has one row per finding, sorted by severity, check and ARN. In checks that show policies, roles
-    with administrator rights come first. The details of one check's findings are in `result["CHECK"]`, such as
-    `result["empty_profiles"]`. The frame `coverage` shows whether each check had complete data in each account. Trust
-    an empty list of findings only if the status in `coverage` is `complete`. The mapping `checks` contains the checks
-    that ran, by name. The fields `pairs` and `lists` are views that the checks read. The field `version` is the version
-    of iamframe that ran the checks.
+    The frame `findings` has one row per finding, sorted by severity, check and ARN. In `unreferenced_profiles` and
+    `ec2_roles_without_profile`, findings whose role has an AWS managed administrator policy come first. The details of
+    one check's findings are in `result["CHECK"]`, such as `result["empty_profiles"]`. The frame `coverage` shows
+    whether each check had complete data in each account. Trust an empty list of findings only if the status in
+    `coverage` is `complete`. The mapping `checks` contains the checks that ran, by name. The fields `pairs` and `lists`
+    are views that the checks read. The field `version` is the version of iamframe that ran the checks.
     """
 
     inventory: Inventory
@@ -60,8 +60,8 @@ class Result:
     def parts(self, *, neighbours: bool = False) -> Iterator[Result]:  # noqa: ARG002 - a subclass has neighbours
         """Yield one `Result` per group of accounts, in order of the account ids. No account is in two groups.
 
-        If `neighbours` is true, the inventory also contains data of other accounts. For example, an instance of the
-        group may use a profile of another account.
+        If `neighbours` is true, the inventory also contains data of other accounts. For example, a launch template of
+        the group may name a profile of another account.
         """
         yield self
 
@@ -120,15 +120,15 @@ class Result:
         return found.keyed([name for name in found.facts if not str(name).startswith("_") and name != "finding"])
 
     def explain(self, name: str, **given: Any) -> Any:
-        """Return everything known about a role or profile: `iamframe.explain(result, name)`."""
+        """Return everything known about a role or profile, as `iamframe.explain(result, name)` does."""
         return iamframe.explain(self, name, **given)
 
     def plan(self, **given: Any) -> Any:
-        """Return a clean-up plan: `iamframe.plan(result)`."""
+        """Return a clean-up plan, as `iamframe.plan(result)` does."""
         return iamframe.plan(self, **given)
 
     def write(self, out: str | os.PathLike[str], **given: Any) -> Path:
-        """Write the report into a folder: `iamframe.write_report(result, out)`."""
+        """Write the report into a folder, as `iamframe.write_report(result, out)` does."""
         return iamframe.write_report(self, out, **given)
 
     @cached_property

@@ -5,10 +5,10 @@ checks report findings only about the shard's own accounts.
 
 `check_snapshot` writes these files into its folder (00001 is the number of a shard):
 
-- `checked.json` (written first) contains the snapshot and the options of the call.
+- `checked.json` (written first): checksums of the snapshot, policy and checks, and the accounts of each shard.
 - `findings/part-00001.parquet`: the frame `findings` of a shard.
 - `coverage/part-00001.parquet`: the frame `coverage` of a shard.
-- `checks/NAME/part-00001.parquet`: the facts of a check, as in `result["NAME"]`.
+- `checks/NAME/part-00001.parquet`: the rows of `result["NAME"]` for a shard.
 - `shards/00001.json` (written last) contains file checksums, and the reasons why accounts failed.
 
 Columns whose names begin with `_` are internal.
@@ -127,7 +127,7 @@ def unread(failures: Mapping[str, str]) -> Inventory:
 
 
 class Run(msgspec.Struct, frozen=True):
-    """The data of a run. `check_snapshot` resumes only a run with the same data."""
+    """The snapshot and the options of a run. `check_snapshot` resumes a run only if no field has changed."""
 
     # The fields `snapshot`, `policy` and `checks` are checksums.
     snapshot: str

@@ -1,4 +1,4 @@
-"""The policy file (TOML): required tags, naming rules, accepted findings, and tools.
+"""The policy file (TOML): required tags, naming rules, accepted findings, and tools that use profiles.
 
 ```toml
 [required_tags]
@@ -92,7 +92,7 @@ class NamePair(Maker, frozen=True, kw_only=True):
 
 
 class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A rule that accepts findings, with a reason and an expiry date."""
+    """A rule that accepts findings for a reason, and that can have an expiry date."""
 
     check: str
     reason: str
@@ -144,11 +144,11 @@ class Policy:
 
     @property
     def demands_tags(self) -> bool:
-        """Whether tag rules exist, either in a policy file or in AWS Organizations."""
+        """True if a policy file requires tags, or if `organization` is true."""
         return bool(self.required) or self.organization
 
     def accepted(self, findings: pa.Table) -> pa.Array:
-        """Return the reason why each finding is accepted. The value is missing for other findings."""
+        """Return one value per finding: the reason if the finding is accepted, else a missing value."""
         reasons = pa.nulls(len(findings), pa.string())
         for one in self.acceptances:
             if one.has_expired:
@@ -247,8 +247,8 @@ class Demand(msgspec.Struct, frozen=True):
 
     The field `account_id` is None for a rule of a policy file. A rule of a policy file applies to every account. An
     organization's tag policy also prescribes how tag keys are capitalized. Source: Organizations User Guide, "Tag
-    policy syntax and examples". The field `required_of` contains the types of resources that need the tag. The field
-    `wanted` contains the allowed values as readable text.
+    policy syntax and examples". For an organization's rule, the field `required_of` contains the types of resources
+    that need the tag. The field `wanted` contains the allowed values as readable text.
     """
 
     kind: str
@@ -264,7 +264,7 @@ class Demand(msgspec.Struct, frozen=True):
         return "file" if self.account_id is None else "organization"
 
     def is_misspelled(self, key: str) -> bool:
-        """Return whether a key equals the organization's key except for upper and lower case."""
+        """Return whether a key differs from the organization's key only in case."""
         return self.account_id is not None and key != self.rule.key and key.casefold() == self.rule.key.casefold()
 
     def forbids(self, key: str, value: str) -> bool:

@@ -84,11 +84,11 @@ def _is_of_tool(keys: pd.Series) -> Bools:
 def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
     """Instance profiles without tags.
 
-    Tags whose keys begin with `aws:` do not count. Profiles often stay untagged while their roles are tagged. The IAM
-    console neither shows nor sets tags of a profile. CloudFormation cannot tag a profile. If the role has tags, the
-    suggested command copies these tags to the profile. Tags by which a tool recognizes its own resources, such as
-    `eks:cluster-name`, are not copied. If there is nothing to copy, the suggested command shows the profile's tags, and
-    changes nothing.
+    A profile whose tag keys all begin with `aws:` is reported, too. Profiles often stay untagged while their roles are
+    tagged. The IAM console neither shows nor sets tags of a profile. CloudFormation cannot tag a profile. If the role
+    has tags, the suggested command copies these tags to the profile. Tags by which a tool recognizes its own resources,
+    such as `eks:cluster-name`, are not copied. If there is nothing to copy, the suggested command shows the profile's
+    tags, and changes nothing.
     """
     own = _own(tags)
     is_bare = pairs["profile_tags_known"] & ~are_among(pairs["profile_row"], own["profile_row"])
@@ -127,10 +127,10 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
 def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame) -> Found:
     """Roles without tags.
 
-    Tags whose keys begin with `aws:` do not count. The check leaves out service-linked roles and roles of IAM Identity
-    Center, which nobody can tag. The suggested command copies the tags of the role's profile to the role. Tags by which
-    a tool recognizes its own resources are not copied. If there is nothing to copy, the suggested command shows the
-    role's tags.
+    A role whose tag keys all begin with `aws:` is reported, too. The check leaves out service-linked roles and roles of
+    IAM Identity Center, which nobody can tag. The suggested command copies the tags of the role's profile to the role.
+    Tags by which a tool recognizes its own resources are not copied. If there is nothing to copy, the suggested command
+    shows the role's tags.
     """
     own, every = _own(tags), np.arange(len(roles))
     rows = every[roles["tags_known"] & ~roles["is_aws_managed"] & ~are_among(every, own["role_row"])]
@@ -175,12 +175,12 @@ def tag_differences(tags: pd.DataFrame, pairs: pd.DataFrame) -> Found:
     """Profile and role tags differ.
 
     Cost reports, inventories and tag-based permissions may use tags of profiles or roles. If profile and role tags
-    differ, the results differ, too. The check ignores tag keys that AWS reserves. A profile can have two tag keys that
-    differ only in case. A role cannot have two tag keys that differ only in case. Source: IAM User Guide, "Tags for IAM
-    resources". The finding shows whether two keys differ only in case. The checks `untagged_profiles` and
-    `untagged_roles` report profiles and roles without any tags. The suggested command copies the role's tags to the
-    profile. If only the role lacks tags, the suggested command tags the role instead. Tags by which a tool
-    recognizes its own resources are not in the suggested command.
+    differ, reports by profile tags differ from reports by role tags. The check ignores tag keys that AWS reserves. A
+    profile can have two tag keys that differ only in case. A role cannot have two tag keys that differ only in case.
+    Source: IAM User Guide, "Tags for IAM resources". The finding shows whether two keys differ only in case. The checks
+    `untagged_profiles` and `untagged_roles` report profiles and roles without any tags. The suggested command copies
+    the role's tags to the profile. If the only differences are tags missing on the role, the suggested command copies
+    these tags to the role. Tags by which a tool recognizes its own resources are not in the suggested command.
     """
     is_known = pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]
     own = _own(tags)
@@ -277,10 +277,10 @@ def _differing(links: pd.DataFrame, own: pd.DataFrame, facts: pd.DataFrame) -> F
         "spelling": "the tag key '{found_key}' is misspelled: the organization requires '{tag_key}'",
         "pattern": "tag '{tag_key}' is {tag_value}, which does not match {_wanted}",
         "organization": "tag '{tag_key}' is {tag_value}, but the organization allows only {_wanted}",
-        "other": "tag '{tag_key}' is {tag_value}, but the policy allows only {_wanted}",
+        "other": "tag '{tag_key}' is {tag_value}, but the policy file allows only {_wanted}",
     },
     next_step={"by": "resource_type", "role": _SHOW_ROLE, "other": _SHOW_PROFILE},
-    remediation="Set the tags that the policy requires.",
+    remediation="Set the tags that the policy file or the organization requires.",
     alone=True,
     remedy="required tags",
 )
@@ -357,7 +357,7 @@ def _text_of(problem: str, demand: Demand) -> str:
     severity="low",
     needs=[needs.any_tags],
     detail="the key has spellings that differ by {_differ:words}: [{tag_key:spelled} ({resources:resource})]",
-    remediation="Choose one spelling, and retag the resources that use another spelling.",
+    remediation="Choose one spelling of the tag key, and retag the resources that use another spelling.",
 )
 def tag_key_variants(tags: pd.DataFrame, roles: pd.DataFrame) -> pd.DataFrame:
     """Tag keys that only look the same.

@@ -276,7 +276,7 @@ class OwnTag(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ToolRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tool: str
     # The file `tool_rules.toml` describes the rules.
-    rule: Literal["same_names", "role_arn", "prefix", "policy"]
+    rule: Literal["same_names", "role_arn", "prefix", "role_prefix", "policy"]
     source: str
     date: dt.date
     consumer_types: tuple[str, ...] = ()

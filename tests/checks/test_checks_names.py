@@ -304,13 +304,18 @@ REFUSED: dict[str, tuple[str, str, str, str | None]] = {
     "datazone_emr_ec2_instance_profile_d4": ("datazone_emr_ec2_instance_role_d4", "/", "emr", None),
     "datazone_emr_ec2_instance_profile_e5": ("own", "/", "emr", "because its role has a different name (own)"),
     "nobody-profile": ("nobody", "/", "", None),
-    "db": ("AWSRDSCustomRole", "/", "rds", "RDS Custom accepts only names that begin with AWSRDSCustom; the profile"),
+    "db": (
+        "AWSRDSCustomRole",
+        "/",
+        "rds",
+        "RDS Custom accepts only profile and role names that begin with AWSRDSCustom",
+    ),
     "AWSRDSCustomProfile": ("AWSRDSCustomDb", "/", "rds", None),
     "hpc": (
         "hpc-role",
         "/",
         "pcs",
-        "AWS PCS accepts only names that begin with AWSPCS; the profile holds the role hpc-role",
+        "AWS PCS accepts only role names that begin with AWSPCS; the profile holds the role hpc-role",
     ),
     "hpc2": ("hpc2-role", "/aws-pcs/", "pcs", None),
     "tasks": (

@@ -477,13 +477,13 @@ def test_profiles_and_roles_are_both_held_to_the_policy(tmp_path: Path) -> None:
     ("rule", "value", "detail"),
     [
         ('["prod", "test"]', "prod", None),
-        ('["prod", "test"]', "Prod", "tag 'Key' is Prod, but the policy allows only prod, test"),
-        ('"prod"', "test", "tag 'Key' is test, but the policy allows only prod"),
+        ('["prod", "test"]', "Prod", "tag 'Key' is Prod, but the policy file allows only prod, test"),
+        ('"prod"', "test", "tag 'Key' is test, but the policy file allows only prod"),
         ('"*"', "anything", None),
         ("true", "anything", None),
         ('{ pattern = "[0-9]{4}" }', "4711", None),
         ('{ pattern = "[0-9]{4}" }', "47110", "tag 'Key' is 47110, which does not match [0-9]{4}"),
-        ('{ values = ["a"] }', "b", "tag 'Key' is b, but the policy allows only a"),
+        ('{ values = ["a"] }', "b", "tag 'Key' is b, but the policy file allows only a"),
     ],
 )
 def test_a_value_must_be_one_that_the_policy_allows(tmp_path: Path, rule: str, value: str, detail: str | None) -> None:
@@ -496,7 +496,7 @@ def test_several_keys_of_one_resource_are_one_row(tmp_path: Path) -> None:
     policy = '[required_tags]\nA = "*"\nB = ["x"]\nC = "*"\n'
     documents = {"d.json": dump(role_detail("a", tags={"B": "y", "C": "1"}), role_detail("b", tags={"B": "x"}))}
     assert demanded(tmp_path, documents, policy) == {
-        f"{ROLE_ARN}a": "tag 'A' is missing; tag 'B' is y, but the policy allows only x",
+        f"{ROLE_ARN}a": "tag 'A' is missing; tag 'B' is y, but the policy file allows only x",
         f"{ROLE_ARN}b": "tag 'A' is missing; tag 'C' is missing",
     }
 

@@ -114,7 +114,10 @@ def test_hostile_text_in_any_field_title_or_author_is_shown_as_text_and_nothing_
                 f"tag '{text}' is {text}-value on the role and other on the profile; "
                 f"tag '{text}-only' is missing on the profile"
             ),
-            f"tag '{text}-wanted' is missing; tag '{text}' is {text}-value, but the policy allows only {text}-allowed",
+            (
+                f"tag '{text}-wanted' is missing; "
+                f"tag '{text}' is {text}-value, but the policy file allows only {text}-allowed"
+            ),
             f"its role {text}-shut trusts {text}.example, not EC2",
             f"instance '{text}-instance'",
             f"uses the profile arn:aws:iam::{ACCOUNT}:instance-profile/{text}-gone, which does not exist",

@@ -818,8 +818,8 @@ def test_what_was_before_a_change_is_masked_and_told_in_pseudonyms(tmp_path: Pat
     steps = [one for one in column(out / "changed_findings.csv", "next_step") if " delete-instance-profile " in one]
     assert len(steps) == 2
     assert all(re.fullmatch(rf"{COMMENT}aws iam .*=left-acct-\w{{10}}", step) for step in steps)
-    (refused,) = [one for one in column(out / "findings.csv", "detail") if ", but the policy allows only " in one]
-    assert re.fullmatch(r"tag 'id' is ext-[a-z2-7]{10}, but the policy allows only prod", refused)
+    (refused,) = [one for one in column(out / "findings.csv", "detail") if ", but the policy file allows only " in one]
+    assert re.fullmatch(r"tag 'id' is ext-[a-z2-7]{10}, but the policy file allows only prod", refused)
     assert not [one for one in column(out / "roles.csv", "trust_policy") if f'"{ids[1]}"' in one]
 
 

@@ -677,7 +677,7 @@ def test_a_single_text_as_the_values_of_a_required_tag_is_never_taken_for_its_le
     write(tmp_path / "in", {"a.json": {"InstanceProfile": profile("a", Tags=[{"Key": "Owner", "Value": "o"}])}})
     write(tmp_path, {"tags.toml": '[required_tags]\nOwner = {values = "ops"}'})
     done = run(tmp_path, "check", "in", "--only", "missing_required_tags", "--policy", "tags.toml")
-    assert "tag 'Owner' is o, but the policy allows only ops" in done.stdout or done.returncode == 2
+    assert "tag 'Owner' is o, but the policy file allows only ops" in done.stdout or done.returncode == 2
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux takes any bytes as a name")
