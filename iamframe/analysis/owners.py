@@ -79,9 +79,9 @@ def quota_use(inventory: Inventory | Result, tag_key: str = OWNER_TAG) -> pd.Dat
     Roles without a profile and without EC2 trust have no `maker`. The cluster, environment or stack of a profile comes
     from the view `owned_profiles`. A role belongs to a cluster, environment or stack if all its profiles do. The owner
     is the value of the owner tag. A profile without an owner tag has the owner of its role. AWS-managed roles have
-    separate rows. No source says whether AWS-managed roles count against the quota. Rows with the state `not_collected`
-    show how many resources are missing. The total comes from GetAccountSummary. Without this total, there is no such
-    row, even if a list is incomplete.
+    separate rows. No source says whether service-linked roles count against the quota. Rows with the state
+    `not_collected` show how many resources are missing. The total comes from GetAccountSummary. Without this total,
+    there is no such row, even if a list is incomplete.
 
     Rows are sorted by account. In each account, rows with the largest share of a quota come first. No request is made
     to AWS.

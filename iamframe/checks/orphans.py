@@ -1,4 +1,4 @@
-"""Checks of quotas, empty profiles, roles without a profile, and resources that use profiles."""
+"""Checks of orphaned profiles, roles without a profile, references to missing profiles, and quotas."""
 
 from __future__ import annotations
 
@@ -303,8 +303,8 @@ def quota_pressure(accounts: pd.DataFrame, *, threshold: float = 0.8) -> Found:
     """Accounts near their role or profile quota.
 
     A deployment fails with LimitExceeded if the role or profile quota is reached. EKS creates a profile for each node
-    group. Karpenter creates a profile for each node class. Many node groups or node classes can use up the profile
-    quota.
+    group. Karpenter creates a profile for each node class with a role. Many node groups or node classes can use up the
+    profile quota.
     """
     counted = [
         accounts.assign(counted=what, used=accounts[used], quota=accounts[quota].where(accounts[quota] > 0))

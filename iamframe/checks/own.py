@@ -1,4 +1,4 @@
-"""Say in one sentence what is wrong in the frame that your own check returns."""
+"""Test the frame that your own check returns. CheckError says in one sentence what is wrong."""
 
 from __future__ import annotations
 

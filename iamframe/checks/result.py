@@ -155,7 +155,7 @@ class Result:
 
     @cached_property
     def used_profiles(self) -> pa.Array:
-        """The ARN of each used profile. The user can be in another account."""
+        """The ARN of each used profile. The resource that uses the profile can be in another account."""
         return as_arrow(self.inventory.references["profile_arn"])
 
     @cached_property

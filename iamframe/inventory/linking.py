@@ -144,7 +144,7 @@ def profiles_meant(references: Any, profiles: Any) -> pa.Array:
     rest = np.flatnonzero(where < 0)
     if not len(rest) or not len(arns):
         return lookup(arns, where)
-    # An instance keeps the id of the profile that it started with.
+    # An instance keeps the id of its profile, even if a profile with the same name replaces it.
     by_id = profile_ids(lookup(references["profile_id"], rest))
     if by_id.null_count < len(by_id):
         where[rest] = _unique_index(by_id, as_arrow(profiles["profile_id"]))
