@@ -631,7 +631,7 @@ def test_who_may_not_list_the_accounts_is_told_what_to_allow(tmp_path: Path, acc
         (["check", "aws", "--accounts", " "], "Invalid value for '--accounts': is empty; fill it, or leave the option"),
         (["check", "aws", "--assume-role", ""], "Invalid value for '--assume-role': is empty; fill it, or leave"),
         (["check", "aws", "--external-id", ""], "Invalid value for '--external-id': is empty; fill it, or leave"),
-        (["check", "aws:"], "aws: has no profile; write aws:PROFILE, or aws for the environment's credentials"),
+        (["check", "aws:"], "aws: has no profile; write aws:PROFILE, or aws for the default credentials"),
         (["snapshot", "aws: ", "--out", "out"], "aws: has no profile; write aws:PROFILE, or aws for the environment"),
         (
             ["check", "aws", "sample"],
