@@ -169,8 +169,8 @@ def load_sample(*, earlier: bool = False) -> Inventory:
 def open_snapshot(folder: str | os.PathLike[str], accounts: Iterable[str] | None = None) -> Inventory:
     """Load the inventory of a snapshot: all accounts, or only some accounts.
 
-    In all frames except `gaps`, columns that are newer than the snapshot contain only missing values. In the frame `gaps`, newer
-    columns have defaults: `message` is `""`, and `facts` is `"{}"`.
+    In all frames except `gaps`, columns that are newer than the snapshot contain only missing values. In the frame
+    `gaps`, newer columns have defaults: `message` is `""`, and `facts` is `"{}"`.
 
     Parameters
     ----------
