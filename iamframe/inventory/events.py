@@ -4,10 +4,11 @@ The time of an event is when its request was completed, to the second. Source: C
 contents", `eventTime`. Records in CloudTrail's files are in no particular order. Source: CloudTrail User Guide,
 "CloudTrail log file examples".
 
-iamframe puts events with the same time into an order that IAM allows. A role or profile can be created only if its name
-is free. A role or profile can be used only while it exists. A profile holds at most one role. DeleteRole fails while
-the role is in a profile. DeleteInstanceProfile fails while the profile holds a role. Source: IAM API Reference,
-CreateRole, AddRoleToInstanceProfile, DeleteInstanceProfile and DeleteRole.
+iamframe puts events with the same time into an order that IAM allows. CreateRole fails if a role has the name.
+CreateInstanceProfile fails if a profile has the name. A role or profile can be used only while it exists. A profile
+holds at most one role. DeleteRole fails while the role is in a profile. DeleteInstanceProfile fails while the profile
+holds a role. Source: IAM API Reference, CreateRole, CreateInstanceProfile, AddRoleToInstanceProfile,
+DeleteInstanceProfile and DeleteRole.
 
 If events could have happened in more than one sequence, iamframe sorts them by kind, name and id. The kinds have this
 order: create, link, change, unlink, delete. The order of the files does not matter. iamframe also sorts by kind, name
@@ -250,7 +251,10 @@ def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tupl
 
 
 def _likely_first(state: _State, part: list[_Step]) -> Iterator[_State]:
-    """Yield the state that other seconds suggest, and then states that differ for one, two or more resources."""
+    """Yield possible states of the resources before the steps in `part`, the most likely state first.
+
+    The next states differ from the most likely state in one resource, then in two resources, and so on.
+    """
     removed: dict[Key, dict[Key, None]] = defaultdict(dict)
     for step in part:
         if step.action == REMOVE:

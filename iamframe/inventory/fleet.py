@@ -56,7 +56,7 @@ def load_fleet(
     journals: str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] | None = None,
 ) -> Inventory:
-    """Load several live accounts by assuming a role in each account.
+    """Load several live accounts, each with an assumed role or an AWS CLI profile.
 
     If an account cannot be read, the other accounts are still loaded. The frame `gaps` contains the reason. The frame
     `accounts` still contains the account.
@@ -78,8 +78,8 @@ def load_fleet(
     external_id
         External id that the roles require. The external id is never written to a file.
     profile
-        The AWS CLI profile with the credentials for assuming the roles. By default, iamframe uses the credentials of
-        the environment.
+        The AWS CLI profile with the credentials for assuming the roles. By default, iamframe uses the default
+        credentials of boto3.
     executor
         Any `concurrent.futures.Executor`, such as Dask's `client.get_executor(pure=False)`. The default is eight
         threads. The executor receives ids and names, never access keys.

@@ -114,7 +114,7 @@ class Inventory:
         """Return a new inventory with everything known about the chosen roles and profiles.
 
         Directly or indirectly linked roles and profiles are included, too. The frame `references` keeps all references
-        to included profiles. The ARN in a reference may have a wrong path. The frames `accounts`, `gaps` and `calls`
+        to included profiles, even if the ARN in a reference has a wrong path. The frames `accounts`, `gaps` and `calls`
         keep all rows of included accounts. An account is included if one of its roles or profiles is included. Rows
         keep their order.
 
@@ -172,9 +172,9 @@ class Inventory:
     def sql(self, query: str) -> pd.DataFrame:
         """Run an SQL query (SELECT) on the frames, and return the result.
 
-        Each frame is a table, such as `roles` or `inventory.roles`. REFERENCES is a keyword of SQL, so write
-        `inventory.references` or `"references"`. Times are UTC. A query cannot change anything, and cannot read files
-        or the network.
+        Each frame is a table with two names. For example, the frame `roles` is the table `roles` or `inventory.roles`.
+        REFERENCES is a keyword of SQL, so write `inventory.references` or `"references"`. Times are UTC. A query cannot
+        change anything, and cannot read files or the network.
 
         Raises
         ------

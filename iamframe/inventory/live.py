@@ -43,15 +43,16 @@ def load_account(
 ) -> Inventory:
     """Load one live account with the credentials of a boto3 session.
 
-    If no session is given, iamframe uses the credentials of the environment. iamframe calls only read operations from a
+    If no session is given, iamframe uses the default credentials of boto3. iamframe calls only read operations from a
     fixed list. GetCallerIdentity, GetAccountSummary and ListAccountAliases need one request each.
     GetAccountAuthorizationDetails and ListInstanceProfiles return pages of 1,000 entries. The tags of each instance
     profile need one request, GetInstanceProfile. If AWS denies GetInstanceProfile, iamframe calls
-    ListInstanceProfileTags instead. For some other operations, iamframe also tries another operation after a
-    denial. The frame `gaps` contains the data that no operation returned.
+    ListInstanceProfileTags instead. For some other operations, iamframe also tries another operation after a denial.
+    The frame `gaps` lists the data that no operation returned.
 
     EKS clusters, Elastic Beanstalk environments and CloudFormation stacks can own profiles. iamframe searches a region
-    for owners only if the owner of a profile could be there. If `references` is `"none"`, iamframe lists no owners.
+    for owners only if the owner of a profile could be there. If `references` is `"none"`, iamframe does not search for
+    owners.
 
     Parameters
     ----------

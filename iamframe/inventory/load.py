@@ -104,9 +104,7 @@ def _load_live(source: str, live: dict[str, Any]) -> Inventory:
 
     profile = source.partition(":")[2] or None
     if ":" in source and not (profile or "").strip():
-        raise SourceError(
-            f"{source.strip()} has no profile; write aws:PROFILE, or aws for the environment's credentials"
-        )
+        raise SourceError(f"{source.strip()} has no profile; write aws:PROFILE, or aws for the default credentials")
     role, accounts = live.get("role_name"), live.get("accounts")
     if role is None and accounts is None:
         if "external_id" in live:
@@ -131,9 +129,9 @@ def load_files(*paths: str | os.PathLike[str]) -> Inventory:
     to folders, and folders with a report or snapshot. iamframe recognises most files by their content. The file
     `denied.csv` and lists of tags are recognised by their names. Files with lists of tags must be named
     `instance-profile-tags/NAME.json` or `role-tags/NAME.json`. The name of a file with the output of `aws iam
-    list-instance-profiles-for-role` must contain `for-role`. Without `for-role`, the output counts as a complete list
-    of all profiles. The optional file `denied.csv` lists the operations that AWS denied. The columns of `denied.csv`
-    are `operation,subject,error_code`. Loading files makes no request to AWS.
+    list-instance-profiles-for-role` must contain `for-role`. Without `for-role` in the file's name, the output counts
+    as a complete list of all profiles. The optional file `denied.csv` lists the operations that AWS denied. The columns
+    of `denied.csv` are `operation,subject,error_code`. Loading files makes no request to AWS.
 
     Returns
     -------
@@ -171,7 +169,8 @@ def load_sample(*, earlier: bool = False) -> Inventory:
 def open_snapshot(folder: str | os.PathLike[str], accounts: Iterable[str] | None = None) -> Inventory:
     """Load the inventory of a snapshot: all accounts, or only some accounts.
 
-    Columns that are newer than the snapshot contain only missing values. In the frame `gaps`, newer columns are empty.
+    In all frames except `gaps`, columns that are newer than the snapshot contain only missing values. In the frame
+    `gaps`, newer columns have defaults: `message` is `""`, and `facts` is `"{}"`.
 
     Parameters
     ----------
@@ -223,8 +222,9 @@ def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str],
     """Load sources (see `load`), save a snapshot, and return the inventory.
 
     If a live load stops early, call `take_snapshot` again to resume. If `out` is a local folder, iamframe does not
-    repeat a request if the answer is already saved there. If `out` is in an object store, only complete accounts are
-    kept. If `accounts` or `role_name` is given, `load_fleet` loads and saves the accounts.
+    repeat a request if the answer is already saved there. If `out` is in an object store, only a load of several
+    accounts can resume: complete accounts are not read again. If `accounts` or `role_name` is given, `load_fleet` loads
+    and saves the accounts.
 
     Raises
     ------

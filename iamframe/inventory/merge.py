@@ -1,4 +1,4 @@
-"""Merge rows from AWS's answers into sorted tables with one row per resource.
+"""Merge rows from AWS's answers into sorted tables: one row per role, profile, link or tag.
 
 A known value replaces an unknown value. Contradictory values become unknown, and the frame `gaps` shows them.
 """
@@ -28,8 +28,8 @@ from iamframe.sources.records import TagListing, parsed_time
 def settle(code: Positions, value: Positions, size: int) -> tuple[Positions, Positions, Positions]:
     """Choose one row for each key, and find contradictory rows.
 
-    The array `code` contains the keys as numbers. The array `value` contains the values as numbers. An unknown value is
-    -1. Equal values have equal numbers. `size` is the number of keys.
+    Each row has a key and a value. The arrays `code` and `value` contain the codes of the keys and values, as
+    `pandas.factorize` returns codes. The code -1 stands for an unknown value. `size` is the number of keys.
 
     For each key, the array `first` contains the number of the first row with a known value. The number is -1 if the
     values differ, or if no value is known. For each contradiction, `one` and `other` contain the two rows.
@@ -142,7 +142,7 @@ def _contradicted(staged: Staging, rows: pa.Table, name: str, one: Positions, ot
 
 
 def _with_times(staged: Staging, rows: pa.Table) -> tuple[pa.Table, list[int]]:
-    """Return the rows, and the numbers of those whose last use is unreadable."""
+    """Return the rows, and the row number of each unreadable last use."""
     unreadable: list[int] = []
     for name in ("created_at", "last_used_at"):
         if name in rows.column_names:
@@ -182,9 +182,9 @@ class _MembersByRow:
         return members[slice(*np.searchsorted(rows, (row, row + 1)))]
 
     def set_numbers(self, known: Positions, code: Positions) -> Positions:
-        """Return equal numbers for equal sets, and -1 for unknown sets."""
+        """Return equal numbers for equal sets of a resource, and -1 for sets that need no comparison."""
         value = np.full(len(code), -1)
-        # A resource's only known set needs no comparison, and gets -1, too.
+        # An unknown set, or a resource's only known set, needs no comparison.
         several = known[np.bincount(code[known])[code[known]] > 1]
         if len(several):
             rows, members = self._pairs

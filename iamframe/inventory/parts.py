@@ -3,9 +3,9 @@
     manifest.json                              written last: the parts, their rows and checksums
     roles/account=123456789012/part.parquet    … and so for each frame and account
 
-Hive, DuckDB and pyarrow can read the folder name `account=ID`. The id in the folder name is percent-encoded. The name
-can also be a hash, for example if an account of a fleet shows rows of another account. The column `account_id` always
-has the id.
+Hive, DuckDB and pyarrow can read the folder name `account=ID`. The folder name contains the percent-encoded id or a
+hash. For example, if data from one account of a fleet has rows about another account, a folder with a hash contains
+those rows. The column `account_id` always has the id.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Query frames with DuckDB, and create Amazon Athena tables for a snapshot."""
+"""Query frames with DuckDB, and return SQL statements that create Amazon Athena tables for a snapshot."""
 
 from __future__ import annotations
 
@@ -90,8 +90,8 @@ _LOCATION = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9._-]+(/.*)?")
 def athena_statements(location: str) -> list[str]:
     """Return SQL statements that create Amazon Athena tables for a snapshot.
 
-    The snapshot must be in S3, and each frame gets one table. Create a database in Athena first. Run the statements in
-    the database one by one, in list order. This function makes no request to AWS.
+    The snapshot must be in S3, and each frame gets one table. Create a database in Athena first. Then run the returned
+    statements in the database yourself, one by one, in list order. This function makes no request to AWS.
 
     Parameters
     ----------

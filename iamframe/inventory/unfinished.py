@@ -1,4 +1,4 @@
-"""Keep the files of an unfinished snapshot, so that the load can resume.
+"""The files of an unfinished snapshot, from which an interrupted load resumes.
 
 An older snapshot in FOLDER stays until the new snapshot is complete. If FOLDER is local, the new files are in
 FOLDER/unfinished:

@@ -47,7 +47,8 @@ def pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.DataFrame:
 
     A maker is a tool or service that creates roles and profiles. The first rows are the links: one row per role in a
     profile. The next rows are the profiles without a link. The last rows are roles that trust EC2 but have no profile.
-    The parameter `makers` describes your own tools. Among tools with the same `maker_basis`, your own tools come first.
+    The parameter `makers` describes your own tools. If your tool and a known tool fit the same names and paths, the
+    column `maker` shows your tool.
     """
     return numbered_pairs(inventory, makers)[schema.PAIRS.names]
 
@@ -216,12 +217,11 @@ def count_tags_known(inventory: Inventory, resource_type: str) -> pa.Table:
 
 
 def missing_permissions(inventory: Inventory) -> dict[str, object]:
-    """Return an IAM policy that allows the denied operations.
+    """Return one IAM policy that allows the denied operations of all accounts.
 
-    The policy allows the operation of each row of `gaps` whose reason is `denied`, if iamframe uses the operation. All
-    accounts share one policy. The list `Statement` is empty if there is no such row. Not every such row lacks a
-    permission: a region may not be enabled, and an account of a fleet (`sts:AssumeRole`) may be closed. The column
-    `detail` shows the cause.
+    The policy allows the operation of each row of `gaps` whose reason is `denied`, if iamframe uses the operation. The
+    list `Statement` is empty if there is no such row. Not every such row lacks a permission: a region may not be
+    enabled, and an account of a fleet (`sts:AssumeRole`) may be closed. The column `detail` shows the cause.
 
     The policy may not be enough, because an explicit Deny overrides any Allow. A permissions boundary or an
     organisation's policy can also block an allowed action. Source: IAM User Guide, "Policy evaluation logic".

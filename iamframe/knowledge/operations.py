@@ -20,7 +20,7 @@ from typing import Any, Literal
 # `references`: for consumers in EC2 and Auto Scaling (by default).
 # `all`: for consumers in other services (by default).
 # `owners`: for clusters, environments and stacks that own profiles (by default, if a profile shows one).
-# `organization`: for the tag policy of the organization (by default, with references).
+# `organization`: for the account's effective tag policy (by default, with references).
 # `index`: with `tag_index=True`.
 # `fleet`: for many accounts.
 # `history`: for the `history` command.

@@ -267,11 +267,11 @@ class Client:
     def _before_send(self, pacer: Pacer, region: str) -> Callable[..., None]:
         def before_send(event_name: str = "", **_: Any) -> None:
             waited = pacer.wait()
-            LOG.info("%s in %s: request sent (waited %.2f s)", event_name.rpartition(".")[2], region, waited)
             if self.ended.is_set():
                 raise RequestFailed("not_asked", "Ended", _NOT_WANTED)
             if self.stopped is not None:
                 raise self.stopped
+            LOG.info("%s in %s: request sent (waited %.2f s)", event_name.rpartition(".")[2], region, waited)
             self._sent.requests += 1
 
         return before_send

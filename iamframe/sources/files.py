@@ -1,6 +1,6 @@
-"""Read files that contain responses from AWS. The keys of a JSON document (its "shape") show the document's format.
+"""Read files from the AWS CLI, AWS Config, CloudTrail, Terraform or Steampipe.
 
-The files are read one after another.
+The keys of a JSON document (its "shape") show the document's format. The files are read one after another.
 """
 
 from __future__ import annotations

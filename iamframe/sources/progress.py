@@ -1,4 +1,4 @@
-"""Show a load's progress on standard error, without any text from AWS."""
+"""Show progress in a terminal or notebook, without any text from AWS."""
 
 from __future__ import annotations
 

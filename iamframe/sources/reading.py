@@ -104,7 +104,7 @@ class Reading:
         self.gap(piece, Gap(answer.operation, answer.origin, "unreadable", message, {"file": answer.origin}))
 
     def owner(self, folders: tuple[str, ...], named: Iterable[str] = (), creators: Collection[str] = ()) -> str | None:
-        """A file's account is known only after all files were read."""
+        """Find the account of a file that does not show its account. All files must already be read."""
         # A resource may use a profile of another account, so `named` counts only if nothing else shows an account.
         for shown in (self.carried, self.named):
             nearest: set[str] = set()

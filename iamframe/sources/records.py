@@ -1,7 +1,8 @@
 """The record types of each AWS operation.
 
-Each record type has only the fields that the operation returns. Code therefore cannot use other fields by accident. For
-example, ListRoles and ListInstanceProfiles return no `Tags` (sources: IAM API Reference and recorded responses).
+Each record type has only the fields that the operation returns. Code therefore cannot use a field that the operation
+does not return. For example, ListRoles and ListInstanceProfiles return no `Tags` (sources: IAM API Reference and
+recorded responses).
 
 The value `UNSET` means that an answer does not contain the field. The values None and [] mean that AWS has no value.
 """

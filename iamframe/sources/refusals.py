@@ -45,7 +45,7 @@ class RequestFailed(Exception):
 
 
 class NotCalled(RequestFailed):
-    """AWS denied the operation for all other resources, so it was not called for this one."""
+    """iamframe did not call the operation, because AWS had denied at least 20 such calls and answered none."""
 
     def __init__(self) -> None:
         super().__init__("denied", "AccessDenied", "as it was for all others that were asked")

@@ -1,4 +1,4 @@
-"""Launch templates and launch configurations. Auto Scaling groups and fleets use profiles through launch templates.
+"""Launch templates and launch configurations, from which Auto Scaling groups and fleets can take profiles.
 
 Sources of the fields: Amazon EC2 API Reference, Amazon EC2 Auto Scaling API Reference.
 """

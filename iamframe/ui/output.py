@@ -260,7 +260,7 @@ def expired(result: Result, *, is_covered: bool = False) -> Iterator[str]:
         read = set(result.inventory.accounts["account_id"][result.inventory.tag_policies_read])
         if unread := [account for account in result.inventory.accounts["account_id"] if account not in read]:
             yield (
-                f"--policy org: the tag policy of the organization was not collected for {some(unread)}; "
+                f"--policy org: the effective tag policy was not collected for {some(unread)}; "
                 "`iamframe check SOURCE --policy org` says why"
             )
     findings = result.tally

@@ -174,7 +174,7 @@ def test_a_load_without_references_asks_nothing_and_says_so(account: PracticeAcc
     assert covered(inventory) == [("unknown", "coverage.policy.organization.unread")]
     (reason,) = checked(inventory).coverage["reason"]
     again = 'load the account again with `--references core` (in Python, `references="core"`)'
-    assert reason == f"the tag policy of the organization was not requested; {again}"
+    assert reason == f"the account's effective tag policy was not requested; {again}"
 
 
 @pytest.mark.parametrize("members", [0, 1])
@@ -392,4 +392,4 @@ def test_on_the_command_line_an_unread_policy_is_one_sentence(tmp_path: Path, co
         for options in (["--policy", "tags.toml"], ["--policy", "tags.toml", "--policy", "org"])
     ]
     said = [one.stdout if command[0] == "explain" else one.stderr for one in told]
-    assert [one.count("the tag policy of the organization was not collected") for one in said] == [0, 1]
+    assert [one.count("effective tag policy was not collected") for one in said] == [0, 1]

@@ -631,8 +631,11 @@ def test_who_may_not_list_the_accounts_is_told_what_to_allow(tmp_path: Path, acc
         (["check", "aws", "--accounts", " "], "Invalid value for '--accounts': is empty; fill it, or leave the option"),
         (["check", "aws", "--assume-role", ""], "Invalid value for '--assume-role': is empty; fill it, or leave"),
         (["check", "aws", "--external-id", ""], "Invalid value for '--external-id': is empty; fill it, or leave"),
-        (["check", "aws:"], "aws: has no profile; write aws:PROFILE, or aws for the environment's credentials"),
-        (["snapshot", "aws: ", "--out", "out"], "aws: has no profile; write aws:PROFILE, or aws for the environment"),
+        (["check", "aws:"], "aws: has no profile; write aws:PROFILE, or aws for the default credentials"),
+        (
+            ["snapshot", "aws: ", "--out", "out"],
+            "aws: has no profile; write aws:PROFILE, or aws for the default credentials",
+        ),
         (
             ["check", "aws", "sample"],
             "aws: is a live account, which cannot be combined with other sources; for several accounts use --accounts",

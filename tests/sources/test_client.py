@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from types import SimpleNamespace
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from iamframe.knowledge.operations import actions, policy_of
 from iamframe.practice import PracticeAccount
-from iamframe.sources.client import Client, check_answer, parse_date
+from iamframe.sources.client import Client, Pacer, check_answer, parse_date
 from iamframe.sources.refusals import RequestFailed, WriteBlocked
 
 WEB = {"InstanceProfileName": "web"}
@@ -136,6 +137,17 @@ def test_credentials_that_expire_stop_all_that_comes_after(practice: PracticeAcc
         assert len(practice.requests) == sent
     finally:
         practice.expire(None)
+
+
+def test_a_request_that_is_stopped_while_it_waits_is_not_logged_as_sent(
+    account: PracticeAccount, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    mine = client(account)
+    monkeypatch.setattr(Pacer, "wait", lambda _: mine.end(for_all=False) or 0.0)
+    with caplog.at_level(logging.INFO, logger="iamframe"):
+        assert refusal(mine, "iam", "GetInstanceProfile", **WEB).reason == "not_asked"
+    assert "request sent" not in caplog.text
+    assert account.requests == []
 
 
 def test_an_operation_that_is_never_answered_is_hopeless_after_twenty_refusals(account: PracticeAccount) -> None:
