@@ -8,11 +8,11 @@ In a text, a placeholder such as `{key}` stands for the fact with this name. A c
     {actions:or}      all items of a list, joined by "or"
     [{key}, {value}]  the text in brackets for each row of a group
 
-A message can be a table of strings. Which string is used depends on the value of one fact:
+A message can have several texts, in a TOML table. Which text is used depends on the value of one fact:
 
     by                the name of the fact (default: `count`)
-    one               the string for the number 1, unless another string fits
-    other             the string for all other values
+    one               the text for the number 1, unless another text fits
+    other             the text for all other values
 """
 
 from __future__ import annotations

@@ -239,9 +239,9 @@ def _masked(frame: pd.DataFrame, by_kind: _MaskedTexts) -> pd.DataFrame:
 
 
 def search(aside: Path, folder: Path, mask: Mask, removed: Iterable[str] = ()) -> None:
-    """Raise ReportError if a file contains an original id or e-mail address.
+    """Raise ReportError if `mask` finds an original id or e-mail address in a file.
 
-    Files of older reports are searched, too, except the files in `removed`.
+    Files of older reports that stay in the folder are searched, too.
     """
     finished = {str(file.relative_to(aside)) for file in aside.rglob("*")} | {*removed}
     for file in sorted(path for path in aside.rglob("*") if path.is_file()):

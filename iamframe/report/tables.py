@@ -1,4 +1,4 @@
-"""Write a report's CSV files, one group of accounts at a time. A large result is never in memory as a whole."""
+"""Write a report's CSV files, one group of accounts at a time. A result of `check_snapshot` can exceed the memory."""
 
 from __future__ import annotations
 

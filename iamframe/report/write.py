@@ -48,10 +48,10 @@ def write_report(
     """Write a report into a folder, and return the path of the page.
 
     The page is `report.html`. The file `summary.json` contains the numbers of the result. `findings.csv`,
-    `coverage.csv`, `owners.csv` and `quota_use.csv` cover all checks. Each check that ran has a file
-    `checks/CHECK.csv`. The file of a check has the same rows as `result["CHECK"]`. Each frame of the inventory has a
-    CSV file, such as `roles.csv`. `events.csv`, `resource_owners.csv` and `tag_policies.csv` are written only if their
-    data was collected.
+    `coverage.csv` and `owners.csv` cover all checks. `quota_use.csv` counts roles and profiles by tool and owner. Each
+    check that ran has a file `checks/CHECK.csv`. The file of a check has the same rows as `result["CHECK"]`. Each frame
+    of the inventory has a CSV file, such as `roles.csv`. `events.csv`, `resource_owners.csv` and `tag_policies.csv` are
+    written only if their data was collected.
 
     A result of `check_snapshot` need not fit into memory. It is written in parts: one group of accounts at a time. The
     rows of `checks/CHECK.csv` and `tags.csv` are in the order of the groups. Findings without an ARN are sorted by
@@ -62,8 +62,8 @@ def write_report(
     at the top of the page.
 
     The page shows the changes (`changes`) and the differences from Terraform (`drift`). The file `summary.json`
-    contains the numbers of changes and differences. The changes are also written to the CSV files of `iamframe diff
-    --out`. The differences from Terraform are also written to `drift.csv`.
+    contains the numbers of changes and differences. The changes are also written to `changes.csv`,
+    `changed_findings.csv` and `not_compared.csv`. The differences from Terraform are also written to `drift.csv`.
 
     Parameters
     ----------
@@ -266,5 +266,5 @@ def _counts(kinds: pd.Series) -> dict[str, int]:
 
 
 def summarize(result: Result) -> dict[str, Any]:
-    """Return the numbers of a result as a dictionary with the same keys as `summary.json`."""
+    """Return the numbers of a result, as in `summary.json`, but without `masked`, `changes` and `drift`."""
     return reduce(add_summaries, map(summary_of, result.parts()))

@@ -41,12 +41,12 @@ def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
 @given.talk
 def app() -> None:
-    """Find IAM instance profiles that are orphaned, untagged, or named differently from their role.
+    """Find IAM instance profiles that have no role, no known use, no tags, or a different name from their role.
 
-    A SOURCE is `sample`, `aws`, `aws:PROFILE` or a path. `sample` is a fictional example. `aws` and `aws:PROFILE` read
-    a live account, and change nothing. A path is a file or folder with AWS CLI output, AWS Config items or Terraform
-    state. A path can also be a file with Steampipe rows, or a saved snapshot. A path may be a file, a folder, or a .gz
-    or .zip file.
+    A SOURCE is `sample`, `sample:earlier`, `aws`, `aws:PROFILE`, a path, or the s3:// address of a snapshot. `sample`
+    and `sample:earlier` are fictional examples. `aws` and `aws:PROFILE` read a live account, and change nothing. A path
+    is a file or folder with AWS CLI output, AWS Config items or Terraform state. A path can also be a file with
+    Steampipe rows, or a saved snapshot. A path can be a file, a folder, or a .gz or .zip file.
     """
 
 
@@ -198,8 +198,9 @@ def plan_command(
             click.echo(made.script, nl=False)
         else:
             click.echo(f"Plan: {escape_controls(str(made.write(out)))}")
-        where = "the end of the script" + ("" if out is None else " and in the CSV file beside it")
-        remark([f"{made.in_one_line}." + (f" The reasons are at {where}." if len(made.not_planned) else "")])
+        where = "the end of the script" + ("" if out is None else " or the .not-planned.csv file beside it")
+        why = f" See {where} for why findings have no steps." if len(made.not_planned) else ""
+        remark([f"{made.in_one_line}.{why}"])
         remark(output.expired(result), output.not_collected(result.inventory))
         return DONE
 
@@ -254,7 +255,7 @@ def explain_command(
     option("--fail-on-change", "Exit with status 1 if a resource or a finding changed."),
     option("--strict", "Exit with status 3 if something could not be compared."),
     option(
-        "--out", "Also write CSV files with changes, findings, and what was not compared.", "DIR", type=given.folder
+        "--out", "Also write CSV files: changes, changed findings, and what was not compared.", "DIR", type=given.folder
     ),
     given.policy_file,
     given.live,
@@ -296,8 +297,8 @@ def diff_command(
     given.against,
     given.kinds,
     given.formats(*given.FORMATS),
-    option("--fail-on-drift", "Exit with status 1 if anything differs. Incomplete data does not change the status."),
-    option("--strict", "Exit with status 3 if something could not be compared."),
+    option("--fail-on-drift", "Exit with status 1 if anything differs. Rows of the kind `unknown` do not count."),
+    option("--strict", "Exit with status 3 if no account was compared, or if a row has the kind `unknown`."),
     given.live,
 )
 def drift_command(
@@ -330,7 +331,7 @@ def drift_command(
 @_command(
     "snapshot",
     given.source("sources", nargs=-1, metavar="[SOURCE]..."),
-    option("--out", "Folder or s3:// address for the snapshot.", "DIR", type=given.place),
+    option("--out", "Save the snapshot to this folder or s3:// address.", "DIR", type=given.place),
     given.athena,
     given.live,
 )
@@ -370,7 +371,7 @@ def checks_command(form: str, checks: tuple[str, ...]) -> int:
 
 @_command("surfaces", given.formats(*given.FORMATS))
 def surfaces_command(form: str) -> int:
-    """Show where tags can be written, read and found.
+    """Show which tools can write, read and find tags.
 
     The list has one row per tool, resource type and operation. CSV and JSON also show the source of each answer.
     """
@@ -433,7 +434,7 @@ def _status(result: Result, fail_on: str | None, asked: tuple[str, ...] | None, 
 
 
 def main() -> None:
-    """Run the command line. An error is one sentence on standard error, with exit status 2."""
+    """Run the command line. An error is one line on standard error, with exit status 2."""
     # pandas creates hundreds of thousands of lasting objects, and the garbage collector would visit all of them.
     gc.set_threshold(1_000_000, 10, 10)
     for stream in (sys.stdout, sys.stderr):

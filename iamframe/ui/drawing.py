@@ -1,4 +1,4 @@
-"""Building blocks of plots: stacked bars, tables and text. Slanted hatching always means unknown data."""
+"""Building blocks of plots: stacked bars, tables and text. Unknown data always has the hatching `////`."""
 
 from __future__ import annotations
 

@@ -102,8 +102,9 @@ class Filter:
 def filtered(result: Result, wanted: Filter) -> pd.DataFrame:
     """Return the findings that match the filter.
 
-    The returned frame has the columns, order and index of `result.findings`. An empty frame means "no findings" only if
-    all needed data was collected. The functions `not_complete` and `undecided` show what is uncertain.
+    The returned frame has rows of `result.findings`, in the same order, with the same columns and index labels. An
+    empty frame means "no findings" only if all needed data was collected. The functions `not_complete` and `undecided`
+    show what is uncertain.
 
     Raises
     ------
@@ -115,16 +116,16 @@ def filtered(result: Result, wanted: Filter) -> pd.DataFrame:
 
 @schema.shows(schema.FINDINGS)
 def undecided(result: Result, wanted: Filter) -> pd.DataFrame:
-    """Return the findings whose match is uncertain, because paths or tags are unknown.
+    """Return the findings that may or may not match the filter, because paths or tags are unknown.
 
-    The returned frame has the columns, order and index of `result.findings`.
+    The returned frame has rows of `result.findings`, in the same order, with the same columns and index labels.
     """
     return Selection(result, wanted).undecided
 
 
 @schema.shows(schema.COUNTS)
 def counts(result: Result, findings: pd.DataFrame, wanted: Filter) -> pd.DataFrame:
-    """Return the numbers of findings by severity, and the coverage of each check.
+    """For each check, count the findings by severity, and the accounts by status.
 
     The frame has one row per selected check. The most severe checks come first. The columns `complete`, `partial` and
     `unknown` count accounts.
@@ -398,7 +399,7 @@ class _FindingResources:
         return ~yes & unread, np.zeros_like(yes)
 
     def carried(self, tag_key: str) -> tuple[pd.DataFrame, Bools]:
-        """Return the findings' tag values, and a mask of findings with unknown tags."""
+        """Return the values of the tag `tag_key` by finding, and a mask of findings with unknown tags."""
         tags, sides = self.tags, self.frame
         shown = tags[
             np.asarray(pc.equal(as_arrow(tags["tag_key"]), tag_key)) & is_in(tags["resource_arn"], sides["arn"])

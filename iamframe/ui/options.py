@@ -21,7 +21,7 @@ Decorator = Callable[[Any], Any]
 
 
 def together(*added: Decorator) -> Decorator:
-    """Combine several decorators into one decorator, in the same order."""
+    """Combine several decorators into one, as if they stood above a function in this order."""
     return functools.partial(functools.reduce, lambda command, add: add(command), added[::-1])
 
 
@@ -207,7 +207,7 @@ named_regions = option("--regions", _REGIONS, "LIST", callback=_filled)
 _ASKED = 'References to collect: "all" (default), "core" (only those from EC2 and Auto Scaling) or "none".'
 _ACCOUNTS = 'CSV file of the accounts to scan, or "org" for all accounts of the organization.'
 _ROLE = "Name of the role to assume in each account. For a single account, an ARN works too."
-_RATE = "Send at most N requests per second to each service in each region."
+_RATE = "Send at most N requests per second per account, service and region."
 _LIVE = together(
     regions,
     option("--references", _ASKED, type=click.Choice(("all", "core", "none"))),

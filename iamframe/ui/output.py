@@ -276,7 +276,7 @@ def expired(result: Result, *, is_covered: bool = False) -> Iterator[str]:
 
 
 def _is_complete(result: Result, one: Accepted) -> bool:
-    """Return whether the check is complete in each account that the entry may be about."""
+    """Return True if the check is complete in all accounts that the entry may be about."""
     named = re.match("arn:[^:*]*:[^:]*:[^:]*:([^:*]+):", one.resource_arn)
     accounts = {named[1]} if named else {*result.inventory.accounts["account_id"]}
     is_complete = (result.coverage["check"] == one.check) & (result.coverage["status"] == "complete")
@@ -319,8 +319,8 @@ def not_known(found: Drift) -> list[str]:
     for (account, detail), rows in unknown.groupby(["account_id", "detail"], sort=False):
         kinds = rows["resource_type"].str.replace("-", " ")
         names = (kinds + " " + rows["resource_name"]).dropna().drop_duplicates()
-        of = f"not compared in {account}: {some(names)}" if len(names) else f"not everything was compared in {account}"
-        lines.append(f"{of} ({detail})")
+        of = f": {some(names)}" if len(names) else ""
+        lines.append(f"incomplete comparison in {account}{of} ({detail})")
     why = "no Terraform state has resources there"
     left_out = [f"not compared: {some(found.left_out)} ({why})"] if found.left_out else []
     return [*left_out, *_cut(lines, 20, "the output of --format csv")]

@@ -102,7 +102,7 @@ def plot_name_relations(result: Result, ax: Axes | None = None) -> Axes:
     """Draw a bar chart of name differences between profiles and their roles.
 
     Each kind of difference has a bar. Profiles without a role have a bar of their own. Dotted parts of a bar show names
-    that differ by design. A hatched bar shows profiles for which the role's name was not collected.
+    that differ by design. A bar with slanted hatching shows profiles for which the role's name was not collected.
     """
     pairs = views.pairs(result.inventory, result.policy.makers)
     pairs = pairs[pairs["profile_arn"].notna()]
@@ -191,9 +191,9 @@ def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
 
     The plot has one bar per account, for at most 30 accounts. The accounts are sorted by the number of unreferenced or
     empty profiles, highest number first. Each bar shows referenced, unreferenced and empty profiles, in this order.
-    Unreferenced profiles are those that the check `unreferenced_profiles` found. Empty profiles have no role. Hatched
-    parts show profiles for which the role or the references were not collected. If `unreferenced_profiles` did not run,
-    profiles without a known reference have a hatched bar.
+    Unreferenced profiles are those that the check `unreferenced_profiles` found. Empty profiles have no role. Parts
+    with slanted hatching show profiles for which the role or the references were not collected. If
+    `unreferenced_profiles` did not run, parts with slanted hatching also show profiles without a known reference.
     """
     inventory, total = result.inventory, pluralize(len(result.inventory.profiles), "instance profile")
     rows = [row for row in purposes(result) if row.total]
@@ -215,7 +215,7 @@ def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resour
     """Draw a bar chart of the profiles or roles that each tool created.
 
     Each combination of account, tool and cluster (or stack) has a bar. Only the 15 largest bars are drawn, the largest
-    first. Each bar's label shows the share of the account's quota, if known.
+    first. Each bar's label shows how much of the account's quota this bar uses, if the quota is known.
 
     Parts without hatching show resources with an owner tag. Cross-hatched parts of a bar show resources without an
     owner tag. The dotted parts of a bar show roles that AWS manages. Parts with slanted hatching show resources whose
@@ -352,10 +352,10 @@ def plot_last_use(inventory: Inventory, ax: Axes | None = None, now: datetime | 
     """Draw a bar chart of the days since roles were last used.
 
     Each range of days has a bar. AWS keeps the last use of a role for 400 days. A new, never used role also counts as
-    "no use in 400 days". Days are counted back from the time `now`. By default, `now` is the time when the account was
-    collected. If no source shows the collection time, `now` is the current time. If `now` has no time zone, UTC is
-    assumed. The hatched bar shows roles whose last use was not collected. AWS-managed roles are left out, and the title
-    shows their number.
+    "no use in 400 days". The days since the last use of a role are counted up to the time `now`. By default, `now` is
+    the time when the account was collected. If no source shows the collection time, `now` is the current time. If `now`
+    has no time zone, UTC is assumed. The hatched bar shows roles whose last use was not collected. AWS-managed roles
+    are left out, and the title shows their number.
     """
     roles = inventory.roles[~inventory.roles["is_aws_managed"]]
     present = pd.Timestamp(datetime.now(UTC) if now is None else now)

@@ -632,7 +632,7 @@ def test_a_finding_that_is_no_longer_accepted_is_reopened_and_one_that_is_accept
     (found,) = [one.findings for one in open_one.found.values()]
     agreed = {"empty_profiles": Found.of(found.assign(accepted="agreed"), open_one.found["empty_profiles"].facts)}
     accepted = replace(open_one, found=agreed)
-    reopened, settled = "1 reopened", "1 settled"
+    reopened, settled = "1 reopened (no longer expected or accepted)", "1 settled (now expected or accepted)"
     for old, new, way, said in (
         (accepted, open_one, "reopened", reopened),
         (open_one, accepted, "settled", settled),

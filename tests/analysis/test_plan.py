@@ -155,6 +155,7 @@ def test_what_was_used_lately_is_started_by_something_between_two_loads() -> Non
     assert reasons(plan)["unreferenced_profiles", "now-and-then"] == because(
         "role_used", role="now-and-then", used_at=used_at, age=age(90, "day")
     )
+    assert "  #    note: after the deletion, the role long-ago is in no profile, so " in plan.script
     deleted = plan.steps[plan.steps["action"] == "delete"].set_index("resource_name")["rests_on"]
     assert {name: text.partition(" in us-east-1 uses the profile")[2] for name, text in deleted.items()} == {
         "long-ago": f"; the role long-ago was last used {read - timedelta(days=91):%Y-%m-%d}",
@@ -407,6 +408,17 @@ def test_a_role_that_no_source_shows_gives_no_tags(tmp_path: Path) -> None:
     assert reasons(plan) == {("untagged_profiles", "web"): because("role_id")}
 
 
+@pytest.mark.parametrize(("is_known", "reason"), [(True, because("tags.no_role")), (False, because("role_id"))])
+def test_a_profile_is_said_to_hold_no_role_only_if_its_role_was_collected(
+    tmp_path: Path, is_known: bool, reason: dict[str, Any]
+) -> None:
+    documents = {"p.json": profile_list(long(profile("web"))), "instance-profile-tags/web.json": {"Tags": []}}
+    inventory = load(tmp_path, documents)
+    inventory = replace(inventory, profiles=inventory.profiles.assign(role_known=is_known))
+    found = iamframe.run_checks(inventory, only="untagged_profiles")
+    assert reasons(iamframe.plan(found, min_age=NOW)) == {("untagged_profiles", "web"): reason}
+
+
 @pytest.mark.parametrize(
     ("field", "value", "reason"),
     [
@@ -631,7 +643,7 @@ def test_the_command_line_prints_the_script_and_counts_what_is_left(tmp_path: Pa
     assert (
         "change tag 'profile batch' aws iam tag-instance-profile --instance-profile-name=batch --tags=" in done.stdout
     )
-    assert "4 findings without steps. The reasons are at the end of the script.\n" in done.stderr
+    assert "4 findings without steps. See the end of the script for why findings have no steps.\n" in done.stderr
 
 
 def test_the_command_line_writes_files_and_refuses_an_age_that_is_none(tmp_path: Path) -> None:

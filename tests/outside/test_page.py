@@ -700,8 +700,8 @@ def test_one_thing_is_not_spoken_of_as_several(browser: Browser, tmp_path: Path)
     source = load(tmp_path / "in", {"p.json": profile_list(profile("web", nested_role("portal")))})
     with opened(browser, report(source, tmp_path / "out")) as it:
         assert it.page.get_by_role("region", name="Scope").locator("p").inner_text() == (
-            "1 account: 1 role, 1 instance profile, 1 link between them, 0 tags, and 0 profile references by "
-            "instances and templates. The files do not say when they were collected."
+            "1 account: 1 role, 1 instance profile, 1 link between them, 0 tags, and 0 profile references. "
+            "The files do not say when they were collected."
         )
         assert "1 finding to fix" in it.page.inner_text("section[aria-labelledby=name_mismatches]")
 

@@ -145,7 +145,10 @@ def test_what_the_findings_named_is_gone_afterwards_and_nothing_else_has_come(cl
     assert after - before == {("ec2_roles_without_profile", "free-role")}
     told = cleaned["plan"].steps["why"][cleaned["plan"].steps["action"] == "remove-role"].tolist()
     assert [why.rpartition("; ")[2] for why in told] == [
-        "this leaves the role free-role without a profile, so the check ec2_roles_without_profile will report the role"
+        (
+            "after the deletion, the role free-role is in no profile, so the check ec2_roles_without_profile will "
+            "report the role"
+        )
     ]
 
 

@@ -713,11 +713,12 @@ def test_drift_prints_a_line_per_difference_and_on_standard_error_what_is_unknow
     assert done.stderr.splitlines() == [
         (
             "1 profile lost its role, 1 profile holds another role, 2 resources are gone, 1 resource was recreated, "
-            "1 path differs, 4 tags differ, 121 resources are managed by no Terraform state. 2 things could not be "
-            "compared. 1 account not compared, because no Terraform state has resources there."
+            "1 path differs, 4 tags differ or are missing on one side, 121 resources are managed by no Terraform "
+            "state. 2 things could not be compared. 1 account not compared, because no Terraform state has resources "
+            "there."
         ),
         "not compared: 444455556666 (no Terraform state has resources there)",
-        "not compared in 123456789012: instance profile erp, role erp (tags were not collected)",
+        "incomplete comparison in 123456789012: instance profile erp, role erp (tags were not collected)",
     ]
 
 

@@ -65,6 +65,7 @@ class Block(msgspec.Struct, frozen=True):
     profile: ProfileFacts
     checks: list[str]
     why: list[Message]
+    notes: list[Message]
     rests_on: list[Message]
     steps: list[Command]
 
@@ -109,23 +110,24 @@ def deletion(finding: Finding, findings: list[Finding], profile: ProfileFacts, c
         steps.insert(1, _is_without_owner(profile, gone))
         why += [{"message": "plan.why.owner_gone", **gone.facts}] if finding.check != OWNER_GONE else []
         rests_on.append({"message": "plan.rests_on.owner_gone", **gone.facts})
+    notes: list[Message] = []
     if role:
         # AWS refuses to delete a profile that holds a role (DeleteConflict).
         remove = _aws_iam("remove-role-from", profile, role_name=role.name)
         put_back = _aws_iam("add-role-to", profile, role_name=role.name)
         steps.append(Command(profile, "remove-role", remove, undo=put_back))
         is_last = role.holders == 1 and role.trusts_ec2 == "yes"
-        why.append({"message": "plan.why.role_alone" if is_last else "plan.why.role_stays", "role": role.name})
+        notes.append({"message": "plan.note.role_alone" if is_last else "plan.note.role_stays", "role": role.name})
         rests_on.append(_last_use(role))
     if profile.maker and profile.maker_basis != GUESS and profile.maker.note:
-        why.append({"message": "plan.why.note", "note": profile.maker.note})
+        notes.append({"message": "plan.note.maker", "note": profile.maker.note})
     tags = {"tags": _tags_json(profile.own_tags)} if profile.own_tags else {}
     undo = _aws_iam("create", profile, path=profile.path, **tags)
     lost = "id" if profile.own_tags == profile.tags else "id_and_tags"
     cannot_undo: Message = {"message": f"plan.cannot_undo.{lost}", "id": profile.id}
     steps.append(Command(profile, "delete", _aws_iam("delete", profile), undo=undo, cannot_undo=cannot_undo))
     others = sorted({one.check for one in findings if one is not finding})
-    return Block(profile, [finding.check, *others], why, rests_on, steps)
+    return Block(profile, [finding.check, *others], why, notes, rests_on, steps)
 
 
 def _held(role: RoleFacts | None) -> Message:
@@ -152,8 +154,8 @@ def tagging(
     role = profile.role
     objection = next(context.objections(profile, "tag"), None)
     if objection or role is None or not role.own_tags:
-        is_unknown = role is not None and role.tags is None
-        no_source: Message = {"message": "plan.tags.unknown" if is_unknown else "plan.tags.none"}
+        reason = "no_role" if role is None else "unknown" if role.tags is None else "none"
+        no_source: Message = {"message": f"plan.tags.{reason}"}
         return None, dict.fromkeys(findings, objection or no_source)
     # Copied tags must remove the finding and cause no new finding.
     rules = context.demanded(profile)
@@ -222,7 +224,7 @@ def _tag_block(findings: list[Finding], profile: ProfileFacts, role: RoleFacts, 
     rests_on = [role.collected, profile.collected, context.accounts[profile.account_id].collected]
     step = Command(profile, "tag", command, undo=" && ".join(undo), cannot_undo=lost)
     steps = [_is_unchanged(role), _is_unchanged(profile), step]
-    return Block(profile, sorted({one.check for one in findings}), why, rests_on, steps)
+    return Block(profile, sorted({one.check for one in findings}), why, [], rests_on, steps)
 
 
 # Commands

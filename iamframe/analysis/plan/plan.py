@@ -268,7 +268,7 @@ def _steps(blocks: list[Block]) -> pd.DataFrame:
             "related_arn": block.profile.role.arn if block.deletes and block.profile.role else None,
             "action": step.action,
             "command": step.command,
-            "why": _sentence(block.why),
+            "why": _sentence(block.why + block.notes),
             "rests_on": _sentence(block.rests_on),
             "undo": step.undo,
             "cannot_undo": _sentence([step.cannot_undo]) if step.cannot_undo else None,

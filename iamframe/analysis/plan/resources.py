@@ -199,9 +199,9 @@ class Context:
         }
         held: dict[str, list[RoleFacts | None]] = defaultdict(list)
         makers: dict[str, dict[str, Any]] = {}
-        columns = ["profile_arn", "role_arn", "maker", "maker_basis"]
-        for arn, role, maker, basis in pairs[columns].itertuples(index=False):
-            held[arn] += [roles.get(role)] if isinstance(role, str) else []
+        columns = ["profile_arn", "role_arn", "role_known", "maker", "maker_basis"]
+        for arn, role, is_known, maker, basis in pairs[columns].itertuples(index=False):
+            held[arn] += [roles.get(role)] if isinstance(role, str) else [] if is_known else [None]
             makers[arn] = {"maker": self._makers.get(maker), "maker_basis": basis}
         living = _living_owners(owned_profiles(self.inventory))
         users = _users(self.inventory.references, pairs["profile_arn"].drop_duplicates())
