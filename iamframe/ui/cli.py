@@ -45,8 +45,8 @@ def app() -> None:
 
     A SOURCE is `sample`, `sample:earlier`, `aws`, `aws:PROFILE`, a path, or the s3:// address of a snapshot. `sample`
     and `sample:earlier` are fictional examples. `aws` and `aws:PROFILE` read a live account, and change nothing. A path
-    is a file or folder with AWS CLI output, AWS Config items or Terraform state. A path can also be a file with
-    Steampipe rows, or a saved snapshot. A path can be a file, a folder, or a .gz or .zip file.
+    is a file or folder with AWS CLI output, AWS Config items, Terraform state or Steampipe rows (also .gz or .zip). A
+    path can also be the folder of a snapshot.
     """
 
 
@@ -198,8 +198,7 @@ def plan_command(
             click.echo(made.script, nl=False)
         else:
             click.echo(f"Plan: {escape_controls(str(made.write(out)))}")
-        where = "the end of the script" + ("" if out is None else " or the .not-planned.csv file beside it")
-        why = f" See {where} for why findings have no steps." if len(made.not_planned) else ""
+        why = " The end of the script says why some findings have no steps." if len(made.not_planned) else ""
         remark([f"{made.in_one_line}.{why}"])
         remark(output.expired(result), output.not_collected(result.inventory))
         return DONE
