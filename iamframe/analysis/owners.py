@@ -79,9 +79,10 @@ def quota_use(inventory: Inventory | Result, tag_key: str = OWNER_TAG) -> pd.Dat
     Roles without a profile and without EC2 trust have no `maker`. The cluster, environment or stack of a profile comes
     from the view `owned_profiles`. A role belongs to a cluster, environment or stack if all its profiles do. The owner
     is the value of the owner tag. A profile without an owner tag has the owner of its role. AWS-managed roles have
-    separate rows. No source says whether service-linked roles count against the quota. Rows with the state
-    `not_collected` show how many resources are missing. The total comes from GetAccountSummary. Without this total,
-    there is no such row, even if a list is incomplete.
+    separate rows, and count against the role quota. Source: IAM User Guide, "Create a service-linked role"; IAM
+    Identity Center User Guide, "IAM roles created by IAM Identity Center". Rows with the state `not_collected` show how
+    many resources are missing. The total comes from GetAccountSummary. Without this total, there is no such row, even
+    if a list is incomplete.
 
     Rows are sorted by account. In each account, rows with the largest share of a quota come first. No request is made
     to AWS.
@@ -97,7 +98,6 @@ def quota_use(inventory: Inventory | Result, tag_key: str = OWNER_TAG) -> pd.Dat
         / accounts[f"{side}_quota"].replace(0, pd.NA).astype("float64")
         for side in ("role", "profile")
     }
-    shares["role_share"] = shares["role_share"].where(used["state"] != "aws")
     used = used.assign(account_name=accounts["account_name"], **shares)
     most = pd.concat(list(shares.values()), axis=1).max(axis=1).fillna(0)
     keyed = used.assign(most=-most, number=-used["roles"] - used["profiles"])

@@ -272,7 +272,7 @@ QUOTA_USE = Frame(
     ),
     count("roles", "roles"),
     count("profiles", "instance profiles"),
-    share("role_share?", "roles / the account's quota; missing if the quota is unknown, or if AWS manages the roles"),
+    share("role_share?", "roles / the account's quota; missing if the quota is unknown"),
     share("profile_share?", "instance profiles / the account's quota; missing if the quota is unknown"),
     count("empty", "profiles that hold no role"),
     count("role_unread", "profiles whose role was not collected; these profiles may be empty"),

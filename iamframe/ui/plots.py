@@ -239,9 +239,7 @@ def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resour
     shown, names = used.iloc[order], account_labels(read)
     quotas = read.accounts.set_index("account_id")[f"{resources.removesuffix('s')}_quota"]
     quota = pd.Series(shown.index.get_level_values("account_id")).map(quotas).replace(0, pd.NA).astype("float64")
-    # No source says whether service-linked roles count against the quota.
-    counted = shown.drop(columns=_OWNED["aws"]).sum(axis=1)
-    shares = (100 * counted.where(counted > 0).to_numpy() / quota).round()
+    shares = (100 * shown.sum(axis=1).to_numpy() / quota).round()
     labels = [
         f"{names[str(account)]}  {shortened(f'{maker} {of}'.strip())}"
         + ("" if pd.isna(share) else f", {share:.0f}% of the quota" if share else ", under 1% of the quota")

@@ -173,7 +173,7 @@ TRUTH = {
     (None, "ops", "owned"): (1, 1, 0, 1, 10),
     (None, None, "none"): (2, 1, 1, 2, 10),
     (None, None, "unread"): (0, 1, 0, 0, 10),
-    (None, None, "aws"): (1, 0, 0, None, 0),
+    (None, None, "aws"): (1, 0, 0, 1, 0),
     # GetAccountSummary counts eight roles.
     (None, None, "not_collected"): (3, 0, 0, 3, 0),
 }

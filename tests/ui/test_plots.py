@@ -343,13 +343,13 @@ def test_the_quota_is_parted_by_tool_and_owner_and_what_was_not_collected_is_hat
         plot_quota_use(load(tmp_path, documents), resources="links")
 
 
-def test_roles_that_aws_manages_are_in_no_share_and_owners_are_those_of_the_result(tmp_path: Path) -> None:
+def test_roles_that_aws_manages_fill_the_quota_too_and_owners_are_those_of_the_result(tmp_path: Path) -> None:
     service = role_detail("AWSServiceRoleForX", path="/aws-service-role/x.amazonaws.com/")
     documents = {"dump.json": dump(role_detail("web", tags={"Team": "a"}), service), "i.json": identity()}
     documents["s.json"] = {"SummaryMap": {"Roles": 2, "RolesQuota": 10}}
     ax = plot_quota_use(run_checks(load(tmp_path, documents), owner_tag="Team"), resources="roles")
     assert {" ".join(name.split()): parts for name, parts in bars(ax).items()} == {
-        f"{ACCOUNT} no known tool, 10% of the quota": {"with an owner tag": 1, "managed by AWS": 1}
+        f"{ACCOUNT} no known tool, 20% of the quota": {"with an owner tag": 1, "managed by AWS": 1}
     }
 
 
