@@ -31,11 +31,12 @@ __all__ = ["Plan", "plan"]
 @schema.shows(schema.STEPS, schema.NOT_PLANNED)
 @dataclass(frozen=True)
 class Plan:
-    """A clean-up plan: the script, its steps, and the findings without steps.
+    """A clean-up plan: the script, its steps, and the findings that the plan leaves alone.
 
-    The frame `steps` has one row per command, in script order. A step with the action `check` tests the profile or its
-    role. If something has changed, the script skips the profile's other steps. The actions `remove-role`, `delete` and
-    `tag` change the account. The frame `not_planned` contains the findings without steps, each with a reason.
+    The frame `steps` has one row per command, in script order. A step with the action `check` reads AWS again. If
+    something has changed since the load, or cannot be read, the script skips the profile's remaining steps. The actions
+    `remove-role`, `delete` and `tag` change the account. The frame `not_planned` shows why findings about unused
+    profiles, missing tags or different tags have no steps.
     """
 
     steps: pd.DataFrame
@@ -45,7 +46,7 @@ class Plan:
     def write(self, path: str | os.PathLike[str]) -> Path:
         """Write the script and two CSV files, and return the script's path.
 
-        For a script `cleanup.sh`, the steps are in `cleanup.csv`. The findings without steps are in
+        For a script `cleanup.sh`, the frame `steps` is in `cleanup.csv`. The frame `not_planned` is in
         `cleanup.not-planned.csv`. The files appear only after all three are complete. Run the script, not the commands
         in the CSV files. In a CSV file, iamframe may put apostrophes into a command. An older plan is never
         overwritten. Only the files of a plan show how to undo its steps.
@@ -88,7 +89,7 @@ class Plan:
 
     @property
     def in_one_line(self) -> str:
-        """The numbers of profiles to delete, resources to tag, and findings without steps."""
+        """The numbers of profiles to delete, resources to tag, and findings in `not_planned`."""
         actions = self.steps["action"].value_counts()
         deleted, tagged = (pluralize(int(actions.get(name, 0)), what) for name, what in _WRITTEN.items())
         return f"{deleted} to delete, {tagged} to tag, {pluralize(len(self.not_planned), 'finding')} without steps"
@@ -114,10 +115,10 @@ _PLANNED = [name for name, one in CHECKS.items() if one.remedy]
 def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timedelta | str = _MIN_IDLE) -> Plan:
     """Return a clean-up plan: a script that you review and run. No request is made to AWS.
 
-    A plan deletes empty profiles and profiles without references. A plan also deletes profiles whose cluster,
-    environment or stack is gone. The plan takes a role out of a profile before the deletion. A plan never deletes or
-    tags a role. The plan copies missing or different tags from a role to its profile. The column `why` also shows the
-    old values of replaced tags.
+    The script deletes empty profiles and profiles without references. The script also deletes profiles whose cluster,
+    environment or stack is gone. The script takes a role out of a profile before the deletion. The script never deletes
+    or tags a role. The script copies missing or different tags from a role to its profile. The column `why` also shows
+    the old values of replaced tags.
 
     The plan keeps a profile in the following cases:
 
@@ -126,8 +127,7 @@ def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timed
     - The profile was younger than `min_age` when the data was collected.
     - When the data was collected, the last use of the role was less than `min_idle` ago.
     - `min_age` (or `min_idle`) is above zero, but the age of the profile (or the last use of its role) is unknown.
-    - A service or tool needs the profile, or would create it again. Profiles whose cluster or stack is known to be
-      deleted are an exception.
+    - A service or tool needs the profile, or would create it again. A deleted EKS cluster needs no profile.
 
     The plan does not copy tags in the following cases. A profile that has tags may still get the required tags.
 
@@ -147,7 +147,7 @@ def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timed
     -------
     Plan
         `script` is the text to run. The frame `steps` has one row per command, sorted by account. In each account, tags
-        come before deletions. The frame `not_planned` has the findings without steps, each with a reason.
+        come before deletions. The frame `not_planned` shows why some findings have no steps.
 
     Raises
     ------
