@@ -27,10 +27,11 @@ _ANSWERS = {
 def blind_spots(inventory: Inventory) -> pd.DataFrame:
     """Return the consoles, APIs and tools that cannot, or may be unable to, read, write or search tags.
 
-    Each row is about one role or profile and one operation. The frame leaves out AWS-managed roles. The frame has no
-    rows about what a console, API or tool can always do. Rows about roles come first. Consoles, APIs and tools are in
-    the same order as in `surfaces()`. The columns have the pandas type `category`, which saves memory. An account with
-    100,000 roles has millions of rows. To count the roles and profiles instead, use `blind_spot_counts`.
+    Each row is about one role or profile, one console, API or tool, and one operation (`write`, `read` or `find`). The
+    frame leaves out AWS-managed roles. The frame has no rows about what a console, API or tool can always do. Rows
+    about roles come first. Consoles, APIs and tools are in the same order as in `surfaces()`. The columns have the
+    pandas type `category`, which saves memory. An account with 100,000 roles has millions of rows. To count the roles
+    and profiles instead, use `blind_spot_counts`.
     """
     parts = []
     for kind, (frame, key) in taggable_resources(inventory).items():
@@ -58,8 +59,8 @@ def blind_spots(inventory: Inventory) -> pd.DataFrame:
 def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
     """Return whether each console, API or tool can read, write and search tags.
 
-    Each row also contains the number of collected roles (or profiles) in the account. AWS-managed roles are left out.
-    An account without such roles has no rows about roles. An account without profiles has no rows about profiles.
+    The column `resources` contains the number of collected profiles, or of collected roles that AWS does not manage.
+    The frame has no rows in which `resources` would be 0.
     """
     counts = tagged_counts(inventory)
     rows = [
@@ -103,8 +104,9 @@ def _reason(fact: Fact) -> str:
 def surfaces() -> pd.DataFrame:
     """Return which consoles, APIs and tools can write, read and search tags.
 
-    A *surface* is a console, API or tool. The frame has separate rows for roles and for instance profiles. If AWS
-    changes its services, the frame may no longer be correct. `probe_surfaces` tests the tagging API in a real account.
+    A *surface* is a console, API or tool. The frame has separate rows for roles and for instance profiles. The rows
+    come from a file in iamframe, and may be outdated if AWS has changed its services. `probe_surfaces` tests the
+    tagging API in a real account.
     """
     columns = {name: [getattr(fact, name) for fact in known_facts()] for name in schema.SURFACES.names}
     # Arrow converts days to times, but not a missing day.

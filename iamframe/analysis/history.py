@@ -73,10 +73,11 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
     """Return when roles and instance profiles were created and deleted, and by whom.
 
     A *life* lasts from the creation of a resource to its deletion. A recreated role or profile has a separate row for
-    each life. Rows are sorted by account and first event. All times and callers come from CloudTrail records. A time is
-    missing if the CloudTrail records do not show it. The columns `covered_from_at` and `covered_to_at` show the period
-    that the records cover. This period is known only for trail files and live lookups. A trail file may be missing even
-    within the period. The history leaves out requests that AWS refused, and accounts without CloudTrail records.
+    each life. Rows are sorted by account and first event. The times and callers of events come from CloudTrail records.
+    The time of an event is missing if the CloudTrail records do not show it. The columns `covered_from_at` and
+    `covered_to_at` show the period that the records cover. This period is known only for trail files and live lookups.
+    A trail file may be missing even within the period. The history leaves out requests that AWS refused, and accounts
+    without CloudTrail records.
 
     Parameters
     ----------

@@ -81,8 +81,8 @@ def quota_use(inventory: Inventory | Result, tag_key: str = OWNER_TAG) -> pd.Dat
     is the value of the owner tag. A profile without an owner tag has the owner of its role. AWS-managed roles have
     separate rows, and count against the role quota. Source: IAM User Guide, "Create a service-linked role"; IAM
     Identity Center User Guide, "IAM roles created by IAM Identity Center". Rows with the state `not_collected` show how
-    many resources are missing. The total comes from GetAccountSummary. Without this total, there is no such row, even
-    if a list is incomplete.
+    many roles and profiles are missing. GetAccountSummary returns the numbers of all roles and profiles. If
+    GetAccountSummary was not collected, no row has the state `not_collected`, even if a list is incomplete.
 
     Rows are sorted by account. In each account, rows with the largest share of a quota come first. No request is made
     to AWS.

@@ -62,7 +62,8 @@ def probe_surfaces(
     `unknown` in the following cases:
 
     - AWS refuses the request.
-    - The tagging API shows no resource, and no resource in IAM is known to have tags.
+    - The tagging API shows no resource of the row's type in the row's region, and no such resource in IAM is known to
+      have tags.
     - The row is about instance profiles in a partition other than `aws` and `aws-us-gov`.
 
     `probe_surfaces` is read-only. `probe_surfaces` sends the requests of `load_account(references=False)`, and at least
