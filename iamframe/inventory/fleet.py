@@ -1,4 +1,4 @@
-"""Load many live accounts into one `Inventory`, through a role in each account."""
+"""Load many live accounts into one `Inventory`, each with an assumed role or an AWS CLI profile."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ def load_fleet(
     """Load several live accounts, each with an assumed role or an AWS CLI profile.
 
     If an account cannot be read, the other accounts are still loaded. The frame `gaps` contains the reason. The frame
-    `accounts` still contains the account.
+    `accounts` also contains the accounts that could not be read.
 
-    If `out` is given, each account is saved immediately after it is read. The accounts are never all in memory at the
-    same time. After an interruption, the same call loads only the missing and failed accounts. On a local disk, an
-    older snapshot stays until the new snapshot is complete.
+    If `out` is given, each account is saved immediately after it is read. A saved account is no longer in memory. After
+    an interruption, the same call loads only the missing and failed accounts. On a local disk, an older snapshot stays
+    until the new snapshot is complete.
 
     Parameters
     ----------

@@ -35,7 +35,8 @@ class Inventory:
     """The roles and instance profiles of one or many accounts, as linked DataFrames.
 
     All frames are plain DataFrames. The module `iamframe.schema` describes the columns of each frame. You can join
-    frames on the columns `role_arn`, `profile_arn` and `account_id`. iamframe never changes the frames of an inventory.
+    frames on the columns `account_id`, `role_arn`, `profile_arn` and `resource_arn` (the ARN of a role or profile).
+    iamframe never changes the frames of an inventory.
     """
 
     accounts: pd.DataFrame
@@ -103,9 +104,10 @@ class Inventory:
 
     @property
     def tag_policies_read(self) -> pd.Series:
-        """One value per account, in the order of `accounts`: True if the account's tag policy was collected.
+        """For each account, in the order of `accounts`: True if any part of the account's tag policy was collected.
 
-        The frame `tag_policies` proves nothing about an account whose policy was not collected.
+        If AWS denies DescribeEffectivePolicy, iamframe collects only the required tag keys (ListRequiredTags). The
+        frame `tag_policies` proves nothing about an account with the value False.
         """
         calls = self.calls[self.calls["operation"].isin([TAG_POLICY, REQUIRED_TAGS])]
         return self.accounts["account_id"].isin(calls["account_id"][calls["state"] != "refused"])
@@ -194,7 +196,7 @@ class Inventory:
         yield self.gaps
 
     def row_counts(self) -> dict[str, int]:
-        """Return the number of rows of each collected frame."""
+        """Return the number of rows of each frame in `frames_read`."""
         return {name: len(frame) for name, frame in self.frames_read.items()}
 
     def _repr_html_(self) -> str:

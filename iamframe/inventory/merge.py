@@ -26,7 +26,7 @@ from iamframe.sources.records import TagListing, parsed_time
 
 
 def settle(code: Positions, value: Positions, size: int) -> tuple[Positions, Positions, Positions]:
-    """Choose one row for each key, and find contradictory rows.
+    """Choose at most one row for each key, and find contradictory rows.
 
     Each row has a key and a value. The arrays `code` and `value` contain the codes of the keys and values, as
     `pandas.factorize` returns codes. The code -1 stands for an unknown value. `size` is the number of keys.

@@ -62,7 +62,7 @@ PROFILES = Frame("profiles", "instance profile", ("profile_arn",)).with_columns(
     flag("tags_known", "True if the tags were collected; if True and `tags` has no rows, the resource has no tags"),
 )
 
-LINKS = Frame("links", "role in an instance profile", ("profile_arn", "role_arn")).with_columns(
+LINKS = Frame("links", "instance profile with a role", ("profile_arn", "role_arn")).with_columns(
     ACCOUNT_ID,
     text("profile_arn", "ARN of the profile"),
     text("role_arn", "ARN of the role in the profile; `name:ROLE` if no source shows that role"),

@@ -45,8 +45,8 @@ _IN_STACK = BY_LABEL[STACK_RESOURCES].action
 def pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.DataFrame:
     """Return roles and profiles side by side: names, paths, tags, trust, and the tool that created them.
 
-    A maker is a tool or service that creates roles and profiles. The first rows are the links: one row per role in a
-    profile. The next rows are the profiles without a link. The last rows are roles that trust EC2 but have no profile.
+    A maker is a tool or service that creates roles and profiles. The first rows are the links: one row per profile with
+    a role. The next rows are the profiles without a link. The last rows are roles that trust EC2 but have no profile.
     The parameter `makers` describes your own tools. If your tool and a known tool fit the same names and paths, the
     column `maker` shows your tool.
     """
@@ -217,11 +217,12 @@ def count_tags_known(inventory: Inventory, resource_type: str) -> pa.Table:
 
 
 def missing_permissions(inventory: Inventory) -> dict[str, object]:
-    """Return one IAM policy that allows the denied operations of all accounts.
+    """Return one IAM policy that allows every operation that `gaps` shows as denied in at least one account.
 
-    The policy allows the operation of each row of `gaps` whose reason is `denied`, if iamframe uses the operation. The
-    list `Statement` is empty if there is no such row. Not every such row lacks a permission: a region may not be
-    enabled, and an account of a fleet (`sts:AssumeRole`) may be closed. The column `detail` shows the cause.
+    The policy allows only operations that iamframe calls. The list `Statement` is empty if `gaps` has no row with the
+    reason `denied` for an operation that iamframe calls. AWS may have denied an operation because a region is not
+    enabled, or because an account of a fleet is closed (`sts:AssumeRole`). The column `detail` of `gaps` shows the
+    cause.
 
     The policy may not be enough, because an explicit Deny overrides any Allow. A permissions boundary or an
     organisation's policy can also block an allowed action. Source: IAM User Guide, "Policy evaluation logic".

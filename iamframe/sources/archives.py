@@ -1,6 +1,6 @@
 """Find the files in folders and archives (`.gz`, `.zip`).
 
-Archives are unpacked only in memory, and only up to `MAX_UNPACKED` bytes. Links in archives are not followed. Names
+Each archive is unpacked only in memory, and only up to `MAX_UNPACKED` bytes. Links in archives are not followed. Names
 inside archives are never used as paths.
 """
 

@@ -1,4 +1,4 @@
-"""Call AWS operations in one account, and decode the answers. A failed call becomes a row of the frame `gaps`."""
+"""Call AWS operations in one account, and decode the answers. The frame `gaps` shows data that no call could read."""
 
 from __future__ import annotations
 

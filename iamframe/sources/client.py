@@ -152,7 +152,7 @@ class Client:
     ) -> bytes:
         """Raise `RequestFailed` if the call fails.
 
-        Raise `WriteBlocked` if the operation is not in the table of operations.
+        Raise `WriteBlocked` if the request is not a read operation in the table of operations.
         """
         name = counted_as or label(service, operation)
         # STS is always called: the credentials may have changed since the journal began.

@@ -24,7 +24,7 @@ def guard(service: str) -> Callable[..., None]:
 
 
 def guard_requests(client: Any, service: str) -> None:
-    """Botocore builds requests from its models of the AWS services. Local files can override these models.
+    """Botocore builds requests from its models of the AWS services. Local files can override botocore's models.
 
     An operation's name therefore proves nothing, and iamframe checks the prepared request.
     """

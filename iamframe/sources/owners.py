@@ -55,7 +55,10 @@ def _is_list_of(owner: Owner, key: str, document: Document) -> bool:
 
 
 def _is_named(owner: Owner, key: str, document: Document) -> bool:
-    """An empty list does not show its service, so the path must name the operation or the service, and no other."""
+    """An empty list does not show its service.
+
+    The path must therefore name the operation or the service, and no service in `_OTHERS`.
+    """
     path = "/".join((*document.piece.folders[document.piece.root :], document.piece.name))
     words = re.findall("[a-z0-9]+", cli_name(path))
     operation = cli_name("DescribeStacks" if key == _STACKS else owner.operation)

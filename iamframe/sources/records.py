@@ -29,7 +29,7 @@ State = Literal["complete", "partial", "truncated", "refused"]
 
 
 class RecordedTime(msgspec.Struct, gc=False):
-    """A time in a recorded answer of botocore: `{"__class__": "datetime", "year": …}`."""
+    """A time in a boto3 response that the package placebo recorded: `{"__class__": "datetime", "year": …}`."""
 
     year: int
     month: int
@@ -190,7 +190,7 @@ class RequiredKeys(msgspec.Struct, gc=False):
 
 
 class TagDemand(msgspec.Struct, gc=False):
-    """A row of the frame `tag_policies`: the organization's rule for one tag key."""
+    """A row of the frame `tag_policies`: what an account's tag policy says about one tag key and resource type."""
 
     resource_type: str
     tag_key: str

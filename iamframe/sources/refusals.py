@@ -52,7 +52,7 @@ class NotCalled(RequestFailed):
 
 
 class WriteBlocked(IamframeError):
-    """The request's operation is not in the table of operations."""
+    """Raised for a request that is not a read operation in the table of operations. The request is not sent."""
 
 
 def is_unknown_host(error: Exception | None) -> bool:

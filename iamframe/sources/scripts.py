@@ -47,7 +47,10 @@ def options(parameters: Mapping[str, object], service: str) -> str:
 
 
 def collect_script(regions: Sequence[str] = ()) -> str:
-    """The script calls what a live load with `references="core"` calls, except DescribeStackResources."""
+    """The script calls what a live load with `references="core"` calls, except DescribeStackResources.
+
+    The script also calls DescribeLaunchTemplates, which a live load never calls.
+    """
     for region in regions:
         if region_in(region) != region:
             raise SourceError(f"{region!r} is not a region; write regions like eu-west-1,us-east-1")

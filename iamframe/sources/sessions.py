@@ -1,4 +1,4 @@
-"""Open boto3 sessions. If a session's first request fails, the error shows what to type next."""
+"""Open boto3 sessions. If a session's first request fails, the error says what to do."""
 
 from __future__ import annotations
 

@@ -11,10 +11,10 @@ An example of an effective policy is `{"tags": {"costcenter": {"tag_key": "CostC
 - `enforced_for` lists the resource types for which AWS rejects wrong tag values. AWS accepts a missing tag even for the
   types in `enforced_for`.
 
-`iam:ALL_SUPPORTED` stands for all IAM resource types that AWS supports. A tag can be required for `iam:role`,
+`iam:ALL_SUPPORTED` stands for all IAM resource types that tag policies support. A tag can be required for `iam:role`,
 `iam:instance-profile` and other types. Source: Pulumi's documentation, "AWS Organizations Tag Policies",
-`report_required_tag_for`. A tag can be enforced for `iam:instance-profile`. No known source says that a tag can be
-enforced for `iam:role`.
+`report_required_tag_for`. The list `enforced_for` can contain `iam:instance-profile`. No known source says that
+`enforced_for` can contain `iam:role`.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ class _ResourceChange(msgspec.Struct, gc=False):
 
 
 class _Shown(msgspec.Struct, gc=False):
-    """A plan contains `planned_values`, and a state contains `values`."""
+    """The output of `terraform show -json`. A plan contains `planned_values`, and a state contains `values`."""
 
     planned_values: _Values | None = None
     values: _Values | None = None

@@ -70,7 +70,7 @@ def test_a_statement_says_columns_types_meanings_folders_format_and_place() -> N
         "  `profile_arn` string COMMENT 'ARN of the profile',\n"
         "  `role_arn` string COMMENT 'ARN of the role in the profile, `name:ROLE` if no source shows that role'\n"
         ")\n"
-        "COMMENT 'one row per role in an instance profile'\n"
+        "COMMENT 'one row per instance profile with a role'\n"
         "PARTITIONED BY (`account` string COMMENT 'folder: an account id or a hash, so filter by account_id')\n"
         "STORED AS PARQUET\n"
         "LOCATION 's3://bucket/iamframe/2026-11-26/links/'\n"
