@@ -155,10 +155,7 @@ class Result:
 
     @cached_property
     def used_profiles(self) -> pa.Array:
-        """The profile's ARN for each reference, or a missing value if the profile was not found.
-
-        A reference can come from another account than the profile's.
-        """
+        """The profile's ARN for each reference, or a missing value if the profile was not found."""
         return as_arrow(self.inventory.references["profile_arn"])
 
     @cached_property
@@ -195,10 +192,7 @@ class Result:
 
     @property
     def asked(self) -> tuple[str, ...]:
-        """The names of the checks that ran.
-
-        Checks of required tags are included only with a policy file that requires tags, or with `policy="org"`.
-        """
+        """The names of the checks that ran. Checks of required tags run only if `policy.demands_tags` is true."""
         has_policy = self.policy.demands_tags
         return tuple(name for name, one in self.checks.items() if has_policy or tag_policy not in one.needs)
 
