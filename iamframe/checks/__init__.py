@@ -45,12 +45,13 @@ def run_checks(
         Names of the checks to run. By default, all checks run.
     policy
         A policy file (TOML), `"org"`, a `Policy`, or a list of these. If two files have a rule for the same tag,
-        iamframe uses the later rule. With `"org"`, each account is checked against its organization's tag policy, which
-        is in the frame `tag_policies`.
+        iamframe uses the later rule. With `"org"`, each account is checked against its effective tag policy, which is
+        in the frame `tag_policies`.
     checks
         Your own checks: functions decorated with `@iamframe.check`, or Python files with such functions.
     owner_tag
-        Key of the tag whose value is the owner of a role or profile. Keys that look the same are treated as one key.
+        Key of the tag whose value is the owner of a role or profile. Other spellings of the key, such as `OWNER`,
+        count, too.
 
     Returns
     -------

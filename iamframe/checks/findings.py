@@ -44,10 +44,10 @@ _NULL = pa.scalar(None, pa.string())
 class Found:
     """The findings of a check, and the details (facts) of each finding.
 
-    The field `table` has one row per finding. The columns of `table` come from `schema.FINDINGS`. The frame `facts` has
-    one or more rows per finding. The frame `facts` is sorted by the column `finding`. The column `finding` contains the
-    finding's row number in `table`. Columns whose names begin with `_` are not shown. iamframe uses these hidden
-    columns for the text of a finding, for the command, and for sorting.
+    The Arrow table `table` has one row per finding, and the columns of `COMMON`. The frame `facts` has one or more rows
+    per finding. The frame `facts` is sorted by the column `finding`. The column `finding` contains the finding's row
+    number in `table`. Columns whose names begin with `_` are not shown. iamframe uses these hidden columns for the text
+    of a finding, for the command, and for sorting.
     """
 
     table: pa.Table

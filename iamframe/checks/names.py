@@ -95,7 +95,7 @@ def path_mismatches(pairs: pd.DataFrame) -> Found:
     "current role is right, create a new profile with the name of the current role.",
 )
 def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
-    """Profiles that hold the wrong role.
+    """Profiles with one role, but another role's name.
 
     People choose a profile by its name. The instance gets the permissions of the role in the profile. The check
     compares names without regard to case. An account cannot have two roles whose names differ only in case. Source: IAM
@@ -121,7 +121,8 @@ def _name_key(frame: pd.DataFrame, side: str) -> Texts:
     detail={
         "by": "rule",
         "same_names": "{tool} rejects the profile, because its role has a different name ({role_name})",
-        "role_arn": "{tool} also needs the role's ARN, because the role has a different name ({role_name})",
+        "role_arn": "for SQL Serverless, {tool} also needs the role's ARN, because the role has a different name "
+        "({role_name})",
         "prefix": "{tool} accepts only profile and role names that begin with {prefix}; the profile holds the role "
         "{role_name}",
         "role_prefix": "{tool} accepts only role names that begin with {prefix}; the profile holds the role "
@@ -138,12 +139,12 @@ def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Seque
     """Names that EMR or another tool rejects.
 
     Amazon EMR requires that profile and role have the same name. RDS Custom requires profile and role names that begin
-    with `AWSRDSCustom`. AWS PCS requires a role name that begins with `AWSPCS`, or the role path `/aws-pcs/`. Existing
-    clusters keep running, even if a tool rejects the name. You cannot create a new cluster with a rejected name. Some
-    tools have rules for the names of profiles. The check covers the profiles that these tools use. The check also
-    covers profiles listed under `[[tools]]` in the policy file. AWS does not show which profiles Databricks uses, so
-    add these profiles under `[[tools]]`. A tool can also reject names that CloudFormation generates, or names that your
-    own naming rule demands.
+    with `AWSRDSCustom`. AWS PCS requires a role name that begins with `AWSPCS`, or the role path `/aws-pcs/`. A running
+    cluster keeps running, even if the tool rejects the name of its profile or role. You cannot create a cluster with a
+    profile or role whose name the tool rejects. The check covers profiles used by tools with naming rules, and profiles
+    listed under `[[tools]]` in the policy file. AWS does not show which profiles Databricks uses, so add these profiles
+    under `[[tools]]`. A tool can also reject names that CloudFormation generates, or names that your own naming rule
+    demands.
     """
     # Few profiles are used by such tools.
     by_tool = is_in(references["consumer_type"], [kind for rule in tool_rules() for kind in rule.consumer_types])

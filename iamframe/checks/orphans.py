@@ -1,4 +1,4 @@
-"""Checks of orphaned profiles, roles without a profile, references to missing profiles, and quotas."""
+"""Checks of links between profiles and roles, of references, of deleted clusters and stacks, and of quotas."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _CONSUMERS = ("instance", "association", "launch-template", "launch-configuratio
 def empty_profiles(pairs: pd.DataFrame) -> Found:
     """Instance profiles that hold no role.
 
-    An instance cannot be started with an empty profile. A running instance gets no credentials from an empty profile.
+    You cannot launch an instance with an empty profile. A running instance gets no credentials from an empty profile.
     Empty profiles count against the quota, and the IAM console does not show them. A profile becomes empty when its
     role is removed, for example before the role is deleted. A deployment that stops half-way can also leave an empty
     profile. AWS refuses to delete a profile that holds a role. A profile that was created minutes ago may still be
@@ -127,11 +127,11 @@ def owner_gone(
 
     A profile still counts against the quota after its cluster or stack is deleted. Tags show to which cluster,
     environment or stack a profile belongs. Examples are the tags `eks:cluster-name` and
-    `elasticbeanstalk:environment-id`. Karpenter 1.7 and later also write the cluster into the path of the profile. If
-    only the profile's name suggests a CloudFormation stack, the certainty is `maybe`. A cluster, environment or stack
-    counts as gone only after a complete search. The search must cover every region where the resource could be. The
-    check leaves out profiles that existing instances use. If the instances of these regions were not all collected, the
-    certainty is `maybe`. The tag `kubernetes.io/cluster/…` is ignored, because clusters outside EKS use the same tag.
+    `elasticbeanstalk:environment-id`. Karpenter 1.7 and later also write the cluster into the path of the profile. The
+    certainty of a finding is `maybe` if only the profile's name suggests a CloudFormation stack. A cluster, environment
+    or stack counts as gone only after a complete search of every region where it could be. The check leaves out
+    profiles that existing instances use. The certainty of a finding is `maybe` if the instances of a searched region
+    were not all collected. The tag `kubernetes.io/cluster/…` is ignored, because clusters outside EKS use the same tag.
     Karpenter writes EKS tags even if a cluster does not run on EKS. Delete a Karpenter profile only if no cluster
     outside EKS uses the profile.
     """
@@ -191,11 +191,11 @@ def _first_three(regions: list[str]) -> str:
 def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd.DataFrame) -> Found:
     """Instances and templates using deleted or recreated profiles.
 
-    An instance keeps the id of its profile. An instance has no credentials after its profile is deleted and recreated.
-    To restore the credentials, associate the profile with the instance again. Source: IAM User Guide, "Troubleshoot IAM
-    and Amazon EC2". A template cannot start instances if no profile has the ARN or name in the template. An ARN with a
-    wrong path belongs to no profile. The check covers instances, associations, launch templates and launch
-    configurations. The check ignores the profiles of spot requests, clusters and all other resources.
+    If a profile is deleted and recreated, its instances keep the old profile id and have no credentials. To restore the
+    credentials, associate the new profile with each instance. Source: IAM User Guide, "Troubleshoot IAM and Amazon
+    EC2". A template cannot launch instances if no profile has the ARN or name in the template. An ARN that differs from
+    a profile's ARN only in the path is reported, too. The check covers only references from instances, associations,
+    launch templates and launch configurations.
     """
     direct = _from_instances_and_templates(references)
     # An ARN contains its account.
@@ -207,7 +207,7 @@ def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd
     recreated = np.asarray(pc.fill_null(pc.not_equal(held, now), False))
     where = np.flatnonzero(gone | recreated)
     stale = direct.iloc[where].reset_index(drop=True)
-    # An ARN with another path than the profile of that name does not reference it.
+    # The profile of that name may have another path than the ARN.
     alike = profiles[is_in(without_case(profiles["profile_name"]), without_case(stale["profile_name"]))]
     namesake = index_in(without_path(stale["named"]), without_path(alike["profile_arn"]))
     rows = pd.DataFrame(
@@ -248,8 +248,9 @@ def _from_instances_and_templates(references: pd.DataFrame) -> pd.DataFrame:
 def ec2_roles_without_profile(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
     """EC2 roles that are in no instance profile.
 
-    An instance can use a role only through a profile. The IAM console creates a profile along with an EC2 role. APIs
-    and templates create only the role. Roles with an AWS managed administrator policy come first.
+    An instance can use a role only through a profile. The IAM console creates a profile along with an EC2 role. The API
+    call CreateRole and the CloudFormation type AWS::IAM::Role create only a role. Roles with an AWS managed
+    administrator policy come first.
     """
     alone = pairs[pairs["profile_arn"].isna() & (pairs["trusts_ec2"] == "yes")]
     alone, facts = _powerful_first(alone, roles)
@@ -267,7 +268,8 @@ def ec2_roles_without_profile(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found
 def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
     """Roles in more than one profile.
 
-    A profile holds one role, but a role can be in several profiles. A change to a shared role affects all its profiles.
+    A profile holds at most one role, but a role can be in several profiles. A change to a shared role affects all its
+    profiles.
     """
     many = pairs[pairs["relation"].notna() & pairs["role_row"].duplicated(keep=False)]
     # A role that no source shows has no row: it is known only by name, and is a different one in each account.

@@ -1,4 +1,4 @@
-"""Test the frame that your own check returns. CheckError says in one sentence what is wrong."""
+"""Raise CheckError if the frame that your own check returns is not valid."""
 
 from __future__ import annotations
 

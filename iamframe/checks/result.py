@@ -155,7 +155,7 @@ class Result:
 
     @cached_property
     def used_profiles(self) -> pa.Array:
-        """The ARN of each used profile. The resource that uses the profile can be in another account."""
+        """The profile's ARN for each reference, or a missing value if the profile was not found."""
         return as_arrow(self.inventory.references["profile_arn"])
 
     @cached_property
@@ -192,7 +192,7 @@ class Result:
 
     @property
     def asked(self) -> tuple[str, ...]:
-        """The checks that ran. If the policy has no tag rules, checks of tag rules are left out."""
+        """The names of the checks that ran. Checks of required tags run only if `policy.demands_tags` is true."""
         has_policy = self.policy.demands_tags
         return tuple(name for name, one in self.checks.items() if has_policy or tag_policy not in one.needs)
 

@@ -230,7 +230,7 @@ class Stored:
 
 
 class StoredFound(Mapping[str, Found]):
-    """Each lookup reads the details of a check from files."""
+    """A mapping from names of checks to their findings. Each access by name reads the files of the check again."""
 
     def __init__(self, stored: Stored, checks: Iterable[str], findings: pa.Table | None = None) -> None:
         self._stored, self._checks = stored, list(checks)

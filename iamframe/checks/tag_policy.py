@@ -113,7 +113,7 @@ class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ToolUse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Profiles that are used by a tool such as Databricks. AWS does not show this use.
+    """Profiles that are used by a tool such as Databricks.
 
     The field `profile` is a pattern in which `*` stands for any text.
     """
@@ -131,8 +131,8 @@ class ToolUse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Policy:
     """The rules of a policy file.
 
-    The field `makers` contains your own naming rules. The field `tools` contains tools that use profiles. If
-    `organization` is true, the collected tag policies of organizations apply, too.
+    The field `makers` contains your own naming rules. The field `tools` says which tool uses which profiles. If
+    `organization` is true, each account's effective tag policy applies, too.
     """
 
     path: str | None = None
@@ -245,10 +245,10 @@ SIDE_OF = {"role": "role", "instance-profile": "profile"}
 class Demand(msgspec.Struct, frozen=True):
     """A rule about one tag key of roles (or profiles).
 
-    The field `account_id` is None for a rule of a policy file. A rule of a policy file applies to every account. An
-    organization's tag policy also prescribes how tag keys are capitalized. Source: Organizations User Guide, "Tag
-    policy syntax and examples". For an organization's rule, the field `required_of` contains the types of resources
-    that need the tag. The field `wanted` contains the allowed values as readable text.
+    The field `account_id` is None for a rule of a policy file. A rule of a policy file applies to every account. A tag
+    policy also prescribes how tag keys are capitalized. Source: Organizations User Guide, "Tag policy syntax and
+    examples". For an organization's rule, the field `required_of` contains the types of resources that need the tag.
+    The field `wanted` contains the allowed values as readable text.
     """
 
     kind: str

@@ -1,4 +1,4 @@
-"""Checks of missing tags, of tags that differ between role and profile, and of keys that look the same."""
+"""Checks of missing tags, of tags that differ between role and profile, and of tag keys with several spellings."""
 
 from __future__ import annotations
 
@@ -128,9 +128,9 @@ def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame)
     """Roles without tags.
 
     A role whose tag keys all begin with `aws:` is reported, too. The check leaves out service-linked roles and roles of
-    IAM Identity Center, which nobody can tag. The suggested command copies the tags of the role's profile to the role.
-    Tags by which a tool recognizes its own resources are not copied. If there is nothing to copy, the suggested command
-    shows the role's tags.
+    IAM Identity Center. The suggested command copies the tags of the role's profile to the role. Tags by which a tool
+    recognizes its own resources are not copied. If there is nothing to copy, the suggested command shows the role's
+    tags.
     """
     own, every = _own(tags), np.arange(len(roles))
     rows = every[roles["tags_known"] & ~roles["is_aws_managed"] & ~are_among(every, own["role_row"])]
@@ -289,10 +289,10 @@ def missing_required_tags(
 ) -> pd.DataFrame:
     """Roles and profiles missing required tags.
 
-    Tag keys are case-sensitive, as in tag policies and cost allocation. The check leaves out AWS-managed roles. With
-    `--policy org`, each account is checked against its organization's tag policy. A tag policy can require a tag for
-    profiles only, or for roles only. A tag policy prescribes tag values and the case of tag keys. Tags that are not
-    required must follow the tag policy, too.
+    A tag `owner` does not count as a required tag `Owner`: cost allocation and tag policies distinguish tag keys by
+    case. The check leaves out AWS-managed roles. With `--policy org`, each account is checked against its effective tag
+    policy. A tag policy can require a tag for profiles only, or for roles only. A tag policy prescribes tag values and
+    the case of tag keys. Tags that are not required must follow the tag policy, too.
     """
     judged = {
         "role": (roles, np.flatnonzero(roles["tags_known"] & ~roles["is_aws_managed"])),
@@ -360,10 +360,11 @@ def _text_of(problem: str, demand: Demand) -> str:
     remediation="Choose one spelling of the tag key, and retag the resources that use another spelling.",
 )
 def tag_key_variants(tags: pd.DataFrame, roles: pd.DataFrame) -> pd.DataFrame:
-    """Tag keys that only look the same.
+    """Tag keys with several spellings.
 
-    Similar keys can differ in case, spaces, separators, character width or alphabet. A filter on one spelling of a key
-    misses resources that use another spelling. The finding shows the codes of characters that are hard to see.
+    Spellings of a key can differ in case, spaces, separators, character width, alphabet or invisible characters. A
+    filter on one spelling of a key misses resources that use another spelling. The finding shows the codes of
+    characters that are hard to see.
     """
     own = tags[~tags["is_aws_reserved"] & ~are_among(tags["role_row"], np.flatnonzero(roles["is_aws_managed"]))]
     keys = own.groupby(["account_id", "tag_key"], sort=True).size().rename("resources").reset_index()

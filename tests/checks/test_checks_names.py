@@ -325,7 +325,7 @@ REFUSED: dict[str, tuple[str, str, str, str | None]] = {
         "AWS's policy for Amazon ECS Managed Instances allows only role names that begin with",
     ),
     "tasks2": ("ecsInstanceRoleX", "/", "ecs", None),
-    "databricks-etl": ("etl", "/", "house", "Databricks also needs the role's ARN"),
+    "databricks-etl": ("etl", "/", "house", "for SQL Serverless, Databricks also needs the role's ARN"),
     "databricks": ("databricks", "/", "house", None),
 }
 
