@@ -370,7 +370,7 @@ def checks_command(form: str, checks: tuple[str, ...]) -> int:
 
 @_command("surfaces", given.formats(*given.FORMATS))
 def surfaces_command(form: str) -> int:
-    """Show which tools can write, read and find tags.
+    """Show which tools can write tags, read tags, and find resources by tag.
 
     The list has one row per tool, resource type and operation. CSV and JSON also show the source of each answer.
     """
