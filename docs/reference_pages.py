@@ -236,8 +236,8 @@ def _errors() -> str:
         "# Errors",
         "An error means that no answer is possible. Its message is one sentence: what happened, where, and what to do. "
         "The command line prints that sentence and exits with status 2.",
-        "Data that can be read in part raises no error. iamframe keeps the readable part, and each unreadable piece is "
-        "a row of [`gaps`](frames/gaps.md).",
+        "A missing path or a damaged snapshot raises an error. If iamframe can read only a part of an account or file, "
+        "iamframe raises no error, except ExpiredError. Each unreadable part is a row of [`gaps`](frames/gaps.md).",
         directive("\n\n".join(f".. autoexception:: iamframe.errors.{name}\n   :show-inheritance:" for name in names)),
     )
 

@@ -3,8 +3,9 @@
 The message of an error is one sentence. The message says what happened, where, and what to do. The command line prints
 the message and exits with status 2.
 
-If only a part of the data can be read, iamframe raises no error, except ExpiredError. Each unreadable piece of data
-becomes a row of the frame `gaps`. A failure never looks like an empty result.
+A missing path or a damaged snapshot raises an error. If iamframe can read only a part of an account or file, iamframe
+raises no error, except ExpiredError. Each unreadable part becomes a row of the frame `gaps`. A failure never looks like
+an empty result.
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ class IamframeError(Exception):
 
 
 class SourceError(IamframeError):
-    """A source does not exist, or contains nothing that iamframe can read.
+    """A source cannot be loaded, or an option of the source is not valid.
 
     The attribute `message` is None, or a message for the frame `gaps`. A message consists of an id and facts.
     """
@@ -37,7 +38,7 @@ class UnknownCheckError(IamframeError):
 
 
 class CheckError(IamframeError):
-    """Your own check cannot be loaded, or stops with an error."""
+    """Your own check cannot be loaded, stops with an error, or returns an invalid result."""
 
 
 class FilterError(IamframeError):
@@ -52,7 +53,7 @@ class SchemaError(IamframeError):
 
 
 class ReportError(IamframeError):
-    """A report cannot be written, or one of its options is not valid."""
+    """An output file cannot be written, or an option of a report is not valid."""
 
 
 class NotebookError(IamframeError):
@@ -60,11 +61,11 @@ class NotebookError(IamframeError):
 
 
 class PlanError(IamframeError):
-    """An age that was passed to `plan` cannot be parsed."""
+    """An age that was passed to `plan` cannot be parsed, or is below zero."""
 
 
 class StoreError(IamframeError):
-    """A snapshot cannot be saved to its folder, or cannot be opened."""
+    """A snapshot, or a folder with results of `check_snapshot`, cannot be written or read."""
 
 
 class SqlError(IamframeError):

@@ -102,7 +102,7 @@ def _reason(fact: Fact) -> str:
 
 @schema.shows(schema.SURFACES)
 def surfaces() -> pd.DataFrame:
-    """Return which consoles, APIs and tools can write, read and search tags.
+    """Return which consoles, APIs and tools can write tags, read tags, and find resources by tag.
 
     A *surface* is a console, API or tool. The frame has separate rows for roles and for instance profiles. The rows
     come from a file in iamframe, and may be outdated if AWS has changed its services. `probe_surfaces` tests the

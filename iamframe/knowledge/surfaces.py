@@ -19,7 +19,7 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Fact(_Entry, frozen=True, kw_only=True):
-    """Whether a console, API or tool can write, read or find the tags of one resource type."""
+    """Whether a console, API or tool can write or read tags, or find resources by tag, for one resource type."""
 
     surface: str
     resource_type: str

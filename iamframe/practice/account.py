@@ -206,10 +206,10 @@ class PracticeAccount:
     def fill(self, roles: int = 500, profiles: int = 500, account_id: str | None = None) -> dict[str, dict[str, Any]]:
         """Fill the account with fictional roles and profiles, and return them.
 
-        Calls with the same `roles` and `profiles` return the same result. The result contains the dictionaries `roles`
-        and `profiles`. The dictionary `roles` maps each role name to `path`, `tags` and `trusts`. `trusts` is the
-        service that the role trusts. The dictionary `profiles` maps each profile name to `path`, `role` and `tags`.
-        Some profiles have their role's name, and some have another name. Some profiles are empty. Every second role and
+        The result depends only on the numbers `roles` and `profiles`. The result contains the dictionaries `roles` and
+        `profiles`. The dictionary `roles` maps each role name to `path`, `tags` and `trusts`. `trusts` is the service
+        that the role trusts. The dictionary `profiles` maps each profile name to `path`, `role` and `tags`. Some
+        profiles have their role's name, and some have another name. Some profiles are empty. Every second role and
         every second profile has tags. Every tenth role trusts eks.amazonaws.com, and the other roles trust
         ec2.amazonaws.com.
 
@@ -263,12 +263,11 @@ class PracticeAccount:
     ) -> dict[str, str]:
         """Return the credentials document from an instance's metadata (`iam/security-credentials/ROLE`).
 
-        The field `Code` is "Success" if the role trusts EC2. A document whose `Code` is "Success" contains access keys
-        for the practice account. The field `Code` is "AssumeRoleUnauthorizedAccess" if the role does not trust EC2.
-        Such a document contains a `Message`. In a practice account, a change to the role reaches the instance at once.
-        On AWS, a change to a role may reach instances an hour later. To find out whether the role trusts EC2, only
-        `Allow` statements without a `Condition` are read. `Deny` statements and the `Action` of a statement are
-        ignored.
+        If the role trusts EC2, the field `Code` is "Success", and the document contains access keys for the practice
+        account. If the role does not trust EC2, the field `Code` is "AssumeRoleUnauthorizedAccess", and the document
+        contains a `Message`. In a practice account, a role trusts EC2 if an `Allow` statement without a `Condition`
+        names EC2. In a practice account, a change to the role reaches the instance at once. On AWS, a change to a role
+        may reach instances an hour later.
 
         Raises
         ------
@@ -299,8 +298,8 @@ class PracticeAccount:
     def writes(self) -> int:
         """Return the number of requests other than reads.
 
-        A read is AssumeRole, or an action that begins with Get, List, Describe, BatchGet, Lookup, Query, Scan, Search,
-        Select or Simulate.
+        A read is AssumeRole, a GET request without a known action, or an action that begins with Get, List, Describe,
+        BatchGet, Lookup, Query, Scan, Search, Select or Simulate.
         """
         return sum(faults.is_write(request.action) for request in self.requests)
 
@@ -325,8 +324,8 @@ class PracticeAccount:
     def deny(self, action: str, resource: str = "*", account_id: str = "*") -> None:
         """Deny an action, such as "GetRole" or "iam:*", on a resource.
 
-        The resource is the name or ARN of a role or profile. `*` matches any text. Requests that name no role or
-        profile can be denied on "*", or on an ARN of the form "arn:aws:ec2:us-east-1:123456789012:*".
+        The resource is the name or ARN of a role or profile. `*` matches any text. To deny requests that name no role
+        or profile, pass "*" as `resource`, or an ARN such as "arn:aws:ec2:us-east-1:123456789012:*".
         """
         with self._faults.lock:
             self._faults.denials.append(Denial(action, resource, account_id))
@@ -342,7 +341,7 @@ class PracticeAccount:
             self._faults.left = after
 
     def fault(self, kind: str, action: str = "*", times: int = 1) -> None:
-        """Simulate a fault the next time an action is called.
+        """Make the next `times` calls of an action fail.
 
         Parameters
         ----------
@@ -353,7 +352,7 @@ class PracticeAccount:
         action
             The action, such as "GetRole". `*` matches any text.
         times
-            The number of answers with the fault.
+            The number of calls that fail.
         """
         if kind not in faults.FAULTS:
             raise ValueError(f"{kind} is not a fault: {', '.join(faults.FAULTS)}")

@@ -1,4 +1,4 @@
-"""Run moto. moto stores the data, and answers each call that `iamframe.practice` does not answer itself."""
+"""Run moto, which answers each call to a practice account that `iamframe.practice` does not answer itself."""
 
 from __future__ import annotations
 

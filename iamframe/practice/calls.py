@@ -1,4 +1,4 @@
-"""Parse requests to AWS, and build AWS's answers and errors."""
+"""Parse requests to a practice account, and build answers and errors like those of AWS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Simulate EC2 calls about profiles, regions, spot requests and launch templates.
+"""How a practice account answers EC2 calls about profiles, regions, spot requests and launch templates.
 
 moto lacks some EC2 calls, and answers other EC2 calls incompletely.
 """

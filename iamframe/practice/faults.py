@@ -1,4 +1,4 @@
-"""Simulate failures: denials, throttling, expired credentials and broken answers."""
+"""Failures that a practice account imitates: denials, throttling, expired credentials and broken answers."""
 
 from __future__ import annotations
 

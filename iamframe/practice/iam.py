@@ -1,7 +1,7 @@
-"""Simulate the IAM calls about roles, instance profiles and their tags.
+"""How a practice account answers IAM calls about roles, instance profiles and their tags.
 
-iamframe answers these calls itself. moto stores the data, and answers the other calls. moto's answers differ from
-AWS's answers, and are too slow for load tests.
+iamframe answers most IAM calls about roles and profiles itself. moto stores the roles and profiles. moto's answers
+differ from AWS's answers, and are too slow for load tests.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Simulate AWS Organizations and Account Management: accounts, tag policies and regions."""
+"""How a practice account answers calls to AWS Organizations and Account Management."""
 
 from __future__ import annotations
 

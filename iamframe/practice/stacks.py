@@ -1,4 +1,4 @@
-"""Simulate the CloudFormation calls ListStacks and DescribeStackResources."""
+"""How a practice account answers the CloudFormation calls ListStacks and DescribeStackResources."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answer GetCallerIdentity and AssumeRole in place of AWS, in all accounts of a practice organization."""
+"""How a practice account answers GetCallerIdentity and AssumeRole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Simulate the Resource Groups Tagging API for IAM.
+"""How a practice account answers calls to the Resource Groups Tagging API about roles and profiles.
 
 The Resource Groups Tagging API can tag roles and profiles, but lists only profiles. moto lists and tags the resources
 of other services.

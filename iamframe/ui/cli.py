@@ -370,9 +370,9 @@ def checks_command(form: str, checks: tuple[str, ...]) -> int:
 
 @_command("surfaces", given.formats(*given.FORMATS))
 def surfaces_command(form: str) -> int:
-    """Show which tools can write, read and find tags.
+    """Show what each tool can do with tags.
 
-    The list has one row per tool, resource type and operation. CSV and JSON also show the source of each answer.
+    The operations are: write tags, read tags, find resources by tag. CSV and JSON also show each answer's source.
     """
     from iamframe.analysis.blind_spots import surfaces
 

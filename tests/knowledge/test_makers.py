@@ -112,7 +112,7 @@ PAIRS = [
         "/", "AWSTransform-Deploy-App-Instance-Role", "/", "AWSTransform-Deploy-App-Instance-Role",
         "AWS Transform", False, False,
     ),
-    ("/", "s3access", "/", "s3access-profile", "EC2 User Guide example", True, False),
+    ("/", "s3access", "/", "s3access-profile", "AWS CLI as in the EC2 User Guide", True, False),
     ("/", f"packer-{NODE_UUID[4:]}", "/", f"packer-{NODE_UUID[4:]}", "Packer", False, False),
     ("/", "ray-autoscaler-v1", "/", "ray-autoscaler-v1", "Ray", False, False),
     ("/", "skypilot-v1", "/", "skypilot-v1", "SkyPilot", False, False),
