@@ -228,8 +228,10 @@ def _link(pair: Pair) -> Iterator[Row]:
         relation = note("names", relation=row["relation"], intent=intent) if row["relation"] else None
         yield field("names", row["profile_name"], row["role_name"], relation)
         if row["relation"] not in (None, "same", "case"):
-            tools = [rule.tool for rule in tool_rules() if rule.wants_same_names]
-            yield field("tools that need equal names", note=note("same_names", tools=tools))
+            tools, by_arn = (
+                [one.tool for one in tool_rules() if one.rule == rule] for rule in ("same_names", "role_arn")
+            )
+            yield field("tools that need equal names", note=note("same_names", tools=tools, by_arn=by_arn))
         if others := sorted(bare_name(arn) for arn in pair.held if arn != row["profile_arn"]):
             yield field("the role is also in", ", ".join(others))
     elif pair.profile:

@@ -95,7 +95,7 @@ def path_mismatches(pairs: pd.DataFrame) -> Found:
     "current role is right, create a new profile with the name of the current role.",
 )
 def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
-    """Profiles with one role, but another role's name.
+    """Profiles with the name of another role.
 
     People choose a profile by its name. The instance gets the permissions of the role in the profile. The check
     compares names without regard to case. An account cannot have two roles whose names differ only in case. Source: IAM

@@ -1,1 +1,1 @@
-"""The texts of all messages, and functions that fill values into the texts."""
+"""The texts of messages that have an id, and functions that fill values into the texts."""

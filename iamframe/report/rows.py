@@ -48,7 +48,7 @@ _Steps = dict[tuple[str, bool], int]
 # The coverage of one check: the accounts, by status and reasons.
 _Coverage = dict[tuple[str, tuple[str, ...]], list[str]]
 # Checks with their status, the reasons as sentences, and the accounts.
-Reasons = tuple[tuple[tuple[str, str], ...], tuple[str, ...], list[str]]
+Reasons = tuple[tuple[str, ...], tuple[str, ...], list[str]]
 
 
 class FindingTable(msgspec.Struct, frozen=True):
@@ -198,8 +198,8 @@ def _incomplete(listed: FindingRows, name: str) -> _Coverage:
 def reasons_of(listed: FindingRows) -> list[Reasons]:
     rows = []
     for name in listed.names:
-        for (status, said), accounts in _incomplete(listed, name).items():
-            rows += [(account, (name, status), said) for account in accounts]
+        for (_, said), accounts in _incomplete(listed, name).items():
+            rows += [(account, name, said) for account in accounts]
     groups = [(checks, said, [*filter(None, ids)]) for (checks, said), ids in by_reason(rows).items()]
     return sorted(groups, key=lambda group: (-len(group[2]), -len(group[0])))
 

@@ -48,18 +48,18 @@ def write_report(
     """Write a report into a folder, and return the path of the page.
 
     The page is `report.html`. The file `summary.json` contains the numbers of the result. `findings.csv`,
-    `coverage.csv` and `owners.csv` cover all checks. `quota_use.csv` counts roles and profiles by tool and owner. Each
-    check that ran has a file `checks/CHECK.csv`. The file of a check has the same rows as `result["CHECK"]`. Each frame
-    of the inventory has a CSV file, such as `roles.csv`. `events.csv`, `resource_owners.csv` and `tag_policies.csv` are
+    `coverage.csv` and `owners.csv` cover all checks. `quota_use.csv` contains the result of `iamframe.quota_use`. Each
+    check that ran has a file `checks/CHECK.csv`. The file of a check has the same rows as `result["CHECK"]`. The frames
+    of the inventory have CSV files, such as `roles.csv`. `events.csv`, `resource_owners.csv` and `tag_policies.csv` are
     written only if their data was collected.
 
     A result of `check_snapshot` need not fit into memory. It is written in parts: one group of accounts at a time. The
-    rows of `checks/CHECK.csv` and `tags.csv` are in the order of the groups. Findings without an ARN are sorted by
-    group. With `mask` or `xlsx`, the whole result is in memory.
+    rows of `checks/CHECK.csv` and `tags.csv` are in the order of the groups. In `findings.csv`, findings of one check
+    without an ARN are in the order of the groups, too. With `mask` or `xlsx`, the whole result is in memory.
 
-    If the report cannot be written, an older report stays as it was. A new report replaces or removes all files of an
-    older report, and the CSV files of `iamframe diff --out`. Other files in the folder are kept. Title and author are
-    at the top of the page.
+    If the report cannot be written, an older report stays as it was. A new report replaces or removes all files that an
+    older report or `iamframe diff --out` wrote into the folder. Other files in the folder are kept. Title and author
+    are at the top of the page.
 
     The page shows the changes (`changes`) and the differences from Terraform (`drift`). The file `summary.json`
     contains the numbers of changes and differences. The changes are also written to `changes.csv`,

@@ -45,8 +45,8 @@ def app() -> None:
 
     A SOURCE is `sample`, `sample:earlier`, `aws`, `aws:PROFILE`, a path, or the s3:// address of a snapshot. `sample`
     and `sample:earlier` are fictional examples. `aws` and `aws:PROFILE` read a live account, and change nothing. A path
-    is a file or folder with AWS CLI output, AWS Config items, Terraform state or Steampipe rows (also .gz or .zip). A
-    path can also be the folder of a snapshot.
+    is a file or folder with AWS CLI output, AWS Config items, Terraform states or plans, Steampipe rows, or CloudTrail
+    records (also .gz or .zip). A path can also be the folder of a snapshot.
     """
 
 
@@ -87,7 +87,7 @@ def report_command(
     shards: dict[str, Any],
     **page: Any,
 ) -> int:
-    """Write a report: an HTML page and CSV files.
+    """Write a report (HTML, CSV and summary.json).
 
     Without a SOURCE, the report is about the fictional sample.
     """
@@ -296,7 +296,7 @@ def diff_command(
     given.against,
     given.kinds,
     given.formats(*given.FORMATS),
-    option("--fail-on-drift", "Exit with status 1 if anything differs. Rows of the kind `unknown` do not count."),
+    option("--fail-on-drift", "Exit with status 1 if anything differs. Rows of kind `unknown` never cause status 1."),
     option("--strict", "Exit with status 3 if no account was compared, or if a row has the kind `unknown`."),
     given.live,
 )
@@ -337,7 +337,7 @@ def drift_command(
 def snapshot_command(sources: tuple[str, ...], out: str | Path | None, athena: str | None, live: dict[str, Any]) -> int:
     """Save IAM data as Parquet, to read it later.
 
-    Give a SOURCE and --out. To resume an interrupted load, run the same command again.
+    Give a SOURCE and --out. To resume an interrupted load into a local folder, run the same command again.
     """
     from iamframe.inventory.load import take_snapshot
     from iamframe.inventory.sql import athena_statements

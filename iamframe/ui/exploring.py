@@ -1,7 +1,7 @@
 """Filter, count, group and export findings.
 
 If the filter needs a path or tag that was not collected, it is unknown whether a finding matches. The function
-`filtered` omits undecided findings.
+`filtered` returns only findings that certainly match.
 """
 
 from __future__ import annotations
@@ -144,9 +144,9 @@ def grouped(result: Result, findings: pd.DataFrame, tag_key: str) -> pd.DataFram
     """Return the number of findings for each value of a tag.
 
     The frame has one row per value. Values with the most findings come first. Findings without the tag have a row of
-    their own. One more row counts findings about resources whose tags were not collected. Tag keys are case-sensitive:
-    `owner` and `Owner` are two keys. A finding is counted twice if its role and profile have different values. Unlike
-    `grouped`, `iamframe.findings_by_owner` counts each finding once.
+    their own. One more row counts findings about resources whose tags were not collected. Only tags with exactly this
+    key count: `Owner` does not count for `owner`. A finding is counted twice if its role and profile have different
+    values. Unlike `grouped`, `iamframe.findings_by_owner` counts each finding once.
     """
     sides = _FindingResources(result.inventory, findings)
     carried, unread = sides.carried(tag_key)
@@ -230,8 +230,8 @@ def export(
 ) -> Path:
     """Write the filtered findings into a folder, and return the page's path.
 
-    The export writes all three files or none: `findings.html`, `findings.csv` and `coverage.csv`. The page shows the
-    filter. The parameter `mask` has the same meaning as in `write_report`.
+    The export writes all three files or none: `findings.html`, `findings.csv` and `coverage.csv`. The top of the page
+    shows which filter was used. The parameter `mask` has the same meaning as in `write_report`.
 
     Raises
     ------
@@ -380,7 +380,7 @@ class _FindingResources:
         return flags
 
     def on_path(self, path: str) -> tuple[Bools, Bools]:
-        """Return two masks: findings on this path, and findings with an unknown path."""
+        """Return two masks: findings whose path contains `path`, and findings with an unknown path."""
         frame, segments = self.frame, path.strip("/")
         paths = pc.utf8_lower(as_arrow(frame["path"]))
         on = pc.match_substring(paths, f"/{segments}/") if segments else pc.equal(paths, "/")

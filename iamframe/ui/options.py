@@ -152,7 +152,9 @@ talk = together(
 _OWNER = "Key of the tag with the owner (default: Owner). If a profile lacks this tag, the role's tag is used."
 owner_tag = option("--owner-tag", _OWNER, "KEY", default="Owner", callback=_filled)
 strict = option("--strict", "Exit with status 3 if a selected check is incomplete.")
-_FAIL_ON = "Exit with status 1 if a finding has this severity or above. Expected and accepted findings do not count."
+_FAIL_ON = (
+    "Exit with status 1 if a finding has this severity or above. Expected and accepted findings never cause status 1."
+)
 fail_on = option("--fail-on", _FAIL_ON, type=click.Choice(SEVERITIES))
 _POLICY = (
     'Policy file (TOML) with required tags and accepted findings. "org": the organization\'s tag policy. Repeatable.'
@@ -160,7 +162,7 @@ _POLICY = (
 policy_file = option("--policy", _POLICY, "FILE|org", multiple=True)
 own = option("--checks", "Also use the checks in this Python file. Repeatable.", "FILE", multiple=True)
 _MASK = "Replace account ids, unique ids, external ids and e-mail addresses with pseudonyms."
-_KEY = "Mask with the key in FILE: the same key gives the same pseudonyms. If FILE is missing, it is created."
+_KEY = "Mask with the key in FILE: the same key gives the same pseudonyms. FILE is created if it does not exist."
 mask = together(option("--mask", _MASK), option("--mask-key", _KEY, "FILE", type=Path))
 _ATHENA = "Print SQL that creates Amazon Athena tables for a snapshot at s3://BUCKET/PREFIX, and save nothing."
 _WORKERS = "Check a snapshot with N parallel processes."
@@ -204,7 +206,10 @@ _REGIONS = 'Regions to scan, separated by commas (default: "all").'
 regions = option("--regions", _REGIONS, "LIST", callback=_regions)
 # `collect_script` checks each name itself.
 named_regions = option("--regions", _REGIONS, "LIST", callback=_filled)
-_ASKED = 'References to collect: "all" (default), "core" (only those from EC2 and Auto Scaling) or "none".'
+_ASKED = (
+    'References to collect: "all", "core" (only those from EC2 and Auto Scaling) or "none". '
+    'Default: "all" ("none" for `iamframe drift`).'
+)
 _ACCOUNTS = 'CSV file of the accounts to scan, or "org" for all accounts of the organization.'
 _ROLE = "Name of the role to assume in each account. For a single account, an ARN works too."
 _RATE = "Send at most N requests per second per account, service and region."
@@ -216,7 +221,7 @@ _LIVE = together(
     option("--external-id", "External id that the role's trust policy requires.", "ID", callback=_filled),
     option("--rate", _RATE, "N", type=float, callback=_rate),
     option("--role-details", "Also read the description and session length of each role."),
-    option("--tag-index", "Read tags from the tagging API: faster, but possibly out of date."),
+    option("--tag-index", "Read profile tags from the tagging API: faster, but possibly out of date."),
 )
 _LOADS = ("regions", "references", "accounts", "role_name", "external_id", "rate", "role_details", "tag_index")
 

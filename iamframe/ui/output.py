@@ -131,6 +131,7 @@ def emit_changes(changes: Changes, form: str) -> None:
 
 def emit_drift(found: Drift, form: str) -> None:
     from iamframe.inventory.display import cell_rows, text_rows
+    from iamframe.messages.render import say
 
     if form != "table":
         emit(found.differences, form, DRIFT_COLUMNS)
@@ -142,7 +143,7 @@ def emit_drift(found: Drift, form: str) -> None:
         listed = group.head(_UNMANAGED) if kind == "unmanaged" else group
         for account, of, name, detail, file, address in text_rows(cell_rows(listed[columns])):
             place = f" ({address} in {file})" if address and several else f" ({address})" if address else ""
-            echo(f"{str(kind).replace('_', ' '):<10}  {account:<12}  {of:<16}  {name}: {detail}{place}")
+            echo(f"{say(f'drift.kind.{kind}'):<12}  {account:<12}  {of:<16}  {name}: {detail}{place}")
         if more := len(group) - len(listed):
             echo(f"and {pluralize(more, 'more unmanaged resource')}; --format csv lists all")
     remark([f"{found.sentence}."])
@@ -301,9 +302,14 @@ def not_compared(changes: Changes) -> list[str]:
         is_merged = len(things) > 1 and all(map(str.__ne__, checks, things))
         return f"findings of the checks {some(checks)}" if is_merged else some(things)
 
+    def counted(things: Sequence[str], accounts: Sequence[str], reasons: str) -> str:
+        # The numbers are those of one thing in one account.
+        is_shared = len(things) > 1 or len(accounts) > 1
+        return f"each: {reasons}" if is_shared and re.search(r"\d", reasons) else reasons
+
     short = in_short(changes.not_compared)[["account_id", "what", "message", "facts"]]
     lines = [
-        f"incomplete comparison in {some(accounts)}: {named(things)} ({'; '.join(reasons)})"
+        f"incomplete comparison in {some(accounts)}: {named(things)} ({counted(things, accounts, '; '.join(reasons))})"
         for (things, reasons), accounts in _accounts_by_reasons(short.itertuples(index=False, name=None)).items()
     ]
     has_none = short.isin([WITHOUT_REASONS]).any(axis=None)

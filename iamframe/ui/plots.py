@@ -89,8 +89,8 @@ _ATTENTION = {"silent": "without a reference", "empty": "without a role"}
 _RESOURCES = {"profiles": "instance profile", "roles": "role"}
 # The labels of owner states, by their names in `quota_use`.
 _OWNED = {
-    "owned": "with an owner tag",
-    "none": "no owner tag",
+    "owned": "with an owner",
+    "none": "no owner",
     "aws": "managed by AWS",
     "unread": "tags not collected",
     "not_collected": "not collected",
@@ -214,13 +214,14 @@ def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
 def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resources: str = "profiles") -> Axes:
     """Draw a bar chart of the profiles or roles that each tool created.
 
-    Each combination of account, tool and cluster (or stack) has a bar. Only the 15 largest bars are drawn, the largest
-    first. Each bar's label shows how much of the account's quota this bar uses, if the quota is known.
+    Each bar stands for one combination of account, tool and cluster (or environment or stack). Only the 15 largest bars
+    are drawn, the largest first. Each bar's label shows how much of the account's quota this bar uses, if the quota is
+    known.
 
-    Parts without hatching show resources with an owner tag. Cross-hatched parts of a bar show resources without an
-    owner tag. The dotted parts of a bar show roles that AWS manages. Parts with slanted hatching show resources whose
-    owner is unknown. The owner is unknown if tags were not collected. Resources that are known only from
-    GetAccountSummary have an unknown owner, too. `iamframe.quota_use` returns the numbers that the plot shows.
+    Parts without hatching show resources with an owner. The owner is the value of the owner tag. A profile without an
+    owner tag has the owner of its role. Cross-hatched parts of a bar show resources without an owner. The dotted parts
+    of a bar show roles that AWS manages. Parts with slanted hatching show resources whose tags were not collected, or
+    which only GetAccountSummary counts. `iamframe.quota_use` returns the numbers that the plot shows.
 
     Parameters
     ----------
@@ -247,7 +248,7 @@ def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resour
     ]
     unknown = int(used[_OWNED["unread"]].sum() + used[_OWNED["not_collected"]].sum())
     sums, things = used.sum(), _RESOURCES[resources]
-    said = f"{int(sums[_OWNED['none']]):,} of {pluralize(int(sums.sum()), things)} have no owner tag"
+    said = f"{int(sums[_OWNED['none']]):,} of {pluralize(int(sums.sum()), things)} have no owner"
     unsure = f"owner of {unknown:,} unknown" if unknown else ""
     looks = dict(zip(_OWNED.values(), (PLAIN, CROSSED, DOTTED, UNKNOWN, UNKNOWN_TOO), strict=True))
     bars = Bars(f"{things}s", looks, shown.set_axis(labels))
@@ -257,10 +258,11 @@ def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resour
 def plot_ladder(inventory: Inventory, ax: Axes | None = None, limit: int = 60) -> Axes:
     """Draw the roles and profiles that are not linked one to one.
 
-    Lines connect the roles on the left with their profiles on the right. Each row shows a profile, or a role without a
-    profile. The plot has at most `limit` rows. Roles in several profiles come first. Profiles without a role come
-    second. Roles that trust EC2 but are in no profile come third. Profiles whose role was not collected come last. A
-    line is dashed if the role was not collected. With several accounts, the name of each account is above its rows.
+    Roles in no profile are drawn only if they trust EC2. Lines connect the roles on the left with their profiles on the
+    right. Each row shows a profile, or a role without a profile. The plot has at most `limit` rows. Roles in several
+    profiles come first. Profiles without a role come second. Roles that trust EC2 but are in no profile come third.
+    Profiles whose role was not collected come last. A line is dashed if the role was not collected. With several
+    accounts, the name of each account is above its rows.
     """
     rungs = _rungs(inventory)
     rows = rungs.head(limit).reset_index(drop=True)
@@ -276,17 +278,23 @@ def plot_ladder(inventory: Inventory, ax: Axes | None = None, limit: int = 60) -
     ax = new_axes(ax, rows["role"] + rows["profile"], rows=0.7 * len(rows), across=3)
     draw_title(
         ax,
-        *(_rungs_in_words(rungs) or ["each role in one profile, each profile with one role"]),
+        *(_rungs_in_words(rungs) or ["each role for EC2 in one profile, each profile with one role"]),
         more_not_shown(len(rungs) - limit, "row"),
         not_all_read(inventory, "roles", "profiles"),
     )
     if rows.empty:
-        return draw_none(ax, "roles or profiles that are not one to one", inventory, "roles", "profiles")
+        return draw_none(
+            ax,
+            "shared roles, roles for EC2 without a profile, or profiles without a role",
+            inventory,
+            "roles",
+            "profiles",
+        )
     return _draw_rungs(ax, rows)
 
 
 def _rungs(inventory: Inventory) -> pd.DataFrame:
-    """Return the roles and profiles that are not linked one to one."""
+    """Return all rows of `plot_ladder`."""
     pairs = views.pairs(inventory)
     size = pairs.groupby("role_arn")["profile_arn"].transform("count").fillna(0)
     alone = pairs["role_arn"].isna()
@@ -352,8 +360,8 @@ def plot_last_use(inventory: Inventory, ax: Axes | None = None, now: datetime | 
     Each range of days has a bar. AWS keeps the last use of a role for 400 days. A new, never used role also counts as
     "no use in 400 days". The days since the last use of a role are counted up to the time `now`. By default, `now` is
     the time when the account was collected. If no source shows the collection time, `now` is the current time. If `now`
-    has no time zone, UTC is assumed. The hatched bar shows roles whose last use was not collected. AWS-managed roles
-    are left out, and the title shows their number.
+    has no time zone, UTC is assumed. The bar with slanted hatching shows roles whose last use was not collected.
+    AWS-managed roles are left out, and the title shows their number.
     """
     roles = inventory.roles[~inventory.roles["is_aws_managed"]]
     present = pd.Timestamp(datetime.now(UTC) if now is None else now)
@@ -410,10 +418,10 @@ def plot_age(inventory: Inventory, ax: Axes | None = None) -> Axes:
 def plot_surfaces(ax: Axes | None = None) -> Axes:
     """Draw a table of the consoles, APIs and tools that handle tags.
 
-    Each console, API or tool has a row. The columns show whether tags can be written, read and found. Roles and
-    profiles have separate columns. A number in a cell refers to a condition below the table. A hatched cell means
-    "unknown". An answer is unknown if AWS does not document it and no measurement shows it. `iamframe.surfaces` returns
-    the source of each cell.
+    Each console, API or tool has a row. The columns show whether you can write tags, read tags, and find resources by
+    tag. Roles and profiles have separate columns. A number in a cell refers to a condition below the table. A hatched
+    cell means "unknown". An answer is unknown if AWS does not document it and no measurement shows it.
+    `iamframe.surfaces` returns the source of each cell.
     """
     facts = known_facts()
     rows = list(dict.fromkeys(fact.surface for fact in facts))

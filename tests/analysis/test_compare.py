@@ -10,6 +10,7 @@ import random
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -41,6 +42,7 @@ from iamframe.checks.findings import Found
 from iamframe.inventory import schema
 from iamframe.knowledge.operations import REQUIRED_TAGS, TAG_POLICY
 from iamframe.practice import PracticeAccount
+from iamframe.ui.output import not_compared
 
 # Each is made on resources of its own. To make more: `IAMFRAME_CHANGES=1000 pytest tests/analysis/test_compare.py`.
 MADE = int(os.environ.get("IAMFRAME_CHANGES", "60"))
@@ -716,6 +718,25 @@ def test_diff_prints_the_changes_by_kind_and_on_standard_error_what_was_not_comp
         )
     ]
     assert done.returncode == 0
+
+
+def test_a_number_that_each_of_several_checks_has_is_said_to_be_that_of_each() -> None:
+    rows = [
+        {
+            "account_id": ACCOUNT,
+            "what": f"findings of the check {name}",
+            "message": "not_compared.findings",
+            "facts": json.dumps(
+                {"way": "new", "count": 1, "scope": None, "what": {"message": "not_compared.what.findings", "of": name}}
+            ),
+        }
+        for name in ("stale_references", "names_refused")
+    ]
+    (line,) = not_compared(SimpleNamespace(not_compared=pd.DataFrame(rows)))  # type: ignore[arg-type]
+    assert line == (
+        f"incomplete comparison in {ACCOUNT}: findings of the checks stale_references, names_refused "
+        "(each: 1 finding may or may not be new)"
+    )
 
 
 def test_diff_prints_short_reasons_once_for_all_that_share_them_and_says_where_they_are_whole(

@@ -72,7 +72,7 @@ def test_what_is_in_use_wanted_back_or_needed_is_left_alone() -> None:
         "old_4067990795380418201": because("by_tag", step="delete", key=key, maker="a Kubernetes cluster"),
         "infra-x7k2p-worker-profile": because("by_names", step="delete", maker="OpenShift"),
         "DataPipelineDefaultResourceRole": because("by_names", step="delete", maker="AWS Data Pipeline"),
-        "patched": because("needed_tag", key="QSConfigId-a1b2", maker="SSM Quick Setup"),
+        "patched": because("needed_tag", step="delete", key="QSConfigId-a1b2", maker="SSM Quick Setup"),
         "linked": because("role_managed", role="AWSServiceRoleForAutoScaling"),
     }
 
@@ -334,7 +334,7 @@ def test_a_profile_with_an_accepted_finding_is_not_deleted_for_another_finding(t
 
 REQUIRED = '[required_tags]\nOwner = "*"\nEnv = ["prod", "test"]\n'
 FEW, MANY = ({f"k{number}": "v" for number in some} for some in (range(20, 50), range(50)))
-NEEDED = because("needed_tag", key="QSConfigId-1", maker="SSM Quick Setup")
+NEEDED = because("needed_tag", step="tag", key="QSConfigId-1", maker="SSM Quick Setup")
 FORBIDDEN = because("tags.forbidden", key="Env", value="nowhere")
 NO_ENV = because("tags.no_value", keys=["Env"])
 OF_ROLE = because("tags.of_role")

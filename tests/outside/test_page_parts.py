@@ -98,7 +98,7 @@ def test_the_page_shows_how_the_account_differs_from_terraform_as_text(
         name = "Table: Terraform against the accounts"
         cells = it.page.get_by_role("group", name=name, exact=True).locator("tbody td").all_text_contents()
         detail = f"tag 'k' is {HOSTILE['script']}; in the Terraform state, it is missing"
-        assert cells == ["tags", ACCOUNT, "role", "web", "aws_iam_role.web", detail]
+        assert cells == ["tag differs", ACCOUNT, "role", "web", "aws_iam_role.web", detail]
         assert (it.page.evaluate("window.pwned"), it.requests, it.said) == (None, [page.as_uri()], [])
         found = Axe().run(it.page, options=options).response["violations"]
         assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
@@ -134,7 +134,7 @@ def test_a_key_that_no_tag_has_is_said_with_how_to_name_another(browser: Browser
         assert [row[0] for row in table(it.page, "By owner")] == [
             "no owner tag",
             "owner unknown (tags not collected)",
-            "account-level",
+            "no owner (whole account)",
         ]
 
 

@@ -157,7 +157,7 @@ def test_every_other_finding_is_listed_with_its_reason(cleaned: dict[str, Any]) 
     assert reasons(cleaned["plan"]) == {
         ("tag_differences", "cased"): because("tags.case", keys=["Owner", "owner"]),
         ("tag_differences", "more"): because("tags.alone", keys=["More"]),
-        ("tag_differences", "quick"): because("needed_tag", key=key, maker="SSM Quick Setup"),
+        ("tag_differences", "quick"): because("needed_tag", step="tag", key=key, maker="SSM Quick Setup"),
         ("tag_differences", "shared"): because("tags.alone", keys=["Extra"]),
         ("untagged_roles", "role/barerole"): role,
         ("untagged_roles", "role/free-role"): role,

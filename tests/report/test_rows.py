@@ -39,7 +39,7 @@ def test_each_reason_for_incomplete_checks_is_said_once_with_all_checks_and_acco
     listed = FindingRows.of(result, lang)
     reasons = reasons_of(listed)
     (tags,) = [group for group in reasons if any("ListInstanceProfileTags" in one for one in group[1])]
-    assert [name for name, _ in tags[0]] == [
+    assert [*tags[0]] == [
         "owner_gone", "untagged_profiles", "missing_required_tags", "tag_key_variants"
     ]  # fmt: skip
     assert len(tags[1]) == 1

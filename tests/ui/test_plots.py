@@ -336,7 +336,7 @@ def test_the_quota_is_parted_by_tool_and_owner_and_what_was_not_collected_is_hat
     ax = drawn(plot_quota_use(load(tmp_path, documents)), tmp_path)
     row = f"{ACCOUNT} no known tool, 75% of the quota"
     assert {" ".join(name.split()): parts for name, parts in bars(ax).items()} == {
-        row: {"no owner tag": 1, "tags not collected": 1, "not collected": 1}
+        row: {"no owner": 1, "tags not collected": 1, "not collected": 1}
     }
     assert UNKNOWN in hatches(ax)["not collected"]
     with pytest.raises(ValueError, match="use profiles or roles"):
@@ -349,7 +349,7 @@ def test_roles_that_aws_manages_fill_the_quota_too_and_owners_are_those_of_the_r
     documents["s.json"] = {"SummaryMap": {"Roles": 2, "RolesQuota": 10}}
     ax = plot_quota_use(run_checks(load(tmp_path, documents), owner_tag="Team"), resources="roles")
     assert {" ".join(name.split()): parts for name, parts in bars(ax).items()} == {
-        f"{ACCOUNT} no known tool, 20% of the quota": {"with an owner tag": 1, "managed by AWS": 1}
+        f"{ACCOUNT} no known tool, 20% of the quota": {"with an owner": 1, "managed by AWS": 1}
     }
 
 

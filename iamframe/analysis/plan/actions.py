@@ -90,7 +90,7 @@ def deletion_objections(finding: Finding | None, profile: ProfileFacts, context:
     role = profile.role
     if role and role.is_aws_managed:
         yield {"message": "plan.role_managed", "role": role.name}
-    yield from needed_tags(filter(profile.needs, profile.own_tags))
+    yield from needed_tags(filter(profile.needs, profile.own_tags), "delete")
     account = context.accounts[profile.account_id]
     if not account.is_complete or not account.regions or (finding and finding.certainty == "maybe"):
         yield {"message": "plan.use_unknown", "why": account.reason}
@@ -184,7 +184,7 @@ def _objections(profile: ProfileFacts, new: _Tags, rules: _Rules) -> Iterator[Me
     cased = [key for key in profile.own_tags if spelled.get(key.casefold(), key) != key]
     if cased:
         yield {"message": "plan.tags.case", "keys": sorted({*cased, *(spelled[key.casefold()] for key in cased)})}
-    yield from needed_tags(new)
+    yield from needed_tags(new, "tag")
     for key, value in new.items():
         if not key or not _is_accepted_by_iam(key, 128) or not _is_accepted_by_iam(value, 256):
             yield {"message": "plan.tags.not_taken", "key": key}
@@ -198,7 +198,7 @@ def _objections(profile: ProfileFacts, new: _Tags, rules: _Rules) -> Iterator[Me
 def _objections_to_all(profile: ProfileFacts, role: RoleFacts, new: _Tags, rules: _Rules) -> Iterator[Message]:
     yield from _objections(profile, new, rules)
     if only_here := sorted(profile.own_tags.keys() - role.own_tags.keys()):
-        yield from needed_tags(only_here)
+        yield from needed_tags(only_here, "tag")
         yield {"message": "plan.tags.alone", "keys": only_here}
 
 

@@ -318,10 +318,10 @@ def _wanted_back(profile: ProfileFacts, step: str) -> Iterator[Message]:
         yield {"message": "plan.guess", "maker": maker.name}
 
 
-def needed_tags(keys: Iterable[str]) -> Iterator[Message]:
+def needed_tags(keys: Iterable[str], step: str) -> Iterator[Message]:
     for key in keys:
         if owner := own_tag(key):
-            yield {"message": "plan.needed_tag", "key": key, "maker": owner.maker}
+            yield {"message": "plan.needed_tag", "step": step, "key": key, "maker": owner.maker}
 
 
 def stamp(time: datetime) -> str:
