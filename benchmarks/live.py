@@ -135,7 +135,8 @@ def throttled(size: int, rounds: int) -> None:
         f"{free[0]:.2f} s, {free[2]} requests refused",
         f"{free[0] / least:.2f} x the shortest possible time ({least:.1f} s)",
     )
-    row("the same load, from the first to the last request", f"{free[3]:.2f} s", f"{free[3] / least:.2f} x that time")
+    what = "the same load, counted from the first to the last request"
+    row(what, f"{free[3]:.2f} s", f"{free[3] / least:.2f} x the shortest possible time")
     row("the same load, with `rate=15`", f"{capped[0]:.2f} s, {capped[2]} requests refused", "")
 
 

@@ -12,13 +12,13 @@ from iamframe.sources.consumers import CONSUMERS
 
 # Without the list of headings, the tables have room.
 _WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---"
-_DATES = "The date is the day on which the source was last read. If that is more than a year ago, the reason follows."
+_DATES = "If a source was last read more than a year ago, the entry says why the source was not read again."
 
 
 def _sources(facts: Iterable[tuple[str, str, object, str]]) -> str:
     """Return a list of sources: what they are of, the source, when it was last read, and why not since."""
     lines = [
-        f"- **{escape(of)}**: {escape(source)} ({(escape(why_not) and f'{date}: {escape(why_not)}') or date})"
+        f"- **{escape(of)}**: {escape(source)} (last read {date}{why_not and f': {escape(why_not)}'})"
         for of, source, date, why_not in facts
     ]
     return "\n".join(dict.fromkeys(lines))
@@ -54,9 +54,9 @@ def makers() -> str:
         _WIDE,
         "# Makers",
         f"iamframe knows the names, paths and tags that {len({one.name for one in pairs})} services and tools give to "
-        "roles and profiles. [What expected means](../concepts.md) says how they are used, and the "
-        "[policy file](policy-file.md) adds your own. `*` is any text. A word in braces is a text that both sides "
-        "share, such as the name of a cluster, or a random text.",
+        "roles and profiles. [Expected differences](../concepts.md#expected-differences) says how iamframe uses these "
+        "names, paths and tags. A [policy file](policy-file.md) can add your own services and tools. `*` is any text. "
+        "A word in braces is a text that role and profile share, such as the name of a cluster, or a random text.",
         "## Roles with a profile",
         table(head, _maker_rows(pairs)),
         "## Roles without a profile",
@@ -65,7 +65,7 @@ def makers() -> str:
         "## Examples in documentation",
         table(head, _maker_rows([one for one in known if one.is_example])),
         "## Tags",
-        "A tag that is proof is written only by that tool, to profiles that it creates.",
+        "A tag is proof if only one tool writes the tag, to profiles that the tool creates.",
         table(["tag key", "written by", "is proof"], tags),
         "## Sources",
         _DATES,
@@ -90,8 +90,8 @@ def surfaces() -> str:
         _WIDE,
         "# Where tags show",
         f"{len({one.surface for one in facts})} consoles, APIs and tools, and what they can do with the tags "
-        "of roles and instance profiles. `iamframe.surfaces()` is this table. [Where tags are "
-        "visible](../guides/surfaces.md) shows how to use it.",
+        "of roles and instance profiles. `iamframe.surfaces()` returns this table, with the source of each answer. "
+        "[Where tags are visible](../guides/surfaces.md) shows how to use the table.",
         table(["tool", "resource type", "operation", "answer", "condition or detail"], rows),
         "## Sources",
         _DATES,
@@ -108,6 +108,6 @@ def consumers() -> str:
     return page(
         "# What uses profiles",
         f"iamframe looks for {len({one.consumer_type for one in CONSUMERS})} kinds of resources that use instance "
-        "profiles. They are rows of [`references`](frames/references.md).",
+        "profiles. [`references`](frames/references.md) lists the resources.",
         table(["consumer type", "AWS operation", "source", "last read"], rows),
     )

@@ -23,7 +23,7 @@ from iamframe import errors, schema
 from iamframe.checks.registry import Check
 from iamframe.inventory.frame import Frame
 from iamframe.inventory.views import owned_profiles
-from iamframe.knowledge.operations import OPERATIONS
+from iamframe.knowledge.operations import OPERATIONS, ROLE_LIST
 from iamframe.ui import cli
 
 ROOT = Path(__file__).parent.parent
@@ -96,7 +96,7 @@ WHEN = {
     "fallback": "if another operation is denied",
     "references": 'references `"core"` and `"all"`',
     "all": 'references `"all"`',
-    "owners": "references, if a profile shows an owner",
+    "owners": "references, if a profile shows a cluster, environment or stack",
     "organization": 'references `"core"` and `"all"`',
     "index": "`--tag-index`",
     "fleet": "many accounts, `--assume-role`",
@@ -234,8 +234,8 @@ def _errors() -> str:
     ]
     return page(
         "# Errors",
-        "An error means that no answer is possible. Its message is one sentence: what happened, where, and what to do. "
-        "The command line prints that sentence and exits with status 2.",
+        "iamframe raises an error if no answer is possible. The message of an error is one sentence: what happened, "
+        "where, and what to do. The command line prints the message and exits with status 2.",
         "A missing path or a damaged snapshot raises an error. If iamframe can read only a part of an account or file, "
         "iamframe raises no error, except ExpiredError. Each unreadable part is a row of [`gaps`](frames/gaps.md).",
         directive("\n\n".join(f".. autoexception:: iamframe.errors.{name}\n   :show-inheritance:" for name in names)),
@@ -367,9 +367,9 @@ def _operations() -> str:
     rows = [
         [
             f"`{row.action}`",
-            WHEN[row.when],
+            WHEN[row.when] + (", and for `--role-details`" if row.operation == ROLE_LIST else ""),
             ", ".join(row.proves).replace("_", " "),
-            f"`{row.fallback}`" if row.fallback else "",
+            f"iamframe calls `{row.fallback}`" if row.fallback else "",
         ]
         for row in OPERATIONS
     ]
@@ -388,8 +388,8 @@ def _commands() -> str:
         "A SOURCE is `sample`, `aws` or `aws:PROFILE` (a live account), a snapshot, or a file, a folder, a `.gz` or a "
         "`.zip` ([what a file may hold](sources.md)).",
         "Exit status: 0 done; 1 findings at or above `--fail-on`, changes with `--fail-on-change`, or differences with "
-        "`--fail-on-drift`; 2 the input or "
-        "AWS gave no answer; 3, with `--strict` only, a check is incomplete.",
+        "`--fail-on-drift`; 2 the input or AWS gave no answer; 3, with `--strict` only, a check or comparison is "
+        "incomplete; 130 interrupted.",
         directive("\n\n".join(directives)),
     )
 

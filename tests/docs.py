@@ -22,7 +22,7 @@ import rooms
 
 from iamframe import load_sample, run_checks, write_report
 from iamframe.checks import CHECKS
-from iamframe.knowledge.operations import When, actions, policy_of
+from iamframe.knowledge.operations import ROLE_LIST, actions, policy_of
 
 ROOT = Path(__file__).parent.parent
 # The files with generated parts. Such a part begins below `<!-- NAME -->` and ends at the next empty line.
@@ -61,13 +61,14 @@ def policy_text() -> str:
 
 def more_actions() -> str:
     """What fallbacks and options need in addition."""
-    more: tuple[tuple[str, When], ...] = (
-        ("if AWS denies one of these, and for `--role-details`", "fallback"),
-        ("`--tag-index`", "index"),
-        ("`--accounts org`, `--assume-role`", "fleet"),
-        ("`iamframe.history` and `iamframe.events_of` on a live account", "history"),
-    )
-    rows = [f"| {case} | {', '.join(f'`{action}`' for action in actions(when))} |" for case, when in more]
+    more = {
+        "if AWS denies an action of the policy": actions("fallback"),
+        "`--role-details`": [f"iam:{ROLE_LIST}"],
+        "`--tag-index`": actions("index"),
+        "`--accounts org`, `--assume-role`": actions("fleet"),
+        "`iamframe.history` and `iamframe.events_of` on a live account": actions("history"),
+    }
+    rows = [f"| {case} | {', '.join(f'`{action}`' for action in needed)} |" for case, needed in more.items()]
     return "\n".join(["| additional case | actions |", "| --- | --- |", *rows])
 
 
