@@ -28,7 +28,7 @@ from iamframe.inventory.arrow import (
     on_two_cores,
 )
 from iamframe.inventory.inventory import Inventory
-from iamframe.knowledge.makers import GUESS, PAIR, TAG, Maker, known_makers, own_tag
+from iamframe.knowledge.makers import GUESS, PAIR, TAG, Maker, known_makers, known_tags, own_tag
 from iamframe.knowledge.names import relation
 from iamframe.knowledge.operations import ALL, BY_LABEL, ROLE_LINKS, STACK_RESOURCES, actions_of, policy_of
 from iamframe.knowledge.owners import NAME, Owned, known_owners, owner_of, shows_owner
@@ -159,12 +159,15 @@ def _maker_columns(columns: Mapping[str, Any], makers: list[Maker], maker_by_tag
 
 def _maker_proven_by_tag(inventory: Inventory) -> pa.Array:
     keys = as_arrow(inventory.tags["tag_key"]).dictionary_encode()
-    proofs = [own.maker if own and own.is_proof else None for own in map(own_tag, keys.dictionary.to_pylist())]
-    maker, owner = pa.array(proofs, pa.string()).take(keys.indices), inventory.linked_rows.tag_profile
-    rows = np.flatnonzero(np.asarray(maker.is_valid()) & (owner >= 0))
-    first = np.full(len(inventory.profiles), -1)
-    first[owner[rows][::-1]] = rows[::-1]
-    return lookup(maker, first)
+    known = known_tags()
+    numbers = [known.index(own) if own and own.is_proof else -1 for own in map(own_tag, keys.dictionary.to_pylist())]
+    number, owner = np.array(numbers, dtype=np.int64)[np.asarray(keys.indices)], inventory.linked_rows.tag_profile
+    rows = np.flatnonzero((number >= 0) & (owner >= 0))
+    # Karpenter writes a tag of EKS, too, so the first entry of the file counts. The last assignment stays.
+    rows = rows[np.argsort(-number[rows], kind="stable")]
+    of_profile = np.full(len(inventory.profiles), -1)
+    of_profile[owner[rows]] = number[rows]
+    return lookup(pa.array([one.maker for one in known], pa.string()), of_profile)
 
 
 @schema.shows(schema.TAG_COVERAGE)

@@ -249,10 +249,19 @@ def with_tags(name: str, role: str, tags: dict[str, str]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("key", "maker"), [("eks:eks-cluster-name", "EKS"), ("karpenter.k8s.aws/ec2nodeclass", "Karpenter")]
+    ("keys", "maker"),
+    [
+        (["eks:eks-cluster-name"], "EKS"),
+        (["karpenter.k8s.aws/ec2nodeclass"], "Karpenter"),
+        # Karpenter also writes the tag of EKS.
+        (["eks:eks-cluster-name", "karpenter.k8s.aws/ec2nodeclass"], "Karpenter"),
+    ],
 )
-def test_a_tag_that_only_its_maker_writes_tells_it_whatever_the_names(tmp_path: Path, key: str, maker: str) -> None:
-    (row,) = rows(tmp_path, with_tags("green", "blue", {key: "prod", "Owner": "web"}), "name_mismatches")
+def test_a_tag_that_only_its_maker_writes_tells_it_whatever_the_names(
+    tmp_path: Path, keys: list[str], maker: str
+) -> None:
+    tags = dict.fromkeys(keys, "prod") | {"Owner": "web"}
+    (row,) = rows(tmp_path, with_tags("green", "blue", tags), "name_mismatches")
     assert (row["maker"], row["maker_basis"], row["expected"], row["severity"]) == (maker, "tag", True, "info")
 
 
