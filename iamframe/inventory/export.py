@@ -32,7 +32,7 @@ from iamframe.inventory.snapshot import is_snapshot
 
 _BEFORE = "^|[\x00-\x1f\x7f-\x9f\u2028\u2029;]"
 # Text with apostrophes before a formula is guarded too, so `unguarded` can always remove one.
-_FORMULA = "'*[=+\\-@|%＝＋－＠]"
+_FORMULA = "'*[=+\\-@|%＝＋－＠｜％]"
 # Characters that JSON allows and a terminal obeys: C1, line separators, and changes of the writing direction.
 _OBEYED = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 

@@ -51,6 +51,8 @@ GUARDED = [
     ("＋1+1", "'＋1+1"),
     ("－1+1", "'－1+1"),
     ("＠SUM(A1)", "'＠SUM(A1)"),
+    ("｜1", "'｜1"),
+    ("％1", "'％1"),
     ("\t=1+1", "\t'=1+1"),
     ("\r=1+1", "\r'=1+1"),
     ("\n=1+1", "\n'=1+1"),
@@ -189,7 +191,7 @@ def test_any_text_survives_csv_and_comes_back_as_it_was(
     head, *rows = rows_of(path)
     assert head == ["said"]
     assert [unguarded(cell) for (cell,) in rows] == ["" if value is None else value for value in values]
-    begins_a_formula = re.compile("(^|[\x00-\x1f\x7f-\x9f;])[=+@|%＝＋－＠-]")
+    begins_a_formula = re.compile("(^|[\x00-\x1f\x7f-\x9f;])[=+@|%＝＋－＠｜％-]")
     assert not [cell for (cell,) in rows if begins_a_formula.search(cell)]
 
 
