@@ -149,7 +149,7 @@ talk = together(
     option("-q --quiet", "Print only results and errors.", expose_value=False, callback=_talk),
     option("-v --verbose", "Log each request to AWS.", expose_value=False, callback=_talk),
 )
-_OWNER = "Key of the tag with the owner (default: Owner). If a profile lacks this tag, the role's tag is used."
+_OWNER = "Key of the owner tag (default: Owner). If a resource lacks it, its profile's or role's tag is used."
 owner_tag = option("--owner-tag", _OWNER, "KEY", default="Owner", callback=_filled)
 strict = option("--strict", "Exit with status 3 if a selected check is incomplete.")
 _FAIL_ON = (
@@ -157,7 +157,8 @@ _FAIL_ON = (
 )
 fail_on = option("--fail-on", _FAIL_ON, type=click.Choice(SEVERITIES))
 _POLICY = (
-    'Policy file (TOML) with required tags and accepted findings. "org": the organization\'s tag policy. Repeatable.'
+    "Policy file (TOML) with required tags and accepted findings. "
+    '"org": the effective tag policy of each account. Repeatable.'
 )
 policy_file = option("--policy", _POLICY, "FILE|org", multiple=True)
 own = option("--checks", "Also use the checks in this Python file. Repeatable.", "FILE", multiple=True)
