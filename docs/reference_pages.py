@@ -23,7 +23,7 @@ from iamframe import errors, schema
 from iamframe.checks.registry import Check
 from iamframe.inventory.frame import Frame
 from iamframe.inventory.views import owned_profiles
-from iamframe.knowledge.operations import OPERATIONS, ROLE_LIST
+from iamframe.knowledge.operations import DUMP, OPERATIONS, ROLE_LIST
 from iamframe.ui import cli
 
 ROOT = Path(__file__).parent.parent
@@ -96,11 +96,21 @@ WHEN = {
     "fallback": "if another operation is denied",
     "references": 'references `"core"` and `"all"`',
     "all": 'references `"all"`',
-    "owners": "references, if a profile shows a cluster, environment or stack",
+    "owners": 'references `"core"` and `"all"`, if a profile may belong to ',
     "organization": 'references `"core"` and `"all"`',
-    "index": "`--tag-index`",
-    "fleet": "many accounts, `--assume-role`",
-    "history": "`iamframe.history` on a live account",
+    "index": "`--tag-index` and `iamframe.probe_surfaces`",
+    "history": "`iamframe.history` and `iamframe.events_of` on a live account",
+}
+# What follows the text of `WHEN`, or replaces it.
+BESIDES = {
+    "iam:ListRoles": ", and for `--role-details`",
+    "ec2:DescribeRegions": ", and for `iamframe.probe_surfaces`",
+    "elasticbeanstalk:DescribeEnvironments": ', and `"core"` if a profile may belong to an environment',
+    "eks:ListClusters": "an EKS cluster",
+    "cloudformation:ListStacks": "a CloudFormation stack",
+    "cloudformation:DescribeStackResources": "a CloudFormation stack",
+    "sts:AssumeRole": "accounts with a role to assume",
+    "organizations:ListAccounts": "`--accounts org`",
 }
 
 
@@ -367,17 +377,16 @@ def _operations() -> str:
     rows = [
         [
             f"`{row.action}`",
-            WHEN[row.when] + (", and for `--role-details`" if row.operation == ROLE_LIST else ""),
-            ", ".join(row.proves).replace("_", " "),
-            f"iamframe calls `{row.fallback}`" if row.fallback else "",
+            WHEN.get(row.when, "") + BESIDES.get(row.action, ""),
+            f"`{instead}`" if (instead := ROLE_LIST if row.operation == DUMP else row.fallback) else "",
         ]
         for row in OPERATIONS
     ]
     return page(
         "# AWS operations",
-        "iamframe sends these operations and no others. Each of them only reads. [Permissions](permissions.md) has the "
-        "policy that allows them.",
-        table(["IAM action", "called for", "shows", "if denied"], rows),
+        "iamframe reads an account only with these operations. No operation in this table changes an account. "
+        "[Permissions](permissions.md) has the policy for a default load, and the actions for other cases.",
+        table(["IAM action", "called for", "if denied, iamframe calls"], rows),
     )
 
 

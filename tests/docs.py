@@ -64,7 +64,7 @@ def more_actions() -> str:
     more = {
         "if AWS denies an action of the policy": actions("fallback"),
         "`--role-details`": [f"iam:{ROLE_LIST}"],
-        "`--tag-index`": actions("index"),
+        "`--tag-index`, `iamframe.probe_surfaces`": actions("index"),
         "`--accounts org`, `--assume-role`": actions("fleet"),
         "`iamframe.history` and `iamframe.events_of` on a live account": actions("history"),
     }
