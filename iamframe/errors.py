@@ -92,4 +92,4 @@ class MissingExtraError(IamframeError):
 
 def missing_extra(package: str, extra: str) -> MissingExtraError:
     """Return an error that names the missing package and the install command."""
-    return MissingExtraError(f"{package} is not installed; run pip install '.[{extra}]' in the clone of iamframe")
+    return MissingExtraError(f'{package} is not installed; run pip install ".[{extra}]" in the clone of iamframe')

@@ -1,7 +1,7 @@
 """Judge whether an account has all the data that a check needs.
 
-The status `partial` means that some findings may be missing. If tags come from the tagging API, which can be out of
-date, a finding about tags can be wrong, too. The status `unknown` means that an
+If a check has the status `partial` in an account, some findings may be missing. If tags come from the tagging API,
+which can be out of date, a finding about tags can be wrong, too. If a check has the status `unknown` in an account, an
 empty result proves nothing.
 """
 

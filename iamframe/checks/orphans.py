@@ -248,8 +248,8 @@ def _from_instances_and_templates(references: pd.DataFrame) -> pd.DataFrame:
 def ec2_roles_without_profile(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
     """EC2 roles that are in no instance profile.
 
-    An instance can use a role only through a profile. The IAM console creates a profile along with an EC2 role. The API
-    call CreateRole and the CloudFormation type AWS::IAM::Role create only a role. Roles with an AWS managed
+    EC2 gives a role to an instance only through a profile. The IAM console creates a profile along with an EC2 role.
+    The API call CreateRole and the CloudFormation type AWS::IAM::Role create only a role. Roles with an AWS managed
     administrator policy come first.
     """
     alone = pairs[pairs["profile_arn"].isna() & (pairs["trusts_ec2"] == "yes")]

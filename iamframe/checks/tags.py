@@ -180,7 +180,8 @@ def tag_differences(tags: pd.DataFrame, pairs: pd.DataFrame) -> Found:
     Source: IAM User Guide, "Tags for IAM resources". The finding shows whether two keys differ only in case. The checks
     `untagged_profiles` and `untagged_roles` report profiles and roles without any tags. The suggested command copies
     the role's tags to the profile. If the only differences are tags missing on the role, the suggested command copies
-    these tags to the role. Tags by which a tool recognizes its own resources are not in the suggested command.
+    these tags to the role, except keys that differ only in case. Tags by which a tool recognizes its own resources are
+    not in the suggested command.
     """
     is_known = pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]
     own = _own(tags)

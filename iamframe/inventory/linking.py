@@ -1,8 +1,9 @@
 """Find the instance profile that each reference points to.
 
-The full ARN decides first, then the unique id, then the name. Profile names are unique in an account, regardless of
-case and path. Source: IAM User Guide, "IAM and AWS STS quotas". AWS does not document whether case matters in ARNs.
-iamframe ignores case in ARNs. A case-sensitive comparison could report a used profile as unused.
+iamframe finds the profile by the full ARN in the reference, or else by the unique id, or else by the name. Profile
+names are unique in an account, regardless of case and path. Source: IAM User Guide, "IAM and AWS STS quotas". AWS does
+not document whether case matters in ARNs. iamframe ignores case in ARNs. A case-sensitive comparison could report a
+used profile as unused.
 """
 
 from __future__ import annotations

@@ -45,8 +45,8 @@ def load_account(
 
     If no session is given, iamframe uses the default credentials of boto3. iamframe calls only read operations from a
     fixed list. GetCallerIdentity, GetAccountSummary and ListAccountAliases need one request each.
-    GetAccountAuthorizationDetails and ListInstanceProfiles return pages of 1,000 entries. The tags of each instance
-    profile need one request, GetInstanceProfile. If AWS denies GetInstanceProfile, iamframe calls
+    GetAccountAuthorizationDetails and ListInstanceProfiles return pages of 1,000 entries. By default, the tags of each
+    instance profile need one request, GetInstanceProfile. If AWS denies GetInstanceProfile, iamframe calls
     ListInstanceProfileTags instead. For some other operations, iamframe also tries another operation after a denial.
     The frame `gaps` lists the data that no operation returned.
 

@@ -403,7 +403,7 @@ def notebooks_command(folder: Path, *, force: bool) -> int:
         click.echo(f"Copied: {', '.join(file.name for file in written)}")
     if left:
         click.echo(f"Already there: {', '.join(file.name for file in left)}; --force overwrites these files")
-    install = "" if find_spec("jupyterlab") else "pip install '.[notebooks]' && "
+    install = "" if find_spec("jupyterlab") else 'pip install ".[notebooks]" && '
     click.echo(f"To open the notebooks, type: {install}jupyter lab {escape_controls(shlex.quote(str(folder)))}")
     return DONE
 

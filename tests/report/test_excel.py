@@ -222,7 +222,7 @@ def test_without_xlsxwriter_a_report_is_refused_with_what_brings_it_and_nothing_
     small: iamframe.Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "xlsxwriter", None)
-    with pytest.raises(MissingExtraError, match=r"^xlsxwriter is not installed; run pip install '\.\[excel\]'"):
+    with pytest.raises(MissingExtraError, match=r'^xlsxwriter is not installed; run pip install "\.\[excel\]"'):
         iamframe.write_report(small, tmp_path / "out", xlsx=True)
     assert list((tmp_path / "out").iterdir()) == []
     iamframe.write_report(small, tmp_path / "out")

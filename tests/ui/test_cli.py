@@ -708,14 +708,15 @@ def test_drift_prints_a_line_per_difference_and_on_standard_error_what_is_unknow
             '(aws_iam_instance_profile.batch["fax-gateway"] in sample:terraform/shop.tfstate)'
         ),
     ]
-    assert "unmanaged     111122223333  instance-profile  bastion: is managed by no Terraform state" in lines
+    assert "unmanaged     111122223333  instance-profile  bastion: is managed by none of the Terraform states" in lines
     assert [line.split()[0] for line in lines[-12:]] == ["tag", *["unmanaged"] * 10, "and"]
     assert lines[-1] == "and 111 more unmanaged resources; --format csv lists all"
     assert done.stderr.splitlines() == [
         (
-            "1 profile lost its role, 1 profile holds another role, 2 resources are gone, 1 resource was recreated, "
-            "1 path differs, 4 tag differences, 121 resources are managed by no Terraform state. 2 things could not be "
-            "compared. 1 account not compared, because no Terraform state has resources there."
+            "1 profile lost its role, 1 profile holds another role, 2 resources exist only in Terraform states, "
+            "1 resource was recreated, 1 path differs, 4 tags differ from Terraform, 121 resources are managed by "
+            "none of the Terraform states. 2 things could not be compared. 1 account not compared, because no "
+            "Terraform state has resources there."
         ),
         "not compared: 444455556666 (no Terraform state has resources there)",
         "incomplete comparison in 123456789012: instance profile erp, role erp (tags were not collected)",

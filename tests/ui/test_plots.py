@@ -623,7 +623,7 @@ def test_without_matplotlib_one_sentence_names_the_command_that_installs_it(
     monkeypatch.setitem(sys.modules, "matplotlib.font_manager", None)
     inventory = load(tmp_path, account(role_detail("web")))
     for plot in (plot_age, plot_ladder, plot_last_use, plot_tag_coverage):
-        with pytest.raises(MissingExtraError, match=r"pip install '\.\[notebooks\]'") as error:
+        with pytest.raises(MissingExtraError, match=r'pip install "\.\[notebooks\]"') as error:
             plot(inventory)
         assert "\n" not in str(error.value)
     with pytest.raises(MissingExtraError):

@@ -267,7 +267,7 @@ def test_a_result_without_findings_is_shown_too(explorer: Explorer) -> None:
 
 def test_without_ipywidgets_a_sentence_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
-    with pytest.raises(MissingExtraError, match=r"ipywidgets is not installed; run pip install '\.\[notebooks\]'"):
+    with pytest.raises(MissingExtraError, match=r'ipywidgets is not installed; run pip install "\.\[notebooks\]"'):
         iamframe.explore(load(tmp_path, DOCUMENTS))
 
 
