@@ -245,7 +245,7 @@ def _errors() -> str:
     return page(
         "# Errors",
         "iamframe raises an error if no answer is possible. The message of an error is one sentence: what happened, "
-        "where, and what to do. The command line prints the message and exits with status 2.",
+        "where, and what to do. The command line prints the message and ends with exit status 2.",
         "A missing path or a damaged snapshot raises an error. If iamframe can read only a part of an account or file, "
         "iamframe raises no error, except ExpiredError. Each unreadable part is a row of [`gaps`](frames/gaps.md).",
         directive("\n\n".join(f".. autoexception:: iamframe.errors.{name}\n   :show-inheritance:" for name in names)),

@@ -1,7 +1,7 @@
 """The errors of iamframe, and what they mean.
 
 The message of an error is one sentence. The message says what happened, where, and what to do. The command line prints
-the message and exits with status 2.
+the message and ends with exit status 2.
 
 A missing path or a damaged snapshot raises an error. If iamframe can read only a part of an account or file, iamframe
 raises no error, except ExpiredError. Each unreadable part becomes a row of the frame `gaps`. A failure never looks like

@@ -169,7 +169,7 @@ _TELLING = {"{uuid}", "{random}", "{counter}", "{hash}", "{id}"}
 class Form:
     """A regular expression for a text of four lines: role path, role name, profile path, profile name.
 
-    One side may be missing.
+    The two lines of the role, or of the profile, may be missing.
     """
 
     # For Arrow, which does not support back-references.
@@ -252,7 +252,7 @@ class Maker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         self.form(("role", "profile"))
 
     def form(self, sides: Iterable[str]) -> Form:
-        """Return a pattern for path and name: of a role, of a profile, or of a role with its profile."""
+        """Return the `Form` that matches the path and name of a role, of a profile, or of both, as `sides` says."""
         templates = {"role": (self.role_path, self.role), "profile": (self.profile_path, self.profile)}
         return _form(*(template for side in sides for template in templates[side]))
 

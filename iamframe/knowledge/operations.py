@@ -1,8 +1,8 @@
 """The table of all AWS operations that iamframe calls.
 
 No operation in the table changes an account. The permissions in docs/reference/permissions.md are generated from the
-table `OPERATIONS`. An IAM action consists of an IAM prefix and an operation's name. Source: Service Authorization
-Reference.
+table `OPERATIONS`. For each operation in the table, the IAM action is the service's IAM prefix, a colon and the
+operation's name. Source: Service Authorization Reference.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ def _allows(effect: bytes) -> bool:
     return [text.lower() for text in _texts(effect)] == ["allow"]
 
 
-# The text of a policy, and whether EC2 may assume the role
+# The text of a trust policy, and whether EC2 can assume the role
 
 
 def read_content(document: bytes) -> tuple[str, TrustContent] | None:

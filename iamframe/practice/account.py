@@ -224,7 +224,7 @@ class PracticeAccount:
     def add_member(
         self, name: str, status: str = "ACTIVE", role_name: str | None = "OrganizationAccountAccessRole"
     ) -> str:
-        """Add a member account, and return its id. The first account may assume the new account's role `role_name`."""
+        """Create a member account, and return its id. The member's role `role_name` trusts the first account."""
         with self._lock:
             account_id = f"{len(self._organization.members):012d}"
             self._organization.members.append(Member(account_id, name, status))
@@ -287,16 +287,16 @@ class PracticeAccount:
 
     @property
     def requests(self) -> list[Request]:
-        """All requests so far, in the order in which they were answered."""
+        """The recorded requests, in the order in which they were answered."""
         with self._lock:
             return list(self._requests)
 
     def counts(self) -> Counter[str]:
-        """Return the number of requests per action."""
+        """Return the number of recorded requests per action."""
         return Counter(request.action for request in self.requests)
 
     def writes(self) -> int:
-        """Return the number of requests other than reads.
+        """Return the number of recorded requests that are not reads.
 
         A read is AssumeRole, a GET request without a known action, or an action that begins with Get, List, Describe,
         BatchGet, Lookup, Query, Scan, Search, Select or Simulate.

@@ -66,7 +66,7 @@ class Organization:
         kind, target = call.json.get("PolicyType"), call.json.get("TargetId", call.account_id)
         if not kind:
             raise Refusal("InvalidInputException", "You specified an invalid value. PolicyType must not be null.")
-        # Member accounts may read only their own policy (Organizations API Reference, DescribeEffectivePolicy).
+        # Member accounts can read only their own policy (Organizations API Reference, DescribeEffectivePolicy).
         if target != call.account_id and call.account_id != self.members[0].id:
             raise Refusal("AccessDeniedException", "You don't have permissions to access this resource.")
         if target not in [member.id for member in self.members]:

@@ -173,7 +173,7 @@ def test_what_duckdb_says_of_a_wrong_query_is_one_sentence(inventory: Inventory,
 
 def test_without_duckdb_the_error_says_what_to_install(inventory: Inventory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "duckdb", None)
-    with pytest.raises(MissingExtraError, match=r"duckdb is not installed; run pip install '\.\[sql\]'"):
+    with pytest.raises(MissingExtraError, match=r'duckdb is not installed; run pip install "\.\[sql\]"'):
         inventory.sql("SELECT 1")
 
 

@@ -1227,7 +1227,7 @@ def test_any_program_reaches_it_with_the_variables(account: PracticeAccount) -> 
 
 def test_without_moto_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "moto.server", None)
-    with pytest.raises(MissingExtraError, match=r"moto is not installed; run pip install '\.\[practice\]'"):
+    with pytest.raises(MissingExtraError, match=r'moto is not installed; run pip install "\.\[practice\]"'):
         PracticeAccount().open()
     monkeypatch.undo()
     with PracticeAccount() as account:
