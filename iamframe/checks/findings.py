@@ -31,8 +31,8 @@ _KNOWN = frozenset(schema.FINDINGS.names)
 _RESOURCE_TYPES = {"profile_arn": "instance-profile", "role_arn": "role"}
 _FACTS_TOO = ("relation",)
 # The columns that are added after the rule has run.
-_ADDED = ("account_name", "owner", "owner_known", "detail")
-COMMON = schema.FINDINGS.with_columns(*(column for column in schema.FINDINGS.columns if column.name not in _ADDED))
+ADDED = ("account_name", "owner", "owner_known", "detail")
+COMMON = schema.FINDINGS.with_columns(*(column for column in schema.FINDINGS.columns if column.name not in ADDED))
 _COLUMN_TYPES = {column.name: column.type for column in COMMON.columns}
 # The columns of a finding that are shown with its facts.
 KEYS = ["finding_id", "account_id", "resource_arn", "resource_name", "related_arn"]

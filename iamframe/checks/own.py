@@ -10,15 +10,15 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from iamframe.checks.findings import COMMON, Found, found_in
+from iamframe.checks.findings import ADDED, COMMON, Found, found_in
 from iamframe.checks.registry import Check
 from iamframe.errors import CheckError, SchemaError
 from iamframe.messages.text import SEVERITIES
 
 _VALUES = {"severity": SEVERITIES, "certainty": ("certain", "in scope", "maybe")}
 _PLACE = re.compile(r"\{(\w+)")
-# The columns of `schema.FINDINGS` that no check fills itself.
-_FILLED = ("finding_id", "check", "accepted", "owner", "owner_known", "detail")
+# If a check returned these columns, their values would be lost. `Found.facts` has its own column `finding`.
+_FILLED = ("finding_id", "check", "accepted", *ADDED, "finding")
 
 
 def own_found(one: Check, given: Any) -> Found:

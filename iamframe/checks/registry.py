@@ -86,9 +86,9 @@ def check(
     `resource_arn`. The column `account_id` is needed if the resource is neither a role nor a profile of the inventory.
     The returned frame can also fill these columns of its findings: `resource_type`, `resource_name`, `related_arn`,
     `related_name`, `severity`, `certainty`, `expected`, `maker`, `maker_basis`, `next_step` and `next_step_changes`.
-    All other columns are facts, which `detail` can show. iamframe refuses other columns of `schema.FINDINGS` that it
-    fills itself, such as `check` and `owner`. Rows with the same account, resource and related resource become one
-    finding.
+    iamframe refuses the columns that iamframe fills itself: `finding_id`, `finding`, `check`, `account_name`,
+    `accepted`, `owner`, `owner_known` and `detail`. All other columns are facts, which `detail` can show. Rows with the
+    same account, resource and related resource become one finding.
 
     Raises
     ------

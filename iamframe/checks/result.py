@@ -192,7 +192,7 @@ class Result:
 
     @property
     def asked(self) -> tuple[str, ...]:
-        """The names of the checks that ran. Checks of required tags run only if `policy.demands_tags` is true."""
+        """The names of the checks that ran, without checks of required tags if `policy.demands_tags` is false."""
         has_policy = self.policy.demands_tags
         return tuple(name for name, one in self.checks.items() if has_policy or tag_policy not in one.needs)
 

@@ -3,13 +3,13 @@
 A resource can refer to a profile of another account, so the checks of a shard also read data of other accounts. The
 checks report findings only about the shard's own accounts.
 
-`check_snapshot` writes these files into its folder (00001 is the number of a shard):
+`check_snapshot` writes these files into its folder `out`. NUMBER is the number of a shard, such as 00001.
 
 - `checked.json` (written first): checksums of the snapshot, policy and checks, and the accounts of each shard.
-- `findings/part-00001.parquet`: the frame `findings` of a shard.
-- `coverage/part-00001.parquet`: the frame `coverage` of a shard.
-- `checks/NAME/part-00001.parquet`: the rows of `result["NAME"]` for a shard.
-- `shards/00001.json` (written last) contains file checksums, and the reasons why accounts failed.
+- `findings/part-NUMBER.parquet`: the frame `findings` of the shard with this number.
+- `coverage/part-NUMBER.parquet`: the frame `coverage` of the shard with this number.
+- `checks/NAME/part-NUMBER.parquet`: the rows of `result["NAME"]` for the shard with this number.
+- `shards/NUMBER.json` (written after the shard's other files): checksums of these files, and why accounts failed.
 
 Columns whose names begin with `_` are internal.
 """
@@ -230,7 +230,10 @@ class Stored:
 
 
 class StoredFound(Mapping[str, Found]):
-    """A mapping from names of checks to their findings. Each access by name reads the files of the check again."""
+    """A mapping from names of checks to their findings.
+
+    Each access by a check's name reads the files of this check again.
+    """
 
     def __init__(self, stored: Stored, checks: Iterable[str], findings: pa.Table | None = None) -> None:
         self._stored, self._checks = stored, list(checks)

@@ -59,7 +59,7 @@ _KEYS = {"Object contains unknown field": "unknown key", "Object missing require
 
 
 class RequiredTag(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A required tag key, and its allowed values."""
+    """A tag key of a policy file or tag policy, and its allowed values."""
 
     # In a file, the key is the name of the rule's table, not a field of it.
     key: str = msgspec.field(name="", default="")

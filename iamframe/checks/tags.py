@@ -128,9 +128,9 @@ def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame)
     """Roles without tags.
 
     A role whose tag keys all begin with `aws:` is reported, too. The check leaves out service-linked roles and roles of
-    IAM Identity Center. The suggested command copies the tags of the role's profile to the role. Tags by which a tool
-    recognizes its own resources are not copied. If there is nothing to copy, the suggested command shows the role's
-    tags.
+    IAM Identity Center. The suggested command copies the tags of the role's profile to the role. Two tag keys of a
+    profile that differ only in case are not copied. Tags by which a tool recognizes its own resources are not copied.
+    If there is nothing to copy, the suggested command shows the role's tags.
     """
     own, every = _own(tags), np.arange(len(roles))
     rows = every[roles["tags_known"] & ~roles["is_aws_managed"] & ~are_among(every, own["role_row"])]

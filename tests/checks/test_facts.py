@@ -333,6 +333,8 @@ def test_a_check_of_pairs_is_unknown_where_no_role_without_a_profile_could_be_se
         (returning('severity="High"'), "returns the severity 'High'; use one of high, medium, low, info"),
         (returning('certainty="sure"'), "returns the certainty 'sure'; use one of certain, in scope, maybe"),
         (returning('check="other"'), "returns the column check, which iamframe fills; rename the column"),
+        (returning('account_name="mine"'), "returns the column account_name, which iamframe fills; rename the column"),
+        (returning('finding="mine"'), "returns the column finding, which iamframe fills; rename the column"),
         (returning('expected="maybe"'), "returns a value of a wrong type ("),
         (returning('resource_arn="arn:x"'), "no role or profile in the inventory; return the column account_id, too"),
         (HOUSE.replace("{profile_name}", "{name}"), "detail shows {name}; return a column of that name"),
