@@ -28,7 +28,7 @@ from iamframe.sources.records import Answer, Gap, TagDemand
 
 
 def build_inventory(answers: Iterable[Answer], sources: Iterable[str] = ()) -> Inventory:
-    """Sort `events` by time and cause, and all other frames by their key columns, whatever the order of the answers."""
+    """The order of the answers does not affect the order of the rows in each frame."""
     with without_collector(), memory_of_system():
         staged = Staging()
         for answer in answers:

@@ -50,9 +50,9 @@ def load_account(
     ListInstanceProfileTags instead. For some other operations, iamframe also tries another operation after a denial.
     The frame `gaps` lists the data that no operation returned.
 
-    EKS clusters, Elastic Beanstalk environments and CloudFormation stacks can own profiles. iamframe searches a region
-    for owners only if the owner of a profile could be there. If `references` is `"none"`, iamframe does not search for
-    owners.
+    A profile can belong to an EKS cluster, an Elastic Beanstalk environment or a CloudFormation stack. iamframe lists
+    the clusters, environments or stacks of a region only if a profile may belong to one of them. If `references` is
+    `"none"`, iamframe lists no clusters, environments or stacks.
 
     Parameters
     ----------

@@ -182,9 +182,11 @@ class _MembersByRow:
         return members[slice(*np.searchsorted(rows, (row, row + 1)))]
 
     def set_numbers(self, known: Positions, code: Positions) -> Positions:
-        """Return equal numbers for equal sets of a resource, and -1 for sets that need no comparison."""
+        """Return one number per row: -1 if the set is unknown, or is the only known set of the resource.
+
+        Rows of one resource have equal numbers if their sets are equal.
+        """
         value = np.full(len(code), -1)
-        # An unknown set, or a resource's only known set, needs no comparison.
         several = known[np.bincount(code[known])[code[known]] > 1]
         if len(several):
             rows, members = self._pairs

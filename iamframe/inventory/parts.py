@@ -3,9 +3,9 @@
     manifest.json                              written last: the parts, their rows and checksums
     roles/account=123456789012/part.parquet    … and so for each frame and account
 
-Hive, DuckDB and pyarrow can read the folder name `account=ID`. The folder name contains the percent-encoded id or a
-hash. For example, if data from one account of a fleet has rows about another account, a folder with a hash contains
-those rows. The column `account_id` always has the id.
+Hive, DuckDB and pyarrow can read the folder name `account=ID`. `ID` is the percent-encoded account id, a hash, or
+`none` if the frame has no rows. If accounts are saved one by one, `ID` is a hash for rows about an account other than
+the saved one. The column `account_id` always has the account id.
 """
 
 from __future__ import annotations

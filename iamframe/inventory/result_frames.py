@@ -259,11 +259,11 @@ QUOTA_USE = Frame(
     ),
     text(
         "owner_type?",
-        "type of the owner of the resources, as in `owned_profiles`: eks-cluster, beanstalk-environment, stack",
+        "type of what the resources belong to, as in `owned_profiles`: eks-cluster, beanstalk-environment, stack",
     ),
     text("owner_name?", "name or id of the cluster, environment or stack"),
     text("owner_region?", "region of the cluster, environment or stack, if the profile or its stack shows it"),
-    text("owner_status?", "living, gone, or unread (owners were not collected)"),
+    text("owner_status?", "whether the cluster, environment or stack exists: living, gone, or unread (no data)"),
     text("owner?", "value of the owner tag; missing in the states without an owner"),
     text(
         "state",

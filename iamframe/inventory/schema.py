@@ -108,12 +108,12 @@ RESOURCE_OWNERS = Frame(
     ACCOUNT_ID,
     text("region", "region, or `unknown`"),
     text("owner_type", "eks-cluster, beanstalk-environment, stack"),
-    text("owner_id", "id of the owner; for an EKS cluster, its name"),
-    text("owner_name", "name of the owner"),
-    text("state?", "state of the owner, if the listing shows one"),
+    text("owner_id", "id of the cluster, environment or stack; of an EKS cluster, the name"),
+    text("owner_name", "name of the cluster, environment or stack"),
+    text("state?", "state of the environment or stack"),
     text(
         "profile_name?",
-        "the profile that the stack contains (DescribeStackResources); missing if a list call showed the owner",
+        "the profile that the stack contains (DescribeStackResources); missing if the row comes from a list call",
     ),
 )
 
@@ -282,18 +282,18 @@ OWNED_PROFILES = Frame(
     text("profile_arn", "ARN of the profile"),
     text("profile_name?", "name of the profile"),
     text("owner_type", "eks-cluster, beanstalk-environment, stack"),
-    text("owner_name", "name or id of the owner, as the profile or its stack shows it"),
-    text("owner_region?", "region of the owner, if the profile or its stack shows it"),
+    text("owner_name", "name or id of the cluster, environment or stack, as the profile or its stack shows it"),
+    text("owner_region?", "region of the cluster, environment or stack, if the profile or its stack shows it"),
     text(
         "basis",
-        "what shows the owner: tag, path, name (a guess), resource (the profile's stack, by DescribeStackResources)",
+        "what shows the cluster, environment or stack: tag, path, name (a guess), resource (DescribeStackResources)",
     ),
     text(
         "status",
-        "living (the owner exists), gone (the owner is in none of its possible regions), unread (owners not collected)",
+        "whether the cluster, environment or stack exists: living, gone (in no possible region), unread (no data)",
     ),
-    text("regions", "regions where the owner could be, if owners were collected there; separated by spaces"),
-    text("listing", "the operation that lists owners of this type; `calls` has the same name"),
+    text("regions", "collected regions where the cluster, environment or stack could be, separated by spaces"),
+    text("listing", "the operation that lists the clusters, environments or stacks, as named in `calls`"),
 )
 
 LIVES = Frame(

@@ -1,4 +1,4 @@
-"""Views of an inventory, such as pairs, tag coverage and owners of profiles."""
+"""Views of an inventory, such as pairs, tag coverage, and profiles with their cluster, environment or stack."""
 
 from __future__ import annotations
 
@@ -270,7 +270,7 @@ def _fitting(text: pa.Array, pattern: str, rows: Positions) -> Positions:
     return rows[fits]
 
 
-# Owners
+# Clusters, environments and stacks
 
 
 def owned_profiles(inventory: Inventory) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """Send requests to AWS, and keep the answers in a journal.
 
-iamframe blocks every operation that is not in `knowledge.operations`. boto3's answers are converted to the AWS CLI's
-JSON, so live accounts and files share the same decoders.
+iamframe's boto3 clients block every operation that is not in `knowledge.operations`. boto3's answers are converted to
+the AWS CLI's JSON, so live accounts and files share the same decoders.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Make botocore block all requests, except the read operations in iamframe's table."""
+"""Make iamframe's boto3 clients block all requests, except the read operations in iamframe's table."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Find the possible owners of profiles in a live account: clusters, environments and stacks.
+"""List the clusters, environments and stacks of a live account that profiles may belong to.
 
-If no profile seems to belong to an EKS cluster, iamframe does not list clusters. Environments and stacks are skipped in
-the same way. If the region of a possible owner is unknown, iamframe searches all loaded regions.
+If no profile seems to belong to an EKS cluster, iamframe lists no clusters; likewise for environments and stacks. If a
+profile does not show the region of its cluster, environment or stack, iamframe searches all loaded regions.
 """
 
 from __future__ import annotations
