@@ -1,4 +1,4 @@
-"""List the consoles, APIs and tools that cannot, or may be unable to, read, write or search tags."""
+"""List the consoles, APIs and tools that cannot (or may be unable to) write or read tags, or find resources by tag."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ANSWERS = {
 
 @schema.shows(schema.BLIND_SPOTS)
 def blind_spots(inventory: Inventory) -> pd.DataFrame:
-    """Return the consoles, APIs and tools that cannot, or may be unable to, read, write or search tags.
+    """Return which consoles, APIs and tools cannot, or may be unable to, write tags, read tags or find by tags.
 
     Each row is about one role or profile, one console, API or tool, and one operation (`write`, `read` or `find`). The
     frame leaves out AWS-managed roles. The frame has no rows about what a console, API or tool can always do. Rows
@@ -57,10 +57,12 @@ def blind_spots(inventory: Inventory) -> pd.DataFrame:
 
 @schema.shows(schema.BLIND_SPOT_COUNTS)
 def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
-    """Return whether each console, API or tool can read, write and search tags.
+    """Count the roles and profiles for each console, API or tool, and for each operation on tags.
 
-    The column `resources` contains the number of collected profiles, or of collected roles that AWS does not manage.
-    The frame has no rows in which `resources` would be 0.
+    Each row is about one account, one console (or API or tool), one resource type and one operation: `write` (change
+    tags), `read` (show tags) or `find` (find resources by tag). The column `missed` shows whether the operation is
+    impossible. The column `resources` contains the number of collected profiles, or of collected roles that AWS does
+    not manage. The frame has no rows in which `resources` would be 0.
     """
     counts = tagged_counts(inventory)
     rows = [

@@ -146,12 +146,12 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
 
     - `created` or `deleted`: only one inventory contains the resource. The other inventory has a complete list of roles
       (or profiles).
-    - `recreated`: the unique id differs. If an id is unknown, iamframe compares the path and the exact name. IAM cannot
-      change the path or name of a role or profile. The columns `facts` and `detail` show all other changes of the
-      resource.
+    - `recreated`: the unique id differs. If one of the two ids is unknown: the path differs, or the case of the
+      name. IAM cannot change the path or name of a role or profile. The columns `facts` and `detail` show all other
+      changes of the resource.
     - `relinked`: the profile's role was replaced, removed or added.
     - `retagged`: a tag differs (one row per tag key).
-    - `trust_changed`: the trust policy differs. The order of keys and lists does not matter.
+    - `trust_changed`: the trust policy differs. The order of keys, and of the items in a list, does not matter.
     - `changed`: the description, maximum session duration or permissions boundary differs. A missing value never counts
       as different.
 

@@ -55,8 +55,8 @@ class Drift:
     """The differences between Terraform states and an inventory.
 
     The frame `differences` has one row per difference. Rows are sorted by kind, account and ARN. Rows of the kind
-    `unknown` show what could not be compared. The tuple `left_out` contains the accounts in which Terraform manages
-    nothing. If Terraform manages nothing in any account, `has_compared` is false.
+    `unknown` show what could not be compared. The tuple `left_out` contains the accounts that were not compared,
+    because the given states have no role or profile there. If no account was compared, `has_compared` is false.
     """
 
     differences: pd.DataFrame
@@ -133,11 +133,11 @@ class Drift:
 def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Drift:
     """Compare Terraform states with the account, and return unmanaged, missing and different resources.
 
-    Pass every Terraform state that contains roles or profiles of the account. A resource is `unmanaged` if the states
-    do not contain it, or contain it only as a data source or deposed object. The comparison leaves out AWS-managed
-    roles, and accounts in which Terraform manages nothing. The comparison covers paths, unique ids, tags, and the role
-    of each profile. Attached policies are not compared. The states never become part of the inventory. No request is
-    made to AWS.
+    Pass every Terraform state that contains roles or profiles of the account. A role or profile is `unmanaged` if no
+    state manages it, and no plan deletes it. A state does not manage data sources and deposed objects. The comparison
+    leaves out AWS-managed roles, and accounts in which the given states have no role or profile. The comparison covers
+    paths, unique ids, tags, and the role of each profile. Attached policies are not compared. The states never become
+    part of the inventory. No request is made to AWS.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Dri
 
 
 class _Sides:
-    """The roles (or profiles) that Terraform manages, each with its counterpart in the account."""
+    """The roles (or profiles) of the given states, each with its counterpart in the account, if there is one."""
 
     def __init__(self, kind: str, inventory: Inventory, read: States, whole: pd.Series) -> None:
         self.kind, self.frame = kind, getattr(inventory, f"{kind}s")

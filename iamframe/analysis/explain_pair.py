@@ -250,7 +250,7 @@ def _tags(pair: Pair) -> Iterator[Row]:
         why = joint(gap_note(gap) for side in unread for gap in _why_no_tags(pair, side))
         yield field("tags", **cells, note=why or (note("no_listing") if "profile" in unread else None))
     elif not any(pair.tags.values()):
-        yield field("all", **dict.fromkeys(pair.tags, "none"))
+        yield field("all tags", **dict.fromkeys(pair.tags, "none"))
     sides = {side: tags or {} for side, tags in pair.tags.items()}
     for key in sorted({key for tags in sides.values() for key in tags}):
         difference = _difference(key, sides) if len(sides) == 2 and not unread else None

@@ -75,7 +75,9 @@ def _joint_label(section: str, fields: list[str]) -> str:
     checks = [field for field in fields if " " not in field]
     if section == "next" and 0 < len(checks) < len(fields):
         return f"{', '.join(field for field in fields if field not in checks)} ({', '.join(checks)})"
-    return (" or " if section == "deleting" else ", ").join(fields)
+    # Below the heading "next", the bare name of a check would look like the check that a command completes.
+    prefix = "next step for " if section == "next" and checks else ""
+    return prefix + (" or " if section == "deleting" else ", ").join(fields)
 
 
 def html_parts(frame: pd.DataFrame) -> Iterator[str]:
@@ -100,14 +102,17 @@ def text_lines(frame: pd.DataFrame) -> Iterator[str]:
             yield ""
         if heading:
             yield f"== {escape_controls(heading)} ==" if rows else heading
-        shown = [(row[0], row[1], *map(_quoted, row[2:4]), *row[4:]) if row[0] == "tags" else row for row in rows]
+        shown = [_with_quotes(*row) if row[0] == "tags" else row for row in rows]
         for section, fields in groupby(display.text_rows(shown), key=itemgetter(0)):
             yield from ("", *_section_lines(section, list(fields), has_both and section in _SIDE_BY_SIDE))
 
 
-def _quoted(value: object) -> object:
+def _with_quotes(section: str, field: str, profile: Any, role: Any, note: Any) -> Cells:
     # Without quotes, an empty tag value would look like a missing tag, and a value like `it` like a word.
-    return value if value is None else f'"{value}"'
+    profile, role = (value if value is None else f'"{value}"' for value in (profile, role))
+    if profile == role and not note:
+        return section, field, profile, None, "on the profile and the role"
+    return section, field, profile, role, note
 
 
 def _section_lines(section: str, rows: list[list[str]], two: bool) -> Iterator[str]:

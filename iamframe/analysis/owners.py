@@ -1,4 +1,4 @@
-"""Count findings per owner, and resources per account, tool, cluster (or environment or stack) and owner."""
+"""Count the findings of each owner, and show what uses up the quotas of roles and profiles."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def findings_by_owner(result: Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
 
     The owner is the value of the resource's owner tag. If the resource has no owner tag, the related resource's tag
     counts. If the resource and the related resource have no owner tag, the tag of the profile's role counts. A tag
-    whose key is spelled similarly to `tag_key` also counts as an owner tag. For example, `OWNER` looks like `owner`. If
-    there are several owner tags, the key `tag_key` has priority. Owner tags with an empty value are ignored. Each
-    finding is counted once.
+    whose key is spelled similarly to `tag_key` also counts as an owner tag. For example, the tag `OWNER` counts if
+    `tag_key` is `owner`. If there are several owner tags, the key `tag_key` has priority. Owner tags with an empty
+    value are ignored. Each finding is counted once.
 
     Owners with the most findings come first. The last rows (at most three) count the findings without a known owner. If
     the column `owner` is empty, the column `state` gives the reason. No request is made to AWS.
@@ -74,15 +74,15 @@ def _by_number(counts: pd.DataFrame, value: str, state: str, states: Sequence[st
 
 @schema.shows(schema.QUOTA_USE)
 def quota_use(inventory: Inventory | Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
-    """Return the number of roles and instance profiles per account, tool, cluster (or environment or stack) and owner.
+    """Count the roles and profiles of each combination of account, tool, owner, and cluster (or environment or stack).
 
     Roles without a profile and without EC2 trust have no `maker`. The cluster, environment or stack of a profile comes
     from the view `owned_profiles`. A role belongs to a cluster, environment or stack if all its profiles do. The owner
     is the value of the owner tag. A profile without an owner tag has the owner of its role. AWS-managed roles have
     separate rows, and count against the role quota. Source: IAM User Guide, "Create a service-linked role"; IAM
-    Identity Center User Guide, "IAM roles created by IAM Identity Center". Rows with the state `not_collected` show how
-    many roles and profiles are missing. GetAccountSummary returns the numbers of all roles and profiles. If
-    GetAccountSummary was not collected, no row has the state `not_collected`, even if a list is incomplete.
+    Identity Center User Guide, "IAM roles created by IAM Identity Center". Rows with the state `not_collected` count
+    the roles and profiles that GetAccountSummary counts, but that were not collected. If GetAccountSummary was not
+    collected, no row has the state `not_collected`, even if a list is incomplete.
 
     Rows are sorted by account. In each account, rows with the largest share of a quota come first. No request is made
     to AWS.

@@ -1,4 +1,4 @@
-"""Put CloudTrail events into causal order, and identify the resource of each event.
+"""Put CloudTrail events into an order that IAM allows, and identify the resource of each event.
 
 The time of an event is when its request was completed, to the second. Source: CloudTrail User Guide, "CloudTrail record
 contents", `eventTime`. Records in CloudTrail's files are in no particular order. Source: CloudTrail User Guide,
@@ -193,7 +193,7 @@ class _Timeline:
         self.last = _State()
 
     def ordered(self, part: list[_Step], at: datetime) -> list[_Step]:
-        """Put events with the same time into causal order.
+        """Put events with the same time into an order that IAM allows, if iamframe finds one.
 
         Call this method once per group of events, the earliest group first.
         """

@@ -119,7 +119,7 @@ RESOURCE_OWNERS = Frame(
 
 TAG_POLICIES = Frame(
     "tag_policies",
-    "account, resource type and tag key in the organization's tag policy",
+    "account, resource type and tag key in the account's effective tag policy",
     ("account_id", "resource_type", "tag_key"),
 ).with_columns(
     ACCOUNT_ID,
@@ -184,7 +184,7 @@ EVENTS = Frame(
     text("event_id", "CloudTrail's event id"),
     count(
         "event_order",
-        "position among the events of the account, from 0; sorted by time, and in causal order within one second",
+        "position among the events of the account, from 0; sorted by time, then in an order that IAM allows",
     ),
     time("event_at", "time of the event, to the second, UTC"),
     text("event_name", "CreateRole, AddRoleToInstanceProfile …"),

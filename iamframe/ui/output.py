@@ -327,7 +327,7 @@ def not_known(found: Drift) -> list[str]:
         names = (kinds + " " + rows["resource_name"]).dropna().drop_duplicates()
         of = f": {some(names)}" if len(names) else ""
         lines.append(f"incomplete comparison in {account}{of} ({detail})")
-    why = "no Terraform state has resources there"
+    why = "no given Terraform state has roles or profiles there"
     left_out = [f"not compared: {some(found.left_out)} ({why})"] if found.left_out else []
     return [*left_out, *_cut(lines, 20, "the output of --format csv")]
 

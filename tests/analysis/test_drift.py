@@ -271,7 +271,7 @@ def test_accounts_in_which_the_states_manage_nothing_are_left_out_and_said(tmp_p
     found = drifted(tmp_path, files, main=state(of_role(), of_profile()))
     assert rows(found, "kind", "account_id", "resource_name") == [("unmanaged", ACCOUNT, "db")]
     assert found.left_out == (other,)
-    left_out = "1 account not compared, because no Terraform state has resources there"
+    left_out = "1 account not compared, because no given Terraform state has roles or profiles there"
     assert found.sentence == f"1 resource is managed by none of the Terraform states. {left_out}"
 
 
@@ -279,7 +279,7 @@ def test_an_empty_state_says_nothing_of_any_account(tmp_path: Path) -> None:
     found = drifted(tmp_path, PAIR, main=state())
     assert (len(found.differences), found.left_out) == (0, (ACCOUNT,))
     assert not found.is_complete
-    assert found.sentence == "1 account not compared, because no Terraform state has resources there"
+    assert found.sentence == "1 account not compared, because no given Terraform state has roles or profiles there"
 
 
 @pytest.mark.parametrize(

@@ -580,7 +580,7 @@ def test_the_plan_of_the_sample_has_each_finding_once() -> None:
     assert left <= names
     assert len(names - left) == 7
     assert subprocess.run(["sh", "-n"], input=plan.script, encoding="utf-8", check=False).returncode == 0
-    assert repr(plan) == f"Plan(0 profiles to delete, 7 resources to tag, {len(left)} findings without steps)"
+    assert repr(plan) == f"Plan(0 profiles to delete, 7 profiles to tag, {len(left)} findings without steps)"
 
 
 def test_a_plan_is_written_with_its_csv_files_beside_it(tmp_path: Path) -> None:

@@ -716,9 +716,9 @@ def test_drift_prints_a_line_per_difference_and_on_standard_error_what_is_unknow
             "1 profile lost its role, 1 profile holds another role, 2 resources exist only in Terraform states, "
             "1 resource was recreated, 1 path differs, 4 tags differ from Terraform, 121 resources are managed by "
             "none of the Terraform states. 2 things could not be compared. 1 account not compared, because no "
-            "Terraform state has resources there."
+            "given Terraform state has roles or profiles there."
         ),
-        "not compared: 444455556666 (no Terraform state has resources there)",
+        "not compared: 444455556666 (no given Terraform state has roles or profiles there)",
         "incomplete comparison in 123456789012: instance profile erp, role erp (tags were not collected)",
     ]
 

@@ -49,7 +49,7 @@ class Plan:
         For a script `cleanup.sh`, the frame `steps` is in `cleanup.csv`. The frame `not_planned` is in
         `cleanup.not-planned.csv`. The files appear only after all three are complete. Run the script, not the commands
         in the CSV files. In a CSV file, iamframe may put apostrophes into a command. An older plan is never
-        overwritten. Only the files of a plan show how to undo its steps.
+        overwritten. Keep the files: a later plan does not show how to undo the steps of this plan.
 
         Raises
         ------
@@ -89,7 +89,7 @@ class Plan:
 
     @property
     def in_one_line(self) -> str:
-        """The numbers of profiles to delete, resources to tag, and findings in `not_planned`."""
+        """The numbers of profiles to delete, profiles to tag, and findings in `not_planned`."""
         actions = self.steps["action"].value_counts()
         deleted, tagged = (pluralize(int(actions.get(name, 0)), what) for name, what in _WRITTEN.items())
         return f"{deleted} to delete, {tagged} to tag, {pluralize(len(self.not_planned), 'finding')} without steps"
@@ -107,7 +107,7 @@ class Plan:
 
 _SHOWN = 20
 _MIN_AGE, _MIN_IDLE = timedelta(days=1), timedelta(days=90)
-_WRITTEN = {"delete": "profile", "tag": "resource"}
+_WRITTEN = {"delete": "profile", "tag": "profile"}
 # The checks whose findings a plan can settle.
 _PLANNED = [name for name, one in CHECKS.items() if one.remedy]
 
@@ -116,9 +116,9 @@ def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timed
     """Return a clean-up plan: a script that you review and run. No request is made to AWS.
 
     The script deletes empty profiles and profiles without references. The script also deletes profiles whose cluster,
-    environment or stack is gone. The script takes a role out of a profile before the deletion. The script never deletes
-    or tags a role. The script copies missing or different tags from a role to its profile. The column `why` also shows
-    the old values of replaced tags.
+    environment or stack is gone. Before the script deletes a profile, it takes the role out of the profile. The script
+    never deletes or tags a role. The script copies missing or different tags from a role to its profile. The column
+    `why` also shows the old values of replaced tags.
 
     The plan keeps a profile in the following cases:
 
@@ -134,7 +134,7 @@ def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timed
     - A service or tool needs one of the tags.
     - The profile has a tag that the role lacks.
     - Two tag keys differ only in case.
-    - The policy file or the organization's tag policy does not allow the value of the role's tag.
+    - The policy file or the account's effective tag policy does not allow the value of the role's tag.
 
     Parameters
     ----------
