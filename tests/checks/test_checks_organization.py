@@ -307,7 +307,7 @@ def test_the_page_lists_what_the_organization_demands(loads: Mapping[tuple[str, 
     # Of `Other`, the policy says only how it is spelled.
     tags = "CostCenter (100, Prod*), required on each {0}; Env (prod); Other; team, required on each {0} and role."
     (told,) = said.findall(render_page(result))
-    assert told == "Tags that the organization's tag policy demands: " + tags.format("instance-profile")
+    assert told == "Tags that the accounts' effective tag policies demand: " + tags.format("instance-profile")
     (told,) = said.findall(render_page(result, lang="ja"))
     assert told.startswith("組織のタグポリシーが求めるタグ: CostCenter (100, Prod*) (インスタンスプロファイルに必須)")
     # Without the values, the keys are still known. The policy counts only if it is asked for.
