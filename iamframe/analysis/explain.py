@@ -290,7 +290,7 @@ def _not_found(inventory: Inventory, query: Query, lists: pd.DataFrame) -> Itera
     unread = records(lists[lists["references_status"] != "complete"])
     for first in unread[:1]:
         why = status_note(first, "uses_not_read", "references_", more=len(unread) - 1)
-        yield field("uses of profiles", note=why, section="not collected", account_id=first["account_id"])
+        yield field("resources that use profiles", note=why, section="not collected", account_id=first["account_id"])
     gaps = inventory.gaps
     whole = pa.array((*proving("roles", "profiles"), ASSUME_ROLE, CHECK_SNAPSHOT))
     every = is_in(gaps["operation"], whole) & (gaps["subject"] == ALL)

@@ -239,7 +239,7 @@ def _masked(frame: pd.DataFrame, by_kind: _MaskedTexts) -> pd.DataFrame:
 
 
 def search(aside: Path, folder: Path, mask: Mask, removed: Iterable[str] = ()) -> None:
-    """Raise ReportError if `mask` finds an original id or e-mail address in a file.
+    """Raise ReportError if a file contains an id or e-mail address that `mask` replaces.
 
     Files of older reports that stay in the folder are searched, too.
     """

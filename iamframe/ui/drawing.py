@@ -1,4 +1,4 @@
-"""Building blocks of plots: stacked bars, tables and text. Unknown data always has the hatching `////`."""
+"""Building blocks of plots: stacked bars, tables and text. Bars and cells of unknown data have the hatching `////`."""
 
 from __future__ import annotations
 

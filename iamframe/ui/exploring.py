@@ -146,7 +146,7 @@ def grouped(result: Result, findings: pd.DataFrame, tag_key: str) -> pd.DataFram
     The frame has one row per value. Values with the most findings come first. Findings without the tag have a row of
     their own. One more row counts findings about resources whose tags were not collected. Only tags with exactly this
     key count: `Owner` does not count for `owner`. A finding is counted twice if its role and profile have different
-    values. Unlike `grouped`, `iamframe.findings_by_owner` counts each finding once.
+    values. `iamframe.findings_by_owner` counts no finding twice, and leaves out accepted findings.
     """
     sides = _FindingResources(result.inventory, findings)
     carried, unread = sides.carried(tag_key)

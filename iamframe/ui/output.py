@@ -38,7 +38,8 @@ SURFACE_COLUMNS |= {"checked_on": "checked on", "why": "condition or detail"}
 # The ends of lines about changed findings.
 _SINCE = {
     "reopened": "; the finding is no longer expected or accepted",
-    "settled": "; the finding is now expected or accepted",
+    "settled": "; iamframe now recognizes the finding as expected",
+    "accepted": "; the policy file now accepts the finding",
 }
 # The unmanaged resources that a table lists.
 _UNMANAGED = 10
@@ -122,10 +123,11 @@ def emit_changes(changes: Changes, form: str) -> None:
             echo(f"{change.replace('_', ' '):<13}  {account:<12}  {kind:<16}  {name}: {detail}")
         shown = changes.findings
         texts = shown["detail"].where(shown["change"] != "gone", in_old(shown["detail"]))
-        findings = shown.assign(detail=texts)
-        for change, *row in text_rows(cell_rows(findings[["change", *FINDING_COLUMNS]])):
+        only_accepted = (shown["change"] == "settled") & ~shown["expected"]
+        findings = shown.assign(detail=texts, since=shown["change"].mask(only_accepted, "accepted"))
+        for change, since, *row in text_rows(cell_rows(findings[["change", "since", *FINDING_COLUMNS]])):
             kind = "finding gone" if change == "gone" else f"{change} finding"
-            echo(f"{kind:<16}  {_finding(row)}{_SINCE.get(change, '')}")
+            echo(f"{kind:<16}  {_finding(row)}{_SINCE.get(since, '')}")
         remark([f"{changes.sentence}."])
 
 
@@ -327,7 +329,7 @@ def not_known(found: Drift) -> list[str]:
         names = (kinds + " " + rows["resource_name"]).dropna().drop_duplicates()
         of = f": {some(names)}" if len(names) else ""
         lines.append(f"incomplete comparison in {account}{of} ({detail})")
-    why = "no given Terraform state has roles or profiles there"
+    why = "the given Terraform states have no roles or instance profiles there"
     left_out = [f"not compared: {some(found.left_out)} ({why})"] if found.left_out else []
     return [*left_out, *_cut(lines, 20, "the output of --format csv")]
 

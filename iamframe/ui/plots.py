@@ -131,11 +131,11 @@ def plot_name_relations(result: Result, ax: Axes | None = None) -> Axes:
 def plot_tag_coverage(inventory: Inventory, ax: Axes | None = None, keys: Iterable[str] | None = None) -> Axes:
     """Draw a heat map of tag keys. Each cell shows the percentage of roles or profiles that have the key.
 
-    Each account has one row for roles and one row for profiles. Accounts with the lowest mean percentage come first.
-    The plot has at most 30 accounts. The columns are tag keys: by default, the 12 most used keys. The number `n` in a
-    row's label counts resources with collected tags. All percentages are shares of `n`. The label also shows the number
-    of resources whose tags were not collected. A row is hatched if no tags were collected. AWS-managed roles and
-    AWS-reserved tag keys are left out.
+    Each account has a row for its roles and a row for its profiles, if it has any. Accounts with the lowest mean
+    percentage come first. The plot has at most 30 accounts. The columns are tag keys: by default, the 12 most used
+    keys. The number `n` in a row's label counts resources with collected tags. All percentages are shares of `n`. The
+    label also shows the number of resources whose tags were not collected. A row is hatched if no tags were collected.
+    AWS-managed roles and AWS-reserved tag keys are left out.
     """
     coverage = views.tag_coverage(inventory)
     uses = coverage.groupby("tag_key")["tagged"].sum().sort_values(ascending=False, kind="stable").index
@@ -187,13 +187,14 @@ def _tag_rows(coverage: pd.DataFrame, resources: pd.DataFrame, keys: list[str]) 
 
 
 def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
-    """Draw a bar chart of referenced, unreferenced and empty profiles in each account.
+    """Draw a bar chart of each account's profiles: with a known reference, without one, and without a role.
 
-    The plot has one bar per account, for at most 30 accounts. The accounts are sorted by the number of unreferenced or
-    empty profiles, highest number first. Each bar shows referenced, unreferenced and empty profiles, in this order.
-    Unreferenced profiles are those that the check `unreferenced_profiles` found. Empty profiles have no role. Parts
-    with slanted hatching show profiles for which the role or the references were not collected. If
-    `unreferenced_profiles` did not run, parts with slanted hatching also show profiles without a known reference.
+    The plot has one bar per account, for at most 30 accounts. Accounts with the most profiles without a known reference
+    or without a role come first. Each bar shows, in this order: profiles with a known reference, profiles without a
+    known reference, and profiles without a role. Profiles without a known reference are the findings of the check
+    `unreferenced_profiles`. Parts with slanted hatching show profiles for which the role or the references were not
+    collected. If `unreferenced_profiles` did not run, parts with slanted hatching also show profiles without a known
+    reference.
     """
     inventory, total = result.inventory, pluralize(len(result.inventory.profiles), "instance profile")
     rows = [row for row in purposes(result) if row.total]

@@ -75,7 +75,7 @@ RULES: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]]
     "what no state manages is unmanaged, if any state manages something in its account": (
         PAIR,
         state(of_role()),
-        [("unmanaged", "web", None, None, None, "is managed by none of the Terraform states")],
+        [("unmanaged", "web", None, None, None, "is managed by none of the given Terraform states")],
     ),
     "a data source and a deposed instance manage nothing": (
         PAIR,
@@ -84,7 +84,7 @@ RULES: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]]
             managed("aws_iam_instance_profile", tf_profile(), "data"),
             managed("aws_iam_instance_profile", tf_profile(), deposed="0a1b2c3d"),
         ),
-        [("unmanaged", "web", None, None, None, "is managed by none of the Terraform states")],
+        [("unmanaged", "web", None, None, None, "is managed by none of the given Terraform states")],
     ),
     "roles that AWS manages are left out": (
         whole([WEB, AWS_OWN], [HELD]),
@@ -271,15 +271,16 @@ def test_accounts_in_which_the_states_manage_nothing_are_left_out_and_said(tmp_p
     found = drifted(tmp_path, files, main=state(of_role(), of_profile()))
     assert rows(found, "kind", "account_id", "resource_name") == [("unmanaged", ACCOUNT, "db")]
     assert found.left_out == (other,)
-    left_out = "1 account not compared, because no given Terraform state has roles or profiles there"
-    assert found.sentence == f"1 resource is managed by none of the Terraform states. {left_out}"
+    left_out = "1 account not compared, because the given Terraform states have no roles or instance profiles there"
+    assert found.sentence == f"1 resource is managed by none of the given Terraform states. {left_out}"
 
 
 def test_an_empty_state_says_nothing_of_any_account(tmp_path: Path) -> None:
     found = drifted(tmp_path, PAIR, main=state())
     assert (len(found.differences), found.left_out) == (0, (ACCOUNT,))
     assert not found.is_complete
-    assert found.sentence == "1 account not compared, because no given Terraform state has roles or profiles there"
+    left_out = "1 account not compared, because the given Terraform states have no roles or instance profiles there"
+    assert found.sentence == left_out
 
 
 @pytest.mark.parametrize(

@@ -755,7 +755,7 @@ def test_an_id_of_two_accounts_tells_of_both_and_an_arn_of_its_own(tmp_path: Pat
 def test_an_instance_that_no_reference_shows_is_not_found_with_where_was_looked(tmp_path: Path) -> None:
     explained = explain(using(tmp_path, instance("i-1", WEB_ARN)), "i-2")
     assert not explained.found
-    assert field(explained, "not collected", "uses of profiles")["status"] == "unknown"
+    assert field(explained, "not collected", "resources that use profiles")["status"] == "unknown"
 
 
 def test_what_refers_to_the_profile_is_told_with_where_that_was_looked_for(sample: Inventory) -> None:

@@ -302,14 +302,16 @@ def test_a_file_and_the_organization_count_together_and_the_file_first(tmp_path:
 
 
 def test_the_page_lists_what_the_organization_demands(loads: Mapping[tuple[str, ...], iamframe.Inventory]) -> None:
-    said = re.compile("<p>(Tags that .*|組織のタグポリシー.*)</p>")
+    said = re.compile("<p>(Tags that .*|各アカウントの有効なタグポリシー.*)</p>")
     result = checked(loads[()])
     # Of `Other`, the policy says only how it is spelled.
     tags = "CostCenter (100, Prod*), required on each {0}; Env (prod); Other; team, required on each {0} and role."
     (told,) = said.findall(render_page(result))
-    assert told == "Tags that the effective tag policies demand: " + tags.format("instance-profile")
+    assert told == "Tags that the accounts' effective tag policies demand: " + tags.format("instance-profile")
     (told,) = said.findall(render_page(result, lang="ja"))
-    assert told.startswith("組織のタグポリシーが求めるタグ: CostCenter (100, Prod*) (インスタンスプロファイルに必須)")
+    assert told.startswith(
+        "各アカウントの有効なタグポリシーが求めるタグ: CostCenter (100, Prod*) (インスタンスプロファイルに必須)"
+    )
     # Without the values, the keys are still known. The policy counts only if it is asked for.
     (keys,) = said.findall(render_page(checked(loads[DESCRIBE,])))
     assert keys.endswith(

@@ -171,7 +171,7 @@ def test_coverage_does_not_advise_what_was_denied(tmp_path: Path) -> None:
     assert said == (
         "tags were not collected for 1 of 3 profiles (ListInstanceProfileTags was denied); "
         "someone with more permissions can run `aws iam list-instance-profile-tags --instance-profile-name=NAME` "
-        "for each profile whose tags are missing"
+        "for each profile whose tags were not collected"
     )
 
 

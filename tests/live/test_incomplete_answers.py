@@ -127,7 +127,8 @@ def test_tags_of_an_index_that_lags_hide_no_untagged_profile_without_a_word(acco
     coverage = iamframe.run_checks(inventory).coverage
     (reason,) = coverage["reason"][coverage["check"] == "untagged_profiles"]
     assert reason == (
-        "the tags of 1 profile are from the tagging API, and may be out of date; load again without `tag_index`"
+        "the tags of 1 profile are from the tagging API, and may be out of date; "
+        "load again without `--tag-index` (in Python, `tag_index`)"
     )
 
 

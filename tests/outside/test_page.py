@@ -127,7 +127,7 @@ def test_hostile_text_in_any_field_title_or_author_is_shown_as_text_and_nothing_
             assert shown in cells
         assert f"{text}-empty accepted: {text}-reason" in cells
         assert f"{text}-account" in whole
-        assert f", made by iamframe {iamframe.__version__} from {source.name}; policy: policy.toml." in whole
+        assert f" by iamframe {iamframe.__version__} from {source.name}; policy: policy.toml." in whole
         assert str(tmp_path) not in page.read_text("utf-8")
         it.page.hover("tr.finding >> nth=0")
         it.page.keyboard.press("Tab")
@@ -139,7 +139,7 @@ def test_hostile_text_in_any_field_title_or_author_is_shown_as_text_and_nothing_
         assert it.page.text_content("h1") == f"{text} title"
         assert it.page.text_content("title") == f"{text} title"
         assert it.page.get_attribute("meta[name=author]", "content") == f"{text} author"
-        assert f"By {text} author. Report of 20" in whole
+        assert f"By {text} author. This report was made on 20" in whole
         # What stands at the head of each printed page.
         printed = re.search(r'@page\{@top-left\{content:"((?:\\[0-9a-f]+ )+)"', it.page.text_content("style") or "")
         assert printed is not None

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from builders import ACCOUNT, nested_role, profile, profile_list, tag_list, writ
 from click import Context
 from commands import process, run
 
-from iamframe import athena_statements, findings_by_owner, load_sample, run_checks
+from iamframe import athena_statements, compare, findings_by_owner, load_sample, run_checks
+from iamframe.checks.findings import Found
 from iamframe.ui import output
 from iamframe.ui.cli import _run, app
 
@@ -104,7 +106,7 @@ def test_report_puts_title_and_author_at_the_head_of_the_page(tmp_path: Path) ->
     run(tmp_path, "report", "--title", "Review <1>", "--author", "A & B", "--out", "out")
     page = (tmp_path / "out" / "report.html").read_text("utf-8")
     assert "<h1>Review &lt;1&gt;</h1>" in page
-    assert "By A &amp; B. Report of 20" in page
+    assert "By A &amp; B. This report was made on 20" in page
 
 
 def test_report_of_two_sources_shows_both(tmp_path: Path) -> None:
@@ -694,6 +696,24 @@ def test_a_folder_whose_name_is_no_text_is_read_or_refused_in_one_sentence(tmp_p
 # Terraform
 
 
+def test_the_line_of_a_settled_finding_says_whether_the_finding_is_expected_or_accepted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    result = run_checks(load_sample(), ["untagged_profiles"])
+    one = result.found["untagged_profiles"]
+    opened, expected = (one.findings.assign(expected=is_so, accepted=None) for is_so in (False, True))
+    for now, said in (
+        (expected, "; iamframe now recognizes the finding as expected"),
+        (opened.assign(accepted="agreed"), "; the policy file now accepts the finding"),
+    ):
+        old, new = (replace(result, found={"untagged_profiles": Found.of(of, one.facts)}) for of in (opened, now))
+        with Context(app).scope():
+            output.emit_changes(compare(old, new), "table")
+        lines = capsys.readouterr().out.splitlines()
+        assert len(lines) == len(now)
+        assert all(line.startswith("settled finding") and line.endswith(said) for line in lines)
+
+
 def test_drift_prints_a_line_per_difference_and_on_standard_error_what_is_unknown(tmp_path: Path) -> None:
     done = run(tmp_path, "drift", "sample:terraform", "--against", "sample")
     lines = done.stdout.splitlines()
@@ -708,17 +728,20 @@ def test_drift_prints_a_line_per_difference_and_on_standard_error_what_is_unknow
             '(aws_iam_instance_profile.batch["fax-gateway"] in sample:terraform/shop.tfstate)'
         ),
     ]
-    assert "unmanaged     111122223333  instance-profile  bastion: is managed by none of the Terraform states" in lines
+    unmanaged = (
+        "unmanaged     111122223333  instance-profile  bastion: is managed by none of the given Terraform states"
+    )
+    assert unmanaged in lines
     assert [line.split()[0] for line in lines[-12:]] == ["tag", *["unmanaged"] * 10, "and"]
     assert lines[-1] == "and 111 more unmanaged resources; --format csv lists all"
     assert done.stderr.splitlines() == [
         (
             "1 profile lost its role, 1 profile holds another role, 2 resources exist only in Terraform states, "
             "1 resource was recreated, 1 path differs, 4 tags differ from Terraform, 121 resources are managed by "
-            "none of the Terraform states. 2 things could not be compared. 1 account not compared, because no "
-            "given Terraform state has roles or profiles there."
+            "none of the given Terraform states. 2 things could not be compared. 1 account not compared, because the "
+            "given Terraform states have no roles or instance profiles there."
         ),
-        "not compared: 444455556666 (no given Terraform state has roles or profiles there)",
+        "not compared: 444455556666 (the given Terraform states have no roles or instance profiles there)",
         "incomplete comparison in 123456789012: instance profile erp, role erp (tags were not collected)",
     ]
 
