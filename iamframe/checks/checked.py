@@ -66,7 +66,7 @@ class CheckedSnapshot(Result):
 
     @cached_property
     def pairs(self) -> pd.DataFrame:
-        """The view `pairs` (profiles with their roles) of the whole inventory."""
+        """The view `pairs` of all checked accounts, not only of one shard."""
         return views.pairs(self.inventory, self.policy.makers)
 
     @cached_property

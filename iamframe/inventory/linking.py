@@ -2,8 +2,8 @@
 
 iamframe finds the profile by the full ARN in the reference, or else by the unique id, or else by the name. Profile
 names are unique in an account, regardless of case and path. Source: IAM User Guide, "IAM and AWS STS quotas". AWS does
-not document whether case matters in the profile ARN that a resource names. For references, iamframe ignores case in
-ARNs. A case-sensitive comparison could report a used profile as unused.
+not document whether case matters in the profile ARN that a resource names. iamframe ignores case when it looks for this
+profile. A case-sensitive comparison could report a used profile as unused.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ class Backends:
         return replace(call, body=json.dumps(call.json | {"capacityProviders": names}).encode())
 
     def ask(self, call: Call, **changed: str | None) -> Answer:
-        """Let moto answer a call. The value None removes a query parameter."""
+        """Let moto answer a call. A parameter with the value None is not sent to moto."""
         body = call.body
         if changed:
             params = {name: value for name, value in (call.params | changed).items() if value is not None}

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from iamframe.analysis.owners import quota_use
+from iamframe.checks import CHECKS
 from iamframe.checks.owner import owner_keys
 from iamframe.checks.registry import STATUSES
 from iamframe.checks.result import Result
@@ -125,6 +126,7 @@ def summary_of(result: Result) -> dict[str, Any]:
         "coverage": {
             check: {status: int(statuses.get((check, status), 0)) for status in STATUSES} for check in result.checks
         },
+        "checks_not_run": [check for check in CHECKS if check not in result.checks],
     }
 
 

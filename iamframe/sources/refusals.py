@@ -89,7 +89,7 @@ def advice_on(refusal: RequestFailed, *actions: str) -> dict[str, Any]:
         return {"message": "gaps.advice.no_host"}
     if refusal.reason == "denied":
         return {"message": "gaps.advice.allow", "actions": actions}
-    return {"message": "gaps.advice.again"}
+    return {"message": "gaps.advice.renew" if refusal.reason == "expired" else "gaps.advice.again"}
 
 
 def closed_region(region: str, enabled: list[str]) -> tuple[str, str]:

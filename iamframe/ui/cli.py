@@ -221,10 +221,10 @@ def explain_command(
     live: dict[str, Any],
     shards: dict[str, Any],
 ) -> int:
-    """Print everything known about one resource.
+    """Print all data about a role or profile.
 
-    NAME_OR_ARN is a role or an instance profile. NAME_OR_ARN can also be an instance or another resource with a
-    profile. The exit status is 2 if no resource matches.
+    NAME_OR_ARN is a role or an instance profile. A name selects roles and profiles of all accounts. NAME_OR_ARN can
+    also be an instance or another resource with a profile. The exit status is 2 if no resource matches.
     """
     from iamframe.analysis.explain import explain
 
@@ -359,8 +359,8 @@ def snapshot_command(sources: tuple[str, ...], out: str | Path | None, athena: s
 def checks_command(form: str, checks: tuple[str, ...]) -> int:
     """List the checks.
 
-    The list shows what each check finds, and how severe the findings are. The list also shows the data that each check
-    needs.
+    The list shows what each check finds, and how severe the findings are. The list also shows which data each check
+    needs to be complete.
     """
     from iamframe.checks.catalog import list_checks
 

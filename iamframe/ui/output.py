@@ -224,7 +224,9 @@ def _accounts_by_reasons(
 
 def not_printed(findings: DataFrame, shown: DataFrame) -> Iterator[str]:
     if left := len(findings) - len(shown):
-        yield f"{pluralize(left, 'finding')} not printed, because of --severity, --owner or --hide-expected"
+        given = click.get_current_context().params
+        used = [f"--{name.replace('_', '-')}" for name in ("severity", "owner", "hide_expected") if given[name]]
+        yield f"{pluralize(left, 'finding')} not printed, because of {' and '.join(used)}"
 
 
 def unknown_owners(findings: DataFrame) -> Iterator[str]:

@@ -217,6 +217,8 @@ def test_credentials_that_expire_midway_keep_what_was_read(account: PracticeAcco
     assert len(inventory.profiles) == 30
     assert 0 < known.sum() < 30
     assert set(inventory.gaps["reason"]) == {"expired", "not_asked"}
+    expired = inventory.gaps.loc[inventory.gaps["reason"] == "expired", "detail"]
+    assert expired.str.endswith("; renew the credentials and load again").all()
     assert status(inventory, "untagged_profiles") == "partial"
 
 

@@ -723,7 +723,7 @@ def test_a_reason_why_several_checks_did_not_see_all_is_given_once_with_all_of_t
 @pytest.mark.parametrize(
     ("only", "said"),
     [
-        (["empty_profiles"], "All checks are complete, but not everything was collected."),
+        (["empty_profiles"], "All checks that ran are complete, but not everything was collected."),
         (["empty_profiles", "quota_pressure"], "1 of 2 checks is incomplete, so there may be more findings."),
     ],
 )

@@ -268,6 +268,12 @@ def test_the_summary_tells_rows_findings_and_coverage_in_numbers(tmp_path: Path)
             "ec2_roles_without_profile": {"complete": 0, "partial": 0, "unknown": 1},
             "name_mismatches": {"complete": 1, "partial": 0, "unknown": 0},
         },
+        "checks_not_run": [
+            "unreferenced_profiles", "owner_gone", "stale_references", "roles_in_many_profiles", "quota_pressure",
+            "path_mismatches", "crossed_names", "names_refused", "untagged_profiles", "untagged_roles",
+            "tag_differences", "missing_required_tags", "tag_key_variants", "profiles_without_ec2_trust",
+            "deleted_trust_principals",
+        ],
         "masked": False,
     }  # fmt: skip
 

@@ -128,6 +128,8 @@ def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timed
     - When the data was collected, the last use of the role was less than `min_idle` ago.
     - `min_age` (or `min_idle`) is above zero, but the age of the profile (or the last use of its role) is unknown.
     - A service or tool needs the profile, or would create it again. A deleted EKS cluster needs no profile.
+    - AWS manages the role, or the cluster, environment or stack of the profile exists.
+    - The tags or unique id of the profile, or the unique id of its role, is unknown.
 
     The plan does not copy tags in the following cases. A profile that has tags may still get the required tags.
 
