@@ -72,7 +72,7 @@ class Result:
 
     @cached_property
     def with_order(self) -> tuple[pd.DataFrame, Positions]:
-        """The findings of all checks, and the rank of each finding within its check."""
+        """The findings of all checks, and the internal column `order` of `sorted_findings`."""
         return frame_and_order(self.sorted_findings("en"))
 
     def only(self, finding_ids: Iterable[str]) -> Result:
@@ -90,7 +90,7 @@ class Result:
 
     @memory_of_system()
     def sorted_findings(self, lang: str) -> pa.Table:
-        """Return the findings as an Arrow table. The internal column `order` is the finding's rank within its check."""
+        """Return an Arrow table. Findings of one check and severity are sorted by the internal column `order`."""
         each = ((self.found[name], check) for name, check in self.checks.items())
         parts = [_findings_of(found, check, lang) for found, check in each if len(found.table)]
         if not parts:

@@ -177,11 +177,11 @@ def tag_differences(tags: pd.DataFrame, pairs: pd.DataFrame) -> Found:
     Cost reports, inventories and tag-based permissions may use tags of profiles or roles. If profile and role tags
     differ, reports by profile tags differ from reports by role tags. The check ignores tag keys that AWS reserves. A
     profile can have two tag keys that differ only in case. A role cannot have two tag keys that differ only in case.
-    Source: IAM User Guide, "Tags for IAM resources". The finding shows whether two keys differ only in case. The checks
-    `untagged_profiles` and `untagged_roles` report profiles and roles without any tags. The suggested command copies
-    the role's tags to the profile. If the only differences are tags missing on the role, the suggested command copies
-    these tags to the role, except keys that differ only in case. Tags by which a tool recognizes its own resources are
-    not in the suggested command.
+    Source: IAM User Guide, "Tags for AWS Identity and Access Management resources". The finding shows whether two keys
+    differ only in case. The checks `untagged_profiles` and `untagged_roles` report profiles and roles without any tags.
+    The suggested command copies to the profile those tags of the role that are missing or different there. If the only
+    differences are tags missing on the role, the suggested command copies these tags to the role, except keys that
+    differ only in case. Tags by which a tool recognizes its own resources are not in the suggested command.
     """
     is_known = pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]
     own = _own(tags)

@@ -48,7 +48,7 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One file in a folder or in an archive."""
+    """One file in a folder, or in a `.zip` or `.gz` file."""
 
     # The file's name in messages.
     label: str

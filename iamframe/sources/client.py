@@ -271,7 +271,9 @@ class Client:
                 raise RequestFailed("not_asked", "Ended", _NOT_WANTED)
             if self.stopped is not None:
                 raise self.stopped
-            LOG.info("%s in %s: request sent (waited %.2f s)", event_name.rpartition(".")[2], region, waited)
+            LOG.info(
+                "%s in %s: sending the request after a wait of %.2f s", event_name.rpartition(".")[2], region, waited
+            )
             self._sent.requests += 1
 
         return before_send

@@ -188,7 +188,7 @@ def in_one_line(result: Result, owners: Sequence[str] = ()) -> str:
     verb = "needs" if total == 1 else "need"
     by_severity = ", ".join(f"{counts[name]:,} {name}" for name in SEVERITIES if counts[name])
     said = f"{pluralize(total, 'resource')}{of} {verb} attention" + (f" ({by_severity})" if by_severity else "")
-    marks = {"expected": tally["expected"] & tally["accepted"].isna(), "accepted": tally["accepted"].notna()}
+    marks = {"expected by design": tally["expected"] & tally["accepted"].isna(), "accepted": tally["accepted"].notna()}
     sums = {mark: int(tally["findings"][rows].sum()) for mark, rows in marks.items()}
     of_them = " and ".join(f"{number:,} {mark}" for mark, number in sums.items() if number)
     found = pluralize(int(tally["findings"].sum()), "finding") + (f", including {of_them}" if of_them else "")

@@ -1,7 +1,7 @@
 """The explorer for notebooks: widgets that call `iamframe.exploring`, without logic of their own.
 
-Text from AWS is never interpreted as HTML or as mathematics. Labels never contain names or tags from AWS. The widget
-`ipywidgets.Label` shows text between dollar signs as a formula.
+Text from AWS is never interpreted as HTML or as mathematics. A widget `ipywidgets.Label` never shows names or tags from
+AWS, because this widget shows text between dollar signs as a formula.
 """
 
 from __future__ import annotations

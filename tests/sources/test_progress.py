@@ -51,7 +51,9 @@ def test_each_request_is_logged_where_that_is_wished_with_its_wait_and_refusal_a
     assert said[0] == ""
     lines = said[1].splitlines()
     waited = [
-        line for line in lines if re.fullmatch(r"ListInstanceProfiles in \S+: request sent \(waited \d\.\d\d s\)", line)
+        line
+        for line in lines
+        if re.fullmatch(r"ListInstanceProfiles in \S+: sending the request after a wait of \d\.\d\d s", line)
     ]
     assert len(waited) == 1
     assert "GetInstanceProfile in us-east-1: refused with AccessDenied" in lines

@@ -25,7 +25,7 @@ from iamframe.ui.cli import _run, app
 
 SAMPLE_LINE = re.compile(
     r"3 accounts, 148 roles, 109 instance profiles\. 49 resources need attention \(6 high, 34 medium, 9 low\)\. "
-    r"107 findings, including 47 expected\. \d+ of \d+ checks are complete\."
+    r"107 findings, including 47 expected by design\. \d+ of \d+ checks are complete\."
 )
 
 

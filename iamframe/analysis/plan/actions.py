@@ -38,7 +38,7 @@ STATE_QUERIES = {
     ROLE_TYPE: f"to_string(Role.[RoleId,{_TAGS}])",
 }
 # A resource can have at most 50 tags, not counting reserved tags. No tag key or value may begin with `aws:`.
-# Source: IAM User Guide, "Tags for IAM resources".
+# Source: IAM User Guide, "Tags for AWS Identity and Access Management resources".
 MOST = 50
 _SIGNS = re.compile(r"[\w.:/=+\-@]", re.ASCII)
 _Tags = dict[str, str]
