@@ -25,6 +25,8 @@ from iamframe.knowledge.trust import statements_of
 from iamframe.messages.render import Message, columns_of, joint, nested, render, say
 
 NOT_COLLECTED = "not collected"
+# The field for a role and a profile without tags.
+ALL_TAGS = "all tags"
 # AWS's own message, from a recorded response; tests compare it with the practice account.
 CONFLICT = "DeleteConflict: Cannot delete entity, must remove roles from instance profile first."
 # The two sides of a link, in the order of the output, with their types.
@@ -250,7 +252,7 @@ def _tags(pair: Pair) -> Iterator[Row]:
         why = joint(gap_note(gap) for side in unread for gap in _why_no_tags(pair, side))
         yield field("tags", **cells, note=why or (note("no_listing") if "profile" in unread else None))
     elif not any(pair.tags.values()):
-        yield field("all tags", **dict.fromkeys(pair.tags, "none"))
+        yield field(ALL_TAGS, **dict.fromkeys(pair.tags, "none"))
     sides = {side: tags or {} for side, tags in pair.tags.items()}
     for key in sorted({key for tags in sides.values() for key in tags}):
         difference = _difference(key, sides) if len(sides) == 2 and not unread else None

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from iamframe.analysis.explain_pair import SECTIONS, bare_name
+from iamframe.analysis.explain_pair import ALL_TAGS, SECTIONS, bare_name
 from iamframe.inventory import display
 from iamframe.knowledge.surfaces import ANSWERS, ability
 from iamframe.messages.render import say
@@ -102,7 +102,7 @@ def text_lines(frame: pd.DataFrame) -> Iterator[str]:
             yield ""
         if heading:
             yield f"== {escape_controls(heading)} ==" if rows else heading
-        shown = [_with_quotes(*row) if row[0] == "tags" else row for row in rows]
+        shown = [_with_quotes(*row) if row[0] == "tags" and row[1] != ALL_TAGS else row for row in rows]
         for section, fields in groupby(display.text_rows(shown), key=itemgetter(0)):
             yield from ("", *_section_lines(section, list(fields), has_both and section in _SIDE_BY_SIDE))
 

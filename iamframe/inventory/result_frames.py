@@ -202,7 +202,7 @@ STEPS = Frame("steps", "command of a clean-up plan", ("step",)).with_columns(
     text("related_arn?", "ARN of the role in a profile that will be deleted; the role stays"),
     text("action", "check (only reads), remove-role, delete, tag"),
     text("command", "the command, quoted for a POSIX shell"),
-    text("why", "the findings that the step settles"),
+    text("why", "the findings that the step settles, replaced tag values, and notes"),
     text(
         "rests_on",
         "the data behind the step, and when the data was collected",

@@ -47,7 +47,7 @@ _Row = TypeVar("_Row")
 _Steps = dict[tuple[str, bool], int]
 # The coverage of one check: the accounts, by status and reasons.
 _Coverage = dict[tuple[str, tuple[str, ...]], list[str]]
-# Checks with their status, the reasons as sentences, and the accounts.
+# The names of checks, the reasons as sentences, and the accounts.
 Reasons = tuple[tuple[str, ...], tuple[str, ...], list[str]]
 
 

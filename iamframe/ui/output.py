@@ -38,7 +38,7 @@ SURFACE_COLUMNS |= {"checked_on": "checked on", "why": "condition or detail"}
 # The ends of lines about changed findings.
 _SINCE = {
     "reopened": "; the finding is no longer expected or accepted",
-    "settled": "; iamframe now recognizes the finding as expected",
+    "settled": "; the finding is now expected",
     "accepted": "; the policy file now accepts the finding",
 }
 # The unmanaged resources that a table lists.
@@ -226,7 +226,7 @@ def not_printed(findings: DataFrame, shown: DataFrame) -> Iterator[str]:
     if left := len(findings) - len(shown):
         given = click.get_current_context().params
         used = [f"--{name.replace('_', '-')}" for name in ("severity", "owner", "hide_expected") if given[name]]
-        yield f"{pluralize(left, 'finding')} not printed, because of {' and '.join(used)}"
+        yield f"{pluralize(left, 'finding')} not printed, because of {', '.join(used)}"
 
 
 def unknown_owners(findings: DataFrame) -> Iterator[str]:

@@ -106,6 +106,13 @@ def test_if_files_contradict_each_other_about_a_link_both_sides_are_unknown_and_
     assert deletion["message"] == "delete.role_not_read"
 
 
+def test_that_nobody_has_tags_is_no_tag_with_the_value_none(tmp_path: Path) -> None:
+    tags = {"get-instance-profile-web.json": {"InstanceProfile": profile("web", nested_role("web")) | {"Tags": []}}}
+    inventory = account(tmp_path, profile("web", nested_role("web")), roles=(role_detail("web", tags={}),), **tags)
+    lines = [" ".join(line.split()) for line in str(explain(inventory, WEB_ARN)).splitlines()]
+    assert lines[lines.index("tags") + 1] == "all tags: none"
+
+
 def test_a_name_that_people_take_from_a_policy_of_aws_is_explained(tmp_path: Path) -> None:
     core, web = nested_role("AmazonSSMManagedInstanceCore"), nested_role("web")
     result = iamframe.run_checks(account(tmp_path, profile("ssmManagedInstanceCore", core), profile("web", web)))

@@ -317,7 +317,7 @@ REFUSED: dict[str, tuple[str, str, str, str | None]] = {
         "AWSRDSCustomRole",
         "/",
         "rds",
-        "RDS Custom accepts only profile and role names that begin with AWSRDSCustom",
+        "begin with AWSRDSCustom; the profile holds the role AWSRDSCustomRole",
     ),
     "AWSRDSCustomProfile": ("AWSRDSCustomDb", "/", "rds", None),
     "hpc": (

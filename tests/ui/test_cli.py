@@ -406,7 +406,11 @@ def test_the_summary_counts_only_what_belongs_to_the_owners_that_are_asked_for(t
             ["api", "web", "api", "web"],
             "2 findings not printed, because of --hide-expected\n",
         ),
-        (["--owner", "ops", "--owner", "it"], ["api", "api"], "4 findings not printed, because"),
+        (
+            ["--owner", "ops", "--owner", "it", "--severity", "low"],
+            ["api"],
+            "4 findings not printed, because of --severity, --owner\n",
+        ),
         (["--severity", "info", "--hide-expected", "-q"], [], ""),
     ],
 )
@@ -434,7 +438,7 @@ def test_what_is_not_printed_is_counted_and_counts_for_the_exit_status(
         done = run(tmp_path, *check, "--format", form)
         rows = json.loads(done.stdout) if form == "json" else [*csv.DictReader(io.StringIO(done.stdout))]
         assert (sorted({row["resource_name"] for row in rows}), done.returncode) == (sorted({*names}), 1)
-        assert (left in done.stderr, "not printed" in done.stderr) == (True, bool(left))
+        assert (left in done.stderr, "not printed" in done.stderr) == (True, bool(left)), done.stderr
 
 
 @pytest.mark.parametrize(
@@ -703,7 +707,7 @@ def test_the_line_of_a_settled_finding_says_whether_the_finding_is_expected_or_a
     one = result.found["untagged_profiles"]
     opened, expected = (one.findings.assign(expected=is_so, accepted=None) for is_so in (False, True))
     for now, said in (
-        (expected, "; iamframe now recognizes the finding as expected"),
+        (expected, "; the finding is now expected"),
         (opened.assign(accepted="agreed"), "; the policy file now accepts the finding"),
     ):
         old, new = (replace(result, found={"untagged_profiles": Found.of(of, one.facts)}) for of in (opened, now))
