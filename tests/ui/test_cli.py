@@ -697,9 +697,6 @@ def test_a_folder_whose_name_is_no_text_is_read_or_refused_in_one_sentence(tmp_p
     assert done.stdout or len(done.stderr.splitlines()) == 1
 
 
-# Terraform
-
-
 def test_the_line_of_a_settled_finding_says_whether_the_finding_is_expected_or_accepted(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -716,6 +713,9 @@ def test_the_line_of_a_settled_finding_says_whether_the_finding_is_expected_or_a
         lines = capsys.readouterr().out.splitlines()
         assert len(lines) == len(now)
         assert all(line.startswith("settled finding") and line.endswith(said) for line in lines)
+
+
+# Terraform
 
 
 def test_drift_prints_a_line_per_difference_and_on_standard_error_what_is_unknown(tmp_path: Path) -> None:
