@@ -130,9 +130,11 @@ def array_of(name: str, values: Any, size: int) -> pa.Array:
 
 
 def found_in(rows: pd.DataFrame) -> Found:
-    """Rows with the same account, ARNs and `_key` become one finding."""
-    missing = pd.Series([None] * len(rows), dtype="str")
-    key = joined_key(*(rows.get(name, missing) for name in ("account_id", "resource_arn", "related_arn", "_key")))
+    """Rows with the same account, resource, related resource and `_key` become one finding."""
+    missing = pd.Series([None] * len(rows), dtype="str", index=rows.index)
+    arn, name = (rows.get(column, missing) for column in ("resource_arn", "resource_name"))
+    own = (rows.get(column, missing) for column in ("account_id", "related_arn", "_key"))
+    key = joined_key(*own, arn, name.where(arn.isna() & ("_key" not in rows)))
     codes = np.asarray(key.dictionary_encode().indices)
     order = np.argsort(codes, kind="stable")
     rows, codes = rows.iloc[order].reset_index(drop=True), codes[order]

@@ -35,10 +35,12 @@ def own_found(one: Check, given: Any) -> Found:
 
 
 def own_findings(one: Check, returned: Found, complete: Callable[[], Found]) -> Found:
-    columns = {*returned.facts, *COMMON.names, "count"}
+    columns = {*returned.facts, *COMMON.names}
     for name, text in (("detail", one.detail), ("next_step", one.next_step)):
         texts = [text] if isinstance(text, str) else [f"{{{text.get('by', 'count')}}}", *text.values()]
-        if wrong := sorted({*_PLACE.findall(" ".join(texts))} - columns):
+        # `{count}` is the length of the list in `[…]`.
+        known = columns | {"count"} if "[" in texts[0] else columns
+        if wrong := sorted({*_PLACE.findall(" ".join(texts))} - known):
             raise CheckError(f"check {one.name}: {name} shows {{{wrong[0]}}}; return a column of that name")
     with _in_one_sentence(one):
         return complete()

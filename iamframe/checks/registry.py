@@ -88,7 +88,7 @@ def check(
     `related_name`, `severity`, `certainty`, `expected`, `maker`, `maker_basis`, `next_step` and `next_step_changes`.
     iamframe refuses the columns that iamframe fills itself: `finding_id`, `finding`, `check`, `account_name`,
     `accepted`, `owner`, `owner_known` and `detail`. All other columns are facts, which `detail` can show. Rows with the
-    same account, resource and related resource become one finding.
+    same account, resource and related resource become one finding. A resource without an ARN is known by its name.
 
     Raises
     ------

@@ -270,6 +270,24 @@ def test_a_function_may_be_handed_over_as_a_check(tmp_path: Path) -> None:
     ]
 
 
+def test_rows_without_an_arn_are_one_finding_for_each_name(tmp_path: Path) -> None:
+    @iamframe.check(severity="low", detail="is a tag key of {count} resources: [{_arn}]")
+    def keys_in_use(tags: pd.DataFrame) -> pd.DataFrame:
+        """Keys."""
+        return pd.DataFrame(
+            {"account_id": ACCOUNT, "resource_arn": None, "resource_type": "tag key", "resource_name": tags["tag_key"]},
+            index=tags.index[::-1],
+        ).assign(_arn=tags["resource_arn"])
+
+    tags = [role_detail("r", tags={"Owner": "a"}), role_detail("s", tags={"Team": "a", "Owner": "b"})]
+    result = run_checks(load(tmp_path, {"d.json": dump(*tags)}), only=["keys_in_use"], checks=[keys_in_use])
+    assert result.findings.set_index("resource_name")["detail"].to_dict() == {
+        "Owner": f"is a tag key of 2 resources: arn:aws:iam::{ACCOUNT}:role/s, arn:aws:iam::{ACCOUNT}:role/r",
+        "Team": f"is a tag key of 1 resources: arn:aws:iam::{ACCOUNT}:role/s",
+    }
+    assert result.findings["finding_id"].is_unique
+
+
 @pytest.mark.parametrize(
     ("frame", "needs", "held"),
     [
@@ -338,6 +356,7 @@ def test_a_check_of_pairs_is_unknown_where_no_role_without_a_profile_could_be_se
         (returning('expected="maybe"'), "returns a value of a wrong type ("),
         (returning('resource_arn="arn:x"'), "no role or profile in the inventory; return the column account_id, too"),
         (HOUSE.replace("{profile_name}", "{name}"), "detail shows {name}; return a column of that name"),
+        (HOUSE.replace("{profile_name}", "{count}"), "detail shows {count}; return a column of that name"),
         (HOUSE.replace("detail=", 'next_step="x {name}", detail='), "next_step shows {name}; return a column"),
         (HOUSE.replace("(profiles)", "(lives)"), "check short_names reads lives; there are "),
         (HOUSE.replace("Profiles with short names.\n\n    Nobody can tell what they are for.\n", ""), "needs a doc"),
