@@ -56,9 +56,9 @@ def run_checks(
     Returns
     -------
     Result
-        The frame `findings` has one row per finding, sorted by severity, check and ARN. `result["CHECK"]` shows the
-        details of one check's findings. The frame `coverage` shows whether each check had complete data in each
-        account. The frame `summary` has one row per check.
+        The frame `findings` has one row per finding, sorted by severity and check. `result["CHECK"]` shows the details
+        of one check's findings. The frame `coverage` shows whether each check had complete data in each account. The
+        frame `summary` has one row per check.
 
     Raises
     ------

@@ -40,11 +40,11 @@ _CONSUMERS = ("instance", "association", "launch-template", "launch-configuratio
 def empty_profiles(pairs: pd.DataFrame) -> Found:
     """Instance profiles that hold no role.
 
-    You cannot launch an instance with an empty profile. A running instance gets no credentials from an empty profile.
-    Empty profiles count against the quota, and the IAM console does not show them. A profile becomes empty when its
-    role is removed, for example before the role is deleted. A deployment that stops half-way can also leave an empty
-    profile. AWS refuses to delete a profile that holds a role. A profile that was created minutes ago may still be
-    waiting for its role.
+    The API call RunInstances refuses a profile without a role. A running instance gets no credentials from an empty
+    profile. Empty profiles count against the quota, and the IAM console does not show them. A profile becomes empty
+    when its role is removed, for example before the role is deleted. A deployment that stops half-way can also leave an
+    empty profile. AWS refuses to delete a profile that holds a role. A profile that was created minutes ago may still
+    be waiting for its role.
     """
     empty = pairs[pairs["role_arn"].isna() & pairs["role_known"]]
     return findings(
@@ -188,7 +188,7 @@ def _first_three(regions: list[str]) -> str:
     about="profile",
 )
 def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd.DataFrame) -> Found:
-    """Instances and templates using deleted or recreated profiles.
+    """References to recreated or nonexistent profiles.
 
     If a profile is deleted and recreated, its instances keep the old profile id and have no credentials. To restore the
     credentials, associate the new profile with each instance. Source: IAM User Guide, "Troubleshoot IAM and Amazon
@@ -303,9 +303,9 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
 def quota_pressure(accounts: pd.DataFrame, *, threshold: float = 0.8) -> Found:
     """Accounts near their role or profile quota.
 
-    A deployment fails with LimitExceeded if the role or profile quota is reached. EKS creates a profile for each node
-    group. Karpenter creates a profile for each node class with a role. Many node groups or node classes can use up the
-    profile quota.
+    Creating a role or profile fails with LimitExceeded if its quota is reached. EKS creates a profile for each node
+    group. Karpenter creates a profile for each node class that specifies a role. Many node groups or node classes can
+    use up the profile quota.
     """
     counted = [
         accounts.assign(counted=what, used=accounts[used], quota=accounts[quota].where(accounts[quota] > 0))

@@ -79,8 +79,8 @@ def check(
     The function's positional parameters are frames or views that the check reads. The keyword-only parameters are the
     options of the check. The first line of the function's docstring is the title of the check. The class `Check`
     explains the arguments of the decorator, such as `detail` and `next_step`. The check could miss findings if any of
-    the data listed in `needs` was not collected. If `needs` have no need of a frame that your own check reads, the
-    frame's needs are added (`checks.coverage.NEEDS_OF`).
+    the data listed in `needs` was not collected. If `needs` lists nothing for a frame that your own check reads,
+    iamframe adds the frame's default needs (`checks.coverage.NEEDS_OF`).
 
     A check's function returns a frame with one or more rows per finding. The returned frame must have the column
     `resource_arn`. The column `account_id` is needed if the resource is neither a role nor a profile of the inventory.
@@ -88,7 +88,8 @@ def check(
     `related_name`, `severity`, `certainty`, `expected`, `maker`, `maker_basis`, `next_step` and `next_step_changes`.
     iamframe refuses the columns that iamframe fills itself: `finding_id`, `finding`, `check`, `account_name`,
     `accepted`, `owner`, `owner_known` and `detail`. All other columns are facts, which `detail` can show. Rows with the
-    same account, resource and related resource become one finding. A resource without an ARN is known by its name.
+    same `account_id`, `resource_arn` and `related_arn` become one finding. If `resource_arn` is missing, iamframe
+    compares `resource_name`.
 
     Raises
     ------

@@ -39,12 +39,13 @@ _NAMED = 3
 class Result:
     """The findings, and whether each check had complete data.
 
-    The frame `findings` has one row per finding, sorted by severity, check and ARN. In `unreferenced_profiles` and
-    `ec2_roles_without_profile`, findings whose role has an AWS managed administrator policy come first. The details of
-    one check's findings are in `result["CHECK"]`, such as `result["empty_profiles"]`. The frame `coverage` shows
-    whether each check had complete data in each account. Trust an empty list of findings only if the status in
-    `coverage` is `complete`. The mapping `checks` contains the checks that ran, by name. The fields `pairs` and `lists`
-    are views that the checks read. The field `version` is the version of iamframe that ran the checks.
+    The frame `findings` has one row per finding, sorted by severity and check. In most checks, the findings are sorted
+    by ARN. In `unreferenced_profiles` and `ec2_roles_without_profile`, findings whose role has an AWS managed
+    administrator policy come first. The details of one check's findings are in `result["CHECK"]`, such as
+    `result["empty_profiles"]`. The frame `coverage` shows whether each check had complete data in each account. Trust
+    an empty list of findings only if the status in `coverage` is `complete`. The mapping `checks` contains the checks
+    that ran, by name. The fields `pairs` and `lists` are views that the checks read. The field `version` is the version
+    of iamframe that ran the checks.
     """
 
     inventory: Inventory
@@ -60,8 +61,8 @@ class Result:
     def parts(self, *, neighbours: bool = False) -> Iterator[Result]:  # noqa: ARG002 - a subclass has neighbours
         """Yield one `Result` per group of accounts, in order of the account ids. No account is in two groups.
 
-        If `neighbours` is true, the inventory also contains data of other accounts. For example, a launch template of
-        the group may name a profile of another account.
+        If `neighbours` is true, the inventory also contains data of accounts in other groups. For example, a launch
+        template of one account can name another account's profile.
         """
         yield self
 

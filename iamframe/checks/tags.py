@@ -1,4 +1,4 @@
-"""Checks of missing tags, of tags that differ between role and profile, and of tag keys with several spellings."""
+"""Checks for missing tags, tag differences between role and profile, and several spellings of tag keys."""
 
 from __future__ import annotations
 
@@ -178,10 +178,11 @@ def tag_differences(tags: pd.DataFrame, pairs: pd.DataFrame) -> Found:
     differ, reports by profile tags differ from reports by role tags. The check ignores tag keys that AWS reserves. A
     profile can have two tag keys that differ only in case. A role cannot have two tag keys that differ only in case.
     Source: IAM User Guide, "Tags for AWS Identity and Access Management resources". The finding shows whether two keys
-    differ only in case. The checks `untagged_profiles` and `untagged_roles` report profiles and roles without any tags.
-    The suggested command copies to the profile those tags of the role that are missing or different there. If the only
-    differences are tags missing on the role, the suggested command copies these tags to the role, except keys that
-    differ only in case. Tags by which a tool recognizes its own resources are not in the suggested command.
+    differ only in case. The checks `untagged_profiles` and `untagged_roles` report resources without tags or with only
+    `aws:` tags. The suggested command copies to the profile those tags of the role that are missing or different there.
+    If the only differences are tags missing on the role, the suggested command copies these tags to the role. Two tag
+    keys of the profile that differ only in case are not copied. Tags by which a tool recognizes its own resources are
+    not in the suggested command.
     """
     is_known = pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]
     own = _own(tags)
