@@ -33,7 +33,11 @@ CONFLICT = "DeleteConflict: Cannot delete entity, must remove roles from instanc
 TYPE_OF = {"profile": PROFILE_TYPE, "role": ROLE_TYPE}
 Row = dict[str, Any]
 _TAKES_AWAY = ("aws iam delete-", "aws iam remove-")
-_REFUSED = {"remove": "take the role out of the profile", "delete": "delete the profile", "tag": "copy the role's tags"}
+_REFUSED = {
+    "remove": "take the role out of the profile",
+    "delete": "delete the profile",
+    "tag": "copy the role's tags to the profile",
+}
 # Fields that are columns of `roles`.
 _OF_ROLE = {
     "description": "description",

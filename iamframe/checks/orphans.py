@@ -297,7 +297,7 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
         "profiles": "has {used} of at most {quota} instance profiles ({_percent}%)",
     },
     next_step="aws iam get-account-summary",
-    remediation="In `quota_use.csv` (`iamframe.quota_use`), find the tools and owners that use most of the quota. "
+    remediation="In `quota_use.csv` (`iamframe.quota_use`), see how much of the quota each tool and owner uses. "
     "Delete what is not needed, or request a higher quota.",
     about="account",
 )

@@ -178,7 +178,7 @@ class Pictures(msgspec.Struct, frozen=True):
         ]
 
     def quota_use(self) -> Picture:
-        """Return which tools and owners use the largest shares of the IAM quotas."""
+        """Return how much of the IAM quotas each tool and owner uses. The largest share comes first."""
         words = self.words
         columns = [
             *(ColumnHead(words(f"heads.{name}")) for name in ("account_id", "maker", "belongs_to")),

@@ -1,4 +1,4 @@
-"""Pseudonyms for ids that identify accounts.
+"""Pseudonyms for ids and e-mail addresses.
 
 A pseudonym is an HMAC with a secret key. Anybody can hash all numbers of twelve digits. A plain hash would therefore
 not hide an account id.

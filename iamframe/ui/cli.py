@@ -57,7 +57,7 @@ def _command(name: str, *added: given.Decorator) -> Callable[[Callable[..., int]
 @_command(
     "report",
     given.source("sources", nargs=-1, metavar="[SOURCE]..."),
-    option("--out", "Folder (default: iamframe-report).", "DIR", type=given.folder, default="iamframe-report"),
+    option("--out", "Output folder (default: iamframe-report).", "DIR", type=given.folder, default="iamframe-report"),
     option("--title", "Title of the page.", "TEXT"),
     option("--author", "Author of the page.", "TEXT"),
     option("--compare older", "Show what changed since an older SOURCE.", "OLD", shell_complete=given.offer_sources),
@@ -198,7 +198,7 @@ def plan_command(
             click.echo(made.script, nl=False)
         else:
             click.echo(f"Plan: {escape_controls(str(made.write(out)))}")
-        why = " The end of the script gives the reasons." if len(made.not_planned) else ""
+        why = " The end of the script says why some findings have no steps." if len(made.not_planned) else ""
         remark([f"{made.in_one_line}.{why}"])
         remark(output.expired(result), output.not_collected(result.inventory))
         return DONE
@@ -223,8 +223,8 @@ def explain_command(
 ) -> int:
     """Print all data about a role or profile.
 
-    NAME_OR_ARN is a role or an instance profile. A name selects roles and profiles of all accounts. NAME_OR_ARN can
-    also be an instance or another resource with a profile. The exit status is 2 if no resource matches.
+    NAME_OR_ARN names a role, an instance profile, or a resource that uses a profile. A name selects roles and profiles
+    of all accounts. The exit status is 2 if no resource matches.
     """
     from iamframe.analysis.explain import explain
 
@@ -312,8 +312,8 @@ def drift_command(
     """Compare Terraform states with the account.
 
     A STATE is a state file, or the output of `terraform show -json`. Pass all Terraform states of the account. A
-    resource is listed as unmanaged if no state manages it. `sample:terraform` is the Terraform state of the sample.
-    References to profiles are collected only with --references.
+    resource is listed as unmanaged only if no state manages it. `sample:terraform` is the Terraform state of the
+    sample. References to profiles are collected only with --references.
     """
     from iamframe.inventory.load import is_live
 
@@ -335,7 +335,7 @@ def drift_command(
     given.live,
 )
 def snapshot_command(sources: tuple[str, ...], out: str | Path | None, athena: str | None, live: dict[str, Any]) -> int:
-    """Save IAM data as Parquet, to read it later.
+    """Save AWS data as Parquet, to read it later.
 
     Give a SOURCE and --out. To resume an interrupted load into a local folder, run the same command again.
     """
@@ -410,10 +410,10 @@ def notebooks_command(folder: Path, *, force: bool) -> int:
 
 @_command("collect-script", given.named_regions)
 def collect_script_command(regions: str | None) -> int:
-    """Print a shell script that collects IAM data.
+    """Print a shell script that collects AWS data.
 
-    The script uses the AWS CLI, and changes nothing. Give the script to somebody with access to the account. The script
-    writes a zip file, which you can use as SOURCE.
+    The script reads roles, profiles and the use of profiles with the AWS CLI. The script changes nothing in AWS. Give
+    the script to somebody with access to the account. The script writes a zip file, which you can use as SOURCE.
     """
     from iamframe.sources.scripts import collect_script
 

@@ -187,7 +187,8 @@ def in_one_line(result: Result, owners: Sequence[str] = ()) -> str:
     total = int(counts.sum())
     verb = "needs" if total == 1 else "need"
     by_severity = ", ".join(f"{counts[name]:,} {name}" for name in SEVERITIES if counts[name])
-    said = f"{pluralize(total, 'resource')}{of} {verb} attention" + (f" ({by_severity})" if by_severity else "")
+    by = f" (by highest severity: {by_severity})" if by_severity else ""
+    said = f"{pluralize(total, 'resource')}{of} {verb} attention{by}"
     marks = {"expected by design": tally["expected"] & tally["accepted"].isna(), "accepted": tally["accepted"].notna()}
     sums = {mark: int(tally["findings"][rows].sum()) for mark, rows in marks.items()}
     of_them = " and ".join(f"{number:,} {mark}" for mark, number in sums.items() if number)
@@ -281,7 +282,7 @@ def expired(result: Result, *, is_covered: bool = False) -> Iterator[str]:
 
 
 def _is_complete(result: Result, one: Accepted) -> bool:
-    """Return True if the check is complete in all accounts that the entry may be about."""
+    """Return True if the check has the status `complete` in every account that the entry can match."""
     named = re.match("arn:[^:*]*:[^:]*:[^:]*:([^:*]+):", one.resource_arn)
     accounts = {named[1]} if named else {*result.inventory.accounts["account_id"]}
     is_complete = (result.coverage["check"] == one.check) & (result.coverage["status"] == "complete")

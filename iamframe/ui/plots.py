@@ -131,11 +131,11 @@ def plot_name_relations(result: Result, ax: Axes | None = None) -> Axes:
 def plot_tag_coverage(inventory: Inventory, ax: Axes | None = None, keys: Iterable[str] | None = None) -> Axes:
     """Draw a heat map of tag keys. Each cell shows the percentage of roles or profiles that have the key.
 
-    Each account has a row for its roles and a row for its profiles, if it has any. Accounts with the lowest mean
-    percentage come first. The plot has at most 30 accounts. The columns are tag keys: by default, the 12 most used
-    keys. The number `n` in a row's label counts resources with collected tags. All percentages are shares of `n`. The
-    label also shows the number of resources whose tags were not collected. A row is hatched if no tags were collected.
-    AWS-managed roles and AWS-reserved tag keys are left out.
+    Accounts with roles have a row for roles, and accounts with profiles have a row for profiles. Accounts with the
+    lowest mean percentage come first. The plot has at most 30 accounts. The columns are tag keys: by default, the 12
+    most used keys. The number `n` in a row's label counts resources with collected tags. All percentages are shares of
+    `n`. The label also shows the number of resources whose tags were not collected. A row is hatched if no tags were
+    collected. AWS-managed roles and AWS-reserved tag keys are left out.
     """
     coverage = views.tag_coverage(inventory)
     uses = coverage.groupby("tag_key")["tagged"].sum().sort_values(ascending=False, kind="stable").index
@@ -213,7 +213,7 @@ def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
 
 
 def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resources: str = "profiles") -> Axes:
-    """Draw a bar chart of the profiles or roles that each tool created.
+    """Draw a bar chart of the number of profiles or roles per account, tool and cluster.
 
     Each bar stands for one combination of account, tool and cluster (or environment or stack). Only the 15 largest bars
     are drawn, the largest first. Each bar's label shows how much of the account's quota this bar uses, if the quota is
@@ -295,7 +295,7 @@ def plot_ladder(inventory: Inventory, ax: Axes | None = None, limit: int = 60) -
 
 
 def _rungs(inventory: Inventory) -> pd.DataFrame:
-    """Return all rows of `plot_ladder`."""
+    """Return the rows that `plot_ladder` would draw without its `limit`."""
     pairs = views.pairs(inventory)
     size = pairs.groupby("role_arn")["profile_arn"].transform("count").fillna(0)
     alone = pairs["role_arn"].isna()

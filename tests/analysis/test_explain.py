@@ -534,7 +534,8 @@ def test_tags_are_suggested_only_where_a_plan_would_copy_them(
     lines = [" ".join(line.split()) for line in str(explain(sample, name)).splitlines()]
     assert any("tag-instance-profile" in line for line in lines) == (because is None)
     if because:
-        assert f"do not copy the role's tags: {because}" in " ".join(lines[lines.index("not suggested") :])
+        text = " ".join(lines[lines.index("not suggested") :])
+        assert f"do not copy the role's tags to the profile: {because}" in text
 
 
 def test_fields_that_say_the_same_are_one_line_of_text_and_each_a_row(sample: Inventory) -> None:
