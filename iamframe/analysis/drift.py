@@ -1,8 +1,8 @@
-"""Differences between Terraform and the account: unmanaged resources, missing resources, and different values.
+"""Resources only in the account, resources only in Terraform, and resources with different values.
 
-Resources are matched by ARN, or by name if no ARN matches. Names are unique in an account, regardless of case and path.
-Source: IAM User Guide, "IAM and AWS STS quotas". No IAM operation changes the path of a role or profile. Source: IAM
-API Reference, UpdateRole.
+Resources are matched by ARN, or by name if no ARN matches. In an account, role names are unique, and profile names are
+unique, regardless of case and path. Source: IAM User Guide, "IAM and AWS STS quotas". No IAM operation changes the path
+of a role or profile. Source: IAM API Reference, UpdateRole.
 """
 
 from __future__ import annotations
@@ -78,10 +78,7 @@ class Drift:
         return self.has_compared and not (self.differences["kind"] == UNKNOWN).any()
 
     def only(self, *kinds: str) -> Drift:
-        """Return a copy that has only the given kinds of differences (default: all kinds).
-
-        Rows of the kind `unknown` always stay.
-        """
+        """Return a copy with only the given kinds (default: all kinds) and the kind `unknown`."""
         chosen = self.differences["kind"].isin([*(kinds or ALL_KINDS), UNKNOWN])
         return replace(self, differences=self.differences[chosen].reset_index(drop=True))
 
@@ -131,13 +128,13 @@ class Drift:
 
 
 def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Drift:
-    """Compare Terraform states with the account, and return unmanaged, missing and different resources.
+    """Compare Terraform states with the account, and return the differences.
 
     Pass every Terraform state that contains roles or profiles of the account. A role or profile is `unmanaged` if no
-    state manages it, and no plan deletes it. A state does not manage data sources and deposed objects. The comparison
-    leaves out AWS-managed roles, and accounts in which the given states have no role or profile. The comparison covers
-    paths, unique ids, tags, and the role of each profile. Attached policies are not compared. The states never become
-    part of the inventory. No request is made to AWS.
+    given state has it as a managed resource, and no given plan deletes it. Data sources and deposed objects do not
+    count as managed resources. The comparison leaves out AWS-managed roles, and accounts in which the given states have
+    no role or profile. The comparison covers paths, unique ids, tags, and the role of each profile. Attached policies
+    are not compared. The states never become part of the inventory. No request is made to AWS.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The sections of an explanation about a profile and its role."""
+"""Build one part of an explanation: about a profile with its role, or about a role or profile alone."""
 
 from __future__ import annotations
 

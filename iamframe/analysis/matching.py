@@ -84,12 +84,15 @@ def differ(one: pa.Array, other: pa.Array) -> Bools:
 
 
 def name_key(accounts: Texts, names: Texts) -> pa.Array:
-    # In IAM, names that differ only in case are equal.
+    # In an account, no two roles (or profiles) have names that differ only in case.
     return joined_key(accounts, pc.utf8_lower(as_arrow(names)))
 
 
 class KeyMap:
-    """Keys that identify a resource in both inventories. A key is the ARN, or the old ARN if the ARN changed."""
+    """Keys that identify a resource in both inventories. A key is the ARN, or the old ARN if the ARN changed.
+
+    The key of a role without a known ARN is `name:NAME`.
+    """
 
     def __init__(self, pairs: Mapping[str, Pairs]) -> None:
         self._old, self._new = (pa.concat_arrays([each.renamed[side] for each in pairs.values()]) for side in (0, 1))

@@ -306,7 +306,7 @@ class Iam:
 
 
 def same_name(one: str, other: str) -> bool:
-    """Two names in IAM cannot differ only in case.
+    """In an account, no two profiles (or roles) have names that differ only in case.
 
     AWS does not document whether lookups by name ignore case. In a practice account, lookups of roles and profiles
     ignore case.

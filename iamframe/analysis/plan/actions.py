@@ -1,6 +1,6 @@
 """The steps of a clean-up plan, and the reasons against a step.
 
-iamframe never tags a role, because only a person can know the right tags of a role.
+A clean-up plan never tags a role: only a person knows a role's right tags.
 """
 
 from __future__ import annotations
@@ -102,10 +102,10 @@ def deletion_objections(finding: Finding | None, profile: ProfileFacts, context:
 
 def deletion(finding: Finding, findings: list[Finding], profile: ProfileFacts, context: Context) -> Block:
     account, role, gone = context.accounts[profile.account_id], profile.role, profile.gone
-    steps = [_is_unchanged(profile), _is_unused(profile, account.regions)]
+    steps = [_is_unchanged(profile), _is_unreferenced(profile, account.regions)]
     why: list[Message] = [{"message": "plan.why.finding", "check": finding.check, "detail": finding.detail}]
     rests_on = [profile.collected, _held(role), account.collected]
-    rests_on.append({"message": "plan.rests_on.unused", "regions": account.regions})
+    rests_on.append({"message": "plan.rests_on.unreferenced", "regions": account.regions})
     if gone:
         steps.insert(1, _is_without_owner(profile, gone))
         why += [{"message": "plan.why.owner_gone", **gone.facts}] if finding.check != OWNER_GONE else []
@@ -250,7 +250,7 @@ def _is_unchanged(resource: Resource) -> Command:
     return Command(resource, "check", command, shlex.join((function, resource.name, resource.state)))
 
 
-def _is_unused(profile: ProfileFacts, regions: list[str]) -> Command:
+def _is_unreferenced(profile: ProfileFacts, regions: list[str]) -> Command:
     by_id = f"IamInstanceProfileAssociations[?IamInstanceProfile.Id=='{profile.id}'].AssociationId"
     command = (
         f"for region in {' '.join(regions)}; do aws ec2 describe-iam-instance-profile-associations "
@@ -258,7 +258,7 @@ def _is_unused(profile: ProfileFacts, regions: list[str]) -> Command:
         f"--region=\"$region\" --output=text --query='Reservations[].Instances[].InstanceId' "
         f"--filters=Name=iam-instance-profile.id,Values={profile.id}; done"
     )
-    return Command(profile, "check", command, shlex.join(("unused", profile.name, profile.arn, profile.id)))
+    return Command(profile, "check", command, shlex.join(("unreferenced", profile.name, profile.arn, profile.id)))
 
 
 def _is_without_owner(profile: ProfileFacts, gone: GoneOwner) -> Command:

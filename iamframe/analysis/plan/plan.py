@@ -35,8 +35,8 @@ class Plan:
 
     The frame `steps` has one row per command, in script order. A step with the action `check` reads AWS again. If
     something has changed since the load, or cannot be read, the script skips the profile's remaining steps. The actions
-    `remove-role`, `delete` and `tag` change the account. The frame `not_planned` shows why findings about unused
-    profiles, missing tags or different tags have no steps.
+    `remove-role`, `delete` and `tag` change the account. The frame `not_planned` shows why some findings about profiles
+    or tags have no steps.
     """
 
     steps: pd.DataFrame
@@ -115,10 +115,10 @@ _PLANNED = [name for name, one in CHECKS.items() if one.remedy]
 def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timedelta | str = _MIN_IDLE) -> Plan:
     """Return a clean-up plan: a script that you review and run. No request is made to AWS.
 
-    The script deletes empty profiles and profiles without references. The script also deletes profiles whose cluster,
-    environment or stack is gone. Before the script deletes a profile, it takes the role out of the profile. The script
-    never deletes or tags a role. The script copies missing or different tags from a role to its profile. The column
-    `why` also shows the old values of replaced tags.
+    The script deletes empty profiles, and profiles without a known reference. The script also deletes profiles whose
+    cluster, environment or stack is gone. Before the script deletes a profile, it takes the role out of the profile.
+    The script never deletes or tags a role. The script copies missing or different tags from a role to its profile. The
+    column `why` also shows the old values of replaced tags.
 
     The plan keeps a profile in the following cases:
 
