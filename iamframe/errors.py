@@ -13,7 +13,7 @@ from typing import Any
 
 
 class IamframeError(Exception):
-    """The base class of all errors of iamframe."""
+    """The base class of all errors in `iamframe.errors`."""
 
 
 class SourceError(IamframeError):
@@ -49,7 +49,7 @@ class FilterError(IamframeError):
 
 
 class SchemaError(IamframeError):
-    """A frame does not match its schema: columns, types or keys differ."""
+    """A frame does not match its schema: a column or value is missing or has the wrong type."""
 
 
 class ReportError(IamframeError):

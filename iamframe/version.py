@@ -1,3 +1,3 @@
-"""The version of iamframe. Reading the metadata would take a tenth as long as importing pandas."""
+"""The version of iamframe. Reading the version from the package's metadata would slow down the import."""
 
 __version__ = "0.2.0"

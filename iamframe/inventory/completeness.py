@@ -1,4 +1,4 @@
-"""Find out whether the data of each account was collected in full."""
+"""Find out, for each account, whether all its data was collected."""
 
 from __future__ import annotations
 

@@ -134,8 +134,8 @@ def table(frame: pd.DataFrame | pd.Series, rows: int = 100) -> Table:
 
     Text is left-aligned. If a text contains deceptive characters, an escaped copy follows the text. Deceptive
     characters are unusual spaces, invisible letters and look-alikes of Latin letters. Times are in UTC. A missing value
-    is an empty cell. A DataFrame without rows is shown as `none in the collected data`. An index of plain row numbers
-    is not shown.
+    is an empty cell. A DataFrame without rows is shown as `none in the collected data`. An unnamed index of integers is
+    not shown.
 
     Parameters
     ----------

@@ -4,15 +4,16 @@ The time of an event is when its request was completed, to the second. Source: C
 contents", `eventTime`. Records in CloudTrail's files are in no particular order. Source: CloudTrail User Guide,
 "CloudTrail log file examples".
 
-iamframe puts events with the same time into an order that IAM allows. CreateRole fails if a role has the name.
-CreateInstanceProfile fails if a profile has the name. A role or profile can be used only while it exists. A profile
-holds at most one role. DeleteRole fails while the role is in a profile. DeleteInstanceProfile fails while the profile
-holds a role. Source: IAM API Reference, CreateRole, CreateInstanceProfile, AddRoleToInstanceProfile,
+If possible, iamframe puts events with the same time into an order that IAM allows. CreateRole fails if a role has the
+name. CreateInstanceProfile fails if a profile has the name. A role or profile can be used only while it exists. A
+profile holds at most one role. DeleteRole fails while the role is in a profile. DeleteInstanceProfile fails while the
+profile holds a role. Source: IAM API Reference, CreateRole, CreateInstanceProfile, AddRoleToInstanceProfile,
 DeleteInstanceProfile and DeleteRole.
 
-If events could have happened in more than one sequence, iamframe sorts them by kind, name and id. The kinds have this
-order: create, link, change, unlink, delete. The order of the files does not matter. iamframe also sorts by kind, name
-and id if it finds no order that IAM allows: events can be missing, or too many events can have the same time.
+If events could have happened in more than one sequence, iamframe sorts them by kind, name and id. The kinds of events
+have this order: create, link, change, unlink, delete. The order of the files does not matter. iamframe also sorts by
+kind, name and id if it finds no order that IAM allows: events can be missing, or too many events can have the same
+time.
 """
 
 from __future__ import annotations

@@ -174,9 +174,9 @@ class Inventory:
     def sql(self, query: str) -> pd.DataFrame:
         """Run an SQL query (SELECT) on the frames, and return the result.
 
-        Each frame is a table with two names. For example, the frame `roles` is the table `roles` or `inventory.roles`.
-        REFERENCES is a keyword of SQL, so write `inventory.references` or `"references"`. Times are UTC. A query cannot
-        change anything, and cannot read files or the network.
+        In SQL, each frame is a table with two names: for example, `roles` and `inventory.roles`. REFERENCES is a
+        keyword of SQL, so write `inventory.references` or `"references"`. Times are UTC. A query cannot change
+        anything, and cannot read files or the network.
 
         Raises
         ------

@@ -182,9 +182,9 @@ class _MembersByRow:
         return members[slice(*np.searchsorted(rows, (row, row + 1)))]
 
     def set_numbers(self, known: Positions, code: Positions) -> Positions:
-        """Return one number per row: -1 if the set is unknown, or is the only known set of the resource.
+        """Return one number for each row's set. Equal sets of one resource have equal numbers.
 
-        Rows of one resource have equal numbers if their sets are equal.
+        The number is -1 if the row's set is unknown, or if no other set of the resource is known.
         """
         value = np.full(len(code), -1)
         several = known[np.bincount(code[known])[code[known]] > 1]

@@ -5,7 +5,7 @@
 
 Hive, DuckDB and pyarrow can read the folder name `account=ID`. `ID` is the percent-encoded account id, a hash, or
 `none` if the frame has no rows. If accounts are saved one by one, `ID` is a hash for rows about an account other than
-the saved one. The column `account_id` always has the account id.
+the saved one. The column `account_id` has the account id or `unknown`, never a hash.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ FOLDER/unfinished:
     new/                     the new snapshot of a fleet, with the accounts that are written so far
     new/.unfinished/ID.json  the files of a complete account, as in the manifest
 
-An object store cannot rename a folder, so files for an object store are written directly to FOLDER. AWS's answers are
-never written to an object store.
+An object store cannot rename a folder, so new files for an object store are in FOLDER, not in FOLDER/unfinished. AWS's
+answers are never written to an object store.
 """
 
 from __future__ import annotations

@@ -226,7 +226,7 @@ def _token(text: str) -> tuple[str, _Token]:
 
 
 class Maker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A service or tool, with names and paths of its roles and profiles.
+    """A service or tool, and the names and paths of the roles and profiles that it creates.
 
     The comment at the top of `makers.toml` explains the fields of `Maker`.
     """

@@ -1,7 +1,7 @@
 """Functions that read and compare trust policies.
 
-iamframe does not evaluate conditions in trust policies. A statement, principal or action may be one value or a list.
-Source: IAM User Guide, "Grammar of the IAM JSON policy language".
+iamframe does not test whether conditions in trust policies are met. A statement, principal or action may be one value
+or a list. Source: IAM User Guide, "Grammar of the IAM JSON policy language".
 """
 
 from __future__ import annotations

@@ -313,7 +313,7 @@ class PracticeAccount:
     def throttle(self, rate: float, burst: float, service: str = "iam") -> None:
         """Allow `burst` requests to a service, and then at most `rate` requests per second.
 
-        `throttle(0, 0)` removes the limit.
+        If `rate` and `burst` are 0, requests to the service are not limited.
         """
         with self._faults.lock:
             if rate or burst:
@@ -423,7 +423,7 @@ class PracticeAccount:
 
 
 def refusal_of(call: Callable[..., Any], /, **arguments: Any) -> str:
-    """Make a boto3 call that must fail, and return the error message.
+    """Make a boto3 call, check that the call fails, and return the error message.
 
     Raises
     ------

@@ -72,7 +72,7 @@ class Faults:
         return None
 
     def check(self, call: Call, path_of: Callable[[Call], str]) -> None:
-        """Raise AWS's error if a call is throttled, denied, or made with expired credentials."""
+        """If a call is throttled, denied, or made with expired credentials, raise the error that AWS would return."""
         with self.lock:
             if self.left == 0:
                 raise expired(call)

@@ -1,6 +1,6 @@
 """How a practice account answers IAM calls about roles, instance profiles and their tags.
 
-iamframe answers most IAM calls about roles and profiles itself. moto stores the roles and profiles. moto's answers
+iamframe, not moto, answers most IAM calls about roles and profiles. moto stores the roles and profiles. moto's answers
 differ from AWS's answers, and are too slow for load tests.
 """
 

@@ -1,7 +1,7 @@
 """The kinds of AWS resources that use instance profiles.
 
-The file `consumers.toml` contains one or two tables per kind of resource. Most tables have expressions that extract the
-profiles from a record.
+The file `consumers.toml` contains one or two tables `[[consumers]]` per kind of resource. Most tables `[[consumers]]`
+have expressions that extract the profiles from a record.
 """
 
 from __future__ import annotations

@@ -54,7 +54,10 @@ class NotARun(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """The first items of a long list in a file. `document_in_runs` returns the last items in the parsed document."""
+    """The items of a long list in a file, except the items in the file's last 16 MiB.
+
+    `document_in_runs` returns the items in the last 16 MiB in the parsed document.
+    """
 
     # The text of all items would need more memory than all finished DataFrames. The list is split without a search for
     # the end of each item: the search would take as long as decoding. A wrong split leaves a first part that is no

@@ -271,7 +271,7 @@ def tags_or_none(role: GotRole) -> GotRole:
 
 
 def time_text(value: Time) -> str | None:
-    """A time that is out of range raises ValueError, OverflowError or OSError."""
+    """A number or `RecordedTime` that is out of range raises ValueError, OverflowError or OSError."""
     if isinstance(value, RecordedTime):
         date = (value.year, value.month, value.day)
         return datetime(*date, value.hour, value.minute, value.second, value.microsecond, tzinfo=UTC).isoformat()

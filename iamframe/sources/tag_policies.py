@@ -3,9 +3,10 @@
 An example of an effective policy is `{"tags": {"costcenter": {"tag_key": "CostCenter", "tag_value": ["100", "Prod*"],
 …}}}`. Source: Organizations User Guide, "Tag policy syntax and examples", checked 2026-11-26.
 
-- `tag_key` is the tag key in the compliant spelling. Without `tag_key`, the compliant spelling is the key in
-  the policy, in lower case.
-- `tag_value` lists the compliant values, in which `*` stands for any text. Without `tag_value`, any value is compliant.
+- `tag_key` is the tag key in the compliant spelling. If the entry of a tag has no `tag_key`, the compliant spelling is
+  the entry's key in lower case.
+- `tag_value` lists the compliant values, in which `*` stands for any text. If the entry of a tag has no
+  `tag_value`, any value is compliant.
 - `report_required_tag_for` lists the resource types that must have the tag. Resources of other types do not need the
   tag. On resources of any type, tags that exist must be compliant.
 - `enforced_for` lists the resource types for which AWS rejects wrong tag values. AWS accepts a missing tag even for the

@@ -25,7 +25,7 @@ PAIRS = [
     ("/", "aws-elasticbeanstalk-ec2-role", "/", "aws-elasticbeanstalk-ec2-role", "Elastic Beanstalk", False, False),
     ("/", "EMR_EC2_DefaultRole", "/", "EMR_EC2_DefaultRole", "Amazon EMR", False, False),
     ("/", "ecsInstanceRole", "/", "ecsInstanceRole", "Amazon ECS and AWS Batch", False, False),
-    ("/", "ecsInstanceRole", "/", "ecsInstanceRole-profile", "Amazon ECS (CLI recipe)", True, False),
+    ("/", "ecsInstanceRole", "/", "ecsInstanceRole-profile", "AWS CLI as in the ECS Developer Guide", True, False),
     (
         "/", "AmazonSSMRoleForInstancesQuickSetup", "/", "AmazonSSMRoleForInstancesQuickSetup",
         "SSM Quick Setup", False, False,
