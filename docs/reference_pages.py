@@ -353,7 +353,7 @@ def _finding(check: Check) -> str:
         parts.append("Its facts:\n\n" + table([f"`{name}`" for name in own], rows))
     coverage = result.coverage[result.coverage["check"] == check.name]
     rows = [[f"`{row.account_id}`", row.status, escape(row.reason)] for row in coverage.itertuples()]
-    parts.append("Coverage in the sample:\n\n" + table(["account", "status", "reason"], rows))
+    parts.append("Status in the sample:\n\n" + table(["account", "status", "reason"], rows))
     return "\n\n".join(parts)
 
 

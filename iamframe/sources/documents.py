@@ -23,6 +23,7 @@ from iamframe.sources.archives import Unreadable
 BROKEN = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError, Unreadable)
 # msgspec's message if more text follows a document; it counts bytes from one.
 _TRAILING = re.compile(r"trailing characters \(byte (\d+)\)")
+_BYTE = re.compile(r" \(byte (\d+)\)")
 
 
 class _Key:
@@ -156,7 +157,7 @@ def _appended(data: bytes) -> Iterator[bytes]:
             msgspec.json.decode(rest, type=Raw)
         except (msgspec.DecodeError, RecursionError) as error:
             if not (trailing := _TRAILING.search(str(error))):
-                raise Unreadable("gaps.file.rest_not_json", why=in_plain_words(error)) from None
+                raise Unreadable("gaps.file.rest_not_json", why=in_plain_words(error, start)) from None
             end = int(trailing.group(1)) - 1
         yield data[start : start + end]
         start += end
@@ -217,8 +218,10 @@ def keys_of(item: Raw) -> set[str]:
         return set()
 
 
-def in_plain_words(error: Exception) -> str:
-    return str(error).removeprefix("JSON is malformed: ").replace("\n", " ")
+def in_plain_words(error: Exception, start: int = 0) -> str:
+    """Return the text of an error in the part of a file that begins at the byte `start`."""
+    text = str(error).removeprefix("JSON is malformed: ").replace("\n", " ")
+    return _BYTE.sub(lambda found: f" at byte position {start + int(found[1])}, counted from 0", text)
 
 
 def problem_of(error: Exception, path: str) -> dict[str, Any]:

@@ -183,7 +183,7 @@ def paths(result: Result, findings: pd.DataFrame) -> list[str]:
 
 
 def card(result: Result, row: int) -> Explanation:
-    """Return one finding, its check's coverage, and everything known about its resources.
+    """Return one finding, the status of its check, and everything known about its resources.
 
     The parameter `row` is the finding's label in the index of `result.findings`. The first section is about the
     finding. The other sections are those that `explain` returns.
@@ -199,7 +199,8 @@ def card(result: Result, row: int) -> Explanation:
     (one,) = records(finding)
     rows = coverage[(coverage["account_id"] == one["account_id"]) & (coverage["check"] == one["check"])]
     fields = one | {"expected": note("by_its_maker") if one["expected"] else None}
-    fields["coverage"] = next((status_note(of) if of["message"] else of["status"] for of in records(rows)), "unknown")
+    each = (status_note(of, "status") if of["message"] else of["status"] for of in records(rows))
+    fields["check_status"] = next(each, "unknown")
     notes = {
         name: value if isinstance(value, dict) else str(value) for name, value in fields.items() if value is not None
     }

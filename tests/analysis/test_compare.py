@@ -510,7 +510,7 @@ def test_a_finding_of_what_one_side_did_not_read_is_neither_new_nor_gone(tmp_pat
         ["new", "untagged_profiles", "p"]
     ]
     told = changes.not_compared.set_index("what")["reason"]["findings of the check untagged_profiles"]
-    assert told.startswith("1 finding may or may not be new; in OLD, tags were not collected for 1 of 2 profiles")
+    assert told.startswith("1 finding may or may not be new; in OLD, the tags of 1 of 2 profiles were not collected")
     turned = iamframe.compare(new, old)
     assert turned.findings[["change", "resource_name"]].to_numpy().tolist() == [["gone", "p"]]
 

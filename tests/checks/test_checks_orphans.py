@@ -186,7 +186,7 @@ def test_without_one_core_consumer_no_profile_is_called_unreferenced(tmp_path: P
     assert found(tmp_path, documents, "unreferenced_profiles") == []
     status, reason = covered(tmp_path, documents, "unreferenced_profiles")
     assert status == "unknown"
-    assert reason.startswith("references may be missing, because this data is missing: Describe")
+    assert reason.startswith("references may be missing, because this data is missing: in all regions Describe")
 
 
 def test_references_of_another_account_do_not_speak_for_this_one(tmp_path: Path) -> None:

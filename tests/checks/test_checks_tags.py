@@ -118,8 +118,8 @@ def test_a_profile_that_its_maker_cannot_tag_is_untagged_as_info(tmp_path: Path)
     ("profiles", "status", "says"),
     [
         ({"a": {}, "b": {"Owner": "x"}}, "complete", ""),
-        ({"a": {}, "b": None}, "partial", "tags were not collected for 1 of 2 profiles"),
-        ({"a": None, "b": None}, "unknown", "tags were not collected for 2 of 2 profiles"),
+        ({"a": {}, "b": None}, "partial", "the tags of 1 of 2 profiles were not collected"),
+        ({"a": None, "b": None}, "unknown", "the tags of 2 of 2 profiles were not collected"),
     ],
 )
 def test_untagged_profiles_need_the_tags_of_every_profile(
@@ -137,7 +137,7 @@ def test_tags_that_were_denied_are_told_so_and_the_others_judged(tmp_path: Path)
     assert found(tmp_path, documents, "untagged_profiles") == [f"{PROFILE_ARN}a"]
     status, reason = covered(tmp_path, documents, "untagged_profiles")
     assert status == "partial"
-    assert reason.startswith("tags were not collected for 1 of 2 profiles (ListInstanceProfileTags was denied);")
+    assert reason.startswith("the tags of 1 of 2 profiles were not collected (ListInstanceProfileTags was denied);")
 
 
 def test_a_role_without_tags_is_untagged(tmp_path: Path) -> None:
@@ -255,7 +255,7 @@ def test_several_differences_of_a_link_are_one_row(tmp_path: Path) -> None:
     # Three are told in the sentence; all of them are facts.
     assert row["detail"] == (
         "tag 'CostCenter' is 1 on the role and 2 on the profile; tag 'Owner' on the role is spelled 'owner' on the "
-        "profile (only the case differs); tag 'Env' is missing on the profile; and 1 more"
+        "profile (only the case differs); tag 'Env' is missing on the profile; and 1 other problem"
     )
     columns = ("finding_id", "kind", "tag_key", "profile_key", "role_value", "profile_value")
     assert facts(tmp_path, link(role, held_by), "tag_differences", *columns) == [

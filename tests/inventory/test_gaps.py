@@ -169,9 +169,8 @@ def test_coverage_does_not_advise_what_was_denied(tmp_path: Path) -> None:
     denied = {"denied.csv": f"{DENIED}ListInstanceProfileTags,payroll,AccessDenied\n"}
     said = reason(load(tmp_path, LISTED | tags | denied | {"id.json": identity()}), "untagged_profiles")
     assert said == (
-        "tags were not collected for 1 of 3 profiles (ListInstanceProfileTags was denied); "
-        "someone with more permissions can run `aws iam list-instance-profile-tags --instance-profile-name=NAME` "
-        "for each profile whose tags were not collected"
+        "the tags of 1 of 3 profiles were not collected (ListInstanceProfileTags was denied); for each such profile, "
+        "someone with more permissions can run `aws iam list-instance-profile-tags --instance-profile-name=NAME`"
     )
 
 
@@ -317,7 +316,7 @@ KINDS: dict[str, tuple[dict[str, Any], str, str, dict[str, Any]]] = {
         "gaps.unreadable",
         {
             "file": "{in}/x.json",
-            "what": {"message": "gaps.file.not_json", "why": "invalid character (byte 0)"},
+            "what": {"message": "gaps.file.not_json", "why": "invalid character at byte position 0, counted from 0"},
         },
     ),
     "no list": (

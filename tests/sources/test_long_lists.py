@@ -286,3 +286,10 @@ def test_a_broken_document_leaves_the_one_before_it(tmp_path: Path) -> None:
     assert inventory.calls["state"].tolist() == ["complete"]
     (detail,) = inventory.gaps.loc[inventory.gaps["reason"] == "unreadable", "detail"]
     assert "is not JSON after its first document" in detail
+
+
+def test_the_position_of_an_invalid_character_counts_from_the_start_of_the_file(tmp_path: Path) -> None:
+    text = json.dumps(dump()) + "[1, x]"
+    inventory = load(tmp_path, text)
+    (detail,) = inventory.gaps.loc[inventory.gaps["reason"] == "unreadable", "detail"]
+    assert f"after its first document (invalid character at byte position {text.index('x]')}, counted" in detail

@@ -80,7 +80,7 @@ def test_report_of_ones_own_files_goes_where_out_says_and_never_speaks_of_fictio
     ("only", "said"),
     [
         ("empty_profiles", "The check is complete."),
-        ("untagged_profiles", "The check is not complete."),
+        ("untagged_profiles", "The check did not have all of its data."),
         ("empty_profiles path_mismatches", "All 2 checks are complete."),
         ("empty_profiles untagged_profiles", "1 of 2 checks is complete."),
         ("quota_pressure untagged_profiles", "None of 2 checks is complete."),
@@ -745,12 +745,15 @@ def test_drift_prints_a_line_per_difference_and_on_standard_error_what_is_unknow
     assert done.stderr.splitlines() == [
         (
             "1 profile lost its role, 1 profile holds another role, 2 resources exist only in Terraform states, "
-            "1 resource was recreated, 1 path differs, 4 tags differ from Terraform, 121 resources are managed by "
-            "none of the given Terraform states. 2 things could not be compared. 1 account not compared, because the "
-            "given Terraform states have no roles or instance profiles there."
+            "1 resource was recreated, 1 path differs, 4 tags differ or are missing on one side, 121 resources are "
+            "managed by none of the given Terraform states. 2 things could not be compared. 1 account not compared, "
+            "because the given Terraform states have no roles or instance profiles there."
         ),
         "not compared: 444455556666 (the given Terraform states have no roles or instance profiles there)",
-        "incomplete comparison in 123456789012: instance profile erp, role erp (tags were not collected)",
+        (
+            "incomplete comparison in 123456789012: instance profile erp, role erp (tags not compared, because they "
+            "were not collected)"
+        ),
     ]
 
 

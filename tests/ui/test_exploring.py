@@ -241,14 +241,14 @@ def test_what_can_be_chosen_is_what_the_findings_have(result: Result) -> None:
     assert exploring.tag_keys(result, exploring.filtered(result, Filter(checks="empty_profiles"))) == []
 
 
-def test_a_card_tells_the_finding_its_coverage_and_all_that_explain_tells(result: Result) -> None:
+def test_a_card_tells_the_finding_the_status_of_its_check_and_all_that_explain_tells(result: Result) -> None:
     row = exploring.filtered(result, Filter(checks="untagged_profiles")).index[0]
     told = exploring.card(result, row).to_frame()
     finding = told[told["section"] == "finding"].set_index("field")["note"]
     assert finding["check"] == "untagged_profiles"
     assert finding["resource arn"] == f"arn:aws:iam::{ACCOUNT}:instance-profile/cloud9/left"
     assert finding["next step"] == result.findings.loc[row, "next_step"]
-    assert finding["coverage"].startswith("partial; ")
+    assert finding["check status"].startswith("partial; ")
     assert list(told.columns) == list(schema.EXPLANATION.names)
     rest = told[told["section"] != "finding"].reset_index(drop=True)
     pd.testing.assert_frame_equal(rest, iamframe.explain(result.inventory, "left").to_frame())
@@ -259,7 +259,9 @@ def test_a_card_tells_the_finding_its_coverage_and_all_that_explain_tells(result
 def test_an_explanation_of_some_checks_names_those_that_were_not_run(tmp_path: Path) -> None:
     result = iamframe.run_checks(load(tmp_path, DOCUMENTS), only=["untagged_roles"])
     told = iamframe.explain(result, "left").to_frame()
-    assert told.loc[told["section"] == "findings", "note"].tolist() == ["no finding in the data that was checked"]
+    assert told.loc[told["section"] == "findings", "note"].tolist() == [
+        "no finding, but some checks lacked data or did not run"
+    ]
     assert "empty_profiles" in told.loc[told["field"] == "not run", "note"].item()
 
 
