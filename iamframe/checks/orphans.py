@@ -184,8 +184,8 @@ def _first_three(regions: list[str]) -> str:
         "other": "aws autoscaling describe-launch-configurations --launch-configuration-names={consumer_id}"
         "{region:region}",
     },
-    remediation="Associate an existing profile with the instance. Name an existing profile in a new version of the launch "
-    "template, or in a new launch configuration.",
+    remediation="Associate an existing profile with the instance. Name an existing profile in a new version of the "
+    "launch template, or in a new launch configuration.",
     about="profile",
 )
 def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd.DataFrame) -> Found:
