@@ -112,6 +112,11 @@ BESIDES = {
     "sts:AssumeRole": "accounts with a role to assume",
     "organizations:ListAccounts": "`--accounts org`",
 }
+# Where the values of an option of a check come from, if the policy sets the option.
+POLICY_SETS = {
+    "demanded": " The [policy file](../policy-file.md) (`[required_tags]`) and `--policy org` set this option.",
+    "tools": " The [policy file](../policy-file.md) (`[[tools]]`) sets this option.",
+}
 
 
 def frames() -> dict[str, Frame]:
@@ -290,10 +295,12 @@ def _frames_index() -> str:
     ]
     return page(
         "# Frames",
-        "Every frame is a plain DataFrame. A key has the same name in every frame, so joins are "
-        '`on="role_arn"`, `on="profile_arn"` or `on="account_id"`.',
+        "Every frame is a plain DataFrame. "
+        "Join `roles`, `profiles`, `links` and `pairs` on `role_arn` or `profile_arn`. "
+        "In `tags` and `findings`, the ARN of a role or profile is in `resource_arn`.",
         "Text is `str`. A missing text is `nan`: test it with `isna()`. Counts are `Int64`. Flags are never missing. "
-        "Times are in UTC, and their names end in `_at`. `report` writes the frames of an inventory as CSV files.",
+        "Times are in UTC, and their names end in `_at`. "
+        "The command `iamframe report` writes the frames of an inventory as CSV files.",
         *tables,
         toctree([name for names in groups.values() for name in names]),
     )
@@ -305,13 +312,14 @@ def _frames_index() -> str:
 def _check(check: Check) -> str:
     needs = "\n".join(f"- {need.name}" for need in check.needs)
     reads = ", ".join(f"[`{name}`](../frames/{name}.md)" for name in check.reads)
+    frames_read = f"frame{'s' * (len(check.reads) > 1)} {reads}"
     return page(
         f"# {check.name}",
         f"**{check.title}.** Severity: {check.severity}.",
         check.why,
         f"## What to do\n\n{check.remediation}",
         f"## What it needs\n\nThe check is `complete` in an account if these are known:\n\n{needs}",
-        f"It reads {reads}.",
+        f"The check reads the {frames_read}.",
         _options(check),
         _finding(check),
         f"## Run it\n\n```sh\niamframe check SOURCE --only {check.name}\n```\n\n```python\n"
@@ -325,8 +333,7 @@ def _options(check: Check) -> str:
     for option in check.options:
         default = parameters[option].default
         value = f"{default:g}" if isinstance(default, (int, float)) else "none"
-        policy = " The [policy file](../policy-file.md) sets it (`[required_tags]`)." if option == "required" else ""
-        lines.append(f"- `{option}`: {value} by default.{policy}")
+        lines.append(f"- `{option}`: {value} by default.{POLICY_SETS.get(option, '')}")
     return "## Options\n\n" + "\n".join(lines) if lines else ""
 
 

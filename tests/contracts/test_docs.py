@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import reference_pages
 
 import iamframe
 from iamframe import schema
+from iamframe.checks.tag_policy import Policy
 from iamframe.inventory.frame import Frame
 from iamframe.ui import cli
 
@@ -49,6 +51,18 @@ def test_a_check_has_a_page_with_why_needs_remediation_options_and_an_example(na
     assert all(f"\n- {need.name}" in page for need in check.needs)
     assert all(f"- `{option}`: " in page for option in check.options)
     assert f"| `check` | `{name}` |" in page
+
+
+def test_the_page_of_a_check_says_which_options_the_policy_sets() -> None:
+    set_by_policy = {field.name for field in fields(Policy)} | {"demanded"}
+    lines = [
+        line
+        for name, check in iamframe.CHECKS.items()
+        for option in set_by_policy.intersection(check.options)
+        for line in re.findall(rf"^- `{option}`: .*", pages()[f"reference/checks/{name}.md"], re.MULTILINE)
+    ]
+    assert len(lines) >= 2
+    assert [line for line in lines if "[policy file](../policy-file.md)" not in line] == []
 
 
 @pytest.mark.parametrize("name", cli.app.commands)
