@@ -129,7 +129,7 @@ def owner_gone(
     `elasticbeanstalk:environment-id` show to which cluster, environment or stack a profile belongs. Karpenter 1.7 and
     later also write the cluster into the path of the profile. The certainty of a finding is `maybe` if only the
     profile's name suggests a CloudFormation stack. A cluster, environment or stack counts as gone only after a complete
-    search of every region where it could be. The check leaves out profiles that existing instances use. The certainty
+    search of every region where it could be. The check leaves out profiles that collected instances use. The certainty
     of a finding is `maybe` if the instances of a searched region were not all collected. The tag
     `kubernetes.io/cluster/…` is ignored, because clusters outside EKS use the same tag. Karpenter writes EKS tags even
     if a cluster does not run on EKS. Delete a Karpenter profile only if no cluster outside EKS uses the profile.

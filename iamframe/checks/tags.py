@@ -85,10 +85,10 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
     """Instance profiles without tags.
 
     A profile whose tag keys all begin with `aws:` is reported, too. Profiles often stay untagged while their roles are
-    tagged. The IAM console neither shows nor sets tags of a profile. CloudFormation cannot tag a profile. If the role
-    has tags, the suggested command copies these tags to the profile. Tags by which a tool recognizes its own resources,
-    such as `eks:cluster-name`, are not copied. If there is nothing to copy, the suggested command shows the profile's
-    tags, and changes nothing.
+    tagged. The IAM console neither shows nor sets tags of a profile. CloudFormation cannot tag a profile. The suggested
+    command copies the role's tags, except tags that begin with `aws:` and tags by which a tool recognizes its own
+    resources, such as `eks:cluster-name`. If there is nothing to copy, the suggested command shows the profile's tags,
+    and changes nothing.
     """
     own = _own(tags)
     is_bare = pairs["profile_tags_known"] & ~are_among(pairs["profile_row"], own["profile_row"])
@@ -129,8 +129,8 @@ def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame)
 
     A role whose tag keys all begin with `aws:` is reported, too. The check leaves out service-linked roles and roles of
     IAM Identity Center. The suggested command copies the tags of the role's profile to the role. Two tag keys of a
-    profile that differ only in case are not copied. Tags by which a tool recognizes its own resources are not copied.
-    If there is nothing to copy, the suggested command shows the role's tags.
+    profile that differ only in case are not copied. Tags that begin with `aws:`, and tags by which a tool recognizes
+    its own resources, are not copied. If there is nothing to copy, the suggested command shows the role's tags.
     """
     own, every = _own(tags), np.arange(len(roles))
     rows = every[roles["tags_known"] & ~roles["is_aws_managed"] & ~are_among(every, own["role_row"])]
@@ -365,8 +365,8 @@ def tag_key_variants(tags: pd.DataFrame, roles: pd.DataFrame) -> pd.DataFrame:
     """Tag keys with several spellings.
 
     Spellings of a key can differ in case, spaces, separators, character width, alphabet or invisible characters. A
-    filter on one spelling of a key misses resources that use another spelling. The finding shows the codes of
-    characters that are hard to see.
+    filter on one spelling of a key misses resources that use another spelling. The finding also shows invisible and
+    look-alike characters of a key as Unicode codes.
     """
     own = tags[~tags["is_aws_reserved"] & ~are_among(tags["role_row"], np.flatnonzero(roles["is_aws_managed"]))]
     keys = own.groupby(["account_id", "tag_key"], sort=True).size().rename("resources").reset_index()

@@ -38,8 +38,10 @@ FINDINGS = Frame(
     flag("next_step_changes", "True if the command `next_step` changes something"),
 )
 
-FINDINGS_BY_OWNER = Frame("findings_by_owner", "owner, or state without an owner", ("owner", "state")).with_columns(
-    text("owner?", "value of the owner tag; missing in the states without an owner"),
+FINDINGS_BY_OWNER = Frame(
+    "findings_by_owner", "owner, and one per reason why there is no owner", ("owner", "state")
+).with_columns(
+    text("owner?", "value of the owner tag; missing unless `state` is `owned`"),
     text("state", "owned, none (no owner tag), unread (tags not collected), account (about an account or a tag key)"),
     count("high", "findings of severity high that are not accepted"),
     count("medium", "findings of severity medium that are not accepted"),
@@ -66,7 +68,9 @@ COUNTS = Frame("counts", "check", ("check",)).with_columns(
     count("unknown", "accounts in which the check is unknown"),
 )
 
-FINDINGS_BY_TAG = Frame("findings_by_tag", "tag value, or state without a value", ("tag_value", "tagged")).with_columns(
+FINDINGS_BY_TAG = Frame(
+    "findings_by_tag", "tag value, and one per reason why there is no value", ("tag_value", "tagged")
+).with_columns(
     text("tag_value?", "value, as stored; missing if neither role nor profile has the tag"),
     text("tagged", "whether the role or profile has the tag: yes, no, or unknown (tags were not collected)"),
     count("findings", "findings; if role and profile have different values, the finding counts for both"),
@@ -108,7 +112,7 @@ SURFACES = Frame(
 
 BLIND_SPOTS = Frame(
     "blind_spots",
-    "role or profile and tag operation that a console, API or tool may not support",
+    "surface, resource, and tag operation that the surface may not support",
     ("surface", "operation", "resource_arn"),
 ).with_columns(
     category("account_id", "account"),
@@ -227,12 +231,10 @@ NOT_PLANNED = Frame(
 
 DRIFT = Frame(
     "drift",
-    "difference between Terraform and the account; for tags, one per key",
+    "difference between Terraform and the account (for tags, one per key), or data that could not be compared",
     ("kind", "resource_arn", "state_file", "state_address", "tag_key", "message"),
 ).with_columns(
-    text(
-        "kind", "role_lost, other_role, gone, recreated, path, tags, unmanaged, unknown (not collected: no difference)"
-    ),
+    text("kind", "role_lost, other_role, gone, recreated, path, tags, unmanaged, unknown (could not be compared)"),
     ACCOUNT_ID,
     text("resource_type?", "role or instance-profile"),
     text("resource_name?", "name of the resource; if the account has the resource, its name there"),
@@ -242,7 +244,7 @@ DRIFT = Frame(
     text("tag_key?", "key of the tag that differs"),
     text("state_value?", "role, path, id or tag value in the state; missing if there is none"),
     text("account_value?", "role, path, id or tag value in the account; missing if there is none"),
-    text("detail", "the difference as a sentence"),
+    text("detail", "the difference as a sentence, or why something could not be compared"),
     text("message", "id of the message in `detail`"),
     text("facts", "values in the message, as JSON"),
 )
@@ -264,7 +266,7 @@ QUOTA_USE = Frame(
     text("owner_name?", "name or id of the cluster, environment or stack"),
     text("owner_region?", "region of the cluster, environment or stack, if the profile or its stack shows it"),
     text("owner_status?", "whether the cluster, environment or stack exists: living, gone, or unread (no data)"),
-    text("owner?", "value of the owner tag; missing in the states without an owner"),
+    text("owner?", "value of the owner tag; missing unless `state` is `owned`"),
     text(
         "state",
         "owned, none (no owner tag), unread (tags not collected), aws (AWS manages the role), "

@@ -276,7 +276,7 @@ LISTS = Frame("lists", "account", ("account_id",)).with_columns(
 )
 
 OWNED_PROFILES = Frame(
-    "owned_profiles", "instance profile that shows what it belongs to, such as an EKS cluster", ("profile_arn",)
+    "owned_profiles", "instance profile whose cluster, environment or stack iamframe knows or guesses", ("profile_arn",)
 ).with_columns(
     ACCOUNT_ID,
     text("profile_arn", "ARN of the profile"),
