@@ -329,7 +329,8 @@ def _findings(pair: Pair) -> Iterator[Row]:
         named = {"kind": row["resource_type"].replace("-", " "), "resource": row["resource_name"]}
         yield field(row["check"], note=note("finding", **named, state=state, detail=row["detail"]))
     if not pair.findings:
-        yield field("none", note=note("of_what_was_checked") if pair.unsure or pair.known.not_run else None)
+        is_unknown = pair.unsure or pair.known.not_run
+        yield field("unknown", note=note("of_what_was_checked")) if is_unknown else field("none")
 
 
 def _incomplete_checks(pair: Pair) -> Iterator[Row]:

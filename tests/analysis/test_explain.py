@@ -347,7 +347,8 @@ def test_what_was_not_read_is_told_as_not_read(tmp_path: Path) -> None:
     assert told(explained, "tags") == [unread]
     assert field(explained, "identity", "last use") == {"role": "not collected"}
     assert field(explained, "incomplete checks", "untagged_profiles")["status"] == "unknown"
-    assert told(explained, "findings") == [{"field": "none", "message": "of_what_was_checked"}]
+    assert told(explained, "findings") == [{"field": "unknown", "message": "of_what_was_checked"}]
+    assert "none" not in str(explained)
 
 
 def test_an_empty_tag_value_is_printed_and_only_a_missing_tag_is_not(tmp_path: Path) -> None:
@@ -476,7 +477,8 @@ def test_its_findings_are_those_of_the_whole_inventory_and_all_of_it_is_what_a_r
         explained = explain(sample, one)
         frame = explained.to_frame()
         pd.testing.assert_frame_equal(explain(result, one).to_frame(), frame)
-        shown = {(row["field"], row["detail"]) for row in told(explained, "findings") if row["field"] != "none"}
+        rows = [row for row in told(explained, "findings") if row["field"] not in ("none", "unknown")]
+        shown = {(row["field"], row["detail"]) for row in rows}
         sides = {*frame["profile_arn"].dropna(), *frame["role_arn"].dropna()}
         mine = found[found["resource_arn"].isin(sides) | found["related_arn"].isin(sides)]
         assert shown == set(zip(mine["check"], mine["detail"], strict=True))
