@@ -215,8 +215,9 @@ class Result:
 
     def __repr__(self) -> str:
         counts = self.tally.groupby("severity")["findings"].sum()
-        by_severity = ", ".join(f"{counts[name]:,} {name}" for name in SEVERITIES if name in counts) or "none"
-        return f"Result({pluralize(int(counts.sum()), 'finding')}: {by_severity}; {self.complete_text})"
+        by_severity = ", ".join(f"{counts[name]:,} {name}" for name in SEVERITIES if name in counts)
+        found = pluralize(int(counts.sum()), "finding") + (f": {by_severity}" if by_severity else "")
+        return f"Result({found}; {self.complete_text})"
 
     def _repr_html_(self) -> str:
         unsure = self.coverage[self.coverage["status"] != "complete"]

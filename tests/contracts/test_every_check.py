@@ -88,7 +88,7 @@ def test_a_check_is_silent_on_an_empty_account(name: str, empty_account: Invento
 
 
 def test_where_no_account_could_be_told_no_check_is_complete(nothing: Inventory) -> None:
-    assert repr(iamframe.run_checks(nothing)) == f"Result(0 findings: none; none of {len(CHECKS)} checks is complete)"
+    assert repr(iamframe.run_checks(nothing)) == f"Result(0 findings; none of {len(CHECKS)} checks is complete)"
 
 
 @every_check
