@@ -42,9 +42,9 @@ class CheckError(IamframeError):
 
 
 class FilterError(IamframeError):
-    """A filter is not valid, or contains an unknown account, check or severity.
+    """A filter is not valid: for example, the result does not have the filter's account or check.
 
-    Without this error, a mistyped filter would look like an empty result.
+    Without FilterError, a mistyped filter would give an empty result.
     """
 
 
@@ -65,7 +65,7 @@ class PlanError(IamframeError):
 
 
 class StoreError(IamframeError):
-    """A snapshot, or a folder with results of `check_snapshot`, cannot be written or read."""
+    """Writing or reading a snapshot, or a folder with results of `check_snapshot`, failed."""
 
 
 class SqlError(IamframeError):

@@ -177,8 +177,8 @@ def _organization(options: LoadOptions) -> list[Member]:
     source = source_name(options.profile)
     if not options.role_name:
         raise SourceError(
-            f"{source}: iamframe assumes a role in each account of an organization; give the role's name, for example "
-            "`--assume-role OrganizationAccountAccessRole` (in Python, `role_name=`)"
+            f"{source}: iamframe assumes a role in each account of an organization except your own; give the role's "
+            "name, for example `--assume-role OrganizationAccountAccessRole` (in Python, `role_name=`)"
         )
     try:
         return members_of_organization(open_client(open_session(options.profile), options, source))

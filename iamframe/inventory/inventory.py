@@ -117,8 +117,7 @@ class Inventory:
 
         Directly or indirectly linked roles and profiles are included, too. The frame `references` keeps all references
         to included profiles, even if the ARN in a reference has a wrong path. The frames `accounts`, `gaps` and `calls`
-        keep all rows of included accounts. An account is included if one of its roles or profiles is included. Rows
-        keep their order.
+        keep all rows of each account with an included role or profile. Rows keep their order.
 
         Parameters
         ----------

@@ -43,16 +43,16 @@ def load_account(
 ) -> Inventory:
     """Load one live account with the credentials of a boto3 session.
 
-    If no session is given, iamframe uses the default credentials of boto3. iamframe calls only read operations from a
-    fixed list. GetCallerIdentity, GetAccountSummary and ListAccountAliases need one request each.
-    GetAccountAuthorizationDetails and ListInstanceProfiles return pages of 1,000 entries. By default, the tags of each
-    instance profile need one request, GetInstanceProfile. If AWS denies GetInstanceProfile, iamframe calls
-    ListInstanceProfileTags instead. For some other operations, iamframe also tries another operation after a denial.
-    The frame `gaps` lists the data that no operation returned.
+    If no session is given, iamframe uses the default credentials of boto3. To load the account, iamframe calls only
+    read operations from a fixed list. GetCallerIdentity, GetAccountSummary and ListAccountAliases need one request
+    each. One response of GetAccountAuthorizationDetails or ListInstanceProfiles contains at most 1,000 entries. By
+    default, the tags of each instance profile need one request, GetInstanceProfile. If AWS denies GetInstanceProfile,
+    iamframe calls ListInstanceProfileTags instead. For some other operations, iamframe also tries another operation
+    after a denial. The frame `gaps` lists the data that no operation returned.
 
-    A profile can belong to an EKS cluster, an Elastic Beanstalk environment or a CloudFormation stack. iamframe lists
-    the clusters, environments or stacks of a region only if a profile may belong to one of them. If `references` is
-    `"none"`, iamframe lists no clusters, environments or stacks.
+    iamframe requests a region's list of EKS clusters, Elastic Beanstalk environments or CloudFormation stacks only if a
+    profile may belong to one of them. If `references` is `"none"`, iamframe requests no list of clusters, environments
+    or stacks.
 
     Parameters
     ----------

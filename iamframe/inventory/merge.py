@@ -28,8 +28,9 @@ from iamframe.sources.records import TagListing, parsed_time
 def settle(code: Positions, value: Positions, size: int) -> tuple[Positions, Positions, Positions]:
     """Choose at most one row for each key, and find contradictory rows.
 
-    Each row has a key and a value. The arrays `code` and `value` contain the codes of the keys and values, as
-    `pandas.factorize` returns codes. The code -1 stands for an unknown value. `size` is the number of keys.
+    Each row has a key and a value. The array `code` contains a number for each row's key. The array `value` contains a
+    number for each row's value. Equal keys have equal numbers, and equal values, too, as in `pandas.factorize`. In
+    `value`, -1 stands for an unknown value. `size` is the number of keys.
 
     For each key, the array `first` contains the number of the first row with a known value. The number is -1 if the
     values differ, or if no value is known. For each contradiction, `one` and `other` contain the two rows.
@@ -184,7 +185,7 @@ class _MembersByRow:
     def set_numbers(self, known: Positions, code: Positions) -> Positions:
         """Return one number for each row's set. Equal sets of one resource have equal numbers.
 
-        The number is -1 if the row's set is unknown, or if no other set of the resource is known.
+        The number is -1 for an unknown set, or for a resource's only known set.
         """
         value = np.full(len(code), -1)
         several = known[np.bincount(code[known])[code[known]] > 1]

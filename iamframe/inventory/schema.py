@@ -210,12 +210,12 @@ FRAMES: dict[str, Frame] = {
 
 PAIRS = Frame(
     "pairs",
-    "link, profile without a link, or role that trusts EC2 but is in no profile",
+    "profile (with its role, if known), or role that trusts EC2 but is in no profile",
     ("profile_arn", "role_arn"),
 ).with_columns(
     ACCOUNT_ID,
     text("profile_arn?", "ARN of the profile; missing for a role in no profile"),
-    text("role_arn?", "ARN of the role; missing for a profile without a link"),
+    text("role_arn?", "ARN of the role; missing if the profile has no role, or an unknown role"),
     text("profile_name?", "name of the profile"),
     text("role_name?", "name of the role"),
     text(

@@ -1,7 +1,7 @@
-"""Make Arrow tables from the records in AWS's answers. The module `merge` combines these tables.
+"""Make internal Arrow tables from the records in AWS's answers. The module `merge` combines these tables.
 
-If a role or profile is in several records, each record gives one row. In the Arrow tables, tags and links refer to
-resources by row number, not by ARN. Records become Arrow columns chunk by chunk, which saves memory.
+If a role or profile is in several records, each record gives one row. In the internal tables, tags and links contain
+the row number of their resource, not the ARN. Records become Arrow columns chunk by chunk, which saves memory.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ FOLDER/unfinished:
     new/                     the new snapshot of a fleet, with the accounts that are written so far
     new/.unfinished/ID.json  the files of a complete account, as in the manifest
 
-An object store cannot rename a folder, so new files for an object store are in FOLDER, not in FOLDER/unfinished. AWS's
-answers are never written to an object store.
+An object store cannot rename a folder, so new files for an object store are in FOLDER, not in FOLDER/unfinished. Files
+with AWS's answers (`*.jsonl`) are never written to an object store.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def unfinished_load(folder: str | os.PathLike[str], sources: list[str], live: Ma
 
 @contextlib.contextmanager
 def unfinished_fleet(folder: str | os.PathLike[str], sources: list[str], live: Mapping[str, Any]) -> Iterator[Place]:
-    """Yield the folder of the new snapshot. The function `finish` completes the snapshot."""
+    """Yield the folder into which the new snapshot will be written. The function `finish` completes the snapshot."""
     place = place_of(folder)
     if isinstance(place, Path):
         # The open file keeps other processes out.

@@ -45,10 +45,11 @@ _IN_STACK = BY_LABEL[STACK_RESOURCES].action
 def pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.DataFrame:
     """Return one row per profile, and one row per role that trusts EC2 but has no profile.
 
-    The columns show names, paths, tags, trust and the maker. A maker is a tool or service that creates roles and
-    profiles. The first rows are the links: one row per profile with a role. The next rows are the profiles without a
-    link. The last rows are roles that trust EC2 but have no profile. The parameter `makers` describes your own tools.
-    If your tool and a known tool fit the same names and paths, the column `maker` shows your tool.
+    The columns show names, paths, tags and trust. The column `maker` shows which tool or service created the resources,
+    if known or guessed. The first rows are the links: one row per profile with a known role. The next rows are the
+    profiles that have no role, or whose role is unknown. The last rows are roles that trust EC2 but have no profile.
+    The parameter `makers` describes your own tools. If your tool and a known tool fit the same names and paths, the
+    column `maker` shows your tool.
     """
     return numbered_pairs(inventory, makers)[schema.PAIRS.names]
 

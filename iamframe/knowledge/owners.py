@@ -76,7 +76,7 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
 
     @property
     def hint(self) -> str:
-        """A `grep -E` pattern that finds, in AWS CLI output, profiles that a cluster, environment or stack may own."""
+        """A `grep -E` pattern for AWS CLI output with profiles that may belong to a cluster, environment or stack."""
         texts = [f'"{key}"' for key in self.tags]
         texts += [self.path.partition("(")[0]] if self.path else []
         texts += ['-[A-Za-z0-9]+-[A-Za-z0-9]{11,13}"'] if self.form else []
@@ -129,7 +129,7 @@ class OwnerSigns(NamedTuple):
 
 @cache
 def shows_owner() -> OwnerSigns:
-    """Return tag keys, and a regular expression for a profile's path and name.
+    """Return tag keys, and a regular expression for two lines: a profile's path and name.
 
     A profile that has one of the tag keys or matches the expression may belong to a cluster, environment or stack.
     """

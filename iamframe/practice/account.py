@@ -118,8 +118,8 @@ class PracticeAccount:
     def close(self) -> None:
         """Stop the practice account, and discard its resources and member accounts.
 
-        Recorded requests, simulated failures and disabled regions remain. If the account is already closed, `close`
-        does nothing.
+        Recorded requests, simulated failures and disabled regions remain after `close`. If the account is already
+        closed, `close` does nothing.
         """
         if not self._is_open:
             return
@@ -341,7 +341,7 @@ class PracticeAccount:
             self._faults.left = after
 
     def fault(self, kind: str, action: str = "*", times: int = 1) -> None:
-        """Make the next `times` calls of an action fail.
+        """The next `times` calls of the given action fail.
 
         Parameters
         ----------

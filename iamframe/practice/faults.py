@@ -1,4 +1,4 @@
-"""Failures that a practice account imitates: denials, throttling, expired credentials and broken answers."""
+"""Failures that a practice account imitates, such as denials, throttling and expired credentials."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Faults:
         return None
 
     def check(self, call: Call, path_of: Callable[[Call], str]) -> None:
-        """If a call is throttled, denied, or made with expired credentials, raise the error that AWS would return."""
+        """If the practice account refuses a call, raise the error that AWS would return."""
         with self.lock:
             if self.left == 0:
                 raise expired(call)

@@ -1,4 +1,4 @@
-"""Fictional roles and profiles, with names and paths as in real accounts."""
+"""Fill a practice account with fictional roles and profiles that have names and paths as in real accounts."""
 
 from __future__ import annotations
 

@@ -211,7 +211,7 @@ class Iam:
         del self.backends.iam(call.account_id).roles[role.id]
 
     def tag_role(self, call: Call) -> None:
-        """A new key replaces an old key that differs only in case."""
+        """A new tag replaces an old tag whose key differs only in case."""
         role, tags = self.role(call), checks.checked_tags(call, fold=True)
         role.tags = checks.merged_tags(role.tags, tags, fold=True, quota="TagsPerRole")
 

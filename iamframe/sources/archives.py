@@ -1,7 +1,7 @@
 """Find the files in folders and archives (`.gz`, `.zip`).
 
-Each archive is unpacked only in memory, and only up to `MAX_UNPACKED` bytes. Links in archives are not followed. Names
-inside archives are never used as paths.
+Each archive is unpacked only in memory, and only up to `MAX_UNPACKED` bytes. iamframe never opens the target of a link
+in an archive. Names inside archives are never used as paths.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Find the JSON documents in a file, and split lists into items. The items are decoded later.
 
-A long list in a large file is split into groups of items (the class `Runs`).
+The class `Runs` splits a long list in a large file into groups of items.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class NotARun(Exception):
 class Runs:
     """The items of a long list in a file, except the items in the file's last 16 MiB.
 
-    `document_in_runs` returns the items in the last 16 MiB in the parsed document.
+    The parsed document that `document_in_runs` returns contains the items in the last 16 MiB.
     """
 
     # The text of all items would need more memory than all finished DataFrames. The list is split without a search for
@@ -219,7 +219,7 @@ def keys_of(item: Raw) -> set[str]:
 
 
 def in_plain_words(error: Exception, start: int = 0) -> str:
-    """Return the text of an error in the part of a file that begins at the byte `start`."""
+    """Return the text of an error, with `start` added to each byte position."""
     text = str(error).removeprefix("JSON is malformed: ").replace("\n", " ")
     return _BYTE.sub(lambda found: f" at byte position {start + int(found[1])}, counted from 0", text)
 

@@ -1,4 +1,4 @@
-"""Read the accounts for `load_fleet`, and open sessions in other accounts.
+"""Read the list of accounts for `load_fleet`, and open sessions in the listed accounts.
 
 Worker processes receive ids and names, but never an access key.
 """

@@ -1,7 +1,8 @@
 """List the clusters, environments and stacks of a live account that profiles may belong to.
 
-If no profile seems to belong to an EKS cluster, iamframe lists no clusters; likewise for environments and stacks. If a
-profile does not show the region of its cluster, environment or stack, iamframe searches all loaded regions.
+iamframe requests lists of EKS clusters, Elastic Beanstalk environments or CloudFormation stacks only if a profile may
+belong to one of them. If a profile does not show the region of its cluster, environment or stack, iamframe searches all
+loaded regions.
 """
 
 from __future__ import annotations

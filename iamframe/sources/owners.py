@@ -57,7 +57,7 @@ def _is_list_of(owner: Owner, key: str, document: Document) -> bool:
 def _is_named(owner: Owner, key: str, document: Document) -> bool:
     """An empty list does not show its service.
 
-    The path must therefore name the operation or the service, and no service in `_OTHERS`.
+    The file's path must therefore contain the operation or service, but no word from `_OTHERS`.
     """
     path = "/".join((*document.piece.folders[document.piece.root :], document.piece.name))
     words = re.findall("[a-z0-9]+", cli_name(path))

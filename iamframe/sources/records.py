@@ -1,4 +1,4 @@
-"""The record types of each AWS operation.
+"""For each AWS operation, the types of the records that the operation returns.
 
 Each record type has only the fields that the operation returns. Code therefore cannot use a field that the operation
 does not return. For example, ListRoles and ListInstanceProfiles return no `Tags` (sources: IAM API Reference and

@@ -1,4 +1,4 @@
-"""Read an account's effective tag policy from files and from a live account.
+"""Read an account's effective tag policy, either from files or from a live account.
 
 An example of an effective policy is `{"tags": {"costcenter": {"tag_key": "CostCenter", "tag_value": ["100", "Prod*"],
 …}}}`. Source: Organizations User Guide, "Tag policy syntax and examples", checked 2026-11-26.

@@ -616,7 +616,10 @@ def test_who_may_not_list_the_accounts_is_told_what_to_allow(tmp_path: Path, acc
         (["report", "--accounts", "org"], "accounts: can be used only with a live account as the source (aws or"),
         (["check", "aws", "--assume-role", "audit"], "audit: the account of the role is unknown; give the role's ARN"),
         (["check", "aws", "--external-id", "x"], "aws: an external id needs a role; give it with --assume-role"),
-        (["check", "aws", "--accounts", "org"], "aws: iamframe assumes a role in each account of an organization;"),
+        (
+            ["check", "aws", "--accounts", "org"],
+            "aws: iamframe assumes a role in each account of an organization except your own;",
+        ),
         (
             ["check", "aws", "--accounts", "gone.csv"],
             "gone.csv: cannot be read (No such file or directory); give a CSV",
