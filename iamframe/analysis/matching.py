@@ -128,8 +128,8 @@ class NotCompared:
         totals = self.counts(each.accounts, was | True)
         for sides, mask in (("OLD", ~was & now), ("NEW", was & ~now), ("OLD NEW", ~was & ~now)):
             for account, missing in self.counts(each.accounts, mask).items():
-                facts = {"kind": each.kind, "missing": missing, "total": totals[account], "sides": sides}
-                self.add(account, what, "unread", each.kind, **facts)
+                of = {"message": "not_compared.of", "kind": each.kind, "total": totals[account]}
+                self.add(account, what, "unread", each.kind, sides=sides, missing=missing, of=of)
 
     def unread_columns(self, each: Pairs, names: tuple[str, str, str]) -> None:
         # The columns in `names` are session duration, description and permissions boundary.

@@ -96,7 +96,9 @@ class Pictures(msgspec.Struct, frozen=True):
     def _total_heads(self) -> list[ColumnHead]:
         words = self.words
         return [
-            _number(text) for text in (*map(words.word, self.severities), words("findings_to_fix"), words("no_action"))
+            *(_number(words("resources_of", severity=words.word(name))) for name in self.severities),
+            _number(words("findings_to_fix")),
+            _number(words("no_action")),
         ]
 
     def _of_totals(self, totals: Totals) -> list[int]:

@@ -60,7 +60,7 @@ def _command(name: str, *added: given.Decorator) -> Callable[[Callable[..., int]
     option("--out", "Output folder (default: iamframe-report).", "DIR", type=given.folder, default="iamframe-report"),
     option("--title", "Title of the page.", "TEXT"),
     option("--author", "Author of the page.", "TEXT"),
-    option("--compare older", "Show what changed since an older SOURCE.", "OLD", shell_complete=given.offer_sources),
+    given.older,
     option(
         "--terraform states", "Show how the accounts differ from a Terraform state. Repeatable.", "STATE", multiple=True
     ),
@@ -146,7 +146,7 @@ def check_command(
 ) -> int:
     """Print the findings.
 
-    Incomplete checks are listed on standard error. Options that hide findings do not change the exit status.
+    Checks that are not complete are listed on standard error. Options that hide findings do not change the exit status.
     """
     with checked(sources, live, shards, owner_tag=owner_tag, **judged) as (_, result):
         findings = shown = result.findings
@@ -297,7 +297,7 @@ def diff_command(
     given.kinds,
     given.formats(*given.FORMATS),
     option("--fail-on-drift", "Exit with status 1 if anything differs. Rows of kind `unknown` never cause status 1."),
-    option("--strict", "Exit with status 3 if no account was compared, or if a row has the kind `unknown`."),
+    option("--strict", "Exit with status 3 if no account was compared, or something has the kind `unknown`."),
     given.live,
 )
 def drift_command(

@@ -149,7 +149,7 @@ talk = together(
     option("-q --quiet", "Print only results and errors.", expose_value=False, callback=_talk),
     option("-v --verbose", "Log each request to AWS.", expose_value=False, callback=_talk),
 )
-_OWNER = "Key of the owner tag (default: Owner). If a resource lacks it, its profile's or role's tag is used."
+_OWNER = "Key of the owner tag (default: Owner). If a profile has no such tag, its role's tag is used."
 owner_tag = option("--owner-tag", _OWNER, "KEY", default="Owner", callback=_filled)
 strict = option("--strict", "Exit with status 3 if a selected check is incomplete.")
 _FAIL_ON = (
@@ -185,6 +185,8 @@ narrowed = together(
 )
 _AGAINST = "Compare with the account in this SOURCE (required)."
 against = option("--against", _AGAINST, "SOURCE", callback=_required, shell_complete=offer_sources)
+_COMPARE = "Add to the page what changed since OLD, an older SOURCE."
+older = option("--compare older", _COMPARE, "OLD", shell_complete=offer_sources)
 _KIND = f"Print only differences of one kind ({', '.join(DIFFERENCES)}). Repeatable."
 kinds = option("--only", _KIND, "KIND", type=click.Choice(DIFFERENCES), multiple=True)
 ages = together(
@@ -212,7 +214,7 @@ _ASKED = (
     'Default: "all" ("none" for `iamframe drift`).'
 )
 _ACCOUNTS = 'CSV file of the accounts to scan, or "org" for all accounts of the organization.'
-_ROLE = "Name of the role to assume in each account. For a single account, an ARN works too."
+_ROLE = "Name of the role to assume in each account. Without --accounts: the role's ARN."
 _RATE = "Send at most N requests per second per account, service and region."
 _LIVE = together(
     regions,

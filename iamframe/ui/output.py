@@ -187,7 +187,7 @@ def in_one_line(result: Result, owners: Sequence[str] = ()) -> str:
     total = int(counts.sum())
     verb = "needs" if total == 1 else "need"
     by_severity = ", ".join(f"{counts[name]:,} {name}" for name in SEVERITIES if counts[name])
-    by = f" (by highest severity: {by_severity})" if by_severity else ""
+    by = f" (most severe finding of each: {by_severity})" if by_severity else ""
     said = f"{pluralize(total, 'resource')}{of} {verb} attention{by}"
     marks = {"expected by design": tally["expected"] & tally["accepted"].isna(), "accepted": tally["accepted"].notna()}
     sums = {mark: int(tally["findings"][rows].sum()) for mark, rows in marks.items()}

@@ -443,10 +443,10 @@ def test_tags_links_and_trust_that_one_side_did_not_read_are_no_changes(tmp_path
     other = "NEW" if turned else "OLD"
     assert changes.is_empty
     assert apart(changes) == {
-        "tags of roles": f"collected only in {other} for 1 of 1 resource",
-        "trust policies": f"collected only in {other} for 1 of 1 resource",
-        "links": f"collected only in {other} for 1 of 1 resource",
-        "tags of profiles": f"collected only in {other} for 1 of 1 resource",
+        "tags of roles": f"collected only in {other} for 1 of 1 role",
+        "trust policies": f"collected only in {other} for 1 of 1 role",
+        "links": f"collected only in {other} for 1 of 1 profile",
+        "tags of profiles": f"collected only in {other} for 1 of 1 profile",
     }
 
 
@@ -455,8 +455,8 @@ def test_an_id_that_is_masked_or_missing_makes_nothing_recreated(tmp_path: Path)
     missing = {name: value for name, value in profile("p").items() if name != "InstanceProfileId"}
     changes = compared(tmp_path, both_lists([role_detail("web")], [profile("p")]), both_lists([masked], [missing]))
     assert changes.is_empty
-    assert apart(changes)["role ids"] == "collected only in OLD for 1 of 1 resource"
-    assert apart(changes)["profile ids"] == "collected only in OLD for 1 of 1 resource"
+    assert apart(changes)["role ids"] == "collected only in OLD for 1 of 1 role"
+    assert apart(changes)["profile ids"] == "collected only in OLD for 1 of 1 profile"
 
 
 def test_an_account_that_is_on_one_side_alone_is_told_and_nothing_of_it_is_a_change(tmp_path: Path) -> None:
@@ -714,7 +714,7 @@ def test_diff_prints_the_changes_by_kind_and_on_standard_error_what_was_not_comp
     assert said(done) == [
         (
             f"incomplete comparison in {ACCOUNT}: descriptions and session lengths "
-            "(collected neither in OLD nor in NEW for 1 of 1 resource)"
+            "(not collected for 1 of 1 role, neither in OLD nor in NEW)"
         )
     ]
     assert done.returncode == 0

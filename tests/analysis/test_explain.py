@@ -303,6 +303,7 @@ def test_what_is_gone_is_told_by_what_still_names_it(
     assert not explained.found
     assert names(explained, "referenced by") == [by]
     assert field(explained, "referenced by", by).items() >= said.items()
+    assert "no reference" not in str(explained)
 
 
 def test_all_that_still_names_what_is_gone_is_told(tmp_path: Path) -> None:

@@ -456,7 +456,9 @@ def test_a_name_given_is_told_of_and_one_that_is_not_there_is_not_found(tmp_path
     told = shown_text(run_with(named("04_investigate_one"), tmp_path, SOURCE=own, NAME="lone"))
     assert "== role lone ==" in told
     told = shown_text(run_with(named("04_investigate_one"), tmp_path, SOURCE=own, NAME="gone"))
-    said = "no profile or role has this name, ARN or id (searched: 2 instance profiles and 2 roles in 1 account)"
+    said = (
+        "no collected profile or role has this name, ARN or id (searched: 2 instance profiles and 2 roles in 1 account)"
+    )
     assert said in told
 
 

@@ -559,7 +559,7 @@ def test_the_pictures_of_names_profiles_and_tags_say_in_numbers_what_they_show(
         assert table(it.page, "How names of profiles and roles differ") == [
             ["the same", "", "1", "0"],
             ["the same except for case", "", "0", "0"],
-            ["the same except for a prefix or suffix", "", "0", "0"],
+            ["the same except at the beginning or end", "", "0", "0"],
             ["the same except for a random suffix", "", "0", "0"],
             ["different", "", "1", "0"],
         ]
@@ -644,7 +644,7 @@ def test_no_link_that_its_maker_means_so_is_shown_as_one_that_somebody_named(bro
         browser, report(load(tmp_path / "in", {"p.json": profile_list(*made)}), tmp_path / "out", policy)
     ) as it:
         rows = {row[0]: row[2:] for row in table(it.page, "How names of profiles and roles differ")}
-        assert rows["the same except for a prefix or suffix"] == ["2", "1"]
+        assert rows["the same except at the beginning or end"] == ["2", "1"]
 
 
 def test_a_picture_of_more_than_100_accounts_is_cut_and_says_so(browser: Browser, tmp_path: Path) -> None:
@@ -808,7 +808,7 @@ def test_a_check_that_is_not_complete_is_named_with_the_file_that_would_settle_i
         line.get_by_role("link", name="Instance profiles that hold no role").click()
         section = it.page.locator("section[aria-labelledby=empty_profiles]")
         # The status is that of the check, and may have several reasons.
-        assert "Coverage: unknown" in section.inner_text()
+        assert "Status: unknown" in section.inner_text()
         assert 'Not checked. The list "Incomplete" shows why.' in section.inner_text()
         assert "None." not in section.inner_text()
 

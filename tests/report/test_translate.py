@@ -298,8 +298,8 @@ CHANGED, FOUND = "作成 2 件、信頼ポリシーの変更 1 件", "検出結�
         ),
         (
             "not_compared.unread",
-            {"kind": "profile", "missing": 2, "total": 5, "sides": "OLD NEW"},
-            "リソース 5 個のうち 2 個は、OLD でも NEW でも収集されていません",
+            {"of": {"message": "not_compared.of", "kind": "profile", "total": 5}, "missing": 2, "sides": "OLD NEW"},
+            "プロファイル 5 個のうち 2 個は、OLD でも NEW でも収集されていません",
         ),
         (
             "not_compared.coverage",

@@ -25,7 +25,7 @@ from iamframe.ui.cli import _run, app
 
 SAMPLE_LINE = re.compile(
     r"3 accounts, 148 roles, 109 instance profiles\. 49 resources need attention "
-    r"\(by highest severity: 6 high, 34 medium, 9 low\)\. "
+    r"\(most severe finding of each: 6 high, 34 medium, 9 low\)\. "
     r"107 findings, including 47 expected by design\. \d+ of \d+ checks are complete\."
 )
 
@@ -69,7 +69,7 @@ def test_report_of_ones_own_files_goes_where_out_says_and_never_speaks_of_fictio
     first, second = done.stdout.splitlines()
     assert first.startswith(
         "1 account, 0 roles, 1 instance profile. "
-        "1 resource needs attention (by highest severity: 1 medium). 1 finding. "
+        "1 resource needs attention (most severe finding of each: 1 medium). 1 finding. "
     )
     assert second == f"Report: {Path('new', 'place', 'report.html')}"
     assert json.loads((tmp_path / "new/place/summary.json").read_text("utf-8"))["sources"] == ["dumps"]
@@ -384,9 +384,11 @@ def test_the_summary_counts_only_what_belongs_to_the_owners_that_are_asked_for(t
     tags = {f"instance-profile-tags/{name}.json": {"Tags": tag_list({"Owner": of})} for name, of in owners.items()}
     write(tmp_path, profiles | tags)
     for asked, said in {
-        (): "4 resources need attention (by highest severity: 4 medium). 4 findings.",
-        ("ops",): "1 resource owned by 'ops' needs attention (by highest severity: 1 medium). 1 finding.",
-        ("ops", "it"): "3 resources owned by 'ops', 'it' need attention (by highest severity: 3 medium). 3 findings.",
+        (): "4 resources need attention (most severe finding of each: 4 medium). 4 findings.",
+        ("ops",): "1 resource owned by 'ops' needs attention (most severe finding of each: 1 medium). 1 finding.",
+        ("ops", "it"): (
+            "3 resources owned by 'ops', 'it' need attention (most severe finding of each: 3 medium). 3 findings."
+        ),
         ("nobody",): "0 resources owned by 'nobody' need attention. 0 findings.",
     }.items():
         options = [word for owner in asked for word in ("--owner", owner)]
@@ -539,13 +541,14 @@ def test_snapshots_that_were_taken_one_by_one_are_one_report(tmp_path: Path) -> 
     assert done.returncode == 0
     assert re.fullmatch(r"incomplete checks: .*; the report says which data is missing\n", done.stderr)
     assert done.stdout.startswith(
-        "2 accounts, 0 roles, 2 instance profiles. 2 resources need attention (by highest severity: 2 medium). "
+        "2 accounts, 0 roles, 2 instance profiles. 2 resources need attention (most severe finding of each: 2 medium). "
     )
     summary = json.loads((tmp_path / "report" / "summary.json").read_text("utf-8"))
     assert summary["sources"] == ["111122223333", "444455556666"]
     # All commands that take several sources take them.
     assert "2 resources need attention" in run(tmp_path, "check", *snapshots).stderr
-    assert "2 instance profiles and 0 roles in 2 accounts" in run(tmp_path, "explain", "gone", *snapshots).stdout
+    said = " ".join(run(tmp_path, "explain", "gone", *snapshots).stdout.split())
+    assert "2 instance profiles and 0 roles in 2 accounts" in said
     assert run(tmp_path, "plan", *snapshots).returncode == 0
 
 
