@@ -354,7 +354,7 @@ def _finding(check: Check) -> str:
         ),
     ]
     if not _is_missing(finding["next_step"]):
-        parts.append(f"The next command:\n\n```sh\n{finding['next_step']}\n```")
+        parts.append(f"The suggested command:\n\n```sh\n{finding['next_step']}\n```")
     if own:
         rows = [["" if _is_missing(row[name]) else code(row[name]) for name in own] for _, row in facts[own].iterrows()]
         parts.append("Its facts:\n\n" + table([f"`{name}`" for name in own], rows))

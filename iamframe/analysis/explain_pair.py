@@ -422,7 +422,7 @@ def _surfaces(pair: Pair) -> Iterator[Row]:
         yield field(f"{surface}: {operation}", **answers, note=" and ".join(conditions) or None)
 
 
-# In the order of importance to the reader: identity, problems, next commands, and then the rest.
+# In the order of importance to the reader: identity, problems, suggested commands, and then the rest.
 SECTIONS = {
     "identity": _identity,
     "link": _link,

@@ -1,6 +1,6 @@
 """Turn the rows that a check returns into findings, each with an id and a suggested command.
 
-The template of a suggested command has these placeholders. Each value is quoted as one POSIX shell word.
+The template of a suggested command can contain these placeholders. Each value is quoted as one POSIX shell word.
 
     {column}          the value of the column
     {column:region}   the option `--region`, or nothing if the region is unknown

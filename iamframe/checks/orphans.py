@@ -73,10 +73,11 @@ def unreferenced_profiles(
 ) -> Found:
     """Profiles not used by anything we scanned.
 
-    The finding shows the scanned regions and the policies of the profile's role. Profiles whose role has an AWS managed
-    administrator policy come first. Karpenter, Terraform or a script may use a profile later. iamframe therefore never
-    says that a profile is unused. The suggested command lists the instances that use the profile in one region. Run the
-    suggested command in all your regions before you delete a profile. Also check when the profile's role was last used.
+    The finding shows the scanned regions, the role's attached policies, and the number of inline policies. Profiles
+    whose role has an AWS managed administrator policy come first. Karpenter, Terraform or a script may use a profile
+    later. iamframe therefore never says that a profile is unused. The suggested command lists the instances that use
+    the profile in one region. Run the suggested command in all your regions before you delete a profile. Also check
+    when the profile's role was last used.
     """
     readable = lists[lists["references_status"] != "unknown"]
     candidates = pairs[pairs["relation"].notna() & is_in(pairs["account_id"], readable["account_id"])]
@@ -131,8 +132,8 @@ def owner_gone(
     profile's name suggests a CloudFormation stack. A cluster, environment or stack counts as gone only after a complete
     search of every region where it could be. The check leaves out profiles that collected instances use. The certainty
     of a finding is `maybe` if the instances of a searched region were not all collected. The tag
-    `kubernetes.io/cluster/…` is ignored, because clusters outside EKS use the same tag. Karpenter writes EKS tags even
-    if a cluster does not run on EKS. Delete a Karpenter profile only if no cluster outside EKS uses the profile.
+    `kubernetes.io/cluster/…` is ignored, because clusters outside EKS use the same tag. Karpenter also writes EKS tags
+    to profiles of clusters outside EKS. Delete a Karpenter profile only if no cluster outside EKS uses the profile.
     """
     gone = owned_profiles[owned_profiles["status"] == "gone"]
     running = references["profile_arn"][is_in(references["consumer_type"], ["instance", "association"])]
@@ -193,9 +194,9 @@ def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd
 
     If a profile is deleted and recreated, its instances keep the old profile id and have no credentials. To restore the
     credentials, associate the new profile with each instance. Source: IAM User Guide, "Troubleshoot IAM and Amazon
-    EC2". A template cannot launch instances if no profile has the ARN or name in the template. An ARN that differs from
-    a profile's ARN only in the path is reported, too. The check covers only references from instances, associations,
-    launch templates and launch configurations.
+    EC2". A template cannot launch instances if no profile has the ARN or name in the template. The check also reports
+    an ARN that differs from a profile's ARN only in the path. The check covers only references from instances,
+    associations, launch templates and launch configurations.
     """
     direct = _from_instances_and_templates(references)
     # An ARN contains its account.
@@ -297,8 +298,8 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
         "profiles": "has {used} of at most {quota} instance profiles ({_percent}%)",
     },
     next_step="aws iam get-account-summary",
-    remediation="In `quota_use.csv` (`iamframe.quota_use`), see how much of the quota each tool and owner uses. "
-    "Delete what is not needed, or request a higher quota.",
+    remediation="The file `quota_use.csv` (`iamframe.quota_use`) shows the quota share of each combination of tool, "
+    "cluster or stack, and owner. Delete what is not needed, or request a higher quota.",
     about="account",
 )
 def quota_pressure(accounts: pd.DataFrame, *, threshold: float = 0.8) -> Found:

@@ -29,7 +29,7 @@ class Check:
     """A check: its function, the function's parameters, and the decorator's arguments.
 
     The field `detail` is a sentence about a finding, with placeholders for values. The field `next_step` is the
-    template of the next command (see `checks.findings`). The field `remediation` is advice on what to do about the
+    template of the suggested command (see `checks.findings`). The field `remediation` is advice on what to do about the
     findings. The field `about` is the type of resource that the findings are about. The field `alone` marks checks that
     need only a profile and its role. The field `remedy` is what a clean-up plan does about the findings, or None.
     """

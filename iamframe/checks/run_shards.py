@@ -74,9 +74,10 @@ def check_snapshot(
     gives the same findings, but holds all accounts in memory. Your own checks see only the accounts of one shard at a
     time, so a check that compares accounts can find less. If a worker dies, its shard (a group of accounts) is checked
     once more. If a shard fails twice, the frame `coverage` shows its accounts as `unknown`. An account that cannot be
-    read is shown as `unknown`, too. The frame `result.inventory.gaps` shows why an account failed. A damaged manifest,
-    or a damaged file of the frame `references`, stops the whole call. Call `check_snapshot` again with the same
-    arguments to resume an interrupted run. A repeated call also retries failed accounts.
+    read is shown as `unknown`, too. If an account could not be read or checked, `result.inventory.gaps` shows the
+    reason. A damaged manifest, or a damaged file of the frame `references`, stops the whole call. Call `check_snapshot`
+    again with the same arguments to resume an interrupted run. A repeated call also retries accounts that could not be
+    read or checked.
 
     Parameters
     ----------

@@ -84,11 +84,11 @@ def _is_of_tool(keys: pd.Series) -> Bools:
 def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
     """Instance profiles without tags.
 
-    A profile whose tag keys all begin with `aws:` is reported, too. Profiles often stay untagged while their roles are
-    tagged. The IAM console neither shows nor sets tags of a profile. CloudFormation cannot tag a profile. The suggested
-    command copies the role's tags, except tags that begin with `aws:` and tags by which a tool recognizes its own
-    resources, such as `eks:cluster-name`. If there is nothing to copy, the suggested command shows the profile's tags,
-    and changes nothing.
+    The check also reports profiles whose tag keys all begin with `aws:`. Profiles often stay untagged while their roles
+    are tagged. The IAM console neither shows nor sets tags of a profile. CloudFormation cannot tag a profile. The
+    suggested command copies the role's tags, except tags that begin with `aws:` and tags by which a tool recognizes its
+    own resources, such as `eks:cluster-name`. If the role has no tags to copy, the suggested command only shows the
+    profile's tags.
     """
     own = _own(tags)
     is_bare = pairs["profile_tags_known"] & ~are_among(pairs["profile_row"], own["profile_row"])
@@ -127,10 +127,11 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
 def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame) -> Found:
     """Roles without tags.
 
-    A role whose tag keys all begin with `aws:` is reported, too. The check leaves out service-linked roles and roles of
-    IAM Identity Center. The suggested command copies the tags of the role's profile to the role. Two tag keys of a
-    profile that differ only in case are not copied. Tags that begin with `aws:`, and tags by which a tool recognizes
-    its own resources, are not copied. If there is nothing to copy, the suggested command shows the role's tags.
+    The check also reports roles whose tag keys all begin with `aws:`. The check leaves out service-linked roles and
+    roles of IAM Identity Center. The suggested command copies the tags of the role's profile to the role. Two tag keys
+    of a profile that differ only in case are not copied. Tags that begin with `aws:`, and tags by which a tool
+    recognizes its own resources, are not copied. If the profile has no tags to copy, the suggested command only shows
+    the role's tags.
     """
     own, every = _own(tags), np.arange(len(roles))
     rows = every[roles["tags_known"] & ~roles["is_aws_managed"] & ~are_among(every, own["role_row"])]
@@ -179,10 +180,10 @@ def tag_differences(tags: pd.DataFrame, pairs: pd.DataFrame) -> Found:
     profile can have two tag keys that differ only in case. A role cannot have two tag keys that differ only in case.
     Source: IAM User Guide, "Tags for AWS Identity and Access Management resources". The finding shows whether two keys
     differ only in case. The checks `untagged_profiles` and `untagged_roles` report resources without tags or with only
-    `aws:` tags. The suggested command copies to the profile those tags of the role that are missing or different there.
-    If the only differences are tags missing on the role, the suggested command copies these tags to the role. Two tag
-    keys of the profile that differ only in case are not copied. Tags by which a tool recognizes its own resources are
-    not in the suggested command.
+    `aws:` tags. The suggested command copies to the profile those tags of the role that are missing or different on the
+    profile. If the only differences are tags missing on the role, the suggested command copies these tags to the role.
+    Two tag keys of the profile that differ only in case are not copied. Tags by which a tool recognizes its own
+    resources are not in the suggested command.
     """
     is_known = pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]
     own = _own(tags)
