@@ -149,7 +149,7 @@ talk = together(
     option("-q --quiet", "Print only results and errors.", expose_value=False, callback=_talk),
     option("-v --verbose", "Log each request to AWS.", expose_value=False, callback=_talk),
 )
-_OWNER = "Key of the owner tag (default: Owner). If a resource lacks it, its profile's or role's tag is used."
+_OWNER = "Key of the owner tag (default: Owner). If a resource lacks it, the related profile's or role's tag is used."
 owner_tag = option("--owner-tag", _OWNER, "KEY", default="Owner", callback=_filled)
 strict = option("--strict", "Exit with status 3 if a selected check is incomplete.")
 _FAIL_ON = (
