@@ -30,8 +30,8 @@ def blind_spots(inventory: Inventory) -> pd.DataFrame:
     Each row is about one role or profile, one console, API or tool, and one operation (`write`, `read` or `find`). The
     frame leaves out AWS-managed roles. The frame has no rows about what a console, API or tool can always do. Rows
     about roles come first. Consoles, APIs and tools are in the same order as in `surfaces()`. The columns have the
-    pandas type `category`, which saves memory. An account with 100,000 roles has millions of rows. To count the roles
-    and profiles instead, use `blind_spot_counts`.
+    pandas type `category`, which saves memory. For an account with 100,000 roles, the returned frame has millions of
+    rows. To count the roles and profiles instead, use `blind_spot_counts`.
     """
     parts = []
     for kind, (frame, key) in taggable_resources(inventory).items():
@@ -57,12 +57,12 @@ def blind_spots(inventory: Inventory) -> pd.DataFrame:
 
 @schema.shows(schema.BLIND_SPOT_COUNTS)
 def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
-    """Count the roles and profiles for each console, API or tool, and for each operation on tags.
+    """Count the roles and profiles for each tag operation of each console, API or tool.
 
     Each row is about one account, one console (or API or tool), one resource type and one operation: `write` (change
-    tags), `read` (show tags) or `find` (find resources by tag). The column `missed` shows whether the operation is
-    impossible. The column `resources` contains the number of collected profiles, or of collected roles that AWS does
-    not manage. The frame has no rows in which `resources` would be 0.
+    tags), `read` (show tags) or `find` (find resources by tag). The column `missed` is `yes` if the console, API or
+    tool cannot do the operation. The column `resources` contains the number of collected profiles, or of collected
+    roles that AWS does not manage. The frame has no rows in which `resources` would be 0.
     """
     counts = tagged_counts(inventory)
     rows = [
@@ -76,7 +76,7 @@ def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
 
 
 def tagged_counts(inventory: Inventory) -> dict[tuple[str, str], list[int]]:
-    """Return the numbers of resources with tags, without tags, and with unknown tags, by account and type."""
+    """Count resources with, without and with unknown tags, by account and type. Reserved tags (`aws:`) are ignored."""
     counts: dict[tuple[str, str], list[int]] = {}
     for kind, (frame, key) in taggable_resources(inventory).items():
         accounts = pc.unique(as_arrow(frame["account_id"]))

@@ -140,15 +140,15 @@ class Changes:
 def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicySource = None) -> Changes:
     """Compare two inventories of the same accounts, and return what changed.
 
-    Resources are matched by ARN. Resources without a matching ARN are matched by account and name. In an account, role
-    names are unique, and profile names are unique, regardless of case and path. Source: IAM User Guide, "IAM and AWS
-    STS quotas". The last use of a role never counts as a change. The column `change` has one of these values:
+    Resources are matched by ARN, or by account and name if no ARN matches. In an account, role names are unique, and
+    profile names are unique, regardless of case and path. Source: IAM User Guide, "IAM and AWS STS quotas". The last
+    use of a role never counts as a change. The column `change` has one of these values:
 
     - `created` or `deleted`: only one inventory contains the resource. The other inventory has a complete list of roles
       (or profiles).
-    - `recreated`: the unique id differs. If an id is unknown, a different path or name case also means `recreated`.
-      IAM cannot change the path or name of a role or profile. The columns `facts` and `detail` show all other changes
-      of the resource.
+    - `recreated`: the resource has different unique ids in the two inventories. If an id is unknown, a different path
+      or name case also means `recreated`. IAM cannot change the path or name of a role or profile. The columns `facts`
+      and `detail` show all other changes of the resource.
     - `relinked`: the profile's role was replaced, removed or added.
     - `retagged`: a tag differs (one row per tag key).
     - `trust_changed`: the trust policy differs. The order of keys, and of the items in a list, does not matter.

@@ -92,7 +92,7 @@ class Drift:
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """For each kind, the number of differences in roles and in profiles.
+        """For each kind of difference, the number of differences in roles and in profiles.
 
         The order of the kinds is the same as in `differences`.
         """
@@ -181,7 +181,7 @@ def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Dri
 
 
 class _Sides:
-    """The roles (or profiles) of the given states, each with its counterpart in the account, if there is one."""
+    """The roles (or profiles) in the given Terraform states, each with its counterpart (if any) in the account."""
 
     def __init__(self, kind: str, inventory: Inventory, read: States, whole: pd.Series) -> None:
         self.kind, self.frame = kind, getattr(inventory, f"{kind}s")

@@ -1,4 +1,4 @@
-"""The CloudTrail history of roles and instance profiles, with their creation and deletion."""
+"""Find in CloudTrail records when and by whom roles and instance profiles were created and deleted."""
 
 from __future__ import annotations
 
@@ -119,11 +119,11 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
 def events_of(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: str) -> pd.DataFrame:
     """Return the events of the roles and profiles that `name` selects, including requests that AWS refused.
 
-    The result is sorted by account, then by time. Events in the same second have an order that IAM allows, such as
-    CreateRole before AddRoleToInstanceProfile. The events of a role include AddRoleToInstanceProfile and
-    RemoveRoleFromInstanceProfile. The parameters `sources` and `name` have the same meaning as in `history`. To leave
-    out events of other resources with the same name, give the unique id. If the inventory has no CloudTrail records,
-    the result has no rows.
+    The result is sorted by account, then by time. If possible, events in the same second are in an order that IAM
+    allows, such as CreateRole before AddRoleToInstanceProfile. The events of a role include AddRoleToInstanceProfile
+    and RemoveRoleFromInstanceProfile. The parameters `sources` and `name` have the same meaning as in `history`. To
+    leave out events of other resources with the same name, give the unique id. If the inventory has no CloudTrail
+    records, the result has no rows.
 
     Raises
     ------

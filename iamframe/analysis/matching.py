@@ -91,7 +91,7 @@ def name_key(accounts: Texts, names: Texts) -> pa.Array:
 class KeyMap:
     """Keys that identify a resource in both inventories. A key is the ARN, or the old ARN if the ARN changed.
 
-    The key of a role without a known ARN is `name:NAME`.
+    If neither inventory has a role's ARN, the role's key is `name:` and the lower-case name.
     """
 
     def __init__(self, pairs: Mapping[str, Pairs]) -> None:

@@ -29,11 +29,9 @@ _COUNTS = ["roles", "profiles", "empty", "role_unread", "guessed"]
 def findings_by_owner(result: Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
     """Return the number of findings per owner, by severity. Accepted findings are left out.
 
-    The owner is the value of the resource's owner tag. If the resource has no owner tag, the related resource's owner
-    tag is used. If the resource and the related resource have no owner tag, the owner tag of the profile's role is
-    used. A tag key that differs from `tag_key` only in case, spaces or separators is an owner tag, too. If there are
-    several owner tags, the key `tag_key` has priority. Owner tags with an empty value are ignored. Each finding is
-    counted once.
+    The owner is the value of an owner tag: of the resource, else of the related resource, else of the profile's role. A
+    tag key that differs from `tag_key` only in case, spaces or separators is an owner tag, too. If there are several
+    owner tags, the key `tag_key` has priority. Owner tags with an empty value are ignored. No finding is counted twice.
 
     Owners with the most findings come first. The last rows (at most three) count the findings without a known owner. If
     the column `owner` is empty, the column `state` gives the reason. No request is made to AWS.

@@ -1,4 +1,4 @@
-"""Test in a live account whether the tagging API shows tags as the table `surfaces` says."""
+"""Test in a live account whether the rows of `surfaces` about the tagging API are true."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def probe_surfaces(
     rate: float | None = None,
     progress: bool | None = None,
 ) -> pd.DataFrame:
-    """Check in a live account whether the Resource Groups Tagging API shows tags as the table `surfaces` says.
+    """Check in a live account whether the rows of `surfaces` about the Resource Groups Tagging API are true.
 
     The test compares the Resource Groups Tagging API with IAM. The frame has one row per region and resource type. The
     tagging API lags behind IAM. Tags from the last minutes may be missing in the tagging API. The column `holds` is
@@ -66,9 +66,9 @@ def probe_surfaces(
       have tags.
     - The row is about instance profiles in a partition other than `aws` and `aws-us-gov`.
 
-    `probe_surfaces` is read-only. `probe_surfaces` sends the requests of `load_account(references=False)`, and at least
-    two GetResources requests per region. If `regions` is "all", `probe_surfaces` also sends DescribeRegions. One
-    response of GetResources contains at most 100 resources.
+    `probe_surfaces` changes nothing in AWS. `probe_surfaces` sends the requests of `load_account(references=False)`,
+    and at least two GetResources requests per region. If `regions` is "all", `probe_surfaces` also sends
+    DescribeRegions. One response of GetResources contains at most 100 resources.
 
     Parameters
     ----------

@@ -118,7 +118,7 @@ def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timed
     The script deletes empty profiles, and profiles without a known reference. The script also deletes profiles whose
     cluster, environment or stack is gone. Before the script deletes a profile, it takes the role out of the profile.
     The script never deletes or tags a role. The script copies missing or different tags from a role to its profile. The
-    column `why` also shows the old values of replaced tags.
+    column `why` also shows the tag values that the script replaces.
 
     The plan keeps a profile in the following cases:
 
@@ -131,7 +131,7 @@ def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timed
     - AWS manages the role, or the cluster, environment or stack of the profile exists.
     - The tags or unique id of the profile, or the unique id of its role, is unknown.
 
-    The plan does not copy tags in the following cases. A profile that has tags may still get the required tags.
+    In the following cases, the plan copies no tags, or only required tags to a profile that already has tags.
 
     - A service or tool needs one of the tags.
     - The profile has a tag that the role lacks.
