@@ -297,8 +297,8 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
         "profiles": "has {used} of at most {quota} instance profiles ({_percent}%)",
     },
     next_step="aws iam get-account-summary",
-    remediation="In `quota_use.csv` (`iamframe.quota_use`), see how much of the quota each tool and owner uses. "
-    "Delete what is not needed, or request a higher quota.",
+    remediation="In `quota_use.csv` (`iamframe.quota_use`), see how much of the quota each combination of tool "
+    "and owner uses. Delete what is not needed, or request a higher quota.",
     about="account",
 )
 def quota_pressure(accounts: pd.DataFrame, *, threshold: float = 0.8) -> Found:
@@ -365,4 +365,7 @@ def _policies_message(attached: str | None, inline: int | None) -> Message:
         return {"message": "permissions.none"}
     powers = set(map(power_of, arns))
     power = next((power for power in POWERS if power in powers), "")
-    return {"message": "permissions.some", "power": power, "parts": parts}
+    if not power:
+        return {"message": "permissions.some", "parts": parts}
+    effect = {"message": f"permissions.{power}", "count": len(arns) + (inline or 0)}
+    return {"message": "permissions.powerful", "power": power, "parts": parts, "effect": effect}

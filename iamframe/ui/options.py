@@ -183,7 +183,7 @@ narrowed = together(
     option("--owner", "Print only findings of this owner. Repeatable.", "NAME", multiple=True),
     option("--hide-expected", "Do not print expected or accepted findings."),
 )
-_AGAINST = "Compare with the account in this SOURCE (required)."
+_AGAINST = "Compare the states with the accounts in this SOURCE (required)."
 against = option("--against", _AGAINST, "SOURCE", callback=_required, shell_complete=offer_sources)
 _KIND = f"Print only differences of one kind ({', '.join(DIFFERENCES)}). Repeatable."
 kinds = option("--only", _KIND, "KIND", type=click.Choice(DIFFERENCES), multiple=True)
