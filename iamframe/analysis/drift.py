@@ -128,9 +128,9 @@ class Drift:
 
 
 def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Drift:
-    """Compare Terraform states with the account, and return the differences.
+    """Compare Terraform states with the accounts, and return the differences.
 
-    Pass every Terraform state that contains roles or profiles of the account. A role or profile is `unmanaged` if no
+    Pass every Terraform state that contains roles or profiles of the accounts. A role or profile is `unmanaged` if no
     given state has it as a managed resource, and no given plan deletes it. Data sources and deposed objects do not
     count as managed resources. The comparison leaves out AWS-managed roles, and accounts in which the given states have
     no role or profile. The comparison covers paths, unique ids, tags, and the role of each profile. Attached policies
@@ -139,7 +139,7 @@ def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Dri
     Parameters
     ----------
     inventory
-        The account: an inventory, or the result of its checks.
+        The accounts: an inventory, or a result of checks.
     states
         State files (version 4), or output of `terraform show -json` for a state or plan. You can also pass folders or
         archives with such files. The text `sample:terraform` stands for the state of the sample.

@@ -366,4 +366,7 @@ def _policies_message(attached: str | None, inline: int | None) -> Message:
         return {"message": "permissions.none"}
     powers = set(map(power_of, arns))
     power = next((power for power in POWERS if power in powers), "")
-    return {"message": "permissions.some", "power": power, "parts": parts}
+    if not power:
+        return {"message": "permissions.some", "parts": parts}
+    effect = {"message": f"permissions.{power}", "count": len(arns) + (inline or 0)}
+    return {"message": "permissions.powerful", "power": power, "parts": parts, "effect": effect}

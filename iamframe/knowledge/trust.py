@@ -306,4 +306,6 @@ def _principal(kind: str, name: Any) -> _Message:
         return {"message": "changes.principal.everyone", "kind": kind}
     if kind == "Service":
         return {"message": "changes.principal.service", "name": name}
+    if kind == "AWS" and _DELETED.fullmatch(name):
+        return {"message": "changes.principal.deleted", "name": name}
     return {"message": "changes.principal.named", "kind": kind, "name": name}

@@ -1,6 +1,6 @@
 """Mask a result: replace ids with pseudonyms, and render all sentences again.
 
-If a file contains an original id or e-mail address, no report is written, and an older report stays.
+If a file still contains an original id or original e-mail address, no report is written. An older report stays.
 """
 
 from __future__ import annotations

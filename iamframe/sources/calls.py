@@ -12,8 +12,19 @@ from urllib.parse import urlsplit
 import msgspec
 
 from iamframe.knowledge.arn import name_of
-from iamframe.knowledge.operations import ALL, BY_LABEL, DUMP, GLOBAL, PROFILE_LIST, REQUIRED_TAGS, ROLE_LINKS
+from iamframe.knowledge.operations import (
+    ALL,
+    BY_LABEL,
+    DUMP,
+    GLOBAL,
+    PROFILE_LIST,
+    REQUIRED_TAGS,
+    ROLE_LINKS,
+    Operation,
+)
+from iamframe.messages.render import Message
 from iamframe.sources.client import Client
+from iamframe.sources.consumers import LISTED_BY
 from iamframe.sources.progress import Progress, silent
 from iamframe.sources.records import (
     Answer,
@@ -247,7 +258,7 @@ class Calls:
         row, named = BY_LABEL[operation], None if subject == ALL else subject
         where = None if region == GLOBAL else region
         facts: dict[str, Any] = {"operation": operation, "subject": named, "region": where, "code": refusal.code}
-        facts |= {"cost": {"message": row.cost}, "advice": advice_on(refusal, row.action)}
+        facts |= {"cost": _cost(row), "advice": advice_on(refusal, row.action)}
         self.gap(operation, subject, refusal.reason, "gaps.refused", facts, region)
 
     def note_refused_one(self, arn: str, refusals: Mapping[str, RequestFailed]) -> None:
@@ -258,7 +269,7 @@ class Calls:
         }
         failed = [{"message": messages[way], "operation": way, "code": one.code} for way, one in refusals.items()]
         advice = advice_on(refusals[first], *(f"iam:{way}" for way in refusals))
-        facts = {"refusals": failed, "arn": arn, "cost": {"message": BY_LABEL[first].cost}, "advice": advice}
+        facts = {"refusals": failed, "arn": arn, "cost": _cost(BY_LABEL[first]), "advice": advice}
         self.gap(first, arn, refusals[first].reason, "gaps.refused_one", facts)
 
     def note_vanished(self, operation: str, arn: str) -> None:
@@ -301,6 +312,12 @@ def _is_service_absent(calls: Calls, refusal: RequestFailed, service: str, regio
     # The URL of a custom endpoint may be mistyped, so its missing host is a gap. Some networks resolve no host of a
     # service, so its host in a region that has all services must be found.
     return host.startswith(f"{prefix}.{region}.amazonaws.") and is_host(f"{prefix}.{DEFAULT_REGION}.amazonaws.com")
+
+
+def _cost(row: Operation) -> Message:
+    user = LISTED_BY.get((row.service, row.operation))
+    users = {"consumers": {"message": f"consumers.{user.consumer_type}"}} if user else {}
+    return {"message": row.cost} | users
 
 
 def _decoded(operation: str, body: bytes) -> Any:

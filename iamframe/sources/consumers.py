@@ -46,9 +46,8 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One kind of resource that uses profiles."""
 
-    # The name in the frame `references`, and its plural in sentences.
+    # The name in the frame `references`.
     consumer_type: str
-    plural: str
     # The call that returns the records.
     service: str
     operation: str
@@ -258,5 +257,9 @@ _TYPED = {
 CONSUMERS = msgspec.toml.decode(
     files("iamframe.sources").joinpath("consumers.toml").read_bytes(), type=dict[str, tuple[Consumer, ...]]
 )["consumers"]
+# The consumer that each operation lists, by service and operation.
+LISTED_BY = {
+    (one.service, name): one for one in CONSUMERS for name in (one.operation, *(step.operation for step in one.steps))
+}
 # The common names of the services whose use of profiles is read only with `references="all"`.
 OTHERS = "Batch, EMR, Elastic Beanstalk, Image Builder, ECS, RDS Custom, PCS, Cloud9, DataZone and Bedrock AgentCore"

@@ -62,7 +62,7 @@ def _command(name: str, *added: given.Decorator) -> Callable[[Callable[..., int]
     option("--author", "Author of the page.", "TEXT"),
     given.older,
     option(
-        "--terraform states", "Show how the accounts differ from a Terraform state. Repeatable.", "STATE", multiple=True
+        "--terraform states", "Also show how accounts differ from Terraform states. Repeatable.", "STATE", multiple=True
     ),
     option("--lang", "Page language (default: en).", type=click.Choice(("en", "ja"), False), default="en"),
     given.owner_tag,
@@ -309,9 +309,9 @@ def drift_command(
     strict: bool,
     live: dict[str, Any],
 ) -> int:
-    """Compare Terraform states with the account.
+    """Compare Terraform states with the accounts.
 
-    A STATE is a state file, or the output of `terraform show -json`. Pass all Terraform states of the account. A
+    A STATE is a state file, or the output of `terraform show -json`. Pass all Terraform states of the accounts. A
     resource is listed as unmanaged only if no state manages it. `sample:terraform` is the Terraform state of the
     sample. References to profiles are collected only with --references.
     """
@@ -359,8 +359,8 @@ def snapshot_command(sources: tuple[str, ...], out: str | Path | None, athena: s
 def checks_command(form: str, checks: tuple[str, ...]) -> int:
     """List the checks.
 
-    The list shows what each check finds, and how severe the findings are. The list also shows which data each check
-    needs to be complete.
+    The list shows what each check finds, and how severe the findings are. The list also shows which data a check needs
+    for the status `complete`.
     """
     from iamframe.checks.catalog import list_checks
 

@@ -135,7 +135,7 @@ def counts(result: Result, findings: pd.DataFrame, wanted: Filter) -> pd.DataFra
 
 @schema.shows(schema.COVERAGE)
 def not_complete(result: Result, wanted: Filter) -> pd.DataFrame:
-    """Return the matching rows of `result.coverage` whose status is not "complete"."""
+    """Return the rows of `result.coverage` that match the filter and whose status is not "complete"."""
     return Selection(result, wanted).not_complete
 
 
@@ -143,10 +143,10 @@ def not_complete(result: Result, wanted: Filter) -> pd.DataFrame:
 def grouped(result: Result, findings: pd.DataFrame, tag_key: str) -> pd.DataFrame:
     """Return the number of findings for each value of a tag.
 
-    The frame has one row per value. Values with the most findings come first. Findings without the tag have a row of
-    their own. One more row counts findings about resources whose tags were not collected. Only tags with exactly this
-    key count: `Owner` does not count for `owner`. A finding is counted twice if its role and profile have different
-    values. `iamframe.findings_by_owner` counts no finding twice, and leaves out accepted findings.
+    The frame has one row per value of the tag. Values with the most findings come first. Findings without the tag have
+    a row of their own. One more row counts findings about resources whose tags were not collected. Only tags with
+    exactly this key count: `Owner` does not count for `owner`. A finding is counted twice if its role and profile have
+    different values. `iamframe.findings_by_owner` counts no finding twice, and leaves out accepted findings.
     """
     sides = _FindingResources(result.inventory, findings)
     carried, unread = sides.carried(tag_key)
@@ -177,7 +177,7 @@ def tag_values(result: Result, findings: pd.DataFrame, tag_key: str) -> list[str
 
 
 def paths(result: Result, findings: pd.DataFrame) -> list[str]:
-    """Return the sorted IAM paths of the resources in the findings. The default path `/` is left out."""
+    """Return the sorted IAM paths of the resources in the findings. The list never contains the default path `/`."""
     found = _FindingResources(result.inventory, findings).frame["path"].dropna().unique()
     return sorted(path for path in found if path != "/")
 
@@ -260,7 +260,7 @@ def export(
 
 
 def undecided_text(count: int) -> str:
-    """Return a sentence that says how many findings possibly match. The text is empty if `count` is 0."""
+    """Return a sentence with the number of findings that may match the filter. The text is empty if `count` is 0."""
     if not count:
         return ""
     return f"{pluralize(count, 'more finding')} may match: the path or tags of the resource were not collected."
@@ -381,7 +381,7 @@ class _FindingResources:
         return flags
 
     def on_path(self, path: str) -> tuple[Bools, Bools]:
-        """Return two masks: findings whose path contains `path`, and findings with an unknown path."""
+        """Return two masks: findings whose path contains `path` as whole folders, and findings with an unknown path."""
         frame, segments = self.frame, path.strip("/")
         paths = pc.utf8_lower(as_arrow(frame["path"]))
         on = pc.match_substring(paths, f"/{segments}/") if segments else pc.equal(paths, "/")
@@ -400,7 +400,7 @@ class _FindingResources:
         return ~yes & unread, np.zeros_like(yes)
 
     def carried(self, tag_key: str) -> tuple[pd.DataFrame, Bools]:
-        """Return the values of the tag `tag_key` by finding, and a mask of findings with unknown tags."""
+        """Return all values of the tag `tag_key` for each finding, and a mask of findings with unknown tags."""
         tags, sides = self.tags, self.frame
         shown = tags[
             np.asarray(pc.equal(as_arrow(tags["tag_key"]), tag_key)) & is_in(tags["resource_arn"], sides["arn"])

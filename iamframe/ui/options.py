@@ -183,7 +183,7 @@ narrowed = together(
     option("--owner", "Print only findings of this owner. Repeatable.", "NAME", multiple=True),
     option("--hide-expected", "Do not print expected or accepted findings."),
 )
-_AGAINST = "Compare with the account in this SOURCE (required)."
+_AGAINST = "Compare the states with the accounts in this SOURCE (required)."
 against = option("--against", _AGAINST, "SOURCE", callback=_required, shell_complete=offer_sources)
 _COMPARE = "Add to the page what changed since OLD, an older SOURCE."
 older = option("--compare older", _COMPARE, "OLD", shell_complete=offer_sources)

@@ -277,7 +277,7 @@ def expired(result: Result, *, is_covered: bool = False) -> Iterator[str]:
                 said = f"the entry for {one.check} with the reason {one.reason!r} matches no finding"
                 yield f"{result.policy.path}: {said}; correct or remove this entry"
         elif one.has_expired:
-            said = f"the entry for {one.check} with the reason {one.reason!r} expired on {one.expires}"
+            said = f"the last day of the entry for {one.check} with the reason {one.reason!r} was {one.expires}"
             yield f"{result.policy.path}: {said}; change the date or remove the entry"
 
 

@@ -133,9 +133,9 @@ def plot_tag_coverage(inventory: Inventory, ax: Axes | None = None, keys: Iterab
 
     Accounts with roles have a row for roles, and accounts with profiles have a row for profiles. Accounts with the
     lowest mean percentage come first. The plot has at most 30 accounts. The columns are tag keys: by default, the 12
-    most used keys. The number `n` in a row's label counts resources with collected tags. All percentages are shares of
-    `n`. The label also shows the number of resources whose tags were not collected. A row is hatched if no tags were
-    collected. AWS-managed roles and AWS-reserved tag keys are left out.
+    most used keys. In a row's label, `n` counts resources whose tags were collected, including resources without tags.
+    All percentages are shares of `n`. The label also shows the number of resources whose tags were not collected. A row
+    is hatched if no tags were collected. AWS-managed roles and AWS-reserved tag keys are left out.
     """
     coverage = views.tag_coverage(inventory)
     uses = coverage.groupby("tag_key")["tagged"].sum().sort_values(ascending=False, kind="stable").index
@@ -190,11 +190,11 @@ def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
     """Draw a bar chart of each account's profiles: with a known reference, without one, and without a role.
 
     The plot has one bar per account, for at most 30 accounts. Accounts with the most profiles without a known reference
-    or without a role come first. Each bar shows, in this order: profiles with a known reference, profiles without a
-    known reference, and profiles without a role. Profiles without a known reference are the findings of the check
-    `unreferenced_profiles`. Parts with slanted hatching show profiles for which the role or the references were not
-    collected. If `unreferenced_profiles` did not run, parts with slanted hatching also show profiles without a known
-    reference.
+    or without a role come first. Plain parts show profiles with a known reference. Dotted parts show profiles without a
+    known reference. Cross-hatched parts show profiles without a role. Profiles without a known reference are the
+    findings of the check `unreferenced_profiles`. Parts with slanted hatching show profiles for which the role or the
+    references were not collected. If `unreferenced_profiles` did not run, parts with slanted hatching also show
+    profiles without a known reference.
     """
     inventory, total = result.inventory, pluralize(len(result.inventory.profiles), "instance profile")
     rows = [row for row in purposes(result) if row.total]
@@ -213,7 +213,7 @@ def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
 
 
 def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resources: str = "profiles") -> Axes:
-    """Draw a bar chart of the number of profiles or roles per account, tool and cluster.
+    """Draw the number of profiles or roles for each combination of account, tool and cluster.
 
     Each bar stands for one combination of account, tool and cluster (or environment or stack). Only the 15 largest bars
     are drawn, the largest first. Each bar's label shows how much of the account's quota this bar uses, if the quota is
@@ -257,13 +257,13 @@ def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resour
 
 
 def plot_ladder(inventory: Inventory, ax: Axes | None = None, limit: int = 60) -> Axes:
-    """Draw the roles and profiles that are not linked one to one.
+    """Draw shared roles, roles that trust EC2 but are in no profile, and profiles without a known role.
 
-    Roles in no profile are drawn only if they trust EC2. Lines connect the roles on the left with their profiles on the
-    right. Each row shows a profile, or a role without a profile. The plot has at most `limit` rows. Roles in several
-    profiles come first. Profiles without a role come second. Roles that trust EC2 but are in no profile come third.
-    Profiles whose role was not collected come last. A line is dashed if the role was not collected. With several
-    accounts, the name of each account is above its rows.
+    Lines connect the roles on the left with their profiles on the right. Each row shows a profile, or a role without a
+    profile. The plot has at most `limit` rows. Roles in several profiles come first. Profiles without a role come
+    second. Roles that trust EC2 but are in no profile come third. Profiles come last if it is unknown whether they have
+    a role. A line is dashed if the role was not collected. With several accounts, the name of each account is above its
+    rows.
     """
     rungs = _rungs(inventory)
     rows = rungs.head(limit).reset_index(drop=True)

@@ -373,7 +373,7 @@ def test_what_an_orphan_s_role_may_do_is_a_fact_and_an_administrator_comes_first
     said = result.findings.set_index("resource_name")["detail"].str.rpartition("; ")[2]
     assert said["admin"].endswith(
         "the role has the AWS managed policies AdministratorAccess and ReadOnlyAccess and 1 inline policy, "
-        "so its policies allow everything"
+        "which together allow everything"
     )
     assert said["look"].endswith(
         "the role has the AWS managed policy ViewOnlyAccess, the customer managed policy AdministratorAccess "

@@ -349,7 +349,11 @@ MFA = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
             [allow({"CanonicalUser": "79a5"})],
             f"now trusts CanonicalUser 79a5; no longer trusts Federated {SAML['Federated']}",
         ),
-        ([allow({"AWS": [ROOT, "AROAGONE"]})], [allow({"AWS": ROOT})], "no longer trusts AROAGONE"),
+        (
+            [allow({"AWS": [ROOT, "AROAGONE"]})],
+            [allow({"AWS": ROOT})],
+            "no longer trusts AROAGONE (a deleted role or user)",
+        ),
         ([allow()], [], "no longer trusts ec2.amazonaws.com; no longer trusts anybody"),
         (
             [allow()],
@@ -359,7 +363,7 @@ MFA = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
         (
             [without(allow(NotPrincipal={"AWS": ROOT}), "Principal")],
             [without(allow(NotPrincipal={"AWS": [ROOT, "AROAB"]}), "Principal")],
-            f"now trusts everyone but AROAB and {ROOT}; no longer trusts everyone but {ROOT}",
+            f"now trusts everyone but AROAB (a deleted role or user) and {ROOT}; no longer trusts everyone but {ROOT}",
         ),
         (
             [allow(), without(allow(NotPrincipal=SAML, Effect="Deny"), "Principal")],

@@ -680,7 +680,7 @@ def test_an_acceptance_that_has_expired_is_said_and_one_that_holds_is_not(tmp_pa
     entry = "[[accepted]]\ncheck = 'empty_profiles'\nreason = '{}'\nexpires = {}\n"
     write(tmp_path, {"tags.toml": entry.format("audit", "2020-01-31") + entry.format("kept", "2999-01-01")})
     done = run(tmp_path, *command, "--policy", "tags.toml")
-    said = "tags.toml: the entry for empty_profiles with the reason 'audit' expired on 2020-01-31; "
+    said = "tags.toml: the last day of the entry for empty_profiles with the reason 'audit' was 2020-01-31; "
     said += "change the date or remove the entry"
     assert done.stderr.splitlines().count(said) == 1
     assert "2999" not in done.stderr
