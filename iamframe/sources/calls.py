@@ -316,7 +316,7 @@ def _is_service_absent(calls: Calls, refusal: RequestFailed, service: str, regio
 
 def _cost(row: Operation) -> Message:
     user = LISTED_BY.get((row.service, row.operation))
-    users = {"consumers": {"message": f"consumers.{user.consumer_type}"}} if user else {}
+    users = {"consumers": user.kind} if user else {}
     return {"message": row.cost} | users
 
 

@@ -24,6 +24,7 @@ from iamframe.knowledge.operations import (
     VERSIONS,
     region_in,
 )
+from iamframe.messages.render import Message, say
 from iamframe.sources.records import Reference
 from iamframe.sources.templates import Configuration, ConsumerRecord, Pin, Profile, Template, TemplateUse, Version
 
@@ -86,6 +87,14 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     # Whether many installed AWS CLIs lack the command. Without the command, a clean-up script relies on the loaded
     # data.
     is_recent: bool = False
+
+    @property
+    def kind(self) -> Message:
+        return {"message": f"consumers.{self.consumer_type}"}
+
+    @property
+    def plural(self) -> str:
+        return say(**self.kind)
 
     @property
     def record(self) -> Any:

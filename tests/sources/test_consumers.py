@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 
 import iamframe
 from iamframe.errors import SourceError
+from iamframe.inventory.gaps import with_details
 from iamframe.knowledge.operations import CONFIGURATIONS, CORE, FLEETS, OPERATIONS, VERSIONS, label
 from iamframe.practice import PracticeAccount
 from iamframe.sources.client import Client
@@ -1339,6 +1340,16 @@ def test_where_botocore_lists_a_service_elsewhere_only_it_is_asked(monkeypatch: 
         inventory = iamframe.load_account(session, progress=False)
     assert inventory.gaps.empty
     assert judged(inventory) == ("complete", ["in scope"])
+
+
+@pytest.mark.parametrize(("lang", "users"), [("en", "Auto Scaling groups use"), ("ja", "Auto Scaling グループが")])
+def test_a_denied_list_of_consumers_says_which_use_of_profiles_is_unknown(
+    account: PracticeAccount, lang: str, users: str
+) -> None:
+    account.deny("autoscaling:DescribeAutoScalingGroups")
+    inventory = iamframe.load_account(account.session(region_name="us-east-1"), progress=False, references=True)
+    gaps = with_details(inventory.gaps, lang)
+    assert [users in detail for detail in gaps["detail"]] == [True, True]
 
 
 def test_services_that_share_the_name_of_a_request_are_told_apart(account: PracticeAccount) -> None:

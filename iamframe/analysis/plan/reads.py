@@ -11,7 +11,6 @@ import shlex
 
 from iamframe.knowledge.operations import ASSOCIATIONS, INSTANCES, UNPAGED, VERSIONS, cli_name
 from iamframe.knowledge.owners import Owner, known_owners
-from iamframe.messages.render import say
 from iamframe.sources.consumers import CONSUMERS, Consumer, flat
 from iamframe.sources.scripts import options, render_template
 
@@ -60,7 +59,7 @@ def _command(service: str, operation: str, given: str, query: str) -> str:
 
 
 def ask(consumer: Consumer) -> str:
-    where = f'"{say(f"consumers.{consumer.consumer_type}")} of $region"'
+    where = f'"{consumer.plural} of $region"'
     lines, ends, given = [], [], ""
     for level, step in enumerate(consumer.steps, 1):
         # This is a list of columns: after a mapping, JMESPath would not visit the records one by one.
