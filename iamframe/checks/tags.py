@@ -67,12 +67,19 @@ def _is_of_tool(keys: pd.Series) -> Bools:
     return is_in(keys, [key for key in keys.dropna().unique() if own_tag(key)])
 
 
+def _if_reserved(rows: Texts, tagged: pd.Series) -> pa.Array:
+    # Every tag of an untagged resource is reserved for AWS.
+    return pc.if_else(pa.array(are_among(rows, tagged)), ", aws:", "")
+
+
 @check(
     severity="medium",
     needs=[needs.profile_tags],
     detail={
-        "by": "_role",
+        "by": "_text",
         "tagged": "has no tags, but its role has {related_tag_count:tag}",
+        "tagged, aws:": "has only `aws:` tags, but its role has {related_tag_count:tag}",
+        "untagged, aws:": "has only `aws:` tags",
         "other": "has no tags",
     },
     next_step={"by": "_role", "tagged": _TAG_PROFILE, "other": _SHOW_PROFILE},
@@ -99,7 +106,8 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
         "profile_arn",
         related_name=bare["role_name"],
         related_tag_count=counts,
-        _role=pc.if_else(copied.is_valid(), "tagged", "untagged"),
+        _role=(other := pc.if_else(copied.is_valid(), "tagged", "untagged")),
+        _text=concat(other, _if_reserved(bare["profile_row"], tags["profile_row"])),
         expected=bare["untagged_expected"],
         _tags=copied,
         next_step_changes=copied.is_valid(),
@@ -110,8 +118,10 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
     severity="medium",
     needs=[needs.role_tags],
     detail={
-        "by": "_profile",
+        "by": "_text",
         "tagged": "has no tags, but its profile has {related_tag_count:tag}",
+        "tagged, aws:": "has only `aws:` tags, but its profile has {related_tag_count:tag}",
+        "untagged, aws:": "has only `aws:` tags",
         "other": "has no tags",
     },
     next_step={
@@ -143,7 +153,8 @@ def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame)
         bare,
         "role_arn",
         related_tag_count=counts,
-        _profile=pc.if_else(copied.is_valid(), "tagged", "untagged"),
+        _profile=(other := pc.if_else(copied.is_valid(), "tagged", "untagged")),
+        _text=concat(other, _if_reserved(rows, tags["role_row"])),
         _tags=copied,
         next_step_changes=copied.is_valid(),
     )

@@ -58,8 +58,8 @@ def load_fleet(
 ) -> Inventory:
     """Load several live accounts, each with an assumed role or an AWS CLI profile.
 
-    If an account cannot be read, the other accounts are still loaded. The frame `gaps` contains the reason. The frame
-    `accounts` also contains the accounts that could not be read.
+    If an account cannot be read, the other accounts are still loaded. The frame `gaps` shows why the account could not
+    be read. The frame `accounts` also contains the accounts that could not be read.
 
     If `out` is given, each account is saved immediately after it is read. A saved account is no longer in memory. After
     an interruption, the same call loads only the missing and failed accounts. On a local disk, an older snapshot stays

@@ -50,9 +50,8 @@ def load_account(
     iamframe calls ListInstanceProfileTags instead. For some other operations, iamframe also tries another operation
     after a denial. The frame `gaps` lists the data that no operation returned.
 
-    iamframe requests a region's list of EKS clusters, Elastic Beanstalk environments or CloudFormation stacks only if a
-    profile may belong to one of them. If `references` is `"none"`, iamframe requests no list of clusters, environments
-    or stacks.
+    iamframe lists EKS clusters only if a profile's name, path or tags look like those of a cluster. In the same way,
+    iamframe looks for CloudFormation stacks. If `references` is `"none"`, iamframe lists neither clusters nor stacks.
 
     Parameters
     ----------

@@ -208,7 +208,7 @@ class Pictures(msgspec.Struct, frozen=True):
         return _picture(words("tags"), caption, columns, rows, kind="heat", none=words("no_resource"))
 
     def surfaces(self) -> Picture:
-        """Return which consoles, APIs and tools can write tags, read tags, and find resources by tag."""
+        """Return a table for the page: which consoles, APIs and tools can write tags, read tags, and find by tag."""
         words = self.words
         columns = [
             ColumnHead(words("surface")),

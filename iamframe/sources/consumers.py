@@ -45,7 +45,7 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One kind of resource that uses profiles."""
+    """One list operation of a service whose resources use profiles."""
 
     # The name in the frame `references`.
     consumer_type: str

@@ -1,8 +1,7 @@
 """List the clusters, environments and stacks of a live account that profiles may belong to.
 
-iamframe requests lists of EKS clusters, Elastic Beanstalk environments or CloudFormation stacks only if a profile may
-belong to one of them. If a profile does not show the region of its cluster, environment or stack, iamframe searches all
-loaded regions.
+iamframe requests each list only if a profile's name, path or tags look like those of a cluster, environment or stack.
+If a profile does not show the region of its cluster, environment or stack, iamframe searches all loaded regions.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Plots of an inventory or a result, drawn with matplotlib.
 
-Slanted hatching shows data that was not collected. Without the axes `ax`, a function draws on a new figure. If
+Slanted hatching means that something is unknown. Without the axes `ax`, a function draws on a new figure. If
 matplotlib is not installed, the functions raise `MissingExtraError`.
 """
 

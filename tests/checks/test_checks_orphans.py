@@ -186,7 +186,9 @@ def test_without_one_core_consumer_no_profile_is_called_unreferenced(tmp_path: P
     assert found(tmp_path, documents, "unreferenced_profiles") == []
     status, reason = covered(tmp_path, documents, "unreferenced_profiles")
     assert status == "unknown"
-    assert reason.startswith("references may be missing, because this data is missing: in all regions Describe")
+    assert reason.startswith(
+        "references to profiles may be missing, because this data is missing: in all regions Describe"
+    )
 
 
 def test_references_of_another_account_do_not_speak_for_this_one(tmp_path: Path) -> None:
@@ -373,7 +375,7 @@ def test_what_an_orphan_s_role_may_do_is_a_fact_and_an_administrator_comes_first
     said = result.findings.set_index("resource_name")["detail"].str.rpartition("; ")[2]
     assert said["admin"].endswith(
         "the role has the AWS managed policies AdministratorAccess and ReadOnlyAccess and 1 inline policy, "
-        "which together allow everything"
+        "at least one of which allows everything"
     )
     assert said["look"].endswith(
         "the role has the AWS managed policy ViewOnlyAccess, the customer managed policy AdministratorAccess "

@@ -85,6 +85,24 @@ def test_keys_that_aws_reserves_are_no_tags_of_ones_own(tmp_path: Path) -> None:
     assert found(tmp_path, documents, "untagged_profiles") == [f"{PROFILE_ARN}stack"]
 
 
+@pytest.mark.parametrize(
+    ("role", "held_by", "check", "says"),
+    [
+        ({}, {"aws:x": "y"}, "untagged_profiles", "has only `aws:` tags"),
+        ({"Owner": "ops"}, {"aws:x": "y"}, "untagged_profiles", "has only `aws:` tags, but its role has 1 tag"),
+        ({"aws:x": "y"}, {}, "untagged_profiles", "has no tags"),
+        ({"aws:x": "y"}, {}, "untagged_roles", "has only `aws:` tags"),
+        ({"aws:x": "y"}, {"Owner": "ops"}, "untagged_roles", "has only `aws:` tags, but its profile has 1 tag"),
+        ({}, {"aws:x": "y"}, "untagged_roles", "has no tags"),
+    ],
+)
+def test_an_untagged_resource_with_tags_of_aws_is_not_said_to_have_no_tags(
+    tmp_path: Path, role: Tags, held_by: Tags, check: str, says: str
+) -> None:
+    (row,) = rows(tmp_path, link(role, held_by), check)
+    assert row["detail"] == says
+
+
 def test_an_empty_profile_may_be_untagged_too(tmp_path: Path) -> None:
     documents = {"p.json": profile_list(profile("old"))} | tag_files({"old": {}})
     assert found(tmp_path, documents, "untagged_profiles") == [f"{PROFILE_ARN}old"]

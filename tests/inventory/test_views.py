@@ -350,7 +350,7 @@ def test_references_are_unknown_when_one_region_lacks_a_core_consumer(tmp_path: 
     assert (row["references_status"], row["references_reason"]) == (
         "unknown",
         (
-            "references may be missing, because this data is missing: "
+            "references to profiles may be missing, because this data is missing: "
             "in us-east-1 all or a part of DescribeAutoScalingGroups"
         ),
     )
@@ -363,7 +363,7 @@ def test_the_reason_names_every_core_consumer_that_is_missing_and_where(tmp_path
     denied = "operation,subject,error_code\nDescribeInstances,sa-east-1,UnauthorizedOperation\n"
     row = lists(tmp_path, documents | {f"{ACCOUNT}/denied.csv": denied})
     assert row["references_reason"] == (
-        "references may be missing, because this data is missing: in all regions DescribeLaunchTemplateVersions, "
+        "references to profiles may be missing, because this data is missing: in all regions DescribeLaunchTemplateVersions, "
         "in sa-east-1 all or a part of DescribeInstances, and "
         "in us-east-1 all or a part of DescribeAutoScalingGroups"
     )
@@ -374,7 +374,7 @@ def test_references_are_unknown_when_a_core_consumer_was_cut_short(tmp_path: Pat
     row = lists(tmp_path, documents)
     assert row["references_status"] == "unknown"
     assert row["references_reason"].startswith(
-        "references may be missing, because this data is missing: a part of DescribeInstances"
+        "references to profiles may be missing, because this data is missing: a part of DescribeInstances"
     )
 
 

@@ -278,7 +278,7 @@ def test_the_clean_up_shows_a_run_without_a_refusal_what_it_settled_and_an_undo_
     planned = ["batch tag", "web tag", "old-web delete", "report remove-role", "report delete"]
     lines = shown["What is planned, and why"].splitlines()[1:]
     assert [" ".join(line.split()[:2]) for line in lines if line] == planned
-    left = [line.split()[:2] for line in shown["Which findings have no steps, and why"].splitlines()[1:] if line]
+    left = [line.split()[:2] for line in shown["Why the script leaves some findings alone"].splitlines()[1:] if line]
     assert left == [
         ["tag_differences", "search"],
         ["unreferenced_profiles", "AmazonSSMRoleForInstancesQuickSetup"],

@@ -48,8 +48,8 @@ class Plan:
 
         For a script `cleanup.sh`, the frame `steps` is in `cleanup.csv`. The frame `not_planned` is in
         `cleanup.not-planned.csv`. The files appear only after all three are complete. Run the script, not the commands
-        in the CSV files. In a CSV file, iamframe may put apostrophes into a command. An older plan is never
-        overwritten. Keep the files: a later plan does not show how to undo the steps of this plan.
+        in the CSV files. An older plan is never overwritten. Keep the files: a later plan does not show how to undo the
+        steps of this plan.
 
         Raises
         ------
