@@ -363,8 +363,8 @@ def test_the_reason_names_every_core_consumer_that_is_missing_and_where(tmp_path
     denied = "operation,subject,error_code\nDescribeInstances,sa-east-1,UnauthorizedOperation\n"
     row = lists(tmp_path, documents | {f"{ACCOUNT}/denied.csv": denied})
     assert row["references_reason"] == (
-        "references to profiles may be missing, because this data is missing: in all regions DescribeLaunchTemplateVersions, "
-        "in sa-east-1 all or a part of DescribeInstances, and "
+        "references to profiles may be missing, because this data is missing: in all regions "
+        "DescribeLaunchTemplateVersions, in sa-east-1 all or a part of DescribeInstances, and "
         "in us-east-1 all or a part of DescribeAutoScalingGroups"
     )
 
