@@ -296,7 +296,8 @@ def _frames_index() -> str:
     return page(
         "# Frames",
         "Every frame is a plain DataFrame. "
-        "Join `roles`, `profiles`, `links` and `pairs` on `role_arn` or `profile_arn`. "
+        "Join `roles`, `profiles`, `links`, `pairs` and `references` on `role_arn` or `profile_arn`. "
+        "Every frame that shows accounts can be joined on `account_id`. "
         "In `tags` and `findings`, the ARN of a role or profile is in `resource_arn`.",
         "Text is `str`. A missing text is `nan`: test it with `isna()`. Counts are `Int64`. Flags are never missing. "
         "Times are in UTC, and their names end in `_at`. "

@@ -17,7 +17,7 @@ class IamframeError(Exception):
 
 
 class SourceError(IamframeError):
-    """A source cannot be loaded, or an option of the source is not valid.
+    """A source cannot be loaded or used, or an option of the source is not valid.
 
     The attribute `message` is None, or a message for the frame `gaps`. A message consists of an id and facts.
     """

@@ -75,9 +75,9 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
     A *life* lasts from the creation of a resource to its deletion. A recreated role or profile has a separate row for
     each life. Rows are sorted by account and first event. The times and callers of events come from CloudTrail records.
     Without a record of the creation (or deletion), its time and caller are missing. The columns `covered_from_at` and
-    `covered_to_at` show the period that the records cover. This period is known only for trail files and live lookups.
-    A trail file may be missing even within the period. The history leaves out requests that AWS refused, and accounts
-    without CloudTrail records.
+    `covered_to_at` show the period that the records cover. The period is unknown for a file with the output of `aws
+    cloudtrail lookup-events`. A trail file may be missing even within the period. The history leaves out requests that
+    AWS refused, and accounts without CloudTrail records.
 
     Parameters
     ----------

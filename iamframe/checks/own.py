@@ -13,10 +13,12 @@ import pyarrow as pa
 from iamframe.checks.findings import ADDED, COMMON, Found, found_in
 from iamframe.checks.registry import Check
 from iamframe.errors import CheckError, SchemaError
+from iamframe.messages.render import LIST
 from iamframe.messages.text import SEVERITIES
 
 _VALUES = {"severity": SEVERITIES, "certainty": ("certain", "in scope", "maybe")}
 _PLACE = re.compile(r"\{(\w+)")
+_COUNT = re.compile(r"\{count\b")
 # If a check returned these columns, their values would be lost. `Found.facts` has its own column `finding`.
 _FILLED = ("finding_id", "check", "accepted", *ADDED, "finding")
 
@@ -38,9 +40,11 @@ def own_findings(one: Check, returned: Found, complete: Callable[[], Found]) -> 
     columns = {*returned.facts, *COMMON.names}
     for name, text in (("detail", one.detail), ("next_step", one.next_step)):
         texts = [text] if isinstance(text, str) else [f"{{{text.get('by', 'count')}}}", *text.values()]
-        # `{count}` is the length of the list in `[…]`.
-        known = columns | {"count"} if "[" in texts[0] else columns
-        if wrong := sorted({*_PLACE.findall(" ".join(texts))} - known):
+        if name == "detail" and isinstance(text, str) and (listed := LIST.search(text)):
+            # Outside the list in `[…]`, `{count}` is the length of the list.
+            around = text[: listed.start()] + text[listed.end() :]
+            texts = [_COUNT.sub("", around), listed[1]]
+        if wrong := sorted({*_PLACE.findall(" ".join(texts))} - columns):
             raise CheckError(f"check {one.name}: {name} shows {{{wrong[0]}}}; return a column of that name")
     with _in_one_sentence(one):
         return complete()

@@ -51,15 +51,20 @@ def _own(tags: pd.DataFrame) -> pd.DataFrame:
     return tags[["tag_key", "tag_value", "profile_row", "role_row"]][~tags["is_aws_reserved"]]
 
 
-def _tags_to_copy(own: pd.DataFrame, side: str, rows: Positions) -> tuple[pa.Array, Positions]:
+def _tags_to_copy(own: pd.DataFrame, side: str, rows: Positions) -> pa.Array:
     mine = own[are_among(own[f"{side}_row"], rows)]
     if side == "profile":
         # If a profile has a key in two spellings, neither is copied: a role cannot hold both.
         mine = mine[~mine.assign(tag_key=mine["tag_key"].str.casefold()).duplicated(["profile_row", "tag_key"], False)]
     at, tag = matches(rows, mine[f"{side}_row"])
     is_copied = ~_is_of_tool(mine["tag_key"])[tag]
-    copied = _json_for_cli(at[is_copied], mine.iloc[tag[is_copied]], len(rows))
-    return copied, np.bincount(at, minlength=len(rows))
+    return _json_for_cli(at[is_copied], mine.iloc[tag[is_copied]], len(rows))
+
+
+def _tag_counts(tags: pd.DataFrame, side: str, rows: Positions) -> Positions:
+    held = tags[f"{side}_row"].to_numpy()
+    counts = np.bincount(held[held >= 0], minlength=rows.max(initial=0) + 1)
+    return np.where(rows >= 0, counts[rows], 0)
 
 
 def _is_of_tool(keys: pd.Series) -> Bools:
@@ -100,12 +105,13 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
     own = _own(tags)
     is_bare = pairs["profile_tags_known"] & ~are_among(pairs["profile_row"], own["profile_row"])
     bare = pairs[is_bare & ~pairs["profile_row"].duplicated()]
-    copied, counts = _tags_to_copy(own, "role", bare["role_row"].to_numpy())
+    role = bare["role_row"].to_numpy()
+    copied = _tags_to_copy(own, "role", role)
     return findings(
         bare,
         "profile_arn",
         related_name=bare["role_name"],
-        related_tag_count=counts,
+        related_tag_count=_tag_counts(tags, "role", role),
         _role=(other := pc.if_else(copied.is_valid(), "tagged", "untagged")),
         _text=concat(other, _if_reserved(bare["profile_row"], tags["profile_row"])),
         expected=bare["untagged_expected"],
@@ -148,11 +154,11 @@ def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame)
     bare, held = roles.iloc[rows], links[links["role_row"] >= 0].drop_duplicates("role_row")
     profile = np.full(len(roles), -1)
     profile[held["role_row"]] = held["profile_row"]
-    copied, counts = _tags_to_copy(own, "profile", profile[rows])
+    copied = _tags_to_copy(own, "profile", profile[rows])
     return findings(
         bare,
         "role_arn",
-        related_tag_count=counts,
+        related_tag_count=_tag_counts(tags, "profile", profile[rows]),
         _profile=(other := pc.if_else(copied.is_valid(), "tagged", "untagged")),
         _text=concat(other, _if_reserved(rows, tags["role_row"])),
         _tags=copied,
@@ -192,9 +198,9 @@ def tag_differences(tags: pd.DataFrame, pairs: pd.DataFrame) -> Found:
     Source: IAM User Guide, "Tags for AWS Identity and Access Management resources". The finding shows whether two keys
     differ only in case. The checks `untagged_profiles` and `untagged_roles` report resources without tags or with only
     `aws:` tags. The suggested command copies to the profile those tags of the role that are missing or different on the
-    profile. If the only differences are tags missing on the role, the suggested command copies these tags to the role.
-    Two tag keys of the profile that differ only in case are not copied. Tags by which a tool recognizes its own
-    resources are not in the suggested command.
+    profile. If no tag is copied to the profile, the suggested command copies to the role the tags that are missing
+    there. Tag keys that differ only in case are not copied. Tags by which a tool recognizes its own resources are not
+    in the suggested command.
     """
     is_known = pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]
     own = _own(tags)

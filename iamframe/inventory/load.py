@@ -127,12 +127,11 @@ def load_files(*paths: str | os.PathLike[str]) -> Inventory:
 
     A path is a file, an archive (`.gz` or `.zip`), or a folder. Subfolders are read, too, except hidden folders, links
     to folders, and folders with a report or snapshot. iamframe recognises most files by their content. The file
-    `denied.csv` and lists of tags are recognised by their names. Files with lists of tags must be named
-    `instance-profile-tags/NAME.json` or `role-tags/NAME.json`. The name of a file with the output of `aws iam
-    list-instance-profiles-for-role` must contain `for-role`. If the file's name lacks `for-role`, iamframe takes the
-    output of `list-instance-profiles-for-role` for the list of all profiles. The optional file `denied.csv` lists the
-    operations that AWS denied. The columns of `denied.csv` are `operation,subject,error_code`. Loading files makes no
-    request to AWS.
+    `denied.csv` is recognised by its name. Files with lists of tags must be named `instance-profile-tags/NAME.json` or
+    `role-tags/NAME.json`. The name of a file with the output of `aws iam list-instance-profiles-for-role` must contain
+    `for-role`. If the file's name lacks `for-role`, iamframe takes the output of `list-instance-profiles-for-role` for
+    the list of all profiles. The optional file `denied.csv` lists the operations that AWS denied. The columns of
+    `denied.csv` are `operation,subject,error_code`. Loading files makes no request to AWS.
 
     Returns
     -------

@@ -41,7 +41,7 @@ _BEFORE_LAST = ("and", "or", "comma_and")
 # The length at which a list is cut, unless it consists of messages, or its way to join is in `list`, such as `or`.
 LISTED = 3
 _PLACE = re.compile(r"\{(\w+)(?::([\w-]+))?\}")
-_LIST = re.compile(r"\[(.*)\]", re.DOTALL)
+LIST = re.compile(r"\[(.*)\]", re.DOTALL)
 
 
 @cache
@@ -234,7 +234,7 @@ def render_facts(text: Text, column: Callable[[str], pa.Array], group: Groups, s
     """The array `group` is sorted, with group numbers from 0 to `size` - 1."""
     starts = np.searchsorted(group, np.arange(size + 1))
     sizes = np.diff(starts)
-    listed = _LIST.search(text) if isinstance(text, str) else None
+    listed = LIST.search(text) if isinstance(text, str) else None
     rows = _rows(listed[1] if listed else text, column, len(group), lang)
     if len(group) > size:
         shown = np.arange(len(group)) - starts[group] < LISTED

@@ -1,1 +1,1 @@
-"""Read AWS's answers from files and live accounts into `Answer` objects."""
+"""Read files and live accounts into `Answer` objects."""

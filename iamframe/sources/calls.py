@@ -316,8 +316,7 @@ def _is_service_absent(calls: Calls, refusal: RequestFailed, service: str, regio
 
 def _cost(row: Operation) -> Message:
     user = LISTED_BY.get((row.service, row.operation))
-    users = {"consumers": user.kind} if user else {}
-    return {"message": row.cost} | users
+    return {"message": "gaps.cost.consumers", "consumers": user.kind} if user else {"message": row.cost}
 
 
 def _decoded(operation: str, body: bytes) -> Any:

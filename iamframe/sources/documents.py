@@ -129,16 +129,17 @@ def utf8(data: bytes) -> bytes:
     return data.removeprefix(b"\xef\xbb\xbf")
 
 
-def documents_of(data: bytes) -> Iterator[tuple[str, dict[str, Value] | list[Raw]]]:
-    data = utf8(data)
+def documents_of(given: bytes) -> Iterator[tuple[str, dict[str, Value] | list[Raw]]]:
+    data = utf8(given)
+    start = len(given) - len(data) if given.endswith(data) else None
     if not data or data.isspace():
         raise Unreadable("gaps.file.empty")
     try:
         content = _content(data, "$")
     except msgspec.DecodeError as error:
         if not _TRAILING.search(str(error)):
-            raise Unreadable("gaps.file.not_json", why=in_plain_words(error)) from None
-        for number, text in enumerate(_appended(data)):
+            raise Unreadable("gaps.file.not_json", why=in_plain_words(error, start)) from None
+        for number, text in enumerate(_appended(data, start)):
             place = f"document {number} $"
             try:
                 content = _content(text, place)
@@ -149,7 +150,7 @@ def documents_of(data: bytes) -> Iterator[tuple[str, dict[str, Value] | list[Raw
         yield "$", content
 
 
-def _appended(data: bytes) -> Iterator[bytes]:
+def _appended(data: bytes, offset: int | None) -> Iterator[bytes]:
     start = 0
     while rest := memoryview(data)[start:]:
         end = len(rest)
@@ -157,7 +158,8 @@ def _appended(data: bytes) -> Iterator[bytes]:
             msgspec.json.decode(rest, type=Raw)
         except (msgspec.DecodeError, RecursionError) as error:
             if not (trailing := _TRAILING.search(str(error))):
-                raise Unreadable("gaps.file.rest_not_json", why=in_plain_words(error, start)) from None
+                place = None if offset is None else offset + start
+                raise Unreadable("gaps.file.rest_not_json", why=in_plain_words(error, place)) from None
             end = int(trailing.group(1)) - 1
         yield data[start : start + end]
         start += end
@@ -218,9 +220,14 @@ def keys_of(item: Raw) -> set[str]:
         return set()
 
 
-def in_plain_words(error: Exception, start: int = 0) -> str:
-    """Return the text of an error, with `start` added to each byte position."""
+def in_plain_words(error: Exception, start: int | None = 0) -> str:
+    """Return the text of an error, with `start` added to each byte position.
+
+    If a file was converted from UTF-16, `start` is None, and the text has no byte position.
+    """
     text = str(error).removeprefix("JSON is malformed: ").replace("\n", " ")
+    if start is None:
+        return _BYTE.sub("", text)
     return _BYTE.sub(lambda found: f" at byte position {start + int(found[1])}, counted from 0", text)
 
 

@@ -1,6 +1,6 @@
 """List the clusters, environments and stacks of a live account that profiles may belong to.
 
-iamframe requests each list only if a profile's name, path or tags look like those of a cluster, environment or stack.
+iamframe requests each list only if a profile's name, path or tags suggest that the profile belongs to such a resource.
 If a profile does not show the region of its cluster, environment or stack, iamframe searches all loaded regions.
 """
 

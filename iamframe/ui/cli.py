@@ -198,7 +198,7 @@ def plan_command(
             click.echo(made.script, nl=False)
         else:
             click.echo(f"Plan: {escape_controls(str(made.write(out)))}")
-        why = " The end of the script says why some findings have no steps." if len(made.not_planned) else ""
+        why = " The end of the script says why these findings have no steps." if len(made.not_planned) else ""
         remark([f"{made.in_one_line}.{why}"])
         remark(output.expired(result), output.not_collected(result.inventory))
         return DONE

@@ -149,7 +149,7 @@ talk = together(
     option("-q --quiet", "Print only results and errors.", expose_value=False, callback=_talk),
     option("-v --verbose", "Log each request to AWS.", expose_value=False, callback=_talk),
 )
-_OWNER = "Key of the owner tag (default: Owner). If a profile has no such tag, its role's tag is used."
+_OWNER = "Key of the owner tag (default: Owner). Without it, the related profile's or role's tag is used."
 owner_tag = option("--owner-tag", _OWNER, "KEY", default="Owner", callback=_filled)
 strict = option("--strict", "Exit with status 3 if a selected check is incomplete.")
 _FAIL_ON = (
@@ -187,7 +187,7 @@ _AGAINST = "Compare the states with the accounts in this SOURCE (required)."
 against = option("--against", _AGAINST, "SOURCE", callback=_required, shell_complete=offer_sources)
 _COMPARE = "Add to the page what changed since OLD, an older SOURCE."
 older = option("--compare older", _COMPARE, "OLD", shell_complete=offer_sources)
-_KIND = f"Print only differences of one kind ({', '.join(DIFFERENCES)}). Repeatable."
+_KIND = f"Print only differences of one kind ({', '.join(DIFFERENCES)}), and what is unknown. Repeatable."
 kinds = option("--only", _KIND, "KIND", type=click.Choice(DIFFERENCES), multiple=True)
 ages = together(
     option(

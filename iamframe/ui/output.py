@@ -163,9 +163,9 @@ def emit_surfaces(facts: DataFrame, form: str) -> None:
     columns = ["surface", "operation", "resource_type", "answer", "condition", "detail", "checked_on"]
     for surface, operation, kind, answer, condition, detail, day in facts[columns].itertuples(index=False, name=None):
         kinds = f"{kind.replace('-', ' ')}s"
-        action = f"find {kinds} by tag" if operation == "find" else f"{operation} tags of {kinds}"
+        actions = {"find": f"find {kinds} by tag", "read": f"read tags of {kinds}", "write": f"change tags of {kinds}"}
         why = "" if answer == "depends" else f": {detail}"
-        echo(f"{ability(surface, answer, action, condition)}{why}. Checked on {day}.")
+        echo(f"{ability(surface, answer, actions[operation], condition)}{why}. Checked on {day}.")
 
 
 # Remarks

@@ -101,6 +101,8 @@ def test_an_untagged_resource_with_tags_of_aws_is_not_said_to_have_no_tags(
 ) -> None:
     (row,) = rows(tmp_path, link(role, held_by), check)
     assert row["detail"] == says
+    japanese = run_checks(load(tmp_path / "ja", link(role, held_by)), only=[check]).findings_in("ja")
+    assert ("`aws:` のタグしかありません" in japanese["detail"].item()) == ("`aws:`" in says)
 
 
 def test_an_empty_profile_may_be_untagged_too(tmp_path: Path) -> None:
@@ -110,7 +112,7 @@ def test_an_empty_profile_may_be_untagged_too(tmp_path: Path) -> None:
 
 def test_the_next_step_copies_the_tags_of_the_role(tmp_path: Path) -> None:
     (row,) = rows(tmp_path, link({"Owner": "ops", "aws:x": "y", "Env": ""}, {}), "untagged_profiles")
-    assert row["detail"] == "has no tags, but its role has 2 tags"
+    assert row["detail"] == "has no tags, but its role has 3 tags"
     assert row["next_step"].startswith("aws iam tag-instance-profile --instance-profile-name=web --tags=")
     assert sent_tags(row["next_step"]) == {"Env": "", "Owner": "ops"}
 
@@ -186,7 +188,7 @@ def test_a_role_of_get_role_without_tags_is_untagged(tmp_path: Path) -> None:
 
 def test_the_next_step_copies_the_tags_of_the_profile(tmp_path: Path) -> None:
     (row,) = rows(tmp_path, link({}, {"Owner": "ops", "aws:x": "y"}), "untagged_roles")
-    assert row["detail"] == "has no tags, but its profile has 1 tag"
+    assert row["detail"] == "has no tags, but its profile has 2 tags"
     assert row["next_step"].startswith("aws iam tag-role --role-name=web --tags=")
     assert sent_tags(row["next_step"]) == {"Owner": "ops"}
 

@@ -356,7 +356,14 @@ def test_a_check_of_pairs_is_unknown_where_no_role_without_a_profile_could_be_se
         (returning('expected="maybe"'), "returns a value of a wrong type ("),
         (returning('resource_arn="arn:x"'), "no role or profile in the inventory; return the column account_id, too"),
         (HOUSE.replace("{profile_name}", "{name}"), "detail shows {name}; return a column of that name"),
-        (HOUSE.replace("{profile_name}", "{count}"), "detail shows {count}; return a column of that name"),
+        *(
+            (HOUSE.replace("is named {profile_name}", text), "detail shows {count}; return a column of that name")
+            for text in ("is named {count}", "[{count}]", "a [ {count}")
+        ),
+        (
+            HOUSE.replace("detail=", 'next_step="aws iam x --query=A[0].{count}", detail='),
+            "next_step shows {count}; return",
+        ),
         (HOUSE.replace("detail=", 'next_step="x {name}", detail='), "next_step shows {name}; return a column"),
         (HOUSE.replace("(profiles)", "(lives)"), "check short_names reads lives; there are "),
         (HOUSE.replace("Profiles with short names.\n\n    Nobody can tell what they are for.\n", ""), "needs a doc"),

@@ -351,7 +351,7 @@ def test_references_are_unknown_when_one_region_lacks_a_core_consumer(tmp_path: 
         "unknown",
         (
             "references to profiles may be missing, because this data is missing: "
-            "in us-east-1 all or a part of DescribeAutoScalingGroups"
+            "all or a part of DescribeAutoScalingGroups (in us-east-1)"
         ),
     )
 
@@ -363,9 +363,9 @@ def test_the_reason_names_every_core_consumer_that_is_missing_and_where(tmp_path
     denied = "operation,subject,error_code\nDescribeInstances,sa-east-1,UnauthorizedOperation\n"
     row = lists(tmp_path, documents | {f"{ACCOUNT}/denied.csv": denied})
     assert row["references_reason"] == (
-        "references to profiles may be missing, because this data is missing: in all regions "
-        "DescribeLaunchTemplateVersions, in sa-east-1 all or a part of DescribeInstances, and "
-        "in us-east-1 all or a part of DescribeAutoScalingGroups"
+        "references to profiles may be missing, because this data is missing: "
+        "DescribeLaunchTemplateVersions (in all regions), all or a part of DescribeInstances (in sa-east-1), and "
+        "all or a part of DescribeAutoScalingGroups (in us-east-1)"
     )
 
 

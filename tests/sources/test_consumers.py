@@ -20,9 +20,10 @@ import iamframe
 from iamframe.errors import SourceError
 from iamframe.inventory.gaps import with_details
 from iamframe.knowledge.operations import CONFIGURATIONS, CORE, FLEETS, OPERATIONS, VERSIONS, label
+from iamframe.messages.render import say
 from iamframe.practice import PracticeAccount
 from iamframe.sources.client import Client
-from iamframe.sources.consumers import CONSUMERS, Consumer
+from iamframe.sources.consumers import CONSUMERS, LISTED_BY, Consumer
 from iamframe.sources.records import Reference
 from iamframe.sources.templates import Profile, TemplateUse, Version, template_references
 
@@ -1350,6 +1351,15 @@ def test_a_denied_list_of_consumers_says_which_use_of_profiles_is_unknown(
     inventory = iamframe.load_account(account.session(region_name="us-east-1"), progress=False, references=True)
     gaps = with_details(inventory.gaps, lang)
     assert [users in detail for detail in gaps["detail"]] == [True, True]
+
+
+def test_every_list_of_consumers_names_its_resources_and_an_older_snapshot_still_says_its_sentence() -> None:
+    listing = [one for one in OPERATIONS if one.cost == "gaps.cost.users"]
+    assert listing
+    assert all((one.service, one.operation) in LISTED_BY for one in listing)
+    for lang in ("en", "ja"):
+        assert say("gaps.cost.users", lang)
+        assert all(say(f"consumers.{one.consumer_type}", lang) for one in CONSUMERS)
 
 
 def test_services_that_share_the_name_of_a_request_are_told_apart(account: PracticeAccount) -> None:

@@ -293,3 +293,20 @@ def test_the_position_of_an_invalid_character_counts_from_the_start_of_the_file(
     inventory = load(tmp_path, text)
     (detail,) = inventory.gaps.loc[inventory.gaps["reason"] == "unreadable", "detail"]
     assert f"after its first document (invalid character at byte position {text.index('x]')}, counted" in detail
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"[1, x]", "(invalid character at byte position 4, counted from 0)"),
+        (b"\xef\xbb\xbf[1, x]", "(invalid character at byte position 7, counted from 0)"),
+        # The position in the UTF-8 text is none in the file.
+        ("[1, x]".encode("utf-16"), "(invalid character)"),
+    ],
+)
+def test_a_byte_position_is_that_in_the_file_or_is_left_out(tmp_path: Path, data: bytes, says: str) -> None:
+    (tmp_path / "notes.json").write_bytes(data)
+    (tmp_path / "roles.json").write_text(json.dumps(dump()))
+    inventory = iamframe.load_files(tmp_path)
+    (detail,) = inventory.gaps.loc[inventory.gaps["reason"] == "unreadable", "detail"]
+    assert says in detail
