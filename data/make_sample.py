@@ -221,7 +221,7 @@ def shop() -> Account:
         it.pair(name, DATA)
     # Tags that two sides, or two people, write differently.
     it.pair("batch", DATA, DATA | {"CostCenter": "4812"})
-    it.pair("ingest", DATA | {"owner": "data"}, DATA)
+    it.pair("ingest", {"owner": "data", "Environment": "prod", "CostCenter": "4711"}, DATA)
     it.pair("reporting", {"Owner": "data", "Environment": "prod", "cost-center": "4711"})
     it.pair("search", {"Οwner": "search", "Environment": "prod"})
     it.pair("legacy-ftp", OPS, {})

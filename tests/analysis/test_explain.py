@@ -523,7 +523,6 @@ def test_a_profile_that_something_names_with_another_path_is_not_offered_for_del
 @pytest.mark.parametrize(
     ("name", "because"),
     [
-        ("ingest", "the tag keys Owner and owner differ only by case, and only you know which is right"),
         (
             "AWSRDSCustomSQLServerInstanceProfile",
             "the names or paths of the profile and its role show that RDS Custom manages the profile",
