@@ -1,4 +1,4 @@
-"""Test in a live account whether the rows of `surfaces` about the tagging API are true."""
+"""The function `probe_surfaces`, which tests in a live account what `surfaces` says about the tagging API."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def probe_surfaces(
     rate: float | None = None,
     progress: bool | None = None,
 ) -> pd.DataFrame:
-    """Check in a live account whether the rows of `surfaces` about the Resource Groups Tagging API are true.
+    """Return whether the rows of `surfaces` about the Resource Groups Tagging API are true in a live account.
 
     The test compares the Resource Groups Tagging API with IAM. The frame has one row per region and resource type. The
     tagging API lags behind IAM. Tags from the last minutes may be missing in the tagging API. The column `holds` is

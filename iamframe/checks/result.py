@@ -206,12 +206,14 @@ class Result:
         """Return the same sentence as `complete_text`, in the language `lang`."""
         accounts, checks = self.inventory.row_counts()["accounts"], len(self.checks)
         complete = int((self.summary["complete"] == accounts).sum()) if accounts else 0
+        incomplete = accounts - int(self.summary["complete"].min()) if checks else 0
         state = "all" if complete == checks else "some" if complete else "none"
         if checks == 0:
             state = "empty"
         if checks == 1:
             state = "alone" if complete else "not_alone"
-        return say(f"coverage.complete.{state}", lang, complete=complete, checks=checks)
+        facts = {"complete": complete, "checks": checks, "incomplete": incomplete, "accounts": accounts}
+        return say(f"coverage.complete.{state}", lang, **facts)
 
     def __repr__(self) -> str:
         counts = self.tally.groupby("severity")["findings"].sum()

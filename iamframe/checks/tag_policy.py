@@ -245,10 +245,10 @@ SIDE_OF = {"role": "role", "instance-profile": "profile"}
 class Demand(msgspec.Struct, frozen=True):
     """A rule about one tag key of roles (or profiles).
 
-    The field `account_id` is None for a rule of a policy file. Rules of a policy file apply to all accounts. A tag
-    policy also prescribes how tag keys are capitalized. Source: Organizations User Guide, "Tag policy syntax and
-    examples". For an organization's rule, the field `required_of` contains the types of resources that need the tag.
-    The field `wanted` contains the allowed values as readable text.
+    The field `account_id` is None for a rule of a policy file. Rules of a policy file (`--policy FILE`) apply to all
+    accounts. A tag policy also prescribes how tag keys are capitalized. Source: Organizations User Guide, "Tag policy
+    syntax and examples". For an organization's rule, the field `required_of` contains the types of resources that need
+    the tag. The field `wanted` contains the allowed values as readable text.
     """
 
     kind: str

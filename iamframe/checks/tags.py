@@ -199,8 +199,9 @@ def tag_differences(tags: pd.DataFrame, pairs: pd.DataFrame) -> Found:
     differ only in case. The checks `untagged_profiles` and `untagged_roles` report resources without tags or with only
     `aws:` tags. The suggested command copies to the profile those tags of the role that are missing or different on the
     profile. If no tag is copied to the profile, the suggested command copies to the role the tags that are missing
-    there. Tag keys that differ only in case are not copied. Tags by which a tool recognizes its own resources are not
-    in the suggested command.
+    there. A tag is not copied if the other resource has its key only in another case. Two tag keys of a profile that
+    differ only in case are not copied. Tags by which a tool recognizes its own resources are not in the suggested
+    command.
     """
     is_known = pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]
     own = _own(tags)

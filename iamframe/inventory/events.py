@@ -12,8 +12,8 @@ DeleteInstanceProfile and DeleteRole.
 
 If events could have happened in more than one sequence, iamframe sorts them by kind, name and id. The kinds of events
 have this order: create, link, change, unlink, delete. The order of the files does not matter. If iamframe finds no
-order that IAM allows, iamframe sorts the events with the same time by kind, name and id. The search for an order can
-fail if events are missing, or if too many events have the same time.
+possible order, iamframe sorts the events with the same time by kind, name and id. The search for an order can fail if
+events are missing, or if too many events have the same time.
 """
 
 from __future__ import annotations

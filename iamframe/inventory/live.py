@@ -50,9 +50,8 @@ def load_account(
     iamframe calls ListInstanceProfileTags instead. For some other operations, iamframe also tries another operation
     after a denial. The frame `gaps` lists the data that no operation returned.
 
-    iamframe lists EKS clusters only if a profile's name, path or tags suggest that the profile belongs to a cluster. In
-    the same way, iamframe looks for Elastic Beanstalk environments and CloudFormation stacks. If `references` is
-    `"none"`, iamframe lists none of the three. If `references` is `"all"`, iamframe always lists environments.
+    iamframe lists EKS clusters only if a profile's path or tags suggest a cluster. iamframe lists CloudFormation stacks
+    only if a profile's name suggests a stack. If `references` is `"none"`, iamframe lists neither clusters nor stacks.
 
     Parameters
     ----------

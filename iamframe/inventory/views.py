@@ -45,11 +45,12 @@ _IN_STACK = BY_LABEL[STACK_RESOURCES].action
 def pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.DataFrame:
     """Return one row per profile, and one row per role that trusts EC2 but has no profile.
 
-    The columns show names, paths, tags and trust. The column `maker` shows which tool or service created the resources,
-    if known or guessed. The first rows are the links: one row per profile with a known role. The next rows are the
-    profiles that have no role, or whose role is unknown. The last rows are roles that trust EC2 but have no profile.
-    The parameter `makers` describes your own tools. If your tool and a known tool fit the same names and paths, the
-    column `maker` shows your tool.
+    The columns show the names, paths and tags of role and profile, and whether the role trusts EC2. The column `maker`
+    shows which tool or service created the resources, if known or guessed. The first rows are the links: one row per
+    profile with a known role. The next rows are the profiles without a role, and profiles of which it is unknown
+    whether they have a role. The last rows are roles that trust EC2 but have no profile. The parameter `makers`
+    describes your own tools. If your tool and a known tool fit the same names and paths, the column `maker` shows your
+    tool.
     """
     return numbered_pairs(inventory, makers)[schema.PAIRS.names]
 

@@ -185,7 +185,7 @@ narrowed = together(
 )
 _AGAINST = "Compare the states with the accounts in this SOURCE (required)."
 against = option("--against", _AGAINST, "SOURCE", callback=_required, shell_complete=offer_sources)
-_COMPARE = "Add to the page what changed since OLD, an older SOURCE."
+_COMPARE = "Add to the page how SOURCE differs from OLD, an older SOURCE."
 older = option("--compare older", _COMPARE, "OLD", shell_complete=offer_sources)
 _KIND = f"Print only differences of one kind ({', '.join(DIFFERENCES)}), and what is unknown. Repeatable."
 kinds = option("--only", _KIND, "KIND", type=click.Choice(DIFFERENCES), multiple=True)

@@ -80,7 +80,7 @@ def test_report_of_ones_own_files_goes_where_out_says_and_never_speaks_of_fictio
     ("only", "said"),
     [
         ("empty_profiles", "The check is complete."),
-        ("untagged_profiles", "The check does not have the status complete in all accounts."),
+        ("untagged_profiles", "The check is partial or unknown in 1 of 1 account."),
         ("empty_profiles path_mismatches", "All 2 checks are complete."),
         ("empty_profiles untagged_profiles", "1 of 2 checks is complete."),
         ("quota_pressure untagged_profiles", "None of 2 checks is complete."),

@@ -131,7 +131,7 @@ def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timed
     - AWS manages the role, or the cluster, environment or stack of the profile exists.
     - The tags or unique id of the profile, or the unique id of its role, is unknown.
 
-    In the following cases, the plan copies no tags, or only required tags to a profile that already has tags.
+    In the following cases, the plan copies at most the required tags, and no tags to a profile without tags.
 
     - A service or tool needs one of the tags.
     - The profile has a tag that the role lacks.
