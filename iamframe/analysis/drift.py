@@ -54,9 +54,10 @@ _FACTS = {"tag_key": "key", "state_value": "state", "account_value": "account"}
 class Drift:
     """The differences between Terraform states and an inventory.
 
-    The frame `differences` has one row per difference. Rows are sorted by kind, account and ARN. Rows of the kind
-    `unknown` show what could not be compared. The tuple `left_out` contains the accounts that were not compared,
-    because the given states have no role or profile there. If no account was compared, `has_compared` is false.
+    The frame `differences` has one row per difference. Rows are sorted by kind of difference, account and ARN. Rows of
+    the kind `unknown` show what could not be compared. The tuple `left_out` contains the accounts that were not
+    compared, because the given states have no role or profile there. If no account was compared, `has_compared` is
+    false.
     """
 
     differences: pd.DataFrame

@@ -1,7 +1,7 @@
 """Read and write files on a disk or in an object store.
 
-pyarrow reads and writes object stores with the default credentials of the AWS CLI. The environment variable
-`AWS_ENDPOINT_URL` can set another endpoint.
+For `s3://` addresses, pyarrow uses the default AWS credentials. The environment variable `AWS_ENDPOINT_URL` can set
+another endpoint.
 """
 
 from __future__ import annotations
