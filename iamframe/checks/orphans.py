@@ -305,9 +305,9 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
 def quota_pressure(accounts: pd.DataFrame, *, threshold: float = 0.8) -> Found:
     """Accounts near their role or profile quota.
 
-    Creating a role or profile fails with LimitExceeded if its quota is reached. EKS creates a profile for each node
-    group. Karpenter creates a profile for each node class that specifies a role. Many node groups or node classes can
-    use up the profile quota.
+    Creating a role or profile fails with LimitExceeded if its quota is reached. EKS creates a profile for each managed
+    node group. Karpenter creates a profile for each node class that specifies a role. Many node groups or node classes
+    can use up the profile quota.
     """
     counted = [
         accounts.assign(counted=what, used=accounts[used], quota=accounts[quota].where(accounts[quota] > 0))
