@@ -66,7 +66,7 @@ def _command(name: str, *added: given.Decorator) -> Callable[[Callable[..., int]
     ),
     option("--lang", "Page language (default: en).", type=click.Choice(("en", "ja"), False), default="en"),
     given.owner_tag,
-    option("--xlsx", "Also write an Excel workbook."),
+    option("--xlsx", "Also write an Excel workbook.", callback=given.workbook),
     given.mask,
     given.only,
     given.judging,

@@ -68,6 +68,15 @@ def place(name: str) -> str | Path:
     return name if is_address(name) else folder(name)
 
 
+def workbook(_: click.Context, __: click.Parameter, wanted: bool) -> bool:
+    if wanted:
+        from iamframe.report.excel import require_xlsxwriter
+
+        # A load that takes hours must not end with this error.
+        require_xlsxwriter()
+    return wanted
+
+
 def _any(_: click.Context, __: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...] | None:
     return names or None
 
