@@ -158,9 +158,9 @@ def check_command(
             shown = shown[~shown["expected"] & shown["accepted"].isna()]
         output.emit_findings(shown, form)
         remark([output.in_one_line(result, owner)] * (form == "table"))
-        unknown = [*output.unknown_owners(findings)] if owner else []
-        remark(output.not_printed(findings, shown), unknown, output.no_such_owner(findings, owner))
-        output.remark_if_quiet([*output.complete_text(result), *unknown])
+        without, unsure = output.about_owners(result, owner)
+        remark(output.not_printed(findings, shown), unsure, without)
+        output.remark_if_quiet([*output.complete_text(result), *unsure])
         remark(output.incomplete(result), output.no_owner(result.inventory, owner_tag))
         remark(output.expired(result, is_covered=True), output.not_collected(result.inventory))
         return _status(result, fail_on, judged["only"], strict=strict)

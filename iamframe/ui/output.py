@@ -235,15 +235,36 @@ def unknown_owners(findings: DataFrame) -> Iterator[str]:
         yield f"the owner of {pluralize(unknown, 'finding')} is unknown, because tags were not collected"
 
 
-def no_such_owner(findings: DataFrame, owners: Iterable[str]) -> Iterator[str]:
-    from iamframe.checks.result import some
+def about_owners(result: Result, owners: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return remarks about owners without findings, and reasons why findings of an owner may be missing."""
+    findings = result.findings
+    unsure = [*unknown_owners(findings)] if owners else []
+    missing = [owner for owner in dict.fromkeys(owners) if not (findings["owner"] == owner).any()]
+    if not missing:
+        return [], unsure
+    from iamframe.analysis.owners import resources_by_owner
 
-    known = findings["owner"].dropna().drop_duplicates().sort_values()
-    for owner in owners:
-        if owner not in set(known):
-            yield f"no finding has the owner {owner!r}" + (
-                f"; the owners are {some(map(repr, known))}" if len(known) else ""
-            )
+    counts, without = resources_by_owner(result), []
+    known = sorted({*counts, *findings["owner"].dropna()})
+    for owner in missing:
+        if number := counts[owner]:
+            without.append(f"no finding has the owner {owner!r}; this owner has {pluralize(number, 'resource')}")
+        else:
+            unsure.append(f"no resource with collected tags has the owner {owner!r}{_closest(owner, known)}")
+    return without, unsure
+
+
+def _closest(owner: str, known: list[str]) -> str:
+    if not known:
+        return ""
+    import difflib
+
+    same = [one for one in known if one.lower() == owner.lower()]
+    close = [*dict.fromkeys([*same, *difflib.get_close_matches(owner, known)])][:3]
+    shown = close or known[:3]
+    of = f" (of {len(known):,} owners)" if len(known) > len(shown) else ""
+    verb = "owner is" if len(shown) == 1 else "owners are"
+    return f"; the {'closest ' if close else ''}{verb} {', '.join(map(repr, shown))}{of}"
 
 
 def complete_text(result: Result) -> Iterator[str]:
