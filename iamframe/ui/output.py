@@ -201,6 +201,9 @@ def incomplete(result: Result) -> Iterator[str]:
     from iamframe.checks.result import some
 
     unsure = result.coverage[result.coverage["status"] != "complete"]
+    # An owner may have findings in any account, so the list is not filtered.
+    if len(unsure) and (used := _used("severity", "owner")):
+        yield f"all incomplete checks, not limited by {used}:"
     checks = unsure.assign(check=unsure["check"] + " (" + unsure["status"] + ")")
     rows = checks[["account_id", "check", "message", "facts"]].itertuples(index=False, name=None)
     for (names, reasons), accounts in _accounts_by_reasons(rows).items():
@@ -225,9 +228,13 @@ def _accounts_by_reasons(
 
 def not_printed(findings: DataFrame, shown: DataFrame) -> Iterator[str]:
     if left := len(findings) - len(shown):
-        given = click.get_current_context().params
-        used = [f"--{name.replace('_', '-')}" for name in ("severity", "owner", "hide_expected") if given[name]]
-        yield f"{pluralize(left, 'finding')} not printed, because of {', '.join(used)}"
+        used = _used("severity", "owner", "hide_expected")
+        yield f"{pluralize(left, 'finding')} not printed, because of {used}"
+
+
+def _used(*names: str) -> str:
+    given = click.get_current_context().params
+    return ", ".join(f"--{name.replace('_', '-')}" for name in names if given[name])
 
 
 def unknown_owners(findings: DataFrame) -> Iterator[str]:

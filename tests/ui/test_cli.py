@@ -151,6 +151,19 @@ def test_check_prints_a_line_per_finding_and_on_standard_error_what_could_not_be
     assert done.returncode == 0
 
 
+def test_a_filtered_list_is_followed_by_the_incomplete_checks_of_all_accounts_which_says_so(tmp_path: Path) -> None:
+    whole = run(tmp_path, "check", "sample").stderr.splitlines()[1:]
+    for options, used in {
+        ("--owner", "data"): "--owner",
+        ("--owner", "data", "--severity", "high"): "--severity, --owner",
+    }.items():
+        said = run(tmp_path, "check", "sample", *options).stderr.splitlines()
+        assert said[-len(whole) - 1 :] == [f"all incomplete checks, not limited by {used}:", *whole]
+    only = ("check", "sample", "--only", "empty_profiles", "--severity", "high")
+    assert "incomplete checks" not in run(tmp_path, *only).stderr
+    assert "incomplete checks" not in run(tmp_path, "check", "sample", "--hide-expected").stderr
+
+
 def test_what_the_findings_of_a_check_have_in_common_is_said_in_each_line_and_in_each_row_of_a_file(
     tmp_path: Path,
 ) -> None:
