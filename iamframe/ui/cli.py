@@ -475,20 +475,9 @@ def _answered(arguments: list[str] | None) -> Any:
         click.echo(error.ctx.get_help())
         return REFUSED
     except click.UsageError as error:
-        problem, hint = error.format_message().rstrip("."), _usage_hint(error)
-        # A suggestion of click ends with a question mark.
-        is_question = problem.endswith(("?", "?)"))
-        return _refuse(f"{problem} {hint.capitalize()}" if is_question else f"{problem}; {hint}")
+        return _refuse(given.usage_sentence(error))
     except click.Abort:
         return INTERRUPTED
-
-
-def _usage_hint(error: click.UsageError) -> str:
-    unknown = isinstance(error, click.NoSuchOption) and not error.possibilities
-    if unknown and error.ctx and error.ctx.command is explain_command:
-        return "if a name begins with a dash, write -- before it, as in `iamframe explain -- -NAME SOURCE`"
-    of = f" {error.ctx.command.name}" if error.ctx and error.ctx.command is not app else ""
-    return f"see `iamframe{of} --help`"
 
 
 def _refuse(sentence: str) -> int:

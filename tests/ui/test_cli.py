@@ -1020,6 +1020,21 @@ def test_a_rate_that_is_no_number_is_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("arguments", [["--owner", "ops"], ["--owner=ops"], ["--severity", "high"]])
+def test_a_report_that_is_asked_for_some_findings_says_where_they_are_filtered(
+    tmp_path: Path, arguments: list[str]
+) -> None:
+    done = run(tmp_path, "report", "sample", *arguments)
+    option = arguments[0].partition("=")[0]
+    hint = f"filter the findings on the report's page, or use {option} with `iamframe check`"
+    said = f"iamframe: No such option '{option}'; {hint}\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
+    # The advice is true: the page has these two filters, and the command has these two options.
+    run(tmp_path, "report", "sample", "--out", "out")
+    assert f'<select data-by="{option[2:]}">' in (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert run(tmp_path, "check", "sample", *arguments).returncode == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
