@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -101,6 +102,16 @@ def quota_use(inventory: Inventory | Result, tag_key: str = OWNER_TAG) -> pd.Dat
     keyed = used.assign(most=-most, number=-used["roles"] - used["profiles"])
     order = keyed.sort_values(["account_id", "most", "number", *_KEY[1:]], kind="stable").index
     return schema.QUOTA_USE.conform(used.loc[order])
+
+
+def resources_by_owner(result: Result) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for part in result.parts():
+        read = part.inventory
+        arns = pd.concat([read.roles["role_arn"], read.profiles["profile_arn"]], ignore_index=True)
+        resources = pd.DataFrame({"resource_arn": arns, "related_arn": pd.Series(None, arns.index, dtype="str")})
+        counts.update(owners(read, resources, result.owner_tag)[0].drop_null().to_pylist())
+    return counts
 
 
 def _resources(inventory: Inventory, view: pd.DataFrame, tag_key: str) -> pd.DataFrame:

@@ -141,7 +141,7 @@ def load_files(*paths: str | os.PathLike[str]) -> Inventory:
     Raises
     ------
     SourceError
-        If no path is given, or a path does not exist. If no file could be read.
+        If no path is given, or a path does not exist. If a path is a report. If no file could be read.
     """
     if not paths:
         raise SourceError("no file given; give a file or folder with output of the AWS CLI")

@@ -102,11 +102,18 @@ def write_workbook(
         raise error.args[0] from error
 
 
-def _opened(path: Path) -> Workbook:
+def require_xlsxwriter() -> None:
+    """Raise MissingExtraError if XlsxWriter is not installed."""
     try:
-        import xlsxwriter
+        import xlsxwriter  # noqa: F401
     except ImportError as error:
         raise missing_extra("xlsxwriter", "excel") from error
+
+
+def _opened(path: Path) -> Workbook:
+    require_xlsxwriter()
+    import xlsxwriter
+
     options = {
         "constant_memory": True,
         "tmpdir": str(path.parent),

@@ -118,7 +118,7 @@ def write_shown(
     """
     require("write_report", result, Result, instead="what `iamframe.run_checks` gives")
     owner_tag = result.owner_tag if owner_tag is None else owner_tag
-    _refuse(out, lang, owner_tag)
+    _refuse(out, lang, owner_tag, xlsx=xlsx)
     folder = Path(out)
     # Title and author may have bytes that the terminal could not decode, and that no file accepts.
     title, author = (text and text.encode("utf-8", "replace").decode() for text in (title, author))
@@ -155,13 +155,17 @@ def write_shown(
     return folder / "report.html", result
 
 
-def _refuse(out: str | os.PathLike[str], lang: str, owner_tag: str) -> None:
+def _refuse(out: str | os.PathLike[str], lang: str, owner_tag: str, *, xlsx: bool) -> None:
     if lang not in LANGUAGES:
         raise ReportError(f"lang={lang!r}: the page is not written in that language; there are {', '.join(LANGUAGES)}")
     if not owner_tag.strip():
         raise ReportError(f"owner_tag={owner_tag!r}: is the key of no tag; name the one whose values are owners")
     if is_address(out):
         raise ReportError(f"{out}: is not on this machine; write the report into a folder here, and copy it afterwards")
+    if xlsx:
+        from iamframe.report.excel import require_xlsxwriter
+
+        require_xlsxwriter()
 
 
 def _write_parts(parts: Iterable[Result], folder: Path, owner_tag: str, lang: str) -> tuple[Numbers, pd.DataFrame]:

@@ -108,7 +108,13 @@ def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
     except (OSError, ValueError) as error:
         raise SourceError(f"{display_path(path)[:200]}: cannot be read ({_reason(error)}); check the path") from error
     if stat.S_ISDIR(mode):
-        yield from _folder(path)
+        files = [*_folder(path)]
+        # A report may also lie in the folder of its source.
+        if [file.name for file in files] == ["summary.json"] and {file.name for file in path.iterdir()} >= _REPORT:
+            raise SourceError(
+                f"{display_path(path)}: is a report of iamframe, not a source; give the source that the report is about"
+            )
+        yield from files
     elif stat.S_ISREG(mode):
         folders = path.resolve().parent.parts
         yield from _file(path, folders, len(folders))

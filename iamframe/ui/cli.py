@@ -66,7 +66,7 @@ def _command(name: str, *added: given.Decorator) -> Callable[[Callable[..., int]
     ),
     option("--lang", "Page language (default: en).", type=click.Choice(("en", "ja"), False), default="en"),
     given.owner_tag,
-    option("--xlsx", "Also write an Excel workbook."),
+    option("--xlsx", "Also write an Excel workbook.", callback=given.workbook),
     given.mask,
     given.only,
     given.judging,
@@ -158,9 +158,9 @@ def check_command(
             shown = shown[~shown["expected"] & shown["accepted"].isna()]
         output.emit_findings(shown, form)
         remark([output.in_one_line(result, owner)] * (form == "table"))
-        unknown = [*output.unknown_owners(findings)] if owner else []
-        remark(output.not_printed(findings, shown), unknown, output.no_such_owner(findings, owner))
-        output.remark_if_quiet([*output.complete_text(result), *unknown])
+        without, unsure = output.about_owners(result, owner)
+        remark(output.not_printed(findings, shown), unsure, without)
+        output.remark_if_quiet([*output.complete_text(result), *unsure])
         remark(output.incomplete(result), output.no_owner(result.inventory, owner_tag))
         remark(output.expired(result, is_covered=True), output.not_collected(result.inventory))
         return _status(result, fail_on, judged["only"], strict=strict)
@@ -475,20 +475,9 @@ def _answered(arguments: list[str] | None) -> Any:
         click.echo(error.ctx.get_help())
         return REFUSED
     except click.UsageError as error:
-        problem, hint = error.format_message().rstrip("."), _usage_hint(error)
-        # A suggestion of click ends with a question mark.
-        is_question = problem.endswith(("?", "?)"))
-        return _refuse(f"{problem} {hint.capitalize()}" if is_question else f"{problem}; {hint}")
+        return _refuse(given.usage_sentence(error))
     except click.Abort:
         return INTERRUPTED
-
-
-def _usage_hint(error: click.UsageError) -> str:
-    unknown = isinstance(error, click.NoSuchOption) and not error.possibilities
-    if unknown and error.ctx and error.ctx.command is explain_command:
-        return "if a name begins with a dash, write -- before it, as in `iamframe explain -- -NAME SOURCE`"
-    of = f" {error.ctx.command.name}" if error.ctx and error.ctx.command is not app else ""
-    return f"see `iamframe{of} --help`"
 
 
 def _refuse(sentence: str) -> int:

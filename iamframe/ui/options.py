@@ -68,6 +68,15 @@ def place(name: str) -> str | Path:
     return name if is_address(name) else folder(name)
 
 
+def workbook(_: click.Context, __: click.Parameter, wanted: bool) -> bool:
+    if wanted:
+        from iamframe.report.excel import require_xlsxwriter
+
+        # A load that takes hours must not end with this error.
+        require_xlsxwriter()
+    return wanted
+
+
 def _any(_: click.Context, __: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...] | None:
     return names or None
 
@@ -125,6 +134,28 @@ def _talk(context: click.Context, option: click.Parameter, wanted: bool) -> None
         logger = logging.getLogger("iamframe")
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(logging.INFO)
+
+
+# Errors
+
+
+def usage_sentence(error: click.UsageError) -> str:
+    problem, hint = error.format_message().rstrip("."), _usage_hint(error)
+    if isinstance(error, click.NoSuchOption) and not hint.startswith("see "):
+        return f"{error.message.rstrip('.')}; {hint}"
+    # A suggestion of click ends with a question mark.
+    is_question = problem.endswith(("?", "?)"))
+    return f"{problem} {hint.capitalize()}" if is_question else f"{problem}; {hint}"
+
+
+def _usage_hint(error: click.UsageError) -> str:
+    command = error.ctx.command.name if error.ctx and error.ctx.parent else None
+    if isinstance(error, click.NoSuchOption):
+        if command == "explain" and not error.possibilities:
+            return "if a name begins with a dash, write -- before it, as in `iamframe explain -- -NAME SOURCE`"
+        if command == "report" and error.option_name in ("--owner", "--severity"):
+            return f"filter the findings on the report's page, or use {error.option_name} with `iamframe check`"
+    return f"see `iamframe{f' {command}' if command else ''} --help`"
 
 
 # Options

@@ -201,6 +201,9 @@ def incomplete(result: Result) -> Iterator[str]:
     from iamframe.checks.result import some
 
     unsure = result.coverage[result.coverage["status"] != "complete"]
+    # An owner may have findings in any account, so the list is not filtered.
+    if len(unsure) and (used := _used("severity", "owner")):
+        yield f"all incomplete checks, not limited by {used}:"
     checks = unsure.assign(check=unsure["check"] + " (" + unsure["status"] + ")")
     rows = checks[["account_id", "check", "message", "facts"]].itertuples(index=False, name=None)
     for (names, reasons), accounts in _accounts_by_reasons(rows).items():
@@ -225,9 +228,13 @@ def _accounts_by_reasons(
 
 def not_printed(findings: DataFrame, shown: DataFrame) -> Iterator[str]:
     if left := len(findings) - len(shown):
-        given = click.get_current_context().params
-        used = [f"--{name.replace('_', '-')}" for name in ("severity", "owner", "hide_expected") if given[name]]
-        yield f"{pluralize(left, 'finding')} not printed, because of {', '.join(used)}"
+        used = _used("severity", "owner", "hide_expected")
+        yield f"{pluralize(left, 'finding')} not printed, because of {used}"
+
+
+def _used(*names: str) -> str:
+    given = click.get_current_context().params
+    return ", ".join(f"--{name.replace('_', '-')}" for name in names if given[name])
 
 
 def unknown_owners(findings: DataFrame) -> Iterator[str]:
@@ -235,15 +242,36 @@ def unknown_owners(findings: DataFrame) -> Iterator[str]:
         yield f"the owner of {pluralize(unknown, 'finding')} is unknown, because tags were not collected"
 
 
-def no_such_owner(findings: DataFrame, owners: Iterable[str]) -> Iterator[str]:
-    from iamframe.checks.result import some
+def about_owners(result: Result, owners: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return remarks about owners without findings, and reasons why findings of an owner may be missing."""
+    findings = result.findings
+    unsure = [*unknown_owners(findings)] if owners else []
+    missing = [owner for owner in dict.fromkeys(owners) if not (findings["owner"] == owner).any()]
+    if not missing:
+        return [], unsure
+    from iamframe.analysis.owners import resources_by_owner
 
-    known = findings["owner"].dropna().drop_duplicates().sort_values()
-    for owner in owners:
-        if owner not in set(known):
-            yield f"no finding has the owner {owner!r}" + (
-                f"; the owners are {some(map(repr, known))}" if len(known) else ""
-            )
+    counts, without = resources_by_owner(result), []
+    known = sorted({*counts, *findings["owner"].dropna()})
+    for owner in missing:
+        if number := counts[owner]:
+            without.append(f"no finding has the owner {owner!r}; this owner has {pluralize(number, 'resource')}")
+        else:
+            unsure.append(f"no resource with collected tags has the owner {owner!r}{_closest(owner, known)}")
+    return without, unsure
+
+
+def _closest(owner: str, known: list[str]) -> str:
+    if not known:
+        return ""
+    import difflib
+
+    same = [one for one in known if one.lower() == owner.lower()]
+    close = [*dict.fromkeys([*same, *difflib.get_close_matches(owner, known)])][:3]
+    shown = close or known[:3]
+    of = f" (of {len(known):,} owners)" if len(known) > len(shown) else ""
+    verb = "owner is" if len(shown) == 1 else "owners are"
+    return f"; the {'closest ' if close else ''}{verb} {', '.join(map(repr, shown))}{of}"
 
 
 def complete_text(result: Result) -> Iterator[str]:

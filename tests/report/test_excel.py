@@ -13,6 +13,7 @@ import openpyxl
 import pandas as pd
 import pytest
 from builders import dump, load, nested_role, profile, profile_list, role_detail, sample_result, write
+from commands import run
 from openpyxl.utils.escape import unescape
 from pages import HOSTILE
 from test_write import GUARDED, UNTOUCHED
@@ -224,9 +225,19 @@ def test_without_xlsxwriter_a_report_is_refused_with_what_brings_it_and_nothing_
     monkeypatch.setitem(sys.modules, "xlsxwriter", None)
     with pytest.raises(MissingExtraError, match=r'^xlsxwriter is not installed; run pip install "\.\[excel\]"'):
         iamframe.write_report(small, tmp_path / "out", xlsx=True)
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()
     iamframe.write_report(small, tmp_path / "out")
     assert not (tmp_path / "out" / "report.xlsx").exists()
+
+
+def test_without_xlsxwriter_the_command_is_refused_before_a_source_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "xlsxwriter", None)
+    done = run(tmp_path, "report", "no-such-source", "--xlsx")
+    said = 'iamframe: xlsxwriter is not installed; run pip install ".[excel]" in the clone of iamframe\n'
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("masked", [False, True])

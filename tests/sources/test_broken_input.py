@@ -993,6 +993,22 @@ def test_a_report_or_a_snapshot_beneath_a_source_is_passed_over(tmp_path: Path, 
     assert unreadable(inventory) == []
 
 
+def test_a_report_is_refused_as_a_source(tmp_path: Path) -> None:
+    write(tmp_path, {"in/roles.json": ROLES})
+    write_report(run_checks(load_files(tmp_path / "in")), tmp_path / "old")
+    said = "iamframe: old: is a report of iamframe, not a source; give the source that the report is about\n"
+    for arguments in (["check", "old"], ["report", "in", "old"], ["diff", "old", "in"]):
+        done = run(tmp_path, *arguments)
+        assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
+    assert not (tmp_path / "iamframe-report").exists()
+
+
+def test_the_folder_of_a_source_can_also_hold_its_report(tmp_path: Path) -> None:
+    source = write(tmp_path, {"in/roles.json": ROLES}) / "in"
+    write_report(run_checks(load_files(source)), source)
+    assert list(load_files(source).roles["role_name"]) == ["web"]
+
+
 def test_a_manifest_of_something_else_passes_nothing_over(tmp_path: Path) -> None:
     inventory = load(tmp_path, {"deep/manifest.json": '{"name": "x"}', "deep/roles.json": ROLES})
     assert list(inventory.roles["role_name"]) == ["web"]

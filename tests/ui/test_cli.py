@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import ACCOUNT, nested_role, profile, profile_list, tag_list, write
+from builders import ACCOUNT, dump, nested_role, profile, profile_list, role_detail, tag_list, write
 from click import Context
 from commands import process, run
 
@@ -149,6 +149,19 @@ def test_check_prints_a_line_per_finding_and_on_standard_error_what_could_not_be
     ]
     assert all(unseen[at + 1].startswith("    ") for at in heads)
     assert done.returncode == 0
+
+
+def test_a_filtered_list_is_followed_by_the_incomplete_checks_of_all_accounts_which_says_so(tmp_path: Path) -> None:
+    whole = run(tmp_path, "check", "sample").stderr.splitlines()[1:]
+    for options, used in {
+        ("--owner", "data"): "--owner",
+        ("--owner", "data", "--severity", "high"): "--severity, --owner",
+    }.items():
+        said = run(tmp_path, "check", "sample", *options).stderr.splitlines()
+        assert said[-len(whole) - 1 :] == [f"all incomplete checks, not limited by {used}:", *whole]
+    only = ("check", "sample", "--only", "empty_profiles", "--severity", "high")
+    assert "incomplete checks" not in run(tmp_path, *only).stderr
+    assert "incomplete checks" not in run(tmp_path, "check", "sample", "--hide-expected").stderr
 
 
 def test_what_the_findings_of_a_check_have_in_common_is_said_in_each_line_and_in_each_row_of_a_file(
@@ -397,6 +410,34 @@ def test_the_summary_counts_only_what_belongs_to_the_owners_that_are_asked_for(t
 
 
 @pytest.mark.parametrize(
+    ("asked", "said", "is_sure"),
+    [
+        ("data", "", True),
+        # The role of this owner is a resource without a finding.
+        ("quiet", "no finding has the owner 'quiet'; this owner has 1 resource", True),
+        ("Data", "the closest owners are 'DATA', 'data' (of 6 owners)", False),
+        ("DATABASE", "the closest owners are 'database', 'DATA' (of 6 owners)", False),
+        ("opps", "the closest owner is 'ops' (of 6 owners)", False),
+        ("x", "the owners are 'DATA', 'data', 'database' (of 6 owners)", False),
+    ],
+)
+def test_an_owner_without_findings_differs_from_an_owner_that_does_not_exist(
+    tmp_path: Path, asked: str, said: str, is_sure: bool
+) -> None:
+    owned = ["ops", "data", "DATA", "database", "it"]
+    profiles = [profile(f"p{at}", Tags=tag_list({"Owner": owner})) for at, owner in enumerate(owned)]
+    files = {f"{at}.json": {"InstanceProfile": one} for at, one in enumerate(profiles)}
+    write(tmp_path, files | {"roles.json": dump(role_detail("r", tags={"Owner": "quiet"}))})
+    check = ("check", ".", "--only", "empty_profiles", "--owner", asked)
+    loud, quiet = run(tmp_path, *check).stderr, run(tmp_path, *check, "-q").stderr
+    if is_sure:
+        assert ((said in loud.splitlines()) == bool(said), "has the owner" in quiet) == (True, False)
+    else:
+        said = f"o resource with collected tags has the owner {asked!r}; {said}"
+        assert (f"n{said}" in loud.splitlines(), f"N{said}." in quiet.splitlines()) == (True, True)
+
+
+@pytest.mark.parametrize(
     ("arguments", "names", "left"),
     [
         ([], ["api", "web", "api", "web", "AWSCloud9SSMInstanceProfile"], ""),
@@ -468,7 +509,10 @@ def test_who_wishes_it_quiet_gets_results_and_errors_and_whether_all_was_checked
 def test_quiet_still_says_that_the_owner_of_a_finding_or_a_difference_from_terraform_is_unknown(tmp_path: Path) -> None:
     empty_profile(tmp_path / "in")
     done = run(tmp_path, "check", "in", "--only", "empty_profiles", "--owner", "team-a", "-q")
-    said = "The owner of 1 finding is unknown, because tags were not collected.\n"
+    said = (
+        "The owner of 1 finding is unknown, because tags were not collected.\n"
+        "No resource with collected tags has the owner 'team-a'.\n"
+    )
     assert (done.stdout, done.stderr) == ("", said)
     done = run(tmp_path, "drift", "sample:terraform", "--against", "in", "-q")
     assert done.stderr.startswith("29 things could not be compared. ")
@@ -974,6 +1018,21 @@ def test_a_rate_that_is_no_number_is_refused(tmp_path: Path) -> None:
     said = refusal(run(tmp_path, "snapshot", "aws", "--rate", "nan", "--out", "snap"))
     assert said == "iamframe: rate=nan: is not a number of requests per second; give one above 0, or none\n"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [["--owner", "ops"], ["--owner=ops"], ["--severity", "high"]])
+def test_a_report_that_is_asked_for_some_findings_says_where_they_are_filtered(
+    tmp_path: Path, arguments: list[str]
+) -> None:
+    done = run(tmp_path, "report", "sample", *arguments)
+    option = arguments[0].partition("=")[0]
+    hint = f"filter the findings on the report's page, or use {option} with `iamframe check`"
+    said = f"iamframe: No such option '{option}'; {hint}\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
+    # The advice is true: the page has these two filters, and the command has these two options.
+    run(tmp_path, "report", "sample", "--out", "out")
+    assert f'<select data-by="{option[2:]}">' in (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert run(tmp_path, "check", "sample", *arguments).returncode == 0
 
 
 @pytest.mark.parametrize(
