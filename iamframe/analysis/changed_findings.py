@@ -83,7 +83,17 @@ def _seen_by_other(found: pd.DataFrame, sides: _Sides, side: int, scopes: set[st
     # The tags of a resource decide nothing if the other side lacks the tag policy.
     by_policy = is_in(found["check"], [name for name, one in checks.items() if tag_policy in one.needs])
     judged = read & (~by_policy | is_in(found["account_id"], _accounts_with_tag_policy(sides[1 - side])))
-    return is_in(check, complete[1 - side]) & (~relying | of_one_scope) | (alone & judged)
+    decided = is_in(check, complete[1 - side]) & (~relying | of_one_scope) | (alone & judged)
+    return decided | is_in(found["finding_id"], _ruled_out(sides[side], sides[1 - side]))
+
+
+def _ruled_out(one: Result, other: Result) -> pa.ChunkedArray:
+    ids = [pa.chunked_array([], pa.string())]
+    for name, check in one.checks.items():
+        if check.ruled_out:
+            found = one.found[name]
+            ids.append(found.table["finding_id"].filter(pa.array(check.ruled_out(found, other.inventory.profiles))))
+    return pa.chunked_array([chunk for each in ids for chunk in each.chunks], pa.string())
 
 
 def _accounts_with_tag_policy(one: Result) -> list[str]:

@@ -49,7 +49,9 @@ def _would_show_unlinked(side: str) -> Accounts:
         alone = ~are_among(np.arange(len(frame)), getattr(evidence.inventory.linked_rows, f"link_{side}"))
         if side == "profile":
             alone &= frame["role_known"].to_numpy(bool)
-        return evidence.whole(side) | evidence.read(operations) | set(frame["account_id"][alone].unique())
+        # A list that was cut short before its first item gives a check no data.
+        listed = evidence.read(operations) & set(frame["account_id"].unique())
+        return evidence.whole(side) | listed | set(frame["account_id"][alone].unique())
 
     return seen
 

@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 from iamframe.checks import coverage as needs
 from iamframe.checks.findings import Found, findings, found_in
 from iamframe.checks.registry import check
-from iamframe.inventory.arrow import are_among, as_arrow, index_in, is_in, joined_key, lookup
-from iamframe.inventory.linking import account_named, profile_ids, without_case, without_path
+from iamframe.inventory.arrow import Bools, are_among, as_arrow, index_in, is_in, joined_key, lookup
+from iamframe.inventory.linking import account_named, profile_ids, profiles_meant, without_case, without_path
 from iamframe.knowledge.arn import name_of
 from iamframe.knowledge.operations import INSTANCES
 from iamframe.knowledge.policies import POWERS, aws_managed_name, power_of
@@ -165,6 +165,20 @@ def _first_three(regions: list[str]) -> str:
     return ", ".join(regions[:3]) + (" …" if len(regions) > 3 else "")
 
 
+def _profiles_are_there(found: Found, profiles: pd.DataFrame) -> Bools:
+    """For each stale reference, whether these profiles of another inventory include the profile in the reference."""
+    names = {"referenced_id": "profile_id", "_name": "profile_name"}
+    uses = found.keyed(["named", *names]).rename(columns=names)
+    meant = profiles_meant(uses, profiles)
+    held = profile_ids(uses["profile_id"])
+    there = profile_ids(lookup(profiles["profile_id"], index_in(meant, profiles["profile_arn"])))
+    same = pc.or_(held.is_null(), pc.fill_null(pc.equal(held, there), False))
+    # A profile in a Terraform plan may not exist.
+    exists = pc.fill_null(pc.invert(pc.starts_with(meant, "address:")), False)
+    missing = found.numbers[~np.asarray(pc.and_(same, exists))]
+    return ~are_among(np.arange(len(found.table)), missing)
+
+
 @check(
     severity="high",
     needs=[needs.any_references],
@@ -188,6 +202,7 @@ def _first_three(regions: list[str]) -> str:
     remediation="Associate an existing profile with the instance. Name an existing profile in a new version of the "
     "launch template, or in a new launch configuration.",
     about="profile",
+    ruled_out=_profiles_are_there,
 )
 def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd.DataFrame) -> Found:
     """References to recreated or nonexistent profiles.

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from iamframe.checks.evidence import Need
 from iamframe.inventory import schema
+from iamframe.inventory.arrow import Bools
 from iamframe.messages.render import Text
 from iamframe.messages.text import SEVERITIES
 
@@ -31,7 +32,9 @@ class Check:
     The field `detail` is a sentence about a finding, with placeholders for values. The field `next_step` is the
     template of the suggested command (see `checks.findings`). The field `remediation` is advice on what to do about the
     findings. The field `about` is the type of resource that the findings are about. The field `alone` marks checks that
-    need only a profile and its role. The field `remedy` is what a clean-up plan does about the findings, or None.
+    need only a profile and its role. The field `remedy` is what a clean-up plan does about the findings, or None. The
+    field `ruled_out` is a function. Its arguments are a `Found` and the profiles of another inventory. It returns, for
+    each finding, whether these profiles prove that the other inventory does not have this finding.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Check:
     about: About
     alone: bool
     remedy: Remedy | None
+    ruled_out: Callable[..., Bools] | None
 
     @property
     def title(self) -> str:
@@ -73,6 +77,7 @@ def check(
     about: About = "any",
     alone: bool = False,
     remedy: Remedy | None = None,
+    ruled_out: Callable[..., Bools] | None = None,
 ) -> Callable[[Rule], Rule]:
     """Turn a function into a check of the same name.
 
@@ -112,7 +117,7 @@ def check(
         if severity not in SEVERITIES:
             raise TypeError(f"check {rule.__name__} has the severity {severity!r}; use one of {', '.join(SEVERITIES)}")
         described = (severity, rule, tuple(needs), reads, options, certainty, detail, next_step, remediation)
-        rule.check = Check(rule.__name__, *described, about, alone, remedy)  # type: ignore[attr-defined]
+        rule.check = Check(rule.__name__, *described, about, alone, remedy, ruled_out)  # type: ignore[attr-defined]
         return rule
 
     return register

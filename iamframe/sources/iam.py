@@ -34,6 +34,8 @@ _TAG_FOLDERS = {
     "instance-profile-tags": ("instance-profile", "ListInstanceProfileTags"),
     "role-tags": ("role", "ListRoleTags"),
 }
+# The operation's name in the AWS CLI, in Python, and in the AWS API.
+_OF_ONE_ROLE = re.compile(r"for[-_]?role")
 
 
 @shape("RoleDetailList")
@@ -79,7 +81,7 @@ def one_role(document: Document) -> Iterable[Answer]:
 @shape("InstanceProfiles")
 def profile_list(document: Document) -> Iterable[Answer]:
     # Both outputs have the same shape. Only the file's name shows that the profiles are those of one role.
-    if "for-role" in document.piece.name.lower():
+    if _OF_ONE_ROLE.search(document.piece.name.lower()):
         return [document.listing("InstanceProfiles", ROLE_LINKS, ListedProfile, lists_all=False)]
     return [document.listing("InstanceProfiles", PROFILE_LIST, ListedProfile)]
 

@@ -63,6 +63,7 @@ def of_profile(**more: Any) -> dict[str, Any]:
 
 
 HELD = profile("web", nested_role("web"))
+HOLDS_DB = profile("web", nested_role("db"))
 WEB = role_detail("web", [HELD])
 PAIR = whole([WEB], [HELD])
 AWS_OWN = role_detail("AWSServiceRoleForX", path="/aws-service-role/x.amazonaws.com/")
@@ -105,7 +106,7 @@ RULES: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]]
         [("role_lost", "web", IN_PROFILE, "web", None, f"holds no role; {IN_STATE} holds the role web")],
     ),
     "a profile holds another role": (
-        whole([role_detail("web"), role_detail("db", [HELD])], [profile("web", nested_role("db"))]),
+        whole([role_detail("web"), role_detail("db", [HOLDS_DB])], [HOLDS_DB]),
         state(of_role(), of_role(name="db", arn=f"arn:aws:iam::{ACCOUNT}:role/db", unique_id="AROADB"), of_profile()),
         [("other_role", "web", IN_PROFILE, "web", "db", f"holds the role db; {IN_STATE} holds the role web")],
     ),

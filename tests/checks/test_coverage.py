@@ -75,6 +75,29 @@ def test_without_the_accounts_own_count_there_may_be_more(tmp_path: Path) -> Non
     assert facts["advice"] == {"message": "coverage.roles.export"}
 
 
+@pytest.mark.parametrize(
+    ("check", "before_the_first", "after_one"),
+    [
+        ("ec2_roles_without_profile", dump(NextToken="x"), dump(role_detail("a"), NextToken="x")),
+        ("empty_profiles", profile_list(NextToken="x"), profile_list(profile("a"), NextToken="x")),
+    ],
+)
+def test_a_list_that_broke_off_before_its_first_item_is_unknown(
+    tmp_path: Path, check: str, before_the_first: dict[str, Any], after_one: dict[str, Any]
+) -> None:
+    documents = {"id.json": identity(), "list.json": before_the_first}
+    status, message, facts = covered(tmp_path, documents, check)
+    side = "profiles" if check == "empty_profiles" else "roles"
+    assert (status, message) == ("unknown", f"coverage.{side}.not_seen")
+    assert facts["advice"] == {"message": f"coverage.{side}.export"}
+    assert covered(tmp_path, documents | {"list.json": after_one}, check)[0] == "partial"
+
+
+def test_a_list_without_an_item_is_partial_where_another_file_shows_an_item(tmp_path: Path) -> None:
+    documents = {"d.json": dump(NextToken="x"), "p.json": profile_list(profile("web", nested_role("web")))}
+    assert covered(tmp_path, documents, "crossed_names")[0] == "partial"
+
+
 def test_a_list_that_nobody_read_is_unknown_and_its_command_settles_it(tmp_path: Path) -> None:
     documents = {"p.json": {"InstanceProfile": profile("web", nested_role("web"))}}
     assert covered(tmp_path, documents, "empty_profiles") == (

@@ -292,6 +292,16 @@ def test_a_damaged_account_costs_no_other_of_its_shard_either(snapshot: Path, wh
     assert part.inventory.accounts["account_id"].tolist() == [FIRST, SECOND, THIRD]
 
 
+def test_damaged_references_stop_the_call_since_they_may_use_profiles_of_any_account(
+    snapshot: Path, tmp_path: Path
+) -> None:
+    file = snapshot / "references" / f"account={SECOND}" / "part.parquet"
+    file.write_bytes(file.read_bytes()[:-9] + b"123456789")
+    with pytest.raises(StoreError, match=r"references/account=123456789012/part\.parquet: is damaged or was changed"):
+        iamframe.check_snapshot(snapshot, tmp_path / "out", executor=Here())
+    assert not (tmp_path / "out").exists()
+
+
 def test_explain_names_the_account_that_could_not_be_checked(damaged: Result) -> None:
     text = " ".join(str(damaged.explain("no such name")).split())
     assert f"account {SECOND}: " in text

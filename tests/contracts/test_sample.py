@@ -128,7 +128,11 @@ CHANGED = {
     "trust_changed": {"partner-access"},
 }
 FOUND = {
-    ("new", "high"): {"crossed_names": {"blue"}, "profiles_without_ec2_trust": {"etl"}},
+    ("new", "high"): {
+        "crossed_names": {"blue"},
+        "profiles_without_ec2_trust": {"etl"},
+        "stale_references": {"monitoring-9"},
+    },
     ("reopened", "low"): {"name_mismatches": {"eks-eu-west-1-prod-4067990795380418201"}},
     ("settled", "info"): {"untagged_profiles": {"shop-InstanceProfile-Z9Y8X7W6V5U4"}},
 }

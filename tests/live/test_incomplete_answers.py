@@ -67,7 +67,7 @@ def test_a_listing_that_says_there_is_more_and_not_where_is_not_whole(account: P
 @pytest.mark.parametrize(
     ("action", "element", "check", "said"),
     [
-        ("ListInstanceProfiles", "InstanceProfiles", "empty_profiles", "partial"),
+        ("ListInstanceProfiles", "InstanceProfiles", "empty_profiles", "unknown"),
         ("DescribeInstances", "reservationSet", "unreferenced_profiles", "unknown"),
         ("DescribeLaunchTemplateVersions", "launchTemplateVersionSet", "unreferenced_profiles", "unknown"),
         ("DescribeAutoScalingGroups", "AutoScalingGroups", "unreferenced_profiles", "unknown"),

@@ -265,9 +265,16 @@ def test_a_tags_key_in_list_instance_profiles_is_never_trusted(tmp_path: Path, t
     assert len(inventory.tags) == 0
 
 
-def test_list_instance_profiles_for_role_is_told_by_its_name_and_is_no_whole_list(tmp_path: Path) -> None:
-    documents = {"list-instance-profiles-for-role-web.json": profile_list(profile("web", nested_role("web")))}
-    inventory = load(tmp_path, documents)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "list-instance-profiles-for-role-web.json",
+        "list_instance_profiles_for_role.json",
+        "iam.ListInstanceProfilesForRole_1.json",
+    ],
+)
+def test_list_instance_profiles_for_role_is_told_by_its_name_and_is_no_whole_list(tmp_path: Path, name: str) -> None:
+    inventory = load(tmp_path, {name: profile_list(profile("web", nested_role("web")))})
     assert links_of(inventory) == [(WEB_PROFILE, WEB)]
     assert wholeness(inventory) == (False, False)
 
