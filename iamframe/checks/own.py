@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -26,14 +27,34 @@ _FILLED = ("finding_id", "check", "accepted", *ADDED, "finding")
 def own_found(one: Check, given: Any) -> Found:
     if not isinstance(given, pd.DataFrame) or "resource_arn" not in given:
         raise CheckError(f"check {one.name}: does not return a DataFrame with a column resource_arn; return one")
+    if not given.columns.is_unique:
+        (name, *_) = given.columns[given.columns.duplicated()]
+        raise CheckError(f"check {one.name}: returns several columns {name}; rename or drop all but one")
     if filled := [name for name in _FILLED if name in given]:
         raise CheckError(f"check {one.name}: returns the column {filled[0]}, which iamframe fills; rename the column")
     for name in given.columns.intersection([*_VALUES]):
         if len(wrong := given[name][~given[name].isin(_VALUES[name])]):
             allowed = ", ".join(_VALUES[name])
             raise CheckError(f"check {one.name}: returns the {name} {wrong.iloc[0]!r}; use one of {allowed}")
+    columns = {name: _column(one, str(name), given[name]) for name in given.columns}
     with _in_one_sentence(one):
-        return found_in(given)
+        return found_in(pd.DataFrame(columns, index=given.index))
+
+
+def _column(one: Check, name: str, values: pd.Series) -> pd.Series:
+    if values.dtype != "object" and isinstance(values.dtype, np.dtype):
+        return values
+    # Masking and messages expect each text in a column of the type `str`.
+    try:
+        kind = pa.array(values, from_pandas=True).type
+    except pa.ArrowException:
+        kind = pa.list_(pa.null())
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if pa.types.is_nested(kind) or pa.types.is_binary(kind):
+        problem = f"returns lists, or values of several types, in the column {name}"
+        raise CheckError(f"check {one.name}: {problem}; return only texts, only numbers or only times in a column")
+    return values.astype("str") if pa.types.is_string(kind) or pa.types.is_large_string(kind) else values
 
 
 def own_findings(one: Check, returned: Found, complete: Callable[[], Found]) -> Found:
