@@ -51,9 +51,9 @@ def _column(one: Check, name: str, values: pd.Series) -> pd.Series:
         kind = pa.list_(pa.null())
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    if pa.types.is_nested(kind) or pa.types.is_binary(kind):
-        problem = f"returns lists, or values of several types, in the column {name}"
-        raise CheckError(f"check {one.name}: {problem}; return only texts, only numbers or only times in a column")
+    if pa.types.is_nested(kind) or pa.types.is_binary(kind) or isinstance(kind, pa.BaseExtensionType):
+        expected = "only texts, only numbers, only times, or only true and false"
+        raise CheckError(f"check {one.name}: the column {name} must hold {expected}; convert its values to texts")
     return values.astype("str") if pa.types.is_string(kind) or pa.types.is_large_string(kind) else values
 
 

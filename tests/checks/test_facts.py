@@ -364,9 +364,9 @@ def test_a_check_of_pairs_is_unknown_where_no_role_without_a_profile_could_be_se
         *(
             (
                 returning(f"names=[{value}] * len(short)"),
-                "returns lists, or values of several types, in the column names",
+                "the column names must hold only texts, only numbers, only times, or only",
             )
-            for value in ("['a']", "{'a': 1}", "{'a'}", "b'a'")
+            for value in ("['a']", "{'a': 1}", "{'a'}", "b'a'", "__import__('pandas').Period('2024-01')")
         ),
         (
             HOUSE.replace("return short", "return short.assign(resource_arn='a')"),
