@@ -18,6 +18,7 @@ from iamframe.messages.render import LIST
 from iamframe.messages.text import SEVERITIES
 
 _VALUES = {"severity": SEVERITIES, "certainty": ("certain", "in scope", "maybe")}
+_FLAGS = ("expected", "next_step_changes")
 _PLACE = re.compile(r"\{(\w+)")
 _COUNT = re.compile(r"\{count\b")
 # If a check returned these columns, their values would be lost. `Found.facts` has its own column `finding`.
@@ -36,12 +37,14 @@ def own_found(one: Check, given: Any) -> Found:
         if len(wrong := given[name][~given[name].isin(_VALUES[name])]):
             allowed = ", ".join(_VALUES[name])
             raise CheckError(f"check {one.name}: returns the {name} {wrong.iloc[0]!r}; use one of {allowed}")
-    columns = {name: _column(one, str(name), given[name]) for name in given.columns}
+    columns = {name: _column(one, str(name), given[name]).array for name in given.columns}
     with _in_one_sentence(one):
-        return found_in(pd.DataFrame(columns, index=given.index))
+        return found_in(pd.DataFrame(columns))
 
 
 def _column(one: Check, name: str, values: pd.Series) -> pd.Series:
+    if name in _FLAGS and values.hasnans:
+        raise CheckError(f"check {one.name}: the column {name} has missing values; fill them with true or false")
     if values.dtype != "object" and isinstance(values.dtype, np.dtype):
         return values
     # Masking and messages expect each text in a column of the type `str`.
