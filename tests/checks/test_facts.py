@@ -256,16 +256,6 @@ def test_a_check_of_ones_own_is_in_findings_coverage_page_and_csv_of_either_lang
     assert "short_names" not in run_checks(inventory).checks
 
 
-def test_rows_that_a_check_of_ones_own_puts_together_may_have_the_same_labels(tmp_path: Path) -> None:
-    text = HOUSE.replace("import iamframe", "import iamframe, pandas").replace(
-        "return short", "return pandas.concat([short"
-    )
-    text = text.rstrip() + ".reset_index(drop=True).astype(object)] * 2)\n"
-    inventory = load(tmp_path / "in", {"p.json": profile_list(profile("ab"), profile("cd"))})
-    findings = run_checks(inventory, "short_names", checks=house(tmp_path, text)).findings
-    assert findings["resource_name"].tolist() == ["ab", "cd"]
-
-
 def test_a_fraction_of_a_check_of_ones_own_is_not_rounded(tmp_path: Path) -> None:
     text = returning("share=0.25, much=1234567.5, whole=2000.0").replace("which is short", "{share} {much} {whole}")
     inventory = load(tmp_path / "in", {"p.json": profile_list(profile("ab"))})
