@@ -31,27 +31,29 @@ _CONSUMERS = ("instance", "association", "launch-template", "launch-configuratio
     severity="medium",
     needs=[needs.all_profiles],
     detail="holds no role",
-    next_step="aws iam delete-instance-profile --instance-profile-name={resource_name}",
+    next_step={
+        "by": "_used",
+        "used": "aws iam get-instance-profile --instance-profile-name={resource_name}",
+        "other": "aws iam delete-instance-profile --instance-profile-name={resource_name}",
+    },
     remediation="Delete the profile, unless something uses the profile or will soon put a role into it.",
     about="profile",
     alone=True,
     remedy="delete",
 )
-def empty_profiles(pairs: pd.DataFrame) -> Found:
+def empty_profiles(pairs: pd.DataFrame, references: pd.DataFrame) -> Found:
     """Instance profiles that hold no role.
 
     The API call RunInstances refuses a profile without a role. A running instance gets no credentials from an empty
     profile. Empty profiles count against the quota, and the IAM console does not show them. A profile becomes empty
     when its role is removed, for example before the role is deleted. A deployment that stops half-way can also leave an
     empty profile. AWS refuses to delete a profile that holds a role. A profile that was created minutes ago may still
-    be waiting for its role.
+    be waiting for its role. If a collected resource uses the profile, the suggested command deletes nothing.
     """
     empty = pairs[pairs["role_arn"].isna() & pairs["role_known"]]
-    return findings(
-        empty,
-        "profile_arn",
-        next_step_changes=True,
-    )
+    is_used = is_in(empty["profile_arn"], as_arrow(references["profile_arn"]))
+    used = np.where(is_used, "used", "unused")
+    return findings(empty, "profile_arn", _used=pd.array(used, dtype="str"), next_step_changes=~is_used)
 
 
 @check(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -17,6 +18,7 @@ from iamframe.messages.render import LIST
 from iamframe.messages.text import SEVERITIES
 
 _VALUES = {"severity": SEVERITIES, "certainty": ("certain", "in scope", "maybe")}
+_FLAGS = ("expected", "next_step_changes")
 _PLACE = re.compile(r"\{(\w+)")
 _COUNT = re.compile(r"\{count\b")
 # If a check returned these columns, their values would be lost. `Found.facts` has its own column `finding`.
@@ -26,14 +28,36 @@ _FILLED = ("finding_id", "check", "accepted", *ADDED, "finding")
 def own_found(one: Check, given: Any) -> Found:
     if not isinstance(given, pd.DataFrame) or "resource_arn" not in given:
         raise CheckError(f"check {one.name}: does not return a DataFrame with a column resource_arn; return one")
+    if not given.columns.is_unique:
+        (name, *_) = given.columns[given.columns.duplicated()]
+        raise CheckError(f"check {one.name}: returns several columns {name}; rename or drop all but one")
     if filled := [name for name in _FILLED if name in given]:
         raise CheckError(f"check {one.name}: returns the column {filled[0]}, which iamframe fills; rename the column")
     for name in given.columns.intersection([*_VALUES]):
         if len(wrong := given[name][~given[name].isin(_VALUES[name])]):
             allowed = ", ".join(_VALUES[name])
             raise CheckError(f"check {one.name}: returns the {name} {wrong.iloc[0]!r}; use one of {allowed}")
+    columns = {name: _column(one, str(name), given[name]).array for name in given.columns}
     with _in_one_sentence(one):
-        return found_in(given)
+        return found_in(pd.DataFrame(columns))
+
+
+def _column(one: Check, name: str, values: pd.Series) -> pd.Series:
+    if name in _FLAGS and values.hasnans:
+        raise CheckError(f"check {one.name}: the column {name} has missing values; fill them with true or false")
+    if values.dtype != "object" and isinstance(values.dtype, np.dtype):
+        return values
+    # Masking and messages expect each text in a column of the type `str`.
+    try:
+        kind = pa.array(values, from_pandas=True).type
+    except pa.ArrowException:
+        kind = pa.list_(pa.null())
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if pa.types.is_nested(kind) or pa.types.is_binary(kind) or isinstance(kind, pa.BaseExtensionType):
+        expected = "only texts, only numbers, only times, or only true and false"
+        raise CheckError(f"check {one.name}: the column {name} must hold {expected}; convert its values to texts")
+    return values.astype("str") if pa.types.is_string(kind) or pa.types.is_large_string(kind) else values
 
 
 def own_findings(one: Check, returned: Found, complete: Callable[[], Found]) -> Found:

@@ -53,7 +53,10 @@ def run(
     for accepted in policy.acceptances:
         if accepted.check not in checks:
             whose = f"{policy.path}: [[accepted]]" if policy.path else "an acceptance of the policy"
-            raise PolicyError(f"{whose} names {accepted.check!r}, which is not a check; there are {', '.join(checks)}")
+            raise PolicyError(
+                f"{whose} names {accepted.check!r}, which is not a check; there are {', '.join(checks)}; if the check "
+                "is your own, pass its file with --checks (in Python, checks=), or use a policy file without this entry"
+            )
     pairs = views.numbered_pairs(inventory, policy.makers)
     evidence = Evidence(inventory, pairs[schema.PAIRS.names], completeness(inventory), policy)
     frames = inventory.linked_rows.numbered() | {"pairs": pairs, "lists": evidence.lists}

@@ -33,6 +33,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import starmap
@@ -111,6 +112,16 @@ class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Whether the expiry date has passed, in UTC."""
         return self.expires is not None and self.expires < dt.datetime.now(dt.UTC).date()
 
+    def matches(self, findings: pa.Table) -> pa.Array:
+        """Return one value per finding: whether the rule is about the finding."""
+        hit = np.asarray(pc.equal(findings["check"], self.check))
+        for column in ("finding_id", "resource_arn", "related_arn"):
+            glob = getattr(self, column)
+            if glob != "*":
+                texts = findings[column] if column in findings.column_names else pa.nulls(len(hit), pa.string())
+                hit = hit & np.asarray(pc.fill_null(pc.match_substring_regex(texts, any_text(glob)), False))
+        return pa.array(hit)
+
 
 class ToolUse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Profiles that are used by a tool such as Databricks.
@@ -151,16 +162,8 @@ class Policy:
         """Return one value per finding: the reason if the finding is accepted, else a missing value."""
         reasons = pa.nulls(len(findings), pa.string())
         for one in self.acceptances:
-            if one.has_expired:
-                continue
-            hit = np.asarray(pc.equal(findings["check"], one.check))
-            for column in ("finding_id", "resource_arn", "related_arn"):
-                glob = getattr(one, column)
-                if glob != "*":
-                    pattern = any_text(glob)
-                    texts = findings[column] if column in findings.column_names else pa.nulls(len(hit), pa.string())
-                    hit &= np.asarray(pc.fill_null(pc.match_substring_regex(texts, pattern), False))
-            reasons = pc.if_else(pc.and_(pa.array(hit), pc.is_null(reasons)), one.reason, reasons)
+            if not one.has_expired:
+                reasons = pc.if_else(pc.and_(one.matches(findings), pc.is_null(reasons)), one.reason, reasons)
         return reasons
 
 
@@ -192,7 +195,7 @@ def read_policy(source: PolicySource) -> Policy:
         return Policy(ORG_POLICY, organization=True)
     path = Path(source)
     try:
-        file = msgspec.toml.decode(read_file(path, pipe=True), type=_File)
+        file = msgspec.toml.decode(read_file(path, pipe=True).removeprefix(BOM_UTF8), type=_File)
         required = tuple(starmap(_required, file.required_tags.items()))
     except OSError as error:
         raise PolicyError(f"{path}: cannot be read ({error.strerror}); check the path of the policy file") from error

@@ -115,7 +115,7 @@ def _listed(values: Sequence[Any], how: str | None, lang: str) -> str:
 
 
 def _number(value: float, noun: str | None, lang: str) -> str:
-    number = f"{value:,.0f}"
+    number = f"{value:,.0f}" if value % 1 == 0 else f"{value:,.15g}"
     text = "{n}" if noun is None else text_of(f"nouns.{noun}", lang)
     return (text if isinstance(text, str) else _chosen(text, int(value))).replace("{n}", number)
 
@@ -163,7 +163,12 @@ def changed_facts(facts: str, change: Callable[[str], str]) -> str:
             return {name: one if name in chosen else within(one) for name, one in value.items()}
         return [within(one) for one in value] if isinstance(value, list) else value
 
-    return msgspec.json.encode(within(msgspec.json.decode(facts))).decode()
+    try:
+        values = msgspec.json.decode(facts)
+    except msgspec.DecodeError:
+        # A column of your own check can have the name of a column that contains JSON.
+        return change(facts)
+    return msgspec.json.encode(within(values)).decode()
 
 
 def nested(message: str, facts: str) -> Message:

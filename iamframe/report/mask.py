@@ -9,9 +9,10 @@ import html
 import os
 import re
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from zipfile import ZipFile, is_zipfile
@@ -22,6 +23,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from iamframe.checks.catalog import CHECKS
 from iamframe.checks.findings import Found, with_column
 from iamframe.checks.registry import Check
 from iamframe.checks.result import Result
@@ -30,7 +32,7 @@ from iamframe.errors import IamframeError, ReportError
 from iamframe.inventory.arrow import as_arrow, index_in, lookup
 from iamframe.inventory.build import joined
 from iamframe.inventory.gaps import with_details
-from iamframe.messages.render import changed_facts, render
+from iamframe.messages.render import Text, changed_facts, render
 from iamframe.messages.text import DIFFERENCES
 from iamframe.report.pseudonyms import Mask
 from iamframe.sources.archives import display_path, read_file
@@ -56,7 +58,7 @@ _OWN = """
     trusted_services resource_type consumer_type consumer_state consumer_version operation tag_source message
     references_message references_status state status event_name error_code relation maker maker_basis check severity
     certainty change kind problem counted owner_type owner_region basis power tool rule prefix
-    listing demanded_by required_of _kind _region _regions _role _profile _put _text _trust _partition _differ
+    listing demanded_by required_of _kind _region _regions _role _profile _put _used _text _trust _partition _differ
 """
 COLUMN_KINDS |= dict.fromkeys(_OWN.split(), "own")
 # In `gaps`, the reason is a word. In other frames, it is a sentence, which is rendered again.
@@ -70,6 +72,9 @@ NOT_TO_RUN = "# masked, not to be run: "
 _REPORTED = frozenset({".csv", ".html", ".json", ".xlsx"})
 # The size of the pieces in which a file is searched, and of the overlap of two pieces.
 _PIECE, _AGAIN = 1 << 22, 1 << 14
+
+# A place of a template, with the name of a column.
+_COLUMNS = re.compile(r"(\{[^{}]*\})")
 
 # The masked texts by kind of column.
 _MaskedTexts = Mapping[str, Mapping[str, str]]
@@ -92,7 +97,8 @@ def masked(
     whole = _masked_result(result, by_kind)
     if changes is not None and old is not None:
         # Only the changes contain data of the older load.
-        older = replace(old, found=_found(old, by_kind), inventory=_with_sources(old, by_kind))
+        checks, found = _checks(old, by_kind), _found(old, by_kind)
+        older = replace(old, checks=checks, found=found, inventory=_with_sources(old, by_kind))
         tables = {name: _masked(frame, by_kind) for name, frame in tables.items()}
         tables["changes"] = with_details(tables["changes"].rename(columns={"changed_facts": "facts"}))
         tables["findings"] = _with_masked_sentences(tables["findings"], whole, older)
@@ -135,7 +141,15 @@ def _frames(result: Result) -> Iterator[pd.DataFrame]:
 
 def _loose(result: Result) -> list[str]:
     policy = result.policy
-    return [*result.inventory.sources, *filter(None, [policy.path]), *(one.reason for one in policy.acceptances)]
+    texts = [*result.inventory.sources, *filter(None, [policy.path]), *(one.reason for one in policy.acceptances)]
+
+    def noted(text: str) -> str:
+        texts.append(text)
+        return text
+
+    for one in result.checks.values():
+        _masked_check(one, noted)
+    return texts
 
 
 def _with_sources(result: Result, by_kind: _MaskedTexts) -> Any:
@@ -157,13 +171,35 @@ def _masked_result(result: Result, by_kind: _MaskedTexts) -> Result:
             path=policy.path and text[policy.path],
             acceptances=tuple(msgspec.structs.replace(one, reason=text[one.reason]) for one in policy.acceptances),
         ),
+        checks=_checks(result, by_kind),
         found=_found(result, by_kind),
         **views,
     )
 
 
+def _checks(result: Result, by_kind: _MaskedTexts) -> dict[str, Check]:
+    return {name: _masked_check(one, by_kind[""].__getitem__) for name, one in result.checks.items()}
+
+
+def _masked_check(one: Check, hide: Callable[[str], str]) -> Check:
+    # The texts of your own checks may contain ids, too.
+    if one.name in CHECKS:
+        return one
+
+    def filled(template: Text) -> Text:
+        if not isinstance(template, str):
+            return {key: text if key == "by" else str(filled(text)) for key, text in template.items()}
+        # The names of columns in braces are kept.
+        return "".join(text if n % 2 else hide(text) for n, text in enumerate(_COLUMNS.split(template)))
+
+    rule = partial(one.rule)
+    rule.__doc__ = hide(one.rule.__doc__ or "")
+    detail, next_step = filled(one.detail), filled(one.next_step)
+    return replace(one, rule=rule, remediation=hide(one.remediation), detail=detail, next_step=next_step)
+
+
 def _found(result: Result, by_kind: _MaskedTexts) -> dict[str, Found]:
-    return {name: _masked_found(check, result.found[name], by_kind) for name, check in result.checks.items()}
+    return {name: _masked_found(one, result.found[name], by_kind) for name, one in _checks(result, by_kind).items()}
 
 
 def _masked_found(check: Check, one: Found, by_kind: _MaskedTexts) -> Found:

@@ -111,7 +111,7 @@ def report_command(
         click.echo(f"Report: {escape_controls(str(file))}")
         remark(output.incomplete_names(result), output.no_owner(result.inventory, owner_tag))
         # After a masked report, the terminal shows pseudonyms too.
-        remark(output.expired(shown), output.not_collected(shown.inventory))
+        remark(output.expired(result, shown), output.not_collected(shown.inventory))
         return _status(result, None, only, strict=strict)
 
 

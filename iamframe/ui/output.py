@@ -287,26 +287,38 @@ def no_owner(inventory: Inventory, owner_tag: str) -> list[str]:
     return [f"no collected tag has the key {owner_tag!r}, so no owner is known; give another key with --owner-tag"]
 
 
-def expired(result: Result, *, is_covered: bool = False) -> Iterator[str]:
-    if result.policy.organization and not is_covered:
+def expired(result: Result, shown: Result | None = None, *, is_covered: bool = False) -> Iterator[str]:
+    """Yield what is wrong with the policy. The result `shown` is the same result, with the texts to print."""
+    shown = shown or result
+    if shown.policy.organization and not is_covered:
         from iamframe.checks.result import some
 
-        read = set(result.inventory.accounts["account_id"][result.inventory.tag_policies_read])
-        if unread := [account for account in result.inventory.accounts["account_id"] if account not in read]:
+        read = set(shown.inventory.accounts["account_id"][shown.inventory.tag_policies_read])
+        if unread := [account for account in shown.inventory.accounts["account_id"] if account not in read]:
             yield (
                 f"--policy org: the effective tag policy was not collected for {some(unread)}; "
                 "`iamframe check SOURCE --policy org` says why"
             )
-    findings = result.tally
-    for one in result.policy.acceptances:
+    for one, printed in zip(result.policy.acceptances, shown.policy.acceptances, strict=True):
         if not one.has_expired and one.check in result.checks:
-            has_match = ((findings["check"] == one.check) & (findings["accepted"] == one.reason)).any()
-            if not has_match and _is_complete(result, one):
-                said = f"the entry for {one.check} with the reason {one.reason!r} matches no finding"
-                yield f"{result.policy.path}: {said}; correct or remove this entry"
+            if _is_complete(result, one) and not _has_match(result, one):
+                said = f"the entry for {one.check} with the reason {printed.reason!r} matches no finding"
+                yield f"{shown.policy.path}: {said}; correct or remove this entry"
         elif one.has_expired:
-            said = f"the last day of the entry for {one.check} with the reason {one.reason!r} was {one.expires}"
-            yield f"{result.policy.path}: {said}; change the date or remove the entry"
+            said = f"the last day of the entry for {one.check} with the reason {printed.reason!r} was {one.expires}"
+            yield f"{shown.policy.path}: {said}; change the date or remove the entry"
+
+
+def _has_match(result: Result, one: Accepted) -> bool:
+    tally, others = result.tally, result.policy.acceptances
+    is_only = sum((other.check, other.reason) == (one.check, one.reason) for other in others) == 1
+    if is_only and ((tally["check"] == one.check) & (tally["accepted"] == one.reason)).any():
+        return True
+    # The reason of a finding is that of the first entry that matches the finding.
+    import pyarrow as pa
+
+    columns = ["check", "finding_id", "resource_arn", "related_arn"]
+    return any(one.matches(pa.Table.from_pandas(result.findings[columns])).to_pylist())
 
 
 def _is_complete(result: Result, one: Accepted) -> bool:

@@ -46,6 +46,16 @@ def test_a_profile_without_a_role_is_empty(tmp_path: Path) -> None:
     assert row["next_step"] == "aws iam delete-instance-profile --instance-profile-name=old"
 
 
+def test_deleting_an_empty_profile_that_an_instance_uses_is_not_suggested(tmp_path: Path) -> None:
+    instance = {"InstanceId": "i-1", "State": {"Name": "running"}, "IamInstanceProfile": {"Arn": f"{PROFILE_ARN}busy"}}
+    reservations = {"Reservations": [{"OwnerId": ACCOUNT, "Instances": [instance]}]}
+    documents = {"p.json": profile_list(profile("busy"), profile("old")), "eu-west-1/i.json": reservations}
+    steps = {row["resource_name"]: row for row in rows(tmp_path, documents, "empty_profiles")}
+    assert steps["busy"]["next_step"] == "aws iam get-instance-profile --instance-profile-name=busy"
+    assert steps["old"]["next_step"] == "aws iam delete-instance-profile --instance-profile-name=old"
+    assert {name: row["next_step_changes"] for name, row in steps.items()} == {"busy": False, "old": True}
+
+
 def test_an_empty_profile_tells_who_made_it(tmp_path: Path) -> None:
     name = "eks-08c968da-2d88-0096-4c82-1ee57490a6af"
     (row,) = rows(tmp_path, {"p.json": profile_list(profile(name))}, "empty_profiles")

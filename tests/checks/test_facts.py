@@ -256,6 +256,13 @@ def test_a_check_of_ones_own_is_in_findings_coverage_page_and_csv_of_either_lang
     assert "short_names" not in run_checks(inventory).checks
 
 
+def test_a_fraction_of_a_check_of_ones_own_is_not_rounded(tmp_path: Path) -> None:
+    text = returning("share=0.25, much=1234567.5, whole=2000.0").replace("which is short", "{share} {much} {whole}")
+    inventory = load(tmp_path / "in", {"p.json": profile_list(profile("ab"))})
+    (detail,) = run_checks(inventory, "short_names", checks=house(tmp_path, text)).findings["detail"]
+    assert detail == "is named ab, 0.25 1,234,567.5 2,000"
+
+
 def test_a_function_may_be_handed_over_as_a_check(tmp_path: Path) -> None:
     @iamframe.check(severity="high", detail="is there")
     def all_roles_there(roles: pd.DataFrame) -> pd.DataFrame:
@@ -354,6 +361,18 @@ def test_a_check_of_pairs_is_unknown_where_no_role_without_a_profile_could_be_se
         (returning('account_name="mine"'), "returns the column account_name, which iamframe fills; rename the column"),
         (returning('finding="mine"'), "returns the column finding, which iamframe fills; rename the column"),
         (returning('expected="maybe"'), "returns a value of a wrong type ("),
+        *(
+            (
+                returning(f"names=[{value}] * len(short)"),
+                "the column names must hold only texts, only numbers, only times, or only",
+            )
+            for value in ("['a']", "{'a': 1}", "{'a'}", "b'a'", "__import__('pandas').Period('2024-01')")
+        ),
+        (
+            HOUSE.replace("return short", "return short.assign(resource_arn='a')"),
+            "returns several columns resource_arn; rename or drop all but one",
+        ),
+        (returning("expected=None"), "the column expected has missing values; fill them with true or false"),
         (returning('resource_arn="arn:x"'), "no role or profile in the inventory; return the column account_id, too"),
         (HOUSE.replace("{profile_name}", "{name}"), "detail shows {name}; return a column of that name"),
         *(

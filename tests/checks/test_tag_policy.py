@@ -170,6 +170,12 @@ def test_a_policy_is_read_as_utf_8(tmp_path: Path) -> None:
     assert policy.required == (RequiredTag("\u74b0\u5883", ("\u672c\u756a",)),)
 
 
+def test_a_policy_that_windows_saved_as_utf_8_is_read_without_its_mark(tmp_path: Path) -> None:
+    path = tmp_path / "policy.toml"
+    path.write_bytes(b"\xef\xbb\xbf[required_tags]\r\nOwner = '*'\r\n")
+    assert read_policy(path).required == (RequiredTag("Owner"),)
+
+
 # Refusing
 
 
@@ -343,6 +349,10 @@ def test_an_acceptance_of_a_check_that_does_not_exist_is_refused(tmp_path: Path)
         run_checks(load(tmp_path, OLD), policy=path)
     assert str(caught.value).startswith(
         f"{path}: [[accepted]] names 'empty_profile', which is not a check; there are empty_profiles, "
+    )
+    assert str(caught.value).endswith(
+        "deleted_trust_principals; if the check is your own, pass its file with --checks (in Python, checks=), or use "
+        "a policy file without this entry"
     )
 
 

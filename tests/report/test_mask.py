@@ -781,6 +781,50 @@ def test_the_terminal_of_a_masked_report_tells_of_acceptances_and_refusals_in_ps
     assert said.count(OWN) == said.count(str(source)) == 1
 
 
+HOUSE = '''
+import iamframe
+
+
+@iamframe.check(severity="low", detail="{{profile_name}} is not of {own}; {{value}}", remediation="Ask {own}.")
+def foreign(profiles):
+    """Profiles outside {own}.
+
+    A rule of {own}.
+    """
+    named = profiles.rename(columns={{"profile_arn": "resource_arn"}})
+    return named[["account_id", "resource_arn", "profile_name"]].assign({column})
+'''
+
+
+def of_house(folder: Path, own: str, column: str) -> Path:
+    inventory = load(folder / "in", {"p.json": profile_list(profile("p", account=OWN))})
+    (folder / "house.py").write_text(HOUSE.format(own=own, column=column), "utf-8")
+    result = iamframe.run_checks(inventory, "foreign", checks=folder / "house.py")
+    return iamframe.write_report(result, folder / "out", xlsx=True, mask=True).parent
+
+
+def test_what_a_check_of_ones_own_says_in_its_file_is_masked_and_its_columns_stay(tmp_path: Path) -> None:
+    out = of_house(tmp_path, f"{FOREIGN} or {MAIL}", "value='x'")
+    texts = contents(out)
+    assert [name for name, text in texts.items() for one in (OWN, FOREIGN, MAIL) if one.encode() in text] == []
+    page = texts["report.html"].decode()
+    hidden = r"acct-\w{10} or email-\w{10}"
+    for said in (f"p is not of {hidden}; x", f"Ask {hidden}", f"Profiles outside {hidden}", f"A rule of {hidden}"):
+        assert re.search(said, page)
+
+
+@pytest.mark.parametrize("kind", ["object", "string", "category"])
+@pytest.mark.parametrize("name", ["value", "facts"])
+def test_texts_of_a_check_of_ones_own_are_masked_whatever_type_of_pandas_holds_them(
+    tmp_path: Path, kind: str, name: str
+) -> None:
+    text = f"role of {FOREIGN}"
+    column = f"value=1, {name}=__import__('pandas').Series([{text!r}], named.index, dtype={kind!r})"
+    texts = contents(of_house(tmp_path, "us", column.replace("value=1, value", "value")))
+    assert [file for file, content in texts.items() if FOREIGN.encode() in content] == []
+    assert re.search(rb"role of acct-\w{10}", texts["foreign.csv"])
+
+
 @pytest.mark.parametrize("ids", [("774411", "885522"), ("role", "2024")])
 def test_what_was_before_a_change_is_masked_and_told_in_pseudonyms(tmp_path: Path, ids: tuple[str, str]) -> None:
     """The older load has a profile of another id, and a role that trusts an account of its own."""

@@ -704,6 +704,23 @@ def test_an_entry_that_accepts_no_finding_is_said(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("command", [["check"], ["report", "--out", "out"], ["report", "--out", "out", "--mask"]])
+def test_an_entry_is_said_to_match_no_finding_only_if_none_is_like_it_whatever_the_other_entries_are(
+    tmp_path: Path, command: list[str]
+) -> None:
+    empty_profile(tmp_path / "in")
+    arn = f"arn:aws:iam::{ACCOUNT}:instance-profile/"
+    entry = "[[accepted]]\ncheck = 'empty_profiles'\nresource_arn = '{}'\nreason = '{}'\n"
+    # All entries but the last are about the only empty profile, which the first one accepts.
+    entries = [("*", "all"), (f"{arn}*", "narrow"), (f"{arn}*", "same"), (f"{arn}mistyped", "same")]
+    write(tmp_path, {"tags.toml": "".join(entry.format(*one) for one in entries)})
+    done = run(tmp_path, *command, "in", "--only", "empty_profiles", "--policy", "tags.toml")
+    said = "tags.toml: the entry for empty_profiles with the reason 'same' matches no finding; "
+    assert [line for line in done.stderr.splitlines() if "no finding" in line] == [
+        f"{said}correct or remove this entry"
+    ]
+
+
 def test_an_entry_of_a_check_that_could_not_look_is_not_said_to_match_no_finding(tmp_path: Path) -> None:
     empty_profile(tmp_path / "in")
     entry = "[[accepted]]\ncheck = '{}'\nresource_arn = 'arn:aws:iam::{}:*'\nreason = '{}'\n"
