@@ -73,6 +73,7 @@ def _inventory(staged: Staging, sources: tuple[str, ...]) -> Inventory:
     judge_lists(staged, roles)
     judge_lists(staged, profiles)
     _add_accounts(staged, roles, profiles)
+    _drop_contradicted_policies(staged)
     references = with_profiles(reference_table(staged.mentions, staged.accounts), profiles.table)
     for account in pc.unique(references["account_id"]).to_pylist():
         staged.account(account)
@@ -109,10 +110,18 @@ def _may_be_of_any(gap: Gap) -> bool:
     return gap.account_id == UNKNOWN_ACCOUNT and gap.operation != "file" and gap.message == "gaps.unreadable"
 
 
+def _drop_contradicted_policies(staged: Staging) -> None:
+    for (account, operation, _), call in staged.calls.items():
+        if operation == TAG_POLICY and account in staged.contradicted_policies:
+            call.state = "refused"
+
+
 def _is_in_force(staged: Staging, demand: TagDemand) -> bool:
+    if demand.source == TAG_POLICY:
+        return demand.account_id not in staged.contradicted_policies
     # If DescribeEffectivePolicy was collected in full, records of ListRequiredTags do not count.
     call = staged.calls.get((str(demand.account_id), TAG_POLICY, GLOBAL))
-    return demand.source == TAG_POLICY or call is None or call.state != "complete"
+    return call is None or call.state != "complete"
 
 
 def _once(frame: schema.Frame, records: Iterable[Any]) -> pd.DataFrame:
