@@ -23,7 +23,7 @@ from iamframe.inventory.merge import Merged, merge_links, merge_rows, merge_tags
 from iamframe.inventory.missing import judge_lists, note_absent
 from iamframe.inventory.staging import PROFILE_KIND, ROLE_KIND, Staging
 from iamframe.knowledge.arn import partition_of
-from iamframe.knowledge.operations import GLOBAL, ROLE, TAG_POLICY, UNKNOWN_ACCOUNT
+from iamframe.knowledge.operations import ALL, GLOBAL, ROLE, TAG_POLICY, UNKNOWN_ACCOUNT
 from iamframe.sources.records import Answer, Gap, TagDemand
 
 
@@ -111,17 +111,29 @@ def _may_be_of_any(gap: Gap) -> bool:
 
 
 def _drop_contradicted_policies(staged: Staging) -> None:
-    for (account, operation, _), call in staged.calls.items():
-        if operation == TAG_POLICY and account in staged.contradicted_policies:
-            call.state = "refused"
+    for account, answers in staged.tag_policies.items():
+        (first, origin), *others = answers
+        other = next((number for policy, number in others if _by_key(policy) != _by_key(first)), None)
+        if other is None:
+            continue
+        origins = {"origin": staged.origins[origin], "other_origin": staged.origins[other]}
+        facts = {"account_id": account} | origins
+        message = "gaps.contradicted.tag_policy"
+        staged.gaps.append(Gap(TAG_POLICY, ALL, "contradicted", message, facts, GLOBAL, account))
+        staged.demands = [one for one in staged.demands if (one.account_id, one.source) != (account, TAG_POLICY)]
+        for (owner, operation, _), call in staged.calls.items():
+            if (owner, operation) == (account, TAG_POLICY):
+                call.state = "refused"
+
+
+def _by_key(policy: list[TagDemand]) -> dict[tuple[str, str], TagDemand]:
+    return {(one.resource_type, one.tag_key): one for one in policy}
 
 
 def _is_in_force(staged: Staging, demand: TagDemand) -> bool:
-    if demand.source == TAG_POLICY:
-        return demand.account_id not in staged.contradicted_policies
     # If DescribeEffectivePolicy was collected in full, records of ListRequiredTags do not count.
     call = staged.calls.get((str(demand.account_id), TAG_POLICY, GLOBAL))
-    return call is None or call.state != "complete"
+    return demand.source == TAG_POLICY or call is None or call.state != "complete"
 
 
 def _once(frame: schema.Frame, records: Iterable[Any]) -> pd.DataFrame:

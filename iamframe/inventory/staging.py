@@ -24,7 +24,6 @@ from iamframe.inventory.frame import TIME, Frame
 from iamframe.inventory.gaps import GapList
 from iamframe.knowledge.arn import account_of, accounts_of, name_of, path_of
 from iamframe.knowledge.operations import (
-    ALL,
     GLOBAL,
     PROFILE,
     PROFILE_LIST,
@@ -188,9 +187,8 @@ class Staging:
         self.mentions: list[Reference] = []
         self.owners: list[ResourceOwner] = []
         self.demands: list[TagDemand] = []
-        # The tag policy in the first answer of each account, and the number of that answer.
-        self.tag_policies: dict[str, tuple[dict[tuple[str, str], TagDemand], int]] = {}
-        self.contradicted_policies: set[str] = set()
+        # By account: the demands of each answer of DescribeEffectivePolicy, and the number of the answer.
+        self.tag_policies: dict[str, list[tuple[list[TagDemand], int]]] = defaultdict(list)
         self.events: dict[str, list[Event]] = defaultdict(list)
         self.gaps = GapList()
         # By account, operation and region.
@@ -212,7 +210,7 @@ class Staging:
             rows += len(chunk)
         self.states.append(answer.state)
         if answer.operation == TAG_POLICY and answer.account_id:
-            self._tag_policy(answer.account_id, self.demands[demands:], origin)
+            self.tag_policies[answer.account_id].append((self.demands[demands:], origin))
         if answer.operation == "denied" and answer.account_id:
             # An account that refused every request still gets a row, in which everything is unknown.
             self.account(answer.account_id, answer)
@@ -231,15 +229,6 @@ class Staging:
             if answer.state == "truncated" and answer.tally is None:
                 self._of_file(account, answer, "truncated", "gaps.answer.truncated", answer.region)
             self.account(account, answer)
-
-    def _tag_policy(self, account: str, policy: list[TagDemand], origin: int) -> None:
-        by_key = {(one.resource_type, one.tag_key): one for one in policy}
-        first, first_origin = self.tag_policies.setdefault(account, (by_key, origin))
-        if first != by_key and account not in self.contradicted_policies:
-            self.contradicted_policies.add(account)
-            facts = {"account_id": account, "origin": self.origins[first_origin], "other_origin": self.origins[origin]}
-            gap = Gap(TAG_POLICY, ALL, "contradicted", "gaps.contradicted.tag_policy", facts, GLOBAL, account)
-            self.gaps.append(gap)
 
     def _of_file(self, account: str, answer: Answer, reason: str, message: str, region: str) -> None:
         self.gaps.add(account, answer.operation, answer.origin, reason, message, region, file=answer.origin)
