@@ -174,6 +174,11 @@ RULES: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]]
             ),
         ],
     ),
+    "tags of AWS are left out, also if only the state has them": (
+        PAIR,
+        state(of_role(tags_all={"aws:cloudformation:stack-name": "web"}), of_profile()),
+        [],
+    ),
     "a provider without tags_all has its tags in tags": (
         PAIR,
         state(
