@@ -34,7 +34,7 @@ from iamframe.knowledge.operations import (
     TAG_POLICY,
     UNKNOWN_ACCOUNT,
 )
-from iamframe.knowledge.trust import TrustContent, read_content, trusts_ec2
+from iamframe.knowledge.trust import TrustContent, policy_key, read_content, trusts_ec2
 from iamframe.sources.cloudtrail import Event, EventSpan
 from iamframe.sources.records import (
     Account,
@@ -168,9 +168,12 @@ class TrustPolicies:
         return pa.array(self._texts, pa.string())
 
     def unified(self, codes: pa.Array) -> pa.Array:
-        # Trust policies with the same canonical text get the same code.
-        same = self.texts().dictionary_encode().indices
-        return same.take(codes)
+        # Trust policies that mean the same get the same code. Terraform and Steampipe sort the keys, and AWS does not.
+        same = np.arange(len(self._texts))
+        first: dict[object, int] = {}
+        for code in pc.unique(codes).drop_null().to_pylist():
+            same[code] = first.setdefault(policy_key(self._texts[code]), code)
+        return pa.array(same).take(codes)
 
     def services(self) -> pa.Array:
         return pa.array([content.services for content in self._contents], pa.string())
