@@ -45,8 +45,8 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
     ------
     SourceError
         If there is no source. If `load_files`, `load_account` or `load_fleet` refuses a source. If the sample or a live
-        account is combined with another source. If a snapshot is combined with files. If two snapshots have the same
-        account.
+        account is combined with another source. If a snapshot is combined with files, or is in a subfolder of a source.
+        If two snapshots have the same account.
     StoreError
         If a snapshot is damaged.
     """
