@@ -404,4 +404,6 @@ def _managed_row(record: ManagedRole | ManagedProfile, file: str, account: str) 
 
 
 def _tags_in_state(record: ManagedRole | ManagedProfile) -> dict[str, str]:
-    return {} if record.tags is UNSET else {tag.key: tag.value for tag in record.tags}
+    # Tags that begin with `aws:` are left out on both sides.
+    tags = [] if record.tags is UNSET else record.tags
+    return {tag.key: tag.value for tag in tags if not tag.key.lower().startswith("aws:")}

@@ -125,6 +125,8 @@ def _organizations(evidence: Evidence) -> Verdicts:
     states = dict(zip(zip(calls["account_id"], calls["operation"], strict=True), calls["state"], strict=True))
     verdicts: Verdicts = []
     refusals = evidence.refusals((TAG_POLICY,))
+    gaps = evidence.inventory.gaps
+    contradicted = {*gaps["account_id"][(gaps["operation"] == TAG_POLICY) & (gaps["reason"] == "contradicted")]}
     for account in evidence.accounts:
         refusal = refusals.get(account)
         state, keys = states.get((account, TAG_POLICY)), states.get((account, REQUIRED_TAGS), "refused")
@@ -133,6 +135,7 @@ def _organizations(evidence: Evidence) -> Verdicts:
             continue
         not_asked = account in evidence.live and state is None
         why = refusal["reason"] if refusal else "not_asked" if not_asked else "not_collected"
+        why = "contradicted" if account in contradicted else why
         known = "unread" if keys == "refused" else "keys" if keys == "complete" else "some_keys"
         reason = {"message": f"coverage.policy.organization.{known}", "why": why, "refusal": refusal}
         verdicts.append(("unknown" if known == "unread" else "partial", reason | {"command": command_of(TAG_POLICY)}))

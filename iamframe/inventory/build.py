@@ -23,7 +23,7 @@ from iamframe.inventory.merge import Merged, merge_links, merge_rows, merge_tags
 from iamframe.inventory.missing import judge_lists, note_absent
 from iamframe.inventory.staging import PROFILE_KIND, ROLE_KIND, Staging
 from iamframe.knowledge.arn import partition_of
-from iamframe.knowledge.operations import GLOBAL, ROLE, TAG_POLICY, UNKNOWN_ACCOUNT
+from iamframe.knowledge.operations import ALL, GLOBAL, ROLE, TAG_POLICY, UNKNOWN_ACCOUNT
 from iamframe.sources.records import Answer, Gap, TagDemand
 
 
@@ -73,6 +73,7 @@ def _inventory(staged: Staging, sources: tuple[str, ...]) -> Inventory:
     judge_lists(staged, roles)
     judge_lists(staged, profiles)
     _add_accounts(staged, roles, profiles)
+    _drop_contradicted_policies(staged)
     references = with_profiles(reference_table(staged.mentions, staged.accounts), profiles.table)
     for account in pc.unique(references["account_id"]).to_pylist():
         staged.account(account)
@@ -107,6 +108,26 @@ def _give_gaps_accounts(staged: Staging) -> None:
 
 def _may_be_of_any(gap: Gap) -> bool:
     return gap.account_id == UNKNOWN_ACCOUNT and gap.operation != "file" and gap.message == "gaps.unreadable"
+
+
+def _drop_contradicted_policies(staged: Staging) -> None:
+    for account, answers in staged.tag_policies.items():
+        (first, origin), *others = answers
+        other = next((number for policy, number in others if _by_key(policy) != _by_key(first)), None)
+        if other is None:
+            continue
+        origins = {"origin": staged.origins[origin], "other_origin": staged.origins[other]}
+        facts = {"account_id": account} | origins
+        message = "gaps.contradicted.tag_policy"
+        staged.gaps.append(Gap(TAG_POLICY, ALL, "contradicted", message, facts, GLOBAL, account))
+        staged.demands = [one for one in staged.demands if (one.account_id, one.source) != (account, TAG_POLICY)]
+        for (owner, operation, _), call in staged.calls.items():
+            if (owner, operation) == (account, TAG_POLICY):
+                call.state = "refused"
+
+
+def _by_key(policy: list[TagDemand]) -> dict[tuple[str, str], TagDemand]:
+    return {(one.resource_type, one.tag_key): one for one in policy}
 
 
 def _is_in_force(staged: Staging, demand: TagDemand) -> bool:

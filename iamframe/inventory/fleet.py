@@ -350,7 +350,8 @@ def _session(member: Member, options: LoadOptions, source: str) -> boto3.Session
     if not role or member.is_caller:
         return session
     try:
-        return assume_role(session, member, role, member.external_id or options.external_id)
+        external_id = member.external_id or options.external_id
+        return assume_role(session, member, role, external_id, options.region)
     except RequestFailed as refusal:
         raise first_failure(refusal, source, profile) from refusal.cause
 

@@ -114,6 +114,11 @@ class LoadOptions:
     # Set when the answers are no longer wanted.
     ended: threading.Event | None = None
 
+    @property
+    def region(self) -> str:
+        """The region to call if no region is configured."""
+        return DEFAULT_REGION if self.plan.regions == "all" else next(iter(self.plan.regions), DEFAULT_REGION)
+
     def secrets(self, member: Member) -> tuple[str, ...]:
         # AWS may repeat external ids in error messages.
         return spellings(member.external_id, self.external_id)
@@ -145,8 +150,7 @@ def load_plan(
 def open_client(session: boto3.Session, options: LoadOptions, source: str) -> Client:
     named = options.plan.regions if options.plan.regions != "all" else ()
     check_regions(session, named, source)
-    region = session.region_name or next(iter(named), DEFAULT_REGION)
-    return Client(session, region, options.workers, options.rate)
+    return Client(session, session.region_name or options.region, options.workers, options.rate)
 
 
 def read_answers(

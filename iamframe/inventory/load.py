@@ -45,8 +45,8 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
     ------
     SourceError
         If there is no source. If `load_files`, `load_account` or `load_fleet` refuses a source. If the sample or a live
-        account is combined with another source. If a snapshot is combined with files. If two snapshots have the same
-        account.
+        account is combined with another source. If a snapshot is combined with files, or is in a subfolder of a source.
+        If two snapshots have the same account.
     StoreError
         If a snapshot is damaged.
     """
@@ -88,12 +88,19 @@ def _refuse_above_snapshots(sources: Iterable[str | os.PathLike[str]]) -> None:
         with suppress(OSError, ValueError):
             if (folder / "checked.json").is_file():
                 raise SourceError(f"{display_path(folder)}: holds the results of check_snapshot; give the snapshot")
-            names = sorted(inner.name for inner in folder.iterdir() if inner.is_dir() and is_snapshot(inner))
-            if names:
-                raise SourceError(
-                    f"{display_path(folder)}: holds snapshots, such as {display_path(names[0])}; give the snapshots, "
-                    f"such as {display_path(folder)}/*"
-                )
+        if inner := next(_snapshots_below(folder), None):
+            name, beside = display_path(inner.relative_to(folder)), display_path(inner.parent)
+            raise SourceError(
+                f"{display_path(folder)}: holds snapshots, such as {name}; give the snapshots, such as {beside}/*"
+            )
+
+
+def _snapshots_below(folder: Path) -> Iterator[Path]:
+    # `load_files` would leave them out, however deep they are.
+    for parent, names, _ in os.walk(folder):
+        names.sort()
+        yield from (inner for name in names if is_snapshot(inner := Path(parent, name)))
+        names[:] = (name for name in names if not name.startswith("."))
 
 
 def _load_live(source: str, live: dict[str, Any]) -> Inventory:

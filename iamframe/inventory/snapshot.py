@@ -138,7 +138,8 @@ def put_in_place(folder: str | os.PathLike[str], written: Path) -> None:
 def read_snapshot(
     folder: str | os.PathLike[str], accounts: Iterable[str] | None = None
 ) -> tuple[dict[str, pd.DataFrame], tuple[str, ...]]:
-    chosen = None if accounts is None else {*accounts}
+    # A number, as from a CSV file, has lost its leading zeros.
+    chosen = None if accounts is None else {one if isinstance(one, str) else str(one).zfill(12) for one in accounts}
     for _ in range(_TRIES):
         place = _located(folder)
         text = manifest_text(place)
@@ -214,6 +215,9 @@ def refuse_others(folder: str | os.PathLike[str]) -> None:
         return
     if not place.is_dir():
         raise StoreError(f"{name}: is a file; give a folder for the snapshot")
+    if Path.cwd().is_relative_to(place):
+        # The shell would stay in the replaced folder, which does not exist any more.
+        raise StoreError(f"{name}: you are in this folder, which a snapshot would replace; give another folder")
     head = head_of(manifest_text(place))
     own = {UNFINISHED, HIDDEN, *((MANIFEST, *head.frames) if head else ())}
     other = min({entry.name for entry in place.iterdir()} - own, default=None)

@@ -31,9 +31,10 @@ from iamframe.knowledge.operations import (
     ROLE,
     ROLE_LISTS,
     ROLE_TAGS,
+    TAG_POLICY,
     UNKNOWN_ACCOUNT,
 )
-from iamframe.knowledge.trust import TrustContent, read_content, trusts_ec2
+from iamframe.knowledge.trust import TrustContent, policy_key, read_content, trusts_ec2
 from iamframe.sources.cloudtrail import Event, EventSpan
 from iamframe.sources.records import (
     Account,
@@ -169,9 +170,12 @@ class TrustPolicies:
         return pa.array(self._texts, pa.string())
 
     def unified(self, codes: pa.Array) -> pa.Array:
-        # Trust policies with the same canonical text get the same code.
-        same = self.texts().dictionary_encode().indices
-        return same.take(codes)
+        # Trust policies that mean the same get the same code. Terraform and Steampipe sort the keys, and AWS does not.
+        same = np.arange(len(self._texts))
+        first: dict[object, int] = {}
+        for code in pc.unique(codes).drop_null().to_pylist():
+            same[code] = first.setdefault(policy_key(self._texts[code]), code)
+        return pa.array(same).take(codes)
 
     def services(self) -> pa.Array:
         return pa.array([content.services for content in self._contents], pa.string())
@@ -188,6 +192,8 @@ class Staging:
         self.mentions: list[Reference] = []
         self.owners: list[ResourceOwner] = []
         self.demands: list[TagDemand] = []
+        # By account: the demands of each answer of DescribeEffectivePolicy, and the number of the answer.
+        self.tag_policies: dict[str, list[tuple[list[TagDemand], int]]] = defaultdict(list)
         self.events: dict[str, list[Event]] = defaultdict(list)
         self.gaps = GapList()
         # By account, operation and region.
@@ -203,11 +209,13 @@ class Staging:
         origin = len(self.origins)
         self.origins.append({"message": "gaps.origin", "operation": answer.operation, "file": answer.origin})
         self.operations.append(answer.operation)
-        rows, by_account = 0, Counter[str]()
+        rows, by_account, demands = 0, Counter[str](), len(self.demands)
         for chunk in answer:
             by_account.update(self._chunk(chunk, answer, origin))
             rows += len(chunk)
         self.states.append(answer.state)
+        if answer.operation == TAG_POLICY and answer.account_id:
+            self.tag_policies[answer.account_id].append((self.demands[demands:], origin))
         if answer.operation == "denied" and answer.account_id:
             # An account that refused every request still gets a row, in which everything is unknown.
             self.account(answer.account_id, answer)

@@ -33,6 +33,8 @@ _EVERY = frozenset().union(*_EC2.values(), *_PERHAPS.values())
 # A name that contains a region, as for some services.
 _OF_A_REGION = re.compile(r"^ec2\.[a-z]{2,}(-[a-z]+)+-\d+\.")
 # A deleted role or user is shown by its unique id (IAM User Guide, "AWS JSON policy elements: Principal").
+# An account as a principal, whose other form is the 12 digits alone.
+_ACCOUNT = re.compile(r"^arn:[a-z-]+:iam::([0-9]{12}):root$")
 _DELETED = re.compile(r"A(?:RO|ID)A\w+")
 
 
@@ -224,15 +226,27 @@ def statements_of(text: str) -> list[Statement]:
 
 
 def same_policy(one: str, other: str) -> bool:
-    return _unordered(msgspec.json.decode(one)) == _unordered(msgspec.json.decode(other))
+    return policy_key(one) == policy_key(other)
 
 
-def _unordered(value: object) -> object:
+def policy_key(text: str) -> object:
+    """Two policies that differ only in the order of keys and list items, or in the form of an account, have one key."""
+    try:
+        return _unordered(msgspec.json.decode(text))
+    except (msgspec.MsgspecError, RecursionError):
+        # A condition may be nested too deep, or may have a number that is too large.
+        return text
+
+
+def _unordered(value: object, of: str = "") -> object:
     if isinstance(value, dict):
-        return frozenset((key, _unordered(inner)) for key, inner in value.items())
+        return frozenset((key, _unordered(inner, key)) for key, inner in value.items())
     if isinstance(value, list):
-        members = frozenset(map(_unordered, value))
+        members = frozenset(_unordered(inner, of) for inner in value)
         return next(iter(members)) if len(members) == 1 else members
+    if of == "AWS" and isinstance(value, str):
+        # Both forms mean the account (IAM User Guide, "AWS JSON policy elements: Principal").
+        value = _ACCOUNT.sub(r"\1", value)
     # Python's True equals 1, JSON's true does not.
     return type(value), value
 

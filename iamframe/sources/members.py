@@ -23,7 +23,7 @@ from iamframe.sources.client import Client
 from iamframe.sources.guards import guard_requests
 from iamframe.sources.records import make_decoders
 from iamframe.sources.refusals import failure_of
-from iamframe.sources.sessions import share_models
+from iamframe.sources.sessions import DEFAULT_REGION, share_models
 
 ORGANIZATION = "org"
 # The usual names of the columns; the first one is documented.
@@ -147,18 +147,24 @@ def members_of_organization(client: Client) -> list[Member]:
     ]
 
 
-def assume_role(base: boto3.Session, member: Member, role: str, external_id: str | None) -> boto3.Session:
-    """The session fetches the role's credentials at first use, and renews them later."""
+def assume_role(
+    base: boto3.Session, member: Member, role: str, external_id: str | None, region: str = DEFAULT_REGION
+) -> boto3.Session:
+    """The session fetches the role's credentials at first use, and renews them later.
+
+    `region` counts only if no region is configured.
+    """
     inner = base._session  # noqa: SLF001 - boto3 has no other way to credentials that renew
 
     def create_client(*args: Any, **options: Any) -> Any:
-        client = inner.create_client(*args, **options)
+        client = inner.create_client(*args, **({"region_name": base.region_name or region} | options))
         guard_requests(client, "sts")
         return client
 
     try:
         of_member = f"iam::{member.account_id}:role/{role.lstrip('/')}"
-        arn = role if role.startswith("arn:") else f"arn:{_partition(base)}:{of_member}"
+        partition = base.get_partition_for_region(base.region_name or region)
+        arn = role if role.startswith("arn:") else f"arn:{partition}:{of_member}"
         credentials = base.get_credentials()
     except (BotoCoreError, ClientError, OSError, ValueError) as error:
         raise failure_of(error) from error
@@ -182,11 +188,6 @@ def assume_role(base: boto3.Session, member: Member, role: str, external_id: str
     session = boto3.Session(botocore_session=own)
     share_models(session)
     return session
-
-
-def _partition(session: boto3.Session) -> str:
-    region = session.region_name
-    return str(session.get_partition_for_region(region)) if region else "aws"
 
 
 def spellings(*external_ids: str | None) -> tuple[str, ...]:

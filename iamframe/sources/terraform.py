@@ -18,7 +18,8 @@ from iamframe.sources.documents import BROKEN, problem_of
 from iamframe.sources.records import Answer, Boundary, Count, GotProfile, NestedRole, Role, Tag
 from iamframe.sources.shapes import Document, shape
 
-_ROLE, _PROFILE = "aws_iam_role", "aws_iam_instance_profile"
+# The types of the providers `aws` and `awscc` (AWS Cloud Control).
+_ROLES, _PROFILES = ("aws_iam_role", "awscc_iam_role"), ("aws_iam_instance_profile", "awscc_iam_instance_profile")
 
 
 class _Instance(msgspec.Struct, gc=False):
@@ -100,7 +101,7 @@ class ManagedProfile(GotProfile, gc=False):
 
 
 class Leaving(msgspec.Struct, gc=False):
-    """A role or profile that a Terraform plan deletes or replaces."""
+    """A role or profile that a Terraform plan deletes, replaces or forgets (block `removed`)."""
 
     managed_arn: str
     address: str
@@ -120,6 +121,27 @@ class _Attributes(msgspec.Struct, gc=False):
     permissions_boundary: str | None = None
     # Only profiles have these.
     role: str | UnsetType | None = UNSET
+    roles: list[str] | UnsetType | None = UNSET
+
+
+class _ControlTag(msgspec.Struct, gc=False):
+    key: str
+    value: str | None = None
+
+
+class _ControlAttributes(msgspec.Struct, gc=False):
+    """The attributes in the provider `awscc`, in which a profile has no tags and no unique id."""
+
+    arn: str | None = None
+    role_name: str | None = None
+    instance_profile_name: str | None = None
+    path: str | None = None
+    role_id: str | None = None
+    tags: list[_ControlTag] | UnsetType | None = UNSET
+    assume_role_policy_document: Raw | UnsetType = UNSET
+    description: str | None = None
+    max_session_duration: Count | None = None
+    permissions_boundary: str | None = None
     roles: list[str] | UnsetType | None = UNSET
 
 
@@ -149,9 +171,9 @@ def _answers(document: Document, operation: str, managed: Iterable[_Managed]) ->
     profiles: list[ManagedProfile] = []
     for resource in managed:
         with document.reading.gap_if_unreadable(document.piece, resource.address):
-            if resource.type == _ROLE:
+            if resource.type in _ROLES:
                 roles.append(_role(resource))
-            elif resource.type == _PROFILE:
+            elif resource.type in _PROFILES:
                 profiles.append(_profile(resource))
     document.reading.has_read = True
     yield document.answer(operation, roles)
@@ -192,14 +214,32 @@ def _in_shown(shown: _Shown) -> Iterator[_Managed]:
 
 def _leaving(shown: _Shown) -> Iterator[Leaving]:
     for one in shown.resource_changes:
-        if one.change and one.type in (_ROLE, _PROFILE) and "delete" in one.change.actions:
+        if one.change and one.type in (*_ROLES, *_PROFILES) and {"delete", "forget"} & {*one.change.actions}:
             before = msgspec.json.decode(one.change.before, type=_Before | None)
             if before and before.arn:
                 yield Leaving(before.arn, one.address)
 
 
+def _attributes(managed: _Managed) -> _Attributes:
+    if managed.type.startswith("aws_"):
+        return msgspec.json.decode(managed.attributes, type=_Attributes)
+    one = msgspec.json.decode(managed.attributes, type=_ControlAttributes)
+    return _Attributes(
+        arn=one.arn,
+        name=one.role_name or one.instance_profile_name,
+        path=one.path,
+        unique_id=one.role_id,
+        tags={tag.key: tag.value for tag in one.tags} if one.tags else one.tags,  # type: ignore[arg-type]
+        assume_role_policy=one.assume_role_policy_document,
+        description=one.description,
+        max_session_duration=one.max_session_duration,
+        permissions_boundary=one.permissions_boundary,
+        roles=one.roles,
+    )
+
+
 def _role(managed: _Managed) -> ManagedRole:
-    role = msgspec.json.decode(managed.attributes, type=_Attributes)
+    role = _attributes(managed)
     return ManagedRole(
         role_arn=role.arn or f"address:{managed.address}",
         role_name=role.name,
@@ -216,7 +256,7 @@ def _role(managed: _Managed) -> ManagedRole:
 
 
 def _profile(managed: _Managed) -> ManagedProfile:
-    profile = msgspec.json.decode(managed.attributes, type=_Attributes)
+    profile = _attributes(managed)
     return ManagedProfile(
         profile_arn=profile.arn or f"address:{managed.address}",
         profile_name=profile.name,

@@ -69,6 +69,27 @@ PAIR = whole([WEB], [HELD])
 AWS_OWN = role_detail("AWSServiceRoleForX", path="/aws-service-role/x.amazonaws.com/")
 IN_ROLE, IN_PROFILE = "aws_iam_role.this", "aws_iam_instance_profile.this"
 IN_STATE = "in the Terraform state, it"
+CONTROLLED = {
+    "arn": f"arn:aws:iam::{ACCOUNT}:role/web",
+    "role_name": "web",
+    "role_id": "AROAWEB",
+    "path": "/",
+    "tags": [{"key": "Team", "value": "dev"}],
+}
+CONTROLLED_PROFILE = {
+    "arn": f"arn:aws:iam::{ACCOUNT}:instance-profile/web",
+    "instance_profile_name": "web",
+    "path": "/",
+    "roles": ["db"],
+}
+
+
+def plan_that(action: str) -> dict[str, Any]:
+    """A plan that keeps the role and does something else to the profile."""
+    change = {"actions": [action], "before": tf_profile(), "after_unknown": {}}
+    resource_change = {"address": IN_PROFILE, "type": "aws_iam_instance_profile", "change": change}
+    return plan(plan_resource("aws_iam_role.this", tf_role(tags_all={}))) | {"resource_changes": [resource_change]}
+
 
 # What the account has, what the state has, and each difference: kind, name, address, value there and here, detail.
 RULES: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]] = {
@@ -154,6 +175,11 @@ RULES: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]]
             ),
         ],
     ),
+    "tags of AWS are left out, also if only the state has them": (
+        PAIR,
+        state(of_role(tags_all={"aws:cloudformation:stack-name": "web"}), of_profile()),
+        [],
+    ),
     "a provider without tags_all has its tags in tags": (
         PAIR,
         state(
@@ -162,19 +188,21 @@ RULES: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]]
         ),
         [("tags", "web", IN_ROLE, "1", None, f"tag 'a' is missing in the account; {IN_STATE} is 1")],
     ),
-    "a plan still manages what it is about to delete or to replace": (
+    "a plan still manages what it is about to delete or to replace": (PAIR, plan_that("delete"), []),
+    "a plan still manages what it is about to forget": (PAIR, plan_that("forget"), []),
+    "the provider awscc manages a role, too": (
         PAIR,
-        plan(plan_resource("aws_iam_role.this", tf_role(tags_all={})))
-        | {
-            "resource_changes": [
-                {
-                    "address": IN_PROFILE,
-                    "type": "aws_iam_instance_profile",
-                    "change": {"actions": ["delete"], "before": tf_profile(), "after_unknown": {}},
-                }
-            ]
-        },
-        [],
+        state(managed("awscc_iam_role", CONTROLLED), of_profile()),
+        [
+            (
+                "tags",
+                "web",
+                "awscc_iam_role.this",
+                "dev",
+                None,
+                f"tag 'Team' is missing in the account; {IN_STATE} is dev",
+            )
+        ],
     ),
 }
 SHOWN = ("kind", "resource_name", "state_address", "state_value", "account_value", "detail")
@@ -229,6 +257,11 @@ UNKNOWN: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]
         PAIR,
         state(of_role(), managed("aws_iam_instance_profile", {k: v for k, v in NO_ROLE.items() if k != "tags_all"})),
         [("unknown", "web", "drift.unknown.state_role"), ("unknown", "web", "drift.unknown.state_tags")],
+    ),
+    "the provider awscc shows the role of a profile, and no tags": (
+        PAIR,
+        state(of_role(), managed("awscc_iam_instance_profile", CONTROLLED_PROFILE)),
+        [("other_role", "web", "drift.other_role"), ("unknown", "web", "drift.unknown.state_tags")],
     ),
     "what a plan shows only once it is applied does not differ": (
         PAIR,

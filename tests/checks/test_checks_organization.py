@@ -271,6 +271,32 @@ def test_files_show_what_the_organization_demands(
     assert covered(inventory) == [(status, f"coverage.policy.organization.{known}" if known else "")]
 
 
+OLDER = {"tags": {"k": {"tag_key": "K", "tag_value": ["old"]}}}
+
+
+@pytest.mark.parametrize("other", [OLDER, {"tags": {}}, {}])
+def test_two_files_that_show_different_policies_leave_the_policy_unknown(tmp_path: Path, other: dict[str, Any]) -> None:
+    files = {"a.json": described(other, ONE), "b.json": described(NEEDS, ONE), "copy.json": described(NEEDS, ONE)}
+    inventory = load_documents(tmp_path, of_account(ONE, **files))
+    assert len(checked(inventory).findings) == 0
+    assert covered(inventory) == [("unknown", "coverage.policy.organization.unread")]
+    (reason,) = checked(inventory).coverage["reason"]
+    assert reason == (
+        "the files show different effective tag policies for the account, so required tags were not checked; keep only "
+        "the newest file"
+    )
+    (gap,) = inventory.gaps["detail"][inventory.gaps["reason"] == "contradicted"]
+    assert gap == (
+        f"the effective tag policy of {ONE} differs between DescribeEffectivePolicy in {tmp_path}/{ONE}/a.json and "
+        f"DescribeEffectivePolicy in {tmp_path}/{ONE}/b.json, so it is unknown; keep only the newer file"
+    )
+
+
+def test_the_same_policy_twice_is_no_contradiction(tmp_path: Path) -> None:
+    files = {"a.json": described(NEEDS, ONE), "b.json": described(NEEDS, ONE)}
+    assert covered(load_documents(tmp_path, of_account(ONE, **files))) == [("complete", "")]
+
+
 def test_the_target_of_a_policy_shows_whose_it_is(tmp_path: Path) -> None:
     inventory = load_documents(tmp_path, {"p.json": profile_list(profile("web")), "e.json": described(NEEDS, TWO)})
     assert set(inventory.tag_policies["account_id"]) == {TWO}

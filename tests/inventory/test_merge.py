@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import pickle
 import shutil
 from dataclasses import replace
@@ -106,6 +107,42 @@ def test_the_same_trust_policy_in_two_spellings_is_no_contradiction(tmp_path: Pa
     inventory = load(tmp_path, documents)
     assert cell(inventory.roles, "trusts_ec2") == "yes"
     assert contradicted(inventory) == {}
+
+
+EC2_ALLOWED = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+SORTED_KEYS = {"Statement": [dict(sorted(EC2_ALLOWED.items()))], "Version": "2012-10-17"}
+OF_ACCOUNT = {"Version": "2012-10-17", "Statement": [EC2_ALLOWED | {"Principal": {"AWS": "000000000009"}}]}
+OF_ROOT = {
+    "Version": "2012-10-17",
+    "Statement": [EC2_ALLOWED | {"Principal": {"AWS": "arn:aws:iam::000000000009:root"}}],
+}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "trusts"),
+    [
+        (trust("ec2.amazonaws.com"), SORTED_KEYS, "yes"),
+        (trust("ec2.amazonaws.com"), {"Version": "2012-10-17", "Statement": EC2_ALLOWED}, "yes"),
+        (OF_ROOT, OF_ACCOUNT, "no"),
+    ],
+)
+def test_a_trust_policy_that_another_tool_writes_in_another_form_is_no_contradiction(
+    tmp_path: Path, one: dict[str, Any], other: dict[str, Any], trusts: str
+) -> None:
+    documents = {name: {"Roles": [nested_role("web", policy=p)]} for name, p in (("a.json", one), ("b.json", other))}
+    inventory = load(tmp_path, documents)
+    assert cell(inventory.roles, "trusts_ec2") == trusts
+    assert contradicted(inventory) == {}
+
+
+def test_a_condition_that_is_nested_too_deep_is_compared_as_text(tmp_path: Path) -> None:
+    condition = json.loads("[" * 900 + "]" * 900)
+    deep = trust("ec2.amazonaws.com")["Statement"][0] | {"Condition": condition}
+    policies = {"a.json": [deep], "b.json": [deep], "c.json": [EC2_ALLOWED]}
+    documents = {name: {"Roles": [nested_role("web", policy={"Statement": p})]} for name, p in policies.items()}
+    inventory = load(tmp_path, documents)
+    assert cell(inventory.roles, "trusts_ec2") == "unknown"
+    assert set(contradicted(inventory)) == {("trust_policy", WEB)}
 
 
 def test_the_same_time_in_two_spellings_is_no_contradiction(tmp_path: Path) -> None:

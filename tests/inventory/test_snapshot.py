@@ -285,6 +285,20 @@ def test_a_snapshot_into_which_somebody_put_a_file_is_left_as_it_is(tmp_path: Pa
     assert_same(of_accounts("a"), open_snapshot(tmp_path / "snapshot"))
 
 
+@pytest.mark.parametrize("here", [".", "inside"])
+def test_the_folder_in_which_somebody_is_stays_and_is_no_folder_for_a_snapshot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: str
+) -> None:
+    (tmp_path / "work" / here).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "work" / here)
+    with pytest.raises(
+        StoreError, match=r"you are in this folder, which a snapshot would replace; give another folder$"
+    ):
+        of_accounts("a").save(tmp_path / "work")
+    assert Path.cwd().is_dir()
+    of_accounts("a").save("snapshot")
+
+
 def test_a_file_is_no_folder_for_a_snapshot_nor_is_one_beneath_it(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(StoreError, match=r"file: is a file; give a folder"):

@@ -42,6 +42,12 @@ def test_one_account_can_be_given_as_a_text(folder: Path) -> None:
     assert_same(open_snapshot(folder, ["b"]), open_snapshot(folder, "b"))
 
 
+def test_an_account_that_is_a_number_gets_its_leading_zeros_back(tmp_path: Path) -> None:
+    of_accounts("000000000012", "123456789012").save(tmp_path / "snapshot")
+    part = open_snapshot(tmp_path / "snapshot", pd.Series([12, 123456789012]))  # type: ignore[arg-type]
+    assert part.accounts["account_id"].tolist() == ["000000000012", "123456789012"]
+
+
 def test_rows_of_a_part_keep_their_order_where_accounts_take_turns(tmp_path: Path) -> None:
     whole = of_accounts("a", "b", "c", each=20)
     mixed = whole.tags.sample(frac=1, random_state=1).reset_index(drop=True)

@@ -115,6 +115,19 @@ def test_a_snapshot_beside_something_else_is_refused_and_what_is_no_snapshot_is_
         iamframe.load("a", "")
 
 
+@pytest.mark.parametrize("place", ["one", "team/one", "team/2026/one"])
+def test_a_folder_with_a_snapshot_anywhere_below_is_refused_and_no_account_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "all" / "other", documents(OTHER))
+    of_accounts(ONE).save(f"all/{place}")
+    beside = Path("all", place).parent
+    said = f"^all: holds snapshots, such as {place}; give the snapshots, such as {beside}/[*]$"
+    with pytest.raises(SourceError, match=said):
+        iamframe.load("all")
+
+
 def test_a_damaged_snapshot_among_others_is_named(tmp_path: Path) -> None:
     of_accounts(ONE).save(tmp_path / "a")
     of_accounts(OTHER).save(tmp_path / "b")

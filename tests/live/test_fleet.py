@@ -162,6 +162,18 @@ def test_credentials_of_another_account_are_noticed(organization: PracticeAccoun
         iamframe.load_fleet([member], references=False, progress=False)
 
 
+@pytest.mark.parametrize("regions", ["all", ["us-east-1"]])
+def test_without_a_configured_region_the_roles_of_a_fleet_are_assumed(
+    organization: PracticeAccount, monkeypatch: pytest.MonkeyPatch, regions: Any
+) -> None:
+    ids = members(organization, 1)
+    for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    inventory = load(ids, regions=regions)
+    assert "AssumeRole" not in set(inventory.gaps["operation"])
+    assert len(inventory.profiles) == 2
+
+
 def test_sessions_of_a_fleet_share_the_models_of_services(organization: PracticeAccount) -> None:
     ids = members(organization, 2)
     base = open_session()
