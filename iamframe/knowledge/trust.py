@@ -32,9 +32,9 @@ _PERHAPS = {"aws-eusc": frozenset({"ec2.amazonaws.eu"})} | {name: _COM for name 
 _EVERY = frozenset().union(*_EC2.values(), *_PERHAPS.values())
 # A name that contains a region, as for some services.
 _OF_A_REGION = re.compile(r"^ec2\.[a-z]{2,}(-[a-z]+)+-\d+\.")
-# A deleted role or user is shown by its unique id (IAM User Guide, "AWS JSON policy elements: Principal").
 # An account as a principal, whose other form is the 12 digits alone.
 _ACCOUNT = re.compile(r"^arn:[a-z-]+:iam::([0-9]{12}):root$")
+# A deleted role or user is shown by its unique id (IAM User Guide, "AWS JSON policy elements: Principal").
 _DELETED = re.compile(r"A(?:RO|ID)A\w+")
 
 
