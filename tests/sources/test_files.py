@@ -1066,6 +1066,19 @@ def test_null_links_stay_unknown_where_no_row_shows_any(tmp_path: Path) -> None:
     assert reasons(inventory, "ListInstanceProfilesForRole") == [("*", "not_in_file")]
 
 
+def test_null_tags_and_links_of_an_account_stay_unknown_where_only_another_accounts_rows_show_some(
+    tmp_path: Path,
+) -> None:
+    """Steampipe can query several accounts at once, and ignore that one of them refuses a call."""
+    shown = row("batch", tags={"owner": "ops"}, instance_profile_arns=[WEB_PROFILE])
+    refused = row("app", arn="arn:aws:iam::000000000002:role/app")
+    inventory = load(tmp_path, {"rows.json": [shown, row(), refused]})
+    known = inventory.roles.set_index("role_name")
+    assert known["tags_known"].to_dict() == {"app": False, "batch": True, "web": True}
+    assert known["last_used_known"].to_dict() == {"app": False, "batch": True, "web": True}
+    assert reasons(inventory, "ListInstanceProfilesForRole") == [("*", "not_in_file")]
+
+
 def test_a_steampipe_row_of_another_table_is_no_role(tmp_path: Path) -> None:
     """Most tables of Steampipe have the columns `arn` and `name`."""
     bucket = {"arn": "arn:aws:s3:::bucket", "name": "bucket"}
