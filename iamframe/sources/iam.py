@@ -12,6 +12,7 @@ from msgspec import UNSET
 from iamframe.knowledge.operations import DUMP, PROFILE_LIST, ROLE_LINKS
 from iamframe.sources.archives import Unreadable
 from iamframe.sources.documents import Value, object_of
+from iamframe.sources.reading import in_cli_form
 from iamframe.sources.records import (
     Account,
     Answer,
@@ -78,8 +79,9 @@ def one_role(document: Document) -> Iterable[Answer]:
 
 @shape("InstanceProfiles")
 def profile_list(document: Document) -> Iterable[Answer]:
-    # Both outputs have the same shape. Only the file's name shows that the profiles are those of one role.
-    if "for-role" in document.piece.name.lower():
+    # Both outputs have the same shape. Only the name of the file or its folder shows that the profiles are one role's.
+    folder = in_cli_form("".join(document.piece.folders[-1:]))
+    if "for-role" in in_cli_form(document.piece.name) or folder.endswith("for-role"):
         return [document.listing("InstanceProfiles", ROLE_LINKS, ListedProfile, lists_all=False)]
     return [document.listing("InstanceProfiles", PROFILE_LIST, ListedProfile)]
 

@@ -137,8 +137,12 @@ def region_of(piece: Piece) -> str | None:
     return next(filter(None, map(region_in, (piece.name, *reversed(piece.folders)))), None)
 
 
+def in_cli_form(name: str) -> str:
+    return cli_name(name).replace("_", "-")
+
+
 def _operation_in_name(piece: Piece) -> str | None:
-    name = cli_name(piece.name).replace("_", "-")
+    name = in_cli_form(piece.name)
     return next((operation for pattern, operation in _FILE_NAMES if pattern.search(name)), None)
 
 

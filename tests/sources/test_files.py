@@ -265,9 +265,19 @@ def test_a_tags_key_in_list_instance_profiles_is_never_trusted(tmp_path: Path, t
     assert len(inventory.tags) == 0
 
 
-def test_list_instance_profiles_for_role_is_told_by_its_name_and_is_no_whole_list(tmp_path: Path) -> None:
-    documents = {"list-instance-profiles-for-role-web.json": profile_list(profile("web", nested_role("web")))}
-    inventory = load(tmp_path, documents)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "list-instance-profiles-for-role-web.json",
+        "list_instance_profiles_for_role_web.json",
+        "ListInstanceProfilesForRole-web.json",
+        "list-instance-profiles-for-role/web.json",
+        "profiles_for_role/web.json.gz",
+    ],
+)
+def test_list_instance_profiles_for_role_is_told_by_its_name_and_is_no_whole_list(tmp_path: Path, name: str) -> None:
+    answer = json.dumps(profile_list(profile("web", nested_role("web")))).encode()
+    inventory = load(tmp_path, {name: gzip.compress(answer) if name.endswith(".gz") else answer})
     assert links_of(inventory) == [(WEB_PROFILE, WEB)]
     assert wholeness(inventory) == (False, False)
 
@@ -1268,6 +1278,21 @@ def test_a_file_is_read_whatever_its_suffix_where_it_is_named_itself(tmp_path: P
 def test_hidden_folders_are_passed_over(tmp_path: Path) -> None:
     documents = {"roles.json": UTF8, ".terraform/terraform.tfstate": state(managed("aws_iam_role", tf_role("x")))}
     assert list(load(tmp_path, documents).roles["role_name"]) == ["web"]
+
+
+def test_hidden_members_of_an_archive_are_passed_over_such_as_those_that_the_finder_of_macos_adds(
+    tmp_path: Path,
+) -> None:
+    members = {
+        "export/eu-west-1/describe-instances.json": b'{"Reservations": []}',
+        "export/list-roles.json": UTF8,
+        "export/.terraform/terraform.tfstate": b'{"version": 3, "serial": 1, "backend": {}}',
+        "__MACOSX/export/._list-roles.json": b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        ",
+        "__MACOSX/export/eu-west-1/._describe-instances.json": b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        ",
+    }
+    inventory = load(tmp_path, {"export.zip": zipped(members)})
+    assert list(inventory.roles["role_name"]) == ["web"]
+    assert list(inventory.gaps["reason"]).count("unreadable") == 0
 
 
 POLICY = trust("ec2.amazonaws.com")
