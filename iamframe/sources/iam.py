@@ -145,7 +145,7 @@ def caller_identity(document: Document) -> Iterable[Answer]:
     account = document.text("Account")
     if account:
         # The account applies to the whole folder.
-        document.reading.callers[document.piece.folders] = account
+        document.reading.callers[document.piece.folders].add(account)
     caller = Account(caller_arn=document.text("Arn") if "Arn" in document.keys else None)
     return [document.answer("GetCallerIdentity", [caller], account_id=account, state="complete")]
 

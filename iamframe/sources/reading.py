@@ -60,7 +60,7 @@ class Reading:
     in_runs: bool = False
     gaps: list[tuple[Piece, Gap]] = field(default_factory=list)
     # By folder, the accounts in the outputs of `aws sts get-caller-identity`.
-    callers: dict[tuple[str, ...], str] = field(default_factory=dict)
+    callers: dict[tuple[str, ...], set[str]] = field(default_factory=lambda: defaultdict(set))
     # The accounts of the resources in the files.
     carried: AccountsByFolder = field(default_factory=AccountsByFolder)
     # The accounts of the profiles that the resources use.
@@ -110,12 +110,12 @@ class Reading:
             nearest: set[str] = set()
             for depth in range(len(folders), 0, -1):
                 folder = folders[:depth]
-                caller = self.callers.get(folder)
-                if caller is not None and nearest <= {caller}:
-                    return caller
+                callers = self.callers.get(folder, set())
+                if len(callers) == 1 and nearest <= callers:
+                    return next(iter(callers))
                 if _TWELVE_DIGITS.fullmatch(folder[-1]):
                     return folder[-1]
-                nearest = nearest or shown.of(folders, depth)
+                nearest = nearest or shown.of(folders, depth) | callers
             # An account id in a folder's name takes precedence, because some files hide the creator's account.
             if creators:
                 return next(iter(creators)) if len(creators) == 1 else None
