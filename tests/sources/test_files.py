@@ -807,6 +807,20 @@ def test_a_role_that_was_made_anew_after_its_deletion_is_kept(tmp_path: Path) ->
     assert list(load(tmp_path, documents).roles["role_name"]) == ["web"]
 
 
+def test_a_deletion_that_another_region_records_late_does_not_delete_the_role_that_was_made_anew(
+    tmp_path: Path,
+) -> None:
+    gone = {"configurationItemStatus": "ResourceDeleted", "resourceId": "AROAOLD"}
+    documents = {
+        "us-east-1.json": [
+            item(None, "2024-07-01T00:00:00.000Z", **gone),
+            item(config_role(), "2024-07-01T00:00:20.000Z"),
+        ],
+        "eu-west-1.json": [item(None, "2024-07-01T00:00:30.000Z", **gone)],
+    }
+    assert list(load(tmp_path, documents).roles["role_name"]) == ["web"]
+
+
 def test_config_shows_an_instance_profile_in_the_case_that_cloudformation_gives_it(tmp_path: Path) -> None:
     configuration = {"Arn": WEB_PROFILE, "InstanceProfileName": "web", "Path": "/", "Roles": ["web"]}
     recorded = item(configuration, resourceType="AWS::IAM::InstanceProfile", ARN=WEB_PROFILE, arn=WEB_PROFILE)
