@@ -1162,6 +1162,13 @@ def test_denied_csv_says_what_was_refused(tmp_path: Path, line: str, operation: 
     assert list(zip(found["account_id"], found["reason"], strict=True)) == [("000000000001", reason)]
 
 
+def test_a_refusal_without_the_line_of_column_names_is_a_gap(tmp_path: Path) -> None:
+    documents = {"dump.json": dump(role_detail("web")), "denied.csv": "DescribeInstances,eu-west-1,AccessDenied\n"}
+    gaps = load(tmp_path, documents).gaps
+    (detail,) = gaps["detail"][gaps["reason"] == "unreadable"]
+    assert detail.endswith("denied.csv: needs the columns operation, subject, error_code")
+
+
 def test_an_account_of_which_all_was_refused_is_there_and_every_check_of_it_is_unknown(tmp_path: Path) -> None:
     documents = {
         "000000000001/profiles.json": profile_list(profile("web")),
