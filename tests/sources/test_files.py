@@ -664,6 +664,24 @@ def test_a_group_refers_to_the_launch_configuration_of_its_own_region(tmp_path: 
     assert list(found["profile_name"]) == [f"web-{region}"]
 
 
+@pytest.mark.parametrize("other", ["ap-south-1", "us-west-2"])
+def test_a_template_name_means_the_template_of_the_region_of_what_names_it(tmp_path: Path, other: str) -> None:
+    def versions(template: str, named: str) -> dict[str, Any]:
+        data = {"IamInstanceProfile": {"Name": named}}
+        more = {"LaunchTemplateName": "app", "DefaultVersion": True, "LaunchTemplateData": data}
+        return {"LaunchTemplateVersions": [{"LaunchTemplateId": template, "VersionNumber": 1} | more]}
+
+    config = {"LaunchTemplateSpecification": {"LaunchTemplateName": "app", "Version": "$Default"}}
+    documents = {
+        "us-east-1/versions.json": versions("lt-1", "web"),
+        "us-east-1/fleets.json": {"Fleets": [{"FleetId": "fleet-1", "LaunchTemplateConfigs": [config]}]},
+        f"{other}/versions.json": versions("lt-2", "other"),
+    }
+    references = load(tmp_path, {f"{ACCOUNT}/{name}": document for name, document in documents.items()}).references
+    found = references[references["consumer_type"] == "fleet"]
+    assert found[["region", "profile_name"]].values.tolist() == [["us-east-1", "web"]]
+
+
 # AWS Config
 
 
