@@ -646,8 +646,12 @@ def test_latest_is_unread_where_the_templates_own_listing_says_that_there_is_a_l
     assert ("lt-1:$Latest", "not_in_file") in reasons(load(tmp_path, documents), "DescribeLaunchTemplateVersions")
 
 
-@pytest.mark.parametrize("region", ["eu-west-1", "us-east-1"])
-def test_a_group_refers_to_the_launch_configuration_of_its_own_region(tmp_path: Path, region: str) -> None:
+@pytest.mark.parametrize(
+    ("region", "names"), [("eu-west-1", ["web-eu-west-1"]), ("us-east-1", ["web-us-east-1"]), ("ap-south-1", [])]
+)
+def test_a_group_refers_to_the_launch_configuration_of_its_own_region(
+    tmp_path: Path, region: str, names: list[str]
+) -> None:
     def configurations(where: str) -> dict[str, Any]:
         arn = f"arn:aws:autoscaling:{where}:{ACCOUNT}:launchConfiguration:1:launchConfigurationName/old"
         row = {"LaunchConfigurationName": "old", "LaunchConfigurationARN": arn, "IamInstanceProfile": f"web-{where}"}
@@ -661,7 +665,7 @@ def test_a_group_refers_to_the_launch_configuration_of_its_own_region(tmp_path: 
     }
     references = load(tmp_path, documents).references
     found = references[references["consumer_type"] == "auto-scaling-group"]
-    assert list(found["profile_name"]) == [f"web-{region}"]
+    assert list(found["profile_name"]) == names
 
 
 @pytest.mark.parametrize("other", ["ap-south-1", "us-west-2"])
@@ -680,6 +684,23 @@ def test_a_template_name_means_the_template_of_the_region_of_what_names_it(tmp_p
     references = load(tmp_path, {f"{ACCOUNT}/{name}": document for name, document in documents.items()}).references
     found = references[references["consumer_type"] == "fleet"]
     assert found[["region", "profile_name"]].values.tolist() == [["us-east-1", "web"]]
+
+
+def test_a_template_name_of_two_templates_means_neither_where_no_file_shows_its_region(tmp_path: Path) -> None:
+    more = {"LaunchTemplateName": "app", "VersionNumber": 1, "DefaultVersion": True}
+    versions = [
+        {"LaunchTemplateId": id, "LaunchTemplateData": {"IamInstanceProfile": {"Name": name}}} | more
+        for id, name in (("lt-1", "web"), ("lt-2", "other"))
+    ]
+    config = {"LaunchTemplateSpecification": {"LaunchTemplateName": "app", "Version": "$Default"}}
+    documents = {
+        "us.json": {"LaunchTemplateVersions": versions[:1]},
+        "eu.json": {"LaunchTemplateVersions": versions[1:]},
+        "fleets.json": {"Fleets": [{"FleetId": "fleet-1", "LaunchTemplateConfigs": [config]}]},
+    }
+    inventory = load(tmp_path, {f"{ACCOUNT}/{name}": document for name, document in documents.items()})
+    assert set(inventory.references["consumer_type"]) == {"launch-template"}
+    assert reasons(inventory, "DescribeLaunchTemplateVersions") == [("app:$Default", "not_in_file")]
 
 
 # AWS Config
