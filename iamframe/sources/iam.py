@@ -169,7 +169,9 @@ def tag_list(document: Document) -> Iterable[Answer]:
         raise Unreadable("gaps.file.whose_tags")
     resource_type, operation = _TAG_FOLDERS[folder]
     name = document.piece.name.rsplit(".json", 1)[0]
-    if document.is_truncated:
+    cut_short, place = document.reading.cut_short, document.piece.place
+    if document.is_truncated or place in cut_short:
+        cut_short.add(place)
         gap = Gap(operation, name, "truncated", "gaps.answer.tags_truncated", {"file": document.piece.label})
         return [document.answer(operation, [gap])]
     tags: list[Any] = [tag for chunk in document.records("Tags", Tag) for tag in chunk]

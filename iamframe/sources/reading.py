@@ -66,6 +66,8 @@ class Reading:
     # The accounts of the profiles that the resources use.
     named: AccountsByFolder = field(default_factory=AccountsByFolder)
     has_read: bool = False
+    # The files with a list of tags that was cut short. The next document in such a file is the rest of the list.
+    cut_short: set[tuple[str, ...]] = field(default_factory=set)
     _kept: dict[type, list[Any]] = field(default_factory=lambda: defaultdict(list))
 
     def keep(self, record: object) -> None:

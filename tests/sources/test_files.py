@@ -398,10 +398,12 @@ def test_an_empty_tag_listing_says_that_there_are_none(tmp_path: Path) -> None:
     assert only_row(inventory.roles)["tags_known"] is False
 
 
-def test_a_tag_listing_that_is_cut_short_is_not_taken(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rest", ["", json.dumps({"Tags": tag_list({"team": "web"}), "IsTruncated": False})])
+def test_a_tag_listing_that_is_cut_short_is_not_taken_nor_is_its_rest(tmp_path: Path, rest: str) -> None:
+    page = {"Tags": tag_list({"owner": "ops"}), "IsTruncated": True, "Marker": "m"}
     documents = {
         "profiles.json": profile_list(profile("web")),
-        "instance-profile-tags/web.json": {"Tags": tag_list({"owner": "ops"}), "IsTruncated": True, "Marker": "m"},
+        "instance-profile-tags/web.json": json.dumps(page) + rest,
     }
     inventory = load(tmp_path, documents)
     assert only_row(inventory.profiles)["tags_known"] is False
@@ -689,8 +691,8 @@ def test_a_template_name_means_the_template_of_the_region_of_what_names_it(tmp_p
 def test_a_template_name_of_two_templates_means_neither_where_no_file_shows_its_region(tmp_path: Path) -> None:
     more = {"LaunchTemplateName": "app", "VersionNumber": 1, "DefaultVersion": True}
     versions = [
-        {"LaunchTemplateId": id, "LaunchTemplateData": {"IamInstanceProfile": {"Name": name}}} | more
-        for id, name in (("lt-1", "web"), ("lt-2", "other"))
+        {"LaunchTemplateId": template, "LaunchTemplateData": {"IamInstanceProfile": {"Name": name}}} | more
+        for template, name in (("lt-1", "web"), ("lt-2", "other"))
     ]
     config = {"LaunchTemplateSpecification": {"LaunchTemplateName": "app", "Version": "$Default"}}
     documents = {
