@@ -1342,18 +1342,18 @@ def test_hidden_folders_are_passed_over(tmp_path: Path) -> None:
     assert list(load(tmp_path, documents).roles["role_name"]) == ["web"]
 
 
-def test_hidden_members_of_an_archive_are_passed_over_such_as_those_that_the_finder_of_macos_adds(
-    tmp_path: Path,
-) -> None:
+def test_hidden_folders_of_an_archive_are_passed_over_and_so_is_that_of_the_finder_of_macos(tmp_path: Path) -> None:
     members = {
         "export/eu-west-1/describe-instances.json": b'{"Reservations": []}',
         "export/list-roles.json": UTF8,
+        "export/role-tags/.x.json": b'{"Tags": []}',
         "export/.terraform/terraform.tfstate": b'{"version": 3, "serial": 1, "backend": {}}',
         "__MACOSX/export/._list-roles.json": b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        ",
         "__MACOSX/export/eu-west-1/._describe-instances.json": b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        ",
     }
     inventory = load(tmp_path, {"export.zip": zipped(members)})
     assert list(inventory.roles["role_name"]) == ["web"]
+    assert (".x", "not_in_file") in reasons(inventory, "ListRoleTags"), "a role's name may begin with a dot"
     assert list(inventory.gaps["reason"]).count("unreadable") == 0
 
 
