@@ -136,9 +136,10 @@ def load_files(*paths: str | os.PathLike[str]) -> Inventory:
     to folders, and folders with a report or snapshot. iamframe recognises most files by their content. The file
     `denied.csv` is recognised by its name. Files with lists of tags must be named `instance-profile-tags/NAME.json` or
     `role-tags/NAME.json`. The name of a file with the output of `aws iam list-instance-profiles-for-role` must contain
-    `for-role`, `for_role` or `ForRole`. Otherwise, iamframe takes the output of `list-instance-profiles-for-role` for
-    the list of all profiles. The optional file `denied.csv` lists the operations that AWS denied. The columns of
-    `denied.csv` are `operation,subject,error_code`. Loading files makes no request to AWS.
+    `for-role`, `for_role` or `ForRole`, or the name of its folder must end so. Otherwise, iamframe takes the output of
+    `list-instance-profiles-for-role` for the list of all profiles. The optional file `denied.csv` lists the operations
+    that AWS denied. The columns of `denied.csv` are `operation,subject,error_code`. Loading files makes no request to
+    AWS.
 
     Returns
     -------

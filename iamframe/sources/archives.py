@@ -252,7 +252,10 @@ def _zip_members(label: str, folders: tuple[str, ...], path: Path, root: int) ->
     budget = _Budget()
     for entry in entries:
         inner = PurePosixPath(entry.filename.replace("\\", "/"))
-        if not _is_wanted(inner.name) or entry.is_dir():
+        # The macOS Finder adds a file `__MACOSX/…/._NAME` for each file. A file itself may be named after a role, whose
+        # name may begin with a dot.
+        is_hidden = any(part == "__MACOSX" or (part.startswith(".") and part != "..") for part in inner.parent.parts)
+        if not _is_wanted(inner.name) or entry.is_dir() or is_hidden:
             continue
         within = (*folders, *(part for part in inner.parent.parts if part not in ("/", "..")))
         # Two members of an archive may have the same name.

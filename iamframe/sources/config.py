@@ -159,10 +159,12 @@ def config_answers(reading: Reading) -> list[tuple[Piece, Answer]]:
 def _latest(recorded: Iterable[Recorded]) -> list[Recorded]:
     # Only the latest capture of a resource counts. A resource is dropped if its latest capture shows a deletion.
     newest: dict[str, Recorded] = {}
-    for one in recorded:
+    for one in sorted(recorded, key=lambda one: one.item.captured_at):
         item = one.item
         key = item.arn or f"{item.account_id} {item.resource_id}"
-        if key not in newest or item.captured_at >= newest[key].item.captured_at:
+        held = newest[key].item.resource_id if key in newest else None
+        # Regions record a deletion at different times, perhaps after the role was created again, with another id.
+        if not (item.is_deleted and held and item.resource_id and held != item.resource_id):
             newest[key] = one
     return [one for one in newest.values() if not one.item.is_deleted]
 

@@ -164,8 +164,6 @@ def _list(document: Document, items: list[Raw]) -> Iterator[Answer]:
 
 def _denied(reading: Reading, source: str, piece: Piece) -> list[Answer]:
     rows = _rows(piece.read())
-    if rows and not rows[0].keys() >= set(_COLUMNS):
-        raise Unreadable("gaps.file.no_columns", columns=_COLUMNS)
     refusals = [[row[name] or "" for name in _COLUMNS] for row in rows]
     gaps: Records = [_denial(piece, *refusal) for refusal in refusals if refusal[2] not in NO_POLICY]
     reading.has_read |= bool(gaps)
@@ -181,7 +179,11 @@ def _rows(data: bytes) -> list[dict[str, str]]:
         # Some spreadsheets write semicolons or tabs as separators.
         head = text.lstrip().partition("\n")[0]
         separator = next((mark for mark in ";\t" if mark in head), ",")
-        return list(csv.DictReader(io.StringIO(text, newline=""), delimiter=separator))
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
+        # Without a line of column names, the first refusal would be taken for this line.
+        if text.strip() and not {*_COLUMNS} <= {*(reader.fieldnames or ())}:
+            raise Unreadable("gaps.file.no_columns", columns=_COLUMNS)
+        return list(reader)
     except (csv.Error, UnicodeDecodeError):
         raise Unreadable("gaps.file.no_csv") from None
 

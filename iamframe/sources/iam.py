@@ -12,6 +12,7 @@ from msgspec import UNSET
 from iamframe.knowledge.operations import DUMP, PROFILE_LIST, ROLE_LINKS
 from iamframe.sources.archives import Unreadable
 from iamframe.sources.documents import Value, object_of
+from iamframe.sources.reading import in_cli_form
 from iamframe.sources.records import (
     Account,
     Answer,
@@ -34,8 +35,6 @@ _TAG_FOLDERS = {
     "instance-profile-tags": ("instance-profile", "ListInstanceProfileTags"),
     "role-tags": ("role", "ListRoleTags"),
 }
-# The operation's name in the AWS CLI, in Python, and in the AWS API.
-_OF_ONE_ROLE = re.compile(r"for[-_]?role")
 
 
 @shape("RoleDetailList")
@@ -80,8 +79,9 @@ def one_role(document: Document) -> Iterable[Answer]:
 
 @shape("InstanceProfiles")
 def profile_list(document: Document) -> Iterable[Answer]:
-    # Both outputs have the same shape. Only the file's name shows that the profiles are those of one role.
-    if _OF_ONE_ROLE.search(document.piece.name.lower()):
+    # Both outputs have the same shape. Only the name of the file or its folder shows that the profiles are one role's.
+    folder = in_cli_form("".join(document.piece.folders[-1:]))
+    if "for-role" in in_cli_form(document.piece.name) or folder.endswith("for-role"):
         return [document.listing("InstanceProfiles", ROLE_LINKS, ListedProfile, lists_all=False)]
     return [document.listing("InstanceProfiles", PROFILE_LIST, ListedProfile)]
 
@@ -145,7 +145,7 @@ def caller_identity(document: Document) -> Iterable[Answer]:
     account = document.text("Account")
     if account:
         # The account applies to the whole folder.
-        document.reading.callers[document.piece.folders] = account
+        document.reading.callers[document.piece.folders].add(account)
     caller = Account(caller_arn=document.text("Arn") if "Arn" in document.keys else None)
     return [document.answer("GetCallerIdentity", [caller], account_id=account, state="complete")]
 
@@ -169,7 +169,9 @@ def tag_list(document: Document) -> Iterable[Answer]:
         raise Unreadable("gaps.file.whose_tags")
     resource_type, operation = _TAG_FOLDERS[folder]
     name = document.piece.name.rsplit(".json", 1)[0]
-    if document.is_truncated:
+    cut_short, place = document.reading.cut_short, document.piece.place
+    if document.is_truncated or place in cut_short:
+        cut_short.add(place)
         gap = Gap(operation, name, "truncated", "gaps.answer.tags_truncated", {"file": document.piece.label})
         return [document.answer(operation, [gap])]
     tags: list[Any] = [tag for chunk in document.records("Tags", Tag) for tag in chunk]

@@ -60,12 +60,14 @@ class Reading:
     in_runs: bool = False
     gaps: list[tuple[Piece, Gap]] = field(default_factory=list)
     # By folder, the accounts in the outputs of `aws sts get-caller-identity`.
-    callers: dict[tuple[str, ...], str] = field(default_factory=dict)
+    callers: dict[tuple[str, ...], set[str]] = field(default_factory=lambda: defaultdict(set))
     # The accounts of the resources in the files.
     carried: AccountsByFolder = field(default_factory=AccountsByFolder)
     # The accounts of the profiles that the resources use.
     named: AccountsByFolder = field(default_factory=AccountsByFolder)
     has_read: bool = False
+    # The files with a list of tags that was cut short. The next document in such a file is the rest of the list.
+    cut_short: set[tuple[str, ...]] = field(default_factory=set)
     _kept: dict[type, list[Any]] = field(default_factory=lambda: defaultdict(list))
 
     def keep(self, record: object) -> None:
@@ -110,12 +112,12 @@ class Reading:
             nearest: set[str] = set()
             for depth in range(len(folders), 0, -1):
                 folder = folders[:depth]
-                caller = self.callers.get(folder)
-                if caller is not None and nearest <= {caller}:
-                    return caller
+                callers = self.callers.get(folder, set())
+                if len(callers) == 1 and nearest <= callers:
+                    return next(iter(callers))
                 if _TWELVE_DIGITS.fullmatch(folder[-1]):
                     return folder[-1]
-                nearest = nearest or shown.of(folders, depth)
+                nearest = nearest or shown.of(folders, depth) | callers
             # An account id in a folder's name takes precedence, because some files hide the creator's account.
             if creators:
                 return next(iter(creators)) if len(creators) == 1 else None
@@ -137,8 +139,12 @@ def region_of(piece: Piece) -> str | None:
     return next(filter(None, map(region_in, (piece.name, *reversed(piece.folders)))), None)
 
 
+def in_cli_form(name: str) -> str:
+    return cli_name(name).replace("_", "-")
+
+
 def _operation_in_name(piece: Piece) -> str | None:
-    name = cli_name(piece.name).replace("_", "-")
+    name = in_cli_form(piece.name)
     return next((operation for pattern, operation in _FILE_NAMES if pattern.search(name)), None)
 
 

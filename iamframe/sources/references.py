@@ -46,6 +46,20 @@ class _Use:
         return {account for mention in self.mentions if (account := account_of(mention.named))}
 
 
+class _Read:
+    def __init__(self) -> None:
+        self._records: dict[tuple[str, str | None], list[Any]] = defaultdict(list)
+
+    def add(self, operation: str, region: str | None, record: Any) -> None:
+        self._records[operation, region].append(record)
+
+    def all_of(self, operation: str, region: str | None = None) -> list[Any]:
+        """With a region, return the records of this region, after those whose files show no region."""
+        if region:
+            return self._records[operation, None] + self._records[operation, region]
+        return [record for (name, _), records in self._records.items() if name == operation for record in records]
+
+
 class _Used(NamedTuple):
     document: Document
     consumer: Consumer
@@ -89,15 +103,17 @@ for _consumer in CONSUMERS:
 
 
 def reference_answers(reading: Reading) -> Iterator[Answer]:
-    records: dict[str, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
+    records: dict[str, _Read] = defaultdict(_Read)
     pinnings: dict[str, list[TemplateUse]] = defaultdict(list)
     for used in reading.kept(_Used):
-        owner = _account_of_file(reading, used)
+        owner, region = _account_of_file(reading, used), region_of(used.document.piece)
         found: dict[str | None, list[Reference]] = {use.account or owner: [] for use in used.uses} or {owner: []}
         for use in used.uses:
             found[use.account or owner] += use.mentions
             account = use.account or owner or UNKNOWN_ACCOUNT
-            records[account][used.consumer.operation].append(use.record)
+            records[account].add(used.consumer.operation, region, use.record)
+            for pinning in use.pinnings:
+                pinning.consumer.region = pinning.consumer.region or region
             pinnings[account] += use.pinnings
         yield from _direct_references(reading, used, found)
     # A file that is named after a template holds all of its versions.
@@ -147,15 +163,24 @@ def _by_region(mentions: Iterable[Reference], otherwise: str = UNKNOWN_REGION) -
     return by_region
 
 
-def _through_templates(account: str, pinnings: list[TemplateUse], read: Mapping[str, list[Any]]) -> Iterator[Answer]:
-    versions, templates = read[VERSIONS], read[TEMPLATES]
-    mentions, unread = template_references(pinnings, versions, read[CONFIGURATIONS], templates)
-    shown = {version.launch_template_id for version in versions}
+def _through_templates(account: str, pinnings: list[TemplateUse], read: _Read) -> Iterator[Answer]:
+    templates, configurations = read.all_of(TEMPLATES), read.all_of(CONFIGURATIONS)
+    mentions, unread = list[Reference](), list[str]()
+    by_region: dict[str | None, list[TemplateUse]] = defaultdict(list)
+    for pinning in pinnings:
+        by_region[pinning.consumer.region].append(pinning)
+    for region, own in by_region.items():
+        # Templates of other regions may have the same name.
+        versions, own_templates = (read.all_of(operation, region) for operation in (VERSIONS, TEMPLATES))
+        named, missing = template_references(own, versions, configurations, own_templates)
+        mentions += named
+        unread += missing
+    shown = {version.launch_template_id for version in read.all_of(VERSIONS)}
     unread += [f"{one.launch_template_id}:$Default" for one in templates if one.launch_template_id not in shown]
     for mention in mentions:
         mention.account_id = mention.account_id or account
-    for region, found in _by_region(mentions).items():
-        yield Answer("", "groups", [found], account, region)
+    for where, found in _by_region(mentions).items():
+        yield Answer("", "groups", [found], account, where)
     ids = template_ids(pinnings, templates)
     for version in sorted(set(unread)):
         template, _, number = version.rpartition(":")
@@ -165,9 +190,9 @@ def _through_templates(account: str, pinnings: list[TemplateUse], read: Mapping[
         yield _not_in_file(account, version, "gaps.absent.version", facts)
 
 
-def _other_versions(account: str, read: Mapping[str, list[Any]], whole: set[str]) -> Iterator[Answer]:
+def _other_versions(account: str, read: _Read, whole: set[str]) -> Iterator[Answer]:
     # Without a template, DescribeLaunchTemplateVersions returns only latest and default versions.
-    for template in with_other_versions(read[VERSIONS], read[TEMPLATES]):
+    for template in with_other_versions(read.all_of(VERSIONS), read.all_of(TEMPLATES)):
         if any(name.endswith(template) for name in whole):
             continue
         command = aws_command("ec2 describe-launch-template-versions", {"launch-template-id": template})

@@ -5,12 +5,14 @@ Sources of the columns: documentation and source code of the Steampipe AWS plugi
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from iamframe.knowledge.arn import account_of
 from iamframe.sources.archives import Unreadable
 from iamframe.sources.documents import keys_of
 from iamframe.sources.records import (
@@ -87,10 +89,16 @@ def query(document: Document) -> Iterable[Answer]:
 
 def _roles(rows: list[_Row]) -> list[Role]:
     # Steampipe makes one AWS call per row for some columns. Steampipe writes null if AWS has no value or refused the
-    # call. If any row has a value from a call, AWS allowed the call, and a null means "no value".
-    got_role = any(_has_value(getattr(row, column)) for row in rows for column in _FROM_GET_ROLE)
-    got_links = any(_has_value(row.instance_profile_arns) for row in rows)
-    return [_role(row, got_role, got_links) for row in rows]
+    # call. If any row of an account has a value from a call, AWS allowed the call there, and a null means "no value".
+    by_account: dict[str | None, list[_Row]] = defaultdict(list)
+    for row in rows:
+        by_account[account_of(row.arn)].append(row)
+    roles: list[Role] = []
+    for own in by_account.values():
+        got_role = any(_has_value(getattr(row, column)) for row in own for column in _FROM_GET_ROLE)
+        got_links = any(_has_value(row.instance_profile_arns) for row in own)
+        roles += [_role(row, got_role, got_links) for row in own]
+    return roles
 
 
 def _role(row: _Row, got_role: bool, got_links: bool) -> Role:

@@ -136,8 +136,10 @@ def template_references(
                 unread.append(":".join(label))
             elif profile := read[label].named:
                 found.setdefault(profile, []).append(label[1])
-        name = pinning.configuration or ""
-        if profile := named.get((pinning.consumer.region, name), anywhere.get(name)):
+        region, name = pinning.consumer.region, pinning.configuration or ""
+        # Another region may have a launch configuration of this name.
+        of_any = named.get((None, name)) if region else anywhere.get(name)
+        if profile := named.get((region, name), of_any):
             found.setdefault(profile, [])
         for profile, labels in found.items():
             versions_used = " ".join(sorted({*labels}, key=lambda label: (len(label), label))) or None
@@ -148,8 +150,13 @@ def template_references(
 def _versions_by_label(versions: list[Version], templates: list[Template] | None) -> dict[tuple[str, str], Version]:
     read: dict[tuple[str, str], Version] = {}
     newest: dict[str, int] = {}
+    ids: dict[str | None, set[str]] = {}
     for version in versions:
-        for key in filter(None, (version.launch_template_id, version.launch_template_name)):
+        ids.setdefault(version.launch_template_name, set()).add(version.launch_template_id)
+    for version in versions:
+        # In files without a region, a name may stand for templates of several regions. It then means none of them.
+        is_one = len(ids[version.launch_template_name]) == 1
+        for key in filter(None, (version.launch_template_id, version.launch_template_name if is_one else None)):
             read[key, str(version.version_number)] = version
             newest[key] = max(newest.get(key, 0), version.version_number)
             if version.default_version:

@@ -178,6 +178,22 @@ def test_each_caller_counts_in_its_own_folder(tmp_path: Path) -> None:
     assert quotas(load(tmp_path, documents)) == {ONE: 1000, TWO: 5000}
 
 
+@pytest.mark.parametrize("place", ["", "us-east-1/"])
+def test_two_callers_in_one_folder_leave_a_file_that_shows_no_account_to_neither(tmp_path: Path, place: str) -> None:
+    documents = {
+        "dev-caller.json": identity(TWO),
+        "dev-summary.json": {"SummaryMap": {"Roles": 990, "RolesQuota": 1000}},
+        "prod-caller.json": identity(ONE),
+        "prod-roles.json": {"Roles": [nested_role("web", account=ONE)]},
+        f"{place}dev-profiles.json": profile_list(),
+    }
+    inventory = load(tmp_path, documents)
+    assert quotas(inventory) == {}
+    assert "ListInstanceProfiles" not in set(inventory.calls["operation"])
+    unplaced = [("unknown", "GetAccountSummary"), ("unknown", "ListInstanceProfiles")]
+    assert sorted(gap[:2] for gap in gaps_of(inventory, "unreadable")) == unplaced
+
+
 def test_a_summary_belongs_to_the_folder_of_12_digits(tmp_path: Path) -> None:
     assert quotas(load(tmp_path, {f"{ONE}/summary.json": SUMMARY})) == {ONE: 1000}
 

@@ -269,12 +269,15 @@ def test_a_tags_key_in_list_instance_profiles_is_never_trusted(tmp_path: Path, t
     "name",
     [
         "list-instance-profiles-for-role-web.json",
-        "list_instance_profiles_for_role.json",
-        "iam.ListInstanceProfilesForRole_1.json",
+        "list_instance_profiles_for_role_web.json",
+        "ListInstanceProfilesForRole-web.json",
+        "list-instance-profiles-for-role/web.json",
+        "profiles_for_role/web.json.gz",
     ],
 )
 def test_list_instance_profiles_for_role_is_told_by_its_name_and_is_no_whole_list(tmp_path: Path, name: str) -> None:
-    inventory = load(tmp_path, {name: profile_list(profile("web", nested_role("web")))})
+    answer = json.dumps(profile_list(profile("web", nested_role("web")))).encode()
+    inventory = load(tmp_path, {name: gzip.compress(answer) if name.endswith(".gz") else answer})
     assert links_of(inventory) == [(WEB_PROFILE, WEB)]
     assert wholeness(inventory) == (False, False)
 
@@ -395,10 +398,12 @@ def test_an_empty_tag_listing_says_that_there_are_none(tmp_path: Path) -> None:
     assert only_row(inventory.roles)["tags_known"] is False
 
 
-def test_a_tag_listing_that_is_cut_short_is_not_taken(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rest", ["", json.dumps({"Tags": tag_list({"team": "web"}), "IsTruncated": False})])
+def test_a_tag_listing_that_is_cut_short_is_not_taken_nor_is_its_rest(tmp_path: Path, rest: str) -> None:
+    page = {"Tags": tag_list({"owner": "ops"}), "IsTruncated": True, "Marker": "m"}
     documents = {
         "profiles.json": profile_list(profile("web")),
-        "instance-profile-tags/web.json": {"Tags": tag_list({"owner": "ops"}), "IsTruncated": True, "Marker": "m"},
+        "instance-profile-tags/web.json": json.dumps(page) + rest,
     }
     inventory = load(tmp_path, documents)
     assert only_row(inventory.profiles)["tags_known"] is False
@@ -643,8 +648,12 @@ def test_latest_is_unread_where_the_templates_own_listing_says_that_there_is_a_l
     assert ("lt-1:$Latest", "not_in_file") in reasons(load(tmp_path, documents), "DescribeLaunchTemplateVersions")
 
 
-@pytest.mark.parametrize("region", ["eu-west-1", "us-east-1"])
-def test_a_group_refers_to_the_launch_configuration_of_its_own_region(tmp_path: Path, region: str) -> None:
+@pytest.mark.parametrize(
+    ("region", "names"), [("eu-west-1", ["web-eu-west-1"]), ("us-east-1", ["web-us-east-1"]), ("ap-south-1", [])]
+)
+def test_a_group_refers_to_the_launch_configuration_of_its_own_region(
+    tmp_path: Path, region: str, names: list[str]
+) -> None:
     def configurations(where: str) -> dict[str, Any]:
         arn = f"arn:aws:autoscaling:{where}:{ACCOUNT}:launchConfiguration:1:launchConfigurationName/old"
         row = {"LaunchConfigurationName": "old", "LaunchConfigurationARN": arn, "IamInstanceProfile": f"web-{where}"}
@@ -658,7 +667,42 @@ def test_a_group_refers_to_the_launch_configuration_of_its_own_region(tmp_path: 
     }
     references = load(tmp_path, documents).references
     found = references[references["consumer_type"] == "auto-scaling-group"]
-    assert list(found["profile_name"]) == [f"web-{region}"]
+    assert list(found["profile_name"]) == names
+
+
+@pytest.mark.parametrize("other", ["ap-south-1", "us-west-2"])
+def test_a_template_name_means_the_template_of_the_region_of_what_names_it(tmp_path: Path, other: str) -> None:
+    def versions(template: str, named: str) -> dict[str, Any]:
+        data = {"IamInstanceProfile": {"Name": named}}
+        more = {"LaunchTemplateName": "app", "DefaultVersion": True, "LaunchTemplateData": data}
+        return {"LaunchTemplateVersions": [{"LaunchTemplateId": template, "VersionNumber": 1} | more]}
+
+    config = {"LaunchTemplateSpecification": {"LaunchTemplateName": "app", "Version": "$Default"}}
+    documents = {
+        "us-east-1/versions.json": versions("lt-1", "web"),
+        "us-east-1/fleets.json": {"Fleets": [{"FleetId": "fleet-1", "LaunchTemplateConfigs": [config]}]},
+        f"{other}/versions.json": versions("lt-2", "other"),
+    }
+    references = load(tmp_path, {f"{ACCOUNT}/{name}": document for name, document in documents.items()}).references
+    found = references[references["consumer_type"] == "fleet"]
+    assert found[["region", "profile_name"]].values.tolist() == [["us-east-1", "web"]]
+
+
+def test_a_template_name_of_two_templates_means_neither_where_no_file_shows_its_region(tmp_path: Path) -> None:
+    more = {"LaunchTemplateName": "app", "VersionNumber": 1, "DefaultVersion": True}
+    versions = [
+        {"LaunchTemplateId": template, "LaunchTemplateData": {"IamInstanceProfile": {"Name": name}}} | more
+        for template, name in (("lt-1", "web"), ("lt-2", "other"))
+    ]
+    config = {"LaunchTemplateSpecification": {"LaunchTemplateName": "app", "Version": "$Default"}}
+    documents = {
+        "us.json": {"LaunchTemplateVersions": versions[:1]},
+        "eu.json": {"LaunchTemplateVersions": versions[1:]},
+        "fleets.json": {"Fleets": [{"FleetId": "fleet-1", "LaunchTemplateConfigs": [config]}]},
+    }
+    inventory = load(tmp_path, {f"{ACCOUNT}/{name}": document for name, document in documents.items()})
+    assert set(inventory.references["consumer_type"]) == {"launch-template"}
+    assert reasons(inventory, "DescribeLaunchTemplateVersions") == [("app:$Default", "not_in_file")]
 
 
 # AWS Config
@@ -800,6 +844,20 @@ def test_a_role_that_was_made_anew_after_its_deletion_is_kept(tmp_path: Path) ->
     documents = {
         "a.json": [item(config_role(), "2024-07-02T00:00:00.000Z")],
         "b.json": [item(None, "2024-07-01T00:00:00.000Z", configurationItemStatus="ResourceDeleted")],
+    }
+    assert list(load(tmp_path, documents).roles["role_name"]) == ["web"]
+
+
+def test_a_deletion_that_another_region_records_late_does_not_delete_the_role_that_was_made_anew(
+    tmp_path: Path,
+) -> None:
+    gone = {"configurationItemStatus": "ResourceDeleted", "resourceId": "AROAOLD"}
+    documents = {
+        "us-east-1.json": [
+            item(None, "2024-07-01T00:00:00.000Z", **gone),
+            item(config_role(), "2024-07-01T00:00:20.000Z"),
+        ],
+        "eu-west-1.json": [item(None, "2024-07-01T00:00:30.000Z", **gone)],
     }
     assert list(load(tmp_path, documents).roles["role_name"]) == ["web"]
 
@@ -1073,6 +1131,19 @@ def test_null_links_stay_unknown_where_no_row_shows_any(tmp_path: Path) -> None:
     assert reasons(inventory, "ListInstanceProfilesForRole") == [("*", "not_in_file")]
 
 
+def test_null_tags_and_links_of_an_account_stay_unknown_where_only_another_accounts_rows_show_some(
+    tmp_path: Path,
+) -> None:
+    """Steampipe can query several accounts at once, and ignore that one of them refuses a call."""
+    shown = row("batch", tags={"owner": "ops"}, instance_profile_arns=[WEB_PROFILE])
+    refused = row("app", arn="arn:aws:iam::000000000002:role/app")
+    inventory = load(tmp_path, {"rows.json": [shown, row(), refused]})
+    known = inventory.roles.set_index("role_name")
+    assert known["tags_known"].to_dict() == {"app": False, "batch": True, "web": True}
+    assert known["last_used_known"].to_dict() == {"app": False, "batch": True, "web": True}
+    assert reasons(inventory, "ListInstanceProfilesForRole") == [("*", "not_in_file")]
+
+
 def test_a_steampipe_row_of_another_table_is_no_role(tmp_path: Path) -> None:
     """Most tables of Steampipe have the columns `arn` and `name`."""
     bucket = {"arn": "arn:aws:s3:::bucket", "name": "bucket"}
@@ -1130,6 +1201,13 @@ def test_denied_csv_says_what_was_refused(tmp_path: Path, line: str, operation: 
     gaps = load(tmp_path, documents).gaps
     found = gaps[(gaps["operation"] == operation) & (gaps["subject"] == subject)]
     assert list(zip(found["account_id"], found["reason"], strict=True)) == [("000000000001", reason)]
+
+
+def test_a_refusal_without_the_line_of_column_names_is_a_gap(tmp_path: Path) -> None:
+    documents = {"dump.json": dump(role_detail("web")), "denied.csv": "DescribeInstances,eu-west-1,AccessDenied\n"}
+    gaps = load(tmp_path, documents).gaps
+    (detail,) = gaps["detail"][gaps["reason"] == "unreadable"]
+    assert detail.endswith("denied.csv: needs the columns operation, subject, error_code")
 
 
 def test_an_account_of_which_all_was_refused_is_there_and_every_check_of_it_is_unknown(tmp_path: Path) -> None:
@@ -1262,6 +1340,21 @@ def test_a_file_is_read_whatever_its_suffix_where_it_is_named_itself(tmp_path: P
 def test_hidden_folders_are_passed_over(tmp_path: Path) -> None:
     documents = {"roles.json": UTF8, ".terraform/terraform.tfstate": state(managed("aws_iam_role", tf_role("x")))}
     assert list(load(tmp_path, documents).roles["role_name"]) == ["web"]
+
+
+def test_hidden_folders_of_an_archive_are_passed_over_and_so_is_that_of_the_finder_of_macos(tmp_path: Path) -> None:
+    members = {
+        "export/eu-west-1/describe-instances.json": b'{"Reservations": []}',
+        "export/list-roles.json": UTF8,
+        "export/role-tags/.x.json": b'{"Tags": []}',
+        "export/.terraform/terraform.tfstate": b'{"version": 3, "serial": 1, "backend": {}}',
+        "__MACOSX/export/._list-roles.json": b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        ",
+        "__MACOSX/export/eu-west-1/._describe-instances.json": b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        ",
+    }
+    inventory = load(tmp_path, {"export.zip": zipped(members)})
+    assert list(inventory.roles["role_name"]) == ["web"]
+    assert (".x", "not_in_file") in reasons(inventory, "ListRoleTags"), "a role's name may begin with a dot"
+    assert list(inventory.gaps["reason"]).count("unreadable") == 0
 
 
 POLICY = trust("ec2.amazonaws.com")
