@@ -168,7 +168,7 @@ def _first_three(regions: list[str]) -> str:
 
 
 def _profiles_are_there(found: Found, profiles: pd.DataFrame) -> Bools:
-    """For each stale reference, whether these profiles of another inventory include the profile in the reference."""
+    """Return, for each stale reference, whether `profiles` of another inventory contain the referenced profile."""
     names = {"referenced_id": "profile_id", "_name": "profile_name"}
     uses = found.keyed(["named", *names]).rename(columns=names)
     meant = profiles_meant(uses, profiles)

@@ -33,8 +33,9 @@ class Check:
     template of the suggested command (see `checks.findings`). The field `remediation` is advice on what to do about the
     findings. The field `about` is the type of resource that the findings are about. The field `alone` marks checks that
     need only a profile and its role. The field `remedy` is what a clean-up plan does about the findings, or None. The
-    field `ruled_out` is a function. Its arguments are a `Found` and the profiles of another inventory. It returns, for
-    each finding, whether these profiles prove that the other inventory does not have this finding.
+    field `ruled_out` is a function, or None. The function's arguments are a `Found` and the profiles of another
+    inventory. For each finding, `ruled_out` returns whether the profiles prove that the other inventory lacks the
+    finding.
     """
 
     name: str

@@ -116,7 +116,7 @@ class LoadOptions:
 
     @property
     def region(self) -> str:
-        """The region to call if no region is configured."""
+        """The region of requests if no region is configured."""
         return DEFAULT_REGION if self.plan.regions == "all" else next(iter(self.plan.regions), DEFAULT_REGION)
 
     def secrets(self, member: Member) -> tuple[str, ...]:

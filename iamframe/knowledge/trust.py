@@ -230,7 +230,7 @@ def same_policy(one: str, other: str) -> bool:
 
 
 def policy_key(text: str) -> object:
-    """Two policies that differ only in the order of keys and list items, or in the form of an account, have one key."""
+    """Return a key, which is the same for two policies that differ only in order, or in the form of an account id."""
     try:
         return _unordered(msgspec.json.decode(text))
     except (msgspec.MsgspecError, RecursionError):

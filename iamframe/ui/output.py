@@ -288,7 +288,7 @@ def no_owner(inventory: Inventory, owner_tag: str) -> list[str]:
 
 
 def expired(result: Result, shown: Result | None = None, *, is_covered: bool = False) -> Iterator[str]:
-    """Yield what is wrong with the policy. The result `shown` is the same result, with the texts to print."""
+    """Yield a remark for each entry of the policy file that has expired or matches no finding. Print texts of `shown`."""
     shown = shown or result
     if shown.policy.organization and not is_covered:
         from iamframe.checks.result import some
