@@ -113,7 +113,7 @@ class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.expires is not None and self.expires < dt.datetime.now(dt.UTC).date()
 
     def matches(self, findings: pa.Table) -> pa.Array:
-        """Return, for each finding, whether the rule accepts it."""
+        """Return, for each finding, whether the rule is about the finding, even if the rule has expired."""
         hit = np.asarray(pc.equal(findings["check"], self.check))
         for column in ("finding_id", "resource_arn", "related_arn"):
             glob = getattr(self, column)

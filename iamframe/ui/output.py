@@ -288,7 +288,7 @@ def no_owner(inventory: Inventory, owner_tag: str) -> list[str]:
 
 
 def expired(result: Result, shown: Result | None = None, *, is_covered: bool = False) -> Iterator[str]:
-    """Yield a remark for each entry of the policy file that has expired or matches no finding. Print texts of `shown`."""
+    """Yield a remark for each entry of the policy file that has expired or matches no finding. `shown` gives texts."""
     shown = shown or result
     if shown.policy.organization and not is_covered:
         from iamframe.checks.result import some
