@@ -23,7 +23,9 @@ from builders import (
     role_detail,
     sample_result,
     tag_list,
+    write,
 )
+from commands import run
 from pandas.testing import assert_frame_equal
 
 import iamframe
@@ -428,6 +430,40 @@ def test_the_command_line_lists_checks_and_runs_ones_own(tmp_path: Path) -> None
     assert {row["severity"] for row in rows} == {"high", "medium", "low"}
     assert next(row for row in rows if row["check"] == "short_names")["needs"] == "all profiles"
     assert [line.split()[1] for line in iamframe_says("checks").splitlines()[-len(CHECKS) :]] == list(CHECKS)
+
+
+def test_explain_shows_the_findings_of_ones_own_check_and_which_are_accepted(tmp_path: Path) -> None:
+    given = two_loads_and_an_accepted_check(tmp_path)
+    done = run(tmp_path, "explain", "ab", "new", *given)
+    (line,) = (line for line in done.stdout.splitlines() if "short_names" in line)
+    assert "'ab' (low, accepted (kept)): is named ab, which is short" in line
+    assert done.returncode == 0
+
+
+def test_diff_compares_the_findings_of_ones_own_check(tmp_path: Path) -> None:
+    given = two_loads_and_an_accepted_check(tmp_path)
+    done = run(tmp_path, "diff", "old", "new", "--format", "csv", *given)
+    rows = [row for row in csv.DictReader(done.stdout.splitlines()) if row["what"] == "short_names"]
+    assert [(row["change"], row["resource_name"]) for row in rows] == [("finding_new", "cd")]
+    assert "short_names" not in done.stderr
+
+
+def test_a_plan_takes_ones_own_check_and_makes_no_steps_for_it(tmp_path: Path) -> None:
+    given = two_loads_and_an_accepted_check(tmp_path)
+    done = run(tmp_path, "plan", "new", *given)
+    assert done.returncode == 0
+    assert ": nothing is planned." in done.stdout
+    assert "short_names" not in done.stdout
+
+
+def two_loads_and_an_accepted_check(folder: Path) -> list[str]:
+    """Two folders of files, of which the second has a profile with a short name more, and options for the check."""
+    for name, profiles in (("old", ["ab"]), ("new", ["ab", "cd"])):
+        roles = {one: nested_role(one) for one in profiles}
+        write(folder / name, {"p.json": profile_list(*(profile(one, roles[one]) for one in profiles))})
+    entry = "[[accepted]]\ncheck = 'short_names'\nresource_arn = '*/ab'\nreason = 'kept'\n"
+    (folder / "policy.toml").write_text(entry, encoding="utf-8")
+    return ["--checks", str(house(folder)), "--policy", "policy.toml"]
 
 
 @cache
