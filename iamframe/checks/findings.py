@@ -68,6 +68,12 @@ class Found:
         """For each row of `facts`, the number of its finding."""
         return self.facts["finding"].to_numpy()
 
+    def column(self, name: str) -> pa.Array:
+        """Return a column with one value per row of `facts`: the fact of this name, or the finding's value."""
+        if name in self.facts:
+            return pa.array(self.facts[name], from_pandas=True)
+        return self.table[name].take(pa.array(self.numbers))
+
     def only(self, chosen: Any) -> Found:
         """Return the findings that a mask selects, with their facts."""
         chosen = np.asarray(chosen, dtype=bool)

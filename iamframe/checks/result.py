@@ -240,12 +240,8 @@ class Result:
 
 def _findings_of(found: Found, check: Check, lang: str) -> pa.Table:
     facts, of, size = found.facts, found.numbers, len(found.table)
-
-    def column(fact: str) -> pa.Array:
-        return pa.array(facts[fact], from_pandas=True) if fact in facts else found.table[fact].take(pa.array(of))
-
     text = text_of(f"checks.{check.name}.detail", lang, check.detail)
-    detail = render_facts(text, column, of, size, lang)
+    detail = render_facts(text, found.column, of, size, lang)
     starts = np.searchsorted(of, np.arange(size))
     order = facts["_order"].to_numpy()[starts] if "_order" in facts else np.zeros(size, dtype=np.int64)
     return found.table.append_column("detail", detail).append_column("order", pa.array(order))

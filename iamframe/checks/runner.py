@@ -105,7 +105,7 @@ def _returned(one: Check, frames: Mapping[str, pd.DataFrame], options: Mapping[s
         advice = columns if isinstance(error, (KeyError, AttributeError)) else "fix it"
         problem = stopped_with(error, one.rule.__code__.co_filename)
         raise CheckError(f"check {one.name}: {problem}; {advice}") from error
-    return given if isinstance(given, Found) else own_found(one, given)
+    return given if isinstance(given, Found) else own_found(one, given, frames["accounts"]["account_id"])
 
 
 def _completed(one: Check, found: Found, inventory: Inventory, policy: Policy) -> Found:

@@ -21,6 +21,7 @@ from iamframe.inventory.arrow import (
     index_in,
     is_in,
     join_by_group,
+    joined_key,
     lookup,
     matches,
 )
@@ -35,6 +36,7 @@ _OF_LINK = [
 ]
 _TAG_PROFILE = "aws iam tag-instance-profile --instance-profile-name={resource_name} --tags={_tags}"
 _SHOW_PROFILE = "aws iam list-instance-profile-tags --instance-profile-name={resource_name}"
+_OTHER = {"role": "profile", "profile": "role"}
 _PUT = ["on profile", "on role"]
 _SHOW_ROLE = "aws iam list-role-tags --role-name={resource_name}"
 
@@ -48,16 +50,16 @@ def _json_for_cli(owner: Texts, tags: pd.DataFrame, size: int) -> pa.Array:
 
 def _own(tags: pd.DataFrame) -> pd.DataFrame:
     # Columns first: all columns of millions of tags would take a third of a run's memory.
-    return tags[["tag_key", "tag_value", "profile_row", "role_row"]][~tags["is_aws_reserved"]]
+    return tags[["account_id", "tag_key", "tag_value", "profile_row", "role_row"]][~tags["is_aws_reserved"]]
 
 
-def _tags_to_copy(own: pd.DataFrame, side: str, rows: Positions) -> pa.Array:
+def _tags_to_copy(own: pd.DataFrame, side: str, rows: Positions, demanded: tuple[Demand, ...]) -> pa.Array:
     mine = own[are_among(own[f"{side}_row"], rows)]
     if side == "profile":
         # If a profile has a key in two spellings, neither is copied: a role cannot hold both.
         mine = mine[~mine.assign(tag_key=mine["tag_key"].str.casefold()).duplicated(["profile_row", "tag_key"], False)]
     at, tag = matches(rows, mine[f"{side}_row"])
-    is_copied = ~_is_of_tool(mine["tag_key"])[tag]
+    is_copied = ~(_is_of_tool(mine["tag_key"]) | _is_forbidden(mine, _OTHER[side], demanded))[tag]
     return _json_for_cli(at[is_copied], mine.iloc[tag[is_copied]], len(rows))
 
 
@@ -70,6 +72,25 @@ def _tag_counts(tags: pd.DataFrame, side: str, rows: Positions) -> Positions:
 def _is_of_tool(keys: pd.Series) -> Bools:
     # A copied tag would make another resource look like the tool's.
     return is_in(keys, [key for key in keys.dropna().unique() if own_tag(key)])
+
+
+def _is_forbidden(tags: pd.DataFrame, side: str, demanded: tuple[Demand, ...]) -> Bools:
+    rules: dict[tuple[str | None, str], list[Demand]] = {}
+    for one in demanded:
+        if SIDE_OF[one.kind] == side:
+            rules.setdefault((one.account_id, one.rule.key.casefold()), []).append(one)
+    keys = {key for _, key in rules}
+    ruled = is_in(tags["tag_key"], [key for key in tags["tag_key"].unique() if key.casefold() in keys])
+    near = tags.loc[ruled, ["account_id", "tag_key", "tag_value"]]
+    distinct = near.drop_duplicates()
+    bad = [
+        any(one.forbids(key, value) for of in (None, account) for one in rules.get((of, key.casefold()), ()))
+        for account, key, value in distinct.itertuples(index=False, name=None)
+    ]
+    each, forbidden = (joined_key(*(rows[name] for name in near)) for rows in (near, distinct[np.array(bad, bool)]))
+    found = np.zeros(len(tags), bool)
+    found[np.flatnonzero(ruled)[is_in(each, forbidden)]] = True
+    return found
 
 
 def _if_reserved(rows: Texts, tagged: pd.Series) -> pa.Array:
@@ -93,20 +114,20 @@ def _if_reserved(rows: Texts, tagged: pd.Series) -> pa.Array:
     alone=True,
     remedy="any tag",
 )
-def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
+def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame, *, demanded: tuple[Demand, ...] = ()) -> Found:
     """Instance profiles without tags.
 
     The check also reports profiles whose tag keys all begin with `aws:`. Profiles often stay untagged while their roles
     are tagged. The IAM console neither shows nor sets tags of a profile. CloudFormation cannot tag a profile. The
     suggested command copies the role's tags, except tags that begin with `aws:` and tags by which a tool recognizes its
-    own resources, such as `eks:cluster-name`. If the role has no tags to copy, the suggested command only shows the
-    profile's tags.
+    own resources, such as `eks:cluster-name`. Tags that the policy file or the tag policy does not allow are not
+    copied. If the role has no tags to copy, the suggested command only shows the profile's tags.
     """
     own = _own(tags)
     is_bare = pairs["profile_tags_known"] & ~are_among(pairs["profile_row"], own["profile_row"])
     bare = pairs[is_bare & ~pairs["profile_row"].duplicated()]
     role = bare["role_row"].to_numpy()
-    copied = _tags_to_copy(own, "role", role)
+    copied = _tags_to_copy(own, "role", role, demanded)
     return findings(
         bare,
         "profile_arn",
@@ -140,21 +161,23 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
     alone=True,
     remedy="any tag",
 )
-def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame) -> Found:
+def untagged_roles(
+    roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame, *, demanded: tuple[Demand, ...] = ()
+) -> Found:
     """Roles without tags.
 
     The check also reports roles whose tag keys all begin with `aws:`. The check leaves out service-linked roles and
     roles of IAM Identity Center. The suggested command copies the tags of the role's profile to the role. Two tag keys
     of a profile that differ only in case are not copied. Tags that begin with `aws:`, and tags by which a tool
-    recognizes its own resources, are not copied. If the profile has no tags to copy, the suggested command only shows
-    the role's tags.
+    recognizes its own resources, are not copied. Tags that the policy file or the tag policy does not allow are not
+    copied. If the profile has no tags to copy, the suggested command only shows the role's tags.
     """
     own, every = _own(tags), np.arange(len(roles))
     rows = every[roles["tags_known"] & ~roles["is_aws_managed"] & ~are_among(every, own["role_row"])]
     bare, held = roles.iloc[rows], links[links["role_row"] >= 0].drop_duplicates("role_row")
     profile = np.full(len(roles), -1)
     profile[held["role_row"]] = held["profile_row"]
-    copied = _tags_to_copy(own, "profile", profile[rows])
+    copied = _tags_to_copy(own, "profile", profile[rows], demanded)
     return findings(
         bare,
         "role_arn",
@@ -189,7 +212,7 @@ def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame)
     alone=True,
     remedy="same tags",
 )
-def tag_differences(tags: pd.DataFrame, pairs: pd.DataFrame) -> Found:
+def tag_differences(tags: pd.DataFrame, pairs: pd.DataFrame, *, demanded: tuple[Demand, ...] = ()) -> Found:
     """Profile and role tags differ.
 
     Cost reports, inventories and tag-based permissions may use tags of profiles or roles. If profile and role tags
@@ -201,7 +224,7 @@ def tag_differences(tags: pd.DataFrame, pairs: pd.DataFrame) -> Found:
     profile. If no tag is copied to the profile, the suggested command copies to the role the tags that are missing
     there. A tag is not copied if the other resource has its key only in another case. Two tag keys of a profile that
     differ only in case are not copied. Tags by which a tool recognizes its own resources are not in the suggested
-    command.
+    command. Tags that the policy file or the tag policy does not allow are not in the suggested command.
     """
     is_known = pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]
     own = _own(tags)
@@ -237,7 +260,7 @@ def tag_differences(tags: pd.DataFrame, pairs: pd.DataFrame) -> Found:
             "is_put_on_role": np.concatenate([np.zeros(len(role_rows) - len(profile_alone), dtype=bool), is_alone]),
         }
     )
-    return _differing(links, own, facts.sort_values("link", kind="stable", ignore_index=True))
+    return _differing(links, own, facts.sort_values("link", kind="stable", ignore_index=True), demanded)
 
 
 def _at(values: Positions, rows: Positions) -> Positions:
@@ -255,7 +278,7 @@ def _tags_of_links(own: pd.DataFrame, links: pd.DataFrame, side: str) -> dict[st
     return {"link": link, "tag": tag, "key": link * size + key, "folded": link * size + folded, "value": value}
 
 
-def _differing(links: pd.DataFrame, own: pd.DataFrame, facts: pd.DataFrame) -> Found:
+def _differing(links: pd.DataFrame, own: pd.DataFrame, facts: pd.DataFrame, demanded: tuple[Demand, ...]) -> Found:
     differing, finding = np.unique(facts["link"], return_inverse=True)
     kind, rows = facts["kind"], {side: facts[side].to_numpy() for side in ("role", "profile")}
     text = {
@@ -265,10 +288,14 @@ def _differing(links: pd.DataFrame, own: pd.DataFrame, facts: pd.DataFrame) -> F
     }
     is_own = ~_is_of_tool(text["role_key"].fillna(text["profile_key"]))
     is_put = {"profile": is_in(kind, ["value", "missing_on_profile"]), "role": facts["is_put_on_role"].to_numpy()}
-    to_profile, to_role = (
-        _json_for_cli(finding[is_put[side] & is_own], own.iloc[rows[other][is_put[side] & is_own]], len(differing))
-        for side, other in (("profile", "role"), ("role", "profile"))
-    )
+
+    def put_on(side: str) -> pa.Array:
+        at = np.flatnonzero(is_put[side] & is_own)
+        copied = own.iloc[rows[_OTHER[side]][at]]
+        is_copied = ~_is_forbidden(copied, side, demanded)
+        return _json_for_cli(finding[at[is_copied]], copied[is_copied], len(differing))
+
+    to_profile, to_role = put_on("profile"), put_on("role")
     put = np.select([np.asarray(to_profile.is_valid()), np.asarray(to_role.is_valid())], _PUT, "")
     # One row for each finding.
     tags = lookup(pc.coalesce(to_profile, to_role), np.where(np.diff(finding, prepend=-1), finding, -1))

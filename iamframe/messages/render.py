@@ -78,6 +78,8 @@ def _chosen(texts: Mapping[str, str], value: Any) -> str:
 
 
 def _shown(value: Any, how: str | None, lang: str) -> str:
+    if isinstance(value, bool):
+        value = str(value).lower()
     if isinstance(value, str):
         return _shown(msgspec.json.decode(value), None, lang) if how == "message" else _text(value, how, lang)
     if value is None or (isinstance(value, float) and np.isnan(value)):

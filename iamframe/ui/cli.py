@@ -173,6 +173,7 @@ def check_command(
     given.ages,
     given.only,
     given.policy_file,
+    given.own,
     given.shards,
     given.live,
 )
@@ -188,7 +189,7 @@ def plan_command(
     """Print a clean-up script to review.
 
     The script deletes profiles, and copies tags from roles to profiles. iamframe never runs the script. Read
-    the script, then run it with `sh`.
+    the script, then run it with `sh`. The script has no steps for your own checks.
     """
     from iamframe.analysis.plan.plan import plan
 
@@ -210,6 +211,7 @@ def plan_command(
     given.sources,
     given.formats("text", "csv", "json"),
     given.policy_file,
+    given.own,
     given.shards,
     given.live,
 )
@@ -218,6 +220,7 @@ def explain_command(
     sources: tuple[str, ...],
     form: str,
     policy: tuple[str, ...],
+    checks: tuple[str, ...],
     live: dict[str, Any],
     shards: dict[str, Any],
 ) -> int:
@@ -232,8 +235,8 @@ def explain_command(
     if not name.strip():
         raise click.BadParameter("must not be empty; give a name, an ARN or an id", param_hint="'NAME_OR_ARN'")
     with ExitStack() as opened:
-        if shards:
-            _, result = opened.enter_context(checked(sources, live, shards, policy=policy))
+        if shards or checks:
+            _, result = opened.enter_context(checked(sources, live, shards, policy=policy, checks=checks))
             inventory, explanation = result.inventory, explain(result, name)
         else:
             inventory = load_sources(*sources, **live)
@@ -257,6 +260,7 @@ def explain_command(
         "--out", "Also write CSV files: changes, changed findings, and what was not compared.", "DIR", type=given.folder
     ),
     given.policy_file,
+    given.own,
     given.live,
 )
 def diff_command(
@@ -267,6 +271,7 @@ def diff_command(
     strict: bool,
     out: Path | None,
     policy: tuple[str, ...],
+    checks: tuple[str, ...],
     live: dict[str, Any],
 ) -> int:
     """Print what changed between two sources.
@@ -274,9 +279,10 @@ def diff_command(
     OLD and NEW are sources. To try the command, type `iamframe diff sample:earlier sample`. Standard error lists the
     data that could not be compared.
     """
-    from iamframe.analysis.compare import compare
+    from iamframe.checks import run_checks
 
-    changes = compare(*load_old_and_new(old, (new,), live), policy=policy)
+    was, now = load_old_and_new(old, (new,), live)
+    changes = compared(was, run_checks(now, policy=policy, checks=checks))
     if out:
         from iamframe.report.write import write_changes
 

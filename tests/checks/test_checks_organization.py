@@ -15,7 +15,7 @@ import msgspec
 import pandas as pd
 import pytest
 from accounts import EC2, add, load
-from builders import dump, identity, profile, profile_list, role_detail, tag_list
+from builders import dump, identity, nested_role, profile, profile_list, role_detail, tag_list
 from builders import load as load_documents
 from commands import run
 
@@ -409,6 +409,24 @@ def test_a_plan_copies_only_what_the_organization_allows(
     assert (set(plan.steps["action"]) == {"check", "tag"}) == is_planned
     left = plan.not_planned[plan.not_planned["resource_type"] == "instance-profile"]
     assert left["message"].tolist() == ([] if is_planned else ["plan.tags.no_value"])
+
+
+def test_a_suggested_command_copies_no_tag_that_the_tag_policy_of_the_account_does_not_allow(tmp_path: Path) -> None:
+    documents: dict[str, Any] = {}
+    for account, key in ((ONE, "K"), (TWO, "other")):
+        bare = profile("web", nested_role("app", account=account), account=account)
+        files = {
+            "p.json": profile_list(bare),
+            "get-instance-profile/p.json": {"InstanceProfile": bare | {"Tags": []}},
+            "d.json": dump(role_detail("app", [bare], {"k": "v"}, account=account)),
+            "e.json": described({"tags": {"k": {"tag_key": key}}}, account),
+        }
+        documents |= of_account(account, **files)
+    result = iamframe.run_checks(load_documents(tmp_path, documents), only=["untagged_profiles"], policy="org")
+    assert dict(zip(result.findings["account_id"], result.findings["next_step"], strict=True)) == {
+        ONE: "aws iam list-instance-profile-tags --instance-profile-name=web",
+        TWO: """aws iam tag-instance-profile --instance-profile-name=web --tags='[{"Key":"k","Value":"v"}]'""",
+    }
 
 
 @pytest.mark.parametrize("command", [["check"], ["plan"], ["report", "--out", "out"], ["explain", "web"]])

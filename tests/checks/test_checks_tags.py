@@ -427,6 +427,38 @@ def test_the_next_step_puts_on_the_profile_what_the_role_has_or_else_the_other_w
     assert sent_tags(row["next_step"]) == tags
 
 
+ENVIRONMENT = """
+[required_tags]
+Environment = ["prod", "test"]
+Team = { pattern = "[a-z]+", on = ["role"] }
+"""
+
+
+@pytest.mark.parametrize(
+    ("check", "role", "held_by", "tags"),
+    [
+        ("untagged_profiles", {"Environment": "live", "A": "1"}, {}, {"A": "1"}),
+        ("untagged_profiles", {"Environment": "live"}, {}, None),
+        ("untagged_profiles", {"Environment": "prod", "Team": "7"}, {}, {"Environment": "prod", "Team": "7"}),
+        ("untagged_roles", {}, {"Environment": "test", "Team": "7"}, {"Environment": "test"}),
+        ("untagged_roles", {}, {"Team": "7"}, None),
+        ("tag_differences", {"Environment": "live", "A": "1"}, {"Environment": "prod"}, {"A": "1"}),
+        ("tag_differences", {"Environment": "live"}, {"Environment": "prod", "B": "2"}, {"B": "2"}),
+        ("tag_differences", {"A": "1"}, {"A": "1", "Team": "7"}, None),
+        ("tag_differences", {"environment": "live"}, {"A": "1"}, {"environment": "live"}),
+    ],
+)
+def test_the_next_step_copies_no_tag_that_the_policy_file_does_not_allow_there(
+    tmp_path: Path, check: str, role: Tags, held_by: Tags, tags: Tags | None
+) -> None:
+    (row,) = rows(tmp_path, link(role, held_by), check, ENVIRONMENT)
+    assert row["next_step_changes"] == (tags is not None)
+    if tags is None:
+        assert shlex.split(row["next_step"])[2] in ("list-instance-profile-tags", "list-role-tags")
+    else:
+        assert sent_tags(row["next_step"]) == tags
+
+
 def test_the_next_step_of_a_difference_of_case_shows_what_is_there(tmp_path: Path) -> None:
     (row,) = rows(tmp_path, link({"Owner": "x"}, {"owner": "x"}), "tag_differences")
     assert row["next_step"] == "aws iam list-instance-profile-tags --instance-profile-name=web"

@@ -23,7 +23,9 @@ from builders import (
     role_detail,
     sample_result,
     tag_list,
+    write,
 )
+from commands import run
 from pandas.testing import assert_frame_equal
 
 import iamframe
@@ -263,6 +265,13 @@ def test_a_fraction_of_a_check_of_ones_own_is_not_rounded(tmp_path: Path) -> Non
     assert detail == "is named ab, 0.25 1,234,567.5 2,000"
 
 
+def test_a_check_of_ones_own_shows_true_and_false_as_words_and_a_small_number_as_a_number(tmp_path: Path) -> None:
+    text = returning("is_new=True, is_old=False, shared=12").replace("which is short", "{is_new} {is_old} {shared}")
+    profiles = {"p.json": profile_list(profile("ab", account="000000000012"))}
+    result = run_checks(load(tmp_path / "in", profiles), "short_names", checks=house(tmp_path, text))
+    assert result.findings["detail"].tolist() == ["is named ab, true false 12"]
+
+
 def test_a_function_may_be_handed_over_as_a_check(tmp_path: Path) -> None:
     @iamframe.check(severity="high", detail="is there")
     def all_roles_there(roles: pd.DataFrame) -> pd.DataFrame:
@@ -384,6 +393,23 @@ def test_a_check_of_pairs_is_unknown_where_no_role_without_a_profile_could_be_se
             "next_step shows {count}; return",
         ),
         (HOUSE.replace("detail=", 'next_step="x {name}", detail='), "next_step shows {name}; return a column"),
+        (
+            returning("share=0.5").replace("which is short", "{share:days}"),
+            "detail has {share:days}, but iamframe cannot show the values of share in the form days; write {share}",
+        ),
+        (
+            HOUSE.replace("{profile_name}, which", "{profile_name:words}, which"),
+            "cannot show the values of profile_name in the form words; write {profile_name}",
+        ),
+        (HOUSE.replace("{profile_name}, which", "{profile_name:message}, which"), "in the form message; write {"),
+        (
+            HOUSE.replace("detail=", 'next_step={"by": "profile_name", "x": "aws"}, detail='),
+            "check short_names: next_step has no key `other`; add it, with the text for all other values",
+        ),
+        (
+            HOUSE.replace('"is named {profile_name}, which is short"', '{"by": "profile_name", "x": "is x"}'),
+            "check short_names: detail has no key `other`; add it",
+        ),
         (HOUSE.replace("(profiles)", "(lives)"), "check short_names reads lives; there are "),
         (HOUSE.replace("Profiles with short names.\n\n    Nobody can tell what they are for.\n", ""), "needs a doc"),
     ],
@@ -394,6 +420,19 @@ def test_a_check_of_ones_own_that_is_wrong_is_refused_in_one_sentence(tmp_path: 
         run_checks(inventory, checks=house(tmp_path, text))
     assert says in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "float64", "Int64", "object", "category"])
+def test_account_ids_as_numbers_in_a_check_of_ones_own_are_refused_since_masking_would_miss_them(
+    tmp_path: Path, dtype: str
+) -> None:
+    inventory = load(tmp_path / "in", {"p.json": profile_list(profile("ab", account="111122223333"))})
+    text = returning(f"of=__import__('pandas').Series(111122223333, short.index, '{dtype}')")
+    with pytest.raises(CheckError) as refused:
+        run_checks(inventory, checks=house(tmp_path, text))
+    assert str(refused.value) == (
+        "check short_names: the column of has account ids as numbers; convert them to texts of 12 digits"
+    )
 
 
 @pytest.mark.parametrize(
@@ -428,6 +467,40 @@ def test_the_command_line_lists_checks_and_runs_ones_own(tmp_path: Path) -> None
     assert {row["severity"] for row in rows} == {"high", "medium", "low"}
     assert next(row for row in rows if row["check"] == "short_names")["needs"] == "all profiles"
     assert [line.split()[1] for line in iamframe_says("checks").splitlines()[-len(CHECKS) :]] == list(CHECKS)
+
+
+def test_explain_shows_the_findings_of_ones_own_check_and_which_are_accepted(tmp_path: Path) -> None:
+    given = two_loads_and_an_accepted_check(tmp_path)
+    done = run(tmp_path, "explain", "ab", "new", *given)
+    (line,) = (line for line in done.stdout.splitlines() if "short_names" in line)
+    assert "'ab' (low, accepted (kept)): is named ab, which is short" in line
+    assert done.returncode == 0
+
+
+def test_diff_compares_the_findings_of_ones_own_check(tmp_path: Path) -> None:
+    given = two_loads_and_an_accepted_check(tmp_path)
+    done = run(tmp_path, "diff", "old", "new", "--format", "csv", *given)
+    rows = [row for row in csv.DictReader(done.stdout.splitlines()) if row["what"] == "short_names"]
+    assert [(row["change"], row["resource_name"]) for row in rows] == [("finding_new", "cd")]
+    assert "short_names" not in done.stderr
+
+
+def test_a_plan_takes_ones_own_check_and_makes_no_steps_for_it(tmp_path: Path) -> None:
+    given = two_loads_and_an_accepted_check(tmp_path)
+    done = run(tmp_path, "plan", "new", *given)
+    assert done.returncode == 0
+    assert ": nothing is planned." in done.stdout
+    assert "short_names" not in done.stdout
+
+
+def two_loads_and_an_accepted_check(folder: Path) -> list[str]:
+    """Two folders of files, of which the second has a profile with a short name more, and options for the check."""
+    for name, profiles in (("old", ["ab"]), ("new", ["ab", "cd"])):
+        roles = {one: nested_role(one) for one in profiles}
+        write(folder / name, {"p.json": profile_list(*(profile(one, roles[one]) for one in profiles))})
+    entry = "[[accepted]]\ncheck = 'short_names'\nresource_arn = '*/ab'\nreason = 'kept'\n"
+    (folder / "policy.toml").write_text(entry, encoding="utf-8")
+    return ["--checks", str(house(folder)), "--policy", "policy.toml"]
 
 
 @cache
