@@ -11,9 +11,9 @@ profile holds a role. Source: IAM API Reference, CreateRole, CreateInstanceProfi
 DeleteInstanceProfile and DeleteRole.
 
 If events could have happened in more than one sequence, iamframe sorts them by kind, name and id. The kinds of events
-have this order: create, link, change, unlink, delete. The order of the files does not matter. If iamframe finds no
-possible order, iamframe sorts the events with the same time by kind, name and id. The search for an order can fail if
-events are missing, or if too many events have the same time.
+have this order: create, link, change, unlink, delete. The order of the files does not matter. If the
+search for a possible order fails, iamframe sorts the events with the same time by kind, name and id. The search for an
+order can fail if events are missing, or if too many events have the same time.
 """
 
 from __future__ import annotations

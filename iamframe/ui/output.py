@@ -269,9 +269,12 @@ def _closest(owner: str, known: list[str]) -> str:
     same = [one for one in known if one.lower() == owner.lower()]
     close = [*dict.fromkeys([*same, *difflib.get_close_matches(owner, known)])][:3]
     shown = close or known[:3]
-    of = f" (of {len(known):,} owners)" if len(known) > len(shown) else ""
-    verb = "owner is" if len(shown) == 1 else "owners are"
-    return f"; the {'closest ' if close else ''}{verb} {', '.join(map(repr, shown))}{of}"
+    owners = f"owner{'' if len(shown) == 1 else 's'}"
+    if close:
+        which = f"the closest {owners}"
+    else:
+        which = f"some of the {len(known):,} owners" if len(known) > len(shown) else f"the {owners}"
+    return f"; {which} {'is' if len(shown) == 1 else 'are'} {', '.join(map(repr, shown))}"
 
 
 def complete_text(result: Result) -> Iterator[str]:
