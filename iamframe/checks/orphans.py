@@ -196,8 +196,7 @@ def _profiles_are_there(found: Found, profiles: pd.DataFrame) -> Bools:
         "by": "consumer_type",
         "instance": _SHOW_ASSOCIATION,
         "association": _SHOW_ASSOCIATION,
-        "launch-template": "aws ec2 describe-launch-template-versions --launch-template-id={consumer_id}"
-        """{region:region} --versions='["$Default","$Latest"]'""",
+        "launch-template": "aws ec2 describe-launch-template-versions --launch-template-id={consumer_id}{region:region}",
         "other": "aws autoscaling describe-launch-configurations --launch-configuration-names={consumer_id}"
         "{region:region}",
     },
@@ -340,7 +339,7 @@ def quota_pressure(accounts: pd.DataFrame, *, threshold: float = 0.8) -> Found:
         resource_arn="arn:" + full["partition"].fillna("aws") + ":iam::" + full["account_id"] + ":root",
         resource_type="account",
         resource_name=full["account_name"],
-        _percent=(100 * share[full.index]).round().astype("Int64"),
+        _percent=(100 * full["used"] // full["quota"]).astype("Int64"),
     )
     return found_in(rows)
 
