@@ -196,7 +196,8 @@ def _profiles_are_there(found: Found, profiles: pd.DataFrame) -> Bools:
         "by": "consumer_type",
         "instance": _SHOW_ASSOCIATION,
         "association": _SHOW_ASSOCIATION,
-        "launch-template": "aws ec2 describe-launch-template-versions --launch-template-id={consumer_id}{region:region}",
+        "launch-template": "aws ec2 describe-launch-template-versions --launch-template-id={consumer_id}"
+        "{region:region}",
         "other": "aws autoscaling describe-launch-configurations --launch-configuration-names={consumer_id}"
         "{region:region}",
     },
@@ -266,8 +267,8 @@ def ec2_roles_without_profile(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found
     """EC2 roles that are in no instance profile.
 
     EC2 gives a role to an instance only through a profile. The IAM console creates a profile along with an EC2 role.
-    The API call CreateRole and the CloudFormation type AWS::IAM::Role create only a role. Roles with an AWS managed
-    administrator policy come first.
+    The API call CreateRole and the CloudFormation type AWS::IAM::Role create only a role. The check does not report a
+    role that trusts EC2 under a condition. Roles with an AWS managed administrator policy come first.
     """
     alone = pairs[pairs["profile_arn"].isna() & (pairs["trusts_ec2"] == "yes")]
     alone, facts = _powerful_first(alone, roles)

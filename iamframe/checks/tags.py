@@ -201,7 +201,8 @@ def tag_differences(tags: pd.DataFrame, pairs: pd.DataFrame) -> Found:
     profile. If no tag is copied to the profile, the suggested command copies to the role the tags that are missing
     there. A tag is not copied if the other resource has its key only in another case. Two tag keys of a profile that
     differ only in case are not copied. Tags by which a tool recognizes its own resources are not in the suggested
-    command.
+    command. The severity is `info` if the only difference is that the role lacks such tags of Karpenter or EKS:
+    these tools tag only the profile.
     """
     is_known = pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]
     own = _own(tags)
@@ -283,7 +284,16 @@ def _differing(links: pd.DataFrame, own: pd.DataFrame, facts: pd.DataFrame) -> F
         "_tags": tags.to_pandas(),
     }
     differ = links.iloc[differing].reset_index(drop=True)
-    return findings(differ, "profile_arn", "role_arn", facts=pd.DataFrame(shown), next_step_changes=put != "")
+    expected = _are_of_tool(finding, text["profile_key"].where(kind == "missing_on_role"), len(differ))
+    more = {"next_step_changes": put != "", "expected": expected}
+    return findings(differ, "profile_arn", "role_arn", facts=pd.DataFrame(shown), **more)
+
+
+def _are_of_tool(finding: Positions, keys: pd.Series, size: int) -> Bools:
+    sure = [key for key in keys.dropna().unique() if (tag := own_tag(key)) and tag.is_proof and not tag.tags_role]
+    others, proven = finding[~_is_of_tool(keys)], finding[is_in(keys, sure)]
+    is_expected: Bools = (np.bincount(proven, minlength=size) > 0) & (np.bincount(others, minlength=size) == 0)
+    return is_expected
 
 
 @check(

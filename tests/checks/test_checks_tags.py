@@ -357,6 +357,27 @@ def test_every_spelling_of_a_key_is_told_once(tmp_path: Path, role: Tags, held_b
 
 
 @pytest.mark.parametrize(
+    ("role", "profile_tags", "is_expected"),
+    [
+        ({"Owner": "ops"}, {"eks:eks-cluster-name": "prod", "kubernetes.io/cluster/prod": "owned"}, True),
+        ({"Owner": "dev"}, {"eks:eks-cluster-name": "prod"}, False),
+        ({"Owner": "ops", "Env": "prod"}, {"eks:eks-cluster-name": "prod"}, False),
+        ({"Owner": "ops"}, {"eks:eks-cluster-name": "prod", "Env": "prod"}, False),
+        ({"Owner": "ops", "eks:eks-cluster-name": "prod"}, {}, False),
+        ({"Owner": "ops", "eks:eks-cluster-name": "prod"}, {"eks:eks-cluster-name": "test"}, False),
+        # kOps writes this tag to role and profile, and Kubermatic the next one.
+        ({"Owner": "ops"}, {"kubernetes.io/cluster/prod": "owned"}, False),
+        ({"Owner": "ops"}, {"owned-by.kubermatic.k8c.io/prod": ""}, False),
+    ],
+)
+def test_tags_that_only_its_tool_gives_to_a_profile_are_a_difference_by_design(
+    tmp_path: Path, role: Tags, profile_tags: Tags, is_expected: bool
+) -> None:
+    (row,) = rows(tmp_path, link(role, profile_tags | {"Owner": "ops"}), "tag_differences")
+    assert (row["expected"], row["severity"]) == (is_expected, "info" if is_expected else "medium")
+
+
+@pytest.mark.parametrize(
     ("value", "spelled"),
     [("prod ", "prod  [prod ]"), (" prod", " prod [ prod]"), ("prod\u200b", "prod\u200b [prod\\u200b]")],
 )
