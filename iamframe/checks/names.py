@@ -17,7 +17,7 @@ from iamframe.knowledge.makers import GUESS, ToolRule, tool_rules
 
 _OF_LINK = [
     *("account_id", "maker", "maker_basis", "relation", "profile_name", "role_name"),
-    *("certainty", "tool", "rule", "prefix"),
+    *("certainty", "tool", "rule", "prefix", "_role_path"),
 ]
 _RESOURCES = {
     "resource_arn": "profile_arn",
@@ -126,8 +126,8 @@ def _name_key(frame: pd.DataFrame, side: str) -> Texts:
         "({role_name})",
         "prefix": "{tool} accepts only profile and role names that begin with {prefix}; the profile holds the role "
         "{role_name}",
-        "role_prefix": "{tool} accepts only role names that begin with {prefix}; the profile holds the role "
-        "{role_name}",
+        "role_prefix": "{tool} accepts only role names that begin with {prefix}, and roles whose path contains "
+        "{_role_path}; the profile holds the role {role_name}",
         "policy": "AWS's policy for {tool} allows only role names that begin with {prefix}; the profile holds the "
         "role {role_name}",
         "other": "{tool} rejects the names",
@@ -151,7 +151,7 @@ def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Seque
     by_tool = is_in(references["consumer_type"], [kind for rule in tool_rules() for kind in rule.consumer_types])
     is_meant = bool(tools) | are_among(pairs["profile_row"], references["profile_row"][by_tool])
     links = pairs[pairs["relation"].notna() & is_meant]
-    parts = [links[:0].assign(tool="", rule="", prefix="", certainty="")]
+    parts = [links[:0].assign(tool="", rule="", prefix="", _role_path="", certainty="")]
     for rule in tool_rules() if len(links) else ():
         used = references["profile_row"][is_in(references["consumer_type"], rule.consumer_types)]
         is_used = are_among(links["profile_row"], used)
@@ -163,10 +163,11 @@ def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Seque
             is_excepted = is_in(mine["maker"], rule.except_makers) & (mine["maker_basis"] != GUESS).to_numpy(bool)
             broken = mine[_breaks(rule, mine) & ~is_excepted]
             certainty = "maybe" if rule.rule == "policy" else "certain"
-            parts.append(broken.assign(tool=rule.tool, rule=rule.rule, prefix=rule.role_prefix, certainty=certainty))
+            given = {"prefix": rule.role_prefix, "_role_path": rule.role_path}
+            parts.append(broken.assign(tool=rule.tool, rule=rule.rule, certainty=certainty, **given))
     found = pd.concat(parts, ignore_index=True).sort_values("certainty", kind="stable")
-    given = {name: found[column] for name, column in _RESOURCES.items()}
-    return found_in(found[_OF_LINK].assign(resource_type="instance-profile", **given))
+    resources = {name: found[column] for name, column in _RESOURCES.items()}
+    return found_in(found[_OF_LINK].assign(resource_type="instance-profile", **resources))
 
 
 def _breaks(rule: ToolRule, links: pd.DataFrame) -> Bools:

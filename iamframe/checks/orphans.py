@@ -197,7 +197,7 @@ def _profiles_are_there(found: Found, profiles: pd.DataFrame) -> Bools:
         "instance": _SHOW_ASSOCIATION,
         "association": _SHOW_ASSOCIATION,
         "launch-template": "aws ec2 describe-launch-template-versions --launch-template-id={consumer_id}"
-        """{region:region} --versions='["$Default","$Latest"]'""",
+        "{region:region}",
         "other": "aws autoscaling describe-launch-configurations --launch-configuration-names={consumer_id}"
         "{region:region}",
     },
@@ -267,8 +267,8 @@ def ec2_roles_without_profile(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found
     """EC2 roles that are in no instance profile.
 
     EC2 gives a role to an instance only through a profile. The IAM console creates a profile along with an EC2 role.
-    The API call CreateRole and the CloudFormation type AWS::IAM::Role create only a role. Roles with an AWS managed
-    administrator policy come first.
+    The API call CreateRole and the CloudFormation type AWS::IAM::Role create only a role. The check does not report a
+    role that trusts EC2 under a condition. Roles with an AWS managed administrator policy come first.
     """
     alone = pairs[pairs["profile_arn"].isna() & (pairs["trusts_ec2"] == "yes")]
     alone, facts = _powerful_first(alone, roles)
@@ -340,7 +340,7 @@ def quota_pressure(accounts: pd.DataFrame, *, threshold: float = 0.8) -> Found:
         resource_arn="arn:" + full["partition"].fillna("aws") + ":iam::" + full["account_id"] + ":root",
         resource_type="account",
         resource_name=full["account_name"],
-        _percent=(100 * share[full.index]).round().astype("Int64"),
+        _percent=(100 * full["used"] // full["quota"]).astype("Int64"),
     )
     return found_in(rows)
 

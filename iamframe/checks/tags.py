@@ -224,7 +224,8 @@ def tag_differences(tags: pd.DataFrame, pairs: pd.DataFrame, *, demanded: tuple[
     profile. If no tag is copied to the profile, the suggested command copies to the role the tags that are missing
     there. A tag is not copied if the other resource has its key only in another case. Two tag keys of a profile that
     differ only in case are not copied. Tags by which a tool recognizes its own resources are not in the suggested
-    command. Tags that the policy file or the tag policy does not allow are not in the suggested command.
+    command. Tags that the policy file or the tag policy does not allow are not in the suggested command. If the role
+    lacks only tags that Karpenter or EKS writes to profiles, the severity is `info`.
     """
     is_known = pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]
     own = _own(tags)
@@ -310,7 +311,16 @@ def _differing(links: pd.DataFrame, own: pd.DataFrame, facts: pd.DataFrame, dema
         "_tags": tags.to_pandas(),
     }
     differ = links.iloc[differing].reset_index(drop=True)
-    return findings(differ, "profile_arn", "role_arn", facts=pd.DataFrame(shown), next_step_changes=put != "")
+    expected = _are_of_tool(finding, text["profile_key"].where(kind == "missing_on_role"), len(differ))
+    more = {"next_step_changes": put != "", "expected": expected}
+    return findings(differ, "profile_arn", "role_arn", facts=pd.DataFrame(shown), **more)
+
+
+def _are_of_tool(finding: Positions, keys: pd.Series, size: int) -> Bools:
+    sure = [key for key in keys.dropna().unique() if (tag := own_tag(key)) and tag.is_proof and not tag.tags_role]
+    others, proven = finding[~_is_of_tool(keys)], finding[is_in(keys, sure)]
+    is_expected: Bools = (np.bincount(proven, minlength=size) > 0) & (np.bincount(others, minlength=size) == 0)
+    return is_expected
 
 
 @check(
@@ -323,9 +333,9 @@ def _differing(links: pd.DataFrame, own: pd.DataFrame, facts: pd.DataFrame, dema
         "missing_on_profile": "tag '{tag_key}' is missing, but the organization requires it on profiles (not on roles)",
         "missing_on_role": "tag '{tag_key}' is missing, but the organization requires it on roles (not on profiles)",
         "spelling": "the tag key '{found_key}' is misspelled: the organization requires '{tag_key}'",
-        "pattern": "tag '{tag_key}' is {tag_value}, which does not match {_wanted}",
-        "organization": "tag '{tag_key}' is {tag_value}, but the organization allows only {_wanted}",
-        "other": "tag '{tag_key}' is {tag_value}, but the policy file allows only {_wanted}",
+        "pattern": "tag '{tag_key}' is {tag_value:value}, which does not match {_wanted}",
+        "organization": "tag '{tag_key}' is {tag_value:value}, but the organization allows only {_wanted}",
+        "other": "tag '{tag_key}' is {tag_value:value}, but the policy file allows only {_wanted}",
     },
     next_step={"by": "resource_type", "role": _SHOW_ROLE, "other": _SHOW_PROFILE},
     remediation="Set the tags that the policy file or the organization requires.",

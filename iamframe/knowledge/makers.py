@@ -271,6 +271,7 @@ class OwnTag(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str
     date: dt.date
     is_proof: bool = False
+    tags_role: bool = True
 
 
 class ToolRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -29,7 +29,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.messages.text import spell_out
+from iamframe.messages.text import INVISIBLE, spell_out
 
 Text = str | Mapping[str, str]
 # A message as a fact: its id under `message`, and its facts.
@@ -122,10 +122,19 @@ def _number(value: float, noun: str | None, lang: str) -> str:
     return (text if isinstance(text, str) else _chosen(text, int(value))).replace("{n}", number)
 
 
-# The ways to show a text: with look-alike letters spelled out, or unchanged; an empty text becomes a word.
+# A text that is empty, or differs from another text only by spaces at an end or by invisible letters.
+_UNCLEAR = rf"^$|^[\s\p{{Z}}]|[\s\p{{Z}}]$|{INVISIBLE.pattern}"
+
+
+def _clear(text: str) -> str:
+    return spell_out(text) if text != text.strip() or INVISIBLE.search(text) else text
+
+
+# The ways to show a text: with look-alike letters spelled out, with spaces at the ends and invisible letters spelled
+# out, or unchanged; an empty text becomes a word.
 _WAYS: dict[str | None, tuple[Callable[[str], str], str]] = {
     "spelled": (spell_out, "list.empty"),
-    "value": (str, "list.empty"),
+    "value": (_clear, "list.empty"),
     "path": (str, "list.nothing"),
 }
 
@@ -296,7 +305,10 @@ def _texts(values: pa.Array, how: str | None, lang: str) -> pa.Array:
     if how in (None, "value") and (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
         values = values.cast(pa.string())
         if how:
-            values = pc.if_else(pc.equal(values, ""), say("list.empty", lang), values)
+            odd = pc.fill_null(pc.match_substring_regex(values, _UNCLEAR), pa.scalar(False))
+            few = values.filter(odd).dictionary_encode()
+            clear = pa.array([_text(one, how, lang) for one in few.dictionary.to_pylist()], pa.string())
+            values = pc.replace_with_mask(values, odd, clear.take(few.indices))
         return values.fill_null("")
     encoded = values.dictionary_encode()
     shown = [_shown(value, how, lang) for value in encoded.dictionary.to_pylist()]

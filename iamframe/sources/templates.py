@@ -39,7 +39,7 @@ class Profile(msgspec.Struct, gc=False):
 
     @property
     def named(self) -> str | None:
-        return self.arn or self.name
+        return self.arn or self.name or None
 
 
 class Template(ConsumerRecord, gc=False, rename="pascal"):

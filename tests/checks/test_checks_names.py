@@ -324,7 +324,7 @@ REFUSED: dict[str, tuple[str, str, str, str | None]] = {
         "hpc-role",
         "/",
         "pcs",
-        "AWS PCS accepts only role names that begin with AWSPCS; the profile holds the role hpc-role",
+        "begin with AWSPCS, and roles whose path contains /aws-pcs/; the profile holds the role hpc-role",
     ),
     "hpc2": ("hpc2-role", "/aws-pcs/", "pcs", None),
     "tasks": (

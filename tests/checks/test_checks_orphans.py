@@ -322,11 +322,16 @@ def test_a_template_that_names_two_profiles_which_are_gone_tells_both(tmp_path: 
     assert "gone-b" in details
 
 
-def test_the_next_step_of_a_template_asks_for_its_versions_once(tmp_path: Path) -> None:
-    documents = core(versions=[template("gone")]) | profiles(linked("web"))
-    (row,) = rows(tmp_path, documents, "stale_references")
-    # Of an option that comes twice the CLI takes the last one alone.
-    assert len([word for word in options(row["next_step"]) if word.startswith("--versions")]) == 1
+def test_the_next_step_of_a_template_shows_the_version_that_is_stale_even_if_it_is_an_old_one(tmp_path: Path) -> None:
+    versions = [template("gone", 1), template("web", 2, DefaultVersion=True)]
+    (row,) = rows(tmp_path, core(versions=versions) | profiles(linked("web")), "stale_references")
+    # Without `--versions`, the CLI prints all versions.
+    assert options(row["next_step"]) == ["--launch-template-id=lt-1", "--region=eu-west-1"]
+
+
+def test_a_template_whose_profile_has_an_empty_name_names_none(tmp_path: Path) -> None:
+    documents = core(versions=[template("")]) | profiles(linked("web"))
+    assert found(tmp_path, documents, "stale_references") == []
 
 
 def test_the_next_step_of_a_configuration_hands_over_a_hostile_name_as_one_word(tmp_path: Path) -> None:
@@ -518,6 +523,12 @@ def test_one_row_tells_both_quotas(tmp_path: Path) -> None:
     documents = summary(Roles=10, RolesQuota=10, InstanceProfiles=9, InstanceProfilesQuota=10)
     (row,) = rows(tmp_path, documents, "quota_pressure")
     assert row["detail"] == "has 10 of at most 10 roles (100%); has 9 of at most 10 instance profiles (90%)"
+
+
+def test_an_account_that_is_not_full_yet_is_not_said_to_be_at_100_percent(tmp_path: Path) -> None:
+    documents = summary(Roles=999, RolesQuota=1000, InstanceProfiles=0, InstanceProfilesQuota=1000)
+    (row,) = rows(tmp_path, documents, "quota_pressure")
+    assert row["detail"] == "has 999 of at most 1,000 roles (99%)"
 
 
 @pytest.mark.parametrize(

@@ -356,6 +356,36 @@ def test_every_spelling_of_a_key_is_told_once(tmp_path: Path, role: Tags, held_b
     assert sorted(spelled) == sorted(said)
 
 
+@pytest.mark.parametrize(
+    ("role", "profile_tags", "is_expected"),
+    [
+        ({"Owner": "ops"}, {"eks:eks-cluster-name": "prod", "kubernetes.io/cluster/prod": "owned"}, True),
+        ({"Owner": "dev"}, {"eks:eks-cluster-name": "prod"}, False),
+        ({"Owner": "ops", "Env": "prod"}, {"eks:eks-cluster-name": "prod"}, False),
+        ({"Owner": "ops"}, {"eks:eks-cluster-name": "prod", "Env": "prod"}, False),
+        ({"Owner": "ops", "eks:eks-cluster-name": "prod"}, {}, False),
+        ({"Owner": "ops", "eks:eks-cluster-name": "prod"}, {"eks:eks-cluster-name": "test"}, False),
+        # kOps writes this tag to role and profile, and Kubermatic the next one.
+        ({"Owner": "ops"}, {"kubernetes.io/cluster/prod": "owned"}, False),
+        ({"Owner": "ops"}, {"owned-by.kubermatic.k8c.io/prod": ""}, False),
+    ],
+)
+def test_tags_that_only_its_tool_gives_to_a_profile_are_a_difference_by_design(
+    tmp_path: Path, role: Tags, profile_tags: Tags, is_expected: bool
+) -> None:
+    (row,) = rows(tmp_path, link(role, profile_tags | {"Owner": "ops"}), "tag_differences")
+    assert (row["expected"], row["severity"]) == (is_expected, "info" if is_expected else "medium")
+
+
+@pytest.mark.parametrize(
+    ("value", "spelled"),
+    [("prod ", "prod  [prod ]"), (" prod", " prod [ prod]"), ("prod\u200b", "prod\u200b [prod\\u200b]")],
+)
+def test_a_value_that_differs_by_what_the_eye_misses_is_spelled_out(tmp_path: Path, value: str, spelled: str) -> None:
+    (row,) = rows(tmp_path, link({"Env": "prod"}, {"Env": value}), "tag_differences")
+    assert row["detail"] == f"tag 'Env' is prod on the role and {spelled} on the profile"
+
+
 def test_an_empty_value_is_called_empty(tmp_path: Path) -> None:
     (row,) = rows(tmp_path, link({"Owner": ""}, {"Owner": "x"}), "tag_differences")
     assert row["detail"] == "tag 'Owner' is empty on the role and x on the profile"
@@ -536,6 +566,8 @@ def test_profiles_and_roles_are_both_held_to_the_policy(tmp_path: Path) -> None:
         ('{ pattern = "[0-9]{4}" }', "4711", None),
         ('{ pattern = "[0-9]{4}" }', "47110", "tag 'Key' is 47110, which does not match [0-9]{4}"),
         ('{ values = ["a"] }', "b", "tag 'Key' is b, but the policy file allows only a"),
+        ('"prod"', "", "tag 'Key' is empty, but the policy file allows only prod"),
+        ('{ pattern = "[0-9]{4}" }', "", "tag 'Key' is empty, which does not match [0-9]{4}"),
     ],
 )
 def test_a_value_must_be_one_that_the_policy_allows(tmp_path: Path, rule: str, value: str, detail: str | None) -> None:
