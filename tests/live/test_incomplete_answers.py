@@ -132,6 +132,21 @@ def test_tags_of_an_index_that_lags_hide_no_untagged_profile_without_a_word(acco
     )
 
 
+def test_a_finding_about_tags_of_an_index_that_lags_is_not_certain(account: PracticeAccount) -> None:
+    add(account, "web", "web", Owner="ops")
+    iam = account.session().client("iam")
+    iam.tag_role(RoleName="web", Tags=[{"Key": "Owner", "Value": "ops"}, {"Key": "owner ", "Value": "x"}])
+    # The index still shows the value that the profile had before.
+    rewritten(account, "GetResources", b"ops", b"dev")
+    inventory = load(account, tag_index=True)
+    findings = iamframe.run_checks(inventory).findings.set_index("check")["certainty"]
+    assert findings[["tag_differences", "tag_key_variants"]].tolist() == ["maybe", "maybe"]
+    # The index does not show which role a profile holds.
+    add(account, "empty", Owner="ops")
+    result = iamframe.run_checks(load(account, tag_index=True), only="empty_profiles")
+    assert result.findings["certainty"].tolist() == ["certain"]
+
+
 def test_what_was_not_called_because_all_others_were_denied_is_not_said_to_have_failed(
     account: PracticeAccount,
 ) -> None:
