@@ -178,6 +178,17 @@ def test_a_region_that_neither_botocore_nor_the_account_knows_is_not_asked_and_t
     assert status(inventory, "unreferenced_profiles") == "partial"
 
 
+def test_a_named_region_that_was_skipped_is_not_said_to_have_been_scanned(account: PracticeAccount) -> None:
+    add(account, "web", "web")
+    inventory = load(account, references=True, regions=["us-gov-west-1"])
+    coverage = iamframe.run_checks(inventory, only="unreferenced_profiles").coverage
+    assert coverage["reason"].tolist() == [
+        "regions other than us-gov-west-1 were not scanned; gaps.csv lists more missing data"
+    ]
+    gaps = inventory.gaps[inventory.gaps["region"] == "us-gov-west-1"]
+    assert set(gaps["detail"]) == {"us-gov-west-1 is not enabled in this account, so it was skipped"}
+
+
 def test_of_regions_that_botocore_knows_nobody_asks_whether_they_are_enabled(account: PracticeAccount) -> None:
     load(account, references=True, regions=["us-east-1"])
     assert account.counts()["DescribeRegions"] == 0
