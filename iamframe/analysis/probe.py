@@ -14,7 +14,7 @@ import pandas as pd
 from iamframe.errors import SourceError
 from iamframe.inventory import schema
 from iamframe.inventory.inventory import Inventory
-from iamframe.inventory.live import load_account
+from iamframe.inventory.live import load_account, named_regions
 from iamframe.knowledge.arn import ROLE_TYPE
 from iamframe.knowledge.operations import TAG_INDEX, UNKNOWN_REGION
 from iamframe.knowledge.surfaces import Fact, index_home, known_facts
@@ -83,7 +83,8 @@ def probe_surfaces(
         If the credentials are missing, expired or unknown, or if no region is given. Also if AWS cannot be reached, or
         denies all requests to IAM.
     """
-    named = None if regions == "all" else tuple(dict.fromkeys([regions] if isinstance(regions, str) else regions))
+    asked = named_regions(regions)
+    named = None if asked == "all" else asked
     if named == ():
         raise SourceError("no region given; give one, or all")
     session = session or open_session()

@@ -396,6 +396,8 @@ def test_all_pages_of_the_index_are_read() -> None:
 def test_no_region_is_refused() -> None:
     with PracticeAccount() as account, pytest.raises(SourceError, match="no region given; give one, or all"):
         probe(account, regions=[])
+    with PracticeAccount() as account, pytest.raises(SourceError, match=r"regions=\[None\]: is not a list of regions"):
+        probe(account, regions=[None])
 
 
 # The command
