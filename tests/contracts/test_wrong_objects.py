@@ -22,6 +22,12 @@ from iamframe.errors import IamframeError
         (lambda found: iamframe.explain(found.findings, "web"), "explain takes Inventory or Result, not DataFrame"),
         (lambda found: iamframe.compare(found, "older/"), "compare takes Inventory or Result, not str"),
         (lambda found: iamframe.drift(found.findings), "drift takes Inventory or Result, not DataFrame"),
+        (iamframe.pairs, "pairs takes Inventory, not Result"),
+        (iamframe.tag_coverage, "tag_coverage takes Inventory, not Result"),
+        (iamframe.missing_permissions, "missing_permissions takes Inventory, not Result"),
+        (iamframe.blind_spots, "blind_spots takes Inventory, not Result"),
+        (iamframe.blind_spot_counts, "blind_spot_counts takes Inventory, not Result"),
+        (lambda found: iamframe.findings_by_owner(found.inventory), "findings_by_owner takes Result, not Inventory"),
         (lambda _: iamframe.explore(None), "explore takes Inventory or Result, not NoneType"),
     ],
 )
