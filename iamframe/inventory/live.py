@@ -11,7 +11,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
-from iamframe.errors import ExpiredError, SourceError
+from iamframe.errors import ExpiredError, SourceError, WrongObjectError
 from iamframe.inventory.build import build_inventory, without_collector
 from iamframe.inventory.inventory import Inventory
 from iamframe.knowledge.operations import IDENTITY
@@ -90,6 +90,11 @@ def load_account(
     StoreError
         If the disk that holds the journal is full. Earlier answers stay in the journal.
     """
+    if session is not None and not hasattr(session, "region_name"):
+        raise WrongObjectError(
+            f"load_account takes a boto3 session, not {type(session).__name__}: pass boto3.Session(), or call "
+            'iamframe.load("aws:PROFILE")'
+        )
     plan = load_plan(regions, references, role_details, tag_index, workers, rate)
     options = LoadOptions(plan, workers, rate, profile=source.partition(":")[2] or None)
     with progress_bars(progress) as show:

@@ -9,7 +9,7 @@ import pytest
 from builders import sample_result
 
 import iamframe
-from iamframe.errors import IamframeError
+from iamframe.errors import IamframeError, WrongObjectError
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,11 @@ def test_the_wrong_object_is_refused_with_what_to_pass_instead(call: Callable[[A
         call(sample_result())
     assert str(refused.value).startswith(f"{says}: pass what `iamframe.")
     assert isinstance(refused.value, TypeError)
+
+
+def test_what_is_no_session_is_refused_with_what_to_pass_instead() -> None:
+    with pytest.raises(WrongObjectError) as refused:
+        iamframe.load_account("aws:audit")  # type: ignore[arg-type]
+    assert str(refused.value) == (
+        'load_account takes a boto3 session, not str: pass boto3.Session(), or call iamframe.load("aws:PROFILE")'
+    )
