@@ -14,7 +14,7 @@ import pandas as pd
 from iamframe.errors import SourceError
 from iamframe.inventory import schema
 from iamframe.inventory.inventory import Inventory
-from iamframe.inventory.live import load_account, named_regions
+from iamframe.inventory.live import listed_regions, load_account
 from iamframe.knowledge.arn import ROLE_TYPE
 from iamframe.knowledge.operations import TAG_INDEX, UNKNOWN_REGION
 from iamframe.knowledge.surfaces import Fact, index_home, known_facts
@@ -89,7 +89,7 @@ def probe_surfaces(
         If the credentials are missing, expired or unknown, or if no region is given. Also if AWS cannot be reached, or
         denies all requests to IAM.
     """
-    asked = named_regions(regions)
+    asked = listed_regions(regions)
     named = None if asked == "all" else asked
     if named == ():
         raise SourceError("no region given; give one, or all")

@@ -143,14 +143,14 @@ def load_plan(
         raise SourceError(f"workers={workers!r}: is not a number of requests in flight; give 1 or more")
     if rate is not None and not (isinstance(rate, Real) and 0 < float(rate) < math.inf):
         raise SourceError(f"rate={rate!r}: is not a number of requests per second; give one above 0, or none")
-    named = named_regions(regions)
+    named = listed_regions(regions)
     asked: References = ("all" if references else "none") if isinstance(references, bool) else references
     if asked != "none" and not named:
         raise SourceError("no region given; give one, or all")
     return LoadPlan(named, asked, role_details, tag_index)
 
 
-def named_regions(regions: Iterable[str]) -> Literal["all"] | tuple[str, ...]:
+def listed_regions(regions: Iterable[str]) -> Literal["all"] | tuple[str, ...]:
     if isinstance(regions, str):
         return "all" if regions == "all" else (regions,)
     named = tuple(dict.fromkeys(regions)) if isinstance(regions, Iterable) else (None,)
