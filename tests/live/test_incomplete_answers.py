@@ -162,6 +162,20 @@ def test_what_was_not_called_because_all_others_were_denied_is_not_said_to_have_
     assert said.str.contains(others, regex=False).sum() == 5
 
 
+def test_an_explicit_deny_is_told_apart_from_a_permission_that_is_missing(account: PracticeAccount) -> None:
+    add(account, "web", "web")
+    account.deny("DescribeInstances")
+    user = b"because no identity-based policy allows the ec2:DescribeInstances action"
+    rewritten(account, "DescribeInstances", user, b"with an explicit deny in a service control policy")
+    gaps = load(account, references="core").gaps
+    (detail,) = gaps["detail"][gaps["operation"] == "DescribeInstances"]
+    assert detail == (
+        "DescribeInstances in us-east-1 failed with UnauthorizedOperation, so it is unknown which profiles instances "
+        "use there; a policy such as a service control policy denies ec2:DescribeInstances explicitly, so no other "
+        "policy can allow it; ask the owner of the policy for an exception"
+    )
+
+
 # Regions
 
 
