@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from iamframe.errors import require
 from iamframe.inventory import schema
 from iamframe.inventory.arrow import Positions, as_arrow, index_in, is_in
 from iamframe.inventory.inventory import Inventory
@@ -33,6 +34,7 @@ def blind_spots(inventory: Inventory) -> pd.DataFrame:
     pandas type `category`, which saves memory. For an account with 100,000 roles, the returned frame has millions of
     rows. To count the roles and profiles instead, use `blind_spot_counts`.
     """
+    require("blind_spots", inventory, Inventory, instead="what `iamframe.load` gives")
     parts = []
     for kind, (frame, key) in taggable_resources(inventory).items():
         facts = [fact for fact in known_facts() if fact.resource_type == kind and fact.answer != "yes"]
@@ -64,6 +66,7 @@ def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
     tool cannot do the operation. The column `resources` contains the number of collected profiles, or of collected
     roles that AWS does not manage. The frame has no rows in which `resources` would be 0.
     """
+    require("blind_spot_counts", inventory, Inventory, instead="what `iamframe.load` gives")
     counts = tagged_counts(inventory)
     rows = [
         (account, f.surface, f.resource_type, f.operation, _MISSED[f.answer], sum(found), *found, _reason(f))

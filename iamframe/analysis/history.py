@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from iamframe.errors import SourceError
+from iamframe.errors import SourceError, WrongObjectError
 from iamframe.inventory.build import build_inventory
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.load import is_live, load
@@ -61,6 +61,8 @@ _TOOLS = (
     (re.compile(r"\bBotocore/"), "botocore"),
     (re.compile(r"\b(aws-sdk-[a-z0-9]+(?:-[a-z0-9]+)*)"), None),
 )
+# IAM User Guide, "IAM identifiers": the prefixes of roles and instance profiles.
+_UNIQUE_ID = re.compile(r"(?i)A(?:RO|IP)A[A-Z0-9]{13,}")
 _CREATIONS, _DELETIONS = ([name for name, action in ACTIONS.items() if action.step == s] for s in (CREATE, DELETE))
 _SUBJECT = ["account_id", "resource_type", "folded"]
 
@@ -96,7 +98,8 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
     ------
     SourceError
         If the sources lack CloudTrail records of IAM's region, or if `load` refuses a source. Also if `name` is an ARN
-        of an account without such records. For a live account, also if `name` is missing, or AWS refuses the request.
+        of an account without such records. For a live account, also if `name` is missing or a unique id, or AWS refuses
+        the request.
 
     Examples
     --------
@@ -162,7 +165,7 @@ def _read(sources: tuple[Any, ...], name: str | None) -> _Read:
     only = sources[0] if len(sources) == 1 else None
     if hasattr(only, "client") or (isinstance(only, str) and is_live(only)):
         return _looked_up(only, name)
-    inventory = only if isinstance(only, Inventory) else load(*sources)
+    inventory = only if isinstance(only, Inventory) else load(*_paths(sources))
     if not inventory.events_read:
         where = ", ".join(inventory.sources) or "the inventory"
         raise SourceError(
@@ -175,6 +178,16 @@ def _read(sources: tuple[Any, ...], name: str | None) -> _Read:
     spans = {"events_from_at": "covered_from_at", "events_to_at": "covered_to_at"}
     covered = inventory.accounts[["account_id", *spans]].rename(columns=spans)
     return _Read(inventory.events, covered, inventory)
+
+
+def _paths(sources: Iterable[Any]) -> Iterator[str | os.PathLike[str]]:
+    for source in sources:
+        if not isinstance(source, (str, os.PathLike)):
+            raise WrongObjectError(
+                f"{type(source).__name__}: is not a file, folder or snapshot; pass only an inventory, only a boto3 "
+                "session, or only files"
+            )
+        yield source
 
 
 def _require_account(source: str, name: str, read: Iterable[str]) -> None:
@@ -275,6 +288,9 @@ def _looked_up(live: boto3.Session | str, name: str | None) -> _Read:
     source = source_name(profile)
     if not name:
         raise SourceError(f"{source}: is looked up for one name; give name=, or load a trail's files for all")
+    if _UNIQUE_ID.fullmatch(name.strip()):
+        # Events that name the resource without its id would be missing, such as its deletion.
+        raise SourceError(f"{source}: {name} is a unique id, but CloudTrail looks up names; give the name or the ARN")
     client = Client(session, session.region_name or DEFAULT_REGION, workers=1, rate=_RATE)
     try:
         identity = client.identity()

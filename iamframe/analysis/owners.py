@@ -37,6 +37,7 @@ def findings_by_owner(result: Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
     Owners with the most findings come first. The last rows (at most three) count the findings without a known owner. If
     the column `owner` is empty, the column `state` gives the reason. No request is made to AWS.
     """
+    require("findings_by_owner", result, Result, instead="what `iamframe.run_checks` gives")
     findings = result.findings[result.findings["accepted"].isna()]
     if tag_key != result.owner_tag:
         owner, unread = owners(result.inventory, findings, tag_key)

@@ -14,7 +14,7 @@ import pandas as pd
 from iamframe.errors import SourceError
 from iamframe.inventory import schema
 from iamframe.inventory.inventory import Inventory
-from iamframe.inventory.live import load_account
+from iamframe.inventory.live import listed_regions, load_account
 from iamframe.knowledge.arn import ROLE_TYPE
 from iamframe.knowledge.operations import TAG_INDEX, UNKNOWN_REGION
 from iamframe.knowledge.surfaces import Fact, index_home, known_facts
@@ -22,7 +22,7 @@ from iamframe.messages.text import pluralize
 from iamframe.sources.calls import Calls, Indexed
 from iamframe.sources.client import Client
 from iamframe.sources.records import LoadPlan
-from iamframe.sources.refusals import RequestFailed
+from iamframe.sources.refusals import CLOSED, RequestFailed
 from iamframe.sources.regions import ReferenceReader
 from iamframe.sources.sessions import DEFAULT_REGION, check_regions, open_session
 
@@ -31,7 +31,13 @@ if TYPE_CHECKING:
 
 _SURFACE = "Resource Groups Tagging API"
 _NOUNS = {"role": "role", "instance-profile": "instance profile"}
-_NOT_LISTED = "which regions are enabled could not be read: allow ec2:DescribeRegions, or name them with regions="
+_NOT_LISTED = "which regions are enabled could not be read: {}, or name them with regions="
+_RENEW = "renew the credentials and ask again"
+_WAYS_OUT = {
+    "closed": "the region is probably not enabled, so leave it out, or enable it",
+    "denied": "allow tag:GetResources",
+    "expired": _RENEW,
+}
 
 _TagSet = frozenset[tuple[str, str]]
 
@@ -83,7 +89,8 @@ def probe_surfaces(
         If the credentials are missing, expired or unknown, or if no region is given. Also if AWS cannot be reached, or
         denies all requests to IAM.
     """
-    named = None if regions == "all" else tuple(dict.fromkeys([regions] if isinstance(regions, str) else regions))
+    asked = listed_regions(regions)
+    named = None if asked == "all" else asked
     if named == ():
         raise SourceError("no region given; give one, or all")
     session = session or open_session()
@@ -106,7 +113,9 @@ def probe_surfaces(
     in_iam = {fact.resource_type: _tags_of(inventory, fact.resource_type) for fact in facts}
     if not is_whole:
         tests += product([UNKNOWN_REGION], facts)
-        seen += [_Seen({}, _NOT_LISTED) for _ in facts]
+        is_expired = any(gap.reason == "expired" for gap in calls.gaps)
+        way_out = _RENEW if is_expired else "allow ec2:DescribeRegions"
+        seen += [_Seen({}, _NOT_LISTED.format(way_out)) for _ in facts]
     rows = []
     for (region, fact), found in zip(tests, seen, strict=True):
         key = account_id, fact.surface, fact.resource_type, fact.operation, region
@@ -122,7 +131,7 @@ def _indexed(client: Client, region: str, resource_type: str) -> _Seen:
             for one in msgspec.json.decode(page, type=_Page).shown:
                 found[one.arn] = frozenset((tag.key, tag.value) for tag in one.tags)
     except RequestFailed as refusal:
-        what = "allow tag:GetResources" if refusal.reason == "denied" else "ask again"
+        what = _WAYS_OUT.get("closed" if refusal.code in CLOSED else refusal.reason, "ask again")
         return _Seen(found, f"AWS did not answer GetResources in {region} ({refusal.code}); {what}")
     return _Seen(found)
 

@@ -25,6 +25,7 @@ from iamframe.inventory import schema, views
 from iamframe.inventory.arrow import Bools, Positions, as_arrow, index_in, is_in, lookup, memory_of_system, on_two_cores
 from iamframe.inventory.completeness import completeness
 from iamframe.inventory.inventory import Inventory
+from iamframe.knowledge.operations import TAG_INDEX
 from iamframe.messages.render import columns_of, joint, render
 
 # The facts of each built-in check without findings. A rule runs on empty frames once.
@@ -140,8 +141,19 @@ def _conformed(one: Check, found: pa.Table, inventory: Inventory, policy: Policy
         changes = array_of("next_step_changes", columns["next_step_changes"], size)
         columns["next_step_changes"] = pc.and_not(changes, columns["expected"])
     arrays = {name: array_of(name, columns.get(name), size) for name in COMMON.names if name != "finding_id"}
+    arrays["certainty"] = _certainty(one, arrays, inventory.tags)
     table = pa.table({"finding_id": finding_ids(arrays, columns.get("_key"))} | arrays)
     return COMMON.checked(with_column(table, "accepted", policy.accepted(table)) if policy.acceptances else table)
+
+
+def _certainty(one: Check, arrays: Mapping[str, pa.Array], tags: pd.DataFrame) -> pa.Array:
+    if not {"tags", "owned_profiles"} & {*one.reads}:
+        return arrays["certainty"]
+    indexed = tags[tags["tag_source"] == TAG_INDEX]
+    # The tagging API may show tags that were changed or removed. A finding about a tag key has no ARN.
+    outdated = pa.array([*indexed["resource_arn"], *indexed["account_id"]], pa.string())
+    subject = pc.coalesce(arrays["resource_arn"], arrays["account_id"])
+    return pc.if_else(pc.is_in(subject, value_set=outdated), "maybe", arrays["certainty"])
 
 
 def _resources(found: pa.Table, inventory: Inventory) -> dict[str, pa.Array]:

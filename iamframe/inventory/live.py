@@ -11,7 +11,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
-from iamframe.errors import ExpiredError, SourceError
+from iamframe.errors import ExpiredError, SourceError, WrongObjectError
 from iamframe.inventory.build import build_inventory, without_collector
 from iamframe.inventory.inventory import Inventory
 from iamframe.knowledge.operations import IDENTITY
@@ -90,6 +90,11 @@ def load_account(
     StoreError
         If the disk that holds the journal is full. Earlier answers stay in the journal.
     """
+    if session is not None and not hasattr(session, "region_name"):
+        raise WrongObjectError(
+            f"load_account takes a boto3 session, not {type(session).__name__}: pass boto3.Session(), or call "
+            'iamframe.load("aws:PROFILE")'
+        )
     plan = load_plan(regions, references, role_details, tag_index, workers, rate)
     options = LoadOptions(plan, workers, rate, profile=source.partition(":")[2] or None)
     with progress_bars(progress) as show:
@@ -138,13 +143,20 @@ def load_plan(
         raise SourceError(f"workers={workers!r}: is not a number of requests in flight; give 1 or more")
     if rate is not None and not (isinstance(rate, Real) and 0 < float(rate) < math.inf):
         raise SourceError(f"rate={rate!r}: is not a number of requests per second; give one above 0, or none")
-    named: Literal["all"] | tuple[str, ...] = "all"
-    if regions != "all":
-        named = tuple(dict.fromkeys([regions] if isinstance(regions, str) else regions))
+    named = listed_regions(regions)
     asked: References = ("all" if references else "none") if isinstance(references, bool) else references
     if asked != "none" and not named:
         raise SourceError("no region given; give one, or all")
     return LoadPlan(named, asked, role_details, tag_index)
+
+
+def listed_regions(regions: Iterable[str]) -> Literal["all"] | tuple[str, ...]:
+    if isinstance(regions, str):
+        return "all" if regions == "all" else (regions,)
+    named = tuple(dict.fromkeys(regions)) if isinstance(regions, Iterable) else (None,)
+    if not all(isinstance(region, str) for region in named):
+        raise SourceError(f"regions={regions!r}: is not a list of regions; give their names, or all")
+    return named
 
 
 def open_client(session: boto3.Session, options: LoadOptions, source: str) -> Client:

@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from iamframe.errors import require
 from iamframe.inventory import schema
 from iamframe.inventory.arrow import (
     Bools,
@@ -52,6 +53,7 @@ def pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.DataFrame:
     describes your own tools. If your tool and a known tool fit the same names and paths, the column `maker` shows your
     tool.
     """
+    require("pairs", inventory, Inventory, instead="what `iamframe.load` gives")
     return numbered_pairs(inventory, makers)[schema.PAIRS.names]
 
 
@@ -180,6 +182,7 @@ def tag_coverage(inventory: Inventory) -> pd.DataFrame:
     the column `unknown`. Tag keys that differ only in case have separate rows. AWS-managed roles and AWS-reserved tag
     keys are left out.
     """
+    require("tag_coverage", inventory, Inventory, instead="what `iamframe.load` gives")
     tags, linked = inventory.tags, inventory.linked_rows
     is_managed = lookup_flag(inventory.roles["is_aws_managed"], linked.tag_role, otherwise=True)
     parts = []
@@ -232,6 +235,7 @@ def missing_permissions(inventory: Inventory) -> dict[str, object]:
     The policy may not be enough, because an explicit Deny overrides any Allow. A permissions boundary or an
     organisation's policy can also block an allowed action. Source: IAM User Guide, "Policy evaluation logic".
     """
+    require("missing_permissions", inventory, Inventory, instead="what `iamframe.load` gives")
     gaps = inventory.gaps
     return policy_of(actions_of(gaps["operation"][gaps["reason"] == "denied"]))
 

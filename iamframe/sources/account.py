@@ -125,7 +125,10 @@ class AccountReader:
         if profiles.is_outdated(referring):
             profiles.list_again()
         roles = listing_roles.result() if listing_roles else None
-        if dump.state != "complete":
+        if dump.state == "complete":
+            # The dump shows all roles.
+            calls.restate_cost("ListRoles", "gaps.cost.descriptions")
+        else:
             roles = roles or calls.listing("ListRoles")
         single, links = self._roles_one_by_one(dump, roles)
         yield from self._iam(caller_arn, dump, roles, [*profiles.found, *single], links)

@@ -88,7 +88,10 @@ def advice_on(refusal: RequestFailed, *actions: str) -> dict[str, Any]:
     if is_unknown_host(refusal.cause):
         return {"message": "gaps.advice.no_host"}
     if refusal.reason == "denied":
-        return {"message": "gaps.advice.allow", "actions": actions}
+        # A policy that allows the action does not help against an explicit Deny (IAM User Guide, "Troubleshoot access
+        # denied error messages").
+        is_explicit = "with an explicit deny" in refusal.message
+        return {"message": "gaps.advice.denied" if is_explicit else "gaps.advice.allow", "actions": actions}
     return {"message": "gaps.advice.renew" if refusal.reason == "expired" else "gaps.advice.again"}
 
 

@@ -23,7 +23,7 @@ from searching import searching
 from test_snapshot import manifest, seal
 
 import iamframe
-from iamframe.errors import SourceError
+from iamframe.errors import SourceError, WrongObjectError
 from iamframe.inventory.inventory import Inventory
 
 ACCOUNT = "111122223333"
@@ -778,6 +778,25 @@ def test_a_live_account_is_not_asked_for_everything(cloudtrail: type[CloudTrail]
     with pytest.raises(SourceError, match=r"^aws: is looked up for one name; give name="):
         iamframe.history(boto3.Session())
     assert cloudtrail.asked == []
+
+
+def test_a_live_account_is_not_asked_for_a_unique_id_because_a_deletion_does_not_show_it(
+    cloudtrail: type[CloudTrail],
+) -> None:
+    said = "^aws: AROAEXAMPLEEXAMPLE123 is a unique id, but CloudTrail looks up names; give the name or the ARN$"
+    with pytest.raises(SourceError, match=said):
+        iamframe.history("aws", name="AROAEXAMPLEEXAMPLE123")
+    assert cloudtrail.asked == []
+
+
+def test_a_session_or_an_inventory_beside_another_source_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    said = "is not a file, folder or snapshot; pass only an inventory, only a boto3 session, or only files$"
+    with pytest.raises(WrongObjectError, match=f"^Session: {said}"):
+        iamframe.history(boto3.Session(), tmp_path, name="web")
+    with pytest.raises(WrongObjectError, match=f"^Inventory: {said}"):
+        iamframe.events_of(iamframe.load_sample(), tmp_path, name="web")
+    with pytest.raises(WrongObjectError, match=f"^Result: {said}"):
+        iamframe.history(sample_result())
 
 
 # A real trail

@@ -244,6 +244,16 @@ def test_a_plan_takes_a_gone_owners_profile_and_leaves_those_of_the_living_and_o
     }
 
 
+def test_a_plan_deletes_no_profile_whose_owner_only_an_index_that_lags_shows(account: PracticeAccount) -> None:
+    add(account, "web", **karpenter_tags("dead", "us-east-1"))
+    result = iamframe.run_checks(load(account, references="all", tag_index=True), only=CHECK)
+    assert result.findings["certainty"].tolist() == ["maybe"]
+    plan = iamframe.plan(result, min_age="0")
+    assert plan.steps.empty
+    (reason,) = plan.not_planned["reason"]
+    assert reason.startswith("the finding is not certain, because data is missing or may be out of date")
+
+
 def test_a_list_that_is_no_longer_asked_for_changes_no_scope(account: PracticeAccount) -> None:
     iam = account.session().client("iam")
     add(account, "dead_1", path="/karpenter/us-east-1/dead/uid/")

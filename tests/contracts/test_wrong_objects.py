@@ -9,7 +9,7 @@ import pytest
 from builders import sample_result
 
 import iamframe
-from iamframe.errors import IamframeError
+from iamframe.errors import IamframeError, WrongObjectError
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,12 @@ from iamframe.errors import IamframeError
         (lambda found: iamframe.explain(found.findings, "web"), "explain takes Inventory or Result, not DataFrame"),
         (lambda found: iamframe.compare(found, "older/"), "compare takes Inventory or Result, not str"),
         (lambda found: iamframe.drift(found.findings), "drift takes Inventory or Result, not DataFrame"),
+        (iamframe.pairs, "pairs takes Inventory, not Result"),
+        (iamframe.tag_coverage, "tag_coverage takes Inventory, not Result"),
+        (iamframe.missing_permissions, "missing_permissions takes Inventory, not Result"),
+        (iamframe.blind_spots, "blind_spots takes Inventory, not Result"),
+        (iamframe.blind_spot_counts, "blind_spot_counts takes Inventory, not Result"),
+        (lambda found: iamframe.findings_by_owner(found.inventory), "findings_by_owner takes Result, not Inventory"),
         (lambda _: iamframe.explore(None), "explore takes Inventory or Result, not NoneType"),
     ],
 )
@@ -30,3 +36,11 @@ def test_the_wrong_object_is_refused_with_what_to_pass_instead(call: Callable[[A
         call(sample_result())
     assert str(refused.value).startswith(f"{says}: pass what `iamframe.")
     assert isinstance(refused.value, TypeError)
+
+
+def test_what_is_no_session_is_refused_with_what_to_pass_instead() -> None:
+    with pytest.raises(WrongObjectError) as refused:
+        iamframe.load_account("aws:audit")  # type: ignore[arg-type]
+    assert str(refused.value) == (
+        'load_account takes a boto3 session, not str: pass boto3.Session(), or call iamframe.load("aws:PROFILE")'
+    )

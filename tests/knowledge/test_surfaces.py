@@ -364,6 +364,31 @@ def test_a_denied_index_is_unknown_and_says_what_to_allow() -> None:
     )
 
 
+def test_a_region_that_is_not_enabled_is_no_missing_permission() -> None:
+    with PracticeAccount() as account:
+        account.fill(0, 2)
+        account.disable_region("eu-west-1")
+        (detail,) = set(probe(account, regions=["eu-west-1"])["detail"])
+    assert detail == (
+        "AWS did not answer GetResources in eu-west-1 (UnrecognizedClientException); the region is probably not "
+        "enabled, so leave it out, or enable it"
+    )
+
+
+def test_credentials_that_expire_are_to_be_renewed_and_are_no_missing_permission() -> None:
+    with PracticeAccount() as account:
+        account.fill(0, 2)
+        # The requests that read IAM: five, and one for each profile.
+        account.expire(after=7)
+        details = probe(account).groupby("region")["detail"].first()
+    assert details["us-east-1"] == (
+        "AWS did not answer GetResources in us-east-1 (RequestExpired); renew the credentials and ask again"
+    )
+    assert details["unknown"] == (
+        "which regions are enabled could not be read: renew the credentials and ask again, or name them with regions="
+    )
+
+
 def test_where_iam_tells_no_tags_what_is_not_shown_proves_nothing() -> None:
     with PracticeAccount() as account:
         tag(account)
@@ -396,6 +421,8 @@ def test_all_pages_of_the_index_are_read() -> None:
 def test_no_region_is_refused() -> None:
     with PracticeAccount() as account, pytest.raises(SourceError, match="no region given; give one, or all"):
         probe(account, regions=[])
+    with PracticeAccount() as account, pytest.raises(SourceError, match=r"regions=\[None\]: is not a list of regions"):
+        probe(account, regions=[None])
 
 
 # The command

@@ -328,6 +328,9 @@ def test_an_account_that_meets_an_unexpected_error_does_not_end_the_others(
         ({"rate": "5"}, "rate='5': is not a number"),
         ({"references": "foo"}, "references='foo': is not a value"),
         ({"workers": 0}, "workers=0: is not a number of requests in flight"),
+        ({"regions": None}, "regions=None: is not a list of regions; give their names, or all"),
+        # A session without a configured region has the region None.
+        ({"regions": [None]}, r"regions=\[None\]: is not a list of regions"),
     ],
 )
 def test_an_option_that_is_none_is_one_sentence(option: dict[str, Any], said: str) -> None:
@@ -335,6 +338,13 @@ def test_an_option_that_is_none_is_one_sentence(option: dict[str, Any], said: st
         load(["000000000001"], **option)
     with pytest.raises(SourceError, match=said):
         iamframe.load_account(progress=False, **option)
+
+
+def test_a_column_of_regions_is_as_good_as_a_list(account: PracticeAccount) -> None:
+    column = pd.Series(["us-east-1", "us-east-1"])
+    inventory = iamframe.load_account(account.session(), regions=column, references="core", progress=False)
+    read = inventory.calls["region"][inventory.calls["operation"] == "DescribeInstances"]
+    assert read.tolist() == ["us-east-1"]
 
 
 def test_an_account_whose_credentials_expire_keeps_its_journal_and_the_rest_goes_on(

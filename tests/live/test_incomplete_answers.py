@@ -132,6 +132,21 @@ def test_tags_of_an_index_that_lags_hide_no_untagged_profile_without_a_word(acco
     )
 
 
+def test_a_finding_about_tags_of_an_index_that_lags_is_not_certain(account: PracticeAccount) -> None:
+    add(account, "web", "web", Owner="ops")
+    iam = account.session().client("iam")
+    iam.tag_role(RoleName="web", Tags=[{"Key": "Owner", "Value": "ops"}, {"Key": "owner ", "Value": "x"}])
+    # The index still shows the value that the profile had before.
+    rewritten(account, "GetResources", b"ops", b"dev")
+    inventory = load(account, tag_index=True)
+    findings = iamframe.run_checks(inventory).findings.set_index("check")["certainty"]
+    assert findings[["tag_differences", "tag_key_variants"]].tolist() == ["maybe", "maybe"]
+    # The index does not show which role a profile holds.
+    add(account, "empty", Owner="ops")
+    result = iamframe.run_checks(load(account, tag_index=True), only="empty_profiles")
+    assert result.findings["certainty"].tolist() == ["certain"]
+
+
 def test_what_was_not_called_because_all_others_were_denied_is_not_said_to_have_failed(
     account: PracticeAccount,
 ) -> None:
@@ -145,6 +160,20 @@ def test_what_was_not_called_because_all_others_were_denied_is_not_said_to_have_
     assert said.str.contains("GetInstanceProfile failed with AccessDenied").sum() == 20
     others = "GetInstanceProfile was not called (AccessDenied for all others that were asked)"
     assert said.str.contains(others, regex=False).sum() == 5
+
+
+def test_an_explicit_deny_is_told_apart_from_a_permission_that_is_missing(account: PracticeAccount) -> None:
+    add(account, "web", "web")
+    account.deny("DescribeInstances")
+    user = b"because no identity-based policy allows the ec2:DescribeInstances action"
+    rewritten(account, "DescribeInstances", user, b"with an explicit deny in a service control policy")
+    gaps = load(account, references="core").gaps
+    (detail,) = gaps["detail"][gaps["operation"] == "DescribeInstances"]
+    assert detail == (
+        "DescribeInstances in us-east-1 failed with UnauthorizedOperation, so it is unknown which profiles instances "
+        "use there; a policy such as a service control policy denies ec2:DescribeInstances explicitly, so no other "
+        "policy can allow it; ask the owner of the policy for an exception"
+    )
 
 
 # Regions
@@ -161,6 +190,17 @@ def test_a_region_that_neither_botocore_nor_the_account_knows_is_not_asked_and_t
     assert set(gaps["reason"]) == {"not_asked"}
     assert set(gaps["detail"]) == {"us-nowhere-1 is not enabled in this account, so it was skipped"}
     assert status(inventory, "unreferenced_profiles") == "partial"
+
+
+def test_a_named_region_that_was_skipped_is_not_said_to_have_been_scanned(account: PracticeAccount) -> None:
+    add(account, "web", "web")
+    inventory = load(account, references=True, regions=["us-gov-west-1"])
+    coverage = iamframe.run_checks(inventory, only="unreferenced_profiles").coverage
+    assert coverage["reason"].tolist() == [
+        "regions other than us-gov-west-1 were not scanned; gaps.csv lists more missing data"
+    ]
+    gaps = inventory.gaps[inventory.gaps["region"] == "us-gov-west-1"]
+    assert set(gaps["detail"]) == {"us-gov-west-1 is not enabled in this account, so it was skipped"}
 
 
 def test_of_regions_that_botocore_knows_nobody_asks_whether_they_are_enabled(account: PracticeAccount) -> None:

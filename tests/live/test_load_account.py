@@ -51,6 +51,21 @@ def test_descriptions_and_session_lengths_are_read_when_they_are_asked_for(accou
     assert full.roles[["description", "max_session_seconds"]].to_numpy().tolist() == [["front", 7200]]
 
 
+def test_without_listroles_only_descriptions_and_session_lengths_are_missing(account: PracticeAccount) -> None:
+    add(account, "web", "web")
+    account.deny("ListRoles")
+    inventory = load(account, role_details=True)
+    (detail,) = inventory.gaps["detail"][inventory.gaps["operation"] == "ListRoles"]
+    assert detail == (
+        "ListRoles failed with AccessDenied, so descriptions and session lengths of roles are unknown; "
+        "allow iam:ListRoles"
+    )
+    account.deny("GetAccountAuthorizationDetails")
+    inventory = load(account, role_details=True)
+    (detail,) = inventory.gaps["detail"][inventory.gaps["operation"] == "ListRoles"]
+    assert "so roles that are in no profile may be missing" in detail
+
+
 def test_what_roles_may_do_comes_with_the_dump_and_is_unknown_without_it(account: PracticeAccount) -> None:
     iam = account.session().client("iam")
     arn = "arn:aws:iam::aws:policy/AdministratorAccess"

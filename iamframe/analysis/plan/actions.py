@@ -28,6 +28,7 @@ from iamframe.analysis.plan.resources import (
 from iamframe.checks.tag_policy import Demand
 from iamframe.knowledge.arn import PROFILE_TYPE, ROLE_TYPE
 from iamframe.knowledge.makers import GUESS
+from iamframe.knowledge.owners import NAME, owner_of
 from iamframe.messages.render import Message
 
 _TAGS = "sort_by(Tags||`[]`,&Key)[].[Key,Value]"
@@ -83,7 +84,9 @@ class Block(msgspec.Struct, frozen=True):
 
 def deletion_objections(finding: Finding | None, profile: ProfileFacts, context: Context) -> Iterator[Message]:
     if finding and finding.check == OWNER_GONE and profile.gone is None:
-        yield {"message": "plan.owner_by_name"}
+        shown = owner_of(profile.name, profile.path, profile.tags or {})
+        by_name = shown is None or shown.basis == NAME
+        yield {"message": "plan.owner_by_name" if by_name else "plan.owner_maybe"}
     yield from context.objections(profile, "delete")
     if profile.living:
         yield profile.living
