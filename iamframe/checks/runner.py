@@ -151,7 +151,7 @@ def _certainty(one: Check, arrays: Mapping[str, pa.Array], tags: pd.DataFrame) -
         return arrays["certainty"]
     indexed = tags[tags["tag_source"] == TAG_INDEX]
     # The tagging API may show tags that were changed or removed. A finding about a tag key has no ARN.
-    outdated = pa.array([*indexed["resource_arn"], *indexed["account_id"]], pa.string())
+    outdated = pa.concat_arrays([pc.unique(as_arrow(indexed[name])) for name in ("resource_arn", "account_id")])
     subject = pc.coalesce(arrays["resource_arn"], arrays["account_id"])
     return pc.if_else(pc.is_in(subject, value_set=outdated), "maybe", arrays["certainty"])
 
