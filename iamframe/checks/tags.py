@@ -120,7 +120,7 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame, *, demanded: tupl
     The check also reports profiles whose tag keys all begin with `aws:`. Profiles often stay untagged while their roles
     are tagged. The IAM console neither shows nor sets tags of a profile. CloudFormation cannot tag a profile. The
     suggested command copies the role's tags, except tags that begin with `aws:` and tags by which a tool recognizes its
-    own resources, such as `eks:cluster-name`. Tags that the policy file or the tag policy does not allow are not
+    own resources, such as `eks:cluster-name`. If the policy file or the tag policy forbids a tag, the tag is not
     copied. If the role has no tags to copy, the suggested command only shows the profile's tags.
     """
     own = _own(tags)
@@ -169,7 +169,7 @@ def untagged_roles(
     The check also reports roles whose tag keys all begin with `aws:`. The check leaves out service-linked roles and
     roles of IAM Identity Center. The suggested command copies the tags of the role's profile to the role. Two tag keys
     of a profile that differ only in case are not copied. Tags that begin with `aws:`, and tags by which a tool
-    recognizes its own resources, are not copied. Tags that the policy file or the tag policy does not allow are not
+    recognizes its own resources, are not copied. If the policy file or the tag policy forbids a tag, the tag is not
     copied. If the profile has no tags to copy, the suggested command only shows the role's tags.
     """
     own, every = _own(tags), np.arange(len(roles))
@@ -224,7 +224,7 @@ def tag_differences(tags: pd.DataFrame, pairs: pd.DataFrame, *, demanded: tuple[
     profile. If no tag is copied to the profile, the suggested command copies to the role the tags that are missing
     there. A tag is not copied if the other resource has its key only in another case. Two tag keys of a profile that
     differ only in case are not copied. Tags by which a tool recognizes its own resources are not in the suggested
-    command. Tags that the policy file or the tag policy does not allow are not in the suggested command. If the role
+    command. If the policy file or the tag policy forbids a tag, the suggested command leaves the tag out. If the role
     lacks only tags that Karpenter or EKS writes to profiles, the severity is `info`.
     """
     is_known = pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]
