@@ -199,8 +199,8 @@ def plan_command(
             click.echo(made.script, nl=False)
         else:
             click.echo(f"Plan: {escape_controls(str(made.write(out)))}")
-        why = " The end of the script says why these findings have no steps." if len(made.not_planned) else ""
-        remark([f"{made.in_one_line}.{why}"])
+        why = ["The end of the script says why findings have no steps."] if len(made.not_planned) else []
+        remark([" ".join([f"{made.in_one_line}.", *why, "Findings of checks that no step can fix are not counted."])])
         remark(output.expired(result), output.not_collected(result.inventory))
         return DONE
 
