@@ -41,6 +41,13 @@ HOSTILE = {
     "quotes": "'--\"; DROP",
     "invisible": "a\u3164b\u00a0c\ufeffd",
 }
+# How a tag's value with invisible letters is spelled out.
+SPELLED = {"right to left": r"\u202egnorw\u2066\u200fx\u2069", "invisible": r"a\u3164b\u00a0c\ufeffd"}
+
+
+def as_value(text: str, end: str = "") -> str:
+    spelled = {HOSTILE[name]: text for name, text in SPELLED.items()}.get(text)
+    return f"{text}{end} [{spelled}{end}]" if spelled else f"{text}{end}"
 
 
 _DETAILS = """rows => rows.map(row => ({

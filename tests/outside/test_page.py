@@ -24,7 +24,7 @@ from builders import (
     tag_list,
     write,
 )
-from pages import HOSTILE, hostile_documents, hostile_policy, opened, table
+from pages import HOSTILE, as_value, hostile_documents, hostile_policy, opened, table
 from playwright.sync_api import Browser, Page, expect
 
 import iamframe
@@ -111,12 +111,12 @@ def test_hostile_text_in_any_field_title_or_author_is_shown_as_text_and_nothing_
             f"holds the role {text}-role",
             f"the profile has the path /{text}/x/, but its role has the path /{text}/",
             (
-                f"tag '{text}' is {text}-value on the role and other on the profile; "
+                f"tag '{text}' is {as_value(text, '-value')} on the role and other on the profile; "
                 f"tag '{text}-only' is missing on the profile"
             ),
             (
                 f"tag '{text}-wanted' is missing; "
-                f"tag '{text}' is {text}-value, but the policy file allows only {text}-allowed"
+                f"tag '{text}' is {as_value(text, '-value')}, but the policy file allows only {text}-allowed"
             ),
             f"its role {text}-shut trusts {text}.example, not EC2",
             f"instance '{text}-instance'",

@@ -22,7 +22,7 @@ from builders import (
     write,
 )
 from click.testing import CliRunner
-from pages import HOSTILE, opened, table
+from pages import HOSTILE, as_value, opened, table
 from playwright.sync_api import Browser, expect
 from test_compare import whole
 from test_mask import COMMENT, column, organisation, report
@@ -49,7 +49,8 @@ def test_on_the_page_what_changed_is_text_whatever_it_holds(browser: Browser, tm
             .evaluate_all("rows => rows.map(row => Array.from(row.cells, cell => cell.textContent))")
         )
         assert [[*row[:4], row[5]] for row in rows] == [
-            ["retagged", ACCOUNT, "role", name, f"tag 'k' is now {text} (before: v)"] for name, text in tags.items()
+            ["retagged", ACCOUNT, "role", name, f"tag 'k' is now {as_value(text)} (before: v)"]
+            for name, text in tags.items()
         ]
         assert (it.page.evaluate("window.pwned"), it.requests, it.said) == (None, [page.as_uri()], [])
 
