@@ -24,7 +24,7 @@ _MASKED_ID = "^(?:A(?:RO|IP)A)?(?:" + "|".join(rf"\x{{{code:x}}}{{2,}}" for code
 
 
 class Pairs:
-    """The roles (or profiles) of two inventories, matched with each other."""
+    """The roles (or profiles) of two inventories: those in both, and those in only one."""
 
     def __init__(self, kind: str, sides: tuple[Result, Result], accounts: pd.Series) -> None:
         self.kind = kind

@@ -69,7 +69,7 @@ class Found:
         return self.facts["finding"].to_numpy()
 
     def column(self, name: str) -> pa.Array:
-        """Return a column with one value per row of `facts`: the fact of this name, or the finding's value."""
+        """Return the column `name` of `facts`. If `facts` lacks it, repeat the findings' column per fact."""
         if name in self.facts:
             return pa.array(self.facts[name], from_pandas=True)
         return self.table[name].take(pa.array(self.numbers))

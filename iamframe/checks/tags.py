@@ -225,7 +225,7 @@ def tag_differences(tags: pd.DataFrame, pairs: pd.DataFrame, *, demanded: tuple[
     there. A tag is not copied if the other resource has its key only in another case. Two tag keys of a profile that
     differ only in case are not copied. Tags by which a tool recognizes its own resources are not in the suggested
     command. If the policy file or the tag policy forbids a tag, the suggested command leaves the tag out. If the role
-    lacks only tags that Karpenter or EKS writes to profiles, the severity is `info`.
+    lacks tags of Karpenter or EKS and nothing else differs, the severity is `info`.
     """
     is_known = pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]
     own = _own(tags)

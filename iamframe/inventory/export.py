@@ -3,10 +3,10 @@
 A byte order mark makes a spreadsheet read a CSV file as UTF-8. Lines end in CR LF. CSV for programs (`csv_bytes`) has
 no byte order mark, and lines that end in LF. All cells are quoted, so a lone CR in a description stays inside its cell.
 
-iamframe puts an apostrophe before text that a spreadsheet could read as a formula. Source: OWASP, "CSV Injection". A
-spreadsheet may treat a value as a formula because of its first character. Spreadsheets drop control characters. Text
-after a control character can therefore become a formula, too. A formula can also begin after a line break, tab or
-semicolon. Some spreadsheets expect a separator other than the comma.
+In CSV files for spreadsheets, iamframe puts an apostrophe before text that could be read as a formula. Source: OWASP,
+"CSV Injection". A spreadsheet may treat a value as a formula because of its first character. Spreadsheets drop control
+characters. Text after a control character can therefore become a formula, too. A formula can also begin after a line
+break, tab or semicolon. Some spreadsheets expect a separator other than the comma.
 """
 
 from __future__ import annotations

@@ -28,11 +28,12 @@ from iamframe.sources.records import TagListing, parsed_time
 def settle(code: Positions, value: Positions, size: int) -> tuple[Positions, Positions, Positions]:
     """Choose at most one row for each key, and find contradictory rows.
 
-    Each row has a key and a value. `code` contains the number of each row's key, as `pandas.factorize` returns it.
-    `value` contains the number of each row's value, and -1 for an unknown value. `size` is the number of keys.
+    Each row has a key and a value. In `code`, equal keys have equal numbers. In `value`, equal values have equal
+    numbers, and an unknown value is -1. `size` is the number of keys.
 
     For each key, the array `first` contains the number of the first row with a known value. The number is -1 if the
-    values differ, or if no value is known. For each contradiction, `one` and `other` contain the two rows.
+    values differ, or if no value is known. For each contradictory key, `one` and `other` contain the numbers of two
+    different rows.
     """
     rows = np.flatnonzero(value >= 0)
     first = np.full(size, -1)

@@ -61,8 +61,8 @@ def write_report(
     older report or `iamframe diff --out` wrote into the folder. Other files in the folder are kept. Title and author
     are at the top of the page.
 
-    The page shows the changes (`changes`) and the differences from Terraform (`drift`). The file `summary.json`
-    contains the numbers of changes and differences. The changes are also written to `changes.csv`,
+    If you pass `changes` or `drift`, the page also shows the changes, or the differences from Terraform. The file
+    `summary.json` contains the numbers of changes and differences. The changes are also written to `changes.csv`,
     `changed_findings.csv` and `not_compared.csv`. The differences from Terraform are also written to `drift.csv`.
 
     Parameters

@@ -47,9 +47,10 @@ def options(parameters: Mapping[str, object], service: str) -> str:
 
 
 def collect_script(regions: Sequence[str] = ()) -> str:
-    """The script calls what a live load with `references="core"` calls, except DescribeStackResources.
+    """Return a script with nearly the same requests as a live load with `references="core"`.
 
-    The script also calls DescribeLaunchTemplates, which a live load never calls.
+    The script calls DescribeLaunchTemplates, which a live load never calls. The script does not call
+    DescribeStackResources.
     """
     for region in regions:
         if region_in(region) != region:

@@ -200,7 +200,8 @@ def plan_command(
         else:
             click.echo(f"Plan: {escape_controls(str(made.write(out)))}")
         why = ["The end of the script says why findings have no steps."] if len(made.not_planned) else []
-        remark([" ".join([f"{made.in_one_line}.", *why, "Findings of checks that no step can fix are not counted."])])
+        covers = "A plan covers only unneeded profiles, and missing or different tags."
+        remark([" ".join([f"{made.in_one_line}.", *why, covers])])
         remark(output.expired(result), output.not_collected(result.inventory))
         return DONE
 

@@ -644,7 +644,7 @@ def test_the_command_line_prints_the_script_and_counts_what_is_left(tmp_path: Pa
         "change tag 'profile batch' aws iam tag-instance-profile --instance-profile-name=batch --tags=" in done.stdout
     )
     assert "4 findings without steps. The end of the script says why findings have no steps. " in done.stderr
-    assert "Findings of checks that no step can fix are not counted.\n" in done.stderr
+    assert "A plan covers only unneeded profiles, and missing or different tags.\n" in done.stderr
 
 
 def test_the_command_line_writes_files_and_refuses_an_age_that_is_none(tmp_path: Path) -> None:
