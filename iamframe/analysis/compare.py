@@ -144,8 +144,8 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
     profile names are unique, regardless of case and path. Source: IAM User Guide, "IAM and AWS STS quotas". The last
     use of a role never counts as a change. The column `change` has one of these values:
 
-    - `created` or `deleted`: only one inventory contains the resource. The other inventory has a complete list of roles
-      (or profiles).
+    - `created`: only `new` contains the resource, and `old` has a complete list of roles (or profiles).
+    - `deleted`: only `old` contains the resource, and `new` has a complete list of roles (or profiles).
     - `recreated`: the resource has different unique ids in the two inventories. If an id is unknown, a different path
       or name case also means `recreated`. IAM cannot change the path or name of a role or profile. The columns `facts`
       and `detail` show all other changes of the resource.

@@ -1,4 +1,4 @@
-"""Show an explanation as text or HTML."""
+"""Turn the result of `explain` into text or HTML."""
 
 from __future__ import annotations
 

@@ -45,8 +45,8 @@ def run_checks(
         Names of the checks to run. By default, all checks run.
     policy
         A policy file (TOML), `"org"`, a `Policy`, or a list of these. If two files have a rule for the same tag,
-        iamframe uses the later rule. With `"org"`, each account is checked against its effective tag policy, which is
-        in the frame `tag_policies`.
+        iamframe uses the later rule. With `"org"`, tags are checked against the account's effective tag policy, which
+        is in the frame `tag_policies`.
     checks
         Your own checks: functions decorated with `@iamframe.check`, or Python files with such functions.
     owner_tag

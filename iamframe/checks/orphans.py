@@ -211,8 +211,8 @@ def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd
 
     If a profile is deleted and recreated, its instances keep the old profile id and have no credentials. To restore the
     credentials, associate the new profile with each instance. Source: IAM User Guide, "Troubleshoot IAM and Amazon
-    EC2". A template cannot launch instances if no profile has the ARN or name in the template. The check also reports
-    an ARN that differs from a profile's ARN only in the path. The check covers only references from instances,
+    EC2". If no profile has the ARN or name in a launch template, launches with this ARN or name fail. The check also
+    reports an ARN that differs from a profile's ARN only in the path. The check covers only references from instances,
     associations, launch templates and launch configurations.
     """
     direct = _from_instances_and_templates(references)

@@ -348,9 +348,9 @@ def missing_required_tags(
     """Roles and profiles missing required tags.
 
     A tag `owner` does not count as a required tag `Owner`: cost allocation and tag policies distinguish tag keys by
-    case. The check leaves out AWS-managed roles. With `--policy org`, each account is checked against its effective tag
-    policy. A tag policy can require a tag for profiles only, or for roles only. A tag policy prescribes tag values and
-    the case of tag keys. Tags that are not required must follow the tag policy, too.
+    case. The check leaves out AWS-managed roles. With `--policy org`, the check compares the tags with the account's
+    effective tag policy. A tag policy can require a tag for profiles only, or for roles only. A tag policy prescribes
+    tag values and the case of tag keys. Tags that are not required must follow the tag policy, too.
     """
     judged = {
         "role": (roles, np.flatnonzero(roles["tags_known"] & ~roles["is_aws_managed"])),

@@ -90,7 +90,7 @@ class Inventory:
 
     @property
     def events_read(self) -> bool:
-        """Whether IAM events from CloudTrail were collected.
+        """Whether CloudTrail records that can contain IAM events were loaded.
 
         If no CloudTrail records were loaded, the empty frame `events` proves nothing.
         """
@@ -106,8 +106,8 @@ class Inventory:
     def tag_policies_read(self) -> pd.Series:
         """For each account, in the order of `accounts`: True if any part of the account's tag policy was collected.
 
-        If AWS denies DescribeEffectivePolicy, iamframe collects only the required tag keys (ListRequiredTags). The
-        frame `tag_policies` proves nothing about an account with the value False.
+        If AWS denies DescribeEffectivePolicy, iamframe collects only the required tag keys (ListRequiredTags). If an
+        account has no rows in `tag_policies`, and `tag_policies_read` is False, the account may have a tag policy.
         """
         calls = self.calls[self.calls["operation"].isin([TAG_POLICY, REQUIRED_TAGS])]
         return self.accounts["account_id"].isin(calls["account_id"][calls["state"] != "refused"])

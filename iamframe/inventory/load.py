@@ -229,10 +229,10 @@ def _open_snapshots(folders: list[str | os.PathLike[str]]) -> Inventory:
 def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str], **live: Any) -> Inventory:
     """Load sources (see `load`), save a snapshot, and return the inventory.
 
-    If a live load stops early, call `take_snapshot` again to resume. If `out` is a local folder, iamframe does not
-    repeat a request if the answer is already saved there. If `out` is in an object store, only a load of several
-    accounts can resume: complete accounts are not read again. If `accounts` or `role_name` is given, `load_fleet` loads
-    and saves the accounts.
+    If a live load stops early, call `take_snapshot` again to resume. If `out` is a local folder, the resumed load uses
+    the answers that the stopped load saved there. If `out` is in an object store, only a load of several accounts can
+    resume: complete accounts are not read again. If `accounts` or `role_name` is given, `load_fleet` loads and saves
+    the accounts.
 
     Raises
     ------

@@ -63,7 +63,7 @@ class AccountReader:
     def answers(self) -> list[Answer]:
         """Raise `RequestFailed` if GetCallerIdentity fails for any reason except a denial.
 
-        Raise `SourceError` if the credentials belong to an account other than `expected`.
+        Raise `SourceError` if GetCallerIdentity returns an account other than `expected`.
         """
         self._calls = Calls(self.client, self.source, self.progress)
         self._profiles = _Profiles(self._calls)

@@ -102,9 +102,9 @@ class Filter:
 def filtered(result: Result, wanted: Filter) -> pd.DataFrame:
     """Return the findings that match the filter.
 
-    The returned frame has rows of `result.findings`, in the same order, with the same columns and index labels. An
-    empty frame means "no findings" only if all needed data was collected. The functions `not_complete` and `undecided`
-    show what is uncertain.
+    The returned frame has rows of `result.findings`, in the same order, with the same columns and index labels. If data
+    is missing, an empty frame does not mean that no finding matches. The functions `not_complete` and `undecided` show
+    what is uncertain.
 
     Raises
     ------

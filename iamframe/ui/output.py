@@ -111,13 +111,17 @@ def emit_changes(changes: Changes, form: str) -> None:
     from iamframe.analysis.compare import in_old
     from iamframe.inventory.display import cell_rows, text_rows
     from iamframe.inventory.export import json_rows
+    from iamframe.messages.render import text_of
 
     frame = changes.to_frame()
     if form == "json":
         parts = {"changes": changes.changes, "findings": changes.findings, "not_compared": changes.not_compared}
         echo("{" + ",\n".join(f'"{name}": {json_rows(part)}' for name, part in parts.items()) + "}")
-    elif form != "table":
-        emit(frame, form, CHANGE_COLUMNS)
+    elif form == "csv":
+        emit(frame, form)
+    elif form == "markdown":
+        words = {code: text_of(f"changes.kind.{code}") for code in frame["change"].unique()}
+        emit(frame.assign(change=frame["change"].map(words)), form, CHANGE_COLUMNS)
     else:
         for change, account, kind, name, detail in text_rows(cell_rows(changes.changes[[*CHANGE_COLUMNS]])):
             echo(f"{change.replace('_', ' '):<13}  {account:<12}  {kind:<16}  {name}: {detail}")
