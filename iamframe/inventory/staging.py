@@ -40,9 +40,7 @@ from iamframe.sources.records import (
     Account,
     Answer,
     CallStats,
-    DumpedProfile,
     Gap,
-    ListedProfile,
     NestedProfile,
     NestedRole,
     Reference,
@@ -335,8 +333,6 @@ class Staging:
         profiles, rows = _flattened(given.get("profiles"), first)
         if profiles:
             self._profiles(profiles, fallback, origin, role_rows=rows)
-            if others := _contradictory(profiles, [records[row - first] for row in rows]):
-                self._profiles(others, fallback, origin)
         return counts
 
     def _profiles(
@@ -378,17 +374,6 @@ class Staging:
             return
         keys, values = [tag.key for tag in tags], [tag.value for tag in tags]
         self.tags[kind].add(len(tags), row=resource_rows, tag_key=keys, tag_value=values)
-
-
-def _contradictory(profiles: list[Any], roles: list[Any]) -> list[ListedProfile]:
-    found = []
-    for profile, role in zip(profiles, roles, strict=True):
-        for held in (isinstance(profile, DumpedProfile) and profile.held) or ():
-            pairs = ((held.role_arn, role.role_arn), (held.role_path, role.role_path), (held.role_id, role.role_id))
-            if any(one and other and one != other for one, other in pairs):
-                shown = NestedRole(held.role_arn or role.role_arn, role_path=held.role_path, role_id=held.role_id)
-                found.append(ListedProfile(profile.profile_arn, roles=[shown]))
-    return found
 
 
 def _columns(records: list[Any]) -> dict[str, tuple[Any, ...]]:

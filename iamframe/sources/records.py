@@ -127,24 +127,13 @@ class NestedProfile(msgspec.Struct, gc=False, rename=_IAM):
     created_at: Time = None
 
 
-class HeldRole(msgspec.Struct, gc=False, rename=_IAM):
-    role_arn: str | None = None
-    role_path: str | None = None
-    role_id: str | None = None
-
-
-class DumpedProfile(NestedProfile, gc=False):
-    # An account dump shows a role again in each profile that holds it.
-    held: list[HeldRole] | None = msgspec.field(name="Roles", default=None)
-
-
 class RoleDetail(NestedRole, gc=False, rename=_IAM):
     boundary: Boundary | None = None
     last_used: LastUsed | UnsetType = UNSET
     tags: list[Tag] | UnsetType = UNSET
     attached: list[AttachedPolicy] | UnsetType = UNSET
     inline: list[Raw] | UnsetType = UNSET
-    profiles: list[DumpedProfile] | UnsetType = UNSET
+    profiles: list[NestedProfile] | UnsetType = UNSET
 
 
 class ListedProfile(NestedProfile, gc=False, rename=_IAM):

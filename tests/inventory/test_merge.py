@@ -536,33 +536,6 @@ def test_a_profile_beneath_two_roles_holds_what_nobody_knows(tmp_path: Path) -> 
     assert "role/batch in" in said["GetInstanceProfile", WEB_PROFILE]
 
 
-@pytest.mark.parametrize(("other", "column"), [({"RoleId": "AROAOTHER"}, "role_id"), ({"Path": "/team/"}, "role_path")])
-def test_a_dump_that_shows_a_role_otherwise_in_its_own_profile_leaves_the_cell_unknown(
-    tmp_path: Path, other: dict[str, str], column: str
-) -> None:
-    held = nested_role("web") | other
-    inventory = load(tmp_path, {"d.json": dump(role_detail("web", [profile("web", held)]))})
-    assert cell(inventory.roles, column) is None
-    told = contradicted(inventory)[column, WEB]
-    assert all(value in told for value in (nested_role("web")[next(iter(other))], *other.values(), "d.json"))
-    assert list(inventory.links["role_arn"]) == [WEB]
-
-
-def test_a_profile_beneath_a_role_that_shows_another_role_holds_what_nobody_knows(tmp_path: Path) -> None:
-    inventory = load(tmp_path, {"d.json": dump(role_detail("web", [profile("web", nested_role("batch"))]))})
-    assert cell(inventory.profiles, "role_known") is False
-    assert len(inventory.links) == 0
-    told = contradicted(inventory)["GetInstanceProfile", WEB_PROFILE]
-    assert f"holds {WEB} in " in told
-    assert f"but {BATCH} in " in told
-
-
-def test_a_dump_that_shows_a_role_alike_in_its_own_profile_is_no_contradiction(tmp_path: Path) -> None:
-    inventory = load(tmp_path, {"d.json": dump(role_detail("web", [profile("web", nested_role("web"))]))})
-    assert contradicted(inventory) == {}
-    assert list(inventory.links["role_arn"]) == [WEB]
-
-
 def test_what_comes_twice_and_is_the_same_is_no_contradiction(tmp_path: Path) -> None:
     twice = [role_detail("web", [profile("web")], tags={"owner": "ops"})] * 2
     inventory, said = said_twice(tmp_path, dump(*twice))
