@@ -33,7 +33,7 @@ _SHOW = "aws iam get-instance-profile --instance-profile-name={resource_name}"
     needs=[needs.links],
     detail="holds the role {role_name}",
     next_step=_SHOW,
-    remediation="Create a profile with the role's name, put the role into this profile, and replace the old profile.",
+    remediation="Create a profile with the role's name, add the role to this profile, and replace the old profile.",
     about="link",
     alone=True,
 )
@@ -64,7 +64,7 @@ def name_mismatches(pairs: pd.DataFrame) -> Found:
     needs=[needs.links, needs.role_paths],
     detail="the profile has the path {profile_path}, but its role has the path {role_path}",
     next_step=_SHOW,
-    remediation="Create a profile with the role's path, put the role into this profile, and replace the old profile.",
+    remediation="Create a profile with the role's path, add the role to this profile, and replace the old profile.",
     about="link",
     alone=True,
 )

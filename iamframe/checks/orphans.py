@@ -315,8 +315,8 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
         "profiles": "has {used} of at most {quota} instance profiles ({_percent}%)",
     },
     next_step="aws iam get-account-summary",
-    remediation="The file `quota_use.csv` (`iamframe.quota_use`) shows the quota share of each combination of tool, "
-    "cluster or stack, and owner. Delete what is not needed, or request a higher quota.",
+    remediation="Each row of the file `quota_use.csv` (`iamframe.quota_use`) shows the quota share of one tool, "
+    "cluster (or stack) and owner. Delete what is not needed, or request a higher quota.",
     about="account",
 )
 def quota_pressure(accounts: pd.DataFrame, *, threshold: float = 0.8) -> Found:

@@ -227,8 +227,8 @@ def explain_command(
 ) -> int:
     """Print all data about a role or profile.
 
-    NAME_OR_ARN names a role, an instance profile, or a resource that uses a profile. A name selects roles and profiles
-    of all accounts. The exit status is 2 if no resource matches.
+    NAME_OR_ARN names a role, an instance profile, or a resource that uses a profile. A name selects the roles and
+    profiles with this name in all accounts. The exit status is 2 if no resource matches.
     """
     from iamframe.analysis.explain import explain
 
@@ -379,7 +379,7 @@ def checks_command(form: str, checks: tuple[str, ...]) -> int:
 def surfaces_command(form: str) -> int:
     """Show what each tool can do with tags.
 
-    The operations are: write tags, read tags, find resources by tag. CSV and JSON also show each answer's source.
+    The operations are: write tags, read tags, find resources by tag. Only CSV and JSON show the source of each answer.
     """
     from iamframe.analysis.blind_spots import surfaces
 
@@ -409,7 +409,8 @@ def notebooks_command(folder: Path, *, force: bool) -> int:
     if written:
         click.echo(f"Copied: {', '.join(file.name for file in written)}")
     if left:
-        click.echo(f"Already there: {', '.join(file.name for file in left)}; --force overwrites these files")
+        existing = ", ".join(file.name for file in left)
+        click.echo(f"Not copied, because these files exist: {existing}; --force overwrites them")
     install = "" if find_spec("jupyterlab") else 'pip install ".[notebooks]" && '
     click.echo(f"To open the notebooks, type: {install}jupyter lab {escape_controls(shlex.quote(str(folder)))}")
     return DONE

@@ -36,7 +36,7 @@ def test_what_is_there_is_left_as_it_is_and_told_and_force_alone_writes_over_it(
     assert not (tmp_path / "elsewhere").exists()
     assert (
         done.stdout.splitlines()[1]
-        == "Already there: 00_tour.ipynb, 01_orphaned_profiles.ipynb; --force overwrites these files"
+        == "Not copied, because these files exist: 00_tour.ipynb, 01_orphaned_profiles.ipynb; --force overwrites them"
     )
     assert done.stdout.splitlines()[0] == f"Copied: {', '.join(NAMES[2:])}"
 
