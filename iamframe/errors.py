@@ -1,4 +1,4 @@
-"""The errors of iamframe, and what they mean.
+"""The exceptions that iamframe raises.
 
 The message of an error is one sentence. The message says what happened, where, and what to do. The command line prints
 the message and ends with exit status 2.

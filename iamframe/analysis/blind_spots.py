@@ -79,7 +79,7 @@ def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
 
 
 def tagged_counts(inventory: Inventory) -> dict[tuple[str, str], list[int]]:
-    """Count resources with, without and with unknown tags, by account and type. Reserved tags (`aws:`) are ignored."""
+    """Count resources with, without and with unknown tags, by account and type, without tags that begin with `aws:`."""
     counts: dict[tuple[str, str], list[int]] = {}
     for kind, (frame, key) in taggable_resources(inventory).items():
         accounts = pc.unique(as_arrow(frame["account_id"]))

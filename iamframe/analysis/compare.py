@@ -160,7 +160,7 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
     only its text differs. If you pass an inventory, the checks run on this inventory. If the results come from
     different checks, policies or iamframe versions, iamframe runs the checks again. By default, iamframe uses the
     policy file of the new result. If only one of two results includes a check, `not_compared` has a row per account for
-    the check. No request is made to AWS.
+    the check. `compare` reads only the inventories, not the accounts.
 
     Returns
     -------

@@ -135,7 +135,8 @@ def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Dri
     given state has it as a managed resource, and no given plan deletes it. Data sources and deposed objects do not
     count as managed resources. The comparison leaves out AWS-managed roles, and accounts in which the given states have
     no role or profile. The comparison covers paths, unique ids, tags, and the role of each profile. Attached policies
-    are not compared. The states never become part of the inventory. No request is made to AWS.
+    are not compared. The states never become part of the inventory. `drift` reads only files and the inventory, not the
+    account.
 
     Parameters
     ----------

@@ -111,7 +111,8 @@ def explain(inventory: Inventory | Result, name: str, policy: PolicySource = Non
         section `deleting` shows whether AWS would accept a deletion. The section `where tags show` says which consoles
         show the tags. The commands that empty or delete a profile come last. If something speaks against a deletion, a
         reason replaces the commands. If nothing matches, the explanation shows similar names and references to the
-        name. The explanation then also shows what was not collected. No request is made to AWS.
+        name. The explanation then also shows what was not collected. `explain` reads only the inventory, not the
+        account.
 
     Raises
     ------

@@ -35,7 +35,8 @@ def findings_by_owner(result: Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
     owner tags, the key `tag_key` has priority. Owner tags with an empty value are ignored. No finding is counted twice.
 
     Owners with the most findings come first. The last rows (at most three) count the findings without a known owner. If
-    the column `owner` is empty, the column `state` gives the reason. No request is made to AWS.
+    the column `owner` is empty, the column `state` gives the reason. `findings_by_owner` reads only the result, not the
+    account.
     """
     require("findings_by_owner", result, Result, instead="what `iamframe.run_checks` gives")
     findings = result.findings[result.findings["accepted"].isna()]
@@ -84,8 +85,8 @@ def quota_use(inventory: Inventory | Result, tag_key: str = OWNER_TAG) -> pd.Dat
     the roles and profiles that GetAccountSummary counts, but that were not collected. If GetAccountSummary was not
     collected, no row has the state `not_collected`, even if a list is incomplete.
 
-    Rows are sorted by account. In each account, rows with the largest share of a quota come first. No request is made
-    to AWS.
+    Rows are sorted by account. In each account, rows with the largest share of a quota come first. `quota_use` reads
+    only the inventory, not the account.
     """
     require("quota_use", inventory, Inventory, Result, instead="what `iamframe.load` or `iamframe.run_checks` gives")
     read = inventory if isinstance(inventory, Inventory) else inventory.inventory

@@ -37,7 +37,7 @@ def run_checks(
     checks: Own | Iterable[Own] | None = None,
     owner_tag: str = OWNER_TAG,
 ) -> Result:
-    """Run the checks on an inventory. No request is made to AWS.
+    """Run the checks on an inventory. `run_checks` reads only the inventory, not the account.
 
     Parameters
     ----------

@@ -136,8 +136,8 @@ class Result:
     def attention(self) -> pd.Series:
         """The number of resources that need attention, by severity.
 
-        A resource needs attention if a finding is neither expected nor accepted. Each resource is counted once, with
-        its highest severity. A finding without an ARN is counted as one resource.
+        A resource of any type needs attention if one of its findings is neither expected nor accepted. Each resource is
+        counted once, with its highest severity. A finding without an ARN is counted as one resource.
         """
         return attention_in(self.findings)
 

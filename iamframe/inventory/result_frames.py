@@ -18,7 +18,7 @@ FINDINGS = Frame(
     text("certainty", "certain, in scope (true for the regions that were scanned), maybe"),
     ACCOUNT_ID,
     text("account_name?", "alias or name of the account"),
-    text("owner?", "value of the owner tag of the resource, or else of the related profile or role"),
+    text("owner?", "value of the owner tag of the resource, or else of the role or profile in `related_arn`"),
     flag(
         "owner_known",
         "True if the tags with the owner were collected; if True and `owner` is missing, there is no owner tag (always "

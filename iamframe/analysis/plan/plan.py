@@ -113,7 +113,7 @@ _PLANNED = [name for name, one in CHECKS.items() if one.remedy]
 
 
 def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timedelta | str = _MIN_IDLE) -> Plan:
-    """Return a clean-up plan: a script that you review and run. No request is made to AWS.
+    """Return a clean-up plan: a script that you review and run. `plan` reads only the result, not the account.
 
     The script deletes empty profiles, and profiles without a known reference. The script also deletes profiles whose
     cluster, environment or stack is gone. Before the script deletes a profile, it takes the role out of the profile.
