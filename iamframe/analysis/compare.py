@@ -159,8 +159,8 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
     inventory had enough data. A finding is gone only if the new inventory had enough data. A finding has not changed if
     only its text differs. If you pass an inventory, the checks run on this inventory. If the results come from
     different checks, policies or iamframe versions, iamframe runs the checks again. By default, iamframe uses the
-    policy file of the new result. If only one of two results includes a check, `not_compared` has a row per account for
-    the check. `compare` reads only the inventories, not the accounts.
+    policy file of the new result, or else that of the old result. If only one of two results includes a check,
+    `not_compared` has a row per account for the check. `compare` reads only the inventories, not the accounts.
 
     Returns
     -------

@@ -332,7 +332,7 @@ def _are_of_tool(finding: Positions, keys: pd.Series, size: int) -> Bools:
         "missing_everywhere": "tag '{tag_key}' is missing, but the organization requires it",
         "missing_on_profile": "tag '{tag_key}' is missing, but the organization requires it on profiles (not on roles)",
         "missing_on_role": "tag '{tag_key}' is missing, but the organization requires it on roles (not on profiles)",
-        "spelling": "the tag key '{found_key}' is misspelled: the organization requires '{tag_key}'",
+        "spelling": "the tag key '{found_key}' is misspelled: the organization's tag policy spells it '{tag_key}'",
         "pattern": "tag '{tag_key}' is {tag_value:value}, which does not match {_wanted}",
         "organization": "tag '{tag_key}' is {tag_value:value}, but the organization allows only {_wanted}",
         "other": "tag '{tag_key}' is {tag_value:value}, but the policy file allows only {_wanted}",

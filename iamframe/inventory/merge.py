@@ -1,4 +1,4 @@
-"""Merge rows from AWS's answers into sorted tables: one row per role, profile, link or tag.
+"""Merge rows from live accounts and files into sorted tables: one row per role, profile, link or tag.
 
 A known value replaces an unknown value. Contradictory values become unknown, and the frame `gaps` shows them.
 """
@@ -28,8 +28,8 @@ from iamframe.sources.records import TagListing, parsed_time
 def settle(code: Positions, value: Positions, size: int) -> tuple[Positions, Positions, Positions]:
     """Choose at most one row for each key, and find contradictory rows.
 
-    Each row has a key and a value. In `code`, equal keys have equal numbers. In `value`, equal values have equal
-    numbers, and an unknown value is -1. `size` is the number of keys.
+    Each row has a key and a value. In `code`, equal keys have equal numbers, from 0 to `size` - 1. In `value`, equal
+    values have equal numbers, and an unknown value is -1.
 
     For each key, the array `first` contains the number of the first row with a known value. The number is -1 if the
     values differ, or if no value is known. For each contradictory key, `one` and `other` contain the numbers of two

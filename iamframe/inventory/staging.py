@@ -1,4 +1,4 @@
-"""Make internal Arrow tables from the records in AWS's answers. The module `merge` combines these tables.
+"""Make internal Arrow tables from the records of live accounts and files. The module `merge` combines these tables.
 
 If a role or profile is in several records, each record gives one row. In the internal tables, tags and links contain
 the row number of their resource, not the ARN. Records become Arrow columns chunk by chunk, which saves memory.

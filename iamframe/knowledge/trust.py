@@ -101,9 +101,9 @@ def _allows(effect: bytes) -> bool:
 
 
 def read_content(document: bytes) -> tuple[str, TrustContent] | None:
-    """Return a trust policy twice: as compact JSON text, and as parsed content.
+    """Return a trust policy as compact JSON text, and what the policy says about EC2, services and deleted principals.
 
-    If two documents differ only in spaces or escape sequences, their texts are the same.
+    If two documents differ only in escape sequences, or in spaces outside strings, their texts are the same.
     """
     try:
         if document.startswith(b'"'):

@@ -417,7 +417,7 @@ def plot_age(inventory: Inventory, ax: Axes | None = None) -> Axes:
 
 
 def plot_surfaces(ax: Axes | None = None) -> Axes:
-    """Draw a table of the consoles, APIs and tools that handle tags.
+    """Draw a table that shows which consoles, APIs and tools can write or read tags.
 
     Each console, API or tool has a row. The columns show whether you can write tags, read tags, and find resources by
     tag. Roles and profiles have separate columns. A number in a cell refers to a condition below the table. A hatched

@@ -97,7 +97,7 @@ RULES: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]]
     "what no state manages is unmanaged, if any state manages something in its account": (
         PAIR,
         state(of_role()),
-        [("unmanaged", "web", None, None, None, "is managed by none of the given Terraform states")],
+        [("unmanaged", "web", None, None, None, "no given Terraform state manages this resource")],
     ),
     "a data source and a deposed instance manage nothing": (
         PAIR,
@@ -106,7 +106,7 @@ RULES: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]]
             managed("aws_iam_instance_profile", tf_profile(), "data"),
             managed("aws_iam_instance_profile", tf_profile(), deposed="0a1b2c3d"),
         ),
-        [("unmanaged", "web", None, None, None, "is managed by none of the given Terraform states")],
+        [("unmanaged", "web", None, None, None, "no given Terraform state manages this resource")],
     ),
     "roles that AWS manages are left out": (
         whole([WEB, AWS_OWN], [HELD]),

@@ -545,7 +545,7 @@ def test_fields_that_say_the_same_are_one_line_of_text_and_each_a_row(sample: In
     lines = [" ".join(line.split()) for line in str(explained).splitlines()]
     assert sum("do not delete the profile" in line for line in lines) == 1
     (at,) = (at for at, line in enumerate(lines) if line == "not suggested")
-    assert lines[at + 1].startswith("do not delete the profile: something may use")
+    assert lines[at + 1].startswith("do not delete the profile: it is unknown whether something uses")
     assert names(explained, "next") == ["see the profile", "delete the profile"]
     incomplete = names(explained, "incomplete checks")
     assert (len(incomplete), sum(line.startswith(", ".join(incomplete)) for line in lines)) == (3, 1)

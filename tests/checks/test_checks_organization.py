@@ -146,7 +146,10 @@ def test_the_finding_says_that_profiles_need_a_tag_and_roles_do_not(
         "tag 'CostCenter' is prod-7, but the organization allows only 100, Prod*; "
         "tag 'Env' is dev, but the organization allows only prod"
     )
-    assert details["cased"] == "the tag key 'costcenter' is misspelled: the organization requires 'CostCenter'"
+    assert (
+        details["cased"]
+        == "the tag key 'costcenter' is misspelled: the organization's tag policy spells it 'CostCenter'"
+    )
 
 
 def test_the_frame_holds_what_is_demanded_of_each_type(

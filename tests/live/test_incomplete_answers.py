@@ -197,7 +197,7 @@ def test_a_named_region_that_was_skipped_is_not_said_to_have_been_scanned(accoun
     inventory = load(account, references=True, regions=["us-gov-west-1"])
     coverage = iamframe.run_checks(inventory, only="unreferenced_profiles").coverage
     assert coverage["reason"].tolist() == [
-        "regions other than us-gov-west-1 were not scanned; gaps.csv lists more missing data"
+        "regions other than us-gov-west-1 were not scanned; gaps.csv of a report lists more missing data"
     ]
     gaps = inventory.gaps[inventory.gaps["region"] == "us-gov-west-1"]
     assert set(gaps["detail"]) == {"us-gov-west-1 is not enabled in this account, so it was skipped"}

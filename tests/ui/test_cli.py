@@ -801,7 +801,7 @@ def test_drift_prints_a_line_per_difference_and_on_standard_error_what_is_unknow
         ),
     ]
     unmanaged = (
-        "unmanaged     111122223333  instance-profile  bastion: is managed by none of the given Terraform states"
+        "unmanaged     111122223333  instance-profile  bastion: no given Terraform state manages this resource"
     )
     assert unmanaged in lines
     assert [line.split()[0] for line in lines[-12:]] == ["tag", *["unmanaged"] * 10, "and"]
