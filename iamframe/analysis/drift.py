@@ -1,8 +1,8 @@
 """Resources only in the account, resources only in Terraform, and resources with different values.
 
-Resources are matched by ARN, or by name if no ARN matches. In an account, role names are unique, and profile names are
-unique, regardless of case and path. Source: IAM User Guide, "IAM and AWS STS quotas". No IAM operation changes the path
-of a role or profile. Source: IAM API Reference, UpdateRole.
+Resources are matched by ARN, or by account and name if no ARN matches. In an account, role names are unique, and
+profile names are unique, regardless of case and path. Source: IAM User Guide, "IAM and AWS STS quotas". No IAM
+operation changes the path of a role or profile. Source: IAM API Reference, UpdateRole.
 """
 
 from __future__ import annotations

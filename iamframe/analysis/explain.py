@@ -1,4 +1,4 @@
-"""Explain one role or profile, or a resource that uses profiles."""
+"""Explain a role, an instance profile, or a resource that refers to a profile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find in CloudTrail records when and by whom roles and instance profiles were created and deleted."""
+"""Find in CloudTrail records which principal created or deleted each role and profile, and when."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
     each life. Rows are sorted by account and first event. The times and callers of events come from CloudTrail records.
     Without a record of the creation (or deletion), its time and caller are missing. The columns `covered_from_at` and
     `covered_to_at` show the period that the records cover. The period is unknown for a file with the output of `aws
-    cloudtrail lookup-events`. A trail file may be missing even within the period. The history leaves out requests that
-    AWS refused, and accounts without CloudTrail records.
+    cloudtrail lookup-events`. A trail file may be missing even within the period. The history leaves out accounts
+    without CloudTrail records. The history also leaves out requests that AWS refused.
 
     Parameters
     ----------

@@ -69,7 +69,7 @@ class Found:
         return self.facts["finding"].to_numpy()
 
     def column(self, name: str) -> pa.Array:
-        """Return the column `name` of `facts`. If `facts` lacks it, repeat the findings' column per fact."""
+        """Return the column of `facts` with the given name, or else the findings' column, once per fact."""
         if name in self.facts:
             return pa.array(self.facts[name], from_pandas=True)
         return self.table[name].take(pa.array(self.numbers))
@@ -93,7 +93,7 @@ def findings(
 ) -> Found:
     """A keyword argument named like a column of `COMMON` fills that column.
 
-    A keyword argument that names no column of `schema.FINDINGS` becomes a fact.
+    Without `facts`, a keyword argument that names no column of `schema.FINDINGS` becomes a fact.
     """
     columns: dict[str, Any] = {"resource_arn": rows[resource], "related_arn": rows[related] if related else None}
     columns["resource_type"] = _RESOURCE_TYPES.get(resource)

@@ -73,7 +73,7 @@ class Result:
 
     @cached_property
     def with_order(self) -> tuple[pd.DataFrame, Positions]:
-        """The findings of all checks, and the internal column `order` of `sorted_findings`."""
+        """The findings of all checks, and the column `order` of the table that `sorted_findings` returns."""
         return frame_and_order(self.sorted_findings("en"))
 
     def only(self, finding_ids: Iterable[str]) -> Result:

@@ -62,9 +62,9 @@ def profiles_without_ec2_trust(pairs: pd.DataFrame, roles: pd.DataFrame) -> Foun
 def deleted_trust_principals(roles: pd.DataFrame) -> Found:
     """Roles that trust a deleted role or user.
 
-    When a trusted role or user is deleted, its unique id replaces its ARN. The trust policy then contains an id like
-    `AROA…` (role) or `AIDA…` (user). Source: IAM User Guide, "AWS JSON policy elements: Principal". A new role or user
-    with the same name is not trusted.
+    When a trusted role or user is deleted, its unique id replaces its ARN. A trust policy with a deleted principal
+    contains an id like `AROA…` (role) or `AIDA…` (user). Source: IAM User Guide, "AWS JSON policy elements: Principal".
+    A new role or user with the same name is not trusted.
     """
     rows = roles[roles["trust_policy"].str.contains('"A(?:RO|ID)A', na=False)]
     # Many roles share a policy.

@@ -196,7 +196,7 @@ def _organization(options: LoadOptions) -> list[Member]:
 
 
 def _prime_credentials(options: LoadOptions) -> None:
-    """Request credentials once for all accounts, because an MFA code works only once."""
+    """Request the credentials of `options.profile` only once, because an MFA code works only once."""
     source = source_name(options.profile)
     try:
         open_client(open_session(options.profile), options, source).call("sts", IDENTITY)

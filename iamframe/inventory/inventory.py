@@ -191,7 +191,7 @@ class Inventory:
         return f"Inventory({', '.join(rows)})"
 
     def gap_parts(self) -> Iterator[pd.DataFrame]:
-        """Yield the whole frame `gaps`."""
+        """Yield the frame `gaps` once, as a single part."""
         yield self.gaps
 
     def row_counts(self) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """Merge rows from live accounts and files into sorted tables: one row per role, profile, link or tag.
 
-A known value replaces an unknown value. Contradictory values become unknown, and the frame `gaps` shows them.
+If two answers give an unknown and a known value, the known value counts. Contradictory values become unknown, and the
+frame `gaps` shows them.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ def settle(code: Positions, value: Positions, size: int) -> tuple[Positions, Pos
     values have equal numbers, and an unknown value is -1.
 
     For each key, the array `first` contains the number of the first row with a known value. The number is -1 if the
-    values differ, or if no value is known. For each contradictory key, `one` and `other` contain the numbers of two
-    different rows.
+    values differ, or if no value is known. If the values of a key differ, `one` and `other` contain the numbers of rows
+    with different values.
     """
     rows = np.flatnonzero(value >= 0)
     first = np.full(size, -1)

@@ -1,7 +1,7 @@
 """AWS managed policies with a special meaning for iamframe.
 
 In `policies.toml`, the table `policy` contains policies that allow (almost) everything, or all actions of IAM. The
-table `namesake` contains role and profile names that people take from AWS managed policies.
+table `namesake` contains names that people give roles and profiles after AWS managed policies.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ In a text, a placeholder such as `{key}` stands for the fact with this name. A c
     {actions:or}      all items of a list, joined by "or"
     [{key}, {value}]  the text in brackets for each row of a group
 
-A message can have several texts, in a TOML table. One of the values that fill the message decides which text is used:
+In the TOML file, a message with several texts is a table. One of the values that fill the message decides which text is
+used:
 
     by                the name of the fact (default: `count`)
     one               the text for the number 1, unless another text fits

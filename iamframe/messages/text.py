@@ -31,7 +31,7 @@ def escape_controls(text: str) -> str:
 
 
 def spell_out(text: str) -> str:
-    """If a text contains invisible or look-alike letters, append a copy in escaped ASCII."""
+    """If a text contains invisible or look-alike characters, append a copy in escaped ASCII."""
     spelled = "".join(
         c if c.isascii() and c.isprintable() else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}"
         for c in text

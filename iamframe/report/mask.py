@@ -275,7 +275,7 @@ def _masked(frame: pd.DataFrame, by_kind: _MaskedTexts) -> pd.DataFrame:
 
 
 def search(aside: Path, folder: Path, mask: Mask, removed: Iterable[str] = ()) -> None:
-    """Raise ReportError if a file contains an id or e-mail address that `mask` replaces.
+    """Raise ReportError if a file contains a text that `mask` knows and replaces.
 
     Files of older reports that stay in the folder are searched, too.
     """

@@ -180,7 +180,7 @@ class Pictures(msgspec.Struct, frozen=True):
         ]
 
     def quota_use(self) -> Picture:
-        """Return how much of the IAM quotas each combination of tool and owner uses. The largest share comes first."""
+        """Return what share of the IAM quotas each combination of tool and owner uses. Larger shares come first."""
         words = self.words
         columns = [
             *(ColumnHead(words(f"heads.{name}")) for name in ("account_id", "maker", "belongs_to")),

@@ -152,7 +152,7 @@ def assume_role(
 ) -> boto3.Session:
     """The session fetches the role's credentials at first use, and renews them later.
 
-    Requests go to `region` only if no region is configured for `base`.
+    AssumeRole requests go to `region` only if no region is configured for `base`.
     """
     inner = base._session  # noqa: SLF001 - boto3 has no other way to credentials that renew
 

@@ -55,7 +55,7 @@ def _is_list_of(owner: Owner, key: str, document: Document) -> bool:
 
 
 def _is_named(owner: Owner, key: str, document: Document) -> bool:
-    """An empty list does not show its service.
+    """From an empty list alone, the AWS service cannot be identified.
 
     The file's path must therefore contain the operation or service, but no word from `_OTHERS`.
     """

@@ -1,4 +1,4 @@
-"""Read the roles and profiles that Terraform manages.
+"""Read managed roles and profiles from Terraform state files and `terraform show -json` output.
 
 The page "JSON output format" of the Terraform docs describes the output of `terraform show -json`. The format of state
 files is not documented. Terraform has used version 4 of state files since Terraform 0.12.

@@ -100,7 +100,7 @@ class Filter:
 
 @schema.shows(schema.FINDINGS)
 def filtered(result: Result, wanted: Filter) -> pd.DataFrame:
-    """Return the findings that match the filter.
+    """Return the findings that the filter selects.
 
     The returned frame has rows of `result.findings`, in the same order, with the same columns and index labels. If data
     is missing, an empty frame does not mean that no finding matches. The functions `not_complete` and `undecided` show

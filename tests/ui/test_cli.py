@@ -800,9 +800,7 @@ def test_drift_prints_a_line_per_difference_and_on_standard_error_what_is_unknow
             '(aws_iam_instance_profile.batch["fax-gateway"] in sample:terraform/shop.tfstate)'
         ),
     ]
-    unmanaged = (
-        "unmanaged     111122223333  instance-profile  bastion: no given Terraform state manages this resource"
-    )
+    unmanaged = "unmanaged     111122223333  instance-profile  bastion: no given Terraform state manages this resource"
     assert unmanaged in lines
     assert [line.split()[0] for line in lines[-12:]] == ["tag", *["unmanaged"] * 10, "and"]
     assert lines[-1] == "and 111 more unmanaged resources; --format csv lists all"
