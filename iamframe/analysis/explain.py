@@ -86,7 +86,7 @@ class Explanation:
 
 
 def explain(inventory: Inventory | Result, name: str, policy: PolicySource = None) -> Explanation:
-    """Return everything known about a role or instance profile.
+    """Return everything known about the roles and profiles with a name, ARN or id.
 
     Parameters
     ----------

@@ -137,7 +137,7 @@ class Result:
         """The number of resources that need attention, by severity.
 
         A resource of any type needs attention if one of its findings is neither expected nor accepted. Each resource is
-        counted once, with its highest severity. A finding without an ARN is counted as one resource.
+        counted once, with its highest severity. Each finding without an ARN counts as a resource of its own.
         """
         return attention_in(self.findings)
 

@@ -138,7 +138,7 @@ class Call(msgspec.Struct):
 
 
 class TrustPolicies:
-    """The distinct trust policies. Each policy has a number: its index in every array."""
+    """The trust policies, stored once per sequence of bytes. Each policy has a number: its index in every array."""
 
     def __init__(self) -> None:
         self._codes = {b"null": _NO_DOCUMENT}

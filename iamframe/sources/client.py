@@ -112,7 +112,7 @@ class Pacer:
 
 @dataclass
 class Client:
-    """The client for all requests to one account, shared by all threads."""
+    """Sends requests to one account. Several threads can share the object."""
 
     session: boto3.Session
     region: str
@@ -354,7 +354,7 @@ _ROOT = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<(?:\w+:)?(\w+)")
 
 
 def check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
-    """Botocore reads a web page or truncated JSON as an empty list.
+    """Botocore may read a web page or truncated JSON as an empty list.
 
     A web page may come from a proxy, or be a network's login page.
     """

@@ -1,4 +1,4 @@
-"""Read the consumers in each region of a live account. A consumer is a resource that uses profiles."""
+"""Read the consumers in the requested regions of a live account. A consumer is a resource that uses profiles."""
 
 from __future__ import annotations
 
