@@ -111,7 +111,7 @@ def report_command(
         click.echo(f"Report: {escape_controls(str(file))}")
         remark(output.incomplete_names(result), output.no_owner(result.inventory, owner_tag))
         # After a masked report, the terminal shows pseudonyms too.
-        remark(output.expired(result, shown), output.not_collected(shown.inventory))
+        remark(output.about_policy(result, shown), output.not_collected(shown.inventory))
         return _status(result, None, only, strict=strict)
 
 
@@ -162,7 +162,7 @@ def check_command(
         remark(output.not_printed(findings, shown), unsure, without)
         output.remark_if_quiet([*output.complete_text(result), *unsure])
         remark(output.incomplete(result), output.no_owner(result.inventory, owner_tag))
-        remark(output.expired(result, is_covered=True), output.not_collected(result.inventory))
+        remark(output.about_policy(result, is_covered=True), output.not_collected(result.inventory))
         return _status(result, fail_on, judged["only"], strict=strict)
 
 
@@ -202,7 +202,7 @@ def plan_command(
         why = ["The end of the script says why findings have no steps."] if len(made.not_planned) else []
         covers = "A plan covers only unneeded profiles, and missing or different tags."
         remark([" ".join([f"{made.in_one_line}.", *why, covers])])
-        remark(output.expired(result), output.not_collected(result.inventory))
+        remark(output.about_policy(result), output.not_collected(result.inventory))
         return DONE
 
 
@@ -291,7 +291,7 @@ def diff_command(
     output.emit_changes(changes, form)
     output.remark_if_quiet([changes.sentence] if len(changes.not_compared) else [])
     loads = changes.old.inventory, changes.new.inventory
-    remark(output.not_compared(changes), output.expired(changes.new), *map(output.not_collected, loads))
+    remark(output.not_compared(changes), output.about_policy(changes.new), *map(output.not_collected, loads))
     if fail_on_change and not changes.is_empty:
         return FOUND
     return INCOMPLETE if strict and len(changes.not_compared) else DONE

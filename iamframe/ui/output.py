@@ -294,8 +294,9 @@ def no_owner(inventory: Inventory, owner_tag: str) -> list[str]:
     return [f"no collected tag has the key {owner_tag!r}, so no owner is known; give another key with --owner-tag"]
 
 
-def expired(result: Result, shown: Result | None = None, *, is_covered: bool = False) -> Iterator[str]:
-    """Yield a remark for each entry of the policy file that has expired or matches no finding. `shown` gives texts."""
+def about_policy(result: Result, shown: Result | None = None, *, is_covered: bool = False) -> Iterator[str]:
+    """Yield remarks on expired policy entries, and on entries that match no finding of a complete check."""
+    # A masked report prints the texts of `shown`.
     shown = shown or result
     if shown.policy.organization and not is_covered:
         from iamframe.checks.result import some
@@ -309,11 +310,11 @@ def expired(result: Result, shown: Result | None = None, *, is_covered: bool = F
     for one, printed in zip(result.policy.acceptances, shown.policy.acceptances, strict=True):
         if not one.has_expired and one.check in result.checks:
             if _is_complete(result, one) and not _has_match(result, one):
-                said = f"the entry for {one.check} with the reason {printed.reason!r} matches no finding"
-                yield f"{shown.policy.path}: {said}; correct or remove this entry"
+                problem = f"the entry for {one.check} with the reason {printed.reason!r} matches no finding"
+                yield f"{shown.policy.path}: {problem}; correct or remove this entry"
         elif one.has_expired:
-            said = f"the last day of the entry for {one.check} with the reason {printed.reason!r} was {one.expires}"
-            yield f"{shown.policy.path}: {said}; change the date or remove the entry"
+            problem = f"the last day of the entry for {one.check} with the reason {printed.reason!r} was {one.expires}"
+            yield f"{shown.policy.path}: {problem}; change the date or remove the entry"
 
 
 def _has_match(result: Result, one: Accepted) -> bool:

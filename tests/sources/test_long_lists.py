@@ -300,7 +300,7 @@ def test_the_position_of_an_invalid_character_counts_from_the_start_of_the_file(
     [
         (b"[1, x]", "(invalid character at byte position 4, counted from 0)"),
         (b"\xef\xbb\xbf[1, x]", "(invalid character at byte position 7, counted from 0)"),
-        # The position in the UTF-8 text is none in the file.
+        # A position in the UTF-8 text is not a position in the file.
         ("[1, x]".encode("utf-16"), "(invalid character)"),
     ],
 )
