@@ -32,7 +32,7 @@ def blind_spots(inventory: Inventory) -> pd.DataFrame:
     frame leaves out AWS-managed roles. There is no row if a console, API or tool supports the operation in every case.
     Rows about roles come first. Consoles, APIs and tools are in the same order as in `surfaces()`. The columns have the
     pandas type `category`, which saves memory. For an account with 100,000 roles, the returned frame has millions of
-    rows. To count the roles and profiles instead, use `blind_spot_counts`.
+    rows. To get only the numbers of roles and profiles, use `blind_spot_counts`.
     """
     require("blind_spots", inventory, Inventory, instead="what `iamframe.load` gives")
     parts = []

@@ -154,7 +154,7 @@ def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Dri
     Raises
     ------
     SourceError
-        If no state is given, or if a path does not exist. Also if no path has a Terraform state.
+        If no state is given, if a path does not exist, or if no path has a Terraform state.
 
     Examples
     --------
@@ -348,7 +348,7 @@ def read_states(states: Iterable[str | os.PathLike[str]]) -> States:
     Raises
     ------
     SourceError
-        If no state is given, or if a path does not exist. Also if no path has a Terraform state.
+        If no state is given, if a path does not exist, or if no path has a Terraform state.
     """
     paths = {display_path(one): one for one in states}
     if not paths:

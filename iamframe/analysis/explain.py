@@ -96,8 +96,8 @@ def explain(inventory: Inventory | Result, name: str, policy: PolicySource = Non
         A name, an ARN or a unique id. Case does not matter. A name selects the role and the profile with this name in
         each account. The ARN of an assumed-role session selects the role. You can omit the path of a name or ARN. If an
         ARN has no path, the section `searched for` shows the full ARN. You can also pass the id, name or ARN of an
-        instance. Other resources that use profiles work in the same way. The section `uses` shows the resource's
-        profiles, and whether each profile still exists.
+        instance, or of any other resource that uses profiles. The section `uses` shows the profiles of an instance or
+        other resource, and whether each profile still exists.
     policy
         A policy file, as for `run_checks`.
 

@@ -97,9 +97,9 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
     Raises
     ------
     SourceError
-        If the sources lack CloudTrail records of IAM's region, or if `load` refuses a source. Also if `name` is an ARN
-        of an account without such records. For a live account, also if `name` is missing or a unique id, or AWS refuses
-        the request.
+        If `load` refuses a source, if the sources lack CloudTrail records of IAM's region, or if `name` is an ARN of an
+        account without CloudTrail records of IAM's region. For a live account, `history` also raises `SourceError` if
+        `name` is missing or is a unique id, or if AWS refuses the request.
 
     Examples
     --------

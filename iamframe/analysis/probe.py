@@ -86,7 +86,7 @@ def probe_surfaces(
     Raises
     ------
     SourceError
-        If the credentials are missing, expired or unknown, or if no region is given. Also if AWS cannot be reached, or
+        If the credentials are missing, expired or unknown, if no region is given, if AWS cannot be reached, or if AWS
         denies all requests to IAM.
     """
     asked = listed_regions(regions)

@@ -5,8 +5,8 @@ no byte order mark, and lines that end in LF. All cells are quoted, so a lone CR
 
 In CSV files for spreadsheets, iamframe puts an apostrophe before text that could be read as a formula. Source: OWASP,
 "CSV Injection". A spreadsheet may treat a value as a formula because of its first character. Spreadsheets drop control
-characters. Text after a control character can therefore become a formula, too. A formula can also begin after a line
-break, tab or semicolon. Some spreadsheets expect a separator other than the comma.
+characters. Text after a control character can therefore become a formula, too. Text after a line break, tab or
+semicolon can become a formula, too, because some spreadsheets expect a separator other than the comma.
 """
 
 from __future__ import annotations

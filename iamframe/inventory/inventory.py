@@ -221,7 +221,7 @@ class Inventory:
         if reasons.empty:
             return "Nothing that was asked for was left unread: there are no gaps."
         counts = ", ".join(f"{count:,} {str(reason).replace('_', ' ')}" for reason, count in reasons.items())
-        return f"{pluralize(len(self.gaps), 'gap')} ({counts}): what was not collected, or not believed, is in .gaps"
+        return f"{pluralize(len(self.gaps), 'gap')} ({counts}): `.gaps` shows which data is missing or contradictory"
 
 
 def is_read(inventory: Inventory, name: str) -> bool:

@@ -75,8 +75,8 @@ def load_account(
         requests as AWS allows.
     progress
         Whether to show progress. The default is True in a terminal or notebook. If `progress` is a function, iamframe
-        calls the function with three arguments. The first argument is the stage. The second and third argument count
-        the finished and the known tasks. In `load_fleet`, they count accounts.
+        calls the function with three arguments. The first argument that iamframe passes to `progress` is the stage. The
+        second and third argument count the finished and the known tasks. In `load_fleet`, they count accounts.
     source
         The text in the column `source` of the frame `accounts`.
     journal

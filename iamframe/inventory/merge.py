@@ -33,8 +33,8 @@ def settle(code: Positions, value: Positions, size: int) -> tuple[Positions, Pos
     values have equal numbers, and an unknown value is -1.
 
     For each key, the array `first` contains the number of the first row with a known value. The number is -1 if the
-    values differ, or if no value is known. If the values of a key differ, `one` and `other` contain the numbers of rows
-    with different values.
+    values differ, or if no value is known. For each key with different values, `one` and `other` contain the positions
+    of two rows whose values differ.
     """
     rows = np.flatnonzero(value >= 0)
     first = np.full(size, -1)
@@ -184,9 +184,10 @@ class _MembersByRow:
         return members[slice(*np.searchsorted(rows, (row, row + 1)))]
 
     def set_numbers(self, known: Positions, code: Positions) -> Positions:
-        """Return one number for each row's set. Equal sets of one resource have equal numbers.
+        """Return one number for each row's set.
 
-        The number is -1 for an unknown set, or for a resource's only known set.
+        If two rows are about the same resource and their sets are equal, the two rows get the same number. The number
+        is -1 for an unknown set, or for a resource's only known set.
         """
         value = np.full(len(code), -1)
         several = known[np.bincount(code[known])[code[known]] > 1]

@@ -252,7 +252,7 @@ class Maker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         self.form(("role", "profile"))
 
     def form(self, sides: Iterable[str]) -> Form:
-        """Return the `Form` that matches the path and name of a role, of a profile, or of both, as `sides` says."""
+        """Return a `Form` (a regular expression) for paths and names of the roles, the profiles, or both (`sides`)."""
         templates = {"role": (self.role_path, self.role), "profile": (self.profile_path, self.profile)}
         return _form(*(template for side in sides for template in templates[side]))
 

@@ -48,8 +48,9 @@ class PracticeAccount:
     Use a practice account in a `with` statement, or call `open` and `close`. A process can have only one open practice
     account. Clients that are created with the boto3 session from `session()` send their requests to the practice
     account. The AWS CLI 2 and programs with boto3 also use the practice account if they are started with the
-    environment variables from `environment()`. All other clients call the real AWS. A practice account accepts only
-    credentials from `session()`, `environment()`, `instance_credentials()` and AssumeRole.
+    environment variables from `environment()`. A client without the session or the environment variables of the
+    practice account calls the real AWS. A practice account accepts only credentials from `session()`, `environment()`,
+    `instance_credentials()` and AssumeRole.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ def guard(service: str) -> Callable[..., None]:
 def guard_requests(client: Any, service: str) -> None:
     """Botocore builds requests from its models of the AWS services. Local files can override botocore's models.
 
-    An operation's name therefore proves nothing, and iamframe checks the prepared request.
+    The name of an operation therefore does not prove what a request does, so iamframe checks the prepared request.
     """
     base = urlsplit(client.meta.endpoint_url).path.rstrip("/")
 

@@ -1,4 +1,4 @@
-"""The output of the command line. Frames are printed in four formats. Remarks go to standard error."""
+"""Print the output of the command line: frames in four formats, and remarks on standard error."""
 
 from __future__ import annotations
 

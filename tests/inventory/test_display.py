@@ -103,7 +103,7 @@ def test_changes_and_a_plan_show_how_much_they_hold_then_their_first_rows() -> N
 def test_an_inventory_shows_what_was_not_read_before_its_counts() -> None:
     html = iamframe.load_sample()._repr_html_()
     texts = Tags(html).texts
-    assert texts[0] == "13 gaps (12 denied, 1 not in file): what was not collected, or not believed, is in .gaps"
+    assert texts[0] == "13 gaps (12 denied, 1 not in file): `.gaps` shows which data is missing or contradictory"
     at = texts.index("roles")
     assert texts[at : at + 3] == ["roles", "role", "148"]
     assert "example-legacy" in texts

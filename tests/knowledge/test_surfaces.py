@@ -43,7 +43,7 @@ SURFACES = [
     "EC2 console",
 ]
 RGTA = "Resource Groups Tagging API"
-HOME = "only if us-east-1 is selected (in GovCloud: us-gov-west-1; in China, no source names the region)"
+HOME = "only if us-east-1 is selected (in GovCloud: us-gov-west-1; for China, AWS documents no region)"
 
 
 def answer(surface: str, kind: str, operation: str) -> str:

@@ -601,7 +601,7 @@ def test_surfaces_are_drawn_as_cells_that_say_what_they_are_and_number_what_they
     assert said["IAM API"] == "yes"
     assert said["Tag Editor"] == "if (1)"
     assert said["Resource Explorer"] == "unknown"
-    condition = "only if us-east-1 is selected (in GovCloud: us-gov-west-1; in China, no source names the region)"
+    condition = "only if us-east-1 is selected (in GovCloud: us-gov-west-1; for China, AWS documents no region)"
     assert f"(1) {condition}" in " ".join(ax.get_xlabel().split())
 
 

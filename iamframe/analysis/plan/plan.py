@@ -54,7 +54,7 @@ class Plan:
         Raises
         ------
         ReportError
-            If one of the files already exists, except for files of the same plan. Also if a file cannot be written.
+            If one of the files already exists and is not a file of the same plan, or if a file cannot be written.
         """
         # Loaded only here, because it takes long.
         from iamframe.inventory.export import write_csv, write_into
