@@ -48,9 +48,10 @@ class Changes:
     """The differences between two results.
 
     The frame `changes` is sorted by kind of change, account and ARN. The frame `findings` contains the findings that
-    are new, gone, settled or reopened. The frame `not_compared` shows what could not be compared. If `changes`,
-    `findings` and `not_compared` have no row for an account, nothing that iamframe compares has changed there. Attached
-    and inline policies, references and the column `role_template_arn` are not compared.
+    are new, that are gone, that are now expected or accepted (settled), and that no longer are (reopened). The frame
+    `not_compared` shows what could not be compared. If `changes`, `findings` and `not_compared` have no row for an
+    account, nothing that iamframe compares has changed there. Attached and inline policies, references and the column
+    `role_template_arn` are not compared.
     """
 
     old: Result

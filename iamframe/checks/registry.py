@@ -34,8 +34,8 @@ class Check:
     findings. The field `about` is the type of resource that the findings are about. The field `alone` marks checks that
     need only a profile and its role. The field `remedy` is what a clean-up plan does about the findings, or None. The
     field `ruled_out` is a function, or None. The function's arguments are a `Found` and the profiles of another
-    inventory. For each finding, `ruled_out` returns whether the profiles prove that the other inventory lacks the
-    finding.
+    inventory. For each finding, `ruled_out` returns whether the other inventory's profiles prove that the other
+    inventory does not have the finding.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """Put CloudTrail events into an order that IAM allows, and identify the resource of each event.
 
 The time of an event is when its request was completed, to the second. Source: CloudTrail User Guide, "CloudTrail record
-contents", `eventTime`. Records in CloudTrail's files are in no particular order. Source: CloudTrail User Guide,
+contents", `eventTime`. Within a CloudTrail file, records are in no particular order. Source: CloudTrail User Guide,
 "CloudTrail log file examples".
 
 If possible, iamframe puts events with the same time into an order that IAM allows. CreateRole fails if a role has the

@@ -67,7 +67,8 @@ def load_account(
         GetAccountAuthorizationDetails returns no descriptions and no durations.
     tag_index
         Whether to read profile tags from the tagging API first. One request returns the tags of up to 100 profiles. The
-        tagging API can return outdated tags. The column `tag_source` of the frame `tags` shows the source of each tag.
+        tagging API can return outdated tags. The column `tag_source` of the frame `tags` shows which operation returned
+        each tag.
     workers
         The number of requests that run at the same time. One more request can run beside them.
     rate

@@ -242,7 +242,7 @@ def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str],
     SourceError
         If a source cannot be loaded (see `load`).
     ExpiredError
-        If the credentials of a live load expired. Nothing incomplete is saved as a snapshot.
+        If the credentials expired before a live load was finished. In this case, no snapshot is saved.
     """
     if any(map(is_live, sources)):
         if live.get("accounts") is not None or live.get("role_name") is not None:

@@ -184,10 +184,10 @@ class _MembersByRow:
         return members[slice(*np.searchsorted(rows, (row, row + 1)))]
 
     def set_numbers(self, known: Positions, code: Positions) -> Positions:
-        """Return one number for each row's set.
+        """For each row, return a number for the row's set of tags or of links.
 
-        If two rows are about the same resource and their sets are equal, the two rows get the same number. The number
-        is -1 for an unknown set, or for a resource's only known set.
+        If two rows of the same resource have equal sets, they get the same number. The number is -1 if the set is
+        unknown, or if no other row of the resource has a known set.
         """
         value = np.full(len(code), -1)
         several = known[np.bincount(code[known])[code[known]] > 1]

@@ -96,7 +96,7 @@ def athena_statements(location: str) -> list[str]:
     Parameters
     ----------
     location
-        The folder of the snapshot in S3: `s3://BUCKET/PREFIX`.
+        The snapshot's folder in S3, as `s3://BUCKET/FOLDER`.
 
     Returns
     -------
@@ -112,11 +112,11 @@ def athena_statements(location: str) -> list[str]:
     Examples
     --------
     >>> from iamframe import athena_statements
-    >>> athena_statements("s3://BUCKET/PREFIX")[1]
+    >>> athena_statements("s3://BUCKET/FOLDER")[1]
     'MSCK REPAIR TABLE `accounts`'
     """
     if not _LOCATION.fullmatch(location) or not location.isprintable():
-        raise StoreError(f"{location}: is not a folder in S3; give the snapshot's folder, s3://BUCKET/PREFIX")
+        raise StoreError(f"{location}: is not a folder in S3; give the snapshot's folder, s3://BUCKET/FOLDER")
     place = location.rstrip("/")
     return [
         statement

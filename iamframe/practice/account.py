@@ -265,10 +265,10 @@ class PracticeAccount:
         """Return the credentials document from an instance's metadata (`iam/security-credentials/ROLE`).
 
         If the role trusts EC2, the field `Code` is "Success", and the document contains access keys for the practice
-        account. If the role does not trust EC2, the field `Code` is "AssumeRoleUnauthorizedAccess", and the document
-        contains a `Message`. In a practice account, a role trusts EC2 if an `Allow` statement without a `Condition`
-        names EC2. In a practice account, a change to the role reaches the instance at once. On AWS, a change to a role
-        may reach instances an hour later.
+        account. If the role does not trust EC2, the `Code` in the credentials document is
+        "AssumeRoleUnauthorizedAccess", and the credentials document contains a `Message`. In a practice account, a role
+        trusts EC2 if an `Allow` statement without a `Condition` names EC2. In a practice account, a change to the role
+        reaches the instance at once. On AWS, a change to a role may reach instances an hour later.
 
         Raises
         ------

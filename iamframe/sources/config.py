@@ -101,7 +101,7 @@ class Recorded(NamedTuple):
 
 @shape("configurationItems")
 def api_items(document: Document) -> Iterable[Answer]:
-    """Read the output of `aws configservice get-resource-config-history`, or a snapshot from S3."""
+    """Read the output of `aws configservice get-resource-config-history`, or a snapshot that AWS Config wrote to S3."""
     return _keep(document, _items_of(document, "configurationItems"))
 
 

@@ -1,7 +1,7 @@
 """List the clusters, environments and stacks of a live account that profiles may belong to.
 
-This module requests each list only if a profile seems to belong to such a resource. If a profile does not show the
-region of its cluster, environment or stack, iamframe searches all loaded regions.
+For example, iamframe requests the list of clusters only if a profile seems to belong to a cluster. If a profile does
+not show the region of its cluster, environment or stack, iamframe searches all loaded regions.
 """
 
 from __future__ import annotations

@@ -143,10 +143,11 @@ def not_complete(result: Result, wanted: Filter) -> pd.DataFrame:
 def grouped(result: Result, findings: pd.DataFrame, tag_key: str) -> pd.DataFrame:
     """Return the number of findings for each value of a tag.
 
-    The frame has one row per value of the tag. Values with the most findings come first. Findings without the tag have
-    a row of their own. One more row counts findings about resources whose tags were not collected. Only tags with
-    exactly this key count: `Owner` does not count for `owner`. A finding is counted twice if its role and profile have
-    different values. `iamframe.findings_by_owner` counts no finding twice, and leaves out accepted findings.
+    The frame has one row per value of the tag. Values with the most findings come first. Findings about resources
+    without the tag have a row of their own. One more row counts findings about resources whose tags were not collected.
+    Only tags with exactly this key count: `Owner` does not count for `owner`. A finding is counted twice if its role
+    and profile have different values. `iamframe.findings_by_owner` counts no finding twice, and leaves out accepted
+    findings.
     """
     sides = _FindingResources(result.inventory, findings)
     carried, unread = sides.carried(tag_key)
@@ -239,8 +240,8 @@ def export(
     FilterError
         If the result does not have an account or check of the filter. If a severity does not exist.
     ReportError
-        If the folder contains a report: the export would overwrite the report's `findings.csv`. If the folder cannot be
-        written, or if `write_report` would refuse `mask`.
+        If the folder contains a report, because the export would overwrite the report's `findings.csv`. `export` also
+        raises `ReportError` if the folder cannot be written, or if `write_report` would refuse `mask`.
     """
     place = Path(folder)
     if (place / "summary.json").exists():

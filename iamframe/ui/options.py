@@ -180,7 +180,10 @@ talk = together(
     option("-q --quiet", "Print only results, errors, and what is incomplete.", expose_value=False, callback=_talk),
     option("-v --verbose", "Log each request to AWS.", expose_value=False, callback=_talk),
 )
-_OWNER = "Key of the owner tag (default: Owner). Without it, the related profile's or role's tag is used."
+_OWNER = (
+    "Key of the owner tag (default: Owner). For a resource without this tag, the tag of the related profile or role is "
+    "used."
+)
 owner_tag = option("--owner-tag", _OWNER, "KEY", default="Owner", callback=_filled)
 strict = option("--strict", "Exit with status 3 if a selected check is incomplete.")
 _FAIL_ON = (

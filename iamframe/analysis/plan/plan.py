@@ -117,8 +117,8 @@ def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timed
 
     The script deletes empty profiles, and profiles without a known reference. The script also deletes profiles whose
     cluster, environment or stack is gone. Before the script deletes a profile, it takes the role out of the profile.
-    The script never deletes or tags a role. The script copies missing or different tags from a role to its profile. The
-    column `why` also shows the tag values that the script replaces.
+    The script never deletes or tags a role. The script copies missing or different tags from a role to its profile. If
+    the script replaces a tag value, the column `why` shows the old value and the new value.
 
     The plan keeps a profile in the following cases:
 
