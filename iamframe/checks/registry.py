@@ -100,7 +100,7 @@ def check(
     Raises
     ------
     TypeError
-        If a parameter is not a frame or view. If the function has no docstring. If the severity does not exist.
+        If a parameter is not a frame or view, if the function has no docstring, or if the severity does not exist.
     """
 
     def register(rule: Rule) -> Rule:

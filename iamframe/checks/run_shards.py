@@ -109,9 +109,9 @@ def check_snapshot(
     Raises
     ------
     StoreError
-        If the snapshot cannot be opened, or is replaced during the run. If no account of the snapshot can be read. If
-        `out` contains other files or results of another call. If `out` cannot be written, or is not shared by all
-        workers. If `shard_size` is below 1. If the executor accepts no more work.
+        If the snapshot cannot be opened, if the snapshot is replaced during the run, if no account of the snapshot can
+        be read, if `out` contains other files or results of another call, if `out` cannot be written, if `out` is not
+        shared by all workers, if `shard_size` is below 1, or if the executor accepts no more work.
     UnknownCheckError, PolicyError, CheckError
         As in `run_checks`.
     """

@@ -103,13 +103,13 @@ def load_fleet(
     Raises
     ------
     SourceError
-        If the accounts cannot be listed. If no account could be read. If an option is invalid.
+        If the accounts cannot be listed, if no account could be read, or if an option is invalid.
     ExpiredError
         If the credentials expired, and `journals` or `out` is given. The same call can resume.
     StoreError
-        If the disk that holds the journals is full. Earlier answers stay in the journals. If the folder `out` contains
-        other files, or cannot be written. If the folder `out` belongs to another call. If the folder `out` in an object
-        store already contains a snapshot.
+        If the disk that holds the journals is full, or if the folder `out` cannot be used: `out` contains other files,
+        cannot be written, belongs to another call, or is in an object store and already contains a snapshot. If the
+        disk is full, earlier answers stay in the journals.
     """
     plan = load_plan(regions, references, role_details, tag_index, workers, rate)
     folder = os.fspath(journals) if journals else None

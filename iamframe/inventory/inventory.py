@@ -166,7 +166,7 @@ class Inventory:
         Raises
         ------
         StoreError
-            If the folder contains files that belong to no snapshot. If the folder cannot be written.
+            If the folder contains files that belong to no snapshot, or if the folder cannot be written.
         """
         return write_snapshot(self.frames, self.sources, folder)
 

@@ -86,8 +86,8 @@ def load_account(
     Raises
     ------
     SourceError
-        If the credentials are missing, expired or unknown. If AWS cannot be reached, or denies all requests. If an
-        option is invalid.
+        If the credentials are missing, expired or unknown, if AWS cannot be reached, if AWS denies all requests, or if
+        an option is invalid.
     StoreError
         If the disk that holds the journal is full. Earlier answers stay in the journal.
     """

@@ -44,9 +44,9 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
     Raises
     ------
     SourceError
-        If there is no source. If `load_files`, `load_account` or `load_fleet` refuses a source. If the sample or a live
-        account is combined with another source. If a snapshot is combined with files, or is in a subfolder of a source.
-        If two snapshots have the same account.
+        If there is no source, if `load_files`, `load_account` or `load_fleet` refuses a source, if the sample or a live
+        account is combined with another source, if a snapshot is combined with files, if a snapshot is in a subfolder
+        of a source, or if two snapshots have the same account.
     StoreError
         If a snapshot is damaged.
     """
@@ -149,7 +149,7 @@ def load_files(*paths: str | os.PathLike[str]) -> Inventory:
     Raises
     ------
     SourceError
-        If no path is given, or a path does not exist. If a path is a report. If no file could be read.
+        If no path is given, if a path does not exist, if a path is a report, or if no file could be read.
     """
     if not paths:
         raise SourceError("no file given; give a file or folder with output of the AWS CLI")
@@ -190,8 +190,8 @@ def open_snapshot(folder: str | os.PathLike[str], accounts: Iterable[str] | None
     Raises
     ------
     StoreError
-        If the folder has no snapshot, or lacks one of the accounts. If a newer version wrote the snapshot. If a file is
-        missing or damaged.
+        If the folder has no snapshot, if the snapshot lacks one of the accounts, if a newer version wrote the snapshot,
+        or if a file is missing or damaged.
     """
     frames, sources = read_snapshot(folder, [accounts] if isinstance(accounts, str) else accounts)
     inventory = Inventory(**frames, sources=sources)
@@ -237,8 +237,8 @@ def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str],
     Raises
     ------
     StoreError
-        If the folder contains other files, or cannot be written. If the folder keeps the answers of a different call.
-        If the folder is in an object store and already contains a snapshot.
+        If the folder contains other files, if the folder cannot be written, if the folder keeps the answers of a
+        different call, or if the folder is in an object store and already contains a snapshot.
     SourceError
         If a source cannot be loaded (see `load`).
     ExpiredError

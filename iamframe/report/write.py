@@ -90,8 +90,8 @@ def write_report(
     Raises
     ------
     ReportError
-        If the folder cannot be created or written. If the language does not exist, or if `owner_tag` is empty. If the
-        key file is invalid, or if it is in the folder. If a masked file would still contain an original id or e-mail
+        If the folder cannot be created or written, if the language does not exist, if `owner_tag` is empty, if the key
+        file is invalid, if it is in the folder, or if a masked file would still contain an original id or e-mail
         address.
     MissingExtraError
         If `xlsx` is true and XlsxWriter is not installed.
@@ -231,7 +231,7 @@ def write_findings(
     Raises
     ------
     ReportError
-        If the folder cannot be created or written. If the key file is invalid, or if it is in the folder. If a masked
+        If the folder cannot be created or written, if the key file is invalid, if it is in the folder, or if a masked
         file would still contain an original id or e-mail address.
     """
     folder = Path(out)

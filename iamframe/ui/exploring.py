@@ -64,7 +64,7 @@ class Filter:
     Raises
     ------
     FilterError
-        If `tagged` is not `yes`, `no` or `unknown`. If `tag_value` or `tagged` is given without `tag_key`.
+        If `tagged` is not `yes`, `no` or `unknown`, or if `tag_value` or `tagged` is given without `tag_key`.
     """
 
     accounts: Iterable[str] = ()
@@ -109,7 +109,7 @@ def filtered(result: Result, wanted: Filter) -> pd.DataFrame:
     Raises
     ------
     FilterError
-        If the result does not have an account or check of the filter. If a severity does not exist.
+        If the result lacks an account or a check of the filter, or if a severity does not exist.
     """
     return Selection(result, wanted).findings
 
@@ -238,7 +238,7 @@ def export(
     Raises
     ------
     FilterError
-        If the result does not have an account or check of the filter. If a severity does not exist.
+        If the result lacks an account or a check of the filter, or if a severity does not exist.
     ReportError
         If the folder contains a report, because the export would overwrite the report's `findings.csv`. `export` also
         raises `ReportError` if the folder cannot be written, or if `write_report` would refuse `mask`.
