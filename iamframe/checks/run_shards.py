@@ -84,8 +84,8 @@ def check_snapshot(
     folder
         A snapshot: a folder on a disk, or an address such as `s3://BUCKET/FOLDER`.
     out
-        A folder for the results, on a disk or in an object store. Each shard writes a Parquet file into `findings/`,
-        `coverage/` and `checks/CHECK/`.
+        A folder for the results, on a disk or in an object store. Each shard writes a Parquet file into each of the
+        folders `findings/`, `coverage/` and `checks/CHECK/`.
     only, policy, checks, owner_tag
         As in `run_checks`.
     executor

@@ -121,7 +121,7 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame, *, demanded: tupl
     are tagged. The IAM console neither shows nor sets tags of a profile. CloudFormation cannot tag a profile. The
     suggested command copies the role's tags, except tags that begin with `aws:` and tags by which a tool recognizes its
     own resources, such as `eks:cluster-name`. If the policy file or the tag policy forbids a tag, the tag is not
-    copied. If the role has no tags to copy, the suggested command only shows the profile's tags.
+    copied. If no tag of the role can be copied, the suggested command only shows the profile's tags.
     """
     own = _own(tags)
     is_bare = pairs["profile_tags_known"] & ~are_among(pairs["profile_row"], own["profile_row"])
@@ -170,7 +170,7 @@ def untagged_roles(
     roles of IAM Identity Center. The suggested command copies the tags of the role's profile to the role. Two tag keys
     of a profile that differ only in case are not copied. Tags that begin with `aws:`, and tags by which a tool
     recognizes its own resources, are not copied. If the policy file or the tag policy forbids a tag, the tag is not
-    copied. If the profile has no tags to copy, the suggested command only shows the role's tags.
+    copied. If no tag of the profile can be copied, the suggested command only shows the role's tags.
     """
     own, every = _own(tags), np.arange(len(roles))
     rows = every[roles["tags_known"] & ~roles["is_aws_managed"] & ~are_among(every, own["role_row"])]

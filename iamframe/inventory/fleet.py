@@ -86,8 +86,9 @@ def load_fleet(
     workers
         The number of requests per account that run at the same time.
     journals
-        A folder with one journal per account. An interrupted load can resume from the journals. If `out` is on a disk,
-        the default is a folder in `out`. If `out` is given, a journal is deleted once its account is saved.
+        A folder with one journal per account. An interrupted load can resume from the journals. By default, the
+        journals are in a folder in `out`, if `out` is on a disk. If `out` is given, a journal is deleted once its
+        account is saved.
     out
         The snapshot's folder, on a disk or in an object store (`s3://BUCKET/FOLDER`). All workers must share the disk.
         Do not put access keys into the address. The executor receives the whole address.

@@ -70,7 +70,7 @@ def load_account(
         tagging API can return outdated tags. The column `tag_source` of the frame `tags` shows which operation returned
         each tag.
     workers
-        The number of requests that run at the same time. One more request can run beside them.
+        The number of requests that run at the same time. In addition, one more request can run.
     rate
         The maximum number of requests per second, per account, service and region. By default, iamframe sends as many
         requests as AWS allows.

@@ -79,13 +79,13 @@ def write_report(
     mask
         Whether to mask every file. Pseudonyms replace account ids, unique ids, external ids and e-mail addresses.
         Pseudonyms also replace ids of AWS Organizations. A pseudonym is the same throughout one report. Another report
-        has other pseudonyms. To keep the pseudonyms, give the path of a key file. The key file is created if it does
-        not exist. Ids are found in any spelling: with spaces, hyphens or invisible characters. Percent-encoded ids are
-        found, too. Ids in digits or letters of other scripts are found, too. Account ids without twelve digits are
-        replaced only in id columns, ARNs and policies. External ids are replaced only as whole words. The other parts
-        of a name are not masked. A command in `next_step` becomes a comment if the command contains a pseudonym. At the
-        end, the finished files are searched for the original ids. The search ignores external ids with fewer than eight
-        characters. The search also ignores external ids without a digit.
+        has other pseudonyms. To get the same pseudonyms in several reports, give the path of a key file. The key file
+        is created if it does not exist. Ids are found in any spelling: with spaces, hyphens or invisible characters.
+        Percent-encoded ids are found, too. Ids in digits or letters of other scripts are found, too. Account ids
+        without twelve digits are replaced only in id columns, ARNs and policies. External ids are replaced only as
+        whole words. The other parts of a name are not masked. A command in `next_step` becomes a comment if the command
+        contains a pseudonym. At the end, the finished files are searched for the original ids. The search does not look
+        for external ids that have fewer than eight characters or no digit.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def write_shown(
 ) -> tuple[Path, Result]:
     """Write a report. Return the path of the page, and the result that the page shows.
 
-    The result in a masked page contains pseudonyms instead of ids.
+    If the report is masked, the returned result contains pseudonyms instead of ids.
     """
     require("write_report", result, Result, instead="what `iamframe.run_checks` gives")
     owner_tag = result.owner_tag if owner_tag is None else owner_tag

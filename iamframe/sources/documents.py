@@ -27,7 +27,7 @@ _BYTE = re.compile(r" \(byte (\d+)\)")
 
 
 class _Key:
-    """A JSON key. With keys of this type, a dict keeps each value of a repeated key."""
+    """A JSON key. A dict with `_Key` objects as keys keeps all values of a JSON key that occurs several times."""
 
     __slots__ = ("text",)
 

@@ -147,7 +147,7 @@ class GotProfile(ListedProfile, gc=False, rename=_IAM):
 
 
 class Role(GotRole, gc=False, rename=_IAM):
-    """The fields of GetRole, and the role's profiles. It is for data that does not come from the IAM API."""
+    """A role from other data than answers of the IAM API: the fields of GetRole, and the role's profiles."""
 
     profiles: list[NestedProfile] | UnsetType = UNSET
 

@@ -318,9 +318,9 @@ def drift_command(
 ) -> int:
     """Compare Terraform states with the accounts.
 
-    A STATE is a state file, or the output of `terraform show -json`. Pass all Terraform states of the accounts. A
-    resource is listed as unmanaged only if no state manages it. `sample:terraform` is the Terraform state of the
-    sample. References to profiles are collected only with --references.
+    A STATE is a Terraform state file, or the output of `terraform show -json`. Pass all Terraform states of the
+    accounts. A resource is listed as unmanaged only if no state manages it. `sample:terraform` is the Terraform state
+    of the sample. References to profiles are collected only with --references.
     """
     from iamframe.inventory.load import is_live
 

@@ -102,7 +102,7 @@ def test_if_files_contradict_each_other_about_a_link_both_sides_are_unknown_and_
     )  # fmt: skip
     of_role = field(explain(inventory, arn("role/app")), "link", "instance profile")
     assert of_role["message"] == "gaps.contradicted.links"
-    deletion = field(explain(inventory, arn("role/app")), "deleting", "deletion of the role")
+    deletion = field(explain(inventory, arn("role/app")), "deleting", "if you delete the role")
     assert deletion["message"] == "delete.role_not_read"
 
 
@@ -379,9 +379,9 @@ def test_tags_that_were_refused_say_so_and_what_would_read_them(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("profiles", "roles", "link", "deleting"),
     [
-        ([profile("web")], (), ("role", "no_role"), {"deletion of the profile": "delete.profile"}),
-        ([profile("other")], ("web",), ("instance profile", "in_no_profile"), {"deletion of the role": "delete.role"}),
-        (None, ("web",), ("instance profile", "profiles_not_read"), {"deletion of the role": "delete.role_not_read"}),
+        ([profile("web")], (), ("role", "no_role"), {"if you delete the profile": "delete.profile"}),
+        ([profile("other")], ("web",), ("instance profile", "in_no_profile"), {"if you delete the role": "delete.role"}),
+        (None, ("web",), ("instance profile", "profiles_not_read"), {"if you delete the role": "delete.role_not_read"}),
     ],
 )
 def test_what_stands_alone_says_so_where_that_is_known(
@@ -412,7 +412,7 @@ def test_who_may_assume_the_role_is_told_principal_by_principal(tmp_path: Path) 
     explained = explain(account(tmp_path, profile("web", nested_role("web", policy=policy))), "web")
     allow = {"field": "Service principal", "message": "statement", "effect": "Allow", "actions": "sts:AssumeRole"}
     assert told(explained, "trust") == [
-        {"field": "EC2 may assume the role", "role": "yes"},
+        {"field": "can EC2 assume the role", "role": "yes"},
         allow | {"role": "ec2.amazonaws.com", "condition": None},
         allow | {"role": "eks.amazonaws.com", "condition": None},
         {"field": "AWS principal", "role": "AROAGONE", "message": "statement", "effect": "Deny"}
@@ -590,10 +590,10 @@ def told_before(practice: PracticeAccount) -> dict[str, Explanation]:
 @pytest.mark.parametrize(
     ("name", "resource", "delete"),
     [
-        ("held", "deletion of the profile", "delete_instance_profile"),
-        ("held", "deletion of the role", "delete_role"),
-        ("empty", "deletion of the profile", "delete_instance_profile"),
-        ("free", "deletion of the role", "delete_role"),
+        ("held", "if you delete the profile", "delete_instance_profile"),
+        ("held", "if you delete the role", "delete_role"),
+        ("empty", "if you delete the profile", "delete_instance_profile"),
+        ("free", "if you delete the role", "delete_role"),
     ],
 )
 def test_deleting_is_answered_as_it_says(
@@ -620,7 +620,7 @@ def test_a_profile_that_an_instance_names_can_be_deleted(practice: PracticeAccou
     iam.remove_role_from_instance_profile(InstanceProfileName="used", RoleName="gone")
     explained = explain(iamframe.load_account(session, regions=["us-east-1"]), "used")
     assert [name.split()[0] for name in names(explained, "used by")] == ["association", "instance", "reference"]
-    assert field(explained, "deleting", "deletion of the profile")["message"] == "delete.profile"
+    assert field(explained, "deleting", "if you delete the profile")["message"] == "delete.profile"
     lost = {"message": "explain.use.runs", "count": 1, "names": [run["Instances"][0]["InstanceId"]]}
     assert told(explained, "next")[-1] == {"field": "delete the profile", "message": "not_offered", "use": lost}
     assert "delete-instance-profile" not in str(explained)
@@ -830,7 +830,7 @@ def test_sections_come_in_the_order_of_use_and_the_profile_stands_before_the_rol
         assert rows["section"].drop_duplicates().tolist() == [name for name in order if name in set(rows["section"])]
     both = frame[frame["profile_arn"].notna() & frame["role_arn"].notna() & frame["section"].isin(order)]
     fields = both.groupby("section")["field"].agg(list)
-    assert fields["deleting"][:2] == ["deletion of the profile", "deletion of the role"]
+    assert fields["deleting"][:2] == ["if you delete the profile", "if you delete the role"]
     assert [name for name in fields["next"] if name.startswith("see")] == ["see the profile", "see the role"]
     lines = str(explained).split("\n")
     heads = {line for line in lines if line.startswith(("identity", "link", "tags", "where"))}

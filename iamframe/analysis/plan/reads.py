@@ -93,8 +93,8 @@ def existing(owner: Owner) -> str:
 def functions() -> str:
     """Return the shell functions that a script needs to delete profiles.
 
-    For each account with deletions, the script sets the variables `regions` and `reads`. Each variable has the same
-    meaning as the field of this name in the class `AccountFacts`.
+    For each account with deletions, the script sets the variables `regions` and `reads`, which have the same values as
+    the fields of the class `AccountFacts` with these names.
     """
     versions = next(one for one in ASKED if one.operation == VERSIONS)
     return render_template(
