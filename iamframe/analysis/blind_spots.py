@@ -59,7 +59,7 @@ def blind_spots(inventory: Inventory) -> pd.DataFrame:
 
 @schema.shows(schema.BLIND_SPOT_COUNTS)
 def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
-    """Count the roles and profiles for each tag operation of each console, API or tool.
+    """Count the roles and profiles that each console, API or tool can tag, or read or find by tag.
 
     Each row is about one account, one console (or API or tool), one resource type and one operation: `write` (change
     tags), `read` (show tags) or `find` (find resources by tag). The column `missed` is `yes` if the console, API or
@@ -79,7 +79,7 @@ def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
 
 
 def tagged_counts(inventory: Inventory) -> dict[tuple[str, str], list[int]]:
-    """Count resources with, without and with unknown tags, by account and type, without tags that begin with `aws:`."""
+    """By account and type, count the resources with, without and with unknown tags; tags with `aws:` do not count."""
     counts: dict[tuple[str, str], list[int]] = {}
     for kind, (frame, key) in taggable_resources(inventory).items():
         accounts = pc.unique(as_arrow(frame["account_id"]))

@@ -62,7 +62,7 @@ class Changes:
 
     @property
     def is_empty(self) -> bool:
-        """True if the compared data shows no changed resource and no changed finding."""
+        """True if nothing that was compared has changed. `not_compared` lists what could not be compared."""
         return self.changes.empty and self.findings.empty
 
     def to_frame(self, lang: str = "en", rows: int | None = None) -> pd.DataFrame:
@@ -80,7 +80,7 @@ class Changes:
         columns = found[["account_id", "resource_type", "resource_name", "resource_arn"]].assign(
             change="finding_" + found["change"],
             what=found["check"],
-            detail=found["check"] + ": " + detail,
+            detail="check " + found["check"] + ": " + detail,
             message="",
             facts="{}",
         )

@@ -67,7 +67,7 @@ class Drift:
 
     @property
     def is_empty(self) -> bool:
-        """True if the compared data shows no difference."""
+        """True if nothing that was compared differs. `is_complete` tells whether everything was compared."""
         return bool((self.differences["kind"] == UNKNOWN).all())
 
     @property
@@ -141,7 +141,7 @@ def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Dri
     Parameters
     ----------
     inventory
-        The accounts: an inventory, or a result of checks.
+        An inventory, or a result of checks, whose accounts are compared with the states.
     states
         State files (version 4), or output of `terraform show -json` for a state or plan. You can also pass folders or
         archives with such files. The text `sample:terraform` stands for the state of the sample.
@@ -149,7 +149,7 @@ def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Dri
     Returns
     -------
     Drift
-        The frame `differences` has one row per difference. The frame `summary` has one row per kind.
+        The frame `differences` has one row per difference. The frame `summary` has one row per kind of difference.
 
     Raises
     ------

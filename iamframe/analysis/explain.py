@@ -104,15 +104,15 @@ def explain(inventory: Inventory | Result, name: str, policy: PolicySource = Non
     Returns
     -------
     Explanation
-        The explanation has one part per profile with its role. A role or profile alone has its own part. Each part
-        shows ARNs, creator, last use and tags. Role and profile are side by side. Other sections show who may assume
-        the role, and what uses the profile. The explanation also shows where iamframe searched for references to the
-        profile. Further sections show findings, incomplete checks, suggested commands and CloudTrail events. The
-        section `deleting` shows whether AWS would accept a deletion. The section `where tags show` says which consoles
-        show the tags. The commands that empty or delete a profile come last. If something speaks against a deletion, a
-        reason replaces the commands. If nothing matches, the explanation shows similar names and references to the
-        name. The explanation then also shows what was not collected. `explain` reads only the inventory, not the
-        account.
+        The explanation has one part for each profile with its role, for each profile without a role, and for each role
+        without a profile. Each part shows ARNs, creator, last use and tags, in one column for the profile and one
+        column for the role. Other sections show who may assume the role, and what uses the profile. The explanation
+        also shows where iamframe searched for references to the profile. Further sections show findings, incomplete
+        checks, suggested commands and CloudTrail events. The section `deleting` shows whether AWS would accept a
+        deletion. The section `where tags show` says which consoles show the tags. The commands that empty or delete a
+        profile come last. If something speaks against a deletion, a reason replaces the commands. If nothing matches,
+        the explanation shows similar names and references to the name. The explanation then also shows what was not
+        collected. `explain` reads only the inventory, not the account.
 
     Raises
     ------

@@ -288,7 +288,7 @@ role_paths: Need = _need(
 )
 all_roles: Need = _need("all roles", settled_by=ROLE_LISTS, of="role", seen=_would_show_unlinked("role"))
 own_profiles: Need = _need(
-    "own profiles", rows=_holders, missing="roles.profiles", of="profile", whole=lambda e: {*e.accounts}
+    "profiles of roles", rows=_holders, missing="roles.profiles", of="profile", whole=lambda e: {*e.accounts}
 )
 trust: Need = _need(
     "trust",

@@ -33,9 +33,9 @@ class Check:
     template of the suggested command (see `checks.findings`). The field `remediation` is advice on what to do about the
     findings. The field `about` is the type of resource that the findings are about. The field `alone` marks checks that
     need only a profile and its role. The field `remedy` is what a clean-up plan does about the findings, or None. The
-    field `ruled_out` is a function, or None. The function's arguments are a `Found` and the profiles of another
-    inventory. For each finding, `ruled_out` returns whether the other inventory's profiles prove that the other
-    inventory does not have the finding.
+    field `ruled_out` is None, or a function that tells which findings another inventory certainly does not have. The
+    function takes the findings (a `Found`) and the frame `profiles` of the other inventory, and returns one truth value
+    per finding.
     """
 
     name: str
@@ -100,7 +100,8 @@ def check(
     Raises
     ------
     TypeError
-        If a parameter is not a frame or view, if the function has no docstring, or if the severity does not exist.
+        If the function has a parameter without a default whose name is not the name of a frame or view, if the function
+        has no docstring, or if the severity does not exist.
     """
 
     def register(rule: Rule) -> Rule:

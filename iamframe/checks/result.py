@@ -77,7 +77,7 @@ class Result:
         return frame_and_order(self.sorted_findings("en"))
 
     def only(self, finding_ids: Iterable[str]) -> Result:
-        """Return a copy of the result with only the findings of one or several ids.
+        """Return a copy of the result with only the findings that have one of the given finding ids.
 
         The frame `coverage` stays the same.
         """

@@ -66,7 +66,7 @@ def is_in(values: Texts, among: Texts) -> Bools:
 
 
 def index_in(values: Texts, among: Texts) -> Positions:
-    """Give -1 for a value that is missing or not found."""
+    """Return the position of each value in `among`, or -1 if the value is missing or not found."""
     wanted, places = as_arrow(values), as_arrow(among)
     candidates = None
     if 8 * len(wanted) < len(places):

@@ -130,7 +130,7 @@ class Table:
 
 
 def table(frame: pd.DataFrame | pd.Series, rows: int = 100) -> Table:
-    """Return a DataFrame as a table that is easy to read.
+    """Return a `Table` that shows a DataFrame in a form that is easy to read.
 
     Text is left-aligned. If a text contains deceptive characters, an escaped copy follows the text. Deceptive
     characters are unusual spaces, invisible letters and look-alikes of Latin letters. Times are in UTC. A missing value

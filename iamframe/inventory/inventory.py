@@ -98,7 +98,7 @@ class Inventory:
 
     @property
     def owners_read(self) -> bool:
-        """Whether EKS clusters, Elastic Beanstalk environments or CloudFormation stacks were read in any account."""
+        """True if EKS clusters, Elastic Beanstalk environments or CloudFormation stacks were read in any account."""
         read = self.calls["operation"][self.calls["state"] != "refused"]
         return bool(read.isin([owner.label for owner in known_owners()]).any())
 
@@ -180,7 +180,7 @@ class Inventory:
         Raises
         ------
         SqlError
-            If the query is not a single SELECT, or reads other tables.
+            If the query is not a single SELECT, or if it reads a table that is not a frame of the inventory.
         MissingExtraError
             If DuckDB (extra `sql`) is not installed.
         """

@@ -58,10 +58,9 @@ def load_account(
     regions
         The regions in which to look for references to profiles. The default is all enabled regions.
     references
-        `"none"` (or False) reads no references. `"core"` reads instances, associations, spot requests and fleets.
-        `"core"` also reads launch templates (all versions), launch configurations and Auto Scaling groups. `"all"` (or
-        True) also reads Batch, EMR, Elastic Beanstalk, Image Builder and ECS. `"all"` also reads RDS Custom, PCS,
-        Cloud9, DataZone and Bedrock AgentCore.
+        `"none"` (or False) reads no references. `"core"` reads instances, associations, spot requests, fleets, launch
+        templates (all versions), launch configurations and Auto Scaling groups. `"all"` (or True) also reads Batch,
+        EMR, Elastic Beanstalk, Image Builder, ECS, RDS Custom, PCS, Cloud9, DataZone and Bedrock AgentCore.
     role_details
         Whether to call ListRoles, too. ListRoles returns descriptions and maximum session durations.
         GetAccountAuthorizationDetails returns no descriptions and no durations.

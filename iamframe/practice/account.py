@@ -59,8 +59,8 @@ class PracticeAccount:
     partition
         "aws", "aws-us-gov" or "aws-cn".
     regions
-        The enabled regions, by default two regions of the partition. Other regions also answer, but are missing
-        from lists of regions.
+        The enabled regions, by default two regions of the partition. The practice account also answers in other
+        regions, but those are missing from lists of regions.
     port
         The port on 127.0.0.1, or 0 for a free port.
     """
@@ -353,7 +353,7 @@ class PracticeAccount:
         action
             The action, such as "GetRole". `*` matches any text.
         times
-            The number of calls that fail.
+            How many of the next calls shall fail.
         """
         if kind not in faults.FAULTS:
             raise ValueError(f"{kind} is not a fault: {', '.join(faults.FAULTS)}")

@@ -133,7 +133,7 @@ def relation_counts(result: Result) -> Counter[tuple[str, bool]]:
 
 
 def purposes(result: Result) -> list[Purpose]:
-    """Count each account's instance profiles by use."""
+    """For each account, count the instance profiles that are referenced, unreferenced, without a role, or unknown."""
     pairs, accounts = result.pairs, result.inventory.accounts
     is_profile, linked = (np.asarray(pairs[name].notna()) for name in ("profile_arn", "relation"))
     held = np.asarray(pairs["role_known"], dtype=bool)

@@ -55,9 +55,9 @@ class Filter:
     tag_value
         Value of the tag `tag_key`, as stored. None means any value.
     tagged
-        `yes` selects findings with the tag `tag_key`. `no` selects findings without the tag. `unknown` selects findings
-        that may have the tag: some tags were not collected. With `tag_value`, `no` also selects findings whose tag has
-        another value.
+        `yes` selects findings whose resources have the tag `tag_key`. `no` selects findings whose resources do not have
+        the tag `tag_key`. `unknown` selects findings whose resources may have the tag, because some tags were not
+        collected. With `tag_value`, `no` also selects findings whose tag has another value.
     text
         Words that must all occur in the row. Case does not matter.
 

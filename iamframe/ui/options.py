@@ -192,7 +192,7 @@ _FAIL_ON = (
 fail_on = option("--fail-on", _FAIL_ON, type=click.Choice(SEVERITIES))
 _POLICY = (
     "Policy file (TOML) with required tags and accepted findings. "
-    '"org": the effective tag policy of each account. Repeatable.'
+    '"org" uses the effective tag policy of each account. Repeatable.'
 )
 policy_file = option("--policy", _POLICY, "FILE|org", multiple=True)
 own = option("--checks", "Also use the checks in this Python file. Repeatable.", "FILE", multiple=True)

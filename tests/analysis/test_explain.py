@@ -380,7 +380,12 @@ def test_tags_that_were_refused_say_so_and_what_would_read_them(tmp_path: Path) 
     ("profiles", "roles", "link", "deleting"),
     [
         ([profile("web")], (), ("role", "no_role"), {"if you delete the profile": "delete.profile"}),
-        ([profile("other")], ("web",), ("instance profile", "in_no_profile"), {"if you delete the role": "delete.role"}),
+        (
+            [profile("other")],
+            ("web",),
+            ("instance profile", "in_no_profile"),
+            {"if you delete the role": "delete.role"},
+        ),
         (None, ("web",), ("instance profile", "profiles_not_read"), {"if you delete the role": "delete.role_not_read"}),
     ],
 )

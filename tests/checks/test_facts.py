@@ -313,7 +313,7 @@ def test_rows_without_an_arn_are_one_finding_for_each_name(tmp_path: Path) -> No
         ("roles", [coverage.all_profiles], ["all profiles", "all roles"]),
         ("tags", [], ["any tags"]),
         ("pairs", [coverage.links], ["links"]),
-        ("pairs", [], ["all profiles", "links", "all roles", "own profiles", "trust"]),
+        ("pairs", [], ["all profiles", "links", "all roles", "profiles of roles", "trust"]),
         ("events", [], ["events"]),
         ("resource_owners", [], ["resource owners"]),
     ],

@@ -139,7 +139,8 @@ def test_without_credentials_it_names_the_profiles_that_there_are(tmp_path: Path
 def test_an_unknown_profile_is_told_with_those_that_exist(tmp_path: Path) -> None:
     said = refusal(tmp_path, "check", "aws:nope", files={".aws/config": AUDIT, ".aws/credentials": BASE})
     assert said == (
-        "aws:nope: the AWS configuration has no such profile (known profiles: audit, base); "
+        "aws:nope: the configuration files of the AWS CLI have no profile with this name "
+        "(known profiles: audit, base); "
         "`aws configure list-profiles` lists all profiles"
     )
 
@@ -153,7 +154,10 @@ def test_an_unknown_profile_of_the_environment_is_told_so(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("command", "said"),
-    [("aws", "aws: no credentials were found"), ("aws:audit", "aws:audit: the AWS configuration has no such profile")],
+    [
+        ("aws", "aws: no credentials were found"),
+        ("aws:audit", "aws:audit: the configuration files of the AWS CLI have no profile with this name"),
+    ],
 )
 def test_a_configuration_that_is_not_where_the_environment_says_is_named(
     tmp_path: Path, command: str, said: str

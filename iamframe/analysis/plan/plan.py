@@ -133,7 +133,7 @@ def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timed
 
     In the following cases, the plan copies at most the required tags, and no tags to a profile without tags.
 
-    - A service or tool needs one of the tags.
+    - A service or tool recognizes its own resources by a tag of the role or profile.
     - The profile has a tag that the role lacks.
     - Two tag keys differ only in case.
     - The policy file or the account's effective tag policy does not allow the value of the role's tag.
@@ -209,7 +209,7 @@ def _plannable_findings(result: Result) -> tuple[pd.DataFrame, dict[str, list[Fi
 def why_not_planned(
     result: Result, arns: Iterable[str]
 ) -> tuple[dict[str, Message | None], dict[tuple[str, str], Message]]:
-    """Return the reasons why a plan with default options would not delete profiles or copy tags.
+    """Return why a plan with default options would not delete a profile, and why it would not copy tags.
 
     The reason is None if a plan could delete the profile.
     """

@@ -1,7 +1,7 @@
 """The last check that a clean-up script makes before each deletion.
 
-The script checks again which profiles are in use. The template `last_look.sh.j2` contains the shell functions for this
-check.
+The script checks again which profiles are in use. The template `last_look.sh.j2` contains the shell functions that
+check a profile before its deletion.
 """
 
 from __future__ import annotations
