@@ -634,6 +634,19 @@ def test_tags_are_not_set_where_either_side_has_changed(tmp_path: Path) -> None:
         assert "skipped: profile profile: it was [" in done.stderr
 
 
+@pytest.mark.parametrize("action", ["RemoveRoleFromInstanceProfile", "DeleteInstanceProfile"])
+def test_a_deletion_whose_answer_is_lost_is_done(tmp_path: Path, action: str) -> None:
+    with PracticeAccount(regions=["me-central-1"]) as account:
+        add(account, "web", "web")
+        plan = iamframe.plan(checked(account), min_age=NOW)
+        account.fault("reset", action)
+        done = run(plan.script, account, tmp_path)
+        assert f"{action} NoSuchEntity" in writes(account)
+        assert holding(account) == {}
+    assert done.stdout == "done: take the role web out of profile web\ndone: delete profile web\n"
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("shell", ["sh", "bash"])
 @pytest.mark.parametrize("by", ["Ctrl-C", "a closed output"])
 def test_a_script_that_is_stopped_finishes_one_profile_and_begins_no_other(
