@@ -37,6 +37,9 @@ _OF_LINK = [
 _TAG_PROFILE = "aws iam tag-instance-profile --instance-profile-name={resource_name} --tags={_tags}"
 _SHOW_PROFILE = "aws iam list-instance-profile-tags --instance-profile-name={resource_name}"
 _OTHER = {"role": "profile", "profile": "role"}
+# A resource can have at most 50 tags, not counting reserved tags.
+# Source: IAM User Guide, "Tags for AWS Identity and Access Management resources".
+MOST_TAGS = 50
 _PUT = ["on profile", "on role"]
 _SHOW_ROLE = "aws iam list-role-tags --role-name={resource_name}"
 
@@ -195,7 +198,11 @@ def untagged_roles(
     detail={
         "by": "_text",
         "missing_on_profile": "tag '{tag_key}' is missing on the profile",
+        "missing_on_profile, full": "tag '{tag_key}' is missing on the profile; with all tags of its role, the profile "
+        "would have {_size:tag}, but AWS allows 50",
         "missing_on_role": "tag '{tag_key}' is missing on the role",
+        "missing_on_role, full": "tag '{tag_key}' is missing on the role; with all tags of its profile, the role would "
+        "have {_size:tag}, but AWS allows 50",
         "value": "tag '{tag_key}' is {role_value:value} on the role and {profile_value:value} on the profile",
         "key_case": "tag '{tag_key}' on the role is spelled '{profile_key}' on the profile (only the case differs)",
         "other": "tag '{tag_key}' is {role_value:value} on the role, and '{profile_key}' is {profile_value:value} on "
@@ -224,8 +231,9 @@ def tag_differences(tags: pd.DataFrame, pairs: pd.DataFrame, *, demanded: tuple[
     profile. If no tag is copied to the profile, the suggested command copies to the role the tags that are missing
     there. A tag is not copied if the other resource has its key only in another case. Two tag keys of a profile that
     differ only in case are not copied. Tags by which a tool recognizes its own resources are not in the suggested
-    command. If the policy file or the tag policy forbids a tag, the suggested command leaves the tag out. If the role
-    lacks tags of Karpenter or EKS and nothing else differs, the severity is `info`.
+    command. If the policy file or the tag policy forbids a tag, the suggested command leaves the tag out. If a resource
+    would then have more than 50 tags, no tag is copied to the resource, because AWS allows 50 tags. If the role lacks
+    tags of Karpenter or EKS and nothing else differs, the severity is `info`.
     """
     is_known = pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]
     own = _own(tags)
@@ -287,14 +295,20 @@ def _differing(links: pd.DataFrame, own: pd.DataFrame, facts: pd.DataFrame, dema
         for side in rows
         for part in ("key", "value")
     }
+    differ = links.iloc[differing].reset_index(drop=True)
     is_own = ~_is_of_tool(text["role_key"].fillna(text["profile_key"]))
     is_put = {"profile": is_in(kind, ["value", "missing_on_profile"]), "role": facts["is_put_on_role"].to_numpy()}
+    size = np.zeros(len(facts), dtype=np.int64)
 
     def put_on(side: str) -> pa.Array:
-        at = np.flatnonzero(is_put[side] & is_own)
+        at, is_missing = np.flatnonzero(is_put[side] & is_own), is_in(kind, [f"missing_on_{side}"])
         copied = own.iloc[rows[_OTHER[side]][at]]
         is_copied = ~_is_forbidden(copied, side, demanded)
-        return _json_for_cli(finding[at[is_copied]], copied[is_copied], len(differing))
+        added = np.bincount(finding[at[is_copied & is_missing[at]]], minlength=len(differ))
+        sizes = _tag_counts(own, side, differ[f"{side}_row"].to_numpy()) + added
+        size[is_missing] = sizes[finding[is_missing]]
+        is_copied &= sizes[finding[at]] <= MOST_TAGS
+        return _json_for_cli(finding[at[is_copied]], copied[is_copied], len(differ))
 
     to_profile, to_role = put_on("profile"), put_on("role")
     put = np.select([np.asarray(to_profile.is_valid()), np.asarray(to_role.is_valid())], _PUT, "")
@@ -306,11 +320,11 @@ def _differing(links: pd.DataFrame, own: pd.DataFrame, facts: pd.DataFrame, dema
         "tag_key": text["role_key"].fillna(text["profile_key"]),
         **{name: text[name] for name in ("profile_key", "profile_value", "role_value")},
         "kind": kind,
-        "_text": kind.mask(is_cased, "other"),
+        "_text": kind.mask(is_cased, "other").mask(size > MOST_TAGS, kind[size > MOST_TAGS] + ", full"),
+        "_size": size,
         "_put": put[finding],
         "_tags": tags.to_pandas(),
     }
-    differ = links.iloc[differing].reset_index(drop=True)
     expected = _are_of_tool(finding, text["profile_key"].where(kind == "missing_on_role"), len(differ))
     more = {"next_step_changes": put != "", "expected": expected}
     return findings(differ, "profile_arn", "role_arn", facts=pd.DataFrame(shown), **more)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import partial
 from io import BufferedReader
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from iamframe.errors import SourceError
 
@@ -30,6 +30,8 @@ MAX_UNPACKED = 1 << 30
 _DAMAGED = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 DENIED = "denied.csv"
 _WANTED = (".json", ".jsonl", ".ndjson", ".tfstate", ".zip")
+# A file may begin with a byte order mark.
+_BLANKS, _GZIP = b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n", b"\x1f\x8b"
 # The access keys in an address: before the @, where a key may contain a slash, and in the query.
 _SECRET = re.compile(r"(?<=://)(?:[^/@]*|[^@?]*:[^@?]*)@|\?\S*")
 # The files of a report. A snapshot has the file `MANIFEST`, with the text `FORMAT` near its beginning.
@@ -158,7 +160,7 @@ def _folder(root: Path) -> Iterator[Piece]:
         folders = Path(folder).resolve().parts
         for name in sorted(names):
             path = Path(folder) / name
-            if not _is_wanted(name) or name.startswith("."):
+            if name.startswith(".") or not _is_wanted(name, partial(_open, path, pipe=False)):
                 continue
             try:
                 is_file, is_link = path.is_file(), path.is_symlink()
@@ -178,9 +180,17 @@ def _is_output(folder: Path, names: list[str]) -> bool:
         return False
 
 
-def _is_wanted(name: str) -> bool:
+def _is_wanted(name: str, opened: Callable[[], IO[bytes]]) -> bool:
     plain = _without_gz(name).lower()
-    return plain.endswith(_WANTED) or plain == DENIED
+    if "." in plain:
+        return plain.endswith(_WANTED) or plain == DENIED
+    # Terraform states in an object store often have no suffix.
+    try:
+        with opened() as file:
+            return file.read(100).lstrip(_BLANKS).startswith((b"{", _GZIP))
+    except _DAMAGED:
+        # Reading the file will say why.
+        return True
 
 
 def _is_gz(name: str) -> bool:
@@ -255,7 +265,8 @@ def _zip_members(label: str, folders: tuple[str, ...], path: Path, root: int) ->
         # The macOS Finder adds a file `__MACOSX/…/._NAME` for each file. A file itself may be named after a role, whose
         # name may begin with a dot.
         is_hidden = any(part == "__MACOSX" or (part.startswith(".") and part != "..") for part in inner.parent.parts)
-        if not _is_wanted(inner.name) or entry.is_dir() or is_hidden:
+        is_file = inner.name and not entry.is_dir() and not is_hidden
+        if not is_file or not _is_wanted(inner.name, partial(archive.open, entry)):
             continue
         within = (*folders, *(part for part in inner.parent.parts if part not in ("/", "..")))
         # Two members of an archive may have the same name.

@@ -23,7 +23,8 @@ _ROLES, _PROFILES = ("aws_iam_role", "awscc_iam_role"), ("aws_iam_instance_profi
 
 
 class _Instance(msgspec.Struct, gc=False):
-    attributes: Raw = Raw(b"{}")
+    # A state of Terraform 0.11 that was upgraded may have `attributes_flat` instead.
+    attributes: Raw = Raw(b"null")
     index_key: str | int | None = None
     deposed: str | None = None
 
@@ -81,6 +82,7 @@ class _Shown(msgspec.Struct, gc=False):
     planned_values: _Values | None = None
     values: _Values | None = None
     resource_changes: list[_ResourceChange] = []
+    prior_state: _Shown | None = None
 
 
 @dataclass(slots=True)
@@ -90,6 +92,8 @@ class _Managed:
     attributes: Raw
     # Attributes that get a value only in `terraform apply`.
     unknown: dict[str, object] = field(default_factory=dict)
+    # Terraform is about to destroy the resource.
+    is_deposed: bool = False
 
 
 class ManagedRole(Role, gc=False):
@@ -101,7 +105,7 @@ class ManagedProfile(GotProfile, gc=False):
 
 
 class Leaving(msgspec.Struct, gc=False):
-    """A role or profile that a Terraform plan deletes, replaces or forgets (block `removed`)."""
+    """A role or profile that a Terraform plan deletes, replaces or forgets (block `removed`), or that is deposed."""
 
     managed_arn: str
     address: str
@@ -161,23 +165,34 @@ def shown_json(document: Document) -> Iterable[Answer]:
         managed, leaving = list(_in_shown(shown)), list(_leaving(shown))
     except BROKEN as error:
         raise Unreadable(**problem_of(error, f"{document.place}.resource_changes")) from None
-    yield from _answers(document, "terraform:plan" if shown.planned_values else "terraform:state", managed)
-    # An answer without an operation is not counted in `calls`.
-    yield document.answer("", leaving)
+    yield from _answers(document, "terraform:plan" if shown.planned_values else "terraform:state", managed, leaving)
 
 
-def _answers(document: Document, operation: str, managed: Iterable[_Managed]) -> Iterator[Answer]:
+def _answers(
+    document: Document, operation: str, managed: Iterable[_Managed], leaving: Iterable[Leaving] = ()
+) -> Iterator[Answer]:
     roles: list[ManagedRole] = []
     profiles: list[ManagedProfile] = []
+    left = [*leaving]
     for resource in managed:
         with document.reading.gap_if_unreadable(document.piece, resource.address):
-            if resource.type in _ROLES:
+            if resource.type not in (*_ROLES, *_PROFILES):
+                continue
+            if resource.is_deposed:
+                left += _left(_attributes(resource).arn, resource.address)
+            elif resource.type in _ROLES:
                 roles.append(_role(resource))
-            elif resource.type in _PROFILES:
+            else:
                 profiles.append(_profile(resource))
     document.reading.has_read = True
     yield document.answer(operation, roles)
     yield document.answer(operation, profiles)
+    # An answer without an operation is not counted in `calls`.
+    yield document.answer("", left)
+
+
+def _left(arn: str | None, address: str) -> list[Leaving]:
+    return [Leaving(arn, address)] if arn else []
 
 
 def _in_state(state: _State) -> Iterator[_Managed]:
@@ -187,11 +202,10 @@ def _in_state(state: _State) -> Iterator[_Managed]:
             continue
         prefix = f"{resource.module}." if resource.module else ""
         for instance in resource.instances:
-            # Terraform is about to destroy deposed instances.
-            if instance.deposed is None:
-                key = instance.index_key
-                index = "" if key is None else f"[{msgspec.json.encode(key).decode()}]"
-                yield _Managed(f"{prefix}{resource.type}.{resource.name}{index}", resource.type, instance.attributes)
+            key = instance.index_key
+            index = "" if key is None else f"[{msgspec.json.encode(key).decode()}]"
+            address = f"{prefix}{resource.type}.{resource.name}{index}"
+            yield _Managed(address, resource.type, instance.attributes, is_deposed=instance.deposed is not None)
 
 
 def _in_shown(shown: _Shown) -> Iterator[_Managed]:
@@ -206,18 +220,21 @@ def _in_shown(shown: _Shown) -> Iterator[_Managed]:
         module = modules.pop()
         modules += module.child_modules
         for resource in module.resources:
-            if resource.mode == "managed" and resource.deposed_key is None:
+            if resource.mode == "managed":
                 after = unknown.get(resource.address)
                 known_later = after if isinstance(after, dict) else {}
-                yield _Managed(resource.address, resource.type, resource.values, known_later)
+                is_deposed = resource.deposed_key is not None
+                yield _Managed(resource.address, resource.type, resource.values, known_later, is_deposed)
+    if shown.prior_state:
+        # A plan with `-target` or `-refresh-only` plans nothing for other resources, but Terraform manages them.
+        yield from (one for one in _in_shown(shown.prior_state) if one.address not in unknown)
 
 
 def _leaving(shown: _Shown) -> Iterator[Leaving]:
     for one in shown.resource_changes:
         if one.change and one.type in (*_ROLES, *_PROFILES) and {"delete", "forget"} & {*one.change.actions}:
             before = msgspec.json.decode(one.change.before, type=_Before | None)
-            if before and before.arn:
-                yield Leaving(before.arn, one.address)
+            yield from _left(before.arn if before else None, one.address)
 
 
 def _attributes(managed: _Managed) -> _Attributes:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import gzip
+import json
 import random
 import re
 from collections.abc import Callable
@@ -22,6 +24,7 @@ from builders import (
     role_detail,
     sample_result,
     write,
+    zipped,
 )
 from test_compare import both_lists, tagged
 from test_files import managed, plan, plan_resource, state, tf_profile, tf_role
@@ -69,6 +72,17 @@ PAIR = whole([WEB], [HELD])
 AWS_OWN = role_detail("AWSServiceRoleForX", path="/aws-service-role/x.amazonaws.com/")
 IN_ROLE, IN_PROFILE = "aws_iam_role.this", "aws_iam_instance_profile.this"
 IN_STATE = "in the Terraform state, it"
+BEFORE_PLAN = {
+    "format_version": "1.0",
+    "values": {
+        "root_module": {
+            "resources": [
+                plan_resource(IN_ROLE, tf_role(tags_all={"is updated by the plan": ""})),
+                plan_resource(IN_PROFILE, tf_profile(tags_all={"a": "1"})),
+            ]
+        }
+    },
+}
 CONTROLLED = {
     "arn": f"arn:aws:iam::{ACCOUNT}:role/web",
     "role_name": "web",
@@ -99,14 +113,21 @@ RULES: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]]
         state(of_role()),
         [("unmanaged", "web", None, None, None, "no given Terraform state manages this resource")],
     ),
-    "a data source and a deposed instance manage nothing": (
+    "a data source manages nothing": (
         PAIR,
-        state(
-            of_role(),
-            managed("aws_iam_instance_profile", tf_profile(), "data"),
-            managed("aws_iam_instance_profile", tf_profile(), deposed="0a1b2c3d"),
-        ),
+        state(of_role(), managed("aws_iam_instance_profile", tf_profile(), "data")),
         [("unmanaged", "web", None, None, None, "no given Terraform state manages this resource")],
+    ),
+    "a state still manages a deposed instance": (
+        PAIR,
+        state(of_role(), managed("aws_iam_instance_profile", tf_profile(), deposed="0a1b2c3d")),
+        [],
+    ),
+    "a plan with -target still manages what is outside of its target": (
+        PAIR,
+        plan(plan_resource(IN_ROLE, tf_role(tags_all={})), unknown={IN_ROLE: {}})
+        | {"complete": False, "prior_state": BEFORE_PLAN},
+        [("tags", "web", IN_PROFILE, "1", None, f"tag 'a' is missing in the account; {IN_STATE} is 1")],
     ),
     "roles that AWS manages are left out": (
         whole([WEB, AWS_OWN], [HELD]),
@@ -278,6 +299,11 @@ UNKNOWN: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]
         PLANNED,
         [PLAN, MORE, ("unknown", None, "drift.unknown.more.role"), ("unknown", None, "drift.unknown.source")],
     ),
+    "a resource that a newer Terraform has not rewritten since 0.11 is unknown": (
+        PAIR,
+        state(of_role(), {**of_profile(), "instances": [{"attributes_flat": {"arn": HELD["Arn"]}}]}),
+        [("unknown", "web", "drift.unknown.states"), ("unknown", None, "drift.unknown.unread")],
+    ),
     "where a state could not be read in full, nothing is unmanaged": (
         PAIR,
         state(of_role(), of_profile(role=5)),
@@ -337,6 +363,14 @@ def test_a_row_has_the_address_as_terraform_writes_it(
 def test_workspaces_are_several_files_and_the_row_says_which(tmp_path: Path) -> None:
     found = drifted(tmp_path, whole([AWS_OWN], []), dev=state(of_role()), prod=state(of_role()))
     assert [Path(file).stem for (file,) in rows(found, "state_file")] == ["dev", "prod"]
+
+
+@pytest.mark.parametrize("name", ["network", "network.gz", "all.zip"])
+def test_a_state_in_a_folder_needs_no_suffix(tmp_path: Path, name: str) -> None:
+    text = json.dumps(state(of_profile())).encode()
+    file = {"network": text, "network.gz": gzip.compress(text), "all.zip": zipped({"network": text})}[name]
+    states = write(tmp_path / "s", {"shop.tfstate": state(of_role()), name: file, "LICENSE": "MIT"})
+    assert rows(iamframe.drift(load(tmp_path / "account", PAIR), states), "kind", "detail") == []
 
 
 def test_a_drift_never_becomes_part_of_the_inventory(tmp_path: Path) -> None:

@@ -219,6 +219,33 @@ def test_untagged_roles_need_the_tags_of_every_role(
     assert bool(said[1]) == (status != "complete")
 
 
+def many(letter: str, count: int, value: str = "") -> Tags:
+    return {f"{letter}{number}": value for number in range(count)}
+
+
+@pytest.mark.parametrize(
+    ("role", "held_by", "command", "says"),
+    [
+        (many("r", 20), many("p", 30), "tag-instance-profile", "tag 'r0' is missing on the profile"),
+        (many("p", 50, "x"), many("p", 50), "tag-instance-profile", "tag 'p0' is x on the role and empty on the"),
+        (many("p", 1), many("p", 50), "tag-role", "tag 'p1' is missing on the role"),
+        (
+            many("r", 21),
+            many("p", 30),
+            "list-instance-profile-tags",
+            "tag 'r0' is missing on the profile; with all tags of its role, the profile would have 51 tags",
+        ),
+    ],
+)
+def test_the_next_step_gives_nothing_more_than_50_tags(
+    tmp_path: Path, role: Tags, held_by: Tags, command: str, says: str
+) -> None:
+    (row,) = rows(tmp_path, link(role, held_by), "tag_differences")
+    assert row["next_step"].split()[2] == command
+    assert row["detail"].startswith(says)
+    assert row["next_step_changes"] is not command.startswith("list")
+
+
 NAMES = ["a b", "it's", 'say "hi"', "$(rm -rf)", "-rf", "a\nb"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -631,6 +632,54 @@ def test_tags_are_not_set_where_either_side_has_changed(tmp_path: Path) -> None:
         assert (done.returncode, writes(account)) == (1, [])
         assert "skipped: role role: it was [" in done.stderr
         assert "skipped: profile profile: it was [" in done.stderr
+
+
+@pytest.mark.parametrize("action", ["RemoveRoleFromInstanceProfile", "DeleteInstanceProfile"])
+def test_a_deletion_whose_answer_is_lost_is_done(tmp_path: Path, action: str) -> None:
+    with PracticeAccount(regions=["me-central-1"]) as account:
+        add(account, "web", "web")
+        plan = iamframe.plan(checked(account), min_age=NOW)
+        account.fault("reset", action)
+        done = run(plan.script, account, tmp_path)
+        assert f"{action} NoSuchEntity" in writes(account)
+        assert holding(account) == {}
+    assert done.stdout == "done: take the role web out of profile web\ndone: delete profile web\n"
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+@pytest.mark.parametrize("by", ["Ctrl-C", "a closed output"])
+def test_a_script_that_is_stopped_finishes_one_profile_and_begins_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shell: str, by: str
+) -> None:
+    with PracticeAccount(regions=["me-central-1"]) as account:
+        for name in ("one", "two"):
+            add(account, name, name)
+        (tmp_path / "plan.sh").write_text(iamframe.plan(checked(account), min_age=NOW).script)
+        read, out = os.pipe()
+        path = f"{resident_aws()}{os.pathsep}{os.environ['PATH']}"
+        environment = os.environ | account.environment() | {"PATH": path}
+        real = account._dispatch
+
+        def dispatch(call: Call) -> Answer:
+            answer = real(call)
+            if call.action == "RemoveRoleFromInstanceProfile":
+                os.killpg(process.pid, signal.SIGINT) if by == "Ctrl-C" else os.close(read)
+            return answer
+
+        monkeypatch.setattr(account, "_dispatch", dispatch)
+        process = subprocess.Popen(
+            [shell, "plan.sh"],
+            cwd=tmp_path,
+            env=environment,
+            stdout=out,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        os.close(out)
+        _, errors = process.communicate()
+        assert holding(account) == {"two": ["two"]}
+    assert (process.returncode, errors.decode().splitlines()[-1]) == (130, "stopped: the remaining steps were not done")
 
 
 def test_a_script_does_nothing_in_another_account_or_with_expired_credentials(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from iamframe.analysis.plan.resources import (
     needed_tags,
 )
 from iamframe.checks.tag_policy import Demand
+from iamframe.checks.tags import MOST_TAGS
 from iamframe.knowledge.arn import PROFILE_TYPE, ROLE_TYPE
 from iamframe.knowledge.makers import GUESS
 from iamframe.knowledge.owners import NAME, owner_of
@@ -38,9 +39,6 @@ STATE_QUERIES = {
     PROFILE_TYPE: f"to_string(InstanceProfile.[InstanceProfileId,Roles[].RoleId,{_TAGS}])",
     ROLE_TYPE: f"to_string(Role.[RoleId,{_TAGS}])",
 }
-# A resource can have at most 50 tags, not counting reserved tags. No tag key or value may begin with `aws:`.
-# Source: IAM User Guide, "Tags for AWS Identity and Access Management resources".
-MOST = 50
 _SIGNS = re.compile(r"[\w.:/=+\-@]", re.ASCII)
 _Tags = dict[str, str]
 _Rules = list[Demand]
@@ -194,8 +192,8 @@ def _objections(profile: ProfileFacts, new: _Tags, rules: _Rules) -> Iterator[Me
         if any(rule.forbids(key, value) for rule in rules):
             yield {"message": "plan.tags.forbidden", "key": key, "value": value}
     size = len(profile.own_tags | new)
-    if size > MOST:
-        yield {"message": "plan.tags.too_many", "size": size, "most": MOST}
+    if size > MOST_TAGS:
+        yield {"message": "plan.tags.too_many", "size": size, "most": MOST_TAGS}
 
 
 def _objections_to_all(profile: ProfileFacts, role: RoleFacts, new: _Tags, rules: _Rules) -> Iterator[Message]:
@@ -206,6 +204,7 @@ def _objections_to_all(profile: ProfileFacts, role: RoleFacts, new: _Tags, rules
 
 
 def _is_accepted_by_iam(text: str, longest: int) -> bool:
+    # Source: IAM User Guide, "Tags for AWS Identity and Access Management resources".
     return (
         len(text) <= longest
         and not text.lower().startswith("aws:")
