@@ -811,6 +811,15 @@ def test_what_cloudtrail_tells_of_it_is_told_in_order_with_the_time_that_was_rea
     assert (refused["field"], states(refused)[-1]) == ("2026-01-03 10:00:00 UTC", ("event.refused", "AccessDenied"))
 
 
+def test_another_accounts_records_are_no_records_of_this_account(tmp_path: Path) -> None:
+    # The builders' account has records; the other account has none.
+    there = json.loads(json.dumps(profile_list(profile("web"))).replace(ACCOUNT, "444455556666"))
+    records = {"Records": [event("2026-01-01T10:00:00Z", "TagRole", roleName="another")]}
+    inventory = account(tmp_path, profile("web"), **{"there.json": there, "trail.json": records})
+    frame = explain(inventory, "web").to_frame()
+    assert frame.loc[frame["section"] == "history", "account_id"].tolist() == [ACCOUNT]
+
+
 def test_without_cloudtrail_there_is_no_history(sample: Inventory) -> None:
     assert told(explain(sample, "AWSCloud9SSMAccessRole"), "history") == []
 

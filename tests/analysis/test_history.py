@@ -552,6 +552,15 @@ def test_records_of_a_region_where_iam_writes_none_are_no_history(tmp_path: Path
         iamframe.history(load(tmp_path, other))
 
 
+@pytest.mark.parametrize("kind", [{"eventCategory": "Data"}, {"eventCategory": None, "managementEvent": False}])
+def test_data_events_prove_nothing_about_iam(tmp_path: Path, kind: dict[str, Any]) -> None:
+    data = record("GetObject", "x", eventSource="s3.amazonaws.com", time="08:00:00", **kind)
+    with pytest.raises(SourceError, match="holds no CloudTrail records that can tell of IAM"):
+        iamframe.history(load(tmp_path / "alone", data))
+    (life,) = iamframe.history(load(tmp_path / "beside", data, record("CreateRole", "web"))).itertuples()
+    assert life.covered_from_at == at("10:00:00")
+
+
 def test_an_inventory_without_cloudtrail_has_no_history_and_says_so() -> None:
     sample = iamframe.load_sample()
     with pytest.raises(SourceError, match=r"^sample: holds no CloudTrail records"):
