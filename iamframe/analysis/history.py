@@ -20,6 +20,7 @@ from iamframe.inventory.load import is_live, load
 from iamframe.inventory.schema import EVENTS, LIVES, shows
 from iamframe.knowledge.arn import ROLE_TYPE, Query, parse_query, partition_of
 from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
+from iamframe.messages.render import say
 from iamframe.sources.cloudtrail import (
     ACTIONS,
     CREATE,
@@ -32,6 +33,7 @@ from iamframe.sources.cloudtrail import (
     is_of_iam,
     record_of,
 )
+from iamframe.sources.documents import BROKEN, problem_of
 from iamframe.sources.records import Answer
 from iamframe.sources.sessions import DEFAULT_REGION, first_failure, open_session, source_name
 
@@ -303,11 +305,14 @@ def _looked_up(live: boto3.Session | str, name: str | None) -> _Read:
     try:
         pages = client.pages("cloudtrail", LOOKUP, home, LookupAttributes=[attribute], MaxResults=_PAGE)
         looked = [one for page in pages for one in msgspec.json.decode(page, type=LookupPage).events]
+        found = (event_of(record)[1] for record in map(record_of, looked) if is_of_iam(record))
+        # An AcquireRole that returned an existing role is no event.
+        events = [event for event in found if event]
     except RequestFailed as refusal:
         raise SourceError(_refused(source, refusal.reason, refusal.code, home)) from refusal.cause
-    found = (event_of(record)[1] for record in map(record_of, looked) if is_of_iam(record))
-    # An AcquireRole that returned an existing role is no event.
-    events = [event for event in found if event]
+    except BROKEN as error:
+        why = say(**problem_of(error, "CloudTrailEvent"))
+        raise SourceError(f"{source}: CloudTrail returned an unreadable event ({why}); load a trail's files") from error
     answer = Answer(LOOKUP, "AWS", [events] if events else [], account, source=source)  # type: ignore[list-item]
     covered = pd.DataFrame({"account_id": [account], "covered_from_at": asked_at - _LOOKS_BACK})
     return _Read(build_inventory([answer], [source]).events, covered.assign(covered_to_at=asked_at - _LAG))

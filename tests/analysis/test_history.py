@@ -778,6 +778,21 @@ def test_a_look_up_that_is_not_there_is_not_to_be_tried_again(
         iamframe.history("aws", name="web")
 
 
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"requestParameters": "hidden"}, "CloudTrailEvent: expected `object . null`, got `str`"),
+        ({"eventTime": "yesterday"}, "CloudTrailEvent: has the eventTime 'yesterday', which is not a time"),
+    ],
+)
+def test_an_event_of_a_live_account_that_cannot_be_read_is_an_error_in_one_sentence(
+    cloudtrail: type[CloudTrail], change: dict[str, Any], why: str
+) -> None:
+    cloudtrail.told = [LIFE[0], LIFE[3] | change]
+    with pytest.raises(SourceError, match=rf"^aws: CloudTrail returned an unreadable event \({why}\); load a trail's"):
+        iamframe.history("aws", name="web")
+
+
 def test_a_folder_that_is_not_there_is_said_not_to_be_there(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="nonexist: there is no such file or folder"):
         iamframe.history(tmp_path / "nonexist")
