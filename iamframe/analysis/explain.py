@@ -294,7 +294,7 @@ def _not_found(inventory: Inventory, query: Query, lists: pd.DataFrame) -> Itera
         yield field("resources that use profiles", note=why, section="not collected", account_id=first["account_id"])
     gaps = inventory.gaps
     whole = pa.array((*proving("roles", "profiles"), ASSUME_ROLE, CHECK_SNAPSHOT))
-    every = is_in(gaps["operation"], whole) & (gaps["subject"] == ALL)
+    every = is_in(gaps["operation"], whole) & (gaps["subject"] == ALL) | (gaps["operation"] == "file")
     own = _contains(gaps["subject"], query.name)
     yield from _not_collected(pd.concat([gaps[own], gaps[every]]).drop_duplicates(["account_id", "detail"]))
     yield from _referenced_by(inventory, query)

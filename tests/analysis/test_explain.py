@@ -776,6 +776,13 @@ def test_what_refers_to_the_profile_is_told_with_where_that_was_looked_for(sampl
     assert looked["reason"]["message"] == "coverage.references.files"
 
 
+def test_a_name_that_is_not_found_may_be_in_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    inventory = load(tmp_path, {"whole.json": dump(role_detail("web")), "cut.json": "{"})
+    explained = explain(inventory, "batch").to_frame()
+    note = explained.loc[(explained["section"] == "not collected") & (explained["field"] == "file"), "note"]
+    assert note.str.contains("cut.json: is not JSON").tolist() == [True]
+
+
 # What CloudTrail tells
 
 
