@@ -100,8 +100,8 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
     ------
     SourceError
         If the sources lack CloudTrail records of IAM's region, or if `load` refuses a source. Also if `name` is an ARN
-        of an account without such records. For a live account, also if `name` is missing or a unique id, or AWS refuses
-        the request.
+        of an account without such records. For a live account, also if `name` is missing or a unique id, AWS refuses
+        the request, or an event is unreadable.
 
     Examples
     --------
@@ -124,9 +124,10 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
 def events_of(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: str) -> pd.DataFrame:
     """Return the events of the roles and profiles that `name` selects, including requests that AWS refused.
 
-    The result is sorted by account, then by time. If possible, events in the same second are in an order that IAM
-    allows, such as CreateRole before AddRoleToInstanceProfile. The events of a role include AddRoleToInstanceProfile
-    and RemoveRoleFromInstanceProfile. The parameters `sources` and `name` have the same meaning as in `history`. To
+    Refused requests whose CloudTrail record shows no name are left out. The result is sorted by account, then by
+    time. If possible, events in the same second are in an order that IAM allows, such as CreateRole before
+    AddRoleToInstanceProfile. The events of a role include AddRoleToInstanceProfile and
+    RemoveRoleFromInstanceProfile. The parameters `sources` and `name` have the same meaning as in `history`. To
     leave out events of other resources with the same name, give the unique id. If the inventory has no CloudTrail
     records, the result has no rows.
 
