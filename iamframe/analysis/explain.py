@@ -31,7 +31,7 @@ from iamframe.analysis.explain_pair import (
     used_note,
 )
 from iamframe.analysis.explain_text import html_parts, text_lines
-from iamframe.analysis.history import events_of
+from iamframe.analysis.history import recorded_events
 from iamframe.checks import Result, run_checks
 from iamframe.checks.runner import part_of
 from iamframe.checks.tag_policy import PolicySource
@@ -294,11 +294,11 @@ def _not_found(inventory: Inventory, query: Query, lists: pd.DataFrame) -> Itera
         yield field("resources that use profiles", note=why, section="not collected", account_id=first["account_id"])
     gaps = inventory.gaps
     whole = pa.array((*proving("roles", "profiles"), ASSUME_ROLE, CHECK_SNAPSHOT))
-    every = is_in(gaps["operation"], whole) & (gaps["subject"] == ALL)
+    every = is_in(gaps["operation"], whole) & (gaps["subject"] == ALL) | (gaps["operation"] == "file")
     own = _contains(gaps["subject"], query.name)
     yield from _not_collected(pd.concat([gaps[own], gaps[every]]).drop_duplicates(["account_id", "detail"]))
     yield from _referenced_by(inventory, query)
-    for event in records(events_of(inventory, name=query.text)):
+    for event in records(recorded_events(inventory, query.text)):
         yield event_field(event, section="history", account_id=event["account_id"])
     yield from (field(near, **arns, section="nearest names") for near, arns in _nearest(inventory, query))
 

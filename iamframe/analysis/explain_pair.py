@@ -23,6 +23,7 @@ from iamframe.knowledge.policies import namesake_of, power_of
 from iamframe.knowledge.surfaces import known_facts
 from iamframe.knowledge.trust import statements_of
 from iamframe.messages.render import Message, columns_of, joint, nested, render, say
+from iamframe.sources.cloudtrail import LOOKUP, TRAIL
 
 NOT_COLLECTED = "not collected"
 # The field for a role and a profile without tags.
@@ -130,7 +131,7 @@ class RowsByKey:
     def __init__(self, result: Result, explained: list[Row]) -> None:
         near, coverage = result.inventory, result.coverage
         self.explained = {(row["profile_arn"], row["role_arn"]) for row in explained}
-        self.events_read = near.events_read
+        self.trails = set(near.calls["account_id"][near.calls["operation"].isin([TRAIL, LOOKUP])])
         self.not_run = [name for name in CHECKS if name not in result.checks]
         self.about = {
             name: one.about
@@ -408,7 +409,7 @@ def _history(pair: Pair) -> Iterator[Row]:
         own, related = ((event[f"{what}_name"] or "").lower() for what in ("resource", "related"))
         if own == names.get(event["resource_type"]) or (related and related == names.get(ROLE_TYPE)):
             yield event_field(event)
-    if pair.known.events_read:
+    if pair.row["account_id"] in pair.known.trails:
         since, until = (_time(pair.account[f"events_{what}_at"]) for what in ("from", "to"))
         yield field("collected", note=note("trail", known=bool(since and until), since=since, until=until))
 

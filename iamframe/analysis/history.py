@@ -20,6 +20,7 @@ from iamframe.inventory.load import is_live, load
 from iamframe.inventory.schema import EVENTS, LIVES, shows
 from iamframe.knowledge.arn import ROLE_TYPE, Query, parse_query, partition_of
 from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
+from iamframe.messages.render import say
 from iamframe.sources.cloudtrail import (
     ACTIONS,
     CREATE,
@@ -32,6 +33,7 @@ from iamframe.sources.cloudtrail import (
     is_of_iam,
     record_of,
 )
+from iamframe.sources.documents import BROKEN, problem_of
 from iamframe.sources.records import Answer
 from iamframe.sources.sessions import DEFAULT_REGION, first_failure, open_session, source_name
 
@@ -99,7 +101,7 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
     SourceError
         If `load` refuses a source, if the sources lack CloudTrail records of IAM's region, or if `name` is an ARN of an
         account without CloudTrail records of IAM's region. For a live account, `history` also raises `SourceError` if
-        `name` is missing or is a unique id, or if AWS refuses the request.
+        `name` is missing or is a unique id, if AWS refuses the request, or if an event is unreadable.
 
     Examples
     --------
@@ -122,21 +124,25 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
 def events_of(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: str) -> pd.DataFrame:
     """Return the events of the roles and profiles that `name` selects, including requests that AWS refused.
 
-    The result is sorted by account, then by time. If possible, events in the same second are in an order that IAM
-    allows, such as CreateRole before AddRoleToInstanceProfile. The events of a role include AddRoleToInstanceProfile
-    and RemoveRoleFromInstanceProfile. The parameters `sources` and `name` have the same meaning as in `history`. To
-    leave out events of other resources with the same name, give the unique id. If the inventory has no CloudTrail
-    records, the result has no rows.
+    A refused request is left out if its CloudTrail record shows no name. The result is sorted by account, then by time.
+    If possible, events in the same second are in an order that IAM allows, such as CreateRole before
+    AddRoleToInstanceProfile. The events of a role include AddRoleToInstanceProfile and RemoveRoleFromInstanceProfile.
+    The parameters `sources` and `name` have the same meaning as in `history`. To leave out events of other resources
+    with the same name, give the unique id.
 
     Raises
     ------
     SourceError
-        In the same cases as in `history`, except for an inventory without CloudTrail records.
+        In the same cases as in `history`.
     """
-    if len(sources) == 1 and isinstance(sources[0], Inventory):
-        read = _Read(sources[0].events, sources[0].accounts, sources[0])
-    else:
-        read = _read(sources, name)
+    return _events_of(_read(sources, name), name)
+
+
+def recorded_events(inventory: Inventory, name: str) -> pd.DataFrame:
+    return _events_of(_Read(inventory.events, inventory.accounts, inventory), name)
+
+
+def _events_of(read: _Read, name: str) -> pd.DataFrame:
     query, events = parse_query(name), read.events
     is_named = _named(events, query, "resource")
     if query.kind in (None, ROLE_TYPE):
@@ -303,11 +309,14 @@ def _looked_up(live: boto3.Session | str, name: str | None) -> _Read:
     try:
         pages = client.pages("cloudtrail", LOOKUP, home, LookupAttributes=[attribute], MaxResults=_PAGE)
         looked = [one for page in pages for one in msgspec.json.decode(page, type=LookupPage).events]
+        found = (event_of(record)[1] for record in map(record_of, looked) if is_of_iam(record))
+        # An AcquireRole that returned an existing role is no event.
+        events = [event for event in found if event]
     except RequestFailed as refusal:
         raise SourceError(_refused(source, refusal.reason, refusal.code, home)) from refusal.cause
-    found = (event_of(record)[1] for record in map(record_of, looked) if is_of_iam(record))
-    # An AcquireRole that returned an existing role is no event.
-    events = [event for event in found if event]
+    except BROKEN as error:
+        why = say(**problem_of(error, "CloudTrailEvent"))
+        raise SourceError(f"{source}: CloudTrail returned an unreadable event ({why}); load a trail's files") from error
     answer = Answer(LOOKUP, "AWS", [events] if events else [], account, source=source)  # type: ignore[list-item]
     covered = pd.DataFrame({"account_id": [account], "covered_from_at": asked_at - _LOOKS_BACK})
     return _Read(build_inventory([answer], [source]).events, covered.assign(covered_to_at=asked_at - _LAG))

@@ -6,8 +6,9 @@ frame `gaps` shows them.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -16,10 +17,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.inventory.arrow import Bools, Positions, join_by_group, matches
+from iamframe.inventory.arrow import Bools, Positions, join_by_group, joined_key, matches
 from iamframe.inventory.frame import TIME
 from iamframe.inventory.staging import NAMED, Kind, Staging
-from iamframe.knowledge.arn import name_of
+from iamframe.knowledge.arn import name_of, partition_of
 from iamframe.knowledge.operations import PROFILE, ROLE, ROLE_LINKS, UNKNOWN_ACCOUNT, aws_command
 from iamframe.sources.records import TagListing, parsed_time
 
@@ -58,6 +59,8 @@ class Merged:
     code: Positions
     # One row per ARN, sorted by ARN.
     table: pa.Table
+    # The rows of `table` with the name of another row, although an account has each name only once.
+    namesakes: set[int] = field(default_factory=set)
 
     @property
     def arns(self) -> pa.Array:
@@ -99,7 +102,27 @@ def merge_rows(staged: Staging, kind: Kind, rows: pa.Table) -> Merged:
         # Another answer may show a time.
         unknown = np.asarray(merged.table["last_used_at"].is_null())
         merged.set_known("last_used_known", (row for row in code[unreadable].tolist() if unknown[row]), False)
+    merged.namesakes = _namesakes(staged, merged)
     return merged
+
+
+def _namesakes(staged: Staging, merged: Merged) -> set[int]:
+    # Names are unique in an account, regardless of case and path (IAM User Guide, "IAM and AWS STS quotas"). A planned
+    # resource has no ARN, and may replace another one.
+    names = merged.table[merged.kind.name].combine_chunks()
+    rows = np.flatnonzero(pc.and_(pc.starts_with(merged.arns, "arn:"), names.is_valid()))
+    key = joined_key(merged.accounts, pc.utf8_lower(names)).take(pa.array(rows)).dictionary_encode()
+    code = np.asarray(key.indices)
+    several = np.bincount(code)[code] > 1
+    found = defaultdict[tuple[int, str | None], list[tuple[int, str]]](list)
+    for number, row in zip(code[several].tolist(), rows[several].tolist(), strict=True):
+        arn = merged.arns[row].as_py()
+        found[number, partition_of(arn)].append((row, arn))
+    groups = [same for same in found.values() if len(same) > 1]
+    for namesakes, arn in ((same, arn) for same in groups for _, arn in same):
+        others = [other for _, other in namesakes if other != arn]
+        staged.gaps.about(arn, merged.kind.single[0], "contradicted", "gaps.contradicted.namesakes", others=others)
+    return {row for same in groups for row, _ in same}
 
 
 def _merge_cells(staged: Staging, merged: Merged, first: Positions) -> None:
@@ -209,14 +232,14 @@ def merge_links(staged: Staging, roles: Merged, profiles: Merged) -> pa.Table:
     # Per staged link: its profile and its role, and the staged rows of both.
     links = pd.DataFrame({"profile": profile, "role": role, "profile_row": profile_row, "role_row": role_row})
     doubted = _missing_from_list_of_role(staged, links, arns, roles, profiles)
-    doubted |= _different_roles(staged, links, arns, profiles)
+    doubted |= _different_roles(staged, links, arns, profiles) | profiles.namesakes
     is_doubted = np.isin(profile, list(doubted))
     # The profiles of a role are unknown if any answer shows the role in a doubted profile.
     in_doubt = np.unique(role[is_doubted & (role < len(roles.table))])
     for number in in_doubt.tolist():
         staged.gaps.about(arns[number].as_py(), ROLE_LINKS, "contradicted", "gaps.contradicted.links")
     profiles.set_known("role_known", doubted, False)
-    roles.set_known("links_known", in_doubt, False)
+    roles.set_known("links_known", {*in_doubt.tolist(), *roles.namesakes}, False)
     rank = _ranks(arns) if len(arns) > len(roles.table) else np.arange(len(arns))
     _, kept = np.unique(profile * max(len(arns), 1) + rank[role], return_index=True)
     # If answers disagree about a profile's role, only the frame `gaps` shows the roles.
@@ -320,7 +343,7 @@ class _Tags:
 
 def _merge_tags_of(staged: Staging, merged: Merged) -> pa.Table:
     tags = _staged_tags(staged, merged)
-    doubted = _different_sets(staged, merged, tags)
+    doubted = _different_sets(staged, merged, tags) | merged.namesakes
     owner = tags.code[tags.row]
     order = np.argsort(tags.origin[tags.row], kind="stable")
     order = order[np.argsort((owner * max(len(tags.keys), 1) + tags.key)[order], kind="stable")]

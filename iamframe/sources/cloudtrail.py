@@ -77,6 +77,7 @@ class TrailRecord(msgspec.Struct, gc=False, rename="camel"):
     event_time: str | None = None
     event_id: str | None = msgspec.field(name="eventID", default=None)
     event_category: str | None = None
+    management_event: bool | None = None
     aws_region: str | None = None
     recipient_account_id: str | None = None
     error_code: str | None = None
@@ -162,12 +163,12 @@ def record_of(item: TrailRecord | LookupEvent) -> TrailRecord:
 
 
 def is_of_iam(record: TrailRecord) -> bool:
-    return (
-        record.event_source == "iam.amazonaws.com"
-        and record.event_name in ACTIONS
-        # A CloudTrail Insights record only shows how often an API was called.
-        and record.event_category in (None, "Management")
-    )
+    return record.event_source == "iam.amazonaws.com" and record.event_name in ACTIONS and _is_of_management(record)
+
+
+def _is_of_management(record: TrailRecord) -> bool:
+    # A trail can record only data events or Insights events. Older records have only one of the two fields.
+    return record.event_category in (None, "Management") and record.management_event is not False
 
 
 def event_of(record: TrailRecord) -> tuple[str | None, Event | None]:
@@ -252,7 +253,8 @@ def _answers(document: Document, key: str, operation: str) -> Iterator[Answer]:
         if event:
             found[owner].append(event)
         # The request of a lookup is unknown, so its times do not show which events it leaves out.
-        if operation == TRAIL and record.event_time and record.aws_region in _HOME_REGIONS:
+        of_iam = record.aws_region in _HOME_REGIONS and _is_of_management(record)
+        if operation == TRAIL and record.event_time and of_iam:
             account, time = record.recipient_account_id, record.event_time
             first, last = spans.get(account, (time, time))
             spans[account] = min(first, time), max(last, time)

@@ -781,6 +781,13 @@ def test_what_refers_to_the_profile_is_told_with_where_that_was_looked_for(sampl
     assert looked["reason"]["message"] == "coverage.references.files"
 
 
+def test_a_name_that_is_not_found_may_be_in_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    inventory = load(tmp_path, {"whole.json": dump(role_detail("web")), "cut.json": "{"})
+    explained = explain(inventory, "batch").to_frame()
+    note = explained.loc[(explained["section"] == "not collected") & (explained["field"] == "file"), "note"]
+    assert note.str.contains("cut.json: is not JSON").tolist() == [True]
+
+
 # What CloudTrail tells
 
 
@@ -814,6 +821,15 @@ def test_what_cloudtrail_tells_of_it_is_told_in_order_with_the_time_that_was_rea
     assert not gone.found
     (refused,) = told(gone, "history")
     assert (refused["field"], states(refused)[-1]) == ("2026-01-03 10:00:00 UTC", ("event.refused", "AccessDenied"))
+
+
+def test_another_accounts_records_are_no_records_of_this_account(tmp_path: Path) -> None:
+    # The builders' account has records; the other account has none.
+    there = json.loads(json.dumps(profile_list(profile("web"))).replace(ACCOUNT, "444455556666"))
+    records = {"Records": [event("2026-01-01T10:00:00Z", "TagRole", roleName="another")]}
+    inventory = account(tmp_path, profile("web"), **{"there.json": there, "trail.json": records})
+    frame = explain(inventory, "web").to_frame()
+    assert frame.loc[frame["section"] == "history", "account_id"].tolist() == [ACCOUNT]
 
 
 def test_without_cloudtrail_there_is_no_history(sample: Inventory) -> None:

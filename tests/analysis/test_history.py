@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import gzip
 import json
 import os
@@ -148,7 +149,8 @@ def test_events_name_tag_keys_and_the_resource_that_each_is_of(life: Inventory) 
     ]
     of_role = iamframe.events_of(life, name=f"arn:aws:iam::{ACCOUNT}:role/app/web")
     assert len(of_role) == 6
-    assert iamframe.events_of(life, name="arn:aws:iam::444455556666:role/app/web").empty
+    with pytest.raises(SourceError, match=r"holds no CloudTrail records of the account 444455556666, only of"):
+        iamframe.events_of(life, name="arn:aws:iam::444455556666:role/app/web")
 
 
 def test_nothing_is_kept_of_addresses_keys_tag_values_and_other_services_events(tmp_path: Path) -> None:
@@ -552,11 +554,20 @@ def test_records_of_a_region_where_iam_writes_none_are_no_history(tmp_path: Path
         iamframe.history(load(tmp_path, other))
 
 
+@pytest.mark.parametrize("kind", [{"eventCategory": "Data"}, {"eventCategory": None, "managementEvent": False}])
+def test_data_events_prove_nothing_about_iam(tmp_path: Path, kind: dict[str, Any]) -> None:
+    data = record("GetObject", "x", eventSource="s3.amazonaws.com", time="08:00:00", **kind)
+    with pytest.raises(SourceError, match="holds no CloudTrail records that can tell of IAM"):
+        iamframe.history(load(tmp_path / "alone", data))
+    (life,) = iamframe.history(load(tmp_path / "beside", data, record("CreateRole", "web"))).itertuples()
+    assert life.covered_from_at == at("10:00:00")
+
+
 def test_an_inventory_without_cloudtrail_has_no_history_and_says_so() -> None:
     sample = iamframe.load_sample()
-    with pytest.raises(SourceError, match=r"^sample: holds no CloudTrail records"):
-        iamframe.history(sample)
-    assert iamframe.events_of(sample, name="web").empty
+    for look in (iamframe.history, functools.partial(iamframe.events_of, name="web")):
+        with pytest.raises(SourceError, match=r"^sample: holds no CloudTrail records"):
+            look(sample)
     assert "event" not in repr(sample)
 
 
@@ -766,6 +777,21 @@ def test_a_look_up_that_is_not_there_is_not_to_be_tried_again(
 ) -> None:
     cloudtrail.refusal = code
     with pytest.raises(SourceError, match=f"^aws: .* us-east-1 .{code}.*{said}$"):
+        iamframe.history("aws", name="web")
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"requestParameters": "hidden"}, "CloudTrailEvent: expected `object . null`, got `str`"),
+        ({"eventTime": "yesterday"}, "CloudTrailEvent: has the eventTime 'yesterday', which is not a time"),
+    ],
+)
+def test_an_event_of_a_live_account_that_cannot_be_read_is_an_error_in_one_sentence(
+    cloudtrail: type[CloudTrail], change: dict[str, Any], why: str
+) -> None:
+    cloudtrail.told = [LIFE[0], LIFE[3] | change]
+    with pytest.raises(SourceError, match=rf"^aws: CloudTrail returned an unreadable event \({why}\); load a trail's"):
         iamframe.history("aws", name="web")
 
 

@@ -492,6 +492,30 @@ def test_what_terraform_remembers_takes_no_wholeness_from_a_list_of_aws(tmp_path
     assert list(lists["roles_whole"]) == [True]
 
 
+def test_two_profiles_of_one_name_are_of_different_times_and_neither_is_judged(tmp_path: Path) -> None:
+    documents = {
+        "old.json": profile_list(profile("web")),
+        "new.json": profile_list(profile("WEB", nested_role("app"), "/app/")),
+        "tags.json": {"InstanceProfile": profile("web", Tags=[])},
+    }
+    inventory = load(tmp_path, documents)
+    moved = WEB_PROFILE.replace("web", "app/WEB")
+    said = contradicted(inventory)
+    assert f"{moved} has the same name, but an account cannot have both" in said["GetInstanceProfile", WEB_PROFILE]
+    assert ("GetInstanceProfile", moved) in said
+    assert not inventory.profiles[["role_known", "tags_known"]].any(axis=None)
+    assert inventory.links.empty
+    assert run_checks(inventory).findings.empty
+
+
+def test_two_roles_of_one_name_are_of_different_times_and_neither_is_judged(tmp_path: Path) -> None:
+    documents = {"old.json": dump(role_detail("web", Tags=[])), "new.json": dump(role_detail("web", path="/app/"))}
+    inventory = load(tmp_path, documents)
+    assert {("GetRole", WEB), ("GetRole", WEB.replace("web", "app/web"))} <= set(contradicted(inventory))
+    assert not inventory.roles["tags_known"].any()
+    assert run_checks(inventory).findings.empty
+
+
 # One file that says two things
 
 

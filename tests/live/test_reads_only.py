@@ -31,7 +31,9 @@ FUNCTIONS: dict[str, Callable[[Inventory, Result, Path], Any]] = {
     "compare": lambda inventory, result, _: iamframe.compare(inventory, result),
     "drift": lambda inventory, _, __: iamframe.drift(inventory, "sample:terraform"),
     "explain": lambda inventory, _, __: iamframe.explain(inventory, inventory.roles["role_name"].iloc[0]),
-    "events_of": lambda inventory, _, __: iamframe.events_of(inventory, name="web"),
+    "events_of": lambda _, __, folder: iamframe.events_of(
+        write(folder / "123456789012", {"lookup.json": {"Events": []}}), name="web"
+    ),
     "findings_by_owner": lambda _, result, __: iamframe.findings_by_owner(result),
     "history": lambda _, __, folder: iamframe.history(write(folder / "123456789012", {"lookup.json": {"Events": []}})),
     "explore": lambda _, result, __: iamframe.explore(result),
