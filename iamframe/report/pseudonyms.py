@@ -32,6 +32,8 @@ _VALUE_KINDS = {"externalid": "external"} | dict.fromkeys(
 # Policy keys whose values are words that AWS defines.
 _VALUE_KINDS |= dict.fromkeys(("version", "effect", "action", "notaction", "service"), "aws")
 _KINDS = {"o": "org", "r": "root", "ou": "ou", "p": "policy"}
+# Sources that say nothing about the user.
+_OWN_SOURCES = ("sample", "sample:earlier", "aws")
 # Words of AWS that an ARN can have in the place of the account.
 _NOT_ACCOUNTS = frozenset({"aws", "cloudfront", UNKNOWN_ACCOUNT})
 # One try per run of letters keeps the time linear in the length of the text. A `+` after a quantifier prevents
@@ -198,6 +200,9 @@ class Mask:
         self._external: dict[str, str] = {}
         self._accounts: dict[str, str] = {}
         self._words = self._searched = Words({})
+        # Paths, and profiles of the AWS configuration.
+        self._sources: dict[str, str] = {}
+        self._places = self._typed = re.compile("")
         self._hidden: dict[tuple[str, str], str] = {}
 
     def named(self, kind: str, original: str) -> str:
@@ -250,6 +255,26 @@ class Mask:
         searched = [one for one in words.keys() - known if len(one) >= _MIN_SEARCHED and re.search("[0-9]", one)]
         self._searched = Words({one: words[one] for one in searched if not _NOT_SEARCHED.fullmatch(one)}, open_ended)
 
+    def learn_sources(self, sources: Iterable[str]) -> None:
+        for source in sources:
+            # The source of an account of many is `aws:PROFILE/ACCOUNT`.
+            place = re.sub(r"(?<=^aws:)(.+)/[0-9]{12}$", r"\1", source).rstrip("/\\")
+            if re.search(r"\w", place) and place not in _OWN_SOURCES:
+                # In messages about files, a path has no `./`.
+                self._sources[place.removeprefix("./")] = self.named("source", place)
+                if place.startswith("aws:"):
+                    self._sources[f"--profile={place[4:]}"] = f"--profile={self._sources[place]}"
+        # A plain word may be any name. In other texts, it is replaced only before the name of a file.
+        named = [re.escape(one) for one in sorted(self._sources, key=len, reverse=True)]
+        ends = [rf"{one}(?![\w-])" if re.search(r"[/.:=]|\\\\", one) else rf"{one}(?=[/\\])" for one in named]
+        self._places, self._typed = (
+            re.compile(rf"(?<![\w./\\-])(?:\./)?({'|'.join(one)})")
+            for one in (ends, [rf"{one}(?![\w-])" for one in named])
+        )
+
+    def source(self, text: str) -> str:
+        return self.text(self._typed.sub(lambda one: self._sources[one[1]], text) if self._sources else text)
+
     def _is_id(self, text: str) -> bool:
         masked = self.by_form(text)
         return masked != text and _PSEUDONYM.fullmatch(masked) is not None
@@ -257,6 +282,8 @@ class Mask:
     def text(self, text: str) -> str:
         if text in self._external:
             return self._external[text]
+        if self._sources:
+            text = self._places.sub(lambda one: self._sources[one[1]], text)
         plain = Plain.of(text)
         head = _ARN_HEAD.match(plain.text)
         return self.by_form(plain.put(text, self._words.hits(plain.text.lower(), head.end() if head else 0)))
