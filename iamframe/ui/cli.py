@@ -444,6 +444,8 @@ def main() -> None:
     """Run the command line. An error is one line on standard error, with exit status 2."""
     # pandas creates hundreds of thousands of lasting objects, and the garbage collector would visit all of them.
     gc.set_threshold(1_000_000, 10, 10)
+    # A stream that the shell closed is None.
+    sys.stdout, sys.stderr = (stream or Path(os.devnull).open("w") for stream in (sys.stdout, sys.stderr))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         # A letter that the terminal's encoding lacks becomes an escape instead of an error.
         if isinstance(stream, io.TextIOWrapper):

@@ -108,6 +108,15 @@ def texts(values: list[str | None]) -> pd.DataFrame:
 # The files
 
 
+def test_a_change_to_the_frame_of_findings_changes_no_report(tmp_path: Path) -> None:
+    result = iamframe.run_checks(iamframe.load_sample())
+    findings = result.findings
+    before = findings["severity"].tolist()
+    findings["severity"] = "low"
+    result.write(tmp_path)
+    assert pd.read_csv(tmp_path / "findings.csv")["severity"].tolist() == before
+
+
 def test_a_report_is_one_page_a_table_per_frame_and_a_summary(tmp_path: Path) -> None:
     page = iamframe.write_report(iamframe.run_checks(small(tmp_path / "in")), tmp_path / "new" / "out")
     assert page == tmp_path / "new" / "out" / "report.html"
