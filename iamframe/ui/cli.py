@@ -57,7 +57,7 @@ def _command(name: str, *added: given.Decorator) -> Callable[[Callable[..., int]
 @_command(
     "report",
     given.source("sources", nargs=-1, metavar="[SOURCE]..."),
-    option("--out", "Output folder (default: iamframe-report).", "DIR", type=given.folder, default="iamframe-report"),
+    option("--out", "Output folder (default: iamframe-report).", "DIR", type=given.reports, default="iamframe-report"),
     option("--title", "Title of the page.", "TEXT"),
     option("--author", "Author of the page.", "TEXT"),
     given.older,

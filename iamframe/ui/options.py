@@ -62,6 +62,14 @@ def folder(name: str) -> Path:
     return Path(name)
 
 
+def reports(name: str) -> Path:
+    from iamframe.report.write import refuse_other_files
+
+    # A load that takes hours must not end with this error.
+    refuse_other_files(place := folder(name))
+    return place
+
+
 def place(name: str) -> str | Path:
     from iamframe.inventory.places import is_address
 
