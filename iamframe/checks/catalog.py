@@ -28,7 +28,8 @@ def with_own(own: Own | Iterable[Own] | None) -> dict[str, Check]:
     checks = dict(CHECKS)
     for one in each_own(own):
         for check in _checks_in(Path(one)) if isinstance(one, (str, os.PathLike)) else [_check_of(one)]:
-            if check.name in checks:
+            # On some disks, `checks/NAME.csv` and `checks/name.csv` are one file.
+            if check.name.casefold() in map(str.casefold, checks):
                 raise CheckError(f"{check.name}: a check of that name already exists; rename the function")
             checks[check.name] = replace(check, needs=_needs(check))
     return checks
@@ -79,7 +80,7 @@ def _checks_in(path: Path) -> list[Check]:
         raise CheckError(f"{path}: cannot be read ({error.strerror}); check the path of the file") from error
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise CheckError(f"{path}: {stopped_with(error, str(path))}; fix the file") from error
     if not (found := list(checks_of(module).values())):
         raise CheckError(f"{path}: has no check; put `@iamframe.check(...)` in front of a function")

@@ -125,7 +125,7 @@ def check(
     return register
 
 
-def stopped_with(error: Exception, file: str) -> str:
+def stopped_with(error: BaseException, file: str) -> str:
     lines = [at.lineno for at in traceback.extract_tb(error.__traceback__) if at.filename == file]
     return f"stops with {type(error).__name__}: {error}" + (f" (line {lines[-1]})" if lines else "")
 

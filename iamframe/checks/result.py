@@ -68,8 +68,8 @@ class Result:
 
     @property
     def findings(self) -> pd.DataFrame:
-        """The findings of all checks, one row per finding."""
-        return self.with_order[0]
+        """The findings of all checks, one row per finding. A change to this frame does not change the result."""
+        return self.with_order[0].copy(deep=False)
 
     @cached_property
     def with_order(self) -> tuple[pd.DataFrame, Positions]:

@@ -99,7 +99,7 @@ def _returned(one: Check, frames: Mapping[str, pd.DataFrame], options: Mapping[s
     arguments = [frames[read].copy(deep=False) for read in one.reads]
     try:
         given = one.rule(*arguments, **options)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if one.name in CHECKS:
             raise
         columns = "; ".join(f"{name} has {', '.join(frames[name].columns)}" for name in one.reads)

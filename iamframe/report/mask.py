@@ -45,7 +45,8 @@ KEY_BYTES = 32
 MAX_KEY_BYTES = 1_024
 # Kinds of columns by content: only an id, in any form; a policy, old or new; free text; facts of messages or tags as
 # JSON. All other columns contain names.
-COLUMN_KINDS = {"account_id": "acct", "finding_id": "finding"}
+COLUMN_KINDS = {"account_id": "acct", "finding_id": "finding", "account_name": "name"}
+COLUMN_KINDS |= dict.fromkeys(("source", "state_file"), "source")
 COLUMN_KINDS |= dict.fromkeys(("role_id", "profile_id", "referenced_id", "current_id", "principal_id"), "id")
 COLUMN_KINDS |= dict.fromkeys(("trust_policy", "before", "after"), "policy")
 _WRITTEN = "tag_value profile_value role_value profile_tags role_tags description accepted detail next_step"
@@ -76,6 +77,9 @@ _PIECE, _AGAIN = 1 << 22, 1 << 14
 # A place of a template, with the name of a column.
 _COLUMNS = re.compile(r"(\{[^{}]*\})")
 
+# The source in the facts of an account that could not be read.
+_PROFILE = re.compile(r'"source":"(aws:[^"\\]+)"')
+
 # The masked texts by kind of column.
 _MaskedTexts = Mapping[str, Mapping[str, str]]
 
@@ -92,8 +96,8 @@ def masked(
     results = [result, *([old] if old else [])]
     frames = [frame for one in results for frame in _frames(one)]
     loose = [text for one in results for text in _loose(one)] + [text for text in said if text]
-    loose += drift.states if drift else ()
-    by_kind = _masked_by_kind([*frames, *tables.values(), *differences], loose, mask)
+    sources = [source for one in results for source in one.inventory.sources] + [*(drift.states if drift else ())]
+    by_kind = _masked_by_kind([*frames, *tables.values(), *differences], loose, sources, mask)
     whole = _masked_result(result, by_kind)
     if changes is not None and old is not None:
         # Only the changes contain data of the older load.
@@ -122,7 +126,7 @@ def _masked_drift(drift: Drift, by_kind: _MaskedTexts) -> Drift:
     return replace(
         drift,
         differences=order.drop(columns="rank"),
-        states=tuple(by_kind[""][one] for one in drift.states),
+        states=tuple(by_kind["source"][one] for one in drift.states),
         left_out=tuple(sorted(by_kind["acct"][one] for one in drift.left_out)),
     )
 
@@ -141,7 +145,7 @@ def _frames(result: Result) -> Iterator[pd.DataFrame]:
 
 def _loose(result: Result) -> list[str]:
     policy = result.policy
-    texts = [*result.inventory.sources, *filter(None, [policy.path]), *(one.reason for one in policy.acceptances)]
+    texts = [*filter(None, [policy.path]), *(one.reason for one in policy.acceptances)]
 
     def noted(text: str) -> str:
         texts.append(text)
@@ -153,7 +157,7 @@ def _loose(result: Result) -> list[str]:
 
 
 def _with_sources(result: Result, by_kind: _MaskedTexts) -> Any:
-    return replace(result.inventory, sources=tuple(by_kind[""][source] for source in result.inventory.sources))
+    return replace(result.inventory, sources=tuple(by_kind["source"][source] for source in result.inventory.sources))
 
 
 def _masked_result(result: Result, by_kind: _MaskedTexts) -> Result:
@@ -230,9 +234,12 @@ def _with_masked_sentences(findings: pd.DataFrame, new: Result, old: Result) -> 
     return findings.assign(**{name: pd.Series(t.to_pandas(), findings.index, dtype="str") for name, t in texts.items()})
 
 
-def _masked_by_kind(frames: Iterable[pd.DataFrame], loose: Iterable[str], mask: Mask) -> _MaskedTexts:
+def _masked_by_kind(
+    frames: Iterable[pd.DataFrame], loose: Iterable[str], sources: Iterable[str], mask: Mask
+) -> _MaskedTexts:
     distinct: dict[str, dict[str, None]] = {kind: {} for kind in {"", *COLUMN_KINDS.values()}}
     distinct[""] |= dict.fromkeys(loose)
+    distinct["source"] |= dict.fromkeys(sources)
     for frame in frames:
         for name in frame.columns:
             if frame[name].dtype == "str":
@@ -242,13 +249,17 @@ def _masked_by_kind(frames: Iterable[pd.DataFrame], loose: Iterable[str], mask: 
         for facts in distinct[kind]:
             changed_facts(facts, lambda text, texts=distinct[of]: texts.setdefault(text) or text)  # type: ignore[misc]
     mask.learn(distinct["acct"], distinct["policy"], distinct["own"])
+    # A list of accounts can give each account a profile of its own.
+    mask.learn_sources([*sources, *_PROFILE.findall("\n".join(distinct["facts"]))])
     become = {
         "acct": {one: mask.account(one) for one in distinct["acct"]},
         "id": {one: mask.unique(one) for one in distinct["id"]},
         "finding": {one: mask.named("finding", one) for one in distinct["finding"]},
+        "name": {one: mask.named("name", one) for one in distinct["name"]},
     }
     # One text may show that a word is an id. Then the id must be found in all other texts, too.
     how = {"policy": mask.policy, "written": mask.written, "own": mask.by_form, "reason": mask.by_form, "": mask.text}
+    how["source"] = mask.source
     first = {kind: {one: hide(one) for one in distinct[kind]} for kind, hide in how.items()}
     become |= {kind: {one: mask.known(text) for one, text in texts.items()} for kind, texts in first.items()}
     for kind, of in _IN_JSON.items():
@@ -264,6 +275,10 @@ def _masked(frame: pd.DataFrame, by_kind: _MaskedTexts) -> pd.DataFrame:
             become = by_kind[COLUMN_KINDS.get(name, "")]
             values = pa.array([become[one] for one in encoded.dictionary.to_pylist()], pa.large_string())
             columns[name] = pd.Series(values.take(encoded.indices).to_pandas(), dtype="str").set_axis(frame.index)
+    if columns.keys() >= {"resource_type", "resource_name"}:
+        # The name of an account is in this column, too.
+        names = frame["resource_name"].map(by_kind["name"]).astype("str")
+        columns["resource_name"] = columns["resource_name"].mask(frame["resource_type"] == "account", names)
     if columns.keys() >= {"message", "facts", "detail"}:
         # The reason of a gap is a word; its detail is the sentence.
         return with_details(frame.assign(**columns))

@@ -121,8 +121,11 @@ class Pictures(msgspec.Struct, frozen=True):
     def _check(self, section: Section, longest: int) -> _Row:
         words, accounts, severity = self.words, len(self.numbers.listed.accounts), section.check.severity
         status, is_unknown = words.word(section.status), section.status == "unknown"
-        if accounts > 1 and section.worst:
-            status = Markup("{} {}").format(status, _soft(words("in_accounts", n=section.worst, n2=accounts)))
+        if accounts > 1 and section.incomplete:
+            status = Markup(", ").join(
+                Markup("{} {}").format(words.word(one), _soft(words("in_accounts", n=number, n2=accounts)))
+                for one, number in section.incomplete.items()
+            )
         to_fix, no_action = widths([section.to_fix.total, section.no_action.total], longest)
         unknown = 100 if is_unknown and not section.total else 0
         return [

@@ -14,9 +14,10 @@ import hmac
 import json
 import re
 import unicodedata
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
+from operator import add
 from typing import Any, NamedTuple
 
 import msgspec
@@ -32,6 +33,8 @@ _VALUE_KINDS = {"externalid": "external"} | dict.fromkeys(
 # Policy keys whose values are words that AWS defines.
 _VALUE_KINDS |= dict.fromkeys(("version", "effect", "action", "notaction", "service"), "aws")
 _KINDS = {"o": "org", "r": "root", "ou": "ou", "p": "policy"}
+# Sources that say nothing about the user.
+_OWN_SOURCES = ("sample", "sample:earlier", "aws")
 # Words of AWS that an ARN can have in the place of the account.
 _NOT_ACCOUNTS = frozenset({"aws", "cloudfront", UNKNOWN_ACCOUNT})
 # One try per run of letters keeps the time linear in the length of the text. A `+` after a quantifier prevents
@@ -186,6 +189,35 @@ class Words:
                     break
 
 
+class Sources:
+    """The sources: paths, and profiles of the AWS configuration."""
+
+    def __init__(self, sources: Iterable[str], named: Callable[[str, str], str]) -> None:
+        self._names: dict[str, str] = {}
+        for source in sources:
+            # The source of an account of many is `aws:PROFILE/ACCOUNT`.
+            place = re.sub(r"(?<=^aws:)(.+)/[0-9]{12}$", r"\1", source).rstrip("/\\")
+            if re.search(r"\w", place) and place not in _OWN_SOURCES:
+                # In messages about files, a path has no `./`.
+                name = self._names[place.removeprefix("./")] = named("source", place)
+                if place.startswith("aws:"):
+                    self._names[f"--profile={place[4:]}"] = f"--profile={name}"
+        places = [re.escape(one) for one in sorted(self._names, key=len, reverse=True)]
+        self._whole = self._pattern(rf"{one}(?![\w-])" for one in places)
+        # A plain word may be any name. In other texts, it is replaced only before the name of a file.
+        ends = (r"(?![\w-])" if re.search(r"[/.:=]|\\\\", one) else r"(?=[/\\])" for one in places)
+        self._parts = self._pattern(map(add, places, ends))
+
+    def _pattern(self, places: Iterable[str]) -> re.Pattern[str]:
+        return re.compile(rf"(?<![\w./\\-])(?:\./)?({'|'.join(places)})")
+
+    def masked(self, sources: str) -> str:
+        return self._whole.sub(lambda one: self._names[one[1]], sources) if self._names else sources
+
+    def masked_in(self, text: str) -> str:
+        return self._parts.sub(lambda one: self._names[one[1]], text) if self._names else text
+
+
 class Mask:
     def __init__(self, key: bytes) -> None:
         self._key = key
@@ -198,6 +230,7 @@ class Mask:
         self._external: dict[str, str] = {}
         self._accounts: dict[str, str] = {}
         self._words = self._searched = Words({})
+        self._sources = Sources((), self.named)
         self._hidden: dict[tuple[str, str], str] = {}
 
     def named(self, kind: str, original: str) -> str:
@@ -250,6 +283,12 @@ class Mask:
         searched = [one for one in words.keys() - known if len(one) >= _MIN_SEARCHED and re.search("[0-9]", one)]
         self._searched = Words({one: words[one] for one in searched if not _NOT_SEARCHED.fullmatch(one)}, open_ended)
 
+    def learn_sources(self, sources: Iterable[str]) -> None:
+        self._sources = Sources(sources, self.named)
+
+    def source(self, text: str) -> str:
+        return self.text(self._sources.masked(text))
+
     def _is_id(self, text: str) -> bool:
         masked = self.by_form(text)
         return masked != text and _PSEUDONYM.fullmatch(masked) is not None
@@ -257,6 +296,7 @@ class Mask:
     def text(self, text: str) -> str:
         if text in self._external:
             return self._external[text]
+        text = self._sources.masked_in(text)
         plain = Plain.of(text)
         head = _ARN_HEAD.match(plain.text)
         return self.by_form(plain.put(text, self._words.hits(plain.text.lower(), head.end() if head else 0)))

@@ -80,8 +80,6 @@ class Section(msgspec.Struct, frozen=True):
     why: str
     remediation: str
     status: str
-    # The number of accounts with the worst status, or 0 if all accounts are complete.
-    worst: int
     # Each entry contains a status, the reasons and the accounts. The worst status comes first.
     coverage: list[tuple[str, tuple[str, ...], list[str]]]
     to_fix: Part
@@ -92,6 +90,14 @@ class Section(msgspec.Struct, frozen=True):
     @property
     def name(self) -> str:
         return self.check.name
+
+    @property
+    def incomplete(self) -> dict[str, int]:
+        """The number of incomplete accounts by status. The worst status comes first."""
+        numbers: Counter[str] = Counter()
+        for status, _, ids in self.coverage:
+            numbers[status] += len(ids)
+        return dict(numbers)
 
     @property
     def total(self) -> int:
@@ -247,7 +253,6 @@ class _Show(msgspec.Struct, frozen=True):
             why=why,
             remediation=remediation,
             status=worst,
-            worst=sum(len([*filter(None, ids)]) for (status, _), ids in incomplete.items() if status == worst),
             coverage=_worst_first(incomplete),
             to_fix=to_fix,
             no_action=no_action,

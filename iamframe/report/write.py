@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from iamframe.analysis.drift import Drift
 
 _CHANGES = ("changes", "changed_findings", "not_compared")
+# Files of a report whose names other files may have, too.
+_COMMON_NAMES = [f"{name}.csv" for name in (*FRAMES, "findings", "coverage", "owners", "drift")]
+_COMMON_NAMES += ["report.html", "report.xlsx"]
 
 
 def write_report(
@@ -59,8 +62,9 @@ def write_report(
     whole result is in memory.
 
     If the report cannot be written, an older report stays as it was. A new report replaces or removes all files that an
-    older report or `iamframe diff --out` wrote into the folder. Other files in the folder are kept. Title and author
-    are at the top of the page.
+    older report or `iamframe diff --out` wrote into the folder. Other files in the folder are kept. A folder without
+    `summary.json` is refused if it has a file with the name of a report's file, such as `accounts.csv`. Title and
+    author are at the top of the page.
 
     If you pass `changes` or `drift`, the page also shows the changes, or the differences from Terraform. The file
     `summary.json` contains the numbers of changes and differences. The changes are also written to `changes.csv`,
@@ -78,21 +82,22 @@ def write_report(
         findings by owner. Each check and each frame has a sheet. The workbook needs the extra `excel`.
     mask
         Whether to mask every file. Pseudonyms replace account ids, unique ids, external ids and e-mail addresses.
-        Pseudonyms also replace ids of AWS Organizations. A pseudonym is the same throughout one report. Another report
-        has other pseudonyms. To get the same pseudonyms in several reports, give the path of a key file. The key file
-        is created if it does not exist. Ids are found in any spelling: with spaces, hyphens or invisible characters.
-        Percent-encoded ids are found, too. Ids in digits or letters of other scripts are found, too. Account ids
-        without twelve digits are replaced only in id columns, ARNs and policies. External ids are replaced only as
-        whole words. The other parts of a name are not masked. A command in `next_step` becomes a comment if the command
-        contains a pseudonym. At the end, the finished files are searched for the original ids. The search does not look
-        for external ids that have fewer than eight characters or no digit.
+        Pseudonyms also replace ids of AWS Organizations, account names and the sources. A pseudonym is the same
+        throughout one report. Another report has other pseudonyms. To get the same pseudonyms in several reports, give
+        the path of a key file. The key file is created if it does not exist. Ids are found in any spelling: with
+        spaces, hyphens or invisible characters. Percent-encoded ids are found, too. Ids in digits or letters of other
+        scripts are found, too. Account ids without twelve digits are replaced only in id columns, ARNs and policies.
+        External ids are replaced only as whole words. The other parts of a name are not masked. A command in
+        `next_step` becomes a comment if the command contains a pseudonym. At the end, the finished files are searched
+        for the original ids. The search does not look for external ids that have fewer than eight characters or no
+        digit.
 
     Raises
     ------
     ReportError
-        If the folder cannot be created or written, if the language does not exist, if `owner_tag` is empty, if the key
-        file is invalid, if it is in the folder, or if a masked file would still contain an original id or e-mail
-        address.
+        If the folder cannot be created or written, if the folder has no report but files with the names of report
+        files, if the language does not exist, if `owner_tag` is empty, if the key file is invalid, if the key file is
+        in the folder, or if a masked file would still contain an original id or e-mail address.
     MissingExtraError
         If `xlsx` is true and XlsxWriter is not installed.
     """
@@ -163,10 +168,22 @@ def _refuse(out: str | os.PathLike[str], lang: str, owner_tag: str, *, xlsx: boo
         raise ReportError(f"owner_tag={owner_tag!r}: is the key of no tag; name the one whose values are owners")
     if is_address(out):
         raise ReportError(f"{out}: is not on this machine; write the report into a folder here, and copy it afterwards")
+    refuse_other_files(Path(out))
     if xlsx:
         from iamframe.report.excel import require_xlsxwriter
 
         require_xlsxwriter()
+
+
+def refuse_other_files(folder: Path) -> None:
+    # A folder that cannot be read raises an error when it is written.
+    with suppress(OSError, ValueError):
+        there = [name for name in _COMMON_NAMES if (folder / name).exists()]
+        if there and not (folder / "summary.json").exists():
+            raise ReportError(
+                f"{folder}: has no report, but a file {there[0]}, which a report would replace or remove; choose "
+                "another folder with --out"
+            )
 
 
 def _write_parts(parts: Iterable[Result], folder: Path, owner_tag: str, lang: str) -> tuple[Numbers, pd.DataFrame]:
@@ -231,8 +248,8 @@ def write_findings(
     Raises
     ------
     ReportError
-        If the folder cannot be created or written, if the key file is invalid, if it is in the folder, or if a masked
-        file would still contain an original id or e-mail address.
+        If the folder cannot be created or written, if the key file is invalid, if the key file is in the folder, or if
+        a masked file would still contain an original id or e-mail address.
     """
     folder = Path(out)
     pseudonyms = None

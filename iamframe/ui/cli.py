@@ -57,7 +57,7 @@ def _command(name: str, *added: given.Decorator) -> Callable[[Callable[..., int]
 @_command(
     "report",
     given.source("sources", nargs=-1, metavar="[SOURCE]..."),
-    option("--out", "Output folder (default: iamframe-report).", "DIR", type=given.folder, default="iamframe-report"),
+    option("--out", "Output folder (default: iamframe-report).", "DIR", type=given.reports, default="iamframe-report"),
     option("--title", "Title of the page.", "TEXT"),
     option("--author", "Author of the page.", "TEXT"),
     given.older,
@@ -444,6 +444,8 @@ def main() -> None:
     """Run the command line. An error is one line on standard error, with exit status 2."""
     # pandas creates hundreds of thousands of lasting objects, and the garbage collector would visit all of them.
     gc.set_threshold(1_000_000, 10, 10)
+    # A stream that the shell closed is None.
+    sys.stdout, sys.stderr = (stream or Path(os.devnull).open("w") for stream in (sys.stdout, sys.stderr))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         # A letter that the terminal's encoding lacks becomes an escape instead of an error.
         if isinstance(stream, io.TextIOWrapper):

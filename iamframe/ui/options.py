@@ -62,6 +62,14 @@ def folder(name: str) -> Path:
     return Path(name)
 
 
+def reports(name: str) -> Path:
+    from iamframe.report.write import refuse_other_files
+
+    # A load that takes hours must not end with this error.
+    refuse_other_files(place := folder(name))
+    return place
+
+
 def place(name: str) -> str | Path:
     from iamframe.inventory.places import is_address
 
@@ -196,7 +204,10 @@ _POLICY = (
 )
 policy_file = option("--policy", _POLICY, "FILE|org", multiple=True)
 own = option("--checks", "Also use the checks in this Python file. Repeatable.", "FILE", multiple=True)
-_MASK = "Replace account ids, unique ids, external ids, e-mail addresses and AWS Organizations ids with pseudonyms."
+_MASK = (
+    "Replace account ids, account names, SOURCEs, unique ids, external ids, e-mail addresses and AWS Organizations ids "
+    "with pseudonyms."
+)
 _KEY = "Mask with the key in FILE: the same key gives the same pseudonyms. FILE is created if it does not exist."
 mask = together(option("--mask", _MASK), option("--mask-key", _KEY, "FILE", type=Path))
 _ATHENA = "Print SQL that creates Amazon Athena tables for a snapshot at s3://BUCKET/PREFIX, and save nothing."

@@ -17,6 +17,7 @@ import pandas as pd
 from iamframe.analysis.owners import quota_use
 from iamframe.checks import Result
 from iamframe.checks.owner import OWNER_TAG
+from iamframe.errors import require
 from iamframe.inventory import views
 from iamframe.inventory.arrow import is_in
 from iamframe.inventory.inventory import Inventory
@@ -104,6 +105,7 @@ def plot_name_relations(result: Result, ax: Axes | None = None) -> Axes:
     Each kind of difference has a bar. Profiles without a role have a bar of their own. Dotted parts of a bar show names
     that differ by design. A bar with slanted hatching shows profiles for which the role's name was not collected.
     """
+    require("plot_name_relations", result, Result, instead="what `iamframe.run_checks` gives")
     pairs = views.pairs(result.inventory, result.policy.makers)
     pairs = pairs[pairs["profile_arn"].notna()]
     alone = pd.Series(np.where(pairs["role_known"], "empty", "role unread"), index=pairs.index)
@@ -137,6 +139,7 @@ def plot_tag_coverage(inventory: Inventory, ax: Axes | None = None, keys: Iterab
     All percentages are shares of `n`. The label also shows the number of resources whose tags were not collected. A row
     is hatched if no tags were collected. AWS-managed roles and AWS-reserved tag keys are left out.
     """
+    require("plot_tag_coverage", inventory, Inventory, instead="what `iamframe.load` gives")
     coverage = views.tag_coverage(inventory)
     uses = coverage.groupby("tag_key")["tagged"].sum().sort_values(ascending=False, kind="stable").index
     asked = list(dict.fromkeys([keys] if isinstance(keys, str) else keys or ()))
@@ -196,6 +199,7 @@ def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
     references were not collected. If `unreferenced_profiles` did not run, parts with slanted hatching also show
     profiles without a known reference.
     """
+    require("plot_profile_use", result, Result, instead="what `iamframe.run_checks` gives")
     inventory, total = result.inventory, pluralize(len(result.inventory.profiles), "instance profile")
     rows = [row for row in purposes(result) if row.total]
     counts = pd.DataFrame([row.counts for row in rows], columns=[*_USES]).rename(columns=_USES)
@@ -265,6 +269,7 @@ def plot_ladder(inventory: Inventory, ax: Axes | None = None, limit: int = 60) -
     a role. A line is dashed if the role was not collected. With several accounts, the name of each account is above its
     rows.
     """
+    require("plot_ladder", inventory, Inventory, instead="what `iamframe.load` gives")
     rungs = _rungs(inventory)
     rows = rungs.head(limit).reset_index(drop=True)
     is_lone = rows["kind"] == "lone"
@@ -364,6 +369,7 @@ def plot_last_use(inventory: Inventory, ax: Axes | None = None, now: datetime | 
     has no time zone, UTC is assumed. The bar with slanted hatching shows roles whose last use was not collected.
     AWS-managed roles are left out, and the title shows their number.
     """
+    require("plot_last_use", inventory, Inventory, instead="what `iamframe.load` gives")
     roles = inventory.roles[~inventory.roles["is_aws_managed"]]
     present = pd.Timestamp(datetime.now(UTC) if now is None else now)
     present = present.tz_localize(UTC) if present.tz is None else present.tz_convert(UTC)
@@ -393,6 +399,7 @@ def plot_age(inventory: Inventory, ax: Axes | None = None) -> Axes:
     plot shows at most 20 years. The first year also includes all older resources. AWS-managed roles are left out, and
     the title shows their number.
     """
+    require("plot_age", inventory, Inventory, instead="what `iamframe.load` gives")
     resources = _resources(inventory)
     tagged, known = resources["is_tagged"], resources["tags_known"]
     year = resources["created_at"].dt.year.astype("Int64")

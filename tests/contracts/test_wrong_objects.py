@@ -28,6 +28,18 @@ from iamframe.errors import IamframeError, WrongObjectError
         (iamframe.blind_spots, "blind_spots takes Inventory, not Result"),
         (iamframe.blind_spot_counts, "blind_spot_counts takes Inventory, not Result"),
         (lambda found: iamframe.findings_by_owner(found.inventory), "findings_by_owner takes Result, not Inventory"),
+        (iamframe.plots.plot_age, "plot_age takes Inventory, not Result"),
+        (iamframe.plots.plot_last_use, "plot_last_use takes Inventory, not Result"),
+        (iamframe.plots.plot_ladder, "plot_ladder takes Inventory, not Result"),
+        (iamframe.plots.plot_tag_coverage, "plot_tag_coverage takes Inventory, not Result"),
+        (
+            lambda found: iamframe.plots.plot_profile_use(found.inventory),
+            "plot_profile_use takes Result, not Inventory",
+        ),
+        (
+            lambda found: iamframe.plots.plot_name_relations(found.inventory),
+            "plot_name_relations takes Result, not Inventory",
+        ),
         (lambda _: iamframe.explore(None), "explore takes Inventory or Result, not NoneType"),
     ],
 )

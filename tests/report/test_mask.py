@@ -728,7 +728,7 @@ def test_ids_in_paths_of_an_organisation_are_masked_in_part_too() -> None:
 
 def test_the_page_and_the_summary_say_that_they_are_masked(both: tuple[Path, Path]) -> None:
     plain, out = both
-    assert "Names are kept and can still identify you" in (out / "report.html").read_text()
+    assert "Names of resources are kept and can still identify you" in (out / "report.html").read_text()
     assert json.loads((out / "summary.json").read_text())["masked"] is True
     assert json.loads((plain / "summary.json").read_text())["masked"] is False
     assert "Masked:" not in (plain / "report.html").read_text()
@@ -935,3 +935,48 @@ def test_the_path_of_a_damaged_account_is_masked(tmp_path: Path) -> None:
     coverage = (tmp_path / "report" / "coverage.csv").read_text("utf-8")
     assert "account=acct-" in coverage
     assert "123456789012" not in coverage
+
+
+def test_masked_no_file_has_the_name_of_an_account_or_of_a_source(tmp_path: Path) -> None:
+    folder = tmp_path / "home" / "jane" / "acme"
+    documents = {
+        "dump.json": dump(),
+        "profiles.json": profile_list(profile("empty")),
+        "list-account-aliases.json": {"AccountAliases": ["acme-prod"]},
+        "get-account-summary.json": {"SummaryMap": {"Roles": 990, "RolesQuota": 1000}},
+        "get-caller-identity.json": identity(),
+        "broken.json": "{bad",
+    }
+    write(folder, documents)
+    result = iamframe.run_checks(iamframe.load(f"{folder}/"))
+    assert "acme-prod" in [*result["quota_pressure"]["resource_name"]]
+    result.write(tmp_path / "plain", xlsx=True)
+    result.write(tmp_path / "masked", mask=True, xlsx=True)
+    plain, masked = contents(tmp_path / "plain"), contents(tmp_path / "masked")
+    for original in (b"acme", b"jane"):
+        assert {name for name, content in plain.items() if original in content} >= {"accounts.csv", "summary.json"}
+        assert not [name for name, content in masked.items() if original in content]
+    # The file stays recognizable for the sender.
+    assert b"/broken.json: is not JSON" in masked["gaps.csv"]
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "masked"),
+    [
+        (
+            "aws:acme/123456789012",
+            "log in with `aws sso login --profile=acme`",
+            r"log in with `aws sso login --profile=source-\w+`",
+        ),
+        ("aws:acme", "aws:acme/123456789012: AccessDenied", r"source-\w+/acct-\w+: AccessDenied"),
+        ("./data", "data/roles.json: is not JSON", r"source-\w+/roles.json: is not JSON"),
+        ("./data", "data", "data"),
+        ("data", "the team big-data/etl", "the team big-data/etl"),
+        ("sample", "sample/x", "sample/x"),
+        (".", "./x.json", "./x.json"),
+    ],
+)
+def test_the_source_is_masked_where_a_text_has_it_as_a_source(source: str, text: str, masked: str) -> None:
+    mask = Mask(b"k" * 32)
+    mask.learn_sources([source])
+    assert re.fullmatch(masked, mask.text(text))

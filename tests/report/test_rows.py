@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -49,8 +51,16 @@ def test_each_reason_for_incomplete_checks_is_said_once_with_all_checks_and_acco
     assert [(status, len(said), len(accounts)) for status, said, accounts in required.coverage] == [
         ("unknown", 1, 2), ("unknown", 3, 1)
     ]  # fmt: skip
-    assert required.worst == 3
-    assert sections["empty_profiles"].worst == 0
+    assert required.incomplete == {"unknown": 3}
+    assert sections["empty_profiles"].incomplete == {}
+
+
+def test_the_table_of_checks_counts_the_accounts_of_each_incomplete_status() -> None:
+    result = iamframe.run_checks(iamframe.load_sample(), only="path_mismatches")
+    coverage = result.coverage.assign(status=["complete", "partial", "unknown"])
+    page = render_page(replace(result, coverage=coverage))
+    text = re.sub(r"<[^>]*>", "", page)
+    assert "unknown in 1 of 3 accounts, partial in 1 of 3 accounts" in text
 
 
 def test_a_reason_shows_the_file_of_a_source_without_its_folder() -> None:

@@ -19,6 +19,7 @@ import iamframe
 from iamframe.errors import ReportError
 from iamframe.inventory.export import unguarded, write_csv
 from iamframe.report.write import summarize
+from iamframe.ui.options import reports
 
 FILES = [
     "accounts.csv",
@@ -108,6 +109,15 @@ def texts(values: list[str | None]) -> pd.DataFrame:
 # The files
 
 
+def test_a_change_to_the_frame_of_findings_changes_no_report(tmp_path: Path) -> None:
+    result = iamframe.run_checks(iamframe.load_sample())
+    findings = result.findings
+    before = findings["severity"].tolist()
+    findings["severity"] = "low"
+    result.write(tmp_path)
+    assert pd.read_csv(tmp_path / "findings.csv")["severity"].tolist() == before
+
+
 def test_a_report_is_one_page_a_table_per_frame_and_a_summary(tmp_path: Path) -> None:
     page = iamframe.write_report(iamframe.run_checks(small(tmp_path / "in")), tmp_path / "new" / "out")
     assert page == tmp_path / "new" / "out" / "report.html"
@@ -115,12 +125,22 @@ def test_a_report_is_one_page_a_table_per_frame_and_a_summary(tmp_path: Path) ->
 
 
 def test_a_report_replaces_its_own_files_and_leaves_all_others_alone(tmp_path: Path) -> None:
-    out = write(tmp_path / "out", {"notes.txt": "mine", "findings.csv": "old", ".git/config": "mine too"})
+    out = write(
+        tmp_path / "out", {"notes.txt": "mine", "summary.json": "{}", "findings.csv": "old", ".git/config": "mine too"}
+    )
     iamframe.write_report(iamframe.run_checks(small(tmp_path / "in")), out)
     assert (out / "notes.txt").read_text() == "mine"
     assert (out / ".git" / "config").read_text() == "mine too"
     assert column_of(out / "findings.csv", "check") == ["empty_profiles", "name_mismatches"]
     assert sorted(file.name for file in out.iterdir()) == sorted([*FILES, "notes.txt", ".git"])
+
+
+def test_a_folder_with_an_accounts_csv_and_no_report_is_refused_before_any_load(tmp_path: Path) -> None:
+    out = write(tmp_path / "out", {"accounts.csv": "account_id\n111122223333\n"})
+    for refused in (lambda: iamframe.write_report(sample_result(), out), lambda: reports(str(out))):
+        with pytest.raises(ReportError, match=r"has no report, but a file accounts\.csv, which"):
+            refused()
+    assert [(file.name, file.read_text()) for file in out.iterdir()] == [("accounts.csv", "account_id\n111122223333\n")]
 
 
 def test_two_reports_of_one_result_are_the_same_bytes(tmp_path: Path) -> None:

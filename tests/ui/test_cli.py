@@ -1029,6 +1029,14 @@ def test_a_process_whose_standard_output_takes_nothing_says_so_and_ends_with_2(a
     assert (done.returncode, done.stderr) == (2, NOWHERE)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a POSIX shell closes the streams")
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&-"])
+def test_a_stream_that_the_shell_closed_does_not_change_the_exit_status(closed: str) -> None:
+    command = f'exec "$0" -m iamframe.ui.cli check sample {closed}'
+    done = subprocess.run(["sh", "-c", command, sys.executable], capture_output=True, text=True, check=False)
+    assert (done.returncode, "Traceback" in done.stdout + done.stderr) == (0, False)
+
+
 def test_a_rate_that_is_no_number_is_refused(tmp_path: Path) -> None:
     said = refusal(run(tmp_path, "snapshot", "aws", "--rate", "nan", "--out", "snap"))
     assert said == "iamframe: rate=nan: is not a number of requests per second; give one above 0, or none\n"
