@@ -198,7 +198,10 @@ def read_answers(
         account_id = next((answer.account_id for answer in answers if answer.account_id), None)
         whose = {"message": "access.account" if account_id else "access.the_account", "account": account_id}
         records = (record for answer in answers for chunk in answer for record in chunk)
-        is_expired = any(isinstance(record, Gap) and record.reason == "expired" for record in records)
-        message = "access.expired_before" if is_expired else "access.all_denied"
-        raise refused(SourceError, source, message, account=whose)
+        failed = [record for record in records if isinstance(record, Gap) and record.message == "gaps.refused"]
+        if any(gap.reason == "expired" for gap in failed):
+            raise refused(SourceError, source, "access.expired_before", account=whose)
+        other = next((gap for gap in failed if gap.reason != "denied"), None)
+        message, facts = ("access.all_failed", other.facts) if other else ("access.all_denied", {})
+        raise refused(SourceError, source, message, account=whose, **facts)
     return answers

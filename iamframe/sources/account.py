@@ -156,7 +156,7 @@ class AccountReader:
 
     def _links_of(self, arn: str) -> list[Any]:
         if self.client.always_denied(ROLE_LINKS):
-            self._calls.note_refused_one(arn, {ROLE_LINKS: NotCalled()})
+            self._calls.note_refused_one(arn, {ROLE_LINKS: NotCalled(self.client.denials[ROLE_LINKS][-1])})
             return []
         return self._calls.listing(ROLE_LINKS, arn, RoleName=name_of(arn)).records
 
