@@ -149,7 +149,7 @@ OPERATIONS: tuple[Operation, ...] = (
               cost="gaps.cost.links", command="iam list-instance-profiles"),
     Operation("ec2", "DescribeRegions", "references", key="Regions",
               cost="gaps.cost.regions", fallback="ListRegions"),
-    Operation("account", "ListRegions", "fallback", key="Regions", path="/listRegions",
+    Operation("account", "ListRegions", "fallback", key="Regions", path="/listRegions", cost="gaps.cost.regions",
               parameters={"MaxResults": 50, "RegionOptStatusContains": ["ENABLED", "ENABLED_BY_DEFAULT"]}),
     *_users("ec2", "references", INSTANCES, ASSOCIATIONS, proves=("references",)),
     *_users("ec2", "references", VERSIONS, proves=("references",),

@@ -175,7 +175,7 @@ class Client:
         except _FAILED as error:
             refusal = failure_of(error)
             where = self.region if region == GLOBAL else region
-            LOG.info("%s in %s: refused with %s", name, where, refusal.code)
+            LOG.info("%s in %s: refused with %s", refusal.operation or name, where, refusal.code)
             if refusal.code not in none_codes:
                 if refusal.reason == "denied":
                     with self._counting:

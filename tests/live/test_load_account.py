@@ -216,6 +216,19 @@ def test_an_account_that_denies_all_is_refused_in_one_sentence(account: Practice
         load(account)
 
 
+def test_an_account_in_which_a_policy_denies_all_explicitly_is_not_given_another_policy(
+    account: PracticeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    denial = Refusal("AccessDenied", "User: x is not authorized with an explicit deny in a service control policy", 403)
+    monkeypatch.setattr(account, "_answer", lambda call: refusal_answer(call, denial))
+    with pytest.raises(SourceError) as said:
+        load(account)
+    assert str(said.value).startswith(
+        "aws: AWS denied every request for the account; a policy such as a service control"
+    )
+    assert "attach" not in str(said.value)
+
+
 def test_an_account_that_answers_nothing_is_not_said_to_deny(
     account: PracticeAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
