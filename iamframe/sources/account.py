@@ -284,6 +284,9 @@ class _Profiles:
             self.found = [one for one in self.found if one.name not in names]
             self.ask(sorted(new))
             self.wait()
+            if calls.vanished & now.keys():
+                # AWS lists the profile, but does not find it.
+                self.listed.state = "partial"
 
 
 class _Effective(msgspec.Struct):

@@ -109,6 +109,15 @@ def test_a_hollow_answer_is_a_gap_and_proves_nothing(
     assert {name: inventory.frames[name]["tags_known"].tolist() for name in known} == {n: [k] for n, k in known.items()}
 
 
+def test_a_profile_that_is_listed_twice_and_never_found_leaves_the_list_incomplete(account: PracticeAccount) -> None:
+    add(account, "web", "web")
+    absent = Refusal("NoSuchEntity", "Instance Profile web cannot be found.", 404)
+    instead(account, "GetInstanceProfile", lambda call, _: refusal_answer(call, absent))
+    inventory = load(account)
+    assert inventory.profiles.empty
+    assert status(inventory, "empty_profiles") == "unknown"
+
+
 def test_a_whole_list_that_is_said_not_to_be_there_is_not_empty(account: PracticeAccount) -> None:
     """Of what was listed a moment ago, "not found" means that it is gone; of a list it means nothing."""
     add(account, "web", "web")
