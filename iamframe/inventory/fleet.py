@@ -210,7 +210,12 @@ def _prime_credentials(options: LoadOptions) -> None:
 # The errors after which a load can resume from its journal, and the reason of the gap.
 _RESUMABLE: dict[type[IamframeError], str] = {StoreError: "unreadable", ExpiredError: "expired"}
 # The other reasons by the id of the error's message. No permission would help after any other error.
-_REASONS = {"access.role": "denied", "access.all_denied": "denied", "access.expired_before": "expired"}
+_REASONS = {
+    "access.role": "denied",
+    "access.all_denied": "denied",
+    "access.all_denied_explicitly": "denied",
+    "access.expired_before": "expired",
+}
 
 
 @dataclass(frozen=True, slots=True)

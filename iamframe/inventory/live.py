@@ -194,11 +194,20 @@ def read_answers(
         if client.journal is not None:
             client.journal.close()
     if all(answer.state == "refused" for answer in answers if answer.tally and answer.operation != IDENTITY):
-        # A service control policy can deny even GetCallerIdentity.
-        account_id = next((answer.account_id for answer in answers if answer.account_id), None)
-        whose = {"message": "access.account" if account_id else "access.the_account", "account": account_id}
-        records = (record for answer in answers for chunk in answer for record in chunk)
-        is_expired = any(isinstance(record, Gap) and record.reason == "expired" for record in records)
-        message = "access.expired_before" if is_expired else "access.all_denied"
-        raise refused(SourceError, source, message, account=whose)
+        raise _refusal_of_all(answers, source)
     return answers
+
+
+def _refusal_of_all(answers: list[Answer], source: str) -> SourceError:
+    # A service control policy can deny even GetCallerIdentity.
+    account_id = next((answer.account_id for answer in answers if answer.account_id), None)
+    whose = {"message": "access.account" if account_id else "access.the_account", "account": account_id}
+    records = (record for answer in answers for chunk in answer for record in chunk)
+    failed = [record for record in records if isinstance(record, Gap) and record.message == "gaps.refused"]
+    if any(gap.reason == "expired" for gap in failed):
+        return refused(SourceError, source, "access.expired_before", account=whose)
+    other = next((gap for gap in failed if gap.facts["advice"]["message"] != "gaps.advice.allow"), None)
+    if other is None:
+        return refused(SourceError, source, "access.all_denied", account=whose)
+    message = "access.all_denied_explicitly" if other.reason == "denied" else "access.all_failed"
+    return refused(SourceError, source, message, account=whose, **other.facts)

@@ -37,6 +37,8 @@ from iamframe.knowledge.owners import NAME, Owned, known_owners, owner_of, shows
 _NO_TEXT = pa.scalar(None, pa.string())
 _PARTS = ("path", "name")
 _RESOURCE = "resource"
+# The facts of denials that the denied operation's permission does not change.
+_NOT_GRANTED = r'"message":"(?:gaps\.advice\.denied|access\.all_denied)"'
 LIVING, GONE, UNREAD = "living", "gone", "unread"
 # The name of the operation in `gaps`.
 _IN_STACK = BY_LABEL[STACK_RESOURCES].action
@@ -227,17 +229,18 @@ def count_tags_known(inventory: Inventory, resource_type: str) -> pa.Table:
 def missing_permissions(inventory: Inventory) -> dict[str, object]:
     """Return one IAM policy that allows every operation that `gaps` shows as denied in at least one account.
 
-    The policy allows only operations that iamframe calls. The list `Statement` is empty if `gaps` has no row with the
-    reason `denied` for an operation that iamframe calls. AWS may have denied an operation because a region is not
-    enabled, or because an account of a fleet is closed (`sts:AssumeRole`). The column `detail` of `gaps` shows the
-    cause.
+    The policy allows only operations that iamframe calls. The policy leaves out operations that another policy denies
+    explicitly, because an explicit Deny overrides any Allow. The policy also leaves out the operations of accounts of a
+    fleet that denied every request. The column `detail` of `gaps` shows the cause of each denial. If nothing is left,
+    the list `Statement` is empty.
 
-    The policy may not be enough, because an explicit Deny overrides any Allow. A permissions boundary or an
-    organisation's policy can also block an allowed action. Source: IAM User Guide, "Policy evaluation logic".
+    The policy may not be enough. A permissions boundary or an organisation's policy can also block an allowed action.
+    AWS may have denied `sts:AssumeRole` because the role does not trust the caller, or because the account is closed.
+    Source: IAM User Guide, "Policy evaluation logic".
     """
     require("missing_permissions", inventory, Inventory, instead="what `iamframe.load` gives")
-    gaps = inventory.gaps
-    return policy_of(actions_of(gaps["operation"][gaps["reason"] == "denied"]))
+    gaps = inventory.gaps[inventory.gaps["reason"] == "denied"]
+    return policy_of(actions_of(gaps["operation"][~gaps["facts"].str.contains(_NOT_GRANTED, na=False)]))
 
 
 def first_maker(makers: Iterable[Maker], columns: Mapping[str, Any], sides: str) -> Positions:

@@ -156,7 +156,7 @@ class AccountReader:
 
     def _links_of(self, arn: str) -> list[Any]:
         if self.client.always_denied(ROLE_LINKS):
-            self._calls.note_refused_one(arn, {ROLE_LINKS: NotCalled()})
+            self._calls.note_refused_one(arn, {ROLE_LINKS: NotCalled(self.client.denials[ROLE_LINKS][-1])})
             return []
         return self._calls.listing(ROLE_LINKS, arn, RoleName=name_of(arn)).records
 
@@ -284,6 +284,9 @@ class _Profiles:
             self.found = [one for one in self.found if one.name not in names]
             self.ask(sorted(new))
             self.wait()
+            if calls.vanished & now.keys():
+                # AWS lists the profile, but does not find it.
+                self.listed.state = "partial"
 
 
 class _Effective(msgspec.Struct):

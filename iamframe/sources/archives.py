@@ -101,7 +101,8 @@ def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
         raise SourceError("a source is empty; give a file or folder, or `sample` for the fictional sample")
     path = Path(source)
     try:
-        mode = path.stat().st_mode
+        # `absolute` fails if the current folder was deleted.
+        mode = path.absolute().stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         raise SourceError(
             f"{display_path(path)}: there is no such file or folder; check the path, or type `sample` for "

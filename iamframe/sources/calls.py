@@ -218,10 +218,12 @@ class Calls:
         refusals: dict[str, RequestFailed] = {}
         # An operation may be denied for a few resources only. After more than three denials and no answer, its fallback
         # is called first.
-        ways = sorted((operation, row.fallback), key=lambda way: client.refusals[way] > 3 and not client.answered[way])
+        ways = sorted(
+            (operation, row.fallback), key=lambda way: len(client.denials[way]) > 3 and not client.answered[way]
+        )
         for way in ways:
             if client.always_denied(way):
-                refusals[way] = NotCalled()
+                refusals[way] = NotCalled(client.denials[way][-1])
                 continue
             try:
                 return ResourceAnswer(way, name, self._resource(way, name))
@@ -267,13 +269,15 @@ class Calls:
         self.gap(operation, subject, refusal.reason, "gaps.refused", facts, region)
 
     def note_refused_one(self, arn: str, refusals: Mapping[str, RequestFailed]) -> None:
-        first = next(iter(refusals))
+        # One of the operations is enough.
+        possible = [way for way, one in refusals.items() if not one.is_explicit] or [*refusals]
+        first = possible[0]
         messages = {
             way: "gaps.refusal_of_others" if isinstance(one, NotCalled) else "gaps.refusal"
             for way, one in refusals.items()
         }
         failed = [{"message": messages[way], "operation": way, "code": one.code} for way, one in refusals.items()]
-        advice = advice_on(refusals[first], *(f"iam:{way}" for way in refusals))
+        advice = advice_on(refusals[first], *(f"iam:{way}" for way in possible))
         facts = {"refusals": failed, "arn": arn, "cost": _cost(BY_LABEL[first]), "advice": advice}
         self.gap(first, arn, refusals[first].reason, "gaps.refused_one", facts)
 

@@ -120,7 +120,8 @@ class Client:
     rate: float | None = None
     journal: Journal | None = None
     tallies: defaultdict[tuple[str, str], CallStats] = field(default_factory=lambda: defaultdict(CallStats))
-    refusals: Counter[str] = field(default_factory=Counter)
+    # AWS's messages, by the denied operation.
+    denials: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     answered: Counter[str] = field(default_factory=Counter)
     # Part of each key in the journal, so that answers of another account are never used.
     account_id: str | None = None
@@ -174,10 +175,11 @@ class Client:
         except _FAILED as error:
             refusal = failure_of(error)
             where = self.region if region == GLOBAL else region
-            LOG.info("%s in %s: refused with %s", name, where, refusal.code)
+            LOG.info("%s in %s: refused with %s", refusal.operation or name, where, refusal.code)
             if refusal.code not in none_codes:
-                with self._counting:
-                    self.refusals[name] += refusal.reason == "denied"
+                if refusal.reason == "denied":
+                    with self._counting:
+                        self.denials[name].append(refusal.message)
                 if refusal.reason == "expired":
                     self.stopped = refusal
                 raise refusal from error
@@ -242,7 +244,7 @@ class Client:
         self.stopped = self.stopped or RequestFailed("not_asked", "Ended", _NOT_WANTED)
 
     def always_denied(self, operation: str) -> bool:
-        return self.refusals[operation] >= 20 and not self.answered[operation]
+        return len(self.denials[operation]) >= 20 and not self.answered[operation]
 
     def _new_client(self, service: str, region: str) -> Any:
         config = Config(

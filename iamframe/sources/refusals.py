@@ -14,8 +14,7 @@ _CODES = {
     "throttled": "Throttling ThrottlingException ThrottledException RequestLimitExceeded RequestThrottled "
     "RequestThrottledException TooManyRequestsException EC2ThrottledException SlowDown",
     "expired": "ExpiredToken ExpiredTokenException RequestExpired TokenRefreshRequired",
-    "denied": "AccessDenied AccessDeniedException AuthFailure AuthorizationError InvalidClientTokenId OptInRequired "
-    "SubscriptionRequiredException UnauthorizedAccess UnauthorizedOperation UnrecognizedClientException",
+    "denied": "AccessDenied AccessDeniedException AuthorizationError UnauthorizedAccess UnauthorizedOperation",
     "vanished": "NoSuchEntity",
 }
 _REASONS = {code: reason for reason, codes in _CODES.items() for code in codes.split()}
@@ -42,13 +41,16 @@ class RequestFailed(Exception):
         self.reason, self.code, self.message, self.cause = reason, code, message, cause
         # The refused operation may be another one: botocore also requests the credentials of a role.
         self.operation: str | None = getattr(cause, "operation_name", None)
+        # A policy that allows the action does not help against an explicit Deny (IAM User Guide, "Troubleshoot access
+        # denied error messages").
+        self.is_explicit = "with an explicit deny" in message
 
 
 class NotCalled(RequestFailed):
     """iamframe did not call the operation, because AWS had denied at least 20 such calls and answered none."""
 
-    def __init__(self) -> None:
-        super().__init__("denied", "AccessDenied", "as it was for all others that were asked")
+    def __init__(self, message_of_last: str) -> None:
+        super().__init__("denied", "AccessDenied", message_of_last)
 
 
 class WriteBlocked(IamframeError):
@@ -88,10 +90,7 @@ def advice_on(refusal: RequestFailed, *actions: str) -> dict[str, Any]:
     if is_unknown_host(refusal.cause):
         return {"message": "gaps.advice.no_host"}
     if refusal.reason == "denied":
-        # A policy that allows the action does not help against an explicit Deny (IAM User Guide, "Troubleshoot access
-        # denied error messages").
-        is_explicit = "with an explicit deny" in refusal.message
-        return {"message": "gaps.advice.denied" if is_explicit else "gaps.advice.allow", "actions": actions}
+        return {"message": "gaps.advice.denied" if refusal.is_explicit else "gaps.advice.allow", "actions": actions}
     return {"message": "gaps.advice.renew" if refusal.reason == "expired" else "gaps.advice.again"}
 
 

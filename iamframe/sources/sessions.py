@@ -94,7 +94,8 @@ def check_regions(session: boto3.Session, named: Iterable[str], source: str) -> 
 
     for region in dict.fromkeys((*named, session.region_name)):
         try:
-            if region is not None:
+            # An empty variable configures no region.
+            if region or region in named:
                 session.get_partition_for_region(region)
         except UnknownRegionError:
             message = "access.no_region" if region in named else "access.no_region_set"

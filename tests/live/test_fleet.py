@@ -149,6 +149,17 @@ def test_accounts_that_fail_cost_only_their_own_rows(organization: PracticeAccou
     }
 
 
+def test_an_account_that_denies_all_does_not_lack_the_permission_to_assume_its_role(
+    organization: PracticeAccount,
+) -> None:
+    good, denying = members(organization, 2)
+    organization.deny("iam:*", account_id=denying)
+    inventory = load([good, denying])
+    (gap,) = inventory.gaps[inventory.gaps["operation"] == "AssumeRole"].to_dict("records")
+    assert "AWS denied every request" in gap["detail"]
+    assert iamframe.missing_permissions(inventory)["Statement"] == []
+
+
 def test_when_all_fail_it_is_refused(organization: PracticeAccount) -> None:
     ids = members(organization, 2)
     with pytest.raises(SourceError, match="none of the 2 accounts could be read; the first: aws/000000000001: "):

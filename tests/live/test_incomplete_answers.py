@@ -109,6 +109,15 @@ def test_a_hollow_answer_is_a_gap_and_proves_nothing(
     assert {name: inventory.frames[name]["tags_known"].tolist() for name in known} == {n: [k] for n, k in known.items()}
 
 
+def test_a_profile_that_is_listed_twice_and_never_found_leaves_the_list_incomplete(account: PracticeAccount) -> None:
+    add(account, "web", "web")
+    absent = Refusal("NoSuchEntity", "Instance Profile web cannot be found.", 404)
+    instead(account, "GetInstanceProfile", lambda call, _: refusal_answer(call, absent))
+    inventory = load(account)
+    assert inventory.profiles.empty
+    assert status(inventory, "empty_profiles") == "unknown"
+
+
 def test_a_whole_list_that_is_said_not_to_be_there_is_not_empty(account: PracticeAccount) -> None:
     """Of what was listed a moment ago, "not found" means that it is gone; of a list it means nothing."""
     add(account, "web", "web")
@@ -167,13 +176,47 @@ def test_an_explicit_deny_is_told_apart_from_a_permission_that_is_missing(accoun
     account.deny("DescribeInstances")
     user = b"because no identity-based policy allows the ec2:DescribeInstances action"
     rewritten(account, "DescribeInstances", user, b"with an explicit deny in a service control policy")
-    gaps = load(account, references="core").gaps
+    inventory = load(account, references="core")
+    gaps = inventory.gaps
+    assert iamframe.missing_permissions(inventory)["Statement"] == []
     (detail,) = gaps["detail"][gaps["operation"] == "DescribeInstances"]
     assert detail == (
         "DescribeInstances in us-east-1 failed with UnauthorizedOperation, so it is unknown which profiles instances "
         "use there; a policy such as a service control policy denies ec2:DescribeInstances explicitly, so no other "
         "policy can allow it; ask the owner of the policy for an exception"
     )
+
+
+def test_of_two_operations_only_the_one_that_no_policy_denies_explicitly_is_to_be_allowed(
+    account: PracticeAccount,
+) -> None:
+    for number in range(25):
+        add(account, f"p-{number:02}")
+    account.deny("GetInstanceProfile")
+    account.deny("ListInstanceProfileTags")
+    rewritten(
+        account, "GetInstanceProfile", b"because no .* action", b"with an explicit deny in a service control policy"
+    )
+    inventory = load(account, workers=1)
+    gaps = inventory.gaps[inventory.gaps["reason"] == "denied"]
+    assert len(gaps) == 25
+    assert (
+        gaps["detail"].str.endswith("so the tags of this resource are unknown; allow iam:ListInstanceProfileTags").all()
+    )
+    (statement,) = iamframe.missing_permissions(inventory)["Statement"]  # type: ignore[misc]
+    assert statement["Action"] == ["iam:ListInstanceProfileTags"]
+
+
+@pytest.mark.parametrize("code", ["InvalidClientTokenId", "OptInRequired", "SubscriptionRequiredException"])
+def test_credentials_that_a_service_does_not_accept_are_no_missing_permission(
+    account: PracticeAccount, code: str
+) -> None:
+    add(account, "web", "web")
+    instead(account, "GetInstanceProfile", lambda call, _: refusal_answer(call, Refusal(code, "no", 403)))
+    inventory = load(account)
+    (detail,) = inventory.gaps["detail"][inventory.gaps["operation"] == "GetInstanceProfile"]
+    assert detail.endswith("so the tags of this resource are unknown; load again")
+    assert iamframe.missing_permissions(inventory)["Statement"] == []
 
 
 # Regions

@@ -11,6 +11,7 @@ from accounts import EC2, IAM_READS, ID, TRUST, add, found, load, status
 import iamframe
 from iamframe.errors import SourceError
 from iamframe.practice import PracticeAccount
+from iamframe.practice.calls import Refusal, refusal_answer
 
 INLINE = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}'
 
@@ -212,6 +213,30 @@ def test_an_account_that_denies_all_is_refused_in_one_sentence(account: Practice
     for operation in IAM_READS:
         account.deny(operation)
     with pytest.raises(SourceError, match=f"AWS denied every request for account {ID}; attach the AWS managed policy"):
+        load(account)
+
+
+def test_an_account_in_which_a_policy_denies_all_explicitly_is_not_given_another_policy(
+    account: PracticeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    denial = Refusal("AccessDenied", "User: x is not authorized with an explicit deny in a service control policy", 403)
+    monkeypatch.setattr(account, "_answer", lambda call: refusal_answer(call, denial))
+    with pytest.raises(SourceError) as said:
+        load(account)
+    assert str(said.value).startswith(
+        "aws: AWS denied every request for the account; a policy such as a service control"
+    )
+    assert "attach" not in str(said.value)
+
+
+def test_an_account_that_answers_nothing_is_not_said_to_deny(
+    account: PracticeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, away = account._answer, Refusal("ServiceUnavailable", "no", 400)
+    monkeypatch.setattr(
+        account, "_answer", lambda call: real(call) if call.service == "sts" else refusal_answer(call, away)
+    )
+    with pytest.raises(SourceError, match=f"every request for account {ID} failed, .* with ServiceUnavailable; check"):
         load(account)
 
 

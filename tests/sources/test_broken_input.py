@@ -750,6 +750,14 @@ def test_a_path_that_does_not_exist_is_refused(tmp_path: Path) -> None:
         load_files(tmp_path / "nowhere")
 
 
+def test_a_current_folder_that_was_deleted_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(SourceError, match=r"^\.: there is no such file or folder"):
+        load_files(".")
+
+
 def test_no_path_is_refused() -> None:
     with pytest.raises(SourceError, match="no file given"):
         load_files()

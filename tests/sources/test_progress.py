@@ -57,7 +57,7 @@ def test_each_request_is_logged_where_that_is_wished_with_its_wait_and_refusal_a
     ]
     assert len(waited) == 1
     assert "GetInstanceProfile in us-east-1: refused with AccessDenied" in lines
-    assert "GetCallerIdentity in us-east-1: refused with AccessDenied\n" in said[2]
+    assert "AssumeRole in us-east-1: refused with AccessDenied\n" in said[2]
     assert not re.search("s3cret|web|practice", said[1] + said[2].split("iamframe: ")[0])
 
 
