@@ -80,7 +80,7 @@ class Changes:
         columns = found[["account_id", "resource_type", "resource_name", "resource_arn"]].assign(
             change="finding_" + found["change"],
             what=found["check"],
-            detail="check " + found["check"] + ": " + detail,
+            detail=say("changes.of_check", lang) + found["check"] + ": " + detail,
             message="",
             facts="{}",
         )

@@ -287,7 +287,7 @@ role_paths: Need = _need(
     none_known="partial",
 )
 all_roles: Need = _need("all roles", settled_by=ROLE_LISTS, of="role", seen=_would_show_unlinked("role"))
-own_profiles: Need = _need(
+profiles_of_roles: Need = _need(
     "profiles of roles", rows=_holders, missing="roles.profiles", of="profile", whole=lambda e: {*e.accounts}
 )
 trust: Need = _need(
@@ -335,9 +335,9 @@ events: Need = Need("events", _events)
 # frame's needs, the default ones do not apply.
 NEEDS_OF: dict[str, tuple[tuple[Need, ...], tuple[Need, ...]]] = {
     "profiles": ((all_profiles,), (profile_tags,)),
-    "roles": ((all_roles,), (own_profiles, trust, role_tags)),
+    "roles": ((all_roles,), (profiles_of_roles, trust, role_tags)),
     "links": ((links,), (role_paths, linked_trust, tags_of_both)),
-    "pairs": ((all_profiles, links, all_roles, own_profiles, trust), (role_paths, linked_trust, tags_of_both)),
+    "pairs": ((all_profiles, links, all_roles, profiles_of_roles, trust), (role_paths, linked_trust, tags_of_both)),
     "tags": ((any_tags,), (profile_tags, role_tags, tags_of_both)),
     "tag_coverage": ((any_tags,), (profile_tags, role_tags, tags_of_both)),
     "references": ((references,), (any_references,)),

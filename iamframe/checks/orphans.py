@@ -258,7 +258,7 @@ def _from_instances_and_templates(references: pd.DataFrame) -> pd.DataFrame:
 
 @check(
     severity="low",
-    needs=[needs.all_roles, needs.own_profiles, needs.trust],
+    needs=[needs.all_roles, needs.profiles_of_roles, needs.trust],
     detail="trusts EC2 and is in no instance profile; {_may:message}",
     next_step=_SHOW_PROFILES,
     remediation="Delete the role if nothing needs it, or create a profile for it.",

@@ -210,7 +210,7 @@ _MASK = (
 )
 _KEY = "Mask with the key in FILE: the same key gives the same pseudonyms. FILE is created if it does not exist."
 mask = together(option("--mask", _MASK), option("--mask-key", _KEY, "FILE", type=Path))
-_ATHENA = "Print SQL that creates Amazon Athena tables for a snapshot at s3://BUCKET/PREFIX, and save nothing."
+_ATHENA = "Print SQL that creates Amazon Athena tables for a snapshot at s3://BUCKET/FOLDER, and save nothing."
 _WORKERS = "Check a snapshot with N parallel processes."
 _DASK = "Address of a Dask cluster that checks a snapshot."
 _RESULTS = "Keep the results of --workers or --dask in DIR, to resume a stopped run. All machines must share DIR."

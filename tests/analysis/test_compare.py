@@ -866,7 +866,7 @@ def test_diff_as_csv_json_and_markdown_holds_each_change_and_nothing_else(two: P
     table = run(two, "diff", "old", "new", "--format", "markdown").stdout.splitlines()
     assert table[0] == "| change | account | type | name | what changed |"
     assert table[3] == f"| retagged | {ACCOUNT} | role | web | tag 'Owner' is now =1+1 (before: ops) |"
-    assert table[4].startswith(f"| new finding | {ACCOUNT} | role | db | ec2\\_roles\\_without\\_profile: ")
+    assert table[4].startswith(f"| new finding | {ACCOUNT} | role | db | check ec2\\_roles\\_without\\_profile: ")
     assert len(table) == 5
     table = run(two, "diff", "sample:earlier", "sample", "--format", "markdown").stdout.splitlines()
     assert sum(line.startswith("| reopened finding (no longer expected or accepted) | ") for line in table) == 1

@@ -131,7 +131,7 @@ def test_a_bucket_may_hold_the_snapshot_itself_with_or_without_a_slash(location:
     ["", "snapshot", "s3://", "s3:///prefix", "s3a://bucket/x", "S3://bucket", "s3://bu cket", "s3://b/a\nb"],
 )
 def test_what_is_no_folder_in_s3_is_refused_with_what_to_give(location: str) -> None:
-    with pytest.raises(StoreError, match=r"is not a folder in S3; give the snapshot's folder, s3://BUCKET/PREFIX"):
+    with pytest.raises(StoreError, match=r"is not a folder in S3; give the snapshot's folder, s3://BUCKET/FOLDER"):
         athena_statements(location)
 
 

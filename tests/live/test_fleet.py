@@ -135,7 +135,11 @@ def test_accounts_that_fail_cost_only_their_own_rows(organization: PracticeAccou
     assert set(inventory.profiles["account_id"]) == {good}
     gaps = inventory.gaps[inventory.gaps["operation"] == "AssumeRole"]
     assert set(gaps["account_id"]) == {no_role, strangers, other}
-    assert gaps["detail"].str.contains("could not be assumed|the AWS configuration has no such profile").all()
+    assert (
+        gaps["detail"]
+        .str.contains("could not be assumed|the configuration files of the AWS CLI have no profile with this name")
+        .all()
+    )
     # Only AWS denies: no permission helps where a profile is missing.
     reasons = dict(zip(gaps["account_id"], gaps["reason"], strict=True))
     assert reasons == {no_role: "denied", strangers: "denied", other: "unreadable"}

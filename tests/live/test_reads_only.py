@@ -23,7 +23,7 @@ ALLOWED = {tuple(read.action.replace("tag:", "tagging:").split(":")) for read in
 FUNCTIONS: dict[str, Callable[[Inventory, Result, Path], Any]] = {
     "blind_spot_counts": lambda inventory, _, __: iamframe.blind_spot_counts(inventory),
     "blind_spots": lambda inventory, _, __: iamframe.blind_spots(inventory),
-    "athena_statements": lambda *_: iamframe.athena_statements("s3://BUCKET/PREFIX"),
+    "athena_statements": lambda *_: iamframe.athena_statements("s3://BUCKET/FOLDER"),
     "check": lambda *_: iamframe.check(severity="low", detail="is there"),
     "check_snapshot": lambda inventory, _, folder: iamframe.check_snapshot(
         inventory.save(folder / "whole"), folder / "checked", executor=ThreadPoolExecutor(1)
