@@ -59,8 +59,8 @@ class Merged:
     code: Positions
     # One row per ARN, sorted by ARN.
     table: pa.Table
-    # The rows of `table` with the name of another row, although an account has each name only once.
-    namesakes: set[int] = field(default_factory=set)
+    # The rows of `table` with data of different times: two unique ids, or the name of another row of the account.
+    mixed: set[int] = field(default_factory=set)
 
     @property
     def arns(self) -> pa.Array:
@@ -102,7 +102,7 @@ def merge_rows(staged: Staging, kind: Kind, rows: pa.Table) -> Merged:
         # Another answer may show a time.
         unknown = np.asarray(merged.table["last_used_at"].is_null())
         merged.set_known("last_used_known", (row for row in code[unreadable].tolist() if unknown[row]), False)
-    merged.namesakes = _namesakes(staged, merged)
+    merged.mixed |= _namesakes(staged, merged)
     return merged
 
 
@@ -154,6 +154,9 @@ def _merge_cells(staged: Staging, merged: Merged, first: Positions) -> None:
             where, one, other = settle(code[several], np.asarray(value.fill_null(-1)), len(first))
             put(name, where)
             _contradicted(staged, some, name, one, other)
+            if name in ("role_id", "profile_id"):
+                # The resource was recreated between two answers: tags and links may be those of the old one.
+                merged.mixed |= {*code[several[one]].tolist()}
 
 
 def _contradicted(staged: Staging, rows: pa.Table, name: str, one: Positions, other: Positions) -> None:
@@ -232,14 +235,14 @@ def merge_links(staged: Staging, roles: Merged, profiles: Merged) -> pa.Table:
     # Per staged link: its profile and its role, and the staged rows of both.
     links = pd.DataFrame({"profile": profile, "role": role, "profile_row": profile_row, "role_row": role_row})
     doubted = _missing_from_list_of_role(staged, links, arns, roles, profiles)
-    doubted |= _different_roles(staged, links, arns, profiles) | profiles.namesakes
+    doubted |= _different_roles(staged, links, arns, profiles) | profiles.mixed
     is_doubted = np.isin(profile, list(doubted))
     # The profiles of a role are unknown if any answer shows the role in a doubted profile.
     in_doubt = np.unique(role[is_doubted & (role < len(roles.table))])
     for number in in_doubt.tolist():
         staged.gaps.about(arns[number].as_py(), ROLE_LINKS, "contradicted", "gaps.contradicted.links")
     profiles.set_known("role_known", doubted, False)
-    roles.set_known("links_known", {*in_doubt.tolist(), *roles.namesakes}, False)
+    roles.set_known("links_known", {*in_doubt.tolist(), *roles.mixed}, False)
     rank = _ranks(arns) if len(arns) > len(roles.table) else np.arange(len(arns))
     _, kept = np.unique(profile * max(len(arns), 1) + rank[role], return_index=True)
     # If answers disagree about a profile's role, only the frame `gaps` shows the roles.
@@ -343,7 +346,7 @@ class _Tags:
 
 def _merge_tags_of(staged: Staging, merged: Merged) -> pa.Table:
     tags = _staged_tags(staged, merged)
-    doubted = _different_sets(staged, merged, tags) | merged.namesakes
+    doubted = _different_sets(staged, merged, tags) | merged.mixed
     owner = tags.code[tags.row]
     order = np.argsort(tags.origin[tags.row], kind="stable")
     order = order[np.argsort((owner * max(len(tags.keys), 1) + tags.key)[order], kind="stable")]

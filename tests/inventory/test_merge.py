@@ -516,6 +516,24 @@ def test_two_roles_of_one_name_are_of_different_times_and_neither_is_judged(tmp_
     assert run_checks(inventory).findings.empty
 
 
+def test_the_tags_and_links_of_a_role_and_profile_that_were_recreated_between_two_answers_are_unknown(
+    tmp_path: Path,
+) -> None:
+    documents = {
+        "old.json": dump(role_detail("web", RoleId="AROAOLD", Tags=[])),
+        "new.json": got_role(RoleId="AROANEW"),
+        "profiles.json": profile_list(profile("web", InstanceProfileId="AIPAOLD")),
+        "profile.json": got_profile(InstanceProfileId="AIPANEW", Tags=[]),
+    }
+    inventory = load(tmp_path, documents)
+    assert {("role_id", WEB), ("profile_id", WEB_PROFILE)} <= set(contradicted(inventory))
+    assert not inventory.roles[["links_known", "tags_known"]].any(axis=None)
+    assert not inventory.profiles[["role_known", "tags_known"]].any(axis=None)
+    result = run_checks(inventory)
+    assert result.findings.empty
+    assert "complete" not in set(result.coverage.loc[result.coverage["check"] == "untagged_roles", "status"])
+
+
 # One file that says two things
 
 
