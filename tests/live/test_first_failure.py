@@ -139,7 +139,7 @@ def test_without_credentials_it_names_the_profiles_that_there_are(tmp_path: Path
 def test_an_unknown_profile_is_told_with_those_that_exist(tmp_path: Path) -> None:
     said = refusal(tmp_path, "check", "aws:nope", files={".aws/config": AUDIT, ".aws/credentials": BASE})
     assert said == (
-        "aws:nope: the configuration files of the AWS CLI have no profile with this name "
+        "aws:nope: the AWS CLI configuration has no profile with this name "
         "(known profiles: audit, base); "
         "`aws configure list-profiles` lists all profiles"
     )
@@ -156,7 +156,7 @@ def test_an_unknown_profile_of_the_environment_is_told_so(tmp_path: Path) -> Non
     ("command", "said"),
     [
         ("aws", "aws: no credentials were found"),
-        ("aws:audit", "aws:audit: the configuration files of the AWS CLI have no profile with this name"),
+        ("aws:audit", "aws:audit: the AWS CLI configuration has no profile with this name"),
     ],
 )
 def test_a_configuration_that_is_not_where_the_environment_says_is_named(

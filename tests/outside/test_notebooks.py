@@ -217,7 +217,7 @@ STEPS = {
         f"high stale_references running uses the profile {PROFILE}eks-cluster, which does not exist",
     ],
     "8. Cloud9's role and profile: two names, two paths": [
-        f"by the link: {PROFILE}cloud9/AWSCloud9SSMInstanceProfile",
+        f"found by the link from role to profile: {PROFILE}cloud9/AWSCloud9SSMInstanceProfile",
         "/cloud9/ AWSCloud9SSMInstanceProfile /service-role/ AWSCloud9SSMAccessRole True True",
     ],
     "9. What each call shows": ["ListRoles", "tag:GetResources in eu-west-1"],

@@ -318,15 +318,15 @@ def test_no_heading_that_the_index_leads_to_hides_behind_the_bar(browser: Browse
 def test_a_click_on_the_head_of_a_column_sorts_its_table_and_a_second_one_turns_it_round(
     browser: Browser, tmp_path: Path
 ) -> None:
-    source = empties(tmp_path / "in", "p10", "p2", "P1", "p1")
+    source = empties(tmp_path / "in", "p10", "p2", "P1", "p0")
     with opened(browser, report(source, tmp_path / "out")) as it:
         head = it.page.locator("section[aria-labelledby=empty_profiles] th").filter(has_text="Name")
         assert head.get_attribute("aria-sort") is None
         head.get_by_role("button").click()
-        assert it.rows_shown() == ["p1", "P1", "p2", "p10"]
+        assert it.rows_shown() == ["p0", "P1", "p2", "p10"]
         assert head.get_attribute("aria-sort") == "ascending"
         head.get_by_role("button").click()
-        assert it.rows_shown() == ["p10", "p2", "P1", "p1"]
+        assert it.rows_shown() == ["p10", "p2", "P1", "p0"]
         assert head.get_attribute("aria-sort") == "descending"
         assert it.said == []
 
@@ -609,14 +609,14 @@ def test_where_tags_can_be_seen_and_changed_is_told_with_how_many_are_missed(bro
         rows = {tuple(row[:2]): row[2:] for row in table(it.page, "Where tags can be seen and changed")}
         assert len(rows) == 22
         assert rows["IAM console", "profiles"] == ["no", "no", "no"]
-        by_stack = "only for roles that a stack manages"
+        by_stack = "only if a CloudFormation stack manages the role"
         assert rows["CloudFormation", "roles"] == [by_stack, by_stack, "unknown"]
-        configured = "only for profiles that a configuration manages"
+        configured = "only if a Terraform configuration manages the resource"
         assert rows["Terraform", "profiles"] == [configured, configured, "only in us-east-1"]
         group = it.page.get_by_role("group", name="Table: Where tags can be seen and changed")
         said = group.locator("caption").inner_text()
         assert said.startswith(
-            '"No" means that the tool cannot show or change the tags. The data has 1 role (1 tagged, 0 untagged) and 2'
+            '"No" means that the tool cannot do this with tags. The data has 1 role (1 tagged, 0 untagged) and 2'
         )
         assert "2 profiles (0 tagged, 1 untagged, 1 unknown). AWS-managed roles are left out." in said
         unknown = group.locator("td.unknown")
