@@ -32,7 +32,7 @@ def blind_spots(inventory: Inventory) -> pd.DataFrame:
     frame leaves out AWS-managed roles. There is no row if a console, API or tool supports the operation in every case.
     Rows about roles come first. Consoles, APIs and tools are in the same order as in `surfaces()`. The columns have the
     pandas type `category`, which saves memory. For an account with 100,000 roles, the returned frame has millions of
-    rows. To get only the numbers of roles and profiles, use `blind_spot_counts`.
+    rows. `blind_spot_counts` returns a small frame that counts these rows.
     """
     require("blind_spots", inventory, Inventory, instead="what `iamframe.load` gives")
     parts = []
@@ -59,7 +59,7 @@ def blind_spots(inventory: Inventory) -> pd.DataFrame:
 
 @schema.shows(schema.BLIND_SPOT_COUNTS)
 def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
-    """Count the roles and profiles that each console, API or tool can tag, or read or find by tag.
+    """Count the roles and profiles whose tags each console, API or tool can, or cannot, show, change or search.
 
     Each row is about one account, one console (or API or tool), one resource type and one operation: `write` (change
     tags), `read` (show tags) or `find` (find resources by tag). The column `missed` is `yes` if the console, API or

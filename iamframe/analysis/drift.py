@@ -67,7 +67,7 @@ class Drift:
 
     @property
     def is_empty(self) -> bool:
-        """True if nothing that was compared differs. `is_complete` tells whether everything was compared."""
+        """True if nothing that was compared differs. `is_complete` tells whether differences may be missing."""
         return bool((self.differences["kind"] == UNKNOWN).all())
 
     @property
@@ -154,7 +154,7 @@ def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Dri
     Raises
     ------
     SourceError
-        If no state is given, if a path does not exist, or if no path has a Terraform state.
+        If no Terraform state is given, if a path does not exist, or if none of the paths contains a Terraform state.
 
     Examples
     --------
@@ -348,7 +348,7 @@ def read_states(states: Iterable[str | os.PathLike[str]]) -> States:
     Raises
     ------
     SourceError
-        If no state is given, if a path does not exist, or if no path has a Terraform state.
+        If no Terraform state is given, if a path does not exist, or if none of the paths contains a Terraform state.
     """
     paths = {display_path(one): one for one in states}
     if not paths:

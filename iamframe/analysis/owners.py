@@ -75,7 +75,7 @@ def _by_number(counts: pd.DataFrame, value: str, state: str, states: Sequence[st
 
 @schema.shows(schema.QUOTA_USE)
 def quota_use(inventory: Inventory | Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
-    """Count the roles and profiles in each account, for each tool, owner, and cluster, environment or stack.
+    """Count roles and profiles for each combination of account, tool, owner, and cluster, environment or stack.
 
     Roles without a profile and without EC2 trust have no `maker`. The cluster, environment or stack of a profile comes
     from the view `owned_profiles`. A role belongs to a cluster, environment or stack if all its profiles do. The owner

@@ -100,8 +100,8 @@ def check(
     Raises
     ------
     TypeError
-        If the function has a parameter without a default whose name is not the name of a frame or view, if the function
-        has no docstring, or if the severity does not exist.
+        If a positional parameter of the function does not have the name of a frame or view, if the function has no
+        docstring, or if the severity does not exist.
     """
 
     def register(rule: Rule) -> Rule:

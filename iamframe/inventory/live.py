@@ -69,7 +69,7 @@ def load_account(
         tagging API can return outdated tags. The column `tag_source` of the frame `tags` shows which operation returned
         each tag.
     workers
-        The number of requests that run at the same time. In addition, one more request can run.
+        The number of requests that run at the same time. At times, one request more runs at the same time.
     rate
         The maximum number of requests per second, per account, service and region. By default, iamframe sends as many
         requests as AWS allows.

@@ -210,10 +210,10 @@ class _MembersByRow:
         return members[slice(*np.searchsorted(rows, (row, row + 1)))]
 
     def set_numbers(self, known: Positions, code: Positions) -> Positions:
-        """For each row, return a number for the row's set of tags or of links.
+        """Number the sets of tags or links, and return the number of each row's set.
 
-        If two rows of the same resource have equal sets, they get the same number. The number is -1 if the set is
-        unknown, or if no other row of the resource has a known set.
+        If two rows about the same role or profile have equal sets, both rows get the same number. A row gets -1 if its
+        set is unknown, or if no other row about the same role or profile has a known set.
         """
         value = np.full(len(code), -1)
         several = known[np.bincount(code[known])[code[known]] > 1]

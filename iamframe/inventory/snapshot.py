@@ -110,7 +110,7 @@ def refuse_to_replace(place: Place) -> None:
 
 
 def names_in_new(place: Place) -> list[str]:
-    """Raise StoreError if a folder of an object store holds a snapshot, or files that do not belong to a snapshot."""
+    """Return the names of the files in an object store's folder, which must have no snapshot and no other files."""
     refuse_to_replace(place)
     try:
         names = names_in(place)

@@ -230,13 +230,13 @@ def missing_permissions(inventory: Inventory) -> dict[str, object]:
     """Return one IAM policy that allows every operation that `gaps` shows as denied in at least one account.
 
     The policy allows only operations that iamframe calls. The policy leaves out operations that another policy denies
-    explicitly, because an explicit Deny overrides any Allow. The policy also leaves out the operations of accounts of a
-    fleet that denied every request. The column `detail` of `gaps` shows the cause of each denial. If nothing is left,
-    the list `Statement` is empty.
+    explicitly, because an explicit Deny overrides any Allow. The policy also leaves out an operation that only accounts
+    that denied every request have denied. The column `detail` of `gaps` shows the cause of each denial. If the policy
+    allows no operation, its list `Statement` is empty.
 
-    The policy may not be enough. A permissions boundary or an organisation's policy can also block an allowed action.
-    AWS may have denied `sts:AssumeRole` because the role does not trust the caller, or because the account is closed.
-    Source: IAM User Guide, "Policy evaluation logic".
+    Even with this policy, AWS may still deny a request. A permissions boundary or an organization's policy can block an
+    action that the policy allows. AWS may have denied `sts:AssumeRole` because the role does not trust the caller, or
+    because the account is closed. Source: IAM User Guide, "Policy evaluation logic".
     """
     require("missing_permissions", inventory, Inventory, instead="what `iamframe.load` gives")
     gaps = inventory.gaps[inventory.gaps["reason"] == "denied"]

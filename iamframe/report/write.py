@@ -82,15 +82,15 @@ def write_report(
         findings by owner. Each check and each frame has a sheet. The workbook needs the extra `excel`.
     mask
         Whether to mask every file. Pseudonyms replace account ids, unique ids, external ids and e-mail addresses.
-        Pseudonyms also replace ids of AWS Organizations, account names and the sources. A pseudonym is the same
-        throughout one report. Another report has other pseudonyms. To get the same pseudonyms in several reports, give
-        the path of a key file. The key file is created if it does not exist. Ids are found in any spelling: with
-        spaces, hyphens or invisible characters. Percent-encoded ids are found, too. Ids in digits or letters of other
-        scripts are found, too. Account ids without twelve digits are replaced only in id columns, ARNs and policies.
-        External ids are replaced only as whole words. The other parts of a name are not masked. A command in
-        `next_step` becomes a comment if the command contains a pseudonym. At the end, the finished files are searched
-        for the original ids. The search does not look for external ids that have fewer than eight characters or no
-        digit.
+        Pseudonyms also replace ids of AWS Organizations, account names, and the sources that were loaded (such as
+        paths). A pseudonym is the same throughout one report. Another report has other pseudonyms. To get the same
+        pseudonyms in several reports, give the path of a key file. The key file is created if it does not exist. Ids
+        are found in any spelling: with spaces, hyphens or invisible characters. Percent-encoded ids are found, too. Ids
+        in digits or letters of other scripts are found, too. Account ids without twelve digits are replaced only in id
+        columns, ARNs and policies. External ids are replaced only as whole words. The other parts of a name are not
+        masked. A command in `next_step` becomes a comment if the command contains a pseudonym. At the end, the finished
+        files are searched for the original ids. The search does not look for external ids that have fewer than eight
+        characters or no digit.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Print the output of the command line: frames in four formats, and remarks on standard error."""
+"""The functions that print the output of the command line: frames in four formats, and remarks on standard error."""
 
 from __future__ import annotations
 

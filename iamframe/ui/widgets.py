@@ -73,7 +73,7 @@ def explore(
     policy
         A policy file, as for `run_checks`. The policy is used only if `source` is an inventory.
     folder
-        The folder for exports. The user can change the folder in the explorer.
+        The folder into which the explorer writes exports. The user can change the folder in the explorer.
 
     Returns
     -------

@@ -491,7 +491,7 @@ def test_the_others_are_done_and_the_script_ends_with_what_it_skipped(changed: d
         "done: take the role half out of profile half",
         "done: take the role stuck out of profile stuck",
     ]
-    _, end = done.stderr.split("profiles or roles that were skipped, or are half done (see the messages above):\n")
+    _, end = done.stderr.split("these profiles or roles were skipped, or are half done (the messages above say why):\n")
     assert sorted(end.split()) == sorted(["profile"] * (len(CHANGED) + 2) + [*CHANGED, "half", "stuck"])
 
 

@@ -209,7 +209,7 @@ def _plannable_findings(result: Result) -> tuple[pd.DataFrame, dict[str, list[Fi
 def why_not_planned(
     result: Result, arns: Iterable[str]
 ) -> tuple[dict[str, Message | None], dict[tuple[str, str], Message]]:
-    """Return why a plan with default options would not delete a profile, and why it would not copy tags.
+    """For each profile, return why a plan with default options would not delete it, and why it would not copy tags.
 
     The reason is None if a plan could delete the profile.
     """
