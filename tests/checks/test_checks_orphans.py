@@ -367,7 +367,10 @@ FIRST = ["admin", "china", "iam", "power"]
 def with_policies(*, held: bool) -> dict[str, Any]:
     """Roles with these policies, in profiles of their names or in none; the dump does not show the last one."""
     read = {name: (arns, inline or 0) for name, (arns, inline, _) in POLICIES.items() if arns is not None}
-    roles = [role_detail(n, [profile(n)] if held else [], attached=arns, inline=i) for n, (arns, i) in read.items()]
+    roles = [
+        role_detail(n, [profile(n, InstanceProfileId=id_of(n))] if held else [], attached=arns, inline=i)
+        for n, (arns, i) in read.items()
+    ]
     documents = core() | {f"{ACCOUNT}/d.json": dump(*roles)}
     return documents | (profiles(*map(linked, POLICIES)) if held else {})
 

@@ -616,7 +616,8 @@ def test_where_tags_can_be_seen_and_changed_is_told_with_how_many_are_missed(bro
         group = it.page.get_by_role("group", name="Table: Where tags can be seen and changed")
         said = group.locator("caption").inner_text()
         assert said.startswith(
-            '"No" means that the tool cannot do what the heading of the column says. The data has 1 role (1 tagged, 0 untagged) and 2'
+            '"No" means that the tool cannot do what the heading of the column says. The data has 1 role (1 tagged, 0 '
+            "untagged) and 2"
         )
         assert "2 profiles (0 tagged, 1 untagged, 1 unknown). AWS-managed roles are left out." in said
         unknown = group.locator("td.unknown")
