@@ -402,8 +402,8 @@ def _commands() -> str:
     directives = [f".. click:: iamframe.ui.cli:{key}\n   :prog: iamframe {name}" for name, key in commands().items()]
     return page(
         "# Command line",
-        "A SOURCE is `sample`, `aws` or `aws:PROFILE` (a live account), a snapshot, or a file, a folder, a `.gz` or a "
-        "`.zip` ([what a file may hold](sources.md)).",
+        "A SOURCE is `sample`, `aws` or `aws:CLI_PROFILE` (a live account), a snapshot, or a file, a folder, a `.gz` "
+        "or a `.zip` ([what a file may hold](sources.md)).",
         "Exit status: 0 done; 1 findings at or above `--fail-on`, changes with `--fail-on-change`, or differences with "
         "`--fail-on-drift`; 2 the input or AWS gave no answer; 3, with `--strict` only, a check or comparison is "
         "incomplete; 130 interrupted.",

@@ -109,9 +109,9 @@ def _reason(fact: Fact) -> str:
 def surfaces() -> pd.DataFrame:
     """Return which consoles, APIs and tools can write tags, read tags, and find resources by tag.
 
-    A *surface* is a console, API or tool. The frame has separate rows for roles and for instance profiles. The rows
-    come from a file in iamframe, and may be outdated if AWS has changed its services. `probe_surfaces` checks in a live
-    account whether the rows about the tagging API are true.
+    A *surface* is a console, API or tool. Each row is about one surface, one operation, and one resource type (role or
+    instance profile). The rows come from a file in iamframe, and may be outdated if AWS has changed its services.
+    `probe_surfaces` checks in a live account whether the rows about the tagging API are true.
     """
     columns = {name: [getattr(fact, name) for fact in known_facts()] for name in schema.SURFACES.names}
     # Arrow converts days to times, but not a missing day.

@@ -87,9 +87,9 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
     ----------
     sources
         An inventory, files, a snapshot or a live account. Pass a live account as a boto3 session, `aws` or
-        `aws:PROFILE`. For a live account, the lookup covers the last 90 days. The lookup selects events about the given
-        name in IAM's region. The lookup needs the permission `cloudtrail:LookupEvents`. The lookup reads at most 100
-        events per second.
+        `aws:CLI_PROFILE`. For a live account, the lookup covers the last 90 days. The lookup selects events about the
+        given name in IAM's region. The lookup needs the permission `cloudtrail:LookupEvents`. The lookup reads at most
+        100 events per second.
     name
         A name, ARN or unique id, to select roles and profiles. Case does not matter, except in a live account. A name
         selects every role and profile that ever had this name. An ARN selects every role or profile that ever had this

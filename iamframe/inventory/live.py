@@ -93,7 +93,7 @@ def load_account(
     if session is not None and not hasattr(session, "region_name"):
         raise WrongObjectError(
             f"load_account takes a boto3 session, not {type(session).__name__}: pass boto3.Session(), or call "
-            'iamframe.load("aws:PROFILE")'
+            'iamframe.load("aws:CLI_PROFILE")'
         )
     plan = load_plan(regions, references, role_details, tag_index, workers, rate)
     options = LoadOptions(plan, workers, rate, profile=source.partition(":")[2] or None)

@@ -33,7 +33,7 @@ def is_live(source: str | os.PathLike[str]) -> bool:
 
 
 def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
-    """Load one or several sources: `sample`, `aws`, `aws:PROFILE`, snapshots, or files.
+    """Load one or several sources: `sample`, `aws`, `aws:CLI_PROFILE`, snapshots, or files.
 
     The source `sample:earlier` is the sample as it was four weeks earlier. Snapshots of different accounts become one
     inventory.
@@ -60,7 +60,7 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
         return _load_live(str(source), live)
     if live:
         given = ", ".join(_OPTIONS.get(name, name) for name in sorted(live))
-        raise SourceError(f"{given}: can be used only with a live account as the source (aws or aws:PROFILE)")
+        raise SourceError(f"{given}: can be used only with a live account as the source (aws or aws:CLI_PROFILE)")
     # An empty name, which `load_files` refuses, would be the working directory.
     snapshots = [source for source in sources if source not in (*SAMPLES, "") and is_snapshot(source)]
     if snapshots and "" not in sources:
@@ -111,7 +111,7 @@ def _load_live(source: str, live: dict[str, Any]) -> Inventory:
 
     profile = source.partition(":")[2] or None
     if ":" in source and not (profile or "").strip():
-        raise SourceError(f"{source.strip()} has no profile; write aws:PROFILE, or aws for the default credentials")
+        raise SourceError(f"{source.strip()} has no profile; write aws:CLI_PROFILE, or aws for the default credentials")
     role, accounts = live.get("role_name"), live.get("accounts")
     if role is None and accounts is None:
         if "external_id" in live:

@@ -195,7 +195,7 @@ class Sources:
     def __init__(self, sources: Iterable[str], named: Callable[[str, str], str]) -> None:
         self._names: dict[str, str] = {}
         for source in sources:
-            # The source of an account of many is `aws:PROFILE/ACCOUNT`.
+            # The source of an account of many is `aws:CLI_PROFILE/ACCOUNT`.
             place = re.sub(r"(?<=^aws:)(.+)/[0-9]{12}$", r"\1", source).rstrip("/\\")
             if re.search(r"\w", place) and place not in _OWN_SOURCES:
                 # In messages about files, a path has no `./`.

@@ -290,7 +290,7 @@ def parsed_time(text: str) -> datetime | None:
 
 
 def make_decoders(kinds: Iterable[object]) -> None:
-    """Create all decoders now, so that no thread has to create a decoder later.
+    """Create the JSON decoders of all record classes now, so that no thread has to create one later.
 
     Otherwise, msgspec would create a decoder on first use. The process crashes if a second thread uses the incomplete
     decoder.

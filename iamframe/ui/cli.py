@@ -43,10 +43,10 @@ def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
 def app() -> None:
     """Find IAM instance profiles that have no role, no known use, no tags, or a different name from their role.
 
-    A SOURCE is `sample`, `sample:earlier`, `aws`, `aws:PROFILE`, a path, or the s3:// address of a snapshot. `sample`
-    and `sample:earlier` are fictional examples. `aws` and `aws:PROFILE` read a live account, and change nothing. A path
-    is a file or folder with AWS CLI output, AWS Config items, Terraform states or plans, Steampipe rows, or CloudTrail
-    records (also .gz or .zip). A path can also be the folder of a snapshot.
+    A SOURCE is `sample`, `sample:earlier`, `aws`, `aws:CLI_PROFILE`, a path, or the s3:// address of a snapshot.
+    `sample` and `sample:earlier` are fictional examples. `aws` and `aws:CLI_PROFILE` read a live account, and change
+    nothing. A path is a file or folder with AWS CLI output, AWS Config items, Terraform states or plans, Steampipe
+    rows, or CloudTrail records (also .gz or .zip). A path can also be the folder of a snapshot.
     """
 
 
@@ -377,7 +377,7 @@ def checks_command(form: str, checks: tuple[str, ...]) -> int:
 
 @_command("surfaces", given.formats(*given.FORMATS))
 def surfaces_command(form: str) -> int:
-    """Show what each tool can do with tags.
+    """Show where you can see and change tags.
 
     The operations are: write tags, read tags, find resources by tag. Only CSV and JSON show the source of each answer.
     """

@@ -71,7 +71,7 @@ def explore(
     source
         An inventory, or a result of `run_checks`. For an inventory, the checks run first.
     policy
-        A policy file, as for `run_checks`. The policy is used only if `source` is an inventory.
+        A policy file, as for `run_checks`. `explore` uses the policy file only if `source` is an inventory.
     folder
         The folder into which the explorer writes exports. The user can change the folder in the explorer.
 

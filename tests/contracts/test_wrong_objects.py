@@ -54,5 +54,5 @@ def test_what_is_no_session_is_refused_with_what_to_pass_instead() -> None:
     with pytest.raises(WrongObjectError) as refused:
         iamframe.load_account("aws:audit")  # type: ignore[arg-type]
     assert str(refused.value) == (
-        'load_account takes a boto3 session, not str: pass boto3.Session(), or call iamframe.load("aws:PROFILE")'
+        'load_account takes a boto3 session, not str: pass boto3.Session(), or call iamframe.load("aws:CLI_PROFILE")'
     )

@@ -127,13 +127,13 @@ def test_without_credentials_it_says_how_to_log_in(tmp_path: Path) -> None:
     for by in (process, commands.run):
         assert refusal(tmp_path, by=by) == (
             "aws: no credentials were found; log in with `aws sso login` or `aws configure`, or choose a profile "
-            "with aws:PROFILE"
+            "with aws:CLI_PROFILE"
         )
 
 
 def test_without_credentials_it_names_the_profiles_that_there_are(tmp_path: Path) -> None:
     said = refusal(tmp_path, files={".aws/config": f"{AUDIT}[profile dev]\nregion = us-east-1\n"})
-    assert said.endswith("or choose a profile with aws:PROFILE (known profiles: audit, dev)")
+    assert said.endswith("or choose a profile with aws:CLI_PROFILE (known profiles: audit, dev)")
 
 
 def test_an_unknown_profile_is_told_with_those_that_exist(tmp_path: Path) -> None:
@@ -617,7 +617,7 @@ def test_who_may_not_list_the_accounts_is_told_what_to_allow(tmp_path: Path, acc
     [
         (
             ["check", "sample", "--regions", "us-east-1"],
-            "regions: can be used only with a live account as the source (aws or aws:PROFILE)",
+            "regions: can be used only with a live account as the source (aws or aws:CLI_PROFILE)",
         ),
         (
             ["check", ".", "--assume-role", "audit"],
@@ -644,10 +644,10 @@ def test_who_may_not_list_the_accounts_is_told_what_to_allow(tmp_path: Path, acc
         (["check", "aws", "--accounts", " "], "Invalid value for '--accounts': is empty; fill it, or leave the option"),
         (["check", "aws", "--assume-role", ""], "Invalid value for '--assume-role': is empty; fill it, or leave"),
         (["check", "aws", "--external-id", ""], "Invalid value for '--external-id': is empty; fill it, or leave"),
-        (["check", "aws:"], "aws: has no profile; write aws:PROFILE, or aws for the default credentials"),
+        (["check", "aws:"], "aws: has no profile; write aws:CLI_PROFILE, or aws for the default credentials"),
         (
             ["snapshot", "aws: ", "--out", "out"],
-            "aws: has no profile; write aws:PROFILE, or aws for the default credentials",
+            "aws: has no profile; write aws:CLI_PROFILE, or aws for the default credentials",
         ),
         (
             ["check", "aws", "sample"],
