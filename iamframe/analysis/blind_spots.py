@@ -28,11 +28,11 @@ _ANSWERS = {
 def blind_spots(inventory: Inventory) -> pd.DataFrame:
     """Return which consoles, APIs and tools cannot, or may be unable to, write tags, read tags or find by tags.
 
-    Each row is about one role or profile, one console, API or tool, and one operation (`write`, `read` or `find`). The
-    frame leaves out AWS-managed roles. There is no row if a console, API or tool supports the operation in every case.
-    Rows about roles come first. Consoles, APIs and tools are in the same order as in `surfaces()`. The columns have the
-    pandas type `category`, which saves memory. For an account with 100,000 roles, the returned frame has millions of
-    rows. `blind_spot_counts` returns a small frame that counts these rows.
+    Each row is about one individual role or profile, one console, API or tool, and one operation (`write`, `read` or
+    `find`). The frame leaves out AWS-managed roles. If a console, API or tool supports an operation in every case, the
+    frame has no row about both. Rows about roles come first. Consoles, APIs and tools are in the same order as in
+    `surfaces()`. The columns have the pandas type `category`, which saves memory. For an account with 100,000 roles,
+    the returned frame has millions of rows. `blind_spot_counts` returns a small frame that counts these rows.
     """
     require("blind_spots", inventory, Inventory, instead="what `iamframe.load` gives")
     parts = []

@@ -56,8 +56,8 @@ class Drift:
 
     The frame `differences` has one row per difference. Rows are sorted by kind of difference, account and ARN. Rows of
     the kind `unknown` show what could not be compared. The tuple `left_out` contains the accounts that were not
-    compared, because the given states have no role or profile there. If no account was compared, `has_compared` is
-    false.
+    compared, because none of the given states has a role or profile there. If no account was compared, `has_compared`
+    is false.
     """
 
     differences: pd.DataFrame
@@ -79,7 +79,7 @@ class Drift:
         return self.has_compared and not (self.differences["kind"] == UNKNOWN).any()
 
     def only(self, *kinds: str) -> Drift:
-        """Return a copy with only the given kinds (default: all kinds) and the kind `unknown`."""
+        """Return a copy with only the given kinds (default: all kinds). The kind `unknown` is always kept."""
         chosen = self.differences["kind"].isin([*(kinds or ALL_KINDS), UNKNOWN])
         return replace(self, differences=self.differences[chosen].reset_index(drop=True))
 

@@ -109,10 +109,10 @@ def explain(inventory: Inventory | Result, name: str, policy: PolicySource = Non
         column for the role. Other sections show who may assume the role, and what uses the profile. The explanation
         also shows where iamframe searched for references to the profile. Further sections show findings, incomplete
         checks, suggested commands and CloudTrail events. The section `deleting` shows whether AWS would accept a
-        deletion. The section `where tags show` says which consoles show the tags. The commands that empty or delete a
-        profile come last. If something speaks against a deletion, a reason replaces the commands. If nothing matches,
-        the explanation shows similar names and references to the name. The explanation then also shows what was not
-        collected. `explain` reads only the inventory, not the account.
+        deletion. The section `where tags show` says which consoles show the tags. In the explanation, commands that
+        empty or delete a profile come last. If something speaks against a deletion, a reason replaces the commands. If
+        nothing matches, the explanation shows similar names and references to the name. The explanation then also shows
+        what was not collected. `explain` reads only the inventory, not the account.
 
     Raises
     ------

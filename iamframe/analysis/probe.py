@@ -73,7 +73,7 @@ def probe_surfaces(
     - The row is about instance profiles in a partition other than `aws` and `aws-us-gov`.
 
     `probe_surfaces` changes nothing in AWS. `probe_surfaces` sends the requests of `load_account(references=False)`,
-    and at least two GetResources requests per region. If `regions` is "all", `probe_surfaces` also sends
+    and in addition at least two GetResources requests per region. If `regions` is "all", `probe_surfaces` also sends
     DescribeRegions. One response of GetResources contains at most 100 resources.
 
     Parameters

@@ -6,8 +6,9 @@ The template of a suggested command can contain these placeholders. Each value i
     {column:region}   the option `--region`, or nothing if the region is unknown
     {column:NAME}     a filter called NAME for the AWS CLI's option `--filters`
 
-Instead of one text, a dictionary of texts can be given. The key `by` gives the name of a column. The value in this
-column decides which text is used. If the value is not a key of the dictionary, the text under the key `other` is used.
+Instead of one text, a dictionary of texts can be given. The value of the key `by` is the name of a column. The value in
+this column decides which text is used. If the value is not a key of the dictionary, the text under the key `other` is
+used.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class Found:
         return self.table[name].take(pa.array(self.numbers))
 
     def only(self, chosen: Any) -> Found:
-        """Return the findings that a mask selects, with their facts."""
+        """Return the findings for which a Boolean array is True, with their facts."""
         chosen = np.asarray(chosen, dtype=bool)
         facts = self.facts[chosen[self.numbers]].reset_index(drop=True)
         numbers = (np.cumsum(chosen) - 1)[facts["finding"].to_numpy()]

@@ -62,8 +62,8 @@ def empty_profiles(pairs: pd.DataFrame, references: pd.DataFrame) -> Found:
     certainty="maybe",
     detail={
         "by": "certainty",
-        "in scope": "no reference found (all enabled regions were scanned); {_may:message}",
-        "other": "no reference found ({_limit:message}); {_may:message}",
+        "in scope": "no reference to the profile found (all enabled regions were scanned); {_may:message}",
+        "other": "no reference to the profile found ({_limit:message}); {_may:message}",
     },
     next_step="aws ec2 describe-instances --filters={resource_arn:iam-instance-profile.arn}",
     remediation="Find out who uses the profile and when its role was last used. Delete the profile if nobody uses it.",
@@ -78,8 +78,8 @@ def unreferenced_profiles(
     The finding shows the scanned regions, the role's attached policies, and the number of inline policies. Profiles
     whose role has an AWS managed administrator policy come first. Karpenter, Terraform or a script may use a profile
     later. iamframe therefore never says that a profile is unused. The suggested command lists the instances that use
-    the profile in one region. Run the suggested command in all your regions before you delete a profile. Also check
-    when the profile's role was last used.
+    the profile in one region. Run the suggested command in all your regions before you delete a profile. Before you
+    delete a profile, also check when its role was last used.
     """
     readable = lists[lists["references_status"] != "unknown"]
     candidates = pairs[pairs["relation"].notna() & is_in(pairs["account_id"], readable["account_id"])]
@@ -316,8 +316,8 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
         "profiles": "has {used} of at most {quota} instance profiles ({_percent}%)",
     },
     next_step="aws iam get-account-summary",
-    remediation="Each row of the file `quota_use.csv` (`iamframe.quota_use`) shows the quota share of one tool, "
-    "cluster (or stack) and owner. Delete what is not needed, or request a higher quota.",
+    remediation="Look in the file `quota_use.csv` (`iamframe.quota_use`) for what fills the quota: each row shows the "
+    "share of one tool, cluster (or stack) and owner. Delete what is not needed, or request a higher quota.",
     about="account",
 )
 def quota_pressure(accounts: pd.DataFrame, *, threshold: float = 0.8) -> Found:

@@ -140,7 +140,7 @@ class ToolUse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The rules of a policy file.
+    """The rules of an iamframe policy file.
 
     The field `makers` contains the entries of `[[name_pairs]]` and `[[makers]]`. The field `tools` says which tool uses
     which profiles. If `organization` is true, each account's effective tag policy applies, too.

@@ -124,7 +124,8 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame, *, demanded: tupl
     are tagged. The IAM console neither shows nor sets tags of a profile. CloudFormation cannot tag a profile. The
     suggested command copies the role's tags, except tags that begin with `aws:` and tags by which a tool recognizes its
     own resources, such as `eks:cluster-name`. If the policy file or the tag policy forbids a tag, the tag is not
-    copied. If no tag of the role can be copied, the suggested command only shows the profile's tags.
+    copied. If the role has no tag that can be copied to the profile, the suggested command only shows the profile's
+    tags.
     """
     own = _own(tags)
     is_bare = pairs["profile_tags_known"] & ~are_among(pairs["profile_row"], own["profile_row"])
@@ -169,11 +170,11 @@ def untagged_roles(
 ) -> Found:
     """Roles without tags.
 
-    The check also reports roles whose tag keys all begin with `aws:`. The check leaves out service-linked roles and
-    roles of IAM Identity Center. The suggested command copies the tags of the role's profile to the role. Two tag keys
-    of a profile that differ only in case are not copied. Tags that begin with `aws:`, and tags by which a tool
+    The check also reports roles that have only tags whose keys begin with `aws:`. The check leaves out service-linked
+    roles and roles of IAM Identity Center. The suggested command copies the tags of the role's profile to the role. Two
+    tag keys of a profile that differ only in case are not copied. Tags that begin with `aws:`, and tags by which a tool
     recognizes its own resources, are not copied. If the policy file or the tag policy forbids a tag, the tag is not
-    copied. If no tag of the profile can be copied, the suggested command only shows the role's tags.
+    copied. If the role's profile has no tag that can be copied, the suggested command only shows the role's tags.
     """
     own, every = _own(tags), np.arange(len(roles))
     rows = every[roles["tags_known"] & ~roles["is_aws_managed"] & ~are_among(every, own["role_row"])]
@@ -228,8 +229,8 @@ def tag_differences(tags: pd.DataFrame, pairs: pd.DataFrame, *, demanded: tuple[
     Source: IAM User Guide, "Tags for AWS Identity and Access Management resources". The finding shows whether two keys
     differ only in case. The checks `untagged_profiles` and `untagged_roles` report resources without tags or with only
     `aws:` tags. The suggested command copies to the profile those tags of the role that are missing or different on the
-    profile. If no tag is copied to the profile, the suggested command copies to the role the tags that are missing
-    there. A tag is not copied if the other resource has its key only in another case. Two tag keys of a profile that
+    profile. If no tag is copied to the profile, the suggested command copies the profile's tags that the role lacks to
+    the role. A tag is not copied if the other resource has its key only in another case. Two tag keys of a profile that
     differ only in case are not copied. Tags by which a tool recognizes its own resources are not in the suggested
     command. If the policy file or the tag policy forbids a tag, the suggested command leaves the tag out. If a resource
     would then have more than 50 tags, no tag is copied to the resource, because AWS allows 50 tags. If the role lacks

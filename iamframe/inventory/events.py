@@ -224,9 +224,9 @@ def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tupl
 
     A resource must be deleted before it can be created again. So these rules hold:
 
-        more creations than deletions     the resource did not exist
-        more deletions than creations     the resource existed
-        only other uses                   the resource existed
+        more creations than deletions     the resource did not exist just before
+        more deletions than creations     the resource existed just before
+        only other uses                   the resource existed just before
         as many creations as deletions    earlier events decide, and otherwise later events
     """
     beginnings = {}

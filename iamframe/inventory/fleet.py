@@ -91,22 +91,23 @@ def load_fleet(
         account is saved.
     out
         The snapshot's folder, on a disk or in an object store (`s3://BUCKET/FOLDER`). All workers must share the disk.
-        Do not put access keys into the address. The executor receives the whole address.
+        Do not put access keys into the address. The executor receives the whole address `out`, with any access keys in
+        it.
 
     See `load_account` for the other parameters.
 
     Returns
     -------
     Inventory
-        If `out` is given, frames are read from the snapshot when first used. If a frame is larger than memory, use
-        `open_snapshot(out, accounts)`, `iter_snapshot` or `check_snapshot`.
+        If `out` is given, frames are read from the snapshot when first used. If a frame is larger than memory, read
+        only some accounts with `open_snapshot(out, accounts)`, or use `iter_snapshot` or `check_snapshot`.
 
     Raises
     ------
     SourceError
         If the accounts cannot be listed, if no account could be read, or if an option is invalid.
     ExpiredError
-        If the credentials expired, and `journals` or `out` is given. The same call can resume.
+        If the credentials expired, and `journals` or `out` is given. To resume the load, make the same call again.
     StoreError
         If the disk that holds the journals is full, or if the folder `out` cannot be used: `out` contains other files,
         cannot be written, belongs to another call, or is in an object store and already contains a snapshot. If the

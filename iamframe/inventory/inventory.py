@@ -128,8 +128,8 @@ class Inventory:
         Returns
         -------
         Inventory
-            You can check, save or share the new inventory like any other inventory. The frame `accounts` still shows
-            the counts of the full accounts.
+            You can check, save or share the new inventory like any other inventory. The frame `accounts` still counts
+            all roles and profiles of each account.
 
         Raises
         ------

@@ -71,12 +71,13 @@ def load_account(
     workers
         The number of requests that run at the same time. At times, one request more runs at the same time.
     rate
-        The maximum number of requests per second, per account, service and region. By default, iamframe sends as many
-        requests as AWS allows.
+        The maximum number of requests per second, per account, service and region. By default, iamframe has no limit,
+        and slows down only if AWS throttles requests.
     progress
         Whether to show progress. The default is True in a terminal or notebook. If `progress` is a function, iamframe
         calls the function with three arguments. The first argument that iamframe passes to `progress` is the stage. The
-        second and third argument count the finished and the known tasks. In `load_fleet`, they count accounts.
+        second and third argument count the finished and the known tasks. In `load_fleet`, the second and third argument
+        count accounts.
     source
         The text in the column `source` of the frame `accounts`.
     journal
@@ -104,7 +105,7 @@ def load_account(
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions:
-    """An executor can send these options to its workers."""
+    """The options can be pickled, so that an executor can send them to its workers."""
 
     plan: LoadPlan
     workers: int

@@ -212,8 +212,9 @@ class _MembersByRow:
     def set_numbers(self, known: Positions, code: Positions) -> Positions:
         """Number the sets of tags or links, and return the number of each row's set.
 
-        If two rows about the same role or profile have equal sets, both rows get the same number. A row gets -1 if its
-        set is unknown, or if no other row about the same role or profile has a known set.
+        If two rows about the same role or profile have equal sets of tags or links, both rows get the same number. A
+        row gets -1 if its set of tags or links is unknown, or if no other row about the same role or profile has a
+        known set.
         """
         value = np.full(len(code), -1)
         several = known[np.bincount(code[known])[code[known]] > 1]

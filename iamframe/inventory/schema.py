@@ -160,7 +160,7 @@ GAPS = Frame(
 
 CALLS = Frame(
     "calls",
-    "account, region, and operation or file format",
+    "combination of account, region, and AWS operation or file format",
     ("account_id", "operation", "region"),
 ).with_columns(
     ACCOUNT_ID,

@@ -110,7 +110,7 @@ def refuse_to_replace(place: Place) -> None:
 
 
 def names_in_new(place: Place) -> list[str]:
-    """Return the names of the files in an object store's folder, which must have no snapshot and no other files."""
+    """Return the names of the files in an object store's folder; raise StoreError if the folder has a snapshot."""
     refuse_to_replace(place)
     try:
         names = names_in(place)

@@ -180,9 +180,9 @@ def _maker_proven_by_tag(inventory: Inventory) -> pa.Array:
 def tag_coverage(inventory: Inventory) -> pd.DataFrame:
     """Return how many roles and profiles of each account have each tag key.
 
-    In each account and resource type, the most common keys come first. Resources with unknown tags are counted only in
-    the column `unknown`. Tag keys that differ only in case have separate rows. AWS-managed roles and AWS-reserved tag
-    keys are left out.
+    In each account and resource type, the most common tag keys come first. Resources with unknown tags are counted only
+    in the column `unknown`. Tag keys that differ only in case have separate rows. AWS-managed roles and AWS-reserved
+    tag keys are left out.
     """
     require("tag_coverage", inventory, Inventory, instead="what `iamframe.load` gives")
     tags, linked = inventory.tags, inventory.linked_rows
@@ -230,9 +230,9 @@ def missing_permissions(inventory: Inventory) -> dict[str, object]:
     """Return one IAM policy that allows every operation that `gaps` shows as denied in at least one account.
 
     The policy allows only operations that iamframe calls. The policy leaves out operations that another policy denies
-    explicitly, because an explicit Deny overrides any Allow. The policy also leaves out an operation that only accounts
-    that denied every request have denied. The column `detail` of `gaps` shows the cause of each denial. If the policy
-    allows no operation, its list `Statement` is empty.
+    explicitly, because an explicit Deny overrides any Allow. If an account denied every request, the policy ignores the
+    denials of this account. The column `detail` of `gaps` shows the cause of each denial. If the policy allows no
+    operation, its list `Statement` is empty.
 
     Even with this policy, AWS may still deny a request. A permissions boundary or an organization's policy can block an
     action that the policy allows. AWS may have denied `sts:AssumeRole` because the role does not trust the caller, or

@@ -169,7 +169,7 @@ _TELLING = {"{uuid}", "{random}", "{counter}", "{hash}", "{id}"}
 class Form:
     """A regular expression for a text of four lines: role path, role name, profile path, profile name.
 
-    The two lines of the role, or of the profile, may be missing.
+    The text may lack the role's path and name, or the profile's path and name.
     """
 
     # For Arrow, which does not support back-references.

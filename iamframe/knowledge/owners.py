@@ -129,7 +129,7 @@ class OwnerSigns(NamedTuple):
 
 @cache
 def shows_owner() -> OwnerSigns:
-    """Return tag keys, and a regular expression for two lines: a profile's path and name.
+    """Return tag keys, and one regular expression for a text of two lines: a profile's path and its name.
 
     A profile that has one of the tag keys or matches the expression may belong to a cluster, environment or stack.
     """

@@ -187,7 +187,7 @@ class PracticeAccount:
 
         With these variables, the AWS CLI 2 and programs with boto3 send their requests to the practice account. Version
         1 of the AWS CLI sends some requests to the real AWS instead of the practice account, for example requests to
-        EMR, RDS, SQS, DocumentDB, Neptune and Health. AWS refuses the keys of a practice account.
+        EMR, RDS, SQS, DocumentDB, Neptune and Health. AWS does not accept the access keys of a practice account.
         """
         # Version 1 ignores the variables for EMR in most regions, and for RDS in us-east-1.
         return {
@@ -268,7 +268,7 @@ class PracticeAccount:
         account. If the role does not trust EC2, the `Code` in the credentials document is
         "AssumeRoleUnauthorizedAccess", and the credentials document contains a `Message`. In a practice account, a role
         trusts EC2 if an `Allow` statement without a `Condition` names EC2. In a practice account, a change to the role
-        reaches the instance at once. On AWS, a change to a role may reach instances an hour later.
+        reaches the instance at once. On AWS, it can take an hour until a change to a role reaches the instances.
 
         Raises
         ------
@@ -351,7 +351,7 @@ class PracticeAccount:
             this half as Content-Length. "short" sends half of the answer, with the full length as Content-Length. "500"
             sends the service's error for an internal failure.
         action
-            The action, such as "GetRole". `*` matches any text.
+            The API action of any service, such as "GetRole". `*` matches any text.
         times
             How many of the next calls shall fail.
         """

@@ -304,7 +304,7 @@ def _shares(one: Tagged, words: Translator) -> _Row:
 def _answers(facts: Iterable[Fact], words: Translator) -> Iterator[_Value]:
     for fact in facts:
         if fact.condition and fact.condition_id:
-            yield words.condition(fact.condition_id, fact.condition)
+            yield words("depends_but", condition=words.condition(fact.condition_id, fact.condition))
         else:
             yield words.word(fact.answer), "unknown" if fact.answer == "unknown" else ""
 

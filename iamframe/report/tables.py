@@ -1,4 +1,7 @@
-"""Write a report's CSV files, one group of accounts at a time. A result of `check_snapshot` can exceed the memory."""
+"""Write a report's CSV files, one group of accounts at a time.
+
+A result of `check_snapshot` can be larger than the memory.
+"""
 
 from __future__ import annotations
 

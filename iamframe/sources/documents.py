@@ -50,15 +50,15 @@ _MARK = Raw(b'"iamframe: items in runs"')
 
 
 class NotARun(Exception):
-    """A group of items in a long list could not be decoded."""
+    """Neighboring items of a long list could not be decoded together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Runs:
     """The items of a long list in a file, except the items in the file's last 16 MiB.
 
-    `document_in_runs` also returns a parsed document. Of the long list, the document contains only the items in the
-    file's last 16 MiB.
+    `document_in_runs` returns a `Runs` and a parsed document. Of the long list, the document contains only the items in
+    the file's last 16 MiB.
     """
 
     # The text of all items would need more memory than all finished DataFrames. The list is split without a search for

@@ -57,7 +57,7 @@ def read_files(sources: Iterable[Any], *, in_runs: bool = False) -> Iterator[Ans
     """Unreadable content becomes a row of the frame `gaps`.
 
     Raise `SourceError` if a source does not exist, or if no source could be read. Raise `NotARun` if a group of items
-    in a long list cannot be decoded. After `NotARun`, the caller must discard all earlier answers.
+    in a long list cannot be decoded. If `NotARun` is raised, the caller must discard all earlier answers.
     """
     labels = []
     found: dict[tuple[str, ...], tuple[str, Piece]] = {}

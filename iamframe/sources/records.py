@@ -292,8 +292,8 @@ def parsed_time(text: str) -> datetime | None:
 def make_decoders(kinds: Iterable[object]) -> None:
     """Create the JSON decoders of all record classes now, so that no thread has to create one later.
 
-    Otherwise, msgspec would create a decoder on first use. The process crashes if a second thread uses the incomplete
-    decoder.
+    Otherwise, msgspec would create a decoder on first use. The process crashes if a second thread uses a decoder that
+    the first thread has not finished.
     """
     for kind in kinds:
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):

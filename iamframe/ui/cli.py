@@ -379,7 +379,8 @@ def checks_command(form: str, checks: tuple[str, ...]) -> int:
 def surfaces_command(form: str) -> int:
     """Show where you can see and change tags.
 
-    The operations are: write tags, read tags, find resources by tag. Only CSV and JSON show the source of each answer.
+    The operations are: write tags, read tags, find resources by tag. Only the formats CSV and JSON show the source of
+    each row.
     """
     from iamframe.analysis.blind_spots import surfaces
 

@@ -415,7 +415,7 @@ def _lines(texts: Iterable[str]) -> str:
 
 
 def _show(output: Any, html: str) -> None:
-    """Show HTML. The caller has already escaped all text in the HTML."""
+    """Show HTML. The caller must escape all text in the HTML."""
     # Setting `outputs` prints nothing in the running cell.
     data = {"text/html": html, "text/plain": ""}
     output.outputs = ({"output_type": "display_data", "data": data, "metadata": {}},) if html else ()

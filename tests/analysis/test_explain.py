@@ -102,7 +102,7 @@ def test_if_files_contradict_each_other_about_a_link_both_sides_are_unknown_and_
     )  # fmt: skip
     of_role = field(explain(inventory, arn("role/app")), "link", "instance profile")
     assert of_role["message"] == "gaps.contradicted.links"
-    deletion = field(explain(inventory, arn("role/app")), "deleting", "if you delete the role")
+    deletion = field(explain(inventory, arn("role/app")), "deleting", "effect of deleting the role")
     assert deletion["message"] == "delete.role_not_read"
 
 
@@ -379,14 +379,19 @@ def test_tags_that_were_refused_say_so_and_what_would_read_them(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("profiles", "roles", "link", "deleting"),
     [
-        ([profile("web")], (), ("role", "no_role"), {"if you delete the profile": "delete.profile"}),
+        ([profile("web")], (), ("role", "no_role"), {"effect of deleting the profile": "delete.profile"}),
         (
             [profile("other")],
             ("web",),
             ("instance profile", "in_no_profile"),
-            {"if you delete the role": "delete.role"},
+            {"effect of deleting the role": "delete.role"},
         ),
-        (None, ("web",), ("instance profile", "profiles_not_read"), {"if you delete the role": "delete.role_not_read"}),
+        (
+            None,
+            ("web",),
+            ("instance profile", "profiles_not_read"),
+            {"effect of deleting the role": "delete.role_not_read"},
+        ),
     ],
 )
 def test_what_stands_alone_says_so_where_that_is_known(
@@ -595,10 +600,10 @@ def told_before(practice: PracticeAccount) -> dict[str, Explanation]:
 @pytest.mark.parametrize(
     ("name", "resource", "delete"),
     [
-        ("held", "if you delete the profile", "delete_instance_profile"),
-        ("held", "if you delete the role", "delete_role"),
-        ("empty", "if you delete the profile", "delete_instance_profile"),
-        ("free", "if you delete the role", "delete_role"),
+        ("held", "effect of deleting the profile", "delete_instance_profile"),
+        ("held", "effect of deleting the role", "delete_role"),
+        ("empty", "effect of deleting the profile", "delete_instance_profile"),
+        ("free", "effect of deleting the role", "delete_role"),
     ],
 )
 def test_deleting_is_answered_as_it_says(
@@ -625,7 +630,7 @@ def test_a_profile_that_an_instance_names_can_be_deleted(practice: PracticeAccou
     iam.remove_role_from_instance_profile(InstanceProfileName="used", RoleName="gone")
     explained = explain(iamframe.load_account(session, regions=["us-east-1"]), "used")
     assert [name.split()[0] for name in names(explained, "used by")] == ["association", "instance", "reference"]
-    assert field(explained, "deleting", "if you delete the profile")["message"] == "delete.profile"
+    assert field(explained, "deleting", "effect of deleting the profile")["message"] == "delete.profile"
     lost = {"message": "explain.use.runs", "count": 1, "names": [run["Instances"][0]["InstanceId"]]}
     assert told(explained, "next")[-1] == {"field": "delete the profile", "message": "not_offered", "use": lost}
     assert "delete-instance-profile" not in str(explained)
@@ -851,7 +856,7 @@ def test_sections_come_in_the_order_of_use_and_the_profile_stands_before_the_rol
         assert rows["section"].drop_duplicates().tolist() == [name for name in order if name in set(rows["section"])]
     both = frame[frame["profile_arn"].notna() & frame["role_arn"].notna() & frame["section"].isin(order)]
     fields = both.groupby("section")["field"].agg(list)
-    assert fields["deleting"][:2] == ["if you delete the profile", "if you delete the role"]
+    assert fields["deleting"][:2] == ["effect of deleting the profile", "effect of deleting the role"]
     assert [name for name in fields["next"] if name.startswith("see")] == ["see the profile", "see the role"]
     lines = str(explained).split("\n")
     heads = {line for line in lines if line.startswith(("identity", "link", "tags", "where"))}

@@ -25,7 +25,10 @@ PAIRS = [
     ("/", "aws-elasticbeanstalk-ec2-role", "/", "aws-elasticbeanstalk-ec2-role", "Elastic Beanstalk", False, False),
     ("/", "EMR_EC2_DefaultRole", "/", "EMR_EC2_DefaultRole", "Amazon EMR", False, False),
     ("/", "ecsInstanceRole", "/", "ecsInstanceRole", "Amazon ECS and AWS Batch", False, False),
-    ("/", "ecsInstanceRole", "/", "ecsInstanceRole-profile", "AWS CLI as in the ECS Developer Guide", True, False),
+    (
+        "/", "ecsInstanceRole", "/", "ecsInstanceRole-profile",
+        "AWS CLI commands from the ECS Developer Guide", True, False,
+    ),
     (
         "/", "AmazonSSMRoleForInstancesQuickSetup", "/", "AmazonSSMRoleForInstancesQuickSetup",
         "SSM Quick Setup", False, False,
@@ -112,7 +115,7 @@ PAIRS = [
         "/", "AWSTransform-Deploy-App-Instance-Role", "/", "AWSTransform-Deploy-App-Instance-Role",
         "AWS Transform", False, False,
     ),
-    ("/", "s3access", "/", "s3access-profile", "AWS CLI as in the EC2 User Guide", True, False),
+    ("/", "s3access", "/", "s3access-profile", "AWS CLI commands from the EC2 User Guide", True, False),
     ("/", f"packer-{NODE_UUID[4:]}", "/", f"packer-{NODE_UUID[4:]}", "Packer", False, False),
     ("/", "ray-autoscaler-v1", "/", "ray-autoscaler-v1", "Ray", False, False),
     ("/", "skypilot-v1", "/", "skypilot-v1", "SkyPilot", False, False),

@@ -216,7 +216,7 @@ STEPS = {
     "7. Take the role out of the profile before you delete either": [
         f"high stale_references running uses the profile {PROFILE}eks-cluster, which does not exist",
     ],
-    "8. Cloud9's role and profile: two names, two paths": [
+    "8. Cloud9's role and profile have different names and paths": [
         f"found by the link from role to profile: {PROFILE}cloud9/AWSCloud9SSMInstanceProfile",
         "/cloud9/ AWSCloud9SSMInstanceProfile /service-role/ AWSCloud9SSMAccessRole True True",
     ],

@@ -609,10 +609,10 @@ def test_where_tags_can_be_seen_and_changed_is_told_with_how_many_are_missed(bro
         rows = {tuple(row[:2]): row[2:] for row in table(it.page, "Where tags can be seen and changed")}
         assert len(rows) == 22
         assert rows["IAM console", "profiles"] == ["no", "no", "no"]
-        by_stack = "only if a CloudFormation stack manages the role"
+        by_stack = "yes, but only if a CloudFormation stack manages the role"
         assert rows["CloudFormation", "roles"] == [by_stack, by_stack, "unknown"]
-        configured = "only if a Terraform configuration manages the resource"
-        assert rows["Terraform", "profiles"] == [configured, configured, "only in us-east-1"]
+        configured = "yes, but only if a Terraform configuration manages the resource"
+        assert rows["Terraform", "profiles"] == [configured, configured, "yes, but only in us-east-1"]
         group = it.page.get_by_role("group", name="Table: Where tags can be seen and changed")
         said = group.locator("caption").inner_text()
         assert said.startswith(
@@ -810,7 +810,7 @@ def test_a_check_that_is_not_complete_is_named_with_the_file_that_would_settle_i
         section = it.page.locator("section[aria-labelledby=empty_profiles]")
         # The status is that of the check, and may have several reasons.
         assert "Status: unknown" in section.inner_text()
-        assert 'Not checked. The list "Incomplete" shows why this was not checked.' in section.inner_text()
+        assert 'Not checked. The list "Incomplete" shows why this check was not possible.' in section.inner_text()
         assert "None." not in section.inner_text()
 
 

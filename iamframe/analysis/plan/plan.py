@@ -47,9 +47,9 @@ class Plan:
         """Write the script and two CSV files, and return the script's path.
 
         For a script `cleanup.sh`, the frame `steps` is in `cleanup.csv`. The frame `not_planned` is in
-        `cleanup.not-planned.csv`. The files appear only after all three are complete. Run the script, not the commands
-        in the CSV files. An older plan is never overwritten. Keep the files: a later plan does not show how to undo the
-        steps of this plan.
+        `cleanup.not-planned.csv`. The script and the two CSV files appear only after all three files are complete. Run
+        the script, not the commands in the CSV files. An older plan is never overwritten. Keep the files: a later plan
+        does not show how to undo the steps of this plan.
 
         Raises
         ------
@@ -135,7 +135,7 @@ def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timed
 
     - A service or tool recognizes its own resources by a tag of the role or profile.
     - The profile has a tag that the role lacks.
-    - Two tag keys differ only in case.
+    - The key of a tag to copy differs only in case from another tag key.
     - The policy file or the account's effective tag policy does not allow the value of the role's tag.
 
     Parameters
