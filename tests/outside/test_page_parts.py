@@ -144,7 +144,7 @@ def test_a_key_that_looks_like_the_owners_is_spelled_out_on_the_page(browser: Br
     with opened(browser, page) as it:
         caption = it.page.get_by_role("region", name="By owner").locator("caption").inner_text()
     assert (
-        "resource's Owner tag. Other spellings are treated as the same key: owner, \u039fwner [\\u039fwner]." in caption
+        "resource's Owner tag. iamframe also accepts the spellings owner, \u039fwner [\\u039fwner]." in caption
     )
 
 
