@@ -320,13 +320,13 @@ role_tags: Need = _need(
     settled_by=proving("role_tags"),
     of="role",
 )
-any_tags: Need = Need("any tags", _tags_of_any)
+role_and_profile_tags: Need = Need("role and profile tags", _tags_of_any)
 tags_of_both: Need = Need("tags of both", _partial_if_indexed(Requirement(rows=_tagged_links, missing="links.tags")))
 tag_policy: Need = Need("tag policy", _demanded)
 organizations: Need = Need("organizations", _organizations)
 quotas: Need = Need("quotas", _quotas)
 references: Need = Need("references", _references)
-any_references: Need = Need("any references", _any_references)
+references_and_profiles: Need = Need("references and profiles", _any_references)
 owners: Need = Need("owners", _owners)
 resource_owners: Need = Need("resource owners", _listed_owners)
 events: Need = Need("events", _events)
@@ -338,9 +338,9 @@ NEEDS_OF: dict[str, tuple[tuple[Need, ...], tuple[Need, ...]]] = {
     "roles": ((all_roles,), (profiles_of_roles, trust, role_tags)),
     "links": ((links,), (role_paths, linked_trust, tags_of_both)),
     "pairs": ((all_profiles, links, all_roles, profiles_of_roles, trust), (role_paths, linked_trust, tags_of_both)),
-    "tags": ((any_tags,), (profile_tags, role_tags, tags_of_both)),
-    "tag_coverage": ((any_tags,), (profile_tags, role_tags, tags_of_both)),
-    "references": ((references,), (any_references,)),
+    "tags": ((role_and_profile_tags,), (profile_tags, role_tags, tags_of_both)),
+    "tag_coverage": ((role_and_profile_tags,), (profile_tags, role_tags, tags_of_both)),
+    "references": ((references,), (references_and_profiles,)),
     "resource_owners": ((resource_owners,), (owners,)),
     "owned_profiles": ((owners,), ()),
     "tag_policies": ((organizations,), ()),

@@ -184,7 +184,7 @@ def _profiles_are_there(found: Found, profiles: pd.DataFrame) -> Bools:
 
 @check(
     severity="high",
-    needs=[needs.any_references],
+    needs=[needs.references_and_profiles],
     detail={
         "by": "problem",
         "gone": "uses the profile {named}, which does not exist",
@@ -312,8 +312,8 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
     needs=[needs.quotas],
     detail={
         "by": "counted",
-        "roles": "has {used} of at most {quota} roles ({_percent}%)",
-        "profiles": "has {used} of at most {quota} instance profiles ({_percent}%)",
+        "roles": "the account has {used} of at most {quota} roles ({_percent}%)",
+        "profiles": "the account has {used} of at most {quota} instance profiles ({_percent}%)",
     },
     next_step="aws iam get-account-summary",
     remediation="Look in the file `quota_use.csv` (`iamframe.quota_use`) for what fills the quota: each row shows the "

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Literal
 
+from iamframe.checks import coverage
 from iamframe.checks.evidence import Need
 from iamframe.inventory import schema
 from iamframe.inventory.arrow import Bools
@@ -69,7 +70,7 @@ class Check:
 
 def check(
     severity: str,
-    needs: Iterable[Need] = (),
+    needs: Iterable[Need | str] | str = (),
     certainty: str = "certain",
     *,
     detail: Text,
@@ -85,8 +86,9 @@ def check(
     The function's positional parameters are frames or views that the check reads. The keyword-only parameters are the
     options of the check. The first line of the function's docstring is the title of the check. The class `Check`
     explains the arguments of the decorator, such as `detail` and `next_step`. The check could miss findings if any of
-    the data listed in `needs` was not collected. If `needs` lists nothing for a frame that your own check reads,
-    iamframe adds the frame's default needs (`checks.coverage.NEEDS_OF`).
+    the data listed in `needs` was not collected. A need is one of `iamframe.checks.coverage`, or its name, such as
+    "profile_tags". If `needs` lists nothing for a frame that your own check reads, iamframe adds the frame's default
+    needs (`checks.coverage.NEEDS_OF`).
 
     A check's function returns a frame with one or more rows per finding. The returned frame must have the column
     `resource_arn`. The column `account_id` is needed if the resource is neither a role nor a profile of the inventory.
@@ -101,7 +103,7 @@ def check(
     ------
     TypeError
         If a positional parameter of the function does not have the name of a frame or view, if the function has no
-        docstring, or if the severity does not exist.
+        docstring, or if the severity or a need does not exist.
     """
 
     def register(rule: Rule) -> Rule:
@@ -118,11 +120,19 @@ def check(
             raise TypeError(f"check {rule.__name__} needs a docstring; its first line is the title of the check")
         if severity not in SEVERITIES:
             raise TypeError(f"check {rule.__name__} has the severity {severity!r}; use one of {', '.join(SEVERITIES)}")
-        described = (severity, rule, tuple(needs), reads, options, certainty, detail, next_step, remediation)
+        needed = tuple(_need(rule.__name__, one) for one in ([needs] if isinstance(needs, str) else needs))
+        described = (severity, rule, needed, reads, options, certainty, detail, next_step, remediation)
         rule.check = Check(rule.__name__, *described, about, alone, remedy, ruled_out)  # type: ignore[attr-defined]
         return rule
 
     return register
+
+
+def _need(check: str, one: Need | str) -> Need:
+    known = {name: need for name, need in vars(coverage).items() if isinstance(need, Need)}
+    if not isinstance(one, Need) and one not in known:
+        raise TypeError(f"check {check} needs {one!r}; use one of {', '.join(sorted(known))}")
+    return one if isinstance(one, Need) else known[one]
 
 
 def stopped_with(error: BaseException, file: str) -> str:

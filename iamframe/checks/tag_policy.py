@@ -126,7 +126,7 @@ class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ToolUse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Profiles that are used by a tool such as Databricks.
 
-    The field `profile` is a pattern in which `*` stands for any text.
+    The field `profile` is a pattern for names of instance profiles, in which `*` stands for any text.
     """
 
     tool: str

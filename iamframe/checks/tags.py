@@ -340,7 +340,7 @@ def _are_of_tool(finding: Positions, keys: pd.Series, size: int) -> Bools:
 
 @check(
     severity="medium",
-    needs=[needs.tag_policy, needs.any_tags],
+    needs=[needs.tag_policy, needs.role_and_profile_tags],
     detail={
         "by": "_text",
         "missing": "tag '{tag_key}' is missing",
@@ -428,7 +428,7 @@ def _text_of(problem: str, demand: Demand) -> str:
 
 @check(
     severity="low",
-    needs=[needs.any_tags],
+    needs=[needs.role_and_profile_tags],
     detail="the key has spellings that differ by {_differ:words}: [{tag_key:spelled} ({resources:resource})]",
     remediation="Choose one spelling of the tag key, and retag the resources that use another spelling.",
 )

@@ -170,7 +170,10 @@ def load_sample(*, earlier: bool = False) -> Inventory:
     earlier
         Whether to load the sample of four weeks earlier (`sample:earlier`).
     """
-    return build_inventory(read_files([sample_folder("sample-earlier" if earlier else "sample")]), [SAMPLES[earlier]])
+    inventory = build_inventory(
+        read_files([sample_folder("sample-earlier" if earlier else "sample")]), [SAMPLES[earlier]]
+    )
+    return replace(inventory, accounts=inventory.accounts.assign(source=SAMPLES[earlier]))
 
 
 @memory_of_system()

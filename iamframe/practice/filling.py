@@ -1,4 +1,4 @@
-"""Fill a practice account with fictional roles and profiles that have names and paths as in real accounts."""
+"""Fill a simulated account with fictional roles and profiles that have names and paths as in real accounts."""
 
 from __future__ import annotations
 

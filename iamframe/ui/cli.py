@@ -316,7 +316,7 @@ def drift_command(
     strict: bool,
     live: dict[str, Any],
 ) -> int:
-    """Compare Terraform states with the accounts.
+    """Print how accounts differ from Terraform.
 
     A STATE is a Terraform state file, or the output of `terraform show -json`. Pass all Terraform states of the
     accounts. A resource is listed as unmanaged only if no state manages it. `sample:terraform` is the Terraform state

@@ -518,20 +518,20 @@ def test_an_account_at_80_percent_of_its_profiles_is_full(tmp_path: Path) -> Non
     documents = summary(Roles=799, RolesQuota=1000, InstanceProfiles=800, InstanceProfilesQuota=1000)
     (row,) = rows(tmp_path, documents, "quota_pressure")
     assert (row["resource_arn"], row["resource_type"]) == (f"arn:aws:iam::{ACCOUNT}:root", "account")
-    assert (row["severity"], row["detail"]) == ("high", "has 800 of at most 1,000 instance profiles (80%)")
+    assert (row["severity"], row["detail"]) == ("high", "the account has 800 of at most 1,000 instance profiles (80%)")
     assert row["next_step"] == "aws iam get-account-summary"
 
 
 def test_one_row_tells_both_quotas(tmp_path: Path) -> None:
     documents = summary(Roles=10, RolesQuota=10, InstanceProfiles=9, InstanceProfilesQuota=10)
     (row,) = rows(tmp_path, documents, "quota_pressure")
-    assert row["detail"] == "has 10 of at most 10 roles (100%); has 9 of at most 10 instance profiles (90%)"
+    assert row["detail"] == "the account has 10 of at most 10 roles (100%); the account has 9 of at most 10 instance profiles (90%)"
 
 
 def test_an_account_that_is_not_full_yet_is_not_said_to_be_at_100_percent(tmp_path: Path) -> None:
     documents = summary(Roles=999, RolesQuota=1000, InstanceProfiles=0, InstanceProfilesQuota=1000)
     (row,) = rows(tmp_path, documents, "quota_pressure")
-    assert row["detail"] == "has 999 of at most 1,000 roles (99%)"
+    assert row["detail"] == "the account has 999 of at most 1,000 roles (99%)"
 
 
 @pytest.mark.parametrize(

@@ -310,8 +310,10 @@ def test_rows_without_an_arn_are_one_finding_for_each_name(tmp_path: Path) -> No
         ("roles", [], ["all roles"]),
         ("profiles", [], ["all profiles"]),
         ("profiles", [coverage.profile_tags], ["profile tags"]),
+        ("profiles", ["profile_tags"], ["profile tags"]),
+        ("profiles", "profile_tags", ["profile tags"]),
         ("roles", [coverage.all_profiles], ["all profiles", "all roles"]),
-        ("tags", [], ["any tags"]),
+        ("tags", [], ["role and profile tags"]),
         ("pairs", [coverage.links], ["links"]),
         ("pairs", [], ["all profiles", "links", "all roles", "profiles of roles", "trust"]),
         ("events", [], ["events"]),
@@ -319,7 +321,7 @@ def test_rows_without_an_arn_are_one_finding_for_each_name(tmp_path: Path) -> No
     ],
 )
 def test_a_check_of_ones_own_needs_all_of_the_frames_that_it_reads(
-    tmp_path: Path, frame: str, needs: list[Need], held: list[str]
+    tmp_path: Path, frame: str, needs: list[Need | str] | str, held: list[str]
 ) -> None:
     def nothing(given: pd.DataFrame) -> pd.DataFrame:
         """Nothing."""
@@ -334,6 +336,17 @@ def test_a_check_of_ones_own_needs_all_of_the_frames_that_it_reads(
     assert [need.name for need in result.checks["nothing"].needs] == held
     # An empty result is no all clear where the frames are not whole.
     assert set(result.coverage["status"]) in ({"unknown"}, {"partial"})
+
+
+def test_a_need_that_does_not_exist_is_refused_with_the_needs_that_there_are() -> None:
+    with pytest.raises(
+        TypeError, match=r"check nothing needs 'tags'; use one of all_profiles, .*profile_tags"
+    ):
+
+        @iamframe.check(severity="low", needs=["tags"], detail="is there")
+        def nothing(profiles: pd.DataFrame) -> pd.DataFrame:
+            """Nothing."""
+            return profiles
 
 
 def test_a_check_of_pairs_is_unknown_where_no_role_without_a_profile_could_be_seen(tmp_path: Path) -> None:

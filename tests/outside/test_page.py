@@ -557,11 +557,11 @@ def test_the_pictures_of_names_profiles_and_tags_say_in_numbers_what_they_show(
     }
     with opened(browser, report(load(tmp_path / "in", documents), tmp_path / "out")) as it:
         assert table(it.page, "How names of profiles and roles differ") == [
-            ["the same", "", "1", "0"],
-            ["the same except for case", "", "0", "0"],
-            ["the same except at the beginning or end", "", "0", "0"],
-            ["the same except for a random suffix", "", "0", "0"],
-            ["different", "", "1", "0"],
+            ["the same name", "", "1", "0"],
+            ["the same name except for case", "", "0", "0"],
+            ["the same name except for a word at the beginning or end", "", "0", "0"],
+            ["the same name except for a random suffix", "", "0", "0"],
+            ["different names", "", "1", "0"],
         ]
         assert table(it.page, "Are profiles used?") == [[ACCOUNT, "", "4", "0", "0", "1", "2", "1"]]
         assert table(it.page, "Tag coverage") == [
@@ -645,7 +645,7 @@ def test_no_link_that_its_maker_means_so_is_shown_as_one_that_somebody_named(bro
         browser, report(load(tmp_path / "in", {"p.json": profile_list(*made)}), tmp_path / "out", policy)
     ) as it:
         rows = {row[0]: row[2:] for row in table(it.page, "How names of profiles and roles differ")}
-        assert rows["the same except at the beginning or end"] == ["2", "1"]
+        assert rows["the same name except for a word at the beginning or end"] == ["2", "1"]
 
 
 def test_a_picture_of_more_than_100_accounts_is_cut_and_says_so(browser: Browser, tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ from hypothesis import strategies as st
 import iamframe
 from iamframe.checks import CHECKS
 from iamframe.errors import ReportError
+from iamframe.inventory.load import sample_folder
 from iamframe.messages.render import changed_facts
 from iamframe.messages.text import DIFFERENCES
 from iamframe.report import mask as masking
@@ -958,6 +959,12 @@ def test_masked_no_file_has_the_name_of_an_account_or_of_a_source(tmp_path: Path
         assert not [name for name, content in masked.items() if original in content]
     # The file stays recognizable for the sender.
     assert b"/broken.json: is not JSON" in masked["gaps.csv"]
+
+
+def test_no_report_on_the_sample_has_the_folder_where_iamframe_is_installed(tmp_path: Path) -> None:
+    folder = str(sample_folder("sample")).encode()
+    sample_result().write(tmp_path)
+    assert not [name for name, content in contents(tmp_path).items() if folder in content]
 
 
 @pytest.mark.parametrize(
