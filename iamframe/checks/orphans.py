@@ -317,7 +317,8 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
     },
     next_step="aws iam get-account-summary",
     remediation="Look in the file `quota_use.csv` (`iamframe.quota_use`) for what fills the quota: each row shows the "
-    "share of one tool, cluster (or stack) and owner. Delete what is not needed, or request a higher quota.",
+    "share of one tool, cluster (or stack) and owner. Delete roles or profiles that are not needed, or request a "
+    "higher quota.",
     about="account",
 )
 def quota_pressure(accounts: pd.DataFrame, *, threshold: float = 0.8) -> Found:

@@ -171,10 +171,11 @@ def untagged_roles(
     """Roles without tags.
 
     The check also reports roles that have only tags whose keys begin with `aws:`. The check leaves out service-linked
-    roles and roles of IAM Identity Center. The suggested command copies the tags of the role's profile to the role. Two
-    tag keys of a profile that differ only in case are not copied. Tags that begin with `aws:`, and tags by which a tool
-    recognizes its own resources, are not copied. If the policy file or the tag policy forbids a tag, the tag is not
-    copied. If the role's profile has no tag that can be copied, the suggested command only shows the role's tags.
+    roles and roles of IAM Identity Center. The suggested command copies the tags of the role's profile to the role. The
+    suggested command copies no two tag keys of a profile that differ only in case. Tags that begin with `aws:`, and
+    tags by which a tool recognizes its own resources, are not copied. If the policy file or the tag policy forbids a
+    tag, the tag is not copied. If the role's profile has no tag that can be copied, the suggested command only shows
+    the role's tags.
     """
     own, every = _own(tags), np.arange(len(roles))
     rows = every[roles["tags_known"] & ~roles["is_aws_managed"] & ~are_among(every, own["role_row"])]
@@ -230,11 +231,11 @@ def tag_differences(tags: pd.DataFrame, pairs: pd.DataFrame, *, demanded: tuple[
     differ only in case. The checks `untagged_profiles` and `untagged_roles` report resources without tags or with only
     `aws:` tags. The suggested command copies to the profile those tags of the role that are missing or different on the
     profile. If no tag is copied to the profile, the suggested command copies the profile's tags that the role lacks to
-    the role. A tag is not copied if the other resource has its key only in another case. Two tag keys of a profile that
-    differ only in case are not copied. Tags by which a tool recognizes its own resources are not in the suggested
-    command. If the policy file or the tag policy forbids a tag, the suggested command leaves the tag out. If a resource
-    would then have more than 50 tags, no tag is copied to the resource, because AWS allows 50 tags. If the role lacks
-    tags of Karpenter or EKS and nothing else differs, the severity is `info`.
+    the role. A tag is not copied if the other resource has its key only in another case. The suggested command copies
+    no two tag keys of a profile that differ only in case. Tags by which a tool recognizes its own resources are not in
+    the suggested command. If the policy file or the tag policy forbids a tag, the suggested command leaves the tag out.
+    If a resource would then have more than 50 tags, no tag is copied to the resource, because AWS allows 50 tags. If
+    the role lacks tags of Karpenter or EKS and nothing else differs, the severity is `info`.
     """
     is_known = pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]
     own = _own(tags)

@@ -78,9 +78,9 @@ def explore(
     Returns
     -------
     Explorer
-        Later cells can use the attributes `filter` and `findings`. The attribute `findings` contains the findings that
-        match the current filter. The explorer makes no requests to AWS. The functions of `iamframe.exploring` need no
-        widgets.
+        Later notebook cells can use the explorer's attributes `filter` and `findings`. The attribute `findings`
+        contains the findings that match the current filter. The explorer makes no requests to AWS. The functions of
+        `iamframe.exploring` need no widgets.
 
     Raises
     ------

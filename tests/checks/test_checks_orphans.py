@@ -525,7 +525,9 @@ def test_an_account_at_80_percent_of_its_profiles_is_full(tmp_path: Path) -> Non
 def test_one_row_tells_both_quotas(tmp_path: Path) -> None:
     documents = summary(Roles=10, RolesQuota=10, InstanceProfiles=9, InstanceProfilesQuota=10)
     (row,) = rows(tmp_path, documents, "quota_pressure")
-    assert row["detail"] == "the account has 10 of at most 10 roles (100%); the account has 9 of at most 10 instance profiles (90%)"
+    assert row["detail"] == (
+        "the account has 10 of at most 10 roles (100%); the account has 9 of at most 10 instance profiles (90%)"
+    )
 
 
 def test_an_account_that_is_not_full_yet_is_not_said_to_be_at_100_percent(tmp_path: Path) -> None:

@@ -339,9 +339,7 @@ def test_a_check_of_ones_own_needs_all_of_the_frames_that_it_reads(
 
 
 def test_a_need_that_does_not_exist_is_refused_with_the_needs_that_there_are() -> None:
-    with pytest.raises(
-        TypeError, match=r"check nothing needs 'tags'; use one of all_profiles, .*profile_tags"
-    ):
+    with pytest.raises(TypeError, match=r"check nothing needs 'tags'; use one of all_profiles, .*profile_tags"):
 
         @iamframe.check(severity="low", needs=["tags"], detail="is there")
         def nothing(profiles: pd.DataFrame) -> pd.DataFrame:
