@@ -62,8 +62,8 @@ def empty_profiles(pairs: pd.DataFrame, references: pd.DataFrame) -> Found:
     certainty="maybe",
     detail={
         "by": "certainty",
-        "in scope": "no reference to the profile found (all enabled regions were scanned); {_may:message}",
-        "other": "no reference to the profile found ({_limit:message}); {_may:message}",
+        "in scope": "no reference found (all enabled regions were scanned); {_may:message}",
+        "other": "no reference found ({_limit:message}); {_may:message}",
     },
     next_step="aws ec2 describe-instances --filters={resource_arn:iam-instance-profile.arn}",
     remediation="Find out who uses the profile and when its role was last used. Delete the profile if nobody uses it.",

@@ -155,7 +155,7 @@ class Policy:
 
     @property
     def demands_tags(self) -> bool:
-        """True if a policy file requires tags, or if `organization` is true."""
+        """True if a policy file requires tags, or if each account's effective tag policy is used."""
         return bool(self.required) or self.organization
 
     def accepted(self, findings: pa.Table) -> pa.Array:

@@ -1,4 +1,4 @@
-"""Select the findings that the page shows, and arrange the findings in tables."""
+"""Decide which findings will be on the page, and arrange these findings in tables."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ def test_accounts_that_fail_cost_only_their_own_rows(organization: PracticeAccou
     assert set(gaps["account_id"]) == {no_role, strangers, other}
     assert (
         gaps["detail"]
-        .str.contains("could not be assumed|the AWS CLI configuration has no profile with this name")
+        .str.contains("could not assume the role|the AWS CLI configuration has no profile with this name")
         .all()
     )
     # Only AWS denies: no permission helps where a profile is missing.

@@ -388,7 +388,7 @@ def test_a_listing_that_breaks_off_is_no_listing_and_what_failed_without_a_code_
 @pytest.mark.parametrize(
     ("aws", "regions", "sentence"),
     [
-        (None, (), "there is no AWS CLI; install it, or run this in AWS CloudShell"),
+        (None, (), "this script needs the AWS CLI; install the AWS CLI, or run this script in AWS CloudShell"),
         ("exit 1\n", ("../x",), "../x is not a region; write it like eu-west-1"),
         ("exit 1\n", ("--all",), "--all is not a region; write it like eu-west-1"),
     ],

@@ -609,9 +609,9 @@ def test_where_tags_can_be_seen_and_changed_is_told_with_how_many_are_missed(bro
         rows = {tuple(row[:2]): row[2:] for row in table(it.page, "Where tags can be seen and changed")}
         assert len(rows) == 22
         assert rows["IAM console", "profiles"] == ["no", "no", "no"]
-        by_stack = "yes, but only if a CloudFormation stack manages the role"
+        by_stack = "yes, but only if CloudFormation manages the role"
         assert rows["CloudFormation", "roles"] == [by_stack, by_stack, "unknown"]
-        configured = "yes, but only if a Terraform configuration manages the resource"
+        configured = "yes, but only if Terraform manages the resource"
         assert rows["Terraform", "profiles"] == [configured, configured, "yes, but only in us-east-1"]
         group = it.page.get_by_role("group", name="Table: Where tags can be seen and changed")
         said = group.locator("caption").inner_text()
