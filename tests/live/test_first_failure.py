@@ -261,8 +261,8 @@ def test_a_role_that_may_not_be_assumed_is_told_in_the_words_of_aws(tmp_path: Pa
     said = refusal(tmp_path, "check", "aws:audit", files=files, **at(account, "KEY", "KEY_ID", "FILE"))
     assert said == (
         "aws:audit: iamframe could not assume the role (User: arn:aws:iam::123456789012:user/practice is not "
-        "authorized to perform: sts:AssumeRole on resource: arn:aws:iam::123456789012:role/audit); its trust policy and "
-        "a policy of yours must both allow sts:AssumeRole"
+        "authorized to perform: sts:AssumeRole on resource: arn:aws:iam::123456789012:role/audit); its trust policy "
+        "and a policy of yours must both allow sts:AssumeRole"
     )
 
 
