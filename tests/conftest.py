@@ -34,7 +34,8 @@ os.environ.setdefault("MOTO_AMIS_PATH", str(Path(__file__).with_name("images.jso
 gc.set_threshold(20_000)
 
 BEGAN = pytest.StashKey[float]()
-SLOWEST = 5
+# Five seconds on the usual machine; a slow one takes twice as long.
+SLOWEST = 10
 OUTSIDE = Path(__file__).parent / "outside"
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
 QUIET = (
@@ -79,7 +80,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Fail a test that takes more than five seconds of a processor, its setup included, unless it is outside."""
+    """Fail a test that takes more than ten seconds of a processor, its setup included, unless it is outside."""
     report = yield
     # Seconds of the clock would make a test fail because the machine has other work.
     seconds = time.process_time() - item.stash.get(BEGAN, time.process_time())
