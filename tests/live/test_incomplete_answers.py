@@ -156,13 +156,17 @@ def test_a_finding_about_tags_of_an_index_that_lags_is_not_certain(account: Prac
     assert result.findings["certainty"].tolist() == ["certain"]
 
 
-def test_what_was_not_called_because_all_others_were_denied_is_not_said_to_have_failed(
-    account: PracticeAccount,
-) -> None:
-    for number in range(25):
+def add_profiles_without_readable_tags(account: PracticeAccount, count: int) -> None:
+    for number in range(count):
         add(account, f"p-{number:02}")
     account.deny("GetInstanceProfile")
     account.deny("ListInstanceProfileTags")
+
+
+def test_what_was_not_called_because_all_others_were_denied_is_not_said_to_have_failed(
+    account: PracticeAccount,
+) -> None:
+    add_profiles_without_readable_tags(account, 25)
     inventory = load(account, workers=1)
     said = inventory.gaps["detail"][inventory.gaps["reason"] == "denied"]
     assert account.counts()["GetInstanceProfile"] == 20
@@ -190,10 +194,7 @@ def test_an_explicit_deny_is_told_apart_from_a_permission_that_is_missing(accoun
 def test_of_two_operations_only_the_one_that_no_policy_denies_explicitly_is_to_be_allowed(
     account: PracticeAccount,
 ) -> None:
-    for number in range(25):
-        add(account, f"p-{number:02}")
-    account.deny("GetInstanceProfile")
-    account.deny("ListInstanceProfileTags")
+    add_profiles_without_readable_tags(account, 25)
     rewritten(
         account, "GetInstanceProfile", b"because no .* action", b"with an explicit deny in a service control policy"
     )
