@@ -420,7 +420,8 @@ def _surfaces(pair: Pair) -> Iterator[Row]:
         by_side = {side: facts[surface, operation, TYPE_OF[side]] for side in pair.arns}
         conditions = dict.fromkeys(fact.condition for fact in by_side.values() if fact.condition)
         answers = {side: fact.answer for side, fact in by_side.items()}
-        yield field(f"{surface}: {operation}", **answers, note=" and ".join(conditions) or None)
+        verb = "change" if operation == "write" else operation
+        yield field(f"{surface}: {verb} tags", **answers, note=" and ".join(conditions) or None)
 
 
 # In the order of importance to the reader: identity, problems, suggested commands, and then the rest.

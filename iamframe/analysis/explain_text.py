@@ -74,7 +74,7 @@ def _joined(rows: list[Cells]) -> Iterator[Cells]:
 def _joint_label(section: str, fields: list[str]) -> str:
     checks = [field for field in fields if " " not in field]
     if section == "next" and 0 < len(checks) < len(fields):
-        return f"{', '.join(field for field in fields if field not in checks)} ({', '.join(checks)})"
+        return f"{', '.join(field for field in fields if field not in checks)} (next step for {', '.join(checks)})"
     # Below the heading "next", the bare name of a check would look like the check that a command completes.
     prefix = "next step for " if section == "next" and checks else ""
     return prefix + (" or " if section == "deleting" else ", ").join(fields)
@@ -170,7 +170,7 @@ def _by_surface(rows: list[list[str]]) -> Iterator[tuple[str, list[str], str, st
     operations: dict[tuple[str, ...], list[str]] = {}
     for _, field, *cells in rows:
         surface, _, operation = field.partition(": ")
-        operations.setdefault((surface, *cells), []).append(operation)
+        operations.setdefault((surface, *cells), []).append(operation.removesuffix(" tags"))
     for (surface, profile, role, note), names in operations.items():
         yield surface, names, profile, role, note
 

@@ -432,9 +432,9 @@ def test_who_may_assume_the_role_is_told_principal_by_principal(tmp_path: Path) 
 
 def test_it_tells_which_consoles_and_apis_show_and_change_the_tags_of_each_side(tmp_path: Path) -> None:
     explained = explain(account(tmp_path, profile("web", nested_role("web"))), "web")
-    for operation in ("read", "write"):
+    for operation in ("read tags", "change tags"):
         assert field(explained, "where tags show", f"IAM console: {operation}") == {"profile": "no", "role": "yes"}
-    editor = field(explained, "where tags show", "Tag Editor: read")
+    editor = field(explained, "where tags show", "Tag Editor: read tags")
     assert (editor["profile"], editor["role"], "us-east-1" in editor["value"]) == ("depends", "no", True)
 
 
@@ -546,7 +546,7 @@ def test_tags_are_suggested_only_where_a_plan_would_copy_them(
     lines = [" ".join(line.split()) for line in str(explain(sample, name)).splitlines()]
     assert any("tag-instance-profile" in line for line in lines) == (because is None)
     if because:
-        text = " ".join(lines[lines.index("not suggested") :])
+        text = " ".join(lines[lines.index("warning") :])
         assert f"do not copy the role's tags to the profile: {because}" in text
 
 
@@ -554,7 +554,7 @@ def test_fields_that_say_the_same_are_one_line_of_text_and_each_a_row(sample: In
     explained = explain(sample, "old-batch")
     lines = [" ".join(line.split()) for line in str(explained).splitlines()]
     assert sum("do not delete the profile" in line for line in lines) == 1
-    (at,) = (at for at, line in enumerate(lines) if line == "not suggested")
+    (at,) = (at for at, line in enumerate(lines) if line == "warning")
     assert lines[at + 1].startswith("do not delete the profile: it is unknown whether something uses")
     assert names(explained, "next") == ["see the profile", "delete the profile"]
     incomplete = names(explained, "incomplete checks")
@@ -868,8 +868,8 @@ def test_sections_come_in_the_order_of_use_and_the_profile_stands_before_the_rol
     assert "names: profile = blue | role = green; the names differ" in [" ".join(line.split()) for line in lines]
     shown, _, folded = explained._repr_html_().partition("<details><summary>where tags show</summary>")
     assert "<th scope='col' style='text-align:left'>instance profile</th><th" in shown
-    assert ">IAM console: read<" in folded
-    assert ">IAM console: read<" not in shown
+    assert ">IAM console: read tags<" in folded
+    assert ">IAM console: read tags<" not in shown
 
 
 def printed(sample: Inventory, folder: Path) -> Iterator[str]:
@@ -915,7 +915,7 @@ def test_every_field_that_is_printed_is_in_its_frame(sample: Inventory) -> None:
         tool = re.search(r"^With (?:the )?(.+?), you| with (?:the )?(.+)$", said)
         assert operations
         assert tool
-        found.update(f"{tool[tool.lastindex or 0]}: {operation}" for operation in filter(None, operations.groups()))
+        found.update(f"{tool[tool.lastindex or 0]}: {operation} tags" for operation in filter(None, operations.groups()))
     assert found == Counter(frame.loc[shows_tags, "field"])
 
 

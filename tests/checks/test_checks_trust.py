@@ -37,7 +37,7 @@ def test_a_profile_whose_role_trusts_another_service_is_found(tmp_path: Path) ->
     (row,) = rows(tmp_path, {"p.json": profile_list(linked("etl", LAMBDA))}, "profiles_without_ec2_trust")
     assert (row["resource_arn"], row["related_arn"]) == (f"{PROFILE_ARN}etl", f"{ROLE_ARN}etl")
     assert (row["severity"], row["certainty"], row["resource_type"]) == ("high", "certain", "instance-profile")
-    assert row["detail"] == "its role etl trusts lambda.amazonaws.com, not EC2"
+    assert row["detail"] == "the profile's role etl trusts lambda.amazonaws.com, not EC2"
     assert row["next_step"] == "aws iam get-role --role-name=etl"
 
 
@@ -45,13 +45,13 @@ def test_a_role_that_names_ec2_but_does_not_let_it_assume_it_is_said_so(tmp_path
     policy = trust(EC2)
     policy["Statement"][0]["Action"] = "sts:TagSession"
     (row,) = rows(tmp_path, {"p.json": profile_list(linked("web", policy))}, "profiles_without_ec2_trust")
-    assert row["detail"] == "the trust policy of its role web names EC2, but does not allow sts:AssumeRole"
+    assert row["detail"] == "the trust policy of the profile's role web names EC2, but does not allow sts:AssumeRole"
 
 
 def test_a_role_that_trusts_no_service_is_said_so(tmp_path: Path) -> None:
     documents = {"p.json": profile_list(linked("etl", letting_in(f"arn:aws:iam::{ACCOUNT}:root")))}
     (row,) = rows(tmp_path, documents, "profiles_without_ec2_trust")
-    assert row["detail"] == "its role etl trusts no service"
+    assert row["detail"] == "the profile's role etl trusts no service"
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_chinas_name_of_ec2_is_ec2_in_china_alone(tmp_path: Path) -> None:
     findings = run_checks(inventory, only=["profiles_without_ec2_trust"]).findings
     assert findings["resource_arn"].tolist() == [f"{PROFILE_ARN}web"]
     assert findings["detail"].tolist() == [
-        "its role web trusts ec2.amazonaws.com.cn, which is not EC2 in partition aws"
+        "the profile's role web trusts ec2.amazonaws.com.cn, which is not EC2 in partition aws"
     ]
 
 

@@ -128,14 +128,14 @@ def test_an_explanation_shows_the_same_fields_as_its_frame(hostile: Inventory) -
     told = iamframe.explain(hostile, "web")
     texts = set(Tags(told._repr_html_()).texts)
     frame = told.to_frame()
-    # Fields with equal values share a line. Below the heading "not suggested", it begins with "do not".
+    # Fields with equal values share a line. Below the heading "warning", it begins with "do not".
     shared = {field for text in texts for field in re.split(r", | or | \(|\)$", text)}
     against = [text.removeprefix("do not ") for text in texts if text.startswith("do not ")]
     refused = {field for text in against for field in text.split(", and do not ")}
     assert set(frame["field"]) <= texts | shared | refused
     for column in ("profile", "role", "note"):
-        # A reason against a command stands below the heading "not suggested".
-        assert set(frame[column].dropna().str.removeprefix("not suggested: ")) <= texts
+        # A reason against a command stands below the heading "warning".
+        assert set(frame[column].dropna().str.removeprefix("warning: ")) <= texts
     assert f"arn:aws:iam::{ACCOUNT}:role{HOSTILE}web" in texts
 
 

@@ -24,7 +24,7 @@ PAIRS = [
     ("/service-role/", "AWSCloud9SSMAccessRole", "/cloud9/", "AWSCloud9SSMInstanceProfile", "AWS Cloud9", True, True),
     ("/", "aws-elasticbeanstalk-ec2-role", "/", "aws-elasticbeanstalk-ec2-role", "Elastic Beanstalk", False, False),
     ("/", "EMR_EC2_DefaultRole", "/", "EMR_EC2_DefaultRole", "Amazon EMR", False, False),
-    ("/", "ecsInstanceRole", "/", "ecsInstanceRole", "Amazon ECS and AWS Batch", False, False),
+    ("/", "ecsInstanceRole", "/", "ecsInstanceRole", "Amazon ECS or AWS Batch", False, False),
     (
         "/", "ecsInstanceRole", "/", "ecsInstanceRole-profile",
         "AWS CLI commands from the ECS Developer Guide", True, False,

@@ -201,7 +201,7 @@ STEPS = {
     "3. EC2 needs a profile that holds the role": ["'arn:aws:sts::123456789012:assumed-role/web'"],
     "4. EC2 cannot use a role that trusts only EKS": [
         "web True Success",
-        "high eks-cluster certain its role eks-cluster trusts eks.amazonaws.com, not EC2",
+        "high eks-cluster certain the profile's role eks-cluster trusts eks.amazonaws.com, not EC2",
     ],
     "5. The profile does not get the role's tags": [
         "web web Owner=web-team True",

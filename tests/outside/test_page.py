@@ -118,7 +118,7 @@ def test_hostile_text_in_any_field_title_or_author_is_shown_as_text_and_nothing_
                 f"tag '{text}-wanted' is missing; "
                 f"tag '{text}' is {as_value(text, '-value')}, but the policy file allows only {text}-allowed"
             ),
-            f"its role {text}-shut trusts {text}.example, not EC2",
+            f"the profile's role {text}-shut trusts {text}.example, not EC2",
             f"instance '{text}-instance'",
             f"uses the profile arn:aws:iam::{ACCOUNT}:instance-profile/{text}-gone, which does not exist",
             f"ListRoleTags for {text} failed with {text}-code when the files were collected",
