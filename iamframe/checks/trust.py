@@ -17,8 +17,10 @@ from iamframe.knowledge.trust import names_ec2, read_content
     detail={
         "by": "_trust",
         "none": "the profile's role {related_name} trusts no service",
-        "not assumed": "the trust policy of the profile's role {related_name} names EC2, but does not allow sts:AssumeRole",
-        "elsewhere": "the profile's role {related_name} trusts {trusted_services}, which is not EC2 in partition {_partition}",
+        "not assumed": "the trust policy of the profile's role {related_name} names EC2, but does not allow "
+        "sts:AssumeRole",
+        "elsewhere": "the profile's role {related_name} trusts {trusted_services}, which is not EC2 in partition "
+        "{_partition}",
         "other": "the profile's role {related_name} trusts {trusted_services}, not EC2",
     },
     next_step="aws iam get-role --role-name={related_name}",

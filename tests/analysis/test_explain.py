@@ -915,7 +915,9 @@ def test_every_field_that_is_printed_is_in_its_frame(sample: Inventory) -> None:
         tool = re.search(r"^With (?:the )?(.+?), you| with (?:the )?(.+)$", said)
         assert operations
         assert tool
-        found.update(f"{tool[tool.lastindex or 0]}: {operation} tags" for operation in filter(None, operations.groups()))
+        found.update(
+            f"{tool[tool.lastindex or 0]}: {operation} tags" for operation in filter(None, operations.groups())
+        )
     assert found == Counter(frame.loc[shows_tags, "field"])
 
 
