@@ -1332,6 +1332,21 @@ def test_two_files_whose_names_are_no_text_are_both_read(tmp_path: Path) -> None
     assert list(load_files(tmp_path).roles["role_name"]) == ["a", "b"]
 
 
+@pytest.mark.parametrize("name", ["prod.state", "terraform.tfstate.backup", "roles.txt", "roles.json.gz.1"])
+@pytest.mark.parametrize("is_zipped", [False, True])
+def test_json_with_another_ending_in_a_folder_or_archive_is_named_as_not_read(
+    tmp_path: Path, name: str, is_zipped: bool
+) -> None:
+    text = json.dumps([nested_role("a")], indent=2).encode()
+    other = {name: gzip.compress(text) if ".gz" in name else text, "README.txt": b"[a] {x}"}
+    documents: dict[str, Any] = {"all.zip": zipped(other)} if is_zipped else other
+    inventory = load(tmp_path, {"dump.json": dump(role_detail("web"))} | documents)
+    assert inventory.roles["role_name"].tolist() == ["web"]
+    (gap,) = inventory.gaps[inventory.gaps["reason"] == "unreadable"].to_dict("records")
+    assert name in gap["subject"]
+    assert "rename the file to NAME.json, or give the file itself as a source" in gap["detail"]
+
+
 def test_a_file_is_read_whatever_its_suffix_where_it_is_named_itself(tmp_path: Path) -> None:
     folder = write(tmp_path, {"roles.txt": UTF8})
     assert len(load_files(folder / "roles.txt").roles) == 1
