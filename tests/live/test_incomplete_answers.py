@@ -282,7 +282,9 @@ def test_a_service_without_a_subscription_says_nothing_of_its_region(denied: tup
             account.deny(operation)
         instead(account, "DescribeInstances", lambda call, _: refusal_answer(call, Refusal("OptInRequired", "no", 401)))
         inventory = load(account, references="core", regions=["us-east-1", "eu-west-1"])
-    gaps = inventory.gaps[inventory.gaps["operation"] == "DescribeInstances"]
+    gaps = inventory.gaps[
+        (inventory.gaps["operation"] == "DescribeInstances") & (inventory.gaps["region"] != "unknown")
+    ]
     assert dict(zip(gaps["region"], gaps["detail"], strict=True)) == {
         region: f"DescribeInstances in {region} failed with OptInRequired, so it is unknown which profiles instances "
         "use there; load again"

@@ -1436,7 +1436,9 @@ def test_a_list_that_says_that_there_is_more_is_not_whole(
     assert (str(tmp_path / "list.json"), "truncated") in reasons(inventory, operation)
 
 
-@pytest.mark.parametrize("mark", [{"IsTruncated": False}, {"NextToken": None}, {"IsTruncated": False, "Marker": None}])
+@pytest.mark.parametrize(
+    "mark", [{"IsTruncated": False}, {"NextToken": None}, {"NextToken": ""}, {"IsTruncated": False, "Marker": None}]
+)
 def test_a_list_that_says_that_there_is_no_more_is_whole(tmp_path: Path, mark: dict[str, Any]) -> None:
     assert wholeness(load(tmp_path, {"list.json": listed(nested_role("web"), **mark)})) == (True, False)
 
