@@ -1352,6 +1352,11 @@ def test_a_file_is_read_whatever_its_suffix_where_it_is_named_itself(tmp_path: P
     assert len(load_files(folder / "roles.txt").roles) == 1
 
 
+def test_a_terraform_state_without_roles_is_one_gap_if_it_shows_no_account(tmp_path: Path) -> None:
+    gaps = load(tmp_path, {"terraform.tfstate": state()}).gaps
+    assert gaps["operation"][gaps["reason"] == "unreadable"].tolist() == ["terraform:state"]
+
+
 def test_hidden_folders_are_passed_over(tmp_path: Path) -> None:
     documents = {"roles.json": UTF8, ".terraform/terraform.tfstate": state(managed("aws_iam_role", tf_role("x")))}
     assert list(load(tmp_path, documents).roles["role_name"]) == ["web"]
