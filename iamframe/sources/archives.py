@@ -17,7 +17,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from io import BufferedReader
 from pathlib import Path, PurePosixPath
@@ -30,8 +30,8 @@ MAX_UNPACKED = 1 << 30
 _DAMAGED = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 DENIED = "denied.csv"
 _WANTED = (".json", ".jsonl", ".ndjson", ".tfstate", ".zip")
-# A file may begin with a byte order mark.
-_BLANKS, _GZIP = b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n", b"\x1f\x8b"
+# The beginning of gzip, or of a JSON object or list of objects. A file may begin with a byte order mark.
+_DATA = re.compile(rb"\x1f\x8b|[\xef\xbb\xbf\xff\xfe\x00\s]*(?:\[[\x00\s]*)?\{[\x00\s]*(?:[\"}]|$)")
 # The access keys in an address: before the @, where a key may contain a slash, and in the query.
 _SECRET = re.compile(r"(?<=://)(?:[^/@]*|[^@?]*:[^@?]*)@|\?\S*")
 # The files of a report. A snapshot has the file `MANIFEST`, with the text `FORMAT` near its beginning.
@@ -169,7 +169,8 @@ def _folder(root: Path) -> Iterator[Piece]:
                 # A folder may be listed, but not entered. Reading the file will say why.
                 is_file, is_link = True, False
             if is_file:
-                yield from _file(path, path.resolve().parent.parts if is_link else folders, depth)
+                found = _file(path, path.resolve().parent.parts if is_link else folders, depth)
+                yield from map(_refused_by_name, found)
 
 
 def _is_output(folder: Path, names: list[str]) -> bool:
@@ -181,17 +182,28 @@ def _is_output(folder: Path, names: list[str]) -> bool:
         return False
 
 
-def _is_wanted(name: str, opened: Callable[[], IO[bytes]]) -> bool:
+def _is_known(name: str) -> bool:
     plain = _without_gz(name).lower()
-    if "." in plain:
-        return plain.endswith(_WANTED) or plain == DENIED
     # Terraform states in an object store often have no suffix.
+    return "." not in plain or plain.endswith(_WANTED) or plain == DENIED
+
+
+def _is_wanted(name: str, opened: Callable[[], IO[bytes]]) -> bool:
+    if _is_known(name) and "." in _without_gz(name):
+        return True
     try:
         with opened() as file:
-            return file.read(100).lstrip(_BLANKS).startswith((b"{", _GZIP))
+            return bool(_DATA.match(file.read(100)))
     except _DAMAGED:
         # Reading the file will say why.
-        return True
+        return _is_known(name)
+
+
+def _refused_by_name(piece: Piece) -> Piece:
+    # Other files may be older copies, such as `terraform.tfstate.backup`.
+    if _is_known(piece.name):
+        return piece
+    return replace(piece, read=partial(_refuse, Unreadable("gaps.file.ending")), path=None)
 
 
 def _is_gz(name: str) -> bool:
@@ -274,7 +286,7 @@ def _zip_members(label: str, folders: tuple[str, ...], path: Path, root: int) ->
         place = (*within, inner.name, f"{entry.filename} at {entry.header_offset}")
         read = partial(_read_member, archive, entry, budget)
         member = f"{label}/{display_path(entry.filename)}"
-        yield Piece(member, within, root, _without_gz(inner.name), place, read, entry.file_size)
+        yield _refused_by_name(Piece(member, within, root, _without_gz(inner.name), place, read, entry.file_size))
 
 
 def _read_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, budget: _Budget) -> bytes:

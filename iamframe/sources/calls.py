@@ -258,9 +258,9 @@ class Calls:
     # Gaps and answers
 
     def note_refused(self, operation: str, refusal: RequestFailed, subject: str = ALL, region: str = GLOBAL) -> None:
-        if refusal.code in CLOSED and region not in (GLOBAL, self.client.region):
-            reason, message = closed_region(region, self.enabled_regions())
-            self.gap(operation, subject, reason, message, {"region": region, "code": refusal.code}, region)
+        is_elsewhere = refusal.code in CLOSED and region not in (GLOBAL, self.client.region)
+        if is_elsewhere and (closed := closed_region(region, self.enabled_regions(), refusal.code)):
+            self.gap(operation, subject, *closed, {"region": region, "code": refusal.code}, region)
             return
         row, named = BY_LABEL[operation], None if subject == ALL else subject
         where = None if region == GLOBAL else region

@@ -15,7 +15,7 @@ from typing import Any
 from msgspec import Raw
 
 from iamframe.errors import SourceError
-from iamframe.knowledge.operations import ALL, GLOBAL, OPERATIONS, TAG_POLICY, UNKNOWN_REGION, region_in
+from iamframe.knowledge.operations import ALL, GLOBAL, OPERATIONS, TAG_POLICY, UNKNOWN_REGION, proving, region_in
 from iamframe.knowledge.owners import known_owners
 from iamframe.messages.render import say
 from iamframe.sources import cloudtrail, config, iam, owners, references, shapes, steampipe, tag_policies, terraform
@@ -39,6 +39,8 @@ _FORMATS = (iam, config, terraform, steampipe, cloudtrail, references, owners, t
 _SHAPES = [one for module in _FORMATS for one in SHAPES[module.__name__]]
 for _format in _FORMATS:
     make_decoders(vars(_format).values())
+# The AWS CLI prints these answers about the caller's own account. Terraform states may contain several accounts.
+_OF_IAM = proving("roles", "profiles", "role_links", "role", "profile")
 # The columns of `denied.csv`, and the service with which a person may prefix an operation.
 _COLUMNS = ("operation", "subject", "error_code")
 _PREFIX = re.compile(r"[a-z0-9-]+:", re.IGNORECASE)
@@ -90,7 +92,7 @@ def _answers(reading: Reading, found: list[tuple[str, Piece]]) -> Iterator[Answe
                 chunks = iter(answer)
                 first = next(chunks, [])
                 if first and None not in accounts_in(first):
-                    answer.chunks = _with_accounts(reading, piece, chain([first], chunks))
+                    answer.chunks = _with_accounts(reading, piece, answer.operation, chain([first], chunks))
                     yield answer
                 else:
                     answer.chunks = [first, *chunks]
@@ -100,13 +102,15 @@ def _answers(reading: Reading, found: list[tuple[str, Piece]]) -> Iterator[Answe
     yield from references.reference_answers(reading)
 
 
-def _with_accounts(reading: Reading, piece: Piece, chunks: Iterable[Records]) -> Iterator[Records]:
+def _with_accounts(reading: Reading, piece: Piece, operation: str, chunks: Iterable[Records]) -> Iterator[Records]:
     accounts: set[str | None] = set()
     for chunk in chunks:
         accounts |= accounts_in(chunk)
         yield chunk
     for account in accounts - {None}:
         reading.carried.add(piece, str(account))
+        if operation in _OF_IAM:
+            reading.answered[piece.folders].add(str(account))
     reading.has_read = True
 
 

@@ -37,21 +37,11 @@ _FILE_NAMES = [
 ]
 
 
-class AccountsByFolder:
-    def __init__(self) -> None:
-        self._here: dict[tuple[str, ...], set[str]] = defaultdict(set)
-        self._beneath: dict[tuple[str, ...], set[str]] = defaultdict(set)
-
+class AccountsByFolder(dict[tuple[str, ...], set[str]]):
     def add(self, piece: Piece, account: str) -> None:
-        self._here[piece.folders].add(account)
         # Folders above the source do not count: their other files may belong to other accounts.
         for depth in range(piece.root, len(piece.folders) + 1):
-            self._beneath[piece.folders[:depth]].add(account)
-
-    def of(self, folders: tuple[str, ...], depth: int) -> set[str]:
-        # `prod/` beside `dev/` is another account; `us-east-1/` beside `iam/` is the same one.
-        is_one = all(map(_PART_OF_ACCOUNT.fullmatch, folders[depth:]))
-        return (self._beneath if is_one else self._here).get(folders[:depth], set())
+            self.setdefault(piece.folders[:depth], set()).add(account)
 
 
 @dataclass(slots=True)
@@ -61,6 +51,8 @@ class Reading:
     gaps: list[tuple[Piece, Gap]] = field(default_factory=list)
     # By folder, the accounts in the outputs of `aws sts get-caller-identity`.
     callers: dict[tuple[str, ...], set[str]] = field(default_factory=lambda: defaultdict(set))
+    # By folder, the accounts of IAM's own answers.
+    answered: dict[tuple[str, ...], set[str]] = field(default_factory=lambda: defaultdict(set))
     # The accounts of the resources in the files.
     carried: AccountsByFolder = field(default_factory=AccountsByFolder)
     # The accounts of the profiles that the resources use.
@@ -112,12 +104,14 @@ class Reading:
             nearest: set[str] = set()
             for depth in range(len(folders), 0, -1):
                 folder = folders[:depth]
-                callers = self.callers.get(folder, set())
-                if len(callers) == 1 and nearest <= callers:
+                # `prod/` beside `dev/` is another account; `us-east-1/` beside `iam/` is the same one.
+                is_one = all(map(_PART_OF_ACCOUNT.fullmatch, folders[depth:]))
+                callers = self.callers.get(folder, set()) if is_one else set()
+                if len(callers) == 1 and nearest | self.answered.get(folder, set()) <= callers:
                     return next(iter(callers))
                 if _TWELVE_DIGITS.fullmatch(folder[-1]):
                     return folder[-1]
-                nearest = nearest or shown.of(folders, depth) | callers
+                nearest = nearest or ((shown.get(folder, set()) | callers) if is_one else set())
             # An account id in a folder's name takes precedence, because some files hide the creator's account.
             if creators:
                 return next(iter(creators)) if len(creators) == 1 else None

@@ -94,11 +94,14 @@ def advice_on(refusal: RequestFailed, *actions: str) -> dict[str, Any]:
     return {"message": "gaps.advice.renew" if refusal.reason == "expired" else "gaps.advice.again"}
 
 
-def closed_region(region: str, enabled: list[str]) -> tuple[str, str]:
+def closed_region(region: str, enabled: list[str], code: str) -> tuple[str, str] | None:
+    if enabled and region not in enabled:
+        return "not_asked", "gaps.region.disabled"
+    # AWS also returns OptInRequired if the account is not subscribed to the service (EC2 API Reference, "Error codes").
+    if code == "OptInRequired":
+        return None
     if not enabled:
         return "unreadable", "gaps.region.rejects"
-    if region not in enabled:
-        return "not_asked", "gaps.region.disabled"
     # By default, tokens of STS's global endpoint are valid only in regions that are enabled by default (IAM User Guide,
     # "Managing AWS STS in an AWS Region").
     return "unreadable", "gaps.region.rejects_session"

@@ -49,11 +49,11 @@ class Document:
 
     @property
     def is_truncated(self) -> bool:
-        # `aws --max-items` adds `NextToken`.
+        # `aws --max-items` adds `NextToken`. In the last page, EC2 may return an empty token, which botocore ignores.
         tokens = [self.keys.get(key) for key in ("NextToken", "nextToken", "Marker")]
         if any(isinstance(token, str) and _EXAMPLE_MARKER.fullmatch(token) for token in tokens):
             return False
-        return self.keys.get("IsTruncated") in (True, "true", "True") or any(token is not None for token in tokens)
+        return self.keys.get("IsTruncated") in (True, "true", "True") or any(tokens)
 
     def of_unknown_shape(self) -> Unreadable:
         # Long keys are cut, and may then be equal.

@@ -187,8 +187,9 @@ def _answers(
     document.reading.has_read = True
     yield document.answer(operation, roles)
     yield document.answer(operation, profiles)
-    # An answer without an operation is not counted in `calls`.
-    yield document.answer("", left)
+    if left:
+        # An answer without an operation is not counted in `calls`.
+        yield document.answer("", left)
 
 
 def _left(arn: str | None, address: str) -> list[Leaving]:

@@ -274,6 +274,25 @@ def test_a_region_that_is_not_enabled_is_no_missing_permission() -> None:
         assert account.counts()["DescribeRegions"] == 1
 
 
+@pytest.mark.parametrize("denied", [(), ("DescribeRegions", "ListRegions")])
+def test_a_service_without_a_subscription_says_nothing_of_its_region(denied: tuple[str, ...]) -> None:
+    with PracticeAccount(regions=("us-east-1", "eu-west-1")) as account:
+        add(account, "web", "web")
+        for operation in denied:
+            account.deny(operation)
+        instead(account, "DescribeInstances", lambda call, _: refusal_answer(call, Refusal("OptInRequired", "no", 401)))
+        inventory = load(account, references="core", regions=["us-east-1", "eu-west-1"])
+    gaps = inventory.gaps[
+        (inventory.gaps["operation"] == "DescribeInstances") & (inventory.gaps["region"] != "unknown")
+    ]
+    assert dict(zip(gaps["region"], gaps["detail"], strict=True)) == {
+        region: f"DescribeInstances in {region} failed with OptInRequired, so it is unknown which profiles instances "
+        "use there; load again"
+        for region in ("us-east-1", "eu-west-1")
+    }
+    assert status(inventory, "unreferenced_profiles") == "unknown"
+
+
 def test_a_region_that_takes_no_credentials_and_of_which_nobody_says_whether_it_is_enabled_is_unread() -> None:
     with PracticeAccount(regions=("us-east-1", "me-south-1")) as account:
         add(account, "web", "web")

@@ -128,7 +128,7 @@ def test_a_row_without_an_account_is_of_the_folders_account(tmp_path: Path) -> N
         identity(ONE),
         {"status_code": 200, "data": identity(ONE)},
         {"UserId": "AIDAEXAMPLE", "Account": ONE},
-        identity(ONE) | profile_list(profile("web", Description="x" * 5_000, account=TWO)),
+        identity(ONE) | profile_list(profile("web", Description="x" * 5_000, account=ONE)),
     ],
     ids=["alone", "wrapped by a recorder", "without its ARN", "merged with a long answer"],
 )
@@ -144,9 +144,22 @@ def test_the_caller_counts_whichever_file_is_read_first(tmp_path: Path, names: t
     assert quotas(inventory) == {ONE: 1000}
 
 
-def test_tags_belong_to_the_caller_where_the_folder_shows_several_accounts(tmp_path: Path) -> None:
-    documents = {"identity.json": identity(TWO), "profiles.json": BOTH, "instance-profile-tags/web.json": TAGS}
-    assert tagged(load(tmp_path, documents)) == [(TWO, f"arn:aws:iam::{TWO}:instance-profile/web")]
+@pytest.mark.parametrize("place", ["", "us-east-1/"])
+def test_one_caller_beside_answers_of_another_account_leaves_a_file_that_shows_no_account_to_neither(
+    tmp_path: Path, place: str
+) -> None:
+    documents = {
+        "identity.json": identity(ONE),
+        "roles.json": {"Roles": [nested_role("web", account=ONE)]},
+        "other-roles.json": {"Roles": [nested_role("web", account=TWO)]},
+        f"{place}summary.json": SUMMARY,
+        f"{place}other-profiles.json": profile_list(),
+    }
+    inventory = load(tmp_path, documents)
+    assert quotas(inventory) == {}
+    assert "ListInstanceProfiles" not in set(inventory.calls["operation"])
+    unplaced = [("unknown", "GetAccountSummary"), ("unknown", "ListInstanceProfiles")]
+    assert sorted(gap[:2] for gap in gaps_of(inventory, "unreadable")) == unplaced
 
 
 def test_the_caller_in_the_folder_counts_before_its_12_digits(tmp_path: Path) -> None:
@@ -154,13 +167,23 @@ def test_the_caller_in_the_folder_counts_before_its_12_digits(tmp_path: Path) ->
     assert quotas(inventory) == {ONE: 1000}
 
 
-def test_the_caller_counts_before_the_arns_that_the_folder_carries(tmp_path: Path) -> None:
-    documents = {
-        "identity.json": identity(ONE),
-        "roles.json": {"Roles": [nested_role("web", account=TWO)]},
-        "summary.json": SUMMARY,
-    }
+def test_the_caller_counts_beside_a_terraform_state_of_another_account(tmp_path: Path) -> None:
+    role = {"arn": f"arn:aws:iam::{TWO}:role/web", "name": "web"}
+    resource = {"mode": "managed", "type": "aws_iam_role", "name": "web", "instances": [{"attributes": role}]}
+    state = {"version": 4, "lineage": "a", "resources": [resource]}
+    documents = {"identity.json": identity(ONE), "terraform.tfstate": state, "summary.json": SUMMARY}
     assert quotas(load(tmp_path, documents)) == {ONE: 1000}
+
+
+@pytest.mark.parametrize("shown", ["identity.json", "roles.json"])
+def test_a_folder_beneath_that_of_an_account_is_another_accounts_unless_it_is_a_regions_or_a_services(
+    tmp_path: Path, shown: str
+) -> None:
+    document = identity(ONE) if shown == "identity.json" else {"Roles": [nested_role("web", account=ONE)]}
+    inventory = load(tmp_path, {f"a/{shown}": document, "a/dev/profiles.json": profile_list(), "a/iam/s.json": SUMMARY})
+    assert quotas(inventory) == {ONE: 1000}
+    assert "ListInstanceProfiles" not in set(inventory.calls["operation"])
+    assert [gap[:2] for gap in gaps_of(inventory, "unreadable")] == [("unknown", "ListInstanceProfiles")]
 
 
 def test_the_caller_of_a_folder_above_does_not_count_before_the_12_digits_of_the_file(tmp_path: Path) -> None:

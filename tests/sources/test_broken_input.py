@@ -765,7 +765,7 @@ def test_no_path_is_refused() -> None:
 
 @pytest.mark.parametrize("names", [[], ["readme.txt"], ["sub/picture.png"], [".hidden.json"]])
 def test_a_folder_without_a_readable_file_is_refused(tmp_path: Path, names: list[str]) -> None:
-    folder = write(tmp_path / "folder", dict.fromkeys(names, "{}"))
+    folder = write(tmp_path / "folder", dict.fromkeys(names, "text"))
     folder.mkdir(exist_ok=True)
     with pytest.raises(SourceError, match=r"/folder: has no file that iamframe reads"):
         load_files(folder)

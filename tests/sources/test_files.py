@@ -1332,9 +1332,29 @@ def test_two_files_whose_names_are_no_text_are_both_read(tmp_path: Path) -> None
     assert list(load_files(tmp_path).roles["role_name"]) == ["a", "b"]
 
 
+@pytest.mark.parametrize("name", ["prod.state", "terraform.tfstate.backup", "roles.txt", "roles.json.gz.1"])
+@pytest.mark.parametrize("is_zipped", [False, True])
+def test_json_with_another_ending_in_a_folder_or_archive_is_named_as_not_read(
+    tmp_path: Path, name: str, is_zipped: bool
+) -> None:
+    text = json.dumps([nested_role("a")], indent=2).encode()
+    other = {name: gzip.compress(text) if ".gz" in name else text, "README.txt": b"[a] {x}"}
+    documents: dict[str, Any] = {"all.zip": zipped(other)} if is_zipped else other
+    inventory = load(tmp_path, {"dump.json": dump(role_detail("web"))} | documents)
+    assert inventory.roles["role_name"].tolist() == ["web"]
+    (gap,) = inventory.gaps[inventory.gaps["reason"] == "unreadable"].to_dict("records")
+    assert name in gap["subject"]
+    assert "rename the file to NAME.json, or give the file itself as a source" in gap["detail"]
+
+
 def test_a_file_is_read_whatever_its_suffix_where_it_is_named_itself(tmp_path: Path) -> None:
     folder = write(tmp_path, {"roles.txt": UTF8})
     assert len(load_files(folder / "roles.txt").roles) == 1
+
+
+def test_a_terraform_state_without_roles_is_one_gap_if_it_shows_no_account(tmp_path: Path) -> None:
+    gaps = load(tmp_path, {"terraform.tfstate": state()}).gaps
+    assert gaps["operation"][gaps["reason"] == "unreadable"].tolist() == ["terraform:state"]
 
 
 def test_hidden_folders_are_passed_over(tmp_path: Path) -> None:
@@ -1421,7 +1441,9 @@ def test_a_list_that_says_that_there_is_more_is_not_whole(
     assert (str(tmp_path / "list.json"), "truncated") in reasons(inventory, operation)
 
 
-@pytest.mark.parametrize("mark", [{"IsTruncated": False}, {"NextToken": None}, {"IsTruncated": False, "Marker": None}])
+@pytest.mark.parametrize(
+    "mark", [{"IsTruncated": False}, {"NextToken": None}, {"NextToken": ""}, {"IsTruncated": False, "Marker": None}]
+)
 def test_a_list_that_says_that_there_is_no_more_is_whole(tmp_path: Path, mark: dict[str, Any]) -> None:
     assert wholeness(load(tmp_path, {"list.json": listed(nested_role("web"), **mark)})) == (True, False)
 
