@@ -550,7 +550,7 @@ def test_files_with_other_events_alone_give_no_rows_and_no_gap_but_the_time_that
 
 def test_records_of_a_region_where_iam_writes_none_are_no_history(tmp_path: Path) -> None:
     other = record("RunInstances", "x", eventSource="ec2.amazonaws.com", awsRegion="eu-west-1")
-    with pytest.raises(SourceError, match=r"holds no CloudTrail records of write management events in us-east-1, where"):
+    with pytest.raises(SourceError, match="holds no CloudTrail records of write management events in us-east-1, where"):
         iamframe.history(load(tmp_path, other))
 
 
