@@ -66,6 +66,18 @@ def _tags_to_copy(own: pd.DataFrame, side: str, rows: Positions, demanded: tuple
     return _json_for_cli(at[is_copied], mine.iloc[tag[is_copied]], len(rows))
 
 
+def _tags_on_all(tags: pd.DataFrame, links: pd.DataFrame, roles: Positions) -> tuple[pd.DataFrame, Positions]:
+    """Return the tags that all profiles of a role have, with the role's row in `profile_row`, and profiles per role."""
+    held = links[are_among(links["role_row"], roles)]
+    link, tag = matches(held["profile_row"], tags["profile_row"])
+    role = held["role_row"].to_numpy()
+    size = np.bincount(role, minlength=roles.max(initial=-1) + 1)
+    each = tags.iloc[tag].assign(profile_row=role[link])
+    groups = each.groupby(["profile_row", "tag_key", "tag_value"], sort=False)
+    is_on_all = (groups.cumcount() + 1).to_numpy() == size[role[link]]
+    return each[is_on_all], size[roles]
+
+
 def _tag_counts(tags: pd.DataFrame, side: str, rows: Positions) -> Positions:
     held = tags[f"{side}_row"].to_numpy()
     counts = np.bincount(held[held >= 0], minlength=rows.max(initial=0) + 1)
@@ -152,15 +164,17 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame, *, demanded: tupl
         "by": "_text",
         "tagged": "has no tags, but its profile has {related_tag_count:tag}",
         "tagged, aws:": "has only `aws:` tags, but its profile has {related_tag_count:tag}",
+        "shared": "has no tags, but its {_profiles} profiles have {related_tag_count:tag} in common",
+        "shared, aws:": "has only `aws:` tags, but its {_profiles} profiles have {related_tag_count:tag} in common",
         "untagged, aws:": "has only `aws:` tags",
         "other": "has no tags",
     },
     next_step={
         "by": "_profile",
-        "tagged": "aws iam tag-role --role-name={resource_name} --tags={_tags}",
-        "other": _SHOW_ROLE,
+        "untagged": _SHOW_ROLE,
+        "other": "aws iam tag-role --role-name={resource_name} --tags={_tags}",
     },
-    remediation="Tag the role. If the role's profile has tags, copy these tags to the role.",
+    remediation="Tag the role. Copy the tags that all profiles of the role have.",
     about="role",
     alone=True,
     remedy="any tag",
@@ -171,23 +185,22 @@ def untagged_roles(
     """Roles without tags.
 
     The check also reports roles that have only tags whose keys begin with `aws:`. The check leaves out service-linked
-    roles and roles of IAM Identity Center. The suggested command copies the tags of the role's profile to the role. The
-    suggested command copies no two tag keys of a profile that differ only in case. Tags that begin with `aws:`, and
-    tags by which a tool recognizes its own resources, are not copied. If the policy file or the tag policy forbids a
-    tag, the tag is not copied. If the role's profile has no tag that can be copied, the suggested command only shows
-    the role's tags.
+    roles and roles of IAM Identity Center. The suggested command copies the tags of the role's profile to the role. If
+    a role is in several profiles, the suggested command copies only tags that all these profiles have with equal
+    values. The suggested command copies no two tag keys of a profile that differ only in case. Tags that begin with
+    `aws:`, and tags by which a tool recognizes its own resources, are not copied. If the policy file or the tag policy
+    forbids a tag, the tag is not copied. If no tag can be copied, the suggested command only shows the role's tags.
     """
     own, every = _own(tags), np.arange(len(roles))
     rows = every[roles["tags_known"] & ~roles["is_aws_managed"] & ~are_among(every, own["role_row"])]
-    bare, held = roles.iloc[rows], links[links["role_row"] >= 0].drop_duplicates("role_row")
-    profile = np.full(len(roles), -1)
-    profile[held["role_row"]] = held["profile_row"]
-    copied = _tags_to_copy(own, "profile", profile[rows], demanded)
+    on_all, profiles = _tags_on_all(tags, links, rows)
+    copied = _tags_to_copy(_own(on_all), "profile", rows, demanded)
     return findings(
-        bare,
+        roles.iloc[rows],
         "role_arn",
-        related_tag_count=_tag_counts(tags, "profile", profile[rows]),
-        _profile=(other := pc.if_else(copied.is_valid(), "tagged", "untagged")),
+        related_tag_count=_tag_counts(on_all, "profile", rows),
+        _profiles=profiles,
+        _profile=(other := pc.if_else(copied.is_valid(), np.where(profiles > 1, "shared", "tagged"), "untagged")),
         _text=concat(other, _if_reserved(rows, tags["role_row"])),
         _tags=copied,
         next_step_changes=copied.is_valid(),

@@ -193,6 +193,25 @@ def test_the_next_step_copies_the_tags_of_the_profile(tmp_path: Path) -> None:
     assert sent_tags(row["next_step"]) == {"Owner": "ops"}
 
 
+def test_an_untagged_role_in_several_profiles_gets_only_the_tags_that_all_of_them_have(tmp_path: Path) -> None:
+    role, names = nested_role("shared"), "abc"
+    documents = {
+        "d.json": dump(role_detail("shared", [profile(name) for name in names])),
+        "p.json": profile_list(*(profile(name, role) for name in names)),
+    }
+    tags: dict[str, Tags] = {name: {"Owner": "ops", "Env": "prod", "Name": name} for name in names}
+    (row,) = rows(tmp_path / "alike", documents | tag_files(tags), "untagged_roles")
+    assert row["detail"] == "has no tags, but its 3 profiles have 2 tags in common"
+    assert sent_tags(row["next_step"]) == {"Owner": "ops", "Env": "prod"}
+    unlike = documents | tag_files({name: {"Name": name} for name in names})
+    (row,) = rows(tmp_path / "unlike", unlike, "untagged_roles")
+    assert (row["detail"], row["next_step"]) == ("has no tags", "aws iam list-role-tags --role-name=shared")
+    assert not row["next_step_changes"]
+    one_unknown = documents | tag_files({"a": tags["a"], "b": tags["b"]})
+    (row,) = rows(tmp_path / "unknown", one_unknown, "untagged_roles")
+    assert row["next_step"] == "aws iam list-role-tags --role-name=shared"
+
+
 _DUMP = "`aws iam get-account-authorization-details --filter Role`"
 
 
