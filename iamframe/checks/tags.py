@@ -66,16 +66,14 @@ def _tags_to_copy(own: pd.DataFrame, side: str, rows: Positions, demanded: tuple
     return _json_for_cli(at[is_copied], mine.iloc[tag[is_copied]], len(rows))
 
 
-def _tags_on_all(tags: pd.DataFrame, links: pd.DataFrame, roles: Positions) -> tuple[pd.DataFrame, Positions]:
-    """Return the tags that all profiles of a role have, with the role's row in `profile_row`, and profiles per role."""
-    held = links[are_among(links["role_row"], roles)]
-    link, tag = matches(held["profile_row"], tags["profile_row"])
-    role = held["role_row"].to_numpy()
-    size = np.bincount(role, minlength=roles.max(initial=-1) + 1)
-    each = tags.iloc[tag].assign(profile_row=role[link])
-    groups = each.groupby(["profile_row", "tag_key", "tag_value"], sort=False)
-    is_on_all = (groups.cumcount() + 1).to_numpy() == size[role[link]]
-    return each[is_on_all], size[roles]
+def _are_on_all(tags: pd.DataFrame, roles: Positions, links: pd.DataFrame) -> Bools:
+    """For each tag of a profile and for its role, return whether all profiles of the role have the tag."""
+    held = links["role_row"].to_numpy()
+    count = np.bincount(held[held >= 0], minlength=roles.max(initial=-1) + 1)[roles]
+    shared = tags[["tag_key", "tag_value"]][count > 1].assign(role=roles[count > 1])
+    found: Bools = count == 1
+    found[count > 1] = shared.groupby([*shared], sort=False)["role"].transform("size") == count[count > 1]
+    return found
 
 
 def _tag_counts(tags: pd.DataFrame, side: str, rows: Positions) -> Positions:
@@ -193,7 +191,13 @@ def untagged_roles(
     """
     own, every = _own(tags), np.arange(len(roles))
     rows = every[roles["tags_known"] & ~roles["is_aws_managed"] & ~are_among(every, own["role_row"])]
-    on_all, profiles = _tags_on_all(tags, links, rows)
+    held = links[are_among(links["role_row"], rows)]
+    link, tag = matches(held["profile_row"], tags["profile_row"])
+    # In `on_all`, the role's row stands in place of the profile's.
+    on_all = tags.iloc[tag].assign(profile_row=held["role_row"].to_numpy()[link])
+    on_all = on_all[_are_on_all(on_all, on_all["profile_row"].to_numpy(), held)]
+    on_all = on_all.drop_duplicates(["profile_row", "tag_key"])
+    profiles = np.bincount(held["role_row"], minlength=len(roles))[rows]
     copied = _tags_to_copy(_own(on_all), "profile", rows, demanded)
     return findings(
         roles.iloc[rows],
@@ -244,6 +248,7 @@ def tag_differences(tags: pd.DataFrame, pairs: pd.DataFrame, *, demanded: tuple[
     differ only in case. The checks `untagged_profiles` and `untagged_roles` report resources without tags or with only
     `aws:` tags. The suggested command copies to the profile those tags of the role that are missing or different on the
     profile. If no tag is copied to the profile, the suggested command copies the profile's tags that the role lacks to
+    the role. If the role is in several profiles, only tags that all these profiles have with equal values are copied to
     the role. A tag is not copied if the other resource has its key only in another case. The suggested command copies
     no two tag keys of a profile that differ only in case. Tags by which a tool recognizes its own resources are not in
     the suggested command. If the policy file or the tag policy forbids a tag, the suggested command leaves the tag out.
@@ -275,6 +280,8 @@ def tag_differences(tags: pd.DataFrame, pairs: pd.DataFrame, *, demanded: tuple[
     role_rows, profile_rows = (np.concatenate(each) for each in zip(*kinds.values(), strict=True))
     # IAM refuses two spellings of a key together, so the command has neither.
     is_alone = ~pd.Series(only_folded[is_lacking]).duplicated(keep=False)
+    of_role = links["role_row"].to_numpy()[profile["link"][profile_alone]]
+    is_alone &= _are_on_all(own.iloc[profile["tag"][profile_alone]], of_role, pairs[pairs["relation"].notna()])
     facts = pd.DataFrame(
         {
             "kind": np.repeat([*kinds], [len(rows) for rows, _ in kinds.values()]),

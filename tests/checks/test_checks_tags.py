@@ -212,6 +212,24 @@ def test_an_untagged_role_in_several_profiles_gets_only_the_tags_that_all_of_the
     assert row["next_step"] == "aws iam list-role-tags --role-name=shared"
 
 
+def test_a_tag_that_not_all_profiles_of_a_role_have_is_not_copied_to_the_role(tmp_path: Path) -> None:
+    role = nested_role("shared")
+    documents = {
+        "d.json": dump(role_detail("shared", [profile("a"), profile("b")], {"Owner": "ops"})),
+        "p.json": profile_list(profile("a", role), profile("b", role)),
+    }
+    cases: dict[str, tuple[Tags, list[Tags | None]]] = {
+        "other value": ({"Owner": "ops", "Env": "test"}, [None, None]),
+        "none": ({"Owner": "ops"}, [None]),
+        "untagged": ({}, [None]),
+        "alike": ({"Owner": "ops", "Env": "prod"}, [{"Env": "prod"}, {"Env": "prod"}]),
+    }
+    for name, (other, sent) in cases.items():
+        both = {"a": {"Owner": "ops", "Env": "prod", "Team": "1"}, "b": other}
+        steps = [row["next_step"] for row in rows(tmp_path / name, documents | tag_files(both), "tag_differences")]
+        assert [sent_tags(step) if " tag-role " in step else None for step in steps] == sent, name
+
+
 _DUMP = "`aws iam get-account-authorization-details --filter Role`"
 
 
