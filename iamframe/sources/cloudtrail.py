@@ -248,9 +248,11 @@ def _answers(document: Document, key: str, operation: str) -> Iterator[Answer]:
     found: dict[str | None, list[Event]] = defaultdict(list)
     # Per account, the times of the first and last record of a region in which IAM's events are recorded.
     spans: dict[str | None, tuple[str, str]] = {}
+    regions: set[str | None] = set()
     document.reading.has_read |= not document.items(key) and not document.is_truncated
     for record, owner, event in _records(document, key, LookupEvent if operation == LOOKUP else TrailRecord):
         document.reading.has_read = True
+        regions.add(record.aws_region)
         if event:
             found[owner].append(event)
         # The request of a lookup is unknown, so its times do not show which events it leaves out. A trail can leave out
@@ -261,8 +263,9 @@ def _answers(document: Document, key: str, operation: str) -> Iterator[Answer]:
             first, last = spans.get(account, (time, time))
             spans[account] = min(first, time), max(last, time)
     state: State = "truncated" if operation == LOOKUP and document.is_truncated else "partial"
-    # An empty lookup is an answer too.
-    for account in list(dict.fromkeys((*found, *spans))) or ([None] if operation == LOOKUP else []):
+    # An empty lookup is an answer too, but a lookup in another region is not.
+    is_answer = operation == LOOKUP and (not regions or not regions.isdisjoint(_HOME_REGIONS))
+    for account in list(dict.fromkeys((*found, *spans))) or [None] * is_answer:
         times = [at for text in spans.get(account, ()) if (at := parsed_time(text))]
         covered = [EventSpan(*times)] if len(times) == 2 else []
         yield document.answer(operation, found[account], covered, account_id=account, state=state)

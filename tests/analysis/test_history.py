@@ -571,6 +571,14 @@ def test_read_events_prove_nothing_about_iam_because_a_trail_may_record_only_the
     assert life.covered_from_at == life.covered_to_at == at("10:00:00")
 
 
+def test_a_lookup_in_a_region_where_iam_writes_none_is_no_history(tmp_path: Path) -> None:
+    other = record("RunInstances", "x", eventSource="ec2.amazonaws.com", awsRegion="eu-west-1")
+    inventory = load(tmp_path / ACCOUNT, lookup=lookup(other), roles={"Roles": []})
+    assert not inventory.events_read
+    with pytest.raises(SourceError, match="holds no CloudTrail records of write management events"):
+        iamframe.history(inventory)
+
+
 def test_an_inventory_without_cloudtrail_has_no_history_and_says_so() -> None:
     sample = iamframe.load_sample()
     for look in (iamframe.history, functools.partial(iamframe.events_of, name="web")):
