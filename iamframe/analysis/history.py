@@ -175,8 +175,8 @@ def _read(sources: tuple[Any, ...], name: str | None) -> _Read:
     if not inventory.events_read:
         where = ", ".join(inventory.sources) or "the inventory"
         raise SourceError(
-            f"{where}: holds no CloudTrail records that can tell of IAM; add a trail's files of {HOMES['aws']}, where "
-            "IAM's events stand, or what `aws cloudtrail lookup-events` prints there"
+            f"{where}: holds no CloudTrail records of write management events in {HOMES['aws']}, where CloudTrail "
+            "records changes to IAM; add such files of a trail, or what `aws cloudtrail lookup-events` prints there"
         )
     if name is not None:
         read = inventory.calls["account_id"][inventory.calls["operation"].isin([TRAIL, LOOKUP])]

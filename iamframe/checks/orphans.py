@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -24,36 +25,55 @@ _SHOW_ASSOCIATION = (
     "aws ec2 describe-iam-instance-profile-associations --filters={_instance:instance-id}{region:region}"
 )
 _SHOW_PROFILES = "aws iam list-instance-profiles-for-role --role-name={resource_name}"
+# A younger empty profile may be about to get its role.
+MIN_AGE = timedelta(days=1)
 _CONSUMERS = ("instance", "association", "launch-template", "launch-configuration")
 
 
 @check(
     severity="medium",
     needs=[needs.all_profiles],
-    detail="holds no role",
+    detail={
+        "by": "_age",
+        "young": "holds no role, but was created less than a day before the data was collected, and may still get its "
+        "role",
+        "other": "holds no role",
+    },
     next_step={
-        "by": "_used",
-        "used": "aws iam get-instance-profile --instance-profile-name={resource_name}",
-        "other": "aws iam delete-instance-profile --instance-profile-name={resource_name}",
+        "by": "_step",
+        "delete": "aws iam delete-instance-profile --instance-profile-name={resource_name}",
+        "other": "aws iam get-instance-profile --instance-profile-name={resource_name}",
     },
     remediation="Delete the profile, unless something uses the profile or will soon put a role into it.",
     about="profile",
     alone=True,
     remedy="delete",
 )
-def empty_profiles(pairs: pd.DataFrame, references: pd.DataFrame) -> Found:
+def empty_profiles(
+    pairs: pd.DataFrame, references: pd.DataFrame, profiles: pd.DataFrame, accounts: pd.DataFrame
+) -> Found:
     """Instance profiles that hold no role.
 
     The API call RunInstances refuses a profile without a role. A running instance gets no credentials from an empty
     profile. Empty profiles count against the quota, and the IAM console does not show them. A profile becomes empty
     when its role is removed, for example before the role is deleted. A deployment that stops half-way can also leave an
-    empty profile. AWS refuses to delete a profile that holds a role. A profile that was created minutes ago may still
-    be waiting for its role. If a collected resource uses the profile, the suggested command deletes nothing.
+    empty profile. AWS refuses to delete a profile that holds a role. If a collected resource uses the profile, the
+    suggested command deletes nothing. The suggested command also deletes nothing if the profile was created less than a
+    day before the data was collected, or if its creation time is unknown. Such a profile may still get its role.
     """
     empty = pairs[pairs["role_arn"].isna() & pairs["role_known"]]
+    created = profiles["created_at"].iloc[empty["profile_row"]].reset_index(drop=True)
+    collected = accounts["captured_at"].iloc[index_in(empty["account_id"], accounts["account_id"])]
+    age = collected.reset_index(drop=True).fillna(pd.Timestamp.now("UTC")) - created
     is_used = is_in(empty["profile_arn"], as_arrow(references["profile_arn"]))
-    used = np.where(is_used, "used", "unused")
-    return findings(empty, "profile_arn", _used=pd.array(used, dtype="str"), next_step_changes=~is_used)
+    is_unneeded = ~is_used & (age >= MIN_AGE).to_numpy(bool)
+    return findings(
+        empty,
+        "profile_arn",
+        _age=pd.array(np.where(age < MIN_AGE, "young", "old"), dtype="str"),
+        _step=pd.array(np.where(is_unneeded, "delete", "show"), dtype="str"),
+        next_step_changes=is_unneeded,
+    )
 
 
 @check(
@@ -132,11 +152,12 @@ def owner_gone(
     `elasticbeanstalk:environment-id` show to which cluster, environment or stack a profile belongs. Karpenter 1.7 and
     later also write the cluster into the path of the profile. The certainty of a finding is `maybe` if only the
     profile's name suggests a CloudFormation stack. A cluster, environment or stack counts as gone only after a complete
-    search of every region where it could be. The check leaves out profiles that collected instances use. The certainty
-    of a finding is `maybe` if the instances of a searched region were not all collected. The check ignores the tag
-    `kubernetes.io/cluster/…`, because profiles of non-EKS clusters can have this tag, too. Karpenter also writes EKS
-    tags to profiles of clusters outside EKS. Delete a Karpenter profile only if no cluster outside EKS uses the
-    profile.
+    search of every region where it could be. If a profile shows several clusters, environments or stacks, the check
+    leaves out the profile while one of them exists. The check leaves out profiles that collected instances use. The
+    certainty of a finding is `maybe` if the instances of a searched region were not all collected. The check ignores
+    the tag `kubernetes.io/cluster/…`, because profiles of non-EKS clusters can have this tag, too. Karpenter also
+    writes EKS tags to profiles of clusters outside EKS. Delete a Karpenter profile only if no cluster outside EKS uses
+    the profile.
     """
     gone = owned_profiles[owned_profiles["status"] == "gone"]
     running = references["profile_arn"][is_in(references["consumer_type"], ["instance", "association"])]

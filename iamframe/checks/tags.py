@@ -66,6 +66,16 @@ def _tags_to_copy(own: pd.DataFrame, side: str, rows: Positions, demanded: tuple
     return _json_for_cli(at[is_copied], mine.iloc[tag[is_copied]], len(rows))
 
 
+def _are_on_all(tags: pd.DataFrame, roles: Positions, links: pd.DataFrame) -> Bools:
+    """For each tag of a profile and for its role, return whether all profiles of the role have the tag."""
+    held = links["role_row"].to_numpy()
+    count = np.bincount(held[held >= 0], minlength=roles.max(initial=-1) + 1)[roles]
+    shared = tags[["tag_key", "tag_value"]][count > 1].assign(role=roles[count > 1])
+    found: Bools = count == 1
+    found[count > 1] = shared.groupby([*shared], sort=False)["role"].transform("size") == count[count > 1]
+    return found
+
+
 def _tag_counts(tags: pd.DataFrame, side: str, rows: Positions) -> Positions:
     held = tags[f"{side}_row"].to_numpy()
     counts = np.bincount(held[held >= 0], minlength=rows.max(initial=0) + 1)
@@ -152,15 +162,17 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame, *, demanded: tupl
         "by": "_text",
         "tagged": "has no tags, but its profile has {related_tag_count:tag}",
         "tagged, aws:": "has only `aws:` tags, but its profile has {related_tag_count:tag}",
+        "shared": "has no tags, but its {_profiles} profiles have {related_tag_count:tag} in common",
+        "shared, aws:": "has only `aws:` tags, but its {_profiles} profiles have {related_tag_count:tag} in common",
         "untagged, aws:": "has only `aws:` tags",
         "other": "has no tags",
     },
     next_step={
         "by": "_profile",
-        "tagged": "aws iam tag-role --role-name={resource_name} --tags={_tags}",
-        "other": _SHOW_ROLE,
+        "untagged": _SHOW_ROLE,
+        "other": "aws iam tag-role --role-name={resource_name} --tags={_tags}",
     },
-    remediation="Tag the role. If the role's profile has tags, copy these tags to the role.",
+    remediation="Tag the role. Copy the tags that all profiles of the role have.",
     about="role",
     alone=True,
     remedy="any tag",
@@ -171,23 +183,28 @@ def untagged_roles(
     """Roles without tags.
 
     The check also reports roles that have only tags whose keys begin with `aws:`. The check leaves out service-linked
-    roles and roles of IAM Identity Center. The suggested command copies the tags of the role's profile to the role. The
-    suggested command copies no two tag keys of a profile that differ only in case. Tags that begin with `aws:`, and
-    tags by which a tool recognizes its own resources, are not copied. If the policy file or the tag policy forbids a
-    tag, the tag is not copied. If the role's profile has no tag that can be copied, the suggested command only shows
-    the role's tags.
+    roles and roles of IAM Identity Center. The suggested command copies the tags of the role's profile to the role. If
+    a role is in several profiles, the suggested command copies only tags that all these profiles have with equal
+    values. The suggested command copies no two tag keys of a profile that differ only in case. Tags that begin with
+    `aws:`, and tags by which a tool recognizes its own resources, are not copied. If the policy file or the tag policy
+    forbids a tag, the tag is not copied. If no tag can be copied, the suggested command only shows the role's tags.
     """
     own, every = _own(tags), np.arange(len(roles))
     rows = every[roles["tags_known"] & ~roles["is_aws_managed"] & ~are_among(every, own["role_row"])]
-    bare, held = roles.iloc[rows], links[links["role_row"] >= 0].drop_duplicates("role_row")
-    profile = np.full(len(roles), -1)
-    profile[held["role_row"]] = held["profile_row"]
-    copied = _tags_to_copy(own, "profile", profile[rows], demanded)
+    held = links[are_among(links["role_row"], rows)]
+    link, tag = matches(held["profile_row"], tags["profile_row"])
+    # In `on_all`, the role's row stands in place of the profile's.
+    on_all = tags.iloc[tag].assign(profile_row=held["role_row"].to_numpy()[link])
+    on_all = on_all[_are_on_all(on_all, on_all["profile_row"].to_numpy(), held)]
+    on_all = on_all.drop_duplicates(["profile_row", "tag_key"])
+    profiles = np.bincount(held["role_row"], minlength=len(roles))[rows]
+    copied = _tags_to_copy(_own(on_all), "profile", rows, demanded)
     return findings(
-        bare,
+        roles.iloc[rows],
         "role_arn",
-        related_tag_count=_tag_counts(tags, "profile", profile[rows]),
-        _profile=(other := pc.if_else(copied.is_valid(), "tagged", "untagged")),
+        related_tag_count=_tag_counts(on_all, "profile", rows),
+        _profiles=profiles,
+        _profile=(other := pc.if_else(copied.is_valid(), np.where(profiles > 1, "shared", "tagged"), "untagged")),
         _text=concat(other, _if_reserved(rows, tags["role_row"])),
         _tags=copied,
         next_step_changes=copied.is_valid(),
@@ -231,6 +248,7 @@ def tag_differences(tags: pd.DataFrame, pairs: pd.DataFrame, *, demanded: tuple[
     differ only in case. The checks `untagged_profiles` and `untagged_roles` report resources without tags or with only
     `aws:` tags. The suggested command copies to the profile those tags of the role that are missing or different on the
     profile. If no tag is copied to the profile, the suggested command copies the profile's tags that the role lacks to
+    the role. If the role is in several profiles, only tags that all these profiles have with equal values are copied to
     the role. A tag is not copied if the other resource has its key only in another case. The suggested command copies
     no two tag keys of a profile that differ only in case. Tags by which a tool recognizes its own resources are not in
     the suggested command. If the policy file or the tag policy forbids a tag, the suggested command leaves the tag out.
@@ -262,6 +280,8 @@ def tag_differences(tags: pd.DataFrame, pairs: pd.DataFrame, *, demanded: tuple[
     role_rows, profile_rows = (np.concatenate(each) for each in zip(*kinds.values(), strict=True))
     # IAM refuses two spellings of a key together, so the command has neither.
     is_alone = ~pd.Series(only_folded[is_lacking]).duplicated(keep=False)
+    of_role = links["role_row"].to_numpy()[profile["link"][profile_alone]]
+    is_alone &= _are_on_all(own.iloc[profile["tag"][profile_alone]], of_role, pairs[pairs["relation"].notna()])
     facts = pd.DataFrame(
         {
             "kind": np.repeat([*kinds], [len(rows) for rows, _ in kinds.values()]),

@@ -149,6 +149,8 @@ def _add_trust(staged: Staging, roles: Merged) -> None:
     some = roles.table.select(["account_id", "role_arn"]).filter(pa.array(unreadable))
     for account, arn in zip(*(column.to_pylist() for column in some.columns), strict=True):
         staged.gaps.add(account, ROLE, arn, "unreadable", "gaps.answer.no_policy", arn=arn)
+    # The policy may be that of a deleted role.
+    code = pc.if_else(pa.array(np.isin(np.arange(len(code)), list(roles.mixed))), None, code)
     path = pc.fill_null(roles.table["role_path"], "")
     managed = pc.or_(pc.starts_with(path, "/aws-service-role/"), pc.starts_with(path, "/aws-reserved/"))
     roles.put("trust_policy", staged.trusts.texts().take(code))

@@ -155,7 +155,7 @@ def _merge_cells(staged: Staging, merged: Merged, first: Positions) -> None:
             put(name, where)
             _contradicted(staged, some, name, one, other)
             if name in ("role_id", "profile_id"):
-                # The resource was recreated between two answers: tags and links may be those of the old one.
+                # The resource was recreated between two answers: links, tags and trust may be those of the old one.
                 merged.mixed |= {*code[several[one]].tolist()}
 
 

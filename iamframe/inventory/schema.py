@@ -19,8 +19,8 @@ ACCOUNTS = Frame("accounts", "account", ("account_id",)).with_columns(
     count("profile_quota?", "maximum number of instance profiles (GetAccountSummary)"),
     count("roles_expected?", "number of roles in the account (GetAccountSummary)"),
     count("profiles_expected?", "number of instance profiles in the account (GetAccountSummary)"),
-    time("events_from_at?", "time of the first management event in the trail files, in IAM's region"),
-    time("events_to_at?", "time of the last management event in the trail files; files in between may be missing"),
+    time("events_from_at?", "time of the first write management event in the trail files, in IAM's region"),
+    time("events_to_at?", "time of the last write management event in the files; files in between may be missing"),
 )
 
 ROLES = Frame("roles", "role", ("role_arn",)).with_columns(

@@ -32,7 +32,7 @@ from iamframe.inventory.inventory import Inventory
 from iamframe.knowledge.makers import GUESS, PAIR, TAG, Maker, known_makers, known_tags, own_tag
 from iamframe.knowledge.names import relation
 from iamframe.knowledge.operations import ALL, BY_LABEL, ROLE_LINKS, STACK_RESOURCES, actions_of, policy_of
-from iamframe.knowledge.owners import NAME, Owned, known_owners, owner_of, shows_owner
+from iamframe.knowledge.owners import NAME, Owned, known_owners, owners_of, shows_owner
 
 _NO_TEXT = pa.scalar(None, pa.string())
 _PARTS = ("path", "name")
@@ -284,15 +284,20 @@ def _fitting(text: pa.Array, pattern: str, rows: Positions) -> Positions:
 
 def owned_profiles(inventory: Inventory) -> pd.DataFrame:
     lists = _Lists(inventory)
-    rows = [lists.judged(one) for one in _candidates(inventory)]
+    rows = [min((lists.judged(one, owned) for owned in one.owned), key=_precedence) for one in _candidates(inventory)]
     return schema.OWNED_PROFILES.conform(pd.DataFrame(rows, columns=schema.OWNED_PROFILES.names))
+
+
+def _precedence(row: Mapping[str, Any]) -> tuple[bool, int]:
+    # A profile may show several clusters, environments or stacks, and one that exists may need the profile.
+    return row["basis"] == NAME and row["status"] != LIVING, (LIVING, UNREAD, GONE).index(row["status"])
 
 
 class _Profile(NamedTuple):
     account_id: str
     arn: str
     name: str
-    owned: Owned
+    owned: list[Owned]
 
 
 def _candidates(inventory: Inventory) -> Iterator[_Profile]:
@@ -308,7 +313,7 @@ def _candidates(inventory: Inventory) -> Iterator[_Profile]:
     chosen = profiles[np.asarray(shown) | is_in(profiles["profile_arn"], pa.array(tagged, pa.string()))]
     columns = (chosen[name] for name in ("account_id", "profile_arn", "profile_name", "profile_path"))
     for account, arn, name, path in zip(*(column.fillna("") for column in columns), strict=True):
-        if owned := owner_of(name, path, tagged.get(arn, {})):
+        if owned := owners_of(name, path, tagged.get(arn, {})):
             yield _Profile(account, arn, name, owned)
 
 
@@ -337,8 +342,8 @@ class _Lists:
                 self.living[account, kind, owner_id].add(region)
                 self.living[account, kind, name].add(region)
 
-    def judged(self, profile: _Profile) -> dict[str, Any]:
-        account, (owner, names, region, basis) = profile.account_id, profile.owned
+    def judged(self, profile: _Profile, owned: Owned) -> dict[str, Any]:
+        account, (owner, names, region, basis) = profile.account_id, owned
         if basis == NAME and (stacks := self.stacks.get((account, profile.name))):
             # AWS shows the profile's stack, whether or not the profile's name contains the name of the stack.
             region, stack_id, name = max(stacks, key=lambda one: (account, owner.owner_type, one[1]) in self.living)

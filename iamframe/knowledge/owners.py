@@ -116,8 +116,11 @@ def known_owners() -> tuple[Owner, ...]:
 
 
 def owner_of(name: str, path: str, tags: Mapping[str, str]) -> Owned | None:
-    found = [one for owner in known_owners() if (one := owner.of(name, path, tags))]
-    return min(found, key=lambda one: one.basis == NAME, default=None)
+    return min(owners_of(name, path, tags), key=lambda one: one.basis == NAME, default=None)
+
+
+def owners_of(name: str, path: str, tags: Mapping[str, str]) -> list[Owned]:
+    return [one for owner in known_owners() if (one := owner.of(name, path, tags))]
 
 
 class OwnerSigns(NamedTuple):

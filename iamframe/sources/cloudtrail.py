@@ -78,6 +78,7 @@ class TrailRecord(msgspec.Struct, gc=False, rename="camel"):
     event_id: str | None = msgspec.field(name="eventID", default=None)
     event_category: str | None = None
     management_event: bool | None = None
+    read_only: bool | None = None
     aws_region: str | None = None
     recipient_account_id: str | None = None
     error_code: str | None = None
@@ -247,20 +248,24 @@ def _answers(document: Document, key: str, operation: str) -> Iterator[Answer]:
     found: dict[str | None, list[Event]] = defaultdict(list)
     # Per account, the times of the first and last record of a region in which IAM's events are recorded.
     spans: dict[str | None, tuple[str, str]] = {}
+    regions: set[str | None] = set()
     document.reading.has_read |= not document.items(key) and not document.is_truncated
     for record, owner, event in _records(document, key, LookupEvent if operation == LOOKUP else TrailRecord):
         document.reading.has_read = True
+        regions.add(record.aws_region)
         if event:
             found[owner].append(event)
-        # The request of a lookup is unknown, so its times do not show which events it leaves out.
-        of_iam = record.aws_region in _HOME_REGIONS and _is_of_management(record)
-        if operation == TRAIL and record.event_time and of_iam:
+        # The request of a lookup is unknown, so its times do not show which events it leaves out. A trail can leave out
+        # all events that change something (CloudTrail API Reference, EventSelector: `ReadWriteType`).
+        is_change = record.aws_region in _HOME_REGIONS and _is_of_management(record) and not record.read_only
+        if operation == TRAIL and record.event_time and is_change:
             account, time = record.recipient_account_id, record.event_time
             first, last = spans.get(account, (time, time))
             spans[account] = min(first, time), max(last, time)
     state: State = "truncated" if operation == LOOKUP and document.is_truncated else "partial"
-    # An empty lookup is an answer too.
-    for account in list(dict.fromkeys((*found, *spans))) or ([None] if operation == LOOKUP else []):
+    # An empty lookup is an answer too, but a lookup in another region is not.
+    is_answer = operation == LOOKUP and (not regions or not regions.isdisjoint(_HOME_REGIONS))
+    for account in list(dict.fromkeys((*found, *spans))) or [None] * is_answer:
         times = [at for text in spans.get(account, ()) if (at := parsed_time(text))]
         covered = [EventSpan(*times)] if len(times) == 2 else []
         yield document.answer(operation, found[account], covered, account_id=account, state=state)

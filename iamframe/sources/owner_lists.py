@@ -15,7 +15,7 @@ import msgspec
 
 from iamframe.knowledge.arn import name_of, path_of
 from iamframe.knowledge.operations import ALL, BY_LABEL, STACK_RESOURCES, UNKNOWN_REGION
-from iamframe.knowledge.owners import NAME, Owned, Owner, known_owners, owner_of
+from iamframe.knowledge.owners import NAME, Owned, Owner, known_owners, owners_of
 from iamframe.sources.calls import Calls, Listing
 from iamframe.sources.owners import owners_in
 from iamframe.sources.records import Answer, LoadPlan, ResourceOwner, make_decoders
@@ -37,12 +37,12 @@ class OwnerReader:
     regions: list[str]
 
     def start(self, profiles: Mapping[str, Mapping[str, str]]) -> list[_Job]:
-        self._owned: dict[str, Owned] = {
-            arn: found for arn, tags in profiles.items() if (found := owner_of(name_of(arn), path_of(arn) or "/", tags))
-        }
+        self._owned: list[tuple[str, Owned]] = [
+            (arn, one) for arn, tags in profiles.items() for one in owners_of(name_of(arn), path_of(arn) or "/", tags)
+        ]
         jobs: list[_Job] = []
         for owner in known_owners():
-            shown = {one.region for one in self._owned.values() if one.owner is owner}
+            shown = {one.region for _, one in self._owned if one.owner is owner}
             if not shown:
                 continue
             if not self.regions:
@@ -68,7 +68,7 @@ class OwnerReader:
             return
         # A profile's name may suggest a stack that no list contains. CloudFormation is then asked in each region.
         existing = {one.owner_name for job in stacks for one in job.future.result().records}
-        missing = [arn for arn, one in self._owned.items() if one.basis == NAME and existing.isdisjoint(one.names)]
+        missing = [arn for arn, one in self._owned if one.basis == NAME and existing.isdisjoint(one.names)]
         asked = [
             (job.region, [self.calls.submit("owners", self._stack_of, arn, job.region) for arn in missing])
             for job in stacks

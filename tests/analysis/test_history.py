@@ -550,17 +550,33 @@ def test_files_with_other_events_alone_give_no_rows_and_no_gap_but_the_time_that
 
 def test_records_of_a_region_where_iam_writes_none_are_no_history(tmp_path: Path) -> None:
     other = record("RunInstances", "x", eventSource="ec2.amazonaws.com", awsRegion="eu-west-1")
-    with pytest.raises(SourceError, match=r"holds no CloudTrail records that can tell of IAM; add .* of us-east-1"):
+    with pytest.raises(SourceError, match="holds no CloudTrail records of write management events in us-east-1, where"):
         iamframe.history(load(tmp_path, other))
 
 
 @pytest.mark.parametrize("kind", [{"eventCategory": "Data"}, {"eventCategory": None, "managementEvent": False}])
 def test_data_events_prove_nothing_about_iam(tmp_path: Path, kind: dict[str, Any]) -> None:
     data = record("GetObject", "x", eventSource="s3.amazonaws.com", time="08:00:00", **kind)
-    with pytest.raises(SourceError, match="holds no CloudTrail records that can tell of IAM"):
+    with pytest.raises(SourceError, match="holds no CloudTrail records of write management events"):
         iamframe.history(load(tmp_path / "alone", data))
     (life,) = iamframe.history(load(tmp_path / "beside", data, record("CreateRole", "web"))).itertuples()
     assert life.covered_from_at == at("10:00:00")
+
+
+def test_read_events_prove_nothing_about_iam_because_a_trail_may_record_only_these(tmp_path: Path) -> None:
+    reads = [record("ListRoles", "x", time=time, readOnly=True) for time in ("08:00:00", "12:00:00")]
+    with pytest.raises(SourceError, match="holds no CloudTrail records of write management events in us-east-1"):
+        iamframe.history(load(tmp_path / "alone", *reads))
+    (life,) = iamframe.history(load(tmp_path / "beside", *reads, record("CreateRole", "web"))).itertuples()
+    assert life.covered_from_at == life.covered_to_at == at("10:00:00")
+
+
+def test_a_lookup_in_a_region_where_iam_writes_none_is_no_history(tmp_path: Path) -> None:
+    other = record("RunInstances", "x", eventSource="ec2.amazonaws.com", awsRegion="eu-west-1")
+    inventory = load(tmp_path / ACCOUNT, lookup=lookup(other), roles={"Roles": []})
+    assert not inventory.events_read
+    with pytest.raises(SourceError, match="holds no CloudTrail records of write management events"):
+        iamframe.history(inventory)
 
 
 def test_an_inventory_without_cloudtrail_has_no_history_and_says_so() -> None:

@@ -398,6 +398,14 @@ def test_a_profile_without_tags_gets_all_of_its_role_s_or_none(tmp_path: Path) -
     assert set_by(iamframe.plan(only, min_age=NOW)) == {"web": {"Owner": "ops", "Env": "prod", "x": "1"}}
 
 
+def test_a_tag_step_says_which_tool_may_have_created_the_profile(tmp_path: Path) -> None:
+    guessed = planned(tmp_path / "guessed", pair({"Owner": "ops"}, {}, name="eks-prod-4067990795380418201"))
+    own = planned(tmp_path / "own", pair({"Owner": "ops"}, {}))
+    of_tool = "suggests that EKS Auto Mode created the profile; if so, EKS Auto Mode may remove the copied tags"
+    assert [of_tool in plan.steps.query("action == 'tag'")["why"].item() for plan in (guessed, own)] == [True, False]
+    assert of_tool in guessed.script
+
+
 def test_a_role_that_no_source_shows_gives_no_tags(tmp_path: Path) -> None:
     documents = {
         "p.json": profile_list(long(profile("web", nested_role("web")))),

@@ -56,6 +56,24 @@ def test_deleting_an_empty_profile_that_an_instance_uses_is_not_suggested(tmp_pa
     assert {name: row["next_step_changes"] for name, row in steps.items()} == {"busy": False, "old": True}
 
 
+def test_deleting_a_profile_that_may_still_get_its_role_is_not_suggested(tmp_path: Path) -> None:
+    now = pd.Timestamp.now("UTC")
+    ages = {"old": now - pd.Timedelta(hours=25), "new": now - pd.Timedelta(hours=23)}
+    made = [profile(name, CreateDate=created.isoformat()) for name, created in ages.items()]
+    timeless = {key: value for key, value in profile("timeless").items() if key != "CreateDate"}
+    found = {
+        row["resource_name"]: row for row in rows(tmp_path, {"p.json": profile_list(*made, timeless)}, "empty_profiles")
+    }
+    assert {name: row["next_step_changes"] for name, row in found.items()} == {
+        "old": True,
+        "new": False,
+        "timeless": False,
+    }
+    assert found["new"]["next_step"] == "aws iam get-instance-profile --instance-profile-name=new"
+    assert "and may still get its role" in found["new"]["detail"]
+    assert found["timeless"]["detail"] == "holds no role"
+
+
 def test_an_empty_profile_tells_who_made_it(tmp_path: Path) -> None:
     name = "eks-08c968da-2d88-0096-4c82-1ee57490a6af"
     (row,) = rows(tmp_path, {"p.json": profile_list(profile(name))}, "empty_profiles")

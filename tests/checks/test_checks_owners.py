@@ -244,6 +244,20 @@ def test_a_plan_takes_a_gone_owners_profile_and_leaves_those_of_the_living_and_o
     }
 
 
+def test_a_profile_of_a_gone_cluster_that_an_existing_stack_or_environment_needs_is_not_accused() -> None:
+    with PracticeAccount(regions=("eu-south-2",)) as account:
+        in_stack, gone = "both-WebProfile-Z9Y8X7W6V5U4", {"eks:cluster-name": "gone"}
+        start_stack(account, "both", "eu-south-2", in_stack)
+        account.session().client("iam").tag_instance_profile(InstanceProfileName=in_stack, Tags=tag_list(gone))
+        environment = start_environment(account, "env1", "eu-south-2")
+        add(account, "both", **gone, **{"elasticbeanstalk:environment-id": environment})
+        add(account, "one", **gone)
+        result = iamframe.run_checks(load(account, references="all"))
+    assert result.findings.query("check == @CHECK")["resource_name"].tolist() == ["one"]
+    deleted = iamframe.plan(result, min_age="0").steps.query("action == 'delete'")["resource_name"]
+    assert deleted.tolist() == ["one"]
+
+
 def test_a_plan_deletes_no_profile_whose_owner_only_an_index_that_lags_shows(account: PracticeAccount) -> None:
     add(account, "web", **karpenter_tags("dead", "us-east-1"))
     result = iamframe.run_checks(load(account, references="all", tag_index=True), only=CHECK)

@@ -193,6 +193,43 @@ def test_the_next_step_copies_the_tags_of_the_profile(tmp_path: Path) -> None:
     assert sent_tags(row["next_step"]) == {"Owner": "ops"}
 
 
+def test_an_untagged_role_in_several_profiles_gets_only_the_tags_that_all_of_them_have(tmp_path: Path) -> None:
+    role, names = nested_role("shared"), "abc"
+    documents = {
+        "d.json": dump(role_detail("shared", [profile(name) for name in names])),
+        "p.json": profile_list(*(profile(name, role) for name in names)),
+    }
+    tags: dict[str, Tags] = {name: {"Owner": "ops", "Env": "prod", "Name": name} for name in names}
+    (row,) = rows(tmp_path / "alike", documents | tag_files(tags), "untagged_roles")
+    assert row["detail"] == "has no tags, but its 3 profiles have 2 tags in common"
+    assert sent_tags(row["next_step"]) == {"Owner": "ops", "Env": "prod"}
+    unlike = documents | tag_files({name: {"Name": name} for name in names})
+    (row,) = rows(tmp_path / "unlike", unlike, "untagged_roles")
+    assert (row["detail"], row["next_step"]) == ("has no tags", "aws iam list-role-tags --role-name=shared")
+    assert not row["next_step_changes"]
+    one_unknown = documents | tag_files({"a": tags["a"], "b": tags["b"]})
+    (row,) = rows(tmp_path / "unknown", one_unknown, "untagged_roles")
+    assert row["next_step"] == "aws iam list-role-tags --role-name=shared"
+
+
+def test_a_tag_that_not_all_profiles_of_a_role_have_is_not_copied_to_the_role(tmp_path: Path) -> None:
+    role = nested_role("shared")
+    documents = {
+        "d.json": dump(role_detail("shared", [profile("a"), profile("b")], {"Owner": "ops"})),
+        "p.json": profile_list(profile("a", role), profile("b", role)),
+    }
+    cases: dict[str, tuple[Tags, list[Tags | None]]] = {
+        "other value": ({"Owner": "ops", "Env": "test"}, [None, None]),
+        "none": ({"Owner": "ops"}, [None]),
+        "untagged": ({}, [None]),
+        "alike": ({"Owner": "ops", "Env": "prod"}, [{"Env": "prod"}, {"Env": "prod"}]),
+    }
+    for name, (other, sent) in cases.items():
+        both = {"a": {"Owner": "ops", "Env": "prod", "Team": "1"}, "b": other}
+        steps = [row["next_step"] for row in rows(tmp_path / name, documents | tag_files(both), "tag_differences")]
+        assert [sent_tags(step) if " tag-role " in step else None for step in steps] == sent, name
+
+
 _DUMP = "`aws iam get-account-authorization-details --filter Role`"
 
 

@@ -509,11 +509,15 @@ def test_two_profiles_of_one_name_are_of_different_times_and_neither_is_judged(t
 
 
 def test_two_roles_of_one_name_are_of_different_times_and_neither_is_judged(tmp_path: Path) -> None:
-    documents = {"old.json": dump(role_detail("web", Tags=[])), "new.json": dump(role_detail("web", path="/app/"))}
-    inventory = load(tmp_path, documents)
+    statement = {"Effect": "Allow", "Principal": {"AWS": "AROAEXAMPLEGONE00001"}, "Action": "sts:AssumeRole"}
+    old = role_detail("web", policy={"Version": "2012-10-17", "Statement": [statement]}, Tags=[])
+    inventory = load(tmp_path, {"old.json": dump(old), "new.json": dump(role_detail("web", path="/app/"))})
     assert {("GetRole", WEB), ("GetRole", WEB.replace("web", "app/web"))} <= set(contradicted(inventory))
     assert not inventory.roles["tags_known"].any()
-    assert run_checks(inventory).findings.empty
+    assert (set(inventory.roles["trusts_ec2"]), inventory.roles["trust_policy"].count()) == ({"unknown"}, 0)
+    result = run_checks(inventory)
+    assert result.findings.empty
+    assert "complete" not in set(result.coverage.query("check == 'deleted_trust_principals'")["status"])
 
 
 def test_the_tags_and_links_of_a_role_and_profile_that_were_recreated_between_two_answers_are_unknown(
@@ -528,6 +532,7 @@ def test_the_tags_and_links_of_a_role_and_profile_that_were_recreated_between_tw
     inventory = load(tmp_path, documents)
     assert {("role_id", WEB), ("profile_id", WEB_PROFILE)} <= set(contradicted(inventory))
     assert not inventory.roles["tags_known"].any()
+    assert inventory.roles["trusts_ec2"].item() == "unknown"
     assert not inventory.profiles[["role_known", "tags_known"]].any(axis=None)
     result = run_checks(inventory)
     assert result.findings.empty

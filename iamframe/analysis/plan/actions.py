@@ -226,7 +226,9 @@ def _tag_block(findings: list[Finding], profile: ProfileFacts, role: RoleFacts, 
     rests_on = [role.collected, profile.collected, context.accounts[profile.account_id].collected]
     step = Command(profile, "tag", command, undo=" && ".join(undo), cannot_undo=lost)
     steps = [_is_unchanged(role), _is_unchanged(profile), step]
-    return Block(profile, sorted({one.check for one in findings}), why, [], rests_on, steps)
+    maker = profile.maker if profile.maker_basis == GUESS else None
+    notes: list[Message] = [{"message": "plan.note.guess", "maker": maker.name}] if maker and maker.wants_back else []
+    return Block(profile, sorted({one.check for one in findings}), why, notes, rests_on, steps)
 
 
 # Commands

@@ -17,6 +17,7 @@ from iamframe.analysis.plan.actions import STATE_QUERIES, Block, deletion, delet
 from iamframe.analysis.plan.reads import functions
 from iamframe.analysis.plan.resources import AccountFacts, Context, Finding, ProfileFacts, read_age, stamp
 from iamframe.checks import CHECKS
+from iamframe.checks.orphans import MIN_AGE
 from iamframe.checks.result import Result
 from iamframe.errors import ReportError, require
 from iamframe.inventory import display, schema
@@ -106,13 +107,13 @@ class Plan:
 
 
 _SHOWN = 20
-_MIN_AGE, _MIN_IDLE = timedelta(days=1), timedelta(days=90)
+_MIN_IDLE = timedelta(days=90)
 _WRITTEN = {"delete": "profile", "tag": "profile"}
 # The checks whose findings a plan can settle.
 _PLANNED = [name for name, one in CHECKS.items() if one.remedy]
 
 
-def plan(result: Result, *, min_age: timedelta | str = _MIN_AGE, min_idle: timedelta | str = _MIN_IDLE) -> Plan:
+def plan(result: Result, *, min_age: timedelta | str = MIN_AGE, min_idle: timedelta | str = _MIN_IDLE) -> Plan:
     """Return a clean-up plan: a script that you review and run. `plan` reads only the result, not the account.
 
     The script deletes empty profiles, and profiles without a known reference. The script also deletes profiles whose
@@ -213,7 +214,7 @@ def why_not_planned(
 
     The reason is None if a plan could delete the profile.
     """
-    context, (_, by_resource) = Context(result, _MIN_AGE, _MIN_IDLE, datetime.now(UTC)), _plannable_findings(result)
+    context, (_, by_resource) = Context(result, MIN_AGE, _MIN_IDLE, datetime.now(UTC)), _plannable_findings(result)
     kept: dict[str, Message | None] = {}
     untagged: dict[tuple[str, str], Message] = {}
     for arn, profile in context.profiles(arns).items():
