@@ -32,8 +32,9 @@ class CheckedSnapshot(Result):
     _shards: Sequence[Shard]
 
     def __new__(cls, **values: Any) -> Result:  # type: ignore[misc]
-        # The function `dataclasses.replace` calls the class. A copy is a plain `Result`, with all findings in memory.
-        return Result(**values)
+        # The function `dataclasses.replace` calls the class with values. The copy by `replace` is a plain `Result`, with
+        # all findings in memory. The module `pickle` calls the class without values.
+        return Result(**values) if values else object.__new__(cls)
 
     @classmethod
     def of(
