@@ -467,6 +467,14 @@ def _link_pages(app: Any, name: str, source: list[str]) -> None:
         source[0] = linked(source[0], file.parent)
 
 
+def _mark_options(app: Any, doctree: Any) -> None:  # noqa: ARG001
+    from docutils import nodes
+
+    for literal in doctree.findall(nodes.literal):
+        if literal.astext().startswith("--"):
+            literal["classes"].append("option")
+
+
 def _link_frames(app: Any, what: str, name: str, thing: object, options: Any, lines: list[str]) -> None:  # noqa: ARG001
     """Link to the pages of the frames whose columns `schema.shows` adds to a docstring."""
     at = next((at for at, line in enumerate(lines) if re.match(r"`\w+`: one row per", line)), None)
@@ -492,6 +500,7 @@ def setup(app: Any) -> dict[str, bool]:
     """Register this module with Sphinx."""
     app.connect("builder-inited", lambda app: write(Path(app.srcdir)))
     app.connect("source-read", _link_pages)
+    app.connect("doctree-read", _mark_options)
     # Before numpydoc.
     app.connect("autodoc-process-docstring", _link_frames, priority=100)
     app.connect("build-finished", _sample_reports)
