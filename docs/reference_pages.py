@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import re
 import shutil
 from pathlib import Path
@@ -40,6 +41,23 @@ GENERATED = (
     "reference/operations.md",
     "reference/surfaces.md",
 )
+# Links in docs/ lead to the source of a generated page, because the clone has no generated pages. In the built site,
+# the links lead to the page whose name is the text of the link, or else to the overview of the folder.
+SOURCES = {
+    "iamframe/inventory/schema.py": "reference/frames/",
+    "iamframe/inventory/result_frames.py": "reference/frames/",
+    "iamframe/checks/names.py": "reference/checks/",
+    "iamframe/checks/orphans.py": "reference/checks/",
+    "iamframe/checks/tags.py": "reference/checks/",
+    "README.md#checks": "reference/checks/",
+    "iamframe/__init__.pyi": "reference/api/",
+    "iamframe/ui/cli.py": "reference/commands.md",
+    "iamframe/errors.py": "reference/errors.md",
+    "iamframe/knowledge/makers.toml": "reference/makers.md",
+    "iamframe/knowledge/operations.py": "reference/operations.md",
+    "iamframe/knowledge/surfaces.toml": "reference/surfaces.md",
+    "iamframe/sources/consumers.toml": "reference/consumers.md",
+}
 # How to get a frame, if it is none of an inventory.
 ORIGINS = {
     "pairs": "iamframe.pairs(inventory)",
@@ -138,6 +156,7 @@ def commands() -> dict[str, str]:
     return found
 
 
+@functools.cache
 def pages() -> dict[str, str]:
     """Return the Markdown of each generated page by its path in docs/."""
     made = {f"reference/api/{page_of(name)}.md": _api(name) for name in iamframe.__all__ if name != "__version__"}
@@ -429,6 +448,33 @@ def write(docs: Path) -> None:
             path.write_text(text, encoding="utf-8", newline="\n")
 
 
+def linked(text: str, folder: Path) -> str:
+    """Return a page of a folder whose links to sources lead to the pages that are generated from the sources."""
+
+    def link(match: re.Match[str]) -> str:
+        target = os.path.relpath(folder / match[2], ROOT)
+        made = SOURCES.get(target, target if target.startswith("notebooks/") else "")
+        if made.endswith("/"):
+            named = f"{made}{match[1].strip('`')}.md"
+            made = named if named in pages() else f"{made}index.md"
+        return f"[{match[1]}](/{made})" if made else match[0]
+
+    return re.sub(r"\[([^\]]*)\]\(([^)\s]+)\)", link, text)
+
+
+def _link_pages(app: Any, name: str, source: list[str]) -> None:
+    if (file := Path(app.env.doc2path(name))).suffix == ".md":
+        source[0] = linked(source[0], file.parent)
+
+
+def _mark_options(app: Any, doctree: Any) -> None:  # noqa: ARG001
+    from docutils import nodes
+
+    for literal in doctree.findall(nodes.literal):
+        if literal.astext().startswith("--"):
+            literal["classes"].append("option")
+
+
 def _link_frames(app: Any, what: str, name: str, thing: object, options: Any, lines: list[str]) -> None:  # noqa: ARG001
     """Link to the pages of the frames whose columns `schema.shows` adds to a docstring."""
     at = next((at for at, line in enumerate(lines) if re.match(r"`\w+`: one row per", line)), None)
@@ -453,6 +499,8 @@ def _sample_reports(app: Any, error: Exception | None) -> None:
 def setup(app: Any) -> dict[str, bool]:
     """Register this module with Sphinx."""
     app.connect("builder-inited", lambda app: write(Path(app.srcdir)))
+    app.connect("source-read", _link_pages)
+    app.connect("doctree-read", _mark_options)
     # Before numpydoc.
     app.connect("autodoc-process-docstring", _link_frames, priority=100)
     app.connect("build-finished", _sample_reports)

@@ -32,8 +32,9 @@ class CheckedSnapshot(Result):
     _shards: Sequence[Shard]
 
     def __new__(cls, **values: Any) -> Result:  # type: ignore[misc]
-        # The function `dataclasses.replace` calls the class. A copy is a plain `Result`, with all findings in memory.
-        return Result(**values)
+        # The function `dataclasses.replace` passes values to the class. Its copy is a plain `Result`, with all findings
+        # in memory. The module `pickle` passes no values.
+        return Result(**values) if values else object.__new__(cls)
 
     @classmethod
     def of(

@@ -8,12 +8,13 @@ empty result proves nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from iamframe.checks.evidence import COMPLETE, Accounts, Evidence, Need, Requirement, Verdict, Verdicts, advice
+from iamframe.checks.evidence import COMPLETE, Evidence, Need, Requirement, Verdict, Verdicts, advice
 from iamframe.checks.tag_policy import Policy
 from iamframe.inventory.arrow import Bools, are_among, is_in
 from iamframe.inventory.linking import account_named
@@ -40,20 +41,16 @@ _MOST_COMMANDS = 2
 _IN_STACK = BY_LABEL[STACK_RESOURCES].action
 
 
-def _would_show_unlinked(side: str) -> Accounts:
+def _would_show_unlinked(side: str, evidence: Evidence) -> set[str]:
     operations = proving("roles" if side == "role" else "profiles", files=True)
-
-    def seen(evidence: Evidence) -> set[str]:
-        frame = getattr(evidence.inventory, f"{side}s")
-        # An empty profile, or a role without a profile.
-        alone = ~are_among(np.arange(len(frame)), getattr(evidence.inventory.linked_rows, f"link_{side}"))
-        if side == "profile":
-            alone &= frame["role_known"].to_numpy(bool)
-        # A list that was cut short before its first item gives a check no data.
-        listed = evidence.read(operations) & set(frame["account_id"].unique())
-        return evidence.whole(side) | listed | set(frame["account_id"][alone].unique())
-
-    return seen
+    frame = getattr(evidence.inventory, f"{side}s")
+    # An empty profile, or a role without a profile.
+    alone = ~are_among(np.arange(len(frame)), getattr(evidence.inventory.linked_rows, f"link_{side}"))
+    if side == "profile":
+        alone &= frame["role_known"].to_numpy(bool)
+    # A list that was cut short before its first item gives a check no data.
+    listed = evidence.read(operations) & set(frame["account_id"].unique())
+    return evidence.whole(side) | listed | set(frame["account_id"][alone].unique())
 
 
 def _held(evidence: Evidence) -> tuple[pd.DataFrame, pd.Series]:
@@ -62,6 +59,26 @@ def _held(evidence: Evidence) -> tuple[pd.DataFrame, pd.Series]:
 
 def _holders(evidence: Evidence) -> tuple[pd.DataFrame, Bools]:
     return evidence.inventory.roles, knows_profiles(evidence.inventory)
+
+
+def _linked_paths(evidence: Evidence) -> tuple[pd.DataFrame, pd.Series]:
+    return evidence.links, evidence.links["role_path"].notna()
+
+
+def _trusting(evidence: Evidence) -> tuple[pd.DataFrame, pd.Series]:
+    return evidence.inventory.roles, evidence.inventory.roles["trusts_ec2"] != "unknown"
+
+
+def _linked_trust(evidence: Evidence) -> tuple[pd.DataFrame, pd.Series]:
+    return evidence.links, evidence.links["trusts_ec2"] != "unknown"
+
+
+def _tagged_profiles(evidence: Evidence) -> tuple[pd.DataFrame, pd.Series]:
+    return evidence.inventory.profiles, evidence.inventory.profiles["tags_known"]
+
+
+def _all_accounts(evidence: Evidence) -> set[str]:
+    return {*evidence.accounts}
 
 
 def _links_whole(evidence: Evidence) -> set[str]:
@@ -84,17 +101,14 @@ def _tagged_links(evidence: Evidence) -> tuple[pd.DataFrame, pd.Series]:
     return links, links["profile_tags_known"] & links["role_tags_known"]
 
 
-def _partial_if_indexed(judge: Callable[[Evidence], Verdicts]) -> Callable[[Evidence], Verdicts]:
-    def judged(evidence: Evidence) -> Verdicts:
-        # The tagging API may show tags that were removed.
-        return [
-            ("partial", {"message": "coverage.profiles.indexed", "count": evidence.indexed[account]})
-            if verdict == COMPLETE and account in evidence.indexed
-            else verdict
-            for account, verdict in zip(evidence.accounts, judge(evidence), strict=True)
-        ]
-
-    return judged
+def _partial_if_indexed(judge: Callable[[Evidence], Verdicts], evidence: Evidence) -> Verdicts:
+    # The tagging API may show tags that were removed.
+    return [
+        ("partial", {"message": "coverage.profiles.indexed", "count": evidence.indexed[account]})
+        if verdict == COMPLETE and account in evidence.indexed
+        else verdict
+        for account, verdict in zip(evidence.accounts, judge(evidence), strict=True)
+    ]
 
 
 def _tags_of_any(evidence: Evidence) -> Verdicts:
@@ -267,7 +281,7 @@ all_profiles: Need = _need(
     missing="profiles.not_held",
     settled_by=(PROFILE_LIST,),
     of="profile",
-    seen=_would_show_unlinked("profile"),
+    seen=partial(_would_show_unlinked, "profile"),
     list_first=True,
 )
 links: Need = _need(
@@ -281,35 +295,34 @@ links: Need = _need(
 )
 role_paths: Need = _need(
     "role paths",
-    rows=lambda e: (e.links, e.links["role_path"].notna()),
+    rows=_linked_paths,
     missing="links.paths",
     advised=DUMP,
     none_known="partial",
 )
-all_roles: Need = _need("all roles", settled_by=ROLE_LISTS, of="role", seen=_would_show_unlinked("role"))
+all_roles: Need = _need("all roles", settled_by=ROLE_LISTS, of="role", seen=partial(_would_show_unlinked, "role"))
 profiles_of_roles: Need = _need(
-    "profiles of roles", rows=_holders, missing="roles.profiles", of="profile", whole=lambda e: {*e.accounts}
+    "profiles of roles", rows=_holders, missing="roles.profiles", of="profile", whole=_all_accounts
 )
 trust: Need = _need(
     "trust",
-    rows=lambda e: (e.inventory.roles, e.inventory.roles["trusts_ec2"] != "unknown"),
+    rows=_trusting,
     missing="roles.trust",
     advised=DUMP,
 )
-linked_trust: Need = _need(
-    "linked trust", rows=lambda e: (e.links, e.links["trusts_ec2"] != "unknown"), missing="links.trust", advised=DUMP
-)
+linked_trust: Need = _need("linked trust", rows=_linked_trust, missing="links.trust", advised=DUMP)
 # List calls return no tags of profiles.
 profile_tags: Need = Need(
     "profile tags",
-    _partial_if_indexed(
+    partial(
+        _partial_if_indexed,
         Requirement(
-            rows=lambda e: (e.inventory.profiles, e.inventory.profiles["tags_known"]),
+            rows=_tagged_profiles,
             missing="profiles.tags",
             advised=PROFILE_TAGS,
             settled_by=proving("profile_tags"),
             of="profile",
-        )
+        ),
     ),
 )
 role_tags: Need = _need(
@@ -321,7 +334,9 @@ role_tags: Need = _need(
     of="role",
 )
 role_and_profile_tags: Need = Need("role and profile tags", _tags_of_any)
-tags_of_both: Need = Need("tags of both", _partial_if_indexed(Requirement(rows=_tagged_links, missing="links.tags")))
+tags_of_both: Need = Need(
+    "tags of both", partial(_partial_if_indexed, Requirement(rows=_tagged_links, missing="links.tags"))
+)
 tag_policy: Need = Need("tag policy", _demanded)
 organizations: Need = Need("organizations", _organizations)
 quotas: Need = Need("quotas", _quotas)

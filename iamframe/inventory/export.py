@@ -31,8 +31,9 @@ from iamframe.inventory.display import as_text
 from iamframe.inventory.snapshot import is_snapshot
 
 _BEFORE = "^|[\x00-\x1f\x7f-\x9f\u2028\u2029;]"
-# Text with apostrophes before a formula is guarded too, so `unguarded` can always remove one.
-_FORMULA = "'*[=+\\-@|%＝＋－＠｜％]"
+# Spreadsheets can drop spaces before a formula. Unicode has these spaces (category Zs). Text with apostrophes before a
+# formula is guarded too, so `unguarded` can always remove one.
+_FORMULA = "[' \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]*[=+\\-@|%＝＋－＠｜％]"
 # Characters that JSON allows and a terminal obeys: C1, line separators, and changes of the writing direction.
 _OBEYED = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 

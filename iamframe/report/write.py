@@ -12,6 +12,8 @@ from operator import add
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from iamframe.analysis.compare import Changes
+from iamframe.analysis.drift import Drift
 from iamframe.analysis.owners import quota_use
 from iamframe.checks.result import Result
 from iamframe.errors import ReportError, require
@@ -26,13 +28,24 @@ from iamframe.report.tables import Tables
 if TYPE_CHECKING:
     import pandas as pd
 
-    from iamframe.analysis.compare import Changes
-    from iamframe.analysis.drift import Drift
-
 _CHANGES = ("changes", "changed_findings", "not_compared")
 # Files of a report whose names other files may have, too.
 _COMMON_NAMES = [f"{name}.csv" for name in (*FRAMES, "findings", "coverage", "owners", "drift")]
 _COMMON_NAMES += ["report.html", "report.xlsx"]
+
+_TEXT = ((str, type(None)), "a text")
+# For each argument of `write_report`, its types, and what to pass instead of another type.
+_TAKEN: dict[str, tuple[tuple[type, ...], str]] = {
+    "out": ((str, os.PathLike), "the path of a folder"),
+    "title": _TEXT,
+    "author": _TEXT,
+    "changes": ((Changes, type(None)), "what `iamframe.compare` gives"),
+    "lang": ((str,), "a language, such as `en`"),
+    "owner_tag": ((str,), "the key of a tag"),
+    "xlsx": ((bool,), "True or False"),
+    "mask": ((bool, str, os.PathLike, type(None)), "True, False or the path of a key file"),
+    "drift": ((Drift, type(None)), "what `iamframe.drift` gives"),
+}
 
 
 def write_report(
@@ -124,7 +137,8 @@ def write_shown(
     """
     require("write_report", result, Result, instead="what `iamframe.run_checks` gives")
     owner_tag = result.owner_tag if owner_tag is None else owner_tag
-    _refuse(out, lang, owner_tag, xlsx=xlsx)
+    given = {"out": out, "title": title, "author": author, "changes": changes, "lang": lang, "owner_tag": owner_tag}
+    _refuse({**given, "xlsx": xlsx, "mask": mask, "drift": drift})
     folder = Path(out)
     # Title and author may have bytes that the terminal could not decode, and that no file accepts.
     title, author = (text and text.encode("utf-8", "replace").decode() for text in (title, author))
@@ -161,15 +175,21 @@ def write_shown(
     return folder / "report.html", result
 
 
-def _refuse(out: str | os.PathLike[str], lang: str, owner_tag: str, *, xlsx: bool) -> None:
+def _refuse(given: dict[str, Any]) -> None:
+    for name, value in given.items():
+        kinds, instead = _TAKEN[name]
+        require(f"write_report(…, {name}=…)", value, *kinds, instead=instead)
+    out, lang, owner_tag = given["out"], given["lang"], given["owner_tag"]
     if lang not in LANGUAGES:
         raise ReportError(f"lang={lang!r}: the page is not written in that language; there are {', '.join(LANGUAGES)}")
+    if not os.fspath(out):
+        raise ReportError("out is empty; give a folder for the report")
     if not owner_tag.strip():
         raise ReportError(f"owner_tag={owner_tag!r}: is the key of no tag; name the one whose values are owners")
     if is_address(out):
         raise ReportError(f"{out}: is not on this machine; write the report into a folder here, and copy it afterwards")
     refuse_other_files(Path(out))
-    if xlsx:
+    if given["xlsx"]:
         from iamframe.report.excel import require_xlsxwriter
 
         require_xlsxwriter()

@@ -263,7 +263,7 @@ class Explorer(Filters):
         turning = kit.HBox([self.previous, self.next, self.rows_label])
         # The card is beside the rows if both fit, else below them.
         self.card.add_class("iamframe-card")
-        left = kit.VBox([rows, turning], layout={"flex": "5 1 46em", "min_width": "0"})
+        left = kit.VBox([rows, turning], layout={"flex": "5 1 64em", "min_width": "0"})
         right = kit.VBox([details, self.card], layout={"flex": "2 1 20em", "min_width": "0"})
         parts = [
             *self._filters_laid_out(),

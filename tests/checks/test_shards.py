@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import random
 import re
 import shutil
@@ -441,6 +443,15 @@ def test_explain_says_of_shards_what_it_says_of_the_whole(linked: tuple[Result, 
     parts, whole = linked
     for name in ("AWSCloud9SSMInstanceProfile", "lt-3", "no such name"):
         assert str(parts.explain(name)) == str(whole.explain(name))
+
+
+@pytest.mark.usefixtures("snapshot")
+def test_a_copy_and_what_another_process_receives_read_the_same_files(tmp_path: Path) -> None:
+    result = by_account(tmp_path, ONE)
+    for copied in (copy.copy(result), copy.deepcopy(result), pickle.loads(pickle.dumps(result))):
+        assert type(copied) is type(result)
+        assert_frame_equal(copied.findings, result.findings)
+        assert len(list(copied.parts())) == len(list(result.parts()))
 
 
 @pytest.mark.usefixtures("snapshot")

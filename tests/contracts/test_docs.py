@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -24,7 +23,7 @@ WRITTEN = [
 ]
 NOTEBOOKS = {f"notebooks/{file.name}" for file in (ROOT / "notebooks").glob("*.ipynb")}
 
-pages = functools.cache(reference_pages.pages)
+pages = reference_pages.pages
 
 
 @pytest.mark.parametrize("name", [name for name in iamframe.__all__ if name != "__version__"])
@@ -80,17 +79,28 @@ def test_each_error_is_on_the_page_of_errors() -> None:
 
 
 @pytest.mark.parametrize("file", WRITTEN, ids=lambda file: str(file.relative_to(ROOT)))
-def test_each_link_leads_to_a_file_or_to_a_generated_page(file: Path) -> None:
-    links = re.findall(
-        r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", re.sub(r"```.*?```", "", file.read_text("utf-8"), flags=re.DOTALL)
-    )
-    links += re.findall(r"^```\{include\} (\S+)", file.read_text("utf-8"), re.MULTILINE)
+def test_each_link_leads_to_a_file_of_the_clone_which_has_no_generated_pages(file: Path) -> None:
+    text = file.read_text("utf-8")
+    links = re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
     generated = {(ROOT / "docs" / path).resolve() for path in pages().keys() | NOTEBOOKS}
-    for link in links:
+    for link in [*links, *re.findall(r"^```\{include\} (\S+)", text, re.MULTILINE)]:
         target = (file.parent / link).resolve()
-        assert target.exists() or target in generated, link
-        # A reader of the clone follows the links of the README without a build.
-        assert file.name != "README.md" or target not in generated, link
+        assert target.exists(), link
+        assert target not in generated, link
+
+
+@pytest.mark.parametrize("file", WRITTEN[1:], ids=lambda file: str(file.relative_to(ROOT)))
+def test_in_the_built_site_a_link_to_a_source_leads_to_the_page_made_from_the_source(file: Path) -> None:
+    built = reference_pages.linked(file.read_text("utf-8"), file.parent)
+    assert re.findall(r"\]\([^)\s]*(?:\.\./(?:iamframe|notebooks)/|README)[^)\s]*\)", built) == []
+    assert set(re.findall(r"\]\(/([^)#\s]+)\)", built)) <= pages().keys() | NOTEBOOKS
+
+
+def test_a_link_to_a_source_leads_to_the_page_that_the_link_names_or_else_to_the_overview() -> None:
+    text = "[`gaps`](../iamframe/inventory/schema.py), [all](../iamframe/inventory/schema.py), [a](../data/a.toml)"
+    assert reference_pages.linked(text, ROOT / "docs") == (
+        "[`gaps`](/reference/frames/gaps.md), [all](/reference/frames/index.md), [a](../data/a.toml)"
+    )
 
 
 def test_git_ignores_what_is_generated() -> None:

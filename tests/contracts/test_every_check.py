@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -78,6 +79,15 @@ def unknown(sample: Inventory) -> Inventory:
         links=schema.LINKS.empty(),
         tags=schema.TAGS.empty(),
     )
+
+
+def test_a_result_that_another_process_receives_has_the_same_findings_summary_and_checks(
+    result: iamframe.Result,
+) -> None:
+    received = pickle.loads(pickle.dumps(result))
+    pd.testing.assert_frame_equal(received.findings, result.findings)
+    pd.testing.assert_frame_equal(received.summary, result.summary)
+    assert received.asked == result.asked
 
 
 @every_check

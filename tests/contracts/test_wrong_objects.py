@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from builders import sample_result
 
 import iamframe
-from iamframe.errors import IamframeError, WrongObjectError
+from iamframe.errors import IamframeError, ReportError, WrongObjectError
 
 
 @pytest.mark.parametrize(
@@ -48,6 +49,36 @@ def test_the_wrong_object_is_refused_with_what_to_pass_instead(call: Callable[[A
         call(sample_result())
     assert str(refused.value).startswith(f"{says}: pass what `iamframe.")
     assert isinstance(refused.value, TypeError)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"out": None}, "out=…) takes str or PathLike, not NoneType: pass the path of a folder"),
+        ({"out": 5}, "out=…) takes str or PathLike, not int: pass the path of a folder"),
+        ({"title": b"x"}, "title=…) takes str or NoneType, not bytes: pass a text"),
+        ({"author": ["Ada"]}, "author=…) takes str or NoneType, not list: pass a text"),
+        ({"changes": "older/"}, "changes=…) takes Changes or NoneType, not str: pass what `iamframe.compare` gives"),
+        ({"drift": []}, "drift=…) takes Drift or NoneType, not list: pass what `iamframe.drift` gives"),
+        ({"lang": None}, "lang=…) takes str, not NoneType: pass a language, such as `en`"),
+        ({"owner_tag": ["Owner"]}, "owner_tag=…) takes str, not list: pass the key of a tag"),
+        ({"xlsx": "report.xlsx"}, "xlsx=…) takes bool, not str: pass True or False"),
+        ({"mask": 1}, "mask=…) takes bool or str or PathLike or NoneType, not int: pass True, False or the path"),
+    ],
+)
+def test_an_argument_of_a_report_with_a_wrong_type_is_refused_with_what_to_pass_instead(
+    given: dict[str, Any], says: str, tmp_path: Path
+) -> None:
+    for write in (iamframe.Result.write, iamframe.write_report):
+        with pytest.raises(WrongObjectError) as refused:
+            write(sample_result(), **{"out": tmp_path / "out", **given})
+        assert str(refused.value).startswith(f"write_report(…, {says}")
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_report_into_no_folder_is_refused() -> None:
+    with pytest.raises(ReportError, match=r"^out is empty; give a folder for the report$"):
+        iamframe.write_report(sample_result(), "")
 
 
 def test_what_is_no_session_is_refused_with_what_to_pass_instead() -> None:

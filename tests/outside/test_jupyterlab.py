@@ -176,6 +176,15 @@ def test_the_explorer_is_clicked_through_and_exports_exactly_what_it_shows(
     assert text.count("<tr class=finding>") == 4
 
 
+@kinds
+def test_beside_the_file_browser_the_explorer_cuts_no_column(lab: Lab, tmp_path: Path, first: str) -> None:
+    with exploring(lab, tmp_path, f"{first}import iamframe\niamframe.explore(iamframe.load('sample'))") as page:
+        expect(page.get_by_text("the account has 40 of at most 50 instance profiles")).to_be_visible()
+        right = "found => [found, found.closest('.iamframe-findings')].map((box) => box.getBoundingClientRect().right)"
+        column, table = page.locator(".iamframe-findings th", has_text="found").last.evaluate(right)
+        assert column <= table
+
+
 HAS_CELL = "text => Array.from(document.querySelectorAll('td'), (cell) => cell.textContent).includes(text)"
 
 

@@ -122,8 +122,8 @@ def test_no_text_of_a_csv_is_a_formula_for_libreoffice_whatever_separates_its_ce
     texts = ["".join(draw.choices(PIECES, k=draw.randint(1, 8))) for _ in range(2_000)]
     said = pd.Series([*DANGEROUS, "\x00=1+1", "safe\n=1+1", "safe\nx;=1+1", "safe\r\nx\t=1+1", *texts], dtype="str")
     write_csv(pd.DataFrame({"name": "web", "said": said, "last": said[::-1].to_numpy()}), tmp_path / "t.csv")
-    # Separators, quotes, UTF-8, from the first line on, all columns as they look; formulas are run.
-    read_as = f"{'/'.join(str(ord(one)) for one in separator)},34,76,1,,0,false,true,false,false,false,0,true"
+    # Separators, quotes, UTF-8, from the first line on, all columns as they look; spaces are dropped, formulas are run.
+    read_as = f"{'/'.join(str(ord(one)) for one in separator)},34,76,1,,0,false,true,false,false,true,0,true"
     options = (f"--infilter=Text - txt - csv (StarCalc):{read_as}",)
     flat = office("fods", tmp_path / "t.csv", options=options) / "t.fods"
     assert flat.read_text("utf-8").count("<table:table-row") >= len(said)

@@ -483,6 +483,14 @@ def test_on_a_narrow_screen_each_finding_is_a_card_that_says_what_is_what_and_no
         assert it.page.evaluate("document.documentElement.scrollWidth") == 390
 
 
+def test_on_a_narrow_screen_a_label_of_two_lines_stays_in_its_cell(browser: Browser, pages: Pages) -> None:
+    with opened(browser, pages.sample(), 390) as it:
+        cells = it.page.locator(".cards tbody td")
+        assert (
+            cells.evaluate_all("cells => cells.filter((cell) => cell.scrollHeight > cell.clientHeight + 1).length") == 0
+        )
+
+
 def test_no_table_is_cut_at_the_right_of_a_narrow_screen(browser: Browser, pages: Pages) -> None:
     with opened(browser, pages.sample(), 390) as it:
         it.opened_rows()

@@ -65,6 +65,11 @@ GUARDED = [
     ("safe\n\x00'=1+1\n-x", "safe\n\x00''=1+1\n'-x"),
     (";=1+1;+1", ";'=1+1;'+1"),
     ("a;\t@SUM", "a;\t'@SUM"),
+    # A spreadsheet can drop spaces, also those of other scripts.
+    (" =1+1", "' =1+1"),
+    ("\u00a0\u3000@SUM(A1)", "'\u00a0\u3000@SUM(A1)"),
+    ("\t =1+1; -1", "\t' =1+1;' -1"),
+    ("' ' =1+1", "'' ' =1+1"),
     ("'=1+1", "''=1+1"),
     ("''@SUM", "'''@SUM"),
 ]
@@ -79,7 +84,7 @@ UNTOUCHED = [
     'says "no", twice',
     "基盤チーム",
     "a,b;c\td",
-    " =1",
+    " safe =1",
 ]
 
 
@@ -202,7 +207,7 @@ def test_a_cell_that_no_spreadsheet_would_run_stays_as_it_is(tmp_path: Path, tex
     assert unguarded(text) == text
 
 
-@given(values=st.lists(st.none() | st.text() | st.text("'=+-@\t\r\n|%＝\",x", max_size=6), min_size=1))
+@given(values=st.lists(st.none() | st.text() | st.text("'=+-@\t\r\n|%＝\",x \u3000", max_size=6), min_size=1))
 def test_any_text_survives_csv_and_comes_back_as_it_was(
     tmp_path_factory: pytest.TempPathFactory, values: list[str | None]
 ) -> None:
@@ -211,7 +216,7 @@ def test_any_text_survives_csv_and_comes_back_as_it_was(
     head, *rows = rows_of(path)
     assert head == ["said"]
     assert [unguarded(cell) for (cell,) in rows] == ["" if value is None else value for value in values]
-    begins_a_formula = re.compile("(^|[\x00-\x1f\x7f-\x9f;])[=+@|%＝＋－＠｜％-]")
+    begins_a_formula = re.compile("(^|[\x00-\x1f\x7f-\x9f;]) *[=+@|%＝＋－＠｜％-]")
     assert not [cell for (cell,) in rows if begins_a_formula.search(cell)]
 
 
