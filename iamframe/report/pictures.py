@@ -11,10 +11,11 @@ from markupsafe import Markup, escape
 from iamframe.analysis.owners import STATES
 from iamframe.knowledge.surfaces import Fact, known_facts
 from iamframe.messages.text import spell_out
-from iamframe.report.charts import (
+from iamframe.report.numbers import (
     MAX_KEYS,
     MAX_PICTURE_ROWS,
     RELATIONS,
+    Numbers,
     Purpose,
     QuotaRow,
     Tagged,
@@ -22,7 +23,6 @@ from iamframe.report.charts import (
     tags,
     widths,
 )
-from iamframe.report.numbers import Numbers
 from iamframe.report.rows import Section
 from iamframe.report.translate import Translator
 

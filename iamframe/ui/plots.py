@@ -23,7 +23,7 @@ from iamframe.inventory.arrow import is_in
 from iamframe.inventory.inventory import Inventory
 from iamframe.knowledge.surfaces import known_facts
 from iamframe.messages.text import pluralize, spell_out
-from iamframe.report.charts import RELATIONS, Tagged, purposes
+from iamframe.report.numbers import RELATIONS, Tagged, purposes
 from iamframe.ui.drawing import (
     BLUE,
     CROSSED,
