@@ -12,10 +12,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.checks.catalog import CHECKS
+from iamframe.checks.catalog import CHECKS, own_findings, own_found
 from iamframe.checks.evidence import Evidence
 from iamframe.checks.findings import COMMON, Found, array_of, finding_ids, next_steps, with_column
-from iamframe.checks.own import own_findings, own_found
 from iamframe.checks.owner import OWNER_TAG
 from iamframe.checks.registry import STATUSES, Check, stopped_with
 from iamframe.checks.result import Result
