@@ -224,9 +224,8 @@ def _identity_fields(pair: Pair, side: str) -> dict[str, str | None]:
     segments = filter(None, (row[f"{side}_path"] or "").split("/"))
     parts = {"ARN": arn, "partition": partition_of(arn)}
     parts |= {f"segment {number} of the path": segment for number, segment in enumerate(segments, 1)}
-    return (
-        parts | {name: row[f"{side}_{name}"] for name in ("name", "path", "id")} | {"created": _time(row["created_at"])}
-    )
+    parts |= {name: row[f"{side}_{name}"] for name in ("name", "path", "id")}
+    return parts | {"created": _time(row["created_at"])}
 
 
 def _link(pair: Pair) -> Iterator[Row]:

@@ -19,7 +19,7 @@ from iamframe.checks import CHECKS
 from iamframe.checks.orphans import unreferenced_profiles
 from iamframe.checks.owner import owner_keys
 from iamframe.checks.registry import STATUSES
-from iamframe.checks.result import Result
+from iamframe.checks.result import Result, counts_by_check
 from iamframe.checks.tag_policy import demands
 from iamframe.inventory.arrow import Positions, as_arrow, index_in, is_in, lookup
 from iamframe.inventory.schema import FRAMES
@@ -340,8 +340,7 @@ def numbers_of(result: Result, lang: str = "en") -> Numbers:
 def summary_of(result: Result) -> dict[str, Any]:
     accounts = result.inventory.accounts
     captured = accounts["captured_at"].max()
-    counts = result.findings.groupby(["check", "severity"]).size()
-    statuses = result.coverage.groupby(["check", "status"]).size()
+    checks = result.checks
     attention = {severity: int(count) for severity, count in result.attention.items()}
     return {
         "format_version": SUMMARY_VERSION,
@@ -351,14 +350,9 @@ def summary_of(result: Result) -> dict[str, Any]:
         "accounts": accounts["account_id"].tolist(),
         "rows": {name: len(frame) for name, frame in result.inventory.frames_read.items()},
         "attention": attention | {"resources": sum(attention.values())},
-        "findings": {
-            check: {severity: int(counts.get((check, severity), 0)) for severity in SEVERITIES}
-            for check in result.checks
-        },
-        "coverage": {
-            check: {status: int(statuses.get((check, status), 0)) for status in STATUSES} for check in result.checks
-        },
-        "checks_not_run": [check for check in CHECKS if check not in result.checks],
+        "findings": counts_by_check(result.findings, "severity", checks, SEVERITIES).to_dict("index"),
+        "coverage": counts_by_check(result.coverage, "status", checks, STATUSES).to_dict("index"),
+        "checks_not_run": [check for check in CHECKS if check not in checks],
     }
 
 

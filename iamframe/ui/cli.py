@@ -30,15 +30,9 @@ if TYPE_CHECKING:
 DONE, FOUND, REFUSED, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
 
 
-def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
-    if wanted and not context.resilient_parsing:
-        click.echo(f"iamframe {__version__}")
-        context.exit()
-
-
 # click makes help texts two columns narrower than this.
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 74})
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
+@click.version_option(__version__, message=f"iamframe {__version__}", help="Show the version.")
 @given.talk
 def app() -> None:
     """Find IAM instance profiles that have no role, no known use, no tags, or a different name from their role.
