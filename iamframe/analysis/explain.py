@@ -332,9 +332,8 @@ def _referenced_by(inventory: Inventory, query: Query) -> Iterator[Row]:
 def _matches_query(reference: Row, query: Query) -> bool:
     named = parse_query(reference["named"])
     is_there = query.account in (None, named.account or reference["account_id"])
-    return is_there and (
-        not named.is_arn or (query.partition in (None, named.partition) and query.path in (None, named.path))
-    )
+    is_same = query.partition in (None, named.partition) and query.path in (None, named.path)
+    return is_there and (is_same or not named.is_arn)
 
 
 def _nearest(inventory: Inventory, query: Query) -> list[tuple[str, dict[str, str]]]:

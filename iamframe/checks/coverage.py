@@ -144,9 +144,8 @@ def _organizations(evidence: Evidence) -> Verdicts:
 
 def _quotas(evidence: Evidence) -> Verdicts:
     accounts = evidence.inventory.accounts
-    roles, profiles = (
-        accounts[f"{side}_quota"].notna() & accounts[f"{side}s_expected"].notna() for side in ("role", "profile")
-    )
+    of_sides = ([f"{side}_quota", f"{side}s_expected"] for side in ("role", "profile"))
+    roles, profiles = (accounts[columns].notna().all(axis=1) for columns in of_sides)
     refusals = evidence.refusals((SUMMARY,))
     verdicts: Verdicts = []
     for account, of_roles, of_profiles in zip(evidence.accounts, roles, profiles, strict=True):

@@ -152,16 +152,10 @@ def grouped(result: Result, findings: pd.DataFrame, tag_key: str) -> pd.DataFram
     sides = _FindingResources(result.inventory, findings)
     carried, unread = sides.carried(tag_key)
     bare = np.flatnonzero(~sides.any(carried["finding"]))
-    rows = pd.concat(
-        [
-            carried.assign(tagged="yes"),
-            pd.DataFrame({"finding": bare, "tagged": np.where(unread[bare], "unknown", "no")}),
-        ]
-    ).rename(columns={"value": "tag_value"})
-    severity = findings["severity"].take(rows["finding"].to_numpy()).array
-    return schema.FINDINGS_BY_TAG.conform(
-        count_by_value(rows.assign(severity=severity), "tag_value", "tagged", [*_TAGGED])
-    )
+    others = pd.DataFrame({"finding": bare, "tagged": np.where(unread[bare], "unknown", "no")})
+    rows = pd.concat([carried.assign(tagged="yes"), others]).rename(columns={"value": "tag_value"})
+    rows["severity"] = findings["severity"].take(rows["finding"].to_numpy()).array
+    return schema.FINDINGS_BY_TAG.conform(count_by_value(rows, "tag_value", "tagged", [*_TAGGED]))
 
 
 def tag_keys(result: Result, findings: pd.DataFrame) -> list[str]:
