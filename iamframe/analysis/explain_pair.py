@@ -56,7 +56,6 @@ def field(
 
 
 def frame_of(fields: Iterable[Row]) -> pd.DataFrame:
-    """Return the fields as a frame with the columns of `schema.EXPLANATION`."""
     rows = pd.DataFrame(list(fields), columns=schema.EXPLANATION.names)
     message, facts = columns_of(rows["note"])
     columns = {"note": render(message, facts), "message": message, "facts": facts}
@@ -74,7 +73,6 @@ def gap_note(row: Row) -> Message:
 
 
 def status_note(row: Row, name: str = "coverage", prefix: str = "", **facts: Any) -> dict[str, Any]:
-    """Return a message about a status and its reason."""
     status, message, values = (row[f"{prefix}{column}"] for column in ("status", "message", "facts"))
     facts |= {"status": status, "reason": nested(message, values) if message else note("all_regions")}
     return note(name, **facts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from functools import reduce
 from operator import add
@@ -73,16 +73,8 @@ class Tagged(msgspec.Struct, frozen=True):
         return [count and (100 if count >= known else min(max(_percent(count, known), 1), 99)) for count in self.tagged]
 
 
-class Totals(msgspec.Struct, frozen=True):
-    # Resources that need attention, by severity.
-    resources: dict[str, int]
-    to_fix: int
-    # Expected and accepted findings.
-    no_action: int
-
-    def __add__(self, other: Totals) -> Totals:
-        resources = {severity: count + other.resources[severity] for severity, count in self.resources.items()}
-        return Totals(resources, self.to_fix + other.to_fix, self.no_action + other.no_action)
+# By severity: the number of resources that need attention. By `to_fix` and `no_action`: the number of findings.
+Totals = Counter[str]
 
 
 class AccountTotals(msgspec.Struct, frozen=True):
@@ -95,7 +87,7 @@ class AccountTotals(msgspec.Struct, frozen=True):
 
     @property
     def rank(self) -> tuple[int | str, ...]:
-        return (*(-count for count in self.totals.resources.values()), self.account_id)
+        return (*(-self.totals[severity] for severity in SEVERITIES), self.account_id)
 
 
 class QuotaRow(msgspec.Struct, frozen=True):
@@ -228,24 +220,20 @@ def account_counts(result: Result) -> list[AccountTotals]:
     captured = accounts["captured_at"].dt.strftime("%Y-%m-%d %H:%M UTC").fillna("")
     rows = []
     for (account, name), at in zip(_named(result), captured, strict=True):
-        of = totals.get((account,), Totals(dict.fromkeys(SEVERITIES, 0), 0, 0))
-        rows.append(AccountTotals(account, name, at, of, int(incomplete.get(account, 0))))
+        rows.append(AccountTotals(account, name, at, totals[account,], int(incomplete.get(account, 0))))
     return sorted(rows, key=lambda row: row.rank)
 
 
 def _totals(result: Result, group: Callable[[pd.DataFrame], list[pd.Series]]) -> dict[Any, Totals]:
-
-    def counted(findings: pd.DataFrame) -> Counter[tuple[str, ...]]:
-        return Counter(zip(*(keys.tolist() for keys in group(findings)), strict=True))
-
     findings, resources = result.findings, result.most_severe
     no_action = findings["expected"] | findings["accepted"].notna()
-    to_fix, others = counted(findings[~no_action]), counted(findings[no_action])
-    by_severity = {name: counted(resources[resources["severity"] == name]) for name in SEVERITIES}
-    return {
-        one: Totals({name: counts[one] for name, counts in by_severity.items()}, to_fix[one], others[one])
-        for one in to_fix | others
-    }
+    states = pd.Series(np.where(no_action, "no_action", "to_fix"))
+    totals: dict[Any, Totals] = defaultdict(Counter)
+    for frame, of in ((findings, states), (resources, resources["severity"])):
+        counts = Counter(zip(*(keys.tolist() for keys in [*group(frame), of]), strict=True))
+        for (*key, name), count in counts.items():
+            totals[tuple(key)][name] = count
+    return totals
 
 
 def missed_counts(result: Result) -> Counter[tuple[str, int]]:
@@ -346,7 +334,7 @@ def summary_of(result: Result) -> dict[str, Any]:
         "format_version": SUMMARY_VERSION,
         "version": __version__,
         "sources": list(result.inventory.sources),
-        "captured_at": None if captured is None or captured != captured else captured.isoformat(),  # noqa: PLR0124
+        "captured_at": None if pd.isna(captured) else captured.isoformat(),
         "accounts": accounts["account_id"].tolist(),
         "rows": {name: len(frame) for name, frame in result.inventory.frames_read.items()},
         "attention": attention | {"resources": sum(attention.values())},
