@@ -132,9 +132,7 @@ def _accounts_with_same_scope(sides: _Sides) -> set[str]:
 def _keys_of_wholly_read(one: Result, keys: KeyMap, side: int) -> pa.Array:
     roles, pairs = one.inventory.roles, one.pairs
     known = roles[roles["tags_known"] & roles["trust_policy"].notna()]
-    role = (
-        pairs["role_tags_known"] & pairs["role_path"].notna() & (pairs["trusts_ec2"] != "unknown").fillna(value=False)
-    )
+    role = pairs["role_tags_known"] & pairs["role_path"].notna() & (pairs["trusts_ec2"] != "unknown")
     read = pairs["profile_tags_known"] & pairs["role_known"] & (pairs["role_arn"].isna() | role)
     profiles = pairs[pairs["profile_arn"].notna()]
     profiles = profiles[~is_in(profiles["profile_arn"], profiles["profile_arn"][~read[profiles.index]])]

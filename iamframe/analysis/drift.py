@@ -286,19 +286,16 @@ def _unmanaged(sides: _Sides, read: States) -> Iterator[pd.DataFrame]:
     kind, frame = sides.kind, sides.frame
     arns, accounts = frame[f"{kind}_arn"], frame["account_id"]
     managed = is_in(arns, sides.managed["resource_arn"]) | is_in(arns, pd.Series(read.leaving, dtype="str"))
-    unmanaged = (
-        is_in(accounts, sides.managed_accounts) & ~managed & ~np.asarray(arns.str.startswith("address:"), dtype=bool)
-    )
+    is_planned = np.asarray(arns.str.startswith("address:"), dtype=bool)
+    unmanaged = is_in(accounts, sides.managed_accounts) & ~managed & ~is_planned
     unmanaged &= ~np.asarray(frame["is_aws_managed"], dtype=bool) if kind == "role" else True
     found = frame.loc[unmanaged, ["account_id", f"{kind}_name", f"{kind}_arn"]]
     what = (UNKNOWN, "unknown.states") if read.unread else ("unmanaged", "unmanaged")
     yield found.set_axis(["account_id", "resource_name", "resource_arn"], axis=1).assign(
         resource_type=TYPES[kind], kind=what[0], message=f"drift.{what[1]}"
     )
-    short = sides.managed_accounts[
-        is_in(sides.managed_accounts, sides.collected) & ~is_in(sides.managed_accounts, sides.listed)
-    ]
-    yield pd.DataFrame({"account_id": short}).assign(
+    collected, listed = (is_in(sides.managed_accounts, of) for of in (sides.collected, sides.listed))
+    yield pd.DataFrame({"account_id": sides.managed_accounts[collected & ~listed]}).assign(
         resource_type=TYPES[kind], kind=UNKNOWN, message=f"drift.unknown.more.{kind}"
     )
 

@@ -278,10 +278,8 @@ def _namesakes(near: Inventory, found: _Arns) -> Iterator[Row]:
     for row in records(named[0].merge(named[1], on=["account_id", "name"])):
         roles = [link["role_arn"] for link in held[row["profile_arn"]]]
         if roles and row["role_arn"] not in roles:
-            why, keys = (
-                note("namesakes", named=row["profile_name"], roles=[*map(bare_name, roles)]),
-                {name: row[name] for name in _KEYS},
-            )
+            why = note("namesakes", named=row["profile_name"], roles=[*map(bare_name, roles)])
+            keys = {name: row[name] for name in _KEYS}
             yield field(row["profile_name"], row["profile_arn"], row["role_arn"], why, section="name", **keys)
 
 
@@ -327,20 +325,15 @@ def _referenced_by(inventory: Inventory, query: Query) -> Iterator[Row]:
         name, account = f"role {row['role_name']}", row["account_id"]
         for one in statements_of(row["trust_policy"]):
             if one.principal.lower() == query.text.lower():
-                yield field(
-                    name,
-                    note=f"the trust policy contains the {one.kind} principal {one.principal}",
-                    section="referenced by",
-                    account_id=account,
-                )
+                why = f"the trust policy contains the {one.kind} principal {one.principal}"
+                yield field(name, note=why, section="referenced by", account_id=account)
 
 
 def _matches_query(reference: Row, query: Query) -> bool:
     named = parse_query(reference["named"])
     is_there = query.account in (None, named.account or reference["account_id"])
-    return is_there and (
-        not named.is_arn or (query.partition in (None, named.partition) and query.path in (None, named.path))
-    )
+    is_same = query.partition in (None, named.partition) and query.path in (None, named.path)
+    return is_there and (is_same or not named.is_arn)
 
 
 def _nearest(inventory: Inventory, query: Query) -> list[tuple[str, dict[str, str]]]:

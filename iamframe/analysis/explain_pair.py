@@ -56,7 +56,6 @@ def field(
 
 
 def frame_of(fields: Iterable[Row]) -> pd.DataFrame:
-    """Return the fields as a frame with the columns of `schema.EXPLANATION`."""
     rows = pd.DataFrame(list(fields), columns=schema.EXPLANATION.names)
     message, facts = columns_of(rows["note"])
     columns = {"note": render(message, facts), "message": message, "facts": facts}
@@ -74,7 +73,6 @@ def gap_note(row: Row) -> Message:
 
 
 def status_note(row: Row, name: str = "coverage", prefix: str = "", **facts: Any) -> dict[str, Any]:
-    """Return a message about a status and its reason."""
     status, message, values = (row[f"{prefix}{column}"] for column in ("status", "message", "facts"))
     facts |= {"status": status, "reason": nested(message, values) if message else note("all_regions")}
     return note(name, **facts)
@@ -224,9 +222,8 @@ def _identity_fields(pair: Pair, side: str) -> dict[str, str | None]:
     segments = filter(None, (row[f"{side}_path"] or "").split("/"))
     parts = {"ARN": arn, "partition": partition_of(arn)}
     parts |= {f"segment {number} of the path": segment for number, segment in enumerate(segments, 1)}
-    return (
-        parts | {name: row[f"{side}_{name}"] for name in ("name", "path", "id")} | {"created": _time(row["created_at"])}
-    )
+    parts |= {name: row[f"{side}_{name}"] for name in ("name", "path", "id")}
+    return parts | {"created": _time(row["created_at"])}
 
 
 def _link(pair: Pair) -> Iterator[Row]:

@@ -216,11 +216,8 @@ def _named(frame: pd.DataFrame, query: Query, which: str) -> pd.Series[bool]:
         arns = frame[f"{which}_arn"]
         known = {arn: parse_query(arn) for arn in arns[named].dropna().unique()}
         # The ARN in the query may be without its path. The ARN of a session never has a path.
-        same = [
-            arn
-            for arn, one in known.items()
-            if query.partition in (None, one.partition) and query.path in (None, one.path)
-        ]
+        same = [arn for arn, one in known.items() if query.partition in (None, one.partition)]
+        same = [arn for arn in same if query.path in (None, known[arn].path)]
         named &= arns.isna() | arns.isin(same)
     return named
 

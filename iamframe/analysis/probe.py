@@ -161,9 +161,8 @@ def _judged(
     if seen.refusal is not None:
         return expected, tagged, None, None, "unknown", seen.refusal
     shown, differing = len(seen.tags), sum(known.get(arn, tags) != tags for arn, tags in seen.tags.items())
-    in_iam = f"the tags of no {noun} in IAM are known"
-    if tagged is not None:
-        in_iam = f"IAM has {pluralize(tagged, noun)} with tags"
+    nothing = f"the tags of no {noun} in IAM are known"
+    in_iam = nothing if tagged is None else f"IAM has {pluralize(tagged, noun)} with tags"
     bare = sum(not tags for tags in seen.tags.values())
     without = f" ({bare:,} without tags, which may have had some before)" if bare else ""
     holds, detail = "unknown", f"it shows {pluralize(shown, noun)}{without}, and {in_iam}"

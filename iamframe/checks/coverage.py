@@ -158,9 +158,8 @@ def _organizations(evidence: Evidence) -> Verdicts:
 
 def _quotas(evidence: Evidence) -> Verdicts:
     accounts = evidence.inventory.accounts
-    roles, profiles = (
-        accounts[f"{side}_quota"].notna() & accounts[f"{side}s_expected"].notna() for side in ("role", "profile")
-    )
+    of_sides = ([f"{side}_quota", f"{side}s_expected"] for side in ("role", "profile"))
+    roles, profiles = (accounts[columns].notna().all(axis=1) for columns in of_sides)
     refusals = evidence.refusals((SUMMARY,))
     verdicts: Verdicts = []
     for account, of_roles, of_profiles in zip(evidence.accounts, roles, profiles, strict=True):
@@ -173,14 +172,12 @@ def _quotas(evidence: Evidence) -> Verdicts:
 
 
 def _references(evidence: Evidence) -> Verdicts:
-    columns = (
-        evidence.lists[name] for name in ("account_id", *map("references_{}".format, ("status", "message", "facts")))
-    )
-    live = evidence.live
+    columns = ["account_id", "references_status", "references_message", "references_facts"]
     verdicts: Verdicts = []
-    for account, status, message, facts in zip(*columns, strict=True):
+    for account, status, message, facts in evidence.lists[columns].itertuples(index=False):
         reason = nested(message, facts) if message else None
-        verdicts.append((status, reason if account in live else joint([reason, _reference_advice(reason)])))
+        is_live = account in evidence.live
+        verdicts.append((status, reason if is_live else joint([reason, _reference_advice(reason)])))
     return verdicts
 
 
@@ -285,13 +282,7 @@ all_profiles: Need = _need(
     list_first=True,
 )
 links: Need = _need(
-    "links",
-    rows=_held,
-    missing="profiles.not_held",
-    of="profile",
-    whole=_links_whole,
-    seen=_links_seen,
-    listed="links",
+    "links", rows=_held, missing="profiles.not_held", of="profile", whole=_links_whole, seen=_links_seen, listed="links"
 )
 role_paths: Need = _need(
     "role paths",
@@ -326,12 +317,7 @@ profile_tags: Need = Need(
     ),
 )
 role_tags: Need = _need(
-    "role tags",
-    rows=_tagged_roles,
-    missing="roles.tags",
-    advised=DUMP,
-    settled_by=proving("role_tags"),
-    of="role",
+    "role tags", rows=_tagged_roles, missing="roles.tags", advised=DUMP, settled_by=proving("role_tags"), of="role"
 )
 role_and_profile_tags: Need = Need("role and profile tags", _tags_of_any)
 tags_of_both: Need = Need(

@@ -94,18 +94,14 @@ class Evidence:
             for account, message, facts in each
         }
 
-    @cached_property
-    def _truncated(self) -> pd.DataFrame:
-        calls = self.inventory.calls
-        return calls[calls["state"] == "truncated"]
-
     def list_facts(self, side: str, refusals: Mapping[str, Message]) -> dict[str, dict[str, Any]]:
         operations, listing = _LISTINGS[side]
         facts: dict[str, dict[str, Any]] = {
             account: {"refusal": refusals.get(account), "advice": advice(listing, refusals.get(account))}
             for account in self.accounts
         }
-        cut = self._truncated[is_in(self._truncated["operation"], operations)]
+        calls = self.inventory.calls
+        cut = calls[(calls["state"] == "truncated") & is_in(calls["operation"], operations)]
         if cut.empty:
             return facts
         live, accounts = set(cut["account_id"][cut["requests"] > 0]), self.inventory.accounts.set_index("account_id")
@@ -115,8 +111,8 @@ class Evidence:
             number, expected = int(read.get(account, 0)), accounts[f"{side}s_expected"][account]
             is_short = not pd.isna(expected) and number < expected
             length = {"expected": int(expected), "message": f"coverage.{side}s.some"} if is_short else {}
-            facts[account] |= {"message": f"coverage.{side}s.or_more", "advice": {"message": again}, "read": number}
-            facts[account] |= length
+            more = {"message": f"coverage.{side}s.or_more", "advice": {"message": again}, "read": number}
+            facts[account] |= more | length
         return facts
 
 

@@ -48,15 +48,8 @@ def name_mismatches(pairs: pd.DataFrame) -> Found:
     with the instances.
     """
     differ = pairs[pairs["relation"].notna() & (pairs["relation"] != "same")]
-    return findings(
-        differ,
-        "profile_arn",
-        "role_arn",
-        profile_name=differ["profile_name"],
-        role_name=differ["role_name"],
-        relation=differ["relation"],
-        expected=differ["names_expected"],
-    )
+    facts = differ[["profile_name", "role_name", "relation"]]
+    return findings(differ, "profile_arn", "role_arn", **facts, expected=differ["names_expected"])
 
 
 @check(
@@ -77,14 +70,8 @@ def path_mismatches(pairs: pd.DataFrame) -> Found:
     role under `/service-role/`. AWS cannot change the path of a profile or role: create the resource again.
     """
     differ = pairs[pairs["paths_differ"]]
-    return findings(
-        differ,
-        "profile_arn",
-        "role_arn",
-        profile_path=differ["profile_path"],
-        role_path=differ["role_path"],
-        expected=differ["paths_expected"],
-    )
+    facts = differ[["profile_path", "role_path"]]
+    return findings(differ, "profile_arn", "role_arn", **facts, expected=differ["paths_expected"])
 
 
 @check(
@@ -107,9 +94,7 @@ def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
     namesakes = roles["role_arn"].iloc[where[where >= 0]].array
     crossed = pairs.iloc[linked[where >= 0]].assign(namesake_arn=namesakes)
     crossed = crossed[crossed["namesake_arn"] != crossed["role_arn"]]
-    return findings(
-        crossed, "profile_arn", "role_arn", namesake_arn=crossed["namesake_arn"], relation=crossed["relation"]
-    )
+    return findings(crossed, "profile_arn", "role_arn", **crossed[["namesake_arn", "relation"]])
 
 
 def _name_key(frame: pd.DataFrame, side: str) -> Texts:
@@ -157,7 +142,7 @@ def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Seque
         is_used = are_among(links["profile_row"], used)
         for use in tools:
             if use.tool == rule.tool:
-                is_used |= links["profile_name"].str.match(any_text(use.profile)).fillna(value=False).to_numpy(bool)
+                is_used |= links["profile_name"].str.match(any_text(use.profile), na=False).to_numpy(bool)
         if is_used.any():
             mine = links[is_used]
             is_excepted = is_in(mine["maker"], rule.except_makers) & (mine["maker_basis"] != GUESS).to_numpy(bool)
@@ -177,10 +162,8 @@ def _breaks(rule: ToolRule, links: pd.DataFrame) -> Bools:
     # An unknown name or path breaks no rule.
     wrong = np.zeros(len(links), dtype=bool)
     for side, prefix in (("role", rule.role_prefix), ("profile", rule.profile_prefix)):
-        other = links[f"{side}_name"].notna() & ~links[f"{side}_name"].str.startswith(prefix).fillna(value=True)
+        other = ~links[f"{side}_name"].str.startswith(prefix, na=True)
         if side == "role" and rule.role_path:
-            other &= links["role_path"].notna() & ~links["role_path"].str.contains(rule.role_path, regex=False).fillna(
-                True
-            )
+            other &= ~links["role_path"].str.contains(rule.role_path, regex=False, na=True)
         wrong |= other.to_numpy(bool)
     return wrong

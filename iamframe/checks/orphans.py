@@ -174,10 +174,7 @@ def owner_gone(
         "profile_arn",
         "role_arn",
         certainty=np.where(is_sure, "certain", "maybe"),
-        owner_type=gone["owner_type"],
-        owner_name=gone["owner_name"],
-        regions=gone["regions"],
-        basis=gone["basis"],
+        **gone[["owner_type", "owner_name", "regions", "basis"]],
         references=gone["profile_arn"].map(used).fillna(0).astype("int64"),
         _kind=gone["owner_type"].where(gone["basis"] != "name", "guess"),
         _regions=gone["regions"].str.split().map(_first_three).astype("str"),
@@ -237,7 +234,9 @@ def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd
     reports an ARN that differs from a profile's ARN only in the path. The check covers only references from instances,
     associations, launch templates and launch configurations.
     """
-    direct = _from_instances_and_templates(references)
+    direct = references[is_in(references["consumer_type"], _CONSUMERS)]
+    seen = direct["consumer_id"][direct["consumer_type"] == "instance"]
+    direct = direct[(direct["consumer_type"] != "association") | ~is_in(direct["consumer_name"], seen)]
     # An ARN contains its account.
     whose = pc.coalesce(account_named(direct["named"]), as_arrow(direct["account_id"]))
     gone = np.asarray(direct["profile_arn"].isna()) & is_in(whose, lists["account_id"][lists["profiles_whole"]])
@@ -269,12 +268,6 @@ def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd
     )
     # All versions of a template count as one consumer.
     return found_in(rows.drop_duplicates(["account_id", "resource_arn", "related_arn", "named", "problem"]))
-
-
-def _from_instances_and_templates(references: pd.DataFrame) -> pd.DataFrame:
-    direct = references[is_in(references["consumer_type"], _CONSUMERS)]
-    seen = direct[direct["consumer_type"] == "instance"]
-    return direct[~((direct["consumer_type"] == "association") & is_in(direct["consumer_name"], seen["consumer_id"]))]
 
 
 @check(
@@ -314,18 +307,9 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
     many = pairs[pairs["relation"].notna() & pairs["role_row"].duplicated(keep=False)]
     # A role that no source shows has no row: it is known only by name, and is a different one in each account.
     many = many[many.duplicated(["account_id", "role_arn"], keep=False)].sort_values("profile_name")
-    return found_in(
-        pd.DataFrame(
-            {
-                "account_id": many["account_id"],
-                "resource_type": "role",
-                "resource_name": many["role_name"],
-                "resource_arn": many["role_arn"],
-                "profile_arn": many["profile_arn"],
-                "_profile_name": many["profile_name"],
-            }
-        )
-    )
+    names = {"role_name": "resource_name", "role_arn": "resource_arn", "profile_name": "_profile_name"}
+    rows = many[["account_id", "profile_arn", *names]].rename(columns=names)
+    return found_in(rows.assign(resource_type="role"))
 
 
 @check(
@@ -394,10 +378,9 @@ def _policies_message(attached: str | None, inline: int | None) -> Message:
     if attached is None or (inline is None and not attached):
         return {"message": "permissions.unknown"}
     arns = sorted(attached.split(), key=lambda arn: POWERS.index(power_of(arn) or POWERS[-1]))
-    names = {
-        "aws": [name_of(arn) for arn in arns if aws_managed_name(arn)],
-        "own": [name_of(arn) for arn in arns if not aws_managed_name(arn)],
-    }
+    names: dict[str, list[str]] = {"aws": [], "own": []}
+    for arn in arns:
+        names["aws" if aws_managed_name(arn) else "own"].append(name_of(arn))
     parts: list[Message] = [
         {"message": f"permissions.{whose}", "names": own, "count": len(own)} for whose, own in names.items() if own
     ]

@@ -102,12 +102,9 @@ class Result:
         # An account has no owner tag that could be missing.
         unread &= (found["resource_type"] != "account").to_numpy(bool)
         accounts = self.inventory.accounts
-        added = {
-            "account_name": lookup(accounts["account_name"], index_in(table["account_id"], accounts["account_id"])),
-            "owner": owner,
-            "owner_known": pa.array(np.asarray(owner.is_valid()) | ~unread),
-        }
-        for name, values in added.items():
+        account = lookup(accounts["account_name"], index_in(table["account_id"], accounts["account_id"]))
+        known = pa.array(np.asarray(owner.is_valid()) | ~unread)
+        for name, values in (("account_name", account), ("owner", owner), ("owner_known", known)):
             table = table.append_column(name, values)
         return by_severity(table.select([*schema.FINDINGS.names, "order"]))
 
@@ -171,12 +168,12 @@ class Result:
         The columns `complete`, `partial` and `unknown` count accounts.
         """
         tally, names = self.tally, list(self.checks)
-        statuses = self.coverage.groupby(["check", "status"]).size().unstack(fill_value=0)
+        statuses = counts_by_check(self.coverage, "status", names, STATUSES)
 
         def count(rows: pd.DataFrame) -> Any:
             return rows.groupby("check")["findings"].sum().reindex(names, fill_value=0).to_numpy()
 
-        frame = pd.DataFrame(
+        return pd.DataFrame(
             {
                 "check": names,
                 "title": [one.title for one in self.checks.values()],
@@ -184,12 +181,9 @@ class Result:
                 "findings": count(tally),
                 "expected": count(tally[tally["expected"]]),
                 "accepted": count(tally[tally["accepted"].notna()]),
+                **{status: statuses[status].to_numpy() for status in STATUSES},
             }
         )
-        for status in STATUSES:
-            column = statuses[status] if status in statuses else pd.Series(dtype=int)
-            frame[status] = column.reindex(names, fill_value=0).to_numpy()
-        return frame
 
     @property
     def asked(self) -> tuple[str, ...]:
@@ -222,12 +216,10 @@ class Result:
         return f"Result({found}; {self.complete_text})"
 
     def _repr_html_(self) -> str:
-        unsure = self.coverage[self.coverage["status"] != "complete"]
-        reasons = incomplete_reasons(unsure)
-        summary = self.summary
+        reasons = incomplete_reasons(self.coverage[self.coverage["status"] != "complete"])
         columns = ["check", "title", "severity", "findings", "expected", "accepted", *STATUSES]
         head = (*columns[:6], *(f"accounts {status}" for status in STATUSES))
-        rows = display.cell_rows(summary[columns])
+        rows = display.cell_rows(self.summary[columns])
         parts = [display.html_line(f"{pluralize(int(self.tally['findings'].sum()), 'finding')}; {self.complete_text}.")]
         if reasons:
             parts.append(display.html_table(("not complete", "accounts", "why"), reasons[:_REASONS_SHOWN]))
@@ -266,6 +258,12 @@ def attention_in(findings: pd.DataFrame) -> pd.Series:
 def tally_of(findings: pd.DataFrame) -> pd.DataFrame:
     counts = findings.groupby(["check", "severity", "expected", "accepted"], dropna=False, observed=True).size()
     return counts.rename("findings").reset_index()
+
+
+def counts_by_check(frame: pd.DataFrame, column: str, checks: Iterable[str], values: Iterable[str]) -> pd.DataFrame:
+    """Count the rows of each check with each of the given values."""
+    counts: pd.DataFrame = frame.groupby(["check", column]).size().unstack(fill_value=0)
+    return counts.reindex(index=[*checks], columns=[*values], fill_value=0)
 
 
 def incomplete_reasons(unsure: pd.DataFrame) -> list[tuple[str, str, str]]:

@@ -19,13 +19,12 @@ from typing import Any
 import pyarrow as pa
 
 from iamframe.checks.catalog import CHECKS, Own, each_own, with_own
-from iamframe.checks.checked import CheckedSnapshot
 from iamframe.checks.owner import OWNER_TAG
 from iamframe.checks.registry import Check
 from iamframe.checks.result import Result
 from iamframe.checks.runner import run as run_here
 from iamframe.checks.runner import selected
-from iamframe.checks.shards import Run, Shard, Stored, begin, done_in, inventory_of, shards_of, unread, write_result
+from iamframe.checks.shards import CheckedSnapshot, Run, Shard, Stored, inventory_of, shards_of, unread, write_result
 from iamframe.checks.tag_policy import Policy, PolicySource, read_policy
 from iamframe.errors import CheckError, IamframeError, PolicyError, SourceError, StoreError
 from iamframe.inventory.arrow import is_in
@@ -133,21 +132,21 @@ def check_snapshot(
     )
     work = _Work(_absolute(folder), _absolute(out), manifest.sha256, names, tag_rules, own, owner_tag)
     results = place_of(work.out)
-    begin(results, run)
+    run.begin(results)
     checked = {name: every[name] for name in names}
-    done = {one.number for one in done_in(results, run.shards) if not one.failures}
+    done = {one.number for one in run.done_in(results) if not one.failures}
     rest = [shard for shard in run.shards if shard.number not in done]
     with progress_bars(progress) as show:
         for shard, why in _run_all(work, rest, executor, workers, show):
             failures = dict.fromkeys(shard.accounts, why)
             write_result(results, shard.number, run_here(unread(failures), names, tag_rules, every), failures)
-    stored = Stored(results, done_in(results, run.shards))
+    stored = Stored(results, run.done_in(results))
     if len(stored.done) < len(run.shards):
         raise StoreError(f"{display_path(out)}: lacks results that workers wrote; give a folder that all workers share")
     failures, accounts = stored.failures, sum(len(shard.accounts) for shard in run.shards)
     if accounts and len(failures) == accounts:
         raise StoreError(f"no account could be checked; the first: {next(iter(failures.values()))}")
-    return CheckedSnapshot.of(work.folder, stored, run.shards, checked, tag_rules, owner_tag)
+    return CheckedSnapshot.of(work.folder, stored, run.shards, checks=checked, policy=tag_rules, owner_tag=owner_tag)
 
 
 def _absolute(folder: str | os.PathLike[str]) -> str:

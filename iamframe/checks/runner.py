@@ -12,17 +12,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.checks.catalog import CHECKS
+from iamframe.checks.catalog import CHECKS, own_findings, own_found
 from iamframe.checks.evidence import Evidence
 from iamframe.checks.findings import COMMON, Found, array_of, finding_ids, next_steps, with_column
-from iamframe.checks.own import own_findings, own_found
 from iamframe.checks.owner import OWNER_TAG
 from iamframe.checks.registry import STATUSES, Check, stopped_with
 from iamframe.checks.result import Result
 from iamframe.checks.tag_policy import Policy, demands
 from iamframe.errors import CheckError, PolicyError, UnknownCheckError
 from iamframe.inventory import schema, views
-from iamframe.inventory.arrow import Bools, Positions, as_arrow, index_in, is_in, lookup, memory_of_system, on_two_cores
+from iamframe.inventory.arrow import Bools, as_arrow, index_in, is_in, lookup, memory_of_system, on_two_cores
 from iamframe.inventory.completeness import completeness
 from iamframe.inventory.inventory import Inventory
 from iamframe.knowledge.operations import TAG_INDEX
@@ -133,8 +132,8 @@ def _conformed(one: Check, found: pa.Table, inventory: Inventory, policy: Policy
         "expected": False,
         "next_step_changes": False,
     } | {name: found[name] for name in found.column_names}
-    if missing := {"account_id", "resource_type", "resource_name"} - columns.keys():
-        columns |= {name: value for name, value in _resources(found, inventory).items() if name in missing}
+    if not columns.keys() >= {"account_id", "resource_type", "resource_name"}:
+        columns = _resources(found, inventory) | columns
     if "expected" in found.column_names:
         severity = array_of("severity", columns["severity"], size).cast(pa.string())
         columns["severity"] = pc.if_else(columns["expected"], "info", severity)
@@ -156,21 +155,13 @@ def _certainty(one: Check, arrays: Mapping[str, pa.Array], tags: pd.DataFrame) -
     return pc.if_else(pc.is_in(subject, value_set=outdated), "maybe", arrays["certainty"])
 
 
-def _resources(found: pa.Table, inventory: Inventory) -> dict[str, pa.Array]:
-    arn = as_arrow(found["resource_arn"])
-    profile, role = (
-        index_in(arn, frame[key]) for frame, key in ((inventory.profiles, "profile_arn"), (inventory.roles, "role_arn"))
-    )
-
-    def of(side: str, name: str, where: Positions) -> pa.Array:
-        return lookup(getattr(inventory, side)[name], where)
-
+def _resources(found: pa.Table, inventory: Inventory) -> dict[str, Any]:
+    sides = {"profile": inventory.profiles, "role": inventory.roles}
+    at = {side: index_in(found["resource_arn"], frame[f"{side}_arn"]) for side, frame in sides.items()}
     return {
-        "account_id": pc.coalesce(of("profiles", "account_id", profile), of("roles", "account_id", role)),
-        "resource_name": pc.coalesce(of("profiles", "profile_name", profile), of("roles", "role_name", role)),
-        "resource_type": pa.array(
-            np.select([profile >= 0, role >= 0], ["instance-profile", "role"], "").astype(object)
-        ).cast(pa.string()),
+        "account_id": pc.coalesce(*(lookup(frame["account_id"], at[side]) for side, frame in sides.items())),
+        "resource_name": pc.coalesce(*(lookup(frame[f"{side}_name"], at[side]) for side, frame in sides.items())),
+        "resource_type": np.select([at["profile"] >= 0, at["role"] >= 0], ["instance-profile", "role"], ""),
     }
 
 

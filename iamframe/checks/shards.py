@@ -17,10 +17,11 @@ Columns whose names begin with `_` are internal.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
@@ -30,24 +31,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.checks.findings import COMMON, KEYS, Found
-from iamframe.checks.result import Result, by_severity
+from iamframe.checks.result import Result, attention_in, by_severity, frame_and_order, tally_of
 from iamframe.errors import StoreError
-from iamframe.inventory import schema
-from iamframe.inventory.arrow import as_arrow, index_in, is_in
+from iamframe.inventory import schema, views
+from iamframe.inventory.arrow import Positions, as_arrow, index_in, is_in
 from iamframe.inventory.build import joined
+from iamframe.inventory.completeness import completeness
 from iamframe.inventory.gaps import GapList
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.linking import account_named
 from iamframe.inventory.load import open_snapshot
-from iamframe.inventory.on_demand import resolved_references
+from iamframe.inventory.on_demand import InventoryOnDemand, resolved_references
 from iamframe.inventory.parts import Manifest, account_sizes, read_frame
 from iamframe.inventory.places import Place, names_in, read_bytes, why, write_bytes
+from iamframe.inventory.snapshot import find_snapshot
 from iamframe.knowledge.operations import ALL, CHECK_SNAPSHOT
 from iamframe.sources.archives import display_path
 
 _THREADS = 16
 _HEAD = "checked.json"
-_FORMAT, _FORMAT_VERSION = "iamframe checked snapshot", 1
 # The columns that decide how findings are counted.
 _COUNTED = ["check", "severity", "expected", "accepted", "account_id", "resource_arn", "finding_id"]
 
@@ -136,8 +138,34 @@ class Run(msgspec.Struct, frozen=True):
     owner_tag: str
     iamframe_version: str
     shards: list[Shard]
-    format: str = _FORMAT
-    format_version: int = _FORMAT_VERSION
+    format: str = "iamframe checked snapshot"
+    format_version: int = 1
+
+    def begin(self, place: Place) -> None:
+        text = msgspec.json.encode(self)
+        try:
+            is_same = _read(place / _HEAD) == text
+        except FileNotFoundError:
+            with suppress(FileNotFoundError, NotADirectoryError):
+                if names_in(place):
+                    raise StoreError(
+                        f"{display_path(place)}: is not empty, and holds no results; choose another folder"
+                    ) from None
+            _write(place / _HEAD, text)
+            return
+        if not is_same:
+            raise StoreError(
+                f"{display_path(place)}: holds the results of another snapshot, policy, set of checks, owner tag, "
+                "shard size or version; choose another folder, or delete this one"
+            )
+
+    def done_in(self, place: Place) -> list[Done]:
+        found = []
+        for shard in self.shards:
+            # A file that was cut off counts as missing.
+            with suppress(FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
+                found.append(msgspec.json.decode(_read(_marker(place, shard.number)), type=Done))
+        return found
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -148,43 +176,17 @@ class Done(msgspec.Struct, frozen=True):
     failures: dict[str, str] = {}
 
 
-def begin(place: Place, run: Run) -> None:
-    text = msgspec.json.encode(run)
-    try:
-        is_same = _read(place / _HEAD) == text
-    except FileNotFoundError:
-        with suppress(FileNotFoundError, NotADirectoryError):
-            if names_in(place):
-                raise StoreError(
-                    f"{display_path(place)}: is not empty, and holds no results; choose another folder"
-                ) from None
-        _write(place / _HEAD, text)
-        return
-    if not is_same:
-        raise StoreError(
-            f"{display_path(place)}: holds the results of another snapshot, policy, set of checks, owner tag, shard "
-            "size or version; choose another folder, or delete this one"
-        )
-
-
-def done_in(place: Place, shards: Iterable[Shard]) -> list[Done]:
-    found = []
-    for shard in shards:
-        # A file that was cut off counts as missing.
-        with suppress(FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
-            found.append(msgspec.json.decode(_read(_marker(place, shard.number)), type=Done))
-    return found
-
-
 def write_result(place: Place, number: int, result: Result, failures: Mapping[str, str]) -> None:
+    import pyarrow.parquet as pq
+
     found = result.sorted_findings("en")
     findings = found.select(schema.FINDINGS.names).cast(schema.FINDINGS.arrow).append_column("_order", found["order"])
     tables = {"findings": findings, "coverage": schema.COVERAGE.to_arrow(result.coverage).cast(schema.COVERAGE.arrow)}
     tables |= {f"checks/{name}": _facts_table(result.found[name]) for name in result.checks}
     files = {}
     for folder, table in tables.items():
-        data = _parquet(table)
-        _write(_part(place, folder, number), data)
+        pq.write_table(table, file := pa.BufferOutputStream(), compression="zstd")
+        _write(_part(place, folder, number), data := memoryview(file.getvalue()))
         files[folder] = sha256(data).hexdigest()
     # The marker comes last: all files of a shard with a marker are complete.
     _write(_marker(place, number), msgspec.json.encode(Done(number, files, dict(failures))))
@@ -259,6 +261,91 @@ class StoredFound(Mapping[str, Found]):
         return Found(COMMON.checked(rows), facts.assign(finding=of))
 
 
+class CheckedSnapshot(Result):
+    """A `Result` that reads each frame from files when the frame is first used."""
+
+    _folder: str
+    _stored: Stored
+    _shards: Sequence[Shard]
+
+    def __new__(cls, **values: Any) -> Result:  # type: ignore[misc]
+        # The function `dataclasses.replace` passes values to the class. Its copy is a plain `Result`, with all findings
+        # in memory. The module `pickle` passes no values.
+        return Result(**values) if values else object.__new__(cls)
+
+    @classmethod
+    def of(cls, folder: str, stored: Stored, shards: Sequence[Shard], **values: Any) -> CheckedSnapshot:
+        result = object.__new__(cls)
+        result.__dict__.update(values, _folder=folder, _stored=stored, _shards=shards)
+        return result
+
+    @cached_property
+    def inventory(self) -> Inventory:
+        failures = self._stored.failures
+        checked = [account for shard in self._shards for account in shard.accounts if account not in failures]
+        return InventoryOnDemand.of(self._folder, checked, unread(failures) if failures else None)
+
+    @cached_property
+    def found(self) -> Mapping[str, Any]:
+        return StoredFound(self._stored, self.checks)
+
+    @cached_property
+    def coverage(self) -> pd.DataFrame:
+        return self._stored.coverage()
+
+    @cached_property
+    def pairs(self) -> pd.DataFrame:
+        """The view `pairs` of all checked accounts, not only of one shard."""
+        return views.pairs(self.inventory, self.policy.makers)
+
+    @cached_property
+    def lists(self) -> pd.DataFrame:
+        return completeness(self.inventory)
+
+    @cached_property
+    def with_order(self) -> tuple[pd.DataFrame, Positions]:
+        return frame_and_order(self._stored.findings())
+
+    @cached_property
+    def tally(self) -> pd.DataFrame:
+        tallies = pd.concat([tally_of(findings) for findings in self._stored.counted()])
+        keys = [name for name in tallies.columns if name != "findings"]
+        return tallies.groupby(keys, dropna=False, observed=True)["findings"].sum().reset_index()
+
+    @cached_property
+    def attention(self) -> pd.Series:
+        # Each resource is in one account, and each account in one shard.
+        return pd.DataFrame([attention_in(findings) for findings in self._stored.counted()]).sum().rename("resources")
+
+    def parts(self, *, neighbours: bool = False) -> Iterator[Result]:
+        place, manifest = find_snapshot(self._folder)
+        for shard, stored in zip(self._shards, self._stored.one_by_one(), strict=True):
+            # A variable would keep the part in memory while the next part is read.
+            yield self._part(shard, stored, place, manifest, neighbours=neighbours)
+
+    def _part(self, shard: Shard, stored: Stored, place: Place, manifest: Manifest, *, neighbours: bool) -> Result:
+        wanted = shard if neighbours else msgspec.structs.replace(shard, uses=())
+        inventory = inventory_of(self._folder, place, manifest, wanted, self._stored.failures)
+        used_profiles = as_arrow(inventory.references["profile_arn"])
+        if shard.used_by and not neighbours:
+            own = is_in(inventory.references["account_id"], shard.accounts)
+            inventory = replace(inventory, references=inventory.references[own].reset_index(drop=True))
+        findings = stored.findings()
+        part = Result(
+            inventory,
+            StoredFound(stored, self.checks, findings),
+            stored.coverage(),
+            self.checks,
+            self.policy,
+            views.pairs(inventory, self.policy.makers),
+            completeness(inventory),
+            self.owner_tag,
+        )
+        # An owner may come from a tag in another account, so the stored findings are not computed again.
+        part.__dict__.update(with_order=frame_and_order(findings), used_profiles=used_profiles)
+        return part
+
+
 def _facts_table(found: Found) -> pa.Table:
     facts = found.keyed([name for name in found.facts if name != "finding"])
     facts.columns = facts.columns.astype("str")
@@ -278,14 +365,6 @@ def _part(place: Place, folder: str, number: int) -> Place:
 
 def _marker(place: Place, number: int) -> Place:
     return place / "shards" / f"{number:05d}.json"
-
-
-def _parquet(table: pa.Table) -> memoryview:
-    import pyarrow.parquet as pq
-
-    file = pa.BufferOutputStream()
-    pq.write_table(table, file, compression="zstd")
-    return memoryview(file.getvalue())
 
 
 def _read(file: Place) -> bytes:

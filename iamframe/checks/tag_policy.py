@@ -168,7 +168,7 @@ class Policy:
 
 
 def any_text(glob: str) -> str:
-    return "(?s)^" + ".*".join(map(re.escape, glob.split("*"))) + "$"
+    return f"(?s:^{'.*'.join(map(re.escape, glob.split('*')))}$)"
 
 
 # In place of a file: the tag policy of each account's organization.
@@ -286,18 +286,11 @@ def demands(policy: Policy, tag_policies: pd.DataFrame) -> Iterator[Demand]:
         yield from (Demand(kind, rule, wanted=wanted) for kind in SIDE_OF if kind in rule.on)
     if not policy.organization:
         return
-    required = (
-        tag_policies[tag_policies["is_required"]].groupby(["account_id", "tag_key"])["resource_type"].agg(" ".join)
-    )
-    columns = (
-        tag_policies[name] for name in ("account_id", "resource_type", "tag_key", "allowed_values", "is_required")
-    )
-    for account, kind, key, allowed, is_required in zip(*columns, strict=True):
+    required_of = tag_policies[tag_policies["is_required"]].groupby(["account_id", "tag_key"])["resource_type"]
+    required = required_of.agg(" ".join)
+    columns = ["account_id", "resource_type", "tag_key", "allowed_values", "is_required"]
+    for account, kind, key, allowed, is_required in tag_policies[columns].itertuples(index=False):
         values = msgspec.json.decode(allowed) if isinstance(allowed, str) else []
-        rule = RequiredTag(key, pattern="|".join(map(_wildcard_expression, values)))
+        rule = RequiredTag(key, pattern="|".join(map(any_text, values)))
         of = required.get((account, key), "")
         yield Demand(kind, rule, account, bool(is_required), of, ", ".join(values))
-
-
-def _wildcard_expression(value: str) -> str:
-    return f"(?s:{'.*'.join(map(re.escape, value.split('*')))})"

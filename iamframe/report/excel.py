@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow.compute as pc
 
 from iamframe.checks.registry import STATUSES
-from iamframe.checks.result import Result
+from iamframe.checks.result import Result, counts_by_check
 from iamframe.errors import missing_extra
 from iamframe.inventory import schema
 from iamframe.inventory.arrow import as_arrow
@@ -114,14 +114,7 @@ def _opened(path: Path) -> Workbook:
     require_xlsxwriter()
     import xlsxwriter
 
-    options = {
-        "constant_memory": True,
-        "tmpdir": str(path.parent),
-        "use_zip64": True,
-        "strings_to_formulas": False,
-        "strings_to_urls": False,
-        "strings_to_numbers": False,
-    }
+    options = {"constant_memory": True, "tmpdir": str(path.parent), "use_zip64": True}
     return xlsxwriter.Workbook(path, options)
 
 
@@ -137,11 +130,11 @@ def _properties(result: Result, title: str | None, author: str | None) -> dict[s
 
 
 def _sheets(result: Result, owners: pd.DataFrame) -> Iterator[Sheet]:
-    statuses, names = result.coverage.groupby(["check", "status"]).size(), _names(result.checks)
-    findings = result.findings
+    statuses = counts_by_check(result.coverage, "status", result.checks, STATUSES).to_dict("index")
+    names, findings = _names(result.checks), result.findings
     for name in result.checks:
         found = findings[findings["check"] == name]
-        counts = [int(statuses.get((name, status), 0)) for status in STATUSES]
+        counts = [*statuses[name].values()]
         note = ""
         if not len(result.inventory.accounts):
             note = f"unknown: {say('coverage.no_account')}"

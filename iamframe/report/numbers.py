@@ -1,26 +1,30 @@
-"""The numbers on the report's page and in `summary.json`."""
+"""The numbers on the report's page, in its charts, and in `summary.json`."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from functools import reduce
 from operator import add
 from typing import Any, TypeVar
 
 import msgspec
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from iamframe.analysis.owners import quota_use
+from iamframe.analysis.blind_spots import tagged_counts
+from iamframe.analysis.owners import owner_states, quota_use
 from iamframe.checks import CHECKS
+from iamframe.checks.orphans import unreferenced_profiles
 from iamframe.checks.owner import owner_keys
 from iamframe.checks.registry import STATUSES
-from iamframe.checks.result import Result
+from iamframe.checks.result import Result, counts_by_check
 from iamframe.checks.tag_policy import demands
+from iamframe.inventory.arrow import Positions, as_arrow, index_in, is_in, lookup
 from iamframe.inventory.schema import FRAMES
+from iamframe.inventory.views import count_tags_known
 from iamframe.messages.text import SEVERITIES
-from iamframe.report import charts
 from iamframe.report.rows import FindingRows
 from iamframe.version import __version__
 
@@ -28,8 +32,224 @@ from iamframe.version import __version__
 SUMMARY_VERSION = 1
 # The page shows at most this many gaps, and at most this many changes.
 MAX_OTHER_ROWS = 1_000
+# A picture with more rows is unreadable.
+MAX_PICTURE_ROWS = 100
+MAX_KEYS = 8
+RELATIONS = ("same", "case", "affix", "generated", "different")
 
-_Row = TypeVar("_Row", charts.AccountTotals, charts.Purpose, charts.QuotaRow)
+
+class Purpose(msgspec.Struct, frozen=True):
+    """The number of instance profiles in one account, for each kind of use."""
+
+    account_id: str
+    account_name: str | None
+    # True if all profiles were listed.
+    is_whole: bool
+    counts: dict[str, int]
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        return -self.counts["silent"] - self.counts["empty"], -self.total
+
+
+class Tagged(msgspec.Struct, frozen=True):
+    account_id: str
+    account_name: str | None
+    resource_type: str
+    # Resources with collected tags, and all other resources.
+    known: int
+    unknown: int
+    # Resources with each tag key.
+    tagged: list[int]
+
+    @property
+    def percents(self) -> list[int]:
+        # A share above 0 is never shown as 0, and an incomplete share never as 100.
+        known = max(self.known, 1)
+        return [count and (100 if count >= known else min(max(_percent(count, known), 1), 99)) for count in self.tagged]
+
+
+# By severity: the number of resources that need attention. By `to_fix` and `no_action`: the number of findings.
+Totals = Counter[str]
+
+
+class AccountTotals(msgspec.Struct, frozen=True):
+    account_id: str
+    account_name: str | None
+    captured_at: str
+    totals: Totals
+    # The number of incomplete checks.
+    incomplete: int
+
+    @property
+    def rank(self) -> tuple[int | str, ...]:
+        return (*(-self.totals[severity] for severity in SEVERITIES), self.account_id)
+
+
+class QuotaRow(msgspec.Struct, frozen=True):
+    account_id: str
+    account_name: str | None
+    maker: str | None
+    owner_type: str | None
+    owner_name: str | None
+    owner_status: str | None
+    owner: str | None
+    state: str
+    roles: int
+    profiles: int
+    empty: int
+    # The larger of `role_share` and `profile_share`, or None if unknown.
+    share: float | None
+
+    @property
+    def percent(self) -> int | None:
+        return None if self.share is None else min(max(round(100 * self.share), int(self.share > 0)), 100)
+
+    @property
+    def rank(self) -> tuple[bool, float, int]:
+        return self.share is None, -(self.share or 0), -self.roles - self.profiles
+
+
+def widths(counts: Iterable[int], total: int) -> list[int]:
+    parts, ends = list(counts), [0]
+    for part in parts:
+        ends.append(ends[-1] + part)
+    places = [_percent(end, total) for end in ends]
+    each = [max(after - before, int(part > 0)) for part, before, after in zip(parts, places, places[1:], strict=False)]
+    if any(each):
+        # The width that thin bars gain is taken from the widest bar.
+        widest = each.index(max(each))
+        each[widest] = max(each[widest] - max(sum(each) - places[-1], 0), 1)
+    return each
+
+
+def _percent(count: int, of: int) -> int:
+    return (200 * count + of) // (2 * of) if of else 0
+
+
+def relation_counts(result: Result) -> Counter[tuple[str, bool]]:
+    relation, expected = result.pairs["relation"], result.pairs["names_expected"]
+    counts: dict[Any, int] = result.pairs.groupby([relation, expected & (relation != "same")]).size().to_dict()
+    return Counter(counts)
+
+
+def purposes(result: Result) -> list[Purpose]:
+    """For each account, count the profiles in use, without a known reference, without a role, and not checked."""
+    pairs, accounts = result.pairs, result.inventory.accounts
+    is_profile, linked = (np.asarray(pairs[name].notna()) for name in ("profile_arn", "relation"))
+    held = np.asarray(pairs["role_known"], dtype=bool)
+    named = is_in(pairs["profile_arn"], result.used_profiles)
+    silent = result.findings["account_id"][result.findings["check"] == unreferenced_profiles.__name__]
+    where = index_in(pairs["account_id"], accounts["account_id"])
+
+    def count(of: Positions) -> list[int]:
+        return [int(number) for number in np.bincount(of[of >= 0], minlength=len(accounts))]
+
+    by_kind = {
+        "referred": count(where[linked & named]),
+        "silent": count(index_in(silent, accounts["account_id"])),
+        "unasked": [],
+        "empty": count(where[is_profile & ~linked & held]),
+        "unheld": count(where[is_profile & ~linked & ~held]),
+    }
+    # If references were not collected, the check does not judge a link.
+    links = zip(count(where[linked]), by_kind["referred"], by_kind["silent"], strict=True)
+    by_kind["unasked"] = [all_links - referred - silent for all_links, referred, silent in links]
+    whole = dict(zip(result.lists["account_id"], result.lists["profiles_whole"], strict=True))
+    rows = []
+    for index, (account, name) in enumerate(_named(result)):
+        counts = {kind: counts[index] for kind, counts in by_kind.items()}
+        rows.append(Purpose(account, name, bool(whole.get(account)), counts))
+    return sorted(rows, key=lambda row: row.rank)
+
+
+def tag_counts(result: Result) -> tuple[pa.Table, pa.Table]:
+    """Count the resources with each tag key.
+
+    Also count the resources whose tags were collected, and those whose tags were not.
+    """
+    coverage, accounts = result.tag_coverage, result.inventory.accounts
+    columns = {
+        name: as_arrow(coverage[name]).dictionary_encode() for name in ("account_id", "resource_type", "tag_key")
+    }
+    resources = []
+    for kind in ("role", "instance-profile"):
+        counts = count_tags_known(result.inventory, kind)
+        names = lookup(accounts["account_name"], index_in(counts["account_id"], accounts["account_id"]))
+        counts = counts.append_column("account_name", names)
+        resources.append(counts.append_column("resource_type", pa.repeat(pa.scalar(kind), len(counts))))
+    return pa.table(columns | {"tagged": pa.array(coverage["tagged"])}), pa.concat_tables(resources)
+
+
+def tags(coverage: pa.Table, resources: pa.Table) -> tuple[list[str], list[Tagged]]:
+    # The two tables come from the function `tag_counts`.
+    total: Counter[str] = Counter()
+    tagged: dict[tuple[str, str], dict[str, int]] = {}
+    names = ("account_id", "resource_type", "tag_key", "tagged")
+    for account, kind, key, count in zip(*(coverage[name].to_pylist() for name in names), strict=True):
+        total[key] += count
+        tagged.setdefault((account, kind), {})[key] = count
+    keys = sorted(total, key=lambda key: (-total[key], key))
+    rows = []
+    for row in resources.to_pylist():
+        counts = tagged.get((row["account_id"], row["resource_type"]), {})
+        rows.append(Tagged(**row, tagged=[counts.get(key, 0) for key in keys[:MAX_KEYS]]))
+    return keys, sorted(rows, key=lambda row: (not row.known, sum(row.tagged) / max(row.known, 1), row.account_id))
+
+
+def quota_rows(use: pd.DataFrame) -> list[QuotaRow]:
+    most = use[["role_share", "profile_share"]].max(axis=1)
+    keyed = use.assign(share=most, least=-most, number=-use["roles"] - use["profiles"])
+    rows = keyed.sort_values(["least", "number"], kind="stable").head(MAX_PICTURE_ROWS).astype(object)
+    each = rows[list(QuotaRow.__struct_fields__)]
+    return [QuotaRow(*row) for row in each.where(each.notna(), None).itertuples(index=False)]
+
+
+def owner_totals(result: Result) -> dict[tuple[str, str], Totals]:
+    return _totals(result, lambda findings: [pd.Series(owner_states(findings)), findings["owner"].fillna("")])
+
+
+def account_counts(result: Result) -> list[AccountTotals]:
+    accounts, coverage = result.inventory.accounts, result.coverage
+    totals = _totals(result, lambda findings: [findings["account_id"]])
+    incomplete = coverage["account_id"][coverage["status"] != "complete"].value_counts()
+    captured = accounts["captured_at"].dt.strftime("%Y-%m-%d %H:%M UTC").fillna("")
+    rows = []
+    for (account, name), at in zip(_named(result), captured, strict=True):
+        rows.append(AccountTotals(account, name, at, totals[account,], int(incomplete.get(account, 0))))
+    return sorted(rows, key=lambda row: row.rank)
+
+
+def _totals(result: Result, group: Callable[[pd.DataFrame], list[pd.Series]]) -> dict[Any, Totals]:
+    findings, resources = result.findings, result.most_severe
+    no_action = findings["expected"] | findings["accepted"].notna()
+    states = pd.Series(np.where(no_action, "no_action", "to_fix"))
+    totals: dict[Any, Totals] = defaultdict(Counter)
+    for frame, of in ((findings, states), (resources, resources["severity"])):
+        counts = Counter(zip(*(keys.tolist() for keys in [*group(frame), of]), strict=True))
+        for (*key, name), count in counts.items():
+            totals[tuple(key)][name] = count
+    return totals
+
+
+def missed_counts(result: Result) -> Counter[tuple[str, int]]:
+    counts: Counter[tuple[str, int]] = Counter()
+    # Tag states: 0 (tagged), 1 (untagged), 2 (tags not collected).
+    for (_, kind), found in tagged_counts(result.inventory).items():
+        counts.update({(kind, tagged): count for tagged, count in enumerate(found)})
+    return counts
+
+
+def _named(result: Result) -> list[tuple[str, str | None]]:
+    accounts = result.inventory.accounts
+    return list(zip(*(as_arrow(accounts[name]).to_pylist() for name in ("account_id", "account_name")), strict=True))
+
+
+_Row = TypeVar("_Row", AccountTotals, Purpose, QuotaRow)
 
 
 class Numbers(msgspec.Struct, frozen=True):
@@ -41,11 +261,11 @@ class Numbers(msgspec.Struct, frozen=True):
     demands: frozenset[tuple[str, str, str]]
     dates: frozenset[str]
     # `accounts`, `purposes`, `uses` and `gaps` contain only the rows that the page can show.
-    accounts: list[charts.AccountTotals]
-    owners: dict[tuple[str, str], charts.Totals]
+    accounts: list[AccountTotals]
+    owners: dict[tuple[str, str], Totals]
     relations: Counter[tuple[str, bool]]
-    purposes: list[charts.Purpose]
-    uses: list[charts.QuotaRow]
+    purposes: list[Purpose]
+    uses: list[QuotaRow]
     all_uses: int
     tag_keys: pa.Table
     taggable: pa.Table
@@ -54,7 +274,7 @@ class Numbers(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, result: Result, use: pd.DataFrame, lang: str = "en") -> Numbers:
-        accounts, (tag_keys, taggable) = charts.account_counts(result), charts.tag_counts(result)
+        accounts, (tag_keys, taggable) = account_counts(result), tag_counts(result)
         demanded = demands(result.policy, result.inventory.tag_policies)
         return cls(
             listed=FindingRows.of(result, lang),
@@ -63,15 +283,15 @@ class Numbers(msgspec.Struct, frozen=True):
             owner_keys=owner_keys(result.inventory, result.owner_tag),
             demands=frozenset((one.rule.key, one.wanted, one.required_of) for one in demanded if one.account_id),
             dates=frozenset(one.captured_at for one in accounts),
-            accounts=accounts[: charts.MAX_PICTURE_ROWS],
-            owners=charts.owner_totals(result),
-            relations=charts.relation_counts(result),
-            purposes=charts.purposes(result)[: charts.MAX_PICTURE_ROWS],
-            uses=charts.quota_rows(use),
+            accounts=accounts[:MAX_PICTURE_ROWS],
+            owners=owner_totals(result),
+            relations=relation_counts(result),
+            purposes=purposes(result)[:MAX_PICTURE_ROWS],
+            uses=quota_rows(use),
             all_uses=len(use),
             tag_keys=tag_keys,
             taggable=taggable,
-            missed=charts.missed_counts(result),
+            missed=missed_counts(result),
             gaps=result.inventory.gaps.head(MAX_OTHER_ROWS),
         )
 
@@ -98,7 +318,7 @@ class Numbers(msgspec.Struct, frozen=True):
 
 
 def _first(rows: list[_Row]) -> list[_Row]:
-    return sorted(rows, key=lambda row: row.rank)[: charts.MAX_PICTURE_ROWS]
+    return sorted(rows, key=lambda row: row.rank)[:MAX_PICTURE_ROWS]
 
 
 def numbers_of(result: Result, lang: str = "en") -> Numbers:
@@ -108,25 +328,19 @@ def numbers_of(result: Result, lang: str = "en") -> Numbers:
 def summary_of(result: Result) -> dict[str, Any]:
     accounts = result.inventory.accounts
     captured = accounts["captured_at"].max()
-    counts = result.findings.groupby(["check", "severity"]).size()
-    statuses = result.coverage.groupby(["check", "status"]).size()
+    checks = result.checks
     attention = {severity: int(count) for severity, count in result.attention.items()}
     return {
         "format_version": SUMMARY_VERSION,
         "version": __version__,
         "sources": list(result.inventory.sources),
-        "captured_at": None if captured is None or captured != captured else captured.isoformat(),  # noqa: PLR0124
+        "captured_at": None if pd.isna(captured) else captured.isoformat(),
         "accounts": accounts["account_id"].tolist(),
         "rows": {name: len(frame) for name, frame in result.inventory.frames_read.items()},
         "attention": attention | {"resources": sum(attention.values())},
-        "findings": {
-            check: {severity: int(counts.get((check, severity), 0)) for severity in SEVERITIES}
-            for check in result.checks
-        },
-        "coverage": {
-            check: {status: int(statuses.get((check, status), 0)) for status in STATUSES} for check in result.checks
-        },
-        "checks_not_run": [check for check in CHECKS if check not in result.checks],
+        "findings": counts_by_check(result.findings, "severity", checks, SEVERITIES).to_dict("index"),
+        "coverage": counts_by_check(result.coverage, "status", checks, STATUSES).to_dict("index"),
+        "checks_not_run": [check for check in CHECKS if check not in checks],
     }
 
 

@@ -25,8 +25,7 @@ from iamframe.inventory.gaps import with_details
 from iamframe.inventory.inventory import SAMPLES
 from iamframe.messages.render import say
 from iamframe.messages.text import SEVERITIES
-from iamframe.report.charts import MAX_PICTURE_ROWS
-from iamframe.report.numbers import MAX_OTHER_ROWS, Numbers, numbers_of
+from iamframe.report.numbers import MAX_OTHER_ROWS, MAX_PICTURE_ROWS, Numbers, numbers_of
 from iamframe.report.pictures import MAX_OVERVIEW_ROWS, Pictures, collected_at, sorted_owners
 from iamframe.report.rows import (
     CHUNK,

@@ -11,10 +11,11 @@ from markupsafe import Markup, escape
 from iamframe.analysis.owners import STATES
 from iamframe.knowledge.surfaces import Fact, known_facts
 from iamframe.messages.text import spell_out
-from iamframe.report.charts import (
+from iamframe.report.numbers import (
     MAX_KEYS,
     MAX_PICTURE_ROWS,
     RELATIONS,
+    Numbers,
     Purpose,
     QuotaRow,
     Tagged,
@@ -22,7 +23,6 @@ from iamframe.report.charts import (
     tags,
     widths,
 )
-from iamframe.report.numbers import Numbers
 from iamframe.report.rows import Section
 from iamframe.report.translate import Translator
 
@@ -102,7 +102,7 @@ class Pictures(msgspec.Struct, frozen=True):
         ]
 
     def _of_totals(self, totals: Totals) -> list[int]:
-        return [*(totals.resources[severity] for severity in self.severities), totals.to_fix, totals.no_action]
+        return [totals[name] for name in (*self.severities, "to_fix", "no_action")]
 
     def checks(self, sections: list[Section]) -> Picture:
         words = self.words
@@ -234,7 +234,7 @@ class Pictures(msgspec.Struct, frozen=True):
 def sorted_owners(numbers: Numbers) -> list[tuple[tuple[str, str], Totals]]:
     return sorted(
         numbers.owners.items(),
-        key=lambda item: (STATES.index(item[0][0]), -item[1].to_fix, -item[1].no_action, item[0][1]),
+        key=lambda item: (STATES.index(item[0][0]), -item[1]["to_fix"], -item[1]["no_action"], item[0][1]),
     )
 
 

@@ -10,28 +10,34 @@ from dataclasses import replace
 from functools import reduce
 from operator import add
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from shutil import copyfileobj
+from typing import Any
+
+import pandas as pd
+import pyarrow.compute as pc
 
 from iamframe.analysis.compare import Changes
 from iamframe.analysis.drift import Drift
-from iamframe.analysis.owners import quota_use
+from iamframe.analysis.owners import findings_by_owner, joined_owners, quota_use
 from iamframe.checks.result import Result
 from iamframe.errors import ReportError, require
-from iamframe.inventory.export import write_csv, write_into
+from iamframe.inventory.arrow import as_arrow
+from iamframe.inventory.export import append_csv, write_csv, write_into
 from iamframe.inventory.places import is_address
-from iamframe.inventory.schema import FRAMES
+from iamframe.inventory.schema import FINDINGS, FINDINGS_BY_OWNER, FRAMES
 from iamframe.messages.render import LANGUAGES
+from iamframe.messages.text import SEVERITIES
 from iamframe.report.numbers import Numbers, add_summaries, summary_of
 from iamframe.report.page import render_findings, render_page
-from iamframe.report.tables import Tables
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _CHANGES = ("changes", "changed_findings", "not_compared")
 # Files of a report whose names other files may have, too.
 _COMMON_NAMES = [f"{name}.csv" for name in (*FRAMES, "findings", "coverage", "owners", "drift")]
 _COMMON_NAMES += ["report.html", "report.xlsx"]
+# The beginning of an ARN, before its account: partition, service and region.
+_HEAD = "(?s)^((?:[^:]*:){4}).*"
+# Findings without an ARN come last, so their sort key comes after all beginnings of ARNs.
+_NO_ARN = "~"
 
 _TEXT = ((str, type(None)), "a text")
 # For each argument of `write_report`, its types, and what to pass instead of another type.
@@ -207,7 +213,7 @@ def refuse_other_files(folder: Path) -> None:
 
 
 def _write_parts(parts: Iterable[Result], folder: Path, owner_tag: str, lang: str) -> tuple[Numbers, pd.DataFrame]:
-    tables = Tables(folder)
+    tables = _Tables(folder)
 
     def read(part: Result) -> Numbers:
         part = _with_owner_tag(part, owner_tag)
@@ -219,6 +225,61 @@ def _write_parts(parts: Iterable[Result], folder: Path, owner_tag: str, lang: st
     numbers = reduce(add, map(read, parts))
     tables.close()
     return numbers, tables.owners
+
+
+class _Tables:
+    """The CSV files of a report. A result of `check_snapshot` can be larger than the memory, so parts are appended."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._columns: dict[str, list[str]] = {}
+        self._empty: dict[str, pd.DataFrame] = {}
+        self._pieces: dict[Any, Path] = {}
+        self.owners = FINDINGS_BY_OWNER.empty()
+        (folder / "checks").mkdir()
+
+    def add(self, part: Result, use: pd.DataFrame) -> None:
+        self.owners = joined_owners(self.owners, findings_by_owner(part, part.owner_tag))
+        self._add_findings(part)
+        tables = {"coverage": part.coverage, "quota_use": use} | part.inventory.frames_read
+        tables |= {f"checks/{name}": part[name] for name in part.checks}
+        for name, frame in tables.items():
+            self._append(name, frame)
+
+    def close(self) -> None:
+        write_csv(self.owners, self._folder / "owners.csv")
+        for name in self._empty.keys() - self._columns:
+            write_csv(self._empty[name], self._folder / f"{name}.csv")
+        write_csv(FINDINGS.empty(), self._folder / "findings.csv")
+        with (self._folder / "findings.csv").open("ab") as file:
+            for key in sorted(self._pieces, key=lambda key: (SEVERITIES.index(key[0]), *key[1:])):
+                with self._pieces[key].open("rb") as piece:
+                    copyfileobj(piece, file)
+                self._pieces[key].unlink()
+
+    def _append(self, name: str, frame: pd.DataFrame) -> None:
+        path = self._folder / f"{name}.csv"
+        if not len(frame):
+            self._empty[name] = frame
+        elif name not in self._columns:
+            write_csv(frame, path)
+            self._columns[name] = list(frame.columns)
+        elif more := frame.columns.difference(self._columns[name]).tolist():
+            raise ReportError(
+                f"{name}.csv: the check gives the facts {', '.join(more)} in some accounts only; make it give the same "
+                "facts in all accounts"
+            )
+        else:
+            append_csv(frame.reindex(columns=self._columns[name]), path)
+
+    def _add_findings(self, part: Result) -> None:
+        findings, order = part.with_order
+        # The ARNs in one piece are equal up to the account id. Groups come in the order of account ids. Each piece is
+        # therefore sorted like `Result.findings`.
+        head = pc.replace_substring_regex(as_arrow(findings["resource_arn"]), _HEAD, r"\1").fill_null(_NO_ARN)
+        keys = [findings["severity"], findings["check"], order, head.to_pandas().to_numpy()]
+        for key, rows in findings.groupby(keys, sort=False):
+            append_csv(rows, self._pieces.setdefault(key, self._folder / f"piece-{len(self._pieces)}"))
 
 
 def _with_owner_tag(result: Result, owner_tag: str) -> Result:

@@ -19,7 +19,7 @@ from iamframe.errors import IamframeError
 from iamframe.messages.text import SEVERITIES, escape_controls
 from iamframe.ui import options as given
 from iamframe.ui import output
-from iamframe.ui.loading import checked, compared, drifted, load_old_and_new, load_sources, progress_options
+from iamframe.ui.loading import checked, load_old_and_new, load_sources, progress_options
 from iamframe.ui.options import option
 from iamframe.ui.output import remark
 from iamframe.version import __version__
@@ -30,15 +30,9 @@ if TYPE_CHECKING:
 DONE, FOUND, REFUSED, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
 
 
-def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
-    if wanted and not context.resilient_parsing:
-        click.echo(f"iamframe {__version__}")
-        context.exit()
-
-
 # click makes help texts two columns narrower than this.
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 74})
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
+@click.version_option(__version__, message=f"iamframe {__version__}", help="Show the version.")
 @given.talk
 def app() -> None:
     """Find IAM instance profiles that have no role, no known use, no tags, or a different name from their role.
@@ -91,14 +85,16 @@ def report_command(
 
     Without a SOURCE, the report is about the fictional sample.
     """
+    from iamframe.analysis.compare import compare
+    from iamframe.analysis.drift import drift
     from iamframe.report.write import write_shown
 
     new, key = sources or ("sample",), mask if mask_key is None else mask_key
     masking = _masked_errors(*new, older, *states, out, *policy, mask_key, *checks) if key else nullcontext()
     judged = {"only": only, "policy": policy, "checks": checks, "owner_tag": owner_tag}
     with masking, checked(new, live, shards, older, **judged) as (old, result):
-        changes = compared(old, result) if old else None
-        found = drifted(result.inventory, states) if states else None
+        changes = compare(old, result) if old else None
+        found = drift(result.inventory, *states) if states else None
         file, shown = write_shown(result, out, changes=changes, drift=found, owner_tag=None, mask=key, **page)
         if result.inventory.is_sample:
             hint = "" if sources else " For your own account, type `iamframe report aws`."
@@ -280,10 +276,11 @@ def diff_command(
     OLD and NEW are sources. To try the command, type `iamframe diff sample:earlier sample`. Standard error lists the
     data that could not be compared.
     """
+    from iamframe.analysis.compare import compare
     from iamframe.checks import run_checks
 
     was, now = load_old_and_new(old, (new,), live)
-    changes = compared(was, run_checks(now, policy=policy, checks=checks))
+    changes = compare(was, run_checks(now, policy=policy, checks=checks))
     if out:
         from iamframe.report.write import write_changes
 
@@ -322,10 +319,11 @@ def drift_command(
     accounts. A resource is listed as unmanaged only if no state manages it. `sample:terraform` is the Terraform state
     of the sample. References to profiles are collected only with --references.
     """
+    from iamframe.analysis.drift import drift
     from iamframe.inventory.load import is_live
 
     inventory = load_sources(against, **({"references": "none"} if is_live(against) else {}) | live)
-    found = drifted(inventory, states).only(*only)
+    found = drift(inventory, *states).only(*only)
     output.emit_drift(found, form)
     output.remark_if_quiet([] if found.is_complete and not found.left_out else [found.sentence])
     remark(output.not_known(found), output.not_collected(inventory))
@@ -386,8 +384,7 @@ def surfaces_command(form: str) -> int:
 
     facts = surfaces()
     dates = {name: facts[name].dt.strftime("%Y-%m-%d").astype("str") for name in ("since", "checked_on")}
-    facts = facts.assign(**dates)
-    output.emit_surfaces(facts, form)
+    output.emit_surfaces(facts.assign(**dates), form)
     return DONE
 
 

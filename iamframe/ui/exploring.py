@@ -23,7 +23,7 @@ from iamframe.analysis.explain_pair import field, frame_of, note, records, statu
 from iamframe.analysis.owners import count_by_value
 from iamframe.checks import Result
 from iamframe.checks.registry import STATUSES
-from iamframe.checks.result import some
+from iamframe.checks.result import counts_by_check, some
 from iamframe.errors import FilterError, ReportError
 from iamframe.inventory import schema
 from iamframe.inventory.arrow import Bools, as_arrow, index_in, is_in, joined_key, lookup, lookup_flag
@@ -152,16 +152,10 @@ def grouped(result: Result, findings: pd.DataFrame, tag_key: str) -> pd.DataFram
     sides = _FindingResources(result.inventory, findings)
     carried, unread = sides.carried(tag_key)
     bare = np.flatnonzero(~sides.any(carried["finding"]))
-    rows = pd.concat(
-        [
-            carried.assign(tagged="yes"),
-            pd.DataFrame({"finding": bare, "tagged": np.where(unread[bare], "unknown", "no")}),
-        ]
-    ).rename(columns={"value": "tag_value"})
-    severity = findings["severity"].take(rows["finding"].to_numpy()).array
-    return schema.FINDINGS_BY_TAG.conform(
-        count_by_value(rows.assign(severity=severity), "tag_value", "tagged", [*_TAGGED])
-    )
+    others = pd.DataFrame({"finding": bare, "tagged": np.where(unread[bare], "unknown", "no")})
+    rows = pd.concat([carried.assign(tagged="yes"), others]).rename(columns={"value": "tag_value"})
+    rows["severity"] = findings["severity"].take(rows["finding"].to_numpy()).array
+    return schema.FINDINGS_BY_TAG.conform(count_by_value(rows, "tag_value", "tagged", [*_TAGGED]))
 
 
 def tag_keys(result: Result, findings: pd.DataFrame) -> list[str]:
@@ -303,7 +297,7 @@ class Selection:
         columns: dict[str, object] = {"check": checks}
         columns["findings"] = findings["check"].value_counts().reindex(checks, fill_value=0).to_numpy()
         for frame, column, values in ((findings, "severity", SEVERITIES), (self.coverage, "status", STATUSES)):
-            each = pd.crosstab(frame["check"], frame[column]).reindex(index=checks, columns=[*values], fill_value=0)
+            each = counts_by_check(frame, column, checks, values)
             columns |= {value: each[value].to_numpy() for value in values}
         return schema.COUNTS.conform(columns)
 

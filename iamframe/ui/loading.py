@@ -15,8 +15,6 @@ from iamframe.ui import options as given
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from iamframe.analysis.compare import Changes
-    from iamframe.analysis.drift import Drift
     from iamframe.checks import Result
     from iamframe.inventory.inventory import Inventory
 
@@ -53,18 +51,6 @@ def load_old_and_new(old: str, new: tuple[str, ...], live: dict[str, Any]) -> tu
     return was, now
 
 
-def compared(old: Inventory, result: Result) -> Changes:
-    from iamframe.analysis.compare import compare
-
-    return compare(old, result)
-
-
-def drifted(inventory: Inventory, states: tuple[str, ...]) -> Drift:
-    from iamframe.analysis.drift import drift
-
-    return drift(inventory, *states)
-
-
 @contextmanager
 def checked(
     sources: tuple[str, ...], live: dict[str, Any], shards: dict[str, Any], older: str | None = None, **judged: Any
@@ -98,12 +84,8 @@ def checked(
         out = results or opened.enter_context(tempfile.TemporaryDirectory(prefix="iamframe-"))
         executor = opened.enter_context(_cluster(dask)) if dask else None
         progress = False if meta.get(given.QUIET) or meta.get(given.VERBOSE) else None
-        yield (
-            None,
-            check_snapshot(
-                sources[0], out, executor=executor, workers=shards.get("workers"), progress=progress, **judged
-            ),
-        )
+        how: dict[str, Any] = {"executor": executor, "workers": shards.get("workers"), "progress": progress}
+        yield None, check_snapshot(sources[0], out, **how, **judged)
 
 
 @contextmanager

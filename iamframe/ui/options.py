@@ -234,21 +234,11 @@ _COMPARE = "Add to the page how SOURCE differs from OLD, an older SOURCE."
 older = option("--compare older", _COMPARE, "OLD", shell_complete=offer_sources)
 _KIND = f"Print only differences of one kind ({', '.join(DIFFERENCES)}), and what is unknown. Repeatable."
 kinds = option("--only", _KIND, "KIND", type=click.Choice(DIFFERENCES), multiple=True)
+_MIN_AGE = "Skip profiles that are younger than AGE, such as 12h (default: 1d)."
+_MIN_IDLE = "Delete no profile whose role was used less than AGE ago (default: 90d)."
 ages = together(
-    option(
-        "--min-age",
-        "Skip profiles that are younger than AGE, such as 12h (default: 1d).",
-        "AGE",
-        default="1d",
-        callback=_age,
-    ),
-    option(
-        "--min-idle",
-        "Delete no profile whose role was used less than AGE ago (default: 90d).",
-        "AGE",
-        default="90d",
-        callback=_age,
-    ),
+    option("--min-age", _MIN_AGE, "AGE", default="1d", callback=_age),
+    option("--min-idle", _MIN_IDLE, "AGE", default="90d", callback=_age),
 )
 _REGIONS = 'Regions to scan, separated by commas (default: "all").'
 regions = option("--regions", _REGIONS, "LIST", callback=_regions)

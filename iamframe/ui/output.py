@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from shutil import get_terminal_size
 from textwrap import wrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -52,12 +52,8 @@ def remark(*groups: Iterable[str]) -> None:
         return
     width = get_terminal_size().columns if sys.stderr.isatty() else 0
     for line in (escape_controls(line) for group in groups for line in group):
-        lines = (
-            wrap(line, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
-            if width
-            else [line]
-        )
-        click.echo("\n".join(lines), err=True)
+        how: dict[str, Any] = {"subsequent_indent": "    ", "break_long_words": False, "break_on_hyphens": False}
+        click.echo("\n".join(wrap(line, width, **how)) if width else line, err=True)
 
 
 def remark_if_quiet(sentences: Iterable[str]) -> None:

@@ -23,7 +23,7 @@ from iamframe.inventory.arrow import is_in
 from iamframe.inventory.inventory import Inventory
 from iamframe.knowledge.surfaces import known_facts
 from iamframe.messages.text import pluralize, spell_out
-from iamframe.report.charts import RELATIONS, Tagged, purposes
+from iamframe.report.numbers import RELATIONS, Tagged, purposes
 from iamframe.ui.drawing import (
     BLUE,
     CROSSED,
@@ -290,13 +290,8 @@ def plot_ladder(inventory: Inventory, ax: Axes | None = None, limit: int = 60) -
         not_all_read(inventory, "roles", "profiles"),
     )
     if rows.empty:
-        return draw_none(
-            ax,
-            "shared roles, roles for EC2 without a profile, or profiles without a role",
-            inventory,
-            "roles",
-            "profiles",
-        )
+        nothing = "shared roles, roles for EC2 without a profile, or profiles without a role"
+        return draw_none(ax, nothing, inventory, "roles", "profiles")
     return _draw_rungs(ax, rows)
 
 
@@ -455,13 +450,13 @@ def plot_surfaces(ax: Axes | None = None) -> Axes:
 
 
 def _resources(inventory: Inventory) -> pd.DataFrame:
-    columns = ["account_id", "resource_arn", "created_at", "tags_known", "resource_type"]
-    roles = inventory.roles[~inventory.roles["is_aws_managed"]].rename(columns={"role_arn": "resource_arn"})
-    profiles = inventory.profiles.rename(columns={"profile_arn": "resource_arn"})
-    sides = [roles.assign(resource_type="role"), profiles.assign(resource_type="instance-profile")]
-    resources = pd.concat([side[columns] for side in sides], ignore_index=True)
+    sides = [
+        frame[["account_id", key, "created_at", "tags_known"]].assign(resource_type=kind).rename(columns={key: "arn"})
+        for kind, (frame, key) in views.taggable_resources(inventory).items()
+    ]
+    resources = pd.concat(sides, ignore_index=True)
     own = inventory.tags["resource_arn"][~inventory.tags["is_aws_reserved"]]
-    return resources.assign(is_tagged=is_in(resources["resource_arn"], own))
+    return resources.assign(is_tagged=is_in(resources["arn"], own))
 
 
 def _untagged_in_words(resources: pd.DataFrame, caption: str) -> tuple[str, str]:

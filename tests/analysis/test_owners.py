@@ -29,7 +29,7 @@ from iamframe.checks.owner import owner_keys
 from iamframe.errors import ReportError
 from iamframe.inventory import schema
 from iamframe.practice import PracticeAccount
-from iamframe.report.charts import quota_rows
+from iamframe.report.numbers import quota_rows
 from iamframe.ui.cli import app
 
 # Findings

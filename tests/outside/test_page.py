@@ -28,7 +28,7 @@ from pages import HOSTILE, as_value, hostile_documents, hostile_policy, opened, 
 from playwright.sync_api import Browser, Page, expect
 
 import iamframe
-from iamframe.report.charts import widths
+from iamframe.report.numbers import widths
 
 
 def report(source: iamframe.Inventory | iamframe.Result, out: Path, policy: Path | None = None, **head: str) -> Path:

@@ -29,8 +29,8 @@ from iamframe.knowledge.operations import OPERATIONS
 from iamframe.knowledge.surfaces import known_facts
 from iamframe.messages.render import _catalogue, say
 from iamframe.practice import PracticeAccount
-from iamframe.report import charts, page, pictures, rows, translate
 from iamframe.report import mask as masking
+from iamframe.report import numbers, page, pictures, rows, translate
 from iamframe.report.page import render_page
 from iamframe.report.translate import Translator
 from iamframe.ui.cli import app
@@ -178,7 +178,7 @@ def test_every_word_that_stands_in_a_column_has_its_japanese() -> None:
     reasons = next(column for column in schema.FRAMES["gaps"].columns if column.name == "reason")
     facts = known_facts()
     words = {
-        *(kind for kind in charts.RELATIONS if kind not in ("same", "different")),
+        *(kind for kind in numbers.RELATIONS if kind not in ("same", "different")),
         *SEVERITIES,
         *registry.STATUSES,
         *("maybe", "in scope", "expected", "accepted"),
@@ -190,7 +190,7 @@ def test_every_word_that_stands_in_a_column_has_its_japanese() -> None:
     assert {fact.condition_id for fact in facts if fact.condition} == {
         one.removeprefix("surfaces.") for one in JA_TEXTS if one.startswith("surfaces.")
     }
-    assert ids_of("page.names") == {f"page.names.{kind}" for kind in charts.RELATIONS}
+    assert ids_of("page.names") == {f"page.names.{kind}" for kind in numbers.RELATIONS}
     kinds = {*compare.KINDS, *(f"finding_{way}" for way in changed_findings.WAYS)}
     assert ids_of("changes.kind") == {f"changes.kind.{kind}" for kind in kinds}
     assert ids_of("changes.count") == {f"changes.count.{kind}" for kind in compare.KINDS}

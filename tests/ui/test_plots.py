@@ -35,7 +35,7 @@ from iamframe.errors import MissingExtraError
 from iamframe.inventory.build import build_inventory
 from iamframe.inventory.inventory import Inventory
 from iamframe.report import page
-from iamframe.report.charts import tag_counts, tags
+from iamframe.report.numbers import tag_counts, tags
 from iamframe.ui.drawing import HEAT
 from iamframe.ui.plots import (
     plot_age,

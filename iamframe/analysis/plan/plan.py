@@ -92,7 +92,7 @@ class Plan:
     def in_one_line(self) -> str:
         """The numbers of profiles to delete, profiles to tag, and findings in `not_planned`."""
         actions = self.steps["action"].value_counts()
-        deleted, tagged = (pluralize(int(actions.get(name, 0)), what) for name, what in _WRITTEN.items())
+        deleted, tagged = (pluralize(int(actions.get(name, 0)), "profile") for name in ("delete", "tag"))
         return f"{deleted} to delete, {tagged} to tag, {pluralize(len(self.not_planned), 'finding')} without steps"
 
     def _repr_html_(self) -> str:
@@ -108,7 +108,6 @@ class Plan:
 
 _SHOWN = 20
 _MIN_IDLE = timedelta(days=90)
-_WRITTEN = {"delete": "profile", "tag": "profile"}
 # The checks whose findings a plan can settle.
 _PLANNED = [name for name, one in CHECKS.items() if one.remedy]
 

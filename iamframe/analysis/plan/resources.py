@@ -198,11 +198,13 @@ class Context:
             for row in self._collected(RoleFacts, self.inventory.roles, pairs["role_arn"])
         }
         held: dict[str, list[RoleFacts | None]] = defaultdict(list)
+        every = (*self.result.policy.makers, *known_makers())
+        by_name = {one.name: one for one in reversed(every) if one.wants_back or one.note}
         makers: dict[str, dict[str, Any]] = {}
         columns = ["profile_arn", "role_arn", "role_known", "maker", "maker_basis"]
         for arn, role, is_known, maker, basis in pairs[columns].itertuples(index=False):
             held[arn] += [roles.get(role)] if isinstance(role, str) else [] if is_known else [None]
-            makers[arn] = {"maker": self._makers.get(maker), "maker_basis": basis}
+            makers[arn] = {"maker": by_name.get(maker), "maker_basis": basis}
         living = _living_owners(owned_profiles(self.inventory))
         users = _users(self.inventory.references, pairs["profile_arn"].drop_duplicates())
         profiles = {}
@@ -242,11 +244,6 @@ class Context:
         for row in rows.fillna({"name": "", "path": "", "id": ""}).to_dict("records"):
             values = {name: None if row[name] is pd.NaT else row[name] for name in names}
             yield values | {"tags": tags[row["arn"]] if row["tags_known"] else None}
-
-    @cached_property
-    def _makers(self) -> dict[str, Maker]:
-        every = (*self.result.policy.makers, *known_makers())
-        return {one.name: one for one in reversed(every) if one.wants_back or one.note}
 
     def objections(self, profile: ProfileFacts, step: str) -> Iterator[Message]:
         form = _ARN.fullmatch(profile.arn)
