@@ -16,7 +16,6 @@ from msgspec import UNSET, Raw, UnsetType
 
 from iamframe.knowledge.arn import name_of
 from iamframe.sources.archives import Piece, Unreadable
-from iamframe.sources.reading import Reading, accounts_in
 from iamframe.sources.records import (
     Answer,
     AttachedPolicy,
@@ -30,7 +29,7 @@ from iamframe.sources.records import (
     parsed_time,
     time_text,
 )
-from iamframe.sources.shapes import ROWS, Document, shape
+from iamframe.sources.shapes import ROWS, Document, Reading, accounts_in, shape
 
 _ROLE, _PROFILE = "AWS::IAM::Role", "AWS::IAM::InstanceProfile"
 

@@ -29,9 +29,8 @@ from iamframe.sources.documents import (
     object_of,
     utf8,
 )
-from iamframe.sources.reading import Reading, Records, accounts_in, region_of
 from iamframe.sources.records import Answer, Gap, make_decoders
-from iamframe.sources.shapes import ROWS, SHAPES, Document
+from iamframe.sources.shapes import ROWS, SHAPES, Document, Reading, Records, accounts_in, region_of
 from iamframe.sources.tag_policies import NO_POLICY
 
 # A document may have several shapes, which are read in this order.

@@ -19,9 +19,8 @@ from iamframe.knowledge.operations import (
     aws_command,
 )
 from iamframe.sources.consumers import CONSUMERS, Consumer
-from iamframe.sources.reading import Reading, Records, region_of
 from iamframe.sources.records import Answer, Gap, Reference
-from iamframe.sources.shapes import Document, shape
+from iamframe.sources.shapes import Document, Reading, Records, region_of, shape
 from iamframe.sources.templates import TemplateUse, template_ids, template_references, with_other_versions
 
 
