@@ -5,20 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jmespath
 import msgspec
 
 from iamframe.knowledge.operations import CONFIGURATIONS, CORE, UNKNOWN_REGION, VERSIONS, label
 from iamframe.sources.calls import Calls, Listing, is_known
-from iamframe.sources.consumers import CONSUMERS, OTHERS, Consumer
-from iamframe.sources.records import Answer, LoadPlan, Reference, make_decoders
+from iamframe.sources.consumers import (
+    CONSUMERS,
+    OTHERS,
+    Configuration,
+    Consumer,
+    TemplateUse,
+    Version,
+    template_ids,
+    template_references,
+    with_other_versions,
+)
+from iamframe.sources.records import Answer, LoadPlan, Reference
 from iamframe.sources.refusals import RequestFailed
-from iamframe.sources.templates import TemplateUse, template_ids, template_references, with_other_versions
-
-if TYPE_CHECKING:
-    from iamframe.sources.templates import Configuration, Version
 
 # The consumers to read for each value of `references`.
 _WANTED: dict[str, tuple[str, ...]] = {"all": ("references", "all"), "core": ("references",), "none": ()}
@@ -198,6 +204,3 @@ class ReferenceReader:
                 return [version for one in wanted for version in self._versions(template, [one], region)]
             # A deleted version starts no instances, so it uses no profile.
         return found
-
-
-make_decoders(consumer.record for consumer in CONSUMERS)
