@@ -30,9 +30,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.errors import SchemaError, StoreError
-from iamframe.inventory.places import Place, missing_bucket, names_in, read_bytes, why, write_bytes
+from iamframe.inventory.places import Place, missing_bucket, names_in, read_bytes, write_bytes
 from iamframe.inventory.schema import FRAMES, Frame
-from iamframe.sources.archives import FORMAT, MANIFEST, display_path
+from iamframe.sources.archives import FORMAT, MANIFEST, display_path, why
 from iamframe.version import __version__
 
 FORMAT_VERSION = 2

@@ -88,7 +88,7 @@ class AccountReader:
             if refusal.code not in ("AccessDenied", "AccessDeniedException") or refusal.operation != IDENTITY:
                 raise
             calls.note_refused(IDENTITY, refusal)
-            calls.partition = client.partition
+            calls.partition = client.session.get_partition_for_region(client.region)
             calls.account_id = client.account_id = self.expected
             return None
         calls.account_id = client.account_id = identity.account

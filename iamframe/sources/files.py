@@ -188,16 +188,14 @@ def _rows(data: bytes) -> list[dict[str, str]]:
 
 
 def _denial(piece: Piece, operation: str, subject: str, code: str) -> Gap:
-    service, operation = (
-        re.split("[: ]", operation.strip().removeprefix("aws "), maxsplit=1)[0].lower(),
-        _api_name(operation),
-    )
+    service = re.split("[: ]", operation.strip().removeprefix("aws "), maxsplit=1)[0].lower()
     # A permission may have another prefix than the command: `elasticmapreduce:ListClusters` and `emr list-clusters`.
     labels = {
         (name, one.operation): one.label for one in OPERATIONS for name in (one.service, one.action.partition(":")[0])
     }
     labels |= {(one.service, one.operation): one.label for one in known_owners()}
-    operation = labels.get((service, operation), operation)
+    name = _api_name(operation)
+    operation = labels.get((service, name), name)
     reason = next((reason for part, reason in _REASONS if part in code.lower()), "unreadable")
     named, region = region_in(subject), GLOBAL
     if (operation.startswith("Describe") and operation != TAG_POLICY) or ":" in operation:

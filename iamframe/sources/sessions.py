@@ -51,8 +51,7 @@ def open_session(profile: str | None = None) -> boto3.Session:
         raise refused(SourceError, source, message, name=name, **facts) from None
     except BotoCoreError as error:
         raise refused(SourceError, source, "access.no_configuration", said=plain(error)) from error
-    else:
-        return session
+    return session
 
 
 def _prepare(session: boto3.Session) -> None:
