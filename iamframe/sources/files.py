@@ -20,15 +20,7 @@ from iamframe.knowledge.owners import known_owners
 from iamframe.messages.render import say
 from iamframe.sources import cloudtrail, config, iam, owners, references, shapes, steampipe, tag_policies, terraform
 from iamframe.sources.archives import DENIED, Piece, Unreadable, display_path, pieces
-from iamframe.sources.documents import (
-    Value,
-    beginning,
-    document_in_runs,
-    documents_of,
-    keys_of,
-    object_of,
-    utf8,
-)
+from iamframe.sources.documents import Value, beginning, document_in_runs, documents_of, keys_of, object_of, utf8
 from iamframe.sources.records import Answer, Gap, make_decoders
 from iamframe.sources.shapes import ROWS, SHAPES, Document, Reading, Records, accounts_in, region_of
 from iamframe.sources.tag_policies import NO_POLICY
