@@ -102,9 +102,6 @@ class Manifest(msgspec.Struct):
     sha256: str = ""
 
 
-# Writing
-
-
 class Written(msgspec.Struct):
     frames: dict[str, _StoredFrame]
     # Entries of the manifest.
@@ -210,9 +207,6 @@ def _write_part(place: Place, frame: Frame, part: SavedPart, rows: pa.Table) -> 
     data = memoryview(file.getvalue())
     write_bytes(place / frame.name / part.folder / _PART, data)
     part.bytes, part.sha256 = len(data), sha256(data).hexdigest()
-
-
-# Reading
 
 
 def manifest_text(place: Place) -> bytes | None:

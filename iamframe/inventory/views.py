@@ -279,9 +279,6 @@ def _fitting(text: pa.Array, pattern: str, rows: Positions) -> Positions:
     return rows[fits]
 
 
-# Clusters, environments and stacks
-
-
 def owned_profiles(inventory: Inventory) -> pd.DataFrame:
     lists = _Lists(inventory)
     rows = [lists.judged(one) for one in _candidates(inventory)]

@@ -159,8 +159,6 @@ class AccountReader:
             return []
         return self._calls.listing(ROLE_LINKS, arn, RoleName=name_of(arn)).records
 
-    # Answers
-
     def _iam(
         self,
         caller_arn: str | None,

@@ -159,9 +159,6 @@ def _compiled(path: str) -> Any:
     return jmespath.compile(path)
 
 
-# What AWS returns about the consumers of EC2 and Auto Scaling
-
-
 @dataclass(slots=True)
 class TemplateUse:
     # The group or fleet, without a profile.
@@ -362,9 +359,6 @@ LISTED_BY = {
 }
 # The common names of the services whose use of profiles is read only with `references="all"`.
 OTHERS = "Batch, EMR, Elastic Beanstalk, Image Builder, ECS, RDS Custom, PCS, Cloud9, DataZone and Bedrock AgentCore"
-
-
-# Versions of launch templates
 
 
 def with_other_versions(versions: Iterable[Version], templates: Iterable[Template] = ()) -> list[str]:

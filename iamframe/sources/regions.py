@@ -119,8 +119,6 @@ class ReferenceReader:
             mention.region, mention.account_id = region, self.calls.account_id
         return mentions
 
-    # One consumer in one region
-
     def _read(self, consumer: Consumer, region: str) -> Listing:
         found = Listing(state="complete")
         asked: list[dict[str, Any]] = [{}]
@@ -167,8 +165,6 @@ class ReferenceReader:
             if name != "IncludeManagedResources"
             or self.calls.client.takes(consumer.service, consumer.operation, name, region)
         }
-
-    # Versions of launch templates
 
     def _add_other_versions(self, jobs: list[_Job]) -> None:
         # The lists contain only each template's latest and default version.

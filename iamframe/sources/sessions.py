@@ -105,9 +105,6 @@ def source_name(profile: str | None) -> str:
     return f"aws:{profile}" if profile else "aws"
 
 
-# The first failure
-
-
 def refused(kind: type[Refused], source: str, message: str, **facts: Any) -> Refused:
     text = str(text_of(message))
     why = {"message": message} | {name: fact for name, fact in facts.items() if f"{{{name}" in text}
