@@ -43,10 +43,10 @@ from iamframe.inventory.linking import account_named
 from iamframe.inventory.load import open_snapshot
 from iamframe.inventory.on_demand import InventoryOnDemand, resolved_references
 from iamframe.inventory.parts import Manifest, account_sizes, read_frame
-from iamframe.inventory.places import Place, names_in, read_bytes, why, write_bytes
+from iamframe.inventory.places import Place, names_in, read_bytes, write_bytes
 from iamframe.inventory.snapshot import find_snapshot
 from iamframe.knowledge.operations import ALL, CHECK_SNAPSHOT
-from iamframe.sources.archives import display_path
+from iamframe.sources.archives import display_path, why
 
 _THREADS = 16
 _HEAD = "checked.json"

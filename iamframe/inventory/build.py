@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -90,7 +89,7 @@ def _inventory(staged: Staging, sources: tuple[str, ...]) -> Inventory:
         calls=_calls(staged),
         events=schema.EVENTS.from_arrow(event_table(staged.events, roles.table, profiles.table)),
         resource_owners=_once(schema.RESOURCE_OWNERS, staged.owners),
-        tag_policies=_once(schema.TAG_POLICIES, filter(partial(_is_in_force, staged), staged.demands)),
+        tag_policies=_once(schema.TAG_POLICIES, (one for one in staged.demands if _is_in_force(staged, one))),
         sources=sources,
     )
 
@@ -192,10 +191,10 @@ def _accounts(staged: Staging, sources: tuple[str, ...]) -> pd.DataFrame:
 
 
 def _calls(staged: Staging) -> pd.DataFrame:
-    counted = ((key, call, call.tally) for key, call in sorted(staged.calls.items()))
     rows = [
         (*key, tally.requests, call.rows, tally.retries, tally.started_at, tally.ended_at, call.state)
-        for key, call, tally in counted
+        for key, call in sorted(staged.calls.items())
+        for tally in [call.tally]
     ]
     columns: dict[str, Any] = {name: [row[at] for row in rows] for at, name in enumerate(schema.CALLS.names)}
     return schema.CALLS.conform(columns | {name: _iso_times(columns[name]) for name in ("started_at", "ended_at")})

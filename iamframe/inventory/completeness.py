@@ -153,8 +153,6 @@ def _details(gaps: pd.DataFrame) -> dict[str, Message]:
         # A gap from an old snapshot has only a detail.
         details[account].append(nested(message, facts) if message else detail)
     return {
-        account: {"message": "coverage.gaps", "detail": first}
-        if others
-        else {"message": "coverage.gap", "detail": first}
+        account: {"message": "coverage.gaps" if others else "coverage.gap", "detail": first}
         for account, (first, *others) in details.items()
     }

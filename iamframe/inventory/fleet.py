@@ -22,14 +22,7 @@ from iamframe.inventory.places import place_of
 from iamframe.inventory.unfinished import finish, unfinished_fleet, write_account, written_accounts
 from iamframe.knowledge.operations import ACCOUNT_LIST, ALL, ASSUME_ROLE, IDENTITY
 from iamframe.messages.render import changed_facts
-from iamframe.sources.members import (
-    ORGANIZATION,
-    Member,
-    assume_role,
-    members_of_organization,
-    read_members,
-    redacted,
-)
+from iamframe.sources.members import ORGANIZATION, Member, assume_role, members_of_organization, read_members, redacted
 from iamframe.sources.progress import Progress, progress_bars, silent
 from iamframe.sources.records import Account, Answer, CallStats, Gap, References
 from iamframe.sources.refusals import RequestFailed

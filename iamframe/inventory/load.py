@@ -259,16 +259,13 @@ def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str],
         refuse_to_replace(place_of(out))
     inventory = load(*sources, **live)
     if is_address(out) and (inventory.gaps["reason"] == "expired").any():
-        _refuse_expired(inventory.sources[0])
+        from iamframe.sources.sessions import refused
+
+        source = inventory.sources[0]
+        profile = source.partition(":")[2]
+        raise refused(ExpiredError, source, "access.expired", option=f" --profile={profile}" if profile else "")
     inventory.save(out)
     return inventory
-
-
-def _refuse_expired(source: str) -> None:
-    from iamframe.sources.sessions import refused
-
-    profile = source.partition(":")[2]
-    raise refused(ExpiredError, source, "access.expired", option=f" --profile={profile}" if profile else "")
 
 
 def sample_folder(name: str) -> Path:

@@ -24,8 +24,6 @@ from iamframe.knowledge.arn import name_of, partition_of
 from iamframe.knowledge.operations import PROFILE, ROLE, ROLE_LINKS, UNKNOWN_ACCOUNT, aws_command
 from iamframe.sources.records import TagListing, parsed_time
 
-# The one rule for cells, tags and links
-
 
 def settle(code: Positions, value: Positions, size: int) -> tuple[Positions, Positions, Positions]:
     """Choose at most one row for each key, and find contradictory rows.
@@ -45,9 +43,6 @@ def settle(code: Positions, value: Positions, size: int) -> tuple[Positions, Pos
     one, other = first[keys], different[where]
     first[keys] = -1
     return first, one, other
-
-
-# Roles and profiles
 
 
 @dataclass
@@ -191,9 +186,6 @@ def parsed_times(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, list[int]]:
         texts = column.combine_chunks().dictionary_encode()
         times = pa.array(map(parsed_time, texts.dictionary.to_pylist()), TIME).take(texts.indices)
         return pa.chunked_array([times]), np.flatnonzero(pc.and_(times.is_null(), column.is_valid())).tolist()
-
-
-# Links and tags
 
 
 class _MembersByRow:

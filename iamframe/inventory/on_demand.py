@@ -36,10 +36,7 @@ class InventoryOnDemand(Inventory):
 
     @classmethod
     def of(
-        cls,
-        folder: str | os.PathLike[str],
-        accounts: Iterable[str] | None = None,
-        more: Inventory | None = None,
+        cls, folder: str | os.PathLike[str], accounts: Iterable[str] | None = None, more: Inventory | None = None
     ) -> InventoryOnDemand:
         inventory = object.__new__(cls)
         manifest = find_snapshot(folder)[1]

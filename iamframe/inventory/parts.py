@@ -30,9 +30,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.errors import SchemaError, StoreError
-from iamframe.inventory.places import Place, missing_bucket, names_in, read_bytes, why, write_bytes
+from iamframe.inventory.places import Place, missing_bucket, names_in, read_bytes, write_bytes
 from iamframe.inventory.schema import FRAMES, Frame
-from iamframe.sources.archives import FORMAT, MANIFEST, display_path
+from iamframe.sources.archives import FORMAT, MANIFEST, display_path, why
 from iamframe.version import __version__
 
 FORMAT_VERSION = 2
@@ -100,9 +100,6 @@ class Manifest(msgspec.Struct):
     frames: dict[str, _StoredFrame]
     # The checksum of the rest of the manifest.
     sha256: str = ""
-
-
-# Writing
 
 
 class Written(msgspec.Struct):
@@ -210,9 +207,6 @@ def _write_part(place: Place, frame: Frame, part: SavedPart, rows: pa.Table) -> 
     data = memoryview(file.getvalue())
     write_bytes(place / frame.name / part.folder / _PART, data)
     part.bytes, part.sha256 = len(data), sha256(data).hexdigest()
-
-
-# Reading
 
 
 def manifest_text(place: Place) -> bytes | None:

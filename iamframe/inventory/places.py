@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from iamframe.errors import StoreError
-from iamframe.sources.archives import MAX_UNPACKED, display_path, read_file, without_secrets
+from iamframe.sources.archives import MAX_UNPACKED, display_path, read_file, why, without_secrets
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
@@ -117,10 +117,6 @@ def remove(folder: Place) -> None:
         shutil.rmtree(folder)
     else:
         folder.filesystem.delete_dir(folder.path)
-
-
-def why(error: Exception) -> str:
-    return getattr(error, "strerror", None) or " ".join(str(error).split())
 
 
 def cannot_write(place: Place, error: OSError) -> StoreError:

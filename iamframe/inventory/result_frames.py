@@ -7,11 +7,7 @@ from iamframe.messages.text import SEVERITIES
 
 _SEVERITIES = tuple(count(severity, f"findings of severity {severity}") for severity in SEVERITIES)
 
-FINDINGS = Frame(
-    "findings",
-    "problem that a check found",
-    ("check", "resource_arn", "related_arn"),
-).with_columns(
+FINDINGS = Frame("findings", "problem that a check found", ("check", "resource_arn", "related_arn")).with_columns(
     text("finding_id", "short hash of check, account, resource and related resource: the same in each run"),
     text("check", "name of the check"),
     text("severity", "high, medium, low, or info (expected)"),
@@ -207,10 +203,7 @@ STEPS = Frame("steps", "command of a clean-up plan", ("step",)).with_columns(
     text("action", "check (only reads), remove-role, delete, tag"),
     text("command", "the command, quoted for a POSIX shell"),
     text("why", "the findings that the step settles, replaced tag values, and notes"),
-    text(
-        "rests_on",
-        "the data behind the step, and when the data was collected",
-    ),
+    text("rests_on", "the data behind the step, and when the data was collected"),
     text("undo?", "the command that undoes the step; run these commands from the last row to the first"),
     text("cannot_undo?", "what no command can restore"),
 )

@@ -149,19 +149,14 @@ GAPS = Frame(
         "the operation or file format that would show the data; or a column, `tags`, `file` or `check_snapshot`",
     ),
     text("subject", "the resource or file that the gap is about; `*` for all resources that `detail` describes"),
-    text(
-        "reason",
-        "denied, throttled, expired, vanished, truncated, unreadable, contradicted, not_asked, not_in_file",
-    ),
+    text("reason", "denied, throttled, expired, vanished, truncated, unreadable, contradicted, not_asked, not_in_file"),
     text("message", "id of the message in `detail`; empty in snapshots of older versions"),
     text("facts", "values in the message, as JSON"),
     text("detail", "one sentence: what is unknown, and how to find out"),
 )
 
 CALLS = Frame(
-    "calls",
-    "combination of account, region, and AWS operation or file format",
-    ("account_id", "operation", "region"),
+    "calls", "combination of account, region, and AWS operation or file format", ("account_id", "operation", "region")
 ).with_columns(
     ACCOUNT_ID,
     text(

@@ -34,9 +34,9 @@ from iamframe.inventory.parts import (
     write_manifest,
     write_parts,
 )
-from iamframe.inventory.places import Place, RemoteFolder, cannot_write, is_address, names_in, place_of, why
+from iamframe.inventory.places import Place, RemoteFolder, cannot_write, is_address, names_in, place_of
 from iamframe.inventory.schema import FRAMES
-from iamframe.sources.archives import MANIFEST, display_path
+from iamframe.sources.archives import MANIFEST, display_path, why
 
 # `unfinished` keeps the answers of a live load until the snapshot is complete. `unfinished/new` has the new snapshot of
 # a fleet.

@@ -79,8 +79,6 @@ def _sentence(error: duckdb.Error) -> str:
     return f"the query cannot be answered: {' '.join(text.split())}{hint}"
 
 
-# Athena
-
 # The statements are in Hive's dialect: names are in backticks, and a backslash escapes a quotation mark.
 _TYPES = {TEXT: "string", COUNT: "bigint", FLAG: "boolean", TIME: "timestamp"}
 # Athena accepts no other scheme, such as `s3a://`.

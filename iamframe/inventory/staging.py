@@ -264,7 +264,9 @@ class Staging:
             case NestedProfile():
                 return self._profiles(chunk, account, origin)
             case EventSpan():
-                self._covered(chunk, self.account(account, answer))
+                row = self.account(account, answer)
+                row["events_from_at"] = min(filter(None, (row.get("events_from_at"), *(one.from_at for one in chunk))))
+                row["events_to_at"] = max(filter(None, (row.get("events_to_at"), *(one.to_at for one in chunk))))
                 # A time span is not a record of the operation's list.
                 return Counter({account: 0})
             case TagListing():
@@ -276,7 +278,8 @@ class Staging:
             case Event():
                 self.events[account] += chunk
             case Account() if answer.account_id:
-                self._facts(chunk, self.account(account, answer))
+                facts = (fact for record in chunk for fact in asdict(record).items())
+                self.account(account, answer).update((name, fact) for name, fact in facts if fact is not None)
             case Gap():
                 self._gaps(chunk, account)
         return Counter({account: len(chunk)})
@@ -290,14 +293,6 @@ class Staging:
         for gap in records:
             gap.account_id = gap.account_id or account
         self.gaps += records
-
-    def _facts(self, records: list[Account], row: dict[str, Any]) -> None:
-        for record in records:
-            row.update({name: fact for name, fact in asdict(record).items() if fact is not None})
-
-    def _covered(self, records: list[EventSpan], row: dict[str, Any]) -> None:
-        row["events_from_at"] = min(filter(None, (row.get("events_from_at"), *(one.from_at for one in records))))
-        row["events_to_at"] = max(filter(None, (row.get("events_to_at"), *(one.to_at for one in records))))
 
     def _roles(self, records: list[Any], fallback: str, origin: int) -> Counter[str]:
         first, given = self.roles.size, _columns(records)

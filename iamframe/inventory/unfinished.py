@@ -29,7 +29,7 @@ import pandas as pd
 
 from iamframe.errors import IamframeError, StoreError
 from iamframe.inventory.parts import UNDECODABLE, Written, write_manifest, write_parts
-from iamframe.inventory.places import Place, cannot_write, names_in, place_of, read_bytes, remove, why, write_bytes
+from iamframe.inventory.places import Place, cannot_write, names_in, place_of, read_bytes, remove, write_bytes
 from iamframe.inventory.schema import FRAMES
 from iamframe.inventory.snapshot import (
     HIDDEN,
@@ -41,7 +41,7 @@ from iamframe.inventory.snapshot import (
     put_in_place,
     refuse_others,
 )
-from iamframe.sources.archives import display_path
+from iamframe.sources.archives import display_path, why
 from iamframe.sources.journal import Journal
 from iamframe.sources.records import make_decoders
 

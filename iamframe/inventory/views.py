@@ -279,9 +279,6 @@ def _fitting(text: pa.Array, pattern: str, rows: Positions) -> Positions:
     return rows[fits]
 
 
-# Clusters, environments and stacks
-
-
 def owned_profiles(inventory: Inventory) -> pd.DataFrame:
     lists = _Lists(inventory)
     rows = [min((lists.judged(one, owned) for owned in one.owned), key=_precedence) for one in _candidates(inventory)]

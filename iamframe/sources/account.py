@@ -20,7 +20,6 @@ from iamframe.knowledge.arn import account_of, name_of, partition_of
 from iamframe.knowledge.operations import BY_LABEL, DUMP, IDENTITY, PROFILE_LIST, REQUIRED_TAGS, ROLE_LINKS, TAG_POLICY
 from iamframe.sources.calls import Calls, Listing, ResourceAnswer
 from iamframe.sources.client import Client
-from iamframe.sources.owner_lists import OwnerReader
 from iamframe.sources.progress import Progress, silent
 from iamframe.sources.records import (
     Account,
@@ -34,7 +33,7 @@ from iamframe.sources.records import (
     make_decoders,
 )
 from iamframe.sources.refusals import NotCalled, RequestFailed, failure_of
-from iamframe.sources.regions import ReferenceReader
+from iamframe.sources.regions import OwnerReader, ReferenceReader
 from iamframe.sources.sessions import refused
 from iamframe.sources.tag_policies import NO_POLICY, EffectivePolicy, demands_in, required_in
 
@@ -89,7 +88,7 @@ class AccountReader:
             if refusal.code not in ("AccessDenied", "AccessDeniedException") or refusal.operation != IDENTITY:
                 raise
             calls.note_refused(IDENTITY, refusal)
-            calls.partition = client.partition
+            calls.partition = client.session.get_partition_for_region(client.region)
             calls.account_id = client.account_id = self.expected
             return None
         calls.account_id = client.account_id = identity.account
@@ -159,8 +158,6 @@ class AccountReader:
             self._calls.note_refused_one(arn, {ROLE_LINKS: NotCalled(self.client.denials[ROLE_LINKS][-1])})
             return []
         return self._calls.listing(ROLE_LINKS, arn, RoleName=name_of(arn)).records
-
-    # Answers
 
     def _iam(
         self,

@@ -109,7 +109,7 @@ def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
             "the fictional sample"
         ) from None
     except (OSError, ValueError) as error:
-        raise SourceError(f"{display_path(path)[:200]}: cannot be read ({_reason(error)}); check the path") from error
+        raise SourceError(f"{display_path(path)[:200]}: cannot be read ({why(error)}); check the path") from error
     if stat.S_ISDIR(mode):
         files = [*_folder(path)]
         # A report may also lie in the folder of its source.
@@ -141,8 +141,8 @@ def display_path(path: str | os.PathLike[str]) -> str:
     return "".join(f"\\x{ord(c):02x}" if c < " " or "\x7f" <= c <= "\x9f" else c for c in text)
 
 
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
+def why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or " ".join(str(error).split())
 
 
 def _folder(root: Path) -> Iterator[Piece]:
@@ -238,7 +238,7 @@ def _read_file(path: Path) -> bytes:
             return file.read()
         except OSError as error:
             # A disk or a share may fail while a file is read.
-            raise Unreadable("gaps.file.breaks_off", why=_reason(error)) from error
+            raise Unreadable("gaps.file.breaks_off", why=why(error)) from error
 
 
 class _Budget:
@@ -269,7 +269,7 @@ def _zip_members(label: str, folders: tuple[str, ...], path: Path, root: int) ->
         archive = zipfile.ZipFile(path)
         entries = sorted(archive.infolist(), key=lambda entry: entry.filename)
     except _DAMAGED as error:
-        problem = Unreadable("gaps.file.zip", why=_reason(error))
+        problem = Unreadable("gaps.file.zip", why=why(error))
         yield Piece(label, folders, root, path.name, folders, partial(_refuse, problem))
         return
     budget = _Budget()
@@ -298,7 +298,7 @@ def _read_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, budget: _Budg
     try:
         data = archive.read(entry)
     except _DAMAGED as error:
-        raise Unreadable("gaps.file.not_unpacked", why=_reason(error)) from error
+        raise Unreadable("gaps.file.not_unpacked", why=why(error)) from error
     return _gunzipped(io.BytesIO(data), budget) if _is_gz(entry.filename) else data
 
 

@@ -255,8 +255,6 @@ class Calls:
                 self._enabled = sorted(region.name for region in regions)
             return self._enabled
 
-    # Gaps and answers
-
     def note_refused(self, operation: str, refusal: RequestFailed, subject: str = ALL, region: str = GLOBAL) -> None:
         is_elsewhere = refusal.code in CLOSED and region not in (GLOBAL, self.client.region)
         if is_elsewhere and (closed := closed_region(region, self.enabled_regions(), refusal.code)):
@@ -300,9 +298,6 @@ class Calls:
         return Answer(
             operation, "AWS", [read.records], self.account_id, region, read.state, self.source, started_at, tally
         )
-
-
-# Services that a region does not have
 
 
 def _regions_of(calls: Calls, service: str) -> list[str]:

@@ -218,10 +218,6 @@ class Client:
                 self._clients[key] = self._new_client(*key)
             return self._clients[key]
 
-    @property
-    def partition(self) -> str:
-        return str(self.session.get_partition_for_region(self.region))
-
     def takes(self, service: str, operation: str, parameter: str, region: str = GLOBAL) -> bool:
         try:
             shape = self.boto3_client(service, region).meta.service_model.operation_model(operation).input_shape

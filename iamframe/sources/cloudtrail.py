@@ -46,26 +46,19 @@ class Action(NamedTuple):
     step: str
 
 
+_STEPS = {
+    CREATE: f"CreateRole CreateServiceLinkedRole {ACQUIRE} CreateInstanceProfile",
+    DELETE: "DeleteRole DeleteInstanceProfile",
+    ADD: "AddRoleToInstanceProfile",
+    REMOVE: "RemoveRoleFromInstanceProfile",
+    # DeleteServiceLinkedRole only requests a deletion. IAM deletes later, or not at all (IAM API Reference).
+    CHANGE: "DeleteServiceLinkedRole UpdateRole UpdateRoleDescription UpdateAssumeRolePolicy TagRole UntagRole "
+    "PutRolePermissionsBoundary DeleteRolePermissionsBoundary TagInstanceProfile UntagInstanceProfile",
+}
 ACTIONS = {
-    "CreateRole": Action(ROLE_TYPE, CREATE),
-    "CreateServiceLinkedRole": Action(ROLE_TYPE, CREATE),
-    ACQUIRE: Action(ROLE_TYPE, CREATE),
-    "DeleteRole": Action(ROLE_TYPE, DELETE),
-    # This only requests a deletion. IAM deletes later, or not at all (IAM API Reference, DeleteServiceLinkedRole).
-    "DeleteServiceLinkedRole": Action(ROLE_TYPE, CHANGE),
-    "UpdateRole": Action(ROLE_TYPE, CHANGE),
-    "UpdateRoleDescription": Action(ROLE_TYPE, CHANGE),
-    "UpdateAssumeRolePolicy": Action(ROLE_TYPE, CHANGE),
-    "PutRolePermissionsBoundary": Action(ROLE_TYPE, CHANGE),
-    "DeleteRolePermissionsBoundary": Action(ROLE_TYPE, CHANGE),
-    "TagRole": Action(ROLE_TYPE, CHANGE),
-    "UntagRole": Action(ROLE_TYPE, CHANGE),
-    "CreateInstanceProfile": Action(PROFILE_TYPE, CREATE),
-    "DeleteInstanceProfile": Action(PROFILE_TYPE, DELETE),
-    "AddRoleToInstanceProfile": Action(PROFILE_TYPE, ADD),
-    "RemoveRoleFromInstanceProfile": Action(PROFILE_TYPE, REMOVE),
-    "TagInstanceProfile": Action(PROFILE_TYPE, CHANGE),
-    "UntagInstanceProfile": Action(PROFILE_TYPE, CHANGE),
+    name: Action(PROFILE_TYPE if "InstanceProfile" in name else ROLE_TYPE, step)
+    for step, names in _STEPS.items()
+    for name in names.split()
 }
 
 _NULL = Raw(b"null")

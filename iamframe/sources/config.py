@@ -16,7 +16,6 @@ from msgspec import UNSET, Raw, UnsetType
 
 from iamframe.knowledge.arn import name_of
 from iamframe.sources.archives import Piece, Unreadable
-from iamframe.sources.reading import Reading, accounts_in
 from iamframe.sources.records import (
     Answer,
     AttachedPolicy,
@@ -30,7 +29,7 @@ from iamframe.sources.records import (
     parsed_time,
     time_text,
 )
-from iamframe.sources.shapes import ROWS, Document, shape
+from iamframe.sources.shapes import ROWS, Document, Reading, accounts_in, shape
 
 _ROLE, _PROFILE = "AWS::IAM::Role", "AWS::IAM::InstanceProfile"
 
@@ -65,13 +64,11 @@ class Item(msgspec.Struct, gc=False, rename="camel"):
 
 
 def _in_camel_case(kind: type[msgspec.Struct], **types: Any) -> Any:
-    fields: list[Any] = []
-    keys = {}
-    for one in msgspec.structs.fields(kind):
-        default = msgspec.NODEFAULT if one.required else one.default
-        fields.append((one.name, types.get(one.name, one.type), default))
-        keys[one.name] = _lower_first(one.encode_name)
-    return msgspec.defstruct(kind.__name__, fields, bases=(kind,), rename=keys)
+    own = msgspec.structs.fields(kind)
+    fields = [(f.name, types.get(f.name, f.type), msgspec.NODEFAULT if f.required else f.default) for f in own]
+    return msgspec.defstruct(
+        kind.__name__, fields, bases=(kind,), rename={f.name: _lower_first(f.encode_name) for f in own}
+    )
 
 
 def _lower_first(key: str) -> str:

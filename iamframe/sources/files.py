@@ -20,18 +20,9 @@ from iamframe.knowledge.owners import known_owners
 from iamframe.messages.render import say
 from iamframe.sources import cloudtrail, config, iam, owners, references, shapes, steampipe, tag_policies, terraform
 from iamframe.sources.archives import DENIED, Piece, Unreadable, display_path, pieces
-from iamframe.sources.documents import (
-    Value,
-    beginning,
-    document_in_runs,
-    documents_of,
-    keys_of,
-    object_of,
-    utf8,
-)
-from iamframe.sources.reading import Reading, Records, accounts_in, region_of
+from iamframe.sources.documents import Value, beginning, document_in_runs, documents_of, keys_of, object_of, utf8
 from iamframe.sources.records import Answer, Gap, make_decoders
-from iamframe.sources.shapes import ROWS, SHAPES, Document
+from iamframe.sources.shapes import ROWS, SHAPES, Document, Reading, Records, accounts_in, region_of
 from iamframe.sources.tag_policies import NO_POLICY
 
 # A document may have several shapes, which are read in this order.
@@ -193,16 +184,14 @@ def _rows(data: bytes) -> list[dict[str, str]]:
 
 
 def _denial(piece: Piece, operation: str, subject: str, code: str) -> Gap:
-    service, operation = (
-        re.split("[: ]", operation.strip().removeprefix("aws "), maxsplit=1)[0].lower(),
-        _api_name(operation),
-    )
+    service = re.split("[: ]", operation.strip().removeprefix("aws "), maxsplit=1)[0].lower()
     # A permission may have another prefix than the command: `elasticmapreduce:ListClusters` and `emr list-clusters`.
     labels = {
         (name, one.operation): one.label for one in OPERATIONS for name in (one.service, one.action.partition(":")[0])
     }
     labels |= {(one.service, one.operation): one.label for one in known_owners()}
-    operation = labels.get((service, operation), operation)
+    name = _api_name(operation)
+    operation = labels.get((service, name), name)
     reason = next((reason for part, reason in _REASONS if part in code.lower()), "unreadable")
     named, region = region_in(subject), GLOBAL
     if (operation.startswith("Describe") and operation != TAG_POLICY) or ":" in operation:

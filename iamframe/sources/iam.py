@@ -12,7 +12,6 @@ from msgspec import UNSET
 from iamframe.knowledge.operations import DUMP, PROFILE_LIST, ROLE_LINKS
 from iamframe.sources.archives import Unreadable
 from iamframe.sources.documents import Value, object_of
-from iamframe.sources.reading import in_cli_form
 from iamframe.sources.records import (
     Account,
     Answer,
@@ -28,7 +27,7 @@ from iamframe.sources.records import (
     account_of_summary,
     tags_or_none,
 )
-from iamframe.sources.shapes import ROWS, Document, shape
+from iamframe.sources.shapes import ROWS, Document, in_cli_form, shape
 
 # The folders of tag listings, where each file is named after its resource.
 _TAG_FOLDERS = {

@@ -12,9 +12,8 @@ import msgspec
 from iamframe.knowledge.arn import account_of
 from iamframe.knowledge.operations import UNKNOWN_REGION, cli_name, region_in
 from iamframe.knowledge.owners import Owner, known_owners
-from iamframe.sources.reading import region_of
 from iamframe.sources.records import Answer, ResourceOwner
-from iamframe.sources.shapes import Document, shape
+from iamframe.sources.shapes import Document, region_of, shape
 
 # `aws cloudformation describe-stacks` shows the same records under another key.
 _STACKS = "Stacks"

@@ -18,11 +18,16 @@ from iamframe.knowledge.operations import (
     VERSIONS,
     aws_command,
 )
-from iamframe.sources.consumers import CONSUMERS, Consumer
-from iamframe.sources.reading import Reading, Records, region_of
+from iamframe.sources.consumers import (
+    CONSUMERS,
+    Consumer,
+    TemplateUse,
+    template_ids,
+    template_references,
+    with_other_versions,
+)
 from iamframe.sources.records import Answer, Gap, Reference
-from iamframe.sources.shapes import Document, shape
-from iamframe.sources.templates import TemplateUse, template_ids, template_references, with_other_versions
+from iamframe.sources.shapes import Document, Reading, Records, region_of, shape
 
 
 @dataclass(slots=True)

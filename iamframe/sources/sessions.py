@@ -51,8 +51,7 @@ def open_session(profile: str | None = None) -> boto3.Session:
         raise refused(SourceError, source, message, name=name, **facts) from None
     except BotoCoreError as error:
         raise refused(SourceError, source, "access.no_configuration", said=plain(error)) from error
-    else:
-        return session
+    return session
 
 
 def _prepare(session: boto3.Session) -> None:
@@ -104,9 +103,6 @@ def check_regions(session: boto3.Session, named: Iterable[str], source: str) -> 
 
 def source_name(profile: str | None) -> str:
     return f"aws:{profile}" if profile else "aws"
-
-
-# The first failure
 
 
 def refused(kind: type[Refused], source: str, message: str, **facts: Any) -> Refused:

@@ -12,8 +12,8 @@ from builders import ACCOUNT, identity, load, nested_role, profile, profile_list
 from iamframe.checks import run_checks
 from iamframe.inventory.completeness import completeness
 from iamframe.inventory.inventory import Inventory
+from iamframe.sources.consumers import Pin, Profile, Template, TemplateData, TemplateUse, Version, template_references
 from iamframe.sources.records import Reference
-from iamframe.sources.templates import Pin, Profile, Template, TemplateData, TemplateUse, Version, template_references
 
 OTHER = "000000000002"
 HELD = {"list-instance-profiles.json": profile_list(profile("web", nested_role("web"))), "id.json": identity()}

@@ -23,9 +23,16 @@ from iamframe.knowledge.operations import CONFIGURATIONS, CORE, FLEETS, OPERATIO
 from iamframe.messages.render import say
 from iamframe.practice import PracticeAccount
 from iamframe.sources.client import Client
-from iamframe.sources.consumers import CONSUMERS, LISTED_BY, Consumer
+from iamframe.sources.consumers import (
+    CONSUMERS,
+    LISTED_BY,
+    Consumer,
+    Profile,
+    TemplateUse,
+    Version,
+    template_references,
+)
 from iamframe.sources.records import Reference
-from iamframe.sources.templates import Profile, TemplateUse, Version, template_references
 
 MODELS = botocore.session.get_session()
 ARN = f"arn:aws:iam::{ID}:instance-profile/team/web"
