@@ -34,7 +34,7 @@ from commands import run
 from hypothesis import assume, given
 from searching import searching
 from shapes import broken_worlds
-from test_files import managed, state, tf_profile
+from terraform import state_of_profile
 from test_properties import folder_of, loaded
 
 import iamframe
@@ -472,8 +472,7 @@ def test_an_account_that_is_on_one_side_alone_is_told_and_nothing_of_it_is_a_cha
 
 @pytest.mark.parametrize("turned", [False, True])
 def test_a_role_known_by_its_name_alone_and_then_by_its_arn_is_the_same_role(tmp_path: Path, turned: bool) -> None:
-    attributes = tf_profile("p", "Web", unique_id="AIPAP", tags_all={})
-    files = {"terraform.tfstate": state(managed("aws_iam_instance_profile", attributes))}
+    files = {"terraform.tfstate": state_of_profile("p", "Web", unique_id="AIPAP", tags_all={})}
     by_name = load(tmp_path / "state", files)
     by_arn = load(tmp_path / "files", {"p.json": profile_list(profile("p", nested_role("web")))})
     assert by_name.links["role_arn"].tolist() == ["name:Web"]

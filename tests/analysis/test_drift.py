@@ -26,8 +26,8 @@ from builders import (
     write,
     zipped,
 )
+from terraform import managed, plan, plan_resource, state, tf_profile, tf_role
 from test_compare import both_lists, tagged
-from test_files import managed, plan, plan_resource, state, tf_profile, tf_role
 
 import iamframe
 from iamframe.errors import SourceError

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from builders import ACCOUNT, EC2, dump, load, nested_role, profile, profile_list, role_detail, trust
 from checking import HOSTILE, covered, found, rows
+from terraform import state_of, tf_role
 
 from iamframe import run_checks
 
@@ -186,16 +187,6 @@ def test_ids_elsewhere_and_unread_policies_name_nobody_deleted(tmp_path: Path, p
     assert found(tmp_path, documents, "deleted_trust_principals") == []
 
 
-ATTRIBUTES = {"arn": f"{ROLE_ARN}a", "name": "a", "assume_role_policy": json.dumps(trust(EC2))}
-STATE = {
-    "version": 4,
-    "terraform_version": "1.9.0",
-    "resources": [
-        {"mode": "managed", "type": "aws_iam_role", "name": "a", "instances": [{"attributes": ATTRIBUTES}]},
-    ],
-}
-
-
 @pytest.mark.parametrize(
     ("documents", "status", "says"),
     [
@@ -212,7 +203,7 @@ STATE = {
             "roles without a profile are not in the collected data",
         ),
         ({"r.json": {"Role": nested_role("a")}}, "partial", "the list of roles is incomplete"),
-        ({"x.tfstate": STATE}, "partial", "the list of roles is incomplete"),
+        ({"x.tfstate": state_of(tf_role("a"))}, "partial", "the list of roles is incomplete"),
     ],
 )
 def test_deleted_principals_need_the_trust_of_all_roles(

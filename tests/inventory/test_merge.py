@@ -25,6 +25,7 @@ from builders import (
     trust,
     write,
 )
+from terraform import state_of, state_of_profile, tf_role
 
 from iamframe import run_checks
 from iamframe.inventory.completeness import completeness
@@ -349,18 +350,8 @@ def test_a_dump_and_a_profile_list_that_agree_are_no_contradiction(tmp_path: Pat
 
 
 def test_a_role_name_and_the_arn_that_it_means_are_no_contradiction(tmp_path: Path) -> None:
-    attributes = {"arn": WEB_PROFILE, "name": "web", "path": "/", "role": "WEB"}
-    resource = {
-        "mode": "managed",
-        "type": "aws_iam_instance_profile",
-        "name": "w",
-        "instances": [{"attributes": attributes}],
-    }
-    documents = {
-        "x.tfstate": {"version": 4, "serial": 1, "lineage": "l", "resources": [resource]},
-        "p.json": profile_list(profile("web", nested_role("web"))),
-    }
-    inventory = load(tmp_path, documents)
+    listed = profile_list(profile("web", nested_role("web")))
+    inventory = load(tmp_path, {"x.tfstate": state_of_profile(role="WEB"), "p.json": listed})
     assert list(inventory.links["role_arn"]) == [WEB]
     assert contradicted(inventory) == {}
 
@@ -474,21 +465,8 @@ def test_a_role_list_that_lacks_the_role_of_a_profile_is_not_whole(tmp_path: Pat
 
 
 def test_what_terraform_remembers_takes_no_wholeness_from_a_list_of_aws(tmp_path: Path) -> None:
-    state = {
-        "version": 4,
-        "terraform_version": "1.5.0",
-        "resources": [
-            {
-                "mode": "managed",
-                "type": "aws_iam_role",
-                "name": "gone",
-                "instances": [
-                    {"attributes": {"arn": f"arn:aws:iam::{ACCOUNT}:role/gone", "name": "gone", "path": "/"}}
-                ],
-            }
-        ],
-    }
-    lists = completeness(load(tmp_path, {"r.json": {"Roles": [nested_role("web")]}, "s.tfstate": state}))
+    files = {"r.json": {"Roles": [nested_role("web")]}, "s.tfstate": state_of(tf_role("gone"))}
+    lists = completeness(load(tmp_path, files))
     assert list(lists["roles_whole"]) == [True]
 
 

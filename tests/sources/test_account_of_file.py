@@ -21,6 +21,7 @@ from builders import (
     write,
     zipped,
 )
+from terraform import state_of_profile
 
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.load import load_files
@@ -317,15 +318,8 @@ def test_a_profile_name_is_never_resolved_across_accounts(tmp_path: Path) -> Non
 
 
 def test_a_role_name_is_never_resolved_across_accounts(tmp_path: Path) -> None:
-    attributes = {"arn": f"arn:aws:iam::{ONE}:instance-profile/web", "name": "web", "path": "/", "role": "web"}
-    resource = {
-        "mode": "managed",
-        "type": "aws_iam_instance_profile",
-        "name": "w",
-        "instances": [{"attributes": attributes}],
-    }
     documents = {
-        "x.tfstate": {"version": 4, "serial": 1, "lineage": "l", "resources": [resource]},
+        "x.tfstate": state_of_profile(account=ONE),
         "roles.json": {"Roles": [nested_role("web", account=TWO)]},
     }
     assert list(load(tmp_path, documents).links["role_arn"]) == ["name:web"]
