@@ -113,10 +113,7 @@ def test_a_path_of_nothing_but_the_slash_is_said_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "documents",
-    [
-        listed(profile("a", nested_role("b", path="/team/"), path="/team/")),
-        listed(profile("a", path="/team/")),
-    ],
+    [listed(profile("a", nested_role("b", path="/team/"), path="/team/")), listed(profile("a", path="/team/"))],
 )
 def test_equal_paths_and_profiles_alone_do_not_mismatch(tmp_path: Path, documents: dict[str, Any]) -> None:
     assert found(tmp_path, documents, "path_mismatches") == []
@@ -308,12 +305,7 @@ REFUSED: dict[str, tuple[str, str, str, str | None]] = {
     "datazone_emr_ec2_instance_profile_d4": ("datazone_emr_ec2_instance_role_d4", "/", "emr", None),
     "datazone_emr_ec2_instance_profile_e5": ("own", "/", "emr", "because its role has a different name (own)"),
     "nobody-profile": ("nobody", "/", "", None),
-    "db": (
-        "AWSRDSCustomRole",
-        "/",
-        "rds",
-        "begin with AWSRDSCustom; the profile holds the role AWSRDSCustomRole",
-    ),
+    "db": ("AWSRDSCustomRole", "/", "rds", "begin with AWSRDSCustom; the profile holds the role AWSRDSCustomRole"),
     "AWSRDSCustomProfile": ("AWSRDSCustomDb", "/", "rds", None),
     "hpc": (
         "hpc-role",

@@ -122,10 +122,7 @@ def test_the_next_step_hands_over_a_hostile_name_as_one_word(tmp_path: Path) -> 
 
 
 def instance(
-    name: str = "web",
-    profile_id: str | None = None,
-    state: str = "running",
-    id: str = "i-1",
+    name: str = "web", profile_id: str | None = None, state: str = "running", id: str = "i-1"
 ) -> dict[str, Any]:
     return {
         "InstanceId": id,
@@ -338,10 +335,7 @@ def test_a_template_whose_profile_has_an_empty_name_names_none(tmp_path: Path) -
 def test_the_next_step_of_a_configuration_hands_over_a_hostile_name_as_one_word(tmp_path: Path) -> None:
     hostile = {"LaunchConfigurationName": "-x '$(rm -rf)\"", "IamInstanceProfile": "gone"}
     (row,) = rows(tmp_path, core(configurations=[hostile]) | profiles(linked("web")), "stale_references")
-    assert options(row["next_step"]) == [
-        "--launch-configuration-names=-x '$(rm -rf)\"",
-        "--region=eu-west-1",
-    ]
+    assert options(row["next_step"]) == ["--launch-configuration-names=-x '$(rm -rf)\"", "--region=eu-west-1"]
 
 
 # What an orphan may do

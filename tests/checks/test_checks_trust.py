@@ -122,16 +122,8 @@ def test_a_role_in_no_profile_may_trust_whom_it_likes(tmp_path: Path) -> None:
     ("policies", "status", "says"),
     [
         ([trust(EC2), LAMBDA], "complete", ""),
-        (
-            [trust(EC2), "<JSON>"],
-            "partial",
-            "the trust policy of the role is unknown for 1 of 2 profiles with a role",
-        ),
-        (
-            ["<JSON>", "<JSON>"],
-            "unknown",
-            "the trust policy of the role is unknown for 2 of 2 profiles with a role",
-        ),
+        ([trust(EC2), "<JSON>"], "partial", "the trust policy of the role is unknown for 1 of 2 profiles with a role"),
+        (["<JSON>", "<JSON>"], "unknown", "the trust policy of the role is unknown for 2 of 2 profiles with a role"),
         ([], "complete", ""),
     ],
 )

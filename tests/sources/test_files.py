@@ -699,10 +699,7 @@ CONFIG: list[Case] = [
     ),
     (
         "a role that was made anew after its deletion is kept",
-        {
-            "a.json": [item(config_role(), "2024-07-02T00:00:00.000Z")],
-            "b.json": [deleted("2024-07-01T00:00:00.000Z")],
-        },
+        {"a.json": [item(config_role(), "2024-07-02T00:00:00.000Z")], "b.json": [deleted("2024-07-01T00:00:00.000Z")]},
         {"roles.role_name": ["web"]},
     ),
     (
