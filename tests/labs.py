@@ -41,11 +41,7 @@ def serving(root: Path, folder: Path) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--ServerApp.port={port}"]
-    command += [
-        "--ServerApp.port_retries=0",
-        f"--ServerApp.root_dir={root}",
-        "--IdentityProvider.token=",
-    ]
+    command += ["--ServerApp.port_retries=0", f"--ServerApp.root_dir={root}", "--IdentityProvider.token="]
     command += ["--LabApp.expose_app_in_browser=True", "--LabApp.news_url="]
     with (folder / "log").open("w") as log:
         # The notebook that runs a plan calls the AWS CLI two hundred times.
@@ -124,8 +120,7 @@ def lab_page(browser: Browser, root: Path, folder: Path) -> Iterator[Lab]:
         page.set_default_timeout(20_000)
         lab = Lab(page, root)
         page.route(
-            lambda url: not url.startswith(address),
-            lambda route: (lab.said.append(route.request.url), route.abort()),
+            lambda url: not url.startswith(address), lambda route: (lab.said.append(route.request.url), route.abort())
         )
         page.on("dialog", lambda dialog: (lab.said.append(dialog.message), dialog.dismiss()))
         page.goto(f"{address}/lab?reset")

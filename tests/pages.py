@@ -11,17 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from builders import (
-    ACCOUNT,
-    dump,
-    identity,
-    nested_role,
-    profile,
-    profile_list,
-    role_detail,
-    tag_list,
-    trust,
-)
+from builders import ACCOUNT, dump, identity, nested_role, profile, profile_list, role_detail, tag_list, trust
 from playwright.sync_api import Browser, Page
 
 from iamframe.inventory.export import unguarded

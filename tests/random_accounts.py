@@ -19,9 +19,7 @@ _PATHS = ("/", "/", "/", "/team/", "/team/blue/", "/service-role/", "/old/path/"
 _WORDS = ("web", "api", "batch", "etl", "ci", "db", "cache", "ops", "node", "edge", "mail", "search")
 _TRUST = {
     "Version": "2012-10-17",
-    "Statement": [
-        {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"},
-    ],
+    "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
 }
 
 

@@ -10,12 +10,7 @@ import os
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
-    "ci",
-    max_examples=25,
-    derandomize=True,
-    deadline=None,
-    database=None,
-    suppress_health_check=list(HealthCheck),
+    "ci", max_examples=25, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
 )
 settings.register_profile("thorough", settings.get_profile("ci"), max_examples=100, derandomize=False)
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "ci")

@@ -152,10 +152,7 @@ def _references() -> Files:
         {
             "AutoScalingGroupName": "mixed",
             "MixedInstancesPolicy": {
-                "LaunchTemplate": {
-                    "LaunchTemplateSpecification": template | {"Version": "$Latest"},
-                    "Overrides": pins,
-                }
+                "LaunchTemplate": {"LaunchTemplateSpecification": template | {"Version": "$Latest"}, "Overrides": pins}
             },
         },
         {"AutoScalingGroupName": "old", "LaunchConfigurationName": "old"},

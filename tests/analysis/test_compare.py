@@ -17,24 +17,13 @@ import pandas as pd
 import pytest
 from accounts import EC2, ID, TRUST, add
 from accounts import load as load_live
-from builders import (
-    ACCOUNT,
-    dump,
-    identity,
-    load,
-    nested_role,
-    profile,
-    profile_list,
-    role_detail,
-    tag_list,
-    trust,
-)
+from builders import ACCOUNT, dump, identity, load, nested_role, profile, profile_list, role_detail, tag_list, trust
 from builders import EC2 as EC2_SERVICE
 from commands import run
 from hypothesis import assume, given
 from searching import searching
 from shapes import broken_worlds
-from test_files import managed, state, tf_profile
+from terraform import state_of_profile
 from test_properties import folder_of, loaded
 
 import iamframe
@@ -472,8 +461,7 @@ def test_an_account_that_is_on_one_side_alone_is_told_and_nothing_of_it_is_a_cha
 
 @pytest.mark.parametrize("turned", [False, True])
 def test_a_role_known_by_its_name_alone_and_then_by_its_arn_is_the_same_role(tmp_path: Path, turned: bool) -> None:
-    attributes = tf_profile("p", "Web", unique_id="AIPAP", tags_all={})
-    files = {"terraform.tfstate": state(managed("aws_iam_instance_profile", attributes))}
+    files = {"terraform.tfstate": state_of_profile("p", "Web", unique_id="AIPAP", tags_all={})}
     by_name = load(tmp_path / "state", files)
     by_arn = load(tmp_path / "files", {"p.json": profile_list(profile("p", nested_role("web")))})
     assert by_name.links["role_arn"].tolist() == ["name:Web"]
@@ -635,10 +623,7 @@ def test_a_finding_that_is_no_longer_accepted_is_reopened_and_one_that_is_accept
     agreed = {"empty_profiles": Found.of(found.assign(accepted="agreed"), open_one.found["empty_profiles"].facts)}
     accepted = replace(open_one, found=agreed)
     reopened, settled = "1 reopened (no longer expected or accepted)", "1 settled (now expected or accepted)"
-    for old, new, way, said in (
-        (accepted, open_one, "reopened", reopened),
-        (open_one, accepted, "settled", settled),
-    ):
+    for old, new, way, said in ((accepted, open_one, "reopened", reopened), (open_one, accepted, "settled", settled)):
         changes = iamframe.compare(old, new)
         assert changes.findings[["change", "check"]].to_numpy().tolist() == [[way, "empty_profiles"]]
         assert changes.findings["finding_id"].tolist() == found["finding_id"].tolist()
@@ -781,9 +766,7 @@ def test_a_number_that_each_of_several_checks_has_is_said_to_be_that_of_each() -
     )
 
 
-def test_diff_prints_short_reasons_once_for_all_that_share_them_and_says_where_they_are_whole(
-    tmp_path: Path,
-) -> None:
+def test_diff_prints_short_reasons_once_for_all_that_share_them_and_says_where_they_are_whole(tmp_path: Path) -> None:
     done = run(tmp_path, "diff", "sample:earlier", "sample", "--out", "out")
     *lines, where = done.stderr.splitlines()[1:]
     assert where == "`iamframe check SOURCE` prints why a check is incomplete"

@@ -14,20 +14,9 @@ from typing import Any
 import pytest
 from accounts import EC2, ID, add
 from accounts import load as load_live
-from builders import (
-    ACCOUNT,
-    dump,
-    load,
-    nested_role,
-    profile,
-    profile_list,
-    role_detail,
-    sample_result,
-    write,
-    zipped,
-)
+from builders import ACCOUNT, dump, load, nested_role, profile, profile_list, role_detail, sample_result, write, zipped
+from terraform import managed, plan, plan_resource, state, tf_profile, tf_role
 from test_compare import both_lists, tagged
-from test_files import managed, plan, plan_resource, state, tf_profile, tf_role
 
 import iamframe
 from iamframe.errors import SourceError
@@ -129,11 +118,7 @@ RULES: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]]
         | {"complete": False, "prior_state": BEFORE_PLAN},
         [("tags", "web", IN_PROFILE, "1", None, f"tag 'a' is missing in the account; {IN_STATE} is 1")],
     ),
-    "roles that AWS manages are left out": (
-        whole([WEB, AWS_OWN], [HELD]),
-        state(of_role(), of_profile()),
-        [],
-    ),
+    "roles that AWS manages are left out": (whole([WEB, AWS_OWN], [HELD]), state(of_role(), of_profile()), []),
     "what a complete list lacks is gone": (
         whole([AWS_OWN], []),
         state(of_role(), of_profile()),
@@ -186,14 +171,7 @@ RULES: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]]
         [
             ("tags", "web", IN_ROLE, None, "", f"tag 'New' is empty; {IN_STATE} is missing"),
             ("tags", "web", IN_ROLE, "x", None, f"tag 'Old' is missing in the account; {IN_STATE} is x"),
-            (
-                "tags",
-                "web",
-                IN_ROLE,
-                "dev",
-                "ops",
-                f"tag 'Owner' is ops; {IN_STATE} is dev",
-            ),
+            ("tags", "web", IN_ROLE, "dev", "ops", f"tag 'Owner' is ops; {IN_STATE} is dev"),
         ],
     ),
     "tags of AWS are left out, also if only the state has them": (

@@ -27,7 +27,7 @@ from builders import (
     trust,
 )
 from click.testing import CliRunner
-from test_files import managed, state, tf_profile
+from terraform import state_of_profile
 
 import iamframe
 from iamframe.analysis.explain import Explanation, explain, nearest
@@ -232,8 +232,7 @@ def test_a_name_is_looked_for_in_each_account(tmp_path: Path) -> None:
 
 
 def test_a_role_that_no_source_shows_is_found_by_the_profile_that_names_it(tmp_path: Path) -> None:
-    managed_profile = managed("aws_iam_instance_profile", tf_profile("web", "elsewhere"))
-    explained = explain(load(tmp_path, {"terraform.tfstate": state(managed_profile)}), "elsewhere")
+    explained = explain(load(tmp_path, {"terraform.tfstate": state_of_profile("web", "elsewhere")}), "elsewhere")
     assert pairs(explained) == [(WEB_ARN, "name:elsewhere")]
     said = {"profile": WEB_ARN, "role": "not collected", "message": "role_not_shown"}
     assert field(explained, "identity", "ARN") == said

@@ -254,11 +254,7 @@ def test_a_role_that_is_unlinked_deleted_and_created_within_a_second_was_there_b
         record("DeleteRole", "web"),
         record("RemoveRoleFromInstanceProfile", "box", "web"),
     ]
-    assert told(load(tmp_path, *steps)) == [
-        "RemoveRoleFromInstanceProfile box/web",
-        "DeleteRole web",
-        "CreateRole web",
-    ]
+    assert told(load(tmp_path, *steps)) == ["RemoveRoleFromInstanceProfile box/web", "DeleteRole web", "CreateRole web"]
 
 
 class IAM:

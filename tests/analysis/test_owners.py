@@ -22,7 +22,7 @@ from builders import (
     tag_list,
 )
 from click.testing import CliRunner
-from test_files import managed, state, tf_profile
+from terraform import state_of_profile
 
 import iamframe
 from iamframe.checks.owner import owner_keys
@@ -226,8 +226,8 @@ def test_each_role_and_profile_counts_once_under_its_tool_and_owner(tmp_path: Pa
 
 
 def test_without_the_quotas_shares_are_unknown_and_profiles_of_unknown_role_are_not_empty(tmp_path: Path) -> None:
-    held = managed("aws_iam_instance_profile", tf_profile("app", "gone", tags_all={}))
-    nothing = load(tmp_path, {"d.json": dump(role_detail("web", [profile("web")])), "t.json": state(held)})
+    state = state_of_profile("app", "gone", tags_all={})
+    nothing = load(tmp_path, {"d.json": dump(role_detail("web", [profile("web")])), "t.json": state})
     use = iamframe.quota_use(nothing)
     assert use[["role_share", "profile_share"]].isna().all(axis=None)
     assert use["empty"].sum() == 0

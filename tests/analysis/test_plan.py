@@ -196,11 +196,7 @@ def test_what_services_made_and_nothing_uses_is_planned_once_they_were_asked() -
         )
         plan = iamframe.plan(checked(account), min_age=NOW)
     deleted = plan.steps[plan.steps["action"] == "delete"].set_index("resource_name")["why"]
-    assert set(deleted.index) == {
-        "aws-elasticbeanstalk-ec2-role",
-        "ecsInstanceRole",
-        "AWSCloud9SSMInstanceProfile",
-    }
+    assert set(deleted.index) == {"aws-elasticbeanstalk-ec2-role", "ecsInstanceRole", "AWSCloud9SSMInstanceProfile"}
     assert (
         "; each new no-ingress environment of AWS Cloud9 uses this profile; " in deleted["AWSCloud9SSMInstanceProfile"]
     )

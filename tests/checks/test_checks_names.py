@@ -11,6 +11,7 @@ from accounts import add
 from accounts import load as load_account
 from builders import ACCOUNT, dump, load, nested_role, profile, profile_list, role_detail
 from checking import HOSTILE, covered, found, rows
+from terraform import state_of_profile
 
 from iamframe import run_checks
 from iamframe.errors import PolicyError
@@ -25,13 +26,6 @@ CLOUD9 = profile("AWSCloud9SSMInstanceProfile", nested_role("AWSCloud9SSMAccessR
 
 def listed(*profiles: dict[str, Any]) -> dict[str, Any]:
     return {"p.json": profile_list(*profiles)}
-
-
-def terraform_state(name: str, role: str) -> dict[str, Any]:
-    """A Terraform state of one profile whose role it does not manage."""
-    attributes = {"arn": PROFILE_ARN + name, "name": name, "path": "/", "role": role, "tags_all": {}}
-    resource = {"mode": "managed", "type": "aws_iam_instance_profile", "name": "x"}
-    return {"version": 4, "serial": 1, "resources": [resource | {"instances": [{"attributes": attributes}]}]}
 
 
 # Names
@@ -68,7 +62,7 @@ def test_equal_names_and_halves_without_another_do_not_mismatch(tmp_path: Path, 
 
 
 def test_a_role_that_only_its_name_shows_is_compared(tmp_path: Path) -> None:
-    (row,) = rows(tmp_path, {"s.tfstate": terraform_state("web-profile", "web-role")}, "name_mismatches")
+    (row,) = rows(tmp_path, {"s.tfstate": state_of_profile("web-profile", "web-role")}, "name_mismatches")
     assert (row["related_arn"], row["relation"]) == ("name:web-role", "affix")
 
 
@@ -119,10 +113,7 @@ def test_a_path_of_nothing_but_the_slash_is_said_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "documents",
-    [
-        listed(profile("a", nested_role("b", path="/team/"), path="/team/")),
-        listed(profile("a", path="/team/")),
-    ],
+    [listed(profile("a", nested_role("b", path="/team/"), path="/team/")), listed(profile("a", path="/team/"))],
 )
 def test_equal_paths_and_profiles_alone_do_not_mismatch(tmp_path: Path, documents: dict[str, Any]) -> None:
     assert found(tmp_path, documents, "path_mismatches") == []
@@ -135,7 +126,7 @@ def test_paths_that_differ_by_case_alone_differ(tmp_path: Path) -> None:
 
 
 def test_the_unknown_path_of_a_role_does_not_differ_and_is_told(tmp_path: Path) -> None:
-    documents = {"s.tfstate": terraform_state("web", "web")}
+    documents = {"s.tfstate": state_of_profile("web", "web")}
     assert found(tmp_path, documents, "path_mismatches") == []
     status, reason = covered(tmp_path, documents, "path_mismatches")
     assert status == "partial"
@@ -209,7 +200,7 @@ def test_each_crossed_profile_is_told_with_its_own_namesake(tmp_path: Path) -> N
 
 
 def test_a_profile_with_a_role_that_only_its_name_shows_may_be_crossed(tmp_path: Path) -> None:
-    documents = {"s.tfstate": terraform_state("blue", "green"), "r.json": {"Roles": [nested_role("blue")]}}
+    documents = {"s.tfstate": state_of_profile("blue", "green"), "r.json": {"Roles": [nested_role("blue")]}}
     (row,) = rows(tmp_path, documents, "crossed_names")
     assert row["related_arn"] == "name:green"
 
@@ -314,12 +305,7 @@ REFUSED: dict[str, tuple[str, str, str, str | None]] = {
     "datazone_emr_ec2_instance_profile_d4": ("datazone_emr_ec2_instance_role_d4", "/", "emr", None),
     "datazone_emr_ec2_instance_profile_e5": ("own", "/", "emr", "because its role has a different name (own)"),
     "nobody-profile": ("nobody", "/", "", None),
-    "db": (
-        "AWSRDSCustomRole",
-        "/",
-        "rds",
-        "begin with AWSRDSCustom; the profile holds the role AWSRDSCustomRole",
-    ),
+    "db": ("AWSRDSCustomRole", "/", "rds", "begin with AWSRDSCustom; the profile holds the role AWSRDSCustomRole"),
     "AWSRDSCustomProfile": ("AWSRDSCustomDb", "/", "rds", None),
     "hpc": (
         "hpc-role",

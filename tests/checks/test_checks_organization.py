@@ -152,9 +152,7 @@ def test_the_finding_says_that_profiles_need_a_tag_and_roles_do_not(
     )
 
 
-def test_the_frame_holds_what_is_demanded_of_each_type(
-    loads: Mapping[tuple[str, ...], iamframe.Inventory],
-) -> None:
+def test_the_frame_holds_what_is_demanded_of_each_type(loads: Mapping[tuple[str, ...], iamframe.Inventory]) -> None:
     columns = ["resource_type", "tag_key", "allowed_values", "is_required", "is_enforced"]
     rows = loads[()].tag_policies[columns]
     assert list(rows.itertuples(index=False, name=None)) == [
@@ -258,12 +256,7 @@ NONE = "operation,subject,error_code\norganizations describe-effective-policy,,{
         ({"denied.csv": NONE.format("EffectivePolicyNotFoundException")}, "", "unknown", "none_required"),
         ({"denied.csv": NONE.format("AWSOrganizationsNotInUseException")}, "", "unknown", "none_required"),
         ({"denied.csv": NONE.format("AccessDeniedException")}, "", "unknown", "unread"),
-        (
-            {"denied.csv": NONE.format("AccessDeniedException"), "r.json": required("A")},
-            "A",
-            "partial",
-            "keys",
-        ),
+        ({"denied.csv": NONE.format("AccessDeniedException"), "r.json": required("A")}, "A", "partial", "keys"),
     ],
 )
 def test_files_show_what_the_organization_demands(

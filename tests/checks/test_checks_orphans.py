@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from builders import ACCOUNT, dump, identity, load, nested_role, profile, profile_list, role_detail, trust
 from checking import HOSTILE, covered, found, rows
+from terraform import state_of_profile
 
 from iamframe import run_checks
 
@@ -90,7 +91,7 @@ def test_a_profile_whose_role_was_not_read_is_not_called_empty(tmp_path: Path) -
 
 
 def test_a_profile_that_holds_a_role_which_no_source_shows_is_not_empty(tmp_path: Path) -> None:
-    assert found(tmp_path, {"s.tfstate": terraform_state("web", "web")}, "empty_profiles") == []
+    assert found(tmp_path, {"s.tfstate": state_of_profile()}, "empty_profiles") == []
 
 
 @pytest.mark.parametrize(
@@ -139,10 +140,7 @@ def test_the_next_step_hands_over_a_hostile_name_as_one_word(tmp_path: Path) -> 
 
 
 def instance(
-    name: str = "web",
-    profile_id: str | None = None,
-    state: str = "running",
-    id: str = "i-1",
+    name: str = "web", profile_id: str | None = None, state: str = "running", id: str = "i-1"
 ) -> dict[str, Any]:
     return {
         "InstanceId": id,
@@ -355,10 +353,7 @@ def test_a_template_whose_profile_has_an_empty_name_names_none(tmp_path: Path) -
 def test_the_next_step_of_a_configuration_hands_over_a_hostile_name_as_one_word(tmp_path: Path) -> None:
     hostile = {"LaunchConfigurationName": "-x '$(rm -rf)\"", "IamInstanceProfile": "gone"}
     (row,) = rows(tmp_path, core(configurations=[hostile]) | profiles(linked("web")), "stale_references")
-    assert options(row["next_step"]) == [
-        "--launch-configuration-names=-x '$(rm -rf)\"",
-        "--region=eu-west-1",
-    ]
+    assert options(row["next_step"]) == ["--launch-configuration-names=-x '$(rm -rf)\"", "--region=eu-west-1"]
 
 
 # What an orphan may do
@@ -504,21 +499,13 @@ def test_roles_in_one_profile_each_are_not(tmp_path: Path) -> None:
     assert covered(tmp_path, documents, "roles_in_many_profiles") == ("complete", "")
 
 
-def terraform_state(name: str, role: str, account: str = ACCOUNT) -> dict[str, Any]:
-    """A Terraform state of one profile whose role it does not manage."""
-    arn = f"arn:aws:iam::{account}:instance-profile/{name}"
-    attributes = {"arn": arn, "name": name, "path": "/", "role": role, "tags_all": {}}
-    resource = {"mode": "managed", "type": "aws_iam_instance_profile", "name": "x"}
-    return {"version": 4, "serial": 1, "resources": [resource | {"instances": [{"attributes": attributes}]}]}
-
-
 def test_roles_of_one_name_in_two_accounts_are_two_roles(tmp_path: Path) -> None:
-    documents = {f"{account}/s.tfstate": terraform_state("web", "web", account) for account in (ACCOUNT, OTHER)}
+    documents = {f"{account}/s.tfstate": state_of_profile(account=account) for account in (ACCOUNT, OTHER)}
     assert found(tmp_path, documents, "roles_in_many_profiles") == []
 
 
 def test_links_are_partial_while_not_all_were_read(tmp_path: Path) -> None:
-    status, reason = covered(tmp_path, {"s.tfstate": terraform_state("web", "web")}, "roles_in_many_profiles")
+    status, reason = covered(tmp_path, {"s.tfstate": state_of_profile()}, "roles_in_many_profiles")
     assert status == "partial"
     assert "`aws iam list-instance-profiles`" in reason
     assert covered(tmp_path / "r", {"r.json": {"Roles": [nested_role("a")]}}, "roles_in_many_profiles")[0] == "unknown"

@@ -229,9 +229,7 @@ def test_where_only_a_profiles_stack_was_denied_the_list_of_stacks_is_not_called
     assert "list-stacks" not in reason
 
 
-def test_a_plan_takes_a_gone_owners_profile_and_leaves_those_of_the_living_and_of_a_guess(
-    kinds: Kinds,
-) -> None:
+def test_a_plan_takes_a_gone_owners_profile_and_leaves_those_of_the_living_and_of_a_guess(kinds: Kinds) -> None:
     plan = iamframe.plan(iamframe.run_checks(kinds.every, only=[CHECK, "unreferenced_profiles"]), min_age="0")
     deleted = set(plan.steps["resource_name"][plan.steps["action"] == "delete"])
     assert deleted == {"dead_1", "auto", "beanstalk-gone", STACKS["leaves"]}

@@ -61,12 +61,9 @@ def sent_tags(step: str) -> Tags:
 
 def test_a_profile_without_tags_is_untagged(tmp_path: Path) -> None:
     (row,) = rows(tmp_path, tagged(bare={}, owned={"Owner": "ops"}), "untagged_profiles")
-    assert (row["resource_arn"], row["resource_type"], row["related_arn"]) == (
-        f"{PROFILE_ARN}bare",
-        "instance-profile",
-        None,
-    )
-    assert (row["severity"], row["expected"], row["detail"]) == ("medium", False, "has no tags")
+    assert (row["resource_arn"], row["related_arn"]) == (f"{PROFILE_ARN}bare", None)
+    assert (row["resource_type"], row["severity"], row["expected"]) == ("instance-profile", "medium", False)
+    assert row["detail"] == "has no tags"
     assert row["next_step"] == "aws iam list-instance-profile-tags --instance-profile-name=bare"
 
 
@@ -132,23 +129,6 @@ def test_a_profile_that_its_maker_cannot_tag_is_untagged_as_info(tmp_path: Path)
     documents = {"p.json": profile_list(profile(NODE_UUID, nested_role("nodes")))} | tag_files({NODE_UUID: {}})
     (row,) = rows(tmp_path, documents, "untagged_profiles")
     assert (row["maker"], row["expected"], row["severity"]) == ("EKS managed node group", True, "info")
-
-
-@pytest.mark.parametrize(
-    ("profiles", "status", "says"),
-    [
-        ({"a": {}, "b": {"Owner": "x"}}, "complete", ""),
-        ({"a": {}, "b": None}, "partial", "the tags of 1 of 2 profiles were not collected"),
-        ({"a": None, "b": None}, "unknown", "the tags of 2 of 2 profiles were not collected"),
-    ],
-)
-def test_untagged_profiles_need_the_tags_of_every_profile(
-    tmp_path: Path, profiles: dict[str, Tags | None], status: str, says: str
-) -> None:
-    said = covered(tmp_path, tagged(**profiles), "untagged_profiles")
-    assert said[0] == status
-    assert says in said[1]
-    assert bool(said[1]) == (status != "complete")
 
 
 def test_tags_that_were_denied_are_told_so_and_the_others_judged(tmp_path: Path) -> None:
@@ -230,32 +210,6 @@ def test_a_tag_that_not_all_profiles_of_a_role_have_is_not_copied_to_the_role(tm
         assert [sent_tags(step) if " tag-role " in step else None for step in steps] == sent, name
 
 
-_DUMP = "`aws iam get-account-authorization-details --filter Role`"
-
-
-@pytest.mark.parametrize(
-    ("documents", "status", "advice"),
-    [
-        ({"d.json": dump(role_detail("a"))}, "complete", ""),
-        (
-            {"d.json": dump(role_detail("a"), NextToken="x")},
-            "partial",
-            "export the list of roles again, without --max-",
-        ),
-        ({"d.json": dump(role_detail("a")), "p.json": profile_list(profile("b", nested_role("b")))}, "partial", _DUMP),
-        ({"r.json": {"Roles": [nested_role("a")]}}, "unknown", _DUMP),
-        ({"p.json": profile_list(profile("a", nested_role("a")))}, "unknown", _DUMP),
-    ],
-)
-def test_untagged_roles_need_the_tags_of_every_role(
-    tmp_path: Path, documents: dict[str, Any], status: str, advice: str
-) -> None:
-    said = covered(tmp_path, documents, "untagged_roles")
-    assert said[0] == status
-    assert advice in said[1]
-    assert bool(said[1]) == (status != "complete")
-
-
 def many(letter: str, count: int, value: str = "") -> Tags:
     return {f"{letter}{number}": value for number in range(count)}
 
@@ -295,12 +249,8 @@ def test_the_next_step_hands_over_hostile_names_and_tags_as_they_are(tmp_path: P
         "g.json": {"InstanceProfile": profile(name, nested_role("r"), Tags=[])},
     }
     (row,) = rows(tmp_path, documents, "untagged_profiles")
-    assert shlex.split(row["next_step"])[:4] == [
-        "aws",
-        "iam",
-        "tag-instance-profile",
-        f"--instance-profile-name={name}",
-    ]
+    command = ["aws", "iam", "tag-instance-profile", f"--instance-profile-name={name}"]
+    assert shlex.split(row["next_step"])[:4] == command
     assert sent_tags(row["next_step"]) == tags
 
 
@@ -310,19 +260,20 @@ def test_the_next_step_hands_over_hostile_names_and_tags_as_they_are(tmp_path: P
 @pytest.mark.parametrize(
     ("role", "held_by", "detail"),
     [
-        (
-            {"CostCenter": "4711"},
-            {"CostCenter": "4812"},
-            "tag 'CostCenter' is 4711 on the role and 4812 on the profile",
-        ),
-        (
-            {"Owner": "x"},
-            {"owner": "x"},
-            "tag 'Owner' on the role is spelled 'owner' on the profile (only the case differs)",
-        ),
+        ({"Cost": "4711"}, {"Cost": "4812"}, "tag 'Cost' is 4711 on the role and 4812 on the profile"),
+        ({"Env": "x"}, {"env": "x"}, "tag 'Env' on the role is spelled 'env' on the profile (only the case differs)"),
         ({"Owner": "x", "A": "1"}, {"A": "1"}, "tag 'Owner' is missing on the profile"),
         ({"A": "1"}, {"A": "1", "Owner": "x"}, "tag 'Owner' is missing on the role"),
         ({"Env": "Prod"}, {"Env": "prod"}, "tag 'Env' is Prod on the role and prod on the profile"),
+        ({"Owner": ""}, {"Owner": "x"}, "tag 'Owner' is empty on the role and x on the profile"),
+        # What the eye misses is spelled out.
+        ({"Env": "prod"}, {"Env": "prod "}, "tag 'Env' is prod on the role and prod  [prod ] on the profile"),
+        ({"Env": "prod"}, {"Env": " prod"}, "tag 'Env' is prod on the role and  prod [ prod] on the profile"),
+        (
+            {"Env": "prod"},
+            {"Env": "prod\u200b"},
+            "tag 'Env' is prod on the role and prod\u200b [prod\\u200b] on the profile",
+        ),
     ],
 )
 def test_a_link_whose_sides_disagree_is_found_with_how(tmp_path: Path, role: Tags, held_by: Tags, detail: str) -> None:
@@ -439,20 +390,6 @@ def test_tags_that_only_its_tool_gives_to_a_profile_are_a_difference_by_design(
 ) -> None:
     (row,) = rows(tmp_path, link(role, profile_tags | {"Owner": "ops"}), "tag_differences")
     assert (row["expected"], row["severity"]) == (is_expected, "info" if is_expected else "medium")
-
-
-@pytest.mark.parametrize(
-    ("value", "spelled"),
-    [("prod ", "prod  [prod ]"), (" prod", " prod [ prod]"), ("prod\u200b", "prod\u200b [prod\\u200b]")],
-)
-def test_a_value_that_differs_by_what_the_eye_misses_is_spelled_out(tmp_path: Path, value: str, spelled: str) -> None:
-    (row,) = rows(tmp_path, link({"Env": "prod"}, {"Env": value}), "tag_differences")
-    assert row["detail"] == f"tag 'Env' is prod on the role and {spelled} on the profile"
-
-
-def test_an_empty_value_is_called_empty(tmp_path: Path) -> None:
-    (row,) = rows(tmp_path, link({"Owner": ""}, {"Owner": "x"}), "tag_differences")
-    assert row["detail"] == "tag 'Owner' is empty on the role and x on the profile"
 
 
 def test_a_key_that_the_profile_spells_twice_is_in_no_command_for_the_role(tmp_path: Path) -> None:
@@ -572,32 +509,6 @@ def test_tags_that_its_maker_cannot_put_on_the_profile_are_expected_to_be_missin
     assert (row["severity"], row["expected"], row["maker"]) == (severity, severity == "info", "EKS managed node group")
 
 
-@pytest.mark.parametrize(
-    ("documents", "status", "says"),
-    [
-        (link({"Owner": "x"}, {"Owner": "x"}), "complete", ""),
-        (
-            link({"Owner": "x"}, None),
-            "unknown",
-            "tags of the role or the profile are unknown for 1 of 1 profile with a role",
-        ),
-        (
-            tagged(web={}),
-            "unknown",
-            "tags of the role or the profile are unknown for 1 of 1 profile with a role",
-        ),
-        ({"d.json": dump(role_detail("web"))}, "complete", ""),
-    ],
-)
-def test_differences_need_the_tags_of_both_sides(
-    tmp_path: Path, documents: dict[str, Any], status: str, says: str
-) -> None:
-    said = covered(tmp_path, documents, "tag_differences")
-    assert said[0] == status
-    assert says in said[1]
-    assert bool(said[1]) == (status != "complete")
-
-
 # Required tags
 
 OWNER = '[required_tags]\nOwner = "*"\n'
@@ -614,9 +525,8 @@ def test_a_resource_without_a_key_that_is_demanded_is_found(tmp_path: Path) -> N
 
 
 def test_profiles_and_roles_are_both_held_to_the_policy(tmp_path: Path) -> None:
-    assert demanded(tmp_path, link({"Owner": ""}, {"owner": "x"}), OWNER) == {
-        f"{PROFILE_ARN}web": "tag 'Owner' is missing",
-    }
+    expected = {f"{PROFILE_ARN}web": "tag 'Owner' is missing"}
+    assert demanded(tmp_path, link({"Owner": ""}, {"owner": "x"}), OWNER) == expected
 
 
 @pytest.mark.parametrize(
@@ -676,20 +586,6 @@ def test_without_a_policy_nothing_is_demanded_and_that_is_said(tmp_path: Path) -
     )
 
 
-@pytest.mark.parametrize(
-    ("documents", "status"),
-    [
-        (link({}, {}), "complete"),
-        (link({}, None), "partial"),
-        (tagged(a=None), "unknown"),
-    ],
-)
-def test_required_tags_need_the_tags_of_both_kinds(tmp_path: Path, documents: dict[str, Any], status: str) -> None:
-    said = covered(tmp_path, documents, "missing_required_tags", OWNER)
-    assert said[0] == status
-    assert bool(said[1]) == (status != "complete")
-
-
 # Keys that read alike
 
 
@@ -744,11 +640,45 @@ def test_a_key_of_a_profile_and_one_of_a_role_are_variants_too(tmp_path: Path) -
     assert row["detail"] == "the key has spellings that differ by case: Owner (1 resource), owner (1 resource)"
 
 
+# What each check needs
+
+DUMP = "`aws iam get-account-authorization-details --filter Role`"
+SIDES = "tags of the role or the profile are unknown for 1 of 1 profile with a role"
+ROLE_A = {"d.json": dump(role_detail("a"))}
+
+
 @pytest.mark.parametrize(
-    ("documents", "status"),
-    [(link({}, {}), "complete"), ({"d.json": dump(role_detail("a"))}, "partial"), (tagged(a=None), "unknown")],
+    ("check", "documents", "status", "says"),
+    [
+        ("untagged_profiles", tagged(a={}, b={"Owner": "x"}), "complete", ""),
+        ("untagged_profiles", tagged(a={}, b=None), "partial", "the tags of 1 of 2 profiles were not collected"),
+        ("untagged_profiles", tagged(a=None, b=None), "unknown", "the tags of 2 of 2 profiles were not collected"),
+        ("untagged_roles", ROLE_A, "complete", ""),
+        (
+            "untagged_roles",
+            {"d.json": dump(role_detail("a"), NextToken="x")},
+            "partial",
+            "export the list of roles again, without --max-",
+        ),
+        ("untagged_roles", ROLE_A | {"p.json": profile_list(profile("b", nested_role("b")))}, "partial", DUMP),
+        ("untagged_roles", {"r.json": {"Roles": [nested_role("a")]}}, "unknown", DUMP),
+        ("untagged_roles", {"p.json": profile_list(profile("a", nested_role("a")))}, "unknown", DUMP),
+        ("tag_differences", link({"Owner": "x"}, {"Owner": "x"}), "complete", ""),
+        ("tag_differences", link({"Owner": "x"}, None), "unknown", SIDES),
+        ("tag_differences", tagged(web={}), "unknown", SIDES),
+        ("tag_differences", {"d.json": dump(role_detail("web"))}, "complete", ""),
+        ("missing_required_tags", link({}, {}), "complete", ""),
+        ("missing_required_tags", link({}, None), "partial", ""),
+        ("missing_required_tags", tagged(a=None), "unknown", ""),
+        ("tag_key_variants", link({}, {}), "complete", ""),
+        ("tag_key_variants", ROLE_A, "partial", ""),
+        ("tag_key_variants", tagged(a=None), "unknown", ""),
+    ],
 )
-def test_variants_need_the_tags_of_both_kinds(tmp_path: Path, documents: dict[str, Any], status: str) -> None:
-    said = covered(tmp_path, documents, "tag_key_variants")
+def test_a_check_of_tags_needs_the_tags_of_all_that_it_judges(
+    tmp_path: Path, check: str, documents: dict[str, Any], status: str, says: str
+) -> None:
+    said = covered(tmp_path, documents, check, OWNER if check == "missing_required_tags" else None)
     assert said[0] == status
+    assert says in said[1]
     assert bool(said[1]) == (status != "complete")

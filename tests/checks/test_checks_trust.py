@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from builders import ACCOUNT, EC2, dump, load, nested_role, profile, profile_list, role_detail, trust
 from checking import HOSTILE, covered, found, rows
+from terraform import state_of, tf_role
 
 from iamframe import run_checks
 
@@ -121,16 +122,8 @@ def test_a_role_in_no_profile_may_trust_whom_it_likes(tmp_path: Path) -> None:
     ("policies", "status", "says"),
     [
         ([trust(EC2), LAMBDA], "complete", ""),
-        (
-            [trust(EC2), "<JSON>"],
-            "partial",
-            "the trust policy of the role is unknown for 1 of 2 profiles with a role",
-        ),
-        (
-            ["<JSON>", "<JSON>"],
-            "unknown",
-            "the trust policy of the role is unknown for 2 of 2 profiles with a role",
-        ),
+        ([trust(EC2), "<JSON>"], "partial", "the trust policy of the role is unknown for 1 of 2 profiles with a role"),
+        (["<JSON>", "<JSON>"], "unknown", "the trust policy of the role is unknown for 2 of 2 profiles with a role"),
         ([], "complete", ""),
     ],
 )
@@ -186,16 +179,6 @@ def test_ids_elsewhere_and_unread_policies_name_nobody_deleted(tmp_path: Path, p
     assert found(tmp_path, documents, "deleted_trust_principals") == []
 
 
-ATTRIBUTES = {"arn": f"{ROLE_ARN}a", "name": "a", "assume_role_policy": json.dumps(trust(EC2))}
-STATE = {
-    "version": 4,
-    "terraform_version": "1.9.0",
-    "resources": [
-        {"mode": "managed", "type": "aws_iam_role", "name": "a", "instances": [{"attributes": ATTRIBUTES}]},
-    ],
-}
-
-
 @pytest.mark.parametrize(
     ("documents", "status", "says"),
     [
@@ -212,7 +195,7 @@ STATE = {
             "roles without a profile are not in the collected data",
         ),
         ({"r.json": {"Role": nested_role("a")}}, "partial", "the list of roles is incomplete"),
-        ({"x.tfstate": STATE}, "partial", "the list of roles is incomplete"),
+        ({"x.tfstate": state_of(tf_role("a"))}, "partial", "the list of roles is incomplete"),
     ],
 )
 def test_deleted_principals_need_the_trust_of_all_roles(

@@ -60,12 +60,7 @@ def test_of_a_list_that_broke_off_it_is_said_how_much_was_read_and_to_export_it_
     documents = {"id.json": identity(), "s.json": SUMMARY, "p.json": cut}
     status, message, facts = covered(tmp_path, documents, "empty_profiles")
     assert (status, message) == ("partial", "coverage.profiles.some")
-    assert facts == {
-        "refusal": None,
-        "advice": {"message": "coverage.profiles.export"},
-        "read": 1,
-        "expected": 900,
-    }
+    assert facts == {"refusal": None, "advice": {"message": "coverage.profiles.export"}, "read": 1, "expected": 900}
 
 
 def test_without_the_accounts_own_count_there_may_be_more(tmp_path: Path) -> None:

@@ -23,12 +23,7 @@ from iamframe.practice import PracticeAccount
 # The only modules that may load these.
 GATES = {
     "boto3": {"sources.client", "sources.members", "sources.sessions"},
-    "botocore": {
-        "sources.client",
-        "sources.members",
-        "sources.refusals",
-        "sources.sessions",
-    },
+    "botocore": {"sources.client", "sources.members", "sources.refusals", "sources.sessions"},
     "duckdb": {"inventory.sql"},
     "distributed": {"ui.loading"},
     "jinja2": {"report.page", "sources.scripts"},

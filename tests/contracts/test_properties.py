@@ -18,18 +18,7 @@ from builders import profile_list, write
 from hypothesis import assume, event, example, given
 from hypothesis import strategies as st
 from searching import searching
-from shapes import (
-    EVERYTHING,
-    ONE,
-    REGION,
-    WORLDS,
-    broken_worlds,
-    bytes_of,
-    changed,
-    paths,
-    replaced,
-    value_at,
-)
+from shapes import EVERYTHING, ONE, REGION, WORLDS, broken_worlds, bytes_of, changed, paths, replaced, value_at
 
 from iamframe import CHECKS, Inventory, Result, load_files, run_checks, write_report
 from iamframe.checks.tag_policy import read_policy

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from builders import ACCOUNT, dump, identity, load, nested_role, profile, profile_list, role_detail, tag_list
+from terraform import state_of_profile
 
 from iamframe.checks import run_checks
 from iamframe.inventory import schema
@@ -29,8 +30,6 @@ def reason(inventory: Inventory, check: str) -> str:
 
 # Commands
 
-STATE = {"mode": "managed", "type": "aws_iam_instance_profile", "name": "p"}
-
 
 @pytest.mark.parametrize(
     ("role", "option"),
@@ -41,10 +40,7 @@ STATE = {"mode": "managed", "type": "aws_iam_instance_profile", "name": "p"}
     ],
 )
 def test_a_command_in_a_gap_is_quoted_for_a_shell(tmp_path: Path, role: str, option: str) -> None:
-    attributes = {"arn": f"arn:aws:iam::{ACCOUNT}:instance-profile/p", "name": "p", "path": "/", "role": role}
-    resource = STATE | {"instances": [{"attributes": attributes}]}
-    state = {"version": 4, "terraform_version": "1.5.0", "serial": 1, "lineage": "x", "resources": [resource]}
-    (detail,) = details(load(tmp_path, {"s.tfstate": state}), "GetRole")
+    (detail,) = details(load(tmp_path, {"s.tfstate": state_of_profile("p", role)}), "GetRole")
     assert f"`aws iam get-role {option}`" in detail
 
 

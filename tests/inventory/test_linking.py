@@ -234,11 +234,7 @@ def test_a_template_that_names_another_accounts_profile_is_of_its_own_account(
 
 @pytest.mark.parametrize(
     ("folder", "beside", "more"),
-    [
-        (B, {}, {}),
-        ("b", {"b/id.json": identity(B)}, {}),
-        ("b", {}, {"CreatedBy": f"arn:aws:iam::{B}:user/ops"}),
-    ],
+    [(B, {}, {}), ("b", {"b/id.json": identity(B)}, {}), ("b", {}, {"CreatedBy": f"arn:aws:iam::{B}:user/ops"})],
 )
 def test_a_template_that_names_an_account_which_nobody_read_makes_no_account_and_accuses_nobody(
     tmp_path: Path, folder: str, beside: dict[str, Any], more: dict[str, Any]

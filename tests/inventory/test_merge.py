@@ -25,6 +25,7 @@ from builders import (
     trust,
     write,
 )
+from terraform import state_of, state_of_profile, tf_role
 
 from iamframe import run_checks
 from iamframe.inventory.completeness import completeness
@@ -34,6 +35,8 @@ from iamframe.inventory.load import load_files
 WEB = "arn:aws:iam::000000000001:role/web"
 WEB_PROFILE = "arn:aws:iam::000000000001:instance-profile/web"
 BATCH = "arn:aws:iam::000000000001:role/batch"
+
+in_both_orders = pytest.mark.parametrize("names", [("a.json", "b.json"), ("b.json", "a.json")])
 
 
 def contradicted(inventory: Inventory) -> dict[tuple[str, str], str]:
@@ -67,7 +70,7 @@ def same(one: Inventory, two: Inventory) -> None:
 # A known value beats an unknown one
 
 
-@pytest.mark.parametrize("names", [("a.json", "b.json"), ("b.json", "a.json")])
+@in_both_orders
 def test_a_role_has_what_each_of_its_sources_knows(tmp_path: Path, names: tuple[str, str]) -> None:
     described = {"Roles": [nested_role("web", Description="front", MaxSessionDuration=7200)]}
     inventory = load(tmp_path, {names[0]: described, names[1]: dump(role_detail("web", tags={"owner": "ops"}))})
@@ -77,7 +80,7 @@ def test_a_role_has_what_each_of_its_sources_knows(tmp_path: Path, names: tuple[
     assert contradicted(inventory) == {}
 
 
-@pytest.mark.parametrize("names", [("a.json", "b.json"), ("b.json", "a.json")])
+@in_both_orders
 def test_a_profile_has_what_each_of_its_sources_knows(tmp_path: Path, names: tuple[str, str]) -> None:
     bare = {key: value for key, value in profile("web", Tags=tag_list({"owner": "ops"})).items() if key != "Roles"}
     inventory = load(
@@ -98,36 +101,27 @@ def test_a_known_trust_policy_beats_an_unreadable_one(tmp_path: Path) -> None:
     assert list(inventory.gaps["reason"]).count("unreadable") == 0
 
 
-def test_the_same_trust_policy_in_two_spellings_is_no_contradiction(tmp_path: Path) -> None:
-    encoded = (
-        "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C%22Principal%22%3A"
-        "%7B%22Service%22%3A%22ec2.amazonaws.com%22%7D%2C%22Action%22%3A%22sts%3AAssumeRole%22%7D%5D%7D"
-    )
-    documents = {"a.json": {"Roles": [nested_role("web", policy=encoded)]}, "b.json": {"Roles": [nested_role("web")]}}
-    inventory = load(tmp_path, documents)
-    assert cell(inventory.roles, "trusts_ec2") == "yes"
-    assert contradicted(inventory) == {}
-
-
 EC2_ALLOWED = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
 SORTED_KEYS = {"Statement": [dict(sorted(EC2_ALLOWED.items()))], "Version": "2012-10-17"}
 OF_ACCOUNT = {"Version": "2012-10-17", "Statement": [EC2_ALLOWED | {"Principal": {"AWS": "000000000009"}}]}
-OF_ROOT = {
-    "Version": "2012-10-17",
-    "Statement": [EC2_ALLOWED | {"Principal": {"AWS": "arn:aws:iam::000000000009:root"}}],
-}
+OF_ROOT = OF_ACCOUNT | {"Statement": [EC2_ALLOWED | {"Principal": {"AWS": "arn:aws:iam::000000000009:root"}}]}
+ENCODED = (
+    "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C%22Principal%22%3A"
+    "%7B%22Service%22%3A%22ec2.amazonaws.com%22%7D%2C%22Action%22%3A%22sts%3AAssumeRole%22%7D%5D%7D"
+)
 
 
 @pytest.mark.parametrize(
     ("one", "other", "trusts"),
     [
+        (ENCODED, trust("ec2.amazonaws.com"), "yes"),
         (trust("ec2.amazonaws.com"), SORTED_KEYS, "yes"),
         (trust("ec2.amazonaws.com"), {"Version": "2012-10-17", "Statement": EC2_ALLOWED}, "yes"),
         (OF_ROOT, OF_ACCOUNT, "no"),
     ],
 )
 def test_a_trust_policy_that_another_tool_writes_in_another_form_is_no_contradiction(
-    tmp_path: Path, one: dict[str, Any], other: dict[str, Any], trusts: str
+    tmp_path: Path, one: dict[str, Any] | str, other: dict[str, Any], trusts: str
 ) -> None:
     documents = {name: {"Roles": [nested_role("web", policy=p)]} for name, p in (("a.json", one), ("b.json", other))}
     inventory = load(tmp_path, documents)
@@ -159,7 +153,7 @@ def test_the_same_tags_in_another_order_are_no_contradiction(tmp_path: Path) -> 
     assert contradicted(inventory) == {}
 
 
-@pytest.mark.parametrize("names", [("a.json", "b.json"), ("b.json", "a.json")])
+@in_both_orders
 def test_the_latest_of_two_last_uses_counts_with_its_region(tmp_path: Path, names: tuple[str, str]) -> None:
     old, new = (
         role_detail("web") | {"RoleLastUsed": {"LastUsedDate": day, "Region": region}}
@@ -171,7 +165,7 @@ def test_the_latest_of_two_last_uses_counts_with_its_region(tmp_path: Path, name
     assert contradicted(inventory) == {}
 
 
-@pytest.mark.parametrize("names", [("a.json", "b.json"), ("b.json", "a.json")])
+@in_both_orders
 @pytest.mark.parametrize(("other", "known"), [({}, False), ({"LastUsedDate": "2024-07-01T00:00:00Z"}, True)])
 def test_an_unreadable_time_is_not_shown_as_no_use(
     tmp_path: Path, names: tuple[str, str], other: dict[str, str], known: bool
@@ -223,7 +217,7 @@ def test_policies_that_are_known_beat_unknown_ones_and_those_that_differ_are_unk
         ("CreateDate", "created_at", "2024-05-01T09:00:00Z", "2025-05-01T09:00:00Z"),
     ],
 )
-@pytest.mark.parametrize("names", [("a.json", "b.json"), ("b.json", "a.json")])
+@in_both_orders
 def test_two_values_that_differ_leave_the_cell_missing_and_a_gap_that_tells_both(
     tmp_path: Path, names: tuple[str, str], field: str, column: str, one: str | int, two: str | int
 ) -> None:
@@ -294,50 +288,42 @@ def test_tags_that_one_source_lacks_are_not_contradicted(tmp_path: Path) -> None
     assert contradicted(inventory) == {}
 
 
-@pytest.mark.parametrize("names", [("a.json", "b.json"), ("b.json", "a.json")])
-def test_a_profile_that_is_empty_by_one_source_and_held_by_another_is_neither(
-    tmp_path: Path, names: tuple[str, str]
+HELD_BY = {
+    "empty by one source, and held by another": (got_profile(), got_profile(nested_role("web")), [WEB]),
+    "two roles by two sources": (got_profile(nested_role("web")), got_profile(nested_role("batch")), [WEB, BATCH]),
+    "a role whose own list lacks the profile": (
+        dump(role_detail("web")),
+        profile_list(profile("web", nested_role("web"))),
+        [WEB],
+    ),
+    "beneath its role, and empty in the profile list": (
+        dump(role_detail("web", [profile("web")])),
+        profile_list(profile("web")),
+        [WEB],
+    ),
+}
+
+
+@in_both_orders
+@pytest.mark.parametrize("case", HELD_BY)
+def test_a_profile_whose_role_two_sources_contradict_is_left_unknown_with_a_gap_that_tells_both(
+    tmp_path: Path, case: str, names: tuple[str, str]
 ) -> None:
-    documents = {names[0]: got_profile(), names[1]: got_profile(nested_role("web"))}
-    inventory = load(tmp_path, documents)
-    assert cell(inventory.profiles, "role_known") is False
-    assert len(inventory.links) == 0
-    detail = contradicted(inventory)["GetInstanceProfile", WEB_PROFILE]
-    assert all(text in detail for text in ("no role", WEB, str(tmp_path / "a.json"), str(tmp_path / "b.json")))
-
-
-def test_a_profile_that_holds_two_roles_by_two_sources_holds_neither(tmp_path: Path) -> None:
-    documents = {"a.json": got_profile(nested_role("web")), "b.json": got_profile(nested_role("batch"))}
-    inventory = load(tmp_path, documents)
-    assert cell(inventory.profiles, "role_known") is False
-    assert len(inventory.links) == 0
-    detail = contradicted(inventory)["GetInstanceProfile", WEB_PROFILE]
-    assert WEB in detail
-    assert BATCH in detail
-
-
-@pytest.mark.parametrize("names", [("a.json", "b.json"), ("b.json", "a.json")])
-def test_a_profile_that_holds_a_role_whose_own_list_lacks_it_is_left_unknown(
-    tmp_path: Path, names: tuple[str, str]
-) -> None:
-    documents = {names[0]: dump(role_detail("web")), names[1]: profile_list(profile("web", nested_role("web")))}
-    inventory = load(tmp_path, documents)
-    assert cell(inventory.profiles, "role_known") is False
-    assert len(inventory.links) == 0
-    detail = contradicted(inventory)["GetInstanceProfile", WEB_PROFILE]
-    assert all(text in detail for text in (WEB, str(tmp_path / "a.json"), str(tmp_path / "b.json")))
-    assert ("ListInstanceProfilesForRole", WEB) in contradicted(inventory)
-
-
-@pytest.mark.parametrize("names", [("a.json", "b.json"), ("b.json", "a.json")])
-def test_a_profile_beneath_its_role_that_the_profile_list_shows_empty_is_left_unknown(
-    tmp_path: Path, names: tuple[str, str]
-) -> None:
-    documents = {names[0]: dump(role_detail("web", [profile("web")])), names[1]: profile_list(profile("web"))}
-    inventory = load(tmp_path, documents)
-    assert cell(inventory.profiles, "role_known") is False
-    assert len(inventory.links) == 0
-    assert ("GetInstanceProfile", WEB_PROFILE) in contradicted(inventory)
+    one, other, roles = HELD_BY[case]
+    inventory = load(tmp_path, {names[0]: one, names[1]: other})
+    assert (cell(inventory.profiles, "role_known"), len(inventory.links)) == (False, 0)
+    said = contradicted(inventory)
+    assert set(said) == {("GetInstanceProfile", WEB_PROFILE)} | {
+        ("ListInstanceProfilesForRole", role) for role in roles
+    }
+    detail = said["GetInstanceProfile", WEB_PROFILE]
+    told = [
+        *roles,
+        *(["no role"] if case.startswith("empty") else []),
+        str(tmp_path / "a.json"),
+        str(tmp_path / "b.json"),
+    ]
+    assert [text for text in told if text not in detail] == []
 
 
 def test_a_dump_and_a_profile_list_that_agree_are_no_contradiction(tmp_path: Path) -> None:
@@ -349,18 +335,8 @@ def test_a_dump_and_a_profile_list_that_agree_are_no_contradiction(tmp_path: Pat
 
 
 def test_a_role_name_and_the_arn_that_it_means_are_no_contradiction(tmp_path: Path) -> None:
-    attributes = {"arn": WEB_PROFILE, "name": "web", "path": "/", "role": "WEB"}
-    resource = {
-        "mode": "managed",
-        "type": "aws_iam_instance_profile",
-        "name": "w",
-        "instances": [{"attributes": attributes}],
-    }
-    documents = {
-        "x.tfstate": {"version": 4, "serial": 1, "lineage": "l", "resources": [resource]},
-        "p.json": profile_list(profile("web", nested_role("web"))),
-    }
-    inventory = load(tmp_path, documents)
+    listed = profile_list(profile("web", nested_role("web")))
+    inventory = load(tmp_path, {"x.tfstate": state_of_profile(role="WEB"), "p.json": listed})
     assert list(inventory.links["role_arn"]) == [WEB]
     assert contradicted(inventory) == {}
 
@@ -474,21 +450,8 @@ def test_a_role_list_that_lacks_the_role_of_a_profile_is_not_whole(tmp_path: Pat
 
 
 def test_what_terraform_remembers_takes_no_wholeness_from_a_list_of_aws(tmp_path: Path) -> None:
-    state = {
-        "version": 4,
-        "terraform_version": "1.5.0",
-        "resources": [
-            {
-                "mode": "managed",
-                "type": "aws_iam_role",
-                "name": "gone",
-                "instances": [
-                    {"attributes": {"arn": f"arn:aws:iam::{ACCOUNT}:role/gone", "name": "gone", "path": "/"}}
-                ],
-            }
-        ],
-    }
-    lists = completeness(load(tmp_path, {"r.json": {"Roles": [nested_role("web")]}, "s.tfstate": state}))
+    files = {"r.json": {"Roles": [nested_role("web")]}, "s.tfstate": state_of(tf_role("gone"))}
+    lists = completeness(load(tmp_path, files))
     assert list(lists["roles_whole"]) == [True]
 
 

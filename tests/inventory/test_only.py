@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from builders import ACCOUNT, dump, event, identity, load, nested_role, profile, profile_list, role_detail, tag_list
+from terraform import state_of_profile
 
 import iamframe
 from iamframe import schema
@@ -132,17 +133,9 @@ def test_all_arns_give_all_roles_and_profiles(inventory: Inventory) -> None:
 
 
 def test_a_role_that_no_source_shows_is_another_one_in_each_account(tmp_path: Path) -> None:
-    def state(account: str) -> dict[str, Any]:
-        attributes = {"arn": arn("profile/web", account), "name": "web", "path": "/", "role": "unseen"}
-        managed = {"mode": "managed", "type": "aws_iam_instance_profile", "name": "web"}
-        return {
-            "version": 4,
-            "terraform_version": "1.5.0",
-            "resources": [managed | {"instances": [{"attributes": attributes}]}],
-        }
-
-    two = load(tmp_path, {f"{account}/terraform.tfstate": state(account) for account in (ACCOUNT, OTHER)})
-    assert two.only(arn("profile/web")).links.values.tolist() == [[ACCOUNT, arn("profile/web"), "name:unseen"]]
+    states = {f"{a}/terraform.tfstate": state_of_profile("web", "unseen", account=a) for a in (ACCOUNT, OTHER)}
+    two, held = load(tmp_path, states), arn("profile/web")
+    assert two.only(held).links.values.tolist() == [[ACCOUNT, held, "name:unseen"]]
     # Its name is all that is known of it, and means both.
     assert len(two.only(["name:unseen"]).links) == 2
 

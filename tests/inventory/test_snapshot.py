@@ -405,8 +405,7 @@ def test_a_damaged_manifest_is_named(tmp_path: Path, damaged: bytes) -> None:
     of_accounts("a").save(tmp_path / "snapshot")
     (tmp_path / "snapshot" / MANIFEST).write_bytes(damaged)
     with pytest.raises(
-        StoreError,
-        match=r"snapshot/manifest\.json: is damaged \(.*\); copy .* again, or save it to another folder$",
+        StoreError, match=r"snapshot/manifest\.json: is damaged \(.*\); copy .* again, or save it to another folder$"
     ):
         open_snapshot(tmp_path / "snapshot")
 

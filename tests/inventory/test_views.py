@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from builders import ACCOUNT, dump, identity, load, nested_role, profile, profile_list, role_detail, tag_list, trust
+from terraform import state_of_profile
 
 from iamframe import pairs, tag_coverage
 from iamframe.inventory import schema
@@ -159,23 +160,10 @@ def test_a_role_that_does_not_surely_trust_ec2_is_no_row(tmp_path: Path, policy:
 
 
 def test_a_role_that_only_its_name_shows_has_a_name_and_nothing_else(tmp_path: Path) -> None:
-    state = terraform_state(name="web-profile", role="web-role")
-    row = only(side_by_side(tmp_path, {"s.tfstate": state}))
+    row = only(side_by_side(tmp_path, {"s.tfstate": state_of_profile("web-profile", "web-role")}))
     assert (row["role_arn"], row["role_name"], row["relation"]) == ("name:web-role", "web-role", "affix")
     assert (row["role_path"], row["role_segments"], row["paths_differ"]) == (None, None, False)
     assert (row["trusts_ec2"], row["role_tags_known"]) == ("unknown", False)
-
-
-def terraform_state(name: str, role: str, account: str = ACCOUNT) -> dict[str, Any]:
-    attributes = {
-        "arn": f"arn:aws:iam::{account}:instance-profile/{name}",
-        "name": name,
-        "path": "/",
-        "role": role,
-        "tags_all": {},
-    }
-    resource = {"mode": "managed", "type": "aws_iam_instance_profile", "name": "x"}
-    return {"version": 4, "serial": 1, "resources": [resource | {"instances": [{"attributes": attributes}]}]}
 
 
 def test_unknown_tags_are_missing_and_no_tags_are_empty(tmp_path: Path) -> None:

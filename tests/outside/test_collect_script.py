@@ -302,11 +302,7 @@ ODD = ("-lead", "a+b=c,d.e@f-g", ".x.json")
 
 @pytest.mark.parametrize(
     ("aws", "before", "names"),
-    [
-        (resident, "", ODD),
-        (version_1, IAM_ONLY, ("-a+b=c,d.e@f-g",)),
-        (version_2, "", ("-a+b=c,d.e@f-g",)),
-    ],
+    [(resident, "", ODD), (version_1, IAM_ONLY, ("-a+b=c,d.e@f-g",)), (version_2, "", ("-a+b=c,d.e@f-g",))],
     ids=["every name", "AWS CLI 1", "AWS CLI 2"],
 )
 def test_roles_of_any_name_are_read_one_by_one_where_the_dump_is_denied(

@@ -190,10 +190,7 @@ def sections(notebook: Path) -> dict[str, str]:
 PROFILE = "arn:aws:iam::123456789012:instance-profile/"
 # What each step shows, in whole lines; below, what is stored is held to what a run shows.
 STEPS = {
-    "1. One name, two resources": [
-        "arn:aws:iam::123456789012:role/web AROA",
-        f"{PROFILE}web AIPA",
-    ],
+    "1. One name, two resources": ["arn:aws:iam::123456789012:role/web AROA", f"{PROFILE}web AIPA"],
     "2. `CreateInstanceProfile` creates a profile without a role": [
         "medium empty_profiles instance-profile web holds no role",
         "low ec2_roles_without_profile role web trusts EC2 and is in no instance profile; the role has no policies",
@@ -214,7 +211,7 @@ STEPS = {
         "low tag_key_variants owner the key has spellings that differ by case: owner (2 resources), Owner (1 resource)",
     ],
     "7. Take the role out of the profile before you delete either": [
-        f"high stale_references running uses the profile {PROFILE}eks-cluster, which does not exist",
+        f"high stale_references running uses the profile {PROFILE}eks-cluster, which does not exist"
     ],
     "8. Cloud9's role and profile have different names and paths": [
         f"found by the link from role to profile: {PROFILE}cloud9/AWSCloud9SSMInstanceProfile",
@@ -279,10 +276,7 @@ def test_the_clean_up_shows_a_run_without_a_refusal_what_it_settled_and_an_undo_
     lines = shown["What is planned, and why"].splitlines()[1:]
     assert [" ".join(line.split()[:2]) for line in lines if line] == planned
     left = [line.split()[:2] for line in shown["Why the script leaves some findings alone"].splitlines()[1:] if line]
-    assert left == [
-        ["tag_differences", "search"],
-        ["unreferenced_profiles", "AmazonSSMRoleForInstancesQuickSetup"],
-    ]
+    assert left == [["tag_differences", "search"], ["unreferenced_profiles", "AmazonSSMRoleForInstancesQuickSetup"]]
     done = shown["Run it"].splitlines()
     assert "exit status 0" in done
     assert [line.split()[1] for line in done if line.startswith("gone ")] == [
@@ -470,10 +464,7 @@ def test_two_sources_are_compared(tmp_path: Path) -> None:
     told = shown_text(run_with(named("06_changes"), tmp_path, **given))
     changed = [line.split()[:4] for line in told.splitlines() if line.startswith(("created", "deleted"))]
     changed = [line for line in changed if "000000000001" in line]
-    assert changed == [
-        ["created", "000000000001", "role", "made"],
-        ["deleted", "000000000001", "role", "lone"],
-    ]
+    assert changed == [["created", "000000000001", "role", "made"], ["deleted", "000000000001", "role", "lone"]]
     assert (tmp_path / "report" / "changes.csv").exists()
 
 

@@ -30,8 +30,7 @@ def long_names(folder: Path) -> iamframe.Inventory:
 
 
 @pytest.mark.parametrize(
-    ("lang", "head", "found"),
-    [("en", "NamePathFound", "holdstheroler"), ("ja", "名前パス検出内容", "ロールr")],
+    ("lang", "head", "found"), [("en", "NamePathFound", "holdstheroler"), ("ja", "名前パス検出内容", "ロールr")]
 )
 def test_a_pdf_has_every_row_whole_and_the_head_of_the_table_on_each_of_its_pages(
     browser: Browser, tmp_path: Path, lang: str, head: str, found: str

@@ -6,16 +6,7 @@ from pathlib import Path
 
 import pytest
 from accounts import add, found, load
-from owned import (
-    GONE,
-    REGIONS,
-    add_clusters,
-    end_stack,
-    region_of,
-    start_cluster,
-    start_environment,
-    start_stack,
-)
+from owned import GONE, REGIONS, add_clusters, end_stack, region_of, start_cluster, start_environment, start_stack
 from plans import NOW, checked
 from test_plan_script import run
 

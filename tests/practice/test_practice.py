@@ -646,9 +646,7 @@ def test_the_keys_that_an_instance_reads_are_those_of_its_role(iam: Any, ec2: An
     make_profile(iam, "web", "web")
     (instance,) = run(ec2, IamInstanceProfile={"Name": "web"})
     given = account.instance_credentials(instance["InstanceId"])
-    assert given.keys() == {
-        *("Code", "LastUpdated", "Type", "AccessKeyId", "SecretAccessKey", "Token", "Expiration"),
-    }
+    assert given.keys() == {*("Code", "LastUpdated", "Type", "AccessKeyId", "SecretAccessKey", "Token", "Expiration")}
     assert given["Code"] == "Success"
     sts = account.session().client(
         "sts",
@@ -983,11 +981,7 @@ def test_a_denial_names_the_one_the_action_and_the_resource_in_the_words_of_iam(
         (lambda: iam.get_role(RoleName="web"), "iam:GetRole", "role web"),
         (lambda: iam.get_instance_profile(InstanceProfileName="web"), "iam:GetInstanceProfile", "instance profile web"),
         (iam.list_roles, "iam:ListRoles", "arn:aws:iam::123456789012:role/"),
-        (
-            iam.list_instance_profiles,
-            "iam:ListInstanceProfiles",
-            "arn:aws:iam::123456789012:instance-profile/",
-        ),
+        (iam.list_instance_profiles, "iam:ListInstanceProfiles", "arn:aws:iam::123456789012:instance-profile/"),
         (iam.get_account_authorization_details, "iam:GetAccountAuthorizationDetails", "*"),
     ):
         words = f"{user}{action} on resource: {resource} because no identity-based policy allows the {action} action"
@@ -1378,11 +1372,7 @@ def test_no_lock_is_held_by_an_account_that_could_not_be_opened(account: Practic
 def test_an_environment_has_an_id_and_the_settings_that_were_chosen(account: PracticeAccount) -> None:
     client = account.session().client("elasticbeanstalk")
     client.create_application(ApplicationName="shop")
-    setting = {
-        "Namespace": "aws:autoscaling:launchconfiguration",
-        "OptionName": "IamInstanceProfile",
-        "Value": "web",
-    }
+    setting = {"Namespace": "aws:autoscaling:launchconfiguration", "OptionName": "IamInstanceProfile", "Value": "web"}
     for name, chosen in (("prod", [setting]), ("test", [])):
         made = client.create_environment(
             ApplicationName="shop", EnvironmentName=name, SolutionStackName="Linux", OptionSettings=chosen

@@ -368,8 +368,7 @@ def test_a_report_that_fails_where_files_are_moved_into_place_leaves_the_old_one
 
 
 @pytest.mark.parametrize(
-    ("out", "why"),
-    [("file", "is a file, not a folder"), ("file/below", r"cannot be written to \([^\n]+\)")],
+    ("out", "why"), [("file", "is a file, not a folder"), ("file/below", r"cannot be written to \([^\n]+\)")]
 )
 def test_a_report_into_a_file_is_refused_in_one_sentence_and_leaves_the_file(
     tmp_path: Path, out: str, why: str

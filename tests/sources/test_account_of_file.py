@@ -21,6 +21,7 @@ from builders import (
     write,
     zipped,
 )
+from terraform import state_of_profile
 
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.load import load_files
@@ -330,27 +331,14 @@ def test_a_folder_beside_that_of_an_account_is_another_accounts_unless_it_is_a_r
 
 
 def test_a_profile_name_is_never_resolved_across_accounts(tmp_path: Path) -> None:
-    documents = {
-        f"{ONE}/versions.json": VERSIONS,
-        f"{TWO}/profiles.json": profile_list(profile("web", account=TWO)),
-    }
+    documents = {f"{ONE}/versions.json": VERSIONS, f"{TWO}/profiles.json": profile_list(profile("web", account=TWO))}
     references = load(tmp_path, documents).references
     assert references["account_id"].tolist() == [ONE]
     assert references["profile_arn"].isna().tolist() == [True]
 
 
 def test_a_role_name_is_never_resolved_across_accounts(tmp_path: Path) -> None:
-    attributes = {"arn": f"arn:aws:iam::{ONE}:instance-profile/web", "name": "web", "path": "/", "role": "web"}
-    resource = {
-        "mode": "managed",
-        "type": "aws_iam_instance_profile",
-        "name": "w",
-        "instances": [{"attributes": attributes}],
-    }
-    documents = {
-        "x.tfstate": {"version": 4, "serial": 1, "lineage": "l", "resources": [resource]},
-        "roles.json": {"Roles": [nested_role("web", account=TWO)]},
-    }
+    documents = {"x.tfstate": state_of_profile(account=ONE), "roles.json": {"Roles": [nested_role("web", account=TWO)]}}
     assert list(load(tmp_path, documents).links["role_arn"]) == ["name:web"]
 
 

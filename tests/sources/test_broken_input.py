@@ -31,6 +31,8 @@ from builders import (
     zipped,
 )
 from commands import process, run
+from showing import without
+from terraform import managed, plan, plan_resource, state, tf_role
 
 import iamframe
 from iamframe.checks import run_checks
@@ -244,11 +246,6 @@ def test_documents_after_one_of_an_unknown_shape_are_kept(tmp_path: Path) -> Non
 # Records
 
 
-def without(record: dict[str, Any], key: str) -> dict[str, Any]:
-    """Return a record without one key."""
-    return {name: value for name, value in record.items() if name != key}
-
-
 @pytest.mark.parametrize(
     "document",
     [
@@ -276,68 +273,35 @@ def test_a_broken_arn_is_kept_as_it_is(tmp_path: Path, arn: str) -> None:
     assert inventory.roles.set_index("role_arn")["role_name"][arn] == "web"
 
 
-WRONG_ROLE_FIELDS: list[tuple[str, object]] = [
-    ("Arn", 5),
-    ("Arn", None),
-    ("RoleName", 5),
-    ("RoleName", ["web"]),
-    ("Path", {}),
-    ("RoleId", 5),
-    ("CreateDate", []),
-    ("CreateDate", True),
-    ("CreateDate", {"year": "x"}),
-    ("PermissionsBoundary", "arn:aws:iam::aws:policy/B"),
-    ("PermissionsBoundary", {"PermissionsBoundaryArn": 5}),
-    ("RoleLastUsed", "never"),
-    ("RoleLastUsed", {"LastUsedDate": []}),
-    ("RoleLastUsed", {"Region": 5}),
-    ("Tags", "owner=ops"),
-    ("Tags", {"owner": "ops"}),
-    ("Tags", [5]),
-    ("Tags", [{"Key": 5, "Value": "ops"}]),
-    ("Tags", [{"Key": "owner", "Value": 5}]),
-    ("Tags", [{"Value": "ops"}]),
-    ("InstanceProfileList", 5),
-    ("InstanceProfileList", ["web"]),
-    ("InstanceProfileList", [{"InstanceProfileName": "web"}]),
-]
-
-
-@pytest.mark.parametrize(("field", "value"), WRONG_ROLE_FIELDS)
-def test_a_role_of_a_dump_with_a_field_of_a_wrong_type_is_a_gap(tmp_path: Path, field: str, value: object) -> None:
-    inventory = load(tmp_path, {"x.json": dump(role_detail("batch"), role_detail("web") | {field: value})})
-    assert list(inventory.roles["role_name"]) == ["batch"]
-    assert completeness(inventory)["roles_whole"].tolist() == [False]
-    (detail,) = unreadable(inventory)
-    assert f"$.RoleDetailList[1].{field}" in detail
-    assert "\n" not in detail
-
-
-@pytest.mark.parametrize(
-    ("field", "value"), [("Description", 5), ("MaxSessionDuration", "1h"), ("MaxSessionDuration", 1.5)]
-)
-def test_a_listed_role_with_a_field_of_a_wrong_type_is_a_gap(tmp_path: Path, field: str, value: object) -> None:
-    inventory = load(tmp_path, {"x.json": {"Roles": [nested_role("batch"), nested_role("web") | {field: value}]}})
-    assert list(inventory.roles["role_name"]) == ["batch"]
-    assert completeness(inventory)["roles_whole"].tolist() == [False]
-    (detail,) = unreadable(inventory)
-    assert f"$.Roles[1].{field}" in detail
-
-
-@pytest.mark.parametrize(
-    "policy", [5, True, [], {}, [1], "nonsense", "%", "%ff", '"', "{", "", {"Statement": 5}, json.loads(nested(30))]
-)
-def test_a_role_whose_trust_policy_is_no_policy_is_kept_and_its_trust_unknown(tmp_path: Path, policy: object) -> None:
-    inventory = load(tmp_path, {"x.json": {"Roles": [nested_role("web") | {"AssumeRolePolicyDocument": policy}]}})
-    assert inventory.roles[["role_name", "trusts_ec2"]].values.tolist() == [["web", "unknown"]]
-    assert inventory.roles["trust_policy"].isna().tolist() == [True]
-    (detail,) = unreadable(inventory)
-    assert WEB in detail
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
+# What is listed under a key, and the fields that a record of it has with a value of a wrong type.
+WRONG_FIELDS: dict[str, list[tuple[str, object]]] = {
+    "RoleDetailList": [
+        ("Arn", 5),
+        ("Arn", None),
+        ("RoleName", 5),
+        ("RoleName", ["web"]),
+        ("Path", {}),
+        ("RoleId", 5),
+        ("CreateDate", []),
+        ("CreateDate", True),
+        ("CreateDate", {"year": "x"}),
+        ("PermissionsBoundary", "arn:aws:iam::aws:policy/B"),
+        ("PermissionsBoundary", {"PermissionsBoundaryArn": 5}),
+        ("RoleLastUsed", "never"),
+        ("RoleLastUsed", {"LastUsedDate": []}),
+        ("RoleLastUsed", {"Region": 5}),
+        ("Tags", "owner=ops"),
+        ("Tags", {"owner": "ops"}),
+        ("Tags", [5]),
+        ("Tags", [{"Key": 5, "Value": "ops"}]),
+        ("Tags", [{"Key": "owner", "Value": 5}]),
+        ("Tags", [{"Value": "ops"}]),
+        ("InstanceProfileList", 5),
+        ("InstanceProfileList", ["web"]),
+        ("InstanceProfileList", [{"InstanceProfileName": "web"}]),
+    ],
+    "Roles": [("Description", 5), ("MaxSessionDuration", "1h"), ("MaxSessionDuration", 1.5)],
+    "InstanceProfiles": [
         ("Arn", 5),
         ("InstanceProfileName", 5),
         ("Path", ["/"]),
@@ -349,13 +313,34 @@ def test_a_role_whose_trust_policy_is_no_policy_is_kept_and_its_trust_unknown(tm
         ("Roles", [{"Arn": 5}]),
         ("Roles", [{"RoleName": "web"}]),
     ],
+}
+MAKE = {"RoleDetailList": role_detail, "Roles": nested_role, "InstanceProfiles": profile}
+
+
+@pytest.mark.parametrize(
+    ("key", "field", "value"), [(key, *wrong) for key, fields in WRONG_FIELDS.items() for wrong in fields]
 )
-def test_a_listed_profile_with_a_field_of_a_wrong_type_is_a_gap(tmp_path: Path, field: str, value: object) -> None:
-    inventory = load(tmp_path, {"x.json": profile_list(profile("batch"), profile("web") | {field: value})})
-    assert list(inventory.profiles["profile_name"]) == ["batch"]
-    assert completeness(inventory)["profiles_whole"].tolist() == [False]
+def test_a_listed_record_with_a_field_of_a_wrong_type_is_a_gap_and_the_list_is_not_whole(
+    tmp_path: Path, key: str, field: str, value: object
+) -> None:
+    inventory = load(tmp_path, {"x.json": {key: [MAKE[key]("batch"), MAKE[key]("web") | {field: value}]}})
+    kind, name = ("profiles", "profile_name") if key == "InstanceProfiles" else ("roles", "role_name")
+    assert list(inventory.frames[kind][name]) == ["batch"]
+    assert completeness(inventory)[f"{kind}_whole"].tolist() == [False]
     (detail,) = unreadable(inventory)
-    assert f"$.InstanceProfiles[1].{field}" in detail
+    assert f"$.{key}[1].{field}" in detail
+    assert "\n" not in detail
+
+
+@pytest.mark.parametrize(
+    "policy", [5, True, [], {}, [1], "nonsense", "%", "%ff", '"', "{", "", {"Statement": 5}, json.loads(nested(30))]
+)
+def test_a_role_whose_trust_policy_is_no_policy_is_kept_and_its_trust_unknown(tmp_path: Path, policy: object) -> None:
+    inventory = load(tmp_path, {"x.json": {"Roles": [nested_role("web") | {"AssumeRolePolicyDocument": policy}]}})
+    assert inventory.roles[["role_name", "trusts_ec2"]].values.tolist() == [["web", "unknown"]]
+    assert inventory.roles["trust_policy"].isna().tolist() == [True]
+    (detail,) = unreadable(inventory)
+    assert WEB in detail
 
 
 @pytest.mark.parametrize("tags", ["x", {}, None, [5], [{"Key": 5}], [{"Value": "x"}], [{"Key": "a", "Value": []}]])
@@ -451,16 +436,7 @@ FULL_ROLE = role_detail("web", [profile("web")], {"owner": "ops"}) | {
     "Description": "d",
     "MaxSessionDuration": 3600,
 }
-TF_ROLE = {
-    "arn": WEB,
-    "name": "web",
-    "path": "/",
-    "unique_id": "A",
-    "create_date": "2024-05-01T09:00:00Z",
-    "tags": {"a": "b"},
-}
-TF_ROLE |= {
-    "tags_all": {"a": None},
+TF_ROLE = tf_role(create_date="2024-05-01T09:00:00Z", tags={"a": "b"}, tags_all={"a": None}) | {
     "assume_role_policy": '{"Statement":[]}',
     "description": "d",
     "max_session_duration": 3600,
@@ -542,34 +518,15 @@ SHAPES: dict[str, Any] = {
     "config snapshot": {"configurationItems": [config_item(RECORDED)]},
     "config item": config_item(RECORDED),
     "config profile": [config_item(HELD) | {"resourceType": "AWS::IAM::InstanceProfile", "arn": WEB_PROFILE}],
-    "Terraform state": {
-        "version": 4,
-        "serial": 1,
-        "lineage": "l",
-        "resources": [
-            {
-                "module": "module.a",
-                "mode": "managed",
-                "type": kind,
-                "name": "web",
-                "instances": [{"index_key": 0, "attributes": attributes}],
-            }
-            for kind, attributes in (("aws_iam_role", TF_ROLE), ("aws_iam_instance_profile", TF_PROFILE))
-        ],
-    },
-    "Terraform plan": {
-        "format_version": "1.2",
-        "planned_values": {
-            "root_module": {
-                "resources": [
-                    {"address": f"{kind}.web", "mode": "managed", "type": kind, "values": values}
-                    for kind, values in (("aws_iam_role", TF_ROLE), ("aws_iam_instance_profile", TF_PROFILE))
-                ],
-                "child_modules": [{"resources": []}],
-            }
-        },
-        "resource_changes": [{"address": "aws_iam_role.web", "change": {"after_unknown": {"tags_all": {"a": True}}}}],
-    },
+    "Terraform state": state(
+        managed("aws_iam_role", TF_ROLE, index_key=0) | {"module": "module.a"},
+        managed("aws_iam_instance_profile", TF_PROFILE, index_key=0) | {"module": "module.a"},
+    ),
+    "Terraform plan": plan(
+        plan_resource("aws_iam_role.web", TF_ROLE),
+        plan_resource("aws_iam_instance_profile.web", TF_PROFILE),
+        unknown={"aws_iam_role.web": {"tags_all": {"a": True}}},
+    ),
     "Steampipe roles": {
         "rows": [
             {
@@ -596,27 +553,8 @@ SHAPES: dict[str, Any] = {
         }
     ],
 }
-JUNK: list[object] = [
-    None,
-    True,
-    5,
-    -1,
-    1.5,
-    1e300,
-    10**30,
-    "",
-    "x",
-    "\x00",
-    "a/b:c",
-    [],
-    [[]],
-    [5],
-    [None],
-    ["x"],
-    {},
-    {"": {}},
-    {"x": 5},
-]
+JUNK: list[object] = [None, True, 5, -1, 1.5, 1e300, 10**30, "", "x", "\x00", "a/b:c"]
+JUNK += [[], [[]], [5], [None], ["x"], {}, {"": {}}, {"x": 5}]
 
 
 def spoilt(document: Any) -> Iterator[tuple[tuple[Any, ...], list[str]]]:
@@ -664,24 +602,23 @@ def test_whatever_stands_in_a_field_nothing_else_is_lost_and_nothing_is_raised(t
 # Size
 
 
+def write_long(file: Any, document: dict[str, Any]) -> None:
+    """Write a document with 200 megabytes in the place of its `@`."""
+    before, after = json.dumps(document).encode().split(b"@")
+    for part in (before, *[b"x" * 1_000_000] * 200, after):
+        file.write(part)
+
+
 def test_a_string_of_200_megabytes_in_a_field_is_read(tmp_path: Path) -> None:
-    before, after = json.dumps({"Roles": [nested_role("web", Description="@")]}).encode().split(b"@")
     with (tmp_path / "x.json").open("wb") as file:
-        file.write(before)
-        for _ in range(200):
-            file.write(b"x" * 1_000_000)
-        file.write(after)
+        write_long(file, {"Roles": [nested_role("web", Description="@")]})
     inventory = load_files(tmp_path)
     assert inventory.roles["description"].str.len().tolist() == [200_000_000]
 
 
 def test_200_megabytes_in_a_field_that_is_not_asked_for_are_passed_over(tmp_path: Path) -> None:
-    before, after = json.dumps(dump(role_detail("web"), Policies=["@"])).encode().split(b"@")
     with gzip.open(tmp_path / "x.json.gz", "wb", compresslevel=1) as file:
-        file.write(before)
-        for _ in range(200):
-            file.write(b"x" * 1_000_000)
-        file.write(after)
+        write_long(file, dump(role_detail("web"), Policies=["@"]))
     assert list(load_files(tmp_path).roles["role_name"]) == ["web"]
 
 
@@ -690,6 +627,12 @@ def spaces(count: int) -> bytes:
     return b'{"Roles": [' + b" " * count + b"]}"
 
 
+@pytest.fixture
+def _small_cap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("iamframe.sources.archives.MAX_UNPACKED", BOMB_CAP)
+
+
+@pytest.mark.usefixtures("_small_cap")
 @pytest.mark.parametrize(
     ("name", "content"),
     [
@@ -698,37 +641,30 @@ def spaces(count: int) -> bytes:
         ("x.zip", zipped({"x.json.gz": gzip.compress(spaces(BOMB_CAP))})),
     ],
 )
-def test_an_archive_that_unpacks_to_more_than_the_cap_is_a_gap(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes
-) -> None:
-    monkeypatch.setattr("iamframe.sources.archives.MAX_UNPACKED", BOMB_CAP)
+def test_an_archive_that_unpacks_to_more_than_the_cap_is_a_gap(tmp_path: Path, name: str, content: bytes) -> None:
     inventory = load(tmp_path, GOOD | {name: content})
     (detail,) = unreadable(inventory)
     assert name in detail
     assert "unpacks to more than" in detail
 
 
-def test_the_members_of_an_archive_count_together_against_the_cap(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("iamframe.sources.archives.MAX_UNPACKED", BOMB_CAP)
+@pytest.mark.usefixtures("_small_cap")
+def test_the_members_of_an_archive_count_together_against_the_cap(tmp_path: Path) -> None:
     role = json.dumps({"Role": nested_role("web")}).encode()
     inventory = load(tmp_path, {"x.zip": zipped({"a.json": role, "b.json": spaces(BOMB_CAP - 100), "c.json": role})})
     assert list(inventory.roles["role_name"]) == ["web"]
     assert "b.json: unpacks to more than" in unreadable(inventory)[0]
 
 
-def test_the_gzips_in_an_archive_count_together_against_the_cap(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("iamframe.sources.archives.MAX_UNPACKED", BOMB_CAP)
+@pytest.mark.usefixtures("_small_cap")
+def test_the_gzips_in_an_archive_count_together_against_the_cap(tmp_path: Path) -> None:
     packed = gzip.compress(spaces(BOMB_CAP - 1_000))
     inventory = load(tmp_path, GOOD | {"x.zip": zipped({f"{i}.json.gz": packed for i in range(9)})})
     assert any("unpacks to more than" in detail for detail in unreadable(inventory))
 
 
-def test_an_archive_within_the_cap_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("iamframe.sources.archives.MAX_UNPACKED", BOMB_CAP)
+@pytest.mark.usefixtures("_small_cap")
+def test_an_archive_within_the_cap_is_read(tmp_path: Path) -> None:
     assert len(load(tmp_path, {"x.json.gz": gzip.compress(ROLES), "y.zip": ARCHIVE}).roles) == 1
 
 
@@ -916,29 +852,19 @@ def test_a_report_that_fails_leaves_what_was_there(tmp_path: Path, make: Callabl
 # A key that comes twice within an item
 
 TWICE = {
-    "a role's tags": ("roles.json", "RoleDetailList", "role", '"Tags": [{"Key": "a", "Value": "1"}], "Tags": []'),
-    "what a profile holds": (
-        "profiles.json",
-        "InstanceProfiles",
-        "instance-profile",
-        '"Roles": [], "Roles": [{"Arn": "x"}]',
-    ),
-    "within a tag": ("roles.json", "RoleDetailList", "role", '"Tags": [{"Key": "a", "Key": "b"}]'),
-    "within a trust policy": (
-        "roles.json",
-        "Roles",
-        "role",
-        '"AssumeRolePolicyDocument": {"Statement": [], "Statement": []}',
-    ),
+    "a role's tags": ("RoleDetailList", '"Tags": [{"Key": "a", "Value": "1"}], "Tags": []'),
+    "what a profile holds": ("InstanceProfiles", '"Roles": [], "Roles": [{"Arn": "x"}]'),
+    "within a tag": ("RoleDetailList", '"Tags": [{"Key": "a", "Key": "b"}]'),
+    "within a trust policy": ("Roles", '"AssumeRolePolicyDocument": {"Statement": [], "Statement": []}'),
 }
 
 
 @pytest.mark.parametrize("case", TWICE)
 def test_an_item_with_a_key_twice_is_unreadable_and_the_others_are_read(tmp_path: Path, case: str) -> None:
-    name, key, kind, text = TWICE[case]
-    arn = f"arn:aws:iam::{ACCOUNT}:{kind}"
+    key, text = TWICE[case]
+    arn = f"arn:aws:iam::{ACCOUNT}:{'instance-profile' if key == 'InstanceProfiles' else 'role'}"
     document = f'{{"{key}": [{{"Arn": "{arn}/web", {text}}}, {{"Arn": "{arn}/good"}}]}}'
-    inventory = load(tmp_path, {name: document})
+    inventory = load(tmp_path, {"x.json": document})
     assert [*inventory.roles["role_arn"], *inventory.profiles["profile_arn"]] == [f"{arn}/good"]
     (detail,) = unreadable(inventory)
     assert f"$.{key}[0]: has the key '" in detail

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ import msgspec
 import pytest
 from accounts import EC2, ID, add, found, load
 from botocore.exceptions import ClientError
+from builders import write
 
 import iamframe
 from iamframe.errors import SourceError
@@ -65,6 +65,47 @@ def records(operation: str, answer: dict[str, Any]) -> list[Any]:
 
 Case = tuple[str, dict[str, Any], list[tuple[Any, ...]], list[tuple[str, str, list[str]]]]
 
+HELD = {"IamInstanceProfile": {"Arn": ARN, "Id": "AIPAEXAMPLE"}}
+PIN = {"LaunchTemplateId": LT, "Version": "2"}
+LATEST = {"LaunchTemplateId": LT, "Version": "$Latest"}
+# Fields that AWS's answer has, which are of no interest here.
+OTHERS = {"ImageId": "ami-0123456789abcdef0", "InstanceType": "t3.micro"}
+ON_EC2 = {"type": "EC2", "maxvCpus": 4, "subnets": []}
+MANAGED = {"managedInstancesProvider": {"instanceLaunchTemplate": {"ec2InstanceProfileArn": ARN}}}
+GOLDEN = {
+    "arn": f"arn:aws:imagebuilder:{HERE}:infrastructure-configuration/golden",
+    "name": "golden",
+    "instanceProfileName": "web",
+}
+
+
+def instance(letter: str, state: str, **more: Any) -> dict[str, Any]:
+    return {"InstanceId": f"i-000000000000000{letter}", "State": {"Code": 16, "Name": state}} | more
+
+
+def pinning(*pins: dict[str, str]) -> dict[str, Any]:
+    """The templates of a fleet, with overrides that pin nothing."""
+    config = {"Overrides": [{"InstanceType": "t3.micro"}]}
+    return {"LaunchTemplateConfigs": [config | {"LaunchTemplateSpecification": pin} for pin in pins]}
+
+
+def setting(namespace: str, name: str, value: str) -> dict[str, str]:
+    return {"Namespace": f"aws:{namespace}", "OptionName": name, "Value": value}
+
+
+def named(prefix: str, key: str, name: str, **more: Any) -> dict[str, Any]:
+    """A record with its name and ARN under keys that begin alike."""
+    return {f"{key}Name": name, f"{key}{'ARN' if key[0].isupper() else 'Arn'}": f"arn:aws:{prefix}/{name}"} | more
+
+
+def environment(name: str, resources: dict[str, Any], status: str = "VALID") -> dict[str, Any]:
+    return named(f"batch:{HERE}:compute-environment", "computeEnvironment", name) | {
+        "type": "MANAGED",
+        "status": status,
+        "computeResources": resources,
+    }
+
+
 CASES: list[Case] = [
     (
         "DescribeInstances",
@@ -75,31 +116,23 @@ CASES: list[Case] = [
                     "OwnerId": ID,
                     "Groups": [],
                     "Instances": [
-                        {
-                            "InstanceId": "i-0000000000000000a",
-                            "State": {"Code": 16, "Name": "running"},
-                            "Placement": {"AvailabilityZone": "eu-west-1a", "Tenancy": "default"},
-                            "IamInstanceProfile": {"Arn": ARN, "Id": "AIPAEXAMPLE"},
-                            "Tags": [{"Key": "team", "Value": "x"}, {"Key": "Name", "Value": "front"}],
-                        },
-                        {
-                            "InstanceId": "i-0000000000000000b",
-                            "State": {"Code": 80, "Name": "stopped"},
-                            "IamInstanceProfile": {"Arn": ARN, "Id": "AIPAEXAMPLE"},
-                        },
-                        {
-                            "InstanceId": "i-0000000000000000c",
-                            "State": {"Code": 48, "Name": "terminated"},
-                            "IamInstanceProfile": {"Arn": ARN, "Id": "AIPAEXAMPLE"},
-                        },
-                        {"InstanceId": "i-0000000000000000d", "State": {"Code": 16, "Name": "running"}},
+                        instance(
+                            "a",
+                            "running",
+                            Placement={"AvailabilityZone": "eu-west-1a", "Tenancy": "default"},
+                            Tags=[{"Key": "team", "Value": "x"}, {"Key": "Name", "Value": "front"}],
+                            **HELD,
+                        ),
+                        instance("b", "stopped", **HELD),
+                        instance("c", "terminated", **HELD),
+                        instance("d", "running"),
                     ],
                 }
             ]
         },
         [
-            ("instance", "i-0000000000000000a", ARN, "front", "running"),
-            ("instance", "i-0000000000000000b", ARN, None, "stopped"),
+            ("instance", "i-000000000000000a", ARN, "front", "running"),
+            ("instance", "i-000000000000000b", ARN, None, "stopped"),
         ],
         [],
     ),
@@ -107,18 +140,13 @@ CASES: list[Case] = [
         "DescribeIamInstanceProfileAssociations",
         {
             "IamInstanceProfileAssociations": [
-                {
-                    "AssociationId": f"iip-assoc-0000000000000000{letter}",
-                    "InstanceId": "i-0000000000000000a",
-                    "IamInstanceProfile": {"Arn": ARN, "Id": "AIPAEXAMPLE"},
-                    "State": state,
-                }
+                {"AssociationId": f"iip-assoc-{letter}", "InstanceId": "i-a", "State": state} | HELD
                 for letter, state in (("a", "associated"), ("b", "disassociating"), ("c", "disassociated"))
             ]
         },
         [
-            ("association", "iip-assoc-0000000000000000a", ARN, "i-0000000000000000a", "associated"),
-            ("association", "iip-assoc-0000000000000000b", ARN, "i-0000000000000000a", "disassociating"),
+            ("association", "iip-assoc-a", ARN, "i-a", "associated"),
+            ("association", "iip-assoc-b", ARN, "i-a", "disassociating"),
         ],
         [],
     ),
@@ -126,12 +154,8 @@ CASES: list[Case] = [
         "DescribeLaunchTemplates",
         {
             "LaunchTemplates": [
-                {
-                    "LaunchTemplateId": LT,
-                    "LaunchTemplateName": "web",
-                    "DefaultVersionNumber": 1,
-                    "LatestVersionNumber": 3,
-                }
+                {"LaunchTemplateId": LT, "LaunchTemplateName": "web", "DefaultVersionNumber": 1}
+                | {"LatestVersionNumber": 3}
             ]
         },
         [],
@@ -141,13 +165,8 @@ CASES: list[Case] = [
         "DescribeLaunchTemplateVersions",
         {
             "LaunchTemplateVersions": [
-                {
-                    "LaunchTemplateId": LT,
-                    "LaunchTemplateName": "web",
-                    "VersionNumber": number,
-                    "DefaultVersion": number == 1,
-                    "LaunchTemplateData": data,
-                }
+                {"LaunchTemplateId": LT, "LaunchTemplateName": "web", "VersionNumber": number}
+                | {"DefaultVersion": number == 1, "LaunchTemplateData": data}
                 for number, data in (
                     (1, {"IamInstanceProfile": {"Name": "web"}}),
                     (2, {"IamInstanceProfile": {"Arn": ARN}}),
@@ -162,16 +181,10 @@ CASES: list[Case] = [
         "DescribeLaunchConfigurations",
         {
             "LaunchConfigurations": [
-                {
-                    "LaunchConfigurationName": name,
-                    "LaunchConfigurationARN": (
-                        f"arn:aws:autoscaling:{HERE}:launchConfiguration:8b1fe8c6:launchConfigurationName/{name}"
-                    ),
-                    "ImageId": "ami-0123456789abcdef0",
-                    "InstanceType": "t3.micro",
-                    **profile,
-                }
-                for name, profile in (
+                named(f"autoscaling:{HERE}:launchConfiguration:8:launchConfigurationName", "LaunchConfiguration", name)
+                | OTHERS
+                | use
+                for name, use in (
                     ("by-name", {"IamInstanceProfile": "web"}),
                     ("by-arn", {"IamInstanceProfile": ARN}),
                     ("without", {}),
@@ -188,23 +201,17 @@ CASES: list[Case] = [
         "DescribeAutoScalingGroups",
         {
             "AutoScalingGroups": [
-                {
-                    "AutoScalingGroupName": "plain",
-                    "AutoScalingGroupARN": f"arn:aws:autoscaling:{HERE}:autoScalingGroup:1:autoScalingGroupName/plain",
-                    "LaunchTemplate": {"LaunchTemplateId": LT, "LaunchTemplateName": "web", "Version": "2"},
-                },
+                named(f"autoscaling:{HERE}:autoScalingGroup:1:autoScalingGroupName", "AutoScalingGroup", "plain")
+                | {"LaunchTemplate": PIN | {"LaunchTemplateName": "web"}},
                 {
                     "AutoScalingGroupName": "mixed",
                     "Status": "Delete in progress",
                     "MixedInstancesPolicy": {
                         "LaunchTemplate": {
-                            "LaunchTemplateSpecification": {"LaunchTemplateId": LT, "Version": "$Latest"},
+                            "LaunchTemplateSpecification": LATEST,
                             "Overrides": [
                                 {"InstanceType": "t3.micro"},
-                                {
-                                    "InstanceType": "t4g.micro",
-                                    "LaunchTemplateSpecification": {"LaunchTemplateName": "arm", "Version": "4"},
-                                },
+                                {"LaunchTemplateSpecification": {"LaunchTemplateName": "arm", "Version": "4"}},
                             ],
                         },
                         "InstancesDistribution": {"OnDemandBaseCapacity": 0},
@@ -224,11 +231,8 @@ CASES: list[Case] = [
         "DescribeSpotInstanceRequests",
         {
             "SpotInstanceRequests": [
-                {
-                    "SpotInstanceRequestId": f"sir-{state}",
-                    "State": state,
-                    "LaunchSpecification": {"IamInstanceProfile": profile},
-                }
+                {"SpotInstanceRequestId": f"sir-{state}", "State": state}
+                | {"LaunchSpecification": {"IamInstanceProfile": profile}}
                 for state, profile in (
                     ("open", {"Name": "web"}),
                     ("active", {"Arn": ARN}),
@@ -256,102 +260,55 @@ CASES: list[Case] = [
                     "SpotFleetRequestState": state,
                     "SpotFleetRequestConfig": {
                         "IamFleetRole": f"arn:aws:iam::{ID}:role/fleet",
-                        "TargetCapacity": 2,
                         "LaunchSpecifications": [
                             {"ImageId": "ami-1", "IamInstanceProfile": {"Name": "web"}},
                             {"ImageId": "ami-2", "IamInstanceProfile": {"Name": "web"}},
                             {"ImageId": "ami-3", "IamInstanceProfile": {"Arn": ARN}},
                             {"ImageId": "ami-4"},
                         ],
-                        "LaunchTemplateConfigs": [
-                            {
-                                "LaunchTemplateSpecification": {"LaunchTemplateId": LT, "Version": "2"},
-                                "Overrides": [{"InstanceType": "t3.micro"}],
-                            },
-                            {"LaunchTemplateSpecification": {"LaunchTemplateName": "arm", "Version": "$Default"}},
-                        ],
-                    },
+                    }
+                    | pinning(PIN, {"LaunchTemplateName": "arm", "Version": "$Default"}),
                 }
                 for state in ("active", "cancelled_running", "cancelled", "failed")
             ]
         },
         [
-            ("spot-fleet", "sfr-active", "web", None, "active"),
-            ("spot-fleet", "sfr-active", ARN, None, "active"),
-            ("spot-fleet", "sfr-cancelled_running", "web", None, "cancelled_running"),
-            ("spot-fleet", "sfr-cancelled_running", ARN, None, "cancelled_running"),
+            ("spot-fleet", f"sfr-{state}", profile, None, state)
+            for state in ("active", "cancelled_running")
+            for profile in ("web", ARN)
         ],
-        [
-            ("spot-fleet", "sfr-active", [f"{LT}:2", "arm:$Default"]),
-            ("spot-fleet", "sfr-cancelled_running", [f"{LT}:2", "arm:$Default"]),
-        ],
+        [("spot-fleet", f"sfr-{state}", [f"{LT}:2", "arm:$Default"]) for state in ("active", "cancelled_running")],
     ),
     (
         "DescribeFleets",
         {
             "Fleets": [
-                {
-                    "FleetId": f"fleet-{state}",
-                    "FleetState": state,
-                    "Type": "maintain",
-                    "LaunchTemplateConfigs": [
-                        {
-                            "LaunchTemplateSpecification": {"LaunchTemplateId": LT, "Version": "2"},
-                            "Overrides": [{"InstanceType": "t3.micro"}],
-                        },
-                        {"LaunchTemplateSpecification": {"LaunchTemplateId": LT, "Version": "$Latest"}},
-                    ],
-                }
+                {"FleetId": f"fleet-{state}", "FleetState": state, "Type": "maintain"} | pinning(PIN, LATEST)
                 for state in ("active", "deleted_running", "deleted", "failed")
             ]
         },
         [],
-        [
-            ("fleet", "fleet-active", [f"{LT}:2", f"{LT}:$Latest"]),
-            ("fleet", "fleet-deleted_running", [f"{LT}:2", f"{LT}:$Latest"]),
-        ],
+        [("fleet", f"fleet-{state}", [f"{LT}:2", f"{LT}:$Latest"]) for state in ("active", "deleted_running")],
     ),
     (
         "DescribeComputeEnvironments",
         {
             "computeEnvironments": [
-                {
-                    "computeEnvironmentName": "by-name",
-                    "computeEnvironmentArn": f"arn:aws:batch:{HERE}:compute-environment/by-name",
-                    "type": "MANAGED",
-                    "status": "VALID",
-                    "computeResources": {"type": "EC2", "maxvCpus": 4, "subnets": [], "instanceRole": "web"},
-                },
-                {
-                    "computeEnvironmentName": "by-template",
-                    "computeEnvironmentArn": f"arn:aws:batch:{HERE}:compute-environment/by-template",
-                    "status": "VALID",
-                    "computeResources": {
-                        "type": "SPOT",
-                        "maxvCpus": 4,
-                        "subnets": [],
+                environment("by-name", ON_EC2 | {"instanceRole": "web"}),
+                environment(
+                    "by-template",
+                    ON_EC2
+                    | {
                         "instanceRole": ARN,
                         "launchTemplate": {
                             "launchTemplateId": LT,
                             "version": "2",
-                            "overrides": [
-                                {"launchTemplateName": "arm", "version": "$Latest", "targetInstanceTypes": ["t4g"]}
-                            ],
+                            "overrides": [{"launchTemplateName": "arm", "version": "$Latest"}],
                         },
                     },
-                },
-                {
-                    "computeEnvironmentName": "gone",
-                    "computeEnvironmentArn": f"arn:aws:batch:{HERE}:compute-environment/gone",
-                    "status": "DELETED",
-                    "computeResources": {"type": "EC2", "maxvCpus": 4, "subnets": [], "instanceRole": "web"},
-                },
-                {
-                    "computeEnvironmentName": "fargate",
-                    "computeEnvironmentArn": f"arn:aws:batch:{HERE}:compute-environment/fargate",
-                    "status": "VALID",
-                    "computeResources": {"type": "FARGATE", "maxvCpus": 4, "subnets": []},
-                },
+                ),
+                environment("gone", ON_EC2 | {"instanceRole": "web"}, "DELETED"),
+                environment("fargate", ON_EC2 | {"type": "FARGATE"}),
             ]
         },
         [
@@ -360,31 +317,25 @@ CASES: list[Case] = [
         ],
         [("batch-environment", "by-template", [f"{LT}:2", "arm:$Latest"])],
     ),
-    (
-        "DescribeCluster",
-        {
-            "Cluster": {
-                "Id": "j-1ABC",
-                "Name": "nightly",
-                "ClusterArn": f"arn:aws:elasticmapreduce:{HERE}:cluster/j-1ABC",
-                "Status": {"State": "WAITING"},
-                "Ec2InstanceAttributes": {"IamInstanceProfile": "web", "Ec2SubnetId": "subnet-1"},
-            }
-        },
-        [("emr-cluster", "j-1ABC", "web", "nightly", "WAITING")],
-        [],
-    ),
-    (
-        "DescribeCluster",
-        {
-            "Cluster": {
-                "Id": "j-2ABC",
-                "Status": {"State": "TERMINATED"},
-                "Ec2InstanceAttributes": {"IamInstanceProfile": "web"},
-            }
-        },
-        [],
-        [],
+    *(
+        (
+            "DescribeCluster",
+            {
+                "Cluster": {
+                    "Id": cluster,
+                    "Name": "nightly",
+                    "ClusterArn": f"arn:aws:elasticmapreduce:{HERE}:cluster/{cluster}",
+                    "Status": {"State": state},
+                    "Ec2InstanceAttributes": {"IamInstanceProfile": "web", "Ec2SubnetId": "subnet-1"},
+                }
+            },
+            mentions,
+            [],
+        )
+        for cluster, state, mentions in (
+            ("j-1ABC", "WAITING", [("emr-cluster", "j-1ABC", "web", "nightly", "WAITING")]),
+            ("j-2ABC", "TERMINATED", []),
+        )
     ),
     (
         "DescribeConfigurationSettings",
@@ -395,22 +346,10 @@ CASES: list[Case] = [
                     "EnvironmentName": "shop-prod",
                     "DeploymentStatus": "deployed",
                     "OptionSettings": [
-                        {
-                            "Namespace": "aws:autoscaling:launchconfiguration",
-                            "OptionName": "EC2KeyName",
-                            "Value": "not a profile",
-                        },
-                        {
-                            "Namespace": "aws:elasticbeanstalk:environment",
-                            "OptionName": "IamInstanceProfile",
-                            "Value": "of another namespace",
-                        },
-                        {
-                            "ResourceName": "AWSEBAutoScalingLaunchConfiguration",
-                            "Namespace": "aws:autoscaling:launchconfiguration",
-                            "OptionName": "IamInstanceProfile",
-                            "Value": "web",
-                        },
+                        setting("autoscaling:launchconfiguration", "EC2KeyName", "not a profile"),
+                        setting("elasticbeanstalk:environment", "IamInstanceProfile", "of another namespace"),
+                        setting("autoscaling:launchconfiguration", "IamInstanceProfile", "web")
+                        | {"ResourceName": "AWSEBAutoScalingLaunchConfiguration"},
                     ],
                 }
             ]
@@ -420,29 +359,13 @@ CASES: list[Case] = [
     ),
     (
         "ListInfrastructureConfigurations",
-        {
-            "requestId": "r",
-            "infrastructureConfigurationSummaryList": [
-                {
-                    "arn": f"arn:aws:imagebuilder:{HERE}:infrastructure-configuration/golden",
-                    "name": "golden",
-                    "instanceProfileName": "web",
-                }
-            ],
-        },
+        {"requestId": "r", "infrastructureConfigurationSummaryList": [GOLDEN]},
         [("imagebuilder-infrastructure", "golden", "web", "golden", None)],
         [],
     ),
     (
         "GetInfrastructureConfiguration",
-        {
-            "requestId": "r",
-            "infrastructureConfiguration": {
-                "arn": f"arn:aws:imagebuilder:{HERE}:infrastructure-configuration/golden",
-                "name": "golden",
-                "instanceProfileName": "web",
-            },
-        },
+        {"requestId": "r", "infrastructureConfiguration": GOLDEN},
         [("imagebuilder-infrastructure", "golden", "web", "golden", None)],
         [],
     ),
@@ -450,23 +373,11 @@ CASES: list[Case] = [
         "DescribeCapacityProviders",
         {
             "capacityProviders": [
-                {
-                    "capacityProviderArn": f"arn:aws:ecs:{HERE}:capacity-provider/{name}",
-                    "name": name,
-                    "status": state,
-                    **provider,
-                }
+                {"capacityProviderArn": f"arn:aws:ecs:{HERE}:capacity-provider/{name}", "name": name, "status": state}
+                | provider
                 for name, state, provider in (
-                    (
-                        "managed",
-                        "ACTIVE",
-                        {"managedInstancesProvider": {"instanceLaunchTemplate": {"ec2InstanceProfileArn": ARN}}},
-                    ),
-                    (
-                        "deleted",
-                        "INACTIVE",
-                        {"managedInstancesProvider": {"instanceLaunchTemplate": {"ec2InstanceProfileArn": ARN}}},
-                    ),
+                    ("managed", "ACTIVE", MANAGED),
+                    ("deleted", "INACTIVE", MANAGED),
                     ("FARGATE", "ACTIVE", {}),
                 )
             ],
@@ -511,20 +422,10 @@ CASES: list[Case] = [
         "DescribeEnvironments",
         {
             "environments": [
-                {
-                    "id": kind,
-                    "name": kind,
-                    "type": "ec2",
-                    "arn": f"arn:aws:cloud9:{HERE}:environment:{kind}",
-                    "ownerArn": f"arn:aws:iam::{ID}:user/me",
-                    "lifecycle": {"status": "CREATED"},
-                    **connection,
-                }
-                for kind, connection in (
-                    ("closed", {"connectionType": "CONNECT_SSM"}),
-                    ("open", {"connectionType": "CONNECT_SSH"}),
-                    ("old", {}),
-                )
+                {"id": kind, "name": kind, "type": "ec2", "arn": f"arn:aws:cloud9:{HERE}:environment:{kind}"}
+                | {"ownerArn": f"arn:aws:iam::{ID}:user/me", "lifecycle": {"status": "CREATED"}}
+                | ({"connectionType": connection} if connection else {})
+                for kind, connection in (("closed", "CONNECT_SSM"), ("open", "CONNECT_SSH"), ("old", None))
             ]
         },
         [("cloud9-environment", "closed", "AWSCloud9SSMInstanceProfile", "closed", "CREATED")],
@@ -580,17 +481,7 @@ def test_an_answer_names_its_profiles_and_templates(
 
 def test_batch_on_managed_instances_names_the_profile_of_their_template() -> None:
     """Newer than some models of botocore, so that its shape is not held against one."""
-    template = {"ec2InstanceProfileArn": ARN}
-    answer = {
-        "computeEnvironments": [
-            {
-                "computeEnvironmentName": "managed",
-                "status": "VALID",
-                "computeResources": {"managedInstancesProvider": {"instanceLaunchTemplate": template}},
-            }
-        ]
-    }
-    (record,) = records("DescribeComputeEnvironments", answer)
+    (record,) = records("DescribeComputeEnvironments", {"computeEnvironments": [environment("managed", MANAGED)]})
     assert [m.named for m in of("DescribeComputeEnvironments").mentions(record)] == [ARN]
 
 
@@ -601,27 +492,24 @@ def test_an_instance_keeps_the_id_and_place_of_its_profile() -> None:
     assert (first.profile_id, first.region, first.account_id) == ("AIPAEXAMPLE", "eu-west-1", ID)
 
 
-def test_a_file_whose_profile_is_no_text_cannot_be_read(tmp_path: Path) -> None:
-    folder = tmp_path / ID
-    folder.mkdir()
-    (folder / "list-instance-profiles.json").write_text('{"InstanceProfiles": []}', "utf-8")
-    answer = '{"DBInstances": [{"CustomIamInstanceProfile": {"Name": "web"}}]}'
-    (folder / "describe-db-instances.json").write_text(answer, "utf-8")
-    gaps = iamframe.load_files(folder).gaps
-    (gap,) = gaps[gaps["reason"] == "unreadable"].to_dict("records")
-    assert gap["operation"] == "DescribeDBInstances"
-    assert gap["detail"].endswith("expected `str`, got `object`")
+NUMBER = {"connectionId": "c", "name": "c", "props": {"sparkEmrProperties": {"instanceProfileArn": 5}}}
 
 
-def test_a_connection_whose_profile_is_a_number_is_a_gap(tmp_path: Path) -> None:
-    connection = {"connectionId": "c", "name": "c", "props": {"sparkEmrProperties": {"instanceProfileArn": 5}}}
-    folder = tmp_path / ID
-    folder.mkdir()
-    (folder / "list-instance-profiles.json").write_text('{"InstanceProfiles": []}', "utf-8")
-    (folder / "list-connections.json").write_text(json.dumps({"items": [connection]}), "utf-8")
-    gaps = iamframe.load_files(folder).gaps
+@pytest.mark.parametrize(
+    ("answer", "operation", "got"),
+    [
+        ({"DBInstances": [{"CustomIamInstanceProfile": {"Name": "web"}}]}, "DescribeDBInstances", "object"),
+        ({"items": [NUMBER]}, "ListConnections", "int"),
+    ],
+)
+def test_an_answer_whose_profile_is_no_text_is_a_gap(
+    tmp_path: Path, answer: dict[str, Any], operation: str, got: str
+) -> None:
+    files = {f"{ID}/list-instance-profiles.json": {"InstanceProfiles": []}, f"{ID}/{operation}.json": answer}
+    gaps = iamframe.load_files(write(tmp_path, files)).gaps
     (gap,) = gaps[gaps["reason"] == "unreadable"].to_dict("records")
-    assert gap["detail"].endswith("expected `str`, got `int`")
+    assert gap["operation"].rpartition(":")[2] == operation
+    assert gap["detail"].endswith(f"expected `str`, got `{got}`")
 
 
 # The table against the models of AWS
@@ -950,6 +838,17 @@ def group(account: PracticeAccount, launch: dict[str, Any], name: str = "g") -> 
     )
 
 
+def hidden(monkeypatch: pytest.MonkeyPatch, by: Callable[[dict[str, Any]], str | None]) -> None:
+    """Show versions only to requests that name their template, as of one that AWS manages; refuse some of them."""
+
+    def answer(_: str, operation: str, __: str, asked: dict[str, Any]) -> dict[str, Any] | str | None:
+        if operation == VERSIONS and "LaunchTemplateId" not in asked:
+            return {"LaunchTemplateVersions": []}
+        return by(asked) if "LaunchTemplateId" in asked else None
+
+    answered(monkeypatch, answer)
+
+
 @pytest.mark.parametrize("references", ["core", "all"])
 def test_each_version_of_a_template_is_a_reference(account: PracticeAccount, references: str) -> None:
     for name in ("first", "second", "third", "fourth", "none"):
@@ -1046,15 +945,7 @@ def test_a_version_that_is_gone_is_no_gap_and_does_not_hide_the_others(
     made = template(account, "third", "first", "third", "third")
     group(account, {"LaunchTemplate": {"LaunchTemplateId": made, "Version": "2"}}, "a")
     group(account, {"LaunchTemplate": {"LaunchTemplateId": made, "Version": "3"}}, "b")
-    gone = "InvalidLaunchTemplateId.VersionNotFound"
-
-    # As of a template that AWS manages and that no list shows.
-    def answer(_: str, operation: str, __: str, asked: dict[str, Any]) -> dict[str, Any] | str | None:
-        if operation == VERSIONS and "LaunchTemplateId" not in asked:
-            return {"LaunchTemplateVersions": []}
-        return gone if "2" in asked.get("Versions", ()) else None
-
-    answered(monkeypatch, answer)
+    hidden(monkeypatch, lambda asked: "InvalidLaunchTemplateId.VersionNotFound" if "2" in asked["Versions"] else None)
     inventory = load(account, references=True)
     assert referring(inventory, "auto-scaling-group") == [["eu-west-1", "third", "b", "3", ""]]
     assert inventory.gaps.empty
@@ -1069,17 +960,12 @@ def test_the_newest_version_of_a_listing_that_broke_off_is_asked_for_by_itself(
         add(account, name, name)
     made = template(account, "first", "second")
     group(account, {"LaunchTemplate": {"LaunchTemplateId": made, "Version": "$Latest"}})
-    page = {
-        "NextToken": "more",
-        "LaunchTemplateVersions": [
-            {
-                "LaunchTemplateId": made,
-                "VersionNumber": 1,
-                "DefaultVersion": True,
-                "LaunchTemplateData": {"IamInstanceProfile": {"Name": "first"}},
-            }
-        ],
+    first = {
+        "VersionNumber": 1,
+        "DefaultVersion": True,
+        "LaunchTemplateData": {"IamInstanceProfile": {"Name": "first"}},
     }
+    page = {"NextToken": "more", "LaunchTemplateVersions": [first | {"LaunchTemplateId": made}]}
 
     def answer(_: str, operation: str, region: str, asked: dict[str, Any]) -> dict[str, Any] | str | None:
         if operation != VERSIONS or region != "eu-west-1" or "LaunchTemplateId" in asked:
@@ -1099,13 +985,7 @@ def test_a_pinned_version_that_is_denied_accuses_nobody(
     add(account, "second", "second")
     made = template(account, "first", "second", "first")
     group(account, {"LaunchTemplate": {"LaunchTemplateId": made, "Version": "2"}})
-
-    def answer(_: str, operation: str, __: str, asked: dict[str, Any]) -> dict[str, Any] | str | None:
-        if operation == VERSIONS and "LaunchTemplateId" not in asked:
-            return {"LaunchTemplateVersions": []}
-        return "UnauthorizedOperation" if "LaunchTemplateId" in asked else None
-
-    answered(monkeypatch, answer)
+    hidden(monkeypatch, lambda _: "UnauthorizedOperation")
     inventory = load(account, references=True)
     assert inventory.gaps[["operation", "subject", "reason"]].to_numpy().tolist() == [[VERSIONS, f"{made}:2", "denied"]]
     assert judged(inventory) == ("unknown", [])
@@ -1247,12 +1127,10 @@ def test_a_consumer_of_several_steps_is_asked_for_each_thing_that_a_listing_name
 def test_lists_under_the_same_key_are_told_apart_in_files(tmp_path: Path) -> None:
     """Other services have `environments` and `items`, too, which name no profile."""
     folder = tmp_path / ID / "eu-west-1"
-    folder.mkdir(parents=True)
     cases = {operation: answer for operation, answer, *_ in CASES}
     documents = {name: cases[name] for name in ("DescribeEnvironments", "ListConnections", "GetCapacityProvider")}
     others = {"m2": {"environments": [{"name": "m"}]}, "k8s": {"items": [{"kind": "Pod"}]}}
-    for name, document in (documents | others).items():
-        (folder / f"{name}.json").write_bytes(msgspec.json.encode(document))
+    write(folder, {f"{name}.json": document for name, document in (documents | others).items()})
     references = iamframe.load_files(tmp_path).references
     assert sorted(zip(references["consumer_type"], references["consumer_name"], strict=True)) == [
         ("agentcore-capacity-provider", "agents"),
@@ -1282,11 +1160,7 @@ def test_a_record_that_does_not_say_which_profile_it_uses_is_a_gap(
 
 
 def without_host(
-    account: PracticeAccount,
-    monkeypatch: pytest.MonkeyPatch,
-    host: str,
-    is_found_elsewhere: bool = True,
-    **config: Any,
+    account: PracticeAccount, monkeypatch: pytest.MonkeyPatch, host: str, is_found_elsewhere: bool = True, **config: Any
 ) -> Any:
     """A session whose one service is asked at AWS's own host, the name of which does not exist."""
     session = account.session(region_name="us-east-1")

@@ -27,48 +27,23 @@ from builders import (
     write,
     zipped,
 )
+from showing import only_row, reasons, shown, wholeness, without
+from terraform import managed, plan, plan_resource, state, state_of, state_of_profile, tf_profile, tf_role
 
 from iamframe.checks import CHECKS, run_checks
 from iamframe.errors import SourceError
 from iamframe.inventory.completeness import completeness
-from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.load import load_files
 
 WEB = "arn:aws:iam::000000000001:role/web"
 WEB_PROFILE = "arn:aws:iam::000000000001:instance-profile/web"
+OPS = {"owner": "ops"}
+OWNER = tag_list(OPS)
+LINK = [(WEB_PROFILE, WEB)]
 TRUST_TEXT = (
     '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},'
     '"Action":"sts:AssumeRole"}]}'
 )
-
-
-def only_row(frame: pd.DataFrame) -> dict[str, Any]:
-    """Return the one row of a frame, missing values as None."""
-    (row,) = frame.astype(object).where(frame.notna(), None).to_dict("records")
-    return row
-
-
-def tags_of(inventory: Inventory, arn: str) -> dict[str, str]:
-    """Return the tags of one resource."""
-    mine = inventory.tags[inventory.tags["resource_arn"] == arn]
-    return dict(zip(mine["tag_key"], mine["tag_value"], strict=True))
-
-
-def links_of(inventory: Inventory) -> list[tuple[str, str]]:
-    """Return the links, profile first."""
-    return list(zip(inventory.links["profile_arn"], inventory.links["role_arn"], strict=True))
-
-
-def wholeness(inventory: Inventory) -> tuple[bool, bool]:
-    """Return whether the roles and the profiles of the one account were read whole."""
-    row = only_row(completeness(inventory))
-    return row["roles_whole"], row["profiles_whole"]
-
-
-def reasons(inventory: Inventory, operation: str) -> list[tuple[str, str]]:
-    """Return subject and reason of the gaps of one operation."""
-    gaps = inventory.gaps[inventory.gaps["operation"] == operation]
-    return list(zip(gaps["subject"], gaps["reason"], strict=True))
 
 
 def listed(*roles: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -76,31 +51,231 @@ def listed(*roles: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"Roles": list(roles)} | more
 
 
-# get-account-authorization-details
+def used(day: str, **more: str) -> dict[str, Any]:
+    """Return the last use of a role, at ten o'clock."""
+    return {"RoleLastUsed": {"LastUsedDate": f"{day}T10:00:00+00:00"} | more}
 
 
-def test_an_account_dump_lists_all_roles_but_only_the_profiles_that_hold_one(tmp_path: Path) -> None:
-    inventory = load(tmp_path, {"dump.json": dump(role_detail("web", [profile("web")]), role_detail("batch"))})
-    assert wholeness(inventory) == (True, False)
-    assert links_of(inventory) == [(WEB_PROFILE, WEB)]
-    assert only_row(inventory.profiles)["role_known"] is True
+# What is shown, by the source: a sentence, the files, and what they show
 
+Case = tuple[str, dict[str, Any], dict[str, Any]]
 
-def test_an_account_dump_with_empty_lists_says_that_a_role_has_no_profile_and_no_tags(tmp_path: Path) -> None:
-    inventory = load(tmp_path, {"dump.json": dump(role_detail("web"))})
-    assert reasons(inventory, "ListInstanceProfilesForRole") == []
-    assert only_row(inventory.roles)["tags_known"] is True
-    assert tags_of(inventory, WEB) == {}
-
-
-def test_an_account_dump_without_a_roles_profile_list_leaves_its_profiles_unknown(tmp_path: Path) -> None:
-    role = {key: value for key, value in role_detail("web").items() if key != "InstanceProfileList"}
-    inventory = load(tmp_path, {"dump.json": dump(role, role_detail("batch"))})
-    assert reasons(inventory, "ListInstanceProfilesForRole") == [(WEB, "not_in_file")]
+ANSWERS: list[Case] = [
+    # get-account-authorization-details
+    (
+        "an account dump lists all roles, but only the profiles that hold one",
+        {"dump.json": dump(role_detail("web", [profile("web")]), role_detail("batch"))},
+        {"whole": (True, False), "links": LINK, "profiles.role_known": [True]},
+    ),
+    (
+        "an account dump with empty lists says that a role has no profile and no tags, and was not used",
+        {"dump.json": dump(role_detail("web"))},
+        {"gaps.ListInstanceProfilesForRole": [], "roles.tags_known": [True], "tags": {}}
+        | {"roles.last_used_known": [True], "roles.last_used_at": [None]},
+    ),
+    (
+        "an account dump without a role's profile list leaves its profiles unknown",
+        {"dump.json": dump(without(role_detail("web"), "InstanceProfileList"), role_detail("batch"))},
+        {"gaps.ListInstanceProfilesForRole": [(WEB, "not_in_file")]},
+    ),
+    (
+        "an account dump without the tags key leaves role tags unknown",
+        {"dump.json": dump(without(role_detail("web"), "Tags"))},
+        {"roles.tags_known": [False]},
+    ),
+    (
+        "an account dump never proves profile tags",
+        {"dump.json": dump(role_detail("web", [profile("web", Tags=OWNER)]))},
+        {"profiles.tags_known": [False], "tags": {}},
+    ),
+    (
+        "an account dump shows last use and boundary",
+        {
+            "dump.json": dump(
+                role_detail("web")
+                | used("2024-06-01", Region="eu-west-1")
+                | {"PermissionsBoundary": {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": "arn:b"}}
+            )
+        },
+        {"roles.last_used_known": [True], "roles.last_used_at": [pd.Timestamp("2024-06-01T10:00:00Z")]}
+        | {"roles.last_used_region": ["eu-west-1"], "roles.permissions_boundary_arn": ["arn:b"]},
+    ),
+    (
+        "an account dump never proves description and session length",
+        {"dump.json": dump(role_detail("web", Description="front", MaxSessionDuration=7200))},
+        {"roles.description": [None], "roles.max_session_seconds": [None]},
+    ),
+    (
+        "an account dump of users alone is not a whole empty list of roles",
+        {"dump.json": dump(UserDetailList=[{"UserName": "ann", "Arn": "arn:aws:iam::000000000001:user/ann"}])},
+        {"whole": (False, False)},
+    ),
+    (
+        "a key that begins with aws: is reserved",
+        {"dump.json": dump(role_detail("web", tags={"aws:cloudformation:stack-name": "s", "awsome": "x"}))},
+        {"tags.tag_key": ["aws:cloudformation:stack-name", "awsome"], "tags.is_aws_reserved": [True, False]},
+    ),
+    # list-roles
+    (
+        "list-roles is the whole list of roles, and shows description and session length",
+        {"roles.json": listed(nested_role("web", Description="front", MaxSessionDuration=7200))},
+        {"whole": (True, False), "roles.description": ["front"], "roles.max_session_seconds": [7200]},
+    ),
+    (
+        "list-roles shows names, paths, ids and creation",
+        {"roles.json": listed(nested_role("web", path="/app/front/"))},
+        {"roles.role_arn": ["arn:aws:iam::000000000001:role/app/front/web"], "roles.role_name": ["web"]}
+        | {"roles.role_path": ["/app/front/"], "roles.role_id": ["AROAWEB"]}
+        | {"roles.created_at": [pd.Timestamp("2024-05-01T09:00:00Z")]},
+    ),
+    (
+        "list-roles never proves links or last use",
+        {"roles.json": listed(nested_role("web", InstanceProfileList=[profile("web")], **used("2024-06-01")))},
+        {"roles.last_used_known": [False], "roles.last_used_at": [None], "profiles.profile_arn": []}
+        | {"gaps.ListInstanceProfilesForRole": [("*", "not_in_file")]},
+    ),
+    # get-role
+    (
+        "get-role shows the tags of that role, and is no whole list",
+        {"role.json": {"Role": nested_role("web", RoleLastUsed={}, Tags=OWNER)}},
+        {"roles.tags_known": [True], "tags": {WEB: OPS}, "whole": (False, False)},
+    ),
+    (
+        "get-role without tags says that there are none where it shows the last use",
+        {"role.json": {"Role": nested_role("web", RoleLastUsed={})}},
+        {"roles.tags_known": [True], "roles.last_used_known": [True], "tags": {}},
+    ),
+    (
+        "get-role without tags and without last use says nothing of tags",
+        {"role.json": {"Role": nested_role("web")}},
+        {"roles.tags_known": [False], "roles.last_used_known": [False], "tags": {}},
+    ),
+    (
+        "get-role never proves links",
+        {"role.json": {"Role": nested_role("web", RoleLastUsed={}, InstanceProfileList=[profile("web")])}},
+        {"profiles.profile_arn": [], "gaps.ListInstanceProfilesForRole": [("*", "not_in_file")]},
+    ),
+    # list-instance-profiles
+    (
+        "list-instance-profiles is the whole list of profiles, and not of roles",
+        {"profiles.json": profile_list(profile("web", nested_role("web")))},
+        {"whole": (False, True)},
+    ),
+    (
+        "an empty list of instance profiles is whole where it is known whose it is",
+        {"000000000001/profiles.json": profile_list()},
+        {"whole": (False, True)},
+    ),
+    (
+        "list-instance-profiles shows each profile's link or emptiness",
+        {"profiles.json": profile_list(profile("web", nested_role("web")), profile("old"))},
+        {"links": LINK, "profiles.profile_name": ["old", "web"], "profiles.role_known": [True, True]},
+    ),
+    (
+        "list-instance-profiles shows identity and trust of the role inside, and neither its tags nor its description",
+        {"profiles.json": profile_list(profile("web", nested_role("web", Tags=OWNER, Description="front")))},
+        {"roles.role_arn": [WEB], "roles.role_id": ["AROAWEB"], "roles.trusts_ec2": ["yes"]}
+        | {"roles.tags_known": [False], "roles.description": [None]},
+    ),
+    (
+        "a profile without the roles key is not taken for empty",
+        {"profiles.json": profile_list(without(profile("old"), "Roles"))},
+        {"profiles.role_known": [False]},
+    ),
+    # get-instance-profile
+    (
+        "get-instance-profile shows link and tags, and is no whole list",
+        {"profile.json": {"InstanceProfile": profile("web", nested_role("web"), Tags=OWNER)}},
+        {"profiles.role_known": [True], "profiles.tags_known": [True], "tags": {WEB_PROFILE: OPS}}
+        | {"links": LINK, "whole": (False, False)},
+    ),
+    (
+        "get-instance-profile with empty tags knows that there are none",
+        {"profile.json": {"InstanceProfile": profile("web", Tags=[])}},
+        {"profiles.tags_known": [True], "tags": {}},
+    ),
+    (
+        "get-instance-profile without the tags key knows nothing of tags",
+        {"profile.json": {"InstanceProfile": profile("web")}},
+        {"profiles.tags_known": [False], "tags": {}},
+    ),
+    # Roles and profiles without a key around them, as `--query` prints them
+    (
+        "a list of profiles without a key shows links and emptiness, and is no whole list",
+        {"profiles.json": [profile("old"), profile("web", nested_role("web"))]},
+        {"links": LINK, "profiles.profile_name": ["old", "web"], "profiles.role_known": [True, True]}
+        | {"whole": (False, False)},
+    ),
+    (
+        "a list of roles without a key is no whole list, and knows neither tags nor links",
+        {"roles.json": [nested_role("app"), nested_role("web", RoleLastUsed={})]},
+        {"roles.role_name": ["app", "web"], "roles.tags_known": [False] * 2, "roles.last_used_known": [False] * 2}
+        | {"gaps.ListInstanceProfilesForRole": [("*", "not_in_file")], "whole": (False, False)},
+    ),
+    (
+        "an empty profile without a key is a profile, and no list of roles",
+        {"000000000001/profile.json": profile("web")},
+        {"profiles.profile_arn": [WEB_PROFILE], "whole": (False, False)},
+    ),
+    (
+        "a profile with a role and without a key is a profile, and no list of roles",
+        {"000000000001/profile.json": profile("web", nested_role("web"))},
+        {"profiles.profile_arn": [WEB_PROFILE], "whole": (False, False)},
+    ),
+    (
+        "a role of an account dump without a key says that it has no tags",
+        {"roles.json": [role_detail("web", tags={})]},
+        {"roles.tags_known": [True], "whole": (False, False)},
+    ),
+    # Tag listings
+    (
+        "a tag listing belongs to the profile that its file is named after",
+        {"p.json": profile_list(profile("web", nested_role("web"))), "instance-profile-tags/web.json": {"Tags": OWNER}},
+        {"tags": {WEB_PROFILE: OPS}, "tags.resource_type": ["instance-profile"]}
+        | {"tags.tag_source": ["ListInstanceProfileTags"]},
+    ),
+    (
+        "a tag listing belongs to the role that its file is named after",
+        {"p.json": profile_list(profile("web", nested_role("web"))), "role-tags/web.json": {"Tags": OWNER}},
+        {"tags": {WEB: OPS}, "tags.resource_type": ["role"], "tags.tag_source": ["ListRoleTags"]},
+    ),
+    (
+        "an empty tag listing says that there are none",
+        {
+            "profiles.json": profile_list(profile("web", nested_role("web")), profile("old")),
+            "instance-profile-tags/old.json": {"Tags": []},
+        },
+        {"profiles.profile_name": ["old", "web"], "profiles.tags_known": [True, False], "roles.tags_known": [False]},
+    ),
+    (
+        "a tag listing of a resource that no file shows is a gap",
+        {"profiles.json": profile_list(profile("web")), "instance-profile-tags/gone.json": {"Tags": []}},
+        {"gaps.ListInstanceProfileTags": [("*", "not_in_file"), ("gone", "not_in_file")]},
+    ),
+    # The account itself
+    (
+        "get-account-summary shows quotas and counts",
+        {
+            "dump.json": dump(role_detail("web")),
+            "summary.json": {
+                "SummaryMap": {"Roles": 1, "RolesQuota": 1000, "InstanceProfiles": 4, "InstanceProfilesQuota": 1500}
+                | {"Users": 3}
+            },
+        },
+        {"accounts.role_quota": [1000], "accounts.profile_quota": [1500]}
+        | {"accounts.roles_expected": [1], "accounts.profiles_expected": [4]},
+    ),
+    (
+        "get-caller-identity shows who asked",
+        {"identity.json": identity()},
+        {"accounts.account_id": ["000000000001"], "accounts.partition": ["aws"]}
+        | {"accounts.caller_arn": ["arn:aws:iam::000000000001:user/audit"]},
+    ),
+]
 
 
 def test_an_account_dump_shows_role_tags_where_the_key_is_there(tmp_path: Path) -> None:
-    inventory = load(tmp_path, {"dump.json": dump(role_detail("web", tags={"owner": "ops"}))})
+    inventory = load(tmp_path, {"dump.json": dump(role_detail("web", tags=OPS))})
     assert only_row(inventory.roles)["tags_known"] is True
     assert only_row(inventory.tags) == {
         "account_id": "000000000001",
@@ -113,155 +288,20 @@ def test_an_account_dump_shows_role_tags_where_the_key_is_there(tmp_path: Path) 
     }
 
 
-def test_an_account_dump_without_the_tags_key_leaves_role_tags_unknown(tmp_path: Path) -> None:
-    role = {key: value for key, value in role_detail("web").items() if key != "Tags"}
-    assert only_row(load(tmp_path, {"dump.json": dump(role)}).roles)["tags_known"] is False
-
-
-def test_an_account_dump_never_proves_profile_tags(tmp_path: Path) -> None:
-    held = profile("web", Tags=tag_list({"owner": "ops"}))
-    inventory = load(tmp_path, {"dump.json": dump(role_detail("web", [held]))})
-    assert only_row(inventory.profiles)["tags_known"] is False
-    assert tags_of(inventory, WEB_PROFILE) == {}
-
-
-def test_an_account_dump_shows_last_use_and_boundary(tmp_path: Path) -> None:
-    role = role_detail("web") | {
-        "RoleLastUsed": {"LastUsedDate": "2024-06-01T10:00:00+00:00", "Region": "eu-west-1"},
-        "PermissionsBoundary": {
-            "PermissionsBoundaryType": "Policy",
-            "PermissionsBoundaryArn": "arn:aws:iam::aws:policy/B",
-        },
-    }
-    row = only_row(load(tmp_path, {"dump.json": dump(role)}).roles)
-    assert row["last_used_known"] is True
-    assert row["last_used_at"] == pd.Timestamp("2024-06-01T10:00:00Z")
-    assert row["last_used_region"] == "eu-west-1"
-    assert row["permissions_boundary_arn"] == "arn:aws:iam::aws:policy/B"
-
-
-def test_an_account_dump_with_empty_last_use_says_that_the_role_was_not_used(tmp_path: Path) -> None:
-    row = only_row(load(tmp_path, {"dump.json": dump(role_detail("web"))}).roles)
-    assert (row["last_used_known"], row["last_used_at"]) == (True, None)
-
-
-def test_an_account_dump_never_proves_description_and_session_length(tmp_path: Path) -> None:
-    role = role_detail("web", Description="front", MaxSessionDuration=7200)
-    row = only_row(load(tmp_path, {"dump.json": dump(role)}).roles)
-    assert (row["description"], row["max_session_seconds"]) == (None, None)
-
-
-def test_an_account_dump_of_users_alone_is_not_a_whole_empty_list_of_roles(tmp_path: Path) -> None:
-    user = {"UserName": "ann", "Arn": "arn:aws:iam::000000000001:user/ann"}
-    inventory = load(tmp_path, {"dump.json": dump(UserDetailList=[user])})
-    assert wholeness(inventory) == (False, False)
-
-
-# list-roles
-
-
-def test_list_roles_is_the_whole_list_of_roles_and_shows_description_and_session_length(tmp_path: Path) -> None:
-    inventory = load(tmp_path, {"roles.json": listed(nested_role("web", Description="front", MaxSessionDuration=7200))})
-    assert wholeness(inventory) == (True, False)
-    row = only_row(inventory.roles)
-    assert (row["description"], row["max_session_seconds"]) == ("front", 7200)
-
-
 def test_an_empty_output_of_list_roles_is_not_a_whole_list_because_each_account_has_roles(tmp_path: Path) -> None:
     inventory = load(tmp_path, {"000000000001/roles.json": listed(), "000000000001/id.json": identity()})
     assert wholeness(inventory) == (False, False)
     assert ("roles.json", "truncated") in [(Path(where).name, why) for where, why in reasons(inventory, "ListRoles")]
 
 
-def test_list_roles_shows_names_paths_ids_and_creation(tmp_path: Path) -> None:
-    row = only_row(load(tmp_path, {"roles.json": listed(nested_role("web", path="/app/front/"))}).roles)
-    assert row["role_arn"] == "arn:aws:iam::000000000001:role/app/front/web"
-    assert (row["role_name"], row["role_path"], row["role_id"]) == ("web", "/app/front/", "AROAWEB")
-    assert row["created_at"] == pd.Timestamp("2024-05-01T09:00:00Z")
-
-
-@pytest.mark.parametrize("tags", [[], tag_list({"owner": "ops"})])
-def test_a_tags_key_in_list_roles_is_never_trusted(tmp_path: Path, tags: list[dict[str, str]]) -> None:
-    inventory = load(tmp_path, {"roles.json": listed(nested_role("web", Tags=tags))})
-    assert only_row(inventory.roles)["tags_known"] is False
-    assert len(inventory.tags) == 0
-
-
-def test_list_roles_never_proves_links_or_last_use(tmp_path: Path) -> None:
-    role = nested_role(
-        "web", RoleLastUsed={"LastUsedDate": "2024-06-01T10:00:00Z"}, InstanceProfileList=[profile("web")]
-    )
-    inventory = load(tmp_path, {"roles.json": listed(role)})
-    assert only_row(inventory.roles)["last_used_known"] is False
-    assert only_row(inventory.roles)["last_used_at"] is None
-    assert len(inventory.profiles) == 0
-    assert reasons(inventory, "ListInstanceProfilesForRole") == [("*", "not_in_file")]
-
-
-# get-role
-
-
-def test_get_role_shows_the_tags_of_that_role_and_is_no_whole_list(tmp_path: Path) -> None:
-    role = nested_role("web", RoleLastUsed={}, Tags=tag_list({"owner": "ops"}))
-    inventory = load(tmp_path, {"role.json": {"Role": role}})
-    assert only_row(inventory.roles)["tags_known"] is True
-    assert tags_of(inventory, WEB) == {"owner": "ops"}
-    assert wholeness(inventory) == (False, False)
-
-
-@pytest.mark.parametrize(("used", "known"), [({"RoleLastUsed": {}}, True), ({}, False)])
-def test_get_role_without_tags_says_that_there_are_none_only_where_it_shows_the_last_use(
-    tmp_path: Path, used: dict[str, Any], known: bool
-) -> None:
-    inventory = load(tmp_path, {"role.json": {"Role": nested_role("web", **used)}})
-    row = only_row(inventory.roles)
-    assert (row["tags_known"], row["last_used_known"]) == (known, known)
-    assert tags_of(inventory, WEB) == {}
-
-
-def test_get_role_never_proves_links(tmp_path: Path) -> None:
-    role = nested_role("web", RoleLastUsed={}, InstanceProfileList=[profile("web")])
-    inventory = load(tmp_path, {"role.json": {"Role": role}})
-    assert len(inventory.profiles) == 0
-    assert reasons(inventory, "ListInstanceProfilesForRole") == [("*", "not_in_file")]
-
-
-# list-instance-profiles
-
-
-def test_list_instance_profiles_is_the_whole_list_of_profiles_and_not_of_roles(tmp_path: Path) -> None:
-    inventory = load(tmp_path, {"profiles.json": profile_list(profile("web", nested_role("web")))})
-    assert wholeness(inventory) == (False, True)
-
-
-def test_an_empty_list_of_instance_profiles_is_whole_where_it_is_known_whose_it_is(tmp_path: Path) -> None:
-    inventory = load(tmp_path, {"000000000001/profiles.json": profile_list()})
-    assert wholeness(inventory) == (False, True)
-
-
-def test_list_instance_profiles_shows_each_profiles_link_or_emptiness(tmp_path: Path) -> None:
-    inventory = load(tmp_path, {"profiles.json": profile_list(profile("web", nested_role("web")), profile("old"))})
-    assert links_of(inventory) == [(WEB_PROFILE, WEB)]
-    assert inventory.profiles.set_index("profile_name")["role_known"].to_dict() == {"old": True, "web": True}
-
-
-def test_list_instance_profiles_shows_identity_and_trust_of_the_role_inside(tmp_path: Path) -> None:
-    held = nested_role("web", Tags=tag_list({"owner": "ops"}), Description="front")
-    row = only_row(load(tmp_path, {"profiles.json": profile_list(profile("web", held))}).roles)
-    assert (row["role_arn"], row["role_id"], row["trusts_ec2"]) == (WEB, "AROAWEB", "yes")
-    assert (row["tags_known"], row["description"]) == (False, None)
-
-
-def test_a_profile_without_the_roles_key_is_not_taken_for_empty(tmp_path: Path) -> None:
-    old = {key: value for key, value in profile("old").items() if key != "Roles"}
-    inventory = load(tmp_path, {"profiles.json": profile_list(old)})
-    assert only_row(inventory.profiles)["role_known"] is False
-
-
-@pytest.mark.parametrize("tags", [[], tag_list({"owner": "ops"})])
-def test_a_tags_key_in_list_instance_profiles_is_never_trusted(tmp_path: Path, tags: list[dict[str, str]]) -> None:
-    inventory = load(tmp_path, {"profiles.json": profile_list(profile("web", nested_role("web"), Tags=tags))})
-    assert only_row(inventory.profiles)["tags_known"] is False
+@pytest.mark.parametrize("tags", [[], OWNER], ids=["none", "some"])
+@pytest.mark.parametrize("name", ["list-roles", "list-instance-profiles", "list-instance-profiles-for-role"])
+def test_a_tags_key_in_a_list_is_never_trusted(tmp_path: Path, name: str, tags: list[dict[str, str]]) -> None:
+    role = nested_role("web", Tags=tags)
+    answer = listed(role) if name == "list-roles" else profile_list(profile("web", role, Tags=tags))
+    inventory = load(tmp_path, {f"{name}.json": answer})
+    known = [*inventory.roles["tags_known"], *inventory.profiles["tags_known"]]
+    assert known == [False] * (1 if name == "list-roles" else 2)
     assert len(inventory.tags) == 0
 
 
@@ -278,61 +318,7 @@ def test_a_tags_key_in_list_instance_profiles_is_never_trusted(tmp_path: Path, t
 def test_list_instance_profiles_for_role_is_told_by_its_name_and_is_no_whole_list(tmp_path: Path, name: str) -> None:
     answer = json.dumps(profile_list(profile("web", nested_role("web")))).encode()
     inventory = load(tmp_path, {name: gzip.compress(answer) if name.endswith(".gz") else answer})
-    assert links_of(inventory) == [(WEB_PROFILE, WEB)]
-    assert wholeness(inventory) == (False, False)
-
-
-def test_a_tags_key_in_list_instance_profiles_for_role_is_never_trusted(tmp_path: Path) -> None:
-    held = profile("web", nested_role("web"), Tags=tag_list({"owner": "ops"}))
-    inventory = load(tmp_path, {"list-instance-profiles-for-role.json": profile_list(held)})
-    assert only_row(inventory.profiles)["tags_known"] is False
-
-
-# get-instance-profile
-
-
-def test_get_instance_profile_shows_link_and_tags_and_is_no_whole_list(tmp_path: Path) -> None:
-    got = profile("web", nested_role("web"), Tags=tag_list({"owner": "ops"}))
-    inventory = load(tmp_path, {"profile.json": {"InstanceProfile": got}})
-    row = only_row(inventory.profiles)
-    assert (row["role_known"], row["tags_known"]) == (True, True)
-    assert tags_of(inventory, WEB_PROFILE) == {"owner": "ops"}
-    assert links_of(inventory) == [(WEB_PROFILE, WEB)]
-    assert wholeness(inventory) == (False, False)
-
-
-@pytest.mark.parametrize(("tags", "known"), [({"Tags": []}, True), ({}, False)])
-def test_get_instance_profile_knows_that_there_are_no_tags_only_by_the_tags_key(
-    tmp_path: Path, tags: dict[str, Any], known: bool
-) -> None:
-    inventory = load(tmp_path, {"profile.json": {"InstanceProfile": profile("web", **tags)}})
-    assert only_row(inventory.profiles)["tags_known"] is known
-    assert len(inventory.tags) == 0
-
-
-# Roles and profiles without a key around them, as `--query` prints them
-
-
-def test_a_list_of_profiles_without_a_key_shows_links_and_emptiness_and_is_no_whole_list(tmp_path: Path) -> None:
-    inventory = load(tmp_path, {"profiles.json": [profile("old"), profile("web", nested_role("web"))]})
-    assert links_of(inventory) == [(WEB_PROFILE, WEB)]
-    assert inventory.profiles.set_index("profile_name")["role_known"].to_dict() == {"old": True, "web": True}
-    assert wholeness(inventory) == (False, False)
-
-
-def test_a_list_of_roles_without_a_key_is_no_whole_list_and_knows_neither_tags_nor_links(tmp_path: Path) -> None:
-    inventory = load(tmp_path, {"roles.json": [nested_role("app"), nested_role("web", RoleLastUsed={})]})
-    assert inventory.roles["role_name"].tolist() == ["app", "web"]
-    assert not inventory.roles[["tags_known", "last_used_known"]].any(axis=None)
-    assert reasons(inventory, "ListInstanceProfilesForRole") == [("*", "not_in_file")]
-    assert wholeness(inventory) == (False, False)
-
-
-@pytest.mark.parametrize("held", [None, nested_role("web")], ids=["empty", "with-a-role"])
-def test_a_profile_without_a_key_is_a_profile_and_no_list_of_roles(tmp_path: Path, held: dict[str, Any] | None) -> None:
-    inventory = load(tmp_path, {"000000000001/profile.json": profile("web", held)})
-    assert inventory.profiles["profile_arn"].tolist() == [WEB_PROFILE]
-    assert wholeness(inventory) == (False, False)
+    assert (shown(inventory, "links"), wholeness(inventory)) == (LINK, (False, False))
 
 
 @pytest.mark.parametrize(
@@ -343,131 +329,205 @@ def test_a_profile_without_a_key_is_a_profile_and_no_list_of_roles(tmp_path: Pat
 def test_an_object_without_a_key_shows_its_tags_and_an_empty_list_of_tags_proves_nothing(
     tmp_path: Path, item: dict[str, Any], frame: str
 ) -> None:
-    tags = {"some": {"Tags": tag_list({"owner": "ops"})}, "empty": {"Tags": []}, "null": {"Tags": None}, "absent": {}}
+    tags = {"some": {"Tags": OWNER}, "empty": {"Tags": []}, "null": {"Tags": None}, "absent": {}}
     rows = {name: load(tmp_path / name, {"item.json": item | more}).frames[frame] for name, more in tags.items()}
     known = {name: only_row(row)["tags_known"] for name, row in rows.items()}
     assert known == {"some": True, "empty": False, "null": False, "absent": False}
 
 
-def test_a_role_of_an_account_dump_without_a_key_says_that_it_has_no_tags(tmp_path: Path) -> None:
-    inventory = load(tmp_path, {"roles.json": [role_detail("web", tags={})]})
-    assert only_row(inventory.roles)["tags_known"] is True
-    assert wholeness(inventory) == (False, False)
-
-
 def test_an_item_beside_roles_and_profiles_that_is_neither_is_a_gap(tmp_path: Path) -> None:
     repeated = '{"RoleName": "b", "Arn": "arn:aws:iam::000000000001:role/b", "Path": "/", "Path": "/x/"}'
     items = [json.dumps(nested_role("web")), json.dumps(profile("web")), '{"Volume": 1}', repeated, "7"]
-    (tmp_path / "mixed.json").write_text(f"[{', '.join(items)}]", "utf-8")
-    inventory = load_files(tmp_path)
-    assert inventory.roles["role_name"].tolist() == ["web"]
-    assert inventory.profiles["profile_name"].tolist() == ["web"]
+    inventory = load(tmp_path, {"mixed.json": f"[{', '.join(items)}]"})
+    assert inventory.roles["role_name"].tolist() == inventory.profiles["profile_name"].tolist() == ["web"]
     places = inventory.gaps["detail"].str.extract(r"(\$\[\d\])", expand=False)
     assert places.dropna().tolist() == ["$[2]", "$[3]", "$[4]"]
 
 
-# Tag listings
-
-
-@pytest.mark.parametrize(
-    ("folder", "arn", "kind", "source"),
-    [
-        ("instance-profile-tags", WEB_PROFILE, "instance-profile", "ListInstanceProfileTags"),
-        ("role-tags", WEB, "role", "ListRoleTags"),
-    ],
-)
-def test_a_tag_listing_belongs_to_the_resource_that_its_file_is_named_after(
-    tmp_path: Path, folder: str, arn: str, kind: str, source: str
-) -> None:
-    documents = {
-        "profiles.json": profile_list(profile("web", nested_role("web"))),
-        f"{folder}/web.json": {"Tags": tag_list({"owner": "ops"})},
-    }
-    row = only_row(load(tmp_path, documents).tags)
-    assert (row["resource_arn"], row["resource_type"], row["tag_source"]) == (arn, kind, source)
-    assert (row["tag_key"], row["tag_value"]) == ("owner", "ops")
-
-
-def test_an_empty_tag_listing_says_that_there_are_none(tmp_path: Path) -> None:
-    documents = {
-        "profiles.json": profile_list(profile("web", nested_role("web")), profile("old")),
-        "instance-profile-tags/old.json": {"Tags": []},
-    }
-    inventory = load(tmp_path, documents)
-    assert inventory.profiles.set_index("profile_name")["tags_known"].to_dict() == {"old": True, "web": False}
-    assert only_row(inventory.roles)["tags_known"] is False
-
-
 @pytest.mark.parametrize("rest", ["", json.dumps({"Tags": tag_list({"team": "web"}), "IsTruncated": False})])
 def test_a_tag_listing_that_is_cut_short_is_not_taken_nor_is_its_rest(tmp_path: Path, rest: str) -> None:
-    page = {"Tags": tag_list({"owner": "ops"}), "IsTruncated": True, "Marker": "m"}
-    documents = {
-        "profiles.json": profile_list(profile("web")),
-        "instance-profile-tags/web.json": json.dumps(page) + rest,
-    }
+    page = json.dumps({"Tags": OWNER, "IsTruncated": True, "Marker": "m"})
+    documents = {"profiles.json": profile_list(profile("web")), "instance-profile-tags/web.json": page + rest}
     inventory = load(tmp_path, documents)
     assert only_row(inventory.profiles)["tags_known"] is False
     assert ("web", "truncated") in reasons(inventory, "ListInstanceProfileTags")
 
 
 def test_a_tag_listing_outside_its_folder_is_a_gap(tmp_path: Path) -> None:
-    documents = {"profiles.json": profile_list(profile("web")), "web.json": {"Tags": tag_list({"owner": "ops"})}}
-    inventory = load(tmp_path, documents)
+    inventory = load(tmp_path, {"profiles.json": profile_list(profile("web")), "web.json": {"Tags": OWNER}})
     assert only_row(inventory.profiles)["tags_known"] is False
     assert reasons(inventory, "file") == [(str(tmp_path / "web.json"), "unreadable")]
-
-
-def test_a_tag_listing_of_a_resource_that_no_file_shows_is_a_gap(tmp_path: Path) -> None:
-    documents = {"profiles.json": profile_list(profile("web")), "instance-profile-tags/gone.json": {"Tags": []}}
-    assert ("gone", "not_in_file") in reasons(load(tmp_path, documents), "ListInstanceProfileTags")
-
-
-def test_a_key_that_begins_with_aws_is_reserved(tmp_path: Path) -> None:
-    tags = {"aws:cloudformation:stack-name": "s", "awsome": "x"}
-    inventory = load(tmp_path, {"dump.json": dump(role_detail("web", tags=tags))})
-    assert inventory.tags.set_index("tag_key")["is_aws_reserved"].to_dict() == {
-        "aws:cloudformation:stack-name": True,
-        "awsome": False,
-    }
-
-
-# The account itself
-
-
-def test_get_account_summary_shows_quotas_and_counts(tmp_path: Path) -> None:
-    summary = {"Roles": 1, "RolesQuota": 1000, "InstanceProfiles": 4, "InstanceProfilesQuota": 1500, "Users": 3}
-    documents = {"dump.json": dump(role_detail("web")), "summary.json": {"SummaryMap": summary}}
-    row = only_row(load(tmp_path, documents).accounts)
-    assert (row["role_quota"], row["profile_quota"]) == (1000, 1500)
-    assert (row["roles_expected"], row["profiles_expected"]) == (1, 4)
-
-
-def test_get_caller_identity_shows_who_asked(tmp_path: Path) -> None:
-    row = only_row(load(tmp_path, {"identity.json": identity()}).accounts)
-    assert row["account_id"] == "000000000001"
-    assert row["caller_arn"] == "arn:aws:iam::000000000001:user/audit"
-    assert row["partition"] == "aws"
 
 
 # References
 
 
-def instances(named: dict[str, str] | None, state: str = "running", **more: Any) -> dict[str, Any]:
+def instances(named: dict[str, str] | None, state: str = "running") -> dict[str, Any]:
     """Return the output of describe-instances, of one instance."""
-    instance = {
-        "InstanceId": "i-1",
-        "State": {"Name": state},
-        "Placement": {"AvailabilityZone": "eu-west-1b"},
-        "Tags": tag_list({"Name": "front"}),
-    } | ({"IamInstanceProfile": named} if named else {})
-    return {"Reservations": [{"OwnerId": ACCOUNT, "Instances": [instance | more]}]}
+    instance = {"InstanceId": "i-1", "State": {"Name": state}, "Placement": {"AvailabilityZone": "eu-west-1b"}}
+    instance |= {"Tags": tag_list({"Name": "front"})} | ({"IamInstanceProfile": named} if named else {})
+    return {"Reservations": [{"OwnerId": ACCOUNT, "Instances": [instance]}]}
+
+
+def associations(*states: str) -> dict[str, Any]:
+    """Return the output of describe-iam-instance-profile-associations."""
+    one = {"InstanceId": "i-1", "IamInstanceProfile": {"Arn": WEB_PROFILE}}
+    return {"IamInstanceProfileAssociations": [one | {"AssociationId": f"iip-assoc-{s}", "State": s} for s in states]}
+
+
+def version(number: int, name: str | None, template: str = "lt-1", **more: Any) -> dict[str, Any]:
+    """Return one version of a launch template, as describe-launch-template-versions prints it."""
+    data = {"IamInstanceProfile": {"Name": name}} if name else {}
+    row = {"LaunchTemplateId": template, "LaunchTemplateName": "front", "VersionNumber": number}
+    return row | {"DefaultVersion": False, "LaunchTemplateData": data} | more
+
+
+def versions(*rows: dict[str, Any]) -> dict[str, Any]:
+    """Return the output of describe-launch-template-versions."""
+    return {"LaunchTemplateVersions": list(rows)}
+
+
+def configurations(region: str, named: str) -> dict[str, Any]:
+    """Return the output of describe-launch-configurations: one with a profile, and one without."""
+    arn = f"arn:aws:autoscaling:{region}:{ACCOUNT}:launchConfiguration:1:launchConfigurationName/old"
+    row = {"LaunchConfigurationName": "old", "LaunchConfigurationARN": arn, "IamInstanceProfile": named}
+    return {"LaunchConfigurations": [row, {"LaunchConfigurationName": "bare"}]}
+
+
+def group(region: str = "eu-west-1", **more: Any) -> dict[str, Any]:
+    """Return the output of describe-auto-scaling-groups, of one group."""
+    arn = f"arn:aws:autoscaling:{region}:{ACCOUNT}:autoScalingGroup:1:autoScalingGroupName/front"
+    return {"AutoScalingGroups": [{"AutoScalingGroupName": "front", "AutoScalingGroupARN": arn} | more]}
+
+
+def pin(version: str) -> dict[str, str]:
+    """Return a group's mention of one version of a launch template."""
+    return {"LaunchTemplateId": "lt-1", "Version": version}
+
+
+def mixed(*overrides: str, **more: Any) -> dict[str, Any]:
+    """Return a group's mention of versions in its overrides."""
+    pins = [{"LaunchTemplateSpecification": pin(version)} for version in overrides]
+    return {"MixedInstancesPolicy": {"LaunchTemplate": {"Overrides": pins} | more}}
+
+
+PROFILES = {"profiles.json": profile_list(profile("web"))}
+DEFAULT_2 = version(2, "web", DefaultVersion=True)
+PINNED = {"auto-scaling-group.consumer_id": ["front"], "auto-scaling-group.profile_arn": [WEB_PROFILE]} | {
+    "auto-scaling-group.consumer_version": ["1"],
+    "auto-scaling-group.region": ["eu-west-1"],
+    "auto-scaling-group.account_id": [ACCOUNT],
+}
+TWO_VERSIONS = {
+    "profiles.json": profile_list(profile("web"), profile("new")),
+    "versions.json": versions(version(1, "web"), version(2, "new", DefaultVersion=True)),
+}
+THREE_VERSIONS = {
+    "profiles.json": profile_list(profile("one"), profile("two"), profile("ten")),
+    "versions.json": versions(version(1, "one"), version(2, "two", DefaultVersion=True), version(10, "ten")),
+}
+TWO_REGIONS = {f"{region}/c.json": configurations(region, f"web-{region}") for region in ("eu-west-1", "us-east-1")}
+REFERENCES: list[Case] = [
+    (
+        "a reference to a profile that nobody shows keeps its name and no arn",
+        PROFILES | {"i.json": instances({"Arn": WEB_PROFILE + "-gone"})},
+        {"instance.profile_arn": [None], "instance.profile_name": ["web-gone"]},
+    ),
+    (
+        "a stopped instance refers to its profile",
+        {"i.json": instances({"Arn": WEB_PROFILE}, "stopped")},
+        {"references.consumer_id": ["i-1"]},
+    ),
+    (
+        "a terminated instance is no reference",
+        PROFILES | {"i.json": instances({"Arn": WEB_PROFILE}, "terminated")},
+        {"references.consumer_id": []},
+    ),
+    (
+        "an instance that names no profile is no reference",
+        PROFILES | {"i.json": instances(None)},
+        {"references.consumer_id": []},
+    ),
+    (
+        "an association refers to its profile until it is disassociated",
+        {"eu-west-1/associations.json": associations("associated", "disassociated")},
+        {"references.consumer_type": ["association"], "references.consumer_id": ["iip-assoc-associated"]}
+        | {"references.account_id": [ACCOUNT], "references.region": ["eu-west-1"]}
+        | {"references.consumer_name": ["i-1"], "references.consumer_state": ["associated"]},
+    ),
+    (
+        "versions of a launch template that name the same profile are one reference",
+        PROFILES | {"eu-west-1/versions.json": versions(version(10, "web"), DEFAULT_2, version(3, None))},
+        {"references.consumer_type": ["launch-template"], "references.consumer_id": ["lt-1"]}
+        | {"references.consumer_name": ["front"], "references.profile_arn": [WEB_PROFILE]}
+        | {"references.consumer_version": ["2 10"]}
+        | {"references.consumer_arn": ["arn:aws:ec2:eu-west-1:000000000001:launch-template/lt-1"]},
+    ),
+    (
+        "a launch configuration refers to its profile in the region of its arn",
+        PROFILES | {"configurations.json": configurations("eu-west-1", "web")},
+        {"references.consumer_type": ["launch-configuration"], "references.consumer_id": ["old"]}
+        | {"references.region": ["eu-west-1"], "references.named": ["web"], "references.profile_arn": [WEB_PROFILE]}
+        | {
+            "references.consumer_arn": [
+                "arn:aws:autoscaling:eu-west-1:000000000001:launchConfiguration:1:launchConfigurationName/old"
+            ]
+        },
+    ),
+    *(
+        (
+            f"the versions that a group pins stand in one order and once: {' '.join(pinned)}",
+            {"versions.json": versions(DEFAULT_2, version(10, "web")), "groups.json": group(**mixed(*pinned))},
+            {"auto-scaling-group.consumer_version": ["2 10 $Latest"]},
+        )
+        for pinned in (("10", "2", "$Latest", "2"), ("$Latest", "2", "2", "10"))
+    ),
+    (
+        "a group refers to the profile of the version that it pins",
+        TWO_VERSIONS | {"groups.json": group(LaunchTemplate=pin("1"))},
+        PINNED,
+    ),
+    (
+        "a group refers to the profile of the version that its policy of mixed instances pins",
+        TWO_VERSIONS
+        | {"g.json": group(MixedInstancesPolicy={"LaunchTemplate": {"LaunchTemplateSpecification": pin("1")}})},
+        PINNED,
+    ),
+    (
+        "a group refers to the profile of the version that an override pins",
+        TWO_VERSIONS | {"groups.json": group(**mixed("1"))},
+        PINNED,
+    ),
+    (
+        "a group that pins $Default refers to the default version",
+        THREE_VERSIONS | {"groups.json": group(LaunchTemplate=pin("$Default"))},
+        {"auto-scaling-group.profile_name": ["two"]},
+    ),
+    (
+        "a group that pins $Latest refers to the latest version",
+        THREE_VERSIONS | {"groups.json": group(LaunchTemplate=pin("$Latest"))},
+        {"auto-scaling-group.profile_name": ["ten"]},
+    ),
+    (
+        "a group refers to the profile of its launch configuration, whose listing has no arn",
+        PROFILES
+        | {"c.json": {"LaunchConfigurations": [{"LaunchConfigurationName": "old", "IamInstanceProfile": "web"}]}}
+        | {"g.json": group(LaunchConfigurationName="old")},
+        {"auto-scaling-group.profile_arn": [WEB_PROFILE], "auto-scaling-group.consumer_version": [None]},
+    ),
+    *(
+        (
+            f"a group of {region} refers to the launch configuration of its own region",
+            TWO_REGIONS | {f"{region}/g.json": group(region, LaunchConfigurationName="old")},
+            {"auto-scaling-group.profile_name": names},
+        )
+        for region, names in (("eu-west-1", ["web-eu-west-1"]), ("us-east-1", ["web-us-east-1"]), ("ap-south-1", []))
+    ),
+]  # fmt: skip
 
 
 def test_describe_instances_shows_which_profile_an_instance_uses(tmp_path: Path) -> None:
-    documents = {
-        "profiles.json": profile_list(profile("web")),
-        "instances.json": instances({"Arn": WEB_PROFILE, "Id": "AIPAWEB"}),
-    }
+    documents = PROFILES | {"instances.json": instances({"Arn": WEB_PROFILE, "Id": "AIPAWEB"})}
     assert only_row(load(tmp_path, documents).references) == {
         "account_id": "000000000001",
         "region": "eu-west-1",
@@ -484,154 +544,16 @@ def test_describe_instances_shows_which_profile_an_instance_uses(tmp_path: Path)
     }
 
 
-def test_a_reference_to_a_profile_that_nobody_shows_keeps_its_name_and_no_arn(tmp_path: Path) -> None:
-    documents = {"profiles.json": profile_list(profile("web")), "i.json": instances({"Arn": WEB_PROFILE + "-gone"})}
-    row = only_row(load(tmp_path, documents).references)
-    assert (row["profile_arn"], row["profile_name"]) == (None, "web-gone")
-
-
-def test_a_stopped_instance_refers_to_its_profile(tmp_path: Path) -> None:
-    assert len(load(tmp_path, {"i.json": instances({"Arn": WEB_PROFILE}, "stopped")}).references) == 1
-
-
-@pytest.mark.parametrize(("named", "state"), [({"Arn": WEB_PROFILE}, "terminated"), (None, "running")])
-def test_an_instance_that_is_terminated_or_names_no_profile_is_no_reference(
-    tmp_path: Path, named: dict[str, str] | None, state: str
-) -> None:
-    documents = {"profiles.json": profile_list(profile("web")), "i.json": instances(named, state)}
-    assert len(load(tmp_path, documents).references) == 0
-
-
-def test_an_association_refers_to_its_profile_until_it_is_disassociated(tmp_path: Path) -> None:
-    associations = [
-        {
-            "AssociationId": f"iip-assoc-{state}",
-            "InstanceId": "i-1",
-            "IamInstanceProfile": {"Arn": WEB_PROFILE},
-            "State": state,
-        }
-        for state in ("associated", "disassociated")
-    ]
-    documents = {"eu-west-1/associations.json": {"IamInstanceProfileAssociations": associations}}
-    row = only_row(load(tmp_path, documents).references)
-    assert (row["consumer_type"], row["consumer_id"]) == ("association", "iip-assoc-associated")
-    assert (row["account_id"], row["region"]) == ("000000000001", "eu-west-1")
-    assert (row["consumer_name"], row["consumer_state"]) == ("i-1", "associated")
-
-
-def version(number: int, name: str | None, template: str = "lt-1", **more: Any) -> dict[str, Any]:
-    """Return one version of a launch template, as describe-launch-template-versions prints it."""
-    data = {"IamInstanceProfile": {"Name": name}} if name else {}
-    row = {"LaunchTemplateId": template, "LaunchTemplateName": "front", "VersionNumber": number}
-    return row | {"DefaultVersion": False, "LaunchTemplateData": data} | more
-
-
-def test_launch_template_versions_that_name_the_same_profile_are_one_reference(tmp_path: Path) -> None:
-    versions = [version(10, "web"), version(2, "web", DefaultVersion=True), version(3, None)]
-    documents = {
-        "profiles.json": profile_list(profile("web")),
-        "eu-west-1/versions.json": {"LaunchTemplateVersions": versions},
-    }
-    row = only_row(load(tmp_path, documents).references)
-    assert (row["consumer_type"], row["consumer_id"], row["consumer_name"]) == ("launch-template", "lt-1", "front")
-    assert (row["profile_arn"], row["consumer_version"]) == (WEB_PROFILE, "2 10")
-    assert row["consumer_arn"] == "arn:aws:ec2:eu-west-1:000000000001:launch-template/lt-1"
-
-
 def test_a_launch_template_is_a_gap_until_its_default_version_is_read(tmp_path: Path) -> None:
     template = {"LaunchTemplateId": "lt-1", "DefaultVersionNumber": 1, "LatestVersionNumber": 1}
-    documents = {"profiles.json": profile_list(profile("web")), "templates.json": {"LaunchTemplates": [template]}}
+    documents = PROFILES | {"templates.json": {"LaunchTemplates": [template]}}
     assert ("lt-1:$Default", "not_in_file") in reasons(load(tmp_path, documents), "DescribeLaunchTemplateVersions")
-    versions = {"LaunchTemplateVersions": [version(1, "web", DefaultVersion=True)]}
-    inventory = load(tmp_path, documents | {"versions.json": versions})
+    inventory = load(tmp_path, documents | {"versions.json": versions(version(1, "web", DefaultVersion=True))})
     assert reasons(inventory, "DescribeLaunchTemplateVersions") == []
 
 
-def test_a_launch_configuration_refers_to_its_profile_in_the_region_of_its_arn(tmp_path: Path) -> None:
-    arn = "arn:aws:autoscaling:eu-west-1:000000000001:launchConfiguration:1:launchConfigurationName/old"
-    configuration = {"LaunchConfigurationName": "old", "LaunchConfigurationARN": arn, "IamInstanceProfile": "web"}
-    documents = {
-        "profiles.json": profile_list(profile("web")),
-        "configurations.json": {"LaunchConfigurations": [configuration, {"LaunchConfigurationName": "bare"}]},
-    }
-    row = only_row(load(tmp_path, documents).references)
-    assert (row["consumer_type"], row["consumer_id"], row["consumer_arn"]) == ("launch-configuration", "old", arn)
-    assert (row["region"], row["named"], row["profile_arn"]) == ("eu-west-1", "web", WEB_PROFILE)
-
-
-def group(**more: Any) -> dict[str, Any]:
-    """Return the output of describe-auto-scaling-groups, of one group."""
-    arn = "arn:aws:autoscaling:eu-west-1:000000000001:autoScalingGroup:1:autoScalingGroupName/front"
-    return {"AutoScalingGroups": [{"AutoScalingGroupName": "front", "AutoScalingGroupARN": arn} | more]}
-
-
-def pin(version: str) -> dict[str, str]:
-    """Return a group's mention of one version of a launch template."""
-    return {"LaunchTemplateId": "lt-1", "Version": version}
-
-
-@pytest.mark.parametrize("pinned", [["10", "2", "$Latest", "2"], ["$Latest", "2", "2", "10"]])
-def test_the_versions_that_a_group_pins_stand_in_one_order_and_once(tmp_path: Path, pinned: list[str]) -> None:
-    overrides = [{"LaunchTemplateSpecification": pin(number)} for number in pinned]
-    documents = {
-        "versions.json": {"LaunchTemplateVersions": [version(2, "web", DefaultVersion=True), version(10, "web")]},
-        "groups.json": group(MixedInstancesPolicy={"LaunchTemplate": {"Overrides": overrides}}),
-    }
-    references = load(tmp_path, documents).references
-    row = only_row(references[references["consumer_type"] == "auto-scaling-group"])
-    assert row["consumer_version"] == "2 10 $Latest"
-
-
-@pytest.mark.parametrize(
-    "through",
-    [
-        {"LaunchTemplate": pin("1")},
-        {"MixedInstancesPolicy": {"LaunchTemplate": {"LaunchTemplateSpecification": pin("1")}}},
-        {"MixedInstancesPolicy": {"LaunchTemplate": {"Overrides": [{"LaunchTemplateSpecification": pin("1")}]}}},
-    ],
-)
-def test_a_group_refers_to_the_profile_of_the_version_that_it_pins(tmp_path: Path, through: dict[str, Any]) -> None:
-    documents = {
-        "profiles.json": profile_list(profile("web"), profile("new")),
-        "versions.json": {"LaunchTemplateVersions": [version(1, "web"), version(2, "new", DefaultVersion=True)]},
-        "groups.json": group(**through),
-    }
-    references = load(tmp_path, documents).references
-    row = only_row(references[references["consumer_type"] == "auto-scaling-group"])
-    assert (row["consumer_id"], row["profile_arn"], row["consumer_version"]) == ("front", WEB_PROFILE, "1")
-    assert (row["account_id"], row["region"]) == ("000000000001", "eu-west-1")
-
-
-@pytest.mark.parametrize(("label", "name"), [("$Default", "two"), ("$Latest", "ten")])
-def test_a_group_that_pins_a_label_refers_to_the_version_that_it_means(tmp_path: Path, label: str, name: str) -> None:
-    versions = [version(1, "one"), version(2, "two", DefaultVersion=True), version(10, "ten")]
-    documents = {
-        "profiles.json": profile_list(profile("one"), profile("two"), profile("ten")),
-        "versions.json": {"LaunchTemplateVersions": versions},
-        "groups.json": group(LaunchTemplate=pin(label)),
-    }
-    references = load(tmp_path, documents).references
-    assert only_row(references[references["consumer_type"] == "auto-scaling-group"])["profile_name"] == name
-
-
-def test_a_group_refers_to_the_profile_of_its_launch_configuration(tmp_path: Path) -> None:
-    documents = {
-        "profiles.json": profile_list(profile("web")),
-        "c.json": {"LaunchConfigurations": [{"LaunchConfigurationName": "old", "IamInstanceProfile": "web"}]},
-        "g.json": group(LaunchConfigurationName="old"),
-    }
-    references = load(tmp_path, documents).references
-    row = only_row(references[references["consumer_type"] == "auto-scaling-group"])
-    assert (row["profile_arn"], row["consumer_version"]) == (WEB_PROFILE, None)
-
-
 def test_a_version_that_a_group_pins_and_nobody_read_is_a_gap(tmp_path: Path) -> None:
-    documents = {
-        "profiles.json": profile_list(profile("web")),
-        "v.json": {"LaunchTemplateVersions": [version(2, "web", DefaultVersion=True)]},
-        "g.json": group(LaunchTemplate=pin("1")),
-    }
-    inventory = load(tmp_path, documents)
+    inventory = load(tmp_path, PROFILES | {"v.json": versions(DEFAULT_2), "g.json": group(LaunchTemplate=pin("1"))})
     # The version that the group starts from, and that the files do not hold all versions.
     gaps = reasons(inventory, "DescribeLaunchTemplateVersions")
     assert gaps == [("lt-1", "not_in_file"), ("lt-1:1", "not_in_file")]
@@ -639,67 +561,30 @@ def test_a_version_that_a_group_pins_and_nobody_read_is_a_gap(tmp_path: Path) ->
 
 
 def test_latest_is_unread_where_the_templates_own_listing_says_that_there_is_a_later_version(tmp_path: Path) -> None:
-    documents = {
-        "profiles.json": profile_list(profile("web")),
-        "t.json": {"LaunchTemplates": [{"LaunchTemplateId": "lt-1", "LatestVersionNumber": 9}]},
-        "v.json": {"LaunchTemplateVersions": [version(2, "web", DefaultVersion=True)]},
-        "g.json": group(LaunchTemplate=pin("$Latest")),
-    }
-    assert ("lt-1:$Latest", "not_in_file") in reasons(load(tmp_path, documents), "DescribeLaunchTemplateVersions")
+    listing = {"LaunchTemplates": [{"LaunchTemplateId": "lt-1", "LatestVersionNumber": 9}]}
+    documents = {"t.json": listing, "v.json": versions(DEFAULT_2), "g.json": group(LaunchTemplate=pin("$Latest"))}
+    inventory = load(tmp_path, PROFILES | documents)
+    assert ("lt-1:$Latest", "not_in_file") in reasons(inventory, "DescribeLaunchTemplateVersions")
 
 
-@pytest.mark.parametrize(
-    ("region", "names"), [("eu-west-1", ["web-eu-west-1"]), ("us-east-1", ["web-us-east-1"]), ("ap-south-1", [])]
+BY_NAME = {"LaunchTemplateSpecification": {"LaunchTemplateName": "app", "Version": "$Default"}}
+FLEETS = {"Fleets": [{"FleetId": "fleet-1", "LaunchTemplateConfigs": [BY_NAME]}]}
+ONE, TWO = (
+    versions(version(1, name, template, LaunchTemplateName="app", DefaultVersion=True))
+    for template, name in (("lt-1", "web"), ("lt-2", "other"))
 )
-def test_a_group_refers_to_the_launch_configuration_of_its_own_region(
-    tmp_path: Path, region: str, names: list[str]
-) -> None:
-    def configurations(where: str) -> dict[str, Any]:
-        arn = f"arn:aws:autoscaling:{where}:{ACCOUNT}:launchConfiguration:1:launchConfigurationName/old"
-        row = {"LaunchConfigurationName": "old", "LaunchConfigurationARN": arn, "IamInstanceProfile": f"web-{where}"}
-        return {"LaunchConfigurations": [row]}
-
-    arn = f"arn:aws:autoscaling:{region}:{ACCOUNT}:autoScalingGroup:1:autoScalingGroupName/front"
-    documents = {
-        "eu-west-1/c.json": configurations("eu-west-1"),
-        "us-east-1/c.json": configurations("us-east-1"),
-        f"{region}/g.json": group(LaunchConfigurationName="old", AutoScalingGroupARN=arn),
-    }
-    references = load(tmp_path, documents).references
-    found = references[references["consumer_type"] == "auto-scaling-group"]
-    assert list(found["profile_name"]) == names
 
 
 @pytest.mark.parametrize("other", ["ap-south-1", "us-west-2"])
 def test_a_template_name_means_the_template_of_the_region_of_what_names_it(tmp_path: Path, other: str) -> None:
-    def versions(template: str, named: str) -> dict[str, Any]:
-        data = {"IamInstanceProfile": {"Name": named}}
-        more = {"LaunchTemplateName": "app", "DefaultVersion": True, "LaunchTemplateData": data}
-        return {"LaunchTemplateVersions": [{"LaunchTemplateId": template, "VersionNumber": 1} | more]}
-
-    config = {"LaunchTemplateSpecification": {"LaunchTemplateName": "app", "Version": "$Default"}}
-    documents = {
-        "us-east-1/versions.json": versions("lt-1", "web"),
-        "us-east-1/fleets.json": {"Fleets": [{"FleetId": "fleet-1", "LaunchTemplateConfigs": [config]}]},
-        f"{other}/versions.json": versions("lt-2", "other"),
-    }
+    documents = {"us-east-1/versions.json": ONE, "us-east-1/fleets.json": FLEETS, f"{other}/versions.json": TWO}
     references = load(tmp_path, {f"{ACCOUNT}/{name}": document for name, document in documents.items()}).references
     found = references[references["consumer_type"] == "fleet"]
     assert found[["region", "profile_name"]].values.tolist() == [["us-east-1", "web"]]
 
 
 def test_a_template_name_of_two_templates_means_neither_where_no_file_shows_its_region(tmp_path: Path) -> None:
-    more = {"LaunchTemplateName": "app", "VersionNumber": 1, "DefaultVersion": True}
-    versions = [
-        {"LaunchTemplateId": template, "LaunchTemplateData": {"IamInstanceProfile": {"Name": name}}} | more
-        for template, name in (("lt-1", "web"), ("lt-2", "other"))
-    ]
-    config = {"LaunchTemplateSpecification": {"LaunchTemplateName": "app", "Version": "$Default"}}
-    documents = {
-        "us.json": {"LaunchTemplateVersions": versions[:1]},
-        "eu.json": {"LaunchTemplateVersions": versions[1:]},
-        "fleets.json": {"Fleets": [{"FleetId": "fleet-1", "LaunchTemplateConfigs": [config]}]},
-    }
+    documents = {"us.json": ONE, "eu.json": TWO, "fleets.json": FLEETS}
     inventory = load(tmp_path, {f"{ACCOUNT}/{name}": document for name, document in documents.items()})
     assert set(inventory.references["consumer_type"]) == {"launch-template"}
     assert reasons(inventory, "DescribeLaunchTemplateVersions") == [("app:$Default", "not_in_file")]
@@ -722,7 +607,7 @@ def config_role(name: str = "web", **more: Any) -> dict[str, Any]:
     } | more
 
 
-def item(configuration: Any, captured: str = "2024-06-01T00:00:00.000Z", **more: Any) -> dict[str, Any]:
+def item(configuration: Any, captured: Any = "2024-06-01T00:00:00.000Z", **more: Any) -> dict[str, Any]:
     """Return an AWS Config item of a role."""
     return {
         "configurationItemStatus": "OK",
@@ -737,6 +622,16 @@ def item(configuration: Any, captured: str = "2024-06-01T00:00:00.000Z", **more:
     } | more
 
 
+def deleted(captured: str, **more: Any) -> dict[str, Any]:
+    """Return an AWS Config item of a role that was deleted."""
+    return item(None, captured, **({"configurationItemStatus": "ResourceDeleted"} | more))
+
+
+def of_age(age: str, captured: Any) -> list[dict[str, Any]]:
+    """Return an item of a role whose tag says how old the capture is."""
+    return [item(config_role(tags=[{"key": "age", "value": age}]), captured)]
+
+
 CONFIG_SHAPES = {
     "API": lambda configuration: {"configurationItems": [item(json.dumps(configuration))]},
     "API batch": lambda configuration: {"baseConfigurationItems": [item(json.dumps(configuration))]},
@@ -744,19 +639,91 @@ CONFIG_SHAPES = {
     "single item": item,
     "list of items": lambda configuration: [item(configuration)],
 }
-
-
-@pytest.mark.parametrize("shape", CONFIG_SHAPES)
-def test_each_shape_of_config_shows_the_role_with_its_links_tags_and_trust(tmp_path: Path, shape: str) -> None:
-    held = [{"arn": WEB_PROFILE, "instanceProfileName": "web", "path": "/", "instanceProfileId": "AIPAWEB"}]
-    configuration = config_role(tags=[{"key": "owner", "value": "ops"}], instanceProfileList=held)
-    inventory = load(tmp_path, {"config.json": CONFIG_SHAPES[shape](configuration)})
-    row = only_row(inventory.roles)
-    assert (row["role_arn"], row["role_name"], row["role_id"]) == (WEB, "web", "AROAWEB")
-    assert (row["trust_policy"], row["trusts_ec2"]) == (TRUST_TEXT, "yes")
-    assert row["created_at"] == pd.Timestamp("2024-05-01T09:00:00Z")
-    assert tags_of(inventory, WEB) == {"owner": "ops"}
-    assert links_of(inventory) == [(WEB_PROFILE, WEB)]
+BATCH = item(config_role("batch"), ARN="b", arn=WEB.replace("web", "batch"))
+RECORDED = config_role(
+    tags=[{"key": "owner", "value": "ops"}],
+    instanceProfileList=[
+        {"arn": WEB_PROFILE, "instanceProfileName": "web", "path": "/", "instanceProfileId": "AIPAWEB"}
+    ],
+)
+OF_CLOUDFORMATION = {"Arn": WEB_PROFILE, "InstanceProfileName": "web", "Path": "/", "Roles": ["web"]}
+CONFIG: list[Case] = [
+    *(
+        (
+            f"Config shows the role with its links, tags and trust: {name}",
+            {"config.json": shape(RECORDED)},
+            {"roles.role_arn": [WEB], "roles.role_name": ["web"], "roles.role_id": ["AROAWEB"]}
+            | {"roles.trust_policy": [TRUST_TEXT], "roles.trusts_ec2": ["yes"], "tags": {WEB: OPS}, "links": LINK}
+            | {"roles.created_at": [pd.Timestamp("2024-05-01T09:00:00Z")]},
+        )
+        for name, shape in CONFIG_SHAPES.items()
+    ),
+    (
+        "Config that records empty tags says that there are none, and when it looked; it is never the whole account",
+        {"config.json": [item(config_role(tags=[]))]},
+        {"roles.tags_known": [True], "accounts.captured_at": [pd.Timestamp("2024-06-01T00:00:00Z")]}
+        | {"whole": (False, False)},
+    ),
+    (
+        "Config that records no tags leaves them unknown",
+        {"config.json": [item(without(config_role(), "tags"), tags={})]},
+        {"roles.tags_known": [False]},
+    ),
+    *(
+        (
+            f"the latest capture counts across files, whatever form its time has: {new}, {old}",
+            {"a.json": of_age("new", new), "b.json": of_age("old", old)},
+            {"tags": {WEB: {"age": "new"}}, "reasons": ["not_in_file"]},
+        )
+        for new, old in (
+            ("2024-07-01T00:00:00.000Z", "2024-06-01T00:00:00.000Z"),
+            ("2024-06-30T22:30:00Z", "2024-07-01T00:00:00.000+02:00"),
+            ("2024-07-01T00:00:00.5Z", "2024-07-01T00:00:00Z"),
+            (1719792000.5, 1719792000),
+            (1719792000, "2024-06-30T23:59:59Z"),
+        )
+    ),
+    (
+        "a capture time in seconds says when Config looked",
+        {"config.json": [item(config_role(), 1719792000)]},
+        {"accounts.captured_at": [pd.Timestamp("2024-07-01T00:00:00Z")]},
+    ),
+    *(
+        (
+            f"a role that Config saw deleted is dropped: {status}",
+            {"a.json": [BATCH], "b.json": [item(config_role())]}
+            | {"c.json": [deleted("2024-07-01T00:00:00.000Z", configurationItemStatus=status)]},
+            {"roles.role_name": ["batch"], "reasons": ["not_in_file"]},
+        )
+        for status in ("ResourceDeleted", "ResourceDeletedNotRecorded")
+    ),
+    (
+        "a role that was made anew after its deletion is kept",
+        {"a.json": [item(config_role(), "2024-07-02T00:00:00.000Z")], "b.json": [deleted("2024-07-01T00:00:00.000Z")]},
+        {"roles.role_name": ["web"]},
+    ),
+    (
+        "a deletion that another region records late does not delete the role that was made anew",
+        {
+            "us-east-1.json": [
+                deleted("2024-07-01T00:00:00.000Z", resourceId="AROAOLD"),
+                item(config_role(), "2024-07-01T00:00:20.000Z"),
+            ],
+            "eu-west-1.json": [deleted("2024-07-01T00:00:30.000Z", resourceId="AROAOLD")],
+        },
+        {"roles.role_name": ["web"]},
+    ),
+    (
+        "Config shows an instance profile in the case that CloudFormation gives it",
+        {
+            "config.json": [
+                item(without(config_role(), "instanceProfileList")),
+                item(OF_CLOUDFORMATION, resourceType="AWS::IAM::InstanceProfile", ARN=WEB_PROFILE, arn=WEB_PROFILE),
+            ]
+        },
+        {"links": LINK},
+    ),
+]
 
 
 def test_snapshots_of_config_in_s3_are_told_apart_by_their_spelling_of_the_arn(tmp_path: Path) -> None:
@@ -767,301 +734,155 @@ def test_snapshots_of_config_in_s3_are_told_apart_by_their_spelling_of_the_arn(t
         arn = f"arn:aws:iam::{account}:instance-profile/web"
         held = {"Path": "/", "InstanceProfileName": "web", "Arn": arn, "Roles": []}
         more = {"resourceType": "AWS::IAM::InstanceProfile", "resourceId": "web", "ARN": arn, "awsAccountId": account}
-        recorded = {key: value for key, value in item(held, **more).items() if key not in ("arn", "accountId")}
+        recorded = without(item(held, **more), "arn", "accountId")
         files[f"{account}.json"] = {"fileVersion": "1.0", "configurationItems": [recorded]}
     assert load(tmp_path, files).profiles["account_id"].tolist() == accounts
 
 
 def test_a_deletion_in_s3_deletes_the_role_of_an_answer_of_the_api(tmp_path: Path) -> None:
-    api = item(json.dumps(config_role()), arn=WEB, accountId=ACCOUNT)
-    gone = item(None, "2024-07-01T00:00:00.000Z", configurationItemStatus="ResourceDeleted")
-    del api["ARN"], api["awsAccountId"], gone["arn"], gone["accountId"]
+    api = without(item(json.dumps(config_role())), "ARN", "awsAccountId")
+    gone = without(deleted("2024-07-01T00:00:00.000Z"), "arn", "accountId")
     other = item(config_role("batch"), arn=WEB.replace("web", "batch"))
     items = {"api.json": {"configurationItems": [api, other]}, "s3.json": {"configurationItems": [gone]}}
     assert load(tmp_path, items).roles["role_name"].tolist() == ["batch"]
 
 
-def test_config_that_records_empty_tags_says_that_there_are_none_and_when_it_looked(tmp_path: Path) -> None:
-    inventory = load(tmp_path, {"config.json": [item(config_role(tags=[]))]})
-    assert only_row(inventory.roles)["tags_known"] is True
-    assert only_row(inventory.accounts)["captured_at"] == pd.Timestamp("2024-06-01T00:00:00Z")
-    assert wholeness(inventory) == (False, False), "Config never shows the whole account"
-
-
-def test_config_that_records_no_tags_leaves_them_unknown(tmp_path: Path) -> None:
-    configuration = {key: value for key, value in config_role().items() if key != "tags"}
-    inventory = load(tmp_path, {"config.json": [item(configuration, tags={})]})
-    assert only_row(inventory.roles)["tags_known"] is False
-
-
-def test_the_latest_capture_of_a_role_counts_across_files(tmp_path: Path) -> None:
-    documents = {
-        "a.json": [item(config_role(tags=[{"key": "age", "value": "new"}]), "2024-07-01T00:00:00.000Z")],
-        "b.json": [item(config_role(tags=[{"key": "age", "value": "old"}]), "2024-06-01T00:00:00.000Z")],
-    }
-    inventory = load(tmp_path, documents)
-    assert tags_of(inventory, WEB) == {"age": "new"}
-    assert list(inventory.gaps["reason"]).count("contradicted") == 0
-
-
-@pytest.mark.parametrize(
-    ("new", "old"),
-    [
-        ("2024-06-30T22:30:00Z", "2024-07-01T00:00:00.000+02:00"),
-        ("2024-07-01T00:00:00.5Z", "2024-07-01T00:00:00Z"),
-        (1719792000.5, 1719792000),
-        (1719792000, "2024-06-30T23:59:59Z"),
-    ],
-)
-def test_the_latest_capture_counts_whatever_form_its_time_has(
-    tmp_path: Path, new: str | float, old: str | float
-) -> None:
-    documents = {
-        "a.json": [item(config_role(tags=[{"key": "age", "value": "new"}]), new)],
-        "b.json": [item(config_role(tags=[{"key": "age", "value": "old"}]), old)],
-    }
-    assert tags_of(load(tmp_path, documents), WEB) == {"age": "new"}
-
-
-def test_a_capture_time_in_seconds_says_when_config_looked(tmp_path: Path) -> None:
-    row = only_row(load(tmp_path, {"config.json": [item(config_role(), 1719792000)]}).accounts)
-    assert row["captured_at"] == pd.Timestamp("2024-07-01T00:00:00Z")
-
-
-@pytest.mark.parametrize("status", ["ResourceDeleted", "ResourceDeletedNotRecorded"])
-def test_a_role_that_config_saw_deleted_is_dropped(tmp_path: Path, status: str) -> None:
-    documents = {
-        "a.json": [item(config_role("batch"), ARN="b", arn=WEB.replace("web", "batch"))],
-        "b.json": [item(config_role())],
-        "c.json": [item(None, "2024-07-01T00:00:00.000Z", configurationItemStatus=status)],
-    }
-    inventory = load(tmp_path, documents)
-    assert list(inventory.roles["role_name"]) == ["batch"]
-    assert list(inventory.gaps["reason"]).count("unreadable") == 0
-
-
-def test_a_role_that_was_made_anew_after_its_deletion_is_kept(tmp_path: Path) -> None:
-    documents = {
-        "a.json": [item(config_role(), "2024-07-02T00:00:00.000Z")],
-        "b.json": [item(None, "2024-07-01T00:00:00.000Z", configurationItemStatus="ResourceDeleted")],
-    }
-    assert list(load(tmp_path, documents).roles["role_name"]) == ["web"]
-
-
-def test_a_deletion_that_another_region_records_late_does_not_delete_the_role_that_was_made_anew(
-    tmp_path: Path,
-) -> None:
-    gone = {"configurationItemStatus": "ResourceDeleted", "resourceId": "AROAOLD"}
-    documents = {
-        "us-east-1.json": [
-            item(None, "2024-07-01T00:00:00.000Z", **gone),
-            item(config_role(), "2024-07-01T00:00:20.000Z"),
-        ],
-        "eu-west-1.json": [item(None, "2024-07-01T00:00:30.000Z", **gone)],
-    }
-    assert list(load(tmp_path, documents).roles["role_name"]) == ["web"]
-
-
-def test_config_shows_an_instance_profile_in_the_case_that_cloudformation_gives_it(tmp_path: Path) -> None:
-    configuration = {"Arn": WEB_PROFILE, "InstanceProfileName": "web", "Path": "/", "Roles": ["web"]}
-    recorded = item(configuration, resourceType="AWS::IAM::InstanceProfile", ARN=WEB_PROFILE, arn=WEB_PROFILE)
-    role = {key: value for key, value in config_role().items() if key != "instanceProfileList"}
-    inventory = load(tmp_path, {"config.json": [item(role), recorded]})
-    assert links_of(inventory) == [(WEB_PROFILE, WEB)]
-
-
 # Terraform
 
 
-def state(*resources: dict[str, Any]) -> dict[str, Any]:
-    """Return a Terraform state file, version 4."""
-    return {"version": 4, "terraform_version": "1.9.0", "serial": 1, "lineage": "l", "resources": list(resources)}
-
-
-def managed(kind: str, attributes: dict[str, Any], mode: str = "managed", **more: Any) -> dict[str, Any]:
-    """Return one resource of a state file."""
-    instances = [{"schema_version": 0, "attributes": attributes} | more]
-    return {"mode": mode, "type": kind, "name": "this", "provider": "p", "instances": instances}
-
-
-def tf_role(name: str = "web", **more: Any) -> dict[str, Any]:
-    """Return the attributes of an aws_iam_role."""
-    arn = f"arn:aws:iam::{ACCOUNT}:role/{name}"
-    policy = json.dumps(trust("ec2.amazonaws.com"))
-    return {"arn": arn, "name": name, "path": "/", "unique_id": "AROAWEB", "assume_role_policy": policy} | more
-
-
-def tf_profile(name: str = "web", role: str | None = "web", **more: Any) -> dict[str, Any]:
-    """Return the attributes of an aws_iam_instance_profile."""
-    arn = f"arn:aws:iam::{ACCOUNT}:instance-profile/{name}"
-    return {"arn": arn, "name": name, "path": "/", "unique_id": "AIPAWEB", "role": role} | more
-
-
-def test_a_terraform_state_shows_what_it_manages_and_is_never_the_whole_account(tmp_path: Path) -> None:
-    attributes = tf_role(
-        description="front", max_session_duration=7200, permissions_boundary="arn:aws:iam::aws:policy/B"
-    )
-    inventory = load(tmp_path, {"x.tfstate": state(managed("aws_iam_role", attributes))})
-    row = only_row(inventory.roles)
-    assert (row["role_arn"], row["role_name"], row["role_id"]) == (WEB, "web", "AROAWEB")
-    assert (row["description"], row["max_session_seconds"]) == ("front", 7200)
-    assert row["permissions_boundary_arn"] == "arn:aws:iam::aws:policy/B"
-    assert (row["trust_policy"], row["last_used_known"]) == (TRUST_TEXT, False)
-    assert wholeness(inventory) == (False, False)
-
-
-def test_a_terraform_data_source_is_not_taken(tmp_path: Path) -> None:
-    documents = {
-        "x.tfstate": state(managed("aws_iam_role", tf_role("theirs"), "data"), managed("aws_iam_role", tf_role()))
-    }
-    assert list(load(tmp_path, documents).roles["role_name"]) == ["web"]
-
-
-def test_a_deposed_instance_is_not_taken(tmp_path: Path) -> None:
-    deposed = managed("aws_iam_role", tf_role("old"), deposed="0a1b2c3d")
-    assert list(
-        load(tmp_path, {"x.tfstate": state(deposed, managed("aws_iam_role", tf_role()))}).roles["role_name"]
-    ) == ["web"]
-
-
-@pytest.mark.parametrize(
-    ("attributes", "known", "tags"),
-    [
-        ({"tags": {"a": "1"}, "tags_all": {"a": "1", "team": "ops"}}, True, {"a": "1", "team": "ops"}),
-        ({"tags": {"a": "1"}}, True, {"a": "1"}),
-        ({"tags": None, "tags_all": {}}, True, {}),
-        ({"tags": {"a": "1"}, "tags_all": {}}, True, {}),
-        ({}, False, {}),
-    ],
-)
-def test_terraform_tags_are_tags_all_or_else_tags(
-    tmp_path: Path, attributes: dict[str, Any], known: bool, tags: dict[str, str]
-) -> None:
-    inventory = load(tmp_path, {"x.tfstate": state(managed("aws_iam_role", tf_role(**attributes)))})
-    assert only_row(inventory.roles)["tags_known"] is known
-    assert tags_of(inventory, WEB) == tags
-
-
-def test_a_role_that_terraform_names_is_resolved_within_its_account(tmp_path: Path) -> None:
-    documents = {
-        "x.tfstate": state(
-            managed("aws_iam_role", tf_role()), managed("aws_iam_instance_profile", tf_profile(role="WEB"))
+NEW = {"name": "web", "path": "/"}
+IN_MODULE = "module.a.module.b.aws_iam_role.web"
+NEW_ROLE = plan_resource("aws_iam_role.web", NEW)
+FRONT = {"description": "front", "max_session_duration": 7200, "permissions_boundary": "arn:aws:iam::aws:policy/B"}
+TERRAFORM: list[Case] = [
+    (
+        "a Terraform state shows what it manages, and is never the whole account",
+        {"x.tfstate": state_of(tf_role(**FRONT))},
+        {"roles.role_arn": [WEB], "roles.role_name": ["web"], "roles.role_id": ["AROAWEB"], "whole": (False, False)}
+        | {"roles.description": ["front"], "roles.max_session_seconds": [7200], "roles.trust_policy": [TRUST_TEXT]}
+        | {"roles.permissions_boundary_arn": ["arn:aws:iam::aws:policy/B"], "roles.last_used_known": [False]},
+    ),
+    (
+        "a Terraform data source is not taken",
+        {"x.tfstate": state(managed("aws_iam_role", tf_role("theirs"), "data"), managed("aws_iam_role", tf_role()))},
+        {"roles.role_name": ["web"]},
+    ),
+    (
+        "a deposed instance is not taken",
+        {
+            "x.tfstate": state(
+                managed("aws_iam_role", tf_role("old"), deposed="0a1b2c3d"), managed("aws_iam_role", tf_role())
+            )
+        },
+        {"roles.role_name": ["web"]},
+    ),
+    *(
+        (
+            f"Terraform tags are tags_all, or else tags: {attributes}",
+            {"x.tfstate": state_of(tf_role(**attributes))},
+            {"roles.tags_known": [known], "tags": {WEB: tags} if tags else {}},
         )
-    }
-    inventory = load(tmp_path, documents)
-    assert links_of(inventory) == [(WEB_PROFILE, WEB)]
-    assert reasons(inventory, "GetRole") == []
-
-
-def test_a_role_that_only_terraform_names_keeps_a_link_to_its_name_and_a_gap(tmp_path: Path) -> None:
-    inventory = load(tmp_path, {"x.tfstate": state(managed("aws_iam_instance_profile", tf_profile()))})
-    assert links_of(inventory) == [(WEB_PROFILE, "name:web")]
-    assert only_row(inventory.profiles)["role_known"] is True
-    assert reasons(inventory, "GetRole") == [("name:web", "not_in_file")]
-
-
-@pytest.mark.parametrize("role", [None, ""])
-def test_a_terraform_profile_with_a_null_role_is_empty(tmp_path: Path, role: str | None) -> None:
-    inventory = load(tmp_path, {"x.tfstate": state(managed("aws_iam_instance_profile", tf_profile(role=role)))})
-    assert only_row(inventory.profiles)["role_known"] is True
-    assert links_of(inventory) == []
-
-
-def test_a_terraform_profile_without_a_role_attribute_is_not_taken_for_empty(tmp_path: Path) -> None:
-    attributes = {key: value for key, value in tf_profile().items() if key != "role"}
-    inventory = load(tmp_path, {"x.tfstate": state(managed("aws_iam_instance_profile", attributes))})
-    assert only_row(inventory.profiles)["role_known"] is False
+        for attributes, known, tags in (
+            ({"tags": {"a": "1"}, "tags_all": {"a": "1", "team": "ops"}}, True, {"a": "1", "team": "ops"}),
+            ({"tags": {"a": "1"}}, True, {"a": "1"}),
+            ({"tags": None, "tags_all": {}}, True, {}),
+            ({"tags": {"a": "1"}, "tags_all": {}}, True, {}),
+            ({}, False, {}),
+        )
+    ),
+    (
+        "a role that Terraform names is resolved within its account",
+        {
+            "x.tfstate": state(
+                managed("aws_iam_role", tf_role()), managed("aws_iam_instance_profile", tf_profile(role="WEB"))
+            )
+        },
+        {"links": LINK, "gaps.GetRole": []},
+    ),
+    (
+        "a role that only Terraform names keeps a link to its name and a gap",
+        {"x.tfstate": state_of_profile()},
+        {"links": [(WEB_PROFILE, "name:web")], "profiles.role_known": [True]}
+        | {"gaps.GetRole": [("name:web", "not_in_file")]},
+    ),
+    *(
+        (
+            f"a Terraform profile with the role {role!r} is empty",
+            {"x.tfstate": state_of_profile(role=role)},
+            {"profiles.role_known": [True], "links": []},
+        )
+        for role in (None, "")
+    ),
+    (
+        "a Terraform profile without a role attribute is not taken for empty",
+        {"x.tfstate": state(managed("aws_iam_instance_profile", without(tf_profile(), "role")))},
+        {"profiles.role_known": [False]},
+    ),
+    (
+        "a resource that a plan will make is keyed by its address",
+        {"plan.json": plan(plan_resource(IN_MODULE, NEW | {"tags_all": {}}))},
+        {"roles.role_arn": [f"address:{IN_MODULE}"], "roles.account_id": ["unknown"], "roles.role_name": ["web"]}
+        | {"roles.tags_known": [True]},
+    ),
+    (
+        "a resource that has an arn in a plan keeps it",
+        {"plan.json": plan(plan_resource("aws_iam_role.web", tf_role()))},
+        {"roles.role_arn": [WEB]},
+    ),
+    *(
+        (
+            f"tags are known only where a plan calls none of them unknown: {attributes}, {unknown}",
+            {
+                "plan.json": plan(
+                    plan_resource("aws_iam_role.web", NEW | attributes), unknown={"aws_iam_role.web": unknown}
+                )
+            },
+            {"roles.tags_known": [bool(tags)], "tags": tags},
+        )
+        for attributes, unknown, tags in (
+            ({}, {"arn": True, "tags_all": True}, {}),
+            ({}, {"arn": True, "tags": True}, {}),
+            ({"tags_all": OPS}, {"tags_all": {"stamp": True}}, {}),
+            ({"tags_all": OPS}, {"tags_all": {}}, {"address:aws_iam_role.web": OPS}),
+        )
+    ),
+    (
+        "a role that a plan calls unknown leaves the profile neither empty nor linked",
+        {
+            "plan.json": plan(
+                plan_resource("aws_iam_instance_profile.web", NEW),
+                unknown={"aws_iam_instance_profile.web": {"role": True}},
+            )
+        },
+        {"profiles.role_known": [False], "links": []},
+    ),
+    (
+        "a trust policy that a plan calls unknown stays unknown",
+        {"plan.json": plan(NEW_ROLE, unknown={"aws_iam_role.web": {"assume_role_policy": True}})},
+        {"roles.trusts_ec2": ["unknown"]},
+    ),
+    (
+        "roles of one plan are resolved by name",
+        {"plan.json": plan(NEW_ROLE, plan_resource("aws_iam_instance_profile.web", NEW | {"role": "web"}))},
+        {"links": [("address:aws_iam_instance_profile.web", "address:aws_iam_role.web")]},
+    ),
+    (
+        "a shown state manages what its values hold",
+        {
+            "state.json": {
+                "format_version": "1.0",
+                "values": {"root_module": {"resources": [plan_resource("aws_iam_role.web", tf_role())]}},
+            }
+        },
+        {"roles.role_arn": [WEB]},
+    ),
+]
 
 
 @pytest.mark.parametrize("version", [3, 5])
 def test_a_terraform_state_of_another_version_is_a_gap(tmp_path: Path, version: int) -> None:
     documents = {"x.tfstate": state() | {"version": version}, "dump.json": dump(role_detail("web"))}
     assert reasons(load(tmp_path, documents), "file") == [(str(tmp_path / "x.tfstate"), "unreadable")]
-
-
-def plan_resource(address: str, values: dict[str, Any]) -> dict[str, Any]:
-    """Return one resource of `terraform show -json`."""
-    kind, name = address.split(".")[-2:]
-    return {"address": address, "mode": "managed", "type": kind, "name": name, "values": values}
-
-
-def plan(*resources: dict[str, Any], unknown: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return what `terraform show -json` prints of a plan, its resources in a module of a module."""
-    module: dict[str, Any] = {"address": "module.a.module.b", "resources": list(resources)}
-    changes = [{"address": address, "change": {"after_unknown": after}} for address, after in (unknown or {}).items()]
-    root = {"child_modules": [{"address": "module.a", "child_modules": [module]}]}
-    return {"format_version": "1.2", "planned_values": {"root_module": root}, "resource_changes": changes}
-
-
-def test_a_resource_that_a_plan_will_make_is_keyed_by_its_address(tmp_path: Path) -> None:
-    address = "module.a.module.b.aws_iam_role.web"
-    inventory = load(
-        tmp_path, {"plan.json": plan(plan_resource(address, {"name": "web", "path": "/", "tags_all": {}}))}
-    )
-    row = only_row(inventory.roles)
-    assert row["role_arn"] == "address:module.a.module.b.aws_iam_role.web"
-    assert (row["account_id"], row["role_name"], row["tags_known"]) == ("unknown", "web", True)
-
-
-def test_a_resource_that_has_an_arn_in_a_plan_keeps_it(tmp_path: Path) -> None:
-    inventory = load(tmp_path, {"plan.json": plan(plan_resource("aws_iam_role.web", tf_role()))})
-    assert only_row(inventory.roles)["role_arn"] == "arn:aws:iam::000000000001:role/web"
-
-
-@pytest.mark.parametrize(
-    ("attributes", "unknown", "tags"),
-    [
-        ({}, {"arn": True, "tags_all": True}, None),
-        ({}, {"arn": True, "tags": True}, None),
-        ({"tags_all": {"owner": "ops"}}, {"tags_all": {"stamp": True}}, None),
-        ({"tags_all": {"owner": "ops"}}, {"tags_all": {}}, {"owner": "ops"}),
-    ],
-    ids=["all", "its own", "one value", "none"],
-)
-def test_tags_are_known_only_where_a_plan_calls_none_of_them_unknown(
-    tmp_path: Path, attributes: dict[str, Any], unknown: dict[str, Any], tags: dict[str, str] | None
-) -> None:
-    resource = plan_resource("aws_iam_role.web", {"name": "web", "path": "/"} | attributes)
-    inventory = load(tmp_path, {"plan.json": plan(resource, unknown={"aws_iam_role.web": unknown})})
-    assert only_row(inventory.roles)["tags_known"] is (tags is not None)
-    assert tags_of(inventory, "address:aws_iam_role.web") == (tags or {})
-
-
-def test_a_role_that_a_plan_calls_unknown_leaves_the_profile_neither_empty_nor_linked(tmp_path: Path) -> None:
-    resource = plan_resource("aws_iam_instance_profile.web", {"name": "web", "path": "/"})
-    unknown = {"aws_iam_instance_profile.web": {"role": True}}
-    inventory = load(tmp_path, {"plan.json": plan(resource, unknown=unknown)})
-    assert only_row(inventory.profiles)["role_known"] is False
-    assert links_of(inventory) == []
-
-
-def test_a_trust_policy_that_a_plan_calls_unknown_stays_unknown(tmp_path: Path) -> None:
-    resource = plan_resource("aws_iam_role.web", {"name": "web", "path": "/"})
-    inventory = load(
-        tmp_path, {"plan.json": plan(resource, unknown={"aws_iam_role.web": {"assume_role_policy": True}})}
-    )
-    assert only_row(inventory.roles)["trusts_ec2"] == "unknown"
-
-
-def test_roles_of_one_plan_are_resolved_by_name(tmp_path: Path) -> None:
-    inventory = load(
-        tmp_path,
-        {
-            "plan.json": plan(
-                plan_resource("aws_iam_role.web", {"name": "web", "path": "/"}),
-                plan_resource("aws_iam_instance_profile.web", {"name": "web", "path": "/", "role": "web"}),
-            )
-        },
-    )
-    assert links_of(inventory) == [("address:aws_iam_instance_profile.web", "address:aws_iam_role.web")]
-
-
-def test_a_shown_state_manages_what_its_values_hold(tmp_path: Path) -> None:
-    shown = {
-        "format_version": "1.0",
-        "values": {"root_module": {"resources": [plan_resource("aws_iam_role.web", tf_role())]}},
-    }
-    assert list(load(tmp_path, {"state.json": shown}).roles["role_arn"]) == [WEB]
 
 
 # Steampipe
@@ -1082,66 +903,67 @@ def row(name: str = "web", **more: Any) -> dict[str, Any]:
     } | more
 
 
-@pytest.mark.parametrize("wrap", [lambda rows: rows, lambda rows: {"rows": rows, "columns": []}])
-def test_steampipe_rows_show_roles_and_links_and_never_the_whole_account(tmp_path: Path, wrap: Any) -> None:
-    inventory = load(tmp_path, {"rows.json": wrap([row(instance_profile_arns=[WEB_PROFILE], tags={"owner": "ops"})])})
-    assert only_row(inventory.roles)["trust_policy"] == TRUST_TEXT
-    assert tags_of(inventory, WEB) == {"owner": "ops"}
-    assert links_of(inventory) == [(WEB_PROFILE, WEB)]
-    assert only_row(inventory.profiles)["tags_known"] is False
-    assert wholeness(inventory) == (False, False)
-
-
-@pytest.mark.parametrize(
-    "shown",
-    [
-        {"role_last_used_date": "2024-06-01T00:00:00Z"},
-        {"role_last_used_region": "eu-west-1"},
-        {"permissions_boundary_arn": "arn:aws:iam::aws:policy/B"},
-        {"tags": {"owner": "ops"}},
-        {"tags_src": [{"Key": "owner", "Value": "ops"}]},
-    ],
-)
-def test_null_tags_mean_none_where_a_row_carries_what_only_get_role_gives(
-    tmp_path: Path, shown: dict[str, Any]
-) -> None:
-    inventory = load(tmp_path, {"rows.json": [row(), row("batch", **shown)]})
-    assert inventory.roles.set_index("role_name")["tags_known"].to_dict() == {"batch": True, "web": True}
-    assert tags_of(inventory, WEB) == {}
-
-
-def test_null_tags_stay_unknown_where_no_row_carries_what_only_get_role_gives(tmp_path: Path) -> None:
-    inventory = load(tmp_path, {"rows.json": [row(max_session_duration=3600, description="front"), row("batch")]})
-    assert list(inventory.roles["tags_known"]) == [False, False]
-    assert list(inventory.roles["last_used_known"]) == [False, False]
-
-
-def test_tags_that_the_query_did_not_ask_for_stay_unknown(tmp_path: Path) -> None:
-    asked = {key: value for key, value in row(role_last_used_date="2024-06-01T00:00:00Z").items() if key != "tags"}
-    assert only_row(load(tmp_path, {"rows.json": [asked]}).roles)["tags_known"] is False
-
-
-def test_null_links_mean_none_where_another_row_shows_some(tmp_path: Path) -> None:
-    inventory = load(tmp_path, {"rows.json": [row(), row("batch", instance_profile_arns=[WEB_PROFILE])]})
-    assert reasons(inventory, "ListInstanceProfilesForRole") == []
-
-
-def test_null_links_stay_unknown_where_no_row_shows_any(tmp_path: Path) -> None:
-    inventory = load(tmp_path, {"rows.json": [row(), row("batch")]})
-    assert reasons(inventory, "ListInstanceProfilesForRole") == [("*", "not_in_file")]
-
-
-def test_null_tags_and_links_of_an_account_stay_unknown_where_only_another_accounts_rows_show_some(
-    tmp_path: Path,
-) -> None:
-    """Steampipe can query several accounts at once, and ignore that one of them refuses a call."""
-    shown = row("batch", tags={"owner": "ops"}, instance_profile_arns=[WEB_PROFILE])
-    refused = row("app", arn="arn:aws:iam::000000000002:role/app")
-    inventory = load(tmp_path, {"rows.json": [shown, row(), refused]})
-    known = inventory.roles.set_index("role_name")
-    assert known["tags_known"].to_dict() == {"app": False, "batch": True, "web": True}
-    assert known["last_used_known"].to_dict() == {"app": False, "batch": True, "web": True}
-    assert reasons(inventory, "ListInstanceProfilesForRole") == [("*", "not_in_file")]
+FULL_ROW = row(instance_profile_arns=[WEB_PROFILE], tags=OPS)
+STEAMPIPE: list[Case] = [
+    *(
+        (
+            f"Steampipe rows show roles and links, and never the whole account: {type(rows).__name__}",
+            {"rows.json": rows},
+            {"roles.trust_policy": [TRUST_TEXT], "tags": {WEB: OPS}, "links": LINK}
+            | {"profiles.tags_known": [False], "whole": (False, False)},
+        )
+        for rows in ([FULL_ROW], {"rows": [FULL_ROW], "columns": []})
+    ),
+    *(
+        (
+            f"null tags mean none where a row carries what only GetRole gives: {column}",
+            {"rows.json": [row(), row("batch", **{column: value})]},
+            {"roles.role_name": ["batch", "web"], "roles.tags_known": [True, True]}
+            | {"tags": {WEB.replace("web", "batch"): OPS} if column.startswith("tags") else {}},
+        )
+        for column, value in {
+            "role_last_used_date": "2024-06-01T00:00:00Z",
+            "role_last_used_region": "eu-west-1",
+            "permissions_boundary_arn": "arn:aws:iam::aws:policy/B",
+            "tags": OPS,
+            "tags_src": OWNER,
+        }.items()
+    ),
+    (
+        "null tags stay unknown where no row carries what only GetRole gives",
+        {"rows.json": [row(max_session_duration=3600, description="front"), row("batch")]},
+        {"roles.tags_known": [False, False], "roles.last_used_known": [False, False]},
+    ),
+    (
+        "tags that the query did not ask for stay unknown",
+        {"rows.json": [without(row(role_last_used_date="2024-06-01T00:00:00Z"), "tags")]},
+        {"roles.tags_known": [False]},
+    ),
+    (
+        "null links mean none where another row shows some",
+        {"rows.json": [row(), row("batch", instance_profile_arns=[WEB_PROFILE])]},
+        {"gaps.ListInstanceProfilesForRole": []},
+    ),
+    (
+        "null links stay unknown where no row shows any",
+        {"rows.json": [row(), row("batch")]},
+        {"gaps.ListInstanceProfilesForRole": [("*", "not_in_file")]},
+    ),
+    (
+        # Steampipe can query several accounts at once, and ignore that one of them refuses a call.
+        "null tags and links of an account stay unknown where only another account's rows show some",
+        {
+            "rows.json": [
+                row("batch", tags=OPS, instance_profile_arns=[WEB_PROFILE]),
+                row(),
+                row("app", arn="arn:aws:iam::000000000002:role/app"),
+            ]
+        },
+        {"roles.role_name": ["batch", "web", "app"], "roles.tags_known": [True, True, False]}
+        | {"roles.last_used_known": [True, True, False]}
+        | {"gaps.ListInstanceProfilesForRole": [("*", "not_in_file")]},
+    ),
+]
 
 
 def test_a_steampipe_row_of_another_table_is_no_role(tmp_path: Path) -> None:
@@ -1155,19 +977,22 @@ def test_a_steampipe_row_of_another_table_is_no_role(tmp_path: Path) -> None:
 
 
 def test_steampipe_profile_rows_show_profiles_and_what_they_hold(tmp_path: Path) -> None:
-    held = {
-        "arn": WEB_PROFILE,
-        "instance_profile_name": "web",
-        "instance_profile_id": "AIPAWEB",
-        "path": "/",
-        "roles": [nested_role("web")],
-        "tags": {"owner": "ops"},
-    }
+    held = {"arn": WEB_PROFILE, "instance_profile_name": "web", "instance_profile_id": "AIPAWEB", "path": "/"}
     broken = {"arn": WEB_PROFILE + "-2", "instance_profile_name": "web-2", "roles": ["web"]}
-    inventory = load(tmp_path, {"rows.json": [held, broken]})
-    assert links_of(inventory) == [(WEB_PROFILE, WEB)]
-    assert tags_of(inventory, WEB_PROFILE) == {"owner": "ops"}
+    inventory = load(tmp_path, {"rows.json": [held | {"roles": [nested_role("web")], "tags": OPS}, broken]})
+    assert (shown(inventory, "links"), shown(inventory, "tags")) == (LINK, {WEB_PROFILE: OPS})
     assert reasons(inventory, "file") == [(f"{tmp_path / 'rows.json'} $[1]", "unreadable")]
+
+
+SHOWN = ANSWERS + REFERENCES + CONFIG + TERRAFORM + STEAMPIPE
+
+
+@pytest.mark.parametrize(("documents", "expected"), [case[1:] for case in SHOWN], ids=[case[0] for case in SHOWN])
+def test_files_show_what_they_prove_and_nothing_else(
+    tmp_path: Path, documents: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    inventory = load(tmp_path, documents)
+    assert {name: shown(inventory, name) for name in expected} == expected
 
 
 # denied.csv
@@ -1358,7 +1183,7 @@ def test_a_terraform_state_without_roles_is_one_gap_if_it_shows_no_account(tmp_p
 
 
 def test_hidden_folders_are_passed_over(tmp_path: Path) -> None:
-    documents = {"roles.json": UTF8, ".terraform/terraform.tfstate": state(managed("aws_iam_role", tf_role("x")))}
+    documents = {"roles.json": UTF8, ".terraform/terraform.tfstate": state_of(tf_role("x"))}
     assert list(load(tmp_path, documents).roles["role_name"]) == ["web"]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from terraform import state_of, tf_role
 
 import iamframe
 from iamframe.analysis.drift import read_states
@@ -121,10 +122,7 @@ def test_drift_reads_a_state_beside_a_long_list_with_a_broken_role(tmp_path: Pat
     content = dump()
     content["RoleDetailList"][120]["Tags"] = "none"  # type: ignore[index]
     (tmp_path / "dump.json").write_text(json.dumps(content, indent=4), encoding="utf-8")
-    attributes = {"arn": "arn:aws:iam::111122223333:role/role-000", "name": "role-000"}
-    resource = {"mode": "managed", "type": "aws_iam_role", "name": "it", "instances": [{"attributes": attributes}]}
-    state = {"version": 4, "serial": 1, "lineage": "l", "resources": [resource]}
-    (tmp_path / "x.tfstate").write_text(json.dumps(state), encoding="utf-8")
+    (tmp_path / "x.tfstate").write_text(json.dumps(state_of(tf_role("role-000"))), encoding="utf-8")
     states = read_states([tmp_path])
     assert states.managed["resource_name"].tolist() == ["role-000"]
     assert [file for file, _ in states.unread] == [f"{tmp_path / 'dump.json'} $.RoleDetailList[120]"]

@@ -446,11 +446,7 @@ def test_an_owner_without_findings_differs_from_an_owner_that_does_not_exist(
             ["AWSCloud9SSMInstanceProfile"],
             "4 findings not printed, because",
         ),
-        (
-            ["--hide-expected"],
-            ["api", "web", "api", "web"],
-            "2 findings not printed, because of --hide-expected\n",
-        ),
+        (["--hide-expected"], ["api", "web", "api", "web"], "2 findings not printed, because of --hide-expected\n"),
         (
             ["--owner", "ops", "--owner", "it", "--severity", "low"],
             ["api"],
@@ -468,17 +464,7 @@ def test_what_is_not_printed_is_counted_and_counts_for_the_exit_status(
     write(
         tmp_path, owned | {"p.json": profile_list(*[profile(name, role, "/cloud9/") for name, role in roles.items()])}
     )
-    check = (
-        "check",
-        ".",
-        "--only",
-        "name_mismatches",
-        "--only",
-        "path_mismatches",
-        "--fail-on",
-        "low",
-        *arguments,
-    )
+    check = ("check", ".", "--only", "name_mismatches", "--only", "path_mismatches", "--fail-on", "low", *arguments)
     for form in ("csv", "json"):
         done = run(tmp_path, *check, "--format", form)
         rows = json.loads(done.stdout) if form == "json" else [*csv.DictReader(io.StringIO(done.stdout))]

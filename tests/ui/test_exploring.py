@@ -21,6 +21,7 @@ from builders import (
     write,
 )
 from pages import HOSTILE
+from terraform import state_of_profile
 
 import iamframe
 from iamframe.checks import Result
@@ -100,19 +101,7 @@ def test_a_filter_leaves_what_it_asks_for_and_tells_what_it_cannot_judge(
 
 
 def test_a_role_that_no_source_shows_has_a_path_that_nobody_knows(tmp_path: Path) -> None:
-    state = {"resources": [{"mode": "managed", "type": "aws_iam_instance_profile", "name": "a", "instances": []}]}
-    state["resources"][0]["instances"] = [  # type: ignore[index]
-        {
-            "attributes": {
-                "arn": f"arn:aws:iam::{ACCOUNT}:instance-profile/web",
-                "name": "web",
-                "path": "/",
-                "role": "other",
-                "tags_all": {},
-            }
-        }
-    ]
-    inventory = load(tmp_path, {"terraform.tfstate": {"version": 4, "terraform_version": "1.9.0"} | state})
+    inventory = load(tmp_path, {"terraform.tfstate": state_of_profile("web", "other")})
     result = iamframe.run_checks(inventory, only=["name_mismatches"])
     assert rows(result.findings) == [("name_mismatches", "web")]
     wanted = Filter(path="team")
