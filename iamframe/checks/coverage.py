@@ -301,7 +301,9 @@ trust: Need = _need(
     missing="roles.trust",
     advised=DUMP,
 )
-linked_trust: Need = _need("linked trust", rows=_linked_trust, missing="links.trust", advised=DUMP)
+trust_of_roles_in_profiles: Need = _need(
+    "trust of roles in profiles", rows=_linked_trust, missing="links.trust", advised=DUMP
+)
 # List calls return no tags of profiles.
 profile_tags: Need = Need(
     "profile tags",
@@ -337,8 +339,11 @@ events: Need = Need("events", _events)
 NEEDS_OF: dict[str, tuple[tuple[Need, ...], tuple[Need, ...]]] = {
     "profiles": ((all_profiles,), (profile_tags,)),
     "roles": ((all_roles,), (profiles_of_roles, trust, role_tags)),
-    "links": ((links,), (role_paths, linked_trust, tags_of_both)),
-    "pairs": ((all_profiles, links, all_roles, profiles_of_roles, trust), (role_paths, linked_trust, tags_of_both)),
+    "links": ((links,), (role_paths, trust_of_roles_in_profiles, tags_of_both)),
+    "pairs": (
+        (all_profiles, links, all_roles, profiles_of_roles, trust),
+        (role_paths, trust_of_roles_in_profiles, tags_of_both),
+    ),
     "tags": ((role_and_profile_tags,), (profile_tags, role_tags, tags_of_both)),
     "tag_coverage": ((role_and_profile_tags,), (profile_tags, role_tags, tags_of_both)),
     "references": ((references,), (references_and_profiles,)),

@@ -118,7 +118,8 @@ def _name_key(frame: pd.DataFrame, side: str) -> Texts:
         "other": "{tool} rejects the names",
     },
     next_step=_SHOW,
-    remediation="Create a role and a profile with names that the tool accepts, and use this profile in the tool.",
+    remediation="Create a role and a profile with names that the tool in the finding accepts, and use the new "
+    "profile there.",
     about="link",
 )
 def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Sequence[ToolUse] = ()) -> Found:

@@ -185,7 +185,7 @@ def untagged_roles(
     The check also reports roles that have only tags whose keys begin with `aws:`. The check leaves out service-linked
     roles and roles of IAM Identity Center. The suggested command copies the tags of the role's profile to the role. If
     a role is in several profiles, the suggested command copies only tags that all these profiles have with equal
-    values. The suggested command copies no two tag keys of a profile that differ only in case. Tags that begin with
+    values. If two tag keys of a profile differ only in case, the suggested command copies neither. Tags that begin with
     `aws:`, and tags by which a tool recognizes its own resources, are not copied. If the policy file or the tag policy
     forbids a tag, the tag is not copied. If no tag can be copied, the suggested command only shows the role's tags.
     """
@@ -249,11 +249,11 @@ def tag_differences(tags: pd.DataFrame, pairs: pd.DataFrame, *, demanded: tuple[
     `aws:` tags. The suggested command copies to the profile those tags of the role that are missing or different on the
     profile. If no tag is copied to the profile, the suggested command copies the profile's tags that the role lacks to
     the role. If the role is in several profiles, only tags that all these profiles have with equal values are copied to
-    the role. A tag is not copied if the other resource has its key only in another case. The suggested command copies
-    no two tag keys of a profile that differ only in case. Tags by which a tool recognizes its own resources are not in
-    the suggested command. If the policy file or the tag policy forbids a tag, the suggested command leaves the tag out.
-    If a resource would then have more than 50 tags, no tag is copied to the resource, because AWS allows 50 tags. If
-    the role lacks tags of Karpenter or EKS and nothing else differs, the severity is `info`.
+    the role. A tag is not copied if the other resource has its key only in another case. If two tag keys of a profile
+    differ only in case, the suggested command copies neither. Tags by which a tool recognizes its own resources are not
+    in the suggested command. If the policy file or the tag policy forbids a tag, the suggested command leaves the tag
+    out. If a resource would then have more than 50 tags, no tag is copied to the resource, because AWS allows 50 tags.
+    If the role lacks tags of Karpenter or EKS and nothing else differs, the severity is `info`.
     """
     is_known = pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]
     own = _own(tags)

@@ -418,8 +418,9 @@ def notebooks_command(folder: Path, *, force: bool) -> int:
 def collect_script_command(regions: str | None) -> int:
     """Print a shell script that collects AWS data.
 
-    The script reads roles, profiles and the use of profiles with the AWS CLI. The script changes nothing in AWS. Give
-    the script to somebody with access to the account. The script writes a zip file, which you can use as SOURCE.
+    The script reads roles, profiles and the use of profiles with the AWS CLI. The printed script changes nothing in
+    AWS. Give the script to somebody with access to the account. The script writes a zip file, which you can use as
+    SOURCE.
     """
     from iamframe.sources.scripts import collect_script
 
