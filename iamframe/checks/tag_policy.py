@@ -185,7 +185,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def read_policy(source: PolicySource) -> Policy:
-    """Raise PolicyError if a file is unreadable or not a valid policy."""
+    """Raise PolicyError if an iamframe policy file is unreadable or invalid."""
     if isinstance(source, Policy):
         return source
     if not isinstance(source, (str, os.PathLike)):

@@ -247,13 +247,14 @@ def tag_differences(tags: pd.DataFrame, pairs: pd.DataFrame, *, demanded: tuple[
     Source: IAM User Guide, "Tags for AWS Identity and Access Management resources". The finding shows whether two keys
     differ only in case. The checks `untagged_profiles` and `untagged_roles` report resources without tags or with only
     `aws:` tags. The suggested command copies to the profile those tags of the role that are missing or different on the
-    profile. If no tag is copied to the profile, the suggested command copies the profile's tags that the role lacks to
-    the role. If the role is in several profiles, only tags that all these profiles have with equal values are copied to
-    the role. A tag is not copied if the other resource has its key only in another case. If two tag keys of a profile
-    differ only in case, the suggested command copies neither. Tags by which a tool recognizes its own resources are not
-    in the suggested command. If the policy file or the tag policy forbids a tag, the suggested command leaves the tag
-    out. If a resource would then have more than 50 tags, no tag is copied to the resource, because AWS allows 50 tags.
-    If the role lacks tags of Karpenter or EKS and nothing else differs, the severity is `info`.
+    profile. If the suggested command copies no tag to the profile, the command copies to the role those tags of the
+    profile that the role lacks. If the role is in several profiles, only tags that all these profiles have with equal
+    values are copied to the role. A tag is not copied if the other resource has its key only in another case. If two
+    tag keys of a profile differ only in case, the suggested command copies neither. Tags by which a tool recognizes its
+    own resources are not in the suggested command. If the policy file or the tag policy forbids a tag, the suggested
+    command leaves the tag out. If a resource would then have more than 50 tags, no tag is copied to the resource,
+    because AWS allows 50 tags. If the role lacks tags of Karpenter or EKS and nothing else differs, the severity is
+    `info`.
     """
     is_known = pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]
     own = _own(tags)

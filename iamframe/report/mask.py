@@ -1,6 +1,7 @@
 """Mask a result: replace ids with pseudonyms, and render all sentences again.
 
-If a file still contains an original id or original e-mail address, no report is written. An older report stays.
+If any file of the finished masked report contains an original id or e-mail address, iamframe writes none of the
+files. An older report stays.
 """
 
 from __future__ import annotations

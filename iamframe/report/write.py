@@ -322,7 +322,7 @@ def write_findings(
     *,
     undecided: int = 0,
 ) -> Path:
-    """Write selected findings into a folder. If a file cannot be written, the folder stays as it was.
+    """Write all findings of `result` into a folder. If a file cannot be written, the folder stays as it was.
 
     The parameter `undecided` is the number of other findings that may belong to the selection.
 

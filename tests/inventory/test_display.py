@@ -145,6 +145,6 @@ def test_what_names_a_profile_that_is_gone_is_not_filed_as_a_profile() -> None:
     named = [
         "referenced by",
         "launch-template lt-0abcdef000000000c in account 111122223333",
-        "ap-northeast-1: retired-app",
+        "in ap-northeast-1, uses the profile retired-app",
     ]
     assert named in rows
