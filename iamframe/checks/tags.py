@@ -187,7 +187,8 @@ def untagged_roles(
     a role is in several profiles, the suggested command copies only tags that all these profiles have with equal
     values. If two tag keys of a profile differ only in case, the suggested command copies neither. Tags that begin with
     `aws:`, and tags by which a tool recognizes its own resources, are not copied. If the policy file or the tag policy
-    forbids a tag, the tag is not copied. If no tag can be copied, the suggested command only shows the role's tags.
+    forbids a tag, the suggested command does not copy the tag. If no tag can be copied, the suggested command only
+    shows the role's tags.
     """
     own, every = _own(tags), np.arange(len(roles))
     rows = every[roles["tags_known"] & ~roles["is_aws_managed"] & ~are_among(every, own["role_row"])]
@@ -249,12 +250,12 @@ def tag_differences(tags: pd.DataFrame, pairs: pd.DataFrame, *, demanded: tuple[
     `aws:` tags. The suggested command copies to the profile those tags of the role that are missing or different on the
     profile. If the suggested command copies no tag to the profile, the command copies to the role those tags of the
     profile that the role lacks. If the role is in several profiles, only tags that all these profiles have with equal
-    values are copied to the role. A tag is not copied if the other resource has its key only in another case. If two
-    tag keys of a profile differ only in case, the suggested command copies neither. Tags by which a tool recognizes its
-    own resources are not in the suggested command. If the policy file or the tag policy forbids a tag, the suggested
-    command leaves the tag out. If a resource would then have more than 50 tags, no tag is copied to the resource,
-    because AWS allows 50 tags. If the role lacks tags of Karpenter or EKS and nothing else differs, the severity is
-    `info`.
+    values are copied to the role. The suggested command does not copy a tag if the other resource has the tag's key
+    only in another case. If two tag keys of a profile differ only in case, the suggested command copies neither. Tags
+    by which a tool recognizes its own resources are not in the suggested command. If the policy file or the tag policy
+    forbids a tag, the suggested command leaves the tag out. If a resource would then have more than 50 tags, no tag is
+    copied to the resource, because AWS allows 50 tags. If the role lacks tags of Karpenter or EKS and nothing else
+    differs, the severity is `info`.
     """
     is_known = pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]
     own = _own(tags)

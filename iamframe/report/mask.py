@@ -60,7 +60,8 @@ _OWN = """
     trusted_services resource_type consumer_type consumer_state consumer_version operation tag_source message
     references_message references_status state status event_name error_code relation maker maker_basis check severity
     certainty change kind problem counted owner_type owner_region basis power tool rule prefix
-    listing demanded_by required_of _kind _region _regions _role _profile _put _used _text _trust _partition _differ
+    listing demanded_by required_of _age _step _kind _region _regions _role _profile _put _used _text _trust _partition
+    _differ
 """
 COLUMN_KINDS |= dict.fromkeys(_OWN.split(), "own")
 # In `gaps`, the reason is a word. In other frames, it is a sentence, which is rendered again.

@@ -50,7 +50,7 @@ _MARK = Raw(b'"iamframe: items in runs"')
 
 
 class NotARun(Exception):
-    """Neighboring items of a long list could not be decoded together."""
+    """A group of items of a long list could not be decoded in one step, so `load_files` must decode each item alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ An example of an effective policy is `{"tags": {"costcenter": {"tag_key": "CostC
 - `tag_value` lists the compliant values, in which `*` stands for any text. If the entry of a tag has no
   `tag_value`, any value is compliant.
 - `report_required_tag_for` lists the resource types that must have the tag. Resources of other types do not need the
-  tag. On resources of any type, tags that exist must be compliant.
+  tag. If a resource of any type has the tag, its value and the case of its key must be compliant.
 - `enforced_for` lists the resource types for which AWS rejects wrong tag values. AWS accepts a missing tag even for the
   types in `enforced_for`.
 

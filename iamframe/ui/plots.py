@@ -425,7 +425,7 @@ def plot_surfaces(ax: Axes | None = None) -> Axes:
     Each console, API or tool has a row. The columns show whether you can write tags, read tags, and find resources by
     tag. Roles and profiles have separate columns. A number in a cell refers to a condition below the table. A hatched
     cell means "unknown". An answer is unknown if AWS does not document it and no measurement shows it.
-    `iamframe.surfaces` returns the source of each cell.
+    `iamframe.surfaces` shows which document or measurement each answer comes from.
     """
     facts = known_facts()
     rows = list(dict.fromkeys(fact.surface for fact in facts))

@@ -73,7 +73,8 @@ def explore(
     policy
         A policy file, as for `run_checks`. `explore` uses the policy file only if `source` is an inventory.
     folder
-        The folder into which the explorer writes exports. The user can change the folder in the explorer.
+        The folder into which the explorer writes exports. In the explorer, the user can choose another folder for
+        exports.
 
     Returns
     -------

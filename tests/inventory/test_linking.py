@@ -197,7 +197,7 @@ def test_only_another_id_of_a_profile_shows_that_it_was_recreated(
     assert len(stale(inventory)) == is_stale
     assert found(inventory, "unreferenced_profiles") == []
     notes = iamframe.explain(inventory, "web").to_frame()["note"].dropna()
-    assert notes.str.contains("but this profile has another id").any() == is_stale
+    assert notes.str.contains("which is not the id of this profile").any() == is_stale
 
 
 # Whose a reference is

@@ -309,7 +309,8 @@ def test_a_refusal_in_a_regions_folder_is_of_that_region(tmp_path: Path) -> None
     ],
 )
 def test_a_folder_may_be_of_the_sovereign_cloud(tmp_path: Path, text: str, found: str) -> None:
-    inventory = load(tmp_path, HELD | {f"{text}/describe-instances.json": {"Reservations": []}})
+    instances = {f"{text}/describe-instances.json": {"Reservations": []}, f"{text}/id.json": identity()}
+    inventory = load(tmp_path, HELD | instances)
     assert list(inventory.calls["region"][inventory.calls["operation"] == "DescribeInstances"]) == [found]
 
 

@@ -938,7 +938,7 @@ def test_an_empty_list_of_nobody_is_refused_since_it_says_nothing_of_any_account
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith(
-        "iamframe: p.json: does not show which account it is from; put the output of `aws sts get-caller-identity`"
+        "iamframe: p.json: does not show which account it is from; put the files of each account into a separate folder"
     )
 
 
