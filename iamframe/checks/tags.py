@@ -66,10 +66,10 @@ def _tags_to_copy(own: pd.DataFrame, side: str, rows: Positions, demanded: tuple
     return _json_for_cli(at[is_copied], mine.iloc[tag[is_copied]], len(rows))
 
 
-def _are_on_all(tags: pd.DataFrame, roles: Positions, links: pd.DataFrame) -> Bools:
+def _are_on_all(tags: pd.DataFrame, roles: Positions, linked: pd.Series) -> Bools:
     """For each tag of a profile and for its role, return whether all profiles of the role have the tag."""
-    held = links["role_row"].to_numpy()
-    count = np.bincount(held[held >= 0], minlength=roles.max(initial=-1) + 1)[roles]
+    # `linked` has the role of each link.
+    count = np.bincount(linked[linked >= 0], minlength=roles.max(initial=-1) + 1)[roles]
     shared = tags[["tag_key", "tag_value"]][count > 1].assign(role=roles[count > 1])
     found: Bools = count == 1
     found[count > 1] = shared.groupby([*shared], sort=False)["role"].transform("size") == count[count > 1]
@@ -196,7 +196,7 @@ def untagged_roles(
     link, tag = matches(held["profile_row"], tags["profile_row"])
     # In `on_all`, the role's row stands in place of the profile's.
     on_all = tags.iloc[tag].assign(profile_row=held["role_row"].to_numpy()[link])
-    on_all = on_all[_are_on_all(on_all, on_all["profile_row"].to_numpy(), held)]
+    on_all = on_all[_are_on_all(on_all, on_all["profile_row"].to_numpy(), held["role_row"])]
     on_all = on_all.drop_duplicates(["profile_row", "tag_key"])
     profiles = np.bincount(held["role_row"], minlength=len(roles))[rows]
     copied = _tags_to_copy(_own(on_all), "profile", rows, demanded)
@@ -283,7 +283,9 @@ def tag_differences(tags: pd.DataFrame, pairs: pd.DataFrame, *, demanded: tuple[
     # IAM refuses two spellings of a key together, so the command has neither.
     is_alone = ~pd.Series(only_folded[is_lacking]).duplicated(keep=False)
     of_role = links["role_row"].to_numpy()[profile["link"][profile_alone]]
-    is_alone &= _are_on_all(own.iloc[profile["tag"][profile_alone]], of_role, pairs[pairs["relation"].notna()])
+    is_alone &= _are_on_all(
+        own.iloc[profile["tag"][profile_alone]], of_role, pairs["role_row"][pairs["relation"].notna()]
+    )
     facts = pd.DataFrame(
         {
             "kind": np.repeat([*kinds], [len(rows) for rows, _ in kinds.values()]),

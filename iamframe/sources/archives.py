@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from io import BufferedReader
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import IO, Any, BinaryIO
 
 from iamframe.errors import SourceError
@@ -30,8 +30,11 @@ MAX_UNPACKED = 1 << 30
 _DAMAGED = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 DENIED = "denied.csv"
 _WANTED = (".json", ".jsonl", ".ndjson", ".tfstate", ".zip")
-# The beginning of gzip, or of a JSON object or list of objects. A file may begin with a byte order mark.
-_DATA = re.compile(rb"\x1f\x8b|[\xef\xbb\xbf\xff\xfe\x00\s]*(?:\[[\x00\s]*)?\{[\x00\s]*(?:[\"}]|$)")
+# The beginning of a JSON object or list of objects. A file may begin with a byte order mark.
+_DATA = re.compile(rb"[\xef\xbb\xbf\xff\xfe\x00\s]*(?:\[[\x00\s]*)?\{[\x00\s]*(?:[\"}]|$)")
+_GZIP = b"\x1f\x8b"
+# Beside a state, Terraform keeps older ones (Terraform documentation, "Backend Type: local").
+_OLDER_STATE = re.compile(r"(.+\.tfstate)(?:\.\d+)?\.backup", re.DOTALL)
 # The access keys in an address: before the @, where a key may contain a slash, and in the query.
 _SECRET = re.compile(r"(?<=://)(?:[^/@]*|[^@?]*:[^@?]*)@|\?\S*")
 # The files of a report. A snapshot has the file `MANIFEST`, with the text `FORMAT` near its beginning.
@@ -161,7 +164,7 @@ def _folder(root: Path) -> Iterator[Piece]:
         folders = Path(folder).resolve().parts
         for name in sorted(names):
             path = Path(folder) / name
-            if name.startswith(".") or not _is_wanted(name, partial(_open, path, pipe=False)):
+            if name.startswith(".") or not _is_wanted(path, os.path.exists, partial(_open, path, pipe=False)):
                 continue
             try:
                 is_file, is_link = path.is_file(), path.is_symlink()
@@ -188,19 +191,25 @@ def _is_known(name: str) -> bool:
     return "." not in plain or plain.endswith(_WANTED) or plain == DENIED
 
 
-def _is_wanted(name: str, opened: Callable[[], IO[bytes]]) -> bool:
+def _is_wanted(path: PurePath, exists: Callable[[Any], bool], opened: Callable[[], IO[bytes]]) -> bool:
+    name = path.name
     if _is_known(name) and "." in _without_gz(name):
         return True
+    if (older := _OLDER_STATE.fullmatch(name)) and exists(path.with_name(older[1])):
+        return False
     try:
         with opened() as file:
-            return bool(_DATA.match(file.read(100)))
+            start = file.read(4096)
+            if start.startswith(_GZIP):
+                start = zlib.decompressobj(wbits=31).decompress(start, 100)
+            return bool(_DATA.match(start[:100]))
     except _DAMAGED:
         # Reading the file will say why.
         return _is_known(name)
 
 
 def _refused_by_name(piece: Piece) -> Piece:
-    # Other files may be older copies, such as `terraform.tfstate.backup`.
+    # Other files may be older copies, such as `roles.json.1`.
     if _is_known(piece.name):
         return piece
     return replace(piece, read=partial(_refuse, Unreadable("gaps.file.ending")), path=None)
@@ -272,14 +281,13 @@ def _zip_members(label: str, folders: tuple[str, ...], path: Path, root: int) ->
         problem = Unreadable("gaps.file.zip", why=why(error))
         yield Piece(label, folders, root, path.name, folders, partial(_refuse, problem))
         return
-    budget = _Budget()
-    for entry in entries:
-        inner = PurePosixPath(entry.filename.replace("\\", "/"))
+    budget, paths = _Budget(), [PurePosixPath(entry.filename.replace("\\", "/")) for entry in entries]
+    for entry, inner in zip(entries, paths, strict=True):
         # The macOS Finder adds a file `__MACOSX/…/._NAME` for each file. A file itself may be named after a role, whose
         # name may begin with a dot.
         is_hidden = any(part == "__MACOSX" or (part.startswith(".") and part != "..") for part in inner.parent.parts)
         is_file = inner.name and not entry.is_dir() and not is_hidden
-        if not is_file or not _is_wanted(inner.name, partial(archive.open, entry)):
+        if not is_file or not _is_wanted(inner, paths.__contains__, partial(archive.open, entry)):
             continue
         within = (*folders, *(part for part in inner.parent.parts if part not in ("/", "..")))
         # Two members of an archive may have the same name.

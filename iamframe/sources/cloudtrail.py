@@ -71,7 +71,8 @@ class TrailRecord(msgspec.Struct, gc=False, rename="camel"):
     event_id: str | None = msgspec.field(name="eventID", default=None)
     event_category: str | None = None
     management_event: bool | None = None
-    read_only: bool | None = None
+    # Athena has a text (Athena User Guide, "Create a table for CloudTrail logs in Athena using manual partitioning").
+    read_only: bool | str | None = None
     aws_region: str | None = None
     recipient_account_id: str | None = None
     error_code: str | None = None
@@ -250,8 +251,8 @@ def _answers(document: Document, key: str, operation: str) -> Iterator[Answer]:
             found[owner].append(event)
         # The request of a lookup is unknown, so its times do not show which events it leaves out. A trail can leave out
         # all events that change something (CloudTrail API Reference, EventSelector: `ReadWriteType`).
-        is_change = record.aws_region in _HOME_REGIONS and _is_of_management(record) and not record.read_only
-        if operation == TRAIL and record.event_time and is_change:
+        is_change = _is_of_management(record) and record.read_only not in (True, "true")
+        if operation == TRAIL and record.event_time and record.aws_region in _HOME_REGIONS and is_change:
             account, time = record.recipient_account_id, record.event_time
             first, last = spans.get(account, (time, time))
             spans[account] = min(first, time), max(last, time)

@@ -29,9 +29,9 @@ Records = list[msgspec.Struct]
 _Kept = TypeVar("_Kept")
 
 _TWELVE_DIGITS = re.compile(r"\d{12}", re.ASCII)
-# The names of folders that hold one part of an account: a region, a service, tags.
+# The names of folders that hold one part of an account: a region, a service, tags, the output of one command.
 _PART_OF_ACCOUNT = re.compile(
-    r"global|.*tags.*|[a-z]{2,4}(?:-[a-z]+)+-[0-9][a-z]?|iam|sts|"
+    r"global|.*tags.*|.*for-role|(?:describe|get|list)-[a-z-]+|[a-z]{2,4}(?:-[a-z]+)+-[0-9][a-z]?|iam|sts|"
     + "|".join(sorted({one.service for one in CONSUMERS} | {one.service for one in known_owners()}))
 )
 _IAM = (DUMP, "ListRoles", PROFILE_LIST, ROLE_LINKS, "GetAccountSummary")

@@ -559,11 +559,16 @@ def test_data_events_prove_nothing_about_iam(tmp_path: Path, kind: dict[str, Any
     assert life.covered_from_at == at("10:00:00")
 
 
-def test_read_events_prove_nothing_about_iam_because_a_trail_may_record_only_these(tmp_path: Path) -> None:
-    reads = [record("ListRoles", "x", time=time, readOnly=True) for time in ("08:00:00", "12:00:00")]
+@pytest.mark.parametrize(("read", "write"), [(True, False), ("true", "false")])
+def test_read_events_prove_nothing_about_iam_because_a_trail_may_record_only_these(
+    tmp_path: Path, read: object, write: object
+) -> None:
+    reads = [record("ListRoles", "x", time=time, readOnly=read) for time in ("08:00:00", "12:00:00")]
     with pytest.raises(SourceError, match="holds no CloudTrail records of write management events in us-east-1"):
         iamframe.history(load(tmp_path / "alone", *reads))
-    (life,) = iamframe.history(load(tmp_path / "beside", *reads, record("CreateRole", "web"))).itertuples()
+    (life,) = iamframe.history(
+        load(tmp_path / "beside", *reads, record("CreateRole", "web", readOnly=write))
+    ).itertuples()
     assert life.covered_from_at == life.covered_to_at == at("10:00:00")
 
 

@@ -187,6 +187,16 @@ def test_a_folder_beneath_that_of_an_account_is_another_accounts_unless_it_is_a_
     assert [gap[:2] for gap in gaps_of(inventory, "unreadable")] == [("unknown", "ListInstanceProfiles")]
 
 
+@pytest.mark.parametrize("folder", ["for-role", "list-instance-profiles-for-role", "get-role", "eu-west-1/ec2"])
+def test_a_folder_of_one_commands_output_as_the_collect_script_makes_it_is_of_the_account_above(
+    tmp_path: Path, folder: str
+) -> None:
+    documents = {"identity.json": identity(ONE), f"{folder}/for-role-web.json": profile_list()}
+    inventory = load(tmp_path, documents)
+    assert gaps_of(inventory, "unreadable") == []
+    assert "ListInstanceProfilesForRole" in set(inventory.calls["operation"])
+
+
 def test_the_caller_of_a_folder_above_does_not_count_before_the_12_digits_of_the_file(tmp_path: Path) -> None:
     inventory = load(tmp_path, {"identity.json": identity(ONE), f"{TWO}/summary.json": SUMMARY})
     assert quotas(inventory) == {TWO: 1000}

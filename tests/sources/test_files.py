@@ -1169,7 +1169,19 @@ def test_json_with_another_ending_in_a_folder_or_archive_is_named_as_not_read(
     assert inventory.roles["role_name"].tolist() == ["web"]
     (gap,) = inventory.gaps[inventory.gaps["reason"] == "unreadable"].to_dict("records")
     assert name in gap["subject"]
-    assert "rename the file to NAME.json, or give the file itself as a source" in gap["detail"]
+    assert "rename the file to NAME.json, or to NAME.json.gz if the file is packed with gzip" in gap["detail"]
+
+
+@pytest.mark.parametrize("is_zipped", [False, True])
+def test_older_states_beside_a_state_and_gzip_files_that_are_no_json_are_skipped(
+    tmp_path: Path, is_zipped: bool
+) -> None:
+    text = json.dumps(state_of(tf_role("web"))).encode()
+    older = {f"a/terraform.tfstate{end}": text for end in ("", ".backup", ".1699999999.backup")}
+    documents = older | {"logs.tar.gz": gzip.compress(b"logs/\0"), "flow.log.gz": gzip.compress(b"2 eni-1 ACCEPT")}
+    inventory = load(tmp_path, {"all.zip": zipped(documents)} if is_zipped else documents)
+    assert inventory.roles["role_name"].tolist() == ["web"]
+    assert inventory.gaps[inventory.gaps["reason"] == "unreadable"].empty
 
 
 def test_a_file_is_read_whatever_its_suffix_where_it_is_named_itself(tmp_path: Path) -> None:
