@@ -9,6 +9,7 @@ an empty result.
 """
 
 from collections.abc import Mapping
+from os import PathLike
 from typing import Any
 
 
@@ -84,6 +85,12 @@ def require(function: str, given: object, *kinds: type, instead: str) -> None:
     if not isinstance(given, kinds):
         names = " or ".join(kind.__name__ for kind in kinds)
         raise WrongObjectError(f"{function} takes {names}, not {type(given).__name__}: pass {instead}")
+
+
+def require_paths(function: str, *given: object) -> None:
+    """Raise WrongObjectError if one of the values is not a path."""
+    for one in given:
+        require(function, one, str, PathLike, instead="the path of a file or folder")
 
 
 class MissingExtraError(IamframeError):

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from iamframe.analysis.changed_findings import WAYS, changed_findings
 from iamframe.analysis.matching import TYPES, KeyMap, NotCompared, Pairs, counts_by_kind, differ, ordered
 from iamframe.checks import CHECKS, Result
+from iamframe.checks.owner import OWNER_TAG
 from iamframe.checks.runner import run
 from iamframe.checks.tag_policy import PolicySource, read_policy
 from iamframe.errors import require
@@ -205,7 +206,7 @@ def _with_same_checks(
 
     def result(one: Inventory | Result) -> Result:
         if not isinstance(one, Result):
-            return run(one, checks, rules, known)
+            return run(one, checks, rules, known, given.owner_tag if given else OWNER_TAG)
         if one.version == __version__ and one.policy == rules and one.checks == checks:
             return one
         return run(one.inventory, checks, rules, known, one.owner_tag)

@@ -14,7 +14,7 @@ import pandas as pd
 from iamframe.errors import SourceError
 from iamframe.inventory import schema
 from iamframe.inventory.inventory import Inventory
-from iamframe.inventory.live import listed_regions, load_account
+from iamframe.inventory.live import listed_regions, load_account, require_session
 from iamframe.knowledge.arn import ROLE_TYPE
 from iamframe.knowledge.operations import TAG_INDEX, UNKNOWN_REGION
 from iamframe.knowledge.surfaces import Fact, index_home, known_facts
@@ -89,6 +89,7 @@ def probe_surfaces(
         If the credentials are missing, expired or unknown, if no region is given, if AWS cannot be reached, or if AWS
         denies all requests to IAM.
     """
+    require_session("probe_surfaces", session, "boto3.Session()")
     asked = listed_regions(regions)
     named = None if asked == "all" else asked
     if named == ():

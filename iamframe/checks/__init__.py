@@ -72,4 +72,5 @@ def run_checks(
         If `inventory` is not an `Inventory`.
     """
     require("run_checks", inventory, Inventory, instead="what `iamframe.load` gives")
+    require("owner_tag=…", owner_tag, str, instead="the key of a tag")
     return run(inventory, only, read_policy(policy), with_own(checks), owner_tag)

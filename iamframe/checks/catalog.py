@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from iamframe.checks.coverage import NEEDS_OF
 from iamframe.checks.evidence import Need
 from iamframe.checks.findings import ADDED, COMMON, Found, found_in
 from iamframe.checks.registry import Check, checks_of, stopped_with
-from iamframe.errors import CheckError, SchemaError
+from iamframe.errors import CheckError, SchemaError, require
 from iamframe.messages.render import LIST, render_facts
 from iamframe.messages.text import SEVERITIES
 
@@ -51,7 +52,10 @@ def with_own(own: Own | Iterable[Own] | None) -> dict[str, Check]:
 
 
 def each_own(own: Own | Iterable[Own] | None) -> tuple[Own, ...]:
-    return (own,) if isinstance(own, (str, os.PathLike)) or callable(own) else tuple(own or ())
+    if isinstance(own, (str, os.PathLike)) or callable(own):
+        return (own,)
+    require("checks=…", own, str, os.PathLike, Iterable, NoneType, instead="checks, or Python files with checks")
+    return () if own is None else tuple(own)
 
 
 def list_checks(own: Own | Iterable[Own] | None = None) -> pd.DataFrame:

@@ -26,7 +26,7 @@ from iamframe.checks.runner import run as run_here
 from iamframe.checks.runner import selected
 from iamframe.checks.shards import CheckedSnapshot, Run, Shard, Stored, inventory_of, shards_of, unread, write_result
 from iamframe.checks.tag_policy import Policy, PolicySource, read_policy
-from iamframe.errors import CheckError, IamframeError, PolicyError, SourceError, StoreError
+from iamframe.errors import CheckError, IamframeError, PolicyError, SourceError, StoreError, require, require_paths
 from iamframe.inventory.arrow import is_in
 from iamframe.inventory.load import open_snapshot
 from iamframe.inventory.places import is_address, place_of
@@ -114,6 +114,8 @@ def check_snapshot(
     UnknownCheckError, PolicyError, CheckError
         As in `run_checks`.
     """
+    require_paths("check_snapshot", folder, out)
+    require("owner_tag=…", owner_tag, str, instead="the key of a tag")
     own = tuple(_absolute(one) if isinstance(one, (str, os.PathLike)) else one for one in each_own(checks))
     every, tag_rules = with_own(own), read_policy(policy)
     names = selected(only, every)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from functools import partial
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from iamframe.checks.owner import OWNER_TAG
 from iamframe.checks.registry import STATUSES, Check, stopped_with
 from iamframe.checks.result import Result
 from iamframe.checks.tag_policy import Policy, demands
-from iamframe.errors import CheckError, PolicyError, UnknownCheckError
+from iamframe.errors import CheckError, PolicyError, UnknownCheckError, require
 from iamframe.inventory import schema, views
 from iamframe.inventory.arrow import Bools, as_arrow, index_in, is_in, lookup, memory_of_system, on_two_cores
 from iamframe.inventory.completeness import completeness
@@ -32,6 +33,7 @@ _NO_FACTS: dict[str, pd.DataFrame] = {}
 
 
 def selected(only: Iterable[str] | None, checks: Mapping[str, Check] = CHECKS) -> tuple[str, ...]:
+    require("only=…", only, str, Iterable, NoneType, instead="the names of checks")
     if only is None:
         return tuple(checks)
     names = [only] if isinstance(only, str) else list(only)

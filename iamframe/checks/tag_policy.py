@@ -38,6 +38,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import starmap
 from pathlib import Path
+from types import NoneType
 from typing import Annotated, Any
 
 import msgspec
@@ -46,7 +47,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.errors import PolicyError
+from iamframe.errors import PolicyError, require
 from iamframe.knowledge.makers import Maker, tool_rules
 from iamframe.sources.archives import read_file
 
@@ -189,7 +190,9 @@ def read_policy(source: PolicySource) -> Policy:
     if isinstance(source, Policy):
         return source
     if not isinstance(source, (str, os.PathLike)):
-        return _merged([read_policy(one) for one in source or ()])
+        kinds = (str, os.PathLike, Policy, Iterable, NoneType)
+        require("policy=…", source, *kinds, instead="a policy file, `org`, a Policy, or a list of these")
+        return _merged([read_policy(one) for one in ([] if source is None else source)])
     # A file named `org` can be read as `./org`.
     if source == ORG_POLICY:
         return Policy(ORG_POLICY, organization=True)

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 import iamframe
-from iamframe.errors import WrongObjectError
+from iamframe.errors import WrongObjectError, require_paths
 from iamframe.inventory import display, schema
 from iamframe.inventory.arrow import as_arrow
 from iamframe.inventory.linking import LinkedRows, frames_of
@@ -168,6 +168,7 @@ class Inventory:
         StoreError
             If the folder contains files that belong to no snapshot, or if the folder cannot be written.
         """
+        require_paths("Inventory.save", folder)
         return write_snapshot(self.frames, self.sources, folder)
 
     def sql(self, query: str) -> pd.DataFrame:

@@ -91,16 +91,17 @@ def load_account(
     StoreError
         If the disk that holds the journal is full. Earlier answers stay in the journal.
     """
-    if session is not None and not hasattr(session, "region_name"):
-        raise WrongObjectError(
-            f"load_account takes a boto3 session, not {type(session).__name__}: pass boto3.Session(), or call "
-            'iamframe.load("aws:CLI_PROFILE")'
-        )
+    require_session("load_account", session, 'boto3.Session(), or call iamframe.load("aws:CLI_PROFILE")')
     plan = load_plan(regions, references, role_details, tag_index, workers, rate)
     options = LoadOptions(plan, workers, rate, profile=source.partition(":")[2] or None)
     with progress_bars(progress) as show:
         answers = read_answers(session or open_session(), options, source, journal, show)
     return build_inventory(answers, [source])
+
+
+def require_session(function: str, session: object, instead: str) -> None:
+    if session is not None and not hasattr(session, "region_name"):
+        raise WrongObjectError(f"{function} takes a boto3 session, not {type(session).__name__}: pass {instead}")
 
 
 @dataclass(frozen=True, slots=True)

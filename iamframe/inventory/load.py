@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
-from iamframe.errors import ExpiredError, SourceError
+from iamframe.errors import ExpiredError, SourceError, require, require_paths
 from iamframe.inventory.arrow import memory_of_system
 from iamframe.inventory.build import build_inventory, joined
 from iamframe.inventory.inventory import SAMPLES, Inventory
@@ -50,6 +51,7 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
     StoreError
         If a snapshot is damaged.
     """
+    require_paths("load", *sources)
     alone = len(sources) == 1
     for source in filter(is_live, sources):
         if not alone:
@@ -153,6 +155,7 @@ def load_files(*paths: str | os.PathLike[str]) -> Inventory:
     """
     if not paths:
         raise SourceError("no file given; give a file or folder with output of the AWS CLI")
+    require_paths("load_files", *paths)
     # A user's folder named `sample` is not the sample.
     names = [display_path(path) for path in paths]
     sources = [f"./{name}" if name in SAMPLES else name for name in names]
@@ -196,6 +199,8 @@ def open_snapshot(folder: str | os.PathLike[str], accounts: Iterable[str] | None
         If the folder has no snapshot, if the snapshot lacks one of the accounts, if a newer version wrote the snapshot,
         or if a file is missing or damaged.
     """
+    require_paths("open_snapshot", folder)
+    require("accounts=…", accounts, str, Iterable, NoneType, instead="account ids")
     frames, sources = read_snapshot(folder, [accounts] if isinstance(accounts, str) else accounts)
     inventory = Inventory(**frames, sources=sources)
     return replace(inventory, references=resolved_references(inventory.references, inventory))
@@ -209,6 +214,7 @@ def iter_snapshot(folder: str | os.PathLike[str]) -> Iterator[Inventory]:
     StoreError
         If the snapshot cannot be opened (see `open_snapshot`).
     """
+    require_paths("iter_snapshot", folder)
     for account in sorted(account_sizes(find_snapshot(folder)[1])):
         yield open_snapshot(folder, [account])
 
@@ -247,6 +253,7 @@ def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str],
     ExpiredError
         If the credentials expired before a live load was finished. In this case, no snapshot is saved.
     """
+    require_paths("take_snapshot", out, *sources)
     if any(map(is_live, sources)):
         if live.get("accounts") is not None or live.get("role_name") is not None:
             return load(*sources, **live, out=out)

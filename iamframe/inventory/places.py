@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from iamframe.errors import StoreError
+from iamframe.errors import ReportError, StoreError, require_paths
 from iamframe.sources.archives import MAX_UNPACKED, display_path, read_file, why, without_secrets
 
 if TYPE_CHECKING:
@@ -44,6 +44,16 @@ Place = Path | RemoteFolder
 
 def is_address(folder: object) -> bool:
     return isinstance(folder, RemoteFolder) or (isinstance(folder, str) and _ADDRESS.match(folder) is not None)
+
+
+def local_path(function: str, given: str | os.PathLike[str]) -> Path:
+    """Raise ReportError for an address."""
+    require_paths(function, given)
+    if is_address(given):
+        raise ReportError(
+            f"{display_path(given)}: is not on this machine; give a path on this machine, and copy the files afterwards"
+        )
+    return Path(given)
 
 
 def place_of(folder: str | os.PathLike[str]) -> Place:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pyarrow as pa
 
-from iamframe.errors import SqlError, StoreError, missing_extra
+from iamframe.errors import SqlError, StoreError, missing_extra, require
 from iamframe.inventory.frame import COUNT, FLAG, TEXT, TIME, Frame
 from iamframe.inventory.schema import FRAMES
 
@@ -113,6 +113,7 @@ def athena_statements(location: str) -> list[str]:
     >>> athena_statements("s3://BUCKET/FOLDER")[1]
     'MSCK REPAIR TABLE `accounts`'
     """
+    require("athena_statements", location, str, instead="the snapshot's folder, s3://BUCKET/FOLDER")
     if not _LOCATION.fullmatch(location) or not location.isprintable():
         raise StoreError(f"{location}: is not a folder in S3; give the snapshot's folder, s3://BUCKET/FOLDER")
     place = location.rstrip("/")

@@ -33,6 +33,7 @@ from iamframe.errors import IamframeError, ReportError
 from iamframe.inventory.arrow import as_arrow, index_in, lookup
 from iamframe.inventory.build import joined
 from iamframe.inventory.gaps import with_details
+from iamframe.inventory.places import local_path
 from iamframe.messages.render import Text, changed_facts, render
 from iamframe.messages.text import DIFFERENCES
 from iamframe.report.pseudonyms import Mask
@@ -336,7 +337,7 @@ def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
     """Raise ReportError if the key file is invalid or is in the report's folder."""
     if isinstance(key, bool):
         return Mask(secrets.token_bytes(KEY_BYTES))
-    file = Path(key)
+    file = local_path("mask", key)
     try:
         if file.resolve().is_relative_to(folder.resolve()):
             raise ReportError(f"{file}: the key must not be in the report's folder; choose another folder")

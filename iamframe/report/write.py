@@ -23,7 +23,7 @@ from iamframe.checks.result import Result
 from iamframe.errors import ReportError, require
 from iamframe.inventory.arrow import as_arrow
 from iamframe.inventory.export import append_csv, write_csv, write_into
-from iamframe.inventory.places import is_address
+from iamframe.inventory.places import local_path
 from iamframe.inventory.schema import FINDINGS, FINDINGS_BY_OWNER, FRAMES
 from iamframe.messages.render import LANGUAGES
 from iamframe.messages.text import SEVERITIES
@@ -192,9 +192,7 @@ def _refuse(given: dict[str, Any]) -> None:
         raise ReportError("out is empty; give a folder for the report")
     if not owner_tag.strip():
         raise ReportError(f"owner_tag={owner_tag!r}: is the key of no tag; name the one whose values are owners")
-    if is_address(out):
-        raise ReportError(f"{out}: is not on this machine; write the report into a folder here, and copy it afterwards")
-    refuse_other_files(Path(out))
+    refuse_other_files(local_path("write_report", out))
     if given["xlsx"]:
         from iamframe.report.excel import require_xlsxwriter
 
@@ -305,7 +303,7 @@ def write_changes(changes: Changes, out: str | os.PathLike[str]) -> None:
     ReportError
         If the folder cannot be created or written.
     """
-    write_into(Path(out), lambda aside: _write_tables(changes, aside))
+    write_into(local_path("write_changes", out), lambda aside: _write_tables(changes, aside))
 
 
 def _write_tables(changes: Changes, folder: Path) -> None:

@@ -199,7 +199,10 @@ class Client:
         while True:
             page = self.call(service, operation, region, **parameters, **token)
             yield page
-            token, more = _next_page(page)
+            try:
+                token, more = _next_page(page)
+            except msgspec.ValidationError as error:
+                raise failure_of(error) from error
             if more and not token:
                 raise RequestFailed(
                     "truncated", "PaginationError", f"{operation} says that there is more, and not where"

@@ -10,6 +10,7 @@ import csv
 import io
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import boto3
@@ -17,7 +18,7 @@ import msgspec
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-from iamframe.errors import SourceError
+from iamframe.errors import SourceError, require
 from iamframe.sources.archives import display_path, read_file
 from iamframe.sources.client import Client
 from iamframe.sources.guards import guard_requests
@@ -57,6 +58,7 @@ class Member(msgspec.Struct, frozen=True):
 
 
 def read_members(accounts: Any) -> list[Member]:
+    require("load_fleet", accounts, str, os.PathLike, Iterable, instead="account ids, a CSV file, or `org`")
     where = display_path(accounts)[:200] if isinstance(accounts, (str, os.PathLike)) else "accounts"
     members: dict[str, Member] = {}
     for number, row in enumerate(_rows(accounts, where), 1):
@@ -92,7 +94,10 @@ def _cells(text: str, where: str) -> Iterator[Mapping[str, Any]]:
         for separator in ",;\t":
             # `strict` refuses an unclosed quote, which would swallow the accounts after it.
             reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-            header = [name.strip().lower() for name in next(reader, ())]
+            header: list[str] = []
+            # A quoted cell ends with the separator of the file: with another separator, the cell is refused.
+            with suppress(csv.Error):
+                header = [name.strip().lower() for name in next(reader, ())]
             if set(header) & set(_COLUMNS["account_id"]):
                 break
         else:

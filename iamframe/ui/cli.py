@@ -165,7 +165,7 @@ def check_command(
 @_command(
     "plan",
     given.sources,
-    option("--out", "Write the script to FILE. CSV files are written to the same folder.", "FILE"),
+    option("--out", "Write the script to FILE. CSV files are written to the same folder.", "FILE", type=given.path),
     given.ages,
     given.only,
     given.policy_file,
@@ -175,7 +175,7 @@ def check_command(
 )
 def plan_command(
     sources: tuple[str, ...],
-    out: str | None,
+    out: Path | None,
     min_age: timedelta,
     min_idle: timedelta,
     live: dict[str, Any],
@@ -254,7 +254,7 @@ def explain_command(
     option("--fail-on-change", "Exit with status 1 if a resource or a finding changed."),
     option("--strict", "Exit with status 3 if something could not be compared."),
     option(
-        "--out", "Also write CSV files: changes, changed findings, and what was not compared.", "DIR", type=given.folder
+        "--out", "Also write CSV files: changes, changed findings, and what was not compared.", "DIR", type=given.path
     ),
     given.policy_file,
     given.own,
@@ -390,7 +390,7 @@ def surfaces_command(form: str) -> int:
 
 @_command(
     "notebooks",
-    click.argument("folder", type=given.folder, metavar="DIR"),
+    click.argument("folder", type=given.path, metavar="DIR"),
     option("--force", "Overwrite existing files."),
 )
 def notebooks_command(folder: Path, *, force: bool) -> int:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from iamframe.errors import missing_extra
+from iamframe.errors import missing_extra, require
 from iamframe.inventory.completeness import completeness
 from iamframe.inventory.inventory import Inventory
 from iamframe.messages.text import pluralize
@@ -148,6 +148,7 @@ def _loaded(module: str) -> Any:
 
 def new_axes(ax: Axes | None, labels: Iterable[str], rows: float, across: float = 6.2) -> Axes:
     if ax is not None:
+        require("ax=…", ax, _loaded("matplotlib.axes").Axes, instead="axes of Matplotlib")
         return ax
     width = across + 0.08 * max(map(_width, labels), default=0)
     new: Axes = _loaded("matplotlib.pyplot").subplots(figsize=(width, 2 + 0.34 * max(rows, 2)), layout="constrained")[1]

@@ -24,10 +24,11 @@ from iamframe.analysis.owners import count_by_value
 from iamframe.checks import Result
 from iamframe.checks.registry import STATUSES
 from iamframe.checks.result import counts_by_check, some
-from iamframe.errors import FilterError, ReportError
+from iamframe.errors import FilterError, ReportError, require
 from iamframe.inventory import schema
 from iamframe.inventory.arrow import Bools, as_arrow, index_in, is_in, joined_key, lookup, lookup_flag
 from iamframe.inventory.inventory import Inventory
+from iamframe.inventory.places import local_path
 from iamframe.messages.text import SEVERITIES, pluralize
 from iamframe.report.write import write_findings
 
@@ -149,7 +150,7 @@ def grouped(result: Result, findings: pd.DataFrame, tag_key: str) -> pd.DataFram
     and profile have different values. `iamframe.findings_by_owner` counts no finding twice, and leaves out accepted
     findings.
     """
-    sides = _FindingResources(result.inventory, findings)
+    sides = _FindingResources(_inventory_of(result), findings)
     carried, unread = sides.carried(tag_key)
     bare = np.flatnonzero(~sides.any(carried["finding"]))
     others = pd.DataFrame({"finding": bare, "tagged": np.where(unread[bare], "unknown", "no")})
@@ -160,20 +161,20 @@ def grouped(result: Result, findings: pd.DataFrame, tag_key: str) -> pd.DataFram
 
 def tag_keys(result: Result, findings: pd.DataFrame) -> list[str]:
     """Return the sorted tag keys of the resources in the findings. AWS-reserved keys (`aws:`) are left out."""
-    tags, sides = result.inventory.tags, _FindingResources(result.inventory, findings)
+    tags, sides = _inventory_of(result).tags, _FindingResources(result.inventory, findings)
     shown = tags[is_in(tags["resource_arn"], sides.frame["arn"]) & ~tags["is_aws_reserved"]]
     return sorted(shown["tag_key"].unique())
 
 
 def tag_values(result: Result, findings: pd.DataFrame, tag_key: str) -> list[str]:
     """Return a sorted list of the values of one tag, taken from the resources in the findings."""
-    carried, _ = _FindingResources(result.inventory, findings).carried(tag_key)
+    carried, _ = _FindingResources(_inventory_of(result), findings).carried(tag_key)
     return sorted(carried["value"].unique())
 
 
 def paths(result: Result, findings: pd.DataFrame) -> list[str]:
     """Return the sorted IAM paths of the resources in the findings. The list never contains the default path `/`."""
-    found = _FindingResources(result.inventory, findings).frame["path"].dropna().unique()
+    found = _FindingResources(_inventory_of(result), findings).frame["path"].dropna().unique()
     return sorted(path for path in found if path != "/")
 
 
@@ -188,6 +189,7 @@ def card(result: Result, row: int) -> Explanation:
     FilterError
         If the result has no such finding.
     """
+    inventory = _inventory_of(result)
     if row not in result.findings.index:
         raise FilterError(f"there is no finding {row}; use a label of the index of result.findings")
     finding, coverage = result.findings.loc[[row]], result.coverage
@@ -200,10 +202,15 @@ def card(result: Result, row: int) -> Explanation:
         name: value if isinstance(value, dict) else str(value) for name, value in fields.items() if value is not None
     }
     frame = frame_of(field(name.replace("_", " "), note=said, section="finding") for name, said in notes.items())
-    named = _name_to_explain(result.inventory, one)
+    named = _name_to_explain(inventory, one)
     if named is not None:
         frame = pd.concat([frame, explain(result, named).to_frame()], ignore_index=True)
     return Explanation(named or "", frame)
+
+
+def _inventory_of(result: Result) -> Inventory:
+    require("iamframe.exploring", result, Result, instead="what `iamframe.run_checks` gives")
+    return result.inventory
 
 
 def _name_to_explain(inventory: Inventory, one: dict[str, Any]) -> str | None:
@@ -237,7 +244,7 @@ def export(
         If the folder contains a report, because the export would overwrite the report's `findings.csv`. `export` also
         raises `ReportError` if the folder cannot be written, or if `write_report` would refuse `mask`.
     """
-    place = Path(folder)
+    place = local_path("export", folder)
     if (place / "summary.json").exists():
         raise ReportError(f"{place}: holds a report, whose findings.csv would be written over; name another folder")
     selection = Selection(result, wanted)
@@ -265,8 +272,9 @@ class Selection:
     """The findings, checks and coverage rows that a filter selects from a result."""
 
     def __init__(self, result: Result, wanted: Filter) -> None:
+        require("iamframe.exploring", wanted, Filter, instead="an `iamframe.exploring.Filter`")
         known = {
-            "account": (wanted.accounts, result.inventory.accounts["account_id"].tolist()),
+            "account": (wanted.accounts, _inventory_of(result).accounts["account_id"].tolist()),
             "check": (wanted.checks, result.checks),
             "severity": (wanted.severities, SEVERITIES),
         }

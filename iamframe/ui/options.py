@@ -51,29 +51,27 @@ def offer_sources(context: click.Context, argument: click.Parameter, typed: str)
 # Values
 
 
-def folder(name: str) -> Path:
+def path(name: str) -> Path:
     # An unset shell variable gives an empty name. An empty path would mean the working directory.
     if not name:
-        raise click.BadParameter("is empty; give a folder")
-    from iamframe.inventory.places import is_address
+        raise click.BadParameter("is empty; give a path")
+    from iamframe.inventory.places import local_path
 
-    if is_address(name):
-        raise click.BadParameter(f"{name} is not on this machine; give a folder here, and copy it afterwards")
-    return Path(name)
+    return local_path("--out", name)
 
 
 def reports(name: str) -> Path:
     from iamframe.report.write import refuse_other_files
 
     # A load that takes hours must not end with this error.
-    refuse_other_files(place := folder(name))
+    refuse_other_files(place := path(name))
     return place
 
 
 def place(name: str) -> str | Path:
     from iamframe.inventory.places import is_address
 
-    return name if is_address(name) else folder(name)
+    return name if is_address(name) else path(name)
 
 
 def workbook(_: click.Context, __: click.Parameter, wanted: bool) -> bool:
@@ -209,7 +207,7 @@ _MASK = (
     "with pseudonyms."
 )
 _KEY = "Mask with the key in FILE: the same key gives the same pseudonyms. FILE is created if it does not exist."
-mask = together(option("--mask", _MASK), option("--mask-key", _KEY, "FILE", type=Path))
+mask = together(option("--mask", _MASK), option("--mask-key", _KEY, "FILE", type=path))
 _ATHENA = "Print SQL that creates Amazon Athena tables for a snapshot at s3://BUCKET/FOLDER, and save nothing."
 _WORKERS = "Check a snapshot with N parallel processes."
 _DASK = "Address of a Dask cluster that checks a snapshot."

@@ -236,6 +236,9 @@ def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resour
     """
     if resources not in _RESOURCES:
         raise ValueError(f"resources={resources!r} cannot be drawn; use {' or '.join(_RESOURCES)}")
+    require(
+        "plot_quota_use", inventory, Inventory, Result, instead="what `iamframe.load` or `iamframe.run_checks` gives"
+    )
     read = inventory if isinstance(inventory, Inventory) else inventory.inventory
     tag_key = OWNER_TAG if isinstance(inventory, Inventory) else inventory.owner_tag
     use = quota_use(inventory, tag_key).fillna({"maker": "no known tool", "owner_name": ""})

@@ -143,8 +143,10 @@ class Filters:
     @contextmanager
     def _hold(self) -> Iterator[None]:
         self._held = True
-        yield
-        self._held = False
+        try:
+            yield
+        finally:
+            self._held = False
 
     def _empty(self) -> None:
         with self._hold():

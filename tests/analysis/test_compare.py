@@ -489,6 +489,19 @@ def test_findings_that_came_and_went_are_new_and_gone_each_on_its_side(tmp_path:
     ]
 
 
+def test_a_finding_that_is_gone_has_the_owner_by_the_owner_tag_of_the_given_result(tmp_path: Path) -> None:
+    p, tags = profile("p", nested_role("web")), tagged("p", Owner="ops", CostCenter="42")
+    old = whole(tmp_path / "old", [], [profile("p")], **tags)
+    result = iamframe.run_checks(whole(tmp_path / "new", [], [p], **tags), owner_tag="CostCenter")
+    changes = iamframe.compare(old, result)
+    turned = iamframe.compare(result, old)
+    run(tmp_path, "report", "new", "--compare", "old", "--owner-tag", "CostCenter", "--out", "out")
+    written = pd.read_csv(tmp_path / "out" / "changed_findings.csv", dtype=str, encoding="utf-8-sig")
+    for found, change in ((changes.findings, "gone"), (turned.findings, "new"), (written, "gone")):
+        empty = found[found["check"] == "empty_profiles"]
+        assert empty[["change", "owner"]].to_numpy().tolist() == [[change, "42"]]
+
+
 def test_a_finding_of_what_one_side_did_not_read_is_neither_new_nor_gone(tmp_path: Path) -> None:
     """The tags of p are read on both sides, those of q on one: which of the findings is new is known of p alone."""
     old = whole(tmp_path / "old", [], [profile("p"), profile("q")], **tagged("p", Owner="ops"))

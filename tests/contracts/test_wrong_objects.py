@@ -11,6 +11,11 @@ from builders import sample_result
 
 import iamframe
 from iamframe.errors import IamframeError, ReportError, WrongObjectError
+from iamframe.report.write import write_changes
+from iamframe.ui.options import path
+
+EXPLORING = "iamframe.exploring takes Result, not Inventory"
+PATH = "takes str or PathLike, not NoneType: pass the path of a file or folder"
 
 
 @pytest.mark.parametrize(
@@ -42,6 +47,16 @@ from iamframe.errors import IamframeError, ReportError, WrongObjectError
             "plot_name_relations takes Result, not Inventory",
         ),
         (lambda _: iamframe.explore(None), "explore takes Inventory or Result, not NoneType"),
+        (
+            lambda found: iamframe.plots.plot_quota_use(found.findings),
+            "plot_quota_use takes Inventory or Result, not DataFrame",
+        ),
+        (lambda found: iamframe.exploring.paths(found.inventory, found.findings), EXPLORING),
+        (lambda found: iamframe.exploring.tag_keys(found.inventory, found.findings), EXPLORING),
+        (lambda found: iamframe.exploring.tag_values(found.inventory, found.findings, "Owner"), EXPLORING),
+        (lambda found: iamframe.exploring.grouped(found.inventory, found.findings, "Owner"), EXPLORING),
+        (lambda found: iamframe.exploring.card(found.inventory, 0), EXPLORING),
+        (lambda found: iamframe.exploring.filtered(found.inventory, iamframe.exploring.Filter()), EXPLORING),
     ],
 )
 def test_the_wrong_object_is_refused_with_what_to_pass_instead(call: Callable[[Any], object], says: str) -> None:
@@ -73,6 +88,95 @@ def test_an_argument_of_a_report_with_a_wrong_type_is_refused_with_what_to_pass_
         with pytest.raises(WrongObjectError) as refused:
             write(sample_result(), **{"out": tmp_path / "out", **given})
         assert str(refused.value).startswith(f"write_report(…, {says}")
+    assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda _: iamframe.load(None), f"load {PATH}"),
+        (lambda _: iamframe.load("sample", None), f"load {PATH}"),
+        (lambda _: iamframe.load_files("sample", None), f"load_files {PATH}"),
+        (lambda _: iamframe.open_snapshot(None), f"open_snapshot {PATH}"),
+        (lambda _: next(iamframe.iter_snapshot(None)), f"iter_snapshot {PATH}"),
+        (lambda _: iamframe.check_snapshot(None, "out"), f"check_snapshot {PATH}"),
+        (lambda _: iamframe.check_snapshot("snapshot", None), f"check_snapshot {PATH}"),
+        (lambda _: iamframe.take_snapshot(None, "sample"), f"take_snapshot {PATH}"),
+        (lambda found: found.inventory.save(None), f"Inventory.save {PATH}"),
+        (lambda found: found.plan().write(None), f"Plan.write {PATH}"),
+        (lambda found: iamframe.exploring.export(found, iamframe.exploring.Filter(), None), f"export {PATH}"),
+        (
+            lambda found: iamframe.exploring.filtered(found, "empty_profiles"),
+            "iamframe.exploring takes Filter, not str: pass an `iamframe.exploring.Filter`",
+        ),
+        (
+            lambda _: iamframe.open_snapshot("snapshot", accounts=5),
+            "accounts=… takes str or Iterable or NoneType, not int: pass account ids",
+        ),
+        (
+            lambda _: iamframe.load_fleet(5),
+            "load_fleet takes str or PathLike or Iterable, not int: pass account ids, a CSV file, or `org`",
+        ),
+        (
+            lambda _: iamframe.athena_statements(None),
+            "athena_statements takes str, not NoneType: pass the snapshot's folder, s3://BUCKET/FOLDER",
+        ),
+        (lambda _: iamframe.plots.plot_surfaces(5), "ax=… takes Axes, not int: pass axes of Matplotlib"),
+        (
+            lambda found: iamframe.run_checks(found.inventory, only=5),
+            "only=… takes str or Iterable or NoneType, not int: pass the names of checks",
+        ),
+        (
+            lambda found: iamframe.run_checks(found.inventory, policy=5),
+            "policy=… takes str or PathLike or Policy or Iterable or NoneType, not int: pass a policy file, `org`, "
+            "a Policy, or a list of these",
+        ),
+        (
+            lambda found: iamframe.run_checks(found.inventory, checks=5),
+            "checks=… takes str or PathLike or Iterable or NoneType, not int: pass checks, or Python files with checks",
+        ),
+        (
+            lambda found: iamframe.run_checks(found.inventory, owner_tag=5),
+            "owner_tag=… takes str, not int: pass the key of a tag",
+        ),
+        (
+            lambda _: iamframe.check_snapshot("snapshot", "out", owner_tag=5),
+            "owner_tag=… takes str, not int: pass the key of a tag",
+        ),
+        (
+            lambda _: iamframe.probe_surfaces(5),
+            "probe_surfaces takes a boto3 session, not int: pass boto3.Session()",
+        ),
+    ],
+)
+def test_a_value_of_a_wrong_type_is_refused_in_one_sentence(call: Callable[[Any], object], says: str) -> None:
+    with pytest.raises(WrongObjectError) as refused:
+        call(sample_result())
+    assert str(refused.value) == says
+
+
+@pytest.mark.parametrize("address", ["s3://bucket/x", "gs://bucket/x"])
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda found, address: iamframe.write_report(found, address),
+        lambda found, address: iamframe.write_report(found, "out", mask=address),
+        lambda found, address: iamframe.exploring.export(found, iamframe.exploring.Filter(), address),
+        lambda found, address: found.plan().write(address),
+        lambda found, address: write_changes(iamframe.compare(found, found), address),
+        lambda found, address: path(address),
+    ],
+    ids=["write_report", "mask", "export", "plan", "write_changes", "options"],
+)
+def test_files_are_written_to_no_address_and_to_no_folder_named_like_one(
+    write: Callable[[Any, str], object], address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ReportError) as refused:
+        write(sample_result(), address)
+    assert str(refused.value) == (
+        f"{address}: is not on this machine; give a path on this machine, and copy the files afterwards"
+    )
     assert [*tmp_path.iterdir()] == []
 
 

@@ -91,6 +91,8 @@ def test_a_file_of_accounts_as_spreadsheets_save_it(tmp_path: Path, separator: s
         ("000000000001", "a\r\nb", "audit"),
         ("000000000002", "n2", None),
     ]
+    file.write_text('"account_id","account_name"\n"1","a;b,c"\n'.replace('","', f'"{separator}"'))
+    assert [(m.account_id, m.account_name) for m in read_members(file)] == [("000000000001", "a;b,c")]
     file.write_text(f"account_id{separator}account_name\n{separator}\nx{separator}y\n")
     with pytest.raises(SourceError, match="row 2 has no account id"):
         read_members(file)

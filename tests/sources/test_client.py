@@ -180,6 +180,17 @@ def test_a_marker_that_comes_twice_ends_the_listing_as_cut_short(account: Practi
     assert caught.value.reason == "truncated"
 
 
+def test_a_page_marker_that_is_no_text_ends_the_listing_as_unreadable(account: PracticeAccount) -> None:
+    class Numbering(Client):
+        def call(self, *_: Any, **__: Any) -> bytes:
+            return b'{"Roles":[],"Marker":5,"IsTruncated":true}'
+
+    mine = Numbering(account.session(region_name="us-east-1"), "us-east-1")
+    with pytest.raises(RequestFailed, match="got `int` - at `\\$.Marker`") as caught:
+        list(mine.pages("iam", "ListRoles"))
+    assert caught.value.reason == "unreadable"
+
+
 # What says that all is well, and is no answer
 
 

@@ -319,6 +319,10 @@ def test_list_instance_profiles_for_role_is_told_by_its_name_and_is_no_whole_lis
     answer = json.dumps(profile_list(profile("web", nested_role("web")))).encode()
     inventory = load(tmp_path, {name: gzip.compress(answer) if name.endswith(".gz") else answer})
     assert (shown(inventory, "links"), wholeness(inventory)) == (LINK, (False, False))
+    # The answer shows the profiles of one role, and so a part of the account's profiles.
+    assert dict(zip(inventory.calls["operation"], inventory.calls["state"], strict=True)) == {
+        "ListInstanceProfilesForRole": "partial"
+    }
 
 
 @pytest.mark.parametrize(

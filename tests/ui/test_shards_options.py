@@ -92,7 +92,8 @@ def test_what_is_not_one_snapshot_is_refused_with_what_to_do(
     [
         (("report", "snapshot", "--out", "snapshot"), "snapshot: holds a snapshot, which other files would spoil"),
         (("report", "snapshot", "--workers", "1", "--results", "snapshot"), "is not empty, and holds no results"),
-        (("report", "snapshot", "--out", "s3://bucket/report"), "s3://bucket/report is not on this machine"),
+        (("report", "snapshot", "--out", "s3://bucket/report"), "s3://bucket/report: is not on this machine"),
+        (("plan", "snapshot", "--out", "s3://bucket/x.sh"), "s3://bucket/x.sh: is not on this machine"),
         (("check", "."), ".: holds snapshots, such as cut; give the snapshots, such as ./*"),
         (("check", "kept"), "kept: holds the results of check_snapshot; give the snapshot"),
         (("check", "cut"), "manifest.json: is damaged"),

@@ -228,6 +228,18 @@ def test_pages_are_turned_and_a_filter_begins_at_the_first(explorer: Explorer, m
     assert shown(explorer) == [EMPTY, UNTAGGED]
 
 
+def test_an_error_while_the_rows_change_leaves_an_explorer_that_reacts(explorer: Explorer) -> None:
+    def fail(_: object) -> None:
+        raise ArithmeticError
+
+    explorer.row.observe(fail, "options")
+    with pytest.raises(ArithmeticError):
+        explorer.text.value = "half"
+    explorer.row.unobserve(fail, "options")
+    explorer.text.value = "left"
+    assert (shown(explorer), explorer.count_label.value) == ([EMPTY, UNTAGGED], "2 of 5 findings")
+
+
 def test_what_is_exported_is_what_is_left(explorer: Explorer, tmp_path: Path) -> None:
     explorer.tag_key.value = "Owner"
     explorer.export.click()

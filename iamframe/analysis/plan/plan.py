@@ -59,8 +59,9 @@ class Plan:
         """
         # Loaded only here, because it takes long.
         from iamframe.inventory.export import write_csv, write_into
+        from iamframe.inventory.places import local_path
 
-        place, script = Path(path), self.script.encode()
+        place, script = local_path("Plan.write", path), self.script.encode()
         stem = place.name.removesuffix(".sh")
         if place.suffix == ".csv" or not stem:
             raise ReportError(f"{place}: is no name for a script, beside which its CSV files stand; name a .sh file")
