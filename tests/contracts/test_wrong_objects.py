@@ -128,8 +128,10 @@ def test_an_argument_of_a_report_with_a_wrong_type_is_refused_with_what_to_pass_
         ),
         (
             lambda found: iamframe.run_checks(found.inventory, policy=5),
-            "policy=… takes str or PathLike or Policy or Iterable or NoneType, not int: pass a policy file, `org`, "
-            "a Policy, or a list of these",
+            (
+                "policy=… takes str or PathLike or Policy or Iterable or NoneType, not int: pass a policy file, `org`, "
+                "a Policy, or a list of these"
+            ),
         ),
         (
             lambda found: iamframe.run_checks(found.inventory, checks=5),
@@ -159,12 +161,12 @@ def test_a_value_of_a_wrong_type_is_refused_in_one_sentence(call: Callable[[Any]
 @pytest.mark.parametrize(
     "write",
     [
-        lambda found, address: iamframe.write_report(found, address),
+        iamframe.write_report,
         lambda found, address: iamframe.write_report(found, "out", mask=address),
         lambda found, address: iamframe.exploring.export(found, iamframe.exploring.Filter(), address),
         lambda found, address: found.plan().write(address),
         lambda found, address: write_changes(iamframe.compare(found, found), address),
-        lambda found, address: path(address),
+        lambda _, address: path(address),
     ],
     ids=["write_report", "mask", "export", "plan", "write_changes", "options"],
 )

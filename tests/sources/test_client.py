@@ -186,7 +186,7 @@ def test_a_page_marker_that_is_no_text_ends_the_listing_as_unreadable(account: P
             return b'{"Roles":[],"Marker":5,"IsTruncated":true}'
 
     mine = Numbering(account.session(region_name="us-east-1"), "us-east-1")
-    with pytest.raises(RequestFailed, match="got `int` - at `\\$.Marker`") as caught:
+    with pytest.raises(RequestFailed, match=r"got `int` - at `\$.Marker`") as caught:
         list(mine.pages("iam", "ListRoles"))
     assert caught.value.reason == "unreadable"
 
