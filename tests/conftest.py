@@ -30,7 +30,8 @@ from iamframe.sources import client
 # moto makes 1,300 machine images for each region of each account, which takes a third of a second; here it makes one.
 os.environ.setdefault("MOTO_AMIS_PATH", str(Path(__file__).with_name("images.json")))
 
-# Dask's profiler calls sys._current_frames, which can deadlock in Python 3.11 while a thread starts (CPython gh-106883).
+# Dask's profiler calls sys._current_frames, which in Python 3.11 can deadlock while a thread starts (CPython issue
+# gh-106883).
 os.environ.setdefault("DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED", "False")
 
 # Small tests leave little garbage, and searching for it is a tenth of their time.
