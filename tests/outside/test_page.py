@@ -817,7 +817,7 @@ def test_a_check_that_is_not_complete_is_named_with_the_file_that_would_settle_i
         line.get_by_role("link", name="Instance profiles that hold no role").click()
         section = it.page.locator("section[aria-labelledby=empty_profiles]")
         # The status is that of the check, and may have several reasons.
-        assert "Status: unknown (too little data)" in section.inner_text()
+        assert "Status: unknown (not enough to decide)" in section.inner_text()
         assert 'Not checked. The list "Incomplete" shows why this check was not possible.' in section.inner_text()
         assert "None." not in section.inner_text()
 
