@@ -35,8 +35,7 @@ _CONSUMERS = ("instance", "association", "launch-template", "launch-configuratio
     needs=[needs.all_profiles],
     detail={
         "by": "_age",
-        "young": "holds no role, but was created less than a day before the data was collected, and may still get its "
-        "role",
+        "young": "holds no role (created less than a day before the data was collected)",
         "other": "holds no role",
     },
     next_step={

@@ -172,7 +172,7 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame, *, demanded: tupl
         "untagged": _SHOW_ROLE,
         "other": "aws iam tag-role --role-name={resource_name} --tags={_tags}",
     },
-    remediation="Tag the role. Copy the tags that all profiles of the role have.",
+    remediation="Tag the role, for example with the tags that all its profiles have.",
     about="role",
     alone=True,
     remedy="any tag",

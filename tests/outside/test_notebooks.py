@@ -189,13 +189,16 @@ def sections(notebook: Path) -> dict[str, str]:
 
 PROFILE = "arn:aws:iam::123456789012:instance-profile/"
 # What each step shows, in whole lines; below, what is stored is held to what a run shows.
+NEW = "holds no role (created less than a day before the data was collected)"
 STEPS = {
     "1. One name, two resources": ["arn:aws:iam::123456789012:role/web AROA", f"{PROFILE}web AIPA"],
     "2. `CreateInstanceProfile` creates a profile without a role": [
-        "medium empty_profiles instance-profile web holds no role",
+        f"medium empty_profiles instance-profile web {NEW}",
         "low ec2_roles_without_profile role web trusts EC2 and is in no instance profile; the role has no policies",
     ],
-    "3. EC2 needs a profile that holds the role": ["'arn:aws:sts::123456789012:assumed-role/web'"],
+    "3. EC2 needs a profile that holds the role": [
+        "The instance makes AWS requests as arn:aws:sts::123456789012:assumed-role/web"
+    ],
     "4. EC2 cannot use a role that trusts only EKS": [
         "web True Success",
         "high eks-cluster certain the profile's role eks-cluster trusts eks.amazonaws.com, not EC2",
@@ -222,7 +225,7 @@ STEPS = {
         "writes: 0",
         "GetInstanceProfile 3 3",
         "not complete: missing_required_tags",
-        "medium empty_profiles left-behind certain holds no role",
+        f"medium empty_profiles left-behind certain {NEW}",
         "medium untagged_profiles left-behind certain has no tags",
     ],
 }
