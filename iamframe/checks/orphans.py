@@ -56,9 +56,9 @@ def empty_profiles(
     The API call RunInstances refuses a profile without a role. A running instance gets no credentials from an empty
     profile. Empty profiles count against the quota, and the IAM console does not show them. A profile becomes empty
     when its role is removed, for example before the role is deleted. A deployment that stops half-way can also leave an
-    empty profile. AWS refuses to delete a profile that holds a role. If a collected resource uses the profile, the
-    suggested command deletes nothing. The suggested command also deletes nothing if the profile was created less than a
-    day before the data was collected, or if its creation time is unknown. Such a profile may still get its role.
+    empty profile. AWS refuses to delete a profile that holds a role. If a collected resource uses the profile, iamframe
+    suggests no deletion. iamframe also suggests no deletion if the profile was created less than a day before the data
+    was collected, or if its creation time is unknown. Such a profile may still get its role.
     """
     empty = pairs[pairs["role_arn"].isna() & pairs["role_known"]]
     created = profiles["created_at"].iloc[empty["profile_row"]].reset_index(drop=True)

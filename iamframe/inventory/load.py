@@ -39,8 +39,8 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
     The source `sample:earlier` is the sample as it was four weeks earlier. Snapshots of different accounts become one
     inventory.
 
-    Only a live source takes keyword arguments. These are the arguments of `load_account`, except `session` and
-    `source`. If `accounts` or `role_name` is given, the arguments of `load_fleet` except `profile` are allowed.
+    Only a live source takes keyword arguments: all arguments of `load_account`, except `session` and `source`. If
+    `accounts` or `role_name` is given, the arguments of `load_fleet` except `profile` are allowed.
 
     Raises
     ------

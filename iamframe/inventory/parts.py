@@ -3,9 +3,10 @@
     manifest.json                              written last: the parts, their rows and checksums
     roles/account=123456789012/part.parquet    … and so for each frame and account
 
-Hive, DuckDB and pyarrow can read the folder name `account=ID`. `ID` is the percent-encoded account id, a hash, or
-`none` if the frame has no rows. If accounts are saved one by one, `ID` is a hash for rows about an account other than
-the saved one. The column `account_id` has the account id or `unknown`, never a hash.
+Hive, DuckDB and pyarrow can read the folder name `account=ID`. `ID` is `none` if the frame has no rows. Otherwise, `ID`
+is the percent-encoded account id, or a hash of a long or repeated account id. If accounts are saved one by one, `ID` is
+a hash for rows about an account other than the saved one. The column `account_id` has the account id or `unknown`,
+never a hash.
 """
 
 from __future__ import annotations

@@ -235,8 +235,8 @@ def missing_permissions(inventory: Inventory) -> dict[str, object]:
     operation, its list `Statement` is empty.
 
     Even with this policy, AWS may still deny a request. A permissions boundary or an organization's policy can block an
-    action that the policy allows. AWS may have denied `sts:AssumeRole` because the role does not trust the caller, or
-    because the account is closed. Source: IAM User Guide, "Policy evaluation logic".
+    action that the returned policy allows. AWS may have denied `sts:AssumeRole` because the role does not trust the
+    caller, or because the account is closed. Source: IAM User Guide, "Policy evaluation logic".
     """
     require("missing_permissions", inventory, Inventory, instead="what `iamframe.load` gives")
     gaps = inventory.gaps[inventory.gaps["reason"] == "denied"]
