@@ -627,7 +627,8 @@ def test_where_tags_can_be_seen_and_changed_is_told_with_how_many_are_missed(bro
             '"No" means that the tool cannot do what the heading of the column says. The data has 1 role (1 tagged, 0 '
             "untagged) and 2"
         )
-        assert "2 profiles (0 tagged, 1 untagged, 1 unknown), without service-linked roles and roles of IAM" in said
+        without = "without service-linked roles and roles of IAM Identity Center."
+        assert f"2 profiles (0 tagged, 1 untagged, 1 unknown), {without}" in said
         unknown = group.locator("td.unknown")
         assert unknown.count() == 12
         assert set(unknown.all_inner_texts()) == {"unknown"}
