@@ -325,7 +325,7 @@ role_and_profile_tags: Need = Need("role and profile tags", _tags_of_any)
 tags_of_both: Need = Need(
     "tags of both", partial(_partial_if_indexed, Requirement(rows=_tagged_links, missing="links.tags"))
 )
-tag_policy: Need = Need("tag policy", _demanded)
+tag_policy: Need = Need("required tags", _demanded)
 organizations: Need = Need("organizations", _organizations)
 quotas: Need = Need("quotas", _quotas)
 references: Need = Need("references", _references)

@@ -79,8 +79,9 @@ def path_mismatches(pairs: pd.DataFrame) -> Found:
     needs=[needs.all_roles, needs.links],
     detail="holds the role {related_name}, although there is a role with the profile's name ({namesake_arn})",
     next_step=_SHOW,
-    remediation="Remove the current role from the profile, and add the role that has the profile's name. If the "
-    "current role is right, create a new profile with the name of the current role.",
+    remediation="Find out which of the two roles the profile's instances need. If the instances need the role "
+    "with the profile's name, put this role into the profile in place of the current role. If the instances need the "
+    "current role, create a new profile with the current role's name.",
 )
 def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
     """Profiles with the name of another role.

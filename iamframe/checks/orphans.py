@@ -85,7 +85,8 @@ def empty_profiles(
         "other": "no reference found ({_limit:message}); {_may:message}",
     },
     next_step="aws ec2 describe-instances --filters={resource_arn:iam-instance-profile.arn}",
-    remediation="Find out who uses the profile and when its role was last used. Delete the profile if nobody uses it.",
+    remediation="Find out who uses the profile and when its role was last used. Delete the profile if no person "
+    "and no tool uses it.",
     about="profile",
     remedy="delete",
 )

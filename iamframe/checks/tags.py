@@ -133,9 +133,9 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame, *, demanded: tupl
     The check also reports profiles whose tag keys all begin with `aws:`. Profiles often stay untagged while their roles
     are tagged. The IAM console neither shows nor sets tags of a profile. CloudFormation cannot tag a profile. The
     suggested command copies the role's tags, except tags that begin with `aws:` and tags by which a tool recognizes its
-    own resources, such as `eks:cluster-name`. If the policy file or the tag policy forbids a tag, the tag is not
-    copied. If the role has no tag that can be copied to the profile, the suggested command only shows the profile's
-    tags.
+    own resources, such as `eks:cluster-name`. If your policy file or the organization's tag policy forbids a tag, the
+    tag is not copied. If the role has no tag that can be copied to the profile, the suggested command only shows the
+    profile's tags.
     """
     own = _own(tags)
     is_bare = pairs["profile_tags_known"] & ~are_among(pairs["profile_row"], own["profile_row"])
@@ -186,9 +186,9 @@ def untagged_roles(
     roles and roles of IAM Identity Center. The suggested command copies the tags of the role's profile to the role. If
     a role is in several profiles, the suggested command copies only tags that all these profiles have with equal
     values. If two tag keys of a profile differ only in case, the suggested command copies neither. Tags that begin with
-    `aws:`, and tags by which a tool recognizes its own resources, are not copied. If the policy file or the tag policy
-    forbids a tag, the suggested command does not copy the tag. If no tag can be copied, the suggested command only
-    shows the role's tags.
+    `aws:`, and tags by which a tool recognizes its own resources, are not copied. If your policy file or the
+    organization's tag policy forbids a tag, the suggested command does not copy the tag. If no tag can be copied, the
+    suggested command only shows the role's tags.
     """
     own, every = _own(tags), np.arange(len(roles))
     rows = every[roles["tags_known"] & ~roles["is_aws_managed"] & ~are_among(every, own["role_row"])]
@@ -252,10 +252,10 @@ def tag_differences(tags: pd.DataFrame, pairs: pd.DataFrame, *, demanded: tuple[
     profile that the role lacks. If the role is in several profiles, only tags that all these profiles have with equal
     values are copied to the role. The suggested command does not copy a tag if the other resource has the tag's key
     only in another case. If two tag keys of a profile differ only in case, the suggested command copies neither. Tags
-    by which a tool recognizes its own resources are not in the suggested command. If the policy file or the tag policy
-    forbids a tag, the suggested command leaves the tag out. If a resource would then have more than 50 tags, no tag is
-    copied to the resource, because AWS allows 50 tags. If the role lacks tags of Karpenter or EKS and nothing else
-    differs, the severity is `info`.
+    by which a tool recognizes its own resources are not in the suggested command. If your policy file or the
+    organization's tag policy forbids a tag, the suggested command leaves the tag out. If a resource would then have
+    more than 50 tags, no tag is copied to the resource, because AWS allows 50 tags. If the role lacks tags of Karpenter
+    or EKS and nothing else differs, the severity is `info`.
     """
     is_known = pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]
     own = _own(tags)
@@ -390,7 +390,7 @@ def missing_required_tags(
     A tag `owner` does not count as a required tag `Owner`: cost allocation and tag policies distinguish tag keys by
     case. The check leaves out AWS-managed roles. With `--policy org`, the check compares the tags with the account's
     effective tag policy. A tag policy can require a tag for profiles only, or for roles only. A tag policy prescribes
-    tag values and the case of tag keys. Tags that are not required must follow the tag policy, too.
+    tag values and the case of tag keys. Tags that are not required must also follow the organization's tag policy.
     """
     judged = {
         "role": (roles, np.flatnonzero(roles["tags_known"] & ~roles["is_aws_managed"])),

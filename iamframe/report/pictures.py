@@ -122,7 +122,7 @@ class Pictures(msgspec.Struct, frozen=True):
         words, accounts, severity = self.words, len(self.numbers.listed.accounts), section.check.severity
         status, is_unknown = words.word(section.status), section.status == "unknown"
         if accounts > 1 and section.incomplete:
-            status = Markup("<br>").join(
+            status = Markup(",<br>").join(
                 Markup("{} {}").format(words.word(one), _soft(words("in_accounts", n=number, n2=accounts)))
                 for one, number in section.incomplete.items()
             )

@@ -59,8 +59,8 @@ def test_the_table_of_checks_counts_the_accounts_of_each_incomplete_status() -> 
     result = iamframe.run_checks(iamframe.load_sample(), only="path_mismatches")
     coverage = result.coverage.assign(status=["complete", "partial", "unknown"])
     page = render_page(replace(result, coverage=coverage))
-    text = re.sub(r"<[^>]*>", "", page.replace("<br>", "; "))
-    assert "unknown in 1 of 3 accounts; partial in 1 of 3 accounts" in text
+    text = re.sub(r"<[^>]*>", "", page.replace("<br>", " "))
+    assert "unknown in 1 of 3 accounts, partial in 1 of 3 accounts" in text
 
 
 def test_a_reason_shows_the_file_of_a_source_without_its_folder() -> None:
