@@ -121,23 +121,23 @@ def plan(result: Result, *, min_age: timedelta | str = MIN_AGE, min_idle: timede
     The script never deletes or tags a role. The script copies missing or different tags from a role to its profile. If
     the script replaces a tag value, the column `why` shows the old value and the new value.
 
-    The plan keeps a profile in the following cases:
+    The plan does not delete a profile
 
-    - A finding that would lead to the deletion is accepted, or all such findings are expected.
-    - Something uses the profile, or may use it.
-    - The profile was younger than `min_age` when the data was collected.
-    - When the data was collected, the last use of the role was less than `min_idle` ago.
-    - `min_age` (or `min_idle`) is above zero, but the age of the profile (or the last use of its role) is unknown.
-    - A service or tool needs the profile, or would create it again. A deleted EKS cluster needs no profile.
-    - AWS manages the role, or the cluster, environment or stack of the profile exists.
-    - The tags or unique id of the profile, or the unique id of its role, is unknown.
+    - if a finding that would lead to the deletion is accepted, or if all such findings are expected;
+    - if something uses the profile, or may use it;
+    - if the profile was younger than `min_age` when the data was collected;
+    - if the last use of the role was less than `min_idle` before the data was collected;
+    - if `min_age` (or `min_idle`) is above zero, but the age of the profile (or the last use of its role) is unknown;
+    - if a service or tool needs the profile, or would create it again (a deleted EKS cluster needs no profile);
+    - if AWS manages the role, or if the cluster, environment or stack of the profile exists;
+    - if the tags or unique id of the profile, or the unique id of its role, is unknown.
 
-    In the following cases, the plan copies at most the required tags, and no tags to a profile without tags.
+    The plan copies at most the required tags to a profile with tags, and no tags to a profile without tags
 
-    - A service or tool recognizes its own resources by a tag of the role or profile.
-    - The profile has a tag that the role lacks.
-    - The key of a tag to copy differs only in case from another tag key.
-    - The policy file or the account's effective tag policy does not allow the value of the role's tag.
+    - if a service or tool recognizes its own resources by a tag of the role or profile;
+    - if the profile has a tag that the role lacks;
+    - if the key of a tag to copy differs only in case from another tag key;
+    - if your policy file or the account's effective tag policy does not allow the value of the role's tag.
 
     Parameters
     ----------
