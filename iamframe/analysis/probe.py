@@ -65,12 +65,12 @@ def probe_surfaces(
 
     The test compares the Resource Groups Tagging API with IAM. The frame has one row per region and resource type. The
     tagging API lags behind IAM. Tags from the last minutes may be missing in the tagging API. The column `holds` is
-    `unknown` in the following cases:
+    `unknown`
 
-    - AWS refuses the request.
-    - The tagging API shows no resource of the row's type in the row's region, and no such resource in IAM is known to
-      have tags.
-    - The row is about instance profiles in a partition other than `aws` and `aws-us-gov`.
+    - if AWS refuses the request;
+    - if the tagging API shows no resource of the row's type in the row's region, and no such resource in IAM is known
+      to have tags;
+    - if the row is about instance profiles in a partition other than `aws` and `aws-us-gov`.
 
     `probe_surfaces` changes nothing in AWS. `probe_surfaces` sends the requests of `load_account(references=False)`,
     and in addition at least two GetResources requests per region. If `regions` is "all", `probe_surfaces` also sends
