@@ -31,9 +31,9 @@ def settle(code: Positions, value: Positions, size: int) -> tuple[Positions, Pos
     Each row has a key and a value. In `code`, equal keys have equal numbers, from 0 to `size` - 1. In `value`, equal
     values have equal numbers, and an unknown value is -1.
 
-    For each key, the array `first` contains the number of the first row with a known value. The number is -1 if the
-    values differ, or if no value is known. For each key with different values, `one` and `other` contain the positions
-    of two rows whose values differ.
+    For each key, the array `first` contains the position of the first row whose value is known. The position is -1 if
+    the values differ, or if no value is known. For each key with different values, `one` and `other` contain the
+    positions of two rows whose values differ.
     """
     rows = np.flatnonzero(value >= 0)
     first = np.full(size, -1)
