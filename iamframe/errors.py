@@ -20,14 +20,14 @@ class IamframeError(Exception):
 class SourceError(IamframeError):
     """A source cannot be loaded or used, or an option of the source is not valid.
 
-    The attribute `message` is None, or a message for the frame `gaps`. A message consists of an id and facts.
+    The attribute `message` is None, or a message for the frame `gaps`: an id and facts.
     """
 
     message: Mapping[str, Any] | None = None
 
 
 class ExpiredError(SourceError):
-    """The credentials expired. Answers that are already in a journal are kept."""
+    """The credentials expired. Answers that are already in a journal (a file from which a load can resume) are kept."""
 
 
 class PolicyError(IamframeError):
@@ -81,14 +81,14 @@ class WrongObjectError(IamframeError, TypeError):
 
 
 def require(function: str, given: object, *kinds: type, instead: str) -> None:
-    """Raise WrongObjectError if `given` has none of the types in `kinds`."""
+    """Raise WrongObjectError if `given` is not an object of one of the types `kinds`."""
     if not isinstance(given, kinds):
         names = " or ".join(kind.__name__ for kind in kinds)
         raise WrongObjectError(f"{function} takes {names}, not {type(given).__name__}: pass {instead}")
 
 
 def require_paths(function: str, *given: object) -> None:
-    """Raise WrongObjectError if one of the values is not a path."""
+    """Raise WrongObjectError if one of the values `given` is neither a str nor a path object."""
     for one in given:
         require(function, one, str, PathLike, instead="the path of a file or folder")
 

@@ -61,8 +61,8 @@ class Result:
     def parts(self, *, neighbours: bool = False) -> Iterator[Result]:  # noqa: ARG002 - a subclass has neighbours
         """Yield one `Result` per group of accounts, in order of the account ids. No account is in two groups.
 
-        If `neighbours` is true, the inventory also contains data of accounts in other groups. For example, a launch
-        template of one account can name another account's profile.
+        If `neighbours` is true, the inventory of each `Result` also contains the data of other groups to which the
+        group's accounts refer. For example, a launch template of one account can name another account's profile.
         """
         yield self
 
@@ -73,7 +73,7 @@ class Result:
 
     @cached_property
     def with_order(self) -> tuple[pd.DataFrame, Positions]:
-        """The findings of all checks, and the column `order` of the table that `sorted_findings` returns."""
+        """The findings of all checks, and separately the column `order` of the table that `sorted_findings` returns."""
         return frame_and_order(self.sorted_findings("en"))
 
     def only(self, finding_ids: Iterable[str]) -> Result:

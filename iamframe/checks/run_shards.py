@@ -67,16 +67,16 @@ def check_snapshot(
     shard_size: int = ROLES_PER_SHARD,
     progress: bool | Progress | None = None,
 ) -> Result:
-    """Run the checks on a snapshot, one group of accounts at a time.
+    """Run the checks on a snapshot, in groups of accounts.
 
     Requests go to AWS only if `folder` or `out` is in S3. For the built-in checks, `run_checks(open_snapshot(folder))`
     gives the same findings, but holds all accounts in memory. Your own checks see only the accounts of one shard at a
-    time, so a check that compares accounts can find less. If a worker dies, its shard (a group of accounts) is checked
-    once more. If a shard fails twice, the frame `coverage` shows its accounts as `unknown`. An account that cannot be
-    read is shown as `unknown`, too. If an account could not be read or checked, `result.inventory.gaps` shows the
-    reason. A damaged manifest, or a damaged file of the frame `references`, stops the whole call. Call `check_snapshot`
-    again with the same arguments to resume an interrupted run. A repeated call also retries accounts that could not be
-    read or checked.
+    time, so a check that compares accounts of different shards can find less. If a worker dies, its shard (a group of
+    accounts) is checked once more. If a shard fails twice, the frame `coverage` shows its accounts as `unknown`. An
+    account that cannot be read is shown as `unknown`, too. If an account could not be read or checked,
+    `result.inventory.gaps` shows the reason. A damaged manifest, or a damaged file of the frame `references`, stops the
+    whole call. Call `check_snapshot` again with the same arguments to resume an interrupted run. A repeated call also
+    retries accounts that could not be read or checked.
 
     Parameters
     ----------
@@ -89,8 +89,8 @@ def check_snapshot(
         As in `run_checks`.
     executor
         Any `concurrent.futures.Executor`, such as Dask's `client.get_executor(pure=False)`. The workers must be able to
-        read `folder` and the files in `checks`. The workers must also be able to write `out`. The default is one
-        process per processor.
+        read `folder`, and the Python files that you pass as `checks`. The workers must also be able to write `out`. The
+        default is one process per processor.
     workers
         The number of processes, if no executor is given.
     shard_size

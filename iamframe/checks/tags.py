@@ -67,7 +67,7 @@ def _tags_to_copy(own: pd.DataFrame, side: str, rows: Positions, demanded: tuple
 
 
 def _are_on_all(tags: pd.DataFrame, roles: Positions, linked: pd.Series) -> Bools:
-    """For each tag of a profile and for its role, return whether all profiles of the role have the tag."""
+    """For each tag of a profile, return whether all profiles of the profile's role have the tag."""
     # `linked` has the role of each link.
     count = np.bincount(linked[linked >= 0], minlength=roles.max(initial=-1) + 1)[roles]
     shared = tags[["tag_key", "tag_value"]][count > 1].assign(role=roles[count > 1])
@@ -250,8 +250,8 @@ def tag_differences(tags: pd.DataFrame, pairs: pd.DataFrame, *, demanded: tuple[
     `aws:` tags. The suggested command copies to the profile those tags of the role that are missing or different on the
     profile. If the suggested command copies no tag to the profile, the command copies to the role those tags of the
     profile that the role lacks. If the role is in several profiles, only tags that all these profiles have with equal
-    values are copied to the role. The suggested command does not copy a tag if the other resource has the tag's key
-    only in another case. If two tag keys of a profile differ only in case, the suggested command copies neither. Tags
+    values are copied to the role. The suggested command does not copy a tag if the other resource has a tag whose key
+    differs only in case. If two tag keys of a profile differ only in case, the suggested command copies neither. Tags
     by which a tool recognizes its own resources are not in the suggested command. If your policy file or the
     organization's tag policy forbids a tag, the suggested command leaves the tag out. If a resource would then have
     more than 50 tags, no tag is copied to the resource, because AWS allows 50 tags. If the role lacks tags of Karpenter

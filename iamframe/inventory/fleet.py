@@ -74,8 +74,8 @@ def load_fleet(
         The AWS CLI profile with the credentials for assuming the roles. By default, iamframe uses the default
         credentials of boto3.
     executor
-        Any `concurrent.futures.Executor`, such as Dask's `client.get_executor(pure=False)`. The default is eight
-        threads. The executor receives ids and names, never access keys.
+        Any `concurrent.futures.Executor`, such as Dask's `client.get_executor(pure=False)`. The default executor has
+        eight threads. The executor receives ids and names, never access keys.
     workers
         The number of requests per account that run at the same time.
     journals
@@ -83,9 +83,9 @@ def load_fleet(
         journals are in a folder in `out`, if `out` is on a disk. If `out` is given, a journal is deleted once its
         account is saved.
     out
-        The snapshot's folder, on a disk or in an object store (`s3://BUCKET/FOLDER`). All workers must share the disk.
-        Do not put access keys into the address. The executor receives the whole address `out`, with any access keys in
-        it.
+        The snapshot's folder, on a disk or in an object store (`s3://BUCKET/FOLDER`). All workers of the executor must
+        share the disk. Do not put access keys into the address. The executor receives the whole address `out`, with any
+        access keys in it.
 
     See `load_account` for the other parameters.
 
