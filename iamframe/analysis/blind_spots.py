@@ -30,9 +30,10 @@ def blind_spots(inventory: Inventory) -> pd.DataFrame:
 
     Each row is about one individual role or profile, one console, API or tool, and one operation (`write`, `read` or
     `find`). The frame leaves out AWS-managed roles. If a console, API or tool supports an operation in every case, the
-    frame has no row about both. Rows about roles come first. Consoles, APIs and tools are in the same order as in
-    `surfaces()`. The columns have the pandas type `category`, which saves memory. For an account with 100,000 roles,
-    the returned frame has millions of rows. `blind_spot_counts` returns a small frame that counts these rows.
+    frame has no row about this console, API or tool and this operation. Rows about roles come first. Consoles, APIs and
+    tools are in the same order as in `surfaces()`. The columns have the pandas type `category`, which saves memory. For
+    an account with 100,000 roles, the returned frame has millions of rows. `blind_spot_counts` returns a small frame
+    that counts these rows.
     """
     require("blind_spots", inventory, Inventory, instead="what `iamframe.load` gives")
     parts = []
@@ -79,7 +80,7 @@ def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
 
 
 def tagged_counts(inventory: Inventory) -> dict[tuple[str, str], list[int]]:
-    """By account and type, count the resources with, without and with unknown tags; tags with `aws:` do not count."""
+    """Count the tagged, untagged and unknown resources by account and type, without tags that begin with `aws:`."""
     counts: dict[tuple[str, str], list[int]] = {}
     for kind, (frame, key) in taggable_resources(inventory).items():
         accounts = pc.unique(as_arrow(frame["account_id"]))

@@ -46,13 +46,13 @@ def in_old(detail: pd.Series, lang: str = "en") -> pd.Series:
 @schema.shows(schema.CHANGES, schema.CHANGED_FINDINGS, schema.NOT_COMPARED)
 @dataclass(frozen=True)
 class Changes:
-    """The differences between two results.
+    """The differences between two inventories, and between their findings.
 
     The frame `changes` is sorted by kind of change, account and ARN. The frame `findings` contains the findings that
-    are new, that are gone, that are now expected or accepted (settled), and that no longer are (reopened). The frame
-    `not_compared` shows what could not be compared. If `changes`, `findings` and `not_compared` have no row for an
-    account, nothing that iamframe compares has changed there. Attached and inline policies, references and the column
-    `role_template_arn` are not compared.
+    are new, that are gone, that are now expected or accepted (settled), and that are no longer expected or accepted
+    (reopened). The frame `not_compared` shows what could not be compared. If `changes`, `findings` and `not_compared`
+    have no row for an account, nothing that iamframe compares has changed there. Attached and inline policies,
+    references and the column `role_template_arn` are not compared.
     """
 
     old: Result
@@ -149,20 +149,21 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
     - `created`: only `new` contains the resource, and `old` has a complete list of roles (or profiles).
     - `deleted`: only `old` contains the resource, and `new` has a complete list of roles (or profiles).
     - `recreated`: the resource has different unique ids in the two inventories. If an id is unknown, a different path
-      or name case also means `recreated`. IAM cannot change the path or name of a role or profile. The columns `facts`
-      and `detail` show all other changes of the resource.
+      or name case also means `recreated`. IAM cannot change the path or name of a role or profile. For a recreated
+      resource, the columns `facts` and `detail` show all other changes, too.
     - `relinked`: the profile's role was replaced, removed or added.
     - `retagged`: a tag differs (one row per tag key).
     - `trust_changed`: the trust policy differs. The order of keys, and of the items in a list, does not matter.
-    - `changed`: the description, maximum session duration or permissions boundary differs. A missing value never counts
-      as different.
+    - `changed`: the description, maximum session duration or permissions boundary differs. A value that one inventory
+    lacks never counts as different.
 
     A resource that exists only in a Terraform plan is never `created` or `deleted`. A finding is new only if the old
     inventory had enough data. A finding is gone only if the new inventory had enough data. A finding has not changed if
     only its text differs. If you pass an inventory, the checks run on this inventory. If the results come from
     different checks, policies or iamframe versions, iamframe runs the checks again. By default, iamframe uses the
-    policy file of the new result, or else that of the old result. If only one of two results includes a check,
-    `not_compared` has a row per account for the check. `compare` reads only the inventories, not the accounts.
+    policy file of the new result, or else that of the old result. A check that ran for only one of two results is not
+    run again: `not_compared` has a row per account for such a check. `compare` reads only the inventories, not the
+    accounts.
 
     Returns
     -------

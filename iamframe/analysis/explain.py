@@ -94,10 +94,10 @@ def explain(inventory: Inventory | Result, name: str, policy: PolicySource = Non
         An `Inventory` or a `Result`. The findings and policy of a `Result` are reused.
     name
         A name, an ARN or a unique id. Case does not matter. A name selects the role and the profile with this name in
-        each account. The ARN of an assumed-role session selects the role. You can omit the path of a name or ARN. If an
-        ARN has no path, the section `searched for` shows the full ARN. You can also pass the id, name or ARN of an
-        instance, or of any other resource that uses profiles. The section `uses` shows the profiles of an instance or
-        other resource, and whether each profile still exists.
+        each account. The ARN of an assumed-role session selects the role. A name can be given with its path. An ARN can
+        be given without its path. If an ARN has no path, the section `searched for` shows the full ARN. You can also
+        pass the id, name or ARN of an instance, or of any other resource that uses profiles. The section `uses` shows
+        the profiles of an instance or other resource, and whether each profile still exists.
     policy
         A policy file, as for `run_checks`.
 

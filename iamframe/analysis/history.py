@@ -93,8 +93,9 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
     name
         A name, ARN or unique id, to select roles and profiles. Case does not matter, except in a live account. A name
         selects every role and profile that ever had this name. An ARN selects every role or profile that ever had this
-        ARN. An ARN without a path also selects other paths. If a record lacks the ARN of its resource, the name in the
-        given ARN selects the resource. A unique id selects one role or profile.
+        ARN. An ARN without a path also selects roles and profiles of the same name with another path. If a record lacks
+        the ARN of its resource, the name in the given ARN selects the resource. A unique id selects one role or
+        profile.
 
     Raises
     ------

@@ -57,7 +57,7 @@ class Pairs:
         return [np.asarray(frame[name], dtype=bool)[rows] for frame, rows in zip(self.frames, self.rows, strict=True)]
 
     def number(self, side: int, rows: Positions) -> Positions:
-        """For each row number, return its position among the matched resources, or -1 if it is not among them."""
+        """For each row of `frames[side]`, return its position among the matched rows, or -1 if it has no match."""
         numbers = np.full(len(self.frames[side]) + 1, -1)
         numbers[self.rows[side]] = np.arange(len(self.rows[side]))
         return numbers[rows]

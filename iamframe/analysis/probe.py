@@ -68,8 +68,7 @@ def probe_surfaces(
     `unknown`
 
     - if AWS refuses the request;
-    - if the tagging API shows no resource of the row's type in the row's region, and no such resource in IAM is known
-      to have tags;
+    - if neither the tagging API in the row's region nor IAM shows a tagged resource of the row's type;
     - if the row is about instance profiles in a partition other than `aws` and `aws-us-gov`.
 
     `probe_surfaces` changes nothing in AWS. `probe_surfaces` sends the requests of `load_account(references=False)`,

@@ -148,7 +148,7 @@ class Need(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, kw_only=True)
 class Requirement:
-    """Two conditions: the data of every row is known, and the list is complete."""
+    """Two conditions: the list of resources is complete, and the data of each resource in the list is known."""
 
     rows: KnownRows | None = None
     # The message about unknown rows.

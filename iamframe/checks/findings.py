@@ -70,7 +70,7 @@ class Found:
         return self.facts["finding"].to_numpy()
 
     def column(self, name: str) -> pa.Array:
-        """Return the column of `facts` with the given name, or else the findings' column, once per fact."""
+        """Return a column of `facts`, or else of `table`, with each finding's value repeated for each of its facts."""
         if name in self.facts:
             return pa.array(self.facts[name], from_pandas=True)
         return self.table[name].take(pa.array(self.numbers))

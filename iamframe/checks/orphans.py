@@ -58,7 +58,7 @@ def empty_profiles(
     when its role is removed, for example before the role is deleted. A deployment that stops half-way can also leave an
     empty profile. AWS refuses to delete a profile that holds a role. If a collected resource uses the profile, iamframe
     suggests no deletion. iamframe also suggests no deletion if the profile was created less than a day before the data
-    was collected, or if its creation time is unknown. Such a profile may still get its role.
+    was collected, or if its creation time is unknown. A new profile may still get its role.
     """
     empty = pairs[pairs["role_arn"].isna() & pairs["role_known"]]
     created = profiles["created_at"].iloc[empty["profile_row"]].reset_index(drop=True)
@@ -230,9 +230,9 @@ def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd
 
     If a profile is deleted and recreated, its instances keep the old profile id and have no credentials. To restore the
     credentials, associate the new profile with each instance. Source: IAM User Guide, "Troubleshoot IAM and Amazon
-    EC2". If no profile has the ARN or name in a launch template, launches with this ARN or name fail. The check also
-    reports an ARN that differs from a profile's ARN only in the path. The check covers only references from instances,
-    associations, launch templates and launch configurations.
+    EC2". If a launch template contains the ARN or name of a profile that does not exist, launches from the template
+    fail. The check also reports an ARN that differs from a profile's ARN only in the path. The check covers only
+    references from instances, associations, launch templates and launch configurations.
     """
     direct = references[is_in(references["consumer_type"], _CONSUMERS)]
     seen = direct["consumer_id"][direct["consumer_type"] == "instance"]

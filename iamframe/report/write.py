@@ -105,11 +105,11 @@ def write_report(
         paths). A pseudonym is the same throughout one report. Another report has other pseudonyms. To get the same
         pseudonyms in several reports, give the path of a key file. The key file is created if it does not exist. Ids
         are found in any spelling: with spaces, hyphens or invisible characters. Percent-encoded ids are found, too. Ids
-        in digits or letters of other scripts are found, too. Account ids without twelve digits are replaced only in id
-        columns, ARNs and policies. External ids are replaced only as whole words. The other parts of a name are not
-        masked. A command in `next_step` becomes a comment if the command contains a pseudonym. At the end, the finished
-        files are searched for the original ids. The search does not look for external ids that have fewer than eight
-        characters or no digit.
+        in digits or letters of other scripts are found, too. Account ids that do not have exactly twelve digits are
+        replaced only in id columns, ARNs and policies. External ids are replaced only as whole words. If a name
+        contains an id, the rest of the name is not masked. A command in `next_step` becomes a comment if the command
+        contains a pseudonym. At the end, the finished files are searched for the original ids. The search does not look
+        for external ids that have fewer than eight characters or no digit.
 
     Raises
     ------
@@ -322,7 +322,8 @@ def write_findings(
 ) -> Path:
     """Write all findings of `result` into a folder. If a file cannot be written, the folder stays as it was.
 
-    The parameter `undecided` is the number of other findings that may belong to the selection.
+    `result` contains only the findings that match the user's filter. The parameter `undecided` is the number of
+    findings that may match the filter, but about which data is missing.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """The kinds of AWS resources that use instance profiles, and the launch templates from which they can take a profile.
 
 The file `consumers.toml` contains one or two tables `[[consumers]]` per kind of resource. Most tables `[[consumers]]`
-have expressions that extract the profiles from a record. Sources of the fields of typed records: Amazon EC2 API
+have expressions that extract the profiles from a record. Sources of the names of the records' fields: Amazon EC2 API
 Reference, Amazon EC2 Auto Scaling API Reference.
 """
 
@@ -382,7 +382,7 @@ def template_references(
     configurations: list[Configuration],
     templates: list[Template] | None,
 ) -> tuple[list[Reference], list[str]]:
-    """The second result contains the missing versions as `ID:VERSION` or `NAME:VERSION`."""
+    """The second result lists the versions that are referenced but were not read, as `ID:VERSION` or `NAME:VERSION`."""
     read = _versions_by_label(versions, templates)
     # Names of launch configurations are unique within a region, and only the ARN shows the region.
     named = {(region_in(one.arn), one.name): one.named for one in configurations}

@@ -93,7 +93,7 @@ class AttachedPolicy(msgspec.Struct, gc=False):
 
 
 class RoleTemplate(msgspec.Struct, gc=False):
-    """Only roles created by AcquireRole have a template (botocore 1.44.8, GetRole)."""
+    """A role has a template if IAM's operation AcquireRole created the role (botocore 1.44.8, GetRole)."""
 
     arn: str | None = msgspec.field(name="TemplateArn", default=None)
 
@@ -147,7 +147,7 @@ class GotProfile(ListedProfile, gc=False, rename=_IAM):
 
 
 class Role(GotRole, gc=False, rename=_IAM):
-    """A role from other data than answers of the IAM API: the fields of GetRole, and the role's profiles."""
+    """A role from AWS Config, Terraform or Steampipe: the fields of GetRole, and the role's profiles."""
 
     profiles: list[NestedProfile] | UnsetType = UNSET
 

@@ -375,10 +375,10 @@ def checks_command(form: str, checks: tuple[str, ...]) -> int:
 
 @_command("surfaces", given.formats(*given.FORMATS))
 def surfaces_command(form: str) -> int:
-    """Show where you can see and change tags.
+    """Show which tools can see and change tags.
 
-    The operations are: write tags, read tags, find resources by tag. Only the formats CSV and JSON show the source of
-    each row.
+    Each line is about roles or instance profiles, and about one operation: write tags, read tags, or find resources by
+    tag. Only the formats CSV and JSON show the source of each row.
     """
     from iamframe.analysis.blind_spots import surfaces
 

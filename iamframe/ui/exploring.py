@@ -47,14 +47,14 @@ class Filter:
     Attributes
     ----------
     accounts, checks, severities, makers
-        The values to show. A single string is one value. `NO_MAKER` selects findings about resources whose creator is
-        unknown.
+        The accounts, checks, severities or makers whose findings are shown. A single string is one value. `NO_MAKER`
+        selects findings about resources whose creator is unknown.
     path
         Consecutive segments of the path, such as `team/a`. Case does not matter. `/` matches only the path `/`.
     tag_key
-        Key of a tag, as stored.
+        Key of a tag, in exactly the same case.
     tag_value
-        Value of the tag `tag_key`, as stored. None means any value.
+        Value of the tag whose key is `tag_key`, in exactly the same case. None means any value.
     tagged
         `yes` selects findings whose resources have the tag `tag_key`. `no` selects findings whose resources do not have
         the tag `tag_key`. `unknown` selects findings whose resources may have the tag, because some tags were not

@@ -224,10 +224,10 @@ def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resour
     are drawn, the largest first. Each bar's label shows how much of the account's quota this bar uses, if the quota is
     known.
 
-    Plain parts of a bar show resources with an owner. The owner is the value of the owner tag. A profile without an
-    owner tag has the owner of its role. Cross-hatched parts of a bar show resources without an owner. The dotted parts
-    of a bar show roles that AWS manages. Parts with slanted hatching show resources whose tags were not collected, or
-    which only GetAccountSummary counts. `iamframe.quota_use` returns the numbers that the plot shows.
+    Plain parts of a bar show resources with an owner (the value of the owner tag). A profile without an owner tag has
+    the owner of its role. Cross-hatched parts of a bar show resources without an owner. The dotted parts of a bar show
+    roles that AWS manages. Parts with slanted hatching show resources whose tags were not collected, or which only
+    GetAccountSummary counts. `iamframe.quota_use` returns the numbers that the plot shows.
 
     Parameters
     ----------

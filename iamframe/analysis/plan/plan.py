@@ -123,7 +123,7 @@ def plan(result: Result, *, min_age: timedelta | str = MIN_AGE, min_idle: timede
 
     The plan does not delete a profile
 
-    - if a finding that would lead to the deletion is accepted, or if all such findings are expected;
+    - if one of the findings that would lead to the deletion is accepted, or if all of these findings are expected;
     - if something uses the profile, or may use it;
     - if the profile was younger than `min_age` when the data was collected;
     - if the last use of the role was less than `min_idle` before the data was collected;
@@ -212,7 +212,7 @@ def why_not_planned(
 ) -> tuple[dict[str, Message | None], dict[tuple[str, str], Message]]:
     """For each profile, return why a plan with default options would not delete it, and why it would not copy tags.
 
-    The reason is None if a plan could delete the profile.
+    The reason against the deletion is None if a plan could delete the profile.
     """
     context, (_, by_resource) = Context(result, MIN_AGE, _MIN_IDLE, datetime.now(UTC)), _plannable_findings(result)
     kept: dict[str, Message | None] = {}
