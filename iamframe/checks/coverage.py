@@ -330,7 +330,7 @@ organizations: Need = Need("organizations", _organizations)
 quotas: Need = Need("quotas", _quotas)
 references: Need = Need("references", _references)
 references_and_profiles: Need = Need("references and profiles", _any_references)
-owners: Need = Need("owners", _owners)
+owners: Need = Need("lists of clusters and stacks", _owners)
 resource_owners: Need = Need("resource owners", _listed_owners)
 events: Need = Need("events", _events)
 

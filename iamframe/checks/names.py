@@ -42,8 +42,8 @@ def name_mismatches(pairs: pd.DataFrame) -> Found:
 
     The EC2 console shows profiles under "IAM role". People therefore mistake the profile's name for the role's name. If
     role and profile have the same name, the IAM console deletes the profile together with the role. If the names
-    differ, the IAM console deletes only the role. The column `relation` shows how the names of profile and role differ.
-    The severity is `info` if a tool causes the difference by design, or if your own naming rule allows it. AWS cannot
+    differ, the IAM console deletes only the role. The finding shows how the names of profile and role differ. The
+    severity is `info` if a tool causes the difference by design, or if your own naming rule allows it. AWS cannot
     rename a profile or a role. Create a new profile with the right name. Put the role into the new profile. Associate
     the new profile with the instances.
     """

@@ -226,7 +226,7 @@ def _profiles_are_there(found: Found, profiles: pd.DataFrame) -> Bools:
     ruled_out=_profiles_are_there,
 )
 def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd.DataFrame) -> Found:
-    """References to recreated or nonexistent profiles.
+    """References to deleted or nonexistent profiles.
 
     If a profile is deleted and recreated, its instances keep the old profile id and have no credentials. To restore the
     credentials, associate the new profile with each instance. Source: IAM User Guide, "Troubleshoot IAM and Amazon
@@ -317,12 +317,12 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
     needs=[needs.quotas],
     detail={
         "by": "counted",
-        "roles": "the account has {used} of at most {quota} roles ({_percent}%)",
-        "profiles": "the account has {used} of at most {quota} instance profiles ({_percent}%)",
+        "roles": "the account has {used} roles ({_percent}% of its quota of {quota})",
+        "profiles": "the account has {used} instance profiles ({_percent}% of its quota of {quota})",
     },
     next_step="aws iam get-account-summary",
-    remediation="Look in the file `quota_use.csv` (`iamframe.quota_use`) for what fills the quota: each row shows the "
-    "share of one tool, cluster (or stack) and owner. Delete roles or profiles that are not needed, or request a "
+    remediation="Look in the file `quota_use.csv` (`iamframe.quota_use`) for what fills the quota: one row per "
+    "combination of tool, cluster (or stack) and owner. Delete roles or profiles that are not needed, or request a "
     "higher quota.",
     about="account",
 )
@@ -391,5 +391,6 @@ def _policies_message(attached: str | None, inline: int | None) -> Message:
     power = next((power for power in POWERS if power in powers), "")
     if not power:
         return {"message": "permissions.some", "parts": parts}
-    effect = {"message": f"permissions.{power}", "count": len(arns) + (inline or 0)}
+    strong = [name_of(arn) for arn in arns if power_of(arn) == power]
+    effect = {"message": f"permissions.{power}", "names": strong, "count": len(strong)}
     return {"message": "permissions.powerful", "power": power, "parts": parts, "effect": effect}

@@ -248,14 +248,14 @@ def tag_differences(tags: pd.DataFrame, pairs: pd.DataFrame, *, demanded: tuple[
     Source: IAM User Guide, "Tags for AWS Identity and Access Management resources". The finding shows whether two keys
     differ only in case. The checks `untagged_profiles` and `untagged_roles` report resources without tags or with only
     `aws:` tags. The suggested command copies to the profile those tags of the role that are missing or different on the
-    profile. If the suggested command copies no tag to the profile, the command copies to the role those tags of the
-    profile that the role lacks. If the role is in several profiles, only tags that all these profiles have with equal
-    values are copied to the role. The suggested command does not copy a tag if the other resource has a tag whose key
-    differs only in case. If two tag keys of a profile differ only in case, the suggested command copies neither. Tags
-    by which a tool recognizes its own resources are not in the suggested command. If your policy file or the
-    organization's tag policy forbids a tag, the suggested command leaves the tag out. If a resource would then have
-    more than 50 tags, no tag is copied to the resource, because AWS allows 50 tags. If the role lacks tags of Karpenter
-    or EKS and nothing else differs, the severity is `info`.
+    profile. If no tag is copied to the profile, the suggested command copies to the role the tags that only the profile
+    has. If the role is in several profiles, only tags that all these profiles have with equal values are copied to the
+    role. The suggested command does not copy a tag if the other resource has a tag whose key differs only in case. If
+    two tag keys of a profile differ only in case, the suggested command copies neither. Tags by which a tool recognizes
+    its own resources are not in the suggested command. If your policy file or the organization's tag policy forbids a
+    tag, the suggested command leaves the tag out. If a resource would then have more than 50 tags, no tag is copied to
+    the resource, because AWS allows 50 tags. If the role lacks tags of Karpenter or EKS and nothing else differs, the
+    severity is `info`.
     """
     is_known = pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]
     own = _own(tags)
@@ -387,7 +387,7 @@ def missing_required_tags(
 ) -> pd.DataFrame:
     """Roles and profiles missing required tags.
 
-    A tag `owner` does not count as a required tag `Owner`: cost allocation and tag policies distinguish tag keys by
+    The key `owner` does not count as the required key `Owner`: cost allocation and tag policies distinguish tag keys by
     case. The check leaves out AWS-managed roles. With `--policy org`, the check compares the tags with the account's
     effective tag policy. A tag policy can require a tag for profiles only, or for roles only. A tag policy prescribes
     tag values and the case of tag keys. Tags that are not required must also follow the organization's tag policy.

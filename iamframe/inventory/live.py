@@ -69,7 +69,7 @@ def load_account(
         tagging API can return outdated tags. The column `tag_source` of the frame `tags` shows which operation returned
         each tag.
     workers
-        The number of requests that run at the same time. At times, one request more runs at the same time.
+        The number of requests that run at the same time. At times, iamframe runs one request more than this number.
     rate
         The maximum number of requests per second, per account, service and region. By default, iamframe has no limit,
         and slows down only if AWS throttles requests.
@@ -123,7 +123,7 @@ class LoadOptions:
 
     @property
     def region(self) -> str:
-        """The region of requests if no region is configured."""
+        """The region to which iamframe sends requests if no region is configured."""
         return DEFAULT_REGION if self.plan.regions == "all" else next(iter(self.plan.regions), DEFAULT_REGION)
 
     def secrets(self, member: Member) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
     inventory.
 
     Only a live source takes keyword arguments: all arguments of `load_account`, except `session` and `source`. If
-    `accounts` or `role_name` is given, the arguments of `load_fleet` except `profile` are allowed.
+    `accounts` or `role_name` is given, the arguments of `load_fleet` except `profile` are allowed instead.
 
     Raises
     ------
@@ -138,10 +138,10 @@ def load_files(*paths: str | os.PathLike[str]) -> Inventory:
     to folders, and folders with a report or snapshot. iamframe recognises most files by their content. The file
     `denied.csv` is recognised by its name. Files with lists of tags must be named `instance-profile-tags/NAME.json` or
     `role-tags/NAME.json`. The name of a file with the output of `aws iam list-instance-profiles-for-role` must contain
-    `for-role`, `for_role` or `ForRole`, or the name of its folder must end so. Otherwise, iamframe takes the output of
-    `list-instance-profiles-for-role` for the list of all profiles. The optional file `denied.csv` lists the operations
-    that AWS denied. The columns of `denied.csv` are `operation,subject,error_code`. Loading files makes no request to
-    AWS.
+    `for-role`, `for_role` or `ForRole`, or the name of its folder must end with one of these words. Otherwise, iamframe
+    takes the output of `list-instance-profiles-for-role` for the list of all profiles. The optional file `denied.csv`
+    lists the operations that AWS denied. The columns of `denied.csv` are `operation,subject,error_code`. Loading files
+    makes no request to AWS.
 
     Returns
     -------
@@ -246,8 +246,9 @@ def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str],
     Raises
     ------
     StoreError
-        If the folder contains other files, if the folder cannot be written, if the folder keeps the answers of a
-        different call, or if the folder is in an object store and already contains a snapshot.
+        If the folder contains files that are not part of a snapshot, if the folder cannot be written, if the folder
+        keeps the answers of an interrupted call with other arguments, or if the folder is in an object store and
+        already contains a snapshot.
     SourceError
         If a source cannot be loaded (see `load`).
     ExpiredError

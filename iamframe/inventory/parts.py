@@ -4,9 +4,9 @@
     roles/account=123456789012/part.parquet    … and so for each frame and account
 
 Hive, DuckDB and pyarrow can read the folder name `account=ID`. `ID` is `none` if the frame has no rows. Otherwise, `ID`
-is the percent-encoded account id, or a hash of a long or repeated account id. If accounts are saved one by one, `ID` is
-a hash for rows about an account other than the saved one. The column `account_id` has the account id or `unknown`,
-never a hash.
+is the percent-encoded account id, or a hash if this id is too long or equals another id except for case. If accounts
+are saved one by one, and a saved account has rows about another account, `ID` is a hash for these rows. The column
+`account_id` has the account id or `unknown`, never a hash.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def is_address(folder: object) -> bool:
 
 
 def local_path(function: str, given: str | os.PathLike[str]) -> Path:
-    """Raise ReportError for an address."""
+    """Return a local path. Raise ReportError for an address such as `s3://BUCKET/FOLDER`."""
     require_paths(function, given)
     if is_address(given):
         raise ReportError(

@@ -51,7 +51,7 @@ _TRIES = 20
 
 
 def is_snapshot(folder: str | os.PathLike[str]) -> bool:
-    """Return True for a snapshot of any version, even if damaged or unfinished."""
+    """Return True for a snapshot of any version, even if damaged, and for a folder with an interrupted load."""
     # iamframe reads nothing but snapshots from object stores.
     if is_address(folder):
         return True

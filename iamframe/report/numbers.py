@@ -138,7 +138,7 @@ def relation_counts(result: Result) -> Counter[tuple[str, bool]]:
 
 
 def purposes(result: Result) -> list[Purpose]:
-    """For each account, count the profiles in use, without a known reference, without a role, and not checked."""
+    """Count four kinds of profiles per account: used, without a known reference, without a role, and not checked."""
     pairs, accounts = result.pairs, result.inventory.accounts
     is_profile, linked = (np.asarray(pairs[name].notna()) for name in ("profile_arn", "relation"))
     held = np.asarray(pairs["role_known"], dtype=bool)

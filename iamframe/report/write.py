@@ -77,7 +77,7 @@ def write_report(
 
     A result of `check_snapshot` need not fit into memory: iamframe writes the result in parts, one group of accounts at
     a time. The rows of `checks/CHECK.csv` and `tags.csv` are in the order of the groups of accounts. In `findings.csv`,
-    findings without an ARN are, within one check, also in the order of the groups of accounts. With `mask` or `xlsx`,
+    the findings of one check that have no ARN are also in the order of the groups of accounts. With `mask` or `xlsx`,
     the whole result is in memory.
 
     If the report cannot be written, an older report stays as it was. A new report replaces or removes all files that an

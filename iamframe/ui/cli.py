@@ -378,7 +378,7 @@ def surfaces_command(form: str) -> int:
     """Show which tools can see and change tags.
 
     Each line is about roles or instance profiles, and about one operation: write tags, read tags, or find resources by
-    tag. Only the formats CSV and JSON show the source of each row.
+    tag. Only the formats CSV and JSON show which document each row is based on.
     """
     from iamframe.analysis.blind_spots import surfaces
 

@@ -346,10 +346,10 @@ def not_compared(changes: Changes) -> list[str]:
     from iamframe.checks.result import some
 
     def named(things: Sequence[str]) -> str:
-        # "findings of the checks" stands once before the names of several checks.
-        checks = [thing.removeprefix("findings of the check ") for thing in things]
+        # "some or all findings of the checks" stands once before the names of several checks.
+        checks = [thing.removeprefix("some or all findings of the check ") for thing in things]
         is_merged = len(things) > 1 and all(map(str.__ne__, checks, things))
-        return f"findings of the checks {some(checks)}" if is_merged else some(things)
+        return f"some or all findings of the checks {some(checks)}" if is_merged else some(things)
 
     def counted(things: Sequence[str], accounts: Sequence[str], reasons: str) -> str:
         # The numbers are those of one thing in one account.

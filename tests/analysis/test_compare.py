@@ -206,7 +206,7 @@ def test_of_random_changes_on_a_live_account_each_is_named_and_no_other(account:
     hand.make(MADE)
     changes = iamframe.compare(old, load_live(account, role_details=True))
     assert sorted(rows(changes, "change", "resource_arn", "what"), key=str) == sorted(hand.made, key=str)
-    told = changes.not_compared[~changes.not_compared["what"].str.startswith("findings of")]
+    told = changes.not_compared[~changes.not_compared["what"].str.contains("findings of")]
     assert told.empty, told.to_string()
 
 
@@ -256,7 +256,7 @@ def trusting(**policies: dict[str, Any]) -> Documents:
 def apart(changes: iamframe.Changes) -> dict[str, str]:
     "What could not be compared, but for findings and what these files never hold."
     frame = changes.not_compared
-    frame = frame[~frame["what"].str.startswith("findings of") & (frame["what"] != "descriptions and session lengths")]
+    frame = frame[~frame["what"].str.contains("findings of") & (frame["what"] != "descriptions and session lengths")]
     return dict(zip(frame["what"], frame["reason"], strict=True))
 
 
@@ -510,7 +510,7 @@ def test_a_finding_of_what_one_side_did_not_read_is_neither_new_nor_gone(tmp_pat
     assert changes.findings[["change", "check", "resource_name"]].to_numpy().tolist() == [
         ["new", "untagged_profiles", "p"]
     ]
-    told = changes.not_compared.set_index("what")["reason"]["findings of the check untagged_profiles"]
+    told = changes.not_compared.set_index("what")["reason"]["some or all findings of the check untagged_profiles"]
     assert told.startswith("1 finding may or may not be new; in OLD, the tags of 1 of 2 profiles were not collected")
     turned = iamframe.compare(new, old)
     assert turned.findings[["change", "resource_name"]].to_numpy().tolist() == [["gone", "p"]]
@@ -529,13 +529,13 @@ def test_a_profile_that_only_became_referred_to_because_more_was_asked_is_no_fin
     for old, new in ((less, more), (more, less)):
         changes = iamframe.compare(old, new)
         assert changes.is_empty
-        assert "findings of the check unreferenced_profiles" in set(changes.not_compared["what"])
+        assert "some or all findings of the check unreferenced_profiles" in set(changes.not_compared["what"])
     assert iamframe.compare(unseen, more).findings["check"].tolist() == ["unreferenced_profiles"]
     changes = iamframe.compare(fewer_kinds, more)
     assert changes.is_empty
     assert (
         dict(zip(changes.not_compared["what"], changes.not_compared["reason"], strict=True))[
-            "findings of the check unreferenced_profiles"
+            "some or all findings of the check unreferenced_profiles"
         ]
         == "1 finding may or may not be gone, because other regions or services were scanned"
     )
@@ -622,8 +622,8 @@ def test_of_a_check_that_one_result_was_not_run_with_no_finding_is_new_or_gone(t
         changes = iamframe.compare(old, new)
         assert changes.findings.empty
         rows_of = changes.not_compared.set_index("what")
-        assert rows_of.loc["findings of the check unwanted", "message"] == "not_compared.check"
-        assert json.loads(rows_of.loc["findings of the check unwanted", "facts"])["side"] == side
+        assert rows_of.loc["some or all findings of the check unwanted", "message"] == "not_compared.check"
+        assert json.loads(rows_of.loc["some or all findings of the check unwanted", "facts"])["side"] == side
     assert iamframe.compare(inventory, more).findings.empty
     again = iamframe.run_checks(inventory, checks=[without_role("unwanted")])
     assert iamframe.compare(again, more).is_empty
@@ -764,7 +764,7 @@ def test_a_number_that_each_of_several_checks_has_is_said_to_be_that_of_each() -
     rows = [
         {
             "account_id": ACCOUNT,
-            "what": f"findings of the check {name}",
+            "what": f"some or all findings of the check {name}",
             "message": "not_compared.findings",
             "facts": json.dumps(
                 {"way": "new", "count": 1, "scope": None, "what": {"message": "not_compared.what.findings", "of": name}}
@@ -774,7 +774,7 @@ def test_a_number_that_each_of_several_checks_has_is_said_to_be_that_of_each() -
     ]
     (line,) = not_compared(SimpleNamespace(not_compared=pd.DataFrame(rows)))  # type: ignore[arg-type]
     assert line == (
-        f"incomplete comparison in {ACCOUNT}: findings of the checks stale_references, names_refused "
+        f"incomplete comparison in {ACCOUNT}: some or all findings of the checks stale_references, names_refused "
         "(each: 1 finding may or may not be new)"
     )
 
@@ -786,7 +786,7 @@ def test_diff_prints_short_reasons_once_for_all_that_share_them_and_says_where_t
     assert len(lines) == len(set(lines)) == 8
     assert max(len(line.split(" (", 1)[-1]) for line in lines) <= 106
     assert (
-        "incomplete comparison in 111122223333: findings of the checks unreferenced_profiles, owner_gone, "
+        "incomplete comparison in 111122223333: some or all findings of the checks unreferenced_profiles, owner_gone, "
         "stale_references and 1 more "
         "(incomplete data in OLD and NEW)"
     ) in lines
@@ -823,7 +823,7 @@ def test_where_nothing_could_be_compared_diff_says_so_first_and_strict_exits_3(t
     first, *apart = done.stderr.splitlines()
     things = len(iamframe.compare(*(iamframe.load_files(tmp_path / side) for side in ("old", "new"))).not_compared)
     assert things > 1
-    assert first == f"no change in the compared data. {things} things could not be compared."
+    assert first == f"no change in the compared data. {things} comparisons could not be made."
     assert any(line.startswith(f"incomplete comparison in {ACCOUNT}: roles") for line in apart)
     assert done.returncode == 0
     assert run(tmp_path, "diff", "old", "new", "--strict").returncode == 3

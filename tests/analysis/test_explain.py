@@ -534,7 +534,7 @@ def test_a_profile_that_something_names_with_another_path_is_not_offered_for_del
     [
         (
             "AWSRDSCustomSQLServerInstanceProfile",
-            "the names or paths of the profile and its role show that RDS Custom manages the profile",
+            "the names or paths of the profile and its role show that RDS Custom created the profile",
         ),
         ("legacy-ftp", None),
     ],

@@ -169,7 +169,7 @@ NODES = "eks-08c968da-2d88-0096-4c82-1ee57490a6af"
 SUMMARY = {"SummaryMap": {"Roles": 8, "RolesQuota": 100, "InstanceProfiles": 4, "InstanceProfilesQuota": 10}}
 # An account of six roles and four profiles, by account, tool and owner: roles, profiles, empty, and shares in percent.
 TRUTH = {
-    ("EKS managed node group", "platform", "owned"): (1, 1, 0, 1, 10),
+    ("EKS managed node groups", "platform", "owned"): (1, 1, 0, 1, 10),
     (None, "ops", "owned"): (1, 1, 0, 1, 10),
     (None, None, "none"): (2, 1, 1, 2, 10),
     (None, None, "unread"): (0, 1, 0, 0, 10),
@@ -220,7 +220,7 @@ def test_each_role_and_profile_counts_once_under_its_tool_and_owner(tmp_path: Pa
     # The largest share of a quota comes first.
     assert use["profile_share"].iloc[:4].tolist() == [0.1] * 4
     assert used(iamframe.quota_use(inventory, "Team")).keys() == {
-        ("EKS managed node group", None, "none"), (None, None, "none"), (None, None, "unread"), (None, None, "aws"),
+        ("EKS managed node groups", None, "none"), (None, None, "none"), (None, None, "unread"), (None, None, "aws"),
         (None, None, "not_collected"),
     }  # fmt: skip
 

@@ -64,7 +64,7 @@ def test_what_is_in_use_wanted_back_or_needed_is_left_alone() -> None:
     assert deleted.pop("named")["message"] == "plan.used"
     key = "kubernetes.io/cluster/old"
     assert deleted == {
-        "eks-08c968da-2d88-0096-4c82-1ee57490a6af": because("guess", maker="EKS managed node group"),
+        "eks-08c968da-2d88-0096-4c82-1ee57490a6af": because("guess", maker="EKS managed node groups"),
         "prod_4067990795380418201": because("guess", maker="Karpenter"),
         "tagged_4067990795380418201": because(
             "by_tag", step="delete", key="karpenter.k8s.aws/ec2nodeclass", maker="Karpenter"

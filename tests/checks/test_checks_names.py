@@ -69,7 +69,7 @@ def test_a_role_that_only_its_name_shows_is_compared(tmp_path: Path) -> None:
 def test_a_mismatch_that_its_maker_means_is_kept_as_info(tmp_path: Path) -> None:
     eks = profile(NODE_UUID, nested_role("nodes"))
     makers = {row["maker"]: row for row in rows(tmp_path, listed(CLOUD9, eks), "name_mismatches")}
-    assert makers.keys() == {"AWS Cloud9", "EKS managed node group"}
+    assert makers.keys() == {"AWS Cloud9", "EKS managed node groups"}
     assert {row["severity"] for row in makers.values()} == {"info"}
     assert {row["expected"] for row in makers.values()} == {True}
 
@@ -265,7 +265,7 @@ def test_a_tag_that_people_and_other_tools_write_too_tells_no_maker(tmp_path: Pa
 
 def test_names_of_both_sides_tell_more_than_a_tag(tmp_path: Path) -> None:
     (row,) = rows(tmp_path, with_tags(NODE_UUID, "nodes", {"eks:cluster-name": "prod"}), "name_mismatches")
-    assert (row["maker"], row["maker_basis"]) == ("EKS managed node group", "pair")
+    assert (row["maker"], row["maker_basis"]) == ("EKS managed node groups", "pair")
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_deleting_a_profile_that_may_still_get_its_role_is_not_suggested(tmp_pat
 def test_an_empty_profile_tells_who_made_it(tmp_path: Path) -> None:
     name = "eks-08c968da-2d88-0096-4c82-1ee57490a6af"
     (row,) = rows(tmp_path, {"p.json": profile_list(profile(name))}, "empty_profiles")
-    assert (row["maker"], row["severity"]) == ("EKS managed node group", "medium")
+    assert (row["maker"], row["severity"]) == ("EKS managed node groups", "medium")
 
 
 def test_a_profile_whose_role_was_not_read_is_not_called_empty(tmp_path: Path) -> None:
@@ -404,14 +404,14 @@ def test_what_an_orphan_s_role_may_do_is_a_fact_and_an_administrator_comes_first
     order = FIRST + [name for name in expected if name not in FIRST]
     assert result.findings["resource_name"].tolist() == order
     assert facts.index[:4].tolist() == FIRST
-    said = result.findings.set_index("resource_name")["detail"].str.rpartition("; ")[2]
-    assert said["admin"].endswith(
-        "the role has the AWS managed policies AdministratorAccess and ReadOnlyAccess and 1 inline policy, "
-        "at least one of which allows everything"
+    said = result.findings.set_index("resource_name")["detail"].str.partition("; ")[2]
+    assert said["admin"] == (
+        "the role has the AWS managed policies AdministratorAccess and ReadOnlyAccess and 1 inline policy; "
+        "AdministratorAccess allows everything"
     )
-    assert said["china"].endswith("AdministratorAccess, which allows everything")
-    assert said["iam"].endswith("IAMFullAccess, which allows the role to give itself any permission")
-    assert said["power"].endswith("which allows everything outside IAM, Organizations and account settings")
+    assert said["china"].endswith("AdministratorAccess; AdministratorAccess allows everything")
+    assert said["iam"].endswith("; IAMFullAccess allows the role to give itself any permission")
+    assert said["power"].endswith("; PowerUserAccess allows everything outside IAM, Organizations and account settings")
     assert said["look"].endswith(
         "the role has the AWS managed policy ViewOnlyAccess, the customer managed policy AdministratorAccess "
         "and 2 inline policies"
@@ -523,7 +523,10 @@ def test_an_account_at_80_percent_of_its_profiles_is_full(tmp_path: Path) -> Non
     documents = summary(Roles=799, RolesQuota=1000, InstanceProfiles=800, InstanceProfilesQuota=1000)
     (row,) = rows(tmp_path, documents, "quota_pressure")
     assert (row["resource_arn"], row["resource_type"]) == (f"arn:aws:iam::{ACCOUNT}:root", "account")
-    assert (row["severity"], row["detail"]) == ("high", "the account has 800 of at most 1,000 instance profiles (80%)")
+    assert (row["severity"], row["detail"]) == (
+        "high",
+        "the account has 800 instance profiles (80% of its quota of 1,000)",
+    )
     assert row["next_step"] == "aws iam get-account-summary"
 
 
@@ -531,14 +534,15 @@ def test_one_row_tells_both_quotas(tmp_path: Path) -> None:
     documents = summary(Roles=10, RolesQuota=10, InstanceProfiles=9, InstanceProfilesQuota=10)
     (row,) = rows(tmp_path, documents, "quota_pressure")
     assert row["detail"] == (
-        "the account has 10 of at most 10 roles (100%); the account has 9 of at most 10 instance profiles (90%)"
+        "the account has 10 roles (100% of its quota of 10); "
+        "the account has 9 instance profiles (90% of its quota of 10)"
     )
 
 
 def test_an_account_that_is_not_full_yet_is_not_said_to_be_at_100_percent(tmp_path: Path) -> None:
     documents = summary(Roles=999, RolesQuota=1000, InstanceProfiles=0, InstanceProfilesQuota=1000)
     (row,) = rows(tmp_path, documents, "quota_pressure")
-    assert row["detail"] == "the account has 999 of at most 1,000 roles (99%)"
+    assert row["detail"] == "the account has 999 roles (99% of its quota of 1,000)"
 
 
 @pytest.mark.parametrize(

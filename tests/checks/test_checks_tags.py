@@ -128,7 +128,7 @@ def test_the_next_step_copies_no_tag_that_proves_a_creator(tmp_path: Path, key: 
 def test_a_profile_that_its_maker_cannot_tag_is_untagged_as_info(tmp_path: Path) -> None:
     documents = {"p.json": profile_list(profile(NODE_UUID, nested_role("nodes")))} | tag_files({NODE_UUID: {}})
     (row,) = rows(tmp_path, documents, "untagged_profiles")
-    assert (row["maker"], row["expected"], row["severity"]) == ("EKS managed node group", True, "info")
+    assert (row["maker"], row["expected"], row["severity"]) == ("EKS managed node groups", True, "info")
 
 
 def test_tags_that_were_denied_are_told_so_and_the_others_judged(tmp_path: Path) -> None:
@@ -290,7 +290,7 @@ def test_several_differences_of_a_link_are_one_row(tmp_path: Path) -> None:
     # Three are told in the sentence; all of them are facts.
     assert row["detail"] == (
         "tag 'CostCenter' is 1 on the role and 2 on the profile; tag 'Owner' on the role is spelled 'owner' on the "
-        "profile (only the case differs); tag 'Env' is missing on the profile; and 1 other problem"
+        "profile (only the case differs); tag 'Env' is missing on the profile; and 1 more"
     )
     columns = ("finding_id", "kind", "tag_key", "profile_key", "role_value", "profile_value")
     assert facts(tmp_path, link(role, held_by), "tag_differences", *columns) == [
@@ -506,7 +506,7 @@ def test_tags_that_its_maker_cannot_put_on_the_profile_are_expected_to_be_missin
         "p.json": profile_list(profile(NODE_UUID, nested_role("nodes"))),
     } | tag_files({NODE_UUID: tags})
     (row,) = rows(tmp_path, documents, check)
-    assert (row["severity"], row["expected"], row["maker"]) == (severity, severity == "info", "EKS managed node group")
+    assert (row["severity"], row["expected"], row["maker"]) == (severity, severity == "info", "EKS managed node groups")
 
 
 # Required tags

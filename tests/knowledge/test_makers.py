@@ -33,8 +33,8 @@ PAIRS = [
         "/", "AmazonSSMRoleForInstancesQuickSetup", "/", "AmazonSSMRoleForInstancesQuickSetup",
         "SSM Quick Setup", False, False,
     ),
-    ("/", "eks-nodes", "/", NODE_UUID, "EKS managed node group", True, True),
-    ("/team/", "eks-nodes", "/", NODE_UUID, "EKS managed node group", True, True),
+    ("/", "eks-nodes", "/", NODE_UUID, "EKS managed node groups", True, True),
+    ("/team/", "eks-nodes", "/", NODE_UUID, "EKS managed node groups", True, True),
     (
         "/", "eksctl-prod-nodegroup-a-NodeInstanceRole-1A2B3C4D5E6F",
         "/", "eksctl-prod-nodegroup-a-NodeInstanceProfile-Z9Y8X7W6V5U4", "eksctl", True, False,
@@ -90,7 +90,7 @@ PAIRS = [
     ("/", "AmazonEC2RoleForLaunchWizard", "/", "LaunchWizard-sap", "AWS Launch Wizard", True, True),
     (
         "/", "datazone_emr_ec2_instance_role_1a2b", "/", "datazone_emr_ec2_instance_profile_1a2b",
-        "DataZone EMR", True, False,
+        "Amazon DataZone", True, False,
     ),
     (
         "/service-role/", "AWSElasticDisasterRecoveryReplicationServerRole",
@@ -395,7 +395,7 @@ def test_a_pair_that_is_nearly_a_makers_is_not_its(role_path: str, role: str, pr
 
 
 def test_an_empty_profile_is_guessed_by_its_own_name_and_path() -> None:
-    assert name_of(of_profile("/", NODE_UUID)) == "EKS managed node group"
+    assert name_of(of_profile("/", NODE_UUID)) == "EKS managed node groups"
     assert name_of(of_profile("/cloud9/", "AWSCloud9SSMInstanceProfile")) == "AWS Cloud9"
     assert of_profile("/", "web") is None
     # Only their roles could tell.

@@ -38,8 +38,8 @@ def test_each_row_that_is_a_finding_of_its_own_gets_its_own_sentence() -> None:
 
 def test_sentences_of_one_finding_are_joined_and_cut_behind_three() -> None:
     said = told("{name} is there", [0, 0, 0, 0, 1])
-    assert said == ["a is there; b is there; c is there; and 1 other problem", "e is there"]
-    assert told("{name}", [0, 0, 0, 0, 0]) == ["a; b; c; and 2 other problems"]
+    assert said == ["a is there; b is there; c is there; and 1 more", "e is there"]
+    assert told("{name}", [0, 0, 0, 0, 0]) == ["a; b; c; and 2 more"]
 
 
 def test_a_list_is_joined_within_its_sentence_and_cut_behind_three() -> None:

@@ -179,7 +179,7 @@ def test_the_explorer_is_clicked_through_and_exports_exactly_what_it_shows(
 @kinds
 def test_beside_the_file_browser_the_explorer_cuts_no_column(lab: Lab, tmp_path: Path, first: str) -> None:
     with exploring(lab, tmp_path, f"{first}import iamframe\niamframe.explore(iamframe.load('sample'))") as page:
-        expect(page.get_by_text("the account has 40 of at most 50 instance profiles")).to_be_visible()
+        expect(page.get_by_text("the account has 40 instance profiles (80% of its quota of 50)")).to_be_visible()
         right = "found => [found, found.closest('.iamframe-findings')].map((box) => box.getBoundingClientRect().right)"
         column, table = page.locator(".iamframe-findings th", has_text="found").last.evaluate(right)
         assert column <= table

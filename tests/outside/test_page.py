@@ -568,7 +568,7 @@ def test_the_pictures_of_names_profiles_and_tags_say_in_numbers_what_they_show(
             ["the same name", "", "1", "0"],
             ["the same name except for case", "", "0", "0"],
             ["the same name except for a word at the beginning or end", "", "0", "0"],
-            ["the same name except for a random suffix", "", "0", "0"],
+            ["the same name except for a generated suffix", "", "0", "0"],
             ["different names", "", "1", "0"],
         ]
         assert table(it.page, "Are profiles used?") == [[ACCOUNT, "", "4", "0", "0", "1", "2", "1"]]
