@@ -341,13 +341,13 @@ def _incomplete_checks(pair: Pair) -> Iterator[Row]:
 def _deleting(pair: Pair) -> Iterator[Row]:
     if pair.profile:
         way = "refused" if "role" in pair.arns else "profile" if pair.profile["role_known"] else "profile_not_read"
-        yield field("effect of deleting the profile", note=note(f"delete.{way}", answer=CONFLICT))
+        yield field("deleting the profile", note=note(f"delete.{way}", answer=CONFLICT))
     if pair.role:
         way = "refused" if pair.held else "role" if pair.profiles_read else "role_not_read"
         way = "managed" if pair.role["is_aws_managed"] else way
         attached, inline = pair.policies
         has = "some" if attached or inline else "unknown" if attached is None or inline is None else "none"
-        yield field("effect of deleting the role", note=note(f"delete.{way}", answer=CONFLICT, policies=has))
+        yield field("deleting the role", note=note(f"delete.{way}", answer=CONFLICT, policies=has))
     if pair.profile and "role" in pair.arns and not (pair.role and pair.role["is_aws_managed"]):
         # With a role, the console deletes the profile of the same name (IAM User Guide, "Delete roles").
         same = pair.names["role"].lower() == pair.names["profile"].lower()

@@ -79,9 +79,9 @@ def path_mismatches(pairs: pd.DataFrame) -> Found:
     needs=[needs.all_roles, needs.links],
     detail="holds the role {related_name}, although there is a role with the profile's name ({namesake_arn})",
     next_step=_SHOW,
-    remediation="Find out which of the two roles the profile's instances need. If the instances need the role "
-    "with the profile's name, put this role into the profile in place of the current role. If the instances need the "
-    "current role, create a new profile with the current role's name.",
+    remediation="Find out which of the two roles the profile's instances need. If it is the role with the profile's "
+    "name, put it into the profile instead of the current role. Otherwise, create a new profile with the current role's "
+    "name.",
 )
 def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
     """Profiles with the name of another role.

@@ -1,4 +1,4 @@
-"""Run moto, which answers each call to a practice account that `iamframe.practice` does not answer itself."""
+"""Run moto, which answers the API calls to a practice account that `iamframe.practice` does not implement."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ def test_if_files_contradict_each_other_about_a_link_both_sides_are_unknown_and_
     )  # fmt: skip
     of_role = field(explain(inventory, arn("role/app")), "link", "instance profile")
     assert of_role["message"] == "gaps.contradicted.links"
-    deletion = field(explain(inventory, arn("role/app")), "deleting", "effect of deleting the role")
+    deletion = field(explain(inventory, arn("role/app")), "deleting", "deleting the role")
     assert deletion["message"] == "delete.role_not_read"
 
 
@@ -378,18 +378,18 @@ def test_tags_that_were_refused_say_so_and_what_would_read_them(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("profiles", "roles", "link", "deleting"),
     [
-        ([profile("web")], (), ("role", "no_role"), {"effect of deleting the profile": "delete.profile"}),
+        ([profile("web")], (), ("role", "no_role"), {"deleting the profile": "delete.profile"}),
         (
             [profile("other")],
             ("web",),
             ("instance profile", "in_no_profile"),
-            {"effect of deleting the role": "delete.role"},
+            {"deleting the role": "delete.role"},
         ),
         (
             None,
             ("web",),
             ("instance profile", "profiles_not_read"),
-            {"effect of deleting the role": "delete.role_not_read"},
+            {"deleting the role": "delete.role_not_read"},
         ),
     ],
 )
@@ -599,10 +599,10 @@ def told_before(practice: PracticeAccount) -> dict[str, Explanation]:
 @pytest.mark.parametrize(
     ("name", "resource", "delete"),
     [
-        ("held", "effect of deleting the profile", "delete_instance_profile"),
-        ("held", "effect of deleting the role", "delete_role"),
-        ("empty", "effect of deleting the profile", "delete_instance_profile"),
-        ("free", "effect of deleting the role", "delete_role"),
+        ("held", "deleting the profile", "delete_instance_profile"),
+        ("held", "deleting the role", "delete_role"),
+        ("empty", "deleting the profile", "delete_instance_profile"),
+        ("free", "deleting the role", "delete_role"),
     ],
 )
 def test_deleting_is_answered_as_it_says(
@@ -629,7 +629,7 @@ def test_a_profile_that_an_instance_names_can_be_deleted(practice: PracticeAccou
     iam.remove_role_from_instance_profile(InstanceProfileName="used", RoleName="gone")
     explained = explain(iamframe.load_account(session, regions=["us-east-1"]), "used")
     assert [name.split()[0] for name in names(explained, "used by")] == ["association", "instance", "reference"]
-    assert field(explained, "deleting", "effect of deleting the profile")["message"] == "delete.profile"
+    assert field(explained, "deleting", "deleting the profile")["message"] == "delete.profile"
     lost = {"message": "explain.use.runs", "count": 1, "names": [run["Instances"][0]["InstanceId"]]}
     assert told(explained, "next")[-1] == {"field": "delete the profile", "message": "not_offered", "use": lost}
     assert "delete-instance-profile" not in str(explained)
@@ -855,7 +855,7 @@ def test_sections_come_in_the_order_of_use_and_the_profile_stands_before_the_rol
         assert rows["section"].drop_duplicates().tolist() == [name for name in order if name in set(rows["section"])]
     both = frame[frame["profile_arn"].notna() & frame["role_arn"].notna() & frame["section"].isin(order)]
     fields = both.groupby("section")["field"].agg(list)
-    assert fields["deleting"][:2] == ["effect of deleting the profile", "effect of deleting the role"]
+    assert fields["deleting"][:2] == ["deleting the profile", "deleting the role"]
     assert [name for name in fields["next"] if name.startswith("see")] == ["see the profile", "see the role"]
     lines = str(explained).split("\n")
     heads = {line for line in lines if line.startswith(("identity", "link", "tags", "where"))}
