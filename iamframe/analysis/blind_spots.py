@@ -16,6 +16,8 @@ from iamframe.knowledge.surfaces import Fact, known_facts
 
 _MISSED = {"yes": "no", "no": "yes", "depends": "depends", "unknown": "unknown"}
 _TAGGED = ("yes", "no", "unknown")
+# The numbers of resources with, without and with unknown tags, by account and resource type.
+TagStates = dict[tuple[str, str], list[int]]
 # The answers for a surface that can, cannot, or may be able to support an operation.
 _ANSWERS = {
     "write": ("its tags can be changed there", "its tags cannot be changed there"),
@@ -39,7 +41,7 @@ def blind_spots(inventory: Inventory) -> pd.DataFrame:
     for kind, (frame, key) in taggable_resources(inventory).items():
         facts = [fact for fact in known_facts() if fact.resource_type == kind and fact.answer != "yes"]
         fact, row = np.repeat(np.arange(len(facts)), len(frame)), np.tile(np.arange(len(frame)), len(facts))
-        tagged = pa.array(_TAGGED).take(pa.array(_tagged(inventory, frame, key)))
+        tagged = pa.array(_TAGGED).take(pa.array(tag_states(inventory, frame, key)))
         names = {"resource_arn": frame[key], "resource_name": frame[key.replace("arn", "name")]}
         of_resource = {"account_id": frame["account_id"], **names, "tagged": tagged}
         of_fact = {
@@ -78,18 +80,18 @@ def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
     return schema.BLIND_SPOT_COUNTS.conform(dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else {})
 
 
-def tagged_counts(inventory: Inventory) -> dict[tuple[str, str], list[int]]:
-    """By account and type, count the resources with, without and with unknown tags; tags with `aws:` do not count."""
-    counts: dict[tuple[str, str], list[int]] = {}
+def tagged_counts(inventory: Inventory) -> TagStates:
+    """Count the resources with, without and with unknown tags. AWS-reserved tags (`aws:`) do not count."""
+    counts: TagStates = {}
     for kind, (frame, key) in taggable_resources(inventory).items():
         accounts = pc.unique(as_arrow(frame["account_id"]))
-        cell = index_in(frame["account_id"], accounts) * len(_TAGGED) + _tagged(inventory, frame, key)
+        cell = index_in(frame["account_id"], accounts) * len(_TAGGED) + tag_states(inventory, frame, key)
         by_cell = np.bincount(cell, minlength=len(accounts) * len(_TAGGED)).reshape(-1, len(_TAGGED))
         counts |= {(account, kind): by_cell[i].tolist() for i, account in enumerate(accounts.to_pylist())}
     return counts
 
 
-def _tagged(inventory: Inventory, frame: pd.DataFrame, key: str) -> Positions:
+def tag_states(inventory: Inventory, frame: pd.DataFrame, key: str) -> Positions:
     used = inventory.tags["resource_arn"][~inventory.tags["is_aws_reserved"]]
     known = np.asarray(frame["tags_known"], dtype=bool)
     # The numbers are positions in `_TAGGED`.

@@ -190,7 +190,7 @@ def test_every_word_that_stands_in_a_column_has_its_japanese() -> None:
     assert {fact.condition_id for fact in facts if fact.condition} == {
         one.removeprefix("surfaces.") for one in JA_TEXTS if one.startswith("surfaces.")
     }
-    assert ids_of("page.names") == {f"page.names.{kind}" for kind in numbers.RELATIONS}
+    assert ids_of("page.names") == {f"page.names.{kind}" for kind in (*numbers.RELATIONS, "unread")}
     kinds = {*compare.KINDS, *(f"finding_{way}" for way in changed_findings.WAYS)}
     assert ids_of("changes.kind") == {f"changes.kind.{kind}" for kind in kinds}
     assert ids_of("changes.count") == {f"changes.count.{kind}" for kind in compare.KINDS}
