@@ -89,7 +89,7 @@ class Pictures(msgspec.Struct, frozen=True):
             is_owned = state == "owned"
             button = _button("owner", f"={name}" if is_owned else state, name if is_owned else words(f"owner_{state}"))
             rows.append([(button, "unknown" if state == "unread" else ""), *self._of_totals(totals)])
-        columns = [ColumnHead(words("owner")), *self._total_heads()]
+        columns = [ColumnHead(words("heads.owner")), *self._total_heads()]
         return _picture(words("owners"), caption, columns, rows, kind="totals", none=words("no_owner"))
 
     def _first_of(self, most: int, total: int) -> list[str]:
@@ -109,7 +109,7 @@ class Pictures(msgspec.Struct, frozen=True):
     def checks(self, sections: list[Section]) -> Picture:
         words = self.words
         columns = [
-            ColumnHead(words("check")),
+            ColumnHead(words("heads.check")),
             ColumnHead(words("heads.severity"), sort="severity"),
             ColumnHead(words("seen")),
             _number(words("to_fix")),
@@ -224,7 +224,7 @@ class Pictures(msgspec.Struct, frozen=True):
         columns = [
             ColumnHead(words("heads.account_id")),
             ColumnHead(words("resources"), "kind"),
-            ColumnHead(words("read_of"), "number", words("read_count"), "number"),
+            _number(words("read_of")),
             *(ColumnHead(Markup("/<wbr>").join(key.split("/")), "share", key, "number") for key in keys[:MAX_KEYS]),
         ]
         rows = [self._shares(one) for one in tagged[:MAX_PICTURE_ROWS]]

@@ -99,7 +99,7 @@ def test_every_text_that_the_page_names_is_there_and_none_is_left_over() -> None
     listed = [one for part in ("words", "heads", "names", "script") for one in ids_of(f"page.{part}")]
     rest = ids_of("page") - named - {*listed}
     # These are named by the value of a column.
-    rest = {one for one in rest if not one.startswith(("page.filter_", "page.owner_", "page.cell_"))}
+    rest = {one for one in rest if not one.startswith(("page.owner_", "page.cell_"))}
     assert {one for one in rest if f'"{one.removeprefix("page.")}"' not in code and f'"{one}"' not in code} == set()
 
 
