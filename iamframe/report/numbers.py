@@ -21,7 +21,7 @@ from iamframe.checks.owner import owner_keys
 from iamframe.checks.registry import STATUSES
 from iamframe.checks.result import Result, counts_by_check
 from iamframe.checks.tag_policy import demands
-from iamframe.inventory.arrow import Positions, index_in, is_in
+from iamframe.inventory.arrow import is_in
 from iamframe.inventory.display import cell_rows
 from iamframe.inventory.schema import FRAMES
 from iamframe.messages.text import SEVERITIES
@@ -36,6 +36,7 @@ MAX_OTHER_ROWS = 1_000
 MAX_PICTURE_ROWS = 100
 MAX_KEYS = 8
 RELATIONS = ("same", "case", "affix", "generated", "different")
+_USES = ["referred", "silent", "unasked", "empty", "unheld"]
 _TAG_COVERAGE = ["account_id", "resource_type", "tag_key", "tagged"]
 
 
@@ -144,31 +145,16 @@ def relation_counts(result: Result) -> Counter[tuple[str, bool]]:
 
 def purposes(result: Result) -> list[Purpose]:
     """For each account, count the profiles in use, without a known reference, without a role, and not checked."""
-    pairs, accounts = result.pairs, result.inventory.accounts
-    is_profile, has_role = (np.asarray(pairs[name].notna()) for name in ("profile_arn", "role_arn"))
-    linked, held = is_profile & has_role, np.asarray(pairs["role_known"], dtype=bool)
-    named = is_in(pairs["profile_arn"], result.used_profiles)
-    silent = result.findings["account_id"][result.findings["check"] == unreferenced_profiles.__name__]
-    where = index_in(pairs["account_id"], accounts["account_id"])
-
-    def count(of: Positions) -> list[int]:
-        return [int(number) for number in np.bincount(of[of >= 0], minlength=len(accounts))]
-
-    by_kind = {
-        "referred": count(where[linked & named]),
-        "silent": count(index_in(silent, accounts["account_id"])),
-        "unasked": [],
-        "empty": count(where[is_profile & ~has_role & held]),
-        "unheld": count(where[is_profile & ~has_role & ~held]),
-    }
-    # If references were not collected, the check does not judge a link.
-    links = zip(count(where[linked]), by_kind["referred"], by_kind["silent"], strict=True)
-    by_kind["unasked"] = [all_links - referred - silent for all_links, referred, silent in links]
+    pairs = result.pairs[result.pairs["profile_arn"].notna()]
+    arns, alone = pairs["profile_arn"], pairs["role_arn"].isna()
+    silent = result.findings["resource_arn"][result.findings["check"] == unreferenced_profiles.__name__]
+    masks: list[Any] = [alone & pairs["role_known"], alone, is_in(arns, result.used_profiles), is_in(arns, silent)]
+    # The numbers are positions in `_USES`. If references were not collected, the check does not judge a link.
+    counts = pairs.groupby(["account_id", np.select(masks, [3, 4, 0, 1], 2)]).size().unstack(fill_value=0)
+    counts = counts.reindex(result.inventory.accounts["account_id"], columns=range(len(_USES)), fill_value=0)
+    by_account: dict[Any, Any] = counts.set_axis(_USES, axis=1).to_dict("index")
     whole = dict(zip(result.lists["account_id"], result.lists["profiles_whole"], strict=True))
-    rows = []
-    for index, account in enumerate(accounts["account_id"]):
-        counts = {kind: counts[index] for kind, counts in by_kind.items()}
-        rows.append(Purpose(account, bool(whole.get(account)), counts))
+    rows = [Purpose(account, bool(whole.get(account)), of) for account, of in by_account.items()]
     return sorted(rows, key=lambda row: row.rank)
 
 
