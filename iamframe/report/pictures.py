@@ -8,6 +8,7 @@ from itertools import groupby
 import msgspec
 from markupsafe import Markup, escape
 
+from iamframe.analysis.blind_spots import TagStates
 from iamframe.analysis.owners import STATES
 from iamframe.knowledge.surfaces import Fact, known_facts
 from iamframe.messages.text import spell_out
@@ -254,14 +255,8 @@ class Pictures(msgspec.Struct, frozen=True):
         ]
         facts = groupby(known_facts(), lambda fact: (fact.surface, fact.resource_type))
         rows = [[words.word(name), _side(kind, words), *_answers(group, words)] for (name, kind), group in facts]
-        caption = words("surfaces_caption", lists=words("and").join(self._missed()))
+        caption = words("surfaces_caption", lists=words("and").join(_missed(self.numbers.tag_states, words)))
         return _picture(words("surfaces"), [caption], columns, rows)
-
-    def _missed(self) -> Iterator[str]:
-        words = self.words
-        for kind, (tagged, untagged, unknown) in states_by_type(self.numbers.tag_states).items():
-            resources = words.n(tagged + untagged + unknown, kind.removeprefix("instance-"))
-            yield words("missed_of" if unknown else "missed", resources=resources, n=tagged, n2=untagged, n3=unknown)
 
     def _with_name(self, account: str, shown: str | None = None) -> Markup:
         name = self.numbers.names[account]
@@ -315,6 +310,12 @@ def _answers(facts: Iterable[Fact], words: Translator) -> Iterator[_Value]:
             yield words("depends_but", condition=words.condition(fact.condition_id, fact.condition))
         else:
             yield words.word(fact.answer), "unknown" if fact.answer == "unknown" else ""
+
+
+def _missed(states: TagStates, words: Translator) -> Iterator[str]:
+    for kind, (tagged, untagged, unknown) in states_by_type(states).items():
+        resources = words.n(tagged + untagged + unknown, kind.removeprefix("instance-"))
+        yield words("missed_of" if unknown else "missed", resources=resources, n=tagged, n2=untagged, n3=unknown)
 
 
 def _side(resource_type: str, words: Translator) -> str:
