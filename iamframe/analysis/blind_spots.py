@@ -16,8 +16,6 @@ from iamframe.knowledge.surfaces import Fact, known_facts
 
 _MISSED = {"yes": "no", "no": "yes", "depends": "depends", "unknown": "unknown"}
 _TAGGED = ("yes", "no", "unknown")
-# The numbers of resources with, without and with unknown tags, by account and resource type.
-TagStates = dict[tuple[str, str], list[int]]
 # The answers for a surface that can, cannot, or may be able to support an operation.
 _ANSWERS = {
     "write": ("its tags can be changed there", "its tags cannot be changed there"),
@@ -80,9 +78,9 @@ def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
     return schema.BLIND_SPOT_COUNTS.conform(dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else {})
 
 
-def tagged_counts(inventory: Inventory) -> TagStates:
-    """Count the resources with, without and with unknown tags. AWS-reserved tags (`aws:`) do not count."""
-    counts: TagStates = {}
+def tagged_counts(inventory: Inventory) -> dict[tuple[str, str], list[int]]:
+    """By account and type, count the resources with, without and with unknown tags; tags with `aws:` do not count."""
+    counts: dict[tuple[str, str], list[int]] = {}
     for kind, (frame, key) in taggable_resources(inventory).items():
         accounts = pc.unique(as_arrow(frame["account_id"]))
         cell = index_in(frame["account_id"], accounts) * len(_TAGGED) + tag_states(inventory, frame, key)

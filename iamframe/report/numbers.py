@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from iamframe.analysis.blind_spots import TagStates, tagged_counts
+from iamframe.analysis.blind_spots import tagged_counts
 from iamframe.analysis.owners import owner_states, quota_use
 from iamframe.checks import CHECKS
 from iamframe.checks.orphans import unreferenced_profiles
@@ -77,6 +77,8 @@ class Tagged(msgspec.Struct, frozen=True):
         return [count and (100 if count >= known else min(max(_percent(count, known), 1), 99)) for count in self.tagged]
 
 
+# The result of `tagged_counts`: for each account and resource type, the resources with, without and with unknown tags.
+TagStates = dict[tuple[str, str], list[int]]
 # By severity: the number of resources that need attention. By `to_fix` and `no_action`: the number of findings.
 Totals = Counter[str]
 

@@ -8,7 +8,6 @@ from itertools import groupby
 import msgspec
 from markupsafe import Markup, escape
 
-from iamframe.analysis.blind_spots import TagStates
 from iamframe.analysis.owners import STATES
 from iamframe.knowledge.surfaces import Fact, known_facts
 from iamframe.messages.text import spell_out
@@ -20,6 +19,7 @@ from iamframe.report.numbers import (
     Purpose,
     QuotaRow,
     Tagged,
+    TagStates,
     Totals,
     most_used_keys,
     states_by_type,

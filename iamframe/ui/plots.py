@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from iamframe.analysis.blind_spots import TagStates, tag_states, tagged_counts
+from iamframe.analysis.blind_spots import tag_states, tagged_counts
 from iamframe.analysis.owners import quota_use
 from iamframe.checks import Result
 from iamframe.checks.owner import OWNER_TAG
@@ -139,11 +139,11 @@ def plot_tag_coverage(inventory: Inventory, ax: Axes | None = None, keys: Iterab
     out.
     """
     require("plot_tag_coverage", inventory, Inventory, instead="what `iamframe.load` gives")
-    coverage, states = pa.Table.from_pandas(views.tag_coverage(inventory)), tagged_counts(inventory)
+    coverage = pa.Table.from_pandas(views.tag_coverage(inventory))
     used = most_used_keys(coverage)
     asked = list(dict.fromkeys([keys] if isinstance(keys, str) else keys or ()))
     chosen = asked or used[:_KEYS] or ["any key"]
-    accounts = _worst_first(tags(coverage, states, chosen))
+    accounts = _worst_first(tags(coverage, tagged_counts(inventory), chosen))
     rows = [row for account in accounts[:_ACCOUNTS] for row in account]
     names = account_labels(inventory)
     first = [at == 0 or row.account_id != rows[at - 1].account_id for at, row in enumerate(rows)]
@@ -156,7 +156,7 @@ def plot_tag_coverage(inventory: Inventory, ax: Axes | None = None, keys: Iterab
     ax = new_axes(ax, labels, rows=len(labels) + 4, across=max(0.55 * len(chosen), 4))
     draw_title(
         ax,
-        *_untagged_in_words(states, "percent with each tag key"),
+        *_untagged_in_words(inventory, "percent with each tag key"),
         more_not_shown(len(accounts) - _ACCOUNTS, "account"),
         "" if asked else more_not_shown(len(used) - _KEYS, "less used key"),
         _managed(inventory),
@@ -408,7 +408,7 @@ def plot_age(inventory: Inventory, ax: Axes | None = None) -> Axes:
     row = when + "  " + resources["side"]
     rows = [f"{label}  {side}" for label in labels for side in _SIDES.values()]
     bars = Bars("roles or profiles", *count_parts(parts, row, rows))
-    said = _untagged_in_words(tagged_counts(inventory), "by year of creation")
+    said = _untagged_in_words(inventory, "by year of creation")
     return bars.draw(ax, inventory, ["roles", "profiles"], *said, _managed(inventory))
 
 
@@ -442,8 +442,8 @@ def plot_surfaces(ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _untagged_in_words(states: TagStates, caption: str) -> tuple[str, str]:
-    by_type = states_by_type(states)
+def _untagged_in_words(inventory: Inventory, caption: str) -> tuple[str, str]:
+    by_type = states_by_type(tagged_counts(inventory))
     said = [
         f"{untagged:,} of {tagged + untagged:,} {_SIDES[kind]}"
         for kind, (tagged, untagged, _) in reversed(by_type.items())
