@@ -40,7 +40,7 @@ def blind_spots(inventory: Inventory) -> pd.DataFrame:
     for kind, (frame, key) in taggable_resources(inventory).items():
         facts = [fact for fact in known_facts() if fact.resource_type == kind and fact.answer != "yes"]
         fact, row = np.repeat(np.arange(len(facts)), len(frame)), np.tile(np.arange(len(frame)), len(facts))
-        tagged = pa.array(_TAGGED).take(pa.array(_tagged(inventory, frame, key)))
+        tagged = pa.array(_TAGGED).take(pa.array(tag_states(inventory, frame, key)))
         names = {"resource_arn": frame[key], "resource_name": frame[key.replace("arn", "name")]}
         of_resource = {"account_id": frame["account_id"], **names, "tagged": tagged}
         of_fact = {
@@ -84,13 +84,13 @@ def tagged_counts(inventory: Inventory) -> dict[tuple[str, str], list[int]]:
     counts: dict[tuple[str, str], list[int]] = {}
     for kind, (frame, key) in taggable_resources(inventory).items():
         accounts = pc.unique(as_arrow(frame["account_id"]))
-        cell = index_in(frame["account_id"], accounts) * len(_TAGGED) + _tagged(inventory, frame, key)
+        cell = index_in(frame["account_id"], accounts) * len(_TAGGED) + tag_states(inventory, frame, key)
         by_cell = np.bincount(cell, minlength=len(accounts) * len(_TAGGED)).reshape(-1, len(_TAGGED))
         counts |= {(account, kind): by_cell[i].tolist() for i, account in enumerate(accounts.to_pylist())}
     return counts
 
 
-def _tagged(inventory: Inventory, frame: pd.DataFrame, key: str) -> Positions:
+def tag_states(inventory: Inventory, frame: pd.DataFrame, key: str) -> Positions:
     used = inventory.tags["resource_arn"][~inventory.tags["is_aws_reserved"]]
     known = np.asarray(frame["tags_known"], dtype=bool)
     # The numbers are positions in `_TAGGED`.

@@ -22,7 +22,6 @@ from iamframe.report.translate import without_folder
 from iamframe.version import __version__
 
 if TYPE_CHECKING:
-    from xlsxwriter import Workbook
     from xlsxwriter.format import Format
     from xlsxwriter.worksheet import Worksheet
 
@@ -78,10 +77,11 @@ def write_workbook(
     OSError
         If the file cannot be written.
     """
-    book = _opened(path)
-    # `_opened` has already refused a missing XlsxWriter.
+    require_xlsxwriter()
+    from xlsxwriter import Workbook
     from xlsxwriter.exceptions import FileCreateError
 
+    book = Workbook(path, {"constant_memory": True, "tmpdir": str(path.parent), "use_zip64": True})
     book.set_properties(_properties(result, title, author))
     formats = Formats(
         book.add_format({"bold": True, "valign": "top"}),
@@ -108,14 +108,6 @@ def require_xlsxwriter() -> None:
         import xlsxwriter  # noqa: F401
     except ImportError as error:
         raise missing_extra("xlsxwriter", "excel") from error
-
-
-def _opened(path: Path) -> Workbook:
-    require_xlsxwriter()
-    import xlsxwriter
-
-    options = {"constant_memory": True, "tmpdir": str(path.parent), "use_zip64": True}
-    return xlsxwriter.Workbook(path, options)
 
 
 def _properties(result: Result, title: str | None, author: str | None) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
 from operator import add
 from typing import Any, TypeVar
@@ -21,9 +21,9 @@ from iamframe.checks.owner import owner_keys
 from iamframe.checks.registry import STATUSES
 from iamframe.checks.result import Result, counts_by_check
 from iamframe.checks.tag_policy import demands
-from iamframe.inventory.arrow import Positions, as_arrow, index_in, is_in, lookup
+from iamframe.inventory.arrow import is_in
+from iamframe.inventory.display import cell_rows
 from iamframe.inventory.schema import FRAMES
-from iamframe.inventory.views import count_tags_known
 from iamframe.messages.text import SEVERITIES
 from iamframe.report.rows import FindingRows
 from iamframe.version import __version__
@@ -36,13 +36,14 @@ MAX_OTHER_ROWS = 1_000
 MAX_PICTURE_ROWS = 100
 MAX_KEYS = 8
 RELATIONS = ("same", "case", "affix", "generated", "different")
+_USES = ["referred", "silent", "unasked", "empty", "unheld"]
+_TAG_COVERAGE = ["account_id", "resource_type", "tag_key", "tagged"]
 
 
 class Purpose(msgspec.Struct, frozen=True):
     """The number of instance profiles in one account, for each kind of use."""
 
     account_id: str
-    account_name: str | None
     # True if all profiles were listed.
     is_whole: bool
     counts: dict[str, int]
@@ -58,7 +59,6 @@ class Purpose(msgspec.Struct, frozen=True):
 
 class Tagged(msgspec.Struct, frozen=True):
     account_id: str
-    account_name: str | None
     resource_type: str
     # Resources with collected tags, and all other resources.
     known: int
@@ -67,19 +67,24 @@ class Tagged(msgspec.Struct, frozen=True):
     tagged: list[int]
 
     @property
+    def share(self) -> float:
+        return sum(self.tagged) / max(self.known, 1)
+
+    @property
     def percents(self) -> list[int]:
         # A share above 0 is never shown as 0, and an incomplete share never as 100.
         known = max(self.known, 1)
         return [count and (100 if count >= known else min(max(_percent(count, known), 1), 99)) for count in self.tagged]
 
 
+# The result of `tagged_counts`: for each account and resource type, the resources with, without and with unknown tags.
+TagStates = dict[tuple[str, str], list[int]]
 # By severity: the number of resources that need attention. By `to_fix` and `no_action`: the number of findings.
 Totals = Counter[str]
 
 
 class AccountTotals(msgspec.Struct, frozen=True):
     account_id: str
-    account_name: str | None
     captured_at: str
     totals: Totals
     # The number of incomplete checks.
@@ -92,7 +97,6 @@ class AccountTotals(msgspec.Struct, frozen=True):
 
 class QuotaRow(msgspec.Struct, frozen=True):
     account_id: str
-    account_name: str | None
     maker: str | None
     owner_type: str | None
     owner_name: str | None
@@ -132,81 +136,60 @@ def _percent(count: int, of: int) -> int:
 
 
 def relation_counts(result: Result) -> Counter[tuple[str, bool]]:
-    relation, expected = result.pairs["relation"], result.pairs["names_expected"]
-    counts: dict[Any, int] = result.pairs.groupby([relation, expected & (relation != "same")]).size().to_dict()
+    # Besides the names in `RELATIONS`: `unread` (a name was not collected), `empty` and `unheld` (as in `purposes`).
+    pairs = result.pairs[result.pairs["profile_arn"].notna()]
+    alone = pd.Series(np.where(pairs["role_known"], "empty", "unheld"), pairs.index)
+    relation = pairs["relation"].fillna("unread").where(pairs["role_arn"].notna(), alone)
+    expected = pairs["names_expected"] & relation.isin(RELATIONS[1:])
+    counts: dict[Any, int] = pairs.groupby([relation, expected]).size().to_dict()
     return Counter(counts)
 
 
 def purposes(result: Result) -> list[Purpose]:
     """Count four kinds of profiles per account: used, without a known reference, without a role, and not checked."""
-    pairs, accounts = result.pairs, result.inventory.accounts
-    is_profile, linked = (np.asarray(pairs[name].notna()) for name in ("profile_arn", "relation"))
-    held = np.asarray(pairs["role_known"], dtype=bool)
-    named = is_in(pairs["profile_arn"], result.used_profiles)
-    silent = result.findings["account_id"][result.findings["check"] == unreferenced_profiles.__name__]
-    where = index_in(pairs["account_id"], accounts["account_id"])
-
-    def count(of: Positions) -> list[int]:
-        return [int(number) for number in np.bincount(of[of >= 0], minlength=len(accounts))]
-
-    by_kind = {
-        "referred": count(where[linked & named]),
-        "silent": count(index_in(silent, accounts["account_id"])),
-        "unasked": [],
-        "empty": count(where[is_profile & ~linked & held]),
-        "unheld": count(where[is_profile & ~linked & ~held]),
-    }
-    # If references were not collected, the check does not judge a link.
-    links = zip(count(where[linked]), by_kind["referred"], by_kind["silent"], strict=True)
-    by_kind["unasked"] = [all_links - referred - silent for all_links, referred, silent in links]
+    pairs = result.pairs[result.pairs["profile_arn"].notna()]
+    arns, alone = pairs["profile_arn"], pairs["role_arn"].isna()
+    silent = result.findings["resource_arn"][result.findings["check"] == unreferenced_profiles.__name__]
+    masks: list[Any] = [alone & pairs["role_known"], alone, is_in(arns, result.used_profiles), is_in(arns, silent)]
+    # The numbers are positions in `_USES`. If references were not collected, the check does not judge a link.
+    counts = pairs.groupby(["account_id", np.select(masks, [3, 4, 0, 1], 2)]).size().unstack(fill_value=0)
+    counts = counts.reindex(result.inventory.accounts["account_id"], columns=range(len(_USES)), fill_value=0)
+    by_account: dict[Any, Any] = counts.set_axis(_USES, axis=1).to_dict("index")
     whole = dict(zip(result.lists["account_id"], result.lists["profiles_whole"], strict=True))
-    rows = []
-    for index, (account, name) in enumerate(_named(result)):
-        counts = {kind: counts[index] for kind, counts in by_kind.items()}
-        rows.append(Purpose(account, name, bool(whole.get(account)), counts))
+    rows = [Purpose(account, bool(whole.get(account)), of) for account, of in by_account.items()]
     return sorted(rows, key=lambda row: row.rank)
 
 
-def tag_counts(result: Result) -> tuple[pa.Table, pa.Table]:
-    """Count the resources with each tag key.
-
-    Also count the resources whose tags were collected, and those whose tags were not.
-    """
-    coverage, accounts = result.tag_coverage, result.inventory.accounts
-    columns = {
-        name: as_arrow(coverage[name]).dictionary_encode() for name in ("account_id", "resource_type", "tag_key")
-    }
-    resources = []
-    for kind in ("role", "instance-profile"):
-        counts = count_tags_known(result.inventory, kind)
-        names = lookup(accounts["account_name"], index_in(counts["account_id"], accounts["account_id"]))
-        counts = counts.append_column("account_name", names)
-        resources.append(counts.append_column("resource_type", pa.repeat(pa.scalar(kind), len(counts))))
-    return pa.table(columns | {"tagged": pa.array(coverage["tagged"])}), pa.concat_tables(resources)
-
-
-def tags(coverage: pa.Table, resources: pa.Table) -> tuple[list[str], list[Tagged]]:
-    # The two tables come from the function `tag_counts`.
+def most_used_keys(coverage: pa.Table) -> list[str]:
     total: Counter[str] = Counter()
-    tagged: dict[tuple[str, str], dict[str, int]] = {}
-    names = ("account_id", "resource_type", "tag_key", "tagged")
-    for account, kind, key, count in zip(*(coverage[name].to_pylist() for name in names), strict=True):
-        total[key] += count
-        tagged.setdefault((account, kind), {})[key] = count
-    keys = sorted(total, key=lambda key: (-total[key], key))
-    rows = []
-    for row in resources.to_pylist():
-        counts = tagged.get((row["account_id"], row["resource_type"]), {})
-        rows.append(Tagged(**row, tagged=[counts.get(key, 0) for key in keys[:MAX_KEYS]]))
-    return keys, sorted(rows, key=lambda row: (not row.known, sum(row.tagged) / max(row.known, 1), row.account_id))
+    for key, tagged in zip(*(coverage[name].to_pylist() for name in ("tag_key", "tagged")), strict=True):
+        total[key] += tagged
+    return sorted(total, key=lambda key: (-total[key], key))
+
+
+def tags(coverage: pa.Table, states: TagStates, keys: Sequence[str]) -> list[Tagged]:
+    """Count the resources with each key. The argument `coverage` has the columns of the view `tag_coverage`."""
+    columns = (coverage[name].to_pylist() for name in _TAG_COVERAGE)
+    counts = {tuple(place): count for *place, count in zip(*columns, strict=True)}
+    rows = [
+        Tagged(account, kind, tagged + untagged, unknown, [counts.get((account, kind, key), 0) for key in keys])
+        for (account, kind), (tagged, untagged, unknown) in states.items()
+    ]
+    return sorted(rows, key=lambda row: (not row.known, row.share, row.account_id))
+
+
+def states_by_type(states: TagStates) -> dict[str, list[int]]:
+    return {
+        kind: [sum(counts[state] for (_, of), counts in states.items() if of == kind) for state in range(3)]
+        for kind in ("role", "instance-profile")
+    }
 
 
 def quota_rows(use: pd.DataFrame) -> list[QuotaRow]:
     most = use[["role_share", "profile_share"]].max(axis=1)
     keyed = use.assign(share=most, least=-most, number=-use["roles"] - use["profiles"])
-    rows = keyed.sort_values(["least", "number"], kind="stable").head(MAX_PICTURE_ROWS).astype(object)
-    each = rows[list(QuotaRow.__struct_fields__)]
-    return [QuotaRow(*row) for row in each.where(each.notna(), None).itertuples(index=False)]
+    rows = keyed.sort_values(["least", "number"], kind="stable").head(MAX_PICTURE_ROWS)
+    return [QuotaRow(*row) for row in cell_rows(rows[list(QuotaRow.__struct_fields__)])]
 
 
 def owner_totals(result: Result) -> dict[tuple[str, str], Totals]:
@@ -219,8 +202,8 @@ def account_counts(result: Result) -> list[AccountTotals]:
     incomplete = coverage["account_id"][coverage["status"] != "complete"].value_counts()
     captured = accounts["captured_at"].dt.strftime("%Y-%m-%d %H:%M UTC").fillna("")
     rows = []
-    for (account, name), at in zip(_named(result), captured, strict=True):
-        rows.append(AccountTotals(account, name, at, totals[account,], int(incomplete.get(account, 0))))
+    for account, at in zip(accounts["account_id"], captured, strict=True):
+        rows.append(AccountTotals(account, at, totals[account,], int(incomplete.get(account, 0))))
     return sorted(rows, key=lambda row: row.rank)
 
 
@@ -236,19 +219,6 @@ def _totals(result: Result, group: Callable[[pd.DataFrame], list[pd.Series]]) ->
     return totals
 
 
-def missed_counts(result: Result) -> Counter[tuple[str, int]]:
-    counts: Counter[tuple[str, int]] = Counter()
-    # Tag states: 0 (tagged), 1 (untagged), 2 (tags not collected).
-    for (_, kind), found in tagged_counts(result.inventory).items():
-        counts.update({(kind, tagged): count for tagged, count in enumerate(found)})
-    return counts
-
-
-def _named(result: Result) -> list[tuple[str, str | None]]:
-    accounts = result.inventory.accounts
-    return list(zip(*(as_arrow(accounts[name]).to_pylist() for name in ("account_id", "account_name")), strict=True))
-
-
 _Row = TypeVar("_Row", AccountTotals, Purpose, QuotaRow)
 
 
@@ -260,6 +230,7 @@ class Numbers(msgspec.Struct, frozen=True):
     # Rules of tag policies: a tag key, its allowed values, and the types that need the tag (separated by spaces).
     demands: frozenset[tuple[str, str, str]]
     dates: frozenset[str]
+    names: dict[str, str | None]
     # `accounts`, `purposes`, `uses` and `gaps` contain only the rows that the page can show.
     accounts: list[AccountTotals]
     owners: dict[tuple[str, str], Totals]
@@ -268,13 +239,13 @@ class Numbers(msgspec.Struct, frozen=True):
     uses: list[QuotaRow]
     all_uses: int
     tag_keys: pa.Table
-    taggable: pa.Table
-    missed: Counter[tuple[str, int]]
+    tag_states: TagStates
     gaps: pd.DataFrame
 
     @classmethod
     def of(cls, result: Result, use: pd.DataFrame, lang: str = "en") -> Numbers:
-        accounts, (tag_keys, taggable) = account_counts(result), tag_counts(result)
+        accounts, named = account_counts(result), result.inventory.accounts[["account_id", "account_name"]]
+        coverage = result.tag_coverage[_TAG_COVERAGE]
         demanded = demands(result.policy, result.inventory.tag_policies)
         return cls(
             listed=FindingRows.of(result, lang),
@@ -283,15 +254,15 @@ class Numbers(msgspec.Struct, frozen=True):
             owner_keys=owner_keys(result.inventory, result.owner_tag),
             demands=frozenset((one.rule.key, one.wanted, one.required_of) for one in demanded if one.account_id),
             dates=frozenset(one.captured_at for one in accounts),
+            names=dict(cell_rows(named)),
             accounts=accounts[:MAX_PICTURE_ROWS],
             owners=owner_totals(result),
             relations=relation_counts(result),
             purposes=purposes(result)[:MAX_PICTURE_ROWS],
             uses=quota_rows(use),
             all_uses=len(use),
-            tag_keys=tag_keys,
-            taggable=taggable,
-            missed=missed_counts(result),
+            tag_keys=pa.table({name: pa.array(column).dictionary_encode() for name, column in coverage.items()}),
+            tag_states=tagged_counts(result.inventory),
             gaps=result.inventory.gaps.head(MAX_OTHER_ROWS),
         )
 
@@ -304,6 +275,7 @@ class Numbers(msgspec.Struct, frozen=True):
             owner_keys=sorted({*self.owner_keys, *other.owner_keys}, key=lambda key: (key != self.owner_tag, key)),
             demands=self.demands | other.demands,
             dates=self.dates | other.dates,
+            names=self.names | other.names,
             accounts=_first([*self.accounts, *other.accounts]),
             owners=owners | {key: self.owners[key] + other.owners[key] for key in self.owners.keys() & other.owners},
             relations=self.relations + other.relations,
@@ -311,8 +283,7 @@ class Numbers(msgspec.Struct, frozen=True):
             uses=_first([*self.uses, *other.uses]),
             all_uses=self.all_uses + other.all_uses,
             tag_keys=pa.concat_tables([self.tag_keys, other.tag_keys]).unify_dictionaries().combine_chunks(),
-            taggable=pa.concat_tables([self.taggable, other.taggable]),
-            missed=self.missed + other.missed,
+            tag_states=self.tag_states | other.tag_states,
             gaps=pd.concat([self.gaps, other.gaps], ignore_index=True).head(MAX_OTHER_ROWS),
         )
 

@@ -32,7 +32,6 @@ from iamframe.report.rows import (
     MAX_ROWS,
     MIN_ROWS_PER_CHECK,
     FindingRows,
-    Reasons,
     Section,
     chunked,
     reasons_of,
@@ -96,18 +95,16 @@ def render_page(
         *([changed["list"], changed["apart"]] if changed else []),
         *([drifted["list"]] if drifted else []),
     ]
-    reasons, most = reasons_of(listed), MAX_ROWS - sum(one.size for one in others)
-    sections = sections_of(listed, words, most, is_masked=is_masked)
+    sections = sections_of(listed, words, MAX_ROWS - sum(one.size for one in others), is_masked=is_masked)
     linked = [one.account_id for one in numbers.accounts[:MAX_OVERVIEW_ROWS]]
     linked += [name for (_, name), _ in sorted_owners(numbers)[:MAX_PICTURE_ROWS] if name]
     return page_template().render(
-        **_frame(listed, title or words("title"), words, sections, reasons, linked),
+        **_frame(listed, title or words("title"), words, sections, linked, is_masked=is_masked),
         **_overview(numbers, words, sections),
         title=title or "",
         author=author or "",
         chosen="",
         undecided=0,
-        masked=say("report.masked", lang) if is_masked else "",
         gaps=gaps,
         changed=changed,
         drifted=drifted,
@@ -118,15 +115,13 @@ def render_findings(result: Result, heading: str, *, undecided: int = 0, is_mask
     listed = FindingRows.of(result)
     words = Translator("en", listed.sources)
     title = words("title_of_some")
-    reasons = reasons_of(listed)
     sections = sections_of(listed, words, is_masked=is_masked)
     return page_template().render(
-        **_frame(listed, title, words, sections, reasons),
+        **_frame(listed, title, words, sections, is_masked=is_masked),
         title=title,
         author="",
         chosen=heading,
         undecided=undecided,
-        masked=say("report.masked") if is_masked else "",
         gaps=None,
     )
 
@@ -136,8 +131,9 @@ def _frame(
     title: str,
     words: Translator,
     sections: list[Section],
-    reasons: list[Reasons],
     linked: Collection[str] = (),
+    *,
+    is_masked: bool,
 ) -> dict[str, Any]:
     layouts = _layouts(sections)
     style, script = asset("page.css") + generated_style(title, words, layouts), asset("page.js")
@@ -159,7 +155,8 @@ def _frame(
         "layouts": layouts,
         "unseen": [section for section in sections if section.status != "complete"],
         "not_run": len(CHECKS.keys() - listed.checks.keys()),
-        "reasons": reasons,
+        "reasons": reasons_of(listed),
+        "masked": say("report.masked", words.lang) if is_masked else "",
         "section_of": {section.name: section for section in sections},
         "all_accounts": len(accounts),
         "only_account": accounts[0] if len(accounts) == 1 else "",

@@ -19,7 +19,10 @@ from iamframe.report.numbers import (
     Purpose,
     QuotaRow,
     Tagged,
+    TagStates,
     Totals,
+    most_used_keys,
+    states_by_type,
     tags,
     widths,
 )
@@ -68,7 +71,7 @@ class Pictures(msgspec.Struct, frozen=True):
         columns = [ColumnHead(words("heads.account_id")), *self._total_heads(), _number(words("checks_incomplete"))]
         rows: list[_Row] = []
         for one in self.numbers.accounts[:MAX_OVERVIEW_ROWS]:
-            named = _with_name(_button("account", one.account_id, one.account_id), one.account_name)
+            named = self._with_name(one.account_id, _button("account", one.account_id, one.account_id))
             # If all accounts were collected at one time, the time is above the picture.
             if len(self.numbers.dates) > 1:
                 named += Markup(" ") + _soft(collected_at(one.captured_at, words))
@@ -87,7 +90,7 @@ class Pictures(msgspec.Struct, frozen=True):
             is_owned = state == "owned"
             button = _button("owner", f"={name}" if is_owned else state, name if is_owned else words(f"owner_{state}"))
             rows.append([(button, "unknown" if state == "unread" else ""), *self._of_totals(totals)])
-        columns = [ColumnHead(words("owner")), *self._total_heads()]
+        columns = [ColumnHead(words("heads.owner")), *self._total_heads()]
         return _picture(words("owners"), caption, columns, rows, kind="totals", none=words("no_owner"))
 
     def _first_of(self, most: int, total: int) -> list[str]:
@@ -107,7 +110,7 @@ class Pictures(msgspec.Struct, frozen=True):
     def checks(self, sections: list[Section]) -> Picture:
         words = self.words
         columns = [
-            ColumnHead(words("check")),
+            ColumnHead(words("heads.check")),
             ColumnHead(words("heads.severity"), sort="severity"),
             ColumnHead(words("seen")),
             _number(words("to_fix")),
@@ -139,7 +142,8 @@ class Pictures(msgspec.Struct, frozen=True):
 
     def relations(self) -> Picture:
         words, found = self.words, self.numbers.relations
-        counts = {kind: [found[kind, is_expected] for is_expected in (False, True)] for kind in RELATIONS}
+        kinds = [*RELATIONS, *(["unread"] if found["unread", False] else [])]
+        counts = {kind: [found[kind, is_expected] for is_expected in (False, True)] for kind in kinds}
         longest, links = max(map(sum, counts.values())), sum(map(sum, counts.values()))
         columns = [
             ColumnHead(words("names_are")),
@@ -149,7 +153,7 @@ class Pictures(msgspec.Struct, frozen=True):
         ]
         rows: list[_Row] = []
         for kind, both in counts.items() if links else ():
-            bars = zip(widths(both, longest), ("solid", "hollow"), strict=True)
+            bars = zip(widths(both, longest), ("unknown" if kind == "unread" else "solid", "hollow"), strict=True)
             rows.append([words(f"names.{kind}"), _track(*bars), sum(both), both[1]])
         caption = words("relations_caption", links=words.n(links, "link"))
         return _picture(words("relations"), [caption], columns, rows, none=words("no_link"))
@@ -173,7 +177,7 @@ class Pictures(msgspec.Struct, frozen=True):
         bars = [(wide[name], name) for name in _USES]
         empty: _Value = Markup("{:,}{}").format(counts["empty"], more)
         return [
-            _with_name(one.account_id, one.account_name),
+            self._with_name(one.account_id),
             _track(*bars, (wide["unasked"] + wide["unheld"], "unknown")),
             Markup("{:,}{}").format(one.total, more),
             counts["referred"],
@@ -191,24 +195,55 @@ class Pictures(msgspec.Struct, frozen=True):
             _chart(words),
             *(_number(words(name)) for name in ("quota_share", "heads.roles", "heads.profiles", "heads.empty")),
         ]
-        rows = [_used(one, words) for one in self.numbers.uses[:MAX_OVERVIEW_ROWS]]
+        rows = [self._used(one) for one in self.numbers.uses[:MAX_OVERVIEW_ROWS]]
         caption = [words.rows_of(len(rows), self.numbers.all_uses, "quota_use.csv"), words("quota_caption")]
         return _picture(words("quota_use"), caption, columns, rows, kind="quota", none=words("no_resource"))
 
+    def _used(self, one: QuotaRow) -> _Row:
+        words = self.words
+        no_maker = _soft(words("no_maker")) if one.state in ("owned", "none", "unread") else ""
+        belongs = ""
+        if one.owner_type:
+            status = {"gone": words("no_longer_there"), "unread": words("perhaps_not_there")}
+            belongs = words("belongs_to", owner_type=one.owner_type, owner_name=one.owner_name)
+            belongs += status.get(one.owner_status or "", "")
+        return [
+            self._with_name(one.account_id),
+            one.maker or no_maker,
+            belongs,
+            one.owner or words(f"owner_{one.state}"),
+            _track((100, "unknown") if one.percent is None else (one.percent, "solid")),
+            (words("not_read"), "unknown") if one.percent is None else f"{one.percent} %",
+            *(one.roles, one.profiles, one.empty),
+        ]
+
     def tag_coverage(self) -> Picture:
         """For each of the most used tag keys, return the percentages of roles and of profiles with the key."""
-        words, (keys, tagged) = self.words, tags(self.numbers.tag_keys, self.numbers.taggable)
+        words, numbers = self.words, self.numbers
+        keys = most_used_keys(numbers.tag_keys)
+        tagged = tags(numbers.tag_keys, numbers.tag_states, keys[:MAX_KEYS])
         columns = [
             ColumnHead(words("heads.account_id")),
             ColumnHead(words("resources"), "kind"),
-            ColumnHead(words("read_of"), "number", words("read_count"), "number"),
+            _number(words("read_of")),
             *(ColumnHead(Markup("/<wbr>").join(key.split("/")), "share", key, "number") for key in keys[:MAX_KEYS]),
         ]
-        rows = [_shares(one, words) for one in tagged[:MAX_PICTURE_ROWS]]
+        rows = [self._shares(one) for one in tagged[:MAX_PICTURE_ROWS]]
         most = words("most_used", n=MAX_KEYS, n2=len(keys)) if len(keys) > MAX_KEYS else words.n(len(keys), "key")
         shown = words.rows_of(len(rows), len(tagged))
         caption = [shown, words("fewest_first"), most, words("percent")]
         return _picture(words("tags"), caption, columns, rows, kind="heat", none=words("no_resource"))
+
+    def _shares(self, one: Tagged) -> _Row:
+        words = self.words
+        known = words("n_of", n=one.known, n2=one.known + one.unknown)
+        shares: list[_Value] = [(words("not_read"), "unknown")] * len(one.tagged)
+        if one.known:
+            share = Markup("{} % <small>{:,}</small>")
+            counts = zip(one.percents, one.tagged, strict=True)
+            shares = [(share.format(percent, count), f"heat{(percent + 24) // 25}") for percent, count in counts]
+        account = self._with_name(one.account_id)
+        return [account, _side(one.resource_type, words), (known, "unknown" if one.unknown else ""), *shares]
 
     def surfaces(self) -> Picture:
         """Return a table for the page: which consoles, APIs and tools can write tags, read tags, and find by tag."""
@@ -220,15 +255,12 @@ class Pictures(msgspec.Struct, frozen=True):
         ]
         facts = groupby(known_facts(), lambda fact: (fact.surface, fact.resource_type))
         rows = [[words.word(name), _side(kind, words), *_answers(group, words)] for (name, kind), group in facts]
-        caption = words("surfaces_caption", lists=words("and").join(self._missed()))
+        caption = words("surfaces_caption", lists=words("and").join(_missed(self.numbers.tag_states, words)))
         return _picture(words("surfaces"), [caption], columns, rows)
 
-    def _missed(self) -> Iterator[str]:
-        words = self.words
-        for kind, noun in (("role", "role"), ("instance-profile", "profile")):
-            counts = [self.numbers.missed[kind, place] for place in range(3)]
-            given = dict(zip(("n", "n2", "n3"), counts, strict=True))
-            yield words("missed_of" if counts[2] else "missed", resources=words.n(sum(counts), noun), **given)
+    def _with_name(self, account: str, shown: str | None = None) -> Markup:
+        name = self.numbers.names[account]
+        return Markup("{} ({})").format(shown or account, name) if name else escape(shown or account)
 
 
 def sorted_owners(numbers: Numbers) -> list[tuple[tuple[str, str], Totals]]:
@@ -272,41 +304,18 @@ def _chart(words: Translator) -> ColumnHead:
     return ColumnHead(words("bar"), "drawn", sort=None)
 
 
-def _used(one: QuotaRow, words: Translator) -> _Row:
-    no_maker = _soft(words("no_maker")) if one.state in ("owned", "none", "unread") else ""
-    belongs = ""
-    if one.owner_type:
-        status = {"gone": words("no_longer_there"), "unread": words("perhaps_not_there")}
-        belongs = words("belongs_to", owner_type=one.owner_type, owner_name=one.owner_name)
-        belongs += status.get(one.owner_status or "", "")
-    return [
-        _with_name(one.account_id, one.account_name),
-        one.maker or no_maker,
-        belongs,
-        one.owner or words(f"owner_{one.state}"),
-        _track((100, "unknown") if one.percent is None else (one.percent, "solid")),
-        (words("not_read"), "unknown") if one.percent is None else f"{one.percent} %",
-        *(one.roles, one.profiles, one.empty),
-    ]
-
-
-def _shares(one: Tagged, words: Translator) -> _Row:
-    known = words("n_of", n=one.known, n2=one.known + one.unknown)
-    shares: list[_Value] = [(words("not_read"), "unknown")] * len(one.tagged)
-    if one.known:
-        share = Markup("{} % <small>{:,}</small>")
-        counts = zip(one.percents, one.tagged, strict=True)
-        shares = [(share.format(percent, count), f"heat{(percent + 24) // 25}") for percent, count in counts]
-    account = _with_name(one.account_id, one.account_name)
-    return [account, _side(one.resource_type, words), (known, "unknown" if one.unknown else ""), *shares]
-
-
 def _answers(facts: Iterable[Fact], words: Translator) -> Iterator[_Value]:
     for fact in facts:
         if fact.condition and fact.condition_id:
             yield words("depends_but", condition=words.condition(fact.condition_id, fact.condition))
         else:
             yield words.word(fact.answer), "unknown" if fact.answer == "unknown" else ""
+
+
+def _missed(states: TagStates, words: Translator) -> Iterator[str]:
+    for kind, (tagged, untagged, unknown) in states_by_type(states).items():
+        resources = words.n(tagged + untagged + unknown, kind.removeprefix("instance-"))
+        yield words("missed_of" if unknown else "missed", resources=resources, n=tagged, n2=untagged, n3=unknown)
 
 
 def _side(resource_type: str, words: Translator) -> str:
@@ -325,7 +334,3 @@ def _soft(text: str) -> Markup:
 def _button(by: str, value: str, text: str) -> Markup:
     button = Markup('<button class="as-link" type="button" data-by="{}" data-value="{}">{}</button>')
     return button.format(by, value, text)
-
-
-def _with_name(account: str, name: str | None) -> Markup:
-    return Markup("{} ({})").format(account, name) if name else escape(account)

@@ -137,6 +137,7 @@ class FindingRows(msgspec.Struct, frozen=True):
         findings, order = result.with_order if lang == "en" else frame_and_order(result.sorted_findings(lang))
         accepted = findings["accepted"].notna()
         state = np.select([accepted, findings["expected"]], ["accepted", "expected"], "to_fix")
+        no_action = state != "to_fix"
         counts: dict[Any, int] = findings.groupby(["check", "severity", state]).size().to_dict()
         sources = result.inventory.sources
         rows = cls(
@@ -148,10 +149,10 @@ class FindingRows(msgspec.Struct, frozen=True):
             owners=frozenset(findings["owner"].dropna().unique()),
             counts=Counter(counts),
             coverage=_coverage(result, Translator(lang, sources)),
-            findings=pa.table({"check": as_arrow(findings["check"]), "no_action": state != "to_fix"}),
+            findings=pa.table({"check": as_arrow(findings["check"]), "no_action": no_action}),
         )
         shown = np.concatenate(rows.places())
-        return replace(rows, findings=_table(findings.take(shown), order[shown]))
+        return replace(rows, findings=_table(findings.take(shown), no_action=no_action[shown], order=order[shown]))
 
     def __add__(self, other: FindingRows) -> FindingRows:
         both = replace(
@@ -188,12 +189,11 @@ class FindingRows(msgspec.Struct, frozen=True):
         ]
 
 
-def _table(findings: pd.DataFrame, order: Positions) -> pa.Table:
+def _table(findings: pd.DataFrame, **more: Any) -> pa.Table:
     columns: dict[str, Any] = {name: as_arrow(findings[name]) for name in _READ}
     columns["next_step_changes"] = np.asarray(findings["next_step_changes"], dtype=bool)
     columns["owner_state"] = as_arrow(owner_states(findings))
-    columns["no_action"] = np.asarray(findings["expected"] | findings["accepted"].notna(), dtype=bool)
-    return pa.table(columns | {"order": order})
+    return pa.table(columns | more)
 
 
 def _incomplete(listed: FindingRows, name: str) -> _Coverage:

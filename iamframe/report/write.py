@@ -164,9 +164,8 @@ def write_shown(
         is_masked = pseudonyms is not None
         # A masked result is written as a whole, because its parts would not be masked.
         numbers, owners = _write_parts([result] if is_masked else result.parts(), aside, owner_tag, lang)
-        shown: dict[str, Any] = {"lang": lang, "is_masked": is_masked, "drift": drift, "numbers": numbers}
-        page = render_page(result, title, author, changes, **shown)
-        # A title may have bytes that the terminal could not decode.
+        page = render_page(result, title, author, changes, lang=lang, is_masked=is_masked, drift=drift, numbers=numbers)
+        # The name of a policy file may have bytes that the terminal could not decode.
         (aside / "report.html").write_text(page, encoding="utf-8", errors="replace", newline="\n")
         _write_summary(numbers.summary | {"masked": is_masked}, aside, changes, drift)
         if xlsx:

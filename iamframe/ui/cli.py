@@ -90,7 +90,11 @@ def report_command(
     from iamframe.report.write import write_shown
 
     new, key = sources or ("sample",), mask if mask_key is None else mask_key
-    masking = _masked_errors(*new, older, *states, out, *policy, mask_key, *checks) if key else nullcontext()
+    masking: AbstractContextManager[None] = nullcontext()
+    if key:
+        from iamframe.report.mask import masked_errors
+
+        masking = masked_errors(*new, older, *states, out, *policy, mask_key, *checks)
     judged = {"only": only, "policy": policy, "checks": checks, "owner_tag": owner_tag}
     with masking, checked(new, live, shards, older, **judged) as (old, result):
         changes = compare(old, result) if old else None
@@ -109,12 +113,6 @@ def report_command(
         # After a masked report, the terminal shows pseudonyms too.
         remark(output.about_policy(result, shown), output.not_collected(shown.inventory))
         return _status(result, None, only, strict=strict)
-
-
-def _masked_errors(*said: object) -> AbstractContextManager[None]:
-    from iamframe.report.mask import masked_errors
-
-    return masked_errors(*said)
 
 
 @_command(

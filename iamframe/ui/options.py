@@ -259,25 +259,19 @@ _LIVE = together(
     option("--role-details", "Also read the description and session length of each role."),
     option("--tag-index", "Read profile tags from the tagging API: faster, but possibly out of date."),
 )
-_LOADS = ("regions", "references", "accounts", "role_name", "external_id", "rate", "role_details", "tag_index")
 
 
-def live(command: Callable[..., Any]) -> Any:
-    return _LIVE(_as_dictionary("live", _LOADS, command))
+def _as_dictionary(key: str, added: Decorator, command: Callable[..., Any]) -> Any:
+    names = [one.name for one in added(lambda: None).__click_params__]
 
-
-def shards(command: Callable[..., Any]) -> Any:
-    return _SHARDS(_as_dictionary("shards", ("workers", "dask", "results"), command))
-
-
-def judging(command: Callable[..., Any]) -> Any:
-    return together(policy_file, own, strict, shards, live)(command)
-
-
-def _as_dictionary(key: str, names: tuple[str, ...], command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def called(**given: Any) -> Any:
         values = {name: given.pop(name) for name in names}
         return command(**given, **{key: {name: value for name, value in values.items() if value not in (None, False)}})
 
-    return called
+    return added(called)
+
+
+live = functools.partial(_as_dictionary, "live", _LIVE)
+shards = functools.partial(_as_dictionary, "shards", _SHARDS)
+judging = together(policy_file, own, strict, shards, live)

@@ -9,11 +9,15 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from math import inf
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
+from iamframe.analysis.blind_spots import tag_states, tagged_counts
 from iamframe.analysis.owners import quota_use
 from iamframe.checks import Result
 from iamframe.checks.owner import OWNER_TAG
@@ -23,7 +27,7 @@ from iamframe.inventory.arrow import is_in
 from iamframe.inventory.inventory import Inventory
 from iamframe.knowledge.surfaces import known_facts
 from iamframe.messages.text import pluralize, spell_out
-from iamframe.report.numbers import RELATIONS, Tagged, purposes
+from iamframe.report.numbers import RELATIONS, Tagged, most_used_keys, purposes, relation_counts, states_by_type, tags
 from iamframe.ui.drawing import (
     BLUE,
     CROSSED,
@@ -76,7 +80,7 @@ _RELATION_ROWS = {
     "different": "different names",
     "unread": "a name not collected",
     "empty": "profile without a role",
-    "role unread": "profile, role not collected",
+    "unheld": "profile, role not collected",
 }
 # The labels of the uses of profiles, by their names in `purposes`.
 _USES = {
@@ -106,25 +110,19 @@ def plot_name_relations(result: Result, ax: Axes | None = None) -> Axes:
     that differ by design. A bar with slanted hatching shows profiles for which the role's name was not collected.
     """
     require("plot_name_relations", result, Result, instead="what `iamframe.run_checks` gives")
-    pairs = views.pairs(result.inventory, result.policy.makers)
-    pairs = pairs[pairs["profile_arn"].notna()]
-    alone = pd.Series(np.where(pairs["role_known"], "empty", "role unread"), index=pairs.index)
-    row = pairs["relation"].fillna("unread").where(pairs["role_arn"].notna(), alone)
-    differs = row.isin(RELATIONS) & (row != "same")
-    parts = {
-        "same name": (row == "same", LIGHT),
-        "names differ": (differs & ~pairs["names_expected"], PLAIN),
-        "differ by design": (differs, DOTTED),
-        "no role": (row == "empty", CROSSED),
-        "not collected": (True, UNKNOWN),
-    }
-    looks, counts = count_parts(parts, row, _RELATION_ROWS)
+    parts = {"same": "same name", "unread": "not collected", "empty": "no role", "unheld": "not collected"}
+    looks = {"same name": LIGHT, "names differ": PLAIN, "differ by design": DOTTED}
+    looks |= {"no role": CROSSED, "not collected": UNKNOWN}
+    counts = pd.DataFrame(0, [*_RELATION_ROWS], [*looks])
+    found = relation_counts(result)
+    for (row, is_expected), count in found.items():
+        counts.loc[row, parts.get(row, "differ by design" if is_expected else "names differ")] = count
     # Each relation has a row, even without links. The other rows are shown only if they are not empty.
     shown = counts[(counts.sum(axis=1) > 0) | counts.index.isin(RELATIONS)].rename(index=_RELATION_ROWS)
     bars = Bars("links", looks, shown, "links, and profiles without one")
-    total, unread = int((~row.isin(["empty", "role unread"])).sum()), int((row == "unread").sum())
-    same, differ, expected = (int(counts[name].sum()) for name in list(parts)[:3])
-    said = f"{differ:,} of {pluralize(total, 'link')} have two names for no known reason"
+    same, differ, expected, *_ = counts.sum().tolist()
+    unread = found["unread", False]
+    said = f"{differ:,} of {pluralize(same + differ + expected + unread, 'link')} have two names for no known reason"
     more = [f"{expected:,} by design"] if expected else []
     more += [f"{unread:,} with a name not collected"] if unread else []
     return bars.draw(ax, result.inventory, ["profiles"], said, "; ".join([*more, f"{same:,} with the same name"]))
@@ -141,12 +139,12 @@ def plot_tag_coverage(inventory: Inventory, ax: Axes | None = None, keys: Iterab
     out.
     """
     require("plot_tag_coverage", inventory, Inventory, instead="what `iamframe.load` gives")
-    coverage = views.tag_coverage(inventory)
-    uses = coverage.groupby("tag_key")["tagged"].sum().sort_values(ascending=False, kind="stable").index
+    coverage = pa.Table.from_pandas(views.tag_coverage(inventory))
+    used = most_used_keys(coverage)
     asked = list(dict.fromkeys([keys] if isinstance(keys, str) else keys or ()))
-    chosen = asked or uses[:_KEYS].tolist() or ["any key"]
-    resources = _resources(inventory)
-    accounts, rows = _tag_rows(coverage, resources, chosen)
+    chosen = asked or used[:_KEYS] or ["any key"]
+    accounts = _worst_first(tags(coverage, tagged_counts(inventory), chosen))
+    rows = [row for account in accounts[:_ACCOUNTS] for row in account]
     names = account_labels(inventory)
     first = [at == 0 or row.account_id != rows[at - 1].account_id for at, row in enumerate(rows)]
     labels = [
@@ -158,9 +156,9 @@ def plot_tag_coverage(inventory: Inventory, ax: Axes | None = None, keys: Iterab
     ax = new_axes(ax, labels, rows=len(labels) + 4, across=max(0.55 * len(chosen), 4))
     draw_title(
         ax,
-        *_untagged_in_words(resources, "percent with each tag key"),
-        more_not_shown(accounts - _ACCOUNTS, "account"),
-        "" if asked else more_not_shown(len(uses) - _KEYS, "less used key"),
+        *_untagged_in_words(inventory, "percent with each tag key"),
+        more_not_shown(len(accounts) - _ACCOUNTS, "account"),
+        "" if asked else more_not_shown(len(used) - _KEYS, "less used key"),
         _managed(inventory),
         not_all_read(inventory, "roles", "profiles"),
     )
@@ -172,22 +170,11 @@ def plot_tag_coverage(inventory: Inventory, ax: Axes | None = None, keys: Iterab
     return ax
 
 
-def _tag_rows(coverage: pd.DataFrame, resources: pd.DataFrame, keys: list[str]) -> tuple[int, list[Tagged]]:
-    # `tag_coverage` has no row for an account without tags, but such an account comes first in the plot.
-    sides = resources.groupby(["account_id", "resource_type"])["tags_known"].agg(known="sum", size="size")
-    tagged = coverage.set_index(["account_id", "resource_type", "tag_key"])["tagged"].unstack()
-    tagged = tagged.reindex(index=sides.index, columns=keys).fillna(0).astype(int)
-    share = tagged.div(sides["known"].where(sides["known"] > 0), axis="index")
-    worst = share.mean(axis=1).groupby("account_id").mean().sort_values(kind="stable").index
-    rank = worst.get_indexer(sides.index.get_level_values("account_id"))
-    order = np.lexsort((sides.index.get_level_values("resource_type") != "role", rank))
-    order = order[rank[order] < _ACCOUNTS]
-    tagged, sides = tagged.iloc[order], sides.iloc[order]
-    columns = sides.index, sides["known"], sides["size"], tagged.to_numpy().tolist()
-    return len(worst), [
-        Tagged(account, None, kind, known, size - known, counts)
-        for (account, kind), known, size, counts in zip(*columns, strict=True)
-    ]
+def _worst_first(rows: list[Tagged]) -> list[list[Tagged]]:
+    accounts: dict[str, list[Tagged]] = {}
+    for row in sorted(rows, key=lambda row: (row.account_id, row.resource_type != "role")):
+        accounts.setdefault(row.account_id, []).append(row)
+    return sorted(accounts.values(), key=lambda sides: fmean([side.share for side in sides if side.known] or [inf]))
 
 
 def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
@@ -399,12 +386,15 @@ def plot_age(inventory: Inventory, ax: Axes | None = None) -> Axes:
     the title shows their number.
     """
     require("plot_age", inventory, Inventory, instead="what `iamframe.load` gives")
-    resources = _resources(inventory)
-    tagged, known = resources["is_tagged"], resources["tags_known"]
-    year = resources["created_at"].dt.year.astype("Int64")
+    sides = [
+        frame[["created_at"]].assign(side=_SIDES[kind], state=tag_states(inventory, frame, key))
+        for kind, (frame, key) in views.taggable_resources(inventory).items()
+    ]
+    resources = pd.concat(sides, ignore_index=True)
+    year, state = resources["created_at"].dt.year.astype("Int64"), resources["state"]
     parts = {
-        "tagged": (year.notna() & known & tagged, PLAIN),
-        "untagged": (year.notna() & known, CROSSED),
+        "tagged": (year.notna() & (state == 0), PLAIN),
+        "untagged": (year.notna() & (state == 1), CROSSED),
         "tags not collected": (year.notna(), UNKNOWN),
         "creation not collected": (True, UNKNOWN_TOO),
     }
@@ -415,10 +405,10 @@ def plot_age(inventory: Inventory, ax: Axes | None = None) -> Axes:
         labels[0] += " or before"
         when = when.where(year.isna() | (year > years[-_YEARS]), labels[0])
     labels += ["not collected"] * int(year.isna().any())
-    row = when + "  " + resources["resource_type"].map(_SIDES)
+    row = when + "  " + resources["side"]
     rows = [f"{label}  {side}" for label in labels for side in _SIDES.values()]
     bars = Bars("roles or profiles", *count_parts(parts, row, rows))
-    said = _untagged_in_words(resources, "by year of creation")
+    said = _untagged_in_words(inventory, "by year of creation")
     return bars.draw(ax, inventory, ["roles", "profiles"], *said, _managed(inventory))
 
 
@@ -452,21 +442,14 @@ def plot_surfaces(ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _resources(inventory: Inventory) -> pd.DataFrame:
-    sides = [
-        frame[["account_id", key, "created_at", "tags_known"]].assign(resource_type=kind).rename(columns={key: "arn"})
-        for kind, (frame, key) in views.taggable_resources(inventory).items()
+def _untagged_in_words(inventory: Inventory, caption: str) -> tuple[str, str]:
+    by_type = states_by_type(tagged_counts(inventory))
+    said = [
+        f"{untagged:,} of {tagged + untagged:,} {_SIDES[kind]}"
+        for kind, (tagged, untagged, _) in reversed(by_type.items())
+        if tagged + untagged
     ]
-    resources = pd.concat(sides, ignore_index=True)
-    own = inventory.tags["resource_arn"][~inventory.tags["is_aws_reserved"]]
-    return resources.assign(is_tagged=is_in(resources["arn"], own))
-
-
-def _untagged_in_words(resources: pd.DataFrame, caption: str) -> tuple[str, str]:
-    known = resources[resources["tags_known"]]
-    counts = [(side, known["is_tagged"][known["resource_type"] == kind]) for kind, side in reversed(_SIDES.items())]
-    said = [f"{(~tagged).sum():,} of {len(tagged):,} {side}" for side, tagged in counts if len(tagged)]
-    unknown = len(resources) - len(known)
+    unknown = sum(counts[2] for counts in by_type.values())
     return (
         f"{' and '.join(said)} have no tags" if said else "no tags were collected",
         caption + (f"; tags of {unknown:,} not collected" if unknown else ""),

@@ -28,6 +28,7 @@ from builders import (
     tag_list,
     trust,
 )
+from terraform import plan, plan_resource
 
 import iamframe
 from iamframe import run_checks
@@ -35,7 +36,7 @@ from iamframe.errors import MissingExtraError
 from iamframe.inventory.build import build_inventory
 from iamframe.inventory.inventory import Inventory
 from iamframe.report import page
-from iamframe.report.numbers import tag_counts, tags
+from iamframe.report.numbers import most_used_keys, numbers_of, tags
 from iamframe.ui.drawing import HEAT
 from iamframe.ui.plots import (
     plot_age,
@@ -202,6 +203,18 @@ def test_links_of_which_a_name_was_not_read_are_hatched_and_counted_apart(tmp_pa
     assert title(ax).endswith("1 with a name not collected; 0 with the same name")
 
 
+def test_a_profile_whose_name_a_plan_does_not_know_yet_holds_its_role_on_plots_and_page(tmp_path: Path) -> None:
+    web = "aws_iam_instance_profile.web"
+    planned = plan(plan_resource(web, {"path": "/", "role": "web"}), unknown={web: {"name": True, "arn": True}})
+    result = run_checks(load(tmp_path, {f"{ACCOUNT}/plan.json": planned}))
+    assert bars(plot_profile_use(result)) == {ACCOUNT: {"references not checked": 1}}
+    assert bars(plot_name_relations(result))["a name not collected"] == {"not collected": 1}
+    html = page.render_page(result)
+    assert "No links were collected." not in html
+    assert re.search('unknown .a name was not collected.<td.*?<span class="bar w100 unknown">', html)
+    assert re.search('holds no role">not listed<td[^>]*references not checked">1', html)
+
+
 # Tags
 
 
@@ -261,8 +274,10 @@ def test_at_most_twelve_keys_and_thirty_accounts_are_shown_and_the_rest_counted(
 def test_percentages_and_colours_are_those_of_the_page() -> None:
     """Half a percent is rounded up on both: 72.5 is 73."""
     result = sample_result()
-    keys, tagged = tags(*tag_counts(result))
-    ax = plot_tag_coverage(result.inventory, keys=keys[:8])
+    numbers = numbers_of(result)
+    keys = most_used_keys(numbers.tag_keys)[:8]
+    tagged = tags(numbers.tag_keys, numbers.tag_states, keys)
+    ax = plot_tag_coverage(result.inventory, keys=keys)
     drawn = np.reshape([int(text) for text in texts(ax)], (len(rows(ax)), -1)).tolist()
     assert sorted(drawn) == sorted(one.percents for one in tagged)
     light = (Path(page.__file__).parent / "page.css").read_text("utf-8").partition("@media")[0]
