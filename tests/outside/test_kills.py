@@ -36,7 +36,7 @@ KILLS = int(os.environ.get("IAMFRAME_KILLS", "3"))
 SIZE = int(os.environ.get("IAMFRAME_KILL_SIZE", "60"))
 
 
-# It has loaded iamframe, and forks a process for each line, which would else load that for a second before it is killed.
+# It has loaded iamframe and forks a process for each line, which need not load it before it is killed.
 RESIDENT = """
 import json, os, sys
 import boto3, builders, iamframe.inventory.fleet, iamframe.inventory.load, iamframe.ui.cli
