@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +53,10 @@ for line in sys.stdin:
 
 @functools.cache
 def resident() -> Any:
+    path = os.pathsep.join(str(Path(file).parents[1]) for file in (__file__, iamframe.__file__))
     process = subprocess.Popen(
         [sys.executable, "-c", RESIDENT],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path[-1:]])},
+        env=os.environ | {"PYTHONPATH": path},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -77,8 +78,10 @@ class Process:
         return int(resident().stdout.readline())
 
     def kill(self) -> None:
-        os.kill(self.pid, signal.SIGKILL)
-        assert self.wait() == -signal.SIGKILL
+        # It may have ended by itself.
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        self.wait()
 
 
 MAIN = "import sys\nfrom iamframe.ui.cli import main\nsys.stdout = sys.stderr\nmain()\n"
