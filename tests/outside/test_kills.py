@@ -31,10 +31,7 @@ from iamframe.practice import PracticeAccount
 
 # Three kills in the tests; IAMFRAME_KILLS=20 with IAMFRAME_KILL_SIZE=500 is the whole run.
 KILLS = int(os.environ.get("IAMFRAME_KILLS", "3"))
-
-
 SIZE = int(os.environ.get("IAMFRAME_KILL_SIZE", "60"))
-
 
 # It has loaded iamframe and forks a process for each line, which need not load it before it is killed.
 RESIDENT = """
@@ -70,8 +67,8 @@ class Process:
 
     def __init__(self, code: str, *arguments: object, account: PracticeAccount | None = None) -> None:
         environment = account.environment() if account else {}
-        resident().stdin.write(json.dumps([code, ["iamframe", *map(str, arguments)], environment]) + "\n")
-        resident().stdin.flush()
+        line = json.dumps([code, ["iamframe", *map(str, arguments)], environment])
+        print(line, file=resident().stdin, flush=True)
         self.pid = int(resident().stdout.readline())
 
     def wait(self) -> int:

@@ -469,11 +469,12 @@ def test_nothing_is_written_to_a_profile_that_is_no_longer_as_it_was_read(
 
 
 def test_an_aws_cli_that_is_too_old_for_a_kind_of_use_relies_on_the_load_and_says_so(tmp_path: Path) -> None:
-    old = "bedrock-agentcore-control) echo usage >&2; exit 2 ;; "
     with PracticeAccount(regions=["il-central-1"]) as account:
         add(account, "left", "left")
         plan = iamframe.plan(checked(account), min_age=NOW)
-        done = run(plan.script, account, tmp_path, "iam", before=old)
+        done = run(
+            plan.script, account, tmp_path, "iam", before="bedrock-agentcore-control) echo usage >&2; exit 2 ;; "
+        )
         held = holding(account)
     where = "the AgentCore capacity providers of il-central-1"
     unseen = "so the script does not see those that began to use a profile after the load"
