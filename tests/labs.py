@@ -68,19 +68,19 @@ def answers(address: str) -> bool:
         return False
 
 
+# All notebooks share the kernel of the first, which forgets its names and widgets, rather than start a kernel each.
 _OPEN = """async (name) => {
   const app = window.jupyterapp;
   await app.restored;
-  const panel = await app.commands.execute("docmanager:open", {path: name});
+  const kernels = app.serviceManager.kernels;
+  await kernels.refreshRunning();
+  const panel = await app.commands.execute("docmanager:open", {path: name, kernel: [...kernels.running()][0]});
   await panel.context.ready;
   await panel.sessionContext.ready;
+  const code = "import ipywidgets\\nipywidgets.Widget.close_all()\\n%reset -f";
+  await panel.sessionContext.session.kernel.requestExecute({code}).done;
 }"""
-# Its kernel goes with it, rather than wait for the end of the server.
-_CLOSE = """async () => {
-  const panel = window.jupyterapp.shell.currentWidget;
-  await panel.sessionContext.shutdown();
-  panel.dispose();
-}"""
+_CLOSE = "() => window.jupyterapp.shell.currentWidget.dispose()"
 _RUN_ALL = """async () => {
   const app = window.jupyterapp, panel = app.shell.currentWidget;
   await app.commands.execute("notebook:clear-all-cell-outputs");

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from axe_playwright_python.sync_playwright import Axe
 from builders import ACCOUNT, dump, identity, nested_role, profile, profile_list, role_detail, tag_list, trust
 from playwright.sync_api import Browser, Page
 
@@ -74,16 +76,15 @@ class Opened:
         return list(self.page.eval_on_selector_all("tr.opened", _DETAILS))
 
 
-# Pages that no test looks at now, by size and media: going to a file in one takes a third of the time of opening one.
-_FREE: dict[tuple[Any, ...], Page] = {}
+# Pages that no test looks at now, by size: going to a file in one takes a third of the time of opening one.
+_FREE: dict[tuple[int, int], Page] = {}
 
 
 @contextmanager
-def opened(browser: Browser, file: Path, width: int = 1280, height: int = 800, **media: Any) -> Iterator[Opened]:
+def opened(browser: Browser, file: Path, width: int = 1280, height: int = 800) -> Iterator[Opened]:
     """Open a page from disk, with no network. A test that fails leaves its page to nobody."""
-    key = (width, height, *media.items())
-    if (page := _FREE.pop(key, None)) is None:
-        context = browser.new_context(offline=True, viewport={"width": width, "height": height}, **media)
+    if (page := _FREE.pop((width, height), None)) is None:
+        context = browser.new_context(offline=True, viewport={"width": width, "height": height})
         context.set_default_timeout(5_000)
         page = context.new_page()
     it = Opened(page)
@@ -102,8 +103,21 @@ def opened(browser: Browser, file: Path, width: int = 1280, height: int = 800, *
     # Else the next test of the same file would find what was typed into it, and where it was scrolled to.
     page.set_content("")
     page.mouse.move(0, 0)
-    page.emulate_media(media="null", reduced_motion="null")
-    _FREE[key] = page
+    page.emulate_media(media="null", reduced_motion="null", color_scheme="light")
+    page.set_viewport_size({"width": width, "height": height})
+    _FREE[width, height] = page
+
+
+def complaints(page: Page, *schemes: Any) -> list[Any]:
+    """What axe complains about on a wide and a narrow screen, in each scheme of colors."""
+    options = {"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"], "resultTypes": ["violations"]}
+    found = []
+    for scheme, width in itertools.product(schemes or ["light"], [1280, 390]):
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": 800})
+        told = Axe().run(page, options=options).response["violations"]
+        found += [(scheme, width, one["id"], one["nodes"][0]["html"]) for one in told]
+    return found
 
 
 def table(page: Page, label: str) -> list[list[str]]:

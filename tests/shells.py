@@ -56,7 +56,8 @@ def execute(notebook: Path, made: Path, parameters: dict[str, str], folder: Path
             document = parameterize_notebook(document, parameters, kernel_name="python3")
     shell = _Shell.instance(config=Config(HistoryManager={"enabled": False}))
     try:
-        select_figure_formats(shell, {"png"})
+        # Where a picture ends is not compared, and it would be drawn twice to find out.
+        select_figure_formats(shell, {"png"}, bbox_inches=None)
         options = ("display.max_colwidth", "display.html.use_mathjax")
         kept: Any = [part for name in options for part in (name, pd.get_option(name))]
         with chdir(folder), pd.option_context(*kept):

@@ -80,11 +80,11 @@ def path_mismatches(pairs: pd.DataFrame) -> Found:
     detail="holds the role {related_name}, although there is a role with the profile's name ({namesake_arn})",
     next_step=_SHOW,
     remediation="Find out which of the two roles the profile's instances need. If it is the role with the profile's "
-    "name, put it into the profile instead of the current role. Otherwise, create a new profile with the current role's "
-    "name.",
+    "name, put it into the profile instead of the current role. Otherwise, create a new profile with the name of the "
+    "current role.",
 )
 def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
-    """Profiles with the name of another role.
+    """Profiles named like one role, but holding another.
 
     People choose a profile by its name. The instance gets the permissions of the role in the profile. The check
     compares names without regard to case. An account cannot have two roles whose names differ only in case. Source: IAM
@@ -124,7 +124,7 @@ def _name_key(frame: pd.DataFrame, side: str) -> Texts:
     about="link",
 )
 def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Sequence[ToolUse] = ()) -> Found:
-    """Names that EMR or another tool rejects.
+    """Profile or role names that a tool rejects.
 
     Amazon EMR requires that profile and role have the same name. RDS Custom requires profile and role names that begin
     with `AWSRDSCustom`. AWS PCS requires a role name that begins with `AWSPCS`, or a role path that contains

@@ -16,7 +16,7 @@ from labs import Lab, lab_page
 from pages import HOSTILE, exported, hostile_documents
 from playwright.sync_api import Browser, Locator, Page, expect
 from shells import execute
-from test_notebooks import CLEAN_UP, NOTEBOOKS, PRACTICE, ROOT, code_cells, each_of_a_source
+from test_notebooks import CLEAN_UP, NOTEBOOKS, PRACTICE, ROOT, code_cells, each_of_a_source, shown_by
 
 import iamframe
 
@@ -70,12 +70,11 @@ FILES = {
 
 # The others run in it from start to end below; `test_notebooks.py` holds what they show against what is stored.
 @pytest.mark.parametrize("notebook", [NOTEBOOKS[0], PRACTICE, CLEAN_UP], ids=lambda path: path.stem)
-def test_a_notebook_runs_from_start_to_end(notebook: Path, lab: Lab) -> None:
+def test_a_notebook_runs_from_start_to_end_and_shows_what_is_stored_in_it(notebook: Path, lab: Lab) -> None:
     with lab.opened(notebook.name) as page:
-        outputs = run_all(lab)
-        assert len(outputs) == len(code_cells(notebook))
-        stored = [bool(cell["outputs"]) for cell in code_cells(notebook)]
-        assert [bool(cell) for cell in outputs] == stored
+        both = [*zip(code_cells(notebook), run_all(lab), strict=True)]
+        assert [bool(outputs) for _, outputs in both] == [bool(cell["outputs"]) for cell, _ in both]
+        assert [cell for cell, outputs in both if shown_by(cell) != shown_by(cell | {"outputs": outputs})] == []
         pictures = sum("iamframe.plots." in "".join(cell["source"]) for cell in code_cells(notebook))
         assert page.locator(".jp-RenderedImage img").count() == pictures
         assert page.locator(".jp-OutputArea mjx-container").count() == 0
@@ -121,16 +120,15 @@ def test_a_cell_that_explores_prints_nothing(tmp_path: Path) -> None:
     assert (tmp_path / "iamframe-export" / "findings.html").exists()
 
 
-PLAINLY = "import sys\nsys.modules['itables.widget'] = None\n"
+PLAINLY = "sys.modules['itables.widget'] = None\n"
 
 
 @contextmanager
-def exploring(lab: Lab, folder: Path, source: str) -> Iterator[Page]:
-    """A notebook of one cell, run, that shows the explorer; what it writes is beneath the folder."""
-    (folder / "lab").mkdir()
-    notebook(folder / "lab", source)
-    (lab.root / folder.name).symlink_to(folder / "lab")
-    with lab.opened(f"{folder.name}/explorer.ipynb") as page:
+def exploring(lab: Lab, source: str) -> Iterator[Page]:
+    """A notebook of one cell, run, that shows the explorer."""
+    shutil.rmtree(lab.root / "iamframe-export", ignore_errors=True)
+    notebook(lab.root, f"import sys\nsys.modules.pop('itables.widget', None)\n{source}")
+    with lab.opened("explorer.ipynb") as page:
         (outputs,) = run_all(lab)
         assert [one for one in outputs if one["output_type"] == "stream"] == []
         expect(page.get_by_role("button", name="Export these findings")).to_be_visible(timeout=20_000)
@@ -148,11 +146,13 @@ kinds = pytest.mark.parametrize(
 
 
 @kinds
-def test_the_explorer_is_clicked_through_and_exports_exactly_what_it_shows(
-    lab: Lab, tmp_path: Path, first: str
-) -> None:
-    source = f"{first}import iamframe\niamframe.explore(iamframe.load('sample'))"
-    with exploring(lab, tmp_path, source) as page:
+def test_the_explorer_cuts_no_column_is_clicked_through_and_exports_exactly_what_it_shows(lab: Lab, first: str) -> None:
+    with exploring(lab, f"{first}import iamframe\niamframe.explore(iamframe.load('sample'))") as page:
+        # Beside the file browser.
+        expect(page.get_by_text("the account has 40 instance profiles (80% of its quota of 50)")).to_be_visible()
+        right = "found => [found, found.closest('.iamframe-findings')].map((box) => box.getBoundingClientRect().right)"
+        column, table = page.locator(".iamframe-findings th", has_text="found").last.evaluate(right)
+        assert column <= table
         expect(page.get_by_text("107 of 107 findings")).to_be_visible()
         field(page, "Check").select_option(["empty_profiles"])
         expect(page.get_by_text("6 of 107 findings")).to_be_visible()
@@ -171,18 +171,9 @@ def test_the_explorer_is_clicked_through_and_exports_exactly_what_it_shows(
         page.get_by_role("button", name="Export these findings").click()
         expect(page.get_by_text("4 findings in iamframe-export")).to_be_visible()
     assert names == [["empty_profiles", name] for name in ("intranet-old", "packer-2017", "sap-poc", "scan-station")]
-    assert exported(tmp_path / "lab" / "iamframe-export") == [tuple(row) for row in names]
-    text = (tmp_path / "lab" / "iamframe-export" / "findings.html").read_text("utf-8")
+    assert exported(lab.root / "iamframe-export") == [tuple(row) for row in names]
+    text = (lab.root / "iamframe-export" / "findings.html").read_text("utf-8")
     assert text.count("<tr class=finding>") == 4
-
-
-@kinds
-def test_beside_the_file_browser_the_explorer_cuts_no_column(lab: Lab, tmp_path: Path, first: str) -> None:
-    with exploring(lab, tmp_path, f"{first}import iamframe\niamframe.explore(iamframe.load('sample'))") as page:
-        expect(page.get_by_text("the account has 40 instance profiles (80% of its quota of 50)")).to_be_visible()
-        right = "found => [found, found.closest('.iamframe-findings')].map((box) => box.getBoundingClientRect().right)"
-        column, table = page.locator(".iamframe-findings th", has_text="found").last.evaluate(right)
-        assert column <= table
 
 
 HAS_CELL = "text => Array.from(document.querySelectorAll('td'), (cell) => cell.textContent).includes(text)"
@@ -205,7 +196,7 @@ def test_hostile_text_in_any_field_stays_text_in_the_explorer(lab: Lab, tmp_path
     assert set(told["check"].value_counts()) == {len(HOSTILE)}
     cell = f"{first}import iamframe\nexplorer = iamframe.explore(iamframe.load({str(source)!r}))\nexplorer"
     key = HOSTILE["image"]
-    with exploring(lab, tmp_path, cell) as page:
+    with exploring(lab, cell) as page:
         expect(page.get_by_text(all_there)).to_be_visible()
         assert page.get_by_text(f"000000000002 {key}").count() == 1
         field(page, "Tag key").select_option(key)
@@ -225,6 +216,6 @@ def test_hostile_text_in_any_field_stays_text_in_the_explorer(lab: Lab, tmp_path
         assert page.evaluate("window.pwned") is None
         assert page.locator("mjx-container, img[src=x], svg[onload], [onmouseover], [onerror]").count() == 0
         assert page.locator(".jp-OutputArea a:not(.paginate_button)").count() == 0
-    assert sorted(exported(tmp_path / "lab" / "iamframe-export")) == sorted(
+    assert sorted(exported(lab.root / "iamframe-export")) == sorted(
         told[["check", "resource_name"]].itertuples(index=False, name=None)
     )

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
+import itertools
+import json
 import os
 import random
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from accounts import same, snapshot
@@ -25,19 +31,57 @@ from iamframe.practice import PracticeAccount
 
 # Three kills in the tests; IAMFRAME_KILLS=20 with IAMFRAME_KILL_SIZE=500 is the whole run.
 KILLS = int(os.environ.get("IAMFRAME_KILLS", "3"))
-
-
 SIZE = int(os.environ.get("IAMFRAME_KILL_SIZE", "60"))
 
+# It has loaded iamframe and forks a process for each line, which need not load it before it is killed.
+RESIDENT = """
+import json, os, sys
+import boto3, builders, iamframe.inventory.fleet, iamframe.inventory.load, iamframe.ui.cli
+for line in sys.stdin:
+    code, sys.argv, environment = json.loads(line)
+    if not (pid := os.fork()):
+        os.environ.update(environment)
+        exec(code, {})
+        sys.exit()
+    print(pid, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+"""
 
-def command(account: PracticeAccount, out: Path, *more: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "iamframe.ui.cli", "snapshot", "aws", "--out", str(out), *more],
-        env=os.environ | account.environment(),
+
+@functools.cache
+def resident() -> Any:
+    path = os.pathsep.join(str(Path(file).parents[1]) for file in (__file__, iamframe.__file__))
+    process = subprocess.Popen(
+        [sys.executable, "-c", RESIDENT],
+        env=os.environ | {"PYTHONPATH": path},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
         text=True,
     )
+    atexit.register(process.communicate)
+    return process
+
+
+class Process:
+    """A process that runs this code with these arguments; there is one at a time."""
+
+    def __init__(self, code: str, *arguments: object, account: PracticeAccount | None = None) -> None:
+        environment = account.environment() if account else {}
+        line = json.dumps([code, ["iamframe", *map(str, arguments)], environment])
+        print(line, file=resident().stdin, flush=True)
+        self.pid = int(resident().stdout.readline())
+
+    def wait(self) -> int:
+        return int(resident().stdout.readline())
+
+    def kill(self) -> None:
+        # It may have ended by itself.
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        self.wait()
+
+
+MAIN = "import sys\nfrom iamframe.ui.cli import main\nsys.stdout = sys.stderr\nmain()\n"
 
 
 def test_killed_at_any_moment_it_is_completed_with_fewer_requests(account: PracticeAccount, tmp_path: Path) -> None:
@@ -51,12 +95,11 @@ def test_killed_at_any_moment_it_is_completed_with_fewer_requests(account: Pract
     for number in range(KILLS):
         out = tmp_path / f"killed-{number}"
         account.forget()
-        process = command(account, out)
+        process = Process(MAIN, "snapshot", "aws", "--out", out, account=account)
         moment = kills.randrange(1, scratch)
         while len(account.requests) < moment:
             time.sleep(0.001)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        process.kill()
         answered = len(account.requests)
         account.forget()
         code, _, complained = snapshot(account, out)
@@ -114,9 +157,8 @@ def test_on_a_full_disk_what_was_read_is_kept_and_one_sentence_says_so(
     same(iamframe.open_snapshot(tmp_path / "snap"), iamframe.open_snapshot(tmp_path / "whole"))
 
 
-KILLED = """
-import os, pathlib, sys
-from iamframe.ui.cli import main
+KILLED = f"""
+import os, pathlib
 rename = pathlib.Path.rename
 def killed(self, target):
     moved = rename(self, target)
@@ -124,8 +166,7 @@ def killed(self, target):
         os.kill(os.getpid(), 9)
     return moved
 pathlib.Path.rename = killed
-sys.argv = ["iamframe", *sys.argv[1:]]
-main()
+{MAIN}
 """
 
 
@@ -138,12 +179,7 @@ def test_killed_between_the_two_renames_of_the_save_it_goes_on(
     if over:
         assert snapshot(account, out)[0] == 0
         account.session().client("iam").create_instance_profile(InstanceProfileName="new")
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED, "snapshot", "aws", "--out", str(out)],
-        env=os.environ | account.environment(),
-        check=False,
-    )
-    assert killed.returncode == -signal.SIGKILL
+    assert Process(KILLED, "snapshot", "aws", "--out", out, account=account).wait() == -signal.SIGKILL
     assert not out.exists()
     if over:
         assert len(iamframe.open_snapshot(out).profiles) == 8
@@ -175,12 +211,6 @@ iamframe.load_fleet(sys.argv[3:], role_name=role, references=False, progress=Fal
 """
 
 
-def fleet(organization: PracticeAccount, out: Path, rename: int, ids: list[str]) -> subprocess.Popen[bytes]:
-    """Save a fleet in a process that is killed after this rename."""
-    command = [sys.executable, "-c", FLEET, str(out), str(rename), *ids]
-    return subprocess.Popen(command, env=os.environ | organization.environment())
-
-
 def test_a_fleet_that_is_killed_at_any_moment_goes_on_with_the_accounts_that_are_missing(
     organization: PracticeAccount, tmp_path: Path
 ) -> None:
@@ -193,12 +223,11 @@ def test_a_fleet_that_is_killed_at_any_moment_goes_on_with_the_accounts_that_are
     for number in range(KILLS):
         out = tmp_path / f"killed-{number}"
         organization.forget()
-        process = fleet(organization, out, 0, ids)
+        process = Process(FLEET, out, 0, *ids, account=organization)
         moment = kills.randrange(1, scratch)
         while len(organization.requests) < moment:
             time.sleep(0.001)
         process.kill()
-        process.wait()
         assert not (out / "manifest.json").exists()
         complete = {file.stem for file in out.rglob("[0-9]*.json")}
         organization.forget()
@@ -208,28 +237,28 @@ def test_a_fleet_that_is_killed_at_any_moment_goes_on_with_the_accounts_that_are
         same(iamframe.open_snapshot(out), whole)
 
 
-@pytest.mark.parametrize("rename", [1, 2, 3])
-@pytest.mark.parametrize("over", [False, True])
 def test_a_fleet_that_is_killed_between_the_renames_of_its_end_asks_for_no_account_again(
-    organization: PracticeAccount, tmp_path: Path, rename: int, over: bool
+    organization: PracticeAccount, tmp_path: Path
 ) -> None:
     ids = members(organization, 2)
-    out = tmp_path / "deep" / "snap"
-    if over:
-        of_accounts("a").save(out)
-    assert fleet(organization, out, rename, ids).wait() == -signal.SIGKILL
-    if over and rename < 3:
-        assert_same(of_accounts("a"), open_snapshot(out))
-    elif rename < 3:
-        with pytest.raises(StoreError, match=r"/snap: is an unfinished snapshot; run the same `iamframe snapshot`"):
-            open_snapshot(out)
-    if rename < 3:
-        organization.forget()
-        load_fleet(ids, out=out)
-        # The credentials are fetched once, and no account is read.
-        assert {one.action for one in organization.requests} == {"GetCallerIdentity"}
-        assert [entry.name for entry in out.parent.iterdir()] == ["snap"]
-    same(open_snapshot(out), load_fleet(ids))
+    whole = load_fleet(ids)
+    for over, rename in itertools.product([False, True], [1, 2, 3]):
+        out = tmp_path / f"over {over}, rename {rename}" / "snap"
+        if over:
+            of_accounts("a").save(out)
+        assert Process(FLEET, out, rename, *ids, account=organization).wait() == -signal.SIGKILL, out
+        if over and rename < 3:
+            assert_same(of_accounts("a"), open_snapshot(out))
+        elif rename < 3:
+            with pytest.raises(StoreError, match=r"/snap: is an unfinished snapshot; run the same `iamframe snapshot`"):
+                open_snapshot(out)
+        if rename < 3:
+            organization.forget()
+            load_fleet(ids, out=out)
+            # The credentials are fetched once, and no account is read.
+            assert {one.action for one in organization.requests} == {"GetCallerIdentity"}, out
+            assert [entry.name for entry in out.parent.iterdir()] == ["snap"]
+        same(open_snapshot(out), whole)
 
 
 SAVER = """
@@ -244,27 +273,15 @@ while True:
 """
 
 
-@pytest.fixture
-def saver(tmp_path: Path) -> object:
-    """A process that saves two inventories over one another until it is killed."""
-    started = []
-
-    def start() -> subprocess.Popen[str]:
-        tests = Path(__file__).parents[1]
-        path = os.pathsep.join(map(str, [tests, Path(iamframe.__file__).parents[1]]))
-        process = subprocess.Popen(
-            [sys.executable, "-c", SAVER, str(tmp_path / "snapshot")],
-            env=os.environ | {"PYTHONPATH": path}, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        started.append(process)
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        return process
-
-    yield start
-    for process in started:
+@contextmanager
+def saving(out: Path) -> Iterator[None]:
+    """A process saves two inventories over one another until it is killed."""
+    process = Process(SAVER, out)
+    assert resident().stdout.readline() == "ready\n"
+    try:
+        yield
+    finally:
         process.kill()
-        process.communicate()
 
 
 @functools.cache
@@ -281,21 +298,19 @@ def whose(inventory: Inventory) -> str:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no kill -9")
-def test_after_a_kill_at_any_moment_the_old_or_the_new_snapshot_opens(tmp_path: Path, saver: object) -> None:
+def test_after_a_kill_at_any_moment_the_old_or_the_new_snapshot_opens(tmp_path: Path) -> None:
     moments = random.Random(os.environ.get("IAMFRAME_SEED"))
     for _ in range(5):
-        process = saver()  # type: ignore[operator]
-        time.sleep(moments.uniform(0, 0.4))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        with saving(tmp_path / "snapshot"):
+            time.sleep(moments.uniform(0, 0.4))
         assert whose(open_snapshot(tmp_path / "snapshot")) in "ab"
     of_accounts("z").save(tmp_path / "snapshot")
     assert_same(of_accounts("z"), open_snapshot(tmp_path / "snapshot"))
 
 
-def test_who_opens_a_snapshot_while_it_is_replaced_gets_the_old_or_the_new_one(tmp_path: Path, saver: object) -> None:
-    saver()  # type: ignore[operator]
-    seen = {whose(open_snapshot(tmp_path / "snapshot")) for _ in range(40)}
+def test_who_opens_a_snapshot_while_it_is_replaced_gets_the_old_or_the_new_one(tmp_path: Path) -> None:
+    with saving(tmp_path / "snapshot"):
+        seen = {whose(open_snapshot(tmp_path / "snapshot")) for _ in range(40)}
     assert seen == {"a", "b"}
 
 

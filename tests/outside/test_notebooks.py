@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import re
 import subprocess
 import sys
@@ -17,7 +16,6 @@ from builders import dump, identity, nested_role, profile, profile_list, role_de
 from commands import run
 from conftest import needed
 from labs import environment
-from resident_aws import resident_aws
 from shells import execute
 
 import iamframe
@@ -330,13 +328,11 @@ def test_each_notebook_leads_to_the_next() -> None:
 VARIES = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}|A(?:ROA|IPA)[A-Z0-9]{16,}")
 
 
-def differing_cells(notebook: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def differing_cells(notebook: Path, folder: Path) -> list[int]:
     """Run a notebook as it is stored, in a folder, and return the cells that show something else than is stored.
 
     The bytes of a picture are those of one version of matplotlib, so that only whether there is one is compared.
     """
-    # The notebook that runs a plan calls the AWS CLI two hundred times.
-    monkeypatch.setenv("PATH", f"{resident_aws()}{os.pathsep}{os.environ['PATH']}")
     (folder / "notebooks").mkdir()
     execute(notebook, folder / "done.ipynb", {}, folder / "notebooks")
     both = zip(code_cells(notebook), code_cells(folder / "done.ipynb"), strict=True)
@@ -354,16 +350,17 @@ def shown_by(cell: dict[str, Any]) -> list[dict[str, str]]:
     ]
 
 
-@each_notebook
-def test_a_notebook_shows_what_is_stored_in_it(notebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert differing_cells(notebook, tmp_path, monkeypatch) == []
+# The tour and those that make what they read are run from start to end in `test_jupyterlab.py`.
+@pytest.mark.parametrize("notebook", OF_A_SOURCE[1:], ids=lambda path: path.stem)
+def test_a_notebook_shows_what_is_stored_in_it(notebook: Path, tmp_path: Path) -> None:
+    assert differing_cells(notebook, tmp_path) == []
 
 
-def test_a_stored_output_that_went_stale_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stored_output_that_went_stale_fails(tmp_path: Path) -> None:
     text = named("03_name_mismatches").read_text("utf-8")
     stale = text.replace("holds the role billing-role", "held the role billing-role")
     write(tmp_path, {"stale.ipynb": stale})
-    assert differing_cells(tmp_path / "stale.ipynb", tmp_path, monkeypatch) == [4]
+    assert differing_cells(tmp_path / "stale.ipynb", tmp_path) == [4]
 
 
 # On files of one's own

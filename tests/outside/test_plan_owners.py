@@ -29,7 +29,7 @@ def test_the_plan_for_gone_clusters_runs_as_written_and_a_new_load_finds_none_of
         left = {name for name in GONE if region_of(name) == REGIONS[1]}
         assert {name.partition("_")[0] for name in deleted(plan)} == set(GONE) - left
         assert plan.steps["rests_on"].str.contains("no EKS cluster c").all()
-        done = run(plan.script, account, tmp_path)
+        done = run(plan.script, account, tmp_path, "iam", "eks")
         assert (done.returncode, done.stderr) == (0, "")
         after = checked(account, (CHECK, "stale_references"))
         assert not {CHECK, "stale_references"} & set(after.findings["check"])
@@ -54,7 +54,7 @@ def test_a_profile_whose_owner_is_back_or_cannot_be_read_is_skipped(tmp_path: Pa
             start_stack(account, "leaves", "eu-south-2")
         else:
             account.deny(what)
-        done = run(plan.script, account, tmp_path)
+        done = run(plan.script, account, tmp_path, "iam", "eks", "cloudformation", "elasticbeanstalk")
         assert done.returncode == 1
         said = "exists in eu-south-2 again" if what == "back" else "in eu-south-2 could not be read"
         assert what != "back" or "its eks-cluster dead exists in eu-south-2 again" in done.stderr

@@ -1,17 +1,28 @@
-"""Shards in processes of their own and on Dask: a worker that is killed half-way changes nothing in the result."""
+"""Many accounts in processes and on Dask: loads and checks are those of one process, though a worker is killed."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import accounts
 import commands
 import pytest
 from pandas.testing import assert_frame_equal
+from test_fleet import ROLE, load, members
 
 import iamframe
 from iamframe import Result
+from iamframe.practice import PracticeAccount
+
+# Ten accounts in the tests; IAMFRAME_FLEET=200 is the whole run.
+SIZE = int(os.environ.get("IAMFRAME_FLEET", "10"))
+PROFILES = int(os.environ.get("IAMFRAME_FLEET_PROFILES", "4"))
 
 SECOND = "123456789012"
 # The process that checks the second account is killed: the first time, or each time.
@@ -86,18 +97,38 @@ def test_a_script_needs_no_guard_and_its_own_functions_are_checks(snapshot: Path
         assert (tmp_path / out / "checked.json").exists()
 
 
-def test_dask_gives_the_same_although_a_worker_is_killed_half_way(snapshot: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def dask() -> Iterator[Any]:
     distributed = pytest.importorskip("distributed", reason="the extra fleet is not installed")
-    check = house(tmp_path)
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
-        with distributed.Client(cluster) as client:
-            executor = client.get_executor(pure=False)
-            parts = iamframe.check_snapshot(snapshot, tmp_path / "out", checks=check, shard_size=1, executor=executor)
-        assert (tmp_path / "killed").exists()
-        whole = iamframe.run_checks(iamframe.open_snapshot(snapshot), checks=check)
-        same(parts, whole)
-        command = [sys.executable, "-m", "iamframe", "report", snapshot, "--dask", cluster.scheduler_address]
-        run = subprocess.run([*command, "--checks", check], cwd=tmp_path, capture_output=True, text=True, check=False)
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address=":0") as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+def test_dask_loads_the_same_frames_as_threads(organization: PracticeAccount, dask: Any, tmp_path: Path) -> None:
+    ids = members(organization, SIZE, PROFILES)
+    broken = {"account_id": ids[-1], "role_name": "missing"}
+    # Three that fail, each in its way: no such role, no such account, a profile that is not there.
+    given = [*ids[:-2], broken, "999999999999", {"account_id": ids[-2], "profile": "nope"}]
+    threads, environment = load(given), organization.environment()
+    dask.run(lambda: os.environ.update(environment))
+    loaded = load(given, executor=dask.get_executor(pure=False))
+    saved = load(given, executor=dask.get_executor(pure=False), out=tmp_path / "snap")
+    accounts.same(threads, loaded)
+    accounts.same(threads, saved)
+    assert len(threads.profiles) == (SIZE - 2) * PROFILES
+    assert len(threads.gaps[threads.gaps["operation"] == "AssumeRole"]) == 3
+
+
+def test_dask_finds_the_same_although_a_worker_is_killed_half_way(snapshot: Path, dask: Any, tmp_path: Path) -> None:
+    check, executor = house(tmp_path), dask.get_executor(pure=False)
+    parts = iamframe.check_snapshot(snapshot, tmp_path / "out", checks=check, shard_size=1, executor=executor)
+    assert (tmp_path / "killed").exists()
+    same(parts, iamframe.run_checks(iamframe.open_snapshot(snapshot), checks=check))
+    address = dask.scheduler.address
+    run = commands.run(tmp_path, "report", str(snapshot), "--dask", address, "--checks", str(check))
     assert run.returncode == 0, run.stderr
     assert "3 accounts, 148 roles, 109 instance profiles." in run.stdout
     assert (tmp_path / "iamframe-report" / "checks" / "dies.csv").read_text("utf-8").count("\n") == 110
@@ -116,3 +147,14 @@ def test_the_command_line_with_processes_writes_the_report_of_one_process(snapsh
         # Shards give facts account by account.
         rows = [sorted((tmp_path / name / file).read_text("utf-8").split("\r\n")) for name in ("one", "two")]
         assert rows[0] == rows[1], file
+
+
+def test_threads_processes_and_one_at_a_time_give_the_same_frames(
+    organization: PracticeAccount, tmp_path: Path
+) -> None:
+    ids = members(organization, 4)
+    one = iamframe.load_fleet(ids, role_name=ROLE, references=False, progress=False, executor=ThreadPoolExecutor(1))
+    accounts.same(one, load(ids))
+    with ProcessPoolExecutor(2) as processes:
+        accounts.same(one, load(ids, executor=processes))
+        accounts.same(one, load(ids, executor=processes, out=tmp_path / "snap"))
