@@ -20,7 +20,7 @@ class IamframeError(Exception):
 class SourceError(IamframeError):
     """A source cannot be loaded or used, or an option of the source is not valid.
 
-    The attribute `message` is None, or a message for the frame `gaps`: an id and facts.
+    The attribute `message` is None, or a message for the frame `gaps`: the id of a text, and the facts in this text.
     """
 
     message: Mapping[str, Any] | None = None

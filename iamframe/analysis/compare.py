@@ -51,8 +51,8 @@ class Changes:
     The frame `changes` is sorted by kind of change, account and ARN. The frame `findings` contains the findings that
     are new, that are gone, that are now expected or accepted (settled), and that are no longer expected or accepted
     (reopened). The frame `not_compared` shows what could not be compared. If `changes`, `findings` and `not_compared`
-    have no row for an account, nothing that iamframe compares has changed there. Attached and inline policies,
-    references and the column `role_template_arn` are not compared.
+    have no row for an account, nothing that iamframe compares has changed there. Attached policies, inline policies,
+    the frame `references` and the column `role_template_arn` are not compared.
     """
 
     old: Result
@@ -154,16 +154,16 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
     - `relinked`: the profile's role was replaced, removed or added.
     - `retagged`: a tag differs (one row per tag key).
     - `trust_changed`: the trust policy differs. The order of keys, and of the items in a list, does not matter.
-    - `changed`: the description, maximum session duration or permissions boundary differs. A value that one inventory
-    lacks never counts as different.
+    - `changed`: the description, maximum session duration or permissions boundary differs. A value that is unknown in
+    one inventory never counts as different.
 
     A resource that exists only in a Terraform plan is never `created` or `deleted`. A finding is new only if the old
     inventory had enough data. A finding is gone only if the new inventory had enough data. A finding has not changed if
     only its text differs. If you pass an inventory, the checks run on this inventory. If the results come from
-    different checks, policies or iamframe versions, iamframe runs the checks again. By default, iamframe uses the
-    policy file of the new result, or else that of the old result. A check that ran for only one of two results is not
-    run again: `not_compared` has a row per account for such a check. `compare` reads only the inventories, not the
-    accounts.
+    different policies, iamframe versions or variants of a check, iamframe runs the checks of both results again. By
+    default, iamframe uses the policy file of the new result, or else that of the old result. A check that ran for only
+    one of two results is not run again: `not_compared` has a row per account for such a check. `compare` reads only the
+    inventories, not the accounts.
 
     Returns
     -------

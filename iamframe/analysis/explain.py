@@ -95,9 +95,9 @@ def explain(inventory: Inventory | Result, name: str, policy: PolicySource = Non
     name
         A name, an ARN or a unique id. Case does not matter. A name selects the role and the profile with this name in
         each account. The ARN of an assumed-role session selects the role. A name can be given with its path. An ARN can
-        be given without its path. If an ARN has no path, the section `searched for` shows the full ARN. You can also
-        pass the id, name or ARN of an instance, or of any other resource that uses profiles. The section `uses` shows
-        the profiles of an instance or other resource, and whether each profile still exists.
+        be given without its path. If you give an ARN without its path, the section `searched for` shows the full ARN.
+        You can also pass the id, name or ARN of an instance, or of any other resource that uses profiles. The section
+        `uses` shows the profiles of an instance or other resource, and whether each profile still exists.
     policy
         A policy file, as for `run_checks`.
 

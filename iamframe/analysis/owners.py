@@ -30,10 +30,10 @@ _COUNTS = ["roles", "profiles", "empty", "role_unread", "guessed"]
 def findings_by_owner(result: Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
     """Return the number of findings per owner, by severity. Accepted findings are left out.
 
-    The owner is the value of an owner tag. iamframe uses the tag of the resource. If the resource has no owner tag,
-    iamframe uses the tag of the related resource, or else of the profile's role. A tag key that differs from `tag_key`
-    only in case, spaces or separators is an owner tag, too. If there are several owner tags, the key `tag_key` has
-    priority. Owner tags with an empty value are ignored. No finding is counted twice.
+    The owner is the value of an owner tag. iamframe uses the tag of the finding's resource. If this resource has no
+    owner tag, iamframe uses the tag of the finding's related resource, or else of the profile's role. A tag key that
+    differs from `tag_key` only in case, spaces or separators is an owner tag, too. If there are several owner tags, the
+    key `tag_key` has priority. Owner tags with an empty value are ignored. No finding is counted twice.
 
     Owners with the most findings come first. The last rows (at most three) count the findings without a known owner. If
     the column `owner` is empty, the column `state` gives the reason. `findings_by_owner` reads only the result, not the

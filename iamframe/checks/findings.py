@@ -70,7 +70,7 @@ class Found:
         return self.facts["finding"].to_numpy()
 
     def column(self, name: str) -> pa.Array:
-        """Return a column of `facts`, or else of `table`, with each finding's value repeated for each of its facts."""
+        """Return one value per row of `facts`: from the column of `facts`, or else from the column of `table`."""
         if name in self.facts:
             return pa.array(self.facts[name], from_pandas=True)
         return self.table[name].take(pa.array(self.numbers))

@@ -57,7 +57,8 @@ def name_mismatches(pairs: pd.DataFrame) -> Found:
     needs=[needs.links, needs.role_paths],
     detail="the profile has the path {profile_path}, but its role has the path {role_path}",
     next_step=_SHOW,
-    remediation="Create a profile with the role's path, add the role to this profile, and replace the old profile.",
+    remediation="Create a profile with another name and the role's path, add the role to this profile, and replace the "
+    "old profile.",
     about="link",
     alone=True,
 )
@@ -119,8 +120,8 @@ def _name_key(frame: pd.DataFrame, side: str) -> Texts:
         "other": "{tool} rejects the names",
     },
     next_step=_SHOW,
-    remediation="Create a role and a profile with names that the tool in the finding accepts, and use the new "
-    "profile there.",
+    remediation="Create a role and a profile with names that the tool in the finding accepts, and let "
+    "the tool use the new profile.",
     about="link",
 )
 def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Sequence[ToolUse] = ()) -> Found:
@@ -129,9 +130,9 @@ def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Seque
     Amazon EMR requires that profile and role have the same name. RDS Custom requires profile and role names that begin
     with `AWSRDSCustom`. AWS PCS requires a role name that begins with `AWSPCS`, or a role path that contains
     `/aws-pcs/`. With names that EMR rejects, you cannot create an EMR cluster. With names that AWS PCS rejects, you
-    cannot create a compute node group. Clusters that run already keep running. The check covers profiles used by tools
-    that restrict profile or role names. The check also examines the names of the profiles that the policy file lists
-    under `[[tools]]`. AWS does not show which profiles Databricks uses. To check their names, list these profiles under
+    cannot create a compute node group. Existing clusters keep running. The check covers profiles used by tools that
+    restrict profile or role names. The check also examines the names of the profiles that the policy file lists under
+    `[[tools]]`. AWS does not show which profiles Databricks uses. To check their names, list these profiles under
     `[[tools]]`. A tool can also reject names that CloudFormation generates, or names that your own naming rule demands.
     """
     # Few profiles are used by such tools.

@@ -187,7 +187,7 @@ def _first_three(regions: list[str]) -> str:
 
 
 def _profiles_are_there(found: Found, profiles: pd.DataFrame) -> Bools:
-    """Return, for each stale reference, whether `profiles` of another inventory contain the referenced profile."""
+    """Return, for each stale reference, whether the other inventory's `profiles` contain the referenced profile."""
     names = {"referenced_id": "profile_id", "_name": "profile_name"}
     uses = found.keyed(["named", *names]).rename(columns=names)
     meant = profiles_meant(uses, profiles)

@@ -35,8 +35,8 @@ class Check:
     findings. The field `about` is the type of resource that the findings are about. The field `alone` is true if the
     check can run on a single profile and its role. The field `remedy` is what a clean-up plan does about the findings,
     or None. The field `ruled_out` is None, or a function that tells which findings certainly do not exist in another
-    inventory. The function takes the findings (a `Found`) and the frame `profiles` of the other inventory, and returns
-    one truth value per finding.
+    inventory. This function takes the findings (a `Found`) and the frame `profiles` of the other inventory, and returns
+    for each finding whether it certainly does not exist there.
     """
 
     name: str
@@ -96,8 +96,8 @@ def check(
     `related_name`, `severity`, `certainty`, `expected`, `maker`, `maker_basis`, `next_step` and `next_step_changes`.
     iamframe raises CheckError if the frame has a column that iamframe fills itself: `finding_id`, `finding`, `check`,
     `account_name`, `accepted`, `owner`, `owner_known` and `detail`. All other columns are facts, which `detail` can
-    show. Rows with the same `account_id`, `resource_arn` and `related_arn` become one finding. If `resource_arn` is
-    missing, iamframe compares `resource_name`.
+    show. Rows with the same `account_id`, `resource_arn` and `related_arn` become one finding. If a row has no
+    `resource_arn`, iamframe compares `resource_name` instead.
 
     Raises
     ------

@@ -75,7 +75,7 @@ def load_fleet(
         credentials of boto3.
     executor
         Any `concurrent.futures.Executor`, such as Dask's `client.get_executor(pure=False)`. The default executor has
-        eight threads. The executor receives ids and names, never access keys.
+        eight threads. The executor receives ids and names, never the access keys of an account.
     workers
         The number of requests per account that run at the same time.
     journals

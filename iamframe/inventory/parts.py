@@ -5,8 +5,8 @@
 
 Hive, DuckDB and pyarrow can read the folder name `account=ID`. `ID` is `none` if the frame has no rows. Otherwise, `ID`
 is the percent-encoded account id, or a hash if this id is too long or equals another id except for case. If accounts
-are saved one by one, and a saved account has rows about another account, `ID` is a hash for these rows. The column
-`account_id` has the account id or `unknown`, never a hash.
+are saved one by one, the rows that one account has about another account are in a folder whose `ID` is a hash. The
+column `account_id` has the account id or `unknown`, never a hash.
 """
 
 from __future__ import annotations

@@ -100,8 +100,8 @@ def athena_statements(location: str) -> list[str]:
     -------
     list of str
         Two statements per frame: CREATE EXTERNAL TABLE and MSCK REPAIR TABLE. MSCK REPAIR TABLE registers the folders
-        of the accounts as partitions. After you save a snapshot with more accounts into the folder, run MSCK REPAIR
-        TABLE again.
+        of the accounts as partitions. If you replace the snapshot by one with other accounts, run MSCK REPAIR TABLE
+        again.
 
     Raises
     ------

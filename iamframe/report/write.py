@@ -77,8 +77,8 @@ def write_report(
 
     A result of `check_snapshot` need not fit into memory: iamframe writes the result in parts, one group of accounts at
     a time. The rows of `checks/CHECK.csv` and `tags.csv` are in the order of the groups of accounts. In `findings.csv`,
-    the findings of one check that have no ARN are also in the order of the groups of accounts. With `mask` or `xlsx`,
-    the whole result is in memory.
+    this is also the order of the findings without an ARN, within each check. With `mask` or `xlsx`, the whole result is
+    in memory.
 
     If the report cannot be written, an older report stays as it was. A new report replaces or removes all files that an
     older report or `iamframe diff --out` wrote into the folder. Other files in the folder are kept. A folder without
@@ -103,13 +103,13 @@ def write_report(
         Whether to mask every file. Pseudonyms replace account ids, unique ids, external ids and e-mail addresses.
         Pseudonyms also replace ids of AWS Organizations, account names, and the sources that were loaded (such as
         paths). A pseudonym is the same throughout one report. Another report has other pseudonyms. To get the same
-        pseudonyms in several reports, give the path of a key file. The key file is created if it does not exist. Ids
-        are found in any spelling: with spaces, hyphens or invisible characters. Percent-encoded ids are found, too. Ids
-        in digits or letters of other scripts are found, too. Account ids that do not have exactly twelve digits are
-        replaced only in id columns, ARNs and policies. External ids are replaced only as whole words. If a name
-        contains an id, the rest of the name is not masked. A command in `next_step` becomes a comment if the command
-        contains a pseudonym. At the end, the finished files are searched for the original ids. The search does not look
-        for external ids that have fewer than eight characters or no digit.
+        pseudonyms in several reports, pass the path of a key file as `mask`. The key file is created if it does not
+        exist. Ids are found in any spelling: with spaces, hyphens or invisible characters. Percent-encoded ids are
+        found, too. Ids in digits or letters of other writing systems are found, too. Account ids that do not have
+        exactly twelve digits are replaced only in id columns, ARNs and policies. External ids are replaced only as
+        whole words. If a name contains an id, the rest of the name is not masked. A command in `next_step` becomes a
+        comment if the command contains a pseudonym. At the end, the finished files are searched for the original ids.
+        The search does not look for external ids that have fewer than eight characters or no digit.
 
     Raises
     ------
@@ -225,7 +225,8 @@ def _write_parts(parts: Iterable[Result], folder: Path, owner_tag: str, lang: st
 
 
 class _Tables:
-    """The CSV files of a report. A result of `check_snapshot` can be larger than the memory, so parts are appended."""
+    """The CSV files of a report. A result of `check_snapshot` can be larger than the memory, so its rows are appended
+    to the files part by part."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -322,7 +323,7 @@ def write_findings(
     """Write all findings of `result` into a folder. If a file cannot be written, the folder stays as it was.
 
     `result` contains only the findings that match the user's filter. The parameter `undecided` is the number of
-    findings that may match the filter, but about which data is missing.
+    findings that may match the filter: the data to decide is missing.
 
     Raises
     ------

@@ -57,8 +57,8 @@ class NotARun(Exception):
 class Runs:
     """The items of a long list in a file, except the items in the file's last 16 MiB.
 
-    `document_in_runs` returns a `Runs` and a parsed document. The document lacks the items of the long list that do not
-    begin in the file's last 16 MiB.
+    `document_in_runs` returns a `Runs` and a parsed document. Of the long list, the document has only the items that
+    begin in the file's last 16 MiB. The `Runs` has the other items.
     """
 
     # The text of all items would need more memory than all finished DataFrames. The list is split without a search for

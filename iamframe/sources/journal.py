@@ -46,7 +46,7 @@ def _entry(line: bytes) -> Entry | None:
 
 
 class Journal:
-    """A journal file. Except on Windows, a second load that opens the same journal is refused."""
+    """A journal file. Except on Windows, a load is refused if another running load uses the same journal."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

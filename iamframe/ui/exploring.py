@@ -47,8 +47,8 @@ class Filter:
     Attributes
     ----------
     accounts, checks, severities, makers
-        The accounts, checks, severities or makers whose findings are shown. A single string is one value. `NO_MAKER`
-        selects findings about resources whose creator is unknown.
+        The accounts, checks, severities or makers (creators of resources) whose findings are shown. A string counts as
+        a list with this string. `NO_MAKER` selects findings about resources whose creator is unknown.
     path
         Consecutive segments of the path, such as `team/a`. Case does not matter. `/` matches only the path `/`.
     tag_key
@@ -384,7 +384,7 @@ class _FindingResources:
         return flags
 
     def on_path(self, path: str) -> tuple[Bools, Bools]:
-        """Return two masks: findings whose path contains `path` as whole folders, and findings with an unknown path."""
+        """Return two masks: findings whose path contains the segments of `path`, and findings with an unknown path."""
         frame, segments = self.frame, path.strip("/")
         paths = pc.utf8_lower(as_arrow(frame["path"]))
         on = pc.match_substring(paths, f"/{segments}/") if segments else pc.equal(paths, "/")

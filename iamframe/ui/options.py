@@ -209,7 +209,7 @@ _MASK = (
 _KEY = "Mask with the key in FILE: the same key gives the same pseudonyms. FILE is created if it does not exist."
 mask = together(option("--mask", _MASK), option("--mask-key", _KEY, "FILE", type=path))
 _ATHENA = "Print SQL that creates Amazon Athena tables for a snapshot at s3://BUCKET/FOLDER, and save nothing."
-_WORKERS = "Check with N parallel processes (only snapshots)."
+_WORKERS = "If SOURCE is a snapshot: check with N parallel processes."
 _DASK = "Address of a Dask cluster that checks a snapshot."
 _RESULTS = "Keep the results of --workers or --dask in DIR, to resume a stopped run. All machines must share DIR."
 _SHARDS = together(
@@ -230,7 +230,9 @@ _AGAINST = "Compare the states with the accounts in this SOURCE (required)."
 against = option("--against", _AGAINST, "SOURCE", callback=_required, shell_complete=offer_sources)
 _COMPARE = "Add to the page how SOURCE differs from OLD, an older SOURCE."
 older = option("--compare older", _COMPARE, "OLD", shell_complete=offer_sources)
-_KIND = f"Print only differences of this kind: {', '.join(DIFFERENCES)}. `unknown` is always printed. Repeatable."
+_KIND = (
+    f"Print only differences of this kind: {', '.join(DIFFERENCES)}. The kind `unknown` is always printed. Repeatable."
+)
 kinds = option("--only", _KIND, "KIND", type=click.Choice(DIFFERENCES), multiple=True)
 _MIN_AGE = "Skip profiles that are younger than AGE, such as 12h (default: 1d)."
 _MIN_IDLE = "Delete no profile whose role was used less than AGE ago (default: 90d)."
@@ -256,7 +258,7 @@ _LIVE = together(
     option("--assume-role role_name", _ROLE, "NAME", callback=_filled),
     option("--external-id", "External id that the role's trust policy requires.", "ID", callback=_filled),
     option("--rate", _RATE, "N", type=float, callback=_rate),
-    option("--role-details", "Also read the description and session length of each role."),
+    option("--role-details", "Also read the description and maximum session duration of each role."),
     option("--tag-index", "Read profile tags from the tagging API: faster, but possibly out of date."),
 )
 

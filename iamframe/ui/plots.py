@@ -213,8 +213,8 @@ def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resour
 
     Plain parts of a bar show resources with an owner (the value of the owner tag). A profile without an owner tag has
     the owner of its role. Cross-hatched parts of a bar show resources without an owner. The dotted parts of a bar show
-    roles that AWS manages. Parts with slanted hatching show resources whose tags were not collected, or which only
-    GetAccountSummary counts. `iamframe.quota_use` returns the numbers that the plot shows.
+    roles that AWS manages. Parts with slanted hatching show resources whose tags were not collected, or resources in no
+    list, whose number comes from GetAccountSummary. `iamframe.quota_use` returns the numbers that the plot shows.
 
     Parameters
     ----------
@@ -252,7 +252,7 @@ def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resour
 
 
 def plot_ladder(inventory: Inventory, ax: Axes | None = None, limit: int = 60) -> Axes:
-    """Draw shared roles, roles that trust EC2 but are in no profile, and profiles with no or an unknown role.
+    """Draw roles in several profiles, roles that trust EC2 but are in no profile, and profiles with no known role.
 
     Lines connect the roles on the left with their profiles on the right. Each row shows a profile, or a role without a
     profile. The plot has at most `limit` rows. Roles in several profiles come first. Profiles without a role come

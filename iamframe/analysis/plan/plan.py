@@ -132,7 +132,7 @@ def plan(result: Result, *, min_age: timedelta | str = MIN_AGE, min_idle: timede
     - if AWS manages the role, or if the cluster, environment or stack of the profile exists;
     - if the tags or unique id of the profile, or the unique id of its role, is unknown.
 
-    The plan copies at most the required tags to a profile with tags, and no tags to a profile without tags
+    A profile without tags gets no tags, and a profile with tags gets only required tags
 
     - if a service or tool recognizes its own resources by a tag of the role or profile;
     - if the profile has a tag that the role lacks;

@@ -93,8 +93,8 @@ def existing(owner: Owner) -> str:
 def functions() -> str:
     """Return the shell functions that a script needs to delete profiles.
 
-    For each account with deletions, the script sets the variables `regions` and `reads`, which have the same values as
-    the fields of the class `AccountFacts` with these names.
+    For each account with deletions, the script has variables `regions` and `reads`, with the values of the fields
+    `regions` and `reads` of the class `AccountFacts`.
     """
     versions = next(one for one in ASKED if one.operation == VERSIONS)
     return render_template(
