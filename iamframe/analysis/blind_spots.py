@@ -80,8 +80,7 @@ def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
 
 
 def tagged_counts(inventory: Inventory) -> dict[tuple[str, str], list[int]]:
-    """Count the tagged, untagged and unknown resources by account and type; tags that begin with `aws:` do not
-    count."""
+    """Count tagged, untagged and unknown resources by account and type; tags that begin with `aws:` do not count."""
     counts: dict[tuple[str, str], list[int]] = {}
     for kind, (frame, key) in taggable_resources(inventory).items():
         accounts = pc.unique(as_arrow(frame["account_id"]))

@@ -225,8 +225,10 @@ def _write_parts(parts: Iterable[Result], folder: Path, owner_tag: str, lang: st
 
 
 class _Tables:
-    """The CSV files of a report. A result of `check_snapshot` can be larger than the memory, so its rows are appended
-    to the files part by part."""
+    """The CSV files of a report.
+
+    A result of `check_snapshot` can be larger than the memory, so its rows are appended to the files part by part.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
