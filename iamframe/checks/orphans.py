@@ -220,7 +220,7 @@ def _profiles_are_there(found: Found, profiles: pd.DataFrame) -> Bools:
         "other": "aws autoscaling describe-launch-configurations --launch-configuration-names={consumer_id}"
         "{region:region}",
     },
-    remediation="Associate an existing profile with the instance. Name an existing profile in a new version of the "
+    remediation="Replace the instance's profile by an existing one. Name an existing profile in a new version of the "
     "launch template, or in a new launch configuration.",
     about="profile",
     ruled_out=_profiles_are_there,

@@ -55,7 +55,7 @@ def profiles_without_ec2_trust(pairs: pd.DataFrame, roles: pd.DataFrame) -> Foun
 @check(
     severity="medium",
     needs=[needs.all_roles, needs.trust],
-    detail="trusts a deleted role or user: [{principal_id}]",
+    detail="trusts a deleted principal: [{principal_id}]",
     next_step="aws iam get-role --role-name={resource_name}",
     remediation="Remove the deleted principals from the trust policy.",
     about="role",

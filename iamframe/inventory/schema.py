@@ -140,7 +140,7 @@ TAG_POLICIES = Frame(
 )
 
 GAPS = Frame(
-    "gaps", "piece of data that could not be collected", ("account_id", "region", "operation", "subject")
+    "gaps", "piece of data that is missing or contradictory", ("account_id", "region", "operation", "subject")
 ).with_columns(
     ACCOUNT_ID,
     text("region", "region, `global` for IAM, or `unknown`"),

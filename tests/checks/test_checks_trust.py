@@ -153,7 +153,7 @@ def test_a_role_that_trusts_a_deleted_role_is_found(tmp_path: Path) -> None:
     (row,) = rows(tmp_path, documents, "deleted_trust_principals")
     assert (row["resource_arn"], row["related_arn"]) == (f"{ROLE_ARN}partner", None)
     assert (row["severity"], row["resource_type"], row["resource_name"]) == ("medium", "role", "partner")
-    assert row["detail"] == "trusts a deleted role or user: AROADBQP57FF2AEXAMPLE"
+    assert row["detail"] == "trusts a deleted principal: AROADBQP57FF2AEXAMPLE"
     assert row["next_step"] == "aws iam get-role --role-name=partner"
 
 
@@ -161,7 +161,7 @@ def test_several_deleted_principals_are_told_in_one_row(tmp_path: Path) -> None:
     policy = letting_in("AROAB", f"arn:aws:iam::{ACCOUNT}:root", "AIDAA")
     documents = {"d.json": dump(role_detail("a", policy=policy), role_detail("b"), role_detail("c", policy=policy))}
     details = {row["resource_name"]: row["detail"] for row in rows(tmp_path, documents, "deleted_trust_principals")}
-    assert details == dict.fromkeys("ac", "trusts a deleted role or user: AIDAA, AROAB")
+    assert details == dict.fromkeys("ac", "trusts a deleted principal: AIDAA, AROAB")
 
 
 @pytest.mark.parametrize(

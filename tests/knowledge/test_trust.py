@@ -352,7 +352,7 @@ MFA = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
         (
             [allow({"AWS": [ROOT, "AROAGONE"]})],
             [allow({"AWS": ROOT})],
-            "no longer trusts AROAGONE (a deleted role or user)",
+            "no longer trusts AROAGONE (a deleted principal)",
         ),
         ([allow()], [], "no longer trusts ec2.amazonaws.com; no longer trusts anybody"),
         (
@@ -363,7 +363,7 @@ MFA = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
         (
             [without(allow(NotPrincipal={"AWS": ROOT}), "Principal")],
             [without(allow(NotPrincipal={"AWS": [ROOT, "AROAB"]}), "Principal")],
-            f"now trusts everyone but AROAB (a deleted role or user) and {ROOT}; no longer trusts everyone but {ROOT}",
+            f"now trusts everyone but AROAB (a deleted principal) and {ROOT}; no longer trusts everyone but {ROOT}",
         ),
         (
             [allow(), without(allow(NotPrincipal=SAML, Effect="Deny"), "Principal")],

@@ -129,7 +129,7 @@ def test_check_prints_a_line_per_finding_and_on_standard_error_what_could_not_be
     assert len(done.stdout.splitlines()) >= 100
     assert done.stdout.splitlines()[6] == (
         "medium  deleted_trust_principals    111122223333  role              partner-access: "
-        "trusts a deleted role or user: AROAEXAMPLEDELETED01"
+        "trusts a deleted principal: AROAEXAMPLEDELETED01"
     )
     counts, *unseen = done.stderr.splitlines()
     assert SAMPLE_LINE.fullmatch(counts)
