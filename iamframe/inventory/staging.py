@@ -138,7 +138,10 @@ class Call(msgspec.Struct):
 
 
 class TrustPolicies:
-    """The trust policies; policies with identical bytes are stored once. Each policy has a number: its index in every array."""
+    """The trust policies; policies with identical bytes are stored once.
+
+    Each policy has a number: its index in every array.
+    """
 
     def __init__(self) -> None:
         self._codes = {b"null": _NO_DOCUMENT}
