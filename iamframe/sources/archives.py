@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from io import BufferedReader
 from pathlib import Path, PurePath, PurePosixPath
-from typing import IO, Any, BinaryIO
+from typing import IO, Any
 
 from iamframe.errors import SourceError
 
@@ -51,6 +51,10 @@ class Unreadable(Exception):
         self.problem = {"message": message} | facts | ({"place": None} if facts.get("place") == "$" else {})
 
 
+class Foreign(Unreadable):
+    """The content of a file is readable, but not from AWS, Terraform or Steampipe, or not about roles and profiles."""
+
+
 @dataclass(frozen=True, slots=True)
 class Piece:
     """One file in a folder, or in a `.zip` or `.gz` file."""
@@ -67,10 +71,12 @@ class Piece:
     place: tuple[str, ...]
     # Raises Unreadable.
     read: Callable[[], bytes]
-    # In bytes; of a `.gz` file, the packed size.
+    # In bytes; of a file packed with gzip, the packed size.
     size: int = 0
-    # None for `.gz` files and files in archives.
+    # None for files in archives.
     path: Path | None = None
+    # In folders and archives, a file whose name has another ending may be an older copy, such as `roles.json.1`.
+    has_ending: bool = True
 
 
 def _open(path: str | os.PathLike[str], pipe: bool) -> BufferedReader:
@@ -173,7 +179,7 @@ def _folder(root: Path) -> Iterator[Piece]:
                 is_file, is_link = True, False
             if is_file:
                 found = _file(path, path.resolve().parent.parts if is_link else folders, depth)
-                yield from map(_refused_by_name, found)
+                yield from map(_with_ending, found)
 
 
 def _is_output(folder: Path, names: list[str]) -> bool:
@@ -208,19 +214,12 @@ def _is_wanted(path: PurePath, exists: Callable[[Any], bool], opened: Callable[[
         return _is_known(name)
 
 
-def _refused_by_name(piece: Piece) -> Piece:
-    # Other files may be older copies, such as `roles.json.1`.
-    if _is_known(piece.name):
-        return piece
-    return replace(piece, read=partial(_refuse, Unreadable("gaps.file.ending")), path=None)
-
-
-def _is_gz(name: str) -> bool:
-    return name.lower().endswith(".gz")
+def _with_ending(piece: Piece) -> Piece:
+    return replace(piece, has_ending=_is_known(piece.name))
 
 
 def _without_gz(name: str) -> str:
-    return name[:-3] if _is_gz(name) else name
+    return name[:-3] if name.lower().endswith(".gz") else name
 
 
 def _file(path: Path, folders: tuple[str, ...], root: int) -> Iterator[Piece]:
@@ -231,8 +230,7 @@ def _file(path: Path, folders: tuple[str, ...], root: int) -> Iterator[Piece]:
     size = 0
     with suppress(OSError):  # Reading the file will say why.
         size = path.stat().st_size
-    plain = None if _is_gz(path.name) else path
-    yield Piece(label, folders, root, name, place, partial(_read_file, path), size, plain)
+    yield Piece(label, folders, root, name, place, partial(_read_file, path), size, path)
 
 
 def _read_file(path: Path) -> bytes:
@@ -241,13 +239,12 @@ def _read_file(path: Path) -> bytes:
     except OSError as error:
         raise Unreadable("gaps.file.not_allowed", why=error.strerror) from error
     with file:
-        if _is_gz(path.name):
-            return _gunzipped(file, _Budget())
         try:
-            return file.read()
+            data = file.read()
         except OSError as error:
             # A disk or a share may fail while a file is read.
             raise Unreadable("gaps.file.breaks_off", why=why(error)) from error
+    return _unpacked(data, _Budget())
 
 
 class _Budget:
@@ -261,10 +258,13 @@ class _Budget:
             raise Unreadable("gaps.file.too_large", limit=cap)
 
 
-def _gunzipped(packed: BinaryIO, budget: _Budget) -> bytes:
+def _unpacked(data: bytes, budget: _Budget) -> bytes:
+    # A browser may unpack a `.gz` file while it downloads the file, or take `.gz` from the file's name.
+    if not data.startswith(_GZIP):
+        return data
     unpacked = io.BytesIO()
     try:
-        with gzip.GzipFile(fileobj=packed) as file:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
             while block := file.read(1 << 20):
                 budget.spend(len(block))
                 unpacked.write(block)
@@ -294,7 +294,7 @@ def _zip_members(label: str, folders: tuple[str, ...], path: Path, root: int) ->
         place = (*within, inner.name, f"{entry.filename} at {entry.header_offset}")
         read = partial(_read_member, archive, entry, budget)
         member = f"{label}/{display_path(entry.filename)}"
-        yield _refused_by_name(Piece(member, within, root, _without_gz(inner.name), place, read, entry.file_size))
+        yield _with_ending(Piece(member, within, root, _without_gz(inner.name), place, read, entry.file_size))
 
 
 def _read_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, budget: _Budget) -> bytes:
@@ -307,7 +307,7 @@ def _read_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, budget: _Budg
         data = archive.read(entry)
     except _DAMAGED as error:
         raise Unreadable("gaps.file.not_unpacked", why=why(error)) from error
-    return _gunzipped(io.BytesIO(data), budget) if _is_gz(entry.filename) else data
+    return _unpacked(data, budget)
 
 
 def _refuse(problem: Unreadable) -> bytes:

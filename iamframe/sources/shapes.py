@@ -20,7 +20,7 @@ from msgspec import Raw
 from iamframe.knowledge.arn import account_of
 from iamframe.knowledge.operations import DUMP, GLOBAL, PROFILE_LIST, ROLE_LINKS, UNKNOWN_REGION, cli_name, region_in
 from iamframe.knowledge.owners import known_owners
-from iamframe.sources.archives import Piece, Unreadable
+from iamframe.sources.archives import Foreign, Piece, Unreadable
 from iamframe.sources.consumers import CONSUMERS
 from iamframe.sources.documents import BROKEN, NotARun, Runs, Value, kind_of, problem_of, refuse_repeats, short_text
 from iamframe.sources.records import Answer, Gap, State
@@ -71,6 +71,9 @@ class Reading:
     # The accounts of the profiles that the resources use.
     named: AccountsByFolder = field(default_factory=AccountsByFolder)
     has_read: bool = False
+    # The problems of documents that are not from AWS, Terraform or Steampipe, and the files with other documents.
+    foreign: list[tuple[Piece, str, dict[str, Any]]] = field(default_factory=list)
+    recognized: set[tuple[str, ...]] = field(default_factory=set)
     # The files with a list of tags that was cut short. The next document in such a file is the rest of the list.
     cut_short: set[tuple[str, ...]] = field(default_factory=set)
     _kept: dict[type, list[Any]] = field(default_factory=lambda: defaultdict(list))
@@ -95,10 +98,25 @@ class Reading:
     def gap_if_unreadable(self, piece: Piece, path: str = "$") -> Iterator[None]:
         try:
             yield
+        except Foreign as error:
+            self.foreign.append((piece, path, error.problem))
         except Unreadable as error:
             self.unreadable(piece, error.problem, path)
         except BROKEN as error:
             self.unreadable(piece, problem_of(error, path), path)
+
+    def note_foreign(self) -> None:
+        # A folder may have hundreds of such files, so they share one gap.
+        others: dict[str, tuple[Piece, dict[str, Any]]] = {}
+        for piece, path, problem in self.foreign:
+            if piece.place in self.recognized or _operation_in_name(piece):
+                self.unreadable(piece, problem, path)
+            else:
+                others.setdefault(piece.label, (piece, problem))
+        for piece, problem in [*others.values()][:1]:
+            facts = {"files": [*others], "count": len(others), "what": problem}
+            region = region_of(piece) or UNKNOWN_REGION
+            self.gap(piece, Gap("file", piece.label, "unreadable", "gaps.foreign", facts, region))
 
     def gaps_with_owner(self) -> Records:
         for piece, gap in self.gaps:
@@ -201,7 +219,7 @@ class Document:
         return Unreadable("gaps.file.no_shape", place=self.place, keys=shown or {"message": "list.none"})
 
     def state(self, key: str) -> State:
-        return "truncated" if self.is_truncated or key in self.short else "complete"
+        return "truncated" if self.is_truncated else "partial" if key in self.short else "complete"
 
     def path(self, key: str) -> str:
         return self.place if key == ROWS else f"{self.place}.{key}"
