@@ -17,7 +17,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from io import BufferedReader
 from pathlib import Path, PurePath, PurePosixPath
@@ -75,8 +75,8 @@ class Piece:
     size: int = 0
     # None for files in archives.
     path: Path | None = None
-    # In folders and archives, a file whose name has another ending may be an older copy, such as `roles.json.1`.
-    has_ending: bool = True
+    # Whether the user gave the file itself, not a folder or archive.
+    is_given: bool = False
 
 
 def _open(path: str | os.PathLike[str], pipe: bool) -> BufferedReader:
@@ -129,7 +129,7 @@ def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
         yield from files
     elif stat.S_ISREG(mode):
         folders = path.resolve().parent.parts
-        yield from _file(path, folders, len(folders))
+        yield from _file(path, folders, len(folders), is_given=True)
     else:
         raise SourceError(
             f"{display_path(path)}: is neither a file nor a folder; save its output to a file and use that"
@@ -179,7 +179,7 @@ def _folder(root: Path) -> Iterator[Piece]:
                 is_file, is_link = True, False
             if is_file:
                 found = _file(path, path.resolve().parent.parts if is_link else folders, depth)
-                yield from map(_with_ending, found)
+                yield from found
 
 
 def _is_output(folder: Path, names: list[str]) -> bool:
@@ -191,7 +191,7 @@ def _is_output(folder: Path, names: list[str]) -> bool:
         return False
 
 
-def _is_known(name: str) -> bool:
+def is_known(name: str) -> bool:
     plain = _without_gz(name).lower()
     # Terraform states in an object store often have no suffix.
     return "." not in plain or plain.endswith(_WANTED) or plain == DENIED
@@ -199,7 +199,7 @@ def _is_known(name: str) -> bool:
 
 def _is_wanted(path: PurePath, exists: Callable[[Any], bool], opened: Callable[[], IO[bytes]]) -> bool:
     name = path.name
-    if _is_known(name) and "." in _without_gz(name):
+    if is_known(name) and "." in _without_gz(name):
         return True
     if (older := _OLDER_STATE.fullmatch(name)) and exists(path.with_name(older[1])):
         return False
@@ -211,18 +211,14 @@ def _is_wanted(path: PurePath, exists: Callable[[Any], bool], opened: Callable[[
             return bool(_DATA.match(start[:100]))
     except _DAMAGED:
         # Reading the file will say why.
-        return _is_known(name)
-
-
-def _with_ending(piece: Piece) -> Piece:
-    return replace(piece, has_ending=_is_known(piece.name))
+        return is_known(name)
 
 
 def _without_gz(name: str) -> str:
     return name[:-3] if name.lower().endswith(".gz") else name
 
 
-def _file(path: Path, folders: tuple[str, ...], root: int) -> Iterator[Piece]:
+def _file(path: Path, folders: tuple[str, ...], root: int, *, is_given: bool = False) -> Iterator[Piece]:
     label, name, place = display_path(path), _without_gz(path.name), (*folders, path.name)
     if path.suffix.lower() == ".zip":
         yield from _zip_members(label, place, path, root)
@@ -230,7 +226,7 @@ def _file(path: Path, folders: tuple[str, ...], root: int) -> Iterator[Piece]:
     size = 0
     with suppress(OSError):  # Reading the file will say why.
         size = path.stat().st_size
-    yield Piece(label, folders, root, name, place, partial(_read_file, path), size, path)
+    yield Piece(label, folders, root, name, place, partial(_read_file, path), size, path, is_given)
 
 
 def _read_file(path: Path) -> bytes:
@@ -294,7 +290,7 @@ def _zip_members(label: str, folders: tuple[str, ...], path: Path, root: int) ->
         place = (*within, inner.name, f"{entry.filename} at {entry.header_offset}")
         read = partial(_read_member, archive, entry, budget)
         member = f"{label}/{display_path(entry.filename)}"
-        yield _with_ending(Piece(member, within, root, _without_gz(inner.name), place, read, entry.file_size))
+        yield Piece(member, within, root, _without_gz(inner.name), place, read, entry.file_size)
 
 
 def _read_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, budget: _Budget) -> bytes:

@@ -46,6 +46,10 @@ _CHUNK = 2_000
 LARGE = 4 << 20
 # AWS's documentation shows made-up markers in complete answers; a real marker is opaque.
 _EXAMPLE_MARKER = re.compile(r"EXAMPLE.*EXAMPLE")
+# The keys of a response besides its list. JavaScript's SDK writes `$metadata`, Go's writes `ResultMetadata`.
+PAGE_KEYS = frozenset(
+    ("IsTruncated", "Marker", "NextToken", "nextToken", "ResponseMetadata", "ResultMetadata", "$metadata")
+)
 # The key of the items if the document itself is a list.
 ROWS = "rows"
 
@@ -107,16 +111,22 @@ class Reading:
 
     def note_foreign(self) -> None:
         # A folder may have hundreds of such files, so they share one gap.
-        others: dict[str, tuple[Piece, dict[str, Any]]] = {}
+        first: dict[tuple[str, ...], tuple[Piece, dict[str, Any]]] = {}
         for piece, path, problem in self.foreign:
-            if piece.place in self.recognized or _operation_in_name(piece):
+            if piece.place in self.recognized:
                 self.unreadable(piece, problem, path)
             else:
-                others.setdefault(piece.label, (piece, problem))
-        for piece, problem in [*others.values()][:1]:
-            facts = {"files": [*others], "count": len(others), "what": problem}
-            region = region_of(piece) or UNKNOWN_REGION
-            self.gap(piece, Gap("file", piece.label, "unreadable", "gaps.foreign", facts, region))
+                first.setdefault(piece.place, (piece, problem))
+        others = []
+        for piece, problem in first.values():
+            if piece.is_given or _operation_in_name(piece):
+                self.unreadable(piece, problem)
+            else:
+                others.append((piece, problem))
+        if others:
+            piece, problem = others[0]
+            facts = {"files": [one.label for one, _ in others], "count": len(others), "what": problem}
+            self.gap(piece, Gap("file", piece.label, "unreadable", "gaps.foreign", facts, UNKNOWN_REGION))
 
     def gaps_with_owner(self) -> Records:
         for piece, gap in self.gaps:
