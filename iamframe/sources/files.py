@@ -105,6 +105,7 @@ def _with_accounts(reading: Reading, piece: Piece, operation: str, chunks: Itera
         reading.carried.add(piece, str(account))
         if operation in _OF_IAM:
             reading.answered[piece.folders].add(str(account))
+            reading.answered_within.add(piece, str(account))
     reading.has_read = True
 
 

@@ -70,6 +70,8 @@ class Reading:
     callers: dict[tuple[str, ...], set[str]] = field(default_factory=lambda: defaultdict(set))
     # By folder, the accounts of IAM's own answers.
     answered: dict[tuple[str, ...], set[str]] = field(default_factory=lambda: defaultdict(set))
+    # The same, with the accounts of all folders below.
+    answered_within: AccountsByFolder = field(default_factory=AccountsByFolder)
     # The accounts of the resources in the files.
     carried: AccountsByFolder = field(default_factory=AccountsByFolder)
     # The accounts of the profiles that the resources use.
@@ -150,8 +152,10 @@ class Reading:
                 callers = self.callers.get(folder, set()) if is_one else set()
                 if len(callers) == 1 and nearest | self.answered.get(folder, set()) <= callers:
                     return next(iter(callers))
-                if _TWELVE_DIGITS.fullmatch(folder[-1]):
-                    return folder[-1]
+                # A date and time, such as 202406011200, has 12 digits, too.
+                name = folder[-1]
+                if _TWELVE_DIGITS.fullmatch(name) and name in self.answered_within.get(folder, {name}):
+                    return name
                 nearest = nearest or ((shown.get(folder, set()) | callers) if is_one else set())
             # An account id in a folder's name takes precedence, because some files hide the creator's account.
             if creators:
