@@ -21,7 +21,7 @@ from iamframe.inventory.linking import reference_table, with_profiles
 from iamframe.inventory.merge import Merged, merge_links, merge_rows, merge_tags, parsed_times, rows_by_name
 from iamframe.inventory.missing import judge_lists, note_absent
 from iamframe.inventory.staging import PROFILE_KIND, ROLE_KIND, Staging
-from iamframe.knowledge.arn import name_of, partition_of
+from iamframe.knowledge.arn import account_of, name_of, partition_of
 from iamframe.knowledge.operations import ALL, GLOBAL, ROLE, TAG_POLICY, UNKNOWN_ACCOUNT
 from iamframe.sources.records import Answer, Gap, TagDemand
 
@@ -108,24 +108,31 @@ def _left_out(staged: Staging, events: pa.Table, merged: Merged) -> pa.Array:
     kind, arns = merged.kind, set[str]()
     # A live load leaves such resources out itself.
     refused = [gap for gap in staged.gaps if gap.reason == "vanished" and gap.message == "gaps.refused_earlier"]
-    if gone := {
-        (str(gap.account_id), name_of(gap.subject).casefold()) for gap in refused if gap.operation in kind.single
-    }:
+    gone = {(str(gap.account_id), name_of(gap.subject).casefold()) for gap in refused if gap.operation in kind.single}
+    if gone:
         known = rows_by_name(merged)
         arns = {merged.arns[known[key]].as_py() for key in gone & known.keys()}
+    for arn in (outdated := _deleted_later(events, merged)):
+        for operation in kind.lists:
+            call = staged.calls.get((account_of(arn) or UNKNOWN_ACCOUNT, operation, GLOBAL))
+            if call and call.state == "complete":
+                call.state = "partial"
+    for arn in arns | outdated:
+        message = "gaps.outdated" if arn in outdated else "gaps.deleted"
+        staged.gaps.about(arn, kind.single[0], "vanished", message)
+    return pa.array(sorted(arns | outdated), pa.string())
+
+
+def _deleted_later(events: pa.Table, merged: Merged) -> set[str]:
     deleting = pa.array(["DeleteRole", "DeleteInstanceProfile"])
-    deletions = events.filter(
-        pc.and_(pc.is_in(events["event_name"], value_set=deleting), events["error_code"].is_null())
-    )
-    of_events = deletions.select(["resource_arn", "resource_id"])
-    if len(of_events):
-        own = merged.table.select([kind.key, kind.key.replace("_arn", "_id")])
-        # A resource that was created again has another id.
-        both = {*zip(*own.to_pydict().values(), strict=True)} & {*zip(*of_events.to_pydict().values(), strict=True)}
-        arns |= {arn for arn, _ in both}
-    for arn in arns:
-        staged.gaps.about(arn, kind.single[0], "vanished", "gaps.deleted")
-    return pa.array(sorted(arns), pa.string())
+    is_deletion = pc.and_(pc.is_in(events["event_name"], value_set=deleting), events["error_code"].is_null())
+    deletions = events.select(["resource_arn", "resource_id"]).filter(is_deletion)
+    if not len(deletions):
+        return set()
+    own = merged.table.select([merged.kind.key, merged.kind.key.replace("_arn", "_id")])
+    # A resource that was created again has another id.
+    both = (set(zip(*table.to_pydict().values(), strict=True)) for table in (own, deletions))
+    return {arn for arn, _ in set.intersection(*both)}
 
 
 def _without(arns: pa.Array, table: pa.Table, column: str) -> pa.Table:

@@ -191,7 +191,7 @@ def _is_output(folder: Path, names: list[str]) -> bool:
         return False
 
 
-def is_known(name: str) -> bool:
+def has_known_name(name: str) -> bool:
     plain = _without_gz(name).lower()
     # Terraform states in an object store often have no suffix.
     return "." not in plain or plain.endswith(_WANTED) or plain == DENIED
@@ -199,7 +199,7 @@ def is_known(name: str) -> bool:
 
 def _is_wanted(path: PurePath, exists: Callable[[Any], bool], opened: Callable[[], IO[bytes]]) -> bool:
     name = path.name
-    if is_known(name) and "." in _without_gz(name):
+    if has_known_name(name) and "." in _without_gz(name):
         return True
     if (older := _OLDER_STATE.fullmatch(name)) and exists(path.with_name(older[1])):
         return False
@@ -211,7 +211,7 @@ def _is_wanted(path: PurePath, exists: Callable[[Any], bool], opened: Callable[[
             return bool(_DATA.match(start[:100]))
     except _DAMAGED:
         # Reading the file will say why.
-        return is_known(name)
+        return has_known_name(name)
 
 
 def _without_gz(name: str) -> str:

@@ -20,7 +20,7 @@ from iamframe.knowledge.operations import ALL, GLOBAL, OPERATIONS, TAG_POLICY, U
 from iamframe.knowledge.owners import known_owners
 from iamframe.messages.render import say
 from iamframe.sources import cloudtrail, config, iam, owners, references, shapes, steampipe, tag_policies, terraform
-from iamframe.sources.archives import DENIED, Foreign, Piece, Unreadable, display_path, is_known, pieces
+from iamframe.sources.archives import DENIED, Foreign, Piece, Unreadable, display_path, has_known_name, pieces
 from iamframe.sources.documents import Value, beginning, document_in_runs, documents_of, keys_of, object_of, utf8
 from iamframe.sources.records import Answer, Gap, make_decoders
 from iamframe.sources.shapes import ROWS, SHAPES, Document, Reading, Records, accounts_in, region_of
@@ -113,7 +113,7 @@ def _file(reading: Reading, source: str, piece: Piece) -> Iterator[Answer]:
     if piece.name.lower() == DENIED:
         yield from _denied(reading, source, piece)
         return
-    if not (piece.is_given or is_known(piece.name)):
+    if not (piece.is_given or has_known_name(piece.name)):
         # The file may be an older copy, such as `roles.json.1`.
         if _may_be_copy(source, piece):
             raise Unreadable("gaps.file.ending")
