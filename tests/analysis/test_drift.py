@@ -345,6 +345,13 @@ def test_other_files_of_a_repository_leave_nothing_unknown(tmp_path: Path) -> No
     assert found.is_complete
 
 
+def test_a_file_that_was_given_and_is_no_state_leaves_the_unmanaged_unknown(tmp_path: Path) -> None:
+    inventory = load(tmp_path / "account", whole([WEB, role_detail("db")], [HELD]))
+    folder = write(tmp_path, {"main.tfstate": state(of_role(), of_profile()), "plan.json": {"type": "planned_change"}})
+    found = iamframe.drift(inventory, folder / "main.tfstate", folder / "plan.json")
+    assert rows(found, "kind", "resource_name") == [("unknown", "db"), ("unknown", None)]
+
+
 def test_an_empty_state_says_nothing_of_any_account(tmp_path: Path) -> None:
     found = drifted(tmp_path, PAIR, main=state())
     assert (len(found.differences), found.left_out) == (0, (ACCOUNT,))
