@@ -336,7 +336,9 @@ class States:
     @property
     def managed_accounts(self) -> pd.Series:
         accounts = self.managed["account_id"][self.managed["resource_arn"].notna()]
-        return accounts[accounts != UNKNOWN_ACCOUNT].drop_duplicates()
+        # A plan that destroys everything has only resources that it deletes.
+        accounts = pd.concat([accounts, pd.Series([account_of(arn) for arn in self.leaving], dtype="str").dropna()])
+        return pd.Series(accounts[accounts != UNKNOWN_ACCOUNT].unique(), dtype="str")
 
 
 def read_states(states: Iterable[str | os.PathLike[str]]) -> States:
@@ -369,8 +371,9 @@ def read_states(states: Iterable[str | os.PathLike[str]]) -> States:
                     managed.append(_managed_row(record, file, answer.account_id or UNKNOWN_ACCOUNT))
                 case Leaving():
                     leaving.append(record.managed_arn)
-                # A plan whose resources have no ARN yet has no account, which is not a problem.
-                case Gap() if not record.message.startswith("gaps.answer."):
+                # A plan whose resources have no ARN yet has no account, which is not a problem. Files of a repository
+                # that are not from Terraform are no problem either.
+                case Gap() if not record.message.startswith(("gaps.answer.", "gaps.foreign")):
                     unread.append((record.subject, {"message": record.message, **record.facts}))
     if not is_terraform:
         raise SourceError(

@@ -158,13 +158,16 @@ def _organizations(evidence: Evidence) -> Verdicts:
 
 def _quotas(evidence: Evidence) -> Verdicts:
     accounts = evidence.inventory.accounts
-    of_sides = ([f"{side}_quota", f"{side}s_expected"] for side in ("role", "profile"))
+    of_sides = [[f"{side}_quota", f"{side}s_expected"] for side in ("role", "profile")]
     roles, profiles = (accounts[columns].notna().all(axis=1) for columns in of_sides)
+    gaps = evidence.inventory.gaps
+    contradicted = {*gaps["account_id"][is_in(gaps["operation"], [*of_sides[0], *of_sides[1]])]}
     refusals = evidence.refusals((SUMMARY,))
     verdicts: Verdicts = []
     for account, of_roles, of_profiles in zip(evidence.accounts, roles, profiles, strict=True):
         refusal = refusals.get(account)
         known = "roles" if of_roles else "profiles" if of_profiles else "nothing"
+        known = "contradicted" if account in contradicted else known
         facts = {"known": known, "refusal": refusal, "advice": advice(SUMMARY, refusal)}
         status = "partial" if of_roles or of_profiles else "unknown"
         verdicts.append(COMPLETE if of_roles and of_profiles else (status, {"message": "coverage.quotas"} | facts))

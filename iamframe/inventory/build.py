@@ -18,10 +18,10 @@ from iamframe.inventory.arrow import memory_of_system
 from iamframe.inventory.events import event_table
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.linking import reference_table, with_profiles
-from iamframe.inventory.merge import Merged, merge_links, merge_rows, merge_tags, parsed_times
+from iamframe.inventory.merge import Merged, merge_links, merge_rows, merge_tags, parsed_times, rows_by_name
 from iamframe.inventory.missing import judge_lists, note_absent
 from iamframe.inventory.staging import PROFILE_KIND, ROLE_KIND, Staging
-from iamframe.knowledge.arn import partition_of
+from iamframe.knowledge.arn import account_of, name_of, partition_of
 from iamframe.knowledge.operations import ALL, GLOBAL, ROLE, TAG_POLICY, UNKNOWN_ACCOUNT
 from iamframe.sources.records import Answer, Gap, TagDemand
 
@@ -71,8 +71,17 @@ def _inventory(staged: Staging, sources: tuple[str, ...]) -> Inventory:
     profiles.put("account_id", profiles.accounts)
     judge_lists(staged, roles)
     judge_lists(staged, profiles)
+    events = event_table(staged.events, roles.table, profiles.table)
+    for merged, column in ((roles, "role_arn"), (profiles, "profile_arn")):
+        deleted = _left_out(staged, events, merged)
+        # IAM deletes no role that is in a profile, so the profile may hold another role now.
+        emptied = links.filter(pc.is_in(links[column], value_set=deleted))["profile_arn"]
+        profiles.set_known("role_known", pc.index_in(emptied, value_set=profiles.arns).to_pylist(), False)
+        merged.table = _without(deleted, merged.table, column)
+        links, tags = _without(deleted, links, column), _without(deleted, tags, "resource_arn")
     _add_accounts(staged, roles, profiles)
     _drop_contradicted_policies(staged)
+    _drop_contradicted_numbers(staged)
     references = with_profiles(reference_table(staged.mentions, staged.accounts), profiles.table)
     for account in pc.unique(references["account_id"]).to_pylist():
         staged.account(account)
@@ -87,11 +96,47 @@ def _inventory(staged: Staging, sources: tuple[str, ...]) -> Inventory:
         references=schema.REFERENCES.from_arrow(references),
         gaps=staged.gaps.frame(),
         calls=_calls(staged),
-        events=schema.EVENTS.from_arrow(event_table(staged.events, roles.table, profiles.table)),
+        events=schema.EVENTS.from_arrow(events),
         resource_owners=_once(schema.RESOURCE_OWNERS, staged.owners),
         tag_policies=_once(schema.TAG_POLICIES, (one for one in staged.demands if _is_in_force(staged, one))),
         sources=sources,
     )
+
+
+def _left_out(staged: Staging, events: pa.Table, merged: Merged) -> pa.Array:
+    """Return the ARNs of roles or profiles that were deleted after they were listed."""
+    kind, arns = merged.kind, set[str]()
+    # A live load leaves such resources out itself.
+    refused = [gap for gap in staged.gaps if gap.reason == "vanished" and gap.message == "gaps.refused_earlier"]
+    gone = {(str(gap.account_id), name_of(gap.subject).casefold()) for gap in refused if gap.operation in kind.single}
+    if gone:
+        known = rows_by_name(merged)
+        arns = {merged.arns[known[key]].as_py() for key in gone & known.keys()}
+    for arn in (outdated := _deleted_later(events, merged)):
+        for operation in kind.lists:
+            call = staged.calls.get((account_of(arn) or UNKNOWN_ACCOUNT, operation, GLOBAL))
+            if call and call.state == "complete":
+                call.state = "partial"
+    for arn in arns | outdated:
+        message = "gaps.outdated" if arn in outdated else "gaps.deleted"
+        staged.gaps.about(arn, kind.single[0], "vanished", message)
+    return pa.array(sorted(arns | outdated), pa.string())
+
+
+def _deleted_later(events: pa.Table, merged: Merged) -> set[str]:
+    deleting = pa.array(["DeleteRole", "DeleteInstanceProfile"])
+    is_deletion = pc.and_(pc.is_in(events["event_name"], value_set=deleting), events["error_code"].is_null())
+    deletions = events.select(["resource_arn", "resource_id"]).filter(is_deletion)
+    if not len(deletions):
+        return set()
+    own = merged.table.select([merged.kind.key, merged.kind.key.replace("_arn", "_id")])
+    # A resource that was created again has another id.
+    both = (set(zip(*table.to_pydict().values(), strict=True)) for table in (own, deletions))
+    return {arn for arn, _ in set.intersection(*both)}
+
+
+def _without(arns: pa.Array, table: pa.Table, column: str) -> pa.Table:
+    return table.filter(pc.invert(pc.is_in(table[column], value_set=arns))) if len(arns) else table
 
 
 def _give_gaps_accounts(staged: Staging) -> None:
@@ -123,6 +168,16 @@ def _drop_contradicted_policies(staged: Staging) -> None:
         for (owner, operation, _), call in staged.calls.items():
             if (owner, operation) == (account, TAG_POLICY):
                 call.state = "refused"
+
+
+def _drop_contradicted_numbers(staged: Staging) -> None:
+    for (account, name), answers in staged.summaries.items():
+        if len(answers) > 1:
+            row = staged.accounts[account]
+            row[name] = None
+            root = f"arn:{row.get('partition') or 'aws'}:iam::{account}:root"
+            values, origins = zip(*answers.items(), strict=True)
+            staged.differ(root, name, "gaps.contradicted.cell", map(str, values[:2]), origins[:2], column=name)
 
 
 def _by_key(policy: list[TagDemand]) -> dict[tuple[str, str], TagDemand]:

@@ -115,7 +115,7 @@ def _scopes(inventory: Inventory) -> Iterable[_Scope]:
     live = set(calls["account_id"][calls["requests"] > 0])
     core = calls[is_in(calls["operation"], CORE)]
     complete = _by_region(core[core["state"] == "complete"])
-    truncated = _by_region(core[core["state"] == "truncated"])
+    truncated = _by_region(core[core["state"].isin(("truncated", "partial"))])
     refused = _by_region(gaps[is_in(gaps["operation"], CORE) & gaps["reason"].isin(_REFUSED)])
     not_in_file = gaps["reason"] == "not_in_file"
     # A missing version that a group or fleet starts from, or that is the default (TEMPLATE:VERSION), makes the status

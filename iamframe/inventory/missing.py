@@ -124,15 +124,15 @@ def _compare_with_summary(staged: Staging, merged: Merged) -> None:
     }
     # Resources that were deleted during the load may still be in the counts of GetAccountSummary.
     held.update(account for account, _ in gone.difference(rows_by_name(merged) if gone else ()))
-    for account, row in staged.accounts.items():
-        number, expected = held[account], row.get(kind.expected)
-        if expected is None or number >= expected:
+    for account in staged.accounts:
+        number, expected = held[account], max(staged.summaries.get((account, kind.expected), ()), default=0)
+        if number >= expected:
             continue
         for operation in kind.lists:
             call = staged.calls.get((account, operation, GLOBAL))
             if call and call.state == "complete":
                 call.state = "truncated"
-                facts = {"kind": kind.noun, "count": number, "expected": expected}
+                facts: dict[str, Any] = {"kind": kind.noun, "count": number, "expected": expected}
                 staged.gaps.add(account, operation, ALL, "truncated", "gaps.contradicted.count", **facts)
 
 

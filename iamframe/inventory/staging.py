@@ -31,6 +31,7 @@ from iamframe.knowledge.operations import (
     ROLE,
     ROLE_LISTS,
     ROLE_TAGS,
+    SUMMARY,
     TAG_POLICY,
     UNKNOWN_ACCOUNT,
 )
@@ -200,6 +201,8 @@ class Staging:
         # By account, operation and region.
         self.calls: dict[tuple[str, str, str], Call] = defaultdict(Call)
         self.accounts: dict[str, dict[str, Any]] = {}
+        # By account and column: each value in an answer of GetAccountSummary, and the number of the answer.
+        self.summaries: dict[tuple[str, str], dict[int, int]] = defaultdict(dict)
         # One entry per answer, indexed by the `origin` of its rows: its operation, its state, its name in messages.
         self.operations: list[str] = []
         self.states: list[str] = []
@@ -281,11 +284,16 @@ class Staging:
             case Event():
                 self.events[account] += chunk
             case Account() if answer.account_id:
-                facts = (fact for record in chunk for fact in asdict(record).items())
-                self.account(account, answer).update((name, fact) for name, fact in facts if fact is not None)
+                self._facts(chunk, answer, account, origin)
             case Gap():
                 self._gaps(chunk, account)
         return Counter({account: len(chunk)})
+
+    def _facts(self, records: list[Any], answer: Answer, account: str, origin: int) -> None:
+        facts = {name: fact for one in records for name, fact in asdict(one).items() if fact is not None}
+        self.account(account, answer).update(facts)
+        for name, fact in facts.items() if answer.operation == SUMMARY else ():
+            self.summaries[account, name].setdefault(fact, origin)
 
     def _of_account(self, records: list[Any], account: str) -> None:
         for record in records:

@@ -17,11 +17,11 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from io import BufferedReader
 from pathlib import Path, PurePath, PurePosixPath
-from typing import IO, Any, BinaryIO
+from typing import IO, Any
 
 from iamframe.errors import SourceError
 
@@ -51,6 +51,10 @@ class Unreadable(Exception):
         self.problem = {"message": message} | facts | ({"place": None} if facts.get("place") == "$" else {})
 
 
+class Foreign(Unreadable):
+    """The content of a file is readable, but not from AWS, Terraform or Steampipe, or not about roles and profiles."""
+
+
 @dataclass(frozen=True, slots=True)
 class Piece:
     """One file in a folder, or in a `.zip` or `.gz` file."""
@@ -67,10 +71,12 @@ class Piece:
     place: tuple[str, ...]
     # Raises Unreadable.
     read: Callable[[], bytes]
-    # In bytes; of a `.gz` file, the packed size.
+    # In bytes; of a file packed with gzip, the packed size.
     size: int = 0
-    # None for `.gz` files and files in archives.
+    # None for files in archives.
     path: Path | None = None
+    # Whether the user gave the file itself, not a folder or archive.
+    is_given: bool = False
 
 
 def _open(path: str | os.PathLike[str], pipe: bool) -> BufferedReader:
@@ -123,7 +129,7 @@ def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
         yield from files
     elif stat.S_ISREG(mode):
         folders = path.resolve().parent.parts
-        yield from _file(path, folders, len(folders))
+        yield from _file(path, folders, len(folders), is_given=True)
     else:
         raise SourceError(
             f"{display_path(path)}: is neither a file nor a folder; save its output to a file and use that"
@@ -173,7 +179,7 @@ def _folder(root: Path) -> Iterator[Piece]:
                 is_file, is_link = True, False
             if is_file:
                 found = _file(path, path.resolve().parent.parts if is_link else folders, depth)
-                yield from map(_refused_by_name, found)
+                yield from found
 
 
 def _is_output(folder: Path, names: list[str]) -> bool:
@@ -185,7 +191,7 @@ def _is_output(folder: Path, names: list[str]) -> bool:
         return False
 
 
-def _is_known(name: str) -> bool:
+def has_known_name(name: str) -> bool:
     plain = _without_gz(name).lower()
     # Terraform states in an object store often have no suffix.
     return "." not in plain or plain.endswith(_WANTED) or plain == DENIED
@@ -193,7 +199,7 @@ def _is_known(name: str) -> bool:
 
 def _is_wanted(path: PurePath, exists: Callable[[Any], bool], opened: Callable[[], IO[bytes]]) -> bool:
     name = path.name
-    if _is_known(name) and "." in _without_gz(name):
+    if has_known_name(name) and "." in _without_gz(name):
         return True
     if (older := _OLDER_STATE.fullmatch(name)) and exists(path.with_name(older[1])):
         return False
@@ -205,25 +211,14 @@ def _is_wanted(path: PurePath, exists: Callable[[Any], bool], opened: Callable[[
             return bool(_DATA.match(start[:100]))
     except _DAMAGED:
         # Reading the file will say why.
-        return _is_known(name)
-
-
-def _refused_by_name(piece: Piece) -> Piece:
-    # Other files may be older copies, such as `roles.json.1`.
-    if _is_known(piece.name):
-        return piece
-    return replace(piece, read=partial(_refuse, Unreadable("gaps.file.ending")), path=None)
-
-
-def _is_gz(name: str) -> bool:
-    return name.lower().endswith(".gz")
+        return has_known_name(name)
 
 
 def _without_gz(name: str) -> str:
-    return name[:-3] if _is_gz(name) else name
+    return name[:-3] if name.lower().endswith(".gz") else name
 
 
-def _file(path: Path, folders: tuple[str, ...], root: int) -> Iterator[Piece]:
+def _file(path: Path, folders: tuple[str, ...], root: int, *, is_given: bool = False) -> Iterator[Piece]:
     label, name, place = display_path(path), _without_gz(path.name), (*folders, path.name)
     if path.suffix.lower() == ".zip":
         yield from _zip_members(label, place, path, root)
@@ -231,8 +226,7 @@ def _file(path: Path, folders: tuple[str, ...], root: int) -> Iterator[Piece]:
     size = 0
     with suppress(OSError):  # Reading the file will say why.
         size = path.stat().st_size
-    plain = None if _is_gz(path.name) else path
-    yield Piece(label, folders, root, name, place, partial(_read_file, path), size, plain)
+    yield Piece(label, folders, root, name, place, partial(_read_file, path), size, path, is_given)
 
 
 def _read_file(path: Path) -> bytes:
@@ -241,13 +235,12 @@ def _read_file(path: Path) -> bytes:
     except OSError as error:
         raise Unreadable("gaps.file.not_allowed", why=error.strerror) from error
     with file:
-        if _is_gz(path.name):
-            return _gunzipped(file, _Budget())
         try:
-            return file.read()
+            data = file.read()
         except OSError as error:
             # A disk or a share may fail while a file is read.
             raise Unreadable("gaps.file.breaks_off", why=why(error)) from error
+    return _unpacked(data, _Budget())
 
 
 class _Budget:
@@ -261,10 +254,13 @@ class _Budget:
             raise Unreadable("gaps.file.too_large", limit=cap)
 
 
-def _gunzipped(packed: BinaryIO, budget: _Budget) -> bytes:
+def _unpacked(data: bytes, budget: _Budget) -> bytes:
+    # A browser may unpack a `.gz` file while it downloads the file, or take `.gz` from the file's name.
+    if not data.startswith(_GZIP):
+        return data
     unpacked = io.BytesIO()
     try:
-        with gzip.GzipFile(fileobj=packed) as file:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
             while block := file.read(1 << 20):
                 budget.spend(len(block))
                 unpacked.write(block)
@@ -294,7 +290,7 @@ def _zip_members(label: str, folders: tuple[str, ...], path: Path, root: int) ->
         place = (*within, inner.name, f"{entry.filename} at {entry.header_offset}")
         read = partial(_read_member, archive, entry, budget)
         member = f"{label}/{display_path(entry.filename)}"
-        yield _refused_by_name(Piece(member, within, root, _without_gz(inner.name), place, read, entry.file_size))
+        yield Piece(member, within, root, _without_gz(inner.name), place, read, entry.file_size)
 
 
 def _read_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, budget: _Budget) -> bytes:
@@ -307,7 +303,7 @@ def _read_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, budget: _Budg
         data = archive.read(entry)
     except _DAMAGED as error:
         raise Unreadable("gaps.file.not_unpacked", why=why(error)) from error
-    return _gunzipped(io.BytesIO(data), budget) if _is_gz(entry.filename) else data
+    return _unpacked(data, budget)
 
 
 def _refuse(problem: Unreadable) -> bytes:

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from iamframe.knowledge.arn import name_of
-from iamframe.sources.archives import Piece, Unreadable
+from iamframe.sources.archives import Foreign, Piece
 from iamframe.sources.records import (
     Answer,
     AttachedPolicy,
@@ -127,7 +127,7 @@ def _keep(document: Document, items: list[tuple[str, Raw]]) -> Iterable[Answer]:
     read = [Recorded(document, place, document.one(raw, decode, place)) for place, raw in items]
     of_iam = [one for one in read if one.item and one.item.resource_type in (_ROLE, _PROFILE)]
     if not of_iam and all(one.item for one in read):
-        raise Unreadable("gaps.file.no_config_item")
+        raise Foreign("gaps.file.no_config_item")
     for one in of_iam:
         # Another file may have a newer item.
         document.reading.keep(one)

@@ -9,6 +9,7 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -19,7 +20,7 @@ from iamframe.knowledge.operations import ALL, GLOBAL, OPERATIONS, TAG_POLICY, U
 from iamframe.knowledge.owners import known_owners
 from iamframe.messages.render import say
 from iamframe.sources import cloudtrail, config, iam, owners, references, shapes, steampipe, tag_policies, terraform
-from iamframe.sources.archives import DENIED, Piece, Unreadable, display_path, pieces
+from iamframe.sources.archives import DENIED, Foreign, Piece, Unreadable, display_path, has_known_name, pieces
 from iamframe.sources.documents import Value, beginning, document_in_runs, documents_of, keys_of, object_of, utf8
 from iamframe.sources.records import Answer, Gap, make_decoders
 from iamframe.sources.shapes import ROWS, SHAPES, Document, Reading, Records, accounts_in, region_of
@@ -28,6 +29,7 @@ from iamframe.sources.tag_policies import NO_POLICY
 # A document may have several shapes, which are read in this order.
 _FORMATS = (iam, config, terraform, steampipe, cloudtrail, references, owners, tag_policies)
 _SHAPES = [one for module in _FORMATS for one in SHAPES[module.__name__]]
+_KEY = re.compile(rb'"(?:%b)"\s*:' % "|".join(sorted({key for one in _SHAPES for key in one.keys})).encode())
 for _format in _FORMATS:
     make_decoders(vars(_format).values())
 # The AWS CLI prints these answers about the caller's own account. Terraform states may contain several accounts.
@@ -62,6 +64,7 @@ def read_files(sources: Iterable[Any], *, in_runs: bool = False) -> Iterator[Ans
     reading = Reading(in_runs)
     # Files are read in the order of their places, so the order of the sources changes nothing.
     yield from _answers(reading, [found[place] for place in sorted(found)])
+    reading.note_foreign()
     if not reading.has_read:
         names = ", ".join(dict.fromkeys(labels))
         raise SourceError(
@@ -102,12 +105,18 @@ def _with_accounts(reading: Reading, piece: Piece, operation: str, chunks: Itera
         reading.carried.add(piece, str(account))
         if operation in _OF_IAM:
             reading.answered[piece.folders].add(str(account))
+            reading.answered_within.add(piece, str(account))
     reading.has_read = True
 
 
 def _file(reading: Reading, source: str, piece: Piece) -> Iterator[Answer]:
     if piece.name.lower() == DENIED:
         yield from _denied(reading, source, piece)
+        return
+    if not (piece.is_given or has_known_name(piece.name)):
+        # The file may be an older copy, such as `roles.json.1`.
+        if _may_be_copy(source, piece):
+            raise Unreadable("gaps.file.ending")
         return
     if piece.path and piece.size > shapes.LARGE and reading.in_runs and (found := document_in_runs(piece.path)):
         with reading.gap_if_unreadable(piece):
@@ -121,6 +130,14 @@ def _file(reading: Reading, source: str, piece: Piece) -> Iterator[Answer]:
             yield from _document(document) if isinstance(content, dict) else _list(document, content)
 
 
+def _may_be_copy(source: str, piece: Piece) -> bool:
+    # A template of a JSON document is often no JSON.
+    if not _KEY.search(utf8(piece.read())):
+        return False
+    trial = Reading()
+    return any(_answers(trial, [(source, replace(piece, is_given=True))])) or bool(trial.gaps)
+
+
 def _document(document: Document) -> Iterator[Answer]:
     place, keys = document.place, document.keys
     if keys.keys() >= {"status_code", "data"}:
@@ -128,28 +145,32 @@ def _document(document: Document) -> Iterator[Answer]:
         inner = f"{place}.data"
         yield from _document(document.within(inner, object_of(document.as_json("data"), inner)))
         return
-    fitting = [one for one in _SHAPES if one.fits(document)]
+    fitting = dict.fromkeys(one.read for one in _SHAPES if one.fits(document))
     if not fitting:
-        raise document.of_unknown_shape()
-    problems: list[dict[str, Any]] = []
-    for shape in fitting:
+        raise Foreign(**document.of_unknown_shape().problem)
+    problems: list[Unreadable] = []
+    for read in fitting:
         try:
-            yield from shape.read(document)
+            yield from read(document)
+            document.reading.recognized.add(document.piece.place)
         except Unreadable as problem:
-            problems.append(problem.problem)
+            problems.append(problem)
+    if len(problems) == 1:
+        raise problems[0]
     if problems:
-        raise Unreadable("gaps.file.several", problems=problems)
+        raise Unreadable("gaps.file.several", problems=[one.problem for one in problems])
 
 
 def _list(document: Document, items: list[Raw]) -> Iterator[Answer]:
     place = document.place
     if not items:
-        raise Unreadable("gaps.file.empty_list", place=place)
+        raise Foreign("gaps.file.empty_list", place=place)
     if not any(beginning(item) == b"{" for item in items):
-        raise Unreadable("gaps.file.no_objects", place=place)
+        raise Foreign("gaps.file.no_objects", place=place)
     first = keys_of(items[0])
     if shape := next((one for one in _SHAPES if one.of_items and one.keys <= first), None):
         yield from shape.read(document)
+        document.reading.recognized.add(document.piece.place)
         return
     for index, item in enumerate(items):
         at = f"{place}[{index}]"

@@ -27,7 +27,7 @@ from iamframe.sources.records import (
     account_of_summary,
     tags_or_none,
 )
-from iamframe.sources.shapes import ROWS, Document, in_cli_form, shape
+from iamframe.sources.shapes import PAGE_KEYS, ROWS, Document, in_cli_form, shape
 
 # The folders of tag listings, where each file is named after its resource.
 _TAG_FOLDERS = {
@@ -157,7 +157,7 @@ def account_aliases(document: Document) -> Iterable[Answer]:
 
 
 def _has_only_tags(document: Document) -> bool:
-    return not document.keys.keys() - {"Tags", "IsTruncated", "Marker", "NextToken", "ResponseMetadata"}
+    return document.keys.keys() <= {"Tags", *PAGE_KEYS}
 
 
 @shape("Tags", when=_has_only_tags)

@@ -13,7 +13,7 @@ from iamframe.knowledge.arn import account_of
 from iamframe.knowledge.operations import UNKNOWN_REGION, cli_name, region_in
 from iamframe.knowledge.owners import Owner, known_owners
 from iamframe.sources.records import Answer, ResourceOwner
-from iamframe.sources.shapes import Document, region_of, shape
+from iamframe.sources.shapes import PAGE_KEYS, Document, region_of, shape
 
 # `aws cloudformation describe-stacks` shows the same records under another key.
 _STACKS = "Stacks"
@@ -45,7 +45,8 @@ def _is_list_of(owner: Owner, key: str, document: Document) -> bool:
     items = document.keys[key]
     if not isinstance(items, list):
         return False
-    if not items:
+    # Files of other tools have lists of names, too, such as the variables of a Terraform module.
+    if not items or (not owner.name and not document.keys.keys() <= {key, *PAGE_KEYS}):
         return _is_named(owner, key, document)
     # EKS returns a list `clusters` of names. AWS PCS returns a list `clusters` of objects. OpsWorks and CloudFormation
     # return lists `Stacks` whose items have different fields.
@@ -54,7 +55,7 @@ def _is_list_of(owner: Owner, key: str, document: Document) -> bool:
 
 
 def _is_named(owner: Owner, key: str, document: Document) -> bool:
-    """From an empty list alone, the AWS service cannot be identified.
+    """From an empty list alone, or from a list of names beside other data, the AWS service cannot be identified.
 
     The file's path must therefore contain the operation or service, but no word from `_OTHERS`.
     """

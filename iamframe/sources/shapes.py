@@ -20,7 +20,7 @@ from msgspec import Raw
 from iamframe.knowledge.arn import account_of
 from iamframe.knowledge.operations import DUMP, GLOBAL, PROFILE_LIST, ROLE_LINKS, UNKNOWN_REGION, cli_name, region_in
 from iamframe.knowledge.owners import known_owners
-from iamframe.sources.archives import Piece, Unreadable
+from iamframe.sources.archives import Foreign, Piece, Unreadable
 from iamframe.sources.consumers import CONSUMERS
 from iamframe.sources.documents import BROKEN, NotARun, Runs, Value, kind_of, problem_of, refuse_repeats, short_text
 from iamframe.sources.records import Answer, Gap, State
@@ -46,6 +46,10 @@ _CHUNK = 2_000
 LARGE = 4 << 20
 # AWS's documentation shows made-up markers in complete answers; a real marker is opaque.
 _EXAMPLE_MARKER = re.compile(r"EXAMPLE.*EXAMPLE")
+# The keys of a response besides its list. JavaScript's SDK writes `$metadata`, Go's writes `ResultMetadata`.
+PAGE_KEYS = frozenset(
+    ("IsTruncated", "Marker", "NextToken", "nextToken", "ResponseMetadata", "ResultMetadata", "$metadata")
+)
 # The key of the items if the document itself is a list.
 ROWS = "rows"
 
@@ -66,11 +70,16 @@ class Reading:
     callers: dict[tuple[str, ...], set[str]] = field(default_factory=lambda: defaultdict(set))
     # By folder, the accounts of IAM's own answers.
     answered: dict[tuple[str, ...], set[str]] = field(default_factory=lambda: defaultdict(set))
+    # The same, with the accounts of all folders below.
+    answered_within: AccountsByFolder = field(default_factory=AccountsByFolder)
     # The accounts of the resources in the files.
     carried: AccountsByFolder = field(default_factory=AccountsByFolder)
     # The accounts of the profiles that the resources use.
     named: AccountsByFolder = field(default_factory=AccountsByFolder)
     has_read: bool = False
+    # The problems of documents that are not from AWS, Terraform or Steampipe, and the files with other documents.
+    foreign: list[tuple[Piece, str, dict[str, Any]]] = field(default_factory=list)
+    recognized: set[tuple[str, ...]] = field(default_factory=set)
     # The files with a list of tags that was cut short. The next document in such a file is the rest of the list.
     cut_short: set[tuple[str, ...]] = field(default_factory=set)
     _kept: dict[type, list[Any]] = field(default_factory=lambda: defaultdict(list))
@@ -95,10 +104,31 @@ class Reading:
     def gap_if_unreadable(self, piece: Piece, path: str = "$") -> Iterator[None]:
         try:
             yield
+        except Foreign as error:
+            self.foreign.append((piece, path, error.problem))
         except Unreadable as error:
             self.unreadable(piece, error.problem, path)
         except BROKEN as error:
             self.unreadable(piece, problem_of(error, path), path)
+
+    def note_foreign(self) -> None:
+        # A folder may have hundreds of such files, so they share one gap.
+        first: dict[tuple[str, ...], tuple[Piece, dict[str, Any]]] = {}
+        for piece, path, problem in self.foreign:
+            if piece.place in self.recognized:
+                self.unreadable(piece, problem, path)
+            else:
+                first.setdefault(piece.place, (piece, problem))
+        others = []
+        for piece, problem in first.values():
+            if piece.is_given or _operation_in_name(piece):
+                self.unreadable(piece, problem)
+            else:
+                others.append((piece, problem))
+        if others:
+            piece, problem = others[0]
+            facts = {"files": [one.label for one, _ in others], "count": len(others), "what": problem}
+            self.gap(piece, Gap("file", piece.label, "unreadable", "gaps.foreign", facts, UNKNOWN_REGION))
 
     def gaps_with_owner(self) -> Records:
         for piece, gap in self.gaps:
@@ -122,8 +152,10 @@ class Reading:
                 callers = self.callers.get(folder, set()) if is_one else set()
                 if len(callers) == 1 and nearest | self.answered.get(folder, set()) <= callers:
                     return next(iter(callers))
-                if _TWELVE_DIGITS.fullmatch(folder[-1]):
-                    return folder[-1]
+                # A date and time, such as 202406011200, has 12 digits, too.
+                name = folder[-1]
+                if _TWELVE_DIGITS.fullmatch(name) and name in self.answered_within.get(folder, {name}):
+                    return name
                 nearest = nearest or ((shown.get(folder, set()) | callers) if is_one else set())
             # An account id in a folder's name takes precedence, because some files hide the creator's account.
             if creators:
@@ -201,7 +233,7 @@ class Document:
         return Unreadable("gaps.file.no_shape", place=self.place, keys=shown or {"message": "list.none"})
 
     def state(self, key: str) -> State:
-        return "truncated" if self.is_truncated or key in self.short else "complete"
+        return "truncated" if self.is_truncated else "partial" if key in self.short else "complete"
 
     def path(self, key: str) -> str:
         return self.place if key == ROWS else f"{self.place}.{key}"

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from iamframe.knowledge.arn import account_of
-from iamframe.sources.archives import Unreadable
+from iamframe.sources.archives import Foreign, Unreadable
 from iamframe.sources.documents import keys_of
 from iamframe.sources.records import (
     Answer,
@@ -73,7 +73,7 @@ def query(document: Document) -> Iterable[Answer]:
     columns = keys_of(items[0]) if items else set()
     if "arn" not in columns:
         raise Unreadable("gaps.file.no_arn")
-    other = Unreadable("gaps.file.other_table")
+    other = Foreign("gaps.file.other_table")
     for table, own_columns, mark, read in _TABLES:
         if columns & own_columns:
             rows: list[Any] = [row for chunk in document.records(ROWS, _Row) for row in chunk]

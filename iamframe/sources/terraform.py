@@ -18,6 +18,7 @@ from iamframe.sources.documents import BROKEN, problem_of
 from iamframe.sources.records import Answer, Boundary, Count, GotProfile, NestedRole, Role, Tag
 from iamframe.sources.shapes import Document, shape
 
+_VERSIONS, _OF_SHOWN = {"format_version", "terraform_version"}, {"planned_values", "values", "prior_state"}
 # The types of the providers `aws` and `awscc` (AWS Cloud Control).
 _ROLES, _PROFILES = ("aws_iam_role", "awscc_iam_role"), ("aws_iam_instance_profile", "awscc_iam_instance_profile")
 
@@ -149,7 +150,9 @@ class _ControlAttributes(msgspec.Struct, gc=False):
     roles: list[str] | UnsetType | None = UNSET
 
 
-@shape("resources", when=lambda document: bool(document.keys.keys() & {"terraform_version", "lineage", "serial"}))
+# Before Terraform 0.12, a state had `modules` instead of `resources`. A state that OpenTofu encrypted has neither.
+@shape("lineage")
+@shape("resources", when=lambda document: bool(document.keys.keys() & {"terraform_version", "serial"}))
 def state_file(document: Document) -> Iterable[Answer]:
     state = document.decode(_State)
     if state.version != 4:
@@ -157,8 +160,13 @@ def state_file(document: Document) -> Iterable[Answer]:
     return _answers(document, "terraform:state", _in_state(state))
 
 
-@shape("planned_values", "format_version")
-@shape("values", "format_version")
+def _is_shown(document: Document) -> bool:
+    # Of an empty state, Terraform shows only the versions. The output of other commands, such as
+    # `terraform providers schema -json`, has a format version, too.
+    return not document.keys.keys().isdisjoint(_OF_SHOWN) or document.keys.keys() <= _VERSIONS
+
+
+@shape("format_version", when=_is_shown)
 def shown_json(document: Document) -> Iterable[Answer]:
     shown = document.decode(_Shown)
     try:

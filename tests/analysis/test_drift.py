@@ -189,6 +189,24 @@ RULES: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]]
     ),
     "a plan still manages what it is about to delete or to replace": (PAIR, plan_that("delete"), []),
     "a plan still manages what it is about to forget": (PAIR, plan_that("forget"), []),
+    "a plan that destroys everything still manages it": (
+        whole([WEB, role_detail("db")], [HELD]),
+        plan()
+        | {
+            "resource_changes": [
+                {
+                    "address": address,
+                    "type": kind,
+                    "change": {"actions": ["delete"], "before": one, "after_unknown": {}},
+                }
+                for address, kind, one in (
+                    (IN_ROLE, "aws_iam_role", tf_role()),
+                    (IN_PROFILE, "aws_iam_instance_profile", tf_profile()),
+                )
+            ]
+        },
+        [("unmanaged", "db", None, None, None, "no given Terraform state manages this resource")],
+    ),
     "the provider awscc manages a role, too": (
         PAIR,
         state(managed("awscc_iam_role", CONTROLLED), of_profile()),
@@ -282,6 +300,11 @@ UNKNOWN: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]
         state(of_role(), {**of_profile(), "instances": [{"attributes_flat": {"arn": HELD["Arn"]}}]}),
         [("unknown", "web", "drift.unknown.states"), ("unknown", None, "drift.unknown.unread")],
     ),
+    "where a state is too old or encrypted, nothing is unmanaged": (
+        PAIR,
+        [state(of_role()), {"version": 3, "lineage": "l", "modules": []}],
+        [("unknown", "web", "drift.unknown.states"), ("unknown", None, "drift.unknown.unread")],
+    ),
     "where a state could not be read in full, nothing is unmanaged": (
         PAIR,
         state(of_role(), of_profile(role=5)),
@@ -311,6 +334,22 @@ def test_accounts_in_which_the_states_manage_nothing_are_left_out_and_said(tmp_p
     assert found.left_out == (other,)
     left_out = "1 account not compared, because the given Terraform states have no roles or instance profiles there"
     assert found.sentence == f"1 resource is managed by none of the given Terraform states. {left_out}"
+
+
+def test_other_files_of_a_repository_leave_nothing_unknown(tmp_path: Path) -> None:
+    inventory = load(tmp_path / "account", whole([WEB, role_detail("db")], [HELD]))
+    states = {"main.tfstate": state(of_role(), of_profile()), "empty.json": {"format_version": "1.0"}}
+    others = {"package.json": {"name": "x"}, "a.ipynb": {"cells": []}, "containers.json": [{"name": "web"}]}
+    found = iamframe.drift(inventory, write(tmp_path / "repository", states | others))
+    assert rows(found, "kind", "resource_name") == [("unmanaged", "db")]
+    assert found.is_complete
+
+
+def test_a_file_that_was_given_and_is_no_state_leaves_the_unmanaged_unknown(tmp_path: Path) -> None:
+    inventory = load(tmp_path / "account", whole([WEB, role_detail("db")], [HELD]))
+    folder = write(tmp_path, {"main.tfstate": state(of_role(), of_profile()), "plan.json": {"type": "planned_change"}})
+    found = iamframe.drift(inventory, folder / "main.tfstate", folder / "plan.json")
+    assert rows(found, "kind", "resource_name") == [("unknown", "db"), ("unknown", None)]
 
 
 def test_an_empty_state_says_nothing_of_any_account(tmp_path: Path) -> None:

@@ -322,6 +322,9 @@ ENVIRONMENT = {"EnvironmentId": "e-1", "EnvironmentName": "new", "Status": "Read
         ("eu-west-1/list-clusters.json", {"clusters": [{"id": "pcs_1", "name": "hpc"}]}, False),
         ("eu-west-1/pcs-list-clusters.json", {"clusters": []}, False),
         ("eu-west-1/list-clusters.json", {"clusters": ["other", 7]}, False),
+        # So may have files of other tools.
+        ("eu-west-1/prod.tfvars.json", {"clusters": ["other"], "region": "eu-west-1"}, False),
+        ("eu-west-1/prod.json", {"clusters": ["other"]}, True),
         # So have Aurora DSQL and DocumentDB Elastic, and ECS in DescribeClusters.
         ("eu-west-1/eks.json", {"clusters": []}, True),
         ("eu-west-1/ListClusters.json", {"clusters": []}, True),

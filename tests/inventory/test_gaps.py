@@ -189,6 +189,23 @@ def test_quota_pressure_names_the_half_that_is_missing(tmp_path: Path, summary: 
     assert reason(inventory, "quota_pressure") == f"{said}; run `aws iam get-account-summary`"
 
 
+def test_numbers_that_differ_between_two_summaries_are_unknown_and_no_list_is_shorter_than_either(
+    tmp_path: Path,
+) -> None:
+    counted = {"Roles": 1, "RolesQuota": 1000, "InstanceProfiles": 2, "InstanceProfilesQuota": 1000}
+    summaries = {"a.json": {"SummaryMap": counted}, "b.json": {"SummaryMap": counted | {"Roles": 950}}}
+    inventory = load(tmp_path, summaries | {"roles.json": ROLES})
+    assert inventory.accounts["roles_expected"].isna().tolist() == [True]
+    assert inventory.accounts["profiles_expected"].tolist() == [2]
+    (said,) = details(inventory, "roles_expected")
+    assert f"1 in GetAccountSummary in {tmp_path}/a.json but 950 in GetAccountSummary in {tmp_path}/b.json" in said
+    assert "1 role was collected, but GetAccountSummary counts 950" in " ".join(details(inventory, "ListRoles"))
+    result = run_checks(inventory, only="quota_pressure")
+    assert result.findings.empty
+    assert result.coverage["status"].tolist() == ["partial"]
+    assert "different numbers in different files" in result.coverage["reason"].item()
+
+
 def test_quotas_that_were_denied_are_said_to_be(tmp_path: Path) -> None:
     denied = {"denied.csv": f"{DENIED}GetAccountSummary,,AccessDenied\n"}
     said = reason(load(tmp_path, {"id.json": identity(), **denied}), "quota_pressure")
@@ -321,10 +338,17 @@ KINDS: dict[str, tuple[dict[str, Any], str, str, dict[str, Any]]] = {
         "gaps.unreadable",
         {
             "file": "{in}/x.json",
-            "what": {
-                "message": "gaps.file.several",
-                "problems": [{"message": "gaps.file.no_list", "place": "$.Roles", "kind": "null"}],
-            },
+            "what": {"message": "gaps.file.no_list", "place": "$.Roles", "kind": "null"},
+        },
+    ),
+    "other formats": (
+        {"r.json": ROLES, "x.json": [], "y.json": ["a"]},
+        "{in}/x.json",
+        "gaps.foreign",
+        {
+            "files": ["{in}/x.json", "{in}/y.json"],
+            "count": 2,
+            "what": {"message": "gaps.file.empty_list", "place": None},
         },
     ),
     "a value of another kind": (

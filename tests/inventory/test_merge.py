@@ -15,6 +15,7 @@ import pytest
 from builders import (
     ACCOUNT,
     dump,
+    event,
     identity,
     load,
     nested_role,
@@ -453,6 +454,55 @@ def test_what_terraform_remembers_takes_no_wholeness_from_a_list_of_aws(tmp_path
     files = {"r.json": {"Roles": [nested_role("web")]}, "s.tfstate": state_of(tf_role("gone"))}
     lists = completeness(load(tmp_path, files))
     assert list(lists["roles_whole"]) == [True]
+
+
+TRAIL = {
+    "Records": [
+        event("2024-06-01T10:00:00Z", "DeleteInstanceProfile", instanceProfileName="web"),
+        event("2024-06-01T10:00:00Z", "DeleteRole", roleName="db"),
+        event("2024-06-01T10:00:00Z", "DeleteInstanceProfile", instanceProfileName="kept") | {"errorCode": "Denied"},
+        event("2024-04-01T10:00:00Z", "DeleteInstanceProfile", instanceProfileName="again"),
+    ]
+}
+REFUSED = "operation,subject,error_code\nListInstanceProfileTags,web,NoSuchEntity\nGetRole,db,NoSuchEntity\n"
+
+
+@pytest.mark.parametrize(
+    ("deletions", "message", "is_whole"),
+    [
+        # A command of the collect script met the deletion moments after the list.
+        ({"denied.csv": REFUSED}, "gaps.deleted", True),
+        # Since the list, other profiles may have been created.
+        ({"trail.json": TRAIL}, "gaps.outdated", False),
+    ],
+)
+def test_what_was_deleted_after_it_was_listed_is_left_out(
+    tmp_path: Path, deletions: dict[str, Any], message: str, is_whole: bool
+) -> None:
+    held = profile("db", nested_role("db"))
+    listed = profile_list(profile("web", Tags=tag_list({"a": "b"})), held, profile("kept"), profile("again"))
+    roles = dump(role_detail("db", [held], tags={"a": "b"}), role_detail("other"))
+    inventory = load(tmp_path, {"list.json": listed, "dump.json": roles} | deletions)
+    assert inventory.profiles["profile_name"].tolist() == ["again", "db", "kept"]
+    assert inventory.roles["role_name"].tolist() == ["other"]
+    assert (len(inventory.links), len(inventory.tags)) == (0, 0)
+    found = run_checks(inventory, only="empty_profiles")
+    assert found.findings["resource_name"].tolist() == ["again", "kept"]
+    assert found.coverage["status"].tolist() == ["partial"]
+    assert completeness(inventory)["profiles_whole"].tolist() == [is_whole]
+    vanished = inventory.gaps[inventory.gaps["message"] == message]
+    assert [detail.split()[0].split(":", 5)[5] for detail in vanished["detail"]] == ["instance-profile/web", "role/db"]
+
+
+def test_what_has_another_id_than_the_deleted_one_is_kept(tmp_path: Path) -> None:
+    created = event("2024-05-01T09:00:05Z", "CreateInstanceProfile", instanceProfileName="web") | {
+        "responseElements": {"instanceProfile": {"arn": WEB_PROFILE, "instanceProfileId": "AIPAOLD"}}
+    }
+    inventory = load(tmp_path, {"trail.json": {"Records": [created, TRAIL["Records"][0]]}, "p.json": LISTED_WEB})
+    assert inventory.profiles["profile_id"].tolist() == ["AIPAWEB"]
+
+
+LISTED_WEB = profile_list(profile("web"))
 
 
 def test_two_profiles_of_one_name_are_of_different_times_and_neither_is_judged(tmp_path: Path) -> None:

@@ -232,9 +232,19 @@ def test_a_summary_belongs_to_the_folder_of_12_digits(tmp_path: Path) -> None:
     assert quotas(load(tmp_path, {f"{ONE}/summary.json": SUMMARY})) == {ONE: 1000}
 
 
-def test_a_folder_of_12_digits_counts_before_the_arns_that_it_carries(tmp_path: Path) -> None:
-    documents = {f"{ONE}/roles.json": {"Roles": [nested_role("web", account=TWO)]}, f"{ONE}/summary.json": SUMMARY}
-    assert quotas(load(tmp_path, documents)) == {ONE: 1000}
+def test_a_folder_of_12_digits_counts_beside_answers_of_its_account(tmp_path: Path) -> None:
+    roles = {"Roles": [nested_role("web", account=TWO), nested_role("web", account=ONE)]}
+    assert quotas(load(tmp_path, {f"{ONE}/roles.json": roles, f"{ONE}/summary.json": SUMMARY})) == {ONE: 1000}
+
+
+@pytest.mark.parametrize(
+    ("place", "owner"), [("202406011200", ONE), (f"{ONE}/202406011200", ONE), (f"{TWO}/202406011200", ONE)]
+)
+def test_a_folder_whose_12_digits_are_a_time_is_no_account(tmp_path: Path, place: str, owner: str) -> None:
+    documents = {f"{place}/iam/roles.json": {"Roles": [nested_role("web", account=ONE)]}, f"{place}/s.json": SUMMARY}
+    inventory = load(tmp_path, documents)
+    assert quotas(inventory) == {owner: 1000}
+    assert inventory.accounts["account_id"].tolist() == [owner]
 
 
 def test_a_folder_of_12_digits_inside_an_archive_counts(tmp_path: Path) -> None:

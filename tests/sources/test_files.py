@@ -1142,6 +1142,9 @@ UTF8 = LIST.encode()
         ("roles.json", b"\xff\xfe" + LIST.encode("utf-16-le")),
         ("roles.json", b"\xfe\xff" + LIST.encode("utf-16-be")),
         ("roles.json.gz", gzip.compress(UTF8)),
+        ("roles.json", gzip.compress(UTF8)),
+        ("roles.json.gz", UTF8),
+        ("dump.zip", zipped({"roles.json": gzip.compress(UTF8)})),
         ("roles.json.gz", gzip.compress(UTF8[:50]) + gzip.compress(UTF8[50:])),
         ("dump.zip", zipped({"a/roles.json": UTF8, "a/readme.txt": b"hello"})),
         ("dump.zip", zipped({"roles.json.gz": gzip.compress(UTF8)})),
@@ -1186,6 +1189,46 @@ def test_older_states_beside_a_state_and_gzip_files_that_are_no_json_are_skipped
     inventory = load(tmp_path, {"all.zip": zipped(documents)} if is_zipped else documents)
     assert inventory.roles["role_name"].tolist() == ["web"]
     assert inventory.gaps[inventory.gaps["reason"] == "unreadable"].empty
+
+
+REPOSITORY: dict[str, Any] = {
+    "package-lock.json": {"name": "x", "version": "1", "packages": {}},
+    "env/prod.tfvars.json": {"region": "eu-west-1", "clusters": [{"name": "a"}]},
+    "modules/main.tf.json": {"resource": {"aws_iam_role": {}}},
+    "modules/containers.json": [{"name": "web", "image": "x"}, {"name": "db", "image": "y"}],
+    "schema.json": {"format_version": "1.0", "provider_schemas": {}},
+    "a.ipynb": {"cells": [{"outputs": [{"values": []}]}], "nbformat": 4},
+    "policies/web.json.tpl": '{\n"Statement": [{"Effect": "Allow", "Resource": ${jsonencode(arns)}}]}',
+}
+
+
+@pytest.mark.parametrize("is_zipped", [False, True])
+def test_files_of_a_repository_that_are_no_exports_share_one_gap(tmp_path: Path, is_zipped: bool) -> None:
+    documents = REPOSITORY | {"terraform.tfstate": state_of(tf_role("web"))}
+    if is_zipped:
+        texts = {name: one if isinstance(one, str) else json.dumps(one) for name, one in documents.items()}
+        documents = {"all.zip": zipped({name: text.encode() for name, text in texts.items()})}
+    inventory = load(tmp_path, documents)
+    assert inventory.roles["role_name"].tolist() == ["web"]
+    (said,) = inventory.gaps[inventory.gaps["reason"] == "unreadable"]["detail"]
+    assert "no data was taken from these 5 files" in said
+
+
+@pytest.mark.parametrize(
+    "unread",
+    [
+        {"list-roles.json": [{"Name": "web"}]},
+        {"x.json": [{"Role": nested_role("db")}, {"Name": "web"}]},
+        {"roles.json.1": '{"Roles": [{"Arn": '},
+        {"policy.json": '{"Statement": ${x}}'},
+        {"old.tfstate": {"version": 3, "terraform_version": "0.11.14", "serial": 1, "lineage": "l", "modules": []}},
+        {"opentofu.tfstate": {"serial": 1, "lineage": "l", "encrypted_data": "x", "encryption_version": "v0"}},
+    ],
+)
+def test_what_may_be_an_export_and_cannot_be_read_has_a_gap_of_its_own(tmp_path: Path, unread: dict[str, Any]) -> None:
+    inventory = load(tmp_path, {"good.json": {"Role": nested_role("web")}, "package.json": {"name": "x"}} | unread)
+    found = inventory.gaps[inventory.gaps["reason"] == "unreadable"]
+    assert sorted(found["message"]) == ["gaps.foreign", "gaps.unreadable"]
 
 
 def test_a_file_is_read_whatever_its_suffix_where_it_is_named_itself(tmp_path: Path) -> None:

@@ -175,7 +175,7 @@ def test_a_role_that_cannot_be_read_is_one_gap_with_its_place(tmp_path: Path) ->
     assert len(inventory.roles) == 199
     (detail,) = inventory.gaps.loc[inventory.gaps["reason"] == "unreadable", "detail"]
     assert "$.RoleDetailList[120].Tags: expected `array`, got `str`" in detail
-    assert inventory.calls["state"].tolist() == ["truncated"]
+    assert inventory.calls["state"].tolist() == ["partial"]
 
 
 @pytest.mark.usefixtures("in_runs")
