@@ -12,12 +12,16 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import moto.backends
 import moto.core.responses
 import pytest
 import searching  # noqa: F401 (it loads the profile of Hypothesis)
+from botocore.client import ClientCreator
+from botocore.hooks import EventAliaser, NodeList
+from botocore.retries.standard import ExponentialBackoff
 from moto.core.utils import method_names_from_class
 from moto.server import ThreadedMotoServer
 from playwright.sync_api import Browser, sync_playwright
@@ -34,7 +38,8 @@ os.environ.setdefault("MOTO_AMIS_PATH", str(Path(__file__).with_name("images.jso
 # gh-106883).
 os.environ.setdefault("DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED", "False")
 
-# Small tests leave little garbage, and searching for it is a tenth of their time.
+# Imports leave no garbage, and small tests leave little; searching for it is a tenth of their time.
+gc.disable()
 gc.set_threshold(20_000)
 
 BEGAN = pytest.StashKey[float]()
@@ -96,8 +101,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 def pytest_collection_finish() -> None:
-    # What was imported is garbage at no time, and need not be searched for any.
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -107,10 +112,25 @@ def _without_waiting() -> Iterator[None]:
         patch.setattr(page, "page_template", functools.cache(page.page_template))
         patch.setattr(load, "load_sample", functools.cache(load.load_sample))
         patch.setattr(client, "_BROKEN_WAITS", [0.01] * len(client._BROKEN_WAITS))
+        delay = ExponentialBackoff.delay_amount
+        patch.setattr(ExponentialBackoff, "delay_amount", lambda backoff, tries: delay(backoff, tries) / 20)
         # moto looks for its own modules on the disk at each request, and for the methods of its classes.
         modules = [*moto.backends.list_of_moto_modules()]
         patch.setattr(moto.backends, "list_of_moto_modules", lambda: modules)
         patch.setattr(moto.core.responses, "method_names_from_class", functools.cache(method_names_from_class))
+        # botocore renames the same events for each client, and makes the class of a service anew.
+        renamed = functools.cache(EventAliaser(None)._alias_event_name)
+        patch.setattr(EventAliaser, "_alias_event_name", lambda _, event: renamed(event))
+        patch.setattr(NodeList, "__copy__", lambda nodes: NodeList(*(part[:] for part in nodes)))
+        make, made = ClientCreator._create_client_class, {}
+
+        def client_class(creator: Any, service: str, model: Any) -> Any:
+            described = model._service_description
+            if made.get(service, [None])[0] is not described:
+                made[service] = described, make(creator, service, model)
+            return made[service][1]
+
+        patch.setattr(ClientCreator, "_create_client_class", client_class)
         yield
 
 

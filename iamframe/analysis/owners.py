@@ -56,6 +56,8 @@ def owner_states(findings: pd.DataFrame) -> npt.NDArray[np.str_]:
 
 
 def joined_owners(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+    if one.empty:
+        return other
     keys = ["state", "owner"]
     counts = pd.concat([one, other]).groupby(keys, dropna=False)[list(SEVERITIES)].sum().reset_index()
     return schema.FINDINGS_BY_OWNER.conform(_by_number(counts, "owner", "state", STATES))

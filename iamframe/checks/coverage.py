@@ -175,9 +175,9 @@ def _quotas(evidence: Evidence) -> Verdicts:
 
 
 def _references(evidence: Evidence) -> Verdicts:
-    columns = ["account_id", "references_status", "references_message", "references_facts"]
+    columns = ("account_id", "references_status", "references_message", "references_facts")
     verdicts: Verdicts = []
-    for account, status, message, facts in evidence.lists[columns].itertuples(index=False):
+    for account, status, message, facts in zip(*(evidence.lists[name] for name in columns), strict=True):
         reason = nested(message, facts) if message else None
         is_live = account in evidence.live
         verdicts.append((status, reason if is_live else joint([reason, _reference_advice(reason)])))

@@ -66,6 +66,11 @@ class Evidence:
         return set(calls["account_id"][is_in(calls["operation"], operations) & (calls["state"] != "refused")])
 
     @cached_property
+    def _truncated(self) -> pd.DataFrame:
+        calls = self.inventory.calls
+        return calls[["account_id", "operation", "requests"]][calls["state"] == "truncated"]
+
+    @cached_property
     def _refused(self) -> list[tuple[str, str, str]]:
         gaps = self.inventory.gaps
         each = zip(*(gaps[name] for name in ("account_id", "operation", "reason")), strict=True)
@@ -100,8 +105,7 @@ class Evidence:
             account: {"refusal": refusals.get(account), "advice": advice(listing, refusals.get(account))}
             for account in self.accounts
         }
-        calls = self.inventory.calls
-        cut = calls[(calls["state"] == "truncated") & is_in(calls["operation"], operations)]
+        cut = self._truncated[is_in(self._truncated["operation"], operations)]
         if cut.empty:
             return facts
         live, accounts = set(cut["account_id"][cut["requests"] > 0]), self.inventory.accounts.set_index("account_id")

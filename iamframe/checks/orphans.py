@@ -333,8 +333,9 @@ def quota_pressure(accounts: pd.DataFrame, *, threshold: float = 0.8) -> Found:
     node group. Karpenter creates a profile for each node class that specifies a role. Many node groups or node classes
     can use up the profile quota.
     """
+    account = accounts[["account_id", "account_name", "partition"]]
     counted = [
-        accounts.assign(counted=what, used=accounts[used], quota=accounts[quota].where(accounts[quota] > 0))
+        account.assign(counted=what, used=accounts[used], quota=accounts[quota].where(accounts[quota] > 0))
         for what, used, quota in (
             ("roles", "roles_expected", "role_quota"),
             ("profiles", "profiles_expected", "profile_quota"),

@@ -70,9 +70,10 @@ def _are_on_all(tags: pd.DataFrame, roles: Positions, linked: pd.Series) -> Bool
     """For each tag of a profile, return whether all profiles of the profile's role have the tag."""
     # `linked` has the role of each link.
     count = np.bincount(linked[linked >= 0], minlength=roles.max(initial=-1) + 1)[roles]
-    shared = tags[["tag_key", "tag_value"]][count > 1].assign(role=roles[count > 1])
     found: Bools = count == 1
-    found[count > 1] = shared.groupby([*shared], sort=False)["role"].transform("size") == count[count > 1]
+    if not found.all():
+        shared = tags[["tag_key", "tag_value"]][count > 1].assign(role=roles[count > 1])
+        found[count > 1] = shared.groupby([*shared], sort=False)["role"].transform("size") == count[count > 1]
     return found
 
 
@@ -92,6 +93,9 @@ def _is_forbidden(tags: pd.DataFrame, side: str, demanded: tuple[Demand, ...]) -
     for one in demanded:
         if SIDE_OF[one.kind] == side:
             rules.setdefault((one.account_id, one.rule.key.casefold()), []).append(one)
+    found = np.zeros(len(tags), bool)
+    if not rules:
+        return found
     keys = {key for _, key in rules}
     ruled = is_in(tags["tag_key"], [key for key in tags["tag_key"].unique() if key.casefold() in keys])
     near = tags.loc[ruled, ["account_id", "tag_key", "tag_value"]]
@@ -101,7 +105,6 @@ def _is_forbidden(tags: pd.DataFrame, side: str, demanded: tuple[Demand, ...]) -
         for account, key, value in distinct.itertuples(index=False, name=None)
     ]
     each, forbidden = (joined_key(*(rows[name] for name in near)) for rows in (near, distinct[np.array(bad, bool)]))
-    found = np.zeros(len(tags), bool)
     found[np.flatnonzero(ruled)[is_in(each, forbidden)]] = True
     return found
 

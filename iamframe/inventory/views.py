@@ -280,8 +280,9 @@ def _fitting(text: pa.Array, pattern: str, rows: Positions) -> Positions:
 
 
 def owned_profiles(inventory: Inventory) -> pd.DataFrame:
-    lists = _Lists(inventory)
-    rows = [min((lists.judged(one, owned) for owned in one.owned), key=_precedence) for one in _candidates(inventory)]
+    candidates = list(_candidates(inventory))
+    lists = _Lists(inventory) if candidates else None
+    rows = [min((lists.judged(one, owned) for owned in one.owned), key=_precedence) for one in candidates if lists]
     return schema.OWNED_PROFILES.conform(pd.DataFrame(rows, columns=schema.OWNED_PROFILES.names))
 
 

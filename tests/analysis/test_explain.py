@@ -478,7 +478,7 @@ def result(sample: Inventory) -> iamframe.Result:
     return iamframe.run_checks(sample)
 
 
-@pytest.mark.parametrize(("kind", "step"), [("profile", 13), ("role", 19)])
+@pytest.mark.parametrize(("kind", "step"), [("profile", 23), ("role", 37)])
 def test_its_findings_are_those_of_the_whole_inventory_and_all_of_it_is_what_a_result_of_that_tells(
     sample: Inventory, result: iamframe.Result, kind: str, step: int
 ) -> None:

@@ -171,9 +171,9 @@ def test_an_id_that_two_profiles_have_means_neither(tmp_path: Path) -> None:
 # Ids
 
 
-@pytest.mark.parametrize(
-    ("then", "now", "is_stale"),
-    [
+def test_only_another_id_of_a_profile_shows_that_it_was_recreated(tmp_path: Path) -> None:
+    """Each in an account of its own: the id that the instance has, that of the profile, and whether it is another."""
+    cases = [
         (BEFORE, NOW, True),
         (NOW, NOW, False),
         ("iip-assoc-0123456789abcdef0", NOW, False),
@@ -185,19 +185,20 @@ def test_an_id_that_two_profiles_have_means_neither(tmp_path: Path) -> None:
         ("AROA2222BEFORE2222222", NOW, False),
         ("AIPASHORT", NOW, False),
         ("", NOW, False),
-    ],
-)
-def test_only_another_id_of_a_profile_shows_that_it_was_recreated(
-    tmp_path: Path, then: str, now: str, is_stale: bool
-) -> None:
-    documents = {f"{A}/p.json": held("web", InstanceProfileId=now)} | core(
-        A, instances=instances(instance(arn("web"), then))
-    )
+    ]
+    documents: dict[str, Any] = {}
+    for number, (then, now, _) in enumerate(cases):
+        account = f"{number:012d}"
+        rows = instances(instance(arn("web", account), then, number), owner=account)
+        documents[f"{account}/p.json"] = held("web", account=account, InstanceProfileId=now)
+        documents |= core(account, account, instances=rows)
     inventory = load(tmp_path, documents)
-    assert len(stale(inventory)) == is_stale
+    assert [*stale(inventory)] == [f"i-{number:017x}" for number, (*_, is_stale) in enumerate(cases) if is_stale]
     assert found(inventory, "unreferenced_profiles") == []
-    notes = iamframe.explain(inventory, "web").to_frame()["note"].dropna()
-    assert notes.str.contains("which is not the id of this profile").any() == is_stale
+    result = run_checks(inventory)
+    for number, (*_, is_stale) in enumerate(cases):
+        notes = iamframe.explain(result, arn("web", f"{number:012d}")).to_frame()["note"].dropna()
+        assert notes.str.contains("which is not the id of this profile").any() == is_stale
 
 
 # Whose a reference is

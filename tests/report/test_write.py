@@ -111,6 +111,15 @@ def texts(values: list[str | None]) -> pd.DataFrame:
     return pd.DataFrame({"said": pd.Series(values, dtype="str")})
 
 
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a report on the two profiles, in a folder that was not there."""
+    folder = tmp_path_factory.mktemp("small")
+    page = iamframe.write_report(iamframe.run_checks(small(folder / "in")), folder / "new" / "out")
+    assert page == folder / "new" / "out" / "report.html"
+    return page
+
+
 # The files
 
 
@@ -123,9 +132,7 @@ def test_a_change_to_the_frame_of_findings_changes_no_report(tmp_path: Path) -> 
     assert pd.read_csv(tmp_path / "findings.csv")["severity"].tolist() == before
 
 
-def test_a_report_is_one_page_a_table_per_frame_and_a_summary(tmp_path: Path) -> None:
-    page = iamframe.write_report(iamframe.run_checks(small(tmp_path / "in")), tmp_path / "new" / "out")
-    assert page == tmp_path / "new" / "out" / "report.html"
+def test_a_report_is_one_page_a_table_per_frame_and_a_summary(page: Path) -> None:
     assert sorted(file.name for file in page.parent.iterdir()) == FILES
 
 
@@ -247,21 +254,19 @@ def test_a_description_with_a_lone_carriage_return_stays_in_one_guarded_cell(tmp
     assert column_of(out.parent / "roles.csv", "description") == ["'-1+1\r'=2+2", "safe\r'=1+1"]
 
 
-def test_csv_writes_times_in_iso_form_flags_as_words_ids_with_their_zeros_and_missing_as_empty(tmp_path: Path) -> None:
-    iamframe.write_report(iamframe.run_checks(small(tmp_path / "in")), tmp_path / "out")
-    profiles = tmp_path / "out" / "profiles.csv"
+def test_csv_writes_times_in_iso_form_flags_as_words_ids_with_their_zeros_and_missing_as_empty(page: Path) -> None:
+    profiles = page.parent / "profiles.csv"
     assert column_of(profiles, "account_id") == ["000000000001", "000000000001"]
     assert column_of(profiles, "created_at") == ["2024-05-01T09:00:05Z", "2024-05-01T09:00:05Z"]
     assert column_of(profiles, "role_known") == ["True", "True"]
     assert column_of(profiles, "tags_known") == ["False", "False"]
-    assert column_of(tmp_path / "out" / "roles.csv", "description") == [""]
-    assert column_of(tmp_path / "out" / "findings.csv", "expected") == ["False", "False"]
-    assert column_of(tmp_path / "out" / "findings.csv", "accepted") == ["", ""]
+    assert column_of(page.parent / "roles.csv", "description") == [""]
+    assert column_of(page.parent / "findings.csv", "expected") == ["False", "False"]
+    assert column_of(page.parent / "findings.csv", "accepted") == ["", ""]
 
 
-def test_a_frame_without_rows_is_its_header(tmp_path: Path) -> None:
-    iamframe.write_report(iamframe.run_checks(small(tmp_path / "in")), tmp_path / "out")
-    assert rows_of(tmp_path / "out" / "tags.csv") == [
+def test_a_frame_without_rows_is_its_header(page: Path) -> None:
+    assert rows_of(page.parent / "tags.csv") == [
         ["account_id", "resource_arn", "resource_type", "tag_key", "tag_value", "is_aws_reserved", "tag_source"]
     ]
 

@@ -54,7 +54,9 @@ def test_report_without_arguments_reports_the_sample_and_says_first_that_it_is_f
     assert first.startswith("This report is about the fictional sample.")
     assert SAMPLE_LINE.fullmatch(second)
     assert third == f"Report: {Path('iamframe-report', 'report.html')}"
-    assert (tmp_path / "iamframe-report" / "report.html").stat().st_size > 10_000
+    page = (tmp_path / "iamframe-report" / "report.html").read_text("utf-8")
+    assert len(page) > 10_000
+    assert "did not run" not in page
     incomplete = (
         "unreferenced_profiles, owner_gone, stale_references, names_refused, missing_required_tags, quota_pressure, "
         "untagged_profiles, untagged_roles, tag_differences, tag_key_variants"
@@ -236,8 +238,6 @@ def test_a_report_with_only_some_checks_says_how_many_did_not_run(tmp_path: Path
     assert [(row["check"], row["resource_name"]) for row in rows] == [("crossed_names", "blue")]
     said = "17 checks did not run, so their findings are not in this report."
     assert said in (folder / "report.html").read_text("utf-8")
-    assert run(tmp_path, "report", "sample").returncode == 0
-    assert "did not run" not in (folder / "report.html").read_text("utf-8")
 
 
 def test_json_holds_each_finding_with_null_for_what_is_missing_and_nothing_else(tmp_path: Path) -> None:
@@ -366,19 +366,7 @@ def test_letters_that_the_output_cannot_hold_are_no_reason_to_fail(tmp_path: Pat
     assert "CostCenter (79 resources), cost" in done.stdout.replace("\\", "")
 
 
-def test_output_that_nobody_reads_to_its_end_is_no_failure_to_tell_of(tmp_path: Path) -> None:
-    check = ["check", "sample", "--only", "empty_profiles", "--format", "json"]
-    command = [sys.executable, "-m", "iamframe.ui.cli", *check]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdout.close()
-        said = process.stderr.read().decode()
-    assert "Traceback" not in said
-    assert "BrokenPipe" not in said
-
-
-@pytest.mark.parametrize("form", ["table", "csv"])
+@pytest.mark.parametrize("form", ["table", "csv", "json"])
 def test_a_reader_that_stops_early_still_gets_the_incomplete_checks(tmp_path: Path, form: str) -> None:
     command = [sys.executable, "-m", "iamframe.ui.cli", "check", "sample", "--format", form]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -389,6 +377,8 @@ def test_a_reader_that_stops_early_still_gets_the_incomplete_checks(tmp_path: Pa
     assert "the quotas were not collected (GetAccountSummary was denied)" in said
     assert ("8 of 18 checks are complete" in said) == (form == "table")
     assert process.returncode == 0
+    assert "Traceback" not in said
+    assert "BrokenPipe" not in said
 
 
 def test_the_summary_counts_only_what_belongs_to_the_owners_that_are_asked_for(tmp_path: Path) -> None:
@@ -530,7 +520,7 @@ def test_the_exit_status_tells_of_findings_and_of_what_was_not_seen(
 
 
 def test_strict_holds_for_report_too_which_is_written_all_the_same(tmp_path: Path) -> None:
-    assert run(tmp_path, "report", "--strict").returncode == 3
+    assert run(tmp_path, "report", "--strict", "--only", "quota_pressure").returncode == 3
     assert (tmp_path / "iamframe-report" / "report.html").exists()
 
 
@@ -1029,19 +1019,17 @@ def test_a_rate_that_is_no_number_is_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("arguments", [["--owner", "ops"], ["--owner=ops"], ["--severity", "high"]])
-def test_a_report_that_is_asked_for_some_findings_says_where_they_are_filtered(
-    tmp_path: Path, arguments: list[str]
-) -> None:
-    done = run(tmp_path, "report", "sample", *arguments)
-    option = arguments[0].partition("=")[0]
-    hint = f"filter the findings on the report's page, or use {option} with `iamframe check`"
-    said = f"iamframe: No such option '{option}'; {hint}\n"
-    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
-    # The advice is true: the page has these two filters, and the command has these two options.
+def test_a_report_that_is_asked_for_some_findings_says_where_they_are_filtered(tmp_path: Path) -> None:
     run(tmp_path, "report", "sample", "--out", "out")
-    assert f'<select data-by="{option[2:]}">' in (tmp_path / "out" / "report.html").read_text("utf-8")
-    assert run(tmp_path, "check", "sample", *arguments).returncode == 0
+    for arguments in (["--owner", "ops"], ["--owner=ops"], ["--severity", "high"]):
+        done = run(tmp_path, "report", "sample", *arguments)
+        option = arguments[0].partition("=")[0]
+        hint = f"filter the findings on the report's page, or use {option} with `iamframe check`"
+        said = f"iamframe: No such option '{option}'; {hint}\n"
+        assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
+        # The advice is true: the page has these two filters, and the command has these two options.
+        assert f'<select data-by="{option[2:]}">' in (tmp_path / "out" / "report.html").read_text("utf-8")
+        assert run(tmp_path, "check", "sample", *arguments).returncode == 0
 
 
 @pytest.mark.parametrize(
