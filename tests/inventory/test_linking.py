@@ -190,8 +190,8 @@ def test_only_another_id_of_a_profile_shows_that_it_was_recreated(tmp_path: Path
     for number, (then, now, _) in enumerate(cases):
         account = f"{number:012d}"
         rows = instances(instance(arn("web", account), then, number), owner=account)
-        documents[f"{account}/p.json"] = held("web", account=account, InstanceProfileId=now)
         documents |= core(account, account, instances=rows)
+        documents[f"{account}/p.json"] = held("web", account=account, InstanceProfileId=now)
     inventory = load(tmp_path, documents)
     assert [*stale(inventory)] == [f"i-{number:017x}" for number, (*_, is_stale) in enumerate(cases) if is_stale]
     assert found(inventory, "unreferenced_profiles") == []

@@ -52,10 +52,8 @@ class Parted(Result):
         ids = self.inventory.accounts["account_id"].tolist()
         for start in range(0, len(ids), self.size):
             part = ids[start : start + self.size]
-            if self.found is sample_result().found:
-                yield of_sample(*part)
-            else:
-                yield iamframe.run_checks(only(self.inventory, part), [*self.checks], self.policy, self.own)
+            given = (only(self.inventory, part), [*self.checks], self.policy, self.own)
+            yield of_sample(*part) if self.found is sample_result().found else iamframe.run_checks(*given)
 
 
 def parted(result: Result, size: int = 1, own: Any = ()) -> Parted:

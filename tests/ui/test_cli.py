@@ -377,8 +377,7 @@ def test_a_reader_that_stops_early_still_gets_the_incomplete_checks(tmp_path: Pa
     assert "the quotas were not collected (GetAccountSummary was denied)" in said
     assert ("8 of 18 checks are complete" in said) == (form == "table")
     assert process.returncode == 0
-    assert "Traceback" not in said
-    assert "BrokenPipe" not in said
+    assert not re.search("Traceback|BrokenPipe", said)
 
 
 def test_the_summary_counts_only_what_belongs_to_the_owners_that_are_asked_for(tmp_path: Path) -> None:
