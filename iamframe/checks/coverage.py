@@ -328,12 +328,12 @@ role_and_profile_tags: Need = Need("role and profile tags", _tags_of_any)
 tags_of_both: Need = Need(
     "tags of both", partial(_partial_if_indexed, Requirement(rows=_tagged_links, missing="links.tags"))
 )
-tag_policy: Need = Need("required tags", _demanded)
+required_tags: Need = Need("required tags", _demanded)
 organizations: Need = Need("organizations", _organizations)
 quotas: Need = Need("quotas", _quotas)
 references: Need = Need("references", _references)
 references_and_profiles: Need = Need("references and profiles", _any_references)
-owners: Need = Need("lists of clusters and stacks", _owners)
+clusters_and_stacks: Need = Need("clusters and stacks", _owners)
 resource_owners: Need = Need("resource owners", _listed_owners)
 events: Need = Need("events", _events)
 
@@ -350,8 +350,8 @@ NEEDS_OF: dict[str, tuple[tuple[Need, ...], tuple[Need, ...]]] = {
     "tags": ((role_and_profile_tags,), (profile_tags, role_tags, tags_of_both)),
     "tag_coverage": ((role_and_profile_tags,), (profile_tags, role_tags, tags_of_both)),
     "references": ((references,), (references_and_profiles,)),
-    "resource_owners": ((resource_owners,), (owners,)),
-    "owned_profiles": ((owners,), ()),
+    "resource_owners": ((resource_owners,), (clusters_and_stacks,)),
+    "owned_profiles": ((clusters_and_stacks,), ()),
     "tag_policies": ((organizations,), ()),
     "accounts": ((quotas,), ()),
     "events": ((events,), ()),

@@ -124,7 +124,7 @@ def unreferenced_profiles(
 
 @check(
     severity="medium",
-    needs=[needs.profile_tags, needs.owners],
+    needs=[needs.profile_tags, needs.clusters_and_stacks],
     detail={
         "by": "_kind",
         "eks-cluster": "belongs to the EKS cluster {owner_name}, which no longer exists in {_regions}",

@@ -368,7 +368,7 @@ def _are_of_tool(finding: Positions, keys: pd.Series, size: int) -> Bools:
 
 @check(
     severity="medium",
-    needs=[needs.tag_policy, needs.role_and_profile_tags],
+    needs=[needs.required_tags, needs.role_and_profile_tags],
     detail={
         "by": "_text",
         "missing": "tag '{tag_key}' is missing",

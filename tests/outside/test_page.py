@@ -606,7 +606,7 @@ def test_where_tags_can_be_seen_and_changed_is_told_with_how_many_are_missed(bro
         by_stack = "yes, but only if CloudFormation manages the role"
         assert rows["CloudFormation", "roles"] == [by_stack, by_stack, "unknown"]
         configured = "yes, but only if Terraform manages the resource"
-        assert rows["Terraform", "profiles"] == [configured, configured, "yes, but only in us-east-1"]
+        assert rows["Terraform", "profiles"] == [configured, configured, "yes, but only with the region us-east-1"]
         group = it.page.get_by_role("group", name="Table: Where tags can be seen and changed")
         said = group.locator("caption").inner_text()
         assert said.startswith(
@@ -773,7 +773,7 @@ def test_a_page_has_10000_rows_at_most_and_says_where_it_was_cut(browser: Browse
 def test_the_page_of_the_sample_says_in_its_first_line_that_it_is_fiction(browser: Browser, pages: Pages) -> None:
     with opened(browser, pages.sample()) as it:
         first = it.page.inner_text("body").splitlines()[0]
-        assert first == "This is the fictional sample. All accounts in this report are made up."
+        assert first == "This is the fictional sample. All accounts and quotas in this report are made up."
         assert it.said == []
         assert it.requests == [pages.sample().as_uri()]
 
@@ -959,7 +959,7 @@ def test_what_all_findings_of_a_group_have_in_common_stands_once(browser: Browse
     with opened(browser, pages.empties("alpha", "beta", "gamma")) as it:
         section = it.page.locator("section[aria-labelledby=empty_profiles]")
         assert section.inner_text().count("holds no role") == 1
-        assert section.locator(".common").inner_text() == "The same in each row: holds no role"
+        assert section.locator(".common").inner_text() == "In all rows: holds no role"
     with opened(browser, pages.empties("a", "b")) as it:
         assert it.page.locator("section[aria-labelledby=empty_profiles]").inner_text().count("holds no role") == 2
 
