@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from iamframe.analysis.matching import SIDES, KeyMap, NotCompared, differ, ordered
 from iamframe.checks import Result
-from iamframe.checks.coverage import organizations, tag_policy
+from iamframe.checks.coverage import organizations, required_tags
 from iamframe.checks.evidence import COMPLETE, Evidence
 from iamframe.inventory import schema
 from iamframe.inventory.arrow import Bools, Positions, as_arrow, index_in, is_in, joined_key
@@ -81,7 +81,7 @@ def _seen_by_other(found: pd.DataFrame, sides: _Sides, side: int, scopes: set[st
     alone = is_in(found["check"], [name for name, one in checks.items() if one.alone])
     of_one_scope = is_in(check, complete[side]) & found["account_id"].isin(scopes).to_numpy(bool)
     # The tags of a resource decide nothing if the other side lacks the tag policy.
-    by_policy = is_in(found["check"], [name for name, one in checks.items() if tag_policy in one.needs])
+    by_policy = is_in(found["check"], [name for name, one in checks.items() if required_tags in one.needs])
     judged = read & (~by_policy | is_in(found["account_id"], _accounts_with_tag_policy(sides[1 - side])))
     decided = is_in(check, complete[1 - side]) & (~relying | of_one_scope) | (alone & judged)
     return decided | is_in(found["finding_id"], _ruled_out(sides[side], sides[1 - side]))

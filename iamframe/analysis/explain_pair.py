@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from iamframe.analysis.plan.plan import why_not_planned
 from iamframe.checks import CHECKS, Result
-from iamframe.checks.coverage import tag_policy
+from iamframe.checks.coverage import required_tags
 from iamframe.inventory import schema
 from iamframe.inventory.linking import profile_ids, without_path
 from iamframe.knowledge.arn import PROFILE_TYPE, ROLE_TYPE, name_of, partition_of
@@ -134,7 +134,7 @@ class RowsByKey:
         self.about = {
             name: one.about
             for name, one in result.checks.items()
-            if one.about != "account" and (tag_policy not in one.needs or result.policy.demands_tags)
+            if one.about != "account" and (required_tags not in one.needs or result.policy.demands_tags)
         }
         unsure = coverage[(coverage["status"] != "complete") & coverage["check"].isin(list(self.about))]
         self.accounts, self.lists, self.gaps, self.events, self.unsure = (

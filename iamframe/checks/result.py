@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 import iamframe
-from iamframe.checks.coverage import tag_policy
+from iamframe.checks.coverage import required_tags
 from iamframe.checks.findings import Found
 from iamframe.checks.owner import OWNER_TAG, owners
 from iamframe.checks.registry import STATUSES, Check
@@ -189,7 +189,7 @@ class Result:
     def asked(self) -> tuple[str, ...]:
         """The names of the checks that ran, without checks of required tags if `policy.demands_tags` is false."""
         has_policy = self.policy.demands_tags
-        return tuple(name for name, one in self.checks.items() if has_policy or tag_policy not in one.needs)
+        return tuple(name for name, one in self.checks.items() if has_policy or required_tags not in one.needs)
 
     @property
     def complete_text(self) -> str:
