@@ -88,8 +88,8 @@ def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
     """Profiles named like one role, but holding another.
 
     People choose a profile by its name. The instance gets the permissions of the role in the profile. The check
-    compares names without regard to case. An account cannot have two roles whose names differ only in case. Source: IAM
-    User Guide, "IAM and AWS STS quotas".
+    compares the profile's name with the names of all roles, without regard to case. An account cannot have two roles
+    whose names differ only in case. Source: IAM User Guide, "IAM and AWS STS quotas".
     """
     linked = np.flatnonzero(is_in(pairs["relation"], ["affix", "generated", "different"]))
     where = index_in(_name_key(pairs[["account_id", "profile_name"]].iloc[linked], "profile"), _name_key(roles, "role"))
