@@ -610,8 +610,8 @@ def test_where_tags_can_be_seen_and_changed_is_told_with_how_many_are_missed(bro
         group = it.page.get_by_role("group", name="Table: Where tags can be seen and changed")
         said = group.locator("caption").inner_text()
         assert said.startswith(
-            '"No" means that the tool in the row cannot do what the heading of the column says. The data has 1 role (1 tagged, 0 '
-            "untagged) and 2"
+            '"No" means that the tool in the row cannot do what the heading of the column says. The data has 1 role '
+            "(1 tagged, 0 untagged) and 2"
         )
         without = "without service-linked roles and roles of IAM Identity Center."
         assert f"2 profiles (0 tagged, 1 untagged, 1 unknown), {without}" in said
