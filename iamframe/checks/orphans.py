@@ -153,11 +153,11 @@ def owner_gone(
     later also write the cluster into the path of the profile. The certainty of a finding is `maybe` if only the
     profile's name suggests a CloudFormation stack. A cluster, environment or stack counts as gone only after a complete
     search of every region where it could be. If a profile shows several clusters, environments or stacks, the check
-    leaves out the profile while one of them exists. The check leaves out profiles that collected instances use. The
-    certainty of a finding is `maybe` if the instances of a searched region were not all collected. The check ignores
-    the tag `kubernetes.io/cluster/…`, because profiles of non-EKS clusters can have this tag, too. Karpenter also
-    writes EKS tags to profiles of clusters outside EKS. Delete a Karpenter profile only if no cluster outside EKS uses
-    the profile.
+    leaves out the profile while one of them exists. The check reports no profile that is used by a collected instance.
+    The certainty of a finding is `maybe` if the instances of a searched region were not all collected. The check
+    ignores the tag `kubernetes.io/cluster/…`, because profiles of non-EKS clusters can have this tag, too. Karpenter
+    also writes EKS tags to profiles of clusters outside EKS. Delete a Karpenter profile only if no cluster outside EKS
+    uses the profile.
     """
     gone = owned_profiles[owned_profiles["status"] == "gone"]
     running = references["profile_arn"][is_in(references["consumer_type"], ["instance", "association"])]

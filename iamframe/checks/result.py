@@ -153,7 +153,7 @@ class Result:
 
     @cached_property
     def used_profiles(self) -> pa.Array:
-        """The profile's ARN for each reference, or a missing value if the profile was not found."""
+        """For each reference, the ARN of the profile that it names, or a missing value if no such profile was found."""
         return as_arrow(self.inventory.references["profile_arn"])
 
     @cached_property

@@ -392,8 +392,9 @@ def missing_required_tags(
 
     The key `owner` does not count as the required key `Owner`: cost allocation and tag policies distinguish tag keys by
     case. The check leaves out AWS-managed roles. With `--policy org`, the check compares the tags with the account's
-    effective tag policy. A tag policy can require a tag for profiles only, or for roles only. A tag policy prescribes
-    tag values and the case of tag keys. Tags that are not required must also follow the organization's tag policy.
+    effective tag policy. The organization's tag policy can require a tag for profiles only, or for roles only. The
+    organization's tag policy also prescribes tag values and the case of tag keys. Tags that are not required must also
+    follow the organization's tag policy.
     """
     judged = {
         "role": (roles, np.flatnonzero(roles["tags_known"] & ~roles["is_aws_managed"])),

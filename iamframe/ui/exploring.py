@@ -384,7 +384,7 @@ class _FindingResources:
         return flags
 
     def on_path(self, path: str) -> tuple[Bools, Bools]:
-        """Return two masks: findings whose path contains the segments of `path`, and findings with an unknown path."""
+        """Return two masks: findings whose path contains the whole `path`, and findings with an unknown path."""
         frame, segments = self.frame, path.strip("/")
         paths = pc.utf8_lower(as_arrow(frame["path"]))
         on = pc.match_substring(paths, f"/{segments}/") if segments else pc.equal(paths, "/")

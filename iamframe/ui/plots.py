@@ -252,7 +252,7 @@ def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resour
 
 
 def plot_ladder(inventory: Inventory, ax: Axes | None = None, limit: int = 60) -> Axes:
-    """Draw roles in several profiles, roles that trust EC2 but are in no profile, and profiles with no known role.
+    """Draw roles in several profiles, roles that trust EC2 but are in no profile, and profiles without a (known) role.
 
     Lines connect the roles on the left with their profiles on the right. Each row shows a profile, or a role without a
     profile. The plot has at most `limit` rows. Roles in several profiles come first. Profiles without a role come

@@ -155,7 +155,7 @@ def test_what_was_used_lately_is_started_by_something_between_two_loads() -> Non
     assert reasons(plan)["unreferenced_profiles", "now-and-then"] == because(
         "role_used", role="now-and-then", used_at=used_at, age=age(90, "day")
     )
-    assert "  #    note: after the deletion, the role long-ago is in no profile, so " in plan.script
+    assert "  #    note: after the profile is deleted, no profile holds the role long-ago, so " in plan.script
     deleted = plan.steps[plan.steps["action"] == "delete"].set_index("resource_name")["rests_on"]
     assert {name: text.partition(" in us-east-1 uses the profile")[2] for name, text in deleted.items()} == {
         "long-ago": f"; the role long-ago was last used {read - timedelta(days=91):%Y-%m-%d}",
