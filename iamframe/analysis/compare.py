@@ -155,7 +155,7 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
     - `retagged`: a tag differs (one row per tag key).
     - `trust_changed`: the trust policy differs. The order of keys, and of the items in a list, does not matter.
     - `changed`: the description, maximum session duration or permissions boundary differs. A value that is unknown in
-    one inventory never counts as different.
+      one inventory never counts as different.
 
     A resource that exists only in a Terraform plan is never `created` or `deleted`. A finding is new only if the old
     inventory had enough data. A finding is gone only if the new inventory had enough data. A finding has not changed if
