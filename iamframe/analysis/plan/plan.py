@@ -212,7 +212,7 @@ def why_not_planned(
 ) -> tuple[dict[str, Message | None], dict[tuple[str, str], Message]]:
     """For each profile, return why a plan with default options would not delete it, and why it would not copy tags.
 
-    The reason against the deletion is None if a plan could delete the profile.
+    A profile that a plan could delete has None in the first result.
     """
     context, (_, by_resource) = Context(result, MIN_AGE, _MIN_IDLE, datetime.now(UTC)), _plannable_findings(result)
     kept: dict[str, Message | None] = {}
