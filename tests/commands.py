@@ -32,6 +32,7 @@ def run(
         redirect_stderr(errors),
         patch.object(sys, "argv", ["iamframe", *arguments]),
         patch.object(cli, "gc"),
+        patch.object(os, "_exit", sys.exit),
         patch.object(sessions, "_ASSUMED", {}),
         patch.dict(os.environ, dict(given), clear=True),
     ):

@@ -450,14 +450,13 @@ def main() -> None:
     # Output for a file or another program must not depend on the machine's locale.
     if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
         sys.stdout.reconfigure(encoding="utf-8")
-    status = _run()
-    if status == INTERRUPTED:
-        # Threads may still wait for AWS. The user does not want to wait, and the journal has all answers.
-        sys.stderr.flush()
-        os._exit(status)
-    # A last garbage collection would take as long as the checks.
-    gc.freeze()
-    sys.exit(status)
+    status = _run() or DONE
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    # All files are written, and the journal has all answers of AWS. A normal end would wait for threads that still
+    # wait for AWS, take as long as the checks for a last garbage collection, and could fail in a library's thread.
+    os._exit(status)
 
 
 def _run(arguments: list[str] | None = None) -> Any:
