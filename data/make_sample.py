@@ -330,7 +330,7 @@ def platform() -> Account:
     )
     # What Karpenter left behind when the cluster was deleted.
     path = "/karpenter/eu-west-1/staging/c05a7f32-3c1d-4f5e-9a7b-2d8c6e4f0a1b/"
-    it.profile(GONE, "KarpenterNodeRole-dev", {"karpenter.k8s.aws/cluster": "staging"}, path)
+    it.profile(GONE, "KarpenterNodeRole-dev", {"karpenter.k8s.aws/ec2nodeclass": "default"}, path)
     return it
 
 
@@ -344,7 +344,7 @@ def clusters(it: Account, team: Tags, dev: Tags) -> None:
     it.role("KarpenterNodeRole-prod", trust(EC2), team)
     for number, uid in ((8720145566123907754, "6e2f0a1c"), (1193844207756120033, "b7d41e90")):
         path = f"/karpenter/eu-west-1/prod/{uid}-3c1d-4f5e-9a7b-2d8c6e4f0a1b/"
-        it.profile(f"prod_{number}", "KarpenterNodeRole-prod", {"karpenter.k8s.aws/cluster": "prod"}, path)
+        it.profile(f"prod_{number}", "KarpenterNodeRole-prod", {"karpenter.k8s.aws/ec2nodeclass": "default"}, path)
     it.find("prod_1193844207756120033")["CreateDate"] = "2026-11-17T07:45:00+00:00"  # type: ignore[index]
     it.made("KarpenterNodeRole-dev", "KarpenterNodeInstanceProfile-dev", dev)
     stack = "eksctl-demo-nodegroup-ng-1"

@@ -20,7 +20,8 @@ class IamframeError(Exception):
 class SourceError(IamframeError):
     """A source cannot be loaded or used, or an option of the source is not valid.
 
-    The attribute `message` is None, or a message for the frame `gaps`: the id of a text, and the facts in this text.
+    The attribute `message` is None, or a message for the frame `gaps`: the id of a text in the catalog, and the values
+    for its {placeholders}.
     """
 
     message: Mapping[str, Any] | None = None
@@ -81,14 +82,14 @@ class WrongObjectError(IamframeError, TypeError):
 
 
 def require(function: str, given: object, *kinds: type, instead: str) -> None:
-    """Raise WrongObjectError if `given` is not an object of one of the types `kinds`."""
+    """Raise WrongObjectError if the object `given` has none of the types `kinds`."""
     if not isinstance(given, kinds):
         names = " or ".join(kind.__name__ for kind in kinds)
         raise WrongObjectError(f"{function} takes {names}, not {type(given).__name__}: pass {instead}")
 
 
 def require_paths(function: str, *given: object) -> None:
-    """Raise WrongObjectError if one of the values `given` is neither a str nor a path object."""
+    """Raise WrongObjectError if a value in `given` is neither a str nor a path object."""
     for one in given:
         require(function, one, str, PathLike, instead="the path of a file or folder")
 

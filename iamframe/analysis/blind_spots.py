@@ -60,7 +60,7 @@ def blind_spots(inventory: Inventory) -> pd.DataFrame:
 
 @schema.shows(schema.BLIND_SPOT_COUNTS)
 def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
-    """Count the roles and profiles whose tags each console, API or tool can, or cannot, show, change or search.
+    """Count the roles and profiles whose tags a console, API or tool can show, change or search, and those it cannot.
 
     Each row is about one account, one console (or API or tool), one resource type and one operation: `write` (change
     tags), `read` (show tags) or `find` (find resources by tag). The column `missed` is `yes` if the console, API or

@@ -434,5 +434,5 @@ SECTIONS = {
     "deleting": _deleting,
     "next": _next,
     "history": _history,
-    "where tags show": _surfaces,
+    "consoles and tools for tags": _surfaces,
 }

@@ -28,7 +28,7 @@ _KEY = ["account_id", "profile_arn", "role_arn"]
 _CELLS = ["section", "field", "profile", "role", "note"]
 Cells = tuple[Any, ...]
 # This section is long, and the same for most resources, so a page shows it on demand.
-_FOLDED = "where tags show"
+_FOLDED = "consoles and tools for tags"
 # A blank at which no line ends. Control characters of values are escaped, so no value contains it.
 _KEPT = "\0"
 # In these sections, consecutive fields with the same content become one line.

@@ -91,8 +91,8 @@ def name_key(accounts: Texts, names: Texts) -> pa.Array:
 class KeyMap:
     """Keys that identify a resource in both inventories.
 
-    A key is the ARN. If a resource has different ARNs in the two inventories, the key is the old ARN. If neither
-    inventory has a role's ARN, the role's key is `name:` and the lower-case name.
+    A key is the ARN. If a resource has different ARNs in the two inventories, the key is the old ARN. For a role whose
+    ARN is in neither inventory, the key is `name:` and the role's name in lower case.
     """
 
     def __init__(self, pairs: Mapping[str, Pairs]) -> None:

@@ -78,7 +78,7 @@ def probe_surfaces(
     Parameters
     ----------
     regions
-        The regions to test: a list, or all enabled regions.
+        The regions to test: a list of names, or "all" for all enabled regions.
     workers, rate, progress
         As for `load_account`.
 

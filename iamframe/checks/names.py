@@ -57,8 +57,8 @@ def name_mismatches(pairs: pd.DataFrame) -> Found:
     needs=[needs.links, needs.role_paths],
     detail="the profile has the path {profile_path}, but its role has the path {role_path}",
     next_step=_SHOW,
-    remediation="Create a profile with another name and the role's path, add the role to this profile, and replace the "
-    "old profile.",
+    remediation="Create a profile with a new name and the role's path, add the role to the new profile, and replace "
+    "the old profile.",
     about="link",
     alone=True,
 )
@@ -81,8 +81,8 @@ def path_mismatches(pairs: pd.DataFrame) -> Found:
     detail="holds the role {related_name}, although there is a role with the profile's name ({namesake_arn})",
     next_step=_SHOW,
     remediation="Find out which of the two roles the profile's instances need. If it is the role with the profile's "
-    "name, put it into the profile instead of the current role. Otherwise, create a new profile with the name of the "
-    "current role.",
+    "name, put it into the profile instead of the current role. Otherwise, create a profile with the name of the "
+    "current role, put the current role into it, and let the instances use it.",
 )
 def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
     """Profiles named like one role, but holding another.

@@ -56,9 +56,9 @@ def empty_profiles(
     The API call RunInstances refuses a profile without a role. A running instance gets no credentials from an empty
     profile. Empty profiles count against the quota, and the IAM console does not show them. A profile becomes empty
     when its role is removed, for example before the role is deleted. A deployment that stops half-way can also leave an
-    empty profile. AWS refuses to delete a profile that holds a role. If a collected resource uses the profile, iamframe
-    suggests no deletion. iamframe also suggests no deletion if the profile was created less than a day before the data
-    was collected, or if its creation time is unknown. A new profile may still get its role.
+    empty profile. AWS refuses the deletion if the profile holds a role by then. If a collected resource uses the
+    profile, iamframe suggests no deletion. iamframe also suggests no deletion if the profile was created less than a
+    day before the data was collected, or if its creation time is unknown. A new profile may still get its role.
     """
     empty = pairs[pairs["role_arn"].isna() & pairs["role_known"]]
     created = profiles["created_at"].iloc[empty["profile_row"]].reset_index(drop=True)
@@ -187,7 +187,7 @@ def _first_three(regions: list[str]) -> str:
 
 
 def _profiles_are_there(found: Found, profiles: pd.DataFrame) -> Bools:
-    """Return, for each stale reference, whether the other inventory's `profiles` contain the referenced profile."""
+    """Return, for each stale reference, whether the profile that it names is in `profiles` of another inventory."""
     names = {"referenced_id": "profile_id", "_name": "profile_name"}
     uses = found.keyed(["named", *names]).rename(columns=names)
     meant = profiles_meant(uses, profiles)
@@ -228,11 +228,11 @@ def _profiles_are_there(found: Found, profiles: pd.DataFrame) -> Bools:
 def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd.DataFrame) -> Found:
     """References to deleted or nonexistent profiles.
 
-    If a profile is deleted and recreated, its instances keep the old profile id and have no credentials. To restore the
-    credentials, associate the new profile with each instance. Source: IAM User Guide, "Troubleshoot IAM and Amazon
-    EC2". If a launch template contains the ARN or name of a profile that does not exist, launches from the template
-    fail. The check also reports an ARN that differs from a profile's ARN only in the path. The check covers only
-    references from instances, associations, launch templates and launch configurations.
+    If a profile is deleted and recreated, its instances keep the old profile id and have no credentials. To give the
+    instances credentials again, associate the recreated profile with each of them. Source: IAM User Guide,
+    "Troubleshoot IAM and Amazon EC2". If a launch template contains the ARN or name of a profile that does not exist,
+    launches from the template fail. The check also reports an ARN that differs from a profile's ARN only in the path.
+    The check covers only references from instances, associations, launch templates and launch configurations.
     """
     direct = references[is_in(references["consumer_type"], _CONSUMERS)]
     seen = direct["consumer_id"][direct["consumer_type"] == "instance"]
@@ -321,7 +321,7 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
         "profiles": "the account has {used} instance profiles ({_percent}% of its quota of {quota})",
     },
     next_step="aws iam get-account-summary",
-    remediation="Look in the file `quota_use.csv` (`iamframe.quota_use`) for what fills the quota: one row per "
+    remediation="The file `quota_use.csv` (in Python: `iamframe.quota_use`) shows what fills the quota: one row per "
     "combination of tool, cluster (or stack) and owner. Delete roles or profiles that are not needed, or request a "
     "higher quota.",
     about="account",

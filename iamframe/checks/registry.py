@@ -34,7 +34,7 @@ class Check:
     template of the suggested command (see `checks.findings`). The field `remediation` is advice on what to do about the
     findings. The field `about` is the type of resource that the findings are about. The field `alone` is true if the
     check can run on a single profile and its role. The field `remedy` is what a clean-up plan does about the findings,
-    or None. The field `ruled_out` is None, or a function that tells which findings certainly do not exist in another
+    or None. The field `ruled_out` is None, or a function that tells which findings are certainly no findings in another
     inventory. This function takes the findings (a `Found`) and the frame `profiles` of the other inventory, and returns
     for each finding whether it certainly does not exist there.
     """
@@ -86,9 +86,9 @@ def check(
     The function's positional parameters are frames or views that the check reads. The keyword-only parameters are the
     options of the check. The first line of the function's docstring is the title of the check. The class `Check`
     explains the arguments of the decorator, such as `detail` and `next_step`. The check could miss findings if any of
-    the data listed in `needs` was not collected. A need is a constant of the module `iamframe.checks.coverage`, or the
-    constant's name, such as "profile_tags". If `needs` lists nothing for a frame that your own check reads, iamframe
-    adds the frame's default needs (`checks.coverage.NEEDS_OF`).
+    the data listed in `needs` was not collected. A need is a constant of the module `iamframe.checks.coverage` (such as
+    `profile_tags`), or the name of such a constant as text. If `needs` lists nothing for a frame that your own check
+    reads, iamframe adds the frame's default needs (`checks.coverage.NEEDS_OF`).
 
     A check's function returns a frame with one or more rows per finding. The returned frame must have the column
     `resource_arn`. The column `account_id` is needed if the resource is neither a role nor a profile of the inventory.
@@ -96,8 +96,8 @@ def check(
     `related_name`, `severity`, `certainty`, `expected`, `maker`, `maker_basis`, `next_step` and `next_step_changes`.
     iamframe raises CheckError if the frame has a column that iamframe fills itself: `finding_id`, `finding`, `check`,
     `account_name`, `accepted`, `owner`, `owner_known` and `detail`. All other columns are facts, which `detail` can
-    show. Rows with the same `account_id`, `resource_arn` and `related_arn` become one finding. If a row has no
-    `resource_arn`, iamframe compares `resource_name` instead.
+    show. Rows with the same `account_id`, `resource_arn` and `related_arn` become one finding. In rows without a
+    `resource_arn`, iamframe compares `resource_name` instead of the ARN.
 
     Raises
     ------

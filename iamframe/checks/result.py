@@ -59,8 +59,9 @@ class Result:
     version: str = __version__
 
     def parts(self, *, neighbours: bool = False) -> Iterator[Result]:  # noqa: ARG002 - a subclass has neighbours
-        """Yield one `Result` per group of accounts, in order of the account ids. No account is in two groups.
+        """Divide the accounts into groups, and yield one `Result` per group, in order of the account ids.
 
+        No account is in two groups.
         If `neighbours` is true, the inventory of each `Result` also contains the data of other groups to which the
         group's accounts refer. For example, a launch template of one account can name another account's profile.
         """
@@ -73,7 +74,7 @@ class Result:
 
     @cached_property
     def with_order(self) -> tuple[pd.DataFrame, Positions]:
-        """The findings of all checks, and separately the column `order` of the table that `sorted_findings` returns."""
+        """The findings of all checks, and their sort order (the column `order` of `sorted_findings`)."""
         return frame_and_order(self.sorted_findings("en"))
 
     def only(self, finding_ids: Iterable[str]) -> Result:
@@ -261,7 +262,7 @@ def tally_of(findings: pd.DataFrame) -> pd.DataFrame:
 
 
 def counts_by_check(frame: pd.DataFrame, column: str, checks: Iterable[str], values: Iterable[str]) -> pd.DataFrame:
-    """Count the rows of each check with each of the given values."""
+    """For each check, count the rows that have each of the given values in a column."""
     counts: pd.DataFrame = frame.groupby(["check", column]).size().unstack(fill_value=0)
     return counts.reindex(index=[*checks], columns=[*values], fill_value=0)
 

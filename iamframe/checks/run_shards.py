@@ -94,7 +94,7 @@ def check_snapshot(
     workers
         The number of processes, if no executor is given.
     shard_size
-        A shard has at most this number of roles, and at most this number of profiles. An account is never divided. An
+        The largest number of roles, and of profiles, in a shard of several accounts. An account is never divided. An
         account that is larger than `shard_size` is a shard of its own.
     progress
         Whether to show progress. The default is True in a terminal or notebook.
@@ -109,8 +109,8 @@ def check_snapshot(
     ------
     StoreError
         If the snapshot cannot be opened, if the snapshot is replaced during the run, if no account of the snapshot can
-        be read, if `out` contains other files or results of another call, if `out` cannot be written, if `out` is not
-        shared by all workers, if `shard_size` is below 1, or if the executor accepts no more work.
+        be read, if `out` contains other files, or results of a call with other arguments, if `out` cannot be written,
+        if `out` is not shared by all workers, if `shard_size` is below 1, or if the executor accepts no more work.
     UnknownCheckError, PolicyError, CheckError
         As in `run_checks`.
     """

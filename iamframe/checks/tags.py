@@ -67,7 +67,7 @@ def _tags_to_copy(own: pd.DataFrame, side: str, rows: Positions, demanded: tuple
 
 
 def _are_on_all(tags: pd.DataFrame, roles: Positions, linked: pd.Series) -> Bools:
-    """For each tag of a profile, return whether all profiles of the profile's role have the tag."""
+    """For each tag of a profile, return whether all profiles that hold the same role have this tag with this value."""
     # `linked` has the role of each link.
     count = np.bincount(linked[linked >= 0], minlength=roles.max(initial=-1) + 1)[roles]
     found: Bools = count == 1
@@ -228,8 +228,8 @@ def untagged_roles(
         "have {_size:tag}, but AWS allows 50",
         "value": "tag '{tag_key}' is {role_value:value} on the role and {profile_value:value} on the profile",
         "key_case": "tag '{tag_key}' on the role is spelled '{profile_key}' on the profile (only the case differs)",
-        "other": "tag '{tag_key}' is {role_value:value} on the role, and '{profile_key}' is {profile_value:value} on "
-        "the profile; the keys differ by case",
+        "other": "tag '{tag_key}' is {role_value:value} on the role, but the profile has '{profile_key}' (differs by "
+        "case), and its value is {profile_value:value}",
     },
     next_step={
         "by": "_put",
@@ -245,20 +245,20 @@ def untagged_roles(
 def tag_differences(tags: pd.DataFrame, pairs: pd.DataFrame, *, demanded: tuple[Demand, ...] = ()) -> Found:
     """Profile and role tags differ.
 
-    Cost reports, inventories and tag-based permissions may use tags of profiles or roles. If profile and role tags
-    differ, reports by profile tags differ from reports by role tags. The check ignores tag keys that AWS reserves. A
-    profile can have two tag keys that differ only in case. A role cannot have two tag keys that differ only in case.
-    Source: IAM User Guide, "Tags for AWS Identity and Access Management resources". The finding shows whether two keys
-    differ only in case. The checks `untagged_profiles` and `untagged_roles` report resources without tags or with only
-    `aws:` tags. The suggested command copies to the profile those tags of the role that are missing or different on the
-    profile. If no tag is copied to the profile, the suggested command copies to the role the tags that only the profile
-    has. If the role is in several profiles, only tags that all these profiles have with equal values are copied to the
-    role. The suggested command does not copy a tag if the other resource has a tag whose key differs only in case. If
-    two tag keys of a profile differ only in case, the suggested command copies neither. Tags by which a tool recognizes
-    its own resources are not in the suggested command. If your policy file or the organization's tag policy forbids a
-    tag, the suggested command leaves the tag out. If a resource would then have more than 50 tags, no tag is copied to
-    the resource, because AWS allows 50 tags. If the role lacks tags of Karpenter or EKS and nothing else differs, the
-    severity is `info`.
+    Inventories, reports and tag-based permissions may use tags of profiles or roles. If profile and role tags differ,
+    reports by profile tags differ from reports by role tags. The check ignores tag keys that AWS reserves. A profile
+    can have two tag keys that differ only in case. A role cannot have two tag keys that differ only in case. Source:
+    IAM User Guide, "Tags for AWS Identity and Access Management resources". The finding shows whether two keys differ
+    only in case. The checks `untagged_profiles` and `untagged_roles` report resources without tags or with only `aws:`
+    tags. The suggested command copies to the profile those tags of the role that are missing or different on the
+    profile. If the profile needs no tag of the role, the suggested command copies in the other direction: the role gets
+    the tags that only the profile has. If the role is in several profiles, only tags that all these profiles have with
+    equal values are copied to the role. The suggested command does not copy a tag to a role or profile that has a tag
+    key which differs only in case. If two tag keys of a profile differ only in case, the suggested command copies
+    neither. Tags by which a tool recognizes its own resources are not in the suggested command. If your policy file or
+    the organization's tag policy forbids a tag, the suggested command leaves the tag out. If a resource would then have
+    more than 50 tags, no tag is copied to the resource, because AWS allows 50 tags. If the role lacks tags of Karpenter
+    or EKS and nothing else differs, the severity is `info`.
     """
     is_known = pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]
     own = _own(tags)
@@ -381,7 +381,7 @@ def _are_of_tool(finding: Positions, keys: pd.Series, size: int) -> Bools:
         "other": "tag '{tag_key}' is {tag_value:value}, but the policy file allows only {_wanted}",
     },
     next_step={"by": "resource_type", "role": _SHOW_ROLE, "other": _SHOW_PROFILE},
-    remediation="Set the tags that the policy file or the organization requires.",
+    remediation="Set the tags that your policy file or the organization's tag policy requires.",
     alone=True,
     remedy="required tags",
 )
@@ -390,11 +390,11 @@ def missing_required_tags(
 ) -> pd.DataFrame:
     """Roles and profiles missing required tags.
 
-    The key `owner` does not count as the required key `Owner`: cost allocation and tag policies distinguish tag keys by
-    case. The check leaves out AWS-managed roles. With `--policy org`, the check compares the tags with the account's
-    effective tag policy. The organization's tag policy can require a tag for profiles only, or for roles only. The
-    organization's tag policy also prescribes tag values and the case of tag keys. Tags that are not required must also
-    follow the organization's tag policy.
+    A tag with the key `owner` is not the required tag `Owner`: cost allocation and tag policies distinguish upper and
+    lower case in tag keys. The check leaves out service-linked roles and roles of IAM Identity Center. With `--policy
+    org`, the check compares the tags with the account's effective tag policy. A tag policy can require a tag for
+    profiles only, or for roles only. A tag policy can also prescribe the values of a tag and the case of its key, even
+    for a tag that is not required.
     """
     judged = {
         "role": (roles, np.flatnonzero(roles["tags_known"] & ~roles["is_aws_managed"])),

@@ -224,10 +224,10 @@ def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tupl
 
     A resource must be deleted before it can be created again. So these rules hold:
 
-        more creations than deletions: the resource did not exist just before
-        more deletions than creations: the resource existed just before
-        no creations or deletions, but other uses: the resource existed just before
-        as many creations as deletions: earlier events decide, or else later events
+    - more creations than deletions: the resource did not exist just before;
+    - more deletions than creations: the resource existed just before;
+    - no creations or deletions, but other uses: the resource existed just before;
+    - as many creations as deletions: the events of earlier seconds decide, or else those of later seconds.
     """
     beginnings = {}
     for key, seconds in changes.items():

@@ -71,8 +71,8 @@ def load_fleet(
     external_id
         External id that the roles require. The external id is never written to a file.
     profile
-        The AWS CLI profile with the credentials for assuming the roles. By default, iamframe uses the default
-        credentials of boto3.
+        The AWS CLI profile whose credentials are used to assume a role in each account. By default, iamframe uses the
+        default credentials of boto3.
     executor
         Any `concurrent.futures.Executor`, such as Dask's `client.get_executor(pure=False)`. The default executor has
         eight threads. The executor receives ids and names, never the access keys of an account.
@@ -84,8 +84,8 @@ def load_fleet(
         account is saved.
     out
         The snapshot's folder, on a disk or in an object store (`s3://BUCKET/FOLDER`). All workers of the executor must
-        share the disk. Do not put access keys into the address. The executor receives the whole address `out`, with any
-        access keys in it.
+        share the disk. Do not put access keys of an object store into the address `out`: the executor would receive the
+        keys, too.
 
     See `load_account` for the other parameters.
 

@@ -63,7 +63,7 @@ def load_account(
         EMR, Elastic Beanstalk, Image Builder, ECS, RDS Custom, PCS, Cloud9, DataZone and Bedrock AgentCore.
     role_details
         Whether to call ListRoles, too. ListRoles returns descriptions and maximum session durations.
-        GetAccountAuthorizationDetails returns no descriptions and no durations.
+        GetAccountAuthorizationDetails returns neither of them.
     tag_index
         Whether to read profile tags from the tagging API first. One request returns the tags of up to 100 profiles. The
         tagging API can return outdated tags. The column `tag_source` of the frame `tags` shows which operation returned

@@ -46,8 +46,8 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
     ------
     SourceError
         If there is no source, if `load_files`, `load_account` or `load_fleet` refuses a source, if the sample or a live
-        account is combined with another source, if a snapshot is combined with files, if a snapshot is in a subfolder
-        of a source, or if two snapshots have the same account.
+        account is combined with another source, if a snapshot is combined with files, if a source folder has a
+        subfolder that contains a snapshot, or if two snapshots are of the same account.
     StoreError
         If a snapshot is damaged.
     """

@@ -1,7 +1,7 @@
 """Report in the frame `gaps` which data is missing, and how to collect that data.
 
-GetAccountSummary and other responses from IAM show which lists are incomplete. If a role or profile is created or
-deleted while a list is read page by page, it can be missing from all pages.
+GetAccountSummary and other responses from IAM show which lists are incomplete. If resources are created or deleted
+while a list is read page by page, a role or profile that exists can be missing from all pages.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
 
 Hive, DuckDB and pyarrow can read the folder name `account=ID`. `ID` is `none` if the frame has no rows. Otherwise, `ID`
 is the percent-encoded account id, or a hash if this id is too long or equals another id except for case. If accounts
-are saved one by one, the rows that one account has about another account are in a folder whose `ID` is a hash. The
+are saved one by one, and the data of one account has rows with another account id, `ID` is a hash for these rows. The
 column `account_id` has the account id or `unknown`, never a hash.
 """
 

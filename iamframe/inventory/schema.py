@@ -119,7 +119,7 @@ RESOURCE_OWNERS = Frame(
 
 TAG_POLICIES = Frame(
     "tag_policies",
-    "account, resource type and tag key in the account's effective tag policy",
+    "combination of account, resource type and tag key in an effective tag policy",
     ("account_id", "resource_type", "tag_key"),
 ).with_columns(
     ACCOUNT_ID,

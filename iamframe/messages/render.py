@@ -11,7 +11,7 @@ In a text, a placeholder such as `{key}` stands for the fact with this name. A c
 In the TOML file, a message with several texts is a table. One of the values that fill the message decides which text is
 used:
 
-    by                the name of the fact (default: `count`)
+    by                the name of the deciding value (default: `count`)
     one               the text for the number 1, unless another text fits
     other             the text for all other values
 """

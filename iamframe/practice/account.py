@@ -267,7 +267,7 @@ class PracticeAccount:
         account. If the role does not trust EC2, the `Code` in the credentials document is
         "AssumeRoleUnauthorizedAccess", and the credentials document contains a `Message`. In a practice account, a role
         trusts EC2 if an `Allow` statement without a `Condition` names EC2. In a practice account, a change to the role
-        reaches the instance at once. On AWS, it can take an hour until a change to a role reaches the instances.
+        reaches the instance at once. On AWS, it can take an hour until a new trust policy reaches the instances.
 
         Raises
         ------

@@ -1,7 +1,7 @@
 """How a practice account answers calls to the Resource Groups Tagging API about roles and profiles.
 
-The Resource Groups Tagging API can tag roles and profiles, but its GetResources returns no roles. moto lists and tags
-the resources of other services.
+In the Resource Groups Tagging API, TagResources accepts roles and profiles, but GetResources returns only profiles.
+moto lists and tags the resources of other services.
 """
 
 from __future__ import annotations

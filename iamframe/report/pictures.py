@@ -187,7 +187,7 @@ class Pictures(msgspec.Struct, frozen=True):
         ]
 
     def quota_use(self) -> Picture:
-        """Return what share of the IAM quotas each combination of tool and owner uses. Larger shares come first."""
+        """Return the share of a quota that each combination of account, tool, owner, and cluster or stack uses."""
         words = self.words
         columns = [
             *(ColumnHead(words(f"heads.{name}")) for name in ("account_id", "maker", "belongs_to")),

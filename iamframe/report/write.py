@@ -77,8 +77,8 @@ def write_report(
 
     A result of `check_snapshot` need not fit into memory: iamframe writes the result in parts, one group of accounts at
     a time. The rows of `checks/CHECK.csv` and `tags.csv` are in the order of the groups of accounts. In `findings.csv`,
-    this is also the order of the findings without an ARN, within each check. With `mask` or `xlsx`, the whole result is
-    in memory.
+    the findings without an ARN of one check are in this order, too. With `mask` or `xlsx`, the whole result is in
+    memory.
 
     If the report cannot be written, an older report stays as it was. A new report replaces or removes all files that an
     older report or `iamframe diff --out` wrote into the folder. Other files in the folder are kept. A folder without
@@ -92,7 +92,7 @@ def write_report(
     Parameters
     ----------
     lang
-        Language of the page: `en` or `ja`. Commands and CSV files are always in English.
+        Language of the page: `en` or `ja`. Suggested commands, their comments and the CSV files are always in English.
     owner_tag
         Key of the owner tag. The default is `result.owner_tag`. Other spellings of the key, such as `OWNER`, count,
         too.
@@ -102,10 +102,10 @@ def write_report(
     mask
         Whether to mask every file. Pseudonyms replace account ids, unique ids, external ids and e-mail addresses.
         Pseudonyms also replace ids of AWS Organizations, account names, and the sources that were loaded (such as
-        paths). A pseudonym is the same throughout one report. Another report has other pseudonyms. To get the same
-        pseudonyms in several reports, pass the path of a key file as `mask`. The key file is created if it does not
-        exist. Ids are found in any spelling: with spaces, hyphens or invisible characters. Percent-encoded ids are
-        found, too. Ids in digits or letters of other writing systems are found, too. Account ids that do not have
+        paths). A pseudonym is the same throughout one report. To get the same pseudonyms in several reports, pass the
+        path of a key file as `mask`. Otherwise, each report has pseudonyms of its own. The key file is created if it
+        does not exist. Ids are found in any spelling: with spaces, hyphens or invisible characters. Percent-encoded ids
+        are found, too. Ids in digits or letters of other writing systems are found, too. Account ids that do not have
         exactly twelve digits are replaced only in id columns, ARNs and policies. External ids are replaced only as
         whole words. If a name contains an id, the rest of the name is not masked. A command in `next_step` becomes a
         comment if the command contains a pseudonym. At the end, the finished files are searched for the original ids.
@@ -114,9 +114,9 @@ def write_report(
     Raises
     ------
     ReportError
-        If the folder cannot be created or written, if the folder has no report but files with the names of report
-        files, if the language does not exist, if `owner_tag` is empty, if the key file is invalid, if the key file is
-        in the folder, or if a masked file would still contain an original id or e-mail address.
+        If the folder cannot be created or written, if the folder contains no report, but has files that are named like
+        the files of a report, if the language does not exist, if `owner_tag` is empty, if the key file is invalid, if
+        the key file is in the folder, or if a masked file would still contain an original id or e-mail address.
     MissingExtraError
         If `xlsx` is true and XlsxWriter is not installed.
     """

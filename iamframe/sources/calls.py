@@ -1,4 +1,4 @@
-"""Call AWS operations in one account, and decode the answers. The frame `gaps` shows data that no call could read."""
+"""Call AWS operations in one account, and decode the answers. The frame `gaps` lists data that could not be read."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The kinds of AWS resources that use instance profiles, and the launch templates from which they can take a profile.
+"""The kinds of AWS resources that use instance profiles. Some resources take the profile from a launch template.
 
 The file `consumers.toml` contains one or two tables `[[consumers]]` per kind of resource. Most tables `[[consumers]]`
-have expressions that extract the profiles from a record. Sources of the names of the records' fields: Amazon EC2 API
-Reference, Amazon EC2 Auto Scaling API Reference.
+have expressions that extract the profiles from the record of a resource. Sources of the names of the records' fields:
+Amazon EC2 API Reference, Amazon EC2 Auto Scaling API Reference.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Read what a live account has in its regions: consumers, and the owners of profiles.
 
 A consumer is a resource that uses profiles. An owner is a cluster, environment or stack that profiles may belong to.
-For example, iamframe requests the list of clusters only if a profile seems to belong to a cluster. If a profile does
-not show the region of its owner, iamframe searches all loaded regions.
+iamframe requests a list of owners (for example, of clusters) only if a profile seems to belong to such an owner. If a
+profile does not show the region of its owner, iamframe searches all loaded regions.
 """
 
 from __future__ import annotations

@@ -135,8 +135,7 @@ def plot_tag_coverage(inventory: Inventory, ax: Axes | None = None, keys: Iterab
     lowest mean percentage come first. The plot has at most 30 accounts. The columns are tag keys: by default, the 12
     most used keys. In a row's label, `n` counts resources whose tags were collected, including resources without tags.
     All percentages are shares of `n`. The label also shows the number of resources whose tags were not collected. A row
-    is hatched if the tags of none of its resources were collected. AWS-managed roles and AWS-reserved tag keys are left
-    out.
+    is hatched if no tags of its resources were collected. AWS-managed roles and AWS-reserved tag keys are left out.
     """
     require("plot_tag_coverage", inventory, Inventory, instead="what `iamframe.load` gives")
     coverage = pa.Table.from_pandas(views.tag_coverage(inventory))
@@ -180,11 +179,11 @@ def _worst_first(rows: list[Tagged]) -> list[list[Tagged]]:
 def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
     """Draw a bar chart of each account's profiles: with a known reference, without one, and without a role.
 
-    The plot has one bar per account, for at most 30 accounts. Accounts with the most profiles without a known reference
-    or without a role come first. Plain parts show profiles with a known reference. Dotted parts show profiles without a
-    known reference. Cross-hatched parts show profiles without a role. Profiles without a known reference are the
-    findings of the check `unreferenced_profiles`. Parts with slanted hatching show profiles for which the role or the
-    references were not collected. If `unreferenced_profiles` did not run, parts with slanted hatching also show
+    The plot has one bar per account, for at most 30 accounts. The first account is the one with the most profiles that
+    have no known reference or no role. Plain parts show profiles with a known reference. Dotted parts show profiles
+    without a known reference. Cross-hatched parts show profiles without a role. Profiles without a known reference are
+    the findings of the check `unreferenced_profiles`. Parts with slanted hatching show profiles for which the role or
+    the references were not collected. If `unreferenced_profiles` did not run, parts with slanted hatching also show
     profiles without a known reference.
     """
     require("plot_profile_use", result, Result, instead="what `iamframe.run_checks` gives")
@@ -213,8 +212,9 @@ def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resour
 
     Plain parts of a bar show resources with an owner (the value of the owner tag). A profile without an owner tag has
     the owner of its role. Cross-hatched parts of a bar show resources without an owner. The dotted parts of a bar show
-    roles that AWS manages. Parts with slanted hatching show resources whose tags were not collected, or resources in no
-    list, whose number comes from GetAccountSummary. `iamframe.quota_use` returns the numbers that the plot shows.
+    roles that AWS manages. Parts with slanted hatching show resources whose tags were not collected. These parts also
+    show resources that GetAccountSummary counts, but that were not listed. `iamframe.quota_use` returns the numbers
+    that the plot shows.
 
     Parameters
     ----------

@@ -511,7 +511,7 @@ def test_a_finding_of_what_one_side_did_not_read_is_neither_new_nor_gone(tmp_pat
         ["new", "untagged_profiles", "p"]
     ]
     told = changes.not_compared.set_index("what")["reason"]["some or all findings of the check untagged_profiles"]
-    assert told.startswith("1 finding may or may not be new; in OLD, the tags of 1 of 2 profiles were not collected")
+    assert told.startswith("unknown if new: 1 finding; in OLD, the tags of 1 of 2 profiles were not collected")
     turned = iamframe.compare(new, old)
     assert turned.findings[["change", "resource_name"]].to_numpy().tolist() == [["gone", "p"]]
 
@@ -537,7 +537,7 @@ def test_a_profile_that_only_became_referred_to_because_more_was_asked_is_no_fin
         dict(zip(changes.not_compared["what"], changes.not_compared["reason"], strict=True))[
             "some or all findings of the check unreferenced_profiles"
         ]
-        == "1 finding may or may not be gone, because other regions or services were scanned"
+        == "unknown if gone: 1 finding, because other regions or services were scanned"
     )
 
 
@@ -718,14 +718,14 @@ def test_a_stale_reference_is_new_or_gone_where_the_other_load_has_the_profile_t
 ) -> None:
     changes = compared(tmp_path, used(profile_id, *old), used(profile_id, *new), "stale_references")
     assert changes.findings["change"].tolist() == ways
-    assert ("may or may not be" in changes.not_compared["reason"].str.cat()) == (not ways)
+    assert ("unknown if" in changes.not_compared["reason"].str.cat()) == (not ways)
 
 
 def test_a_stale_reference_may_or_may_not_be_new_if_the_old_load_lacks_its_profile(tmp_path: Path) -> None:
     old = {"id.json": identity(), "p.json": profile_list(NextToken="x")}
     changes = compared(tmp_path, old, used(FIRST), "stale_references")
     assert changes.findings.empty
-    assert "1 finding may or may not be new" in changes.not_compared["reason"].str.cat()
+    assert "unknown if new: 1 finding" in changes.not_compared["reason"].str.cat()
 
 
 @pytest.fixture
@@ -754,7 +754,7 @@ def test_diff_prints_changes_by_kind_and_what_was_not_compared_and_writes_three_
     assert said(done) == [
         (
             f"incomplete comparison in {ACCOUNT}: descriptions and session lengths "
-            "(not collected for 1 of 1 role, neither in OLD nor in NEW)"
+            "(collected neither in OLD nor in NEW for 1 of 1 role)"
         )
     ]
     assert done.returncode == 0
@@ -779,7 +779,7 @@ def test_a_number_that_each_of_several_checks_has_is_said_to_be_that_of_each() -
     (line,) = not_compared(SimpleNamespace(not_compared=pd.DataFrame(rows)))  # type: ignore[arg-type]
     assert line == (
         f"incomplete comparison in {ACCOUNT}: some or all findings of the checks stale_references, names_refused "
-        "(each: 1 finding may or may not be new)"
+        "(each: unknown if new: 1 finding)"
     )
 
 

@@ -432,8 +432,9 @@ def test_who_may_assume_the_role_is_told_principal_by_principal(tmp_path: Path) 
 def test_it_tells_which_consoles_and_apis_show_and_change_the_tags_of_each_side(tmp_path: Path) -> None:
     explained = explain(account(tmp_path, profile("web", nested_role("web"))), "web")
     for operation in ("read tags", "change tags"):
-        assert field(explained, "where tags show", f"{operation} with IAM console") == {"profile": "no", "role": "yes"}
-    editor = field(explained, "where tags show", "read tags with Tag Editor")
+        shown = field(explained, "consoles and tools for tags", f"{operation} with IAM console")
+        assert shown == {"profile": "no", "role": "yes"}
+    editor = field(explained, "consoles and tools for tags", "read tags with Tag Editor")
     assert (editor["profile"], editor["role"], "us-east-1" in editor["value"]) == ("depends", "no", True)
 
 
@@ -851,7 +852,7 @@ def test_sections_come_in_the_order_of_use_and_the_profile_stands_before_the_rol
     assert list(frame)[1:7] == ["profile_arn", "role_arn", "section", "field", "profile", "role"]
     order = list(SECTIONS)
     assert max(map(order.index, ("findings", "deleting", "next"))) < min(
-        map(order.index, ("history", "where tags show"))
+        map(order.index, ("history", "consoles and tools for tags"))
     )
     for _, rows in frame[frame["section"].isin(order)].groupby(["profile_arn", "role_arn"], dropna=False):
         assert rows["section"].drop_duplicates().tolist() == [name for name in order if name in set(rows["section"])]
@@ -860,14 +861,14 @@ def test_sections_come_in_the_order_of_use_and_the_profile_stands_before_the_rol
     assert fields["deleting"][:2] == ["deleting the profile", "deleting the role"]
     assert [name for name in fields["next"] if name.startswith("see")] == ["see the profile", "see the role"]
     lines = str(explained).split("\n")
-    heads = {line for line in lines if line.startswith(("identity", "link", "tags", "where"))}
-    assert heads == {"identity", "link", "tags", "where tags show"}
+    heads = {line for line in lines if line.startswith(("identity", "link", "tags", "consoles"))}
+    assert heads == {"identity", "link", "tags", "consoles and tools for tags"}
     both_sides = [line for line in lines[lines.index("== instance profile blue with role green ==") :] if "|" in line]
     assert len(both_sides) == 7
     assert all(re.match(r"  \S[^:]*: +profile = \S.* +\| role = \S| +\| role = arn:", line) for line in both_sides)
     assert "== instance profile blue with role green ==" in lines
     assert "names: profile = blue | role = green; the names differ" in [" ".join(line.split()) for line in lines]
-    shown, _, folded = explained._repr_html_().partition("<details><summary>where tags show</summary>")
+    shown, _, folded = explained._repr_html_().partition("<details><summary>consoles and tools for tags</summary>")
     assert "<th scope='col' style='text-align:left'>instance profile</th><th" in shown
     assert ">read tags with IAM console<" in folded
     assert ">read tags with IAM console<" not in shown
@@ -892,7 +893,7 @@ def printed(sample: Inventory, folder: Path) -> Iterator[str]:
         for name in asked:
             frame = explain(inventory, name).to_frame()
             # Where tags show is the same for each pair, and the pair of an instance is that of its profile.
-            left_out = list(SECTIONS) if name in used else ["where tags show"] * (name != "blue")
+            left_out = list(SECTIONS) if name in used else ["consoles and tools for tags"] * (name != "blue")
             yield f"######## {name}\n\n{str(Explanation(name, frame[~frame['section'].isin(left_out)])).strip()}\n"
 
 
@@ -906,9 +907,9 @@ def test_every_field_that_is_printed_is_in_its_frame(sample: Inventory) -> None:
     assert str(Explanation("another", explained.to_frame())) == str(explained)
     words = " ".join(str(explained).split())
     frame = explained.to_frame()
-    shows_tags = frame["section"] == "where tags show"
+    shows_tags = frame["section"] == "consoles and tools for tags"
     assert all(name in words for name in frame.loc[~shows_tags, "field"])
-    sentences = re.split(r"\n(?=  \S)", str(explained).partition("\nwhere tags show\n")[2])
+    sentences = re.split(r"\n(?=  \S)", str(explained).partition("\nconsoles and tools for tags\n")[2])
     found = Counter()
     for said in (" ".join(sentence.split()) for sentence in sentences):
         assert {"profile", "role"} <= set(re.findall(r"the (\w+)", said))

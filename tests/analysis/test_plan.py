@@ -384,7 +384,7 @@ def test_each_profile_of_a_role_is_looked_at_alone(tmp_path: Path) -> None:
     assert set_by(plan) == {"web": {"Team": "a"}, "web1": {"Team": "a"}}
     assert reasons(plan) == {("tag_differences", "web2"): because("tags.alone", keys=["X"])}
     why = plan.steps.set_index("resource_name")["why"]["web1"].iloc[0]
-    assert why.endswith("; Team: on the profile, the script replaces b with the role's value, a")
+    assert why.endswith("; tag Team: the script replaces the profile's value b with the role's value a")
 
 
 def test_a_profile_without_tags_gets_all_of_its_role_s_or_none(tmp_path: Path) -> None:

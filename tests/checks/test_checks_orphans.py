@@ -227,7 +227,7 @@ def test_references_of_another_account_do_not_speak_for_this_one(tmp_path: Path)
 def test_unreferenced_profiles_are_partial_from_files(tmp_path: Path) -> None:
     status, reason = covered(tmp_path, core() | profiles(linked("old")), "unreferenced_profiles")
     assert status == "partial"
-    assert reason.startswith("the files cover only eu-west-1, so")
+    assert reason.startswith("the loaded files cover only eu-west-1, so")
 
 
 def test_the_filter_does_not_break_a_name_at_its_comma(tmp_path: Path) -> None:

@@ -339,7 +339,7 @@ def test_references_are_unknown_when_one_region_lacks_a_core_consumer(tmp_path: 
         "unknown",
         (
             "references to profiles may be missing, because this data is missing: "
-            "all or a part of DescribeAutoScalingGroups (in us-east-1)"
+            "DescribeAutoScalingGroups (in us-east-1, completely or partly)"
         ),
     )
 
@@ -352,8 +352,8 @@ def test_the_reason_names_every_core_consumer_that_is_missing_and_where(tmp_path
     row = lists(tmp_path, documents | {f"{ACCOUNT}/denied.csv": denied})
     assert row["references_reason"] == (
         "references to profiles may be missing, because this data is missing: "
-        "DescribeLaunchTemplateVersions (in all regions), all or a part of DescribeInstances (in sa-east-1), and "
-        "all or a part of DescribeAutoScalingGroups (in us-east-1)"
+        "DescribeLaunchTemplateVersions (in all regions), DescribeInstances (in sa-east-1, completely or partly), and "
+        "DescribeAutoScalingGroups (in us-east-1, completely or partly)"
     )
 
 

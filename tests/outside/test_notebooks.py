@@ -66,7 +66,7 @@ def test_there_are_these_notebooks() -> None:
 @each_notebook
 def test_a_notebook_begins_with_its_question_its_reader_and_the_source_to_change(notebook: Path) -> None:
     title, parameters, setup = cells(notebook)[:3]
-    assert re.match(r"# .+\n\n\*\*.+\?\*\*\n\nFor .+\. \d minutes?\.\n", "".join(title["source"]))
+    assert re.match(r"# .+\n\n\*\*.+\?\*\*\n\nFor .+\. A \d-minute read\.\n", "".join(title["source"]))
     assert parameters["metadata"]["tags"] == ["parameters"]
     changed = 'SOURCE = "sample"' if notebook in OF_A_SOURCE else 'ACCOUNT_ID = "123456789012"'
     assert parameters["source"][0].startswith(changed)
@@ -80,7 +80,7 @@ def test_all_notebooks_are_read_in_less_than_twenty_minutes_and_each_says_in_how
     for notebook in NOTEBOOKS:
         text = " ".join("".join(cell["source"]) for cell in cells(notebook) if cell["cell_type"] == "markdown")
         words[notebook.stem] = len(text.split())
-        (told[notebook.stem],) = map(int, re.findall(r"(\d) minutes?\.\n", text))
+        (told[notebook.stem],) = map(int, re.findall(r"A (\d)-minute read\.\n", text))
     assert sum(words.values()) / 220 < 20
     assert told == pytest.approx({stem: number / 220 for stem, number in words.items()}, abs=0.8)
     assert sum(told.values()) < 20
@@ -222,7 +222,7 @@ STEPS = {
     "10. Which requests iamframe sends": [
         "writes: 0",
         "GetInstanceProfile 3 3",
-        "not complete: missing_required_tags",
+        "incomplete checks: missing_required_tags",
         f"medium empty_profiles left-behind certain {NEW}",
         "medium untagged_profiles left-behind certain has no tags",
     ],

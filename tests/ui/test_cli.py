@@ -110,7 +110,7 @@ def test_report_puts_title_and_author_at_the_head_of_the_page(tmp_path: Path) ->
     run(tmp_path, "report", "--title", "Review <1>", "--author", "A & B", "--out", "out")
     page = (tmp_path / "out" / "report.html").read_text("utf-8")
     assert "<h1>Review &lt;1&gt;</h1>" in page
-    assert "By A &amp; B. This report was made on 20" in page
+    assert "By A &amp; B. Report of 20" in page
 
 
 def test_report_of_two_sources_shows_both(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_a_filtered_list_is_followed_by_the_incomplete_checks_of_all_accounts_wh
 def test_what_the_findings_of_a_check_have_in_common_is_said_in_each_line_and_in_each_row_of_a_file(
     tmp_path: Path,
 ) -> None:
-    scope = "the files cover only ap-northeast-1 and eu-west-1, so other regions are unknown"
+    scope = "the loaded files cover only ap-northeast-1 and eu-west-1, so other regions are unknown"
     usual = "the role has the AWS managed policy AmazonSSMManagedInstanceCore"
     only = ("check", "sample", "--only", "unreferenced_profiles")
     lines = run(tmp_path, *only).stdout.splitlines()

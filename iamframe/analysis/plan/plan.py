@@ -123,16 +123,17 @@ def plan(result: Result, *, min_age: timedelta | str = MIN_AGE, min_idle: timede
 
     The plan does not delete a profile
 
-    - if one of the findings that would lead to the deletion is accepted, or if all of these findings are expected;
+    - if a finding that recommends the deletion is accepted, or if all findings that recommend the deletion are
+      expected;
     - if something uses the profile, or may use it;
     - if the profile was younger than `min_age` when the data was collected;
     - if the last use of the role was less than `min_idle` before the data was collected;
     - if `min_age` (or `min_idle`) is above zero, but the age of the profile (or the last use of its role) is unknown;
-    - if a service or tool needs the profile, or would create it again (a deleted EKS cluster needs no profile);
+    - if a service or tool needs the profile, or would create the profile again, unless its EKS cluster is deleted;
     - if AWS manages the role, or if the cluster, environment or stack of the profile exists;
     - if the tags or unique id of the profile, or the unique id of its role, is unknown.
 
-    A profile without tags gets no tags, and a profile with tags gets only required tags
+    The plan copies no tags to a profile without tags, and only required tags to a profile with tags,
 
     - if a service or tool recognizes its own resources by a tag of the role or profile;
     - if the profile has a tag that the role lacks;
@@ -210,9 +211,9 @@ def _plannable_findings(result: Result) -> tuple[pd.DataFrame, dict[str, list[Fi
 def why_not_planned(
     result: Result, arns: Iterable[str]
 ) -> tuple[dict[str, Message | None], dict[tuple[str, str], Message]]:
-    """For each profile, return why a plan with default options would not delete it, and why it would not copy tags.
+    """Return why a plan with default options would not delete a profile, and why it would not copy tags to it.
 
-    A profile that a plan could delete has None in the first result.
+    The keys of the first mapping are the ARNs of the profiles. The value is None if a plan could delete the profile.
     """
     context, (_, by_resource) = Context(result, MIN_AGE, _MIN_IDLE, datetime.now(UTC)), _plannable_findings(result)
     kept: dict[str, Message | None] = {}
