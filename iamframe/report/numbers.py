@@ -111,7 +111,8 @@ class QuotaRow(msgspec.Struct, frozen=True):
 
     @property
     def percent(self) -> int | None:
-        return None if self.share is None else min(max(round(100 * self.share), int(self.share > 0)), 100)
+        # Rounded down, as in findings: 100 % means that the quota is full.
+        return None if self.share is None else min(max(int(100 * self.share + 1e-9), int(self.share > 0)), 100)
 
     @property
     def rank(self) -> tuple[bool, float, int]:

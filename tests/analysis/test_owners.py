@@ -29,7 +29,7 @@ from iamframe.checks.owner import owner_keys
 from iamframe.errors import ReportError
 from iamframe.inventory import schema
 from iamframe.practice import PracticeAccount
-from iamframe.report.numbers import quota_rows
+from iamframe.report.numbers import QuotaRow, quota_rows
 from iamframe.ui.cli import app
 
 # Findings
@@ -232,6 +232,12 @@ def test_without_the_quotas_shares_are_unknown_and_profiles_of_unknown_role_are_
     assert use[["role_share", "profile_share"]].isna().all(axis=None)
     assert use["empty"].sum() == 0
     assert all(row.percent is None for row in quota_rows(use))
+
+
+@pytest.mark.parametrize(("share", "percent"), [(0.0, 0), (0.001, 1), (0.29, 29), (0.996, 99), (1.0, 100), (1.2, 100)])
+def test_a_quota_that_is_nearly_full_is_not_shown_as_full(share: float, percent: int) -> None:
+    row = QuotaRow("123456789012", None, None, None, None, None, "owned", 1, 1, 0, share)
+    assert row.percent == percent
 
 
 def test_profiles_count_by_cluster_and_a_role_belongs_to_the_cluster_of_all_its_profiles(tmp_path: Path) -> None:
