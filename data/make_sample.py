@@ -27,11 +27,12 @@ ATTACHED = {
     "legacy-ftp": ("AdministratorAccess",),
     "jump-host": ("AdministratorAccess", "AmazonSSMManagedInstanceCore"),
     "gpu-notebook": ("PowerUserAccess",),
+    "AWSApplicationMigrationReplicationServerRole": ("service-role/AWSApplicationMigrationReplicationServerPolicy",),
     "AWSReservedSSO_AdministratorAccess_0123456789abcde0": ("AdministratorAccess",),
     "AWSReservedSSO_ReadOnlyAccess_0123456789abcde1": ("ReadOnlyAccess",),
 }
-# A customer's own policy, which is not AWS's of that name; inline policies.
-OWN, INLINE = {"sandbox": ("AdministratorAccess",)}, {"clickstream": 1, "reporting": 2}
+# Customer managed policies, and the numbers of inline policies.
+OWN, INLINE = {"sandbox": ("SandboxAccess",)}, {"clickstream": 1, "reporting": 2}
 LISTED_ROLE = (*NESTED_ROLE, "Description", "MaxSessionDuration")
 
 # What the organisation demands of tags: an owner of profiles, whose tags nobody sees in the console, and not of roles.

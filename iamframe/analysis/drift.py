@@ -75,7 +75,7 @@ class Drift:
     def is_complete(self) -> bool:
         """True if at least one account was compared, and no row has the kind `unknown`.
 
-        Missing paths, missing unique ids and masked unique ids are not compared, and have no row.
+        Paths and unique ids that are missing on one side, and masked unique ids, are not compared, and have no row.
         """
         return self.has_compared and not (self.differences["kind"] == UNKNOWN).any()
 

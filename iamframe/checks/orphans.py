@@ -56,9 +56,9 @@ def empty_profiles(
     The API call RunInstances refuses a profile without a role. A running instance gets no credentials from an empty
     profile. Empty profiles count against the quota, and the IAM console does not show them. A profile becomes empty
     when its role is removed, for example before the role is deleted. A deployment that stops half-way can also leave an
-    empty profile. AWS refuses the deletion if the profile holds a role by then. If a collected resource uses the
-    profile, iamframe suggests no deletion. iamframe also suggests no deletion if the profile was created less than a
-    day before the data was collected, or if its creation time is unknown. A new profile may still get its role.
+    empty profile. If the profile gets a role before you delete it, AWS refuses the deletion. If a collected resource
+    uses the profile, iamframe suggests no deletion. iamframe also suggests no deletion if the profile was created less
+    than a day before the data was collected, or if its creation time is unknown. A new profile may still get its role.
     """
     empty = pairs[pairs["role_arn"].isna() & pairs["role_known"]]
     created = profiles["created_at"].iloc[empty["profile_row"]].reset_index(drop=True)
@@ -150,11 +150,11 @@ def owner_gone(
 
     A profile still counts against the quota after its cluster or stack is deleted. Tags such as `eks:cluster-name` and
     `elasticbeanstalk:environment-id` show to which cluster, environment or stack a profile belongs. Karpenter 1.7 and
-    later also write the cluster into the path of the profile. The certainty of a finding is `maybe` if only the
-    profile's name suggests a CloudFormation stack. A cluster, environment or stack counts as gone only after a complete
+    later also write the cluster into the path of the profile. If only the profile's name suggests a CloudFormation
+    stack, the finding has the certainty `maybe`. A cluster, environment or stack counts as gone only after a complete
     search of every region where it could be. If a profile shows several clusters, environments or stacks, the check
     leaves out the profile while one of them exists. The check reports no profile that is used by a collected instance.
-    The certainty of a finding is `maybe` if the instances of a searched region were not all collected. The check
+    If the instances of a searched region were not all collected, the finding has the certainty `maybe`, too. The check
     ignores the tag `kubernetes.io/cluster/…`, because profiles of non-EKS clusters can have this tag, too. Karpenter
     also writes EKS tags to profiles of clusters outside EKS. Delete a Karpenter profile only if no cluster outside EKS
     uses the profile.
@@ -187,7 +187,7 @@ def _first_three(regions: list[str]) -> str:
 
 
 def _profiles_are_there(found: Found, profiles: pd.DataFrame) -> Bools:
-    """Return, for each stale reference, whether the profile that it names is in `profiles` of another inventory."""
+    """For each stale reference of one inventory, return whether `profiles` of another inventory has the profile."""
     names = {"referenced_id": "profile_id", "_name": "profile_name"}
     uses = found.keyed(["named", *names]).rename(columns=names)
     meant = profiles_meant(uses, profiles)
@@ -220,8 +220,8 @@ def _profiles_are_there(found: Found, profiles: pd.DataFrame) -> Bools:
         "other": "aws autoscaling describe-launch-configurations --launch-configuration-names={consumer_id}"
         "{region:region}",
     },
-    remediation="Replace the instance's profile by an existing one. Name an existing profile in a new version of the "
-    "launch template, or in a new launch configuration.",
+    remediation="Replace the instance's profile by an existing one. Create a new version of the launch template, or a "
+    "new launch configuration, with an existing profile.",
     about="profile",
     ruled_out=_profiles_are_there,
 )

@@ -34,9 +34,9 @@ class Check:
     template of the suggested command (see `checks.findings`). The field `remediation` is advice on what to do about the
     findings. The field `about` is the type of resource that the findings are about. The field `alone` is true if the
     check can run on a single profile and its role. The field `remedy` is what a clean-up plan does about the findings,
-    or None. The field `ruled_out` is None, or a function that tells which findings are certainly no findings in another
-    inventory. This function takes the findings (a `Found`) and the frame `profiles` of the other inventory, and returns
-    for each finding whether it certainly does not exist there.
+    or None. The field `ruled_out` is None, or a function that takes the findings of one inventory (a `Found`) and the
+    frame `profiles` of another inventory. For each finding, this function returns whether the check would certainly not
+    report it for the other inventory.
     """
 
     name: str

@@ -94,8 +94,8 @@ def check_snapshot(
     workers
         The number of processes, if no executor is given.
     shard_size
-        The largest number of roles, and of profiles, in a shard of several accounts. An account is never divided. An
-        account that is larger than `shard_size` is a shard of its own.
+        A shard of several accounts has at most this number of roles, and at most this number of profiles. An account is
+        never divided. An account that is larger than `shard_size` is a shard of its own.
     progress
         Whether to show progress. The default is True in a terminal or notebook.
 

@@ -105,7 +105,7 @@ def are_among(rows: Texts, others: Texts) -> Bools:
 
 
 def matches(rows: Texts, others: Texts) -> tuple[Positions, Positions]:
-    """Find each number of `rows` in `others`, and return both positions of every match, in the order of `rows`."""
+    """Look up each value of `rows` in `others`, and return both positions of every match, in the order of `rows`."""
     numbers, places = np.asarray(rows), np.asarray(others)
     order, starts = np.argsort(places, kind="stable"), _group_bounds(places, numbers.max(initial=-1) + 1)
     # The last element is for -1, which means no row.

@@ -4,10 +4,10 @@ The time of an event is when its request was completed, to the second. Source: C
 contents", `eventTime`. Within a CloudTrail file, records are in no particular order. Source: CloudTrail User Guide,
 "CloudTrail log file examples".
 
-If possible, iamframe puts events with the same time into an order that IAM allows. CreateRole fails if a role has the
-name. CreateInstanceProfile fails if a profile has the name. A role or profile can be used only while it exists. A
-profile holds at most one role. DeleteRole fails while the role is in a profile. DeleteInstanceProfile fails while the
-profile holds a role. Source: IAM API Reference, CreateRole, CreateInstanceProfile, AddRoleToInstanceProfile,
+If possible, iamframe puts events with the same time into an order that IAM allows. CreateRole fails if a role with this
+name exists. CreateInstanceProfile fails if a profile with this name exists. A role or profile can be used only while it
+exists. A profile holds at most one role. DeleteRole fails while the role is in a profile. DeleteInstanceProfile fails
+while the profile holds a role. Source: IAM API Reference, CreateRole, CreateInstanceProfile, AddRoleToInstanceProfile,
 DeleteInstanceProfile and DeleteRole.
 
 If events could have happened in more than one sequence, iamframe sorts them by kind, name and id. The kinds of events

@@ -1,7 +1,7 @@
 """The files of a snapshot: Parquet files and the manifest.
 
-    manifest.json                              written last: the parts, their rows and checksums
-    roles/account=123456789012/part.parquet    … and so for each frame and account
+    manifest.json                              a list of the parts, with their rows and checksums; written last
+    roles/account=123456789012/part.parquet    one part; each frame and account has a part
 
 Hive, DuckDB and pyarrow can read the folder name `account=ID`. `ID` is `none` if the frame has no rows. Otherwise, `ID`
 is the percent-encoded account id, or a hash if this id is too long or equals another id except for case. If accounts

@@ -156,7 +156,9 @@ GAPS = Frame(
 )
 
 CALLS = Frame(
-    "calls", "combination of account, region, and AWS operation or file format", ("account_id", "operation", "region")
+    "calls",
+    "combination of account, region and source (AWS operation or file format)",
+    ("account_id", "operation", "region"),
 ).with_columns(
     ACCOUNT_ID,
     text(

@@ -125,7 +125,7 @@ def names_in_new(place: Place) -> list[str]:
 
 
 def put_in_place(folder: str | os.PathLike[str], written: Path) -> None:
-    """If moving a folder fails, raise OSError, and leave both folders unchanged."""
+    """If the new or old folder cannot be moved, raise OSError, and leave both unchanged."""
     place = Path(folder).resolve()
     new = _name_new(place)
     written.rename(new)

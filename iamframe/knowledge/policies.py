@@ -1,7 +1,7 @@
 """AWS managed policies with a special meaning for iamframe.
 
 In `policies.toml`, the table `policy` contains policies that allow (almost) everything, or all actions of IAM. The
-table `namesake` contains names of AWS managed policies that people also give to roles and profiles.
+table `namesake` contains names of AWS managed policies that people also use as names of roles and profiles.
 """
 
 from __future__ import annotations

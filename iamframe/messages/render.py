@@ -12,7 +12,7 @@ In the TOML file, a message with several texts is a table. One of the values tha
 used:
 
     by                the name of the deciding value (default: `count`)
-    one               the text for the number 1, unless another text fits
+    one               the text for the number 1
     other             the text for all other values
 """
 
@@ -127,15 +127,15 @@ def _number(value: float, noun: str | None, lang: str) -> str:
 _UNCLEAR = rf"^$|^[\s\p{{Z}}]|[\s\p{{Z}}]$|{INVISIBLE.pattern}"
 
 
-def _clear(text: str) -> str:
-    return spell_out(text) if text != text.strip() or INVISIBLE.search(text) else text
+def _quoted(text: str) -> str:
+    return text and f"'{spell_out(text) if text != text.strip() or INVISIBLE.search(text) else text}'"
 
 
-# The ways to show a text: with look-alike letters spelled out, with spaces at the ends and invisible letters spelled
-# out, or unchanged; an empty text becomes a word.
+# The ways to show a text: with look-alike letters spelled out; in quotes, with spaces at the ends and invisible letters
+# spelled out; or unchanged. An empty text becomes a word.
 _WAYS: dict[str | None, tuple[Callable[[str], str], str]] = {
     "spelled": (spell_out, "list.empty"),
-    "value": (_clear, "list.empty"),
+    "value": (_quoted, "list.empty"),
     "path": (str, "list.nothing"),
 }
 
@@ -309,7 +309,8 @@ def _texts(values: pa.Array, how: str | None, lang: str) -> pa.Array:
             odd = pc.fill_null(pc.match_substring_regex(values, _UNCLEAR), pa.scalar(False))
             few = values.filter(odd).dictionary_encode()
             clear = pa.array([_text(one, how, lang) for one in few.dictionary.to_pylist()], pa.string())
-            values = pc.replace_with_mask(values, odd, clear.take(few.indices))
+            quoted = pc.binary_join_element_wise("'", values, "'", "")
+            values = pc.replace_with_mask(quoted, odd, clear.take(few.indices))
         return values.fill_null("")
     encoded = values.dictionary_encode()
     shown = [_shown(value, how, lang) for value in encoded.dictionary.to_pylist()]

@@ -1,4 +1,4 @@
-"""Run moto, which answers the API calls to a practice account that `iamframe.practice` does not implement."""
+"""Run moto, which answers those API calls that `iamframe.practice` does not implement."""
 
 from __future__ import annotations
 

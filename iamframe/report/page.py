@@ -268,7 +268,7 @@ def _gaps(numbers: Numbers, words: Translator) -> OtherTable:
     for column in ("subject", "gap"):
         gaps[column] = [words.without_folders(text) for text in gaps[column].fillna("")]
     rows: list[_Row] = [
-        (account, words.word(region), operation, subject, words.word(reason), gap)
+        (account, words.word(region), operation, words("whole") if subject == "*" else subject, words.word(reason), gap)
         for account, region, operation, subject, reason, gap in cell_rows(gaps[_COLUMNS["gaps"]])
     ]
     return _other_table(words, "gaps", "gaps", rows, numbers.summary["rows"]["gaps"])

@@ -77,7 +77,7 @@ def write_report(
 
     A result of `check_snapshot` need not fit into memory: iamframe writes the result in parts, one group of accounts at
     a time. The rows of `checks/CHECK.csv` and `tags.csv` are in the order of the groups of accounts. In `findings.csv`,
-    the findings without an ARN of one check are in this order, too. With `mask` or `xlsx`, the whole result is in
+    those findings of a check that have no ARN are in this order, too. With `mask` or `xlsx`, the whole result is in
     memory.
 
     If the report cannot be written, an older report stays as it was. A new report replaces or removes all files that an
@@ -114,9 +114,9 @@ def write_report(
     Raises
     ------
     ReportError
-        If the folder cannot be created or written, if the folder contains no report, but has files that are named like
-        the files of a report, if the language does not exist, if `owner_tag` is empty, if the key file is invalid, if
-        the key file is in the folder, or if a masked file would still contain an original id or e-mail address.
+        If the folder cannot be created or written, if the folder is not a report, but has files with the names of
+        report files, if the language does not exist, if `owner_tag` is empty, if the key file is invalid, if the key
+        file is in the folder, or if a masked file would still contain an original id or e-mail address.
     MissingExtraError
         If `xlsx` is true and XlsxWriter is not installed.
     """
@@ -325,7 +325,7 @@ def write_findings(
     """Write all findings of `result` into a folder. If a file cannot be written, the folder stays as it was.
 
     `result` contains only the findings that match the user's filter. The parameter `undecided` is the number of
-    findings that may match the filter: the data to decide is missing.
+    findings for which missing data leaves open whether they match.
 
     Raises
     ------

@@ -57,7 +57,7 @@ class NotARun(Exception):
 class Runs:
     """The items of a long list in a file, except the items in the file's last 16 MiB.
 
-    `document_in_runs` returns a `Runs` and a parsed document. Of the long list, the document has only the items that
+    `document_in_runs` returns a `Runs` and a parsed document. The document has only those items of the long list that
     begin in the file's last 16 MiB. The `Runs` has the other items.
     """
 

@@ -163,7 +163,7 @@ def check_command(
 @_command(
     "plan",
     given.sources,
-    option("--out", "Write the script to FILE. CSV files are written to the same folder.", "FILE", type=given.path),
+    option("--out", "Write the script to FILE, and CSV files about its steps beside FILE.", "FILE", type=given.path),
     given.ages,
     given.only,
     given.policy_file,
@@ -182,8 +182,8 @@ def plan_command(
 ) -> int:
     """Print a clean-up script to review.
 
-    The script deletes profiles, and copies tags from roles to profiles. iamframe never runs the script. Read
-    the script, then run it with `sh`. The script has no steps for your own checks.
+    The script deletes profiles, and copies tags from roles to profiles. iamframe never runs the script. Read the
+    script, then run it with `sh`. Findings of your own checks get no steps in the script.
     """
     from iamframe.analysis.plan.plan import plan
 

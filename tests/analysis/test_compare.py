@@ -321,10 +321,10 @@ ONE_CHANGE: dict[str, tuple[Documents, Documents, list[tuple[str | None, ...]]]]
             **tagged("p", Owner="ops"),
         ),
         [
-            ("retagged", PROFILE, "Owner", None, "ops", "tag 'Owner' was added with the value ops"),
+            ("retagged", PROFILE, "Owner", None, "ops", "tag 'Owner' was added with the value 'ops'"),
             ("retagged", ROLE, "Added", None, "", "tag 'Added' was added with the value empty"),
-            ("retagged", ROLE, "Gone", "x", None, "tag 'Gone' was removed (value before: x)"),
-            ("retagged", ROLE, "Owner", "ops", "dev", "tag 'Owner' is now dev (before: ops)"),
+            ("retagged", ROLE, "Gone", "x", None, "tag 'Gone' was removed (value before: 'x')"),
+            ("retagged", ROLE, "Owner", "ops", "dev", "tag 'Owner' is now 'dev' (before: 'ops')"),
         ],
     ),
     "a policy that is only written otherwise has not changed": (
@@ -511,7 +511,7 @@ def test_a_finding_of_what_one_side_did_not_read_is_neither_new_nor_gone(tmp_pat
         ["new", "untagged_profiles", "p"]
     ]
     told = changes.not_compared.set_index("what")["reason"]["some or all findings of the check untagged_profiles"]
-    assert told.startswith("unknown if new: 1 finding; in OLD, the tags of 1 of 2 profiles were not collected")
+    assert told.startswith("unknown whether new: 1 finding; in OLD, the tags of 1 of 2 profiles were not collected")
     turned = iamframe.compare(new, old)
     assert turned.findings[["change", "resource_name"]].to_numpy().tolist() == [["gone", "p"]]
 
@@ -537,7 +537,7 @@ def test_a_profile_that_only_became_referred_to_because_more_was_asked_is_no_fin
         dict(zip(changes.not_compared["what"], changes.not_compared["reason"], strict=True))[
             "some or all findings of the check unreferenced_profiles"
         ]
-        == "unknown if gone: 1 finding, because other regions or services were scanned"
+        == "unknown whether gone: 1 finding, because other regions or services were scanned"
     )
 
 
@@ -718,14 +718,14 @@ def test_a_stale_reference_is_new_or_gone_where_the_other_load_has_the_profile_t
 ) -> None:
     changes = compared(tmp_path, used(profile_id, *old), used(profile_id, *new), "stale_references")
     assert changes.findings["change"].tolist() == ways
-    assert ("unknown if" in changes.not_compared["reason"].str.cat()) == (not ways)
+    assert ("unknown whether" in changes.not_compared["reason"].str.cat()) == (not ways)
 
 
 def test_a_stale_reference_may_or_may_not_be_new_if_the_old_load_lacks_its_profile(tmp_path: Path) -> None:
     old = {"id.json": identity(), "p.json": profile_list(NextToken="x")}
     changes = compared(tmp_path, old, used(FIRST), "stale_references")
     assert changes.findings.empty
-    assert "unknown if new: 1 finding" in changes.not_compared["reason"].str.cat()
+    assert "unknown whether new: 1 finding" in changes.not_compared["reason"].str.cat()
 
 
 @pytest.fixture
@@ -747,7 +747,7 @@ def test_diff_prints_changes_by_kind_and_what_was_not_compared_and_writes_three_
     found = "trusts EC2 and is in no instance profile; the role has no policies"
     assert done.stdout.splitlines() == [
         f"created        {ACCOUNT}  role              db: created 2024-05-01 09:00 UTC",
-        f"retagged       {ACCOUNT}  role              web: tag 'Owner' is now =1+1 (before: ops)",
+        f"retagged       {ACCOUNT}  role              web: tag 'Owner' is now '=1+1' (before: 'ops')",
         f"new finding       low     ec2_roles_without_profile   {ACCOUNT}  role              db: {found}",
     ]
     assert done.stderr.startswith("1 resource created, 1 tag changed. Findings: 1 new. ")
@@ -779,7 +779,7 @@ def test_a_number_that_each_of_several_checks_has_is_said_to_be_that_of_each() -
     (line,) = not_compared(SimpleNamespace(not_compared=pd.DataFrame(rows)))  # type: ignore[arg-type]
     assert line == (
         f"incomplete comparison in {ACCOUNT}: some or all findings of the checks stale_references, names_refused "
-        "(each: unknown if new: 1 finding)"
+        "(each: unknown whether new: 1 finding)"
     )
 
 
@@ -863,7 +863,7 @@ def test_diff_as_csv_json_and_markdown_holds_each_change_and_nothing_else(two: P
     assert {row["account_id"] for row in document["not_compared"]} == {ACCOUNT}
     table = run(two, "diff", "old", "new", "--format", "markdown").stdout.splitlines()
     assert table[0] == "| change | account | type | name | what changed |"
-    assert table[3] == f"| retagged | {ACCOUNT} | role | web | tag 'Owner' is now =1+1 (before: ops) |"
+    assert table[3] == f"| retagged | {ACCOUNT} | role | web | tag 'Owner' is now '=1+1' (before: 'ops') |"
     assert table[4].startswith(f"| new finding | {ACCOUNT} | role | db | check ec2\\_roles\\_without\\_profile: ")
     assert len(table) == 5
     table = run(two, "diff", "sample:earlier", "sample", "--format", "markdown").stdout.splitlines()

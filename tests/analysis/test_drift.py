@@ -116,7 +116,7 @@ RULES: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]]
         PAIR,
         plan(plan_resource(IN_ROLE, tf_role(tags_all={})), unknown={IN_ROLE: {}})
         | {"complete": False, "prior_state": BEFORE_PLAN},
-        [("tags", "web", IN_PROFILE, "1", None, f"tag 'a' is missing in the account; {IN_STATE} is 1")],
+        [("tags", "web", IN_PROFILE, "1", None, f"tag 'a' is missing in the account; {IN_STATE} is '1'")],
     ),
     "roles that AWS manages are left out": (whole([WEB, AWS_OWN], [HELD]), state(of_role(), of_profile()), []),
     "what a complete list lacks is gone": (
@@ -170,8 +170,8 @@ RULES: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]]
         state(of_role(tags={"Owner": "x"}, tags_all={"Kept": "1", "Owner": "dev", "Old": "x"}), of_profile()),
         [
             ("tags", "web", IN_ROLE, None, "", f"tag 'New' is empty; {IN_STATE} is missing"),
-            ("tags", "web", IN_ROLE, "x", None, f"tag 'Old' is missing in the account; {IN_STATE} is x"),
-            ("tags", "web", IN_ROLE, "dev", "ops", f"tag 'Owner' is ops; {IN_STATE} is dev"),
+            ("tags", "web", IN_ROLE, "x", None, f"tag 'Old' is missing in the account; {IN_STATE} is 'x'"),
+            ("tags", "web", IN_ROLE, "dev", "ops", f"tag 'Owner' is 'ops'; {IN_STATE} is 'dev'"),
         ],
     ),
     "tags of AWS are left out, also if only the state has them": (
@@ -185,7 +185,7 @@ RULES: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]]
             managed("aws_iam_role", tf_role(tags={"a": "1"})),
             managed("aws_iam_instance_profile", tf_profile(tags=None)),
         ),
-        [("tags", "web", IN_ROLE, "1", None, f"tag 'a' is missing in the account; {IN_STATE} is 1")],
+        [("tags", "web", IN_ROLE, "1", None, f"tag 'a' is missing in the account; {IN_STATE} is '1'")],
     ),
     "a plan still manages what it is about to delete or to replace": (PAIR, plan_that("delete"), []),
     "a plan still manages what it is about to forget": (PAIR, plan_that("forget"), []),
@@ -217,7 +217,7 @@ RULES: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]]
                 "awscc_iam_role.this",
                 "dev",
                 None,
-                f"tag 'Team' is missing in the account; {IN_STATE} is dev",
+                f"tag 'Team' is missing in the account; {IN_STATE} is 'dev'",
             )
         ],
     ),

@@ -451,11 +451,11 @@ def test_a_finding_of_the_roles_other_profile_is_told_with_that_one_alone(tmp_pa
     frame = explain(inventory, "web").to_frame()
     rows = frame[(frame["section"] == "findings") & (frame["field"] == "tag_differences")]
     assert rows["profile_arn"].str[-3:].tolist() == ["one", "two"]
-    assert rows["note"].str.extract("and (.) on")[0].tolist() == ["a", "b"]
+    assert rows["note"].str.extract("and '(.)' on")[0].tolist() == ["a", "b"]
     assert rows["profile"].isna().all()
     alone = [row for row in told(explain(inventory, "one"), "findings") if row["field"] == "tag_differences"]
     assert [row for row in alone if "profile" in row or "role" in row] == []
-    assert {(row["resource"], "and b" in row["detail"]) for row in alone} == {("one", False), ("two", True)}
+    assert {(row["resource"], "and 'b'" in row["detail"]) for row in alone} == {("one", False), ("two", True)}
 
 
 def test_checks_that_do_not_concern_what_is_told_are_not_said_to_be_missing(tmp_path: Path) -> None:

@@ -155,9 +155,9 @@ def test_what_was_used_lately_is_started_by_something_between_two_loads() -> Non
     assert reasons(plan)["unreferenced_profiles", "now-and-then"] == because(
         "role_used", role="now-and-then", used_at=used_at, age=age(90, "day")
     )
-    assert "  #    note: after the profile is deleted, no profile holds the role long-ago, so " in plan.script
+    assert "  #    note: after the profile is deleted, no profile holds the role 'long-ago', so " in plan.script
     deleted = plan.steps[plan.steps["action"] == "delete"].set_index("resource_name")["rests_on"]
-    assert {name: text.partition(" in us-east-1 uses the profile")[2] for name, text in deleted.items()} == {
+    assert {name: text.partition(" uses the profile (regions: us-east-1)")[2] for name, text in deleted.items()} == {
         "long-ago": f"; the role long-ago was last used {read - timedelta(days=91):%Y-%m-%d}",
         "never": "; the role never was not used in 400 days",
         "empty": "",
@@ -384,7 +384,7 @@ def test_each_profile_of_a_role_is_looked_at_alone(tmp_path: Path) -> None:
     assert set_by(plan) == {"web": {"Team": "a"}, "web1": {"Team": "a"}}
     assert reasons(plan) == {("tag_differences", "web2"): because("tags.alone", keys=["X"])}
     why = plan.steps.set_index("resource_name")["why"]["web1"].iloc[0]
-    assert why.endswith("; tag Team: the script replaces the profile's value b with the role's value a")
+    assert why.endswith("; tag 'Team': the script replaces the profile's value 'b' with the role's value 'a'")
 
 
 def test_a_profile_without_tags_gets_all_of_its_role_s_or_none(tmp_path: Path) -> None:

@@ -143,8 +143,8 @@ def test_the_finding_says_that_profiles_need_a_tag_and_roles_do_not(
         "tag 'team' is missing, but the organization requires it"
     )
     assert details["value"] == (
-        "tag 'CostCenter' is prod-7, but the organization allows only 100, Prod*; "
-        "tag 'Env' is dev, but the organization allows only prod"
+        "tag 'CostCenter' is 'prod-7', but the organization allows only 100, Prod*; "
+        "tag 'Env' is 'dev', but the organization allows only prod"
     )
     assert (
         details["cased"]

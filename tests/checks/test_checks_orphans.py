@@ -214,7 +214,9 @@ def test_without_one_core_consumer_no_profile_is_called_unreferenced(tmp_path: P
     status, reason = covered(tmp_path, documents, "unreferenced_profiles")
     assert status == "unknown"
     assert re.match(
-        r"references to profiles may be missing, because this data is missing: Describe\w+ \(in all regions\)", reason
+        r"references to profiles may be missing, because data of these operations is missing or incomplete: "
+        r"Describe\w+ \(in all regions\)",
+        reason,
     )
 
 

@@ -218,7 +218,7 @@ def many(letter: str, count: int, value: str = "") -> Tags:
     ("role", "held_by", "command", "says"),
     [
         (many("r", 20), many("p", 30), "tag-instance-profile", "tag 'r0' is missing on the profile"),
-        (many("p", 50, "x"), many("p", 50), "tag-instance-profile", "tag 'p0' is x on the role and empty on the"),
+        (many("p", 50, "x"), many("p", 50), "tag-instance-profile", "tag 'p0' is 'x' on the role and empty on the"),
         (many("p", 1), many("p", 50), "tag-role", "tag 'p1' is missing on the role"),
         (
             many("r", 21),
@@ -260,19 +260,19 @@ def test_the_next_step_hands_over_hostile_names_and_tags_as_they_are(tmp_path: P
 @pytest.mark.parametrize(
     ("role", "held_by", "detail"),
     [
-        ({"Cost": "4711"}, {"Cost": "4812"}, "tag 'Cost' is 4711 on the role and 4812 on the profile"),
+        ({"Cost": "4711"}, {"Cost": "4812"}, "tag 'Cost' is '4711' on the role and '4812' on the profile"),
         ({"Env": "x"}, {"env": "x"}, "tag 'Env' on the role is spelled 'env' on the profile (only the case differs)"),
         ({"Owner": "x", "A": "1"}, {"A": "1"}, "tag 'Owner' is missing on the profile"),
         ({"A": "1"}, {"A": "1", "Owner": "x"}, "tag 'Owner' is missing on the role"),
-        ({"Env": "Prod"}, {"Env": "prod"}, "tag 'Env' is Prod on the role and prod on the profile"),
-        ({"Owner": ""}, {"Owner": "x"}, "tag 'Owner' is empty on the role and x on the profile"),
+        ({"Env": "Prod"}, {"Env": "prod"}, "tag 'Env' is 'Prod' on the role and 'prod' on the profile"),
+        ({"Owner": ""}, {"Owner": "x"}, "tag 'Owner' is empty on the role and 'x' on the profile"),
         # What the eye misses is spelled out.
-        ({"Env": "prod"}, {"Env": "prod "}, "tag 'Env' is prod on the role and prod  [prod ] on the profile"),
-        ({"Env": "prod"}, {"Env": " prod"}, "tag 'Env' is prod on the role and  prod [ prod] on the profile"),
+        ({"Env": "prod"}, {"Env": "prod "}, "tag 'Env' is 'prod' on the role and 'prod  [prod ]' on the profile"),
+        ({"Env": "prod"}, {"Env": " prod"}, "tag 'Env' is 'prod' on the role and ' prod [ prod]' on the profile"),
         (
             {"Env": "prod"},
             {"Env": "prod\u200b"},
-            "tag 'Env' is prod on the role and prod\u200b [prod\\u200b] on the profile",
+            "tag 'Env' is 'prod' on the role and 'prod\u200b [prod\\u200b]' on the profile",
         ),
     ],
 )
@@ -289,7 +289,7 @@ def test_several_differences_of_a_link_are_one_row(tmp_path: Path) -> None:
     (row,) = rows(tmp_path, link(role, held_by), "tag_differences")
     # Three are told in the sentence; all of them are facts.
     assert row["detail"] == (
-        "tag 'CostCenter' is 1 on the role and 2 on the profile; tag 'Owner' on the role is spelled 'owner' on the "
+        "tag 'CostCenter' is '1' on the role and '2' on the profile; tag 'Owner' on the role is spelled 'owner' on the "
         "profile (only the case differs); tag 'Env' is missing on the profile; and 1 more"
     )
     columns = ("finding_id", "kind", "tag_key", "profile_key", "role_value", "profile_value")
@@ -436,7 +436,7 @@ def test_each_link_is_told_its_own_differences(tmp_path: Path) -> None:
     } | tag_files(held_by)
     details = {row["resource_name"]: row["detail"] for row in rows(tmp_path, documents, "tag_differences")}
     assert details == {
-        "b": "tag 'K' is 2 on the role and 3 on the profile; tag 'L' is missing on the profile",
+        "b": "tag 'K' is '2' on the role and '3' on the profile; tag 'L' is missing on the profile",
         "c": "tag 'M' is missing on the role",
         "d": "tag 'L' on the role is spelled 'l' on the profile (only the case differs)",
     }
@@ -533,13 +533,13 @@ def test_profiles_and_roles_are_both_held_to_the_policy(tmp_path: Path) -> None:
     ("rule", "value", "detail"),
     [
         ('["prod", "test"]', "prod", None),
-        ('["prod", "test"]', "Prod", "tag 'Key' is Prod, but the policy file allows only prod, test"),
-        ('"prod"', "test", "tag 'Key' is test, but the policy file allows only prod"),
+        ('["prod", "test"]', "Prod", "tag 'Key' is 'Prod', but the policy file allows only prod, test"),
+        ('"prod"', "test", "tag 'Key' is 'test', but the policy file allows only prod"),
         ('"*"', "anything", None),
         ("true", "anything", None),
         ('{ pattern = "[0-9]{4}" }', "4711", None),
-        ('{ pattern = "[0-9]{4}" }', "47110", "tag 'Key' is 47110, which does not match [0-9]{4}"),
-        ('{ values = ["a"] }', "b", "tag 'Key' is b, but the policy file allows only a"),
+        ('{ pattern = "[0-9]{4}" }', "47110", "tag 'Key' is '47110', which does not match [0-9]{4}"),
+        ('{ values = ["a"] }', "b", "tag 'Key' is 'b', but the policy file allows only a"),
         ('"prod"', "", "tag 'Key' is empty, but the policy file allows only prod"),
         ('{ pattern = "[0-9]{4}" }', "", "tag 'Key' is empty, which does not match [0-9]{4}"),
     ],
@@ -554,7 +554,7 @@ def test_several_keys_of_one_resource_are_one_row(tmp_path: Path) -> None:
     policy = '[required_tags]\nA = "*"\nB = ["x"]\nC = "*"\n'
     documents = {"d.json": dump(role_detail("a", tags={"B": "y", "C": "1"}), role_detail("b", tags={"B": "x"}))}
     assert demanded(tmp_path, documents, policy) == {
-        f"{ROLE_ARN}a": "tag 'A' is missing; tag 'B' is y, but the policy file allows only x",
+        f"{ROLE_ARN}a": "tag 'A' is missing; tag 'B' is 'y', but the policy file allows only x",
         f"{ROLE_ARN}b": "tag 'A' is missing; tag 'C' is missing",
     }
 

@@ -198,7 +198,7 @@ def test_numbers_that_differ_between_two_summaries_are_unknown_and_no_list_is_sh
     assert inventory.accounts["roles_expected"].isna().tolist() == [True]
     assert inventory.accounts["profiles_expected"].tolist() == [2]
     (said,) = details(inventory, "roles_expected")
-    assert f"1 in GetAccountSummary in {tmp_path}/a.json but 950 in GetAccountSummary in {tmp_path}/b.json" in said
+    assert f"'1' in GetAccountSummary in {tmp_path}/a.json but '950' in GetAccountSummary in {tmp_path}/b.json" in said
     assert "1 role was collected, but GetAccountSummary counts 950" in " ".join(details(inventory, "ListRoles"))
     result = run_checks(inventory, only="quota_pressure")
     assert result.findings.empty

@@ -201,7 +201,7 @@ def test_policies_that_are_known_beat_unknown_ones_and_those_that_differ_are_unk
     )
     if attached is None:
         assert (
-            f"is arn:a in GetAccountAuthorizationDetails in {tmp_path / 'a.json'} but empty in"
+            f"is 'arn:a' in GetAccountAuthorizationDetails in {tmp_path / 'a.json'} but empty in"
             in contradicted(inventory)["attached_policies", WEB]
         )
 

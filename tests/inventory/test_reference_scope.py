@@ -112,7 +112,7 @@ def test_templates_that_another_account_owns_are_not_those_of_the_account_that_t
     inventory = load(tmp_path, mine | {theirs: versions((1, True, WEB))})
     said, reason = status(inventory)
     assert said == "unknown"
-    assert "this data is missing: DescribeLaunchTemplateVersions (in all regions)" in reason
+    assert "missing or incomplete: DescribeLaunchTemplateVersions (in all regions)" in reason
     read = inventory.calls[inventory.calls["operation"] == "DescribeLaunchTemplateVersions"]
     assert list(read["account_id"]) == [OTHER]
     # What they name is known all the same.

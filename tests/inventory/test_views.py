@@ -338,8 +338,8 @@ def test_references_are_unknown_when_one_region_lacks_a_core_consumer(tmp_path: 
     assert (row["references_status"], row["references_reason"]) == (
         "unknown",
         (
-            "references to profiles may be missing, because this data is missing: "
-            "DescribeAutoScalingGroups (in us-east-1, completely or partly)"
+            "references to profiles may be missing, because data of these operations is missing or incomplete: "
+            "DescribeAutoScalingGroups (in us-east-1)"
         ),
     )
 
@@ -351,9 +351,9 @@ def test_the_reason_names_every_core_consumer_that_is_missing_and_where(tmp_path
     denied = "operation,subject,error_code\nDescribeInstances,sa-east-1,UnauthorizedOperation\n"
     row = lists(tmp_path, documents | {f"{ACCOUNT}/denied.csv": denied})
     assert row["references_reason"] == (
-        "references to profiles may be missing, because this data is missing: "
-        "DescribeLaunchTemplateVersions (in all regions), DescribeInstances (in sa-east-1, completely or partly), and "
-        "DescribeAutoScalingGroups (in us-east-1, completely or partly)"
+        "references to profiles may be missing, because data of these operations is missing or incomplete: "
+        "DescribeLaunchTemplateVersions (in all regions), DescribeInstances (in sa-east-1), and "
+        "DescribeAutoScalingGroups (in us-east-1)"
     )
 
 
@@ -362,7 +362,8 @@ def test_references_are_unknown_when_a_core_consumer_was_cut_short(tmp_path: Pat
     row = lists(tmp_path, documents)
     assert row["references_status"] == "unknown"
     assert row["references_reason"].startswith(
-        "references to profiles may be missing, because this data is missing: a part of DescribeInstances"
+        "references to profiles may be missing, because data of these operations is missing or incomplete: "
+        "DescribeInstances (in part)"
     )
 
 

@@ -111,12 +111,12 @@ def test_hostile_text_in_any_field_title_or_author_is_shown_as_text_and_nothing_
             f"holds the role {text}-role",
             f"the profile has the path /{text}/x/, but its role has the path /{text}/",
             (
-                f"tag '{text}' is {as_value(text, '-value')} on the role and other on the profile; "
+                f"tag '{text}' is '{as_value(text, '-value')}' on the role and 'other' on the profile; "
                 f"tag '{text}-only' is missing on the profile"
             ),
             (
                 f"tag '{text}-wanted' is missing; "
-                f"tag '{text}' is {as_value(text, '-value')}, but the policy file allows only {text}-allowed"
+                f"tag '{text}' is '{as_value(text, '-value')}', but the policy file allows only {text}-allowed"
             ),
             f"the profile's role {text}-shut trusts {text}.example, not EC2",
             f"instance '{text}-instance'",
@@ -461,7 +461,7 @@ def test_on_a_narrow_screen_each_finding_is_a_card_that_says_what_is_what_and_no
             ("Name", "web"),
             ("Path", "/"),
             ("Found", "holds the role portal"),
-            ("How the names differ", "in another way"),
+            ("How the names differ", "more than case, an extra word or a suffix"),
             ("none", "More"),
         ]
         boxes = "cells => cells.map(c => c.getBoundingClientRect()).filter(b => b.width).map(b => [b.left, b.right])"

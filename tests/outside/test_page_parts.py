@@ -49,7 +49,7 @@ def test_on_the_page_what_changed_is_text_whatever_it_holds(browser: Browser, tm
             .evaluate_all("rows => rows.map(row => Array.from(row.cells, cell => cell.textContent))")
         )
         assert [[*row[:4], row[5]] for row in rows] == [
-            ["retagged", ACCOUNT, "role", name, f"tag 'k' is now {as_value(text)} (before: v)"]
+            ["retagged", ACCOUNT, "role", name, f"tag 'k' is now '{as_value(text)}' (before: 'v')"]
             for name, text in tags.items()
         ]
         assert (it.page.evaluate("window.pwned"), it.requests, it.said) == (None, [page.as_uri()], [])
@@ -91,7 +91,7 @@ def test_the_page_shows_how_the_account_differs_from_terraform_as_text(browser: 
     with opened(browser, page) as it:
         name = "Table: Terraform against the accounts"
         cells = it.page.get_by_role("group", name=name, exact=True).locator("tbody td").all_text_contents()
-        detail = f"tag 'k' is {HOSTILE['script']}; in the Terraform state, it is missing"
+        detail = f"tag 'k' is '{HOSTILE['script']}'; in the Terraform state, it is missing"
         assert cells == ["tag differs", ACCOUNT, "role", "web", "aws_iam_role.web", detail]
         assert complaints(it.page) == []
         assert (it.page.evaluate("window.pwned"), it.requests, it.said) == (None, [page.as_uri()], [])

@@ -160,7 +160,7 @@ def test_what_the_findings_named_is_gone_afterwards_and_nothing_else_has_come(cl
     told = cleaned["plan"].steps["why"][cleaned["plan"].steps["action"] == "remove-role"].tolist()
     assert [why.rpartition("; ")[2] for why in told] == [
         (
-            "after the profile is deleted, no profile holds the role free-role, so the check "
+            "after the profile is deleted, no profile holds the role 'free-role', so the check "
             "ec2_roles_without_profile will find the role"
         )
     ]

@@ -280,8 +280,8 @@ def test_facts_of_gaps_are_masked_and_details_are_said_from_them(tmp_path: Path)
     assert re.fullmatch(r"arn:aws:iam::acct-[a-z2-7]{10}:role/r", facts["arn"])
     assert re.fullmatch(r"of email-[a-z2-7]{10} ext-[a-z2-7]{10}", facts["one"])
     assert detail == (
-        f"description of {facts['arn']} is {facts['one']} in ListRoles in {facts['origin']['file']} but "
-        f"{facts['other']} in ListRoles in {facts['other_origin']['file']}, so it is unknown"
+        f"description of {facts['arn']} is '{facts['one']}' in ListRoles in {facts['origin']['file']} but "
+        f"'{facts['other']}' in ListRoles in {facts['other_origin']['file']}, so it is unknown"
     )
     report(tmp_path, documents, "ja", lang="ja", xlsx=False)
     html = (tmp_path / "ja" / "report.html").read_text("utf-8")
@@ -685,7 +685,9 @@ def test_an_external_id_is_masked_in_names_tags_sentences_and_commands(tmp_path:
     }
     assert result.inventory.roles["description"].tolist() == [f"({pseudonym}), {pseudonym}"]
     assert sorted(result.inventory.tags["tag_value"]) == sorted([pseudonym, "other"])
-    assert result.findings["detail"].tolist() == [f"tag 'Owner' is {pseudonym} on the role and other on the profile"]
+    assert result.findings["detail"].tolist() == [
+        f"tag 'Owner' is '{pseudonym}' on the role and 'other' on the profile"
+    ]
     (step,) = result.findings["next_step"]
     assert step.startswith(f"{COMMENT}aws iam tag-instance-profile --instance-profile-name=p --tags=")
     assert json.loads(shlex.split(step)[-1].removeprefix("--tags=")) == [{"Key": "Owner", "Value": pseudonym}]
@@ -857,13 +859,13 @@ def test_what_was_before_a_change_is_masked_and_told_in_pseudonyms(tmp_path: Pat
             assert len(set(re.findall(r"ext-[a-z2-7]{10}", told))) == 2
             assert not re.search("|".join(f'"{one}"|(see|is) {one}' for one in ids), told)
     details = "\n".join(row[3] for row in rows)
-    assert re.search(r"^tag 'id' is now ext-\w{10} \(before: ext-\w{10}\)$", details, re.MULTILINE)
+    assert re.search(r"^tag 'id' is now 'ext-\w{10}' \(before: 'ext-\w{10}'\)$", details, re.MULTILINE)
     assert re.search(r"^description is now see ext-\w{10} \(before: see ext-\w{10}\)$", details, re.MULTILINE)
     steps = [one for one in column(out / "changed_findings.csv", "next_step") if " delete-instance-profile " in one]
     assert len(steps) == 2
     assert all(re.fullmatch(rf"{COMMENT}aws iam .*=left-acct-\w{{10}}", step) for step in steps)
     (refused,) = [one for one in column(out / "findings.csv", "detail") if ", but the policy file allows only " in one]
-    assert re.fullmatch(r"tag 'id' is ext-[a-z2-7]{10}, but the policy file allows only prod", refused)
+    assert re.fullmatch(r"tag 'id' is 'ext-[a-z2-7]{10}', but the policy file allows only prod", refused)
     assert not [one for one in column(out / "roles.csv", "trust_policy") if f'"{ids[1]}"' in one]
 
 
@@ -892,7 +894,7 @@ def test_differences_from_terraform_are_masked_as_all_else_is(tmp_path: Path) ->
     told = dict(zip(column(out / "drift.csv", "message"), column(out / "drift.csv", "detail"), strict=True))
     recreated = r"was recreated: its id is AIPA-\w{10}; in the Terraform state, its id is AIPA-\w{10}"
     assert re.fullmatch(recreated, told["drift.recreated"])
-    added = r"tag 'to' is email-\w{10}; in the Terraform state, it is missing"
+    added = r"tag 'to' is 'email-\w{10}'; in the Terraform state, it is missing"
     assert re.fullmatch(added, told["drift.tag.added"])
     assert column(out / "drift.csv", "kind") == sorted(
         column(out / "drift.csv", "kind"), key=[*DIFFERENCES, "unknown"].index

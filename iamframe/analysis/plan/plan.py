@@ -133,7 +133,7 @@ def plan(result: Result, *, min_age: timedelta | str = MIN_AGE, min_idle: timede
     - if AWS manages the role, or if the cluster, environment or stack of the profile exists;
     - if the tags or unique id of the profile, or the unique id of its role, is unknown.
 
-    The plan copies no tags to a profile without tags, and only required tags to a profile with tags,
+    The plan copies only required tags, and none at all if the profile has no tags,
 
     - if a service or tool recognizes its own resources by a tag of the role or profile;
     - if the profile has a tag that the role lacks;
@@ -213,7 +213,7 @@ def why_not_planned(
 ) -> tuple[dict[str, Message | None], dict[tuple[str, str], Message]]:
     """Return why a plan with default options would not delete a profile, and why it would not copy tags to it.
 
-    The keys of the first mapping are the ARNs of the profiles. The value is None if a plan could delete the profile.
+    The first mapping is about deletions: its keys are ARNs, and its value is None if a plan could delete the profile.
     """
     context, (_, by_resource) = Context(result, MIN_AGE, _MIN_IDLE, datetime.now(UTC)), _plannable_findings(result)
     kept: dict[str, Message | None] = {}
