@@ -63,7 +63,7 @@ class NotebookError(IamframeError):
 
 
 class PlanError(IamframeError):
-    """An age that was passed to `plan` cannot be parsed, or is below zero."""
+    """The `min_age` or `min_idle` that was passed to `plan` cannot be parsed, or is below zero."""
 
 
 class StoreError(IamframeError):

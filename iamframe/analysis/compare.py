@@ -148,8 +148,9 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
 
     - `created`: only `new` contains the resource, and `old` has a complete list of roles (or profiles).
     - `deleted`: only `old` contains the resource, and `new` has a complete list of roles (or profiles).
-    - `recreated`: the resource has different unique ids in the two inventories. If an id is unknown, a different path
-      or name case also means `recreated`. IAM cannot change the path or name of a role or profile. For a recreated
+    - `recreated`: the resource has different unique ids in the two inventories. If an id is unknown, a different path,
+    or a name that differs in case, also means `recreated`. IAM cannot change the path or name of a role or profile. For
+    a recreated
       resource, the columns `facts` and `detail` show all other changes, too.
     - `relinked`: the profile's role was replaced, removed or added.
     - `retagged`: a tag differs (one row per tag key).
@@ -160,7 +161,7 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
     A resource that exists only in a Terraform plan is never `created` or `deleted`. A finding is new only if the old
     inventory had enough data. A finding is gone only if the new inventory had enough data. A finding has not changed if
     only its text differs. `old` and `new` can be inventories or results. For an inventory, `compare` first runs the
-    checks. If the two results come from different policy files, iamframe versions or variants of a check, iamframe runs
+    checks. If the two results come from different policy files, iamframe versions or versions of a check, iamframe runs
     the checks again for both inventories. By default, iamframe uses the policy file of the new result, or else that of
     the old result. A check that ran for only one of the two results is not compared: the frame `not_compared` has a row
     for each account. `compare` reads only the inventories, not the accounts.

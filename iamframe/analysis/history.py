@@ -80,9 +80,8 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
     each life. Rows are sorted by account and first event. The times and callers of events come from CloudTrail records.
     Without a record of the creation (or deletion), its time and caller are missing. The columns `covered_from_at` and
     `covered_to_at` show the period that the records cover. The period is unknown for a file with the output of `aws
-    cloudtrail lookup-events`. Events within the period may be missing, because a trail consists of many files and not
-    all may be given. The history leaves out accounts without CloudTrail records. The history also leaves out requests
-    that AWS refused.
+    cloudtrail lookup-events`. Events within the period are missing if you did not pass all files of a trail. The
+    history leaves out accounts without CloudTrail records. The history also leaves out requests that AWS refused.
 
     Parameters
     ----------

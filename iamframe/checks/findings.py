@@ -94,7 +94,7 @@ def findings(
 ) -> Found:
     """A keyword argument named like a column of `COMMON` fills that column.
 
-    Without `facts`, a keyword argument that names no column of `schema.FINDINGS` becomes a fact.
+    If `facts` is None, each keyword argument that is not named like a column of `schema.FINDINGS` becomes a fact.
     """
     columns: dict[str, Any] = {"resource_arn": rows[resource], "related_arn": rows[related] if related else None}
     columns["resource_type"] = _RESOURCE_TYPES.get(resource)

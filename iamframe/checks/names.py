@@ -57,8 +57,8 @@ def name_mismatches(pairs: pd.DataFrame) -> Found:
     needs=[needs.links, needs.role_paths],
     detail="the profile has the path {profile_path}, but its role has the path {role_path}",
     next_step=_SHOW,
-    remediation="Create a profile with a new name and the role's path, add the role to the new profile, and replace "
-    "the old profile.",
+    remediation="Create a profile with the role's path and another name (the old profile still has its name), add the "
+    "role to the new profile, and replace the old profile.",
     about="link",
     alone=True,
 )

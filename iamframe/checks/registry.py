@@ -35,7 +35,7 @@ class Check:
     findings. The field `about` is the type of resource that the findings are about. The field `alone` is true if the
     check can run on a single profile and its role. The field `remedy` is what a clean-up plan does about the findings,
     or None. The field `ruled_out` is None, or a function that takes the findings of one inventory (a `Found`) and the
-    frame `profiles` of another inventory. For each finding, this function returns whether the check would certainly not
+    frame `profiles` of another inventory. For each finding, this function returns True if the check certainly would not
     report it for the other inventory.
     """
 
@@ -96,8 +96,8 @@ def check(
     `related_name`, `severity`, `certainty`, `expected`, `maker`, `maker_basis`, `next_step` and `next_step_changes`.
     iamframe raises CheckError if the frame has a column that iamframe fills itself: `finding_id`, `finding`, `check`,
     `account_name`, `accepted`, `owner`, `owner_known` and `detail`. All other columns are facts, which `detail` can
-    show. Rows with the same `account_id`, `resource_arn` and `related_arn` become one finding. In rows without a
-    `resource_arn`, iamframe compares `resource_name` instead of the ARN.
+    show. Rows with the same `account_id`, `resource_arn` and `related_arn` become one finding. If the `resource_arn` of
+    a row is empty, iamframe compares `resource_name` instead.
 
     Raises
     ------

@@ -70,13 +70,13 @@ def check_snapshot(
     """Run the checks on a snapshot, in groups of accounts.
 
     Requests go to AWS only if `folder` or `out` is in S3. For the built-in checks, `run_checks(open_snapshot(folder))`
-    gives the same findings, but holds all accounts in memory. Your own checks see only the accounts of one shard at a
-    time, so a check that compares accounts of different shards can find less. If a worker dies, its shard (a group of
-    accounts) is checked once more. If a shard fails twice, the frame `coverage` shows its accounts as `unknown`. An
-    account that cannot be read is shown as `unknown`, too. If an account could not be read or checked,
-    `result.inventory.gaps` shows the reason. A damaged manifest, or a damaged file of the frame `references`, stops the
-    whole call. Call `check_snapshot` again with the same arguments to resume an interrupted run. A repeated call also
-    retries accounts that could not be read or checked.
+    gives the same findings, but holds all accounts in memory. Your own checks see only one shard's accounts (and the
+    data to which these refer) at a time, so a check that compares accounts of different shards can find less. If a
+    worker dies, its shard (a group of accounts) is checked once more. If a shard fails twice, the frame `coverage`
+    shows its accounts as `unknown`. An account that cannot be read is shown as `unknown`, too. If an account could not
+    be read or checked, `result.inventory.gaps` shows the reason. A damaged manifest, or a damaged file of the frame
+    `references`, stops the whole call. Call `check_snapshot` again with the same arguments to resume an interrupted
+    run. A repeated call also retries accounts that could not be read or checked.
 
     Parameters
     ----------

@@ -248,17 +248,18 @@ def tag_differences(tags: pd.DataFrame, pairs: pd.DataFrame, *, demanded: tuple[
     Inventories, reports and tag-based permissions may use tags of profiles or roles. If profile and role tags differ,
     reports by profile tags differ from reports by role tags. The check ignores tag keys that AWS reserves. A profile
     can have two tag keys that differ only in case. A role cannot have two tag keys that differ only in case. Source:
-    IAM User Guide, "Tags for AWS Identity and Access Management resources". The finding shows whether two keys differ
-    only in case. The checks `untagged_profiles` and `untagged_roles` report resources without tags or with only `aws:`
-    tags. The suggested command copies to the profile those tags of the role that are missing or different on the
-    profile. If the profile needs no tag of the role, the suggested command copies in the other direction: the role gets
-    the tags that only the profile has. If the role is in several profiles, only tags that all these profiles have with
-    equal values are copied to the role. If the role or profile that would get a tag has a key that differs from the
-    tag's key only in case, the suggested command does not copy the tag. If two tag keys of a profile differ only in
-    case, the suggested command copies neither. Tags by which a tool recognizes its own resources are not in the
-    suggested command. If your policy file or the organization's tag policy forbids a tag, the suggested command leaves
-    the tag out. If a resource would then have more than 50 tags, no tag is copied to the resource, because AWS allows
-    50 tags. If the role lacks tags of Karpenter or EKS and nothing else differs, the severity is `info`.
+    IAM User Guide, "Tags for AWS Identity and Access Management resources". If a key of the role and a key of the
+    profile differ only in case, the finding says so. The checks `untagged_profiles` and `untagged_roles` report
+    resources without tags or with only `aws:` tags. The suggested command copies to the profile those tags of the role
+    that are missing or different on the profile. If the profile needs no tag of the role, the suggested command copies
+    in the other direction: the role gets the tags that only the profile has. If the role is in several profiles, only
+    tags that all these profiles have with equal values are copied to the role. The suggested command does not copy a
+    tag to a role or profile that already has the same key in other case (such as Owner and OWNER). If two tag keys of a
+    profile differ only in case, the suggested command copies neither. Tags by which a tool recognizes its own resources
+    are not in the suggested command. If your policy file or the organization's tag policy forbids a tag, the suggested
+    command leaves the tag out. If a resource would then have more than 50 tags, no tag is copied to the resource,
+    because AWS allows 50 tags. If the role lacks tags of Karpenter or EKS and nothing else differs, the severity is
+    `info`.
     """
     is_known = pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]
     own = _own(tags)

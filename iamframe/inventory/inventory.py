@@ -134,7 +134,7 @@ class Inventory:
         Raises
         ------
         WrongObjectError
-            If `arns` is a whole frame, or is not text.
+            If `arns` is a whole frame, or contains a value that is not text.
 
         Examples
         --------

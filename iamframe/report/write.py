@@ -105,17 +105,18 @@ def write_report(
         paths). A pseudonym is the same throughout one report. To get the same pseudonyms in several reports, pass the
         path of a key file as `mask`. Otherwise, each report has pseudonyms of its own. The key file is created if it
         does not exist. Ids are found in any spelling: with spaces, hyphens or invisible characters. Percent-encoded ids
-        are found, too. Ids in digits or letters of other writing systems are found, too. Account ids that do not have
-        exactly twelve digits are replaced only in id columns, ARNs and policies. External ids are replaced only as
-        whole words. If a name contains an id, the rest of the name is not masked. A command in `next_step` becomes a
-        comment if the command contains a pseudonym. At the end, the finished files are searched for the original ids.
-        The search does not look for external ids that have fewer than eight characters or no digit.
+        are found, too. Ids in digits or letters of other writing systems are found, too. Account ids without exactly
+        twelve digits (for example, without leading zeros) are replaced only in id columns, ARNs and policies. External
+        ids are replaced only as whole words. If a name contains an id, the rest of the name is not masked. A command in
+        `next_step` becomes a comment if the command contains a pseudonym. At the end, the finished files are searched
+        for the original ids. The search does not look for external ids that have fewer than eight characters or no
+        digit.
 
     Raises
     ------
     ReportError
-        If the folder cannot be created or written, if the folder is not a report, but has files with the names of
-        report files, if the language does not exist, if `owner_tag` is empty, if the key file is invalid, if the key
+        If the folder cannot be created or written, if files in the folder have the names of report files, but are not
+        from a report, if the language does not exist, if `owner_tag` is empty, if the key file is invalid, if the key
         file is in the folder, or if a masked file would still contain an original id or e-mail address.
     MissingExtraError
         If `xlsx` is true and XlsxWriter is not installed.
@@ -325,7 +326,7 @@ def write_findings(
     """Write all findings of `result` into a folder. If a file cannot be written, the folder stays as it was.
 
     `result` contains only the findings that match the user's filter. The parameter `undecided` is the number of
-    findings for which missing data leaves open whether they match.
+    findings that may or may not match the filter, because data is missing.
 
     Raises
     ------

@@ -55,10 +55,10 @@ def _is_list_of(owner: Owner, key: str, document: Document) -> bool:
 
 
 def _is_named(owner: Owner, key: str, document: Document) -> bool:
-    """Return whether the path of the file names the operation or service of a list.
+    """Return whether the path of a file contains the name of the operation or service of the list in the file.
 
-    An empty list does not show which service it is from. A document with a list of names and other keys does not show
-    this, either. The file's path must therefore contain the operation or service, but no word from `_OTHERS`.
+    An empty list does not show which service it is from. A document that has other keys besides a list of names does
+    not show this, either. The file's path must therefore contain the operation or service, but no word from `_OTHERS`.
     """
     path = "/".join((*document.piece.folders[document.piece.root :], document.piece.name))
     words = re.findall("[a-z0-9]+", cli_name(path))

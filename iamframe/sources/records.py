@@ -93,7 +93,7 @@ class AttachedPolicy(msgspec.Struct, gc=False):
 
 
 class RoleTemplate(msgspec.Struct, gc=False):
-    """The template of a role. Roles that AcquireRole (an IAM operation) created have one (botocore 1.44.8, GetRole)."""
+    """The template from which the IAM operation AcquireRole created a role (botocore 1.44.8, GetRole)."""
 
     arn: str | None = msgspec.field(name="TemplateArn", default=None)
 

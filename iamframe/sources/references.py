@@ -59,7 +59,7 @@ class _Read:
         self._records[operation, region].append(record)
 
     def all_of(self, operation: str, region: str | None = None) -> list[Any]:
-        """Return an operation's records. If `region` is given: those without a region, then those of `region`."""
+        """Return an operation's records. With `region`, only those without a region, and then those of `region`."""
         if region:
             return self._records[operation, None] + self._records[operation, region]
         return [record for (name, _), records in self._records.items() if name == operation for record in records]

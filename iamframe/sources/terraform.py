@@ -106,7 +106,7 @@ class ManagedProfile(GotProfile, gc=False):
 
 
 class Leaving(msgspec.Struct, gc=False):
-    """A role or profile that a Terraform plan deletes, replaces or forgets (block `removed`), or that is deposed."""
+    """A role or profile that Terraform will delete, replace or forget (block `removed`), or a deposed object."""
 
     managed_arn: str
     address: str

@@ -44,7 +44,7 @@ PAIRS = [
     ("/", "KarpenterNodeRole-prod", "/", "prod_4067990795380418201", "Karpenter (node role)", True, False),
     (
         "/", "KarpenterNodeRole-prod", "/", "KarpenterNodeInstanceProfile-prod",
-        "Karpenter's setup template", True, False,
+        "Karpenter's setup stack", True, False,
     ),
     ("/", "nodes.k8s.example.com", "/", "nodes.k8s.example.com", "kOps", False, False),
     ("/", "masters.k8s.example.com", "/", "masters.k8s.example.com", "kOps", False, False),

@@ -51,8 +51,8 @@ def test_a_fact_chooses_among_texts_and_one_that_has_none_takes_the_other() -> N
     assert told(texts, [0, 1, 2, 3, 4]) == ["a went", "b?", "c went", "d went", "e?"]
 
 
-def test_an_empty_value_is_called_empty_in_the_readers_language() -> None:
-    assert told("is {value:value}", [0, 1, 2, 3, 4])[:3] == ["is x", "is empty", "is y"]
+def test_a_value_is_in_quotes_and_an_empty_one_is_called_empty_in_the_readers_language() -> None:
+    assert told("is {value:value}", [0, 1, 2, 3, 4])[:3] == ["is 'x'", "is empty", "is 'y'"]
     assert told("{value:value}", [0, 1, 2, 3, 4], "ja")[1] == "空"
 
 

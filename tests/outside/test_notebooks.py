@@ -194,9 +194,7 @@ STEPS = {
         f"medium empty_profiles instance-profile web {NEW}",
         "low ec2_roles_without_profile role web trusts EC2 and is in no instance profile; the role has no policies",
     ],
-    "3. EC2 needs a profile that holds the role": [
-        "The instance makes AWS requests as arn:aws:sts::123456789012:assumed-role/web"
-    ],
+    "3. EC2 needs a profile that holds the role": ["The instance makes AWS requests as the role web"],
     "4. EC2 cannot use a role that trusts only EKS": [
         "web True Success",
         "high eks-cluster certain the profile's role eks-cluster trusts eks.amazonaws.com, not EC2",
