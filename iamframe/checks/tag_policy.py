@@ -270,7 +270,7 @@ class Demand(msgspec.Struct, frozen=True):
         return "file" if self.account_id is None else "organization"
 
     def is_misspelled(self, key: str) -> bool:
-        """Return whether a key differs from the organization's key only in case."""
+        """Return whether a key differs only in case from the key of an organization's rule."""
         return self.account_id is not None and key != self.rule.key and key.casefold() == self.rule.key.casefold()
 
     def forbids(self, key: str, value: str) -> bool:

@@ -135,7 +135,7 @@ def plot_tag_coverage(inventory: Inventory, ax: Axes | None = None, keys: Iterab
     lowest mean percentage come first. The plot has at most 30 accounts. The columns are tag keys: by default, the 12
     most used keys. In a row's label, `n` counts resources whose tags were collected, including resources without tags.
     All percentages are shares of `n`. The label also shows the number of resources whose tags were not collected. A row
-    is hatched if no tags of its resources were collected. AWS-managed roles and AWS-reserved tag keys are left out.
+    is hatched if the tags of all its resources are unknown. AWS-managed roles and AWS-reserved tag keys are left out.
     """
     require("plot_tag_coverage", inventory, Inventory, instead="what `iamframe.load` gives")
     coverage = pa.Table.from_pandas(views.tag_coverage(inventory))
