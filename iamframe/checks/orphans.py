@@ -150,13 +150,13 @@ def owner_gone(
 
     A profile still counts against the quota after its cluster or stack is deleted. Tags such as `eks:cluster-name` and
     `elasticbeanstalk:environment-id` show to which cluster, environment or stack a profile belongs. Karpenter 1.7 and
-    later also write the cluster into the path of the profile. A finding has the certainty `maybe` in two cases: if only
-    the profile's name suggests a CloudFormation stack, or if not all instances of a searched region were collected. A
-    cluster, environment or stack counts as gone only after a complete search of every region where it could be. If a
-    profile shows several clusters, environments or stacks, the check leaves out the profile while one of them exists.
-    The check reports no profile that is used by a collected instance. The check ignores the tag
-    `kubernetes.io/cluster/…`, because profiles of non-EKS clusters can have this tag, too. Karpenter also writes EKS
-    tags to profiles of clusters outside EKS. Delete a Karpenter profile only if no cluster outside EKS uses the
+    later also write the cluster into the path of the profile. If only the profile's name suggests a CloudFormation
+    stack, the certainty of the finding is `maybe`. The certainty is also `maybe` if not all instances of a searched
+    region were collected. A cluster, environment or stack counts as gone only after a complete search of every region
+    where it could be. If a profile shows several clusters, environments or stacks, the check leaves out the profile
+    while one of them exists. The check reports no profile that is used by a collected instance. The check ignores the
+    tag `kubernetes.io/cluster/…`, because profiles of non-EKS clusters can have this tag, too. Karpenter also writes
+    EKS tags to profiles of clusters outside EKS. Delete a Karpenter profile only if no cluster outside EKS uses the
     profile.
     """
     gone = owned_profiles[owned_profiles["status"] == "gone"]
