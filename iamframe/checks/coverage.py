@@ -284,8 +284,14 @@ all_profiles: Need = _need(
     seen=partial(_would_show_unlinked, "profile"),
     list_first=True,
 )
-links: Need = _need(
-    "links", rows=_held, missing="profiles.not_held", of="profile", whole=_links_whole, seen=_links_seen, listed="links"
+roles_of_profiles: Need = _need(
+    "roles of profiles",
+    rows=_held,
+    missing="profiles.not_held",
+    of="profile",
+    whole=_links_whole,
+    seen=_links_seen,
+    listed="links",
 )
 role_paths: Need = _need(
     "role paths",
@@ -342,9 +348,9 @@ events: Need = Need("events", _events)
 NEEDS_OF: dict[str, tuple[tuple[Need, ...], tuple[Need, ...]]] = {
     "profiles": ((all_profiles,), (profile_tags,)),
     "roles": ((all_roles,), (profiles_of_roles, trust, role_tags)),
-    "links": ((links,), (role_paths, trust_of_roles_in_profiles, tags_of_both)),
+    "links": ((roles_of_profiles,), (role_paths, trust_of_roles_in_profiles, tags_of_both)),
     "pairs": (
-        (all_profiles, links, all_roles, profiles_of_roles, trust),
+        (all_profiles, roles_of_profiles, all_roles, profiles_of_roles, trust),
         (role_paths, trust_of_roles_in_profiles, tags_of_both),
     ),
     "tags": ((role_and_profile_tags,), (profile_tags, role_tags, tags_of_both)),

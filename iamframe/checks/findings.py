@@ -6,7 +6,7 @@ The template of a suggested command can contain these placeholders. Each value i
     {column:region}   the option `--region`, or nothing if the region is unknown
     {column:NAME}     a filter called NAME for the AWS CLI's option `--filters`
 
-Instead of one text, a dictionary of texts can be given. The value of the key `by` is the name of a column. The value in
+The template can also be a dictionary of several texts. The value of the key `by` is the name of a column. The value in
 this column decides which text is used. If the value is not a key of the dictionary, the text under the key `other` is
 used.
 """
@@ -70,7 +70,7 @@ class Found:
         return self.facts["finding"].to_numpy()
 
     def column(self, name: str) -> pa.Array:
-        """Return one value per row of `facts`: from the column of `facts`, or else from the column of `table`."""
+        """Return one value per row of `facts`: from its column `name`, or if it has no such column, from `table`."""
         if name in self.facts:
             return pa.array(self.facts[name], from_pandas=True)
         return self.table[name].take(pa.array(self.numbers))

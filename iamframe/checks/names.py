@@ -30,7 +30,7 @@ _SHOW = "aws iam get-instance-profile --instance-profile-name={resource_name}"
 
 @check(
     severity="low",
-    needs=[needs.links],
+    needs=[needs.roles_of_profiles],
     detail="holds the role {role_name}",
     next_step=_SHOW,
     remediation="Create a profile with the role's name, add the role to this profile, and replace the old profile.",
@@ -54,7 +54,7 @@ def name_mismatches(pairs: pd.DataFrame) -> Found:
 
 @check(
     severity="low",
-    needs=[needs.links, needs.role_paths],
+    needs=[needs.roles_of_profiles, needs.role_paths],
     detail="the profile has the path {profile_path}, but its role has the path {role_path}",
     next_step=_SHOW,
     remediation="Create a profile with the role's path and another name (the old profile still has its name), add the "
@@ -77,7 +77,7 @@ def path_mismatches(pairs: pd.DataFrame) -> Found:
 
 @check(
     severity="high",
-    needs=[needs.all_roles, needs.links],
+    needs=[needs.all_roles, needs.roles_of_profiles],
     detail="holds the role {related_name}, although there is a role with the profile's name ({namesake_arn})",
     next_step=_SHOW,
     remediation="Find out which of the two roles the profile's instances need. If it is the role with the profile's "
@@ -105,7 +105,7 @@ def _name_key(frame: pd.DataFrame, side: str) -> Texts:
 
 @check(
     severity="medium",
-    needs=[needs.links, needs.references],
+    needs=[needs.roles_of_profiles, needs.references],
     detail={
         "by": "rule",
         "same_names": "{tool} rejects the profile, because its role has a different name ({role_name})",

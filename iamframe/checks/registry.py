@@ -61,7 +61,7 @@ class Check:
 
     @property
     def why(self) -> str:
-        """The text after the title. It says why findings matter, and what to do.
+        """The docstring of the check's function after the title: why findings matter, and what to do.
 
         Each paragraph is one line.
         """

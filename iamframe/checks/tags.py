@@ -217,7 +217,7 @@ def untagged_roles(
 
 @check(
     severity="medium",
-    needs=[needs.links, needs.tags_of_both],
+    needs=[needs.roles_of_profiles, needs.tags_of_both],
     detail={
         "by": "_text",
         "missing_on_profile": "tag '{tag_key}' is missing on the profile",
@@ -228,6 +228,7 @@ def untagged_roles(
         "have {_size:tag}, but AWS allows 50",
         "value": "tag '{tag_key}' is {role_value:value} on the role and {profile_value:value} on the profile",
         "key_case": "tag '{tag_key}' on the role is spelled '{profile_key}' on the profile (only the case differs)",
+        "more": "; and {n:more-tag}",
         "other": "tag '{tag_key}' is {role_value:value} on the role, but the profile has '{profile_key}' (differs by "
         "case), and its value is {profile_value:value}",
     },
@@ -379,6 +380,7 @@ def _are_of_tool(finding: Positions, keys: pd.Series, size: int) -> Bools:
         "spelling": "the tag key '{found_key}' is misspelled: the organization's tag policy spells it '{tag_key}'",
         "pattern": "tag '{tag_key}' is {tag_value:value}, which does not match {_wanted}",
         "organization": "tag '{tag_key}' is {tag_value:value}, but the organization allows only {_wanted}",
+        "more": "; and {n:more-tag}",
         "other": "tag '{tag_key}' is {tag_value:value}, but the policy file allows only {_wanted}",
     },
     next_step={"by": "resource_type", "role": _SHOW_ROLE, "other": _SHOW_PROFILE},

@@ -13,7 +13,7 @@ from iamframe.knowledge.trust import names_ec2, read_content
 
 @check(
     severity="high",
-    needs=[needs.links, needs.trust_of_roles_in_profiles],
+    needs=[needs.roles_of_profiles, needs.trust_of_roles_in_profiles],
     detail={
         "by": "_trust",
         "none": "the profile's role {related_name} trusts no service",

@@ -71,11 +71,12 @@ def load_fleet(
     external_id
         External id that the roles require. The external id is never written to a file.
     profile
-        The AWS CLI profile whose credentials are used (to assume the roles, if `role_name` is given). By default,
-        iamframe uses the default credentials of boto3.
+        The AWS CLI profile whose credentials are used, unless an account has one of its own. By default, iamframe uses
+        the default credentials of boto3.
     executor
         Any `concurrent.futures.Executor`, such as Dask's `client.get_executor(pure=False)`. The default executor has
-        eight threads. The executor receives ids and names, never the access keys of an account.
+        eight threads. The executor receives the ids and names of accounts, roles and AWS CLI profiles, but never an
+        access key.
     workers
         The number of requests per account that run at the same time.
     journals

@@ -259,7 +259,8 @@ def render_facts(text: Text, column: Callable[[str], pa.Array], group: Groups, s
         between, more = ("list.separator", "list.more") if listed else ("list.between", "list.more_sentences")
         rows = pc.binary_join(pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), rows), say(between, lang))
         counts, which = np.unique(np.maximum(sizes - LISTED, 0), return_inverse=True)
-        ends = [say(more, lang, n=int(count)) if count else "" for count in counts]
+        own = None if isinstance(text, str) else text.get("more")
+        ends = [fill(own or text_of(more, lang), {"n": int(count)}, lang) if count else "" for count in counts]
         rows = pc.binary_join_element_wise(rows, pa.array(ends, pa.string()).take(pa.array(which)), "")
     if listed is None or not isinstance(text, str):
         return rows

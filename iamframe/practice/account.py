@@ -207,7 +207,7 @@ class PracticeAccount:
     def fill(self, roles: int = 500, profiles: int = 500, account_id: str | None = None) -> dict[str, dict[str, Any]]:
         """Fill the account with fictional roles and profiles, and return them.
 
-        The result depends only on the numbers `roles` and `profiles`. The result contains two dictionaries. In the
+        The result is not random: the same arguments give the same result. The result contains two dictionaries. In the
         result, `roles` maps each role name to `path`, `tags` and `trusts`. `trusts` is the service that the role
         trusts. In the result, `profiles` maps each profile name to `path`, `role` and `tags`. Some profiles have their
         role's name, and some have another name. Some profiles are empty. Every second role and every second profile has

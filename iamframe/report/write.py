@@ -69,10 +69,10 @@ def write_report(
 ) -> Path:
     """Write a report into a folder, and return the path of the page.
 
-    The page is `report.html`. The file `summary.json` contains the numbers of the result. `findings.csv`,
-    `coverage.csv` and `owners.csv` cover all checks. `quota_use.csv` contains the result of `iamframe.quota_use`. Each
-    check that ran has a file `checks/CHECK.csv`. The file of a check has the same rows as `result["CHECK"]`. The frames
-    of the inventory have CSV files, such as `roles.csv`. `events.csv`, `resource_owners.csv` and `tag_policies.csv` are
+    The page is `report.html`. The file `summary.json` contains the totals of the result. `findings.csv`, `coverage.csv`
+    and `owners.csv` cover all checks. `quota_use.csv` contains the result of `iamframe.quota_use`. Each check that ran
+    has a file `checks/CHECK.csv`. The file of a check has the same rows as `result["CHECK"]`. The frames of the
+    inventory have CSV files, such as `roles.csv`. `events.csv`, `resource_owners.csv` and `tag_policies.csv` are
     written only if their data was collected.
 
     A result of `check_snapshot` need not fit into memory: iamframe writes the result in parts, one group of accounts at

@@ -1,6 +1,6 @@
 """Read the list of accounts for `load_fleet`, and open sessions in the listed accounts.
 
-Worker processes receive ids and names, but never an access key.
+Worker processes receive the ids and names of accounts, roles and AWS CLI profiles, but never an access key.
 """
 
 from __future__ import annotations

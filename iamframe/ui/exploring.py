@@ -126,7 +126,7 @@ def undecided(result: Result, wanted: Filter) -> pd.DataFrame:
 
 @schema.shows(schema.COUNTS)
 def counts(result: Result, findings: pd.DataFrame, wanted: Filter) -> pd.DataFrame:
-    """For each check, count the findings by severity, and the accounts by status.
+    """For each check, count the findings by severity, and the accounts by the check's status there.
 
     The frame has one row per selected check. The most severe checks come first. The columns `complete`, `partial` and
     `unknown` count accounts.

@@ -511,7 +511,8 @@ def test_a_finding_of_what_one_side_did_not_read_is_neither_new_nor_gone(tmp_pat
         ["new", "untagged_profiles", "p"]
     ]
     told = changes.not_compared.set_index("what")["reason"]["some or all findings of the check untagged_profiles"]
-    assert told.startswith("unknown whether new: 1 finding; in OLD, the tags of 1 of 2 profiles were not collected")
+    scope = "in OLD, the tags of 1 of 2 profiles were not collected"
+    assert told.startswith(f"it is unknown whether 1 finding is new; {scope}")
     turned = iamframe.compare(new, old)
     assert turned.findings[["change", "resource_name"]].to_numpy().tolist() == [["gone", "p"]]
 
@@ -537,7 +538,7 @@ def test_a_profile_that_only_became_referred_to_because_more_was_asked_is_no_fin
         dict(zip(changes.not_compared["what"], changes.not_compared["reason"], strict=True))[
             "some or all findings of the check unreferenced_profiles"
         ]
-        == "unknown whether gone: 1 finding, because other regions or services were scanned"
+        == "it is unknown whether 1 finding is gone, because other regions or services were scanned"
     )
 
 
@@ -725,7 +726,7 @@ def test_a_stale_reference_may_or_may_not_be_new_if_the_old_load_lacks_its_profi
     old = {"id.json": identity(), "p.json": profile_list(NextToken="x")}
     changes = compared(tmp_path, old, used(FIRST), "stale_references")
     assert changes.findings.empty
-    assert "unknown whether new: 1 finding" in changes.not_compared["reason"].str.cat()
+    assert "it is unknown whether 1 finding is new" in changes.not_compared["reason"].str.cat()
 
 
 @pytest.fixture
@@ -779,7 +780,7 @@ def test_a_number_that_each_of_several_checks_has_is_said_to_be_that_of_each() -
     (line,) = not_compared(SimpleNamespace(not_compared=pd.DataFrame(rows)))  # type: ignore[arg-type]
     assert line == (
         f"incomplete comparison in {ACCOUNT}: some or all findings of the checks stale_references, names_refused "
-        "(each: unknown whether new: 1 finding)"
+        "(each: it is unknown whether 1 finding is new)"
     )
 
 

@@ -290,7 +290,7 @@ def test_several_differences_of_a_link_are_one_row(tmp_path: Path) -> None:
     # Three are told in the sentence; all of them are facts.
     assert row["detail"] == (
         "tag 'CostCenter' is '1' on the role and '2' on the profile; tag 'Owner' on the role is spelled 'owner' on the "
-        "profile (only the case differs); tag 'Env' is missing on the profile; and 1 more"
+        "profile (only the case differs); tag 'Env' is missing on the profile; and 1 more tag"
     )
     columns = ("finding_id", "kind", "tag_key", "profile_key", "role_value", "profile_value")
     assert facts(tmp_path, link(role, held_by), "tag_differences", *columns) == [

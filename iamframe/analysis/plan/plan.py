@@ -130,7 +130,7 @@ def plan(result: Result, *, min_age: timedelta | str = MIN_AGE, min_idle: timede
     - if the last use of the role was less than `min_idle` before the data was collected;
     - if `min_age` (or `min_idle`) is above zero, but the age of the profile (or the last use of its role) is unknown;
     - if a service or tool needs the profile, or would create the profile again, unless its EKS cluster is deleted;
-    - if AWS manages the role, or if the cluster, environment or stack of the profile exists;
+    - if AWS manages the role, or if the cluster, environment or stack of the profile still exists;
     - if the tags or unique id of the profile, or the unique id of its role, is unknown.
 
     In these cases, the plan copies only required tags (no tags at all if the profile has none):
