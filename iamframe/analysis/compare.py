@@ -149,9 +149,8 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
     - `created`: only `new` contains the resource, and `old` has a complete list of roles (or profiles).
     - `deleted`: only `old` contains the resource, and `new` has a complete list of roles (or profiles).
     - `recreated`: the resource has different unique ids in the two inventories. If an id is unknown, a different path,
-    or a name that differs in case, also means `recreated`. IAM cannot change the path or name of a role or profile. For
-    a recreated
-      resource, the columns `facts` and `detail` show all other changes, too.
+      or a name that differs in case, also means `recreated`. IAM cannot change the path or name of a role or profile.
+      For a recreated resource, the columns `facts` and `detail` show all other changes, too.
     - `relinked`: the profile's role was replaced, removed or added.
     - `retagged`: a tag differs (one row per tag key).
     - `trust_changed`: the trust policy differs. The order of keys, and of the items in a list, does not matter.
