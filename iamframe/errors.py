@@ -89,7 +89,7 @@ def require(function: str, given: object, *kinds: type, instead: str) -> None:
 
 
 def require_paths(function: str, *given: object) -> None:
-    """Raise WrongObjectError if a value in `given` is neither a str nor a path object."""
+    """Raise WrongObjectError if one of the given values is neither a str nor a path object."""
     for one in given:
         require(function, one, str, PathLike, instead="the path of a file or folder")
 

@@ -80,7 +80,7 @@ class Drift:
         return self.has_compared and not (self.differences["kind"] == UNKNOWN).any()
 
     def only(self, *kinds: str) -> Drift:
-        """Return a copy with only the given kinds (default: all kinds). The kind `unknown` is always kept."""
+        """Return a copy with only the differences of the given kinds (default: all) and of the kind `unknown`."""
         chosen = self.differences["kind"].isin([*(kinds or ALL_KINDS), UNKNOWN])
         return replace(self, differences=self.differences[chosen].reset_index(drop=True))
 

@@ -2,9 +2,9 @@
 
 The template of a suggested command can contain these placeholders. Each value is quoted as one POSIX shell word.
 
-    {column}          the value of the column
-    {column:region}   the option `--region`, or nothing if the region is unknown
-    {column:NAME}     a filter called NAME for the AWS CLI's option `--filters`
+- `{column}`: the value of the column
+- `{column:region}`: the option `--region`, or nothing if the region is unknown
+- `{column:NAME}`: a filter called NAME for the AWS CLI's option `--filters`
 
 The template can also be a dictionary of several texts. The value of the key `by` is the name of a column. The value in
 this column decides which text is used. If the value is not a key of the dictionary, the text under the key `other` is

@@ -153,11 +153,11 @@ def owner_gone(
     later also write the cluster into the path of the profile. If only the profile's name suggests a CloudFormation
     stack, the certainty of the finding is `maybe`. The certainty is also `maybe` if not all instances of a searched
     region were collected. A cluster, environment or stack counts as gone only after a complete search of every region
-    where it could be. If the tags or the path of a profile name several clusters, environments or stacks, the check
-    reports the profile only if all of them are gone. The check reports no profile that is used by a collected instance.
-    The check ignores the tag `kubernetes.io/cluster/…`, because profiles of non-EKS clusters can have this tag, too.
-    Karpenter also writes EKS tags to profiles of clusters outside EKS. Delete a Karpenter profile only if no cluster
-    outside EKS uses the profile.
+    where it could be. If a profile belongs to several clusters, environments or stacks, the check reports the profile
+    only if all of them are gone. The check reports no profile that is used by a collected instance. The check ignores
+    the tag `kubernetes.io/cluster/…`, because profiles of non-EKS clusters can have this tag, too. Karpenter also
+    writes EKS tags to profiles of clusters outside EKS. Delete a Karpenter profile only if no cluster outside EKS uses
+    the profile.
     """
     gone = owned_profiles[owned_profiles["status"] == "gone"]
     running = references["profile_arn"][is_in(references["consumer_type"], ["instance", "association"])]

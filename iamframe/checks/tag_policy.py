@@ -20,7 +20,7 @@ names_differ = true
 tool = "Databricks"
 profile = "databricks-*"
 
-[[accepted]]                                  # `finding_id` and `related_arn` work, too; `*` is any text
+[[accepted]]                                  # or by `finding_id` or `related_arn`; `*` is any text
 check = "empty_profiles"
 resource_arn = "arn:aws:iam::*:instance-profile/legacy-*"
 reason = "kept for the audit until the end of the year"

@@ -226,7 +226,7 @@ def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tupl
 
     - more creations than deletions: the resource did not exist just before;
     - more deletions than creations: the resource existed just before;
-    - no creations or deletions, but other uses: the resource existed just before;
+    - neither creations nor deletions, but other events: the resource existed just before;
     - as many creations as deletions: the events of earlier seconds decide, or else those of later seconds.
     """
     beginnings = {}

@@ -2,8 +2,8 @@
 
 A snapshot is either complete or absent. If FOLDER is local, these folders exist beside FOLDER during a save:
 
-    .FOLDER.iamframe-new-…     the new snapshot
-    .FOLDER.iamframe-old       the old snapshot
+- `.FOLDER.iamframe-new-…`: the new snapshot
+- `.FOLDER.iamframe-old`: the old snapshot
 
 When the new snapshot is complete, the old snapshot is renamed to .FOLDER.iamframe-old, and then the new snapshot is
 renamed to FOLDER. Between the two renames, `read_snapshot` opens .FOLDER.iamframe-old.

@@ -3,12 +3,12 @@
 An older snapshot in FOLDER stays until the new snapshot is complete. If FOLDER is local, a load from AWS writes these
 files into FOLDER/unfinished:
 
-    asked.json               the sources and options of the call
-    account.jsonl            the answers of AWS for a single account
-    ID.jsonl                 the answers of AWS for each account of a fleet
-    lock                     an open file that keeps other processes out while a fleet is loaded
-    new/                     the new snapshot of a fleet, with the accounts that are written so far
-    new/.unfinished/ID.json  a list of the files of a complete account, as the manifest lists them
+- `asked.json`: the sources and options of the call
+- `account.jsonl`: the answers of AWS for a single account
+- `ID.jsonl`: the answers of AWS for each account of a fleet
+- `lock`: an open file that keeps other processes out while a fleet is loaded
+- `new/`: the new snapshot of a fleet, with the accounts that are written so far
+- `new/.unfinished/ID.json`: a list of the files of a complete account, as the manifest lists them
 
 An object store cannot rename a folder, so new files for an object store are in FOLDER, not in FOLDER/unfinished. Files
 with AWS's answers (`*.jsonl`) are never written to an object store.

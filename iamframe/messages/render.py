@@ -2,18 +2,18 @@
 
 In a text, a placeholder such as `{key}` stands for the fact with this name. A colon and a format can follow the name:
 
-    {key:spelled}     the fact in a given form, here with look-alike letters spelled out
-    {total:profile}   the number `total` with a noun, such as "3 profiles"
-    {region:in}       the fact in a phrase, such as "in eu-west-1", or nothing if the fact is missing
-    {actions:or}      all items of a list, joined by "or"
-    [{key}, {value}]  the text in brackets for each row of a group
+- `{key:spelled}`: the fact in a given form, here with look-alike letters spelled out
+- `{total:profile}`: the number `total` with a noun, such as "3 profiles"
+- `{region:in}`: the fact in a phrase, such as "in eu-west-1", or nothing if the fact is missing
+- `{actions:or}`: all items of a list, joined by "or"
+- `[{key}, {value}]`: the text in brackets for each row of a group
 
 In the TOML file, a message with several texts is a table. One of the values that fill the message decides which text is
 used:
 
-    by                the name of the deciding value (default: `count`)
-    one               the text for the number 1
-    other             the text for all other values
+- `by`: the name of the deciding value (default: `count`)
+- `one`: the text for the number 1
+- `other`: the text for all other values
 """
 
 from __future__ import annotations

@@ -55,11 +55,10 @@ def _is_list_of(owner: Owner, key: str, document: Document) -> bool:
 
 
 def _is_named(owner: Owner, key: str, document: Document) -> bool:
-    """Return whether the path of a file contains the name of the operation or service of the list in the file.
+    """Return whether a file's path shows which AWS service the file's list is from.
 
-    An empty list does not show which service it is from. A document that has other keys besides a list of names does
-    not show this, either. The file's path must therefore contain the operation or service, and no name of another
-    service (`_OTHERS`).
+    The content does not show the service if the list is empty, or if there are other keys besides the list. The path
+    must then contain the operation or service, and no name of another service (`_OTHERS`).
     """
     path = "/".join((*document.piece.folders[document.piece.root :], document.piece.name))
     words = re.findall("[a-z0-9]+", cli_name(path))

@@ -10,7 +10,7 @@ An example of an effective policy is `{"tags": {"costcenter": {"tag_key": "CostC
 - `report_required_tag_for` lists the resource types that must have the tag. Resources of other types do not need the
   tag. If a resource of any type has the tag, its value and the case of its key must be compliant.
 - `enforced_for` lists the resource types for which AWS rejects a tag that is not compliant. AWS accepts a missing tag
-even for the types in `enforced_for`.
+  even for the types in `enforced_for`.
 
 `iam:ALL_SUPPORTED` stands for all IAM resource types that tag policies support. A tag can be required for `iam:role`,
 `iam:instance-profile` and other types. Source: Pulumi's documentation, "AWS Organizations Tag Policies",

@@ -127,7 +127,7 @@ def test_a_key_that_no_tag_has_is_said_with_how_to_name_another(browser: Browser
         assert [row[0] for row in table(it.page, "By owner")] == [
             "no owner tag",
             "owner unknown (tags not collected)",
-            "no owner: about an account or a tag key",
+            "no owner: finding about an account or a tag key",
         ]
 
 

@@ -133,7 +133,7 @@ def plan(result: Result, *, min_age: timedelta | str = MIN_AGE, min_idle: timede
     - if AWS manages the role, or if the cluster, environment or stack of the profile still exists;
     - if the tags or unique id of the profile, or the unique id of its role, is unknown.
 
-    In these cases, the plan copies only required tags (no tags at all if the profile has none):
+    In these cases, a profile without tags gets no tags, and other profiles get only required tags:
 
     - if a service or tool recognizes its own resources by a tag of the role or profile;
     - if the profile has a tag that the role lacks;

@@ -93,8 +93,8 @@ def existing(owner: Owner) -> str:
 def functions() -> str:
     """Return the shell functions that a script needs to delete profiles.
 
-    For each account with deletions, the script has variables `regions` and `reads`, with the values of the fields
-    `regions` and `reads` of the class `AccountFacts`.
+    For each account with deletions, the script first sets its variables `regions` and `reads` to the values that the
+    fields `regions` and `reads` of `AccountFacts` have.
     """
     versions = next(one for one in ASKED if one.operation == VERSIONS)
     return render_template(
