@@ -20,7 +20,7 @@ names_differ = true
 tool = "Databricks"
 profile = "databricks-*"
 
-[[accepted]]                                  # or by `finding_id` or `related_arn`; `*` is any text
+[[accepted]]                                  # `finding_id` or `related_arn` can replace `resource_arn`
 check = "empty_profiles"
 resource_arn = "arn:aws:iam::*:instance-profile/legacy-*"
 reason = "kept for the audit until the end of the year"

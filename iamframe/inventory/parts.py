@@ -4,9 +4,8 @@
 - `roles/account=123456789012/part.parquet`: one part; each frame and account has a part
 
 Hive, DuckDB and pyarrow can read the folder name `account=ID`. `ID` is `none` if the frame has no rows. Otherwise, `ID`
-is the percent-encoded account id. Files can have account ids that are not AWS's: if an id is too long, or equals
-another id except for case, `ID` is a hash. If accounts are saved one by one, some rows of an account can have another
-account id: `ID` is a hash for these rows. The column `account_id` has the account id or `unknown`, never a hash.
+is the percent-encoded account id, or in rare cases a hash. The column `account_id` has the account id or `unknown`,
+never a hash.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
 
     @property
     def hint(self) -> str:
-        """A `grep -E` pattern that finds profiles of such a cluster, environment or stack in AWS CLI output."""
+        """A `grep -E` pattern that finds profiles of this kind of owner in AWS CLI output."""
         texts = [f'"{key}"' for key in self.tags]
         texts += [self.path.partition("(")[0]] if self.path else []
         texts += ['-[A-Za-z0-9]+-[A-Za-z0-9]{11,13}"'] if self.form else []

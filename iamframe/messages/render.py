@@ -2,7 +2,7 @@
 
 In a text, a placeholder such as `{key}` stands for the fact with this name. A colon and a format can follow the name:
 
-- `{key:spelled}`: the fact in a given form, here with look-alike letters spelled out
+- `{key:spelled}`: the fact in a given form (`spelled` adds the codes of look-alike letters)
 - `{total:profile}`: the number `total` with a noun, such as "3 profiles"
 - `{region:in}`: the fact in a phrase, such as "in eu-west-1", or nothing if the fact is missing
 - `{actions:or}`: all items of a list, joined by "or"

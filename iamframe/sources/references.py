@@ -59,7 +59,6 @@ class _Read:
         self._records[operation, region].append(record)
 
     def all_of(self, operation: str, region: str | None = None) -> list[Any]:
-        """Return the records of an operation, or only those that name no region or this `region`, in this order."""
         if region:
             return self._records[operation, None] + self._records[operation, region]
         return [record for (name, _), records in self._records.items() if name == operation for record in records]
