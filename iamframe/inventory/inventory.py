@@ -188,7 +188,8 @@ class Inventory:
         return select(self.frames, query)
 
     def __repr__(self) -> str:
-        counts = {name: count for name, count in self.row_counts().items() if name != "calls"}
+        left_out = ("calls", "resource_owners", "tag_policies")
+        counts = {name: count for name, count in self.row_counts().items() if name not in left_out}
         rows = [f"{count:,} {_singular(name) if count == 1 else name}" for name, count in counts.items()]
         return f"Inventory({', '.join(rows)})"
 

@@ -1,4 +1,4 @@
-"""Build IAM's XML for roles, profiles, users, groups and policies.
+"""Build the XML in which the IAM API describes roles, profiles, users, groups and policies.
 
 The XML is built by joining strings, which is fast.
 """

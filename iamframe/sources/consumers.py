@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A call whose answer contains the parameters of the next calls."""
+    """A call of an AWS operation. The next calls need values from the answer."""
 
     operation: str
     key: str

@@ -221,8 +221,8 @@ def explain_command(
 ) -> int:
     """Print all data about a role or profile.
 
-    NAME_OR_ARN is the name, id or ARN of a role or profile, or the id or ARN of a resource that uses a profile. A name
-    selects the roles and profiles with this name in all accounts. The exit status is 2 if no resource matches.
+    NAME_OR_ARN is the name, id or ARN of a role, of a profile, or of a resource that uses a profile. A name selects the
+    roles and profiles with this name in all accounts. The exit status is 2 if no resource matches.
     """
     from iamframe.analysis.explain import explain
 

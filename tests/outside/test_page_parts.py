@@ -135,7 +135,7 @@ def test_a_key_that_looks_like_the_owners_is_spelled_out_on_the_page(browser: Br
     page = iamframe.write_report(sample_result(), tmp_path)
     with opened(browser, page) as it:
         caption = it.page.get_by_role("region", name="By owner").locator("caption").inner_text()
-    assert "resource's Owner tag. iamframe also accepts the spellings owner, \u039fwner [\\u039fwner]." in caption
+    assert "letters are shown as codes in brackets): owner, \u039fwner [\\u039fwner]." in caption
 
 
 # What is masked
