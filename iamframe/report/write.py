@@ -105,12 +105,12 @@ def write_report(
         paths). A pseudonym is the same throughout one report. To get the same pseudonyms in several reports, pass the
         path of a key file as `mask`. Otherwise, each report has pseudonyms of its own. The key file is created if it
         does not exist. Ids are found in any spelling: with spaces, hyphens or invisible characters. Percent-encoded ids
-        are found, too. Ids in digits or letters of other writing systems are found, too. Account ids without exactly
-        twelve digits (for example, without leading zeros) are replaced only in id columns, ARNs and policies. External
-        ids are replaced only as whole words. If a name contains an id, the rest of the name is not masked. A command in
-        `next_step` becomes a comment if the command contains a pseudonym. At the end, the finished files are searched
-        for the original ids. The search does not look for external ids that have fewer than eight characters or no
-        digit.
+        are found, too. Ids in digits of other writing systems, or in full-width letters, are found, too. Account ids
+        without exactly twelve digits (for example, without leading zeros) are replaced only in id columns, ARNs and
+        policies. External ids are replaced only as whole words. If a name contains an id, the rest of the name is not
+        masked. A command in `next_step` becomes a comment if the command contains a pseudonym. At the end, the finished
+        files are searched for the original ids. The search does not look for external ids that have fewer than eight
+        characters or no digit.
 
     Raises
     ------
