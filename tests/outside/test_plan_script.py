@@ -496,9 +496,9 @@ def test_the_others_are_done_and_the_script_ends_with_what_it_skipped(changed: d
         "AddRoleToInstanceProfile AccessDenied",
     ]
     assert done.stdout.splitlines() == [
-        "done: delete profile 'left'",
-        "done: take the role 'half' out of profile 'half'",
-        "done: take the role 'stuck' out of profile 'stuck'",
+        "done: delete profile left",
+        "done: take the role out of profile half",
+        "done: take the role out of profile stuck",
     ]
     _, end = done.stderr.split("these profiles or roles were skipped, or are half done (the messages above say why):\n")
     assert sorted(end.split()) == sorted(["profile"] * (len(CHANGED) + 2) + [*CHANGED, "half", "stuck"])
@@ -653,7 +653,7 @@ def test_a_deletion_whose_answer_is_lost_is_done(tmp_path: Path) -> None:
         done = run(plan.script, account, tmp_path, "iam")
         assert {f"{action} NoSuchEntity" for action in actions} <= set(writes(account))
         assert holding(account) == {}
-    assert done.stdout == "done: take the role 'web' out of profile 'web'\ndone: delete profile 'web'\n"
+    assert done.stdout == "done: take the role out of profile web\ndone: delete profile web\n"
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -717,4 +717,4 @@ def test_of_many_accounts_only_that_of_the_credentials_is_done(tmp_path: Path) -
         assert plan.steps["account_id"].unique().tolist() == sorted([ID, other])
         done = run(plan.script, account, tmp_path, "iam", account_id=other)
         assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout == "done: delete profile 'theirs'\n"
+        assert done.stdout == "done: delete profile theirs\n"
