@@ -20,8 +20,7 @@ class IamframeError(Exception):
 class SourceError(IamframeError):
     """A source cannot be loaded or used, or an option of the source is not valid.
 
-    The attribute `message` is None, or a message for the frame `gaps`: the id of a text in the catalog, and the values
-    for its {placeholders}.
+    The attribute `message` is None, or the message for the frame `gaps`: the id of a text, and the values in this text.
     """
 
     message: Mapping[str, Any] | None = None

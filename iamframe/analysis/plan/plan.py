@@ -213,7 +213,7 @@ def why_not_planned(
 ) -> tuple[dict[str, Message | None], dict[tuple[str, str], Message]]:
     """Return why a plan with default options would not delete a profile, and why it would not copy tags to it.
 
-    The first mapping is about deletions: its keys are ARNs, and its value is None if a plan could delete the profile.
+    The first dictionary has a reason for each profile ARN, or None if a plan could delete the profile.
     """
     context, (_, by_resource) = Context(result, MIN_AGE, _MIN_IDLE, datetime.now(UTC)), _plannable_findings(result)
     kept: dict[str, Message | None] = {}
