@@ -189,8 +189,8 @@ class Calls:
                     records.append(msgspec.json.decode(item, type=kind))
                 except msgspec.ValidationError as error:
                     found.state = "truncated"
-                    where = f"{operation} {key}[{number}]"
-                    facts = {"where": where, "why": str(error)}
+                    where = f"{key}[{number}]"
+                    facts = {"where": where, "operation": operation, "why": str(error)}
                     self.gap(operation, where, "unreadable", "gaps.answer.record", facts, region)
         return records
 
@@ -200,9 +200,9 @@ class Calls:
                 gap.facts["cost"] = {"message": cost}
 
     def note_missing(self, found: Listing, operation: str, key: str, region: str) -> None:
-        # AWS sends the list even if it is empty.
+        # AWS sends the list even if it is empty. The key may be a JMESPath expression, which begins with the list's key.
         found.state = "truncated"
-        facts = {"operation": operation, "key": key}
+        facts = {"operation": operation, "key": key.partition("[")[0]}
         self.gap(operation, ALL, "unreadable", "gaps.answer.no_list", facts, region)
 
     def one(self, operation: str, region: str = GLOBAL) -> Any:

@@ -284,7 +284,7 @@ class OwnerReader:
                     found.records.append(one)
         except msgspec.ValidationError as error:
             found.state = "truncated"
-            facts = {"where": owner.label, "why": str(error)}
+            facts = {"where": owner.key, "operation": owner.label, "why": str(error)}
             self.calls.gap(owner.label, ALL, "unreadable", "gaps.answer.record", facts, region)
         return found
 

@@ -118,6 +118,59 @@ def test_a_profile_that_is_listed_twice_and_never_found_leaves_the_list_incomple
     assert status(inventory, "empty_profiles") == "unknown"
 
 
+def test_of_a_list_with_one_unreadable_record_the_others_are_kept_and_the_list_is_not_whole(
+    account: PracticeAccount,
+) -> None:
+    add(account, "broken")
+    add(account, "web")
+    rewritten(account, "ListInstanceProfiles", rb"<Arn>[^<]*instance-profile/broken</Arn>", b"")
+    inventory = load(account)
+    assert found(inventory, "empty_profiles") == {"web"}
+    assert status(inventory, "empty_profiles") == "partial"
+    (detail,) = inventory.gaps["detail"][inventory.gaps["reason"] == "unreadable"]
+    assert detail == (
+        "InstanceProfiles[0] of the AWS response to ListInstanceProfiles cannot be read: "
+        "Object missing required field `Arn`"
+    )
+
+
+def test_a_list_of_clusters_that_cannot_be_read_calls_no_cluster_gone(account: PracticeAccount) -> None:
+    add(account, "web", "web", **{"eks:cluster-name": "prod"})
+    instead(
+        account, "ListClusters", lambda _, given: Answer(200, b'{"clusters": [1]}', given.content_type, given.headers)
+    )
+    inventory = load(account, references=True)
+    assert found(inventory, "owner_gone") == set()
+    assert status(inventory, "owner_gone") == "unknown"
+    (detail,) = inventory.gaps["detail"][inventory.gaps["operation"] == "eks:ListClusters"]
+    assert detail == "clusters of the AWS response to eks:ListClusters cannot be read: Expected `str`"
+    # Two other services have an operation of this name. Of a path in their answers, only the list's key is said.
+    (detail,) = inventory.gaps["detail"][inventory.gaps["operation"] == "elasticmapreduce:ListClusters"]
+    assert detail == "the AWS response to elasticmapreduce:ListClusters has no Clusters; load again"
+
+
+def test_a_list_that_is_refused_when_it_is_read_again_is_not_whole(account: PracticeAccount) -> None:
+    """After a profile vanished, a new one may hold its role, so the profiles are listed again."""
+    add(account, "web", "web")
+    add(account, "empty")
+    absent = Refusal("NoSuchEntity", "Instance Profile web cannot be found.", 404)
+    web = {"InstanceProfileName": "web"}
+    instead(
+        account,
+        "GetInstanceProfile",
+        lambda call, _: refusal_answer(call, absent) if web.items() <= call.params.items() else None,
+    )
+    denied = Refusal("AccessDenied", "no", 403)
+    instead(
+        account,
+        "ListInstanceProfiles",
+        lambda call, _: refusal_answer(call, denied) if account.counts()["ListInstanceProfiles"] == 2 else None,
+    )
+    inventory = load(account)
+    assert found(inventory, "empty_profiles") == {"empty"}
+    assert status(inventory, "empty_profiles") == "partial"
+
+
 def test_a_whole_list_that_is_said_not_to_be_there_is_not_empty(account: PracticeAccount) -> None:
     """Of what was listed a moment ago, "not found" means that it is gone; of a list it means nothing."""
     add(account, "web", "web")
@@ -305,6 +358,35 @@ def test_a_region_that_takes_no_credentials_and_of_which_nobody_says_whether_it_
         (statement,) = iamframe.missing_permissions(inventory)["Statement"]  # type: ignore[misc]
         assert statement["Action"] == ["account:ListRegions", "ec2:DescribeRegions"]
         assert status(inventory, "unreferenced_profiles") == "unknown"
+
+
+def test_an_enabled_region_that_takes_no_credentials_gets_the_advice_for_sessions_of_the_global_endpoint() -> None:
+    with PracticeAccount(regions=("us-east-1", "me-south-1")) as account:
+        add(account, "web", "web")
+        refused = Refusal("AuthFailure", "no", 401)
+        instead(
+            account,
+            "DescribeInstances",
+            lambda call, _: refusal_answer(call, refused) if call.region == "me-south-1" else None,
+        )
+        inventory = load(account, references="core")
+    (detail,) = inventory.gaps["detail"][inventory.gaps["region"] == "me-south-1"]
+    assert detail == (
+        "me-south-1 is enabled but does not accept these credentials (AuthFailure), so nothing was collected there; "
+        "use a regional STS endpoint, because sessions of the global endpoint do not work in opt-in regions"
+    )
+    assert status(inventory, "unreferenced_profiles") == "unknown"
+
+
+def test_a_cluster_may_be_in_a_region_that_could_not_be_listed(account: PracticeAccount) -> None:
+    add(account, "web", "web", **{"eks:cluster-name": "prod"})
+    account.deny("DescribeRegions")
+    account.deny("ListRegions")
+    inventory = load(account, references=True)
+    gaps = inventory.gaps[inventory.gaps["operation"] == "eks:ListClusters"]
+    assert gaps["detail"].tolist() == ["the enabled regions could not be listed, so only us-east-1 was scanned"]
+    assert found(inventory, "owner_gone") == set()
+    assert status(inventory, "owner_gone") == "unknown"
 
 
 @pytest.mark.parametrize("regions", ["all", ["us-newest-1"]])
