@@ -20,7 +20,7 @@ class IamframeError(Exception):
 class SourceError(IamframeError):
     """A source cannot be loaded or used, or an option of the source is not valid.
 
-    The attribute `message` is None, or the message for the frame `gaps`: the id of a text, and the values in this text.
+    The attribute `message` is None, or the message for the frame `gaps`: the id of a text, and the values to insert.
     """
 
     message: Mapping[str, Any] | None = None

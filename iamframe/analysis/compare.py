@@ -88,7 +88,7 @@ class Changes:
         return schema.CHANGES.conform(pd.concat([changes, columns], ignore_index=True)[:rows])
 
     def details(self, lang: str) -> pd.Series:
-        """Return the column `detail` of the findings in the language `lang`."""
+        """Return the column `detail` of the frame `findings` in the language `lang`."""
         ids, detail = self.findings["finding_id"], pa.nulls(len(self.findings), pa.string())
         for one in (self.new, self.old):
             found = one.only(ids).findings_in(lang)

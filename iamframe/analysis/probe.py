@@ -61,11 +61,13 @@ def probe_surfaces(
     rate: float | None = None,
     progress: bool | None = None,
 ) -> pd.DataFrame:
-    """Return whether the rows of `surfaces` about the Resource Groups Tagging API are true in a live account.
+    """Test in a live account what `iamframe.surfaces()` says about the Resource Groups Tagging API.
 
-    The test compares the Resource Groups Tagging API with IAM. The frame has one row per region and resource type. The
-    tagging API lags behind IAM. Tags from the last minutes may be missing in the tagging API. The column `holds` is
-    `unknown`
+    The test compares the tags that the Resource Groups Tagging API returns with the tags that IAM returns. The returned
+    frame has one row per region and resource type. The column `holds` shows whether the result is as expected. The
+    tagging API can be some minutes behind IAM, so the newest tags may be missing there.
+
+    The column `holds` is `unknown`
 
     - if AWS refuses the request;
     - if neither the tagging API in the row's region nor IAM shows a tagged resource of the row's type;

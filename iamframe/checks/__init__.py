@@ -50,8 +50,8 @@ def run_checks(
     checks
         Your own checks: functions decorated with `@iamframe.check`, or Python files with such functions.
     owner_tag
-        Key of the tag whose value is the owner of a role or profile. Other spellings of the key, such as `OWNER`,
-        count, too.
+        Key of the tag whose value is the owner of a role or profile. A key that differs only in case, spaces or
+        separators, such as `OWNER`, counts, too.
 
     Returns
     -------

@@ -197,7 +197,6 @@ def _reference_advice(reason: Message | None) -> Message | None:
 
 
 def _any_references(evidence: Evidence) -> Verdicts:
-    """Judge whether iamframe would find every reference to a recreated or nonexistent profile."""
     nothing = {"message": "coverage.references.nothing", "advice": advice(INSTANCES)}
     # Without the full list of profiles, recreated profiles are found, but deleted ones are not.
     not_gone = {"message": "coverage.profiles.not_gone", "advice": advice(PROFILE_LIST)}

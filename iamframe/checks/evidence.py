@@ -152,7 +152,7 @@ class Need(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, kw_only=True)
 class Requirement:
-    """Two conditions: the list of resources is complete, and the data of each resource in the list is known."""
+    """Data is complete if the list of resources is complete, and the data of each resource in the list is known."""
 
     rows: KnownRows | None = None
     # The message about unknown rows.

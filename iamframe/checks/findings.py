@@ -92,7 +92,7 @@ class Found:
 def findings(
     rows: pd.DataFrame, resource: str, related: str | None = None, facts: pd.DataFrame | None = None, **more: object
 ) -> Found:
-    """A keyword argument named like a column of `COMMON` fills that column.
+    """A keyword argument named like a column that all checks share (`COMMON`) fills that column.
 
     If `facts` is None, each keyword argument that is not named like a column of `schema.FINDINGS` becomes a fact.
     """

@@ -44,8 +44,8 @@ class Result:
     administrator policy come first. The details of one check's findings are in `result["CHECK"]`, such as
     `result["empty_profiles"]`. The frame `coverage` shows whether each check had complete data in each account. Trust
     an empty list of findings only if the status in `coverage` is `complete`. The mapping `checks` contains the checks
-    that ran, by name. The fields `pairs` and `lists` are views that the checks read. The field `version` is the version
-    of iamframe that ran the checks.
+    that ran, by name. `pairs` has one row per pair of profile and role. `lists` has one row per account, and shows
+    which lists of resources are complete. The field `version` is the version of iamframe that ran the checks.
     """
 
     inventory: Inventory
@@ -188,7 +188,10 @@ class Result:
 
     @property
     def asked(self) -> tuple[str, ...]:
-        """The names of the checks that ran, without checks of required tags if `policy.demands_tags` is false."""
+        """The names of the checks that ran.
+
+        A check of required tags is left out if no tag is required (`policy.demands_tags` is false).
+        """
         has_policy = self.policy.demands_tags
         return tuple(name for name, one in self.checks.items() if has_policy or required_tags not in one.needs)
 

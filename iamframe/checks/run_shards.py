@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import marshal
 import os
 import threading
 from collections import Counter
@@ -170,7 +171,8 @@ def _own_code(check: Check) -> str:
     try:
         return inspect.getsource(check.rule)
     except OSError:
-        return check.rule.__code__.co_code.hex()
+        # The function was not defined in a file. `co_code` alone would leave out its constants.
+        return f"{marshal.dumps(check.rule.__code__).hex()} {check.rule.__kwdefaults__}"
 
 
 def _check_shard(work: _Work, shard: Shard) -> None:

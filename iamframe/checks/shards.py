@@ -349,12 +349,7 @@ class CheckedSnapshot(Result):
 def _facts_table(found: Found) -> pa.Table:
     facts = found.keyed([name for name in found.facts if name != "finding"])
     facts.columns = facts.columns.astype("str")
-    try:
-        return pa.Table.from_pandas(facts, preserve_index=False)
-    except pa.ArrowException:
-        # Your own check may have facts of several types in one column.
-        mixed = facts.select_dtypes("object").astype("str")
-        return pa.Table.from_pandas(facts.assign(**mixed), preserve_index=False)
+    return pa.Table.from_pandas(facts, preserve_index=False)
 
 
 def _part(place: Place, folder: str, number: int) -> Place:

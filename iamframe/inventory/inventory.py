@@ -54,7 +54,7 @@ class Inventory:
 
     @cached_property
     def linked_rows(self) -> LinkedRows:
-        """For each link, tag and reference: the row number of its role or profile."""
+        """The row numbers of the roles and profiles to which links, tags and references belong."""
         return LinkedRows(self.frames)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -31,9 +31,10 @@ _PROFILE_ID = "^AIPA[A-Z0-9]{12,124}$"
 
 
 class LinkedRows:
-    """The row number of the role or profile, for each link, each tag and each reference.
+    """The row numbers of the roles and profiles to which links, tags and references belong.
 
-    If only a role's name is known, its row number is -1.
+    A link belongs to a role and to a profile, a tag to one of them, and a reference to a profile. If only a role's name
+    is known, its row number is -1.
     """
 
     def __init__(self, frames: Mapping[str, pd.DataFrame]) -> None:

@@ -205,8 +205,8 @@ class _MembersByRow:
         """Number the sets of tags or links, and return the number of each row's set.
 
         If two rows about the same role or profile have equal sets of tags or links, both rows get the same number. A
-        row gets -1 if its set of tags or links is unknown, or if no other row about the same role or profile has a
-        known set.
+        row gets -1 if its set is unknown. A row also gets -1 if no other row about the same role or profile has a known
+        set, because then there is nothing to compare.
         """
         value = np.full(len(code), -1)
         several = known[np.bincount(code[known])[code[known]] > 1]

@@ -94,8 +94,8 @@ def write_report(
     lang
         Language of the page: `en` or `ja`. Suggested commands, their comments and the CSV files are always in English.
     owner_tag
-        Key of the owner tag. The default is `result.owner_tag`. Other spellings of the key, such as `OWNER`, count,
-        too.
+        Key of the owner tag. The default is `result.owner_tag`. A key that differs only in case, spaces or
+        separators, such as `OWNER`, counts, too.
     xlsx
         Whether to also write the Excel workbook `report.xlsx`. The workbook has an overview, the coverage, and the
         findings by owner. Each check and each frame has a sheet. The workbook needs the extra `excel`.

@@ -200,7 +200,7 @@ class Calls:
                 gap.facts["cost"] = {"message": cost}
 
     def note_missing(self, found: Listing, operation: str, key: str, region: str) -> None:
-        # AWS sends the list even if it is empty. The key may be a JMESPath expression, which begins with the list's key.
+        # AWS sends the list even if it is empty. A JMESPath expression begins with the key of the list.
         found.state = "truncated"
         facts = {"operation": operation, "key": key.partition("[")[0]}
         self.gap(operation, ALL, "unreadable", "gaps.answer.no_list", facts, region)

@@ -23,7 +23,7 @@ from commands import run
 from hypothesis import assume, given
 from searching import searching
 from shapes import broken_worlds
-from terraform import state_of_profile
+from terraform import plan, plan_resource, state_of_profile
 from test_properties import folder_of, loaded
 
 import iamframe
@@ -459,6 +459,36 @@ def test_an_account_that_is_on_one_side_alone_is_told_and_nothing_of_it_is_a_cha
     ]
 
 
+def test_of_resources_without_an_account_none_is_called_new_or_deleted(tmp_path: Path) -> None:
+    """An ARN of a shared file may lack the account, and a plan of Terraform has no ARNs yet."""
+    masked = ({"r.json": {"Roles": [nested_role(name, account="")], "IsTruncated": False}} for name in ("web", "db"))
+    changes = compared(tmp_path, *masked)
+    assert changes.changes.empty
+    assert apart(changes)["roles"] == (
+        "their account is unknown, so 1 found only in OLD may not be deleted; "
+        "their account is unknown, so 1 found only in NEW may not be new"
+    )
+    plans = (
+        {"plan.json": plan(plan_resource(f"aws_iam_role.{name}", {"name": name, "path": "/"}))} for name in ("a", "b")
+    )
+    changes = compared(tmp_path / "plans", *plans)
+    assert changes.changes.empty
+    assert apart(changes)["roles"] == (
+        "their account is unknown; "
+        "1 found only in OLD may not exist yet, because Terraform has only planned to create it; "
+        "1 found only in NEW may not exist yet, because Terraform has only planned to create it"
+    )
+
+
+def test_a_policy_that_trusted_nobody_and_still_does_has_changed_all_the_same(tmp_path: Path) -> None:
+    policies = ({"Version": version, "Statement": []} for version in ("2008-10-17", "2012-10-17"))
+    (was, now) = (trusting(web=policy) for policy in policies)
+    changes = compared(tmp_path, was, now, "deleted_trust_principals").changes
+    assert changes[["change", "detail"]].to_numpy().tolist() == [
+        ["trust_changed", "still trusts nobody; another part of its policy changed"]
+    ]
+
+
 @pytest.mark.parametrize("turned", [False, True])
 def test_a_role_known_by_its_name_alone_and_then_by_its_arn_is_the_same_role(tmp_path: Path, turned: bool) -> None:
     files = {"terraform.tfstate": state_of_profile("p", "Web", unique_id="AIPAP", tags_all={})}
@@ -869,6 +899,13 @@ def test_diff_as_csv_json_and_markdown_holds_each_change_and_nothing_else(two: P
     assert len(table) == 5
     table = run(two, "diff", "sample:earlier", "sample", "--format", "markdown").stdout.splitlines()
     assert sum(line.startswith("| reopened finding (no longer expected or accepted) | ") for line in table) == 1
+
+
+def test_the_page_says_of_when_the_older_data_is_where_that_is_known(two: Path) -> None:
+    old, new = (iamframe.load_files(two / name) for name in ("old", "new"))
+    known = replace(old, accounts=old.accounts.assign(captured_at=pd.Timestamp("2026-01-02T03:04:05Z")))
+    out = iamframe.write_report(iamframe.run_checks(new), two / "out", changes=iamframe.compare(known, new))
+    assert "Changes since old, as of 2026-01-02 03:04 UTC: 1 resource created" in out.read_text("utf-8")
 
 
 def test_a_report_compared_with_an_older_source_has_a_section_and_one_without_takes_its_files_away(two: Path) -> None:

@@ -297,6 +297,22 @@ def set_by(plan: Plan) -> dict[str, dict[str, str]]:
     return sets
 
 
+def test_a_profile_of_unknown_age_or_with_two_roles_is_left_alone(tmp_path: Path) -> None:
+    held = [nested_role(name, RoleId=f"AROAEXAMPLE{name.upper():0>9}") for name in ("web", "db")]
+    two = profile("two", InstanceProfileId="AIPAEXAMPLE000000001") | {"Roles": held}
+    undated = profile("undated", InstanceProfileId="AIPAEXAMPLE000000002")
+    del undated["CreateDate"]
+    untagged = {f"instance-profile-tags/{name}.json": {"Tags": []} for name in ("two", "undated")}
+    read = {"roles.json": {"Roles": held}, "profiles.json": profile_list(two, undated)} | untagged
+    plan = iamframe.plan(iamframe.run_checks(load(tmp_path, read), ["empty_profiles", "untagged_profiles"]))
+    assert plan.steps.empty
+    assert reasons(plan) == {
+        ("empty_profiles", "undated"): because("age_unknown"),
+        ("untagged_profiles", "undated"): because("age_unknown"),
+        ("untagged_profiles", "two"): because("several_roles"),
+    }
+
+
 def test_what_is_accepted_is_left_alone(tmp_path: Path) -> None:
     policy = (
         '[[accepted]]\ncheck = "untagged_profiles"\nreason = "by hand"\n'

@@ -465,6 +465,28 @@ def test_a_name_in_place_of_a_file_of_checks_is_answered_with_what_to_type(
     assert str(refused.value) == f"{checks}: is not a Python file; {to_do}"
 
 
+def test_a_function_without_the_decorator_is_no_check() -> None:
+    with pytest.raises(CheckError, match=r"is not a check; put `@iamframe\.check\(\.\.\.\)` in front of the function$"):
+        run_checks(iamframe.load_sample(), checks=lambda roles: roles)
+
+
+def test_a_check_of_ones_own_can_read_how_many_resources_have_each_tag(tmp_path: Path) -> None:
+    tags = {
+        f"instance-profile-tags/{name}.json": {"Tags": tag_list(of)}
+        for name, of in {"a": {"Team": "ops"}, "b": {}}.items()
+    }
+    inventory = load(tmp_path, {"p.json": profile_list(profile("a"), profile("b"))} | tags)
+
+    @iamframe.check(severity="low", detail="{tagged} of {known} have the tag {tag_key}")
+    def rare_tags(tag_coverage: pd.DataFrame) -> pd.DataFrame:
+        """Tags that few resources have."""
+        rare = tag_coverage[tag_coverage["share"] < 0.9]
+        return rare[["account_id", "tag_key", "tagged", "known"]].assign(resource_arn=None)
+
+    findings = run_checks(inventory, "rare_tags", checks=rare_tags).findings
+    assert findings["detail"].tolist() == ["1 of 2 have the tag Team"]
+
+
 def test_a_file_of_checks_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckError, match=r"none\.py: cannot be read \(No such file or directory\); check the path"):
         run_checks(iamframe.load_sample(), checks=tmp_path / "none.py")

@@ -237,6 +237,23 @@ def test_another_policy_check_owner_tag_or_snapshot_does_not_go_on_with_these_re
         iamframe.check_snapshot(snapshot, tmp_path / "out", executor=Here(), checks=house)
 
 
+def test_a_check_without_a_file_whose_constant_differs_is_another_check(snapshot: Path, tmp_path: Path) -> None:
+    """Whoever types a check at Python's prompt has no file of it."""
+
+    def typed(source: str) -> Any:
+        names: dict[str, Any] = {}
+        exec(compile(source, "<typed>", "exec"), names)
+        return names["short_names"]
+
+    six, seven = (typed(HOUSE.replace("< 6", most)) for most in ("< 6", "< 7"))
+    iamframe.check_snapshot(snapshot, tmp_path / "out", executor=Here(), checks=six)
+    again = Here()
+    iamframe.check_snapshot(snapshot, tmp_path / "out", executor=again, checks=six)
+    assert again.shards == []
+    with pytest.raises(StoreError, match="another snapshot, policy, set of checks"):
+        iamframe.check_snapshot(snapshot, tmp_path / "out", executor=Here(), checks=seven)
+
+
 def test_a_shard_that_fails_once_is_tried_again(snapshot: Path, whole: Result, tmp_path: Path) -> None:
     tried: list[int] = []
 

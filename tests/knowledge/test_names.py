@@ -64,7 +64,8 @@ HARD_SPACE = "Cost\u00a0Center"
         ("WEB", "web", "case"),  # each contains the other, too
         ("app-1A2B3C4D5E6F", "app-1A2B3C4D5E6F-profile", "affix"),  # and has a random part
         ("app-12345678-role", "app-12345678-profile", "affix"),
-        # A word with a number is no random tail.
+        # A word of the letters a to f is no random tail, and neither is a word with a number.
+        ("web-facade", "web-decade", "different"),
         ("prod-worker01", "prod-master02", "different"),
         ("app-gateway1", "app-backend2", "different"),
     ],

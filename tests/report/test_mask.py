@@ -816,6 +816,22 @@ def test_what_a_check_of_ones_own_says_in_its_file_is_masked_and_its_columns_sta
         assert re.search(said, page)
 
 
+def test_each_of_several_sentences_of_a_check_of_ones_own_is_masked(tmp_path: Path) -> None:
+    inventory = load(tmp_path / "in", {"p.json": profile_list(profile("p", account=OWN), profile("q", account=OWN))})
+
+    @iamframe.check(severity="low", detail={"by": "profile_name", "p": f"is of {OWN}", "other": f"not of {FOREIGN}"})
+    def owned(profiles: pd.DataFrame) -> pd.DataFrame:
+        """Profiles of an account."""
+        named = profiles.rename(columns={"profile_arn": "resource_arn"})
+        return named[["account_id", "resource_arn", "profile_name"]]
+
+    result = iamframe.run_checks(inventory, "owned", checks=owned)
+    out = iamframe.write_report(result, tmp_path / "out", mask=True).parent
+    details = column(out / "findings.csv", "detail")
+    assert [re.sub(r"acct-\w{10}", "acct", one) for one in details] == ["is of acct", "not of acct"]
+    assert where(out, OWN, FOREIGN) == []
+
+
 @pytest.mark.parametrize("kind", ["object", "string", "category"])
 @pytest.mark.parametrize("name", ["value", "facts"])
 def test_texts_of_a_check_of_ones_own_are_masked_whatever_type_of_pandas_holds_them(

@@ -55,7 +55,7 @@ class Plan:
         Raises
         ------
         ReportError
-            If one of the files already exists and is not a file of the same plan, or if a file cannot be written.
+            If one of the files already exists and does not belong to the same plan, or if a file cannot be written.
         """
         # Loaded only here, because it takes long.
         from iamframe.inventory.export import write_csv, write_into
@@ -128,7 +128,8 @@ def plan(result: Result, *, min_age: timedelta | str = MIN_AGE, min_idle: timede
     - if something uses the profile, or may use it;
     - if the profile was younger than `min_age` when the data was collected;
     - if the last use of the role was less than `min_idle` before the data was collected;
-    - if `min_age` (or `min_idle`) is above zero, but the age of the profile (or the last use of its role) is unknown;
+    - if `min_age` is above zero, and the age of the profile is unknown;
+    - if `min_idle` is above zero, and it is unknown when the role was last used;
     - if a service or tool needs the profile, or would create the profile again, unless its EKS cluster is deleted;
     - if AWS manages the role, or if the cluster, environment or stack of the profile still exists;
     - if the tags or unique id of the profile, or the unique id of its role, is unknown.
@@ -137,7 +138,7 @@ def plan(result: Result, *, min_age: timedelta | str = MIN_AGE, min_idle: timede
 
     - if a service or tool recognizes its own resources by a tag of the role or profile;
     - if the profile has a tag that the role lacks;
-    - if the key of a tag to copy differs only in case from another tag key;
+    - if the profile has a tag whose key differs only in case from the key of a tag to copy;
     - if your policy file or the account's effective tag policy does not allow the value of the role's tag.
 
     Parameters
