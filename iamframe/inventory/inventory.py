@@ -63,7 +63,7 @@ class Inventory:
 
     @cached_property
     def pairs(self) -> pd.DataFrame:
-        """The result of `iamframe.pairs(inventory)`: roles and profiles side by side."""
+        """What `iamframe.pairs(inventory)` returns: each profile in a row with the role that it holds."""
         return iamframe.pairs(self)
 
     def explain(self, name: str, **given: Any) -> Any:
