@@ -44,8 +44,8 @@ class Result:
     administrator policy come first. The details of one check's findings are in `result["CHECK"]`, such as
     `result["empty_profiles"]`. The frame `coverage` shows whether each check had complete data in each account. Trust
     an empty list of findings only if the status in `coverage` is `complete`. The mapping `checks` contains the checks
-    that ran, by name. `pairs` has one row per pair of profile and role. `lists` has one row per account, and shows
-    which lists of resources are complete. The field `version` is the version of iamframe that ran the checks.
+    that ran, by name. `pairs` is what `iamframe.pairs` returns. `lists` has one row per account, and shows which lists
+    of resources are complete. The field `version` is the version of iamframe that ran the checks.
     """
 
     inventory: Inventory
