@@ -18,11 +18,9 @@ class IamframeError(Exception):
 
 
 class SourceError(IamframeError):
-    """A source cannot be loaded or used, or an option of the source is not valid.
+    """A source cannot be loaded or used, or an option of the source is not valid."""
 
-    The attribute `message` is None, or the message for the frame `gaps`: the id of a text, and the values to insert.
-    """
-
+    # If the error can become a row of the frame `gaps`: its `message` and `facts`.
     message: Mapping[str, Any] | None = None
 
 

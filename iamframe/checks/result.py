@@ -44,8 +44,9 @@ class Result:
     administrator policy come first. The details of one check's findings are in `result["CHECK"]`, such as
     `result["empty_profiles"]`. The frame `coverage` shows whether each check had complete data in each account. Trust
     an empty list of findings only if the status in `coverage` is `complete`. The mapping `checks` contains the checks
-    that ran, by name. `pairs` is what `iamframe.pairs` returns. `lists` has one row per account, and shows which lists
-    of resources are complete. The field `version` is the version of iamframe that ran the checks.
+    that ran, by name. `pairs` shows each profile in one row with the role that it holds. `lists` has one row per
+    account, and shows which lists of resources are complete. The field `version` is the version of iamframe that ran
+    the checks.
     """
 
     inventory: Inventory
@@ -188,9 +189,9 @@ class Result:
 
     @property
     def asked(self) -> tuple[str, ...]:
-        """The names of the checks that ran.
+        """The names of the checks that ran and had a rule to check.
 
-        A check of required tags is left out if no tag is required (`policy.demands_tags` is false).
+        If no policy requires tags, checks of required tags have no rule.
         """
         has_policy = self.policy.demands_tags
         return tuple(name for name, one in self.checks.items() if has_policy or required_tags not in one.needs)

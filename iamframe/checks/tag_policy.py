@@ -249,7 +249,7 @@ SIDE_OF = {"role": "role", "instance-profile": "profile"}
 
 
 class Demand(msgspec.Struct, frozen=True):
-    """A rule about one tag key of roles (or profiles).
+    """A rule about one tag key, either of roles or of profiles.
 
     The field `account_id` is None for a rule of a policy file. Rules of a policy file (`--policy FILE`) apply to all
     accounts. A tag policy also prescribes how tag keys are capitalized. Source: Organizations User Guide, "Tag policy

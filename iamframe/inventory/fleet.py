@@ -103,9 +103,9 @@ def load_fleet(
     ExpiredError
         If the credentials expired, and `journals` or `out` is given. To resume the load, make the same call again.
     StoreError
-        If the disk that holds the journals is full; earlier answers stay in the journals. If the folder `out` cannot be
-        written, contains other files or an unfinished load of other accounts or options, or is in an object store and
-        already contains a snapshot.
+        If the disk that holds the journals is full (earlier answers stay in the journals), or if the folder `out`
+        cannot be used: `out` cannot be written, contains other files, contains an unfinished load of other accounts or
+        options, or is in an object store and already contains a snapshot.
     """
     plan = load_plan(regions, references, role_details, tag_index, workers, rate)
     folder = os.fspath(journals) if journals else None

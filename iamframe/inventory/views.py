@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -36,6 +36,7 @@ from iamframe.knowledge.owners import NAME, Owned, known_owners, owners_of, show
 
 _NO_TEXT = pa.scalar(None, pa.string())
 _PARTS = ("path", "name")
+Sides = Literal["role", "profile", "both"]
 _RESOURCE = "resource"
 # The facts of denials that the denied operation's permission does not change.
 _NOT_GRANTED = r'"message":"(?:gaps\.advice\.denied|access\.all_denied)"'
@@ -131,7 +132,7 @@ def _tag_texts(tags: pd.DataFrame, frame: pd.DataFrame, owner: Positions) -> pa.
 
 
 def _maker_columns(columns: Mapping[str, Any], makers: list[Maker], maker_by_tag: pa.Array) -> dict[str, Any]:
-    def first_fitting(sides: str, among: Bools) -> Positions:
+    def first_fitting(sides: Sides, among: Bools) -> Positions:
         rows = np.flatnonzero(among)
         names = [f"{side}_{part}" for side in _sides(sides) for part in _PARTS]
         found = np.full(len(among), -1)
@@ -243,8 +244,7 @@ def missing_permissions(inventory: Inventory) -> dict[str, object]:
     return policy_of(actions_of(gaps["operation"][~gaps["facts"].str.contains(_NOT_GRANTED, na=False)]))
 
 
-def first_maker(makers: Iterable[Maker], columns: Mapping[str, Any], sides: str) -> Positions:
-    """The parameter `sides` is `"role"`, `"profile"` or `"both"`."""
+def first_maker(makers: Iterable[Maker], columns: Mapping[str, Any], sides: Sides) -> Positions:
     chosen = _sides(sides)
     forms = {
         at: maker.form(chosen)
@@ -267,7 +267,7 @@ def first_maker(makers: Iterable[Maker], columns: Mapping[str, Any], sides: str)
     return found
 
 
-def _sides(sides: str) -> tuple[str, ...]:
+def _sides(sides: Sides) -> tuple[str, ...]:
     return ("role", "profile") if sides == "both" else (sides,)
 
 

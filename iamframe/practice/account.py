@@ -224,7 +224,10 @@ class PracticeAccount:
     def add_member(
         self, name: str, status: str = "ACTIVE", role_name: str | None = "OrganizationAccountAccessRole"
     ) -> str:
-        """Create a member account, and return its id. The member's role `role_name` trusts the first account."""
+        """Create a member account, and return its id.
+
+        The member account gets a role with the name `role_name`, which the practice account itself can assume.
+        """
         with self._lock:
             account_id = f"{len(self._organization.members):012d}"
             self._organization.members.append(Member(account_id, name, status))

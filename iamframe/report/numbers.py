@@ -41,7 +41,7 @@ _TAG_COVERAGE = ["account_id", "resource_type", "tag_key", "tagged"]
 
 
 class Purpose(msgspec.Struct, frozen=True):
-    """The number of instance profiles in one account, for each kind of use."""
+    """How many instance profiles of one account are used, are not known to be used, or hold no role."""
 
     account_id: str
     # True if all profiles were listed.

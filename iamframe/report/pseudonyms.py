@@ -96,7 +96,11 @@ class Hit(NamedTuple):
 
 
 class Plain(NamedTuple):
-    """The ASCII form of a text."""
+    """A text in the form in which ids are searched.
+
+    Encoded characters are decoded, digits and full-width letters are ASCII, and accents and invisible characters are
+    removed.
+    """
 
     text: str
     # The position of each letter in the original text, and the length of this text. None without a conversion.
@@ -174,7 +178,7 @@ class Words:
                 self._starting.setdefault(first[0], set()).add((len(one), first.start()))
 
     def hits(self, small: str, end: int = 0) -> Iterator[Hit]:
-        """Yield the longest matches, from left to right, without overlaps."""
+        """Yield where words were found, from left to right. Of words that overlap, only the longest counts."""
         every = self._starting.keys()
         there = {one for one in every if one in small} if len(every) < _FEW else every & {*_WORD.findall(small)}
         of_these = rf"(?<![^\W_])(?:{'|'.join(sorted(there))})(?![^\W_])" if len(there) < _FEW else _WORD

@@ -55,10 +55,9 @@ class NotARun(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """The items of a long list in a file, except the items in the file's last 16 MiB.
+    """The items of a long list in a file, without the items at the end.
 
-    `document_in_runs` returns a `Runs` and a parsed document. The document has only those items of the long list that
-    begin in the file's last 16 MiB. The `Runs` has the other items.
+    The items that begin in the file's last 16 MiB are in the parsed document that `document_in_runs` also returns.
     """
 
     # The text of all items would need more memory than all finished DataFrames. The list is split without a search for

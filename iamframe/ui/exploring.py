@@ -289,7 +289,7 @@ class Selection:
 
     @cached_property
     def coverage(self) -> pd.DataFrame:
-        """The coverage rows for the selected checks and accounts."""
+        """The rows of the frame `coverage` for the selected checks and accounts."""
         coverage = self.result.coverage
         return coverage[self._matches(coverage, check=self.wanted.checks, account_id=self.wanted.accounts)]
 
@@ -299,7 +299,7 @@ class Selection:
         return self.coverage[self.coverage["status"] != "complete"]
 
     def count(self, findings: pd.DataFrame) -> pd.DataFrame:
-        """Count each check's findings by severity, and each check's accounts by status."""
+        """Count, for each check, the findings by severity, and the accounts by the status of the check there."""
         order = {name: SEVERITIES.index(self.result.checks[name].severity) for name in self.checks}
         checks = sorted(order, key=order.__getitem__)
         columns: dict[str, object] = {"check": checks}

@@ -107,7 +107,8 @@ def plot_name_relations(result: Result, ax: Axes | None = None) -> Axes:
     """Draw a bar chart of name differences between profiles and their roles.
 
     Each kind of difference has a bar. Profiles without a role have a bar of their own. Dotted parts of a bar show names
-    that differ by design. A bar with slanted hatching shows profiles for which the role's name was not collected.
+    that a service or tool makes different by design, or that your policy file allows. A bar with slanted hatching shows
+    profiles for which the role's name was not collected.
     """
     require("plot_name_relations", result, Result, instead="what `iamframe.run_checks` gives")
     parts = {"same": "same name", "unread": "not collected", "empty": "no role", "unheld": "not collected"}

@@ -24,7 +24,7 @@ def first_operation(consumer: Consumer) -> str:
 
 
 def rows_of(consumer: Consumer) -> str:
-    """Return the JMESPath that extracts the used profiles and launch template versions from the consumer's response."""
+    """Return a JMESPath expression that extracts which profiles and launch template versions are used."""
     records = _records(consumer)
     # `join` fails if a record lacks the field that shows which profile it uses.
     profiles = f"join('',[{consumer.profiles}])" if consumer.always else consumer.profiles
