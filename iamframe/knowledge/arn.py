@@ -1,4 +1,4 @@
-"""Split an ARN, a name or a unique id into its parts."""
+"""Read account, partition, path and name from an ARN."""
 
 from __future__ import annotations
 

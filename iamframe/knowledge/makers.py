@@ -169,7 +169,7 @@ _TELLING = {"{uuid}", "{random}", "{counter}", "{hash}", "{id}"}
 class Form:
     """A regular expression for a text of four lines: role path, role name, profile path, profile name.
 
-    Without a role (or profile), the text has no lines for its path and name.
+    A form for roles only, or for profiles only, is for a text of two lines: path and name.
     """
 
     # For Arrow, which does not support back-references.

@@ -82,7 +82,7 @@ def _is_random(tail: str) -> bool:
 
 
 def turns(text: str) -> int:
-    """Count the changes between capital letters, digits and all other characters."""
+    """Count how often the kind of the next character differs: capital letter, digit, or anything else."""
     kinds = ["d" if c.isdigit() else "u" if c.isupper() else "l" for c in text]
     return sum(one != other for one, other in pairwise(kinds))
 

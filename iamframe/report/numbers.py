@@ -147,7 +147,7 @@ def relation_counts(result: Result) -> Counter[tuple[str, bool]]:
 
 
 def purposes(result: Result) -> list[Purpose]:
-    """Count four kinds of profiles per account: used, without a known reference, without a role, and not checked."""
+    """Count each account's profiles: used, without a known reference, without a role, and those with unknown use."""
     pairs = result.pairs[result.pairs["profile_arn"].notna()]
     arns, alone = pairs["profile_arn"], pairs["role_arn"].isna()
     silent = result.findings["resource_arn"][result.findings["check"] == unreferenced_profiles.__name__]

@@ -194,7 +194,7 @@ class Words:
 
 
 class Sources:
-    """The sources: paths, and profiles of the AWS configuration."""
+    """Mask the sources of the data: paths, and names of AWS CLI profiles."""
 
     def __init__(self, sources: Iterable[str], named: Callable[[str, str], str]) -> None:
         self._names: dict[str, str] = {}

@@ -93,7 +93,7 @@ class Section(msgspec.Struct, frozen=True):
 
     @property
     def incomplete(self) -> dict[str, int]:
-        """The number of incomplete accounts by status. The worst status comes first."""
+        """For each status, the number of accounts in which the check is incomplete. The worst status comes first."""
         numbers: Counter[str] = Counter()
         for status, _, ids in self.coverage:
             numbers[status] += len(ids)

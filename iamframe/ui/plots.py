@@ -178,14 +178,14 @@ def _worst_first(rows: list[Tagged]) -> list[list[Tagged]]:
 
 
 def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
-    """Draw a bar chart of each account's profiles: with a known reference, without one, and without a role.
+    """Draw a bar chart of each account's profiles: with a known use, without a known use, or without a role.
 
     The plot has one bar per account, for at most 30 accounts. The first account is the one with the most profiles that
     have no known reference or no role. Plain parts show profiles with a known reference. Dotted parts show profiles
     without a known reference. Cross-hatched parts show profiles without a role. Profiles without a known reference are
     the findings of the check `unreferenced_profiles`. Parts with slanted hatching show profiles for which the role or
-    the references were not collected. If `unreferenced_profiles` did not run, parts with slanted hatching also show
-    profiles without a known reference.
+    the references were not collected. If `unreferenced_profiles` did not run, these parts also show the profiles that
+    this check would have found.
     """
     require("plot_profile_use", result, Result, instead="what `iamframe.run_checks` gives")
     inventory, total = result.inventory, pluralize(len(result.inventory.profiles), "instance profile")

@@ -807,7 +807,7 @@ def test_a_check_that_is_not_complete_is_named_with_the_file_that_would_settle_i
         section = it.page.locator("section[aria-labelledby=empty_profiles]")
         # The status is that of the check, and may have several reasons.
         assert "Status: unknown (not enough to decide)" in section.inner_text()
-        assert 'Not checked. The list "Incomplete" shows why this check was not possible.' in section.inner_text()
+        assert 'This check was not possible. The list "Incomplete" shows why.' in section.inner_text()
         assert "None." not in section.inner_text()
 
 
