@@ -147,7 +147,7 @@ def relation_counts(result: Result) -> Counter[tuple[str, bool]]:
 
 
 def purposes(result: Result) -> list[Purpose]:
-    """Count each account's profiles: used, without a known reference, without a role, and those with unknown use."""
+    """Count, per account, the profiles with a known use, without a known use, without a role, and with unknown data."""
     pairs = result.pairs[result.pairs["profile_arn"].notna()]
     arns, alone = pairs["profile_arn"], pairs["role_arn"].isna()
     silent = result.findings["resource_arn"][result.findings["check"] == unreferenced_profiles.__name__]

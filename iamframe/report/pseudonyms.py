@@ -96,7 +96,7 @@ class Hit(NamedTuple):
 
 
 class Plain(NamedTuple):
-    """A text in the form in which ids are searched.
+    """A text in the form in which it is searched for ids.
 
     Encoded characters are decoded, digits and full-width letters are ASCII, and accents and invisible characters are
     removed.
