@@ -70,8 +70,9 @@ class Changes:
         """Return one frame: first the changed resources, then the changed findings.
 
         The frame has the same columns as the frame `changes`. The column `change` of a finding is `finding_new`,
-        `finding_gone`, `finding_settled` or `finding_reopened`. The column `what` of a finding contains the name of the
-        check. `lang` is the language of the column `detail`: `en` or `ja`. `rows` is the maximum number of rows.
+        `finding_gone`, `finding_settled` (now expected or accepted) or `finding_reopened` (no longer expected or
+        accepted). The column `what` of a finding contains the name of the check. `lang` is the language of the column
+        `detail`: `en` or `ja`. `rows` is the maximum number of rows.
         """
         changes, found = self.changes[:rows], self.findings
         if lang != "en":

@@ -57,7 +57,7 @@ class Pairs:
         return [np.asarray(frame[name], dtype=bool)[rows] for frame, rows in zip(self.frames, self.rows, strict=True)]
 
     def number(self, side: int, rows: Positions) -> Positions:
-        """For each row of `frames[side]`, return its position among the matched rows, or -1 if it has no match."""
+        """For each row of the old (or new) frame, return the number of its pair, or -1 if it has no pair."""
         numbers = np.full(len(self.frames[side]) + 1, -1)
         numbers[self.rows[side]] = np.arange(len(self.rows[side]))
         return numbers[rows]

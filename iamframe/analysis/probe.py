@@ -1,4 +1,4 @@
-"""The function `probe_surfaces`, which tests in a live account what `surfaces` says about the tagging API."""
+"""The function `probe_surfaces`, which tests what `iamframe.surfaces()` says about the tagging API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The policy file (TOML): required tags, names that differ by design, accepted findings, tools that use profiles.
+"""The policy file (TOML): required tags, names that your own tools give, accepted findings, tools that use profiles.
 
 ```toml
 [required_tags]

@@ -62,9 +62,9 @@ def load_fleet(
     ----------
     accounts
         A CSV file, a DataFrame, or an iterable of ids or mappings. The columns are `account_id` and `account_name`. If
-        `role_name`, `external_id` or `profile` differ between accounts, the file or DataFrame needs columns with these
-        names. `"org"` stands for all accounts of the caller's organisation (Organizations ListAccounts). An account
-        that is not active is not read, and has a gap.
+        the role, external id or AWS CLI profile differs between accounts, the file or DataFrame needs the column
+        `role_name`, `external_id` or `profile`. `"org"` stands for all accounts of the caller's organisation
+        (Organizations ListAccounts). An account that is not active is not read, and has a gap.
     role_name
         Name of the role to assume in each account, including the role's path. If `role_name` is not given, iamframe
         uses each account's AWS CLI profile directly.

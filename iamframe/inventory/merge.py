@@ -165,7 +165,7 @@ def _contradicted(staged: Staging, rows: pa.Table, name: str, one: Positions, ot
 
 
 def _with_times(staged: Staging, rows: pa.Table) -> tuple[pa.Table, list[int]]:
-    """Return the rows, and the numbers of the rows whose time of last use cannot be parsed."""
+    """Return the rows with parsed times, and the numbers of the rows whose time of last use cannot be parsed."""
     unreadable: list[int] = []
     for name in ("created_at", "last_used_at"):
         if name in rows.column_names:

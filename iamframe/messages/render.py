@@ -6,7 +6,7 @@ In a text, a placeholder such as `{key}` stands for the fact with this name. A c
 - `{total:profile}`: the number `total` with a noun, such as "3 profiles"
 - `{region:in}`: the fact in a phrase, such as "in eu-west-1", or nothing if the fact is missing
 - `{actions:or}`: all items of a list, joined by "or"
-- `[{key}, {value}]`: the text in brackets for each row of a group
+- `[{key}, {value}]`: the text in brackets, once for each row of the frame `facts` that belongs to the finding
 
 In the TOML file, a message with several texts is a table. One of the values that fill the message decides which text is
 used:

@@ -1,4 +1,4 @@
-"""How a practice account answers Elastic Beanstalk calls that create, terminate and describe environments."""
+"""How a `PracticeAccount` answers Elastic Beanstalk calls that create, terminate and describe environments."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """A file with one answer from AWS per line.
 
-An interrupted load resumes from this file. The resumed load repeats GetCallerIdentity. If an answer shows that the list
-of profiles is out of date, the resumed load lists profiles again. If the process is killed, at most the last line is
-incomplete. An incomplete line is removed the next time the journal is opened.
+An interrupted load resumes from this file. The resumed load repeats GetCallerIdentity. If a new answer shows that the
+saved list of profiles is out of date, the resumed load lists profiles again. If the process is killed, at most the
+last line is incomplete. An incomplete line is removed the next time the journal is opened.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Read JSON documents with the function for their shape, and note accounts and gaps on the way.
+"""Find the function that can read a JSON document, and note accounts and gaps on the way.
 
 The decorator `@shape` registers a function for documents with certain keys (their "shape"). A list is recognized by
 the keys of its first item.

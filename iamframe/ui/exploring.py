@@ -231,7 +231,7 @@ def export(
     *,
     mask: bool | str | os.PathLike[str] = False,
 ) -> Path:
-    """Write the filtered findings into a folder, and return the page's path.
+    """Write the filtered findings into a folder, and return the path of the HTML page.
 
     The export writes all three files or none: `findings.html`, `findings.csv` and `coverage.csv`. The top of the page
     shows which filter was used. The parameter `mask` has the same meaning as in `write_report`.
@@ -384,7 +384,7 @@ class _FindingResources:
         return flags
 
     def on_path(self, path: str) -> tuple[Bools, Bools]:
-        """Return two masks: findings whose path contains the whole `path`, and findings with an unknown path."""
+        """Return two masks: findings whose path contains all segments of `path`, and findings with an unknown path."""
         frame, segments = self.frame, path.strip("/")
         paths = pc.utf8_lower(as_arrow(frame["path"]))
         on = pc.match_substring(paths, f"/{segments}/") if segments else pc.equal(paths, "/")

@@ -326,7 +326,7 @@ def _has_match(result: Result, one: Accepted) -> bool:
 
 
 def _is_complete(result: Result, one: Accepted) -> bool:
-    """Return True if the check has the status `complete` in every account that the entry can match."""
+    """Return True if the check has the status `complete` in each account whose findings the rule can accept."""
     named = re.match("arn:[^:*]*:[^:]*:[^:]*:([^:*]+):", one.resource_arn)
     accounts = {named[1]} if named else {*result.inventory.accounts["account_id"]}
     is_complete = (result.coverage["check"] == one.check) & (result.coverage["status"] == "complete")

@@ -205,11 +205,11 @@ def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
 
 
 def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resources: str = "profiles") -> Axes:
-    """Draw the number of profiles or roles for each combination of account, tool and cluster.
+    """Draw the number of profiles or roles for each combination of account, tool that created them, and cluster.
 
-    Each bar stands for one combination of account, tool and cluster (or environment or stack). Only the 15 largest bars
-    are drawn, the largest first. Each bar's label shows how much of the account's quota this bar uses, if the quota is
-    known.
+    Each bar stands for one such combination. Instead of a cluster, it can be an environment or stack. Only the 15
+    largest bars are drawn, the largest first. Each bar's label shows how much of the account's quota this bar uses, if
+    the quota is known.
 
     Plain parts of a bar show resources with an owner (the value of the owner tag). A profile without an owner tag has
     the owner of its role. Cross-hatched parts of a bar show resources without an owner. The dotted parts of a bar show

@@ -123,8 +123,7 @@ def plan(result: Result, *, min_age: timedelta | str = MIN_AGE, min_idle: timede
 
     The plan does not delete a profile
 
-    - if a finding that recommends the deletion is accepted, or if all findings that recommend the deletion are
-      expected;
+    - if your policy file accepts a finding that recommends the deletion, or if all such findings are expected;
     - if something uses the profile, or may use it;
     - if the profile was younger than `min_age` when the data was collected;
     - if the last use of the role was less than `min_idle` before the data was collected;
