@@ -82,7 +82,7 @@ def _is_random(tail: str) -> bool:
 
 
 def turns(text: str) -> int:
-    """Count how often the kind of the next character differs: capital letter, digit, or anything else."""
+    """Count the places where two neighboring characters are of different kinds: capital letter, digit, other."""
     kinds = ["d" if c.isdigit() else "u" if c.isupper() else "l" for c in text]
     return sum(one != other for one, other in pairwise(kinds))
 

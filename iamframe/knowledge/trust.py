@@ -198,7 +198,7 @@ def _is_ec2(name: str, partition: str) -> str:
 
 
 class Statement(NamedTuple):
-    """One principal of a policy statement, with the rest of the statement."""
+    """The fields of a policy statement, for one of its principals."""
 
     effect: str
     # `Service`, `AWS`, `Federated`, `CanonicalUser`, or `everyone but` for a NotPrincipal.

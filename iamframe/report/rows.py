@@ -93,7 +93,7 @@ class Section(msgspec.Struct, frozen=True):
 
     @property
     def incomplete(self) -> dict[str, int]:
-        """For each status, the number of accounts in which the check is incomplete. The worst status comes first."""
+        """The number of accounts with the status `unknown`, and with the status `partial`, if there are any."""
         numbers: Counter[str] = Counter()
         for status, _, ids in self.coverage:
             numbers[status] += len(ids)

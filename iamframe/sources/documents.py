@@ -55,9 +55,9 @@ class NotARun(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """The items of a long list in a file, without the items at the end.
+    """The items of a long list that begin before the file's last 16 MiB.
 
-    The items that begin in the file's last 16 MiB are in the parsed document that `document_in_runs` also returns.
+    `document_in_runs` also returns a parsed document, which has the other items.
     """
 
     # The text of all items would need more memory than all finished DataFrames. The list is split without a search for

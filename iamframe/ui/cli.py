@@ -315,7 +315,7 @@ def drift_command(
 
     A STATE is a Terraform state file, or the output of `terraform show -json`. Pass all Terraform states of the
     accounts. A resource is listed as unmanaged only if no state manages it. `sample:terraform` is the Terraform state
-    of the sample. From AWS, iamframe collects which resources use a profile only with --references.
+    of the sample.
     """
     from iamframe.analysis.drift import drift
     from iamframe.inventory.load import is_live
