@@ -162,9 +162,10 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
     inventory had enough data. A finding is gone only if the new inventory had enough data. A finding has not changed if
     only its text differs. The arguments `old` and `new` can each be an inventory or a result. For an inventory,
     `compare` first runs the checks. If the two results come from different policy files, iamframe versions or versions
-    of a check, iamframe runs the checks again for both inventories. By default, iamframe uses the policy file of the
-    new result, or else that of the old result. A check that ran for only one of the two results is not compared: the
-    frame `not_compared` has a row for each account. `compare` reads only the inventories, not the accounts.
+    of a check, iamframe runs the checks again for both inventories. By default, iamframe uses the policy file of `new`
+    if `new` is a result, else the policy file of `old` if `old` is a result. A check that ran for only one of the two
+    results is not compared: the frame `not_compared` has a row for each account. `compare` reads only the inventories,
+    not the accounts.
 
     Returns
     -------

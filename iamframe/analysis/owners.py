@@ -1,4 +1,4 @@
-"""Count the findings of each owner, and show what uses up the quotas of roles and profiles."""
+"""Count the findings of each owner, and the roles and profiles of each tool, owner, and cluster or stack."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ _SHOW = "aws iam get-instance-profile --instance-profile-name={resource_name}"
     needs=[needs.roles_of_profiles],
     detail="holds the role {role_name}",
     next_step=_SHOW,
-    remediation="Create a profile with the role's name, add the role to this profile, and replace the old profile.",
+    remediation="Create a profile with the role's name, add the role to it, and use it instead of the old profile.",
     about="link",
     alone=True,
 )
@@ -57,8 +57,8 @@ def name_mismatches(pairs: pd.DataFrame) -> Found:
     needs=[needs.roles_of_profiles, needs.role_paths],
     detail="the profile has the path {profile_path}, but its role has the path {role_path}",
     next_step=_SHOW,
-    remediation="Create a profile with the role's path and another name (the old profile still has its name), add the "
-    "role to the new profile, and replace the old profile.",
+    remediation="Create a new profile with the role's path (and another name, because names are unique), add the role "
+    "to the new profile, and use the new profile instead of the old one.",
     about="link",
     alone=True,
 )

@@ -197,9 +197,8 @@ def _is_ec2(name: str, partition: str) -> str:
 # The statements of a policy, and how two policies differ
 
 
+# A statement with several principals becomes several `Statement` objects.
 class Statement(NamedTuple):
-    """The fields of a policy statement, for one of its principals."""
-
     effect: str
     # `Service`, `AWS`, `Federated`, `CanonicalUser`, or `everyone but` for a NotPrincipal.
     kind: str

@@ -100,7 +100,7 @@ def write_report(
         Whether to also write the Excel workbook `report.xlsx`. The workbook has an overview, the coverage, and the
         findings by owner. Each check and each frame has a sheet. The workbook needs the extra `excel`.
     mask
-        Whether to mask every file. Pseudonyms replace account ids, unique ids, external ids and e-mail addresses.
+        Whether pseudonyms replace account ids, unique ids, external ids and e-mail addresses in every file.
         Pseudonyms also replace ids of AWS Organizations, account names, and the sources that were loaded (such as
         paths). A pseudonym is the same throughout one report. To get the same pseudonyms in several reports, pass the
         path of a key file as `mask`. Otherwise, each report has pseudonyms of its own. The key file is created if it

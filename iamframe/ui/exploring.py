@@ -56,9 +56,10 @@ class Filter:
     tag_value
         Value of the tag whose key is `tag_key`, in exactly the same case. None means any value.
     tagged
-        `yes` selects findings whose resources have the tag `tag_key`. `no` selects findings whose resources do not have
-        the tag `tag_key`. `unknown` selects findings whose resources may have the tag, because some tags were not
-        collected. With `tag_value`, `no` also selects findings whose tag has another value.
+        The value `yes` selects findings whose resources have the tag `tag_key`. The value `no` selects findings whose
+        resources do not have this tag. The value `unknown` selects findings whose resources may have this tag, because
+        some tags were not collected. With `tag_value`, the value `no` also selects findings whose tag has another
+        value.
     text
         Words that must all occur in the row. Case does not matter.
 

@@ -187,8 +187,8 @@ talk = together(
     option("-v --verbose", "Log each request to AWS.", expose_value=False, callback=_talk),
 )
 _OWNER = (
-    "Key of the owner tag (default: Owner). For a resource without this tag, the tag of the related profile or role is "
-    "used."
+    "Key of the owner tag (default: Owner). For a profile without this tag, its role's tag is used. For a resource "
+    "that uses a profile, the profile's tag is used."
 )
 owner_tag = option("--owner-tag", _OWNER, "KEY", default="Owner", callback=_filled)
 strict = option("--strict", "Exit with status 3 if a selected check is incomplete.")

@@ -537,7 +537,7 @@ def test_a_profile_that_something_names_with_another_path_is_not_offered_for_del
     [
         (
             "AWSRDSCustomSQLServerInstanceProfile",
-            "the names or paths of the profile and its role show that RDS Custom created the profile",
+            "both the profile and its role have names or paths that RDS Custom gives",
         ),
         ("legacy-ftp", None),
     ],

@@ -109,7 +109,7 @@ def test_the_page_shows_each_owner_with_its_findings_by_severity(browser: Browse
             ["owner unknown (tags not collected)", "0", "1", "0", "1", "0"],
         ]
         caption = it.page.get_by_role("region", name="By owner").locator("caption").inner_text()
-        assert caption.startswith("The owner is the value of the resource's owner tag, or else")
+        assert caption.startswith("The owner is the value of the resource's owner tag. A profile without this tag")
     with (tmp_path / "out" / "owners.csv").open(encoding="utf-8-sig", newline="") as file:
         assert [row["owner"] for row in csv.DictReader(file)] == ["<b>web", "", ""]
 
