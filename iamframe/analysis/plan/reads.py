@@ -1,7 +1,7 @@
-"""The last check that a clean-up script makes before each deletion.
+"""The last check that a clean-up script makes: whether a profile is in use now.
 
-The script checks again which profiles are in use. The template `last_look.sh.j2` contains the shell functions that
-check a profile before its deletion.
+The script reads instances and their associations before each deletion, and everything else once. The template
+`last_look.sh.j2` contains the shell functions that check a profile before its deletion.
 """
 
 from __future__ import annotations
