@@ -480,12 +480,12 @@ def test_of_resources_without_an_account_none_is_called_new_or_deleted(tmp_path:
     )
 
 
-def test_a_policy_that_trusted_nobody_and_still_does_has_changed_all_the_same(tmp_path: Path) -> None:
+def test_a_changed_policy_that_trusts_nobody_before_and_after_is_a_change(tmp_path: Path) -> None:
     policies = ({"Version": version, "Statement": []} for version in ("2008-10-17", "2012-10-17"))
     (was, now) = (trusting(web=policy) for policy in policies)
     changes = compared(tmp_path, was, now, "deleted_trust_principals").changes
     assert changes[["change", "detail"]].to_numpy().tolist() == [
-        ["trust_changed", "still trusts nobody; another part of its policy changed"]
+        ["trust_changed", "still trusts nobody, but another part of the trust policy changed"]
     ]
 
 

@@ -238,7 +238,7 @@ def test_another_policy_check_owner_tag_or_snapshot_does_not_go_on_with_these_re
 
 
 def test_a_check_without_a_file_whose_constant_differs_is_another_check(snapshot: Path, tmp_path: Path) -> None:
-    """Whoever types a check at Python's prompt has no file of it."""
+    """A check typed at Python's prompt is in no file."""
 
     def typed(source: str) -> Any:
         names: dict[str, Any] = {}

@@ -126,14 +126,14 @@ def serving() -> Iterator[Callable[..., int]]:
 def test_without_credentials_it_says_how_to_log_in(tmp_path: Path) -> None:
     for by in (process, commands.run):
         assert refusal(tmp_path, by=by) == (
-            "aws: no credentials were found; log in with `aws sso login` or `aws configure`, or name a profile "
-            "that has credentials with aws:CLI_PROFILE"
+            "aws: no credentials were found; log in with `aws sso login` or `aws configure`, or use aws:CLI_PROFILE "
+            "with a profile that has credentials"
         )
 
 
 def test_without_credentials_it_names_the_profiles_that_there_are(tmp_path: Path) -> None:
     said = refusal(tmp_path, files={".aws/config": f"{AUDIT}[profile dev]\nregion = us-east-1\n"})
-    assert said.endswith("or name a profile that has credentials with aws:CLI_PROFILE (known profiles: audit, dev)")
+    assert said.endswith("or use aws:CLI_PROFILE with a profile that has credentials (known profiles: audit, dev)")
 
 
 def test_an_unknown_profile_is_told_with_those_that_exist(tmp_path: Path) -> None:

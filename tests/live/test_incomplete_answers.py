@@ -144,7 +144,7 @@ def test_a_list_of_clusters_that_cannot_be_read_calls_no_cluster_gone(account: P
     assert status(inventory, "owner_gone") == "unknown"
     (detail,) = inventory.gaps["detail"][inventory.gaps["operation"] == "eks:ListClusters"]
     assert detail == "clusters of the AWS response to eks:ListClusters cannot be read: Expected `str`"
-    # Two other services have an operation of this name. Of a path in their answers, only the list's key is said.
+    # EMR has an operation ListClusters, too. The sentence names the key of its list, not the whole JMESPath expression.
     (detail,) = inventory.gaps["detail"][inventory.gaps["operation"] == "elasticmapreduce:ListClusters"]
     assert detail == "the AWS response to elasticmapreduce:ListClusters has no Clusters; load again"
 
