@@ -29,11 +29,11 @@ def blind_spots(inventory: Inventory) -> pd.DataFrame:
     """Return which consoles, APIs and tools cannot, or may be unable to, write tags, read tags or find by tags.
 
     Each row is about one individual role or profile, one console, API or tool, and one operation (`write`, `read` or
-    `find`). The frame leaves out AWS-managed roles. If a console, API or tool supports an operation in every case, the
-    frame has no row about this console, API or tool and this operation. Rows about roles come first. Consoles, APIs and
-    tools are in the same order as in `surfaces()`. The columns have the pandas type `category`, which saves memory. For
-    an account with 100,000 roles, the returned frame has millions of rows. `blind_spot_counts` returns a small frame
-    that counts these rows.
+    `find`). The frame leaves out AWS-managed roles. The frame has no rows about operations that a console, API or tool
+    supports without conditions. Rows about roles come first. Consoles, APIs and tools are in the same order as in
+    `surfaces()`. The columns have the pandas type `category`, which saves memory. For an account with 100,000 roles,
+    the returned frame has millions of rows. `blind_spot_counts` returns a small frame, with numbers instead of single
+    roles and profiles.
     """
     require("blind_spots", inventory, Inventory, instead="what `iamframe.load` gives")
     parts = []
@@ -64,8 +64,8 @@ def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
 
     Each row is about one account, one console (or API or tool), one resource type and one operation: `write` (change
     tags), `read` (show tags) or `find` (find resources by tag). The column `missed` is `yes` if the console, API or
-    tool cannot do the operation. The column `resources` contains the number of collected profiles, or of collected
-    roles that AWS does not manage. The frame has no rows in which `resources` would be 0.
+    tool cannot do the operation. The column `resources` contains the number of the account's collected roles or
+    profiles, without AWS-managed roles. If it is 0, there is no row.
     """
     require("blind_spot_counts", inventory, Inventory, instead="what `iamframe.load` gives")
     counts = tagged_counts(inventory)

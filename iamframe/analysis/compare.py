@@ -48,11 +48,11 @@ def in_old(detail: pd.Series, lang: str = "en") -> pd.Series:
 class Changes:
     """The differences between two inventories, and between their findings.
 
-    The frame `changes` is sorted by kind of change, account and ARN. The frame `findings` contains the findings that
-    are new, that are gone, that are now expected or accepted (settled), and that are no longer expected or accepted
-    (reopened). The frame `not_compared` shows what could not be compared. If `changes`, `findings` and `not_compared`
-    have no row for an account, nothing that iamframe compares has changed there. Attached policies, inline policies,
-    the frame `references` and the column `role_template_arn` are not compared.
+    The frame `changes` is sorted by kind of change, account and ARN. The frame `findings` contains new findings, gone
+    findings, findings that have become expected or accepted (`settled`), and findings that no longer are expected or
+    accepted (`reopened`). The frame `not_compared` shows what could not be compared. If `changes`, `findings` and
+    `not_compared` have no row for an account, nothing that iamframe compares has changed there. Attached policies,
+    inline policies, the frame `references` and the column `role_template_arn` are not compared.
     """
 
     old: Result
@@ -149,9 +149,9 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
 
     - `created`: only `new` contains the resource, and `old` has a complete list of roles (or profiles).
     - `deleted`: only `old` contains the resource, and `new` has a complete list of roles (or profiles).
-    - `recreated`: the resource has different unique ids in the two inventories. If an id is unknown, a different path,
-      or a name that differs in case, also means `recreated`. IAM cannot change the path or name of a role or profile.
-      For a recreated resource, the columns `facts` and `detail` show all other changes, too.
+    - `recreated`: the resource has different unique ids in the two inventories. If one of the ids is unknown,
+      `recreated` means that the path differs, or that the name differs in case: IAM can change neither. For a
+      recreated resource, the columns `facts` and `detail` show all other changes, too.
     - `relinked`: the profile's role was replaced, removed or added.
     - `retagged`: a tag differs (one row per tag key).
     - `trust_changed`: the trust policy differs. The order of keys, and of the items in a list, does not matter.
@@ -163,9 +163,9 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
     only its text differs. The arguments `old` and `new` can each be an inventory or a result. For an inventory,
     `compare` first runs the checks. If the two results come from different policy files, iamframe versions or versions
     of a check, iamframe runs the checks again for both inventories. By default, iamframe uses the policy file of `new`
-    if `new` is a result, else the policy file of `old` if `old` is a result. A check that ran for only one of the two
-    results is not compared: the frame `not_compared` has a row for each account. `compare` reads only the inventories,
-    not the accounts.
+    if `new` is a result, else the policy file of `old` if `old` is a result. If a check ran for only one of the two
+    results, its findings are not compared, and `not_compared` says so. `compare` reads only the inventories, not the
+    accounts.
 
     Returns
     -------

@@ -75,7 +75,8 @@ class Drift:
     def is_complete(self) -> bool:
         """True if at least one account was compared, and no row has the kind `unknown`.
 
-        Paths and unique ids that are missing on one side, and masked unique ids, are not compared, and have no row.
+        A path or unique id cannot be compared if it is missing on one side, or masked. Even then, there is no row of
+        the kind `unknown`.
         """
         return self.has_compared and not (self.differences["kind"] == UNKNOWN).any()
 
@@ -133,11 +134,11 @@ def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Dri
     """Compare Terraform states with the accounts, and return the differences.
 
     Pass every Terraform state that contains roles or profiles of the accounts. A role or profile is `unmanaged` if no
-    given state has it as a managed resource, and no given plan deletes it. Data sources and deposed objects do not
-    count as managed resources. The comparison leaves out AWS-managed roles, and accounts in which the given states have
-    no role or profile. The comparison covers paths, unique ids, tags, and the role of each profile. Attached policies
-    are not compared. The states never become part of the inventory. `drift` reads only files and the inventory, not the
-    account.
+    given state manages it. If a given Terraform plan deletes a role or profile, it is not `unmanaged`. Data sources and
+    deposed objects do not count as managed resources. The comparison leaves out service-linked roles and roles of IAM
+    Identity Center. It also leaves out accounts in which the given states have no role or profile. The comparison
+    covers paths, unique ids, tags, and the role of each profile. Attached policies are not compared. The states never
+    become part of the inventory. `drift` reads only files and the inventory, not the account.
 
     Parameters
     ----------

@@ -91,7 +91,7 @@ def explain(inventory: Inventory | Result, name: str, policy: PolicySource = Non
     Parameters
     ----------
     inventory
-        An `Inventory` or a `Result`. The findings and policy of a `Result` are reused.
+        An `Inventory` or a `Result`. For a `Result`, its findings and its policy file are used.
     name
         A name, an ARN or a unique id. Case does not matter. A name selects the role and the profile with this name in
         each account. The ARN of an assumed-role session selects the role. A name can be given with its path. An ARN can
@@ -99,7 +99,7 @@ def explain(inventory: Inventory | Result, name: str, policy: PolicySource = Non
         You can also pass the id, name or ARN of an instance, or of any other resource that uses profiles. The section
         `uses` shows the profiles of an instance or other resource, and whether each profile still exists.
     policy
-        A policy file, as for `run_checks`.
+        An iamframe policy file, as for `run_checks`.
 
     Returns
     -------
@@ -110,10 +110,10 @@ def explain(inventory: Inventory | Result, name: str, policy: PolicySource = Non
         also shows where iamframe searched for references to the profile. Further sections show findings, incomplete
         checks, suggested commands and CloudTrail events. The section `deleting` shows whether AWS would accept a
         deletion. The section `consoles and tools for tags` says which consoles and tools show or change the tags. In
-        the explanation, commands that empty or delete a profile come last. If something speaks against a deletion, a
-        reason replaces the commands. If nothing matches, the explanation shows similar names and references to the
-        name. The explanation then also shows what was not collected. `explain` reads only the inventory, not the
-        account.
+        the explanation, commands that empty or delete a profile come last. If something speaks against a deletion, the
+        explanation gives the reason instead of these commands. If nothing matches, the explanation shows similar names
+        and references to the name. The explanation then also shows what was not collected. `explain` reads only the
+        inventory, not the account.
 
     Raises
     ------

@@ -77,25 +77,25 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
     """Return when roles and instance profiles were created and deleted, and by whom.
 
     A *life* lasts from the creation of a resource to its deletion. A recreated role or profile has a separate row for
-    each life. Rows are sorted by account and first event. The times and callers of events come from CloudTrail records.
-    Without a record of the creation (or deletion), its time and caller are missing. The columns `covered_from_at` and
-    `covered_to_at` show the period that the records cover. The period is unknown for a file with the output of `aws
-    cloudtrail lookup-events`. Events within the period are missing if you did not pass all files of a trail. The
-    history leaves out accounts without CloudTrail records. The history also leaves out requests that AWS refused.
+    each life. Rows are sorted by account, then by the time of the first event in the row's life. The times and
+    callers of events come from CloudTrail records. Without a record of the creation (or deletion), its time and caller
+    are missing. The columns `covered_from_at` and `covered_to_at` show the period that the records cover. The period is
+    unknown for a file with the output of `aws cloudtrail lookup-events`. Events within the period are missing if you
+    did not pass all files of a trail. The history leaves out accounts without CloudTrail records. The history also
+    leaves out requests that AWS refused.
 
     Parameters
     ----------
     sources
         An inventory, files, a snapshot or a live account. Pass a live account as a boto3 session, `aws` or
-        `aws:CLI_PROFILE`. For a live account, the lookup covers the last 90 days. The lookup selects events about the
-        given name in IAM's region. The lookup needs the permission `cloudtrail:LookupEvents`. The lookup reads at most
+        `aws:CLI_PROFILE`. For a live account, the lookup covers the last 90 days. The lookup reads only events about
+        `name`, in IAM's region. The lookup needs the permission `cloudtrail:LookupEvents`. The lookup reads at most
         100 events per second.
     name
         A name, ARN or unique id, to select roles and profiles. Case does not matter, except in a live account. A name
         selects every role and profile that ever had this name. An ARN selects every role or profile that ever had this
-        ARN. An ARN without a path also selects roles and profiles of the same name with another path. If a record lacks
-        the ARN of its resource, the name in the given ARN selects the resource. A unique id selects one role or
-        profile.
+        ARN. An ARN without a path also selects resources that differ from the ARN only in their path. If a CloudTrail
+        record shows a name but no ARN, only the name in the given ARN counts. A unique id selects one role or profile.
 
     Raises
     ------
@@ -129,7 +129,7 @@ def events_of(*sources: Inventory | boto3.Session | str | os.PathLike[str], name
     If possible, events in the same second are in an order that IAM allows, such as CreateRole before
     AddRoleToInstanceProfile. The events of a role include AddRoleToInstanceProfile and RemoveRoleFromInstanceProfile.
     The parameters `sources` and `name` have the same meaning as in `history`. To leave out events of other resources
-    with the same name, give the unique id.
+    with the same name, give the unique id (not possible for a live account).
 
     Raises
     ------

@@ -89,7 +89,7 @@ def name_key(accounts: Texts, names: Texts) -> pa.Array:
 
 
 class KeyMap:
-    """Keys that identify a resource in both inventories.
+    """A key for each role or profile of two compared inventories.
 
     A key is the ARN. If a resource has different ARNs in the two inventories, the key is the old ARN. For a role whose
     ARN is in neither inventory, the key is `name:` and the role's name in lower case.

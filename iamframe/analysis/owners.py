@@ -31,9 +31,10 @@ def findings_by_owner(result: Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
     """Return the number of findings per owner, by severity. Accepted findings are left out.
 
     The owner is the value of an owner tag. iamframe uses the tag of the finding's resource. If this resource has no
-    owner tag, iamframe uses the tag of the finding's related resource, or else, for a profile, the tag of its role. A
-    tag key that differs from `tag_key` only in case, spaces or separators is an owner tag, too. If there are several
-    owner tags, the key `tag_key` has priority. Owner tags with an empty value are ignored. No finding is counted twice.
+    owner tag, iamframe uses the tag of the finding's related resource. If that has none either, and the finding is
+    about a profile, iamframe uses the tag of the profile's role. A tag key that differs from `tag_key` only in case,
+    spaces or separators is an owner tag, too. If there are several owner tags, the key `tag_key` has priority. Owner
+    tags with an empty value are ignored. No finding is counted twice.
 
     Owners with the most findings come first. The last rows (at most three) count the findings without a known owner. If
     the column `owner` is empty, the column `state` gives the reason. `findings_by_owner` reads only the result, not the
@@ -81,13 +82,13 @@ def quota_use(inventory: Inventory | Result, tag_key: str = OWNER_TAG) -> pd.Dat
     """Count roles and profiles by account, tool, owner, and cluster (or environment, or stack).
 
     The column `maker` is the tool that created the role or profile. Roles without a profile and without EC2 trust have
-    no `maker`. The cluster, environment or stack of a profile comes from the view `owned_profiles`. A role belongs to a
-    cluster, environment or stack if all its profiles do. The owner is the value of the owner tag. A profile without an
-    owner tag has the owner of its role. AWS-managed roles have separate rows, and count against the role quota. Source:
-    IAM User Guide, "Create a service-linked role"; IAM Identity Center User Guide, "IAM roles created by IAM Identity
-    Center". Rows with the state `not_collected` count the roles and profiles that GetAccountSummary counts, but that
-    were not collected. If GetAccountSummary was not collected, no row has the state `not_collected`, even if a list is
-    incomplete.
+    no `maker`. The cluster, environment or stack of a profile comes from the view `owned_profiles`. A role belongs to
+    a cluster, environment or stack if all its profiles belong to it. The owner is the value of the owner tag. A
+    profile without an owner tag has the owner of its role. AWS-managed roles have separate rows, and count against the
+    role quota. Source: IAM User Guide, "Create a service-linked role"; IAM Identity Center User Guide, "IAM roles
+    created by IAM Identity Center". Rows with the state `not_collected` count the roles and profiles that
+    GetAccountSummary counts, but that were not collected. If GetAccountSummary was not collected, no row has the state
+    `not_collected`, even if a list is incomplete.
 
     Rows are sorted by account. In each account, rows with the largest share of a quota come first. `quota_use` reads
     only the inventory, not the account.

@@ -1,9 +1,9 @@
 """Turn the rows that a check returns into findings, each with an id and a suggested command.
 
-The template of a suggested command can contain these placeholders. Each value is quoted as one POSIX shell word.
+The template of a suggested command can contain these placeholders. Values are quoted for a POSIX shell.
 
 - `{column}`: the value of the column
-- `{column:region}`: the option `--region`, or nothing if the region is unknown
+- `{column:region}`: the option `--region` with the value of the column, or nothing if the value is missing
 - `{column:NAME}`: a filter called NAME for the AWS CLI's option `--filters`
 
 The template can also be a dictionary of several texts. The value of the key `by` is the name of a column. The value in
@@ -92,9 +92,10 @@ class Found:
 def findings(
     rows: pd.DataFrame, resource: str, related: str | None = None, facts: pd.DataFrame | None = None, **more: object
 ) -> Found:
-    """A keyword argument named like a column that all checks share (`COMMON`) fills that column.
+    """Return one finding per row of `rows`.
 
-    If `facts` is None, each keyword argument that is not named like a column of `schema.FINDINGS` becomes a fact.
+    An argument in `more` that has the name of a column of `COMMON` fills this column. `facts` contains the details of
+    the findings. If `facts` is None, the other arguments in `more` are the details.
     """
     columns: dict[str, Any] = {"resource_arn": rows[resource], "related_arn": rows[related] if related else None}
     columns["resource_type"] = _RESOURCE_TYPES.get(resource)

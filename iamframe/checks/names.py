@@ -125,15 +125,16 @@ def _name_key(frame: pd.DataFrame, side: str) -> Texts:
     about="link",
 )
 def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Sequence[ToolUse] = ()) -> Found:
-    """Profile or role names that a service rejects.
+    """Profiles with names that EMR and others reject.
 
     Amazon EMR requires that profile and role have the same name. RDS Custom requires profile and role names that begin
     with `AWSRDSCustom`. AWS PCS requires a role name that begins with `AWSPCS`, or a role path that contains
     `/aws-pcs/`. With names that EMR rejects, you cannot create an EMR cluster. With names that AWS PCS rejects, you
-    cannot create a compute node group. Existing clusters keep running. The check covers profiles used by tools that
-    restrict profile or role names. The check also examines the names of the profiles that the policy file lists under
-    `[[tools]]`. AWS does not show which profiles Databricks uses. To check their names, list these profiles under
-    `[[tools]]`. A tool can also reject names that CloudFormation generates, or names that your own naming rule demands.
+    cannot create a compute node group. Existing clusters keep running. The check covers profiles used by services and
+    tools that restrict profile or role names. The check also examines the names of the profiles that your iamframe
+    policy file lists under `[[tools]]`. AWS does not show which profiles Databricks uses. To check their names, list
+    these profiles under `[[tools]]`. A tool can also reject names that CloudFormation generates, or names that your own
+    naming rule demands.
     """
     # Few profiles are used by such tools.
     by_tool = is_in(references["consumer_type"], [kind for rule in tool_rules() for kind in rule.consumer_types])

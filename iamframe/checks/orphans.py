@@ -1,4 +1,4 @@
-"""Checks of links between profiles and roles, of references, of deleted clusters and stacks, and of quotas."""
+"""Checks about the use of profiles and roles: profiles without a role or a known use, stale references, quotas."""
 
 from __future__ import annotations
 
@@ -155,9 +155,9 @@ def owner_gone(
     region were collected. A cluster, environment or stack counts as gone only after a complete search of every region
     where it could be. If a profile belongs to several clusters, environments or stacks, the check reports the profile
     only if all of them are gone. The check reports no profile that is used by a collected instance. The check ignores
-    the tag `kubernetes.io/cluster/…`, because profiles of non-EKS clusters can have this tag, too. Karpenter also
-    writes EKS tags to profiles of clusters outside EKS. Delete a Karpenter profile only if no cluster outside EKS uses
-    the profile.
+    the tag `kubernetes.io/cluster/…`, because profiles of non-EKS clusters can have this tag, too. Karpenter writes
+    EKS tags even if the cluster is not an EKS cluster. So, before you delete a Karpenter profile, make sure that no
+    cluster outside EKS uses it.
     """
     gone = owned_profiles[owned_profiles["status"] == "gone"]
     running = references["profile_arn"][is_in(references["consumer_type"], ["instance", "association"])]
@@ -187,7 +187,7 @@ def _first_three(regions: list[str]) -> str:
 
 
 def _profiles_are_there(found: Found, profiles: pd.DataFrame) -> Bools:
-    """Return, for each stale reference in `found`, whether `profiles` contains the profile that the reference names."""
+    """Return for each stale reference whether the frame `profiles` of another inventory contains its profile."""
     names = {"referenced_id": "profile_id", "_name": "profile_name"}
     uses = found.keyed(["named", *names]).rename(columns=names)
     meant = profiles_meant(uses, profiles)

@@ -33,10 +33,10 @@ class Check:
     The field `detail` is a sentence about a finding, with placeholders for values. The field `next_step` is the
     template of the suggested command (see `checks.findings`). The field `remediation` is advice on what to do about the
     findings. The field `about` is the type of resource that the findings are about. The field `alone` is true if the
-    check can run on a single profile and its role. The field `remedy` is what a clean-up plan does about the findings,
-    or None. The field `ruled_out` is None, or a function that takes the findings of one inventory (a `Found`) and the
-    frame `profiles` of another inventory. For each finding, this function returns True if the check certainly would not
-    report it for the other inventory.
+    check can run on a single profile and its role. The field `remedy` says what a clean-up plan deletes or tags
+    because of the findings; None stands for nothing. The field `ruled_out` is None, or a function that takes the
+    findings of one inventory (a `Found`) and the frame `profiles` of another inventory. For each finding, this function
+    returns True if the check certainly would not report it for the other inventory.
     """
 
     name: str

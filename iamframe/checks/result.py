@@ -93,7 +93,10 @@ class Result:
 
     @memory_of_system()
     def sorted_findings(self, lang: str) -> pa.Table:
-        """Return an Arrow table. Findings of one check and severity are sorted by the internal column `order`."""
+        """Return the findings, sorted, as an Arrow table.
+
+        The additional column `order` sorts findings of the same check and severity.
+        """
         each = ((self.found[name], check) for name, check in self.checks.items())
         parts = [_findings_of(found, check, lang) for found, check in each if len(found.table)]
         if not parts:
@@ -135,14 +138,15 @@ class Result:
     def attention(self) -> pd.Series:
         """The number of resources that need attention, by severity.
 
-        A resource of any type needs attention if one of its findings is neither expected nor accepted. Each resource is
-        counted once, with its highest severity. Each finding without an ARN counts as a resource of its own.
+        A resource of any type needs attention if one of its findings is neither expected nor accepted. Each resource
+        is counted once, with the highest severity of these findings. Each finding without an ARN counts as a resource
+        of its own.
         """
         return attention_in(self.findings)
 
     @cached_property
     def most_severe(self) -> pd.DataFrame:
-        """The most severe finding of each resource that needs attention.
+        """The most severe finding of each resource, not counting expected and accepted findings.
 
         The columns are the same as in the frame `findings`.
         """
@@ -160,12 +164,12 @@ class Result:
 
     @cached_property
     def tag_coverage(self) -> pd.DataFrame:
-        """The number of roles and profiles with each tag key, per account."""
+        """How many roles, and how many profiles, of each account have each tag key."""
         return views.tag_coverage(self.inventory)
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """One row per check, with the severity and the number of findings.
+        """One row per check, with the check's title, its severity, and the total number of its findings.
 
         The columns `complete`, `partial` and `unknown` count accounts.
         """

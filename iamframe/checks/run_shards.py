@@ -75,9 +75,9 @@ def check_snapshot(
     data to which these refer) at a time, so a check that compares accounts of different shards can find less. If a
     worker dies, its shard (a group of accounts) is checked once more. If a shard fails twice, the frame `coverage`
     shows its accounts as `unknown`. An account that cannot be read is shown as `unknown`, too. If an account could not
-    be read or checked, `result.inventory.gaps` shows the reason. A damaged manifest, or a damaged file of the frame
-    `references`, stops the whole call. Call `check_snapshot` again with the same arguments to resume an interrupted
-    run. A repeated call also retries accounts that could not be read or checked.
+    be read or checked, `result.inventory.gaps` shows the reason. A damaged manifest raises StoreError, and so does a
+    damaged file of the frame `references`. Call `check_snapshot` again with the same arguments to resume an
+    interrupted run. A repeated call also retries accounts that could not be read or checked.
 
     Parameters
     ----------
@@ -109,9 +109,9 @@ def check_snapshot(
     Raises
     ------
     StoreError
-        If the snapshot cannot be opened, if the snapshot is replaced during the run, if no account of the snapshot can
-        be read, if `out` contains other files, or results of a call with other arguments, if `out` cannot be written,
-        if `out` is not shared by all workers, if `shard_size` is below 1, or if the executor accepts no more work.
+        If the snapshot cannot be opened, is replaced during the run, or has no readable account; if `out` cannot be
+        written, is not shared by all workers, or contains anything but results of the same call; if `shard_size` is
+        below 1; or if the executor accepts no more work.
     UnknownCheckError, PolicyError, CheckError
         As in `run_checks`.
     """

@@ -11,7 +11,7 @@ checks report findings only about the shard's own accounts.
 - `checks/NAME/part-NUMBER.parquet`: the rows of `result["NAME"]` for the shard with this number.
 - `shards/NUMBER.json` (written after the shard's other files): checksums of these files, and why accounts failed.
 
-Columns whose names begin with `_` are internal.
+In the Parquet files, columns whose names begin with `_` are internal.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The policy file (TOML): required tags, names that your own tools give, accepted findings, tools that use profiles.
+"""The policy file (TOML): required tags, naming rules of your own tools, accepted findings, tools that use profiles.
 
 ```toml
 [required_tags]
@@ -143,8 +143,8 @@ class ToolUse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Policy:
     """The rules of an iamframe policy file.
 
-    The field `makers` contains the entries of `[[name_pairs]]` and `[[makers]]`. The field `tools` says which tool uses
-    which profiles. If `organization` is true, each account's effective tag policy applies, too.
+    The field `makers` contains the naming rules under `[[name_pairs]]` and `[[makers]]`. The field `tools` says which
+    tool uses which profiles. If `organization` is true, each account's effective tag policy applies, too.
     """
 
     path: str | None = None

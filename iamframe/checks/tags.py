@@ -122,7 +122,10 @@ def _if_reserved(rows: Texts, tagged: pd.Series) -> pa.Array:
         "tagged": "has no tags, but its role has {related_tag_count:tag}",
         "tagged, aws:": "has only `aws:` tags, but its role has {related_tag_count:tag}",
         "untagged, aws:": "has only `aws:` tags",
-        "other": "has no tags",
+        "empty": "has no tags, and holds no role",
+        "both": "has no tags, and its role has no tags either",
+        "none": "has no tags; no tag of its role can be copied",
+        "other": "has no tags; the tags of its role are unknown",
     },
     next_step={"by": "_role", "tagged": _TAG_PROFILE, "other": _SHOW_PROFILE},
     remediation="Copy the role's tags to the profile.",
@@ -145,13 +148,23 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame, *, demanded: tupl
     bare = pairs[is_bare & ~pairs["profile_row"].duplicated()]
     role = bare["role_row"].to_numpy()
     copied = _tags_to_copy(own, "role", role, demanded)
+    is_copied, is_reserved = np.asarray(copied.is_valid()), are_among(bare["profile_row"], tags["profile_row"])
+    counts, is_empty = _tag_counts(tags, "role", role), bare["role_arn"].isna() & bare["role_known"]
+    texts = {
+        "tagged, aws:": is_copied & is_reserved,
+        "tagged": is_copied,
+        "untagged, aws:": is_reserved,
+        "empty": is_empty,
+        "other": ~bare["role_tags_known"],
+        "both": counts == 0,
+    }
     return findings(
         bare,
         "profile_arn",
         related_name=bare["role_name"],
-        related_tag_count=_tag_counts(tags, "role", role),
-        _role=(other := pc.if_else(copied.is_valid(), "tagged", "untagged")),
-        _text=concat(other, _if_reserved(bare["profile_row"], tags["profile_row"])),
+        related_tag_count=counts,
+        _role=pc.if_else(copied.is_valid(), "tagged", "untagged"),
+        _text=np.select([*texts.values()], [*texts], "none"),
         expected=bare["untagged_expected"],
         _tags=copied,
         next_step_changes=copied.is_valid(),
@@ -191,7 +204,7 @@ def untagged_roles(
     values. If two tag keys of a profile differ only in case, the suggested command copies neither. Tags that begin with
     `aws:`, and tags by which a tool recognizes its own resources, are not copied. If your policy file or the
     organization's tag policy forbids a tag, the suggested command does not copy the tag. If no tag can be copied, the
-    suggested command only shows the role's tags.
+    suggested command changes nothing, and only lists the role's tags.
     """
     own, every = _own(tags), np.arange(len(roles))
     rows = every[roles["tags_known"] & ~roles["is_aws_managed"] & ~are_among(every, own["role_row"])]
@@ -228,7 +241,7 @@ def untagged_roles(
         "have {_size:tag}, but AWS allows 50",
         "value": "tag '{tag_key}' is {role_value:value} on the role and {profile_value:value} on the profile",
         "key_case": "tag '{tag_key}' on the role is spelled '{profile_key}' on the profile (only the case differs)",
-        "more": "; and {n:more-tag}",
+        "more": "; and {n:more-difference}",
         "other": "tag '{tag_key}' is {role_value:value} on the role, but the profile has '{profile_key}' (differs by "
         "case), and its value is {profile_value:value}",
     },
@@ -246,21 +259,21 @@ def untagged_roles(
 def tag_differences(tags: pd.DataFrame, pairs: pd.DataFrame, *, demanded: tuple[Demand, ...] = ()) -> Found:
     """Profile and role tags differ.
 
-    Inventories, reports and tag-based permissions may use tags of profiles or roles. If profile and role tags differ,
-    reports by profile tags differ from reports by role tags. The check ignores tag keys that AWS reserves. A profile
-    can have two tag keys that differ only in case. A role cannot have two tag keys that differ only in case. Source:
-    IAM User Guide, "Tags for AWS Identity and Access Management resources". If a key of the role and a key of the
-    profile differ only in case, the finding says so. The checks `untagged_profiles` and `untagged_roles` report
-    resources without tags or with only `aws:` tags. The suggested command copies to the profile those tags of the role
-    that are missing or different on the profile. If the profile needs no tag of the role, the suggested command copies
-    in the other direction: the role gets the tags that only the profile has. If the role is in several profiles, only
-    tags that all these profiles have with equal values are copied to the role. The suggested command does not copy a
-    tag to a role or profile that already has the same key in other case (such as Owner and OWNER). If two tag keys of a
-    profile differ only in case, the suggested command copies neither. Tags by which a tool recognizes its own resources
-    are not in the suggested command. If your policy file or the organization's tag policy forbids a tag, the suggested
-    command leaves the tag out. If a resource would then have more than 50 tags, no tag is copied to the resource,
-    because AWS allows 50 tags. If the role lacks tags of Karpenter or EKS and nothing else differs, the severity is
-    `info`.
+    Inventories, reports and tag-based permissions may use tags of profiles or roles. If profile and role tags differ, a
+    report that uses profile tags contradicts a report that uses role tags. The check ignores tag keys that AWS
+    reserves. A profile can have two tag keys that differ only in case. A role cannot have two tag keys that differ only
+    in case. Source: IAM User Guide, "Tags for AWS Identity and Access Management resources". If a key of the role and a
+    key of the profile differ only in case, the finding says so. The checks `untagged_profiles` and `untagged_roles`
+    report resources without tags or with only `aws:` tags. The suggested command copies to the profile those tags of
+    the role that are missing or different on the profile. If the profile already has all tags of the role, the
+    suggested command copies the profile's other tags to the role. If the role is in several profiles, only tags that
+    all these profiles have with equal values are copied to the role. The suggested command does not copy a tag to a
+    role or profile that already has the same key in other case (such as Owner and OWNER). If two tag keys of a profile
+    differ only in case, the suggested command copies neither. Tags by which a tool recognizes its own resources are not
+    in the suggested command. If your policy file or the organization's tag policy forbids a tag, the suggested command
+    leaves the tag out. If a profile or role would have more than 50 tags after the copy, no tag is copied to it,
+    because AWS allows 50 tags. If the role only lacks tags that Karpenter or EKS writes to profiles, and nothing else
+    differs, the severity is `info`.
     """
     is_known = pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]
     own = _own(tags)

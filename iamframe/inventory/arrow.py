@@ -90,7 +90,7 @@ def lookup_flag(flags: pd.Series | Bools, where: Positions, otherwise: bool) -> 
 
 
 def joined_key(*parts: Texts) -> pa.Array:
-    """A missing text equals only another missing text."""
+    """Return one key per row. Rows with equal parts have equal keys; two missing parts count as equal."""
     return pc.binary_join_element_wise(*map(as_arrow, parts), "\x1f", null_handling="replace", null_replacement="\x1e")
 
 

@@ -1,4 +1,4 @@
-"""Build an inventory from responses of AWS. The inventory includes the frame `gaps`."""
+"""Build an inventory from responses of AWS."""
 
 from __future__ import annotations
 

@@ -10,10 +10,9 @@ exists. A profile holds at most one role. DeleteRole fails while the role is in 
 while the profile holds a role. Source: IAM API Reference, CreateRole, CreateInstanceProfile, AddRoleToInstanceProfile,
 DeleteInstanceProfile and DeleteRole.
 
-If events could have happened in more than one sequence, iamframe sorts them by kind, name and id. The kinds of events
-have this order: create, link, change, unlink, delete. The order of the files does not matter. If the
-search for a possible order fails, iamframe sorts the events with the same time by kind, name and id. The search for an
-order can fail if events are missing, or if too many events have the same time.
+If IAM allows several orders of events with the same time, or if iamframe finds no order that IAM allows, iamframe
+sorts these events by kind, name and id. The kinds have this order: create, link, change, unlink, delete. iamframe may
+find no order if events are missing, or if too many events have the same time. The order of the files does not matter.
 """
 
 from __future__ import annotations
@@ -220,21 +219,15 @@ _Changes = defaultdict[Key, defaultdict[datetime, list[int]]]
 
 
 def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tuple[Key, datetime], bool]:
-    """For each second with events, return which resources and links existed just before.
-
-    A resource must be deleted before it can be created again. So these rules hold:
-
-    - more creations than deletions: the resource did not exist just before;
-    - more deletions than creations: the resource existed just before;
-    - neither creations nor deletions, but other events: the resource existed just before;
-    - as many creations as deletions: the events of earlier seconds decide, or else those of later seconds.
-    """
+    """Return which resources and links existed just before each second that has events."""
     beginnings = {}
     for key, seconds in changes.items():
         first: dict[datetime, bool | None] = {}
         exists: bool | None = None
         for at, own in seconds.items():
             total = sum(own)
+            # A resource is deleted before it is created again. A second with as many creations as deletions does
+            # not show whether the resource existed before: then earlier events count, or else later ones.
             if total or not any(own):
                 exists = total <= 0
             first[at] = exists

@@ -66,8 +66,8 @@ def load_fleet(
         `role_name`, `external_id` or `profile`. `"org"` stands for all accounts of the caller's organisation
         (Organizations ListAccounts). An account that is not active is not read, and has a gap.
     role_name
-        Name of the role to assume in each account, including the role's path. If `role_name` is not given, iamframe
-        uses each account's AWS CLI profile directly.
+        Name of the role to assume in each account, including the role's path. For an account without a role name,
+        iamframe assumes no role, and uses the credentials of the AWS CLI profile (see `profile`) directly.
     external_id
         External id that the roles require. The external id is never written to a file.
     profile

@@ -1,7 +1,7 @@
 """Describe DataFrames: their columns, types and keys.
 
-Each column has an Arrow type and a pandas type. If no pandas type is given, Arrow converts columns with missing values:
-integer columns become floats, and flag columns become objects.
+Each column has an Arrow type and a pandas type. Without the pandas type, Arrow would convert integer columns with
+missing values to floats, and flag columns with missing values to objects.
 """
 
 from __future__ import annotations

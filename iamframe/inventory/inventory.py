@@ -90,7 +90,7 @@ class Inventory:
 
     @property
     def events_read(self) -> bool:
-        """Whether CloudTrail records that can contain IAM events were loaded.
+        """True if CloudTrail records of IAM's region were loaded.
 
         If no CloudTrail records were loaded, the empty frame `events` proves nothing.
         """

@@ -135,11 +135,11 @@ def load_files(*paths: str | os.PathLike[str]) -> Inventory:
     """Load files from the AWS CLI, AWS Config, CloudTrail, Terraform or Steampipe.
 
     A path is a file, an archive (`.gz` or `.zip`), or a folder. Subfolders are read, too, except hidden folders, links
-    to folders, and folders with a report. `load_files` skips a subfolder with a snapshot, but `iamframe.load` raises
-    SourceError. iamframe recognises most files by their content. The file `denied.csv` is recognised by its name. Files
-    with lists of tags must be named `instance-profile-tags/NAME.json` or `role-tags/NAME.json`. The name of a file with
-    the output of `aws iam list-instance-profiles-for-role` must contain `for-role`, `for_role` or `ForRole`, or the
-    name of its folder must end with one of these words. Otherwise, iamframe takes the output of
+    to folders, and folders with a report or a snapshot. (`iamframe.load` does not skip a subfolder with a snapshot, but
+    raises SourceError.) iamframe recognises most files by their content. The file `denied.csv` is recognised by its
+    name. Files with lists of tags must be named `instance-profile-tags/NAME.json` or `role-tags/NAME.json`. The name of
+    a file with the output of `aws iam list-instance-profiles-for-role` must contain `for-role`, `for_role` or
+    `ForRole`, or the name of its folder must end with one of these words. Otherwise, iamframe takes the output of
     `list-instance-profiles-for-role` for the list of all profiles. The optional file `denied.csv` lists the operations
     that AWS denied. The columns of `denied.csv` are `operation,subject,error_code`. Loading files makes no request to
     AWS.

@@ -32,7 +32,7 @@ def settle(code: Positions, value: Positions, size: int) -> tuple[Positions, Pos
     values have equal numbers, and an unknown value is -1.
 
     For each key, the array `first` contains the position of the first row whose value is known. The position is -1 if
-    the values differ, or if no value is known. For each key with different values, `one` and `other` contain the
+    known values differ, or if no value is known. For each key with different values, `one` and `other` contain the
     positions of two rows whose values differ.
     """
     rows = np.flatnonzero(value >= 0)
@@ -202,11 +202,11 @@ class _MembersByRow:
         return members[slice(*np.searchsorted(rows, (row, row + 1)))]
 
     def set_numbers(self, known: Positions, code: Positions) -> Positions:
-        """Number the sets of tags or links, and return the number of each row's set.
+        """Return a number for each row's set of tags or links.
 
-        If two rows about the same role or profile have equal sets of tags or links, both rows get the same number. A
-        row gets -1 if its set is unknown. A row also gets -1 if no other row about the same role or profile has a known
-        set, because then there is nothing to compare.
+        Equal sets of the same role or profile have the same number. A row gets -1 if its set is unknown. A row also
+        gets -1 if no other row about the same role or profile has a known set, because then there is nothing to
+        compare.
         """
         value = np.full(len(code), -1)
         several = known[np.bincount(code[known])[code[known]] > 1]

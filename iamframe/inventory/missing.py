@@ -154,14 +154,23 @@ def note_absent(staged: Staging, roles: Merged, profiles: Merged) -> None:
         _note_absent_tags(staged, merged.kind, merged.table)
 
 
-def _absent(staged: Staging, account: str, operation: str, what: str, region: str = GLOBAL, **facts: object) -> None:
+def _absent(
+    staged: Staging,
+    account: str,
+    operation: str,
+    what: str,
+    region: str = GLOBAL,
+    advice: str = "gaps.not_in_files",
+    **facts: Any,
+) -> None:
     command = f"`{command_of(operation)}`"
     everywhere = command if region == GLOBAL else {"message": "gaps.each_region", "command": command}
     # If AWS refused the request, a gap with this key exists already, and the first gap counts.
     live = staged.accounts[account]["live"]
-    reason, message = ("not_asked", "gaps.not_known") if live else ("not_in_file", "gaps.not_in_files")
-    what_is_absent = {"message": what, **facts}
-    staged.gaps.add(account, operation, ALL, reason, message, region, what=what_is_absent, command=everywhere)
+    reason, message = ("not_asked", "gaps.not_known") if live else ("not_in_file", advice)
+    kind = {"kind": facts["kind"]} if message == "gaps.tags_not_in_files" else {}
+    absent = {"what": {"message": what, **facts}, "command": everywhere, **kind}
+    staged.gaps.add(account, operation, ALL, reason, message, region, **absent)
 
 
 def _note_absent_links(staged: Staging, whole: set[tuple[str, str]], roles: pa.Table, profiles: pa.Table) -> None:
@@ -202,4 +211,5 @@ def _note_absent_tags(staged: Staging, kind: Kind, resources: pa.Table) -> None:
     totals = per_account(resources["account_id"])
     for account, number in numbers.items():
         if number:
-            _absent(staged, account, kind.tags, "gaps.absent.tags", kind=kind.noun, n=number, total=totals[account])
+            facts: dict[str, Any] = {"kind": kind.noun, "n": number, "total": totals[account]}
+            _absent(staged, account, kind.tags, "gaps.absent.tags", advice="gaps.tags_not_in_files", **facts)

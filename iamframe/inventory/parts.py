@@ -1,11 +1,11 @@
 """The files of a snapshot: Parquet files and the manifest.
 
 - `manifest.json`: a list of the parts, with their numbers of rows and their checksums; written last
-- `roles/account=123456789012/part.parquet`: one part; each frame and account has a part
+- `roles/account=123456789012/part.parquet`: one part: the rows of one frame (here `roles`) and one account
 
-Hive, DuckDB and pyarrow can read the folder name `account=ID`. `ID` is `none` if the frame has no rows. Otherwise, `ID`
-is the percent-encoded account id, or in rare cases a hash. The column `account_id` has the account id or `unknown`,
-never a hash.
+Hive, DuckDB and pyarrow can read the folder name `account=ID`. `ID` is `none` if the frame has no rows. Otherwise,
+`ID` is the account id, percent-encoded if necessary; a hash replaces an id that is too long. The column `account_id`
+has the account id or `unknown`, never a hash.
 """
 
 from __future__ import annotations

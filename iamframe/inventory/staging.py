@@ -1,4 +1,4 @@
-"""Make internal Arrow tables from the records of live accounts and files. The module `merge` combines these tables.
+"""Collect the records of accounts and files in internal Arrow tables, which the module `merge` combines.
 
 If a role or profile is in several records, each record gives one row. In the internal tables, tags and links contain
 the row number of their resource, not the ARN. Records become Arrow columns chunk by chunk, which saves memory.
@@ -139,10 +139,7 @@ class Call(msgspec.Struct):
 
 
 class TrustPolicies:
-    """The trust policies; policies with identical bytes are stored once.
-
-    Each policy has a number: its index in every array.
-    """
+    """The trust policies, each with a number; policies with identical bytes are stored once."""
 
     def __init__(self) -> None:
         self._codes = {b"null": _NO_DOCUMENT}

@@ -6,7 +6,7 @@ files into FOLDER/unfinished:
 - `asked.json`: the sources and options of the call
 - `account.jsonl`: the answers of AWS for a single account
 - `ID.jsonl`: the answers of AWS for each account of a fleet
-- `lock`: an open file that keeps other processes out while a fleet is loaded
+- `lock`: a locked file that keeps other processes out while a fleet is loaded
 - `new/`: the new snapshot of a fleet, with the accounts that are written so far
 - `new/.unfinished/ID.json`: a list of the files of a complete account, as the manifest lists them
 

@@ -61,7 +61,7 @@ def pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.DataFrame:
 
 
 def numbered_pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.DataFrame:
-    """The columns `profile_row` and `role_row` contain -1 if the pair has no profile (or role), or no row for it."""
+    """The columns `profile_row` and `role_row` are row numbers in `profiles` and `roles`, or -1 for no row."""
     roles, profiles, linked = inventory.roles, inventory.profiles, inventory.linked_rows
     lone_profiles = np.flatnonzero(~are_among(np.arange(len(profiles)), linked.link_profile))
     lone_roles = np.flatnonzero(_is_lone_role(inventory))

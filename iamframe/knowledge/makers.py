@@ -1,7 +1,7 @@
 """Makers: the services and tools that create roles and profiles.
 
-Names, paths or tags show who created a role or profile. If iamframe only guesses which tool created a resource, no
-finding about the resource is marked as expected.
+Names, paths or tags show who created a role or profile. Findings about a resource are never marked as expected if
+iamframe only guesses which tool created the resource.
 """
 
 from __future__ import annotations

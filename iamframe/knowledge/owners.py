@@ -103,7 +103,6 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
         return None
 
     def lifted(self, key: str, names: tuple[str, ...]) -> bool:
-        """Return whether a tag is of no use after the cluster, environment or stack that it names is deleted."""
         own = own_tag(key)
         of_another = key.startswith(_CLUSTER_TAG) and key.removeprefix(_CLUSTER_TAG) not in names
         return own is not None and own.maker in self.lifts and not of_another

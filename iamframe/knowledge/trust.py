@@ -229,7 +229,7 @@ def same_policy(one: str, other: str) -> bool:
 
 
 def policy_key(text: str) -> object:
-    """Return a key, which is the same for two policies that differ only in order, or in the form of an account id."""
+    """Return a key. It is the same for policies that differ only in order, or in how they write an account."""
     try:
         return _unordered(msgspec.json.decode(text))
     except (msgspec.MsgspecError, RecursionError):

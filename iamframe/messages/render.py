@@ -248,7 +248,7 @@ Groups = npt.NDArray[np.int64]
 
 
 def render_facts(text: Text, column: Callable[[str], pa.Array], group: Groups, size: int, lang: str = "en") -> pa.Array:
-    """The sorted array `group` has the group number of each row, from 0 to `size` - 1."""
+    """For each row, the sorted array `group` has the number of the row's group. There are `size` groups."""
     starts = np.searchsorted(group, np.arange(size + 1))
     sizes = np.diff(starts)
     listed = LIST.search(text) if isinstance(text, str) else None

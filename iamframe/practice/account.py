@@ -119,8 +119,8 @@ class PracticeAccount:
     def close(self) -> None:
         """Stop the practice account, and discard its resources and member accounts.
 
-        Recorded requests, simulated failures and disabled regions remain after `close`. If the account is already
-        closed, `close` does nothing.
+        The recorded requests, and the settings of simulated failures and disabled regions, remain. If the account is
+        already closed, `close` does nothing.
         """
         if not self._is_open:
             return
@@ -216,7 +216,7 @@ class PracticeAccount:
         Raises
         ------
         ValueError
-            If the account already contains a role or profile with one of these names.
+            If the account already contains a role or profile with a name that `fill` gives.
         """
         with self._backends.lock:
             return fill(self._iam, account_id or self.account_id, roles, profiles)
@@ -245,8 +245,8 @@ class PracticeAccount:
     def set_tag_policy(self, policy: Mapping[str, Any] | None, account_id: str | None = None) -> None:
         """Set an account's effective tag policy, such as `{"tags": {…}}`.
 
-        If `policy` is None, the account loses its tag policy. The practice account has no organization until
-        `add_member` adds a second account.
+        If `policy` is None, the account loses its tag policy. Before `add_member` adds a second account, there is no
+        organization, so requests for the tag policy fail.
         """
         policies, account_id = self._organization.tag_policies, account_id or self.account_id
         if policy is None:
@@ -327,8 +327,8 @@ class PracticeAccount:
     def deny(self, action: str, resource: str = "*", account_id: str = "*") -> None:
         """Deny an action, such as "GetRole" or "iam:*", on a resource.
 
-        The resource is the name or ARN of a role or profile. `*` matches any text. To deny requests that name no role
-        or profile, pass "*" as `resource`, or an ARN such as "arn:aws:ec2:us-east-1:123456789012:*".
+        The resource is the name or ARN of a role or profile. `*` matches any text. A request that names no role or
+        profile, such as DescribeInstances, has an ARN such as "arn:aws:ec2:us-east-1:123456789012:*" as its resource.
         """
         with self._faults.lock:
             self._faults.denials.append(Denial(action, resource, account_id))

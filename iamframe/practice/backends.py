@@ -75,7 +75,7 @@ class Backends:
         return replace(call, body=json.dumps(call.json | {"capacityProviders": names}).encode())
 
     def ask(self, call: Call, **changed: str | None) -> Answer:
-        """Let moto answer a call. A parameter with the value None is not sent to moto."""
+        """Let moto answer a call. `changed` replaces parameters of the call, or removes those with the value None."""
         body = call.body
         if changed:
             params = {name: value for name, value in (call.params | changed).items() if value is not None}

@@ -94,4 +94,4 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = answer  # noqa: N815 (the names that http.server expects)
 
     def log_message(self, *_: object) -> None:
-        """Print nothing. The practice account already records all requests."""
+        """Print nothing, because the practice account already records all requests."""

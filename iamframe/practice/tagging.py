@@ -1,7 +1,7 @@
 """How a practice account answers calls to the Resource Groups Tagging API about roles and profiles.
 
-In the Resource Groups Tagging API, TagResources accepts roles and profiles, but GetResources returns only profiles.
-moto lists and tags the resources of other services.
+As in AWS, GetResources returns profiles, but no roles, and TagResources accepts profiles and roles. For resources of
+other services, moto answers.
 """
 
 from __future__ import annotations

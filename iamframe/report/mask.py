@@ -1,7 +1,7 @@
-"""Mask a result: replace ids with pseudonyms, and render all sentences again.
+"""Mask a result: replace ids with pseudonyms in all columns and sentences.
 
-If any file of the finished masked report contains an original id or e-mail address, iamframe writes none of the
-files. An older report stays.
+If any file of the finished masked report contains an original id or e-mail address, iamframe writes none of the files,
+and keeps an older report in the folder.
 """
 
 from __future__ import annotations

@@ -147,7 +147,7 @@ def relation_counts(result: Result) -> Counter[tuple[str, bool]]:
 
 
 def purposes(result: Result) -> list[Purpose]:
-    """Count, per account, the profiles with a known use, without a known use, without a role, and with unknown data."""
+    """Count the profiles of each account by use: used, not known to be used, without a role, or not checked."""
     pairs = result.pairs[result.pairs["profile_arn"].notna()]
     arns, alone = pairs["profile_arn"], pairs["role_arn"].isna()
     silent = result.findings["resource_arn"][result.findings["check"] == unreferenced_profiles.__name__]

@@ -93,7 +93,7 @@ class Section(msgspec.Struct, frozen=True):
 
     @property
     def incomplete(self) -> dict[str, int]:
-        """The number of accounts with the status `unknown`, and with the status `partial`, if there are any."""
+        """The number of accounts with the status `unknown` or `partial`, by status; numbers above zero only."""
         numbers: Counter[str] = Counter()
         for status, _, ids in self.coverage:
             numbers[status] += len(ids)

@@ -69,21 +69,21 @@ def write_report(
 ) -> Path:
     """Write a report into a folder, and return the path of the page.
 
-    The page is `report.html`. The file `summary.json` contains the totals of the result. `findings.csv`, `coverage.csv`
-    and `owners.csv` cover all checks. `quota_use.csv` contains the result of `iamframe.quota_use`. Each check that ran
-    has a file `checks/CHECK.csv`. The file of a check has the same rows as `result["CHECK"]`. The frames of the
-    inventory have CSV files, such as `roles.csv`. `events.csv`, `resource_owners.csv` and `tag_policies.csv` are
-    written only if their data was collected.
+    The page is `report.html`. The file `summary.json` contains the totals of the result. `findings.csv` and
+    `coverage.csv` contain the frames `findings` and `coverage`. `owners.csv` contains the result of
+    `iamframe.findings_by_owner`, and `quota_use.csv` the result of `iamframe.quota_use`. Each check that ran has a
+    file `checks/CHECK.csv`. The file of a check has the same rows as `result["CHECK"]`. The frames of the inventory
+    have CSV files, such as `roles.csv`. `events.csv`, `resource_owners.csv` and `tag_policies.csv` are written only if
+    their data was collected.
 
     A result of `check_snapshot` need not fit into memory: iamframe writes the result in parts, one group of accounts at
-    a time. The rows of `checks/CHECK.csv` and `tags.csv` are in the order of the groups of accounts. In `findings.csv`,
-    those findings of a check that have no ARN are in this order, too. With `mask` or `xlsx`, the whole result is in
-    memory.
+    a time. The rows of `checks/CHECK.csv` and `tags.csv`, and the findings without an ARN in `findings.csv`, are in
+    the order of the groups of accounts. With `mask` or `xlsx`, the whole result is in memory.
 
     If the report cannot be written, an older report stays as it was. A new report replaces or removes all files that an
-    older report or `iamframe diff --out` wrote into the folder. Other files in the folder are kept. A folder without
-    `summary.json` is refused if it has a file with the name of a report's file, such as `accounts.csv`. Title and
-    author are at the top of the page.
+    older report or `iamframe diff --out` wrote into the folder. Other files in the folder are kept. If a folder has no
+    `summary.json`, but a file with the name of a report's file, such as `accounts.csv`, iamframe writes nothing. Title
+    and author are at the top of the page.
 
     If you pass `changes` or `drift`, the page also shows the changes, or the differences from Terraform. The file
     `summary.json` contains the numbers of changes and differences. The changes are also written to `changes.csv`,

@@ -1,8 +1,8 @@
 """Read the latest recorded state of each role and profile from AWS Config items.
 
 An item's field `configuration` is a JSON string in API responses, and an object in an S3 snapshot. AWS Config may
-record a role in several regions, so a role may appear several times.
-Source: AWS Config Developer Guide, "Components of a configuration item", "Selecting which resources are recorded".
+record a role in several regions, so there may be several items about a role. Source: AWS Config Developer Guide,
+"Components of a configuration item", "Selecting which resources are recorded".
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ class NotARun(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """The items of a long list that begin before the file's last 16 MiB.
+    """The items of a long list, except those that begin in the last 16 MiB of the file.
 
     `document_in_runs` also returns a parsed document, which has the other items.
     """

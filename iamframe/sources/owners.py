@@ -57,7 +57,7 @@ def _is_list_of(owner: Owner, key: str, document: Document) -> bool:
 def _is_named(owner: Owner, key: str, document: Document) -> bool:
     """Return whether a file's path shows which AWS service the file's list is from.
 
-    The content does not show the service if the list is empty, or if there are other keys besides the list. The path
+    If the list is empty, or if the file has other keys besides the list, the list does not prove the service. The path
     must then contain the operation or service, and no name of another service (`_OTHERS`).
     """
     path = "/".join((*document.piece.folders[document.piece.root :], document.piece.name))

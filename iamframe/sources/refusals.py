@@ -47,7 +47,7 @@ class RequestFailed(Exception):
 
 
 class NotCalled(RequestFailed):
-    """iamframe did not call the operation, because AWS had denied at least 20 such calls and answered none."""
+    """iamframe did not call the operation, because AWS had denied it for all earlier resources (20 or more)."""
 
     def __init__(self, message_of_last: str) -> None:
         super().__init__("denied", "AccessDenied", message_of_last)

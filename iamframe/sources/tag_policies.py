@@ -53,7 +53,7 @@ class EffectivePolicy(msgspec.Struct):
 
 
 def demands_in(policy: EffectivePolicy) -> list[TagDemand]:
-    """Content that is not a tag policy raises msgspec.DecodeError."""
+    """If `policy.content` is not a tag policy, raise msgspec.DecodeError."""
     tags = msgspec.json.decode(policy.content, type=_Policy).tags
     if tags is None:
         # The collect script writes `{}` if there is no policy.

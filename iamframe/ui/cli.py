@@ -51,7 +51,7 @@ def _command(name: str, *added: given.Decorator) -> Callable[[Callable[..., int]
 @_command(
     "report",
     given.source("sources", nargs=-1, metavar="[SOURCE]..."),
-    option("--out", "Output folder (default: iamframe-report).", "DIR", type=given.reports, default="iamframe-report"),
+    option("--out", "Folder (default: iamframe-report).", "DIR", type=given.reports, default="iamframe-report"),
     option("--title", "Title of the page.", "TEXT"),
     option("--author", "Author of the page.", "TEXT"),
     given.older,
@@ -313,7 +313,7 @@ def drift_command(
 ) -> int:
     """Print how accounts differ from Terraform.
 
-    A STATE is a Terraform state file, or the output of `terraform show -json`. Pass all Terraform states of the
+    A STATE is a Terraform state file, or what `terraform show -json` prints. Pass all Terraform states of the
     accounts. A resource is listed as unmanaged only if no state manages it. `sample:terraform` is the Terraform state
     of the sample.
     """
@@ -373,10 +373,11 @@ def checks_command(form: str, checks: tuple[str, ...]) -> int:
 
 @_command("surfaces", given.formats(*given.FORMATS))
 def surfaces_command(form: str) -> int:
-    """Show which tools can see and change tags.
+    """Show what tools can do with IAM tags.
 
-    Each line is about roles or instance profiles, and about one operation: write tags, read tags, or find resources by
-    tag. Only the formats CSV and JSON show which document each row is based on.
+    The tools are consoles and APIs of AWS, and programs such as Terraform. Each line is about roles or instance
+    profiles, and about one operation: write tags, read tags, or find resources by tag. Only the formats CSV and JSON
+    show the source of each line, such as a page of AWS's documentation.
     """
     from iamframe.analysis.blind_spots import surfaces
 
@@ -416,9 +417,9 @@ def notebooks_command(folder: Path, *, force: bool) -> int:
 def collect_script_command(regions: str | None) -> int:
     """Print a shell script that collects AWS data.
 
-    The script reads roles, profiles and the use of profiles with the AWS CLI. The printed script changes nothing in
-    AWS. Give the script to somebody with access to the account. The script writes a zip file, which you can use as
-    SOURCE.
+    With the AWS CLI, the script reads roles and profiles, and which resources use the profiles. The printed script
+    changes nothing in AWS. Give the script to somebody with access to the account. The script writes a zip file, which
+    you can use as SOURCE.
     """
     from iamframe.sources.scripts import collect_script
 

@@ -39,7 +39,7 @@ _LISTS = {"accounts": "account", "checks": "check", "severities": "severity", "m
 
 @dataclass(frozen=True)
 class Filter:
-    """A filter of findings. A field with its default value lets all findings through.
+    """A filter of findings. `Filter()` lets all findings through.
 
     A filter by path or tag looks at the resource of a finding and at its related resource. If a finding has no related
     resource, the filter also looks at the roles or profiles linked to its resource.
@@ -61,12 +61,12 @@ class Filter:
         some tags were not collected. With `tag_value`, the value `no` also selects findings whose tag has another
         value.
     text
-        Words that must all occur in the row. Case does not matter.
+        Words that must all occur in the finding's row, in any column. Case does not matter.
 
     Raises
     ------
     FilterError
-        If `tagged` is not `yes`, `no` or `unknown`, or if `tag_value` or `tagged` is given without `tag_key`.
+        If `tagged` has another value than `yes`, `no` and `unknown`, or if a filter by tag has no `tag_key`.
     """
 
     accounts: Iterable[str] = ()
@@ -127,17 +127,17 @@ def undecided(result: Result, wanted: Filter) -> pd.DataFrame:
 
 @schema.shows(schema.COUNTS)
 def counts(result: Result, findings: pd.DataFrame, wanted: Filter) -> pd.DataFrame:
-    """For each check, count the findings by severity, and the accounts by the check's status there.
+    """For each check, count the findings of each severity, and the accounts with each status of the check.
 
-    The frame has one row per selected check. The most severe checks come first. The columns `complete`, `partial` and
-    `unknown` count accounts.
+    The frame has one row per selected check, sorted by the check's severity, the highest first. The columns
+    `complete`, `partial` and `unknown` count accounts.
     """
     return Selection(result, wanted).count(findings)
 
 
 @schema.shows(schema.COVERAGE)
 def not_complete(result: Result, wanted: Filter) -> pd.DataFrame:
-    """Return the rows of `result.coverage` that match the filter and whose status is not "complete"."""
+    """Return the coverage rows of the filter's checks and accounts, without those of the status "complete"."""
     return Selection(result, wanted).not_complete
 
 
@@ -300,7 +300,7 @@ class Selection:
         return self.coverage[self.coverage["status"] != "complete"]
 
     def count(self, findings: pd.DataFrame) -> pd.DataFrame:
-        """Count, for each check, the findings by severity, and the accounts by the status of the check there."""
+        """For each check, count the findings of each severity, and the accounts with each status of the check."""
         order = {name: SEVERITIES.index(self.result.checks[name].severity) for name in self.checks}
         checks = sorted(order, key=order.__getitem__)
         columns: dict[str, object] = {"check": checks}
@@ -385,7 +385,7 @@ class _FindingResources:
         return flags
 
     def on_path(self, path: str) -> tuple[Bools, Bools]:
-        """Return two masks: findings whose path contains all segments of `path`, and findings with an unknown path."""
+        """Return two masks: findings whose path contains the segments `path`, and findings with an unknown path."""
         frame, segments = self.frame, path.strip("/")
         paths = pc.utf8_lower(as_arrow(frame["path"]))
         on = pc.match_substring(paths, f"/{segments}/") if segments else pc.equal(paths, "/")

@@ -183,7 +183,9 @@ def source(name: str, **more: Any) -> Decorator:
 
 sources = source("sources", nargs=-1, required=True, metavar="SOURCE...")
 talk = together(
-    option("-q --quiet", "Print only results, errors, and what is incomplete.", expose_value=False, callback=_talk),
+    option(
+        "-q --quiet", "Print only results, errors, and remarks on missing data.", expose_value=False, callback=_talk
+    ),
     option("-v --verbose", "Log each request to AWS.", expose_value=False, callback=_talk),
 )
 _OWNER = (

@@ -94,8 +94,16 @@ def emit_findings(findings: DataFrame, form: str) -> None:
         return
     from iamframe.inventory.display import cell_rows, text_rows
 
-    for *row, accepted in text_rows(cell_rows(findings[[*FINDING_COLUMNS, "accepted"]])):
-        echo(_finding(row) + (f" (accepted, reason: {accepted})" if accepted else ""))
+    for row in text_rows(cell_rows(_with_notes(findings)[[*FINDING_COLUMNS]])):
+        echo(_finding(row))
+
+
+def _with_notes(findings: DataFrame) -> DataFrame:
+    accepted, maker = (findings[name].fillna("") for name in ("accepted", "maker"))
+    note = (" (expected: created by " + maker + ")").where(maker != "", " (expected)").where(findings["expected"], "")
+    return findings.assign(
+        detail=findings["detail"] + note.where(accepted == "", " (accepted, reason: " + accepted + ")")
+    )
 
 
 def _finding(row: Iterable[str]) -> str:
@@ -124,7 +132,7 @@ def emit_changes(changes: Changes, form: str) -> None:
         shown = changes.findings
         texts = shown["detail"].where(shown["change"] != "gone", in_old(shown["detail"]))
         only_accepted = (shown["change"] == "settled") & ~shown["expected"]
-        findings = shown.assign(detail=texts, since=shown["change"].mask(only_accepted, "accepted"))
+        findings = _with_notes(shown.assign(detail=texts, since=shown["change"].mask(only_accepted, "accepted")))
         for change, since, *row in text_rows(cell_rows(findings[["change", "since", *FINDING_COLUMNS]])):
             kind = "finding gone" if change == "gone" else f"{change} finding"
             echo(f"{kind:<16}  {_finding(row)}{_SINCE.get(since, '')}")
@@ -238,8 +246,12 @@ def _used(*names: str) -> str:
 
 
 def unknown_owners(findings: DataFrame) -> Iterator[str]:
-    if unknown := int((~findings["owner_known"]).sum()):
-        yield f"the owner of {pluralize(unknown, 'finding')} is unknown, because tags were not collected"
+    from iamframe.checks.result import some
+
+    unknown = findings[~findings["owner_known"]]
+    if len(unknown):
+        which = some(unknown["resource_name"].fillna(unknown["account_id"]) + " (" + unknown["check"] + ")")
+        yield f"the owner of {pluralize(len(unknown), 'finding')} is unknown, because tags were not collected: {which}"
 
 
 def about_owners(result: Result, owners: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -291,7 +303,7 @@ def no_owner(inventory: Inventory, owner_tag: str) -> list[str]:
 
 
 def about_policy(result: Result, shown: Result | None = None, *, is_covered: bool = False) -> Iterator[str]:
-    """Yield remarks on expired policy entries, and on entries that match no finding of a complete check."""
+    """Yield remarks on `[[accepted]]` entries that expired, or match no finding although their check is complete."""
     # A masked report prints the texts of `shown`.
     shown = shown or result
     if shown.policy.organization and not is_covered:
@@ -326,7 +338,7 @@ def _has_match(result: Result, one: Accepted) -> bool:
 
 
 def _is_complete(result: Result, one: Accepted) -> bool:
-    """Return True if the check has the status `complete` in each account whose findings the rule can accept."""
+    """Return True if the entry's check has the status `complete` in each account to which the entry applies."""
     named = re.match("arn:[^:*]*:[^:]*:[^:]*:([^:*]+):", one.resource_arn)
     accounts = {named[1]} if named else {*result.inventory.accounts["account_id"]}
     is_complete = (result.coverage["check"] == one.check) & (result.coverage["status"] == "complete")
@@ -346,10 +358,10 @@ def not_compared(changes: Changes) -> list[str]:
     from iamframe.checks.result import some
 
     def named(things: Sequence[str]) -> str:
-        # "some or all findings of the checks" stands once before the names of several checks.
-        checks = [thing.removeprefix("some or all findings of the check ") for thing in things]
+        # "findings of the checks" stands once before the names of several checks.
+        checks = [thing.removeprefix("findings of the check ") for thing in things]
         is_merged = len(things) > 1 and all(map(str.__ne__, checks, things))
-        return f"some or all findings of the checks {some(checks)}" if is_merged else some(things)
+        return f"findings of the checks {some(checks)}" if is_merged else some(things)
 
     def counted(things: Sequence[str], accounts: Sequence[str], reasons: str) -> str:
         # The numbers are those of one thing in one account.

@@ -352,7 +352,7 @@ def plot_last_use(inventory: Inventory, ax: Axes | None = None, now: datetime | 
 
     Each range of days has a bar. AWS keeps the last use of a role for 400 days. A new, never used role also counts as
     "no use in 400 days". The days since the last use of a role are counted up to the time `now`. By default, `now` is
-    the time when the account was collected. If no source shows the collection time, `now` is the current time. If `now`
+    the time when the account was collected. If the collection time is unknown, `now` is the current time. If `now`
     has no time zone, UTC is assumed. The bar with slanted hatching shows roles whose last use was not collected.
     AWS-managed roles are left out, and the title shows their number.
     """

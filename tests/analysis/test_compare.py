@@ -267,7 +267,7 @@ EC2_TRUST, EKS_TRUST, NARROWED = trust(EC2_SERVICE), trust("eks.amazonaws.com"),
 NARROWED["Statement"][0]["Condition"] = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
 OTHERWISE = {"Action": ["sts:AssumeRole"], "Principal": {"Service": [EC2_SERVICE]}, "Effect": "Allow"}
 EVERYONE = {"Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]}
-MAYBE = "EC2 may assume it: now maybe, before yes"
+MAYBE = "EC2 can assume the role: now maybe, before yes"
 CREATED = "created 2024-05-01 09:00 UTC"
 # Files of before and after, and of each change: kind, ARN, what, before, after (but of policies), detail.
 ONE_CHANGE: dict[str, tuple[Documents, Documents, list[tuple[str | None, ...]]]] = {
@@ -399,9 +399,9 @@ def test_another_id_under_the_same_arn_is_one_change_that_has_what_else_is_other
 # What could not be read
 
 
-@pytest.mark.parametrize(("read", "side", "change"), [("old", "OLD", "new"), ("new", "NEW", "deleted")])
+@pytest.mark.parametrize(("read", "side", "so"), [("old", "OLD", "have existed before"), ("new", "NEW", "still exist")])
 def test_what_a_list_that_is_not_whole_lacks_was_neither_created_nor_deleted(
-    tmp_path: Path, read: str, side: str, change: str
+    tmp_path: Path, read: str, side: str, so: str
 ) -> None:
     """The one side holds a page of the list, the other all of it."""
     page = {"dump.json": dump(IsTruncated=True), "p.json": profile_list(IsTruncated=True)} | {"id.json": identity()}
@@ -409,7 +409,7 @@ def test_what_a_list_that_is_not_whole_lacks_was_neither_created_nor_deleted(
     both = {"old": every, "new": every} | {read: page}
     changes = iamframe.compare(*(load(tmp_path / name, both[name]) for name in ("old", "new")))
     other = {"OLD": "NEW", "NEW": "OLD"}[side]
-    reason = f"the list is incomplete in {side}, so 1 found only in {other} may not be {change}"
+    reason = f"the list is incomplete in {side}, so 1 resource found only in {other} may {so}"
     assert changes.is_empty
     assert apart(changes) == {"roles": reason, "profiles": reason}
 
@@ -465,8 +465,8 @@ def test_of_resources_without_an_account_none_is_called_new_or_deleted(tmp_path:
     changes = compared(tmp_path, *masked)
     assert changes.changes.empty
     assert apart(changes)["roles"] == (
-        "their account is unknown, so 1 found only in OLD may not be deleted; "
-        "their account is unknown, so 1 found only in NEW may not be new"
+        "their account is unknown, so 1 resource found only in OLD may still exist; "
+        "their account is unknown, so 1 resource found only in NEW may have existed before"
     )
     plans = (
         {"plan.json": plan(plan_resource(f"aws_iam_role.{name}", {"name": name, "path": "/"}))} for name in ("a", "b")
@@ -475,8 +475,8 @@ def test_of_resources_without_an_account_none_is_called_new_or_deleted(tmp_path:
     assert changes.changes.empty
     assert apart(changes)["roles"] == (
         "their account is unknown; "
-        "1 found only in OLD may not exist yet, because Terraform has only planned to create it; "
-        "1 found only in NEW may not exist yet, because Terraform has only planned to create it"
+        "1 resource found only in OLD may not exist yet, because Terraform has only planned to create it; "
+        "1 resource found only in NEW may not exist yet, because Terraform has only planned to create it"
     )
 
 
@@ -540,7 +540,7 @@ def test_a_finding_of_what_one_side_did_not_read_is_neither_new_nor_gone(tmp_pat
     assert changes.findings[["change", "check", "resource_name"]].to_numpy().tolist() == [
         ["new", "untagged_profiles", "p"]
     ]
-    told = changes.not_compared.set_index("what")["reason"]["some or all findings of the check untagged_profiles"]
+    told = changes.not_compared.set_index("what")["reason"]["findings of the check untagged_profiles"]
     scope = "in OLD, the tags of 1 of 2 profiles were not collected"
     assert told.startswith(f"it is unknown whether 1 finding is new; {scope}")
     turned = iamframe.compare(new, old)
@@ -560,13 +560,13 @@ def test_a_profile_that_only_became_referred_to_because_more_was_asked_is_no_fin
     for old, new in ((less, more), (more, less)):
         changes = iamframe.compare(old, new)
         assert changes.is_empty
-        assert "some or all findings of the check unreferenced_profiles" in set(changes.not_compared["what"])
+        assert "findings of the check unreferenced_profiles" in set(changes.not_compared["what"])
     assert iamframe.compare(unseen, more).findings["check"].tolist() == ["unreferenced_profiles"]
     changes = iamframe.compare(fewer_kinds, more)
     assert changes.is_empty
     assert (
         dict(zip(changes.not_compared["what"], changes.not_compared["reason"], strict=True))[
-            "some or all findings of the check unreferenced_profiles"
+            "findings of the check unreferenced_profiles"
         ]
         == "it is unknown whether 1 finding is gone, because other regions or services were scanned"
     )
@@ -653,8 +653,8 @@ def test_of_a_check_that_one_result_was_not_run_with_no_finding_is_new_or_gone(t
         changes = iamframe.compare(old, new)
         assert changes.findings.empty
         rows_of = changes.not_compared.set_index("what")
-        assert rows_of.loc["some or all findings of the check unwanted", "message"] == "not_compared.check"
-        assert json.loads(rows_of.loc["some or all findings of the check unwanted", "facts"])["side"] == side
+        assert rows_of.loc["findings of the check unwanted", "message"] == "not_compared.check"
+        assert json.loads(rows_of.loc["findings of the check unwanted", "facts"])["side"] == side
     assert iamframe.compare(inventory, more).findings.empty
     again = iamframe.run_checks(inventory, checks=[without_role("unwanted")])
     assert iamframe.compare(again, more).is_empty
@@ -799,7 +799,7 @@ def test_a_number_that_each_of_several_checks_has_is_said_to_be_that_of_each() -
     rows = [
         {
             "account_id": ACCOUNT,
-            "what": f"some or all findings of the check {name}",
+            "what": f"findings of the check {name}",
             "message": "not_compared.findings",
             "facts": json.dumps(
                 {"way": "new", "count": 1, "scope": None, "what": {"message": "not_compared.what.findings", "of": name}}
@@ -809,7 +809,7 @@ def test_a_number_that_each_of_several_checks_has_is_said_to_be_that_of_each() -
     ]
     (line,) = not_compared(SimpleNamespace(not_compared=pd.DataFrame(rows)))  # type: ignore[arg-type]
     assert line == (
-        f"incomplete comparison in {ACCOUNT}: some or all findings of the checks stale_references, names_refused "
+        f"incomplete comparison in {ACCOUNT}: findings of the checks stale_references, names_refused "
         "(each: it is unknown whether 1 finding is new)"
     )
 
@@ -821,7 +821,7 @@ def test_diff_prints_short_reasons_once_for_all_that_share_them_and_says_where_t
     assert len(lines) == len(set(lines)) == 8
     assert max(len(line.split(" (", 1)[-1]) for line in lines) <= 106
     assert (
-        "incomplete comparison in 111122223333: some or all findings of the checks unreferenced_profiles, owner_gone, "
+        "incomplete comparison in 111122223333: findings of the checks unreferenced_profiles, owner_gone, "
         "stale_references and 1 more "
         "(incomplete data in OLD and NEW)"
     ) in lines

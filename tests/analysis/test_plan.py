@@ -158,8 +158,8 @@ def test_what_was_used_lately_is_started_by_something_between_two_loads() -> Non
     assert "  #    note: after the profile is deleted, no profile holds the role 'long-ago', so " in plan.script
     deleted = plan.steps[plan.steps["action"] == "delete"].set_index("resource_name")["rests_on"]
     assert {name: text.partition(" uses the profile (regions: us-east-1)")[2] for name, text in deleted.items()} == {
-        "long-ago": f"; the role long-ago was last used {read - timedelta(days=91):%Y-%m-%d}",
-        "never": "; the role never was not used in 400 days",
+        "long-ago": f"; the role 'long-ago' was last used {read - timedelta(days=91):%Y-%m-%d}",
+        "never": "; the role 'never' was not used in 400 days",
         "empty": "",
     }
     assert reasons(plan)["unreferenced_profiles", "unread"] == because("last_use_unknown", role="unread")
@@ -168,7 +168,7 @@ def test_what_was_used_lately_is_started_by_something_between_two_loads() -> Non
         gone = set(steps["resource_name"][steps["action"] == "delete"])
         if idle == "0":
             rests_on = steps["rests_on"][steps["resource_name"] == "unread"]
-            assert rests_on.str.endswith("; the last use of the role unread was not collected").all()
+            assert rests_on.str.endswith("; the last use of the role 'unread' was not collected").all()
         assert gone == {"never", "empty", *too} | ({"long-ago"} if idle != "92d" else set())
 
 

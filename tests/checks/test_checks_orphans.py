@@ -465,7 +465,7 @@ def test_a_role_in_a_profile_or_without_ec2s_trust_or_of_unknown_profiles_is_not
     ("documents", "status", "says"),
     [
         ({"d.json": dump(role_detail("blue"))}, "complete", ""),
-        ({"r.json": {"Roles": [nested_role("blue")]}}, "unknown", "it is unknown which profiles hold 1 of 1 role"),
+        ({"r.json": {"Roles": [nested_role("blue")]}}, "unknown", "the profiles of 1 of 1 role are unknown"),
         ({"d.json": dump(role_detail("blue"), IsTruncated=True)}, "partial", "1 role was collected"),
         (
             {"d.json": dump(role_detail("blue", policy="<JSON>"))},

@@ -63,8 +63,14 @@ def test_a_profile_without_tags_is_untagged(tmp_path: Path) -> None:
     (row,) = rows(tmp_path, tagged(bare={}, owned={"Owner": "ops"}), "untagged_profiles")
     assert (row["resource_arn"], row["related_arn"]) == (f"{PROFILE_ARN}bare", None)
     assert (row["resource_type"], row["severity"], row["expected"]) == ("instance-profile", "medium", False)
-    assert row["detail"] == "has no tags"
+    assert row["detail"] == "has no tags; the tags of its role are unknown"
     assert row["next_step"] == "aws iam list-instance-profile-tags --instance-profile-name=bare"
+
+
+def test_an_untagged_profile_without_a_role_says_so(tmp_path: Path) -> None:
+    documents = {"p.json": profile_list(profile("bare")), "instance-profile-tags/bare.json": {"Tags": []}}
+    (row,) = rows(tmp_path, documents, "untagged_profiles")
+    assert row["detail"] == "has no tags, and holds no role"
 
 
 def test_a_profile_whose_tags_were_not_read_is_not_untagged(tmp_path: Path) -> None:
@@ -87,7 +93,8 @@ def test_keys_that_aws_reserves_are_no_tags_of_ones_own(tmp_path: Path) -> None:
     [
         ({}, {"aws:x": "y"}, "untagged_profiles", "has only `aws:` tags"),
         ({"Owner": "ops"}, {"aws:x": "y"}, "untagged_profiles", "has only `aws:` tags, but its role has 1 tag"),
-        ({"aws:x": "y"}, {}, "untagged_profiles", "has no tags"),
+        ({"aws:x": "y"}, {}, "untagged_profiles", "has no tags; no tag of its role can be copied"),
+        ({}, {}, "untagged_profiles", "has no tags, and its role has no tags either"),
         ({"aws:x": "y"}, {}, "untagged_roles", "has only `aws:` tags"),
         ({"aws:x": "y"}, {"Owner": "ops"}, "untagged_roles", "has only `aws:` tags, but its profile has 1 tag"),
         ({}, {"aws:x": "y"}, "untagged_roles", "has no tags"),
@@ -290,7 +297,7 @@ def test_several_differences_of_a_link_are_one_row(tmp_path: Path) -> None:
     # Three are told in the sentence; all of them are facts.
     assert row["detail"] == (
         "tag 'CostCenter' is '1' on the role and '2' on the profile; tag 'Owner' on the role is spelled 'owner' on the "
-        "profile (only the case differs); tag 'Env' is missing on the profile; and 1 more tag"
+        "profile (only the case differs); tag 'Env' is missing on the profile; and 1 more difference"
     )
     columns = ("finding_id", "kind", "tag_key", "profile_key", "role_value", "profile_value")
     assert facts(tmp_path, link(role, held_by), "tag_differences", *columns) == [

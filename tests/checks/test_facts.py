@@ -509,7 +509,7 @@ def test_explain_shows_the_findings_of_ones_own_check_and_which_are_accepted(tmp
     given = two_loads_and_an_accepted_check(tmp_path)
     done = run(tmp_path, "explain", "ab", "new", *given)
     (line,) = (line for line in done.stdout.splitlines() if "short_names" in line)
-    assert "'ab' (low, accepted (kept)): is named ab, which is short" in line
+    assert "'ab' (low, accepted, reason: kept): is named ab, which is short" in line
     assert done.returncode == 0
 
 

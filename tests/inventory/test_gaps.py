@@ -381,10 +381,11 @@ KINDS: dict[str, tuple[dict[str, Any], str, str, dict[str, Any]]] = {
     "not in the files": (
         {"r.json": ROLES, "p.json": profile_list(profile("one"), profile("two"))},
         "* of ListInstanceProfileTags",
-        "gaps.not_in_files",
+        "gaps.tags_not_in_files",
         {
             "what": {"message": "gaps.absent.tags", "kind": "instance-profile", "n": 2, "total": 2},
             "command": "`aws iam list-instance-profile-tags --instance-profile-name=NAME`",
+            "kind": "instance-profile",
         },
     ),
     "not in the files of a region": (

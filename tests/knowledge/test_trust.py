@@ -363,12 +363,15 @@ MFA = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
         (
             [without(allow(NotPrincipal={"AWS": ROOT}), "Principal")],
             [without(allow(NotPrincipal={"AWS": [ROOT, "AROAB"]}), "Principal")],
-            f"now trusts everyone but AROAB (a deleted principal) and {ROOT}; no longer trusts everyone but {ROOT}",
+            (
+                f"now trusts everyone except AROAB (a deleted principal) and {ROOT}; "
+                f"no longer trusts everyone except {ROOT}"
+            ),
         ),
         (
             [allow(), without(allow(NotPrincipal=SAML, Effect="Deny"), "Principal")],
             [allow()],
-            f"no longer denies everyone but Federated {SAML['Federated']}",
+            f"the Deny for everyone except Federated {SAML['Federated']} is gone",
         ),
         ([allow()], [allow(Condition=MFA)], "still trusts ec2.amazonaws.com, but the conditions changed"),
         (
@@ -387,9 +390,13 @@ MFA = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
         (
             [allow(action="sts:AssumeRole", Condition=MFA), allow(action="sts:TagSession")],
             [allow(action="sts:TagSession", Condition=MFA), allow(action="sts:AssumeRole")],
-            "still trusts ec2.amazonaws.com, but the conditions of its actions changed",
+            "still trusts ec2.amazonaws.com, but the conditions now apply to other actions",
         ),
-        ([allow(Sid="one")], [allow(Sid="two")], "still trusts ec2.amazonaws.com; another part of its policy changed"),
+        (
+            [allow(Sid="one")],
+            [allow(Sid="two")],
+            "still trusts ec2.amazonaws.com, but another part of the trust policy changed",
+        ),
     ],
 )
 def test_a_policy_that_changed_names_every_principal_that_came_or_went(

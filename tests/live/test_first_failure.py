@@ -489,8 +489,8 @@ def test_the_page_of_a_network_that_wants_a_login_is_not_taken_for_aws(
     tmp_path: Path, account: PracticeAccount, serving: Callable[..., int], page: type[_Page], said: str
 ) -> None:
     assert refusal(tmp_path, **at(account, AWS_ENDPOINT_URL=f"http://127.0.0.1:{serving(page)}")) == (
-        f"aws: the answer is not from AWS ({said}); check whether the network needs a login, HTTPS_PROXY and "
-        "AWS_ENDPOINT_URL"
+        f"aws: the answer is not from AWS ({said}); check HTTPS_PROXY and AWS_ENDPOINT_URL, and "
+        "whether the network needs a login"
     )
 
 
@@ -522,7 +522,7 @@ def test_a_region_of_the_environment_that_does_not_exist_is_told_where_it_is_fro
     tmp_path: Path, account: PracticeAccount
 ) -> None:
     assert refusal(tmp_path, **at(account, "_REGION") | {"AWS_DEFAULT_REGION": "nowhere"}) == (
-        "aws: nowhere, from AWS_DEFAULT_REGION, AWS_REGION or ~/.aws/config, is not an AWS region; use one such as "
+        "aws: 'nowhere' (from AWS_DEFAULT_REGION, AWS_REGION or ~/.aws/config) is not an AWS region; use one such as "
         "us-east-1 with --regions or `export AWS_DEFAULT_REGION=REGION`"
     )
 

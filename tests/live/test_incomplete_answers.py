@@ -81,7 +81,7 @@ def test_an_answer_without_its_list_is_not_an_empty_list(
     assert status(inventory, check) == said
     (gap,) = inventory.gaps[inventory.gaps["reason"] == "unreadable"].to_dict("records")
     assert gap["operation"] == action
-    assert gap["detail"].startswith(f"the AWS response to {action} has no ")
+    assert gap["detail"].startswith(f"the AWS response to {action} lacks the key '")
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_a_list_of_clusters_that_cannot_be_read_calls_no_cluster_gone(account: P
     assert detail == "clusters of the AWS response to eks:ListClusters cannot be read: Expected `str`"
     # EMR has an operation ListClusters, too. The sentence names the key of its list, not the whole JMESPath expression.
     (detail,) = inventory.gaps["detail"][inventory.gaps["operation"] == "elasticmapreduce:ListClusters"]
-    assert detail == "the AWS response to elasticmapreduce:ListClusters has no Clusters; load again"
+    assert detail == "the AWS response to elasticmapreduce:ListClusters lacks the key 'Clusters'; load again"
 
 
 def test_a_list_that_is_refused_when_it_is_read_again_is_not_whole(account: PracticeAccount) -> None:
@@ -224,7 +224,7 @@ def test_what_was_not_called_because_all_others_were_denied_is_not_said_to_have_
     said = inventory.gaps["detail"][inventory.gaps["reason"] == "denied"]
     assert account.counts()["GetInstanceProfile"] == 20
     assert said.str.contains("GetInstanceProfile failed with AccessDenied").sum() == 20
-    others = "GetInstanceProfile was not called (AccessDenied for all others that were asked)"
+    others = "GetInstanceProfile was not called (AWS had refused it for other resources with AccessDenied)"
     assert said.str.contains(others, regex=False).sum() == 5
 
 
@@ -238,9 +238,9 @@ def test_an_explicit_deny_is_told_apart_from_a_permission_that_is_missing(accoun
     assert iamframe.missing_permissions(inventory)["Statement"] == []
     (detail,) = gaps["detail"][gaps["operation"] == "DescribeInstances"]
     assert detail == (
-        "DescribeInstances in us-east-1 failed with UnauthorizedOperation, so it is unknown which profiles instances "
-        "use there; a policy such as a service control policy denies ec2:DescribeInstances explicitly, so no other "
-        "policy can allow it; ask the owner of the policy for an exception"
+        "DescribeInstances in us-east-1 failed with UnauthorizedOperation, so it is unknown which profiles are used "
+        "by instances there; a policy such as a service control policy denies ec2:DescribeInstances explicitly, so no "
+        "other policy can allow it; ask the owner of the policy for an exception"
     )
 
 
@@ -293,9 +293,11 @@ def test_a_named_region_that_was_skipped_is_not_said_to_have_been_scanned(accoun
     add(account, "web", "web")
     inventory = load(account, references=True, regions=["us-gov-west-1"])
     coverage = iamframe.run_checks(inventory, only="unreferenced_profiles").coverage
-    assert coverage["reason"].tolist() == [
-        "regions other than us-gov-west-1 were not scanned; gaps.csv of a report lists more missing data"
-    ]
+    (reason,) = coverage["reason"]
+    assert reason == (
+        "regions other than us-gov-west-1 were not scanned; "
+        "the file gaps.csv of `iamframe report` lists more missing data"
+    )
     gaps = inventory.gaps[inventory.gaps["region"] == "us-gov-west-1"]
     assert set(gaps["detail"]) == {"us-gov-west-1 is not enabled in this account, so it was skipped"}
 
@@ -339,8 +341,8 @@ def test_a_service_without_a_subscription_says_nothing_of_its_region(denied: tup
         (inventory.gaps["operation"] == "DescribeInstances") & (inventory.gaps["region"] != "unknown")
     ]
     assert dict(zip(gaps["region"], gaps["detail"], strict=True)) == {
-        region: f"DescribeInstances in {region} failed with OptInRequired, so it is unknown which profiles instances "
-        "use there; load again"
+        region: f"DescribeInstances in {region} failed with OptInRequired, so it is unknown which profiles are used "
+        "by instances there; load again"
         for region in ("us-east-1", "eu-west-1")
     }
     assert status(inventory, "unreferenced_profiles") == "unknown"

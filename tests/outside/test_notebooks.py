@@ -55,7 +55,7 @@ def test_there_are_these_notebooks() -> None:
         "02_untagged_profiles",
         "03_name_mismatches",
         "04_investigate_one",
-        "05_trust_and_reach",
+        "05_trust_and_links",
         "06_changes",
         "07_your_own_account",
         "08_practice_account",
@@ -222,7 +222,7 @@ STEPS = {
         "GetInstanceProfile 3 3",
         "incomplete checks: missing_required_tags",
         f"medium empty_profiles left-behind certain {NEW}",
-        "medium untagged_profiles left-behind certain has no tags",
+        "medium untagged_profiles left-behind certain has no tags, and holds no role",
     ],
 }
 

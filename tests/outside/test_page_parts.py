@@ -78,7 +78,9 @@ def test_on_the_page_no_change_is_no_all_clear_where_something_was_not_compared(
     with opened(browser, iamframe.write_report(changes.new, tmp_path / "out", changes=changes)) as it:
         expect(it.page.get_by_text("No changes in the data that could be compared.")).to_be_visible()
         cells = it.page.get_by_role("group", name="Table: What could not be compared", exact=True).locator("td")
-        expect(cells.nth(2)).to_have_text("the list is incomplete in OLD, so 1 found only in NEW may not be new")
+        expect(cells.nth(2)).to_have_text(
+            "the list is incomplete in OLD, so 1 resource found only in NEW may have existed before"
+        )
 
 
 def test_the_page_shows_how_the_account_differs_from_terraform_as_text(browser: Browser, tmp_path: Path) -> None:

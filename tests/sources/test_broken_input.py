@@ -234,7 +234,7 @@ def test_keys_of_an_unknown_shape_that_differ_only_in_their_ends_are_shown_once(
     recorded = {f"{'long/' * 20}{number}": {} for number in range(9)} | {"other": {}}
     with pytest.raises(SourceError) as refused:
         load(tmp_path, {"recorded.json": recorded})
-    assert f"(its keys are '{'long/' * 8}…', 'other')" in str(refused.value)
+    assert f"(keys: '{'long/' * 8}…', 'other')" in str(refused.value)
 
 
 def test_documents_after_one_of_an_unknown_shape_are_kept(tmp_path: Path) -> None:

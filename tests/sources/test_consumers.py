@@ -1224,7 +1224,7 @@ def test_where_botocore_lists_a_service_elsewhere_only_it_is_asked(monkeypatch: 
     assert judged(inventory) == ("complete", ["in scope"])
 
 
-@pytest.mark.parametrize(("lang", "users"), [("en", "Auto Scaling groups use"), ("ja", "Auto Scaling グループが")])
+@pytest.mark.parametrize(("lang", "users"), [("en", "used by Auto Scaling groups"), ("ja", "Auto Scaling グループが")])
 def test_a_denied_list_of_consumers_says_which_use_of_profiles_is_unknown(
     account: PracticeAccount, lang: str, users: str
 ) -> None:

@@ -72,7 +72,7 @@ ALL = [EMPTY, UNTAGGED, LONE, HALF, WEB, WEB_PATH, *OF_CLOUD9]
         (Filter(makers="AWS Cloud9"), OF_CLOUD9, []),
         (Filter(makers=NO_MAKER), ALL[:6], []),
         (Filter(accounts=ACCOUNT), ALL, []),
-        (Filter(text="LEFT holds"), [EMPTY], []),
+        (Filter(text="LEFT empty_profiles"), [EMPTY], []),
         (Filter(text="iam::000000000001:role/team"), [WEB, WEB_PATH], []),
         (Filter(text="(.*"), [], []),
         # Of both sides, whole segments in any case.

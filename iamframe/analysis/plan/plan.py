@@ -1,4 +1,4 @@
-"""Clean-up plans: shell scripts of AWS CLI commands, and CSV files.
+"""Clean-up plans: a shell script, and frames of its steps and of the findings without steps.
 
 iamframe never runs the script.
 """
@@ -35,9 +35,9 @@ class Plan:
     """A clean-up plan: the script, its steps, and the findings that the plan leaves alone.
 
     The frame `steps` has one row per command, in script order. A step with the action `check` reads AWS again. If
-    something has changed since the load, or cannot be read, the script skips the profile's remaining steps. The actions
-    `remove-role`, `delete` and `tag` change the account. The frame `not_planned` shows why some findings about profiles
-    or tags have no steps.
+    something has changed since the load, or cannot be read, the script skips the profile's remaining steps. The
+    actions `remove-role`, `delete` and `tag` change a profile. The frame `not_planned` lists findings that a plan could
+    settle, but for which this plan has no steps, and says why.
     """
 
     steps: pd.DataFrame
@@ -116,24 +116,27 @@ _PLANNED = [name for name, one in CHECKS.items() if one.remedy]
 def plan(result: Result, *, min_age: timedelta | str = MIN_AGE, min_idle: timedelta | str = _MIN_IDLE) -> Plan:
     """Return a clean-up plan: a script that you review and run. `plan` reads only the result, not the account.
 
-    The script deletes empty profiles, and profiles without a known reference. The script also deletes profiles whose
-    cluster, environment or stack is gone. Before the script deletes a profile, it takes the role out of the profile.
-    The script never deletes or tags a role. The script copies missing or different tags from a role to its profile. If
-    the script replaces a tag value, the column `why` shows the old value and the new value.
+    The script deletes profiles that hold no role, profiles without a known use, and profiles whose cluster,
+    environment or stack is gone. Before the script deletes a profile, it takes the role out of the profile. The script
+    never deletes or tags a role. The script copies missing or different tags from a role to its profile. If the script
+    replaces a tag value, the column `why` shows the old value and the new value.
 
     The plan does not delete a profile
 
-    - if your policy file accepts a finding that recommends the deletion, or if all such findings are expected;
+    - if your policy file accepts one of the findings for which it would be deleted, or if all these findings are
+      expected;
     - if something uses the profile, or may use it;
     - if the profile was younger than `min_age` when the data was collected;
     - if the last use of the role was less than `min_idle` before the data was collected;
     - if `min_age` is above zero, and the age of the profile is unknown;
     - if `min_idle` is above zero, and it is unknown when the role was last used;
-    - if a service or tool needs the profile, or would create the profile again, unless its EKS cluster is deleted;
+    - if a service or tool needs the profile or would create it again, unless the profile belongs to a deleted EKS
+      cluster;
     - if AWS manages the role, or if the cluster, environment or stack of the profile still exists;
     - if the tags or unique id of the profile, or the unique id of its role, is unknown.
 
-    In these cases, a profile without tags gets no tags, and other profiles get only required tags:
+    In the following cases, the plan copies only tags that your policy file or the organization's tag policy requires,
+    and copies no tag to a profile without tags:
 
     - if a service or tool recognizes its own resources by a tag of the role or profile;
     - if the profile has a tag that the role lacks;

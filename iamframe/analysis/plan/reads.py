@@ -81,7 +81,7 @@ def ask(consumer: Consumer) -> str:
 
 
 def existing(owner: Owner) -> str:
-    """Return the command that prints names and ids of clusters, environments or stacks in `$region`, one per line."""
+    """Return a command that prints the names and ids of all clusters (or environments, or stacks) in `$region`."""
     # `reverse` fails if the answer lacks the key: a missing list is not an empty one.
     query = f"reverse({owner.key})[].[@]"
     if owner.name:
