@@ -219,7 +219,7 @@ _Changes = defaultdict[Key, defaultdict[datetime, list[int]]]
 
 
 def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tuple[Key, datetime], bool]:
-    """Return which resources and links existed just before each second that has events."""
+    """Return, for each second in which a resource or link has events, whether it existed just before."""
     beginnings = {}
     for key, seconds in changes.items():
         first: dict[datetime, bool | None] = {}

@@ -100,10 +100,9 @@ def emit_findings(findings: DataFrame, form: str) -> None:
 
 def _with_notes(findings: DataFrame) -> DataFrame:
     accepted, maker = (findings[name].fillna("") for name in ("accepted", "maker"))
-    note = (" (expected: created by " + maker + ")").where(maker != "", " (expected)").where(findings["expected"], "")
-    return findings.assign(
-        detail=findings["detail"] + note.where(accepted == "", " (accepted, reason: " + accepted + ")")
-    )
+    created = (" (expected, because " + maker + " created it)").where(maker != "", " (expected)")
+    notes = created.where(findings["expected"], "").where(accepted == "", " (accepted, reason: " + accepted + ")")
+    return findings.assign(detail=findings["detail"] + notes)
 
 
 def _finding(row: Iterable[str]) -> str:

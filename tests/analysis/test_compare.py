@@ -268,6 +268,7 @@ NARROWED["Statement"][0]["Condition"] = {"StringEquals": {"aws:SourceAccount": A
 OTHERWISE = {"Action": ["sts:AssumeRole"], "Principal": {"Service": [EC2_SERVICE]}, "Effect": "Allow"}
 EVERYONE = {"Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]}
 MAYBE = "EC2 can assume the role: now maybe, before yes"
+LONGER = ("changed", ROLE, "max_session_seconds", "3600", "7200")
 CREATED = "created 2024-05-01 09:00 UTC"
 # Files of before and after, and of each change: kind, ARN, what, before, after (but of policies), detail.
 ONE_CHANGE: dict[str, tuple[Documents, Documents, list[tuple[str | None, ...]]]] = {
@@ -351,7 +352,7 @@ ONE_CHANGE: dict[str, tuple[Documents, Documents, list[tuple[str | None, ...]]]]
     "a description on one side alone is no change": (
         listed(MaxSessionDuration=3600, Description="front"),
         listed(MaxSessionDuration=7200),
-        [("changed", ROLE, "max_session_seconds", "3600", "7200", "max_session_seconds is now 7200 (before: 3600)")],
+        [(*LONGER, "max_session_seconds is now '7200' (before: '3600')")],
     ),
     "last use is no change": (both_lists([role_detail("web")], []), both_lists([role_detail("web") | USED], []), []),
 }

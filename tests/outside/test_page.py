@@ -607,7 +607,7 @@ def test_where_tags_can_be_seen_and_changed_is_told_with_how_many_are_missed(bro
         assert rows["CloudFormation", "roles"] == [by_stack, by_stack, "unknown"]
         configured = "yes, but only if Terraform manages the resource"
         asked = "yes, but only with requests to us-east-1"
-        either = "yes, but only with requests to us-east-1; for profiles that Terraform manages, any region works"
+        either = "yes, but only if Terraform manages the profile, or with requests to us-east-1"
         assert rows["Terraform", "profiles"] == [configured, either, asked]
         group = it.page.get_by_role("group", name="Table: Where tags can be seen and changed")
         said = group.locator("caption").inner_text()

@@ -540,7 +540,7 @@ def test_findings_that_their_maker_means_so_do_not_fail(tmp_path: Path) -> None:
     done = run(tmp_path, "check", "p.json", "--only", "name_mismatches", "--fail-on", "info")
     assert done.stdout == (
         f"info    name_mismatches             {ACCOUNT}  instance-profile  AWSCloud9SSMInstanceProfile: "
-        "holds the role AWSCloud9SSMAccessRole (expected: created by AWS Cloud9)\n"
+        "holds the role AWSCloud9SSMAccessRole (expected, because AWS Cloud9 created it)\n"
     )
     assert done.returncode == 0
 
