@@ -41,7 +41,7 @@ class CheckError(IamframeError):
 
 
 class FilterError(IamframeError):
-    """A filter is not valid: for example, the result does not have the filter's account or check.
+    """A filter is not valid, for example because it names an account that is not in the result.
 
     Without FilterError, a mistyped filter would give an empty result.
     """
@@ -56,7 +56,7 @@ class ReportError(IamframeError):
 
 
 class NotebookError(IamframeError):
-    """The notebooks cannot be copied to the folder."""
+    """`iamframe notebooks` cannot copy the notebooks into the given folder."""
 
 
 class PlanError(IamframeError):
@@ -64,7 +64,7 @@ class PlanError(IamframeError):
 
 
 class StoreError(IamframeError):
-    """Writing or reading a snapshot, or a folder with results of `check_snapshot`, failed."""
+    """A snapshot, or the results of `check_snapshot`, cannot be written or read."""
 
 
 class SqlError(IamframeError):

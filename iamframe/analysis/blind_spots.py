@@ -60,7 +60,7 @@ def blind_spots(inventory: Inventory) -> pd.DataFrame:
 
 @schema.shows(schema.BLIND_SPOT_COUNTS)
 def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
-    """Count the roles and profiles whose tags a console, API or tool can show, change or search, and those it cannot.
+    """Count roles and profiles by whether a console, API or tool can show, change or search their tags.
 
     Each row is about one account, one console (or API or tool), one resource type and one operation: `write` (change
     tags), `read` (show tags) or `find` (find resources by tag). The column `missed` is `yes` if the console, API or
@@ -80,7 +80,6 @@ def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
 
 
 def tagged_counts(inventory: Inventory) -> dict[tuple[str, str], list[int]]:
-    """Count tagged, untagged and unknown resources by account and type; tags that begin with `aws:` do not count."""
     counts: dict[tuple[str, str], list[int]] = {}
     for kind, (frame, key) in taggable_resources(inventory).items():
         accounts = pc.unique(as_arrow(frame["account_id"]))

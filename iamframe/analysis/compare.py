@@ -121,7 +121,7 @@ class Changes:
         same: Message = {"message": "changes.sentence.same"}
         findings: Message = {"message": "changes.sentence.findings", "ways": ways} if ways else same
         parts += [] if apart and self.is_empty else [findings]
-        parts += [{"message": "changes.sentence.not_compared", "n": apart}] if apart else []
+        parts += [{"message": "changes.sentence.not_compared"}] if apart else []
         return say("list.in_sentences", lang, messages=parts)
 
     def __repr__(self) -> str:
@@ -149,23 +149,23 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
 
     - `created`: only `new` contains the resource, and `old` has a complete list of roles (or profiles).
     - `deleted`: only `old` contains the resource, and `new` has a complete list of roles (or profiles).
-    - `recreated`: the resource has different unique ids in the two inventories. If one of the ids is unknown,
-      `recreated` means that the path differs, or that the name differs in case: IAM can change neither. For a
-      recreated resource, the columns `facts` and `detail` show all other changes, too.
+    - `recreated`: the resource has different unique ids in the two inventories. IAM cannot change the path of a
+      resource, or the case of its name. So if one of the ids is unknown, such a change counts as `recreated`, too. For
+      a recreated resource, the columns `facts` and `detail` show all other changes, too.
     - `relinked`: the profile's role was replaced, removed or added.
     - `retagged`: a tag differs (one row per tag key).
     - `trust_changed`: the trust policy differs. The order of keys, and of the items in a list, does not matter.
     - `changed`: the description, maximum session duration or permissions boundary differs. A value that is unknown in
       one inventory never counts as different.
 
-    A resource that exists only in a Terraform plan is never `created` or `deleted`. A finding is new only if the old
-    inventory had enough data. A finding is gone only if the new inventory had enough data. A finding has not changed if
-    only its text differs. The arguments `old` and `new` can each be an inventory or a result. For an inventory,
-    `compare` first runs the checks. If the two results come from different policy files, iamframe versions or versions
-    of a check, iamframe runs the checks again for both inventories. By default, iamframe uses the policy file of `new`
-    if `new` is a result, else the policy file of `old` if `old` is a result. If a check ran for only one of the two
-    results, its findings are not compared, and `not_compared` says so. `compare` reads only the inventories, not the
-    accounts.
+    A resource that exists only in a Terraform plan is never `created` or `deleted`. A finding is new only if the check
+    had enough data in the old inventory to find it there. A finding is gone only if the check had enough data in the
+    new inventory. A finding has not changed if only its text differs. The arguments `old` and `new` can each be an
+    inventory or a result. For an inventory, `compare` first runs the checks. If the two results come from different
+    policy files, iamframe versions or versions of a check, iamframe runs the checks again for both inventories. By
+    default, iamframe uses the policy file of `new` if `new` is a result, else the policy file of `old` if `old` is a
+    result. If a check ran for only one of the two results, its findings are not compared, and `not_compared` says so.
+    `compare` reads only the inventories, not the accounts.
 
     Returns
     -------
@@ -394,18 +394,21 @@ def _trusts(each: Pairs, apart: NotCompared) -> _Part:
     codes = joined_key(*columns).dictionary_encode().indices
     first = pa.array(np.unique(np.asarray(codes), return_index=True)[1])
     distinct = zip(*(one.take(first).to_pylist() for one in columns), strict=True)
-    message, facts = columns_of(_trust(*policies_and_ec2) for policies_and_ec2 in distinct)
+    # If a trusted role was deleted, the new policy has its id, which the old inventory knows.
+    old_roles = each.frames[0]
+    roles = dict(zip(old_roles["role_id"], old_roles["role_arn"], strict=True)) if len(at) else {}
+    message, facts = columns_of(_trust(old, new, was, now, roles) for old, new, was, now in distinct)
     by_code = {"message": message, "facts": facts, "detail": render(message, facts)}
     rows = {name: values.take(codes) for name, values in by_code.items()} | {"before": columns[0], "after": columns[1]}
     changed = pc.not_equal(rows["message"], "")
     return "trust_changed", at[np.asarray(changed)], {name: values.filter(changed) for name, values in rows.items()}
 
 
-def _trust(old: str, new: str, was: str, now: str) -> Message | None:
+def _trust(old: str, new: str, was: str, now: str, roles: dict[str, str]) -> Message | None:
     if same_policy(old, new):
         return None
     ec2 = {name: {"message": f"changes.ec2.{one}"} for name, one in (("before", was), ("after", now))}
-    return joint([*what_changed(old, new), {"message": "changes.trust.ec2", **ec2} if was != now else None])
+    return joint([*what_changed(old, new, roles), {"message": "changes.trust.ec2", **ec2} if was != now else None])
 
 
 def _column(each: Pairs, name: str) -> _Part:

@@ -75,8 +75,8 @@ class Drift:
     def is_complete(self) -> bool:
         """True if at least one account was compared, and no row has the kind `unknown`.
 
-        A path or unique id cannot be compared if it is missing on one side, or masked. Even then, there is no row of
-        the kind `unknown`.
+        A path or unique id that is missing on one side, or masked, is not compared, and gives no row of the kind
+        `unknown`.
         """
         return self.has_compared and not (self.differences["kind"] == UNKNOWN).any()
 
@@ -97,7 +97,7 @@ class Drift:
     def summary(self) -> pd.DataFrame:
         """For each kind of difference, the number of differences in roles and in profiles.
 
-        The order of the kinds is the same as in `differences`.
+        The kinds are in the same order as in the frame `differences`.
         """
         return counts_by_kind(self.differences, "kind", ALL_KINDS)
 
@@ -114,7 +114,7 @@ class Drift:
         nothing = {"message": "drift.sentence.nothing_compared" if unknown else "drift.sentence.nothing"}
         parts: list[Message] = [{"message": "drift.sentence.kinds", "kinds": kinds}] if kinds else []
         parts += [nothing] if not kinds and (self.has_compared or not left_out) else []
-        parts += [{"message": "drift.sentence.unknown", "n": unknown}] if unknown else []
+        parts += [{"message": "drift.sentence.unknown"}] if unknown else []
         parts += [{"message": "drift.sentence.left_out", "n": left_out}] if left_out else []
         return say("list.in_sentences", lang, messages=parts)
 
@@ -137,8 +137,8 @@ def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Dri
     given state manages it. If a given Terraform plan deletes a role or profile, it is not `unmanaged`. Data sources and
     deposed objects do not count as managed resources. The comparison leaves out service-linked roles and roles of IAM
     Identity Center. It also leaves out accounts in which the given states have no role or profile. The comparison
-    covers paths, unique ids, tags, and the role of each profile. Attached policies are not compared. The states never
-    become part of the inventory. `drift` reads only files and the inventory, not the account.
+    covers only paths, unique ids, tags, and the role of each profile. The states never become part of the inventory.
+    `drift` reads only files and the inventory, not the account.
 
     Parameters
     ----------

@@ -109,11 +109,11 @@ def explain(inventory: Inventory | Result, name: str, policy: PolicySource = Non
         column for the role. Other sections show who may assume the role, and what uses the profile. The explanation
         also shows where iamframe searched for references to the profile. Further sections show findings, incomplete
         checks, suggested commands and CloudTrail events. The section `deleting` shows whether AWS would accept a
-        deletion. The section `consoles and tools for tags` says which consoles and tools show or change the tags. In
-        the explanation, commands that empty or delete a profile come last. If something speaks against a deletion, the
-        explanation gives the reason instead of these commands. If nothing matches, the explanation shows similar names
-        and references to the name. The explanation then also shows what was not collected. `explain` reads only the
-        inventory, not the account.
+        deletion. The section `consoles and tools for tags` says which consoles and tools show or change the tags. Of
+        the suggested commands, those that empty or delete a profile come last. If something speaks against a deletion,
+        the explanation gives the reason instead of these commands. If nothing matches, the explanation shows similar
+        names and references to the name. The explanation then also shows what was not collected. `explain` reads only
+        the inventory, not the account.
 
     Raises
     ------

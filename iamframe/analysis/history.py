@@ -94,8 +94,9 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
     name
         A name, ARN or unique id, to select roles and profiles. Case does not matter, except in a live account. A name
         selects every role and profile that ever had this name. An ARN selects every role or profile that ever had this
-        ARN. An ARN without a path also selects resources that differ from the ARN only in their path. If a CloudTrail
-        record shows a name but no ARN, only the name in the given ARN counts. A unique id selects one role or profile.
+        ARN. An ARN without a path also selects resources that differ from the ARN only in their path. A CloudTrail
+        record with a name but no ARN matches if its name and account are those in the given ARN. A unique id selects
+        one role or profile.
 
     Raises
     ------

@@ -57,7 +57,7 @@ class Pairs:
         return [np.asarray(frame[name], dtype=bool)[rows] for frame, rows in zip(self.frames, self.rows, strict=True)]
 
     def number(self, side: int, rows: Positions) -> Positions:
-        """For each row of the old (or new) frame, return the number of its pair, or -1 if it has no pair."""
+        # The position in `rows`, or -1 for a row that is in no pair.
         numbers = np.full(len(self.frames[side]) + 1, -1)
         numbers[self.rows[side]] = np.arange(len(self.rows[side]))
         return numbers[rows]
@@ -91,8 +91,8 @@ def name_key(accounts: Texts, names: Texts) -> pa.Array:
 class KeyMap:
     """A key for each role or profile of two compared inventories.
 
-    A key is the ARN. If a resource has different ARNs in the two inventories, the key is the old ARN. For a role whose
-    ARN is in neither inventory, the key is `name:` and the role's name in lower case.
+    A key is the ARN. If a resource has different ARNs in the two inventories, the key is the old ARN. If only a role's
+    name is known, its key is `name:NAME`, in lower case.
     """
 
     def __init__(self, pairs: Mapping[str, Pairs]) -> None:

@@ -87,7 +87,7 @@ def probe_surfaces(
     Raises
     ------
     SourceError
-        If the credentials are missing, expired or unknown, if no region is given, if AWS cannot be reached, or if AWS
+        If the credentials are missing, expired or unknown, if `regions` is empty, if AWS cannot be reached, or if AWS
         denies all requests to IAM.
     """
     require_session("probe_surfaces", session, "boto3.Session()")

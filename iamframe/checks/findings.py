@@ -4,11 +4,10 @@ The template of a suggested command can contain these placeholders. Values are q
 
 - `{column}`: the value of the column
 - `{column:region}`: the option `--region` with the value of the column, or nothing if the value is missing
-- `{column:NAME}`: a filter called NAME for the AWS CLI's option `--filters`
+- `{column:NAME}`: `Name=NAME,Values=VALUE` with the value of the column, for the AWS CLI's option `--filters`
 
-The template can also be a dictionary of several texts. The value of the key `by` is the name of a column. The value in
-this column decides which text is used. If the value is not a key of the dictionary, the text under the key `other` is
-used.
+Instead of one template, there can be a dictionary of templates. Its item `by` names a column, and the value of this
+column in a finding is the key of the finding's template. If there is no such key, the template `other` is used.
 """
 
 from __future__ import annotations
@@ -70,7 +69,6 @@ class Found:
         return self.facts["finding"].to_numpy()
 
     def column(self, name: str) -> pa.Array:
-        """Return one value per row of `facts`: from its column `name`, or if it has no such column, from `table`."""
         if name in self.facts:
             return pa.array(self.facts[name], from_pandas=True)
         return self.table[name].take(pa.array(self.numbers))
@@ -83,7 +81,7 @@ class Found:
         return Found(self.table.filter(pa.array(chosen)), facts.assign(finding=numbers))
 
     def keyed(self, names: Sequence[Any]) -> pd.DataFrame:
-        """Return the columns that identify each finding, and the requested columns of `facts`."""
+        """Return the columns `names` of `facts`, beside the columns that identify the finding (`KEYS`)."""
         keys = self.table.select(KEYS).take(pa.array(self.numbers)).to_pandas()
         keyed: pd.DataFrame = pd.concat([keys, self.facts[names].reset_index(drop=True)], axis="columns")
         return keyed
@@ -94,8 +92,8 @@ def findings(
 ) -> Found:
     """Return one finding per row of `rows`.
 
-    An argument in `more` that has the name of a column of `COMMON` fills this column. `facts` contains the details of
-    the findings. If `facts` is None, the other arguments in `more` are the details.
+    Arguments in `more` fill the columns of `COMMON` with the same names. `facts` contains the details of the
+    findings. If `facts` is None, the other arguments in `more` are the details.
     """
     columns: dict[str, Any] = {"resource_arn": rows[resource], "related_arn": rows[related] if related else None}
     columns["resource_type"] = _RESOURCE_TYPES.get(resource)
@@ -138,7 +136,7 @@ def array_of(name: str, values: Any, size: int) -> pa.Array:
 
 
 def found_in(rows: pd.DataFrame) -> Found:
-    """Rows with the same account, resource, related resource and `_key` become one finding."""
+    """Return one finding per account, resource, related resource and `_key` in `rows`. Each row becomes a detail."""
     missing = pd.Series([None] * len(rows), dtype="str", index=rows.index)
     arn, name = (rows.get(column, missing) for column in ("resource_arn", "resource_name"))
     own = (rows.get(column, missing) for column in ("account_id", "related_arn", "_key"))

@@ -42,10 +42,10 @@ def name_mismatches(pairs: pd.DataFrame) -> Found:
 
     The EC2 console shows profiles under "IAM role". People therefore mistake the profile's name for the role's name. If
     role and profile have the same name, the IAM console deletes the profile together with the role. If the names
-    differ, the IAM console deletes only the role. The finding shows how the names of profile and role differ. The
-    severity is `info` if a tool causes the difference by design, or if your own naming rule allows it. AWS cannot
-    rename a profile or a role. Create a new profile with the right name. Put the role into the new profile. Associate
-    the new profile with the instances.
+    differ, the IAM console deletes only the role. The finding names the kind of difference, such as a generated
+    suffix. The severity is `info` if a tool causes the difference by design, or if your own naming rule allows it. AWS
+    cannot rename a profile or a role. Create a new profile with the right name. Put the role into the new profile.
+    Associate the new profile with the instances.
     """
     differ = pairs[pairs["relation"].notna() & (pairs["relation"] != "same")]
     facts = differ[["profile_name", "role_name", "relation"]]
@@ -108,7 +108,7 @@ def _name_key(frame: pd.DataFrame, side: str) -> Texts:
     needs=[needs.roles_of_profiles, needs.references],
     detail={
         "by": "rule",
-        "same_names": "{tool} rejects the profile, because its role has a different name ({role_name})",
+        "same_names": "{tool} uses the profile, but requires a role with the same name; the role is {role_name}",
         "role_arn": "for SQL Serverless, {tool} also needs the role's ARN, because the role has a different name "
         "({role_name})",
         "prefix": "{tool} accepts only profile and role names that begin with {prefix}; the profile holds the role "

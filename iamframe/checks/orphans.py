@@ -151,13 +151,13 @@ def owner_gone(
     A profile still counts against the quota after its cluster or stack is deleted. Tags such as `eks:cluster-name` and
     `elasticbeanstalk:environment-id` show to which cluster, environment or stack a profile belongs. Karpenter 1.7 and
     later also write the cluster into the path of the profile. If only the profile's name suggests a CloudFormation
-    stack, the certainty of the finding is `maybe`. The certainty is also `maybe` if not all instances of a searched
-    region were collected. A cluster, environment or stack counts as gone only after a complete search of every region
-    where it could be. If a profile belongs to several clusters, environments or stacks, the check reports the profile
-    only if all of them are gone. The check reports no profile that is used by a collected instance. The check ignores
-    the tag `kubernetes.io/cluster/…`, because profiles of non-EKS clusters can have this tag, too. Karpenter writes
-    EKS tags even if the cluster is not an EKS cluster. So, before you delete a Karpenter profile, make sure that no
-    cluster outside EKS uses it.
+    stack, the certainty of the finding is `maybe`. The certainty is also `maybe` if the collected list of EC2 instances
+    is incomplete. A cluster, environment or stack counts as gone only after a complete search of every region where it
+    could be. If a profile belongs to several clusters, environments or stacks, the check reports the profile only if
+    all of them are gone. The check reports no profile that is used by a collected instance. The check ignores the tag
+    `kubernetes.io/cluster/…`, because profiles of non-EKS clusters can have this tag, too. Karpenter writes EKS tags
+    (which the check uses) even if the cluster is not an EKS cluster. So, before you delete a Karpenter profile, make
+    sure that no cluster outside EKS uses it.
     """
     gone = owned_profiles[owned_profiles["status"] == "gone"]
     running = references["profile_arn"][is_in(references["consumer_type"], ["instance", "association"])]
@@ -187,7 +187,7 @@ def _first_three(regions: list[str]) -> str:
 
 
 def _profiles_are_there(found: Found, profiles: pd.DataFrame) -> Bools:
-    """Return for each stale reference whether the frame `profiles` of another inventory contains its profile."""
+    # `profiles` is the frame of another inventory, in which the profile of a stale reference may exist.
     names = {"referenced_id": "profile_id", "_name": "profile_name"}
     uses = found.keyed(["named", *names]).rename(columns=names)
     meant = profiles_meant(uses, profiles)
@@ -220,8 +220,8 @@ def _profiles_are_there(found: Found, profiles: pd.DataFrame) -> Bools:
         "other": "aws autoscaling describe-launch-configurations --launch-configuration-names={consumer_id}"
         "{region:region}",
     },
-    remediation="Replace the instance's profile by an existing one. Create a new version of the launch template, or a "
-    "new launch configuration, with an existing profile.",
+    remediation="For an instance: replace its profile by an existing one. For a launch template or launch "
+    "configuration: create a new version, or a new launch configuration, with an existing profile.",
     about="profile",
     ruled_out=_profiles_are_there,
 )
@@ -283,7 +283,7 @@ def ec2_roles_without_profile(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found
 
     EC2 gives a role to an instance only through a profile. The IAM console creates a profile along with an EC2 role.
     The API call CreateRole and the CloudFormation type AWS::IAM::Role create only a role. The check does not report a
-    role that trusts EC2 under a condition. Roles with an AWS managed administrator policy come first.
+    role that trusts EC2 under a condition. Findings about roles with an AWS managed administrator policy come first.
     """
     alone = pairs[pairs["profile_arn"].isna() & (pairs["trusts_ec2"] == "yes")]
     alone, facts = _powerful_first(alone, roles)
@@ -321,9 +321,8 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
         "profiles": "the account has {used} instance profiles ({_percent}% of its quota of {quota})",
     },
     next_step="aws iam get-account-summary",
-    remediation="The file `quota_use.csv` (in Python: `iamframe.quota_use`) shows what fills the quota: one row per "
-    "combination of tool, cluster (or stack) and owner tag. Delete roles or profiles that are not needed, or request a "
-    "higher quota.",
+    remediation="The file `quota_use.csv` (in Python: `iamframe.quota_use`) shows which tools, clusters, stacks and "
+    "owners use up the quota. Delete roles or profiles that are not needed, or request a higher quota.",
     about="account",
 )
 def quota_pressure(accounts: pd.DataFrame, *, threshold: float = 0.8) -> Found:

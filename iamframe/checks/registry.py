@@ -28,15 +28,15 @@ Rule = Callable[..., Any]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A check: its function, the function's parameters, and the decorator's arguments.
+    """A check: a function with the decorator `check`, and the decorator's arguments.
 
     The field `detail` is a sentence about a finding, with placeholders for values. The field `next_step` is the
     template of the suggested command (see `checks.findings`). The field `remediation` is advice on what to do about the
     findings. The field `about` is the type of resource that the findings are about. The field `alone` is true if the
     check can run on a single profile and its role. The field `remedy` says what a clean-up plan deletes or tags
-    because of the findings; None stands for nothing. The field `ruled_out` is None, or a function that takes the
-    findings of one inventory (a `Found`) and the frame `profiles` of another inventory. For each finding, this function
-    returns True if the check certainly would not report it for the other inventory.
+    because of the findings. It is None if a plan does nothing about them. The field `ruled_out` is None, or a function
+    that takes the findings of one inventory (a `Found`) and the frame `profiles` of another inventory. The function
+    returns a mask: True for findings that the check certainly would not report for the other inventory.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Check:
     def why(self) -> str:
         """The docstring of the check's function after the title: why findings matter, and what to do.
 
-        Each paragraph is one line.
+        The text has one line per paragraph.
         """
         return "\n\n".join(" ".join(part.split()) for part in (inspect.getdoc(self.rule) or "").split("\n\n")[1:])
 
@@ -87,8 +87,8 @@ def check(
     options of the check. The first line of the function's docstring is the title of the check. The class `Check`
     explains the arguments of the decorator, such as `detail` and `next_step`. The check could miss findings if any of
     the data listed in `needs` was not collected. A need is a constant of the module `iamframe.checks.coverage` (such as
-    `profile_tags`), or the name of such a constant as text. If `needs` lists nothing for a frame that your own check
-    reads, iamframe adds the frame's default needs (`checks.coverage.NEEDS_OF`).
+    `profile_tags`), or the name of such a constant as text. For each frame that your own check reads, iamframe adds
+    default needs (`checks.coverage.NEEDS_OF`), unless `needs` contains needs for this frame.
 
     A check's function returns a frame with one or more rows per finding. The returned frame must have the column
     `resource_arn`. The column `account_id` is needed if the resource is neither a role nor a profile of the inventory.

@@ -62,9 +62,9 @@ class Result:
     def parts(self, *, neighbours: bool = False) -> Iterator[Result]:  # noqa: ARG002 - a subclass has neighbours
         """Divide the accounts into groups, and yield one `Result` per group, in order of the account ids.
 
-        No account is in two groups.
-        If `neighbours` is true, the inventory of each `Result` also contains the data of other groups to which the
-        group's accounts refer. For example, a launch template of one account can name another account's profile.
+        No account is in two groups. If `neighbours` is true, the inventory of each `Result` also contains data of
+        other accounts to which the group's accounts refer. For example, a launch template of one account can name
+        another account's profile.
         """
         yield self
 
@@ -159,7 +159,7 @@ class Result:
 
     @cached_property
     def used_profiles(self) -> pa.Array:
-        """For each reference, the ARN of the profile that it names, or a missing value if no such profile was found."""
+        """For each row of the frame `references`, the ARN of the profile that was found, or a missing value."""
         return as_arrow(self.inventory.references["profile_arn"])
 
     @cached_property
@@ -171,7 +171,8 @@ class Result:
     def summary(self) -> pd.DataFrame:
         """One row per check, with the check's title, its severity, and the total number of its findings.
 
-        The columns `complete`, `partial` and `unknown` count accounts.
+        The columns `complete`, `partial` and `unknown` contain the number of accounts in which the check has this
+        status.
         """
         tally, names = self.tally, list(self.checks)
         statuses = counts_by_check(self.coverage, "status", names, STATUSES)
@@ -267,7 +268,7 @@ def tally_of(findings: pd.DataFrame) -> pd.DataFrame:
 
 
 def counts_by_check(frame: pd.DataFrame, column: str, checks: Iterable[str], values: Iterable[str]) -> pd.DataFrame:
-    """For each check, count the rows that have each of the given values in a column."""
+    """For each check, count the rows by their value in a column."""
     counts: pd.DataFrame = frame.groupby(["check", column]).size().unstack(fill_value=0)
     return counts.reindex(index=[*checks], columns=[*values], fill_value=0)
 

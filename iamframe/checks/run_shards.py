@@ -75,9 +75,8 @@ def check_snapshot(
     data to which these refer) at a time, so a check that compares accounts of different shards can find less. If a
     worker dies, its shard (a group of accounts) is checked once more. If a shard fails twice, the frame `coverage`
     shows its accounts as `unknown`. An account that cannot be read is shown as `unknown`, too. If an account could not
-    be read or checked, `result.inventory.gaps` shows the reason. A damaged manifest raises StoreError, and so does a
-    damaged file of the frame `references`. Call `check_snapshot` again with the same arguments to resume an
-    interrupted run. A repeated call also retries accounts that could not be read or checked.
+    be read or checked, `result.inventory.gaps` shows the reason.  Call `check_snapshot` again with the same arguments
+    to resume an interrupted run. A repeated call also retries accounts that could not be read or checked.
 
     Parameters
     ----------
@@ -95,8 +94,8 @@ def check_snapshot(
     workers
         The number of processes, if no executor is given.
     shard_size
-        A shard of several accounts has at most this number of roles, and at most this number of profiles. An account is
-        never divided. An account that is larger than `shard_size` is a shard of its own.
+        The most roles, and the most profiles, that a shard can have. An account is never divided: an account with more
+        is a shard of its own.
     progress
         Whether to show progress. The default is True in a terminal or notebook.
 
@@ -109,9 +108,9 @@ def check_snapshot(
     Raises
     ------
     StoreError
-        If the snapshot cannot be opened, is replaced during the run, or has no readable account; if `out` cannot be
-        written, is not shared by all workers, or contains anything but results of the same call; if `shard_size` is
-        below 1; or if the executor accepts no more work.
+        If the snapshot cannot be read, or is replaced during the run; if `out` cannot be written, is not shared by all
+        workers, or contains anything but results of a call with the same arguments; if `shard_size` is below 1; or if
+        the executor accepts no more work.
     UnknownCheckError, PolicyError, CheckError
         As in `run_checks`.
     """

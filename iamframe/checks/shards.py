@@ -3,12 +3,12 @@
 A resource can refer to a profile of another account, so the checks of a shard also read data of other accounts. The
 checks report findings only about the shard's own accounts.
 
-`check_snapshot` writes these files into its folder `out`. NUMBER is the number of a shard, such as 00001.
+`check_snapshot` writes the following files into its folder `out`. NUMBER is the number of a shard, such as 00001.
 
-- `checked.json` (written first): checksums of the snapshot, policy and checks, and the accounts of each shard.
+- `checked.json` (written first): which accounts each shard has, and checksums of the snapshot, policy and checks.
 - `findings/part-NUMBER.parquet`: the frame `findings` of the shard with this number.
 - `coverage/part-NUMBER.parquet`: the frame `coverage` of the shard with this number.
-- `checks/NAME/part-NUMBER.parquet`: the rows of `result["NAME"]` for the shard with this number.
+- `checks/NAME/part-NUMBER.parquet`: for a check with this name, the rows of `result["NAME"]` for the shard.
 - `shards/NUMBER.json` (written after the shard's other files): checksums of these files, and why accounts failed.
 
 In the Parquet files, columns whose names begin with `_` are internal.

@@ -1,4 +1,4 @@
-"""The policy file (TOML): required tags, naming rules of your own tools, accepted findings, tools that use profiles.
+"""The policy file (TOML): required tags, accepted findings, and how your own tools name and use profiles.
 
 ```toml
 [required_tags]
@@ -61,7 +61,7 @@ _KEYS = {"Object contains unknown field": "unknown key", "Object missing require
 
 
 class RequiredTag(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A tag key of a policy file or tag policy, and its allowed values."""
+    """A required tag: its key and its allowed values."""
 
     # In a file, the key is the name of the rule's table, not a field of it.
     key: str = msgspec.field(name="", default="")
@@ -252,9 +252,9 @@ class Demand(msgspec.Struct, frozen=True):
     """A rule about one tag key, either of roles or of profiles.
 
     The field `account_id` is None for a rule of a policy file. Rules of a policy file (`--policy FILE`) apply to all
-    accounts. A tag policy also prescribes how tag keys are capitalized. Source: Organizations User Guide, "Tag policy
-    syntax and examples". For an organization's rule, the field `required_of` contains the types of resources that need
-    the tag. The field `wanted` contains the allowed values as readable text.
+    accounts. A tag policy of AWS Organizations prescribes how tag keys are capitalized. Source: Organizations User
+    Guide, "Tag policy syntax and examples". For an organization's rule, the field `required_of` contains the types of
+    resources that need the tag. The field `wanted` contains the allowed values as readable text.
     """
 
     kind: str

@@ -242,8 +242,8 @@ def untagged_roles(
         "value": "tag '{tag_key}' is {role_value:value} on the role and {profile_value:value} on the profile",
         "key_case": "tag '{tag_key}' on the role is spelled '{profile_key}' on the profile (only the case differs)",
         "more": "; and {n:more-difference}",
-        "other": "tag '{tag_key}' is {role_value:value} on the role, but the profile has '{profile_key}' (differs by "
-        "case), and its value is {profile_value:value}",
+        "other": "tag '{tag_key}' is {role_value:value} on the role; on the profile, the key is '{profile_key}' (other "
+        "case), and the value is {profile_value:value}",
     },
     next_step={
         "by": "_put",
@@ -263,17 +263,17 @@ def tag_differences(tags: pd.DataFrame, pairs: pd.DataFrame, *, demanded: tuple[
     report that uses profile tags contradicts a report that uses role tags. The check ignores tag keys that AWS
     reserves. A profile can have two tag keys that differ only in case. A role cannot have two tag keys that differ only
     in case. Source: IAM User Guide, "Tags for AWS Identity and Access Management resources". If a key of the role and a
-    key of the profile differ only in case, the finding says so. The checks `untagged_profiles` and `untagged_roles`
-    report resources without tags or with only `aws:` tags. The suggested command copies to the profile those tags of
-    the role that are missing or different on the profile. If the profile already has all tags of the role, the
-    suggested command copies the profile's other tags to the role. If the role is in several profiles, only tags that
-    all these profiles have with equal values are copied to the role. The suggested command does not copy a tag to a
-    role or profile that already has the same key in other case (such as Owner and OWNER). If two tag keys of a profile
-    differ only in case, the suggested command copies neither. Tags by which a tool recognizes its own resources are not
-    in the suggested command. If your policy file or the organization's tag policy forbids a tag, the suggested command
-    leaves the tag out. If a profile or role would have more than 50 tags after the copy, no tag is copied to it,
-    because AWS allows 50 tags. If the role only lacks tags that Karpenter or EKS writes to profiles, and nothing else
-    differs, the severity is `info`.
+    key of the profile differ only in case, the finding says so. This check leaves out resources without tags or with
+    only `aws:` tags, because `untagged_profiles` and `untagged_roles` report them. The suggested command copies to the
+    profile those tags of the role that are missing or different on the profile. If the profile already has all tags of
+    the role, the suggested command copies the profile's other tags to the role. If the role is in several profiles,
+    only tags that all these profiles have with equal values are copied to the role. The suggested command does not copy
+    a tag to a role or profile that already has the same key in other case (such as Owner and OWNER). If two tag keys of
+    a profile differ only in case, the suggested command copies neither. Tags by which a tool recognizes its own
+    resources are not in the suggested command. If your policy file or the organization's tag policy forbids a tag, the
+    suggested command leaves the tag out. If a profile or role would have more than 50 tags after the copy, no tag is
+    copied to it, because AWS allows 50 tags. If the role only lacks tags that Karpenter or EKS writes to profiles, and
+    nothing else differs, the severity is `info`.
     """
     is_known = pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]
     own = _own(tags)

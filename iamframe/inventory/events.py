@@ -1,18 +1,18 @@
-"""Put CloudTrail events into an order that IAM allows, and identify the resource of each event.
+"""Put CloudTrail events into an order in which IAM would accept them, and identify the resource of each event.
 
 The time of an event is when its request was completed, to the second. Source: CloudTrail User Guide, "CloudTrail record
 contents", `eventTime`. Within a CloudTrail file, records are in no particular order. Source: CloudTrail User Guide,
 "CloudTrail log file examples".
 
 If possible, iamframe puts events with the same time into an order that IAM allows. CreateRole fails if a role with this
-name exists. CreateInstanceProfile fails if a profile with this name exists. A role or profile can be used only while it
-exists. A profile holds at most one role. DeleteRole fails while the role is in a profile. DeleteInstanceProfile fails
-while the profile holds a role. Source: IAM API Reference, CreateRole, CreateInstanceProfile, AddRoleToInstanceProfile,
-DeleteInstanceProfile and DeleteRole.
+name exists. CreateInstanceProfile fails if a profile with this name exists. All other operations need a role or
+profile that exists. A profile holds at most one role. DeleteRole fails while the role is in a profile.
+DeleteInstanceProfile fails while the profile holds a role. Source: IAM API Reference, CreateRole,
+CreateInstanceProfile, AddRoleToInstanceProfile, DeleteInstanceProfile and DeleteRole.
 
-If IAM allows several orders of events with the same time, or if iamframe finds no order that IAM allows, iamframe
-sorts these events by kind, name and id. The kinds have this order: create, link, change, unlink, delete. iamframe may
-find no order if events are missing, or if too many events have the same time. The order of the files does not matter.
+Events whose order remains open are sorted by kind, name and id. The kinds have this order: create, link, change,
+unlink, delete. If events are missing, or if too many events have the same time, iamframe may find no possible order.
+The order of the files does not matter.
 """
 
 from __future__ import annotations

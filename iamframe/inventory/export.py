@@ -1,13 +1,13 @@
 """Write DataFrames as CSV or JSON, and move finished files into a folder.
 
 CSV files for spreadsheets begin with a byte order mark, so that they are read as UTF-8, and have lines that end in CR
-LF. CSV for programs (`csv_bytes`) has no byte order mark, and lines that end in LF. All cells are quoted, so a lone CR
-in a description stays inside its cell.
+LF. CSV for programs (`csv_bytes`) has no byte order mark. Its lines end in LF. All cells are quoted, so a lone CR in
+a description stays inside its cell.
 
 In CSV files for spreadsheets, iamframe puts an apostrophe before text that could be read as a formula. Source: OWASP,
 "CSV Injection". A spreadsheet may treat a value as a formula because of its first character. Spreadsheets drop control
 characters. Text after a control character can therefore become a formula, too. Text after a line break, tab or
-semicolon can become a formula, too, because some spreadsheets expect a separator other than the comma.
+semicolon can become a formula, too, because some spreadsheets begin a new cell there.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def load_fleet(
         A CSV file, a DataFrame, or an iterable of ids or mappings. The columns are `account_id` and `account_name`. If
         the role, external id or AWS CLI profile differs between accounts, the file or DataFrame needs the column
         `role_name`, `external_id` or `profile`. `"org"` stands for all accounts of the caller's organisation
-        (Organizations ListAccounts). An account that is not active is not read, and has a gap.
+        (Organizations ListAccounts). An account that is not active is not read; the frame `gaps` shows it.
     role_name
         Name of the role to assume in each account, including the role's path. For an account without a role name,
         iamframe assumes no role, and uses the credentials of the AWS CLI profile (see `profile`) directly.
@@ -80,13 +80,13 @@ def load_fleet(
     workers
         The number of requests per account that run at the same time.
     journals
-        A folder with one journal per account. An interrupted load can resume from the journals. By default, the
-        journals are in a folder in `out`, if `out` is on a disk. If `out` is given, a journal is deleted once its
-        account is saved.
+        The folder for journals: files with AWS's answers, one per account, from which an interrupted load resumes. If
+        `out` is on a disk, the default is a folder in `out`. Otherwise, iamframe writes no journals by default. If
+        `out` is given, a journal is deleted once its account is saved.
     out
-        The snapshot's folder, on a disk or in an object store (`s3://BUCKET/FOLDER`). All workers of the executor must
-        share the disk. Do not put access keys of an object store into the address `out`: the executor would receive the
-        keys, too.
+        The snapshot's folder, on a disk or in an object store (`s3://BUCKET/FOLDER`). If it is on a disk, all workers
+        of the executor must share this disk. Do not put access keys of an object store into the address `out`: the
+        executor would receive the keys, too.
 
     See `load_account` for the other parameters.
 
@@ -103,9 +103,8 @@ def load_fleet(
     ExpiredError
         If the credentials expired, and `journals` or `out` is given. To resume the load, make the same call again.
     StoreError
-        If the disk that holds the journals is full (earlier answers stay in the journals), or if the folder `out`
-        cannot be used: `out` cannot be written, contains other files, contains an unfinished load of other accounts or
-        options, or is in an object store and already contains a snapshot.
+        If the disk with the journals is full, or if `out` cannot be written or already contains something else: other
+        files, another load, or (in an object store) a snapshot.
     """
     plan = load_plan(regions, references, role_details, tag_index, workers, rate)
     folder = os.fspath(journals) if journals else None

@@ -1,7 +1,7 @@
 """Describe DataFrames: their columns, types and keys.
 
-Each column has an Arrow type and a pandas type. Without the pandas type, Arrow would convert integer columns with
-missing values to floats, and flag columns with missing values to objects.
+Each column has an Arrow type and a pandas type. Without the pandas type, Arrow would turn integers into floats and
+Booleans into objects in columns with missing values.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ class Inventory:
 
     @property
     def events_read(self) -> bool:
-        """True if CloudTrail records of IAM's region were loaded.
+        """True if CloudTrail records of the region that has IAM's events (such as us-east-1) were loaded.
 
         If no CloudTrail records were loaded, the empty frame `events` proves nothing.
         """
@@ -116,8 +116,8 @@ class Inventory:
         """Return a new inventory with everything known about the chosen roles and profiles.
 
         Directly or indirectly linked roles and profiles are included, too. The frame `references` keeps all references
-        to included profiles, even if the ARN in a reference has a wrong path. The frames `accounts`, `gaps` and `calls`
-        keep all rows of each account with an included role or profile. Rows keep their order.
+        to included profiles. The frames `accounts`, `gaps` and `calls` keep all rows of each account with an included
+        role or profile. Rows keep their order.
 
         Parameters
         ----------
@@ -198,7 +198,7 @@ class Inventory:
         yield self.gaps
 
     def row_counts(self) -> dict[str, int]:
-        """Return the number of rows of each frame in `frames_read`."""
+        """Return the number of rows of each collected frame (see `frames_read`)."""
         return {name: len(frame) for name, frame in self.frames_read.items()}
 
     def _repr_html_(self) -> str:

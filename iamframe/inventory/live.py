@@ -65,9 +65,9 @@ def load_account(
         Whether to call ListRoles, too. ListRoles returns descriptions and maximum session durations.
         GetAccountAuthorizationDetails returns neither of them.
     tag_index
-        Whether to read profile tags from the tagging API first. One request returns the tags of up to 100 profiles. The
-        tagging API can return outdated tags. The column `tag_source` of the frame `tags` shows which operation returned
-        each tag.
+        Whether to read profile tags from the tagging API, and from IAM only for profiles that the tagging API does not
+        return. One request to the tagging API returns the tags of up to 100 profiles. The tagging API can return
+        outdated tags. The column `tag_source` of the frame `tags` shows which operation returned each tag.
     workers
         The number of requests that run at the same time. At times, iamframe runs one request more than this number.
     rate
@@ -75,9 +75,9 @@ def load_account(
         and slows down only if AWS throttles requests.
     progress
         Whether to show progress. The default is True in a terminal or notebook. If `progress` is a function, iamframe
-        calls the function with three arguments. The first argument that iamframe passes to `progress` is the stage. The
-        second and third argument count the finished and the known tasks. In `load_fleet`, the second and third argument
-        count accounts.
+        calls the function with three arguments. The first argument that iamframe passes to `progress` is the stage.
+        The second argument is the number of finished tasks. The third argument is the number of all tasks known so
+        far. In `load_fleet`, the second and third argument count accounts.
     source
         The text in the column `source` of the frame `accounts`.
     journal

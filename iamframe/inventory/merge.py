@@ -31,9 +31,13 @@ def settle(code: Positions, value: Positions, size: int) -> tuple[Positions, Pos
     Each row has a key and a value. In `code`, equal keys have equal numbers, from 0 to `size` - 1. In `value`, equal
     values have equal numbers, and an unknown value is -1.
 
-    For each key, the array `first` contains the position of the first row whose value is known. The position is -1 if
-    known values differ, or if no value is known. For each key with different values, `one` and `other` contain the
-    positions of two rows whose values differ.
+    Returns
+    -------
+    first
+        For each key, the position of the first row with a known value, or -1 if the known values differ or there is
+        none.
+    one, other
+        For each key with different values, the positions of two rows whose values differ.
     """
     rows = np.flatnonzero(value >= 0)
     first = np.full(size, -1)
@@ -202,11 +206,11 @@ class _MembersByRow:
         return members[slice(*np.searchsorted(rows, (row, row + 1)))]
 
     def set_numbers(self, known: Positions, code: Positions) -> Positions:
-        """Return a number for each row's set of tags or links.
+        """Return an id for each row's set of tags or links.
 
-        Equal sets of the same role or profile have the same number. A row gets -1 if its set is unknown. A row also
-        gets -1 if no other row about the same role or profile has a known set, because then there is nothing to
-        compare.
+        Rows about the same role or profile get the same id if their sets are equal. A row gets -1 if its set is
+        unknown. A row also gets -1 if no other row about the same role or profile has a known set, because then there
+        is nothing to compare.
         """
         value = np.full(len(code), -1)
         several = known[np.bincount(code[known])[code[known]] > 1]

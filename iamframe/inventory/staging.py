@@ -1,7 +1,7 @@
-"""Collect the records of accounts and files in internal Arrow tables, which the module `merge` combines.
+"""Put the records of live accounts and of files into internal Arrow tables, which the module `merge` combines.
 
 If a role or profile is in several records, each record gives one row. In the internal tables, tags and links contain
-the row number of their resource, not the ARN. Records become Arrow columns chunk by chunk, which saves memory.
+the row numbers of roles and profiles, not their ARNs. Records become Arrow columns chunk by chunk, which saves memory.
 """
 
 from __future__ import annotations

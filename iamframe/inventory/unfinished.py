@@ -4,7 +4,7 @@ An older snapshot in FOLDER stays until the new snapshot is complete. If FOLDER 
 files into FOLDER/unfinished:
 
 - `asked.json`: the sources and options of the call
-- `account.jsonl`: the answers of AWS for a single account
+- `account.jsonl`: the answers of AWS, if only one account is loaded
 - `ID.jsonl`: the answers of AWS for each account of a fleet
 - `lock`: a locked file that keeps other processes out while a fleet is loaded
 - `new/`: the new snapshot of a fleet, with the accounts that are written so far

@@ -7,8 +7,8 @@ or a list. Source: IAM User Guide, "Grammar of the IAM JSON policy language".
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Iterable, Mapping
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -259,8 +259,10 @@ _ALLOWED = ("changes.trust.trusts", "changes.trust.trusts_no_longer", "changes.t
 _DENIED = ("changes.trust.denies", "changes.trust.denies_no_longer", "changes.trust.denies_otherwise")
 
 
-def what_changed(old: str, new: str) -> list[_Message]:
+def what_changed(old: str, new: str, roles: Mapping[str, str] | None = None) -> list[_Message]:
+    """Return what a trust policy says now and did not say before. `roles` maps ids of roles to their ARNs."""
     messages: list[_Message] = []
+    named = partial(_named, roles=roles or {})
     before, after = _terms(old), _terms(new)
     for allows, (added, removed, otherwise) in ((True, _ALLOWED), (False, _DENIED)):
         was, now = before[allows], after[allows]
@@ -269,7 +271,7 @@ def what_changed(old: str, new: str) -> list[_Message]:
             if label in was and now[label] != was[label]:
                 changed.setdefault(_changed_terms(was[label], now[label]), []).append(label)
         messages += [
-            {"message": message, "principals": _named(labels)} | more
+            {"message": message, "principals": named(labels)} | more
             for message, labels, more in (
                 (added, [label for label in now if label not in was], {}),
                 (removed, [label for label in was if label not in now], {}),
@@ -283,7 +285,7 @@ def what_changed(old: str, new: str) -> list[_Message]:
         return messages
     if not after[True]:
         return [{"message": "changes.trust.nobody_as_before"}]
-    return [{"message": "changes.trust.as_before", "principals": _named(after[True])}]
+    return [{"message": "changes.trust.as_before", "principals": named(after[True])}]
 
 
 def _changed_terms(was: _Terms, now: _Terms) -> str:
@@ -308,17 +310,18 @@ def _terms(text: str) -> dict[bool, dict[_Label, _Terms]]:
     return found
 
 
-def _named(labels: Iterable[_Label]) -> list[_Message]:
-    return [_principal(*label) for label in labels]
+def _named(labels: Iterable[_Label], roles: Mapping[str, str]) -> list[_Message]:
+    return [_principal(*label, roles) for label in labels]
 
 
-def _principal(kind: str, name: Any) -> _Message:
+def _principal(kind: str, name: Any, roles: Mapping[str, str]) -> _Message:
     if not kind:
-        return {"message": "changes.principal.others", "principals": _named(name)}
+        return {"message": "changes.principal.others", "principals": _named(name, roles)}
     if name == "*":
         return {"message": "changes.principal.everyone", "kind": kind}
     if kind == "Service":
         return {"message": "changes.principal.service", "name": name}
     if kind == "AWS" and _DELETED.fullmatch(name):
-        return {"message": "changes.principal.deleted", "name": name}
+        known = {"message": "changes.principal.deleted_role", "arn": roles[name]} if name in roles else {}
+        return {"message": "changes.principal.deleted", "name": name} | known
     return {"message": "changes.principal.named", "kind": kind, "name": name}

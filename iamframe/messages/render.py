@@ -2,11 +2,11 @@
 
 In a text, a placeholder such as `{key}` stands for the fact with this name. A colon and a format can follow the name:
 
-- `{key:spelled}`: the fact in a given form (`spelled` adds the codes of look-alike letters)
+- `{key:spelled}`: the fact in the form `spelled`, which adds the Unicode codes of look-alike letters
 - `{total:profile}`: the number `total` with a noun, such as "3 profiles"
 - `{region:in}`: the fact in a phrase, such as "in eu-west-1", or nothing if the fact is missing
 - `{actions:or}`: all items of a list, joined by "or"
-- `[{key}, {value}]`: the text in brackets, once for each row of the frame `facts` that belongs to the finding
+- `[{key}, {value}]`: the text between the brackets, repeated for each of the finding's rows in the frame `facts`
 
 In the TOML file, a message with several texts is a table. One of the values that fill the message decides which text is
 used:
@@ -248,7 +248,7 @@ Groups = npt.NDArray[np.int64]
 
 
 def render_facts(text: Text, column: Callable[[str], pa.Array], group: Groups, size: int, lang: str = "en") -> pa.Array:
-    """For each row, the sorted array `group` has the number of the row's group. There are `size` groups."""
+    """The sorted array `group` assigns each row to one of `size` groups."""
     starts = np.searchsorted(group, np.arange(size + 1))
     sizes = np.diff(starts)
     listed = LIST.search(text) if isinstance(text, str) else None

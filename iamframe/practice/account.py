@@ -245,7 +245,7 @@ class PracticeAccount:
     def set_tag_policy(self, policy: Mapping[str, Any] | None, account_id: str | None = None) -> None:
         """Set an account's effective tag policy, such as `{"tags": {…}}`.
 
-        If `policy` is None, the account loses its tag policy. Before `add_member` adds a second account, there is no
+        If `policy` is None, the account loses its tag policy. Before the first call of `add_member`, there is no
         organization, so requests for the tag policy fail.
         """
         policies, account_id = self._organization.tag_policies, account_id or self.account_id
@@ -301,7 +301,7 @@ class PracticeAccount:
     def writes(self) -> int:
         """Return the number of recorded requests that are not reads.
 
-        A read is AssumeRole, a GET request without a known action, or an action that begins with Get, List, Describe,
+        Reads are AssumeRole, GET requests without a known action, and actions that begin with Get, List, Describe,
         BatchGet, Lookup, Query, Scan, Search, Select or Simulate.
         """
         return sum(faults.is_write(request.action) for request in self.requests)
@@ -327,8 +327,8 @@ class PracticeAccount:
     def deny(self, action: str, resource: str = "*", account_id: str = "*") -> None:
         """Deny an action, such as "GetRole" or "iam:*", on a resource.
 
-        The resource is the name or ARN of a role or profile. `*` matches any text. A request that names no role or
-        profile, such as DescribeInstances, has an ARN such as "arn:aws:ec2:us-east-1:123456789012:*" as its resource.
+        The resource is the name or ARN of a role or profile. `*` matches any text. For actions about other resources,
+        such as DescribeInstances, pass "*" or "arn:aws:ec2:us-east-1:123456789012:*".
         """
         with self._faults.lock:
             self._faults.denials.append(Denial(action, resource, account_id))

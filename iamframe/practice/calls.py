@@ -35,7 +35,7 @@ class Request:
     """The record of one request to a practice account.
 
     `status` is 0 if the connection was closed without an answer. `error_code` is None if the request succeeded.
-    `seconds` is the time in which the practice account made the answer, without the delay `latency`.
+    `seconds` is the time in which the practice account made the answer, without an artificial delay.
     """
 
     service: str

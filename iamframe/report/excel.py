@@ -67,8 +67,9 @@ def write_workbook(
 
     Text cells stay text, even after an edit: account ids keep their leading zeros, and nothing becomes a formula or a
     link. A sheet holds at most 1,048,575 rows below its heading, and a cell at most 32,767 characters. The sheet
-    `overview` says which sheets lack rows or have shortened texts. Times are text, in UTC and in ISO form. Flags are
-    text, because LibreOffice would turn a Boolean into a formula. The same result always produces the same bytes.
+    `overview` says in which sheets rows are left out or texts are shortened. Times are text, in UTC and in ISO form.
+    Flags are text, because LibreOffice would turn a Boolean into a formula. The same result always produces the same
+    bytes.
 
     Raises
     ------

@@ -295,7 +295,7 @@ def _masked(frame: pd.DataFrame, by_kind: _MaskedTexts) -> pd.DataFrame:
 def search(aside: Path, folder: Path, mask: Mask, removed: Iterable[str] = ()) -> None:
     """Raise ReportError if a file contains a text that `mask` knows and replaces.
 
-    Other HTML, CSV and similar files that stay in the folder are searched, too.
+    Other HTML, CSV and similar files that are already in `folder` are searched, too.
     """
     finished = {str(file.relative_to(aside)) for file in aside.rglob("*")} | {*removed}
     for file in sorted(path for path in aside.rglob("*") if path.is_file()):

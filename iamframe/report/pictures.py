@@ -187,7 +187,6 @@ class Pictures(msgspec.Struct, frozen=True):
         ]
 
     def quota_use(self) -> Picture:
-        """Return what fills the quotas, by account, creating tool, owner tag, and cluster or stack."""
         words = self.words
         columns = [
             *(ColumnHead(words(f"heads.{name}")) for name in ("account_id", "maker", "belongs_to")),

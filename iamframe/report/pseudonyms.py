@@ -1,7 +1,7 @@
 """Pseudonyms for ids and e-mail addresses.
 
-A pseudonym is an HMAC with a secret key. Anybody can hash all numbers of twelve digits. A plain hash would therefore
-not hide an account id.
+A pseudonym is an HMAC with a secret key. With a plain hash, anybody could try all account ids, because these have only
+twelve digits.
 
 The IAM User Guide documents unique ids and their prefixes in "IAM identifiers". The ids `o-…`, `ou-…` and `r-…` belong
 to AWS Organizations. Source: AWS Organizations API Reference, "Organization", "OrganizationalUnit" and "Root".
@@ -96,7 +96,7 @@ class Hit(NamedTuple):
 
 
 class Plain(NamedTuple):
-    """A text in the form in which it is searched for ids.
+    """A text in a normal form, to search it for ids.
 
     Encoded characters are decoded, digits and full-width letters are ASCII, and accents and invisible characters are
     removed.

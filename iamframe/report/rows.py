@@ -261,7 +261,7 @@ class _Show(msgspec.Struct, frozen=True):
         )
 
     def table(self, rows: list[_Finding], steps: _Steps) -> FindingTable:
-        """Return a check's findings as a table, and add their commands to `steps`."""
+        """Return a check's findings as a table, and add the suggested commands to `steps`."""
         arns, own = _shortened(rows, "resource")
         related, others = _shortened(rows, "related")
         cells = {name: [cell(row) for row in rows] for name, cell in self._cells().items()}

@@ -1,4 +1,4 @@
-"""The texts of the report's page in one language."""
+"""The texts of the report's page in the chosen language."""
 
 from __future__ import annotations
 

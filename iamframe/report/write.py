@@ -77,8 +77,8 @@ def write_report(
     their data was collected.
 
     A result of `check_snapshot` need not fit into memory: iamframe writes the result in parts, one group of accounts at
-    a time. The rows of `checks/CHECK.csv` and `tags.csv`, and the findings without an ARN in `findings.csv`, are in
-    the order of the groups of accounts. With `mask` or `xlsx`, the whole result is in memory.
+    a time. So the rows of `checks/CHECK.csv` and `tags.csv`, and the findings without an ARN in `findings.csv`, are
+    sorted by group of accounts first. With `mask` or `xlsx`, the whole result is in memory.
 
     If the report cannot be written, an older report stays as it was. A new report replaces or removes all files that an
     older report or `iamframe diff --out` wrote into the folder. Other files in the folder are kept. If a folder has no
@@ -100,17 +100,16 @@ def write_report(
         Whether to also write the Excel workbook `report.xlsx`. The workbook has an overview, the coverage, and the
         findings by owner. Each check and each frame has a sheet. The workbook needs the extra `excel`.
     mask
-        Whether pseudonyms replace account ids, unique ids, external ids and e-mail addresses in every file.
-        Pseudonyms also replace ids of AWS Organizations, account names, and the sources that were loaded (such as
-        paths). A pseudonym is the same throughout one report. To get the same pseudonyms in several reports, pass the
-        path of a key file as `mask`. Otherwise, each report has pseudonyms of its own. The key file is created if it
-        does not exist. Ids are found in any spelling: with spaces, hyphens or invisible characters. Percent-encoded ids
-        are found, too. Ids in digits of other writing systems, or in full-width letters, are found, too. Account ids
-        without exactly twelve digits (for example, without leading zeros) are replaced only in id columns, ARNs and
-        policies. External ids are replaced only as whole words. If a name contains an id, the rest of the name is not
-        masked. A command in `next_step` becomes a comment if the command contains a pseudonym. At the end, the finished
-        files are searched for the original ids. The search does not look for external ids that have fewer than eight
-        characters or no digit.
+        Whether pseudonyms replace account ids, unique ids, external ids and e-mail addresses in every file. Pseudonyms
+        also replace ids of AWS Organizations, account names, and the sources that were loaded (such as paths). A
+        pseudonym is the same throughout one report. To get the same pseudonyms in several reports, pass the path of a
+        key file as `mask`. Otherwise, each report has pseudonyms of its own. The key file is created if it does not
+        exist. Ids are found in any spelling: with spaces, hyphens or invisible characters. Percent-encoded ids are
+        found, too. Ids in digits of other writing systems, or in full-width letters, are found, too. An account id
+        that has lost its leading zeros is replaced only in id columns, ARNs and policies. External ids are replaced
+        only as whole words. If a name contains an id, the rest of the name is not masked. A command in `next_step`
+        becomes a comment if the command contains a pseudonym. At the end, the finished files are searched for the
+        original ids. The search does not look for external ids that have fewer than eight characters or no digit.
 
     Raises
     ------
@@ -331,8 +330,8 @@ def write_findings(
     Raises
     ------
     ReportError
-        If the folder cannot be created or written, if the key file is invalid, if the key file is in the folder, or if
-        a masked file would still contain an original id or e-mail address.
+        If the folder cannot be created or written, if the key file (see `mask`) is invalid or lies in the folder, or
+        if a masked file would still contain an original id or e-mail address.
     """
     folder = Path(out)
     pseudonyms = None

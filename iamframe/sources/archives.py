@@ -43,7 +43,7 @@ MANIFEST, FORMAT = "manifest.json", "iamframe snapshot"
 
 
 class Unreadable(Exception):
-    """The content of a file cannot be read. The caller adds the file's name."""
+    """The content of a file cannot be read. The message has no file name: who catches the error adds the name."""
 
     def __init__(self, message: str, **facts: Any) -> None:
         super().__init__(message)

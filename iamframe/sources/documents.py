@@ -27,7 +27,7 @@ _BYTE = re.compile(r" \(byte (\d+)\)")
 
 
 class _Key:
-    """A JSON key. A dict with `_Key` objects as keys keeps all values of a JSON key that occurs several times."""
+    # Equal keys are different `_Key` objects, so a dict keeps both values if a JSON object has a key twice.
 
     __slots__ = ("text",)
 

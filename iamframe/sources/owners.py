@@ -55,11 +55,7 @@ def _is_list_of(owner: Owner, key: str, document: Document) -> bool:
 
 
 def _is_named(owner: Owner, key: str, document: Document) -> bool:
-    """Return whether a file's path shows which AWS service the file's list is from.
-
-    If the list is empty, or if the file has other keys besides the list, the list does not prove the service. The path
-    must then contain the operation or service, and no name of another service (`_OTHERS`).
-    """
+    # An empty list, or a list beside other keys, proves no service. Then the path must name the operation or service.
     path = "/".join((*document.piece.folders[document.piece.root :], document.piece.name))
     words = re.findall("[a-z0-9]+", cli_name(path))
     operation = cli_name("DescribeStacks" if key == _STACKS else owner.operation)

@@ -1,4 +1,4 @@
-"""Read what a live account has in its regions: consumers, and the owners of profiles.
+"""Read from all regions of a live account what uses profiles, and which clusters, environments and stacks exist.
 
 A consumer is a resource that uses profiles. An owner is a cluster, environment or stack that profiles may belong to.
 iamframe requests a list of owners (for example, of clusters) only if a profile seems to belong to such an owner. If a

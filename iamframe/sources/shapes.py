@@ -1,4 +1,4 @@
-"""Find the function that can read a JSON document, and note accounts and gaps on the way.
+"""Find the function that can read a JSON document, and note which account it is from and what is missing.
 
 The decorator `@shape` registers a function for documents with certain keys (their "shape"). A list is recognized by
 the keys of its first item.

@@ -106,7 +106,7 @@ class ManagedProfile(GotProfile, gc=False):
 
 
 class Leaving(msgspec.Struct, gc=False):
-    """A role or profile that Terraform will delete, replace, or no longer manage, or a deposed object."""
+    """A role or profile that Terraform will delete, replace or stop managing. Deposed objects count, too."""
 
     managed_arn: str
     address: str

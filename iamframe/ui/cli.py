@@ -39,8 +39,8 @@ def app() -> None:
 
     A SOURCE is `sample`, `sample:earlier`, `aws`, `aws:CLI_PROFILE`, a path, or the s3:// address of a snapshot.
     `sample` and `sample:earlier` are fictional examples. `aws` and `aws:CLI_PROFILE` read a live account, and change
-    nothing. A path is a file or folder with AWS CLI output, AWS Config items, Terraform states or plans, Steampipe
-    rows, or CloudTrail records (also .gz or .zip). A path can also be the folder of a snapshot.
+    nothing. A path is a file or folder (also packed as .gz or .zip) with AWS CLI output, AWS Config items, Terraform
+    states or plans, Steampipe rows, or CloudTrail records. A path can also be a folder written by `iamframe snapshot`.
     """
 
 
@@ -140,7 +140,7 @@ def check_command(
 ) -> int:
     """Print the findings.
 
-    Checks that are not complete are listed on standard error. Options that hide findings do not change the exit status.
+    Checks that lack data are listed on standard error. Options that hide findings do not change the exit status.
     """
     with checked(sources, live, shards, owner_tag=owner_tag, **judged) as (_, result):
         findings = shown = result.findings
@@ -163,7 +163,7 @@ def check_command(
 @_command(
     "plan",
     given.sources,
-    option("--out", "Write the script to FILE, and CSV files about its steps beside FILE.", "FILE", type=given.path),
+    option("--out", "Write the script to FILE, and two CSV files into the same folder.", "FILE", type=given.path),
     given.ages,
     given.only,
     given.policy_file,
@@ -183,7 +183,7 @@ def plan_command(
     """Print a clean-up script to review.
 
     The script deletes profiles, and copies tags from roles to profiles. iamframe never runs the script. Read the
-    script, then run it with `sh`. Findings of your own checks get no steps in the script.
+    script, then run it with `sh`. Findings of checks that you add with --checks get no steps in the script.
     """
     from iamframe.analysis.plan.plan import plan
 
@@ -271,8 +271,8 @@ def diff_command(
 ) -> int:
     """Print what changed between two sources.
 
-    OLD and NEW are sources. To try the command, type `iamframe diff sample:earlier sample`. Standard error lists the
-    data that could not be compared.
+    OLD and NEW are SOURCEs (see `iamframe --help`). To try the command, type `iamframe diff sample:earlier sample`.
+    Standard error lists the data that could not be compared.
     """
     from iamframe.analysis.compare import compare
     from iamframe.checks import run_checks
@@ -340,7 +340,8 @@ def drift_command(
 def snapshot_command(sources: tuple[str, ...], out: str | Path | None, athena: str | None, live: dict[str, Any]) -> int:
     """Save AWS data as Parquet, to read it later.
 
-    Give a SOURCE and --out. To resume an interrupted load into a local folder, run the same command again.
+    Pass at least one SOURCE, and --out. If the command was interrupted, and --out is a local folder, run the same
+    command again to resume.
     """
     from iamframe.inventory.load import take_snapshot
     from iamframe.inventory.sql import athena_statements
@@ -373,7 +374,7 @@ def checks_command(form: str, checks: tuple[str, ...]) -> int:
 
 @_command("surfaces", given.formats(*given.FORMATS))
 def surfaces_command(form: str) -> int:
-    """Show what tools can do with IAM tags.
+    """Show how other tools handle IAM tags.
 
     The tools are consoles and APIs of AWS, and programs such as Terraform. Each line is about roles or instance
     profiles, and about one operation: write tags, read tags, or find resources by tag. Only the formats CSV and JSON

@@ -41,7 +41,7 @@ _LISTS = {"accounts": "account", "checks": "check", "severities": "severity", "m
 class Filter:
     """A filter of findings. `Filter()` lets all findings through.
 
-    A filter by path or tag looks at the resource of a finding and at its related resource. If a finding has no related
+    A finding matches a path or tag if its resource or its related resource does. If a finding has no related
     resource, the filter also looks at the roles or profiles linked to its resource.
 
     Attributes
@@ -52,9 +52,9 @@ class Filter:
     path
         Consecutive segments of the path, such as `team/a`. Case does not matter. `/` matches only the path `/`.
     tag_key
-        Key of a tag, in exactly the same case.
+        Key of a tag. Case matters.
     tag_value
-        Value of the tag whose key is `tag_key`, in exactly the same case. None means any value.
+        Value of the tag whose key is `tag_key`. Case matters. None means any value.
     tagged
         The value `yes` selects findings whose resources have the tag `tag_key`. The value `no` selects findings whose
         resources do not have this tag. The value `unknown` selects findings whose resources may have this tag, because
@@ -127,10 +127,10 @@ def undecided(result: Result, wanted: Filter) -> pd.DataFrame:
 
 @schema.shows(schema.COUNTS)
 def counts(result: Result, findings: pd.DataFrame, wanted: Filter) -> pd.DataFrame:
-    """For each check, count the findings of each severity, and the accounts with each status of the check.
+    """Return one row per selected check: its number of findings per severity, and its number of accounts per status.
 
-    The frame has one row per selected check, sorted by the check's severity, the highest first. The columns
-    `complete`, `partial` and `unknown` count accounts.
+    Rows are sorted by the check's severity, the highest first. The columns `complete`, `partial` and `unknown` count
+    accounts.
     """
     return Selection(result, wanted).count(findings)
 
@@ -147,9 +147,8 @@ def grouped(result: Result, findings: pd.DataFrame, tag_key: str) -> pd.DataFram
 
     The frame has one row per value of the tag. Values with the most findings come first. Findings about resources
     without the tag have a row of their own. One more row counts findings about resources whose tags were not collected.
-    Only tags with exactly this key count: `Owner` does not count for `owner`. A finding is counted twice if its role
-    and profile have different values. `iamframe.findings_by_owner` counts no finding twice, and leaves out accepted
-    findings.
+    The case of the key matters: `owner` does not include `Owner`. A finding is counted twice if its role and profile
+    have different values. `iamframe.findings_by_owner` counts no finding twice, and leaves out accepted findings.
     """
     sides = _FindingResources(_inventory_of(result), findings)
     carried, unread = sides.carried(tag_key)
@@ -300,7 +299,6 @@ class Selection:
         return self.coverage[self.coverage["status"] != "complete"]
 
     def count(self, findings: pd.DataFrame) -> pd.DataFrame:
-        """For each check, count the findings of each severity, and the accounts with each status of the check."""
         order = {name: SEVERITIES.index(self.result.checks[name].severity) for name in self.checks}
         checks = sorted(order, key=order.__getitem__)
         columns: dict[str, object] = {"check": checks}

@@ -205,8 +205,8 @@ _POLICY = (
 policy_file = option("--policy", _POLICY, "FILE|org", multiple=True)
 own = option("--checks", "Also use the checks in this Python file. Repeatable.", "FILE", multiple=True)
 _MASK = (
-    "Replace account ids, account names, SOURCEs, unique ids, external ids, e-mail addresses and AWS Organizations ids "
-    "with pseudonyms."
+    "Replace account ids, account names, unique ids, external ids, e-mail addresses, AWS Organizations ids and the "
+    "given SOURCE with pseudonyms."
 )
 _KEY = "Mask with the key in FILE: the same key gives the same pseudonyms. FILE is created if it does not exist."
 mask = together(option("--mask", _MASK), option("--mask-key", _KEY, "FILE", type=path))
@@ -226,14 +226,15 @@ _SEVERITY = "Print only findings of this severity. Repeatable."
 narrowed = together(
     option("--severity", _SEVERITY, type=click.Choice(SEVERITIES), multiple=True),
     option("--owner", "Print only findings of this owner. Repeatable.", "NAME", multiple=True),
-    option("--hide-expected", "Do not print expected or accepted findings."),
+    option("--hide-expected", "Print only findings that need attention (not expected, not accepted)."),
 )
 _AGAINST = "Compare the states with the accounts in this SOURCE (required)."
 against = option("--against", _AGAINST, "SOURCE", callback=_required, shell_complete=offer_sources)
 _COMPARE = "Add to the page how SOURCE differs from OLD, an older SOURCE."
 older = option("--compare older", _COMPARE, "OLD", shell_complete=offer_sources)
 _KIND = (
-    f"Print only differences of this kind: {', '.join(DIFFERENCES)}. The kind `unknown` is always printed. Repeatable."
+    f"Print only differences of this kind: {', '.join(DIFFERENCES)}. Rows of kind `unknown` (not compared) are always "
+    "printed. Repeatable."
 )
 kinds = option("--only", _KIND, "KIND", type=click.Choice(DIFFERENCES), multiple=True)
 _MIN_AGE = "Skip profiles that are younger than AGE, such as 12h (default: 1d)."

@@ -90,7 +90,7 @@ def emit(frame: DataFrame, form: str, columns: Mapping[str, str] | None = None) 
 
 def emit_findings(findings: DataFrame, form: str) -> None:
     if form != "table":
-        emit(findings, form, FINDING_COLUMNS)
+        emit(_with_notes(findings) if form == "markdown" else findings, form, FINDING_COLUMNS)
         return
     from iamframe.inventory.display import cell_rows, text_rows
 
@@ -128,10 +128,10 @@ def emit_changes(changes: Changes, form: str) -> None:
     else:
         for change, account, kind, name, detail in text_rows(cell_rows(changes.changes[[*CHANGE_COLUMNS]])):
             echo(f"{change.replace('_', ' '):<13}  {account:<12}  {kind:<16}  {name}: {detail}")
-        shown = changes.findings
+        shown = _with_notes(changes.findings)
         texts = shown["detail"].where(shown["change"] != "gone", in_old(shown["detail"]))
         only_accepted = (shown["change"] == "settled") & ~shown["expected"]
-        findings = _with_notes(shown.assign(detail=texts, since=shown["change"].mask(only_accepted, "accepted")))
+        findings = shown.assign(detail=texts, since=shown["change"].mask(only_accepted, "accepted"))
         for change, since, *row in text_rows(cell_rows(findings[["change", "since", *FINDING_COLUMNS]])):
             kind = "finding gone" if change == "gone" else f"{change} finding"
             echo(f"{kind:<16}  {_finding(row)}{_SINCE.get(since, '')}")

@@ -180,12 +180,12 @@ def _worst_first(rows: list[Tagged]) -> list[list[Tagged]]:
 def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
     """Draw a bar chart of each account's profiles: with a known use, without a known use, or without a role.
 
-    The plot has one bar per account, for at most 30 accounts. The first account is the one with the most profiles that
-    have no known reference or no role. Plain parts show profiles with a known reference. Dotted parts show profiles
-    without a known reference. Cross-hatched parts show profiles without a role. Profiles without a known reference are
-    the findings of the check `unreferenced_profiles`. Parts with slanted hatching show profiles for which the role or
-    the references were not collected. If `unreferenced_profiles` did not run, these parts also show the profiles that
-    this check would have found.
+    The plot has one bar per account, for at most 30 accounts. Accounts are sorted by the number of profiles without a
+    known use or without a role, the highest first. Plain parts show profiles with a known use. Dotted parts show
+    profiles without a known reference. Cross-hatched parts show profiles without a role. Profiles without a known
+    reference are the findings of the check `unreferenced_profiles`. Parts with slanted hatching show profiles for which
+    the role or the references were not collected. If `unreferenced_profiles` did not run, these parts also show
+    profiles without a known use.
     """
     require("plot_profile_use", result, Result, instead="what `iamframe.run_checks` gives")
     inventory, total = result.inventory, pluralize(len(result.inventory.profiles), "instance profile")
@@ -205,11 +205,11 @@ def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
 
 
 def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resources: str = "profiles") -> Axes:
-    """Draw the number of profiles or roles for each combination of account, tool that created them, and cluster.
+    """Draw what fills the quota of profiles (or roles).
 
-    Each bar stands for one such combination. Instead of a cluster, it can be an environment or stack. Only the 15
-    largest bars are drawn, the largest first. Each bar's label shows how much of the account's quota this bar uses, if
-    the quota is known.
+    There is one bar for each combination of account, tool, and cluster (or environment, or stack). The bar shows how
+    many profiles (or roles) the tool created there. Only the 15 largest bars are drawn, the largest first. Each bar's
+    label shows how much of the account's quota this bar uses, if the quota is known.
 
     Plain parts of a bar show resources with an owner (the value of the owner tag). A profile without an owner tag has
     the owner of its role. Cross-hatched parts of a bar show resources without an owner. The dotted parts of a bar show
@@ -258,8 +258,8 @@ def plot_ladder(inventory: Inventory, ax: Axes | None = None, limit: int = 60) -
     Lines connect the roles on the left with their profiles on the right. Each row shows a profile, or a role without a
     profile. The plot has at most `limit` rows. Roles in several profiles come first. Profiles without a role come
     second. Roles that trust EC2 but are in no profile come third. Profiles come last if it is unknown whether they have
-    a role. A line is dashed if the role was not collected. With several accounts, the name of each account is above its
-    rows.
+    a role. A line is dashed if only the name of the role is known. With several accounts, the name of each account is
+    above its rows.
     """
     require("plot_ladder", inventory, Inventory, instead="what `iamframe.load` gives")
     rungs = _rungs(inventory)
@@ -382,9 +382,9 @@ def plot_age(inventory: Inventory, ax: Axes | None = None) -> Axes:
     """Draw a bar chart of roles and profiles by year of creation.
 
     Each year has a bar for roles and a bar for profiles. Cross-hatched parts of a bar show resources without tags.
-    AWS-reserved tags are ignored. Slanted hatching shows resources whose tags or creation time were not collected. The
-    plot shows at most 20 years. The first year also includes all older resources. AWS-managed roles are left out, and
-    the title shows their number.
+    AWS-reserved tags are ignored. Slanted hatching shows resources whose tags were not collected, and, in a bar of its
+    own, resources whose creation time was not collected. The plot shows at most 20 years. The first year also includes
+    all older resources. AWS-managed roles are left out, and the title shows their number.
     """
     require("plot_age", inventory, Inventory, instead="what `iamframe.load` gives")
     sides = [

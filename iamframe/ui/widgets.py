@@ -1,7 +1,7 @@
 """The explorer for notebooks: widgets that call `iamframe.exploring`, without logic of their own.
 
-Text from AWS is never interpreted as HTML or as mathematics. A widget `ipywidgets.Label` never shows names or tags from
-AWS, because this widget shows text between dollar signs as a formula.
+Text from AWS is never interpreted as HTML or as mathematics. For names and tags from AWS, this module never uses
+`ipywidgets.Label`, which shows text between dollar signs as a formula.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def explore(
     source
         An inventory, or a result of `run_checks`. For an inventory, the checks run first.
     policy
-        A policy file, as for `run_checks`. `explore` uses the policy file only if `source` is an inventory.
+        An iamframe policy file, as for `run_checks`. It is used only if `source` is an inventory.
     folder
         The folder into which the explorer writes exports. In the explorer, the user can choose another folder for
         exports.

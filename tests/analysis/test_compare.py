@@ -256,7 +256,9 @@ def trusting(**policies: dict[str, Any]) -> Documents:
 def apart(changes: iamframe.Changes) -> dict[str, str]:
     "What could not be compared, but for findings and what these files never hold."
     frame = changes.not_compared
-    frame = frame[~frame["what"].str.contains("findings of") & (frame["what"] != "descriptions and session lengths")]
+    frame = frame[
+        ~frame["what"].str.contains("findings of") & (frame["what"] != "descriptions and session lengths of roles")
+    ]
     return dict(zip(frame["what"], frame["reason"], strict=True))
 
 
@@ -369,8 +371,8 @@ def test_each_change_has_its_kind_and_what_was_before_and_after(tmp_path: Path, 
     assert rows(changes, *columns) == told
     if "description" in name:
         assert (
-            apart(changes)["descriptions"]
-            == "1 role with a value in only one of OLD and NEW; the value may not have been collected in the other"
+            apart(changes)["descriptions of roles"]
+            == "for 1 role, only one of OLD and NEW has a value; in the other, it may not have been collected"
         )
 
 
@@ -394,6 +396,19 @@ def test_another_id_under_the_same_arn_is_one_change_that_has_what_else_is_other
     assert [one["message"].rpartition(".")[2] for one in trusted["messages"]] == ["trusts", "trusts_no_longer", "ec2"]
     assert changes.changes["detail"][0] == (
         "was recreated with the id AIPAOTHER (before: AIPAP); now holds no role (before: web)"
+    )
+
+
+def test_a_trusted_role_that_was_deleted_is_named_beside_its_id(tmp_path: Path) -> None:
+    """AWS replaces the ARN of a deleted role by its id, which the earlier inventory knows."""
+    partner = role_detail("partner")
+    gone = {"Statement": [{"Effect": "Allow", "Principal": {"AWS": partner["RoleId"]}, "Action": "sts:AssumeRole"}]}
+    there = {"Statement": [{"Effect": "Allow", "Principal": {"AWS": partner["Arn"]}, "Action": "sts:AssumeRole"}]}
+    old = whole(tmp_path / "old", [partner, role_detail("web", AssumeRolePolicyDocument=there)], [])
+    new = whole(tmp_path / "new", [role_detail("web", AssumeRolePolicyDocument=gone)], [])
+    details = iamframe.compare(old, new).changes.set_index("change")["detail"]
+    assert details["trust_changed"] == (
+        f"now trusts {partner['RoleId']} (the deleted role {partner['Arn']}); no longer trusts {partner['Arn']}"
     )
 
 
@@ -569,7 +584,7 @@ def test_a_profile_that_only_became_referred_to_because_more_was_asked_is_no_fin
         dict(zip(changes.not_compared["what"], changes.not_compared["reason"], strict=True))[
             "findings of the check unreferenced_profiles"
         ]
-        == "it is unknown whether 1 finding is gone, because other regions or services were scanned"
+        == "it is unknown whether 1 finding is gone, because OLD and NEW cover different regions or services"
     )
 
 
@@ -785,7 +800,7 @@ def test_diff_prints_changes_by_kind_and_what_was_not_compared_and_writes_three_
     assert done.stderr.startswith("1 resource created, 1 tag changed. Findings: 1 new. ")
     assert said(done) == [
         (
-            f"incomplete comparison in {ACCOUNT}: descriptions and session lengths "
+            f"incomplete comparison in {ACCOUNT}: descriptions and session lengths of roles "
             "(collected neither in OLD nor in NEW for 1 of 1 role)"
         )
     ]
@@ -862,7 +877,7 @@ def test_where_nothing_could_be_compared_diff_says_so_first_and_strict_exits_3(t
     first, *apart = done.stderr.splitlines()
     things = len(iamframe.compare(*(iamframe.load_files(tmp_path / side) for side in ("old", "new"))).not_compared)
     assert things > 1
-    assert first == f"no change in the compared data. {things} comparisons are incomplete."
+    assert first == "no change in the compared data. Some of the data could not be compared."
     assert any(line.startswith(f"incomplete comparison in {ACCOUNT}: roles") for line in apart)
     assert done.returncode == 0
     assert run(tmp_path, "diff", "old", "new", "--strict").returncode == 3

@@ -213,7 +213,7 @@ def test_a_profile_with_a_role_that_only_its_name_shows_may_be_crossed(tmp_path:
         (
             listed(profile("blue", nested_role("green"))),
             "unknown",
-            "roles without a profile are not in the collected data",
+            "the collected data does not show roles without a profile",
         ),
         (
             {"r.json": {"Roles": [nested_role("blue")]}},
@@ -299,11 +299,16 @@ def test_a_profile_without_a_role_is_never_expected_by_its_name(tmp_path: Path) 
 ARN = PROFILE_ARN + "{}"
 # Links (profile, role, the role's path), and which tool uses each: what is said, with its certainty; None is nothing.
 REFUSED: dict[str, tuple[str, str, str, str | None]] = {
-    "web-profile": ("web", "/", "emr", "Amazon EMR rejects the profile, because its role has a different name (web)"),
+    "web-profile": (
+        "web",
+        "/",
+        "emr",
+        "Amazon EMR uses the profile, but requires a role with the same name; the role is web",
+    ),
     "web": ("web", "/", "emr", None),
     "WEB2": ("web2", "/", "emr", None),
     "datazone_emr_ec2_instance_profile_d4": ("datazone_emr_ec2_instance_role_d4", "/", "emr", None),
-    "datazone_emr_ec2_instance_profile_e5": ("own", "/", "emr", "because its role has a different name (own)"),
+    "datazone_emr_ec2_instance_profile_e5": ("own", "/", "emr", "requires a role with the same name; the role is own"),
     "nobody-profile": ("nobody", "/", "", None),
     "db": ("AWSRDSCustomRole", "/", "rds", "begin with AWSRDSCustom; the profile holds the role AWSRDSCustomRole"),
     "AWSRDSCustomProfile": ("AWSRDSCustomDb", "/", "rds", None),

@@ -107,7 +107,7 @@ def test_a_profile_that_holds_a_role_which_no_source_shows_is_not_empty(tmp_path
         (
             {"p.json": {"InstanceProfile": linked("web")}},
             "unknown",
-            "profiles without a role are not in the collected data",
+            "the collected data does not show profiles without a role",
         ),
     ],
 )
@@ -472,7 +472,11 @@ def test_a_role_in_a_profile_or_without_ec2s_trust_or_of_unknown_profiles_is_not
             "unknown",
             "trust policies are unknown for 1 of 1 role",
         ),
-        ({"p.json": profile_list(linked("web"))}, "unknown", "roles without a profile are not in the collected data"),
+        (
+            {"p.json": profile_list(linked("web"))},
+            "unknown",
+            "the collected data does not show roles without a profile",
+        ),
     ],
 )
 def test_roles_without_a_profile_need_roles_their_profiles_and_their_trust(

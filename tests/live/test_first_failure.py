@@ -147,7 +147,7 @@ def test_an_unknown_profile_is_told_with_those_that_exist(tmp_path: Path) -> Non
 
 def test_an_unknown_profile_of_the_environment_is_told_so(tmp_path: Path) -> None:
     assert refusal(tmp_path, files={".aws/config": AUDIT}, AWS_PROFILE="nope") == (
-        "aws: the profile nope in AWS_PROFILE does not exist (known profiles: audit); "
+        "aws: the profile 'nope' in AWS_PROFILE does not exist (known profiles: audit); "
         "`aws configure list-profiles` lists the profiles"
     )
 

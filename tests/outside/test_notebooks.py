@@ -55,7 +55,7 @@ def test_there_are_these_notebooks() -> None:
         "02_untagged_profiles",
         "03_name_mismatches",
         "04_investigate_one",
-        "05_trust_and_links",
+        "05_trust_and_profiles",
         "06_changes",
         "07_your_own_account",
         "08_practice_account",

@@ -605,9 +605,11 @@ def test_where_tags_can_be_seen_and_changed_is_told_with_how_many_are_missed(bro
         assert rows["IAM console", "profiles"] == ["no", "no", "no"]
         by_stack = "yes, but only if CloudFormation manages the role"
         assert rows["CloudFormation", "roles"] == [by_stack, by_stack, "unknown"]
-        configured = "yes, but only if Terraform manages the resource"
+        configured = "yes, but only for resources that Terraform manages"
         asked = "yes, but only with requests to us-east-1"
-        either = "yes, but only if Terraform manages the profile, or with requests to us-east-1"
+        either = (
+            "yes, but only if Terraform manages the profile (for other profiles, use the Resource Groups Tagging API)"
+        )
         assert rows["Terraform", "profiles"] == [configured, either, asked]
         group = it.page.get_by_role("group", name="Table: Where tags can be seen and changed")
         said = group.locator("caption").inner_text()
@@ -806,8 +808,8 @@ def test_a_check_that_is_not_complete_is_named_with_the_file_that_would_settle_i
         line.get_by_role("link", name="Instance profiles that hold no role").click()
         section = it.page.locator("section[aria-labelledby=empty_profiles]")
         # The status is that of the check, and may have several reasons.
-        assert "Status: unknown (not enough to decide)" in section.inner_text()
-        assert 'This check was not possible. The list "Incomplete" shows why.' in section.inner_text()
+        assert "Status: unknown (too little data to decide)" in section.inner_text()
+        assert 'This check was not possible, for the reasons under "Incomplete".' in section.inner_text()
         assert "None." not in section.inner_text()
 
 

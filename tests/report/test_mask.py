@@ -876,7 +876,7 @@ def test_what_was_before_a_change_is_masked_and_told_in_pseudonyms(tmp_path: Pat
             assert not re.search("|".join(f'"{one}"|(see|is) {one}' for one in ids), told)
     details = "\n".join(row[3] for row in rows)
     assert re.search(r"^tag 'id' is now 'ext-\w{10}' \(before: 'ext-\w{10}'\)$", details, re.MULTILINE)
-    assert re.search(r"^description is now see ext-\w{10} \(before: see ext-\w{10}\)$", details, re.MULTILINE)
+    assert re.search(r"^description is now 'see ext-\w{10}' \(before: 'see ext-\w{10}'\)$", details, re.MULTILINE)
     steps = [one for one in column(out / "changed_findings.csv", "next_step") if " delete-instance-profile " in one]
     assert len(steps) == 2
     assert all(re.fullmatch(rf"{COMMENT}aws iam .*=left-acct-\w{{10}}", step) for step in steps)

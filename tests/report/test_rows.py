@@ -61,7 +61,7 @@ def test_the_table_of_checks_counts_the_accounts_of_each_incomplete_status() -> 
     page = render_page(replace(result, coverage=coverage))
     text = re.sub(r"<[^>]*>", "", page.replace("<br>", " "))
     assert "unknown in 1 of 3 accounts, partial in 1 of 3 accounts" in text
-    assert "(not enough to decide) in 1 of 3 accounts, partial (some data" in " ".join(text.split())
+    assert "(too little data to decide) in 1 of 3 accounts, partial (some data" in " ".join(text.split())
 
 
 def test_a_reason_shows_the_file_of_a_source_without_its_folder() -> None:

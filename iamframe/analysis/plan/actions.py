@@ -57,8 +57,8 @@ class Command(msgspec.Struct, frozen=True):
 class Block(msgspec.Struct, frozen=True):
     """The steps on one profile.
 
-    The script changes a profile only if all `check` steps for this profile succeed. After a failed deletion, the script
-    tries to put the role back.
+    The script changes the profile only if all `checks` succeed. After a failed deletion, the script tries to put the
+    role back.
     """
 
     profile: ProfileFacts

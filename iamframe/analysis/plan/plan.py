@@ -116,15 +116,15 @@ _PLANNED = [name for name, one in CHECKS.items() if one.remedy]
 def plan(result: Result, *, min_age: timedelta | str = MIN_AGE, min_idle: timedelta | str = _MIN_IDLE) -> Plan:
     """Return a clean-up plan: a script that you review and run. `plan` reads only the result, not the account.
 
-    The script deletes profiles that hold no role, profiles without a known use, and profiles whose cluster,
-    environment or stack is gone. Before the script deletes a profile, it takes the role out of the profile. The script
-    never deletes or tags a role. The script copies missing or different tags from a role to its profile. If the script
-    replaces a tag value, the column `why` shows the old value and the new value.
+    The script deletes profiles that hold no role, profiles without a known use, and profiles whose cluster, environment
+    or stack is gone. Before the script deletes a profile, it takes the role out of the profile. The script never
+    deletes or tags a role. The script copies missing or different tags from a role to its profile. If the script
+    replaces a tag value, the column `why` of the frame `steps` shows both values.
 
     The plan does not delete a profile
 
-    - if your policy file accepts one of the findings for which it would be deleted, or if all these findings are
-      expected;
+    - if your policy file accepts a finding that recommends the deletion;
+    - if all findings that recommend the deletion are expected (column `expected` of `findings`);
     - if something uses the profile, or may use it;
     - if the profile was younger than `min_age` when the data was collected;
     - if the last use of the role was less than `min_idle` before the data was collected;
@@ -135,13 +135,13 @@ def plan(result: Result, *, min_age: timedelta | str = MIN_AGE, min_idle: timede
     - if AWS manages the role, or if the cluster, environment or stack of the profile still exists;
     - if the tags or unique id of the profile, or the unique id of its role, is unknown.
 
-    In the following cases, the plan copies only tags that your policy file or the organization's tag policy requires,
-    and copies no tag to a profile without tags:
+    In the following cases, an untagged profile gets no tags, and a tagged profile gets only tags that your policy file
+    or the organization's tag policy requires:
 
     - if a service or tool recognizes its own resources by a tag of the role or profile;
     - if the profile has a tag that the role lacks;
     - if the profile has a tag whose key differs only in case from the key of a tag to copy;
-    - if your policy file or the account's effective tag policy does not allow the value of the role's tag.
+    - if your policy file or the account's effective tag policy forbids a value that would be copied.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ def plan(result: Result, *, min_age: timedelta | str = MIN_AGE, min_idle: timede
     Raises
     ------
     PlanError
-        If an age cannot be parsed or is below zero.
+        If `min_age` or `min_idle` cannot be parsed, or is below zero.
     WrongObjectError
         If `result` is not a `Result`.
     """
