@@ -45,8 +45,8 @@ def checks_table() -> str:
 
 
 def printed_text() -> str:
-    """What the ten lines of Python print."""
-    (code,) = re.findall(r"## Ten lines of Python\n\n```python\n(.*?)```", FILES[0].read_text("utf-8"), re.DOTALL)
+    """What the Python example prints."""
+    (code,) = re.findall(r"## Use from Python\n\n```python\n(.*?)```", FILES[0].read_text("utf-8"), re.DOTALL)
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder), io.StringIO() as out:
         with contextlib.redirect_stdout(out):
             exec(code, {})

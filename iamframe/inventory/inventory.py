@@ -79,7 +79,7 @@ class Inventory:
     def frames_read(self) -> dict[str, pd.DataFrame]:
         """The frames by name, without `events`, `resource_owners` and `tag_policies` if these were not collected.
 
-        All other frames are included, even if they were not collected.
+        All other frames are always included.
         """
         return {name: frame for name, frame in self.frames.items() if is_read(self, name)}
 

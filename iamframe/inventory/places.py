@@ -81,7 +81,7 @@ def _opened(address: str) -> RemoteFolder:
 
 
 def read_bytes(file: Place, most: int = MAX_UNPACKED) -> bytes:
-    """Raise OSError if a file on a disk is larger than the limit."""
+    """Raise OSError if the file is on a disk and has more than `most` bytes."""
     if isinstance(file, Path):
         return read_file(file, most)
     with file.filesystem.open_input_stream(file.path) as stream:

@@ -101,7 +101,7 @@ def report_command(
         found = drift(result.inventory, *states) if states else None
         file, shown = write_shown(result, out, changes=changes, drift=found, owner_tag=None, mask=key, **page)
         if result.inventory.is_sample:
-            hint = "" if sources else " For your own account, type `iamframe report aws`."
+            hint = "" if sources else f" For your own account, type `{output.program()} report aws`."
             click.echo(f"This report is about the fictional sample.{hint}")
         click.echo(output.in_one_line(result))
         if changes:

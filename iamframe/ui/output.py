@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from shutil import get_terminal_size
+from shutil import get_terminal_size, which
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
@@ -41,10 +42,17 @@ _SINCE = {
     "settled": "; the finding is now expected",
     "accepted": "; the policy file now accepts the finding",
 }
+# The owners that are listed if none is close to the given name.
+_OWNERS = 10
 # The unmanaged resources that a table lists.
 _UNMANAGED = 10
 # The ids of messages about a region that is not enabled.
 _NO_REGION = [f"gaps.region.{name}" for name in ("unknown", "disabled", "rejects", "rejects_session")]
+
+
+def program() -> str:
+    # A virtual environment that is not activated is not on PATH.
+    return "iamframe" if which("iamframe") else shlex.quote(sys.argv[0])
 
 
 def remark(*groups: Iterable[str]) -> None:
@@ -279,7 +287,7 @@ def _closest(owner: str, known: list[str]) -> str:
 
     same = [one for one in known if one.lower() == owner.lower()]
     close = [*dict.fromkeys([*same, *difflib.get_close_matches(owner, known)])][:3]
-    shown = close or known[:3]
+    shown = close or (known if len(known) <= _OWNERS else known[:3])
     owners = f"owner{'' if len(shown) == 1 else 's'}"
     if close:
         which = f"the closest {owners}"

@@ -395,7 +395,7 @@ MFA = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
         (
             [allow(Sid="one")],
             [allow(Sid="two")],
-            "still trusts ec2.amazonaws.com, but another part of the trust policy changed",
+            "the trust policy changed, but still trusts ec2.amazonaws.com",
         ),
     ],
 )

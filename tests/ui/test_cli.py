@@ -408,7 +408,7 @@ def test_the_summary_counts_only_what_belongs_to_the_owners_that_are_asked_for(t
         ("Data", "the closest owners are 'DATA', 'data'", False),
         ("DATABASE", "the closest owners are 'database', 'DATA'", False),
         ("opps", "the closest owner is 'ops'", False),
-        ("x", "some of the 6 owners are 'DATA', 'data', 'database'", False),
+        ("x", "the owners are 'DATA', 'data', 'database', 'it', 'ops', 'quiet'", False),
     ],
 )
 def test_an_owner_without_findings_differs_from_an_owner_that_does_not_exist(
@@ -425,6 +425,14 @@ def test_an_owner_without_findings_differs_from_an_owner_that_does_not_exist(
     else:
         said = f"o resource with collected tags has the owner {asked!r}; {said}"
         assert (f"n{said}" in loud.splitlines(), f"N{said}." in quiet.splitlines()) == (True, True)
+
+
+def test_of_many_owners_three_are_named(tmp_path: Path) -> None:
+    owned = [f"team-{letter}" for letter in "abcdefghijk"]
+    files = {f"{name}.json": {"InstanceProfile": profile(name, Tags=tag_list({"Owner": name}))} for name in owned}
+    write(tmp_path, files)
+    said = run(tmp_path, "check", ".", "--only", "empty_profiles", "--owner", "zz").stderr
+    assert "some of the 11 owners are 'team-a', 'team-b', 'team-c'" in said
 
 
 @pytest.mark.parametrize(
