@@ -63,7 +63,7 @@ class Changes:
 
     @property
     def is_empty(self) -> bool:
-        """True if nothing that was compared has changed. `not_compared` lists what could not be compared."""
+        """True if the data that could be compared has not changed. `not_compared` lists all other data."""
         return self.changes.empty and self.findings.empty
 
     def to_frame(self, lang: str = "en", rows: int | None = None) -> pd.DataFrame:

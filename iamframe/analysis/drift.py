@@ -68,7 +68,7 @@ class Drift:
 
     @property
     def is_empty(self) -> bool:
-        """True if nothing that was compared differs. `is_complete` tells whether differences may be missing."""
+        """True if there is no difference in the data that could be compared (see `is_complete`)."""
         return bool((self.differences["kind"] == UNKNOWN).all())
 
     @property

@@ -61,7 +61,7 @@ class Check:
 
     @property
     def why(self) -> str:
-        """The docstring of the check's function after the title: why findings matter, and what to do.
+        """The docstring of the check's function, without its first line: why findings matter, and what to do.
 
         The text has one line per paragraph.
         """

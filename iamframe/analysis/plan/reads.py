@@ -1,7 +1,7 @@
-"""The last check that a clean-up script makes: whether a profile is in use now.
+"""The shell functions with which a clean-up script checks, just before a deletion, whether a profile is in use.
 
-The script reads instances and their associations before each deletion, and everything else once. The template
-`last_look.sh.j2` contains the shell functions that check a profile before its deletion.
+The script reads instances and their associations before each deletion, and everything else once. The functions are in
+the template `last_look.sh.j2`.
 """
 
 from __future__ import annotations
