@@ -182,7 +182,10 @@ def coverage_of(evidence: Evidence, checks: Mapping[str, Check], found: Mapping[
             rows["check"].append(name)
             # A finding proves that something was collected.
             rows["status"].append("partial" if status == "unknown" and account in accounts_of[name] else status)
-            reasons.append(joint(reason for _, reason in mine))
+            why = [reason for _, reason in mine if reason]
+            # One reason may consist of a sentence and advice, which are joined in another way than several reasons.
+            is_one = all(reason == why[0] for reason in why)
+            reasons.append(joint(why, "list.messages" if is_one else "list.reasons"))
     message, facts = columns_of(reasons)
     return schema.COVERAGE.conform(rows | {"reason": render(message, facts), "message": message, "facts": facts})
 

@@ -192,10 +192,10 @@ def as_fact(message: str, facts: str) -> str | None:
     return msgspec.json.encode(nested(message, facts)).decode() if message else None
 
 
-def joint(messages: Iterable[Message | None]) -> Message | None:
+def joint(messages: Iterable[Message | None], message: str = "list.messages") -> Message | None:
     each = [part for one in messages if one for part in one.get("messages", [one])]
     distinct = [one for place, one in enumerate(each) if one not in each[:place]]
-    return {"message": "list.messages", "messages": distinct} if len(distinct) > 1 else next(iter(distinct), None)
+    return {"message": message, "messages": distinct} if len(distinct) > 1 else next(iter(distinct), None)
 
 
 def sentences_of(message: str, facts: str, lang: str = "en") -> list[str]:

@@ -345,7 +345,6 @@ def _has_match(result: Result, one: Accepted) -> bool:
 
 
 def _is_complete(result: Result, one: Accepted) -> bool:
-    """Return True if the entry's check has the status `complete` in each account to which the entry applies."""
     named = re.match("arn:[^:*]*:[^:]*:[^:]*:([^:*]+):", one.resource_arn)
     accounts = {named[1]} if named else {*result.inventory.accounts["account_id"]}
     is_complete = (result.coverage["check"] == one.check) & (result.coverage["status"] == "complete")

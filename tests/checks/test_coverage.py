@@ -132,7 +132,7 @@ def test_several_reasons_are_one_message_of_messages(tmp_path: Path) -> None:
     untagged = {key: value for key, value in nested_role("web").items() if key != "Tags"}
     documents = {"p.json": profile_list(profile("web", untagged))}
     status, message, facts = covered(tmp_path, documents, "missing_required_tags")
-    assert (status, message) == ("unknown", "list.messages")
+    assert (status, message) == ("unknown", "list.reasons")
     assert [one["message"] for one in facts["messages"]] == [
         "coverage.policy.missing",
         "coverage.profiles.tags",
