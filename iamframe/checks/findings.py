@@ -92,8 +92,8 @@ def findings(
 ) -> Found:
     """Return one finding per row of `rows`.
 
-    Arguments in `more` fill the columns of `COMMON` with the same names. `facts` contains the details of the
-    findings. If `facts` is None, the other arguments in `more` are the details.
+    Arguments in `more` fill the columns of `COMMON` with the same names. `facts` contains the details of the findings.
+    Without `facts`, the other arguments in `more` become the details.
     """
     columns: dict[str, Any] = {"resource_arn": rows[resource], "related_arn": rows[related] if related else None}
     columns["resource_type"] = _RESOURCE_TYPES.get(resource)

@@ -322,6 +322,7 @@ def _principal(kind: str, name: Any, roles: Mapping[str, str]) -> _Message:
     if kind == "Service":
         return {"message": "changes.principal.service", "name": name}
     if kind == "AWS" and _DELETED.fullmatch(name):
-        known = {"message": "changes.principal.deleted_role", "arn": roles[name]} if name in roles else {}
-        return {"message": "changes.principal.deleted", "name": name} | known
+        if name in roles:
+            return {"message": "changes.principal.deleted_role", "name": name, "arn": roles[name]}
+        return {"message": "changes.principal.deleted", "name": name}
     return {"message": "changes.principal.named", "kind": kind, "name": name}

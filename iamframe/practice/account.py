@@ -328,7 +328,7 @@ class PracticeAccount:
         """Deny an action, such as "GetRole" or "iam:*", on a resource.
 
         The resource is the name or ARN of a role or profile. `*` matches any text. For actions about other resources,
-        such as DescribeInstances, pass "*" or "arn:aws:ec2:us-east-1:123456789012:*".
+        such as DescribeInstances, pass "*" or an ARN such as "arn:aws:ec2:us-east-1:123456789012:*".
         """
         with self._faults.lock:
             self._faults.denials.append(Denial(action, resource, account_id))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from shutil import get_terminal_size, which
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
@@ -52,13 +52,13 @@ _NO_REGION = [f"gaps.region.{name}" for name in ("unknown", "disabled", "rejects
 
 def program() -> str:
     # A virtual environment that is not activated is not on PATH.
-    return "iamframe" if which("iamframe") else shlex.quote(sys.argv[0])
+    return "iamframe" if shutil.which("iamframe") else shlex.quote(sys.argv[0])
 
 
 def remark(*groups: Iterable[str]) -> None:
     if click.get_current_context().meta.get(QUIET):
         return
-    width = get_terminal_size().columns if sys.stderr.isatty() else 0
+    width = shutil.get_terminal_size().columns if sys.stderr.isatty() else 0
     for line in (escape_controls(line) for group in groups for line in group):
         how: dict[str, Any] = {"subsequent_indent": "    ", "break_long_words": False, "break_on_hyphens": False}
         click.echo("\n".join(wrap(line, width, **how)) if width else line, err=True)
