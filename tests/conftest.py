@@ -1,4 +1,4 @@
-"""What all tests share: a real browser, how long a test may take, and what is done once for all of them."""
+"""What all tests share: a real browser, and what is done once for all of them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import os
 import secrets
 import shutil
 import signal
-import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +41,6 @@ os.environ.setdefault("DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED", "False")
 gc.disable()
 gc.set_threshold(20_000)
 
-BEGAN = pytest.StashKey[float]()
-# Five seconds on the usual machine; a slow one takes twice as long.
-SLOWEST = 10
 OUTSIDE = Path(__file__).parent / "outside"
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
 QUIET = (
@@ -80,24 +76,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # Files are handed out whole, since accounts, pages and servers are shared within them; the longest go first.
     tests = Counter(item.path for item in items)
     items.sort(key=lambda item: (item.get_closest_marker("outside") is None, -tests[item.path]))
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    item.stash[BEGAN] = time.process_time()
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Fail a test that takes more than ten seconds of a processor, its setup included, unless it is outside."""
-    report = yield
-    # Seconds of the clock would make a test fail because the machine has other work.
-    seconds = time.process_time() - item.stash.get(BEGAN, time.process_time())
-    too_long = seconds > SLOWEST and not item.get_closest_marker("outside")
-    if too_long and report.when == "call" and report.passed and os.environ.get("IAMFRAME_CI"):
-        report.outcome = "failed"
-        report.longrepr = f"took {seconds:.1f} s, and {SLOWEST} s are the most: make it faster or split it"
-    return report
 
 
 def pytest_collection_finish() -> None:
