@@ -22,7 +22,7 @@ _Sides = tuple[Result, Result]
 
 
 def changed_findings(sides: _Sides, keys: KeyMap, changes: pd.DataFrame, apart: NotCompared) -> pd.DataFrame:
-    """Return changed findings.
+    """Return the findings that are new, gone, reopened or settled.
 
     Some findings are in only one result because the other result lacked data. They are left out.
     """
@@ -71,7 +71,9 @@ def _judged_otherwise(findings: list[pd.DataFrame], where: Positions, read: Bool
     settled = [np.asarray(frame["expected"] | frame["accepted"].notna()) for frame in (was, now)]
     # Tags can make a finding expected, so tags that only one side collected decide nothing.
     sure = (where >= 0) & (read | (np.asarray(was["expected"]) == np.asarray(now["expected"])))
-    return [("reopened", now[sure & settled[0] & ~settled[1]]), ("settled", now[sure & ~settled[0] & settled[1]])]
+    before = np.where(was["accepted"].notna(), "accepted", "expected")
+    reopened = now.assign(before=before)[sure & settled[0] & ~settled[1]]
+    return [("reopened", reopened), ("settled", now[sure & ~settled[0] & settled[1]])]
 
 
 def _seen_by_other(found: pd.DataFrame, sides: _Sides, side: int, scopes: set[str], read: Bools) -> Bools:

@@ -2,8 +2,8 @@
 
 Resources are matched by ARN, or by account and name if no ARN matches. In an account, role names are unique, and
 profile names are unique, regardless of case and path. Source: IAM User Guide, "IAM and AWS STS quotas". No IAM
-operation changes the path of a role or profile. Source: IAM API Reference, UpdateRole (which has no path) and the list
-of actions.
+operation changes the path of a role or profile. Source: IAM API Reference: UpdateRole has no parameter for a path, and
+no other action changes a path.
 """
 
 from __future__ import annotations

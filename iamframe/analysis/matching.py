@@ -1,4 +1,4 @@
-"""Match roles and profiles of two inventories, and list what cannot be compared."""
+"""Find each role and profile of one inventory in another inventory, and list the data that cannot be compared."""
 
 from __future__ import annotations
 

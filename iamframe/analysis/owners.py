@@ -1,4 +1,4 @@
-"""Count the findings of each owner, and the roles and profiles of each tool, owner, and cluster or stack."""
+"""Count findings by owner, and count roles and profiles by tool, owner, and cluster or stack."""
 
 from __future__ import annotations
 

@@ -44,9 +44,9 @@ def run_checks(
     only
         Names of the checks to run. By default, all checks run.
     policy
-        A policy file (TOML), `"org"`, a `Policy`, or a list of these. If two files have a rule for the same tag, the
-        file that comes later in the list counts. With `"org"`, tags are checked against the account's effective tag
-        policy, which is in the frame `tag_policies`.
+        Rules for names and tags: a policy file (TOML), a `Policy`, `"org"`, or a list of these. `"org"` stands for the
+        account's effective tag policy in AWS Organizations, which is in the frame `tag_policies`. If two files have a
+        rule for the same tag, the file that comes later in the list counts.
     checks
         Your own checks: functions decorated with `@iamframe.check`, or Python files with such functions.
     owner_tag

@@ -1,10 +1,12 @@
 """Turn the rows that a check returns into findings, each with an id and a suggested command.
 
-The template of a suggested command can contain these placeholders. Values are quoted for a POSIX shell.
+The template of a suggested command can contain
 
 - `{column}`: the value of the column
 - `{column:region}`: the option `--region` with the value of the column, or nothing if the value is missing
 - `{column:NAME}`: `Name=NAME,Values=VALUE` with the value of the column, for the AWS CLI's option `--filters`
+
+Values are quoted for a POSIX shell.
 
 Instead of one template, there can be a dictionary of templates. Its item `by` names a column, and the value of this
 column in a finding is the key of the finding's template. If there is no such key, the template `other` is used.

@@ -120,7 +120,7 @@ def _name_key(frame: pd.DataFrame, side: str) -> Texts:
         "other": "{tool} rejects the names",
     },
     next_step=_SHOW,
-    remediation="Create a role and a profile with names that the tool in the finding accepts, and let "
+    remediation="Create a role and a profile with names that the tool (such as EMR) accepts, and let "
     "the tool use the new profile.",
     about="link",
 )

@@ -159,7 +159,7 @@ class Result:
 
     @cached_property
     def used_profiles(self) -> pa.Array:
-        """For each row of the frame `references`, the ARN of the profile that was found, or a missing value."""
+        """The ARN of the collected profile that each row of `references` points to, or a missing value."""
         return as_arrow(self.inventory.references["profile_arn"])
 
     @cached_property

@@ -81,11 +81,11 @@ def load_fleet(
         The number of requests per account that run at the same time.
     journals
         The folder for journals: files with AWS's answers, one per account, from which an interrupted load resumes. If
-        `out` is on a disk, the default is a folder in `out`. Otherwise, iamframe writes no journals by default. If
-        `out` is given, a journal is deleted once its account is saved.
+        `out` is a local folder, the default is a folder in `out`. Otherwise, iamframe writes no journals by default.
+        If `out` is given, a journal is deleted once its account is saved.
     out
-        The snapshot's folder, on a disk or in an object store (`s3://BUCKET/FOLDER`). If it is on a disk, all workers
-        of the executor must share this disk. Do not put access keys of an object store into the address `out`: the
+        The snapshot's folder, local or in an object store (`s3://BUCKET/FOLDER`). A local folder must be on a disk
+        that all workers of the executor share. Do not put access keys of an object store into the address `out`: the
         executor would receive the keys, too.
 
     See `load_account` for the other parameters.

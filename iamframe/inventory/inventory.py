@@ -190,7 +190,9 @@ class Inventory:
     def __repr__(self) -> str:
         left_out = ("calls", "resource_owners", "tag_policies")
         counts = {name: count for name, count in self.row_counts().items() if name not in left_out}
-        rows = [f"{count:,} {_singular(name) if count == 1 else name}" for name, count in counts.items()]
+        named = {"links": "profile-role links", "references": "profile references", "gaps": "data gaps"}
+        texts = {named.get(name, name): count for name, count in counts.items()}
+        rows = [f"{count:,} {_singular(text) if count == 1 else text}" for text, count in texts.items()]
         return f"Inventory({', '.join(rows)})"
 
     def gap_parts(self) -> Iterator[pd.DataFrame]:

@@ -1,10 +1,10 @@
 """Find the instance profile that each reference points to.
 
-iamframe first looks for a profile with the ARN in the reference. If no profile has this ARN, iamframe looks for a
-profile with the unique id in the reference. iamframe looks for the profile by name only if the reference has no ARN.
-Profile names are unique in an account, regardless of case and path. Source: IAM User Guide, "IAM and AWS STS quotas".
-AWS does not document whether case matters in the profile ARN that a resource names. iamframe ignores case when it looks
-for this profile. A case-sensitive comparison could report a referenced profile as unreferenced.
+iamframe first looks for a profile with the ARN in the reference, then for a profile with the unique id in the
+reference. If the reference has no ARN, iamframe also looks for a profile with the name in the reference. Profile names
+are unique in an account, regardless of case and path. Source: IAM User Guide, "IAM and AWS STS quotas". AWS does not
+document whether case matters in the profile ARN that a resource names. iamframe ignores case when it looks for this
+profile. A case-sensitive comparison could report a referenced profile as unreferenced.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ def _opened(address: str) -> RemoteFolder:
 
 
 def read_bytes(file: Place, most: int = MAX_UNPACKED) -> bytes:
-    """Raise OSError if the file is on a disk and has more than `most` bytes."""
+    """Read a file. For a local file with more than `most` bytes, raise OSError."""
     if isinstance(file, Path):
         return read_file(file, most)
     with file.filesystem.open_input_stream(file.path) as stream:

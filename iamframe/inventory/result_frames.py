@@ -180,6 +180,7 @@ CHANGED_FINDINGS = Frame(
 ).with_columns(
     text("change", "new; gone; settled (now expected or accepted); reopened (no longer expected or accepted)"),
     *FINDINGS.columns,
+    text("before?", "expected or accepted: what a reopened finding was in OLD"),
 )
 
 NOT_COMPARED = Frame(

@@ -10,8 +10,8 @@ files into FOLDER/unfinished:
 - `new/`: the new snapshot of a fleet, with the accounts that are written so far
 - `new/.unfinished/ID.json`: a list of the files of a complete account, as the manifest lists them
 
-An object store cannot rename a folder, so new files for an object store are in FOLDER, not in FOLDER/unfinished. Files
-with AWS's answers (`*.jsonl`) are never written to an object store.
+If FOLDER is in an object store, these files are in FOLDER itself, because an object store cannot rename a folder.
+Files with AWS's answers (`*.jsonl`) are never written to an object store.
 """
 
 from __future__ import annotations

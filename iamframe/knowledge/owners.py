@@ -131,10 +131,7 @@ class OwnerSigns(NamedTuple):
 
 @cache
 def shows_owner() -> OwnerSigns:
-    """Return tag keys, and one regular expression for a text of two lines: a profile's path and its name.
-
-    A profile that has one of the tag keys or matches the expression may belong to a cluster, environment or stack.
-    """
+    """Return the tag keys, paths and names that show that a profile may belong to a cluster, environment or stack."""
     owners = known_owners()
     tags = [key for owner in owners for key in (*owner.tags, *owner.region_tags)]
     paths = [f"(?:{_GROUP.sub('(?:', owner.path)})\\n[^\\n]*" for owner in owners if owner.path]

@@ -98,8 +98,8 @@ class Hit(NamedTuple):
 class Plain(NamedTuple):
     """A text in a normal form, to search it for ids.
 
-    Encoded characters are decoded, digits and full-width letters are ASCII, and accents and invisible characters are
-    removed.
+    Encoded characters are decoded. Digits of all scripts and full-width letters become ASCII. Accents and invisible
+    characters are removed.
     """
 
     text: str
@@ -178,7 +178,7 @@ class Words:
                 self._starting.setdefault(first[0], set()).add((len(one), first.start()))
 
     def hits(self, small: str, end: int = 0) -> Iterator[Hit]:
-        """Yield where words were found, from left to right. Of words that overlap, only the longest counts."""
+        """Yield where the searched words are, from left to right. If words overlap, only the longest counts."""
         every = self._starting.keys()
         there = {one for one in every if one in small} if len(every) < _FEW else every & {*_WORD.findall(small)}
         of_these = rf"(?<![^\W_])(?:{'|'.join(sorted(there))})(?![^\W_])" if len(there) < _FEW else _WORD

@@ -77,8 +77,8 @@ def write_report(
     their data was collected.
 
     A result of `check_snapshot` need not fit into memory: iamframe writes the result in parts, one group of accounts at
-    a time. So the rows of `checks/CHECK.csv` and `tags.csv`, and the findings without an ARN in `findings.csv`, are
-    sorted by group of accounts first. With `mask` or `xlsx`, the whole result is in memory.
+    a time. So `checks/CHECK.csv` and `tags.csv` are sorted by group of accounts first. In `findings.csv`, this applies
+    only to findings without an ARN. With `mask` or `xlsx`, the whole result is in memory.
 
     If the report cannot be written, an older report stays as it was. A new report replaces or removes all files that an
     older report or `iamframe diff --out` wrote into the folder. Other files in the folder are kept. If a folder has no

@@ -60,7 +60,7 @@ class AccountReader:
     progress: Progress = silent
 
     def answers(self) -> list[Answer]:
-        """Raise `RequestFailed` if GetCallerIdentity fails, except if a VPC endpoint policy (or similar) denies it.
+        """Raise `RequestFailed` if GetCallerIdentity fails, unless a policy such as a VPC endpoint policy denies it.
 
         Raise `SourceError` if GetCallerIdentity returns an account other than `expected`.
         """

@@ -155,7 +155,7 @@ class ReferenceReader:
         for record in silent:
             found.state = "truncated"
             what = f"{consumer.operation} {record.get('name', '')}".strip()
-            facts = {"where": what, "key": consumer.always}
+            facts = {"operation": consumer.operation, "name": record.get("name"), "key": consumer.always}
             self.calls.gap(consumer.operation, what, "unreadable", "gaps.answer.no_profile", facts, region)
 
     def _parameters(self, consumer: Consumer, region: str) -> dict[str, object]:

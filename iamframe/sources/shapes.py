@@ -1,4 +1,4 @@
-"""Find the function that can read a JSON document, and note which account it is from and what is missing.
+"""Find the function that can read a JSON document. Note the document's account, and what the document lacks.
 
 The decorator `@shape` registers a function for documents with certain keys (their "shape"). A list is recognized by
 the keys of its first item.

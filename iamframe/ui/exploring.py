@@ -383,7 +383,7 @@ class _FindingResources:
         return flags
 
     def on_path(self, path: str) -> tuple[Bools, Bools]:
-        """Return two masks: findings whose path contains the segments `path`, and findings with an unknown path."""
+        """Return two masks: findings with the segment(s) `path` in their path, and findings with an unknown path."""
         frame, segments = self.frame, path.strip("/")
         paths = pc.utf8_lower(as_arrow(frame["path"]))
         on = pc.match_substring(paths, f"/{segments}/") if segments else pc.equal(paths, "/")
@@ -402,7 +402,7 @@ class _FindingResources:
         return ~yes & unread, np.zeros_like(yes)
 
     def carried(self, tag_key: str) -> tuple[pd.DataFrame, Bools]:
-        """Return all values of the tag `tag_key` for each finding, and a mask of findings with unknown tags."""
+        """Return the tag values of each finding's role and profile, and a mask of findings with unknown tags."""
         tags, sides = self.tags, self.frame
         shown = tags[
             np.asarray(pc.equal(as_arrow(tags["tag_key"]), tag_key)) & is_in(tags["resource_arn"], sides["arn"])

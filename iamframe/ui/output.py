@@ -33,14 +33,15 @@ CHANGE_COLUMNS = {"change": "change", "account_id": "account", "resource_type": 
 CHANGE_COLUMNS |= {"resource_name": "name", "detail": "what changed"}
 DRIFT_COLUMNS = {"kind": "difference", "account_id": "account", "resource_type": "type", "resource_name": "name"}
 DRIFT_COLUMNS |= {"state_address": "address in the state", "detail": "found"}
-CHECK_COLUMNS = {"severity": "severity", "check": "check", "title": "finds", "needs": "needs"}
+CHECK_COLUMNS = {"severity": "severity", "check": "check", "title": "what it finds", "needs": "needed data"}
 SURFACE_COLUMNS = {"surface": "tool", "resource_type": "resource type", "operation": "operation", "answer": "answer"}
 SURFACE_COLUMNS |= {"checked_on": "checked on", "why": "condition or detail"}
 # The ends of lines about changed findings.
 _SINCE = {
-    "reopened": "; the finding is no longer expected or accepted",
-    "settled": "; the finding is now expected",
-    "accepted": "; the policy file now accepts the finding",
+    "was expected": "; in OLD, the finding was expected",
+    "was accepted": "; in OLD, the policy file accepted the finding",
+    "settled": "; in OLD, the finding was not expected",
+    "accepted": "; in OLD, the policy file did not accept the finding",
 }
 # The owners that are listed if none is close to the given name.
 _OWNERS = 10
@@ -139,7 +140,8 @@ def emit_changes(changes: Changes, form: str) -> None:
         shown = _with_notes(changes.findings)
         texts = shown["detail"].where(shown["change"] != "gone", in_old(shown["detail"]))
         only_accepted = (shown["change"] == "settled") & ~shown["expected"]
-        findings = shown.assign(detail=texts, since=shown["change"].mask(only_accepted, "accepted"))
+        since = ("was " + shown["before"]).fillna(shown["change"].mask(only_accepted, "accepted"))
+        findings = shown.assign(detail=texts, since=since)
         for change, since, *row in text_rows(cell_rows(findings[["change", "since", *FINDING_COLUMNS]])):
             kind = "finding gone" if change == "gone" else f"{change} finding"
             echo(f"{kind:<16}  {_finding(row)}{_SINCE.get(since, '')}")

@@ -370,10 +370,7 @@ def test_each_change_has_its_kind_and_what_was_before_and_after(tmp_path: Path, 
         columns = [one for one in columns if one not in ("before", "after")]
     assert rows(changes, *columns) == told
     if "description" in name:
-        assert (
-            apart(changes)["descriptions of roles"]
-            == "for 1 role, only one of OLD and NEW has a value; in the other, it may not have been collected"
-        )
+        assert apart(changes)["descriptions of roles"] == "for 1 role, only one of OLD and NEW has this data"
 
 
 def test_another_id_under_the_same_arn_is_one_change_that_has_what_else_is_other_before_and_after(
@@ -686,6 +683,7 @@ def test_a_finding_that_is_no_longer_accepted_is_reopened_and_one_that_is_accept
     for old, new, way, said in ((accepted, open_one, "reopened", reopened), (open_one, accepted, "settled", settled)):
         changes = iamframe.compare(old, new)
         assert changes.findings[["change", "check"]].to_numpy().tolist() == [[way, "empty_profiles"]]
+        assert changes.findings["before"].fillna("").tolist() == ["accepted" if way == "reopened" else ""]
         assert changes.findings["finding_id"].tolist() == found["finding_id"].tolist()
         assert f"Findings: {said}" in changes.sentence
     assert iamframe.compare(accepted, accepted).findings.empty
@@ -696,7 +694,9 @@ def test_a_finding_is_reopened_if_its_maker_left_and_not_if_its_tags_were_not_re
     result = iamframe.run_checks(inventory, ["empty_profiles"])
     one = result.found["empty_profiles"]
     meant = replace(result, found={"empty_profiles": Found.of(one.findings.assign(expected=True), one.facts)})
-    assert iamframe.compare(meant, result).findings["change"].tolist() == ["reopened"]
+    assert iamframe.compare(meant, result).findings[["change", "before"]].to_numpy().tolist() == [
+        ["reopened", "expected"]
+    ]
     unread = replace(meant, pairs=meant.pairs.assign(profile_tags_known=False))
     assert iamframe.compare(unread, result).findings.empty
 

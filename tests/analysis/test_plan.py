@@ -157,7 +157,9 @@ def test_what_was_used_lately_is_started_by_something_between_two_loads() -> Non
     )
     assert "  #    note: after the profile is deleted, no profile holds the role 'long-ago', so " in plan.script
     deleted = plan.steps[plan.steps["action"] == "delete"].set_index("resource_name")["rests_on"]
-    assert {name: text.partition(" uses the profile (regions: us-east-1)")[2] for name, text in deleted.items()} == {
+    assert {
+        name: text.partition(" collected regions (us-east-1) uses the profile")[2] for name, text in deleted.items()
+    } == {
         "long-ago": f"; the role 'long-ago' was last used {read - timedelta(days=91):%Y-%m-%d}",
         "never": "; the role 'never' was not used in 400 days",
         "empty": "",
@@ -661,7 +663,7 @@ def test_the_command_line_prints_the_script_and_counts_what_is_left(tmp_path: Pa
     assert done.stdout.startswith("#!/bin/sh\n")
     assert "): 1 profile to tag.\n" in done.stdout
     assert (
-        "change tag 'profile batch' aws iam tag-instance-profile --instance-profile-name=batch --tags=" in done.stdout
+        "try_to tag 'profile batch' aws iam tag-instance-profile --instance-profile-name=batch --tags=" in done.stdout
     )
     assert "4 findings without steps. The end of the script says why findings have no steps. " in done.stderr
     assert "A plan covers only unneeded profiles, and missing or different tags.\n" in done.stderr

@@ -213,12 +213,12 @@ def test_a_profile_with_a_role_that_only_its_name_shows_may_be_crossed(tmp_path:
         (
             listed(profile("blue", nested_role("green"))),
             "unknown",
-            "the collected data does not show roles without a profile",
+            "roles without a profile were not collected",
         ),
         (
             {"r.json": {"Roles": [nested_role("blue")]}},
             "unknown",
-            "links between profiles and roles were not collected",
+            "the data does not show which roles the profiles hold",
         ),
     ],
 )

@@ -107,7 +107,7 @@ def test_a_profile_that_holds_a_role_which_no_source_shows_is_not_empty(tmp_path
         (
             {"p.json": {"InstanceProfile": linked("web")}},
             "unknown",
-            "the collected data does not show profiles without a role",
+            "profiles without a role were not collected",
         ),
     ],
 )
@@ -475,7 +475,7 @@ def test_a_role_in_a_profile_or_without_ec2s_trust_or_of_unknown_profiles_is_not
         (
             {"p.json": profile_list(linked("web"))},
             "unknown",
-            "the collected data does not show roles without a profile",
+            "roles without a profile were not collected",
         ),
     ],
 )

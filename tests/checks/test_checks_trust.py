@@ -192,7 +192,7 @@ def test_ids_elsewhere_and_unread_policies_name_nobody_deleted(tmp_path: Path, p
         (
             {"p.json": profile_list(linked("a", LAMBDA))},
             "unknown",
-            "the collected data does not show roles without a profile",
+            "roles without a profile were not collected",
         ),
         ({"r.json": {"Role": nested_role("a")}}, "partial", "the list of roles is incomplete"),
         ({"x.tfstate": state_of(tf_role("a"))}, "partial", "the list of roles is incomplete"),

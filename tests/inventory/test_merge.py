@@ -514,7 +514,10 @@ def test_two_profiles_of_one_name_are_of_different_times_and_neither_is_judged(t
     inventory = load(tmp_path, documents)
     moved = WEB_PROFILE.replace("web", "app/WEB")
     details = contradicted(inventory)
-    assert f"{moved} has the same name, but an account cannot have both" in details["GetInstanceProfile", WEB_PROFILE]
+    assert (
+        f" and {moved} have the same name, but an account cannot have two profiles or two roles with one name"
+        in details["GetInstanceProfile", WEB_PROFILE]
+    )
     assert ("GetInstanceProfile", moved) in details
     assert not inventory.profiles[["role_known", "tags_known"]].any(axis=None)
     assert inventory.links.empty

@@ -760,8 +760,8 @@ def test_the_line_of_a_settled_finding_says_whether_the_finding_is_expected_or_a
     one = result.found["untagged_profiles"]
     opened, expected = (one.findings.assign(expected=is_so, accepted=None) for is_so in (False, True))
     for now, said in (
-        (expected, "; the finding is now expected"),
-        (opened.assign(accepted="agreed"), "; the policy file now accepts the finding"),
+        (expected, "; in OLD, the finding was not expected"),
+        (opened.assign(accepted="agreed"), "; in OLD, the policy file did not accept the finding"),
     ):
         old, new = (replace(result, found={"untagged_profiles": Found.of(of, one.facts)}) for of in (opened, now))
         with Context(app).scope():

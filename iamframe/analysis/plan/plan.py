@@ -121,7 +121,7 @@ def plan(result: Result, *, min_age: timedelta | str = MIN_AGE, min_idle: timede
     deletes or tags a role. The script copies missing or different tags from a role to its profile. If the script
     replaces a tag value, the column `why` of the frame `steps` shows both values.
 
-    The plan does not delete a profile
+    In the following cases, the plan does not delete a profile:
 
     - if your policy file accepts a finding that recommends the deletion;
     - if all findings that recommend the deletion are expected (column `expected` of `findings`);

@@ -24,7 +24,7 @@ def first_operation(consumer: Consumer) -> str:
 
 
 def rows_of(consumer: Consumer) -> str:
-    """Return a JMESPath expression for the profiles and launch template versions in an answer of AWS."""
+    """Return a JMESPath expression that finds all profiles and all launch template versions in an answer of AWS."""
     records = _records(consumer)
     # `join` fails if a record lacks the field that shows which profile it uses.
     profiles = f"join('',[{consumer.profiles}])" if consumer.always else consumer.profiles
