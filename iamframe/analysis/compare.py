@@ -150,16 +150,16 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
     - `created`: only `new` contains the resource, and `old` has a complete list of roles (or profiles).
     - `deleted`: only `old` contains the resource, and `new` has a complete list of roles (or profiles).
     - `recreated`: the resource has different unique ids in the two inventories. IAM cannot change the path of a
-      resource, or the case of its name. So if one of the ids is unknown, such a change counts as `recreated`, too. For
-      a recreated resource, the columns `facts` and `detail` show all other changes, too.
+      resource, or the case of its name. So a changed path or case counts as `recreated`, even if one of the ids is
+      unknown. For a recreated resource, the columns `facts` and `detail` show all other changes, too.
     - `relinked`: the profile's role was replaced, removed or added.
     - `retagged`: a tag differs (one row per tag key).
     - `trust_changed`: the trust policy differs. The order of keys, and of the items in a list, does not matter.
     - `changed`: the description, maximum session duration or permissions boundary differs. A value that is unknown in
       one inventory never counts as different.
 
-    A resource that exists only in a Terraform plan is never `created` or `deleted`. A finding is new only if the check
-    had enough data in the old inventory to find it there. A finding is gone only if the check had enough data in the
+    A resource that exists only in a Terraform plan is never `created` or `deleted`. A finding is new only if the old
+    inventory had enough data for the check to report it. A finding is gone only if the check had enough data in the
     new inventory. A finding has not changed if only its text differs. The arguments `old` and `new` can each be an
     inventory or a result. For an inventory, `compare` first runs the checks. If the two results come from different
     policy files, iamframe versions or versions of a check, iamframe runs the checks again for both inventories. By

@@ -137,8 +137,8 @@ def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Dri
     given state manages it. If a given Terraform plan deletes a role or profile, it is not `unmanaged`. Data sources and
     deposed objects do not count as managed resources. The comparison leaves out service-linked roles and roles of IAM
     Identity Center. It also leaves out accounts in which the given states have no role or profile. The comparison
-    covers only paths, unique ids, tags, and the role of each profile. The states never become part of the inventory.
-    `drift` reads only files and the inventory, not the account.
+    covers only the paths, unique ids and tags of roles and profiles, and the role in each profile. The states never
+    become part of the inventory. `drift` reads only files and the inventory, not the account.
 
     Parameters
     ----------

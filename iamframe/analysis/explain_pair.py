@@ -1,4 +1,4 @@
-"""Build one part of an explanation: about a profile with its role, or about a role or profile alone."""
+"""Explain one profile with its role, one profile without a role, or one role without a profile."""
 
 from __future__ import annotations
 
@@ -418,7 +418,7 @@ def _surfaces(pair: Pair) -> Iterator[Row]:
         conditions = dict.fromkeys(fact.condition for fact in by_side.values() if fact.condition)
         answers = {side: fact.answer for side, fact in by_side.items()}
         verb = "change" if operation == "write" else operation
-        yield field(f"{surface}: {verb} tags", **answers, note=" and ".join(conditions) or None)
+        yield field(f"{verb} tags with {surface}", **answers, note=" and ".join(conditions) or None)
 
 
 # In the order of importance to the reader: identity, problems, suggested commands, and then the rest.

@@ -89,7 +89,7 @@ def name_key(accounts: Texts, names: Texts) -> pa.Array:
 
 
 class KeyMap:
-    """A key for each role or profile of two compared inventories.
+    """The keys of all roles and profiles of two compared inventories.
 
     A key is the ARN. If a resource has different ARNs in the two inventories, the key is the old ARN. If only a role's
     name is known, its key is `name:NAME`, in lower case.

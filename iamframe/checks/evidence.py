@@ -99,8 +99,9 @@ class Evidence:
             for account, message, facts in each
         }
 
-    def list_facts(self, side: str, refusals: Mapping[str, Message]) -> dict[str, dict[str, Any]]:
+    def list_facts(self, side: str) -> dict[str, dict[str, Any]]:
         operations, listing = _LISTINGS[side]
+        refusals = self.refusals(operations)
         facts: dict[str, dict[str, Any]] = {
             account: {"refusal": refusals.get(account), "advice": advice(listing, refusals.get(account))}
             for account in self.accounts
@@ -179,7 +180,7 @@ class Requirement:
         counts = evidence.count(self.rows) if self.rows else {}
         whole = self.whole(evidence) if self.whole else evidence.whole(self.of) if self.of else {*evidence.accounts}
         seen = self.seen(evidence) if self.seen else {account for account, (total, _) in counts.items() if total}
-        lists = evidence.list_facts(self.of, refusals) if self.of else {}
+        lists = evidence.list_facts(self.of) if self.of else {}
         return [
             self._verdict(*counts.get(one, (0, 0)), one in whole, one in seen, lists.get(one, {}), refusals.get(one))
             for one in evidence.accounts

@@ -8,8 +8,9 @@ The template of a suggested command can contain
 
 Values are quoted for a POSIX shell.
 
-Instead of one template, there can be a dictionary of templates. Its item `by` names a column, and the value of this
-column in a finding is the key of the finding's template. If there is no such key, the template `other` is used.
+Instead of one template, there can be a dictionary of templates. Its item `by` is the name of a column. The value of
+this column in a finding is the key of the template for this finding. If there is no such key, the template `other` is
+used.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class Found:
 
     @property
     def numbers(self) -> Positions:
-        """For each row of `facts`, the number of its finding."""
+        """For each row of `facts`, the row number of its finding in `table`."""
         return self.facts["finding"].to_numpy()
 
     def column(self, name: str) -> pa.Array:
@@ -83,7 +84,7 @@ class Found:
         return Found(self.table.filter(pa.array(chosen)), facts.assign(finding=numbers))
 
     def keyed(self, names: Sequence[Any]) -> pd.DataFrame:
-        """Return the columns `names` of `facts`, beside the columns that identify the finding (`KEYS`)."""
+        """Return the columns of `facts` that `names` lists, beside the columns that identify the finding (`KEYS`)."""
         keys = self.table.select(KEYS).take(pa.array(self.numbers)).to_pandas()
         keyed: pd.DataFrame = pd.concat([keys, self.facts[names].reset_index(drop=True)], axis="columns")
         return keyed
@@ -138,7 +139,10 @@ def array_of(name: str, values: Any, size: int) -> pa.Array:
 
 
 def found_in(rows: pd.DataFrame) -> Found:
-    """Return one finding per account, resource, related resource and `_key` in `rows`. Each row becomes a detail."""
+    """Return one finding per account, resource, related resource and `_key` in `rows`.
+
+    Each row becomes a row of details.
+    """
     missing = pd.Series([None] * len(rows), dtype="str", index=rows.index)
     arn, name = (rows.get(column, missing) for column in ("resource_arn", "resource_name"))
     own = (rows.get(column, missing) for column in ("account_id", "related_arn", "_key"))

@@ -125,7 +125,7 @@ def _name_key(frame: pd.DataFrame, side: str) -> Texts:
     about="link",
 )
 def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Sequence[ToolUse] = ()) -> Found:
-    """Names rejected by EMR, RDS, ECS, PCS, Databricks.
+    """Profile or role names that tools reject.
 
     Amazon EMR requires that profile and role have the same name. RDS Custom requires profile and role names that begin
     with `AWSRDSCustom`. AWS PCS requires a role name that begins with `AWSPCS`, or a role path that contains

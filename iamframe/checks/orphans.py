@@ -35,7 +35,7 @@ _CONSUMERS = ("instance", "association", "launch-template", "launch-configuratio
     needs=[needs.all_profiles],
     detail={
         "by": "_age",
-        "young": "holds no role (created less than a day before the data was collected)",
+        "young": "holds no role, but was less than a day old when the data was collected",
         "other": "holds no role",
     },
     next_step={
@@ -283,7 +283,8 @@ def ec2_roles_without_profile(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found
 
     EC2 gives a role to an instance only through a profile. The IAM console creates a profile along with an EC2 role.
     The API call CreateRole and the CloudFormation type AWS::IAM::Role create only a role. The check does not report a
-    role that trusts EC2 under a condition. Findings about roles with an AWS managed administrator policy come first.
+    role whose trust policy allows EC2 only under a condition. Findings about roles with an AWS managed administrator
+    policy come first.
     """
     alone = pairs[pairs["profile_arn"].isna() & (pairs["trusts_ec2"] == "yes")]
     alone, facts = _powerful_first(alone, roles)

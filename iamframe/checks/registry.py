@@ -83,12 +83,13 @@ def check(
 ) -> Callable[[Rule], Rule]:
     """Turn a function into a check of the same name.
 
-    The function's positional parameters are frames or views that the check reads. The keyword-only parameters are the
-    options of the check. The first line of the function's docstring is the title of the check. The class `Check`
-    explains the arguments of the decorator, such as `detail` and `next_step`. The check could miss findings if any of
-    the data listed in `needs` was not collected. A need is a constant of the module `iamframe.checks.coverage` (such as
-    `profile_tags`), or the name of such a constant as text. For each frame that your own check reads, iamframe adds
-    default needs (`checks.coverage.NEEDS_OF`), unless `needs` contains needs for this frame.
+    The function's positional parameters are frames or views that the check reads. The function's keyword-only
+    parameters are the options of the check. The first line of the function's docstring is the title of the check. The
+    class `Check` explains the arguments of the decorator, such as `detail` and `next_step`. The check could miss
+    findings if any of the data listed in `needs` was not collected. A need is a constant of the module
+    `iamframe.checks.coverage` (such as `profile_tags`), or the name of such a constant as text. For each frame that
+    your own check reads, iamframe adds default needs (`checks.coverage.NEEDS_OF`), unless `needs` contains needs for
+    this frame.
 
     A check's function returns a frame with one or more rows per finding. The returned frame must have the column
     `resource_arn`. The column `account_id` is needed if the resource is neither a role nor a profile of the inventory.

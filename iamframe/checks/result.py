@@ -194,7 +194,7 @@ class Result:
 
     @property
     def asked(self) -> tuple[str, ...]:
-        """The names of the checks that ran, but without checks of required tags if no policy requires tags."""
+        """The names of the checks that ran. If no policy requires tags, checks of required tags are left out."""
         has_policy = self.policy.demands_tags
         return tuple(name for name, one in self.checks.items() if has_policy or required_tags not in one.needs)
 

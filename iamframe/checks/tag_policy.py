@@ -270,7 +270,7 @@ class Demand(msgspec.Struct, frozen=True):
         return "file" if self.account_id is None else "organization"
 
     def is_misspelled(self, key: str) -> bool:
-        """Return whether a key differs only in case from the key of an organization's rule."""
+        """Return whether a key differs only in case from the key of a rule in the organization's tag policy."""
         return self.account_id is not None and key != self.rule.key and key.casefold() == self.rule.key.casefold()
 
     def forbids(self, key: str, value: str) -> bool:
@@ -278,7 +278,7 @@ class Demand(msgspec.Struct, frozen=True):
         return self.is_misspelled(key) or (key == self.rule.key and not self.rule.allows(value))
 
     def is_broken_by(self, tags: Mapping[str, str]) -> bool:
-        """Return whether a resource lacks the required key or has a forbidden tag."""
+        """Return whether a resource lacks the required tag, or has a tag that breaks the rule."""
         is_missing = self.is_required and self.rule.key not in tags
         return is_missing or any(self.forbids(key, value) for key, value in tags.items())
 

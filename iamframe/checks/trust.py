@@ -33,7 +33,7 @@ def profiles_without_ec2_trust(pairs: pd.DataFrame, roles: pd.DataFrame) -> Foun
 
     AWS does not check the trust policy when you put a role into a profile. An instance whose role does not trust EC2
     gets the error code `AssumeRoleUnauthorizedAccess` instead of credentials. Source: IAM User Guide, "Troubleshoot IAM
-    and Amazon EC2". The check does not report a profile if its role trusts EC2 under a condition.
+    and Amazon EC2". The check does not report a profile if the trust policy of its role allows EC2 under a condition.
     """
     closed = pairs[pairs["relation"].notna() & (pairs["trusts_ec2"] == "no")]
     services = roles["trusted_services"].iloc[closed["role_row"]]

@@ -59,7 +59,7 @@ def as_arrow(values: Texts) -> pa.Array:
 
 
 def is_in(values: Texts, among: Texts) -> Bools:
-    """Return False for a missing value."""
+    """Return whether each of `values` is among the others. A missing value is not."""
     if not len(among):
         return np.zeros(len(values), dtype=bool)
     return np.asarray(pc.is_in(as_arrow(values), value_set=as_arrow(among).drop_null()))
@@ -90,7 +90,7 @@ def lookup_flag(flags: pd.Series | Bools, where: Positions, otherwise: bool) -> 
 
 
 def joined_key(*parts: Texts) -> pa.Array:
-    """Return one key per row. Rows with equal parts have equal keys; two missing parts count as equal."""
+    """Return one key per row of `parts`. Rows with equal parts have equal keys; two missing parts count as equal."""
     return pc.binary_join_element_wise(*map(as_arrow, parts), "\x1f", null_handling="replace", null_replacement="\x1e")
 
 

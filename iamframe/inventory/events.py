@@ -1,4 +1,4 @@
-"""Put CloudTrail events into an order in which IAM would accept them, and identify the resource of each event.
+"""Put CloudTrail events into an order in which IAM can have executed them, and identify the resource of each event.
 
 The time of an event is when its request was completed, to the second. Source: CloudTrail User Guide, "CloudTrail record
 contents", `eventTime`. Within a CloudTrail file, records are in no particular order. Source: CloudTrail User Guide,
@@ -219,7 +219,7 @@ _Changes = defaultdict[Key, defaultdict[datetime, list[int]]]
 
 
 def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tuple[Key, datetime], bool]:
-    """Return, for each second in which a resource or link has events, whether it existed just before."""
+    """For each second with events of a resource or link, return whether it existed just before this second."""
     beginnings = {}
     for key, seconds in changes.items():
         first: dict[datetime, bool | None] = {}
@@ -245,7 +245,7 @@ def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tupl
 
 
 def _likely_first(state: _State, part: list[_Step]) -> Iterator[_State]:
-    """Yield possible states of the resources before the steps in `part`, the most likely state first.
+    """Yield states that the resources may have had before the steps in `part`, the most likely state first.
 
     The next states differ from the most likely state in one resource, then in two resources, and so on.
     """

@@ -61,13 +61,13 @@ def load_fleet(
     Parameters
     ----------
     accounts
-        A CSV file, a DataFrame, or an iterable of ids or mappings. The columns are `account_id` and `account_name`. If
-        the role, external id or AWS CLI profile differs between accounts, the file or DataFrame needs the column
-        `role_name`, `external_id` or `profile`. `"org"` stands for all accounts of the caller's organisation
-        (Organizations ListAccounts). An account that is not active is not read; the frame `gaps` shows it.
+        A CSV file, a DataFrame, or an iterable of account ids or dictionaries. The columns are `account_id` and
+        `account_name`. If the role, external id or AWS CLI profile differs between accounts, the file or DataFrame
+        needs the column `role_name`, `external_id` or `profile`. `"org"` stands for all accounts of the caller's
+        organisation (Organizations ListAccounts). An account that is not active is not read; the frame `gaps` shows it.
     role_name
-        Name of the role to assume in each account, including the role's path. For an account without a role name,
-        iamframe assumes no role, and uses the credentials of the AWS CLI profile (see `profile`) directly.
+        Name of the role to assume in each account, including the role's path. If neither `role_name` nor `accounts`
+        names a role for an account, iamframe uses the credentials of the AWS CLI profile (see `profile`) directly.
     external_id
         External id that the roles require. The external id is never written to a file.
     profile

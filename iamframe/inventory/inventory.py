@@ -54,7 +54,7 @@ class Inventory:
 
     @cached_property
     def linked_rows(self) -> LinkedRows:
-        """The row numbers of the roles and profiles to which links, tags and references belong."""
+        """For each link, tag and reference, the row numbers of its role and profile."""
         return LinkedRows(self.frames)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -139,10 +139,10 @@ def load_files(*paths: str | os.PathLike[str]) -> Inventory:
     raises SourceError.) iamframe recognises most files by their content. The file `denied.csv` is recognised by its
     name. Files with lists of tags must be named `instance-profile-tags/NAME.json` or `role-tags/NAME.json`. The name of
     a file with the output of `aws iam list-instance-profiles-for-role` must contain `for-role`, `for_role` or
-    `ForRole`, or the name of its folder must end with one of these words. Otherwise, iamframe takes the output of
+    `ForRole`, or the name of its folder must end with one of these words. Otherwise, iamframe mistakes the output of
     `list-instance-profiles-for-role` for the list of all profiles. The optional file `denied.csv` lists the operations
-    that AWS denied. Its columns are `operation`, `subject` (the resource that the denied request was about, if there
-    is one) and `error_code`. Loading files makes no request to AWS.
+    that AWS denied. Its columns are `operation`, `subject` (the resource that the denied request was about, if there is
+    one) and `error_code`. Loading files makes no request to AWS.
 
     Returns
     -------

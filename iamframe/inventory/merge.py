@@ -26,7 +26,7 @@ from iamframe.sources.records import TagListing, parsed_time
 
 
 def settle(code: Positions, value: Positions, size: int) -> tuple[Positions, Positions, Positions]:
-    """Choose at most one row for each key, and find contradictory rows.
+    """Choose one row (or none) for each key, and find keys with several values.
 
     Each row has a key and a value. In `code`, equal keys have equal numbers, from 0 to `size` - 1. In `value`, equal
     values have equal numbers, and an unknown value is -1.
@@ -169,7 +169,7 @@ def _contradicted(staged: Staging, rows: pa.Table, name: str, one: Positions, ot
 
 
 def _with_times(staged: Staging, rows: pa.Table) -> tuple[pa.Table, list[int]]:
-    """Return the rows with parsed times, and the numbers of the rows whose time of last use cannot be parsed."""
+    """Parse the times of all rows. Also return the numbers of the rows whose time of last use cannot be parsed."""
     unreadable: list[int] = []
     for name in ("created_at", "last_used_at"):
         if name in rows.column_names:

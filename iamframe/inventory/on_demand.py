@@ -45,7 +45,7 @@ class InventoryOnDemand(Inventory):
         return inventory
 
     def __getattr__(self, name: str) -> Any:
-        """Raise StoreError if the snapshot was replaced or is damaged."""
+        """Read a frame when it is first used. Raise StoreError if the snapshot was replaced or is damaged."""
         if name not in schema.FRAMES or "_folder" not in self.__dict__:
             raise AttributeError(name)
         place, manifest = self._found()

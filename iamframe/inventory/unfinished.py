@@ -8,10 +8,10 @@ files into FOLDER/unfinished:
 - `ID.jsonl`: the answers of AWS for each account of a fleet
 - `lock`: a locked file that keeps other processes out while a fleet is loaded
 - `new/`: the new snapshot of a fleet, with the accounts that are written so far
-- `new/.unfinished/ID.json`: a list of the files of a complete account, as the manifest lists them
+- `new/.unfinished/ID.json`: a list of the files of a complete account, in the format of the manifest
 
-If FOLDER is in an object store, these files are in FOLDER itself, because an object store cannot rename a folder.
-Files with AWS's answers (`*.jsonl`) are never written to an object store.
+If FOLDER is in an object store, the files of the new snapshot are in FOLDER itself, because an object store cannot
+rename a folder. Files with AWS's answers (`*.jsonl`) are never written to an object store.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def unfinished_load(folder: str | os.PathLike[str], sources: list[str], live: Ma
 
 @contextlib.contextmanager
 def unfinished_fleet(folder: str | os.PathLike[str], sources: list[str], live: Mapping[str, Any]) -> Iterator[Place]:
-    """Yield the folder into which the new snapshot will be written. The function `finish` completes the snapshot."""
+    """Yield the folder for the new snapshot. The caller then completes the snapshot with `finish`."""
     place = place_of(folder)
     if isinstance(place, Path):
         # The open file keeps other processes out.

@@ -1,4 +1,4 @@
-"""Views of an inventory, such as pairs, tag coverage, and profiles with their cluster, environment or stack."""
+"""Views of an inventory, such as pairs of profile and role, or tag coverage."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.DataFrame:
     shows which tool or service created the resources, if known or guessed. The first rows are the links: one row per
     profile with a known role. The next rows are the profiles without a role, and profiles of which it is unknown
     whether they have a role. The last rows are roles that trust EC2 but have no profile. The parameter `makers`
-    describes your own tools. If your tool and a known tool fit the same names and paths, the column `maker` shows your
-    tool.
+    describes your own tools that create roles and profiles. If your tool and a known tool fit the same names and
+    paths, the column `maker` shows your tool.
     """
     require("pairs", inventory, Inventory, instead="what `iamframe.load` gives")
     return numbered_pairs(inventory, makers)[schema.PAIRS.names]
@@ -231,9 +231,9 @@ def missing_permissions(inventory: Inventory) -> dict[str, object]:
     """Return one IAM policy that allows every operation that `gaps` shows as denied in at least one account.
 
     The policy allows only operations that iamframe calls. The policy leaves out operations that another policy denies
-    explicitly, because an explicit Deny overrides any Allow. Denials of an account that denied every request are left
-    out. The column `detail` of `gaps` shows the cause of each denial. If the policy allows no operation, its list
-    `Statement` is empty.
+    explicitly, because an explicit Deny overrides any Allow. If an account denied every request, the policy leaves out
+    the denials of this account. The column `detail` of `gaps` shows the cause of each denial. If the policy allows no
+    operation, its list `Statement` is empty.
 
     Even with this policy, AWS may still deny a request. A permissions boundary or an organization's policy can block an
     action that the returned policy allows. AWS may have denied `sts:AssumeRole` because the role does not trust the

@@ -1,4 +1,4 @@
-"""The command `python -m iamframe.practice` runs a practice account until Ctrl-C is pressed."""
+"""The command `python -m iamframe.practice` runs a simulated AWS account until Ctrl-C is pressed."""
 
 from __future__ import annotations
 

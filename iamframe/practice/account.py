@@ -353,7 +353,7 @@ class PracticeAccount:
             this half as Content-Length. "short" sends half of the answer, with the full length as Content-Length. "500"
             sends the service's error for an internal failure.
         action
-            The API action of any service, such as "GetRole". `*` matches any text.
+            The name of an API action of any service, such as "GetRole". `*` matches any text.
         times
             How many of the next calls shall fail.
         """

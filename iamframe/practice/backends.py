@@ -68,14 +68,17 @@ class Backends:
 
     @staticmethod
     def with_provider_names(call: Call) -> Call:
-        """Name all capacity providers if the call names none, because moto returns only named ones."""
+        """Add the names of all capacity providers if the call has none, because moto returns only named ones."""
         from moto.ecs.models import ecs_backends
 
         names = call.json.get("capacityProviders") or [*ecs_backends[call.account_id][call.region].capacity_providers]
         return replace(call, body=json.dumps(call.json | {"capacityProviders": names}).encode())
 
     def ask(self, call: Call, **changed: str | None) -> Answer:
-        """Let moto answer a call. `changed` replaces parameters of the call, or removes those with the value None."""
+        """Let moto answer a call.
+
+        The values in `changed` replace parameters of the call. None removes a parameter.
+        """
         body = call.body
         if changed:
             params = {name: value for name, value in (call.params | changed).items() if value is not None}

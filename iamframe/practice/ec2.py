@@ -57,7 +57,7 @@ class Ec2:
         return next((profile for profile in profiles if profile.id in held), None)
 
     def settle_groups(self, account_id: str, region: str) -> None:
-        """Attach to each instance in a simulated Auto Scaling group the profile that the group's template names."""
+        """Give the instances of a simulated Auto Scaling group the profile in the group's launch template."""
         from moto.autoscaling.models import autoscaling_backends
 
         backend = self.backends.ec2(account_id, region)

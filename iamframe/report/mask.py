@@ -293,9 +293,9 @@ def _masked(frame: pd.DataFrame, by_kind: _MaskedTexts) -> pd.DataFrame:
 
 
 def search(aside: Path, folder: Path, mask: Mask, removed: Iterable[str] = ()) -> None:
-    """Raise ReportError if a file contains a text that `mask` knows and replaces.
+    """Raise ReportError if a file contains a text that should be masked.
 
-    Other HTML, CSV and similar files that are already in `folder` are searched, too.
+    HTML, CSV and other text files that were already in `folder` are searched, too.
     """
     finished = {str(file.relative_to(aside)) for file in aside.rglob("*")} | {*removed}
     for file in sorted(path for path in aside.rglob("*") if path.is_file()):

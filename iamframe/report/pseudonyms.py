@@ -98,8 +98,8 @@ class Hit(NamedTuple):
 class Plain(NamedTuple):
     """A text in a normal form, to search it for ids.
 
-    Encoded characters are decoded. Digits of all scripts and full-width letters become ASCII. Accents and invisible
-    characters are removed.
+    Percent-encoded characters and JSON's escapes are decoded. Digits of all scripts and full-width letters become
+    ASCII. Accents and invisible characters are removed.
     """
 
     text: str

@@ -77,13 +77,13 @@ def write_report(
     their data was collected.
 
     A result of `check_snapshot` need not fit into memory: iamframe writes the result in parts, one group of accounts at
-    a time. So `checks/CHECK.csv` and `tags.csv` are sorted by group of accounts first. In `findings.csv`, this applies
-    only to findings without an ARN. With `mask` or `xlsx`, the whole result is in memory.
+    a time. So `checks/CHECK.csv` and `tags.csv` are sorted by group of accounts first. The rows of `findings.csv`
+    without an ARN are sorted in the same way. With `mask` or `xlsx`, the whole result is in memory.
 
     If the report cannot be written, an older report stays as it was. A new report replaces or removes all files that an
-    older report or `iamframe diff --out` wrote into the folder. Other files in the folder are kept. If a folder has no
-    `summary.json`, but a file with the name of a report's file, such as `accounts.csv`, iamframe writes nothing. Title
-    and author are at the top of the page.
+    older report or `iamframe diff --out` wrote into the folder. Other files in the folder are kept. If a folder has a
+    file with a name such as `accounts.csv` (a name of a report's file), but no `summary.json`, iamframe writes
+    nothing. Title and author are at the top of the page.
 
     If you pass `changes` or `drift`, the page also shows the changes, or the differences from Terraform. The file
     `summary.json` contains the numbers of changes and differences. The changes are also written to `changes.csv`,
@@ -97,19 +97,19 @@ def write_report(
         Key of the owner tag. The default is `result.owner_tag`. A key that differs only in case, spaces or
         separators, such as `OWNER`, counts, too.
     xlsx
-        Whether to also write the Excel workbook `report.xlsx`. The workbook has an overview, the coverage, and the
-        findings by owner. Each check and each frame has a sheet. The workbook needs the extra `excel`.
+        Whether to also write the Excel workbook `report.xlsx`. The workbook has an overview, the frame `coverage`, and
+        the findings by owner. Each check and each frame has a sheet. The workbook needs the extra `excel`.
     mask
         Whether pseudonyms replace account ids, unique ids, external ids and e-mail addresses in every file. Pseudonyms
         also replace ids of AWS Organizations, account names, and the sources that were loaded (such as paths). A
         pseudonym is the same throughout one report. To get the same pseudonyms in several reports, pass the path of a
         key file as `mask`. Otherwise, each report has pseudonyms of its own. The key file is created if it does not
-        exist. Ids are found in any spelling: with spaces, hyphens or invisible characters. Percent-encoded ids are
-        found, too. Ids in digits of other writing systems, or in full-width letters, are found, too. An account id
-        that has lost its leading zeros is replaced only in id columns, ARNs and policies. External ids are replaced
-        only as whole words. If a name contains an id, the rest of the name is not masked. A command in `next_step`
-        becomes a comment if the command contains a pseudonym. At the end, the finished files are searched for the
-        original ids. The search does not look for external ids that have fewer than eight characters or no digit.
+        exist. Ids with spaces, hyphens or invisible characters in them are masked, too. Percent-encoded ids are
+        found, too. Ids in digits of other writing systems, or in full-width letters, are found, too. An account id that
+        has lost its leading zeros is replaced only in id columns, ARNs and policies. External ids are replaced only as
+        whole words. If a name contains an id, the rest of the name is not masked. A command in `next_step` becomes a
+        comment if the command contains a pseudonym. At the end, the finished files are searched for the original ids.
+        The search does not look for external ids that have fewer than eight characters or no digit.
 
     Raises
     ------

@@ -125,7 +125,7 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             yield TemplateUse(Reference(named="", **self._about(record)), pins)
 
     def _listed(self, path: str, record: Any, kind: type[T]) -> T:
-        """Raise `ValidationError` if a value does not fit the type `kind`."""
+        """Return the values at `path` in a record. If they do not fit the type `kind`, raise `ValidationError`."""
         in_use = path and _text(self.state, record) not in self.over
         found = _compiled(flat(path)).search(record) if in_use else []
         return msgspec.convert([value for value in found if value], kind)

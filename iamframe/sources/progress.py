@@ -1,4 +1,4 @@
-"""Show progress in a terminal or notebook, without any text from AWS."""
+"""Show progress in a terminal or notebook, without names or other texts from AWS."""
 
 from __future__ import annotations
 

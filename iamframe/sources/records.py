@@ -93,7 +93,7 @@ class AttachedPolicy(msgspec.Struct, gc=False):
 
 
 class RoleTemplate(msgspec.Struct, gc=False):
-    """The template of a role that was created from a template. Source: botocore 1.44.8, GetRole and AcquireRole."""
+    """The template from which a role was created. Source: botocore 1.44.8, GetRole and AcquireRole."""
 
     arn: str | None = msgspec.field(name="TemplateArn", default=None)
 

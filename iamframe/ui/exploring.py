@@ -50,7 +50,8 @@ class Filter:
         The accounts, checks, severities or makers (creators of resources) whose findings are shown. A string counts as
         a list with this string. `NO_MAKER` selects findings about resources whose creator is unknown.
     path
-        Consecutive segments of the path, such as `team/a`. Case does not matter. `/` matches only the path `/`.
+        Segments that the resource's path contains in this order, such as `team/a`. Case does not matter. `/` matches
+        only the path `/`.
     tag_key
         Key of a tag. Case matters.
     tag_value
@@ -58,8 +59,8 @@ class Filter:
     tagged
         The value `yes` selects findings whose resources have the tag `tag_key`. The value `no` selects findings whose
         resources do not have this tag. The value `unknown` selects findings whose resources may have this tag, because
-        some tags were not collected. With `tag_value`, the value `no` also selects findings whose tag has another
-        value.
+        some tags were not collected. If `tag_value` is given, `tagged="no"` also selects findings whose tag has
+        another value.
     text
         Words that must all occur in the finding's row, in any column. Case does not matter.
 
@@ -105,8 +106,8 @@ def filtered(result: Result, wanted: Filter) -> pd.DataFrame:
     """Return the findings that the filter selects.
 
     The returned frame has rows of `result.findings`, in the same order, with the same columns and index labels. If data
-    is missing, an empty frame does not mean that no finding matches. The functions `not_complete` and `undecided` show
-    what is uncertain.
+    is missing, an empty frame does not mean that no finding matches. `undecided` returns the findings that may match,
+    and `not_complete` shows which checks lack data.
 
     Raises
     ------

@@ -252,7 +252,7 @@ _ASKED = (
     'Default: "all" ("none" for `iamframe drift`).'
 )
 _ACCOUNTS = 'CSV file of the accounts to scan, or "org" for all accounts of the organization.'
-_ROLE = "Name of the role to assume in each account. Without --accounts: the role's ARN."
+_ROLE = "Name of the role to assume in each account. Without --accounts, give the role's ARN."
 _RATE = "Send at most N requests per second per account, service and region."
 _LIVE = together(
     regions,

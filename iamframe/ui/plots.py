@@ -182,10 +182,10 @@ def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
 
     The plot has one bar per account, for at most 30 accounts. Accounts are sorted by the number of profiles without a
     known use or without a role, the highest first. Plain parts show profiles with a known use. Dotted parts show
-    profiles without a known reference. Cross-hatched parts show profiles without a role. Profiles without a known
-    reference are the findings of the check `unreferenced_profiles`. Parts with slanted hatching show profiles for which
-    the role or the references were not collected. If `unreferenced_profiles` did not run, these parts also show
-    profiles without a known use.
+    profiles without a known use. Cross-hatched parts show profiles without a role. Profiles without a known reference
+    are the findings of the check `unreferenced_profiles`. Parts with slanted hatching show profiles for which the role
+    or the references were not collected. If `unreferenced_profiles` did not run, profiles without a known use are
+    hatched in the same way.
     """
     require("plot_profile_use", result, Result, instead="what `iamframe.run_checks` gives")
     inventory, total = result.inventory, pluralize(len(result.inventory.profiles), "instance profile")
@@ -258,8 +258,8 @@ def plot_ladder(inventory: Inventory, ax: Axes | None = None, limit: int = 60) -
     Lines connect the roles on the left with their profiles on the right. Each row shows a profile, or a role without a
     profile. The plot has at most `limit` rows. Roles in several profiles come first. Profiles without a role come
     second. Roles that trust EC2 but are in no profile come third. Profiles come last if it is unknown whether they have
-    a role. A line is dashed if only the name of the role is known. With several accounts, the name of each account is
-    above its rows.
+    a role. The line from a profile to its role is dashed if only the name of the role is known. With several
+    accounts, the name of each account is above its rows.
     """
     require("plot_ladder", inventory, Inventory, instead="what `iamframe.load` gives")
     rungs = _rungs(inventory)

@@ -404,9 +404,9 @@ def test_a_trusted_role_that_was_deleted_is_named_beside_its_id(tmp_path: Path) 
     old = whole(tmp_path / "old", [partner, role_detail("web", AssumeRolePolicyDocument=there)], [])
     new = whole(tmp_path / "new", [role_detail("web", AssumeRolePolicyDocument=gone)], [])
     details = iamframe.compare(old, new).changes.set_index("change")["detail"]
-    assert details["trust_changed"] == (
-        f"now trusts {partner['RoleId']} (the deleted role {partner['Arn']}); no longer trusts {partner['Arn']}"
-    )
+    arn = partner["Arn"]
+    named = f"{partner['RoleId']} (the id of the deleted role {arn})"
+    assert details["trust_changed"] == f"now trusts {named}; no longer trusts {arn}"
 
 
 # What could not be read

@@ -71,7 +71,7 @@ def test_deleting_a_profile_that_may_still_get_its_role_is_not_suggested(tmp_pat
         "timeless": False,
     }
     assert found["new"]["next_step"] == "aws iam get-instance-profile --instance-profile-name=new"
-    assert "created less than a day before the data was collected" in found["new"]["detail"]
+    assert "was less than a day old when the data was collected" in found["new"]["detail"]
     assert found["timeless"]["detail"] == "holds no role"
 
 
@@ -98,7 +98,11 @@ def test_a_profile_that_holds_a_role_which_no_source_shows_is_not_empty(tmp_path
     ("documents", "status", "says"),
     [
         ({"p.json": profile_list(linked("web"))}, "complete", ""),
-        ({"d.json": dump(role_detail("web", [profile("web")]))}, "unknown", "`aws iam list-instance-profiles` lists"),
+        (
+            {"d.json": dump(role_detail("web", [profile("web")]))},
+            "unknown",
+            "to list all profiles, including empty ones, run `aws iam list-instance-profiles`",
+        ),
         (
             {"p.json": profile_list(linked("web"), NextToken="x")},
             "partial",

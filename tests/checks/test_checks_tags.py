@@ -147,6 +147,15 @@ def test_tags_that_were_denied_are_told_so_and_the_others_judged(tmp_path: Path)
     assert reason.startswith("the tags of 1 of 2 profiles were not collected (ListInstanceProfileTags was denied);")
 
 
+def test_denied_tags_are_no_reason_for_an_incomplete_list_of_roles(tmp_path: Path) -> None:
+    documents: dict[str, Any] = {f"{ACCOUNT}/r.json": {"Role": nested_role("a", Tags=tag_list({"Team": "x"}))}}
+    for operation, named in (("ListRoleTags", ""), ("ListRoles", " (ListRoles was denied)")):
+        denied = f"operation,subject,error_code\n{operation},,AccessDenied\n"
+        folder = tmp_path / operation
+        status, reason = covered(folder, documents | {f"{ACCOUNT}/denied.csv": denied}, "untagged_roles")
+        assert (status, reason.partition(";")[0]) == ("partial", f"the list of roles is incomplete{named}")
+
+
 def test_a_role_without_tags_is_untagged(tmp_path: Path) -> None:
     documents = {"d.json": dump(role_detail("bare"), role_detail("owned", tags={"Owner": "x"}))}
     (row,) = rows(tmp_path, documents, "untagged_roles")

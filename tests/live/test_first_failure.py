@@ -141,14 +141,14 @@ def test_an_unknown_profile_is_told_with_those_that_exist(tmp_path: Path) -> Non
     assert said == (
         "aws:nope: the AWS CLI configuration has no profile with this name "
         "(known profiles: audit, base); "
-        "`aws configure list-profiles` lists all profiles"
+        "to list all profiles, run `aws configure list-profiles`"
     )
 
 
 def test_an_unknown_profile_of_the_environment_is_told_so(tmp_path: Path) -> None:
     assert refusal(tmp_path, files={".aws/config": AUDIT}, AWS_PROFILE="nope") == (
         "aws: the profile 'nope' in AWS_PROFILE does not exist (known profiles: audit); "
-        "`aws configure list-profiles` lists the profiles"
+        "to list all profiles, run `aws configure list-profiles`"
     )
 
 

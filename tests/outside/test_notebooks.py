@@ -187,7 +187,7 @@ def sections(notebook: Path) -> dict[str, str]:
 
 PROFILE = "arn:aws:iam::123456789012:instance-profile/"
 # What each step shows, in whole lines; below, what is stored is held to what a run shows.
-NEW = "holds no role (created less than a day before the data was collected)"
+NEW = "holds no role, but was less than a day old when the data was collected"
 STEPS = {
     "1. One name, two resources": ["arn:aws:iam::123456789012:role/web AROA", f"{PROFILE}web AIPA"],
     "2. `CreateInstanceProfile` creates a profile without a role": [
@@ -216,7 +216,9 @@ STEPS = {
         f"found by the link from role to profile: {PROFILE}cloud9/AWSCloud9SSMInstanceProfile",
         "/cloud9/ AWSCloud9SSMInstanceProfile /service-role/ AWSCloud9SSMAccessRole True True",
     ],
-    "9. What each call shows": ["ListRoles", "tag:GetResources in eu-west-1"],
+    "9. Which API calls return tags": [
+        f"{name} no no no no" for name in ("ListRoles", "tag:GetResources in eu-west-1")
+    ],
     "10. Which requests iamframe sends": [
         "writes: 0",
         "GetInstanceProfile 3 3",

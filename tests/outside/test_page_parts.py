@@ -91,7 +91,7 @@ def test_the_page_shows_how_the_account_differs_from_terraform_as_text(browser: 
     drift = iamframe.drift(account, write(tmp_path / "states", {"s.tfstate": state}))
     page = iamframe.write_report(iamframe.run_checks(account), tmp_path / "out", drift=drift)
     with opened(browser, page) as it:
-        name = "Table: Terraform against the accounts"
+        name = "Table: Comparison with Terraform"
         cells = it.page.get_by_role("group", name=name, exact=True).locator("tbody td").all_text_contents()
         detail = f"tag 'k' is '{HOSTILE['script']}'; in the Terraform state, it is missing"
         assert cells == ["tag differs", ACCOUNT, "role", "web", "aws_iam_role.web", detail]
@@ -129,7 +129,7 @@ def test_a_key_that_no_tag_has_is_said_with_how_to_name_another(browser: Browser
         assert [row[0] for row in table(it.page, "By owner")] == [
             "no owner tag",
             "owner unknown (tags not collected)",
-            "no owner: finding about an account or a tag key",
+            "no owner (finding about an account or a tag key)",
         ]
 
 
@@ -137,7 +137,7 @@ def test_a_key_that_looks_like_the_owners_is_spelled_out_on_the_page(browser: Br
     page = iamframe.write_report(sample_result(), tmp_path)
     with opened(browser, page) as it:
         caption = it.page.get_by_role("region", name="By owner").locator("caption").inner_text()
-    assert "letters are shown as codes in brackets): owner, \u039fwner [\\u039fwner]." in caption
+    assert "Tags with these spellings of the key count, too: owner, \u039fwner [\\u039fwner]. Look-alike" in caption
 
 
 # What is masked

@@ -91,4 +91,6 @@ def test_a_clean_up_of_a_random_account_deletes_what_nothing_uses_and_no_more(tm
     planned = set(plan.steps["resource_name"][plan.steps["action"] == "delete"])
     assert planned == {name for name, (_, when) in uses.items() if when == "after"} | free
     assert left == set(uses) - free
-    assert {line.removeprefix("done: delete profile ") for line in done.stdout.splitlines() if "delete" in line} == free
+    assert {
+        line.removeprefix("done: delete the profile ") for line in done.stdout.splitlines() if "delete" in line
+    } == free

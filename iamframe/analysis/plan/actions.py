@@ -55,7 +55,7 @@ class Command(msgspec.Struct, frozen=True):
 
 
 class Block(msgspec.Struct, frozen=True):
-    """The steps on one profile.
+    """All steps for one profile, with the reasons and the data behind them.
 
     The script changes the profile only if all `checks` succeed. After a failed deletion, the script tries to put the
     role back.

@@ -1,4 +1,4 @@
-"""Clean-up plans: a shell script, and frames of its steps and of the findings without steps.
+"""Clean-up plans: a shell script, a frame of its steps, and a frame of the findings without steps.
 
 iamframe never runs the script.
 """

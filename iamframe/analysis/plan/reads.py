@@ -1,7 +1,7 @@
 """The shell functions with which a clean-up script checks, just before a deletion, whether a profile is in use.
 
-The script reads instances and their associations before each deletion, and everything else once. The functions are in
-the template `last_look.sh.j2`.
+The script reads instances and their associations before each deletion, and all other resources once, before the first
+deletion. The functions are in the template `last_look.sh.j2`.
 """
 
 from __future__ import annotations
@@ -93,8 +93,8 @@ def existing(owner: Owner) -> str:
 def functions() -> str:
     """Return the shell functions that a script needs to delete profiles.
 
-    For each account with deletions, the script first sets its variables `regions` and `reads` to the values that the
-    fields `regions` and `reads` of `AccountFacts` have.
+    For each account with deletions, the script sets the variables `regions` and `reads`, whose values are the fields
+    `regions` and `reads` of `AccountFacts`.
     """
     versions = next(one for one in ASKED if one.operation == VERSIONS)
     return render_template(

@@ -59,7 +59,7 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def state(self) -> str:
-        """The JSON text that the query in `STATE_QUERIES` returns if the resource has not changed since the load."""
+        """The JSON text that the resource's query in `STATE_QUERIES` returns if nothing changed since the load."""
         held = [[role.id for role in self.roles if role]] if isinstance(self, ProfileFacts) else []
         return json.dumps([self.id, *held, sorted((self.tags or {}).items())], separators=(",", ":"))
 
