@@ -61,7 +61,7 @@ def probe_surfaces(
     rate: float | None = None,
     progress: bool | None = None,
 ) -> pd.DataFrame:
-    """Test in a live account whether the Resource Groups Tagging API shows the tags that `iamframe.surfaces()` says.
+    """Test in a live account what `iamframe.surfaces()` says about the Resource Groups Tagging API.
 
     The test compares the tags that the Resource Groups Tagging API returns with the tags that IAM returns. The returned
     frame has one row per region and resource type. The column `holds` shows whether the result is as expected. The

@@ -84,7 +84,7 @@ class Found:
         return Found(self.table.filter(pa.array(chosen)), facts.assign(finding=numbers))
 
     def keyed(self, names: Sequence[Any]) -> pd.DataFrame:
-        """Return the columns of `facts` that `names` lists, beside the columns that identify the finding (`KEYS`)."""
+        """Return the columns that identify the finding (`KEYS`), and the columns of `facts` in `names`."""
         keys = self.table.select(KEYS).take(pa.array(self.numbers)).to_pandas()
         keyed: pd.DataFrame = pd.concat([keys, self.facts[names].reset_index(drop=True)], axis="columns")
         return keyed

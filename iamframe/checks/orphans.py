@@ -35,7 +35,7 @@ _CONSUMERS = ("instance", "association", "launch-template", "launch-configuratio
     needs=[needs.all_profiles],
     detail={
         "by": "_age",
-        "young": "holds no role, but was less than a day old when the data was collected",
+        "young": "holds no role (less than a day old when the data was collected)",
         "other": "holds no role",
     },
     next_step={

@@ -54,7 +54,7 @@ class Inventory:
 
     @cached_property
     def linked_rows(self) -> LinkedRows:
-        """For each link, tag and reference, the row numbers of its role and profile."""
+        """The row numbers of the role or profile of each link, tag and reference."""
         return LinkedRows(self.frames)
 
     def __getstate__(self) -> dict[str, Any]:

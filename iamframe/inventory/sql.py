@@ -100,8 +100,8 @@ def athena_statements(location: str) -> list[str]:
     -------
     list of str
         Two statements per frame: CREATE EXTERNAL TABLE and MSCK REPAIR TABLE. MSCK REPAIR TABLE registers the folders
-        of the accounts as partitions. If you replace the snapshot at `location` by one of different accounts, drop the
-        tables, and run all statements again, because MSCK REPAIR TABLE does not remove partitions.
+        of the accounts as partitions. If you replace the snapshot at `location` by a snapshot of other accounts, drop
+        the tables, and run all statements again, because MSCK REPAIR TABLE does not remove partitions.
 
     Raises
     ------

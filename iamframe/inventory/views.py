@@ -231,9 +231,9 @@ def missing_permissions(inventory: Inventory) -> dict[str, object]:
     """Return one IAM policy that allows every operation that `gaps` shows as denied in at least one account.
 
     The policy allows only operations that iamframe calls. The policy leaves out operations that another policy denies
-    explicitly, because an explicit Deny overrides any Allow. If an account denied every request, the policy leaves out
-    the denials of this account. The column `detail` of `gaps` shows the cause of each denial. If the policy allows no
-    operation, its list `Statement` is empty.
+    explicitly, because an explicit Deny overrides any Allow. The policy ignores accounts that denied every request.
+    The column `detail` of `gaps` shows the cause of each denial. If the policy allows no operation, its list
+    `Statement` is empty.
 
     Even with this policy, AWS may still deny a request. A permissions boundary or an organization's policy can block an
     action that the returned policy allows. AWS may have denied `sts:AssumeRole` because the role does not trust the

@@ -169,7 +169,7 @@ _TELLING = {"{uuid}", "{random}", "{counter}", "{hash}", "{id}"}
 class Form:
     """A regular expression for a text of four lines: role path, role name, profile path, profile name.
 
-    If a form is only for roles, or only for profiles, its text has two lines: path and name.
+    If the expression is only for roles, or only for profiles, the text has two lines: path and name.
     """
 
     # For Arrow, which does not support back-references.

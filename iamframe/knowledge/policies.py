@@ -1,4 +1,4 @@
-"""AWS managed policies that allow much, or whose names people give to roles and profiles.
+"""AWS managed policies that allow much, and those whose names people also use for roles and profiles.
 
 In `policies.toml`, the table `policy` contains policies that allow (almost) everything, or all actions of IAM. The
 table `namesake` contains names of AWS managed policies that people also use as names of roles and profiles.

@@ -68,7 +68,7 @@ class Backends:
 
     @staticmethod
     def with_provider_names(call: Call) -> Call:
-        """Add the names of all capacity providers if the call has none, because moto returns only named ones."""
+        """Add all capacity providers to a call that names none, because moto returns only named ones."""
         from moto.ecs.models import ecs_backends
 
         names = call.json.get("capacityProviders") or [*ecs_backends[call.account_id][call.region].capacity_providers]

@@ -1,4 +1,4 @@
-"""Find the function that can read a JSON document. Record the document's account, and what is missing.
+"""Find the function that can read a JSON document, and record the accounts and gaps of documents.
 
 The decorator `@shape` registers a function for documents with certain keys (their "shape"). A list is recognized by
 the keys of its first item.

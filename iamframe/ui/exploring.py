@@ -50,8 +50,8 @@ class Filter:
         The accounts, checks, severities or makers (creators of resources) whose findings are shown. A string counts as
         a list with this string. `NO_MAKER` selects findings about resources whose creator is unknown.
     path
-        Segments that the resource's path contains in this order, such as `team/a`. Case does not matter. `/` matches
-        only the path `/`.
+        Consecutive path segments, such as `team/a`, anywhere in the resource's path. Case does not matter. `/`
+        matches only the path `/`.
     tag_key
         Key of a tag. Case matters.
     tag_value

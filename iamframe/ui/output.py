@@ -312,7 +312,7 @@ def no_owner(inventory: Inventory, owner_tag: str) -> list[str]:
 
 
 def about_policy(result: Result, shown: Result | None = None, *, is_covered: bool = False) -> Iterator[str]:
-    """Yield remarks about `[[accepted]]` entries that have expired, or that match no finding of a complete check."""
+    """Yield remarks about `[[accepted]]` entries that have expired, or fit no finding despite complete data."""
     # A masked report prints the texts of `shown`.
     shown = shown or result
     if shown.policy.organization and not is_covered:

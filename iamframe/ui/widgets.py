@@ -365,7 +365,7 @@ class Explorer(Filters):
 def _unseen(reasons: list[tuple[str, str, str]], undecided: int) -> str:
     if not reasons:
         said = ", but more findings may match." if undecided else ": no finding means that there is none."
-        return _lines([f"All these checks are complete in these accounts{said}"])
+        return _lines([f"All these checks had complete data in these accounts{said}"])
     words = "Some of these checks are incomplete: no finding does not mean that there is none."
     more = len(reasons) - _REASONS
     rest = [f"and {pluralize(more, 'more reason')}, in .result.coverage"] if more > 0 else []

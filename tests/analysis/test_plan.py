@@ -663,7 +663,7 @@ def test_the_command_line_prints_the_script_and_counts_what_is_left(tmp_path: Pa
     assert done.stdout.startswith("#!/bin/sh\n")
     assert "): 1 profile to tag.\n" in done.stdout
     assert (
-        "try_to tag 'the profile batch' aws iam tag-instance-profile --instance-profile-name=batch --tags="
+        "try_to tag 'the profile \"batch\"' aws iam tag-instance-profile --instance-profile-name=batch --tags="
         in done.stdout
     )
     assert "4 findings without steps. The end of the script says why findings have no steps. " in done.stderr

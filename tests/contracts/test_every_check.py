@@ -98,7 +98,7 @@ def test_a_check_is_silent_on_an_empty_account(name: str, empty_account: Invento
 
 
 def test_where_no_account_could_be_told_no_check_is_complete(nothing: Inventory) -> None:
-    assert repr(iamframe.run_checks(nothing)) == f"Result(0 findings; none of {len(CHECKS)} checks is complete)"
+    assert repr(iamframe.run_checks(nothing)) == f"Result(0 findings; none of {len(CHECKS)} checks had complete data)"
     for lang, says in (("en", "no account was checked"), ("ja", "チェックしたアカウントはありません")):
         assert iamframe.run_checks(nothing, only=[next(iter(CHECKS))]).complete_in(lang) == says
 

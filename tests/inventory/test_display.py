@@ -117,7 +117,7 @@ def test_an_inventory_without_gaps_says_so() -> None:
 def test_a_result_shows_what_could_not_be_checked_before_its_findings() -> None:
     html = iamframe.run_checks(iamframe.load_sample(), only=["empty_profiles", "quota_pressure"])._repr_html_()
     texts = Tags(html).texts
-    assert texts[0] == "7 findings; 1 of 2 checks is complete."
+    assert texts[0] == "7 findings; 1 of 2 checks had complete data."
     assert texts.index(
         "the quotas were not collected (GetAccountSummary was denied); "
         "someone with more permissions can run `aws iam get-account-summary`"

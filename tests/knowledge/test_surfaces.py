@@ -39,7 +39,7 @@ SURFACES = [
     "CloudFormation",
     "Terraform",
     "Resource Groups",
-    "compliance reports of tag policies",
+    "tag policy compliance report",
     "EC2 console",
 ]
 RGTA = "Resource Groups Tagging API"
@@ -113,9 +113,9 @@ def test_dates_are_dates_and_what_is_not_known_is_missing() -> None:
         ("AWS Config", "instance-profile", "read", "unknown"),
         ("Resource Groups", "role", "find", "no"),
         ("Resource Groups", "instance-profile", "find", "depends"),
-        ("compliance reports of tag policies", "instance-profile", "write", "no"),
-        ("compliance reports of tag policies", "instance-profile", "find", "depends"),
-        ("compliance reports of tag policies", "role", "read", "no"),
+        ("tag policy compliance report", "instance-profile", "write", "no"),
+        ("tag policy compliance report", "instance-profile", "find", "depends"),
+        ("tag policy compliance report", "role", "read", "no"),
         ("EC2 console", "instance-profile", "read", "no"),
         ("EC2 console", "role", "write", "unknown"),
     ],

@@ -187,7 +187,7 @@ def sections(notebook: Path) -> dict[str, str]:
 
 PROFILE = "arn:aws:iam::123456789012:instance-profile/"
 # What each step shows, in whole lines; below, what is stored is held to what a run shows.
-NEW = "holds no role, but was less than a day old when the data was collected"
+NEW = "holds no role (less than a day old when the data was collected)"
 STEPS = {
     "1. One name, two resources": ["arn:aws:iam::123456789012:role/web AROA", f"{PROFILE}web AIPA"],
     "2. `CreateInstanceProfile` creates a profile without a role": [

@@ -137,7 +137,7 @@ def test_a_key_that_looks_like_the_owners_is_spelled_out_on_the_page(browser: Br
     page = iamframe.write_report(sample_result(), tmp_path)
     with opened(browser, page) as it:
         caption = it.page.get_by_role("region", name="By owner").locator("caption").inner_text()
-    assert "Tags with these spellings of the key count, too: owner, \u039fwner [\\u039fwner]. Look-alike" in caption
+    assert "These spellings of the tag key also count: owner, \u039fwner [\\u039fwner]. Look-alike" in caption
 
 
 # What is masked

@@ -92,5 +92,7 @@ def test_a_clean_up_of_a_random_account_deletes_what_nothing_uses_and_no_more(tm
     assert planned == {name for name, (_, when) in uses.items() if when == "after"} | free
     assert left == set(uses) - free
     assert {
-        line.removeprefix("done: delete the profile ") for line in done.stdout.splitlines() if "delete" in line
+        line.removeprefix('done: delete the profile "').removesuffix('"')
+        for line in done.stdout.splitlines()
+        if "delete" in line
     } == free

@@ -416,7 +416,7 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         written, held = writes(account), holding(account)
         asked = [request.action for request in account.requests]
         account.allow()
-        (line,) = [line for line in done.stderr.splitlines() if line.startswith("HALF DONE: the profile stuck: ")]
+        (line,) = [line for line in done.stderr.splitlines() if line.startswith('HALF DONE: the profile "stuck": ')]
         run(line.partition("; type: ")[2], account, tmp_path_factory.mktemp("back"))
         back = holding(account)
     return {"plan": plan, "done": done, "writes": written, "held": held, "back": back, "asked": asked}
@@ -462,8 +462,8 @@ def test_all_of_them_were_planned(changed: dict[str, Any]) -> None:
 def test_nothing_is_written_to_a_profile_that_is_no_longer_as_it_was_read(
     changed: dict[str, Any], name: str, why: str
 ) -> None:
-    assert f"skipped: the profile {name}: {why}" in changed["done"].stderr
-    assert f"the profile {name}\n" not in changed["done"].stdout
+    assert f'skipped: the profile "{name}": {why}' in changed["done"].stderr
+    assert f'the profile "{name}"\n' not in changed["done"].stdout
     now = {"emptied": [], "filled": ["other"], "swapped": ["other"], "gone": None}
     assert changed["held"].get(name) == now.get(name, [name])
 
@@ -496,16 +496,18 @@ def test_the_others_are_done_and_the_script_ends_with_what_it_skipped(changed: d
         "AddRoleToInstanceProfile AccessDenied",
     ]
     assert done.stdout.splitlines() == [
-        "done: delete the profile left",
-        "done: take the role out of the profile half",
-        "done: take the role out of the profile stuck",
+        'done: delete the profile "left"',
+        'done: take the role out of the profile "half"',
+        'done: take the role out of the profile "stuck"',
     ]
     _, end = done.stderr.split("these profiles or roles were skipped, or are half done (the messages above say why):\n")
-    assert sorted(end.split()) == sorted(["the", "profile"] * (len(CHANGED) + 2) + [*CHANGED, "half", "stuck"])
+    assert sorted(end.split()) == sorted(
+        ["the", "profile"] * (len(CHANGED) + 2) + [f'"{name}"' for name in (*CHANGED, "half", "stuck")]
+    )
 
 
 def test_the_role_goes_back_into_a_profile_that_cannot_be_deleted(changed: dict[str, Any]) -> None:
-    assert "put back: the role of the profile half\n" in changed["done"].stderr
+    assert 'put back: the role of the profile "half"\n' in changed["done"].stderr
     assert changed["held"]["half"] == ["half"]
 
 
@@ -639,8 +641,8 @@ def test_tags_are_not_set_where_either_side_has_changed(tmp_path: Path) -> None:
         account.forget()
         done = run(plan.script, account, tmp_path)
         assert (done.returncode, writes(account)) == (1, [])
-        assert "skipped: the role role: it was [" in done.stderr
-        assert "skipped: the profile profile: it was [" in done.stderr
+        assert 'skipped: the role "role": it was [' in done.stderr
+        assert 'skipped: the profile "profile": it was [' in done.stderr
 
 
 def test_a_deletion_whose_answer_is_lost_is_done(tmp_path: Path) -> None:
@@ -653,7 +655,7 @@ def test_a_deletion_whose_answer_is_lost_is_done(tmp_path: Path) -> None:
         done = run(plan.script, account, tmp_path, "iam")
         assert {f"{action} NoSuchEntity" for action in actions} <= set(writes(account))
         assert holding(account) == {}
-    assert done.stdout == "done: take the role out of the profile web\ndone: delete the profile web\n"
+    assert done.stdout == 'done: take the role out of the profile "web"\ndone: delete the profile "web"\n'
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -717,4 +719,4 @@ def test_of_many_accounts_only_that_of_the_credentials_is_done(tmp_path: Path) -
         assert plan.steps["account_id"].unique().tolist() == sorted([ID, other])
         done = run(plan.script, account, tmp_path, "iam", account_id=other)
         assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout == "done: delete the profile theirs\n"
+        assert done.stdout == 'done: delete the profile "theirs"\n'

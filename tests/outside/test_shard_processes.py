@@ -85,7 +85,7 @@ def test_a_script_needs_no_guard_and_its_own_functions_are_checks(snapshot: Path
     text = house(tmp_path).read_text("utf-8").replace("os.kill(os.getpid(), signal.SIGKILL)", "pass")
     text += f"\nprint(iamframe.check_snapshot({str(snapshot)!r}, 'out', only=['dies'], checks=dies, shard_size=1))\n"
     (tmp_path / "script.py").write_text(text, "utf-8")
-    expected = "Result(109 findings: 109 low; the check is complete)\n"
+    expected = "Result(109 findings: 109 low; the check had complete data)\n"
     for out, command, given in (
         ("out", [tmp_path / "script.py"], ""),
         ("other", ["-"], text.replace("'out'", "'other'")),

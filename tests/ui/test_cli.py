@@ -26,7 +26,7 @@ from iamframe.ui.cli import _run, app
 SAMPLE_LINE = re.compile(
     r"3 accounts, 148 roles, 109 instance profiles\. 49 resources need attention "
     r"\(most severe finding of each: 6 high, 34 medium, 9 low\)\. "
-    r"107 findings, including 47 expected by design\. \d+ of \d+ checks are complete\."
+    r"107 findings, including 47 expected by design\. \d+ of \d+ checks had complete data\."
 )
 
 
@@ -81,11 +81,11 @@ def test_report_of_ones_own_files_goes_where_out_says_and_never_speaks_of_fictio
 @pytest.mark.parametrize(
     ("only", "said"),
     [
-        ("empty_profiles", "The check is complete."),
+        ("empty_profiles", "The check had complete data."),
         ("untagged_profiles", "The check is partial or unknown in 1 of 1 account."),
-        ("empty_profiles path_mismatches", "All 2 checks are complete."),
-        ("empty_profiles untagged_profiles", "1 of 2 checks is complete."),
-        ("quota_pressure untagged_profiles", "None of 2 checks is complete."),
+        ("empty_profiles path_mismatches", "All 2 checks had complete data."),
+        ("empty_profiles untagged_profiles", "1 of 2 checks had complete data."),
+        ("quota_pressure untagged_profiles", "None of 2 checks had complete data."),
     ],
 )
 def test_check_says_how_many_checks_are_complete(tmp_path: Path, only: str, said: str) -> None:
@@ -376,7 +376,7 @@ def test_a_reader_that_stops_early_still_gets_the_incomplete_checks(tmp_path: Pa
         process.stdout.close()
         said = process.stderr.read().decode()
     assert "the quotas were not collected (GetAccountSummary was denied)" in said
-    assert ("8 of 18 checks are complete" in said) == (form == "table")
+    assert ("8 of 18 checks had complete data" in said) == (form == "table")
     assert process.returncode == 0
     assert not re.search("Traceback|BrokenPipe", said)
 
@@ -474,7 +474,7 @@ def test_what_is_not_printed_is_counted_and_counts_for_the_exit_status(
     ("command", "status", "said"),
     [
         # An empty result is no all clear, however quiet it is.
-        ("-q check in --strict", 3, "6 of 18 checks are complete.\n"),
+        ("-q check in --strict", 3, "6 of 18 checks had complete data.\n"),
         ("plan in -q", 0, ""),
         (
             "diff --quiet in in",

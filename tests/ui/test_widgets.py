@@ -172,7 +172,7 @@ def test_what_could_not_be_seen_is_said_even_where_nothing_is_left(explorer: Exp
     assert "no finding means that there is none" in html(explorer.unseen)
     explorer.text.value = ""
     explorer.tag_key.value = "Owner"
-    assert "complete in these accounts, but more findings may match" in html(explorer.unseen)
+    assert "complete data in these accounts, but more findings may match" in html(explorer.unseen)
 
 
 def test_who_owns_what_is_counted_for_what_is_left(explorer: Explorer) -> None:
