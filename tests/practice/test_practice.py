@@ -1102,6 +1102,14 @@ def test_a_reset_is_one_to_the_socket_too_and_not_an_end(account: PracticeAccoun
             raw.recv(65536)
 
 
+def test_a_request_that_was_not_sent_to_its_end_is_none(account: PracticeAccount) -> None:
+    with socket.create_connection(("127.0.0.1", int(account.endpoint.rpartition(":")[2]))) as raw:
+        raw.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 40\r\n\r\nAction=List")
+        raw.shutdown(socket.SHUT_WR)
+        assert raw.recv(65536) == b""
+    assert account.requests == []
+
+
 def test_a_client_that_tries_again_gets_over_what_goes_wrong_once(account: PracticeAccount) -> None:
     iam = account.session().client("iam", config=Config(retries={"mode": "standard", "total_max_attempts": 3}))
     account.fault("reset", "ListRoles")
