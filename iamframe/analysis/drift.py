@@ -134,7 +134,7 @@ def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Dri
     """Compare Terraform states with the accounts, and return the differences.
 
     Pass every Terraform state that contains roles or profiles of the accounts. A role or profile is `unmanaged` if no
-    given state manages it. If a given Terraform plan deletes a role or profile, it is not `unmanaged`. Data sources and
+    given state manages it. A role or profile that a given Terraform plan deletes is not `unmanaged`. Data sources and
     deposed objects do not count as managed resources. The comparison leaves out service-linked roles and roles of IAM
     Identity Center. It also leaves out accounts in which the given states have no role or profile. The comparison
     covers only the paths, unique ids and tags of roles and profiles, and the role in each profile. The states never

@@ -184,8 +184,8 @@ def load_sample(*, earlier: bool = False) -> Inventory:
 def open_snapshot(folder: str | os.PathLike[str], accounts: Iterable[str] | None = None) -> Inventory:
     """Load the inventory of a snapshot: all accounts, or only some accounts.
 
-    In all frames except `gaps`, columns that are newer than the snapshot contain only missing values. In the frame
-    `gaps`, newer columns have defaults: `message` is `""`, and `facts` is `"{}"`.
+    If an older iamframe saved the snapshot, columns that were added since contain only missing values, except in the
+    frame `gaps`. In the frame `gaps`, newer columns have defaults: `message` is `""`, and `facts` is `"{}"`.
 
     Parameters
     ----------

@@ -1,6 +1,7 @@
 """Read files from the AWS CLI, AWS Config, CloudTrail, Terraform or Steampipe.
 
-The keys of a JSON document (its "shape") show the document's format. The files are read one after another.
+iamframe recognizes the format of a JSON document by the keys of the document (its "shape"). The files are read one
+after another.
 """
 
 from __future__ import annotations

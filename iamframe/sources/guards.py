@@ -1,4 +1,4 @@
-"""Make iamframe's boto3 clients block all requests, except the read operations in iamframe's table."""
+"""Make iamframe's boto3 clients block all requests, except the read operations that iamframe needs."""
 
 from __future__ import annotations
 

@@ -140,8 +140,8 @@ def emit_changes(changes: Changes, form: str) -> None:
         shown = _with_notes(changes.findings)
         texts = shown["detail"].where(shown["change"] != "gone", in_old(shown["detail"]))
         only_accepted = (shown["change"] == "settled") & ~shown["expected"]
-        since = ("was " + shown["before"]).fillna(shown["change"].mask(only_accepted, "accepted"))
-        findings = shown.assign(detail=texts, since=since)
+        ways = ("was " + shown["before"]).fillna(shown["change"].mask(only_accepted, "accepted"))
+        findings = shown.assign(detail=texts, since=ways)
         for change, since, *row in text_rows(cell_rows(findings[["change", "since", *FINDING_COLUMNS]])):
             kind = "finding gone" if change == "gone" else f"{change} finding"
             echo(f"{kind:<16}  {_finding(row)}{_SINCE.get(since, '')}")
