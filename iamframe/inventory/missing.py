@@ -26,6 +26,7 @@ from iamframe.knowledge.operations import (
     GROUPS,
     INSTANCES,
     PROFILE_LIST,
+    PROFILE_TAGS,
     ROLE_LINKS,
     ROLE_LIST,
     ROLE_LISTS,
@@ -168,8 +169,7 @@ def _absent(
     # If AWS refused the request, a gap with this key exists already, and the first gap counts.
     live = staged.accounts[account]["live"]
     reason, message = ("not_asked", "gaps.not_known") if live else ("not_in_file", advice)
-    kind = {"kind": facts["kind"]} if message == "gaps.tags_not_in_files" else {}
-    absent = {"what": {"message": what, **facts}, "command": everywhere, **kind}
+    absent = {"what": {"message": what, **facts}, "command": everywhere}
     staged.gaps.add(account, operation, ALL, reason, message, region, **absent)
 
 
@@ -212,4 +212,5 @@ def _note_absent_tags(staged: Staging, kind: Kind, resources: pa.Table) -> None:
     for account, number in numbers.items():
         if number:
             facts: dict[str, Any] = {"kind": kind.noun, "n": number, "total": totals[account]}
-            _absent(staged, account, kind.tags, "gaps.absent.tags", advice="gaps.tags_not_in_files", **facts)
+            of_one = {"advice": "gaps.tags_not_in_files"} if kind.tags == PROFILE_TAGS else {}
+            _absent(staged, account, kind.tags, "gaps.absent.tags", **of_one, **facts)

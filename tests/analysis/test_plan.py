@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -172,6 +173,16 @@ def test_what_was_used_lately_is_started_by_something_between_two_loads() -> Non
             rests_on = steps["rests_on"][steps["resource_name"] == "unread"]
             assert rests_on.str.endswith("; the last use of the role 'unread' was not collected").all()
         assert gone == {"never", "empty", *too} | ({"long-ago"} if idle != "92d" else set())
+
+
+def test_a_step_has_the_same_number_in_the_script_as_in_the_frame() -> None:
+    plan = iamframe.plan(sample_result())
+    headings = re.findall(r"# Steps (\d+) to (\d+): \w+ the profile (\S+) ", plan.script)
+    numbers = [number for first, last, _ in headings for number in range(int(first), int(last) + 1)]
+    assert numbers == plan.steps["step"].tolist() == [*range(1, len(plan.steps) + 1)]
+    written = plan.steps.set_index("step").loc[[int(last) for _, last, _ in headings]]
+    assert written["resource_name"].tolist() == [name for *_, name in headings]
+    assert "check" not in set(written["action"])
 
 
 def test_nothing_is_deleted_where_a_consumer_was_not_asked() -> None:

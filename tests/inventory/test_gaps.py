@@ -385,7 +385,15 @@ KINDS: dict[str, tuple[dict[str, Any], str, str, dict[str, Any]]] = {
         {
             "what": {"message": "gaps.absent.tags", "kind": "instance-profile", "n": 2, "total": 2},
             "command": "`aws iam list-instance-profile-tags --instance-profile-name=NAME`",
-            "kind": "instance-profile",
+        },
+    ),
+    "role tags that are not in the files": (
+        {"r.json": ROLES},
+        "* of ListRoleTags",
+        "gaps.not_in_files",
+        {
+            "what": {"message": "gaps.absent.tags", "kind": "role", "n": 1, "total": 1},
+            "command": "`aws iam get-account-authorization-details --filter Role`",
         },
     ),
     "not in the files of a region": (

@@ -293,9 +293,12 @@ def _lines(frame: pd.DataFrame, what: str, how: str) -> list[str]:
 
 def _script(blocks: list[Block], accounts: dict[str, AccountFacts], left_out: dict[str, list[str]], made: str) -> str:
     """Return a POSIX shell script in which every value is one shell word."""
-    by_account: dict[str, list[tuple[int, Block]]] = {}
-    for number, block in enumerate(blocks, 1):
-        by_account.setdefault(block.profile.account_id, []).append((number, block))
+    by_account: dict[str, list[tuple[str, Block]]] = {}
+    last = 0
+    for block in blocks:
+        # The same numbers as in the frame `steps`.
+        first, last = last + 1, last + len(block.steps)
+        by_account.setdefault(block.profile.account_id, []).append((f"{first} to {last}", block))
     return render_template(
         "iamframe.analysis.plan",
         "cleanup.sh.j2",
@@ -312,7 +315,7 @@ def _script(blocks: list[Block], accounts: dict[str, AccountFacts], left_out: di
     )
 
 
-def _to_do(numbered: list[tuple[int, Block]]) -> str:
+def _to_do(numbered: list[tuple[str, Block]]) -> str:
     deleted = sum(block.deletes for _, block in numbered)
     counts = (("delete", deleted), ("tag", len(numbered) - deleted))
     return ", ".join(f"{pluralize(count, 'profile')} to {verb}" for verb, count in counts if count)
