@@ -157,6 +157,8 @@ def test_what_was_used_lately_is_started_by_something_between_two_loads() -> Non
         "role_used", role="now-and-then", used_at=used_at, age=age(90, "day")
     )
     assert "  #    note: after the profile is deleted, no profile holds the role 'long-ago', so " in plan.script
+    assert all(word in plan.script for word in ("Before each deletion", "HALF DONE", "put back"))
+    assert "This plan deletes nothing." not in plan.script
     deleted = plan.steps[plan.steps["action"] == "delete"].set_index("resource_name")["rests_on"]
     assert {
         name: text.partition(" collected regions (us-east-1) uses the profile")[2] for name, text in deleted.items()
@@ -173,6 +175,12 @@ def test_what_was_used_lately_is_started_by_something_between_two_loads() -> Non
             rests_on = steps["rests_on"][steps["resource_name"] == "unread"]
             assert rests_on.str.endswith("; the last use of the role 'unread' was not collected").all()
         assert gone == {"never", "empty", *too} | ({"long-ago"} if idle != "92d" else set())
+
+
+def test_only_a_script_that_deletes_something_begins_with_what_it_does_before_a_deletion() -> None:
+    script = iamframe.plan(sample_result()).script
+    assert "This plan deletes nothing." in script
+    assert not [word for word in ("Before each deletion", "HALF DONE", "put back") if word in script]
 
 
 def test_a_step_has_the_same_number_in_the_script_as_in_the_frame() -> None:
