@@ -498,7 +498,7 @@ def test_a_changed_policy_that_trusts_nobody_before_and_after_is_a_change(tmp_pa
     (was, now) = (trusting(web=policy) for policy in policies)
     changes = compared(tmp_path, was, now, "deleted_trust_principals").changes
     assert changes[["change", "detail"]].to_numpy().tolist() == [
-        ["trust_changed", "the trust policy changed, but still lets nobody assume the role"]
+        ["trust_changed", "the trust policy changed, but still nobody can assume the role"]
     ]
 
 
