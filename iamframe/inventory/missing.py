@@ -84,7 +84,7 @@ def _compare_with_other_answers(staged: Staging, merged: Merged) -> None:
         call = staged.calls.get((account_id, operation, GLOBAL))
         if staged.states[number] != "complete" or not call:
             continue
-        if count == totals[place] and call.state == "truncated" and not call.blank:
+        if count == totals[place] and call.state == "truncated" and not call.lacks:
             # This file contains the complete list, and other files contain parts of the list.
             call.state = "complete"
         elif count < totals[place] and call.state == "complete":
@@ -117,7 +117,11 @@ def _shows_less(staged: Staging, account: str, operation: str, origin: Any, list
 
 
 def _compare_with_summary(staged: Staging, merged: Merged) -> None:
-    kind, held = merged.kind, Counter(per_account(merged.table["account_id"]))
+    kind = merged.kind
+    # A resource of a Terraform plan, or of an older Config item, may not exist.
+    of_iam = [number for number, operation in enumerate(staged.operations) if operation in _OF_IAM]
+    listed = np.unique(merged.code[np.isin(np.asarray(merged.rows["origin"]), of_iam)])
+    held = Counter(per_account(merged.table["account_id"].take(pa.array(listed))))
     gone = {
         (str(gap.account_id), name_of(gap.subject).casefold())
         for gap in staged.gaps

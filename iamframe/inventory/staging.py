@@ -127,14 +127,16 @@ class Rows:
 class Call(msgspec.Struct):
     rows: int = 0
     state: str = "refused"
-    # Whether an answer was empty but marked as incomplete: it may be a page of any list.
-    blank: bool = False
+    # Whether an answer has an unreadable item, or is empty but marked as incomplete: it may be a page of any list.
+    lacks: bool = False
     tally: CallStats = msgspec.field(default_factory=CallStats)
 
     def add(self, rows: int, answer: Answer) -> None:
         self.rows += rows
-        self.blank |= answer.state == "truncated" and not rows
+        self.lacks |= answer.lacks or (answer.state == "truncated" and not rows)
         self.state = min(self.state, answer.state, key=["truncated", "complete", "partial", "refused"].index)
+        if self.lacks and self.state == "complete":
+            self.state = "partial"
         self.tally = answer.tally or self.tally
 
 

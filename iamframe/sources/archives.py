@@ -173,13 +173,12 @@ def _folder(root: Path) -> Iterator[Piece]:
             if name.startswith(".") or not _is_wanted(path, os.path.exists, partial(_open, path, pipe=False)):
                 continue
             try:
-                is_file, is_link = path.is_file(), path.is_symlink()
+                is_file = path.is_file()
             except OSError:
                 # A folder may be listed, but not entered. Reading the file will say why.
-                is_file, is_link = True, False
+                is_file = True
             if is_file:
-                found = _file(path, path.resolve().parent.parts if is_link else folders, depth)
-                yield from found
+                yield from _file(path, folders, depth)
 
 
 def _is_output(folder: Path, names: list[str]) -> bool:
@@ -220,12 +219,14 @@ def _without_gz(name: str) -> str:
 
 def _file(path: Path, folders: tuple[str, ...], root: int, *, is_given: bool = False) -> Iterator[Piece]:
     label, name, place = display_path(path), _without_gz(path.name), (*folders, path.name)
-    if path.suffix.lower() == ".zip":
-        yield from _zip_members(label, place, path, root)
-        return
     size = 0
     with suppress(OSError):  # Reading the file will say why.
         size = path.stat().st_size
+        # A link and its target are one file. Resolving each path of a large folder would take long.
+        place = path.resolve().parts if path.is_symlink() else place
+    if path.suffix.lower() == ".zip":
+        yield from _zip_members(label, place, path, root)
+        return
     yield Piece(label, folders, root, name, place, partial(_read_file, path), size, path, is_given)
 
 

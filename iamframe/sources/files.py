@@ -60,8 +60,9 @@ def read_files(sources: Iterable[Any], *, in_runs: bool = False) -> Iterator[Ans
     for source in sources:
         labels.append(display_path(source))
         for piece in pieces(source):
-            # A file that lies in two of the sources is read once.
-            found.setdefault(piece.place, (display_path(source), piece))
+            # A file that lies in two of the sources is read once. A file that the user names is read whatever its name.
+            if piece.is_given or piece.place not in found:
+                found[piece.place] = display_path(source), piece
     reading = Reading(in_runs)
     # Files are read in the order of their places, so the order of the sources changes nothing.
     yield from _answers(reading, [found[place] for place in sorted(found)])

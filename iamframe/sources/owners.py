@@ -82,7 +82,7 @@ def _read(owner: Owner, key: str, document: Document) -> Iterable[Answer]:
         state = "partial"
     accounts = {one.account_id for one in found}
     answer = document.answer(owner.label, found, account_id=accounts.pop() if len(accounts) == 1 else None, state=state)
-    answer.region = here
+    answer.region, answer.lacks = here, key in document.short
     return [answer]
 
 

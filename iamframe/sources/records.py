@@ -258,6 +258,8 @@ class Answer:
     source: str = ""
     captured_at: str | None = None
     tally: CallStats | None = None
+    # Whether an item of the list could not be read, so that no other answer can show the complete list.
+    lacks: bool = False
 
     def __iter__(self) -> Iterator[list[msgspec.Struct]]:
         return (chunk for chunk in self.chunks if chunk)

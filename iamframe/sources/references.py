@@ -153,7 +153,7 @@ def _direct_references(reading: Reading, used: _Used, found: Mapping[str | None,
             mention.account_id = account
         for where, records in (_by_region(mentions, region) or {region: []}).items():
             answer = document.answer(consumer.operation, records, account_id=account, state=state)
-            answer.region = where
+            answer.region, answer.lacks = where, consumer.key in document.short
             if account is None:
                 reading.cannot_place(document.piece, answer)
             yield answer

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -50,6 +51,8 @@ _EXAMPLE_MARKER = re.compile(r"EXAMPLE.*EXAMPLE")
 PAGE_KEYS = frozenset(
     ("IsTruncated", "Marker", "NextToken", "nextToken", "ResponseMetadata", "ResultMetadata", "$metadata")
 )
+# The other lists in responses that have a list which iamframe reads.
+_OTHER_KEYS = frozenset(("UserDetailList", "GroupDetailList", "Policies", "Groups", "Users", "failures"))
 # The key of the items if the document itself is a list.
 ROWS = "rows"
 
@@ -233,7 +236,9 @@ class Document:
         return Unreadable("gaps.file.no_shape", place=self.place, keys=shown or {"message": "list.none"})
 
     def state(self, key: str) -> State:
-        return "truncated" if self.is_truncated else "partial" if key in self.short else "complete"
+        # A key of no response, such as `Name`, comes from `--query`, which may have left out items.
+        is_whole = key not in self.short and self.keys.keys() <= _response_keys()
+        return "truncated" if self.is_truncated else "complete" if is_whole else "partial"
 
     def path(self, key: str) -> str:
         return self.place if key == ROWS else f"{self.place}.{key}"
@@ -310,7 +315,7 @@ class Document:
         def chunks() -> Iterator[Records]:
             yield from self.records(key, kind)
             if lists_all:
-                answer.state = self.state(key)
+                answer.state, answer.lacks = self.state(key), key in self.short
 
         answer.chunks = chunks()
         return answer
@@ -318,6 +323,12 @@ class Document:
     def single(self, key: str, operation: str, kind: Any) -> Answer:
         record = self.one(self.as_json(key), self.decoder(kind), f"{self.place}.{key}")
         return self.answer(operation, [] if record is None else [record])
+
+
+@cache
+def _response_keys() -> frozenset[str]:
+    # People merge several responses into one document.
+    return _OTHER_KEYS.union(PAGE_KEYS, *(one.keys for shapes in SHAPES.values() for one in shapes))
 
 
 Read = Callable[[Document], Iterable[Answer]]

@@ -298,7 +298,10 @@ def _profile(managed: _Managed) -> ManagedProfile:
 def _tags(attributes: _Attributes, managed: _Managed) -> list[Tag] | UnsetType:
     # The attribute `tags_all` includes the provider's default tags.
     # A provider older than default_tags (3.38) has no `tags_all`; one older than 3.35 has no tags of profiles.
-    name = "tags_all" if attributes.tags_all is not UNSET or "tags_all" in managed.unknown else "tags"
+    # `terraform show` fills an attribute that an older provider did not write with null.
+    is_null = attributes.tags_all is None and bool(attributes.tags)
+    is_there = (attributes.tags_all is not UNSET and not is_null) or "tags_all" in managed.unknown
+    name = "tags_all" if is_there else "tags"
     tags = getattr(attributes, name)
     if tags is UNSET or managed.unknown.get(name):
         return UNSET

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from builders import ACCOUNT, dump, identity, load, nested_role, profile, profile_list, role_detail, tag_list
-from terraform import state_of_profile
+from terraform import plan, plan_resource, state_of_profile, tf_profile
 
 from iamframe.checks import run_checks
 from iamframe.inventory import schema
@@ -213,6 +213,19 @@ def test_quotas_that_were_denied_are_said_to_be(tmp_path: Path) -> None:
         "the quotas were not collected (GetAccountSummary was denied); "
         "someone with more permissions can run `aws iam get-account-summary`"
     )
+
+
+def test_a_resource_that_only_a_plan_shows_does_not_count_as_listed(tmp_path: Path) -> None:
+    """AWS counts two profiles, and lists one; the other may be in a page that was lost."""
+    documents = {
+        "list.json": profile_list(profile("web")),
+        "summary.json": {"SummaryMap": {"InstanceProfiles": 2}},
+        "id.json": identity(),
+        "plan.json": plan(plan_resource("aws_iam_instance_profile.new", tf_profile("new", arn=None))),
+    }
+    inventory = load(tmp_path, documents)
+    assert len(inventory.profiles) == 2
+    assert "1 instance profile was collected, but GetAccountSummary counts 2" in " ".join(inventory.gaps["detail"])
 
 
 # Plurals

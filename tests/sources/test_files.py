@@ -294,6 +294,50 @@ def test_an_empty_output_of_list_roles_is_not_a_whole_list_because_each_account_
     assert ("roles.json", "truncated") in [(Path(where).name, why) for where, why in reasons(inventory, "ListRoles")]
 
 
+@pytest.mark.parametrize(
+    ("document", "whole"),
+    [
+        (listed(nested_role("web")), (True, False)),
+        # People merge answers into one document.
+        (listed(nested_role("web")) | profile_list(profile("web")) | {"Users": [], "IsTruncated": False}, (True, True)),
+        # `list-instance-profiles --query 'InstanceProfiles[].{Name:InstanceProfileName,Roles:Roles}'`
+        ([{"Name": "web", "Roles": [nested_role("web")]}], (False, False)),
+        # `get-account-authorization-details --query 'RoleDetailList[].{Name:RoleName,InstanceProfiles:…List}'`
+        ([{"Name": "web", "InstanceProfiles": [profile("web", nested_role("web"))]}], (False, False)),
+    ],
+    ids=["answer", "merged", "roles of profiles", "profiles of roles"],
+)
+def test_a_list_beside_keys_that_only_a_query_writes_is_no_whole_list(
+    tmp_path: Path, document: Any, whole: tuple[bool, bool]
+) -> None:
+    inventory = load(tmp_path, {"answer.json": json.dumps(document).encode(), "id.json": identity()})
+    assert wholeness(inventory) == whole
+
+
+def test_an_item_that_cannot_be_read_is_missing_even_if_an_older_list_is_whole(tmp_path: Path) -> None:
+    old, new = profile_list(profile("web")), profile_list(profile("web"), profile("db", Arn=None))
+    assert wholeness(load(tmp_path / "old", {"old.json": old}))[1]
+    assert not wholeness(load(tmp_path / "both", {"old.json": old, "new.json": new}))[1]
+
+
+def test_two_links_of_one_name_to_different_files_are_two_files(tmp_path: Path) -> None:
+    write(tmp_path / "store", {"0a1": profile_list(profile("web")), "0b2": profile_list(profile("db"))})
+    for folder, target in (("a", "0a1"), ("b", "0b2"), ("c", "0b2")):
+        (tmp_path / "in" / folder).mkdir(parents=True)
+        (tmp_path / "in" / folder / "list-instance-profiles.json").symlink_to(tmp_path / "store" / target)
+    inventory = load_files(tmp_path / "in")
+    assert inventory.profiles["profile_name"].tolist() == ["db", "web"]
+    # The two links to one file are read once.
+    assert inventory.calls["rows"].tolist() == [2]
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_file_that_is_named_is_read_whatever_its_name_and_wherever_it_stands(tmp_path: Path, first: int) -> None:
+    write(tmp_path, {"roles.json": listed(nested_role("web")), "profiles.txt": profile_list(profile("web"))})
+    sources = [tmp_path, tmp_path / "profiles.txt"]
+    assert len(load_files(sources[first], sources[1 - first]).profiles) == 1
+
+
 @pytest.mark.parametrize("tags", [[], OWNER], ids=["none", "some"])
 @pytest.mark.parametrize("name", ["list-roles", "list-instance-profiles", "list-instance-profiles-for-role"])
 def test_a_tags_key_in_a_list_is_never_trusted(tmp_path: Path, name: str, tags: list[dict[str, str]]) -> None:
