@@ -355,7 +355,8 @@ class _Lists:
             status = UNREAD
         else:
             refused = {(account, _IN_STACK, ALL), (account, _IN_STACK, profile.arn)} & self.gaps
-            status = UNREAD if basis == NAME and refused else GONE
+            is_newer = (account, owner.label, profile.arn) in self.gaps
+            status = UNREAD if is_newer or (basis == NAME and refused) else GONE
         return {
             "account_id": account,
             "profile_arn": profile.arn,

@@ -10,16 +10,29 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import msgspec
 from msgspec import UNSET
 
 from iamframe.errors import SourceError
-from iamframe.knowledge.arn import account_of, name_of, partition_of
-from iamframe.knowledge.operations import BY_LABEL, DUMP, IDENTITY, PROFILE_LIST, REQUIRED_TAGS, ROLE_LINKS, TAG_POLICY
+from iamframe.knowledge.arn import account_of, name_of, partition_of, path_of
+from iamframe.knowledge.operations import (
+    BY_LABEL,
+    DUMP,
+    IDENTITY,
+    INSTANCES,
+    PROFILE_LIST,
+    REQUIRED_TAGS,
+    ROLE_LINKS,
+    TAG_POLICY,
+    label,
+)
+from iamframe.knowledge.owners import known_owners, owners_of
 from iamframe.sources.calls import Calls, Listing, ResourceAnswer
 from iamframe.sources.client import Client
+from iamframe.sources.consumers import CONSUMERS
 from iamframe.sources.progress import Progress, silent
 from iamframe.sources.records import (
     Account,
@@ -31,6 +44,8 @@ from iamframe.sources.records import (
     Tag,
     account_of_summary,
     make_decoders,
+    parsed_time,
+    time_text,
 )
 from iamframe.sources.refusals import NotCalled, RequestFailed, failure_of
 from iamframe.sources.regions import OwnerReader, ReferenceReader
@@ -46,6 +61,10 @@ _HOMES = {
     "aws-cn": ("cn-north-1", "cn-northwest-1"),
     "aws-eusc": ("eusc-de-east-1",),
 }
+# The operations that show the use of profiles, and those that list clusters, environments and stacks.
+_USES = "uses"
+_CONSUMING = {name for one in CONSUMERS for name in (one.operation, label(one.service, one.operation))}
+_OWNERS = [one.label for one in known_owners()]
 # The operations that answer about a single role or profile.
 _SINGLE = ("GetInstanceProfile", "GetRole", "ListInstanceProfileTags", "ListRoleTags")
 
@@ -123,6 +142,7 @@ class AccountReader:
         referring = list(references.answers(consumers))
         if profiles.is_outdated(referring):
             profiles.list_again()
+        profiles.note_newer()
         roles = listing_roles.result() if listing_roles else None
         if dump.state == "complete":
             # The dump shows all roles.
@@ -171,11 +191,13 @@ class AccountReader:
         caller = Account(caller_arn=caller_arn, account_name=self.name)
         yield answer(IDENTITY, Listing([caller], "complete" if caller_arn else "refused"))
         for role in dump.records:
-            if role.profiles is not UNSET:
-                role.profiles = [profile for profile in role.profiles if profile.profile_arn not in gone]
+            if role.profiles is not UNSET and not gone.isdisjoint(one.profile_arn for one in role.profiles):
+                # Without a complete list of profiles, the role may be in a profile that replaced the deleted one.
+                is_whole = profiles.state == "complete"
+                role.profiles = [one for one in role.profiles if one.profile_arn not in gone] if is_whole else UNSET
         yield answer(DUMP, dump)
         if roles is not None:
-            roles.records = [role for role in roles.records if role.role_arn not in gone]
+            self._leave_out(gone, roles)
             yield answer("ListRoles", roles)
         profiles.records = [profile for profile in profiles.records if profile.profile_arn not in gone]
         yield answer(PROFILE_LIST, profiles)
@@ -183,6 +205,16 @@ class AccountReader:
         for operation, records in (by_operation | {ROLE_LINKS: links}).items():
             is_answered = bool(records or self.client.answered[operation])
             yield answer(operation, Listing(records, "partial" if is_answered else "refused"))
+
+    def _leave_out(self, gone: set[str], roles: Listing) -> None:
+        kept = [role for role in roles.records if role.role_arn not in gone]
+        if len(kept) < len(roles.records):
+            with self.client.bypass_journal():
+                again = self._calls.listing("ListRoles")
+            # AWS does not find a role that was just created again, but lists it.
+            if again.state != "complete" or not gone.isdisjoint(role.role_arn for role in again.records):
+                roles.state = "partial"
+        roles.records = kept
 
     def _account(self, counts: dict[str, int] | None, aliases: list[str] | None) -> Iterator[Answer]:
         quotas = [] if counts is None else [account_of_summary(counts)]
@@ -199,6 +231,8 @@ class _Profiles:
     _jobs: list[Future[Any]] = field(default_factory=list)
     indexed: dict[str, list[Tag]] = field(default_factory=dict)
     _indexes: list[Listing] = field(default_factory=list)
+    # The profiles that only the second list has.
+    _new: set[str] = field(default_factory=set)
 
     @property
     def arns(self) -> set[str]:
@@ -275,7 +309,8 @@ class _Profiles:
             back = calls.vanished & now.keys()
             calls.vanished -= back
             calls.gaps = [gap for gap in calls.gaps if gap.reason != "vanished" or gap.subject not in back]
-            new = {arn for arn, unique_id in now.items() if before.get(arn) != unique_id} | back
+            self._new = {arn for arn, unique_id in now.items() if before.get(arn) != unique_id}
+            new = self._new | back
             # Facts of a deleted profile do not apply to a new profile of the same name.
             names = {name_of(arn) for arn in new}
             self.found = [one for one in self.found if one.name not in names]
@@ -284,6 +319,26 @@ class _Profiles:
             if calls.vanished & now.keys():
                 # AWS lists the profile, but does not find it.
                 self.listed.state = "partial"
+
+    def note_newer(self) -> None:
+        """Add gaps for profiles that are newer than the collected data about their use, or about their owners.
+
+        After a second list of profiles, or if a load is resumed, a list of instances or clusters may be older.
+        """
+        started: dict[str, datetime] = {}
+        for (operation, _), tally in self.calls.client.tallies.items():
+            of, at = _USES if operation in _CONSUMING else operation, parsed_time(tally.started_at or "")
+            if at and of in (_USES, *_OWNERS):
+                started[of] = min(at, started.get(of, at))
+        tags = self.tags_by_arn()
+        for profile in self.listed.records if started else ():
+            arn, created = profile.profile_arn, parsed_time(time_text(profile.created_at) or "")
+            older = {of for of, at in started.items() if arn in self._new or (created and created > at)}
+            if _USES in older:
+                self.calls.gap(INSTANCES, arn, "not_asked", "gaps.newer.uses", {"arn": arn})
+            owners = owners_of(name_of(arn), path_of(arn) or "/", tags.get(arn, {})) if older else []
+            for operation in sorted({one.owner.label for one in owners} & older):
+                self.calls.gap(operation, arn, "not_asked", "gaps.newer.owner", {"arn": arn})
 
 
 class _Effective(msgspec.Struct):

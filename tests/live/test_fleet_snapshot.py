@@ -397,7 +397,7 @@ def test_the_command_says_what_was_saved_and_what_was_not_collected(out: str, tm
     call = ("snapshot", "aws", "--accounts", "accounts.csv", "--assume-role", ROLE, "--references", "none")
     done = commands.run(tmp_path, *call, "--out", out)
     assert done.returncode == 0
-    said = f"3 accounts, 6 roles, 4 instance profiles.\nSnapshot: {out.partition('?')[0]}\n"
+    said = f"Collected: 3 accounts, 6 roles, 4 instance profiles.\nSnapshot: {out.partition('?')[0]}\n"
     assert done.stdout == said
     assert done.stderr.startswith("aws/999999999999: ")
     assert done.stderr.count("\n") == 1

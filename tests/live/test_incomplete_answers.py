@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from accounts import add, found, load, status
+from accounts import EC2, add, found, load, status
 
 import iamframe
 from iamframe.practice import PracticeAccount
@@ -116,6 +116,38 @@ def test_a_profile_that_is_listed_twice_and_never_found_leaves_the_list_incomple
     inventory = load(account)
     assert inventory.profiles.empty
     assert status(inventory, "empty_profiles") == "unknown"
+
+
+def test_a_role_whose_profile_is_listed_and_never_found_is_not_called_lone(account: PracticeAccount) -> None:
+    add(account, "web", "web")
+    absent = Refusal("NoSuchEntity", "Instance Profile web cannot be found.", 404)
+    instead(account, "GetInstanceProfile", lambda call, _: refusal_answer(call, absent))
+    inventory = load(account)
+    assert found(inventory, "ec2_roles_without_profile") == set()
+    assert status(inventory, "ec2_roles_without_profile") != "complete"
+
+
+@pytest.mark.parametrize(("is_deleted", "said"), [(False, "partial"), (True, "complete")])
+def test_a_role_that_is_not_found_leaves_the_list_of_roles_incomplete_if_it_is_still_listed(
+    account: PracticeAccount, is_deleted: bool, said: str
+) -> None:
+    """Terraform deletes a role and creates it again; AWS lists it before it finds it."""
+    iam = account.session().client("iam")
+    iam.create_role(RoleName="batch", AssumeRolePolicyDocument=EC2)
+    add(account, "web", "web")
+    account.deny("GetAccountAuthorizationDetails")
+
+    def absent(call: Call, _: Answer) -> Answer | None:
+        if call.params["RoleName"] != "batch":
+            return None
+        if is_deleted:
+            iam.delete_role(RoleName="batch")
+        return refusal_answer(call, Refusal("NoSuchEntity", "The role with name batch cannot be found.", 404))
+
+    instead(account, "GetRole", absent)
+    inventory = load(account)
+    assert inventory.roles["role_name"].tolist() == ["web"]
+    assert status(inventory, "ec2_roles_without_profile") == said
 
 
 def test_of_a_list_with_one_unreadable_record_the_others_are_kept_and_the_list_is_not_whole(

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from accounts import EC2, IAM_READS, ID, TRUST, add, found, load, status
+from moto.iam.models import iam_backends
+from owned import start_cluster
 
 import iamframe
 from iamframe.errors import SourceError
 from iamframe.practice import PracticeAccount
-from iamframe.practice.calls import Refusal, refusal_answer
+from iamframe.practice.calls import Answer, Call, Refusal, refusal_answer
 
 INLINE = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}'
 
@@ -378,6 +382,56 @@ def test_a_profile_that_is_made_after_the_listing_is_not_called_gone(
     assert inventory.profiles["profile_name"].tolist() == ["new", "old"]
     assert inventory.references["profile_arn"].notna().all()
     assert iam
+
+
+def test_the_use_of_a_profile_that_is_newer_than_the_list_of_instances_is_unknown(
+    account: PracticeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the two listings, a cluster starts with a profile and an instance, after instances were listed."""
+    add(account, "tmp", "tmp")
+    add(account, "blue-node", **{"eks:cluster-name": "blue"})
+    start_cluster(account, "blue", "us-east-1")
+    iam, ec2 = (account.session(region_name="us-east-1").client(name) for name in ("iam", "ec2"))
+    start(ec2, "tmp")
+    iam.remove_role_from_instance_profile(InstanceProfileName="tmp", RoleName="tmp")
+    iam.delete_instance_profile(InstanceProfileName="tmp")
+    real, lists = account._answer, iter(range(9))
+
+    def before_the_second_list(call: Call) -> Answer:
+        if call.action == "ListInstanceProfiles" and next(lists) == 1:
+            start_cluster(account, "green", "us-east-1")
+            add(account, "green-node", "green", **{"eks:cluster-name": "green"})
+            start(ec2, "green-node")
+        return real(call)
+
+    monkeypatch.setattr(account, "_answer", before_the_second_list)
+    inventory = load(account, references=True)
+    assert sorted(inventory.profiles["profile_name"]) == ["blue-node", "green-node"]
+    assert found(inventory, "owner_gone") == set()
+    assert (status(inventory, "owner_gone"), status(inventory, "unreferenced_profiles")) == ("partial", "partial")
+    findings = iamframe.run_checks(inventory, only="unreferenced_profiles").findings
+    assert findings["certainty"].tolist() == ["maybe"]
+    assert "green-node was created after the resources that use profiles were collected" in findings["detail"].iloc[0]
+
+
+def test_the_use_of_a_profile_that_is_newer_than_the_answers_of_a_resumed_load_is_unknown(
+    account: PracticeAccount, tmp_path: Path
+) -> None:
+    add(account, "old", "old")
+    ec2 = account.session(region_name="us-east-1").client("ec2")
+    start(ec2, "old")
+    account.deny("ListInstanceProfiles")
+    load(account, references=True, journal=tmp_path / "journal")
+    account.allow()
+    add(account, "new", "new")
+    (new,) = (one for one in iam_backends[ID]["aws"].instance_profiles.values() if one.name == "new")
+    # AWS shows whole seconds, and the journal fractions of them.
+    new.create_date += timedelta(seconds=2)
+    start(ec2, "new")
+    inventory = load(account, references=True, journal=tmp_path / "journal")
+    assert status(inventory, "unreferenced_profiles") == "partial"
+    findings = iamframe.run_checks(inventory, only="unreferenced_profiles").findings
+    assert findings[["resource_name", "certainty"]].to_numpy().tolist() == [["new", "maybe"]]
 
 
 def test_a_profile_that_is_really_gone_is_found_so_by_a_second_listing(account: PracticeAccount) -> None:

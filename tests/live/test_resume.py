@@ -20,7 +20,7 @@ def test_a_snapshot_is_the_account_and_leaves_nothing_unfinished(account: Practi
     account.fill(roles=8, profiles=8)
     code, said, complained = snapshot(account, tmp_path / "snap")
     assert (code, complained) == (0, "")
-    assert said == f"1 account, 8 roles, 8 instance profiles.\nSnapshot: {tmp_path / 'snap'}\n"
+    assert said == f"Collected: 1 account, 8 roles, 8 instance profiles.\nSnapshot: {tmp_path / 'snap'}\n"
     same(iamframe.open_snapshot(tmp_path / "snap"), load(account, references=True))
     assert not (tmp_path / "snap" / "unfinished").exists()
 
@@ -149,7 +149,7 @@ def test_a_note_of_the_command_that_was_cut_short_is_written_anew(
     (tmp_path / "snap" / "unfinished" / "asked.json").write_bytes(left)
     assert snapshot(account, tmp_path / "snap", *WITHOUT) == (
         0,
-        f"1 account, 8 roles, 8 instance profiles.\nSnapshot: {tmp_path / 'snap'}\n",
+        f"Collected: 1 account, 8 roles, 8 instance profiles.\nSnapshot: {tmp_path / 'snap'}\n",
         "",
     )
 
