@@ -64,7 +64,10 @@ def empty_profiles(
     created = profiles["created_at"].iloc[empty["profile_row"]].reset_index(drop=True)
     collected = accounts["captured_at"].iloc[index_in(empty["account_id"], accounts["account_id"])]
     age = collected.reset_index(drop=True).fillna(pd.Timestamp.now("UTC")) - created
+    # AWS may resolve a reference with a different path to the profile.
+    elsewhere = without_path(references["named"][references["profile_arn"].isna()])
     is_used = is_in(empty["profile_arn"], as_arrow(references["profile_arn"]))
+    is_used |= is_in(without_path(empty["profile_arn"]), elsewhere)
     is_unneeded = ~is_used & (age >= MIN_AGE).to_numpy(bool)
     return findings(
         empty,
@@ -157,7 +160,8 @@ def owner_gone(
     all of them are gone. The check reports no profile that is used by a collected instance. The check ignores the tag
     `kubernetes.io/cluster/…`, because profiles of non-EKS clusters can have this tag, too. Karpenter writes EKS tags
     (which the check uses) even if the cluster is not an EKS cluster. So, before you delete a Karpenter profile, make
-    sure that no cluster outside EKS uses it.
+    sure that no cluster outside EKS uses it. The check does not recognize one in seven of the profile names that
+    CloudFormation makes up, because they look like names that people choose.
     """
     gone = owned_profiles[owned_profiles["status"] == "gone"]
     running = references["profile_arn"][is_in(references["consumer_type"], ["instance", "association"])]

@@ -195,7 +195,8 @@ def plan_command(
             click.echo(f"Plan: {escape_controls(str(made.write(out)))}")
         why = ["The end of the script says why findings have no steps."] if len(made.not_planned) else []
         covers = "A plan covers only unneeded profiles, and missing or different tags."
-        remark([" ".join([f"{made.in_one_line}.", *why, covers])])
+        live_only = "It deletes profiles only after a live account was loaded in all regions."
+        remark([" ".join([f"{made.in_one_line}.", *why, covers, live_only])])
         remark(output.about_policy(result), output.not_collected(result.inventory))
         return DONE
 

@@ -92,7 +92,7 @@ def test_what_is_younger_than_a_day_is_left_alone_unless_another_age_is_given() 
     assert plan.steps.empty
     for least, said in (("12h", age(12, "hour")), ("48h", age(2, "day")), ("0.51h", age(31, "minute"))):
         assert reasons(iamframe.plan(result, min_age=least))["empty_profiles", "new"]["age"] == said
-    assert iamframe.plan(result, min_age=NOW).steps["action"].tolist() == ["check", "check", "delete"]
+    assert iamframe.plan(result, min_age=NOW).steps["action"].tolist() == ["check", "check", "check", "delete"]
 
 
 def test_explain_offers_a_deletion_where_a_plan_makes_it_and_nowhere_else() -> None:
@@ -345,6 +345,36 @@ def test_what_is_accepted_is_left_alone(tmp_path: Path) -> None:
     plan = planned(tmp_path / "differing", pair({"Owner": "ops"}, {"Owner": "dev"}), policy)
     assert plan.steps.empty
     assert reasons(plan) == {("tag_differences", "web"): because("accepted", reason="too")}
+
+
+@pytest.mark.parametrize(
+    ("about", "is_kept"),
+    [
+        ('resource_arn = "*:instance-profile/kept"', True),
+        ('resource_arn = "*:instance-profile/other"', False),
+        ('resource_arn = "*"\nexpires = 2020-01-01', False),
+    ],
+)
+def test_an_accepted_finding_keeps_the_profile_even_if_its_check_does_not_run(
+    tmp_path: Path, about: str, is_kept: bool
+) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text(f'[[accepted]]\ncheck = "unreferenced_profiles"\nreason = "by hand"\n{about}\n', encoding="utf-8")
+    with PracticeAccount(regions=["us-east-1"]) as account:
+        add(account, "kept", **{"eks:cluster-name": "old"})
+        inventory = load_account(account, references="all")
+    plan = iamframe.plan(iamframe.run_checks(inventory, only="owner_gone", policy=policy), min_age=NOW)
+    assert plan.steps.empty == is_kept
+    said = {("owner_gone", "kept"): because("accepted_too", check="unreferenced_profiles", reason="by hand")}
+    assert reasons(plan) == (said if is_kept else {})
+
+
+def test_a_profile_whose_environment_could_not_be_looked_for_is_not_deleted() -> None:
+    with PracticeAccount(regions=["us-east-1"]) as account:
+        add(account, "web", **{"elasticbeanstalk:environment-id": "e-1"})
+        account.deny("elasticbeanstalk:*")
+        plan = iamframe.plan(checked(account), min_age=NOW)
+    assert plan.steps.empty
 
 
 def test_a_profile_with_an_accepted_finding_is_not_deleted_for_another_finding(tmp_path: Path) -> None:
@@ -686,7 +716,8 @@ def test_the_command_line_prints_the_script_and_counts_what_is_left(tmp_path: Pa
         in done.stdout
     )
     assert "4 findings without steps. The end of the script says why findings have no steps. " in done.stderr
-    assert "A plan covers only unneeded profiles, and missing or different tags.\n" in done.stderr
+    said = "A plan covers only unneeded profiles, and missing or different tags. It deletes profiles only after a live "
+    assert f"{said}account was loaded in all regions.\n" in done.stderr
 
 
 def test_the_command_line_writes_files_and_refuses_an_age_that_is_none(tmp_path: Path) -> None:

@@ -57,6 +57,14 @@ def test_deleting_an_empty_profile_that_an_instance_uses_is_not_suggested(tmp_pa
     assert {name: row["next_step_changes"] for name, row in steps.items()} == {"busy": False, "old": True}
 
 
+def test_deleting_an_empty_profile_that_a_template_names_with_another_path_is_not_suggested(tmp_path: Path) -> None:
+    documents = core(
+        versions=[template("", LaunchTemplateData={"IamInstanceProfile": {"Arn": f"{PROFILE_ARN}busy"}})]
+    ) | profiles(profile("busy", path="/team/"))
+    (row,) = rows(tmp_path, documents, "empty_profiles")
+    assert row["next_step"] == "aws iam get-instance-profile --instance-profile-name=busy"
+
+
 def test_deleting_a_profile_that_may_still_get_its_role_is_not_suggested(tmp_path: Path) -> None:
     now = pd.Timestamp.now("UTC")
     ages = {"old": now - pd.Timedelta(hours=25), "new": now - pd.Timedelta(hours=23)}

@@ -39,6 +39,33 @@ def test_the_plan_for_gone_clusters_runs_as_written_and_a_new_load_finds_none_of
         assert {name.partition("_")[0] for name in found(load(account, references="all"), CHECK)} == left
 
 
+def test_a_profile_of_a_living_stack_is_skipped_whatever_its_name(tmp_path: Path) -> None:
+    """No list shows the stack of the first profile, and the names of the two others suggest no stack."""
+    with PracticeAccount(regions=("eu-south-2",)) as account:
+        for stack, profile in (
+            ("good", "good-WebProfile-6QBRV5TDOB0W"),
+            ("named", "web"),
+            ("letters", "l-Web-ABCDEFGHIJKL"),
+        ):
+            start_stack(account, stack, "eu-south-2", profile)
+        start_stack(account, "leaves", "eu-south-2", LEFT)
+        end_stack(account, "leaves", "eu-south-2")
+        add(account, "free")
+        account.deny("cloudformation:ListStacks")
+        plan = iamframe.plan(checked(account), min_age=NOW)
+        assert {"good-WebProfile-6QBRV5TDOB0W", "web", "l-Web-ABCDEFGHIJKL", "free"} <= deleted(plan)
+        done = run(plan.script, account, tmp_path, "iam", "cloudformation")
+        assert done.stderr.count("in eu-south-2 contains it; delete it with the stack") == 3
+        assert "the CloudFormation stack named in eu-south-2 contains it" in done.stderr
+        kept = {"good-WebProfile-6QBRV5TDOB0W", "web", "l-Web-ABCDEFGHIJKL"}
+        assert set(load(account).profiles["profile_name"]) - {LEFT} == kept
+        # Who may not ask, may not delete.
+        account.deny("cloudformation:*")
+        again = run(plan.script, account, tmp_path / "again", "iam", "cloudformation")
+        assert "its stack in eu-south-2 could not be read" in again.stderr
+        assert set(load(account).profiles["profile_name"]) - {LEFT} == kept
+
+
 @pytest.mark.parametrize("what", ["back", "eks:ListClusters", "cloudformation:ListStacks"])
 def test_a_profile_whose_owner_is_back_or_cannot_be_read_is_skipped(tmp_path: Path, what: str) -> None:
     with PracticeAccount(regions=("eu-south-2",)) as account:

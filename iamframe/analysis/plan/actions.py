@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from iamframe.analysis.plan.reads import existing
+from iamframe.analysis.plan.reads import existing, in_stack
 from iamframe.analysis.plan.resources import (
     OWNER_GONE,
     Context,
@@ -103,7 +103,8 @@ def deletion_objections(finding: Finding | None, profile: ProfileFacts, context:
 
 def deletion(finding: Finding, findings: list[Finding], profile: ProfileFacts, context: Context) -> Block:
     account, role, gone = context.accounts[profile.account_id], profile.role, profile.gone
-    steps = [_is_unchanged(profile), _is_unreferenced(profile, account.regions)]
+    steps = [_is_unchanged(profile), _is_in_no_stack(profile, account.regions)]
+    steps.append(_is_unreferenced(profile, account.regions))
     why: list[Message] = [{"message": "plan.why.finding", "check": finding.check, "detail": finding.detail}]
     rests_on = [profile.collected, _held(role), account.collected]
     rests_on.append({"message": "plan.rests_on.unreferenced", "regions": account.regions})
@@ -263,6 +264,11 @@ def _is_unreferenced(profile: ProfileFacts, regions: list[str]) -> Command:
         f"--filters=Name=iam-instance-profile.id,Values={profile.id}; done"
     )
     return Command(profile, "check", command, shlex.join(("unreferenced", profile.name, profile.arn, profile.id)))
+
+
+def _is_in_no_stack(profile: ProfileFacts, regions: list[str]) -> Command:
+    command = f"for region in {' '.join(regions)}; do {' '.join(in_stack(shlex.quote(profile.name)).split())}; done"
+    return Command(profile, "check", command, shlex.join(("in_no_stack", profile.name)))
 
 
 def _is_without_owner(profile: ProfileFacts, gone: GoneOwner) -> Command:

@@ -261,7 +261,7 @@ def _why_not_deleted(
     for one in findings:
         if one.remedy == "delete" and isinstance(one.accepted, str):
             return {"message": "plan.accepted_too", "check": one.check, "reason": one.accepted}
-    return next(deletion_objections(finding, profile, context), None)
+    return context.accepted(profile) or next(deletion_objections(finding, profile, context), None)
 
 
 def _steps(blocks: list[Block]) -> pd.DataFrame:

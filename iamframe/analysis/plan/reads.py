@@ -90,6 +90,19 @@ def existing(owner: Owner) -> str:
     return _command(owner.service, owner.operation, given, query)
 
 
+def in_stack(name: str) -> str:
+    """Return a command that prints the CloudFormation stacks in `$region` that contain a profile and still exist.
+
+    CloudFormation also knows the stacks that were deleted in the last 90 days. Source: CloudFormation API Reference,
+    DescribeStackResources.
+    """
+    query = 'reverse(StackResources)[?!contains(`["DELETE_COMPLETE","DELETE_SKIPPED"]`,ResourceStatus)].StackName'
+    return (
+        f'aws cloudformation describe-stack-resources \\\n      --region="$region" --output=text '
+        f"--physical-resource-id={name} \\\n      --query={shlex.quote(query)}"
+    )
+
+
 def functions() -> str:
     """Return the shell functions that a script needs to delete profiles.
 
@@ -104,6 +117,7 @@ def functions() -> str:
         versions=versions,
         owners=known_owners(),
         existing=existing,
+        in_stack=in_stack('"$1"'),
         ask=ask,
         first_operation=first_operation,
         rows_of=rows_of,

@@ -12,20 +12,22 @@ from typing import Any, ClassVar, NamedTuple
 
 import msgspec
 import pandas as pd
+import pyarrow as pa
 
 from iamframe.analysis.plan.reads import SERVICES, first_operation
 from iamframe.checks import CHECKS
+from iamframe.checks.findings import finding_ids
 from iamframe.checks.registry import Remedy
 from iamframe.checks.result import Result
 from iamframe.checks.tag_policy import Demand, demands
 from iamframe.errors import PlanError
 from iamframe.inventory.arrow import index_in, is_in
 from iamframe.inventory.linking import without_path
-from iamframe.inventory.views import LIVING, owned_profiles
+from iamframe.inventory.views import LIVING, UNREAD, owned_profiles
 from iamframe.knowledge.arn import PROFILE_TYPE, ROLE_TYPE, name_of
 from iamframe.knowledge.makers import PAIR, Maker, known_makers, own_tag
 from iamframe.knowledge.operations import INSTANCES, label
-from iamframe.knowledge.owners import Owner, known_owners, owner_of
+from iamframe.knowledge.owners import NAME, Owner, known_owners, owner_of
 from iamframe.messages.render import Message, nested
 
 # Account ids, names, paths and unique ids in IAM's form (API Reference, data types). Values in other forms were masked,
@@ -33,6 +35,7 @@ from iamframe.messages.render import Message, nested
 _ARN = re.compile(r"arn:aws[a-z0-9-]*:iam::(?P<account>\d{12}):instance-profile/(?:[!-~]+/)?[\w+=,.@-]+", re.ASCII)
 _ID = re.compile(r"[A-Za-z0-9]{16,128}")
 _REGION = re.compile(r"[a-z0-9-]+")
+_OWNER = ["profile_arn", "status", "owner_type", "owner_name"]
 # The check whose findings show that the owner no longer needs the profile.
 (OWNER_GONE,) = (name for name, one in CHECKS.items() if "owned_profiles" in one.reads)
 
@@ -97,7 +100,7 @@ class ProfileFacts(Resource, frozen=True, kw_only=True):
     user: Message | None
     # The profile's cluster, environment or stack, if this resource was certainly deleted.
     gone: GoneOwner | None
-    # About a cluster, environment or stack that still exists.
+    # About a cluster, environment or stack that still exists, or may still exist.
     living: Message | None
 
     def needs(self, key: str) -> bool:
@@ -245,6 +248,22 @@ class Context:
             values = {name: None if row[name] is pd.NaT else row[name] for name in names}
             yield values | {"tags": tags[row["arn"]] if row["tags_known"] else None}
 
+    def accepted(self, profile: ProfileFacts) -> Message | None:
+        """Return the reason of an `[[accepted]]` entry about the profile, if the entry's check did not run."""
+        ran, related = self.result.checks, [None, *(role.arn for role in profile.roles if role)]
+        for one in self.result.policy.acceptances:
+            if one.check in ran or one.has_expired or one.check not in CHECKS or CHECKS[one.check].remedy != "delete":
+                continue
+            arns = {"account_id": profile.account_id, "resource_arn": profile.arn}
+            columns = {name: pa.array([value] * len(related)) for name, value in (("check", one.check), *arns.items())}
+            columns["related_arn"] = pa.array(related, pa.string())
+            table = pa.table(
+                columns | {"finding_id": finding_ids(columns | {"resource_name": columns["resource_arn"]})}
+            )
+            if any(one.matches(table).to_pylist()):
+                return {"message": "plan.accepted_too", "check": one.check, "reason": one.reason}
+        return None
+
     def objections(self, profile: ProfileFacts, step: str) -> Iterator[Message]:
         form = _ARN.fullmatch(profile.arn)
         if not form or form["account"] != profile.account_id or name_of(profile.arn) != profile.name:
@@ -292,10 +311,12 @@ def _users(references: pd.DataFrame, arns: pd.Series) -> dict[str, Message]:
 
 
 def _living_owners(owned: pd.DataFrame) -> dict[str, Message]:
-    rows = owned[owned["status"] == LIVING]
+    # If only a name shows the owner, the script asks CloudFormation.
+    rows = owned[(owned["status"] == LIVING) | ((owned["status"] == UNREAD) & (owned["basis"] != NAME))]
+    messages = {LIVING: "plan.owner_lives", UNREAD: "plan.owner_unread"}
     return {
-        arn: {"message": "plan.owner_lives", "owner": {"message": f"plan.owner.{kind}"}, "name": name}
-        for arn, kind, name in zip(rows["profile_arn"], rows["owner_type"], rows["owner_name"], strict=True)
+        arn: {"message": messages[status], "owner": {"message": f"plan.owner.{kind}"}, "name": name}
+        for arn, status, kind, name in rows[_OWNER].itertuples(index=False, name=None)
     }
 
 
