@@ -24,13 +24,13 @@ from iamframe.analysis.matching import TYPES, counts_by_kind, differ, name_key, 
 from iamframe.checks import Result
 from iamframe.errors import SourceError, require
 from iamframe.inventory import display, schema
-from iamframe.inventory.arrow import Bools, as_arrow, index_in, is_in, lookup
+from iamframe.inventory.arrow import Bools, are_among, as_arrow, index_in, is_in, lookup
 from iamframe.inventory.completeness import completeness
 from iamframe.inventory.gaps import with_details
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.load import sample_folder
 from iamframe.knowledge.arn import account_of, name_of, path_of
-from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
+from iamframe.knowledge.operations import TAG_INDEX, UNKNOWN_ACCOUNT
 from iamframe.messages.render import Message, columns_of, facts_of, render, say
 from iamframe.messages.text import DIFFERENCES
 from iamframe.sources.archives import display_path
@@ -259,14 +259,19 @@ def _roles_of_profiles(sides: _Sides, inventory: Inventory) -> Iterator[pd.DataF
 
 def _tags(sides: _Sides, inventory: Inventory, read: States) -> Iterator[pd.DataFrame]:
     there, known = sides.at >= 0, sides.known_in_account("tags_known")
+    tag_of = getattr(inventory.linked_rows, f"tag_{sides.kind}")
+    # The index of the tagging API lags, so a missing or equal tag proves nothing.
+    of_index = there & are_among(sides.at, tag_of[(inventory.tags["tag_source"] == TAG_INDEX).to_numpy(bool)])
+    known &= ~of_index
     stated = np.asarray(sides.managed["tags_known"], dtype=bool)
     yield sides.rows_of(there & ~stated, UNKNOWN, "unknown.state_tags")
-    yield sides.rows_of(there & stated & ~known, UNKNOWN, "unknown.tags")
+    yield sides.rows_of(stated & of_index, UNKNOWN, "unknown.index_tags")
+    yield sides.rows_of(there & stated & ~known & ~of_index, UNKNOWN, "unknown.tags")
     compared = there & stated & known
     row = np.full(len(read.managed), -1)
     row[sides.rows] = np.where(compared, np.arange(len(compared)), -1)
     in_state = read.tags.assign(row=row[read.tags["row"].to_numpy(dtype=np.int64)]).query("row >= 0")
-    tags = inventory.tags.assign(at=getattr(inventory.linked_rows, f"tag_{sides.kind}"))
+    tags = inventory.tags.assign(at=tag_of)
     # Terraform does not manage reserved tags (`aws:`).
     tags = tags.loc[~tags["is_aws_reserved"] & (tags["at"] >= 0), ["at", "tag_key", "tag_value"]]
     rows = pd.DataFrame({"row": np.flatnonzero(compared), "at": sides.at[compared]})

@@ -37,7 +37,7 @@ def owners(inventory: Inventory, findings: pd.DataFrame, tag_key: str = OWNER_TA
     held = np.where(linked.link_role < 0, -2, linked.link_role)[::-1]
     role_of_profile = _last_value_at(linked.link_profile[::-1], held, len(profiles))
     found = np.full(len(findings), -1)
-    unread = np.zeros(len(findings), dtype=bool)
+    is_other, unread = (np.zeros(len(findings), dtype=bool) for _ in range(2))
     direct, by_role = [], []
     arns = pa.concat_arrays([as_arrow(findings[name]) for name in ("resource_arn", "related_arn")])
     each = (
@@ -49,15 +49,16 @@ def owners(inventory: Inventory, findings: pd.DataFrame, tag_key: str = OWNER_TA
     for given, profile, role in zip(*(np.split(np.asarray(of_both), 2) for of_both in each), strict=True):
         direct.append((_at(tag_of_profile, profile), _known(profiles, profile)))
         direct.append((_at(tag_of_role, role), _known(roles, role)))
-        unread |= given & (profile < 0) & (role < 0)
+        is_other |= given & (profile < 0) & (role < 0)
         holding = _at(role_of_profile, profile)
         shown = np.maximum(holding, -1)
         by_role.append((_at(tag_of_role, shown), _known(roles, shown) & (holding != -2)))
     # The resource's tag comes first, then the related resource's. The tag of the profile's role comes last.
     for tag, known in direct + by_role:
+        # An owner tag that was not collected may name another owner than a tag that comes later.
+        unread |= (found < 0) & ~known
         found = np.where(found < 0, tag, found)
-        unread |= ~known
-    return lookup(tags["tag_value"], found), unread
+    return lookup(tags["tag_value"], found), unread | (is_other & (found < 0))
 
 
 def _last_value_at(positions: Positions, values: Positions, size: int) -> Positions:

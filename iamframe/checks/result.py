@@ -108,8 +108,7 @@ class Result:
         unread &= (found["resource_type"] != "account").to_numpy(bool)
         accounts = self.inventory.accounts
         account = lookup(accounts["account_name"], index_in(table["account_id"], accounts["account_id"]))
-        known = pa.array(np.asarray(owner.is_valid()) | ~unread)
-        for name, values in (("account_name", account), ("owner", owner), ("owner_known", known)):
+        for name, values in (("account_name", account), ("owner", owner), ("owner_known", pa.array(~unread))):
             table = table.append_column(name, values)
         return by_severity(table.select([*schema.FINDINGS.names, "order"]))
 

@@ -235,6 +235,9 @@ def _merged(policies: list[Policy]) -> Policy:
 def _required(key: str, rule: Any) -> RequiredTag:
     if rule is True or rule == "*":
         return RequiredTag(key)
+    if rule == [] or (isinstance(rule, dict) and rule.get("values") == []):
+        problem = "the list of allowed values is empty; give values, or `true` if any value is allowed"
+        raise msgspec.ValidationError(f"{problem} - at `$.required_tags.{key}`")
     try:
         read = msgspec.convert({key: rule}, dict[str, str | tuple[str, ...] | RequiredTag])[key]
     except msgspec.ValidationError as error:

@@ -187,6 +187,14 @@ RULES: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]]
         ),
         [("tags", "web", IN_ROLE, "1", None, f"tag 'a' is missing in the account; {IN_STATE} is '1'")],
     ),
+    "a null tags_all beside tags is that of an older provider": (
+        PAIR,
+        state(
+            managed("aws_iam_role", tf_role(tags={"a": "1"}, tags_all=None)),
+            managed("aws_iam_instance_profile", tf_profile(tags=None, tags_all=None)),
+        ),
+        [("tags", "web", IN_ROLE, "1", None, f"tag 'a' is missing in the account; {IN_STATE} is '1'")],
+    ),
     "a plan still manages what it is about to delete or to replace": (PAIR, plan_that("delete"), []),
     "a plan still manages what it is about to forget": (PAIR, plan_that("forget"), []),
     "a plan that destroys everything still manages it": (

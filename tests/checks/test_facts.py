@@ -170,8 +170,8 @@ def test_resources_that_need_attention_count_once_each_under_their_gravest_findi
 
 def test_the_owner_is_that_of_the_resource_or_else_of_its_role_and_unread_is_not_none(tmp_path: Path) -> None:
     documents = {
-        "d.json": dump(role_detail("r", [profile("web"), profile("own")], {"Owner": "ops"})),
-        "p.json": profile_list(profile("web", nested_role("r")), profile("own", nested_role("r")), profile("old")),
+        "d.json": dump(role_detail("r", list(map(profile, ("web", "own", "unread"))), {"Owner": "ops"})),
+        "p.json": profile_list(*(profile(name, nested_role("r")) for name in ("web", "own", "unread")), profile("old")),
         "instance-profile-tags/web.json": {"Tags": []},
         "instance-profile-tags/own.json": {"Tags": tag_list({"Owner": "dev"})},
     }
@@ -179,6 +179,8 @@ def test_the_owner_is_that_of_the_resource_or_else_of_its_role_and_unread_is_not
     owners = findings.drop_duplicates("resource_name").set_index("resource_name")[["owner", "owner_known"]]
     assert owners.loc["web"].tolist() == ["ops", True]
     assert owners.loc["own"].tolist() == ["dev", True]
+    # The profile may have an owner tag of its own.
+    assert owners.loc["unread"].tolist() == ["ops", False]
     assert pd.isna(owners.loc["old", "owner"])
     assert not owners.loc["old", "owner_known"]
 

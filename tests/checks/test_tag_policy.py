@@ -46,6 +46,13 @@ def accepted(
 # Reading
 
 
+@pytest.mark.parametrize("rule", ["[]", "{ values = [] }"])
+def test_a_list_without_values_is_refused_because_it_allows_none(tmp_path: Path, rule: str) -> None:
+    said = refused(saved(tmp_path, f"[required_tags]\nOwner = {rule}\n"))
+    assert "the list of allowed values is empty; give values, or `true` if any value is allowed" in said
+    assert "required_tags.Owner: the list" in said
+
+
 def test_a_policy_file_is_read_section_by_section(tmp_path: Path) -> None:
     policy = read_policy(
         saved(
