@@ -12,7 +12,7 @@ from iamframe.checks import Result
 from iamframe.checks.coverage import organizations, required_tags
 from iamframe.checks.evidence import COMPLETE, Evidence
 from iamframe.inventory import schema
-from iamframe.inventory.arrow import Bools, Positions, as_arrow, index_in, is_in, joined_key
+from iamframe.inventory.arrow import Bools, Positions, as_arrow, index_in, is_in, joined_key, lookup
 from iamframe.knowledge.owners import known_owners
 from iamframe.messages.render import nested
 from iamframe.messages.text import SEVERITIES
@@ -42,6 +42,8 @@ def changed_findings(sides: _Sides, keys: KeyMap, changes: pd.DataFrame, apart: 
         _note_unsure(found[~seen], way, sides[side], scopes, apart)
     _note_incomplete_checks(sides, apart)
     found = pd.concat([rows.assign(change=way) for way, rows in parts], ignore_index=True)
+    made = changes[changes["change"].isin(("created", "deleted", "recreated"))]
+    found["resource_change"] = lookup(made["change"], index_in(found["resource_arn"], made["resource_arn"]))
     ranks = {"change": WAYS, "severity": SEVERITIES}
     order = ("check", "account_id", "resource_arn", "related_arn")
     table = schema.CHANGED_FINDINGS.to_arrow(found[schema.CHANGED_FINDINGS.names])

@@ -35,12 +35,15 @@ KINDS = ("created", "deleted", "recreated", "relinked", "retagged", "trust_chang
 # Columns of roles. A missing value means none, or not collected. Every role has a session duration, so a missing one
 # was not collected.
 _COLUMNS = ("max_session_seconds", "description", "permissions_boundary_arn")
+_STATUS = ["account_id", "check", "status"]
 _SHOWN = 20
 
 
-def in_old(detail: pd.Series, lang: str = "en") -> pd.Series:
-    # A finding that is gone is quoted from OLD.
-    return say("changes.in_old", lang) + '"' + detail + '"'
+def texts_of_findings(found: pd.DataFrame, lang: str = "en") -> pd.Series:
+    """Return the texts of changed findings. The text of a finding that is gone is quoted from OLD."""
+    is_deleted = found["resource_change"] == "deleted"
+    ways = np.where(is_deleted, say("changes.deleted_with", lang), say("changes.in_old", lang))
+    return found["detail"].where(found["change"] != "gone", ways + ('"' + found["detail"] + '"'))
 
 
 @schema.shows(schema.CHANGES, schema.CHANGED_FINDINGS, schema.NOT_COMPARED)
@@ -77,12 +80,10 @@ class Changes:
         changes, found = self.changes[:rows], self.findings
         if lang != "en":
             changes, found = with_details(changes, lang), found.assign(detail=self.details(lang))
-        is_gone = found["change"] == "gone"
-        detail = found["detail"].where(~is_gone, in_old(found["detail"], lang))
         columns = found[["account_id", "resource_type", "resource_name", "resource_arn"]].assign(
             change="finding_" + found["change"],
             what=found["check"],
-            detail=say("changes.of_check", lang) + found["check"] + ": " + detail,
+            detail=say("changes.of_check", lang) + found["check"] + ": " + texts_of_findings(found, lang),
             message="",
             facts="{}",
         )
@@ -121,8 +122,24 @@ class Changes:
         same: Message = {"message": "changes.sentence.same"}
         findings: Message = {"message": "changes.sentence.findings", "ways": ways} if ways else same
         parts += [] if apart and self.is_empty else [findings]
+        parts += [{"message": "changes.sentence.attention", **self.attention}] if self.attention else []
         parts += [{"message": "changes.sentence.not_compared"}] if apart else []
         return say("list.in_sentences", lang, messages=parts)
+
+    @cached_property
+    def attention(self) -> dict[str, Message]:
+        """How many resources need attention in `old` and in `new`. Empty if nothing changed, or if a check saw more."""
+        statuses = [set(map(tuple, one.coverage[_STATUS].to_numpy())) for one in (self.old, self.new)]
+        # More data shows more findings, so the numbers would say nothing about the accounts.
+        if self.is_empty or statuses[0] != statuses[1]:
+            return {}
+        sides: dict[str, Message] = {}
+        for side, one in (("old", self.old), ("new", self.new)):
+            counts = {name: int(n) for name, n in one.attention.items() if n}
+            each = [{"message": f"changes.attention.{name}", "n": n} for name, n in counts.items()]
+            total = {"message": "changes.attention.some" if each else "changes.attention.none"}
+            sides[side] = total | {"n": sum(counts.values()), "severities": each}
+        return sides
 
     def __repr__(self) -> str:
         return f"Changes({self.sentence})"

@@ -17,8 +17,8 @@ FINDINGS = Frame("findings", "problem that a check found", ("check", "resource_a
     text("owner?", "value of the owner tag of the resource, or else of the role or profile in `related_arn`"),
     flag(
         "owner_known",
-        "True if the tags with the owner were collected; if True and `owner` is missing, there is no owner tag (always "
-        "True for findings about an account or a tag key)",
+        "False if a tag that was not collected may name the owner, or another owner than `owner`; if True and `owner` "
+        "is missing, there is no owner tag",
     ),
     text("resource_type?", "role, instance-profile, account, tag key, or the type of a resource that uses a profile"),
     text("resource_name?", "name of the resource"),
@@ -181,6 +181,7 @@ CHANGED_FINDINGS = Frame(
     text("change", "new; gone; settled (now expected or accepted); reopened (no longer expected or accepted)"),
     *FINDINGS.columns,
     text("before?", "expected or accepted: what a reopened finding was in OLD"),
+    text("resource_change?", "created, deleted or recreated: what happened to the finding's role or profile"),
 )
 
 NOT_COMPARED = Frame(

@@ -161,6 +161,14 @@ def purposes(result: Result) -> list[Purpose]:
     return sorted(rows, key=lambda row: row.rank)
 
 
+def whole_lists(lists: pd.DataFrame) -> dict[str, bool]:
+    return {
+        "roles": bool(lists["roles_whole"].all()),
+        "profiles": bool(lists["profiles_whole"].all()),
+        "references": bool((lists["references_status"] == "complete").all()),
+    }
+
+
 def most_used_keys(coverage: pa.Table) -> list[str]:
     total: Counter[str] = Counter()
     for key, tagged in zip(*(coverage[name].to_pylist() for name in ("tag_key", "tagged")), strict=True):
@@ -231,6 +239,8 @@ class Numbers(msgspec.Struct, frozen=True):
     # Rules of tag policies: a tag key, its allowed values, and the types that need the tag (separated by spaces).
     demands: frozenset[tuple[str, str, str]]
     dates: frozenset[str]
+    # The lists that were not collected in full for all accounts.
+    partial_lists: frozenset[str]
     names: dict[str, str | None]
     # `accounts`, `purposes`, `uses` and `gaps` contain only the rows that the page can show.
     accounts: list[AccountTotals]
@@ -255,6 +265,7 @@ class Numbers(msgspec.Struct, frozen=True):
             owner_keys=owner_keys(result.inventory, result.owner_tag),
             demands=frozenset((one.rule.key, one.wanted, one.required_of) for one in demanded if one.account_id),
             dates=frozenset(one.captured_at for one in accounts),
+            partial_lists=frozenset(name for name, is_whole in whole_lists(result.lists).items() if not is_whole),
             names=dict(cell_rows(named)),
             accounts=accounts[:MAX_PICTURE_ROWS],
             owners=owner_totals(result),
@@ -276,6 +287,7 @@ class Numbers(msgspec.Struct, frozen=True):
             owner_keys=sorted({*self.owner_keys, *other.owner_keys}, key=lambda key: (key != self.owner_tag, key)),
             demands=self.demands | other.demands,
             dates=self.dates | other.dates,
+            partial_lists=self.partial_lists | other.partial_lists,
             names=self.names | other.names,
             accounts=_first([*self.accounts, *other.accounts]),
             owners=owners | {key: self.owners[key] + other.owners[key] for key in self.owners.keys() & other.owners},

@@ -64,6 +64,7 @@ _COLUMNS = {
 # The nouns for the numbers of collected rows.
 _NOUNS = {"accounts": "account", "roles": "role", "profiles": "instance-profile"}
 _NOUNS |= {"links": "link", "tags": "tag", "references": "mention"}
+_LISTS = ("roles", "profiles", "references")
 # The texts that the script shows.
 _SCRIPT_TEXTS = ("of", "match", "copy", "copied", "selected", "more", "less", "maker", "reason", "file", "until")
 _SHARES = {"name": "1.4fr", "path": ".7fr", "found": "2fr", "relation": ".9fr", "maker": ".8fr", "owner": ".7fr"}
@@ -189,7 +190,9 @@ def _overview(numbers: Numbers, words: Translator, sections: list[Section]) -> d
             ("soft", states["expected"], words.n(states["expected"], "expected")),
             *([("soft", states["accepted"], words.n(states["accepted"], "accepted"))] if states["accepted"] else []),
         ],
-        "looked_at": Markup(" ").join([words("looked_at", **counted), *(dates if len(dates) == 1 else [])]),
+        "looked_at": Markup(" ").join(
+            [words("looked_at", **counted), *_partial_lists(numbers, words), *(dates if len(dates) == 1 else [])]
+        ),
         "demands": _demands(numbers, words),
         "accounts": pictures.accounts(),
         "owners": pictures.owners(),
@@ -206,6 +209,11 @@ def _overview(numbers: Numbers, words: Translator, sections: list[Section]) -> d
         ],
         "all_gaps": rows["gaps"],
     }
+
+
+def _partial_lists(numbers: Numbers, words: Translator) -> list[str]:
+    lists = [{"message": f"page.lists.{name}"} for name in _LISTS if name in numbers.partial_lists]
+    return [say("page.not_all", words.lang, lists=lists)] if lists else []
 
 
 def _demands(numbers: Numbers, words: Translator) -> str:
@@ -290,8 +298,9 @@ def _changed(changes: Changes, words: Translator) -> dict[str, Any]:
     if not pd.isna(captured):
         since = words("since_at", time=f"{captured:%Y-%m-%d %H:%M} UTC", **given)
     total, total_apart = len(changes.changes) + len(changes.findings), len(changes.not_compared)
-    more = words("old_and_new")
+    more, old = words("old_and_new"), changes.attention.get("old")
     return {
+        "before": words("before", sources=given["sources"], old=say(**old, lang=lang)) if old else "",
         "said": Markup(" ").join([since, *([words("no_change")] if reasons else [])]),
         "list": _other_table(words, "changes", "changed", rows, total, words("files_of_changes")),
         "nothing": words("nothing_compared" if reasons else "nothing"),

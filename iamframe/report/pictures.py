@@ -131,12 +131,17 @@ class Pictures(msgspec.Struct, frozen=True):
             )
         to_fix, no_action = widths([section.to_fix.total, section.no_action.total], longest)
         unknown = 100 if is_unknown and not section.total else 0
+        found: _Value = f"{section.to_fix.total:,}" + ("+" if section.incomplete else "")
+        settled: _Value = section.no_action.total
+        if section.incomplete.get("unknown") == accounts and not section.total:
+            # A zero would say that there is nothing to find.
+            found = settled = words.word("unknown")
         return [
             Markup('<a href="#{}">{}</a>').format(section.name, section.title),
             Markup('<span class="badge {}">{}</span>').format(severity, words.word(severity)),
             (status, "unknown" if is_unknown else ""),
-            Markup('<span class="hits" id="hits-{}"></span>{:,}').format(section.name, section.to_fix.total),
-            section.no_action.total,
+            Markup('<span class="hits" id="hits-{}"></span>{}').format(section.name, found),
+            settled,
             (_track((unknown, "unknown"), (to_fix, "solid"), (no_action, "hollow")), severity),
         ]
 

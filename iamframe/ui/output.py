@@ -120,7 +120,7 @@ def _finding(row: Iterable[str]) -> str:
 
 
 def emit_changes(changes: Changes, form: str) -> None:
-    from iamframe.analysis.compare import in_old
+    from iamframe.analysis.compare import texts_of_findings
     from iamframe.inventory.display import cell_rows, text_rows
     from iamframe.inventory.export import json_rows
     from iamframe.messages.render import text_of
@@ -138,10 +138,9 @@ def emit_changes(changes: Changes, form: str) -> None:
         for change, account, kind, name, detail in text_rows(cell_rows(changes.changes[[*CHANGE_COLUMNS]])):
             echo(f"{change.replace('_', ' '):<13}  {account:<12}  {kind:<16}  {name}: {detail}")
         shown = _with_notes(changes.findings)
-        texts = shown["detail"].where(shown["change"] != "gone", in_old(shown["detail"]))
         only_accepted = (shown["change"] == "settled") & ~shown["expected"]
         ways = ("was " + shown["before"]).fillna(shown["change"].mask(only_accepted, "accepted"))
-        findings = shown.assign(detail=texts, since=ways)
+        findings = shown.assign(detail=texts_of_findings(shown), since=ways)
         for change, since, *row in text_rows(cell_rows(findings[["change", "since", *FINDING_COLUMNS]])):
             kind = "finding gone" if change == "gone" else f"{change} finding"
             echo(f"{kind:<16}  {_finding(row)}{_SINCE.get(since, '')}")
@@ -191,7 +190,7 @@ def emit_surfaces(facts: DataFrame, form: str) -> None:
 def size_of(inventory: Inventory) -> str:
     things = {"accounts": "account", "roles": "role", "profiles": "instance profile"}
     rows = inventory.row_counts()
-    return ", ".join(pluralize(rows[name], thing) for name, thing in things.items())
+    return "Collected: " + ", ".join(pluralize(rows[name], thing) for name, thing in things.items())
 
 
 def in_one_line(result: Result, owners: Sequence[str] = ()) -> str:
@@ -260,7 +259,8 @@ def unknown_owners(findings: DataFrame) -> Iterator[str]:
     unknown = findings[~findings["owner_known"]]
     if len(unknown):
         which = some(unknown["resource_name"].fillna(unknown["account_id"]) + " (" + unknown["check"] + ")")
-        yield f"the owner of {pluralize(len(unknown), 'finding')} is unknown, because tags were not collected: {which}"
+        count = pluralize(len(unknown), "finding")
+        yield f"the owner of {count} is not certain, because tags were not collected: {which}"
 
 
 def about_owners(result: Result, owners: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -369,7 +369,7 @@ def not_compared(changes: Changes) -> list[str]:
         # "findings of the checks" stands once before the names of several checks.
         checks = [thing.removeprefix("findings of the check ") for thing in things]
         is_merged = len(things) > 1 and all(map(str.__ne__, checks, things))
-        return f"findings of the checks {some(checks)}" if is_merged else some(things)
+        return f"findings of the checks {', '.join(checks)}" if is_merged else some(things)
 
     def counted(things: Sequence[str], accounts: Sequence[str], reasons: str) -> str:
         # The numbers are those of one thing in one account.

@@ -532,6 +532,24 @@ def test_findings_that_came_and_went_are_new_and_gone_each_on_its_side(tmp_path:
     ]
 
 
+def test_a_finding_that_is_gone_tells_whether_the_resource_was_deleted_or_only_repaired(tmp_path: Path) -> None:
+    was = both_lists([role_detail("web")], [profile("away"), profile("filled"), profile("again")])
+    filled = profile("filled", nested_role("web"))
+    now = both_lists([role_detail("web", [filled])], [profile("again", InstanceProfileId=SECOND), filled])
+    changes = compared(tmp_path, was, now)
+    empty = changes.findings[changes.findings["check"] == "empty_profiles"]
+    assert empty[["resource_name", "change", "resource_change"]].fillna("").to_numpy().tolist() == [
+        ["away", "gone", "deleted"],
+        ["filled", "gone", ""],
+    ]
+    shown = changes.to_frame()
+    of_check = (shown["change"] == "finding_gone") & (shown["what"] == "empty_profiles")
+    assert shown["detail"][of_check].tolist() == [
+        'check empty_profiles: was deleted; before: "holds no role"',
+        'check empty_profiles: before: "holds no role"',
+    ]
+
+
 def test_a_finding_that_is_gone_has_the_owner_by_the_owner_tag_of_the_given_result(tmp_path: Path) -> None:
     p, tags = profile("p", nested_role("web")), tagged("p", Owner="ops", CostCenter="42")
     old = whole(tmp_path / "old", [], [profile("p")], **tags)
@@ -838,8 +856,7 @@ def test_diff_prints_short_reasons_once_for_all_that_share_them_and_says_where_t
     assert max(len(line.split(" (", 1)[-1]) for line in lines) <= 106
     assert (
         "incomplete comparison in 111122223333: findings of the checks unreferenced_profiles, owner_gone, "
-        "stale_references and 1 more "
-        "(incomplete data in OLD and NEW)"
+        "stale_references, names_refused (incomplete data in OLD and NEW)"
     ) in lines
     rows = pd.read_csv(tmp_path / "out" / "not_compared.csv", encoding="utf-8-sig")
     assert len(rows) == 21

@@ -146,7 +146,7 @@ def test_a_key_that_looks_like_the_owners_is_spelled_out_on_the_page(browser: Br
 def test_a_masked_page_says_so_and_shows_every_finding(browser: Browser, tmp_path: Path) -> None:
     out = report(tmp_path, organisation(), xlsx=False)
     with opened(browser, out / "report.html") as it:
-        assert "Names of resources are kept and can still identify you" in it.text()
+        assert "Names, tags, descriptions and EC2 ids of resources are kept and can still identify you" in it.text()
         assert it.said == []
         assert len(it.opened_rows()) == len(column(out / "findings.csv", "check"))
 

@@ -130,7 +130,7 @@ def test_dask_finds_the_same_although_a_worker_is_killed_half_way(snapshot: Path
     address = dask.scheduler.address
     run = commands.run(tmp_path, "report", str(snapshot), "--dask", address, "--checks", str(check))
     assert run.returncode == 0, run.stderr
-    assert "3 accounts, 148 roles, 109 instance profiles." in run.stdout
+    assert "Collected: 3 accounts, 148 roles, 109 instance profiles." in run.stdout
     assert (tmp_path / "iamframe-report" / "checks" / "dies.csv").read_text("utf-8").count("\n") == 110
 
 

@@ -731,7 +731,10 @@ def test_ids_in_paths_of_an_organisation_are_masked_in_part_too() -> None:
 
 def test_the_page_and_the_summary_say_that_they_are_masked(both: tuple[Path, Path]) -> None:
     plain, out = both
-    assert "Names of resources are kept and can still identify you" in (out / "report.html").read_text()
+    assert (
+        "Names, tags, descriptions and EC2 ids of resources are kept and can still identify you"
+        in (out / "report.html").read_text()
+    )
     assert json.loads((out / "summary.json").read_text())["masked"] is True
     assert json.loads((plain / "summary.json").read_text())["masked"] is False
     assert "Masked:" not in (plain / "report.html").read_text()

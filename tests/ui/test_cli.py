@@ -24,7 +24,7 @@ from iamframe.ui import output
 from iamframe.ui.cli import _run, app
 
 SAMPLE_LINE = re.compile(
-    r"3 accounts, 148 roles, 109 instance profiles\. 49 resources need attention "
+    r"Collected: 3 accounts, 148 roles, 109 instance profiles\. 49 resources need attention "
     r"\(most severe finding of each: 6 high, 34 medium, 9 low\)\. "
     r"107 findings, including 47 expected by design\. \d+ of \d+ checks had complete data\."
 )
@@ -70,7 +70,7 @@ def test_report_of_ones_own_files_goes_where_out_says_and_never_speaks_of_fictio
     done = run(tmp_path, "report", "dumps", "--out", "new/place")
     first, second = done.stdout.splitlines()
     assert first.startswith(
-        "1 account, 0 roles, 1 instance profile. "
+        "Collected: 1 account, 0 roles, 1 instance profile. "
         "1 resource needs attention (most severe finding of each: 1 medium). 1 finding. "
     )
     assert second == f"Report: {Path('new', 'place', 'report.html')}"
@@ -203,7 +203,7 @@ def test_a_finding_about_an_account_does_not_count_as_one_with_unknown_tags(tmp_
     # The table of owners, from which the page is made, counts the same one finding with unknown tags.
     table = findings_by_owner(result)
     assert table.loc[table["state"] == "unread", "findings"].tolist() == [1]
-    said = "the owner of 1 finding is unknown, because tags were not collected: retired (stale_references)"
+    said = "the owner of 1 finding is not certain, because tags were not collected: retired (stale_references)"
     assert said in done.stderr.splitlines()
 
 
@@ -396,7 +396,7 @@ def test_the_summary_counts_only_what_belongs_to_the_owners_that_are_asked_for(t
     }.items():
         options = [word for owner in asked for word in ("--owner", owner)]
         done = run(tmp_path, "check", ".", "--only", "empty_profiles", *options)
-        assert done.stderr.startswith(f"1 account, 0 roles, 4 instance profiles. {said} "), done.stderr
+        assert done.stderr.startswith(f"Collected: 1 account, 0 roles, 4 instance profiles. {said} "), done.stderr
 
 
 @pytest.mark.parametrize(
@@ -498,7 +498,7 @@ def test_quiet_still_says_that_the_owner_of_a_finding_or_a_difference_from_terra
     empty_profile(tmp_path / "in")
     done = run(tmp_path, "check", "in", "--only", "empty_profiles", "--owner", "team-a", "-q")
     said = (
-        "The owner of 1 finding is unknown, because tags were not collected: left (empty_profiles).\n"
+        "The owner of 1 finding is not certain, because tags were not collected: left (empty_profiles).\n"
         "No resource with collected tags has the owner 'team-a'.\n"
     )
     assert (done.stdout, done.stderr) == ("", said)
@@ -573,7 +573,8 @@ def test_snapshots_that_were_taken_one_by_one_are_one_report(tmp_path: Path) -> 
     assert done.returncode == 0
     assert re.fullmatch(r"incomplete checks: .*; the report says which data is missing\n", done.stderr)
     assert done.stdout.startswith(
-        "2 accounts, 0 roles, 2 instance profiles. 2 resources need attention (most severe finding of each: 2 medium). "
+        "Collected: 2 accounts, 0 roles, 2 instance profiles. "
+        "2 resources need attention (most severe finding of each: 2 medium). "
     )
     summary = json.loads((tmp_path / "report" / "summary.json").read_text("utf-8"))
     assert summary["sources"] == ["111122223333", "444455556666"]
