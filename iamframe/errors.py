@@ -9,6 +9,7 @@ an empty result.
 """
 
 from collections.abc import Mapping
+from importlib import import_module
 from os import PathLike
 from typing import Any
 
@@ -95,6 +96,10 @@ class MissingExtraError(IamframeError):
     """A feature needs an optional package that is not installed."""
 
 
-def missing_extra(package: str, extra: str) -> MissingExtraError:
-    """Return an error that names the missing package and the install command."""
-    return MissingExtraError(f'{package} is not installed; run pip install ".[{extra}]" in the clone of iamframe')
+def optional(module: str, extra: str) -> Any:
+    """Import a module. If its package is not installed, raise an error with the install command."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        install = f'pip install ".[{extra}]" in the clone of iamframe'
+        raise MissingExtraError(f"{module.partition('.')[0]} is not installed; run {install}") from error

@@ -27,7 +27,7 @@ from iamframe.inventory.arrow import Positions, as_arrow, concat, index_in, is_i
 from iamframe.inventory.gaps import with_details
 from iamframe.inventory.inventory import Inventory
 from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
-from iamframe.knowledge.trust import same_policy, what_changed
+from iamframe.knowledge.trust import policy_key, what_changed
 from iamframe.messages.render import Message, columns_of, facts_of, joint, render, render_facts, say, text_of
 from iamframe.version import __version__
 
@@ -422,7 +422,7 @@ def _trusts(each: Pairs, apart: NotCompared) -> _Part:
 
 
 def _trust(old: str, new: str, was: str, now: str, roles: dict[str, str]) -> Message | None:
-    if same_policy(old, new):
+    if policy_key(old) == policy_key(new):
         return None
     ec2 = {name: {"message": f"changes.ec2.{one}"} for name, one in (("before", was), ("after", now))}
     return joint([*what_changed(old, new, roles), {"message": "changes.trust.ec2", **ec2} if was != now else None])

@@ -144,17 +144,13 @@ def _section_lines(section: str, rows: list[list[str]], two: bool) -> Iterator[s
         # A command stays on one line, so that it can be copied. A long value or note is on a line of its own.
         beneath = f"({note})" if note else ""
         lines = (
-            [*(_in_lines(cells) if len(line + values) > _WIDTH else [values]), beneath]
+            [*([cells[0], *(f"| {cell}" for cell in cells[1:])] if len(line + values) > _WIDTH else [values]), beneath]
             if cells and len(short) > _WIDTH
             else []
         )
         lines = [(indent if at else line) + one for at, one in enumerate(filter(None, lines))] or [short]
         lines = lines if section == "next" else [part for one in lines for part in _wrapped(one, indent)]
         yield from (one.replace(_KEPT, " ") for one in lines)
-
-
-def _in_lines(cells: list[str]) -> list[str]:
-    return [*cells[:1], *(f"| {cell}" for cell in cells[1:])]
 
 
 def _with_side(field: str, profile: str, role: str, note: str) -> str:

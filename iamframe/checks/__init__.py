@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from iamframe.checks import names, orphans, tags, trust
 from iamframe.checks.catalog import CHECKS, Own, with_own
 from iamframe.checks.owner import OWNER_TAG
 from iamframe.checks.registry import Check, check
@@ -13,21 +12,8 @@ from iamframe.checks.runner import run
 from iamframe.checks.tag_policy import Policy, PolicySource, read_policy
 from iamframe.errors import require
 from iamframe.inventory.inventory import Inventory
-from iamframe.messages.text import SEVERITIES
 
-__all__ = [
-    "CHECKS",
-    "SEVERITIES",
-    "Check",
-    "Policy",
-    "Result",
-    "check",
-    "names",
-    "orphans",
-    "run_checks",
-    "tags",
-    "trust",
-]
+__all__ = ["CHECKS", "Check", "Policy", "Result", "check", "run_checks"]
 
 
 def run_checks(

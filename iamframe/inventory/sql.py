@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pyarrow as pa
 
-from iamframe.errors import SqlError, StoreError, missing_extra, require
+from iamframe.errors import SqlError, StoreError, optional, require
 from iamframe.inventory.frame import COUNT, FLAG, TEXT, TIME, Frame
 from iamframe.inventory.schema import FRAMES
 
@@ -34,10 +34,7 @@ _UNHELD = (pa.ArrowException, ArithmeticError, LookupError, NotImplementedError,
 
 
 def select(frames: Mapping[str, pd.DataFrame], query: str) -> pd.DataFrame:
-    try:
-        import duckdb
-    except ImportError as error:
-        raise missing_extra("duckdb", "sql") from error
+    duckdb = optional("duckdb", "sql")
     with duckdb.connect(":memory:", config=_SHUT) as database:
         database.execute("SET timezone = 'UTC'; CREATE SCHEMA inventory")
         for name, frame in FRAMES.items():

@@ -26,10 +26,6 @@ def _equal(role: str, profile: str, _: str) -> bool:
     return role == profile
 
 
-def _differs(role: str, profile: str, _: str) -> bool:
-    return role != profile
-
-
 def _is_one_stack(role: str, profile: str, role_name: str) -> bool:
     # A role name has at most 64 characters, so CloudFormation cuts the text before the random text to 51 characters; to
     # 52 if the random text has small letters.
@@ -143,7 +139,7 @@ _TOKENS = {
     "{infra}": _Token(r"[a-z0-9-]+-[bcdfghj-np-tv-xz24-9]{5}", _are_of_one_infrastructure),
     # CloudFormation: STACK-LOGICALID-RANDOM: 12 or 13, seldom 11, capitals and digits; later 12 letters and digits.
     "{stack}": _Token(r"[A-Za-z][A-Za-z0-9-]*", _is_one_stack),
-    "{logical}": _Token(r"[A-Za-z0-9]+", _differs),
+    "{logical}": _Token(r"[A-Za-z0-9]+", lambda role, profile, _: role != profile),
     "{random}": _Token(r"(?:[A-Z0-9]{11,13}|[A-Za-z0-9]{12})", _are_random, _is_random),
     # Terraform: the time in 18 digits, then a counter in 8; a prefix before it. Pulumi: 7 hexadecimal digits.
     "{counter}": _Token(r"[0-9]{18}[0-9a-f]{8}", _are_of_one_day, lambda text: _counted_at(text) is not None),
@@ -297,10 +293,6 @@ class _Makers(msgspec.Struct, forbid_unknown_fields=True):
     tag: tuple[OwnTag, ...]
 
 
-class _ToolRules(msgspec.Struct, forbid_unknown_fields=True):
-    rules: tuple[ToolRule, ...]
-
-
 @cache
 def _known() -> _Makers:
     return msgspec.toml.decode(files("iamframe.knowledge").joinpath("makers.toml").read_bytes(), type=_Makers)
@@ -322,4 +314,4 @@ def own_tag(key: str) -> OwnTag | None:
 @cache
 def tool_rules() -> tuple[ToolRule, ...]:
     text = files("iamframe.knowledge").joinpath("tool_rules.toml").read_bytes()
-    return msgspec.toml.decode(text, type=_ToolRules).rules
+    return msgspec.toml.decode(text, type=dict[str, tuple[ToolRule, ...]])["rules"]

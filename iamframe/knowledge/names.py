@@ -106,10 +106,6 @@ def is_date(text: str) -> bool:
 _SEPARATORS = re.compile(r"[-_.:/=+@]")
 
 
-def _without_width(key: str) -> str:
-    return "".join(c if c.isspace() else unicodedata.normalize("NFKC", c) for c in key)
-
-
 def _without_look_alikes(key: str) -> str:
     # A key that also has letters unlike any Latin letter is not mistaken for Latin.
     latin = key.translate(LOOK_ALIKES)
@@ -118,7 +114,7 @@ def _without_look_alikes(key: str) -> str:
 
 _FOLDS: dict[str, Callable[[str], str]] = {
     "invisible": lambda key: INVISIBLE.sub("", key),
-    "width": _without_width,
+    "width": lambda key: "".join(c if c.isspace() else unicodedata.normalize("NFKC", c) for c in key),
     "space": lambda key: "".join(key.split()),
     "look-alike": _without_look_alikes,
     "separator": lambda key: _SEPARATORS.sub("", key),
@@ -126,20 +122,16 @@ _FOLDS: dict[str, Callable[[str], str]] = {
 }
 
 
-def _folded(key: str, kinds: Collection[str] = _FOLDS) -> str:
+def canonical_key(key: str, kinds: Collection[str] = _FOLDS) -> str:
     for kind, fold in _FOLDS.items():
         key = fold(key) if kind in kinds else key
     return key
 
 
-def canonical_key(key: str) -> str:
-    return _folded(key)
-
-
 def variant_kinds(keys: list[str]) -> list[str]:
-    differing = {kind for kind in _FOLDS if len({_folded(key, _FOLDS.keys() - {kind}) for key in keys}) > 1}
+    differing = {kind for kind in _FOLDS if len({canonical_key(key, _FOLDS.keys() - {kind}) for key in keys}) > 1}
     if not differing:
         # Several folds change letters such as the Kelvin sign. The fewest and first folds count.
         some = (kinds for size in range(1, len(_FOLDS) + 1) for kinds in combinations(_FOLDS, size))
-        differing = set(next(kinds for kinds in some if len({_folded(key, kinds) for key in keys}) < len(set(keys))))
+        differing = set(next(one for one in some if len({canonical_key(key, one) for key in keys}) < len(set(keys))))
     return [kind for kind in ("case", "space", "width", "separator", "look-alike", "invisible") if kind in differing]

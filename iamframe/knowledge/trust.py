@@ -224,10 +224,6 @@ def statements_of(text: str) -> list[Statement]:
     ]
 
 
-def same_policy(one: str, other: str) -> bool:
-    return policy_key(one) == policy_key(other)
-
-
 def policy_key(text: str) -> object:
     """Return a key. It is the same for policies that differ only in order, or in how they write an account."""
     try:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit
 
-from iamframe.errors import missing_extra
+from iamframe.errors import optional
 from iamframe.practice.calls import Answer, Call, Refusal
 
 # moto keeps its state in module globals, so a process has one account at a time.
@@ -20,16 +20,13 @@ _ERROR_CODE = re.compile(rb"<Code>([^<]+)</Code>|\"__type\":\s*\"([^\"]+)\"")
 
 class Backends:
     def __init__(self, partition: str) -> None:
-        try:
-            from moto.server import DomainDispatcherApplication, create_backend_app
-        except ImportError as error:
-            raise missing_extra("moto", "practice") from error
+        server = optional("moto.server", "practice")
         if not _in_use.acquire(blocking=False):
             raise RuntimeError("another practice account is open in this process: close it first")
         self.partition = partition
         # moto requires that only one thread writes at a time.
         self.lock = threading.RLock()
-        self._application = DomainDispatcherApplication(create_backend_app)
+        self._application = server.DomainDispatcherApplication(server.create_backend_app)
         self._reset()
 
     def close(self) -> None:

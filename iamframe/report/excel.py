@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from iamframe.checks.registry import STATUSES
 from iamframe.checks.result import Result, counts_by_check
-from iamframe.errors import missing_extra
+from iamframe.errors import optional
 from iamframe.inventory import schema
 from iamframe.inventory.arrow import as_arrow
 from iamframe.inventory.display import cell_rows
@@ -105,10 +105,7 @@ def write_workbook(
 
 def require_xlsxwriter() -> None:
     """Raise MissingExtraError if XlsxWriter is not installed."""
-    try:
-        import xlsxwriter  # noqa: F401
-    except ImportError as error:
-        raise missing_extra("xlsxwriter", "excel") from error
+    optional("xlsxwriter", "excel")
 
 
 def _properties(result: Result, title: str | None, author: str | None) -> dict[str, Any]:

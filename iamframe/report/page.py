@@ -64,7 +64,7 @@ _COLUMNS = {
 # The nouns for the numbers of collected rows.
 _NOUNS = {"accounts": "account", "roles": "role", "profiles": "instance-profile"}
 _NOUNS |= {"links": "link", "tags": "tag", "references": "mention"}
-_LISTS = ("roles", "profiles", "references")
+_LISTS = {"roles": "page.lists.roles", "profiles": "page.lists.profiles", "references": "page.lists.references"}
 # The texts that the script shows.
 _SCRIPT_TEXTS = ("of", "match", "copy", "copied", "selected", "more", "less", "maker", "reason", "file", "until")
 _SHARES = {"name": "1.4fr", "path": ".7fr", "found": "2fr", "relation": ".9fr", "maker": ".8fr", "owner": ".7fr"}
@@ -147,7 +147,7 @@ def _frame(
         "style": Markup(style),  # noqa: S704 - our own files, and a title whose letters are all escaped
         "script": Markup(script),  # noqa: S704 - our own file
         "script_texts": _SCRIPT_TEXTS,
-        "policy": content_policy(style, script),
+        "policy": _POLICY.format(style=_hash(style), script=_hash(script)),
         "version": __version__,
         "made": words("made_with_policy", file=file, **made) if file else words("made", **made),
         "expires": today + _ACCEPTED_FOR,
@@ -212,7 +212,7 @@ def _overview(numbers: Numbers, words: Translator, sections: list[Section]) -> d
 
 
 def _partial_lists(numbers: Numbers, words: Translator) -> list[str]:
-    lists = [{"message": f"page.lists.{name}"} for name in _LISTS if name in numbers.partial_lists]
+    lists = [{"message": message} for name, message in _LISTS.items() if name in numbers.partial_lists]
     return [say("page.not_all", words.lang, lists=lists)] if lists else []
 
 
@@ -350,10 +350,6 @@ def generated_style(title: str, words: Translator, layouts: dict[tuple[str, ...]
     narrow = f"@media screen and (max-width:700px){{{labels}}}"
     wide = f"@media screen and (min-width:701px){{{grids}}}"
     return f'{widths}{room}{wide}@media screen{{{more}}}{narrow}@page{{@top-left{{content:"{head}"}}}}'
-
-
-def content_policy(style: str, script: str) -> str:
-    return _POLICY.format(style=_hash(style), script=_hash(script))
 
 
 def _hash(text: str) -> str:

@@ -131,17 +131,11 @@ class Pictures(msgspec.Struct, frozen=True):
             )
         to_fix, no_action = widths([section.to_fix.total, section.no_action.total], longest)
         unknown = 100 if is_unknown and not section.total else 0
-        found: _Value = f"{section.to_fix.total:,}" + ("+" if section.incomplete else "")
-        settled: _Value = section.no_action.total
-        if section.incomplete.get("unknown") == accounts and not section.total:
-            # A zero would say that there is nothing to find.
-            found = settled = words.word("unknown")
         return [
             Markup('<a href="#{}">{}</a>').format(section.name, section.title),
             Markup('<span class="badge {}">{}</span>').format(severity, words.word(severity)),
             (status, "unknown" if is_unknown else ""),
-            Markup('<span class="hits" id="hits-{}"></span>{}').format(section.name, found),
-            settled,
+            *_found(section, accounts, words),
             (_track((unknown, "unknown"), (to_fix, "solid"), (no_action, "hollow")), severity),
         ]
 
@@ -302,6 +296,14 @@ def _cell(head: ColumnHead, value: _Value) -> tuple[str, str, str]:
 
 def _number(text: str, swatch: str = "") -> ColumnHead:
     return ColumnHead(text, "number", text, "number", swatch)
+
+
+def _found(section: Section, accounts: int, words: Translator) -> list[Markup | str]:
+    found, settled = f"{section.to_fix.total:,}" + ("+" if section.incomplete else ""), f"{section.no_action.total:,}"
+    if section.incomplete.get("unknown") == accounts and not section.total:
+        # A zero would say that there is nothing to find.
+        found = settled = words.word("unknown")
+    return [Markup('<span class="hits" id="hits-{}"></span>{}').format(section.name, found), settled]
 
 
 def _chart(words: Translator) -> ColumnHead:

@@ -45,8 +45,6 @@ _EMAIL = re.compile(
 )
 # Ids of roles, users and profiles are recognized even if an example shortens them; other prefixes also begin words.
 _UNIQUE = r"(?:(?:ID|IP|RO)A[A-Z0-9]{3,}|(?:BIA|CCA|GPA|KIA|NPA|NVA|PKA|SCA|SIA)[A-Z0-9]{12,})"
-# The separators between groups of four digits of an account id.
-_GROUPS = r"[-. \u00a0\u2010-\u2014]"
 # All ids begin with one of a few letters, so the pattern looks for these first. The look-behind comes after the first
 # letter.
 _ID = re.compile(
@@ -56,7 +54,7 @@ _ID = re.compile(
     r"|(?P<org>(?<=o)(?<![\w-]o)-[a-z0-9]{10,32}(?![\w-]))(?:/(?P<root>r-[0-9a-z]{4,32}(?![\w-])))?"
     r"|(?P<unit>(?<=o)(?<![\w-]o)u-[0-9a-z]{4,32}-[a-z0-9]{8,32}(?![\w-]))"
     r"|(?P<digits>(?<=[0-9])(?<![0-9]{2})[0-9]{11}(?![0-9])"
-    rf"|(?<=[0-9])(?<![0-9-][0-9])[0-9]{{3}}{_GROUPS}[0-9]{{4}}{_GROUPS}[0-9]{{4}}(?![0-9-])))"
+    r"|(?<=[0-9])(?<![0-9-][0-9])[0-9]{3}-[0-9]{4}-[0-9]{4}(?![0-9-])))"
 )
 # A root and a policy of an organization, in AWS's current form. In names, such a text may be a word with a number.
 _OF_ORGANIZATION = re.compile(r"(?<![\w-])[rp]-(?=[a-z]*[0-9])(?:(?<=r-)[0-9a-z]{4}|(?<=p-)[0-9a-z]{8})(?![\w-])")
@@ -387,7 +385,8 @@ class Mask:
 
     def _within(self, node: Any, kind: str) -> Any:
         if isinstance(node, dict):
-            return {self._key_of_policy(key): self._within(node[key], _value_kind(key)) for key in node}
+            kinds = {key: _VALUE_KINDS.get(key.lower().rpartition(":")[2], "") for key in node}
+            return {self._key_of_policy(key): self._within(node[key], kinds[key]) for key in node}
         if isinstance(node, list):
             return [self._within(value, kind) for value in node]
         if isinstance(node, bool) or not isinstance(node, (str, int)):
@@ -417,10 +416,6 @@ class Mask:
         if masked == core and kind in _KINDS and core != f"{kind}-":
             masked = self._root(core) if kind == "r" else self.named(_KINDS[kind], core)
         return masked + part[len(core) :]
-
-
-def _value_kind(key: str) -> str:
-    return _VALUE_KINDS.get(key.lower().rpartition(":")[2], "")
 
 
 def _squeezed(text: str) -> str:

@@ -27,7 +27,7 @@ from iamframe.inventory.places import local_path
 from iamframe.inventory.schema import FINDINGS, FINDINGS_BY_OWNER, FRAMES
 from iamframe.messages.render import LANGUAGES
 from iamframe.messages.text import SEVERITIES
-from iamframe.report.numbers import Numbers, add_summaries, summary_of
+from iamframe.report.numbers import Numbers
 from iamframe.report.page import render_findings, render_page
 
 _CHANGES = ("changes", "changed_findings", "not_compared")
@@ -104,12 +104,13 @@ def write_report(
         also replace ids of AWS Organizations, account names, and the sources that were loaded (such as paths). A
         pseudonym is the same throughout one report. To get the same pseudonyms in several reports, pass the path of a
         key file as `mask`. Otherwise, each report has pseudonyms of its own. The key file is created if it does not
-        exist. Ids with spaces, hyphens or invisible characters in them are masked, too. Percent-encoded ids are
-        found, too. Ids in digits of other writing systems, or in full-width letters, are found, too. An account id that
-        has lost its leading zeros is replaced only in id columns, ARNs and policies. External ids are replaced only as
-        whole words. If a name contains an id, the rest of the name is not masked. A command in `next_step` becomes a
-        comment if the command contains a pseudonym. At the end, the finished files are searched for the original ids.
-        The search does not look for external ids that have fewer than eight characters or no digit.
+        exist. Percent-encoded ids are found, too. Ids in digits of other writing systems, or in full-width letters, are
+        found, too. An id with spaces, hyphens or invisible characters in it is masked if the report also has the id
+        without them. An account id that has lost its leading zeros is replaced only in id columns, ARNs and policies.
+        External ids are replaced only as whole words. If a name contains an id, the rest of the name is not masked. A
+        command in `next_step` becomes a comment if the command contains a pseudonym. At the end, the finished files are
+        searched for the original ids. The search does not look for external ids that have fewer than eight characters
+        or no digit.
 
     Raises
     ------
@@ -367,8 +368,3 @@ def _write_summary(numbers: dict[str, Any], folder: Path, changes: Changes | Non
 
 def _counts(kinds: pd.Series) -> dict[str, int]:
     return {str(kind): int(count) for kind, count in kinds.value_counts().sort_index().items()}
-
-
-def summarize(result: Result) -> dict[str, Any]:
-    """Return the numbers of a result, as in `summary.json`, but without `masked`, `changes` and `drift`."""
-    return reduce(add_summaries, map(summary_of, result.parts()))

@@ -146,7 +146,9 @@ class AccountReader:
         roles = listing_roles.result() if listing_roles else None
         if dump.state == "complete":
             # The dump shows all roles.
-            calls.restate_cost("ListRoles", "gaps.cost.descriptions")
+            for gap in calls.gaps:
+                if gap.operation == "ListRoles" and gap.message == "gaps.refused":
+                    gap.facts["cost"] = {"message": "gaps.cost.descriptions"}
         else:
             roles = roles or calls.listing("ListRoles")
         single, links = self._roles_one_by_one(dump, roles)

@@ -194,11 +194,6 @@ class Calls:
                     self.gap(operation, where, "unreadable", "gaps.answer.record", facts, region)
         return records
 
-    def restate_cost(self, operation: str, cost: str) -> None:
-        for gap in self.gaps:
-            if gap.operation == operation and gap.message == "gaps.refused":
-                gap.facts["cost"] = {"message": cost}
-
     def note_missing(self, found: Listing, operation: str, key: str, region: str) -> None:
         # AWS sends the list even if it is empty. A JMESPath expression begins with the key of the list.
         found.state = "truncated"

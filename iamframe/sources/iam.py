@@ -156,11 +156,7 @@ def account_aliases(document: Document) -> Iterable[Answer]:
     return [document.answer("ListAccountAliases", [account], state="complete")]
 
 
-def _has_only_tags(document: Document) -> bool:
-    return document.keys.keys() <= {"Tags", *PAGE_KEYS}
-
-
-@shape("Tags", when=_has_only_tags)
+@shape("Tags", when=lambda document: document.keys.keys() <= {"Tags", *PAGE_KEYS})
 def tag_list(document: Document) -> Iterable[Answer]:
     # The output does not show which role or profile has the tags.
     folder = document.piece.folders[-1] if document.piece.folders else ""

@@ -85,12 +85,8 @@ def required_in(records: Iterable[RequiredKeys]) -> list[TagDemand]:
     ]
 
 
-def _is_tag_policy(document: Document) -> bool:
-    # Backup policies and others have the same shape.
-    return b'"TAG_POLICY"' in bytes(document.as_json("EffectivePolicy"))
-
-
-@shape("EffectivePolicy", when=_is_tag_policy)
+# Backup policies and others have the same shape.
+@shape("EffectivePolicy", when=lambda document: b'"TAG_POLICY"' in bytes(document.as_json("EffectivePolicy")))
 def effective_policy(document: Document) -> Iterable[Answer]:
     policy = document.decode(EffectivePolicy, "EffectivePolicy")
     return [document.answer(TAG_POLICY, demands_in(policy), account_id=policy.target_id, state="complete")]

@@ -7,13 +7,13 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib import import_module
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from iamframe.errors import missing_extra, require
+from iamframe.errors import optional, require
 from iamframe.inventory.completeness import completeness
 from iamframe.inventory.inventory import Inventory
 from iamframe.messages.text import pluralize
@@ -139,11 +139,7 @@ def draw_title(ax: Axes, *sentences: str) -> None:
 # Drawing
 
 
-def _loaded(module: str) -> Any:
-    try:
-        return import_module(module)
-    except ModuleNotFoundError as error:
-        raise missing_extra("matplotlib", "notebooks") from error
+_loaded = partial(optional, extra="notebooks")
 
 
 def new_axes(ax: Axes | None, labels: Iterable[str], rows: float, across: float = 6.2) -> Axes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from iamframe.errors import SourceError, missing_extra
+from iamframe.errors import SourceError, optional
 from iamframe.ui import options as given
 
 if TYPE_CHECKING:
@@ -90,14 +90,11 @@ def checked(
 
 @contextmanager
 def _cluster(address: str) -> Iterator[Executor]:
+    distributed = optional("distributed", "fleet")
     try:
-        from distributed import Client
-    except ImportError as error:
-        raise missing_extra("distributed", "fleet") from error
-    try:
-        client = Client(address, timeout=10)  # type: ignore[no-untyped-call]
+        client = distributed.Client(address, timeout=10)
     except (OSError, ValueError) as error:
         why = " ".join(str(error).split())
         raise SourceError(f"--dask {address}: no Dask scheduler answers there ({why}); check the address") from error
     with client:
-        yield client.get_executor(pure=False)  # type: ignore[no-untyped-call]
+        yield client.get_executor(pure=False)

@@ -17,7 +17,7 @@ from iamframe.checks import Result, run_checks
 from iamframe.checks.registry import STATUSES
 from iamframe.checks.result import incomplete_reasons
 from iamframe.checks.tag_policy import PolicySource
-from iamframe.errors import IamframeError, missing_extra, require
+from iamframe.errors import IamframeError, optional, require
 from iamframe.inventory import display
 from iamframe.inventory.inventory import Inventory
 from iamframe.messages.text import SEVERITIES, pluralize, spell_out
@@ -96,12 +96,8 @@ def explore(
 
 class Filters:
     def __init__(self, result: Result) -> None:
-        try:
-            import ipywidgets as kit
-        except ImportError as error:
-            raise missing_extra("ipywidgets", "notebooks") from error
         self.result = result
-        self._kit: Any = kit
+        self._kit = kit = optional("ipywidgets", "notebooks")
         # While code sets the widgets, changes do not start a new search.
         self._held = False
         accounts = result.inventory.accounts

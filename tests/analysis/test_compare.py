@@ -550,6 +550,16 @@ def test_a_finding_that_is_gone_tells_whether_the_resource_was_deleted_or_only_r
     ]
 
 
+def test_how_many_resources_needed_attention_is_said_only_if_both_sides_could_see_as_much(tmp_path: Path) -> None:
+    was = both_lists([], [profile("a"), profile("b")])
+    now = both_lists([], [profile("a")])
+    said = "Resources that need attention: 2 (2 medium) in OLD, 1 (1 medium) in NEW"
+    assert said in compared(tmp_path / "same", was, now).sentence
+    fewer = {"list-instance-profiles.json": profile_list(profile("a"), NextToken="x")}
+    changes = compared(tmp_path / "less", was, fewer)
+    assert (changes.attention, "attention" in changes.sentence) == ({}, False)
+
+
 def test_a_finding_that_is_gone_has_the_owner_by_the_owner_tag_of_the_given_result(tmp_path: Path) -> None:
     p, tags = profile("p", nested_role("web")), tagged("p", Owner="ops", CostCenter="42")
     old = whole(tmp_path / "old", [], [profile("p")], **tags)

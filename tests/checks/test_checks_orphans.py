@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from builders import ACCOUNT, dump, identity, load, nested_role, profile, profile_list, role_detail, trust
 from checking import HOSTILE, covered, found, rows
+from shapes import id_of
 from terraform import state_of_profile
 
 from iamframe import run_checks
@@ -18,11 +19,6 @@ from iamframe import run_checks
 OTHER = "000000000002"
 ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/"
 PROFILE_ARN = f"arn:aws:iam::{ACCOUNT}:instance-profile/"
-
-
-def id_of(name: str) -> str:
-    """A profile's unique id, of the form that AWS gives it."""
-    return f"AIPA{name.upper():2>17}"
 
 
 def linked(name: str, role: str | None = None, **more: Any) -> dict[str, Any]:

@@ -26,13 +26,13 @@ from builders import (
 
 import iamframe
 from iamframe import CHECKS, Inventory, run_checks
-from iamframe.checks import SEVERITIES
 from iamframe.checks.registry import check
 from iamframe.errors import UnknownCheckError
 from iamframe.inventory import schema, views
 from iamframe.inventory.completeness import completeness
 from iamframe.inventory.views import owned_profiles
 from iamframe.knowledge.policies import POWERS
+from iamframe.messages.text import SEVERITIES
 
 TESTS = Path(__file__).parents[1]
 POLICY = TESTS.parent / "data" / "tag-policy.toml"

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from builders import ACCOUNT, dump, identity, load, nested_role, profile, profile_list, role_detail, tag_list, trust
+from showing import only_row
 from terraform import state_of_profile
 
 from iamframe import pairs, tag_coverage
@@ -23,12 +24,6 @@ def side_by_side(folder: Path, documents: dict[str, Any]) -> pd.DataFrame:
     return pairs(load(folder, documents))
 
 
-def only(frame: pd.DataFrame) -> dict[str, Any]:
-    """The one row of a frame, missing values as None."""
-    (row,) = frame.astype(object).where(frame.notna(), None).to_dict("records")
-    return row
-
-
 def arns(frame: pd.DataFrame) -> list[tuple[str | None, str | None]]:
     rows = frame[["profile_arn", "role_arn"]].astype(object)
     return list(rows.where(rows.notna(), None).itertuples(index=False, name=None))
@@ -39,7 +34,7 @@ def arns(frame: pd.DataFrame) -> list[tuple[str | None, str | None]]:
 
 def test_a_link_is_one_row_with_both_sides(tmp_path: Path) -> None:
     held = profile("web-profile", nested_role("web-role", path="/service-role/"), path="/team/a/")
-    row = only(side_by_side(tmp_path, {"p.json": profile_list(held)}))
+    row = only_row(side_by_side(tmp_path, {"p.json": profile_list(held)}))
     assert row == {
         "account_id": ACCOUNT,
         "profile_arn": f"{PROFILE_ARN}team/a/web-profile",
@@ -73,23 +68,23 @@ def test_a_link_is_one_row_with_both_sides(tmp_path: Path) -> None:
 )
 def test_a_link_says_how_its_names_differ(tmp_path: Path, role: str, held_by: str, relation: str) -> None:
     documents = {"p.json": profile_list(profile(held_by, nested_role(role)))}
-    assert only(side_by_side(tmp_path, documents))["relation"] == relation
+    assert only_row(side_by_side(tmp_path, documents))["relation"] == relation
 
 
 def test_equal_paths_do_not_differ_and_have_no_segments_beyond_the_slash(tmp_path: Path) -> None:
-    row = only(side_by_side(tmp_path, {"p.json": profile_list(profile("web", nested_role("web")))}))
+    row = only_row(side_by_side(tmp_path, {"p.json": profile_list(profile("web", nested_role("web")))}))
     assert (row["paths_differ"], row["profile_segments"], row["role_segments"]) == (False, "", "")
 
 
 def test_a_profile_without_a_role_is_a_row_of_its_own(tmp_path: Path) -> None:
-    row = only(side_by_side(tmp_path, {"p.json": profile_list(profile("empty", path="/team/"))}))
+    row = only_row(side_by_side(tmp_path, {"p.json": profile_list(profile("empty", path="/team/"))}))
     assert (row["profile_name"], row["profile_segments"], row["role_known"]) == ("empty", "team", True)
     assert [row[name] for name in ("role_arn", "role_name", "relation", "role_path", "trusts_ec2")] == [None] * 5
 
 
 def test_a_profile_whose_role_was_not_read_is_a_row_that_says_so(tmp_path: Path) -> None:
     bare = {key: value for key, value in profile("web").items() if key != "Roles"}
-    row = only(side_by_side(tmp_path, {"p.json": profile_list(bare)}))
+    row = only_row(side_by_side(tmp_path, {"p.json": profile_list(bare)}))
     assert (row["profile_name"], row["role_arn"], row["role_known"]) == ("web", None, False)
 
 
@@ -112,7 +107,7 @@ def test_links_come_before_profiles_alone_and_these_before_roles_alone(tmp_path:
 
 
 def test_a_role_that_trusts_ec2_is_alone_if_its_own_list_of_profiles_is_empty(tmp_path: Path) -> None:
-    row = only(side_by_side(tmp_path, {"d.json": dump(role_detail("blue"))}))
+    row = only_row(side_by_side(tmp_path, {"d.json": dump(role_detail("blue"))}))
     assert (row["role_name"], row["profile_arn"], row["relation"]) == ("blue", None, None)
     assert (row["trusts_ec2"], row["role_known"], row["profile_tags_known"]) == ("yes", False, False)
 
@@ -160,7 +155,7 @@ def test_a_role_that_does_not_surely_trust_ec2_is_no_row(tmp_path: Path, policy:
 
 
 def test_a_role_that_only_its_name_shows_has_a_name_and_nothing_else(tmp_path: Path) -> None:
-    row = only(side_by_side(tmp_path, {"s.tfstate": state_of_profile("web-profile", "web-role")}))
+    row = only_row(side_by_side(tmp_path, {"s.tfstate": state_of_profile("web-profile", "web-role")}))
     assert (row["role_arn"], row["role_name"], row["relation"]) == ("name:web-role", "web-role", "affix")
     assert (row["role_path"], row["role_segments"], row["paths_differ"]) == (None, None, False)
     assert (row["trusts_ec2"], row["role_tags_known"]) == ("unknown", False)
@@ -183,7 +178,7 @@ def test_unknown_tags_are_missing_and_no_tags_are_empty(tmp_path: Path) -> None:
 
 def test_the_maker_of_a_pair_says_what_is_meant_so(tmp_path: Path) -> None:
     cloud9 = profile("AWSCloud9SSMInstanceProfile", nested_role("AWSCloud9SSMAccessRole", "/service-role/"), "/cloud9/")
-    row = only(side_by_side(tmp_path, {"p.json": profile_list(cloud9)}))
+    row = only_row(side_by_side(tmp_path, {"p.json": profile_list(cloud9)}))
     expected = [row[name] for name in ("maker", "names_expected", "paths_expected", "untagged_expected")]
     assert expected == ["AWS Cloud9", True, True, True]
 
@@ -191,7 +186,7 @@ def test_the_maker_of_a_pair_says_what_is_meant_so(tmp_path: Path) -> None:
 def test_the_house_goes_before_what_everybody_knows(tmp_path: Path) -> None:
     inventory = load(tmp_path, {"p.json": profile_list(profile("s3access-profile", nested_role("s3access")))})
     house = Maker("the house", role="{name}", profile="{name}-profile", paths_differ=True)
-    row = only(pairs(inventory, [house]))
+    row = only_row(pairs(inventory, [house]))
     assert (row["maker"], row["names_expected"], row["paths_expected"]) == ("the house", False, True)
 
 
@@ -276,7 +271,7 @@ def core(*regions: str) -> dict[str, Any]:
 
 
 def lists(folder: Path, documents: dict[str, Any]) -> dict[str, Any]:
-    return only(completeness(load(folder, documents)))
+    return only_row(completeness(load(folder, documents)))
 
 
 def test_a_dump_is_all_roles_and_a_profile_list_all_profiles(tmp_path: Path) -> None:

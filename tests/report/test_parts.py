@@ -25,7 +25,7 @@ from iamframe.errors import ReportError
 from iamframe.inventory import schema
 from iamframe.inventory.build import joined
 from iamframe.inventory.inventory import Inventory
-from iamframe.report.write import summarize
+from iamframe.report.numbers import numbers_of
 
 SAMPLE_ACCOUNTS = ("111122223333", "123456789012", "444455556666")
 POLICY = """
@@ -186,8 +186,8 @@ def test_each_file_has_its_header_once_and_the_guarded_cells_of_all_parts_that_w
     assert sorted(column_of(out / "findings.csv", "account_id")) == sorted(result.findings["account_id"])
     assert [one.inventory.events_read for one in parted(result).parts()] == [False, True]
     assert column_of(out / "events.csv", "account_id") == [SECOND]
-    assert list(summarize(parted(result))["rows"]) == [*summarize(result)["rows"]]
-    assert summarize(parted(result)) == summarize(result)
+    assert list(numbers_of(parted(result)).summary["rows"]) == [*numbers_of(result).summary["rows"]]
+    assert numbers_of(parted(result)).summary == numbers_of(result).summary
 
 
 def test_accounts_of_a_shard_that_could_not_be_checked_are_in_the_report_as_unknown(tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_accounts_of_a_shard_that_could_not_be_checked_are_in_the_report_as_unkn
     assert {status for account, status in rows if account == "000000000001"} == {"unknown"}
     assert "no memory left" in page.read_text("utf-8")
     assert column_of(tmp_path / "findings.csv", "finding_id") == sample_result().findings["finding_id"].tolist()
-    assert summarize(failed)["rows"]["accounts"] == 4
+    assert numbers_of(failed).summary["rows"]["accounts"] == 4
 
 
 # The whole result

@@ -11,7 +11,7 @@ import pytest
 from builders import dump, load, nested_role, profile, profile_list, role_detail, sample_result, tag_list
 
 import iamframe
-from iamframe.report import render_page
+from iamframe.report.page import render_page
 from iamframe.report.rows import FindingRows, allotted, reasons_of, sections_of
 from iamframe.report.translate import Translator
 

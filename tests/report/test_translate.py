@@ -22,12 +22,13 @@ from jinja2 import nodes
 
 import iamframe
 from iamframe.analysis import changed_findings, compare
-from iamframe.checks import CHECKS, SEVERITIES, registry
+from iamframe.checks import CHECKS, registry
 from iamframe.errors import ReportError
 from iamframe.inventory import schema
 from iamframe.knowledge.operations import OPERATIONS
 from iamframe.knowledge.surfaces import known_facts
 from iamframe.messages.render import _catalogue, say
+from iamframe.messages.text import SEVERITIES
 from iamframe.practice import PracticeAccount
 from iamframe.report import mask as masking
 from iamframe.report import numbers, page, pictures, rows, translate

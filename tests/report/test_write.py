@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import iamframe
 from iamframe.errors import ReportError
 from iamframe.inventory.export import unguarded, write_csv
-from iamframe.report.write import summarize
+from iamframe.report.numbers import numbers_of
 from iamframe.ui.options import reports
 
 FILES = [
@@ -319,11 +319,18 @@ def test_the_guide_lists_each_key_of_the_summary(tmp_path: Path) -> None:
     assert sorted(listed) == sorted(json.loads((tmp_path / "summary.json").read_text("utf-8")))
 
 
+def test_the_page_says_how_many_resources_needed_attention_before(tmp_path: Path) -> None:
+    sample, older = iamframe.run_checks(iamframe.load_sample()), iamframe.load("sample:earlier")
+    iamframe.write_report(sample, tmp_path, changes=iamframe.compare(older, sample))
+    said = 'Before (sample:earlier): 47 (3 high, 36 medium, 8 low). <a href="#changes">What changed</a>'
+    assert said in (tmp_path / "report.html").read_text("utf-8")
+
+
 def test_the_summary_counts_findings_that_a_maker_means_so_as_info(tmp_path: Path) -> None:
     role = nested_role("AWSCloud9SSMAccessRole", "/service-role/", policy=trust("ec2.amazonaws.com"))
     cloud9 = profile("AWSCloud9SSMInstanceProfile", role, "/cloud9/")
     result = iamframe.run_checks(load(tmp_path, {"p.json": profile_list(cloud9)}), only=["name_mismatches"])
-    assert summarize(result)["findings"] == {"name_mismatches": {"high": 0, "medium": 0, "low": 0, "info": 1}}
+    assert numbers_of(result).summary["findings"] == {"name_mismatches": {"high": 0, "medium": 0, "low": 0, "info": 1}}
 
 
 def test_the_summary_tells_the_latest_time_that_a_source_says(tmp_path: Path) -> None:
@@ -338,7 +345,7 @@ def test_the_summary_tells_the_latest_time_that_a_source_says(tmp_path: Path) ->
         for day in (2, 1)
     ]
     inventory = load(tmp_path, {"config.json": {"configurationItems": items}})
-    assert summarize(iamframe.run_checks(inventory))["captured_at"] == "2024-05-02T09:00:00+00:00"
+    assert numbers_of(iamframe.run_checks(inventory)).summary["captured_at"] == "2024-05-02T09:00:00+00:00"
 
 
 # Reports that fail

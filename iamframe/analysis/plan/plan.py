@@ -26,8 +26,6 @@ from iamframe.messages.text import escape_controls, pluralize
 from iamframe.sources.scripts import render_template
 from iamframe.version import __version__
 
-__all__ = ["Plan", "plan"]
-
 
 @schema.shows(schema.STEPS, schema.NOT_PLANNED)
 @dataclass(frozen=True)
