@@ -40,7 +40,7 @@ _SHOWN = 20
 
 
 def texts_of_findings(found: pd.DataFrame, lang: str = "en") -> pd.Series:
-    """Return the texts of changed findings. The text of a finding that is gone is quoted from OLD."""
+    """Return the texts of new, gone, reopened and settled findings; of gone ones, the text is quoted from OLD."""
     is_deleted = found["resource_change"] == "deleted"
     ways = np.where(is_deleted, say("changes.deleted_with", lang), say("changes.in_old", lang))
     return found["detail"].where(found["change"] != "gone", ways + ('"' + found["detail"] + '"'))
@@ -128,7 +128,10 @@ class Changes:
 
     @cached_property
     def attention(self) -> dict[str, Message]:
-        """How many resources need attention in `old` and in `new`. Empty if nothing changed, or if a check saw more."""
+        """The numbers of resources that need attention in `old` and in `new`.
+
+        The dictionary is empty if nothing changed, or if a check had more data for one of the two inventories.
+        """
         statuses = [set(map(tuple, one.coverage[_STATUS].to_numpy())) for one in (self.old, self.new)]
         # More data shows more findings, so the numbers would say nothing about the accounts.
         if self.is_empty or statuses[0] != statuses[1]:

@@ -418,7 +418,7 @@ def _surfaces(pair: Pair) -> Iterator[Row]:
         conditions = dict.fromkeys(fact.condition for fact in by_side.values() if fact.condition)
         answers = {side: fact.answer for side, fact in by_side.items()}
         verb = "change" if operation == "write" else operation
-        yield field(f"{verb} tags with {surface}", **answers, note=" and ".join(conditions) or None)
+        yield field(f"{surface}: {verb} tags", **answers, note=" and ".join(conditions) or None)
 
 
 # In the order of importance to the reader: identity, problems, suggested commands, and then the rest.

@@ -165,7 +165,7 @@ def _by_surface(rows: list[list[str]]) -> Iterator[tuple[str, list[str], str, st
     # Operations of one surface with the same answers share a sentence.
     operations: dict[tuple[str, ...], list[str]] = {}
     for _, field, *cells in rows:
-        operation, _, surface = field.partition(" tags with ")
+        surface, _, operation = field.removesuffix(" tags").rpartition(": ")
         operations.setdefault((surface, *cells), []).append(operation)
     for (surface, profile, role, note), names in operations.items():
         yield surface, names, profile, role, note

@@ -84,7 +84,7 @@ class Found:
         return Found(self.table.filter(pa.array(chosen)), facts.assign(finding=numbers))
 
     def keyed(self, names: Sequence[Any]) -> pd.DataFrame:
-        """Return the columns that identify the finding (`KEYS`), and the columns of `facts` in `names`."""
+        """Return a frame with the key columns of the findings (`KEYS`), and with the given columns of `facts`."""
         keys = self.table.select(KEYS).take(pa.array(self.numbers)).to_pandas()
         keyed: pd.DataFrame = pd.concat([keys, self.facts[names].reset_index(drop=True)], axis="columns")
         return keyed

@@ -35,7 +35,7 @@ _CONSUMERS = ("instance", "association", "launch-template", "launch-configuratio
     needs=[needs.all_profiles],
     detail={
         "by": "_age",
-        "young": "holds no role (less than a day old when the data was collected)",
+        "young": "holds no role (the profile was less than a day old when the data was collected)",
         "other": "holds no role",
     },
     next_step={
@@ -160,8 +160,8 @@ def owner_gone(
     all of them are gone. The check reports no profile that is used by a collected instance. The check ignores the tag
     `kubernetes.io/cluster/…`, because profiles of non-EKS clusters can have this tag, too. Karpenter writes EKS tags
     (which the check uses) even if the cluster is not an EKS cluster. So, before you delete a Karpenter profile, make
-    sure that no cluster outside EKS uses it. The check does not recognize one in seven of the profile names that
-    CloudFormation makes up, because they look like names that people choose.
+    sure that no cluster outside EKS uses it. One in seven of the profile names that CloudFormation makes up looks like
+    a name that a person chose. The check does not recognize such names.
     """
     gone = owned_profiles[owned_profiles["status"] == "gone"]
     running = references["profile_arn"][is_in(references["consumer_type"], ["instance", "association"])]

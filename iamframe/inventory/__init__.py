@@ -1,4 +1,4 @@
-"""Load, save and query the linked DataFrames of AWS accounts."""
+"""Load, save and query the DataFrames that hold the data of AWS accounts."""
 
 import lazy_loader
 

@@ -219,7 +219,7 @@ _Changes = defaultdict[Key, defaultdict[datetime, list[int]]]
 
 
 def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tuple[Key, datetime], bool]:
-    """Return whether each resource or link existed just before each second in which it has events."""
+    """For each second with events of a resource or link, return whether it existed just before that second."""
     beginnings = {}
     for key, seconds in changes.items():
         first: dict[datetime, bool | None] = {}

@@ -103,8 +103,8 @@ def load_fleet(
     ExpiredError
         If the credentials expired, and `journals` or `out` is given. To resume the load, make the same call again.
     StoreError
-        If the disk with the journals is full, or if `out` cannot be written or already contains something else: other
-        files, another load, or (in an object store) a snapshot.
+        If the disk with the journals is full, if `out` cannot be written, if `out` already contains other files or
+        another load, or if `out` is in an object store and already contains a snapshot.
     """
     plan = load_plan(regions, references, role_details, tag_index, workers, rate)
     folder = os.fspath(journals) if journals else None

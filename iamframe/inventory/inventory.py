@@ -54,7 +54,7 @@ class Inventory:
 
     @cached_property
     def linked_rows(self) -> LinkedRows:
-        """The row numbers of the role or profile of each link, tag and reference."""
+        """For each link, tag and reference: the row numbers of the roles and profiles that it is about."""
         return LinkedRows(self.frames)
 
     def __getstate__(self) -> dict[str, Any]:

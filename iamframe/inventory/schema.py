@@ -1,4 +1,4 @@
-"""All frames: their keys, and the type and meaning of each column.
+"""All frames: their key columns, and the type and meaning of each column.
 
 Even an empty frame has these column types. The column tables in the documentation are generated from this module.
 """

@@ -231,8 +231,8 @@ def missing_permissions(inventory: Inventory) -> dict[str, object]:
     """Return one IAM policy that allows every operation that `gaps` shows as denied in at least one account.
 
     The policy allows only operations that iamframe calls. The policy leaves out operations that another policy denies
-    explicitly, because an explicit Deny overrides any Allow. The policy ignores accounts that denied every request.
-    The column `detail` of `gaps` shows the cause of each denial. If the policy allows no operation, its list
+    explicitly, because an explicit Deny overrides any Allow. Accounts that denied every request do not affect the
+    policy. The column `detail` of `gaps` shows the cause of each denial. If the policy allows no operation, its list
     `Statement` is empty.
 
     Even with this policy, AWS may still deny a request. A permissions boundary or an organization's policy can block an

@@ -323,9 +323,10 @@ class _Profiles:
                 self.listed.state = "partial"
 
     def note_newer(self) -> None:
-        """Add gaps for profiles that are newer than the collected data about their use, or about their owners.
+        """Add a gap for each profile that was created after iamframe had looked for its use, or for its owner.
 
-        After a second list of profiles, or if a load is resumed, a list of instances or clusters may be older.
+        If profiles were listed a second time, or if a load was resumed, the list of instances or clusters may be older
+        than the list of profiles.
         """
         started: dict[str, datetime] = {}
         for (operation, _), tally in self.calls.client.tallies.items():

@@ -57,7 +57,7 @@ class NotARun(Exception):
 class Runs:
     """The items of a long list, except those that begin in the last 16 MiB of the file.
 
-    `document_in_runs` also returns a parsed document with the items that begin later.
+    `document_in_runs` also returns a parsed document with these last items.
     """
 
     # The text of all items would need more memory than all finished DataFrames. The list is split without a search for

@@ -1,4 +1,4 @@
-"""Find the function that can read a JSON document, and record the accounts and gaps of documents.
+"""Find the function that can read a JSON document, and note from which account it is, and which data it lacks.
 
 The decorator `@shape` registers a function for documents with certain keys (their "shape"). A list is recognized by
 the keys of its first item.

@@ -130,8 +130,8 @@ def undecided(result: Result, wanted: Filter) -> pd.DataFrame:
 def counts(result: Result, findings: pd.DataFrame, wanted: Filter) -> pd.DataFrame:
     """Return one row per selected check: its number of findings per severity, and its number of accounts per status.
 
-    Rows are sorted by the check's severity, the highest first. The columns `complete`, `partial` and `unknown` count
-    accounts.
+    Rows are sorted by the check's severity, the highest first. The columns `complete`, `partial` and `unknown` show in
+    how many accounts the check has this status.
     """
     return Selection(result, wanted).count(findings)
 

@@ -364,6 +364,7 @@ def not_collected(inventory: Inventory) -> list[str]:
 def not_compared(changes: Changes) -> list[str]:
     from iamframe.analysis.matching import WITHOUT_REASONS, in_short
     from iamframe.checks.result import some
+    from iamframe.messages.render import by_reason, sentences_of
 
     def named(things: Sequence[str]) -> str:
         # "findings of the checks" stands once before the names of several checks.
@@ -377,9 +378,12 @@ def not_compared(changes: Changes) -> list[str]:
         return f"each: {reasons}" if is_shared and re.search(r"\d", reasons) else reasons
 
     short = in_short(changes.not_compared)[["account_id", "what", "message", "facts"]]
+    rows = short.itertuples(index=False, name=None)
+    # All reasons of one thing stand in one line.
+    reasons = by_reason((account, what, ["; ".join(sentences_of(*reason))]) for account, what, *reason in rows)
     lines = [
-        f"incomplete comparison in {some(accounts)}: {named(things)} ({counted(things, accounts, '; '.join(reasons))})"
-        for (things, reasons), accounts in _accounts_by_reasons(short.itertuples(index=False, name=None)).items()
+        f"incomplete comparison in {some(accounts)}: {named(things)} ({counted(things, accounts, reason)})"
+        for (things, (reason,)), accounts in reasons.items()
     ]
     has_none = short.isin([WITHOUT_REASONS]).any(axis=None)
     why = ["`iamframe check SOURCE` prints why a check is incomplete"] if has_none else []

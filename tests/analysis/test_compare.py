@@ -545,7 +545,7 @@ def test_a_finding_that_is_gone_tells_whether_the_resource_was_deleted_or_only_r
     shown = changes.to_frame()
     of_check = (shown["change"] == "finding_gone") & (shown["what"] == "empty_profiles")
     assert shown["detail"][of_check].tolist() == [
-        'check empty_profiles: was deleted; before: "holds no role"',
+        'check empty_profiles: the resource was deleted; before: "holds no role"',
         'check empty_profiles: before: "holds no role"',
     ]
 

@@ -432,9 +432,9 @@ def test_who_may_assume_the_role_is_told_principal_by_principal(tmp_path: Path) 
 def test_it_tells_which_consoles_and_apis_show_and_change_the_tags_of_each_side(tmp_path: Path) -> None:
     explained = explain(account(tmp_path, profile("web", nested_role("web"))), "web")
     for operation in ("read tags", "change tags"):
-        shown = field(explained, "consoles and tools for tags", f"{operation} with IAM console")
+        shown = field(explained, "consoles and tools for tags", f"IAM console: {operation}")
         assert shown == {"profile": "no", "role": "yes"}
-    editor = field(explained, "consoles and tools for tags", "read tags with Tag Editor")
+    editor = field(explained, "consoles and tools for tags", "Tag Editor: read tags")
     assert (editor["profile"], editor["role"], "us-east-1" in editor["value"]) == ("depends", "no", True)
 
 
@@ -870,8 +870,8 @@ def test_sections_come_in_the_order_of_use_and_the_profile_stands_before_the_rol
     assert "names: profile = blue | role = green; the names differ" in [" ".join(line.split()) for line in lines]
     shown, _, folded = explained._repr_html_().partition("<details><summary>consoles and tools for tags</summary>")
     assert "<th scope='col' style='text-align:left'>instance profile</th><th" in shown
-    assert ">read tags with IAM console<" in folded
-    assert ">read tags with IAM console<" not in shown
+    assert ">IAM console: read tags<" in folded
+    assert ">IAM console: read tags<" not in shown
 
 
 def printed(sample: Inventory, folder: Path) -> Iterator[str]:
@@ -918,7 +918,7 @@ def test_every_field_that_is_printed_is_in_its_frame(sample: Inventory) -> None:
         assert operations
         assert tool
         found.update(
-            f"{operation} tags with {tool[tool.lastindex or 0]}" for operation in filter(None, operations.groups())
+            f"{tool[tool.lastindex or 0]}: {operation} tags" for operation in filter(None, operations.groups())
         )
     assert found == Counter(frame.loc[shows_tags, "field"])
 

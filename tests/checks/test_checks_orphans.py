@@ -75,7 +75,7 @@ def test_deleting_a_profile_that_may_still_get_its_role_is_not_suggested(tmp_pat
         "timeless": False,
     }
     assert found["new"]["next_step"] == "aws iam get-instance-profile --instance-profile-name=new"
-    assert "(less than a day old when the data was collected)" in found["new"]["detail"]
+    assert "(the profile was less than a day old when the data was collected)" in found["new"]["detail"]
     assert found["timeless"]["detail"] == "holds no role"
 
 

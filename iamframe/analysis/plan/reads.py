@@ -91,7 +91,7 @@ def existing(owner: Owner) -> str:
 
 
 def in_stack(name: str) -> str:
-    """Return a command that prints the CloudFormation stacks in `$region` that contain a profile and still exist.
+    """Return a command that prints the existing CloudFormation stacks in `$region` that contain a profile.
 
     CloudFormation also knows the stacks that were deleted in the last 90 days. Source: CloudFormation API Reference,
     DescribeStackResources.
